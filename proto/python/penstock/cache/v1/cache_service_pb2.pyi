@@ -1,0 +1,106 @@
+from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from penstock.llm.v1 import generation_pb2 as _generation_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class CacheScope(_message.Message):
+    __slots__ = ("tenant", "model")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    model: str
+    def __init__(self, tenant: _Optional[str] = ..., model: _Optional[str] = ...) -> None: ...
+
+class CacheEntry(_message.Message):
+    __slots__ = ("events", "create_time")
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    events: _containers.RepeatedCompositeFieldContainer[_generation_pb2.GenerationEvent]
+    create_time: _timestamp_pb2.Timestamp
+    def __init__(self, events: _Optional[_Iterable[_Union[_generation_pb2.GenerationEvent, _Mapping]]] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class LookupRequest(_message.Message):
+    __slots__ = ("scope", "input", "min_similarity", "max_age")
+    SCOPE_FIELD_NUMBER: _ClassVar[int]
+    INPUT_FIELD_NUMBER: _ClassVar[int]
+    MIN_SIMILARITY_FIELD_NUMBER: _ClassVar[int]
+    MAX_AGE_FIELD_NUMBER: _ClassVar[int]
+    scope: CacheScope
+    input: _generation_pb2.GenerationInput
+    min_similarity: float
+    max_age: _duration_pb2.Duration
+    def __init__(self, scope: _Optional[_Union[CacheScope, _Mapping]] = ..., input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., min_similarity: _Optional[float] = ..., max_age: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class LookupResponse(_message.Message):
+    __slots__ = ("hit", "bypass_reason")
+    HIT_FIELD_NUMBER: _ClassVar[int]
+    BYPASS_REASON_FIELD_NUMBER: _ClassVar[int]
+    hit: CacheHit
+    bypass_reason: str
+    def __init__(self, hit: _Optional[_Union[CacheHit, _Mapping]] = ..., bypass_reason: _Optional[str] = ...) -> None: ...
+
+class CacheHit(_message.Message):
+    __slots__ = ("entry", "similarity")
+    ENTRY_FIELD_NUMBER: _ClassVar[int]
+    SIMILARITY_FIELD_NUMBER: _ClassVar[int]
+    entry: CacheEntry
+    similarity: float
+    def __init__(self, entry: _Optional[_Union[CacheEntry, _Mapping]] = ..., similarity: _Optional[float] = ...) -> None: ...
+
+class StoreRequest(_message.Message):
+    __slots__ = ("scope", "input", "entry", "ttl")
+    SCOPE_FIELD_NUMBER: _ClassVar[int]
+    INPUT_FIELD_NUMBER: _ClassVar[int]
+    ENTRY_FIELD_NUMBER: _ClassVar[int]
+    TTL_FIELD_NUMBER: _ClassVar[int]
+    scope: CacheScope
+    input: _generation_pb2.GenerationInput
+    entry: CacheEntry
+    ttl: _duration_pb2.Duration
+    def __init__(self, scope: _Optional[_Union[CacheScope, _Mapping]] = ..., input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., entry: _Optional[_Union[CacheEntry, _Mapping]] = ..., ttl: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class StoreResponse(_message.Message):
+    __slots__ = ("stored", "refusal_reason")
+    STORED_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_REASON_FIELD_NUMBER: _ClassVar[int]
+    stored: bool
+    refusal_reason: str
+    def __init__(self, stored: bool = ..., refusal_reason: _Optional[str] = ...) -> None: ...
+
+class InvalidateRequest(_message.Message):
+    __slots__ = ("scope",)
+    SCOPE_FIELD_NUMBER: _ClassVar[int]
+    scope: CacheScope
+    def __init__(self, scope: _Optional[_Union[CacheScope, _Mapping]] = ...) -> None: ...
+
+class InvalidateResponse(_message.Message):
+    __slots__ = ("deleted_entries",)
+    DELETED_ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    deleted_entries: int
+    def __init__(self, deleted_entries: _Optional[int] = ...) -> None: ...
+
+class GetStatsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetStatsResponse(_message.Message):
+    __slots__ = ("memory_hits", "redis_hits", "misses", "stores", "refusals", "memory_entries")
+    MEMORY_HITS_FIELD_NUMBER: _ClassVar[int]
+    REDIS_HITS_FIELD_NUMBER: _ClassVar[int]
+    MISSES_FIELD_NUMBER: _ClassVar[int]
+    STORES_FIELD_NUMBER: _ClassVar[int]
+    REFUSALS_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    memory_hits: int
+    redis_hits: int
+    misses: int
+    stores: int
+    refusals: int
+    memory_entries: int
+    def __init__(self, memory_hits: _Optional[int] = ..., redis_hits: _Optional[int] = ..., misses: _Optional[int] = ..., stores: _Optional[int] = ..., refusals: _Optional[int] = ..., memory_entries: _Optional[int] = ...) -> None: ...

@@ -1,0 +1,100 @@
+from google.api import annotations_pb2 as _annotations_pb2
+from google.api import field_behavior_pb2 as _field_behavior_pb2
+from google.protobuf import duration_pb2 as _duration_pb2
+from penstock.llm.v1 import generation_pb2 as _generation_pb2
+from penstock.llm.v1 import message_pb2 as _message_pb2
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class CacheControl(_message.Message):
+    __slots__ = ("no_store", "no_cache", "only_if_cached", "max_age")
+    NO_STORE_FIELD_NUMBER: _ClassVar[int]
+    NO_CACHE_FIELD_NUMBER: _ClassVar[int]
+    ONLY_IF_CACHED_FIELD_NUMBER: _ClassVar[int]
+    MAX_AGE_FIELD_NUMBER: _ClassVar[int]
+    no_store: bool
+    no_cache: bool
+    only_if_cached: bool
+    max_age: _duration_pb2.Duration
+    def __init__(self, no_store: bool = ..., no_cache: bool = ..., only_if_cached: bool = ..., max_age: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class CacheResult(_message.Message):
+    __slots__ = ("status", "tier", "similarity")
+    class Status(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        STATUS_UNSPECIFIED: _ClassVar[CacheResult.Status]
+        STATUS_HIT: _ClassVar[CacheResult.Status]
+        STATUS_MISS: _ClassVar[CacheResult.Status]
+        STATUS_BYPASS: _ClassVar[CacheResult.Status]
+    STATUS_UNSPECIFIED: CacheResult.Status
+    STATUS_HIT: CacheResult.Status
+    STATUS_MISS: CacheResult.Status
+    STATUS_BYPASS: CacheResult.Status
+    class Tier(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        TIER_UNSPECIFIED: _ClassVar[CacheResult.Tier]
+        TIER_EXACT: _ClassVar[CacheResult.Tier]
+        TIER_SEMANTIC: _ClassVar[CacheResult.Tier]
+    TIER_UNSPECIFIED: CacheResult.Tier
+    TIER_EXACT: CacheResult.Tier
+    TIER_SEMANTIC: CacheResult.Tier
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    TIER_FIELD_NUMBER: _ClassVar[int]
+    SIMILARITY_FIELD_NUMBER: _ClassVar[int]
+    status: CacheResult.Status
+    tier: CacheResult.Tier
+    similarity: float
+    def __init__(self, status: _Optional[_Union[CacheResult.Status, str]] = ..., tier: _Optional[_Union[CacheResult.Tier, str]] = ..., similarity: _Optional[float] = ...) -> None: ...
+
+class ChatRequest(_message.Message):
+    __slots__ = ("input", "cache_control", "context")
+    INPUT_FIELD_NUMBER: _ClassVar[int]
+    CACHE_CONTROL_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    input: _generation_pb2.GenerationInput
+    cache_control: CacheControl
+    context: _generation_pb2.RequestContext
+    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., context: _Optional[_Union[_generation_pb2.RequestContext, _Mapping]] = ...) -> None: ...
+
+class ChatResponse(_message.Message):
+    __slots__ = ("generation_id", "model", "message", "finish_reason", "usage", "cache", "upstream", "attempts", "cost_nano_usd")
+    GENERATION_ID_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    FINISH_REASON_FIELD_NUMBER: _ClassVar[int]
+    USAGE_FIELD_NUMBER: _ClassVar[int]
+    CACHE_FIELD_NUMBER: _ClassVar[int]
+    UPSTREAM_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    COST_NANO_USD_FIELD_NUMBER: _ClassVar[int]
+    generation_id: str
+    model: str
+    message: _message_pb2.Message
+    finish_reason: _generation_pb2.FinishReason
+    usage: _generation_pb2.TokenUsage
+    cache: CacheResult
+    upstream: str
+    attempts: int
+    cost_nano_usd: int
+    def __init__(self, generation_id: _Optional[str] = ..., model: _Optional[str] = ..., message: _Optional[_Union[_message_pb2.Message, _Mapping]] = ..., finish_reason: _Optional[_Union[_generation_pb2.FinishReason, str]] = ..., usage: _Optional[_Union[_generation_pb2.TokenUsage, _Mapping]] = ..., cache: _Optional[_Union[CacheResult, _Mapping]] = ..., upstream: _Optional[str] = ..., attempts: _Optional[int] = ..., cost_nano_usd: _Optional[int] = ...) -> None: ...
+
+class StreamChatRequest(_message.Message):
+    __slots__ = ("input", "cache_control", "context")
+    INPUT_FIELD_NUMBER: _ClassVar[int]
+    CACHE_CONTROL_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    input: _generation_pb2.GenerationInput
+    cache_control: CacheControl
+    context: _generation_pb2.RequestContext
+    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., context: _Optional[_Union[_generation_pb2.RequestContext, _Mapping]] = ...) -> None: ...
+
+class StreamChatResponse(_message.Message):
+    __slots__ = ("event",)
+    EVENT_FIELD_NUMBER: _ClassVar[int]
+    event: _generation_pb2.GenerationEvent
+    def __init__(self, event: _Optional[_Union[_generation_pb2.GenerationEvent, _Mapping]] = ...) -> None: ...

@@ -1,0 +1,62 @@
+from penstock.llm.v1 import generation_pb2 as _generation_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Policy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    POLICY_UNSPECIFIED: _ClassVar[Policy]
+    POLICY_BALANCED: _ClassVar[Policy]
+    POLICY_COST: _ClassVar[Policy]
+    POLICY_LATENCY: _ClassVar[Policy]
+    POLICY_QUALITY: _ClassVar[Policy]
+POLICY_UNSPECIFIED: Policy
+POLICY_BALANCED: Policy
+POLICY_COST: Policy
+POLICY_LATENCY: Policy
+POLICY_QUALITY: Policy
+
+class RouteRequest(_message.Message):
+    __slots__ = ("input", "embedding", "embedding_model", "allowed_regions", "policy")
+    INPUT_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDING_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDING_MODEL_FIELD_NUMBER: _ClassVar[int]
+    ALLOWED_REGIONS_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    input: _generation_pb2.GenerationInput
+    embedding: bytes
+    embedding_model: str
+    allowed_regions: _containers.RepeatedScalarFieldContainer[str]
+    policy: Policy
+    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., embedding: _Optional[bytes] = ..., embedding_model: _Optional[str] = ..., allowed_regions: _Optional[_Iterable[str]] = ..., policy: _Optional[_Union[Policy, str]] = ...) -> None: ...
+
+class RouteResponse(_message.Message):
+    __slots__ = ("plan",)
+    PLAN_FIELD_NUMBER: _ClassVar[int]
+    plan: _generation_pb2.Plan
+    def __init__(self, plan: _Optional[_Union[_generation_pb2.Plan, _Mapping]] = ...) -> None: ...
+
+class ListModelsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListModelsResponse(_message.Message):
+    __slots__ = ("models",)
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    models: _containers.RepeatedCompositeFieldContainer[PublicModel]
+    def __init__(self, models: _Optional[_Iterable[_Union[PublicModel, _Mapping]]] = ...) -> None: ...
+
+class PublicModel(_message.Message):
+    __slots__ = ("name", "capabilities", "context_window_tokens")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_WINDOW_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    capabilities: _containers.RepeatedScalarFieldContainer[str]
+    context_window_tokens: int
+    def __init__(self, name: _Optional[str] = ..., capabilities: _Optional[_Iterable[str]] = ..., context_window_tokens: _Optional[int] = ...) -> None: ...
