@@ -1,0 +1,1 @@
+"""What at least two services of Penstock use, and nothing else."""

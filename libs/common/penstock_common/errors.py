@@ -1,0 +1,171 @@
+"""Every way a request can fail, without a word of any transport.
+
+PenstockError
+├── InvalidRequest            a field is wrong
+│   └── UnsupportedParameter  a field nobody here can honour
+├── ContextLengthExceeded     the conversation is longer than any model's window
+├── InvalidCredentials        no key, or not one of ours
+├── ScopeMissing              the key may not call this method
+├── ModelNotPermitted         the key may not use this model
+├── ModelNotFound             no such model
+├── NotCached                 only_if_cached, and nothing is cached
+├── RateLimited               too fast; retry helps
+├── QuotaExhausted            the period's allowance is spent
+├── Overloaded                shedding load or shutting down; retry helps
+├── ServiceUnavailable        a service of the suite does not answer
+├── NoHealthyUpstream         nobody left to ask
+├── UpstreamFailed            asked, and it failed
+├── UpstreamTimeout           asked, and it was silent
+├── ContentRefused            the upstream's policy refused
+├── DeadlineExceeded          the caller's own deadline passed
+└── InternalError             our fault; the cause is in the log
+
+``status`` maps these to gRPC and back; the HTTP surfaces render them in their
+own shape. ``message`` is for the caller: it names what to change, and never
+carries a secret or a cause of an internal failure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(eq=False)
+class PenstockError(Exception):
+    """A failure with a message fit for the caller."""
+
+    message: str
+
+    def __post_init__(self) -> None:
+        super().__init__(self.message)
+
+    def __str__(self) -> str:
+        return self.message
+
+
+@dataclass(eq=False)
+class InvalidRequest(PenstockError):
+    """A field is wrong. ``field`` is its path, such as ``input.sampling.temperature``."""
+
+    field: str = ""
+
+
+@dataclass(eq=False)
+class UnsupportedParameter(PenstockError):
+    """A field that Penstock, or every candidate, cannot honour."""
+
+    parameter: str = ""
+
+
+@dataclass(eq=False)
+class ContextLengthExceeded(PenstockError):
+    """The conversation does not fit; sizes in tokens, 0 where unknown."""
+
+    input_tokens: int = 0
+    max_input_tokens: int = 0
+
+
+@dataclass(eq=False)
+class InvalidCredentials(PenstockError):
+    """The key is missing, unknown, expired or revoked."""
+
+
+@dataclass(eq=False)
+class ScopeMissing(PenstockError):
+    """The key lacks the scope that the method needs."""
+
+    scope: str = ""
+
+
+@dataclass(eq=False)
+class ModelNotPermitted(PenstockError):
+    """The key may not use this model."""
+
+    model: str = ""
+
+
+@dataclass(eq=False)
+class ModelNotFound(PenstockError):
+    """No public model has this name."""
+
+    model: str = ""
+
+
+@dataclass(eq=False)
+class NotCached(PenstockError):
+    """The caller wanted a cached answer only, and there is none."""
+
+
+@dataclass(eq=False)
+class RateLimited(PenstockError):
+    """Too many requests; ``limit`` names which limit, ``retry_after`` when to come again."""
+
+    limit: str = ""
+    retry_after: timedelta = timedelta(seconds=1)
+
+
+@dataclass(eq=False)
+class QuotaExhausted(PenstockError):
+    """The period's allowance is spent; no retry helps before it ends."""
+
+    limit: str = ""
+
+
+@dataclass(eq=False)
+class Overloaded(PenstockError):
+    """This process sheds load or is shutting down."""
+
+    retry_after: timedelta = timedelta(seconds=1)
+
+
+@dataclass(eq=False)
+class ServiceUnavailable(PenstockError):
+    """A service of the suite did not answer."""
+
+    service: str = ""
+    retry_after: timedelta = timedelta(seconds=1)
+
+
+@dataclass(eq=False)
+class NoHealthyUpstream(PenstockError):
+    """Every candidate of the model is out of service."""
+
+    model: str = ""
+
+
+@dataclass(eq=False)
+class UpstreamFailed(PenstockError):
+    """An upstream failed and no other could take over."""
+
+    upstream: str = ""
+
+
+@dataclass(eq=False)
+class UpstreamTimeout(PenstockError):
+    """An upstream was silent for too long.
+
+    ``stage`` is one of connect, headers, first_token, idle, total.
+    """
+
+    upstream: str = ""
+    stage: str = ""
+
+
+@dataclass(eq=False)
+class ContentRefused(PenstockError):
+    """The upstream's policy refused the content."""
+
+    upstream: str = ""
+
+
+@dataclass(eq=False)
+class DeadlineExceeded(PenstockError):
+    """The caller's own deadline passed."""
+
+
+@dataclass(eq=False)
+class InternalError(PenstockError):
+    """Our fault. The text is fixed; the cause is in the log under the trace id."""
+
+    message: str = "Internal error. Give the request id to the operator."

@@ -1,0 +1,1 @@
+"""The suite's vocabulary: conversations, generations, plans."""

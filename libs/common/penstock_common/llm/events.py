@@ -1,0 +1,176 @@
+"""Rules of a stream of generation events: its order, its canonical form, its sum."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from penstock_common.llm.types import (
+    Finished,
+    GenerationEvent,
+    Message,
+    Reasoning,
+    ReasoningDelta,
+    Role,
+    Started,
+    Text,
+    TextDelta,
+    ToolCall,
+    ToolCallDelta,
+    Usage,
+)
+
+
+def merge_deltas(events: Iterable[GenerationEvent]) -> list[GenerationEvent]:
+    """Return the events with neighbouring deltas of one kind made one.
+
+    This is the canonical form: what the cache keeps, and what a batch that was
+    read at once is sent on as.
+    """
+    merged: list[GenerationEvent] = []
+    for event in events:
+        joined = _join(merged[-1], event) if merged else None
+        if joined is None:
+            merged.append(event)
+        else:
+            merged[-1] = joined
+    return merged
+
+
+def _join(last: GenerationEvent, event: GenerationEvent) -> GenerationEvent | None:
+    if isinstance(last, TextDelta) and isinstance(event, TextDelta):
+        return TextDelta(text=last.text + event.text)
+    if isinstance(last, ReasoningDelta) and isinstance(event, ReasoningDelta) and not last.signature:
+        return ReasoningDelta(text=last.text + event.text, signature=event.signature)
+    if isinstance(last, ToolCallDelta) and isinstance(event, ToolCallDelta):
+        if last.index == event.index and not event.id and not event.name:
+            return ToolCallDelta(
+                index=last.index,
+                id=last.id,
+                name=last.name,
+                arguments_json_fragment=last.arguments_json_fragment + event.arguments_json_fragment,
+            )
+    return None
+
+
+class StreamInvariantError(Exception):
+    """A stream broke the contract of ``penstock.llm.v1.GenerationEvent``."""
+
+
+class StreamInvariants:
+    """Checks a stream event by event against the contract's order.
+
+    ``started`` once and first, then deltas (none empty), then at most one
+    ``usage``, then ``finished`` once and last.
+    """
+
+    def __init__(self) -> None:
+        self._started = False
+        self._usage = False
+        self._finished = False
+
+    def observe(self, event: GenerationEvent) -> None:
+        """Take the next event in.
+
+        Raises:
+            StreamInvariantError: if the event may not come here.
+        """
+        self._require(not self._finished, "an event after finished")
+        if isinstance(event, Started):
+            self._require(not self._started, "started twice")
+            self._started = True
+            return
+        self._require(self._started, f"{type(event).__name__} before started")
+        if isinstance(event, Usage):
+            self._require(not self._usage, "usage twice")
+            self._usage = True
+        elif isinstance(event, Finished):
+            self._finished = True
+        else:
+            self._require(not self._usage, "a delta after usage")
+            self._require(not _is_empty(event), "an empty delta")
+
+    def end(self) -> None:
+        """Declare the stream ended without an error."""
+        self._require(self._finished, "the stream ended without finished")
+
+    def _require(self, holds: bool, broken: str) -> None:
+        if not holds:
+            raise StreamInvariantError(broken)
+
+
+def _is_empty(event: TextDelta | ReasoningDelta | ToolCallDelta) -> bool:
+    if isinstance(event, TextDelta):
+        return not event.text
+    if isinstance(event, ReasoningDelta):
+        return not event.text and not event.signature
+    return not (event.id or event.name or event.arguments_json_fragment)
+
+
+@dataclass(slots=True)
+class _ToolCallParts:
+    id: str = ""
+    name: str = ""
+    arguments: list[str] = field(default_factory=list[str])
+
+
+@dataclass(slots=True)
+class Answer:
+    """The sum of a stream: what a caller who does not stream receives."""
+
+    started: Started | None = None
+    usage: Usage | None = None
+    finished: Finished | None = None
+    _text: list[str] = field(default_factory=list[str])
+    _reasoning: list[str] = field(default_factory=list[str])
+    _signature: bytes = b""
+    _tool_calls: dict[int, _ToolCallParts] = field(default_factory=dict[int, _ToolCallParts])
+
+    def add(self, event: GenerationEvent) -> None:
+        """Take the next event in."""
+        if isinstance(event, TextDelta):
+            self._text.append(event.text)
+        elif isinstance(event, Started):
+            self.started = event
+        elif isinstance(event, Usage):
+            self.usage = event
+        elif isinstance(event, Finished):
+            self.finished = event
+        elif isinstance(event, ReasoningDelta):
+            self._reasoning.append(event.text)
+            self._signature = event.signature or self._signature
+        else:
+            self._add_tool_call(event)
+
+    def _add_tool_call(self, delta: ToolCallDelta) -> None:
+        call = self._tool_calls.setdefault(delta.index, _ToolCallParts())
+        call.id = delta.id or call.id
+        call.name = delta.name or call.name
+        call.arguments.append(delta.arguments_json_fragment)
+
+    @property
+    def text(self) -> str:
+        """The answer's text so far."""
+        return "".join(self._text)
+
+    @property
+    def reasoning(self) -> str:
+        """The reasoning trace so far."""
+        return "".join(self._reasoning)
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """The tool calls so far, by index."""
+        return tuple(
+            ToolCall(id=call.id, name=call.name, arguments_json="".join(call.arguments))
+            for _, call in sorted(self._tool_calls.items())
+        )
+
+    def message(self) -> Message:
+        """Return the assistant's turn."""
+        parts: list[Text | Reasoning] = []
+        if self._reasoning or self._signature:
+            parts.append(Reasoning(text=self.reasoning, signature=self._signature))
+        if self._text:
+            parts.append(Text(text=self.text))
+        return Message(role=Role.ASSISTANT, parts=tuple(parts), tool_calls=self.tool_calls)

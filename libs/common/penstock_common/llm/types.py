@@ -1,0 +1,273 @@
+"""The vocabulary of the suite as immutable values, free of any wire.
+
+The names and bounds are those of ``penstock.llm.v1``; ``convert`` maps the two.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import msgspec
+
+NANO_USD_PER_USD = 1_000_000_000
+TOKENS_PER_PRICE_UNIT = 1_000_000
+
+
+class Role(Enum):
+    """Author of a conversation turn."""
+
+    SYSTEM = "system"
+    DEVELOPER = "developer"
+    USER = "user"
+    ASSISTANT = "assistant"
+    TOOL = "tool"
+
+
+class FinishReason(Enum):
+    """Why the model stopped."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    TOOL_CALLS = "tool_calls"
+    CONTENT_FILTER = "content_filter"
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An immutable value, compared by content."""
+
+
+class Text(Value, tag="text"):
+    """A piece of text in a turn."""
+
+    text: str
+    cache_breakpoint: bool = False
+
+
+class Image(Value, tag="image"):
+    """An image by reference (``url``) or inline (``data``); exactly one of them is set."""
+
+    url: str = ""
+    data: bytes = b""
+    media_type: str = ""
+    detail: str = ""
+    cache_breakpoint: bool = False
+
+
+class File(Value, tag="file"):
+    """A document inline."""
+
+    name: str = ""
+    media_type: str = ""
+    data: bytes = b""
+    cache_breakpoint: bool = False
+
+
+class Reasoning(Value, tag="reasoning"):
+    """A model's earlier reasoning, handed back to it unchanged."""
+
+    text: str = ""
+    signature: bytes = b""
+    cache_breakpoint: bool = False
+
+
+ContentPart = Text | Image | File | Reasoning
+
+
+class ToolCall(Value):
+    """A call the model asked for; ``arguments_json`` is as the model wrote it."""
+
+    id: str
+    name: str
+    arguments_json: str
+
+
+class Message(Value):
+    """One turn of a conversation."""
+
+    role: Role
+    parts: tuple[ContentPart, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
+    name: str = ""
+
+    @property
+    def text(self) -> str:
+        """The turn's text parts, joined."""
+        return "".join(part.text for part in self.parts if isinstance(part, Text))
+
+
+class Tool(Value):
+    """A function the model may call; the schema is kept verbatim."""
+
+    name: str
+    description: str = ""
+    parameters_json: str = ""
+    strict: bool | None = None
+
+
+class ToolChoiceMode(Enum):
+    """How the model chooses among tools."""
+
+    AUTO = "auto"
+    NONE = "none"
+    REQUIRED = "required"
+    NAMED = "named"
+
+
+class ToolChoice(Value):
+    """Which tool the model must or may call."""
+
+    mode: ToolChoiceMode | None = None
+    tool_name: str = ""
+    parallel: bool | None = None
+
+
+class SamplingParams(Value):
+    """Sampling knobs; ``None`` means the model's default."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    max_output_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    reasoning_effort: str = ""
+    top_logprobs: int | None = None
+
+
+class JsonObject(Value, tag="json_object"):
+    """The output must be any JSON object."""
+
+
+class JsonSchema(Value, tag="json_schema"):
+    """The output must be JSON that the schema accepts; the schema is kept verbatim."""
+
+    name: str
+    schema_json: str = ""
+    strict: bool | None = None
+    description: str = ""
+
+
+ResponseFormat = JsonObject | JsonSchema
+
+
+class GenerationInput(Value):
+    """Everything a model needs to produce one completion."""
+
+    model: str
+    messages: tuple[Message, ...]
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice | None = None
+    sampling: SamplingParams = SamplingParams()
+    response_format: ResponseFormat | None = None
+    extra_json: str = ""
+
+
+class RequestContext(Value):
+    """Who asks, beyond the tenant that the key proves."""
+
+    user: str = ""
+    feature: str = ""
+    tags: dict[str, str] = {}
+
+
+class Candidate(Value):
+    """One model at one upstream."""
+
+    upstream: str
+    model: str
+
+    def __str__(self) -> str:
+        return f"{self.upstream}/{self.model}"
+
+
+class Classification(Value):
+    """What the router saw in the prompt; ``complexity`` and ``confidence`` in [0, 1]."""
+
+    task: str
+    complexity: float
+    confidence: float
+
+
+class Plan(Value):
+    """Candidates in order of preference, and why."""
+
+    candidates: tuple[Candidate, ...]
+    reason: str = ""
+    classification: Classification | None = None
+
+
+class UnitPrices(Value):
+    """Prices of one model in nano-dollars per million tokens."""
+
+    input_nano_usd: int = 0
+    cached_input_nano_usd: int = 0
+    output_nano_usd: int = 0
+
+
+class Usage(Value, tag="usage"):
+    """Tokens counted by the model that answered."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_input_tokens: int = 0
+    cache_write_input_tokens: int = 0
+    reasoning_tokens: int = 0
+    estimated: bool = False
+
+
+class Started(Value, tag="started"):
+    """An upstream accepted the request and its first content has come."""
+
+    generation_id: str
+    answered_by: Candidate
+
+
+class TextDelta(Value, tag="text_delta"):
+    """Text to append to the answer; never empty."""
+
+    text: str
+
+
+class ReasoningDelta(Value, tag="reasoning_delta"):
+    """Text to append to the reasoning trace; never empty."""
+
+    text: str = ""
+    signature: bytes = b""
+
+
+class ToolCallDelta(Value, tag="tool_call_delta"):
+    """A fragment of one tool call; ``id`` and ``name`` come on the first one only."""
+
+    index: int
+    id: str = ""
+    name: str = ""
+    arguments_json_fragment: str = ""
+
+
+class Finished(Value, tag="finished"):
+    """The generation is complete."""
+
+    reason: FinishReason
+    answered_by: Candidate
+    matched_stop: str = ""
+    attempts: int = 0
+    cost_nano_usd: int = 0
+    unit_prices: UnitPrices = UnitPrices()
+
+
+ContentEvent = TextDelta | ReasoningDelta | ToolCallDelta
+GenerationEvent = Started | TextDelta | ReasoningDelta | ToolCallDelta | Usage | Finished
+
+
+def cost_nano_usd(usage: Usage, prices: UnitPrices) -> int:
+    """Return what ``usage`` costs, rounded half up once."""
+    fresh_input_tokens = max(0, usage.input_tokens - usage.cached_input_tokens)
+    total = (
+        fresh_input_tokens * prices.input_nano_usd
+        + usage.cached_input_tokens * prices.cached_input_nano_usd
+        + usage.output_tokens * prices.output_nano_usd
+    )
+    return (total + TOKENS_PER_PRICE_UNIT // 2) // TOKENS_PER_PRICE_UNIT

@@ -1,0 +1,1 @@
+"""How services call one another: one interface, two transports."""

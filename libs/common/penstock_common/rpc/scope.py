@@ -1,0 +1,51 @@
+"""Who and what a call belongs to: read from metadata, carried to the next hop.
+
+Identity travels as metadata that only the gateway sets; the public surfaces
+drop it from outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+REQUEST_ID_KEY = "x-request-id"
+TRACEPARENT_KEY = "traceparent"
+TENANT_KEY = "penstock-tenant"
+
+Metadata = tuple[tuple[str, str | bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestScope:
+    """The identity of one request, in every service it passes."""
+
+    request_id: str = ""
+    tenant: str = ""
+    traceparent: str = ""
+
+    def to_metadata(self) -> Metadata:
+        """Return the metadata of an outgoing call."""
+        return tuple(
+            (key, value)
+            for key, value in (
+                (REQUEST_ID_KEY, self.request_id),
+                (TENANT_KEY, self.tenant),
+                (TRACEPARENT_KEY, self.traceparent),
+            )
+            if value
+        )
+
+    @classmethod
+    def from_metadata(cls, metadata: Iterable[tuple[str, str | bytes]]) -> RequestScope:
+        """Return the scope of an incoming call from inside the suite."""
+        values = {key: value for key, value in metadata if isinstance(value, str)}
+        return cls(
+            request_id=values.get(REQUEST_ID_KEY, ""),
+            tenant=values.get(TENANT_KEY, ""),
+            traceparent=values.get(TRACEPARENT_KEY, ""),
+        )
+
+
+CURRENT_SCOPE: ContextVar[RequestScope] = ContextVar("penstock_request_scope", default=RequestScope())

@@ -1,0 +1,1 @@
+"""What a request leaves behind: steps, spans, metrics, logs."""

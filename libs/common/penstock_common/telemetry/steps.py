@@ -1,0 +1,92 @@
+"""The steps of a request as cheap records, turned into spans only where someone looks.
+
+A span costs as much CPU as half a hop between processes, so nothing on the hot
+path makes one. A service notes its steps here and returns them in trailing
+metadata; the gateway hangs them into its own and emits the tree at the end.
+"""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Any
+
+import msgspec
+
+STEPS_KEY = "penstock-steps-bin"
+
+AttributeValue = str | int | float | bool
+
+
+class Step(msgspec.Struct):
+    """One step: wall-clock nanoseconds, attributes, steps within it."""
+
+    name: str
+    start_ns: int
+    end_ns: int = 0
+    error: str = ""
+    attributes: dict[str, AttributeValue] = {}
+    children: list[Step] = []
+
+    @property
+    def seconds(self) -> float:
+        """How long the step took."""
+        return (self.end_ns - self.start_ns) / 1e9
+
+
+class Steps:
+    """The steps of one request in one service, in the order they began."""
+
+    __slots__ = ("recorded",)
+
+    def __init__(self) -> None:
+        self.recorded: list[Step] = []
+
+    def step(self, name: str, **attributes: AttributeValue) -> RunningStep:
+        """Return a context manager that records a step; an exception marks it failed."""
+        return RunningStep(self.begin(name, **attributes))
+
+    def begin(self, name: str, **attributes: AttributeValue) -> Step:
+        """Record a step that the caller ends with ``end``."""
+        step = Step(name=name, start_ns=time.time_ns(), attributes=attributes)
+        self.recorded.append(step)
+        return step
+
+    def to_metadata(self) -> tuple[str, bytes]:
+        """Return the trailing metadata entry that carries these steps."""
+        return STEPS_KEY, _ENCODER.encode(self.recorded)
+
+
+def end(step: Step, error: str = "") -> None:
+    """End a step that ``Steps.begin`` recorded."""
+    step.end_ns = time.time_ns()
+    step.error = error
+
+
+class RunningStep:
+    """Ends its step on exit."""
+
+    __slots__ = ("_step",)
+
+    def __init__(self, step: Step) -> None:
+        self._step = step
+
+    def __enter__(self) -> Step:
+        return self._step
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        end(self._step, "" if kind is None else kind.__name__)
+
+
+def steps_from_metadata(metadata: Any) -> list[Step]:
+    """Return the steps that a call brought back; none where it brought none."""
+    for key, value in metadata or ():
+        if key == STEPS_KEY:
+            return _DECODER.decode(value)
+    return []
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(list[Step])
