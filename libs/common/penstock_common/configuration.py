@@ -1,0 +1,220 @@
+"""The configuration file: one YAML document, read once, validated per section.
+
+A role declares the sections it uses as a ``Section``; only their references
+are resolved, so a role without providers holds no provider's key.
+
+- ``${NAME}`` reads the environment, ``${file:/run/secrets/x}`` a file.
+- ``PENSTOCK_CACHE__MODE=off`` overrides ``cache: {mode: …}``; the value is YAML.
+- Durations are ``500ms``, ``3s``, ``10m``, ``1h``.
+- An unknown key is an error that names the nearest known one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import types
+import typing
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, SecretStr, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+_ENVIRONMENT_PREFIX = "PENSTOCK_"
+_REFERENCE = re.compile(r"\$\{(?:(file):)?([^}]+)\}")
+_DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h|d)$")
+_UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+class ConfigurationError(Exception):
+    """The configuration cannot be used; the message says where and what to do, a line per fault."""
+
+
+def _parse_duration(value: Any) -> Any:
+    if isinstance(value, timedelta):
+        return value
+    match = _DURATION.match(value) if isinstance(value, str) else None
+    if match is None:
+        raise PydanticCustomError("duration", "a duration such as 500ms, 3s, 10m or 1h is expected")
+    return timedelta(seconds=float(match[1]) * _UNIT_SECONDS[match[2]])
+
+
+def format_duration(value: timedelta) -> str:
+    """Return the shortest exact form that the configuration file accepts."""
+    seconds = value.total_seconds()
+    for unit in ("h", "m", "s"):
+        if seconds >= _UNIT_SECONDS[unit] and (seconds / _UNIT_SECONDS[unit]).is_integer():
+            return f"{int(seconds / _UNIT_SECONDS[unit])}{unit}"
+    return f"{round(seconds * 1000)}ms"
+
+
+Duration = Annotated[timedelta, BeforeValidator(_parse_duration), PlainSerializer(format_duration)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: frozen, unknown keys refused, references resolved.
+
+    Only fields that the class declares are resolved. A role that needs fewer
+    keys than the file has sets ``extra="ignore"`` and never sees the rest.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _resolve_references(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        section: dict[str, Any] = dict(typing.cast("dict[str, Any]", data))
+        known = {field.alias or name for name, field in cls.model_fields.items()}
+        return {key: _resolve(value) if key in known else value for key, value in section.items()}
+
+
+def _resolve(value: Any) -> Any:
+    if isinstance(value, str):
+        return _resolve_text(value)
+    if isinstance(value, list):
+        return [_resolve(item) if isinstance(item, str) else item for item in typing.cast("list[Any]", value)]
+    return value
+
+
+def _resolve_text(text: str) -> str:
+    def replace(match: re.Match[str]) -> str:
+        if match[1] == "file":
+            try:
+                return Path(match[2]).read_text(encoding="utf-8").strip()
+            except OSError as error:
+                reason = error.strerror or "it cannot be read"
+                raise PydanticCustomError(
+                    "reference", "the file {path}: {reason}", {"path": match[2], "reason": reason}
+                ) from None
+        found = os.environ.get(match[2])
+        if found is None:
+            raise PydanticCustomError(
+                "reference", "the environment variable {name} is not set", {"name": match[2]}
+            )
+        return found
+
+    return _REFERENCE.sub(replace, text)
+
+
+SettingsT = TypeVar("SettingsT", bound=BaseModel)
+
+
+class Configuration:
+    """The parsed file, before any role has looked at it."""
+
+    def __init__(self, document: dict[str, Any], source: str = "the configuration") -> None:
+        self._document = document
+        self._source = source
+
+    @classmethod
+    def load(cls, path: Path, environment: Mapping[str, str] | None = None) -> Configuration:
+        """Return the file with environment overrides applied.
+
+        Raises:
+            ConfigurationError: if the file cannot be read or is not a YAML mapping.
+        """
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise ConfigurationError(f"{path}: {error.strerror}") from None
+        return cls.parse(text, environment, source=str(path))
+
+    @classmethod
+    def parse(
+        cls, text: str, environment: Mapping[str, str] | None = None, source: str = "the configuration"
+    ) -> Configuration:
+        """Return the document in ``text`` with environment overrides applied."""
+        try:
+            document = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigurationError(f"{source} is not valid YAML: {' '.join(str(error).split())}") from None
+        if document is None:
+            document = {}
+        if not isinstance(document, dict):
+            raise ConfigurationError(f"{source} must hold a mapping of sections")
+        sections = typing.cast("dict[str, Any]", document)
+        _override(sections, os.environ if environment is None else environment)
+        return cls(sections, source)
+
+    def settings(self, settings_type: type[SettingsT]) -> SettingsT:
+        """Return the sections that ``settings_type`` declares, validated.
+
+        Raises:
+            ConfigurationError: one line per fault, each naming its key.
+        """
+        wanted = {name: self._document[name] for name in settings_type.model_fields if name in self._document}
+        try:
+            return settings_type.model_validate(wanted)
+        except ValidationError as error:
+            lines = [_describe(settings_type, fault) for fault in error.errors(include_url=False)]
+            raise ConfigurationError(f"{self._source}: " + "; ".join(dict.fromkeys(lines))) from None
+
+    def refuse_unknown_sections(self, known: set[str]) -> None:
+        """Raise ConfigurationError if the file has a section that no role knows."""
+        for name in self._document:
+            if name not in known:
+                raise ConfigurationError(f"{self._source}: unknown section '{name}'{_nearest(name, known)}")
+
+
+def _override(document: dict[str, Any], environment: Mapping[str, str]) -> None:
+    """Apply ``PENSTOCK_SECTION__KEY=value``; names without ``__`` are not ours."""
+    for name, raw in sorted(environment.items()):
+        if not name.startswith(_ENVIRONMENT_PREFIX) or "__" not in name:
+            continue
+        *path, last = name.removeprefix(_ENVIRONMENT_PREFIX).lower().split("__")
+        place = document
+        for key in path:
+            inner = place.setdefault(key, {})
+            if not isinstance(inner, dict):
+                raise ConfigurationError(f"{name}: '{key}' is not a section that a variable can reach into")
+            place = typing.cast("dict[str, Any]", inner)
+        place[last] = yaml.safe_load(raw)
+
+
+def _describe(settings_type: type[BaseModel], fault: Any) -> str:
+    location: tuple[str | int, ...] = fault["loc"]
+    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+    if fault["type"] == "extra_forbidden":
+        return f"unknown key '{where}'{_nearest(str(location[-1]), _known_keys(settings_type, location[:-1]))}"
+    if fault["type"] == "missing":
+        return f"'{where}' is missing"
+    return f"'{where}': {fault['msg']}" if where else str(fault["msg"])
+
+
+def _known_keys(model: Any, path: tuple[str | int, ...]) -> set[str]:
+    """Return the keys of the model at ``path`` below ``model``; empty where it is no model."""
+    for part in path:
+        if isinstance(part, int):
+            continue
+        field = model.model_fields.get(part)
+        if field is None:
+            return set()
+        model = _model_within(field.annotation)
+        if model is None:
+            return set()
+    return set(model.model_fields)
+
+
+def _model_within(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
+        return annotation if issubclass(annotation, BaseModel) else None
+    for argument in typing.get_args(annotation):
+        found = _model_within(argument)
+        if found is not None:
+            return found
+    return None
+
+
+def _nearest(name: str, known: set[str]) -> str:
+    matches = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"; did you mean '{matches[0]}'?" if matches else f"; known are {', '.join(sorted(known))}" if known else ""
+
+
+Secret = SecretStr

@@ -1,0 +1,21 @@
+"""What a role of the suite is, whichever process it runs in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from penstock_common.rpc.interception import RpcRegistrar
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A built role: ready to serve, its adapters open.
+
+    ``register`` adds its servicers to a server of either transport. Each
+    role's ``app.build`` is an async context manager that yields one of these
+    and closes its adapters, in reverse order, on exit.
+    """
+
+    name: str
+    register: Callable[[RpcRegistrar], None]
