@@ -1,0 +1,1 @@
+"""The routing decision: which candidates may answer, in which order, and why."""

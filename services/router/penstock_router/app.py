@@ -1,0 +1,48 @@
+"""The router's composition root."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from penstock.router.v1.router_service_pb2_grpc import add_RouterServiceServicer_to_server
+from penstock_common.llm.types import Candidate
+from penstock_common.sections import PublicModel as PublicModelSettings
+from penstock_common.sections import split_candidate
+from penstock_common.service import Service
+
+from penstock_router.domain.catalogue import Catalogue, PublicModel, UpstreamModel
+from penstock_router.domain.routing import Router
+from penstock_router.settings import Settings
+from penstock_router.surfaces.grpc.servicer import RouterServicer
+
+
+@asynccontextmanager
+async def build(settings: Settings) -> AsyncIterator[Service]:
+    """Yield the router; it holds nothing that needs closing."""
+    servicer = RouterServicer(Router(catalogue_from(settings), random.Random()))  # noqa: S311 - shares out load
+    yield Service("router", lambda registrar: add_RouterServiceServicer_to_server(servicer, registrar))
+
+
+def catalogue_from(settings: Settings) -> Catalogue:
+    """Return the catalogue that the settings describe."""
+    upstream_models = {
+        (upstream.name, model.name): UpstreamModel(
+            candidate=Candidate(upstream=upstream.name, model=model.name),
+            region=upstream.region,
+            context_window_tokens=model.context_window,
+            capabilities=frozenset(model.capabilities),
+        )
+        for upstream in settings.upstreams
+        for model in upstream.models
+    }
+    return Catalogue([_public_model(model, upstream_models) for model in settings.models])
+
+
+def _public_model(settings: PublicModelSettings, known: dict[tuple[str, str], UpstreamModel]) -> PublicModel:
+    return PublicModel(
+        name=settings.name,
+        candidates=tuple(known[split_candidate(candidate)] for candidate in settings.candidates),
+        weights={known[split_candidate(name)].candidate: weight for name, weight in settings.weights.items()},
+    )

@@ -1,0 +1,1 @@
+"""The ideas of routing, free of any wire."""

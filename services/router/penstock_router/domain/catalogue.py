@@ -1,0 +1,55 @@
+"""What can be routed to: models at upstreams, and the public names in front of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from penstock_common.llm.types import Candidate
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamModel:
+    """One model at one upstream; ``region`` is empty where the operator names none."""
+
+    candidate: Candidate
+    region: str
+    context_window_tokens: int
+    capabilities: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class PublicModel:
+    """A name that callers use, and its candidates in order of preference.
+
+    ``weights`` share out the first place among the candidates they name.
+    """
+
+    name: str
+    candidates: tuple[UpstreamModel, ...]
+    weights: Mapping[Candidate, int] = field(default_factory=dict[Candidate, int])
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """Everything at least one candidate can do."""
+        return frozenset[str]().union(*(model.capabilities for model in self.candidates))
+
+    @property
+    def context_window_tokens(self) -> int:
+        """The largest window among the candidates."""
+        return max(model.context_window_tokens for model in self.candidates)
+
+
+class Catalogue:
+    """All public models, by name."""
+
+    def __init__(self, models: Sequence[PublicModel]) -> None:
+        self._by_name = {model.name: model for model in models}
+
+    def find(self, name: str) -> PublicModel | None:
+        """Return the public model of this name."""
+        return self._by_name.get(name)
+
+    def all(self) -> list[PublicModel]:
+        """Return every public model, sorted by name."""
+        return [self._by_name[name] for name in sorted(self._by_name)]
