@@ -3,10 +3,13 @@
 #
 # The Python generator is the oldest that callers of penstock-proto may have:
 # generated code refuses runtimes older than its generator.
+# The Go plugins are the tools of go/tools/go.mod. Go gets what the edge serves
+# and the packages that it imports, nothing more.
 set -euo pipefail
 cd "$(dirname "$0")"
 
 UV="${UV:-uv}"
+GO="${GO:-go}"
 protoc() {
   "$UV" tool run --quiet --python 3.11 --from 'grpcio-tools==1.72.2' \
     --with 'mypy-protobuf==3.6.0' --with 'googleapis-common-protos==1.70.0' --with 'setuptools<81' \
@@ -30,3 +33,24 @@ find python/penstock -name '*_pb2_grpc.py' | while read -r file; do
   grep -q 'Stub(' "$file" || rm -f "$file" "${file%.py}.pyi"
 done
 touch python/penstock/py.typed
+
+plugins="$PWD/build/bin"
+mkdir -p "$plugins"
+"$GO" -C go/tools build -o "$plugins/" tool
+
+mapfile -t go_sources < <(find penstock/errors penstock/gateway penstock/llm -name '*.proto' | sort)
+mapfile -t public_sources < <(find penstock/gateway -name '*.proto' | sort)
+rm -rf go/penstock
+protoc --plugin="protoc-gen-go=$plugins/protoc-gen-go" \
+  --plugin="protoc-gen-go-grpc=$plugins/protoc-gen-go-grpc" \
+  --go_out=go --go_opt=module=penstock.dev/proto \
+  --go-grpc_out=go --go-grpc_opt=module=penstock.dev/proto \
+  "${go_sources[@]}"
+protoc --plugin="protoc-gen-grpc-gateway=$plugins/protoc-gen-grpc-gateway" \
+  --grpc-gateway_out=go --grpc-gateway_opt=module=penstock.dev/proto \
+  "${public_sources[@]}"
+protoc --plugin="protoc-gen-openapiv2=$plugins/protoc-gen-openapiv2" \
+  --openapiv2_out=go/openapi \
+  --openapiv2_opt=allow_merge=true,merge_file_name=penstock,openapi_configuration=openapi/options.yaml \
+  --openapiv2_opt=json_names_for_fields=false,preserve_rpc_order=true,openapi_naming_strategy=simple \
+  "${public_sources[@]}"
