@@ -1,0 +1,80 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"time"
+)
+
+var (
+	errBodyTooLarge = errors.New("the request body is larger than the limit")
+	errBodyTooSlow  = errors.New("the request body arrived too slowly")
+)
+
+// guardedBody bounds a request body in size and in time. Its deadline rolls with
+// what has arrived, so that a large upload over a slow line passes and a trickle
+// does not. It remembers why it failed, because neither the reverse proxy nor
+// grpc-gateway hands a body's error on.
+type guardedBody struct {
+	io.ReadCloser
+	control  *http.ResponseController
+	maxBytes int64
+	minRate  int64
+	started  time.Time
+	timeout  time.Duration
+	received int64
+	failure  error
+}
+
+// guardBody puts the guard in place of the request's body, if it has one, and
+// refuses at once a body that says that it is too large.
+func guardBody(w http.ResponseWriter, r *http.Request, cfg *config) *guardedBody {
+	if r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {
+		return nil
+	}
+	g := &guardedBody{
+		ReadCloser: r.Body, control: http.NewResponseController(w), maxBytes: cfg.maxBodyBytes,
+		minRate: cfg.bodyMinRate, started: time.Now(), timeout: cfg.bodyTimeout,
+	}
+	if r.ContentLength > g.maxBytes {
+		g.failure = errBodyTooLarge
+	}
+	// Set even if nobody reads: after the handler, net/http itself reads what is left.
+	_ = g.control.SetReadDeadline(g.started.Add(g.timeout))
+	r.Body = g
+	return g
+}
+
+func (g *guardedBody) Read(p []byte) (int, error) {
+	if g.failure != nil {
+		return 0, g.failure
+	}
+	n, err := g.ReadCloser.Read(p)
+	g.received += int64(n)
+	switch {
+	case g.received > g.maxBytes:
+		g.failure = errBodyTooLarge
+		return 0, g.failure
+	case err == nil:
+		earned := time.Duration(float64(g.received) / float64(g.minRate) * float64(time.Second))
+		_ = g.control.SetReadDeadline(g.started.Add(g.timeout + earned))
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		g.failure = errBodyTooSlow
+		return n, g.failure
+	default:
+		// At the end of the body the deadline must go: from here on net/http reads
+		// ahead to learn that the caller has left, and a deadline would look like that.
+		_ = g.control.SetReadDeadline(time.Time{})
+	}
+	return n, err
+}
+
+// err tells why the body could not be read: errBodyTooLarge, errBodyTooSlow or nil.
+func (g *guardedBody) err() error {
+	if g == nil {
+		return nil
+	}
+	return g.failure
+}

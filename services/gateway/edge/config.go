@@ -1,0 +1,189 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+)
+
+const envPrefix = "PENSTOCK_EDGE_"
+
+// config is everything the edge can be told; a flag each, and an environment variable each.
+type config struct {
+	listen              string
+	gatewayGRPC         string
+	gatewayHTTP         string
+	gatewayConnections  int
+	tlsCert             string
+	tlsKey              string
+	maxHeaderBytes      int
+	maxBodyBytes        int64
+	maxMessageBytes     int
+	headerTimeout       time.Duration
+	bodyTimeout         time.Duration
+	bodyMinRate         int64
+	idleTimeout         time.Duration
+	writeTimeout        time.Duration
+	unaryTimeout        time.Duration
+	streamTimeout       time.Duration
+	responseTimeout     time.Duration
+	connectTimeout      time.Duration
+	gatewayIdleTimeout  time.Duration
+	readinessTimeout    time.Duration
+	grace               time.Duration
+	otlp                string
+	traceSampleRatio    float64
+	serviceVersion      string
+	logLevel            slog.Level
+	showVersionThenExit bool
+}
+
+func (c *config) flags() *flag.FlagSet {
+	fs := flag.NewFlagSet("penstock-edge", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	fs.StringVar(&c.listen, "listen", "127.0.0.1:8080", "`address` to serve on: host:port or unix:/path")
+	fs.StringVar(&c.gatewayGRPC, "gateway-grpc", "127.0.0.1:8081", "gateway's gRPC `target`: host:port, dns:///name:port or unix:///path")
+	fs.StringVar(&c.gatewayHTTP, "gateway-http", "http://127.0.0.1:8082", "gateway's HTTP `target` for the wire formats: http://host:port or unix:///path")
+	fs.IntVar(&c.gatewayConnections, "gateway-connections", 8, "gRPC connections to the gateway; calls take turns")
+	fs.StringVar(&c.tlsCert, "tls-cert", "", "PEM `file` of the listener's certificate chain; with --tls-key")
+	fs.StringVar(&c.tlsKey, "tls-key", "", "PEM `file` of the listener's private key; with --tls-cert")
+	fs.IntVar(&c.maxHeaderBytes, "max-header-bytes", 32<<10, "largest request head")
+	fs.Int64Var(&c.maxBodyBytes, "max-body-bytes", 32<<20, "largest request body")
+	fs.IntVar(&c.maxMessageBytes, "max-message-bytes", 32<<20, "largest gRPC message, either way")
+	fs.DurationVar(&c.headerTimeout, "header-timeout", 10*time.Second, "time for a request's head to arrive")
+	fs.DurationVar(&c.bodyTimeout, "body-timeout", 30*time.Second, "time for a request's body to arrive, longer only at --body-min-rate")
+	fs.Int64Var(&c.bodyMinRate, "body-min-rate", 16<<10, "bytes per second that buy a body more time")
+	fs.DurationVar(&c.idleTimeout, "idle-timeout", 60*time.Second, "time a connection may wait between requests")
+	fs.DurationVar(&c.writeTimeout, "write-timeout", 30*time.Second, "time one write may wait for a reader that does not read")
+	fs.DurationVar(&c.unaryTimeout, "unary-timeout", 60*time.Second, "deadline of a typed unary call that names none")
+	fs.DurationVar(&c.streamTimeout, "stream-timeout", 600*time.Second, "deadline of a typed stream that names none")
+	fs.DurationVar(&c.responseTimeout, "response-timeout", 610*time.Second, "time for the gateway's response head on the wire formats")
+	fs.DurationVar(&c.connectTimeout, "connect-timeout", 3*time.Second, "time to connect to the gateway")
+	fs.DurationVar(&c.gatewayIdleTimeout, "gateway-idle-timeout", 4*time.Second, "time an unused HTTP connection to the gateway is kept; must be shorter than the gateway keeps it")
+	fs.DurationVar(&c.readinessTimeout, "readiness-timeout", time.Second, "time the gateway has to say that it is ready")
+	fs.DurationVar(&c.grace, "grace", 30*time.Second, "time requests in flight have to end after SIGTERM")
+	fs.StringVar(&c.otlp, "otlp", "", "OTLP gRPC `endpoint` for spans: host:port, http://host:port or https://host:port; empty exports nothing")
+	fs.Float64Var(&c.traceSampleRatio, "trace-sample-ratio", 0.01, "share of the traces started here that are sampled, 0 to 1")
+	fs.StringVar(&c.serviceVersion, "service-version", version, "version that spans report")
+	fs.TextVar(&c.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error; debug logs every request")
+	fs.BoolVar(&c.showVersionThenExit, "version", false, "print the version and exit")
+	return fs
+}
+
+// parseConfig reads flags, then the environment for the flags not given, and
+// returns flag.ErrHelp when help was asked for. Any other error is one sentence.
+func parseConfig(args []string, lookupEnv func(string) (string, bool)) (*config, error) {
+	c := &config{}
+	fs := c.flags()
+	if err := fs.Parse(args); err != nil {
+		return nil, err
+	}
+	if fs.NArg() > 0 {
+		return nil, fmt.Errorf("unexpected argument %q", fs.Arg(0))
+	}
+	given := map[string]bool{}
+	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	var err error
+	fs.VisitAll(func(f *flag.Flag) {
+		value, ok := lookupEnv(envName(f.Name))
+		if !ok || given[f.Name] || err != nil || f.Name == "version" {
+			return
+		}
+		if setErr := fs.Set(f.Name, value); setErr != nil {
+			err = fmt.Errorf("invalid value %q for %s: %w", value, envName(f.Name), setErr)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c, c.validate()
+}
+
+func envName(flagName string) string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(flagName, "-", "_"))
+}
+
+func (c *config) validate() error {
+	if (c.tlsCert == "") != (c.tlsKey == "") {
+		return errors.New("--tls-cert and --tls-key must be given together")
+	}
+	if c.traceSampleRatio < 0 || c.traceSampleRatio > 1 || c.traceSampleRatio != c.traceSampleRatio {
+		return errors.New("--trace-sample-ratio must lie between 0 and 1")
+	}
+	for name, value := range map[string]int64{
+		"gateway-connections": int64(c.gatewayConnections), "max-header-bytes": int64(c.maxHeaderBytes),
+		"max-body-bytes": c.maxBodyBytes, "max-message-bytes": int64(c.maxMessageBytes), "body-min-rate": c.bodyMinRate,
+		"header-timeout": int64(c.headerTimeout), "body-timeout": int64(c.bodyTimeout), "idle-timeout": int64(c.idleTimeout),
+		"write-timeout": int64(c.writeTimeout), "unary-timeout": int64(c.unaryTimeout), "stream-timeout": int64(c.streamTimeout),
+		"response-timeout": int64(c.responseTimeout), "connect-timeout": int64(c.connectTimeout),
+		"gateway-idle-timeout": int64(c.gatewayIdleTimeout), "readiness-timeout": int64(c.readinessTimeout),
+	} {
+		if value <= 0 {
+			return fmt.Errorf("--%s must be greater than zero", name)
+		}
+	}
+	if c.grace < 0 {
+		return errors.New("--grace must not be negative")
+	}
+	if _, _, err := splitAddress(c.listen); err != nil {
+		return fmt.Errorf("--listen: %w", err)
+	}
+	if _, err := parseHTTPTarget(c.gatewayHTTP); err != nil {
+		return fmt.Errorf("--gateway-http: %w", err)
+	}
+	if c.gatewayGRPC == "" {
+		return errors.New("--gateway-grpc must not be empty")
+	}
+	return nil
+}
+
+// splitAddress gives the network and address that net.Listen takes.
+func splitAddress(listen string) (network, address string, err error) {
+	if path, ok := strings.CutPrefix(listen, "unix:"); ok {
+		path = strings.TrimPrefix(path, "//")
+		if path == "" {
+			return "", "", errors.New("the socket's path is empty")
+		}
+		return "unix", path, nil
+	}
+	if !strings.Contains(listen, ":") {
+		return "", "", fmt.Errorf("%q is neither host:port nor unix:/path", listen)
+	}
+	return "tcp", listen, nil
+}
+
+// httpTarget is where the wire formats are served: over TCP, or over a unix socket when socket is set.
+type httpTarget struct {
+	host   string
+	socket string
+}
+
+func parseHTTPTarget(target string) (httpTarget, error) {
+	u, err := url.Parse(target)
+	switch {
+	case err != nil:
+		return httpTarget{}, fmt.Errorf("%q is not a URL", target)
+	case u.Scheme == "unix" && u.Host == "" && u.Path != "":
+		return httpTarget{host: "gateway", socket: u.Path}, nil
+	case u.Scheme == "http" && u.Host != "" && (u.Path == "" || u.Path == "/"):
+		return httpTarget{host: u.Host}, nil
+	}
+	return httpTarget{}, fmt.Errorf("%q is neither http://host:port nor unix:///path", target)
+}
+
+func printHelp(w io.Writer) {
+	fs := (&config{}).flags()
+	fmt.Fprintf(w, "penstock-edge: the public HTTP port of Penstock.\n\nEvery flag is also an environment variable: --listen is %s.\n\n", envName("listen"))
+	fs.SetOutput(w)
+	fs.PrintDefaults()
+}
+
+func newLogger(c *config) *slog.Logger {
+	return slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: c.logLevel})).With("service", "edge")
+}

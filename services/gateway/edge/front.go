@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc/metadata"
+)
+
+const (
+	typedPrefix  = "/api/v1/"
+	wirePrefix   = "/v1/"
+	unknownRoute = "unknown"
+)
+
+// front is the first handler: it bounds, names, filters and counts every request
+// and hands it to the surface that its path belongs to.
+type front struct {
+	cfg      *config
+	logger   *slog.Logger
+	tracing  *tracing
+	inFlight *inFlight
+	probes   *probes
+	typed    http.Handler
+	wire     http.Handler
+}
+
+// exchange is what one request and its answer leave on their way through.
+type exchange struct {
+	// route is the path with its variables unfilled; "unknown" where there is none.
+	route string
+	// timeout is the caller's own, 0 where there is none.
+	timeout time.Duration
+	body    *guardedBody
+	// header and trailer are the gateway's metadata on the typed API.
+	header, trailer metadata.MD
+}
+
+type exchangeKey struct{}
+
+// exchangeOf never returns nil: a probe's call belongs to no exchange.
+func exchangeOf(ctx context.Context) *exchange {
+	if x, ok := ctx.Value(exchangeKey{}).(*exchange); ok {
+		return x
+	}
+	return &exchange{}
+}
+
+func (x *exchange) timeoutOr(standard time.Duration) time.Duration {
+	if x.timeout > 0 {
+		return x.timeout
+	}
+	return standard
+}
+
+func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body := guardBody(w, r, f.cfg)
+	if probe := f.probes.handler(r); probe != nil {
+		probe(w, r)
+		return
+	}
+	admitted := f.inFlight.enter()
+	if admitted {
+		defer f.inFlight.leave()
+	}
+	started := time.Now()
+	header := allowedHeaders(r.Header)
+	id := requestID(header)
+	header[headerRequestID] = []string{id}
+	call := &exchange{route: unknownRoute, body: body}
+	ctx, span := f.tracing.start(context.WithValue(r.Context(), exchangeKey{}, call), r.Method, header)
+	out := newResponseWriter(w, r, f.cfg.writeTimeout)
+	out.common = map[string]string{headerRequestID: id, "Traceparent": header.Get("Traceparent")}
+
+	// Deferred, because the proxy panics on purpose when the gateway dies in the middle of an answer.
+	defer func() {
+		f.tracing.end(span, r.Method, call.route, out.status, id)
+		if f.logger.Enabled(ctx, slog.LevelDebug) {
+			f.logger.Debug("request", "method", r.Method, "route", call.route, "status", out.status, "bytes", out.bytes,
+				"duration_ms", time.Since(started).Milliseconds(), "request_id", id)
+		}
+	}()
+
+	if refusal := f.refusal(r, admitted, body); refusal != nil {
+		refusal.write(out, r)
+		return
+	}
+	forwarded := r.WithContext(ctx)
+	forwarded.Header = header
+	if strings.HasPrefix(r.URL.Path, typedPrefix) {
+		f.typed.ServeHTTP(out, forwarded)
+		return
+	}
+	call.route = wireRoute(r.URL.Path)
+	f.wire.ServeHTTP(out, forwarded)
+}
+
+// refusal is the answer to a request that goes no further, or nil.
+func (f *front) refusal(r *http.Request, admitted bool, body *guardedBody) *failure {
+	p := r.URL.Path
+	known := strings.HasPrefix(p, typedPrefix) || strings.HasPrefix(p, wirePrefix)
+	encoding := r.Header.Get("Content-Encoding")
+	switch {
+	case !admitted:
+		return &failureDraining
+	// A path that a later hop would read differently must not pass as one of ours.
+	case !known || path.Clean(p) != strings.TrimSuffix(p, "/"):
+		return &failureNotFound
+	case body.err() != nil:
+		return bodyFailure(body.err())
+	case encoding != "" && !strings.EqualFold(encoding, "identity"):
+		return &failureEncoding
+	}
+	return nil
+}

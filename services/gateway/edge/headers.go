@@ -1,0 +1,99 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"net/http"
+	"strings"
+)
+
+const (
+	headerRequestID = "X-Request-Id"
+	headerTimeout   = "X-Penstock-Timeout"
+)
+
+// allowedRequestHeaders go on to the gateway, on both paths. Everything else stays
+// here: X-Forwarded-*, X-Tenant-*, Grpc-Metadata-*, Grpc-Timeout, cookies, and
+// whatever else could be mistaken for the identity that the gateway establishes.
+var allowedRequestHeaders = map[string]struct{}{
+	"Accept":                   {},
+	"Anthropic-Beta":           {},
+	"Anthropic-Version":        {},
+	"Api-Key":                  {},
+	"Authorization":            {},
+	"Content-Type":             {},
+	"Idempotency-Key":          {},
+	"Openai-Beta":              {},
+	"Openai-Organization":      {},
+	"Openai-Project":           {},
+	"Traceparent":              {},
+	"Tracestate":               {},
+	"User-Agent":               {},
+	"X-Api-Key":                {},
+	"X-Penstock-Cache":         {},
+	"X-Penstock-Priority":      {},
+	headerTimeout:              {},
+	headerRequestID:            {},
+	"X-Stainless-Read-Timeout": {},
+	"X-Stainless-Retry-Count":  {},
+}
+
+// httpOnlyHeaders mean nothing to a gRPC service: HTTP's own, and the timeout, which becomes the deadline.
+var httpOnlyHeaders = map[string]struct{}{
+	"Accept": {}, "Content-Type": {}, "User-Agent": {}, headerTimeout: {},
+}
+
+// allowedHeaders copies the headers that may go on. Names are canonical already: net/http made them so.
+func allowedHeaders(in http.Header) http.Header {
+	out := make(http.Header, 12)
+	for name, values := range in {
+		if _, ok := allowedRequestHeaders[name]; ok {
+			out[name] = values
+		}
+	}
+	return out
+}
+
+// requestMetadata is grpc-gateway's incoming header matcher.
+func requestMetadata(name string) (string, bool) {
+	if _, ok := httpOnlyHeaders[name]; ok {
+		return "", false
+	}
+	// grpc-gateway passes Authorization by itself, whatever the matcher says.
+	if _, ok := allowedRequestHeaders[name]; !ok || name == "Authorization" {
+		return "", false
+	}
+	return strings.ToLower(name), true
+}
+
+// responseHeader says whether a caller may see this metadata of the gateway, under its own name.
+func responseHeader(key string) bool {
+	switch key {
+	case "x-request-id", "retry-after", "x-should-retry":
+		return true
+	}
+	return strings.HasPrefix(key, "x-ratelimit-") || strings.HasPrefix(key, "x-penstock-")
+}
+
+// requestID gives the caller's own id where it is usable, else a new one of 128 bits.
+func requestID(h http.Header) string {
+	if values := h[headerRequestID]; len(values) == 1 && validRequestID(values[0]) {
+		return values[0]
+	}
+	var id [16]byte
+	_, _ = rand.Read(id[:]) // never fails, by its documentation
+	return hex.EncodeToString(id[:])
+}
+
+func validRequestID(id string) bool {
+	if len(id) < 1 || len(id) > 128 {
+		return false
+	}
+	for i := range len(id) {
+		c := id[i]
+		if !(c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c == '.' || c == '_' || c == '-') {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,71 @@
+// Command penstock-edge is the public HTTP port of Penstock. It accepts, bounds
+// and forwards: the typed API under /api/v1/ is transcoded to gRPC, the OpenAI and
+// Anthropic wire formats under /v1/ are proxied unbuffered. It decides nothing.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// version is set by the linker: -ldflags "-X main.version=1.2.3".
+var version = "dev"
+
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() {
+	os.Exit(run(os.Args[1:]))
+}
+
+func run(args []string) int {
+	cfg, err := parseConfig(args, os.LookupEnv)
+	if errors.Is(err, flag.ErrHelp) {
+		printHelp(os.Stdout)
+		return 0
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "penstock-edge: %v\n", err)
+		return exitUsage
+	}
+	if cfg.showVersionThenExit {
+		fmt.Println("penstock-edge", version)
+		return 0
+	}
+	logger := newLogger(cfg)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+
+	edge, err := newEdge(context.Background(), cfg, logger)
+	if err != nil {
+		logger.Error("cannot start", "error", err.Error())
+		return exitFailed
+	}
+	served := make(chan error, 1)
+	go func() { served <- edge.serve() }()
+	logger.Info("listening", "address", edge.address(), "gateway_grpc", cfg.gatewayGRPC, "gateway_http", cfg.gatewayHTTP,
+		"tls", cfg.tlsCert != "", "version", version)
+
+	select {
+	case err := <-served:
+		logger.Error("stopped serving", "error", err.Error())
+		return exitFailed
+	case received := <-signals:
+		logger.Info("draining", "signal", received.String(), "in_flight", edge.inFlight.count(), "grace", cfg.grace.String())
+	}
+	go func() {
+		received := <-signals
+		logger.Warn("stopping at once", "signal", received.String(), "in_flight", edge.inFlight.count())
+		os.Exit(exitFailed)
+	}()
+	cut := edge.drain(context.Background())
+	logger.Info("stopped", "requests_cut", cut)
+	return 0
+}

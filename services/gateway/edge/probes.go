@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+
+	"penstock.dev/proto/openapi"
+)
+
+// probes answers what needs no key: is the process alive, is the gateway ready, what is the API.
+// They are neither counted, traced nor refused while draining.
+type probes struct {
+	health   healthv1.HealthClient
+	inFlight *inFlight
+	timeout  time.Duration
+}
+
+func newProbes(gateway *gatewayConns, requests *inFlight, timeout time.Duration) *probes {
+	return &probes{health: healthv1.NewHealthClient(gateway), inFlight: requests, timeout: timeout}
+}
+
+// handler returns nil for a path that is no probe's.
+func (p *probes) handler(r *http.Request) http.HandlerFunc {
+	var probe http.HandlerFunc
+	switch r.URL.Path {
+	case "/healthz":
+		probe = alive
+	case "/readyz":
+		probe = p.ready
+	case "/openapi.json":
+		probe = document
+	default:
+		return nil
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Allow", "GET, HEAD")
+			failureMethod.write(w, r)
+		}
+	}
+	return probe
+}
+
+func alive(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = w.Write([]byte("ok"))
+}
+
+func document(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Cache-Control", "public, max-age=300")
+	writeJSON(w, http.StatusOK, openapi.Document)
+}
+
+func (p *probes) ready(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	if p.inFlight.draining() || !p.serving(r.Context()) {
+		writeJSON(w, http.StatusServiceUnavailable, []byte(`{"status":"NOT_SERVING"}`))
+		return
+	}
+	writeJSON(w, http.StatusOK, []byte(`{"status":"SERVING"}`))
+}
+
+func (p *probes) serving(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, p.timeout)
+	defer cancel()
+	answer, err := p.health.Check(ctx, &healthv1.HealthCheckRequest{})
+	return err == nil && answer.GetStatus() == healthv1.HealthCheckResponse_SERVING
+}

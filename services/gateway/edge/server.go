@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc/grpclog"
+)
+
+// edge is the wired program: a listener, the handler chain, and what they need to stop.
+type edge struct {
+	cfg      *config
+	listener net.Listener
+	server   *http.Server
+	gateway  *gatewayConns
+	tracing  *tracing
+	inFlight *inFlight
+}
+
+func newEdge(ctx context.Context, cfg *config, logger *slog.Logger) (*edge, error) {
+	// grpc-go and grpc-gateway write plain lines; what matters comes back as a status.
+	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
+
+	tracing, err := newTracing(ctx, cfg, logger)
+	if err != nil {
+		return nil, fmt.Errorf("tracing: %w", err)
+	}
+	gateway, err := dialGateway(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("gateway target: %w", err)
+	}
+	typed, err := newTypedHandler(ctx, gateway)
+	if err != nil {
+		return nil, fmt.Errorf("typed API: %w", err)
+	}
+	wire, err := newWireHandler(cfg, logger)
+	if err != nil {
+		return nil, err
+	}
+	tlsConfig, err := loadTLS(cfg)
+	if err != nil {
+		return nil, err
+	}
+	listener, err := listen(cfg.listen)
+	if err != nil {
+		return nil, err
+	}
+	requests := newInFlight()
+	front := &front{
+		cfg: cfg, logger: logger, tracing: tracing, inFlight: requests, typed: typed, wire: wire,
+		probes: newProbes(gateway, requests, cfg.readinessTimeout),
+	}
+	return &edge{
+		cfg: cfg, listener: listener, gateway: gateway, tracing: tracing, inFlight: requests,
+		server: newServer(cfg, front, tlsConfig, logger),
+	}, nil
+}
+
+func newServer(cfg *config, handler http.Handler, tlsConfig *tls.Config, logger *slog.Logger) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(tlsConfig != nil)
+	return &http.Server{
+		Handler:           handler,
+		TLSConfig:         tlsConfig,
+		Protocols:         protocols,
+		ReadHeaderTimeout: cfg.headerTimeout,
+		IdleTimeout:       cfg.idleTimeout,
+		MaxHeaderBytes:    cfg.maxHeaderBytes,
+		// 100 streams a connection is Envoy's advice for an edge; it also bounds rapid resets (CVE-2023-44487).
+		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: 100, WriteByteTimeout: cfg.writeTimeout},
+		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+	}
+}
+
+func loadTLS(cfg *config) (*tls.Config, error) {
+	if cfg.tlsCert == "" {
+		return nil, nil
+	}
+	certificate, err := tls.LoadX509KeyPair(cfg.tlsCert, cfg.tlsKey)
+	if err != nil {
+		return nil, fmt.Errorf("TLS: %w", err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}, nil
+}
+
+func listen(address string) (net.Listener, error) {
+	network, address, err := splitAddress(address)
+	if err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen(network, address)
+	if network != "unix" || err == nil {
+		return listener, err
+	}
+	// A socket that nobody answers was left by a process that was killed.
+	if conn, dialErr := net.Dial(network, address); dialErr == nil {
+		conn.Close()
+		return nil, err
+	}
+	if info, statErr := os.Lstat(address); statErr != nil || info.Mode()&os.ModeSocket == 0 {
+		return nil, err
+	}
+	if err := os.Remove(address); err != nil {
+		return nil, err
+	}
+	return net.Listen(network, address)
+}
+
+func (e *edge) address() string { return e.listener.Addr().String() }
+
+func (e *edge) serve() error {
+	if e.server.TLSConfig != nil {
+		return e.server.ServeTLS(e.listener, "", "")
+	}
+	return e.server.Serve(e.listener)
+}
+
+// drain refuses new requests, waits until those in flight have ended or the grace
+// period is over, closes everything and returns how many requests it cut.
+func (e *edge) drain(ctx context.Context) int64 {
+	ended := e.inFlight.close()
+	e.server.SetKeepAlivesEnabled(false)
+	ctx, cancel := context.WithTimeout(ctx, e.cfg.grace)
+	defer cancel()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+	}
+	cut := e.inFlight.count()
+	if cut == 0 {
+		// The last handler has returned; its connection may still have to be flushed.
+		flush, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if err := e.server.Shutdown(flush); errors.Is(err, context.DeadlineExceeded) {
+			e.server.Close()
+		}
+	} else {
+		e.server.Close()
+	}
+	e.gateway.close()
+	e.tracing.shutdown()
+	return cut
+}
+
+// inFlight counts requests and, once closed, admits no more.
+type inFlight struct {
+	requests atomic.Int64
+	closed   atomic.Bool
+	once     sync.Once
+	ended    chan struct{}
+}
+
+func newInFlight() *inFlight { return &inFlight{ended: make(chan struct{})} }
+
+// enter reports whether the request is admitted; an admitted one must leave.
+func (f *inFlight) enter() bool {
+	// Counted before the look at closed: close looks at the count after it has set closed, so one sees the other.
+	f.requests.Add(1)
+	if f.closed.Load() {
+		f.leave()
+		return false
+	}
+	return true
+}
+
+func (f *inFlight) leave() {
+	if f.requests.Add(-1) == 0 && f.closed.Load() {
+		f.once.Do(func() { close(f.ended) })
+	}
+}
+
+// close admits no more requests; the channel is closed when the last one has left.
+func (f *inFlight) close() <-chan struct{} {
+	f.closed.Store(true)
+	if f.requests.Load() == 0 {
+		f.once.Do(func() { close(f.ended) })
+	}
+	return f.ended
+}
+
+func (f *inFlight) draining() bool { return f.closed.Load() }
+
+func (f *inFlight) count() int64 { return f.requests.Load() }

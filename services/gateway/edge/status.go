@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	errorsv1 "penstock.dev/proto/penstock/errors/v1"
+)
+
+// writeError is grpc-gateway's error handler: the status as JSON, whatever Accept says.
+func writeError(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
+	call := exchangeOf(ctx)
+	if bodyErr := call.body.err(); bodyErr != nil {
+		bodyFailure(bodyErr).write(w, r)
+		return
+	}
+	s := publicStatus(err)
+	header := w.Header()
+	copyMetadata(header, call)
+	if delay, ok := retryDelay(s); ok && header.Get("Retry-After") == "" {
+		header.Set("Retry-After", strconv.FormatInt(wholeSeconds(delay), 10))
+	}
+	if s.Code() == codes.Unauthenticated {
+		header.Set("Www-Authenticate", "Bearer")
+	}
+	writeJSON(w, runtime.HTTPStatusFromCode(s.Code()), marshalStatus(s))
+}
+
+// publicStatus is the status that a caller may see. The gateway's own carry an
+// ErrorInfo and pass unchanged; the others were made here or by the transport,
+// whose texts name addresses.
+func publicStatus(err error) *status.Status {
+	s := status.Convert(err)
+	for _, detail := range s.Proto().GetDetails() {
+		if detail.MessageIs((*errdetails.ErrorInfo)(nil)) {
+			return s
+		}
+	}
+	switch s.Code() {
+	case codes.Unavailable:
+		return failureUnreachable.status()
+	case codes.DeadlineExceeded:
+		return withDetails(status.New(codes.DeadlineExceeded, "The deadline passed before the answer was complete."),
+			errorInfo(errorsv1.ErrorReason_ERROR_REASON_DEADLINE_EXCEEDED))
+	case codes.InvalidArgument:
+		// protojson puts a no-break space into its texts so that nobody compares them.
+		return badRequest(status.New(s.Code(), strings.ReplaceAll(s.Message(), "\u00a0", " ")), "")
+	case codes.Internal, codes.Unknown, codes.DataLoss:
+		return withDetails(status.New(codes.Internal, "Internal error."), errorInfo(errorsv1.ErrorReason_ERROR_REASON_INTERNAL))
+	}
+	return s
+}
+
+// badRequest adds the details of a validation error; an empty field means the body as a whole.
+func badRequest(s *status.Status, field string) *status.Status {
+	return withDetails(s, errorInfo(errorsv1.ErrorReason_ERROR_REASON_INVALID_REQUEST),
+		&errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: field, Description: s.Message()}}})
+}
+
+func retryDelay(s *status.Status) (time.Duration, bool) {
+	for _, detail := range s.Proto().GetDetails() {
+		var retry errdetails.RetryInfo
+		if detail.MessageIs(&retry) && detail.UnmarshalTo(&retry) == nil {
+			return retry.GetRetryDelay().AsDuration(), true
+		}
+	}
+	return 0, false
+}
+
+// wholeSeconds rounds up, and never to zero: a caller told 0 comes back at once.
+func wholeSeconds(d time.Duration) int64 {
+	return max(1, int64((d+time.Second-1)/time.Second))
+}
+
+func marshalStatus(s *status.Status) []byte {
+	message := s.Proto()
+	body, err := jsonOptions.Marshal(message)
+	if err == nil {
+		return body
+	}
+	// A detail of a type unknown here has no JSON form; the others must not go with it.
+	readable := proto.CloneOf(message)
+	readable.Details = nil
+	for _, detail := range message.GetDetails() {
+		if _, err := anypb.UnmarshalNew(detail, proto.UnmarshalOptions{}); err == nil {
+			readable.Details = append(readable.Details, detail)
+		}
+	}
+	if body, err = jsonOptions.Marshal(readable); err == nil {
+		return body
+	}
+	return []byte(`{"code":13,"message":"Internal error."}`)
+}

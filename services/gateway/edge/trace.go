@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// tracing makes one SERVER span per request. Without an endpoint the span is made
+// all the same and goes nowhere: its identity and its sampling decision still
+// travel on, so that the gateway's spans join one trace.
+type tracing struct {
+	provider   *sdktrace.TracerProvider
+	tracer     trace.Tracer
+	propagator propagation.TraceContext
+}
+
+func newTracing(ctx context.Context, cfg *config, logger *slog.Logger) (*tracing, error) {
+	options := []sdktrace.TracerProviderOption{
+		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(cfg.traceSampleRatio))),
+		sdktrace.WithResource(resource.NewSchemaless(
+			attribute.String("service.name", "penstock-edge"),
+			attribute.String("service.namespace", "penstock"),
+			attribute.String("service.version", cfg.serviceVersion),
+		)),
+	}
+	if cfg.otlp != "" {
+		endpoint := cfg.otlp
+		if !strings.Contains(endpoint, "://") {
+			endpoint = "http://" + endpoint
+		}
+		exporter, err := otlptracegrpc.New(ctx, otlptracegrpc.WithEndpointURL(endpoint))
+		if err != nil {
+			return nil, err
+		}
+		otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { logger.Warn("telemetry", "error", err.Error()) }))
+		options = append(options, sdktrace.WithBatcher(exporter))
+	}
+	provider := sdktrace.NewTracerProvider(options...)
+	return &tracing{provider: provider, tracer: provider.Tracer("penstock.dev/edge")}, nil
+}
+
+// start begins the request's span below the caller's, if the caller sent a valid
+// one, and writes its identity into the headers that go on.
+func (t *tracing) start(ctx context.Context, method string, forwarded http.Header) (context.Context, trace.Span) {
+	carrier := propagation.HeaderCarrier(forwarded)
+	ctx = t.propagator.Extract(ctx, carrier)
+	ctx, span := t.tracer.Start(ctx, method, trace.WithSpanKind(trace.SpanKindServer))
+	forwarded.Del("Tracestate")
+	t.propagator.Inject(ctx, carrier)
+	return ctx, span
+}
+
+// end names the span by its route: a path would make one name per model.
+func (t *tracing) end(span trace.Span, method, route string, status int, requestID string) {
+	if span.IsRecording() {
+		span.SetName(method + " " + route)
+		span.SetAttributes(
+			attribute.String("http.request.method", method),
+			attribute.String("http.route", route),
+			attribute.Int("http.response.status_code", status),
+			attribute.String("penstock.request_id", requestID),
+		)
+		if status >= http.StatusInternalServerError {
+			span.SetStatus(codes.Error, "")
+		}
+	}
+	span.End()
+}
+
+func (t *tracing) shutdown() {
+	// Spans of the last seconds are worth a short wait, not a hanging exit.
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	_ = t.provider.Shutdown(ctx)
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"os"
+	"strings"
+	"sync"
+)
+
+// statusClientClosed is nginx's 499: the caller left, so nobody reads it but the log.
+const statusClientClosed = 499
+
+// proxyBufferBytes is held by every open stream; token chunks are far smaller.
+const proxyBufferBytes = 8 << 10
+
+// newWireHandler proxies the wire formats to the gateway's HTTP port, byte for byte and at once.
+func newWireHandler(cfg *config, logger *slog.Logger) (http.Handler, error) {
+	target, err := parseHTTPTarget(cfg.gatewayHTTP)
+	if err != nil {
+		return nil, err
+	}
+	return &httputil.ReverseProxy{
+		Rewrite: func(p *httputil.ProxyRequest) {
+			p.Out.URL.Scheme = "http"
+			p.Out.URL.Host = target.host
+			p.Out.Host = target.host
+		},
+		Transport:     newTransport(cfg, target),
+		FlushInterval: -1,
+		BufferPool:    newBufferPool(),
+		ModifyResponse: func(response *http.Response) error {
+			response.Header.Del("Server")
+			return nil
+		},
+		ErrorHandler: proxyFailed,
+		// A caller that leaves and a gateway that dies are both logged by their status.
+		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+	}, nil
+}
+
+func newTransport(cfg *config, target httpTarget) *http.Transport {
+	dialer := &net.Dialer{Timeout: cfg.connectTimeout}
+	return &http.Transport{
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			if target.socket != "" {
+				return dialer.DialContext(ctx, "unix", target.socket)
+			}
+			return dialer.DialContext(ctx, network, address)
+		},
+		// Every stream holds a connection; those that end together must all find a place.
+		MaxIdleConns:        0,
+		MaxIdleConnsPerHost: 16384,
+		// A POST on a connection that the gateway is just closing cannot be sent again,
+		// so this side must close first. Uvicorn closes after 5 s unless told otherwise.
+		IdleConnTimeout:       cfg.gatewayIdleTimeout,
+		ResponseHeaderTimeout: cfg.responseTimeout,
+		DisableCompression:    true,
+		Proxy:                 nil,
+	}
+}
+
+func proxyFailed(w http.ResponseWriter, r *http.Request, err error) {
+	var timeout net.Error
+	body := exchangeOf(r.Context()).body
+	switch {
+	case body.err() != nil:
+		bodyFailure(body.err()).write(w, r)
+	case r.Context().Err() != nil:
+		w.WriteHeader(statusClientClosed)
+	case errors.As(err, &timeout) && timeout.Timeout() && !isDialError(err) || errors.Is(err, os.ErrDeadlineExceeded):
+		failureTimeout.write(w, r)
+	default:
+		failureUnreachable.write(w, r)
+	}
+}
+
+func isDialError(err error) bool {
+	var operation *net.OpError
+	return errors.As(err, &operation) && operation.Op == "dial"
+}
+
+// wireRoute names the path for spans and logs without what callers put into it.
+func wireRoute(path string) string {
+	switch path = strings.TrimSuffix(path, "/"); path {
+	case "/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/models", "/v1/responses", "/v1/messages",
+		"/v1/messages/count_tokens":
+		return path
+	}
+	if strings.HasPrefix(path, "/v1/models/") {
+		return "/v1/models/{id}"
+	}
+	return "/v1/*"
+}
+
+type bufferPool struct{ pool sync.Pool }
+
+func newBufferPool() *bufferPool {
+	return &bufferPool{pool: sync.Pool{New: func() any { return new([proxyBufferBytes]byte) }}}
+}
+
+// Get lends a buffer for one answer.
+func (b *bufferPool) Get() []byte { return b.pool.Get().(*[proxyBufferBytes]byte)[:] }
+
+// Put takes it back.
+func (b *bufferPool) Put(buffer []byte) { b.pool.Put((*[proxyBufferBytes]byte)(buffer)) }
