@@ -313,7 +313,9 @@ def event_to_proto(event: t.GenerationEvent) -> gen.GenerationEvent:
     if isinstance(event, t.Started):
         return gen.GenerationEvent(
             started=gen.GenerationStarted(
-                generation_id=event.generation_id, answered_by=candidate_to_proto(event.answered_by)
+                generation_id=event.generation_id,
+                answered_by=candidate_to_proto(event.answered_by),
+                unit_prices=_prices_to_proto(event.unit_prices),
             )
         )
     return gen.GenerationEvent(finished=_finished_to_proto(event))
@@ -339,7 +341,9 @@ def event_from_proto(proto: gen.GenerationEvent) -> t.GenerationEvent:
         return usage_from_proto(proto.usage)
     if kind == "started":
         return t.Started(
-            generation_id=proto.started.generation_id, answered_by=candidate_from_proto(proto.started.answered_by)
+            generation_id=proto.started.generation_id,
+            answered_by=candidate_from_proto(proto.started.answered_by),
+            unit_prices=_prices_from_proto(proto.started.unit_prices),
         )
     if kind == "finished":
         return _finished_from_proto(proto.finished)
@@ -347,34 +351,40 @@ def event_from_proto(proto: gen.GenerationEvent) -> t.GenerationEvent:
 
 
 def _finished_to_proto(event: t.Finished) -> gen.GenerationFinished:
-    prices = event.unit_prices
     return gen.GenerationFinished(
         reason=_FINISH_TO_PROTO[event.reason],
         matched_stop=event.matched_stop,
         answered_by=candidate_to_proto(event.answered_by),
         attempts=event.attempts,
         cost_nano_usd=event.cost_nano_usd,
-        unit_prices=gen.UnitPrices(
-            input_nano_usd=prices.input_nano_usd,
-            cached_input_nano_usd=prices.cached_input_nano_usd,
-            output_nano_usd=prices.output_nano_usd,
-        ),
+        unit_prices=_prices_to_proto(event.unit_prices),
     )
 
 
 def _finished_from_proto(proto: gen.GenerationFinished) -> t.Finished:
-    prices = proto.unit_prices
     return t.Finished(
         reason=_FINISH_FROM_PROTO.get(proto.reason, t.FinishReason.STOP),
         matched_stop=proto.matched_stop,
         answered_by=candidate_from_proto(proto.answered_by),
         attempts=proto.attempts,
         cost_nano_usd=proto.cost_nano_usd,
-        unit_prices=t.UnitPrices(
-            input_nano_usd=prices.input_nano_usd,
-            cached_input_nano_usd=prices.cached_input_nano_usd,
-            output_nano_usd=prices.output_nano_usd,
-        ),
+        unit_prices=_prices_from_proto(proto.unit_prices),
+    )
+
+
+def _prices_to_proto(prices: t.UnitPrices) -> gen.UnitPrices:
+    return gen.UnitPrices(
+        input_nano_usd=prices.input_nano_usd,
+        cached_input_nano_usd=prices.cached_input_nano_usd,
+        output_nano_usd=prices.output_nano_usd,
+    )
+
+
+def _prices_from_proto(proto: gen.UnitPrices) -> t.UnitPrices:
+    return t.UnitPrices(
+        input_nano_usd=proto.input_nano_usd,
+        cached_input_nano_usd=proto.cached_input_nano_usd,
+        output_nano_usd=proto.output_nano_usd,
     )
 
 

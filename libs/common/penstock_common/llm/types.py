@@ -219,10 +219,14 @@ class Usage(Value, tag="usage"):
 
 
 class Started(Value, tag="started"):
-    """An upstream accepted the request and its first content has come."""
+    """An upstream accepted the request and its first content has come.
+
+    ``unit_prices`` are what an interrupted answer is billed at.
+    """
 
     generation_id: str
     answered_by: Candidate
+    unit_prices: UnitPrices = UnitPrices()
 
 
 class TextDelta(Value, tag="text_delta"):

@@ -19,11 +19,16 @@ Metadata = tuple[tuple[str, str | bytes], ...]
 
 @dataclass(frozen=True, slots=True)
 class RequestScope:
-    """The identity of one request, in every service it passes."""
+    """The identity of one request, in every service it passes.
+
+    ``deadline`` is on the clock of ``time.monotonic`` and travels as gRPC's own
+    deadline, not as metadata.
+    """
 
     request_id: str = ""
     tenant: str = ""
     traceparent: str = ""
+    deadline: float | None = None
 
     def to_metadata(self) -> Metadata:
         """Return the metadata of an outgoing call."""

@@ -768,9 +768,11 @@ func (*GenerationEvent_Finished) isGenerationEvent_Event() {}
 
 // An upstream accepted the request and its first content has come.
 type GenerationStarted struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	GenerationId  string                 `protobuf:"bytes,1,opt,name=generation_id,json=generationId,proto3" json:"generation_id,omitempty"`
-	AnsweredBy    *Candidate             `protobuf:"bytes,2,opt,name=answered_by,json=answeredBy,proto3" json:"answered_by,omitempty"`
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	GenerationId string                 `protobuf:"bytes,1,opt,name=generation_id,json=generationId,proto3" json:"generation_id,omitempty"`
+	AnsweredBy   *Candidate             `protobuf:"bytes,2,opt,name=answered_by,json=answeredBy,proto3" json:"answered_by,omitempty"`
+	// What the answer will be billed at, should it be interrupted.
+	UnitPrices    *UnitPrices `protobuf:"bytes,3,opt,name=unit_prices,json=unitPrices,proto3" json:"unit_prices,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -815,6 +817,13 @@ func (x *GenerationStarted) GetGenerationId() string {
 func (x *GenerationStarted) GetAnsweredBy() *Candidate {
 	if x != nil {
 		return x.AnsweredBy
+	}
+	return nil
+}
+
+func (x *GenerationStarted) GetUnitPrices() *UnitPrices {
+	if x != nil {
+		return x.UnitPrices
 	}
 	return nil
 }
@@ -1390,11 +1399,13 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"\x0ftool_call_delta\x18\x04 \x01(\v2\x1e.penstock.llm.v1.ToolCallDeltaH\x00R\rtoolCallDelta\x123\n" +
 	"\x05usage\x18\x05 \x01(\v2\x1b.penstock.llm.v1.TokenUsageH\x00R\x05usage\x12A\n" +
 	"\bfinished\x18\x06 \x01(\v2#.penstock.llm.v1.GenerationFinishedH\x00R\bfinishedB\a\n" +
-	"\x05event\"u\n" +
+	"\x05event\"\xb3\x01\n" +
 	"\x11GenerationStarted\x12#\n" +
 	"\rgeneration_id\x18\x01 \x01(\tR\fgenerationId\x12;\n" +
 	"\vanswered_by\x18\x02 \x01(\v2\x1a.penstock.llm.v1.CandidateR\n" +
-	"answeredBy\"\x1f\n" +
+	"answeredBy\x12<\n" +
+	"\vunit_prices\x18\x03 \x01(\v2\x1b.penstock.llm.v1.UnitPricesR\n" +
+	"unitPrices\"\x1f\n" +
 	"\tTextDelta\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\"B\n" +
 	"\x0eReasoningDelta\x12\x12\n" +
@@ -1495,16 +1506,17 @@ var file_penstock_llm_v1_generation_proto_depIdxs = []int32{
 	6,  // 11: penstock.llm.v1.GenerationEvent.usage:type_name -> penstock.llm.v1.TokenUsage
 	12, // 12: penstock.llm.v1.GenerationEvent.finished:type_name -> penstock.llm.v1.GenerationFinished
 	14, // 13: penstock.llm.v1.GenerationStarted.answered_by:type_name -> penstock.llm.v1.Candidate
-	0,  // 14: penstock.llm.v1.GenerationFinished.reason:type_name -> penstock.llm.v1.FinishReason
-	14, // 15: penstock.llm.v1.GenerationFinished.answered_by:type_name -> penstock.llm.v1.Candidate
-	13, // 16: penstock.llm.v1.GenerationFinished.unit_prices:type_name -> penstock.llm.v1.UnitPrices
-	14, // 17: penstock.llm.v1.Plan.candidates:type_name -> penstock.llm.v1.Candidate
-	16, // 18: penstock.llm.v1.Plan.classification:type_name -> penstock.llm.v1.Classification
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	13, // 14: penstock.llm.v1.GenerationStarted.unit_prices:type_name -> penstock.llm.v1.UnitPrices
+	0,  // 15: penstock.llm.v1.GenerationFinished.reason:type_name -> penstock.llm.v1.FinishReason
+	14, // 16: penstock.llm.v1.GenerationFinished.answered_by:type_name -> penstock.llm.v1.Candidate
+	13, // 17: penstock.llm.v1.GenerationFinished.unit_prices:type_name -> penstock.llm.v1.UnitPrices
+	14, // 18: penstock.llm.v1.Plan.candidates:type_name -> penstock.llm.v1.Candidate
+	16, // 19: penstock.llm.v1.Plan.classification:type_name -> penstock.llm.v1.Classification
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_penstock_llm_v1_generation_proto_init() }

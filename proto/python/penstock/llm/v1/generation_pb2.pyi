@@ -134,12 +134,14 @@ class GenerationEvent(_message.Message):
     def __init__(self, started: _Optional[_Union[GenerationStarted, _Mapping]] = ..., text_delta: _Optional[_Union[TextDelta, _Mapping]] = ..., reasoning_delta: _Optional[_Union[ReasoningDelta, _Mapping]] = ..., tool_call_delta: _Optional[_Union[ToolCallDelta, _Mapping]] = ..., usage: _Optional[_Union[TokenUsage, _Mapping]] = ..., finished: _Optional[_Union[GenerationFinished, _Mapping]] = ...) -> None: ...
 
 class GenerationStarted(_message.Message):
-    __slots__ = ("generation_id", "answered_by")
+    __slots__ = ("generation_id", "answered_by", "unit_prices")
     GENERATION_ID_FIELD_NUMBER: _ClassVar[int]
     ANSWERED_BY_FIELD_NUMBER: _ClassVar[int]
+    UNIT_PRICES_FIELD_NUMBER: _ClassVar[int]
     generation_id: str
     answered_by: Candidate
-    def __init__(self, generation_id: _Optional[str] = ..., answered_by: _Optional[_Union[Candidate, _Mapping]] = ...) -> None: ...
+    unit_prices: UnitPrices
+    def __init__(self, generation_id: _Optional[str] = ..., answered_by: _Optional[_Union[Candidate, _Mapping]] = ..., unit_prices: _Optional[_Union[UnitPrices, _Mapping]] = ...) -> None: ...
 
 class TextDelta(_message.Message):
     __slots__ = ("text",)

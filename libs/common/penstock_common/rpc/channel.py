@@ -1,0 +1,132 @@
+"""The client side of a call between services: one interface over both transports.
+
+Every call carries the request's scope as metadata and never outlives the
+request's deadline.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Protocol
+
+import grpc
+
+from penstock_common.errors import DeadlineExceeded, PenstockError, ServiceUnavailable
+from penstock_common.rpc.in_process import MAX_MESSAGE_BYTES
+from penstock_common.rpc.scope import CURRENT_SCOPE, RequestScope
+from penstock_common.status import error_from_rpc
+
+# What a hop keeps for itself, so that the callee's deadline error arrives before our own.
+DEADLINE_MARGIN_SECONDS = 0.020
+DEFAULT_TIMEOUT = timedelta(seconds=60)
+
+_KEEPALIVE_TIME_MS = 30_000
+_KEEPALIVE_TIMEOUT_MS = 10_000
+
+
+class Transport(Protocol):
+    """The part of ``grpc.aio.Channel`` that stubs and this module use."""
+
+    def unary_unary(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]: ...
+
+    def unary_stream(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]: ...
+
+
+class ClientInterceptor(Protocol):
+    """Shapes every outgoing call, whichever transport takes it."""
+
+    def outgoing(self, method: str, options: CallOptions) -> CallOptions:
+        """Return the options the call goes out with."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CallOptions:
+    """``timeout`` in seconds, None for none; ``metadata`` as pairs."""
+
+    timeout: float | None
+    metadata: tuple[tuple[str, str | bytes], ...]
+
+
+class ScopeInterceptor:
+    """Adds the current request's identity and cuts the timeout to its deadline."""
+
+    def __init__(self, default_timeout: timedelta = DEFAULT_TIMEOUT) -> None:
+        self._default_seconds = default_timeout.total_seconds()
+
+    def outgoing(self, method: str, options: CallOptions) -> CallOptions:
+        """Return the options with identity and remaining time."""
+        scope = CURRENT_SCOPE.get()
+        return CallOptions(self._timeout(options.timeout, scope), (*options.metadata, *scope.to_metadata()))
+
+    def _timeout(self, wanted: float | None, scope: RequestScope) -> float:
+        if scope.deadline is None:
+            return self._default_seconds if wanted is None else wanted
+        remaining = max(0.0, scope.deadline - time.monotonic() - DEADLINE_MARGIN_SECONDS)
+        return remaining if wanted is None else min(wanted, remaining)
+
+
+class SuiteChannel:
+    """A transport with our client interceptors around its calls; give it to a generated stub."""
+
+    def __init__(self, transport: Transport, interceptors: tuple[ClientInterceptor, ...] = (ScopeInterceptor(),)):
+        self._transport = transport
+        self._interceptors = interceptors
+
+    def unary_unary(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
+        """Return the multi-callable that a generated stub asks for."""
+        return self._intercepted(method, self._transport.unary_unary(method, *args, **kwargs))
+
+    def unary_stream(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
+        """Return the multi-callable that a generated stub asks for."""
+        return self._intercepted(method, self._transport.unary_stream(method, *args, **kwargs))
+
+    def stream_unary(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
+        """Refuse: no internal contract streams requests."""
+        raise NotImplementedError(method)
+
+    def stream_stream(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
+        """Refuse: no internal contract streams requests."""
+        raise NotImplementedError(method)
+
+    def _intercepted(self, method: str, multicallable: Callable[..., Any]) -> Callable[..., Any]:
+        interceptors = self._interceptors
+
+        def call(request: Any, *, timeout: float | None = None, metadata: Any = (), **kwargs: Any) -> Any:
+            options = CallOptions(timeout, tuple(metadata or ()))
+            for interceptor in interceptors:
+                options = interceptor.outgoing(method, options)
+            return multicallable(request, timeout=options.timeout, metadata=options.metadata, **kwargs)
+
+        return call
+
+
+def open_channel(target: str) -> grpc.aio.Channel:
+    """Return a plaintext channel to a service of the suite: ``host:port``, ``dns:///…`` or ``unix:…``."""
+    options = [
+        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.keepalive_time_ms", _KEEPALIVE_TIME_MS),
+        ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
+        ("grpc.http2.max_pings_without_data", 0),
+        ("grpc.enable_retries", 0),
+        ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}'),
+    ]
+    return grpc.aio.insecure_channel(target, options=options)
+
+
+def translated(error: grpc.aio.AioRpcError, service: str) -> PenstockError:
+    """Return the domain error of a failed call to ``service``.
+
+    A status without our details comes from the transport: the deadline, or a
+    service that cannot be reached.
+    """
+    known = error_from_rpc(error)
+    if known is not None:
+        return known
+    if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return DeadlineExceeded("The request's deadline passed.")
+    return ServiceUnavailable(f"The {service} service does not answer. Try again.", service=service)
