@@ -1,0 +1,190 @@
+"""The shared tier in Redis.
+
+Everything of a tenant carries one hash tag, so that a cluster keeps it on one
+node and a pipeline may name several of its keys:
+
+``{t:<tenant hash>}:cache:exact:<digest>``      an entry, sealed
+``{t:<tenant hash>}:cache:index:<model>``       sorted set of a model's digests by expiry
+``{t:<tenant hash>}:cache:generations``         hash: model, or "" for the whole tenant, to a random token
+
+An entry holds the generation it was stored under and is void under another:
+that is what invalidates, at once here and within seconds in every process's
+memory. The index is for deleting and counting only. A generation that is lost
+(Redis evicted it, or restarted empty) is drawn anew, at random: old entries
+never come back to life.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any
+
+from penstock_common.errors import ServiceUnavailable
+
+from penstock_cache.adapters.codec import EntryFormatError, decode_entry, encode_entry
+from penstock_cache.adapters.outage import OutageGate
+from penstock_cache.adapters.redis_connection import FAILURES, RedisConnection
+from penstock_cache.adapters.sealing import EntrySealer, UnsealingError, derive_key
+from penstock_cache.domain.entry import Entry, EntryKey, Scope
+
+COOL_DOWN = timedelta(seconds=1)
+_TENANT_HASH_HEX = 24
+_DELETE_BATCH = 512
+_MAX_PREFIXES = 4096
+_WHOLE_TENANT = ""
+
+_LOG = logging.getLogger(__name__)
+
+
+class RedisKeys:
+    """Names of keys: a tenant is named by a keyed hash, so a listing names nobody."""
+
+    def __init__(self, secret: bytes) -> None:
+        hash_key = derive_key(secret, b"tenant hash")
+
+        @lru_cache(maxsize=_MAX_PREFIXES)
+        def prefix(tenant: str) -> str:
+            return "{t:" + hmac.digest(hash_key, tenant.encode(), hashlib.sha256).hex()[:_TENANT_HASH_HEX] + "}:cache:"
+
+        self._prefix = prefix
+
+    def entry(self, key: EntryKey) -> str:
+        """Return where an entry lies."""
+        return f"{self._prefix(key.scope.tenant)}exact:{key.digest.hex()}"
+
+    def entry_of(self, tenant: str, digest_hex: str) -> str:
+        """Return where the entry with this digest lies."""
+        return f"{self._prefix(tenant)}exact:{digest_hex}"
+
+    def index(self, scope: Scope) -> str:
+        """Return where the digests of a model's entries lie."""
+        return f"{self._prefix(scope.tenant)}index:{scope.model}"
+
+    def generations(self, tenant: str) -> str:
+        """Return where the tenant's generations lie."""
+        return f"{self._prefix(tenant)}generations"
+
+
+class RedisTier:
+    """A ``SharedTier`` in Redis; a Redis that fails or is slow means misses."""
+
+    def __init__(
+        self,
+        connection: RedisConnection,
+        secret: bytes,
+        index_life: timedelta,
+        clocks: tuple[Callable[[], float], Callable[[], float]] = (time.time, time.monotonic),
+    ) -> None:
+        """``index_life`` is at least the longest life of an entry; ``clocks`` are wall clock and monotonic clock."""
+        self._connection = connection
+        self._keys = RedisKeys(secret)
+        self._sealer = EntrySealer(secret)
+        self._index_life_ms = _milliseconds(index_life)
+        self._now, monotonic = clocks
+        self._reads = OutageGate("reading the cache's Redis", COOL_DOWN, monotonic)
+        self._writes = OutageGate("writing the cache's Redis", COOL_DOWN, monotonic)
+
+    async def get(self, key: EntryKey) -> Entry | None:
+        """Return the entry, or None, as ``SharedTier`` says."""
+        replies = await self._try(self._reads, ("GET", self._keys.entry(key)))
+        if replies is None or replies[0] is None:
+            return None
+        try:
+            return decode_entry(key, self._sealer.unseal(key, replies[0]))
+        except (UnsealingError, EntryFormatError) as error:
+            _LOG.warning("a cache entry in Redis is not used: %s", error)
+            return None
+
+    async def put(self, key: EntryKey, entry: Entry, time_to_live: timedelta) -> None:
+        """Keep the entry; one without a generation could never be invalidated, so it is not kept."""
+        if not entry.generation:
+            return
+        index, digest_hex = self._keys.index(key.scope), key.digest.hex()
+        await self._try(
+            self._writes,
+            (
+                "SET",
+                self._keys.entry(key),
+                self._sealer.seal(key, encode_entry(key, entry)),
+                "PX",
+                _milliseconds(time_to_live),
+            ),
+            ("ZADD", index, entry.fresh_until, digest_hex),
+            ("ZREMRANGEBYSCORE", index, "-inf", self._now()),
+            ("PEXPIRE", index, self._index_life_ms),
+        )
+
+    async def generation(self, scope: Scope) -> str:
+        """Return tenant's and model's generation as one, as ``SharedTier`` says."""
+        name = self._keys.generations(scope.tenant)
+        read = ("HMGET", name, _WHOLE_TENANT, scope.model)
+        replies = await self._try(self._reads, read)
+        if replies is not None and None in replies[0]:
+            # Whoever sets a field first wins, and all read the same afterwards.
+            draw = [("HSETNX", name, field, _token()) for field in (_WHOLE_TENANT, scope.model)]
+            replies = await self._try(self._writes, *draw, read)
+        return "" if replies is None else b".".join(replies[-1]).decode()
+
+    async def invalidate(self, scope: Scope) -> int:
+        """Change the generation, then delete what the index knows, as ``SharedTier`` says."""
+        name = self._keys.generations(scope.tenant)
+        try:
+            await self._connection.run(("HSET", name, scope.model or _WHOLE_TENANT, _token()))
+        except FAILURES as error:
+            raise ServiceUnavailable(
+                "The cache's Redis does not answer, so old answers may still serve. Invalidate again.",
+                service="cache",
+            ) from error
+        try:
+            return sum([await self._delete(each) for each in await self._scopes_within(scope)])
+        except FAILURES as error:
+            # The entries are void all the same, and expire.
+            self._writes.failed(error)
+            return 0
+
+    async def _scopes_within(self, scope: Scope) -> list[Scope]:
+        if scope.model:
+            return [scope]
+        (fields,) = await self._connection.run(("HKEYS", self._keys.generations(scope.tenant)))
+        return [Scope(scope.tenant, field.decode()) for field in fields]
+
+    async def _delete(self, scope: Scope) -> int:
+        index, deleted = self._keys.index(scope), 0
+        while True:
+            (popped,) = await self._connection.run(("ZPOPMIN", index, _DELETE_BATCH))
+            digests: list[bytes] = [_member(item) for item in popped]
+            if not digests:
+                return deleted
+            names = [self._keys.entry_of(scope.tenant, digest.decode()) for digest in digests]
+            (count,) = await self._connection.run(("UNLINK", *names))
+            deleted += count
+
+    async def _try(self, gate: OutageGate, *commands: Any) -> list[Any] | None:
+        if not gate.may_try():
+            return None
+        try:
+            replies = await self._connection.run(*commands)
+        except FAILURES as error:
+            gate.failed(error)
+            return None
+        gate.succeeded()
+        return replies
+
+
+def _member(item: Any) -> bytes:
+    return item[0]
+
+
+def _token() -> str:
+    return secrets.token_hex(8)
+
+
+def _milliseconds(life: timedelta) -> int:
+    return max(1, int(life.total_seconds() * 1000))

@@ -1,0 +1,81 @@
+"""The cache's composition root."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from penstock.cache.v1.cache_service_pb2_grpc import add_CacheServiceServicer_to_server
+from penstock_common.configuration import ConfigurationError
+from penstock_common.service import Service
+
+from penstock_cache.adapters.redis import RedisTier
+from penstock_cache.adapters.redis_connection import RedisConnection
+from penstock_cache.adapters.sealing import SECRET_BYTES, derive_key
+from penstock_cache.domain.cache import ExactCache, Lifetimes, NoCache, ResponseCache, Tiers
+from penstock_cache.domain.eligibility import Eligibility
+from penstock_cache.domain.identity import Identity
+from penstock_cache.domain.memory import MemoryTier
+from penstock_cache.domain.shared import NoSharedTier, SharedTier
+from penstock_cache.settings import Settings
+from penstock_cache.surfaces.grpc.servicer import CacheServicer
+
+
+@asynccontextmanager
+async def build(settings: Settings) -> AsyncIterator[Service]:
+    """Yield the cache; Redis is asked only when a request comes, so it may be away at start.
+
+    Raises:
+        ConfigurationError: if the cache is on and its secret is missing or too short.
+    """
+    async with AsyncExitStack() as stack:
+        servicer = CacheServicer(await _response_cache(settings, stack))
+        yield Service("cache", lambda registrar: add_CacheServiceServicer_to_server(servicer, registrar))
+
+
+async def _response_cache(settings: Settings, stack: AsyncExitStack) -> ResponseCache:
+    if settings.cache.mode == "off":
+        return NoCache()
+    secret = read_secret(settings.secrets.cache_key_file)
+    return ExactCache(
+        identity=Identity(derive_key(secret, b"identity")),
+        eligibility=Eligibility(settings.cache.max_temperature),
+        tiers=Tiers(
+            memory=MemoryTier(settings.cache.memory_entries, settings.cache.memory_bytes),
+            shared=await _shared_tier(settings, secret, stack),
+        ),
+        lifetimes=Lifetimes(default=settings.cache.redis_ttl, memory=settings.cache.memory_ttl),
+        clocks=(time.time, time.monotonic),
+    )
+
+
+async def _shared_tier(settings: Settings, secret: bytes, stack: AsyncExitStack) -> SharedTier:
+    if not settings.redis.cache:
+        return NoSharedTier()
+    connection = await stack.enter_async_context(
+        RedisConnection.open(settings.redis.cache, settings.cache.redis_timeout)
+    )
+    return RedisTier(connection, secret, index_life=settings.cache.redis_ttl)
+
+
+def read_secret(path: Path | None) -> bytes:
+    """Return the key material in the file.
+
+    Raises:
+        ConfigurationError: if there is no such file, or it holds less than 32 bytes.
+    """
+    if path is None:
+        raise ConfigurationError(
+            "'secrets.cache_key_file' is missing: name a file of 32 random bytes, or set cache.mode to off"
+        )
+    try:
+        secret = path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"'secrets.cache_key_file': {path}: {error.strerror}") from None
+    if len(secret) < SECRET_BYTES:
+        raise ConfigurationError(
+            f"'secrets.cache_key_file': {path} holds {len(secret)} bytes, and at least {SECRET_BYTES} are needed"
+        )
+    return secret

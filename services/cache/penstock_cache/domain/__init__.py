@@ -1,0 +1,1 @@
+"""What may be cached, under which identity, for how long: pure."""

@@ -1,0 +1,79 @@
+"""What may be looked up, and what may be stored: every refusal is one sentence.
+
+Requests with tools in flight (a tool's result, or a call, among the turns) are
+not cached at all: call ids are new in every conversation, so an exact hit
+cannot come, and results of tools are often about a person or a moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from penstock_common.llm.events import StreamInvariantError, StreamInvariants
+from penstock_common.llm.types import (
+    Finished,
+    FinishReason,
+    GenerationEvent,
+    GenerationInput,
+    Image,
+    Message,
+    Role,
+    TextDelta,
+    ToolCallDelta,
+    Usage,
+)
+
+
+class Eligibility:
+    """The policy of the exact tiers."""
+
+    def __init__(self, max_temperature: float) -> None:
+        self._max_temperature = max_temperature
+
+    def bypass_reason(self, request: GenerationInput) -> str:
+        """Return why the request may not be cached at all; empty if it may."""
+        temperature = request.sampling.temperature
+        if temperature is not None and not temperature <= self._max_temperature:
+            return f"The temperature is above the cache's limit of {self._max_temperature:g}."
+        for message in request.messages:
+            if message.tool_calls or message.role is Role.TOOL:
+                return "Tools are in flight, and answers built on their results are not cached."
+            if _refers_to_the_web(message):
+                return "An image is given by its URL, and what lies there may change."
+        return ""
+
+    def refusal_reason(self, request: GenerationInput, events: Sequence[GenerationEvent]) -> str:
+        """Return why the answer may not be stored; empty if it is complete and clean."""
+        try:
+            _check_invariants(events)
+        except StreamInvariantError as error:
+            return f"The answer is not a complete stream: {error}."
+        finished = events[-1]
+        if not isinstance(finished, Finished) or finished.reason is not FinishReason.STOP:
+            return "The answer did not finish with stop."
+        if any(isinstance(event, ToolCallDelta) for event in events):
+            return "The answer calls tools."
+        if not any(isinstance(event, TextDelta) and event.text.strip() for event in events):
+            return "The answer has no text."
+        if _may_be_truncated(request, events):
+            return "The answer fills its token limit by an estimate, so it may be cut."
+        return ""
+
+
+def _refers_to_the_web(message: Message) -> bool:
+    return any(isinstance(part, Image) and part.url and not part.url.startswith("data:") for part in message.parts)
+
+
+def _check_invariants(events: Sequence[GenerationEvent]) -> None:
+    invariants = StreamInvariants()
+    for event in events:
+        invariants.observe(event)
+    invariants.end()
+
+
+def _may_be_truncated(request: GenerationInput, events: Sequence[GenerationEvent]) -> bool:
+    """Return whether an upstream that counts no tokens may have said stop for length."""
+    limit = request.sampling.max_output_tokens
+    return limit is not None and any(
+        isinstance(event, Usage) and event.estimated and event.output_tokens >= limit for event in events
+    )

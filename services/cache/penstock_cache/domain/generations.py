@@ -1,0 +1,55 @@
+"""What this process knows of the scopes' generations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from penstock_cache.domain.entry import Scope
+from penstock_cache.domain.shared import SharedTier
+
+# An invalidation by another process reaches this one's memory within this time.
+MAX_AGE_SECONDS = 2.0
+MAX_SCOPES = 10_000
+
+
+class _Known(NamedTuple):
+    generation: str
+    read_at: float
+
+
+class Generations:
+    """Knows each scope's generation, at most ``MAX_AGE_SECONDS`` old while the shared tier answers.
+
+    While it does not, the last known one stays: nobody can invalidate then.
+    """
+
+    def __init__(self, shared: SharedTier, monotonic: Callable[[], float]) -> None:
+        self._shared = shared
+        self._monotonic = monotonic
+        self._known: dict[Scope, _Known] = {}
+
+    async def current(self, scope: Scope) -> str:
+        """Return the scope's generation; empty if it was never learned."""
+        now = self._monotonic()
+        known = self._known.get(scope)
+        if known is not None and now - known.read_at < MAX_AGE_SECONDS:
+            return known.generation
+        if known is not None:
+            # Who comes while this one reads takes the old value: one read per period, not one per caller.
+            self._known[scope] = _Known(known.generation, now)
+        return await self._read(scope, known)
+
+    def forget(self, scope: Scope) -> None:
+        """Make the next caller of anything in the scope read anew."""
+        for known in [known for known in self._known if scope.covers(known)]:
+            del self._known[known]
+
+    async def _read(self, scope: Scope, known: _Known | None) -> str:
+        generation = await self._shared.generation(scope)
+        if not generation and known is not None:
+            return known.generation
+        while len(self._known) >= MAX_SCOPES:
+            del self._known[next(iter(self._known))]
+        self._known[scope] = _Known(generation, self._monotonic())
+        return generation

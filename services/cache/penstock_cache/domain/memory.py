@@ -1,0 +1,73 @@
+"""The tier in this process: least recently used, bounded by entries and by bytes."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import NamedTuple
+
+from penstock_cache.domain.entry import Entry, EntryKey, Scope, weight_bytes
+
+
+class _Held(NamedTuple):
+    scope: Scope
+    entry: Entry
+    expires_at: float
+    weight_bytes: int
+
+
+class MemoryTier:
+    """Holds at most ``max_entries`` entries of together about ``max_bytes``.
+
+    An entry that alone is heavier than ``max_bytes`` is not kept. Times are
+    Unix seconds, and the caller's.
+    """
+
+    def __init__(self, max_entries: int, max_bytes: int) -> None:
+        self._max_entries = max_entries
+        self._max_bytes = max_bytes
+        self._held: OrderedDict[bytes, _Held] = OrderedDict()
+        self._held_bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    @property
+    def held_bytes(self) -> int:
+        """About how much memory the entries hold."""
+        return self._held_bytes
+
+    def get(self, key: EntryKey, now: float) -> Entry | None:
+        """Return the entry, now the most recently used, or None."""
+        held = self._held.get(key.digest)
+        # The digest covers the scope; comparing again costs nothing and needs no faith in it.
+        if held is None or held.scope != key.scope:
+            return None
+        if held.expires_at <= now:
+            self._remove(key.digest)
+            return None
+        self._held.move_to_end(key.digest)
+        return held.entry
+
+    def put(self, key: EntryKey, entry: Entry, expires_at: float) -> None:
+        """Keep the entry until ``expires_at``, in place of what lay there."""
+        self._remove(key.digest)
+        weight = weight_bytes(entry.events)
+        if weight > self._max_bytes or self._max_entries == 0:
+            return
+        self._held[key.digest] = _Held(key.scope, entry, expires_at, weight)
+        self._held_bytes += weight
+        while len(self._held) > self._max_entries or self._held_bytes > self._max_bytes:
+            _, evicted = self._held.popitem(last=False)
+            self._held_bytes -= evicted.weight_bytes
+
+    def drop(self, scope: Scope) -> int:
+        """Remove what lies in the scope; return how many entries that were."""
+        dropped = [digest for digest, held in self._held.items() if scope.covers(held.scope)]
+        for digest in dropped:
+            self._remove(digest)
+        return len(dropped)
+
+    def _remove(self, digest: bytes) -> None:
+        held = self._held.pop(digest, None)
+        if held is not None:
+            self._held_bytes -= held.weight_bytes

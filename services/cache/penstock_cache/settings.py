@@ -1,0 +1,51 @@
+"""What the cache reads of the configuration."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from penstock_common.configuration import Duration, Section
+from penstock_common.sections import Redis, Secrets
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
+
+_MEBIBYTE = 1024 * 1024
+
+
+class CacheSettings(Section):
+    """Section ``cache``."""
+
+    mode: Literal["off", "exact"] = "exact"
+    max_temperature: Annotated[float, Field(ge=0, le=2)] = 0.3
+    """Requests with a higher temperature are not cached; unset counts as cacheable."""
+    memory_entries: Annotated[int, Field(ge=0)] = 10_000
+    memory_bytes: Annotated[int, Field(ge=0)] = 64 * _MEBIBYTE
+    memory_ttl: Duration = timedelta(minutes=5)
+    redis_ttl: Duration = timedelta(hours=1)
+    """Longest life of an entry, in Redis or not."""
+    redis_timeout: Duration = timedelta(milliseconds=50)
+    """What one operation may take before it counts as a miss."""
+
+    @field_validator("mode", mode="before")
+    @classmethod
+    def _known_mode(cls, value: Any) -> Any:
+        if value == "semantic":
+            raise PydanticCustomError("not_built", "'semantic' is not built yet; use exact or off")
+        # YAML reads a bare off as a boolean.
+        return "off" if value is False else value
+
+    @field_validator("memory_ttl", "redis_ttl", "redis_timeout")
+    @classmethod
+    def _positive(cls, value: timedelta) -> timedelta:
+        if value <= timedelta():
+            raise PydanticCustomError("duration", "a duration longer than zero is expected")
+        return value
+
+
+class Settings(Section):
+    """The cache's sections."""
+
+    cache: CacheSettings = CacheSettings()
+    redis: Redis = Redis()
+    secrets: Secrets = Secrets()
