@@ -272,11 +272,11 @@ const file_penstock_gateway_v1_model_service_proto_rawDesc = "" +
 	"\x0fGetModelRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\"D\n" +
 	"\x10GetModelResponse\x120\n" +
-	"\x05model\x18\x01 \x01(\v2\x1a.penstock.gateway.v1.ModelR\x05model2\x82\x02\n" +
-	"\fModelService\x12u\n" +
+	"\x05model\x18\x01 \x01(\v2\x1a.penstock.gateway.v1.ModelR\x05model2\x80\x02\n" +
+	"\fModelService\x12y\n" +
+	"\bGetModel\x12$.penstock.gateway.v1.GetModelRequest\x1a%.penstock.gateway.v1.GetModelResponse\" \x82\xd3\xe4\x93\x02\x1a\x12\x18/api/v1/models/{name=**}\x12u\n" +
 	"\n" +
-	"ListModels\x12&.penstock.gateway.v1.ListModelsRequest\x1a'.penstock.gateway.v1.ListModelsResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/v1/models\x12{\n" +
-	"\bGetModel\x12$.penstock.gateway.v1.GetModelRequest\x1a%.penstock.gateway.v1.GetModelResponse\"\"\x82\xd3\xe4\x93\x02\x1c\x12\x1a/api/v1/models/{name=*/**}B2Z0penstock.dev/proto/penstock/gateway/v1;gatewayv1b\x06proto3"
+	"ListModels\x12&.penstock.gateway.v1.ListModelsRequest\x1a'.penstock.gateway.v1.ListModelsResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/v1/modelsB2Z0penstock.dev/proto/penstock/gateway/v1;gatewayv1b\x06proto3"
 
 var (
 	file_penstock_gateway_v1_model_service_proto_rawDescOnce sync.Once
@@ -301,10 +301,10 @@ var file_penstock_gateway_v1_model_service_proto_goTypes = []any{
 var file_penstock_gateway_v1_model_service_proto_depIdxs = []int32{
 	0, // 0: penstock.gateway.v1.ListModelsResponse.models:type_name -> penstock.gateway.v1.Model
 	0, // 1: penstock.gateway.v1.GetModelResponse.model:type_name -> penstock.gateway.v1.Model
-	1, // 2: penstock.gateway.v1.ModelService.ListModels:input_type -> penstock.gateway.v1.ListModelsRequest
-	3, // 3: penstock.gateway.v1.ModelService.GetModel:input_type -> penstock.gateway.v1.GetModelRequest
-	2, // 4: penstock.gateway.v1.ModelService.ListModels:output_type -> penstock.gateway.v1.ListModelsResponse
-	4, // 5: penstock.gateway.v1.ModelService.GetModel:output_type -> penstock.gateway.v1.GetModelResponse
+	3, // 2: penstock.gateway.v1.ModelService.GetModel:input_type -> penstock.gateway.v1.GetModelRequest
+	1, // 3: penstock.gateway.v1.ModelService.ListModels:input_type -> penstock.gateway.v1.ListModelsRequest
+	4, // 4: penstock.gateway.v1.ModelService.GetModel:output_type -> penstock.gateway.v1.GetModelResponse
+	2, // 5: penstock.gateway.v1.ModelService.ListModels:output_type -> penstock.gateway.v1.ListModelsResponse
 	4, // [4:6] is the sub-list for method output_type
 	2, // [2:4] is the sub-list for method input_type
 	2, // [2:2] is the sub-list for extension type_name

@@ -35,28 +35,21 @@ class ModelServiceStub(object):
         Args:
             channel: A grpc.Channel.
         """
-        self.ListModels = channel.unary_unary(
-                '/penstock.gateway.v1.ModelService/ListModels',
-                request_serializer=penstock_dot_gateway_dot_v1_dot_model__service__pb2.ListModelsRequest.SerializeToString,
-                response_deserializer=penstock_dot_gateway_dot_v1_dot_model__service__pb2.ListModelsResponse.FromString,
-                _registered_method=True)
         self.GetModel = channel.unary_unary(
                 '/penstock.gateway.v1.ModelService/GetModel',
                 request_serializer=penstock_dot_gateway_dot_v1_dot_model__service__pb2.GetModelRequest.SerializeToString,
                 response_deserializer=penstock_dot_gateway_dot_v1_dot_model__service__pb2.GetModelResponse.FromString,
+                _registered_method=True)
+        self.ListModels = channel.unary_unary(
+                '/penstock.gateway.v1.ModelService/ListModels',
+                request_serializer=penstock_dot_gateway_dot_v1_dot_model__service__pb2.ListModelsRequest.SerializeToString,
+                response_deserializer=penstock_dot_gateway_dot_v1_dot_model__service__pb2.ListModelsResponse.FromString,
                 _registered_method=True)
 
 
 class ModelServiceServicer(object):
     """ModelService lists what the caller's key may ask for.
     """
-
-    def ListModels(self, request, context):
-        """ListModels returns the models this key may use, by name.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
 
     def GetModel(self, request, context):
         """GetModel returns one model, or NOT_FOUND where it does not exist or the key may not use it.
@@ -65,18 +58,25 @@ class ModelServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListModels(self, request, context):
+        """ListModels returns the models this key may use, by name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ModelServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
-            'ListModels': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListModels,
-                    request_deserializer=penstock_dot_gateway_dot_v1_dot_model__service__pb2.ListModelsRequest.FromString,
-                    response_serializer=penstock_dot_gateway_dot_v1_dot_model__service__pb2.ListModelsResponse.SerializeToString,
-            ),
             'GetModel': grpc.unary_unary_rpc_method_handler(
                     servicer.GetModel,
                     request_deserializer=penstock_dot_gateway_dot_v1_dot_model__service__pb2.GetModelRequest.FromString,
                     response_serializer=penstock_dot_gateway_dot_v1_dot_model__service__pb2.GetModelResponse.SerializeToString,
+            ),
+            'ListModels': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListModels,
+                    request_deserializer=penstock_dot_gateway_dot_v1_dot_model__service__pb2.ListModelsRequest.FromString,
+                    response_serializer=penstock_dot_gateway_dot_v1_dot_model__service__pb2.ListModelsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -89,33 +89,6 @@ def add_ModelServiceServicer_to_server(servicer, server):
 class ModelService(object):
     """ModelService lists what the caller's key may ask for.
     """
-
-    @staticmethod
-    def ListModels(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/penstock.gateway.v1.ModelService/ListModels',
-            penstock_dot_gateway_dot_v1_dot_model__service__pb2.ListModelsRequest.SerializeToString,
-            penstock_dot_gateway_dot_v1_dot_model__service__pb2.ListModelsResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
 
     @staticmethod
     def GetModel(request,
@@ -134,6 +107,33 @@ class ModelService(object):
             '/penstock.gateway.v1.ModelService/GetModel',
             penstock_dot_gateway_dot_v1_dot_model__service__pb2.GetModelRequest.SerializeToString,
             penstock_dot_gateway_dot_v1_dot_model__service__pb2.GetModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListModels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.gateway.v1.ModelService/ListModels',
+            penstock_dot_gateway_dot_v1_dot_model__service__pb2.ListModelsRequest.SerializeToString,
+            penstock_dot_gateway_dot_v1_dot_model__service__pb2.ListModelsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -21,26 +21,20 @@ class ModelServiceStub:
     """ModelService lists what the caller's key may ask for."""
 
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
-    ListModels: grpc.UnaryUnaryMultiCallable[
-        penstock.gateway.v1.model_service_pb2.ListModelsRequest,
-        penstock.gateway.v1.model_service_pb2.ListModelsResponse,
-    ]
-    """ListModels returns the models this key may use, by name."""
-
     GetModel: grpc.UnaryUnaryMultiCallable[
         penstock.gateway.v1.model_service_pb2.GetModelRequest,
         penstock.gateway.v1.model_service_pb2.GetModelResponse,
     ]
     """GetModel returns one model, or NOT_FOUND where it does not exist or the key may not use it."""
 
-class ModelServiceAsyncStub:
-    """ModelService lists what the caller's key may ask for."""
-
-    ListModels: grpc.aio.UnaryUnaryMultiCallable[
+    ListModels: grpc.UnaryUnaryMultiCallable[
         penstock.gateway.v1.model_service_pb2.ListModelsRequest,
         penstock.gateway.v1.model_service_pb2.ListModelsResponse,
     ]
     """ListModels returns the models this key may use, by name."""
+
+class ModelServiceAsyncStub:
+    """ModelService lists what the caller's key may ask for."""
 
     GetModel: grpc.aio.UnaryUnaryMultiCallable[
         penstock.gateway.v1.model_service_pb2.GetModelRequest,
@@ -48,16 +42,14 @@ class ModelServiceAsyncStub:
     ]
     """GetModel returns one model, or NOT_FOUND where it does not exist or the key may not use it."""
 
+    ListModels: grpc.aio.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.model_service_pb2.ListModelsRequest,
+        penstock.gateway.v1.model_service_pb2.ListModelsResponse,
+    ]
+    """ListModels returns the models this key may use, by name."""
+
 class ModelServiceServicer(metaclass=abc.ABCMeta):
     """ModelService lists what the caller's key may ask for."""
-
-    @abc.abstractmethod
-    def ListModels(
-        self,
-        request: penstock.gateway.v1.model_service_pb2.ListModelsRequest,
-        context: _ServicerContext,
-    ) -> typing.Union[penstock.gateway.v1.model_service_pb2.ListModelsResponse, collections.abc.Awaitable[penstock.gateway.v1.model_service_pb2.ListModelsResponse]]:
-        """ListModels returns the models this key may use, by name."""
 
     @abc.abstractmethod
     def GetModel(
@@ -66,5 +58,13 @@ class ModelServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[penstock.gateway.v1.model_service_pb2.GetModelResponse, collections.abc.Awaitable[penstock.gateway.v1.model_service_pb2.GetModelResponse]]:
         """GetModel returns one model, or NOT_FOUND where it does not exist or the key may not use it."""
+
+    @abc.abstractmethod
+    def ListModels(
+        self,
+        request: penstock.gateway.v1.model_service_pb2.ListModelsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[penstock.gateway.v1.model_service_pb2.ListModelsResponse, collections.abc.Awaitable[penstock.gateway.v1.model_service_pb2.ListModelsResponse]]:
+        """ListModels returns the models this key may use, by name."""
 
 def add_ModelServiceServicer_to_server(servicer: ModelServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
