@@ -8,9 +8,12 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
+
+	"google.golang.org/grpc/grpclog"
 )
 
 // version is set by the linker: -ldflags "-X main.version=1.2.3".
@@ -40,6 +43,8 @@ func run(args []string) int {
 		return 0
 	}
 	logger := newLogger(cfg)
+	// grpc-go and grpc-gateway write plain lines; what matters comes back as a status.
+	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -13,8 +12,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"google.golang.org/grpc/grpclog"
 )
 
 // edge is the wired program: a listener, the handler chain, and what they need to stop.
@@ -28,9 +25,6 @@ type edge struct {
 }
 
 func newEdge(ctx context.Context, cfg *config, logger *slog.Logger) (*edge, error) {
-	// grpc-go and grpc-gateway write plain lines; what matters comes back as a status.
-	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
-
 	tracing, err := newTracing(ctx, cfg, logger)
 	if err != nil {
 		return nil, fmt.Errorf("tracing: %w", err)

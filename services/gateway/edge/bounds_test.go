@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	gatewayv1 "penstock.dev/proto/penstock/gateway/v1"
+)
+
+func TestBodiesOverTheLimitAreRefusedInTheSurfacesShape(t *testing.T) {
+	edge := start(t, func(c *config) { c.maxBodyBytes = 1000 })
+	edge.gateway.wire = func(w http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }
+	edge.gateway.chat = func(context.Context, *gatewayv1.ChatRequest) (*gatewayv1.ChatResponse, error) {
+		t.Error("the call went through")
+		return nil, errors.New("called")
+	}
+	long := `{"input":{"model":"` + strings.Repeat("a", 1000) + `"}}`
+	for path, want := range map[string]string{
+		"/v1/chat/completions": "request_too_large", "/v1/messages": "request_too_large", "/api/v1/chat": "ERROR_REASON_INVALID_REQUEST",
+	} {
+		for _, body := range []io.Reader{strings.NewReader(long), io.MultiReader(strings.NewReader(long))} {
+			// The second reader has no length that the client could announce, so it is sent in chunks.
+			request, _ := http.NewRequest("POST", edge.base+path, body)
+			response, err := edge.client.Do(request)
+			must(t, err)
+			text := readAll(t, response)
+			response.Body.Close()
+			equal(t, path, response.StatusCode, http.StatusRequestEntityTooLarge)
+			equal(t, "connection closes", response.Close, true)
+			equal(t, text, strings.Contains(text, want), true)
+		}
+	}
+	equal(t, "at the limit", edge.send(t, "POST", "/v1/embeddings", strings.Repeat("a", 1000)).StatusCode, 200)
+}
+
+func TestALargeBodyPasses(t *testing.T) {
+	edge := start(t)
+	edge.gateway.wire = func(w http.ResponseWriter, r *http.Request) {
+		// Whole first: over HTTP/1 net/http does not read on once it has begun to answer.
+		body, _ := io.ReadAll(r.Body)
+		w.Write(body)
+	}
+	big := strings.Repeat("0123456789abcdef", 1<<18)
+	equal(t, "echo", readAll(t, edge.send(t, "POST", "/v1/embeddings", big)) == big, true)
+	edge.gateway.chat = func(_ context.Context, r *gatewayv1.ChatRequest) (*gatewayv1.ChatResponse, error) {
+		return &gatewayv1.ChatResponse{Model: r.GetInput().GetModel()}, nil
+	}
+	got := decode(t, readAll(t, edge.send(t, "POST", "/api/v1/chat", `{"input":{"model":"`+big+`"}}`)))
+	equal(t, "typed echo", got["model"] == any(big), true)
+}
+
+func TestCompressedBodiesAreRefused(t *testing.T) {
+	edge := start(t)
+	for _, path := range []string{"/v1/embeddings", "/api/v1/chat"} {
+		equal(t, path, edge.send(t, "POST", path, "x", "Content-Encoding", "gzip").StatusCode, http.StatusUnsupportedMediaType)
+	}
+}
+
+func TestASlowHeadIsCutOff(t *testing.T) {
+	edge := start(t, func(c *config) { c.headerTimeout = 100 * time.Millisecond })
+	_, answer := edge.dial(t, "GET /v1/models HTTP/1.1\r\nHost: edge\r\nX-A: ")
+	// net/http closes without a word; a 408 would be as good.
+	if _, err := io.ReadAll(answer); err != nil {
+		t.Errorf("the connection stayed open: %v", err)
+	}
+}
+
+func TestASlowBodyIsCutOff(t *testing.T) {
+	edge := start(t, func(c *config) { c.bodyTimeout = 100 * time.Millisecond })
+	edge.gateway.wire = func(w http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }
+	for _, path := range []string{"/v1/chat/completions", "/api/v1/chat"} {
+		_, answer := edge.dial(t, post(path, "Content-Length: 1000")+`{"input"`)
+		response, err := http.ReadResponse(answer, nil)
+		must(t, err)
+		equal(t, path, response.StatusCode, http.StatusRequestTimeout)
+	}
+	// Where nobody reads the body, the connection must not be kept for it either.
+	for _, path := range []string{"/nowhere", "/healthz"} {
+		_, answer := edge.dial(t, post(path, "Content-Length: 1000")+`{`)
+		if _, err := io.ReadAll(answer); err != nil {
+			t.Errorf("%s: the connection stayed open: %v", path, err)
+		}
+	}
+}
+
+func TestASteadyBodyMayTakeLonger(t *testing.T) {
+	edge := start(t, func(c *config) { c.bodyTimeout, c.bodyMinRate = 200*time.Millisecond, 10 })
+	edge.gateway.wire = func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) }
+	reader, writer := io.Pipe()
+	go func() {
+		// 5 bytes each 50 ms are ten times the rate asked for.
+		for range 10 {
+			time.Sleep(50 * time.Millisecond)
+			io.WriteString(writer, "01234")
+		}
+		writer.Close()
+	}()
+	request, _ := http.NewRequest("POST", edge.base+"/v1/embeddings", reader)
+	response, err := edge.client.Do(request)
+	must(t, err)
+	defer response.Body.Close()
+	equal(t, "echo", len(readAll(t, response)), 50)
+}
+
+func TestTheBodysDeadlineDoesNotEndTheAnswer(t *testing.T) {
+	edge := start(t, func(c *config) { c.bodyTimeout = 50 * time.Millisecond })
+	edge.gateway.wire = func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		select {
+		case <-r.Context().Done():
+			t.Error("the request was cancelled")
+		case <-time.After(200 * time.Millisecond):
+			io.WriteString(w, "done")
+		}
+	}
+	equal(t, "answer", readAll(t, edge.send(t, "POST", "/v1/embeddings", "{}")), "done")
+}
+
+func TestALargeHeadIsRefused(t *testing.T) {
+	edge := start(t)
+	response := edge.send(t, "GET", "/v1/models", "", "X-Long", strings.Repeat("a", 64<<10))
+	equal(t, "status", response.StatusCode, http.StatusRequestHeaderFieldsTooLarge)
+}
+
+func TestAReaderThatDoesNotReadIsCutOff(t *testing.T) {
+	edge := start(t, func(c *config) { c.writeTimeout = 200 * time.Millisecond })
+	ended := make(chan struct{})
+	edge.gateway.wire = func(w http.ResponseWriter, r *http.Request) {
+		defer close(ended)
+		for r.Context().Err() == nil {
+			w.Write(make([]byte, 1<<16))
+		}
+	}
+	edge.dial(t, "GET /v1/models HTTP/1.1\r\nHost: edge\r\n\r\n")
+	soon(t, "the end of the upstream request", ended, patience)
+}
+
+func TestAmbiguousRequestsAreRefused(t *testing.T) {
+	edge := start(t)
+	edge.gateway.wire = func(_ http.ResponseWriter, r *http.Request) { t.Errorf("forwarded: %v", r) }
+	for name, text := range map[string]string{
+		"two lengths":       post("/v1/embeddings", "Content-Length: 3", "Content-Length: 4") + "abcd",
+		"odd coding":        post("/v1/embeddings", "Transfer-Encoding: xchunked") + "0\r\n\r\n",
+		"space in the name": post("/v1/embeddings", "Content-Length : 1") + "a",
+		"no host":           "GET /v1/models HTTP/1.1\r\n\r\n",
+		"two hosts":         "GET /v1/models HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+	} {
+		_, answer := edge.dial(t, text)
+		response, err := http.ReadResponse(answer, nil)
+		must(t, err)
+		if response.StatusCode < 400 || response.StatusCode > 501 {
+			t.Errorf("%s: %d", name, response.StatusCode)
+		}
+	}
+}
+
+func TestPathsThatAnotherHopWouldReadDifferently(t *testing.T) {
+	edge := start(t)
+	edge.gateway.wire = func(_ http.ResponseWriter, r *http.Request) { t.Errorf("forwarded: %s", r.URL) }
+	for _, path := range []string{
+		"/v1/../metrics", "/v1//models", "/v1/%2e%2e/metrics", "/v1/models/..%2f..%2fmetrics", "/api/v1/../v1/models", "//v1/models",
+		"/", "/v1", "/metrics", "/V1/models",
+	} {
+		_, answer := edge.dial(t, "GET "+path+" HTTP/1.1\r\nHost: edge\r\n\r\n")
+		response, err := http.ReadResponse(answer, nil)
+		must(t, err)
+		equal(t, path, response.StatusCode, 404)
+		equal(t, path, strings.Contains(readAll(t, response), "/openapi.json"), true)
+	}
+}
