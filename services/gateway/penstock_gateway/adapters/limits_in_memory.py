@@ -1,0 +1,64 @@
+"""Limits of one process: for a suite without Redis, and while Redis is away."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from penstock_gateway.domain.admission import CONCURRENT_REQUESTS, REQUESTS_PER_MINUTE, RateState, Verdict
+from penstock_gateway.domain.identity import Tenant
+
+WINDOW_SECONDS = 60.0
+# When a place among the concurrent requests comes free is unknown; callers come again after this long.
+CONCURRENCY_RETRY_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class _Counts:
+    recent: deque[float] = field(default_factory=deque[float])
+    running: dict[str, float] = field(default_factory=dict[str, float])
+
+
+class InMemoryLimiter:
+    """A sliding log per tenant: never more than the limit in any minute, exactly."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._counts: dict[str, _Counts] = {}
+
+    async def reserve(self, tenant: Tenant, request_id: str, lease: timedelta) -> Verdict:
+        """Count the request against every limit at once, or against none."""
+        now = self._clock()
+        counts = self._counts.setdefault(tenant.name, _Counts())
+        while counts.recent and counts.recent[0] <= now - WINDOW_SECONDS:
+            counts.recent.popleft()
+        for expired in [key for key, end in counts.running.items() if end <= now]:
+            del counts.running[expired]
+        limit, concurrent = tenant.tier.requests_per_minute, tenant.tier.concurrent_requests
+        if limit is not None and len(counts.recent) >= limit:
+            free_in = timedelta(seconds=counts.recent[-limit] + WINDOW_SECONDS - now) if limit else timedelta(minutes=1)
+            return Verdict(_state(counts, limit, now), REQUESTS_PER_MINUTE, free_in)
+        if concurrent is not None and len(counts.running) >= concurrent:
+            retry_after = timedelta(seconds=CONCURRENCY_RETRY_SECONDS)
+            return Verdict(_state(counts, limit, now), CONCURRENT_REQUESTS, retry_after)
+        if limit is not None:
+            counts.recent.append(now)
+        if concurrent is not None:
+            counts.running[request_id] = now + lease.total_seconds()
+        return Verdict(_state(counts, limit, now))
+
+    def release(self, tenant: Tenant, request_id: str) -> None:
+        """Give the request's place among the concurrent ones back."""
+        counts = self._counts.get(tenant.name)
+        if counts is not None:
+            counts.running.pop(request_id, None)
+
+
+def _state(counts: _Counts, limit: int | None, now: float) -> RateState:
+    if limit is None:
+        return RateState()
+    reset = counts.recent[-1] + WINDOW_SECONDS - now if counts.recent else 0.0
+    return RateState(limit, max(0, limit - len(counts.recent)), timedelta(seconds=reset))

@@ -1,0 +1,116 @@
+"""Limits shared by every process of the suite, counted in Redis in one atomic step."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import structlog
+from penstock_common.redis_connection import RedisConnection, RedisUnavailable, Script
+from redis.exceptions import ResponseError
+
+from penstock_gateway.adapters.limits_in_memory import CONCURRENCY_RETRY_SECONDS, WINDOW_SECONDS, InMemoryLimiter
+from penstock_gateway.domain.admission import CONCURRENT_REQUESTS, REQUESTS_PER_MINUTE, RateState, Verdict
+from penstock_gateway.domain.identity import Tenant
+
+_log = structlog.get_logger(__name__)
+
+_UNLIMITED = -1
+_ADMITTED, _TOO_FAST = 0, 1
+
+# A log of arrival times per tenant, newest first, never longer than the limit:
+# exact over any minute, one step to check, about ten bytes an entry. Concurrent
+# requests are members of a sorted set that expire by themselves.
+# KEYS: log, running. ARGV: limit, concurrent, request id, window ms, lease ms.
+# Returns: verdict, used, ms until a place is free, ms until all are.
+_RESERVE = Script(
+    """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local limit, concurrent = tonumber(ARGV[1]), tonumber(ARGV[2])
+local window = tonumber(ARGV[4])
+local used, newest = 0, now
+if limit >= 0 then
+  local oldest = redis.call('LINDEX', KEYS[1], -1)
+  while oldest and tonumber(oldest) <= now - window do
+    redis.call('RPOP', KEYS[1])
+    oldest = redis.call('LINDEX', KEYS[1], -1)
+  end
+  used = redis.call('LLEN', KEYS[1])
+  newest = tonumber(redis.call('LINDEX', KEYS[1], 0) or now)
+  if used >= limit then
+    local place = now
+    if limit > 0 then place = tonumber(redis.call('LINDEX', KEYS[1], limit - 1)) end
+    return {1, used, place + window - now, newest + window - now}
+  end
+end
+if concurrent >= 0 then
+  redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
+  if redis.call('ZCARD', KEYS[2]) >= concurrent then
+    return {2, used, 0, newest + window - now}
+  end
+  redis.call('ZADD', KEYS[2], now + ARGV[5], ARGV[3])
+  redis.call('PEXPIRE', KEYS[2], ARGV[5])
+end
+if limit >= 0 then
+  redis.call('LPUSH', KEYS[1], now)
+  redis.call('PEXPIRE', KEYS[1], window)
+  used = used + 1
+end
+return {0, used, 0, window}
+"""
+)
+
+
+class RedisLimiter:
+    """Counts in Redis; while Redis is away, each process counts for itself."""
+
+    def __init__(self, redis: RedisConnection, fallback: InMemoryLimiter) -> None:
+        self._redis = redis
+        self._fallback = fallback
+        self._away = False
+
+    async def reserve(self, tenant: Tenant, request_id: str, lease: timedelta) -> Verdict:
+        """Count the request against every limit at once, or against none."""
+        tier = tenant.tier
+        if tier.requests_per_minute is None and tier.concurrent_requests is None:
+            return Verdict(RateState())
+        limit = _UNLIMITED if tier.requests_per_minute is None else tier.requests_per_minute
+        concurrent = _UNLIMITED if tier.concurrent_requests is None else tier.concurrent_requests
+        arguments = (limit, concurrent, request_id, int(WINDOW_SECONDS * 1000), _milliseconds(lease))
+        try:
+            reply: list[int] = await self._redis.run(_RESERVE, _keys(tenant), *arguments)
+        except (RedisUnavailable, ResponseError) as error:
+            self._note_outage(error)
+            return await self._fallback.reserve(tenant, request_id, lease)
+        self._away = False
+        return _verdict(limit, reply)
+
+    def release(self, tenant: Tenant, request_id: str) -> None:
+        """Give the request's place among the concurrent ones back; does not wait for Redis."""
+        if tenant.tier.concurrent_requests is not None:
+            self._redis.send("ZREM", _keys(tenant)[1], request_id)
+        self._fallback.release(tenant, request_id)
+
+    def _note_outage(self, error: Exception) -> None:
+        if not self._away:
+            _log.warning("limits_counted_locally", reason=str(error))
+        self._away = True
+
+
+def _keys(tenant: Tenant) -> tuple[str, str]:
+    # The hash tag keeps a tenant's keys in one slot of a cluster.
+    return f"{{t:{tenant.name}}}:limits:log", f"{{t:{tenant.name}}}:limits:running"
+
+
+def _verdict(limit: int, reply: list[int]) -> Verdict:
+    decision, used, place_ms, reset_ms = reply
+    state = RateState() if limit < 0 else RateState(limit, max(0, limit - used), timedelta(milliseconds=reset_ms))
+    if decision == _ADMITTED:
+        return Verdict(state)
+    if decision == _TOO_FAST:
+        return Verdict(state, REQUESTS_PER_MINUTE, timedelta(milliseconds=place_ms))
+    return Verdict(state, CONCURRENT_REQUESTS, timedelta(seconds=CONCURRENCY_RETRY_SECONDS))
+
+
+def _milliseconds(duration: timedelta) -> int:
+    return int(duration.total_seconds() * 1000)

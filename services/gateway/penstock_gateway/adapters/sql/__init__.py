@@ -1,0 +1,1 @@
+"""Keys and the ledger in SQL: SQLite or PostgreSQL."""

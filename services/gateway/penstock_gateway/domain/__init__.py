@@ -1,0 +1,1 @@
+"""The ideas of the gateway, free of any wire."""

@@ -1,0 +1,314 @@
+"""The life of one chat request, from an authenticated caller to a settled bill.
+
+The steps are those of docs/architecture.md: validate, admit, guard the input,
+look into the cache, route, generate, guard the output, settle. Surfaces use it
+as::
+
+    exchange = life.begin(call)
+    async with exchange:                  # raises whatever refuses the request
+        async for event in exchange.events():
+            ...                           # obeys the stream invariants
+    # settled, exactly once, whatever ended it
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Any, Protocol
+
+import msgspec
+from penstock_common.errors import ModelNotPermitted, NotCached
+from penstock_common.llm.events import merge_deltas
+from penstock_common.llm.types import Finished, FinishReason, GenerationEvent, Plan, Started, Usage
+from penstock_common.rpc.scope import CURRENT_SCOPE, RequestScope
+from penstock_common.telemetry.steps import Step, end
+
+from penstock_gateway.domain.admission import Door, Limiter, RateState, refusal
+from penstock_gateway.domain.chat_call import CacheOutcome, ChatCall, EndedExchange
+from penstock_gateway.domain.guard import Guard
+from penstock_gateway.domain.ports import AnswerCache, CachedAnswer, Generator, Router
+from penstock_gateway.domain.progress import Bill, Progress
+from penstock_gateway.domain.settlement import Ledger, LedgerRow, outcome_of
+from penstock_gateway.domain.validation import validate_context, validate_input
+
+# An answer of another than the first candidate must not outlive the outage that caused it.
+SUBSTITUTE_ANSWER_TTL = timedelta(seconds=60)
+# A place among the concurrent requests outlives the request by this much, should its process die.
+LEASE_MARGIN = timedelta(seconds=5)
+
+
+class Observer(Protocol):
+    """Turns ended requests into metrics, spans and logs."""
+
+    def ended(self, exchange: EndedExchange) -> None:
+        """See one request end; never raises, returns at once."""
+        ...
+
+    def turned_away(self, surface: str, error: BaseException) -> None:
+        """See a request refused before its caller was known."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LifeParts:
+    """What the life of a request is made of."""
+
+    door: Door
+    limiter: Limiter
+    guard: Guard
+    cache: AnswerCache
+    router: Router
+    generator: Generator
+    ledger: Ledger
+    observer: Observer
+    in_background: Callable[[Coroutine[Any, Any, None]], None]
+
+
+class ChatLife:
+    """Begins exchanges."""
+
+    def __init__(self, parts: LifeParts) -> None:
+        self._parts = parts
+
+    def begin(self, call: ChatCall) -> Exchange:
+        """Return the exchange of an authenticated request; nothing happens before it is entered."""
+        return Exchange(call, self._parts)
+
+
+class Exchange:
+    """One request's life. What the headers say is readable at any time, after a refusal too."""
+
+    def __init__(self, call: ChatCall, parts: LifeParts) -> None:
+        self.call = call
+        self.rate = RateState()
+        self.cache_outcome = CacheOutcome()
+        self._parts = parts
+        self._steps = call.steps
+        self._progress = Progress()
+        self._hit: CachedAnswer | None = None
+        self._plan: Plan | None = None
+        self._generate_step: Step | None = None
+        self._stream: Any = None
+        self._inside = False
+        self._reserved = False
+
+    @property
+    def started(self) -> Started | None:
+        """Who answers, once known."""
+        return self._progress.started
+
+    @property
+    def finished(self) -> Finished | None:
+        """How the answer ended, once it has."""
+        return self._progress.finished
+
+    @property
+    def overhead_ms(self) -> float:
+        """Milliseconds spent so far on anything but waiting for upstreams."""
+        waiting_ns = 0
+        if self._generate_step is not None:
+            step = self._generate_step
+            attempts = step.children
+            waiting_ns = (
+                sum(attempt.end_ns - attempt.start_ns for attempt in attempts)
+                if attempts
+                else (step.end_ns or time.time_ns()) - step.start_ns
+            )
+        return (time.time_ns() - self.call.started_ns - waiting_ns) / 1e6
+
+    async def __aenter__(self) -> Exchange:
+        try:
+            await self._prepare()
+        except BaseException as error:
+            self._settle(error)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if self._stream is not None:
+                await self._stream.aclose()
+        finally:
+            self._settle(error)
+
+    async def _prepare(self) -> None:
+        call, parts = self.call, self._parts
+        parts.door.enter()
+        self._inside = True
+        parts.ledger.check_room()
+        CURRENT_SCOPE.set(
+            RequestScope(
+                request_id=call.request_id,
+                tenant=call.caller.tenant.name,
+                traceparent=call.trace.traceparent,
+                deadline=time.monotonic() + call.timeout.total_seconds(),
+            )
+        )
+        with self._steps.step("validate"):
+            self._validate()
+        with self._steps.step("admit"):
+            await self._admit()
+        with self._steps.step("guard.input"):
+            await parts.guard.check_input(call.input)
+        if not (call.cache_control.no_store or call.cache_control.no_cache):
+            await self._look_up()
+        if self._hit is None:
+            await self._route()
+
+    def _validate(self) -> None:
+        call = self.call
+        validate_input(call.input)
+        validate_context(call.context)
+        if not call.caller.may_use(call.input.model):
+            model = call.input.model
+            raise ModelNotPermitted(f"Your API key may not use the model '{model}'.", model=model)
+
+    async def _admit(self) -> None:
+        tenant = self.call.caller.tenant
+        verdict = await self._parts.limiter.reserve(tenant, self.call.request_id, self.call.timeout + LEASE_MARGIN)
+        self.rate = verdict.state
+        if verdict.refused_by:
+            raise refusal(tenant, verdict)
+        self._reserved = True
+
+    async def _look_up(self) -> None:
+        call = self.call
+        with self._steps.step("cache.lookup") as step:
+            lookup = await self._parts.cache.look_up(
+                call.caller.tenant.name, call.input, call.cache_control.max_age
+            )
+            step.children.extend(lookup.steps)
+            self._hit = lookup.answer
+            if lookup.answer is not None:
+                self.cache_outcome = CacheOutcome("hit", lookup.answer.tier, lookup.answer.similarity)
+            elif not lookup.bypass_reason:
+                self.cache_outcome = CacheOutcome("miss")
+            step.attributes = {"result": self.cache_outcome.status, "reason": lookup.bypass_reason}
+        if self._hit is None and call.cache_control.only_if_cached:
+            raise NotCached("The request is only-if-cached, and the cache has no answer to it.")
+
+    async def _route(self) -> None:
+        with self._steps.step("route") as step:
+            routed = await self._parts.router.route(self.call.input, self.call.caller.tenant.regions)
+            step.children.extend(routed.steps)
+            self._plan = routed.plan
+
+    def events(self) -> AsyncIterator[GenerationEvent]:
+        """Return the answer's events, from the cache or from an upstream; iterate once."""
+        self._stream = self._guarded(self._replayed() if self._hit is not None else self._generated())
+        return self._stream
+
+    async def _guarded(self, source: AsyncIterator[GenerationEvent]) -> AsyncIterator[GenerationEvent]:
+        try:
+            async for event in source:
+                self._progress.note(event)
+                yield event
+        finally:
+            # Ends the upstream's work now, not when the garbage collector comes by.
+            await source.aclose()  # type: ignore[attr-defined]  # both sources are generators
+
+    async def _generated(self) -> AsyncIterator[GenerationEvent]:
+        plan = self._plan
+        assert plan is not None, "entered without a plan"
+        step = self._generate_step = self._steps.begin("generate", plan=plan.reason)
+        failure = "interrupted"
+        try:
+            async with self._parts.generator.generate(self.call.input, plan) as generation:
+                try:
+                    async for event in generation:
+                        yield self._renamed(event)
+                    failure = ""
+                except Exception as error:
+                    failure = type(error).__name__
+                    raise
+                finally:
+                    step.children.extend(await generation.steps())
+        finally:
+            end(step, failure)
+
+    def _renamed(self, event: GenerationEvent) -> GenerationEvent:
+        if isinstance(event, Started):
+            return msgspec.structs.replace(event, generation_id=self.call.request_id)
+        return event
+
+    async def _replayed(self) -> AsyncIterator[GenerationEvent]:
+        assert self._hit is not None, "replay without a hit"
+        for event in self._hit.events:
+            if isinstance(event, Finished):
+                # A hit has its own price, and asks nobody.
+                yield msgspec.structs.replace(event, attempts=0, cost_nano_usd=0)
+            else:
+                yield self._renamed(event)
+
+    def _settle(self, error: BaseException | None) -> None:
+        """Release, bill, report and remember, each exactly once."""
+        if self._inside:
+            self._inside = False
+            self._parts.door.leave()
+        step = self._steps.begin("settle")
+        row = self._row(error)
+        if self._reserved:
+            self._reserved = False
+            self._parts.limiter.release(self.call.caller.tenant, self.call.request_id)
+            # Only admitted requests are billed: a flood of refused ones must not fill the ledger.
+            self._parts.ledger.append(row)
+        end(step)
+        self._parts.observer.ended(EndedExchange(self.call, row, self._steps.recorded, step.end_ns, error))
+        if error is None and self._is_worth_keeping():
+            self._parts.in_background(self._store())
+
+    def _row(self, error: BaseException | None) -> LedgerRow:
+        call, progress = self.call, self._progress
+        answered_by, finished = progress.answered_by, progress.finished
+        # A hit costs nothing, however far its replay came.
+        bill = progress.bill(call.input) if self._hit is None else Bill(progress.usage or Usage())
+        first_ns = progress.first_event_ns
+        return LedgerRow(
+            request_id=call.request_id,
+            created_at=datetime.fromtimestamp(call.started_ns / 1e9, UTC),
+            tenant=call.caller.tenant.name,
+            key_id=call.caller.key_id,
+            surface=call.surface,
+            requested_model=call.input.model,
+            outcome=outcome_of(error),
+            upstream=answered_by.upstream if answered_by else "",
+            model=answered_by.model if answered_by else "",
+            finish_reason=finished.reason.value if finished else "",
+            cache_status=self.cache_outcome.status,
+            usage=bill.usage,
+            unit_prices=bill.unit_prices,
+            cost_nano_usd=bill.cost_nano_usd,
+            attempts=finished.attempts if finished else 0,
+            time_to_first_token_ms=(first_ns - call.started_ns) / 1e6 if first_ns else None,
+            duration_ms=(time.time_ns() - call.started_ns) / 1e6,
+            overhead_ms=self.overhead_ms,
+            user=call.context.user,
+            feature=call.context.feature,
+            tags=call.context.tags,
+        )
+
+    def _is_worth_keeping(self) -> bool:
+        finished = self._progress.finished
+        return (
+            self._hit is None
+            and finished is not None
+            and finished.reason is FinishReason.STOP
+            and not self.call.cache_control.no_store
+            and (self.cache_outcome.status == "miss" or self.call.cache_control.no_cache)
+        )
+
+    async def _store(self) -> None:
+        finished, plan = self._progress.finished, self._plan
+        is_substitute = plan is not None and finished is not None and finished.answered_by != plan.candidates[0]
+        await self._parts.cache.store(
+            self.call.caller.tenant.name,
+            self.call.input,
+            merge_deltas(self._progress.events),
+            SUBSTITUTE_ANSWER_TTL if is_substitute else None,
+        )

@@ -1,0 +1,66 @@
+"""What a request leaves behind: one ledger row, exactly once, whatever ended it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from penstock_common.errors import PenstockError
+from penstock_common.llm.types import UnitPrices, Usage
+
+OK = "ok"
+CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerRow:
+    """One request's bill. ``request_id`` makes writing it idempotent."""
+
+    request_id: str
+    created_at: datetime
+    tenant: str
+    key_id: str
+    surface: str
+    requested_model: str
+    outcome: str
+    """ok, cancelled, or the snake-case name of the error."""
+    upstream: str = ""
+    model: str = ""
+    finish_reason: str = ""
+    cache_status: str = ""
+    usage: Usage = Usage()
+    unit_prices: UnitPrices = UnitPrices()
+    cost_nano_usd: int = 0
+    attempts: int = 0
+    time_to_first_token_ms: float | None = None
+    duration_ms: float = 0.0
+    overhead_ms: float = 0.0
+    user: str = ""
+    feature: str = ""
+    tags: dict[str, str] = field(default_factory=dict[str, str])
+
+
+class Ledger(Protocol):
+    """Takes rows at once and makes them durable soon."""
+
+    def append(self, row: LedgerRow) -> None:
+        """Take a row. It is durable within the writer's batching time."""
+        ...
+
+    def check_room(self) -> None:
+        """Raise Overloaded while rows cannot be written and the queue is full: money is never lost."""
+        ...
+
+
+def outcome_of(error: BaseException | None) -> str:
+    """Return the ledger's word for how a request ended."""
+    if error is None:
+        return OK
+    if isinstance(error, asyncio.CancelledError | GeneratorExit):
+        return CANCELLED
+    if isinstance(error, PenstockError):
+        name = type(error).__name__
+        return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
+    return "internal_error"

@@ -1,0 +1,181 @@
+"""The one place where a request's bounds are checked, for every surface.
+
+The bounds are those of the contract's comments. A message names the field,
+what was found and what is allowed.
+"""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+from penstock_common.errors import InvalidRequest
+from penstock_common.llm.types import (
+    File,
+    GenerationInput,
+    Image,
+    JsonSchema,
+    Message,
+    RequestContext,
+    Role,
+    SamplingParams,
+    Text,
+    Tool,
+    ToolChoice,
+    ToolChoiceMode,
+)
+
+MAX_MODEL_LENGTH = 128
+MAX_MESSAGES = 2048
+MAX_PARTS = 256
+MAX_TOOLS = 128
+MAX_TOOL_NAME_LENGTH = 64
+MAX_STOPS = 8
+MAX_STOP_LENGTH = 256
+MAX_SCHEMA_BYTES = 256 * 1024
+MAX_USER_LENGTH = 256
+MAX_FEATURE_LENGTH = 64
+MAX_TAGS = 16
+MAX_TAG_LENGTH = 64
+_UINT32_MAX = 2**32 - 1
+_REASONING_EFFORTS = ("", "none", "minimal", "low", "medium", "high", "xhigh")
+_IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+
+
+def validate_input(request: GenerationInput) -> None:
+    """Raise InvalidRequest for the first field that is out of bounds."""
+    _length("input.model", request.model, 1, MAX_MODEL_LENGTH)
+    if not request.messages:
+        raise InvalidRequest("messages must hold at least one message.", field="input.messages")
+    _at_most("input.messages", len(request.messages), MAX_MESSAGES, "messages")
+    for index, message in enumerate(request.messages):
+        _validate_message(f"input.messages[{index}]", message)
+    if request.tools:
+        _validate_tools(request.tools)
+    if request.tool_choice is not None:
+        _validate_tool_choice(request.tool_choice, request.tools)
+    _validate_sampling(request.sampling)
+    if isinstance(request.response_format, JsonSchema):
+        _validate_schema(request.response_format)
+    if request.extra_json:
+        _json_object("input.extra_json", request.extra_json)
+
+
+def validate_context(context: RequestContext) -> None:
+    """Raise InvalidRequest for the first field that is out of bounds."""
+    _length("context.user", context.user, 0, MAX_USER_LENGTH)
+    _length("context.feature", context.feature, 0, MAX_FEATURE_LENGTH)
+    _at_most("context.tags", len(context.tags), MAX_TAGS, "tags")
+    for key, value in context.tags.items():
+        _length("context.tags", key, 1, MAX_TAG_LENGTH)
+        _length(f"context.tags[{key}]", value, 0, MAX_TAG_LENGTH)
+
+
+def _validate_message(path: str, message: Message) -> None:
+    _at_most(f"{path}.parts", len(message.parts), MAX_PARTS, "parts")
+    if message.tool_calls and message.role is not Role.ASSISTANT:
+        raise InvalidRequest(f"{path}: only an assistant's message may hold tool calls.", field=f"{path}.tool_calls")
+    if message.role is Role.TOOL and not message.tool_call_id:
+        raise InvalidRequest(f"{path}: a tool's message must say which call it answers.", field=f"{path}.tool_call_id")
+    if not message.parts and not message.tool_calls and message.role is not Role.TOOL:
+        raise InvalidRequest(f"{path}: the message is empty.", field=f"{path}.parts")
+    for index, part in enumerate(message.parts):
+        if isinstance(part, Text):
+            continue
+        where = f"{path}.parts[{index}]"
+        if isinstance(part, Image):
+            _validate_image(where, part)
+        elif isinstance(part, File) and not part.data:
+            raise InvalidRequest(f"{where}: the file is empty.", field=where)
+
+
+def _validate_image(path: str, image: Image) -> None:
+    if bool(image.url) == bool(image.data):
+        raise InvalidRequest(f"{path}: an image needs either a url or data.", field=path)
+    if image.url and not image.url.startswith(("https://", "http://")):
+        raise InvalidRequest(f"{path}: an image's url must be http(s); inline data has its own field.", field=path)
+    if image.data and image.media_type not in _IMAGE_TYPES:
+        raise InvalidRequest(
+            f"{path}: the media type '{image.media_type}' is not one of {', '.join(_IMAGE_TYPES)}.", field=path
+        )
+    if image.detail not in ("", "auto", "low", "high"):
+        raise InvalidRequest(f"{path}: detail must be auto, low or high.", field=path)
+
+
+def _validate_tools(tools: tuple[Tool, ...]) -> None:
+    _at_most("input.tools", len(tools), MAX_TOOLS, "tools")
+    seen: set[str] = set()
+    for index, tool in enumerate(tools):
+        path = f"input.tools[{index}]"
+        _length(f"{path}.name", tool.name, 1, MAX_TOOL_NAME_LENGTH)
+        if tool.name in seen:
+            raise InvalidRequest(f"{path}: the tool '{tool.name}' is defined twice.", field=f"{path}.name")
+        seen.add(tool.name)
+        if tool.parameters_json:
+            _json_object(f"{path}.parameters_json", tool.parameters_json)
+
+
+def _validate_tool_choice(choice: ToolChoice, tools: tuple[Tool, ...]) -> None:
+    needs_tools = choice.mode in (ToolChoiceMode.REQUIRED, ToolChoiceMode.NAMED)
+    if needs_tools and not tools:
+        raise InvalidRequest("tool_choice asks for a tool, but tools is empty.", field="input.tool_choice")
+    if choice.mode is ToolChoiceMode.NAMED and all(tool.name != choice.tool_name for tool in tools):
+        raise InvalidRequest(
+            f"tool_choice names '{choice.tool_name}', which is not among tools.", field="input.tool_choice"
+        )
+
+
+def _validate_sampling(sampling: SamplingParams) -> None:
+    _within("input.sampling.temperature", sampling.temperature, 0, 2)
+    _within("input.sampling.top_p", sampling.top_p, 0, 1)
+    if sampling.top_p == 0:
+        raise InvalidRequest("top_p must be greater than 0.", field="input.sampling.top_p")
+    _within("input.sampling.top_k", sampling.top_k, 1, _UINT32_MAX)
+    _within("input.sampling.max_output_tokens", sampling.max_output_tokens, 1, _UINT32_MAX)
+    _within("input.sampling.frequency_penalty", sampling.frequency_penalty, -2, 2)
+    _within("input.sampling.presence_penalty", sampling.presence_penalty, -2, 2)
+    _within("input.sampling.top_logprobs", sampling.top_logprobs, 0, 20)
+    _within("input.sampling.seed", sampling.seed, -(2**63), 2**63 - 1)
+    _at_most("input.sampling.stop", len(sampling.stop), MAX_STOPS, "strings")
+    for index, stop in enumerate(sampling.stop):
+        _length(f"input.sampling.stop[{index}]", stop, 1, MAX_STOP_LENGTH)
+    if sampling.reasoning_effort not in _REASONING_EFFORTS:
+        allowed = ", ".join(_REASONING_EFFORTS[1:])
+        raise InvalidRequest(f"reasoning_effort must be one of {allowed}.", field="input.sampling.reasoning_effort")
+
+
+def _validate_schema(schema: JsonSchema) -> None:
+    path = "input.response_format.json_schema"
+    _length(f"{path}.name", schema.name, 1, MAX_TOOL_NAME_LENGTH)
+    if schema.schema_json:
+        _json_object(f"{path}.schema_json", schema.schema_json)
+
+
+def _length(path: str, value: str, least: int, most: int) -> None:
+    if not least <= len(value) <= most:
+        raise InvalidRequest(f"{_short(path)} must have {least} to {most} characters, not {len(value)}.", field=path)
+
+
+def _at_most(path: str, count: int, most: int, what: str) -> None:
+    if count > most:
+        raise InvalidRequest(f"{_short(path)} may hold at most {most} {what}, not {count}.", field=path)
+
+
+def _within(path: str, value: float | None, least: float, most: float) -> None:
+    if value is not None and not (math.isfinite(value) and least <= value <= most):
+        raise InvalidRequest(f"{_short(path)} must be between {least} and {most}, not {value}.", field=path)
+
+
+def _json_object(path: str, text: str) -> None:
+    if len(text) > MAX_SCHEMA_BYTES:
+        raise InvalidRequest(f"{_short(path)} may have at most {MAX_SCHEMA_BYTES} bytes.", field=path)
+    try:
+        value = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError, ValueError):
+        raise InvalidRequest(f"{_short(path)} is not valid JSON.", field=path) from None
+    if not isinstance(value, dict):
+        raise InvalidRequest(f"{_short(path)} must be a JSON object.", field=path)
+
+
+def _short(path: str) -> str:
+    return path.removeprefix("input.").removeprefix("sampling.").removeprefix("context.")
