@@ -1,31 +1,17 @@
 #!/usr/bin/env bash
 # Generates Python and Go from proto/penstock. Run it through `make proto`.
 #
-# The Python generator is the oldest that callers of penstock-proto may have:
-# generated code refuses runtimes older than its generator.
 # The Go plugins are the tools of go/tools/go.mod. Go gets what the edge serves
 # and the packages that it imports, nothing more.
 set -euo pipefail
 cd "$(dirname "$0")"
 
-UV="${UV:-uv}"
 GO="${GO:-go}"
-protoc() {
-  "$UV" tool run --quiet --python 3.11 --from 'grpcio-tools==1.72.2' \
-    --with 'mypy-protobuf==3.6.0' --with 'googleapis-common-protos==1.70.0' --with 'setuptools<81' \
-    python -c '
-import pathlib, sys, sysconfig
-from grpc_tools import protoc
-site = sysconfig.get_paths()["purelib"]
-well_known = str(pathlib.Path(protoc.__file__).parent / "_proto")
-sys.exit(protoc.main(["protoc", "-I.", f"-I{site}", f"-I{well_known}", *sys.argv[1:]]))
-' "$@"
-}
 
 mapfile -t sources < <(find penstock -name '*.proto' | sort)
 
 rm -rf python/penstock
-protoc --python_out=python --pyi_out=python --grpc_python_out=python --mypy_grpc_out=quiet:python "${sources[@]}"
+./protoc.sh --python_out=python --pyi_out=python --grpc_python_out=python --mypy_grpc_out=quiet:python "${sources[@]}"
 # A namespace package hides typing information from type checkers, so every folder is a package.
 find python/penstock -type d -exec touch {}/__init__.py \;
 # Packages without services have no stubs.
@@ -41,15 +27,15 @@ mkdir -p "$plugins"
 mapfile -t go_sources < <(find penstock/errors penstock/gateway penstock/llm -name '*.proto' | sort)
 mapfile -t public_sources < <(find penstock/gateway -name '*.proto' | sort)
 rm -rf go/penstock
-protoc --plugin="protoc-gen-go=$plugins/protoc-gen-go" \
+./protoc.sh --plugin="protoc-gen-go=$plugins/protoc-gen-go" \
   --plugin="protoc-gen-go-grpc=$plugins/protoc-gen-go-grpc" \
   --go_out=go --go_opt=module=penstock.dev/proto \
   --go-grpc_out=go --go-grpc_opt=module=penstock.dev/proto \
   "${go_sources[@]}"
-protoc --plugin="protoc-gen-grpc-gateway=$plugins/protoc-gen-grpc-gateway" \
+./protoc.sh --plugin="protoc-gen-grpc-gateway=$plugins/protoc-gen-grpc-gateway" \
   --grpc-gateway_out=go --grpc-gateway_opt=module=penstock.dev/proto \
   "${public_sources[@]}"
-protoc --plugin="protoc-gen-openapiv2=$plugins/protoc-gen-openapiv2" \
+./protoc.sh --plugin="protoc-gen-openapiv2=$plugins/protoc-gen-openapiv2" \
   --openapiv2_out=go/openapi \
   --openapiv2_opt=allow_merge=true,merge_file_name=penstock,openapi_configuration=openapi/options.yaml \
   --openapiv2_opt=json_names_for_fields=false,preserve_rpc_order=true,openapi_naming_strategy=simple \

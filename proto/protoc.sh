@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Runs the pinned protoc over the files of this folder; google/api comes from its wheel.
+#
+# The generator is the oldest that callers of penstock-proto may have: generated
+# Python refuses runtimes older than its generator.
+set -euo pipefail
+
+"${UV:-uv}" tool run --quiet --python 3.11 --from 'grpcio-tools==1.72.2' \
+  --with 'mypy-protobuf==3.6.0' --with 'googleapis-common-protos==1.70.0' --with 'setuptools<81' \
+  python -c '
+import pathlib, sys, sysconfig
+from grpc_tools import protoc
+site = sysconfig.get_paths()["purelib"]
+well_known = str(pathlib.Path(protoc.__file__).parent / "_proto")
+sys.exit(protoc.main(["protoc", "-I.", f"-I{site}", f"-I{well_known}", *sys.argv[1:]]))
+' "$@"
