@@ -10,7 +10,7 @@ from typing import NamedTuple
 from penstock_common.llm.types import GenerationEvent, ReasoningDelta, TextDelta, ToolCallDelta
 
 # What an entry costs beside its text: key, structs, events, the surface's
-# message. Measured with tracemalloc on answers of one delta: 2.1 to 2.6 KB.
+# message. Measured as resident memory per entry, 20,000 short answers: 2,510.
 FIXED_BYTES = 2560
 
 
@@ -49,16 +49,25 @@ class Entry:
 
 
 def weight_bytes(events: Iterable[GenerationEvent]) -> int:
-    """Return about how much memory an entry with these events holds.
+    """Return about how much memory an entry with these events holds, its rendered form included."""
+    return FIXED_BYTES + sum(map(_content_bytes, events))
 
-    Texts count twice: once in the event, once in the surface's message.
+
+def _content_bytes(event: GenerationEvent) -> int:
+    if isinstance(event, TextDelta):
+        return _text_bytes(event.text)
+    if isinstance(event, ReasoningDelta):
+        return _text_bytes(event.text) + 2 * len(event.signature)
+    if isinstance(event, ToolCallDelta):
+        return _text_bytes(event.arguments_json_fragment)
+    return 0
+
+
+def _text_bytes(text: str) -> int:
+    """Return the bytes of the event's string and of the message's.
+
+    A string that is not ASCII keeps its UTF-8 form beside it once protobuf has read it.
     """
-    total = FIXED_BYTES
-    for event in events:
-        if isinstance(event, TextDelta):
-            total += 2 * sys.getsizeof(event.text)
-        elif isinstance(event, ReasoningDelta):
-            total += 2 * (sys.getsizeof(event.text) + len(event.signature))
-        elif isinstance(event, ToolCallDelta):
-            total += 2 * sys.getsizeof(event.arguments_json_fragment)
-    return total
+    if text.isascii():
+        return 2 * len(text)
+    return sys.getsizeof(text) + 2 * len(text.encode())

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import msgspec
+import pytest
+from penstock_cache.domain.eligibility import Eligibility
+from penstock_common.llm.types import (
+    Candidate,
+    Finished,
+    FinishReason,
+    GenerationEvent,
+    GenerationInput,
+    Image,
+    Message,
+    ReasoningDelta,
+    Role,
+    SamplingParams,
+    Started,
+    Text,
+    TextDelta,
+    Tool,
+    ToolCall,
+    ToolCallDelta,
+    Usage,
+)
+
+Ask = Callable[..., GenerationInput]
+POLICY = Eligibility(max_temperature=0.3)
+CANDIDATE = Candidate(upstream="openai", model="gpt-4o-mini")
+STARTED = Started(generation_id="g", answered_by=CANDIDATE)
+STOPPED = Finished(reason=FinishReason.STOP, answered_by=CANDIDATE)
+TEXT = TextDelta(text="Yes.")
+
+
+def _finished(reason: FinishReason) -> Finished:
+    return Finished(reason=reason, answered_by=CANDIDATE)
+
+
+@pytest.mark.parametrize("temperature", [None, 0.0, 0.1, 0.3])
+def test_a_request_is_cacheable_up_to_the_temperature_limit(ask: Ask, temperature: float | None) -> None:
+    request = msgspec.structs.replace(ask(), sampling=SamplingParams(temperature=temperature))
+    assert POLICY.bypass_reason(request) == ""
+
+
+@pytest.mark.parametrize("temperature", [0.31, 1.0, 2.0, math.nan])
+def test_a_request_bypasses_above_the_temperature_limit(ask: Ask, temperature: float) -> None:
+    reason = POLICY.bypass_reason(ask(temperature=temperature))
+    assert reason == "The temperature is above the cache's limit of 0.3."
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        Message(role=Role.TOOL, parts=(Text(text="42"),), tool_call_id="c"),
+        Message(role=Role.ASSISTANT, tool_calls=(ToolCall(id="c", name="f", arguments_json="{}"),)),
+    ],
+)
+def test_a_request_bypasses_while_tools_are_in_flight(ask: Ask, turn: Message) -> None:
+    request = msgspec.structs.replace(ask(), messages=(*ask().messages, turn))
+    assert "Tools are in flight" in POLICY.bypass_reason(request)
+
+
+def test_a_request_that_only_offers_tools_is_cacheable(ask: Ask) -> None:
+    assert POLICY.bypass_reason(msgspec.structs.replace(ask(), tools=(Tool(name="f"),))) == ""
+
+
+@pytest.mark.parametrize(
+    ("image", "cacheable"),
+    [
+        (Image(url="https://example.com/a.png"), False),
+        (Image(url="data:image/png;base64,AA"), True),
+        (Image(data=b"\x89PNG", media_type="image/png"), True),
+    ],
+)
+def test_an_image_is_cacheable_only_by_its_content(ask: Ask, image: Image, cacheable: bool) -> None:
+    request = msgspec.structs.replace(ask(), messages=(Message(role=Role.USER, parts=(image,)),))
+    assert (POLICY.bypass_reason(request) == "") is cacheable
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [STARTED, TEXT, STOPPED],
+        [STARTED, TEXT, Usage(output_tokens=2), STOPPED],
+        [STARTED, ReasoningDelta(text="Hm."), TEXT, Usage(output_tokens=2, estimated=True), STOPPED],
+        [STARTED, TEXT, TEXT, STOPPED],
+    ],
+)
+def test_a_complete_clean_answer_is_stored(ask: Ask, events: Sequence[GenerationEvent]) -> None:
+    assert POLICY.refusal_reason(ask(max_output_tokens=100), events) == ""
+
+
+@pytest.mark.parametrize(
+    ("events", "reason"),
+    [
+        ([], "not a complete stream"),
+        ([STARTED, TEXT], "not a complete stream"),
+        ([TEXT, STOPPED], "not a complete stream"),
+        ([STARTED, TEXT, STOPPED, TEXT], "not a complete stream"),
+        ([STARTED, STARTED, TEXT, STOPPED], "not a complete stream"),
+        ([STARTED, TextDelta(text=""), STOPPED], "not a complete stream"),
+        ([STARTED, TEXT, Usage(), TEXT, STOPPED], "not a complete stream"),
+        ([STARTED, TEXT, _finished(FinishReason.LENGTH)], "did not finish with stop"),
+        ([STARTED, TEXT, _finished(FinishReason.CONTENT_FILTER)], "did not finish with stop"),
+        ([STARTED, TEXT, _finished(FinishReason.TOOL_CALLS)], "did not finish with stop"),
+        ([STARTED, TEXT, ToolCallDelta(index=0, id="c", name="f"), STOPPED], "calls tools"),
+        ([STARTED, STOPPED], "no text"),
+        ([STARTED, TextDelta(text=" \n"), STOPPED], "no text"),
+        ([STARTED, ReasoningDelta(text="Hm."), STOPPED], "no text"),
+        ([STARTED, TEXT, Usage(output_tokens=100, estimated=True), STOPPED], "may be cut"),
+    ],
+)
+def test_an_incomplete_or_unclean_answer_is_refused(
+    ask: Ask, events: Sequence[GenerationEvent], reason: str
+) -> None:
+    refusal = POLICY.refusal_reason(ask(max_output_tokens=100), events)
+    assert reason in refusal
+    assert refusal.endswith(".")
