@@ -25,9 +25,14 @@ class CacheControl:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatCall:
-    """An authenticated request, as every surface hands it in. ``timeout`` is what the caller grants."""
+    """An authenticated request, as every surface hands it in.
+
+    ``request_id`` may be the caller's own; ``generation_id`` is ours, unique,
+    and what the bill is kept under. ``timeout`` is what the caller grants.
+    """
 
     request_id: str
+    generation_id: str
     surface: str
     caller: Caller
     input: GenerationInput

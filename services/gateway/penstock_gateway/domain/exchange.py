@@ -171,7 +171,7 @@ class Exchange:
 
     async def _admit(self) -> None:
         tenant = self.call.caller.tenant
-        verdict = await self._parts.limiter.reserve(tenant, self.call.request_id, self.call.timeout + LEASE_MARGIN)
+        verdict = await self._parts.limiter.reserve(tenant, self.call.generation_id, self.call.timeout + LEASE_MARGIN)
         self.rate = verdict.state
         if verdict.refused_by:
             raise refusal(tenant, verdict)
@@ -234,7 +234,7 @@ class Exchange:
 
     def _renamed(self, event: GenerationEvent) -> GenerationEvent:
         if isinstance(event, Started):
-            return msgspec.structs.replace(event, generation_id=self.call.request_id)
+            return msgspec.structs.replace(event, generation_id=self.call.generation_id)
         return event
 
     async def _replayed(self) -> AsyncIterator[GenerationEvent]:
@@ -255,7 +255,7 @@ class Exchange:
         row = self._row(error)
         if self._reserved:
             self._reserved = False
-            self._parts.limiter.release(self.call.caller.tenant, self.call.request_id)
+            self._parts.limiter.release(self.call.caller.tenant, self.call.generation_id)
             # Only admitted requests are billed: a flood of refused ones must not fill the ledger.
             self._parts.ledger.append(row)
         end(step)
@@ -270,6 +270,7 @@ class Exchange:
         bill = progress.bill(call.input) if self._hit is None else Bill(progress.usage or Usage())
         first_ns = progress.first_event_ns
         return LedgerRow(
+            generation_id=call.generation_id,
             request_id=call.request_id,
             created_at=datetime.fromtimestamp(call.started_ns / 1e9, UTC),
             tenant=call.caller.tenant.name,

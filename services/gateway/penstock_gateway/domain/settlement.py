@@ -16,8 +16,9 @@ CANCELLED = "cancelled"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerRow:
-    """One request's bill. ``request_id`` makes writing it idempotent."""
+    """One request's bill. ``generation_id`` makes writing it idempotent; ``request_id`` may be the caller's own."""
 
+    generation_id: str
     request_id: str
     created_at: datetime
     tenant: str

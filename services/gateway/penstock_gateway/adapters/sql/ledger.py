@@ -33,14 +33,14 @@ _log = structlog.get_logger(__name__)
 class SqlLedger:
     """Implements ``settlement.Ledger``. ``run`` writes until it is closed; ``close`` flushes.
 
-    Writing is idempotent by request id. While the database is away rows wait in
+    Writing is idempotent by generation id. While the database is away rows wait in
     memory, and once ``max_queued_rows`` wait, new requests are refused.
     """
 
     def __init__(self, engine: AsyncEngine, max_queued_rows: int = MAX_QUEUED_ROWS) -> None:
         self._engine = engine
         insert = postgresql_insert if engine.dialect.name == "postgresql" else sqlite_insert
-        self._insert = insert(ledger).on_conflict_do_nothing(index_elements=["request_id"])
+        self._insert = insert(ledger).on_conflict_do_nothing(index_elements=["generation_id"])
         self._max_queued_rows = max_queued_rows
         self._queue: list[LedgerRow] = []
         self._arrived = asyncio.Event()
@@ -105,6 +105,7 @@ class SqlLedger:
 def _values(row: LedgerRow) -> dict[str, Any]:
     usage, prices = row.usage, row.unit_prices
     return {
+        "generation_id": row.generation_id,
         "request_id": row.request_id,
         "created_at": row.created_at,
         "tenant": row.tenant,

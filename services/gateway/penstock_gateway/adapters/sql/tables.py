@@ -23,7 +23,8 @@ api_keys = Table(
 ledger = Table(
     "ledger",
     metadata,
-    Column("request_id", String(128), primary_key=True),
+    Column("generation_id", String(64), primary_key=True),
+    Column("request_id", String(128), nullable=False, index=True),
     Column("created_at", DateTime(timezone=True), nullable=False, index=True),
     Column("tenant", String(128), nullable=False, index=True),
     Column("key_id", String(64), nullable=False),

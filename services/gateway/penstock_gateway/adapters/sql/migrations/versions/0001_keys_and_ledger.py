@@ -26,7 +26,8 @@ def upgrade() -> None:
     op.create_index("ix_api_keys_tenant", "api_keys", ["tenant"])
     op.create_table(
         "ledger",
-        sa.Column("request_id", sa.String(128), primary_key=True),
+        sa.Column("generation_id", sa.String(64), primary_key=True),
+        sa.Column("request_id", sa.String(128), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("tenant", sa.String(128), nullable=False),
         sa.Column("key_id", sa.String(64), nullable=False),
@@ -55,6 +56,7 @@ def upgrade() -> None:
         sa.Column("feature", sa.String(64), nullable=False),
         sa.Column("tags", sa.JSON, nullable=False),
     )
+    op.create_index("ix_ledger_request_id", "ledger", ["request_id"])
     op.create_index("ix_ledger_created_at", "ledger", ["created_at"])
     op.create_index("ix_ledger_tenant", "ledger", ["tenant"])
 

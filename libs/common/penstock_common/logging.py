@@ -1,0 +1,59 @@
+"""JSON log lines with the request's and the trace's id, and never a prompt."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any, TextIO
+
+import msgspec
+import structlog
+
+from penstock_common.rpc.scope import CURRENT_SCOPE
+
+_TRACE_ID = slice(3, 35)
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+def configure_logging(level: str = "info", stream: TextIO | None = None) -> None:
+    """Send structlog's and the standard library's records to ``stream`` (stderr) as JSON lines."""
+    out = stream or sys.stderr
+    structlog.configure(
+        processors=[
+            structlog.stdlib.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            add_request_ids,
+            structlog.processors.format_exc_info,
+            _render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=structlog.WriteLoggerFactory(out),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(_StandardFormatter())
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+
+
+def add_request_ids(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Add the ids of the request that is being served, if one is."""
+    scope = CURRENT_SCOPE.get()
+    if scope.request_id:
+        event["request_id"] = scope.request_id
+    if scope.traceparent:
+        event["trace_id"] = scope.traceparent[_TRACE_ID]
+    return event
+
+
+def _render(_: Any, __: str, event: dict[str, Any]) -> str:
+    return msgspec.json.encode(event, enc_hook=str).decode()
+
+
+class _StandardFormatter(logging.Formatter):
+    """Renders records of libraries that use the standard library's logging."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        event = {"event": record.getMessage(), "level": record.levelname.lower(), "logger": record.name}
+        if record.exc_info:
+            event["exception"] = self.formatException(record.exc_info)
+        return _render(None, "", add_request_ids(None, "", event))

@@ -1,0 +1,118 @@
+"""A gRPC server on a socket, set up the way every listener of the suite is."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health_aio
+from grpc_reflection.v1alpha import reflection
+
+from penstock_common.rpc.in_process import MAX_MESSAGE_BYTES
+from penstock_common.rpc.interception import RpcRegistrar, ServerInterceptor
+from penstock_common.service import Service
+
+MAX_METADATA_BYTES = 16 * 1024
+
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+class ListenError(Exception):
+    """An address cannot be listened on; the message says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """Limits of a listener. ``max_connection_age`` None keeps connections for good."""
+
+    reflection: bool = True
+    max_message_bytes: int = MAX_MESSAGE_BYTES
+    max_connection_age: timedelta | None = None
+    max_connection_age_grace: timedelta = timedelta(minutes=10)
+
+
+class GrpcListener:
+    """A running server: its port, its health, its end."""
+
+    def __init__(self, server: grpc.aio.Server, health: health_aio.HealthServicer, names: Sequence[str], port: int):
+        self._server = server
+        self._health = health
+        self._names = names
+        self.port = port
+
+    async def set_serving(self, serving: bool) -> None:
+        """Say over ``grpc.health.v1``, for the whole and each service, whether to send requests here."""
+        for name in ("", *self._names):
+            await self._health.set(name, _SERVING if serving else _NOT_SERVING)
+
+    async def stop(self, grace: timedelta) -> None:
+        """Refuse new calls, give running ones ``grace``, then cancel them."""
+        await self._server.stop(grace.total_seconds())
+
+
+@asynccontextmanager
+async def listening(
+    address: str,
+    services: Sequence[Service],
+    interceptors: Sequence[ServerInterceptor],
+    options: ServerOptions | None = None,
+) -> AsyncIterator[GrpcListener]:
+    """Yield a server on ``address`` (``host:port`` or ``unix:/path``), stopped at once on exit.
+
+    Health starts as NOT_SERVING. Reflection lists the given services and health only.
+
+    Raises:
+        ListenError: if the address is taken or not ours.
+    """
+    options = options or ServerOptions()
+    server = grpc.aio.server(options=_arguments(options))
+    registrar = RpcRegistrar(
+        interceptors,
+        lambda name, handlers: server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, handlers),)),
+    )
+    for service in services:
+        service.register(registrar)
+    health = health_aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    if options.reflection:
+        names = (*registrar.services, "grpc.health.v1.Health", reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, server)
+    try:
+        port = server.add_insecure_port(address)
+    except RuntimeError:
+        raise ListenError(f"cannot listen on {address}: it is taken, or not an address of this machine") from None
+    listener = GrpcListener(server, health, registrar.services, port)
+    await listener.set_serving(False)
+    await server.start()
+    try:
+        yield listener
+    finally:
+        await server.stop(None)
+
+
+def _arguments(options: ServerOptions) -> list[tuple[str, int]]:
+    arguments = [
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_receive_message_length", options.max_message_bytes),
+        ("grpc.max_send_message_length", options.max_message_bytes),
+        # Between soft and hard limit metadata is rejected by chance; make them one.
+        ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+        ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
+        # The default drops bursts with CANCELLED; we refuse by ourselves, with a proper status.
+        ("grpc.server.max_pending_requests", 20_000),
+        ("grpc.server.max_pending_requests_hard_limit", 40_000),
+        # A client may ping while a stream waits for its first token.
+        ("grpc.http2.min_ping_interval_without_data_ms", 20_000),
+        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
+    ]
+    if options.max_connection_age is not None:
+        arguments.append(("grpc.max_connection_age_ms", int(options.max_connection_age.total_seconds() * 1000)))
+        grace_ms = int(options.max_connection_age_grace.total_seconds() * 1000)
+        arguments.append(("grpc.max_connection_age_grace_ms", grace_ms))
+    return arguments

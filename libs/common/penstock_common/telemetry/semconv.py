@@ -1,0 +1,53 @@
+"""Every telemetry name of the suite, in one place.
+
+The GenAI names are those of the OpenTelemetry semantic conventions v1.41.0
+(status: development); Prometheus writes them with underscores and the unit.
+Names that the conventions lack begin with ``penstock``.
+"""
+
+from __future__ import annotations
+
+# Resource and span attributes.
+SERVICE_NAME = "service.name"
+SERVICE_VERSION = "service.version"
+ERROR_TYPE = "error.type"
+OPERATION_NAME = "gen_ai.operation.name"
+PROVIDER_NAME = "gen_ai.provider.name"
+REQUEST_MODEL = "gen_ai.request.model"
+REQUEST_STREAM = "gen_ai.request.stream"
+RESPONSE_ID = "gen_ai.response.id"
+RESPONSE_MODEL = "gen_ai.response.model"
+RESPONSE_FINISH_REASONS = "gen_ai.response.finish_reasons"
+INPUT_TOKENS = "gen_ai.usage.input_tokens"
+OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
+INPUT_MESSAGES = "gen_ai.input.messages"
+OUTPUT_MESSAGES = "gen_ai.output.messages"
+
+REQUEST_ID = "penstock.request_id"
+TENANT = "penstock.tenant"
+SURFACE = "penstock.surface"
+UPSTREAM = "penstock.upstream"
+CACHE = "penstock.cache"
+COST_NANO_USD = "penstock.cost_nano_usd"
+OVERHEAD_MS = "penstock.overhead_ms"
+
+CHAT = "chat"
+
+# Metrics, as Prometheus spells them.
+METRIC_REQUESTS = "penstock_requests_total"
+METRIC_REQUESTS_IN_FLIGHT = "penstock_requests_in_flight"
+METRIC_TOKENS = "penstock_tokens_total"
+METRIC_COST = "penstock_cost_usd_total"
+METRIC_CACHE = "penstock_cache_requests_total"
+METRIC_OVERHEAD = "penstock_overhead_seconds"
+METRIC_REQUEST_DURATION = "gen_ai_server_request_duration_seconds"
+METRIC_TIME_TO_FIRST_TOKEN = "gen_ai_server_time_to_first_token_seconds"
+
+# Bucket boundaries that the conventions advise, in seconds.
+REQUEST_DURATION_BUCKETS = (
+    0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92,
+)  # fmt: skip
+TIME_TO_FIRST_TOKEN_BUCKETS = (
+    0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+)  # fmt: skip
+OVERHEAD_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)

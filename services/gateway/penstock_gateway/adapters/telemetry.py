@@ -1,0 +1,131 @@
+"""Ended requests as metrics, spans and log lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+import structlog
+from penstock_common.errors import InternalError, NoHealthyUpstream, PenstockError, UpstreamFailed, UpstreamTimeout
+from penstock_common.telemetry import semconv
+from penstock_common.telemetry.spans import SpanEmitter
+from penstock_common.telemetry.steps import Step
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from penstock_gateway.domain.chat_call import EndedExchange
+from penstock_gateway.domain.settlement import CANCELLED, OK, LedgerRow, outcome_of
+
+# A request whose own overhead is above this is worth a look, sampled or not.
+_SLOW_OVERHEAD_MS = 250.0
+_NANO = 1e9
+_FAULTS = (InternalError, NoHealthyUpstream, UpstreamFailed, UpstreamTimeout)
+
+_log = structlog.get_logger(__name__)
+
+
+class Metrics:
+    """The gateway's instruments. Labels are bounded: no key, user or request ever becomes one."""
+
+    def __init__(self, registry: CollectorRegistry, in_flight: Callable[[], int]) -> None:
+        self.requests = Counter(
+            semconv.METRIC_REQUESTS, "Requests that ended.", ["surface", "model", "outcome"], registry=registry
+        )
+        self.tokens = Counter(semconv.METRIC_TOKENS, "Tokens billed.", ["upstream", "model", "type"], registry=registry)
+        self.cost = Counter(semconv.METRIC_COST, "Dollars billed.", ["upstream", "model"], registry=registry)
+        self.cache = Counter(semconv.METRIC_CACHE, "What the cache did.", ["result"], registry=registry)
+        self.duration = Histogram(
+            semconv.METRIC_REQUEST_DURATION,
+            "Seconds from arrival to settlement.",
+            ["model", "outcome"],
+            buckets=semconv.REQUEST_DURATION_BUCKETS,
+            registry=registry,
+        )
+        self.first_token = Histogram(
+            semconv.METRIC_TIME_TO_FIRST_TOKEN,
+            "Seconds from arrival to the first token.",
+            ["model"],
+            buckets=semconv.TIME_TO_FIRST_TOKEN_BUCKETS,
+            registry=registry,
+        )
+        self.overhead = Histogram(
+            semconv.METRIC_OVERHEAD,
+            "Seconds of a request not spent waiting for upstreams.",
+            ["surface"],
+            buckets=semconv.OVERHEAD_BUCKETS,
+            registry=registry,
+        )
+        gauge = Gauge(semconv.METRIC_REQUESTS_IN_FLIGHT, "Requests inside this process.", registry=registry)
+        gauge.set_function(in_flight)
+
+    def observe(self, row: LedgerRow) -> None:
+        """Count one ended request."""
+        # A name that no model has must not become a label: callers choose it.
+        model = "" if row.outcome in ("model_not_found", "invalid_request") else row.requested_model
+        self.requests.labels(row.surface, model, row.outcome).inc()
+        self.duration.labels(model, row.outcome).observe(row.duration_ms / 1e3)
+        self.overhead.labels(row.surface).observe(row.overhead_ms / 1e3)
+        self.cache.labels(row.cache_status).inc()
+        if row.time_to_first_token_ms is not None:
+            self.first_token.labels(model).observe(row.time_to_first_token_ms / 1e3)
+        if row.model and row.cache_status != "hit":
+            self.tokens.labels(row.upstream, row.model, "input").inc(row.usage.input_tokens)
+            self.tokens.labels(row.upstream, row.model, "output").inc(row.usage.output_tokens)
+            self.cost.labels(row.upstream, row.model).inc(row.cost_nano_usd / _NANO)
+
+
+class TelemetryObserver:
+    """Implements ``exchange.Observer``."""
+
+    def __init__(self, metrics: Metrics, spans: SpanEmitter, capture_content: bool) -> None:
+        self._metrics = metrics
+        self._spans = spans
+        self._capture_content = capture_content
+
+    def ended(self, exchange: EndedExchange) -> None:
+        """Count it, log it where it failed through no fault of the caller, trace it where it is worth that."""
+        row, error = exchange.row, exchange.error
+        self._metrics.observe(row)
+        is_fault = error is not None and row.outcome != CANCELLED and _is_fault(error)
+        if is_fault:
+            _log.warning("request_failed", outcome=row.outcome, reason=str(error), model=row.requested_model)
+        is_slow = row.overhead_ms > _SLOW_OVERHEAD_MS
+        if self._spans.is_on and (exchange.call.trace.sampled or is_fault or is_slow):
+            self._emit(exchange)
+
+    def turned_away(self, surface: str, error: BaseException) -> None:
+        """Count a request whose caller was never known."""
+        self._metrics.requests.labels(surface, "", outcome_of(error)).inc()
+
+    def _emit(self, exchange: EndedExchange) -> None:
+        call, row = exchange.call, exchange.row
+        failed = "" if row.outcome in (OK, CANCELLED) else row.outcome
+        root = Step(
+            name=f"{semconv.CHAT} {call.input.model}",
+            start_ns=call.started_ns,
+            end_ns=exchange.ended_ns,
+            error=failed,
+            children=exchange.steps,
+        )
+        attributes = {
+            semconv.OPERATION_NAME: semconv.CHAT,
+            semconv.REQUEST_MODEL: call.input.model,
+            semconv.RESPONSE_MODEL: row.model,
+            semconv.RESPONSE_ID: call.generation_id,
+            semconv.RESPONSE_FINISH_REASONS: [row.finish_reason],
+            semconv.INPUT_TOKENS: row.usage.input_tokens,
+            semconv.OUTPUT_TOKENS: row.usage.output_tokens,
+            semconv.REQUEST_ID: call.request_id,
+            semconv.TENANT: row.tenant,
+            semconv.SURFACE: row.surface,
+            semconv.UPSTREAM: row.upstream,
+            semconv.CACHE: row.cache_status,
+            semconv.COST_NANO_USD: row.cost_nano_usd,
+            semconv.OVERHEAD_MS: row.overhead_ms,
+        }
+        if self._capture_content:
+            attributes[semconv.INPUT_MESSAGES] = msgspec.json.encode(call.input.messages).decode()
+        self._spans.emit(call.trace, root, attributes)
+
+
+def _is_fault(error: BaseException) -> bool:
+    return isinstance(error, _FAULTS) or not isinstance(error, PenstockError)
