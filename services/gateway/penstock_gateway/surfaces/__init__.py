@@ -1,0 +1,1 @@
+"""How callers reach the gateway: gRPC, and the wire formats of OpenAI and Anthropic."""
