@@ -1,0 +1,1 @@
+"""The inference service: runs a plan against upstreams and yields one clean stream."""

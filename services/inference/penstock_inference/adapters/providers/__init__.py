@@ -1,0 +1,1 @@
+"""Providers of models: a folder each, with the same file names in each."""

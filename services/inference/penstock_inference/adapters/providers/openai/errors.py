@@ -1,0 +1,188 @@
+"""What OpenAI's and its imitators' errors mean: by status, header, body and in-band event."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+import msgspec
+
+from penstock_inference.domain.failure import AttemptFailed, FailureKind
+
+MAX_MESSAGE_CHARACTERS = 300
+
+
+class _ErrorBody(msgspec.Struct):
+    """The parts of ``error`` that decide; vendors disagree on the types of all of them."""
+
+    message: object = None
+    type: object = None
+    code: object = None
+    status: object = None
+    param: object = None
+    innererror: object = None
+
+
+class _Envelope(msgspec.Struct):
+    error: _ErrorBody | str | None = None
+    message: object = None
+    detail: object = None
+
+
+_ENVELOPE = msgspec.json.Decoder(_Envelope)
+
+# The windows and sizes that servers put into their messages (OpenAI, vLLM, SGLang, llama.cpp, Anthropic).
+_CONTEXT_LENGTH = re.compile(
+    r"context[ _]length|context window|context size|maximum model length|prompt is too long|too many tokens"
+    r"|input (?:is|are) too long",
+    re.IGNORECASE,
+)
+_MAX_TOKENS = re.compile(
+    r"(?:maximum (?:context length|model length)|context (?:length|size|window))"
+    r"(?: is| of)?(?: only)? ?\(?(\d[\d,]*)|> ?(\d[\d,]*)",
+    re.IGNORECASE,
+)
+_INPUT_TOKENS = re.compile(
+    r"(?:resulted in|you requested|request has|contains|prompt is too long:|length) \(?(?:about )?(\d[\d,]*)",
+    re.IGNORECASE,
+)
+
+_REFUSED_CODES = frozenset({"content_filter", "content_policy_violation", "responsibleaipolicyviolation"})
+_QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "enforced_spend_limit_reached"})
+
+_STATUS_OF_TYPE = {
+    "invalid_request_error": 400,
+    "badrequesterror": 400,
+    "authentication_error": 401,
+    "permission_error": 403,
+    "permission_denied": 403,
+    "not_found_error": 404,
+    "notfounderror": 404,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "tokens": 429,
+    "requests": 429,
+    "overloaded_error": 529,
+}
+
+
+def failure_of_response(status: int, headers: Mapping[str, str], body: bytes) -> AttemptFailed:
+    """Return what a response with an error status means."""
+    error = error_in(body) or _ErrorBody()
+    return _failure(status, error, _retry_after(headers))
+
+
+def failure_in_band(error: _ErrorBody) -> AttemptFailed:
+    """Return what an error inside a response of status 200 means: the same as by its status."""
+    return _failure(_status_of(error), error, None)
+
+
+def error_in(body: bytes) -> _ErrorBody | None:
+    """Return the error object that a JSON body carries, or None."""
+    try:
+        envelope = _ENVELOPE.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    if isinstance(envelope.error, str):
+        return _ErrorBody(message=envelope.error)
+    if envelope.error is None and (envelope.message or envelope.detail):
+        return _ErrorBody(message=envelope.message or envelope.detail)
+    return envelope.error
+
+
+def _failure(status: int, error: _ErrorBody, retry_after: timedelta | None) -> AttemptFailed:
+    message = _printable(error.message)
+    words = {_word(error.code), _word(error.type), _inner_code(error)}
+    if status in (400, 413, 422) or (status == 500 and "context_length_exceeded" in words):
+        return _failure_of_request(error, message, words)
+    if words & _QUOTA_CODES:
+        return AttemptFailed(FailureKind.QUOTA, "our account there has no quota left")
+    if status == 429:
+        return AttemptFailed(FailureKind.RATE_LIMITED, "the upstream's rate limit was reached", retry_after)
+    if status in (401, 403):
+        return AttemptFailed(FailureKind.CREDENTIALS, "the upstream refused our credentials")
+    if status >= 500 or status in (408, 409, 425):
+        return AttemptFailed(FailureKind.SERVER_ERROR, f"the upstream answered {status}", retry_after)
+    if 300 <= status < 400:
+        return AttemptFailed(FailureKind.MISCONFIGURED, "the upstream redirects; redirects are not followed")
+    return AttemptFailed(FailureKind.MISCONFIGURED, f"the upstream answered {status}")
+
+
+def _failure_of_request(error: _ErrorBody, message: str, words: set[str]) -> AttemptFailed:
+    if words & _REFUSED_CODES:
+        return AttemptFailed(FailureKind.REFUSED, message or "the upstream's content filter refused")
+    if "context_length_exceeded" in words or _CONTEXT_LENGTH.search(message):
+        return AttemptFailed(
+            FailureKind.CONTEXT_LENGTH,
+            message or "the conversation is too long",
+            input_tokens=_number(_INPUT_TOKENS, message),
+            max_input_tokens=_number(_MAX_TOKENS, message),
+        )
+    parameter = error.param if isinstance(error.param, str) else ""
+    return AttemptFailed(
+        FailureKind.BAD_REQUEST, message or "the upstream refused the request", parameter=parameter
+    )
+
+
+def _status_of(error: _ErrorBody) -> int:
+    for field in (error.code, error.status):
+        if isinstance(field, int) and 400 <= field < 600:
+            return field
+        if isinstance(field, str) and field.isdecimal() and 400 <= int(field) < 600:
+            return int(field)
+    code, kind = _word(error.code), _word(error.type)
+    if code == "context_length_exceeded" or code in _REFUSED_CODES:
+        return 400
+    return _STATUS_OF_TYPE.get(code) or _STATUS_OF_TYPE.get(kind) or 500
+
+
+def _word(value: object) -> str:
+    return value.lower() if isinstance(value, str) else ""
+
+
+def _inner_code(error: _ErrorBody) -> str:
+    """Return Azure's inner code, which says what its outer one does not."""
+    inner = error.innererror
+    return _word(inner.get("code")) if isinstance(inner, dict) else ""
+
+
+def _printable(message: object) -> str:
+    """Return an upstream's message fit for a caller: one line, bounded."""
+    text = " ".join(str(message).split()) if isinstance(message, str) else ""
+    return text if len(text) <= MAX_MESSAGE_CHARACTERS else f"{text[: MAX_MESSAGE_CHARACTERS - 1]}…"
+
+
+def _number(pattern: re.Pattern[str], message: str) -> int:
+    match = pattern.search(message)
+    found = next((group for group in match.groups() if group), "") if match else ""
+    return int(found.replace(",", "")) if found and len(found) < 12 else 0
+
+
+def _retry_after(headers: Mapping[str, str]) -> timedelta | None:
+    """Return when to come again, from milliseconds, seconds or an HTTP date; None where none can be read."""
+    milliseconds = _positive(headers.get("retry-after-ms", ""))
+    if milliseconds is not None:
+        return timedelta(milliseconds=milliseconds)
+    value = headers.get("retry-after", "")
+    seconds = _positive(value)
+    if seconds is not None:
+        return timedelta(seconds=seconds)
+    try:
+        date = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    if date.tzinfo is None:
+        date = date.replace(tzinfo=UTC)
+    return max(timedelta(0), date - datetime.now(UTC))
+
+
+def _positive(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    # A day is longer than any wait that is meant; more overflows a timedelta.
+    return min(number, 86400.0 * 1000) if math.isfinite(number) and number >= 0 else None

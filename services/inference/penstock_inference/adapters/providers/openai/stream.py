@@ -1,0 +1,189 @@
+"""From the events of a chat completion's stream to ours."""
+
+from __future__ import annotations
+
+import secrets
+
+import msgspec
+from penstock_common.llm.events import merge_deltas
+from penstock_common.llm.types import FinishReason, ReasoningDelta, TextDelta, ToolCallDelta, Usage
+
+from penstock_inference.adapters.providers.openai.errors import error_in, failure_in_band
+from penstock_inference.adapters.providers.server_sent_events import EventParser, StreamTooLargeError
+from penstock_inference.domain.failure import AttemptFailed, FailureKind
+from penstock_inference.domain.upstream import Stopped, UpstreamEvent
+
+_DONE = b"[DONE]"
+
+_FINISH_REASONS = {
+    "stop": FinishReason.STOP,
+    "length": FinishReason.LENGTH,
+    "tool_calls": FinishReason.TOOL_CALLS,
+    "function_call": FinishReason.TOOL_CALLS,
+    "content_filter": FinishReason.CONTENT_FILTER,
+    # Hugging Face's server, Together, Mistral. A word that is not here may mean a broken answer.
+    "eos": FinishReason.STOP,
+    "eos_token": FinishReason.STOP,
+    "stop_sequence": FinishReason.STOP,
+    "model_length": FinishReason.LENGTH,
+    "max_tokens": FinishReason.LENGTH,
+}
+
+
+class _Function(msgspec.Struct, gc=False):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _ToolCall(msgspec.Struct, gc=False):
+    index: int | None = None
+    id: str | None = None
+    function: _Function | None = None
+
+
+class _Delta(msgspec.Struct, gc=False):
+    content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    refusal: str | None = None
+    tool_calls: list[_ToolCall] | None = None
+
+
+class _Choice(msgspec.Struct, gc=False):
+    index: int = 0
+    delta: _Delta | None = None
+    finish_reason: str | None = None
+    stop_reason: str | int | None = None
+
+
+class _PromptDetails(msgspec.Struct, gc=False):
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+
+
+class _CompletionDetails(msgspec.Struct, gc=False):
+    reasoning_tokens: int | None = None
+
+
+class _Usage(msgspec.Struct, gc=False):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: _PromptDetails | None = None
+    completion_tokens_details: _CompletionDetails | None = None
+
+
+class _Chunk(msgspec.Struct, gc=False):
+    choices: list[_Choice] | None = None
+    usage: _Usage | None = None
+    error: msgspec.Raw | None = None
+
+
+_CHUNK = msgspec.json.Decoder(_Chunk)
+
+
+class CompletionStream:
+    """Reads one response's bytes; ``done`` is set when ``[DONE]`` has come, and nothing after it is read."""
+
+    def __init__(self) -> None:
+        self._parser = EventParser()
+        self._call_ids: set[int] = set()
+        self._last_call_index = -1
+        self.done = False
+
+    def feed(self, data: bytes) -> list[UpstreamEvent]:
+        """Return what one read brought, neighbouring deltas merged.
+
+        Raises:
+            AttemptFailed: for a malformed event, an error in band, or more bytes than an answer can have.
+        """
+        try:
+            arrived = self._parser.feed(data)
+        except StreamTooLargeError:
+            raise AttemptFailed(FailureKind.OVERSIZE, "the upstream sent more than an answer can hold") from None
+        events: list[UpstreamEvent] = []
+        for name, payload in arrived:
+            if payload.startswith(_DONE):
+                self.done = True
+                break
+            if name == b"error":
+                raise _named_error(payload)
+            self._read(payload, events)
+        return _merged(events) if len(events) > 1 else events
+
+    def _read(self, payload: bytes, events: list[UpstreamEvent]) -> None:
+        try:
+            chunk = _CHUNK.decode(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise AttemptFailed(FailureKind.MALFORMED, "the upstream sent a malformed event") from None
+        if chunk.error is not None:
+            raise _named_error(payload)
+        for choice in chunk.choices or ():
+            if choice.index == 0:
+                self._add_choice(choice, events)
+        if chunk.usage is not None:
+            events.append(_usage(chunk.usage))
+
+    def _add_choice(self, choice: _Choice, events: list[UpstreamEvent]) -> None:
+        delta = choice.delta
+        if delta is not None:
+            reasoning = delta.reasoning_content or delta.reasoning
+            if reasoning:
+                events.append(ReasoningDelta(text=reasoning))
+            text = delta.content or delta.refusal
+            if text:
+                events.append(TextDelta(text=text))
+            for call in delta.tool_calls or ():
+                self._add_tool_call(call, events)
+        if choice.finish_reason:
+            reason = _FINISH_REASONS.get(choice.finish_reason)
+            if reason is None:
+                detail = f"the upstream broke off with finish reason {choice.finish_reason[:40]!r}"
+                raise AttemptFailed(FailureKind.CUT, detail)
+            matched = choice.stop_reason if isinstance(choice.stop_reason, str) else ""
+            events.append(Stopped(reason, matched))
+
+    def _add_tool_call(self, call: _ToolCall, events: list[UpstreamEvent]) -> None:
+        """Add one fragment; ``id`` and ``name`` go on the first of each call, whatever the vendor repeats or omits."""
+        function = call.function or _Function()
+        arguments = function.arguments or ""
+        index = call.index
+        if index is None:
+            begins = bool(call.id or function.name) or self._last_call_index < 0
+            index = self._last_call_index + 1 if begins else self._last_call_index
+        self._last_call_index = index
+        if index in self._call_ids:
+            if arguments:
+                events.append(ToolCallDelta(index=index, arguments_json_fragment=arguments))
+            return
+        self._call_ids.add(index)
+        identity = call.id or f"call_{secrets.token_hex(12)}"
+        events.append(
+            ToolCallDelta(index=index, id=identity, name=function.name or "", arguments_json_fragment=arguments)
+        )
+
+
+def _merged(events: list[UpstreamEvent]) -> list[UpstreamEvent]:
+    """Return the deltas merged, then usage and end, which belong after them."""
+    deltas = [event for event in events if not isinstance(event, Usage | Stopped)]
+    merged: list[UpstreamEvent] = [*merge_deltas(deltas)]  # pyright: ignore[reportAssignmentType] - deltas in, deltas out
+    merged.extend(event for event in events if isinstance(event, Usage | Stopped))
+    return merged
+
+
+def _usage(usage: _Usage) -> Usage:
+    prompt = usage.prompt_tokens_details or _PromptDetails()
+    completion = usage.completion_tokens_details or _CompletionDetails()
+    return Usage(
+        input_tokens=usage.prompt_tokens or 0,
+        output_tokens=usage.completion_tokens or 0,
+        cached_input_tokens=prompt.cached_tokens or 0,
+        cache_write_input_tokens=prompt.cache_write_tokens or 0,
+        reasoning_tokens=completion.reasoning_tokens or 0,
+    )
+
+
+def _named_error(payload: bytes) -> AttemptFailed:
+    error = error_in(payload)
+    if error is None:
+        return AttemptFailed(FailureKind.SERVER_ERROR, "the upstream reported an error")
+    return failure_in_band(error)

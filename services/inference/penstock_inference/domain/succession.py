@@ -1,0 +1,124 @@
+"""Whom to ask next, and when: the plan's candidates in order, before anything was sent.
+
+Pure: time and chance are handed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+
+from penstock_common import errors
+from penstock_common.llm.types import GenerationInput, Plan
+
+from penstock_inference.domain.catalogue import Catalogue, Model
+from penstock_inference.domain.failure import AttemptFailed, Next, Weight, error_before_content, weightier
+
+ATTEMPTS_PER_CANDIDATE = 2
+BACKOFF_SECONDS = 0.25
+BACKOFF_LIMIT_SECONDS = 8.0
+"""Full jitter: U(0, min(8 s, 0.25 s * 2^n)) before retry n; see "Exponential Backoff And Jitter", AWS 2015."""
+UNTOLD_WAIT_SECONDS = 1.0
+"""Equal jitter around this where a 429 does not say when to come again."""
+LONGEST_WAIT = timedelta(seconds=8)
+"""A caller is better served by an error than by a longer silence."""
+# Spreads those who were given the same time, so that they do not come back at once.
+_SPREAD_SECONDS = 0.25
+
+
+class Succession:
+    """Walks a plan: ``current`` is the model to ask now, ``attempts`` counts those made at upstreams."""
+
+    def __init__(
+        self, models: Iterable[Model], seconds_left: Callable[[], float], chance: Callable[[], float]
+    ) -> None:
+        """Begin with the first model; ``chance`` returns a number in [0, 1)."""
+        self.current, *rest = models
+        self._rest = rest
+        self._seconds_left = seconds_left
+        self._chance = chance
+        self._attempts_here = 0
+        self.attempts = 0
+        self._worst: tuple[AttemptFailed, Model] | None = None
+
+    def begin(self) -> None:
+        """Count an attempt at ``current``."""
+        self.attempts += 1
+        self._attempts_here += 1
+
+    def after(self, failure: AttemptFailed) -> float:
+        """Return the seconds to wait before ``current``, which may have moved on, is asked.
+
+        Raises:
+            PenstockError: what the caller sees, when nobody is left to ask.
+        """
+        if failure.weight is Weight.OURS:
+            self.attempts -= 1
+        if weightier(self._worst and self._worst[0], failure):
+            self._worst = (failure, self.current)
+        if failure.next is Next.FINAL:
+            raise error_before_content(failure, self.current.candidate)
+        if failure.next is Next.LARGER:
+            self._keep_larger(failure)
+        delay = self._delay_here(failure)
+        if delay is not None:
+            return delay
+        self._advance()
+        return 0.0
+
+    def _delay_here(self, failure: AttemptFailed) -> float | None:
+        """Return the pause before the same candidate is asked again, or None where it is not."""
+        if failure.next not in (Next.RETRY, Next.WAIT) or self._attempts_here >= ATTEMPTS_PER_CANDIDATE:
+            return None
+        told_to_wait = failure.next is Next.WAIT or failure.retry_after is not None
+        if told_to_wait and self._rest:
+            return None
+        delay = self._told_wait(failure) if told_to_wait else self._backoff()
+        return delay if delay is not None and delay < self._seconds_left() else None
+
+    def _backoff(self) -> float:
+        longest = min(BACKOFF_LIMIT_SECONDS, BACKOFF_SECONDS * 2 ** (self._attempts_here - 1))
+        return self._chance() * longest
+
+    def _told_wait(self, failure: AttemptFailed) -> float | None:
+        if failure.retry_after is None:
+            return UNTOLD_WAIT_SECONDS / 2 + self._chance() * UNTOLD_WAIT_SECONDS / 2
+        if failure.retry_after > LONGEST_WAIT:
+            return None
+        return failure.retry_after.total_seconds() + self._chance() * _SPREAD_SECONDS
+
+    def _keep_larger(self, failure: AttemptFailed) -> None:
+        too_small = self.current.context_window_tokens or failure.max_input_tokens
+        self._rest = [
+            model
+            for model in self._rest
+            if model.context_window_tokens == 0 or model.context_window_tokens > too_small
+        ]
+
+    def _advance(self) -> None:
+        if not self._rest:
+            assert self._worst is not None, "after() has just recorded a failure"
+            failure, model = self._worst
+            raise error_before_content(failure, model.candidate)
+        self.current = self._rest.pop(0)
+        self._attempts_here = 0
+
+
+def models_of(plan: Plan, catalogue: Catalogue, value: GenerationInput) -> list[Model]:
+    """Return the plan's models that this instance knows, in order, each once; at least one.
+
+    Raises:
+        InvalidRequest: if the plan is empty.
+        NoHealthyUpstream: if this instance knows none of its candidates.
+    """
+    if not plan.candidates:
+        raise errors.InvalidRequest("A plan needs at least one candidate.", field="plan.candidates")
+    known: list[Model] = []
+    for candidate in plan.candidates:
+        model = catalogue.find(candidate)
+        if model is not None and model not in known:
+            known.append(model)
+    if not known:
+        names = ", ".join(map(str, plan.candidates))
+        raise errors.NoHealthyUpstream(f"This instance knows none of {names}.", model=value.model)
+    return known

@@ -1,0 +1,157 @@
+"""The timers of one attempt, kept by one timer handle.
+
+Nothing is scheduled per event: the handle is armed no later than any timer
+could be due, and when it fires it looks at what happened meanwhile, and either
+ends the attempt or arms itself again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from penstock_inference.domain.catalogue import Timeouts
+from penstock_inference.domain.failure import AttemptFailed, FailureKind
+
+DEADLINE_MARGIN_SECONDS = 0.02
+"""How long before the caller's deadline an attempt ends, so that its error still arrives."""
+
+DEADLINE = "deadline"
+# A loop may fire a timer this much early (asyncio by its clock's resolution, uvloop by a millisecond).
+_EARLY_SECONDS = 0.001
+
+
+class Handle(Protocol):
+    """A scheduled call."""
+
+    def cancel(self) -> None:
+        """Unschedule it."""
+        ...
+
+
+class Clock(Protocol):
+    """The part of an event loop that keeps time, in seconds."""
+
+    def time(self) -> float:
+        """Return the present."""
+        ...
+
+    def call_at(self, when: float, callback: Callable[[], None], /) -> Handle:
+        """Schedule ``callback``."""
+        ...
+
+
+class Watchdog:
+    """Ends an attempt whose upstream is silent, by cancelling the task that waits for it.
+
+    Time that the reader takes between events is not the upstream's: only
+    ``total`` and the deadline run on meanwhile, and take effect when the reader
+    comes back.
+    """
+
+    __slots__ = (
+        "_cancelling",
+        "_clock",
+        "_content_came",
+        "_deadline",
+        "_first_token_due",
+        "_handle",
+        "_headers_came",
+        "_headers_due",
+        "_idle_seconds",
+        "_task",
+        "_total_due",
+        "_waiting_since",
+        "expired",
+    )
+
+    def __init__(self, timeouts: Timeouts, deadline: float | None, clock: Clock) -> None:
+        now = clock.time()
+        self._clock = clock
+        self._headers_due = now + timeouts.headers.total_seconds()
+        self._first_token_due = now + timeouts.first_token.total_seconds()
+        self._idle_seconds = timeouts.idle.total_seconds()
+        self._total_due = now + timeouts.total.total_seconds()
+        self._deadline = None if deadline is None else deadline - DEADLINE_MARGIN_SECONDS
+        self._headers_came = False
+        self._content_came = False
+        self._waiting_since = now
+        self._task: asyncio.Task[object] | None = None
+        self._cancelling = 0
+        self.expired = ""
+        """The stage whose timer ended the attempt; empty while none has."""
+        self._handle: Handle | None = clock.call_at(min(self._due()[0], now + self._idle_seconds), self._fire)
+
+    def wait(self) -> None:
+        """Note that the current task waits for the upstream from now on."""
+        self._waiting_since = self._clock.time()
+        task = self._task = asyncio.current_task()
+        self._cancelling = 0 if task is None else task.cancelling()
+
+    def pause(self) -> None:
+        """Note that content came and the reader has it now."""
+        self._content_came = True
+        self._task = None
+
+    def headers_received(self) -> None:
+        """Note that the response has begun."""
+        self._headers_came = True
+
+    def stop(self) -> None:
+        """Let the attempt be."""
+        self._task = None
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def ended_the_wait(self) -> bool:
+        """Return whether a timer, and nobody else besides, cancelled the task that waited."""
+        if not self.expired or self._task is None:
+            return False
+        return self._task.uncancel() <= self._cancelling
+
+    def failure(self) -> AttemptFailed:
+        """Return what the timer that expired means."""
+        if self.expired == DEADLINE:
+            return AttemptFailed(FailureKind.DEADLINE, "no answer within the caller's deadline", stage=DEADLINE)
+        return silence(self.expired)
+
+    def _due(self) -> tuple[float, str]:
+        """Return the timer that is due first, and when; the earlier stage wins a tie."""
+        due, stage = self._total_due, "total"
+        if self._content_came:
+            if self._task is not None and self._waiting_since + self._idle_seconds < due:
+                due, stage = self._waiting_since + self._idle_seconds, "idle"
+        else:
+            if self._first_token_due <= due:
+                due, stage = self._first_token_due, "first_token"
+            if not self._headers_came and self._headers_due <= due:
+                due, stage = self._headers_due, "headers"
+        if self._deadline is not None and self._deadline <= due:
+            due, stage = self._deadline, DEADLINE
+        return due, stage
+
+    def _fire(self) -> None:
+        now = self._clock.time()
+        due, stage = self._due()
+        if due > now + _EARLY_SECONDS:
+            # A stage that begins right now could be due by idle from now on, and no sooner.
+            self._handle = self._clock.call_at(min(due, now + self._idle_seconds), self._fire)
+            return
+        self._handle = None
+        self.expired = stage
+        if self._task is not None:
+            self._task.cancel()
+
+
+def silence(stage: str) -> AttemptFailed:
+    """Return the failure of an upstream that was silent too long in ``stage``."""
+    what = {
+        "connect": "no connection in time",
+        "headers": "no response in time",
+        "first_token": "no first token in time",
+        "idle": "the upstream stalled",
+        "total": "the answer took too long",
+    }[stage]
+    return AttemptFailed(FailureKind.TIMEOUT, what, stage=stage)
