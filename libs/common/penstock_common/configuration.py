@@ -27,7 +27,7 @@ from pydantic_core import PydanticCustomError
 
 _ENVIRONMENT_PREFIX = "PENSTOCK_"
 _REFERENCE = re.compile(r"\$\{(?:(file):)?([^}]+)\}")
-_DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h|d)$")
+_DURATION = re.compile(r"^(\d{1,9}(?:\.\d+)?)(ms|s|m|h|d)$")
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -35,13 +35,25 @@ class ConfigurationError(Exception):
     """The configuration cannot be used; the message says where and what to do, a line per fault."""
 
 
-def _parse_duration(value: Any) -> Any:
+def parse_duration(text: str) -> timedelta:
+    """Return the duration that ``500ms``, ``3s``, ``10m``, ``1h`` or ``30d`` says.
+
+    Raises:
+        ValueError: if it is written in another way.
+    """
+    match = _DURATION.match(text)
+    if match is None:
+        raise ValueError("a duration such as 500ms, 3s, 10m or 1h is expected")
+    return timedelta(seconds=float(match[1]) * _UNIT_SECONDS[match[2]])
+
+
+def _read_duration(value: Any) -> Any:
     if isinstance(value, timedelta):
         return value
-    match = _DURATION.match(value) if isinstance(value, str) else None
-    if match is None:
-        raise PydanticCustomError("duration", "a duration such as 500ms, 3s, 10m or 1h is expected")
-    return timedelta(seconds=float(match[1]) * _UNIT_SECONDS[match[2]])
+    try:
+        return parse_duration(value if isinstance(value, str) else "")
+    except ValueError as error:
+        raise PydanticCustomError("duration", "{reason}", {"reason": str(error)}) from None
 
 
 def format_duration(value: timedelta) -> str:
@@ -53,7 +65,7 @@ def format_duration(value: timedelta) -> str:
     return f"{round(seconds * 1000)}ms"
 
 
-Duration = Annotated[timedelta, BeforeValidator(_parse_duration), PlainSerializer(format_duration)]
+Duration = Annotated[timedelta, BeforeValidator(_read_duration), PlainSerializer(format_duration)]
 
 
 class Section(BaseModel):
@@ -185,7 +197,8 @@ def _describe(settings_type: type[BaseModel], fault: Any) -> str:
         return f"unknown key '{where}'{_nearest(str(location[-1]), _known_keys(settings_type, location[:-1]))}"
     if fault["type"] == "missing":
         return f"'{where}' is missing"
-    return f"'{where}': {fault['msg']}" if where else str(fault["msg"])
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    return f"'{where}': {message}" if where else message
 
 
 def _known_keys(model: Any, path: tuple[str | int, ...]) -> set[str]:

@@ -48,12 +48,12 @@ _RPC_CODE = {code: getattr(code_pb2, code.name) for code in grpc.StatusCode}
 
 def code_of(error: errors.PenstockError) -> grpc.StatusCode:
     """Return the gRPC status code of a domain error."""
-    return _BY_ERROR[type(error)][0]
+    return _entry(error)[0]
 
 
 def reason_of(error: errors.PenstockError) -> str:
     """Return the ErrorInfo reason, such as ``RATE_LIMITED``."""
-    return reasons.ErrorReason.Name(_BY_ERROR[type(error)][1]).removeprefix(_PREFIX)
+    return reasons.ErrorReason.Name(_entry(error)[1]).removeprefix(_PREFIX)
 
 
 def status_from_error(error: errors.PenstockError) -> status_pb2.Status:
@@ -116,6 +116,11 @@ def error_from_rpc(error: grpc.aio.AioRpcError) -> errors.PenstockError | None:
 def retry_after_seconds(retry_after: timedelta) -> int:
     """Return whole seconds for a ``Retry-After`` header: rounded up, at least 1."""
     return max(1, math.ceil(retry_after.total_seconds()))
+
+
+def _entry(error: errors.PenstockError) -> tuple[grpc.StatusCode, int]:
+    """Return the table's entry of the error's class, or of the nearest class above it."""
+    return next(_BY_ERROR[kind] for kind in type(error).__mro__ if kind in _BY_ERROR)
 
 
 def _metadata(error: errors.PenstockError) -> dict[str, str]:

@@ -21,8 +21,11 @@ from types import TracebackType
 from typing import Any, Self
 
 import grpc
-from tritonclient.grpc import service_pb2 as pb
-from tritonclient.grpc import service_pb2_grpc
+from tritonclient.grpc import service_pb2, service_pb2_grpc
+
+# The generated code has no types.
+_pb: Any = service_pb2
+_grpc: Any = service_pb2_grpc
 
 _DATATYPES = {"text_output": "BYTES", "finish_reason": "BYTES"}
 
@@ -68,7 +71,7 @@ class RecordedTensors:
         return json.loads(self.inputs["sampling_parameters"])
 
 
-class TritonUpstream(service_pb2_grpc.GRPCInferenceServiceServicer):
+class TritonUpstream(_grpc.GRPCInferenceServiceServicer):
     """Serves while it is entered; ``requests`` are in order of arrival."""
 
     def __init__(self) -> None:
@@ -80,7 +83,7 @@ class TritonUpstream(service_pb2_grpc.GRPCInferenceServiceServicer):
 
     async def __aenter__(self) -> Self:
         server = self._server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
-        service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(self, server)  # pyright: ignore[reportUnknownMemberType] - untyped
+        _grpc.add_GRPCInferenceServiceServicer_to_server(self, server)
         self.target = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
         await server.start()
         return self
@@ -99,17 +102,15 @@ class TritonUpstream(service_pb2_grpc.GRPCInferenceServiceServicer):
         """Return the next request that nobody has taken yet, waiting for it."""
         return await self._arrivals.get()
 
-    async def ServerLive(self, request: Any, context: Any) -> pb.ServerLiveResponse:
+    async def ServerLive(self, request: Any, context: Any) -> Any:
         """Say that the server lives."""
-        return pb.ServerLiveResponse(live=True)
+        return _pb.ServerLiveResponse(live=True)
 
-    async def ServerReady(self, request: Any, context: Any) -> pb.ServerReadyResponse:
+    async def ServerReady(self, request: Any, context: Any) -> Any:
         """Say that the server is ready."""
-        return pb.ServerReadyResponse(ready=True)
+        return _pb.ServerReadyResponse(ready=True)
 
-    async def ModelStreamInfer(
-        self, request_iterator: AsyncIterator[pb.ModelInferRequest], context: Any
-    ) -> AsyncIterator[pb.ModelStreamInferResponse]:
+    async def ModelStreamInfer(self, request_iterator: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
         """Answer each request of the stream by the next behaviour."""
         async for request in request_iterator:
             recorded = RecordedTensors(request.model_name, _inputs(request), dict(context.invocation_metadata() or ()))
@@ -125,13 +126,11 @@ class TritonUpstream(service_pb2_grpc.GRPCInferenceServiceServicer):
                 raise
 
 
-async def _responses(
-    behaviour: TensorAnswer | TensorError, request: pb.ModelInferRequest, context: Any
-) -> AsyncIterator[pb.ModelStreamInferResponse]:
+async def _responses(behaviour: TensorAnswer | TensorError, request: Any, context: Any) -> AsyncIterator[Any]:
     if isinstance(behaviour, TensorError):
         for token in behaviour.tokens:
             yield _response(request, {"text_output": token, "finish_reason": ""})
-        yield pb.ModelStreamInferResponse(error_message=behaviour.message)
+        yield _pb.ModelStreamInferResponse(error_message=behaviour.message)
         return
     last = len(behaviour.tokens) - 1
     for number, token in enumerate(behaviour.tokens):
@@ -150,14 +149,12 @@ async def _responses(
         await context.abort(behaviour.status, "programmed")
 
 
-def _response(
-    request: pb.ModelInferRequest, outputs: Mapping[str, str | bytes | int]
-) -> pb.ModelStreamInferResponse:
-    result = pb.ModelInferResponse(model_name=request.model_name)
+def _response(request: Any, outputs: Mapping[str, str | bytes | int]) -> Any:
+    result = _pb.ModelInferResponse(model_name=request.model_name)
     for name, value in outputs.items():
         result.outputs.add(name=name, datatype=_DATATYPES.get(name, "UINT32"), shape=[1])
         result.raw_output_contents.append(_element(value))
-    return pb.ModelStreamInferResponse(infer_response=result)
+    return _pb.ModelStreamInferResponse(infer_response=result)
 
 
 def _element(value: str | bytes | int) -> bytes:
@@ -167,9 +164,7 @@ def _element(value: str | bytes | int) -> bytes:
     return struct.pack("<I", len(data)) + data
 
 
-def _inputs(request: pb.ModelInferRequest) -> dict[str, Any]:
+def _inputs(request: Any) -> dict[str, Any]:
     """Return the inputs by name: text for BYTES, truth for BOOL."""
     values = zip(request.inputs, request.raw_input_contents, strict=True)
-    return {
-        tensor.name: raw[4:].decode() if tensor.datatype == "BYTES" else raw == b"\x01" for tensor, raw in values
-    }
+    return {tensor.name: raw[4:].decode() if tensor.datatype == "BYTES" else raw == b"\x01" for tensor, raw in values}

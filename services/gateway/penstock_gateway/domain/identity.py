@@ -16,8 +16,6 @@ _ID_LENGTH = 12
 _SECRET_LENGTH = 32
 _CHECK_LENGTH = 6
 
-MIN_CONFIGURED_KEY_LENGTH = 16
-
 
 class KeyScope(StrEnum):
     """What a key may be used for."""

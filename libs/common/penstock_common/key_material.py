@@ -1,0 +1,26 @@
+"""Secrets that live in files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from penstock_common.configuration import ConfigurationError
+
+MIN_BYTES = 32
+
+
+def read_key_material(path: Path | None, setting: str) -> bytes:
+    """Return the bytes of a secret file; ``setting`` is its key in the configuration.
+
+    Raises:
+        ConfigurationError: if it is not named, not readable or shorter than 32 bytes.
+    """
+    if path is None:
+        raise ConfigurationError(f"'{setting}' is missing: name a file with at least {MIN_BYTES} random bytes")
+    try:
+        material = path.read_bytes().strip()
+    except OSError as error:
+        raise ConfigurationError(f"'{setting}': {path}: {error.strerror}") from None
+    if len(material) < MIN_BYTES:
+        raise ConfigurationError(f"'{setting}': {path} holds {len(material)} bytes, at least {MIN_BYTES} are needed")
+    return material

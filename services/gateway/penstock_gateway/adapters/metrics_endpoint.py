@@ -1,0 +1,24 @@
+"""Where Prometheus scrapes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from prometheus_client import CollectorRegistry, start_http_server
+
+
+@asynccontextmanager
+async def serving_metrics(registry: CollectorRegistry, address: str) -> AsyncIterator[None]:
+    """Serve the registry on ``host:port`` while the context is open; nowhere if it is empty."""
+    if not address:
+        yield
+        return
+    host, _, port = address.rpartition(":")
+    server, thread = start_http_server(int(port), host or "127.0.0.1", registry)
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,0 +1,149 @@
+"""The gateway's composition root."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from penstock_common.background import background_work
+from penstock_common.key_material import read_key_material
+from penstock_common.redis_connection import RedisConnection
+from penstock_common.telemetry.spans import open_spans
+from penstock_common.telemetry.trace_context import TraceStarter
+from prometheus_client import CollectorRegistry
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from penstock_gateway import __version__
+from penstock_gateway.adapters.limits_in_memory import InMemoryLimiter
+from penstock_gateway.adapters.limits_in_redis import RedisLimiter
+from penstock_gateway.adapters.metrics_endpoint import serving_metrics
+from penstock_gateway.adapters.services.cache import CacheClient, NoCache
+from penstock_gateway.adapters.services.inference import InferenceClient
+from penstock_gateway.adapters.services.router import RouterClient
+from penstock_gateway.adapters.services.wire import WireInputs
+from penstock_gateway.adapters.sql.database import open_database, upgrade
+from penstock_gateway.adapters.sql.keys import SqlKeyStore
+from penstock_gateway.adapters.sql.ledger import SqlLedger
+from penstock_gateway.adapters.telemetry import Metrics, TelemetryObserver
+from penstock_gateway.domain.admission import Door, Limiter
+from penstock_gateway.domain.authentication import Authenticator
+from penstock_gateway.domain.exchange import ChatLife, LifeParts
+from penstock_gateway.domain.guard import OpenGuard
+from penstock_gateway.domain.key_administration import KeyAdministration
+from penstock_gateway.domain.models import ModelDirectory
+from penstock_gateway.settings import GatewaySettings, Settings
+from penstock_gateway.surfaces.arrival import Reception, Timeouts
+from penstock_gateway.surfaces.grpc.chat import ChatServicer
+from penstock_gateway.surfaces.grpc.models import ModelServicer
+from penstock_gateway.surfaces.openai.application import OpenAIApplication, OpenAIParts
+from penstock_gateway.surfaces.openai.stream import StreamTiming
+from penstock_gateway.surfaces.public import RunningGateway, Surfaces, open_to_the_public
+
+_SERVICE_NAME = "penstock-gateway"
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """The services the gateway calls, over either transport. Without a cache, nothing is cached."""
+
+    router: Any
+    inference: Any
+    cache: Any = None
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, channels: Channels, *, grpc_address: str, http_socket: Path
+) -> AsyncIterator[RunningGateway]:
+    """Yield a gateway that listens for gRPC and, on a unix socket, for the wire formats."""
+    async with AsyncExitStack() as stack:
+        engine = await stack.enter_async_context(open_database(settings.sql))
+        await upgrade(engine)
+        in_background = await stack.enter_async_context(background_work())
+        ledger = await _open_ledger(stack, engine, settings.gateway.max_queued_ledger_rows)
+        door = Door(settings.gateway.max_in_flight)
+        observer = await _open_observer(stack, settings, door)
+        router = RouterClient(channels.router, inputs := WireInputs(), settings.gateway.router_timeout)
+        life = ChatLife(
+            LifeParts(
+                door=door,
+                limiter=await _open_limiter(stack, settings),
+                guard=OpenGuard(),
+                cache=_cache(channels, inputs, settings.gateway),
+                router=router,
+                generator=InferenceClient(channels.inference, inputs),
+                ledger=ledger,
+                observer=observer,
+                in_background=in_background,
+            )
+        )
+        reception = Reception(
+            _authenticator(settings, engine),
+            TraceStarter(settings.telemetry.sample_ratio, random.Random()),  # noqa: S311 - ids, not secrets
+            Timeouts(settings.gateway.unary_timeout, settings.gateway.stream_timeout),
+        )
+        models = ModelDirectory(router)
+        wire_formats = OpenAIApplication(
+            OpenAIParts(
+                reception=reception,
+                life=life,
+                models=models,
+                observer=observer,
+                timing=StreamTiming(settings.gateway.hold_back, settings.gateway.keep_alive),
+                max_body_bytes=settings.gateway.max_body_bytes,
+                started_at=int(time.time()),
+            )
+        )
+        surfaces = Surfaces(ChatServicer(reception, life, observer), ModelServicer(reception, models), wire_formats)
+        yield await stack.enter_async_context(open_to_the_public(surfaces, door, grpc_address, http_socket))
+
+
+def _cache(channels: Channels, inputs: WireInputs, settings: GatewaySettings) -> CacheClient | NoCache:
+    if channels.cache is None:
+        return NoCache()
+    return CacheClient(channels.cache, inputs, settings.cache_lookup_timeout, settings.cache_store_timeout)
+
+
+async def _open_limiter(stack: AsyncExitStack, settings: Settings) -> Limiter:
+    local = InMemoryLimiter()
+    if not settings.redis.state:
+        return local
+    redis = await stack.enter_async_context(RedisConnection(settings.redis.state, settings.gateway.redis_timeout))
+    return RedisLimiter(redis, local)
+
+
+async def _open_ledger(stack: AsyncExitStack, engine: AsyncEngine, max_queued_rows: int) -> SqlLedger:
+    ledger = SqlLedger(engine, max_queued_rows)
+    writing = await stack.enter_async_context(asyncio.TaskGroup())
+    writing.create_task(ledger.run(), name="ledger")
+    stack.callback(ledger.close)
+    return ledger
+
+
+async def _open_observer(stack: AsyncExitStack, settings: Settings, door: Door) -> TelemetryObserver:
+    telemetry = settings.telemetry
+    registry = CollectorRegistry()
+    metrics = Metrics(registry, lambda: door.in_flight)
+    await stack.enter_async_context(serving_metrics(registry, telemetry.metrics_listen))
+    spans = stack.enter_context(open_spans(telemetry.otlp, _SERVICE_NAME, __version__))
+    return TelemetryObserver(metrics, spans, telemetry.capture_content)
+
+
+@asynccontextmanager
+async def open_keys(settings: Settings) -> AsyncIterator[KeyAdministration]:
+    """Yield the administration of created keys, for the command line."""
+    pepper = read_key_material(settings.secrets.key_pepper_file, "secrets.key_pepper_file")
+    async with open_database(settings.sql) as engine:
+        await upgrade(engine)
+        yield KeyAdministration(pepper, settings.tenants_by_name(), SqlKeyStore(engine))
+
+
+def _authenticator(settings: Settings, engine: AsyncEngine) -> Authenticator:
+    pepper = read_key_material(settings.secrets.key_pepper_file, "secrets.key_pepper_file")
+    return Authenticator(pepper, settings.tenants_by_name(), settings.configured_keys(pepper), SqlKeyStore(engine))

@@ -1,0 +1,30 @@
+"""Which models a caller sees: those that exist and that its key and tenant permit."""
+
+from __future__ import annotations
+
+from penstock_common.errors import ModelNotFound
+
+from penstock_gateway.domain.identity import Caller
+from penstock_gateway.domain.ports import ModelInfo, Router
+
+
+class ModelDirectory:
+    """The router's models, as far as a caller may use them."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+
+    async def visible_to(self, caller: Caller) -> list[ModelInfo]:
+        """Return the models that ``caller`` may use, by name."""
+        return [model for model in await self._router.models() if caller.may_use(model.name)]
+
+    async def find(self, caller: Caller, name: str) -> ModelInfo:
+        """Return one model.
+
+        Raises:
+            ModelNotFound: if it does not exist, or the caller may not use it.
+        """
+        for model in await self.visible_to(caller):
+            if model.name == name:
+                return model
+        raise ModelNotFound(f"The model '{name}' does not exist, or your key may not use it.", model=name)

@@ -1,0 +1,145 @@
+"""What the gateway reads of the configuration."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from penstock_common.configuration import Duration, Secret, Section
+from penstock_common.sections import Redis, Secrets, Telemetry
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+
+from penstock_gateway.domain.identity import KeyRecord, KeyScope, Tenant, Tier, digest_of
+
+MIN_KEY_LENGTH = 16
+
+Limit = Annotated[int, Field(ge=0)] | None
+
+
+class Listen(Section):
+    """Public addresses: REST and wire formats at the edge, gRPC at the gateway."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    http: str = "127.0.0.1:8080"
+    grpc: str = "127.0.0.1:8081"
+
+
+class TierSettings(Section):
+    """Limits of every tenant of a tier; unset means unlimited."""
+
+    requests_per_minute: Limit = None
+    concurrent_requests: Limit = None
+
+
+class TenantSettings(Section):
+    """A tenant and the keys that the configuration itself gives it."""
+
+    name: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._-]+$")]
+    tier: str | TierSettings = "free"
+    keys: list[Secret] = []
+    models: list[str] = []
+    """Public models the tenant may use; empty means all."""
+    regions: list[str] = []
+    """Regions the tenant's data may be processed in; empty means anywhere."""
+
+
+def _read_switch(value: Any) -> Any:
+    # YAML reads a bare `off` as false.
+    return "off" if value is False else value
+
+
+class CacheSwitch(Section):
+    """Whether there is a cache to ask; the rest of the section is the cache service's."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    mode: Annotated[Literal["off", "exact", "semantic"], BeforeValidator(_read_switch)] = "exact"
+
+
+class GatewaySettings(Section):
+    """Bounds of one gateway process."""
+
+    max_in_flight: Annotated[int, Field(gt=0)] = 8192
+    """Requests at once; more are refused with Retry-After."""
+    unary_timeout: Duration = timedelta(seconds=60)
+    stream_timeout: Duration = timedelta(seconds=600)
+    """Deadlines where the caller sets none; also the longest a caller may set."""
+    hold_back: Duration = timedelta(seconds=10)
+    """How long a stream's headers wait for its first content, so that a failure still has a status."""
+    keep_alive: Duration = timedelta(seconds=15)
+    """Silence after which a stream gets a comment."""
+    redis_timeout: Duration = timedelta(milliseconds=50)
+    cache_lookup_timeout: Duration = timedelta(milliseconds=100)
+    cache_store_timeout: Duration = timedelta(seconds=1)
+    router_timeout: Duration = timedelta(seconds=1)
+    max_body_bytes: Annotated[int, Field(gt=0)] = 32 * 1024 * 1024
+    max_queued_ledger_rows: Annotated[int, Field(gt=0)] = 10_000
+
+
+_DEFAULT_TIERS = {
+    "free": TierSettings(requests_per_minute=10, concurrent_requests=2),
+    "pro": TierSettings(requests_per_minute=100),
+    "enterprise": TierSettings(requests_per_minute=1000),
+}
+
+
+class Settings(Section):
+    """The gateway's sections."""
+
+    listen: Listen = Listen()
+    tenants: list[TenantSettings] = []
+    tiers: dict[str, TierSettings] = {}
+    redis: Redis = Redis()
+    sql: str = ""
+    secrets: Secrets = Secrets()
+    telemetry: Telemetry = Telemetry()
+    cache: CacheSwitch = CacheSwitch()
+    gateway: GatewaySettings = GatewaySettings()
+
+    def tier(self, name: str) -> TierSettings | None:
+        """Return a tier by name: the file's own before the built-in ones."""
+        return self.tiers.get(name) or _DEFAULT_TIERS.get(name)
+
+    def tenants_by_name(self) -> dict[str, Tenant]:
+        """Return the tenants as the domain knows them."""
+        return {
+            tenant.name: Tenant(
+                name=tenant.name,
+                tier=self._tier_of(tenant),
+                models=frozenset(tenant.models),
+                regions=tuple(tenant.regions),
+            )
+            for tenant in self.tenants
+        }
+
+    def configured_keys(self, pepper: bytes) -> dict[bytes, KeyRecord]:
+        """Return the keys that the file names, by digest."""
+        records: dict[bytes, KeyRecord] = {}
+        for tenant in self.tenants:
+            for number, key in enumerate(tenant.keys, start=1):
+                digest = digest_of(pepper, key.get_secret_value())
+                key_id = f"config-{tenant.name}-{number}"
+                records[digest] = KeyRecord(key_id, tenant.name, digest, frozenset({KeyScope.INFERENCE}))
+        return records
+
+    def _tier_of(self, tenant: TenantSettings) -> Tier:
+        if isinstance(tenant.tier, str):
+            name, limits = tenant.tier, self.tier(tenant.tier) or TierSettings()
+        else:
+            name, limits = "own", tenant.tier
+        return Tier(name, limits.requests_per_minute, limits.concurrent_requests)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Settings:
+        names: set[str] = set()
+        for tenant in self.tenants:
+            if tenant.name in names:
+                raise ValueError(f"the tenant '{tenant.name}' is defined twice")
+            names.add(tenant.name)
+            if isinstance(tenant.tier, str) and self.tier(tenant.tier) is None:
+                known = ", ".join(sorted({*self.tiers, *_DEFAULT_TIERS}))
+                raise ValueError(f"the tenant '{tenant.name}' has the tier '{tenant.tier}'; known are {known}")
+            if any(len(key.get_secret_value()) < MIN_KEY_LENGTH for key in tenant.keys):
+                raise ValueError(f"a key of the tenant '{tenant.name}' is shorter than {MIN_KEY_LENGTH} characters")
+        return self

@@ -1,0 +1,183 @@
+"""What every surface does with a request's head: who asks, under which names, with how much time."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from penstock_common.configuration import parse_duration
+from penstock_common.errors import InvalidRequest, UnsupportedParameter
+from penstock_common.llm.types import GenerationInput, RequestContext
+from penstock_common.telemetry.steps import Steps
+from penstock_common.telemetry.trace_context import TraceContext, TraceStarter
+
+from penstock_gateway.domain.admission import RateState
+from penstock_gateway.domain.authentication import Authenticator
+from penstock_gateway.domain.chat_call import CacheControl, ChatCall
+from penstock_gateway.domain.identity import Caller, KeyScope
+
+_REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{1,128}$")
+_GENERATION_ID_BYTES = 12
+_BEARER = "bearer "
+# Known to callers of other gateways, and not honoured yet: refused rather than dropped.
+_NOT_BUILT = ("idempotency-key", "x-penstock-priority")
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """What callers get who set no deadline, and the most that they may set."""
+
+    unary: timedelta = timedelta(seconds=60)
+    stream: timedelta = timedelta(seconds=600)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A request's head: names, times, nothing of its body. Header names are in lower case."""
+
+    surface: str
+    headers: Mapping[str, str]
+    request_id: str
+    trace: TraceContext
+    started_ns: int
+    steps: Steps
+
+
+class Reception:
+    """Receives requests for every surface."""
+
+    def __init__(self, authenticator: Authenticator, traces: TraceStarter, timeouts: Timeouts) -> None:
+        self._authenticator = authenticator
+        self._traces = traces
+        self._timeouts = timeouts
+
+    def receive(self, surface: str, headers: Mapping[str, str]) -> Arrival:
+        """Return the request's head; a request id or trace that is absent or malformed starts here."""
+        request_id = headers.get("x-request-id", "")
+        if not _REQUEST_ID.match(request_id):
+            request_id = secrets.token_hex(16)
+        trace = self._traces.start(headers.get("traceparent", ""))
+        return Arrival(surface, headers, request_id, trace, time.time_ns(), Steps())
+
+    async def authenticate(self, arrival: Arrival, scope: KeyScope = KeyScope.INFERENCE) -> Caller:
+        """Return whose key the request carries.
+
+        Raises:
+            InvalidCredentials, ScopeMissing, ServiceUnavailable: as ``Authenticator.authenticate``.
+            UnsupportedParameter: for a header that asks for what is not built.
+        """
+        with arrival.steps.step("authenticate"):
+            caller = await self._authenticator.authenticate(credential_in(arrival.headers), scope)
+        for name in _NOT_BUILT:
+            if name in arrival.headers:
+                raise UnsupportedParameter(f"The header '{name}' is not supported yet. Leave it out.", parameter=name)
+        return caller
+
+    def chat_call(
+        self, arrival: Arrival, caller: Caller, request: GenerationInput, context: RequestContext, options: CallOptions
+    ) -> ChatCall:
+        """Return the call that the gateway's domain takes."""
+        return ChatCall(
+            request_id=arrival.request_id,
+            generation_id=secrets.token_hex(_GENERATION_ID_BYTES),
+            surface=arrival.surface,
+            caller=caller,
+            input=request,
+            context=context,
+            timeout=self._timeout(arrival.headers, options),
+            cache_control=options.cache_control or cache_control_in(arrival.headers),
+            trace=arrival.trace,
+            steps=arrival.steps,
+            started_ns=arrival.started_ns,
+        )
+
+    def _timeout(self, headers: Mapping[str, str], options: CallOptions) -> timedelta:
+        most = self._timeouts.stream if options.stream else self._timeouts.unary
+        wanted = options.timeout or timeout_in(headers)
+        return min(wanted, self._timeouts.stream) if wanted is not None else most
+
+
+@dataclass(frozen=True, slots=True)
+class CallOptions:
+    """What a surface knows beside the body: streamed or not, its transport's deadline, its cache words."""
+
+    stream: bool
+    timeout: timedelta | None = None
+    cache_control: CacheControl | None = None
+
+
+def credential_in(headers: Mapping[str, str]) -> str:
+    """Return the API key, from whichever header the client's SDK uses; empty where there is none."""
+    authorization = headers.get("authorization", "")
+    if authorization[: len(_BEARER)].lower() == _BEARER:
+        return authorization[len(_BEARER) :].strip()
+    return headers.get("x-api-key") or headers.get("api-key") or ""
+
+
+def timeout_in(headers: Mapping[str, str]) -> timedelta | None:
+    """Return what ``x-penstock-timeout`` says.
+
+    Raises:
+        InvalidRequest: if it is no duration, or zero.
+    """
+    text = headers.get("x-penstock-timeout")
+    if text is None:
+        return None
+    try:
+        timeout = parse_duration(text.strip())
+    except ValueError as error:
+        raise InvalidRequest(f"x-penstock-timeout: {error}.", field="x-penstock-timeout") from None
+    if not timeout:
+        raise InvalidRequest("x-penstock-timeout must be longer than 0.", field="x-penstock-timeout")
+    return timeout
+
+
+def cache_control_in(headers: Mapping[str, str]) -> CacheControl:
+    """Return what ``x-penstock-cache`` says.
+
+    Raises:
+        InvalidRequest: for a word that means nothing here.
+    """
+    text = headers.get("x-penstock-cache")
+    if text is None:
+        return CacheControl()
+    words = {word.strip().lower() for word in text.split(",") if word.strip()}
+    flags = {name: name.replace("_", "-") in words for name in ("no_store", "no_cache", "only_if_cached")}
+    max_age: timedelta | None = None
+    for word in words - {"no-store", "no-cache", "only-if-cached"}:
+        name, _, seconds = word.partition("=")
+        if name != "max-age" or not seconds.isascii() or not seconds.isdigit() or len(seconds) > 9:
+            raise InvalidRequest(
+                f"x-penstock-cache: '{word}' is not one of no-store, no-cache, only-if-cached, max-age=SECONDS.",
+                field="x-penstock-cache",
+            )
+        max_age = timedelta(seconds=int(seconds))
+    return CacheControl(max_age=max_age, **flags)
+
+
+def rate_headers(rate: RateState) -> list[tuple[str, str]]:
+    """Return the ``x-ratelimit-*`` headers, in OpenAI's form; none for a tenant without a limit."""
+    if not rate.limit:
+        return []
+    return [
+        ("x-ratelimit-limit-requests", str(rate.limit)),
+        ("x-ratelimit-remaining-requests", str(rate.remaining)),
+        ("x-ratelimit-reset-requests", go_duration(rate.reset)),
+    ]
+
+
+def go_duration(duration: timedelta) -> str:
+    """Return a duration as Go prints it: ``12ms``, ``1.5s``, ``6m0s``."""
+    seconds = max(0.0, duration.total_seconds())
+    if seconds < 1:
+        return f"{round(seconds * 1000)}ms"
+    minutes, rest = divmod(round(seconds, 3), 60)
+    text = f"{rest:g}s"
+    if minutes:
+        hours, minutes = divmod(int(minutes), 60)
+        text = f"{hours}h{minutes}m{text}" if hours else f"{minutes}m{text}"
+    return text

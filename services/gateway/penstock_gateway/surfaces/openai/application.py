@@ -1,0 +1,211 @@
+"""OpenAI's HTTP API as an ASGI application: routes, headers, bodies; the format is its neighbours' business."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+import structlog
+from penstock_common.errors import InternalError, InvalidRequest, PenstockError
+from penstock_common.llm.events import Answer
+
+from penstock_gateway.domain.exchange import ChatLife, Exchange, Observer
+from penstock_gateway.domain.models import ModelDirectory
+from penstock_gateway.surfaces.arrival import Arrival, CallOptions, Reception, rate_headers
+from penstock_gateway.surfaces.http import (
+    BodyTooLarge,
+    ClientGone,
+    Header,
+    Receive,
+    Scope,
+    Send,
+    cancelled_when_client_leaves,
+    encoded,
+    headers_of,
+    read_body,
+    respond,
+)
+from penstock_gateway.surfaces.openai.errors import error_response
+from penstock_gateway.surfaces.openai.parse import ChatRequest, parse_chat_request
+from penstock_gateway.surfaces.openai.render import (
+    ChunkRenderer,
+    StreamSummary,
+    format_cost_usd,
+    render_completion,
+    render_error_event,
+    render_model,
+    render_model_list,
+)
+from penstock_gateway.surfaces.openai.stream import EventStream, StreamTiming
+
+_JSON: Header = (b"content-type", b"application/json")
+_COMPLETION_PREFIX = "chatcmpl-"
+_MODELS_PATH = "/v1/models/"
+_SURFACE = "openai"
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAIParts:
+    """What the surface stands on."""
+
+    reception: Reception
+    life: ChatLife
+    models: ModelDirectory
+    observer: Observer
+    timing: StreamTiming
+    max_body_bytes: int
+    started_at: int
+    """Unix seconds; what models report as their creation."""
+
+
+class OpenAIApplication:
+    """Serves ``/v1/chat/completions`` and ``/v1/models``; everything else is 404."""
+
+    def __init__(self, parts: OpenAIParts) -> None:
+        self._parts = parts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; every failure becomes OpenAI's error body."""
+        arrival = self._parts.reception.receive(_SURFACE, headers_of(scope))
+        try:
+            await self._route(scope, arrival)(arrival, receive, send)
+        except ClientGone:
+            return
+        except Exception as error:
+            known = _known(error)
+            self._parts.observer.turned_away(_SURFACE, known)
+            await _refuse(send, known, [(b"x-request-id", arrival.request_id.encode())])
+
+    def _route(self, scope: Scope, arrival: Arrival) -> Callable[[Arrival, Receive, Send], Awaitable[None]]:
+        method, path = scope["method"], scope["path"]
+        if path == "/v1/chat/completions":
+            return self._chat if method == "POST" else _method_not_allowed("POST")
+        if path == "/v1/models":
+            return self._list_models if method == "GET" else _method_not_allowed("GET")
+        if path.startswith(_MODELS_PATH) and len(path) > len(_MODELS_PATH):
+            name = unquote(path.removeprefix(_MODELS_PATH))
+            return self._model(name) if method == "GET" else _method_not_allowed("GET")
+        return _not_found(method, path)
+
+    async def _list_models(self, arrival: Arrival, receive: Receive, send: Send) -> None:
+        caller = await self._parts.reception.authenticate(arrival)
+        names = [model.name for model in await self._parts.models.visible_to(caller)]
+        await self._respond_json(send, arrival, render_model_list(names, self._parts.started_at))
+
+    def _model(self, name: str) -> Callable[[Arrival, Receive, Send], Awaitable[None]]:
+        async def serve(arrival: Arrival, receive: Receive, send: Send) -> None:
+            caller = await self._parts.reception.authenticate(arrival)
+            model = await self._parts.models.find(caller, name)
+            await self._respond_json(send, arrival, render_model(model.name, self._parts.started_at))
+
+        return serve
+
+    async def _respond_json(self, send: Send, arrival: Arrival, body: bytes) -> None:
+        await respond(send, 200, body, [_JSON, (b"x-request-id", arrival.request_id.encode())])
+
+    async def _chat(self, arrival: Arrival, receive: Receive, send: Send) -> None:
+        caller = await self._parts.reception.authenticate(arrival)
+        request = parse_chat_request(await read_body(receive, self._parts.max_body_bytes))
+        call = self._parts.reception.chat_call(
+            arrival, caller, request.input, request.context, CallOptions(stream=request.stream)
+        )
+        exchange = self._parts.life.begin(call)
+        async with cancelled_when_client_leaves(receive, send) as send_watched:
+            if request.stream:
+                await self._stream(exchange, request, send_watched)
+            else:
+                await self._answer(exchange, send_watched)
+
+    async def _answer(self, exchange: Exchange, send: Send) -> None:
+        answer = Answer()
+        try:
+            async with exchange:
+                async for event in exchange.events():
+                    answer.add(event)
+                body = render_completion(answer, _completion_id(exchange), int(time.time()))
+                await respond(send, 200, body, [_JSON, *_head(exchange), *_bill_headers(exchange)])
+        except Exception as error:
+            await _refuse(send, _known(error), _head(exchange))
+
+    async def _stream(self, exchange: Exchange, request: ChatRequest, send: Send) -> None:
+        renderer = ChunkRenderer(_completion_id(exchange), int(time.time()), request.include_usage)
+        stream = EventStream(send, lambda: _head(exchange), self._parts.timing)
+        try:
+            async with exchange:
+                async for event in exchange.events():
+                    frames = renderer.render((event,))
+                    if frames:
+                        await stream.write(frames)
+                summary = StreamSummary(overhead_ms=exchange.overhead_ms, cache=str(exchange.cache_outcome))
+                await stream.end(renderer.end(summary))
+        except Exception as error:
+            known = _known(error)
+            stream.stop()
+            if stream.begun:
+                await stream.end(render_error_event(known))
+            else:
+                await _refuse(send, known, _head(exchange))
+        finally:
+            stream.stop()
+
+
+def _completion_id(exchange: Exchange) -> str:
+    return _COMPLETION_PREFIX + exchange.call.generation_id
+
+
+def _head(exchange: Exchange) -> list[Header]:
+    headers = [
+        ("x-request-id", exchange.call.request_id),
+        ("x-penstock-cache", str(exchange.cache_outcome)),
+        *rate_headers(exchange.rate),
+    ]
+    if exchange.started is not None:
+        answered_by = exchange.started.answered_by
+        headers += [("x-penstock-model", answered_by.model), ("x-penstock-upstream", answered_by.upstream)]
+    return encoded(headers)
+
+
+def _bill_headers(exchange: Exchange) -> list[Header]:
+    cost_nano_usd = exchange.finished.cost_nano_usd if exchange.finished else 0
+    return encoded(
+        [
+            ("x-penstock-cost-usd", format_cost_usd(cost_nano_usd)),
+            ("x-penstock-overhead-ms", f"{exchange.overhead_ms:.2f}"),
+        ]
+    )
+
+
+def _known(error: Exception) -> PenstockError:
+    if isinstance(error, PenstockError):
+        return error
+    _log.error("unexpected_error", exc_info=error)
+    return InternalError()
+
+
+async def _refuse(send: Send, error: PenstockError, headers: list[Header]) -> None:
+    response = error_response(error)
+    status = 413 if isinstance(error, BodyTooLarge) else response.status
+    await respond(send, status, response.body, [*response.headers, *headers])
+
+
+def _not_found(method: str, path: str) -> Callable[[Arrival, Receive, Send], Awaitable[None]]:
+    return _fixed(404, f"Unknown request URL: {method} {path}. See /v1/chat/completions and /v1/models.", ())
+
+
+def _method_not_allowed(allowed: str) -> Callable[[Arrival, Receive, Send], Awaitable[None]]:
+    return _fixed(405, f"Not allowed. Use {allowed}.", ((b"allow", allowed.encode()),))
+
+
+def _fixed(
+    status: int, message: str, headers: tuple[Header, ...]
+) -> Callable[[Arrival, Receive, Send], Awaitable[None]]:
+    async def serve(arrival: Arrival, receive: Receive, send: Send) -> None:
+        error = error_response(InvalidRequest(message))
+        head = [*error.headers, *headers, (b"x-request-id", arrival.request_id.encode())]
+        await respond(send, status, error.body, head)
+
+    return serve

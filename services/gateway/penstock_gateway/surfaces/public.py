@@ -1,0 +1,81 @@
+"""The gateway's open doors: gRPC and the wire formats, and how both are shut."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from penstock.gateway.v1.chat_service_pb2_grpc import add_ChatServiceServicer_to_server
+from penstock.gateway.v1.model_service_pb2_grpc import add_ModelServiceServicer_to_server
+from penstock_common.rpc.interception import RpcRegistrar
+from penstock_common.rpc.server import GrpcListener, listening
+from penstock_common.service import Service
+
+from penstock_gateway.domain.admission import Door
+from penstock_gateway.surfaces.grpc.chat import ChatServicer
+from penstock_gateway.surfaces.grpc.models import ModelServicer
+from penstock_gateway.surfaces.http_server import serving_http
+
+_DRAIN_POLL_SECONDS = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Surfaces:
+    """Everything that callers can reach. Only these servicers, health and reflection are public."""
+
+    chat: ChatServicer
+    models: ModelServicer
+    wire_formats: Any
+    """An ASGI application."""
+
+    def service(self) -> Service:
+        """Return the public gRPC services."""
+
+        def register(registrar: RpcRegistrar) -> None:
+            add_ChatServiceServicer_to_server(self.chat, registrar)  # type: ignore[arg-type]  # stands for a server
+            add_ModelServiceServicer_to_server(self.models, registrar)  # type: ignore[arg-type]  # stands for a server
+
+        return Service("gateway", register)
+
+
+class RunningGateway:
+    """A gateway that listens."""
+
+    def __init__(self, listener: GrpcListener, door: Door) -> None:
+        self._listener = listener
+        self._door = door
+
+    @property
+    def grpc_port(self) -> int:
+        """The port of the gRPC listener."""
+        return self._listener.port
+
+    async def set_ready(self) -> None:
+        """Say that this process accepts work."""
+        await self._listener.set_serving(True)
+
+    async def drain(self, grace: timedelta) -> None:
+        """Refuse arrivals with a proper status, and wait until the rest have ended or ``grace`` is over."""
+        self._door.shut()
+        await self._listener.set_serving(False)
+        end = time.monotonic() + grace.total_seconds()
+        while self._door.in_flight and time.monotonic() < end:
+            await asyncio.sleep(_DRAIN_POLL_SECONDS)
+
+
+@asynccontextmanager
+async def open_to_the_public(
+    surfaces: Surfaces, door: Door, grpc_address: str, http_socket: Path
+) -> AsyncIterator[RunningGateway]:
+    """Yield a gateway that listens for gRPC at ``grpc_address`` and for the wire formats at ``http_socket``."""
+    async with (
+        listening(grpc_address, [surfaces.service()], ()) as listener,
+        serving_http(surfaces.wire_formats, http_socket),
+    ):
+        yield RunningGateway(listener, door)
