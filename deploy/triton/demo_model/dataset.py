@@ -1,0 +1,286 @@
+"""Training conversations: the hand-written corpus, expanded into many phrasings.
+
+Owns how a fact becomes questions (templates, synonyms, typing errors, keyword queries), how questions become
+conversations (system prompts, earlier turns, follow-ups), and the guarantee that no held-out question is among them.
+"""
+
+import json
+import random
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+HERE = Path(__file__).parent
+CORPUS = HERE / "corpus"
+FACT_FILES = ("penstock.yaml", "serving.yaml", "conversation.yaml")
+FUNCTION_WORDS = frozenset(
+    "a an the is are was do does did of to in on at for it its be by can could would should i me my you your we us "
+    "there that this so please tell with and or have has".split()
+)
+QUESTION_WORDS = frozenset("what why how which who when where explain describe penstock exactly about".split())
+
+Turn = tuple[str, str]  # (role, text)
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One thing the model knows: an answer, what it is called, and questions written by hand."""
+
+    id: str
+    answer: str
+    asks: tuple[str, ...]
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Phrasings:
+    """Wordings shared by all facts."""
+
+    templates: tuple[str, ...]
+    opening: tuple[str, ...]
+    closing: tuple[str, ...]
+    systems: tuple[str, ...]
+    synonyms: dict[str, tuple[str, ...]]
+
+
+def load_facts() -> dict[str, Fact]:
+    """All facts by id, in file order."""
+    facts: dict[str, Fact] = {}
+    for name in FACT_FILES:
+        for entry in yaml.safe_load((CORPUS / name).read_text()):
+            names = () if entry.get("kind") == "none" else tuple(entry["names"].split(" | "))
+            if entry["id"] in facts:
+                raise ValueError(f"fact {entry['id']} is written twice")
+            facts[entry["id"]] = Fact(entry["id"], entry["answer"].strip(), tuple(_lines(entry["ask"])), names)
+    return facts
+
+
+def load_phrasings() -> Phrasings:
+    """The shared wordings."""
+    raw = yaml.safe_load((CORPUS / "phrasings.yaml").read_text())
+    synonyms: dict[str, tuple[str, ...]] = {}
+    for line in raw["synonyms"]:
+        group = tuple(line.split("|"))
+        for word in group:
+            synonyms[word] = synonyms.get(word, ()) + tuple(other for other in group if other != word)
+    return Phrasings(*(tuple(raw[key]) for key in ("templates", "opening", "closing", "systems")), synonyms)
+
+
+def held_out_questions() -> set[str]:
+    """Normalised rewordings of questions.jsonl, which training must not see."""
+    lines = (HERE / "questions.jsonl").read_text().splitlines()
+    return {normalise(text) for line in lines for text in json.loads(line)["rewordings"]}
+
+
+def normalise(text: str) -> str:
+    """Lower case, words only: two questions that differ in case or punctuation are the same question."""
+    return " ".join(re.findall(r"[a-z0-9/+_.-]*[a-z0-9]", text.lower()))
+
+
+def _lines(block: str) -> list[str]:
+    return [line.strip() for line in block.splitlines() if line.strip()]
+
+
+class Dataset:
+    """Draws training conversations; none contains a held-out question."""
+
+    def __init__(self, seed: int) -> None:
+        self.facts = load_facts()
+        self.random = random.Random(seed)
+        self._phrasings = load_phrasings()
+        self._unknown = yaml.safe_load((CORPUS / "unknown.yaml").read_text())
+        self._lists = {key: value.split("|") for key, value in self._unknown["lists"].items()}
+        self._held_out = held_out_questions()
+        self._fact_list = list(self.facts.values())
+        self._words = sorted({word for fact in self._fact_list for ask in fact.asks for word in ask.split()})
+        self._check_written_questions()
+        self._synonym_pattern = re.compile(
+            r"\b(" + "|".join(sorted(map(re.escape, self._phrasings.synonyms), key=len, reverse=True)) + r")\b"
+        )
+
+    def _check_written_questions(self) -> None:
+        written = {normalise(ask) for fact in self._fact_list for ask in fact.asks}
+        written |= {normalise(ask) for ask in self._unknown["ask"]}
+        written |= {
+            normalise(template.format(x=name))
+            for fact in self._fact_list
+            for name in fact.names
+            for template in self._phrasings.templates
+        }
+        if common := written & self._held_out:
+            raise ValueError(f"held-out questions are in the corpus: {sorted(common)}")
+
+    def texts(self) -> list[str]:
+        """Everything written by hand, for training the tokenizer."""
+        answers = [fact.answer for fact in self._fact_list for _ in range(4)]
+        asks = [ask for fact in self._fact_list for ask in fact.asks]
+        drawn = [text for _ in range(6000) for _, text in self.conversation()]
+        return [*answers, *asks, *drawn, *self._phrasings.systems, self._unknown["answer"].strip()]
+
+    def conversation(self) -> list[Turn]:
+        """One conversation: sometimes a system prompt, mostly one turn, at times several, at times a follow-up."""
+        turns: list[Turn] = []
+        if self.random.random() < 0.25:
+            turns.append(("system", self._system()))
+        draw = self.random.random()
+        count = 1 if draw < 0.78 else 2 if draw < 0.92 else self.random.randint(3, 7)
+        for _ in range(count):
+            turns += self._exchange()
+        return turns
+
+    def _system(self) -> str:
+        count = 1 if self.random.random() < 0.8 else self.random.randint(2, 5)
+        parts = self.random.sample(self._phrasings.systems, count)
+        if self.random.random() < 0.1:
+            parts += [fact.answer for fact in self.random.sample(self._fact_list, self.random.randint(1, 3))]
+        return " ".join(parts)
+
+    def _exchange(self) -> list[Turn]:
+        draw = self.random.random()
+        if draw < 0.09:
+            return [("user", self.unknown_question()), ("assistant", self._unknown["answer"].strip())]
+        fact = self.random.choice(self._fact_list)
+        turns = [("user", self.question(fact)), ("assistant", fact.answer)]
+        more = self._unknown["follow_ups"]["more"].get(fact.id)
+        if more and self.random.random() < 0.08:
+            ask = self._finish(self.random.choice(_lines(self._unknown["follow_ups"]["ask"])))
+            turns += [("user", ask), ("assistant", self.facts[more].answer)]
+        return turns
+
+    def question(self, fact: Fact) -> str:
+        """A phrasing of the question that the fact answers, never a held-out one."""
+        while True:
+            text = self._finish(self._phrase(fact))
+            if normalise(text) not in self._held_out:
+                return text
+
+    def unknown_question(self) -> str:
+        """A question to decline, never a held-out one."""
+        while True:
+            text = self.random.choice(self._unknown["ask"])
+            text = re.sub(r"\{(\w+)\}", lambda match: self._fill(match[1]), text)
+            if self.random.random() < 0.3:
+                text = self._wrap(text)
+            text = self._finish(text)
+            if normalise(text) not in self._held_out:
+                return text
+
+    def _fill(self, slot: str) -> str:
+        if slot != "nonsense":
+            return self.random.choice(self._lists[slot])
+        syllables = ("ba", "zu", "kro", "mi", "ten", "fla", "go", "ri", "sno", "pex", "dul", "wim", "tar", "lo", "qui")
+        return "".join(self.random.choices(syllables, k=self.random.randint(2, 4)))
+
+    def _phrase(self, fact: Fact) -> str:
+        draw = self.random.random()
+        by_name = min(0.45, 0.12 * len(fact.names))
+        if draw < by_name:
+            name = self.random.choice(fact.names)
+            text = self.random.choice(self._phrasings.templates).format(x=self._vary_name(name))
+        elif draw < 0.90:
+            text = self.random.choice(fact.asks)
+        elif draw < 0.96 or not fact.names:
+            return self._keywords(fact)
+        else:
+            text = self._from_answer(fact)
+        if self.random.random() < 0.45:
+            text = self._swap_synonyms(text)
+        if self.random.random() < 0.35:
+            text = self._wrap(text)
+        if self.random.random() < 0.15:
+            text = self._drop_function_words(text)
+        if self.random.random() < 0.06:
+            text = self._insert_word(text)
+        return text
+
+    def _vary_name(self, name: str) -> str:
+        draw = self.random.random()
+        if draw < 0.15:
+            return re.sub(r"^(the|a|an|penstock's) ", "", name, flags=re.IGNORECASE)
+        if draw < 0.22 and "penstock" not in name.lower():
+            return f"{name} in penstock"
+        return name
+
+    def _keywords(self, fact: Fact) -> str:
+        """Two to six content words of one question and perhaps a second one, in any order: a search-box query."""
+        sources = self.random.choice(fact.asks).split() + self.random.choice(fact.names or fact.asks).split()
+        words = list(dict.fromkeys(w for w in sources if w.lower() not in FUNCTION_WORDS | QUESTION_WORDS))
+        if len(words) < 2:
+            return self.random.choice(fact.asks)
+        keep = self.random.randint(2, min(6, len(words)))
+        chosen = sorted(self.random.sample(range(len(words)), keep))
+        if self.random.random() < 0.5:
+            self.random.shuffle(chosen)
+        return " ".join(words[index] for index in chosen)
+
+    def _from_answer(self, fact: Fact) -> str:
+        """A question in the answer's own words."""
+        words = fact.answer.rstrip(".").lower().split()
+        length = self.random.randint(5, 9)
+        start = self.random.randint(0, max(0, len(words) - length))
+        span = " ".join(words[start : start + length]).strip(" ,;:.")
+        frame = self.random.choice(("what {}", "which one {}", "{}", "what is it that {}", "who {}", "tell me what {}"))
+        return frame.format(span)
+
+    def _swap_synonyms(self, text: str) -> str:
+        chance = self.random.choice((0.3, 0.6))
+
+        def swap(match: re.Match[str]) -> str:
+            if self.random.random() > chance:
+                return match[0]
+            return self.random.choice(self._phrasings.synonyms[match[0]])
+
+        return self._synonym_pattern.sub(swap, text)
+
+    def _wrap(self, text: str) -> str:
+        draw = self.random.random()
+        if draw < 0.65:
+            joint = self.random.choice((" ", " ", ", ", ": "))
+            text = self.random.choice(self._phrasings.opening) + joint + text
+        if draw > 0.45:
+            text += self.random.choice((" ", " ", ", ")) + self.random.choice(self._phrasings.closing)
+        return text
+
+    def _drop_function_words(self, text: str) -> str:
+        words = text.split()
+        kept = [word for word in words if word.lower() not in FUNCTION_WORDS or self.random.random() < 0.5]
+        return " ".join(kept) if len(kept) >= 2 else text
+
+    def _insert_word(self, text: str) -> str:
+        words = text.split()
+        words.insert(self.random.randint(0, len(words)), self.random.choice(self._words))
+        return " ".join(words)
+
+    def _finish(self, text: str) -> str:
+        """Case, punctuation and typing errors, as people type."""
+        if self.random.random() < 0.10:
+            text = self._misspell(text)
+        draw = self.random.random()
+        if draw < 0.5:
+            text = text[:1].upper() + text[1:]
+            text = re.sub(r"\bi\b", "I", text)
+            text = re.sub(r"\bpenstock\b(?!-)", "Penstock", text)
+        elif draw < 0.53:
+            text = text.title() if self.random.random() < 0.5 else text.upper()
+        elif draw < 0.75:
+            text = text.lower()
+        ending = self.random.random()
+        return text + ("?" if ending < 0.6 else "." if ending < 0.68 else "!" if ending < 0.71 else "")
+
+    def _misspell(self, text: str) -> str:
+        for _ in range(self.random.choice((1, 1, 2))):
+            if len(text) < 6:
+                return text
+            at = self.random.randint(1, len(text) - 3)
+            kind = self.random.randrange(4)
+            if kind == 0:
+                text = text[:at] + text[at + 1] + text[at] + text[at + 2 :]
+            elif kind == 1:
+                text = text[:at] + text[at + 1 :]
+            elif kind == 2:
+                text = text[:at] + text[at] + text[at:]
+            else:
+                text = text[:at] + self.random.choice("abcdefghijklmnopqrstuvwxyz") + text[at + 1 :]
+        return text
