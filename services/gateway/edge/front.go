@@ -72,7 +72,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := requestID(header)
 	header[headerRequestID] = []string{id}
 	call := &exchange{route: unknownRoute, body: body}
-	ctx, span := f.tracing.start(context.WithValue(r.Context(), exchangeKey{}, call), r.Method, header)
+	ctx, span := f.tracing.start(context.WithValue(r.Context(), exchangeKey{}, call), header)
 	out := newResponseWriter(w, r, f.cfg.writeTimeout)
 	out.common = map[string]string{headerRequestID: id, "Traceparent": header.Get("Traceparent")}
 

@@ -53,10 +53,10 @@ func newTracing(ctx context.Context, cfg *config, logger *slog.Logger) (*tracing
 
 // start begins the request's span below the caller's, if the caller sent a valid
 // one, and writes its identity into the headers that go on.
-func (t *tracing) start(ctx context.Context, method string, forwarded http.Header) (context.Context, trace.Span) {
+func (t *tracing) start(ctx context.Context, forwarded http.Header) (context.Context, trace.Span) {
 	carrier := propagation.HeaderCarrier(forwarded)
 	ctx = t.propagator.Extract(ctx, carrier)
-	ctx, span := t.tracer.Start(ctx, method, trace.WithSpanKind(trace.SpanKindServer))
+	ctx, span := t.tracer.Start(ctx, "HTTP", trace.WithSpanKind(trace.SpanKindServer))
 	forwarded.Del("Tracestate")
 	t.propagator.Inject(ctx, carrier)
 	return ctx, span
@@ -65,6 +65,7 @@ func (t *tracing) start(ctx context.Context, method string, forwarded http.Heade
 // end names the span by its route: a path would make one name per model.
 func (t *tracing) end(span trace.Span, method, route string, status int, requestID string) {
 	if span.IsRecording() {
+		method = knownMethod(method)
 		span.SetName(method + " " + route)
 		span.SetAttributes(
 			attribute.String("http.request.method", method),
@@ -77,6 +78,15 @@ func (t *tracing) end(span trace.Span, method, route string, status int, request
 		}
 	}
 	span.End()
+}
+
+// knownMethod keeps invented methods from becoming names; "_OTHER" is OpenTelemetry's word for them.
+func knownMethod(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return method
+	}
+	return "_OTHER"
 }
 
 func (t *tracing) shutdown() {

@@ -30,8 +30,10 @@ func newWireHandler(cfg *config, logger *slog.Logger) (http.Handler, error) {
 			p.Out.URL.Host = target.host
 			p.Out.Host = target.host
 		},
-		Transport:     newTransport(cfg, target),
-		FlushInterval: -1,
+		Transport: newTransport(cfg, target),
+		// Without an interval the proxy flushes each write of an event stream and of any answer of
+		// unknown length, and leaves whole answers to one write: an interval of -1 would cost those a second.
+		FlushInterval: 0,
 		BufferPool:    newBufferPool(),
 		ModifyResponse: func(response *http.Response) error {
 			response.Header.Del("Server")
