@@ -187,17 +187,19 @@ def check_any_outcome(body: bytes) -> None:
     assert input_from_proto(input_to_proto(request.input)) == request.input
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_parsing_raises_nothing_but_its_own_errors_for_any_bytes(body: bytes) -> None:
     check_any_outcome(body)
 
 
+@settings(deadline=None)
 @given(json_values)
 def test_parsing_raises_nothing_but_its_own_errors_for_any_json(value: Any) -> None:
     check_any_outcome(json.dumps(value).encode())
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 @given(st.data())
 def test_parsing_raises_nothing_but_its_own_errors_when_any_place_holds_anything(data: st.DataObject) -> None:
     body = FULL
@@ -208,6 +210,7 @@ def test_parsing_raises_nothing_but_its_own_errors_when_any_place_holds_anything
     check_any_outcome(json.dumps(body).encode())
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_parsing_raises_nothing_but_its_own_errors_when_bytes_are_cut_or_changed(data: st.DataObject) -> None:
     body = bytearray(json.dumps(FULL).encode())

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai._streaming import SSEDecoder
 from openai.types import Model
@@ -181,6 +181,7 @@ def test_names_are_escaped_in_a_chunk() -> None:
     assert (first["id"], first["model"]) == ('id"\n%d', 'm"%b')
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(min_size=1), max_size=6))
 def test_the_sdks_decoder_reads_back_any_text(texts: list[str]) -> None:
     stream = renderer()
@@ -191,6 +192,7 @@ def test_the_sdks_decoder_reads_back_any_text(texts: list[str]) -> None:
     assert [delta["content"] for delta in deltas] == texts
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from("a\r\n\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029é日"), min_size=1))
 def test_no_text_ends_a_line_for_readers_that_split_at_unicode_separators(text: str) -> None:
     events = [TextDelta(text=text), ReasoningDelta(text=text), ToolCallDelta(index=0, arguments_json_fragment=text)]

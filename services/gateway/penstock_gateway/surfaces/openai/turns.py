@@ -56,7 +56,7 @@ def _turn(turn: wire.Turn, index: int) -> Message:
         raise _unknown_role(turn.role, index)
     if role is Role.ASSISTANT:
         return _assistant_turn(turn, index)
-    if turn.tool_calls is not None or turn.refusal is not None or turn.reasoning_content is not None:
+    if turn.tool_calls or turn.refusal or turn.reasoning_content:
         raise _assistants_only(turn, index)
     if turn.function_call is not wire.ABSENT or turn.audio is not wire.ABSENT:
         _refuse_calls_and_audio(turn, index)
@@ -93,7 +93,7 @@ def _assistant_turn(turn: wire.Turn, index: int) -> Message:
         parts = (Reasoning(text=turn.reasoning_content), *parts)
     if not parts and not tool_calls:
         raise InvalidRequest(
-            f"'messages[{index}]' of the assistant must have 'content' or 'tool_calls', but has neither.",
+            f"'messages[{index}].content' must be set where 'tool_calls' is not, but both are missing.",
             field=f"messages[{index}].content",
         )
     return Message(role=Role.ASSISTANT, parts=parts, tool_calls=tool_calls, name=turn.name or "")
@@ -187,7 +187,7 @@ def _decode_data_url(url: str, field: str) -> tuple[str, bytes]:
     except ValueError as error:
         raise InvalidRequest(f"'{field}' must be a data: URL in base64, but is not: {error}.", field=field) from None
     if not data:
-        raise InvalidRequest(f"'{field}' must hold data, but is empty.", field=field)
+        raise InvalidRequest(f"'{field}' must be a data: URL that holds data, but is empty.", field=field)
     return media_type, data
 
 
@@ -200,7 +200,7 @@ def _unknown_role(role: str, index: int) -> InvalidRequest | UnsupportedParamete
 
 
 def _assistants_only(turn: wire.Turn, index: int) -> InvalidRequest:
-    name = next(name for name in ("tool_calls", "refusal", "reasoning_content") if getattr(turn, name) is not None)
+    name = next(name for name in ("tool_calls", "refusal", "reasoning_content") if getattr(turn, name))
     field = f"messages[{index}].{name}"
     return InvalidRequest(
         f"'{field}' is only allowed in an assistant's message, but the role is '{turn.role}'.", field=field

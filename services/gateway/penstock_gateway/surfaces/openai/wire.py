@@ -87,10 +87,15 @@ class AudioPart(Part, tag="input_audio", kw_only=True):
 
 
 class CalledFunction(WireObject):
-    """The function of a call, its arguments as the model wrote them."""
+    """The function of a call, its arguments as the model wrote them.
+
+    ``parsed_arguments`` is what OpenAI's SDK made of them; it comes along when
+    a client sends the SDK's message back, and says nothing new.
+    """
 
     name: str
     arguments: str
+    parsed_arguments: msgspec.Raw = ABSENT
 
 
 class ToolCall(WireObject, tag_field="type"):
@@ -116,7 +121,8 @@ class Turn(WireObject):
     """One message of the conversation, of any role.
 
     ``reasoning_content`` is the field in which vLLM and DeepSeek carry the
-    reasoning trace, and in which we send it.
+    reasoning trace, and in which we send it. ``annotations`` and ``parsed`` come
+    along when a client sends an answer back, and say nothing to a model.
     """
 
     role: str
@@ -127,6 +133,7 @@ class Turn(WireObject):
     refusal: str | None = None
     reasoning_content: str | None = None
     annotations: list[msgspec.Raw] | None = None
+    parsed: msgspec.Raw = ABSENT
     function_call: msgspec.Raw = ABSENT
     audio: msgspec.Raw = ABSENT
 
