@@ -20,6 +20,8 @@ type config struct {
 	gatewayGRPC         string
 	gatewayHTTP         string
 	gatewayConnections  int
+	gatewayCA           string
+	gatewayName         string
 	tlsCert             string
 	tlsKey              string
 	maxHeaderBytes      int
@@ -49,8 +51,10 @@ func (c *config) flags() *flag.FlagSet {
 	fs.SetOutput(io.Discard)
 	fs.StringVar(&c.listen, "listen", "127.0.0.1:8080", "`address` to serve on: host:port or unix:/path")
 	fs.StringVar(&c.gatewayGRPC, "gateway-grpc", "127.0.0.1:8081", "gateway's gRPC `target`: host:port, dns:///name:port or unix:///path")
-	fs.StringVar(&c.gatewayHTTP, "gateway-http", "http://127.0.0.1:8082", "gateway's HTTP `target` for the wire formats: http://host:port or unix:///path")
+	fs.StringVar(&c.gatewayHTTP, "gateway-http", "http://127.0.0.1:8082", "gateway's HTTP `target` for the wire formats: http://host:port, https://host:port or unix:///path")
 	fs.IntVar(&c.gatewayConnections, "gateway-connections", 8, "gRPC connections to the gateway; calls take turns")
+	fs.StringVar(&c.gatewayCA, "gateway-ca", "", "PEM `file` of the authority that proves the gateway; with it, gRPC uses TLS, and https:// trusts it alone")
+	fs.StringVar(&c.gatewayName, "gateway-name", "", "`name` in the gateway's certificate, where it is not the target's host")
 	fs.StringVar(&c.tlsCert, "tls-cert", "", "PEM `file` of the listener's certificate chain; with --tls-key")
 	fs.StringVar(&c.tlsKey, "tls-key", "", "PEM `file` of the listener's private key; with --tls-cert")
 	fs.IntVar(&c.maxHeaderBytes, "max-header-bytes", 32<<10, "largest request head")
@@ -137,6 +141,9 @@ func (c *config) validate() error {
 	if _, err := parseHTTPTarget(c.gatewayHTTP); err != nil {
 		return fmt.Errorf("--gateway-http: %w", err)
 	}
+	if c.gatewayName != "" && c.gatewayCA == "" {
+		return errors.New("--gateway-name needs --gateway-ca")
+	}
 	if c.gatewayGRPC == "" {
 		return errors.New("--gateway-grpc must not be empty")
 	}
@@ -160,6 +167,7 @@ func splitAddress(listen string) (network, address string, err error) {
 
 // httpTarget is where the wire formats are served: over TCP, or over a unix socket when socket is set.
 type httpTarget struct {
+	scheme string
 	host   string
 	socket string
 }
@@ -170,11 +178,11 @@ func parseHTTPTarget(target string) (httpTarget, error) {
 	case err != nil:
 		return httpTarget{}, fmt.Errorf("%q is not a URL", target)
 	case u.Scheme == "unix" && u.Host == "" && u.Path != "":
-		return httpTarget{host: "gateway", socket: u.Path}, nil
-	case u.Scheme == "http" && u.Host != "" && (u.Path == "" || u.Path == "/"):
-		return httpTarget{host: u.Host}, nil
+		return httpTarget{scheme: "http", host: "gateway", socket: u.Path}, nil
+	case (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && (u.Path == "" || u.Path == "/"):
+		return httpTarget{scheme: u.Scheme, host: u.Host}, nil
 	}
-	return httpTarget{}, fmt.Errorf("%q is neither http://host:port nor unix:///path", target)
+	return httpTarget{}, fmt.Errorf("%q is none of http://host:port, https://host:port and unix:///path", target)
 }
 
 func printHelp(w io.Writer) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"sync/atomic"
@@ -9,6 +10,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
@@ -35,9 +37,13 @@ type gatewayConns struct {
 	responses     map[string]protoreflect.MessageType
 }
 
-func dialGateway(cfg *config) (*gatewayConns, error) {
+func dialGateway(cfg *config, trust *tls.Config) (*gatewayConns, error) {
 	g := &gatewayConns{
 		unaryTimeout: cfg.unaryTimeout, streamTimeout: cfg.streamTimeout, responses: streamResponses(typedMethods()),
+	}
+	transport := insecure.NewCredentials()
+	if trust != nil {
+		transport = credentials.NewTLS(trust)
 	}
 	retry := backoff.DefaultConfig
 	retry.BaseDelay = 100 * time.Millisecond
@@ -45,7 +51,7 @@ func dialGateway(cfg *config) (*gatewayConns, error) {
 	retry.MaxDelay = 2 * time.Second
 	for range cfg.gatewayConnections {
 		conn, err := grpc.NewClient(cfg.gatewayGRPC,
-			grpc.WithTransportCredentials(insecure.NewCredentials()),
+			grpc.WithTransportCredentials(transport),
 			grpc.WithNoProxy(),
 			grpc.WithDisableRetry(),
 			grpc.WithDisableServiceConfig(),

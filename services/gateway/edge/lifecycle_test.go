@@ -85,7 +85,7 @@ func TestConfiguration(t *testing.T) {
 	equal(t, "from the environment", cfg.idleTimeout, 5*time.Second)
 	equal(t, "the flag wins", cfg.maxBodyBytes, 9)
 	for _, bad := range [][]string{
-		{"--listen", "nowhere"}, {"--listen", "unix:"}, {"--gateway-http", "https://x"}, {"--gateway-http", "http://x/path"},
+		{"--listen", "nowhere"}, {"--listen", "unix:"}, {"--gateway-http", "ftp://x"}, {"--gateway-name", "x"}, {"--gateway-http", "http://x/path"},
 		{"--grace", "-1s"}, {"--idle-timeout", "0s"}, {"--trace-sample-ratio", "2"}, {"--trace-sample-ratio", "NaN"}, {"--tls-cert", "x"}, {"x"},
 		{"--gateway-connections", "0"}, {"--unknown"}, {"--log-level", "loud"}, {"--gateway-grpc", ""},
 	} {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -29,7 +30,11 @@ func newEdge(ctx context.Context, cfg *config, logger *slog.Logger) (*edge, erro
 	if err != nil {
 		return nil, fmt.Errorf("tracing: %w", err)
 	}
-	gateway, err := dialGateway(cfg)
+	trust, err := gatewayTrust(cfg)
+	if err != nil {
+		return nil, err
+	}
+	gateway, err := dialGateway(cfg, trust)
 	if err != nil {
 		return nil, fmt.Errorf("gateway target: %w", err)
 	}
@@ -37,7 +42,7 @@ func newEdge(ctx context.Context, cfg *config, logger *slog.Logger) (*edge, erro
 	if err != nil {
 		return nil, fmt.Errorf("typed API: %w", err)
 	}
-	wire, err := newWireHandler(cfg, logger)
+	wire, err := newWireHandler(cfg, trust, logger)
 	if err != nil {
 		return nil, err
 	}
@@ -86,6 +91,22 @@ func loadTLS(cfg *config) (*tls.Config, error) {
 		return nil, fmt.Errorf("TLS: %w", err)
 	}
 	return &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}, nil
+}
+
+// gatewayTrust is how the gateway must prove itself; nil where no authority is named.
+func gatewayTrust(cfg *config) (*tls.Config, error) {
+	if cfg.gatewayCA == "" {
+		return nil, nil
+	}
+	authority, err := os.ReadFile(cfg.gatewayCA)
+	if err != nil {
+		return nil, fmt.Errorf("--gateway-ca: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(authority) {
+		return nil, fmt.Errorf("--gateway-ca: %s holds no certificate", cfg.gatewayCA)
+	}
+	return &tls.Config{RootCAs: roots, ServerName: cfg.gatewayName, MinVersion: tls.VersionTLS12}, nil
 }
 
 func listen(address string) (net.Listener, error) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -19,18 +20,18 @@ const statusClientClosed = 499
 const proxyBufferBytes = 8 << 10
 
 // newWireHandler proxies the wire formats to the gateway's HTTP port, byte for byte and at once.
-func newWireHandler(cfg *config, logger *slog.Logger) (http.Handler, error) {
+func newWireHandler(cfg *config, trust *tls.Config, logger *slog.Logger) (http.Handler, error) {
 	target, err := parseHTTPTarget(cfg.gatewayHTTP)
 	if err != nil {
 		return nil, err
 	}
 	return &httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
-			p.Out.URL.Scheme = "http"
+			p.Out.URL.Scheme = target.scheme
 			p.Out.URL.Host = target.host
 			p.Out.Host = target.host
 		},
-		Transport: newTransport(cfg, target),
+		Transport: newTransport(cfg, target, trust),
 		// Without an interval the proxy flushes each write of an event stream and of any answer of
 		// unknown length, and leaves whole answers to one write: an interval of -1 would cost those a second.
 		FlushInterval: 0,
@@ -45,7 +46,7 @@ func newWireHandler(cfg *config, logger *slog.Logger) (http.Handler, error) {
 	}, nil
 }
 
-func newTransport(cfg *config, target httpTarget) *http.Transport {
+func newTransport(cfg *config, target httpTarget, trust *tls.Config) *http.Transport {
 	dialer := &net.Dialer{Timeout: cfg.connectTimeout}
 	return &http.Transport{
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -61,6 +62,8 @@ func newTransport(cfg *config, target httpTarget) *http.Transport {
 		// so this side must close first. Uvicorn closes after 5 s unless told otherwise.
 		IdleConnTimeout:       cfg.gatewayIdleTimeout,
 		ResponseHeaderTimeout: cfg.responseTimeout,
+		TLSClientConfig:       trust,
+		TLSHandshakeTimeout:   cfg.connectTimeout,
 		DisableCompression:    true,
 		Proxy:                 nil,
 	}

@@ -14,11 +14,17 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 )
 
 func TestTheFirstChunkArrivesBeforeTheSecondIsWritten(t *testing.T) {
@@ -197,6 +203,34 @@ func TestTLSServesHTTP2(t *testing.T) {
 	must(t, err)
 	defer slow.Body.Close()
 	equal(t, "slow body", slow.StatusCode, http.StatusRequestTimeout)
+}
+
+func TestAGatewayBehindTLS(t *testing.T) {
+	certFile, keyFile, _ := selfSigned(t)
+	certificate, err := tls.LoadX509KeyPair(certFile, keyFile)
+	must(t, err)
+	backend := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "hello") }))
+	backend.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
+	backend.StartTLS()
+	t.Cleanup(backend.Close)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	server := grpc.NewServer(grpc.Creds(credentials.NewServerTLSFromCert(&certificate)))
+	healthv1.RegisterHealthServer(server, health.NewServer())
+	go server.Serve(listener)
+	t.Cleanup(server.Stop)
+
+	trusting := start(t, func(c *config) {
+		c.gatewayHTTP, c.gatewayGRPC, c.gatewayCA = backend.URL, listener.Addr().String(), certFile
+	})
+	equal(t, "wire", readAll(t, trusting.send(t, "GET", "/v1/models", "")), "hello")
+	equal(t, "gRPC", trusting.send(t, "GET", "/readyz", "").StatusCode, 200)
+	otherCA, _, _ := selfSigned(t)
+	wary := start(t, func(c *config) {
+		c.gatewayHTTP, c.gatewayGRPC, c.gatewayCA = backend.URL, listener.Addr().String(), otherCA
+	})
+	equal(t, "wire", wary.send(t, "GET", "/v1/models", "").StatusCode, 503)
+	equal(t, "gRPC", wary.send(t, "GET", "/readyz", "").StatusCode, 503)
 }
 
 func selfSigned(t *testing.T) (certFile, keyFile string, pool *x509.CertPool) {
