@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,7 +11,7 @@ StartWork = Callable[[Coroutine[Any, Any, None]], None]
 
 
 @asynccontextmanager
-async def background_work() -> AsyncIterator[StartWork]:
+async def background_work() -> AsyncGenerator[StartWork, None]:
     """Yield a starter of coroutines; all of them end before this context does, and one that fails ends it."""
     async with asyncio.TaskGroup() as group:
 

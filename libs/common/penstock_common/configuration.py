@@ -22,7 +22,15 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 _ENVIRONMENT_PREFIX = "PENSTOCK_"
@@ -107,9 +115,7 @@ def _resolve_text(text: str) -> str:
                 ) from None
         found = os.environ.get(match[2])
         if found is None:
-            raise PydanticCustomError(
-                "reference", "the environment variable {name} is not set", {"name": match[2]}
-            )
+            raise PydanticCustomError("reference", "the environment variable {name} is not set", {"name": match[2]})
         return found
 
     return _REFERENCE.sub(replace, text)

@@ -1,6 +1,6 @@
 """One pipelined connection to Redis, shared by every request of a process.
 
-redis-py gives each command in flight a connection of its own, at 40 to 80 µs
+redis-py gives each command in flight a connection of its own, at 40 to 80 microseconds
 of CPU a call. Here commands in flight travel together, in order, over one
 connection: what is sent first is executed first. Addresses, authentication,
 TLS and the protocol stay redis-py's.
@@ -15,7 +15,7 @@ from contextlib import suppress
 from datetime import timedelta
 from hashlib import sha1
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.exceptions import NoScriptError, RedisError, ResponseError
@@ -58,7 +58,7 @@ class RedisConnection:
         self._sick = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> RedisConnection:
+    async def __aenter__(self) -> Self:
         self._task = asyncio.get_running_loop().create_task(self._run(), name="redis")
         return self
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-
-from penstock_common.rpc.interception import RpcRegistrar
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,4 +17,5 @@ class Service:
     """
 
     name: str
-    register: Callable[[RpcRegistrar], None]
+    register: Callable[[Any], None]
+    """Takes an ``RpcRegistrar``, which stands where generated code expects a server."""

@@ -10,8 +10,8 @@ from typing import Any
 import grpc
 from google.protobuf import any_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
-from penstock.errors.v1 import error_reason_pb2 as reasons
 
+from penstock.errors.v1 import error_reason_pb2 as reasons
 from penstock_common import errors
 
 DOMAIN = "penstock.dev"
@@ -86,10 +86,9 @@ def error_from_status(status: status_pb2.Status) -> errors.PenstockError | None:
     retry_after: timedelta | None = None
     found = False
     for detail in status.details:
-        if detail.Is(info.DESCRIPTOR):
-            found = detail.Unpack(info) and info.domain == DOMAIN
-        elif detail.Is(retry.DESCRIPTOR):
-            detail.Unpack(retry)
+        if detail.Unpack(info):
+            found = info.domain == DOMAIN
+        elif detail.Unpack(retry):
             retry_after = retry.retry_delay.ToTimedelta()
     error_type = _BY_REASON.get(info.reason) if found else None
     if error_type is None:
@@ -125,9 +124,7 @@ def _entry(error: errors.PenstockError) -> tuple[grpc.StatusCode, int]:
 
 def _metadata(error: errors.PenstockError) -> dict[str, str]:
     values = {field.name: getattr(error, field.name) for field in dataclasses.fields(error)}
-    return {
-        name: str(value) for name, value in values.items() if name not in ("message", "retry_after") and value
-    }
+    return {name: str(value) for name, value in values.items() if name not in ("message", "retry_after") and value}
 
 
 def _retry_info(retry_after: timedelta) -> error_details_pb2.RetryInfo:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from prometheus_client import CollectorRegistry
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from penstock_common.background import background_work
 from penstock_common.key_material import read_key_material
 from penstock_common.redis_connection import RedisConnection
 from penstock_common.telemetry.spans import open_spans
 from penstock_common.telemetry.trace_context import TraceStarter
-from prometheus_client import CollectorRegistry
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from penstock_gateway import __version__
 from penstock_gateway.adapters.limits_in_memory import InMemoryLimiter
 from penstock_gateway.adapters.limits_in_redis import RedisLimiter
@@ -60,7 +60,7 @@ class Channels:
 @asynccontextmanager
 async def running(
     settings: Settings, channels: Channels, *, grpc_address: str, http_socket: Path
-) -> AsyncIterator[RunningGateway]:
+) -> AsyncGenerator[RunningGateway, None]:
     """Yield a gateway that listens for gRPC and, on a unix socket, for the wire formats."""
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(open_database(settings.sql))
@@ -132,11 +132,11 @@ async def _open_observer(stack: AsyncExitStack, settings: Settings, door: Door) 
     metrics = Metrics(registry, lambda: door.in_flight)
     await stack.enter_async_context(serving_metrics(registry, telemetry.metrics_listen))
     spans = stack.enter_context(open_spans(telemetry.otlp, _SERVICE_NAME, __version__))
-    return TelemetryObserver(metrics, spans, telemetry.capture_content)
+    return TelemetryObserver(metrics, spans, capture_content=telemetry.capture_content)
 
 
 @asynccontextmanager
-async def open_keys(settings: Settings) -> AsyncIterator[KeyAdministration]:
+async def open_keys(settings: Settings) -> AsyncGenerator[KeyAdministration, None]:
     """Yield the administration of created keys, for the command line."""
     pepper = read_key_material(settings.secrets.key_pepper_file, "secrets.key_pepper_file")
     async with open_database(settings.sql) as engine:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from penstock_common.configuration import Duration, Secret, Section
-from penstock_common.sections import Redis, Secrets, Telemetry
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
+from penstock_common.configuration import Duration, Secret, Section
+from penstock_common.sections import Redis, Secrets, Telemetry
 from penstock_gateway.domain.identity import KeyRecord, KeyScope, Tenant, Tier, digest_of
 
 MIN_KEY_LENGTH = 16

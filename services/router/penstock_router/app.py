@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from penstock.router.v1.router_service_pb2_grpc import add_RouterServiceServicer_to_server
@@ -11,7 +11,6 @@ from penstock_common.llm.types import Candidate
 from penstock_common.sections import PublicModel as PublicModelSettings
 from penstock_common.sections import split_candidate
 from penstock_common.service import Service
-
 from penstock_router.domain.catalogue import Catalogue, PublicModel, UpstreamModel
 from penstock_router.domain.routing import Router
 from penstock_router.settings import Settings
@@ -19,7 +18,7 @@ from penstock_router.surfaces.grpc.servicer import RouterServicer
 
 
 @asynccontextmanager
-async def build(settings: Settings) -> AsyncIterator[Service]:
+async def build(settings: Settings) -> AsyncGenerator[Service, None]:
     """Yield the router; it holds nothing that needs closing."""
     servicer = RouterServicer(Router(catalogue_from(settings), random.Random()))  # noqa: S311 - shares out load
     yield Service("router", lambda registrar: add_RouterServiceServicer_to_server(servicer, registrar))

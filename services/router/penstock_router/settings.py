@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from pydantic import ConfigDict, Field, model_validator
+
 from penstock_common.configuration import Section
 from penstock_common.sections import PublicModel, split_candidate
-from pydantic import ConfigDict, Field, model_validator
 
 
 class UpstreamModelSettings(Section):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from penstock.llm.v1 import generation_pb2 as gen
 from penstock.llm.v1 import message_pb2 as msg
-
 from penstock_common.llm import types as t
 
 _ROLE_TO_PROTO = {
@@ -105,8 +104,7 @@ def message_to_proto(message: t.Message) -> msg.Message:
         role=_ROLE_TO_PROTO[message.role],
         parts=[part_to_proto(part) for part in message.parts],
         tool_calls=[
-            msg.ToolCall(id=call.id, name=call.name, arguments_json=call.arguments_json)
-            for call in message.tool_calls
+            msg.ToolCall(id=call.id, name=call.name, arguments_json=call.arguments_json) for call in message.tool_calls
         ],
         tool_call_id=message.tool_call_id,
         name=message.name,

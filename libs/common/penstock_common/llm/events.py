@@ -42,15 +42,18 @@ def _join(last: GenerationEvent, event: GenerationEvent) -> GenerationEvent | No
         return TextDelta(text=last.text + event.text)
     if isinstance(last, ReasoningDelta) and isinstance(event, ReasoningDelta) and not last.signature:
         return ReasoningDelta(text=last.text + event.text, signature=event.signature)
-    if isinstance(last, ToolCallDelta) and isinstance(event, ToolCallDelta):
-        if last.index == event.index and not event.id and not event.name:
-            return ToolCallDelta(
-                index=last.index,
-                id=last.id,
-                name=last.name,
-                arguments_json_fragment=last.arguments_json_fragment + event.arguments_json_fragment,
-            )
+    if isinstance(last, ToolCallDelta) and isinstance(event, ToolCallDelta) and _continues(last, event):
+        return ToolCallDelta(
+            index=last.index,
+            id=last.id,
+            name=last.name,
+            arguments_json_fragment=last.arguments_json_fragment + event.arguments_json_fragment,
+        )
     return None
+
+
+def _continues(last: ToolCallDelta, event: ToolCallDelta) -> bool:
+    return last.index == event.index and not event.id and not event.name
 
 
 class StreamInvariantError(Exception):
@@ -94,7 +97,7 @@ class StreamInvariants:
         """Declare the stream ended without an error."""
         self._require(self._finished, "the stream ended without finished")
 
-    def _require(self, holds: bool, broken: str) -> None:
+    def _require(self, holds: object, broken: str) -> None:
         if not holds:
             raise StreamInvariantError(broken)
 

@@ -30,9 +30,13 @@ _KEEPALIVE_TIMEOUT_MS = 10_000
 class Transport(Protocol):
     """The part of ``grpc.aio.Channel`` that stubs and this module use."""
 
-    def unary_unary(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]: ...
+    def unary_unary(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
+        """Return a multi-callable."""
+        ...
 
-    def unary_stream(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]: ...
+    def unary_stream(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
+        """Return a multi-callable."""
+        ...
 
 
 class ClientInterceptor(Protocol):
@@ -72,7 +76,9 @@ class ScopeInterceptor:
 class SuiteChannel:
     """A transport with our client interceptors around its calls; give it to a generated stub."""
 
-    def __init__(self, transport: Transport, interceptors: tuple[ClientInterceptor, ...] = (ScopeInterceptor(),)):
+    def __init__(
+        self, transport: Transport, interceptors: tuple[ClientInterceptor, ...] = (ScopeInterceptor(),)
+    ) -> None:
         self._transport = transport
         self._interceptors = interceptors
 

@@ -28,7 +28,9 @@ MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 class InProcessServer:
     """Holds the handlers of one service or several."""
 
-    def __init__(self, interceptors: Sequence[ServerInterceptor] = (), max_message_bytes: int = MAX_MESSAGE_BYTES):
+    def __init__(
+        self, interceptors: Sequence[ServerInterceptor] = (), max_message_bytes: int = MAX_MESSAGE_BYTES
+    ) -> None:
         self._handlers: dict[str, WrappedHandler] = {}
         self.registrar = RpcRegistrar(interceptors, self._add)
         self.max_message_bytes = max_message_bytes
@@ -140,13 +142,15 @@ class InProcessContext:
         self.status_code, self.status_details = code, details
         if trailing_metadata:
             self._trailing = tuple(trailing_metadata)
-        raise grpc.aio.AbortError()
+        raise grpc.aio.AbortError
 
 
 class _Call:
     """What unary and streaming calls share: identity, deadline, status."""
 
-    def __init__(self, server: InProcessServer, method: str, request: Any, timeout: float | None, metadata: Any):
+    def __init__(
+        self, server: InProcessServer, method: str, request: Any, timeout: float | None, metadata: Any
+    ) -> None:
         self._server = server
         self._method = method
         self._request = request
@@ -298,7 +302,7 @@ class StreamCall(_Call):
         try:
             return await self.__anext__()
         except StopAsyncIteration:
-            return grpc.aio.EOF
+            return grpc.aio.EOF  # type: ignore[attr-defined]  # missing in the stubs
 
     async def aclose(self) -> None:
         """End the call and wait until the servicer's ``finally`` has run."""
@@ -334,7 +338,7 @@ class _InContext:
             try:
                 argument = yield yielded
                 step = steps.send
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - thrown into the inner awaitable, which decides
                 argument = error
                 step = steps.throw
 

@@ -46,16 +46,12 @@ class RpcRegistrar:
     ``add_XServicer_to_server(servicer, registrar)`` registers a service.
     """
 
-    def __init__(
-        self, interceptors: Sequence[ServerInterceptor], sink: Callable[[str, dict[str, grpc.RpcMethodHandler]], None]
-    ) -> None:
+    def __init__(self, interceptors: Sequence[ServerInterceptor], sink: Callable[[str, dict[str, Any]], None]) -> None:
         self._interceptors = tuple(interceptors)
         self._sink = sink
         self.services: list[str] = []
 
-    def add_registered_method_handlers(
-        self, service_name: str, method_handlers: dict[str, grpc.RpcMethodHandler]
-    ) -> None:
+    def add_registered_method_handlers(self, service_name: str, method_handlers: dict[str, Any]) -> None:
         """Wrap and register one service's handlers."""
         self.services.append(service_name)
         self._sink(
@@ -71,7 +67,7 @@ class RpcRegistrar:
 
 
 @dataclass(slots=True)
-class WrappedHandler(grpc.RpcMethodHandler):
+class WrappedHandler(grpc.RpcMethodHandler):  # type: ignore[type-arg]  # generic in the stubs only
     """A handler whose behaviour passes through the interceptors."""
 
     request_streaming: bool
@@ -84,9 +80,7 @@ class WrappedHandler(grpc.RpcMethodHandler):
     stream_stream: Any = None
 
 
-def wrap_handler(
-    handler: grpc.RpcMethodHandler, method: str, interceptors: Sequence[ServerInterceptor]
-) -> WrappedHandler:
+def wrap_handler(handler: Any, method: str, interceptors: Sequence[ServerInterceptor]) -> WrappedHandler:
     """Return the handler with the interceptors around it, for any of the four RPC shapes."""
     shape = ("stream_" if handler.request_streaming else "unary_") + (
         "stream" if handler.response_streaming else "unary"

@@ -53,4 +53,4 @@ class RequestScope:
         )
 
 
-CURRENT_SCOPE: ContextVar[RequestScope] = ContextVar("penstock_request_scope", default=RequestScope())
+CURRENT_SCOPE: ContextVar[RequestScope] = ContextVar("penstock_request_scope", default=RequestScope())  # noqa: B039 - frozen

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import aio as health_aio
+from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 
 from penstock_common.rpc.in_process import MAX_MESSAGE_BYTES
@@ -39,13 +39,15 @@ class ServerOptions:
 class GrpcListener:
     """A running server: its port, its health, its end."""
 
-    def __init__(self, server: grpc.aio.Server, health: health_aio.HealthServicer, names: Sequence[str], port: int):
+    def __init__(
+        self, server: grpc.aio.Server, health: HealthServicer, names: Sequence[str], port: int
+    ) -> None:
         self._server = server
         self._health = health
         self._names = names
         self.port = port
 
-    async def set_serving(self, serving: bool) -> None:
+    async def set_serving(self, *, serving: bool) -> None:
         """Say over ``grpc.health.v1``, for the whole and each service, whether to send requests here."""
         for name in ("", *self._names):
             await self._health.set(name, _SERVING if serving else _NOT_SERVING)
@@ -61,7 +63,7 @@ async def listening(
     services: Sequence[Service],
     interceptors: Sequence[ServerInterceptor],
     options: ServerOptions | None = None,
-) -> AsyncIterator[GrpcListener]:
+) -> AsyncGenerator[GrpcListener, None]:
     """Yield a server on ``address`` (``host:port`` or ``unix:/path``), stopped at once on exit.
 
     Health starts as NOT_SERVING. Reflection lists the given services and health only.
@@ -77,7 +79,7 @@ async def listening(
     )
     for service in services:
         service.register(registrar)
-    health = health_aio.HealthServicer()
+    health = HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     if options.reflection:
         names = (*registrar.services, "grpc.health.v1.Health", reflection.SERVICE_NAME)
@@ -87,7 +89,7 @@ async def listening(
     except RuntimeError:
         raise ListenError(f"cannot listen on {address}: it is taken, or not an address of this machine") from None
     listener = GrpcListener(server, health, registrar.services, port)
-    await listener.set_serving(False)
+    await listener.set_serving(serving=False)
     await server.start()
     try:
         yield listener

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -10,7 +10,7 @@ ResponseT = TypeVar("ResponseT")
 
 
 @asynccontextmanager
-async def cancelled_on_exit(call: Any) -> AsyncIterator[Any]:
+async def cancelled_on_exit(call: Any) -> AsyncGenerator[Any, None]:
     """Yield the call; cancel it on the way out, whatever the way.
 
     Leaving an ``async for`` over a gRPC call does not cancel it: the upstream

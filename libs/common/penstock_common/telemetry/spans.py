@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
@@ -84,7 +84,7 @@ class SpanEmitter:
 
 
 @contextmanager
-def open_spans(otlp: str, service_name: str, version: str) -> Iterator[SpanEmitter]:
+def open_spans(otlp: str, service_name: str, version: str) -> Generator[SpanEmitter, None, None]:
     """Yield an emitter that exports to ``otlp`` (empty: nowhere), flushed on exit."""
     if not otlp:
         yield SpanEmitter(None, service_name, version)

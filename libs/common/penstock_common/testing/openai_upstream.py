@@ -48,7 +48,7 @@ class Body:
     """A response, frame by frame; each frame is one write.
 
     ``hold`` maps a frame's number to an event that must be set before it is
-    written. ``cut_at_byte`` ends the body within a frame, in the way ``end`` says.
+    written; the number after the last holds the end. ``cut_at_byte`` ends the body within a frame, in the way ``end`` says.
     ``delimited`` False leaves the length unsaid, so that closing the connection ends the body.
     """
 
@@ -236,6 +236,10 @@ class OpenAIUpstream:
         """Let the next requests meet these, in order."""
         self._behaviours.extend(behaviours)
 
+    def drop_queue(self) -> None:
+        """Forget the behaviours that no request has met."""
+        self._behaviours.clear()
+
     async def next_request(self) -> RecordedRequest:
         """Return the next request that nobody has taken yet, waiting for it."""
         return await self._arrivals.get()
@@ -322,9 +326,7 @@ async def _send(response: Body | NoResponse, writer: asyncio.StreamWriter) -> No
 async def _send_frames(response: Body, writer: asyncio.StreamWriter) -> None:
     left = response.cut_at_byte
     for number, whole in enumerate(response.frames):
-        if number in response.hold:
-            await writer.drain()
-            await response.hold[number].wait()
+        await _held(number, response, writer)
         frame = whole if left is None else whole[:left]
         if frame:
             _write_frame(frame, response, writer)
@@ -333,6 +335,13 @@ async def _send_frames(response: Body, writer: asyncio.StreamWriter) -> None:
             left -= len(frame)
             if left == 0:
                 return
+    await _held(len(response.frames), response, writer)
+
+
+async def _held(number: int, response: Body, writer: asyncio.StreamWriter) -> None:
+    if number in response.hold:
+        await writer.drain()
+        await response.hold[number].wait()
 
 
 def _write_frame(frame: bytes, response: Body, writer: asyncio.StreamWriter) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 import structlog
-from penstock_common.redis_connection import RedisConnection, RedisUnavailable, Script
 from redis.exceptions import ResponseError
 
+from penstock_common.redis_connection import RedisConnection, RedisUnavailable, Script
 from penstock_gateway.adapters.limits_in_memory import CONCURRENCY_RETRY_SECONDS, WINDOW_SECONDS, InMemoryLimiter
 from penstock_gateway.domain.admission import CONCURRENT_REQUESTS, REQUESTS_PER_MINUTE, RateState, Verdict
 from penstock_gateway.domain.identity import Tenant

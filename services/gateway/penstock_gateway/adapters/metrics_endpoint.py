@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from prometheus_client import CollectorRegistry, start_http_server
 
 
 @asynccontextmanager
-async def serving_metrics(registry: CollectorRegistry, address: str) -> AsyncIterator[None]:
+async def serving_metrics(registry: CollectorRegistry, address: str) -> AsyncGenerator[None, None]:
     """Serve the registry on ``host:port`` while the context is open; nowhere if it is empty."""
     if not address:
         yield

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import msgspec
 import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
 from penstock_common.errors import InternalError, NoHealthyUpstream, PenstockError, UpstreamFailed, UpstreamTimeout
 from penstock_common.telemetry import semconv
 from penstock_common.telemetry.spans import SpanEmitter
 from penstock_common.telemetry.steps import Step
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-
 from penstock_gateway.domain.chat_call import EndedExchange
 from penstock_gateway.domain.settlement import CANCELLED, OK, LedgerRow, outcome_of
 
@@ -76,7 +76,7 @@ class Metrics:
 class TelemetryObserver:
     """Implements ``exchange.Observer``."""
 
-    def __init__(self, metrics: Metrics, spans: SpanEmitter, capture_content: bool) -> None:
+    def __init__(self, metrics: Metrics, spans: SpanEmitter, *, capture_content: bool) -> None:
         self._metrics = metrics
         self._spans = spans
         self._capture_content = capture_content

@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Protocol
 
 from penstock_common.errors import Overloaded, RateLimited
-
 from penstock_gateway.domain.identity import Tenant
 
 REQUESTS_PER_MINUTE = "requests_per_minute"

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from penstock_common.errors import InvalidCredentials, ScopeMissing, ServiceUnavailable
-
 from penstock_gateway.domain.identity import Caller, KeyRecord, KeyScope, Tenant, digest_of
 
 _MAX_KEY_LENGTH = 512

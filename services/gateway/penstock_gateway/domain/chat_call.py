@@ -8,7 +8,6 @@ from datetime import timedelta
 from penstock_common.llm.types import GenerationInput, RequestContext
 from penstock_common.telemetry.steps import Step, Steps
 from penstock_common.telemetry.trace_context import TraceContext
-
 from penstock_gateway.domain.identity import Caller
 from penstock_gateway.domain.settlement import LedgerRow
 

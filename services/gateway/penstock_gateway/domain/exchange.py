@@ -14,19 +14,19 @@ as::
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import msgspec
+
 from penstock_common.errors import ModelNotPermitted, NotCached
 from penstock_common.llm.events import merge_deltas
 from penstock_common.llm.types import Finished, FinishReason, GenerationEvent, Plan, Started, Usage
 from penstock_common.rpc.scope import CURRENT_SCOPE, RequestScope
 from penstock_common.telemetry.steps import Step, end
-
 from penstock_gateway.domain.admission import Door, Limiter, RateState, refusal
 from penstock_gateway.domain.chat_call import CacheOutcome, ChatCall, EndedExchange
 from penstock_gateway.domain.guard import Guard
@@ -92,7 +92,7 @@ class Exchange:
         self._hit: CachedAnswer | None = None
         self._plan: Plan | None = None
         self._generate_step: Step | None = None
-        self._stream: Any = None
+        self._stream: AsyncGenerator[GenerationEvent, None] | None = None
         self._inside = False
         self._reserved = False
 
@@ -120,7 +120,7 @@ class Exchange:
             )
         return (time.time_ns() - self.call.started_ns - waiting_ns) / 1e6
 
-    async def __aenter__(self) -> Exchange:
+    async def __aenter__(self) -> Self:
         try:
             await self._prepare()
         except BaseException as error:
@@ -180,9 +180,7 @@ class Exchange:
     async def _look_up(self) -> None:
         call = self.call
         with self._steps.step("cache.lookup") as step:
-            lookup = await self._parts.cache.look_up(
-                call.caller.tenant.name, call.input, call.cache_control.max_age
-            )
+            lookup = await self._parts.cache.look_up(call.caller.tenant.name, call.input, call.cache_control.max_age)
             step.children.extend(lookup.steps)
             self._hit = lookup.answer
             if lookup.answer is not None:
@@ -204,31 +202,27 @@ class Exchange:
         self._stream = self._guarded(self._replayed() if self._hit is not None else self._generated())
         return self._stream
 
-    async def _guarded(self, source: AsyncIterator[GenerationEvent]) -> AsyncIterator[GenerationEvent]:
+    async def _guarded(self, source: AsyncGenerator[GenerationEvent, None]) -> AsyncGenerator[GenerationEvent, None]:
         try:
             async for event in source:
                 self._progress.note(event)
                 yield event
         finally:
             # Ends the upstream's work now, not when the garbage collector comes by.
-            await source.aclose()  # type: ignore[attr-defined]  # both sources are generators
+            await source.aclose()
 
-    async def _generated(self) -> AsyncIterator[GenerationEvent]:
-        plan = self._plan
-        assert plan is not None, "entered without a plan"
-        step = self._generate_step = self._steps.begin("generate", plan=plan.reason)
+    async def _generated(self) -> AsyncGenerator[GenerationEvent, None]:
+        assert self._plan is not None, "entered without a plan"
+        step = self._generate_step = self._steps.begin("generate", plan=self._plan.reason)
         failure = "interrupted"
         try:
-            async with self._parts.generator.generate(self.call.input, plan) as generation:
-                try:
-                    async for event in generation:
-                        yield self._renamed(event)
-                    failure = ""
-                except Exception as error:
-                    failure = type(error).__name__
-                    raise
-                finally:
-                    step.children.extend(await generation.steps())
+            async with self._parts.generator.generate(self.call.input, self._plan, step.children) as events:
+                async for event in events:
+                    yield self._renamed(event)
+            failure = ""
+        except Exception as error:
+            failure = type(error).__name__
+            raise
         finally:
             end(step, failure)
 
@@ -237,7 +231,7 @@ class Exchange:
             return msgspec.structs.replace(event, generation_id=self.call.generation_id)
         return event
 
-    async def _replayed(self) -> AsyncIterator[GenerationEvent]:
+    async def _replayed(self) -> AsyncGenerator[GenerationEvent, None]:
         assert self._hit is not None, "replay without a hit"
         for event in self._hit.events:
             if isinstance(event, Finished):

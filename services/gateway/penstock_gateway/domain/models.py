@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from penstock_common.errors import ModelNotFound
-
 from penstock_gateway.domain.identity import Caller
 from penstock_gateway.domain.ports import ModelInfo, Router
 

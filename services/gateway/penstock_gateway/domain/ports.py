@@ -73,19 +73,14 @@ class Router(Protocol):
         ...
 
 
-class GenerationStream(Protocol):
-    """A running generation: its events, then the steps it took."""
-
-    def __aiter__(self) -> AsyncIterator[GenerationEvent]: ...
-
-    async def steps(self) -> list[Step]:
-        """Return the attempts made; call it once the stream has ended, well or not."""
-        ...
-
-
 class Generator(Protocol):
     """Runs a plan."""
 
-    def generate(self, request: GenerationInput, plan: Plan) -> AbstractAsyncContextManager[GenerationStream]:
-        """Open a generation; leaving the context ends the upstream's work."""
+    def generate(
+        self, request: GenerationInput, plan: Plan, steps: list[Step]
+    ) -> AbstractAsyncContextManager[AsyncIterator[GenerationEvent]]:
+        """Open a generation; leaving the context ends the upstream's work.
+
+        The attempts that were made are added to ``steps``, however it ended.
+        """
         ...

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 import msgspec
+
 from penstock_common.errors import InvalidRequest
 from penstock_common.llm.types import (
     File,

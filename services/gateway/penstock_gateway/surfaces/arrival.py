@@ -14,13 +14,13 @@ from penstock_common.errors import InvalidRequest, UnsupportedParameter
 from penstock_common.llm.types import GenerationInput, RequestContext
 from penstock_common.telemetry.steps import Steps
 from penstock_common.telemetry.trace_context import TraceContext, TraceStarter
-
 from penstock_gateway.domain.admission import RateState
 from penstock_gateway.domain.authentication import Authenticator
 from penstock_gateway.domain.chat_call import CacheControl, ChatCall
 from penstock_gateway.domain.identity import Caller, KeyScope
 
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{1,128}$")
+_SECONDS = re.compile(r"^[0-9]{1,9}$")
 _GENERATION_ID_BYTES = 12
 _BEARER = "bearer "
 # Known to callers of other gateways, and not honoured yet: refused rather than dropped.
@@ -150,7 +150,7 @@ def cache_control_in(headers: Mapping[str, str]) -> CacheControl:
     max_age: timedelta | None = None
     for word in words - {"no-store", "no-cache", "only-if-cached"}:
         name, _, seconds = word.partition("=")
-        if name != "max-age" or not seconds.isascii() or not seconds.isdigit() or len(seconds) > 9:
+        if name != "max-age" or not _SECONDS.match(seconds):
             raise InvalidRequest(
                 f"x-penstock-cache: '{word}' is not one of no-store, no-cache, only-if-cached, max-age=SECONDS.",
                 field="x-penstock-cache",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -73,7 +73,7 @@ def encoded(headers: Iterable[tuple[str, str]]) -> list[Header]:
 
 
 @asynccontextmanager
-async def cancelled_when_client_leaves(receive: Receive, send: Send) -> AsyncIterator[Send]:
+async def cancelled_when_client_leaves(receive: Receive, send: Send) -> AsyncGenerator[Send, None]:
     """Cancel the body of this context as soon as the client's connection ends.
 
     Yields the ``send`` to use inside: after the last message nobody watches any

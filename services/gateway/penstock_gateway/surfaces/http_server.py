@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,9 @@ _LAST_RESPONSES = timedelta(seconds=5)
 
 
 @asynccontextmanager
-async def serving_http(application: Any, path: Path) -> AsyncIterator[None]:
+async def serving_http(application: Any, path: Path) -> AsyncGenerator[None, None]:
     """Serve ``application`` on a unix socket at ``path`` while the context is open."""
-    with suppress(FileNotFoundError):
-        path.unlink()
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(str(path))
-    path.chmod(0o600)
+    listener = _bind(path)
     config = uvicorn.Config(
         application,
         http="httptools",
@@ -51,4 +47,16 @@ async def serving_http(application: Any, path: Path) -> AsyncIterator[None]:
         server.should_exit = True
         await ticking
         await server.shutdown([listener])
-        path.unlink(missing_ok=True)
+        _unlink(path)
+
+
+def _bind(path: Path) -> socket.socket:
+    _unlink(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(path))
+    path.chmod(0o600)
+    return listener
+
+
+def _unlink(path: Path) -> None:
+    path.unlink(missing_ok=True)

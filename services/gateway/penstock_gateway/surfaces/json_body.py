@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
+
 from penstock_common.errors import InvalidRequest, PenstockError, UnsupportedParameter
 
 T = TypeVar("T")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,10 +13,8 @@ from typing import Any
 
 from penstock.gateway.v1.chat_service_pb2_grpc import add_ChatServiceServicer_to_server
 from penstock.gateway.v1.model_service_pb2_grpc import add_ModelServiceServicer_to_server
-from penstock_common.rpc.interception import RpcRegistrar
 from penstock_common.rpc.server import GrpcListener, listening
 from penstock_common.service import Service
-
 from penstock_gateway.domain.admission import Door
 from penstock_gateway.surfaces.grpc.chat import ChatServicer
 from penstock_gateway.surfaces.grpc.models import ModelServicer
@@ -37,9 +35,9 @@ class Surfaces:
     def service(self) -> Service:
         """Return the public gRPC services."""
 
-        def register(registrar: RpcRegistrar) -> None:
-            add_ChatServiceServicer_to_server(self.chat, registrar)  # type: ignore[arg-type]  # stands for a server
-            add_ModelServiceServicer_to_server(self.models, registrar)  # type: ignore[arg-type]  # stands for a server
+        def register(registrar: Any) -> None:
+            add_ChatServiceServicer_to_server(self.chat, registrar)
+            add_ModelServiceServicer_to_server(self.models, registrar)
 
         return Service("gateway", register)
 
@@ -58,12 +56,12 @@ class RunningGateway:
 
     async def set_ready(self) -> None:
         """Say that this process accepts work."""
-        await self._listener.set_serving(True)
+        await self._listener.set_serving(serving=True)
 
     async def drain(self, grace: timedelta) -> None:
         """Refuse arrivals with a proper status, and wait until the rest have ended or ``grace`` is over."""
         self._door.shut()
-        await self._listener.set_serving(False)
+        await self._listener.set_serving(serving=False)
         end = time.monotonic() + grace.total_seconds()
         while self._door.in_flight and time.monotonic() < end:
             await asyncio.sleep(_DRAIN_POLL_SECONDS)
@@ -72,7 +70,7 @@ class RunningGateway:
 @asynccontextmanager
 async def open_to_the_public(
     surfaces: Surfaces, door: Door, grpc_address: str, http_socket: Path
-) -> AsyncIterator[RunningGateway]:
+) -> AsyncGenerator[RunningGateway, None]:
     """Yield a gateway that listens for gRPC at ``grpc_address`` and for the wire formats at ``http_socket``."""
     async with (
         listening(grpc_address, [surfaces.service()], ()) as listener,

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from penstock_common.errors import ContextLengthExceeded, ModelNotFound, ModelNotPermitted, UnsupportedParameter
 from penstock_common.llm.types import GenerationInput, Plan
-
 from penstock_router.domain.catalogue import Catalogue, PublicModel, UpstreamModel
 from penstock_router.domain.requirements import Requirements, requirements_of
 

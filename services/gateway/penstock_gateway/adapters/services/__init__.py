@@ -1,1 +1,1 @@
-"""The other services of the suite, as the gateway\x27s domain knows them."""
+"""The other services of the suite, as the domain of the gateway knows them."""

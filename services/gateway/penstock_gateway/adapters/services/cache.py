@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import structlog
+
 from penstock.cache.v1 import cache_service_pb2 as pb
 from penstock.cache.v1 import cache_service_pb2_grpc
 from penstock_common.llm.convert import event_from_proto, event_to_proto
 from penstock_common.llm.types import GenerationEvent, GenerationInput
 from penstock_common.telemetry.steps import steps_from_metadata
-
 from penstock_gateway.adapters.services.wire import WireInputs
 from penstock_gateway.domain.ports import CachedAnswer, CacheLookup
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import grpc
+
 from penstock.inference.v1 import inference_service_pb2 as pb
 from penstock.inference.v1 import inference_service_pb2_grpc
 from penstock_common.llm.convert import event_from_proto, plan_to_proto
@@ -14,7 +15,6 @@ from penstock_common.llm.types import GenerationEvent, GenerationInput, Plan
 from penstock_common.rpc.channel import translated
 from penstock_common.rpc.streaming import cancelled_on_exit
 from penstock_common.telemetry.steps import Step, steps_from_metadata
-
 from penstock_gateway.adapters.services.wire import WireInputs
 
 if TYPE_CHECKING:
@@ -31,28 +31,20 @@ class InferenceClient:
         self._inputs = inputs
 
     @asynccontextmanager
-    async def generate(self, request: GenerationInput, plan: Plan) -> AsyncIterator[_Generation]:
+    async def generate(
+        self, request: GenerationInput, plan: Plan, steps: list[Step]
+    ) -> AsyncGenerator[AsyncIterator[GenerationEvent], None]:
         """Open a generation; leaving the context cancels the call and ends the upstream's work."""
         message = pb.GenerateRequest(input=self._inputs.of(request), plan=plan_to_proto(plan))
         async with cancelled_on_exit(self._stub.Generate(message)) as call:
-            yield _Generation(call)
+            yield _events(call, steps)
 
 
-class _Generation:
-    def __init__(self, call: Any) -> None:
-        self._call = call
-        self._failure: grpc.aio.AioRpcError | None = None
-
-    async def __aiter__(self) -> AsyncIterator[GenerationEvent]:
-        try:
-            async for response in self._call:
-                yield event_from_proto(response.event)
-        except grpc.aio.AioRpcError as error:
-            self._failure = error
-            raise translated(error, _SERVICE) from error
-
-    async def steps(self) -> list[Step]:
-        """Return the attempts; none while the call still runs."""
-        if self._failure is not None:
-            return steps_from_metadata(self._failure.trailing_metadata())
-        return steps_from_metadata(await self._call.trailing_metadata()) if self._call.done() else []
+async def _events(call: Any, steps: list[Step]) -> AsyncIterator[GenerationEvent]:
+    try:
+        async for response in call:
+            yield event_from_proto(response.event)
+        steps += steps_from_metadata(await call.trailing_metadata())
+    except grpc.aio.AioRpcError as error:
+        steps += steps_from_metadata(error.trailing_metadata())
+        raise translated(error, _SERVICE) from error

@@ -7,13 +7,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import grpc
+
 from penstock.router.v1 import router_service_pb2 as pb
 from penstock.router.v1 import router_service_pb2_grpc
 from penstock_common.llm.convert import plan_from_proto
 from penstock_common.llm.types import GenerationInput
 from penstock_common.rpc.channel import translated
 from penstock_common.telemetry.steps import steps_from_metadata
-
 from penstock_gateway.adapters.services.wire import WireInputs
 from penstock_gateway.domain.ports import ModelInfo, Routed
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from alembic import command
@@ -21,7 +21,7 @@ class DatabaseAddressError(ValueError):
 
 
 @asynccontextmanager
-async def open_database(url: str) -> AsyncIterator[AsyncEngine]:
+async def open_database(url: str) -> AsyncGenerator[AsyncEngine, None]:
     """Yield an engine for ``sqlite:///path`` or ``postgresql://…``."""
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in _DRIVERS:
@@ -53,6 +53,6 @@ async def upgrade(engine: AsyncEngine) -> None:
 
 def _upgrade(connection: Connection) -> None:
     config = Config()
-    config.set_main_option("script_location", str(files(__package__) / "migrations"))
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")

@@ -58,9 +58,7 @@ class SqlKeyStore:
         """Revoke a live key; return whether there was one."""
         async with self._engine.begin() as connection:
             result = await connection.execute(
-                update(api_keys)
-                .where(api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None))
-                .values(revoked_at=at)
+                update(api_keys).where(api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None)).values(revoked_at=at)
             )
         return result.rowcount == 1
 

@@ -1,22 +1,23 @@
 """The ledger's one writer: rows are taken at once and committed in batches.
 
-A commit per request costs 0.7 ms of CPU, one for 64 rows 17 µs a row. What a
+A commit per request costs 0.7 ms of CPU, one for 64 rows 17 microseconds a row. What a
 killed process may lose is one batch: 64 rows or 20 ms.
 """
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import structlog
-from penstock_common.errors import Overloaded
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from penstock_common.errors import Overloaded
 from penstock_gateway.adapters.sql.tables import ledger
 from penstock_gateway.domain.settlement import LedgerRow
 
@@ -80,10 +81,8 @@ class SqlLedger:
         if len(self._queue) >= MAX_BATCH_ROWS or self._closed:
             return
         self._full.clear()
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(self._full.wait(), BATCH_WAIT.total_seconds())
-        except TimeoutError:
-            pass
 
     async def _write(self, rows: list[LedgerRow]) -> None:
         values = [_values(row) for row in rows]

@@ -20,7 +20,6 @@ from penstock_common.llm.convert import (
 )
 from penstock_common.llm.events import Answer
 from penstock_common.llm.types import GenerationInput
-
 from penstock_gateway.domain.chat_call import CacheControl, CacheOutcome
 from penstock_gateway.domain.exchange import ChatLife, Exchange, Observer
 from penstock_gateway.surfaces.arrival import Arrival, CallOptions, Reception, rate_headers
@@ -55,9 +54,7 @@ class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
             await _send_head(context, arrival, exchange)
         return _response(answer, exchange)
 
-    async def StreamChat(
-        self, request: pb.StreamChatRequest, context: Any
-    ) -> AsyncIterator[pb.StreamChatResponse]:
+    async def StreamChat(self, request: pb.StreamChatRequest, context: Any) -> AsyncIterator[pb.StreamChatResponse]:
         """Yield the answer's events."""
         arrival = arrival_of(self._reception, context)
         exchange = await self._begin(request, context, arrival, stream=True)

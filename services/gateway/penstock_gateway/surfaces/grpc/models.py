@@ -6,7 +6,6 @@ from typing import Any
 
 from penstock.gateway.v1 import model_service_pb2 as pb
 from penstock.gateway.v1 import model_service_pb2_grpc
-
 from penstock_gateway.domain.models import ModelDirectory
 from penstock_gateway.domain.ports import ModelInfo
 from penstock_gateway.surfaces.arrival import Reception
@@ -32,6 +31,4 @@ class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
 
 
 def _model(info: ModelInfo) -> pb.Model:
-    return pb.Model(
-        name=info.name, capabilities=info.capabilities, context_window_tokens=info.context_window_tokens
-    )
+    return pb.Model(name=info.name, capabilities=info.capabilities, context_window_tokens=info.context_window_tokens)

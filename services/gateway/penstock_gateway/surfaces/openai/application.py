@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 import structlog
+
 from penstock_common.errors import InternalError, InvalidRequest, PenstockError
 from penstock_common.llm.events import Answer
-
 from penstock_gateway.domain.exchange import ChatLife, Exchange, Observer
 from penstock_gateway.domain.models import ModelDirectory
 from penstock_gateway.surfaces.arrival import Arrival, CallOptions, Reception, rate_headers
@@ -75,7 +75,7 @@ class OpenAIApplication:
             await self._route(scope, arrival)(arrival, receive, send)
         except ClientGone:
             return
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the rim: whatever it is becomes an answer
             known = _known(error)
             self._parts.observer.turned_away(_SURFACE, known)
             await _refuse(send, known, [(b"x-request-id", arrival.request_id.encode())])
@@ -128,21 +128,15 @@ class OpenAIApplication:
                     answer.add(event)
                 body = render_completion(answer, _completion_id(exchange), int(time.time()))
                 await respond(send, 200, body, [_JSON, *_head(exchange), *_bill_headers(exchange)])
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the rim: whatever it is becomes an answer
             await _refuse(send, _known(error), _head(exchange))
 
     async def _stream(self, exchange: Exchange, request: ChatRequest, send: Send) -> None:
-        renderer = ChunkRenderer(_completion_id(exchange), int(time.time()), request.include_usage)
         stream = EventStream(send, lambda: _head(exchange), self._parts.timing)
         try:
             async with exchange:
-                async for event in exchange.events():
-                    frames = renderer.render((event,))
-                    if frames:
-                        await stream.write(frames)
-                summary = StreamSummary(overhead_ms=exchange.overhead_ms, cache=str(exchange.cache_outcome))
-                await stream.end(renderer.end(summary))
-        except Exception as error:
+                await _relay(exchange, stream, include_usage=request.include_usage)
+        except Exception as error:  # noqa: BLE001 - the rim: whatever it is becomes an answer
             known = _known(error)
             stream.stop()
             if stream.begun:
@@ -151,6 +145,16 @@ class OpenAIApplication:
                 await _refuse(send, known, _head(exchange))
         finally:
             stream.stop()
+
+
+async def _relay(exchange: Exchange, stream: EventStream, *, include_usage: bool) -> None:
+    renderer = ChunkRenderer(_completion_id(exchange), int(time.time()), include_usage)
+    async for event in exchange.events():
+        frames = renderer.render((event,))
+        if frames:
+            await stream.write(frames)
+    summary = StreamSummary(overhead_ms=exchange.overhead_ms, cache=str(exchange.cache_outcome))
+    await stream.end(renderer.end(summary))
 
 
 def _completion_id(exchange: Exchange) -> str:

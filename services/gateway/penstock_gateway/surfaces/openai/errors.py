@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import msgspec
+
 from penstock_common import errors
 from penstock_common.status import retry_after_seconds
 

@@ -8,6 +8,7 @@ not know travels on verbatim. Nothing is dropped in silence.
 from __future__ import annotations
 
 import msgspec
+
 from penstock_common.errors import InvalidRequest, UnsupportedParameter
 from penstock_common.llm.types import (
     GenerationInput,
@@ -20,7 +21,6 @@ from penstock_common.llm.types import (
     ToolChoice,
     ToolChoiceMode,
 )
-
 from penstock_gateway.surfaces.json_body import check_json, read_members, read_object, shortened
 from penstock_gateway.surfaces.openai import wire
 from penstock_gateway.surfaces.openai.turns import is_null, parse_turns, verbatim_object

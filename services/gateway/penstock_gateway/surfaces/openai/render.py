@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import msgspec
+
 from penstock_common.errors import PenstockError
 from penstock_common.llm.events import Answer
 from penstock_common.llm.types import (
@@ -21,7 +22,6 @@ from penstock_common.llm.types import (
     ToolCallDelta,
     Usage,
 )
-
 from penstock_gateway.surfaces.openai import wire_response as wire
 from penstock_gateway.surfaces.openai.errors import error_body
 

@@ -6,9 +6,9 @@ import binascii
 from collections.abc import Sequence
 
 import msgspec
+
 from penstock_common.errors import InvalidRequest, UnsupportedParameter
 from penstock_common.llm.types import ContentPart, File, Image, Message, Reasoning, Role, Text, ToolCall
-
 from penstock_gateway.surfaces.json_body import shortened
 from penstock_gateway.surfaces.openai import wire
 

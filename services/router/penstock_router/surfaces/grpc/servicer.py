@@ -9,7 +9,6 @@ from penstock.router.v1 import router_service_pb2_grpc
 from penstock_common.errors import InvalidRequest
 from penstock_common.llm.convert import UnknownRoleError, input_from_proto, plan_to_proto
 from penstock_common.telemetry.steps import Steps
-
 from penstock_router.domain.catalogue import PublicModel
 from penstock_router.domain.routing import Router
 

@@ -1,0 +1,1 @@
+"""Servers, upstreams and clocks for tests; production code never imports this."""
