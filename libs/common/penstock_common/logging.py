@@ -8,6 +8,7 @@ from typing import Any, TextIO
 
 import msgspec
 import structlog
+from structlog.typing import EventDict
 
 from penstock_common.rpc.scope import CURRENT_SCOPE
 
@@ -35,7 +36,7 @@ def configure_logging(level: str = "info", stream: TextIO | None = None) -> None
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
 
 
-def add_request_ids(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
+def add_request_ids(_: Any, __: str, event: EventDict) -> EventDict:
     """Add the ids of the request that is being served, if one is."""
     scope = CURRENT_SCOPE.get()
     if scope.request_id:
@@ -45,7 +46,7 @@ def add_request_ids(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
     return event
 
 
-def _render(_: Any, __: str, event: dict[str, Any]) -> str:
+def _render(_: Any, __: str, event: EventDict) -> str:
     return msgspec.json.encode(event, enc_hook=str).decode()
 
 

@@ -168,11 +168,14 @@ class RedisConnection:
         finally:
             self._connection = None
             sick.cancel()
-            if reading is not None:
-                reading.cancel()
-                with suppress(asyncio.CancelledError, RedisError, OSError):
-                    await reading
-            await connection.disconnect(nowait=True)
+            try:
+                if reading is not None:
+                    reading.cancel()
+                    # Awaiting it itself would take a cancellation of our own, at closing, for the reader's.
+                    await asyncio.wait((reading,))
+                    _drop_outcome(reading)
+            finally:
+                await connection.disconnect(nowait=True)
 
     async def _read(self, connection: AbstractConnection) -> None:
         """Hand every reply to whom it belongs, until the connection ends."""

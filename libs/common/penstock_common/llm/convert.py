@@ -150,7 +150,7 @@ def input_to_proto(value: t.GenerationInput) -> gen.GenerationInput:
             gen.JsonSchema(
                 name=schema.name,
                 schema_json=schema.schema_json,
-                strict=schema.strict,
+                strict=schema.strict,  # type: ignore[arg-type]  # None leaves it unset
                 description=schema.description,
             )
         )
@@ -176,7 +176,10 @@ def input_from_proto(proto: gen.GenerationInput) -> t.GenerationInput:
 
 def _tool_to_proto(tool: t.Tool) -> msg.Tool:
     return msg.Tool(
-        name=tool.name, description=tool.description, parameters_json=tool.parameters_json, strict=tool.strict
+        name=tool.name,
+        description=tool.description,
+        parameters_json=tool.parameters_json,
+        strict=tool.strict,  # type: ignore[arg-type]  # None leaves it unset
     )
 
 
@@ -191,7 +194,11 @@ def _tool_from_proto(tool: msg.Tool) -> t.Tool:
 
 def _tool_choice_to_proto(choice: t.ToolChoice) -> msg.ToolChoice:
     mode = msg.ToolChoice.MODE_UNSPECIFIED if choice.mode is None else _MODE_TO_PROTO[choice.mode]
-    return msg.ToolChoice(mode=mode, tool_name=choice.tool_name, parallel=choice.parallel)
+    return msg.ToolChoice(
+        mode=mode,
+        tool_name=choice.tool_name,
+        parallel=choice.parallel,  # type: ignore[arg-type]  # None leaves it unset
+    )
 
 
 def _tool_choice_from_proto(choice: msg.ToolChoice) -> t.ToolChoice:

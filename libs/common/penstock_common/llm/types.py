@@ -36,14 +36,14 @@ class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An immutable value, compared by content."""
 
 
-class Text(Value, tag="text"):
+class Text(Value, frozen=True, tag="text"):
     """A piece of text in a turn."""
 
     text: str
     cache_breakpoint: bool = False
 
 
-class Image(Value, tag="image"):
+class Image(Value, frozen=True, tag="image"):
     """An image by reference (``url``) or inline (``data``); exactly one of them is set."""
 
     url: str = ""
@@ -53,7 +53,7 @@ class Image(Value, tag="image"):
     cache_breakpoint: bool = False
 
 
-class File(Value, tag="file"):
+class File(Value, frozen=True, tag="file"):
     """A document inline."""
 
     name: str = ""
@@ -62,7 +62,7 @@ class File(Value, tag="file"):
     cache_breakpoint: bool = False
 
 
-class Reasoning(Value, tag="reasoning"):
+class Reasoning(Value, frozen=True, tag="reasoning"):
     """A model's earlier reasoning, handed back to it unchanged."""
 
     text: str = ""
@@ -73,7 +73,7 @@ class Reasoning(Value, tag="reasoning"):
 ContentPart = Text | Image | File | Reasoning
 
 
-class ToolCall(Value):
+class ToolCall(Value, frozen=True):
     """A call the model asked for; ``arguments_json`` is as the model wrote it."""
 
     id: str
@@ -81,7 +81,7 @@ class ToolCall(Value):
     arguments_json: str
 
 
-class Message(Value):
+class Message(Value, frozen=True):
     """One turn of a conversation."""
 
     role: Role
@@ -96,7 +96,7 @@ class Message(Value):
         return "".join(part.text for part in self.parts if isinstance(part, Text))
 
 
-class Tool(Value):
+class Tool(Value, frozen=True):
     """A function the model may call; the schema is kept verbatim."""
 
     name: str
@@ -114,7 +114,7 @@ class ToolChoiceMode(Enum):
     NAMED = "named"
 
 
-class ToolChoice(Value):
+class ToolChoice(Value, frozen=True):
     """Which tool the model must or may call."""
 
     mode: ToolChoiceMode | None = None
@@ -122,7 +122,7 @@ class ToolChoice(Value):
     parallel: bool | None = None
 
 
-class SamplingParams(Value):
+class SamplingParams(Value, frozen=True):
     """Sampling knobs; ``None`` means the model's default."""
 
     temperature: float | None = None
@@ -137,11 +137,11 @@ class SamplingParams(Value):
     top_logprobs: int | None = None
 
 
-class JsonObject(Value, tag="json_object"):
+class JsonObject(Value, frozen=True, tag="json_object"):
     """The output must be any JSON object."""
 
 
-class JsonSchema(Value, tag="json_schema"):
+class JsonSchema(Value, frozen=True, tag="json_schema"):
     """The output must be JSON that the schema accepts; the schema is kept verbatim."""
 
     name: str
@@ -153,7 +153,7 @@ class JsonSchema(Value, tag="json_schema"):
 ResponseFormat = JsonObject | JsonSchema
 
 
-class GenerationInput(Value):
+class GenerationInput(Value, frozen=True):
     """Everything a model needs to produce one completion."""
 
     model: str
@@ -165,7 +165,7 @@ class GenerationInput(Value):
     extra_json: str = ""
 
 
-class RequestContext(Value):
+class RequestContext(Value, frozen=True):
     """Who asks, beyond the tenant that the key proves."""
 
     user: str = ""
@@ -173,7 +173,7 @@ class RequestContext(Value):
     tags: dict[str, str] = {}
 
 
-class Candidate(Value):
+class Candidate(Value, frozen=True):
     """One model at one upstream."""
 
     upstream: str
@@ -183,7 +183,7 @@ class Candidate(Value):
         return f"{self.upstream}/{self.model}"
 
 
-class Classification(Value):
+class Classification(Value, frozen=True):
     """What the router saw in the prompt; ``complexity`` and ``confidence`` in [0, 1]."""
 
     task: str
@@ -191,7 +191,7 @@ class Classification(Value):
     confidence: float
 
 
-class Plan(Value):
+class Plan(Value, frozen=True):
     """Candidates in order of preference, and why."""
 
     candidates: tuple[Candidate, ...]
@@ -199,7 +199,7 @@ class Plan(Value):
     classification: Classification | None = None
 
 
-class UnitPrices(Value):
+class UnitPrices(Value, frozen=True):
     """Prices of one model in nano-dollars per million tokens."""
 
     input_nano_usd: int = 0
@@ -207,7 +207,7 @@ class UnitPrices(Value):
     output_nano_usd: int = 0
 
 
-class Usage(Value, tag="usage"):
+class Usage(Value, frozen=True, tag="usage"):
     """Tokens counted by the model that answered."""
 
     input_tokens: int = 0
@@ -218,7 +218,7 @@ class Usage(Value, tag="usage"):
     estimated: bool = False
 
 
-class Started(Value, tag="started"):
+class Started(Value, frozen=True, tag="started"):
     """An upstream accepted the request and its first content has come.
 
     ``unit_prices`` are what an interrupted answer is billed at.
@@ -229,20 +229,20 @@ class Started(Value, tag="started"):
     unit_prices: UnitPrices = UnitPrices()
 
 
-class TextDelta(Value, tag="text_delta"):
+class TextDelta(Value, frozen=True, tag="text_delta"):
     """Text to append to the answer; never empty."""
 
     text: str
 
 
-class ReasoningDelta(Value, tag="reasoning_delta"):
+class ReasoningDelta(Value, frozen=True, tag="reasoning_delta"):
     """Text to append to the reasoning trace; never empty."""
 
     text: str = ""
     signature: bytes = b""
 
 
-class ToolCallDelta(Value, tag="tool_call_delta"):
+class ToolCallDelta(Value, frozen=True, tag="tool_call_delta"):
     """A fragment of one tool call; ``id`` and ``name`` come on the first one only."""
 
     index: int
@@ -251,7 +251,7 @@ class ToolCallDelta(Value, tag="tool_call_delta"):
     arguments_json_fragment: str = ""
 
 
-class Finished(Value, tag="finished"):
+class Finished(Value, frozen=True, tag="finished"):
     """The generation is complete."""
 
     reason: FinishReason

@@ -39,9 +39,7 @@ class ServerOptions:
 class GrpcListener:
     """A running server: its port, its health, its end."""
 
-    def __init__(
-        self, server: grpc.aio.Server, health: HealthServicer, names: Sequence[str], port: int
-    ) -> None:
+    def __init__(self, server: grpc.aio.Server, health: HealthServicer, names: Sequence[str], port: int) -> None:
         self._server = server
         self._health = health
         self._names = names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -71,6 +72,8 @@ class Door:
         self._max_in_flight = max_in_flight
         self._shut = False
         self.in_flight = 0
+        self.emptied = asyncio.Event()
+        """Set once the door is shut and nobody is inside any more."""
 
     @property
     def is_open(self) -> bool:
@@ -92,7 +95,13 @@ class Door:
     def leave(self) -> None:
         """Let a request out."""
         self.in_flight -= 1
+        self._note_emptiness()
 
     def shut(self) -> None:
         """Refuse new requests from now on."""
         self._shut = True
+        self._note_emptiness()
+
+    def _note_emptiness(self) -> None:
+        if self._shut and not self.in_flight:
+            self.emptied.set()

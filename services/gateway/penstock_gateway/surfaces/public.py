@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -19,8 +18,6 @@ from penstock_gateway.domain.admission import Door
 from penstock_gateway.surfaces.grpc.chat import ChatServicer
 from penstock_gateway.surfaces.grpc.models import ModelServicer
 from penstock_gateway.surfaces.http_server import serving_http
-
-_DRAIN_POLL_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +59,8 @@ class RunningGateway:
         """Refuse arrivals with a proper status, and wait until the rest have ended or ``grace`` is over."""
         self._door.shut()
         await self._listener.set_serving(serving=False)
-        end = time.monotonic() + grace.total_seconds()
-        while self._door.in_flight and time.monotonic() < end:
-            await asyncio.sleep(_DRAIN_POLL_SECONDS)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._door.emptied.wait(), grace.total_seconds())
 
 
 @asynccontextmanager

@@ -91,13 +91,13 @@ class OpenAIApplication:
             return self._model(name) if method == "GET" else _method_not_allowed("GET")
         return _not_found(method, path)
 
-    async def _list_models(self, arrival: Arrival, receive: Receive, send: Send) -> None:
+    async def _list_models(self, arrival: Arrival, _: Receive, send: Send) -> None:
         caller = await self._parts.reception.authenticate(arrival)
         names = [model.name for model in await self._parts.models.visible_to(caller)]
         await self._respond_json(send, arrival, render_model_list(names, self._parts.started_at))
 
     def _model(self, name: str) -> Callable[[Arrival, Receive, Send], Awaitable[None]]:
-        async def serve(arrival: Arrival, receive: Receive, send: Send) -> None:
+        async def serve(arrival: Arrival, _: Receive, send: Send) -> None:
             caller = await self._parts.reception.authenticate(arrival)
             model = await self._parts.models.find(caller, name)
             await self._respond_json(send, arrival, render_model(model.name, self._parts.started_at))
@@ -207,7 +207,7 @@ def _method_not_allowed(allowed: str) -> Callable[[Arrival, Receive, Send], Awai
 def _fixed(
     status: int, message: str, headers: tuple[Header, ...]
 ) -> Callable[[Arrival, Receive, Send], Awaitable[None]]:
-    async def serve(arrival: Arrival, receive: Receive, send: Send) -> None:
+    async def serve(arrival: Arrival, _: Receive, send: Send) -> None:
         error = error_response(InvalidRequest(message))
         head = [*error.headers, *headers, (b"x-request-id", arrival.request_id.encode())]
         await respond(send, status, error.body, head)
