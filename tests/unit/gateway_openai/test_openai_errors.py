@@ -125,7 +125,11 @@ def test_an_error_of_a_kind_yet_unknown_takes_its_parents_form() -> None:
     class NewKind(errors.RateLimited):
         pass
 
+    class Unheard(errors.PenstockError):
+        pass
+
     assert error_response(NewKind("m")).status == 429
+    assert error_response(Unheard("m")).status == 500
 
 
 def test_a_field_without_a_name_leaves_param_null() -> None:

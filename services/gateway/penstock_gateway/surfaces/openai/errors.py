@@ -116,7 +116,7 @@ def param_from_field(field: str) -> str:
 
 
 def _form(error: errors.PenstockError) -> _Form:
-    return _FORMS[next(kind for kind in type(error).__mro__ if kind in _FORMS)]
+    return next((_FORMS[kind] for kind in type(error).__mro__ if kind in _FORMS), _FORMS[errors.InternalError])
 
 
 def _param(error: errors.PenstockError) -> str | None:
