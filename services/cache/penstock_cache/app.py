@@ -9,10 +9,10 @@ from pathlib import Path
 
 from penstock.cache.v1.cache_service_pb2_grpc import add_CacheServiceServicer_to_server
 from penstock_common.configuration import ConfigurationError
+from penstock_common.redis_connection import RedisConnection
 from penstock_common.service import Service
 
 from penstock_cache.adapters.redis import RedisTier
-from penstock_cache.adapters.redis_connection import RedisConnection
 from penstock_cache.adapters.sealing import SECRET_BYTES, derive_key
 from penstock_cache.domain.cache import ExactCache, Lifetimes, NoCache, ResponseCache, Tiers
 from penstock_cache.domain.eligibility import Eligibility
@@ -54,10 +54,11 @@ async def _response_cache(settings: Settings, stack: AsyncExitStack) -> Response
 async def _shared_tier(settings: Settings, secret: bytes, stack: AsyncExitStack) -> SharedTier:
     if not settings.redis.cache:
         return NoSharedTier()
-    connection = await stack.enter_async_context(
-        RedisConnection.open(settings.redis.cache, settings.cache.redis_timeout)
-    )
-    return RedisTier(connection, secret, index_life=settings.cache.redis_ttl)
+    try:
+        connection = RedisConnection(settings.redis.cache, settings.cache.redis_timeout)
+    except ValueError as error:
+        raise ConfigurationError(f"'redis.cache': {error}") from None
+    return RedisTier(await stack.enter_async_context(connection), secret, index_life=settings.cache.redis_ttl)
 
 
 def read_secret(path: Path | None) -> bytes:

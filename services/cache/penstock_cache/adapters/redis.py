@@ -21,16 +21,17 @@ import hmac
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
 from penstock_common.errors import ServiceUnavailable
+from penstock_common.redis_connection import RedisConnection, RedisUnavailable, Script
+from redis.exceptions import RedisError
 
 from penstock_cache.adapters.codec import EntryFormatError, decode_entry, encode_entry
 from penstock_cache.adapters.outage import OutageGate
-from penstock_cache.adapters.redis_connection import FAILURES, RedisConnection
 from penstock_cache.adapters.sealing import EntrySealer, UnsealingError, derive_key
 from penstock_cache.domain.entry import Entry, EntryKey, Scope
 
@@ -39,6 +40,27 @@ _TENANT_HASH_HEX = 24
 _DELETE_BATCH = 512
 _MAX_PREFIXES = 4096
 _WHOLE_TENANT = ""
+
+_FAILURES = (RedisUnavailable, RedisError)
+
+# KEYS: entry, index. ARGV: sealed entry, life in ms, digest, expiry, now, life of the index in ms.
+_PUT = Script("""
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+redis.call('ZADD', KEYS[2], ARGV[4], ARGV[3])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[5])
+redis.call('PEXPIRE', KEYS[2], ARGV[6])
+""")
+
+# Who sets a field first wins, and all read the same afterwards.
+# KEYS: generations. ARGV: field and token, repeated.
+_DRAW_GENERATIONS = Script("""
+local fields = {}
+for i = 1, #ARGV, 2 do
+    redis.call('HSETNX', KEYS[1], ARGV[i], ARGV[i + 1])
+    fields[#fields + 1] = ARGV[i]
+end
+return redis.call('HMGET', KEYS[1], unpack(fields))
+""")
 
 _LOG = logging.getLogger(__name__)
 
@@ -93,11 +115,11 @@ class RedisTier:
 
     async def get(self, key: EntryKey) -> Entry | None:
         """Return the entry, or None, as ``SharedTier`` says."""
-        replies = await self._try(self._reads, ("GET", self._keys.entry(key)))
-        if replies is None or replies[0] is None:
+        sealed = await self._try(self._reads, lambda: self._connection.execute("GET", self._keys.entry(key)))
+        if sealed is None:
             return None
         try:
-            return decode_entry(key, self._sealer.unseal(key, replies[0]))
+            return decode_entry(key, self._sealer.unseal(key, sealed))
         except (UnsealingError, EntryFormatError) as error:
             _LOG.warning("a cache entry in Redis is not used: %s", error)
             return None
@@ -106,80 +128,76 @@ class RedisTier:
         """Keep the entry; one without a generation could never be invalidated, so it is not kept."""
         if not entry.generation:
             return
-        index, digest_hex = self._keys.index(key.scope), key.digest.hex()
         await self._try(
             self._writes,
-            (
-                "SET",
-                self._keys.entry(key),
+            lambda: self._connection.run(
+                _PUT,
+                (self._keys.entry(key), self._keys.index(key.scope)),
                 self._sealer.seal(key, encode_entry(key, entry)),
-                "PX",
                 _milliseconds(time_to_live),
+                key.digest.hex(),
+                entry.fresh_until,
+                self._now(),
+                self._index_life_ms,
             ),
-            ("ZADD", index, entry.fresh_until, digest_hex),
-            ("ZREMRANGEBYSCORE", index, "-inf", self._now()),
-            ("PEXPIRE", index, self._index_life_ms),
         )
 
     async def generation(self, scope: Scope) -> str:
         """Return tenant's and model's generation as one, as ``SharedTier`` says."""
         name = self._keys.generations(scope.tenant)
-        read = ("HMGET", name, _WHOLE_TENANT, scope.model)
-        replies = await self._try(self._reads, read)
-        if replies is not None and None in replies[0]:
-            # Whoever sets a field first wins, and all read the same afterwards.
-            draw = [("HSETNX", name, field, _token()) for field in (_WHOLE_TENANT, scope.model)]
-            replies = await self._try(self._writes, *draw, read)
-        return "" if replies is None else b".".join(replies[-1]).decode()
+        fields = (_WHOLE_TENANT, scope.model)
+        tokens = await self._try(self._reads, lambda: self._connection.execute("HMGET", name, *fields))
+        if tokens is not None and None in tokens:
+            drawn = [argument for field in fields for argument in (field, _token())]
+            tokens = await self._try(self._writes, lambda: self._connection.run(_DRAW_GENERATIONS, (name,), *drawn))
+        return "" if tokens is None else b".".join(tokens).decode()
 
     async def invalidate(self, scope: Scope) -> int:
         """Change the generation, then delete what the index knows, as ``SharedTier`` says."""
         name = self._keys.generations(scope.tenant)
         try:
-            await self._connection.run(("HSET", name, scope.model or _WHOLE_TENANT, _token()))
-        except FAILURES as error:
+            await self._connection.execute("HSET", name, scope.model or _WHOLE_TENANT, _token())
+        except _FAILURES as error:
             raise ServiceUnavailable(
                 "The cache's Redis does not answer, so old answers may still serve. Invalidate again.",
                 service="cache",
             ) from error
         try:
             return sum([await self._delete(each) for each in await self._scopes_within(scope)])
-        except FAILURES as error:
-            # The entries are void all the same, and expire.
-            self._writes.failed(error)
+        except _FAILURES as error:
+            _LOG.warning("invalidated entries were not all deleted, and expire by themselves: %s", error)
             return 0
 
     async def _scopes_within(self, scope: Scope) -> list[Scope]:
         if scope.model:
             return [scope]
-        (fields,) = await self._connection.run(("HKEYS", self._keys.generations(scope.tenant)))
+        fields = await self._connection.execute("HKEYS", self._keys.generations(scope.tenant))
         return [Scope(scope.tenant, field.decode()) for field in fields]
 
     async def _delete(self, scope: Scope) -> int:
         index, deleted = self._keys.index(scope), 0
-        while True:
-            (popped,) = await self._connection.run(("ZPOPMIN", index, _DELETE_BATCH))
-            digests: list[bytes] = [_member(item) for item in popped]
-            if not digests:
-                return deleted
+        while popped := await self._connection.execute("ZPOPMIN", index, _DELETE_BATCH):
+            digests = _members(popped)
             names = [self._keys.entry_of(scope.tenant, digest.decode()) for digest in digests]
-            (count,) = await self._connection.run(("UNLINK", *names))
-            deleted += count
+            deleted += await self._connection.execute("UNLINK", *names)
+        return deleted
 
-    async def _try(self, gate: OutageGate, *commands: Any) -> list[Any] | None:
+    async def _try(self, gate: OutageGate, operation: Callable[[], Awaitable[Any]]) -> Any:
+        """Return the operation's reply, or None where Redis does not answer or is left alone."""
         if not gate.may_try():
             return None
         try:
-            replies = await self._connection.run(*commands)
-        except FAILURES as error:
+            reply = await operation()
+        except _FAILURES as error:
             gate.failed(error)
             return None
         gate.succeeded()
-        return replies
+        return reply
 
 
-def _member(item: Any) -> bytes:
-    return item[0]
+def _members(popped: list[Any]) -> list[bytes]:
+    """Return the members of a ZPOPMIN reply: pairs in RESP3, alternating with the scores in RESP2."""
+    return [pair[0] for pair in popped] if isinstance(popped[0], list) else popped[::2]
 
 
 def _token() -> str:

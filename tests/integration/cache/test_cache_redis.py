@@ -1,0 +1,350 @@
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from penstock_cache.adapters.redis import RedisKeys
+from penstock_cache.domain.cache import Answer, ExactCache, Found
+from penstock_cache.domain.entry import EntryKey, Scope
+from penstock_cache.domain.identity import Identity
+from penstock_common.errors import ServiceUnavailable
+from penstock_common.llm.types import GenerationEvent, GenerationInput
+from penstock_common.testing.redis_server import RedisServer
+
+Ask = Callable[..., GenerationInput]
+Events = Callable[..., tuple[GenerationEvent, ...]]
+NewCache = Callable[..., Awaitable[ExactCache]]
+
+SCOPE = Scope("acme", "fast")
+SECRET = b"s" * 32
+NO_MEMORY = {"memory_entries": 0}
+
+
+def _redis_keys(server: RedisServer, pattern: str = "*") -> list[bytes]:
+    with server.client() as client:
+        return sorted(client.scan_iter(pattern))
+
+
+class UnscopedIdentity(Identity):
+    """The mutation that must not matter: a key without the tenant."""
+
+    def key(self, scope: Scope, request: GenerationInput) -> EntryKey:
+        return EntryKey(scope, super().key(Scope("", ""), request).digest)
+
+
+class UnscopedKeys(RedisKeys):
+    """The mutation that must not matter: a Redis key without the tenant."""
+
+    def entry(self, key: EntryKey) -> str:
+        return f"cache:exact:{key.digest.hex()}"
+
+
+async def test_a_second_process_finds_what_the_first_stored(
+    new_cache: NewCache, ask: Ask, answer_events: Events, clock: Any
+) -> None:
+    first, second = await new_cache(), await new_cache()
+    await first.store(SCOPE, ask(), Answer(answer_events(), created_at=clock() - 5))
+    found = await second.lookup(SCOPE, ask())
+    assert found.entry is not None
+    assert (found.tier, found.entry.events, found.entry.created_at) == ("redis", answer_events(), clock() - 5)
+    assert (await second.lookup(SCOPE, ask())).tier == "memory"
+
+
+async def test_memory_is_refilled_with_the_remaining_life_only(
+    new_cache: NewCache, ask: Ask, answer_events: Events, clock: Any
+) -> None:
+    first, second = await new_cache(), await new_cache()
+    await first.store(SCOPE, ask(), Answer(answer_events()), timedelta(seconds=60))
+    clock.advance(50)
+    assert (await second.lookup(SCOPE, ask())).tier == "redis"
+    clock.advance(9)
+    assert (await second.lookup(SCOPE, ask())).tier == "memory"
+    clock.advance(2)
+    assert (await second.lookup(SCOPE, ask())).entry is None
+
+
+async def test_an_entry_outlives_memory_in_redis_up_to_the_default_life(
+    new_cache: NewCache, ask: Ask, answer_events: Events, clock: Any
+) -> None:
+    cache = await new_cache()
+    await cache.store(SCOPE, ask(), Answer(answer_events()), timedelta(days=1))
+    clock.advance(301)
+    assert (await cache.lookup(SCOPE, ask())).tier == "redis"
+    clock.advance(3300)
+    assert (await cache.lookup(SCOPE, ask())).entry is None
+
+
+async def test_redis_forgets_entries_by_itself(
+    new_cache: NewCache, ask: Ask, answer_events: Events, redis_server: RedisServer
+) -> None:
+    cache = await new_cache()
+    await cache.store(SCOPE, ask(), Answer(answer_events()), timedelta(seconds=60))
+    await cache.store(SCOPE, ask("And a turbine?"), Answer(answer_events()))
+    entries = _redis_keys(redis_server, "*exact*")
+    with redis_server.client() as client:
+        lives = sorted(client.ttl(entry) for entry in entries)
+        assert all(0 < life <= limit for life, limit in zip(lives, [60, 3600], strict=True))
+        (index,) = _redis_keys(redis_server, "*index*")
+        assert 0 < client.ttl(index) <= 3600
+
+
+async def test_expired_digests_leave_the_index(
+    new_cache: NewCache, ask: Ask, answer_events: Events, redis_server: RedisServer, clock: Any
+) -> None:
+    cache = await new_cache()
+    await cache.store(SCOPE, ask("first"), Answer(answer_events()), timedelta(seconds=60))
+    clock.advance(61)
+    await cache.store(SCOPE, ask("second"), Answer(answer_events()))
+    (index,) = _redis_keys(redis_server, "*index*")
+    with redis_server.client() as client:
+        assert client.zcard(index) == 1
+
+
+async def test_a_newer_answer_of_another_process_serves_where_the_own_is_too_old(
+    new_cache: NewCache, ask: Ask, answer_events: Events, clock: Any
+) -> None:
+    first, second = await new_cache(), await new_cache()
+    await first.store(SCOPE, ask(), Answer(answer_events("old")))
+    clock.advance(100)
+    await second.store(SCOPE, ask(), Answer(answer_events("new")))
+    found = await first.lookup(SCOPE, ask(), timedelta(seconds=50))
+    assert found.entry is not None
+    assert found.entry.events == answer_events("new")
+
+
+async def test_what_lies_in_redis_names_nobody_and_says_nothing(
+    new_cache: NewCache, ask: Ask, answer_events: Events, redis_server: RedisServer
+) -> None:
+    cache = await new_cache()
+    await cache.store(SCOPE, ask("my secret question"), Answer(answer_events("my secret answer")))
+    with redis_server.client() as client:
+        stored = b"".join(client.dump(key) for key in _redis_keys(redis_server, "*exact*"))
+    everything = stored + b"".join(_redis_keys(redis_server))
+    for secret in (b"secret", b"acme", b"openai", b"gen-1"):
+        assert secret not in everything
+    assert len(_redis_keys(redis_server)) == 3
+
+
+# The tenant's wall
+
+
+async def test_tenants_never_share(new_cache: NewCache, ask: Ask, answer_events: Events) -> None:
+    caches = [await new_cache(), await new_cache()]
+    for number in range(50):
+        await caches[0].store(Scope("acme", "fast"), ask(f"{number}"), Answer(answer_events("canary")))
+    for cache in caches:
+        for tenant in ("rival", "Acme", "acme ", "acm", "acme\0", ""):
+            for number in range(50):
+                assert (await cache.lookup(Scope(tenant, "fast"), ask(f"{number}"))).entry is None
+
+
+async def test_decryption_refuses_another_tenants_entry_where_keys_lost_the_tenant(
+    new_cache: NewCache, ask: Ask, answer_events: Events, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    monkeypatch.setattr("penstock_cache.adapters.redis.RedisKeys", UnscopedKeys)
+    owner = await new_cache(identity=UnscopedIdentity(SECRET), **NO_MEMORY)
+    rival = await new_cache(identity=UnscopedIdentity(SECRET), **NO_MEMORY)
+    await owner.store(SCOPE, ask(), Answer(answer_events("canary")))
+    assert (await owner.lookup(SCOPE, ask())).tier == "redis", "the mutation must leave the owner's hits alone"
+    with caplog.at_level(logging.WARNING):
+        assert (await rival.lookup(Scope("rival", "fast"), ask())).entry is None
+    assert "does not open with this tenant's key" in caplog.text
+
+
+async def test_memory_refuses_another_tenants_entry_where_keys_lost_the_tenant(
+    new_cache: NewCache, ask: Ask, answer_events: Events
+) -> None:
+    cache = await new_cache(identity=UnscopedIdentity(SECRET))
+    await cache.store(SCOPE, ask(), Answer(answer_events("canary")))
+    assert (await cache.lookup(Scope("rival", "fast"), ask())).entry is None
+    assert (await cache.lookup(Scope("acme", "large"), ask())).entry is None
+
+
+async def test_an_entry_moved_to_another_key_does_not_open(
+    new_cache: NewCache, ask: Ask, answer_events: Events, redis_server: RedisServer
+) -> None:
+    cache = await new_cache(**NO_MEMORY)
+    await cache.store(SCOPE, ask("first"), Answer(answer_events("first")))
+    (first,) = _redis_keys(redis_server, "*exact*")
+    await cache.store(SCOPE, ask("second"), Answer(answer_events("second")))
+    with redis_server.client() as client:
+        second = next(key for key in _redis_keys(redis_server, "*exact*") if key != first)
+        client.copy(first, second, replace=True)
+    assert (await cache.lookup(SCOPE, ask("second"))).entry is None
+    assert (await cache.lookup(SCOPE, ask("first"))).entry is not None
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x01", b"\x02" + bytes(60), b"\x01" + bytes(200)])
+async def test_a_damaged_entry_is_a_miss(
+    new_cache: NewCache, ask: Ask, answer_events: Events, redis_server: RedisServer, damage: bytes
+) -> None:
+    cache = await new_cache(**NO_MEMORY)
+    await cache.store(SCOPE, ask(), Answer(answer_events()))
+    (entry,) = _redis_keys(redis_server, "*exact*")
+    with redis_server.client() as client:
+        client.set(entry, damage)
+    assert await cache.lookup(SCOPE, ask()) == Found()
+
+
+async def test_another_secret_opens_nothing(new_cache: NewCache, ask: Ask, answer_events: Events) -> None:
+    await (await new_cache(secret=b"a" * 32)).store(SCOPE, ask(), Answer(answer_events()))
+    assert (await (await new_cache(secret=b"b" * 32)).lookup(SCOPE, ask())).entry is None
+
+
+# Invalidation
+
+
+@pytest.mark.parametrize(
+    ("invalidated", "left", "deleted"),
+    [
+        (Scope("acme", "fast"), [False, True, True], 1),
+        (Scope("acme", ""), [False, False, True], 2),
+        (Scope("nobody", ""), [True, True, True], 0),
+    ],
+)
+async def test_an_invalidation_reaches_every_process_within_two_seconds(
+    new_cache: NewCache,
+    ask: Ask,
+    answer_events: Events,
+    redis_server: RedisServer,
+    clock: Any,
+    invalidated: Scope,
+    left: list[bool],
+    deleted: int,
+) -> None:
+    scopes = [Scope("acme", "fast"), Scope("acme", "large"), Scope("rival", "fast")]
+    caches = [await new_cache(), await new_cache()]
+    for scope in scopes:
+        await caches[0].store(scope, ask(), Answer(answer_events()))
+        assert (await caches[1].lookup(scope, ask())).tier == "redis"
+    assert await caches[0].invalidate(invalidated) == deleted
+    assert [(await caches[0].lookup(scope, ask())).entry is not None for scope in scopes] == left
+    clock.advance(2)
+    assert [(await caches[1].lookup(scope, ask())).entry is not None for scope in scopes] == left
+    assert len(_redis_keys(redis_server, "*exact*")) == left.count(True)
+
+
+async def test_more_entries_than_a_batch_are_deleted_and_counted(
+    new_cache: NewCache, ask: Ask, answer_events: Events, redis_server: RedisServer
+) -> None:
+    cache = await new_cache()
+    for number in range(600):
+        await cache.store(SCOPE, ask(f"{number}"), Answer(answer_events()))
+    assert await cache.invalidate(Scope("acme", "")) == 600
+    assert _redis_keys(redis_server, "*exact*") == []
+
+
+async def test_answers_are_cached_again_after_an_invalidation(
+    new_cache: NewCache, ask: Ask, answer_events: Events
+) -> None:
+    first, second = await new_cache(), await new_cache()
+    await first.store(SCOPE, ask(), Answer(answer_events("old")))
+    await first.invalidate(SCOPE)
+    await first.store(SCOPE, ask(), Answer(answer_events("new")))
+    for cache in (first, second):
+        found = await cache.lookup(SCOPE, ask())
+        assert found.entry is not None
+        assert found.entry.events == answer_events("new")
+
+
+async def test_what_a_process_stores_before_it_hears_of_an_invalidation_is_void(
+    new_cache: NewCache, ask: Ask, answer_events: Events, clock: Any
+) -> None:
+    late, other = await new_cache(), await new_cache()
+    await late.lookup(SCOPE, ask())
+    await other.invalidate(SCOPE)
+    await late.store(SCOPE, ask(), Answer(answer_events("old")))
+    assert (await other.lookup(SCOPE, ask())).entry is None
+    clock.advance(2)
+    assert (await late.lookup(SCOPE, ask())).entry is None
+
+
+async def test_old_entries_stay_void_when_redis_loses_the_generation(
+    new_cache: NewCache, ask: Ask, answer_events: Events, redis_server: RedisServer, clock: Any
+) -> None:
+    cache = await new_cache()
+    await cache.store(SCOPE, ask(), Answer(answer_events()))
+    (entry,) = _redis_keys(redis_server, "*exact*")
+    with redis_server.client() as client:
+        saved = client.dump(entry)
+        await cache.invalidate(SCOPE)
+        client.restore(entry, 0, saved)
+        client.delete(*_redis_keys(redis_server, "*generations"))
+    clock.advance(2)
+    assert (await cache.lookup(SCOPE, ask())).entry is None
+
+
+async def test_an_invalidation_that_redis_does_not_hear_is_an_error(
+    new_cache: NewCache, ask: Ask, answer_events: Events, redis_server: RedisServer
+) -> None:
+    cache = await new_cache()
+    await cache.store(SCOPE, ask(), Answer(answer_events()))
+    redis_server.stop()
+    with pytest.raises(ServiceUnavailable, match="Invalidate again"):
+        await cache.invalidate(SCOPE)
+    assert (await cache.lookup(SCOPE, ask())).entry is None
+
+
+# Redis in trouble
+
+
+async def test_a_killed_redis_means_misses_and_it_serves_again_after_its_return(
+    new_cache: NewCache, ask: Ask, answer_events: Events, redis_server: RedisServer, clock: Any, caplog: Any
+) -> None:
+    cache, other = await new_cache(), await new_cache()
+    await cache.store(SCOPE, ask(), Answer(answer_events()))
+    redis_server.crash()
+    with caplog.at_level(logging.WARNING):
+        for number in range(20):
+            assert await other.lookup(SCOPE, ask(f"{number}")) == Found()
+            assert await other.store(SCOPE, ask(f"{number}"), Answer(answer_events())) == ""
+    assert (await cache.lookup(SCOPE, ask())).tier == "memory"
+    assert caplog.text.count("reading the cache's Redis fails") == 1
+    redis_server.start()
+    await _until_hit(cache, other, ask, answer_events, clock)
+
+
+async def _until_hit(cache: ExactCache, other: ExactCache, ask: Ask, answer_events: Events, clock: Any) -> None:
+    """Store and look up anew until Redis is used again: the connection's own cool-down runs in real time."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        clock.advance(2)
+        await cache.store(SCOPE, ask("again"), Answer(answer_events()))
+        if (await other.lookup(SCOPE, ask("again"))).tier == "redis":
+            return
+    pytest.fail("Redis is back, and is not used")
+
+
+async def test_a_frozen_redis_costs_a_lookup_no_more_than_the_timeout(
+    new_cache: NewCache, ask: Ask, answer_events: Events, redis_server: RedisServer
+) -> None:
+    cache = await new_cache(redis_timeout=timedelta(milliseconds=50))
+    await cache.lookup(SCOPE, ask())
+    with redis_server.paused():
+        began = time.monotonic()
+        assert await cache.lookup(SCOPE, ask()) == Found()
+        first_seconds = time.monotonic() - began
+        began = time.monotonic()
+        for _ in range(100):
+            await cache.lookup(SCOPE, ask())
+        others_seconds = time.monotonic() - began
+    # The margin is for a machine that is busy with other things.
+    assert 0.04 < first_seconds < 0.5
+    assert others_seconds < 0.5
+
+
+async def test_a_redis_that_refuses_writes_still_serves_reads(
+    new_cache: NewCache, ask: Ask, answer_events: Events, redis_server: RedisServer, caplog: Any
+) -> None:
+    cache, other = await new_cache(), await new_cache()
+    await cache.store(SCOPE, ask(), Answer(answer_events()))
+    with redis_server.client() as client:
+        client.config_set("maxmemory", "1")
+    with caplog.at_level(logging.WARNING):
+        assert await cache.store(SCOPE, ask("more"), Answer(answer_events())) == ""
+        assert (await other.lookup(SCOPE, ask())).tier == "redis"
+    assert "writing the cache's Redis fails" in caplog.text
