@@ -112,9 +112,7 @@ def test_a_complete_clean_answer_is_stored(ask: Ask, events: Sequence[Generation
         ([STARTED, TEXT, Usage(output_tokens=100, estimated=True), STOPPED], "may be cut"),
     ],
 )
-def test_an_incomplete_or_unclean_answer_is_refused(
-    ask: Ask, events: Sequence[GenerationEvent], reason: str
-) -> None:
+def test_an_incomplete_or_unclean_answer_is_refused(ask: Ask, events: Sequence[GenerationEvent], reason: str) -> None:
     refusal = POLICY.refusal_reason(ask(max_output_tokens=100), events)
     assert reason in refusal
     assert refusal.endswith(".")

@@ -28,7 +28,9 @@ def cache(clock: Callable[[], float]) -> ExactCache:
     )
 
 
-async def test_a_stored_answer_is_found_for_an_equal_request(cache: ExactCache, ask: Ask, answer_events: Events) -> None:
+async def test_a_stored_answer_is_found_for_an_equal_request(
+    cache: ExactCache, ask: Ask, answer_events: Events
+) -> None:
     assert await cache.store(SCOPE, ask(), Answer(answer_events())) == ""
     found = await cache.lookup(SCOPE, ask())
     assert found.entry is not None

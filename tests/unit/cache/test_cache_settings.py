@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from penstock_cache.app import build
+from penstock_cache.settings import Settings
+from penstock_common.configuration import Configuration, ConfigurationError
+
+
+def _settings(text: str) -> Settings:
+    return Configuration.parse(text, environment={}).settings(Settings)
+
+
+def test_every_setting_has_a_default() -> None:
+    cache = _settings("").cache
+    assert (cache.mode, cache.max_temperature, cache.memory_ttl) == ("exact", 0.3, timedelta(minutes=5))
+
+
+def test_a_bare_off_means_off() -> None:
+    assert _settings("cache: {mode: off}").cache.mode == "off"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("cache: {mode: semantic}", "'cache.mode': 'semantic' is not built yet"),
+        ("cache: {mode: on}", "cache.mode"),
+        ("cache: {memory_ttl: 0s}", "'cache.memory_ttl': a duration longer than zero"),
+        ("cache: {max_temperature: 3}", "cache.max_temperature"),
+        ("cache: {memory_entrys: 3}", "did you mean 'memory_entries'"),
+    ],
+)
+def test_a_wrong_setting_is_named(text: str, says: str) -> None:
+    with pytest.raises(ConfigurationError, match=says):
+        _settings(text)
+
+
+async def _build(text: str) -> str:
+    async with build(_settings(text)) as service:
+        return service.name
+
+
+async def test_the_service_refuses_to_start_without_a_secret() -> None:
+    with pytest.raises(ConfigurationError, match="cache_key_file' is missing"):
+        await _build("cache: {mode: exact}")
+
+
+async def test_the_service_refuses_a_short_secret(tmp_path: Path) -> None:
+    key_file = tmp_path / "key"
+    key_file.write_bytes(b"x" * 31)
+    with pytest.raises(ConfigurationError, match="holds 31 bytes, and at least 32 are needed"):
+        await _build(f"secrets: {{cache_key_file: {key_file}}}")
+
+
+async def test_the_service_names_a_secret_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="No such file"):
+        await _build(f"secrets: {{cache_key_file: {tmp_path / 'none'}}}")
+
+
+async def test_a_cache_that_is_off_needs_no_secret() -> None:
+    assert await _build("cache: {mode: off}") == "cache"
+
+
+async def test_a_redis_url_that_is_none_is_named(tmp_path: Path) -> None:
+    key_file = tmp_path / "key"
+    key_file.write_bytes(b"x" * 32)
+    with pytest.raises(ConfigurationError, match="'redis.cache'"):
+        await _build(f"{{secrets: {{cache_key_file: {key_file}}}, redis: {{cache: 'http://localhost'}}}}")
