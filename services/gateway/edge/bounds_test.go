@@ -21,7 +21,7 @@ func TestBodiesOverTheLimitAreRefusedInTheSurfacesShape(t *testing.T) {
 	}
 	long := `{"input":{"model":"` + strings.Repeat("a", 1000) + `"}}`
 	for path, want := range map[string]string{
-		"/v1/chat/completions": "request_too_large", "/v1/messages": "request_too_large", "/api/v1/chat": "ERROR_REASON_INVALID_REQUEST",
+		"/v1/chat/completions": "request_too_large", "/v1/messages": "request_too_large", "/api/v1/chat": `"INVALID_REQUEST"`,
 	} {
 		for _, body := range []io.Reader{strings.NewReader(long), io.MultiReader(strings.NewReader(long))} {
 			// The second reader has no length that the client could announce, so it is sent in chunks.

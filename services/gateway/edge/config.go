@@ -69,7 +69,7 @@ func (c *config) flags() *flag.FlagSet {
 	fs.DurationVar(&c.streamTimeout, "stream-timeout", 600*time.Second, "deadline of a typed stream that names none")
 	fs.DurationVar(&c.responseTimeout, "response-timeout", 610*time.Second, "time for the gateway's response head on the wire formats")
 	fs.DurationVar(&c.connectTimeout, "connect-timeout", 3*time.Second, "time to connect to the gateway")
-	fs.DurationVar(&c.gatewayIdleTimeout, "gateway-idle-timeout", 4*time.Second, "time an unused HTTP connection to the gateway is kept; must be shorter than the gateway keeps it")
+	fs.DurationVar(&c.gatewayIdleTimeout, "gateway-idle-timeout", 60*time.Second, "time an unused HTTP connection to the gateway is kept; must be shorter than the gateway keeps it")
 	fs.DurationVar(&c.readinessTimeout, "readiness-timeout", time.Second, "time the gateway has to say that it is ready")
 	fs.DurationVar(&c.grace, "grace", 30*time.Second, "time requests in flight have to end after SIGTERM")
 	fs.StringVar(&c.otlp, "otlp", "", "OTLP gRPC `endpoint` for spans: host:port, http://host:port or https://host:port; empty exports nothing")

@@ -15,7 +15,10 @@ import (
 	errorsv1 "penstock.dev/proto/penstock/errors/v1"
 )
 
-const errorDomain = "penstock.dev"
+const (
+	errorDomain  = "penstock.dev"
+	reasonPrefix = "ERROR_REASON_"
+)
 
 // failure is an error that the edge itself answers with, in the shape of the
 // surface that was asked: a status on the typed API, OpenAI's or Anthropic's
@@ -117,8 +120,9 @@ func (f *failure) status() *status.Status {
 	return withDetails(status.New(f.code, f.message), details...)
 }
 
+// errorInfo names the reason as the gateway does: RATE_LIMITED, without the enum's prefix.
 func errorInfo(reason errorsv1.ErrorReason) *errdetails.ErrorInfo {
-	return &errdetails.ErrorInfo{Reason: reason.String(), Domain: errorDomain}
+	return &errdetails.ErrorInfo{Reason: strings.TrimPrefix(reason.String(), reasonPrefix), Domain: errorDomain}
 }
 
 func withDetails(s *status.Status, details ...protoadapt.MessageV1) *status.Status {

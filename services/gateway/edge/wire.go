@@ -59,7 +59,7 @@ func newTransport(cfg *config, target httpTarget, trust *tls.Config) *http.Trans
 		MaxIdleConns:        0,
 		MaxIdleConnsPerHost: 16384,
 		// A POST on a connection that the gateway is just closing cannot be sent again,
-		// so this side must close first. Uvicorn closes after 5 s unless told otherwise.
+		// so this side must close first. The gateway closes after 75 s.
 		IdleConnTimeout:       cfg.gatewayIdleTimeout,
 		ResponseHeaderTimeout: cfg.responseTimeout,
 		TLSClientConfig:       trust,
