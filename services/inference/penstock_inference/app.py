@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 import aiohttp
 from penstock.inference.v1.inference_service_pb2_grpc import add_InferenceServiceServicer_to_server
@@ -24,7 +25,7 @@ from penstock_inference.surfaces.grpc.servicer import InferenceServicer
 
 
 @asynccontextmanager
-async def build(settings: Settings, pauses: Pauses | None = None) -> AsyncIterator[Service]:
+async def build(settings: Settings, pauses: Pauses | None = None) -> AsyncGenerator[Service, None]:
     """Yield the inference service, its connections open; ``pauses`` is for tests.
 
     Raises:
@@ -35,7 +36,9 @@ async def build(settings: Settings, pauses: Pauses | None = None) -> AsyncIterat
         session = await stack.enter_async_context(http_session())
         upstreams = {upstream.name: await _upstream(upstream, session, stack) for upstream in settings.upstreams}
         servicer = InferenceServicer(AttemptLoop(upstreams, catalogue, pauses), catalogue)
-        yield Service("inference", lambda registrar: add_InferenceServiceServicer_to_server(servicer, registrar))
+        # The registrar stands where generated code expects a server.
+        add: Any = add_InferenceServiceServicer_to_server
+        yield Service("inference", lambda registrar: add(servicer, registrar))
 
 
 def catalogue_from(settings: Settings) -> Catalogue:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,9 +49,13 @@ class Rig:
     pauses: list[float]
 
     async def ask(
-        self, *candidates: str, value: GenerationInput = QUESTION, timeout: float | None = None
+        self,
+        *candidates: str,
+        value: GenerationInput = QUESTION,
+        timeout: float | None = None,
+        seen: Callable[[Answer], None] = lambda _: None,
     ) -> Outcome:
-        """Run a plan to its end; the stream's order is checked on the way."""
+        """Run a plan to its end; after each event the stream's order is checked, and ``seen`` called."""
         outcome, invariants = Outcome(), StreamInvariants()
         call = self.call(*candidates, value=value, timeout=timeout)
         try:
@@ -61,6 +65,7 @@ class Rig:
                     invariants.observe(event)
                     outcome.events.append(event)
                     outcome.answer.add(event)
+                    seen(outcome.answer)
             invariants.end()
             trailing = await call.trailing_metadata()
         except grpc.aio.AioRpcError as error:
@@ -78,7 +83,7 @@ class Rig:
 
 
 @asynccontextmanager
-async def serving(*upstreams: dict[str, Any]) -> AsyncIterator[Rig]:
+async def serving(*upstreams: dict[str, Any]) -> AsyncGenerator[Rig, None]:
     """Serve these upstreams in process; nothing waits between attempts, chance is one half."""
     pauses: list[float] = []
 

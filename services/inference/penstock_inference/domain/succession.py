@@ -29,9 +29,7 @@ _SPREAD_SECONDS = 0.25
 class Succession:
     """Walks a plan: ``current`` is the model to ask now, ``attempts`` counts those made at upstreams."""
 
-    def __init__(
-        self, models: Iterable[Model], seconds_left: Callable[[], float], chance: Callable[[], float]
-    ) -> None:
+    def __init__(self, models: Iterable[Model], seconds_left: Callable[[], float], chance: Callable[[], float]) -> None:
         """Begin with the first model; ``chance`` returns a number in [0, 1)."""
         self.current, *rest = models
         self._rest = rest
@@ -90,9 +88,7 @@ class Succession:
     def _keep_larger(self, failure: AttemptFailed) -> None:
         too_small = self.current.context_window_tokens or failure.max_input_tokens
         self._rest = [
-            model
-            for model in self._rest
-            if model.context_window_tokens == 0 or model.context_window_tokens > too_small
+            model for model in self._rest if model.context_window_tokens == 0 or model.context_window_tokens > too_small
         ]
 
     def _advance(self) -> None:

@@ -21,7 +21,9 @@ from penstock_common.telemetry.steps import Steps
 from penstock_inference.domain.attempt_loop import AttemptLoop, Generation
 from penstock_inference.domain.catalogue import Capability, Catalogue, Model
 
-_CAPABILITIES = {capability: pb.Capability.Value(f"CAPABILITY_{capability.name}") for capability in Capability}
+_CAPABILITIES: dict[Capability, Any] = {
+    capability: pb.Capability.Value(f"CAPABILITY_{capability.name}") for capability in Capability
+}
 
 
 class InferenceServicer(InferenceServiceServicer):
@@ -64,5 +66,5 @@ def _model_to_proto(model: Model) -> pb.Model:
     return pb.Model(
         candidate=candidate_to_proto(model.candidate),
         context_window_tokens=model.context_window_tokens,
-        capabilities=sorted(_CAPABILITIES[capability] for capability in model.capabilities),
+        capabilities=[number for capability, number in _CAPABILITIES.items() if capability in model.capabilities],
     )

@@ -83,9 +83,7 @@ class OpenAIUpstream:
         # aiohttp arms this timer for new connections only, from waiting for a place to TLS; ceil_threshold
         # keeps it from rounding.
         timeout = aiohttp.ClientTimeout(total=None, connect=seconds, ceil_threshold=seconds)
-        return await self._session.post(
-            self._url, data=body, headers=headers, timeout=timeout, allow_redirects=False
-        )
+        return await self._session.post(self._url, data=body, headers=headers, timeout=timeout, allow_redirects=False)
 
 
 def _let_go(response: aiohttp.ClientResponse) -> None:

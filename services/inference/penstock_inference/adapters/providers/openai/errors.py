@@ -23,7 +23,7 @@ class _ErrorBody(msgspec.Struct):
     code: object = None
     status: object = None
     param: object = None
-    innererror: object = None
+    innererror: dict[str, object] | None = None
 
 
 class _Envelope(msgspec.Struct):
@@ -122,9 +122,7 @@ def _failure_of_request(error: _ErrorBody, message: str, words: set[str]) -> Att
             max_input_tokens=_number(_MAX_TOKENS, message),
         )
     parameter = error.param if isinstance(error.param, str) else ""
-    return AttemptFailed(
-        FailureKind.BAD_REQUEST, message or "the upstream refused the request", parameter=parameter
-    )
+    return AttemptFailed(FailureKind.BAD_REQUEST, message or "the upstream refused the request", parameter=parameter)
 
 
 def _status_of(error: _ErrorBody) -> int:
@@ -145,8 +143,7 @@ def _word(value: object) -> str:
 
 def _inner_code(error: _ErrorBody) -> str:
     """Return Azure's inner code, which says what its outer one does not."""
-    inner = error.innererror
-    return _word(inner.get("code")) if isinstance(inner, dict) else ""
+    return _word(error.innererror.get("code")) if error.innererror else ""
 
 
 def _printable(message: object) -> str:

@@ -75,10 +75,12 @@ class _Usage(msgspec.Struct, gc=False):
 class _Chunk(msgspec.Struct, gc=False):
     choices: list[_Choice] | None = None
     usage: _Usage | None = None
-    error: msgspec.Raw | None = None
+    error: msgspec.Raw = msgspec.Raw()
 
 
 _CHUNK = msgspec.json.Decoder(_Chunk)
+# Some servers send the field always.
+_NO_ERRORS = (b"null", b"false", b'""', b"{}")
 
 
 class CompletionStream:
@@ -115,7 +117,7 @@ class CompletionStream:
             chunk = _CHUNK.decode(payload)
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise AttemptFailed(FailureKind.MALFORMED, "the upstream sent a malformed event") from None
-        if chunk.error is not None:
+        if chunk.error and bytes(chunk.error) not in _NO_ERRORS:
             raise _named_error(payload)
         for choice in chunk.choices or ():
             if choice.index == 0:

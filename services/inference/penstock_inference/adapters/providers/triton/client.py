@@ -18,6 +18,7 @@ from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.upstream import UpstreamCall, UpstreamEvent
 from penstock_inference.domain.watchdog import silence
 
+_EOF: Any = getattr(grpc.aio, "EOF")  # noqa: B009 - the stubs do not know it
 MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 
 _OPTIONS = (
@@ -44,7 +45,8 @@ class TritonUpstream:
 
     def __init__(self, channel: grpc.aio.Channel, models: Mapping[str, TritonModel]) -> None:
         self._channel = channel
-        self._stub: Any = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+        stub: Any = service_pb2_grpc.GRPCInferenceServiceStub  # pyright: ignore[reportUnknownMemberType] - generated without types
+        self._stub = stub(channel)
         self._models = models
 
     async def stream(self, call: UpstreamCall) -> AsyncGenerator[list[UpstreamEvent], None]:
@@ -60,7 +62,7 @@ class TritonUpstream:
         try:
             await rpc.write(request)
             await rpc.done_writing()
-            while (response := await rpc.read()) is not grpc.aio.EOF:
+            while (response := await rpc.read()) is not _EOF:
                 began = True
                 events = tensors.read(response)
                 if events:

@@ -26,6 +26,9 @@ CHATML = (
 )
 """The template of a model that names none."""
 
+# The generated code has no types.
+_pb: Any = service_pb2
+
 _JSON = msgspec.json.Encoder()
 _SAMPLING_FIELDS = ("temperature", "top_p", "top_k", "seed", "presence_penalty", "frequency_penalty")
 _TRUE = b"\x01"
@@ -85,8 +88,8 @@ class TritonModel:
     context_window_tokens: int = 0
 
 
-def request_from_input(value: GenerationInput, name: str, model: TritonModel) -> service_pb2.ModelInferRequest:
-    """Return the one request of a decoupled stream.
+def request_from_input(value: GenerationInput, name: str, model: TritonModel) -> Any:
+    """Return the one ``ModelInferRequest`` of a decoupled stream.
 
     Raises:
         AttemptFailed: UNSUPPORTED for what this contract of tensors cannot say.
@@ -94,7 +97,7 @@ def request_from_input(value: GenerationInput, name: str, model: TritonModel) ->
     _refuse_unsupported(value)
     prompt = model.template.render(value.messages)
     sampling = _JSON.encode(_sampling(value.sampling, model.context_window_tokens))
-    return service_pb2.ModelInferRequest(
+    return _pb.ModelInferRequest(
         model_name=name,
         inputs=[
             *(_input(tensor, "BYTES") for tensor in _BYTES_INPUTS),
@@ -139,8 +142,8 @@ def _sampling(sampling: SamplingParams, context_window_tokens: int) -> dict[str,
     return settings
 
 
-def _input(name: str, datatype: str) -> service_pb2.ModelInferRequest.InferInputTensor:
-    return service_pb2.ModelInferRequest.InferInputTensor(name=name, datatype=datatype, shape=[1])
+def _input(name: str, datatype: str) -> Any:
+    return _pb.ModelInferRequest.InferInputTensor(name=name, datatype=datatype, shape=[1])
 
 
 def _bytes_element(data: bytes) -> bytes:

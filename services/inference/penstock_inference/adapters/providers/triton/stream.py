@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import codecs
 import struct
+from typing import Any
 
 from penstock_common.llm.types import FinishReason, TextDelta, Usage
-from tritonclient.grpc import service_pb2
 
 from penstock_inference.adapters.providers.triton.errors import failure_of_message
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
@@ -32,8 +32,8 @@ class TensorStream:
         self._tells_finish_reason = False
         self._finish_reason = ""
 
-    def read(self, response: service_pb2.ModelStreamInferResponse) -> list[UpstreamEvent]:
-        """Return the content of one response.
+    def read(self, response: Any) -> list[UpstreamEvent]:
+        """Return the content of one ``ModelStreamInferResponse``.
 
         Raises:
             AttemptFailed: if it carries an error, or more than an answer can hold.

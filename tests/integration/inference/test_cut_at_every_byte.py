@@ -1,0 +1,52 @@
+"""A recorded stream, cut at every byte: what the caller gets is the whole answer or an error."""
+
+from __future__ import annotations
+
+import pytest
+from inference_rig import Rig
+from penstock_common import errors
+from penstock_common.testing.openai_upstream import Answer, End, OpenAIUpstream
+
+# Characters of one to four bytes, so that cuts fall within them.
+ANSWER = Answer(tokens=["Hé", "llo ", "wörld, ", "日本", " 👋🏽", "."])
+TEXT = "".join(ANSWER.tokens)
+WIRE = b"".join(ANSWER.body("m").frames)
+END_OF_FINISH = WIRE.index(b'"stop"') + WIRE[WIRE.index(b'"stop"') :].index(b"\n\n") + 2
+END_OF_DONE = WIRE.index(b"[DONE]") + len(b"[DONE]\n")
+
+
+def without_finish_or_done(end: End, *, delimited: bool) -> range:
+    """Return the offsets at which a cut leaves the answer without a sign of its end."""
+    # Where nothing says the body's length, a server that closes after the finish reason has ended cleanly.
+    ends_cleanly = end is End.CLEAN or (end is End.FIN and not delimited)
+    # What is not clean at one byte is not clean at any: there, every fifth is enough.
+    return range(1, END_OF_FINISH) if ends_cleanly else range(1, END_OF_DONE, 5)
+
+
+@pytest.mark.parametrize(
+    ("end", "delimited"), [(End.RESET, True), (End.FIN, True), (End.CLEAN, True), (End.FIN, False)]
+)
+@pytest.mark.timeout(120)
+async def test_a_cut_is_never_a_success(end: End, delimited: bool, rig: Rig, first: OpenAIUpstream) -> None:
+    for offset in without_finish_or_done(end, delimited=delimited):
+        cut = Answer(tokens=ANSWER.tokens, cut_at_byte=offset, end=end, delimited=delimited)
+        first.enqueue(cut, cut)
+        outcome = await rig.ask("first/m")
+        assert isinstance(outcome.error, errors.UpstreamFailed), offset
+        assert outcome.answer.finished is None
+        assert TEXT.startswith(outcome.answer.text), offset
+        # A cut before any content is retried, and meets the second of the two.
+        sent = 1 if outcome.answer.text else 2
+        assert len(outcome.steps) == sent
+        if sent == 1:
+            first.drop_queue()
+
+
+async def test_a_cut_after_the_end_is_the_whole_answer(rig: Rig, first: OpenAIUpstream) -> None:
+    for offset in range(END_OF_FINISH, len(WIRE) + 1):
+        first.enqueue(Answer(tokens=ANSWER.tokens, cut_at_byte=offset))
+        outcome = await rig.ask("first/m")
+        assert outcome.error is None, offset
+        assert outcome.answer.text == TEXT
+        assert outcome.answer.usage is not None
+        assert outcome.answer.usage.estimated is (offset <= WIRE.index(b"data: [DONE]") - 1)

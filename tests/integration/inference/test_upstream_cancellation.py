@@ -1,0 +1,81 @@
+"""A caller that leaves closes the upstream's connection at once, wherever the attempt is."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+from inference_rig import Rig
+from penstock_common.testing.openai_upstream import (
+    Answer,
+    Behaviour,
+    End,
+    NoResponse,
+    OpenAIUpstream,
+    RecordedRequest,
+    stalled_after_headers,
+)
+
+MOST_SECONDS = 0.1
+
+WINDOWS = {
+    "before headers": NoResponse(),
+    "before the first token": stalled_after_headers(),
+    "mid-stream": Answer(stop_after=3, end=End.STALL),
+}
+
+
+async def gone(request: RecordedRequest, left_at: float) -> None:
+    """Require that the upstream saw its client leave in time."""
+    await asyncio.wait_for(request.left.wait(), 5)
+    assert request.left_at - left_at < MOST_SECONDS
+
+
+async def read_all(call: Any, begun: asyncio.Event) -> None:
+    """Read a call to its end; set ``begun`` at its first event."""
+    async for _ in call:
+        begun.set()
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("way", ["task", "call"])
+async def test_cancelling_closes_the_connection(window: str, way: str, rig: Rig, first: OpenAIUpstream) -> None:
+    behaviour: Behaviour = WINDOWS[window]
+    first.enqueue(behaviour)
+    begun = asyncio.Event()
+    call = rig.call("first/m")
+    reading = asyncio.ensure_future(read_all(call, begun))
+    request = await first.next_request()
+    if window == "mid-stream":
+        await begun.wait()
+    left_at = time.monotonic()
+    _ = reading.cancel() if way == "task" else call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    await gone(request, left_at)
+    assert (await rig.ask("first/m")).answer.text == "Hello, world."
+
+
+async def test_closing_the_stream_closes_the_connection(rig: Rig, first: OpenAIUpstream) -> None:
+    first.enqueue(Answer(stop_after=3, end=End.STALL))
+    call = rig.call("first/m")
+    await call.read()
+    request = await first.next_request()
+    left_at = time.monotonic()
+    await call.aclose()
+    await gone(request, left_at)
+
+
+async def test_failing_over_closes_the_connection_of_the_failed_attempt(rig: Rig, first: OpenAIUpstream) -> None:
+    first.enqueue(Answer(tokens=[], insert={1: b"data: {nonsense\n\n"}, stop_after=2, end=End.STALL))
+    outcome = await rig.ask("first/m", "second/m")
+    assert outcome.outcomes == ["first malformed", "second answered"]
+    await asyncio.wait_for(first.requests[0].left.wait(), 5)
+
+
+async def test_a_connection_is_used_again_after_a_whole_answer(rig: Rig, first: OpenAIUpstream) -> None:
+    for _ in range(3):
+        assert (await rig.ask("first/m")).error is None
+    assert first.connections == 1
