@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 
 from penstock.cache.v1.cache_service_pb2_grpc import add_CacheServiceServicer_to_server
-from penstock_common.configuration import ConfigurationError
-from penstock_common.redis_connection import RedisConnection
-from penstock_common.service import Service
-
 from penstock_cache.adapters.redis import RedisTier
-from penstock_cache.adapters.sealing import SECRET_BYTES, derive_key
+from penstock_cache.adapters.sealing import derive_key
 from penstock_cache.domain.cache import ExactCache, Lifetimes, NoCache, ResponseCache, Tiers
 from penstock_cache.domain.eligibility import Eligibility
 from penstock_cache.domain.identity import Identity
@@ -21,10 +16,14 @@ from penstock_cache.domain.memory import MemoryTier
 from penstock_cache.domain.shared import NoSharedTier, SharedTier
 from penstock_cache.settings import Settings
 from penstock_cache.surfaces.grpc.servicer import CacheServicer
+from penstock_common.configuration import ConfigurationError
+from penstock_common.key_material import read_key_material
+from penstock_common.redis_connection import RedisConnection
+from penstock_common.service import Service
 
 
 @asynccontextmanager
-async def build(settings: Settings) -> AsyncIterator[Service]:
+async def build(settings: Settings) -> AsyncGenerator[Service, None]:
     """Yield the cache; Redis is asked only when a request comes, so it may be away at start.
 
     Raises:
@@ -38,7 +37,7 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
 async def _response_cache(settings: Settings, stack: AsyncExitStack) -> ResponseCache:
     if settings.cache.mode == "off":
         return NoCache()
-    secret = read_secret(settings.secrets.cache_key_file)
+    secret = read_key_material(settings.secrets.cache_key_file, "secrets.cache_key_file")
     return ExactCache(
         identity=Identity(derive_key(secret, b"identity")),
         eligibility=Eligibility(settings.cache.max_temperature),
@@ -59,24 +58,3 @@ async def _shared_tier(settings: Settings, secret: bytes, stack: AsyncExitStack)
     except ValueError as error:
         raise ConfigurationError(f"'redis.cache': {error}") from None
     return RedisTier(await stack.enter_async_context(connection), secret, index_life=settings.cache.redis_ttl)
-
-
-def read_secret(path: Path | None) -> bytes:
-    """Return the key material in the file.
-
-    Raises:
-        ConfigurationError: if there is no such file, or it holds less than 32 bytes.
-    """
-    if path is None:
-        raise ConfigurationError(
-            "'secrets.cache_key_file' is missing: name a file of 32 random bytes, or set cache.mode to off"
-        )
-    try:
-        secret = path.read_bytes()
-    except OSError as error:
-        raise ConfigurationError(f"'secrets.cache_key_file': {path}: {error.strerror}") from None
-    if len(secret) < SECRET_BYTES:
-        raise ConfigurationError(
-            f"'secrets.cache_key_file': {path} holds {len(secret)} bytes, and at least {SECRET_BYTES} are needed"
-        )
-    return secret

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from penstock_common.configuration import Duration, Section
-from penstock_common.sections import Redis, Secrets
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
+
+from penstock_common.configuration import Duration, Section
+from penstock_common.sections import Redis, Secrets
 
 _MEBIBYTE = 1024 * 1024
 

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import pytest
+
 from penstock_cache.adapters.redis import RedisTier
 from penstock_cache.domain.cache import ExactCache, Lifetimes, Tiers
 from penstock_cache.domain.eligibility import Eligibility

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+
 from penstock_cache.adapters.redis import RedisKeys
 from penstock_cache.domain.cache import Answer, ExactCache, Found
 from penstock_cache.domain.entry import EntryKey, Scope

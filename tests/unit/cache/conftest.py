@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable
 
 import pytest
+
 from penstock_common.llm.types import (
     Candidate,
     Finished,

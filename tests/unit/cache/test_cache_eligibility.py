@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 import pytest
+
 from penstock_cache.domain.eligibility import Eligibility
 from penstock_common.llm.types import (
     Candidate,

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from penstock_cache.domain.entry import Scope
 from penstock_cache.domain.identity import Identity, canonical_form
 from penstock_common.llm.types import (

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from penstock_cache.domain.entry import Entry, EntryKey, Scope, weight_bytes
 from penstock_cache.domain.memory import MemoryTier
 from penstock_cache.surfaces.grpc.entries import hit_response

@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+
 from penstock_cache.app import build
 from penstock_cache.settings import Settings
 from penstock_common.configuration import Configuration, ConfigurationError
@@ -50,7 +51,7 @@ async def test_the_service_refuses_to_start_without_a_secret() -> None:
 async def test_the_service_refuses_a_short_secret(tmp_path: Path) -> None:
     key_file = tmp_path / "key"
     key_file.write_bytes(b"x" * 31)
-    with pytest.raises(ConfigurationError, match="holds 31 bytes, and at least 32 are needed"):
+    with pytest.raises(ConfigurationError, match="holds 31 bytes, at least 32 are needed"):
         await _build(f"secrets: {{cache_key_file: {key_file}}}")
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+
 from penstock_cache.domain.cache import Answer, ExactCache, Lifetimes, NoCache, Tiers
 from penstock_cache.domain.eligibility import Eligibility
 from penstock_cache.domain.entry import Scope

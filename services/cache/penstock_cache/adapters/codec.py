@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import msgspec
-from penstock_common.llm.types import GenerationEvent
 
 from penstock_cache.domain.entry import Entry, EntryKey
+from penstock_common.llm.types import GenerationEvent
 
 FORMAT_VERSION = 1
 

@@ -26,14 +26,14 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
-from penstock_common.errors import ServiceUnavailable
-from penstock_common.redis_connection import RedisConnection, RedisUnavailable, Script
 from redis.exceptions import RedisError
 
 from penstock_cache.adapters.codec import EntryFormatError, decode_entry, encode_entry
 from penstock_cache.adapters.outage import OutageGate
 from penstock_cache.adapters.sealing import EntrySealer, UnsealingError, derive_key
 from penstock_cache.domain.entry import Entry, EntryKey, Scope
+from penstock_common.errors import ServiceUnavailable
+from penstock_common.redis_connection import RedisConnection, RedisUnavailable, Script
 
 COOL_DOWN = timedelta(seconds=1)
 _TENANT_HASH_HEX = 24

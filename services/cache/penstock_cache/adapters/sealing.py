@@ -12,7 +12,6 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from penstock_cache.domain.entry import EntryKey
 
-SECRET_BYTES = 32
 FORMAT_VERSION = b"\x01"
 NONCE_BYTES = 12
 _MAX_TENANT_KEYS = 4096

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import NamedTuple, Protocol
 
-from penstock_common.llm.events import merge_deltas
-from penstock_common.llm.types import GenerationEvent, GenerationInput
-
 from penstock_cache.domain.eligibility import Eligibility
 from penstock_cache.domain.entry import Entry, Scope
 from penstock_cache.domain.generations import Generations
 from penstock_cache.domain.identity import Identity
 from penstock_cache.domain.memory import MemoryTier
 from penstock_cache.domain.shared import SharedTier
+from penstock_common.llm.events import merge_deltas
+from penstock_common.llm.types import GenerationEvent, GenerationInput
 
 _OFF = "The cache is off."
 

@@ -7,9 +7,9 @@ import hmac
 from typing import Any
 
 import msgspec
-from penstock_common.llm.types import GenerationInput, SamplingParams
 
 from penstock_cache.domain.entry import EntryKey, Scope
+from penstock_common.llm.types import GenerationInput, SamplingParams
 
 # Part of every canonical form: a changed form must not meet old entries.
 CANONICAL_VERSION = 1
@@ -49,7 +49,7 @@ class Identity:
 
     def key(self, scope: Scope, request: GenerationInput) -> EntryKey:
         """Return where the answer to ``request`` lies."""
-        # Copying a keyed state spares the two hash blocks of the key: 1.5 instead of 2.0 µs.
+        # Copying a keyed state spares the two hash blocks of the key, a quarter of the time.
         keyed = self._keyed.copy()
         keyed.update(canonical_form(scope, request))
         return EntryKey(scope, keyed.digest())

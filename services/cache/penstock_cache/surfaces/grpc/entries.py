@@ -6,13 +6,13 @@ import math
 from typing import cast
 
 from google.protobuf.timestamp_pb2 import Timestamp
+
 from penstock.cache.v1 import cache_service_pb2 as pb
 from penstock.llm.v1 import generation_pb2 as gen
-from penstock_common.llm.convert import event_from_proto, event_to_proto
-from penstock_common.llm.types import GenerationEvent
-
 from penstock_cache.domain.cache import Answer
 from penstock_cache.domain.entry import Entry
+from penstock_common.llm.convert import event_from_proto, event_to_proto
+from penstock_common.llm.types import GenerationEvent
 
 _KNOWN_FINISH_REASONS = frozenset(gen.FinishReason.values()) - {gen.FINISH_REASON_UNSPECIFIED}
 _EXACT_SIMILARITY = 1.0

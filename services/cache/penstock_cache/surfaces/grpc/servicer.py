@@ -7,14 +7,13 @@ from typing import Any
 
 from penstock.cache.v1 import cache_service_pb2 as pb
 from penstock.cache.v1.cache_service_pb2_grpc import CacheServiceServicer
+from penstock_cache.domain.cache import Found, ResponseCache
+from penstock_cache.domain.entry import Scope
+from penstock_cache.surfaces.grpc.entries import UnknownEventError, answer_from_proto, hit_response
 from penstock_common.errors import InvalidRequest
 from penstock_common.llm.convert import UnknownRoleError, input_from_proto
 from penstock_common.llm.types import GenerationInput
 from penstock_common.telemetry.steps import AttributeValue, Steps
-
-from penstock_cache.domain.cache import Found, ResponseCache
-from penstock_cache.domain.entry import Scope
-from penstock_cache.surfaces.grpc.entries import UnknownEventError, answer_from_proto, hit_response
 
 # Messages are frozen once passed, so these serve every call.
 _MISS = pb.LookupResponse()
