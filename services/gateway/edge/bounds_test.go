@@ -125,6 +125,17 @@ func TestALargeHeadIsRefused(t *testing.T) {
 	edge := start(t)
 	response := edge.send(t, "GET", "/v1/models", "", "X-Long", strings.Repeat("a", 64<<10))
 	equal(t, "status", response.StatusCode, http.StatusRequestHeaderFieldsTooLarge)
+	edge.gateway.wire = func(http.ResponseWriter, *http.Request) {}
+	edge.gateway.chat = func(context.Context, *gatewayv1.ChatRequest) (*gatewayv1.ChatResponse, error) {
+		return &gatewayv1.ChatResponse{}, nil
+	}
+	for _, path := range []string{"/v1/chat/completions", "/api/v1/chat"} {
+		for name, want := range map[string]int{"X-Api-Key": 431, "X-Dropped": 200} {
+			got := edge.send(t, "POST", path, `{}`, name, strings.Repeat("a", 16<<10))
+			equal(t, path+" "+name, got.StatusCode, want)
+		}
+		equal(t, path, edge.send(t, "POST", path, `{}`, "X-Api-Key", strings.Repeat("a", 14<<10)).StatusCode, 200)
+	}
 }
 
 func TestAReaderThatDoesNotReadIsCutOff(t *testing.T) {

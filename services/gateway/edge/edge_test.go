@@ -70,7 +70,7 @@ func start(t *testing.T, adjust ...func(*config)) *running {
 	gateway := &fakeGateway{health: health.NewServer()}
 	grpcListener, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
-	server := grpc.NewServer(grpc.MaxRecvMsgSize(64 << 20))
+	server := grpc.NewServer(grpc.MaxRecvMsgSize(64<<20), grpc.MaxHeaderListSize(16<<10))
 	gatewayv1.RegisterChatServiceServer(server, gateway)
 	gatewayv1.RegisterModelServiceServer(server, gateway)
 	healthv1.RegisterHealthServer(server, gateway.health)

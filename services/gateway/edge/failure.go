@@ -54,6 +54,11 @@ var (
 		openAIType: "invalid_request_error", openAICode: "unsupported_content_encoding", anthropicType: "invalid_request_error",
 		closes: true,
 	}
+	failureHead = failure{
+		httpStatus: http.StatusRequestHeaderFieldsTooLarge, code: codes.InvalidArgument, reason: errorsv1.ErrorReason_ERROR_REASON_INVALID_REQUEST,
+		message:    "The request's headers are larger than this server accepts.",
+		openAIType: "invalid_request_error", openAICode: "headers_too_large", anthropicType: "request_too_large",
+	}
 	failureTooLarge = failure{
 		httpStatus: http.StatusRequestEntityTooLarge, code: codes.InvalidArgument, reason: errorsv1.ErrorReason_ERROR_REASON_INVALID_REQUEST,
 		message:    "The request body is larger than this server accepts.",

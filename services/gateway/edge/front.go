@@ -85,7 +85,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}()
 
-	if refusal := f.refusal(r, admitted, body); refusal != nil {
+	if refusal := f.refusal(r, header, admitted, body); refusal != nil {
 		refusal.write(out, r)
 		return
 	}
@@ -100,7 +100,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // refusal is the answer to a request that goes no further, or nil.
-func (f *front) refusal(r *http.Request, admitted bool, body *guardedBody) *failure {
+func (f *front) refusal(r *http.Request, forwarded http.Header, admitted bool, body *guardedBody) *failure {
 	p := r.URL.Path
 	known := strings.HasPrefix(p, typedPrefix) || strings.HasPrefix(p, wirePrefix)
 	encoding := r.Header.Get("Content-Encoding")
@@ -110,6 +110,8 @@ func (f *front) refusal(r *http.Request, admitted bool, body *guardedBody) *fail
 	// A path that a later hop would read differently must not pass as one of ours.
 	case !known || path.Clean(p) != strings.TrimSuffix(p, "/"):
 		return &failureNotFound
+	case headerBytes(forwarded) > maxForwardedBytes:
+		return &failureHead
 	case body.err() != nil:
 		return bodyFailure(body.err())
 	case encoding != "" && !strings.EqualFold(encoding, "identity"):

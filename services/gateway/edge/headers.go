@@ -54,6 +54,21 @@ func allowedHeaders(in http.Header) http.Header {
 	return out
 }
 
+// maxForwardedBytes bounds what goes on, counted as HTTP/2 does (RFC 9113, 6.5.2). The
+// gateway takes 16 KiB of metadata, of which the transport needs a little; grpc-go
+// fails with INTERNAL on more.
+const maxForwardedBytes = 15 << 10
+
+func headerBytes(h http.Header) int {
+	total := 0
+	for name, values := range h {
+		for _, value := range values {
+			total += len(name) + len(value) + 32
+		}
+	}
+	return total
+}
+
 // requestMetadata is grpc-gateway's incoming header matcher.
 func requestMetadata(name string) (string, bool) {
 	if _, ok := httpOnlyHeaders[name]; ok {
