@@ -121,7 +121,10 @@ func TestErrorsWithoutDetailsSayNothingOfTheInside(t *testing.T) {
 
 func TestBadBodies(t *testing.T) {
 	edge := start(t)
-	for _, body := range []string{`{"inputs":{}}`, `[]`, `{"input":`, `{}x`, "\xff", `{"input":{"model":1}}`, `null`, strings.Repeat(`{"input":`, 20000)} {
+	for _, body := range []string{`{"inputs":{}}`, `[]`, `{"input":`, `{}x`, "\xff", `{"input":{"model":1}}`, `null`, strings.Repeat(`{"input":`, 20000),
+		`{"input":{"model":"\ud800"}}`, `{"input":{"sampling":{"temperature":1e999}}}`, `{"input":{"sampling":{"seed":9223372036854775808}}}`,
+		`{"input":{"sampling":{"top_k":-1}}}`, `{"input":{},"input":{}}`, "\ufeff{}", `{"input":{"messages":[{"role":"ROLE_NOBODY"}]}}`,
+	} {
 		for _, path := range []string{"/api/v1/chat", "/api/v1/chat:stream"} {
 			response := edge.send(t, "POST", path, body)
 			equal(t, "status of "+body[:min(len(body), 20)], response.StatusCode, 400)
