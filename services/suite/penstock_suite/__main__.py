@@ -1,0 +1,88 @@
+"""The `penstock` command.
+
+Each action loads what it needs when it runs: gRPC, SQL and the services take
+seconds to load, which `--help` and `--version` should not cost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Coroutine
+from contextlib import AbstractAsyncContextManager
+from typing import Any, TypeVar
+
+from penstock_suite.domain.keys import StoredKey
+from penstock_suite.domain.progress import Show
+from penstock_suite.domain.requests import ChatTarget, KeyRequest, Selection, UpRequest
+from penstock_suite.domain.run_record import StackStatus
+from penstock_suite.surfaces.cli.application import Actions, command_line
+from penstock_suite.surfaces.cli.chat import Conversation
+
+ResultT = TypeVar("ResultT")
+
+
+def main() -> None:
+    """Run the command line."""
+    # Read when gRPC is loaded. We never fork without exec, and its warnings about that belong in no terminal.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    command_line(Actions(_run_stack, _check_configuration, _Keys(), _Chat(), _ask_status))()
+
+
+def _run(work: Coroutine[Any, Any, ResultT]) -> ResultT:
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+def _run_stack(request: UpRequest, show: Show) -> None:
+    from penstock_suite.app.up import up
+
+    _run(up(request, show))
+
+
+def _check_configuration(selection: Selection) -> dict[str, Any]:
+    from penstock_suite.app.check import effective_settings
+
+    return effective_settings(selection)
+
+
+def _ask_status(selection: Selection) -> StackStatus:
+    from penstock_suite.app.status import stack_status
+
+    return _run(stack_status(selection))
+
+
+class _Keys:
+    def create(self, selection: Selection, request: KeyRequest) -> tuple[str, StoredKey]:
+        from penstock_suite.app.keys import create_key
+
+        return _run(create_key(selection, request))
+
+    def list(self, selection: Selection) -> list[StoredKey]:
+        from penstock_suite.app.keys import list_keys
+
+        return _run(list_keys(selection))
+
+    def revoke(self, selection: Selection, key_id: str) -> None:
+        from penstock_suite.app.keys import revoke_key
+
+        _run(revoke_key(selection, key_id))
+
+
+class _Chat:
+    def target(self, selection: Selection, address: str, key: str) -> tuple[str, str]:
+        from penstock_suite.app.chat import chat_target
+
+        return chat_target(selection, address, key)
+
+    def open(self, target: ChatTarget) -> AbstractAsyncContextManager[Conversation]:
+        from penstock_suite.adapters.chat_client import chat_client
+
+        return chat_client(target)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""Addresses to listen on: whether they are free, and which they are when the configuration leaves it open."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from dataclasses import dataclass
+
+from penstock_suite.domain.failure import Misconfigured, SuiteFailure
+
+LOOPBACK = "127.0.0.1"
+_LOOPBACK_HOSTS = {LOOPBACK, "localhost", "::1"}
+_ANY_HOST = {"": LOOPBACK, "0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104 - compared with, not bound
+_MAX_PORT = 65535
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A host and a TCP port; renders as ``host:port``."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def from_here(self) -> Address:
+        """The address by which this machine reaches it."""
+        return Address(_ANY_HOST.get(self.host, self.host), self.port)
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine reaches it."""
+        return self.host in _LOOPBACK_HOSTS
+
+
+def parse_address(text: str, setting: str) -> Address:
+    """Return the address that ``host:port`` says.
+
+    Raises:
+        Misconfigured: if it is written in another way.
+    """
+    host, separator, port = text.rpartition(":")
+    if not separator or not port.isdecimal() or int(port) > _MAX_PORT:
+        raise Misconfigured(f"'{setting}': host:port is expected, such as 127.0.0.1:8080, not '{text}'")
+    return Address(host.strip("[]"), int(port))
+
+
+def free_address(wanted: Address, setting: str) -> Address:
+    """Return ``wanted``, or a free port of its host where it leaves the port open (0).
+
+    Raises:
+        SuiteFailure: if it is taken, or no address of this machine.
+    """
+    family = socket.AF_INET6 if ":" in wanted.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((wanted.host, wanted.port))
+        except OSError as error:
+            raise SuiteFailure(_sentence(wanted, setting, error)) from None
+        return Address(wanted.host, listener.getsockname()[1])
+
+
+def _sentence(wanted: Address, setting: str, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"{wanted} is taken: stop what listens there, or set '{setting}' to another address"
+    if error.errno == errno.EACCES:
+        return f"{wanted} needs more rights than you have: set '{setting}' to a port of 1024 or more"
+    return f"{wanted} is no address of this machine ({error.strerror}): set '{setting}' to another one"

@@ -1,0 +1,106 @@
+"""The edge: the Go program on the public HTTP port."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import ssl
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from penstock_suite.adapters.addresses import Address
+from penstock_suite.adapters.process import Command
+from penstock_suite.domain.failure import SuiteFailure
+
+EXECUTABLE = "penstock-edge"
+
+_PROBE_TIMEOUT_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeOptions:
+    """Where the edge listens, whom it calls, and what it traces."""
+
+    listen: Address
+    gateway_grpc: Address
+    gateway_socket: Path
+    certificate: Path | None = None
+    private_key: Path | None = None
+    otlp: str = ""
+    sample_ratio: float = 1.0
+    grace: timedelta = timedelta(seconds=30)
+
+
+def edge_executable(configured: Path | None) -> Path:
+    """Return the path of the edge: configured, beside this Python, or on the path.
+
+    Raises:
+        SuiteFailure: if there is none.
+    """
+    if configured is not None:
+        if configured.is_file():
+            return configured
+        raise SuiteFailure(f"'local.edge' names {configured}, which is not there")
+    beside = Path(sys.executable).parent / EXECUTABLE
+    if beside.is_file():
+        return beside
+    found = shutil.which(EXECUTABLE)
+    if found is not None:
+        return Path(found)
+    raise SuiteFailure(f"there is no {EXECUTABLE} beside {sys.executable} or on the path: run 'make setup'")
+
+
+def edge_command(executable: Path, options: EdgeOptions) -> Command:
+    """Return the command of an edge in front of the gateway."""
+    arguments = {
+        "listen": str(options.listen),
+        "gateway-grpc": str(options.gateway_grpc),
+        "gateway-http": f"unix://{options.gateway_socket}",
+        "tls-cert": str(options.certificate or ""),
+        "tls-key": str(options.private_key or ""),
+        "otlp": options.otlp,
+        "trace-sample-ratio": str(options.sample_ratio),
+        "grace": f"{options.grace.total_seconds()}s",
+    }
+    return Command(
+        name="edge",
+        title="The edge",
+        argv=(str(executable), *(f"--{name}={value}" for name, value in arguments.items())),
+        stop_timeout=options.grace + timedelta(seconds=5),
+    )
+
+
+def edge_probe(address: Address, path: str, *, tls: bool) -> Callable[[], Awaitable[bool]]:
+    """Return a probe that is true when ``path`` answers 200."""
+
+    async def answers() -> bool:
+        return await http_status(address, path, tls=tls) == 200
+
+    return answers
+
+
+async def http_status(address: Address, path: str, *, tls: bool) -> int:
+    """Return the status of a GET; 0 if nobody answers."""
+    try:
+        async with asyncio.timeout(_PROBE_TIMEOUT_SECONDS):
+            return await _status(address, path, tls=tls)
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+async def _status(address: Address, path: str, *, tls: bool) -> int:
+    context = None
+    if tls:
+        # We ask our own child on this machine; its certificate names another host.
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    reader, writer = await asyncio.open_connection(address.host, address.port, ssl=context)
+    try:
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n".encode())
+        return int((await reader.readline()).split()[1])
+    finally:
+        writer.close()

@@ -1,0 +1,85 @@
+"""The state folder on disk: its folders, its lock and the record of what runs."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from penstock_suite.domain.failure import SuiteFailure
+from penstock_suite.domain.run_record import RunRecord
+from penstock_suite.domain.state_folder import StateFolder
+
+
+def open_state_folder(root: Path) -> StateFolder:
+    """Return the folder at ``root``, made and private to its owner."""
+    state = StateFolder(root, os.getuid())
+    for folder in state.folders():
+        _make_private(folder)
+    return state
+
+
+def _make_private(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # In /tmp somebody else may have been first.
+        if folder.stat().st_uid != os.getuid() or folder.is_symlink():
+            raise SuiteFailure(f"{folder} belongs to somebody else: name another folder with --state")
+        folder.chmod(0o700)
+    except OSError as error:
+        raise SuiteFailure(f"{folder}: {error.strerror}: name another folder with --state") from None
+
+
+@contextmanager
+def locked(state: StateFolder) -> Iterator[None]:
+    """Hold the folder; the kernel lets go of it however we end.
+
+    Raises:
+        SuiteFailure: if another stack runs on it.
+    """
+    with state.lock.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SuiteFailure(_already_running(state)) from None
+        yield
+
+
+def _already_running(state: StateFolder) -> str:
+    record = read_run_record(state)
+    where = f", process {record.pid}, at {record.http}" if record is not None else ""
+    return f"a stack runs on {state.root} already{where}: stop it, or name another folder with --state"
+
+
+@contextmanager
+def recorded(state: StateFolder, record: RunRecord) -> Iterator[None]:
+    """Leave the record where other commands find it, until the block ends."""
+    fresh = state.run_record.with_suffix(".new")
+    fresh.write_bytes(msgspec.json.format(msgspec.json.encode(record)))
+    fresh.replace(state.run_record)
+    try:
+        yield
+    finally:
+        state.run_record.unlink(missing_ok=True)
+
+
+def read_run_record(state: StateFolder) -> RunRecord | None:
+    """Return what runs on the folder; None if nothing does, or did and was killed."""
+    try:
+        record = msgspec.json.decode(state.run_record.read_bytes(), type=RunRecord)
+    except (OSError, msgspec.DecodeError, msgspec.ValidationError):
+        return None
+    return record if is_running(record.pid) else None
+
+
+def is_running(pid: int) -> bool:
+    """Return whether the process exists and has not ended."""
+    try:
+        # The state stands behind the name, which may hold anything but ends with the last bracket (proc(5)).
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
+    except (OSError, IndexError):
+        return False

@@ -1,0 +1,113 @@
+"""The programs of the local stack: Redis and Triton below the services, the edge above them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from penstock_common.rpc.channel import open_channel
+
+from penstock_suite.adapters.addresses import LOOPBACK, Address, free_address
+from penstock_suite.adapters.edge_server import EdgeOptions, edge_command, edge_executable, edge_probe
+from penstock_suite.adapters.process import ChildProcess, Command, Probe, running_child
+from penstock_suite.adapters.redis_server import redis_command, redis_executable, redis_probe
+from penstock_suite.adapters.triton_server import missing_model, triton_probe, triton_server_command
+from penstock_suite.app.plan import StackPlan, triton_folders
+from penstock_suite.domain.ending import Ending
+from penstock_suite.domain.failure import Misconfigured
+from penstock_suite.domain.progress import Prepared, Preparing, Show
+
+_REDIS_TIMEOUT = timedelta(seconds=20)
+# A model of some gigabytes loads for minutes; a dead Triton is seen at once.
+_TRITON_TIMEOUT = timedelta(minutes=10)
+_EDGE_TIMEOUT = timedelta(seconds=20)
+
+
+@dataclass(slots=True)
+class Workshop:
+    """What every step of a start needs: the plan, who closes what is opened, and whom to tell."""
+
+    plan: StackPlan
+    stack: AsyncExitStack
+    ending: Ending
+    show: Show
+    children: list[ChildProcess] = field(default_factory=list[ChildProcess])
+
+    async def start(self, command: Command) -> ChildProcess:
+        """Return the started child, which the stack's end stops."""
+        self.show(Preparing(command.name))
+        log = self.plan.state.log(command.name)
+        child = await self.stack.enter_async_context(running_child(command, log, self.ending.fail))
+        self.ending.on_cut(child.kill)
+        self.children.append(child)
+        return child
+
+    async def await_ready(self, child: ChildProcess, probe: Probe, timeout: timedelta) -> None:
+        """Return when the child serves."""
+        began = time.monotonic()
+        await child.wait_ready(probe, timeout)
+        self.show(Prepared(child.name, time.monotonic() - began, child.pid))
+
+
+async def start_redis_and_triton(workshop: Workshop) -> tuple[str, str]:
+    """Return Redis' URL and Triton's address once both serve; empty for what the configuration does not need."""
+    settings = workshop.plan.settings
+    redis_url = triton_grpc = ""
+    async with asyncio.TaskGroup() as ready:
+        if settings.local_triton_models:
+            triton_grpc = await _start_triton(workshop, ready)
+        if settings.needs_redis:
+            redis_url = await _start_redis(workshop, ready)
+    return redis_url, triton_grpc
+
+
+async def _start_redis(workshop: Workshop, ready: asyncio.TaskGroup) -> str:
+    state = workshop.plan.state
+    executable = redis_executable(workshop.plan.settings.local.redis_server)
+    redis = await workshop.start(redis_command(executable, state.redis, state.redis_socket))
+    ready.create_task(workshop.await_ready(redis, redis_probe(state.redis_socket), _REDIS_TIMEOUT))
+    return f"unix://{state.redis_socket}"
+
+
+async def _start_triton(workshop: Workshop, ready: asyncio.TaskGroup) -> str:
+    settings = workshop.plan.settings
+    folders = triton_folders(settings.local)
+    grpc, metrics = (free_address(Address(LOOPBACK, 0), "local") for _ in range(2))
+    command = triton_server_command(folders, grpc.port, metrics.port)
+    for upstream, models in settings.local_triton_models.items():
+        if missing := missing_model(folders, models):
+            raise Misconfigured(
+                f"the upstream '{upstream}' has the model '{missing}', which {folders.repository} does not hold"
+            )
+    channel = await workshop.stack.enter_async_context(open_channel(str(grpc)))
+    triton = await workshop.start(command)
+    ready.create_task(workshop.await_ready(triton, triton_probe(channel), _TRITON_TIMEOUT))
+    return str(grpc)
+
+
+async def start_edge(workshop: Workshop, http: Address, gateway_grpc: Address, grace: timedelta) -> None:
+    """Return when the public HTTP port is open; it answers 503 until the gateway is ready."""
+    settings = workshop.plan.settings
+    tls = settings.listen.tls
+    options = EdgeOptions(
+        listen=http,
+        gateway_grpc=gateway_grpc.from_here,
+        gateway_socket=workshop.plan.state.gateway_socket,
+        certificate=tls.cert_file if tls else None,
+        private_key=tls.key_file if tls else None,
+        otlp=settings.telemetry.otlp,
+        sample_ratio=sample_ratio(workshop.plan),
+        grace=grace,
+    )
+    edge = await workshop.start(edge_command(edge_executable(settings.local.edge), options))
+    probe = edge_probe(http.from_here, "/healthz", tls=tls is not None)
+    await workshop.await_ready(edge, probe, _EDGE_TIMEOUT)
+
+
+def sample_ratio(plan: StackPlan) -> float:
+    """Return the share of traces that is kept, with the local stack's default."""
+    said = "sample_ratio" in plan.settings.telemetry.model_fields_set
+    return plan.settings.telemetry.sample_ratio if said else 1.0

@@ -1,0 +1,77 @@
+"""Every service in this process, joined by in-process channels."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import penstock_cache.app
+import penstock_cache.settings
+import penstock_gateway.app
+import penstock_gateway.settings
+import penstock_inference.app
+import penstock_inference.settings
+import penstock_router.app
+import penstock_router.settings
+from penstock_common.configuration import Configuration
+from penstock_common.rpc.channel import SuiteChannel
+from penstock_common.rpc.in_process import InProcessChannel, InProcessServer
+from penstock_common.service import Service
+
+from penstock_suite.settings import Settings
+
+SETTINGS_TYPES = (
+    penstock_gateway.settings.Settings,
+    penstock_router.settings.Settings,
+    penstock_cache.settings.Settings,
+    penstock_inference.settings.Settings,
+)
+
+
+@asynccontextmanager
+async def services_joined(
+    configuration: Configuration, settings: Settings
+) -> AsyncIterator[penstock_gateway.app.Channels]:
+    """Yield channels to the services that the configuration needs; closed in reverse order on exit."""
+    async with AsyncExitStack() as stack:
+        router = await stack.enter_async_context(
+            penstock_router.app.build(configuration.settings(penstock_router.settings.Settings))
+        )
+        inference = await stack.enter_async_context(
+            penstock_inference.app.build(configuration.settings(penstock_inference.settings.Settings))
+        )
+        services = [router, inference]
+        if settings.has_cache:
+            cache_settings = configuration.settings(penstock_cache.settings.Settings)
+            services.append(await stack.enter_async_context(penstock_cache.app.build(cache_settings)))
+        if settings.embedding is not None:
+            services.append(await stack.enter_async_context(_embedding(configuration)))
+        channel = _channel_to(services)
+        yield penstock_gateway.app.Channels(
+            router=channel, inference=channel, cache=channel if settings.has_cache else None
+        )
+
+
+def _embedding(configuration: Configuration) -> AbstractAsyncContextManager[Service]:
+    # Its model runtime is heavy, so only those who configure it load it.
+    import penstock_embedding.app
+    import penstock_embedding.settings
+
+    return penstock_embedding.app.build(configuration.settings(penstock_embedding.settings.Settings))
+
+
+def _channel_to(services: list[Service]) -> SuiteChannel:
+    # No interceptors: a call runs in a copy of its caller's context, which holds the scope already.
+    server = InProcessServer()
+    for service in services:
+        service.register(server.registrar)
+    return SuiteChannel(InProcessChannel(server))
+
+
+def running_gateway(
+    configuration: Configuration, channels: penstock_gateway.app.Channels, grpc: str, socket: Path
+) -> AbstractAsyncContextManager[penstock_gateway.app.RunningGateway]:
+    """Return the context of a listening gateway."""
+    settings = configuration.settings(penstock_gateway.settings.Settings)
+    return penstock_gateway.app.running(settings, channels, grpc_address=grpc, http_socket=socket)

@@ -1,0 +1,119 @@
+"""From a selection to a plan: which configuration, which folder, which parts."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from penstock_common.configuration import Configuration, ConfigurationError
+
+from penstock_suite.adapters.triton_server import TritonFolders
+from penstock_suite.domain.effective import LocalParts, completed, has_demo_key, without_triton
+from penstock_suite.domain.failure import Misconfigured
+from penstock_suite.domain.requests import Selection
+from penstock_suite.domain.state_folder import StateFolder
+from penstock_suite.settings import Document, LocalSettings, Settings
+
+STATE_VARIABLE = "PENSTOCK_STATE_DIR"
+
+_PACKAGED = "default.yaml"
+_PACKAGED_WITHOUT_TRITON = "without_triton.yaml"
+_NOT_STARTED = "127.0.0.1:0"
+
+
+@dataclass(frozen=True, slots=True)
+class StackPlan:
+    """What the file says, the suite's own sections of it, and where the state lies."""
+
+    document: dict[str, Any]
+    source: str
+    settings: Settings
+    state: StateFolder
+
+    @property
+    def has_demo_key(self) -> bool:
+        """Whether a tenant gets the demo key."""
+        return has_demo_key(self.document, self.settings.local.demo_tenant)
+
+    def configuration(self, *, redis_url: str = "", triton_grpc: str = _NOT_STARTED) -> Configuration:
+        """Return what the services read: the file, completed with the local parts."""
+        local, state = self.settings.local, self.state
+        parts = LocalParts(
+            state=state,
+            redis_url=redis_url,
+            triton_grpc=triton_grpc,
+            chat_templates=_chat_templates(self.settings, triton_folders(local).repository),
+            demo_tenant=local.demo_tenant,
+            # Absent until the first start, and a check must not make it.
+            demo_key=f"${{file:{state.demo_key}}}" if state.demo_key.is_file() else "",
+        )
+        return Configuration(completed(self.document, parts), self.source)
+
+
+def make_plan(selection: Selection) -> StackPlan:
+    """Return the plan of the selected stack; nothing is made or started.
+
+    Raises:
+        ConfigurationError: if the file cannot be used.
+        Misconfigured: if nothing would be left to serve.
+    """
+    path = selection.config or _packaged(without=selection.without_triton)
+    source = str(selection.config or "the packaged configuration")
+    try:
+        document = Document.of(Configuration.load(path))
+        if selection.without_triton:
+            document = without_triton(document)
+        settings = Configuration(document, source).settings(Settings)
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path} is not a text file") from None
+    if selection.without_triton and not settings.models:
+        raise Misconfigured(f"without Triton, {source} has no model left: give a model a candidate of another provider")
+    return StackPlan(document, source, settings, StateFolder(state_root(selection.state, settings), os.getuid()))
+
+
+def state_root(chosen: Path | None, settings: Settings | None = None) -> Path:
+    """Return the absolute state folder: chosen, from the environment, from the file, or the user's default."""
+    named = os.environ.get(STATE_VARIABLE)
+    if chosen is None and named:
+        chosen = Path(named)
+    if chosen is None and settings is not None:
+        chosen = settings.state_dir
+    if chosen is None:
+        chosen = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state") / "penstock"
+    return chosen.expanduser().absolute()
+
+
+def _packaged(*, without: bool) -> Path:
+    # Without Triton the default has no model; a provider stands in where the environment has its key.
+    if without and not os.environ.get("OPENAI_API_KEY"):
+        raise Misconfigured(
+            "without Triton the packaged configuration needs a provider: set OPENAI_API_KEY, "
+            "or name a configuration with --config"
+        )
+    return Path(str(files("penstock_suite"))) / (_PACKAGED_WITHOUT_TRITON if without else _PACKAGED)
+
+
+def triton_folders(local: LocalSettings) -> TritonFolders:
+    """Return where Triton's environment and models are: configured, or in the checkout that this package lies in."""
+    checkout = _checkout()
+    return TritonFolders(
+        local.triton_environment or checkout / ".triton",
+        local.triton_repository or checkout / "deploy" / "triton" / "repository",
+    )
+
+
+def _checkout() -> Path:
+    within = Path(__file__).resolve().parents[4]
+    return within if (within / "deploy" / "triton").is_dir() else Path.cwd()
+
+
+def _chat_templates(settings: Settings, repository: Path) -> dict[str, Path]:
+    paths = {
+        name: repository / name / "chat_template.jinja"
+        for names in settings.local_triton_models.values()
+        for name in names
+    }
+    return {name: path for name, path in paths.items() if path.is_file()}

@@ -1,0 +1,170 @@
+"""`penstock up`: the whole stack, from the first process to the last."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from penstock_common.logging import configure_logging
+from penstock_gateway.app import Channels, RunningGateway
+from penstock_gateway.domain.identity import new_key
+
+from penstock_suite.adapters.addresses import Address, free_address, parse_address
+from penstock_suite.adapters.edge_server import edge_probe
+from penstock_suite.adapters.first_generation import generate_once
+from penstock_suite.adapters.key_files import ensure_key_file, random_secret
+from penstock_suite.adapters.operating_system import on_signals, raise_file_limit, settle_memory
+from penstock_suite.adapters.state_files import locked, open_state_folder, recorded
+from penstock_suite.app.check import check
+from penstock_suite.app.local_processes import Workshop, start_edge, start_redis_and_triton
+from penstock_suite.app.one_process import running_gateway, services_joined
+from penstock_suite.app.plan import StackPlan, make_plan
+from penstock_suite.domain.ending import Ending
+from penstock_suite.domain.failure import Misconfigured, SuiteFailure
+from penstock_suite.domain.progress import Draining, Prepared, Preparing, Ready, Show, Stopped, curl_for
+from penstock_suite.domain.requests import UpRequest
+from penstock_suite.domain.run_record import RunningPart, RunRecord
+
+_READY_TIMEOUT = timedelta(seconds=10)
+_READY_POLL_SECONDS = 0.02
+# After a part died there is little left to wait for.
+_BROKEN_GRACE = timedelta(seconds=5)
+_LAST_RESORT_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Addresses:
+    http: Address
+    grpc: Address
+
+
+async def up(request: UpRequest, show: Show) -> None:
+    """Run the stack until a signal asks for its end.
+
+    Raises:
+        ConfigurationError: if the configuration cannot be used.
+        SuiteFailure: if the stack cannot start, or a part of it died.
+    """
+    plan = make_plan(request.selection)
+    open_state_folder(plan.state.root)
+    raise_file_limit()
+    ending = Ending()
+    ending.on_cut(lambda: asyncio.get_running_loop().call_later(_LAST_RESORT_SECONDS, os._exit, 1))
+    with locked(plan.state), plan.state.log("penstock").open("w") as log, on_signals(ending.ask):
+        configure_logging(stream=log)
+        await _run(request, Workshop(plan, AsyncExitStack(), ending, show))
+    show(Stopped(at_once=ending.at_once))
+    if ending.failure is not None:
+        raise ending.failure
+
+
+async def _run(request: UpRequest, workshop: Workshop) -> None:
+    ending = workshop.ending
+    async with workshop.stack:
+        gateway: RunningGateway | None = None
+        with ending.interrupts():
+            gateway = await _start(request, workshop)
+            await ending.wait()
+        if gateway is None:
+            return
+        grace = request.grace if ending.failure is None else min(request.grace, _BROKEN_GRACE)
+        workshop.show(Draining(grace.total_seconds()))
+        with ending.cuts():
+            await gateway.drain(grace)
+
+
+async def _start(request: UpRequest, workshop: Workshop) -> RunningGateway:
+    began = time.monotonic()
+    plan, stack = workshop.plan, workshop.stack
+    addresses = _free_addresses(plan)
+    key = _ensure_keys(plan)
+    # Before anything is started: a fault must not cost the time that Triton needs.
+    check(plan)
+    redis_url, triton_grpc = await start_redis_and_triton(workshop)
+    configuration = plan.configuration(redis_url=redis_url, triton_grpc=triton_grpc)
+    channels = await stack.enter_async_context(services_joined(configuration, plan.settings))
+    gateway = await stack.enter_async_context(
+        running_gateway(configuration, channels, str(addresses.grpc), plan.state.gateway_socket)
+    )
+    await start_edge(workshop, addresses.http, addresses.grpc, request.grace)
+    await _serve_once(workshop, channels)
+    await gateway.set_ready()
+    await _await_readiness(workshop, addresses.http)
+    ready = _ready(plan, addresses, key, time.monotonic() - began)
+    stack.enter_context(recorded(plan.state, _record(request, workshop, ready)))
+    settle_memory()
+    workshop.show(ready)
+    return gateway
+
+
+def _free_addresses(plan: StackPlan) -> _Addresses:
+    listen = plan.settings.listen
+    http = free_address(parse_address(listen.http, "listen.http"), "listen.http")
+    grpc = free_address(parse_address(listen.grpc, "listen.grpc"), "listen.grpc")
+    if http == grpc:
+        raise Misconfigured(f"'listen.http' and 'listen.grpc' are both {http}")
+    if listen.tls is not None and not grpc.is_loopback:
+        raise Misconfigured("'listen.tls' covers HTTP only in this version: keep 'listen.grpc' on 127.0.0.1")
+    return _Addresses(http, grpc)
+
+
+def _ensure_keys(plan: StackPlan) -> str:
+    """Make the secrets that the configuration does not name; return the demo key, empty if nobody has it."""
+    state = plan.state
+    ensure_key_file(state.key_pepper, random_secret)
+    ensure_key_file(state.cache_key, random_secret)
+    return ensure_key_file(state.demo_key, lambda: new_key()[0]) if plan.has_demo_key else ""
+
+
+async def _serve_once(workshop: Workshop, channels: Channels) -> None:
+    for upstream, models in workshop.plan.settings.local_triton_models.items():
+        for model in models:
+            began = time.monotonic()
+            workshop.show(Preparing(model))
+            await generate_once(channels.inference, upstream, model)
+            workshop.show(Prepared(model, time.monotonic() - began))
+
+
+async def _await_readiness(workshop: Workshop, http: Address) -> None:
+    probe = edge_probe(http.from_here, "/readyz", tls=workshop.plan.settings.listen.tls is not None)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_READY_TIMEOUT.total_seconds()):
+            while not await probe():
+                await asyncio.sleep(_READY_POLL_SECONDS)
+            return
+    raise SuiteFailure(f"the edge does not reach the gateway; see {workshop.plan.state.log('edge')}")
+
+
+def _ready(plan: StackPlan, addresses: _Addresses, key: str, seconds: float) -> Ready:
+    tls = plan.settings.listen.tls is not None
+    http = f"{'https' if tls else 'http'}://{addresses.http.from_here}"
+    model = plan.settings.models[0].name if plan.settings.models else ""
+    return Ready(
+        http=http,
+        grpc=str(addresses.grpc.from_here),
+        key=key,
+        model=model,
+        curl=curl_for(http, key, model, own_certificate=tls),
+        state=str(plan.state.root),
+        seconds=round(seconds, 3),
+    )
+
+
+def _record(request: UpRequest, workshop: Workshop, ready: Ready) -> RunRecord:
+    selection = request.selection
+    return RunRecord(
+        pid=os.getpid(),
+        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        http=ready.http,
+        grpc=ready.grpc,
+        config=str(selection.config.absolute()) if selection.config else "",
+        without_triton=selection.without_triton,
+        parts=(
+            RunningPart("penstock", os.getpid()),
+            *(RunningPart(child.name, child.pid) for child in workshop.children),
+        ),
+    )

@@ -1,0 +1,1 @@
+"""What a local stack is: pure, but for the passing of time."""

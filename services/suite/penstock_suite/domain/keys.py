@@ -1,0 +1,26 @@
+"""A created key as people see it: everything but the key."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+
+class StoredKey(msgspec.Struct, frozen=True, kw_only=True):
+    """Empty ``models`` mean all."""
+
+    id: str
+    tenant: str
+    label: str
+    scopes: tuple[str, ...]
+    models: tuple[str, ...]
+    created_at: datetime | None
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+    def state(self, now: datetime) -> str:
+        """Return live, expired or revoked."""
+        if self.revoked_at is not None:
+            return "revoked"
+        return "expired" if self.expires_at is not None and self.expires_at <= now else "live"

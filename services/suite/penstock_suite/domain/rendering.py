@@ -1,0 +1,39 @@
+"""Settings as a person reads them: one document, no secrets, a line per fault."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, cast
+
+_URL_PASSWORD = re.compile(r"(?<=://)([^/\s:@]*):([^/\s@]+)@")
+# A fault's own advice holds the separator of faults.
+_BETWEEN_FAULTS = re.compile(r"; (?!did you mean|known are|it serves|use |name )")
+
+
+def merged(first: Any, second: Any) -> Any:
+    """Return two readings of one document as one: mappings by key, lists by place, else the first."""
+    if isinstance(first, dict) and isinstance(second, dict):
+        left, right = cast("dict[str, Any]", first), cast("dict[str, Any]", second)
+        return {
+            name: merged(left[name], right[name]) if name in left and name in right else left.get(name, right.get(name))
+            for name in {**left, **right}
+        }
+    if isinstance(first, list) and isinstance(second, list):
+        these, those = cast("list[Any]", first), cast("list[Any]", second)
+        if len(these) == len(those):
+            return [merged(this, that) for this, that in zip(these, those, strict=True)]
+    return cast("Any", first)
+
+
+def masked(value: Any) -> Any:
+    """Return the value without passwords in its URLs; keys were masked when they were read."""
+    if isinstance(value, dict):
+        return {name: masked(inner) for name, inner in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list):
+        return [masked(inner) for inner in cast("list[Any]", value)]
+    return _URL_PASSWORD.sub(r"\1:**********@", value) if isinstance(value, str) else value
+
+
+def faults_of(message: str, source: str) -> list[str]:
+    """Return the faults that a message lists, without the name of the file in front."""
+    return _BETWEEN_FAULTS.split(message.removeprefix(f"{source}: "))

@@ -1,0 +1,85 @@
+"""What lies where in the one folder that a local stack keeps."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+# sun_path holds 108 bytes with its closing zero (unix(7)).
+_MAX_SOCKET_PATH_BYTES = 107
+_LONGEST_SOCKET_NAME = "gateway.sock"
+
+
+@dataclass(frozen=True, slots=True)
+class StateFolder:
+    """Paths below ``root``, and of the sockets, which move to ``/tmp`` when ``root`` is too long for them."""
+
+    root: Path
+    user_id: int = 0
+
+    @property
+    def demo_key(self) -> Path:
+        """The key that the stack gives its demo tenant."""
+        return self.root / "demo-key"
+
+    @property
+    def key_pepper(self) -> Path:
+        """The secret that keys are digested with."""
+        return self.root / "key-pepper"
+
+    @property
+    def cache_key(self) -> Path:
+        """The secret that cached answers are sealed with."""
+        return self.root / "cache-key"
+
+    @property
+    def database(self) -> Path:
+        """Ledger and keys."""
+        return self.root / "penstock.db"
+
+    @property
+    def redis(self) -> Path:
+        """Redis' append-only file."""
+        return self.root / "redis"
+
+    @property
+    def models(self) -> Path:
+        """Prepared embedding models."""
+        return self.root / "models"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the stack that runs on this folder."""
+        return self.root / "lock"
+
+    @property
+    def run_record(self) -> Path:
+        """What runs now; absent when nothing does."""
+        return self.root / "run.json"
+
+    def log(self, part: str) -> Path:
+        """Return the log file of a part."""
+        return self.root / "logs" / f"{part}.log"
+
+    @property
+    def sockets(self) -> Path:
+        """The folder of the unix sockets, 0700."""
+        if len(str(self.root / "sockets" / _LONGEST_SOCKET_NAME).encode()) <= _MAX_SOCKET_PATH_BYTES:
+            return self.root / "sockets"
+        digest = hashlib.sha256(str(self.root).encode()).hexdigest()[:12]
+        return Path(f"/tmp/penstock-{self.user_id}-{digest}")  # noqa: S108 - its owner is checked when it is made
+
+    @property
+    def gateway_socket(self) -> Path:
+        """Where the gateway serves the wire formats to the edge."""
+        return self.sockets / "gateway.sock"
+
+    @property
+    def redis_socket(self) -> Path:
+        """Where Redis listens."""
+        return self.sockets / "redis.sock"
+
+    def folders(self) -> tuple[Path, ...]:
+        """Return every folder that must exist, parents first."""
+        return (self.root, self.redis, self.models, self.root / "logs", self.sockets)

@@ -1,0 +1,155 @@
+"""What the suite itself reads of the configuration, and every section that the file may have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from penstock_common.configuration import Configuration, Section
+from penstock_common.sections import PublicModel, Redis, Telemetry
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+
+
+class Document(BaseModel):
+    """The file as it is written: references unresolved, overrides from the environment applied."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    listen: Any = None
+    upstreams: Any = None
+    models: Any = None
+    cache: Any = None
+    embedding: Any = None
+    services: Any = None
+    redis: Any = None
+    sql: Any = None
+    qdrant: Any = None
+    telemetry: Any = None
+    state_dir: Any = None
+    secrets: Any = None
+    tenants: Any = None
+    tiers: Any = None
+    gateway: Any = None
+    router: Any = None
+    inference: Any = None
+    local: Any = None
+
+    @classmethod
+    def of(cls, configuration: Configuration) -> dict[str, Any]:
+        """Return the sections that the file has.
+
+        Raises:
+            ConfigurationError: if it has one that nobody knows.
+        """
+        configuration.refuse_unknown_sections(set(cls.model_fields))
+        return configuration.settings(cls).model_dump(exclude_unset=True)
+
+
+class TlsSettings(Section):
+    """PEM files of the edge's certificate chain and its key."""
+
+    cert_file: Path
+    key_file: Path
+
+
+class ListenSettings(Section):
+    """Public addresses; port 0 takes a free one."""
+
+    http: str = "127.0.0.1:8080"
+    grpc: str = "127.0.0.1:8081"
+    tls: TlsSettings | None = None
+
+
+class UpstreamModelSettings(Section):
+    """A model at an upstream, as far as starting Triton cares."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str
+
+
+class UpstreamSettings(Section):
+    """An upstream, as far as starting Triton cares."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str
+    provider: str
+    grpc: str = ""
+    models: list[UpstreamModelSettings] = []
+
+    @property
+    def is_local_triton(self) -> bool:
+        """Whether the suite starts it: a Triton without an address."""
+        return self.provider == "triton" and not self.grpc
+
+
+class TenantSettings(Section):
+    """A tenant, as far as its demo key is concerned."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str
+
+
+class CacheSwitch(Section):
+    """Whether there is a cache."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    mode: Annotated[
+        Literal["off", "exact", "semantic"], BeforeValidator(lambda value: "off" if value is False else value)
+    ] = "exact"
+
+
+class LocalSettings(Section):
+    """The parts that the local stack starts; what is not said is found where `make setup` puts it."""
+
+    demo_tenant: str = ""
+    """The tenant that gets the state folder's demo key."""
+    triton_environment: Path | None = None
+    triton_repository: Path | None = None
+    edge: Path | None = None
+    redis_server: Path | None = None
+
+
+class Settings(Section):
+    """The suite's sections."""
+
+    listen: ListenSettings = ListenSettings()
+    upstreams: list[UpstreamSettings] = []
+    models: list[PublicModel] = []
+    cache: CacheSwitch = CacheSwitch()
+    embedding: dict[str, Any] | None = None
+    redis: Redis = Redis()
+    telemetry: Telemetry = Telemetry()
+    state_dir: Path | None = None
+    tenants: list[TenantSettings] = []
+    local: LocalSettings = LocalSettings()
+
+    @property
+    def local_triton_models(self) -> dict[str, list[str]]:
+        """The models that a local Triton must serve, by upstream."""
+        return {
+            upstream.name: [model.name for model in upstream.models]
+            for upstream in self.upstreams
+            if upstream.is_local_triton
+        }
+
+    @property
+    def has_cache(self) -> bool:
+        """Whether the cache service is built."""
+        return self.cache.mode != "off"
+
+    @property
+    def needs_redis(self) -> bool:
+        """Whether somebody wants a Redis that the configuration does not name."""
+        return not self.redis.state or (self.has_cache and not self.redis.cache)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Settings:
+        known = [tenant.name for tenant in self.tenants]
+        demo = self.local.demo_tenant
+        if demo and demo not in known:
+            raise ValueError(f"'local.demo_tenant' is '{demo}', which 'tenants' does not have")
+        return self

@@ -1,0 +1,58 @@
+"""The `penstock` command: its options and its commands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from penstock_suite import __version__
+from penstock_suite.surfaces.cli.chat import ChatActions, add_chat
+from penstock_suite.surfaces.cli.config import CheckConfiguration, add_config
+from penstock_suite.surfaces.cli.keys import KeyActions, add_keys
+from penstock_suite.surfaces.cli.status import AskStatus, add_status
+from penstock_suite.surfaces.cli.up import RunStack, add_up
+
+
+@dataclass(frozen=True, slots=True)
+class Actions:
+    """What the commands do."""
+
+    run_stack: RunStack
+    check_configuration: CheckConfiguration
+    keys: KeyActions
+    chat: ChatActions
+    ask_status: AskStatus
+
+
+def command_line(actions: Actions) -> typer.Typer:
+    """Return the command line over ``actions``."""
+    cli = typer.Typer(
+        name="penstock",
+        help="Takes an LLM application to production. Exit codes: 0 done, 1 failed, 2 wrong configuration or options.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+
+    @cli.callback()
+    def penstock(  # pyright: ignore[reportUnusedFunction] - typer holds it
+        version: Annotated[
+            bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print it.")
+        ] = False,
+    ) -> None:
+        del version
+
+    add_up(cli, actions.run_stack)
+    add_status(cli, actions.ask_status)
+    add_chat(cli, actions.chat)
+    add_keys(cli, actions.keys)
+    add_config(cli, actions.check_configuration)
+    return cli
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"penstock {__version__}")
+        raise typer.Exit

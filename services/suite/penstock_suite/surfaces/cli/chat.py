@@ -1,0 +1,137 @@
+"""`penstock chat`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Annotated, Protocol
+
+import msgspec
+import typer
+from rich.console import Console
+
+from penstock_suite.domain.chat import AnswerEnd, Piece, Turn
+from penstock_suite.domain.failure import Misconfigured
+from penstock_suite.domain.requests import ChatTarget, Selection
+from penstock_suite.surfaces.cli.options import JsonOption, StateOption
+from penstock_suite.surfaces.cli.output import console, failures_told, print_json
+
+_NANO = 1e9
+_LEAVE = {"exit", "quit", "/exit", "/quit"}
+
+
+class Conversation(Protocol):
+    """A model that answers."""
+
+    model: str
+
+    def stream(self, turns: Sequence[Turn]) -> AsyncIterator[Piece | AnswerEnd]:
+        """Yield the answer's pieces, then its end."""
+        ...
+
+
+class ChatActions(Protocol):
+    """What the command needs."""
+
+    def target(self, selection: Selection, address: str, key: str) -> tuple[str, str]:
+        """Return the gRPC address and the key: as given, else of the stack that runs on the state folder."""
+        ...
+
+    def open(self, target: ChatTarget) -> AbstractAsyncContextManager[Conversation]:
+        """Return a context that holds a connection."""
+        ...
+
+
+def add_chat(cli: typer.Typer, actions: ChatActions) -> None:
+    """Add the command."""
+
+    @cli.command("chat", help="Ask a model and watch it answer. Without PROMPT, have a conversation; Ctrl-D ends it.")
+    def chat(  # pyright: ignore[reportUnusedFunction] - typer holds it
+        prompt: Annotated[str | None, typer.Argument(metavar="[PROMPT]", help="'-' reads standard input.")] = None,
+        model: Annotated[str, typer.Option(metavar="NAME", help="Without it, the first the key may use.")] = "",
+        address: Annotated[
+            str, typer.Option(metavar="HOST:PORT", help="A gRPC address; without it, the local stack's.")
+        ] = "",
+        key: Annotated[
+            str, typer.Option(envvar="PENSTOCK_API_KEY", help="Without it, the state folder's demo key.")
+        ] = "",
+        state: StateOption = None,
+        as_json: JsonOption = False,
+    ) -> None:
+        with failures_told(as_json=as_json):
+            grpc_address, found_key = actions.target(Selection(state=state), address, key)
+            target = ChatTarget(grpc_address=grpc_address, key=found_key, model=model)
+            asyncio.run(_chat(actions, target, _read_prompt(prompt, as_json=as_json), as_json=as_json))
+
+
+def _read_prompt(prompt: str | None, *, as_json: bool) -> str | None:
+    if prompt == "-" or (prompt is None and not sys.stdin.isatty()):
+        prompt = sys.stdin.read().strip()
+    if prompt is None and as_json:
+        raise Misconfigured("--json needs a PROMPT: a conversation is for people")
+    if prompt is not None and not prompt:
+        raise Misconfigured("the prompt is empty: give one as an argument, or on standard input with '-'")
+    return prompt
+
+
+async def _chat(actions: ChatActions, target: ChatTarget, prompt: str | None, *, as_json: bool) -> None:
+    async with actions.open(target) as conversation:
+        if prompt is None:
+            await _converse(conversation)
+        elif as_json:
+            await _answer_in_json(conversation, prompt)
+        else:
+            await _answer(console(), conversation, [Turn("user", prompt)])
+
+
+async def _converse(conversation: Conversation) -> None:
+    out = console()
+    out.print(f"[dim]{conversation.model}; Ctrl-D ends the conversation[/]")
+    turns: list[Turn] = []
+    while (question := await _ask(out)) is not None:
+        if question:
+            turns.append(Turn("user", question))
+            turns.append(Turn("assistant", await _answer(out, conversation, turns)))
+
+
+async def _ask(out: Console) -> str | None:
+    """Return what the person typed; None at the end."""
+    try:
+        text = (await asyncio.to_thread(out.input, "[bold]> [/]")).strip()
+    except EOFError:
+        return None
+    return None if text in _LEAVE else text
+
+
+async def _answer(out: Console, conversation: Conversation, turns: Sequence[Turn]) -> str:
+    """Print the answer as it comes; return its text."""
+    text: list[str] = []
+    end: AnswerEnd | None = None
+    async for piece in conversation.stream(turns):
+        if isinstance(piece, AnswerEnd):
+            end = piece
+            continue
+        out.print(piece.text, end="", markup=False, style="dim" if piece.is_reasoning else None)
+        out.file.flush()
+        if not piece.is_reasoning:
+            text.append(piece.text)
+    out.print()
+    if end is not None and out.is_terminal:
+        out.print(f"[dim]{_summary(end)}[/]")
+    return "".join(text)
+
+
+def _summary(end: AnswerEnd) -> str:
+    cost = f", ${end.cost_nano_usd / _NANO:.6f}" if end.cost_nano_usd else ""
+    return f"{end.upstream}/{end.model}, {end.input_tokens} + {end.output_tokens} tokens, {end.finish_reason}{cost}"
+
+
+async def _answer_in_json(conversation: Conversation, prompt: str) -> None:
+    text: list[str] = []
+    async for piece in conversation.stream([Turn("user", prompt)]):
+        if isinstance(piece, AnswerEnd):
+            print_json({"text": "".join(text), **msgspec.to_builtins(piece)})
+        elif not piece.is_reasoning:
+            text.append(piece.text)

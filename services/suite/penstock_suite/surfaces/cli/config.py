@@ -1,0 +1,37 @@
+"""`penstock config check`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import typer
+import yaml
+
+from penstock_suite.domain.requests import Selection
+from penstock_suite.surfaces.cli.options import ConfigOption, JsonOption, StateOption, WithoutTritonOption
+from penstock_suite.surfaces.cli.output import failures_told, print_json
+
+CheckConfiguration = Callable[[Selection], dict[str, Any]]
+
+_LINE_WIDTH = 120
+
+
+def add_config(cli: typer.Typer, check_configuration: CheckConfiguration) -> None:
+    """Add the commands; ``check_configuration`` returns the effective settings without secrets."""
+    group = typer.Typer(help="The configuration file.", no_args_is_help=True)
+    cli.add_typer(group, name="config")
+
+    @group.command("check", help="Print the settings that take effect, secrets masked, or a line for each fault.")
+    def check(  # pyright: ignore[reportUnusedFunction] - typer holds it
+        config: ConfigOption = None,
+        state: StateOption = None,
+        without_triton: WithoutTritonOption = False,
+        as_json: JsonOption = False,
+    ) -> None:
+        with failures_told(as_json=as_json):
+            settings = check_configuration(Selection(config, state, without_triton))
+            if as_json:
+                print_json(settings)
+            else:
+                typer.echo(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True, width=_LINE_WIDTH), nl=False)

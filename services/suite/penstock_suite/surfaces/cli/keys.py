@@ -1,0 +1,140 @@
+"""`penstock keys create|list|revoke`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Protocol
+
+import msgspec
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from penstock_suite.domain.keys import StoredKey
+from penstock_suite.domain.requests import KeyRequest, Selection
+from penstock_suite.surfaces.cli.options import ConfigOption, JsonOption, StateOption, read_duration
+from penstock_suite.surfaces.cli.output import console, failures_told, print_json
+
+
+class KeyActions(Protocol):
+    """What the commands do."""
+
+    def create(self, selection: Selection, request: KeyRequest) -> tuple[str, StoredKey]:
+        """Return a new key and its record."""
+        ...
+
+    def list(self, selection: Selection) -> list[StoredKey]:
+        """Return every created key."""
+        ...
+
+    def revoke(self, selection: Selection, key_id: str) -> None:
+        """Revoke a live key."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    typer: typer.Typer
+    actions: KeyActions
+
+
+def add_keys(cli: typer.Typer, actions: KeyActions) -> None:
+    """Add the commands."""
+    group = _Group(typer.Typer(help="API keys that are kept in the database.", no_args_is_help=True), actions)
+    cli.add_typer(group.typer, name="keys")
+    _add_create(group)
+    _add_list(group)
+    _add_revoke(group)
+
+
+def _add_create(group: _Group) -> None:
+    @group.typer.command("create", help="Make a key. It is shown once; what is stored is a digest.")
+    def create(  # pyright: ignore[reportUnusedFunction] - typer holds it
+        tenant: Annotated[str, typer.Option(metavar="NAME", help="A tenant of the configuration.")],
+        label: Annotated[str, typer.Option(metavar="TEXT", help="What it is for.")] = "",
+        scope: Annotated[
+            list[str] | None, typer.Option(metavar="inference|admin", help="Repeatable; inference without it.")
+        ] = None,
+        model: Annotated[
+            list[str] | None, typer.Option(metavar="NAME", help="Repeatable; every model without it.")
+        ] = None,
+        expires: Annotated[str | None, typer.Option(metavar="TIME", help="Such as 30d; never without it.")] = None,
+        config: ConfigOption = None,
+        state: StateOption = None,
+        as_json: JsonOption = False,
+    ) -> None:
+        request = KeyRequest(
+            tenant=tenant,
+            label=label,
+            scopes=frozenset(scope or ["inference"]),
+            models=frozenset(model or []),
+            lifetime=read_duration(expires) if expires else None,
+        )
+        with failures_told(as_json=as_json):
+            key, record = group.actions.create(Selection(config, state), request)
+            _show_created(key, record, as_json=as_json)
+
+
+def _show_created(key: str, record: StoredKey, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"key": key, **msgspec.to_builtins(record)})
+        return
+    out = console()
+    until = f", until {record.expires_at:%Y-%m-%d %H:%M} UTC" if record.expires_at else ""
+    out.print(f"[bold]{key}[/]")
+    out.print(f"Key {record.id} of tenant {escape(record.tenant)}{until}. It is not shown again.")
+
+
+def _add_list(group: _Group) -> None:
+    @group.typer.command("list", help="List the keys in the database; those of the configuration file are not in it.")
+    def list_keys(  # pyright: ignore[reportUnusedFunction] - typer holds it
+        config: ConfigOption = None, state: StateOption = None, as_json: JsonOption = False
+    ) -> None:
+        with failures_told(as_json=as_json):
+            records = group.actions.list(Selection(config, state))
+            now = datetime.now(UTC)
+            if as_json:
+                print_json([{**msgspec.to_builtins(record), "state": record.state(now)} for record in records])
+            elif records:
+                console().print(_table(records, now))
+            else:
+                console().print("No keys yet: make one with 'penstock keys create --tenant NAME'.")
+
+
+def _table(records: list[StoredKey], now: datetime) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title in ("id", "tenant", "label", "scopes", "models", "created", "expires", "state"):
+        table.add_column(title, overflow="fold")
+    for record in records:
+        table.add_row(
+            record.id,
+            escape(record.tenant),
+            escape(record.label),
+            " ".join(record.scopes),
+            escape(" ".join(record.models)) or "all",
+            _day(record.created_at),
+            _day(record.expires_at) or "never",
+            record.state(now),
+        )
+    return table
+
+
+def _day(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d}" if moment else ""
+
+
+def _add_revoke(group: _Group) -> None:
+    @group.typer.command("revoke", help="Revoke a key by its id; a running stack refuses it within 30 s.")
+    def revoke(  # pyright: ignore[reportUnusedFunction] - typer holds it
+        key_id: Annotated[str, typer.Argument(metavar="ID", help="From 'penstock keys list'.")],
+        config: ConfigOption = None,
+        state: StateOption = None,
+        as_json: JsonOption = False,
+    ) -> None:
+        with failures_told(as_json=as_json):
+            group.actions.revoke(Selection(config, state), key_id)
+            if as_json:
+                print_json({"id": key_id, "revoked": True})
+            else:
+                console().print(f"Key {escape(key_id)} is revoked.")

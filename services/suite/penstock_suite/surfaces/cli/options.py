@@ -1,0 +1,39 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from penstock_common.configuration import parse_duration
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="The configuration; without it, a packaged one with a demo model."),
+]
+StateOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--state",
+        metavar="DIR",
+        help="The one folder with everything a stack keeps; $PENSTOCK_STATE_DIR, else ~/.local/state/penstock.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON for programs.")]
+WithoutTritonOption = Annotated[
+    bool, typer.Option("--without-triton", help="Leave out the local Triton and the models that only it serves.")
+]
+
+
+def read_duration(text: str) -> timedelta:
+    """Return the duration of an option.
+
+    Raises:
+        typer.BadParameter: if it is written in another way.
+    """
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
