@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 import aiohttp
+
 from penstock.inference.v1.inference_service_pb2_grpc import add_InferenceServiceServicer_to_server
 from penstock_common.configuration import ConfigurationError
 from penstock_common.llm.types import Candidate
 from penstock_common.service import Service
-
 from penstock_inference.adapters.providers.openai.client import OpenAIUpstream, http_session
 from penstock_inference.adapters.providers.openai.request import DIALECTS
 from penstock_inference.adapters.providers.triton.client import TritonUpstream, triton_channel

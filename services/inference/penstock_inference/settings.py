@@ -6,9 +6,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
+from pydantic import Field, field_validator, model_validator
+
 from penstock_common.configuration import Duration, Secret, Section
 from penstock_common.llm.types import NANO_USD_PER_USD, UnitPrices
-from pydantic import Field, field_validator, model_validator
 
 Capability = Literal["chat", "tools", "json_schema", "vision", "prefill", "embeddings", "reasoning"]
 Usd = Annotated[Decimal, Field(ge=0, le=1_000_000)]

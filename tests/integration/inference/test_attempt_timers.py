@@ -5,39 +5,42 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from inference_rig import Rig, upstream_settings
+
 from penstock_common import errors
-from penstock_common.llm.types import TextDelta
+from penstock_common.llm.convert import event_from_proto
+from penstock_common.llm.types import Candidate, Plan, TextDelta
+from penstock_common.telemetry.steps import Steps
+from penstock_common.testing.generations import QUESTION
 from penstock_common.testing.openai_upstream import (
     Answer,
     Body,
     End,
     NoResponse,
-    OpenAIUpstream,
     stalled_after_headers,
 )
+from penstock_inference.adapters.providers.openai.client import OpenAIUpstream as OpenAIUpstreamAdapter
+from penstock_inference.adapters.providers.openai.client import http_session
+from penstock_inference.adapters.providers.openai.request import Dialect
+from penstock_inference.domain.attempt_loop import AttemptLoop, Generation
+from penstock_inference.domain.catalogue import Catalogue, Model
 
 LONG = {"connect": "30s", "headers": "30s", "first_token": "30s", "idle": "30s", "total": "30s"}
 SHORT = "100ms"
 PING = b": keep-alive\n\n"
 
 
-Serve = Callable[..., Any]
-
-
-async def alone(served: Serve, upstream: OpenAIUpstream, timer: str, **more: Any) -> Rig:
+async def alone(serve, upstream, timer):
     """Serve one upstream with this timer short and every other long."""
-    return await served(upstream_settings("first", upstream, timeouts={**LONG, timer: SHORT}, **more))
+    return await serve(upstream.settings("first", timeouts={**LONG, timer: SHORT}))
 
 
-async def timed_out(rig: Rig, stage: str) -> None:
+async def timed_out(caller, stage: str):
     """Ask, and require that this timer ended the attempt, about when it should, and that nobody was asked twice."""
     begun = time.monotonic()
-    outcome = await rig.ask("first/m")
+    outcome = await caller.ask("first/m")
     assert isinstance(outcome.error, errors.UpstreamTimeout)
     assert outcome.error.stage == stage
     assert outcome.outcomes == [f"first timeout:{stage}"]
@@ -60,80 +63,83 @@ def black_hole() -> Iterator[int]:
             connection.close()
 
 
-async def test_connect_fires_when_no_connection_comes_about(
-    served: Serve, first: OpenAIUpstream, black_hole: int
-) -> None:
+async def test_connect_fires_when_no_connection_comes_about(serve, first, black_hole: int):
     first.base_url = f"http://127.0.0.1:{black_hole}/v1"
-    await timed_out(await alone(served, first, "connect"), "connect")
+    await timed_out(await alone(serve, first, "connect"), "connect")
 
 
-async def test_headers_fires_when_the_upstream_is_silent_after_accepting(served: Serve, first: OpenAIUpstream) -> None:
+async def test_headers_fires_when_the_upstream_is_silent_after_accepting(serve, first):
     first.enqueue(NoResponse())
-    await timed_out(await alone(served, first, "headers"), "headers")
+    await timed_out(await alone(serve, first, "headers"), "headers")
 
 
-async def test_first_token_fires_when_nothing_follows_the_headers(served: Serve, first: OpenAIUpstream) -> None:
+async def test_first_token_fires_when_nothing_follows_the_headers(serve, first):
     first.enqueue(stalled_after_headers())
-    await timed_out(await alone(served, first, "first_token"), "first_token")
+    await timed_out(await alone(serve, first, "first_token"), "first_token")
 
 
-async def test_first_token_fires_when_only_pings_and_a_role_come(served: Serve, first: OpenAIUpstream) -> None:
+async def test_first_token_fires_when_only_pings_and_a_role_come(serve, first):
     first.enqueue(Answer(insert={0: PING}, stop_after=1, end=End.STALL))
-    await timed_out(await alone(served, first, "first_token"), "first_token")
+    await timed_out(await alone(serve, first, "first_token"), "first_token")
 
 
-async def test_idle_fires_when_content_stops(served: Serve, first: OpenAIUpstream) -> None:
+async def test_idle_fires_when_content_stops(serve, first):
     first.enqueue(Answer(stop_after=3, end=End.STALL))
-    rig = await alone(served, first, "idle")
-    await timed_out(rig, "idle")
+    caller = await alone(serve, first, "idle")
+    await timed_out(caller, "idle")
     assert first.requests[0].left.is_set() or await asyncio.wait_for(first.requests[0].left.wait(), 5)
 
 
-async def test_idle_is_not_reset_by_pings(served: Serve, first: OpenAIUpstream) -> None:
+async def test_idle_is_not_reset_by_pings(serve, first):
     token = b'data: {"choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":null}]}\n\n'
     first.enqueue(Body(frames=[token, PING], end=End.REPEAT))
-    await timed_out(await alone(served, first, "idle"), "idle")
+    await timed_out(await alone(serve, first, "idle"), "idle")
 
 
-async def test_total_fires_while_content_still_comes(served: Serve, first: OpenAIUpstream) -> None:
+async def test_total_fires_while_content_still_comes(serve, first):
     token = b'data: {"choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":null}]}\n\n'
     first.enqueue(Body(frames=[token], end=End.REPEAT))
-    await timed_out(await alone(served, first, "total"), "total")
+    await timed_out(await alone(serve, first, "total"), "total")
 
 
-async def test_the_deadline_ends_an_attempt_before_the_caller_gives_up(served: Serve, first: OpenAIUpstream) -> None:
+async def test_the_deadline_ends_an_attempt_before_the_caller_gives_up(first):
+    # Without a transport, whose own deadline would end the call a moment later.
     first.enqueue(NoResponse())
-    rig = await served(upstream_settings("first", first, timeouts=LONG))
-    outcome = await rig.ask("first/m", timeout=0.3)
-    assert isinstance(outcome.error, errors.DeadlineExceeded)
-    assert outcome.outcomes == ["first deadline:deadline"]
+    candidate, steps = Candidate(upstream="first", model="m"), Steps()
+    generation = Generation(QUESTION, Plan(candidates=(candidate,)), seconds_left=0.2)
+    async with http_session() as session:
+        upstreams = {"first": OpenAIUpstreamAdapter(session, first.base_url, "", Dialect())}
+        events = AttemptLoop(upstreams, Catalogue([Model(candidate)])).generate(generation, steps)
+        begun = time.monotonic()
+        with pytest.raises(errors.DeadlineExceeded):
+            await anext(events)
+    assert 0.17 < time.monotonic() - begun < 5
+    assert [step.attributes["outcome"] for step in steps.recorded] == ["deadline:deadline"]
 
 
-async def test_a_reasoning_delta_counts_as_content(served: Serve, first: OpenAIUpstream) -> None:
+async def test_a_reasoning_delta_counts_as_content(serve, first):
     thought = asyncio.Event()
     first.enqueue(Answer(reasoning=["Hm."], hold={2: thought}))
-    rig = await alone(served, first, "first_token")
+    caller = await alone(serve, first, "first_token")
     begun = time.monotonic()
     loop = asyncio.get_running_loop()
     # Three times the timer that would fire if the thought did not count.
-    outcome = await rig.ask("first/m", seen=lambda _: loop.call_at(begun + 0.3, thought.set) and None)
+    outcome = await caller.ask("first/m", seen=lambda _: loop.call_at(begun + 0.3, thought.set) and None)
     assert outcome.answer.text == "Hello, world."
     assert outcome.answer.reasoning == "Hm."
 
 
-async def test_a_slow_reader_does_not_look_like_a_silent_upstream(served: Serve, first: OpenAIUpstream) -> None:
+async def test_a_slow_reader_does_not_look_like_a_silent_upstream(serve, first):
     more = asyncio.Event()
     first.enqueue(Answer(tokens=["one", "two"], hold={2: more}))
-    rig: Rig = await alone(served, first, "idle")
-    texts = [text async for text in read_slowly(rig, more)]
+    caller = await alone(serve, first, "idle")
+    texts = [text async for text in read_slowly(caller, more)]
     assert texts == ["one", "two"]
 
 
-async def read_slowly(rig: Rig, more: asyncio.Event) -> AsyncIterator[str]:
+async def read_slowly(caller, more: asyncio.Event) -> AsyncIterator[str]:
     """Yield the texts, after the first one pausing for three times the idle timer."""
-    from penstock_common.llm.convert import event_from_proto
-
-    async for response in rig.call("first/m"):
+    async for response in caller.call("first/m"):
         event = event_from_proto(response.event)
         if isinstance(event, TextDelta):
             yield event.text
@@ -144,13 +150,9 @@ async def read_slowly(rig: Rig, more: asyncio.Event) -> AsyncIterator[str]:
                 more.set()
 
 
-async def test_a_silent_upstream_costs_its_timer_once_before_failing_over(
-    served: Serve, first: OpenAIUpstream, second: OpenAIUpstream
-) -> None:
+async def test_a_silent_upstream_costs_its_timer_once_before_failing_over(serve, first, second):
     first.enqueue(NoResponse())
-    rig = await served(
-        upstream_settings("first", first, timeouts={"first_token": SHORT}), upstream_settings("second", second)
-    )
-    outcome = await rig.ask("first/m", "second/m")
+    caller = await serve(first.settings("first", timeouts={"first_token": SHORT}), second.settings("second"))
+    outcome = await caller.ask("first/m", "second/m")
     assert outcome.outcomes == ["first timeout:headers", "second answered"]
     assert outcome.answer.text == "Hello, world."

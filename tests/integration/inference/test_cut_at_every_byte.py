@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from inference_rig import Rig
+
 from penstock_common import errors
-from penstock_common.testing.openai_upstream import Answer, End, OpenAIUpstream
+from penstock_common.testing.openai_upstream import Answer, End
 
 # Characters of one to four bytes, so that cuts fall within them.
 ANSWER = Answer(tokens=["Hé", "llo ", "wörld, ", "日本", " 👋🏽", "."])
@@ -27,11 +27,11 @@ def without_finish_or_done(end: End, *, delimited: bool) -> range:
     ("end", "delimited"), [(End.RESET, True), (End.FIN, True), (End.CLEAN, True), (End.FIN, False)]
 )
 @pytest.mark.timeout(120)
-async def test_a_cut_is_never_a_success(end: End, delimited: bool, rig: Rig, first: OpenAIUpstream) -> None:
+async def test_a_cut_is_never_a_success(end: End, delimited: bool, caller, first):
     for offset in without_finish_or_done(end, delimited=delimited):
         cut = Answer(tokens=ANSWER.tokens, cut_at_byte=offset, end=end, delimited=delimited)
         first.enqueue(cut, cut)
-        outcome = await rig.ask("first/m")
+        outcome = await caller.ask("first/m")
         assert isinstance(outcome.error, errors.UpstreamFailed), offset
         assert outcome.answer.finished is None
         assert TEXT.startswith(outcome.answer.text), offset
@@ -42,10 +42,10 @@ async def test_a_cut_is_never_a_success(end: End, delimited: bool, rig: Rig, fir
             first.drop_queue()
 
 
-async def test_a_cut_after_the_end_is_the_whole_answer(rig: Rig, first: OpenAIUpstream) -> None:
+async def test_a_cut_after_the_end_is_the_whole_answer(caller, first):
     for offset in range(END_OF_FINISH, len(WIRE) + 1):
         first.enqueue(Answer(tokens=ANSWER.tokens, cut_at_byte=offset))
-        outcome = await rig.ask("first/m")
+        outcome = await caller.ask("first/m")
         assert outcome.error is None, offset
         assert outcome.answer.text == TEXT
         assert outcome.answer.usage is not None

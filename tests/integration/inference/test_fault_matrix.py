@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from inference_rig import Outcome, Rig
+
 from penstock_common import errors
 from penstock_common.testing.openai_upstream import (
     Answer,
@@ -22,7 +22,6 @@ from penstock_common.testing.openai_upstream import (
     End,
     Failure,
     NoResponse,
-    OpenAIUpstream,
 )
 
 ELSEWHERE = "Hello, world."
@@ -154,7 +153,7 @@ RETRIED = [
     Row(name="[DONE] twice and data after it", text=ELSEWHERE, outcomes=["first answered"],
         first=[Answer(insert={7: b"data: [DONE]\n\n" + in_band(CHUNK)})]),
     Row(name="comments and pings", text=ELSEWHERE, outcomes=["first answered"],
-        first=[Answer(insert={n: b": keep-alive\n\nevent: ping\n\n" for n in range(8)})]),
+        first=[Answer(insert=dict.fromkeys(range(8), b": keep-alive\n\nevent: ping\n\n"))]),
 ]  # fmt: skip
 
 FAILED = [
@@ -212,16 +211,14 @@ BROKEN_OFF = [
 
 
 @pytest.mark.parametrize("row", [*FAIL_OVER, *RETRIED, *FAILED], ids=str)
-async def test_the_caller_and_the_upstreams_see_what_the_design_says(
-    row: Row, rig: Rig, first: OpenAIUpstream, second: OpenAIUpstream
-) -> None:
+async def test_the_caller_and_the_upstreams_see_what_the_design_says(row, caller, first, second, pauses):
     first.enqueue(*row.first)
     second.enqueue(*row.second)
-    outcome = await rig.ask(*row.plan)
+    outcome = await caller.ask(*row.plan)
 
     assert outcome.outcomes == list(row.outcomes)
     assert len(first.requests) + len(second.requests) == len(row.outcomes)
-    assert rig.pauses == list(row.pauses)
+    assert pauses == list(row.pauses)
     assert outcome.answer.text == row.text
     if row.error is not None:
         assert type(outcome.error) is row.error
@@ -230,7 +227,9 @@ async def test_the_caller_and_the_upstreams_see_what_the_design_says(
         return
     assert outcome.error is None
     finished, usage, started = outcome.answer.finished, outcome.answer.usage, outcome.answer.started
-    assert finished is not None and usage is not None and started is not None
+    assert finished is not None
+    assert usage is not None
+    assert started is not None
     assert finished.attempts == len(row.outcomes)
     assert finished.answered_by == started.answered_by
     assert str(finished.answered_by) == row.outcomes[-1].split()[0] + "/m"
@@ -239,10 +238,8 @@ async def test_the_caller_and_the_upstreams_see_what_the_design_says(
 
 
 @pytest.mark.parametrize("row", BROKEN_OFF, ids=str)
-async def test_a_fault_within_the_answer_ends_it_with_an_error_that_says_how_much_came(
-    row: Row, rig: Rig, first: OpenAIUpstream, second: OpenAIUpstream
-) -> None:
-    outcome = await break_off(row, rig, first)
+async def test_a_fault_within_the_answer_ends_it_with_an_error_that_says_how_much_came(row: Row, caller, first, second):
+    outcome = await break_off(row, caller, first)
     assert outcome.answer.text == row.text
     assert outcome.outcomes == list(row.outcomes)
     assert type(outcome.error) is row.error
@@ -251,60 +248,60 @@ async def test_a_fault_within_the_answer_ends_it_with_an_error_that_says_how_muc
     assert second.requests == []
 
 
-async def break_off(row: Row, rig: Rig, first: OpenAIUpstream) -> Outcome:
+async def break_off(row: Row, caller, first):
     """Let the fault come once the caller has seen all of the row's text."""
     (behaviour,) = row.first
     assert isinstance(behaviour, Answer | Body)
     seen = asyncio.Event()
     first.enqueue(replace(behaviour, hold={row.held: seen}))
-    return await rig.ask(*row.plan, seen=lambda answer: seen.set() if answer.text == row.text else None)
+    return await caller.ask(*row.plan, seen=lambda answer: seen.set() if answer.text == row.text else None)
 
 
-async def test_a_rate_limit_passes_on_when_to_come_again(rig: Rig, first: OpenAIUpstream) -> None:
+async def test_a_rate_limit_passes_on_when_to_come_again(caller, first):
     first.enqueue(failure(429, retry_after="42"))
-    outcome = await rig.ask("first/m")
+    outcome = await caller.ask("first/m")
     assert isinstance(outcome.error, errors.RateLimited)
     assert outcome.error.retry_after == timedelta(seconds=42)
 
 
-async def test_a_wait_that_does_not_fit_the_deadline_is_not_begun(rig: Rig, first: OpenAIUpstream) -> None:
+async def test_a_wait_that_does_not_fit_the_deadline_is_not_begun(caller, first, pauses):
     first.enqueue(failure(429, retry_after="3"))
-    outcome = await rig.ask("first/m", timeout=2)
+    outcome = await caller.ask("first/m", timeout=2)
     assert isinstance(outcome.error, errors.RateLimited)
-    assert rig.pauses == []
+    assert pauses == []
 
 
-async def test_context_length_carries_the_sizes(rig: Rig, first: OpenAIUpstream) -> None:
+async def test_context_length_carries_the_sizes(caller, first):
     first.enqueue(TOO_LONG)
-    outcome = await rig.ask("first/m")
+    outcome = await caller.ask("first/m")
     assert isinstance(outcome.error, errors.ContextLengthExceeded)
     assert (outcome.error.input_tokens, outcome.error.max_input_tokens) == (5000, 4096)
 
 
-async def test_a_refused_connection_fails_over(rig: Rig, first: OpenAIUpstream) -> None:
+async def test_a_refused_connection_fails_over(caller, first):
     await first.__aexit__(None, None, None)
-    outcome = await rig.ask("first/m", "second/m")
+    outcome = await caller.ask("first/m", "second/m")
     assert outcome.outcomes == ["first connect", "first connect", "second answered"]
     await first.__aenter__()
 
 
-async def test_candidates_this_instance_does_not_know_are_passed_over(rig: Rig) -> None:
-    outcome = await rig.ask("elsewhere/m", "first/other", "second/m")
+async def test_candidates_this_instance_does_not_know_are_passed_over(caller):
+    outcome = await caller.ask("elsewhere/m", "first/other", "second/m")
     assert outcome.outcomes == ["second answered"]
 
 
-async def test_a_plan_of_strangers_has_no_healthy_upstream(rig: Rig) -> None:
-    outcome = await rig.ask("elsewhere/m")
+async def test_a_plan_of_strangers_has_no_healthy_upstream(caller):
+    outcome = await caller.ask("elsewhere/m")
     assert isinstance(outcome.error, errors.NoHealthyUpstream)
 
 
-async def test_an_empty_plan_is_invalid(rig: Rig) -> None:
-    outcome = await rig.ask()
+async def test_an_empty_plan_is_invalid(caller):
+    outcome = await caller.ask()
     assert isinstance(outcome.error, errors.InvalidRequest)
     assert outcome.error.field == "plan.candidates"
 
 
-async def test_the_next_request_is_served_normally_after_each_fault(rig: Rig, first: OpenAIUpstream) -> None:
+async def test_the_next_request_is_served_normally_after_each_fault(caller, first):
     for row in BROKEN_OFF:
-        assert (await break_off(row, rig, first)).error is not None
-        assert (await rig.ask("first/m")).answer.text == ELSEWHERE
+        assert (await break_off(row, caller, first)).error is not None
+        assert (await caller.ask("first/m")).answer.text == ELSEWHERE

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-from inference_rig import QUESTION, Rig, upstream_settings
 from msgspec.structs import replace
+
 from penstock_common import errors
 from penstock_common.llm.types import (
     Candidate,
@@ -26,15 +25,12 @@ from penstock_common.llm.types import (
     ToolCall,
     Usage,
 )
-from penstock_common.testing.openai_upstream import OpenAIUpstream
+from penstock_common.testing.generations import QUESTION
 from penstock_common.testing.triton_upstream import TensorAnswer, TensorError, TritonUpstream
-
-Serve = Callable[..., Any]
 
 
 @pytest.fixture
-async def triton() -> AsyncIterator[TritonUpstream]:
-    """The upstream ``gpu``."""
+async def triton():
     async with TritonUpstream() as upstream:
         yield upstream
 
@@ -46,12 +42,12 @@ def triton_settings(upstream: TritonUpstream, **more: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def gpu(served: Serve, triton: TritonUpstream, first: OpenAIUpstream) -> Rig:
+async def gpu(serve, triton, first):
     """The service before ``gpu/m`` and ``first/m``."""
-    return await served(triton_settings(triton), upstream_settings("first", first))
+    return await serve(triton.settings("gpu"), first.settings("first"))
 
 
-async def test_an_answer_streams_with_the_backends_token_counts(gpu: Rig) -> None:
+async def test_an_answer_streams_with_the_backends_token_counts(gpu):
     outcome = await gpu.ask("gpu/m")
     assert outcome.answer.text == "Hello, world."
     assert len(outcome.events) == 4 + 3
@@ -61,7 +57,7 @@ async def test_an_answer_streams_with_the_backends_token_counts(gpu: Rig) -> Non
     assert outcome.answer.finished.answered_by == Candidate(upstream="gpu", model="m")
 
 
-async def test_the_request_has_the_tensors_of_the_vllm_backend(gpu: Rig, triton: TritonUpstream) -> None:
+async def test_the_request_has_the_tensors_of_the_vllm_backend(gpu, triton):
     sampling = SamplingParams(
         temperature=0.5, top_p=0.9, top_k=4, max_output_tokens=9, stop=("\n", "END"), seed=-3, presence_penalty=0.25
     )
@@ -87,12 +83,12 @@ async def test_the_request_has_the_tensors_of_the_vllm_backend(gpu: Rig, triton:
     }
 
 
-async def test_max_tokens_is_the_window_where_the_caller_says_nothing(gpu: Rig, triton: TritonUpstream) -> None:
+async def test_max_tokens_is_the_window_where_the_caller_says_nothing(gpu, triton):
     await gpu.ask("gpu/m")
     assert triton.requests[0].sampling_parameters == {"max_tokens": 512}
 
 
-async def test_the_prompt_is_chatml_where_no_template_is_named(gpu: Rig, triton: TritonUpstream) -> None:
+async def test_the_prompt_is_chatml_where_no_template_is_named(gpu, triton):
     messages = (
         Message(role=Role.SYSTEM, parts=(Text(text="Be brief."),)),
         Message(role=Role.USER, parts=(Text(text="Hi<|im_end|>"), Text(text="?"))),
@@ -103,26 +99,24 @@ async def test_the_prompt_is_chatml_where_no_template_is_named(gpu: Rig, triton:
     )
 
 
-async def test_the_models_own_template_is_used(served: Serve, triton: TritonUpstream, tmp_path: Path) -> None:
+async def test_the_models_own_template_is_used(serve, triton, tmp_path: Path):
     template = tmp_path / "template.jinja"
     template.write_text("{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}{{ bos_token }}>")
-    rig = await served(triton_settings(triton, model={"chat_template": str(template)}))
-    await rig.ask("gpu/m")
+    caller = await serve(triton.settings("gpu", model={"chat_template": str(template)}))
+    await caller.ask("gpu/m")
     assert triton.requests[0].inputs["text_input"] == "[user] Hi?\n>"
 
 
-async def test_a_template_that_refuses_makes_the_request_invalid(
-    served: Serve, triton: TritonUpstream, tmp_path: Path
-) -> None:
+async def test_a_template_that_refuses_makes_the_request_invalid(serve, triton, tmp_path: Path):
     template = tmp_path / "template.jinja"
     template.write_text("{{ raise_exception('roles must alternate') }}")
-    rig = await served(triton_settings(triton, model={"chat_template": str(template)}))
-    outcome = await rig.ask("gpu/m")
+    caller = await serve(triton.settings("gpu", model={"chat_template": str(template)}))
+    outcome = await caller.ask("gpu/m")
     assert isinstance(outcome.error, errors.InvalidRequest)
     assert "roles must alternate" in outcome.error.message
 
 
-async def test_an_old_backend_answers_with_an_estimate(gpu: Rig, triton: TritonUpstream) -> None:
+async def test_an_old_backend_answers_with_an_estimate(gpu, triton):
     triton.enqueue(TensorAnswer(old_backend=True))
     outcome = await gpu.ask("gpu/m")
     assert outcome.answer.text == "Hello, world."
@@ -130,27 +124,27 @@ async def test_an_old_backend_answers_with_an_estimate(gpu: Rig, triton: TritonU
     assert outcome.answer.usage.estimated
 
 
-async def test_a_character_cut_between_tokens_stays_whole(gpu: Rig, triton: TritonUpstream) -> None:
+async def test_a_character_cut_between_tokens_stays_whole(gpu, triton):
     raw = "é👋".encode()
     triton.enqueue(TensorAnswer(tokens=[raw[:1], raw[1:4], raw[4:]]))
     assert (await gpu.ask("gpu/m")).answer.text == "é👋"
 
 
-async def test_length_is_told(gpu: Rig, triton: TritonUpstream) -> None:
+async def test_length_is_told(gpu, triton):
     triton.enqueue(TensorAnswer(finish_reason="length"))
     outcome = await gpu.ask("gpu/m")
     assert outcome.answer.finished is not None
     assert outcome.answer.finished.reason is FinishReason.LENGTH
 
 
-async def test_a_conversation_too_long_carries_the_sizes(gpu: Rig, triton: TritonUpstream) -> None:
+async def test_a_conversation_too_long_carries_the_sizes(gpu, triton):
     triton.enqueue(TensorError("context length exceeded: 612 input tokens, maximum 512"))
     outcome = await gpu.ask("gpu/m")
     assert isinstance(outcome.error, errors.ContextLengthExceeded)
     assert (outcome.error.input_tokens, outcome.error.max_input_tokens) == (612, 512)
 
 
-async def test_a_conversation_too_long_goes_to_a_larger_window(gpu: Rig, triton: TritonUpstream) -> None:
+async def test_a_conversation_too_long_goes_to_a_larger_window(gpu, triton):
     triton.enqueue(TensorError("context length exceeded: 612 input tokens, maximum 512"))
     outcome = await gpu.ask("gpu/m", "first/m")
     assert outcome.outcomes == ["gpu context_length", "first answered"]
@@ -165,8 +159,8 @@ async def test_a_conversation_too_long_goes_to_a_larger_window(gpu: Rig, triton:
     ],
 )
 async def test_a_server_that_cannot_serve_the_model_fails_over(
-    behaviour: TensorAnswer | TensorError, outcome_there: str, gpu: Rig, triton: TritonUpstream
-) -> None:
+    behaviour: TensorAnswer | TensorError, outcome_there: str, gpu, triton
+):
     triton.enqueue(behaviour)
     outcome = await gpu.ask("gpu/m", "first/m")
     assert outcome.outcomes == [f"gpu {outcome_there}", "first answered"]
@@ -181,8 +175,8 @@ async def test_a_server_that_cannot_serve_the_model_fails_over(
     ],
 )
 async def test_a_passing_failure_is_retried_once(
-    behaviour: TensorAnswer | TensorError, outcome_there: str, gpu: Rig, triton: TritonUpstream
-) -> None:
+    behaviour: TensorAnswer | TensorError, outcome_there: str, gpu, triton
+):
     triton.enqueue(behaviour)
     outcome = await gpu.ask("gpu/m")
     assert outcome.outcomes == [f"gpu {outcome_there}", "gpu answered"]
@@ -197,9 +191,7 @@ async def test_a_passing_failure_is_retried_once(
         TensorAnswer(tokens=["Hello, "], finish_reason="abort"),
     ],
 )
-async def test_a_fault_within_the_answer_ends_it_with_an_error(
-    behaviour: TensorAnswer | TensorError, gpu: Rig, triton: TritonUpstream
-) -> None:
+async def test_a_fault_within_the_answer_ends_it_with_an_error(behaviour: TensorAnswer | TensorError, gpu, triton):
     triton.enqueue(behaviour)
     outcome = await gpu.ask("gpu/m", "first/m")
     assert isinstance(outcome.error, errors.UpstreamFailed)
@@ -207,7 +199,7 @@ async def test_a_fault_within_the_answer_ends_it_with_an_error(
     assert outcome.answer.text == "Hello, "
 
 
-async def test_a_refused_connection_fails_over_at_once(gpu: Rig, triton: TritonUpstream) -> None:
+async def test_a_refused_connection_fails_over_at_once(gpu, triton):
     await triton.__aexit__(None, None, None)
     begun = time.monotonic()
     outcome = await gpu.ask("gpu/m", "first/m")
@@ -233,39 +225,37 @@ async def test_a_refused_connection_fails_over_at_once(gpu: Rig, triton: TritonU
         ("reasoning_effort", replace(QUESTION, sampling=SamplingParams(reasoning_effort="low"))),
     ],
 )
-async def test_what_the_tensors_cannot_say_is_refused(
-    parameter: str, value: Any, gpu: Rig, triton: TritonUpstream
-) -> None:
+async def test_what_the_tensors_cannot_say_is_refused(parameter: str, value: Any, gpu, triton):
     outcome = await gpu.ask("gpu/m", value=value)
     assert isinstance(outcome.error, errors.UnsupportedParameter)
     assert outcome.error.parameter == parameter
     assert triton.requests == []
 
 
-async def test_idle_fires_when_content_stops(served: Serve, triton: TritonUpstream) -> None:
+async def test_idle_fires_when_content_stops(serve, triton):
     triton.enqueue(TensorAnswer(tokens=["Hello"], stall=True))
-    rig = await served(triton_settings(triton, timeouts={"idle": "100ms"}))
-    outcome = await rig.ask("gpu/m")
+    caller = await serve(triton.settings("gpu", timeouts={"idle": "100ms"}))
+    outcome = await caller.ask("gpu/m")
     assert isinstance(outcome.error, errors.UpstreamTimeout)
     assert outcome.error.stage == "idle"
     await asyncio.wait_for(triton.requests[0].left.wait(), 5)
 
 
-async def test_first_token_fires_when_the_server_is_silent(served: Serve, triton: TritonUpstream) -> None:
+async def test_first_token_fires_when_the_server_is_silent(serve, triton):
     triton.enqueue(TensorAnswer(tokens=[], stall=True))
-    rig = await served(triton_settings(triton, timeouts={"first_token": "100ms"}))
-    outcome = await rig.ask("gpu/m")
+    caller = await serve(triton.settings("gpu", timeouts={"first_token": "100ms"}))
+    outcome = await caller.ask("gpu/m")
     assert isinstance(outcome.error, errors.UpstreamTimeout)
     assert outcome.error.stage == "first_token"
 
 
 @pytest.mark.parametrize("tokens", [[], ["Hello"]], ids=["before the first token", "mid-stream"])
-async def test_cancelling_cancels_the_call_at_the_server(tokens: list[str], gpu: Rig, triton: TritonUpstream) -> None:
+async def test_cancelling_cancels_the_call_at_the_server(tokens: list[str], gpu, triton):
     triton.enqueue(TensorAnswer(tokens=tokens, stall=True))
     call = gpu.call("gpu/m")
     begun = asyncio.Event()
 
-    async def read() -> None:
+    async def read():
         async for _ in call:
             begun.set()
 

@@ -7,13 +7,12 @@ import time
 from typing import Any
 
 import pytest
-from inference_rig import Rig
+
 from penstock_common.testing.openai_upstream import (
     Answer,
     Behaviour,
     End,
     NoResponse,
-    OpenAIUpstream,
     RecordedRequest,
     stalled_after_headers,
 )
@@ -27,13 +26,13 @@ WINDOWS = {
 }
 
 
-async def gone(request: RecordedRequest, left_at: float) -> None:
+async def gone(request: RecordedRequest, left_at: float):
     """Require that the upstream saw its client leave in time."""
     await asyncio.wait_for(request.left.wait(), 5)
     assert request.left_at - left_at < MOST_SECONDS
 
 
-async def read_all(call: Any, begun: asyncio.Event) -> None:
+async def read_all(call: Any, begun: asyncio.Event):
     """Read a call to its end; set ``begun`` at its first event."""
     async for _ in call:
         begun.set()
@@ -41,11 +40,11 @@ async def read_all(call: Any, begun: asyncio.Event) -> None:
 
 @pytest.mark.parametrize("window", WINDOWS)
 @pytest.mark.parametrize("way", ["task", "call"])
-async def test_cancelling_closes_the_connection(window: str, way: str, rig: Rig, first: OpenAIUpstream) -> None:
+async def test_cancelling_closes_the_connection(window: str, way: str, caller, first):
     behaviour: Behaviour = WINDOWS[window]
     first.enqueue(behaviour)
     begun = asyncio.Event()
-    call = rig.call("first/m")
+    call = caller.call("first/m")
     reading = asyncio.ensure_future(read_all(call, begun))
     request = await first.next_request()
     if window == "mid-stream":
@@ -55,12 +54,12 @@ async def test_cancelling_closes_the_connection(window: str, way: str, rig: Rig,
     with pytest.raises(asyncio.CancelledError):
         await reading
     await gone(request, left_at)
-    assert (await rig.ask("first/m")).answer.text == "Hello, world."
+    assert (await caller.ask("first/m")).answer.text == "Hello, world."
 
 
-async def test_closing_the_stream_closes_the_connection(rig: Rig, first: OpenAIUpstream) -> None:
+async def test_closing_the_stream_closes_the_connection(caller, first):
     first.enqueue(Answer(stop_after=3, end=End.STALL))
-    call = rig.call("first/m")
+    call = caller.call("first/m")
     await call.read()
     request = await first.next_request()
     left_at = time.monotonic()
@@ -68,14 +67,14 @@ async def test_closing_the_stream_closes_the_connection(rig: Rig, first: OpenAIU
     await gone(request, left_at)
 
 
-async def test_failing_over_closes_the_connection_of_the_failed_attempt(rig: Rig, first: OpenAIUpstream) -> None:
+async def test_failing_over_closes_the_connection_of_the_failed_attempt(caller, first):
     first.enqueue(Answer(tokens=[], insert={1: b"data: {nonsense\n\n"}, stop_after=2, end=End.STALL))
-    outcome = await rig.ask("first/m", "second/m")
+    outcome = await caller.ask("first/m", "second/m")
     assert outcome.outcomes == ["first malformed", "second answered"]
     await asyncio.wait_for(first.requests[0].left.wait(), 5)
 
 
-async def test_a_connection_is_used_again_after_a_whole_answer(rig: Rig, first: OpenAIUpstream) -> None:
+async def test_a_connection_is_used_again_after_a_whole_answer(caller, first):
     for _ in range(3):
-        assert (await rig.ask("first/m")).error is None
+        assert (await caller.ask("first/m")).error is None
     assert first.connections == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from penstock_inference.adapters.providers.server_sent_events import (
     MAX_EVENT_BYTES,
     MAX_STREAM_BYTES,
@@ -15,7 +16,7 @@ from penstock_inference.adapters.providers.server_sent_events import (
 
 LINES = st.sampled_from(
     [b"data: a", b"data:b", b"data", b"data:", b"data:  c", b": ping", b"event: error", b"event:x", b"id: 7",
-     b"retry: 1", b"", b"", b"", b"data: \xc3\xa9\xe6\x97\xa5", b"nonsense", b"data: {\"x\":1}", b"data: \x00"]
+     b"retry: 1", b"", b"", b"", b"data: \xc3\xa9\xe6\x97\xa5", b"nonsense", b'data: {"x":1}', b"data: \x00"]
 )  # fmt: skip
 ENDS = st.sampled_from([b"\n", b"\r", b"\r\n"])
 

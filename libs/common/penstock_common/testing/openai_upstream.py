@@ -232,6 +232,18 @@ class OpenAIUpstream:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.wait_closed()
 
+    def settings(self, name: str, *, context_window: int = 4096, **more: Any) -> dict[str, Any]:
+        """Return the entry of ``upstreams:`` that names this server ``name``, with one model ``m``."""
+        price = {"input": "0.15", "output": "0.60"}
+        return {
+            "name": name,
+            "provider": "openai_compatible",
+            "base_url": self.base_url,
+            "api_key": "sk-ours",
+            "models": [{"name": "m", "context_window": context_window, "price": price}],
+            **more,
+        }
+
     def enqueue(self, *behaviours: Behaviour) -> None:
         """Let the next requests meet these, in order."""
         self._behaviours.extend(behaviours)

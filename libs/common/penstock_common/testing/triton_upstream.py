@@ -94,6 +94,11 @@ class TritonUpstream(_grpc.GRPCInferenceServiceServicer):
         assert self._server is not None, "entered"
         await self._server.stop(None)
 
+    def settings(self, name: str, *, model: Mapping[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+        """Return the entry of ``upstreams:`` that names this server ``name``, with one model ``m``."""
+        models = [{"name": "m", "context_window": 512, **(model or {})}]
+        return {"name": name, "provider": "triton", "grpc": self.target, "models": models, **more}
+
     def enqueue(self, *behaviours: TensorAnswer | TensorError) -> None:
         """Let the next requests meet these, in order."""
         self._behaviours.extend(behaviours)

@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, Sequence
 
 from penstock_common.llm.types import ContentEvent, FinishReason, TextDelta, Usage
 from penstock_common.telemetry.steps import Step, end
-
 from penstock_inference.domain.catalogue import Model
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.upstream import Stopped, UpstreamEvent

@@ -10,7 +10,6 @@ from datetime import timedelta
 
 from penstock_common import errors
 from penstock_common.llm.types import GenerationInput, Plan
-
 from penstock_inference.domain.catalogue import Catalogue, Model
 from penstock_inference.domain.failure import AttemptFailed, Next, Weight, error_before_content, weightier
 

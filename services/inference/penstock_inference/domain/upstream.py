@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Protocol
 
 import msgspec
+
 from penstock_common.llm.types import (
     FinishReason,
     GenerationInput,

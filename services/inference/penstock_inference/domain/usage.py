@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import msgspec
+
 from penstock_common.llm.events import Answer
 from penstock_common.llm.types import GenerationInput, Image, Text, Usage
 

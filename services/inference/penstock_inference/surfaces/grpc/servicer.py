@@ -17,7 +17,6 @@ from penstock_common.llm.convert import (
     plan_from_proto,
 )
 from penstock_common.telemetry.steps import Steps
-
 from penstock_inference.domain.attempt_loop import AttemptLoop, Generation
 from penstock_inference.domain.catalogue import Capability, Catalogue, Model
 

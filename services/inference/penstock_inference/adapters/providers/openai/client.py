@@ -6,10 +6,11 @@ import asyncio
 import ssl
 from collections.abc import AsyncGenerator
 from contextlib import suppress
+from http import HTTPStatus
 
 import aiohttp
-from penstock_common.rpc.scope import CURRENT_SCOPE
 
+from penstock_common.rpc.scope import CURRENT_SCOPE
 from penstock_inference.adapters.providers.openai.errors import error_in, failure_in_band, failure_of_response
 from penstock_inference.adapters.providers.openai.request import Dialect, body_from_input
 from penstock_inference.adapters.providers.openai.stream import CompletionStream
@@ -96,7 +97,7 @@ def _let_go(response: aiohttp.ClientResponse) -> None:
 
 async def _require_event_stream(response: aiohttp.ClientResponse) -> None:
     """Raise AttemptFailed for anything but a plain event stream with status 200."""
-    if response.status != 200:
+    if response.status != HTTPStatus.OK:
         raise failure_of_response(response.status, response.headers, await _bounded_body(response))
     if response.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise AttemptFailed(FailureKind.MALFORMED, "the upstream compressed its answer, unasked")

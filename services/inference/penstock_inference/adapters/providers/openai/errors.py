@@ -7,12 +7,14 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 
 import msgspec
 
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 
 MAX_MESSAGE_CHARACTERS = 300
+_LONGEST_NUMBER = 12
 
 
 class _ErrorBody(msgspec.Struct):
@@ -52,6 +54,10 @@ _INPUT_TOKENS = re.compile(
 
 _REFUSED_CODES = frozenset({"content_filter", "content_policy_violation", "responsibleaipolicyviolation"})
 _QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "enforced_spend_limit_reached"})
+
+_OF_THE_REQUEST = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY)
+_PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_EARLY)
+_ERROR_STATUS = re.compile(r"[45]\d\d")
 
 _STATUS_OF_TYPE = {
     "invalid_request_error": 400,
@@ -96,17 +102,17 @@ def error_in(body: bytes) -> _ErrorBody | None:
 def _failure(status: int, error: _ErrorBody, retry_after: timedelta | None) -> AttemptFailed:
     message = _printable(error.message)
     words = {_word(error.code), _word(error.type), _inner_code(error)}
-    if status in (400, 413, 422) or (status == 500 and "context_length_exceeded" in words):
+    if status in _OF_THE_REQUEST or "context_length_exceeded" in words:
         return _failure_of_request(error, message, words)
     if words & _QUOTA_CODES:
         return AttemptFailed(FailureKind.QUOTA, "our account there has no quota left")
-    if status == 429:
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
         return AttemptFailed(FailureKind.RATE_LIMITED, "the upstream's rate limit was reached", retry_after)
-    if status in (401, 403):
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return AttemptFailed(FailureKind.CREDENTIALS, "the upstream refused our credentials")
-    if status >= 500 or status in (408, 409, 425):
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _PASSING:
         return AttemptFailed(FailureKind.SERVER_ERROR, f"the upstream answered {status}", retry_after)
-    if 300 <= status < 400:
+    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
         return AttemptFailed(FailureKind.MISCONFIGURED, "the upstream redirects; redirects are not followed")
     return AttemptFailed(FailureKind.MISCONFIGURED, f"the upstream answered {status}")
 
@@ -127,14 +133,12 @@ def _failure_of_request(error: _ErrorBody, message: str, words: set[str]) -> Att
 
 def _status_of(error: _ErrorBody) -> int:
     for field in (error.code, error.status):
-        if isinstance(field, int) and 400 <= field < 600:
-            return field
-        if isinstance(field, str) and field.isdecimal() and 400 <= int(field) < 600:
-            return int(field)
+        if _ERROR_STATUS.fullmatch(str(field)):
+            return int(str(field))
     code, kind = _word(error.code), _word(error.type)
-    if code == "context_length_exceeded" or code in _REFUSED_CODES:
-        return 400
-    return _STATUS_OF_TYPE.get(code) or _STATUS_OF_TYPE.get(kind) or 500
+    if code in _REFUSED_CODES:
+        return HTTPStatus.BAD_REQUEST
+    return _STATUS_OF_TYPE.get(code) or _STATUS_OF_TYPE.get(kind) or HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def _word(value: object) -> str:
@@ -155,7 +159,7 @@ def _printable(message: object) -> str:
 def _number(pattern: re.Pattern[str], message: str) -> int:
     match = pattern.search(message)
     found = next((group for group in match.groups() if group), "") if match else ""
-    return int(found.replace(",", "")) if found and len(found) < 12 else 0
+    return int(found.replace(",", "")) if found and len(found) < _LONGEST_NUMBER else 0
 
 
 def _retry_after(headers: Mapping[str, str]) -> timedelta | None:

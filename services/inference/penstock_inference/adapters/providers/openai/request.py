@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+
 from penstock_common.llm.types import (
     ContentPart,
     File,
@@ -26,7 +27,6 @@ from penstock_common.llm.types import (
     ToolChoice,
     ToolChoiceMode,
 )
-
 from penstock_inference.domain.failure import AttemptFailed, FailureKind, unsupported
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import secrets
 
 import msgspec
+
 from penstock_common.llm.events import merge_deltas
 from penstock_common.llm.types import FinishReason, ReasoningDelta, TextDelta, ToolCallDelta, Usage
-
 from penstock_inference.adapters.providers.openai.errors import error_in, failure_in_band
 from penstock_inference.adapters.providers.server_sent_events import EventParser, StreamTooLargeError
 from penstock_inference.domain.failure import AttemptFailed, FailureKind

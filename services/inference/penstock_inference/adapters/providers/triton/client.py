@@ -8,9 +8,9 @@ from datetime import timedelta
 from typing import Any
 
 import grpc
-from penstock_common.rpc.scope import CURRENT_SCOPE, TRACEPARENT_KEY
 from tritonclient.grpc import service_pb2_grpc
 
+from penstock_common.rpc.scope import CURRENT_SCOPE, TRACEPARENT_KEY
 from penstock_inference.adapters.providers.triton.errors import failure_of_rpc
 from penstock_inference.adapters.providers.triton.request import TritonModel, request_from_input
 from penstock_inference.adapters.providers.triton.stream import TensorStream
@@ -45,14 +45,14 @@ class TritonUpstream:
 
     def __init__(self, channel: grpc.aio.Channel, models: Mapping[str, TritonModel]) -> None:
         self._channel = channel
-        stub: Any = service_pb2_grpc.GRPCInferenceServiceStub  # pyright: ignore[reportUnknownMemberType] - generated without types
+        stub: Any = service_pb2_grpc.GRPCInferenceServiceStub
         self._stub = stub(channel)
         self._models = models
 
     async def stream(self, call: UpstreamCall) -> AsyncGenerator[list[UpstreamEvent], None]:
         """Yield what each response brought; see the port."""
         request = request_from_input(call.input, call.model, self._models[call.model])
-        await self._connected(call.connect_timeout)
+        await self._connect_within(call.connect_timeout)
         traceparent = CURRENT_SCOPE.get().traceparent
         rpc = self._stub.ModelStreamInfer(metadata=((TRACEPARENT_KEY, traceparent),) if traceparent else None)
         # gRPC servers send their headers with the first message: there is no stage of its own.
@@ -73,17 +73,18 @@ class TritonUpstream:
         finally:
             rpc.cancel()
 
-    async def _connected(self, timeout: timedelta) -> None:
-        """Return when the channel is ready; a refused connection fails at once, not at the timeout."""
-        state = self._channel.get_state(try_to_connect=True)
-        if state is grpc.ChannelConnectivity.READY:
+    async def _connect_within(self, limit: timedelta) -> None:
+        if self._channel.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY:
             return
         try:
-            async with asyncio.timeout(timeout.total_seconds()):
-                while state is not grpc.ChannelConnectivity.READY:
-                    if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
-                        raise AttemptFailed(FailureKind.CONNECT, "no connection")
-                    await self._channel.wait_for_state_change(state)
-                    state = self._channel.get_state(try_to_connect=True)
+            async with asyncio.timeout(limit.total_seconds()):
+                await self._connect()
         except TimeoutError:
             raise silence("connect") from None
+
+    async def _connect(self) -> None:
+        """Return when the channel is ready; a refused connection fails at once, not at the timeout."""
+        while (state := self._channel.get_state(try_to_connect=True)) is not grpc.ChannelConnectivity.READY:
+            if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+                raise AttemptFailed(FailureKind.CONNECT, "no connection")
+            await self._channel.wait_for_state_change(state)

@@ -12,9 +12,9 @@ from typing import Any
 import jinja2
 import msgspec
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from penstock_common.llm.types import GenerationInput, Message, Reasoning, SamplingParams, Text
 from tritonclient.grpc import service_pb2
 
+from penstock_common.llm.types import GenerationInput, Message, Reasoning, SamplingParams, Text
 from penstock_inference.domain.failure import AttemptFailed, FailureKind, unsupported
 
 # What text may hold of a marker is broken up, so that nobody's text poses as another turn.

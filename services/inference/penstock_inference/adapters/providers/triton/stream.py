@@ -7,7 +7,6 @@ import struct
 from typing import Any
 
 from penstock_common.llm.types import FinishReason, TextDelta, Usage
-
 from penstock_inference.adapters.providers.triton.errors import failure_of_message
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.upstream import Stopped, UpstreamEvent

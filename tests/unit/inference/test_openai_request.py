@@ -1,0 +1,227 @@
+"""The body that an upstream speaking OpenAI's format receives."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace as with_fields
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from penstock_common.llm.types import (
+    File,
+    GenerationInput,
+    Image,
+    JsonObject,
+    JsonSchema,
+    Message,
+    Reasoning,
+    Role,
+    SamplingParams,
+    Text,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolChoiceMode,
+)
+from penstock_inference.adapters.providers.openai.request import DIALECTS, Dialect, body_from_input
+from penstock_inference.domain.failure import AttemptFailed, FailureKind
+
+OPENAI = DIALECTS["openai"]
+COMPATIBLE = DIALECTS["openai_compatible"]
+VLLM = DIALECTS["vllm"]
+# Key order, number form and escapes that a parser would not keep.
+SCHEMA = '{"type": "object", "z": 1.0, "a": 1e2, "é": "\\u00e9", "z": 2}'
+
+
+def user(*parts: Any) -> Message:
+    """Return a user's turn."""
+    return Message(role=Role.USER, parts=parts)
+
+
+QUESTION = GenerationInput(model="fast", messages=(user(Text(text="Hi?")),))
+
+
+def body(value: GenerationInput, dialect: Dialect = COMPATIBLE) -> dict[str, Any]:
+    """Return the decoded body."""
+    return json.loads(body_from_input(value, "m", dialect))
+
+
+def content(*parts: Any, dialect: Dialect = COMPATIBLE) -> Any:
+    """Return the content of a user's turn with these parts."""
+    return body(replace(QUESTION, messages=(user(*parts),)), dialect)["messages"][0]["content"]
+
+
+def refused(value: GenerationInput, dialect: Dialect = COMPATIBLE) -> AttemptFailed:
+    """Return the refusal of a value."""
+    with pytest.raises(AttemptFailed) as failed:
+        body_from_input(value, "m", dialect)
+    return failed.value
+
+
+def test_the_least_body_asks_for_a_stream_and_usage() -> None:
+    assert body(QUESTION) == {
+        "model": "m",
+        "messages": [{"role": "user", "content": "Hi?"}],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+
+
+def test_every_sampling_parameter_is_passed_on() -> None:
+    sampling = SamplingParams(
+        temperature=0.0,
+        top_p=0.5,
+        top_k=3,
+        max_output_tokens=9,
+        stop=("a", "b"),
+        seed=-1,
+        frequency_penalty=0.25,
+        presence_penalty=-0.5,
+        reasoning_effort="low",
+    )
+    sent = body(replace(QUESTION, sampling=sampling))
+    del sent["model"], sent["messages"], sent["stream"], sent["stream_options"]
+    assert sent == {
+        "temperature": 0.0,
+        "top_p": 0.5,
+        "top_k": 3,
+        "max_tokens": 9,
+        "stop": ["a", "b"],
+        "seed": -1,
+        "frequency_penalty": 0.25,
+        "presence_penalty": -0.5,
+        "reasoning_effort": "low",
+    }
+
+
+def test_openai_takes_max_completion_tokens() -> None:
+    sent = body(replace(QUESTION, sampling=SamplingParams(max_output_tokens=9)), OPENAI)
+    assert sent["max_completion_tokens"] == 9
+    assert "max_tokens" not in sent
+
+
+def test_schemas_go_verbatim() -> None:
+    value = replace(
+        QUESTION,
+        tools=(Tool(name="f", description="d", parameters_json=SCHEMA, strict=True),),
+        response_format=JsonSchema(name="n", schema_json=SCHEMA, strict=False, description="e"),
+    )
+    raw = body_from_input(value, "m", COMPATIBLE).decode()
+    assert raw.count(SCHEMA) == 2
+    sent = json.loads(raw)
+    assert sent["tools"][0]["function"] | {"parameters": None} == {
+        "name": "f", "description": "d", "strict": True, "parameters": None,
+    }  # fmt: skip
+    assert sent["response_format"]["type"] == "json_schema"
+    assert sent["response_format"]["json_schema"] | {"schema": None} == {
+        "name": "n", "description": "e", "strict": False, "schema": None,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("schema", ['{}},"model":"dear"', "{", "", "nul"])
+def test_a_schema_that_is_not_one_json_value_cannot_break_out(schema: str) -> None:
+    value = replace(QUESTION, tools=(Tool(name="f", parameters_json=schema or " "),))
+    assert refused(value).kind is FailureKind.BAD_REQUEST
+
+
+@pytest.mark.parametrize(
+    ("choice", "sent"),
+    [
+        (ToolChoice(mode=ToolChoiceMode.AUTO), {"tool_choice": "auto"}),
+        (ToolChoice(mode=ToolChoiceMode.NONE), {"tool_choice": "none"}),
+        (ToolChoice(mode=ToolChoiceMode.REQUIRED, parallel=False),
+         {"tool_choice": "required", "parallel_tool_calls": False}),
+        (ToolChoice(mode=ToolChoiceMode.NAMED, tool_name="f"),
+         {"tool_choice": {"type": "function", "function": {"name": "f"}}}),
+        (ToolChoice(parallel=True), {"parallel_tool_calls": True}),
+    ],
+)  # fmt: skip
+def test_tool_choice(choice: ToolChoice, sent: dict[str, Any]) -> None:
+    made = body(replace(QUESTION, tool_choice=choice))
+    assert {name: made[name] for name in made if "tool" in name} == sent
+
+
+def test_json_object() -> None:
+    assert body(replace(QUESTION, response_format=JsonObject()))["response_format"] == {"type": "json_object"}
+
+
+def test_a_conversation_with_tool_calls() -> None:
+    messages = (
+        Message(role=Role.DEVELOPER, parts=(Text(text="Be brief."),)),
+        Message(
+            role=Role.ASSISTANT,
+            parts=(Reasoning(text="Hm."),),
+            tool_calls=(ToolCall(id="c1", name="f", arguments_json='{"a": 1'),),
+        ),
+        Message(role=Role.TOOL, parts=(Text(text="42"),), tool_call_id="c1", name="f"),
+    )
+    assert body(replace(QUESTION, messages=messages))["messages"] == [
+        {"role": "system", "content": "Be brief."},
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1'}}],
+        },
+        {"role": "tool", "content": "42", "tool_call_id": "c1", "name": "f"},
+    ]
+
+
+def test_openai_knows_the_developer() -> None:
+    value = replace(QUESTION, messages=(Message(role=Role.DEVELOPER, parts=(Text(text="x"),)),))
+    assert body(value, OPENAI)["messages"][0]["role"] == "developer"
+
+
+def test_images_inline_become_data_urls() -> None:
+    assert content(Text(text="What?"), Image(data=b"\x00\x01", media_type="image/png", detail="low")) == [
+        {"type": "text", "text": "What?"},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAE=", "detail": "low"}},
+    ]
+
+
+def test_a_url_goes_to_openai_and_to_nobody_inside_our_network() -> None:
+    image = Image(url="http://169.254.169.254/x.png")
+    assert content(image, dialect=OPENAI) == [{"type": "image_url", "image_url": {"url": image.url}}]
+    for dialect in (VLLM, DIALECTS["ollama"], COMPATIBLE):
+        failure = refused(replace(QUESTION, messages=(user(image),)), dialect)
+        assert (failure.kind, failure.parameter) == (FailureKind.UNSUPPORTED, "image_url")
+
+
+def test_files_go_to_openai_only() -> None:
+    file = File(name="a.pdf", media_type="application/pdf", data=b"%")
+    assert content(file, dialect=OPENAI) == [
+        {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JQ=="}}
+    ]
+    assert refused(replace(QUESTION, messages=(user(file),))).parameter == "file"
+
+
+def test_top_logprobs_is_refused() -> None:
+    assert refused(replace(QUESTION, sampling=SamplingParams(top_logprobs=2))).parameter == "top_logprobs"
+
+
+def test_top_k_is_refused_by_openai() -> None:
+    assert refused(replace(QUESTION, sampling=SamplingParams(top_k=2)), OPENAI).parameter == "top_k"
+
+
+def test_extra_fields_are_merged_where_the_upstream_takes_them() -> None:
+    sent = body(replace(QUESTION, extra_json='{"min_p": 0.1}'), with_fields(VLLM, passthrough=True))
+    assert sent["min_p"] == 0.1
+
+
+def test_extra_fields_are_refused_elsewhere() -> None:
+    assert refused(replace(QUESTION, extra_json='{"min_p": 0.1}'), VLLM).parameter == "min_p"
+
+
+@pytest.mark.parametrize("field", ["model", "messages", "stream", "n", "max_tokens"])
+def test_an_extra_field_never_replaces_one_of_ours(field: str) -> None:
+    value = replace(QUESTION, extra_json=json.dumps({field: 7}))
+    assert refused(value, with_fields(VLLM, passthrough=True)).parameter == field
+
+
+def test_extra_json_must_be_an_object() -> None:
+    assert refused(replace(QUESTION, extra_json="[1]"), VLLM).kind is FailureKind.BAD_REQUEST
+
+
+def test_a_server_without_stream_options_is_not_sent_any() -> None:
+    assert "stream_options" not in body(QUESTION, Dialect(stream_options=False))

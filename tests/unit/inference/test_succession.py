@@ -1,0 +1,111 @@
+"""Whom to ask next, and when."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock_common import errors
+from penstock_common.llm.types import Candidate
+from penstock_inference.domain.catalogue import Model
+from penstock_inference.domain.failure import AttemptFailed, FailureKind, Next
+from penstock_inference.domain.succession import ATTEMPTS_PER_CANDIDATE, LONGEST_WAIT, Succession
+
+HALF = 0.5
+
+
+def models(*windows: int) -> list[Model]:
+    """Return models named by their place."""
+    return [
+        Model(Candidate(upstream=f"u{place}", model="m"), context_window_tokens=window)
+        for place, window in enumerate(windows)
+    ]
+
+
+def succession(*windows: int, seconds_left: float = float("inf"), chance: float = HALF) -> Succession:
+    """Return one that has begun its first attempt."""
+    made = Succession(models(*windows), lambda: seconds_left, lambda: chance)
+    made.begin()
+    return made
+
+
+def failed(kind: FailureKind, seconds: float | None = None, **more: int) -> AttemptFailed:
+    """Return a failure."""
+    return AttemptFailed(kind, "it failed", None if seconds is None else timedelta(seconds=seconds), **more)  # pyright: ignore[reportArgumentType] - sizes only
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.5, 0.999])
+def test_the_first_retry_has_full_jitter_of_a_quarter_second(chance: float) -> None:
+    assert succession(0, chance=chance).after(failed(FailureKind.SERVER_ERROR)) == chance * 0.25
+
+
+def test_a_retry_that_does_not_fit_the_deadline_goes_to_the_next_candidate() -> None:
+    made = succession(0, 0, seconds_left=0.1)
+    assert made.after(failed(FailureKind.SERVER_ERROR)) == 0
+    assert made.current.candidate.upstream == "u1"
+
+
+def test_an_upstream_that_says_when_is_not_asked_before() -> None:
+    delay = succession(0).after(failed(FailureKind.RATE_LIMITED, 3))
+    assert 3 <= delay <= 3.25
+
+
+def test_a_wait_longer_than_the_bound_is_an_error() -> None:
+    with pytest.raises(errors.RateLimited) as limited:
+        succession(0).after(failed(FailureKind.RATE_LIMITED, LONGEST_WAIT.total_seconds() + 1))
+    assert limited.value.retry_after == LONGEST_WAIT + timedelta(seconds=1)
+
+
+def test_a_rate_limit_that_says_nothing_is_waited_for_with_equal_jitter() -> None:
+    assert succession(0, chance=0).after(failed(FailureKind.RATE_LIMITED)) == 0.5
+
+
+def test_only_larger_windows_are_tried_after_a_conversation_was_too_long() -> None:
+    made = succession(4096, 4096, 2048, 8192)
+    made.after(failed(FailureKind.CONTEXT_LENGTH))
+    assert made.current.context_window_tokens == 8192
+
+
+def test_the_upstreams_own_figure_counts_where_the_window_is_unknown() -> None:
+    made = succession(0, 4096, 8192)
+    made.after(failed(FailureKind.CONTEXT_LENGTH, max_input_tokens=4096))
+    assert made.current.context_window_tokens == 8192
+
+
+def test_a_candidate_that_was_not_asked_is_not_an_attempt() -> None:
+    made = succession(0, 0)
+    made.after(failed(FailureKind.UNSUPPORTED))
+    made.begin()
+    assert made.attempts == 1
+
+
+def test_an_unsupported_field_is_what_the_caller_sees_only_where_no_candidate_was_asked() -> None:
+    made = succession(0, 0)
+    made.after(failed(FailureKind.UNSUPPORTED))
+    made.begin()
+    with pytest.raises(errors.UpstreamTimeout):
+        made.after(AttemptFailed(FailureKind.TIMEOUT, "silent", stage="headers"))
+    alone = succession(0)
+    with pytest.raises(errors.UnsupportedParameter):
+        alone.after(failed(FailureKind.UNSUPPORTED))
+
+
+@given(st.integers(1, 4), st.lists(st.sampled_from(list(FailureKind)), min_size=20, max_size=20))
+def test_every_sequence_of_failures_ends_within_the_bound(candidates: int, kinds: list[FailureKind]) -> None:
+    made = Succession(models(*([0] * candidates)), lambda: float("inf"), lambda: HALF)
+    asked: list[str] = []
+    with pytest.raises(errors.PenstockError):
+        for kind in kinds:
+            made.begin()
+            asked.append(made.current.candidate.upstream)
+            made.after(failed(kind))
+    assert asked == sorted(asked)
+    assert all(asked.count(name) <= ATTEMPTS_PER_CANDIDATE for name in asked)
+
+
+@given(st.sampled_from(list(FailureKind)))
+def test_every_kind_has_a_meaning(kind: FailureKind) -> None:
+    assert failed(kind).next in Next

@@ -1,0 +1,65 @@
+"""Tokens: the upstream's where they can be true, ours where they cannot."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock_common.llm.events import Answer
+from penstock_common.llm.types import GenerationInput, Image, Message, Role, Text, TextDelta, Usage
+from penstock_inference.domain.usage import TOKENS_PER_IMAGE, TOKENS_PER_TURN, estimated_input_tokens, settled_usage
+
+QUESTION = GenerationInput(model="m", messages=(Message(role=Role.USER, parts=(Text(text="x" * 40),)),))
+
+
+def answer(text: str = "y" * 20) -> Answer:
+    """Return an answer."""
+    made = Answer()
+    if text:
+        made.add(TextDelta(text=text))
+    return made
+
+
+def test_what_the_upstream_counted_stands() -> None:
+    counted = Usage(input_tokens=9, output_tokens=5, cached_input_tokens=3, reasoning_tokens=2)
+    assert settled_usage(counted, QUESTION, answer(), 4096) == counted
+
+
+def test_missing_usage_is_estimated() -> None:
+    expected = Usage(input_tokens=10 + TOKENS_PER_TURN, output_tokens=5, estimated=True)
+    assert settled_usage(None, QUESTION, answer(), 4096) == expected
+
+
+@pytest.mark.parametrize("output_tokens", [0, -1, 5000])
+def test_an_output_that_cannot_be_true_is_estimated(output_tokens: int) -> None:
+    settled = settled_usage(Usage(input_tokens=9, output_tokens=output_tokens), QUESTION, answer(), 4096)
+    assert settled == Usage(input_tokens=9, output_tokens=5, estimated=True)
+
+
+def test_an_empty_answer_may_have_no_tokens() -> None:
+    assert not settled_usage(Usage(input_tokens=9), QUESTION, answer(""), 4096).estimated
+
+
+def test_images_count() -> None:
+    value = GenerationInput(model="m", messages=(Message(role=Role.USER, parts=(Image(data=b"x"),)),))
+    assert estimated_input_tokens(value) == TOKENS_PER_TURN + TOKENS_PER_IMAGE
+
+
+@given(*[st.integers(-(2**70), 2**70)] * 5, st.integers(0, 10**6))
+def test_whatever_an_upstream_says_the_figures_fit_the_contract(
+    inputs: int, outputs: int, cached: int, written: int, reasoning: int, window: int
+) -> None:
+    said = Usage(
+        input_tokens=inputs,
+        output_tokens=outputs,
+        cached_input_tokens=cached,
+        cache_write_input_tokens=written,
+        reasoning_tokens=reasoning,
+    )
+    settled = settled_usage(said, QUESTION, answer(), window)
+    assert 0 < settled.input_tokens < 2**32
+    assert 0 < settled.output_tokens < 2**32
+    assert 0 <= settled.cached_input_tokens <= settled.input_tokens
+    assert 0 <= settled.cache_write_input_tokens <= settled.input_tokens
+    assert 0 <= settled.reasoning_tokens <= settled.output_tokens

@@ -1,0 +1,195 @@
+"""The timers of an attempt on a clock that a test moves."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Callable
+from datetime import timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from penstock_inference.domain.catalogue import Timeouts
+from penstock_inference.domain.watchdog import DEADLINE_MARGIN_SECONDS, Watchdog
+
+
+class FakeClock:
+    """Time that moves when told, and fires what is due on the way."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.scheduled = 0
+        self._handles: list[tuple[float, int, FakeHandle]] = []
+
+    def time(self) -> float:
+        """Return the present."""
+        return self.now
+
+    def call_at(self, when: float, callback: Callable[[], None], /) -> FakeHandle:
+        """Schedule."""
+        self.scheduled += 1
+        handle = FakeHandle(callback)
+        heapq.heappush(self._handles, (when, self.scheduled, handle))
+        return handle
+
+    def advance(self, seconds: float) -> None:
+        """Move on."""
+        end = self.now + seconds
+        while self._handles and self._handles[0][0] <= end:
+            when, _, handle = heapq.heappop(self._handles)
+            self.now = max(self.now, when)
+            if not handle.cancelled:
+                handle.callback()
+        self.now = end
+
+
+class FakeHandle:
+    """A scheduled call."""
+
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self.callback = callback
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        """Unschedule."""
+        self.cancelled = True
+
+
+TIMEOUTS = Timeouts(
+    headers=timedelta(seconds=10),
+    first_token=timedelta(seconds=30),
+    idle=timedelta(seconds=5),
+    total=timedelta(seconds=100),
+)
+
+
+async def watched(clock: FakeClock, deadline: float | None = None) -> tuple[Watchdog, asyncio.Task[None]]:
+    """Return a watchdog and a task that waits for its upstream for ever."""
+    watchdog = Watchdog(TIMEOUTS, deadline, clock)
+    waiting = asyncio.Event()
+
+    async def wait() -> None:
+        watchdog.wait()
+        waiting.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.ensure_future(wait())
+    await waiting.wait()
+    return watchdog, task
+
+
+async def ended(task: asyncio.Task[None]) -> bool:
+    """Return whether the watchdog cancelled the task."""
+    asked = task.cancelling() > 0
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return asked
+
+
+async def test_headers_is_due_when_the_response_has_not_begun() -> None:
+    clock = FakeClock()
+    watchdog, task = await watched(clock)
+    clock.advance(9.99)
+    assert watchdog.expired == ""
+    clock.advance(0.02)
+    assert watchdog.expired == "headers"
+    assert await ended(task)
+
+
+async def test_first_token_is_due_when_the_response_has_begun() -> None:
+    clock = FakeClock()
+    watchdog, task = await watched(clock)
+    clock.advance(9)
+    watchdog.headers_received()
+    clock.advance(20.99)
+    assert watchdog.expired == ""
+    clock.advance(0.02)
+    assert watchdog.expired == "first_token"
+    assert await ended(task)
+
+
+async def test_idle_is_due_from_the_time_the_reader_came_back() -> None:
+    clock = FakeClock()
+    watchdog, task = await watched(clock)
+    watchdog.pause()
+    clock.advance(60)
+    assert watchdog.expired == ""
+
+    async def wait_again() -> None:
+        watchdog.wait()
+        await asyncio.Event().wait()
+
+    again = asyncio.ensure_future(wait_again())
+    await asyncio.sleep(0)
+    clock.advance(4.99)
+    assert watchdog.expired == ""
+    clock.advance(0.02)
+    assert watchdog.expired == "idle"
+    assert await ended(again)
+    await ended(task)
+
+
+async def test_total_runs_on_while_the_reader_is_slow_and_cancels_nobody() -> None:
+    clock = FakeClock()
+    watchdog, task = await watched(clock)
+    watchdog.pause()
+    clock.advance(100.1)
+    assert watchdog.expired == "total"
+    assert not await ended(task)
+
+
+async def test_the_deadline_is_due_a_margin_early() -> None:
+    clock = FakeClock()
+    watchdog, task = await watched(clock, deadline=clock.now + 2)
+    clock.advance(2 - DEADLINE_MARGIN_SECONDS - 0.01)
+    assert watchdog.expired == ""
+    clock.advance(0.02)
+    assert watchdog.expired == "deadline"
+    assert await ended(task)
+
+
+async def test_content_schedules_nothing() -> None:
+    clock = FakeClock()
+    watchdog, task = await watched(clock)
+    for _ in range(1000):
+        watchdog.wait()
+        watchdog.pause()
+    assert clock.scheduled == 1
+    await ended(task)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.tuples(st.sampled_from(["content", "headers", "resume"]), st.floats(0, 4)), max_size=30))
+def test_no_timer_is_ever_late(course: list[tuple[str, float]]) -> None:
+    clock = FakeClock()
+    watchdog = Watchdog(TIMEOUTS, None, clock)
+    waiting_since, came, reading = clock.now, False, False
+    for event, seconds in course:
+        clock.advance(seconds)
+        if watchdog.expired:
+            break
+        if event == "headers":
+            watchdog.headers_received()
+        elif event == "content":
+            watchdog.pause()
+            came, reading = True, True
+        else:
+            waiting_since, reading = clock.now, False
+            wait_without_a_task(watchdog)
+    clock.advance(0)
+    idle_since = clock.now - waiting_since
+    # Where nobody expired, no timer may be past its time.
+    assert watchdog.expired or clock.now - 100 < 100
+    assert watchdog.expired or not came or reading or idle_since <= 5.01
+    assert watchdog.expired or came or clock.now - 100 <= 30.01
+    watchdog.stop()
+
+
+def wait_without_a_task(watchdog: Watchdog) -> None:
+    """Begin to wait on a loop of its own, as a task would."""
+
+    async def wait() -> None:
+        watchdog.wait()
+
+    asyncio.run(wait())
