@@ -6,8 +6,6 @@ what was found and what is allowed.
 
 from __future__ import annotations
 
-import math
-
 import msgspec
 
 from penstock_common.errors import InvalidRequest
@@ -37,15 +35,17 @@ MAX_SCHEMA_BYTES = 256 * 1024
 MAX_USER_LENGTH = 256
 MAX_FEATURE_LENGTH = 64
 MAX_TAGS = 16
-MAX_TAG_LENGTH = 64
+MAX_TAG_KEY_LENGTH = 64
+MAX_TAG_LENGTH = 512
 _UINT32_MAX = 2**32 - 1
-_REASONING_EFFORTS = ("", "none", "minimal", "low", "medium", "high", "xhigh")
+_MAX_SHOWN_BITS = 64
+_REASONING_EFFORTS = ("", "none", "minimal", "low", "medium", "high", "xhigh", "max")
 _IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
 
 def validate_input(request: GenerationInput) -> None:
     """Raise InvalidRequest for the first field that is out of bounds."""
-    _length("input.model", request.model, 1, MAX_MODEL_LENGTH)
+    _label("input.model", request.model, 1, MAX_MODEL_LENGTH)
     if not request.messages:
         raise InvalidRequest("messages must hold at least one message.", field="input.messages")
     _at_most("input.messages", len(request.messages), MAX_MESSAGES, "messages")
@@ -64,12 +64,12 @@ def validate_input(request: GenerationInput) -> None:
 
 def validate_context(context: RequestContext) -> None:
     """Raise InvalidRequest for the first field that is out of bounds."""
-    _length("context.user", context.user, 0, MAX_USER_LENGTH)
-    _length("context.feature", context.feature, 0, MAX_FEATURE_LENGTH)
+    _label("context.user", context.user, 0, MAX_USER_LENGTH)
+    _label("context.feature", context.feature, 0, MAX_FEATURE_LENGTH)
     _at_most("context.tags", len(context.tags), MAX_TAGS, "tags")
     for key, value in context.tags.items():
-        _length("context.tags", key, 1, MAX_TAG_LENGTH)
-        _length(f"context.tags[{key}]", value, 0, MAX_TAG_LENGTH)
+        _label("context.tags", key, 1, MAX_TAG_KEY_LENGTH)
+        _label(f"context.tags[{key}]", value, 0, MAX_TAG_LENGTH)
 
 
 def _validate_message(path: str, message: Message) -> None:
@@ -78,6 +78,8 @@ def _validate_message(path: str, message: Message) -> None:
         raise InvalidRequest(f"{path}: only an assistant's message may hold tool calls.", field=f"{path}.tool_calls")
     if message.role is Role.TOOL and not message.tool_call_id:
         raise InvalidRequest(f"{path}: a tool's message must say which call it answers.", field=f"{path}.tool_call_id")
+    if message.tool_call_id and message.role is not Role.TOOL:
+        raise InvalidRequest(f"{path}: only a tool's message may answer a tool call.", field=f"{path}.tool_call_id")
     if not message.parts and not message.tool_calls and message.role is not Role.TOOL:
         raise InvalidRequest(f"{path}: the message is empty.", field=f"{path}.parts")
     for index, part in enumerate(message.parts):
@@ -99,8 +101,8 @@ def _validate_image(path: str, image: Image) -> None:
         raise InvalidRequest(
             f"{path}: the media type '{image.media_type}' is not one of {', '.join(_IMAGE_TYPES)}.", field=path
         )
-    if image.detail not in ("", "auto", "low", "high"):
-        raise InvalidRequest(f"{path}: detail must be auto, low or high.", field=path)
+    if image.detail not in ("", "auto", "low", "high", "original"):
+        raise InvalidRequest(f"{path}: detail must be auto, low, high or original.", field=path)
 
 
 def _validate_tools(tools: tuple[Tool, ...]) -> None:
@@ -157,18 +159,27 @@ def _length(path: str, value: str, least: int, most: int) -> None:
         raise InvalidRequest(f"{_short(path)} must have {least} to {most} characters, not {len(value)}.", field=path)
 
 
+def _label(path: str, value: str, least: int, most: int) -> None:
+    """Check what the ledger keeps as text; PostgreSQL's cannot hold NUL."""
+    _length(path, value, least, most)
+    if "\x00" in value:
+        raise InvalidRequest(f"{_short(path)} must not hold NUL characters.", field=path)
+
+
 def _at_most(path: str, count: int, most: int, what: str) -> None:
     if count > most:
         raise InvalidRequest(f"{_short(path)} may hold at most {most} {what}, not {count}.", field=path)
 
 
 def _within(path: str, value: float | None, least: float, most: float) -> None:
-    if value is not None and not (math.isfinite(value) and least <= value <= most):
-        raise InvalidRequest(f"{_short(path)} must be between {least} and {most}, not {value}.", field=path)
+    # False for NaN; integers of any size compare, where turning one into a float may overflow.
+    if value is not None and not least <= value <= most:
+        found = "a larger number" if isinstance(value, int) and value.bit_length() > _MAX_SHOWN_BITS else value
+        raise InvalidRequest(f"{_short(path)} must be between {least} and {most}, not {found}.", field=path)
 
 
 def _json_object(path: str, text: str) -> None:
-    if len(text) > MAX_SCHEMA_BYTES:
+    if len(text) > MAX_SCHEMA_BYTES or (not text.isascii() and len(text.encode()) > MAX_SCHEMA_BYTES):
         raise InvalidRequest(f"{_short(path)} may have at most {MAX_SCHEMA_BYTES} bytes.", field=path)
     try:
         value = msgspec.json.decode(text)

@@ -354,7 +354,7 @@ type Image struct {
 	//	*Image_Data
 	Source    isImage_Source `protobuf_oneof:"source"`
 	MediaType string         `protobuf:"bytes,3,opt,name=media_type,json=mediaType,proto3" json:"media_type,omitempty"`
-	// low, high or auto.
+	// low, high, auto or original.
 	Detail        string `protobuf:"bytes,4,opt,name=detail,proto3" json:"detail,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
