@@ -1,0 +1,62 @@
+# Everything a person or a pipeline does with this checkout. `make help` lists it.
+#
+# PYTHON, CONFIG, STATE, WITHOUT_TRITON, EMBEDDING and ARGS change what the targets do, such as
+# `make run CONFIG=my.yaml ARGS=--json`.
+
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-print-directory
+
+STATE ?= .state
+BIN := .venv/bin
+SETUP := scripts/setup.sh $(if $(WITHOUT_TRITON),--without-triton) $(if $(EMBEDDING),--embedding)
+TOOLS := PATH="$(CURDIR)/$(BIN):$$PATH" UV=uv GO=go BUF=buf
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## Install everything `make run` needs; quick when it is there
+	@$(SETUP)
+
+.PHONY: run
+run: setup ## Set up, then start the whole stack on this machine; Ctrl-C stops it
+	@exec $(BIN)/penstock up --state "$(STATE)" $(if $(CONFIG),--config "$(CONFIG)") \
+	  $(if $(WITHOUT_TRITON),--without-triton) $(ARGS)
+
+.PHONY: test
+test: setup-dev ## Run every test
+	cd services/gateway/edge && $(TOOLS) go test ./...
+	$(TOOLS) pytest $(ARGS)
+
+.PHONY: check
+check: setup-dev ## Static checks: format, lint, types, imports, sizes, contract, links
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	PYTHONPATH=$(CURDIR) $(BIN)/lint-imports --no-cache
+	$(BIN)/python tools/check_sizes.py
+	$(BIN)/python tools/check_links.py
+	$(TOOLS) scripts/check_go.sh
+	$(TOOLS) proto/lint.sh
+	$(TOOLS) scripts/check_generated.sh
+
+.PHONY: format
+format: setup-dev ## Format and fix what can be fixed
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+	cd services/gateway/edge && $(TOOLS) go fmt ./...
+
+.PHONY: proto
+proto: setup-dev ## Generate Python, Go and the OpenAPI document from proto/
+	$(TOOLS) proto/generate.sh
+
+.PHONY: lock
+lock: setup-dev ## Lock requirements/*.in with hashes; ARGS=--upgrade takes what is newest
+	$(TOOLS) scripts/lock.sh $(ARGS)
+
+.PHONY: setup-dev
+setup-dev:
+	@$(SETUP) --dev

