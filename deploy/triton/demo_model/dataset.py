@@ -4,83 +4,20 @@ Owns how a fact becomes questions (templates, synonyms, typing errors, keyword q
 conversations (system prompts, earlier turns, follow-ups), and the guarantee that no held-out question is among them.
 """
 
-import json
 import random
 import re
-from dataclasses import dataclass
-from pathlib import Path
 
-import yaml
-
-HERE = Path(__file__).parent
-CORPUS = HERE / "corpus"
-FACT_FILES = ("penstock.yaml", "serving.yaml", "conversation.yaml")
-FUNCTION_WORDS = frozenset(
-    "a an the is are was do does did of to in on at for it its be by can could would should i me my you your we us "
-    "there that this so please tell with and or have has".split()
+from corpus_files import (
+    Fact,
+    held_out_questions,
+    lines,
+    load_facts,
+    load_phrasings,
+    load_unknown,
+    normalise,
 )
-QUESTION_WORDS = frozenset("what why how which who when where explain describe penstock exactly about".split())
 
 Turn = tuple[str, str]  # (role, text)
-
-
-@dataclass(frozen=True)
-class Fact:
-    """One thing the model knows: an answer, what it is called, and questions written by hand."""
-
-    id: str
-    answer: str
-    asks: tuple[str, ...]
-    names: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Phrasings:
-    """Wordings shared by all facts."""
-
-    templates: tuple[str, ...]
-    opening: tuple[str, ...]
-    closing: tuple[str, ...]
-    systems: tuple[str, ...]
-    synonyms: dict[str, tuple[str, ...]]
-
-
-def load_facts() -> dict[str, Fact]:
-    """All facts by id, in file order."""
-    facts: dict[str, Fact] = {}
-    for name in FACT_FILES:
-        for entry in yaml.safe_load((CORPUS / name).read_text()):
-            names = () if entry.get("kind") == "none" else tuple(entry["names"].split(" | "))
-            if entry["id"] in facts:
-                raise ValueError(f"fact {entry['id']} is written twice")
-            facts[entry["id"]] = Fact(entry["id"], entry["answer"].strip(), tuple(_lines(entry["ask"])), names)
-    return facts
-
-
-def load_phrasings() -> Phrasings:
-    """The shared wordings."""
-    raw = yaml.safe_load((CORPUS / "phrasings.yaml").read_text())
-    synonyms: dict[str, tuple[str, ...]] = {}
-    for line in raw["synonyms"]:
-        group = tuple(line.split("|"))
-        for word in group:
-            synonyms[word] = synonyms.get(word, ()) + tuple(other for other in group if other != word)
-    return Phrasings(*(tuple(raw[key]) for key in ("templates", "opening", "closing", "systems")), synonyms)
-
-
-def held_out_questions() -> set[str]:
-    """Normalised rewordings of questions.jsonl, which training must not see."""
-    lines = (HERE / "questions.jsonl").read_text().splitlines()
-    return {normalise(text) for line in lines for text in json.loads(line)["rewordings"]}
-
-
-def normalise(text: str) -> str:
-    """Lower case, words only: two questions that differ in case or punctuation are the same question."""
-    return " ".join(re.findall(r"[a-z0-9/+_.-]*[a-z0-9]", text.lower()))
-
-
-def _lines(block: str) -> list[str]:
-    return [line.strip() for line in block.splitlines() if line.strip()]
 
 
 class Dataset:
@@ -90,11 +27,10 @@ class Dataset:
         self.facts = load_facts()
         self.random = random.Random(seed)
         self._phrasings = load_phrasings()
-        self._unknown = yaml.safe_load((CORPUS / "unknown.yaml").read_text())
+        self._unknown = load_unknown()
         self._lists = {key: value.split("|") for key, value in self._unknown["lists"].items()}
         self._held_out = held_out_questions()
         self._fact_list = list(self.facts.values())
-        self._words = sorted({word for fact in self._fact_list for ask in fact.asks for word in ask.split()})
         self._check_written_questions()
         self._synonym_pattern = re.compile(
             r"\b(" + "|".join(sorted(map(re.escape, self._phrasings.synonyms), key=len, reverse=True)) + r")\b"
@@ -145,7 +81,7 @@ class Dataset:
         turns = [("user", self.question(fact)), ("assistant", fact.answer)]
         more = self._unknown["follow_ups"]["more"].get(fact.id)
         if more and self.random.random() < 0.08:
-            ask = self._finish(self.random.choice(_lines(self._unknown["follow_ups"]["ask"])))
+            ask = self._finish(self.random.choice(lines(self._unknown["follow_ups"]["ask"])))
             turns += [("user", ask), ("assistant", self.facts[more].answer)]
         return turns
 
@@ -175,25 +111,40 @@ class Dataset:
 
     def _phrase(self, fact: Fact) -> str:
         draw = self.random.random()
-        by_name = min(0.45, 0.12 * len(fact.names))
+        by_name = min(0.35, 0.1 * len(fact.names))
         if draw < by_name:
             name = self.random.choice(fact.names)
             text = self.random.choice(self._phrasings.templates).format(x=self._vary_name(name))
-        elif draw < 0.90:
+        elif draw < 0.82:
             text = self.random.choice(fact.asks)
+        elif draw < 0.89:
+            text = self._blend(fact)
         elif draw < 0.96 or not fact.names:
             return self._keywords(fact)
         else:
             text = self._from_answer(fact)
+        return self._vary(text)
+
+    def _vary(self, text: str) -> str:
+        """Other words, politeness, and noise that leaves the topic readable."""
         if self.random.random() < 0.45:
             text = self._swap_synonyms(text)
-        if self.random.random() < 0.35:
+        if self.random.random() < 0.3:
             text = self._wrap(text)
-        if self.random.random() < 0.15:
-            text = self._drop_function_words(text)
-        if self.random.random() < 0.06:
-            text = self._insert_word(text)
+        for chance, change in (
+            (0.15, self._drop_function_words),
+            (0.12, self._drop_word),
+            (0.2, self._insert_word),
+            (0.07, self._shuffle),
+        ):
+            if self.random.random() < chance:
+                text = change(text)
         return text
+
+    def _blend(self, fact: Fact) -> str:
+        """The beginning of one question and the end of another on the same fact."""
+        first, second = (self.random.choice(fact.asks).split() for _ in range(2))
+        return " ".join(first[: (len(first) + 1) // 2] + second[len(second) // 2 :])
 
     def _vary_name(self, name: str) -> str:
         draw = self.random.random()
@@ -206,7 +157,7 @@ class Dataset:
     def _keywords(self, fact: Fact) -> str:
         """Two to six content words of one question and perhaps a second one, in any order: a search-box query."""
         sources = self.random.choice(fact.asks).split() + self.random.choice(fact.names or fact.asks).split()
-        words = list(dict.fromkeys(w for w in sources if w.lower() not in FUNCTION_WORDS | QUESTION_WORDS))
+        words = list(dict.fromkeys(w for w in sources if w.lower() not in self._phrasings.light_words | {"penstock"}))
         if len(words) < 2:
             return self.random.choice(fact.asks)
         keep = self.random.randint(2, min(6, len(words)))
@@ -245,12 +196,25 @@ class Dataset:
 
     def _drop_function_words(self, text: str) -> str:
         words = text.split()
-        kept = [word for word in words if word.lower() not in FUNCTION_WORDS or self.random.random() < 0.5]
+        kept = [word for word in words if word.lower() not in self._phrasings.light_words or self.random.random() < 0.5]
         return " ".join(kept) if len(kept) >= 2 else text
+
+    def _drop_word(self, text: str) -> str:
+        words = text.split()
+        if len(words) >= 5:
+            words.pop(self.random.randrange(len(words)))
+        return " ".join(words)
 
     def _insert_word(self, text: str) -> str:
         words = text.split()
-        words.insert(self.random.randint(0, len(words)), self.random.choice(self._words))
+        for _ in range(self.random.choice((1, 1, 2, 3))):
+            words.insert(self.random.randint(0, len(words)), self.random.choice(self._phrasings.fillers))
+        return " ".join(words)
+
+    def _shuffle(self, text: str) -> str:
+        words = text.split()
+        if len(words) >= 4:
+            self.random.shuffle(words)
         return " ".join(words)
 
     def _finish(self, text: str) -> str:
@@ -262,7 +226,7 @@ class Dataset:
             text = text[:1].upper() + text[1:]
             text = re.sub(r"\bi\b", "I", text)
             text = re.sub(r"\bpenstock\b(?!-)", "Penstock", text)
-        elif draw < 0.53:
+        elif draw < 0.515:
             text = text.title() if self.random.random() < 0.5 else text.upper()
         elif draw < 0.75:
             text = text.lower()

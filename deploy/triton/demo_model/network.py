@@ -20,10 +20,10 @@ class Shape:
     """Sizes of the network."""
 
     vocabulary: int
-    width: int = 256
+    width: int = 192
     layers: int = 4
-    heads: int = 8
-    hidden: int = 640
+    heads: int = 6
+    hidden: int = 512
 
 
 class Layer(nn.Module):
@@ -40,6 +40,7 @@ class Layer(nn.Module):
         self.down = nn.Linear(shape.hidden, shape.width, bias=False)
 
     def forward(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+        """Activations [batch, length, width] to the same."""
         batch, length, width = x.shape
         qkv = self.qkv(self.attention_norm(x)).view(batch, length, 3, self.heads, width // self.heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4)
@@ -51,7 +52,7 @@ class Layer(nn.Module):
 
 
 class Network(nn.Module):
-    """Token ids [batch, length] to logits [batch, length, vocabulary]."""
+    """Token ids [batch, length] to activations [batch, length, width], and those to logits."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -64,11 +65,16 @@ class Network(nn.Module):
                 nn.init.normal_(parameter, std=0.02)
 
     def forward(self, ids: Tensor) -> Tensor:
+        """Activations after the last norm."""
         cosine, sine = rotary_tables(ids.shape[1], self.shape.width // self.shape.heads)
         x = self.embedding(ids)
         for layer in self.layers:
             x = layer(x, cosine, sine)
-        return functional.linear(self.norm(x), self.embedding.weight)
+        return self.norm(x)
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Logits [..., vocabulary] of the token after each activation."""
+        return functional.linear(x, self.embedding.weight)
 
 
 def rotary_tables(length: int, head_width: int) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,6 @@ about half an hour on two CPU cores. Stops at once if a held-out question is in 
 """
 
 import argparse
-import math
 import random
 import time
 from collections.abc import Iterator
@@ -13,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from dataset import HERE, Dataset, Turn
+from corpus_files import HERE
+from dataset import Dataset, Turn
 from network import Network, Shape
 from safetensors.torch import save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -25,16 +25,17 @@ VOCABULARY = 2048
 CONTEXT_TOKENS = 512
 SPECIAL_TOKENS = ("<|end|>", "<|system|>", "<|user|>", "<|assistant|>")
 PREPARED_CONVERSATIONS = 8192
-QUESTION_WEIGHT = 0.1  # of a question's tokens in the loss; an answer's weigh 1
+CUT_SHARE = 0.6  # of conversations end after a few tokens of the last answer: to choose it is hard, its text is easy
+CUT_TOKENS = (4, 10)
 PREFIX_SHARE = 0.05  # of conversations whose last answer is tokenised in two parts, as when one is continued
 
 
 @dataclass(frozen=True)
 class Example:
-    """Token ids of a conversation and the loss weight of each."""
+    """Token ids of a conversation, and which of them the model should say."""
 
     ids: list[int]
-    weights: list[float]
+    said: list[bool]
 
 
 def train_tokenizer(texts: list[str]) -> Tokenizer:
@@ -59,13 +60,13 @@ class Examples:
         self._dataset = dataset
         self._tokenizer = tokenizer
         self._dropping = Tokenizer.from_str(tokenizer.to_str())
-        self._dropping.model.dropout = 0.1  # questions in uneven pieces: https://arxiv.org/abs/1910.13267
+        self._dropping.model.dropout = 0.05  # questions in uneven pieces: https://arxiv.org/abs/1910.13267
         self._random = random.Random(seed)
         self._batch_tokens = batch_tokens
         self._ids = {token: tokenizer.token_to_id(token) for token in SPECIAL_TOKENS}
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Without end: ids and loss weights, both [batch, length]."""
+        """Without end: ids and which of them count in the loss, both [batch, length]."""
         while True:
             examples = [self._example(self._dataset.conversation()) for _ in range(PREPARED_CONVERSATIONS)]
             examples.sort(key=lambda example: len(example.ids))
@@ -79,13 +80,16 @@ class Examples:
 
     def _example(self, turns: list[Turn]) -> Example:
         ids: list[int] = []
-        weights: list[float] = []
+        said: list[bool] = []
         for role, text in turns:
             answer = role == "assistant"
             pieces = self._encode(text, answer)
             ids += [self._ids[f"<|{role}|>"], *pieces, self._ids["<|end|>"]]
-            weights += [0.0, *[1.0 if answer else QUESTION_WEIGHT] * len(pieces), 1.0 if answer else 0.0]
-        return Example(ids[:CONTEXT_TOKENS], weights[:CONTEXT_TOKENS])
+            said += [False, *[answer] * (len(pieces) + 1)]
+        length = CONTEXT_TOKENS
+        if self._random.random() < CUT_SHARE:
+            length = min(length, len(ids) - len(pieces) - 1 + self._random.randint(*CUT_TOKENS))
+        return Example(ids[:length], said[:length])
 
     def _encode(self, text: str, answer: bool) -> list[int]:
         if not answer:
@@ -103,28 +107,26 @@ class Examples:
 
 
 def _tensors(batch: list[Example]) -> tuple[Tensor, Tensor]:
-    length = max(len(example.ids) for example in batch)
+    longest = max(len(example.ids) for example in batch)
+    length = -(-longest // 8) * 8 + 1  # few different shapes, or the allocator's memory grows
     ids = torch.zeros(len(batch), length, dtype=torch.long)
-    weights = torch.zeros(len(batch), length)
+    said = torch.zeros(len(batch), length, dtype=torch.bool)
     for row, example in enumerate(batch):
         ids[row, : len(example.ids)] = torch.tensor(example.ids)
-        weights[row, : len(example.ids)] = torch.tensor(example.weights)
-    return ids, weights
+        said[row, : len(example.ids)] = torch.tensor(example.said)
+    return ids, said
 
 
-def loss_of(network: Network, ids: Tensor, weights: Tensor) -> Tensor:
-    """Weighted cross-entropy of each next token."""
+def loss_of(network: Network, ids: Tensor, said: Tensor) -> Tensor:
+    """Mean cross-entropy of the tokens that the model should say."""
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        logits = network(ids[:, :-1])
-    losses = functional.cross_entropy(logits.float().flatten(0, 1), ids[:, 1:].flatten(), reduction="none")
-    flat = weights[:, 1:].flatten()
-    return (losses * flat).sum() / flat.sum().clamp(min=1.0)
+        logits = network.logits(network(ids[:, :-1])[said[:, 1:]])
+    return functional.cross_entropy(logits.float(), ids[:, 1:][said[:, 1:]])
 
 
-def learning_rate(step: int, steps: int, peak: float) -> float:
-    """Linear warm-up over 100 steps, then a cosine down to 2 % of the peak."""
-    warm = min(1.0, (step + 1) / 100)
-    return peak * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / steps)))
+def learning_rate(step: int, progress: float, peak: float) -> float:
+    """Linear warm-up over 100 steps; flat for 60 % of the run; then straight down."""
+    return peak * min(1.0, (step + 1) / 100) * min(1.0, (1.02 - progress) / 0.4)
 
 
 def save(network: Network, tokenizer: Tokenizer, folder: Path) -> None:
@@ -147,31 +149,36 @@ def train(options: argparse.Namespace) -> None:
     print(f"{len(dataset.facts)} facts, {tokenizer.get_vocab_size()} tokens, {size:,} parameters", flush=True)
     optimizer = torch.optim.AdamW(network.parameters(), betas=(0.9, 0.98), weight_decay=0.05)
     batches = Examples(dataset, tokenizer, options.seed, options.batch_tokens).batches()
-    started, average = time.monotonic(), None
-    for step in range(options.steps):
+    started, average, step, progress = time.monotonic(), 0.0, 0, 0.0
+    while progress < 1.0:
+        minutes = (time.monotonic() - started) / 60
+        progress = max(step / options.steps, minutes / options.minutes)
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, options.steps, options.learning_rate)
+            group["lr"] = learning_rate(step, progress, options.learning_rate)
         loss = loss_of(network, *next(batches))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
-        average = loss.item() if average is None else 0.98 * average + 0.02 * loss.item()
-        if step % 100 == 0 or step + 1 == options.steps:
-            print(f"step {step} loss {average:.4f} minutes {(time.monotonic() - started) / 60:.1f}", flush=True)
-        if step % options.save_every == options.save_every - 1:
+        average += (loss.item() - average) * max(0.02, 1 / (step + 1))
+        if step % 100 == 0:
+            print(f"step {step} progress {progress:.0%} loss {average:.4f} minutes {minutes:.1f}", flush=True)
+        step += 1
+        if step % options.save_every == 0:
             save(network, tokenizer, options.output)
     save(network, tokenizer, options.output)
+    print(f"{step} steps, loss {average:.4f}, {(time.monotonic() - started) / 60:.1f} minutes")
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=20261120)
-    parser.add_argument("--steps", type=int, default=5500)
+    parser.add_argument("--steps", type=int, default=3500)
+    parser.add_argument("--minutes", type=float, default=30.0, help="ends the run, with its whole schedule, if sooner")
     parser.add_argument("--batch-tokens", type=int, default=4096)
-    parser.add_argument("--learning-rate", type=float, default=2e-3)
+    parser.add_argument("--learning-rate", type=float, default=2.5e-3)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--save-every", type=int, default=1000)
+    parser.add_argument("--save-every", type=int, default=250)
     parser.add_argument("--output", type=Path, default=VERSION_FOLDER)
     return parser.parse_args()
 
