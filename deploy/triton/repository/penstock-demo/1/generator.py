@@ -23,8 +23,8 @@ NEW_SEQUENCES = 8  # of a batch at most, while others are running
 BATCH_PROMPT_TOKENS = 512  # of all new sequences in a batch; a single longer prompt goes alone
 ACTIVE_SEQUENCES = 256  # with a KV cache, about 1 MiB each for a short answer, 4 MiB at the full context
 
-END_TOKEN = "<|end|>"
-ROLE_TOKENS = ("<|system|>", "<|user|>", "<|assistant|>")
+END_MARKER = "<|end|>"
+ROLE_MARKERS = ("<|system|>", "<|user|>", "<|assistant|>")
 
 logger = logging.getLogger(__name__)
 
@@ -99,8 +99,8 @@ class Generator:
     def __init__(self, folder: Path) -> None:
         self._transformer = Transformer(folder / "weights.safetensors")
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self._end = self._token_id(END_TOKEN)
-        self._roles = tuple(self._token_id(token) for token in ROLE_TOKENS)
+        self._end = self._token_id(END_MARKER)
+        self._roles = tuple(self._token_id(token) for token in ROLE_MARKERS)
         self._arrivals: queue.SimpleQueue[Sequence | None] = queue.SimpleQueue()
         self._waiting: deque[Sequence] = deque()
         self._running: deque[Sequence] = deque()

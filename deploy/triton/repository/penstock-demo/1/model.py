@@ -97,11 +97,11 @@ class TritonCaller:
 
     def fail(self, message: str) -> None:
         """End with an error."""
-        send_error(self._sender, message)
+        send_error(self._sender, message, pb_utils.TritonError.INTERNAL)
 
     def release(self) -> None:
-        """End without a response."""
-        self._sender.send(flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+        """End as cancelled, which Triton counts in nv_inference_request_failure."""
+        send_error(self._sender, "the client cancelled the request", pb_utils.TritonError.CANCELLED)
 
     def _tensors(self, finish_reason: str) -> list[Any]:
         tensors = [_bytes_tensor("text_output", self._text)]
@@ -122,9 +122,9 @@ def _count_tensor(name: str, count: int) -> Any:
     return pb_utils.Tensor(name, np.array([count], dtype=np.uint32))
 
 
-def send_error(sender: Any, message: str) -> None:
-    """End a request with an error response."""
-    response = pb_utils.InferenceResponse(error=pb_utils.TritonError(message))
+def send_error(sender: Any, message: str, code: int) -> None:
+    """End a request with an error response; the code is one of pb_utils.TritonError's."""
+    response = pb_utils.InferenceResponse(error=pb_utils.TritonError(message, code))
     sender.send(response, pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
 
 
@@ -143,7 +143,7 @@ class TritonPythonModel:
                 parsed = parse_request(request)
                 ids = self._generator.encode(parsed.prompt)
             except InvalidRequestError as error:
-                send_error(sender, str(error))
+                send_error(sender, str(error), pb_utils.TritonError.INVALID_ARG)
             else:
                 self._generator.submit(ids, parsed.parameters, TritonCaller(sender, parsed, len(ids)))
 
