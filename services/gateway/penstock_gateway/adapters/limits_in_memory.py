@@ -11,21 +11,26 @@ from datetime import timedelta
 from penstock_gateway.domain.admission import CONCURRENT_REQUESTS, REQUESTS_PER_MINUTE, RateState, Verdict
 from penstock_gateway.domain.identity import Tenant
 
-WINDOW_SECONDS = 60.0
+WINDOW_SECONDS = 60
+_WINDOW_NS = WINDOW_SECONDS * 1_000_000_000
 # When a place among the concurrent requests comes free is unknown; callers come again after this long.
 CONCURRENCY_RETRY_SECONDS = 1.0
 
 
 @dataclass(slots=True)
 class _Counts:
-    recent: deque[float] = field(default_factory=deque[float])
-    running: dict[str, float] = field(default_factory=dict[str, float])
+    recent: deque[int] = field(default_factory=deque[int])
+    running: dict[str, int] = field(default_factory=dict[str, int])
 
 
 class InMemoryLimiter:
-    """A sliding log per tenant: never more than the limit in any minute, exactly."""
+    """A sliding log per tenant: never more than the limit in any minute, exactly.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    ``clock`` gives nanoseconds: whole ones, since sums of fractions would refuse
+    a caller who comes back exactly when told to.
+    """
+
+    def __init__(self, clock: Callable[[], int] = time.monotonic_ns) -> None:
         self._clock = clock
         self._counts: dict[str, _Counts] = {}
 
@@ -33,13 +38,13 @@ class InMemoryLimiter:
         """Count the request against every limit at once, or against none."""
         now = self._clock()
         counts = self._counts.setdefault(tenant.name, _Counts())
-        while counts.recent and counts.recent[0] <= now - WINDOW_SECONDS:
+        while counts.recent and counts.recent[0] <= now - _WINDOW_NS:
             counts.recent.popleft()
         for expired in [key for key, end in counts.running.items() if end <= now]:
             del counts.running[expired]
         limit, concurrent = tenant.tier.requests_per_minute, tenant.tier.concurrent_requests
         if limit is not None and len(counts.recent) >= limit:
-            free_in = timedelta(seconds=counts.recent[-limit] + WINDOW_SECONDS - now) if limit else timedelta(minutes=1)
+            free_in = _duration(counts.recent[-limit] + _WINDOW_NS - now if limit else _WINDOW_NS)
             return Verdict(_state(counts, limit, now), REQUESTS_PER_MINUTE, free_in)
         if concurrent is not None and len(counts.running) >= concurrent:
             retry_after = timedelta(seconds=CONCURRENCY_RETRY_SECONDS)
@@ -47,7 +52,7 @@ class InMemoryLimiter:
         if limit is not None:
             counts.recent.append(now)
         if concurrent is not None:
-            counts.running[request_id] = now + lease.total_seconds()
+            counts.running[request_id] = now + lease // timedelta(microseconds=1) * 1_000
         return Verdict(_state(counts, limit, now))
 
     def release(self, tenant: Tenant, request_id: str) -> None:
@@ -57,8 +62,12 @@ class InMemoryLimiter:
             counts.running.pop(request_id, None)
 
 
-def _state(counts: _Counts, limit: int | None, now: float) -> RateState:
+def _state(counts: _Counts, limit: int | None, now: int) -> RateState:
     if limit is None:
         return RateState()
-    reset = counts.recent[-1] + WINDOW_SECONDS - now if counts.recent else 0.0
-    return RateState(limit, max(0, limit - len(counts.recent)), timedelta(seconds=reset))
+    reset = counts.recent[-1] + _WINDOW_NS - now if counts.recent else 0
+    return RateState(limit, max(0, limit - len(counts.recent)), _duration(reset))
+
+
+def _duration(nanoseconds: int) -> timedelta:
+    return timedelta(microseconds=-(-nanoseconds // 1_000))

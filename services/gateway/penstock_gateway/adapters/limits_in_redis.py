@@ -76,7 +76,7 @@ class RedisLimiter:
             return Verdict(RateState())
         limit = _UNLIMITED if tier.requests_per_minute is None else tier.requests_per_minute
         concurrent = _UNLIMITED if tier.concurrent_requests is None else tier.concurrent_requests
-        arguments = (limit, concurrent, request_id, int(WINDOW_SECONDS * 1000), _milliseconds(lease))
+        arguments = (limit, concurrent, request_id, WINDOW_SECONDS * 1000, _milliseconds(lease))
         try:
             reply: list[int] = await self._redis.run(_RESERVE, _keys(tenant), *arguments)
         except (RedisUnavailable, ResponseError) as error:

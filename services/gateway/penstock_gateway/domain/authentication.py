@@ -59,6 +59,9 @@ class Authenticator:
         configured: Mapping[bytes, KeyRecord],
         store: KeyStore,
         freshness: KeyFreshness | None = None,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._pepper = pepper
         self._tenants = tenants
@@ -66,8 +69,8 @@ class Authenticator:
         self._store = store
         self._freshness = freshness or KeyFreshness()
         self._seen: dict[bytes, _Known] = {}
-        self._monotonic: Callable[[], float] = time.monotonic
-        self._now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self._monotonic = monotonic
+        self._now = now
 
     async def authenticate(self, key: str, scope: KeyScope) -> Caller:
         """Return whom ``key`` belongs to.

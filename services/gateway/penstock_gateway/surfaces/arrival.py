@@ -19,8 +19,8 @@ from penstock_gateway.domain.authentication import Authenticator
 from penstock_gateway.domain.chat_call import CacheControl, ChatCall
 from penstock_gateway.domain.identity import Caller, KeyScope
 
-_REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{1,128}$")
-_SECONDS = re.compile(r"^[0-9]{1,9}$")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_SECONDS = re.compile(r"[0-9]{1,9}")
 _GENERATION_ID_BYTES = 12
 _BEARER = "bearer "
 # Known to callers of other gateways, and not honoured yet: refused rather than dropped.
@@ -58,7 +58,7 @@ class Reception:
     def receive(self, surface: str, headers: Mapping[str, str]) -> Arrival:
         """Return the request's head; a request id or trace that is absent or malformed starts here."""
         request_id = headers.get("x-request-id", "")
-        if not _REQUEST_ID.match(request_id):
+        if not _REQUEST_ID.fullmatch(request_id):
             request_id = secrets.token_hex(16)
         trace = self._traces.start(headers.get("traceparent", ""))
         return Arrival(surface, headers, request_id, trace, time.time_ns(), Steps())
@@ -150,7 +150,7 @@ def cache_control_in(headers: Mapping[str, str]) -> CacheControl:
     max_age: timedelta | None = None
     for word in words - {"no-store", "no-cache", "only-if-cached"}:
         name, _, seconds = word.partition("=")
-        if name != "max-age" or not _SECONDS.match(seconds):
+        if name != "max-age" or not _SECONDS.fullmatch(seconds):
             raise InvalidRequest(
                 f"x-penstock-cache: '{word}' is not one of no-store, no-cache, only-if-cached, max-age=SECONDS.",
                 field="x-penstock-cache",

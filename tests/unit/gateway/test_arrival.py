@@ -1,0 +1,216 @@
+"""A request's head: ids, credentials, time, cache words, and what the limit headers look like."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+
+import pytest
+
+from penstock_common.errors import InvalidCredentials, InvalidRequest, UnsupportedParameter
+from penstock_common.llm.types import RequestContext
+from penstock_common.telemetry.trace_context import TraceStarter
+from penstock_gateway.domain.admission import RateState
+from penstock_gateway.domain.authentication import Authenticator
+from penstock_gateway.domain.chat_call import CacheControl
+from penstock_gateway.domain.identity import KeyRecord, KeyScope, Tenant, Tier, digest_of
+from penstock_gateway.surfaces.arrival import (
+    CallOptions,
+    Reception,
+    Timeouts,
+    cache_control_in,
+    credential_in,
+    go_duration,
+    rate_headers,
+    timeout_in,
+)
+
+PEPPER = b"p" * 32
+KEY = "configured-key-1"
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+@pytest.fixture
+def reception():
+    digest = digest_of(PEPPER, KEY)
+    configured = {digest: KeyRecord("k", "demo", digest, frozenset({KeyScope.INFERENCE}))}
+    authenticator = Authenticator(PEPPER, {"demo": Tenant("demo", Tier("own"))}, configured, NoStore())
+    timeouts = Timeouts(unary=timedelta(seconds=60), stream=timedelta(seconds=600))
+    return Reception(authenticator, TraceStarter(0, random.Random(1)), timeouts)
+
+
+class NoStore:
+    async def find(self, digest):
+        return None
+
+
+@pytest.mark.parametrize("request_id", ["a", "x" * 128, "A-z_0.9"])
+def test_well_formed_request_id_is_kept(reception, request_id):
+    assert reception.receive("openai", {"x-request-id": request_id}).request_id == request_id
+
+
+@pytest.mark.parametrize("request_id", ["", "x" * 129, "a b", "a/b", "ä", "a\n", "\x00", "{}"])
+def test_malformed_request_id_is_replaced(reception, request_id):
+    first = reception.receive("openai", {"x-request-id": request_id}).request_id
+    second = reception.receive("openai", {"x-request-id": request_id}).request_id
+    assert len(first) == len(second) == 32
+    assert first not in (second, request_id)
+
+
+def test_trace_of_the_caller_is_continued(reception):
+    trace = reception.receive("openai", {"traceparent": TRACEPARENT}).trace
+    assert trace.trace_id_hex == "4bf92f3577b34da6a3ce929d0e0e4736"
+    assert trace.parent_span_id == 0x00F067AA0BA902B7
+    assert trace.span_id not in (0, trace.parent_span_id)
+    assert trace.sampled
+
+
+@pytest.mark.parametrize(
+    "traceparent", ["", "x", TRACEPARENT[:-1], TRACEPARENT.replace("4bf9", "4BF9"), "00-" + "0" * 32]
+)
+def test_trace_starts_here_when_the_callers_is_malformed(reception, traceparent):
+    trace = reception.receive("openai", {"traceparent": traceparent}).trace
+    assert trace.parent_span_id == 0
+    assert trace.trace_id != 0
+    assert not trace.sampled
+
+
+@pytest.mark.parametrize(
+    ("headers", "credential"),
+    [
+        ({"authorization": "Bearer abc"}, "abc"),
+        ({"authorization": "bearer  abc "}, "abc"),
+        ({"authorization": "BEARER abc"}, "abc"),
+        ({"x-api-key": "abc"}, "abc"),
+        ({"api-key": "abc"}, "abc"),
+        ({"authorization": "Bearer abc", "x-api-key": "def"}, "abc"),
+        ({"authorization": "Basic abc", "x-api-key": "def"}, "def"),
+        ({"x-api-key": "", "api-key": "def"}, "def"),
+        ({"authorization": "Basic abc"}, ""),
+        ({"authorization": "Bearer"}, ""),
+        ({"authorization": "abc"}, ""),
+        ({}, ""),
+    ],
+)
+def test_credential_is_found_where_each_sdk_puts_it(headers, credential):
+    assert credential_in(headers) == credential
+
+
+@pytest.mark.parametrize("name", ["idempotency-key", "x-penstock-priority"])
+async def test_header_that_cannot_be_honoured_is_refused_by_name(reception, name):
+    arrival = reception.receive("openai", {"x-api-key": KEY, name: "1"})
+    with pytest.raises(UnsupportedParameter) as refused:
+        await reception.authenticate(arrival)
+    assert refused.value.parameter == name
+
+
+async def test_unknown_caller_learns_nothing_of_what_is_built(reception):
+    arrival = reception.receive("openai", {"x-api-key": "wrong", "idempotency-key": "1"})
+    with pytest.raises(InvalidCredentials):
+        await reception.authenticate(arrival)
+
+
+@pytest.mark.parametrize(
+    ("text", "control"),
+    [
+        ("no-store", CacheControl(no_store=True)),
+        ("no-cache", CacheControl(no_cache=True)),
+        ("only-if-cached", CacheControl(only_if_cached=True)),
+        ("max-age=0", CacheControl(max_age=timedelta(0))),
+        ("max-age=60", CacheControl(max_age=timedelta(minutes=1))),
+        (" No-Cache , no-store,, MAX-AGE=5 ", CacheControl(True, True, False, timedelta(seconds=5))),
+        ("", CacheControl()),
+    ],
+)
+def test_cache_words_are_understood(text, control):
+    assert cache_control_in({"x-penstock-cache": text}) == control
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["nocache", "max-age", "max-age=", "max-age=-1", "max-age=1.5", "max-age=1234567890", "max-age=²", "no-store=1"],
+)
+def test_cache_word_that_means_nothing_is_refused(text):
+    with pytest.raises(InvalidRequest) as refused:
+        cache_control_in({"x-penstock-cache": text})
+    assert refused.value.field == "x-penstock-cache"
+
+
+def test_no_cache_header_asks_for_nothing():
+    assert cache_control_in({}) == CacheControl()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("500ms", 0.5), (" 3s ", 3), ("1.5m", 90), ("1h", 3600), ("999999999d", 999999999 * 86400.0)]
+)
+def test_timeout_is_a_duration(text, seconds):
+    assert timeout_in({"x-penstock-timeout": text}) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("text", ["", "3", "-1s", "0s", "0.0000001ms", "1e3s", "inf", "nan", "1 s", "s"])
+def test_timeout_that_is_none_is_refused(text):
+    with pytest.raises(InvalidRequest) as refused:
+        timeout_in({"x-penstock-timeout": text})
+    assert refused.value.field == "x-penstock-timeout"
+
+
+@pytest.mark.parametrize(
+    ("headers", "options", "seconds"),
+    [
+        ({}, CallOptions(stream=False), 60),
+        ({}, CallOptions(stream=True), 600),
+        ({"x-penstock-timeout": "5s"}, CallOptions(stream=False), 5),
+        ({"x-penstock-timeout": "5h"}, CallOptions(stream=True), 600),
+        ({"x-penstock-timeout": "5h"}, CallOptions(stream=False), 600),
+        ({"x-penstock-timeout": "5s"}, CallOptions(stream=True, timeout=timedelta(seconds=2)), 2),
+    ],
+)
+async def test_call_gets_the_time_it_is_granted(reception, ask, headers, options, seconds):
+    arrival = reception.receive("openai", {"x-api-key": KEY, **headers})
+    caller = await reception.authenticate(arrival)
+    call = reception.chat_call(arrival, caller, ask(), RequestContext(), options)
+    assert call.timeout == timedelta(seconds=seconds)
+
+
+async def test_generation_id_is_ours_even_when_the_request_id_repeats(reception, ask):
+    arrival = reception.receive("openai", {"x-api-key": KEY, "x-request-id": "same"})
+    caller = await reception.authenticate(arrival)
+    options = CallOptions(stream=False)
+    calls = [reception.chat_call(arrival, caller, ask(), RequestContext(), options) for _ in range(2)]
+    assert calls[0].request_id == calls[1].request_id == "same"
+    assert calls[0].generation_id != calls[1].generation_id
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0ms"),
+        (-1, "0ms"),
+        (0.0004, "0ms"),
+        (0.012, "12ms"),
+        (0.9996, "1000ms"),
+        (1, "1s"),
+        (1.5, "1.5s"),
+        (59.9994, "59.999s"),
+        (59.9996, "1m0s"),
+        (60, "1m0s"),
+        (83.25, "1m23.25s"),
+        (360, "6m0s"),
+        (3600, "1h0m0s"),
+        (3661.5, "1h1m1.5s"),
+    ],
+)
+def test_duration_is_written_as_go_writes_it(seconds, text):
+    assert go_duration(timedelta(seconds=seconds)) == text
+
+
+def test_limit_headers_are_openais():
+    assert rate_headers(RateState(10, 3, timedelta(seconds=6))) == [
+        ("x-ratelimit-limit-requests", "10"),
+        ("x-ratelimit-remaining-requests", "3"),
+        ("x-ratelimit-reset-requests", "6s"),
+    ]
+
+
+def test_no_limit_has_no_headers():
+    assert rate_headers(RateState()) == []

@@ -1,0 +1,112 @@
+"""The sliding minute, exactly: never more than the limit in any 60 s, and never less than could be."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock_gateway.adapters.limits_in_memory import InMemoryLimiter
+from penstock_gateway.domain.admission import CONCURRENT_REQUESTS, REQUESTS_PER_MINUTE
+from penstock_gateway.domain.identity import Tenant, Tier
+
+LEASE = timedelta(seconds=600)
+
+
+def tenant(per_minute=None, at_once=None, name="t"):
+    return Tenant(name, Tier("own", per_minute, at_once))
+
+
+@pytest.fixture
+def limiter(clock):
+    return InMemoryLimiter(clock.nanoseconds)
+
+
+def run(coroutine):
+    """Drive a coroutine that never waits: these limits need no loop."""
+    with pytest.raises(StopIteration) as stop:
+        coroutine.send(None)
+    return stop.value.value
+
+
+# Whole milliseconds, so that a boundary is hit exactly and sums are exact.
+WAITS_MS = st.lists(st.one_of(st.integers(0, 5_000), st.sampled_from([0, 1, 59_999, 60_000, 60_001])), max_size=80)
+
+
+@given(limit=st.integers(0, 6), waits_ms=WAITS_MS)
+def test_any_window_holds_at_most_the_limit_and_everything_that_fits_is_let_in(limit, waits_ms):
+    now_ms = 0
+    limiter = InMemoryLimiter(lambda: now_ms * 1_000_000)
+    admitted_ms = []
+    for number, wait_ms in enumerate(waits_ms):
+        now_ms += wait_ms
+        verdict = run(limiter.reserve(tenant(limit), str(number), LEASE))
+        # A window is half open: what came 60 s ago no longer counts.
+        in_window = [at for at in admitted_ms if at > now_ms - 60_000]
+        assert bool(verdict.refused_by) is (len(in_window) >= limit)
+        if verdict.refused_by:
+            expected_ms = in_window[-limit] + 60_000 - now_ms if limit else 60_000
+            assert verdict.retry_after == timedelta(milliseconds=expected_ms)
+        else:
+            admitted_ms.append(now_ms)
+            assert verdict.state.remaining == limit - len(in_window) - 1
+            assert verdict.state.reset == timedelta(seconds=60)
+
+
+@given(limit=st.integers(1, 5), waits_ms=WAITS_MS)
+def test_retry_after_is_exact(limit, waits_ms):
+    now_ms = 0
+    limiter = InMemoryLimiter(lambda: now_ms * 1_000_000)
+    for number, wait_ms in enumerate(waits_ms):
+        now_ms += wait_ms
+        verdict = run(limiter.reserve(tenant(limit), str(number), LEASE))
+        if verdict.refused_by:
+            now_ms += round(verdict.retry_after.total_seconds() * 1000) - 1
+            assert run(limiter.reserve(tenant(limit), "early", LEASE)).refused_by == REQUESTS_PER_MINUTE
+            now_ms += 1
+            assert not run(limiter.reserve(tenant(limit), "in time", LEASE)).refused_by
+
+
+async def test_refused_request_counts_against_nothing(limiter, clock):
+    await limiter.reserve(tenant(1), "a", LEASE)
+    for number in range(10):
+        assert (await limiter.reserve(tenant(1), str(number), LEASE)).refused_by
+    clock.advance(60)
+    assert not (await limiter.reserve(tenant(1), "b", LEASE)).refused_by
+
+
+async def test_request_refused_for_concurrency_does_not_count_as_a_request(limiter):
+    both = tenant(2, 1)
+    await limiter.reserve(both, "a", LEASE)
+    refused = await limiter.reserve(both, "b", LEASE)
+    assert refused.refused_by == CONCURRENT_REQUESTS
+    assert refused.state.remaining == 1
+    limiter.release(both, "a")
+    assert not (await limiter.reserve(both, "c", LEASE)).refused_by
+
+
+async def test_place_comes_back_on_release_once(limiter):
+    await limiter.reserve(tenant(at_once=1), "a", LEASE)
+    limiter.release(tenant(at_once=1), "a")
+    limiter.release(tenant(at_once=1), "a")
+    assert not (await limiter.reserve(tenant(at_once=1), "b", LEASE)).refused_by
+    assert (await limiter.reserve(tenant(at_once=1), "c", LEASE)).refused_by == CONCURRENT_REQUESTS
+
+
+async def test_place_comes_back_when_its_lease_ends(limiter, clock):
+    await limiter.reserve(tenant(at_once=1), "a", timedelta(seconds=10))
+    clock.advance(9.999)
+    assert (await limiter.reserve(tenant(at_once=1), "b", LEASE)).refused_by
+    clock.advance(0.001)
+    assert not (await limiter.reserve(tenant(at_once=1), "b", LEASE)).refused_by
+
+
+async def test_tenants_do_not_share(limiter):
+    await limiter.reserve(tenant(1, 1, name="a"), "x", LEASE)
+    assert not (await limiter.reserve(tenant(1, 1, name="b"), "x", LEASE)).refused_by
+
+
+async def test_release_of_an_unknown_request_is_nothing(limiter):
+    limiter.release(tenant(1, 1), "never seen")
