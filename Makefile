@@ -35,8 +35,8 @@ test: setup-dev ## Run every test
 check: setup-dev ## Static checks: format, lint, types, imports, sizes, contract, links
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/pyright
-	PYTHONPATH=$(CURDIR) $(BIN)/lint-imports --no-cache
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/python tools/check_sizes.py
 	$(BIN)/python tools/check_links.py
 	$(TOOLS) scripts/check_go.sh

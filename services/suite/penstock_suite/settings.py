@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+
 from penstock_common.configuration import Configuration, Section
 from penstock_common.sections import PublicModel, Redis, Telemetry
-from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 
 class Document(BaseModel):

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
+
 from penstock.gateway.v1 import chat_service_pb2, chat_service_pb2_grpc, model_service_pb2, model_service_pb2_grpc
 from penstock.llm.v1 import generation_pb2, message_pb2
 from penstock_common.rpc.channel import open_channel
 from penstock_common.rpc.streaming import cancelled_on_exit
-
 from penstock_suite.domain.chat import AnswerEnd, Piece, Turn
 from penstock_suite.domain.failure import Misconfigured, SuiteFailure
 from penstock_suite.domain.requests import ChatTarget
@@ -38,27 +38,32 @@ class ChatClient:
         request = chat_service_pb2.StreamChatRequest(
             input=generation_pb2.GenerationInput(model=self.model, messages=[_message(turn) for turn in turns])
         )
-        usage = generation_pb2.TokenUsage()
         try:
             async with cancelled_on_exit(self._stub.StreamChat(request, metadata=_credentials(self._target))) as call:
-                async for response in call:
-                    match response.event.WhichOneof("event"):
-                        case "text_delta":
-                            yield Piece(response.event.text_delta.text)
-                        case "reasoning_delta":
-                            yield Piece(response.event.reasoning_delta.text, is_reasoning=True)
-                        case "usage":
-                            usage = response.event.usage
-                        case "finished":
-                            yield _end(response.event.finished, usage)
-                        case _:
-                            pass
+                async for piece in _pieces(call):
+                    yield piece
         except grpc.aio.AioRpcError as error:
             raise _failure(error, self._target) from None
 
 
+async def _pieces(call: Any) -> AsyncIterator[Piece | AnswerEnd]:
+    usage = generation_pb2.TokenUsage()
+    async for response in call:
+        match response.event.WhichOneof("event"):
+            case "text_delta":
+                yield Piece(response.event.text_delta.text)
+            case "reasoning_delta":
+                yield Piece(response.event.reasoning_delta.text, is_reasoning=True)
+            case "usage":
+                usage = response.event.usage
+            case "finished":
+                yield _end(response.event.finished, usage)
+            case _:
+                pass
+
+
 @asynccontextmanager
-async def chat_client(target: ChatTarget) -> AsyncIterator[ChatClient]:
+async def chat_client(target: ChatTarget) -> AsyncGenerator[ChatClient]:
     """Yield a client for the target's model, or the first that its key may use.
 
     Raises:

@@ -6,16 +6,18 @@ import asyncio
 import shutil
 import ssl
 import sys
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 from penstock_suite.adapters.addresses import Address
+from penstock_suite.adapters.probe import Probe
 from penstock_suite.adapters.process import Command
 from penstock_suite.domain.failure import SuiteFailure
 
 EXECUTABLE = "penstock-edge"
+
+OK = 200
 
 _PROBE_TIMEOUT_SECONDS = 2.0
 
@@ -73,11 +75,11 @@ def edge_command(executable: Path, options: EdgeOptions) -> Command:
     )
 
 
-def edge_probe(address: Address, path: str, *, tls: bool) -> Callable[[], Awaitable[bool]]:
+def edge_probe(address: Address, path: str, *, tls: bool) -> Probe:
     """Return a probe that is true when ``path`` answers 200."""
 
     async def answers() -> bool:
-        return await http_status(address, path, tls=tls) == 200
+        return await http_status(address, path, tls=tls) == OK
 
     return answers
 

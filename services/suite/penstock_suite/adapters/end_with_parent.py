@@ -16,13 +16,14 @@ _NOT_STARTED = 127
 
 
 def main() -> None:
+    """Ask the kernel for the signal, then become the program."""
     parent, signal, *program = sys.argv[1:]
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(signal), 0, 0, 0)
     # The parent may have ended before the kernel knew whom to tell.
     if os.getppid() != int(parent):
         sys.exit(_NOT_STARTED)
     try:
-        os.execv(program[0], program)
+        os.execv(program[0], program)  # noqa: S606 - our own parent names the program
     except OSError as error:
         sys.exit(f"{program[0]}: {error.strerror}")
 

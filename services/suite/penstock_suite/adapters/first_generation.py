@@ -6,12 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 import grpc
+
 from penstock.inference.v1 import inference_service_pb2 as pb
 from penstock.inference.v1 import inference_service_pb2_grpc
 from penstock.llm.v1 import generation_pb2, message_pb2
 from penstock_common.rpc.channel import translated
 from penstock_common.rpc.streaming import cancelled_on_exit
-
 from penstock_suite.domain.failure import SuiteFailure
 
 _TIMEOUT = timedelta(seconds=120)

@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+
 from penstock_common.rpc.channel import open_channel
 
 _TIMEOUT_SECONDS = 2.0

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import resource
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -26,7 +26,7 @@ def settle_memory() -> None:
 
 
 @contextmanager
-def on_signals(act: Callable[[], None]) -> Iterator[None]:
+def on_signals(act: Callable[[], None]) -> Generator[None]:
     """Call ``act`` in the loop on SIGINT and SIGTERM."""
     loop = asyncio.get_running_loop()
     for number in _SIGNALS:

@@ -6,8 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -15,11 +14,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from penstock_suite.adapters import end_with_parent
+from penstock_suite.adapters.probe import Probe, came_true
 from penstock_suite.domain.failure import SuiteFailure
 
-Probe = Callable[[], Awaitable[bool]]
-
-_POLL_SECONDS = 0.02
 _KILLED_TIMEOUT_SECONDS = 5.0
 _LAST_LINE_BYTES = 400
 # A child gets what programs need to run, and never our secrets: provider keys live in our environment.
@@ -60,26 +57,19 @@ class ChildProcess:
         """The process id, which is also the id of its process group."""
         return self._process.pid
 
-    @property
-    def stop_timeout(self) -> timedelta:
-        """Time it may need to end in order."""
-        return self._command.stop_timeout
-
-    async def wait_ready(self, probe: Probe, timeout: timedelta) -> None:
+    async def wait_ready(self, probe: Probe, patience: timedelta) -> None:
         """Return when ``probe`` does.
 
         Raises:
-            SuiteFailure: if the process ends before, or needs longer than ``timeout``.
+            SuiteFailure: if the process ends before, or needs longer than ``patience``.
         """
-        end = time.monotonic() + timeout.total_seconds()
-        while not await probe():
-            if self._process.returncode is not None:
-                raise self._failure()
-            if time.monotonic() > end:
-                raise SuiteFailure(
-                    f"{self._command.title} was not ready within {timeout.total_seconds():.0f} s; see {self.log_path}"
-                )
-            await asyncio.sleep(_POLL_SECONDS)
+        if await came_true(probe, patience, lambda: self._process.returncode is not None):
+            return
+        if self._process.returncode is not None:
+            raise self._failure()
+        raise SuiteFailure(
+            f"{self._command.title} was not ready within {patience.total_seconds():.0f} s; see {self.log_path}"
+        )
 
     async def watch(self, on_death: Callable[[SuiteFailure], None]) -> None:
         """Return when the process has ended; tell ``on_death`` unless we ended it."""
@@ -87,13 +77,13 @@ class ChildProcess:
         if not self._stopping:
             on_death(self._failure())
 
-    async def stop(self, timeout: timedelta) -> None:
-        """End it with SIGTERM, after ``timeout`` with SIGKILL, and its own children with it."""
+    async def stop(self) -> None:
+        """End it with SIGTERM, after its ``stop_timeout`` with SIGKILL, and its own children with it."""
         self._stopping = True
         with suppress(ProcessLookupError):
             self._process.terminate()
         try:
-            await asyncio.wait_for(self._process.wait(), timeout.total_seconds())
+            await asyncio.wait_for(self._process.wait(), self._command.stop_timeout.total_seconds())
         except TimeoutError:
             pass
         finally:
@@ -117,7 +107,7 @@ class ChildProcess:
 @asynccontextmanager
 async def running_child(
     command: Command, log_path: Path, on_death: Callable[[SuiteFailure], None]
-) -> AsyncIterator[ChildProcess]:
+) -> AsyncGenerator[ChildProcess]:
     """Yield the started process, stopped on exit; ``on_death`` hears of an end that nobody asked for."""
     with _fresh_log(log_path) as log:
         process = await asyncio.create_subprocess_exec(
@@ -135,7 +125,7 @@ async def running_child(
     try:
         yield child
     finally:
-        await child.stop(command.stop_timeout)
+        await child.stop()
         await watching
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import shutil
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from penstock_suite.adapters.probe import Probe
 from penstock_suite.adapters.process import Command
 from penstock_suite.domain.failure import SuiteFailure
 
@@ -59,7 +59,7 @@ def redis_command(executable: Path, folder: Path, socket: Path) -> Command:
     return Command(name="redis", title="Redis", argv=(str(executable), *arguments))
 
 
-def redis_probe(socket: Path) -> Callable[[], Awaitable[bool]]:
+def redis_probe(socket: Path) -> Probe:
     """Return a probe that is true when Redis answers; a Redis that still loads its data does not."""
 
     async def answers() -> bool:

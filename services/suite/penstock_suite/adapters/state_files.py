@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,7 +35,7 @@ def _make_private(folder: Path) -> None:
 
 
 @contextmanager
-def locked(state: StateFolder) -> Iterator[None]:
+def locked(state: StateFolder) -> Generator[None]:
     """Hold the folder; the kernel lets go of it however we end.
 
     Raises:
@@ -56,7 +56,7 @@ def _already_running(state: StateFolder) -> str:
 
 
 @contextmanager
-def recorded(state: StateFolder, record: RunRecord) -> Iterator[None]:
+def recorded(state: StateFolder, record: RunRecord) -> Generator[None]:
     """Leave the record where other commands find it, until the block ends."""
     fresh = state.run_record.with_suffix(".new")
     fresh.write_bytes(msgspec.json.format(msgspec.json.encode(record)))

@@ -13,7 +13,7 @@ MATRIX_THREADS = "1"  # of numpy's matrix products: more of them contend with th
 def triton_command(
     environment: Path, repository: Path, *, grpc_port: int, metrics_port: int
 ) -> tuple[list[str], dict[str, str]]:
-    """argv of a tritonserver on loopback, and the variables to set over the present ones.
+    """Argv of a tritonserver on loopback, and the variables to set over the present ones.
 
     Raises FileNotFoundError, naming what is missing, if install.sh has not made the environment.
     """

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 import grpc
 
+from penstock_suite.adapters.probe import Probe
 from penstock_suite.adapters.process import Command
 from penstock_suite.adapters.triton_command import triton_command
 from penstock_suite.domain.failure import SuiteFailure
@@ -65,7 +65,7 @@ def missing_model(folders: TritonFolders, models: list[str]) -> str:
     return next((name for name in models if not (folders.repository / name).is_dir()), "")
 
 
-def triton_probe(channel: grpc.aio.Channel) -> Callable[[], Awaitable[bool]]:
+def triton_probe(channel: grpc.aio.Channel) -> Probe:
     """Return a probe that is true when Triton and its models are ready."""
     ask = channel.unary_unary(_SERVER_READY)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from penstock_common.configuration import ConfigurationError
 from pydantic import BaseModel
 
+from penstock_common.configuration import ConfigurationError
 from penstock_suite import settings as suite
 from penstock_suite.app.one_process import SETTINGS_TYPES
 from penstock_suite.app.plan import StackPlan, make_plan, triton_folders

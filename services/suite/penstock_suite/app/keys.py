@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,6 @@ from penstock_gateway.app import open_keys
 from penstock_gateway.domain.identity import KeyRecord, KeyScope
 from penstock_gateway.domain.key_administration import KeyAdministration, NewKey, UnknownTenantError
 from penstock_gateway.settings import Settings
-
 from penstock_suite.adapters.key_files import ensure_key_file, random_secret
 from penstock_suite.adapters.state_files import open_state_folder, read_run_record
 from penstock_suite.app.plan import make_plan, state_root
@@ -63,7 +62,7 @@ async def revoke_key(selection: Selection, key_id: str) -> None:
 
 
 @asynccontextmanager
-async def _administration(selection: Selection) -> AsyncIterator[KeyAdministration]:
+async def _administration(selection: Selection) -> AsyncGenerator[KeyAdministration]:
     plan = make_plan(_as_running(selection))
     open_state_folder(plan.state.root)
     ensure_key_file(plan.state.key_pepper, random_secret)

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from penstock_common.rpc.channel import open_channel
-
 from penstock_suite.adapters.addresses import LOOPBACK, Address, free_address
 from penstock_suite.adapters.edge_server import EdgeOptions, edge_command, edge_executable, edge_probe
-from penstock_suite.adapters.process import ChildProcess, Command, Probe, running_child
+from penstock_suite.adapters.probe import Probe
+from penstock_suite.adapters.process import ChildProcess, Command, running_child
 from penstock_suite.adapters.redis_server import redis_command, redis_executable, redis_probe
 from penstock_suite.adapters.triton_server import missing_model, triton_probe, triton_server_command
 from penstock_suite.app.plan import StackPlan, triton_folders
@@ -45,10 +45,10 @@ class Workshop:
         self.children.append(child)
         return child
 
-    async def await_ready(self, child: ChildProcess, probe: Probe, timeout: timedelta) -> None:
+    async def await_ready(self, child: ChildProcess, probe: Probe, patience: timedelta) -> None:
         """Return when the child serves."""
         began = time.monotonic()
-        await child.wait_ready(probe, timeout)
+        await child.wait_ready(probe, patience)
         self.show(Prepared(child.name, time.monotonic() - began, child.pid))
 
 

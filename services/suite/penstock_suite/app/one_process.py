@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -18,7 +18,6 @@ from penstock_common.configuration import Configuration
 from penstock_common.rpc.channel import SuiteChannel
 from penstock_common.rpc.in_process import InProcessChannel, InProcessServer
 from penstock_common.service import Service
-
 from penstock_suite.settings import Settings
 
 SETTINGS_TYPES = (
@@ -32,7 +31,7 @@ SETTINGS_TYPES = (
 @asynccontextmanager
 async def services_joined(
     configuration: Configuration, settings: Settings
-) -> AsyncIterator[penstock_gateway.app.Channels]:
+) -> AsyncGenerator[penstock_gateway.app.Channels]:
     """Yield channels to the services that the configuration needs; closed in reverse order on exit."""
     async with AsyncExitStack() as stack:
         router = await stack.enter_async_context(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from penstock_suite.adapters.addresses import parse_address
-from penstock_suite.adapters.edge_server import http_status
+from penstock_suite.adapters.edge_server import OK, http_status
 from penstock_suite.adapters.grpc_health import health_of
 from penstock_suite.adapters.state_files import is_running, open_state_folder, read_run_record
 from penstock_suite.app.plan import state_root
@@ -13,7 +13,7 @@ from penstock_suite.domain.failure import SuiteFailure
 from penstock_suite.domain.requests import Selection
 from penstock_suite.domain.run_record import PartStatus, StackStatus
 
-_HTTP_WORDS = {0: "does not answer", 200: "ready", 503: "not ready"}
+_HTTP_WORDS = {0: "does not answer", OK: "ready", 503: "not ready"}
 
 
 async def stack_status(selection: Selection) -> StackStatus:
@@ -31,7 +31,7 @@ async def stack_status(selection: Selection) -> StackStatus:
         http_status(parse_address(authority, "http"), "/readyz", tls=scheme == "https"), health_of(record.grpc)
     )
     return StackStatus(
-        ready=http == 200 and grpc == "SERVING",
+        ready=http == OK and grpc == "SERVING",
         http=record.http,
         http_status=_HTTP_WORDS.get(http, f"answers {http}"),
         grpc=record.grpc,

@@ -5,32 +5,31 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from penstock_common.logging import configure_logging
 from penstock_gateway.app import Channels, RunningGateway
 from penstock_gateway.domain.identity import new_key
-
 from penstock_suite.adapters.addresses import Address, free_address, parse_address
 from penstock_suite.adapters.edge_server import edge_probe
 from penstock_suite.adapters.first_generation import generate_once
 from penstock_suite.adapters.key_files import ensure_key_file, random_secret
 from penstock_suite.adapters.operating_system import on_signals, raise_file_limit, settle_memory
+from penstock_suite.adapters.probe import came_true
 from penstock_suite.adapters.state_files import locked, open_state_folder, recorded
 from penstock_suite.app.check import check
 from penstock_suite.app.local_processes import Workshop, start_edge, start_redis_and_triton
 from penstock_suite.app.one_process import running_gateway, services_joined
 from penstock_suite.app.plan import StackPlan, make_plan
 from penstock_suite.domain.ending import Ending
-from penstock_suite.domain.failure import Misconfigured, SuiteFailure
+from penstock_suite.domain.failure import ExitCode, Misconfigured, SuiteFailure
 from penstock_suite.domain.progress import Draining, Prepared, Preparing, Ready, Show, Stopped, curl_for
 from penstock_suite.domain.requests import UpRequest
 from penstock_suite.domain.run_record import RunningPart, RunRecord
 
 _READY_TIMEOUT = timedelta(seconds=10)
-_READY_POLL_SECONDS = 0.02
 # After a part died there is little left to wait for.
 _BROKEN_GRACE = timedelta(seconds=5)
 _LAST_RESORT_SECONDS = 10.0
@@ -53,13 +52,18 @@ async def up(request: UpRequest, show: Show) -> None:
     open_state_folder(plan.state.root)
     raise_file_limit()
     ending = Ending()
-    ending.on_cut(lambda: asyncio.get_running_loop().call_later(_LAST_RESORT_SECONDS, os._exit, 1))
+    ending.on_cut(_leave_anyway)
     with locked(plan.state), plan.state.log("penstock").open("w") as log, on_signals(ending.ask):
         configure_logging(stream=log)
         await _run(request, Workshop(plan, AsyncExitStack(), ending, show))
     show(Stopped(at_once=ending.at_once))
     if ending.failure is not None:
         raise ending.failure
+
+
+def _leave_anyway() -> None:
+    # Somebody has asked twice; nothing may keep us longer than this.
+    asyncio.get_running_loop().call_later(_LAST_RESORT_SECONDS, os._exit, ExitCode.FAILED)
 
 
 async def _run(request: UpRequest, workshop: Workshop) -> None:
@@ -131,12 +135,8 @@ async def _serve_once(workshop: Workshop, channels: Channels) -> None:
 
 async def _await_readiness(workshop: Workshop, http: Address) -> None:
     probe = edge_probe(http.from_here, "/readyz", tls=workshop.plan.settings.listen.tls is not None)
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_READY_TIMEOUT.total_seconds()):
-            while not await probe():
-                await asyncio.sleep(_READY_POLL_SECONDS)
-            return
-    raise SuiteFailure(f"the edge does not reach the gateway; see {workshop.plan.state.log('edge')}")
+    if not await came_true(probe, _READY_TIMEOUT):
+        raise SuiteFailure(f"the edge does not reach the gateway; see {workshop.plan.state.log('edge')}")
 
 
 def _ready(plan: StackPlan, addresses: _Addresses, key: str, seconds: float) -> Ready:

@@ -74,7 +74,7 @@ def _local_tritons(document: Document) -> list[Document]:
 
 
 def _add_demo_tenant(document: Document, parts: LocalParts) -> None:
-    tenants = _mappings(document, "tenants")
+    tenants: list[Document] = _mappings(document, "tenants")
     demo = parts.demo_tenant
     if not tenants:
         # Without a tenant nobody could ask anything.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from types import TracebackType
 
 from penstock_suite.domain.failure import SuiteFailure
 
@@ -43,44 +43,45 @@ class Ending:
         """Call ``cut`` when the stack has to end at once."""
         self._cut.append(cut)
 
-    @contextmanager
-    def interrupts(self) -> Iterator[None]:
-        """Leave the block, quietly, as soon as an end is asked for."""
-        with _left_when(self._asked):
-            yield
+    def interrupts(self) -> LeftWhen:
+        """Return a block that is left, quietly, as soon as an end is asked for."""
+        return LeftWhen(self._asked)
 
-    @contextmanager
-    def cuts(self) -> Iterator[None]:
-        """Leave the block, quietly, as soon as the end must come at once."""
-        with _left_when(self._at_once):
-            yield
+    def cuts(self) -> LeftWhen:
+        """Return a block that is left, quietly, as soon as the end must come at once."""
+        return LeftWhen(self._at_once)
 
     async def wait(self) -> None:
         """Return when an end is asked for."""
         await asyncio.shield(self._asked)
 
 
-@contextmanager
-def _left_when(reason: asyncio.Future[None]) -> Iterator[None]:
-    # As asyncio.timeout does it: the task that is in the block is the one that is cancelled, so task groups
-    # that were entered in it are left by the task that entered them.
-    task = asyncio.current_task()
-    assert task is not None
+class LeftWhen:
+    """A block that is left when ``reason`` comes.
 
-    inside = True
+    As asyncio.timeout does it: the task in the block is the one that is
+    cancelled, so task groups are left by the task that entered them.
+    """
 
-    def cancel(_: asyncio.Future[None]) -> None:
-        # A callback that is scheduled already cannot be taken back.
-        if inside:
-            task.cancel()
+    def __init__(self, reason: asyncio.Future[None]) -> None:
+        self._reason = reason
+        self._task: asyncio.Task[object] | None = None
 
-    reason.add_done_callback(cancel)
-    try:
-        yield
-    except asyncio.CancelledError:
-        if not reason.done():
-            raise
+    def __enter__(self) -> None:
+        self._task = asyncio.current_task()
+        self._reason.add_done_callback(self._cancel)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        task, self._task = self._task, None
+        self._reason.remove_done_callback(self._cancel)
+        if kind is not asyncio.CancelledError or not self._reason.done() or task is None:
+            return False
         task.uncancel()
-    finally:
-        inside = False
-        reason.remove_done_callback(cancel)
+        return True
+
+    def _cancel(self, _: asyncio.Future[None]) -> None:
+        # A callback that is scheduled already cannot be taken back; outside the block there is no task.
+        if self._task is not None:
+            self._task.cancel()

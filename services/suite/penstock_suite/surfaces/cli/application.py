@@ -37,7 +37,8 @@ def command_line(actions: Actions) -> typer.Typer:
     )
 
     @cli.callback()
-    def penstock(  # pyright: ignore[reportUnusedFunction] - typer holds it
+    def penstock(
+        *,
         version: Annotated[
             bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print it.")
         ] = False,

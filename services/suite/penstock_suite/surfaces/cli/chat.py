@@ -48,7 +48,8 @@ def add_chat(cli: typer.Typer, actions: ChatActions) -> None:
     """Add the command."""
 
     @cli.command("chat", help="Ask a model and watch it answer. Without PROMPT, have a conversation; Ctrl-D ends it.")
-    def chat(  # pyright: ignore[reportUnusedFunction] - typer holds it
+    def chat(
+        *,
         prompt: Annotated[str | None, typer.Argument(metavar="[PROMPT]", help="'-' reads standard input.")] = None,
         model: Annotated[str, typer.Option(metavar="NAME", help="Without it, the first the key may use.")] = "",
         address: Annotated[

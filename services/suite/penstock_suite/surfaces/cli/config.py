@@ -23,7 +23,8 @@ def add_config(cli: typer.Typer, check_configuration: CheckConfiguration) -> Non
     cli.add_typer(group, name="config")
 
     @group.command("check", help="Print the settings that take effect, secrets masked, or a line for each fault.")
-    def check(  # pyright: ignore[reportUnusedFunction] - typer holds it
+    def check(
+        *,
         config: ConfigOption = None,
         state: StateOption = None,
         without_triton: WithoutTritonOption = False,

@@ -50,7 +50,8 @@ def add_keys(cli: typer.Typer, actions: KeyActions) -> None:
 
 def _add_create(group: _Group) -> None:
     @group.typer.command("create", help="Make a key. It is shown once; what is stored is a digest.")
-    def create(  # pyright: ignore[reportUnusedFunction] - typer holds it
+    def create(
+        *,
         tenant: Annotated[str, typer.Option(metavar="NAME", help="A tenant of the configuration.")],
         label: Annotated[str, typer.Option(metavar="TEXT", help="What it is for.")] = "",
         scope: Annotated[
@@ -88,9 +89,7 @@ def _show_created(key: str, record: StoredKey, *, as_json: bool) -> None:
 
 def _add_list(group: _Group) -> None:
     @group.typer.command("list", help="List the keys in the database; those of the configuration file are not in it.")
-    def list_keys(  # pyright: ignore[reportUnusedFunction] - typer holds it
-        config: ConfigOption = None, state: StateOption = None, as_json: JsonOption = False
-    ) -> None:
+    def list_keys(*, config: ConfigOption = None, state: StateOption = None, as_json: JsonOption = False) -> None:
         with failures_told(as_json=as_json):
             records = group.actions.list(Selection(config, state))
             now = datetime.now(UTC)
@@ -126,7 +125,8 @@ def _day(moment: datetime | None) -> str:
 
 def _add_revoke(group: _Group) -> None:
     @group.typer.command("revoke", help="Revoke a key by its id; a running stack refuses it within 30 s.")
-    def revoke(  # pyright: ignore[reportUnusedFunction] - typer holds it
+    def revoke(
+        *,
         key_id: Annotated[str, typer.Argument(metavar="ID", help="From 'penstock keys list'.")],
         config: ConfigOption = None,
         state: StateOption = None,

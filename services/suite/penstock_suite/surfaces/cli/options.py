@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from penstock_common.configuration import parse_duration
 
 ConfigOption = Annotated[

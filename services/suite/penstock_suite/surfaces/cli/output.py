@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 import typer
-from penstock_common.configuration import ConfigurationError
 from rich.console import Console
 
+from penstock_common.configuration import ConfigurationError
 from penstock_suite.domain.failure import ExitCode, Misconfigured, SuiteFailure
 
 DEBUG_VARIABLE = "PENSTOCK_DEBUG"
@@ -30,7 +30,7 @@ def print_json(value: Any) -> None:
 
 
 @contextmanager
-def failures_told(*, as_json: bool) -> Iterator[None]:
+def failures_told(*, as_json: bool) -> Generator[None]:
     """Turn whatever ends the command into a sentence and a stable exit code; tracebacks with PENSTOCK_DEBUG=1."""
     try:
         yield

@@ -21,7 +21,7 @@ def add_status(cli: typer.Typer, ask_status: AskStatus) -> None:
     """Add the command; ``ask_status`` asks the stack that runs on a state folder."""
 
     @cli.command("status", help="Ask the running stack how it is; exit code 1 unless it is ready.")
-    def status(state: StateOption = None, as_json: JsonOption = False) -> None:  # pyright: ignore[reportUnusedFunction] - typer holds it
+    def status(*, state: StateOption = None, as_json: JsonOption = False) -> None:
         with failures_told(as_json=as_json):
             answer = ask_status(Selection(state=state))
             if as_json:

@@ -30,7 +30,8 @@ def add_up(cli: typer.Typer, run_stack: RunStack) -> None:
         help="Start the whole stack on this machine and run it until Ctrl-C. "
         "A second Ctrl-C does not wait for requests in flight.",
     )
-    def up(  # pyright: ignore[reportUnusedFunction] - typer holds it
+    def up(
+        *,
         config: ConfigOption = None,
         state: StateOption = None,
         without_triton: WithoutTritonOption = False,

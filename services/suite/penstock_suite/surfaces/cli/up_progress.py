@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -16,7 +16,7 @@ _TITLES = {"redis": "Redis", "triton": "Triton", "edge": "the edge"}
 
 
 @contextmanager
-def showing(*, as_json: bool) -> Iterator[Show]:
+def showing(*, as_json: bool) -> Generator[Show]:
     """Yield what the stack tells its progress to."""
     if as_json:
         yield print_json
