@@ -49,4 +49,12 @@ cp -r "$server/backends" "$environment/backends"
 cp "$server/python_backend_stubs/$version/triton_python_backend_stub" "$environment/backends/python/"
 chmod +x "$environment/backends/python/triton_python_backend_stub" "$server/bin/tritonserver"
 
+# The stub links libpython: a Python built without its shared library cannot run it.
+home=$("$environment/bin/python3" -c 'import sys; print(sys.base_prefix)')
+if LD_LIBRARY_PATH=$site/nvidia_pytriton.libs:$home/lib ldd "$environment/backends/python/triton_python_backend_stub" \
+  | grep -q 'libpython.*not found'; then
+  fail "the Python at $home has no shared libpython: set PYTHON to one that has (uv, a distribution's, or pyenv with \
+--enable-shared)."
+fi
+
 echo "$stamp" >"$environment/.installed"
