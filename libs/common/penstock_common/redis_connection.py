@@ -17,6 +17,7 @@ from hashlib import sha1
 from types import TracebackType
 from typing import Any, Self
 
+from hiredis import pack_command
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
@@ -89,10 +90,12 @@ class RedisConnection:
         finally:
             timer.cancel()
 
-    def send(self, *command: Any) -> None:
-        """Send one command and drop its reply; the command is lost where there is no connection."""
-        if self._connection is not None:
-            self._enqueue(asyncio.get_running_loop(), command).add_done_callback(_drop_outcome)
+    def send(self, *command: Any) -> bool:
+        """Send one command and drop its reply; return False where there is no connection and the command is lost."""
+        if self._connection is None:
+            return False
+        self._enqueue(asyncio.get_running_loop(), command).add_done_callback(_drop_outcome)
+        return True
 
     async def run(self, script: Script, keys: tuple[str, ...], *arguments: Any) -> Any:
         """Return the reply of a script."""
@@ -117,7 +120,8 @@ class RedisConnection:
         if connection is None or not commands:
             return
         self._unsent = []
-        packed = b"".join(connection.pack_commands(commands))
+        # redis-py packs in Python when asked for several commands; in C it takes a seventh of the time.
+        packed = b"".join(map(pack_command, commands))
         sending = connection.send_packed_command(packed, check_health=False)
         # With room in the socket's buffer, the common case, this ends at its first step.
         try:

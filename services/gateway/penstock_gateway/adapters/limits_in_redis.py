@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from datetime import timedelta
 
 import structlog
@@ -16,6 +18,7 @@ _log = structlog.get_logger(__name__)
 
 _UNLIMITED = -1
 _ADMITTED, _TOO_FAST = 0, 1
+_MAX_OWED = 10_000
 
 # A log of arrival times per tenant, newest first, never longer than the limit:
 # exact over any minute, one step to check, about ten bytes an entry. Concurrent
@@ -28,7 +31,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local limit, concurrent = tonumber(ARGV[1]), tonumber(ARGV[2])
 local window = tonumber(ARGV[4])
-local used, newest = 0, now
+local used, newest = 0, now - window
 if limit >= 0 then
   local oldest = redis.call('LINDEX', KEYS[1], -1)
   while oldest and tonumber(oldest) <= now - window do
@@ -36,7 +39,7 @@ if limit >= 0 then
     oldest = redis.call('LINDEX', KEYS[1], -1)
   end
   used = redis.call('LLEN', KEYS[1])
-  newest = tonumber(redis.call('LINDEX', KEYS[1], 0) or now)
+  newest = tonumber(redis.call('LINDEX', KEYS[1], 0) or newest)
   if used >= limit then
     local place = now
     if limit > 0 then place = tonumber(redis.call('LINDEX', KEYS[1], limit - 1)) end
@@ -49,7 +52,9 @@ if concurrent >= 0 then
     return {2, used, 0, newest + window - now}
   end
   redis.call('ZADD', KEYS[2], now + ARGV[5], ARGV[3])
-  redis.call('PEXPIRE', KEYS[2], ARGV[5])
+  if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[5]) then
+    redis.call('PEXPIRE', KEYS[2], ARGV[5])
+  end
 end
 if limit >= 0 then
   redis.call('LPUSH', KEYS[1], now)
@@ -68,6 +73,8 @@ class RedisLimiter:
         self._redis = redis
         self._fallback = fallback
         self._away = False
+        # Places to give back that Redis could not be told of: their set and their request.
+        self._owed: deque[tuple[str, str]] = deque(maxlen=_MAX_OWED)
 
     async def reserve(self, tenant: Tenant, request_id: str, lease: timedelta) -> Verdict:
         """Count the request against every limit at once, or against none."""
@@ -82,14 +89,25 @@ class RedisLimiter:
         except (RedisUnavailable, ResponseError) as error:
             self._note_outage(error)
             return await self._fallback.reserve(tenant, request_id, lease)
+        except asyncio.CancelledError:
+            # The command is on its way, and nobody will release what it reserves.
+            self.release(tenant, request_id)
+            raise
         self._away = False
+        self._settle_debts()
         return _verdict(limit, reply)
 
     def release(self, tenant: Tenant, request_id: str) -> None:
         """Give the request's place among the concurrent ones back; does not wait for Redis."""
         if tenant.tier.concurrent_requests is not None:
-            self._redis.send("ZREM", _keys(tenant)[1], request_id)
+            running = _keys(tenant)[1]
+            if self._away or not self._redis.send("ZREM", running, request_id):
+                self._owed.append((running, request_id))
         self._fallback.release(tenant, request_id)
+
+    def _settle_debts(self) -> None:
+        while self._owed and self._redis.send("ZREM", *self._owed[0]):
+            self._owed.popleft()
 
     def _note_outage(self, error: Exception) -> None:
         if not self._away:

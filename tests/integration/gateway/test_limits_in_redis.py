@@ -1,0 +1,233 @@
+"""Limits counted in a real Redis: the same minute as in memory, shared, and survived."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from penstock_common.redis_connection import RedisConnection
+from penstock_gateway.adapters.limits_in_memory import InMemoryLimiter
+from penstock_gateway.adapters.limits_in_redis import _RESERVE, RedisLimiter
+from penstock_gateway.domain.admission import CONCURRENT_REQUESTS, REQUESTS_PER_MINUTE
+from penstock_gateway.domain.identity import Tenant, Tier
+
+LEASE = timedelta(seconds=600)
+PATIENT = timedelta(seconds=5)
+
+
+def tenant(per_minute=None, at_once=None, name="t"):
+    return Tenant(name, Tier("own", per_minute, at_once))
+
+
+@pytest.fixture
+async def connect(redis_server):
+    """A maker of limiters, each with a connection of its own, as two gateways have."""
+    connections = []
+
+    async def make(timeout=PATIENT):
+        connection = await RedisConnection(redis_server.url, timeout).__aenter__()
+        connections.append(connection)
+        return RedisLimiter(connection, InMemoryLimiter())
+
+    yield make
+    for connection in connections:
+        await connection.__aexit__(None, None, None)
+
+
+WAITS_MS = st.lists(st.one_of(st.integers(0, 5_000), st.sampled_from([0, 1, 59_999, 60_000, 60_001])), max_size=40)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(limit=st.integers(0, 5), waits_ms=WAITS_MS)
+def test_script_lets_in_exactly_what_any_minute_has_room_for(redis_server, limit, waits_ms):
+    # The script's own clock is replaced by an argument, so that minutes pass at once.
+    source = _RESERVE.source.replace("redis.call('TIME')", "{ARGV[6], ARGV[7]}")
+    assert source != _RESERVE.source
+    now_ms = 1_800_000_000_000
+    admitted_ms = []
+    with redis_server.client() as client:
+        client.flushall()
+        for wait_ms in waits_ms:
+            now_ms += wait_ms
+            clock = (now_ms // 1000, now_ms % 1000 * 1000)
+            verdict, used, place_ms, reset_ms = client.eval(source, 2, "log", "running", limit, -1, "x", 60_000, 1, *clock)
+            # Its expiry is by the real clock, which stands still here.
+            client.persist("log")
+            in_window = [at for at in admitted_ms if at > now_ms - 60_000]
+            if len(in_window) < limit:
+                assert (verdict, used, reset_ms) == (0, len(in_window) + 1, 60_000)
+                admitted_ms.append(now_ms)
+            else:
+                assert (verdict, used) == (1, limit)
+                assert place_ms == (in_window[-limit] + 60_000 - now_ms if limit else 60_000)
+        assert client.llen("log") <= max(limit, 0)
+
+
+async def test_two_gateways_share_the_minute(connect):
+    first, second = await connect(), await connect()
+    verdicts = await asyncio.gather(
+        *(limiter.reserve(tenant(10), f"{number}", LEASE) for number in range(10) for limiter in (first, second))
+    )
+    assert sum(not verdict.refused_by for verdict in verdicts) == 10
+    assert sorted(verdict.state.remaining for verdict in verdicts if not verdict.refused_by) == list(range(10))
+
+
+async def test_numbers_say_where_the_tenant_stands(connect):
+    limiter = await connect()
+    first = await limiter.reserve(tenant(2), "a", LEASE)
+    assert (first.state.limit, first.state.remaining) == (2, 1)
+    assert first.state.reset == timedelta(seconds=60)
+    await limiter.reserve(tenant(2), "b", LEASE)
+    refused = await limiter.reserve(tenant(2), "c", LEASE)
+    assert refused.refused_by == REQUESTS_PER_MINUTE
+    assert refused.state.remaining == 0
+    assert timedelta(seconds=50) < refused.retry_after <= refused.state.reset <= timedelta(seconds=60)
+
+
+async def test_limit_of_nothing_refuses_everything(connect):
+    refused = await (await connect()).reserve(tenant(0), "a", LEASE)
+    assert refused.refused_by == REQUESTS_PER_MINUTE
+    assert refused.retry_after == timedelta(seconds=60)
+
+
+async def test_tenant_without_limits_leaves_nothing_in_redis(connect, redis_server):
+    limiter = await connect()
+    assert not (await limiter.reserve(tenant(), "a", LEASE)).refused_by
+    limiter.release(tenant(), "a")
+    with redis_server.client() as client:
+        assert client.dbsize() == 0
+
+
+async def test_place_released_by_one_gateway_is_free_for_the_other(connect):
+    first, second = await connect(), await connect()
+    await first.reserve(tenant(5, 1), "a", LEASE)
+    refused = await second.reserve(tenant(5, 1), "b", LEASE)
+    assert refused.refused_by == CONCURRENT_REQUESTS
+    assert refused.state.remaining == 4
+    first.release(tenant(5, 1), "a")
+    # Commands of one connection are executed in order: this one's answer says that the release is done.
+    await first.reserve(tenant(), "x", LEASE)
+    await first._redis.execute("PING")
+    assert not (await second.reserve(tenant(5, 1), "b", LEASE)).refused_by
+
+
+async def test_request_refused_for_concurrency_does_not_count_as_a_request(connect):
+    limiter = await connect()
+    await limiter.reserve(tenant(2, 1), "a", LEASE)
+    for _ in range(5):
+        assert (await limiter.reserve(tenant(2, 1), "b", LEASE)).refused_by == CONCURRENT_REQUESTS
+    limiter.release(tenant(2, 1), "a")
+    assert not (await limiter.reserve(tenant(2, 1), "b", LEASE)).refused_by
+
+
+async def test_untouched_minute_resets_at_once(connect, redis_server):
+    limiter = await connect()
+    await limiter.reserve(tenant(5, 1), "a", LEASE)
+    with redis_server.client() as client:
+        client.delete("{t:t}:limits:log")  # as after a minute: the stream still runs, the log is empty
+    refused = await limiter.reserve(tenant(5, 1), "b", LEASE)
+    assert refused.refused_by == CONCURRENT_REQUESTS
+    assert (refused.state.remaining, refused.state.reset) == (5, timedelta(0))
+
+
+async def until(condition, interval=0.005):
+    """Wait for what another process does by its own clock."""
+    while not await condition():
+        await asyncio.sleep(interval)
+
+
+async def test_place_of_a_dead_process_comes_back_when_its_lease_ends(connect):
+    limiter = await connect()
+    await limiter.reserve(tenant(at_once=1), "a", timedelta(milliseconds=300))
+    assert (await limiter.reserve(tenant(at_once=1), "b", LEASE)).refused_by == CONCURRENT_REQUESTS
+
+    async def is_free():
+        return not (await limiter.reserve(tenant(at_once=1), "b", LEASE)).refused_by
+
+    async with asyncio.timeout(10):
+        await until(is_free)
+
+
+async def test_short_lease_does_not_end_a_long_one(connect, redis_server):
+    limiter = await connect()
+    await limiter.reserve(tenant(at_once=2), "long", timedelta(seconds=600))
+    await limiter.reserve(tenant(at_once=2), "short", timedelta(milliseconds=50))
+    with redis_server.client() as client:
+        assert client.pttl("{t:t}:limits:running") > 590_000
+
+
+async def test_place_comes_back_when_the_caller_leaves_while_redis_is_asked(connect, redis_server):
+    limiter = await connect()
+    await limiter.reserve(tenant(5, 5), "first", LEASE)
+    with redis_server.paused():
+        asking = asyncio.create_task(limiter.reserve(tenant(5, 5), "gone", LEASE))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+    await limiter._redis.execute("PING")
+    with redis_server.client() as client:
+        assert client.zrange("{t:t}:limits:running", 0, -1) == [b"first"]
+
+
+async def test_paused_redis_is_not_waited_for_longer_than_its_timeout(connect, redis_server):
+    limiter = await connect(timedelta(milliseconds=50))
+    await limiter.reserve(tenant(2), "warm", LEASE)
+    with redis_server.paused():
+        started = time.monotonic()
+        first = await limiter.reserve(tenant(2), "a", LEASE)
+        waited = time.monotonic() - started
+        started = time.monotonic()
+        second = await limiter.reserve(tenant(2), "b", LEASE)
+        third = await limiter.reserve(tenant(2), "c", LEASE)
+        waited_then = time.monotonic() - started
+    assert not first.refused_by
+    assert not second.refused_by
+    # Local limits hold meanwhile.
+    assert third.refused_by == REQUESTS_PER_MINUTE
+    assert 0.045 < waited < 0.2
+    # Once it is known to be away nobody waits.
+    assert waited_then < 0.02
+
+
+async def test_killed_redis_is_replaced_by_local_limits_and_used_again_when_it_is_back(connect, redis_server):
+    limiter = await connect()
+    await limiter.reserve(tenant(1), "a", LEASE)
+    redis_server.crash()
+    assert not (await limiter.reserve(tenant(1), "b", LEASE)).refused_by
+    assert (await limiter.reserve(tenant(1), "c", LEASE)).refused_by
+    redis_server.start()
+
+    async def counts_in_redis():
+        with redis_server.client() as client:
+            await limiter.reserve(tenant(1), "d", LEASE)
+            return client.exists("{t:t}:limits:log")
+
+    async with asyncio.timeout(10):
+        await until(counts_in_redis)
+
+
+async def test_places_taken_while_redis_hung_are_given_back_when_it_answers_again(connect, redis_server):
+    limiter = await connect(timedelta(milliseconds=50))
+    both = tenant(100, 2)
+    await limiter.reserve(both, "before", LEASE)
+    with redis_server.paused():
+        # The command is on its way; nobody knows whether it will be executed.
+        await limiter.reserve(both, "during", LEASE)
+        limiter.release(both, "before")
+        limiter.release(both, "during")
+
+    async def is_empty():
+        await limiter.reserve(both, "after", LEASE)
+        limiter.release(both, "after")
+        with redis_server.client() as client:
+            return client.exists("{t:t}:limits:running") == 0
+
+    async with asyncio.timeout(10):
+        await until(is_empty)
