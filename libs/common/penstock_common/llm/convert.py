@@ -6,6 +6,9 @@ say. An enum value that this version does not know is read as unset.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from penstock.llm.v1 import generation_pb2 as gen
 from penstock.llm.v1 import message_pb2 as msg
 from penstock_common.llm import types as t
@@ -35,6 +38,7 @@ _MODE_TO_PROTO = {
 }
 _MODE_FROM_PROTO = {number: mode for mode, number in _MODE_TO_PROTO.items()}
 
+_DEFAULT_SAMPLING = t.SamplingParams()
 _SAMPLING_SCALARS = (
     "temperature",
     "top_p",
@@ -136,24 +140,15 @@ def input_to_proto(value: t.GenerationInput) -> gen.GenerationInput:
     proto = gen.GenerationInput(
         model=value.model,
         messages=[message_to_proto(message) for message in value.messages],
-        tools=[_tool_to_proto(tool) for tool in value.tools],
         sampling=_sampling_to_proto(value.sampling),
         extra_json=value.extra_json,
     )
+    if value.tools:
+        proto.tools.extend(_tool_to_proto(tool) for tool in value.tools)
     if value.tool_choice is not None:
         proto.tool_choice.CopyFrom(_tool_choice_to_proto(value.tool_choice))
-    if isinstance(value.response_format, t.JsonObject):
-        proto.response_format.json_object = True
-    elif value.response_format is not None:
-        schema = value.response_format
-        proto.response_format.json_schema.CopyFrom(
-            gen.JsonSchema(
-                name=schema.name,
-                schema_json=schema.schema_json,
-                strict=schema.strict,  # type: ignore[arg-type]  # None leaves it unset
-                description=schema.description,
-            )
-        )
+    if value.response_format is not None:
+        proto.response_format.CopyFrom(_response_format_to_proto(value.response_format))
     return proto
 
 
@@ -172,6 +167,18 @@ def input_from_proto(proto: gen.GenerationInput) -> t.GenerationInput:
         response_format=_response_format_from_proto(proto.response_format),
         extra_json=proto.extra_json,
     )
+
+
+def _response_format_to_proto(value: t.ResponseFormat) -> gen.ResponseFormat:
+    if isinstance(value, t.JsonObject):
+        return gen.ResponseFormat(json_object=True)
+    schema = gen.JsonSchema(
+        name=value.name,
+        schema_json=value.schema_json,
+        strict=value.strict,  # type: ignore[arg-type]  # None leaves it unset
+        description=value.description,
+    )
+    return gen.ResponseFormat(json_schema=schema)
 
 
 def _tool_to_proto(tool: t.Tool) -> msg.Tool:
@@ -210,6 +217,8 @@ def _tool_choice_from_proto(choice: msg.ToolChoice) -> t.ToolChoice:
 
 
 def _sampling_to_proto(sampling: t.SamplingParams) -> gen.SamplingParams:
+    if sampling is _DEFAULT_SAMPLING or sampling == _DEFAULT_SAMPLING:
+        return gen.SamplingParams()
     # Passing None leaves an optional field unset.
     return gen.SamplingParams(
         stop=sampling.stop,
@@ -300,30 +309,7 @@ def usage_from_proto(proto: gen.TokenUsage) -> t.Usage:
 
 def event_to_proto(event: t.GenerationEvent) -> gen.GenerationEvent:
     """Return the wire form of an event."""
-    if isinstance(event, t.TextDelta):
-        return gen.GenerationEvent(text_delta=gen.TextDelta(text=event.text))
-    if isinstance(event, t.ToolCallDelta):
-        return gen.GenerationEvent(
-            tool_call_delta=gen.ToolCallDelta(
-                index=event.index,
-                id=event.id,
-                name=event.name,
-                arguments_json_fragment=event.arguments_json_fragment,
-            )
-        )
-    if isinstance(event, t.ReasoningDelta):
-        return gen.GenerationEvent(reasoning_delta=gen.ReasoningDelta(text=event.text, signature=event.signature))
-    if isinstance(event, t.Usage):
-        return gen.GenerationEvent(usage=usage_to_proto(event))
-    if isinstance(event, t.Started):
-        return gen.GenerationEvent(
-            started=gen.GenerationStarted(
-                generation_id=event.generation_id,
-                answered_by=candidate_to_proto(event.answered_by),
-                unit_prices=_prices_to_proto(event.unit_prices),
-            )
-        )
-    return gen.GenerationEvent(finished=_finished_to_proto(event))
+    return _EVENT_TO_PROTO[type(event)](event)
 
 
 def event_from_proto(proto: gen.GenerationEvent) -> t.GenerationEvent:
@@ -333,26 +319,46 @@ def event_from_proto(proto: gen.GenerationEvent) -> t.GenerationEvent:
         ValueError: if no case is set.
     """
     kind = proto.WhichOneof("event")
-    if kind == "text_delta":
-        return t.TextDelta(text=proto.text_delta.text)
-    if kind == "tool_call_delta":
-        delta = proto.tool_call_delta
-        return t.ToolCallDelta(
-            index=delta.index, id=delta.id, name=delta.name, arguments_json_fragment=delta.arguments_json_fragment
-        )
-    if kind == "reasoning_delta":
-        return t.ReasoningDelta(text=proto.reasoning_delta.text, signature=proto.reasoning_delta.signature)
-    if kind == "usage":
-        return usage_from_proto(proto.usage)
-    if kind == "started":
-        return t.Started(
-            generation_id=proto.started.generation_id,
-            answered_by=candidate_from_proto(proto.started.answered_by),
-            unit_prices=_prices_from_proto(proto.started.unit_prices),
-        )
-    if kind == "finished":
-        return _finished_from_proto(proto.finished)
-    raise ValueError("a GenerationEvent without an event")
+    if kind is None:
+        raise ValueError("a GenerationEvent without an event")
+    return _EVENT_FROM_PROTO[kind](getattr(proto, kind))
+
+
+def _started_to_proto(event: t.Started) -> gen.GenerationEvent:
+    started = gen.GenerationStarted(
+        generation_id=event.generation_id,
+        answered_by=candidate_to_proto(event.answered_by),
+        unit_prices=_prices_to_proto(event.unit_prices),
+    )
+    return gen.GenerationEvent(started=started)
+
+
+def _started_from_proto(proto: gen.GenerationStarted) -> t.Started:
+    return t.Started(
+        generation_id=proto.generation_id,
+        answered_by=candidate_from_proto(proto.answered_by),
+        unit_prices=_prices_from_proto(proto.unit_prices),
+    )
+
+
+def _tool_call_delta_to_proto(event: t.ToolCallDelta) -> gen.GenerationEvent:
+    delta = gen.ToolCallDelta(
+        index=event.index,
+        id=event.id,
+        name=event.name,
+        arguments_json_fragment=event.arguments_json_fragment,
+    )
+    return gen.GenerationEvent(tool_call_delta=delta)
+
+
+def _tool_call_delta_from_proto(proto: gen.ToolCallDelta) -> t.ToolCallDelta:
+    return t.ToolCallDelta(
+        index=proto.index, id=proto.id, name=proto.name, arguments_json_fragment=proto.arguments_json_fragment
+    )
+
+
+def _reasoning_delta_to_proto(event: t.ReasoningDelta) -> gen.GenerationEvent:
+    return gen.GenerationEvent(reasoning_delta=gen.ReasoningDelta(text=event.text, signature=event.signature))
 
 
 def _finished_to_proto(event: t.Finished) -> gen.GenerationFinished:
@@ -401,3 +407,22 @@ def finish_reason_to_proto(reason: t.FinishReason) -> gen.FinishReason:
 def context_from_proto(proto: gen.RequestContext) -> t.RequestContext:
     """Return the value of a request's context."""
     return t.RequestContext(user=proto.user, feature=proto.feature, tags=dict(proto.tags))
+
+
+# A table instead of a chain of isinstance: this is done for every event, in every service.
+_EVENT_TO_PROTO: dict[type[t.GenerationEvent], Callable[[Any], gen.GenerationEvent]] = {
+    t.TextDelta: lambda event: gen.GenerationEvent(text_delta=gen.TextDelta(text=event.text)),
+    t.ToolCallDelta: _tool_call_delta_to_proto,
+    t.ReasoningDelta: _reasoning_delta_to_proto,
+    t.Usage: lambda event: gen.GenerationEvent(usage=usage_to_proto(event)),
+    t.Started: _started_to_proto,
+    t.Finished: lambda event: gen.GenerationEvent(finished=_finished_to_proto(event)),
+}
+_EVENT_FROM_PROTO: dict[str, Callable[[Any], t.GenerationEvent]] = {
+    "text_delta": lambda delta: t.TextDelta(text=delta.text),
+    "tool_call_delta": _tool_call_delta_from_proto,
+    "reasoning_delta": lambda delta: t.ReasoningDelta(text=delta.text, signature=delta.signature),
+    "usage": usage_from_proto,
+    "started": _started_from_proto,
+    "finished": _finished_from_proto,
+}

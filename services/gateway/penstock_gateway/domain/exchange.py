@@ -199,26 +199,20 @@ class Exchange:
 
     def events(self) -> AsyncIterator[GenerationEvent]:
         """Return the answer's events, from the cache or from an upstream; iterate once."""
-        self._stream = self._guarded(self._replayed() if self._hit is not None else self._generated())
+        self._stream = self._replayed() if self._hit is not None else self._generated()
         return self._stream
-
-    async def _guarded(self, source: AsyncGenerator[GenerationEvent, None]) -> AsyncGenerator[GenerationEvent, None]:
-        try:
-            async for event in source:
-                self._progress.note(event)
-                yield event
-        finally:
-            # Ends the upstream's work now, not when the garbage collector comes by.
-            await source.aclose()
 
     async def _generated(self) -> AsyncGenerator[GenerationEvent, None]:
         assert self._plan is not None, "entered without a plan"
+        note = self._progress.note
         step = self._generate_step = self._steps.begin("generate", plan=self._plan.reason)
         failure = "interrupted"
         try:
             async with self._parts.generator.generate(self.call.input, self._plan, step.children) as events:
                 async for event in events:
-                    yield self._renamed(event)
+                    named = self._renamed(event)
+                    note(named)
+                    yield named
             failure = ""
         except Exception as error:
             failure = type(error).__name__
@@ -234,11 +228,11 @@ class Exchange:
     async def _replayed(self) -> AsyncGenerator[GenerationEvent, None]:
         assert self._hit is not None, "replay without a hit"
         for event in self._hit.events:
-            if isinstance(event, Finished):
-                # A hit has its own price, and asks nobody.
-                yield msgspec.structs.replace(event, attempts=0, cost_nano_usd=0)
-            else:
-                yield self._renamed(event)
+            # A hit has its own price, and asks nobody.
+            is_end = isinstance(event, Finished)
+            named = msgspec.structs.replace(event, attempts=0, cost_nano_usd=0) if is_end else self._renamed(event)
+            self._progress.note(named)
+            yield named
 
     def _settle(self, error: BaseException | None) -> None:
         """Release, bill, report and remember, each exactly once."""
