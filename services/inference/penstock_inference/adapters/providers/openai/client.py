@@ -6,11 +6,14 @@ import asyncio
 import ssl
 from collections.abc import AsyncGenerator
 from contextlib import suppress
+from datetime import timedelta
 from http import HTTPStatus
 
 import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
 
-from penstock_common.rpc.scope import CURRENT_SCOPE
+from penstock_common.rpc.scope import CURRENT_SCOPE, TRACEPARENT_KEY
 from penstock_inference.adapters.providers.openai.errors import error_in, failure_in_band, failure_of_response
 from penstock_inference.adapters.providers.openai.request import Dialect, body_from_input
 from penstock_inference.adapters.providers.openai.stream import CompletionStream
@@ -23,6 +26,12 @@ MAX_CONNECTIONS = 20_000
 KEEP_ALIVE_SECONDS = 15.0
 MAX_ERROR_BODY_BYTES = 64 * 1024
 _CONNECTION_REUSE_SECONDS = 0.05
+_HEADERS = {
+    "Content-Type": "application/json",
+    "Accept": "text/event-stream",
+    "Accept-Encoding": "identity",
+    "User-Agent": "penstock",
+}
 
 
 def http_session() -> aiohttp.ClientSession:
@@ -43,16 +52,12 @@ class OpenAIUpstream:
 
     def __init__(self, session: aiohttp.ClientSession, base_url: str, api_key: str, dialect: Dialect) -> None:
         self._session = session
-        self._url = f"{base_url.rstrip('/')}/chat/completions"
+        self._url = URL(f"{base_url.rstrip('/')}/chat/completions")
         self._dialect = dialect
-        self._headers = {
-            "Content-Type": "application/json",
-            "Accept": "text/event-stream",
-            "Accept-Encoding": "identity",
-            "User-Agent": "penstock",
-        }
+        self._headers = CIMultiDict(_HEADERS)
         if api_key:
             self._headers["Authorization"] = f"Bearer {api_key}"
+        self._timeouts: dict[timedelta, aiohttp.ClientTimeout] = {}
 
     async def stream(self, call: UpstreamCall) -> AsyncGenerator[list[UpstreamEvent], None]:
         """Yield what each read brought; see the port."""
@@ -79,12 +84,24 @@ class OpenAIUpstream:
 
     async def _post(self, body: bytes, call: UpstreamCall) -> aiohttp.ClientResponse:
         traceparent = CURRENT_SCOPE.get().traceparent
-        headers = {**self._headers, "traceparent": traceparent} if traceparent else self._headers
-        seconds = call.connect_timeout.total_seconds()
-        # aiohttp arms this timer for new connections only, from waiting for a place to TLS; ceil_threshold
-        # keeps it from rounding.
-        timeout = aiohttp.ClientTimeout(total=None, connect=seconds, ceil_threshold=seconds)
+        headers = self._headers
+        if traceparent:
+            headers = headers.copy()
+            headers[TRACEPARENT_KEY] = traceparent
+        timeout = self._timeouts.get(call.connect_timeout)
+        if timeout is None:
+            timeout = self._timeouts[call.connect_timeout] = _connect_timeout(call.connect_timeout)
         return await self._session.post(self._url, data=body, headers=headers, timeout=timeout, allow_redirects=False)
+
+
+def _connect_timeout(limit: timedelta) -> aiohttp.ClientTimeout:
+    """Return the one timer of aiohttp's that is used.
+
+    It is armed for new connections only, from waiting for a place to TLS;
+    ``ceil_threshold`` keeps it from being rounded.
+    """
+    seconds = limit.total_seconds()
+    return aiohttp.ClientTimeout(total=None, connect=seconds, ceil_threshold=seconds)
 
 
 def _let_go(response: aiohttp.ClientResponse) -> None:
