@@ -55,7 +55,9 @@ def test_script_lets_in_exactly_what_any_minute_has_room_for(redis_server, limit
         for wait_ms in waits_ms:
             now_ms += wait_ms
             clock = (now_ms // 1000, now_ms % 1000 * 1000)
-            verdict, used, place_ms, reset_ms = client.eval(source, 2, "log", "running", limit, -1, "x", 60_000, 1, *clock)
+            verdict, used, place_ms, reset_ms = client.eval(
+                source, 2, "log", "running", limit, -1, "x", 60_000, 1, *clock
+            )
             # Its expiry is by the real clock, which stands still here.
             client.persist("log")
             in_window = [at for at in admitted_ms if at > now_ms - 60_000]

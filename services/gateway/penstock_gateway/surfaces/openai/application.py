@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from urllib.parse import unquote
 
 import structlog
 
@@ -87,8 +86,8 @@ class OpenAIApplication:
         if path == "/v1/models":
             return self._list_models if method == "GET" else _method_not_allowed("GET")
         if path.startswith(_MODELS_PATH) and len(path) > len(_MODELS_PATH):
-            name = unquote(path.removeprefix(_MODELS_PATH))
-            return self._model(name) if method == "GET" else _method_not_allowed("GET")
+            # The server has decoded the path already.
+            return self._model(path.removeprefix(_MODELS_PATH)) if method == "GET" else _method_not_allowed("GET")
         return _not_found(method, path)
 
     async def _list_models(self, arrival: Arrival, _: Receive, send: Send) -> None:
