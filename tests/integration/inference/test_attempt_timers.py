@@ -30,6 +30,8 @@ from penstock_inference.domain.catalogue import Catalogue, Model
 LONG = {"connect": "30s", "headers": "30s", "first_token": "30s", "idle": "30s", "total": "30s"}
 SHORT = "100ms"
 PING = b": keep-alive\n\n"
+USAGE = b'data: {"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":1}}\n\n'
+TOKEN = b'data: {"choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":null}]}\n\n'
 
 
 async def alone(serve, upstream, timer):
@@ -90,15 +92,20 @@ async def test_idle_fires_when_content_stops(serve, first):
     assert first.requests[0].left.is_set() or await asyncio.wait_for(first.requests[0].left.wait(), 5)
 
 
-async def test_idle_is_not_reset_by_pings(serve, first):
-    token = b'data: {"choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":null}]}\n\n'
-    first.enqueue(Body(frames=[token, PING], end=End.REPEAT))
+@pytest.mark.parametrize("ping", [PING, USAGE], ids=["ping", "usage"])
+async def test_idle_is_not_reset_by_what_is_not_content(ping, serve, first):
+    # One every 40 ms for two seconds, while idle is 100 ms.
+    due = {number: asyncio.Event() for number in range(1, 51)}
+    for number, event in due.items():
+        asyncio.get_running_loop().call_later(0.04 * number, event.set)
+    first.enqueue(Body(frames=[TOKEN, *[ping] * len(due)], hold=due, end=End.STALL))
+    begun = time.monotonic()
     await timed_out(await alone(serve, first, "idle"), "idle")
+    assert time.monotonic() - begun < 1.5
 
 
 async def test_total_fires_while_content_still_comes(serve, first):
-    token = b'data: {"choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":null}]}\n\n'
-    first.enqueue(Body(frames=[token], end=End.REPEAT))
+    first.enqueue(Body(frames=[TOKEN], end=End.REPEAT))
     await timed_out(await alone(serve, first, "total"), "total")
 
 

@@ -78,3 +78,20 @@ async def test_a_connection_is_used_again_after_a_whole_answer(caller, first):
     for _ in range(3):
         assert (await caller.ask("first/m")).error is None
     assert first.connections == 1
+
+
+async def test_a_connection_is_used_again_when_the_bodys_end_comes_a_moment_after_done(caller, first):
+    end = asyncio.Event()
+    first.enqueue(Answer(hold={8: end}))
+    asyncio.get_running_loop().call_later(0.02, end.set)
+    assert (await caller.ask("first/m")).error is None
+    assert (await caller.ask("first/m")).error is None
+    assert first.connections == 1
+
+
+async def test_an_answer_does_not_wait_for_a_body_that_never_ends_after_done(caller, first):
+    first.enqueue(Answer(end=End.STALL))
+    begun = time.monotonic()
+    assert (await caller.ask("first/m")).error is None
+    assert time.monotonic() - begun < 2
+    await asyncio.wait_for(first.requests[0].left.wait(), 5)

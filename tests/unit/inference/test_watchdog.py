@@ -193,3 +193,22 @@ def wait_without_a_task(watchdog: Watchdog) -> None:
         watchdog.wait()
 
     asyncio.run(wait())
+
+
+async def test_idle_is_due_when_content_came_long_before_the_earlier_timers():
+    clock = FakeClock()
+    watchdog, task = await watched(clock)
+    clock.advance(1)
+    watchdog.headers_received()
+    watchdog.pause()
+    again = asyncio.ensure_future(wait_for_ever(watchdog))
+    await asyncio.sleep(0)
+    clock.advance(5.01)
+    assert watchdog.expired == "idle"
+    assert await ended(again)
+    await ended(task)
+
+
+async def wait_for_ever(watchdog):
+    watchdog.wait()
+    await asyncio.Event().wait()

@@ -34,6 +34,8 @@ class Attempt:
         Raises:
             AttemptFailed: if the upstream failed, was silent, or ended without saying that it was done.
         """
+        # Once for all the reads until content comes: what else comes does not count.
+        self._watchdog.wait()
         while True:
             batch = await self._read()
             if batch is None:
@@ -50,7 +52,6 @@ class Attempt:
         watchdog = self._watchdog
         if watchdog.expired:
             raise watchdog.failure()
-        watchdog.wait()
         try:
             return await self._stream.__anext__()
         except StopAsyncIteration:
