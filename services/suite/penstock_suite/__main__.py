@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Coroutine
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
@@ -38,9 +39,10 @@ def _run(work: Coroutine[Any, Any, ResultT]) -> ResultT:
 
 
 def _run_stack(request: UpRequest, show: Show) -> None:
+    began = time.monotonic()
     from penstock_suite.app.up import up
 
-    _run(up(request, show))
+    _run(up(request, show, began))
 
 
 def _check_configuration(selection: Selection) -> dict[str, Any]:

@@ -34,6 +34,7 @@ class Workshop:
     stack: AsyncExitStack
     ending: Ending
     show: Show
+    began: float
     children: list[ChildProcess] = field(default_factory=list[ChildProcess])
 
     async def start(self, command: Command) -> ChildProcess:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from penstock_common.configuration import ConfigurationError
 from penstock_common.logging import configure_logging
 from penstock_gateway.app import Channels, RunningGateway
 from penstock_gateway.domain.identity import new_key
@@ -41,8 +43,8 @@ class _Addresses:
     grpc: Address
 
 
-async def up(request: UpRequest, show: Show) -> None:
-    """Run the stack until a signal asks for its end.
+async def up(request: UpRequest, show: Show, began: float) -> None:
+    """Run the stack until a signal asks for its end; ``began`` is when the command did, on ``time.monotonic``.
 
     Raises:
         ConfigurationError: if the configuration cannot be used.
@@ -55,7 +57,13 @@ async def up(request: UpRequest, show: Show) -> None:
     ending.on_cut(_leave_anyway)
     with locked(plan.state), plan.state.log("penstock").open("w") as log, on_signals(ending.ask):
         configure_logging(stream=log)
-        await _run(request, Workshop(plan, AsyncExitStack(), ending, show))
+        try:
+            await _run(request, Workshop(plan, AsyncExitStack(), ending, show, began))
+        except (SuiteFailure, ConfigurationError):
+            raise
+        except Exception:
+            logging.getLogger(__name__).exception("the stack failed")
+            raise
     show(Stopped(at_once=ending.at_once))
     if ending.failure is not None:
         raise ending.failure
@@ -82,7 +90,6 @@ async def _run(request: UpRequest, workshop: Workshop) -> None:
 
 
 async def _start(request: UpRequest, workshop: Workshop) -> RunningGateway:
-    began = time.monotonic()
     plan, stack = workshop.plan, workshop.stack
     addresses = _free_addresses(plan)
     key = _ensure_keys(plan)
@@ -98,7 +105,7 @@ async def _start(request: UpRequest, workshop: Workshop) -> RunningGateway:
     await _serve_once(workshop, channels)
     await gateway.set_ready()
     await _await_readiness(workshop, addresses.http)
-    ready = _ready(plan, addresses, key, time.monotonic() - began)
+    ready = _ready(plan, addresses, key, time.monotonic() - workshop.began)
     stack.enter_context(recorded(plan.state, _record(request, workshop, ready)))
     settle_memory()
     workshop.show(ready)

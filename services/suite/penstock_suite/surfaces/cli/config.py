@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import typer
-import yaml
 
 from penstock_suite.domain.requests import Selection
 from penstock_suite.surfaces.cli.options import ConfigOption, JsonOption, StateOption, WithoutTritonOption
@@ -35,4 +34,6 @@ def add_config(cli: typer.Typer, check_configuration: CheckConfiguration) -> Non
             if as_json:
                 print_json(settings)
             else:
+                import yaml
+
                 typer.echo(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True, width=_LINE_WIDTH), nl=False)

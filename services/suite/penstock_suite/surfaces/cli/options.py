@@ -8,8 +8,6 @@ from typing import Annotated
 
 import typer
 
-from penstock_common.configuration import parse_duration
-
 ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="The configuration; without it, a packaged one with a demo model."),
@@ -34,6 +32,9 @@ def read_duration(text: str) -> timedelta:
     Raises:
         typer.BadParameter: if it is written in another way.
     """
+    # What it comes with takes longer to load than most commands to run.
+    from penstock_common.configuration import parse_duration
+
     try:
         return parse_duration(text)
     except ValueError as error:

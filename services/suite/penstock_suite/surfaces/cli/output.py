@@ -12,7 +12,6 @@ import msgspec
 import typer
 from rich.console import Console
 
-from penstock_common.configuration import ConfigurationError
 from penstock_suite.domain.failure import ExitCode, Misconfigured, SuiteFailure
 
 DEBUG_VARIABLE = "PENSTOCK_DEBUG"
@@ -51,6 +50,9 @@ def _first_cause(error: BaseException) -> SuiteFailure:
         error = error.exceptions[0]
     if isinstance(error, SuiteFailure):
         return error
+    # What it comes with takes longer to load than most commands to run.
+    from penstock_common.configuration import ConfigurationError
+
     if isinstance(error, ConfigurationError):
         return Misconfigured(str(error))
     text = " ".join(str(error).split()) or type(error).__name__
