@@ -158,6 +158,8 @@ class Exchange:
             await parts.guard.check_input(call.input)
         if not (call.cache_control.no_store or call.cache_control.no_cache):
             await self._look_up()
+        if self._hit is None and call.cache_control.only_if_cached:
+            raise NotCached("The request is only-if-cached, and the cache has no answer to it.")
         if self._hit is None:
             await self._route()
 
@@ -188,8 +190,6 @@ class Exchange:
             elif not lookup.bypass_reason:
                 self.cache_outcome = CacheOutcome("miss")
             step.attributes = {"result": self.cache_outcome.status, "reason": lookup.bypass_reason}
-        if self._hit is None and call.cache_control.only_if_cached:
-            raise NotCached("The request is only-if-cached, and the cache has no answer to it.")
 
     async def _route(self) -> None:
         with self._steps.step("route") as step:
@@ -273,7 +273,7 @@ class Exchange:
             usage=bill.usage,
             unit_prices=bill.unit_prices,
             cost_nano_usd=bill.cost_nano_usd,
-            attempts=finished.attempts if finished else 0,
+            attempts=finished.attempts if finished else self._attempts_made(),
             time_to_first_token_ms=(first_ns - call.started_ns) / 1e6 if first_ns else None,
             duration_ms=(time.time_ns() - call.started_ns) / 1e6,
             overhead_ms=self.overhead_ms,
@@ -281,6 +281,11 @@ class Exchange:
             feature=call.context.feature,
             tags=call.context.tags,
         )
+
+    def _attempts_made(self) -> int:
+        """Return how many attempts an unfinished answer took, as far as inference could tell before it ended."""
+        told = len(self._generate_step.children) if self._generate_step is not None else 0
+        return max(told, int(self._progress.started is not None))
 
     def _is_worth_keeping(self) -> bool:
         finished = self._progress.finished

@@ -1,0 +1,186 @@
+"""The cache as callers see it: hits, words, walls, and what never gets in."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from penstock_common.testing.openai_upstream import Answer, End, Failure, ToolCall
+
+HIT = "hit; tier=exact; similarity=1.00"
+
+
+@pytest.fixture
+def kept(redis_server):
+    """What is in the cache, as keys in Redis."""
+    with redis_server.client() as client:
+        yield lambda: client.keys("*:cache:exact:*")
+
+
+@pytest.fixture
+def until_kept(kept):
+    """Waits for so many entries: an answer does not wait until it is kept."""
+
+    async def wait(count):
+        async with asyncio.timeout(10):
+            while len(kept()) < count:
+                await asyncio.sleep(0.005)
+
+    return wait
+
+
+async def word(suite, text="Hi", cache=None, **options):
+    headers = {"x-penstock-cache": cache} if cache else None
+    answered = await suite.ask(text, headers=headers, **options)
+    assert answered.status == 200
+    return answered.header["x-penstock-cache"]
+
+
+@pytest.mark.parametrize("second", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("first", [False, True], ids=["whole", "stream"])
+async def test_same_question_is_answered_without_asking_again(suite, upstream, until_kept, first, second):
+    asked = await suite.ask(stream=first)
+    await until_kept(1)
+    again = await suite.ask(stream=second)
+    assert (asked.header["x-penstock-cache"], again.header["x-penstock-cache"]) == ("miss", HIT)
+    assert len(upstream.requests) == 1
+    assert (again.header["x-penstock-upstream"], again.header["x-penstock-model"]) == ("first", "m1")
+    if second:
+        assert again.frames[-1] == "data: [DONE]"
+        assert again.chunks[0]["id"] not in asked.body.decode()
+    else:
+        assert again.json["choices"][0]["message"]["content"] == "Hello, world."
+        assert again.json["usage"]["completion_tokens"] == 4
+        assert again.json["id"] not in asked.body.decode()
+        assert again.header["x-penstock-cost-usd"] == "0"
+
+
+async def test_other_tenant_misses(suite, upstream, until_kept):
+    await suite.ask()
+    await until_kept(1)
+    assert await word(suite, key=suite.OTHER_KEY) == "miss"
+    assert len(upstream.requests) == 2
+
+
+async def test_other_question_misses(suite, until_kept):
+    await suite.ask("one")
+    await until_kept(1)
+    assert await word(suite, "two") == "miss"
+
+
+async def test_no_store_neither_reads_nor_writes(suite, upstream, until_kept, kept):
+    await suite.ask()
+    await until_kept(1)
+    assert await word(suite, cache="no-store") == "bypass"
+    assert await word(suite, "other", cache="no-store") == "bypass"
+    assert len(upstream.requests) == 3
+    await suite.ledger_after_close()
+    assert len(kept()) == 1
+
+
+async def test_no_cache_asks_again_and_keeps_the_new_answer(suite, upstream, until_kept):
+    upstream.enqueue(Answer(tokens=["old"]), Answer(tokens=["new"]))
+    await suite.ask()
+    await until_kept(1)
+    assert await word(suite, cache="no-cache") == "bypass"
+
+    async def told():
+        answered = await suite.ask()
+        assert answered.header["x-penstock-cache"] == HIT
+        return answered.json["choices"][0]["message"]["content"]
+
+    async with asyncio.timeout(10):
+        while await told() != "new":
+            await asyncio.sleep(0.005)
+    assert len(upstream.requests) == 2
+
+
+@pytest.mark.parametrize("cache", ["only-if-cached", "only-if-cached, no-store", "only-if-cached, no-cache"])
+async def test_only_if_cached_never_asks_an_upstream(suite, upstream, cache):
+    answered = await suite.ask(headers={"x-penstock-cache": cache})
+    assert answered.status == 404
+    assert answered.error["code"] == "not_cached"
+    assert upstream.requests == []
+
+
+async def test_only_if_cached_is_answered_from_the_cache(suite, until_kept):
+    await suite.ask()
+    await until_kept(1)
+    assert await word(suite, cache="only-if-cached") == HIT
+
+
+async def test_max_age_refuses_older_entries(suite, until_kept):
+    await suite.ask()
+    await until_kept(1)
+    assert await word(suite, cache="max-age=0") == "miss"
+    assert await word(suite, cache="max-age=3600") == HIT
+
+
+async def test_warm_answers_are_not_cached(suite, upstream):
+    assert await word(suite, temperature=1) == "bypass"
+    assert await word(suite, temperature=1) == "bypass"
+    assert len(upstream.requests) == 2
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        Answer(finish_reason="length"),
+        Answer(finish_reason="content_filter"),
+        Answer(tokens=(), tool_calls=[ToolCall("weather")], finish_reason="tool_calls"),
+        Answer(stop_after=2, end=End.FIN),
+        Answer(stop_after=2, end=End.RESET),
+        Failure(503),
+    ],
+    ids=["length", "filtered", "tool call", "cut", "reset", "failed"],
+)
+async def test_answer_that_is_not_whole_and_clean_is_never_kept(suite, upstream, kept, behaviour, stream):
+    upstream.enqueue(*[behaviour] * 4)
+    await suite.ask(stream=stream)
+    (row,) = await suite.ledger_after_close()
+    assert row["cache_status"] == "miss"
+    assert kept() == []
+
+
+async def test_answer_that_its_reader_left_is_never_kept(suite, upstream, kept, hold):
+    upstream.enqueue(Answer(hold={4: hold}))
+    async with suite.open_stream() as response:
+        await response.content.readuntil(b"\n\n")
+        response.close()
+        async with asyncio.timeout(10):
+            await upstream.requests[0].left.wait()
+    hold.set()
+    (row,) = await suite.ledger_after_close()
+    assert row["outcome"] == "cancelled"
+    assert kept() == []
+
+
+async def test_answer_of_a_substitute_lives_a_minute_at_most(suite, upstream, redis_server, kept):
+    upstream.enqueue(*[Failure(503)] * 2)
+    await suite.ask(model="safe")
+    await suite.ledger_after_close()
+    (key,) = kept()
+    with redis_server.client() as client:
+        assert 50_000 < client.pttl(key) <= 60_000
+
+
+async def test_answer_of_the_first_candidate_lives_for_the_configured_hour(suite, redis_server, kept):
+    await suite.ask(model="safe")
+    await suite.ledger_after_close()
+    (key,) = kept()
+    with redis_server.client() as client:
+        assert 3_500_000 < client.pttl(key) <= 3_600_000
+
+
+async def test_suite_whose_cache_is_off_says_bypass(serve, document, upstream, kept):
+    document["cache"] = {"mode": False}
+    suite = await serve()
+    assert await word(suite) == "bypass"
+    assert await word(suite) == "bypass"
+    assert len(upstream.requests) == 2
+    refused = await suite.ask(headers={"x-penstock-cache": "only-if-cached"})
+    assert refused.status == 404
+    await suite.ledger_after_close()
+    assert kept() == []
