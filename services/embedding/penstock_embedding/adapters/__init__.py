@@ -1,0 +1,1 @@
+"""The model: its files, its graph, its runtime."""

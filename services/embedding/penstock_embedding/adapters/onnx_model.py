@@ -1,0 +1,69 @@
+"""Runs a prepared graph in ONNX Runtime. Blocking: see ``model_worker``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from tokenizers import Encoding, Tokenizer
+
+from penstock_embedding.domain.embedder import TokenizedText, Vector
+
+# Enough for any window of prose; what has fewer tokens in it is tokenized whole.
+_HEAD_CHARACTERS_PER_TOKEN = 16
+# ONNX Runtime's own log: only what stops it.
+_LOG_ERRORS = 3
+
+
+class OnnxModel:
+    """A tokenizer and a session; ``max_tokens`` includes the special tokens."""
+
+    def __init__(self, tokenizer: Path, graph: Path, max_tokens: int) -> None:
+        self._tokenizer: Tokenizer = Tokenizer.from_file(str(tokenizer))
+        # The file may ask for padding and a window of its own.
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        self._max_tokens = max_tokens
+        self._head_characters = max_tokens * _HEAD_CHARACTERS_PER_TOKEN
+        self._session = onnxruntime.InferenceSession(str(graph), _session_options(), providers=["CPUExecutionProvider"])
+
+    def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
+        """Return the texts' tokens, in order, cut to the window."""
+        heads = [text[: self._head_characters] for text in texts]
+        encodings = self._tokenizer.encode_batch_fast(heads)
+        return [self._cut(text, encoding) for text, encoding in zip(texts, encodings, strict=True)]
+
+    def vectors(self, batch: Sequence[TokenizedText]) -> list[Vector]:
+        """Return the vectors of texts that run together."""
+        width = max(len(text.token_ids) for text in batch)
+        token_ids = np.zeros((len(batch), width), np.int64)
+        mask = np.zeros((len(batch), width), np.int64)
+        for row, text in enumerate(batch):
+            token_ids[row, : len(text.token_ids)] = text.token_ids
+            mask[row, : len(text.token_ids)] = 1
+        outputs: Any = self._session.run(["embedding"], {"input_ids": token_ids, "attention_mask": mask})
+        return outputs[0].tolist()
+
+    def _cut(self, text: str, encoding: Encoding) -> TokenizedText:
+        token_ids: list[int] = encoding.ids
+        if len(token_ids) <= self._max_tokens:
+            if len(text) <= self._head_characters:
+                return TokenizedText(token_ids, truncated=False)
+            token_ids = self._tokenizer.encode(text).ids
+        if len(token_ids) <= self._max_tokens:
+            return TokenizedText(token_ids, truncated=False)
+        # The last one separates texts and closes every text.
+        return TokenizedText([*token_ids[: self._max_tokens - 1], token_ids[-1]], truncated=True)
+
+
+def _session_options() -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    # Measured: one thread beats two on matrices this small, and leaves the other core to the loop.
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = _LOG_ERRORS
+    return options

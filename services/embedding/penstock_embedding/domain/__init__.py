@@ -1,0 +1,1 @@
+"""What may be embedded, and in which batches: pure."""
