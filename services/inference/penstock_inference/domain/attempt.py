@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Sequence
 
-from penstock_common.llm.types import ContentEvent, FinishReason, TextDelta, Usage
+from penstock_common.llm.types import ContentEvent, FinishReason, Usage
 from penstock_common.telemetry.steps import Step, end
 from penstock_inference.domain.catalogue import Model
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
@@ -34,39 +34,32 @@ class Attempt:
         Raises:
             AttemptFailed: if the upstream failed, was silent, or ended without saying that it was done.
         """
-        # Once for all the reads until content comes: what else comes does not count.
-        self._watchdog.wait()
-        while True:
-            batch = await self._read()
-            if batch is None:
-                if self.stopped is None:
-                    raise AttemptFailed(FailureKind.CUT, "the stream ended without a finish reason")
-                self._finish("answered")
-                return ()
-            content = self._content_of(batch)
-            if content:
-                self._watchdog.pause()
-                return content
-
-    async def _read(self) -> list[UpstreamEvent] | None:
         watchdog = self._watchdog
-        if watchdog.expired:
-            raise watchdog.failure()
+        # Once for all the reads until content comes: what else comes does not count.
+        watchdog.wait()
         try:
-            return await self._stream.__anext__()
+            while not watchdog.expired:
+                content = self._content_of(await self._stream.__anext__())
+                if content:
+                    watchdog.pause()
+                    return content
         except StopAsyncIteration:
-            return None
+            return self._end()
         except BaseException:
-            if watchdog.ended_the_wait():
-                raise watchdog.failure() from None
-            raise
+            if not watchdog.ended_the_wait():
+                raise
+        raise watchdog.failure()
+
+    def _end(self) -> Sequence[ContentEvent]:
+        if self.stopped is None:
+            raise AttemptFailed(FailureKind.CUT, "the stream ended without a finish reason")
+        self._finish("answered")
+        return ()
 
     def _content_of(self, batch: list[UpstreamEvent]) -> Sequence[ContentEvent]:
         content: list[ContentEvent] = []
         for event in batch:
-            if isinstance(event, TextDelta):
-                content.append(event)
-            elif isinstance(event, Stopped):
+            if isinstance(event, Stopped):
                 self.stopped = event
             elif isinstance(event, Usage):
                 self.usage = event
