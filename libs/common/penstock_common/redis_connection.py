@@ -138,6 +138,9 @@ class RedisConnection:
         if not reply.done():
             reply.set_exception(RedisUnavailable("Redis did not answer in time"))
             self._sick.set()
+            if self._connection is None:
+                # It is being connected to, and hangs: the next commands need not wait to find that out.
+                self._cool_until = asyncio.get_running_loop().time() + _COOL_DOWN_SECONDS
 
     async def _run(self) -> None:
         """Own the connection: open it when somebody wants it, read until it fails."""

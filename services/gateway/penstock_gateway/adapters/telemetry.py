@@ -57,14 +57,14 @@ class Metrics:
         gauge = Gauge(semconv.METRIC_REQUESTS_IN_FLIGHT, "Requests inside this process.", registry=registry)
         gauge.set_function(in_flight)
 
-    def observe(self, row: LedgerRow) -> None:
-        """Count one ended request."""
-        # A name that no model has must not become a label: callers choose it.
-        model = "" if row.outcome in ("model_not_found", "invalid_request") else row.requested_model
+    def observe(self, row: LedgerRow, model: str) -> None:
+        """Count one ended request; ``model`` is empty unless it is known to be one: callers choose the name."""
         self.requests.labels(row.surface, model, row.outcome).inc()
         self.duration.labels(model, row.outcome).observe(row.duration_ms / 1e3)
         self.overhead.labels(row.surface).observe(row.overhead_ms / 1e3)
-        self.cache.labels(row.cache_status).inc()
+        if model or row.cache_status == "miss":
+            # Others were refused before anybody thought of the cache.
+            self.cache.labels(row.cache_status).inc()
         if row.time_to_first_token_ms is not None:
             self.first_token.labels(model).observe(row.time_to_first_token_ms / 1e3)
         if row.model and row.cache_status != "hit":
@@ -84,7 +84,7 @@ class TelemetryObserver:
     def ended(self, exchange: EndedExchange) -> None:
         """Count it, log it where it failed through no fault of the caller, trace it where it is worth that."""
         row, error = exchange.row, exchange.error
-        self._metrics.observe(row)
+        self._metrics.observe(row, exchange.public_model)
         is_fault = error is not None and row.outcome != CANCELLED and _is_fault(error)
         if is_fault:
             _log.warning("request_failed", outcome=row.outcome, reason=str(error), model=row.requested_model)

@@ -59,10 +59,14 @@ class CacheOutcome:
 
 @dataclass(frozen=True, slots=True)
 class EndedExchange:
-    """Everything there is to say about a request that has ended."""
+    """Everything there is to say about a request that has ended.
+
+    ``public_model`` is empty until the name that the caller chose is known to be a model's.
+    """
 
     call: ChatCall
     row: LedgerRow
+    public_model: str
     steps: list[Step]
     ended_ns: int
     error: BaseException | None

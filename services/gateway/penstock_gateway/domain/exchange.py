@@ -247,7 +247,10 @@ class Exchange:
             # Only admitted requests are billed: a flood of refused ones must not fill the ledger.
             self._parts.ledger.append(row)
         end(step)
-        self._parts.observer.ended(EndedExchange(self.call, row, self._steps.recorded, step.end_ns, error))
+        is_model = self._plan is not None or self._hit is not None
+        public_model = self.call.input.model if is_model else ""
+        ended = EndedExchange(self.call, row, public_model, self._steps.recorded, step.end_ns, error)
+        self._parts.observer.ended(ended)
         if error is None and self._is_worth_keeping():
             self._parts.in_background(self._store())
 
