@@ -17,7 +17,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from penstock_common.background import background_work
 from penstock_common.key_material import read_key_material
 from penstock_common.redis_connection import RedisConnection
-from penstock_common.telemetry.spans import open_spans
 from penstock_common.telemetry.trace_context import TraceStarter
 from penstock_gateway import __version__
 from penstock_gateway.adapters.limits_in_memory import InMemoryLimiter
@@ -30,7 +29,7 @@ from penstock_gateway.adapters.services.wire import WireInputs
 from penstock_gateway.adapters.sql.database import open_database, upgrade
 from penstock_gateway.adapters.sql.keys import SqlKeyStore
 from penstock_gateway.adapters.sql.ledger import SqlLedger
-from penstock_gateway.adapters.telemetry import Metrics, TelemetryObserver
+from penstock_gateway.adapters.telemetry import Metrics, TelemetryObserver, exporting_spans
 from penstock_gateway.domain.admission import Door, Limiter
 from penstock_gateway.domain.authentication import Authenticator
 from penstock_gateway.domain.exchange import ChatLife, LifeParts
@@ -66,9 +65,10 @@ async def running(
         engine = await stack.enter_async_context(open_database(settings.sql))
         await upgrade(engine)
         in_background = await stack.enter_async_context(background_work())
-        ledger = await _open_ledger(stack, engine, settings.gateway.max_queued_ledger_rows)
         door = Door(settings.gateway.max_in_flight)
+        # Closed after the ledger: money must not wait for a collector that is away.
         observer = await _open_observer(stack, settings, door)
+        ledger = await _open_ledger(stack, engine, settings.gateway.max_queued_ledger_rows)
         router = RouterClient(channels.router, inputs := WireInputs(), settings.gateway.router_timeout)
         life = ChatLife(
             LifeParts(
@@ -131,7 +131,7 @@ async def _open_observer(stack: AsyncExitStack, settings: Settings, door: Door) 
     registry = CollectorRegistry()
     metrics = Metrics(registry, lambda: door.in_flight)
     await stack.enter_async_context(serving_metrics(registry, telemetry.metrics_listen))
-    spans = stack.enter_context(open_spans(telemetry.otlp, _SERVICE_NAME, __version__))
+    spans = await stack.enter_async_context(exporting_spans(telemetry.otlp, _SERVICE_NAME, __version__))
     return TelemetryObserver(metrics, spans, capture_content=telemetry.capture_content)
 
 

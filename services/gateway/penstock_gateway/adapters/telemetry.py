@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 
 import msgspec
 import structlog
@@ -10,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from penstock_common.errors import InternalError, NoHealthyUpstream, PenstockError, UpstreamFailed, UpstreamTimeout
 from penstock_common.telemetry import semconv
-from penstock_common.telemetry.spans import SpanEmitter
+from penstock_common.telemetry.spans import SpanEmitter, open_spans
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.chat_call import EndedExchange
 from penstock_gateway.domain.settlement import CANCELLED, OK, LedgerRow, outcome_of
@@ -71,6 +73,20 @@ class Metrics:
             self.tokens.labels(row.upstream, row.model, "input").inc(row.usage.input_tokens)
             self.tokens.labels(row.upstream, row.model, "output").inc(row.usage.output_tokens)
             self.cost.labels(row.upstream, row.model).inc(row.cost_nano_usd / _NANO)
+
+
+@asynccontextmanager
+async def exporting_spans(otlp: str, service_name: str, version: str) -> AsyncGenerator[SpanEmitter, None]:
+    """Yield an emitter that exports to ``otlp`` (empty: nowhere).
+
+    A collector that is away makes the last flush last for seconds; it happens beside the loop.
+    """
+    spans = open_spans(otlp, service_name, version)
+    emitter = spans.__enter__()
+    try:
+        yield emitter
+    finally:
+        await asyncio.to_thread(spans.__exit__, None, None, None)
 
 
 class TelemetryObserver:
