@@ -43,7 +43,11 @@ class Document(BaseModel):
             ConfigurationError: if it has one that nobody knows.
         """
         configuration.refuse_unknown_sections(set(cls.model_fields))
-        return configuration.settings(cls).model_dump(exclude_unset=True)
+        document = configuration.settings(cls).model_dump(exclude_unset=True)
+        if "embedding" in document and document["embedding"] is None:
+            # A section without a word takes its defaults.
+            document["embedding"] = {}
+        return document
 
 
 class TlsSettings(Section):

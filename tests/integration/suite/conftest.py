@@ -149,11 +149,28 @@ def start(tmp_path: Path) -> Iterator[Any]:
         stack.close()
 
 
+@pytest.fixture
+def penstock_environment() -> dict[str, str]:
+    """What the command finds in its environment."""
+    return environment()
+
+
+@pytest.fixture
+def demo_start(start: Any) -> Any:
+    """Start the packaged configuration on free ports."""
+    _needs_triton()
+    return lambda: start(PENSTOCK_LISTEN__HTTP="127.0.0.1:0", PENSTOCK_LISTEN__GRPC="127.0.0.1:0")
+
+
+def _needs_triton() -> None:
+    if not (ROOT / ".triton" / "backends").is_dir():
+        pytest.skip("no Triton in .triton: run deploy/triton/install.sh .triton")
+
+
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The packaged configuration, with the demonstration model on a real Triton."""
-    if not (ROOT / ".triton" / "backends").is_dir():
-        pytest.skip("no Triton in .triton: run deploy/triton/install.sh .triton")
+    _needs_triton()
     stack = Stack(
         state=tmp_path_factory.mktemp("demo"),
         PENSTOCK_LISTEN__HTTP="127.0.0.1:0",

@@ -18,7 +18,7 @@ def test_ready_names_address_key_and_curl_when_everything_has_served(demo):
         assert answer.status == 200
     prepared = [event["part"] for event in demo.events if event["event"] == "prepared"]
     assert prepared[-2:] == ["edge", "penstock-demo"]
-    assert set(prepared) == {"redis", "triton", "edge", "penstock-demo"}
+    assert set(prepared) == {"redis", "triton", "services", "edge", "penstock-demo"}
 
 
 def test_secrets_are_readable_by_their_owner_only(demo):

@@ -8,37 +8,45 @@ from pydantic import BaseModel
 
 from penstock_common.configuration import ConfigurationError
 from penstock_suite import settings as suite
-from penstock_suite.app.one_process import SETTINGS_TYPES
-from penstock_suite.app.plan import StackPlan, make_plan, triton_folders
+from penstock_suite.app.one_process import settings_types
+from penstock_suite.app.plan import StackPlan, plan_of, read_document, triton_folders, unplanned
 from penstock_suite.domain.failure import Misconfigured
 from penstock_suite.domain.rendering import faults_of, masked, merged
 from penstock_suite.domain.requests import Selection
 
 
-def check(plan: StackPlan) -> list[BaseModel]:
-    """Return every role's settings.
+def checked(selection: Selection) -> tuple[StackPlan, list[BaseModel]]:
+    """Return the plan and every role's settings.
 
     Raises:
+        ConfigurationError: if the file cannot be read.
         Misconfigured: with a line per fault, each once, whichever roles see it.
     """
-    configuration = plan.configuration()
-    found: list[BaseModel] = []
+    document, source = read_document(selection)
     faults: dict[str, None] = {}
-    for settings_type in SETTINGS_TYPES:
+    plan: StackPlan | None = None
+    try:
+        plan = plan_of(selection, document, source)
+        configuration = plan.configuration()
+    except ConfigurationError as error:
+        faults.update(dict.fromkeys(faults_of(str(error), source)))
+        configuration = unplanned(selection, document, source)
+    found: list[BaseModel] = []
+    for settings_type in settings_types(with_embedding="embedding" in document):
         try:
             found.append(configuration.settings(settings_type))
         except ConfigurationError as error:
-            faults.update(dict.fromkeys(faults_of(str(error), plan.source)))
-    if faults:
-        raise Misconfigured(*(f"{plan.source}: {fault}" for fault in faults))
-    return found
+            faults.update(dict.fromkeys(faults_of(str(error), source)))
+    if faults or plan is None:
+        raise Misconfigured(*(f"{source}: {fault}" for fault in faults))
+    return plan, found
 
 
 def effective_settings(selection: Selection) -> dict[str, Any]:
     """Return the sections as they take effect, in the file's usual order, secrets masked."""
-    plan = make_plan(selection)
+    plan, found = checked(selection)
     sections: dict[str, Any] = {}
-    for settings in (*check(plan), plan.settings):
+    for settings in (*found, plan.settings):
         sections = merged(sections, settings.model_dump(mode="json", exclude_none=True))
     sections["listen"] = plan.settings.listen.model_dump(mode="json", exclude_none=True)
     sections["state_dir"] = str(plan.state.root)

@@ -59,18 +59,38 @@ def make_plan(selection: Selection) -> StackPlan:
         ConfigurationError: if the file cannot be used.
         Misconfigured: if nothing would be left to serve.
     """
+    return plan_of(selection, *read_document(selection))
+
+
+def read_document(selection: Selection) -> tuple[dict[str, Any], str]:
+    """Return the sections of the selected file, and what to call it.
+
+    Raises:
+        ConfigurationError: if it cannot be read, or has a section that nobody knows.
+    """
     path = selection.config or _packaged(without=selection.without_triton)
-    source = str(selection.config or "the packaged configuration")
     try:
         document = Document.of(Configuration.load(path))
-        if selection.without_triton:
-            document = without_triton(document)
-        settings = Configuration(document, source).settings(Settings)
     except UnicodeDecodeError:
         raise ConfigurationError(f"{path} is not a text file") from None
+    return (
+        without_triton(document) if selection.without_triton else document,
+        str(selection.config or "the packaged configuration"),
+    )
+
+
+def plan_of(selection: Selection, document: dict[str, Any], source: str) -> StackPlan:
+    """Return the plan of a document."""
+    settings = Configuration(document, source).settings(Settings)
     if selection.without_triton and not settings.models:
         raise Misconfigured(f"without Triton, {source} has no model left: give a model a candidate of another provider")
     return StackPlan(document, source, settings, StateFolder(state_root(selection.state, settings), os.getuid()))
+
+
+def unplanned(selection: Selection, document: dict[str, Any], source: str) -> Configuration:
+    """Return what the services read of a document that has no plan, for a look at its other faults."""
+    parts = LocalParts(state=StateFolder(state_root(selection.state)), triton_grpc=_NOT_STARTED)
+    return Configuration(completed(document, parts), source)
 
 
 def state_root(chosen: Path | None, settings: Settings | None = None) -> Path:

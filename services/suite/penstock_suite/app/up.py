@@ -21,10 +21,10 @@ from penstock_suite.adapters.key_files import ensure_key_file, random_secret
 from penstock_suite.adapters.operating_system import on_signals, raise_file_limit, settle_memory
 from penstock_suite.adapters.probe import came_true
 from penstock_suite.adapters.state_files import locked, open_state_folder, recorded
-from penstock_suite.app.check import check
+from penstock_suite.app.check import checked
 from penstock_suite.app.local_processes import Workshop, start_edge, start_redis_and_triton
 from penstock_suite.app.one_process import running_gateway, services_joined
-from penstock_suite.app.plan import StackPlan, make_plan
+from penstock_suite.app.plan import StackPlan
 from penstock_suite.domain.ending import Ending
 from penstock_suite.domain.failure import ExitCode, Misconfigured, SuiteFailure
 from penstock_suite.domain.progress import Draining, Prepared, Preparing, Ready, Show, Stopped, curl_for
@@ -50,7 +50,7 @@ async def up(request: UpRequest, show: Show, began: float) -> None:
         ConfigurationError: if the configuration cannot be used.
         SuiteFailure: if the stack cannot start, or a part of it died.
     """
-    plan = make_plan(request.selection)
+    plan, _ = checked(request.selection)
     open_state_folder(plan.state.root)
     raise_file_limit()
     ending = Ending()
@@ -93,14 +93,15 @@ async def _start(request: UpRequest, workshop: Workshop) -> RunningGateway:
     plan, stack = workshop.plan, workshop.stack
     addresses = _free_addresses(plan)
     key = _ensure_keys(plan)
-    # Before anything is started: a fault must not cost the time that Triton needs.
-    check(plan)
     redis_url, triton_grpc = await start_redis_and_triton(workshop)
     configuration = plan.configuration(redis_url=redis_url, triton_grpc=triton_grpc)
+    since = time.monotonic()
+    workshop.show(Preparing("services"))
     channels = await stack.enter_async_context(services_joined(configuration, plan.settings))
     gateway = await stack.enter_async_context(
         running_gateway(configuration, channels, str(addresses.grpc), plan.state.gateway_socket)
     )
+    workshop.show(Prepared("services", time.monotonic() - since))
     await start_edge(workshop, addresses.http, addresses.grpc, request.grace)
     await _serve_once(workshop, channels)
     await gateway.set_ready()

@@ -38,10 +38,12 @@ def completed(document: Document, parts: LocalParts) -> Document:
     _default_keys(full, "redis", state=parts.redis_url, cache=parts.redis_url)
     # One person's machine: every trace is worth seeing.
     _default_keys(full, "telemetry", sample_ratio=1.0)
+    if "embedding" in full:
+        _default_keys(full, "embedding", cache_dir=str(state.models))
     _add_demo_tenant(full, parts)
     for upstream in _local_tritons(full):
         upstream["grpc"] = parts.triton_grpc
-        for model in upstream.get("models") or []:
+        for model in _mappings(upstream, "models"):
             if model.get("name") in parts.chat_templates:
                 model.setdefault("chat_template", str(parts.chat_templates[model["name"]]))
     return full

@@ -12,7 +12,7 @@ from rich.status import Status
 from penstock_suite.domain.progress import Draining, Event, Prepared, Preparing, Ready, Show, Stopped
 from penstock_suite.surfaces.cli.output import console, print_json
 
-_TITLES = {"redis": "Redis", "triton": "Triton", "edge": "the edge"}
+_TITLES = {"redis": "Redis", "triton": "Triton", "edge": "the edge", "services": "the services"}
 
 
 @contextmanager

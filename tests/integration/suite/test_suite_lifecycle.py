@@ -1,0 +1,278 @@
+"""How a stack begins and ends, with real processes."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+LONG = "d" * 90
+
+
+def test_sigterm_ends_every_part_in_order_with_exit_code_0(start, config, exits):
+    stack = start("--config", config)
+    stack.until("ready")
+    parts = stack.parts
+    assert set(parts) == {"penstock", "redis", "edge"}
+    others = exits([pid for name, pid in parts.items() if name != "penstock"])
+    assert stack.end(signal.SIGTERM) == 0
+    assert others.wait() == []
+    stack.until("stopped")
+    assert not (stack.state / "run.json").exists()
+
+
+def test_ctrl_c_before_it_is_ready_ends_with_exit_code_0(start, config):
+    stack = start("--config", config)
+    stack.until("prepared")
+    assert stack.end(signal.SIGINT) == 0
+    assert stack.until("stopped") == {"event": "stopped", "at_once": False}
+
+
+def test_no_part_outlives_a_stack_that_is_killed(start, config, exits):
+    stack = start("--config", config)
+    stack.until("ready")
+    others = exits([pid for name, pid in stack.parts.items() if name != "penstock"])
+    stack.end(signal.SIGKILL)
+    assert others.wait() == []
+
+
+def test_triton_and_its_models_end_when_the_stack_is_killed(demo_start, exits):
+    stack = demo_start()
+    stack.until("ready")
+    triton = stack.parts["triton"]
+    children = [
+        int(pid) for path in Path(f"/proc/{triton}/task").glob("*/children") for pid in path.read_text().split()
+    ]
+    assert children
+    all_of_them = exits([triton, *children])
+    stack.end(signal.SIGKILL)
+    assert all_of_them.wait() == []
+
+
+def test_a_killed_stack_can_be_started_again(start, config):
+    first = start("--config", config)
+    key = first.until("ready")["key"]
+    first.end(signal.SIGKILL)
+    second = start("--config", config)
+    assert second.until("ready")["key"] == key
+
+
+@pytest.mark.parametrize(("part", "title"), [("redis", "Redis"), ("edge", "The edge")])
+def test_a_part_that_dies_ends_the_stack_with_its_name(start, config, part, title):
+    stack = start("--config", config)
+    stack.until("ready")
+    os.kill(stack.parts[part], signal.SIGKILL)
+    failed = stack.until("failed")
+    assert failed["message"].startswith(f"{title} was ended by SIGKILL")
+    assert str(stack.state / "logs" / f"{part}.log") in failed["message"]
+    assert stack.process.wait(60) == 1
+
+
+def test_a_long_state_path_moves_the_sockets(start, config, tmp_path):
+    stack = start("--config", config, state=tmp_path / LONG)
+    ready = stack.until("ready")
+    with urllib.request.urlopen(ready["http"] + "/readyz", timeout=5) as answer:
+        assert answer.status == 200
+    assert stack.end() == 0
+
+
+def test_people_get_one_ready_line(start, config, tmp_path, penstock_environment):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "penstock_suite", "up", "--config", str(config), "--state", str(tmp_path / "state")],
+        env=penstock_environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if line.startswith("Penstock is ready"):
+                process.terminate()
+        assert process.wait(60) == 0
+    key = (tmp_path / "state" / "demo-key").read_text().strip()
+    ready = next(line for line in lines if line.startswith("Penstock is ready"))
+    assert "http://127.0.0.1:" in ready
+    assert f"key {key}" in ready
+    assert "curl -N http://127.0.0.1:" in ready
+    assert "\x1b" not in "".join(lines)
+    assert lines[-1] == "stopped\n"
+
+
+def test_a_taken_port_is_said_in_a_sentence(penstock, config, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        for setting in ("HTTP", "GRPC"):
+            told = penstock(
+                "up", "--config", config, "--state", tmp_path / "state", **{f"PENSTOCK_LISTEN__{setting}": address}
+            )
+            assert told.returncode == 1
+            assert told.stderr == (
+                f"penstock: {address} is taken: stop what listens there, "
+                f"or set 'listen.{setting.lower()}' to another address\n"
+            )
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        ({"PENSTOCK_LOCAL__EDGE": "/nowhere/edge"}, "'local.edge' names /nowhere/edge, which is not there"),
+        ({"PENSTOCK_LOCAL__REDIS_SERVER": "/nowhere/r"}, "'local.redis_server' names /nowhere/r, which is not there"),
+    ],
+)
+def test_a_missing_program_is_said_in_a_sentence(penstock, config, tmp_path, variables, sentence):
+    told = penstock("up", "--config", config, "--state", tmp_path / "state", **variables)
+    assert told.returncode == 1
+    assert told.stderr == f"penstock: {sentence}\n"
+
+
+@pytest.mark.parametrize(
+    ("variables", "exit_code", "words"),
+    [
+        (
+            {"PENSTOCK_LOCAL__TRITON_ENVIRONMENT": "/nowhere"},
+            1,
+            ["no Triton in /nowhere", "make setup", "--without-triton"],
+        ),
+        ({"PENSTOCK_LOCAL__TRITON_REPOSITORY": "/nowhere"}, 1, ["repository at /nowhere", "local.triton_repository"]),
+        ({"PENSTOCK_LOCAL__TRITON_REPOSITORY": "/usr"}, 2, ["'penstock-demo'", "/usr does not hold"]),
+    ],
+)
+def test_a_missing_triton_or_model_is_said_in_a_sentence(penstock, tmp_path, variables, exit_code, words):
+    told = penstock(
+        "up",
+        "--state",
+        tmp_path,
+        PENSTOCK_LISTEN__HTTP="127.0.0.1:0",
+        PENSTOCK_LISTEN__GRPC="127.0.0.1:0",
+        **variables,
+    )
+    assert told.returncode == exit_code
+    assert len(told.stderr.splitlines()) == 1
+    assert [word for word in words if word not in told.stderr] == []
+
+
+def test_without_triton_and_without_a_provider_it_says_what_to_set(penstock, tmp_path):
+    told = penstock("up", "--without-triton", "--state", tmp_path, OPENAI_API_KEY="")
+    assert told.returncode == 2
+    assert "OPENAI_API_KEY" in told.stderr
+
+
+class _SlowProvider:
+    """An OpenAI-compatible provider that ends its answer when it is told to."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+        self.may_end = threading.Event()
+        provider = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["content-length"]))
+                self.send_response(200)
+                self.send_header("content-type", "text/event-stream")
+                self.end_headers()
+                self._send({"delta": {"role": "assistant", "content": "first"}, "finish_reason": None})
+                provider.asked.set()
+                provider.may_end.wait(60)
+                with suppress(ConnectionError):
+                    self._send({"delta": {"content": " last"}, "finish_reason": "stop"})
+                    self.wfile.write(b"data: [DONE]\n\n")
+
+            def _send(self, choice: dict) -> None:
+                chunk = {
+                    "id": "1",
+                    "object": "chat.completion.chunk",
+                    "model": "m",
+                    "choices": [{"index": 0, **choice}],
+                }
+                self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
+                self.wfile.flush()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = False  # so that closing the server waits for its last answer
+        self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
+
+
+@pytest.fixture
+def slow_provider():
+    provider = _SlowProvider()
+    serving = threading.Thread(target=provider.server.serve_forever)
+    serving.start()
+    yield provider
+    provider.may_end.set()
+    provider.server.shutdown()
+    serving.join()
+    provider.server.server_close()
+
+
+@pytest.fixture
+def asking(start, config, slow_provider):
+    """A stack with a streamed request in flight: the stack, its ready event, and the request's response."""
+    config.write_text(config.read_text().replace("http://127.0.0.1:9/v1", slow_provider.url))
+    stack = start("--config", config)
+    ready = stack.until("ready")
+    response = urllib.request.urlopen(_chat(ready), timeout=60)
+    assert slow_provider.asked.wait(30)
+    yield stack, ready, response
+    response.close()
+
+
+def _chat(ready: dict) -> urllib.request.Request:
+    body = {"model": "fast", "stream": True, "messages": [{"role": "user", "content": "Hi"}]}
+    headers = {"Authorization": f"Bearer {ready['key']}", "Content-Type": "application/json"}
+    return urllib.request.Request(ready["http"] + "/v1/chat/completions", json.dumps(body).encode(), headers)
+
+
+def test_at_the_end_requests_in_flight_finish_and_new_ones_get_503(asking, slow_provider):
+    stack, ready, response = asking
+    stack.process.send_signal(signal.SIGTERM)
+    assert stack.until("draining")["grace_seconds"] == 30
+    # Whether the gateway has heard of it yet is a race; that it refuses, once it has, is not.
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        while True:
+            urllib.request.urlopen(ready["http"] + "/readyz", timeout=5).close()
+    assert refused.value.code == 503
+    refused.value.close()
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(_chat(ready), timeout=30)
+    assert refused.value.code == 503
+    assert int(refused.value.headers["retry-after"]) >= 1
+    refused.value.close()
+    slow_provider.may_end.set()
+    text = response.read().decode()
+    assert "last" in text
+    assert text.rstrip().endswith("data: [DONE]")
+    assert stack.process.wait(60) == 0
+
+
+def test_a_second_signal_does_not_wait_for_requests_in_flight(asking, exits):
+    stack, _, _ = asking
+    others = exits([pid for name, pid in stack.parts.items() if name != "penstock"])
+    stack.process.send_signal(signal.SIGTERM)
+    stack.until("draining")
+    assert stack.end(signal.SIGINT) == 0
+    assert stack.until("stopped")["at_once"] is True
+    assert others.wait() == []
+
+
+def test_the_grace_is_the_most_that_is_waited(start, config, slow_provider):
+    config.write_text(config.read_text().replace("http://127.0.0.1:9/v1", slow_provider.url))
+    stack = start("--config", config, "--grace", "500ms")
+    ready = stack.until("ready")
+    with urllib.request.urlopen(_chat(ready), timeout=60):
+        assert slow_provider.asked.wait(30)
+        assert stack.end() == 0
