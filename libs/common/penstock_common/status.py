@@ -19,6 +19,12 @@ STATUS_DETAILS_KEY = "grpc-status-details-bin"
 
 _PREFIX = "ERROR_REASON_"
 
+# A status travels as metadata, of which many clients take 8 KiB at most; beyond that they lose the whole status.
+# A text counts up to five times: percent-encoded in grpc-message, and twice in base64 in the details.
+_MAX_MESSAGE_BYTES = 1024
+_MAX_VALUE_BYTES = 256
+_ELLIPSIS = "…"
+
 # error, its gRPC status, its reason
 _TABLE: tuple[tuple[type[errors.PenstockError], grpc.StatusCode, int], ...] = (
     (errors.InvalidRequest, grpc.StatusCode.INVALID_ARGUMENT, reasons.ERROR_REASON_INVALID_REQUEST),
@@ -57,8 +63,9 @@ def reason_of(error: errors.PenstockError) -> str:
 
 
 def status_from_error(error: errors.PenstockError) -> status_pb2.Status:
-    """Return the ``google.rpc.Status`` with every detail the error carries."""
-    status = status_pb2.Status(code=_RPC_CODE[code_of(error)], message=error.message)
+    """Return the ``google.rpc.Status`` with every detail the error carries; long texts are cut."""
+    message = _shortened(error.message, _MAX_MESSAGE_BYTES)
+    status = status_pb2.Status(code=_RPC_CODE[code_of(error)], message=message)
     details: list[Any] = [
         error_details_pb2.ErrorInfo(reason=reason_of(error), domain=DOMAIN, metadata=_metadata(error))
     ]
@@ -66,11 +73,12 @@ def status_from_error(error: errors.PenstockError) -> status_pb2.Status:
     if retry_after is not None:
         details.append(_retry_info(retry_after))
     if isinstance(error, errors.RateLimited | errors.QuotaExhausted):
-        violation = error_details_pb2.QuotaFailure.Violation(subject=error.limit, description=error.message)
+        violation = error_details_pb2.QuotaFailure.Violation(subject=error.limit, description=message)
         details.append(error_details_pb2.QuotaFailure(violations=[violation]))
     field = getattr(error, "field", "") or getattr(error, "parameter", "")
     if field:
-        bad = error_details_pb2.BadRequest.FieldViolation(field=field, description=error.message)
+        field = _shortened(field, _MAX_VALUE_BYTES)
+        bad = error_details_pb2.BadRequest.FieldViolation(field=field, description=message)
         details.append(error_details_pb2.BadRequest(field_violations=[bad]))
     for detail in details:
         packed = any_pb2.Any()
@@ -124,7 +132,20 @@ def _entry(error: errors.PenstockError) -> tuple[grpc.StatusCode, int]:
 
 def _metadata(error: errors.PenstockError) -> dict[str, str]:
     values = {field.name: getattr(error, field.name) for field in dataclasses.fields(error)}
-    return {name: str(value) for name, value in values.items() if name not in ("message", "retry_after") and value}
+    return {
+        name: _shortened(str(value), _MAX_VALUE_BYTES)
+        for name, value in values.items()
+        if name not in ("message", "retry_after") and value
+    }
+
+
+def _shortened(text: str, max_bytes: int) -> str:
+    """Return the text as protobuf takes it, cut with an ellipsis where it has more than ``max_bytes`` in UTF-8."""
+    # Half a surrogate pair, which JSON can hold, is no UTF-8.
+    encoded = text.encode(errors="replace")
+    if len(encoded) > max_bytes:
+        return encoded[: max_bytes - len(_ELLIPSIS.encode())].decode(errors="ignore") + _ELLIPSIS
+    return encoded.decode()
 
 
 def _retry_info(retry_after: timedelta) -> error_details_pb2.RetryInfo:

@@ -7,9 +7,7 @@ import random
 import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -17,12 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from penstock_common.background import background_work
 from penstock_common.key_material import read_key_material
 from penstock_common.redis_connection import RedisConnection
+from penstock_common.rpc.server_interceptors import CallTelemetry
 from penstock_common.telemetry.trace_context import TraceStarter
 from penstock_gateway import __version__
 from penstock_gateway.adapters.limits_in_memory import InMemoryLimiter
 from penstock_gateway.adapters.limits_in_redis import RedisLimiter
 from penstock_gateway.adapters.metrics_endpoint import serving_metrics
-from penstock_gateway.adapters.services.cache import CacheClient, NoCache
+from penstock_gateway.adapters.services.channels import Channels
 from penstock_gateway.adapters.services.inference import InferenceClient
 from penstock_gateway.adapters.services.router import RouterClient
 from penstock_gateway.adapters.services.wire import WireInputs
@@ -36,7 +35,7 @@ from penstock_gateway.domain.exchange import ChatLife, LifeParts
 from penstock_gateway.domain.guard import OpenGuard
 from penstock_gateway.domain.key_administration import KeyAdministration
 from penstock_gateway.domain.models import ModelDirectory
-from penstock_gateway.settings import GatewaySettings, Settings
+from penstock_gateway.settings import Settings
 from penstock_gateway.surfaces.arrival import Reception, Timeouts
 from penstock_gateway.surfaces.grpc.chat import ChatServicer
 from penstock_gateway.surfaces.grpc.models import ModelServicer
@@ -44,16 +43,9 @@ from penstock_gateway.surfaces.openai.application import OpenAIApplication, Open
 from penstock_gateway.surfaces.openai.stream import StreamTiming
 from penstock_gateway.surfaces.public import RunningGateway, Surfaces, open_to_the_public
 
+__all__ = ["Channels", "open_keys", "running"]
+
 _SERVICE_NAME = "penstock-gateway"
-
-
-@dataclass(frozen=True, slots=True)
-class Channels:
-    """The services the gateway calls, over either transport. Without a cache, nothing is cached."""
-
-    router: Any
-    inference: Any
-    cache: Any = None
 
 
 @asynccontextmanager
@@ -61,21 +53,23 @@ async def running(
     settings: Settings, channels: Channels, *, grpc_address: str, http_socket: Path
 ) -> AsyncGenerator[RunningGateway, None]:
     """Yield a gateway that listens for gRPC and, on a unix socket, for the wire formats."""
+    own = settings.gateway
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(open_database(settings.sql))
         await upgrade(engine)
         in_background = await stack.enter_async_context(background_work())
-        door = Door(settings.gateway.max_in_flight)
+        door = Door(own.max_in_flight)
         # Closed after the ledger: money must not wait for a collector that is away.
-        observer = await _open_observer(stack, settings, door)
-        ledger = await _open_ledger(stack, engine, settings.gateway.max_queued_ledger_rows)
-        router = RouterClient(channels.router, inputs := WireInputs(), settings.gateway.router_timeout)
+        registry = CollectorRegistry()
+        observer = await _open_observer(stack, settings, door, registry)
+        ledger = await _open_ledger(stack, engine, own.max_queued_ledger_rows)
+        router = RouterClient(channels.router, inputs := WireInputs(), own.router_timeout)
         life = ChatLife(
             LifeParts(
                 door=door,
                 limiter=await _open_limiter(stack, settings),
                 guard=OpenGuard(),
-                cache=_cache(channels, inputs, settings.gateway),
+                cache=channels.cache_client(inputs, own.cache_lookup_timeout, own.cache_store_timeout),
                 router=router,
                 generator=InferenceClient(channels.inference, inputs),
                 ledger=ledger,
@@ -86,7 +80,7 @@ async def running(
         reception = Reception(
             _authenticator(settings, engine),
             TraceStarter(settings.telemetry.sample_ratio, random.Random()),  # noqa: S311 - ids, not secrets
-            Timeouts(settings.gateway.unary_timeout, settings.gateway.stream_timeout),
+            Timeouts(own.unary_timeout, own.stream_timeout),
         )
         models = ModelDirectory(router)
         wire_formats = OpenAIApplication(
@@ -95,19 +89,14 @@ async def running(
                 life=life,
                 models=models,
                 observer=observer,
-                timing=StreamTiming(settings.gateway.hold_back, settings.gateway.keep_alive),
-                max_body_bytes=settings.gateway.max_body_bytes,
+                timing=StreamTiming(own.hold_back, own.keep_alive),
+                max_body_bytes=own.max_body_bytes,
                 started_at=int(time.time()),
             )
         )
-        surfaces = Surfaces(ChatServicer(reception, life, observer), ModelServicer(reception, models), wire_formats)
+        chat, directory = ChatServicer(reception, life, observer), ModelServicer(reception, models)
+        surfaces = Surfaces(chat, directory, wire_formats, [CallTelemetry(registry)])
         yield await stack.enter_async_context(open_to_the_public(surfaces, door, grpc_address, http_socket))
-
-
-def _cache(channels: Channels, inputs: WireInputs, settings: GatewaySettings) -> CacheClient | NoCache:
-    if channels.cache is None:
-        return NoCache()
-    return CacheClient(channels.cache, inputs, settings.cache_lookup_timeout, settings.cache_store_timeout)
 
 
 async def _open_limiter(stack: AsyncExitStack, settings: Settings) -> Limiter:
@@ -126,9 +115,10 @@ async def _open_ledger(stack: AsyncExitStack, engine: AsyncEngine, max_queued_ro
     return ledger
 
 
-async def _open_observer(stack: AsyncExitStack, settings: Settings, door: Door) -> TelemetryObserver:
+async def _open_observer(
+    stack: AsyncExitStack, settings: Settings, door: Door, registry: CollectorRegistry
+) -> TelemetryObserver:
     telemetry = settings.telemetry
-    registry = CollectorRegistry()
     metrics = Metrics(registry, lambda: door.in_flight)
     await stack.enter_async_context(serving_metrics(registry, telemetry.metrics_listen))
     spans = await stack.enter_async_context(exporting_spans(telemetry.otlp, _SERVICE_NAME, __version__))

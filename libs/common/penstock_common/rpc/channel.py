@@ -23,6 +23,9 @@ from penstock_common.status import error_from_rpc
 DEADLINE_MARGIN_SECONDS = 0.020
 DEFAULT_TIMEOUT = timedelta(seconds=60)
 
+# Steps and error details come back as metadata. grpcio's own limits, 8 KiB soft and 16 KiB hard,
+# reject what lies between them by chance.
+_MAX_METADATA_BYTES = 64 * 1024
 _KEEPALIVE_TIME_MS = 30_000
 _KEEPALIVE_TIMEOUT_MS = 10_000
 
@@ -69,7 +72,8 @@ class ScopeInterceptor:
     def _timeout(self, wanted: float | None, scope: RequestScope) -> float:
         if scope.deadline is None:
             return self._default_seconds if wanted is None else wanted
-        remaining = max(0.0, scope.deadline - time.monotonic() - DEADLINE_MARGIN_SECONDS)
+        # Below zero where no time is left: grpcio still sends a call with a timeout of 0.
+        remaining = scope.deadline - time.monotonic() - DEADLINE_MARGIN_SECONDS
         return remaining if wanted is None else min(wanted, remaining)
 
 
@@ -115,6 +119,8 @@ def open_channel(target: str) -> grpc.aio.Channel:
     options = [
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
         ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.max_metadata_size", _MAX_METADATA_BYTES),
+        ("grpc.absolute_max_metadata_size", _MAX_METADATA_BYTES),
         ("grpc.keepalive_time_ms", _KEEPALIVE_TIME_MS),
         ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
         ("grpc.http2.max_pings_without_data", 0),

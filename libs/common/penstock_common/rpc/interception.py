@@ -7,25 +7,38 @@ transports serve the wrapped ones.
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import grpc
+import structlog
 from grpc_status import rpc_status
 
 from penstock_common import errors
 from penstock_common.rpc.scope import Metadata
 from penstock_common.status import status_from_error
 
+_log = structlog.get_logger(__name__)
+
+_FAILED = "servicer_failed"
+# What generated code sets for a method that a servicer lacks; a socket's context gives the number back.
+_UNIMPLEMENTED = (grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.UNIMPLEMENTED.value[0])
+
 
 @dataclass(slots=True)
 class ServerCall:
-    """What an interceptor sees of a call: ``method`` is ``/package.Service/Method``."""
+    """What an interceptor sees of a call: ``method`` is ``/package.Service/Method``.
+
+    ``started`` is on the clock of ``time.perf_counter``.
+    """
 
     method: str
     metadata: Metadata
     context: grpc.aio.ServicerContext[Any, Any]
+    started: float = field(default_factory=time.perf_counter)
 
 
 class ServerInterceptor(Protocol):
@@ -106,8 +119,7 @@ def _around_unary(behaviour: Any, method: str, interceptors: tuple[ServerInterce
                 await interceptor.on_start(call)
             response = await behaviour(request, context)
         except BaseException as error:
-            _end(entered, call, error)
-            await _abort(context, error)
+            await _fail(entered, call, error)
             raise
         _end(entered, call, None)
         return response
@@ -127,28 +139,61 @@ def _around_stream(behaviour: Any, method: str, interceptors: tuple[ServerInterc
             stream = behaviour(request, context)
             async for response in stream:
                 yield response
+        except GeneratorExit as left:
+            _end(entered, call, await _close(call, stream) or left)
+            raise
         except BaseException as error:
-            if stream is not None:
-                await stream.aclose()
-            _end(entered, call, error)
-            await _abort(context, error)
+            await _fail(entered, call, error)
             raise
         _end(entered, call, None)
 
     return intercepted
 
 
-def _end(entered: list[ServerInterceptor], call: ServerCall, error: BaseException | None) -> None:
-    for interceptor in reversed(entered):
-        interceptor.on_end(call, error)
+async def _close(call: ServerCall, stream: Any) -> Exception | None:
+    """End a stream that its reader has left; return what went wrong in the servicer's ``finally``, logged."""
+    try:
+        await stream.aclose()
+    except Exception as defect:  # noqa: BLE001 - nobody is left to tell
+        _log.error(_FAILED, method=call.method, exc_info=defect)
+        return defect
+    return None
 
 
-async def _abort(context: Any, error: BaseException) -> None:
-    """End the call with the status of ``error``; return where the transport must see it itself."""
+async def _fail(entered: list[ServerInterceptor], call: ServerCall, error: BaseException) -> None:
+    """Tell the interceptors, then end the call with the error's status; return where the transport has its own."""
+    if isinstance(error, asyncio.CancelledError) and not _is_being_cancelled():
+        # A socket's server would send no status at all, and the caller would wait for ever.
+        error = _StrayCancellationError("CancelledError, though nobody cancelled the call").with_traceback(
+            error.__traceback__
+        )
+    _end(entered, call, error)
     if not isinstance(error, Exception) or isinstance(error, grpc.aio.AbortError):
         return
-    known = error if isinstance(error, errors.PenstockError) else errors.InternalError()
-    status = rpc_status.to_status(status_from_error(known))
+    context: Any = call.context
+    if isinstance(error, NotImplementedError) and context.code() in _UNIMPLEMENTED:
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, context.details())
+    if not isinstance(error, errors.PenstockError):
+        _log.error(_FAILED, method=call.method, exc_info=error)
+        error = errors.InternalError()
+    status = rpc_status.to_status(status_from_error(error))
     # abort() replaces trailing metadata that was set before; keep both.
     trailing = (*(context.trailing_metadata() or ()), *status.trailing_metadata)
     await context.abort(status.code, status.details, trailing)
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _end(entered: list[ServerInterceptor], call: ServerCall, error: BaseException | None) -> None:
+    for interceptor in reversed(entered):
+        try:
+            interceptor.on_end(call, error)
+        except Exception as defect:  # noqa: BLE001 - it watches; the call's outcome stands
+            _log.error("interceptor_failed", method=call.method, exc_info=defect)
+
+
+class _StrayCancellationError(Exception):
+    """A servicer let through the cancellation of something of its own."""

@@ -34,6 +34,7 @@ OVERHEAD_MS = "penstock.overhead_ms"
 CHAT = "chat"
 
 # Metrics, as Prometheus spells them.
+METRIC_RPC_DURATION = "rpc_server_call_duration_seconds"
 METRIC_REQUESTS = "penstock_requests_total"
 METRIC_REQUESTS_IN_FLIGHT = "penstock_requests_in_flight"
 METRIC_TOKENS = "penstock_tokens_total"

@@ -217,7 +217,8 @@ class OpenAIUpstream:
         self.base_url = ""
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        # The default backlog of 100 loses connections of a burst, which then wait for seconds to be tried again.
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, backlog=8192)
         port = self._server.sockets[0].getsockname()[1]
         self.base_url = f"http://127.0.0.1:{port}/v1"
         return self

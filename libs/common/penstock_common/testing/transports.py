@@ -9,6 +9,7 @@ from typing import Any
 from penstock_common.rpc.channel import SuiteChannel, open_channel
 from penstock_common.rpc.in_process import InProcessChannel, InProcessServer
 from penstock_common.rpc.server import listening
+from penstock_common.rpc.server_interceptors import IncomingScope
 from penstock_common.service import Service
 
 IN_PROCESS = "in_process"
@@ -24,7 +25,7 @@ async def channel_to(service: Service, transport: str) -> AsyncGenerator[SuiteCh
         service.register(server.registrar)
         yield SuiteChannel(FrozenMessages(InProcessChannel(server)))
         return
-    async with listening("127.0.0.1:0", [service], ()) as listener:
+    async with listening("127.0.0.1:0", [service], [IncomingScope()]) as listener:
         await listener.set_serving(serving=True)
         async with open_channel(f"127.0.0.1:{listener.port}") as channel:
             yield SuiteChannel(channel)
@@ -43,12 +44,20 @@ class FrozenMessages:
     def unary_unary(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
         """Return the multi-callable that a generated stub asks for."""
         call = self._channel.unary_unary(method, *args, **kwargs)
-        return lambda request, **options: _WatchedUnary(call(request, **options), request)
+
+        def watched(request: Any, **options: Any) -> _WatchedUnary:
+            return _WatchedUnary(call(request, **options), request)
+
+        return watched
 
     def unary_stream(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
         """Return the multi-callable that a generated stub asks for."""
         call = self._channel.unary_stream(method, *args, **kwargs)
-        return lambda request, **options: _WatchedStream(call(request, **options), request)
+
+        def watched(request: Any, **options: Any) -> _WatchedStream:
+            return _WatchedStream(call(request, **options), request)
+
+        return watched
 
 
 class _Watched:

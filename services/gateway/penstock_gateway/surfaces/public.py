@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,6 +12,7 @@ from typing import Any
 
 from penstock.gateway.v1.chat_service_pb2_grpc import add_ChatServiceServicer_to_server
 from penstock.gateway.v1.model_service_pb2_grpc import add_ModelServiceServicer_to_server
+from penstock_common.rpc.interception import ServerInterceptor
 from penstock_common.rpc.server import GrpcListener, listening
 from penstock_common.service import Service
 from penstock_gateway.domain.admission import Door
@@ -28,6 +29,8 @@ class Surfaces:
     models: ModelServicer
     wire_formats: Any
     """An ASGI application."""
+    interceptors: Sequence[ServerInterceptor]
+    """Around every public RPC."""
 
     def service(self) -> Service:
         """Return the public gRPC services."""
@@ -69,7 +72,7 @@ async def open_to_the_public(
 ) -> AsyncGenerator[RunningGateway, None]:
     """Yield a gateway that listens for gRPC at ``grpc_address`` and for the wire formats at ``http_socket``."""
     async with (
-        listening(grpc_address, [surfaces.service()], ()) as listener,
+        listening(grpc_address, [surfaces.service()], surfaces.interceptors) as listener,
         serving_http(surfaces.wire_formats, http_socket),
     ):
         yield RunningGateway(listener, door)

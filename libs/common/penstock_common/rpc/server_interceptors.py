@@ -1,0 +1,72 @@
+"""What every listener does with every call: whose it is, how long it took, how it ended."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import cast
+
+import structlog
+from prometheus_client import CollectorRegistry, Histogram
+
+from penstock_common.errors import PenstockError
+from penstock_common.rpc.interception import ServerCall
+from penstock_common.rpc.scope import CURRENT_SCOPE, RequestScope
+from penstock_common.status import code_of
+from penstock_common.telemetry import semconv
+
+_OK = "OK"
+_CANCELLED = "CANCELLED"
+_INTERNAL = "INTERNAL"
+
+_log = structlog.get_logger(__name__)
+
+
+class IncomingScope:
+    """Takes identity and deadline from a caller inside the suite. Never for a public listener.
+
+    In one process a call runs in a copy of its caller's context and needs none of this.
+    """
+
+    async def on_start(self, call: ServerCall) -> None:
+        """Make the caller's scope the current one."""
+        scope = RequestScope.from_metadata(call.metadata)
+        remaining = cast("float | None", call.context.time_remaining())
+        if remaining is not None:
+            scope = replace(scope, deadline=time.monotonic() + remaining)
+        CURRENT_SCOPE.set(scope)
+
+    def on_end(self, call: ServerCall, error: BaseException | None) -> None:
+        """Do nothing: the scope ends with the call's task."""
+
+
+class CallTelemetry:
+    """Measures every call, and logs it at the level ``debug``. Give each listener one of its own."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._durations = Histogram(
+            semconv.METRIC_RPC_DURATION,
+            "Seconds a call took, by method and status.",
+            ["rpc_method", "rpc_response_status_code"],
+            buckets=semconv.REQUEST_DURATION_BUCKETS,
+            registry=registry,
+        )
+
+    async def on_start(self, call: ServerCall) -> None:
+        """Let the call in."""
+
+    def on_end(self, call: ServerCall, error: BaseException | None) -> None:
+        """Note how it ended."""
+        seconds = time.perf_counter() - call.started
+        code = status_name(error)
+        self._durations.labels(call.method, code).observe(seconds)
+        _log.debug("call_ended", method=call.method, code=code, milliseconds=round(seconds * 1e3, 2))
+
+
+def status_name(error: BaseException | None) -> str:
+    """Return the name of the gRPC status that a call ends with."""
+    if error is None:
+        return _OK
+    if isinstance(error, PenstockError):
+        return code_of(error).name
+    return _INTERNAL if isinstance(error, Exception) else _CANCELLED
