@@ -59,7 +59,6 @@ async def running(
         await upgrade(engine)
         in_background = await stack.enter_async_context(background_work())
         door = Door(own.max_in_flight)
-        # Closed after the ledger: money must not wait for a collector that is away.
         registry = CollectorRegistry()
         observer = await _open_observer(stack, settings, door, registry)
         ledger = await _open_ledger(stack, engine, own.max_queued_ledger_rows)

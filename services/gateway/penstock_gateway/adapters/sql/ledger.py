@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from penstock_common.errors import Overloaded
@@ -27,6 +27,7 @@ MAX_QUEUED_ROWS = 10_000
 
 _FIRST_RETRY_SECONDS = 0.1
 _LAST_RETRY_SECONDS = 5.0
+_SQLSTATES_OF_ROWS = ("22", "23")
 
 _log = structlog.get_logger(__name__)
 
@@ -47,6 +48,7 @@ class SqlLedger:
         self._arrived = asyncio.Event()
         self._full = asyncio.Event()
         self._closed = False
+        self._gave_up = False
 
     def append(self, row: LedgerRow) -> None:
         """Take a row; it is durable within one batch."""
@@ -73,7 +75,7 @@ class SqlLedger:
             await self._batch_filled()
             rows, self._queue = self._queue[:MAX_BATCH_ROWS], self._queue[MAX_BATCH_ROWS:]
             if rows:
-                await self._write(rows)
+                await self._write([_values(row) for row in rows])
             if not self._queue and not self._closed:
                 self._arrived.clear()
 
@@ -84,21 +86,44 @@ class SqlLedger:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._full.wait(), BATCH_WAIT.total_seconds())
 
-    async def _write(self, rows: list[LedgerRow]) -> None:
-        values = [_values(row) for row in rows]
+    async def _write(self, values: list[dict[str, Any]]) -> None:
+        """Write rows, as often as it takes; a row that the database refuses is logged and lost by itself."""
         delay = _FIRST_RETRY_SECONDS
         while True:
             try:
                 async with self._engine.begin() as connection:
                     await connection.execute(self._insert, values)
                 return
-            except (SQLAlchemyError, OSError) as error:
-                _log.error("ledger_write_failed", rows=len(rows), queued=len(self._queue), reason=str(error))
-                if self._closed and delay >= _LAST_RETRY_SECONDS:
+            except Exception as error:  # noqa: BLE001 - nothing may end the only writer
+                reason = str(getattr(error, "orig", error))
+                if _is_of_a_row(error):
+                    await self._write_apart(values, reason)
+                    return
+                _log.error("ledger_write_failed", rows=len(values), queued=len(self._queue), reason=reason)
+                if self._closed and (self._gave_up or delay >= _LAST_RETRY_SECONDS):
+                    self._gave_up = True
                     _log.critical("ledger_rows_lost", rows=values)
                     return
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, _LAST_RETRY_SECONDS)
+
+    async def _write_apart(self, values: list[dict[str, Any]], reason: str) -> None:
+        if len(values) == 1:
+            _log.critical("ledger_rows_lost", rows=values, reason=reason)
+            return
+        for value in values:
+            await self._write([value])
+
+
+def _is_of_a_row(error: Exception) -> bool:
+    """Return whether a row's content is at fault, so that trying again would fail for ever."""
+    if isinstance(error, IntegrityError | DataError):
+        return True
+    if isinstance(error, DBAPIError):
+        # asyncpg's own errors come without a class of their own; 22 is a data exception, 23 a broken constraint.
+        return str(getattr(error.orig, "sqlstate", None) or "")[:2] in _SQLSTATES_OF_ROWS
+    # Not sent at all: a value has no form in the database.
+    return isinstance(error, StatementError | TypeError | ValueError | OverflowError)
 
 
 def _values(row: LedgerRow) -> dict[str, Any]:

@@ -27,7 +27,7 @@ ledger = Table(
     Column("request_id", String(128), nullable=False, index=True),
     Column("created_at", DateTime(timezone=True), nullable=False, index=True),
     Column("tenant", String(128), nullable=False, index=True),
-    Column("key_id", String(64), nullable=False),
+    Column("key_id", String(160), nullable=False),
     Column("surface", String(32), nullable=False),
     Column("requested_model", String(128), nullable=False),
     Column("upstream", String(128), nullable=False),

@@ -11,6 +11,11 @@ down_revision = None
 
 def upgrade() -> None:
     """Create both tables."""
+    _create_keys()
+    _create_ledger()
+
+
+def _create_keys() -> None:
     op.create_table(
         "api_keys",
         sa.Column("id", sa.String(32), primary_key=True),
@@ -24,13 +29,16 @@ def upgrade() -> None:
         sa.Column("revoked_at", sa.DateTime(timezone=True)),
     )
     op.create_index("ix_api_keys_tenant", "api_keys", ["tenant"])
+
+
+def _create_ledger() -> None:
     op.create_table(
         "ledger",
         sa.Column("generation_id", sa.String(64), primary_key=True),
         sa.Column("request_id", sa.String(128), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("tenant", sa.String(128), nullable=False),
-        sa.Column("key_id", sa.String(64), nullable=False),
+        sa.Column("key_id", sa.String(160), nullable=False),
         sa.Column("surface", sa.String(32), nullable=False),
         sa.Column("requested_model", sa.String(128), nullable=False),
         sa.Column("upstream", sa.String(128), nullable=False),
