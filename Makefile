@@ -31,15 +31,27 @@ test: setup-dev ## Run every test
 	cd services/gateway/edge && $(TOOLS) go test ./...
 	$(TOOLS) pytest $(ARGS)
 
-.PHONY: check
-check: setup-dev ## Static checks: format, lint, types, imports, sizes, contract, links
+CHECKS := check-format check-lint check-types check-imports check-sizes check-links check-edge check-contract
+
+.PHONY: check $(CHECKS)
+check: ## Static checks, all of them even if one fails: format, lint, types, imports, sizes, links, edge, contract
+	@$(SETUP) --dev
+	@$(MAKE) --keep-going $(CHECKS)
+check-format:
 	$(BIN)/ruff format --check .
+check-lint:
 	$(BIN)/ruff check .
+check-types:
 	$(BIN)/pyright --pythonpath $(BIN)/python
+check-imports:
 	$(BIN)/lint-imports --no-cache
+check-sizes:
 	$(BIN)/python tools/check_sizes.py
+check-links:
 	$(BIN)/python tools/check_links.py
+check-edge:
 	$(TOOLS) scripts/check_go.sh
+check-contract:
 	$(TOOLS) proto/lint.sh
 	$(TOOLS) scripts/check_generated.sh
 
