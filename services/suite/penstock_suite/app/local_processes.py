@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
+
+import structlog
 
 from penstock_common.rpc.channel import open_channel
 from penstock_suite.adapters.addresses import LOOPBACK, Address, free_address
@@ -17,8 +20,12 @@ from penstock_suite.adapters.redis_server import redis_command, redis_executable
 from penstock_suite.adapters.triton_server import missing_model, triton_probe, triton_server_command
 from penstock_suite.app.plan import StackPlan, triton_folders
 from penstock_suite.domain.ending import Ending
-from penstock_suite.domain.failure import Misconfigured
-from penstock_suite.domain.progress import Prepared, Preparing, Show
+from penstock_suite.domain.failure import Misconfigured, SuiteFailure
+from penstock_suite.domain.progress import Lost, Prepared, Preparing, Show
+
+_log = structlog.get_logger(__name__)
+
+OnDeath = Callable[[SuiteFailure], None]
 
 _REDIS_TIMEOUT = timedelta(seconds=20)
 # A model of some gigabytes loads for minutes; a dead Triton is seen at once.
@@ -37,14 +44,19 @@ class Workshop:
     began: float
     children: list[ChildProcess] = field(default_factory=list[ChildProcess])
 
-    async def start(self, command: Command) -> ChildProcess:
-        """Return the started child, which the stack's end stops."""
+    async def start(self, command: Command, on_death: OnDeath | None = None) -> ChildProcess:
+        """Return the started child, which the stack's end stops; its own end is the stack's unless ``on_death`` hears."""
         self.show(Preparing(command.name))
         log = self.plan.state.log(command.name)
-        child = await self.stack.enter_async_context(running_child(command, log, self.ending.fail))
+        child = await self.stack.enter_async_context(running_child(command, log, on_death or self.ending.fail))
         self.ending.on_cut(child.kill)
         self.children.append(child)
         return child
+
+    def lose(self, failure: SuiteFailure) -> None:
+        """Go on without a part: those who use it can do without."""
+        _log.warning("part_lost", reason=str(failure))
+        self.show(Lost(str(failure)))
 
     async def await_ready(self, child: ChildProcess, probe: Probe, patience: timedelta) -> None:
         """Return when the child serves."""
@@ -68,7 +80,9 @@ async def start_redis_and_triton(workshop: Workshop) -> tuple[str, str]:
 async def _start_redis(workshop: Workshop, ready: asyncio.TaskGroup) -> str:
     state = workshop.plan.state
     executable = redis_executable(workshop.plan.settings.local.redis_server)
-    redis = await workshop.start(redis_command(executable, state.redis, state.redis_socket))
+    command = redis_command(executable, state.redis, state.redis_socket)
+    # Without it the gateway counts limits by itself and the cache misses; callers go on.
+    redis = await workshop.start(command, workshop.lose)
     ready.create_task(workshop.await_ready(redis, redis_probe(state.redis_socket), _REDIS_TIMEOUT))
     return f"unix://{state.redis_socket}"
 

@@ -36,6 +36,12 @@ class Ready(msgspec.Struct, frozen=True, tag="ready", tag_field="event"):
     seconds: float
 
 
+class Lost(msgspec.Struct, frozen=True, tag="lost", tag_field="event"):
+    """A part has ended by itself, and the stack goes on without it."""
+
+    message: str
+
+
 class Draining(msgspec.Struct, frozen=True, tag="draining", tag_field="event"):
     """No new requests; those in flight have ``grace_seconds`` to end."""
 
@@ -49,7 +55,7 @@ class Stopped(msgspec.Struct, frozen=True, tag="stopped", tag_field="event"):
     """A second signal came: requests in flight were cut."""
 
 
-Event = Preparing | Prepared | Ready | Draining | Stopped
+Event = Preparing | Prepared | Ready | Lost | Draining | Stopped
 Show = Callable[[Event], None]
 
 _CURL = """\

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
 
-from penstock_suite.domain.progress import Draining, Event, Prepared, Preparing, Ready, Show, Stopped
+from penstock_suite.domain.progress import Draining, Event, Lost, Prepared, Preparing, Ready, Show, Stopped
 from penstock_suite.surfaces.cli.output import console, print_json
 
 _TITLES = {"redis": "Redis", "triton": "Triton", "edge": "the edge", "services": "the services"}
@@ -45,6 +45,8 @@ class _Lines:
                 self._out.print(f"[green]✓[/] {escape(_title(event.part))} [dim]({event.seconds:.1f} s)[/]")
             case Ready():
                 self._show_ready(event)
+            case Lost():
+                self._out.print(f"[yellow]![/] {escape(event.message)}; the stack goes on without it")
             case Draining():
                 self._out.print(f"stopping; requests in flight have {event.grace_seconds:g} s")
             case Stopped():
