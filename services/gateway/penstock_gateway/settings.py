@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from penstock_common.configuration import Duration, Secret, Section
 from penstock_common.sections import Redis, Secrets, Telemetry
@@ -57,22 +58,31 @@ class CacheSwitch(Section):
     mode: Annotated[Literal["off", "exact", "semantic"], BeforeValidator(_read_switch)] = "exact"
 
 
+def _longer_than_nothing(value: timedelta) -> timedelta:
+    if value <= timedelta():
+        raise PydanticCustomError("duration", "a duration longer than zero is expected")
+    return value
+
+
+PositiveDuration = Annotated[Duration, AfterValidator(_longer_than_nothing)]
+
+
 class GatewaySettings(Section):
     """Bounds of one gateway process."""
 
     max_in_flight: Annotated[int, Field(gt=0)] = 8192
     """Requests at once; more are refused with Retry-After."""
-    unary_timeout: Duration = timedelta(seconds=60)
-    stream_timeout: Duration = timedelta(seconds=600)
+    unary_timeout: PositiveDuration = timedelta(seconds=60)
+    stream_timeout: PositiveDuration = timedelta(seconds=600)
     """Deadlines where the caller sets none; also the longest a caller may set."""
     hold_back: Duration = timedelta(seconds=10)
     """How long a stream's headers wait for its first content, so that a failure still has a status."""
-    keep_alive: Duration = timedelta(seconds=15)
+    keep_alive: PositiveDuration = timedelta(seconds=15)
     """Silence after which a stream gets a comment."""
-    redis_timeout: Duration = timedelta(milliseconds=50)
-    cache_lookup_timeout: Duration = timedelta(milliseconds=100)
-    cache_store_timeout: Duration = timedelta(seconds=1)
-    router_timeout: Duration = timedelta(seconds=1)
+    redis_timeout: PositiveDuration = timedelta(milliseconds=50)
+    cache_lookup_timeout: PositiveDuration = timedelta(milliseconds=100)
+    cache_store_timeout: PositiveDuration = timedelta(seconds=1)
+    router_timeout: PositiveDuration = timedelta(seconds=1)
     max_body_bytes: Annotated[int, Field(gt=0)] = 32 * 1024 * 1024
     max_queued_ledger_rows: Annotated[int, Field(gt=0)] = 10_000
 
@@ -133,6 +143,7 @@ class Settings(Section):
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
         names: set[str] = set()
+        owners: dict[str, str] = {}
         for tenant in self.tenants:
             if tenant.name in names:
                 raise ValueError(f"the tenant '{tenant.name}' is defined twice")
@@ -140,6 +151,15 @@ class Settings(Section):
             if isinstance(tenant.tier, str) and self.tier(tenant.tier) is None:
                 known = ", ".join(sorted({*self.tiers, *_DEFAULT_TIERS}))
                 raise ValueError(f"the tenant '{tenant.name}' has the tier '{tenant.tier}'; known are {known}")
+            _refuse_known_keys(tenant, owners)
             if any(len(key.get_secret_value()) < MIN_KEY_LENGTH for key in tenant.keys):
                 raise ValueError(f"a key of the tenant '{tenant.name}' is shorter than {MIN_KEY_LENGTH} characters")
         return self
+
+
+def _refuse_known_keys(tenant: TenantSettings, owners: dict[str, str]) -> None:
+    """Note whose the tenant's keys are; a key proves one tenant, so it may be there once."""
+    for secret in (key.get_secret_value() for key in tenant.keys):
+        if secret in owners:
+            raise ValueError(f"the tenant '{tenant.name}' has a key that '{owners[secret]}' has")
+        owners[secret] = tenant.name

@@ -72,6 +72,8 @@ class EventStream:
         quiet_until = self._last_sent + self._timing.keep_alive.total_seconds()
         now = self._loop.time()
         if not self.begun or now >= quiet_until:
-            self._filler = self._loop.create_task(self.write(keep_alive()))
+            # A reader that does not read has its comment waiting already.
+            if self._filler is None or self._filler.done():
+                self._filler = self._loop.create_task(self.write(keep_alive()))
             quiet_until = now + self._timing.keep_alive.total_seconds()
         self._timer = self._loop.call_at(quiet_until, self._fill)

@@ -1,0 +1,81 @@
+"""What the gateway reads of the configuration, and what it refuses to start with."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from penstock_common.configuration import Configuration, ConfigurationError
+from penstock_gateway.domain.identity import KeyScope, Tier, digest_of
+from penstock_gateway.settings import Settings
+
+KEY, OTHER_KEY = "sixteen-chars-00", "sixteen-chars-01"
+PEPPER = b"p" * 32
+
+
+def settings(text):
+    return Configuration.parse(text, {}).settings(Settings)
+
+
+def test_tiers_have_defaults_that_the_file_may_replace():
+    read = settings("""
+tenants:
+  - {name: a, tier: free}
+  - {name: b, tier: pro}
+  - {name: c, tier: own-tier}
+  - {name: d, tier: {concurrent_requests: 1}}
+  - {name: e}
+tiers: {pro: {requests_per_minute: 7}, own-tier: {}}
+""")
+    tiers = {name: tenant.tier for name, tenant in read.tenants_by_name().items()}
+    assert tiers == {
+        "a": Tier("free", 10, 2),
+        "b": Tier("pro", 7, None),
+        "c": Tier("own-tier"),
+        "d": Tier("own", None, 1),
+        "e": Tier("free", 10, 2),
+    }
+
+
+def test_configured_keys_are_for_inference_and_known_by_their_digest():
+    read = settings(f"tenants: [{{name: a, keys: [{KEY}, {OTHER_KEY}]}}]")
+    keys = read.configured_keys(PEPPER)
+    assert set(keys) == {digest_of(PEPPER, KEY), digest_of(PEPPER, OTHER_KEY)}
+    record = keys[digest_of(PEPPER, OTHER_KEY)]
+    assert (record.id, record.tenant, record.scopes) == ("config-a-2", "a", frozenset({KeyScope.INFERENCE}))
+
+
+def test_gateway_has_the_designs_times():
+    read = settings("").gateway
+    assert (read.unary_timeout, read.stream_timeout) == (timedelta(seconds=60), timedelta(seconds=600))
+    assert (read.hold_back, read.keep_alive) == (timedelta(seconds=10), timedelta(seconds=15))
+
+
+@pytest.mark.parametrize("word", ["off", "'off'"])
+def test_cache_may_be_off_as_yaml_reads_it(word):
+    assert settings(f"cache: {{mode: {word}, max_temperature: 0.3}}").cache.mode == "off"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("tenants: [{name: a}, {name: a}]", "the tenant 'a' is defined twice"),
+        ("tenants: [{name: a, tier: gold}]", "known are enterprise, free, pro"),
+        ("tenants: [{name: a, keys: [short]}]", "shorter than 16 characters"),
+        ("tenants: [{name: 'a b'}]", "tenants"),
+        ("tenants: [{name: a, teir: free}]", "did you mean 'tier'"),
+        ("gateway: {max_in_flight: 0}", "gateway.max_in_flight"),
+        ("gateway: {hold_back: 10}", "a duration"),
+        ("tiers: {free: {requests_per_minute: -1}}", "requests_per_minute"),
+        (f"tenants: [{{name: a, keys: [{KEY}]}}, {{name: b, keys: [{KEY}]}}]", "'b' has a key that 'a' has"),
+        (f"tenants: [{{name: a, keys: [{KEY}, {KEY}]}}]", "'a' has a key that 'a' has"),
+        ("gateway: {unary_timeout: 0s}", "gateway.unary_timeout"),
+        ("gateway: {keep_alive: 0s}", "gateway.keep_alive"),
+        ("gateway: {redis_timeout: 0ms}", "gateway.redis_timeout"),
+    ],
+)
+def test_configuration_that_cannot_be_meant_is_refused(text, message):
+    with pytest.raises(ConfigurationError, match=message) as refused:
+        settings(text)
+    assert KEY not in str(refused.value)
