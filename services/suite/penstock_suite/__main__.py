@@ -28,7 +28,7 @@ def main() -> None:
     # Read when gRPC is loaded. We never fork without exec, and its warnings about that belong in no terminal.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    command_line(Actions(_run_stack, _check_configuration, _Keys(), _Chat(), _ask_status))()
+    command_line(Actions(_run_stack, _check_configuration, _Keys(), _Chat(), _ask_status))(prog_name="penstock")
 
 
 def _run(work: Coroutine[Any, Any, ResultT]) -> ResultT:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo, field_validator, model_validator
 
 from penstock_common.configuration import Configuration, Section
 from penstock_common.sections import PublicModel, Redis, Telemetry
+
+_NOT_BUILT = {"services": "runs every service in one process", "qdrant": "has no vector search yet"}
 
 
 class Document(BaseModel):
@@ -31,8 +33,6 @@ class Document(BaseModel):
     tenants: Any = None
     tiers: Any = None
     gateway: Any = None
-    router: Any = None
-    inference: Any = None
     local: Any = None
 
     @classmethod
@@ -129,8 +129,16 @@ class Settings(Section):
     redis: Redis = Redis()
     telemetry: Telemetry = Telemetry()
     state_dir: Path | None = None
+    services: Any = None
+    qdrant: Any = None
     tenants: list[TenantSettings] = []
     local: LocalSettings = LocalSettings()
+
+    @field_validator("services", "qdrant")
+    @classmethod
+    def _not_built(cls, value: Any, info: ValidationInfo) -> None:
+        if value is not None:
+            raise ValueError(f"this version {_NOT_BUILT[str(info.field_name)]}; leave the section out")
 
     @property
     def local_triton_models(self) -> dict[str, list[str]]:

@@ -116,6 +116,15 @@ def test_people_get_one_ready_line(start, config, tmp_path, penstock_environment
     assert lines[-1] == "stopped\n"
 
 
+def test_a_taken_metrics_port_is_said_in_a_sentence(penstock, config, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        told = penstock("up", "--config", config, "--state", tmp_path / "s", PENSTOCK_TELEMETRY__METRICS_LISTEN=address)
+    assert told.returncode == 1
+    assert f"{address} is taken" in told.stderr
+    assert "'telemetry.metrics_listen'" in told.stderr
+
+
 def test_a_taken_port_is_said_in_a_sentence(penstock, config, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"

@@ -99,6 +99,8 @@ tenants: [{name: t, tier: free, keys: [tenant-secret-1234]}]
         ("tenants: [{name: t, tier: gold}]", ["'gold'", "known are"]),
         ("tenants: [{name: t, keys: [short]}]", ["shorter than 16"]),
         ("local: {demo_tenant: nobody}\ntenants: [{name: t}]", ["'nobody', which 'tenants' does not have"]),
+        ("services: {router: {target: 'dns:///router:9002'}}", ["'services'", "one process", "leave the section out"]),
+        ("qdrant: {path: /x}", ["'qdrant'", "no vector search yet"]),
         ("listen: {tls: {cert_file: a}}", ["'listen.tls.key_file' is missing"]),
     ],
 )  # fmt: skip

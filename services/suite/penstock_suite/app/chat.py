@@ -19,7 +19,9 @@ def chat_target(selection: Selection, address: str, key: str) -> tuple[str, str]
     if not address:
         record = read_run_record(state)
         if record is None:
-            raise SuiteFailure(f"no stack runs on {state.root}: start one with 'penstock up', or give --address")
+            raise SuiteFailure(
+                f"no stack runs on {state.root}: start one with 'penstock up', name its folder with --state (that of 'make run' is .state), or give --address"
+            )
         address = record.grpc
     if not key:
         if not state.demo_key.is_file():

@@ -25,7 +25,9 @@ async def stack_status(selection: Selection) -> StackStatus:
     state = open_state_folder(state_root(selection.state))
     record = read_run_record(state)
     if record is None:
-        raise SuiteFailure(f"no stack runs on {state.root}: start one with 'penstock up', or name another with --state")
+        raise SuiteFailure(
+            f"no stack runs on {state.root}: start one with 'penstock up', or name its folder with --state (that of 'make run' is .state)"
+        )
     scheme, _, authority = record.http.partition("://")
     http, grpc = await asyncio.gather(
         http_status(parse_address(authority, "http"), "/readyz", tls=scheme == "https"), health_of(record.grpc)

@@ -117,6 +117,8 @@ def _free_addresses(plan: StackPlan) -> _Addresses:
     listen = plan.settings.listen
     http = free_address(parse_address(listen.http, "listen.http"), "listen.http")
     grpc = free_address(parse_address(listen.grpc, "listen.grpc"), "listen.grpc")
+    if metrics := plan.settings.telemetry.metrics_listen:
+        free_address(parse_address(metrics, "telemetry.metrics_listen"), "telemetry.metrics_listen")
     if http == grpc:
         raise Misconfigured(f"'listen.http' and 'listen.grpc' are both {http}")
     if listen.tls is not None and not grpc.is_loopback:

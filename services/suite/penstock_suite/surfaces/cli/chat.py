@@ -50,7 +50,7 @@ def add_chat(cli: typer.Typer, actions: ChatActions) -> None:
     @cli.command("chat", help="Ask a model and watch it answer. Without PROMPT, have a conversation; Ctrl-D ends it.")
     def chat(
         *,
-        prompt: Annotated[str | None, typer.Argument(metavar="[PROMPT]", help="'-' reads standard input.")] = None,
+        prompt: Annotated[str | None, typer.Argument(metavar="PROMPT", help="'-' reads standard input.")] = None,
         model: Annotated[str, typer.Option(metavar="NAME", help="Without it, the first the key may use.")] = "",
         address: Annotated[
             str, typer.Option(metavar="HOST:PORT", help="A gRPC address; without it, the local stack's.")

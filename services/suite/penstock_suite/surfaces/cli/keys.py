@@ -70,7 +70,7 @@ def _add_create(group: _Group) -> None:
             label=label,
             scopes=frozenset(scope or ["inference"]),
             models=frozenset(model or []),
-            lifetime=read_duration(expires) if expires else None,
+            lifetime=read_duration(expires, "--expires") if expires else None,
         )
         with failures_told(as_json=as_json):
             key, record = group.actions.create(Selection(config, state), request)

@@ -26,8 +26,8 @@ WithoutTritonOption = Annotated[
 ]
 
 
-def read_duration(text: str) -> timedelta:
-    """Return the duration of an option.
+def read_duration(text: str, option: str) -> timedelta:
+    """Return the duration that ``option`` was given.
 
     Raises:
         typer.BadParameter: if it is written in another way.
@@ -38,4 +38,4 @@ def read_duration(text: str) -> timedelta:
     try:
         return parse_duration(text)
     except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
+        raise typer.BadParameter(str(error), param_hint=f"'{option}'") from None

@@ -38,6 +38,6 @@ def add_up(cli: typer.Typer, run_stack: RunStack) -> None:
         grace: Annotated[str, typer.Option(metavar="TIME", help="For requests in flight at the end.")] = "30s",
         as_json: JsonOption = False,
     ) -> None:
-        request = UpRequest(Selection(config, state, without_triton), read_duration(grace))
+        request = UpRequest(Selection(config, state, without_triton), read_duration(grace, "--grace"))
         with failures_told(as_json=as_json), showing(as_json=as_json) as show:
             run_stack(request, show)
