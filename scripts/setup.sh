@@ -78,10 +78,13 @@ find_python() {
 }
 
 check_platform() {
-  [[ $(uname -sm) == 'Linux x86_64' ]] && return
-  [[ -z $triton ]] && return
-  fail "Triton's wheel runs on Linux x86-64 only, and this is $(uname -sm): use 'make up' (containers), or \
-'make run WITHOUT_TRITON=1'."
+  [[ -n $triton ]] || return 0
+  local instead="use 'make up' (containers), or 'make run WITHOUT_TRITON=1'."
+  [[ $(uname -sm) == 'Linux x86_64' ]] || fail "Triton's wheel runs on Linux x86-64 only, and this is $(uname -sm): $instead"
+  local libc
+  libc=$(getconf GNU_LIBC_VERSION 2>/dev/null || echo 'another C library')
+  [[ $(printf '%s\n' 'glibc 2.35' "$libc" | sort --version-sort | head -n 1) == 'glibc 2.35' && $libc == glibc* ]] ||
+    fail "Triton's wheel needs glibc 2.35 or newer, and this is $libc: $instead"
 }
 
 make_venv() {
@@ -191,10 +194,11 @@ mkdir -p "$stamps"
 python_steps & jobs=($!)
 edge_step & jobs+=($!)
 [[ -z $triton ]] || { triton_step & jobs+=($!); }
-trap 'kill "${jobs[@]}" 2>/dev/null || true' EXIT
+# Jobs in the background ignore Ctrl-C; end what they run, too.
+trap 'trap - INT TERM; kill 0' INT TERM
 failed=''
 for job in "${jobs[@]}"; do
   wait "$job" || failed=yes
 done
-trap - EXIT
+trap - INT TERM
 [[ -z $failed ]] || exit 1
