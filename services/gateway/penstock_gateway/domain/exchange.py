@@ -204,13 +204,13 @@ class Exchange:
 
     async def _generated(self) -> AsyncGenerator[GenerationEvent, None]:
         assert self._plan is not None, "entered without a plan"
-        note = self._progress.note
+        note, check_output = self._progress.note, self._parts.guard.check_output
         step = self._generate_step = self._steps.begin("generate", plan=self._plan.reason)
         failure = "interrupted"
         try:
             async with self._parts.generator.generate(self.call.input, self._plan, step.children) as events:
                 async for event in events:
-                    named = self._renamed(event)
+                    named = check_output(self._renamed(event))
                     note(named)
                     yield named
             failure = ""
@@ -219,6 +219,13 @@ class Exchange:
             raise
         finally:
             end(step, failure)
+            self._note_output_guard(step, failure)
+
+    def _note_output_guard(self, generate: Step, failure: str) -> None:
+        """Record the output guard's step: it ran from the first event to the last."""
+        if self._progress.first_event_ns:
+            step = self._steps.begin("guard.output")
+            step.start_ns, step.end_ns, step.error = self._progress.first_event_ns, generate.end_ns, failure
 
     def _renamed(self, event: GenerationEvent) -> GenerationEvent:
         if isinstance(event, Started):
