@@ -40,13 +40,11 @@ class InMemoryLimiter:
         counts = self._counts.setdefault(tenant.name, _Counts())
         while counts.recent and counts.recent[0] <= now - _WINDOW_NS:
             counts.recent.popleft()
-        for expired in [key for key, end in counts.running.items() if end <= now]:
-            del counts.running[expired]
         limit, concurrent = tenant.tier.requests_per_minute, tenant.tier.concurrent_requests
         if limit is not None and len(counts.recent) >= limit:
             free_in = _duration(counts.recent[-limit] + _WINDOW_NS - now if limit else _WINDOW_NS)
             return Verdict(_state(counts, limit, now), REQUESTS_PER_MINUTE, free_in)
-        if concurrent is not None and len(counts.running) >= concurrent:
+        if concurrent is not None and not _has_place(counts.running, concurrent, now):
             retry_after = timedelta(seconds=CONCURRENCY_RETRY_SECONDS)
             return Verdict(_state(counts, limit, now), CONCURRENT_REQUESTS, retry_after)
         if limit is not None:
@@ -60,6 +58,14 @@ class InMemoryLimiter:
         counts = self._counts.get(tenant.name)
         if counts is not None:
             counts.running.pop(request_id, None)
+
+
+def _has_place(running: dict[str, int], most: int, now: int) -> bool:
+    """Return whether one more may run; leases that have ended are looked for only where it matters."""
+    if len(running) >= most:
+        for request_id in [request_id for request_id, end in running.items() if end <= now]:
+            del running[request_id]
+    return len(running) < most
 
 
 def _state(counts: _Counts, limit: int | None, now: int) -> RateState:
