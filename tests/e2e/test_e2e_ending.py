@@ -1,0 +1,177 @@
+"""SIGTERM under load, and parts that are lost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import grpc
+import pytest
+import pytest_asyncio
+
+from penstock_common.testing.openai_upstream import Answer, Failure, NoResponse, OpenAIUpstream
+
+STREAMS = 20
+"""Of each kind, in flight when the signal comes."""
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def upstream():
+    async with OpenAIUpstream() as server:
+        yield server
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def second():
+    async with OpenAIUpstream() as server:
+        yield server
+
+
+async def read_events(stack, number: int) -> str:
+    """Return the body of a streamed answer of the OpenAI surface."""
+    async with stack.open_stream(f"drain {number}") as response:
+        assert response.status == 200
+        return (await response.read()).decode()
+
+
+async def read_typed(stack, number: int) -> str:
+    body = {"input": {"model": "fast", "messages": [{"role": "ROLE_USER", "parts": [{"text": f"drain {number}"}]}]}}
+    answer = await stack.request("POST", "/api/v1/chat:stream", json=body)
+    assert answer.status == 200
+    return answer.body.decode()
+
+
+async def read_grpc(caller, number: int) -> list:
+    return [response.event async for response in caller.stream(f"drain {number}")]
+
+
+async def read_whole(caller, number: int):
+    return await caller.chat(f"drain {number}")
+
+
+async def test_sigterm_lets_what_is_in_flight_end_and_refuses_what_comes(
+    launch, grpc_caller, descendants, wait, upstream
+):
+    stack = await launch(("first", upstream))
+    caller = grpc_caller(stack)
+    rest = asyncio.Event()
+    upstream.enqueue(*[Answer(tokens=["Hel", "lo", "!"], hold={2: rest})] * (4 * STREAMS))
+    kinds = [(read_events, stack), (read_typed, stack), (read_grpc, caller), (read_whole, caller)]
+    reading = [[asyncio.ensure_future(read(target, number)) for number in range(STREAMS)] for read, target in kinds]
+    await wait(lambda: len(upstream.requests) == 4 * STREAMS, 30)
+    assert len(upstream.requests) == 4 * STREAMS
+    started = descendants(stack.process.pid)
+    assert started
+
+    stack.process.send_signal(signal.SIGTERM)
+    async with asyncio.timeout(10):
+        while await stack.status("/readyz") != 503:
+            pass
+    refused = await stack.ask("late")
+    assert refused.status == 503
+    assert int(refused.header["retry-after"]) >= 1
+    assert refused.json["error"]["code"] == "overloaded"
+    late = await stack.request("POST", "/api/v1/chat", json={"input": {"model": "fast"}})
+    assert (late.status, late.json["code"]) == (503, 14)
+    assert int(late.header["retry-after"]) >= 1
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await caller.chat("late")
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert b"RetryInfo" in dict(caught.value.trailing_metadata())["grpc-status-details-bin"]
+    assert await stack.status("/healthz") == 200
+    # In flight for as long as a usual answer.
+    await asyncio.sleep(2)
+    rest.set()
+
+    bodies, typed, events, whole = [await asyncio.gather(*tasks) for tasks in reading]
+    for body in bodies:
+        assert body.endswith("data: [DONE]\n\n")
+        assert "error" not in body
+    for body in typed:
+        assert "finished" in json.loads(body.splitlines()[-1])["result"]["event"]
+    for stream in events:
+        assert stream[-1].WhichOneof("event") == "finished"
+        assert "".join(event.text_delta.text for event in stream) == "Hello!"
+    assert {answer.message.parts[0].text for answer in whole} == {"Hello!"}
+
+    assert await stack.stop() == 0
+    left = [pid for pid in started if Path(f"/proc/{pid}").exists()]
+    assert not left
+    rows = stack.ledger()
+    assert len(rows) == 4 * STREAMS
+    assert {row["outcome"] for row in rows} == {"ok"}
+    assert not (stack.state / "run.json").exists()
+
+
+async def test_a_second_sigterm_ends_at_once(launch, descendants, upstream):
+    stack = await launch(("first", upstream))
+    upstream.enqueue(NoResponse())
+    reading = asyncio.ensure_future(stack.ask("held"))
+    await upstream.next_request()
+    started = descendants(stack.process.pid)
+    stack.process.send_signal(signal.SIGTERM)
+    async with asyncio.timeout(10):
+        while await stack.status("/readyz") != 503:
+            pass
+    async with asyncio.timeout(10):
+        await stack.stop()
+    await asyncio.gather(reading, return_exceptions=True)
+    assert not [pid for pid in started if Path(f"/proc/{pid}").exists()]
+    assert await asyncio.to_thread(lambda: [row["outcome"] for row in stack.ledger()]) != []
+
+
+async def test_a_stack_that_is_killed_takes_its_parts_along(launch, descendants, wait, upstream):
+    stack = await launch(("first", upstream))
+    started = descendants(stack.process.pid)
+    assert started
+    stack.process.kill()
+    await stack.process.wait()
+    assert await wait(lambda: not [pid for pid in started if Path(f"/proc/{pid}").exists()])
+
+
+async def test_the_loss_of_a_provider_never_turns_readiness(launch, upstream, second):
+    async with AsyncExitStack() as lost:
+        gone = await lost.enter_async_context(OpenAIUpstream())
+        stack = await launch(("gone", gone), ("second", second))
+        assert (await stack.ask("before")).header["x-penstock-upstream"] == "gone"
+    for number in range(20):
+        answer = await stack.ask(f"after {number}")
+        assert answer.status == 200
+        assert answer.header["x-penstock-upstream"] == "second"
+        assert await stack.status("/readyz") == 200
+    second.enqueue(*[Failure(500)] * 50)
+    failed = await stack.ask("nobody left")
+    assert failed.status in {502, 503}
+    assert await stack.status("/readyz") == 200
+
+
+async def test_the_loss_of_redis_never_turns_readiness(launch, upstream):
+    stack = await launch(
+        ("first", upstream),
+        cache={"mode": "exact"},
+        tenants=[{"name": "app", "tier": {"requests_per_minute": 30}, "keys": ["key-of-app-key-of-app"]}],
+    )
+    record = json.loads((stack.state / "run.json").read_text())
+    (redis,) = [part["pid"] for part in record["parts"] if part["name"] == "redis"]
+    assert (await stack.ask("before")).status == 200
+    rest = asyncio.Event()
+    upstream.enqueue(Answer(hold={2: rest}))
+    async with stack.open_stream("while") as held:
+        await held.content.readline()
+        os.kill(redis, signal.SIGKILL)
+        for number in range(10):
+            answer = await stack.ask(f"after {number}")
+            assert answer.status == 200
+            assert await stack.status("/readyz") == 200
+        rest.set()
+        assert (await held.read()).endswith(b"data: [DONE]\n\n")
+    # Limits go on, counted by the process itself.
+    statuses = [(await stack.ask(f"limit {number}")).status for number in range(40)]
+    assert statuses.count(200) <= 30
+    assert statuses[-1] == 429
+    assert stack.process.returncode is None
+    assert len(stack.ledger(outcome="ok")) >= 12

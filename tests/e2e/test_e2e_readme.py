@@ -1,0 +1,108 @@
+"""What README.md shows, run as it is written there; only address and key differ."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import json
+import re
+import sys
+import time
+from pathlib import Path
+
+import yaml
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+async def run(*command: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> tuple[str, list[float]]:
+    """Return what the command prints, and when each piece of it came."""
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, cwd=cwd, env=env
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    pieces: list[bytes] = []
+    times: list[float] = []
+    async with asyncio.timeout(60):
+        while piece := await process.stdout.read(65536):
+            pieces.append(piece)
+            times.append(time.monotonic())
+        errors = (await process.stderr.read()).decode()
+        assert await process.wait() == 0, errors
+    return b"".join(pieces).decode(), times
+
+
+def imports_of(code: str) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add((node.module or "").partition(".")[0])
+    return names
+
+
+async def test_the_first_request_streams_a_sensible_answer(stack, readme_blocks, tmp_path):
+    command = readme_blocks("", "curl -N", stack).strip()
+    assert "What does the router do?" in command
+    # Written as it is, plus what shows the head.
+    printed, times = await run("bash", "-c", command.replace("curl -N", f"curl -sS -N -D {tmp_path}/head"))
+    head = (tmp_path / "head").read_text().lower()
+    assert head.startswith("http/1.1 200")
+    assert "content-type: text/event-stream" in head
+    assert "x-penstock-cache: miss" in head
+    assert "content-length" not in head
+    frames = [line.removeprefix("data: ") for line in printed.splitlines() if line]
+    assert frames[-1] == "[DONE]"
+    chunks = [json.loads(frame) for frame in frames[:-1]]
+    text = "".join(choice["delta"].get("content") or "" for chunk in chunks for choice in chunk["choices"])
+    assert re.search(r"plan|candidate", text), text
+    assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
+    assert len(chunks) > 5
+    assert len(times) > 3, "it came in pieces"
+
+
+async def test_the_ready_line_has_a_command_that_works(stack):
+    printed, _ = await run("bash", "-c", stack.ready["curl"].replace("curl -N", "curl -sS -N"))
+    assert printed.rstrip().endswith("data: [DONE]")
+
+
+async def test_the_sdk_example_runs(stack, readme_blocks):
+    code = readme_blocks("python", "OpenAI(", stack)
+    assert imports_of(code) == {"openai"}
+    printed, _ = await run(sys.executable, "-c", code)
+    assert "cache" in printed
+
+
+async def test_the_grpc_example_runs_with_nothing_but_the_contract(stack, readme_blocks):
+    code = readme_blocks("python", "StreamChatRequest", stack)
+    assert imports_of(code) <= {"asyncio", "grpc", "penstock"}
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(CHECKOUT / "proto" / "python")}
+    printed, _ = await run(sys.executable, "-c", code, env=environment)
+    assert "Penstock" in printed
+
+
+async def test_the_configuration_example_serves(triton, launch, readme_blocks, stack, monkeypatch):
+    document = yaml.safe_load(readme_blocks("yaml", "upstreams:", stack))
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-nobody")
+    # Not one of Penstock's own settings, though it is called like one.
+    written = document["tenants"][0]["keys"]
+    assert written == ["${PENSTOCK_API_KEY}"]
+    document["tenants"][0]["keys"] = [stack.keys["app"]]
+    # The provider is away: nobody listens on the discard port of this machine.
+    document["upstreams"][0]["base_url"] = "http://127.0.0.1:9/v1"
+    document["listen"] = {"http": "127.0.0.1:0", "grpc": "127.0.0.1:0"}
+    own = await launch(document=document)
+    answer = await own.ask("What is Penstock?")
+    assert answer.status == 200
+    assert answer.header["x-penstock-upstream"] == "local"
+    assert "Penstock" in answer.json["choices"][0]["message"]["content"]
+    row = await own.ledger_row(request_id=answer.header["x-request-id"])
+    assert row["tenant"] == "demo"
+    assert row["attempts"] > 1
+
+
+async def test_the_documented_surfaces_exist(stack):
+    for path in ("/healthz", "/readyz", "/openapi.json"):
+        assert await stack.status(path) == 200

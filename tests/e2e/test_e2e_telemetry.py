@@ -1,0 +1,143 @@
+"""One request is one trace, and the numbers are there."""
+
+from __future__ import annotations
+
+import re
+import uuid
+
+import pytest
+
+from penstock_common.testing.openai_upstream import Failure
+
+# The edge and the gateway export in batches, every five seconds by OpenTelemetry's default.
+EXPORTED_WITHIN_SECONDS = 20.0
+STEPS = [
+    "authenticate",
+    "validate",
+    "admit",
+    "guard.input",
+    "cache.lookup",
+    "route",
+    "generate",
+    "guard.output",
+    "settle",
+]
+
+
+async def trace_of(collector, wait, request_id: str, ends: str = "settle"):
+    """Return the request's spans once edge and gateway have exported theirs."""
+
+    def complete():
+        spans = collector.trace_with(request_id)
+        services = {span.service for span in spans}
+        return spans if len(services) > 1 and any(span.name == ends for span in spans) else None
+
+    spans = await wait(complete, EXPORTED_WITHIN_SECONDS)
+    assert spans, collector.trace_with(request_id)
+    return spans
+
+
+async def answers_on_every_surface(stack) -> list:
+    answers = [await stack.ask(f"trace {uuid.uuid4()}", stream=stream) for stream in (False, True)]
+    for path in ("/api/v1/chat", "/api/v1/chat:stream"):
+        turn = {"role": "ROLE_USER", "parts": [{"text": f"trace {uuid.uuid4()}"}]}
+        answers.append(await stack.request("POST", path, json={"input": {"model": "fast", "messages": [turn]}}))
+    return answers
+
+
+async def test_one_request_is_one_trace_on_every_surface(stack, first, collector, wait):
+    for answer in await answers_on_every_surface(stack):
+        assert answer.status == 200
+        request_id = answer.header["x-request-id"]
+        spans = await trace_of(collector, wait, request_id)
+        assert len({span.trace_id for span in spans}) == 1
+        assert answer.header["traceparent"].split("-")[1] == spans[0].trace_id
+        (edge,) = [span for span in spans if span.service == "penstock-edge"]
+        (root,) = [span for span in spans if span.name == "chat fast"]
+        assert not edge.parent
+        assert root.parent == edge.span_id
+        check_steps(spans, edge, root)
+        assert root.attributes["penstock.request_id"] == edge.attributes["penstock.request_id"] == request_id
+        assert root.attributes["penstock.tenant"] == "app"
+        assert root.attributes["gen_ai.usage.output_tokens"] == 4
+        assert root.attributes["gen_ai.response.model"] == "first-1"
+        row = await stack.ledger_row(request_id=request_id)
+        assert row["generation_id"] == root.attributes["gen_ai.response.id"]
+
+
+def check_steps(spans, edge, root) -> None:
+    by_id = {span.span_id: span for span in spans}
+    assert [span.name for span in spans if span.parent == root.span_id] == STEPS
+    (attempt,) = [span for span in spans if span.name.startswith("attempt")]
+    assert by_id[attempt.parent].name == "generate"
+    for span in spans:
+        if span is not edge:
+            parent = by_id[span.parent]
+            assert parent.start_ns <= span.start_ns <= span.end_ns <= parent.end_ns + 5_000_000, (span, parent)
+
+
+async def test_a_trace_from_outside_is_continued(stack, first, collector, wait):
+    trace_id, parent_id = uuid.uuid4().hex, uuid.uuid4().hex[:16]
+    request_id = f"outside-{uuid.uuid4()}"
+    headers = {"traceparent": f"00-{trace_id}-{parent_id}-01", "x-request-id": request_id}
+    answer = await stack.ask(f"trace {uuid.uuid4()}", headers=headers)
+    assert answer.header["x-request-id"] == request_id
+    spans = await trace_of(collector, wait, request_id)
+    assert {span.trace_id for span in spans} == {trace_id}
+    (edge,) = [span for span in spans if span.service == "penstock-edge"]
+    assert edge.parent == parent_id
+    assert (await stack.ledger_row(request_id=request_id))["tenant"] == "app"
+
+
+async def test_a_trace_from_outside_is_continued_over_grpc(stack, caller, first, collector, wait):
+    trace_id, parent_id = uuid.uuid4().hex, uuid.uuid4().hex[:16]
+    request_id = f"outside-{uuid.uuid4()}"
+    metadata = [("traceparent", f"00-{trace_id}-{parent_id}-01"), ("x-request-id", request_id)]
+    call = caller.stream(f"trace {uuid.uuid4()}", metadata=metadata)
+    assert [response async for response in call]
+    assert dict(await call.initial_metadata())["x-request-id"] == request_id
+    found = await wait(
+        lambda: [s for s in collector.trace_with(request_id) if s.name == "chat fast"], EXPORTED_WITHIN_SECONDS
+    )
+    assert [(span.trace_id, span.parent) for span in found] == [(trace_id, parent_id)]
+
+
+async def test_what_failed_is_in_the_trace(stack, broken, collector, wait):
+    for server in broken:
+        server.enqueue(*[Failure(500)] * 30)
+    answer = await stack.ask(f"trace {uuid.uuid4()}", model="hopeless")
+    assert answer.status == 502
+    spans = await trace_of(collector, wait, answer.header["x-request-id"])
+    attempts = [span for span in spans if span.name.startswith("attempt")]
+    assert len(attempts) == sum(len(server.requests) for server in broken)
+    assert all(span.attributes.get("error.type") for span in attempts)
+    assert len({span.trace_id for span in spans}) == 1
+
+
+async def test_the_metrics_name_requests_tokens_cost_cache_latency_and_overhead(stack, first, metrics_port):
+    async def scraped() -> dict[str, float]:
+        async with stack.session.get(f"http://127.0.0.1:{metrics_port}/metrics") as response:
+            assert response.status == 200
+            found: dict[str, float] = {}
+            for line in (await response.text()).splitlines():
+                if line and not line.startswith("#"):
+                    name, _, value = line.rpartition(" ")
+                    found[re.sub(r"[,{]le=.*", "", name)] = float(value)
+            return found
+
+    before = await scraped()
+    await stack.ask(f"metrics {uuid.uuid4()}")
+    after = await scraped()
+
+    def grown(name: str) -> float:
+        names = [full for full in after if full == name or full.startswith(name + "{")]
+        return sum(after[full] - before.get(full, 0) for full in names)
+
+    assert grown("penstock_requests_total") == 1
+    assert grown("penstock_tokens_total") == 7 + 4
+    assert grown("penstock_cost_usd_total") == pytest.approx((7 * 1 + 4 * 2) / 1e6)
+    assert grown("penstock_cache_requests_total") == 1
+    assert grown("gen_ai_server_request_duration_seconds_count") == 1
+    assert grown("gen_ai_server_time_to_first_token_seconds_count") == 1
+    assert grown("penstock_overhead_seconds_count") == 1
+    assert after["penstock_requests_in_flight"] == 0
