@@ -79,7 +79,7 @@ find_python() {
 
 check_platform() {
   [[ -n $triton ]] || return 0
-  local instead="use 'make up' (containers), or 'make run WITHOUT_TRITON=1'."
+  local instead="set a provider's key and use 'make run WITHOUT_TRITON=1'."
   [[ $(uname -sm) == 'Linux x86_64' ]] || fail "Triton's wheel runs on Linux x86-64 only, and this is $(uname -sm): $instead"
   local libc
   libc=$(getconf GNU_LIBC_VERSION 2>/dev/null || echo 'another C library')

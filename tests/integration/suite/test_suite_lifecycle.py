@@ -153,6 +153,21 @@ def test_a_missing_program_is_said_in_a_sentence(penstock, config, tmp_path, var
 
 
 @pytest.mark.parametrize(
+    ("part", "setting", "title"), [("redis", "REDIS_SERVER", "Redis"), ("edge", "EDGE", "The edge")]
+)
+def test_a_program_that_does_not_start_is_said_with_its_last_words(penstock, config, tmp_path, part, setting, title):
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\necho I am no server\nexit 3\n")
+    program.chmod(0o700)
+    told = penstock(
+        "up", "--config", config, "--state", tmp_path / "state", **{f"PENSTOCK_LOCAL__{setting}": str(program)}
+    )
+    assert told.returncode == 1
+    log = tmp_path / "state" / "logs" / f"{part}.log"
+    assert told.stderr == f"penstock: {title} ended with exit code 3, its last words: I am no server (log: {log})\n"
+
+
+@pytest.mark.parametrize(
     ("variables", "exit_code", "words"),
     [
         (

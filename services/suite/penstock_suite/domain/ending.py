@@ -66,6 +66,7 @@ class LeftWhen:
     def __init__(self, reason: asyncio.Future[None]) -> None:
         self._reason = reason
         self._task: asyncio.Task[object] | None = None
+        self._has_cancelled = False
 
     def __enter__(self) -> None:
         self._task = asyncio.current_task()
@@ -76,12 +77,14 @@ class LeftWhen:
     ) -> bool:
         task, self._task = self._task, None
         self._reason.remove_done_callback(self._cancel)
-        if kind is not asyncio.CancelledError or not self._reason.done() or task is None:
+        if task is None or not self._has_cancelled:
             return False
+        # Also when something else ended the block at the same moment.
         task.uncancel()
-        return True
+        return kind is asyncio.CancelledError
 
     def _cancel(self, _: asyncio.Future[None]) -> None:
         # A callback that is scheduled already cannot be taken back; outside the block there is no task.
         if self._task is not None:
+            self._has_cancelled = True
             self._task.cancel()
