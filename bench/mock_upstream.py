@@ -46,7 +46,7 @@ _STREAM_HEADERS = [(b"content-type", b"text/event-stream")]
 _JSON_HEADERS = [(b"content-type", b"application/json"), (b"content-length", str(len(_WHOLE)).encode())]
 
 
-async def application(scope: Any, receive: Any, send: Any) -> None:
+async def application(_: Any, receive: Any, send: Any) -> None:
     """Answer any request; `"long"` in the body asks for the 100 tokens, each in a write of its own."""
     body = b""
     more = True

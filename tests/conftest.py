@@ -1,6 +1,7 @@
 """What every test may ask for."""
 
 import pytest
+
 from penstock_common.testing.transports import TRANSPORTS
 
 

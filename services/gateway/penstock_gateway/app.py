@@ -76,11 +76,7 @@ async def running(
                 in_background=in_background,
             )
         )
-        reception = Reception(
-            _authenticator(settings, engine),
-            TraceStarter(settings.telemetry.sample_ratio, random.Random()),  # noqa: S311 - ids, not secrets
-            Timeouts(own.unary_timeout, own.stream_timeout),
-        )
+        reception = _reception(settings, engine)
         models = ModelDirectory(router)
         wire_formats = OpenAIApplication(
             OpenAIParts(
@@ -133,6 +129,11 @@ async def open_keys(settings: Settings) -> AsyncGenerator[KeyAdministration, Non
         yield KeyAdministration(pepper, settings.tenants_by_name(), SqlKeyStore(engine))
 
 
-def _authenticator(settings: Settings, engine: AsyncEngine) -> Authenticator:
+def _reception(settings: Settings, engine: AsyncEngine) -> Reception:
     pepper = read_key_material(settings.secrets.key_pepper_file, "secrets.key_pepper_file")
-    return Authenticator(pepper, settings.tenants_by_name(), settings.configured_keys(pepper), SqlKeyStore(engine))
+    keys = settings.configured_keys(pepper)
+    return Reception(
+        Authenticator(pepper, settings.tenants_by_name(), keys, SqlKeyStore(engine)),
+        TraceStarter(settings.telemetry.sample_ratio, random.Random()),  # noqa: S311 - ids, not secrets
+        Timeouts(settings.gateway.unary_timeout, settings.gateway.stream_timeout),
+    )

@@ -1,5 +1,6 @@
 import grpc
 import pytest
+
 from penstock.llm.v1 import message_pb2
 from penstock.router.v1 import router_service_pb2 as pb
 from penstock.router.v1.router_service_pb2_grpc import RouterServiceStub
@@ -89,7 +90,8 @@ async def test_an_unknown_model_is_not_found_and_names_what_exists(stub):
     code, error = await refusal_of(stub.Route(request_for("nope")))
     assert code is grpc.StatusCode.NOT_FOUND
     assert isinstance(error, errors.ModelNotFound)
-    assert "fast" in error.message and error.model == "nope"
+    assert "fast" in error.message
+    assert error.model == "nope"
 
 
 async def test_a_capability_that_nobody_has_names_the_field(stub):

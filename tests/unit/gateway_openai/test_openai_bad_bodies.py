@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from penstock_common.errors import InvalidRequest, PenstockError
 from penstock_common.llm.convert import input_from_proto, input_to_proto
 from penstock_gateway.domain.validation import validate_input

@@ -9,6 +9,7 @@ from typing import Any
 
 import openai
 import pytest
+
 from penstock_common import errors
 from penstock_gateway.surfaces.openai.errors import error_response, param_from_field
 

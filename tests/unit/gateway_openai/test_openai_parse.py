@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+
 from penstock_common.errors import InvalidRequest, UnsupportedParameter
 from penstock_common.llm.types import (
     File,

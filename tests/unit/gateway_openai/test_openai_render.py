@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from openai._streaming import SSEDecoder
 from openai.types import Model
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
+
 from penstock_common.errors import UpstreamFailed
 from penstock_common.llm.events import Answer
 from penstock_common.llm.types import (

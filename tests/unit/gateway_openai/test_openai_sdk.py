@@ -8,6 +8,7 @@ import openai
 import pydantic
 import pytest
 from openai.types.chat import ChatCompletionMessageParam
+
 from penstock_common.errors import UpstreamFailed
 from penstock_common.llm.events import Answer
 from penstock_common.llm.types import (
