@@ -47,6 +47,9 @@ class EventStream:
         """Send frames at once; returns when the client's buffer has room."""
         self._last_sent = self._loop.time()
         if not self.begun:
+            # From now on it is keep_alive that counts, which may be sooner.
+            self._timer.cancel()
+            self._timer = self._loop.call_later(self._timing.keep_alive.total_seconds(), self._fill)
             await self._begin()
         await self._send({"type": "http.response.body", "body": frames, "more_body": True})
 
