@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from prompt_text import normalise_prompt
 from sampling import InvalidRequestError, Sampler, SamplingParameters
 from text_stream import TextStream
 from tokenizers import Tokenizer
@@ -110,7 +111,7 @@ class Generator:
 
     def encode(self, prompt: str) -> list[int]:
         """Token ids of a prompt; raises InvalidRequestError if it is empty or longer than the context."""
-        ids = self._tokenizer.encode(prompt, add_special_tokens=False).ids
+        ids = self._tokenizer.encode(normalise_prompt(prompt), add_special_tokens=False).ids
         maximum = self._transformer.context_tokens
         if not ids:
             raise InvalidRequestError("text_input is empty")
