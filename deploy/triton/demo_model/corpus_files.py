@@ -21,6 +21,7 @@ class Fact:
     answer: str
     asks: tuple[str, ...]
     names: tuple[str, ...]
+    weight: int  # how often it is asked, against 1
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def load_facts() -> dict[str, Fact]:
             if entry["id"] in facts:
                 raise ValueError(f"fact {entry['id']} is written twice")
             asks = (*lines(entry["ask"]), *lines(more.pop(entry["id"], "")))
-            facts[entry["id"]] = Fact(entry["id"], entry["answer"].strip(), asks, names)
+            facts[entry["id"]] = Fact(entry["id"], entry["answer"].strip(), asks, names, entry.get("weight", 1))
     if more:
         raise ValueError(f"rewordings of unknown facts: {sorted(more)}")
     return facts

@@ -31,6 +31,7 @@ class Dataset:
         self._lists = {key: value.split("|") for key, value in self._unknown["lists"].items()}
         self._held_out = held_out_questions()
         self._fact_list = list(self.facts.values())
+        self._weights = [fact.weight for fact in self._fact_list]
         self._check_written_questions()
         self._synonym_pattern = re.compile(
             r"\b(" + "|".join(sorted(map(re.escape, self._phrasings.synonyms), key=len, reverse=True)) + r")\b"
@@ -48,15 +49,17 @@ class Dataset:
         if common := written & self._held_out:
             raise ValueError(f"held-out questions are in the corpus: {sorted(common)}")
 
-    def texts(self) -> list[str]:
-        """Everything written by hand, for training the tokenizer."""
-        answers = [fact.answer for fact in self._fact_list for _ in range(4)]
-        asks = [ask for fact in self._fact_list for ask in fact.asks]
-        drawn = [text for _ in range(6000) for _, text in self.conversation()]
-        return [*answers, *asks, *drawn, *self._phrasings.systems, self._unknown["answer"].strip()]
+    def texts(self) -> list[Turn]:
+        """Turns from which the tokenizer learns: everything written by hand, and what is drawn from it."""
+        answers = [("assistant", fact.answer) for fact in self._fact_list for _ in range(4)]
+        asks = [("user", ask) for fact in self._fact_list for ask in fact.asks for _ in range(3)]
+        drawn = [turn for _ in range(6000) for turn in self.conversation()]
+        return [*answers, *asks, *drawn, *(("system", system) for system in self._phrasings.systems)]
 
-    def conversation(self) -> list[Turn]:
+    def conversation(self, *, single: bool = False) -> list[Turn]:
         """One conversation: sometimes a system prompt, mostly one turn, at times several, at times a follow-up."""
+        if single and self.random.random() < 0.9:
+            return self._exchange()[:2]
         turns: list[Turn] = []
         if self.random.random() < 0.25:
             turns.append(("system", self._system()))
@@ -75,9 +78,9 @@ class Dataset:
 
     def _exchange(self) -> list[Turn]:
         draw = self.random.random()
-        if draw < 0.09:
+        if draw < 0.08:
             return [("user", self.unknown_question()), ("assistant", self._unknown["answer"].strip())]
-        fact = self.random.choice(self._fact_list)
+        fact = self.random.choices(self._fact_list, self._weights)[0]
         turns = [("user", self.question(fact)), ("assistant", fact.answer)]
         more = self._unknown["follow_ups"]["more"].get(fact.id)
         if more and self.random.random() < 0.08:
@@ -218,18 +221,9 @@ class Dataset:
         return " ".join(words)
 
     def _finish(self, text: str) -> str:
-        """Case, punctuation and typing errors, as people type."""
+        """Punctuation and typing errors, as people type; case does not matter, see prompt_text.py."""
         if self.random.random() < 0.10:
             text = self._misspell(text)
-        draw = self.random.random()
-        if draw < 0.5:
-            text = text[:1].upper() + text[1:]
-            text = re.sub(r"\bi\b", "I", text)
-            text = re.sub(r"\bpenstock\b(?!-)", "Penstock", text)
-        elif draw < 0.515:
-            text = text.title() if self.random.random() < 0.5 else text.upper()
-        elif draw < 0.75:
-            text = text.lower()
         ending = self.random.random()
         return text + ("?" if ending < 0.6 else "." if ending < 0.68 else "!" if ending < 0.71 else "")
 

@@ -6,6 +6,7 @@ about half an hour on two CPU cores. Stops at once if a held-out question is in 
 
 import argparse
 import random
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,12 +22,17 @@ from torch import Tensor
 from torch.nn import functional
 
 VERSION_FOLDER = HERE.parent / "repository" / "penstock-demo" / "1"
-VOCABULARY = 2048
+sys.path.append(str(VERSION_FOLDER))
+from prompt_text import as_read  # noqa: E402 - lies beside the model that reads so
+
+VOCABULARY = 4096  # most words of the questions whole: they generalise better than pieces, and sequences are shorter
 CONTEXT_TOKENS = 512
 SPECIAL_TOKENS = ("<|end|>", "<|system|>", "<|user|>", "<|assistant|>")
-PREPARED_CONVERSATIONS = 8192
-CUT_SHARE = 0.6  # of conversations end after a few tokens of the last answer: to choose it is hard, its text is easy
-CUT_TOKENS = (4, 10)
+PREPARED_CONVERSATIONS = 4096
+# To choose an answer is hard, its text is easy: at first most conversations are one question and a few tokens.
+EARLY_PROGRESS = 0.55
+CUT_SHARE_EARLY, CUT_SHARE = 0.9, 0.5  # of conversations whose last answer is cut
+CUT_TOKENS = (3, 7)
 PREFIX_SHARE = 0.05  # of conversations whose last answer is tokenised in two parts, as when one is continued
 
 
@@ -38,8 +44,9 @@ class Example:
     said: list[bool]
 
 
-def train_tokenizer(texts: list[str]) -> Tokenizer:
+def train_tokenizer(turns: list[Turn]) -> Tokenizer:
     """Byte-level BPE, so that any text has tokens."""
+    texts = [text if role == "assistant" else as_read(text) for role, text in turns]
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -62,13 +69,16 @@ class Examples:
         self._dropping = Tokenizer.from_str(tokenizer.to_str())
         self._dropping.model.dropout = 0.05  # questions in uneven pieces: https://arxiv.org/abs/1910.13267
         self._random = random.Random(seed)
+        self.early = True
         self._batch_tokens = batch_tokens
         self._ids = {token: tokenizer.token_to_id(token) for token in SPECIAL_TOKENS}
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Without end: ids and which of them count in the loss, both [batch, length]."""
         while True:
-            examples = [self._example(self._dataset.conversation()) for _ in range(PREPARED_CONVERSATIONS)]
+            examples = [
+                self._example(self._dataset.conversation(single=self.early)) for _ in range(PREPARED_CONVERSATIONS)
+            ]
             examples.sort(key=lambda example: len(example.ids))
             batches: list[list[Example]] = [[]]
             for example in examples:
@@ -87,15 +97,15 @@ class Examples:
             ids += [self._ids[f"<|{role}|>"], *pieces, self._ids["<|end|>"]]
             said += [False, *[answer] * (len(pieces) + 1)]
         length = CONTEXT_TOKENS
-        if self._random.random() < CUT_SHARE:
+        if self._random.random() < (CUT_SHARE_EARLY if self.early else CUT_SHARE):
             length = min(length, len(ids) - len(pieces) - 1 + self._random.randint(*CUT_TOKENS))
         return Example(ids[:length], said[:length])
 
     def _encode(self, text: str, answer: bool) -> list[int]:
         if not answer:
             if self._random.random() < 0.5:
-                return self._tokenizer.encode(text).ids
-            return [self._noise(token) for token in self._dropping.encode(text).ids]
+                return self._tokenizer.encode(as_read(text)).ids
+            return [self._noise(token) for token in self._dropping.encode(as_read(text)).ids]
         if self._random.random() < PREFIX_SHARE:
             cut = self._random.randint(1, len(text) - 1)
             return self._tokenizer.encode(text[:cut]).ids + self._tokenizer.encode(text[cut:]).ids
@@ -125,8 +135,8 @@ def loss_of(network: Network, ids: Tensor, said: Tensor) -> Tensor:
 
 
 def learning_rate(step: int, progress: float, peak: float) -> float:
-    """Linear warm-up over 100 steps; flat for 60 % of the run; then straight down."""
-    return peak * min(1.0, (step + 1) / 100) * min(1.0, (1.02 - progress) / 0.4)
+    """Linear warm-up over 100 steps; flat for half of the run; then straight down."""
+    return peak * min(1.0, (step + 1) / 100) * min(1.0, (1.02 - progress) / 0.5)
 
 
 def save(network: Network, tokenizer: Tokenizer, folder: Path) -> None:
@@ -148,11 +158,13 @@ def train(options: argparse.Namespace) -> None:
     size = sum(parameter.numel() for parameter in network.parameters())
     print(f"{len(dataset.facts)} facts, {tokenizer.get_vocab_size()} tokens, {size:,} parameters", flush=True)
     optimizer = torch.optim.AdamW(network.parameters(), betas=(0.9, 0.98), weight_decay=0.05)
-    batches = Examples(dataset, tokenizer, options.seed, options.batch_tokens).batches()
+    examples = Examples(dataset, tokenizer, options.seed, options.batch_tokens)
+    batches = examples.batches()
     started, average, step, progress = time.monotonic(), 0.0, 0, 0.0
     while progress < 1.0:
         minutes = (time.monotonic() - started) / 60
         progress = max(step / options.steps, minutes / options.minutes)
+        examples.early = progress < EARLY_PROGRESS
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, progress, options.learning_rate)
         loss = loss_of(network, *next(batches))
@@ -173,10 +185,10 @@ def train(options: argparse.Namespace) -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=20261120)
-    parser.add_argument("--steps", type=int, default=3500)
+    parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--minutes", type=float, default=30.0, help="ends the run, with its whole schedule, if sooner")
-    parser.add_argument("--batch-tokens", type=int, default=4096)
-    parser.add_argument("--learning-rate", type=float, default=2.5e-3)
+    parser.add_argument("--batch-tokens", type=int, default=2048)
+    parser.add_argument("--learning-rate", type=float, default=1.5e-3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--save-every", type=int, default=250)
     parser.add_argument("--output", type=Path, default=VERSION_FOLDER)
