@@ -18,6 +18,7 @@ import types
 import typing
 from collections.abc import Mapping
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -32,11 +33,14 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import PydanticCustomError
+from yaml.parser import ParserError
+from yaml.scanner import ScannerError
 
 _ENVIRONMENT_PREFIX = "PENSTOCK_"
 _REFERENCE = re.compile(r"\$\{(?:(file):)?([^}]+)\}")
-_DURATION = re.compile(r"^(\d{1,9}(?:\.\d+)?)(ms|s|m|h|d)$")
-_UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]+)?)(ms|s|m|h|d)")
+_MICROSECONDS = {"ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
+_MOST_WHOLE = 999_999_999
 
 
 class ConfigurationError(Exception):
@@ -49,10 +53,13 @@ def parse_duration(text: str) -> timedelta:
     Raises:
         ValueError: if it is written in another way.
     """
-    match = _DURATION.match(text)
+    match = _DURATION.fullmatch(text)
     if match is None:
         raise ValueError("a duration such as 500ms, 3s, 10m or 1h is expected")
-    return timedelta(seconds=float(match[1]) * _UNIT_SECONDS[match[2]])
+    try:
+        return timedelta(microseconds=round(Decimal(match[1]) * _MICROSECONDS[match[2]]))
+    except OverflowError:
+        raise ValueError("the duration is too long") from None
 
 
 def _read_duration(value: Any) -> Any:
@@ -66,11 +73,14 @@ def _read_duration(value: Any) -> Any:
 
 def format_duration(value: timedelta) -> str:
     """Return the shortest exact form that the configuration file accepts."""
-    seconds = value.total_seconds()
-    for unit in ("h", "m", "s"):
-        if seconds >= _UNIT_SECONDS[unit] and (seconds / _UNIT_SECONDS[unit]).is_integer():
-            return f"{int(seconds / _UNIT_SECONDS[unit])}{unit}"
-    return f"{round(seconds * 1000)}ms"
+    microseconds = value // timedelta(microseconds=1)
+    for unit in ("h", "m", "s", "ms"):
+        whole, rest = divmod(microseconds, _MICROSECONDS[unit])
+        if whole and not rest and whole <= _MOST_WHOLE:
+            return f"{whole}{unit}"
+    unit = "ms" if microseconds // 1_000 <= _MOST_WHOLE else "s"
+    digits = f"{Decimal(microseconds) / _MICROSECONDS[unit]:f}"
+    return f"{digits}{unit}"
 
 
 Duration = Annotated[timedelta, BeforeValidator(_read_duration), PlainSerializer(format_duration)]
@@ -91,15 +101,18 @@ class Section(BaseModel):
         if not isinstance(data, dict):
             return data
         section: dict[str, Any] = dict(typing.cast("dict[str, Any]", data))
-        known = {field.alias or name for name, field in cls.model_fields.items()}
-        return {key: _resolve(value) if key in known else value for key, value in section.items()}
+        known = {field.alias or name: field.annotation for name, field in cls.model_fields.items()}
+        return {key: _resolve(value, known[key]) if key in known else value for key, value in section.items()}
 
 
-def _resolve(value: Any) -> Any:
+def _resolve(value: Any, annotation: Any) -> Any:
     if isinstance(value, str):
         return _resolve_text(value)
     if isinstance(value, list):
-        return [_resolve(item) if isinstance(item, str) else item for item in typing.cast("list[Any]", value)]
+        return [_resolve_text(item) if isinstance(item, str) else item for item in typing.cast("list[Any]", value)]
+    if isinstance(value, dict) and typing.get_origin(annotation) is dict and typing.get_args(annotation)[1] is str:
+        texts = typing.cast("dict[Any, Any]", value)
+        return {key: _resolve_text(item) if isinstance(item, str) else item for key, item in texts.items()}
     return value
 
 
@@ -108,8 +121,8 @@ def _resolve_text(text: str) -> str:
         if match[1] == "file":
             try:
                 return Path(match[2]).read_text(encoding="utf-8").strip()
-            except OSError as error:
-                reason = error.strerror or "it cannot be read"
+            except (OSError, UnicodeDecodeError) as error:
+                reason = getattr(error, "strerror", None) or "it holds no text"
                 raise PydanticCustomError(
                     "reference", "the file {path}: {reason}", {"path": match[2], "reason": reason}
                 ) from None
@@ -142,6 +155,8 @@ class Configuration:
             text = path.read_text(encoding="utf-8")
         except OSError as error:
             raise ConfigurationError(f"{path}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise ConfigurationError(f"{path}: it is not UTF-8 text") from None
         return cls.parse(text, environment, source=str(path))
 
     @classmethod
@@ -152,7 +167,7 @@ class Configuration:
         try:
             document = yaml.safe_load(text)
         except yaml.YAMLError as error:
-            raise ConfigurationError(f"{source} is not valid YAML: {' '.join(str(error).split())}") from None
+            raise ConfigurationError(f"{source} is not valid YAML: {_place_and_problem(error)}") from None
         if document is None:
             document = {}
         if not isinstance(document, dict):
@@ -176,7 +191,7 @@ class Configuration:
 
     def refuse_unknown_sections(self, known: set[str]) -> None:
         """Raise ConfigurationError if the file has a section that no role knows."""
-        for name in self._document:
+        for name in map(str, self._document):
             if name not in known:
                 raise ConfigurationError(f"{self._source}: unknown section '{name}'{_nearest(name, known)}")
 
@@ -189,11 +204,25 @@ def _override(document: dict[str, Any], environment: Mapping[str, str]) -> None:
         *path, last = name.removeprefix(_ENVIRONMENT_PREFIX).lower().split("__")
         place = document
         for key in path:
-            inner = place.setdefault(key, {})
+            if place.get(key) is None:
+                place[key] = {}
+            inner = place[key]
             if not isinstance(inner, dict):
                 raise ConfigurationError(f"{name}: '{key}' is not a section that a variable can reach into")
             place = typing.cast("dict[str, Any]", inner)
-        place[last] = yaml.safe_load(raw)
+        try:
+            place[last] = yaml.safe_load(raw)
+        except yaml.YAMLError as error:
+            raise ConfigurationError(f"{name} is not valid YAML: {_place_and_problem(error)}") from None
+
+
+def _place_and_problem(error: yaml.YAMLError) -> str:
+    """Return what is wrong without the text around it, which may be a secret."""
+    mark = getattr(error, "problem_mark", None)
+    place = "" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}: "
+    # The other kinds of error quote the names of aliases and tags.
+    speaks = isinstance(error, ScannerError | ParserError)
+    return place + (str(error.problem) if speaks else "it cannot be read here")
 
 
 def _describe(settings_type: type[BaseModel], fault: Any) -> str:
@@ -209,16 +238,16 @@ def _describe(settings_type: type[BaseModel], fault: Any) -> str:
 
 def _known_keys(model: Any, path: tuple[str | int, ...]) -> set[str]:
     """Return the keys of the model at ``path`` below ``model``; empty where it is no model."""
+    annotation: Any = model
     for part in path:
-        if isinstance(part, int):
-            continue
-        field = model.model_fields.get(part)
-        if field is None:
-            return set()
-        model = _model_within(field.annotation)
+        model = _model_within(annotation)
         if model is None:
             return set()
-    return set(model.model_fields)
+        field = model.model_fields.get(str(part))
+        # Otherwise a place in a list, a key of a mapping or a branch of a union, which hold the same model.
+        annotation = annotation if field is None else field.annotation
+    model = _model_within(annotation)
+    return set() if model is None else set(model.model_fields)
 
 
 def _model_within(annotation: Any) -> type[BaseModel] | None:
