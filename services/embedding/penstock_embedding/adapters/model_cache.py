@@ -12,7 +12,7 @@ from pathlib import Path
 from penstock_common.configuration import ConfigurationError
 from penstock_embedding.adapters.model_files import ModelFiles
 
-# To be raised whenever bert_graph builds something else from the same files.
+# To be raised whenever bert_graph or bert_extents make something else from the same files.
 BUILDER_VERSION = 1
 _REVISION_HEX = 16
 
@@ -46,12 +46,18 @@ def prepare(files: ModelFiles, folder: Path) -> PreparedModel:
 def _build(files: ModelFiles, graph: Path) -> None:
     # Needed on the first start only: onnx costs 30 MB of memory and 0.2 s.
     from safetensors.numpy import load_file
+    from tokenizers import Tokenizer
 
+    from penstock_embedding.adapters.bert_extents import CALIBRATION_TEXTS, measure
     from penstock_embedding.adapters.bert_graph import build_graph
 
     began = time.monotonic()
     graph.parent.mkdir(parents=True, exist_ok=True)
-    model = build_graph(load_file(files.weights), files.config)
+    weights = load_file(files.weights)
+    tokenizer: Tokenizer = Tokenizer.from_file(str(files.tokenizer))
+    tokenizer.no_padding()
+    texts = [tokenizer.encode(text).ids for text in CALIBRATION_TEXTS]
+    model = build_graph(weights, files.config, measure(weights, files.config, texts))
     descriptor, temporary = tempfile.mkstemp(dir=graph.parent, suffix=".part")
     try:
         with os.fdopen(descriptor, "wb") as file:

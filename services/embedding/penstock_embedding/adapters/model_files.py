@@ -41,6 +41,7 @@ class BertConfig(msgspec.Struct, frozen=True):
     model_type: str
     hidden_act: str
     hidden_size: int
+    intermediate_size: int
     num_attention_heads: int
     num_hidden_layers: int
     layer_norm_eps: float
