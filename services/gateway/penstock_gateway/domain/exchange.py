@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -308,6 +308,8 @@ class Exchange:
         )
 
     async def _store(self) -> None:
+        # The answer was sent; what time the caller granted no longer matters.
+        CURRENT_SCOPE.set(replace(CURRENT_SCOPE.get(), deadline=None))
         finished, plan = self._progress.finished, self._plan
         is_substitute = plan is not None and finished is not None and finished.answered_by != plan.candidates[0]
         await self._parts.cache.store(

@@ -79,6 +79,7 @@ class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
             )
         except PenstockError as error:
             self._observer.turned_away(arrival.surface, error)
+            context.set_trailing_metadata((("x-request-id", arrival.request_id),))
             raise
         return self._life.begin(call)
 
