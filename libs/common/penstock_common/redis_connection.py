@@ -52,7 +52,7 @@ class RedisConnection:
         self._timeout_seconds = timeout.total_seconds()
         self._connection: AbstractConnection | None = None
         self._replies: deque[asyncio.Future[Any]] = deque()
-        self._unsent: list[tuple[Any, ...]] = []
+        self._unsent: list[bytes] = []
         self._flush_scheduled = False
         self._cool_until = 0.0
         self._wanted = asyncio.Event()
@@ -105,9 +105,12 @@ class RedisConnection:
             return await self.execute("EVAL", script.source, len(keys), *keys, *arguments)
 
     def _enqueue(self, loop: asyncio.AbstractEventLoop, command: tuple[Any, ...]) -> asyncio.Future[Any]:
+        # redis-py packs several commands in Python; in C it takes a seventh of the time. What cannot be
+        # packed must fail here: a reply that is waited for, and a command that is never sent, shift all others.
+        packed: bytes = pack_command(command)
         reply: asyncio.Future[Any] = loop.create_future()
         self._replies.append(reply)
-        self._unsent.append(command)
+        self._unsent.append(packed)
         if self._connection is not None and not self._flush_scheduled:
             self._flush_scheduled = True
             loop.call_soon(self._flush)
@@ -120,19 +123,13 @@ class RedisConnection:
         if connection is None or not commands:
             return
         self._unsent = []
-        # redis-py packs in Python when asked for several commands; in C it takes a seventh of the time.
-        packed = b"".join(map(pack_command, commands))
-        sending = connection.send_packed_command(packed, check_health=False)
-        # With room in the socket's buffer, the common case, this ends at its first step.
-        try:
-            sending.send(None)
-        except StopIteration:
-            return
-        except (RedisError, OSError):
+        # Not send_packed_command(): it waits where the socket's buffer is full, which here only the timeouts may
+        # do, and closes the connection where it is not waited for.
+        writer: asyncio.StreamWriter | None = connection._writer  # type: ignore[attr-defined]  # noqa: SLF001
+        if writer is None:
             self._sick.set()
-            return
-        # The buffer is full: Redis does not read. The data is in our own buffer already.
-        sending.close()
+        else:
+            writer.write(b"".join(commands))
 
     def _expire(self, reply: asyncio.Future[Any]) -> None:
         if not reply.done():
