@@ -328,7 +328,22 @@ def test_a_duration_is_written_in_the_largest_unit_that_is_exact(value, text):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "5", "s", "-1s", "1 s", "1e3s", "1.s", "1h30m", "٣s", "3s\n", "1S", "999999999.9999999999999d", "1" * 400 + "s"]
+    "text",
+    [
+        "",
+        "5",
+        "s",
+        "-1s",
+        "1 s",
+        "1e3s",
+        "1.s",
+        "1h30m",
+        "٣s",
+        "3s\n",
+        "1S",
+        "999999999.9999999999999d",
+        "1" * 400 + "s",
+    ],
 )
 def test_anything_else_is_no_duration(text):
     with pytest.raises(ValueError):

@@ -1,0 +1,238 @@
+"""Rules of a stream: its canonical form, its order, its sum; what it costs."""
+
+import re
+from fractions import Fraction
+from math import floor
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock_common.llm.estimate import estimated_input_tokens, estimated_tokens
+from penstock_common.llm.events import Answer, StreamInvariantError, StreamInvariants, merge_deltas
+from penstock_common.llm.types import (
+    Candidate,
+    Finished,
+    FinishReason,
+    GenerationInput,
+    Image,
+    Message,
+    Reasoning,
+    ReasoningDelta,
+    Role,
+    Started,
+    Text,
+    TextDelta,
+    ToolCall,
+    ToolCallDelta,
+    UnitPrices,
+    Usage,
+    cost_nano_usd,
+)
+
+CANDIDATE = Candidate(upstream="u", model="m")
+STARTED = Started(generation_id="g", answered_by=CANDIDATE)
+FINISHED = Finished(reason=FinishReason.STOP, answered_by=CANDIDATE)
+
+text = st.text(min_size=1, max_size=5)
+text_deltas = st.builds(TextDelta, text=text)
+reasoning_deltas = st.builds(ReasoningDelta, text=text) | st.builds(
+    ReasoningDelta, text=st.text(max_size=5), signature=st.binary(min_size=1, max_size=3)
+)
+tool_call_deltas = st.builds(ToolCallDelta, index=st.integers(0, 2), arguments_json_fragment=text) | st.builds(
+    ToolCallDelta, index=st.integers(0, 2), id=text, name=text, arguments_json_fragment=st.text(max_size=5)
+)
+deltas = text_deltas | reasoning_deltas | tool_call_deltas
+usages = st.builds(Usage, input_tokens=st.integers(0, 100))
+
+
+@st.composite
+def streams(draw):
+    usage = draw(st.lists(usages, max_size=1))
+    return [STARTED, *draw(st.lists(deltas, max_size=20)), *usage, FINISHED]
+
+
+def sum_of(events):
+    answer = Answer()
+    for event in events:
+        answer.add(event)
+    return answer
+
+
+def check(events):
+    invariants = StreamInvariants()
+    for event in events:
+        invariants.observe(event)
+    invariants.end()
+
+
+@given(streams())
+def test_merging_keeps_the_answer(events):
+    before, after = sum_of(events), sum_of(merge_deltas(events))
+    assert (after.text, after.reasoning, after.tool_calls) == (before.text, before.reasoning, before.tool_calls)
+    assert after.message() == before.message()
+    assert (after.started, after.usage, after.finished) == (before.started, before.usage, before.finished)
+
+
+@given(streams())
+def test_merging_twice_is_merging_once(events):
+    once = merge_deltas(events)
+    assert merge_deltas(once) == once
+
+
+@given(streams())
+def test_merging_keeps_the_order_of_kinds_and_joins_all_neighbours(events):
+    merged = merge_deltas(events)
+    kinds = [type(event) for event in events]
+    assert [kind for index, kind in enumerate(kinds) if index == 0 or kind != kinds[index - 1]] == [
+        type(event) for index, event in enumerate(merged) if index == 0 or type(event) is not type(merged[index - 1])
+    ]
+    for first, second in zip(merged, merged[1:], strict=False):
+        assert not (isinstance(first, TextDelta) and isinstance(second, TextDelta))
+    check(merged)
+
+
+@given(streams(), st.integers(0, 21))
+def test_merging_batches_of_a_stream_and_then_the_whole_is_merging_the_whole(events, cut):
+    assert merge_deltas([*merge_deltas(events[:cut]), *merge_deltas(events[cut:])]) == merge_deltas(events)
+
+
+def test_a_new_tool_call_is_not_joined_to_the_one_before():
+    first = ToolCallDelta(index=0, id="a", name="f", arguments_json_fragment="{")
+    more = ToolCallDelta(index=0, arguments_json_fragment="}")
+    second = ToolCallDelta(index=1, id="b", name="f", arguments_json_fragment="{}")
+    joined = ToolCallDelta(index=0, id="a", name="f", arguments_json_fragment="{}")
+    assert merge_deltas([first, more, second]) == [joined, second]
+
+
+def test_reasoning_after_a_signature_is_a_block_of_its_own():
+    signed = ReasoningDelta(text="a", signature=b"s")
+    assert merge_deltas([signed, ReasoningDelta(text="b")]) == [signed, ReasoningDelta(text="b")]
+    assert merge_deltas([ReasoningDelta(text="b"), signed]) == [ReasoningDelta(text="ba", signature=b"s")]
+
+
+@given(streams())
+def test_a_stream_in_order_is_accepted(events):
+    check(events)
+
+
+LETTERS = {
+    "s": STARTED,
+    "t": TextDelta(text="x"),
+    "r": ReasoningDelta(signature=b"x"),
+    "c": ToolCallDelta(index=0, id="x"),
+    "e": TextDelta(text=""),
+    "m": ReasoningDelta(),
+    "n": ToolCallDelta(index=3),
+    "u": Usage(),
+    "f": FINISHED,
+}
+GRAMMAR = re.compile(r"s[trc]*u?f")
+
+
+@given(st.text("strceumnf", max_size=8) | st.from_regex(r"s[trc]{0,4}u?f[strcuf]?", fullmatch=True))
+def test_exactly_the_contracts_order_is_accepted(letters):
+    try:
+        check(LETTERS[letter] for letter in letters)
+        accepted = True
+    except StreamInvariantError:
+        accepted = False
+    assert accepted == bool(GRAMMAR.fullmatch(letters))
+
+
+@given(streams(), st.data())
+def test_a_stream_with_one_event_lost_doubled_or_moved_is_accepted_only_where_the_order_allows(events, data):
+    index = data.draw(st.integers(0, len(events) - 1))
+    kind = data.draw(st.sampled_from(["lose", "double", "move"]))
+    changed = list(events)
+    event = changed.pop(index)
+    if kind == "double":
+        changed[index:index] = [event, event]
+    elif kind == "move":
+        changed.insert(data.draw(st.integers(0, len(changed))), event)
+    letter = {Started: "s", Usage: "u", Finished: "f"}
+    allowed = bool(GRAMMAR.fullmatch("".join(letter.get(type(event), "t") for event in changed)))
+    if allowed:
+        check(changed)
+    else:
+        with pytest.raises(StreamInvariantError):
+            check(changed)
+
+
+def test_the_sum_of_a_stream_is_the_assistants_turn():
+    answer = sum_of(
+        [
+            STARTED,
+            ReasoningDelta(text="Hm", signature=b"s"),
+            TextDelta(text="Hello, "),
+            ToolCallDelta(index=1, id="b", name="g", arguments_json_fragment="{}"),
+            ToolCallDelta(index=0, id="a", name="f", arguments_json_fragment='{"x":'),
+            ToolCallDelta(index=0, arguments_json_fragment="1}"),
+            TextDelta(text="world."),
+            Usage(output_tokens=3),
+            FINISHED,
+        ]
+    )
+    assert answer.message() == Message(
+        role=Role.ASSISTANT,
+        parts=(Reasoning(text="Hm", signature=b"s"), Text(text="Hello, world.")),
+        tool_calls=(
+            ToolCall(id="a", name="f", arguments_json='{"x":1}'),
+            ToolCall(id="b", name="g", arguments_json="{}"),
+        ),
+    )
+    assert answer.message().text == answer.text == "Hello, world."
+
+
+def test_an_answer_of_tools_alone_has_no_text_part():
+    answer = sum_of([STARTED, ToolCallDelta(index=0, id="a", name="f"), FINISHED])
+    assert answer.message().parts == ()
+
+
+tokens = st.integers(0, 10**9)
+nano_usd = st.integers(0, 10**15)
+
+
+@given(tokens, tokens, tokens, nano_usd, nano_usd, nano_usd)
+def test_a_cost_is_the_exact_sum_rounded_half_up_once(fresh, cached, output, price, cached_price, output_price):
+    usage = Usage(input_tokens=fresh + cached, cached_input_tokens=cached, output_tokens=output)
+    prices = UnitPrices(input_nano_usd=price, cached_input_nano_usd=cached_price, output_nano_usd=output_price)
+    exact = Fraction(fresh * price + cached * cached_price + output * output_price, 1_000_000)
+    cost = cost_nano_usd(usage, prices)
+    assert type(cost) is int
+    assert cost == floor(exact + Fraction(1, 2))
+
+
+@pytest.mark.parametrize(
+    ("input_tokens", "cost"), [(0, 0), (1, 0), (499_999, 0), (500_000, 1), (1_000_000, 1), (1_500_000, 2)]
+)
+def test_half_a_nano_dollar_is_rounded_up(input_tokens, cost):
+    assert cost_nano_usd(Usage(input_tokens=input_tokens), UnitPrices(input_nano_usd=1)) == cost
+
+
+def test_more_cached_tokens_than_there_are_never_cost_less_than_nothing():
+    usage = Usage(input_tokens=1, cached_input_tokens=10)
+    prices = UnitPrices(input_nano_usd=10**9, cached_input_nano_usd=10**6)
+    assert cost_nano_usd(usage, prices) == 10
+
+
+@given(st.text(max_size=200), st.text(max_size=200))
+def test_an_estimate_grows_with_the_text(first, second):
+    assert estimated_tokens("") == 0
+    assert estimated_tokens(first) == -(-len(first.encode()) // 4)
+    assert (
+        estimated_tokens(first)
+        <= estimated_tokens(first + second)
+        <= estimated_tokens(first) + estimated_tokens(second)
+    )
+
+
+def test_an_inputs_estimate_counts_what_is_text():
+    request = GenerationInput(
+        model="m",
+        messages=(
+            Message(role=Role.SYSTEM, parts=(Text(text="abcd"), Image(url="https://example.com/a.png"))),
+            Message(role=Role.ASSISTANT, parts=(Reasoning(text="abcde"),)),
+        ),
+    )
+    assert estimated_input_tokens(request) == 3
