@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
+from datetime import UTC, datetime
 from typing import Any, TextIO
 
 import msgspec
@@ -47,14 +49,23 @@ def add_request_ids(_: Any, __: str, event: EventDict) -> EventDict:
 
 
 def _render(_: Any, __: str, event: EventDict) -> str:
-    return msgspec.json.encode(event, enc_hook=str).decode()
+    try:
+        return msgspec.json.encode(event, enc_hook=str).decode()
+    except UnicodeEncodeError:
+        # Half a surrogate pair, which a caller's JSON can hold. To log must not fail a request.
+        return json.dumps(event, default=str).encode("ascii").decode()
 
 
 class _StandardFormatter(logging.Formatter):
     """Renders records of libraries that use the standard library's logging."""
 
     def format(self, record: logging.LogRecord) -> str:
-        event = {"event": record.getMessage(), "level": record.levelname.lower(), "logger": record.name}
+        event: EventDict = {
+            "event": record.getMessage(),
+            "level": record.levelname.lower(),
+            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z"),
+            "logger": record.name,
+        }
         if record.exc_info:
             event["exception"] = self.formatException(record.exc_info)
         return _render(None, "", add_request_ids(None, "", event))

@@ -6,7 +6,7 @@ import random
 import re
 from dataclasses import dataclass
 
-_TRACEPARENT = re.compile(r"^00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})$")
+_TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
 _SAMPLED = 0x01
 
 
@@ -43,7 +43,7 @@ class TraceStarter:
         The parent's decision to sample is kept (W3C Trace Context, section 3.2.2.5).
         """
         span_id = self._chance.getrandbits(64) or 1
-        match = _TRACEPARENT.match(traceparent) if traceparent else None
+        match = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
         if match is None:
             sampled = self._sample_ratio >= 1 or self._chance.random() < self._sample_ratio
             return TraceContext(self._chance.getrandbits(128) or 1, span_id, 0, sampled)
