@@ -315,7 +315,7 @@ async def running_stack(document: dict[str, Any], folder: Path) -> AsyncIterator
             stdout=asyncio.subprocess.PIPE, stderr=errors, cwd=folder, env=suite_environment(),
         )  # fmt: skip
         try:
-            ready = await asyncio.wait_for(_ready_event(process), _READY_SECONDS)
+            ready = await asyncio.wait_for(_ready_event(process, folder / "stderr"), _READY_SECONDS)
             connector = aiohttp.TCPConnector(limit=0, force_close=True)
             timeout = aiohttp.ClientTimeout(total=60)
             session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector, timeout=timeout))
@@ -332,14 +332,14 @@ async def running_stack(document: dict[str, Any], folder: Path) -> AsyncIterator
                 await process.communicate()
 
 
-async def _ready_event(process: asyncio.subprocess.Process) -> dict[str, Any]:
+async def _ready_event(process: asyncio.subprocess.Process, errors: Path) -> dict[str, Any]:
     assert process.stdout is not None
     async for line in process.stdout:
         event = json.loads(line)
         if event["event"] == "ready":
             return event
         assert event["event"] != "failed", event["message"]
-    raise AssertionError("the stack ended before it was ready; see its standard error")
+    raise AssertionError(f"the stack ended before it was ready: {errors.read_text()[-3000:]}")
 
 
 def upstream_entry(name: str, server: OpenAIUpstream, **more: Any) -> dict[str, Any]:
