@@ -18,7 +18,8 @@ def read_key_material(path: Path | None, setting: str) -> bytes:
     if path is None:
         raise ConfigurationError(f"'{setting}' is missing: name a file with at least {MIN_BYTES} random bytes")
     try:
-        material = path.read_bytes().strip()
+        # As it is: one random key in twenty begins or ends with a byte that is white space.
+        material = path.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"'{setting}': {path}: {error.strerror}") from None
     if len(material) < MIN_BYTES:

@@ -69,3 +69,9 @@ async def test_a_redis_url_that_is_none_is_named(tmp_path: Path) -> None:
     key_file.write_bytes(b"x" * 32)
     with pytest.raises(ConfigurationError, match="'redis.cache'"):
         await _build(f"{{secrets: {{cache_key_file: {key_file}}}, redis: {{cache: 'http://localhost'}}}}")
+
+
+async def test_a_secret_may_begin_and_end_with_any_byte(tmp_path: Path) -> None:
+    key_file = tmp_path / "key"
+    key_file.write_bytes(b"\n" + b"x" * 30 + b" ")
+    assert await _build(f"secrets: {{cache_key_file: {key_file}}}") == "cache"
