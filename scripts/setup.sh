@@ -99,9 +99,24 @@ make_venv() {
   "$python" -m venv --clear "$venv"
 }
 
-install() {
+with_pip() {
   "$venv/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar off --no-deps \
     --only-binary :all: --require-hashes --requirement "$1"
+}
+
+# uv needs a thirtieth of pip's CPU time for the same files. It is told the mirror and the certificates that pip is
+# set to; where it still cannot fetch, pip does.
+with_uv() {
+  local index=${PIP_INDEX_URL:-$("$venv/bin/python" -m pip config get global.index-url 2>/dev/null || true)}
+  local certificates=${SSL_CERT_FILE:-${PIP_CERT:-}}
+  env ${index:+"UV_DEFAULT_INDEX=$index"} ${certificates:+"SSL_CERT_FILE=$certificates"} \
+    "$venv/bin/uv" pip install --no-config --python "$venv/bin/python" --no-deps --only-binary :all: \
+    --require-hashes --requirement "$1"
+}
+
+install() {
+  [[ -x $venv/bin/uv ]] || with_pip requirements/uv.txt
+  with_uv "$1" || with_pip "$1"
 }
 
 install_packages() {
