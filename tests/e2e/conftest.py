@@ -19,19 +19,19 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import aiohttp
 import grpc
 import pytest
 import pytest_asyncio
 from openai import AsyncOpenAI
-from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
 from penstock.gateway.v1 import chat_service_pb2 as chat_pb
 from penstock.gateway.v1 import chat_service_pb2_grpc, model_service_pb2_grpc
 from penstock.llm.v1 import generation_pb2, message_pb2
 from penstock_common.testing.openai_upstream import OpenAIUpstream
+from penstock_common.testing.otlp_collector import OtlpCollector
 
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parents[1]
@@ -77,63 +77,6 @@ class Upstream(OpenAIUpstream):
             await self.next_request()
         self._forgotten += len(self.requests)
         self.requests.clear()
-
-
-@dataclass(frozen=True)
-class Span:
-    """A span as it came over OTLP; ids in hexadecimal, ``parent`` empty at the root."""
-
-    service: str
-    name: str
-    trace_id: str
-    span_id: str
-    parent: str
-    start_ns: int
-    end_ns: int
-    attributes: Mapping[str, Any]
-
-
-class OtlpCollector(trace_service_pb2_grpc.TraceServiceServicer):
-    """A real OTLP endpoint that keeps what it gets."""
-
-    def __init__(self) -> None:
-        self.spans: list[Span] = []
-        self.endpoint = ""
-        self._server: grpc.aio.Server | None = None
-
-    async def __aenter__(self) -> Self:
-        self._server = grpc.aio.server()
-        trace_service_pb2_grpc.add_TraceServiceServicer_to_server(self, self._server)
-        self.endpoint = f"http://127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
-        await self._server.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        await self._server.stop(None)
-
-    async def Export(self, request: Any, context: Any) -> Any:
-        for resource in request.resource_spans:
-            service = _attributes(resource.resource.attributes)["service.name"]
-            for scope in resource.scope_spans:
-                self.spans.extend(_span(service, span) for span in scope.spans)
-        return trace_service_pb2.ExportTraceServiceResponse()
-
-    def trace_with(self, request_id: str) -> list[Span]:
-        """Return the spans of the trace that the request is in, as far as they have come, oldest first."""
-        ids = {span.trace_id for span in self.spans if span.attributes.get("penstock.request_id") == request_id}
-        return sorted((span for span in self.spans if span.trace_id in ids), key=lambda span: span.start_ns)
-
-
-def _attributes(pairs: Any) -> dict[str, Any]:
-    return {pair.key: getattr(pair.value, pair.value.WhichOneof("value")) for pair in pairs}
-
-
-def _span(service: str, span: Any) -> Span:
-    return Span(
-        service, span.name, span.trace_id.hex(), span.span_id.hex(), span.parent_span_id.hex(),
-        span.start_time_unix_nano, span.end_time_unix_nano, _attributes(span.attributes),
-    )  # fmt: skip
 
 
 def free_port() -> int:
