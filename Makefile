@@ -71,4 +71,4 @@ lock: setup-dev ## Lock requirements/*.in with hashes; ARGS=--upgrade takes what
 
 .PHONY: setup-dev
 setup-dev:
-	@$(SETUP) --dev
+	@$(SETUP) --dev --embedding

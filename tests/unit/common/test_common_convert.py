@@ -181,9 +181,13 @@ def test_what_a_newer_version_names_is_read_as_unset():
     choice = gen.GenerationInput()
     choice.tool_choice.mode = 99
     assert convert.input_from_proto(choice).tool_choice == t.ToolChoice()
+
+
+def test_an_unknown_finish_reason_never_passes_for_a_stop():
     finished = gen.GenerationEvent()
     finished.finished.reason = 99
-    assert convert.event_from_proto(finished).reason is t.FinishReason.STOP
+    with pytest.raises(ValueError, match="finish reason"):
+        convert.event_from_proto(finished)
 
 
 def test_a_part_with_nothing_set_reads_as_empty_text():

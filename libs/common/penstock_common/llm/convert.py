@@ -316,7 +316,7 @@ def event_from_proto(proto: gen.GenerationEvent) -> t.GenerationEvent:
     """Return the value of an event.
 
     Raises:
-        ValueError: if no case is set.
+        ValueError: if no case is set, or the finish reason is unknown.
     """
     kind = proto.WhichOneof("event")
     if kind is None:
@@ -373,8 +373,12 @@ def _finished_to_proto(event: t.Finished) -> gen.GenerationFinished:
 
 
 def _finished_from_proto(proto: gen.GenerationFinished) -> t.Finished:
+    reason = _FINISH_FROM_PROTO.get(proto.reason)
+    if reason is None:
+        # Taking it for a stop could pass a truncated answer off as a whole one.
+        raise ValueError(f"a finish reason that this version does not know: {proto.reason}")
     return t.Finished(
-        reason=_FINISH_FROM_PROTO.get(proto.reason, t.FinishReason.STOP),
+        reason=reason,
         matched_stop=proto.matched_stop,
         answered_by=candidate_from_proto(proto.answered_by),
         attempts=proto.attempts,
