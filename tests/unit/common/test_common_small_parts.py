@@ -79,10 +79,11 @@ async def test_an_error_in_the_context_ends_its_work():
     assert ended == ["work"]
 
 
-def test_key_material_is_the_files_bytes_without_its_line_break(tmp_path):
+def test_key_material_is_the_files_bytes_whatever_they_are(tmp_path):
+    # One random key in twenty begins or ends with white space.
     file = tmp_path / "pepper"
-    file.write_bytes(b"k" * 32 + b"\n")
-    assert read_key_material(file, "secrets.key_pepper_file") == b"k" * 32
+    file.write_bytes(b" " + b"k" * 30 + b"\n")
+    assert read_key_material(file, "secrets.key_pepper_file") == b" " + b"k" * 30 + b"\n"
 
 
 @pytest.mark.parametrize(
@@ -90,8 +91,7 @@ def test_key_material_is_the_files_bytes_without_its_line_break(tmp_path):
     [
         (None, "No such file"),
         (b"", "holds 0 bytes, at least 32"),
-        (b"short\n", "holds 5 bytes"),
-        (b" " * 40, "holds 0 bytes"),
+        (b"short\n", "holds 6 bytes"),
     ],
 )
 def test_key_material_that_cannot_be_used_is_refused_with_its_setting_and_without_its_bytes(tmp_path, content, message):
