@@ -29,10 +29,13 @@ def written(tmp_path):
     return write
 
 
-def test_the_state_folder_is_chosen_then_named_then_the_users(monkeypatch):
+def test_the_state_folder_is_chosen_then_named_then_the_checkouts_then_the_users(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
     assert state_root(None) == Path("~/.local/state/penstock").expanduser()
     monkeypatch.setenv("XDG_STATE_HOME", "/x")
     assert state_root(None) == Path("/x/penstock")
+    (tmp_path / ".state").mkdir()
+    assert state_root(None) == tmp_path / ".state"
     monkeypatch.setenv("PENSTOCK_STATE_DIR", "/named")
     assert state_root(None) == Path("/named")
     assert state_root(Path("relative")) == Path.cwd() / "relative"
@@ -129,7 +132,7 @@ def test_a_file_that_is_not_there_or_no_text_is_told(tmp_path):
         make_plan(Selection(config=tmp_path / "absent.yaml"))
     binary = tmp_path / "binary.yaml"
     binary.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ConfigurationError, match="not a text file"):
+    with pytest.raises(ConfigurationError, match="not UTF-8 text"):
         make_plan(Selection(config=binary))
 
 

@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from penstock_common.configuration import Configuration, ConfigurationError
+from penstock_common.configuration import Configuration
 from penstock_suite.adapters.triton_server import TritonFolders
 from penstock_suite.domain.effective import LocalParts, completed, has_demo_key, without_triton
 from penstock_suite.domain.failure import Misconfigured
@@ -17,6 +17,7 @@ from penstock_suite.domain.state_folder import StateFolder
 from penstock_suite.settings import Document, LocalSettings, Settings
 
 STATE_VARIABLE = "PENSTOCK_STATE_DIR"
+LOCAL_STATE = Path(".state")
 
 _PACKAGED = "default.yaml"
 _PACKAGED_WITHOUT_TRITON = "without_triton.yaml"
@@ -69,10 +70,7 @@ def read_document(selection: Selection) -> tuple[dict[str, Any], str]:
         ConfigurationError: if it cannot be read, or has a section that nobody knows.
     """
     path = selection.config or _packaged(without=selection.without_triton)
-    try:
-        document = Document.of(Configuration.load(path))
-    except UnicodeDecodeError:
-        raise ConfigurationError(f"{path} is not a text file") from None
+    document = Document.of(Configuration.load(path))
     return (
         without_triton(document) if selection.without_triton else document,
         str(selection.config or "the packaged configuration"),
@@ -94,12 +92,18 @@ def unplanned(selection: Selection, document: dict[str, Any], source: str) -> Co
 
 
 def state_root(chosen: Path | None, settings: Settings | None = None) -> Path:
-    """Return the absolute state folder: chosen, from the environment, from the file, or the user's default."""
+    """Return the absolute state folder.
+
+    Chosen, from the environment, from the file, the one that `make run` keeps
+    in the current folder, or the user's own, in this order.
+    """
     named = os.environ.get(STATE_VARIABLE)
     if chosen is None and named:
         chosen = Path(named)
     if chosen is None and settings is not None:
         chosen = settings.state_dir
+    if chosen is None and LOCAL_STATE.is_dir():
+        chosen = LOCAL_STATE
     if chosen is None:
         chosen = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state") / "penstock"
     return chosen.expanduser().absolute()

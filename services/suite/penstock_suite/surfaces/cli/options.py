@@ -17,7 +17,8 @@ StateOption = Annotated[
     typer.Option(
         "--state",
         metavar="DIR",
-        help="The one folder with everything a stack keeps; $PENSTOCK_STATE_DIR, else ~/.local/state/penstock.",
+        help="The one folder with everything a stack keeps; "
+        "$PENSTOCK_STATE_DIR, else .state where there is one, else ~/.local/state/penstock.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON for programs.")]
