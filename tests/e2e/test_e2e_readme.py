@@ -7,30 +7,23 @@ import asyncio
 import json
 import re
 import sys
-import time
 from pathlib import Path
 
 import yaml
 
+from penstock_common.testing.openai_upstream import Answer
+
 CHECKOUT = Path(__file__).parents[2]
 
 
-async def run(*command: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> tuple[str, list[float]]:
-    """Return what the command prints, and when each piece of it came."""
+async def run(*command: str, env: dict[str, str] | None = None) -> str:
+    """Return what the command prints."""
     process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, cwd=cwd, env=env
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=env
     )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    pieces: list[bytes] = []
-    times: list[float] = []
-    async with asyncio.timeout(60):
-        while piece := await process.stdout.read(65536):
-            pieces.append(piece)
-            times.append(time.monotonic())
-        errors = (await process.stderr.read()).decode()
-        assert await process.wait() == 0, errors
-    return b"".join(pieces).decode(), times
+    printed, errors = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 0, errors.decode()
+    return printed.decode()
 
 
 def imports_of(code: str) -> set[str]:
@@ -47,7 +40,7 @@ async def test_the_first_request_streams_a_sensible_answer(stack, readme_blocks,
     command = readme_blocks("", "curl -N", stack).strip()
     assert "What does the router do?" in command
     # Written as it is, plus what shows the head.
-    printed, times = await run("bash", "-c", command.replace("curl -N", f"curl -sS -N -D {tmp_path}/head"))
+    printed = await run("bash", "-c", command.replace("curl -N", f"curl -sS -N -D {tmp_path}/head"))
     head = (tmp_path / "head").read_text().lower()
     assert head.startswith("http/1.1 200")
     assert "content-type: text/event-stream" in head
@@ -60,18 +53,33 @@ async def test_the_first_request_streams_a_sensible_answer(stack, readme_blocks,
     assert re.search(r"plan|candidate", text), text
     assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
     assert len(chunks) > 5
-    assert len(times) > 3, "it came in pieces"
+
+
+async def test_the_first_request_shows_tokens_while_the_upstream_still_writes(stack, readme_blocks, first):
+    rest = asyncio.Event()
+    first.enqueue(Answer(tokens=["early", " late"], hold={2: rest}))
+    command = readme_blocks("", "curl -N", stack).strip().replace('"penstock-demo"', '"fast"')
+    process = await asyncio.create_subprocess_exec(
+        "bash", "-c", command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+    )
+    assert process.stdout is not None
+    async with asyncio.timeout(20):
+        while b"early" not in (line := await process.stdout.readline()):
+            assert line or not process.stdout.at_eof()
+        rest.set()
+        assert (await process.stdout.read()).endswith(b"data: [DONE]\n\n")
+        assert await process.wait() == 0
 
 
 async def test_the_ready_line_has_a_command_that_works(stack):
-    printed, _ = await run("bash", "-c", stack.ready["curl"].replace("curl -N", "curl -sS -N"))
+    printed = await run("bash", "-c", stack.ready["curl"].replace("curl -N", "curl -sS -N"))
     assert printed.rstrip().endswith("data: [DONE]")
 
 
 async def test_the_sdk_example_runs(stack, readme_blocks):
     code = readme_blocks("python", "OpenAI(", stack)
     assert imports_of(code) == {"openai"}
-    printed, _ = await run(sys.executable, "-c", code)
+    printed = await run(sys.executable, "-c", code)
     assert "cache" in printed
 
 
@@ -79,7 +87,7 @@ async def test_the_grpc_example_runs_with_nothing_but_the_contract(stack, readme
     code = readme_blocks("python", "StreamChatRequest", stack)
     assert imports_of(code) <= {"asyncio", "grpc", "penstock"}
     environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(CHECKOUT / "proto" / "python")}
-    printed, _ = await run(sys.executable, "-c", code, env=environment)
+    printed = await run(sys.executable, "-c", code, env=environment)
     assert "Penstock" in printed
 
 
