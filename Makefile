@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 STATE ?= .state
 BIN := .venv/bin
 SETUP := scripts/setup.sh $(if $(WITHOUT_TRITON),--without-triton) $(if $(EMBEDDING),--embedding)
-TOOLS := PATH="$(CURDIR)/$(BIN):$$PATH" UV=uv GO=go BUF=buf
+TOOLS := PATH="$(CURDIR)/$(BIN):$$PATH" UV=uv GO=go BUF=buf PROTO_PYTHON="$(CURDIR)/$(BIN)/python"
 
 .PHONY: help
 help: ## List the targets
@@ -49,6 +49,7 @@ check-sizes:
 	$(BIN)/python tools/check_sizes.py
 check-links:
 	$(BIN)/python tools/check_links.py
+	$(BIN)/python tools/gen_error_docs.py --check
 check-edge:
 	$(TOOLS) scripts/check_go.sh
 check-contract:
