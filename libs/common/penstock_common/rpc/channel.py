@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import grpc
 
-from penstock_common.errors import DeadlineExceeded, PenstockError, ServiceUnavailable
+from penstock_common.errors import DeadlineExceeded, InvalidRequest, PenstockError, ServiceUnavailable
 from penstock_common.rpc.in_process import MAX_MESSAGE_BYTES
 from penstock_common.rpc.scope import CURRENT_SCOPE, RequestScope
 from penstock_common.status import error_from_rpc
@@ -141,4 +141,6 @@ def translated(error: grpc.aio.AioRpcError, service: str) -> PenstockError:
         return known
     if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
         return DeadlineExceeded("The request's deadline passed.")
+    if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return InvalidRequest(f"The request, or its answer, is too large for the {service} service.", field="input")
     return ServiceUnavailable(f"The {service} service does not answer. Try again.", service=service)
