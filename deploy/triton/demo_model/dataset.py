@@ -118,9 +118,9 @@ class Dataset:
         if draw < by_name:
             name = self.random.choice(fact.names)
             text = self.random.choice(self._phrasings.templates).format(x=self._vary_name(name))
-        elif draw < 0.82:
+        elif draw < 0.75:
             text = self.random.choice(fact.asks)
-        elif draw < 0.89:
+        elif draw < 0.88:
             text = self._blend(fact)
         elif draw < 0.96 or not fact.names:
             return self._keywords(fact)
@@ -136,9 +136,9 @@ class Dataset:
             text = self._wrap(text)
         for chance, change in (
             (0.15, self._drop_function_words),
-            (0.12, self._drop_word),
-            (0.2, self._insert_word),
-            (0.07, self._shuffle),
+            (0.35, self._drop_words),
+            (0.3, self._insert_word),
+            (0.1, self._shuffle),
         ):
             if self.random.random() < chance:
                 text = change(text)
@@ -202,11 +202,11 @@ class Dataset:
         kept = [word for word in words if word.lower() not in self._phrasings.light_words or self.random.random() < 0.5]
         return " ".join(kept) if len(kept) >= 2 else text
 
-    def _drop_word(self, text: str) -> str:
+    def _drop_words(self, text: str) -> str:
+        """Without some of its words, so that no single one is relied on."""
         words = text.split()
-        if len(words) >= 5:
-            words.pop(self.random.randrange(len(words)))
-        return " ".join(words)
+        kept = [word for word in words if self.random.random() > 0.2]
+        return " ".join(kept) if len(kept) >= 3 else text
 
     def _insert_word(self, text: str) -> str:
         words = text.split()

@@ -58,6 +58,7 @@ class Network(nn.Module):
         super().__init__()
         self.shape = shape
         self.embedding = nn.Embedding(shape.vocabulary, shape.width)
+        self.dropout = nn.Dropout(0.1)
         self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
         self.norm = nn.LayerNorm(shape.width, bias=False)
         for parameter in self.parameters():
@@ -67,7 +68,7 @@ class Network(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         """Activations after the last norm."""
         cosine, sine = rotary_tables(ids.shape[1], self.shape.width // self.shape.heads)
-        x = self.embedding(ids)
+        x = self.dropout(self.embedding(ids))
         for layer in self.layers:
             x = layer(x, cosine, sine)
         return self.norm(x)
