@@ -14,7 +14,7 @@ import socket
 import sqlite3
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -107,6 +107,19 @@ def children_of(pid: int) -> set[int]:
     while wave:
         wave = {child for child, parent in parents.items() if parent in wave}
         found |= wave
+    return found
+
+
+def alive(pids: Iterable[int]) -> list[str]:
+    """Return the names of those that run; one that has ended and waits for its parent to look does not."""
+    found: list[str] = []
+    for pid in pids:
+        try:
+            name, _, rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
+        except OSError:
+            continue
+        if rest.split()[0] != "Z":
+            found.append(name)
     return found
 
 
@@ -268,7 +281,7 @@ async def running_stack(document: dict[str, Any], folder: Path) -> AsyncIterator
             if process.returncode is None:
                 parts = children_of(process.pid)
                 assert await running.stop() == 0, (folder / "stderr").read_text()
-                assert not [pid for pid in parts if Path(f"/proc/{pid}").exists()], "a part outlived the stack"
+                assert await until(lambda: not alive(parts), 2), f"parts outlived the stack: {alive(parts)}"
         finally:
             if process.returncode is None:
                 process.kill()
@@ -412,6 +425,12 @@ def wait() -> Callable[..., Any]:
 def descendants() -> Callable[[int], set[int]]:
     """A function that gives every process below one."""
     return children_of
+
+
+@pytest.fixture
+def running() -> Callable[[Iterable[int]], list[str]]:
+    """A function that names those of some processes that still run."""
+    return alive
 
 
 @pytest.fixture

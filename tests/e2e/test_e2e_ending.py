@@ -7,7 +7,6 @@ import json
 import os
 import signal
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import grpc
 import pytest
@@ -54,7 +53,7 @@ async def read_whole(caller, number: int):
 
 
 async def test_sigterm_lets_what_is_in_flight_end_and_refuses_what_comes(
-    launch, grpc_caller, descendants, wait, upstream
+    launch, grpc_caller, descendants, running, wait, upstream
 ):
     stack = await launch(("first", upstream))
     caller = grpc_caller(stack)
@@ -99,15 +98,14 @@ async def test_sigterm_lets_what_is_in_flight_end_and_refuses_what_comes(
     assert {answer.message.parts[0].text for answer in whole} == {"Hello!"}
 
     assert await stack.stop() == 0
-    left = [pid for pid in started if Path(f"/proc/{pid}").exists()]
-    assert not left
+    assert await wait(lambda: not running(started), 2), running(started)
     rows = stack.ledger()
     assert len(rows) == 4 * STREAMS
     assert {row["outcome"] for row in rows} == {"ok"}
     assert not (stack.state / "run.json").exists()
 
 
-async def test_a_second_sigterm_ends_at_once(launch, descendants, upstream):
+async def test_a_second_sigterm_ends_at_once(launch, descendants, running, wait, upstream):
     stack = await launch(("first", upstream))
     upstream.enqueue(NoResponse())
     reading = asyncio.ensure_future(stack.ask("held"))
@@ -120,17 +118,17 @@ async def test_a_second_sigterm_ends_at_once(launch, descendants, upstream):
     async with asyncio.timeout(10):
         await stack.stop()
     await asyncio.gather(reading, return_exceptions=True)
-    assert not [pid for pid in started if Path(f"/proc/{pid}").exists()]
+    assert await wait(lambda: not running(started), 2), running(started)
     assert await asyncio.to_thread(lambda: [row["outcome"] for row in stack.ledger()]) != []
 
 
-async def test_a_stack_that_is_killed_takes_its_parts_along(launch, descendants, wait, upstream):
+async def test_a_stack_that_is_killed_takes_its_parts_along(launch, descendants, running, wait, upstream):
     stack = await launch(("first", upstream))
     started = descendants(stack.process.pid)
     assert started
     stack.process.kill()
     await stack.process.wait()
-    assert await wait(lambda: not [pid for pid in started if Path(f"/proc/{pid}").exists()])
+    assert await wait(lambda: not running(started)), running(started)
 
 
 async def test_the_loss_of_a_provider_never_turns_readiness(launch, upstream, second):
