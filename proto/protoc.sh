@@ -5,7 +5,9 @@
 # Python refuses runtimes older than its generator.
 set -euo pipefail
 
-"${UV:-uv}" tool run --quiet --python "${PROTO_PYTHON:-3.11}" --from 'grpcio-tools==1.72.2' \
+# uv looks for certificates elsewhere than pip does.
+certificates=${SSL_CERT_FILE:-${PIP_CERT:-}}
+env ${certificates:+"SSL_CERT_FILE=$certificates"} "${UV:-uv}" tool run --quiet --python "${PROTO_PYTHON:-3.11}" --from 'grpcio-tools==1.72.2' \
   --with 'mypy-protobuf==3.6.0' --with 'googleapis-common-protos==1.70.0' --with 'setuptools<81' \
   python -c '
 import pathlib, sys, sysconfig

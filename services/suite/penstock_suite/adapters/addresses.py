@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from penstock_suite.domain.failure import Misconfigured, SuiteFailure
@@ -47,20 +48,29 @@ def parse_address(text: str, setting: str) -> Address:
     return Address(host.strip("[]"), int(port))
 
 
-def free_address(wanted: Address, setting: str) -> Address:
-    """Return ``wanted``, or a free port of its host where it leaves the port open (0).
+def free_addresses(*wanted: tuple[Address, str]) -> list[Address]:
+    """Return each address, or a free port of its host where it leaves the port open (0).
+
+    All are held until the last is found, so that no port comes twice. Each
+    comes with the setting that names it.
 
     Raises:
-        SuiteFailure: if it is taken, or no address of this machine.
+        SuiteFailure: if one is taken, or no address of this machine.
     """
+    with ExitStack() as held:
+        return [_hold(address, setting, held) for address, setting in wanted]
+
+
+def _hold(wanted: Address, setting: str, held: ExitStack) -> Address:
     family = socket.AF_INET6 if ":" in wanted.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((wanted.host, wanted.port))
-        except OSError as error:
-            raise SuiteFailure(_sentence(wanted, setting, error)) from None
-        return Address(wanted.host, listener.getsockname()[1])
+    listener = held.enter_context(socket.socket(family, socket.SOCK_STREAM))
+    # With an open port, reuse would allow the kernel to give one that is held already.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(wanted.port != 0))
+    try:
+        listener.bind((wanted.host, wanted.port))
+    except OSError as error:
+        raise SuiteFailure(_sentence(wanted, setting, error)) from None
+    return Address(wanted.host, listener.getsockname()[1])
 
 
 def _sentence(wanted: Address, setting: str, error: OSError) -> str:

@@ -12,7 +12,7 @@ from datetime import timedelta
 import structlog
 
 from penstock_common.rpc.channel import open_channel
-from penstock_suite.adapters.addresses import LOOPBACK, Address, free_address
+from penstock_suite.adapters.addresses import LOOPBACK, Address, free_addresses
 from penstock_suite.adapters.edge_server import EdgeOptions, edge_command, edge_executable, edge_probe
 from penstock_suite.adapters.probe import Probe
 from penstock_suite.adapters.process import ChildProcess, Command, running_child
@@ -90,7 +90,7 @@ async def _start_redis(workshop: Workshop, ready: asyncio.TaskGroup) -> str:
 async def _start_triton(workshop: Workshop, ready: asyncio.TaskGroup) -> str:
     settings = workshop.plan.settings
     folders = triton_folders(settings.local)
-    grpc, metrics = (free_address(Address(LOOPBACK, 0), "local") for _ in range(2))
+    grpc, metrics = free_addresses(*[(Address(LOOPBACK, 0), "local")] * 2)
     command = triton_server_command(folders, grpc.port, metrics.port)
     for upstream, models in settings.local_triton_models.items():
         if missing := missing_model(folders, models):

@@ -14,7 +14,7 @@ from penstock_common.configuration import ConfigurationError
 from penstock_common.logging import configure_logging
 from penstock_gateway.app import Channels, RunningGateway
 from penstock_gateway.domain.identity import new_key
-from penstock_suite.adapters.addresses import Address, free_address, parse_address
+from penstock_suite.adapters.addresses import Address, free_addresses, parse_address
 from penstock_suite.adapters.edge_server import edge_probe
 from penstock_suite.adapters.first_generation import generate_once
 from penstock_suite.adapters.key_files import ensure_key_file, random_secret
@@ -115,10 +115,10 @@ async def _start(request: UpRequest, workshop: Workshop) -> RunningGateway:
 
 def _free_addresses(plan: StackPlan) -> _Addresses:
     listen = plan.settings.listen
-    http = free_address(parse_address(listen.http, "listen.http"), "listen.http")
-    grpc = free_address(parse_address(listen.grpc, "listen.grpc"), "listen.grpc")
+    named = {"listen.http": listen.http, "listen.grpc": listen.grpc}
     if metrics := plan.settings.telemetry.metrics_listen:
-        free_address(parse_address(metrics, "telemetry.metrics_listen"), "telemetry.metrics_listen")
+        named["telemetry.metrics_listen"] = metrics
+    http, grpc, *_ = free_addresses(*((parse_address(text, setting), setting) for setting, text in named.items()))
     if http == grpc:
         raise Misconfigured(f"'listen.http' and 'listen.grpc' are both {http}")
     if listen.tls is not None and not grpc.is_loopback:
