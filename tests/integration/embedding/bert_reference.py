@@ -82,4 +82,7 @@ def reference_vectors(weights: Path, token_ids: list[list[int]]) -> Any:
 
 if __name__ == "__main__":
     reference = BertReference(Path(sys.argv[1]))
-    np.save(sys.stdout.buffer, np.array([reference.vector(ids) for ids in json.load(sys.stdin)]))
+    # numpy wants to seek in a real file, which a pipe cannot.
+    packed = io.BytesIO()
+    np.save(packed, np.array([reference.vector(ids) for ids in json.load(sys.stdin)]))
+    sys.stdout.buffer.write(packed.getvalue())
