@@ -60,7 +60,7 @@ Show = Callable[[Event], None]
 
 _CURL = """\
 curl -N {address}/v1/chat/completions -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \
--d '{{"model": "{model}", "stream": true, "messages": [{{"role": "user", "content": "What is Penstock?"}}]}}'"""
+-d '{{"model": "{model}", "stream": true, "messages": [{{"role": "user", "content": "What does the router do?"}}]}}'"""
 
 
 def curl_for(address: str, key: str, model: str, *, own_certificate: bool = False) -> str:
