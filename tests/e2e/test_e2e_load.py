@@ -73,7 +73,7 @@ async def load(stack, **job: Any):
 
 
 async def test_two_hundred_streams_of_the_demonstration_model_are_whole(stack):
-    prompts = ["What does the router do?", "What is a semantic cache?", "Who are you?", "What is Penstock?"]
+    prompts = ["What does the gateway do?", "What is a semantic cache?", "Who are you?", "What is Penstock?"]
     job = {"key": stack.keys["load"], "model": "penstock-demo", "prompts": prompts}
     async with load(stack, http_streams=100, grpc_streams=100, **job) as client:
         await client.line()

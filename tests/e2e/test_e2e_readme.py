@@ -72,7 +72,10 @@ async def test_the_first_request_shows_tokens_while_the_upstream_still_writes(st
 
 
 async def test_the_ready_line_has_a_command_that_works(stack):
-    printed = await run("bash", "-c", stack.ready["curl"].replace("curl -N", "curl -sS -N"))
+    # It asks what the README's first request asks; stored, that one would find no miss.
+    printed = await run(
+        "bash", "-c", stack.ready["curl"].replace("curl -N", "curl -sS -N -H 'x-penstock-cache: no-store'")
+    )
     assert printed.rstrip().endswith("data: [DONE]")
 
 

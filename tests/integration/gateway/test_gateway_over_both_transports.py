@@ -75,7 +75,8 @@ async def test_time_that_the_caller_grants_reaches_the_upstream(suite, upstream)
 async def test_client_that_leaves_ends_the_upstreams_work(suite, upstream):
     upstream.enqueue(Answer(tokens=["12345678"], stop_after=2, end=End.STALL))
     async with suite.open_stream() as response:
-        await response.content.readuntil(b"\n\n")
+        while b"12345678" not in await response.content.readuntil(b"\n\n"):
+            pass
         response.close()
     async with asyncio.timeout(10):
         await upstream.requests[0].left.wait()
