@@ -142,6 +142,19 @@ async def test_an_image_by_data_url_reaches_the_upstream(stack, first):
     assert sent[1]["image_url"]["url"] == PIXEL
 
 
+async def test_the_older_completions_are_whole_and_streamed(stack, first):
+    first.enqueue(Answer(tokens=["there", " was"]), Answer(tokens=["there", " was"]))
+    async with stack.sdk() as client:
+        whole = await client.completions.create(model="fast", prompt=f"Once {uuid.uuid4()}")
+        stream = await client.completions.create(model="fast", prompt=f"Once {uuid.uuid4()}", stream=True)
+        pieces = [chunk.choices[0].text async for chunk in stream]
+        with pytest.raises(openai.BadRequestError) as caught:
+            await client.completions.create(model="fast", prompt="Once", echo=True)
+    assert whole.choices[0].text == "".join(pieces) == "there was"
+    assert whole.usage.completion_tokens == 2
+    assert caught.value.code == "unsupported_parameter"
+
+
 async def test_models_are_listed_and_retrieved(stack):
     async with stack.sdk() as client:
         names = [model.id async for model in client.models.list()]

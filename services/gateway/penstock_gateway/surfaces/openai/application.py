@@ -27,12 +27,10 @@ from penstock_gateway.surfaces.http import (
     respond,
 )
 from penstock_gateway.surfaces.openai.errors import error_response
-from penstock_gateway.surfaces.openai.parse import ChatRequest, parse_chat_request
+from penstock_gateway.surfaces.openai.formats import CHAT_COMPLETIONS, COMPLETIONS, Format, StreamRenderer
 from penstock_gateway.surfaces.openai.render import (
-    ChunkRenderer,
     StreamSummary,
     format_cost_usd,
-    render_completion,
     render_error_event,
     render_model,
     render_model_list,
@@ -40,7 +38,7 @@ from penstock_gateway.surfaces.openai.render import (
 from penstock_gateway.surfaces.openai.stream import EventStream, StreamTiming
 
 _JSON: Header = (b"content-type", b"application/json")
-_COMPLETION_PREFIX = "chatcmpl-"
+_FORMATS = {"/v1/chat/completions": CHAT_COMPLETIONS, "/v1/completions": COMPLETIONS}
 _MODELS_PATH = "/v1/models/"
 _SURFACE = "openai"
 
@@ -62,7 +60,7 @@ class OpenAIParts:
 
 
 class OpenAIApplication:
-    """Serves ``/v1/chat/completions`` and ``/v1/models``; everything else is 404."""
+    """Serves ``/v1/chat/completions``, ``/v1/completions`` and ``/v1/models``; everything else is 404."""
 
     def __init__(self, parts: OpenAIParts) -> None:
         self._parts = parts
@@ -81,8 +79,8 @@ class OpenAIApplication:
 
     def _route(self, scope: Scope, arrival: Arrival) -> Callable[[Arrival, Receive, Send], Awaitable[None]]:
         method, path = scope["method"], scope["path"]
-        if path == "/v1/chat/completions":
-            return self._chat if method == "POST" else _method_not_allowed("POST")
+        if (wire_format := _FORMATS.get(path)) is not None:
+            return self._generation(wire_format) if method == "POST" else _method_not_allowed("POST")
         if path == "/v1/models":
             return self._list_models if method == "GET" else _method_not_allowed("GET")
         if path.startswith(_MODELS_PATH) and len(path) > len(_MODELS_PATH):
@@ -106,35 +104,32 @@ class OpenAIApplication:
     async def _respond_json(self, send: Send, arrival: Arrival, body: bytes) -> None:
         await respond(send, 200, body, [_JSON, (b"x-request-id", arrival.request_id.encode())])
 
-    async def _chat(self, arrival: Arrival, receive: Receive, send: Send) -> None:
-        caller = await self._parts.reception.authenticate(arrival)
-        request = parse_chat_request(await read_body(receive, self._parts.max_body_bytes))
-        call = self._parts.reception.chat_call(
-            arrival, caller, request.input, request.context, CallOptions(stream=request.stream)
-        )
-        exchange = self._parts.life.begin(call)
-        async with cancelled_when_client_leaves(receive, send) as send_watched:
-            if request.stream:
-                await self._stream(exchange, request, send_watched)
-            else:
-                await self._answer(exchange, send_watched)
+    def _generation(self, wire_format: Format) -> Callable[[Arrival, Receive, Send], Awaitable[None]]:
+        parts = self._parts
 
-    async def _answer(self, exchange: Exchange, send: Send) -> None:
-        answer = Answer()
-        try:
-            async with exchange:
-                async for event in exchange.events():
-                    answer.add(event)
-                body = render_completion(answer, _completion_id(exchange), int(time.time()))
-                await respond(send, 200, body, [_JSON, *_head(exchange), *_bill_headers(exchange)])
-        except Exception as error:  # noqa: BLE001 - the rim: whatever it is becomes an answer
-            await _refuse(send, _known(error), _head(exchange))
+        async def serve(arrival: Arrival, receive: Receive, send: Send) -> None:
+            caller = await parts.reception.authenticate(arrival)
+            request = wire_format.parse(await read_body(receive, parts.max_body_bytes))
+            options = CallOptions(stream=request.stream)
+            call = parts.reception.chat_call(arrival, caller, request.input, request.context, options)
+            exchange = parts.life.begin(call)
+            completion_id, created = wire_format.id_prefix + call.generation_id, int(time.time())
+            async with cancelled_when_client_leaves(receive, send) as send_watched:
+                if request.stream:
+                    renderer = wire_format.renderer(completion_id, created, request.include_usage)
+                    await self._stream(exchange, renderer, send_watched)
+                else:
+                    await _answer(
+                        exchange, lambda answer: wire_format.whole(answer, completion_id, created), send_watched
+                    )
 
-    async def _stream(self, exchange: Exchange, request: ChatRequest, send: Send) -> None:
+        return serve
+
+    async def _stream(self, exchange: Exchange, renderer: StreamRenderer, send: Send) -> None:
         stream = EventStream(send, lambda: _head(exchange), self._parts.timing)
         try:
             async with exchange:
-                await _relay(exchange, stream, include_usage=request.include_usage)
+                await _relay(exchange, stream, renderer)
         except Exception as error:  # noqa: BLE001 - the rim: whatever it is becomes an answer
             known = _known(error)
             stream.stop()
@@ -146,18 +141,24 @@ class OpenAIApplication:
             stream.stop()
 
 
-async def _relay(exchange: Exchange, stream: EventStream, *, include_usage: bool) -> None:
-    renderer = ChunkRenderer(_completion_id(exchange), int(time.time()), include_usage)
+async def _answer(exchange: Exchange, render: Callable[[Answer], bytes], send: Send) -> None:
+    answer = Answer()
+    try:
+        async with exchange:
+            async for event in exchange.events():
+                answer.add(event)
+            await respond(send, 200, render(answer), [_JSON, *_head(exchange), *_bill_headers(exchange)])
+    except Exception as error:  # noqa: BLE001 - the rim: whatever it is becomes an answer
+        await _refuse(send, _known(error), _head(exchange))
+
+
+async def _relay(exchange: Exchange, stream: EventStream, renderer: StreamRenderer) -> None:
     async for event in exchange.events():
         frames = renderer.render((event,))
         if frames:
             await stream.write(frames)
     summary = StreamSummary(overhead_ms=exchange.overhead_ms, cache=str(exchange.cache_outcome))
     await stream.end(renderer.end(summary))
-
-
-def _completion_id(exchange: Exchange) -> str:
-    return _COMPLETION_PREFIX + exchange.call.generation_id
 
 
 def _head(exchange: Exchange) -> list[Header]:
@@ -196,7 +197,9 @@ async def _refuse(send: Send, error: PenstockError, headers: list[Header]) -> No
 
 
 def _not_found(method: str, path: str) -> Callable[[Arrival, Receive, Send], Awaitable[None]]:
-    return _fixed(404, f"Unknown request URL: {method} {path}. See /v1/chat/completions and /v1/models.", ())
+    return _fixed(
+        404, f"Unknown request URL: {method} {path}. See /v1/chat/completions, /v1/completions and /v1/models.", ()
+    )
 
 
 def _method_not_allowed(allowed: str) -> Callable[[Arrival, Receive, Send], Awaitable[None]]:

@@ -72,8 +72,6 @@ def parse_chat_request(body: bytes) -> ChatRequest:
     members = read_members(body)
     request = read_object(_REQUEST, body, _CHOICES)
     _refuse_what_is_not_built(request, members)
-    if request.stream_options is not None and not request.stream:
-        raise InvalidRequest("'stream_options' is only allowed with 'stream': true.", field="stream_options")
     return ChatRequest(
         input=GenerationInput(
             model=request.model,
@@ -89,8 +87,32 @@ def parse_chat_request(body: bytes) -> ChatRequest:
             tags=request.metadata or {},
         ),
         stream=request.stream is True,
-        include_usage=request.stream_options is not None and request.stream_options.include_usage is True,
+        include_usage=wants_usage(request.stream_options, stream=request.stream is True),
     )
+
+
+def wants_usage(options: wire.StreamOptions | None, *, stream: bool) -> bool:
+    """Return whether the stream is to end with a usage chunk.
+
+    Raises:
+        InvalidRequest: if there are options for a stream that is none.
+        UnsupportedParameter: if they ask for obfuscation.
+    """
+    if options is None:
+        return False
+    if not stream:
+        raise InvalidRequest("'stream_options' is only allowed with 'stream': true.", field="stream_options")
+    if options.include_obfuscation:
+        raise UnsupportedParameter(
+            "'stream_options.include_obfuscation' is not supported; leave it out or set it to false.",
+            parameter="stream_options.include_obfuscation",
+        )
+    return options.include_usage is True
+
+
+def stop_strings(stop: str | list[str] | None) -> tuple[str, ...]:
+    """Return the strings that end an answer, of one of the three forms on the wire."""
+    return () if stop is None else (stop,) if isinstance(stop, str) else tuple(stop)
 
 
 def _refuse_what_is_not_built(request: wire.ChatCompletionRequest, members: dict[str, msgspec.Raw]) -> None:
@@ -111,21 +133,15 @@ def _refuse_what_is_not_built(request: wire.ChatCompletionRequest, members: dict
         )
     if request.modalities not in (None, [], ["text"]):
         raise UnsupportedParameter("'modalities' must be [\"text\"]: only text is generated.", parameter="modalities")
-    if request.stream_options is not None and request.stream_options.include_obfuscation:
-        raise UnsupportedParameter(
-            "'stream_options.include_obfuscation' is not supported; leave it out or set it to false.",
-            parameter="stream_options.include_obfuscation",
-        )
 
 
 def _sampling(request: wire.ChatCompletionRequest) -> SamplingParams:
-    stop = request.stop
     return SamplingParams(
         temperature=request.temperature,
         top_p=request.top_p,
         top_k=request.top_k,
         max_output_tokens=_max_output_tokens(request),
-        stop=() if stop is None else (stop,) if isinstance(stop, str) else tuple(stop),
+        stop=stop_strings(request.stop),
         seed=request.seed,
         frequency_penalty=request.frequency_penalty,
         presence_penalty=request.presence_penalty,
@@ -201,8 +217,15 @@ def _extra_json(request: wire.ChatCompletionRequest, members: dict[str, msgspec.
     if request.user and request.safety_identifier and request.user != request.safety_identifier:
         # The context holds one user; the upstream gets the other.
         names.append("safety_identifier")
-    if not names:
-        return ""
+    return verbatim_members(members, names)
+
+
+def verbatim_members(members: dict[str, msgspec.Raw], names: list[str]) -> str:
+    """Return one object of those of the named members that are not null, as written, or ''.
+
+    Raises:
+        InvalidRequest: if a value cannot be read.
+    """
     extra = {name: members[name] for name in names if not is_null(members[name])}
     for name, value in extra.items():
         check_json(value, shortened(name))

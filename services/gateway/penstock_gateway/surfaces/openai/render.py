@@ -27,7 +27,7 @@ from penstock_gateway.surfaces.openai.errors import error_body
 
 _encode = msgspec.json.Encoder().encode
 
-_DONE = b"data: [DONE]\n\n"
+DONE = b"data: [DONE]\n\n"
 _KEEP_ALIVE = b": keep-alive\n\n"
 
 # JSON lets these stand as they are, but readers that split lines with Python's
@@ -72,15 +72,24 @@ class ChunkRenderer:
                 pieces += (self._text_head, _encode(event.text), self._delta_tail)
             else:
                 self._render_other(event, pieces)
-        return _on_one_line(b"".join(pieces))
+        return on_one_line(b"".join(pieces))
 
     def end(self, summary: StreamSummary) -> bytes:
         """Return the last frames: the usage chunk where it was asked for, and ``[DONE]``."""
         if not self._include_usage:
-            return _DONE
-        usage = _encode(_usage(self._usage))
+            return DONE
+        usage = _encode(usage_of(self._usage))
         return b"".join(
-            (self._head, b"],", b'"usage":', usage, b',"x_penstock":', self._extension(summary), b"}\n\n", _DONE)
+            (
+                self._head,
+                b"],",
+                b'"usage":',
+                usage,
+                b',"x_penstock":',
+                extension_json(self._finished, summary),
+                b"}\n\n",
+                DONE,
+            )
         )
 
     def _render_other(self, event: GenerationEvent, pieces: list[bytes]) -> None:
@@ -114,11 +123,6 @@ class ChunkRenderer:
         self._text_head = self._delta_head + b'{"content":'
         self._delta_tail = b'},"logprobs":null,"finish_reason":null' + self._chunk_tail
 
-    def _extension(self, summary: StreamSummary) -> bytes:
-        cost = format_cost_usd(self._finished.cost_nano_usd if self._finished else 0)
-        overhead_ms = round(summary.overhead_ms, 3)
-        return _encode({"cost_usd": msgspec.Raw(cost.encode()), "overhead_ms": overhead_ms, "cache": summary.cache})
-
 
 def render_completion(answer: Answer, completion_id: str, created: int) -> bytes:
     """Return the body of a whole answer; ``answer`` is complete, ``created`` in Unix seconds."""
@@ -136,14 +140,14 @@ def render_completion(answer: Answer, completion_id: str, created: int) -> bytes
             created=created,
             model=finished.answered_by.model,
             choices=(wire.CompletionChoice(message=message, finish_reason=finished.reason.value),),
-            usage=_usage(answer.usage),
+            usage=usage_of(answer.usage),
         )
     )
 
 
 def render_error_event(error: PenstockError) -> bytes:
     """Return the frame that ends a stream which failed after its headers were sent."""
-    return b"data: %b\n\n" % _on_one_line(error_body(error))
+    return b"data: %b\n\n" % on_one_line(error_body(error))
 
 
 def keep_alive() -> bytes:
@@ -167,6 +171,37 @@ def format_cost_usd(cost_nano_usd: int) -> str:
     return f"{dollars}.{rest:09d}".rstrip("0").removesuffix(".")
 
 
+def extension_json(finished: Finished | None, summary: StreamSummary) -> bytes:
+    """Return what a stream's usage chunk tells of Penstock's own: cost, overhead, cache."""
+    cost = format_cost_usd(finished.cost_nano_usd if finished else 0)
+    overhead_ms = round(summary.overhead_ms, 3)
+    return _encode({"cost_usd": msgspec.Raw(cost.encode()), "overhead_ms": overhead_ms, "cache": summary.cache})
+
+
+def usage_of(usage: Usage | None) -> wire.CompletionUsage | None:
+    """Return the usage as it stands on the wire."""
+    if usage is None:
+        return None
+    return wire.CompletionUsage(
+        prompt_tokens=usage.input_tokens,
+        completion_tokens=usage.output_tokens,
+        total_tokens=usage.input_tokens + usage.output_tokens,
+        prompt_tokens_details=wire.PromptTokensDetails(
+            cached_tokens=usage.cached_input_tokens, cache_write_tokens=usage.cache_write_input_tokens
+        ),
+        completion_tokens_details=wire.CompletionTokensDetails(reasoning_tokens=usage.reasoning_tokens),
+    )
+
+
+def on_one_line(frames: bytes) -> bytes:
+    """Return the frames with what some readers take for the end of a line escaped."""
+    if frames.isascii():
+        return frames
+    for separator, escape in _LINE_SEPARATORS:
+        frames = frames.replace(separator, escape)
+    return frames
+
+
 def _tool_call_piece(delta: ToolCallDelta) -> bytes:
     arguments = _encode(delta.arguments_json_fragment)
     if not delta.id and not delta.name:
@@ -184,25 +219,3 @@ def _tool_calls(answer: Answer) -> list[wire.AnsweredToolCall]:
         wire.AnsweredToolCall(id=call.id, function=wire.AnsweredFunction(name=call.name, arguments=call.arguments_json))
         for call in answer.tool_calls
     ]
-
-
-def _usage(usage: Usage | None) -> wire.CompletionUsage | None:
-    if usage is None:
-        return None
-    return wire.CompletionUsage(
-        prompt_tokens=usage.input_tokens,
-        completion_tokens=usage.output_tokens,
-        total_tokens=usage.input_tokens + usage.output_tokens,
-        prompt_tokens_details=wire.PromptTokensDetails(
-            cached_tokens=usage.cached_input_tokens, cache_write_tokens=usage.cache_write_input_tokens
-        ),
-        completion_tokens_details=wire.CompletionTokensDetails(reasoning_tokens=usage.reasoning_tokens),
-    )
-
-
-def _on_one_line(frames: bytes) -> bytes:
-    if frames.isascii():
-        return frames
-    for separator, escape in _LINE_SEPARATORS:
-        frames = frames.replace(separator, escape)
-    return frames

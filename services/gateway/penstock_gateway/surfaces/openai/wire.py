@@ -1,7 +1,7 @@
-"""The objects of a chat-completions request as they stand on the wire.
+"""The objects of chat-completions and completions requests as they stand on the wire.
 
 Field names and optionality are those of the vendor's API reference
-(https://platform.openai.com/docs/api-reference/chat), as read from the types of
+(https://platform.openai.com/docs/api-reference), as read from the types of
 openai-python 3.52. Nested objects refuse a field they do not know; the request
 itself does not, because its unknown fields travel on verbatim. ``null`` means
 unset everywhere.
@@ -246,3 +246,26 @@ class ChatCompletionRequest(msgspec.Struct, kw_only=True, gc=False):
     user: str | None = None
     safety_identifier: str | None = None
     metadata: dict[str, str] | None = None
+
+
+class CompletionRequest(msgspec.Struct, kw_only=True, gc=False):
+    """Body of ``POST /v1/completions``, the older format: the fields that Penstock reads."""
+
+    model: str
+    prompt: str | list[str | int | list[int]]
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    max_tokens: int | None = None
+    stop: str | list[str] | None = None
+    seed: int | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    n: int | None = None
+    best_of: int | None = None
+    echo: bool | None = None
+    logprobs: int | None = None
+    suffix: str | None = None
+    user: str | None = None

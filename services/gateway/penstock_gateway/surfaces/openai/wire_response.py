@@ -1,4 +1,4 @@
-"""The objects of chat-completions and models answers as they stand on the wire.
+"""The objects of chat-completions, completions and models answers as they stand on the wire.
 
 Names, order and defaults are those of OpenAI's own answers: what is always
 there stays there, as ``null`` or 0, because clients read it without asking.
@@ -79,6 +79,27 @@ class ChatCompletion(msgspec.Struct, kw_only=True):
     created: int
     model: str
     choices: tuple[CompletionChoice]
+    usage: CompletionUsage | None
+    system_fingerprint: None = None
+
+
+class TextChoice(msgspec.Struct, kw_only=True):
+    """The one alternative of a whole completion."""
+
+    text: str
+    index: int = 0
+    logprobs: None = None
+    finish_reason: str
+
+
+class TextCompletion(msgspec.Struct, kw_only=True):
+    """A whole completion, in the older format."""
+
+    id: str
+    object: str = "text_completion"
+    created: int
+    model: str
+    choices: tuple[TextChoice]
     usage: CompletionUsage | None
     system_fingerprint: None = None
 
