@@ -96,6 +96,15 @@ def test_tool_calls_without_an_index_are_told_apart_by_their_id() -> None:
     ]
 
 
+def test_parallel_tool_calls_of_one_index_are_told_apart_by_their_id() -> None:
+    first = call(index=0, id="a", function={"name": "f", "arguments": "{}"})
+    second = call(index=0, id="b", function={"name": "f", "arguments": "[]"})
+    assert read(first, second) == [
+        ToolCallDelta(index=0, id="a", name="f", arguments_json_fragment="{}"),
+        ToolCallDelta(index=1, id="b", name="f", arguments_json_fragment="[]"),
+    ]
+
+
 def test_a_tool_call_without_an_id_is_given_one() -> None:
     (event,) = read(call(index=0, function={"name": "f", "arguments": "{}"}))
     assert isinstance(event, ToolCallDelta)
@@ -148,3 +157,8 @@ def test_nothing_after_done_is_read() -> None:
     stream = CompletionStream()
     assert stream.feed(b"data: [DONE]\n\n" + chunk({"content": "late"})) == []
     assert stream.done
+
+
+def test_reasoning_that_only_the_total_counts_is_output() -> None:
+    (usage,) = read(sse({"choices": [], "usage": {"prompt_tokens": 8, "completion_tokens": 5, "total_tokens": 313}}))
+    assert usage == Usage(input_tokens=8, output_tokens=305, reasoning_tokens=300)

@@ -43,8 +43,15 @@ def body(**error: Any) -> bytes:
         (529, body(type="overloaded_error"), FailureKind.SERVER_ERROR),
         (307, b"", FailureKind.MISCONFIGURED),
         (204, b"", FailureKind.MISCONFIGURED),
+        # Gemini's endpoint: an array, and 400 for a wrong key.
+        (400, b"[%b]" % body(code=400, status="INVALID_ARGUMENT", details=[{"reason": "API_KEY_INVALID"}]),
+         FailureKind.CREDENTIALS),
+        (400, b"[%b]" % body(code=400, message="Unknown name", status="INVALID_ARGUMENT"), FailureKind.BAD_REQUEST),
+        (429, b"[%b]" % body(code=429, status="RESOURCE_EXHAUSTED"), FailureKind.RATE_LIMITED),
+        (503, b"[]", FailureKind.SERVER_ERROR),
+        (400, body(message="bad", details="of no known form"), FailureKind.BAD_REQUEST),
     ],
-)
+)  # fmt: skip
 def test_status_and_body_give_the_kind(status: int, raw: bytes, kind: FailureKind) -> None:
     assert failure_of_response(status, {}, raw).kind is kind
 
@@ -59,6 +66,7 @@ def test_status_and_body_give_the_kind(status: int, raw: bytes, kind: FailureKin
         ("The decoder prompt (length 1234) is longer than the maximum model length of 1000.", (1234, 1000)),
         ("prompt is too long: 208310 tokens > 200000 maximum", (208310, 200000)),
         ("the request exceeds the available context size", (0, 0)),
+        ("The input token count (1100000) exceeds the maximum number of tokens allowed (1048576).", (1100000, 1048576)),
     ],
 )  # fmt: skip
 def test_a_conversation_too_long_is_known_by_its_words(message: str, sizes: tuple[int, int]) -> None:
@@ -108,6 +116,13 @@ def test_an_error_in_band_means_the_same_as_by_its_status(error: dict[str, Any],
 )
 def test_retry_after(headers: dict[str, str], wait: timedelta | None) -> None:
     assert failure_of_response(429, headers, b"").retry_after == wait
+
+
+def test_retry_after_in_googles_details() -> None:
+    details = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "34.5s"}]
+    raw = b"[%b]" % body(code=429, details=details)
+    assert failure_of_response(429, {}, raw).retry_after == timedelta(seconds=34.5)
+    assert failure_of_response(429, {"retry-after": "0"}, raw).retry_after == timedelta(0)
 
 
 def test_retry_after_as_a_date() -> None:

@@ -17,6 +17,13 @@ MAX_MESSAGE_CHARACTERS = 300
 _LONGEST_NUMBER = 12
 
 
+class _Detail(msgspec.Struct):
+    """One of Google's details: an ``ErrorInfo`` has a reason, a ``RetryInfo`` a delay such as ``34s``."""
+
+    reason: str = ""
+    retry_delay: str = msgspec.field(default="", name="retryDelay")
+
+
 class _ErrorBody(msgspec.Struct):
     """The parts of ``error`` that decide; vendors disagree on the types of all of them."""
 
@@ -26,6 +33,7 @@ class _ErrorBody(msgspec.Struct):
     status: object = None
     param: object = None
     innererror: dict[str, object] | None = None
+    details: msgspec.Raw = msgspec.Raw()
 
 
 class _Envelope(msgspec.Struct):
@@ -35,24 +43,28 @@ class _Envelope(msgspec.Struct):
 
 
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
+# Google's server wraps the errors of its OpenAI-compatible endpoint into an array.
+_ENVELOPES = msgspec.json.Decoder(list[_Envelope])
+_DETAILS = msgspec.json.Decoder(list[_Detail])
 
-# The windows and sizes that servers put into their messages (OpenAI, vLLM, SGLang, llama.cpp, Anthropic).
+# The windows and sizes that servers put into their messages (OpenAI, vLLM, SGLang, llama.cpp, Anthropic, Gemini).
 _CONTEXT_LENGTH = re.compile(
     r"context[ _]length|context window|context size|maximum model length|prompt is too long|too many tokens"
-    r"|input (?:is|are) too long",
+    r"|input (?:is|are) too long|input token count .{0,40}exceeds",
     re.IGNORECASE,
 )
 _MAX_TOKENS = re.compile(
     r"(?:maximum (?:context length|model length)|context (?:length|size|window))"
-    r"(?: is| of)?(?: only)? ?\(?(\d[\d,]*)|> ?(\d[\d,]*)",
+    r"(?: is| of)?(?: only)? ?\(?(\d[\d,]*)|> ?(\d[\d,]*)|maximum number of tokens allowed \(?(\d[\d,]*)",
     re.IGNORECASE,
 )
 _INPUT_TOKENS = re.compile(
-    r"(?:resulted in|you requested|request has|contains|prompt is too long:|length) \(?(?:about )?(\d[\d,]*)",
+    r"(?:resulted in|you requested|request has|contains|prompt is too long:|length|input token count) \(?(?:about )?(\d[\d,]*)",
     re.IGNORECASE,
 )
 
 _REFUSED_CODES = frozenset({"content_filter", "content_policy_violation", "responsibleaipolicyviolation"})
+_CREDENTIAL_REASONS = frozenset({"api_key_invalid", "api_key_expired", "access_token_expired"})
 _QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "enforced_spend_limit_reached"})
 
 _OF_THE_REQUEST = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY)
@@ -78,7 +90,8 @@ _STATUS_OF_TYPE = {
 def failure_of_response(status: int, headers: Mapping[str, str], body: bytes) -> AttemptFailed:
     """Return what a response with an error status means."""
     error = error_in(body) or _ErrorBody()
-    return _failure(status, error, _retry_after(headers))
+    retry_after = _retry_after(headers)
+    return _failure(status, error, _retry_delay(error) if retry_after is None else retry_after)
 
 
 def failure_in_band(error: _ErrorBody) -> AttemptFailed:
@@ -89,8 +102,8 @@ def failure_in_band(error: _ErrorBody) -> AttemptFailed:
 def error_in(body: bytes) -> _ErrorBody | None:
     """Return the error object that a JSON body carries, or None."""
     try:
-        envelope = _ENVELOPE.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        envelope = _ENVELOPES.decode(body)[0] if body.lstrip().startswith(b"[") else _ENVELOPE.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, IndexError):
         return None
     if isinstance(envelope.error, str):
         return _ErrorBody(message=envelope.error)
@@ -102,6 +115,8 @@ def error_in(body: bytes) -> _ErrorBody | None:
 def _failure(status: int, error: _ErrorBody, retry_after: timedelta | None) -> AttemptFailed:
     message = _printable(error.message)
     words = {_word(error.code), _word(error.type), _inner_code(error)}
+    if any(detail.reason.lower() in _CREDENTIAL_REASONS for detail in _details(error)):
+        return AttemptFailed(FailureKind.CREDENTIALS, "the upstream refused our credentials")
     if status in _OF_THE_REQUEST or "context_length_exceeded" in words:
         return _failure_of_request(error, message, words)
     if words & _QUOTA_CODES:
@@ -148,6 +163,22 @@ def _word(value: object) -> str:
 def _inner_code(error: _ErrorBody) -> str:
     """Return Azure's inner code, which says what its outer one does not."""
     return _word(error.innererror.get("code")) if error.innererror else ""
+
+
+def _details(error: _ErrorBody) -> list[_Detail]:
+    try:
+        return _DETAILS.decode(error.details) if error.details else []
+    except msgspec.DecodeError:
+        return []
+
+
+def _retry_delay(error: _ErrorBody) -> timedelta | None:
+    """Return the delay of a ``google.rpc.RetryInfo`` among the details; None where there is none."""
+    for detail in _details(error):
+        seconds = _positive(detail.retry_delay.removesuffix("s"))
+        if seconds is not None:
+            return timedelta(seconds=seconds)
+    return None
 
 
 def _printable(message: object) -> str:

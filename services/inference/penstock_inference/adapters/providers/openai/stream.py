@@ -68,6 +68,7 @@ class _CompletionDetails(msgspec.Struct, gc=False):
 class _Usage(msgspec.Struct, gc=False):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    total_tokens: int | None = None
     prompt_tokens_details: _PromptDetails | None = None
     completion_tokens_details: _CompletionDetails | None = None
 
@@ -88,8 +89,10 @@ class CompletionStream:
 
     def __init__(self) -> None:
         self._parser = EventParser()
-        self._call_ids: set[int] = set()
+        # By the vendor's index: our index and the vendor's id. Gemini gives parallel calls the same index.
+        self._calls: dict[int, tuple[int, str]] = {}
         self._last_call_index = -1
+        self._calls_begun = 0
         self.done = False
 
     def feed(self, data: bytes) -> list[UpstreamEvent]:
@@ -153,14 +156,17 @@ class CompletionStream:
             begins = bool(call.id or function.name) or self._last_call_index < 0
             index = self._last_call_index + 1 if begins else self._last_call_index
         self._last_call_index = index
-        if index in self._call_ids:
+        ours, identity = self._calls.get(index, (-1, ""))
+        if ours >= 0 and (not function.name or not call.id or call.id == identity):
             if arguments:
-                events.append(ToolCallDelta(index=index, arguments_json_fragment=arguments))
+                events.append(ToolCallDelta(index=ours, arguments_json_fragment=arguments))
             return
-        self._call_ids.add(index)
+        ours = self._calls_begun
+        self._calls_begun += 1
+        self._calls[index] = ours, call.id or ""
         identity = call.id or f"call_{secrets.token_hex(12)}"
         events.append(
-            ToolCallDelta(index=index, id=identity, name=function.name or "", arguments_json_fragment=arguments)
+            ToolCallDelta(index=ours, id=identity, name=function.name or "", arguments_json_fragment=arguments)
         )
 
 
@@ -175,12 +181,15 @@ def _merged(events: list[UpstreamEvent]) -> list[UpstreamEvent]:
 def _usage(usage: _Usage) -> Usage:
     prompt = usage.prompt_tokens_details or _PromptDetails()
     completion = usage.completion_tokens_details or _CompletionDetails()
+    input_tokens, output_tokens = usage.prompt_tokens or 0, usage.completion_tokens or 0
+    # Gemini and xAI count reasoning in the total alone, and bill it as output.
+    uncounted = max(0, (usage.total_tokens or 0) - input_tokens - output_tokens)
     return Usage(
-        input_tokens=usage.prompt_tokens or 0,
-        output_tokens=usage.completion_tokens or 0,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens + uncounted,
         cached_input_tokens=prompt.cached_tokens or 0,
         cache_write_input_tokens=prompt.cache_write_tokens or 0,
-        reasoning_tokens=completion.reasoning_tokens or 0,
+        reasoning_tokens=max(completion.reasoning_tokens or 0, uncounted),
     )
 
 
