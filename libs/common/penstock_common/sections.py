@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from penstock_common.configuration import ConfigurationError, Secret, Section
+from penstock_common.configuration import ConfigurationError, Duration, Secret, Section
 
 Policy = Literal["balanced", "cost", "latency", "quality"]
 
@@ -72,6 +73,70 @@ class Secrets(Section):
 
     key_pepper_file: Path | None = None
     cache_key_file: Path | None = None
+    service_token_file: Path | None = None
+    """ASCII; what the suite's processes show each other where they have no certificates."""
 
 
-__all__ = ["Policy", "PublicModel", "Redis", "Secret", "Secrets", "Telemetry", "split_candidate"]
+class Place(Section):
+    """Where a role is: ``target`` for its callers, ``listen`` for itself."""
+
+    target: str = ""
+    """``host:port``, ``dns:///name:port`` for every address of a name, or ``ipv4:host:port,host:port``."""
+    listen: str = ""
+
+
+class MutualTls(Section):
+    """PEM files: each process shows its chain, and talks to those alone that the authority has signed."""
+
+    cert_file: Path
+    key_file: Path
+    ca_file: Path
+
+
+class Services(Section):
+    """Where the roles are when each is a process, and how they trust each other."""
+
+    gateway: Place = Place(listen="127.0.0.1:8082")
+    """Its ``listen`` is for the wire formats, behind the edge; gRPC is public and stands in ``listen.grpc``."""
+    router: Place = Place(listen="127.0.0.1:9002")
+    cache: Place = Place(listen="127.0.0.1:9003")
+    embedding: Place = Place(listen="127.0.0.1:9004")
+    inference: Place = Place(listen="127.0.0.1:9005")
+    tls: MutualTls | None = None
+    connection_age: Duration = timedelta(seconds=30)
+    """After this long a connection is closed and the name asked again, which is how a new replica gets its share.
+    Calls on it go on for ``connection_grace``."""
+    connection_grace: Duration = timedelta(minutes=10)
+
+    def listen_of(self, role: str) -> str:
+        """Return where the role listens, its usual place where the file does not say."""
+        default: Place = type(self).model_fields[role].default
+        place: Place = getattr(self, role)
+        return place.listen or default.listen
+
+    def target_of(self, role: str) -> str:
+        """Return where callers find the role.
+
+        Raises:
+            ConfigurationError: if the file does not say.
+        """
+        place: Place = getattr(self, role)
+        if not place.target:
+            raise ConfigurationError(
+                f"'services.{role}.target' is missing: say where the {role} is, such as dns:///{role}:9002"
+            )
+        return place.target
+
+
+__all__ = [
+    "MutualTls",
+    "Place",
+    "Policy",
+    "PublicModel",
+    "Redis",
+    "Secret",
+    "Secrets",
+    "Services",
+    "Telemetry",
+    "split_candidate",
+]

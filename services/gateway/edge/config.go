@@ -22,6 +22,8 @@ type config struct {
 	gatewayConnections  int
 	gatewayCA           string
 	gatewayName         string
+	gatewayCert         string
+	gatewayKey          string
 	tlsCert             string
 	tlsKey              string
 	maxHeaderBytes      int
@@ -55,6 +57,8 @@ func (c *config) flags() *flag.FlagSet {
 	fs.IntVar(&c.gatewayConnections, "gateway-connections", 8, "gRPC connections to the gateway; calls take turns")
 	fs.StringVar(&c.gatewayCA, "gateway-ca", "", "PEM `file` of the authority that proves the gateway; with it, gRPC uses TLS, and https:// trusts it alone")
 	fs.StringVar(&c.gatewayName, "gateway-name", "", "`name` in the gateway's certificate, where it is not the target's host")
+	fs.StringVar(&c.gatewayCert, "gateway-cert", "", "PEM `file` of the certificate chain that proves the edge to the gateway; with --gateway-key and --gateway-ca")
+	fs.StringVar(&c.gatewayKey, "gateway-key", "", "PEM `file` of its private key")
 	fs.StringVar(&c.tlsCert, "tls-cert", "", "PEM `file` of the listener's certificate chain; with --tls-key")
 	fs.StringVar(&c.tlsKey, "tls-key", "", "PEM `file` of the listener's private key; with --tls-cert")
 	fs.IntVar(&c.maxHeaderBytes, "max-header-bytes", 32<<10, "largest request head")
@@ -143,6 +147,12 @@ func (c *config) validate() error {
 	}
 	if c.gatewayName != "" && c.gatewayCA == "" {
 		return errors.New("--gateway-name needs --gateway-ca")
+	}
+	if (c.gatewayCert == "") != (c.gatewayKey == "") {
+		return errors.New("--gateway-cert and --gateway-key must be given together")
+	}
+	if c.gatewayCert != "" && c.gatewayCA == "" {
+		return errors.New("--gateway-cert needs --gateway-ca")
 	}
 	if c.gatewayGRPC == "" {
 		return errors.New("--gateway-grpc must not be empty")

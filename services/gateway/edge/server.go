@@ -106,7 +106,15 @@ func gatewayTrust(cfg *config) (*tls.Config, error) {
 	if !roots.AppendCertsFromPEM(authority) {
 		return nil, fmt.Errorf("--gateway-ca: %s holds no certificate", cfg.gatewayCA)
 	}
-	return &tls.Config{RootCAs: roots, ServerName: cfg.gatewayName, MinVersion: tls.VersionTLS12}, nil
+	config := &tls.Config{RootCAs: roots, ServerName: cfg.gatewayName, MinVersion: tls.VersionTLS12}
+	if cfg.gatewayCert != "" {
+		own, err := tls.LoadX509KeyPair(cfg.gatewayCert, cfg.gatewayKey)
+		if err != nil {
+			return nil, fmt.Errorf("--gateway-cert and --gateway-key: %w", err)
+		}
+		config.Certificates = []tls.Certificate{own}
+	}
+	return config, nil
 }
 
 func listen(address string) (net.Listener, error) {

@@ -7,7 +7,6 @@ import random
 import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -16,16 +15,16 @@ from penstock_common.background import background_work
 from penstock_common.key_material import read_key_material
 from penstock_common.redis_connection import RedisConnection
 from penstock_common.rpc.server_interceptors import CallTelemetry
+from penstock_common.telemetry.metrics_endpoint import serving_metrics
 from penstock_common.telemetry.trace_context import TraceStarter
 from penstock_gateway import __version__
 from penstock_gateway.adapters.limits_in_memory import InMemoryLimiter
 from penstock_gateway.adapters.limits_in_redis import RedisLimiter
-from penstock_gateway.adapters.metrics_endpoint import serving_metrics
 from penstock_gateway.adapters.services.channels import Channels
 from penstock_gateway.adapters.services.inference import InferenceClient
 from penstock_gateway.adapters.services.router import RouterClient
 from penstock_gateway.adapters.services.wire import WireInputs
-from penstock_gateway.adapters.sql.database import open_database, upgrade
+from penstock_gateway.adapters.sql.database import open_database, require_current, upgrade
 from penstock_gateway.adapters.sql.keys import SqlKeyStore
 from penstock_gateway.adapters.sql.ledger import SqlLedger
 from penstock_gateway.adapters.telemetry import Metrics, TelemetryObserver, exporting_spans
@@ -41,22 +40,27 @@ from penstock_gateway.surfaces.grpc.chat import ChatServicer
 from penstock_gateway.surfaces.grpc.models import ModelServicer
 from penstock_gateway.surfaces.openai.application import OpenAIApplication, OpenAIParts
 from penstock_gateway.surfaces.openai.stream import StreamTiming
-from penstock_gateway.surfaces.public import RunningGateway, Surfaces, open_to_the_public
+from penstock_gateway.surfaces.public import Listen, RunningGateway, Surfaces, open_to_the_public
 
-__all__ = ["Channels", "open_keys", "running"]
+__all__ = ["Channels", "Listen", "open_keys", "running", "upgrade_schema"]
 
 _SERVICE_NAME = "penstock-gateway"
 
 
 @asynccontextmanager
 async def running(
-    settings: Settings, channels: Channels, *, grpc_address: str, http_socket: Path
+    settings: Settings, channels: Channels, listen: Listen, *, upgrades_schema: bool
 ) -> AsyncGenerator[RunningGateway, None]:
-    """Yield a gateway that listens for gRPC and, on a unix socket, for the wire formats."""
+    """Yield a gateway that listens for gRPC and for the wire formats.
+
+    Raises:
+        ConfigurationError: if the schema is not current, and the gateway is not to upgrade it.
+        ListenError: if an address is taken or not ours.
+    """
     own = settings.gateway
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(open_database(settings.sql))
-        await upgrade(engine)
+        await (upgrade(engine) if upgrades_schema else require_current(engine))
         in_background = await stack.enter_async_context(background_work())
         door = Door(own.max_in_flight)
         registry = CollectorRegistry()
@@ -91,7 +95,7 @@ async def running(
         )
         chat, directory = ChatServicer(reception, life, observer), ModelServicer(reception, models)
         surfaces = Surfaces(chat, directory, wire_formats, [CallTelemetry(registry)])
-        yield await stack.enter_async_context(open_to_the_public(surfaces, door, grpc_address, http_socket))
+        yield await stack.enter_async_context(open_to_the_public(surfaces, door, listen))
 
 
 async def _open_limiter(stack: AsyncExitStack, settings: Settings) -> Limiter:
@@ -118,6 +122,12 @@ async def _open_observer(
     await stack.enter_async_context(serving_metrics(registry, telemetry.metrics_listen))
     spans = await stack.enter_async_context(exporting_spans(telemetry.otlp, _SERVICE_NAME, __version__))
     return TelemetryObserver(metrics, spans, capture_content=telemetry.capture_content)
+
+
+async def upgrade_schema(settings: Settings) -> None:
+    """Bring the database's schema to the newest version."""
+    async with open_database(settings.sql) as engine:
+        await upgrade(engine)
 
 
 @asynccontextmanager

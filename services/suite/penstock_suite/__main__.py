@@ -11,11 +11,12 @@ import os
 import time
 from collections.abc import Coroutine
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from penstock_suite.domain.keys import StoredKey
 from penstock_suite.domain.progress import Show
-from penstock_suite.domain.requests import ChatTarget, KeyRequest, Selection, UpRequest
+from penstock_suite.domain.requests import ChatTarget, KeyRequest, Role, Selection, ServeRequest, UpRequest
 from penstock_suite.domain.run_record import StackStatus
 from penstock_suite.surfaces.cli.application import Actions, command_line
 from penstock_suite.surfaces.cli.chat import Conversation
@@ -28,7 +29,9 @@ def main() -> None:
     # Read when gRPC is loaded. We never fork without exec, and its warnings about that belong in no terminal.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    command_line(Actions(_run_stack, _check_configuration, _Keys(), _Chat(), _ask_status))(prog_name="penstock")
+    command_line(Actions(_run_stack, _check_configuration, _Keys(), _Chat(), _ask_status, _Roles()))(
+        prog_name="penstock"
+    )
 
 
 def _run(work: Coroutine[Any, Any, ResultT]) -> ResultT:
@@ -55,6 +58,24 @@ def _ask_status(selection: Selection) -> StackStatus:
     from penstock_suite.app.status import stack_status
 
     return _run(stack_status(selection))
+
+
+class _Roles:
+    def serve(self, request: ServeRequest, show: Show) -> None:
+        began = time.monotonic()
+        from penstock_suite.app.serve import serve
+
+        _run(serve(request, show, began))
+
+    def health(self, role: Role, config: Path) -> str:
+        from penstock_suite.app.health import health
+
+        return _run(health(role, config))
+
+    def upgrade_database(self, config: Path) -> None:
+        from penstock_suite.app.database import upgrade_database
+
+        _run(upgrade_database(config))
 
 
 class _Keys:

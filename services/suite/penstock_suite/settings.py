@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo, field_validator, model_validator
 
 from penstock_common.configuration import Configuration, Section
-from penstock_common.sections import PublicModel, Redis, Telemetry
+from penstock_common.sections import PublicModel, Redis, Secrets, Services, Telemetry
 
-_NOT_BUILT = {"services": "runs every service in one process", "qdrant": "has no vector search yet"}
+_NOT_BUILT = {"qdrant": "has no vector search yet"}
 
 
 class Document(BaseModel):
@@ -129,12 +129,12 @@ class Settings(Section):
     redis: Redis = Redis()
     telemetry: Telemetry = Telemetry()
     state_dir: Path | None = None
-    services: Any = None
+    services: Services | None = None
     qdrant: Any = None
     tenants: list[TenantSettings] = []
     local: LocalSettings = LocalSettings()
 
-    @field_validator("services", "qdrant")
+    @field_validator("qdrant")
     @classmethod
     def _not_built(cls, value: Any, info: ValidationInfo) -> None:
         if value is not None:
@@ -166,3 +166,13 @@ class Settings(Section):
         if demo and demo not in known:
             raise ValueError(f"'local.demo_tenant' is '{demo}', which 'tenants' does not have")
         return self
+
+
+class RoleSettings(Section):
+    """What `penstock serve` reads beside a role's own sections."""
+
+    listen: ListenSettings = ListenSettings()
+    services: Services = Services()
+    secrets: Secrets = Secrets()
+    telemetry: Telemetry = Telemetry()
+    cache: CacheSwitch = CacheSwitch()

@@ -191,8 +191,8 @@ async def serve(document: dict[str, Any], tmp_path: Path) -> AsyncIterator[Serve
                 penstock_gateway.app.running(
                     configuration.settings(penstock_gateway.settings.Settings),
                     penstock_gateway.app.Channels(**channels),
-                    grpc_address="127.0.0.1:0",
-                    http_socket=tmp_path / "http.sock",
+                    penstock_gateway.app.Listen(grpc="127.0.0.1:0", http=f"unix:{tmp_path}/http.sock"),
+                    upgrades_schema=True,
                 )
             )
             await gateway.set_ready()

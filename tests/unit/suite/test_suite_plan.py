@@ -102,7 +102,7 @@ tenants: [{name: t, tier: free, keys: [tenant-secret-1234]}]
         ("tenants: [{name: t, tier: gold}]", ["'gold'", "known are"]),
         ("tenants: [{name: t, keys: [short]}]", ["shorter than 16"]),
         ("local: {demo_tenant: nobody}\ntenants: [{name: t}]", ["'nobody', which 'tenants' does not have"]),
-        ("services: {router: {target: 'dns:///router:9002'}}", ["'services'", "one process", "leave the section out"]),
+        ("services: {rooter: {target: 'dns:///router:9002'}}", ["'services.rooter'", "did you mean 'router'"]),
         ("qdrant: {path: /x}", ["'qdrant'", "no vector search yet"]),
         ("listen: {tls: {cert_file: a}}", ["'listen.tls.key_file' is missing"]),
     ],

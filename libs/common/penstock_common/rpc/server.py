@@ -28,8 +28,10 @@ class ListenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """Limits of a listener. ``max_connection_age`` None keeps connections for good."""
+    """Limits of a listener, and its TLS. ``max_connection_age`` None keeps connections for good."""
 
+    credentials: grpc.ServerCredentials | None = None
+    """None for plaintext."""
     reflection: bool = True
     max_message_bytes: int = MAX_MESSAGE_BYTES
     max_connection_age: timedelta | None = None
@@ -83,7 +85,7 @@ async def listening(
         names = (*registrar.services, "grpc.health.v1.Health", reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server)
     try:
-        port = server.add_insecure_port(address)
+        port = _bind(server, address, options.credentials)
     except RuntimeError:
         raise ListenError(f"cannot listen on {address}: it is taken, or not an address of this machine") from None
     listener = GrpcListener(server, health, registrar.services, port)
@@ -93,6 +95,12 @@ async def listening(
         yield listener
     finally:
         await server.stop(None)
+
+
+def _bind(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials | None) -> int:
+    if credentials is None:
+        return server.add_insecure_port(address)
+    return server.add_secure_port(address, credentials)
 
 
 def _arguments(options: ServerOptions) -> list[tuple[str, int]]:

@@ -18,6 +18,7 @@ from penstock_common.telemetry import semconv
 _OK = "OK"
 _CANCELLED = "CANCELLED"
 _INTERNAL = "INTERNAL"
+_FINAL = ("grpc-retry-pushback-ms", "-1")
 
 _log = structlog.get_logger(__name__)
 
@@ -38,6 +39,22 @@ class IncomingScope:
 
     def on_end(self, call: ServerCall, error: BaseException | None) -> None:
         """Do nothing: the scope ends with the call's task."""
+
+
+class FinalFailures:
+    """Tells the caller's gRPC not to repeat what the service itself refused or failed at (gRFC A6, pushback).
+
+    For listeners inside the suite, whose callers repeat what the transport lost.
+    """
+
+    async def on_start(self, call: ServerCall) -> None:
+        """Let the call in."""
+
+    def on_end(self, call: ServerCall, error: BaseException | None) -> None:
+        """Mark a failure as final."""
+        if isinstance(error, Exception):
+            context = call.context
+            context.set_trailing_metadata((*(context.trailing_metadata() or ()), _FINAL))
 
 
 class CallTelemetry:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -12,6 +13,10 @@ from typing import Any
 
 import uvicorn
 
+from penstock_common.rpc.server import ListenError
+from penstock_common.sections import MutualTls
+
+_UNIX = "unix:"
 _BACKLOG = 8192
 # Longer than the edge keeps an idle connection, so that it never sends into one that we are closing.
 _KEEP_ALIVE_SECONDS = 75
@@ -19,9 +24,13 @@ _LAST_RESPONSES = timedelta(seconds=5)
 
 
 @asynccontextmanager
-async def serving_http(application: Any, path: Path) -> AsyncGenerator[None, None]:
-    """Serve ``application`` on a unix socket at ``path`` while the context is open."""
-    listener = _bind(path)
+async def serving_http(application: Any, address: str, tls: MutualTls | None = None) -> AsyncGenerator[None, None]:
+    """Serve ``application`` at ``unix:/path`` or ``host:port`` while the context is open; with ``tls``, to proven clients only.
+
+    Raises:
+        ListenError: if the address is taken or not ours.
+    """
+    listener = _bind(address)
     config = uvicorn.Config(
         application,
         http="httptools",
@@ -35,6 +44,7 @@ async def serving_http(application: Any, path: Path) -> AsyncGenerator[None, Non
         backlog=_BACKLOG,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=int(_LAST_RESPONSES.total_seconds()),
+        **_tls_options(tls),
     )
     config.load()
     server = uvicorn.Server(config)
@@ -47,10 +57,35 @@ async def serving_http(application: Any, path: Path) -> AsyncGenerator[None, Non
         server.should_exit = True
         await ticking
         await server.shutdown([listener])
-        _unlink(path)
+        if address.startswith(_UNIX):
+            _unlink(Path(address.removeprefix(_UNIX)))
 
 
-def _bind(path: Path) -> socket.socket:
+def _tls_options(tls: MutualTls | None) -> dict[str, Any]:
+    if tls is None:
+        return {}
+    return {
+        "ssl_certfile": tls.cert_file,
+        "ssl_keyfile": tls.key_file,
+        "ssl_ca_certs": str(tls.ca_file),
+        "ssl_cert_reqs": ssl.CERT_REQUIRED,
+    }
+
+
+def _bind(address: str) -> socket.socket:
+    if address.startswith(_UNIX):
+        return _bind_unix(Path(address.removeprefix(_UNIX)))
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    try:
+        return socket.create_server(
+            (host, int(port)), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=_BACKLOG
+        )
+    except (OSError, ValueError) as error:
+        raise ListenError(f"cannot listen on {address}: {error}") from None
+
+
+def _bind_unix(path: Path) -> socket.socket:
     _unlink(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(str(path))

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from penstock.gateway.v1.chat_service_pb2_grpc import add_ChatServiceServicer_to_server
 from penstock.gateway.v1.model_service_pb2_grpc import add_ModelServiceServicer_to_server
 from penstock_common.rpc.interception import ServerInterceptor
-from penstock_common.rpc.server import GrpcListener, listening
+from penstock_common.rpc.server import GrpcListener, ServerOptions, listening
+from penstock_common.sections import MutualTls
 from penstock_common.service import Service
 from penstock_gateway.domain.admission import Door
 from penstock_gateway.surfaces.grpc.chat import ChatServicer
@@ -66,13 +66,25 @@ class RunningGateway:
             await asyncio.wait_for(self._door.emptied.wait(), grace.total_seconds())
 
 
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where the gateway listens: for gRPC at ``host:port``; for the wire formats there, or at ``unix:/path``."""
+
+    grpc: str
+    http: str
+    grpc_options: ServerOptions = field(default_factory=ServerOptions)
+    http_tls: MutualTls | None = None
+
+
 @asynccontextmanager
-async def open_to_the_public(
-    surfaces: Surfaces, door: Door, grpc_address: str, http_socket: Path
-) -> AsyncGenerator[RunningGateway, None]:
-    """Yield a gateway that listens for gRPC at ``grpc_address`` and for the wire formats at ``http_socket``."""
+async def open_to_the_public(surfaces: Surfaces, door: Door, listen: Listen) -> AsyncGenerator[RunningGateway, None]:
+    """Yield a gateway that listens.
+
+    Raises:
+        ListenError: if an address is taken or not ours.
+    """
     async with (
-        listening(grpc_address, [surfaces.service()], surfaces.interceptors) as listener,
-        serving_http(surfaces.wire_formats, http_socket),
+        listening(listen.grpc, [surfaces.service()], surfaces.interceptors, listen.grpc_options) as listener,
+        serving_http(surfaces.wire_formats, listen.http, listen.http_tls),
     ):
         yield RunningGateway(listener, door)

@@ -79,6 +79,7 @@ def _channel_to(services: list[Service]) -> SuiteChannel:
 def running_gateway(
     configuration: Configuration, channels: penstock_gateway.app.Channels, grpc: str, socket: Path
 ) -> AbstractAsyncContextManager[penstock_gateway.app.RunningGateway]:
-    """Return the context of a listening gateway."""
+    """Return the context of a listening gateway, its schema up to date."""
     settings = configuration.settings(penstock_gateway.settings.Settings)
-    return penstock_gateway.app.running(settings, channels, grpc_address=grpc, http_socket=socket)
+    listen = penstock_gateway.app.Listen(grpc=grpc, http=f"unix:{socket}")
+    return penstock_gateway.app.running(settings, channels, listen, upgrades_schema=True)

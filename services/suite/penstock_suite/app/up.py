@@ -51,6 +51,11 @@ async def up(request: UpRequest, show: Show, began: float) -> None:
         SuiteFailure: if the stack cannot start, or a part of it died.
     """
     plan, _ = checked(request.selection)
+    if plan.settings.services is not None:
+        raise Misconfigured(
+            "'services' says where roles are that run by themselves, as 'penstock serve' does; "
+            "'penstock up' runs every role in one process: leave the section out"
+        )
     open_state_folder(plan.state.root)
     raise_file_limit()
     ending = Ending()

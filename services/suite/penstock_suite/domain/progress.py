@@ -36,6 +36,14 @@ class Ready(msgspec.Struct, frozen=True, tag="ready", tag_field="event"):
     seconds: float
 
 
+class Serving(msgspec.Struct, frozen=True, tag="ready", tag_field="event"):
+    """A role that is a process of its own accepts calls."""
+
+    role: str
+    listen: str
+    seconds: float
+
+
 class Lost(msgspec.Struct, frozen=True, tag="lost", tag_field="event"):
     """A part has ended by itself, and the stack goes on without it."""
 
@@ -55,7 +63,7 @@ class Stopped(msgspec.Struct, frozen=True, tag="stopped", tag_field="event"):
     """A second signal came: requests in flight were cut."""
 
 
-Event = Preparing | Prepared | Ready | Lost | Draining | Stopped
+Event = Preparing | Prepared | Ready | Serving | Lost | Draining | Stopped
 Show = Callable[[Event], None]
 
 _CURL = """\

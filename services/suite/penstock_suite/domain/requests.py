@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 
 
@@ -21,6 +22,25 @@ class UpRequest:
     """Start a stack; on a signal, requests in flight have ``grace`` to end."""
 
     selection: Selection
+    grace: timedelta = timedelta(seconds=30)
+
+
+class Role(StrEnum):
+    """What a process of its own can be; the edge is a program by itself."""
+
+    GATEWAY = "gateway"
+    ROUTER = "router"
+    CACHE = "cache"
+    EMBEDDING = "embedding"
+    INFERENCE = "inference"
+
+
+@dataclass(frozen=True, slots=True)
+class ServeRequest:
+    """Run one role; on a signal, calls in flight have ``grace`` to end."""
+
+    role: Role
+    config: Path
     grace: timedelta = timedelta(seconds=30)
 
 

@@ -9,11 +9,17 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, event
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, event, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from penstock_common.configuration import ConfigurationError
 
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 _SQLITE_BUSY_TIMEOUT_SECONDS = 5
+# Any number that no other program locks in the same database.
+_UPGRADE_LOCK = 0x50454E53
 
 
 class DatabaseAddressError(ValueError):
@@ -45,14 +51,43 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
     cursor.close()
 
 
+async def require_current(engine: AsyncEngine) -> None:
+    """Check that the schema is the newest version.
+
+    Raises:
+        ConfigurationError: if it is another one.
+    """
+    async with engine.connect() as connection:
+        found, newest = await connection.run_sync(_revisions)
+    if found != newest:
+        raise ConfigurationError(
+            f"the schema of the database is at '{found or 'nothing'}', not at '{newest}': run 'penstock db upgrade'"
+        )
+
+
+def _revisions(connection: Connection) -> tuple[str | None, str | None]:
+    found = MigrationContext.configure(connection).get_current_revision()
+    return found, ScriptDirectory.from_config(_config()).get_current_head()
+
+
 async def upgrade(engine: AsyncEngine) -> None:
-    """Bring the schema to the newest version; does nothing where it is there already."""
+    """Bring the schema to the newest version; does nothing where it is there already.
+
+    One process at a time: others wait, and then find nothing to do.
+    """
     async with engine.begin() as connection:
         await connection.run_sync(_upgrade)
 
 
 def _upgrade(connection: Connection) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
+    config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    return config

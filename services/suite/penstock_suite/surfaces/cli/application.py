@@ -11,6 +11,7 @@ from penstock_suite import __version__
 from penstock_suite.surfaces.cli.chat import ChatActions, add_chat
 from penstock_suite.surfaces.cli.config import CheckConfiguration, add_config
 from penstock_suite.surfaces.cli.keys import KeyActions, add_keys
+from penstock_suite.surfaces.cli.serve import RoleActions, add_serve
 from penstock_suite.surfaces.cli.status import AskStatus, add_status
 from penstock_suite.surfaces.cli.up import RunStack, add_up
 
@@ -24,6 +25,7 @@ class Actions:
     keys: KeyActions
     chat: ChatActions
     ask_status: AskStatus
+    roles: RoleActions
 
 
 def command_line(actions: Actions) -> typer.Typer:
@@ -50,6 +52,7 @@ def command_line(actions: Actions) -> typer.Typer:
     add_chat(cli, actions.chat)
     add_keys(cli, actions.keys)
     add_config(cli, actions.check_configuration)
+    add_serve(cli, actions.roles)
     return cli
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
 
-from penstock_suite.domain.progress import Draining, Event, Lost, Prepared, Preparing, Ready, Show, Stopped
+from penstock_suite.domain.progress import Draining, Event, Lost, Prepared, Preparing, Ready, Serving, Show, Stopped
 from penstock_suite.surfaces.cli.output import console, print_json
 
 _TITLES = {"redis": "Redis", "triton": "Triton", "edge": "the edge", "services": "the services"}
@@ -45,6 +45,10 @@ class _Lines:
                 self._out.print(f"[green]✓[/] {escape(_title(event.part))} [dim]({event.seconds:.1f} s)[/]")
             case Ready():
                 self._show_ready(event)
+            case Serving():
+                self._out.print(
+                    f"[bold green]{escape(event.role)} is ready[/] after {event.seconds:.1f} s: {escape(event.listen)}"
+                )
             case Lost():
                 self._out.print(f"[yellow]![/] {escape(event.message)}; the stack goes on without it")
             case Draining():
@@ -76,7 +80,7 @@ class _Live:
                 self._waiting[event.part] = None
             case Prepared():
                 self._waiting.pop(event.part, None)
-            case Ready():
+            case Ready() | Serving():
                 self._status.stop()
             case _:
                 pass

@@ -1,0 +1,19 @@
+"""`penstock db`: the gateway's schema."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import penstock_gateway.app
+import penstock_gateway.settings
+from penstock_common.configuration import Configuration
+
+
+async def upgrade_database(config: Path) -> None:
+    """Bring the schema to the newest version; several at once wait for each other.
+
+    Raises:
+        ConfigurationError: if the configuration cannot be used.
+    """
+    settings = Configuration.load(config).settings(penstock_gateway.settings.Settings)
+    await penstock_gateway.app.upgrade_schema(settings)

@@ -1,0 +1,59 @@
+"""`penstock health`: whether a role on this machine says that it serves."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from penstock_common.configuration import Configuration, ConfigurationError
+from penstock_common.rpc.channel import open_channel
+from penstock_common.rpc.security import Security
+from penstock_suite.adapters.addresses import parse_address
+from penstock_suite.adapters.certificate import name_in
+from penstock_suite.app.serve import listen_of
+from penstock_suite.domain.requests import Role
+from penstock_suite.settings import RoleSettings
+
+UNREACHABLE = "UNREACHABLE"
+SERVING = "SERVING"
+
+_TIMEOUT = timedelta(seconds=2)
+
+
+async def health(role: Role, config: Path) -> str:
+    """Return the status of ``grpc.health.v1``, such as SERVING; UNREACHABLE where nobody answers.
+
+    Raises:
+        ConfigurationError: if the configuration cannot be used.
+    """
+    settings = Configuration.load(config).settings(RoleSettings)
+    here = parse_address(listen_of(role, settings), "listen").from_here
+    credentials, certificate = _expected(role, settings)
+    try:
+        # The certificate names the role's own host, and we ask by loopback.
+        name = name_in(certificate) if certificate is not None else ""
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{certificate}: {error}") from None
+    async with open_channel(str(here), credentials, server_name=name) as channel:
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        try:
+            answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=_TIMEOUT.total_seconds())
+        except grpc.aio.AioRpcError:
+            return UNREACHABLE
+    return health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
+
+
+def _expected(role: Role, settings: RoleSettings) -> tuple[grpc.ChannelCredentials | None, Path | None]:
+    """Return what to ask with, and the certificate that must answer."""
+    if role is Role.GATEWAY:
+        tls = settings.listen.tls
+        return (
+            (None, None) if tls is None else (grpc.ssl_channel_credentials(tls.cert_file.read_bytes()), tls.cert_file)
+        )
+    inside = settings.services.tls
+    credentials = Security.of(settings.services, settings.secrets).channel_credentials()
+    return credentials, inside.cert_file if inside is not None else None

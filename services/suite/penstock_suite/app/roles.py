@@ -1,0 +1,131 @@
+"""Each role as a process of its own: what it listens on, whom it calls, and how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from importlib import import_module
+from typing import Protocol
+
+import grpc
+from prometheus_client import CollectorRegistry
+
+from penstock_common.configuration import Configuration, ConfigurationError
+from penstock_common.rpc.channel import ScopeInterceptor, SuiteChannel, open_channel
+from penstock_common.rpc.interception import ServerInterceptor
+from penstock_common.rpc.security import Security, TokenGuard, TokenSender
+from penstock_common.rpc.server import GrpcListener, ServerOptions, listening
+from penstock_common.rpc.server_interceptors import CallTelemetry, FinalFailures, IncomingScope
+from penstock_common.service import Service
+from penstock_common.telemetry.metrics_endpoint import serving_metrics
+from penstock_suite.domain.requests import Role
+from penstock_suite.settings import RoleSettings
+
+
+class RunningRole(Protocol):
+    """A role that listens."""
+
+    async def set_ready(self) -> None:
+        """Say that this process accepts work."""
+        ...
+
+    async def drain(self, grace: timedelta) -> None:
+        """Refuse arrivals, and wait until the rest have ended or ``grace`` is over."""
+        ...
+
+
+def open_role(role: Role, configuration: Configuration) -> AbstractAsyncContextManager[RunningRole]:
+    """Return the context of a running role; only its own sections of the configuration are resolved.
+
+    Raises:
+        ConfigurationError: if they cannot be used.
+        ListenError: if an address is taken or not ours.
+    """
+    settings = configuration.settings(RoleSettings)
+    security = Security.of(settings.services, settings.secrets)
+    if role is Role.GATEWAY:
+        return _gateway(configuration, settings, security)
+    return _internal(role, configuration, settings, security)
+
+
+class _InternalRole:
+    """Implements ``RunningRole`` for a service behind the gateway."""
+
+    def __init__(self, listener: GrpcListener) -> None:
+        self._listener = listener
+
+    async def set_ready(self) -> None:
+        await self._listener.set_serving(serving=True)
+
+    async def drain(self, grace: timedelta) -> None:
+        # Connections get a GOAWAY, so callers turn to another replica while running calls end here.
+        await self._listener.set_serving(serving=False)
+        await self._listener.stop(grace)
+
+
+@asynccontextmanager
+async def _internal(
+    role: Role, configuration: Configuration, settings: RoleSettings, security: Security
+) -> AsyncGenerator[RunningRole]:
+    address = settings.services.listen_of(role)
+    security.refuse_open_bind(address, f"services.{role}.listen")
+    registry = CollectorRegistry()
+    guards: list[ServerInterceptor] = [TokenGuard(security.token)] if security.token else []
+    interceptors = [FinalFailures(), CallTelemetry(registry), *guards, IncomingScope()]
+    options = ServerOptions(
+        credentials=security.server_credentials(),
+        reflection=False,
+        max_connection_age=settings.services.connection_age,
+        max_connection_age_grace=settings.services.connection_grace,
+    )
+    async with (
+        serving_metrics(registry, settings.telemetry.metrics_listen),
+        _built(role, configuration) as service,
+        listening(address, [service], interceptors, options) as listener,
+    ):
+        yield _InternalRole(listener)
+
+
+def _built(role: Role, configuration: Configuration) -> AbstractAsyncContextManager[Service]:
+    # A role loads its own package alone: the others' libraries may not even be there.
+    package = f"penstock_{role}"
+    own_settings = configuration.settings(import_module(f"{package}.settings").Settings)
+    return import_module(f"{package}.app").build(own_settings)
+
+
+@asynccontextmanager
+async def _gateway(
+    configuration: Configuration, settings: RoleSettings, security: Security
+) -> AsyncGenerator[RunningRole]:
+    import penstock_gateway.app as gateway
+    import penstock_gateway.settings
+
+    own_settings = configuration.settings(penstock_gateway.settings.Settings)
+    address = settings.services.listen_of(Role.GATEWAY)
+    security.refuse_open_bind(address, "services.gateway.listen")
+    async with AsyncExitStack() as stack:
+        interceptors = (ScopeInterceptor(), *((TokenSender(security.token),) if security.token else ()))
+        roles = [Role.ROUTER, Role.INFERENCE, *([Role.CACHE] if settings.cache.mode != "off" else [])]
+        channels: dict[str, SuiteChannel] = {}
+        for role in roles:
+            channel = open_channel(settings.services.target_of(role), security.channel_credentials())
+            channels[role] = SuiteChannel(await stack.enter_async_context(channel), interceptors)
+        listen = gateway.Listen(
+            grpc=settings.listen.grpc,
+            http=address,
+            grpc_options=ServerOptions(credentials=_public_credentials(settings)),
+            http_tls=settings.services.tls,
+        )
+        running = gateway.running(own_settings, gateway.Channels(**channels), listen, upgrades_schema=False)
+        yield await stack.enter_async_context(running)
+
+
+def _public_credentials(settings: RoleSettings) -> grpc.ServerCredentials | None:
+    tls = settings.listen.tls
+    if tls is None:
+        return None
+    try:
+        return grpc.ssl_server_credentials([(tls.key_file.read_bytes(), tls.cert_file.read_bytes())])
+    except OSError as error:
+        raise ConfigurationError(f"'listen.tls': {error.filename}: {error.strerror}") from None

@@ -1,0 +1,180 @@
+"""Roles that die, come back, are replaced and added, while callers go on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from typing import Any, Self
+
+import pytest
+
+from penstock_common.testing.name_server import NameServer
+from penstock_common.testing.openai_upstream import Answer, End
+
+TYPED_ERROR_SECONDS = 1.0
+RECOVERY_SECONDS = 5.0
+
+
+def name(fleet: Any, names: NameServer, role: str, *hosts: str) -> int:
+    """Let callers find the role by a name that stands for these hosts, and return its port there."""
+    port = int(fleet.document["services"][role]["listen"].rpartition(":")[2])
+    names.addresses[f"{role}.penstock.test"] = hosts
+    fleet.document["services"][role]["target"] = f"dns://127.0.0.1:{names.port}/{role}.penstock.test:{port}"
+    return port
+
+
+def at(role: str, address: str, metrics_port: int) -> dict[str, str]:
+    return {
+        f"PENSTOCK_SERVICES__{role.upper()}__LISTEN": address,
+        "PENSTOCK_TELEMETRY__METRICS_LISTEN": f"127.0.0.1:{metrics_port}",
+        "UPSTREAM_KEY": "sk-upstream",
+    }
+
+
+class Load:
+    """Callers that ask one question after another until told to stop, and what they were told."""
+
+    def __init__(self, fleet: Any, callers: int = 4) -> None:
+        self._fleet = fleet
+        self._callers = callers
+        self._on = True
+        self.statuses: Counter[int] = Counter()
+        self.bodies: list[Any] = []
+
+    async def __aenter__(self) -> Self:
+        self._tasks = [asyncio.create_task(self._ask(number)) for number in range(self._callers)]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._on = False
+        await asyncio.gather(*self._tasks)
+
+    async def _ask(self, number: int) -> None:
+        count = 0
+        while self._on:
+            count += 1
+            status, body, _ = await self._fleet.ask(f"{number} asks {count}")
+            self.statuses[status] += 1
+            if status != 200:
+                self.bodies.append(body)
+
+    async def until(self, more: int) -> None:
+        """Return when this many more were answered."""
+        wanted = self.statuses.total() + more
+        async with asyncio.timeout(30):
+            while self.statuses.total() < wanted:
+                await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("role", ["router", "inference", "gateway"])
+async def test_killed_role_is_a_typed_error_at_once_and_answers_soon_after_it_is_back(fleet, role):
+    fleet.roles[role].kill()
+    await fleet.roles[role].process.wait()
+    began = time.monotonic()
+    status, body, headers = await fleet.ask("are you there?")
+    assert time.monotonic() - began < TYPED_ERROR_SECONDS
+    assert status in (502, 503)
+    assert body["error"]["message"]
+    assert "retry-after" in headers
+
+    await fleet.start(role, overrides={"UPSTREAM_KEY": "sk-upstream"})
+    back = time.monotonic()
+    while (await fleet.ask("and now?"))[0] != 200:
+        assert time.monotonic() - back < RECOVERY_SECONDS
+        await asyncio.sleep(0.05)
+
+
+async def test_killed_cache_costs_hits_alone(fleet):
+    fleet.roles["cache"].kill()
+    await fleet.roles["cache"].process.wait()
+    status, _, headers = await fleet.ask("are you there?")
+    assert status == 200
+    assert "hit" not in headers["x-penstock-cache"]
+
+
+async def test_stream_of_a_killed_role_ends_in_an_error_and_not_in_done(fleet, upstream):
+    upstream.enqueue(Answer(tokens=["one", "two"], stop_after=2, end=End.STALL))
+    body = {"model": "fast", "messages": [{"role": "user", "content": "cut me"}], "stream": True}
+    headers = {"authorization": "Bearer key-of-app-key-of-app"}
+    async with fleet.session.post(f"{fleet.http}/v1/chat/completions", json=body, headers=headers) as response:
+        received = b""
+        while b"one" not in received:
+            received += await response.content.readany()
+        fleet.roles["inference"].kill()
+        async with asyncio.timeout(5):
+            received += await response.read()
+    assert b'"error"' in received
+    assert b"[DONE]" not in received
+
+
+@pytest.mark.parametrize("role", ["router", "cache", "inference"])
+async def test_rolling_restart_of_two_replicas_fails_no_call(edge, idle_fleet, upgraded, roles, names, role):
+    port = name(idle_fleet, names, role, "127.0.0.1", "127.0.0.2")
+    metrics_ports = iter(idle_fleet.free_ports(3))
+
+    async def start(label: str, host: str) -> None:
+        metrics_port = next(metrics_ports)
+        await idle_fleet.start(role, label=label, overrides=at(role, f"{host}:{port}", metrics_port))
+        # The next one goes when this one has begun to work, as a deployment does it.
+        async with asyncio.timeout(30):
+            while not await served(idle_fleet, metrics_port):
+                await load.until(1)
+
+    await upgraded(idle_fleet)
+    await roles(idle_fleet)
+    async with Load(idle_fleet) as load:
+        await start("second", "127.0.0.2")
+        for label, host in ((role, "127.0.0.1"), ("second", "127.0.0.2")):
+            assert await idle_fleet.roles[label].stop() == 0
+            await load.until(20)
+            await start(label, host)
+    assert load.statuses.keys() == {200}, load.bodies
+
+
+async def test_stream_ends_properly_while_its_replica_is_replaced(fleet, upstream):
+    rest = asyncio.Event()
+    upstream.enqueue(Answer(tokens=["one", "two"], hold={2: rest}))
+    body = {"model": "fast", "messages": [{"role": "user", "content": "whole"}], "stream": True}
+    headers = {"authorization": "Bearer key-of-app-key-of-app"}
+    async with fleet.session.post(f"{fleet.http}/v1/chat/completions", json=body, headers=headers) as response:
+        received = b""
+        while b"one" not in received:
+            received += await response.content.readany()
+        stopping = asyncio.create_task(fleet.roles["inference"].stop())
+        async with asyncio.timeout(10):
+            while (await fleet.ask("refused by now?", temperature=1))[0] == 200:
+                await asyncio.sleep(0.02)
+        rest.set()
+        received += await response.read()
+    assert received.endswith(b"data: [DONE]\n\n")
+    assert await stopping == 0
+
+
+@pytest.mark.timeout(120)
+async def test_replica_that_starts_late_takes_its_share(edge, idle_fleet, upgraded, roles, names):
+    port = name(idle_fleet, names, "inference", "127.0.0.1")
+    metrics_port = idle_fleet.free_ports(1)[0]
+    await upgraded(idle_fleet)
+    await roles(idle_fleet)
+    async with Load(idle_fleet) as load:
+        await load.until(20)
+        await idle_fleet.start(
+            "inference", label="second", overrides=at("inference", f"127.0.0.2:{port}", metrics_port)
+        )
+        names.addresses["inference.penstock.test"] = ["127.0.0.1", "127.0.0.2"]
+        async with asyncio.timeout(60):
+            while True:
+                asked, before = load.statuses.total(), await served(idle_fleet, metrics_port)
+                await load.until(100)
+                share = (await served(idle_fleet, metrics_port) - before) / (load.statuses.total() - asked)
+                if 0.3 <= share <= 0.7:
+                    break
+    assert load.statuses.keys() == {200}, load.bodies
+
+
+async def served(fleet: Any, metrics_port: int) -> float:
+    """Return how many calls a process has ended, as its metrics say."""
+    async with fleet.session.get(f"http://127.0.0.1:{metrics_port}/metrics") as response:
+        lines = (await response.text()).splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if "_count{" in line and "rpc_method" in line)
