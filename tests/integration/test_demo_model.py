@@ -68,6 +68,7 @@ class Answer:
     finish_reasons: list[str] = field(default_factory=list)
     output_tokens: list[int] = field(default_factory=list)
     input_tokens: int = 0
+    cached_input_tokens: int = 0
     finals: list[bool] = field(default_factory=list)
     error: str = ""
 
@@ -87,6 +88,7 @@ class Answer:
         self.finish_reasons.append(result.as_numpy("finish_reason")[0].decode())
         self.output_tokens.append(int(result.as_numpy("num_output_tokens")[0]))
         self.input_tokens = int(result.as_numpy("num_input_tokens")[0])
+        self.cached_input_tokens = int(result.as_numpy("num_cached_input_tokens")[0])
         self.finals.append(result.get_response().parameters["triton_final_response"].bool_param)
 
 
@@ -333,6 +335,29 @@ def test_metrics_count_the_requests(server: Server, stream: Stream) -> None:
     ask(stream, user("hello"))
     with urllib.request.urlopen(server.metrics_url, timeout=5) as response:
         assert f'nv_inference_request_success{{model="{MODEL}"' in response.read().decode()
+
+
+def counters(server: Server) -> dict[str, float]:
+    """The model's own counters on Triton's metrics endpoint."""
+    with urllib.request.urlopen(server.metrics_url, timeout=5) as response:
+        lines = response.read().decode().splitlines()
+    marked = [line for line in lines if line.startswith("penstock_") and f'model="{MODEL}"' in line]
+    return {line.partition("{")[0]: float(line.rpartition(" ")[2]) for line in marked}
+
+
+def test_two_requests_with_a_common_prefix_show_the_reuse_in_a_metric(server: Server, stream: Stream) -> None:
+    system = "<|system|>You answer questions about serving language models, briefly and in plain words.<|end|>"
+    before = counters(server)
+    first = ask(stream, system + user("What is a token?"))
+    between = counters(server)
+    second = ask(stream, system + user("What is streaming?"))
+    after = counters(server)
+    assert first.cached_input_tokens == 0
+    assert 16 <= second.cached_input_tokens < second.input_tokens
+    read, reused = "penstock_prompt_tokens_total", "penstock_prefix_tokens_reused_total"
+    assert between[reused] == before[reused]
+    assert after[reused] - between[reused] == second.cached_input_tokens
+    assert after[read] - before[read] == first.input_tokens + second.input_tokens
 
 
 def test_fifty_concurrent_streams_all_complete(stream: Stream) -> None:

@@ -36,6 +36,9 @@ class Collector:
         """Never."""
         return False
 
+    def begin(self, reused_tokens: int) -> None:
+        """Nothing to note."""
+
     def deliver(self, text: str, output_tokens: int, finish_reason: str) -> None:
         """Append."""
         self.text += text

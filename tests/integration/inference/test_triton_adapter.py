@@ -57,6 +57,21 @@ async def test_an_answer_streams_with_the_backends_token_counts(gpu):
     assert outcome.answer.finished.answered_by == Candidate(upstream="gpu", model="m")
 
 
+async def test_cached_input_tokens_are_told_where_the_backend_counts_them(gpu, triton):
+    triton.enqueue(TensorAnswer(input_tokens=40, cached_input_tokens=32))
+    usage = (await gpu.ask("gpu/m")).answer.usage
+    assert usage == Usage(input_tokens=40, output_tokens=4, cached_input_tokens=32)
+
+
+@pytest.mark.parametrize(
+    "message", ["the request queue is full: 512 requests wait", "Exceeds maximum queue size of model 'm'"]
+)
+async def test_a_full_queue_fails_over_and_is_a_limit_where_nobody_else_is(message: str, gpu, triton):
+    triton.enqueue(TensorError(message), *[TensorError(message)] * 2)
+    assert (await gpu.ask("gpu/m", "first/m")).outcomes == ["gpu rate_limited", "first answered"]
+    assert isinstance((await gpu.ask("gpu/m")).error, errors.RateLimited)
+
+
 async def test_the_request_has_the_tensors_of_the_vllm_backend(gpu, triton):
     sampling = SamplingParams(
         temperature=0.5, top_p=0.9, top_k=4, max_output_tokens=9, stop=("\n", "END"), seed=-3, presence_penalty=0.25

@@ -34,6 +34,7 @@ _DATATYPES = {"text_output": "BYTES", "finish_reason": "BYTES"}
 class TensorAnswer:
     """A decoupled answer, one response per token.
 
+    ``cached_input_tokens`` is what the demonstration model tells besides, and vLLM does not.
     ``status`` ends the call with it after the tokens instead of an answer's
     end; ``stall`` leaves the call open. ``old_backend`` sends ``text_output`` alone.
     """
@@ -41,6 +42,7 @@ class TensorAnswer:
     tokens: Sequence[str | bytes] = ("Hello", ", ", "world", ".")
     finish_reason: str = "stop"
     input_tokens: int = 7
+    cached_input_tokens: int | None = None
     old_backend: bool = False
     hold: Mapping[int, asyncio.Event] = field(default_factory=dict[int, asyncio.Event])
     status: grpc.StatusCode | None = None
@@ -147,6 +149,8 @@ async def _responses(behaviour: TensorAnswer | TensorError, request: Any, contex
             outputs["finish_reason"] = behaviour.finish_reason if ends else ""
             outputs["num_input_tokens"] = behaviour.input_tokens
             outputs["num_output_tokens"] = 1
+            if behaviour.cached_input_tokens is not None:
+                outputs["num_cached_input_tokens"] = behaviour.cached_input_tokens
         yield _response(request, outputs)
     if behaviour.stall:
         await asyncio.Event().wait()

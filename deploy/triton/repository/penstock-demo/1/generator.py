@@ -1,28 +1,29 @@
 """Generation for many callers at once: one thread, continuous batching.
 
 Sequences join and leave the batch at every token (iteration-level scheduling,
-https://www.usenix.org/conference/osdi22/presentation/yu). New prompts go first, so that a burst of callers all see
-their first token early; the rest take turns.
+https://www.usenix.org/conference/osdi22/presentation/yu). Each step gives every running answer its next token, and
+reads a bounded piece of the prompts that wait, oldest first, beside it (chunked prefill,
+https://arxiv.org/abs/2403.02310): a long prompt holds nobody up. Who finds no slot waits in a queue, in order of
+arrival; who finds the queue full is refused.
 """
 
+import heapq
 import logging
 import queue
 import threading
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Callable
+from collections.abc import Sequence as Items
 from pathlib import Path
-from typing import Protocol
 
+from limits import Limits
+from prefix_cache import PrefixCache
 from prompt_text import normalise_prompt
-from sampling import InvalidRequestError, Sampler, SamplingParameters
+from sampling import InvalidRequestError, Sampler, SamplingParameters, choose_all
+from sequence import WAITING, Caller, Sequence
 from text_stream import TextStream
 from tokenizers import Tokenizer
-from transformer import Cache, Step, Transformer
-
-BATCH_SEQUENCES = 16
-NEW_SEQUENCES = 8  # of a batch at most, while others are running
-BATCH_PROMPT_TOKENS = 512  # of all new sequences in a batch; a single longer prompt goes alone
-ACTIVE_SEQUENCES = 256  # with a KV cache, about 1 MiB each for a short answer, 4 MiB at the full context
+from transformer import Step, Transformer
 
 END_MARKER = "<|end|>"
 ROLE_MARKERS = ("<|system|>", "<|user|>", "<|assistant|>")
@@ -30,81 +31,35 @@ ROLE_MARKERS = ("<|system|>", "<|user|>", "<|assistant|>")
 logger = logging.getLogger(__name__)
 
 
-class Caller(Protocol):
-    """Who asked. Called from the generation thread only."""
-
-    def is_cancelled(self) -> bool:
-        """Whether nobody waits for the rest."""
-        ...
-
-    def deliver(self, text: str, output_tokens: int, finish_reason: str) -> None:
-        """Text and tokens since the last call; the finish reason is empty until the last one."""
-        ...
-
-    def fail(self, message: str) -> None:
-        """The request ended with an error."""
-        ...
-
-    def release(self) -> None:
-        """The request ended because nobody waits for it."""
-        ...
+class QueueFullError(RuntimeError):
+    """No slot, and no place in the queue."""
 
 
-@dataclass(eq=False)
-class Sequence:
-    """One answer in the making."""
-
-    caller: Caller
-    new_ids: list[int]  # what the network has not seen yet
-    token_limit: int  # of the answer
-    sampler: Sampler
-    text: TextStream
-    cache: Cache | None = None
-    output_tokens: int = 0
-    unreported_tokens: int = 0
-
-    def accept(self, token: int, end_token: int) -> bool:
-        """Take the next token and tell the caller; false when the answer is complete."""
-        self.output_tokens += 1
-        self.unreported_tokens += 1
-        self.new_ids = [token]
-        text = "" if token == end_token else self.text.push(token)
-        if token == end_token or self.text.stopped:
-            return self._finish(text, "stop")
-        if self.output_tokens >= self.token_limit:
-            return self._finish(text, "length")
-        if text:
-            self._report(text, "")
-        return True
-
-    def abandon(self) -> bool:
-        """True, and the request is released, if nobody waits for it."""
-        cancelled = self.caller.is_cancelled()
-        if cancelled:
-            self.caller.release()
-        return cancelled
-
-    def _finish(self, text: str, reason: str) -> bool:
-        text += self.text.flush()
-        self._report(text, "stop" if self.text.stopped else reason)
-        return False
-
-    def _report(self, text: str, reason: str) -> None:
-        tokens, self.unreported_tokens = self.unreported_tokens, 0
-        self.caller.deliver(text, tokens, reason)
+def _count_nothing(prompt_tokens: int, reused_tokens: int) -> None:
+    """Stand in where nobody counts."""
 
 
 class Generator:
-    """Owns the network, the tokenizer and the generation thread."""
+    """Owns the network, the tokenizer and the generation thread.
 
-    def __init__(self, folder: Path) -> None:
-        self._transformer = Transformer(folder / "weights.safetensors")
+    `count` hears of every prompt that is begun: its tokens, and how many of them the prefix cache held.
+    """
+
+    def __init__(
+        self, folder: Path, limits: Limits | None = None, count: Callable[[int, int], None] = _count_nothing
+    ) -> None:
+        self._limits = limits or Limits()
+        self._count = count
+        self._transformer = Transformer(folder / "weights.safetensors", self._limits.active_sequences)
+        self._prefixes = PrefixCache(self._transformer.cache, self._limits.prefix_cache_bytes)
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._end = self._token_id(END_MARKER)
         self._roles = tuple(self._token_id(token) for token in ROLE_MARKERS)
         self._arrivals: queue.SimpleQueue[Sequence | None] = queue.SimpleQueue()
         self._waiting: deque[Sequence] = deque()
-        self._running: deque[Sequence] = deque()
+        self._running: list[Sequence] = []  # oldest first
+        # The lowest slot is taken first: what is used lies together.
+        self._free_slots = list(range(self._limits.active_sequences))
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="generation", daemon=True)
         self._thread.start()
@@ -120,16 +75,18 @@ class Generator:
         return ids
 
     def submit(self, ids: list[int], parameters: SamplingParameters, caller: Caller) -> None:
-        """Queue a prompt; everything else goes through the caller."""
+        """Queue a prompt; everything else goes through the caller. Raises QueueFullError."""
         room = self._transformer.context_tokens - len(ids)
         if room == 0:
             caller.deliver("", 0, "length")
             return
+        if self._queued() >= self._limits.queued_requests + len(self._free_slots):
+            raise QueueFullError(f"the request queue is full: {self._limits.queued_requests} requests wait")
         banned = (*self._roles, self._end) if parameters.ignore_eos else self._roles
         self._arrivals.put(
             Sequence(
                 caller=caller,
-                new_ids=ids,
+                ids=ids,
                 token_limit=min(room, parameters.max_tokens or room),
                 sampler=Sampler(parameters, banned),
                 text=TextStream(self._tokenizer.decode, parameters.stop),
@@ -141,6 +98,9 @@ class Generator:
         self._arrivals.put(None)
         self._thread.join()
 
+    def _queued(self) -> int:
+        return self._arrivals.qsize() + len(self._waiting)
+
     def _token_id(self, token: str) -> int:
         found = self._tokenizer.token_to_id(token)
         if found is None:
@@ -149,13 +109,17 @@ class Generator:
 
     def _run(self) -> None:
         while self._receive():
-            batch = self._next_batch()
+            self._dismiss_cancelled()
+            self._admit()
+            if not self._running:
+                continue
+            chosen, steps = self._next_steps()
             try:
-                self._step(batch)
+                self._step(chosen, steps)
             except Exception:
                 logger.exception("a generation step failed")
-                self._running = deque(other for other in self._running if other not in batch)
-                for sequence in batch:
+                for sequence in chosen:
+                    self._leave(sequence, keep=False)
                     sequence.caller.fail("internal error in the model")
 
     def _receive(self) -> bool:
@@ -173,30 +137,64 @@ class Generator:
             else:
                 self._waiting.append(arrival)
 
-    def _next_batch(self) -> list[Sequence]:
-        """New sequences first, up to the limits, then those whose turn it is."""
-        batch: list[Sequence] = []
-        room = NEW_SEQUENCES if self._running else BATCH_SEQUENCES
-        prompt_tokens = 0
-        while self._waiting and len(batch) < room and len(self._running) + len(batch) < ACTIVE_SEQUENCES:
-            prompt_tokens += len(self._waiting[0].new_ids)
-            if batch and prompt_tokens > BATCH_PROMPT_TOKENS:
-                break
-            batch.append(self._waiting.popleft())
-        while self._running and len(batch) < BATCH_SEQUENCES:
-            batch.append(self._running.popleft())
-        return batch
+    def _dismiss_cancelled(self) -> None:
+        for sequence in [sequence for sequence in self._running if sequence.caller.is_cancelled()]:
+            self._leave(sequence)
+            sequence.caller.release()
+        gone = [sequence for sequence in self._waiting if sequence.caller.is_cancelled()]
+        for sequence in gone:
+            self._waiting.remove(sequence)
+            sequence.caller.release()
 
-    def _step(self, batch: list[Sequence]) -> None:
-        """One token for each sequence that is still wanted."""
-        wanted = [sequence for sequence in batch if not sequence.abandon()]
-        if not wanted:
-            return
+    def _admit(self) -> None:
+        while self._waiting and self._free_slots:
+            sequence = self._waiting.popleft()
+            sequence.slot = heapq.heappop(self._free_slots)
+            sequence.held_tokens = self._prefixes.restore(sequence.ids, sequence.slot)
+            self._running.append(sequence)
+            sequence.caller.begin(sequence.held_tokens)
+            self._count(sequence.prompt_tokens, sequence.held_tokens)
+
+    def _next_steps(self) -> tuple[list[Sequence], list[Step]]:
+        """A token for each answer, and of the prompts as much as a step may read."""
+        chosen: list[Sequence] = []
         steps: list[Step] = []
-        for sequence in wanted:
-            sequence.cache = sequence.cache or self._transformer.new_cache()
-            steps.append(Step(sequence.cache, sequence.new_ids))
+        budget = self._limits.prefill_tokens_per_step
+        for sequence in self._running:
+            if sequence.is_answering:
+                step = sequence.step(1)
+            elif budget:
+                step = sequence.step(min(budget, sequence.prompt_tokens - sequence.held_tokens))
+                budget -= len(step.ids)
+            else:
+                continue
+            chosen.append(sequence)
+            steps.append(step)
+        return chosen, steps
+
+    def _step(self, chosen: list[Sequence], steps: Items[Step]) -> None:
+        """One pass; a token for each sequence whose prompt has been read."""
         logits = self._transformer.forward(steps)
-        for sequence, row in zip(wanted, logits, strict=True):
-            if sequence.accept(sequence.sampler.choose(row), self._end):
-                self._running.append(sequence)
+        rows: list[int] = []
+        for row, (sequence, step) in enumerate(zip(chosen, steps, strict=True)):
+            was_answering = sequence.is_answering
+            sequence.held_tokens += len(step.ids)
+            if sequence.is_answering:
+                rows.append(row)
+                if not was_answering:
+                    self._prefixes.store(sequence.held_ids, sequence.slot)
+        answering = [chosen[row] for row in rows]
+        tokens = choose_all([sequence.sampler for sequence in answering], logits[rows])
+        for sequence, token in zip(answering, tokens, strict=True):
+            if not sequence.accept(token, self._end):
+                self._leave(sequence)
+
+    def _leave(self, sequence: Sequence, *, keep: bool = True) -> None:
+        """Give the slot back; what it holds is kept for whoever asks on."""
+        if sequence.slot == WAITING:
+            return
+        if keep:
+            self._prefixes.store(sequence.held_ids, sequence.slot)
+        self._running.remove(sequence)
+        heapq.heappush(self._free_slots, sequence.slot)
+        sequence.slot = WAITING

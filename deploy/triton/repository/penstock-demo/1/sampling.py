@@ -1,7 +1,7 @@
 """How the next token is chosen: the sampling parameters of a request, checked, and the draw itself."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,6 +91,17 @@ class Sampler:
         self._random = np.random.default_rng(None if seed is None else seed % 2**64)
         self._counts: dict[int, int] = {}
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether the likeliest token is taken, whatever came before."""
+        parameters = self._parameters
+        return not (parameters.temperature or parameters.presence_penalty or parameters.frequency_penalty)
+
+    @property
+    def banned(self) -> list[int]:
+        """Tokens that are never chosen."""
+        return self._banned
+
     def choose(self, logits: Array) -> int:
         """The next token for logits [vocabulary]."""
         logits = self._penalised(logits, self._counts)
@@ -121,3 +132,21 @@ class Sampler:
         size = min(size, len(order))
         point = self._random.random() * cumulative[size - 1]
         return int(order[min(int(np.searchsorted(cumulative[:size], point, side="right")), size - 1)])
+
+
+def choose_all(samplers: Sequence[Sampler], logits: Array) -> list[int]:
+    """The next token of each sequence, for logits [sequences, vocabulary], which are spoilt.
+
+    Those that take the likeliest, nearly all of them, are done in one go.
+    """
+    tokens = [-1] * len(samplers)
+    plain: list[int] = []
+    for row, sampler in enumerate(samplers):
+        if sampler.is_plain:
+            logits[row, sampler.banned] = -np.inf
+            plain.append(row)
+        else:
+            tokens[row] = sampler.choose(logits[row])
+    for row, token in zip(plain, logits[plain].argmax(-1).tolist(), strict=True):
+        tokens[row] = token
+    return tokens

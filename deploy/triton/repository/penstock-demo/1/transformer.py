@@ -1,10 +1,10 @@
-"""The network in numpy: weights, KV caches, and one forward pass over sequences of any lengths.
+"""The network in numpy: weights, the KV cache of all slots, and one forward pass over any mix of them.
 
 Same architecture as `deploy/triton/demo_model/network.py`, which trained it: layer norm without bias, rotary
 positions, causal attention, SwiGLU, tied embeddings. float32 throughout; the file holds float16.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,32 +17,28 @@ Ids = NDArray[np.int64]
 
 ROTARY_BASE = 10_000.0
 NORM_EPSILON = 1e-5
-CACHE_GROWTH_TOKENS = 64
+# Slots whose single tokens attend in one product, all as far as the longest of them: more would wait for one long
+# conversation, fewer would spend their time in Python.
+GROUP_SLOTS = 16
 
 
-class Cache:
-    """Keys and values of one sequence, [layers, heads, capacity, head width] each; grows as needed."""
+class SlotCache:
+    """Keys and values of all slots, [layers, slots, heads, context, head width] each.
 
-    def __init__(self, layers: int, heads: int, head_width: int) -> None:
-        self.length = 0
-        self.keys: Array = np.empty((layers, heads, 0, head_width), np.float32)
-        self.values: Array = np.empty_like(self.keys)
+    Memory is taken page by page as slots fill; what lies past a slot's length is finite and never weighs anything.
+    """
 
-    def reserve(self, tokens: int) -> None:
-        """Make room for that many more tokens."""
-        needed = self.length + tokens
-        if needed <= self.keys.shape[2]:
-            return
-        extra = needed + CACHE_GROWTH_TOKENS - self.keys.shape[2]
-        padding = ((0, 0), (0, 0), (0, extra), (0, 0))
-        self.keys, self.values = np.pad(self.keys, padding), np.pad(self.values, padding)
+    def __init__(self, shape: tuple[int, int, int, int, int]) -> None:
+        self.keys: Array = np.zeros(shape, np.float32)
+        self.values: Array = np.zeros(shape, np.float32)
 
 
 @dataclass(frozen=True)
 class Step:
-    """What one sequence contributes to a pass: its cache and the ids that are new since the last one."""
+    """What one slot contributes to a pass: ids that are new to it, the first one's position, and thus its length."""
 
-    cache: Cache
+    slot: int
+    start: int
     ids: Sequence[int]
 
 
@@ -56,10 +52,42 @@ class _Layer:
     down: Array
 
 
-class Transformer:
-    """A causal language model; not safe for concurrent use of the same cache."""
+@dataclass(frozen=True)
+class _Group:
+    """Neighbouring slots that add one token each; the slots between them ride along and are ignored."""
 
-    def __init__(self, weights: Path) -> None:
+    slots: slice
+    length: int
+    rows: Ids  # of the pass
+    members: Ids  # slots, counted from the group's first
+    hidden: Array  # [slots, 1, 1, length]: 0 where a slot may look, else -inf
+
+
+class _Singles:
+    """The steps of one token each: the bulk of a busy pass, so their attention is batched."""
+
+    def __init__(self, steps: Sequence[tuple[int, Step]]) -> None:
+        self.rows = np.array([row for row, _ in steps], np.int64)
+        self.slots = np.array([step.slot for _, step in steps], np.int64)
+        self.positions = np.array([step.start for _, step in steps], np.int64)
+        self.groups = list(self._grouped())
+
+    def _grouped(self) -> Iterator[_Group]:
+        for first in np.unique(self.slots // GROUP_SLOTS) * GROUP_SLOTS:
+            chosen = (self.slots >= first) & (self.slots < first + GROUP_SLOTS)
+            members, lengths = self.slots[chosen] - first, self.positions[chosen] + 1
+            size, length = int(members.max()) + 1, int(lengths.max())
+            # A slot that rides along looks at one position: a row without any would not be a number.
+            seen = np.ones(size, np.int64)
+            seen[members] = lengths
+            hidden = np.where(np.arange(length) < seen[:, None], np.float32(0), np.float32(-np.inf))
+            yield _Group(slice(first, first + size), length, self.rows[chosen], members, hidden[:, None, None])
+
+
+class Transformer:
+    """A causal language model with a fixed number of slots; one pass at a time."""
+
+    def __init__(self, weights: Path, slots: int) -> None:
         with safe_open(weights, framework="numpy") as file:
             metadata = file.metadata()
             tensors = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}  # noqa: SIM118 - no dict
@@ -71,38 +99,39 @@ class Transformer:
         self._layers = [_layer(tensors, index) for index in range(int(metadata["layers"]))]
         self.head_width = self._embedding.shape[1] // self.heads
         self._cosine, self._sine = _rotary_tables(self.context_tokens, self.head_width)
-
-    def new_cache(self) -> Cache:
-        """An empty cache for a new sequence."""
-        return Cache(len(self._layers), self.heads, self.head_width)
+        self.cache = SlotCache((len(self._layers), slots, self.heads, self.context_tokens, self.head_width))
 
     def forward(self, steps: Sequence[Step]) -> Array:
-        """Logits [sequences, vocabulary] of the token that follows each sequence; the caches grow by the new ids.
+        """Logits [steps, vocabulary] of the token that follows each step; no slot may occur twice.
 
-        All new tokens of all sequences go through each matrix in one product; only attention works by sequence.
+        All new tokens of all steps go through each matrix in one product.
         """
         ids = np.concatenate([np.asarray(step.ids, np.int64) for step in steps])
-        starts = [step.cache.length for step in steps]
         ends = np.cumsum([len(step.ids) for step in steps])
-        positions = np.concatenate(
-            [np.arange(start, start + len(step.ids)) for start, step in zip(starts, steps, strict=True)]
-        )
-        for step in steps:
-            step.cache.reserve(len(step.ids))
+        positions = np.concatenate([np.arange(step.start, step.start + len(step.ids)) for step in steps])
+        rows = list(zip(ends.tolist(), steps, strict=True))
+        singles = _Singles([(end - 1, step) for end, step in rows if len(step.ids) == 1])
+        chunks = [(slice(end - len(step.ids), end), step) for end, step in rows if len(step.ids) > 1]
         cosine, sine = self._cosine[positions, None], self._sine[positions, None]
         x = self._embedding[ids]
         for index, layer in enumerate(self._layers):
             qkv = (_normalise(x, layer.attention_norm) @ layer.qkv).reshape(len(ids), 3, self.heads, self.head_width)
-            query, key = _rotate(qkv[:, 0], cosine, sine), _rotate(qkv[:, 1], cosine, sine)
+            query, key, value = _rotate(qkv[:, 0], cosine, sine), _rotate(qkv[:, 1], cosine, sine), qkv[:, 2]
+            keys, values = self.cache.keys[index], self.cache.values[index]
             mixed = np.empty((len(ids), self.heads * self.head_width), np.float32)
-            for step, end in zip(steps, ends, strict=True):
-                rows = slice(end - len(step.ids), end)
-                mixed[rows] = _attend(step.cache, index, query[rows], key[rows], qkv[rows, 2])
+            if singles.groups:
+                keys[singles.slots, :, singles.positions] = key[singles.rows]
+                values[singles.slots, :, singles.positions] = value[singles.rows]
+            for group in singles.groups:
+                mixed[group.rows] = _attend_together(group, query[group.rows], keys, values)
+            for chunk, step in chunks:
+                past = slice(step.start, step.start + len(step.ids))
+                keys[step.slot, :, past] = key[chunk].transpose(1, 0, 2)
+                values[step.slot, :, past] = value[chunk].transpose(1, 0, 2)
+                mixed[chunk] = _attend(query[chunk], keys[step.slot, :, : past.stop], values[step.slot, :, : past.stop])
             x = x + mixed @ layer.attention_out
             gate, up = np.split(_normalise(x, layer.feed_forward_norm) @ layer.gate_up, 2, axis=-1)
             x = x + (_silu(gate) * up) @ layer.down
-        for step in steps:
-            step.cache.length += len(step.ids)
         return _normalise(x[ends - 1], self._norm) @ self._unembedding
 
 
@@ -120,18 +149,27 @@ def _layer(tensors: dict[str, Array], index: int) -> _Layer:
     )
 
 
-def _attend(cache: Cache, layer: int, query: Array, key: Array, value: Array) -> Array:
-    """Causal attention of the new tokens [new, heads, head width] over the cache and themselves: [new, width]."""
-    start, new = cache.length, len(query)
-    cache.keys[layer, :, start : start + new] = key.transpose(1, 0, 2)
-    cache.values[layer, :, start : start + new] = value.transpose(1, 0, 2)
-    keys, values = cache.keys[layer, :, : start + new], cache.values[layer, :, : start + new]
+def _attend_together(group: _Group, query: Array, keys: Array, values: Array) -> Array:
+    """Attention of one new token per member [members, heads, head width] over its slot: [members, width]."""
+    padded = np.zeros((len(group.hidden), *query.shape[1:]), np.float32)
+    padded[group.members] = query
+    past = values[group.slots, :, : group.length]
+    scores = padded[:, :, None] @ keys[group.slots, :, : group.length].transpose(0, 1, 3, 2)
+    mixed = _softmax(scores * np.float32(query.shape[-1] ** -0.5) + group.hidden) @ past
+    return mixed[group.members].reshape(len(query), -1)
+
+
+def _attend(query: Array, keys: Array, values: Array) -> Array:
+    """Causal attention of new tokens [new, heads, head width] over their slot up to themselves: [new, width]."""
+    new, length = len(query), keys.shape[1]
     scores = query.transpose(1, 0, 2) @ keys.transpose(0, 2, 1) * np.float32(query.shape[-1] ** -0.5)
-    if new > 1:
-        scores += np.triu(np.full((new, start + new), -np.inf, np.float32), start + 1)
+    scores += np.triu(np.full((new, length), -np.inf, np.float32), length - new + 1)
+    return (_softmax(scores) @ values).transpose(1, 0, 2).reshape(new, -1)
+
+
+def _softmax(scores: Array) -> Array:
     scores = np.exp(scores - scores.max(-1, keepdims=True))
-    scores /= scores.sum(-1, keepdims=True)
-    return (scores @ values).transpose(1, 0, 2).reshape(new, -1)
+    return scores / scores.sum(-1, keepdims=True)
 
 
 def _normalise(x: Array, weight: Array) -> Array:

@@ -26,6 +26,7 @@ class TensorStream:
         self._decoder = _UTF8("replace")
         self._characters = 0
         self._input_tokens = 0
+        self._cached_input_tokens = 0
         self._output_tokens = 0
         self._counted = False
         self._tells_finish_reason = False
@@ -57,6 +58,9 @@ class TensorStream:
             self._finish_reason = _first_element(raw).decode(errors="replace") or self._finish_reason
         elif name == "num_input_tokens":
             self._input_tokens = _number(raw) or self._input_tokens
+        elif name == "num_cached_input_tokens":
+            # Not in the vLLM backend's contract: read where a backend sends it, never asked for.
+            self._cached_input_tokens = _number(raw) or self._cached_input_tokens
         elif name == "num_output_tokens":
             self._counted = True
             self._output_tokens += _number(raw)
@@ -72,7 +76,13 @@ class TensorStream:
         if rest:
             events.append(TextDelta(text=rest))
         if self._counted:
-            events.append(Usage(input_tokens=self._input_tokens, output_tokens=self._output_tokens))
+            events.append(
+                Usage(
+                    input_tokens=self._input_tokens,
+                    output_tokens=self._output_tokens,
+                    cached_input_tokens=self._cached_input_tokens,
+                )
+            )
         if not self._tells_finish_reason:
             events.append(Stopped(FinishReason.STOP))
             return events
