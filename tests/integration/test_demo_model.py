@@ -369,6 +369,13 @@ def test_fifty_concurrent_streams_all_complete(stream: Stream) -> None:
     assert all(answer.text == alone[question] for question, answer in together)
 
 
+def test_thousands_of_short_answers_end_while_triton_is_asked_who_left(stream: Stream) -> None:
+    for _ in range(10):
+        answers = [stream.send(user("hello"), max_tokens=1) for _ in range(300)]
+        stream.wait_all()
+        assert [answer.finish_reasons[-1] for answer in answers] == ["length"] * 300
+
+
 def test_it_says_that_it_is_a_demonstration_of_penstock(stream: Stream) -> None:
     text = ask(stream, user("Who are you?")).text.lower()
     assert "penstock" in text

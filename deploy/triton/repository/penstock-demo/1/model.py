@@ -142,7 +142,7 @@ class TritonCaller:
             if is_due:
                 self._text, self._output_tokens = "", 0
             error = self._error
-        self._has_ended = error is not None or bool(finish_reason)
+        self._has_ended = error is not None or bool(finish_reason)  # before it is: a failure is an end as well
         if error is not None:
             send_error(self._sender, *error)
         elif is_due:
@@ -152,7 +152,10 @@ class TritonCaller:
 
     def poll(self) -> None:
         """Ask Triton whether the client is still there."""
-        self._is_cancelled = self._sender.is_cancelled()
+        # Triton dies of the question once the last response has gone (2.51: a null response factory).
+        with self._sending:
+            if not self._has_ended:
+                self._is_cancelled = self._sender.is_cancelled()
 
     def _end_with(self, message: str, code: int) -> None:
         with self._lock:
