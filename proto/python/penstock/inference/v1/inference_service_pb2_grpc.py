@@ -45,6 +45,16 @@ class InferenceServiceStub(object):
                 request_serializer=penstock_dot_inference_dot_v1_dot_inference__service__pb2.ListModelsRequest.SerializeToString,
                 response_deserializer=penstock_dot_inference_dot_v1_dot_inference__service__pb2.ListModelsResponse.FromString,
                 _registered_method=True)
+        self.LoadModel = channel.unary_unary(
+                '/penstock.inference.v1.InferenceService/LoadModel',
+                request_serializer=penstock_dot_inference_dot_v1_dot_inference__service__pb2.LoadModelRequest.SerializeToString,
+                response_deserializer=penstock_dot_inference_dot_v1_dot_inference__service__pb2.LoadModelResponse.FromString,
+                _registered_method=True)
+        self.UnloadModel = channel.unary_unary(
+                '/penstock.inference.v1.InferenceService/UnloadModel',
+                request_serializer=penstock_dot_inference_dot_v1_dot_inference__service__pb2.UnloadModelRequest.SerializeToString,
+                response_deserializer=penstock_dot_inference_dot_v1_dot_inference__service__pb2.UnloadModelResponse.FromString,
+                _registered_method=True)
 
 
 class InferenceServiceServicer(object):
@@ -60,7 +70,24 @@ class InferenceServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListModels(self, request, context):
-        """ListModels reports the models this instance can run.
+        """ListModels reports the models this instance can run, and their states where
+        their upstream tells.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LoadModel(self, request, context):
+        """LoadModel has the model's upstream load it, and answers when it serves.
+        Loading a model that is loaded reads its configuration again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnloadModel(self, request, context):
+        """UnloadModel has the model's upstream let it go once its running requests
+        have ended, and answers when arrivals are refused.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -78,6 +105,16 @@ def add_InferenceServiceServicer_to_server(servicer, server):
                     servicer.ListModels,
                     request_deserializer=penstock_dot_inference_dot_v1_dot_inference__service__pb2.ListModelsRequest.FromString,
                     response_serializer=penstock_dot_inference_dot_v1_dot_inference__service__pb2.ListModelsResponse.SerializeToString,
+            ),
+            'LoadModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.LoadModel,
+                    request_deserializer=penstock_dot_inference_dot_v1_dot_inference__service__pb2.LoadModelRequest.FromString,
+                    response_serializer=penstock_dot_inference_dot_v1_dot_inference__service__pb2.LoadModelResponse.SerializeToString,
+            ),
+            'UnloadModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnloadModel,
+                    request_deserializer=penstock_dot_inference_dot_v1_dot_inference__service__pb2.UnloadModelRequest.FromString,
+                    response_serializer=penstock_dot_inference_dot_v1_dot_inference__service__pb2.UnloadModelResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -135,6 +172,60 @@ class InferenceService(object):
             '/penstock.inference.v1.InferenceService/ListModels',
             penstock_dot_inference_dot_v1_dot_inference__service__pb2.ListModelsRequest.SerializeToString,
             penstock_dot_inference_dot_v1_dot_inference__service__pb2.ListModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LoadModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.inference.v1.InferenceService/LoadModel',
+            penstock_dot_inference_dot_v1_dot_inference__service__pb2.LoadModelRequest.SerializeToString,
+            penstock_dot_inference_dot_v1_dot_inference__service__pb2.LoadModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnloadModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.inference.v1.InferenceService/UnloadModel',
+            penstock_dot_inference_dot_v1_dot_inference__service__pb2.UnloadModelRequest.SerializeToString,
+            penstock_dot_inference_dot_v1_dot_inference__service__pb2.UnloadModelResponse.FromString,
             options,
             channel_credentials,
             insecure,

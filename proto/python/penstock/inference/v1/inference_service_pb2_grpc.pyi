@@ -33,7 +33,25 @@ class InferenceServiceStub:
         penstock.inference.v1.inference_service_pb2.ListModelsRequest,
         penstock.inference.v1.inference_service_pb2.ListModelsResponse,
     ]
-    """ListModels reports the models this instance can run."""
+    """ListModels reports the models this instance can run, and their states where
+    their upstream tells.
+    """
+
+    LoadModel: grpc.UnaryUnaryMultiCallable[
+        penstock.inference.v1.inference_service_pb2.LoadModelRequest,
+        penstock.inference.v1.inference_service_pb2.LoadModelResponse,
+    ]
+    """LoadModel has the model's upstream load it, and answers when it serves.
+    Loading a model that is loaded reads its configuration again.
+    """
+
+    UnloadModel: grpc.UnaryUnaryMultiCallable[
+        penstock.inference.v1.inference_service_pb2.UnloadModelRequest,
+        penstock.inference.v1.inference_service_pb2.UnloadModelResponse,
+    ]
+    """UnloadModel has the model's upstream let it go once its running requests
+    have ended, and answers when arrivals are refused.
+    """
 
 class InferenceServiceAsyncStub:
     """InferenceService runs a plan against upstreams: Triton or a provider."""
@@ -50,7 +68,25 @@ class InferenceServiceAsyncStub:
         penstock.inference.v1.inference_service_pb2.ListModelsRequest,
         penstock.inference.v1.inference_service_pb2.ListModelsResponse,
     ]
-    """ListModels reports the models this instance can run."""
+    """ListModels reports the models this instance can run, and their states where
+    their upstream tells.
+    """
+
+    LoadModel: grpc.aio.UnaryUnaryMultiCallable[
+        penstock.inference.v1.inference_service_pb2.LoadModelRequest,
+        penstock.inference.v1.inference_service_pb2.LoadModelResponse,
+    ]
+    """LoadModel has the model's upstream load it, and answers when it serves.
+    Loading a model that is loaded reads its configuration again.
+    """
+
+    UnloadModel: grpc.aio.UnaryUnaryMultiCallable[
+        penstock.inference.v1.inference_service_pb2.UnloadModelRequest,
+        penstock.inference.v1.inference_service_pb2.UnloadModelResponse,
+    ]
+    """UnloadModel has the model's upstream let it go once its running requests
+    have ended, and answers when arrivals are refused.
+    """
 
 class InferenceServiceServicer(metaclass=abc.ABCMeta):
     """InferenceService runs a plan against upstreams: Triton or a provider."""
@@ -71,6 +107,28 @@ class InferenceServiceServicer(metaclass=abc.ABCMeta):
         request: penstock.inference.v1.inference_service_pb2.ListModelsRequest,
         context: _ServicerContext,
     ) -> typing.Union[penstock.inference.v1.inference_service_pb2.ListModelsResponse, collections.abc.Awaitable[penstock.inference.v1.inference_service_pb2.ListModelsResponse]]:
-        """ListModels reports the models this instance can run."""
+        """ListModels reports the models this instance can run, and their states where
+        their upstream tells.
+        """
+
+    @abc.abstractmethod
+    def LoadModel(
+        self,
+        request: penstock.inference.v1.inference_service_pb2.LoadModelRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[penstock.inference.v1.inference_service_pb2.LoadModelResponse, collections.abc.Awaitable[penstock.inference.v1.inference_service_pb2.LoadModelResponse]]:
+        """LoadModel has the model's upstream load it, and answers when it serves.
+        Loading a model that is loaded reads its configuration again.
+        """
+
+    @abc.abstractmethod
+    def UnloadModel(
+        self,
+        request: penstock.inference.v1.inference_service_pb2.UnloadModelRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[penstock.inference.v1.inference_service_pb2.UnloadModelResponse, collections.abc.Awaitable[penstock.inference.v1.inference_service_pb2.UnloadModelResponse]]:
+        """UnloadModel has the model's upstream let it go once its running requests
+        have ended, and answers when arrivals are refused.
+        """
 
 def add_InferenceServiceServicer_to_server(servicer: InferenceServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
