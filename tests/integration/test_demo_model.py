@@ -370,10 +370,11 @@ def test_fifty_concurrent_streams_all_complete(stream: Stream) -> None:
 
 
 def test_thousands_of_short_answers_end_while_triton_is_asked_who_left(stream: Stream) -> None:
-    for _ in range(10):
-        answers = [stream.send(user("hello"), max_tokens=1) for _ in range(300)]
-        stream.wait_all()
-        assert [answer.finish_reasons[-1] for answer in answers] == ["length"] * 300
+    # Many go through the model's outbox, few do not.
+    for size in (*[300] * 5, *[3] * 200):
+        answers = [stream.send(user("hello"), max_tokens=1) for _ in range(size)]
+        stream.wait(lambda answers=answers: all(answer.done for answer in answers))
+        assert [answer.finish_reasons[-1] for answer in answers] == ["length"] * size
 
 
 def test_it_says_that_it_is_a_demonstration_of_penstock(stream: Stream) -> None:

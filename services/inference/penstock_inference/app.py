@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 import aiohttp
+import grpc
 
 from penstock.inference.v1.inference_service_pb2_grpc import add_InferenceServiceServicer_to_server
 from penstock_common.configuration import ConfigurationError
@@ -16,9 +17,11 @@ from penstock_common.service import Service
 from penstock_inference.adapters.providers.openai.client import OpenAIUpstream, http_session
 from penstock_inference.adapters.providers.openai.request import DIALECTS
 from penstock_inference.adapters.providers.triton.client import TritonUpstream, triton_channel
+from penstock_inference.adapters.providers.triton.control import TritonModelControl
 from penstock_inference.adapters.providers.triton.request import CHATML, ChatTemplate, TritonModel
 from penstock_inference.domain.attempt_loop import AttemptLoop, Pauses
 from penstock_inference.domain.catalogue import Capability, Catalogue, Model, Timeouts
+from penstock_inference.domain.model_control import ModelAdministration, ModelControl
 from penstock_inference.domain.upstream import Upstream
 from penstock_inference.settings import ModelSettings, Settings, TimeoutSettings, UpstreamSettings
 from penstock_inference.surfaces.grpc.servicer import InferenceServicer
@@ -34,11 +37,39 @@ async def build(settings: Settings, pauses: Pauses | None = None) -> AsyncGenera
     catalogue = catalogue_from(settings)
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(http_session())
-        upstreams = {upstream.name: await _upstream(upstream, session, stack) for upstream in settings.upstreams}
-        servicer = InferenceServicer(AttemptLoop(upstreams, catalogue, pauses), catalogue)
+        channels = await _triton_channels(settings, stack)
+        upstreams = {
+            upstream.name: _upstream(upstream, session, channels.get(upstream.name)) for upstream in settings.upstreams
+        }
+        models = ModelAdministration(catalogue, _controls(settings, channels))
+        servicer = InferenceServicer(AttemptLoop(upstreams, catalogue, pauses), models)
         # The registrar stands where generated code expects a server.
         add: Any = add_InferenceServiceServicer_to_server
         yield Service("inference", lambda registrar: add(servicer, registrar))
+
+
+@asynccontextmanager
+async def open_models(settings: Settings) -> AsyncGenerator[ModelAdministration]:
+    """Yield the models' administration alone, for a command that needs no more of the service."""
+    async with AsyncExitStack() as stack:
+        channels = await _triton_channels(settings, stack)
+        yield ModelAdministration(catalogue_from(settings), _controls(settings, channels))
+
+
+async def _triton_channels(settings: Settings, stack: AsyncExitStack) -> dict[str, grpc.aio.Channel]:
+    return {
+        upstream.name: await stack.enter_async_context(triton_channel(upstream.grpc))
+        for upstream in settings.upstreams
+        if upstream.provider == "triton"
+    }
+
+
+def _controls(settings: Settings, channels: Mapping[str, grpc.aio.Channel]) -> dict[str, ModelControl]:
+    return {
+        upstream.name: TritonModelControl(channels[upstream.name], upstream.model_control.key.get_secret_value())
+        for upstream in settings.upstreams
+        if upstream.model_control is not None
+    }
 
 
 def catalogue_from(settings: Settings) -> Catalogue:
@@ -66,12 +97,11 @@ def timeouts_from(settings: TimeoutSettings, *, reasoning: bool) -> Timeouts:
     return replace(defaults, **said)
 
 
-async def _upstream(settings: UpstreamSettings, session: aiohttp.ClientSession, stack: AsyncExitStack) -> Upstream:
-    if settings.provider in DIALECTS:
-        dialect = replace(DIALECTS[settings.provider], passthrough=settings.passthrough)
-        return OpenAIUpstream(session, settings.base_url, settings.api_key.get_secret_value(), dialect)
-    channel = await stack.enter_async_context(triton_channel(settings.grpc))
-    return TritonUpstream(channel, {model.name: _triton_model(model) for model in settings.models})
+def _upstream(settings: UpstreamSettings, session: aiohttp.ClientSession, triton: grpc.aio.Channel | None) -> Upstream:
+    if triton is not None:
+        return TritonUpstream(triton, {model.name: _triton_model(model) for model in settings.models})
+    dialect = replace(DIALECTS[settings.provider], passthrough=settings.passthrough)
+    return OpenAIUpstream(session, settings.base_url, settings.api_key.get_secret_value(), dialect)
 
 
 def _triton_model(settings: ModelSettings) -> TritonModel:

@@ -81,6 +81,13 @@ class ModelSettings(Section):
     """Triton only: a Jinja file by Hugging Face's convention. Default: ChatML."""
 
 
+class ModelControlSettings(Section):
+    """Loading and unloading models of a Triton that runs with ``--model-control-mode=explicit``."""
+
+    key: Secret = Secret("")
+    """What its ``--grpc-restricted-protocol=model-repository,…:penstock-control=KEY`` says; empty: it asks for none."""
+
+
 class UpstreamSettings(Section):
     """Whom we call, and what they serve."""
 
@@ -92,6 +99,8 @@ class UpstreamSettings(Section):
     """host:port. Triton only."""
     api_key: Secret = Secret("")
     region: str = ""
+    model_control: ModelControlSettings | None = None
+    """Triton only. Without it, its models cannot be loaded and unloaded from here."""
     passthrough: bool = False
     """Takes top-level request fields that Penstock does not know."""
     timeouts: TimeoutSettings = TimeoutSettings()
@@ -114,6 +123,8 @@ class UpstreamSettings(Section):
                 raise ValueError(f"the upstream '{self.name}' needs 'grpc' (host:port), and no 'base_url'")
         elif not self.base_url.startswith(("http://", "https://")) or self.grpc:
             raise ValueError(f"the upstream '{self.name}' needs 'base_url' (http:// or https://), and no 'grpc'")
+        if self.model_control is not None and self.provider != "triton":
+            raise ValueError(f"the upstream '{self.name}' has 'model_control', which only Triton has")
         names = [model.name for model in self.models]
         if len(set(names)) < len(names):
             raise ValueError(f"the upstream '{self.name}' has a model twice")

@@ -13,7 +13,8 @@ _CONTEXT_LENGTH = re.compile(r"context length exceeded: (\d{1,10}) input tokens,
 _CONTEXT_LENGTH_OF_VLLM = re.compile(
     r"prompt \(length (\d{1,10})\) is longer than the maximum model length of (\d{1,10})"
 )
-_MISCONFIGURED = re.compile(r"unknown model|unexpected inference input|is not ready|failed to find", re.IGNORECASE)
+_MISCONFIGURED = re.compile(r"unknown model|unexpected inference input|failed to find", re.IGNORECASE)
+_NOT_LOADED = re.compile(r"has no available versions|is not ready", re.IGNORECASE)
 # The demonstration model's queue, and Triton's own (max_queue_size in config.pbtxt).
 _QUEUE_FULL = re.compile(r"queue is full|exceeds maximum queue size", re.IGNORECASE)
 _BAD_REQUEST = re.compile(r"sampling[ _]parameter|must be .* in \[|stop must be", re.IGNORECASE)
@@ -40,6 +41,8 @@ def failure_of_message(text: str) -> AttemptFailed:
                 input_tokens=int(match[1]),
                 max_input_tokens=int(match[2]),
             )
+    if _NOT_LOADED.search(text):
+        return AttemptFailed(FailureKind.MISCONFIGURED, "Triton has not loaded this model")
     if _QUEUE_FULL.search(text):
         return AttemptFailed(FailureKind.RATE_LIMITED, "Triton's queue for this model is full")
     if _MISCONFIGURED.search(text):
