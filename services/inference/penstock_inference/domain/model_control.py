@@ -1,0 +1,131 @@
+"""Which models are ready, and having their upstreams load and unload them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Protocol
+
+from penstock_common import errors
+from penstock_common.llm.types import Candidate
+from penstock_inference.domain.catalogue import Catalogue, Model
+
+
+class ModelState(Enum):
+    """Whether a model can answer now; the value is what people read."""
+
+    UNTOLD = ""
+    """The upstream does not tell."""
+    READY = "ready"
+    LOADING = "loading"
+    UNLOADING = "unloading"
+    UNAVAILABLE = "unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatus:
+    """A state, and why it is not ready in the upstream's words."""
+
+    state: ModelState = ModelState.UNTOLD
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedModel:
+    """A model of the catalogue with what its upstream says of it."""
+
+    model: Model
+    status: ModelStatus
+    is_controllable: bool
+
+
+class ControlFailed(Exception):
+    """The upstream did not do it; the message is its reason, fit for the operator."""
+
+
+class ModelControl(Protocol):
+    """An upstream whose models can be loaded and unloaded. Every method raises ControlFailed."""
+
+    async def states(self) -> Mapping[str, ModelStatus]:
+        """Return the state of every model that the upstream knows, by its name there."""
+        ...
+
+    async def load(self, model: str) -> None:
+        """Return when the model serves."""
+        ...
+
+    async def unload(self, model: str) -> None:
+        """Return when the model takes nothing new; what runs ends in its own time."""
+        ...
+
+
+class ModelAdministration:
+    """Lists the catalogue's models; loads and unloads those whose upstream has a control."""
+
+    def __init__(self, catalogue: Catalogue, controls: Mapping[str, ModelControl]) -> None:
+        self._catalogue = catalogue
+        self._controls = controls
+
+    async def list(self) -> list[ListedModel]:
+        """Return all models; those of an upstream that does not answer are unavailable, with the reason."""
+        known = await asyncio.gather(*(self._states(name) for name in self._controls))
+        states = dict(zip(self._controls, known, strict=True))
+        return [self._listed(model, states.get(model.candidate.upstream)) for model in self._catalogue]
+
+    async def load(self, candidate: Candidate) -> ListedModel:
+        """Return the model once it serves.
+
+        Raises:
+            ModelNotFound: if the catalogue has no such model.
+            InvalidRequest: if its upstream has no control.
+            UpstreamFailed: if it could not be loaded; the message has the upstream's reason.
+        """
+        model, control = self._controlled(candidate)
+        await _done(control.load(candidate.model), candidate, "could not be loaded")
+        return self._listed(model, await self._states(candidate.upstream))
+
+    async def unload(self, candidate: Candidate) -> ListedModel:
+        """Return the model once it takes nothing new.
+
+        Raises:
+            ModelNotFound, InvalidRequest, UpstreamFailed: as ``load``.
+        """
+        model, control = self._controlled(candidate)
+        await _done(control.unload(candidate.model), candidate, "could not be unloaded")
+        return self._listed(model, await self._states(candidate.upstream))
+
+    def _controlled(self, candidate: Candidate) -> tuple[Model, ModelControl]:
+        model = self._catalogue.find(candidate)
+        if model is None:
+            raise errors.ModelNotFound(f"There is no model {candidate}.", model=str(candidate))
+        control = self._controls.get(candidate.upstream)
+        if control is None:
+            raise errors.InvalidRequest(
+                f"{candidate} cannot be loaded or unloaded: the upstream '{candidate.upstream}' has no 'model_control'.",
+                field="candidate",
+            )
+        return model, control
+
+    async def _states(self, upstream: str) -> Mapping[str, ModelStatus] | str:
+        """Return the upstream's answer, or why there is none."""
+        try:
+            return await self._controls[upstream].states()
+        except ControlFailed as failure:
+            return str(failure)
+
+    def _listed(self, model: Model, states: Mapping[str, ModelStatus] | str | None) -> ListedModel:
+        if states is None:
+            return ListedModel(model, ModelStatus(), is_controllable=False)
+        if isinstance(states, str):
+            return ListedModel(model, ModelStatus(ModelState.UNAVAILABLE, states), is_controllable=True)
+        absent = ModelStatus(ModelState.UNAVAILABLE, "not in the upstream's repository")
+        return ListedModel(model, states.get(model.candidate.model, absent), is_controllable=True)
+
+
+async def _done(work: Coroutine[Any, Any, None], candidate: Candidate, failed: str) -> None:
+    try:
+        await work
+    except ControlFailed as failure:
+        raise errors.UpstreamFailed(f"{candidate} {failed}: {failure}", upstream=candidate.upstream) from failure
