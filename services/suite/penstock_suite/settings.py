@@ -82,6 +82,7 @@ class UpstreamSettings(Section):
     provider: str
     grpc: str = ""
     models: list[UpstreamModelSettings] = []
+    model_control: dict[str, Any] | None = None
 
     @property
     def is_local_triton(self) -> bool:
@@ -148,6 +149,11 @@ class Settings(Section):
             for upstream in self.upstreams
             if upstream.is_local_triton
         }
+
+    @property
+    def controls_local_triton(self) -> bool:
+        """Whether the local Triton's models are loaded and unloaded on request."""
+        return any(upstream.is_local_triton and upstream.model_control is not None for upstream in self.upstreams)
 
     @property
     def has_cache(self) -> bool:

@@ -4,18 +4,30 @@ The environment is the one that `deploy/triton/install.sh` makes. `deploy/triton
 """
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 EXIT_TIMEOUT_SECONDS = 5
 MATRIX_THREADS = "1"  # of numpy's matrix products: more of them contend with the services for the same cores
+# Loading a model is running its code, and shared memory is everybody's: both are for whoever has the key.
+_RESTRICTED = "model-repository,model-config,shared-memory"
+CONTROL_KEY_NAME = "penstock-control"
+
+
+@dataclass(frozen=True, slots=True)
+class ExplicitControl:
+    """Models are loaded and unloaded on request, by whoever sends the key; these are loaded at the start."""
+
+    models: tuple[str, ...]
+    key: str
 
 
 def triton_command(
-    environment: Path, repository: Path, *, grpc_port: int, metrics_port: int
+    environment: Path, repository: Path, *, grpc_port: int, metrics_port: int, control: ExplicitControl | None = None
 ) -> tuple[list[str], dict[str, str]]:
     """Argv of a tritonserver on loopback, and the variables to set over the present ones.
 
-    Raises FileNotFoundError, naming what is missing, if install.sh has not made the environment.
+    Without ``control`` every model of the repository is loaded, and stays. Raises FileNotFoundError, naming what is missing, if install.sh has not made the environment.
     """
     environment = environment.absolute()
     packages = _packages(environment)
@@ -24,7 +36,7 @@ def triton_command(
         str(server / "bin" / "tritonserver"),
         f"--model-repository={repository.absolute()}",
         f"--backend-directory={environment / 'backends'}",
-        "--model-control-mode=none",
+        *_control_flags(control),
         "--allow-http=false",
         "--grpc-address=127.0.0.1",
         f"--grpc-port={grpc_port}",
@@ -35,6 +47,16 @@ def triton_command(
         f"--exit-timeout-secs={EXIT_TIMEOUT_SECONDS}",
     ]
     return argv, _variables(environment, packages)
+
+
+def _control_flags(control: ExplicitControl | None) -> list[str]:
+    if control is None:
+        return ["--model-control-mode=none"]
+    return [
+        "--model-control-mode=explicit",
+        *(f"--load-model={model}" for model in control.models),
+        f"--grpc-restricted-protocol={_RESTRICTED}:{CONTROL_KEY_NAME}={control.key}",
+    ]
 
 
 def _packages(environment: Path) -> Path:

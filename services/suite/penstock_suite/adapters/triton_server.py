@@ -11,7 +11,7 @@ import grpc
 
 from penstock_suite.adapters.probe import Probe
 from penstock_suite.adapters.process import Command
-from penstock_suite.adapters.triton_command import triton_command
+from penstock_suite.adapters.triton_command import ExplicitControl, triton_command
 from penstock_suite.domain.failure import SuiteFailure
 
 _SERVER_READY = "/inference.GRPCInferenceService/ServerReady"
@@ -29,7 +29,9 @@ class TritonFolders:
     repository: Path
 
 
-def triton_server_command(folders: TritonFolders, grpc_port: int, metrics_port: int) -> Command:
+def triton_server_command(
+    folders: TritonFolders, grpc_port: int, metrics_port: int, control: ExplicitControl | None = None
+) -> Command:
     """Return the command of a Triton on loopback.
 
     Raises:
@@ -42,7 +44,7 @@ def triton_server_command(folders: TritonFolders, grpc_port: int, metrics_port: 
         )
     try:
         argv, environment = triton_command(
-            folders.environment, folders.repository, grpc_port=grpc_port, metrics_port=metrics_port
+            folders.environment, folders.repository, grpc_port=grpc_port, metrics_port=metrics_port, control=control
         )
     except FileNotFoundError:
         raise SuiteFailure(

@@ -14,9 +14,11 @@ import structlog
 from penstock_common.rpc.channel import open_channel
 from penstock_suite.adapters.addresses import LOOPBACK, Address, free_addresses
 from penstock_suite.adapters.edge_server import EdgeOptions, edge_command, edge_executable, edge_probe
+from penstock_suite.adapters.key_files import ensure_key_file, random_secret
 from penstock_suite.adapters.probe import Probe
 from penstock_suite.adapters.process import ChildProcess, Command, running_child
 from penstock_suite.adapters.redis_server import redis_command, redis_executable, redis_probe
+from penstock_suite.adapters.triton_command import ExplicitControl
 from penstock_suite.adapters.triton_server import missing_model, triton_probe, triton_server_command
 from penstock_suite.app.plan import StackPlan, triton_folders
 from penstock_suite.domain.ending import Ending
@@ -43,6 +45,7 @@ class Workshop:
     show: Show
     began: float
     children: list[ChildProcess] = field(default_factory=list[ChildProcess])
+    triton_grpc: str = ""
 
     async def start(self, command: Command, on_death: OnDeath | None = None) -> ChildProcess:
         """Return the started child, which the stack's end stops; its own end is the stack's unless ``on_death`` hears."""
@@ -91,7 +94,7 @@ async def _start_triton(workshop: Workshop, ready: asyncio.TaskGroup) -> str:
     settings = workshop.plan.settings
     folders = triton_folders(settings.local)
     grpc, metrics = free_addresses(*[(Address(LOOPBACK, 0), "local")] * 2)
-    command = triton_server_command(folders, grpc.port, metrics.port)
+    command = triton_server_command(folders, grpc.port, metrics.port, _triton_control(workshop.plan))
     for upstream, models in settings.local_triton_models.items():
         if missing := missing_model(folders, models):
             raise Misconfigured(
@@ -100,7 +103,15 @@ async def _start_triton(workshop: Workshop, ready: asyncio.TaskGroup) -> str:
     channel = await workshop.stack.enter_async_context(open_channel(str(grpc)))
     triton = await workshop.start(command)
     ready.create_task(workshop.await_ready(triton, triton_probe(channel), _TRITON_TIMEOUT))
-    return str(grpc)
+    workshop.triton_grpc = str(grpc)
+    return workshop.triton_grpc
+
+
+def _triton_control(plan: StackPlan) -> ExplicitControl | None:
+    if not plan.settings.controls_local_triton:
+        return None
+    models = {model: None for names in plan.settings.local_triton_models.values() for model in names}
+    return ExplicitControl(tuple(models), ensure_key_file(plan.state.triton_key, random_secret))
 
 
 async def start_edge(workshop: Workshop, http: Address, gateway_grpc: Address, grace: timedelta) -> None:

@@ -47,8 +47,8 @@ class StackPlan:
             triton_grpc=triton_grpc,
             chat_templates=_chat_templates(self.settings, triton_folders(local).repository),
             demo_tenant=local.demo_tenant,
-            # Absent until the first start, and a check must not make it.
-            demo_key=f"${{file:{state.demo_key}}}" if state.demo_key.is_file() else "",
+            demo_key=_reference(state.demo_key),
+            triton_key=_reference(state.triton_key),
         )
         return Configuration(completed(self.document, parts), self.source)
 
@@ -107,6 +107,11 @@ def state_root(chosen: Path | None, settings: Settings | None = None) -> Path:
     if chosen is None:
         chosen = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state") / "penstock"
     return chosen.expanduser().absolute()
+
+
+def _reference(path: Path) -> str:
+    # Absent until the first start, and a check must not make it.
+    return f"${{file:{path}}}" if path.is_file() else ""
 
 
 def _packaged(*, without: bool) -> Path:

@@ -182,4 +182,5 @@ def _record(request: UpRequest, workshop: Workshop, ready: Ready) -> RunRecord:
             RunningPart("penstock", os.getpid()),
             *(RunningPart(child.name, child.pid) for child in workshop.children),
         ),
+        triton_grpc=workshop.triton_grpc,
     )

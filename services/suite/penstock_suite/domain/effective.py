@@ -22,6 +22,8 @@ class LocalParts:
     redis_url: str = ""
     triton_grpc: str = ""
     """host:port of the Triton that the suite starts."""
+    triton_key: str = ""
+    """What its model control asks for, or a reference to its file."""
     chat_templates: dict[str, Path] = field(default_factory=dict[str, Path])
     """By model of the local Triton."""
     demo_tenant: str = ""
@@ -43,6 +45,8 @@ def completed(document: Document, parts: LocalParts) -> Document:
     _add_demo_tenant(full, parts)
     for upstream in _local_tritons(full):
         upstream["grpc"] = parts.triton_grpc
+        if upstream.get("model_control") is not None:
+            _default_keys(upstream, "model_control", key=parts.triton_key)
         for model in _mappings(upstream, "models"):
             if model.get("name") in parts.chat_templates:
                 model.setdefault("chat_template", str(parts.chat_templates[model["name"]]))

@@ -26,6 +26,8 @@ class RunRecord(msgspec.Struct, frozen=True):
     """Path of the configuration file; empty for the packaged one."""
     without_triton: bool
     parts: tuple[RunningPart, ...]
+    triton_grpc: str = ""
+    """host:port of the local Triton; empty where there is none."""
 
 
 class StackStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -34,6 +34,11 @@ class StateFolder:
         return self.root / "cache-key"
 
     @property
+    def triton_key(self) -> Path:
+        """The secret of whoever loads and unloads the local Triton's models."""
+        return self.root / "triton-key"
+
+    @property
     def database(self) -> Path:
         """Ledger and keys."""
         return self.root / "penstock.db"
