@@ -1,6 +1,12 @@
-from contextlib import AsyncExitStack
+import asyncio
+import os
+import socket
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
+import grpc
 import pytest
+from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from penstock.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
 from penstock_common.rpc.in_process import InProcessChannel, InProcessServer
@@ -9,6 +15,9 @@ from penstock_common.testing.openai_upstream import OpenAIUpstream
 from penstock_inference.app import build
 from penstock_inference.domain.attempt_loop import Pauses
 from penstock_inference.settings import Settings
+from penstock_suite.adapters.triton_command import triton_command
+
+ENVIRONMENT = Path(os.environ.get("PENSTOCK_TRITON_ENV", Path(__file__).parents[3] / ".triton"))
 
 
 @pytest.fixture
@@ -52,3 +61,45 @@ async def second():
 async def caller(serve, first, second):
     """The service before ``first/m`` and ``second/m``; the second's window is larger."""
     return await serve(first.settings("first"), second.settings("second", context_window=131072))
+
+
+@pytest.fixture
+async def start_triton(tmp_path):
+    """A function that starts a real Triton and returns its address once these models serve."""
+    if not (ENVIRONMENT / "backends").is_dir():
+        pytest.skip(f"no Triton in {ENVIRONMENT}: run deploy/triton/install.sh")
+    async with AsyncExitStack() as stack:
+
+        async def start(repository, models, control=None):
+            return await stack.enter_async_context(
+                _running_triton(tmp_path / "triton.log", repository, models, control)
+            )
+
+        yield start
+
+
+@asynccontextmanager
+async def _running_triton(log_path, repository, models, control):
+    with socket.socket() as one, socket.socket() as other:
+        one.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", 0))
+        ports = {"grpc_port": one.getsockname()[1], "metrics_port": other.getsockname()[1]}
+    argv, variables = triton_command(ENVIRONMENT, repository, **ports, control=control)
+    with log_path.open("wb") as log:
+        process = await asyncio.create_subprocess_exec(*argv, env={**os.environ, **variables}, stdout=log, stderr=log)
+    try:
+        target = f"127.0.0.1:{ports['grpc_port']}"
+        await asyncio.wait_for(_serving(target, models), 60)
+        yield target
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def _serving(target, models):
+    async with grpc.aio.insecure_channel(target) as channel:
+        stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+        for model in models:
+            request = service_pb2.ModelReadyRequest(name=model)
+            while not (await stub.ModelReady(request, wait_for_ready=True, timeout=60)).ready:
+                await asyncio.sleep(0.05)

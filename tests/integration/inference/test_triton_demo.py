@@ -1,75 +1,23 @@
 """The demonstration model on a real Triton server, started without Docker."""
 
-import asyncio
-import importlib.util
-import os
-import socket
 from pathlib import Path
 
-import grpc
 import pytest
 from msgspec.structs import replace
-from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from penstock_common import errors
 from penstock_common.llm.types import FinishReason, Message, Role, SamplingParams, Text
 from penstock_common.testing.generations import QUESTION
 
-ROOT = Path(__file__).parents[3]
-REPOSITORY = ROOT / "deploy" / "triton" / "repository"
+REPOSITORY = Path(__file__).parents[3] / "deploy" / "triton" / "repository"
 TEMPLATE = REPOSITORY / "penstock-demo" / "chat_template.jinja"
-ENVIRONMENT = Path(os.environ.get("PENSTOCK_TRITON_ENV", ROOT / ".triton"))
-
-pytestmark = pytest.mark.skipif(
-    not (ENVIRONMENT / "backends").is_dir(), reason="no Triton environment: deploy/triton/install.sh .triton"
-)
-
-
-def triton_command(ports):
-    """Return the suite's command line of a local Triton."""
-    path = ROOT / "services" / "suite" / "penstock_suite" / "adapters" / "triton_command.py"
-    spec = importlib.util.spec_from_file_location("triton_command_of_the_suite", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.triton_command(ENVIRONMENT, REPOSITORY, **ports)
-
-
-def free_ports():
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        return {"grpc_port": one.getsockname()[1], "metrics_port": other.getsockname()[1]}
-
-
-async def ready(target):
-    """Wait until the server says that the model is loaded."""
-    async with grpc.aio.insecure_channel(target) as channel:
-        stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
-        request = service_pb2.ModelReadyRequest(name="penstock-demo")
-        while not (await stub.ModelReady(request, wait_for_ready=True, timeout=60)).ready:
-            await asyncio.sleep(0.05)
 
 
 @pytest.fixture
-async def triton(tmp_path):
-    """A Triton server with the demonstration model."""
-    ports = free_ports()
-    argv, variables = triton_command(ports)
-    with (tmp_path / "log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(*argv, env={**os.environ, **variables}, stdout=log, stderr=log)
-    try:
-        target = f"127.0.0.1:{ports['grpc_port']}"
-        await asyncio.wait_for(ready(target), 60)
-        yield target
-    finally:
-        process.terminate()
-        await process.wait()
-
-
-@pytest.fixture
-async def demo(serve, triton):
+async def demo(serve, start_triton):
     model = {"name": "penstock-demo", "context_window": 512, "chat_template": str(TEMPLATE)}
-    return await serve({"name": "local", "provider": "triton", "grpc": triton, "models": [model]})
+    target = await start_triton(REPOSITORY, ["penstock-demo"])
+    return await serve({"name": "local", "provider": "triton", "grpc": target, "models": [model]})
 
 
 def question(text, **sampling):
