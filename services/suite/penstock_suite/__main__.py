@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from penstock_suite.domain.keys import StoredKey
+from penstock_suite.domain.models import ModelRow
 from penstock_suite.domain.progress import Show
 from penstock_suite.domain.requests import ChatTarget, KeyRequest, Role, Selection, ServeRequest, UpRequest
 from penstock_suite.domain.run_record import StackStatus
@@ -29,7 +30,7 @@ def main() -> None:
     # Read when gRPC is loaded. We never fork without exec, and its warnings about that belong in no terminal.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    command_line(Actions(_run_stack, _check_configuration, _Keys(), _Chat(), _ask_status, _Roles()))(
+    command_line(Actions(_run_stack, _check_configuration, _Keys(), _Models(), _Chat(), _ask_status, _Roles()))(
         prog_name="penstock"
     )
 
@@ -93,6 +94,23 @@ class _Keys:
         from penstock_suite.app.keys import revoke_key
 
         _run(revoke_key(selection, key_id))
+
+
+class _Models:
+    def list(self, selection: Selection) -> list[ModelRow]:
+        from penstock_suite.app.models import list_models
+
+        return _run(list_models(selection))
+
+    def load(self, selection: Selection, name: str) -> ModelRow:
+        from penstock_suite.app.models import load_model
+
+        return _run(load_model(selection, name))
+
+    def unload(self, selection: Selection, name: str) -> ModelRow:
+        from penstock_suite.app.models import unload_model
+
+        return _run(unload_model(selection, name))
 
 
 class _Chat:

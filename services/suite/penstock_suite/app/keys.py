@@ -63,7 +63,7 @@ async def revoke_key(selection: Selection, key_id: str) -> None:
 
 @asynccontextmanager
 async def _administration(selection: Selection) -> AsyncGenerator[KeyAdministration]:
-    plan = make_plan(_as_running(selection))
+    plan = make_plan(as_running(selection))
     open_state_folder(plan.state.root)
     ensure_key_file(plan.state.key_pepper, random_secret)
     try:
@@ -73,8 +73,8 @@ async def _administration(selection: Selection) -> AsyncGenerator[KeyAdministrat
         raise SuiteFailure(str(error)) from None
 
 
-def _as_running(selection: Selection) -> Selection:
-    """Without a configuration named, that of the stack that runs on the folder counts."""
+def as_running(selection: Selection) -> Selection:
+    """Return the selection; without a configuration named, with that of the stack that runs on the folder."""
     if selection.config is not None:
         return selection
     record = read_run_record(open_state_folder(state_root(selection.state)))

@@ -11,6 +11,7 @@ from penstock_suite import __version__
 from penstock_suite.surfaces.cli.chat import ChatActions, add_chat
 from penstock_suite.surfaces.cli.config import CheckConfiguration, add_config
 from penstock_suite.surfaces.cli.keys import KeyActions, add_keys
+from penstock_suite.surfaces.cli.models import ModelActions, add_models
 from penstock_suite.surfaces.cli.serve import RoleActions, add_serve
 from penstock_suite.surfaces.cli.status import AskStatus, add_status
 from penstock_suite.surfaces.cli.up import RunStack, add_up
@@ -23,6 +24,7 @@ class Actions:
     run_stack: RunStack
     check_configuration: CheckConfiguration
     keys: KeyActions
+    models: ModelActions
     chat: ChatActions
     ask_status: AskStatus
     roles: RoleActions
@@ -51,6 +53,7 @@ def command_line(actions: Actions) -> typer.Typer:
     add_status(cli, actions.ask_status)
     add_chat(cli, actions.chat)
     add_keys(cli, actions.keys)
+    add_models(cli, actions.models)
     add_config(cli, actions.check_configuration)
     add_serve(cli, actions.roles)
     return cli
