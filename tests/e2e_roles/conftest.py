@@ -185,6 +185,13 @@ class Fleet:
         async with self.session.post(f"{self.http}/v1/chat/completions", json=sent, headers=headers) as response:
             return response.status, await response.json(), response.headers
 
+    async def ask_typed(self, text: str) -> tuple[int, dict[str, Any], Mapping[str, str]]:
+        """Return status, body and header of a chat through typed REST."""
+        sent = {"input": {"model": "fast", "messages": [{"role": "ROLE_USER", "parts": [{"text": text}]}]}}
+        headers = {"authorization": f"Bearer {KEY}"}
+        async with self.session.post(f"{self.http}/api/v1/chat", json=sent, headers=headers) as response:
+            return response.status, await response.json(), response.headers
+
     def sdk(self, key: str = KEY) -> AsyncOpenAI:
         return AsyncOpenAI(base_url=f"{self.http}/v1", api_key=key, max_retries=0)
 

@@ -35,8 +35,8 @@ def at(role: str, address: str, metrics_port: int) -> dict[str, str]:
 class Load:
     """Callers that ask one question after another until told to stop, and what they were told."""
 
-    def __init__(self, fleet: Any, callers: int = 4) -> None:
-        self._fleet = fleet
+    def __init__(self, fleet: Any, callers: int = 4, *, typed: bool = False) -> None:
+        self._ask_one = fleet.ask_typed if typed else fleet.ask
         self._callers = callers
         self._on = True
         self.statuses: Counter[int] = Counter()
@@ -54,7 +54,7 @@ class Load:
         count = 0
         while self._on:
             count += 1
-            status, body, _ = await self._fleet.ask(f"{number} asks {count}")
+            status, body, _ = await self._ask_one(f"{number} asks {count}")
             self.statuses[status] += 1
             if status != 200:
                 self.bodies.append(body)
@@ -130,6 +130,40 @@ async def test_rolling_restart_of_two_replicas_fails_no_call(edge, idle_fleet, u
             await load.until(20)
             await start(label, host)
     assert load.statuses.keys() == {200}, load.bodies
+
+
+async def test_rolling_restart_of_two_gateways_fails_no_call(edge, idle_fleet, upgraded, roles):
+    document = idle_fleet.document
+    ports = idle_fleet.free_ports(7)
+    places, metrics_ports = {"gateway": ports[:2], "second": ports[2:4]}, iter(ports[4:])
+
+    async def start(label: str) -> None:
+        (wire, public), metrics_port = places[label], next(metrics_ports)
+        await idle_fleet.start("gateway", label=label, overrides={
+            "PENSTOCK_SERVICES__GATEWAY__LISTEN": f"127.0.0.1:{wire}",
+            "PENSTOCK_LISTEN__GRPC": f"127.0.0.1:{public}",
+            "PENSTOCK_TELEMETRY__METRICS_LISTEN": f"127.0.0.1:{metrics_port}",
+        })  # fmt: skip
+        async with asyncio.timeout(30):
+            while not await served(idle_fleet, metrics_port):
+                await typed.until(1)
+
+    document["services"]["gateway"]["listen"] = f"127.0.0.1:{ports[0]}"
+    document["listen"]["grpc"] = f"127.0.0.1:{ports[1]}"
+    await upgraded(idle_fleet)
+    listed = {
+        "gateway-http": ",".join(f"https://127.0.0.1:{wire}" for wire, _ in places.values()),
+        "gateway-grpc": ",".join(f"127.0.0.1:{public}" for _, public in places.values()),
+    }
+    await roles(idle_fleet, **listed)
+    async with Load(idle_fleet) as load, Load(idle_fleet, typed=True) as typed:
+        await start("second")
+        for label in places:
+            assert await idle_fleet.roles[label].stop() == 0
+            await asyncio.gather(load.until(20), typed.until(20))
+            await start(label)
+    assert load.statuses.keys() == {200}, load.bodies
+    assert typed.statuses.keys() == {200}, typed.bodies
 
 
 async def test_stream_ends_properly_while_its_replica_is_replaced(fleet, upstream):

@@ -107,6 +107,8 @@ class Services(Section):
     """After this long a connection is closed and the name asked again, which is how a new replica gets its share.
     Calls on it go on for ``connection_grace``."""
     connection_grace: Duration = timedelta(minutes=10)
+    drain_notice: Duration = timedelta(seconds=1)
+    """What a gateway that ends waits between saying so and refusing, so that callers can turn to another first."""
 
     def listen_of(self, role: str) -> str:
         """Return where the role listens, its usual place where the file does not say."""

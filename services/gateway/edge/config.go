@@ -52,8 +52,8 @@ func (c *config) flags() *flag.FlagSet {
 	fs := flag.NewFlagSet("penstock-edge", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	fs.StringVar(&c.listen, "listen", "127.0.0.1:8080", "`address` to serve on: host:port or unix:/path")
-	fs.StringVar(&c.gatewayGRPC, "gateway-grpc", "127.0.0.1:8081", "gateway's gRPC `target`: host:port, dns:///name:port or unix:///path")
-	fs.StringVar(&c.gatewayHTTP, "gateway-http", "http://127.0.0.1:8082", "gateway's HTTP `target` for the wire formats: http://host:port, https://host:port or unix:///path")
+	fs.StringVar(&c.gatewayGRPC, "gateway-grpc", "127.0.0.1:8081", "gateway's gRPC `target`: host:port, dns:///name:port or unix:///path; several separated by commas")
+	fs.StringVar(&c.gatewayHTTP, "gateway-http", "http://127.0.0.1:8082", "gateway's HTTP `target` for the wire formats: http://host:port, https://host:port or unix:///path; several separated by commas, and every address of a name counts")
 	fs.IntVar(&c.gatewayConnections, "gateway-connections", 8, "gRPC connections to the gateway; calls take turns")
 	fs.StringVar(&c.gatewayCA, "gateway-ca", "", "PEM `file` of the authority that proves the gateway; with it, gRPC uses TLS, and https:// trusts it alone")
 	fs.StringVar(&c.gatewayName, "gateway-name", "", "`name` in the gateway's certificate, where it is not the target's host")
@@ -142,7 +142,7 @@ func (c *config) validate() error {
 	if _, _, err := splitAddress(c.listen); err != nil {
 		return fmt.Errorf("--listen: %w", err)
 	}
-	if _, err := parseHTTPTarget(c.gatewayHTTP); err != nil {
+	if _, err := parseHTTPTargets(c.gatewayHTTP); err != nil {
 		return fmt.Errorf("--gateway-http: %w", err)
 	}
 	if c.gatewayName != "" && c.gatewayCA == "" {
@@ -180,6 +180,26 @@ type httpTarget struct {
 	scheme string
 	host   string
 	socket string
+}
+
+// parseHTTPTargets reads a comma-separated list of targets of one scheme.
+func parseHTTPTargets(list string) ([]httpTarget, error) {
+	var targets []httpTarget
+	for i, text := range strings.Split(list, ",") {
+		target, err := parseHTTPTarget(strings.TrimSpace(text))
+		if err != nil {
+			return nil, err
+		}
+		if target.socket != "" && i > 0 {
+			// A connection is kept by its host, and each socket has connections of its own.
+			target.host = fmt.Sprintf("gateway-%d", i)
+		}
+		if i > 0 && target.scheme != targets[0].scheme {
+			return nil, errors.New("http and https targets cannot be mixed")
+		}
+		targets = append(targets, target)
+	}
+	return targets, nil
 }
 
 func parseHTTPTarget(target string) (httpTarget, error) {

@@ -5,15 +5,21 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"net"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	_ "google.golang.org/grpc/health" // asks each gateway whether it serves
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/resolver"
+	"google.golang.org/grpc/resolver/manual"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
@@ -48,14 +54,16 @@ func dialGateway(cfg *config, trust *tls.Config) (*gatewayConns, error) {
 	retry := backoff.DefaultConfig
 	retry.BaseDelay = 100 * time.Millisecond
 	// grpc's own two minutes would outlast any restart of a gateway.
-	retry.MaxDelay = 2 * time.Second
+	retry.MaxDelay = 500 * time.Millisecond
+	target, resolvers := grpcTarget(cfg.gatewayGRPC)
 	for range cfg.gatewayConnections {
-		conn, err := grpc.NewClient(cfg.gatewayGRPC,
+		conn, err := grpc.NewClient(target,
+			grpc.WithResolvers(resolvers...),
 			grpc.WithTransportCredentials(transport),
 			grpc.WithNoProxy(),
 			grpc.WithDisableRetry(),
 			grpc.WithDisableServiceConfig(),
-			grpc.WithDefaultServiceConfig(`{"loadBalancingConfig":[{"round_robin":{}}]}`),
+			grpc.WithDefaultServiceConfig(serviceConfig(target)),
 			grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
 			grpc.WithConnectParams(grpc.ConnectParams{Backoff: retry, MinConnectTimeout: cfg.connectTimeout}),
 			grpc.WithInitialWindowSize(streamWindowBytes),
@@ -73,14 +81,51 @@ func dialGateway(cfg *config, trust *tls.Config) (*gatewayConns, error) {
 	return g, nil
 }
 
+// grpcTarget gives what grpc dials: the target itself, or a resolver that knows the addresses of a list.
+func grpcTarget(list string) (string, []resolver.Builder) {
+	texts := strings.Split(list, ",")
+	if len(texts) == 1 {
+		return list, nil
+	}
+	var addresses []resolver.Address
+	for _, text := range texts {
+		text = strings.TrimSpace(text)
+		name, _, err := net.SplitHostPort(text)
+		if err != nil {
+			name = ""
+		}
+		addresses = append(addresses, resolver.Address{Addr: text, ServerName: name})
+	}
+	listed := manual.NewBuilderWithScheme("gateways")
+	listed.InitialState(resolver.State{Addresses: addresses})
+	return "gateways:///listed", []resolver.Builder{listed}
+}
+
+// serviceConfig has calls take turns. Where there may be several gateways, one that says that it does not serve gets
+// none; a single one is asked all the same, as it refuses with a reason.
+func serviceConfig(target string) string {
+	if strings.HasPrefix(target, "dns:") || strings.HasPrefix(target, "gateways:") {
+		return `{"loadBalancingConfig":[{"round_robin":{}}],"healthCheckConfig":{"serviceName":""}}`
+	}
+	return `{"loadBalancingConfig":[{"round_robin":{}}]}`
+}
+
 func (g *gatewayConns) close() {
 	for _, conn := range g.conns {
 		_ = conn.Close()
 	}
 }
 
+// pick gives the next connection, and passes over those that reach no gateway just now while another may.
 func (g *gatewayConns) pick() *grpc.ClientConn {
-	return g.conns[int(g.next.Add(1))%len(g.conns)]
+	offset := int(g.next.Add(1))
+	for i := range g.conns {
+		conn := g.conns[(offset+i)%len(g.conns)]
+		if state := conn.GetState(); state == connectivity.Ready || state == connectivity.Idle {
+			return conn
+		}
+	}
+	return g.conns[offset%len(g.conns)]
 }
 
 // Invoke makes a unary call with the caller's deadline, or the default one.

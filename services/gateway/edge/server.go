@@ -42,7 +42,7 @@ func newEdge(ctx context.Context, cfg *config, logger *slog.Logger) (*edge, erro
 	if err != nil {
 		return nil, fmt.Errorf("typed API: %w", err)
 	}
-	wire, err := newWireHandler(cfg, trust, logger)
+	wire, err := newWireHandler(ctx, cfg, trust, logger)
 	if err != nil {
 		return nil, err
 	}

@@ -20,24 +20,29 @@ const statusClientClosed = 499
 const proxyBufferBytes = 8 << 10
 
 // newWireHandler proxies the wire formats to the gateway's HTTP port, byte for byte and at once.
-func newWireHandler(cfg *config, trust *tls.Config, logger *slog.Logger) (http.Handler, error) {
-	target, err := parseHTTPTarget(cfg.gatewayHTTP)
+func newWireHandler(ctx context.Context, cfg *config, trust *tls.Config, logger *slog.Logger) (http.Handler, error) {
+	targets, err := parseHTTPTargets(cfg.gatewayHTTP)
 	if err != nil {
 		return nil, err
 	}
+	gateways := newBalancer(cfg, targets, trust)
+	if gateways.hasNames() {
+		go gateways.follow(ctx, logger)
+	}
 	return &httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
-			p.Out.URL.Scheme = target.scheme
-			p.Out.URL.Host = target.host
-			p.Out.Host = target.host
+			p.Out.URL.Scheme = targets[0].scheme
+			p.Out.URL.Host = targets[0].host
+			p.Out.Host = targets[0].host
 		},
-		Transport: newTransport(cfg, target, trust),
+		Transport: gateways,
 		// Without an interval the proxy flushes each write of an event stream and of any answer of
 		// unknown length, and leaves whole answers to one write: an interval of -1 would cost those a second.
 		FlushInterval: 0,
 		BufferPool:    newBufferPool(),
 		ModifyResponse: func(response *http.Response) error {
 			response.Header.Del("Server")
+			response.Header.Del(refusedHeader)
 			return nil
 		},
 		ErrorHandler: proxyFailed,

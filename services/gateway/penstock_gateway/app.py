@@ -42,7 +42,7 @@ from penstock_gateway.surfaces.openai.application import OpenAIApplication, Open
 from penstock_gateway.surfaces.openai.stream import StreamTiming
 from penstock_gateway.surfaces.public import Listen, RunningGateway, Surfaces, open_to_the_public
 
-__all__ = ["Channels", "Listen", "open_keys", "running", "upgrade_schema"]
+__all__ = ["Channels", "Listen", "RunningGateway", "open_keys", "running", "upgrade_schema"]
 
 _SERVICE_NAME = "penstock-gateway"
 

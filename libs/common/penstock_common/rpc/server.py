@@ -17,6 +17,7 @@ from penstock_common.rpc.interception import RpcRegistrar, ServerInterceptor
 from penstock_common.service import Service
 
 MAX_METADATA_BYTES = 16 * 1024
+_LAST_RESPONSES = timedelta(seconds=1)
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -64,7 +65,7 @@ async def listening(
     interceptors: Sequence[ServerInterceptor],
     options: ServerOptions | None = None,
 ) -> AsyncGenerator[GrpcListener, None]:
-    """Yield a server on ``address`` (``host:port`` or ``unix:/path``), stopped at once on exit.
+    """Yield a server on ``address`` (``host:port`` or ``unix:/path``), stopped on exit.
 
     Health starts as NOT_SERVING. Reflection lists the given services and health only.
 
@@ -94,7 +95,8 @@ async def listening(
     try:
         yield listener
     finally:
-        await server.stop(None)
+        # A call that has ended may have its last bytes still to send.
+        await server.stop(_LAST_RESPONSES.total_seconds())
 
 
 def _bind(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials | None) -> int:

@@ -71,6 +71,8 @@ class Door:
     def __init__(self, max_in_flight: int) -> None:
         self._max_in_flight = max_in_flight
         self._shut = False
+        self.is_leaving = False
+        """Whether this process is about to end, though it may still let requests in."""
         self.in_flight = 0
         self.emptied = asyncio.Event()
         """Set once the door is shut and nobody is inside any more."""
@@ -97,9 +99,13 @@ class Door:
         self.in_flight -= 1
         self._note_emptiness()
 
+    def give_notice(self) -> None:
+        """Say that the door is about to be shut."""
+        self.is_leaving = True
+
     def shut(self) -> None:
         """Refuse new requests from now on."""
-        self._shut = True
+        self._shut = self.is_leaving = True
         self._note_emptiness()
 
     def _note_emptiness(self) -> None:

@@ -19,6 +19,7 @@ from penstock_gateway.domain.admission import Door
 from penstock_gateway.surfaces.grpc.chat import ChatServicer
 from penstock_gateway.surfaces.grpc.models import ModelServicer
 from penstock_gateway.surfaces.http_server import serving_http
+from penstock_gateway.surfaces.leaving import LeavingNotice
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +59,15 @@ class RunningGateway:
         """Say that this process accepts work."""
         await self._listener.set_serving(serving=True)
 
-    async def drain(self, grace: timedelta) -> None:
-        """Refuse arrivals with a proper status, and wait until the rest have ended or ``grace`` is over."""
-        self._door.shut()
+    async def drain(self, grace: timedelta, notice: timedelta = timedelta()) -> None:
+        """Refuse arrivals with a proper status, and wait until the rest have ended or ``grace`` is over.
+
+        ``notice`` lies between saying so over health and refusing, for those who can turn to another gateway.
+        """
+        self._door.give_notice()
         await self._listener.set_serving(serving=False)
+        await asyncio.sleep(notice.total_seconds())
+        self._door.shut()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._door.emptied.wait(), grace.total_seconds())
 
@@ -85,6 +91,6 @@ async def open_to_the_public(surfaces: Surfaces, door: Door, listen: Listen) -> 
     """
     async with (
         listening(listen.grpc, [surfaces.service()], surfaces.interceptors, listen.grpc_options) as listener,
-        serving_http(surfaces.wire_formats, listen.http, listen.http_tls),
+        serving_http(LeavingNotice(surfaces.wire_formats, door), listen.http, listen.http_tls),
     ):
         yield RunningGateway(listener, door)

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from importlib import import_module
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import grpc
 from prometheus_client import CollectorRegistry
@@ -21,6 +21,9 @@ from penstock_common.service import Service
 from penstock_common.telemetry.metrics_endpoint import serving_metrics
 from penstock_suite.domain.requests import Role
 from penstock_suite.settings import RoleSettings
+
+if TYPE_CHECKING:
+    from penstock_gateway.app import RunningGateway
 
 
 class RunningRole(Protocol):
@@ -62,6 +65,20 @@ class _InternalRole:
         # Connections get a GOAWAY, so callers turn to another replica while running calls end here.
         await self._listener.set_serving(serving=False)
         await self._listener.stop(grace)
+
+
+class _Gateway:
+    """Implements ``RunningRole`` for the gateway, which may have others beside it."""
+
+    def __init__(self, gateway: RunningGateway, notice: timedelta) -> None:
+        self._gateway = gateway
+        self._notice = notice
+
+    async def set_ready(self) -> None:
+        await self._gateway.set_ready()
+
+    async def drain(self, grace: timedelta) -> None:
+        await self._gateway.drain(grace, self._notice)
 
 
 @asynccontextmanager
@@ -118,7 +135,7 @@ async def _gateway(
             http_tls=settings.services.tls,
         )
         running = gateway.running(own_settings, gateway.Channels(**channels), listen, upgrades_schema=False)
-        yield await stack.enter_async_context(running)
+        yield _Gateway(await stack.enter_async_context(running), settings.services.drain_notice)
 
 
 def _public_credentials(settings: RoleSettings) -> grpc.ServerCredentials | None:

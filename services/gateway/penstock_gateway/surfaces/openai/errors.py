@@ -62,6 +62,9 @@ _FORMS: dict[type[errors.PenstockError], _Form] = {
     errors.InternalError: _Form(500, "server_error", "internal_error"),
 }
 
+# Nothing was done for the request: the edge may give it to another gateway. It keeps the header to itself.
+_REFUSED = (b"x-penstock-refused", b"1")
+
 # The contract's paths, to OpenAI's; applied in order, each where it matches.
 _PATHS = tuple(
     (re.compile(pattern), replacement)
@@ -133,7 +136,5 @@ def _retry_headers(error: errors.PenstockError) -> tuple[tuple[bytes, bytes], ..
     after = error.retry_after
     # The SDK prefers the milliseconds, and takes no wait of 0 from either.
     milliseconds = max(1, -(-after // timedelta(milliseconds=1)))
-    return (
-        (b"retry-after", b"%d" % retry_after_seconds(after)),
-        (b"retry-after-ms", b"%d" % milliseconds),
-    )
+    headers = ((b"retry-after", b"%d" % retry_after_seconds(after)), (b"retry-after-ms", b"%d" % milliseconds))
+    return (*headers, _REFUSED) if isinstance(error, errors.Overloaded) else headers

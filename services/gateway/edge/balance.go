@@ -1,0 +1,276 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// refusedHeader marks an answer of a gateway that did nothing for the request: it drains, or is full.
+const refusedHeader = "X-Penstock-Refused"
+
+// leavingHeader marks the answers of a gateway that is about to end.
+const leavingHeader = "X-Penstock-Leaving"
+
+// avoidFor is how long a gateway that is about to end gets no request while another is there.
+const avoidFor = 3 * time.Second
+
+// maxReplayBytes bounds what is kept of a body, so that another gateway can be given it.
+const maxReplayBytes = 1 << 20
+
+// A gateway that has left a name gets no request for longer than this.
+const resolveEvery = 5 * time.Second
+
+// backend is one address of a gateway.
+type backend struct {
+	host        string
+	transport   *http.Transport
+	outstanding atomic.Int64
+	avoidUntil  atomic.Int64 // Unix nanoseconds
+}
+
+// balancer gives each request to the gateway with the fewest. What reached no
+// gateway, or was refused by one before anything was done, goes to another;
+// what may have been begun is never sent twice.
+type balancer struct {
+	cfg      *config
+	trust    *tls.Config
+	targets  []httpTarget
+	lookup   func(ctx context.Context, host string) ([]string, error)
+	backends atomic.Pointer[[]*backend]
+	turn     atomic.Uint32
+}
+
+func newBalancer(cfg *config, targets []httpTarget, trust *tls.Config) *balancer {
+	b := &balancer{cfg: cfg, trust: trust, targets: targets, lookup: net.DefaultResolver.LookupHost}
+	b.backends.Store(&[]*backend{})
+	b.resolve(context.Background())
+	return b
+}
+
+// hasNames says whether a target is a name, whose addresses may change.
+func (b *balancer) hasNames() bool {
+	for _, target := range b.targets {
+		if name, _, err := net.SplitHostPort(target.host); err == nil && net.ParseIP(name) == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// follow asks for the names' addresses again and again until ctx ends.
+func (b *balancer) follow(ctx context.Context, logger *slog.Logger) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(resolveEvery):
+			if err := b.resolve(ctx); err != nil {
+				logger.Warn("the gateway's name cannot be resolved; its last addresses stand", "error", err)
+			}
+		}
+	}
+}
+
+// resolve puts the addresses of today in place; where a name cannot be resolved, those of yesterday stand.
+func (b *balancer) resolve(ctx context.Context) error {
+	known := map[string]*backend{}
+	for _, old := range *b.backends.Load() {
+		known[old.host] = old
+	}
+	var found []*backend
+	var failure error
+	for _, target := range b.targets {
+		hosts, err := b.hostsOf(ctx, target)
+		if err != nil {
+			failure = err
+			hosts = []string{target.host}
+		}
+		for _, host := range hosts {
+			if old := known[host]; old != nil {
+				found = append(found, old)
+				delete(known, host)
+			} else {
+				found = append(found, &backend{host: host, transport: newTransport(b.cfg, target, b.trustOf(target))})
+			}
+		}
+	}
+	if failure != nil && len(*b.backends.Load()) > 0 {
+		return failure
+	}
+	b.backends.Store(&found)
+	for _, gone := range known {
+		gone.transport.CloseIdleConnections()
+	}
+	return failure
+}
+
+func (b *balancer) hostsOf(ctx context.Context, target httpTarget) ([]string, error) {
+	name, port, err := net.SplitHostPort(target.host)
+	if target.socket != "" || err != nil || net.ParseIP(name) != nil {
+		return []string{target.host}, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, b.cfg.connectTimeout)
+	defer cancel()
+	addresses, err := b.lookup(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	hosts := make([]string, len(addresses))
+	for i, address := range addresses {
+		hosts[i] = net.JoinHostPort(address, port)
+	}
+	return hosts, nil
+}
+
+// trustOf keeps the name that the certificate must be for, as the connection is made to an address.
+func (b *balancer) trustOf(target httpTarget) *tls.Config {
+	if target.scheme != "https" {
+		return nil
+	}
+	trust := &tls.Config{MinVersion: tls.VersionTLS12}
+	if b.trust != nil {
+		trust = b.trust.Clone()
+	}
+	if name, _, err := net.SplitHostPort(target.host); err == nil && trust.ServerName == "" {
+		trust.ServerName = name
+	}
+	return trust
+}
+
+// RoundTrip implements http.RoundTripper.
+func (b *balancer) RoundTrip(request *http.Request) (*http.Response, error) {
+	backends := *b.backends.Load()
+	body := &replayableBody{source: request.Body}
+	if len(backends) == 1 {
+		return send(backends[0], request, request.Body)
+	}
+	tried := map[*backend]bool{}
+	for {
+		chosen := b.pick(backends, tried)
+		tried[chosen] = true
+		response, err := send(chosen, request, body.reader())
+		another := len(tried) < len(backends) && request.Context().Err() == nil
+		switch {
+		case err != nil && another && isDialError(err):
+		case err == nil && another && response.Header.Get(refusedHeader) != "" && body.whole():
+			response.Body.Close()
+		default:
+			return response, err
+		}
+	}
+}
+
+// pick gives the backend with the fewest requests of those not tried; equals take turns, and those that leave come last.
+func (b *balancer) pick(backends []*backend, tried map[*backend]bool) *backend {
+	var chosen *backend
+	var chosenLeaves bool
+	now := time.Now().UnixNano()
+	offset := int(b.turn.Add(1))
+	for i := range backends {
+		candidate := backends[(offset+i)%len(backends)]
+		leaves := candidate.avoidUntil.Load() > now
+		fewer := chosen == nil || candidate.outstanding.Load() < chosen.outstanding.Load()
+		if !tried[candidate] && (chosen == nil || leaves == chosenLeaves && fewer || chosenLeaves && !leaves) {
+			chosen, chosenLeaves = candidate, leaves
+		}
+	}
+	return chosen
+}
+
+func send(to *backend, request *http.Request, body io.ReadCloser) (*http.Response, error) {
+	url := *request.URL
+	url.Host = to.host
+	out := *request
+	out.URL, out.Body = &url, body
+	to.outstanding.Add(1)
+	response, err := to.transport.RoundTrip(&out)
+	if err != nil {
+		to.outstanding.Add(-1)
+		return nil, err
+	}
+	if response.Header.Get(leavingHeader) != "" {
+		response.Header.Del(leavingHeader)
+		to.avoidUntil.Store(time.Now().Add(avoidFor).UnixNano())
+		// It closes them soon, and a request that is just being written would be lost.
+		to.transport.CloseIdleConnections()
+	}
+	response.Body = &countedBody{ReadCloser: response.Body, count: &to.outstanding}
+	return response, nil
+}
+
+// countedBody takes its request off the count when the answer has ended.
+type countedBody struct {
+	io.ReadCloser
+	count *atomic.Int64
+	once  sync.Once
+}
+
+func (c *countedBody) Close() error {
+	c.once.Do(func() { c.count.Add(-1) })
+	return c.ReadCloser.Close()
+}
+
+// replayableBody remembers what was read of a body, up to maxReplayBytes, for the next reader.
+//
+// An attempt that failed may still read while the next one begins: what it
+// reads is remembered too, so nothing is lost.
+type replayableBody struct {
+	source io.ReadCloser
+	mutex  sync.Mutex
+	seen   []byte
+	lost   bool
+	end    error
+}
+
+func (b *replayableBody) reader() io.ReadCloser {
+	if b.source == nil || b.source == http.NoBody {
+		return b.source
+	}
+	return &bodyReader{body: b}
+}
+
+// whole says whether another reader would see the body from its beginning.
+func (b *replayableBody) whole() bool {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	return !b.lost
+}
+
+type bodyReader struct {
+	body *replayableBody
+	at   int
+}
+
+func (r *bodyReader) Read(p []byte) (int, error) {
+	b := r.body
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	if r.at < len(b.seen) {
+		n := copy(p, b.seen[r.at:])
+		r.at += n
+		return n, nil
+	}
+	if b.end != nil {
+		return 0, b.end
+	}
+	n, err := b.source.Read(p)
+	if len(b.seen)+n > maxReplayBytes {
+		b.lost = true
+	}
+	if !b.lost {
+		b.seen = append(b.seen, p[:n]...)
+		r.at += n
+	}
+	b.end = err
+	return n, err
+}
+
+// Close leaves the body open: the server that received it closes it, and another gateway may have to be given it.
+func (r *bodyReader) Close() error { return nil }
