@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from penstock_gateway.domain.admission import Door
-from penstock_gateway.surfaces.http import Receive, Scope, Send
+from penstock_gateway.surfaces.http import Message, Receive, Scope, Send
 
 # The edge keeps it to itself, and turns to another gateway.
 _LEAVING = (b"x-penstock-leaving", b"1")
@@ -24,7 +24,7 @@ class LeavingNotice:
 
 
 def _marked(send: Send) -> Send:
-    async def send_marked(message: dict[str, Any]) -> None:
+    async def send_marked(message: Message) -> None:
         if message["type"] == "http.response.start":
             message = {**message, "headers": [*message["headers"], _LEAVING]}
         await send(message)
