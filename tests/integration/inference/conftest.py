@@ -70,27 +70,33 @@ async def start_triton(tmp_path):
         pytest.skip(f"no Triton in {ENVIRONMENT}: run deploy/triton/install.sh")
     async with AsyncExitStack() as stack:
 
-        async def start(repository, models, control=None):
-            return await stack.enter_async_context(
-                _running_triton(tmp_path / "triton.log", repository, models, control)
-            )
+        async def start(repository, models, control=None, *, backends=None):
+            ports = _free_ports()
+            argv, variables = triton_command(ENVIRONMENT, repository, **ports, control=control)
+            if backends is not None:
+                argv = [flag for flag in argv if not flag.startswith("--backend-directory")]
+                argv.append(f"--backend-directory={backends}")
+            await stack.enter_async_context(_running_triton(argv, variables, tmp_path / "triton.log"))
+            target = f"127.0.0.1:{ports['grpc_port']}"
+            await asyncio.wait_for(_serving(target, models), 60)
+            return target
 
         yield start
 
 
-@asynccontextmanager
-async def _running_triton(log_path, repository, models, control):
+def _free_ports():
     with socket.socket() as one, socket.socket() as other:
         one.bind(("127.0.0.1", 0))
         other.bind(("127.0.0.1", 0))
-        ports = {"grpc_port": one.getsockname()[1], "metrics_port": other.getsockname()[1]}
-    argv, variables = triton_command(ENVIRONMENT, repository, **ports, control=control)
+        return {"grpc_port": one.getsockname()[1], "metrics_port": other.getsockname()[1]}
+
+
+@asynccontextmanager
+async def _running_triton(argv, variables, log_path):
     with log_path.open("wb") as log:
         process = await asyncio.create_subprocess_exec(*argv, env={**os.environ, **variables}, stdout=log, stderr=log)
     try:
-        target = f"127.0.0.1:{ports['grpc_port']}"
-        await asyncio.wait_for(_serving(target, models), 60)
-        yield target
+        yield
     finally:
         process.terminate()
         await process.wait()

@@ -38,6 +38,13 @@ async def test_the_demonstration_model_answers_refuses_and_stops_when_cancelled(
     assert not usage.estimated
     assert len(outcome.events) > 5
 
+    first, again = [
+        (await demo.ask("local/penstock-demo", value=question("What does the router do with each request?"))).answer
+        for _ in range(2)
+    ]
+    assert again.text == first.text
+    assert first.usage.cached_input_tokens < 8 <= again.usage.cached_input_tokens < again.usage.input_tokens
+
     outcome = await demo.ask("local/penstock-demo", value=question("What is Penstock?", max_output_tokens=3))
     assert outcome.answer.finished.reason is FinishReason.LENGTH
     assert outcome.answer.usage.output_tokens == 3
