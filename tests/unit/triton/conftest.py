@@ -82,7 +82,7 @@ def start(runtime: Any) -> Any:
             generator.submit(generator.encode(prompt), runtime.sampling.SamplingParameters(**parameters), asking)
             return asking
 
-        return SimpleNamespace(ask=ask, encode=generator.encode)
+        return SimpleNamespace(ask=ask, encode=generator.encode, generator=generator)
 
     yield start
     for generator in generators:

@@ -135,6 +135,22 @@ def test_sampled_answers_keep_their_seed_in_a_batch(start):
     assert alone != other
 
 
+def test_a_step_that_fails_ends_its_requests_and_the_next_ones_go_on(start, make_caller):
+    model = start(active_sequences=2)
+    cache = model.generator._transformer.cache
+    whole = cache.keys
+
+    def break_off(caller):
+        if caller.tokens == 3:
+            cache.keys = None
+
+    broken = [model.ask(PROMPTS[0], make_caller(on_token=break_off), ignore_eos=True), model.ask(PROMPTS[1])]
+    assert [caller.wait().error for caller in broken] == ["internal error in the model"] * 2
+    cache.keys = whole
+    after = [model.ask(PROMPTS[0], max_tokens=5) for _ in range(3)]
+    assert [caller.wait().tokens for caller in after] == [5, 5, 5]
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [

@@ -9,7 +9,7 @@ from typing import Any
 from penstock_common.rpc.channel import SuiteChannel, open_channel
 from penstock_common.rpc.in_process import InProcessChannel, InProcessServer
 from penstock_common.rpc.server import listening
-from penstock_common.rpc.server_interceptors import IncomingScope
+from penstock_common.rpc.server_interceptors import FinalFailures, IncomingScope
 from penstock_common.service import Service
 
 IN_PROCESS = "in_process"
@@ -25,7 +25,7 @@ async def channel_to(service: Service, transport: str) -> AsyncGenerator[SuiteCh
         service.register(server.registrar)
         yield SuiteChannel(FrozenMessages(InProcessChannel(server)))
         return
-    async with listening("127.0.0.1:0", [service], [IncomingScope()]) as listener:
+    async with listening("127.0.0.1:0", [service], [FinalFailures(), IncomingScope()]) as listener:
         await listener.set_serving(serving=True)
         async with open_channel(f"127.0.0.1:{listener.port}") as channel:
             yield SuiteChannel(channel)
