@@ -94,3 +94,11 @@ async def test_health_is_asked_without_a_token(idle_fleet):
     async with grpc.aio.insecure_channel(idle_fleet.document["services"]["router"]["listen"]) as channel:
         answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
     assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+async def test_health_names_a_certificate_that_is_not_there(idle_fleet, run_command):
+    idle_fleet.document["listen"]["tls"]["cert_file"] = f"{idle_fleet.folder}/nowhere.pem"
+    idle_fleet.write()
+    code, words = await run_command(idle_fleet, "health", "gateway")
+    assert code == 2
+    assert "nowhere.pem: No such file" in words

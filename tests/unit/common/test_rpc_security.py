@@ -35,7 +35,7 @@ def test_missing_certificate_is_named(tmp_path: Path):
         Security.of(Services(tls=tls), Secrets())
 
 
-@pytest.mark.parametrize("held", [b"short", os.urandom(31), b"\xff" * 40])
+@pytest.mark.parametrize("held", [b"short", os.urandom(31), b"\xff" * 40, b" " * 40, b"\n" * 33 + b"x"])
 def test_token_that_is_short_or_no_text_is_refused(tmp_path: Path, held: bytes):
     (tmp_path / "token").write_bytes(held)
     with pytest.raises(ConfigurationError, match="service_token_file"):

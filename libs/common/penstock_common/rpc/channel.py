@@ -166,6 +166,8 @@ def open_channel(
         ("grpc.max_reconnect_backoff_ms", _SLOWEST_RECONNECT_MS),
         ("grpc.dns_min_time_between_resolutions_ms", _RESOLVE_AGAIN_MS),
         ("grpc.service_config", _SERVICE_CONFIG),
+        # By default gRPC repeats no call above 256 KiB, and a question with a picture is larger.
+        ("grpc.per_rpc_retry_buffer_size", MAX_MESSAGE_BYTES),
     ]
     if server_name:
         options.append(("grpc.ssl_target_name_override", server_name))

@@ -10,7 +10,7 @@ import grpc
 
 from penstock_common.configuration import ConfigurationError
 from penstock_common.errors import InvalidCredentials
-from penstock_common.key_material import read_key_material
+from penstock_common.key_material import MIN_BYTES, read_key_material
 from penstock_common.rpc.channel import CallOptions
 from penstock_common.rpc.interception import ServerCall
 from penstock_common.sections import MutualTls, Secrets, Services
@@ -61,9 +61,15 @@ class Security:
             return cls(certificates)
         token = read_key_material(secrets.service_token_file, "secrets.service_token_file")
         try:
-            return cls(certificates, token.decode("ascii").strip())
+            text = token.decode("ascii").strip()
         except UnicodeDecodeError:
-            raise ConfigurationError("'secrets.service_token_file': it must hold ASCII text, such as hex") from None
+            text = ""
+        # An empty token would open the port to everybody.
+        if len(text) < MIN_BYTES:
+            raise ConfigurationError(
+                f"'secrets.service_token_file': it must hold at least {MIN_BYTES} characters of ASCII text, such as hex"
+            )
+        return cls(certificates, text)
 
     def refuse_open_bind(self, address: str, setting: str) -> None:
         """Let a process listen for the others only where strangers cannot reach it, or must prove themselves.

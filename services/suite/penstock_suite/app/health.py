@@ -32,12 +32,14 @@ async def health(role: Role, config: Path) -> str:
     """
     settings = Configuration.load(config).settings(RoleSettings)
     here = parse_address(listen_of(role, settings), "listen").from_here
-    credentials, certificate = _expected(role, settings)
     try:
+        credentials, certificate = _expected(role, settings)
         # The certificate names the role's own host, and we ask by loopback.
         name = name_in(certificate) if certificate is not None else ""
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{certificate}: {error}") from None
+    except OSError as error:
+        raise ConfigurationError(f"{error.filename}: {error.strerror}") from None
+    except ValueError as error:
+        raise ConfigurationError(f"a certificate of the {role} cannot be read: {error}") from None
     async with open_channel(str(here), credentials, server_name=name) as channel:
         stub: Any = health_pb2_grpc.HealthStub(channel)
         try:
