@@ -6,9 +6,13 @@ PenstockError
 ├── ContextLengthExceeded     the conversation is longer than any model's window
 ├── InvalidCredentials        no key, or not one of ours
 ├── ScopeMissing              the key may not call this method
+├── AddressNotPermitted       the key may not be used from there
 ├── ModelNotPermitted         the key may not use this model
 ├── ModelNotFound             no such model
 ├── NotCached                 only_if_cached, and nothing is cached
+├── ResourceNotFound          no such tenant, user or key
+├── ResourceExists            the name is taken
+├── ResourceState             its state does not permit the change
 ├── RateLimited               too fast; retry helps
 ├── QuotaExhausted            the period's allowance is spent
 ├── Overloaded                shedding load or shutting down; retry helps
@@ -79,6 +83,13 @@ class ScopeMissing(PenstockError):
 
 
 @dataclass(eq=False)
+class AddressNotPermitted(PenstockError):
+    """The key is not accepted from ``address``, which is empty where it is not known."""
+
+    address: str = ""
+
+
+@dataclass(eq=False)
 class ModelNotPermitted(PenstockError):
     """The key may not use this model."""
 
@@ -95,6 +106,30 @@ class ModelNotFound(PenstockError):
 @dataclass(eq=False)
 class NotCached(PenstockError):
     """The caller wanted a cached answer only, and there is none."""
+
+
+@dataclass(eq=False)
+class ResourceNotFound(PenstockError):
+    """There is no tenant, user or key of this name; ``kind`` says which of them."""
+
+    kind: str = ""
+    name: str = ""
+
+
+@dataclass(eq=False)
+class ResourceExists(PenstockError):
+    """A tenant or user has this name already."""
+
+    kind: str = ""
+    name: str = ""
+
+
+@dataclass(eq=False)
+class ResourceState(PenstockError):
+    """What it is now does not permit the change, such as rotating a revoked key."""
+
+    kind: str = ""
+    name: str = ""
 
 
 @dataclass(eq=False)

@@ -65,6 +65,14 @@ const (
 	ErrorReason_ERROR_REASON_DEADLINE_EXCEEDED ErrorReason = 17
 	// UNAVAILABLE, with RetryInfo. A service of the suite did not answer. metadata: {"service": "cache"}
 	ErrorReason_ERROR_REASON_SERVICE_UNAVAILABLE ErrorReason = 18
+	// NOT_FOUND. metadata: {"kind": "key", "name": "x3Kd8Rt2Qw1z"}
+	ErrorReason_ERROR_REASON_RESOURCE_NOT_FOUND ErrorReason = 19
+	// ALREADY_EXISTS. metadata: {"kind": "tenant", "name": "acme"}
+	ErrorReason_ERROR_REASON_RESOURCE_EXISTS ErrorReason = 20
+	// FAILED_PRECONDITION. Its state does not permit the change. metadata: {"kind": "key", "name": "x3Kd8Rt2Qw1z"}
+	ErrorReason_ERROR_REASON_RESOURCE_STATE ErrorReason = 21
+	// PERMISSION_DENIED. The key is not accepted from this address. metadata: {"address": "192.0.2.1"}
+	ErrorReason_ERROR_REASON_ADDRESS_NOT_PERMITTED ErrorReason = 22
 )
 
 // Enum value maps for ErrorReason.
@@ -89,6 +97,10 @@ var (
 		16: "ERROR_REASON_NOT_CACHED",
 		17: "ERROR_REASON_DEADLINE_EXCEEDED",
 		18: "ERROR_REASON_SERVICE_UNAVAILABLE",
+		19: "ERROR_REASON_RESOURCE_NOT_FOUND",
+		20: "ERROR_REASON_RESOURCE_EXISTS",
+		21: "ERROR_REASON_RESOURCE_STATE",
+		22: "ERROR_REASON_ADDRESS_NOT_PERMITTED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":             0,
@@ -110,6 +122,10 @@ var (
 		"ERROR_REASON_NOT_CACHED":              16,
 		"ERROR_REASON_DEADLINE_EXCEEDED":       17,
 		"ERROR_REASON_SERVICE_UNAVAILABLE":     18,
+		"ERROR_REASON_RESOURCE_NOT_FOUND":      19,
+		"ERROR_REASON_RESOURCE_EXISTS":         20,
+		"ERROR_REASON_RESOURCE_STATE":          21,
+		"ERROR_REASON_ADDRESS_NOT_PERMITTED":   22,
 	}
 )
 
@@ -144,7 +160,7 @@ var File_penstock_errors_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_penstock_errors_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"%penstock/errors/v1/error_reason.proto\x12\x12penstock.errors.v1*\x9a\x05\n" +
+	"%penstock/errors/v1/error_reason.proto\x12\x12penstock.errors.v1*\xaa\x06\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cERROR_REASON_INVALID_REQUEST\x10\x01\x12(\n" +
@@ -165,7 +181,11 @@ const file_penstock_errors_v1_error_reason_proto_rawDesc = "" +
 	"\x1aERROR_REASON_SCOPE_MISSING\x10\x0f\x12\x1b\n" +
 	"\x17ERROR_REASON_NOT_CACHED\x10\x10\x12\"\n" +
 	"\x1eERROR_REASON_DEADLINE_EXCEEDED\x10\x11\x12$\n" +
-	" ERROR_REASON_SERVICE_UNAVAILABLE\x10\x12B0Z.penstock.dev/proto/penstock/errors/v1;errorsv1b\x06proto3"
+	" ERROR_REASON_SERVICE_UNAVAILABLE\x10\x12\x12#\n" +
+	"\x1fERROR_REASON_RESOURCE_NOT_FOUND\x10\x13\x12 \n" +
+	"\x1cERROR_REASON_RESOURCE_EXISTS\x10\x14\x12\x1f\n" +
+	"\x1bERROR_REASON_RESOURCE_STATE\x10\x15\x12&\n" +
+	"\"ERROR_REASON_ADDRESS_NOT_PERMITTED\x10\x16B0Z.penstock.dev/proto/penstock/errors/v1;errorsv1b\x06proto3"
 
 var (
 	file_penstock_errors_v1_error_reason_proto_rawDescOnce sync.Once
