@@ -1,6 +1,7 @@
 """The real stack, started as a user starts it, and what stands around it: upstreams and an OTLP collector.
 
-Everything goes through the public HTTP port and the public gRPC port.
+Everything goes through the public HTTP port and the public gRPC port. ``PENSTOCK_TEST_SHAPE=six_processes`` runs the
+same tests on every role as a process of its own, over certificates both ways (six_processes.py).
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ _PACKAGES = (
 _READY_SECONDS = 60.0
 _STOP_SECONDS = 45.0
 _SEEN_SECONDS = 10.0
+_SHAPES = ("one_process", "six_processes")
+SHAPE = os.environ.get("PENSTOCK_TEST_SHAPE") or _SHAPES[0]
 
 _UNLIMITED = {"requests_per_minute": 1_000_000}
 KEYS = {
@@ -246,6 +249,11 @@ class GrpcCaller:
 
 
 def suite_command() -> list[str]:
+    """Return what takes the arguments of ``penstock``, in the shape that is asked for."""
+    if SHAPE not in _SHAPES:
+        raise ValueError(f"PENSTOCK_TEST_SHAPE is '{SHAPE}', known are {', '.join(_SHAPES)}")
+    if SHAPE == "six_processes":
+        return [sys.executable, str(HERE / "six_processes.py")]
     beside = Path(sys.executable).with_name("penstock")
     return [str(beside)] if beside.is_file() else [sys.executable, "-m", "penstock_suite"]
 
@@ -256,6 +264,14 @@ def suite_environment() -> dict[str, str]:
     ours = ("PENSTOCK_", "PYTHONDONTWRITEBYTECODE")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return {**environment, "PYTHONPATH": os.pathsep.join(paths)}
+
+
+def public_channel(ready: Mapping[str, Any]) -> grpc.aio.Channel:
+    """Return a caller's channel to the gRPC port; over TLS where the stack names its authority."""
+    if "ca" not in ready:
+        return grpc.aio.insecure_channel(ready["grpc"])
+    authority = Path(ready["ca"]).read_bytes()
+    return grpc.aio.secure_channel(ready["grpc"], grpc.ssl_channel_credentials(authority))
 
 
 @asynccontextmanager
@@ -275,7 +291,7 @@ async def running_stack(document: dict[str, Any], folder: Path) -> AsyncIterator
             connector = aiohttp.TCPConnector(limit=0, force_close=True)
             timeout = aiohttp.ClientTimeout(total=60)
             session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector, timeout=timeout))
-            channel = await stack.enter_async_context(grpc.aio.insecure_channel(ready["grpc"]))
+            channel = await stack.enter_async_context(public_channel(ready))
             running = Stack(process, ready, state, session, channel)
             yield running
             if process.returncode is None:
@@ -475,6 +491,10 @@ def readme_blocks() -> Callable[[str, str, Stack], str]:
             (".state/demo-key", str(stack.demo_key_file)),
         ):
             code = code.replace(written, real)
+        if "ca" in stack.ready:
+            # What the README shows is one machine's; over TLS a caller needs the authority, and nothing else.
+            authority = f"grpc.ssl_channel_credentials(open({stack.ready['ca']!r}, 'rb').read())"
+            code = code.replace(f'insecure_channel("{stack.grpc}")', f'secure_channel("{stack.grpc}", {authority})')
         return code
 
     return find

@@ -14,6 +14,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -179,7 +180,7 @@ async def run(job: dict[str, Any]) -> dict[str, Any]:
     job["opened"] = opened
     http, rpc = Tally(), Tally()
     sent = asyncio.Semaphore(_CONNECTIONS_AT_ONCE)
-    async with grpc.aio.insecure_channel(job["grpc"]) as channel:
+    async with _channel(job) as channel:
         stub = chat_service_pb2_grpc.ChatServiceStub(channel)
         await channel.channel_ready()
         began = time.monotonic()
@@ -189,6 +190,12 @@ async def run(job: dict[str, Any]) -> dict[str, Any]:
             for number in range(job["http_streams"]):
                 streams.create_task(http_stream(job, number, sent, http))
     return {"seconds": round(time.monotonic() - began, 3), "http": vars(http), "grpc": vars(rpc)}
+
+
+def _channel(job: dict[str, Any]) -> grpc.aio.Channel:
+    if not job.get("ca"):
+        return grpc.aio.insecure_channel(job["grpc"])
+    return grpc.aio.secure_channel(job["grpc"], grpc.ssl_channel_credentials(Path(job["ca"]).read_bytes()))
 
 
 def say(document: dict[str, Any]) -> None:

@@ -60,6 +60,7 @@ async def load(stack, **job: Any):
     )  # fmt: skip
     try:
         job = {"http": stack.http.removeprefix("http://"), "grpc": stack.grpc, "seconds": 100, **job}
+        job["ca"] = stack.ready.get("ca", "")
         assert process.stdin is not None
         process.stdin.write(json.dumps(job).encode())
         process.stdin.close()

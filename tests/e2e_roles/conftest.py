@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
 import os
 import signal
@@ -11,19 +10,15 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import grpc
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from openai import AsyncOpenAI
 
+from penstock_common.testing.certificates import CertificateFiles
 from penstock_common.testing.name_server import NameServer
 from penstock_common.testing.openai_upstream import OpenAIUpstream
 from penstock_common.testing.redis_server import RedisServer
@@ -42,52 +37,6 @@ def free_ports(count: int) -> list[int]:
     for listener in held:
         listener.close()
     return ports
-
-
-@dataclass(frozen=True)
-class Pki:
-    """An authority, and a certificate that it has signed for this machine."""
-
-    ca: Path
-    cert: Path
-    key: Path
-
-    @classmethod
-    def make(cls, folder: Path) -> Pki:
-        authority_key = ec.generate_private_key(ec.SECP256R1())
-        authority = _certificate("Penstock test authority", authority_key, None, None)
-        own_key = ec.generate_private_key(ec.SECP256R1())
-        own = _certificate("localhost", own_key, authority, authority_key)
-        pki = cls(folder / "ca.pem", folder / "cert.pem", folder / "key.pem")
-        pki.ca.write_bytes(authority.public_bytes(serialization.Encoding.PEM))
-        pki.cert.write_bytes(own.public_bytes(serialization.Encoding.PEM))
-        pki.key.write_bytes(
-            own_key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-        )
-        return pki
-
-
-def _certificate(name: str, key: Any, issuer: x509.Certificate | None, issuer_key: Any) -> x509.Certificate:
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer.subject if issuer else subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
-    )
-    if issuer is not None:
-        names = [
-            x509.DNSName("localhost"), x509.DNSName("*.penstock.test"), x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
-        ]  # fmt: skip
-        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-    return builder.sign(issuer_key or key, hashes.SHA256())
 
 
 @dataclass
@@ -115,7 +64,7 @@ class Fleet:
 
     folder: Path
     document: dict[str, Any]
-    pki: Pki
+    pki: CertificateFiles
     http: str = ""
     grpc: str = ""
     roles: dict[str, Role] = field(default_factory=dict[str, Role])
@@ -218,7 +167,7 @@ async def _ready(process: asyncio.subprocess.Process, errors: Path) -> None:
     raise AssertionError(f"it ended before it was ready: {errors.read_text()[-3000:]}")
 
 
-def configuration(folder: Path, pki: Pki, upstream: OpenAIUpstream, redis_url: str) -> dict[str, Any]:
+def configuration(folder: Path, pki: CertificateFiles, upstream: OpenAIUpstream, redis_url: str) -> dict[str, Any]:
     """Return one file for all roles."""
     for name in ("pepper", "cache_key"):
         (folder / name).write_bytes(os.urandom(32))
@@ -277,7 +226,7 @@ async def names() -> AsyncIterator[NameServer]:
 async def idle_fleet(tmp_path: Path, upstream: OpenAIUpstream) -> AsyncIterator[Fleet]:
     """A configuration of which nothing runs yet; what a test starts is ended for it."""
     with RedisServer() as redis:
-        pki = Pki.make(tmp_path)
+        pki = CertificateFiles.make(tmp_path, "*.penstock.test")
         document = configuration(tmp_path, pki, upstream, redis.url)
         fleet = Fleet(tmp_path, document, pki, grpc=document["listen"]["grpc"])
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:

@@ -53,12 +53,23 @@ func newWireHandler(ctx context.Context, cfg *config, trust *tls.Config, logger 
 
 func newTransport(cfg *config, target httpTarget, trust *tls.Config) *http.Transport {
 	dialer := &net.Dialer{Timeout: cfg.connectTimeout}
+	secure := &tls.Dialer{NetDialer: dialer, Config: trust}
 	return &http.Transport{
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			if target.socket != "" {
 				return dialer.DialContext(ctx, "unix", target.socket)
 			}
 			return dialer.DialContext(ctx, network, address)
+		},
+		// By itself the transport reports a handshake that took too long as if a request had been sent.
+		DialTLSContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			ctx, cancel := context.WithTimeout(ctx, cfg.connectTimeout)
+			defer cancel()
+			connection, err := secure.DialContext(ctx, network, address)
+			if err != nil && !isDialError(err) {
+				return nil, &net.OpError{Op: "dial", Net: network, Err: err}
+			}
+			return connection, err
 		},
 		// Every stream holds a connection; those that end together must all find a place.
 		MaxIdleConns:        0,
@@ -67,8 +78,6 @@ func newTransport(cfg *config, target httpTarget, trust *tls.Config) *http.Trans
 		// so this side must close first. The gateway closes after 75 s.
 		IdleConnTimeout:       cfg.gatewayIdleTimeout,
 		ResponseHeaderTimeout: cfg.responseTimeout,
-		TLSClientConfig:       trust,
-		TLSHandshakeTimeout:   cfg.connectTimeout,
 		DisableCompression:    true,
 		Proxy:                 nil,
 	}

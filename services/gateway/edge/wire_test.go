@@ -130,6 +130,19 @@ func TestAGatewayThatDoesNotAnswer(t *testing.T) {
 	equal(t, "code", strings.Contains(readAll(t, response), `"code":"timeout"`), true)
 }
 
+// What took too long was never sent, so the caller may send it again.
+func TestAGatewayThatDoesNotFinishTheHandshake(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	t.Cleanup(func() { silent.Close() })
+	edge := start(t, func(c *config) {
+		c.gatewayHTTP, c.connectTimeout = "https://"+silent.Addr().String(), 50*time.Millisecond
+	})
+	response := edge.send(t, "POST", "/v1/chat/completions", `{}`)
+	equal(t, "status", response.StatusCode, 503)
+	equal(t, "Retry-After", response.Header.Get("Retry-After"), "1")
+}
+
 func TestAnswersPassUnchanged(t *testing.T) {
 	edge := start(t)
 	edge.gateway.wire = func(w http.ResponseWriter, r *http.Request) {
