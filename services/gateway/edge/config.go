@@ -46,6 +46,7 @@ type config struct {
 	serviceVersion      string
 	logLevel            slog.Level
 	showVersionThenExit bool
+	probeThenExit       string
 }
 
 func (c *config) flags() *flag.FlagSet {
@@ -81,6 +82,7 @@ func (c *config) flags() *flag.FlagSet {
 	fs.StringVar(&c.serviceVersion, "service-version", version, "version that spans report")
 	fs.TextVar(&c.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error; debug logs every request")
 	fs.BoolVar(&c.showVersionThenExit, "version", false, "print the version and exit")
+	fs.StringVar(&c.probeThenExit, "probe", "", "ask the edge that listens by these settings for `path`, such as /readyz; exit 0 where it answers 200")
 	return fs
 }
 
@@ -100,7 +102,7 @@ func parseConfig(args []string, lookupEnv func(string) (string, bool)) (*config,
 	var err error
 	fs.VisitAll(func(f *flag.Flag) {
 		value, ok := lookupEnv(envName(f.Name))
-		if !ok || given[f.Name] || err != nil || f.Name == "version" {
+		if !ok || given[f.Name] || err != nil || f.Name == "version" || f.Name == "probe" {
 			return
 		}
 		if setErr := fs.Set(f.Name, value); setErr != nil {
@@ -153,6 +155,9 @@ func (c *config) validate() error {
 	}
 	if c.gatewayCert != "" && c.gatewayCA == "" {
 		return errors.New("--gateway-cert needs --gateway-ca")
+	}
+	if c.probeThenExit != "" && !strings.HasPrefix(c.probeThenExit, "/") {
+		return errors.New("--probe must be a path, such as /readyz")
 	}
 	if c.gatewayGRPC == "" {
 		return errors.New("--gateway-grpc must not be empty")

@@ -48,6 +48,13 @@ func run(args []string) int {
 		fmt.Println("penstock-edge", version)
 		return 0
 	}
+	if cfg.probeThenExit != "" {
+		if err := probeSelf(cfg, cfg.probeThenExit); err != nil {
+			fmt.Fprintf(os.Stderr, "penstock-edge: %v\n", err)
+			return exitFailed
+		}
+		return 0
+	}
 	logger := newLogger(cfg)
 	// grpc-go and grpc-gateway write plain lines; what matters comes back as a status.
 	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
