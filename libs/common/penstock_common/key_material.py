@@ -25,3 +25,23 @@ def read_key_material(path: Path | None, setting: str) -> bytes:
     if len(material) < MIN_BYTES:
         raise ConfigurationError(f"'{setting}': {path} holds {len(material)} bytes, at least {MIN_BYTES} are needed")
     return material
+
+
+def read_token(path: Path | None, setting: str) -> str:
+    """Return the text of a secret file that travels in headers; empty where none is named.
+
+    Raises:
+        ConfigurationError: if it is not readable, or has fewer than 32 characters of ASCII.
+    """
+    if path is None:
+        return ""
+    try:
+        text = read_key_material(path, setting).decode("ascii").strip()
+    except UnicodeDecodeError:
+        text = ""
+    # An empty token would open the door to everybody.
+    if len(text) < MIN_BYTES:
+        raise ConfigurationError(
+            f"'{setting}': it must hold at least {MIN_BYTES} characters of ASCII text, such as hex"
+        )
+    return text

@@ -75,6 +75,8 @@ class Secrets(Section):
     cache_key_file: Path | None = None
     service_token_file: Path | None = None
     """ASCII; what the suite's processes show each other where they have no certificates."""
+    edge_token_file: Path | None = None
+    """ASCII; what the edge shows the gateway, so that the client's address it names is believed."""
 
 
 class Place(Section):

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from penstock_common.background import background_work
-from penstock_common.key_material import read_key_material
+from penstock_common.key_material import read_key_material, read_token
 from penstock_common.redis_connection import RedisConnection
 from penstock_common.rpc.server_interceptors import CallTelemetry
 from penstock_common.telemetry.metrics_endpoint import serving_metrics
@@ -36,6 +36,8 @@ from penstock_gateway.domain.key_administration import KeyAdministration
 from penstock_gateway.domain.models import ModelDirectory
 from penstock_gateway.settings import Settings
 from penstock_gateway.surfaces.arrival import Reception, Timeouts
+from penstock_gateway.surfaces.client_address import ClientAddresses
+from penstock_gateway.surfaces.grpc.arrival import PolicyGuard
 from penstock_gateway.surfaces.grpc.chat import ChatServicer
 from penstock_gateway.surfaces.grpc.models import ModelServicer
 from penstock_gateway.surfaces.openai.application import OpenAIApplication, OpenAIParts
@@ -80,8 +82,7 @@ async def running(
                 in_background=in_background,
             )
         )
-        reception = _reception(settings, engine)
-        models = ModelDirectory(router)
+        reception, models = _reception(settings, engine), ModelDirectory(router)
         wire_formats = OpenAIApplication(
             OpenAIParts(
                 reception=reception,
@@ -93,8 +94,8 @@ async def running(
                 started_at=int(time.time()),
             )
         )
-        chat, directory = ChatServicer(reception, life, observer), ModelServicer(reception, models)
-        surfaces = Surfaces(chat, directory, wire_formats, [CallTelemetry(registry)])
+        guards = [CallTelemetry(registry), PolicyGuard(reception, observer)]
+        surfaces = Surfaces(ChatServicer(reception, life, observer), ModelServicer(models), wire_formats, guards)
         yield await stack.enter_async_context(open_to_the_public(surfaces, door, listen))
 
 
@@ -141,9 +142,9 @@ async def open_keys(settings: Settings) -> AsyncGenerator[KeyAdministration, Non
 
 def _reception(settings: Settings, engine: AsyncEngine) -> Reception:
     pepper = read_key_material(settings.secrets.key_pepper_file, "secrets.key_pepper_file")
-    keys = settings.configured_keys(pepper)
     return Reception(
-        Authenticator(pepper, settings.tenants_by_name(), keys, SqlKeyStore(engine)),
+        Authenticator(pepper, settings.tenants_by_name(), settings.configured_keys(pepper), SqlKeyStore(engine)),
         TraceStarter(settings.telemetry.sample_ratio, random.Random()),  # noqa: S311 - ids, not secrets
         Timeouts(settings.gateway.unary_timeout, settings.gateway.stream_timeout),
+        ClientAddresses(read_token(settings.secrets.edge_token_file, "secrets.edge_token_file")),
     )

@@ -14,6 +14,7 @@ from penstock_gateway.domain.admission import RateState
 from penstock_gateway.domain.authentication import Authenticator
 from penstock_gateway.domain.chat_call import CacheControl
 from penstock_gateway.domain.identity import KeyRecord, KeyScope, Tenant, Tier, digest_of
+from penstock_gateway.domain.policy import INFERENCE
 from penstock_gateway.surfaces.arrival import (
     CallOptions,
     Reception,
@@ -24,6 +25,7 @@ from penstock_gateway.surfaces.arrival import (
     rate_headers,
     timeout_in,
 )
+from penstock_gateway.surfaces.client_address import ClientAddresses
 
 PEPPER = b"p" * 32
 KEY = "configured-key-1"
@@ -36,7 +38,7 @@ def reception():
     configured = {digest: KeyRecord("k", "demo", digest, frozenset({KeyScope.INFERENCE}))}
     authenticator = Authenticator(PEPPER, {"demo": Tenant("demo", Tier("own"))}, configured, NoStore())
     timeouts = Timeouts(unary=timedelta(seconds=60), stream=timedelta(seconds=600))
-    return Reception(authenticator, TraceStarter(0, random.Random(1)), timeouts)
+    return Reception(authenticator, TraceStarter(0, random.Random(1)), timeouts, ClientAddresses())
 
 
 class NoStore:
@@ -100,14 +102,14 @@ def test_credential_is_found_where_each_sdk_puts_it(headers, credential):
 async def test_header_that_cannot_be_honoured_is_refused_by_name(reception, name):
     arrival = reception.receive("openai", {"x-api-key": KEY, name: "1"})
     with pytest.raises(UnsupportedParameter) as refused:
-        await reception.authenticate(arrival)
+        await reception.authorise(arrival, INFERENCE)
     assert refused.value.parameter == name
 
 
 async def test_unknown_caller_learns_nothing_of_what_is_built(reception):
     arrival = reception.receive("openai", {"x-api-key": "wrong", "idempotency-key": "1"})
     with pytest.raises(InvalidCredentials):
-        await reception.authenticate(arrival)
+        await reception.authorise(arrival, INFERENCE)
 
 
 @pytest.mark.parametrize(
@@ -167,14 +169,14 @@ def test_timeout_that_is_none_is_refused(text):
 )
 async def test_call_gets_the_time_it_is_granted(reception, ask, headers, options, seconds):
     arrival = reception.receive("openai", {"x-api-key": KEY, **headers})
-    caller = await reception.authenticate(arrival)
+    caller = await reception.authorise(arrival, INFERENCE)
     call = reception.chat_call(arrival, caller, ask(), RequestContext(), options)
     assert call.timeout == timedelta(seconds=seconds)
 
 
 async def test_generation_id_is_ours_even_when_the_request_id_repeats(reception, ask):
     arrival = reception.receive("openai", {"x-api-key": KEY, "x-request-id": "same"})
-    caller = await reception.authenticate(arrival)
+    caller = await reception.authorise(arrival, INFERENCE)
     options = CallOptions(stream=False)
     calls = [reception.chat_call(arrival, caller, ask(), RequestContext(), options) for _ in range(2)]
     assert calls[0].request_id == calls[1].request_id == "same"

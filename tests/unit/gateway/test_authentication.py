@@ -10,6 +10,7 @@ import pytest
 from penstock_common.errors import InvalidCredentials, ScopeMissing, ServiceUnavailable
 from penstock_gateway.domain.authentication import Authenticator, KeyFreshness, KeyStoreUnavailable
 from penstock_gateway.domain.identity import KeyRecord, KeyScope, Tenant, Tier, digest_of
+from penstock_gateway.domain.policy import INFERENCE, Policy
 
 PEPPER = b"p" * 32
 DEMO = Tenant("demo", Tier("pro"))
@@ -49,8 +50,8 @@ def authenticator(store, clock):
     return Authenticator(PEPPER, {"demo": DEMO}, configured, store, FRESHNESS, monotonic=clock.monotonic, now=clock.now)
 
 
-async def id_of(authenticator, key=KEY, scope=KeyScope.INFERENCE):
-    return (await authenticator.authenticate(key, scope)).key_id
+async def id_of(authenticator, key=KEY, policy=INFERENCE):
+    return (await authenticator.authenticate(key, policy)).key_id
 
 
 async def test_configured_key_needs_no_store(authenticator, store):
@@ -61,7 +62,7 @@ async def test_configured_key_needs_no_store(authenticator, store):
 
 async def test_stored_key_proves_tenant_scopes_and_models(authenticator, store):
     store.keep(models=frozenset({"fast"}))
-    caller = await authenticator.authenticate(KEY, KeyScope.INFERENCE)
+    caller = await authenticator.authenticate(KEY, INFERENCE)
     assert (caller.tenant, caller.key_id, caller.models) == (DEMO, "k1", frozenset({"fast"}))
 
 
@@ -101,7 +102,7 @@ async def test_expired_key_is_refused_also_while_remembered(authenticator, store
 async def test_missing_scope_is_named(authenticator, store):
     store.keep()
     with pytest.raises(ScopeMissing) as refused:
-        await id_of(authenticator, scope=KeyScope.ADMIN)
+        await id_of(authenticator, policy=Policy.any_of(KeyScope.ADMIN, KeyScope.OPERATOR))
     assert refused.value.scope == "admin"
 
 

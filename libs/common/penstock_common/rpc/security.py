@@ -10,7 +10,7 @@ import grpc
 
 from penstock_common.configuration import ConfigurationError
 from penstock_common.errors import InvalidCredentials
-from penstock_common.key_material import MIN_BYTES, read_key_material
+from penstock_common.key_material import read_token
 from penstock_common.rpc.channel import CallOptions
 from penstock_common.rpc.interception import ServerCall
 from penstock_common.sections import MutualTls, Secrets, Services
@@ -57,19 +57,7 @@ class Security:
             ConfigurationError: if a file cannot be read, or the token is too short.
         """
         certificates = Certificates.read(services.tls) if services.tls is not None else None
-        if secrets.service_token_file is None:
-            return cls(certificates)
-        token = read_key_material(secrets.service_token_file, "secrets.service_token_file")
-        try:
-            text = token.decode("ascii").strip()
-        except UnicodeDecodeError:
-            text = ""
-        # An empty token would open the port to everybody.
-        if len(text) < MIN_BYTES:
-            raise ConfigurationError(
-                f"'secrets.service_token_file': it must hold at least {MIN_BYTES} characters of ASCII text, such as hex"
-            )
-        return cls(certificates, text)
+        return cls(certificates, read_token(secrets.service_token_file, "secrets.service_token_file"))
 
     def refuse_open_bind(self, address: str, setting: str) -> None:
         """Let a process listen for the others only where strangers cannot reach it, or must prove themselves.

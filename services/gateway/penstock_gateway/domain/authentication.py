@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from penstock_common.errors import InvalidCredentials, ScopeMissing, ServiceUnavailable
-from penstock_gateway.domain.identity import Caller, KeyRecord, KeyScope, Tenant, digest_of
+from penstock_common.errors import InvalidCredentials, ServiceUnavailable
+from penstock_gateway.domain.identity import Caller, KeyRecord, Tenant, digest_of
+from penstock_gateway.domain.policy import Policy
 
 _MAX_KEY_LENGTH = 512
 _MAX_CACHED_KEYS = 100_000
@@ -72,12 +73,12 @@ class Authenticator:
         self._monotonic = monotonic
         self._now = now
 
-    async def authenticate(self, key: str, scope: KeyScope) -> Caller:
+    async def authenticate(self, key: str, policy: Policy) -> Caller:
         """Return whom ``key`` belongs to.
 
         Raises:
             InvalidCredentials: no key, or not a live one of ours.
-            ScopeMissing: the key lacks ``scope``.
+            ScopeMissing: the key has none of the scopes that ``policy`` asks for.
             ServiceUnavailable: the key store is down and the key is not remembered.
         """
         if not key:
@@ -89,9 +90,8 @@ class Authenticator:
         tenant = self._tenants.get(record.tenant) if record is not None else None
         if record is None or tenant is None or not record.is_live(self._now()):
             raise InvalidCredentials("The API key is not valid.")
-        if scope not in record.scopes:
-            raise ScopeMissing(f"The API key lacks the scope '{scope}'.", scope=scope)
-        return Caller(tenant=tenant, key_id=record.id, scopes=record.scopes, models=record.models)
+        policy.require(record.scopes)
+        return Caller(tenant, record.id, record.scopes, record.models, record.networks, record.user_id)
 
     async def _look_up(self, digest: bytes) -> KeyRecord | None:
         now = self._monotonic()

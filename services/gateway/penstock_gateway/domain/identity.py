@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from penstock_gateway.domain.networks import Network
+
 _ALPHABET = string.digits + string.ascii_letters
 _KEY_PREFIX = "psk"
 _ID_LENGTH = 12
@@ -21,7 +23,12 @@ class KeyScope(StrEnum):
     """What a key may be used for."""
 
     INFERENCE = "inference"
+    READ = "read"
+    """Look at the own tenant's administration."""
     ADMIN = "admin"
+    """Change the own tenant's users and keys."""
+    OPERATOR = "operator"
+    """Administer every tenant. Such a key belongs to no tenant and has no other scope."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +50,10 @@ class Tenant:
     regions: tuple[str, ...] = ()
 
 
+OPERATORS = Tenant("", Tier("operators"))
+"""Stands where an operator's key has no tenant."""
+
+
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
     """A key as it is stored: its digest, never itself."""
@@ -52,10 +63,15 @@ class KeyRecord:
     digest: bytes
     scopes: frozenset[KeyScope]
     models: frozenset[str] = frozenset()
+    networks: tuple[Network, ...] = ()
+    """Where the key is accepted from; empty means anywhere."""
+    user_id: str = ""
     label: str = ""
     created_at: datetime | None = None
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
+    replaced_by: str = ""
+    """The id of the key that it was rotated into."""
 
     def is_live(self, now: datetime) -> bool:
         """Return whether the key is neither revoked nor expired."""
@@ -70,6 +86,8 @@ class Caller:
     key_id: str
     scopes: frozenset[KeyScope]
     models: frozenset[str] = field(default_factory=frozenset[str])
+    networks: tuple[Network, ...] = ()
+    user_id: str = ""
 
     def may_use(self, model: str) -> bool:
         """Return whether both the key and its tenant permit the model."""

@@ -5,19 +5,22 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 from penstock_common.configuration import parse_duration
-from penstock_common.errors import InvalidRequest, UnsupportedParameter
+from penstock_common.errors import AddressNotPermitted, InvalidRequest, UnsupportedParameter
 from penstock_common.llm.types import GenerationInput, RequestContext
 from penstock_common.telemetry.steps import Steps
 from penstock_common.telemetry.trace_context import TraceContext, TraceStarter
 from penstock_gateway.domain.admission import RateState
 from penstock_gateway.domain.authentication import Authenticator
 from penstock_gateway.domain.chat_call import CacheControl, ChatCall
-from penstock_gateway.domain.identity import Caller, KeyScope
+from penstock_gateway.domain.identity import Caller
+from penstock_gateway.domain.networks import lies_within
+from penstock_gateway.domain.policy import Policy
+from penstock_gateway.surfaces.client_address import ClientAddresses
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _SECONDS = re.compile(r"[0-9]{1,9}")
@@ -45,37 +48,59 @@ class Arrival:
     trace: TraceContext
     started_ns: int
     steps: Steps
+    peer: Callable[[], str]
+    """Returns the address at the connection's other end; empty where it has none. Asked by few, so not asked at once."""
+
+
+def _no_peer() -> str:
+    return ""
 
 
 class Reception:
     """Receives requests for every surface."""
 
-    def __init__(self, authenticator: Authenticator, traces: TraceStarter, timeouts: Timeouts) -> None:
+    def __init__(
+        self, authenticator: Authenticator, traces: TraceStarter, timeouts: Timeouts, addresses: ClientAddresses
+    ) -> None:
         self._authenticator = authenticator
         self._traces = traces
         self._timeouts = timeouts
+        self._addresses = addresses
 
-    def receive(self, surface: str, headers: Mapping[str, str]) -> Arrival:
+    def receive(self, surface: str, headers: Mapping[str, str], peer: Callable[[], str] = _no_peer) -> Arrival:
         """Return the request's head; a request id or trace that is absent or malformed starts here."""
         request_id = headers.get("x-request-id", "")
         if not _REQUEST_ID.fullmatch(request_id):
             request_id = secrets.token_hex(16)
         trace = self._traces.start(headers.get("traceparent", ""))
-        return Arrival(surface, headers, request_id, trace, time.time_ns(), Steps())
+        return Arrival(surface, headers, request_id, trace, time.time_ns(), Steps(), peer)
 
-    async def authenticate(self, arrival: Arrival, scope: KeyScope = KeyScope.INFERENCE) -> Caller:
-        """Return whose key the request carries.
+    async def authorise(self, arrival: Arrival, policy: Policy) -> Caller:
+        """Return whose key the request carries, if it may do what ``policy`` is for.
 
         Raises:
             InvalidCredentials, ScopeMissing, ServiceUnavailable: as ``Authenticator.authenticate``.
+            AddressNotPermitted: the key names networks, and the request comes from elsewhere.
             UnsupportedParameter: for a header that asks for what is not built.
         """
         with arrival.steps.step("authenticate"):
-            caller = await self._authenticator.authenticate(credential_in(arrival.headers), scope)
+            caller = await self._authenticator.authenticate(credential_in(arrival.headers), policy)
+            if caller.networks:
+                self._check_address(caller, arrival)
         for name in _NOT_BUILT:
             if name in arrival.headers:
                 raise UnsupportedParameter(f"The header '{name}' is not supported yet. Leave it out.", parameter=name)
         return caller
+
+    def address_of(self, arrival: Arrival) -> str:
+        """Return the client's address; empty where it is not proven."""
+        return self._addresses.of(arrival.headers, arrival.peer)
+
+    def _check_address(self, caller: Caller, arrival: Arrival) -> None:
+        address = self.address_of(arrival)
+        if not lies_within(caller.networks, address):
+            where = f"from {address}" if address else "from here: the client's address is not proven"
+            raise AddressNotPermitted(f"The API key may not be used {where}.", address=address)
 
     def chat_call(
         self, arrival: Arrival, caller: Caller, request: GenerationInput, context: RequestContext, options: CallOptions

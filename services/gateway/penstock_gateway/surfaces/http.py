@@ -32,6 +32,12 @@ def headers_of(scope: Scope) -> dict[str, str]:
     return headers
 
 
+def peer_of(scope: Scope) -> str:
+    """Return the address at the connection's other end; empty on a unix socket."""
+    client = scope.get("client")
+    return client[0] if client else ""
+
+
 async def read_body(receive: Receive, max_bytes: int) -> bytes:
     """Return the whole body.
 

@@ -23,7 +23,7 @@ from penstock_common.llm.types import GenerationInput
 from penstock_gateway.domain.chat_call import CacheControl, CacheOutcome
 from penstock_gateway.domain.exchange import ChatLife, Exchange, Observer
 from penstock_gateway.surfaces.arrival import Arrival, CallOptions, Reception, rate_headers
-from penstock_gateway.surfaces.grpc.arrival import arrival_of
+from penstock_gateway.surfaces.grpc.arrival import Admitted, admitted
 
 _STATUS = {
     "hit": pb.CacheResult.STATUS_HIT,
@@ -34,7 +34,7 @@ _TIER = {"exact": pb.CacheResult.TIER_EXACT, "semantic": pb.CacheResult.TIER_SEM
 
 
 class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
-    """Serves chats; arrivals come authenticated or not at all."""
+    """Serves chats; calls come authorised or not at all."""
 
     def __init__(self, reception: Reception, life: ChatLife, observer: Observer) -> None:
         self._reception = reception
@@ -43,39 +43,39 @@ class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
 
     async def Chat(self, request: pb.ChatRequest, context: Any) -> pb.ChatResponse:
         """Return the whole answer."""
-        arrival = arrival_of(self._reception, context)
-        exchange = await self._begin(request, context, arrival, stream=False)
+        call = admitted()
+        exchange = self._begin(request, context, call, stream=False)
         answer = Answer()
         try:
             async with exchange:
                 async for event in exchange.events():
                     answer.add(event)
         finally:
-            await _send_head(context, arrival, exchange)
+            await _send_head(context, call.arrival, exchange)
         return _response(answer, exchange)
 
     async def StreamChat(self, request: pb.StreamChatRequest, context: Any) -> AsyncIterator[pb.StreamChatResponse]:
         """Yield the answer's events."""
-        arrival = arrival_of(self._reception, context)
-        exchange = await self._begin(request, context, arrival, stream=True)
+        call = admitted()
+        exchange = self._begin(request, context, call, stream=True)
         try:
             async with exchange:
-                await _send_head(context, arrival, exchange)
+                await _send_head(context, call.arrival, exchange)
                 async for event in exchange.events():
                     yield pb.StreamChatResponse(event=event_to_proto(event))
         except Exception:
             # A refusal's headers still say where the caller stands.
-            context.set_trailing_metadata(_head(arrival, exchange))
+            context.set_trailing_metadata(_head(call.arrival, exchange))
             raise
 
-    async def _begin(
-        self, request: pb.ChatRequest | pb.StreamChatRequest, context: Any, arrival: Arrival, *, stream: bool
+    def _begin(
+        self, request: pb.ChatRequest | pb.StreamChatRequest, context: Any, admitted_call: Admitted, *, stream: bool
     ) -> Exchange:
+        arrival = admitted_call.arrival
         try:
-            caller = await self._reception.authenticate(arrival)
             options = CallOptions(stream, _remaining(context), _cache_control(request))
             call = self._reception.chat_call(
-                arrival, caller, _input(request), context_from_proto(request.context), options
+                arrival, admitted_call.caller, _input(request), context_from_proto(request.context), options
             )
         except PenstockError as error:
             self._observer.turned_away(arrival.surface, error)

@@ -8,26 +8,23 @@ from penstock.gateway.v1 import model_service_pb2 as pb
 from penstock.gateway.v1 import model_service_pb2_grpc
 from penstock_gateway.domain.models import ModelDirectory
 from penstock_gateway.domain.ports import ModelInfo
-from penstock_gateway.surfaces.arrival import Reception
-from penstock_gateway.surfaces.grpc.arrival import arrival_of
+from penstock_gateway.surfaces.grpc.arrival import admitted
 
 
 class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
     """Serves the models that a key may use."""
 
-    def __init__(self, reception: Reception, directory: ModelDirectory) -> None:
-        self._reception = reception
+    def __init__(self, directory: ModelDirectory) -> None:
         self._directory = directory
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:
         """Return the models the key may use, by name."""
-        caller = await self._reception.authenticate(arrival_of(self._reception, context))
-        return pb.ListModelsResponse(models=[_model(info) for info in await self._directory.visible_to(caller)])
+        visible = await self._directory.visible_to(admitted().caller)
+        return pb.ListModelsResponse(models=[_model(info) for info in visible])
 
     async def GetModel(self, request: pb.GetModelRequest, context: Any) -> pb.GetModelResponse:
         """Return one model that the key may use."""
-        caller = await self._reception.authenticate(arrival_of(self._reception, context))
-        return pb.GetModelResponse(model=_model(await self._directory.find(caller, request.name)))
+        return pb.GetModelResponse(model=_model(await self._directory.find(admitted().caller, request.name)))
 
 
 def _model(info: ModelInfo) -> pb.Model:

@@ -11,7 +11,9 @@ import structlog
 from penstock_common.errors import InternalError, InvalidRequest, PenstockError
 from penstock_common.llm.events import Answer
 from penstock_gateway.domain.exchange import ChatLife, Exchange, Observer
+from penstock_gateway.domain.identity import Caller
 from penstock_gateway.domain.models import ModelDirectory
+from penstock_gateway.domain.policy import policy_of
 from penstock_gateway.surfaces.arrival import Arrival, CallOptions, Reception, rate_headers
 from penstock_gateway.surfaces.http import (
     BodyTooLarge,
@@ -23,6 +25,7 @@ from penstock_gateway.surfaces.http import (
     cancelled_when_client_leaves,
     encoded,
     headers_of,
+    peer_of,
     read_body,
     respond,
 )
@@ -59,6 +62,17 @@ class OpenAIParts:
     """Unix seconds; what models report as their creation."""
 
 
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A request whose caller is known and may make it."""
+
+    arrival: Arrival
+    caller: Caller
+
+
+Serve = Callable[[Visit, Receive, Send], Awaitable[None]]
+
+
 class OpenAIApplication:
     """Serves ``/v1/chat/completions``, ``/v1/completions`` and ``/v1/models``; everything else is 404."""
 
@@ -67,9 +81,9 @@ class OpenAIApplication:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; every failure becomes OpenAI's error body."""
-        arrival = self._parts.reception.receive(_SURFACE, headers_of(scope))
+        arrival = self._parts.reception.receive(_SURFACE, headers_of(scope), lambda: peer_of(scope))
         try:
-            await self._route(scope, arrival)(arrival, receive, send)
+            await self._route(scope)(arrival, receive, send)
         except ClientGone:
             return
         except Exception as error:  # noqa: BLE001 - the rim: whatever it is becomes an answer
@@ -77,41 +91,52 @@ class OpenAIApplication:
             self._parts.observer.turned_away(_SURFACE, known)
             await _refuse(send, known, [(b"x-request-id", arrival.request_id.encode())])
 
-    def _route(self, scope: Scope, arrival: Arrival) -> Callable[[Arrival, Receive, Send], Awaitable[None]]:
+    def _route(self, scope: Scope) -> Callable[[Arrival, Receive, Send], Awaitable[None]]:
         method, path = scope["method"], scope["path"]
+        served = self._served(path)
+        if served is None:
+            return _not_found(method, path)
+        allowed, route, serve = served
+        return self._authorised(f"{allowed} {route}", serve) if method == allowed else _method_not_allowed(allowed)
+
+    def _served(self, path: str) -> tuple[str, str, Serve] | None:
+        """Return the path's one method, its name in the table of policies, and who serves it."""
         if (wire_format := _FORMATS.get(path)) is not None:
-            return self._generation(wire_format) if method == "POST" else _method_not_allowed("POST")
+            return "POST", path, self._generation(wire_format)
         if path == "/v1/models":
-            return self._list_models if method == "GET" else _method_not_allowed("GET")
+            return "GET", path, self._list_models
         if path.startswith(_MODELS_PATH) and len(path) > len(_MODELS_PATH):
             # The server has decoded the path already.
-            return self._model(path.removeprefix(_MODELS_PATH)) if method == "GET" else _method_not_allowed("GET")
-        return _not_found(method, path)
+            return "GET", "/v1/models/{id}", self._model(path.removeprefix(_MODELS_PATH))
+        return None
 
-    async def _list_models(self, arrival: Arrival, _: Receive, send: Send) -> None:
-        caller = await self._parts.reception.authenticate(arrival)
-        names = [model.name for model in await self._parts.models.visible_to(caller)]
-        await self._respond_json(send, arrival, render_model_list(names, self._parts.started_at))
+    def _authorised(self, route: str, serve: Serve) -> Callable[[Arrival, Receive, Send], Awaitable[None]]:
+        async def serve_authorised(arrival: Arrival, receive: Receive, send: Send) -> None:
+            await serve(Visit(arrival, await self._parts.reception.authorise(arrival, policy_of(route))), receive, send)
 
-    def _model(self, name: str) -> Callable[[Arrival, Receive, Send], Awaitable[None]]:
-        async def serve(arrival: Arrival, _: Receive, send: Send) -> None:
-            caller = await self._parts.reception.authenticate(arrival)
-            model = await self._parts.models.find(caller, name)
-            await self._respond_json(send, arrival, render_model(model.name, self._parts.started_at))
+        return serve_authorised
+
+    async def _list_models(self, visit: Visit, _: Receive, send: Send) -> None:
+        names = [model.name for model in await self._parts.models.visible_to(visit.caller)]
+        await self._respond_json(send, visit.arrival, render_model_list(names, self._parts.started_at))
+
+    def _model(self, name: str) -> Serve:
+        async def serve(visit: Visit, _: Receive, send: Send) -> None:
+            model = await self._parts.models.find(visit.caller, name)
+            await self._respond_json(send, visit.arrival, render_model(model.name, self._parts.started_at))
 
         return serve
 
     async def _respond_json(self, send: Send, arrival: Arrival, body: bytes) -> None:
         await respond(send, 200, body, [_JSON, (b"x-request-id", arrival.request_id.encode())])
 
-    def _generation(self, wire_format: Format) -> Callable[[Arrival, Receive, Send], Awaitable[None]]:
+    def _generation(self, wire_format: Format) -> Serve:
         parts = self._parts
 
-        async def serve(arrival: Arrival, receive: Receive, send: Send) -> None:
-            caller = await parts.reception.authenticate(arrival)
+        async def serve(visit: Visit, receive: Receive, send: Send) -> None:
             request = wire_format.parse(await read_body(receive, parts.max_body_bytes))
             options = CallOptions(stream=request.stream)
-            call = parts.reception.chat_call(arrival, caller, request.input, request.context, options)
+            call = parts.reception.chat_call(visit.arrival, visit.caller, request.input, request.context, options)
             exchange = parts.life.begin(call)
             completion_id, created = wire_format.id_prefix + call.generation_id, int(time.time())
             async with cancelled_when_client_leaves(receive, send) as send_watched:

@@ -1,0 +1,89 @@
+"""Who may call what. A method without a line here is denied: to everybody, whatever the key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from penstock_common.errors import ScopeMissing
+from penstock_gateway.domain.identity import KeyScope
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a method asks of a key: one of these scopes, the narrowest first."""
+
+    narrowest: KeyScope
+    sufficient: frozenset[KeyScope]
+
+    @classmethod
+    def any_of(cls, *scopes: KeyScope) -> Policy:
+        """Return a policy that each of ``scopes`` satisfies."""
+        return cls(scopes[0], frozenset(scopes))
+
+    def require(self, scopes: frozenset[KeyScope]) -> None:
+        """Check what a key may.
+
+        Raises:
+            ScopeMissing: if none of its scopes is enough.
+        """
+        if self.sufficient.isdisjoint(scopes):
+            raise ScopeMissing(f"The API key lacks the scope '{self.narrowest}'.", scope=self.narrowest)
+
+
+INFERENCE = Policy.any_of(KeyScope.INFERENCE)
+_LOOK = Policy.any_of(KeyScope.READ, KeyScope.ADMIN, KeyScope.OPERATOR)
+_CHANGE = Policy.any_of(KeyScope.ADMIN, KeyScope.OPERATOR)
+_OPERATE = Policy.any_of(KeyScope.OPERATOR)
+
+
+def _rpcs(service: str, **policies: Policy) -> dict[str, Policy]:
+    return {f"/penstock.gateway.v1.{service}/{method}": policy for method, policy in policies.items()}
+
+
+# RPCs by their path, routes of the wire formats by method and path. Health and reflection ask for no key.
+POLICIES: Mapping[str, Policy] = MappingProxyType(
+    {
+        **_rpcs("ChatService", Chat=INFERENCE, StreamChat=INFERENCE),
+        **_rpcs("ModelService", ListModels=INFERENCE, GetModel=INFERENCE),
+        **_rpcs("EmbeddingService", Embed=INFERENCE),
+        **_rpcs(
+            "AdminService",
+            CreateTenant=_OPERATE,
+            GetTenant=_LOOK,
+            ListTenants=_LOOK,
+            UpdateTenant=_OPERATE,
+            DisableTenant=_OPERATE,
+            EnableTenant=_OPERATE,
+            CreateKey=_CHANGE,
+            ListKeys=_LOOK,
+            RotateKey=_CHANGE,
+            RevokeKey=_CHANGE,
+            CreateUser=_CHANGE,
+            ListUsers=_LOOK,
+            UpdateUser=_CHANGE,
+            DisableUser=_CHANGE,
+            EnableUser=_CHANGE,
+            ListAuditEntries=_LOOK,
+        ),
+        **_rpcs("StatusService", GetStatus=_OPERATE),
+        "POST /v1/chat/completions": INFERENCE,
+        "POST /v1/completions": INFERENCE,
+        "POST /v1/embeddings": INFERENCE,
+        "GET /v1/models": INFERENCE,
+        "GET /v1/models/{id}": INFERENCE,
+    }
+)
+
+
+def policy_of(method: str) -> Policy:
+    """Return what ``method`` asks for.
+
+    Raises:
+        ScopeMissing: if it has no line, so that nobody may call it.
+    """
+    policy = POLICIES.get(method)
+    if policy is None:
+        raise ScopeMissing("Nobody may call this method: it has no policy.")
+    return policy
