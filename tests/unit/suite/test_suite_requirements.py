@@ -13,6 +13,7 @@ PACKAGES = sorted(
     path for pattern in ("libs/*", "proto/python", "services/*") for path in ROOT.glob(f"{pattern}/pyproject.toml")
 )
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
+ROLES = sorted((ROOT / "requirements" / "roles").glob("*.txt"))
 
 
 def _wanted() -> dict[str, Requirement]:
@@ -30,10 +31,16 @@ def _locked() -> dict[str, list[str]]:
     return locked
 
 
+def _asked(path: Path) -> list[str]:
+    """Return what a package and the whole stack need; other extras are a deployment's own business."""
+    project = tomllib.loads(path.read_text())["project"]
+    return [*project["dependencies"], *project.get("optional-dependencies", {}).get("up", [])]
+
+
 @pytest.mark.parametrize("path", PACKAGES, ids=lambda path: path.parent.name)
 def test_every_package_finds_what_it_asks_for_in_the_lock(path):
     locked, wanted = _locked(), _wanted()
-    for text in tomllib.loads(path.read_text())["project"]["dependencies"]:
+    for text in _asked(path):
         requirement = Requirement(text)
         name = canonicalize_name(requirement.name)
         if name.startswith("penstock-"):
@@ -45,10 +52,22 @@ def test_every_package_finds_what_it_asks_for_in_the_lock(path):
 
 @pytest.mark.parametrize("path", PACKAGES, ids=lambda path: path.parent.name)
 def test_every_dependency_has_an_upper_bound(path):
-    for text in tomllib.loads(path.read_text())["project"]["dependencies"]:
+    for text in _asked(path):
         requirement = Requirement(text)
         if not requirement.name.startswith("penstock-"):
             assert "<" in str(requirement.specifier), text
+
+
+@pytest.mark.parametrize("path", ROLES, ids=lambda path: path.stem)
+def test_the_part_of_a_role_holds_what_its_packages_ask_for(path):
+    names = path.read_text().split()
+    assert names == sorted(set(names))
+    assert set(names) <= set(_locked()), "requirements/base.txt does not pin all of it: run 'make lock'"
+    packages = ("libs/common", "proto/python", f"services/{path.stem}", "services/suite")
+    for package in packages:
+        for text in tomllib.loads((ROOT / package / "pyproject.toml").read_text())["project"]["dependencies"]:
+            name = canonicalize_name(Requirement(text).name)
+            assert name.startswith("penstock-") or name in names, f"{path.name} misses {name}: run 'make lock'"
 
 
 @pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.stem)
