@@ -1,7 +1,8 @@
 """The real stack, started as a user starts it, and what stands around it: upstreams and an OTLP collector.
 
-Everything goes through the public HTTP port and the public gRPC port. ``PENSTOCK_TEST_SHAPE=six_processes`` runs the
-same tests on every role as a process of its own, over certificates both ways (six_processes.py).
+Everything goes through the public HTTP port and the public gRPC port. ``PENSTOCK_TEST_SHAPE`` chooses how the stack is
+cut into processes: ``one_process``; ``workers``, which are two; or ``six_processes``, every role by itself, over
+certificates both ways (six_processes.py).
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ _PACKAGES = (
 _READY_SECONDS = 60.0
 _STOP_SECONDS = 45.0
 _SEEN_SECONDS = 10.0
-_SHAPES = ("one_process", "six_processes")
+_SHAPES = ("one_process", "workers", "six_processes")
 SHAPE = os.environ.get("PENSTOCK_TEST_SHAPE") or _SHAPES[0]
 
 _UNLIMITED = {"requests_per_minute": 1_000_000}
@@ -279,7 +280,8 @@ async def running_stack(document: dict[str, Any], folder: Path) -> AsyncIterator
     """Yield a stack with its configuration, state and words in ``folder``; stopped in order on exit."""
     config, state = folder / "penstock.yaml", folder / "state"
     config.write_text(json.dumps(document))  # which is YAML, too
-    arguments = ("up", "--config", str(config), "--state", str(state), "--json")
+    workers = ("--workers", "2") if SHAPE == "workers" else ()
+    arguments = ("up", "--config", str(config), "--state", str(state), "--json", *workers)
     async with AsyncExitStack() as stack:
         errors = stack.enter_context((folder / "stderr").open("wb"))
         process = await asyncio.create_subprocess_exec(

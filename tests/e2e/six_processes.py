@@ -104,7 +104,7 @@ async def start_role(workshop: Workshop, role: str, config: Path, **environment:
     log = workshop.plan.state.log(role)
     child = await workshop.stack.enter_async_context(running_child(command, log, workshop.ending.fail))
     workshop.ending.on_cut(lambda: ask_again(child))
-    workshop.children.append(child)
+    workshop.note_running(role, child.pid)
 
     async def is_ready() -> bool:
         return '"event":"ready"' in child.log_path.read_text()
@@ -180,7 +180,7 @@ async def start(workshop: Workshop, config_path: str) -> tuple[dict[str, Any], C
     record = RunRecord(
         pid=os.getpid(), started_at=datetime.now(UTC).isoformat(timespec="seconds"), http=http,
         grpc=str(places.grpc), config=config_path, without_triton=False,
-        parts=tuple(RunningPart(child.name, child.pid) for child in workshop.children),
+        parts=tuple(RunningPart(name, pid) for name, pid in workshop.running.items()),
     )  # fmt: skip
     workshop.stack.enter_context(recorded(state, record))
     return ready, gateway.result()

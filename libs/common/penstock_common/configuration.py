@@ -176,6 +176,11 @@ class Configuration:
         _override(sections, os.environ if environment is None else environment)
         return cls(sections, source)
 
+    @property
+    def document(self) -> Mapping[str, Any]:
+        """The sections as they are written, references unresolved."""
+        return self._document
+
     def settings(self, settings_type: type[SettingsT]) -> SettingsT:
         """Return the sections that ``settings_type`` declares, validated.
 

@@ -68,6 +68,12 @@ class _Roles:
 
         _run(serve(request, show, began))
 
+    def work(self, plan: Path, show: Show) -> None:
+        began = time.monotonic()
+        from penstock_suite.app.worker import work
+
+        _run(work(plan, show, began))
+
     def health(self, role: Role, config: Path) -> str:
         from penstock_suite.app.health import health
 

@@ -119,14 +119,24 @@ class LocalSettings(Section):
     redis_server: Path | None = None
 
 
-class Settings(Section):
+class Joined(Section):
+    """Which services there are beside the gateway, the router and the inference service."""
+
+    cache: CacheSwitch = CacheSwitch()
+    embedding: dict[str, Any] | None = None
+
+    @property
+    def has_cache(self) -> bool:
+        """Whether the cache service is built."""
+        return self.cache.mode != "off"
+
+
+class Settings(Joined):
     """The suite's sections."""
 
     listen: ListenSettings = ListenSettings()
     upstreams: list[UpstreamSettings] = []
     models: list[PublicModel] = []
-    cache: CacheSwitch = CacheSwitch()
-    embedding: dict[str, Any] | None = None
     redis: Redis = Redis()
     telemetry: Telemetry = Telemetry()
     state_dir: Path | None = None
@@ -154,11 +164,6 @@ class Settings(Section):
     def controls_local_triton(self) -> bool:
         """Whether the local Triton's models are loaded and unloaded on request."""
         return any(upstream.is_local_triton and upstream.model_control is not None for upstream in self.upstreams)
-
-    @property
-    def has_cache(self) -> bool:
-        """Whether the cache service is built."""
-        return self.cache.mode != "off"
 
     @property
     def needs_redis(self) -> bool:

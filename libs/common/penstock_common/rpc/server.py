@@ -33,6 +33,10 @@ class ServerOptions:
 
     credentials: grpc.ServerCredentials | None = None
     """None for plaintext."""
+    shares_port: bool = False
+    """Whether others of the same user may listen on the address too; connections are spread over all (SO_REUSEPORT)."""
+    own_address: str = ""
+    """Where this process alone listens as well, in plaintext, such as ``unix:/path``."""
     reflection: bool = True
     max_message_bytes: int = MAX_MESSAGE_BYTES
     max_connection_age: timedelta | None = None
@@ -87,6 +91,8 @@ async def listening(
         reflection.enable_server_reflection(names, server)
     try:
         port = _bind(server, address, options.credentials)
+        if options.own_address:
+            _bind(server, options.own_address, None)
     except RuntimeError:
         raise ListenError(f"cannot listen on {address}: it is taken, or not an address of this machine") from None
     listener = GrpcListener(server, health, registrar.services, port)
@@ -107,7 +113,7 @@ def _bind(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredent
 
 def _arguments(options: ServerOptions) -> list[tuple[str, int]]:
     arguments = [
-        ("grpc.so_reuseport", 0),
+        ("grpc.so_reuseport", int(options.shares_port)),
         ("grpc.max_receive_message_length", options.max_message_bytes),
         ("grpc.max_send_message_length", options.max_message_bytes),
         # Between soft and hard limit metadata is rejected by chance; make them one.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import socket
-from contextlib import ExitStack
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from penstock_suite.domain.failure import Misconfigured, SuiteFailure
@@ -59,6 +60,23 @@ def free_addresses(*wanted: tuple[Address, str]) -> list[Address]:
     """
     with ExitStack() as held:
         return [_hold(address, setting, held) for address, setting in wanted]
+
+
+@contextmanager
+def kept_for_sharing(address: Address) -> Generator[None]:
+    """Keep the port from others while those who share it (SO_REUSEPORT) come and go; nobody is answered here.
+
+    Raises:
+        SuiteFailure: if it is taken.
+    """
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        try:
+            held.bind((address.host, address.port))
+        except OSError as error:
+            raise SuiteFailure(_sentence(address, "listen.grpc", error)) from None
+        yield
 
 
 def _hold(wanted: Address, setting: str, held: ExitStack) -> Address:

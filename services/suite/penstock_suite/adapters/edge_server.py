@@ -27,8 +27,10 @@ class EdgeOptions:
     """Where the edge listens, whom it calls, and what it traces."""
 
     listen: Address
-    gateway_grpc: Address
-    gateway_socket: Path
+    gateway_grpc: tuple[str, ...]
+    """host:port or unix:///path of each gateway."""
+    gateway_sockets: tuple[Path, ...]
+    """Where each serves the wire formats."""
     certificate: Path | None = None
     private_key: Path | None = None
     otlp: str = ""
@@ -59,8 +61,8 @@ def edge_command(executable: Path, options: EdgeOptions) -> Command:
     """Return the command of an edge in front of the gateway."""
     arguments = {
         "listen": str(options.listen),
-        "gateway-grpc": str(options.gateway_grpc),
-        "gateway-http": f"unix://{options.gateway_socket}",
+        "gateway-grpc": ",".join(options.gateway_grpc),
+        "gateway-http": ",".join(f"unix://{socket}" for socket in options.gateway_sockets),
         "tls-cert": str(options.certificate or ""),
         "tls-key": str(options.private_key or ""),
         "otlp": options.otlp,

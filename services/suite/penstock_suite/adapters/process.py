@@ -36,6 +36,8 @@ class Command:
     """Time between SIGTERM and SIGKILL."""
     death_signal: signal.Signals = signal.SIGKILL
     """What it gets when we are gone without having stopped it."""
+    keeps_log: bool = False
+    """Whether to write on in the log of an earlier run."""
 
 
 class ChildProcess:
@@ -80,8 +82,7 @@ class ChildProcess:
     async def stop(self) -> None:
         """End it with SIGTERM, after its ``stop_timeout`` with SIGKILL, and its own children with it."""
         self._stopping = True
-        with suppress(ProcessLookupError):
-            self._process.terminate()
+        self.ask()
         try:
             await asyncio.wait_for(self._process.wait(), self._command.stop_timeout.total_seconds())
         except TimeoutError:
@@ -89,6 +90,11 @@ class ChildProcess:
         finally:
             self.kill()
         await asyncio.wait_for(self._process.wait(), _KILLED_TIMEOUT_SECONDS)
+
+    def ask(self) -> None:
+        """Send SIGTERM: a worker that drains already ends at once."""
+        with suppress(ProcessLookupError):
+            self._process.terminate()
 
     def kill(self) -> None:
         """End it and its children at once; the process may be gone already, and its group still live."""
@@ -109,7 +115,7 @@ async def running_child(
     command: Command, log_path: Path, on_death: Callable[[SuiteFailure], None]
 ) -> AsyncGenerator[ChildProcess]:
     """Yield the started process, stopped on exit; ``on_death`` hears of an end that nobody asked for."""
-    with _fresh_log(log_path) as log:
+    with _open_log(log_path, keep=command.keeps_log) as log:
         process = await asyncio.create_subprocess_exec(
             *_ended_with_parent(command),
             stdin=asyncio.subprocess.DEVNULL,
@@ -141,8 +147,9 @@ def _inherited_environment() -> dict[str, str]:
     }
 
 
-def _fresh_log(path: Path) -> BinaryIO:
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+def _open_log(path: Path, *, keep: bool) -> BinaryIO:
+    flags = os.O_WRONLY | os.O_CREAT | (os.O_APPEND if keep else os.O_TRUNC)
+    return os.fdopen(os.open(path, flags, 0o600), "wb")
 
 
 def _last_line(path: Path) -> str:

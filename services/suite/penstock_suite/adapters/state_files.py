@@ -13,6 +13,7 @@ import msgspec
 from penstock_suite.domain.failure import SuiteFailure
 from penstock_suite.domain.run_record import RunRecord
 from penstock_suite.domain.state_folder import StateFolder
+from penstock_suite.domain.worker import WorkerPlan
 
 
 def open_state_folder(root: Path) -> StateFolder:
@@ -58,13 +59,38 @@ def _already_running(state: StateFolder) -> str:
 @contextmanager
 def recorded(state: StateFolder, record: RunRecord) -> Generator[None]:
     """Leave the record where other commands find it, until the block ends."""
-    fresh = state.run_record.with_suffix(".new")
-    fresh.write_bytes(msgspec.json.format(msgspec.json.encode(record)))
-    fresh.replace(state.run_record)
+    write_run_record(state, record)
     try:
         yield
     finally:
         state.run_record.unlink(missing_ok=True)
+
+
+def write_run_record(state: StateFolder, record: RunRecord) -> None:
+    """Put the record in the place of an earlier one."""
+    fresh = state.run_record.with_suffix(".new")
+    fresh.write_bytes(msgspec.json.format(msgspec.json.encode(record)))
+    fresh.replace(state.run_record)
+
+
+def write_worker_plan(state: StateFolder, plan: WorkerPlan) -> Path:
+    """Return where the plan lies, for its owner alone: a configuration may hold secrets."""
+    path = state.worker_plan(plan.name)
+    path.touch(mode=0o600)
+    path.write_bytes(msgspec.json.encode(plan))
+    return path
+
+
+def read_worker_plan(path: Path) -> WorkerPlan:
+    """Return what a worker is to do.
+
+    Raises:
+        SuiteFailure: if the file is not there, or is no plan.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=WorkerPlan)
+    except (OSError, msgspec.DecodeError) as error:
+        raise SuiteFailure(f"{path} is no worker's plan: {error}") from None
 
 
 def read_run_record(state: StateFolder) -> RunRecord | None:

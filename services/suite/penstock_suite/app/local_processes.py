@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 
 import structlog
 
@@ -44,7 +45,10 @@ class Workshop:
     ending: Ending
     show: Show
     began: float
-    children: list[ChildProcess] = field(default_factory=list[ChildProcess])
+    running: dict[str, int] = field(default_factory=dict[str, int])
+    """Process ids by name."""
+    on_change: Callable[[], None] = lambda: None
+    """Called when one of them is another process than before."""
     triton_grpc: str = ""
 
     async def start(self, command: Command, on_death: OnDeath | None = None) -> ChildProcess:
@@ -53,11 +57,16 @@ class Workshop:
         log = self.plan.state.log(command.name)
         child = await self.stack.enter_async_context(running_child(command, log, on_death or self.ending.fail))
         self.ending.on_cut(child.kill)
-        self.children.append(child)
+        self.note_running(command.name, child.pid)
         return child
 
+    def note_running(self, name: str, pid: int) -> None:
+        """Remember the process of a part."""
+        self.running[name] = pid
+        self.on_change()
+
     def lose(self, failure: SuiteFailure) -> None:
-        """Go on without a part: those who use it can do without."""
+        """Go on without a part: those who use it can do without, or it is started again."""
         _log.warning("part_lost", reason=str(failure))
         self.show(Lost(str(failure)))
 
@@ -114,14 +123,16 @@ def _triton_control(plan: StackPlan) -> ExplicitControl | None:
     return ExplicitControl(tuple(models), ensure_key_file(plan.state.triton_key, random_secret))
 
 
-async def start_edge(workshop: Workshop, http: Address, gateway_grpc: Address, grace: timedelta) -> None:
+async def start_edge(
+    workshop: Workshop, http: Address, grpc_targets: tuple[str, ...], http_sockets: tuple[Path, ...], grace: timedelta
+) -> None:
     """Return when the public HTTP port is open; it answers 503 until the gateway is ready."""
     settings = workshop.plan.settings
     tls = settings.listen.tls
     options = EdgeOptions(
         listen=http,
-        gateway_grpc=gateway_grpc.from_here,
-        gateway_socket=workshop.plan.state.gateway_socket,
+        gateway_grpc=grpc_targets,
+        gateway_sockets=http_sockets,
         certificate=tls.cert_file if tls else None,
         private_key=tls.key_file if tls else None,
         otlp=settings.telemetry.otlp,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from pathlib import Path
 
 import penstock_cache.app
 import penstock_cache.settings
@@ -18,7 +17,7 @@ from penstock_common.configuration import Configuration, Section
 from penstock_common.rpc.channel import SuiteChannel
 from penstock_common.rpc.in_process import InProcessChannel, InProcessServer
 from penstock_common.service import Service
-from penstock_suite.settings import Settings
+from penstock_suite.settings import Joined
 
 
 def settings_types(*, with_embedding: bool) -> list[type[Section]]:
@@ -38,9 +37,13 @@ def settings_types(*, with_embedding: bool) -> list[type[Section]]:
 
 @asynccontextmanager
 async def services_joined(
-    configuration: Configuration, settings: Settings
+    configuration: Configuration, embedding: SuiteChannel | None = None
 ) -> AsyncGenerator[penstock_gateway.app.Channels]:
-    """Yield channels to the services that the configuration needs; closed in reverse order on exit."""
+    """Yield channels to the services that the configuration needs; closed in reverse order on exit.
+
+    The embedding service is one of them, unless ``embedding`` leads to one elsewhere.
+    """
+    settings = configuration.settings(Joined)
     async with AsyncExitStack() as stack:
         router = await stack.enter_async_context(
             penstock_router.app.build(configuration.settings(penstock_router.settings.Settings))
@@ -52,15 +55,16 @@ async def services_joined(
         if settings.has_cache:
             cache_settings = configuration.settings(penstock_cache.settings.Settings)
             services.append(await stack.enter_async_context(penstock_cache.app.build(cache_settings)))
-        if settings.embedding is not None:
-            services.append(await stack.enter_async_context(_embedding(configuration)))
+        if settings.embedding is not None and embedding is None:
+            services.append(await stack.enter_async_context(embedding_service(configuration)))
         channel = _channel_to(services)
         yield penstock_gateway.app.Channels(
             router=channel, inference=channel, cache=channel if settings.has_cache else None
         )
 
 
-def _embedding(configuration: Configuration) -> AbstractAsyncContextManager[Service]:
+def embedding_service(configuration: Configuration) -> AbstractAsyncContextManager[Service]:
+    """Return the context of the embedding service."""
     # Its model runtime is heavy, so only those who configure it load it.
     import penstock_embedding.app
     import penstock_embedding.settings
@@ -77,9 +81,17 @@ def _channel_to(services: list[Service]) -> SuiteChannel:
 
 
 def running_gateway(
-    configuration: Configuration, channels: penstock_gateway.app.Channels, grpc: str, socket: Path
+    configuration: Configuration,
+    channels: penstock_gateway.app.Channels,
+    listen: penstock_gateway.app.Listen,
+    *,
+    upgrades_schema: bool,
 ) -> AbstractAsyncContextManager[penstock_gateway.app.RunningGateway]:
-    """Return the context of a listening gateway, its schema up to date."""
+    """Return the context of a listening gateway."""
     settings = configuration.settings(penstock_gateway.settings.Settings)
-    listen = penstock_gateway.app.Listen(grpc=grpc, http=f"unix:{socket}")
-    return penstock_gateway.app.running(settings, channels, listen, upgrades_schema=True)
+    return penstock_gateway.app.running(settings, channels, listen, upgrades_schema=upgrades_schema)
+
+
+async def upgrade_schema(configuration: Configuration) -> None:
+    """Bring the database's schema to the newest version."""
+    await penstock_gateway.app.upgrade_schema(configuration.settings(penstock_gateway.settings.Settings))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from contextlib import AsyncExitStack
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from datetime import timedelta
 
 from penstock_common.configuration import Configuration
 from penstock_common.logging import configure_logging
@@ -16,6 +18,8 @@ from penstock_suite.domain.progress import Draining, Serving, Show, Stopped
 from penstock_suite.domain.requests import Role, ServeRequest
 from penstock_suite.settings import Document, RoleSettings
 
+Opening = Callable[[], AbstractAsyncContextManager[RunningRole]]
+
 
 async def serve(request: ServeRequest, show: Show, began: float) -> None:
     """Run the role until a signal asks for its end; ``began`` is when the command did, on ``time.monotonic``.
@@ -26,32 +30,45 @@ async def serve(request: ServeRequest, show: Show, began: float) -> None:
     """
     configuration = Configuration.load(request.config)
     Document.of(configuration)
+
+    def serving() -> Serving:
+        listen = listen_of(request.role, configuration.settings(RoleSettings))
+        return Serving(request.role, listen, round(time.monotonic() - began, 3))
+
+    await run_role(lambda: open_role(request.role, configuration), serving, request.grace, show)
+
+
+async def run_role(opening: Opening, serving: Callable[[], Serving], grace: timedelta, show: Show) -> None:
+    """Open a role and run it until a signal asks for its end; calls in flight then have ``grace``.
+
+    Raises:
+        SuiteFailure: if it cannot listen.
+    """
     raise_file_limit()
     configure_logging()
     ending = Ending()
     with on_signals(ending.ask):
         try:
-            await _run(request, configuration, ending, show, began)
+            await _run(opening, serving, grace, ending, show)
         except ListenError as error:
             raise SuiteFailure(str(error)) from None
     show(Stopped(at_once=ending.at_once))
 
 
-async def _run(request: ServeRequest, configuration: Configuration, ending: Ending, show: Show, began: float) -> None:
+async def _run(opening: Opening, serving: Callable[[], Serving], grace: timedelta, ending: Ending, show: Show) -> None:
     async with AsyncExitStack() as stack:
         role: RunningRole | None = None
         with ending.interrupts():
-            role = await stack.enter_async_context(open_role(request.role, configuration))
+            role = await stack.enter_async_context(opening())
             settle_memory()
             await role.set_ready()
-            listen = listen_of(request.role, configuration.settings(RoleSettings))
-            show(Serving(request.role, listen, round(time.monotonic() - began, 3)))
+            show(serving())
             await ending.wait()
         if role is None:
             return
-        show(Draining(request.grace.total_seconds()))
+        show(Draining(grace.total_seconds()))
         with ending.cuts():
-            await role.drain(request.grace)
+            await role.drain(grace)
 
 
 def listen_of(role: Role, settings: RoleSettings) -> str:

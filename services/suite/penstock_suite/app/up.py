@@ -6,28 +6,27 @@ import asyncio
 import logging
 import os
 import time
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from penstock_common.configuration import ConfigurationError
+from penstock_common.configuration import Configuration, ConfigurationError
 from penstock_common.logging import configure_logging
-from penstock_gateway.app import Channels, RunningGateway
 from penstock_gateway.domain.identity import new_key
 from penstock_suite.adapters.addresses import Address, free_addresses, parse_address
 from penstock_suite.adapters.edge_server import edge_probe
-from penstock_suite.adapters.first_generation import generate_once
 from penstock_suite.adapters.key_files import ensure_key_file, random_secret
 from penstock_suite.adapters.operating_system import on_signals, raise_file_limit, settle_memory
 from penstock_suite.adapters.probe import came_true
-from penstock_suite.adapters.state_files import locked, open_state_folder, recorded
+from penstock_suite.adapters.state_files import locked, open_state_folder, recorded, write_run_record
 from penstock_suite.app.check import checked
+from penstock_suite.app.gateways import Gateways, gateway_here
 from penstock_suite.app.local_processes import Workshop, start_edge, start_redis_and_triton
-from penstock_suite.app.one_process import running_gateway, services_joined
 from penstock_suite.app.plan import StackPlan
+from penstock_suite.app.workers import workers_running
 from penstock_suite.domain.ending import Ending
 from penstock_suite.domain.failure import ExitCode, Misconfigured, SuiteFailure
-from penstock_suite.domain.progress import Draining, Prepared, Preparing, Ready, Show, Stopped, curl_for
+from penstock_suite.domain.progress import Draining, Ready, Show, Stopped, curl_for
 from penstock_suite.domain.requests import UpRequest
 from penstock_suite.domain.run_record import RunningPart, RunRecord
 
@@ -82,40 +81,42 @@ def _leave_anyway() -> None:
 async def _run(request: UpRequest, workshop: Workshop) -> None:
     ending = workshop.ending
     async with workshop.stack:
-        gateway: RunningGateway | None = None
+        gateways: Gateways | None = None
         with ending.interrupts():
-            gateway = await _start(request, workshop)
+            gateways = await _start(request, workshop)
             await ending.wait()
-        if gateway is None:
+        if gateways is None:
             return
         grace = request.grace if ending.failure is None else min(request.grace, _BROKEN_GRACE)
         workshop.show(Draining(grace.total_seconds()))
         with ending.cuts():
-            await gateway.drain(grace)
+            await gateways.drain(grace)
 
 
-async def _start(request: UpRequest, workshop: Workshop) -> RunningGateway:
+async def _start(request: UpRequest, workshop: Workshop) -> Gateways:
     plan, stack = workshop.plan, workshop.stack
     addresses = _free_addresses(plan)
     key = _ensure_keys(plan)
     redis_url, triton_grpc = await start_redis_and_triton(workshop)
     configuration = plan.configuration(redis_url=redis_url, triton_grpc=triton_grpc)
-    since = time.monotonic()
-    workshop.show(Preparing("services"))
-    channels = await stack.enter_async_context(services_joined(configuration, plan.settings))
-    gateway = await stack.enter_async_context(
-        running_gateway(configuration, channels, str(addresses.grpc), plan.state.gateway_socket)
-    )
-    workshop.show(Prepared("services", time.monotonic() - since))
-    await start_edge(workshop, addresses.http, addresses.grpc, request.grace)
-    await _serve_once(workshop, channels)
-    await gateway.set_ready()
+    gateways = await stack.enter_async_context(_gateways(request, workshop, configuration, addresses.grpc))
+    await start_edge(workshop, addresses.http, gateways.grpc_targets, gateways.http_sockets, request.grace)
+    await gateways.set_ready()
     await _await_readiness(workshop, addresses.http)
     ready = _ready(plan, addresses, key, time.monotonic() - workshop.began)
     stack.enter_context(recorded(plan.state, _record(request, workshop, ready)))
+    workshop.on_change = lambda: write_run_record(plan.state, _record(request, workshop, ready))
     settle_memory()
     workshop.show(ready)
-    return gateway
+    return gateways
+
+
+def _gateways(
+    request: UpRequest, workshop: Workshop, configuration: Configuration, grpc: Address
+) -> AbstractAsyncContextManager[Gateways]:
+    if request.workers == 1:
+        return gateway_here(workshop, configuration, grpc)
+    return workers_running(workshop, configuration, grpc, request.workers, request.grace)
 
 
 def _free_addresses(plan: StackPlan) -> _Addresses:
@@ -137,15 +138,6 @@ def _ensure_keys(plan: StackPlan) -> str:
     ensure_key_file(state.key_pepper, random_secret)
     ensure_key_file(state.cache_key, random_secret)
     return ensure_key_file(state.demo_key, lambda: new_key()[0]) if plan.has_demo_key else ""
-
-
-async def _serve_once(workshop: Workshop, channels: Channels) -> None:
-    for upstream, models in workshop.plan.settings.local_triton_models.items():
-        for model in models:
-            began = time.monotonic()
-            workshop.show(Preparing(model))
-            await generate_once(channels.inference, upstream, model)
-            workshop.show(Prepared(model, time.monotonic() - began))
 
 
 async def _await_readiness(workshop: Workshop, http: Address) -> None:
@@ -180,7 +172,7 @@ def _record(request: UpRequest, workshop: Workshop, ready: Ready) -> RunRecord:
         without_triton=selection.without_triton,
         parts=(
             RunningPart("penstock", os.getpid()),
-            *(RunningPart(child.name, child.pid) for child in workshop.children),
+            *(RunningPart(name, pid) for name, pid in workshop.running.items()),
         ),
         triton_grpc=workshop.triton_grpc,
     )

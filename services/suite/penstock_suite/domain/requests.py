@@ -23,6 +23,8 @@ class UpRequest:
 
     selection: Selection
     grace: timedelta = timedelta(seconds=30)
+    workers: int = 1
+    """Processes that answer requests; 1 answers them in the command's own."""
 
 
 class Role(StrEnum):

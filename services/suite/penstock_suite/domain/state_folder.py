@@ -8,7 +8,7 @@ from pathlib import Path
 
 # sun_path holds 108 bytes with its closing zero (unix(7)).
 _MAX_SOCKET_PATH_BYTES = 107
-_LONGEST_SOCKET_NAME = "gateway.sock"
+_LONGEST_SOCKET_NAME = "worker-99-grpc.sock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,23 @@ class StateFolder:
         """Where the gateway serves the wire formats to the edge."""
         return self.sockets / "gateway.sock"
 
+    def worker_http_socket(self, worker: str) -> Path:
+        """Where a worker serves the wire formats to the edge."""
+        return self.sockets / f"{worker}-http.sock"
+
+    def worker_grpc_socket(self, worker: str) -> Path:
+        """Where a worker serves gRPC to the edge."""
+        return self.sockets / f"{worker}-grpc.sock"
+
+    def worker_plan(self, worker: str) -> Path:
+        """What a worker is told when it starts."""
+        return self.root / "workers" / f"{worker}.json"
+
+    @property
+    def embedding_socket(self) -> Path:
+        """Where the embedding service listens to workers."""
+        return self.sockets / "embedding.sock"
+
     @property
     def redis_socket(self) -> Path:
         """Where Redis listens."""
@@ -87,4 +104,4 @@ class StateFolder:
 
     def folders(self) -> tuple[Path, ...]:
         """Return every folder that must exist, parents first."""
-        return (self.root, self.redis, self.models, self.root / "logs", self.sockets)
+        return (self.root, self.redis, self.models, self.root / "logs", self.root / "workers", self.sockets)

@@ -27,6 +27,10 @@ class RoleActions(Protocol):
         """Run a role until it is asked to end."""
         ...
 
+    def work(self, plan: Path, show: Show) -> None:
+        """Run a worker of a local stack until it is asked to end."""
+        ...
+
     def health(self, role: Role, config: Path) -> str:
         """Return what the role says of itself."""
         ...
@@ -50,6 +54,11 @@ def add_serve(cli: typer.Typer, actions: RoleActions) -> None:
         request = ServeRequest(role, config, read_duration(grace, "--grace"))
         with failures_told(as_json=as_json), showing(as_json=as_json) as show:
             actions.serve(request, show)
+
+    @cli.command("worker", hidden=True, help="Run a worker of `penstock up --workers`, which starts it.")
+    def worker(*, plan: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
+        with failures_told(as_json=True), showing(as_json=True) as show:
+            actions.work(plan, show)
 
     @cli.command("health", help="Ask a role on this machine whether it serves; exit code 1 if not. For health checks.")
     def health(*, role: _RoleArgument, config: _ConfigOption, as_json: JsonOption = False) -> None:

@@ -19,6 +19,8 @@ from penstock_suite.surfaces.cli.options import (
 from penstock_suite.surfaces.cli.output import failures_told
 from penstock_suite.surfaces.cli.up_progress import showing
 
+MAX_WORKERS = 64
+
 RunStack = Callable[[UpRequest, Show], None]
 
 
@@ -36,8 +38,14 @@ def add_up(cli: typer.Typer, run_stack: RunStack) -> None:
         state: StateOption = None,
         without_triton: WithoutTritonOption = False,
         grace: Annotated[str, typer.Option(metavar="TIME", help="For requests in flight at the end.")] = "30s",
+        workers: Annotated[
+            int,
+            typer.Option(
+                metavar="N", min=1, max=MAX_WORKERS, help="Processes that answer requests, such as one for each core."
+            ),
+        ] = 1,
         as_json: JsonOption = False,
     ) -> None:
-        request = UpRequest(Selection(config, state, without_triton), read_duration(grace, "--grace"))
+        request = UpRequest(Selection(config, state, without_triton), read_duration(grace, "--grace"), workers)
         with failures_told(as_json=as_json), showing(as_json=as_json) as show:
             run_stack(request, show)

@@ -1,0 +1,86 @@
+"""Who answers a local stack's requests: a gateway in the command's own process, or several workers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Protocol
+
+from penstock_common.configuration import Configuration
+from penstock_gateway.app import Channels, Listen, RunningGateway
+from penstock_suite.adapters.addresses import Address
+from penstock_suite.adapters.first_generation import generate_once
+from penstock_suite.app.local_processes import Workshop
+from penstock_suite.app.one_process import running_gateway, services_joined
+from penstock_suite.domain.progress import Prepared, Preparing
+
+
+class Gateways(Protocol):
+    """Gateways that listen, with everything below them."""
+
+    @property
+    def grpc_targets(self) -> tuple[str, ...]:
+        """Where the edge calls each: host:port or unix:///path."""
+        ...
+
+    @property
+    def http_sockets(self) -> tuple[Path, ...]:
+        """Where each serves the wire formats."""
+        ...
+
+    async def set_ready(self) -> None:
+        """Return when each has served once, and accepts work."""
+        ...
+
+    async def drain(self, grace: timedelta) -> None:
+        """Refuse arrivals, and wait until the rest have ended or ``grace`` is over."""
+        ...
+
+
+@asynccontextmanager
+async def gateway_here(workshop: Workshop, configuration: Configuration, grpc: Address) -> AsyncGenerator[Gateways]:
+    """Yield a gateway and all services in this process, the schema up to date."""
+    since = time.monotonic()
+    workshop.show(Preparing("services"))
+    socket = workshop.plan.state.gateway_socket
+    async with AsyncExitStack() as stack:
+        channels = await stack.enter_async_context(services_joined(configuration))
+        listen = Listen(grpc=str(grpc), http=f"unix:{socket}")
+        gateway = await stack.enter_async_context(
+            running_gateway(configuration, channels, listen, upgrades_schema=True)
+        )
+        workshop.show(Prepared("services", time.monotonic() - since))
+        yield _Here(workshop, channels, gateway, (str(grpc.from_here),), (socket,))
+
+
+class _Here:
+    """Implements ``Gateways`` with the one in this process."""
+
+    def __init__(
+        self,
+        workshop: Workshop,
+        channels: Channels,
+        gateway: RunningGateway,
+        grpc_targets: tuple[str, ...],
+        http_sockets: tuple[Path, ...],
+    ) -> None:
+        self._workshop = workshop
+        self._channels = channels
+        self._gateway = gateway
+        self.grpc_targets = grpc_targets
+        self.http_sockets = http_sockets
+
+    async def set_ready(self) -> None:
+        for upstream, models in self._workshop.plan.settings.local_triton_models.items():
+            for model in models:
+                began = time.monotonic()
+                self._workshop.show(Preparing(model))
+                await generate_once(self._channels.inference, upstream, model)
+                self._workshop.show(Prepared(model, time.monotonic() - began))
+        await self._gateway.set_ready()
+
+    async def drain(self, grace: timedelta) -> None:
+        await self._gateway.drain(grace)

@@ -1,0 +1,58 @@
+"""One of several equal processes of a stack: gateway, router, inference and cache in one loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from penstock_common.configuration import Configuration
+from penstock_common.rpc.channel import ScopeInterceptor, SuiteChannel, open_channel
+from penstock_common.rpc.server import ServerOptions
+from penstock_gateway.app import Listen, RunningGateway
+from penstock_suite.adapters.first_generation import generate_once
+from penstock_suite.adapters.state_files import read_worker_plan
+from penstock_suite.app.one_process import running_gateway, services_joined
+from penstock_suite.app.serve import run_role
+from penstock_suite.domain.progress import Serving, Show
+from penstock_suite.domain.worker import WorkerPlan
+
+
+async def work(plan_file: Path, show: Show, began: float) -> None:
+    """Run a worker until a signal asks for its end; ``began`` is when the command did, on ``time.monotonic``.
+
+    Raises:
+        ConfigurationError: if the configuration cannot be used.
+        SuiteFailure: if it cannot listen, or a model of the local Triton does not answer.
+    """
+    plan = read_worker_plan(plan_file)
+
+    def serving() -> Serving:
+        return Serving(plan.name, plan.grpc, round(time.monotonic() - began, 3))
+
+    await run_role(lambda: _open(plan), serving, timedelta(seconds=plan.grace_seconds), show)
+
+
+@asynccontextmanager
+async def _open(plan: WorkerPlan) -> AsyncGenerator[RunningGateway]:
+    configuration = Configuration(plan.document, plan.source)
+    async with AsyncExitStack() as stack:
+        embedding = None
+        if plan.embedding_socket:
+            channel = await stack.enter_async_context(open_channel(f"unix:{plan.embedding_socket}"))
+            embedding = SuiteChannel(channel, (ScopeInterceptor(),))
+        channels = await stack.enter_async_context(services_joined(configuration, embedding))
+        listen = Listen(
+            grpc=plan.grpc,
+            http=f"unix:{plan.http_socket}",
+            grpc_options=ServerOptions(shares_port=True, own_address=f"unix:{plan.grpc_socket}"),
+        )
+        gateway = running_gateway(configuration, channels, listen, upgrades_schema=False)
+        running = await stack.enter_async_context(gateway)
+        # Each worker has connections of its own to set up.
+        for upstream, models in plan.local_triton_models.items():
+            for model in models:
+                await generate_once(channels.inference, upstream, model)
+        yield running
