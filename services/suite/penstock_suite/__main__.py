@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Coroutine
 from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,9 +31,11 @@ def main() -> None:
     # Read when gRPC is loaded. We never fork without exec, and its warnings about that belong in no terminal.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    command_line(Actions(_run_stack, _check_configuration, _Keys(), _Models(), _Chat(), _ask_status, _Roles()))(
-        prog_name="penstock"
-    )
+    command_line(
+        Actions(
+            _run_stack, _check_configuration, _Keys(), _Models(), _Chat(), _ask_status, _Roles(), _provide_certificates
+        )
+    )(prog_name="penstock")
 
 
 def _run(work: Coroutine[Any, Any, ResultT]) -> ResultT:
@@ -49,10 +52,20 @@ def _run_stack(request: UpRequest, show: Show) -> None:
     _run(up(request, show, began))
 
 
-def _check_configuration(selection: Selection) -> dict[str, Any]:
+def _check_configuration(selection: Selection, role: Role | None) -> dict[str, Any]:
+    if role is not None and selection.config is not None:
+        from penstock_suite.app.role_check import role_settings
+
+        return role_settings(role, selection.config)
     from penstock_suite.app.check import effective_settings
 
     return effective_settings(selection)
+
+
+def _provide_certificates(folder: Path, hosts: list[str], life: timedelta) -> list[str]:
+    from penstock_suite.app.certificates import provide_certificates
+
+    return provide_certificates(folder, hosts, life)
 
 
 def _ask_status(selection: Selection) -> StackStatus:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
-from penstock_suite.domain.requests import Selection
+from penstock_suite.domain.failure import Misconfigured
+from penstock_suite.domain.requests import Role, Selection
 from penstock_suite.surfaces.cli.options import ConfigOption, JsonOption, StateOption, WithoutTritonOption
 from penstock_suite.surfaces.cli.output import failures_told, print_json
 
-CheckConfiguration = Callable[[Selection], dict[str, Any]]
+CheckConfiguration = Callable[[Selection, Role | None], dict[str, Any]]
+
+_RoleOption = Annotated[
+    Role | None, typer.Option("--role", metavar="ROLE", help="Look as `penstock serve ROLE` would: at its part alone.")
+]
 
 _LINE_WIDTH = 120
 
@@ -27,10 +32,13 @@ def add_config(cli: typer.Typer, check_configuration: CheckConfiguration) -> Non
         config: ConfigOption = None,
         state: StateOption = None,
         without_triton: WithoutTritonOption = False,
+        role: _RoleOption = None,
         as_json: JsonOption = False,
     ) -> None:
         with failures_told(as_json=as_json):
-            settings = check_configuration(Selection(config, state, without_triton))
+            if role is not None and config is None:
+                raise Misconfigured("--role needs --config: the packaged configuration is for one process")
+            settings = check_configuration(Selection(config, state, without_triton), role)
             if as_json:
                 print_json(settings)
             else:

@@ -10,7 +10,12 @@ import typer
 
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", metavar="FILE", help="The configuration; without it, a packaged one with a demo model."),
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        envvar="PENSTOCK_CONFIG",
+        help="The configuration; without it, a packaged one with a demo model.",
+    ),
 ]
 StateOption = Annotated[
     Path | None,
