@@ -2,6 +2,7 @@
 
 import pytest
 
+from penstock_common.testing.postgres_server import PostgresServer, postgres_programs
 from penstock_common.testing.transports import TRANSPORTS
 
 
@@ -9,3 +10,22 @@ from penstock_common.testing.transports import TRANSPORTS
 def transport(request):
     """Each of the suite's transports in turn."""
     return request.param
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A PostgreSQL that all tests share; each takes a database of its own."""
+    try:
+        postgres_programs()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request, tmp_path):
+    """An empty database, on each engine in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/penstock.db"
+    return request.getfixturevalue("postgres").create_database()

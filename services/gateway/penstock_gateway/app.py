@@ -24,7 +24,7 @@ from penstock_gateway.adapters.services.channels import Channels
 from penstock_gateway.adapters.services.inference import InferenceClient
 from penstock_gateway.adapters.services.router import RouterClient
 from penstock_gateway.adapters.services.wire import WireInputs
-from penstock_gateway.adapters.sql.database import open_database, require_current, upgrade
+from penstock_gateway.adapters.sql.database import open_current_database, upgrade_database
 from penstock_gateway.adapters.sql.keys import SqlKeyStore
 from penstock_gateway.adapters.sql.ledger import SqlLedger
 from penstock_gateway.adapters.telemetry import Metrics, TelemetryObserver, exporting_spans
@@ -61,8 +61,8 @@ async def running(
     """
     own = settings.gateway
     async with AsyncExitStack() as stack:
-        engine = await stack.enter_async_context(open_database(settings.sql))
-        await (upgrade(engine) if upgrades_schema else require_current(engine))
+        opened = open_current_database(settings.sql, own.database_limits, upgrades_schema=upgrades_schema)
+        engine = await stack.enter_async_context(opened)
         in_background = await stack.enter_async_context(background_work())
         door = Door(own.max_in_flight)
         registry = CollectorRegistry()
@@ -127,16 +127,14 @@ async def _open_observer(
 
 async def upgrade_schema(settings: Settings) -> None:
     """Bring the database's schema to the newest version."""
-    async with open_database(settings.sql) as engine:
-        await upgrade(engine)
+    await upgrade_database(settings.sql)
 
 
 @asynccontextmanager
 async def open_keys(settings: Settings) -> AsyncGenerator[KeyAdministration, None]:
     """Yield the administration of created keys, for the command line."""
     pepper = read_key_material(settings.secrets.key_pepper_file, "secrets.key_pepper_file")
-    async with open_database(settings.sql) as engine:
-        await upgrade(engine)
+    async with open_current_database(settings.sql, settings.gateway.database_limits, upgrades_schema=True) as engine:
         yield KeyAdministration(pepper, settings.tenants_by_name(), SqlKeyStore(engine))
 
 

@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from penstock_common.configuration import Duration, Secret, Section
 from penstock_common.sections import Redis, Secrets, Telemetry
+from penstock_gateway.domain.database_address import DatabaseAddress, DatabaseLimits
 from penstock_gateway.domain.identity import KeyRecord, KeyScope, Tenant, Tier, digest_of
 
 MIN_KEY_LENGTH = 16
@@ -67,6 +68,16 @@ def _longer_than_nothing(value: timedelta) -> timedelta:
 PositiveDuration = Annotated[Duration, AfterValidator(_longer_than_nothing)]
 
 
+def _names_a_database(url: str) -> str:
+    if url:
+        # Absent where a stack fills it in; what is wrong with it is said without quoting it.
+        DatabaseAddress.parse(url)
+    return url
+
+
+DatabaseUrl = Annotated[str, AfterValidator(_names_a_database)]
+
+
 class GatewaySettings(Section):
     """Bounds of one gateway process."""
 
@@ -85,6 +96,20 @@ class GatewaySettings(Section):
     router_timeout: PositiveDuration = timedelta(seconds=1)
     max_body_bytes: Annotated[int, Field(gt=0)] = 32 * 1024 * 1024
     max_queued_ledger_rows: Annotated[int, Field(gt=0)] = 10_000
+    sql_pool_size: Annotated[int, Field(gt=0)] = DatabaseLimits().pool_size
+    """Connections of one process to the database, at most."""
+    sql_connect_timeout: PositiveDuration = DatabaseLimits().connect_timeout
+    """For a connection to the database, a new one or a free one."""
+    sql_statement_timeout: PositiveDuration = DatabaseLimits().statement_timeout
+
+    @property
+    def database_limits(self) -> DatabaseLimits:
+        """What the process may use of the database."""
+        return DatabaseLimits(
+            pool_size=self.sql_pool_size,
+            connect_timeout=self.sql_connect_timeout,
+            statement_timeout=self.sql_statement_timeout,
+        )
 
 
 _DEFAULT_TIERS = {
@@ -101,7 +126,7 @@ class Settings(Section):
     tenants: list[TenantSettings] = []
     tiers: dict[str, TierSettings] = {}
     redis: Redis = Redis()
-    sql: str = ""
+    sql: DatabaseUrl = ""
     secrets: Secrets = Secrets()
     telemetry: Telemetry = Telemetry()
     cache: CacheSwitch = CacheSwitch()

@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 import grpc
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 import penstock_cache.app
 import penstock_gateway.app
@@ -24,6 +25,7 @@ from penstock_common.configuration import Configuration
 from penstock_common.testing.openai_upstream import OpenAIUpstream
 from penstock_common.testing.redis_server import RedisServer
 from penstock_common.testing.transports import IN_PROCESS, channel_to
+from penstock_gateway.adapters.sql.database import open_database, upgrade
 from penstock_gateway.surfaces.public import RunningGateway
 
 URL = "http://penstock"
@@ -213,3 +215,17 @@ async def suite(serve: Serve) -> Suite:
 def hold() -> asyncio.Event:
     """What an upstream waits for, where a test says so."""
     return asyncio.Event()
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    """The engine of an empty database, on each engine in turn."""
+    async with open_database(database_url) as engine:
+        yield engine
+
+
+@pytest.fixture
+async def database(engine: AsyncEngine) -> AsyncEngine:
+    """The engine of a database whose schema is there."""
+    await upgrade(engine)
+    return engine

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from penstock_common.configuration import Configuration, ConfigurationError
+from penstock_gateway.domain.database_address import DatabaseLimits
 from penstock_gateway.domain.identity import KeyScope, Tier, digest_of
 from penstock_gateway.settings import Settings
 
@@ -79,3 +80,59 @@ def test_configuration_that_cannot_be_meant_is_refused(text, message):
     with pytest.raises(ConfigurationError, match=message) as refused:
         settings(text)
     assert KEY not in str(refused.value)
+
+
+def test_database_has_limits_with_numbers():
+    read = settings("").gateway
+    assert read.database_limits == DatabaseLimits(
+        pool_size=5, connect_timeout=timedelta(seconds=3), statement_timeout=timedelta(seconds=5)
+    )
+    read = settings("gateway: {sql_pool_size: 9, sql_connect_timeout: 1s, sql_statement_timeout: 250ms}").gateway
+    assert read.database_limits == DatabaseLimits(
+        pool_size=9, connect_timeout=timedelta(seconds=1), statement_timeout=timedelta(milliseconds=250)
+    )
+
+
+@pytest.mark.parametrize("limit", ["sql_pool_size: 0", "sql_connect_timeout: 0s", "sql_statement_timeout: 0ms"])
+def test_database_without_a_limit_is_refused(limit):
+    with pytest.raises(ConfigurationError, match=limit.partition(":")[0]):
+        settings(f"gateway: {{{limit}}}")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:////var/lib/penstock.db",
+        "sqlite:///penstock.db?timeout=1",
+        "postgresql://penstock@db/penstock",
+        "postgresql://penstock:p%40ss%2Fword%23%3A%25@db.internal:5433/penstock?sslmode=verify-full",
+        "postgresql://penstock@a:5432,b/penstock?target_session_attrs=primary",
+        "postgresql://penstock@[::1]:5432/penstock",
+        "postgresql://penstock@/penstock?host=/run/postgresql",
+        "postgresql://penstock@db/?dbname=penstock",
+    ],
+)
+def test_database_addresses_are_taken_as_they_are(url):
+    assert settings(f"sql: {url}").sql == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgres:pa55word@db/penstock",
+        "mysql://u:pa55word@db/penstock",
+        "postgresql://u:pa55word/x@db/penstock",
+        "postgresql://u:pa55word@x@db/penstock",
+        "postgresql://u:pa55word#x@db/penstock",
+        "postgresql://u:pa55word:x@db:pa55word/penstock",
+        "postgresql://u:pa55word@db",
+        "postgresql://u:pa55word@[db/penstock",
+        "sqlite://pa55word",
+        "sqlite:///",
+        "sqlite:///:memory:",
+    ],
+)
+def test_database_address_that_cannot_be_read_is_refused_without_being_quoted(url):
+    with pytest.raises(ConfigurationError, match="'sql': it ") as refused:
+        settings(f"sql: '{url}'")
+    assert "pa55word" not in str(refused.value)

@@ -37,6 +37,10 @@ def test_readings_of_one_document_merge_by_key_and_by_place():
     ("url", "shown"),
     [
         ("postgresql://me:s3cret@db/penstock", "postgresql://me:**********@db/penstock"),
+        (
+            "postgresql://me@db/p?sslmode=require&sslpassword=s3cret&password=s3cret",
+            "postgresql://me@db/p?sslmode=require&sslpassword=**********&password=**********",
+        ),
         ("redis://:s3cret@host:6379/0", "redis://:**********@host:6379/0"),
         ("sqlite:////state/penstock.db", "sqlite:////state/penstock.db"),
         ("http://127.0.0.1:4317", "http://127.0.0.1:4317"),

@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 START_TIMEOUT_SECONDS = 30.0
 _POLL_SECONDS = 0.01
@@ -122,7 +122,7 @@ class PostgresServer:
             self._make()
         (self._folder / "ready").unlink(missing_ok=True)
         with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen[bytes](
                 [self._programs / "postgres", "-D", self._data, *self._options()],
                 **self._as_user(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
@@ -204,8 +204,7 @@ class PostgresServer:
             shutil.chown(self._folder, _OTHER_USER)
             shutil.chown(self._data, _OTHER_USER)
         self._call("initdb", "-D", str(self._data), "-U", _USER, "-A", "trust", "-E", "UTF8", "--no-sync")
-        self._listen_to_callers_with_a_name()
-        self._process = None
+        self._listen_on_a_port()
 
     def _reachable(self, programs: Path) -> Path:
         """Return the programs, or a copy of them where the user who runs them may not go."""
@@ -218,34 +217,36 @@ class PostgresServer:
             shutil.copytree(libraries, self._folder / libraries.name)
         return copy / programs.name
 
-    def _listen_to_callers_with_a_name(self) -> None:
+    def _listen_on_a_port(self) -> None:
         if not self._password and self._tls is None:
             return
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         kind = "host" if self._tls is None else "hostssl"
-        method = "scram-sha-256" if self._password else "cert" if self._asks_for_certificates else "trust"
-        (self._data / "pg_hba.conf").write_text(f"local all all trust\n{kind} all all 127.0.0.1/32 {method}\n")
+        method = "scram-sha-256" if self._password else "trust"
+        certificate = " clientcert=verify-ca" if self._asks_for_certificates else ""
+        rules = f"local all all trust\n{kind} all all 127.0.0.1/32 {method}{certificate}\n"
+        (self._data / "pg_hba.conf").write_text(rules)
         if self._tls is not None:
-            for name, source in (("cert", self._tls.cert_file), ("key", self._tls.key_file)):
-                copy = shutil.copy(source, self._data / f"{name}.pem")
-                copy.chmod(0o600)
-                if os.geteuid() == 0:
-                    shutil.chown(copy, _OTHER_USER)
-            if self._tls.client_ca_file is not None:
-                shutil.copy(self._tls.client_ca_file, self._data / "ca.pem").chmod(0o644)
+            self._keep("cert.pem", self._tls.cert_file)
+            self._keep("key.pem", self._tls.key_file)
+        if self._tls is not None and self._tls.client_ca_file is not None:
+            self._keep("ca.pem", self._tls.client_ca_file)
         if self._password:
-            self._set_password()
+            statement = f"ALTER USER {_USER} PASSWORD '{self._password}'\n"
+            self._call("postgres", "--single", "-D", str(self._data), "postgres", words=statement)
+
+    def _keep(self, name: str, source: Path) -> None:
+        copy = self._data / name
+        copy.write_bytes(source.read_bytes())
+        copy.chmod(0o600)
+        if os.geteuid() == 0:
+            shutil.chown(copy, _OTHER_USER)
 
     @property
     def _asks_for_certificates(self) -> bool:
         return self._tls is not None and self._tls.client_ca_file is not None
-
-    def _set_password(self) -> None:
-        statement = f"ALTER USER {_USER} PASSWORD '{self._password}'\n"
-        arguments = ["--single", "-D", str(self._data), "postgres"]
-        self._call("postgres", *arguments, words=statement)
 
     def _options(self) -> list[str]:
         settings = ["fsync=off", f"unix_socket_directories={self._folder}", *self._settings]
@@ -264,7 +265,7 @@ class PostgresServer:
         if done.returncode:
             raise RuntimeError(f"{program}: {done.stderr or done.stdout}")
 
-    def _as_user(self) -> dict[str, object]:
+    def _as_user(self) -> dict[str, Any]:
         if os.geteuid() != 0:
             return {"cwd": self._folder}
         account = pwd.getpwnam(_OTHER_USER)

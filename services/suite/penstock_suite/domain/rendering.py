@@ -6,6 +6,7 @@ import re
 from typing import Any, cast
 
 _URL_PASSWORD = re.compile(r"(?<=://)([^/\s:@]*):([^/\s@]+)@")
+_PASSWORD_PARAMETER = re.compile(r"([?&][a-z]*password=)[^&\s]+")
 # A fault's own advice holds the separator of faults.
 _BETWEEN_FAULTS = re.compile(r"; (?!did you mean|known are|it serves|use |name )")
 
@@ -31,7 +32,9 @@ def masked(value: Any) -> Any:
         return {name: masked(inner) for name, inner in cast("dict[str, Any]", value).items()}
     if isinstance(value, list):
         return [masked(inner) for inner in cast("list[Any]", value)]
-    return _URL_PASSWORD.sub(r"\1:**********@", value) if isinstance(value, str) else value
+    if not isinstance(value, str) or "://" not in value:
+        return value
+    return _PASSWORD_PARAMETER.sub(r"\1**********", _URL_PASSWORD.sub(r"\1:**********@", value))
 
 
 def faults_of(message: str, source: str) -> list[str]:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -15,79 +16,156 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from penstock_common.configuration import ConfigurationError
+from penstock_gateway.adapters.sql.postgresql import open_postgresql
+from penstock_gateway.domain.database_address import (
+    UNHURRIED,
+    DatabaseAddress,
+    DatabaseAddressError,
+    DatabaseKind,
+    DatabaseLimits,
+)
 
-_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
-_SQLITE_BUSY_TIMEOUT_SECONDS = 5
 # Any number that no other program locks in the same database.
 _UPGRADE_LOCK = 0x50454E53
 
-
-class DatabaseAddressError(ValueError):
-    """The address names no database that Penstock knows."""
+_log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
-async def open_database(url: str) -> AsyncGenerator[AsyncEngine, None]:
-    """Yield an engine for ``sqlite:///path`` or ``postgresql://…``."""
-    scheme, separator, rest = url.partition("://")
-    if not separator or scheme not in _DRIVERS:
-        raise DatabaseAddressError(f"sql must begin with sqlite:/// or postgresql://, not '{scheme}'")
-    engine = create_async_engine(f"{_DRIVERS[scheme]}://{rest}")
-    if scheme == "sqlite":
-        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+async def open_database(url: str, limits: DatabaseLimits | None = None) -> AsyncGenerator[AsyncEngine, None]:
+    """Yield an engine for ``sqlite:///path`` or ``postgresql://…``.
+
+    Nothing is connected yet. Whatever the engine raises while the database is
+    away is a SQLAlchemyError or an OSError, within the limits' time.
+
+    Raises:
+        ConfigurationError: if the address says neither.
+    """
+    try:
+        address = DatabaseAddress.parse(url)
+    except DatabaseAddressError as error:
+        raise ConfigurationError(f"'sql': {error}") from None
+    opened = _open_sqlite if address.kind is DatabaseKind.SQLITE else open_postgresql
+    async with opened(address, limits or DatabaseLimits()) as engine:
+        yield engine
+
+
+@asynccontextmanager
+async def _open_sqlite(address: DatabaseAddress, limits: DatabaseLimits) -> AsyncGenerator[AsyncEngine, None]:
+    rest = address.url.removeprefix("sqlite:")
+    engine = create_async_engine(
+        f"sqlite+aiosqlite:{rest}",
+        pool_size=limits.pool_size,
+        max_overflow=0,
+        pool_timeout=limits.connect_timeout.total_seconds(),
+    )
+    busy_timeout_ms = round(limits.statement_timeout.total_seconds() * 1000)
+
+    def prepare(connection: Any, _: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout={busy_timeout_ms}")
+        # Readers do not wait for the writer; a commit survives a killed process, and a power cut costs at most the
+        # last ones (sqlite.org/wal.html).
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=NORMAL")
+        cursor.close()
+
+    event.listen(engine.sync_engine, "connect", prepare)
     try:
         yield engine
     finally:
         await engine.dispose()
 
 
-def _prepare_sqlite(connection: Any, _: Any) -> None:
-    cursor = connection.cursor()
-    # Readers do not wait for the writer; a commit survives a killed process, and a power cut costs at most the
-    # last ones (sqlite.org/wal.html).
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=NORMAL")
-    cursor.execute(f"PRAGMA busy_timeout={_SQLITE_BUSY_TIMEOUT_SECONDS * 1000}")
-    cursor.close()
+@asynccontextmanager
+async def open_current_database(
+    url: str, limits: DatabaseLimits, *, upgrades_schema: bool
+) -> AsyncGenerator[AsyncEngine, None]:
+    """Yield an engine whose database has the newest schema.
+
+    Raises:
+        ConfigurationError: if it has another one and is not to be upgraded, or the address says nothing.
+    """
+    if upgrades_schema:
+        await upgrade_database(url)
+    async with open_database(url, limits) as engine:
+        await require_current(engine)
+        yield engine
+
+
+async def upgrade_database(url: str) -> None:
+    """Bring the schema to the newest version, however long that takes."""
+    async with open_database(url, UNHURRIED) as engine:
+        await upgrade(engine)
 
 
 async def require_current(engine: AsyncEngine) -> None:
-    """Check that the schema is the newest version.
+    """Check that the schema is not older than ours.
+
+    A newer one was expanded for the next version, and still fits this one.
 
     Raises:
-        ConfigurationError: if it is another one.
+        ConfigurationError: if it is older, or not there.
     """
     async with engine.connect() as connection:
-        found, newest = await connection.run_sync(_revisions)
-    if found != newest:
+        found = await connection.run_sync(revision_of)
+    newest = newest_revision()
+    if is_newer(found):
+        _log.warning("schema_is_newer", found=found, ours=newest)
+    elif found != newest:
         raise ConfigurationError(
             f"the schema of the database is at '{found or 'nothing'}', not at '{newest}': run 'penstock db upgrade'"
         )
 
 
-def _revisions(connection: Connection) -> tuple[str | None, str | None]:
-    found = MigrationContext.configure(connection).get_current_revision()
-    return found, ScriptDirectory.from_config(_config()).get_current_head()
+def revision_of(connection: Connection) -> str | None:
+    """Return the schema's revision; None where there is none."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def newest_revision() -> str:
+    """Return the revision that the migrations lead to."""
+    return known_revisions()[-1]
+
+
+def known_revisions() -> list[str]:
+    """Return every revision, oldest first."""
+    return [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()][::-1]
+
+
+def is_newer(revision: str | None) -> bool:
+    """Return whether only a later version of Penstock knows the revision; they are numbers of four digits."""
+    return revision is not None and revision > newest_revision()
 
 
 async def upgrade(engine: AsyncEngine) -> None:
-    """Bring the schema to the newest version; does nothing where it is there already.
+    """Bring the schema to the newest version; does nothing where it is there already, or beyond.
 
     One process at a time: others wait, and then find nothing to do.
     """
     async with engine.begin() as connection:
-        await connection.run_sync(_upgrade)
+        await connection.run_sync(upgrade_to)
 
 
-def _upgrade(connection: Connection) -> None:
+def upgrade_to(connection: Connection, revision: str = "head") -> None:
+    """Bring the schema to a revision, as a part of the connection's transaction."""
     if connection.dialect.name == "postgresql":
+        # Tables with many rows take longer than any request may.
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
-    else:
+    elif not _in_transaction(connection):
         # The driver begins before rows are written and not before tables are made; two would make the same one.
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+    if is_newer(revision_of(connection)):
+        return
     config = _config()
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)
+
+
+def _in_transaction(connection: Connection) -> bool:
+    driver_connection: Any = connection.connection.driver_connection
+    return driver_connection.in_transaction
 
 
 def _config() -> Config:

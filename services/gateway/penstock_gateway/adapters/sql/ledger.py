@@ -7,6 +7,8 @@ killed process may lose is one batch: 64 rows or 20 ms.
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -26,7 +28,8 @@ BATCH_WAIT = timedelta(milliseconds=20)
 MAX_QUEUED_ROWS = 10_000
 
 _FIRST_RETRY_SECONDS = 0.1
-_LAST_RETRY_SECONDS = 5.0
+_LAST_RETRY_SECONDS = 2.0
+_GIVE_UP_SECONDS = 10.0
 _SQLSTATES_OF_ROWS = ("22", "23")
 
 _log = structlog.get_logger(__name__)
@@ -35,8 +38,10 @@ _log = structlog.get_logger(__name__)
 class SqlLedger:
     """Implements ``settlement.Ledger``. ``run`` writes until it is closed; ``close`` flushes.
 
-    Writing is idempotent by generation id. While the database is away rows wait in
-    memory, and once ``max_queued_rows`` wait, new requests are refused.
+    Writing is idempotent by generation id, so a commit whose answer was lost is
+    made again. While the database is away rows wait in memory, and once
+    ``max_queued_rows`` wait, new requests are refused. Closing waits 10 s for a
+    database that is away; then the rows go to the log.
     """
 
     def __init__(self, engine: AsyncEngine, max_queued_rows: int = MAX_QUEUED_ROWS) -> None:
@@ -48,7 +53,7 @@ class SqlLedger:
         self._arrived = asyncio.Event()
         self._full = asyncio.Event()
         self._closed = False
-        self._gave_up = False
+        self._give_up_at = math.inf
 
     def append(self, row: LedgerRow) -> None:
         """Take a row; it is durable within one batch."""
@@ -67,6 +72,7 @@ class SqlLedger:
         self._closed = True
         self._arrived.set()
         self._full.set()
+        self._give_up_at = min(self._give_up_at, time.monotonic() + _GIVE_UP_SECONDS)
 
     async def run(self) -> None:
         """Write batches until closed and empty."""
@@ -100,12 +106,17 @@ class SqlLedger:
                     await self._write_apart(values, reason)
                     return
                 _log.error("ledger_write_failed", rows=len(values), queued=len(self._queue), reason=reason)
-                if self._closed and (self._gave_up or delay >= _LAST_RETRY_SECONDS):
-                    self._gave_up = True
-                    _log.critical("ledger_rows_lost", rows=values)
-                    return
-                await asyncio.sleep(delay)
-                delay = min(delay * 2, _LAST_RETRY_SECONDS)
+            if time.monotonic() >= self._give_up_at:
+                self._lose(values, reason)
+                return
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, _LAST_RETRY_SECONDS)
+
+    def _lose(self, values: list[dict[str, Any]], reason: str) -> None:
+        """Leave these rows and all that wait to the log; each further batch would wait for the database as long."""
+        rest, self._queue = [_values(row) for row in self._queue], []
+        for rows in (values, *(rest[at : at + MAX_BATCH_ROWS] for at in range(0, len(rest), MAX_BATCH_ROWS))):
+            _log.critical("ledger_rows_lost", rows=rows, reason=reason)
 
     async def _write_apart(self, values: list[dict[str, Any]], reason: str) -> None:
         if len(values) == 1:
