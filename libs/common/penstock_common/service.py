@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,3 +19,5 @@ class Service:
     name: str
     register: Callable[[Any], None]
     """Takes an ``RpcRegistrar``, which stands where generated code expects a server."""
+    collectors: Sequence[Any] = ()
+    """What it measures, as prometheus_client's collectors, for the registry of the process that it runs in."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from penstock.embedding.v1.embedding_service_pb2_grpc import add_EmbeddingServiceServicer_to_server
 from penstock_common.service import Service
@@ -12,6 +13,8 @@ from penstock_embedding.adapters.model_cache import prepare
 from penstock_embedding.adapters.model_files import ModelSource, find_model
 from penstock_embedding.adapters.model_worker import ModelIdentity, ModelWorker
 from penstock_embedding.adapters.onnx_model import OnnxModel
+from penstock_embedding.adapters.telemetry import BatchMetrics
+from penstock_embedding.domain.batcher import Batcher, BatchPolicy
 from penstock_embedding.domain.batching import BatchBounds
 from penstock_embedding.domain.embedder import Embedder
 from penstock_embedding.settings import EmbeddingSettings, Settings
@@ -28,11 +31,26 @@ async def build(settings: Settings) -> AsyncGenerator[Service, None]:
     embedding = settings.embedding
     # Finding, hashing, building and loading take up to seconds, and other roles may share the loop.
     model, identity = await asyncio.to_thread(load_model, embedding)
-    async with ModelWorker.running(model, identity, embedding.max_waiting) as worker:
-        embedder = Embedder(worker, BatchBounds(embedding.max_batch, embedding.max_batch_tokens))
-        await embedder.embed(["ready"])
-        servicer = EmbeddingServicer(embedder)
-        yield Service("embedding", lambda registrar: add_EmbeddingServiceServicer_to_server(servicer, registrar))
+    metrics = BatchMetrics()
+    async with ModelWorker.open(model, identity) as worker:
+        batcher = Batcher(worker, _policy(embedding), metrics)
+        metrics.watch_queue(lambda: batcher.waiting_texts)
+        async with batcher.running():
+            embedder = Embedder(batcher)
+            await embedder.embed(["ready"])
+            servicer = EmbeddingServicer(embedder)
+            # The registrar stands where generated code expects a server.
+            add: Any = add_EmbeddingServiceServicer_to_server
+            yield Service("embedding", lambda registrar: add(servicer, registrar), [metrics])
+
+
+def _policy(settings: EmbeddingSettings) -> BatchPolicy:
+    return BatchPolicy(
+        bounds=BatchBounds(settings.max_batch, settings.max_batch_tokens, settings.max_padding),
+        max_wait=settings.max_wait,
+        max_waiting_texts=settings.max_waiting,
+        max_waiting_tokens=settings.max_waiting_tokens,
+    )
 
 
 def load_model(settings: EmbeddingSettings) -> tuple[OnnxModel, ModelIdentity]:

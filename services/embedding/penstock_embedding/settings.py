@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
-from penstock_common.configuration import Section
+from penstock_common.configuration import Duration, Section
 
 
 class EmbeddingSettings(Section):
@@ -22,12 +23,18 @@ class EmbeddingSettings(Section):
     cache_dir: Path = Path("~/.cache/penstock/models")
     """Where prepared graphs are kept, 24 MB each."""
     max_batch: Annotated[int, Field(ge=1, le=1024)] = 64
-    """Texts that run together."""
+    """Texts that run together, whichever callers they belong to."""
     max_batch_tokens: Annotated[int, Field(ge=1)] = 512
     """Tokens that run together, padding included. Measured: 386 short texts/s at 512, 305 at 1024, 251 at 4096, as a
     batch's values then outgrow the processor's second-level cache; and 181, 206 and 296 MB of memory."""
-    max_waiting: Annotated[int, Field(ge=0)] = 512
-    """Batches that wait before further requests are refused."""
+    max_padding: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Share of these tokens that may be padding; 1 where runs cost much and tokens little, as on GPUs."""
+    max_wait: Duration = timedelta(milliseconds=2)
+    """How long a text waits for companions while the model is busy anyway; an idle model starts at once."""
+    max_waiting: Annotated[int, Field(ge=1)] = 8192
+    """Texts that wait before further requests are refused."""
+    max_waiting_tokens: Annotated[int, Field(ge=1)] = 131_072
+    """The same in tokens; 10 to 15 seconds of a processor's work."""
 
 
 class Settings(Section):

@@ -7,6 +7,7 @@ import pytest
 
 from penstock.embedding.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 from penstock_common.configuration import ConfigurationError
+from penstock_common.service import Service
 from penstock_common.testing.transports import channel_to
 from penstock_embedding.adapters.model_files import ModelSource, find_model
 from penstock_embedding.app import build
@@ -23,7 +24,12 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-async def stub(transport: str, cache_dir: Path) -> AsyncIterator[EmbeddingServiceStub]:
-    settings = Settings.model_validate({"embedding": {"cache_dir": str(cache_dir)}})
-    async with build(settings) as service, channel_to(service, transport) as channel:
+async def service(cache_dir: Path) -> AsyncIterator[Service]:
+    async with build(Settings.model_validate({"embedding": {"cache_dir": str(cache_dir)}})) as service:
+        yield service
+
+
+@pytest.fixture
+async def stub(transport: str, service: Service) -> AsyncIterator[EmbeddingServiceStub]:
+    async with channel_to(service, transport) as channel:
         yield EmbeddingServiceStub(channel)

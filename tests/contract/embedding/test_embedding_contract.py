@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -8,6 +9,7 @@ import pytest
 
 from penstock.embedding.v1 import embedding_service_pb2 as pb
 from penstock_common.errors import InvalidRequest, ModelNotFound
+from penstock_common.service import Service
 from penstock_common.status import error_from_rpc
 from penstock_common.telemetry.steps import steps_from_metadata
 
@@ -83,8 +85,8 @@ async def test_concurrent_callers_each_get_their_own(stub: Any) -> None:
         assert _cosine(wanted, response.embeddings[0]) == pytest.approx(1, abs=1e-3)
 
 
-async def _embed(stub: Any, inputs: list[str]) -> pb.EmbedResponse:
-    return await stub.Embed(pb.EmbedRequest(inputs=inputs))
+async def _embed(stub: Any, inputs: list[str], timeout: float = 60) -> pb.EmbedResponse:
+    return await stub.Embed(pb.EmbedRequest(inputs=inputs), timeout=timeout)
 
 
 async def test_a_call_returns_its_step(stub: Any) -> None:
@@ -92,3 +94,51 @@ async def test_a_call_returns_its_step(stub: Any) -> None:
     await call
     (step,) = steps_from_metadata(await call.trailing_metadata())
     assert (step.name, step.attributes) == ("embedding.embed", {"inputs": 1, "input_tokens": 4})
+
+
+async def test_single_texts_of_many_callers_share_batches(stub: Any, service: Service) -> None:
+    await asyncio.gather(*[_embed(stub, [f"text number {number}"]) for number in range(64)])
+    samples = {sample.name: sample.value for metric in service.collectors[0].collect() for sample in metric.samples}
+    # One is the text that the service embedded before it was ready.
+    assert samples["penstock_embedding_batch_texts_sum"] == 65
+    assert samples["penstock_embedding_batch_texts_count"] < 33
+    assert samples["penstock_embedding_wait_seconds_count"] == 65
+    assert samples["penstock_embedding_queue_texts"] == 0
+
+
+async def test_a_caller_that_leaves_takes_its_texts_along(stub: Any, service: Service) -> None:
+    calls = [stub.Embed(pb.EmbedRequest(inputs=[f"{caller}: text number {n}" for n in range(2048)])) for caller in "ab"]
+    running = [asyncio.ensure_future(_outcome(call)) for call in calls]
+    await _queue_reaches(service, lambda texts: texts > 0)
+    for call in calls:
+        call.cancel()
+    await _queue_reaches(service, lambda texts: texts == 0)
+    outcomes = await asyncio.gather(*running)
+    assert outcomes == ["cancelled", "cancelled"]
+    assert len((await _embed(stub, ["after"])).embeddings) == 1
+
+
+async def test_a_deadline_that_cannot_be_met_ends_the_call_and_leaves_no_text(stub: Any, service: Service) -> None:
+    big = _embed(stub, ["a text of some length " * 20] * 512, timeout=0.2)
+    await _error(big, grpc.StatusCode.DEADLINE_EXCEEDED)
+    await _queue_reaches(service, lambda texts: texts == 0)
+    assert len((await _embed(stub, ["after"])).embeddings) == 1
+
+
+async def _outcome(call: Any) -> str:
+    try:
+        await call
+    except asyncio.CancelledError:
+        return "cancelled"
+    return "answered"
+
+
+async def _queue_reaches(service: Service, wanted: Callable[[float], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not wanted(_waiting(service)):
+            await asyncio.sleep(0.001)
+
+
+def _waiting(service: Service) -> float:
+    samples = {sample.name: sample.value for metric in service.collectors[0].collect() for sample in metric.samples}
+    return samples["penstock_embedding_queue_texts"]

@@ -15,7 +15,7 @@ from embedding_texts import NEARLY_EMPTY, PARAPHRASES, SENTENCES, TEXTS  # noqa:
 
 from penstock_embedding.adapters.model_files import ModelFiles  # noqa: E402
 from penstock_embedding.adapters.onnx_model import OnnxModel  # noqa: E402
-from penstock_embedding.domain.batching import BatchBounds, plan_batches  # noqa: E402
+from penstock_embedding.domain.batching import BatchBounds, QueuedCall, TextQueue  # noqa: E402
 
 LEAST_COSINE = 0.99
 LEAST_COSINE_OF_NEARLY_NOTHING = 0.98
@@ -23,18 +23,19 @@ LEAST_COSINE_OF_NEARLY_NOTHING = 0.98
 
 def _vectors(model: OnnxModel, texts: list[str]) -> Any:
     """Return the vectors as the service makes them: in batches of similar length."""
-    tokenized = model.tokenize(texts)
+    queue = TextQueue(BatchBounds())
+    queue.put(QueuedCall(0, None), model.prepare(texts))
     vectors: list[Any] = [None] * len(texts)
-    for batch in plan_batches([len(text.token_ids) for text in tokenized], BatchBounds()):
-        for index, vector in zip(batch, model.vectors([tokenized[index] for index in batch]), strict=True):
-            vectors[index] = vector
+    while batch := queue.take(0, 0).batch:
+        for queued, vector in zip(batch, model.run([queued.text for queued in batch]), strict=True):
+            vectors[queued.position] = vector
     return np.array(vectors, np.float32)
 
 
 def test_vectors_agree_with_float32_of_the_same_weights(model: OnnxModel, model_files: ModelFiles) -> None:
     assert len(TEXTS) >= 190
     texts = TEXTS + NEARLY_EMPTY
-    wanted = reference_vectors(model_files.weights, [text.token_ids for text in model.tokenize(texts)])
+    wanted = reference_vectors(model_files.weights, [text.content for text in model.prepare(texts)])
     cosines = (_vectors(model, texts) * wanted).sum(axis=1)
     assert cosines[: len(TEXTS)].min() >= LEAST_COSINE, TEXTS[int(cosines[: len(TEXTS)].argmin())]
     assert cosines.min() >= LEAST_COSINE_OF_NEARLY_NOTHING, texts[int(cosines.argmin())]
@@ -56,8 +57,8 @@ def test_vectors_are_normalised_and_of_the_models_size(model: OnnxModel) -> None
 
 
 def test_a_texts_vector_does_not_depend_on_its_batch(model: OnnxModel) -> None:
-    alone = np.array([model.vectors(model.tokenize([text]))[0] for text in TEXTS[:60]])
-    together = np.array(model.vectors(model.tokenize(TEXTS[:60])))
+    alone = np.array([model.run(model.prepare([text]))[0] for text in TEXTS[:60]])
+    together = np.array(model.run(model.prepare(TEXTS[:60])))
     assert (alone * together).sum(axis=1).min() > 0.9999
 
 
@@ -82,9 +83,9 @@ def test_paraphrases_are_closer_than_unrelated_sentences(model: OnnxModel) -> No
     ],
 )
 def test_what_does_not_fit_the_window_is_cut_and_said_so(model: OnnxModel, text: str, truncated: bool) -> None:
-    (tokenized,) = model.tokenize([text])
+    (tokenized,) = model.prepare([text])
     assert tokenized.truncated is truncated
-    assert len(tokenized.token_ids) <= 256
+    assert len(tokenized.content) <= 256
 
 
 def test_tokens_are_those_of_the_tokenizers_own_truncation(model: OnnxModel, model_files: ModelFiles) -> None:
@@ -92,4 +93,4 @@ def test_tokens_are_those_of_the_tokenizers_own_truncation(model: OnnxModel, mod
     tokenizer.no_padding()
     tokenizer.enable_truncation(model_files.max_tokens)
     texts = [*TEXTS, "word " * 300, "水" * 5000, "a.b" * 5000]
-    assert [text.token_ids for text in model.tokenize(texts)] == [tokenizer.encode(text).ids for text in texts]
+    assert [text.content for text in model.prepare(texts)] == [tokenizer.encode(text).ids for text in texts]

@@ -41,6 +41,11 @@ METRIC_TOKENS = "penstock_tokens_total"
 METRIC_COST = "penstock_cost_usd_total"
 METRIC_CACHE = "penstock_cache_requests_total"
 METRIC_OVERHEAD = "penstock_overhead_seconds"
+METRIC_EMBEDDING_QUEUE = "penstock_embedding_queue_texts"
+METRIC_EMBEDDING_WAIT = "penstock_embedding_wait_seconds"
+METRIC_EMBEDDING_BATCH = "penstock_embedding_batch_texts"
+METRIC_EMBEDDING_RUN = "penstock_embedding_run_seconds"
+METRIC_EMBEDDING_TOKENS = "penstock_embedding_run_tokens_total"
 METRIC_REQUEST_DURATION = "gen_ai_server_request_duration_seconds"
 METRIC_TIME_TO_FIRST_TOKEN = "gen_ai_server_time_to_first_token_seconds"  # noqa: S105 - a token of text
 

@@ -1,28 +1,29 @@
-"""Runs a blocking model beside the event loop, one job at a time."""
+"""Runs a blocking model beside the event loop, one batch at a time."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Protocol
 
-from penstock_common.errors import Overloaded
-from penstock_embedding.domain.embedder import TokenizedText, Vector
+from penstock_embedding.domain.batching import PreparedText
+from penstock_embedding.domain.embedder import Vector
 
-ResultT = TypeVar("ResultT")
+# Tokenizing so much takes a third of a millisecond, which is what going to a thread and back costs a busy loop.
+_SHORT_CHARACTERS = 1000
 
 
 class BlockingModel(Protocol):
-    """A model whose calls take milliseconds of a thread."""
+    """A model whose calls take milliseconds of a thread; the two are called by different threads."""
 
-    def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
+    def prepare(self, texts: Sequence[str]) -> list[PreparedText]:
         """Return the texts' tokens, in order."""
         ...
 
-    def vectors(self, batch: Sequence[TokenizedText]) -> list[Vector]:
+    def run(self, batch: Sequence[PreparedText]) -> list[Vector]:
         """Return the texts' vectors, in order."""
         ...
 
@@ -36,30 +37,24 @@ class ModelIdentity:
 
 
 class ModelWorker:
-    """An ``EmbeddingModel`` with one thread and a bounded queue.
+    """A ``BatchModel`` with one thread that runs batches, and one for tokenizing what is long."""
 
-    Jobs run in the order they came. A job whose caller was cancelled while it
-    waited is dropped; one that runs is finished, and its result is dropped.
-    """
-
-    def __init__(self, model: BlockingModel, identity: ModelIdentity, max_waiting: int) -> None:
+    def __init__(self, model: BlockingModel, identity: ModelIdentity) -> None:
         self._model = model
         self._identity = identity
-        self._max_waiting = max_waiting
-        self._jobs = 0
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embedding")
+        self._running = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embedding")
+        self._preparing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embedding-tokens")
 
     @classmethod
     @asynccontextmanager
-    async def running(
-        cls, model: BlockingModel, identity: ModelIdentity, max_waiting: int
-    ) -> AsyncGenerator[ModelWorker, None]:
+    async def open(cls, model: BlockingModel, identity: ModelIdentity) -> AsyncGenerator[ModelWorker, None]:
         """Yield a worker; on exit, drop what waits and wait for what runs."""
-        worker = cls(model, identity, max_waiting)
+        worker = cls(model, identity)
         try:
             yield worker
         finally:
-            await asyncio.to_thread(worker._executor.shutdown, wait=True, cancel_futures=True)
+            for executor in (worker._running, worker._preparing):
+                await asyncio.to_thread(executor.shutdown, wait=True, cancel_futures=True)
 
     @property
     def name(self) -> str:
@@ -71,21 +66,12 @@ class ModelWorker:
         """The revision of the model."""
         return self._identity.revision
 
-    async def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
-        """Return the texts' tokens, as ``EmbeddingModel`` says."""
-        return await self._run(self._model.tokenize, texts)
+    async def prepare(self, texts: Sequence[str]) -> list[PreparedText]:
+        """Return the texts' tokens, as ``BatchModel`` says."""
+        if sum(map(len, texts)) <= _SHORT_CHARACTERS:
+            return self._model.prepare(texts)
+        return await asyncio.get_running_loop().run_in_executor(self._preparing, self._model.prepare, texts)
 
-    async def vectors(self, batch: Sequence[TokenizedText]) -> list[Vector]:
-        """Return the texts' vectors, as ``EmbeddingModel`` says."""
-        return await self._run(self._model.vectors, batch)
-
-    async def _run(self, job: Callable[[Any], ResultT], argument: Any) -> ResultT:
-        # One job runs, the others wait.
-        if self._jobs > self._max_waiting:
-            raise Overloaded(f"{self._max_waiting} embedding requests wait already. Try again later.")
-        self._jobs += 1
-        try:
-            # Cancelling what is awaited cancels the job in the queue, too.
-            return await asyncio.get_running_loop().run_in_executor(self._executor, job, argument)
-        finally:
-            self._jobs -= 1
+    async def run(self, batch: Sequence[PreparedText]) -> list[Vector]:
+        """Return the texts' vectors, as ``BatchModel`` says."""
+        return await asyncio.get_running_loop().run_in_executor(self._running, self._model.run, batch)

@@ -101,6 +101,8 @@ async def _internal(
         _built(role, configuration) as service,
         listening(address, [service], interceptors, options) as listener,
     ):
+        for collector in service.collectors:
+            registry.register(collector)
         yield _InternalRole(listener)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from penstock.embedding.v1 import embedding_service_pb2 as pb
@@ -21,7 +22,7 @@ class EmbeddingServicer(EmbeddingServiceServicer):
         steps = Steps()
         try:
             with steps.step("embedding.embed", inputs=len(request.inputs)) as step:
-                embedded = await self._embedder.embed(request.inputs, request.model)
+                embedded = await self._embedder.embed(request.inputs, request.model, _deadline(context))
                 step.attributes["input_tokens"] = embedded.input_tokens
             return self._response(embedded)
         finally:
@@ -35,3 +36,9 @@ class EmbeddingServicer(EmbeddingServiceServicer):
             input_tokens=embedded.input_tokens,
             model_revision=self._embedder.model_revision,
         )
+
+
+def _deadline(context: Any) -> float | None:
+    seconds: float | None = context.time_remaining()
+    # Without a deadline grpcio reports one in the far future, which is as good.
+    return None if seconds is None else time.monotonic() + seconds

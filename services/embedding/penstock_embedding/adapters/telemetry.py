@@ -1,0 +1,59 @@
+"""What the batcher does, as metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.metrics_core import Metric
+
+from penstock_common.telemetry import semconv
+from penstock_embedding.domain.batcher import RanBatch
+
+_BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+_WAIT_BUCKETS = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_RUN_BUCKETS = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 1.0, 2.5)
+
+
+class BatchMetrics:
+    """A ``BatchObserver``, and a collector for whichever registry this process serves."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        registry = self._registry
+        self._texts = Histogram(
+            semconv.METRIC_EMBEDDING_BATCH, "Texts that ran together.", buckets=_BATCH_BUCKETS, registry=registry
+        )
+        self._seconds = Histogram(
+            semconv.METRIC_EMBEDDING_RUN, "Seconds a run took.", buckets=_RUN_BUCKETS, registry=registry
+        )
+        self._waits = Histogram(
+            semconv.METRIC_EMBEDDING_WAIT,
+            "Seconds from a call's arrival to its first text's run.",
+            buckets=_WAIT_BUCKETS,
+            registry=registry,
+        )
+        tokens = Counter(
+            semconv.METRIC_EMBEDDING_TOKENS, "Tokens that ran, by kind: text or padding.", ["kind"], registry=registry
+        )
+        self._tokens, self._padding = tokens.labels("text"), tokens.labels("padding")
+        self._queue = Gauge(semconv.METRIC_EMBEDDING_QUEUE, "Texts that wait for their run.", registry=registry)
+
+    def watch_queue(self, waiting_texts: Callable[[], int]) -> None:
+        """Ask ``waiting_texts`` at each scrape."""
+        self._queue.set_function(waiting_texts)
+
+    def ran(self, batch: RanBatch) -> None:
+        """Count a run."""
+        self._texts.observe(batch.texts)
+        self._seconds.observe(batch.seconds)
+        self._tokens.inc(batch.tokens)
+        self._padding.inc(batch.padded_tokens - batch.tokens)
+
+    def waited(self, seconds: float) -> None:
+        """Count a call's wait."""
+        self._waits.observe(seconds)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics, as prometheus_client asks of a collector."""
+        yield from self._registry.collect()

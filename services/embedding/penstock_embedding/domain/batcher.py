@@ -1,0 +1,266 @@
+"""Dynamic batching: texts of concurrent callers run through the model together."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import NamedTuple, Protocol
+
+from penstock_common.errors import DeadlineExceeded, Overloaded
+from penstock_embedding.domain.batching import BatchBounds, PreparedText, QueuedCall, QueuedText, TextQueue
+from penstock_embedding.domain.embedder import Embedded, Vector
+
+# The pace falls to what was seen at once and rises slowly: a machine that stalls for a moment must drop no calls.
+_PACE_RISE = 0.1
+# And each call that is dropped for it lowers it, so that an estimate that is too high heals.
+_PACE_DOUBT = 0.9
+_LEAST_RETRY = timedelta(milliseconds=100)
+_MOST_RETRY = timedelta(seconds=30)
+
+
+class BatchModel(Protocol):
+    """A runtime that takes batches."""
+
+    @property
+    def name(self) -> str:
+        """What callers ask for."""
+        ...
+
+    @property
+    def revision(self) -> str:
+        """What tells vectors apart."""
+        ...
+
+    async def prepare(self, texts: Sequence[str]) -> list[PreparedText]:
+        """Return the texts as ``run`` takes them, in order."""
+        ...
+
+    async def run(self, batch: Sequence[PreparedText]) -> list[Vector]:
+        """Return one L2-normalised vector per text, in order."""
+        ...
+
+
+class RanBatch(NamedTuple):
+    """One run: its texts, their tokens, the same with padding, and how long it took."""
+
+    texts: int
+    tokens: int
+    padded_tokens: int
+    seconds: float
+
+
+class BatchObserver(Protocol):
+    """Turns what the batcher does into metrics; returns at once."""
+
+    def ran(self, batch: RanBatch) -> None:
+        """See a run end."""
+        ...
+
+    def waited(self, seconds: float) -> None:
+        """See a call's first text leave the queue."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchPolicy:
+    """How texts become batches, and how many may wait.
+
+    A text waits for companions at most ``max_wait``, and not at all where the
+    model has nothing else to do. ``runs_at_once`` is above 1 for a model that
+    is elsewhere.
+    """
+
+    bounds: BatchBounds = BatchBounds()
+    max_wait: timedelta = timedelta(milliseconds=2)
+    max_waiting_texts: int = 8192
+    max_waiting_tokens: int = 131_072
+    runs_at_once: int = 1
+
+
+@dataclass(eq=False, slots=True)
+class _Call(QueuedCall):
+    """A call whose vectors are being made."""
+
+    vectors: list[Vector] | None = None
+    missing: int = 0
+    done: asyncio.Future[None] | None = None
+
+    def deliver(self, index: int, vector: Vector) -> None:
+        assert self.vectors is not None, "a call without a place for its vectors"
+        self.vectors[index] = vector
+        self.missing -= 1
+        if not self.missing and self.done is not None and not self.done.done():
+            self.done.set_result(None)
+
+    def fail(self, error: BaseException) -> None:
+        if self.done is not None and not self.done.done():
+            self.done.set_exception(error)
+
+
+class Batcher:
+    """An ``EmbeddingModel`` over a ``BatchModel``. Works while ``running`` is open."""
+
+    def __init__(
+        self,
+        model: BatchModel,
+        policy: BatchPolicy,
+        observer: BatchObserver,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._model = model
+        self._policy = policy
+        self._observer = observer
+        self._monotonic = monotonic
+        self._queue = TextQueue(policy.bounds)
+        self._preparing = 0
+        self._calls: set[_Call] = set()
+        self._arrived = asyncio.Event()
+        self._full = asyncio.Event()
+        self._seconds_per_token = 0.0
+        self._closed = False
+
+    @property
+    def name(self) -> str:
+        """The name of the model."""
+        return self._model.name
+
+    @property
+    def revision(self) -> str:
+        """The revision of the model."""
+        return self._model.revision
+
+    @property
+    def waiting_texts(self) -> int:
+        """Texts that wait for their batch."""
+        return self._queue.texts
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None, None]:
+        """Run batches; on exit, refuse what waits and wait for what runs."""
+        async with asyncio.TaskGroup() as group:
+            workers = [group.create_task(self._work()) for _ in range(self._policy.runs_at_once)]
+            try:
+                yield
+            finally:
+                self._closed = True
+                for worker in workers:
+                    worker.cancel()
+                for call in list(self._calls):
+                    call.fail(Overloaded("The embedding service is shutting down. Try again."))
+
+    async def embed(self, texts: Sequence[str], deadline: float | None) -> Embedded:
+        """Return the texts' vectors, as ``EmbeddingModel`` says; a caller that is cancelled takes its texts along."""
+        prepared = await self._prepare(texts)
+        call = self._admit(prepared, deadline)
+        try:
+            assert call.done is not None, "admitted without a future"
+            await call.done
+        finally:
+            self._calls.discard(call)
+            self._queue.drop(call)
+        assert call.vectors is not None, "answered without vectors"
+        tokens = sum(text.tokens for text in prepared)
+        return Embedded(call.vectors, [text.truncated for text in prepared], tokens)
+
+    async def _prepare(self, texts: Sequence[str]) -> list[PreparedText]:
+        count = len(texts)
+        waiting = self._queue.texts + self._preparing
+        # One call may be larger than the queue; alone it must still be served.
+        if self._closed or (waiting and waiting + count > self._policy.max_waiting_texts):
+            raise self._overloaded()
+        self._preparing += count
+        try:
+            return await self._model.prepare(texts)
+        finally:
+            self._preparing -= count
+
+    def _admit(self, texts: list[PreparedText], deadline: float | None) -> _Call:
+        tokens = sum(text.tokens for text in texts)
+        if self._closed or (self._queue.tokens and self._queue.tokens + tokens > self._policy.max_waiting_tokens):
+            raise self._overloaded()
+        call = _Call(self._monotonic(), deadline, vectors=[[]] * len(texts), missing=len(texts))
+        call.done = asyncio.get_running_loop().create_future()
+        self._calls.add(call)
+        self._queue.put(call, texts)
+        self._arrived.set()
+        if self._queue.fills_a_batch:
+            self._full.set()
+        return call
+
+    def _overloaded(self) -> Overloaded:
+        backlog = timedelta(seconds=self._queue.tokens * self._seconds_per_token)
+        return Overloaded(
+            f"{self._queue.texts} texts wait to be embedded already. Try again, or send fewer at once.",
+            retry_after=min(max(backlog, _LEAST_RETRY), _MOST_RETRY),
+        )
+
+    async def _work(self) -> None:
+        while True:
+            await self._run(await self._next_batch())
+
+    async def _next_batch(self) -> list[QueuedText]:
+        while True:
+            if self._queue.texts:
+                await self._companions()
+            while not self._queue.texts:
+                # Idle: whoever comes is served at once.
+                self._arrived.clear()
+                await self._arrived.wait()
+            taken = self._queue.take(self._monotonic(), self._seconds_per_token)
+            for dropped in taken.dropped:
+                self._seconds_per_token *= _PACE_DOUBT
+                assert isinstance(dropped, _Call), "a call that is not ours"
+                dropped.fail(DeadlineExceeded("The texts cannot be embedded before the request's deadline."))
+            if taken.batch:
+                return taken.batch
+
+    async def _companions(self) -> None:
+        """Wait until the next batch is full, or the oldest text has waited long enough."""
+        oldest = self._queue.oldest_arrival
+        if oldest is None or self._queue.fills_a_batch:
+            return
+        seconds = oldest + self._policy.max_wait.total_seconds() - self._monotonic()
+        if seconds > 0:
+            self._full.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._full.wait()
+
+    async def _run(self, batch: list[QueuedText]) -> None:
+        began = self._monotonic()
+        self._note_waits(batch, began)
+        try:
+            vectors = await self._model.run([queued.text for queued in batch])
+        except Exception as error:  # noqa: BLE001 - it belongs to the callers; the next batch may do better
+            for queued in batch:
+                _own(queued).fail(error)
+            return
+        for queued, vector in zip(batch, vectors, strict=True):
+            _own(queued).deliver(queued.position, vector)
+        self._note_run(batch, self._monotonic() - began)
+
+    def _note_waits(self, batch: list[QueuedText], now: float) -> None:
+        for queued in batch:
+            if not queued.call.has_begun:
+                queued.call.has_begun = True
+                self._observer.waited(now - queued.call.arrived)
+
+    def _note_run(self, batch: list[QueuedText], seconds: float) -> None:
+        sizes = [queued.text.tokens for queued in batch]
+        padded = len(sizes) * max(sizes)
+        pace = seconds / padded
+        if pace < self._seconds_per_token:
+            self._seconds_per_token = pace
+        elif 2 * padded > self._policy.bounds.max_padded_tokens:
+            # A small batch says little about what a large one costs per token.
+            self._seconds_per_token += _PACE_RISE * (pace - self._seconds_per_token)
+        self._observer.ran(RanBatch(len(sizes), sum(sizes), padded, seconds))
+
+
+def _own(queued: QueuedText) -> _Call:
+    assert isinstance(queued.call, _Call), "a call that is not ours"
+    return queued.call
