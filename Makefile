@@ -27,9 +27,13 @@ run: setup ## Set up, then start the whole stack on this machine; Ctrl-C stops i
 	  $(if $(WITHOUT_TRITON),--without-triton) $(ARGS)
 
 .PHONY: test
-test: setup-dev ## Run every test
+test: setup-dev ## Run every test, the end-to-end ones in each shape of the stack; ARGS go to pytest, which then runs once
 	cd services/gateway/edge && $(TOOLS) go test ./...
 	$(TOOLS) pytest $(ARGS)
+ifndef ARGS
+	PENSTOCK_TEST_SHAPE=workers $(TOOLS) pytest tests/e2e
+	PENSTOCK_TEST_SHAPE=six_processes $(TOOLS) pytest tests/e2e
+endif
 
 CHECKS := check-format check-lint check-types check-imports check-sizes check-links check-edge check-contract
 

@@ -46,6 +46,8 @@ _STOP_SECONDS = 45.0
 _SEEN_SECONDS = 10.0
 _SHAPES = ("one_process", "workers", "six_processes")
 SHAPE = os.environ.get("PENSTOCK_TEST_SHAPE") or _SHAPES[0]
+GATEWAYS = 2 if SHAPE == "workers" else 1
+"""Processes that each hold open requests, and count limits by themselves while there is no Redis."""
 
 _UNLIMITED = {"requests_per_minute": 1_000_000}
 KEYS = {
@@ -150,6 +152,7 @@ class Stack:
     session: aiohttp.ClientSession
     channel: grpc.aio.Channel
     keys: Mapping[str, str] = field(default_factory=lambda: KEYS)
+    gateways: int = GATEWAYS
 
     @property
     def http(self) -> str:

@@ -158,7 +158,8 @@ func (b *balancer) RoundTrip(request *http.Request) (*http.Response, error) {
 		response, err := send(chosen, request, body.reader())
 		another := len(tried) < len(backends) && request.Context().Err() == nil
 		switch {
-		case err != nil && another && isDialError(err):
+		case err != nil && another && (isDialError(err) || request.Method == http.MethodGet):
+			// What was not sent, or changes nothing, may be sent to another.
 		case err == nil && another && response.Header.Get(refusedHeader) != "" && body.whole():
 			response.Body.Close()
 		default:

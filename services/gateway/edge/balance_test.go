@@ -123,6 +123,17 @@ func TestAFailureThatIsNoRefusalIsNotSentTwice(t *testing.T) {
 	equal(t, "asked", seen.Load(), int64(1))
 }
 
+func TestWhatChangesNothingIsAskedOfAnother(t *testing.T) {
+	var seen, other atomic.Int64
+	broken := func(w http.ResponseWriter, r *http.Request) { seen.Add(1); panic(http.ErrAbortHandler) }
+	edge := several(t, broken, named("other", &other))
+	for range 4 {
+		equal(t, "status", edge.send(t, "GET", "/v1/models", "").StatusCode, 200)
+	}
+	equal(t, "answered", other.Load(), int64(4))
+	equal(t, "asked the broken one", seen.Load() > 0, true)
+}
+
 func TestANamesAddressesAreFollowed(t *testing.T) {
 	target, err := parseHTTPTargets("http://gateway.test:80")
 	must(t, err)

@@ -4,9 +4,11 @@ import json
 import os
 import select
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +88,15 @@ class Stack:
         """Pids of the running parts, by name."""
         record = json.loads((self.state / "run.json").read_text())
         return {part["name"]: part["pid"] for part in record["parts"]}
+
+    def log(self, part: str) -> str:
+        """What the part has said."""
+        return (self.state / "logs" / f"{part}.log").read_text()
+
+    def ledger(self) -> list[tuple[Any, ...]]:
+        """Every row."""
+        with closing(sqlite3.connect(self.state / "penstock.db")) as database:
+            return database.execute("SELECT * FROM ledger").fetchall()
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send the signal; return the exit code."""

@@ -178,8 +178,8 @@ class _Worker:
         async with running_child(self._command(), log, died.set_result) as child:
             self._workshop.ending.on_cut(child.ask)
             await child.wait_ready(self._serves, _READY_TIMEOUT)
-            self._workshop.show(Prepared(name, time.monotonic() - began, child.pid))
             self._workshop.note_running(name, child.pid)
+            self._workshop.show(Prepared(name, time.monotonic() - began, child.pid))
             if not self.is_ready.done():
                 self.is_ready.set_result(None)
             raise await died

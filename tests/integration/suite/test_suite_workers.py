@@ -1,0 +1,171 @@
+"""Several equal processes: they share what callers see, and one that dies is missed by nobody."""
+
+import json
+import os
+import signal
+import socket
+import stat
+import time
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from penstock_suite.adapters.worker_metrics import WorkerMetrics
+
+DEADLINE_SECONDS = 30.0
+
+
+def workers_of(stack) -> dict[str, int]:
+    return {name: pid for name, pid in stack.parts.items() if name.startswith("worker-")}
+
+
+def models_status(ready) -> int:
+    request = urllib.request.Request(f"{ready['http']}/v1/models", headers={"authorization": f"Bearer {ready['key']}"})
+    try:
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def eventually(condition) -> bool:
+    end = time.monotonic() + DEADLINE_SECONDS
+    while time.monotonic() < end:
+        if condition():
+            return True
+    return False
+
+
+def test_every_worker_is_a_process_of_the_stack_and_ends_with_it(start, config, exits):
+    stack = start("--config", config, "--workers", "3")
+    stack.until("ready")
+    assert set(stack.parts) == {"penstock", "redis", "edge", "worker-0", "worker-1", "worker-2"}
+    others = exits([pid for name, pid in stack.parts.items() if name != "penstock"])
+    assert stack.end(signal.SIGTERM) == 0
+    assert others.wait() == []
+    stack.until("stopped")
+    assert list((stack.state / "sockets").glob("worker-*-http.sock")) == []
+
+
+def test_no_worker_outlives_a_stack_that_is_killed(start, config, exits):
+    stack = start("--config", config, "--workers", "2")
+    stack.until("ready")
+    others = exits([pid for name, pid in stack.parts.items() if name != "penstock"])
+    stack.end(signal.SIGKILL)
+    assert others.wait() == []
+
+
+def test_a_worker_that_dies_is_missed_by_nobody_and_started_again(start, config):
+    stack = start("--config", config, "--workers", "2")
+    ready = stack.until("ready")
+    before = workers_of(stack)
+    os.kill(before["worker-1"], signal.SIGKILL)
+    statuses = {models_status(ready) for _ in range(50)}
+    assert statuses == {200}
+    assert "worker-1 was ended by SIGKILL" in stack.until("lost")["message"]
+    again = stack.until("prepared")
+    assert again["part"] == "worker-1"
+    after = workers_of(stack)
+    assert after == {**before, "worker-1": again["pid"]}
+    assert again["pid"] != before["worker-1"]
+    # What it said before it died is kept.
+    assert stack.log("worker-1").count('"event":"ready"') == 2
+    assert models_status(ready) == 200
+
+
+def test_when_all_workers_are_dead_callers_are_told_to_come_back_and_are_served_again(start, config):
+    stack = start("--config", config, "--workers", "2")
+    ready = stack.until("ready")
+    for pid in workers_of(stack).values():
+        os.kill(pid, signal.SIGKILL)
+    assert eventually(lambda: models_status(ready) == 503)
+    assert eventually(lambda: models_status(ready) == 200)
+
+
+def test_a_caller_of_grpc_reaches_both_workers_by_one_port(start, config):
+    stack = start("--config", config, "--workers", "2")
+    ready = stack.until("ready")
+    host, _, port = ready["grpc"].rpartition(":")
+    own = {inode for pid in workers_of(stack).values() for inode in sockets_of(pid)}
+    listening = [inode for inode, at in listening_ports() if at == int(port)]
+    assert len(own.intersection(listening)) == 2
+    # The port stays ours while workers come and go: nobody else can take it.
+    with socket.socket() as other, pytest.raises(OSError, match="in use"):
+        other.bind((host, int(port)))
+
+
+def sockets_of(pid: int) -> set[int]:
+    links = [os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir()]
+    return {int(link[len("socket:[") : -1]) for link in links if link.startswith("socket:[")}
+
+
+def listening_ports() -> list[tuple[int, int]]:
+    pages = [Path(f"/proc/net/{family}").read_text() for family in ("tcp", "tcp6")]
+    rows = [line.split() for page in pages for line in page.splitlines()[1:]]
+    return [(int(row[9]), int(row[1].rpartition(":")[2], 16)) for row in rows if row[3] == "0A"]
+
+
+def test_a_worker_that_cannot_start_ends_the_stack_with_a_sentence(config, penstock, tmp_path):
+    in_the_way = tmp_path / "other" / "sockets" / "worker-1-http.sock"
+    in_the_way.mkdir(parents=True)
+    told = penstock("up", "--config", config, "--state", tmp_path / "other", "--workers", "2")
+    assert told.returncode == 1
+    assert "The worker-1 ended with exit code 1" in told.stderr
+    assert not (tmp_path / "other" / "run.json").exists()
+
+
+@pytest.mark.parametrize("count", ["0", "65", "many"])
+def test_a_number_of_workers_that_cannot_be_is_refused(penstock, count):
+    told = penstock("up", "--workers", count)
+    assert told.returncode == 2
+    assert "--workers" in told.stderr
+
+
+def test_what_a_worker_is_told_is_for_its_owner_alone(start, config):
+    stack = start("--config", config, "--workers", "2")
+    stack.until("ready")
+    plans = sorted((stack.state / "workers").glob("*.json"))
+    assert [path.stem for path in plans] == ["worker-0", "worker-1"]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in plans} == {0o600}
+    # References are resolved by the worker, so no secret of the environment is written down.
+    document = json.loads(plans[0].read_text())["document"]
+    assert document["tenants"][0]["keys"] == [f"${{file:{stack.state / 'demo-key'}}}"]
+
+
+def test_a_plan_that_is_none_is_refused_with_a_sentence(penstock, tmp_path):
+    path = tmp_path / "plan.json"
+    path.write_text("{}")
+    told = penstock("worker", path)
+    assert told.returncode == 1
+    assert "is no worker's plan" in json.loads(told.stdout)["message"]
+
+
+def test_the_ledger_holds_what_every_worker_served(start, config):
+    stack = start("--config", config, "--workers", "2")
+    ready = stack.until("ready")
+
+    def ask(number: int) -> int:
+        body = json.dumps({"model": "fast", "messages": [{"role": "user", "content": f"question {number}"}]})
+        headers = {"authorization": f"Bearer {ready['key']}", "content-type": "application/json"}
+        request = urllib.request.Request(f"{ready['http']}/v1/chat/completions", body.encode(), headers)
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return answer.status
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    # Nobody listens at the upstream: each is an error, and each is in the ledger.
+    with ThreadPoolExecutor(16) as callers:
+        statuses = list(callers.map(ask, range(60)))
+    assert {*statuses} <= {502, 503}
+    assert stack.end(signal.SIGTERM) == 0
+    assert len(stack.ledger()) == 60
+
+
+def test_metrics_of_a_worker_that_does_not_answer_are_left_out():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        free = taken.getsockname()[1]
+    assert list(WorkerMetrics({"worker-0": f"127.0.0.1:{free}"}).collect()) == []
