@@ -16,7 +16,7 @@ from penstock_embedding.adapters.onnx_model import OnnxModel
 from penstock_embedding.adapters.telemetry import BatchMetrics
 from penstock_embedding.domain.batcher import Batcher, BatchPolicy
 from penstock_embedding.domain.batching import BatchBounds
-from penstock_embedding.domain.embedder import Embedder
+from penstock_embedding.domain.embedder import EmbedCall, Embedder, ModelOffer
 from penstock_embedding.settings import EmbeddingSettings, Settings
 from penstock_embedding.surfaces.grpc.servicer import EmbeddingServicer
 
@@ -36,12 +36,16 @@ async def build(settings: Settings) -> AsyncGenerator[Service, None]:
         batcher = Batcher(worker, _policy(embedding), metrics)
         metrics.watch_queue(lambda: batcher.waiting_texts)
         async with batcher.running():
-            embedder = Embedder(batcher)
-            await embedder.embed(["ready"])
+            embedder = Embedder(batcher, _offer(embedding, model.max_tokens))
+            await embedder.embed(EmbedCall(["ready"]))
             servicer = EmbeddingServicer(embedder)
             # The registrar stands where generated code expects a server.
             add: Any = add_EmbeddingServiceServicer_to_server
             yield Service("embedding", lambda registrar: add(servicer, registrar), [metrics])
+
+
+def _offer(settings: EmbeddingSettings, max_tokens: int) -> ModelOffer:
+    return ModelOffer(settings.min_dimensions, max_tokens, settings.price.unit_prices())
 
 
 def _policy(settings: EmbeddingSettings) -> BatchPolicy:

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
 from penstock_common.configuration import Duration, Section
+from penstock_common.llm.types import NANO_USD_PER_USD, UnitPrices
+
+
+class PriceSettings(Section):
+    """USD per million tokens."""
+
+    input: Annotated[Decimal, Field(ge=0, le=1_000_000)] = Decimal(0)
+
+    def unit_prices(self) -> UnitPrices:
+        """Return the price in nano-dollars per million tokens, rounded to whole ones."""
+        return UnitPrices(input_nano_usd=int((self.input * NANO_USD_PER_USD).to_integral_value()))
 
 
 class EmbeddingSettings(Section):
@@ -22,6 +34,9 @@ class EmbeddingSettings(Section):
     """Such as sentence-transformers/all-MiniLM-L6-v2; needs the package huggingface-hub."""
     cache_dir: Path = Path("~/.cache/penstock/models")
     """Where prepared graphs are kept, 24 MB each."""
+    price: PriceSettings = PriceSettings()
+    min_dimensions: Annotated[int, Field(ge=0)] = 0
+    """Callers may ask for shorter vectors, down to so many values: for models that are trained for it. 0: none may."""
     max_batch: Annotated[int, Field(ge=1, le=1024)] = 64
     """Texts that run together, whichever callers they belong to."""
     max_batch_tokens: Annotated[int, Field(ge=1)] = 512

@@ -47,6 +47,15 @@ func newTypedHandler(ctx context.Context, gateway *gatewayConns) (http.Handler, 
 	if err := gatewayv1.RegisterModelServiceHandlerClient(ctx, mux, gatewayv1.NewModelServiceClient(gateway)); err != nil {
 		return nil, err
 	}
+	if err := gatewayv1.RegisterEmbeddingServiceHandlerClient(ctx, mux, gatewayv1.NewEmbeddingServiceClient(gateway)); err != nil {
+		return nil, err
+	}
+	if err := gatewayv1.RegisterAdminServiceHandlerClient(ctx, mux, gatewayv1.NewAdminServiceClient(gateway)); err != nil {
+		return nil, err
+	}
+	if err := gatewayv1.RegisterStatusServiceHandlerClient(ctx, mux, gatewayv1.NewStatusServiceClient(gateway)); err != nil {
+		return nil, err
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		timeout, err := parseTimeout(r.Header)
 		if err != nil {

@@ -25,7 +25,9 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 async def service(cache_dir: Path) -> AsyncIterator[Service]:
-    async with build(Settings.model_validate({"embedding": {"cache_dir": str(cache_dir)}})) as service:
+    async with build(
+        Settings.model_validate({"embedding": {"cache_dir": str(cache_dir), "price": {"input": "0.02"}}})
+    ) as service:
         yield service
 
 

@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from penstock.embedding.v1 import embedding_service_pb2 as pb
-from penstock_common.errors import InvalidRequest, ModelNotFound
+from penstock_common.errors import InvalidRequest, ModelNotFound, UnsupportedParameter
 from penstock_common.service import Service
 from penstock_common.status import error_from_rpc
 from penstock_common.telemetry.steps import steps_from_metadata
@@ -36,6 +36,25 @@ async def test_the_answer_names_model_and_revision(stub: Any) -> None:
     assert default.input_tokens == 4
     assert len(default.embeddings[0].values) == 384
     assert _cosine(default.embeddings[0], default.embeddings[0]) == pytest.approx(1, abs=1e-4)
+
+
+async def test_the_answer_says_what_its_tokens_cost_and_where_it_was_made(stub: Any) -> None:
+    response = await stub.Embed(pb.EmbedRequest(inputs=["hello world"]))
+    assert response.unit_prices.input_nano_usd == 20_000_000
+    assert response.upstream == "embedding"
+
+
+async def test_the_one_model_is_listed(stub: Any) -> None:
+    (model,) = (await stub.ListModels(pb.ListModelsRequest())).models
+    assert (model.name, model.context_window_tokens) == ("all-MiniLM-L6-v2", 256)
+
+
+async def test_dimensions_that_the_model_lacks_are_unsupported(stub: Any) -> None:
+    error = await _error(stub.Embed(pb.EmbedRequest(inputs=["a"], dimensions=64)), grpc.StatusCode.INVALID_ARGUMENT)
+    assert isinstance(error, UnsupportedParameter)
+    assert error.parameter == "dimensions"
+    response = await stub.Embed(pb.EmbedRequest(inputs=["a"], dimensions=384))
+    assert len(response.embeddings[0].values) == 384
 
 
 async def test_truncation_is_said_per_input(stub: Any) -> None:

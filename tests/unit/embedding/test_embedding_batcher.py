@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -11,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock_common.errors import DeadlineExceeded, ModelNotFound, Overloaded
+from penstock_common.errors import DeadlineExceeded, ModelNotFound, Overloaded, UnsupportedParameter
 from penstock_embedding.domain.batcher import Batcher, BatchPolicy, RanBatch
 from penstock_embedding.domain.batching import BatchBounds, PreparedText
-from penstock_embedding.domain.embedder import Embedder, Vector
+from penstock_embedding.domain.embedder import EmbedCall, Embedder, ModelOffer, Vector
 
 HOUR = timedelta(hours=1)
 
@@ -249,7 +250,27 @@ async def test_runs_of_a_model_that_is_elsewhere_overlap(world: World) -> None:
 async def test_the_service_answers_to_its_models_name_and_to_none(model: str) -> None:
     batcher = Batcher(LengthModel(9), BatchPolicy(), Noted())
     async with batcher.running():
-        embedded = await Embedder(batcher).embed(["one"], model)
-        assert embedded.vectors == [vector("one")]
+        embedder = Embedder(batcher, ModelOffer())
+        assert (await embedder.embed(EmbedCall(["one"], model))).vectors == [vector("one")]
         with pytest.raises(ModelNotFound):
-            await Embedder(batcher).embed(["one"], "other")
+            await embedder.embed(EmbedCall(["one"], "other"))
+
+
+async def test_vectors_are_cut_and_of_length_one_where_the_model_permits() -> None:
+    async with (batcher := Batcher(LengthModel(9), BatchPolicy(), Noted())).running():
+        embedder = Embedder(batcher, ModelOffer(min_dimensions=2))
+        (cut,) = (await embedder.embed(EmbedCall(["abc"], dimensions=2))).vectors
+        assert cut == pytest.approx([97 / math.hypot(97, 98), 98 / math.hypot(97, 98)])
+        assert (await embedder.embed(EmbedCall(["abc"], dimensions=3))).vectors == [vector("abc")]
+
+
+@pytest.mark.parametrize(("least", "wanted"), [(0, 2), (2, 1), (2, 4)])
+async def test_other_dimensions_are_refused_before_the_model_works(least: int, wanted: int) -> None:
+    model = LengthModel(9)
+    async with (batcher := Batcher(model, BatchPolicy(), Noted())).running():
+        embedder = Embedder(batcher, ModelOffer(min_dimensions=least))
+        await embedder.embed(EmbedCall(["abc"]))
+        with pytest.raises(UnsupportedParameter) as refused:
+            await embedder.embed(EmbedCall(["def"], dimensions=wanted))
+    assert refused.value.parameter == "dimensions"
+    assert [model.began.get_nowait() for _ in range(model.began.qsize())] == [["abc"]]

@@ -328,7 +328,7 @@ def _started_to_proto(event: t.Started) -> gen.GenerationEvent:
     started = gen.GenerationStarted(
         generation_id=event.generation_id,
         answered_by=candidate_to_proto(event.answered_by),
-        unit_prices=_prices_to_proto(event.unit_prices),
+        unit_prices=unit_prices_to_proto(event.unit_prices),
     )
     return gen.GenerationEvent(started=started)
 
@@ -337,7 +337,7 @@ def _started_from_proto(proto: gen.GenerationStarted) -> t.Started:
     return t.Started(
         generation_id=proto.generation_id,
         answered_by=candidate_from_proto(proto.answered_by),
-        unit_prices=_prices_from_proto(proto.unit_prices),
+        unit_prices=unit_prices_from_proto(proto.unit_prices),
     )
 
 
@@ -368,7 +368,7 @@ def _finished_to_proto(event: t.Finished) -> gen.GenerationFinished:
         answered_by=candidate_to_proto(event.answered_by),
         attempts=event.attempts,
         cost_nano_usd=event.cost_nano_usd,
-        unit_prices=_prices_to_proto(event.unit_prices),
+        unit_prices=unit_prices_to_proto(event.unit_prices),
     )
 
 
@@ -383,11 +383,12 @@ def _finished_from_proto(proto: gen.GenerationFinished) -> t.Finished:
         answered_by=candidate_from_proto(proto.answered_by),
         attempts=proto.attempts,
         cost_nano_usd=proto.cost_nano_usd,
-        unit_prices=_prices_from_proto(proto.unit_prices),
+        unit_prices=unit_prices_from_proto(proto.unit_prices),
     )
 
 
-def _prices_to_proto(prices: t.UnitPrices) -> gen.UnitPrices:
+def unit_prices_to_proto(prices: t.UnitPrices) -> gen.UnitPrices:
+    """Return the wire form of prices."""
     return gen.UnitPrices(
         input_nano_usd=prices.input_nano_usd,
         cached_input_nano_usd=prices.cached_input_nano_usd,
@@ -395,7 +396,8 @@ def _prices_to_proto(prices: t.UnitPrices) -> gen.UnitPrices:
     )
 
 
-def _prices_from_proto(proto: gen.UnitPrices) -> t.UnitPrices:
+def unit_prices_from_proto(proto: gen.UnitPrices) -> t.UnitPrices:
+    """Return the value of prices."""
     return t.UnitPrices(
         input_nano_usd=proto.input_nano_usd,
         cached_input_nano_usd=proto.cached_input_nano_usd,

@@ -28,7 +28,7 @@ class OnnxModel:
         # The file may ask for padding and a window of its own.
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
-        self._max_tokens = max_tokens
+        self.max_tokens = max_tokens
         self._head_characters = max_tokens * _HEAD_CHARACTERS_PER_TOKEN
         self._session = onnxruntime.InferenceSession(str(graph), _session_options(), providers=["CPUExecutionProvider"])
 
@@ -55,14 +55,14 @@ class OnnxModel:
 
     def _cut(self, text: str, encoding: Encoding) -> PreparedText:
         token_ids: list[int] = encoding.ids
-        if len(token_ids) <= self._max_tokens:
+        if len(token_ids) <= self.max_tokens:
             if len(text) <= self._head_characters:
                 return PreparedText(token_ids, len(token_ids), truncated=False)
             token_ids = self._tokenizer.encode(text).ids
-        if len(token_ids) <= self._max_tokens:
+        if len(token_ids) <= self.max_tokens:
             return PreparedText(token_ids, len(token_ids), truncated=False)
         # The last one separates texts and closes every text.
-        return PreparedText([*token_ids[: self._max_tokens - 1], token_ids[-1]], self._max_tokens, truncated=True)
+        return PreparedText([*token_ids[: self.max_tokens - 1], token_ids[-1]], self.max_tokens, truncated=True)
 
 
 def _session_options() -> onnxruntime.SessionOptions:

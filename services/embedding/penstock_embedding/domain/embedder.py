@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from penstock_common.errors import ModelNotFound
+from penstock_common.errors import ModelNotFound, UnsupportedParameter
+from penstock_common.llm.types import UnitPrices
 from penstock_embedding.domain.limits import check_inputs
 
 Vector = list[float]
+
+
+OWN_UPSTREAM = "embedding"
+"""Where a model runs that this service runs itself."""
 
 
 class Embedded(NamedTuple):
@@ -17,6 +24,21 @@ class Embedded(NamedTuple):
     vectors: list[Vector]
     truncated: list[bool]
     input_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOffer:
+    """What callers may ask of the model, and at which price.
+
+    ``min_dimensions`` is 0 for a model whose vectors are as long as they are. A
+    model trained so that the head of a vector stands for the whole
+    (Matryoshka, arXiv:2205.13147) may be asked for fewer, down to this many.
+    """
+
+    min_dimensions: int = 0
+    context_window_tokens: int = 0
+    unit_prices: UnitPrices = UnitPrices()
+    upstream: str = OWN_UPSTREAM
 
 
 class EmbeddingModel(Protocol):
@@ -42,11 +64,23 @@ class EmbeddingModel(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class EmbedCall:
+    """What a caller asks for. Empty ``model`` means the service's own, 0 ``dimensions`` the model's own."""
+
+    inputs: Sequence[str]
+    model: str = ""
+    dimensions: int = 0
+    deadline: float | None = None
+
+
 class Embedder:
     """Checks what is asked, and lets the model answer."""
 
-    def __init__(self, model: EmbeddingModel) -> None:
+    def __init__(self, model: EmbeddingModel, offer: ModelOffer) -> None:
         self._model = model
+        self._size = 0
+        self.offer = offer
 
     @property
     def model_name(self) -> str:
@@ -58,17 +92,41 @@ class Embedder:
         """The revision of the model."""
         return self._model.revision
 
-    async def embed(self, inputs: Sequence[str], model: str = "", deadline: float | None = None) -> Embedded:
-        """Return the vectors of ``inputs``; an empty ``model`` means the service's own.
+    async def embed(self, call: EmbedCall) -> Embedded:
+        """Return the vectors of the call's inputs.
 
         Raises:
             ModelNotFound: if another model is asked for.
             InvalidRequest: if the inputs break a limit.
+            UnsupportedParameter: if the vectors cannot have these dimensions.
             Overloaded, DeadlineExceeded: as ``EmbeddingModel.embed``.
         """
-        if model not in ("", self._model.name):
+        name = self._model.name
+        if call.model not in ("", name):
             raise ModelNotFound(
-                f"The embedding model '{model}' is not served here; '{self._model.name}' is.", model=model
+                f"The embedding model '{call.model}' is not served here; '{name}' is.", model=call.model
             )
-        check_inputs(inputs)
-        return await self._model.embed(inputs, deadline)
+        check_inputs(call.inputs)
+        self._check_dimensions(call.dimensions)
+        embedded = await self._model.embed(call.inputs, call.deadline)
+        if not self._size:
+            self._size = len(embedded.vectors[0])
+            self._check_dimensions(call.dimensions)
+        if call.dimensions in (0, self._size):
+            return embedded
+        return embedded._replace(vectors=[_normalised(vector[: call.dimensions]) for vector in embedded.vectors])
+
+    def _check_dimensions(self, wanted: int) -> None:
+        least, size = self.offer.min_dimensions, self._size
+        # Before the first text nobody knows how long this model's vectors are.
+        if not wanted or not size or wanted == size or (least and least <= wanted <= size):
+            return
+        allowed = f"{least} to {size}" if least else f"{size} and nothing else"
+        raise UnsupportedParameter(
+            f"The vectors of '{self._model.name}' may have {allowed} dimensions, not {wanted}.", parameter="dimensions"
+        )
+
+
+def _normalised(vector: Vector) -> Vector:
+    length = math.hypot(*vector)
+    return [value / length for value in vector] if length else vector

@@ -26,7 +26,7 @@ const (
 type Model struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// What the model can do: chat, tools, json_schema, vision, reasoning, prefill.
+	// What the model can do: chat, tools, json_schema, vision, reasoning, prefill, embeddings.
 	Capabilities []string `protobuf:"bytes,2,rep,name=capabilities,proto3" json:"capabilities,omitempty"`
 	// The largest context window among its candidates. Unit: tokens.
 	ContextWindowTokens uint32 `protobuf:"varint,3,opt,name=context_window_tokens,json=contextWindowTokens,proto3" json:"context_window_tokens,omitempty"`

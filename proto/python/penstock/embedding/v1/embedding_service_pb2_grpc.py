@@ -40,6 +40,11 @@ class EmbeddingServiceStub(object):
                 request_serializer=penstock_dot_embedding_dot_v1_dot_embedding__service__pb2.EmbedRequest.SerializeToString,
                 response_deserializer=penstock_dot_embedding_dot_v1_dot_embedding__service__pb2.EmbedResponse.FromString,
                 _registered_method=True)
+        self.ListModels = channel.unary_unary(
+                '/penstock.embedding.v1.EmbeddingService/ListModels',
+                request_serializer=penstock_dot_embedding_dot_v1_dot_embedding__service__pb2.ListModelsRequest.SerializeToString,
+                response_deserializer=penstock_dot_embedding_dot_v1_dot_embedding__service__pb2.ListModelsResponse.FromString,
+                _registered_method=True)
 
 
 class EmbeddingServiceServicer(object):
@@ -47,7 +52,14 @@ class EmbeddingServiceServicer(object):
     """
 
     def Embed(self, request, context):
-        """Embed keeps the order of inputs.
+        """Embed keeps the order of inputs. Texts of concurrent calls run together.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListModels(self, request, context):
+        """ListModels returns the models that Embed takes, by name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -60,6 +72,11 @@ def add_EmbeddingServiceServicer_to_server(servicer, server):
                     servicer.Embed,
                     request_deserializer=penstock_dot_embedding_dot_v1_dot_embedding__service__pb2.EmbedRequest.FromString,
                     response_serializer=penstock_dot_embedding_dot_v1_dot_embedding__service__pb2.EmbedResponse.SerializeToString,
+            ),
+            'ListModels': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListModels,
+                    request_deserializer=penstock_dot_embedding_dot_v1_dot_embedding__service__pb2.ListModelsRequest.FromString,
+                    response_serializer=penstock_dot_embedding_dot_v1_dot_embedding__service__pb2.ListModelsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -90,6 +107,33 @@ class EmbeddingService(object):
             '/penstock.embedding.v1.EmbeddingService/Embed',
             penstock_dot_embedding_dot_v1_dot_embedding__service__pb2.EmbedRequest.SerializeToString,
             penstock_dot_embedding_dot_v1_dot_embedding__service__pb2.EmbedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListModels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.embedding.v1.EmbeddingService/ListModels',
+            penstock_dot_embedding_dot_v1_dot_embedding__service__pb2.ListModelsRequest.SerializeToString,
+            penstock_dot_embedding_dot_v1_dot_embedding__service__pb2.ListModelsResponse.FromString,
             options,
             channel_credentials,
             insecure,

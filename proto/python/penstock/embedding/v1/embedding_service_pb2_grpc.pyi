@@ -25,7 +25,13 @@ class EmbeddingServiceStub:
         penstock.embedding.v1.embedding_service_pb2.EmbedRequest,
         penstock.embedding.v1.embedding_service_pb2.EmbedResponse,
     ]
-    """Embed keeps the order of inputs."""
+    """Embed keeps the order of inputs. Texts of concurrent calls run together."""
+
+    ListModels: grpc.UnaryUnaryMultiCallable[
+        penstock.embedding.v1.embedding_service_pb2.ListModelsRequest,
+        penstock.embedding.v1.embedding_service_pb2.ListModelsResponse,
+    ]
+    """ListModels returns the models that Embed takes, by name."""
 
 class EmbeddingServiceAsyncStub:
     """EmbeddingService turns texts into vectors."""
@@ -34,7 +40,13 @@ class EmbeddingServiceAsyncStub:
         penstock.embedding.v1.embedding_service_pb2.EmbedRequest,
         penstock.embedding.v1.embedding_service_pb2.EmbedResponse,
     ]
-    """Embed keeps the order of inputs."""
+    """Embed keeps the order of inputs. Texts of concurrent calls run together."""
+
+    ListModels: grpc.aio.UnaryUnaryMultiCallable[
+        penstock.embedding.v1.embedding_service_pb2.ListModelsRequest,
+        penstock.embedding.v1.embedding_service_pb2.ListModelsResponse,
+    ]
+    """ListModels returns the models that Embed takes, by name."""
 
 class EmbeddingServiceServicer(metaclass=abc.ABCMeta):
     """EmbeddingService turns texts into vectors."""
@@ -45,6 +57,14 @@ class EmbeddingServiceServicer(metaclass=abc.ABCMeta):
         request: penstock.embedding.v1.embedding_service_pb2.EmbedRequest,
         context: _ServicerContext,
     ) -> typing.Union[penstock.embedding.v1.embedding_service_pb2.EmbedResponse, collections.abc.Awaitable[penstock.embedding.v1.embedding_service_pb2.EmbedResponse]]:
-        """Embed keeps the order of inputs."""
+        """Embed keeps the order of inputs. Texts of concurrent calls run together."""
+
+    @abc.abstractmethod
+    def ListModels(
+        self,
+        request: penstock.embedding.v1.embedding_service_pb2.ListModelsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[penstock.embedding.v1.embedding_service_pb2.ListModelsResponse, collections.abc.Awaitable[penstock.embedding.v1.embedding_service_pb2.ListModelsResponse]]:
+        """ListModels returns the models that Embed takes, by name."""
 
 def add_EmbeddingServiceServicer_to_server(servicer: EmbeddingServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
