@@ -10,10 +10,14 @@ from pydantic_core import PydanticCustomError
 
 from penstock_common.configuration import Duration, Secret, Section
 from penstock_common.sections import Redis, Secrets, Telemetry
+from penstock_gateway.domain.authentication import KeyFreshness
 from penstock_gateway.domain.database_address import DatabaseAddress, DatabaseLimits
 from penstock_gateway.domain.identity import KeyRecord, KeyScope, Tenant, Tier, digest_of
+from penstock_gateway.domain.tenancy import TenantDirectory
 
 MIN_KEY_LENGTH = 16
+
+_REVOKED_WITHIN = timedelta(seconds=5)
 
 Limit = Annotated[int, Field(ge=0)] | None
 
@@ -46,6 +50,13 @@ class TenantSettings(Section):
     """Regions the tenant's data may be processed in; empty means anywhere."""
 
 
+class OperatorSettings(Section):
+    """Whoever may administer every tenant."""
+
+    keys: list[Secret] = []
+    """They belong to no tenant, and ask no model."""
+
+
 def _read_switch(value: Any) -> Any:
     # YAML reads a bare `off` as false.
     return "off" if value is False else value
@@ -65,7 +76,14 @@ def _longer_than_nothing(value: timedelta) -> timedelta:
     return value
 
 
+def _at_most_five_seconds(value: timedelta) -> timedelta:
+    if value > _REVOKED_WITHIN:
+        raise PydanticCustomError("duration", "at most 5s: a revoked key is refused within that time")
+    return value
+
+
 PositiveDuration = Annotated[Duration, AfterValidator(_longer_than_nothing)]
+KeyTrust = Annotated[PositiveDuration, AfterValidator(_at_most_five_seconds)]
 
 
 def _names_a_database(url: str) -> str:
@@ -94,6 +112,12 @@ class GatewaySettings(Section):
     cache_lookup_timeout: PositiveDuration = timedelta(milliseconds=100)
     cache_store_timeout: PositiveDuration = timedelta(seconds=1)
     router_timeout: PositiveDuration = timedelta(seconds=1)
+    key_fresh: KeyTrust = KeyFreshness().fresh
+    """How long a looked-up key is trusted, and so the longest that a revoked one lives."""
+    key_stale: PositiveDuration = KeyFreshness().stale
+    """How long it is trusted while the database does not answer."""
+    key_lookup_timeout: PositiveDuration = KeyFreshness().patience
+    """How long a request waits for the database to say whose key it has."""
     max_body_bytes: Annotated[int, Field(gt=0)] = 32 * 1024 * 1024
     max_queued_ledger_rows: Annotated[int, Field(gt=0)] = 10_000
     sql_pool_size: Annotated[int, Field(gt=0)] = DatabaseLimits().pool_size
@@ -101,6 +125,11 @@ class GatewaySettings(Section):
     sql_connect_timeout: PositiveDuration = DatabaseLimits().connect_timeout
     """For a connection to the database, a new one or a free one."""
     sql_statement_timeout: PositiveDuration = DatabaseLimits().statement_timeout
+
+    @property
+    def key_freshness(self) -> KeyFreshness:
+        """How long a looked-up key is trusted."""
+        return KeyFreshness(self.key_fresh, self.key_stale, self.key_lookup_timeout)
 
     @property
     def database_limits(self) -> DatabaseLimits:
@@ -125,6 +154,7 @@ class Settings(Section):
     listen: Listen = Listen()
     tenants: list[TenantSettings] = []
     tiers: dict[str, TierSettings] = {}
+    operator: OperatorSettings = OperatorSettings()
     redis: Redis = Redis()
     sql: DatabaseUrl = ""
     secrets: Secrets = Secrets()
@@ -148,22 +178,26 @@ class Settings(Section):
             for tenant in self.tenants
         }
 
+    def directory(self) -> TenantDirectory:
+        """Return the tenants, and the tiers that created ones can have."""
+        tiers = {name: _tier(name, limits) for name, limits in {**_DEFAULT_TIERS, **self.tiers}.items()}
+        return TenantDirectory(self.tenants_by_name(), tiers)
+
     def configured_keys(self, pepper: bytes) -> dict[bytes, KeyRecord]:
         """Return the keys that the file names, by digest."""
+        keys = [(tenant.name, f"config-{tenant.name}", tenant.keys, KeyScope.INFERENCE) for tenant in self.tenants]
+        keys.append(("", "config-operator", self.operator.keys, KeyScope.OPERATOR))
         records: dict[bytes, KeyRecord] = {}
-        for tenant in self.tenants:
-            for number, key in enumerate(tenant.keys, start=1):
+        for tenant, prefix, secrets, scope in keys:
+            for number, key in enumerate(secrets, start=1):
                 digest = digest_of(pepper, key.get_secret_value())
-                key_id = f"config-{tenant.name}-{number}"
-                records[digest] = KeyRecord(key_id, tenant.name, digest, frozenset({KeyScope.INFERENCE}))
+                records[digest] = KeyRecord(f"{prefix}-{number}", tenant, digest, frozenset({scope}))
         return records
 
     def _tier_of(self, tenant: TenantSettings) -> Tier:
         if isinstance(tenant.tier, str):
-            name, limits = tenant.tier, self.tier(tenant.tier) or TierSettings()
-        else:
-            name, limits = "own", tenant.tier
-        return Tier(name, limits.requests_per_minute, limits.concurrent_requests)
+            return _tier(tenant.tier, self.tier(tenant.tier) or TierSettings())
+        return _tier("own", tenant.tier)
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
@@ -176,15 +210,20 @@ class Settings(Section):
             if isinstance(tenant.tier, str) and self.tier(tenant.tier) is None:
                 known = ", ".join(sorted({*self.tiers, *_DEFAULT_TIERS}))
                 raise ValueError(f"the tenant '{tenant.name}' has the tier '{tenant.tier}'; known are {known}")
-            _refuse_known_keys(tenant, owners)
-            if any(len(key.get_secret_value()) < MIN_KEY_LENGTH for key in tenant.keys):
-                raise ValueError(f"a key of the tenant '{tenant.name}' is shorter than {MIN_KEY_LENGTH} characters")
+            _check_keys(f"the tenant '{tenant.name}'", tenant.keys, owners)
+        _check_keys("the operator", self.operator.keys, owners)
         return self
 
 
-def _refuse_known_keys(tenant: TenantSettings, owners: dict[str, str]) -> None:
-    """Note whose the tenant's keys are; a key proves one tenant, so it may be there once."""
-    for secret in (key.get_secret_value() for key in tenant.keys):
+def _tier(name: str, limits: TierSettings) -> Tier:
+    return Tier(name, limits.requests_per_minute, limits.concurrent_requests)
+
+
+def _check_keys(owner: str, keys: list[Secret], owners: dict[str, str]) -> None:
+    """Note whose the keys are; a key proves one thing, so it may be there once."""
+    for secret in (key.get_secret_value() for key in keys):
         if secret in owners:
-            raise ValueError(f"the tenant '{tenant.name}' has a key that '{owners[secret]}' has")
-        owners[secret] = tenant.name
+            raise ValueError(f"{owner} has a key that {owners[secret].removeprefix('the tenant ')} has")
+        if len(secret) < MIN_KEY_LENGTH:
+            raise ValueError(f"a key of {owner} is shorter than {MIN_KEY_LENGTH} characters")
+        owners[secret] = owner

@@ -104,15 +104,22 @@ class _Keys:
 
         return _run(create_key(selection, request))
 
-    def list(self, selection: Selection) -> list[StoredKey]:
+    def list(self, selection: Selection, tenant: str) -> list[StoredKey]:
         from penstock_suite.app.keys import list_keys
 
-        return _run(list_keys(selection))
+        return _run(list_keys(selection, tenant))
 
-    def revoke(self, selection: Selection, key_id: str) -> None:
+    def rotate(
+        self, selection: Selection, key_id: str, overlap: timedelta | None, lifetime: timedelta | None
+    ) -> tuple[str, StoredKey, StoredKey]:
+        from penstock_suite.app.keys import rotate_key
+
+        return _run(rotate_key(selection, key_id, overlap, lifetime))
+
+    def revoke(self, selection: Selection, key_id: str) -> StoredKey:
         from penstock_suite.app.keys import revoke_key
 
-        _run(revoke_key(selection, key_id))
+        return _run(revoke_key(selection, key_id))
 
 
 class _Models:

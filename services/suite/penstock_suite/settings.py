@@ -32,6 +32,7 @@ class Document(BaseModel):
     secrets: Any = None
     tenants: Any = None
     tiers: Any = None
+    operator: Any = None
     gateway: Any = None
     local: Any = None
 

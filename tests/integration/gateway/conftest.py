@@ -71,6 +71,7 @@ class Suite:
     """Three requests a minute, two at once."""
     NARROW_KEY = "narrow-key-narrow-key"
     """May only use the model ``safe``."""
+    OPERATOR_KEY = "operator-key-operator"
 
     gateway: RunningGateway
     state: Path
@@ -156,6 +157,7 @@ def document(
             {"name": "free", "tier": {"requests_per_minute": 3, "concurrent_requests": 2}, "keys": [Suite.FREE_KEY]},
             {"name": "narrow", "tier": unlimited, "keys": [Suite.NARROW_KEY], "models": ["safe"]},
         ],
+        "operator": {"keys": [Suite.OPERATOR_KEY]},
         "sql": f"sqlite:///{tmp_path}/penstock.db",
         "redis": {"state": redis_server.url, "cache": redis_server.url},
         "secrets": {"key_pepper_file": f"{tmp_path}/pepper", "cache_key_file": f"{tmp_path}/cache_key"},

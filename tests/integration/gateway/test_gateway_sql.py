@@ -1,72 +1,171 @@
-"""Keys in real databases, the same on both engines."""
+"""Keys, tenants, users and the audit log in real databases, the same on both engines."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
 
 import pytest
 import sqlalchemy as sa
 
+from penstock_common.errors import ResourceExists, ServiceUnavailable
 from penstock_gateway.adapters.sql.keys import SqlKeyStore
-from penstock_gateway.domain.authentication import KeyStoreUnavailable
-from penstock_gateway.domain.identity import KeyRecord, KeyScope
-from penstock_gateway.domain.key_administration import KeyAdministration, NewKey, UnknownTenantError
+from penstock_gateway.adapters.sql.registry import SqlRegistry
+from penstock_gateway.domain.administration.registry import AuditEntry, KeyFilter, Place
+from penstock_gateway.domain.authentication import FoundKey, KeyStoreUnavailable
+from penstock_gateway.domain.identity import KeyRecord, KeyScope, TenantRecord, UserRecord, UserRole
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ACME = TenantRecord("acme", "pro", frozenset({"fast"}), ("eu", "us"), NOW)
+ADA = UserRecord("u1", "acme", "ada@example.com", UserRole.MEMBER, NOW)
 
 
 def key_record(key_id="k1", **fields):
     digest = key_id.encode().ljust(32)
     scopes = frozenset({KeyScope.INFERENCE, KeyScope.ADMIN})
-    defaults = {"id": key_id, "tenant": "demo", "digest": digest, "scopes": scopes, "created_at": NOW}
+    defaults = {"id": key_id, "tenant": "acme", "digest": digest, "scopes": scopes, "created_at": NOW}
     return KeyRecord(**{**defaults, **fields})
 
 
-async def test_key_is_found_as_it_was_added(database):
+def audit_entry(**fields):
+    texts = dict.fromkeys(("actor_user_id", "actor_tenant", "target", "client_address", "request_id"), "")
+    defaults = {**texts, "actor_key_id": "k", "action": "key.create", "tenant": "acme", "outcome": "ok"}
+    return AuditEntry(**{**defaults, "occurred_at": NOW, **fields})
+
+
+async def test_key_is_found_with_all_that_its_rights_depend_on(database):
+    record = key_record(
+        models=frozenset({"a", "b"}),
+        networks=(ip_network("192.0.2.0/24"), ip_network("2001:db8::/32")),
+        user_id="u1",
+        label="ops",
+        expires_at=NOW + timedelta(days=1),
+    )
+    async with SqlRegistry(database).begin() as records:
+        await records.add_tenant(ACME)
+        await records.add_user(ADA)
+        await records.add_key(record)
     store = SqlKeyStore(database)
-    record = key_record(models=frozenset({"a", "b"}), label="ops", expires_at=NOW + timedelta(days=1))
-    await store.add(record)
-    assert await store.find(record.digest) == record
+    assert await store.find(record.digest) == FoundKey(record, ACME, ADA)
     assert await store.find(b"x" * 32) is None
+    assert await store.answers()
 
 
-async def test_keys_are_listed_oldest_first(database):
-    store = SqlKeyStore(database)
-    for number in (2, 0, 1):
-        await store.add(key_record(f"k{number}", created_at=NOW + timedelta(seconds=number)))
-    assert [record.id for record in await store.all()] == ["k0", "k1", "k2"]
+async def test_key_of_a_configured_tenant_and_of_nobody_is_found_alone(database):
+    async with SqlRegistry(database).begin() as records:
+        await records.add_key(key_record())
+    assert await SqlKeyStore(database).find(key_record().digest) == FoundKey(key_record())
 
 
-async def test_key_is_revoked_once(database):
-    store = SqlKeyStore(database)
-    record = key_record()
-    await store.add(record)
-    assert await store.revoke("k1", NOW) is True
-    assert await store.revoke("k1", NOW + timedelta(days=1)) is False
-    assert await store.revoke("unknown", NOW) is False
-    assert (await store.find(record.digest)).revoked_at == NOW
+async def test_user_of_another_tenant_is_not_the_keys(database):
+    async with SqlRegistry(database).begin() as records:
+        await records.add_user(ADA)
+        await records.add_key(key_record(tenant="other", user_id="u1"))
+    assert (await SqlKeyStore(database).find(key_record().digest)).user is None
+
+
+async def test_key_that_an_older_version_wrote_is_read(database):
+    async with database.begin() as connection:
+        await connection.execute(
+            sa.text(
+                "INSERT INTO api_keys (id, tenant, digest, label, scopes, models, created_at)"
+                " VALUES ('k1', 'acme', :digest, '', '[\"inference\", \"of-tomorrow\"]', '[]', :now)"
+            ).bindparams(sa.bindparam("now", type_=sa.DateTime(timezone=True))),
+            {"digest": key_record().digest, "now": NOW},
+        )
+    found = await SqlKeyStore(database).find(key_record().digest)
+    assert found.record == key_record(scopes=frozenset({KeyScope.INFERENCE}))
 
 
 async def test_store_that_is_away_says_so(engine):
-    # No schema yet: the table is missing.
+    # No schema yet: the tables are missing.
     with pytest.raises(KeyStoreUnavailable):
         await SqlKeyStore(engine).find(b"x" * 32)
+    assert not await SqlKeyStore(engine).answers()
+    with pytest.raises(ServiceUnavailable):
+        async with SqlRegistry(engine).begin() as records:
+            await records.tenant("acme")
 
 
-async def test_created_key_is_kept_as_its_digest_only(database, tmp_path):
-    keys = KeyAdministration(b"p" * 32, {"demo"}, SqlKeyStore(database))
-    key, record = await keys.create(NewKey(tenant="demo", lifetime=timedelta(days=1)))
-    assert record.expires_at - record.created_at == timedelta(days=1)
-    assert key.split("_")[1] == record.id
-    async with database.connect() as connection:
-        stored = str((await connection.execute(sa.text("SELECT * FROM api_keys"))).all())
-    assert key not in stored
-    assert key.split("_")[2] not in stored
-    assert [listed.id for listed in await keys.list()] == [record.id]
-    assert await keys.revoke(record.id)
+async def test_keys_are_listed_oldest_first_in_pages(database):
+    async with SqlRegistry(database).begin() as records:
+        for number in (2, 0, 3, 1):
+            await records.add_key(key_record(f"k{number}", created_at=NOW + timedelta(seconds=number // 2)))
+        await records.add_key(key_record("other", tenant="other", user_id="u1"))
+
+        async def ids(after, limit, **wanted):
+            return [record.id for record in await records.keys(KeyFilter(**wanted), after, limit)]
+
+        assert await ids(None, 9, tenant="acme") == ["k0", "k1", "k2", "k3"]
+        assert await ids(Place(NOW, "k0"), 2, tenant="acme") == ["k1", "k2"]
+        assert await ids(Place(NOW + timedelta(seconds=1), "k3"), 2) == []
+        assert await ids(None, 9, user_id="u1") == ["other"]
 
 
-async def test_key_for_an_unknown_tenant_is_refused(database):
-    keys = KeyAdministration(b"p" * 32, {"demo"}, SqlKeyStore(database))
-    with pytest.raises(UnknownTenantError, match="demo"):
-        await keys.create(NewKey(tenant="nobody"))
+async def test_key_is_revoked_once(database):
+    async with SqlRegistry(database).begin() as records:
+        await records.add_key(key_record())
+        assert await records.revoke_key("k1", NOW) is True
+        assert await records.revoke_key("k1", NOW + timedelta(days=1)) is False
+        assert await records.revoke_key("unknown", NOW) is False
+        assert (await records.key("k1")).revoked_at == NOW
+
+
+async def test_key_is_replaced_once_and_never_after_it_was_revoked(database):
+    until = NOW + timedelta(hours=1)
+    async with SqlRegistry(database).begin() as records:
+        await records.add_key(key_record("k1"))
+        await records.add_key(key_record("k2"))
+        assert await records.replace_key("k1", "k3", until) is True
+        assert await records.replace_key("k1", "k4", until) is False
+        assert await records.revoke_key("k2", NOW) is True
+        assert await records.replace_key("k2", "k5", until) is False
+        replaced = await records.key("k1")
+    assert (replaced.replaced_by, replaced.expires_at, replaced.revoked_at) == ("k3", until, None)
+
+
+async def test_tenant_is_kept_changed_and_listed_by_name(database):
+    async with SqlRegistry(database).begin() as records:
+        await records.add_tenant(ACME)
+        await records.add_tenant(TenantRecord("Zeta", "free", frozenset(), (), NOW))
+        await records.change_tenant("acme", {"models": frozenset(), "regions": ("eu",), "disabled_at": NOW})
+        assert await records.tenant("acme") == TenantRecord("acme", "pro", frozenset(), ("eu",), NOW, NOW)
+        assert await records.tenant("ACME") is None
+        assert {record.name for record in await records.tenants("", 9)} == {"acme", "Zeta"}
+        assert len(await records.tenants("", 1)) == 1
+
+
+async def test_taken_names_are_refused_and_nothing_of_the_transaction_stays(database):
+    registry = SqlRegistry(database)
+    async with registry.begin() as records:
+        await records.add_tenant(ACME)
+        await records.add_user(ADA)
+    for add in (lambda records: records.add_tenant(ACME), lambda records: records.add_user(ADA)):
+        with pytest.raises(ResourceExists):
+            async with registry.begin() as records:
+                await records.note(audit_entry())
+                await add(records)
+    async with registry.begin() as records:
+        assert await records.entries(None, None, 9) == []
+
+
+async def test_users_of_two_tenants_may_share_a_name(database):
+    async with SqlRegistry(database).begin() as records:
+        await records.add_user(ADA)
+        await records.add_user(UserRecord("u2", "other", ADA.name, UserRole.ADMIN, NOW))
+        await records.change_user("u1", {"role": UserRole.VIEWER, "disabled_at": NOW})
+        assert [user.id for user in await records.users(None, None, 9)] == ["u1", "u2"]
+        (user,) = await records.users("acme", None, 9)
+    assert (user.role, user.disabled_at) == (UserRole.VIEWER, NOW)
+
+
+async def test_audit_entries_are_listed_the_newest_first(database):
+    async with SqlRegistry(database).begin() as records:
+        for number in range(3):
+            await records.note(audit_entry(target=f"k{number}", details={"ä": "\U0001f600"}))
+        await records.note(audit_entry(tenant="other"))
+        entries = await records.entries("acme", None, 2)
+        assert [entry.target for entry in entries] == ["k2", "k1"]
+        (last,) = await records.entries("acme", entries[-1].id, 2)
+        assert (last.target, last.occurred_at, last.details) == ("k0", NOW, {"ä": "\U0001f600"})
+        assert len(await records.entries(None, None, 9)) == 4

@@ -270,8 +270,10 @@ async def test_public_port_serves_the_public_services_and_nothing_else(suite):
     async for reply in stub.ServerReflectionInfo(questions()):
         names = {service.name for service in reply.list_services_response.service}
     assert names == {
+        "penstock.gateway.v1.AdminService",
         "penstock.gateway.v1.ChatService",
         "penstock.gateway.v1.ModelService",
+        "penstock.gateway.v1.StatusService",
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",
     }

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from penstock_common.background import background_work
 from penstock_common.errors import InvalidCredentials, InvalidRequest, UnsupportedParameter
 from penstock_common.llm.types import RequestContext
 from penstock_common.telemetry.trace_context import TraceStarter
@@ -15,6 +16,7 @@ from penstock_gateway.domain.authentication import Authenticator
 from penstock_gateway.domain.chat_call import CacheControl
 from penstock_gateway.domain.identity import KeyRecord, KeyScope, Tenant, Tier, digest_of
 from penstock_gateway.domain.policy import INFERENCE
+from penstock_gateway.domain.tenancy import TenantDirectory
 from penstock_gateway.surfaces.arrival import (
     CallOptions,
     Reception,
@@ -33,12 +35,14 @@ TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 @pytest.fixture
-def reception():
+async def reception():
     digest = digest_of(PEPPER, KEY)
     configured = {digest: KeyRecord("k", "demo", digest, frozenset({KeyScope.INFERENCE}))}
-    authenticator = Authenticator(PEPPER, {"demo": Tenant("demo", Tier("own"))}, configured, NoStore())
+    directory = TenantDirectory({"demo": Tenant("demo", Tier("own"))}, {})
     timeouts = Timeouts(unary=timedelta(seconds=60), stream=timedelta(seconds=600))
-    return Reception(authenticator, TraceStarter(0, random.Random(1)), timeouts, ClientAddresses())
+    async with background_work() as in_background:
+        authenticator = Authenticator(PEPPER, directory, configured, NoStore(), in_background)
+        yield Reception(authenticator, TraceStarter(0, random.Random(1)), timeouts, ClientAddresses())
 
 
 class NoStore:

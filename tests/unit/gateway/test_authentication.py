@@ -2,40 +2,61 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
 
+from penstock_common.background import background_work
 from penstock_common.errors import InvalidCredentials, ScopeMissing, ServiceUnavailable
-from penstock_gateway.domain.authentication import Authenticator, KeyFreshness, KeyStoreUnavailable
-from penstock_gateway.domain.identity import KeyRecord, KeyScope, Tenant, Tier, digest_of
+from penstock_gateway.domain.authentication import Authenticator, Clock, FoundKey, KeyFreshness, KeyStoreUnavailable
+from penstock_gateway.domain.identity import (
+    OPERATORS,
+    KeyRecord,
+    KeyScope,
+    Tenant,
+    TenantRecord,
+    Tier,
+    UserRecord,
+    UserRole,
+    digest_of,
+)
 from penstock_gateway.domain.policy import INFERENCE, Policy
+from penstock_gateway.domain.tenancy import TenantDirectory
 
 PEPPER = b"p" * 32
 DEMO = Tenant("demo", Tier("pro"))
 KEY = "psk_stored"
-FRESHNESS = KeyFreshness(fresh=timedelta(seconds=5), stale=timedelta(seconds=30))
+FRESHNESS = KeyFreshness(fresh=timedelta(seconds=5), stale=timedelta(seconds=30), patience=timedelta(seconds=10))
+ANYTHING = Policy.any_of(*KeyScope)
 
 
 @dataclass
 class Store:
     """A key store that a test fills and takes down."""
 
-    records: dict[bytes, KeyRecord] = field(default_factory=dict)
+    records: dict[bytes, FoundKey] = field(default_factory=dict)
     is_down: bool = False
     asked: int = 0
+    open: asyncio.Event = field(default_factory=asyncio.Event)
+    """Whether it answers; cleared, it is silent."""
+
+    def __post_init__(self):
+        self.open.set()
 
     async def find(self, digest):
         self.asked += 1
+        await self.open.wait()
         if self.is_down:
             raise KeyStoreUnavailable
         return self.records.get(digest)
 
-    def keep(self, key=KEY, **fields):
+    def keep(self, key=KEY, created_tenant=None, user=None, **fields):
         digest = digest_of(PEPPER, key)
         scopes = frozenset({KeyScope.INFERENCE})
-        self.records[digest] = KeyRecord(**{"id": "k1", "tenant": "demo", "digest": digest, "scopes": scopes, **fields})
+        record = KeyRecord(**{"id": "k1", "tenant": "demo", "digest": digest, "scopes": scopes, **fields})
+        self.records[digest] = FoundKey(record, created_tenant, user)
 
 
 @pytest.fixture
@@ -44,10 +65,27 @@ def store():
 
 
 @pytest.fixture
-def authenticator(store, clock):
+async def authenticator(store, clock):
     digest = digest_of(PEPPER, "configured-key")
     configured = {digest: KeyRecord("config-demo-1", "demo", digest, frozenset({KeyScope.INFERENCE}))}
-    return Authenticator(PEPPER, {"demo": DEMO}, configured, store, FRESHNESS, monotonic=clock.monotonic, now=clock.now)
+    directory = TenantDirectory({"demo": DEMO}, {"pro": DEMO.tier})
+    async with background_work() as in_background:
+        yield Authenticator(
+            PEPPER,
+            directory,
+            configured,
+            store,
+            in_background,
+            freshness=FRESHNESS,
+            clock=Clock(clock.monotonic, clock.now),
+        )
+        store.open.set()
+
+
+async def settled():
+    """Return when what was begun beside the requests has ended."""
+    for _ in range(5):
+        await asyncio.sleep(0)
 
 
 async def id_of(authenticator, key=KEY, policy=INFERENCE):
@@ -109,12 +147,162 @@ async def test_missing_scope_is_named(authenticator, store):
 async def test_store_is_asked_once_while_a_key_is_fresh(authenticator, store, clock):
     store.keep()
     await id_of(authenticator)
-    clock.advance(4.999)
+    clock.advance(2.499)
     await id_of(authenticator)
     assert store.asked == 1
-    clock.advance(0.001)
+
+
+async def test_key_in_use_is_looked_up_again_beside_its_requests(authenticator, store, clock):
+    store.keep()
     await id_of(authenticator)
+    clock.advance(2.5)
+    store.open.clear()
+    # The store is silent, and nobody waits for it.
+    for _ in range(3):
+        assert await id_of(authenticator) == "k1"
+    await settled()
     assert store.asked == 2
+    store.open.set()
+    await settled()
+    clock.advance(4.999)
+    assert await id_of(authenticator) == "k1"
+
+
+async def test_revocation_is_seen_without_waiting_where_the_key_is_in_use(authenticator, store, clock):
+    store.keep()
+    await id_of(authenticator)
+    store.keep(revoked_at=clock.now())
+    clock.advance(2.5)
+    assert await id_of(authenticator) == "k1"
+    await settled()
+    with pytest.raises(InvalidCredentials):
+        await id_of(authenticator)
+    assert store.asked == 2
+
+
+async def test_many_requests_of_one_key_ask_once(authenticator, store):
+    store.keep()
+    store.open.clear()
+    async with asyncio.TaskGroup() as group:
+        asking = [group.create_task(id_of(authenticator)) for _ in range(50)]
+        await settled()
+        store.open.set()
+    assert {task.result() for task in asking} == {"k1"}
+    assert store.asked == 1
+
+
+async def test_request_that_leaves_takes_nobody_with_it(authenticator, store):
+    store.keep()
+    store.open.clear()
+    first = asyncio.create_task(id_of(authenticator))
+    await settled()
+    second = asyncio.create_task(id_of(authenticator))
+    first.cancel()
+    await settled()
+    store.open.set()
+    assert await second == "k1"
+    assert store.asked == 1
+
+
+async def test_silent_store_holds_up_the_first_requests_only(authenticator, store, clock):
+    store.keep()
+    await id_of(authenticator)
+    clock.advance(5)
+    store.open.clear()
+    waiting = asyncio.create_task(id_of(authenticator))
+    await settled()
+    assert not waiting.done()
+    # Its patience is over for those who come now.
+    clock.advance(10)
+    assert await id_of(authenticator) == "k1"
+    assert store.asked == 2
+    with pytest.raises(ServiceUnavailable):
+        clock.advance(15)
+        await id_of(authenticator)
+    store.open.set()
+    assert await waiting == "k1"
+
+
+async def test_silent_store_refuses_unknown_keys_for_now(store, clock):
+    async with background_work() as in_background:
+        impatient = KeyFreshness(patience=timedelta(milliseconds=20))
+        authenticator = Authenticator(PEPPER, TenantDirectory({}, {}), {}, store, in_background, freshness=impatient)
+        store.open.clear()
+        with pytest.raises(ServiceUnavailable):
+            await id_of(authenticator)
+        store.open.set()
+
+
+# Rights
+
+
+async def test_created_tenant_has_the_limits_of_its_tier(authenticator, store, clock):
+    acme = TenantRecord("acme", "pro", frozenset({"fast"}), ("eu",), clock.now())
+    store.keep(tenant="acme", created_tenant=acme)
+    caller = await authenticator.authenticate(KEY, INFERENCE)
+    assert caller.tenant == Tenant("acme", Tier("pro"), frozenset({"fast"}), ("eu",))
+
+
+async def test_created_tenant_whose_tier_is_gone_gets_the_strictest(authenticator, store, clock):
+    store.keep(tenant="acme", created_tenant=TenantRecord("acme", "gold", frozenset(), (), clock.now()))
+    assert (await authenticator.authenticate(KEY, INFERENCE)).tenant.tier == Tier("free", 10, 2)
+
+
+async def test_configured_tenant_hides_a_created_one(authenticator, store, clock):
+    other = TenantRecord("demo", "free", frozenset(), (), clock.now(), disabled_at=clock.now())
+    store.keep(created_tenant=other)
+    assert (await authenticator.authenticate(KEY, INFERENCE)).tenant == DEMO
+
+
+async def test_key_of_a_disabled_tenant_is_refused(authenticator, store, clock):
+    disabled = TenantRecord("acme", "pro", frozenset(), (), clock.now(), disabled_at=clock.now())
+    store.keep(tenant="acme", created_tenant=disabled)
+    with pytest.raises(InvalidCredentials):
+        await id_of(authenticator)
+
+
+@pytest.mark.parametrize(
+    ("role", "kept"),
+    [
+        (UserRole.VIEWER, {KeyScope.READ}),
+        (UserRole.MEMBER, {KeyScope.READ, KeyScope.INFERENCE}),
+        (UserRole.ADMIN, {KeyScope.READ, KeyScope.INFERENCE, KeyScope.ADMIN}),
+    ],
+)
+async def test_key_has_no_scope_that_its_users_role_does_not_permit(authenticator, store, clock, role, kept):
+    user = UserRecord("u1", "demo", "ada", role, clock.now())
+    store.keep(user_id="u1", user=user, scopes=frozenset(KeyScope))
+    assert (await authenticator.authenticate(KEY, ANYTHING)).scopes == kept
+
+
+async def test_key_of_a_disabled_or_missing_user_is_refused(authenticator, store, clock):
+    store.keep("psk_one", user_id="u1")
+    store.keep("psk_two", user_id="u2", user=UserRecord("u2", "demo", "b", UserRole.ADMIN, clock.now(), clock.now()))
+    for key in ("psk_one", "psk_two"):
+        with pytest.raises(InvalidCredentials):
+            await id_of(authenticator, key)
+
+
+async def test_operators_key_has_no_tenant_and_no_other_scope(authenticator, store):
+    store.keep(tenant="", scopes=frozenset({KeyScope.OPERATOR, KeyScope.INFERENCE}))
+    caller = await authenticator.authenticate(KEY, ANYTHING)
+    assert (caller.tenant, caller.scopes) == (OPERATORS, {KeyScope.OPERATOR})
+
+
+async def test_tenants_key_is_never_an_operators(authenticator, store):
+    store.keep(scopes=frozenset({KeyScope.OPERATOR, KeyScope.ADMIN}))
+    assert (await authenticator.authenticate(KEY, ANYTHING)).scopes == {KeyScope.ADMIN}
+
+
+async def test_remembered_key_waits_for_nothing(authenticator, store):
+    store.keep()
+    await id_of(authenticator)
+    store.open.clear()
+    for key in (KEY, "configured-key"):
+        coroutine = authenticator.authenticate(key, INFERENCE)
+        with pytest.raises(StopIteration) as ended:
+            coroutine.send(None)
+        assert ended.value.value.tenant == DEMO
 
 
 async def test_revocation_is_seen_once_the_key_is_no_longer_fresh(authenticator, store, clock):

@@ -34,6 +34,10 @@ class InMemoryLimiter:
         self._clock = clock
         self._counts: dict[str, _Counts] = {}
 
+    async def answers(self) -> bool:
+        """Return whether it can be asked just now."""
+        return True
+
     async def reserve(self, tenant: Tenant, request_id: str, lease: timedelta) -> Verdict:
         """Count the request against every limit at once, or against none."""
         now = self._clock()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import structlog
@@ -66,6 +68,17 @@ return {0, used, 0, window}
 )
 
 
+@asynccontextmanager
+async def open_limiter(url: str, patience: timedelta) -> AsyncGenerator[InMemoryLimiter | RedisLimiter, None]:
+    """Yield a limiter that counts in the Redis at ``url``; in this process alone where that is empty."""
+    local = InMemoryLimiter()
+    if not url:
+        yield local
+        return
+    async with RedisConnection(url, patience) as redis:
+        yield RedisLimiter(redis, local)
+
+
 class RedisLimiter:
     """Counts in Redis; while Redis is away, each process counts for itself."""
 
@@ -75,6 +88,14 @@ class RedisLimiter:
         self._away = False
         # Places to give back that Redis could not be told of: their set and their request.
         self._owed: deque[tuple[str, str]] = deque(maxlen=_MAX_OWED)
+
+    async def answers(self) -> bool:
+        """Return whether Redis can be asked just now."""
+        try:
+            await self._redis.execute("PING")
+        except (RedisUnavailable, ResponseError):
+            return False
+        return True
 
     async def reserve(self, tenant: Tenant, request_id: str, lease: timedelta) -> Verdict:
         """Count the request against every limit at once, or against none."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import msgspec
 import structlog
@@ -12,10 +13,12 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from penstock_common.errors import InternalError, NoHealthyUpstream, PenstockError, UpstreamFailed, UpstreamTimeout
 from penstock_common.telemetry import semconv
+from penstock_common.telemetry.metrics_endpoint import serving_metrics
 from penstock_common.telemetry.spans import SpanEmitter, open_spans
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.chat_call import EndedExchange
 from penstock_gateway.domain.settlement import CANCELLED, OK, LedgerRow, outcome_of
+from penstock_gateway.domain.traffic import TrafficWindow
 
 # A request whose own overhead is above this is worth a look, sampled or not.
 _SLOW_OVERHEAD_MS = 250.0
@@ -89,11 +92,36 @@ async def exporting_spans(otlp: str, service_name: str, version: str) -> AsyncGe
         await asyncio.to_thread(spans.__exit__, None, None, None)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Telemetry:
+    """Who reports, and to whom."""
+
+    service: str
+    version: str
+    otlp: str
+    metrics_listen: str
+    capture_content: bool
+
+
+@asynccontextmanager
+async def observing(
+    registry: CollectorRegistry, traffic: TrafficWindow, in_flight: Callable[[], int], telemetry: Telemetry
+) -> AsyncGenerator[TelemetryObserver, None]:
+    """Yield an observer whose metrics are served and whose spans are exported while the context is open."""
+    metrics = Metrics(registry, in_flight)
+    async with (
+        serving_metrics(registry, telemetry.metrics_listen),
+        exporting_spans(telemetry.otlp, telemetry.service, telemetry.version) as spans,
+    ):
+        yield TelemetryObserver(metrics, traffic, spans, capture_content=telemetry.capture_content)
+
+
 class TelemetryObserver:
     """Implements ``exchange.Observer``."""
 
-    def __init__(self, metrics: Metrics, spans: SpanEmitter, *, capture_content: bool) -> None:
+    def __init__(self, metrics: Metrics, traffic: TrafficWindow, spans: SpanEmitter, *, capture_content: bool) -> None:
         self._metrics = metrics
+        self._traffic = traffic
         self._spans = spans
         self._capture_content = capture_content
 
@@ -102,6 +130,7 @@ class TelemetryObserver:
         row, error = exchange.row, exchange.error
         self._metrics.observe(row, exchange.public_model)
         is_fault = error is not None and row.outcome != CANCELLED and _is_fault(error)
+        self._traffic.note(row, exchange.steps, is_fault=is_fault)
         if is_fault:
             _log.warning("request_failed", outcome=row.outcome, reason=str(error), model=row.requested_model)
         is_slow = row.overhead_ms > _SLOW_OVERHEAD_MS

@@ -18,6 +18,8 @@ _ID_LENGTH = 12
 _SECRET_LENGTH = 32
 _CHECK_LENGTH = 6
 
+DIGEST_BYTES = 32
+
 
 class KeyScope(StrEnum):
     """What a key may be used for."""
@@ -29,6 +31,30 @@ class KeyScope(StrEnum):
     """Change the own tenant's users and keys."""
     OPERATOR = "operator"
     """Administer every tenant. Such a key belongs to no tenant and has no other scope."""
+
+
+_TENANT_SCOPES = frozenset({KeyScope.INFERENCE, KeyScope.READ, KeyScope.ADMIN})
+_OPERATOR_SCOPES = frozenset({KeyScope.OPERATOR})
+
+
+class UserRole(StrEnum):
+    """What a user may do in its tenant, and so what its keys may at most."""
+
+    VIEWER = "viewer"
+    MEMBER = "member"
+    ADMIN = "admin"
+
+    @property
+    def permits(self) -> frozenset[KeyScope]:
+        """The scopes that a key of such a user may have."""
+        return _PERMITTED[self]
+
+
+_PERMITTED = {
+    UserRole.VIEWER: frozenset({KeyScope.READ}),
+    UserRole.MEMBER: frozenset({KeyScope.READ, KeyScope.INFERENCE}),
+    UserRole.ADMIN: _TENANT_SCOPES,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +74,30 @@ class Tenant:
     tier: Tier
     models: frozenset[str] = frozenset()
     regions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TenantRecord:
+    """A created tenant, as it is stored."""
+
+    name: str
+    tier: str
+    models: frozenset[str]
+    regions: tuple[str, ...]
+    created_at: datetime
+    disabled_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UserRecord:
+    """Somebody of a tenant, as they are stored."""
+
+    id: str
+    tenant: str
+    name: str
+    role: UserRole
+    created_at: datetime
+    disabled_at: datetime | None = None
 
 
 OPERATORS = Tenant("", Tier("operators"))
@@ -72,6 +122,11 @@ class KeyRecord:
     revoked_at: datetime | None = None
     replaced_by: str = ""
     """The id of the key that it was rotated into."""
+
+    @property
+    def possible_scopes(self) -> frozenset[KeyScope]:
+        """The scopes that such a key can have: an operator's has no tenant, and a tenant's is no operator's."""
+        return self.scopes & (_TENANT_SCOPES if self.tenant else _OPERATOR_SCOPES)
 
     def is_live(self, now: datetime) -> bool:
         """Return whether the key is neither revoked nor expired."""
@@ -112,6 +167,11 @@ def new_key() -> tuple[str, str]:
     key_id = _random(_ID_LENGTH)
     body = f"{_KEY_PREFIX}_{key_id}_{_random(_SECRET_LENGTH)}"
     return f"{body}_{_checksum(body)}", key_id
+
+
+def new_id() -> str:
+    """Return a fresh id of 12 base62 characters: 71 bits, which nobody need guess twice."""
+    return _random(_ID_LENGTH)
 
 
 def _random(length: int) -> str:

@@ -9,25 +9,31 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from penstock.gateway.v1.admin_service_pb2_grpc import add_AdminServiceServicer_to_server
 from penstock.gateway.v1.chat_service_pb2_grpc import add_ChatServiceServicer_to_server
 from penstock.gateway.v1.model_service_pb2_grpc import add_ModelServiceServicer_to_server
+from penstock.gateway.v1.status_service_pb2_grpc import add_StatusServiceServicer_to_server
 from penstock_common.rpc.interception import ServerInterceptor
 from penstock_common.rpc.server import GrpcListener, ServerOptions, listening
 from penstock_common.sections import MutualTls
 from penstock_common.service import Service
 from penstock_gateway.domain.admission import Door
+from penstock_gateway.surfaces.grpc.admin import AdminServicer
 from penstock_gateway.surfaces.grpc.chat import ChatServicer
 from penstock_gateway.surfaces.grpc.models import ModelServicer
+from penstock_gateway.surfaces.grpc.status import StatusServicer
 from penstock_gateway.surfaces.http_server import serving_http
 from penstock_gateway.surfaces.leaving import LeavingNotice
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Surfaces:
     """Everything that callers can reach. Only these servicers, health and reflection are public."""
 
     chat: ChatServicer
     models: ModelServicer
+    admin: AdminServicer
+    status: StatusServicer
     wire_formats: Any
     """An ASGI application."""
     interceptors: Sequence[ServerInterceptor]
@@ -39,6 +45,8 @@ class Surfaces:
         def register(registrar: Any) -> None:
             add_ChatServiceServicer_to_server(self.chat, registrar)
             add_ModelServiceServicer_to_server(self.models, registrar)
+            add_AdminServiceServicer_to_server(self.admin, registrar)
+            add_StatusServiceServicer_to_server(self.status, registrar)
 
         return Service("gateway", register)
 

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from dataclasses import replace
-from pathlib import Path
+from datetime import timedelta
 
-from penstock_common.configuration import ConfigurationError
-from penstock_gateway.app import open_keys
+from penstock_gateway.domain.administration.keys import NewKey
+from penstock_gateway.domain.administration.registry import KeyFilter
 from penstock_gateway.domain.identity import KeyRecord, KeyScope
-from penstock_gateway.domain.key_administration import KeyAdministration, NewKey, UnknownTenantError
-from penstock_gateway.settings import Settings
-from penstock_suite.adapters.key_files import ensure_key_file, random_secret
-from penstock_suite.adapters.state_files import open_state_folder, read_run_record
-from penstock_suite.app.plan import make_plan, state_root
-from penstock_suite.domain.failure import Misconfigured, SuiteFailure
+from penstock_suite.app.administration import OPERATOR, administration, everything
+from penstock_suite.domain.failure import Misconfigured
 from penstock_suite.domain.keys import StoredKey
 from penstock_suite.domain.requests import KeyRequest, Selection
 
@@ -24,74 +17,63 @@ async def create_key(selection: Selection, request: KeyRequest) -> tuple[str, St
     """Return the new key, which nothing shows again, and its record.
 
     Raises:
-        Misconfigured: if the tenant or a scope is unknown.
+        Misconfigured: if a scope is unknown, or the tenant may not have such a key.
     """
     unknown = request.scopes - set(KeyScope)
     if unknown:
         raise Misconfigured(f"unknown scope '{min(unknown)}'; known are {', '.join(sorted(KeyScope))}")
     wanted = NewKey(
         tenant=request.tenant,
+        user_id=request.user_id,
         label=request.label,
         scopes=frozenset(KeyScope(scope) for scope in request.scopes),
         models=request.models,
+        networks=request.networks,
         lifetime=request.lifetime,
     )
-    async with _administration(selection) as keys:
-        try:
-            key, record = await keys.create(wanted)
-        except UnknownTenantError as error:
-            raise Misconfigured(str(error)) from None
-    return key, _stored(record)
+    async with administration(selection) as opened:
+        issued = await opened.keys.create(OPERATOR, wanted)
+    return issued.secret, stored(issued.record)
 
 
-async def list_keys(selection: Selection) -> list[StoredKey]:
-    """Return every created key, oldest first; keys of the configuration file are not among them."""
-    async with _administration(selection) as keys:
-        return [_stored(record) for record in await keys.list()]
+async def list_keys(selection: Selection, tenant: str) -> list[StoredKey]:
+    """Return every created key of the tenant, or of all, oldest first; those of the configuration are not among them."""
+    async with administration(selection) as opened:
+        wanted = KeyFilter(tenant or None)
+        return [stored(record) for record in await everything(lambda page: opened.keys.list(OPERATOR, wanted, page))]
 
 
-async def revoke_key(selection: Selection, key_id: str) -> None:
-    """Revoke the key; a running stack forgets it within 30 s.
+async def rotate_key(
+    selection: Selection, key_id: str, overlap: timedelta | None, lifetime: timedelta | None
+) -> tuple[str, StoredKey, StoredKey]:
+    """Return the new key, its record, and the older one's, which ends with the overlap."""
+    async with administration(selection) as opened:
+        rotated = await opened.keys.rotate(OPERATOR, key_id, overlap, lifetime)
+    return rotated.secret, stored(rotated.record), stored(rotated.previous)
+
+
+async def revoke_key(selection: Selection, key_id: str) -> StoredKey:
+    """Return the revoked key; a running stack refuses it within 5 s.
 
     Raises:
-        SuiteFailure: if there is no live key with this id.
+        SuiteFailure: if there is no key with this id.
     """
-    async with _administration(selection) as keys:
-        if not await keys.revoke(key_id):
-            raise SuiteFailure(f"there is no live key with the id '{key_id}': see 'penstock keys list'")
+    async with administration(selection) as opened:
+        return stored(await opened.keys.revoke(OPERATOR, key_id))
 
 
-@asynccontextmanager
-async def _administration(selection: Selection) -> AsyncGenerator[KeyAdministration]:
-    plan = make_plan(as_running(selection))
-    open_state_folder(plan.state.root)
-    ensure_key_file(plan.state.key_pepper, random_secret)
-    try:
-        async with open_keys(plan.configuration().settings(Settings)) as keys:
-            yield keys
-    except (OSError, ConfigurationError) as error:
-        raise SuiteFailure(str(error)) from None
-
-
-def as_running(selection: Selection) -> Selection:
-    """Return the selection; without a configuration named, with that of the stack that runs on the folder."""
-    if selection.config is not None:
-        return selection
-    record = read_run_record(open_state_folder(state_root(selection.state)))
-    if record is None:
-        return selection
-    config = Path(record.config) if record.config else None
-    return replace(selection, config=config, without_triton=record.without_triton)
-
-
-def _stored(record: KeyRecord) -> StoredKey:
+def stored(record: KeyRecord) -> StoredKey:
+    """Return the key as people see it."""
     return StoredKey(
         id=record.id,
         tenant=record.tenant,
+        user_id=record.user_id,
         label=record.label,
         scopes=tuple(sorted(record.scopes)),
         models=tuple(sorted(record.models)),
+        networks=tuple(str(network) for network in record.networks),
         created_at=record.created_at,
         expires_at=record.expires_at,
         revoked_at=record.revoked_at,
+        replaced_by=record.replaced_by,
     )

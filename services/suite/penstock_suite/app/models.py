@@ -12,7 +12,7 @@ from penstock_inference.app import open_models
 from penstock_inference.domain.model_control import ListedModel, ModelAdministration
 from penstock_inference.settings import Settings
 from penstock_suite.adapters.state_files import open_state_folder, read_run_record
-from penstock_suite.app.keys import as_running
+from penstock_suite.app.administration import as_running
 from penstock_suite.app.plan import StackPlan, make_plan
 from penstock_suite.domain.failure import Misconfigured, SuiteFailure
 from penstock_suite.domain.models import ModelRow

@@ -8,16 +8,19 @@ import msgspec
 
 
 class StoredKey(msgspec.Struct, frozen=True, kw_only=True):
-    """Empty ``models`` mean all."""
+    """Empty ``models`` and ``networks`` mean all; an empty tenant, that it is an operator's."""
 
     id: str
     tenant: str
+    user_id: str
     label: str
     scopes: tuple[str, ...]
     models: tuple[str, ...]
+    networks: tuple[str, ...]
     created_at: datetime | None
     expires_at: datetime | None
     revoked_at: datetime | None
+    replaced_by: str
 
     def state(self, now: datetime) -> str:
         """Return live, expired or revoked."""

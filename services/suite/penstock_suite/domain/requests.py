@@ -48,12 +48,14 @@ class ServeRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRequest:
-    """Make a key. No ``models`` means all; no ``lifetime`` means for good."""
+    """Make a key. No ``models`` or ``networks`` mean all; no ``lifetime`` means for good."""
 
     tenant: str
+    user_id: str
     label: str
     scopes: frozenset[str]
     models: frozenset[str]
+    networks: tuple[str, ...]
     lifetime: timedelta | None
 
 

@@ -30,9 +30,10 @@ class AdminServiceStub(object):
 
     A key with KEY_SCOPE_ADMIN changes its own tenant, one with KEY_SCOPE_READ
     looks at it; an operator's key (KEY_SCOPE_OPERATOR) does both for every
-    tenant. Where a request names no tenant, a tenant's key means its own. What
-    belongs to another tenant is refused with PERMISSION_DENIED, whether it
-    exists or not. Every change, and every attempt at one, leaves an audit entry.
+    tenant. Where a request names no tenant, a tenant's key means its own. To name
+    another tenant is PERMISSION_DENIED, whether it exists or not; an id of
+    another tenant's user or key is NOT_FOUND, like one that never was. Every
+    change, and every attempt at one, leaves an audit entry.
 
     A change of a key, a user or a tenant holds in every process within 5 s.
     """
@@ -130,9 +131,10 @@ class AdminServiceServicer(object):
 
     A key with KEY_SCOPE_ADMIN changes its own tenant, one with KEY_SCOPE_READ
     looks at it; an operator's key (KEY_SCOPE_OPERATOR) does both for every
-    tenant. Where a request names no tenant, a tenant's key means its own. What
-    belongs to another tenant is refused with PERMISSION_DENIED, whether it
-    exists or not. Every change, and every attempt at one, leaves an audit entry.
+    tenant. Where a request names no tenant, a tenant's key means its own. To name
+    another tenant is PERMISSION_DENIED, whether it exists or not; an id of
+    another tenant's user or key is NOT_FOUND, like one that never was. Every
+    change, and every attempt at one, leaves an audit entry.
 
     A change of a key, a user or a tenant holds in every process within 5 s.
     """
@@ -347,9 +349,10 @@ class AdminService(object):
 
     A key with KEY_SCOPE_ADMIN changes its own tenant, one with KEY_SCOPE_READ
     looks at it; an operator's key (KEY_SCOPE_OPERATOR) does both for every
-    tenant. Where a request names no tenant, a tenant's key means its own. What
-    belongs to another tenant is refused with PERMISSION_DENIED, whether it
-    exists or not. Every change, and every attempt at one, leaves an audit entry.
+    tenant. Where a request names no tenant, a tenant's key means its own. To name
+    another tenant is PERMISSION_DENIED, whether it exists or not; an id of
+    another tenant's user or key is NOT_FOUND, like one that never was. Every
+    change, and every attempt at one, leaves an audit entry.
 
     A change of a key, a user or a tenant holds in every process within 5 s.
     """

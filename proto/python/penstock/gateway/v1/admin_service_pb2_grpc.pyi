@@ -22,9 +22,10 @@ class AdminServiceStub:
 
     A key with KEY_SCOPE_ADMIN changes its own tenant, one with KEY_SCOPE_READ
     looks at it; an operator's key (KEY_SCOPE_OPERATOR) does both for every
-    tenant. Where a request names no tenant, a tenant's key means its own. What
-    belongs to another tenant is refused with PERMISSION_DENIED, whether it
-    exists or not. Every change, and every attempt at one, leaves an audit entry.
+    tenant. Where a request names no tenant, a tenant's key means its own. To name
+    another tenant is PERMISSION_DENIED, whether it exists or not; an id of
+    another tenant's user or key is NOT_FOUND, like one that never was. Every
+    change, and every attempt at one, leaves an audit entry.
 
     A change of a key, a user or a tenant holds in every process within 5 s.
     """
@@ -135,9 +136,10 @@ class AdminServiceAsyncStub:
 
     A key with KEY_SCOPE_ADMIN changes its own tenant, one with KEY_SCOPE_READ
     looks at it; an operator's key (KEY_SCOPE_OPERATOR) does both for every
-    tenant. Where a request names no tenant, a tenant's key means its own. What
-    belongs to another tenant is refused with PERMISSION_DENIED, whether it
-    exists or not. Every change, and every attempt at one, leaves an audit entry.
+    tenant. Where a request names no tenant, a tenant's key means its own. To name
+    another tenant is PERMISSION_DENIED, whether it exists or not; an id of
+    another tenant's user or key is NOT_FOUND, like one that never was. Every
+    change, and every attempt at one, leaves an audit entry.
 
     A change of a key, a user or a tenant holds in every process within 5 s.
     """
@@ -247,9 +249,10 @@ class AdminServiceServicer(metaclass=abc.ABCMeta):
 
     A key with KEY_SCOPE_ADMIN changes its own tenant, one with KEY_SCOPE_READ
     looks at it; an operator's key (KEY_SCOPE_OPERATOR) does both for every
-    tenant. Where a request names no tenant, a tenant's key means its own. What
-    belongs to another tenant is refused with PERMISSION_DENIED, whether it
-    exists or not. Every change, and every attempt at one, leaves an audit entry.
+    tenant. Where a request names no tenant, a tenant's key means its own. To name
+    another tenant is PERMISSION_DENIED, whether it exists or not; an id of
+    another tenant's user or key is NOT_FOUND, like one that never was. Every
+    change, and every attempt at one, leaves an audit entry.
 
     A change of a key, a user or a tenant holds in every process within 5 s.
     """

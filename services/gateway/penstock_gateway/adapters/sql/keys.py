@@ -1,82 +1,72 @@
-"""Created keys, by the digest of the key."""
+"""Looking created keys up, by the digest of the key."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, and_, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from penstock_gateway.adapters.sql.tables import api_keys
-from penstock_gateway.domain.authentication import KeyStoreUnavailable
-from penstock_gateway.domain.identity import KeyRecord, KeyScope
+from penstock_gateway.adapters.sql.rows import aware, key_record
+from penstock_gateway.adapters.sql.tables import api_keys, tenants, users
+from penstock_gateway.domain.authentication import FoundKey, KeyStoreUnavailable
+from penstock_gateway.domain.identity import DIGEST_BYTES, TenantRecord, UserRecord, UserRole
+
+# One query for everything that a key's rights depend on.
+_FIND = (
+    select(
+        api_keys,
+        tenants.c.tier.label("tenant_tier"),
+        tenants.c.models.label("tenant_models"),
+        tenants.c.regions.label("tenant_regions"),
+        tenants.c.created_at.label("tenant_created_at"),
+        tenants.c.disabled_at.label("tenant_disabled_at"),
+        users.c.name.label("user_name"),
+        users.c.role.label("user_role"),
+        users.c.created_at.label("user_created_at"),
+        users.c.disabled_at.label("user_disabled_at"),
+    )
+    .outerjoin(tenants, tenants.c.name == api_keys.c.tenant)
+    .outerjoin(users, and_(users.c.id == api_keys.c.user_id, users.c.tenant == api_keys.c.tenant))
+)
 
 
 class SqlKeyStore:
-    """Implements ``authentication.KeyStore``, and what the command line needs beside it."""
+    """Implements ``authentication.KeyStore``."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def find(self, digest: bytes) -> KeyRecord | None:
+    async def answers(self) -> bool:
+        """Return whether keys can be looked up just now."""
+        try:
+            await self.find(bytes(DIGEST_BYTES))
+        except KeyStoreUnavailable:
+            return False
+        return True
+
+    async def find(self, digest: bytes) -> FoundKey | None:
         """Return the key with this digest, live or not."""
         try:
             async with self._engine.connect() as connection:
-                result = await connection.execute(select(api_keys).where(api_keys.c.digest == digest))
-                row = result.first()
+                row = (await connection.execute(_FIND.where(api_keys.c.digest == digest))).first()
         except (SQLAlchemyError, OSError) as error:
             raise KeyStoreUnavailable from error
-        return None if row is None else _record(row)
-
-    async def add(self, record: KeyRecord) -> None:
-        """Keep a new key."""
-        async with self._engine.begin() as connection:
-            await connection.execute(
-                api_keys.insert().values(
-                    id=record.id,
-                    tenant=record.tenant,
-                    digest=record.digest,
-                    label=record.label,
-                    scopes=sorted(record.scopes),
-                    models=sorted(record.models),
-                    created_at=record.created_at or datetime.now(UTC),
-                    expires_at=record.expires_at,
-                )
-            )
-
-    async def all(self) -> list[KeyRecord]:
-        """Return every key, oldest first."""
-        async with self._engine.connect() as connection:
-            result = await connection.execute(select(api_keys).order_by(api_keys.c.created_at))
-            rows: Sequence[Row[Any]] = result.all()
-        return [_record(row) for row in rows]
-
-    async def revoke(self, key_id: str, at: datetime) -> bool:
-        """Revoke a live key; return whether there was one."""
-        async with self._engine.begin() as connection:
-            result = await connection.execute(
-                update(api_keys).where(api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None)).values(revoked_at=at)
-            )
-        return result.rowcount == 1
+        return None if row is None else FoundKey(key_record(row), _tenant(row), _user(row))
 
 
-def _record(row: Row[Any]) -> KeyRecord:
-    return KeyRecord(
-        id=row.id,
-        tenant=row.tenant,
-        digest=row.digest,
-        scopes=frozenset(KeyScope(scope) for scope in row.scopes),
-        models=frozenset(row.models),
-        label=row.label,
-        created_at=_aware(row.created_at),
-        expires_at=_aware(row.expires_at),
-        revoked_at=_aware(row.revoked_at),
-    )
+def _tenant(row: Row[Any]) -> TenantRecord | None:
+    created_at = aware(row.tenant_created_at)
+    if created_at is None:
+        return None
+    models, regions = frozenset(row.tenant_models), tuple(row.tenant_regions)
+    return TenantRecord(row.tenant, row.tenant_tier, models, regions, created_at, aware(row.tenant_disabled_at))
 
 
-def _aware(moment: datetime | None) -> datetime | None:
-    # SQLite keeps no time zone; everything is written in UTC.
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+def _user(row: Row[Any]) -> UserRecord | None:
+    created_at = aware(row.user_created_at)
+    if created_at is None:
+        return None
+    role = UserRole(row.user_role)
+    return UserRecord(row.user_id, row.tenant, row.user_name, role, created_at, aware(row.user_disabled_at))

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from contextlib import suppress
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -33,6 +34,18 @@ _GIVE_UP_SECONDS = 10.0
 _SQLSTATES_OF_ROWS = ("22", "23")
 
 _log = structlog.get_logger(__name__)
+
+
+@asynccontextmanager
+async def writing_ledger(engine: AsyncEngine, max_queued_rows: int) -> AsyncGenerator[SqlLedger, None]:
+    """Yield a ledger that writes; leaving the context returns when every row is written."""
+    writer = SqlLedger(engine, max_queued_rows)
+    async with asyncio.TaskGroup() as writing:
+        writing.create_task(writer.run(), name="ledger")
+        try:
+            yield writer
+        finally:
+            writer.close()
 
 
 class SqlLedger:

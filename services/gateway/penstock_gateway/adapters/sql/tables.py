@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, DateTime, Float, Integer, LargeBinary, MetaData, String, Table
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Float,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
 
 metadata = MetaData()
 
@@ -18,6 +31,49 @@ api_keys = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("expires_at", DateTime(timezone=True)),
     Column("revoked_at", DateTime(timezone=True)),
+    Column("user_id", String(32)),
+    Column("networks", JSON),
+    Column("replaced_by", String(32)),
+)
+
+tenants = Table(
+    "tenants",
+    metadata,
+    Column("name", String(128), primary_key=True),
+    Column("tier", String(128), nullable=False),
+    Column("models", JSON, nullable=False),
+    Column("regions", JSON, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("disabled_at", DateTime(timezone=True)),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("tenant", String(128), nullable=False),
+    Column("name", String(256), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("disabled_at", DateTime(timezone=True)),
+    UniqueConstraint("tenant", "name", name="uq_users_tenant_name"),
+)
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("occurred_at", DateTime(timezone=True), nullable=False),
+    Column("actor_key_id", String(160), nullable=False),
+    Column("actor_user_id", String(32), nullable=False),
+    Column("actor_tenant", String(128), nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("tenant", String(256), nullable=False, index=True),
+    Column("target", String(256), nullable=False),
+    Column("client_address", String(64), nullable=False),
+    Column("request_id", String(128), nullable=False),
+    Column("outcome", String(32), nullable=False),
+    Column("details", JSON, nullable=False),
 )
 
 ledger = Table(

@@ -1,9 +1,9 @@
-"""`penstock keys create|list|revoke`."""
+"""`penstock keys create|list|rotate|revoke`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Protocol
 
 import msgspec
@@ -16,6 +16,8 @@ from penstock_suite.domain.requests import KeyRequest, Selection
 from penstock_suite.surfaces.cli.options import ConfigOption, JsonOption, StateOption, read_duration
 from penstock_suite.surfaces.cli.output import console, failures_told, print_json
 
+KeyArgument = Annotated[str, typer.Argument(metavar="ID", help="From 'penstock keys list'.")]
+
 
 class KeyActions(Protocol):
     """What the commands do."""
@@ -24,12 +26,18 @@ class KeyActions(Protocol):
         """Return a new key and its record."""
         ...
 
-    def list(self, selection: Selection) -> list[StoredKey]:
-        """Return every created key."""
+    def list(self, selection: Selection, tenant: str) -> list[StoredKey]:
+        """Return every created key of the tenant, or of all."""
         ...
 
-    def revoke(self, selection: Selection, key_id: str) -> None:
-        """Revoke a live key."""
+    def rotate(
+        self, selection: Selection, key_id: str, overlap: timedelta | None, lifetime: timedelta | None
+    ) -> tuple[str, StoredKey, StoredKey]:
+        """Return a new key, its record, and the older one's."""
+        ...
+
+    def revoke(self, selection: Selection, key_id: str) -> StoredKey:
+        """Return the revoked key."""
         ...
 
 
@@ -45,6 +53,7 @@ def add_keys(cli: typer.Typer, actions: KeyActions) -> None:
     cli.add_typer(group.typer, name="keys")
     _add_create(group)
     _add_list(group)
+    _add_rotate(group)
     _add_revoke(group)
 
 
@@ -52,13 +61,24 @@ def _add_create(group: _Group) -> None:
     @group.typer.command("create", help="Make a key. It is shown once; what is stored is a digest.")
     def create(
         *,
-        tenant: Annotated[str, typer.Option(metavar="NAME", help="A tenant of the configuration.")],
+        tenant: Annotated[
+            str, typer.Option(metavar="NAME", help="Whose it is; only an operator's (--scope operator) has none.")
+        ] = "",
+        user: Annotated[
+            str,
+            typer.Option(metavar="ID", help="The user of the tenant who shall have it, from 'penstock users list'."),
+        ] = "",
         label: Annotated[str, typer.Option(metavar="TEXT", help="What it is for.")] = "",
         scope: Annotated[
-            list[str] | None, typer.Option(metavar="inference|admin", help="Repeatable; inference without it.")
+            list[str] | None,
+            typer.Option(metavar="inference|read|admin|operator", help="Repeatable; inference without it."),
         ] = None,
         model: Annotated[
             list[str] | None, typer.Option(metavar="NAME", help="Repeatable; every model without it.")
+        ] = None,
+        network: Annotated[
+            list[str] | None,
+            typer.Option(metavar="CIDR", help="Where it is accepted from; repeatable; anywhere without it."),
         ] = None,
         expires: Annotated[str | None, typer.Option(metavar="TIME", help="Such as 30d; never without it.")] = None,
         config: ConfigOption = None,
@@ -67,9 +87,11 @@ def _add_create(group: _Group) -> None:
     ) -> None:
         request = KeyRequest(
             tenant=tenant,
+            user_id=user,
             label=label,
             scopes=frozenset(scope or ["inference"]),
             models=frozenset(model or []),
+            networks=tuple(network or []),
             lifetime=read_duration(expires, "--expires") if expires else None,
         )
         with failures_told(as_json=as_json):
@@ -84,14 +106,21 @@ def _show_created(key: str, record: StoredKey, *, as_json: bool) -> None:
     out = console()
     until = f", until {record.expires_at:%Y-%m-%d %H:%M} UTC" if record.expires_at else ""
     out.print(f"[bold]{key}[/]")
-    out.print(f"Key {record.id} of tenant {escape(record.tenant)}{until}. It is not shown again.")
+    owner = f"tenant {escape(record.tenant)}" if record.tenant else "an operator"
+    out.print(f"Key {record.id} of {owner}{until}. It is not shown again.")
 
 
 def _add_list(group: _Group) -> None:
     @group.typer.command("list", help="List the keys in the database; those of the configuration file are not in it.")
-    def list_keys(*, config: ConfigOption = None, state: StateOption = None, as_json: JsonOption = False) -> None:
+    def list_keys(
+        *,
+        tenant: Annotated[str, typer.Option(metavar="NAME", help="Of this tenant only.")] = "",
+        config: ConfigOption = None,
+        state: StateOption = None,
+        as_json: JsonOption = False,
+    ) -> None:
         with failures_told(as_json=as_json):
-            records = group.actions.list(Selection(config, state))
+            records = group.actions.list(Selection(config, state), tenant)
             now = datetime.now(UTC)
             if as_json:
                 print_json([{**msgspec.to_builtins(record), "state": record.state(now)} for record in records])
@@ -108,7 +137,7 @@ def _table(records: list[StoredKey], now: datetime) -> Table:
     for record in records:
         table.add_row(
             record.id,
-            escape(record.tenant),
+            escape(record.tenant) or "[dim]operator[/]",
             escape(record.label),
             " ".join(record.scopes),
             escape(" ".join(record.models)) or "all",
@@ -123,18 +152,46 @@ def _day(moment: datetime | None) -> str:
     return f"{moment:%Y-%m-%d}" if moment else ""
 
 
+def _add_rotate(group: _Group) -> None:
+    @group.typer.command("rotate", help="Make a key that proves the same; the older one stays valid for the overlap.")
+    def rotate(
+        *,
+        key_id: KeyArgument,
+        overlap: Annotated[
+            str, typer.Option(metavar="TIME", help="Such as 1h; 0s ends the older key at once.")
+        ] = "24h",
+        expires: Annotated[
+            str | None,
+            typer.Option(metavar="TIME", help="Such as 30d; without it, as long as the older key was made for."),
+        ] = None,
+        config: ConfigOption = None,
+        state: StateOption = None,
+        as_json: JsonOption = False,
+    ) -> None:
+        lifetime = read_duration(expires, "--expires") if expires else None
+        with failures_told(as_json=as_json):
+            key, record, previous = group.actions.rotate(
+                Selection(config, state), key_id, read_duration(overlap, "--overlap"), lifetime
+            )
+            if as_json:
+                print_json({"key": key, **msgspec.to_builtins(record), "previous": previous})
+                return
+            _show_created(key, record, as_json=False)
+            console().print(f"Key {previous.id} stays valid until {previous.expires_at:%Y-%m-%d %H:%M:%S} UTC.")
+
+
 def _add_revoke(group: _Group) -> None:
-    @group.typer.command("revoke", help="Revoke a key by its id; a running stack refuses it within 30 s.")
+    @group.typer.command("revoke", help="Revoke a key by its id; a running stack refuses it within 5 s.")
     def revoke(
         *,
-        key_id: Annotated[str, typer.Argument(metavar="ID", help="From 'penstock keys list'.")],
+        key_id: KeyArgument,
         config: ConfigOption = None,
         state: StateOption = None,
         as_json: JsonOption = False,
     ) -> None:
         with failures_told(as_json=as_json):
-            group.actions.revoke(Selection(config, state), key_id)
+            record = group.actions.revoke(Selection(config, state), key_id)
             if as_json:
-                print_json({"id": key_id, "revoked": True})
+                print_json({**msgspec.to_builtins(record), "revoked": True})
             else:
                 console().print(f"Key {escape(key_id)} is revoked.")

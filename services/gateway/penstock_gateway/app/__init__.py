@@ -1,0 +1,150 @@
+"""The gateway's composition root."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from penstock_common.background import StartWork, background_work
+from penstock_common.key_material import read_key_material, read_token
+from penstock_common.rpc.server_interceptors import CallTelemetry
+from penstock_common.telemetry.trace_context import TraceStarter
+from penstock_gateway import __version__
+from penstock_gateway.adapters.limits_in_memory import InMemoryLimiter
+from penstock_gateway.adapters.limits_in_redis import RedisLimiter, open_limiter
+from penstock_gateway.adapters.services.channels import Channels
+from penstock_gateway.adapters.services.inference import InferenceClient
+from penstock_gateway.adapters.services.router import RouterClient
+from penstock_gateway.adapters.services.upstreams import UpstreamsClient
+from penstock_gateway.adapters.services.wire import WireInputs
+from penstock_gateway.adapters.sql.database import open_current_database, upgrade_database
+from penstock_gateway.adapters.sql.keys import SqlKeyStore
+from penstock_gateway.adapters.sql.ledger import SqlLedger, writing_ledger
+from penstock_gateway.adapters.sql.registry import SqlRegistry
+from penstock_gateway.adapters.telemetry import Telemetry, TelemetryObserver, observing
+from penstock_gateway.app.parts import Parts, open_parts
+from penstock_gateway.domain.administration.administration import Administration
+from penstock_gateway.domain.administration.keys import Keyring
+from penstock_gateway.domain.admission import Door
+from penstock_gateway.domain.authentication import Authenticator
+from penstock_gateway.domain.exchange import ChatLife, LifeParts
+from penstock_gateway.domain.gateway_status import StatusReporter
+from penstock_gateway.domain.guard import OpenGuard
+from penstock_gateway.domain.models import ModelDirectory
+from penstock_gateway.domain.traffic import TrafficWindow
+from penstock_gateway.settings import Settings
+from penstock_gateway.surfaces.arrival import Reception, Timeouts
+from penstock_gateway.surfaces.client_address import ClientAddresses
+from penstock_gateway.surfaces.grpc.admin import AdminServicer
+from penstock_gateway.surfaces.grpc.arrival import PolicyGuard
+from penstock_gateway.surfaces.grpc.chat import ChatServicer
+from penstock_gateway.surfaces.grpc.models import ModelServicer
+from penstock_gateway.surfaces.grpc.status import StatusServicer
+from penstock_gateway.surfaces.openai.application import OpenAIApplication, OpenAIParts
+from penstock_gateway.surfaces.openai.stream import StreamTiming
+from penstock_gateway.surfaces.public import Listen, RunningGateway, Surfaces, open_to_the_public
+
+__all__ = [
+    "Channels",
+    "Door",
+    "InMemoryLimiter",
+    "Listen",
+    "RedisLimiter",
+    "RunningGateway",
+    "SqlLedger",
+    "Telemetry",
+    "TelemetryObserver",
+    "TrafficWindow",
+    "__version__",
+    "background_work",
+    "observing",
+    "open_administration",
+    "open_limiter",
+    "running",
+    "upgrade_schema",
+    "writing_ledger",
+]
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, channels: Channels, listen: Listen, *, upgrades_schema: bool
+) -> AsyncGenerator[RunningGateway, None]:
+    """Yield a gateway that listens for gRPC and for the wire formats.
+
+    Raises:
+        ConfigurationError: if the schema is not current, and the gateway is not to upgrade it.
+        ListenError: if an address is taken or not ours.
+    """
+    async with AsyncExitStack() as stack:
+        parts = await open_parts(stack, settings, upgrades_schema=upgrades_schema)
+        surfaces = _surfaces(settings, channels, parts)
+        yield await stack.enter_async_context(open_to_the_public(surfaces, parts.door, listen))
+
+
+def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
+    own, observer = settings.gateway, parts.observer
+    router = RouterClient(channels.router, inputs := WireInputs(), own.router_timeout)
+    life = ChatLife(
+        LifeParts(
+            door=parts.door,
+            limiter=parts.limiter,
+            guard=OpenGuard(),
+            cache=channels.cache_client(inputs, own.cache_lookup_timeout, own.cache_store_timeout),
+            router=router,
+            generator=InferenceClient(channels.inference, inputs),
+            ledger=parts.ledger,
+            observer=observer,
+            in_background=parts.in_background,
+        )
+    )
+    store, keyring, models = SqlKeyStore(parts.engine), _keyring(settings), ModelDirectory(router)
+    reception = _reception(settings, keyring, store, parts.in_background)
+    wire_formats = OpenAIParts(
+        reception=reception,
+        life=life,
+        models=models,
+        observer=observer,
+        timing=StreamTiming(own.hold_back, own.keep_alive),
+        max_body_bytes=own.max_body_bytes,
+        started_at=int(time.time()),
+    )
+    checks = {"database": store.answers, "Redis": parts.limiter.answers}
+    return Surfaces(
+        chat=ChatServicer(reception, life, observer),
+        models=ModelServicer(models),
+        admin=AdminServicer(reception, Administration.over(keyring, SqlRegistry(parts.engine))),
+        status=StatusServicer(StatusReporter(parts.door, parts.traffic, UpstreamsClient(channels.inference), checks)),
+        wire_formats=OpenAIApplication(wire_formats),
+        interceptors=[CallTelemetry(parts.registry), PolicyGuard(reception, observer)],
+    )
+
+
+async def upgrade_schema(settings: Settings) -> None:
+    """Bring the database's schema to the newest version."""
+    await upgrade_database(settings.sql)
+
+
+@asynccontextmanager
+async def open_administration(settings: Settings) -> AsyncGenerator[Administration, None]:
+    """Yield the administration, for the command line."""
+    async with open_current_database(settings.sql, settings.gateway.database_limits, upgrades_schema=True) as engine:
+        yield Administration.over(_keyring(settings), SqlRegistry(engine))
+
+
+def _keyring(settings: Settings) -> Keyring:
+    pepper = read_key_material(settings.secrets.key_pepper_file, "secrets.key_pepper_file")
+    return Keyring(pepper, settings.directory())
+
+
+def _reception(settings: Settings, keyring: Keyring, store: SqlKeyStore, in_background: StartWork) -> Reception:
+    own, pepper = settings.gateway, keyring.pepper
+    keys, trust = settings.configured_keys(pepper), own.key_freshness
+    return Reception(
+        Authenticator(pepper, keyring.directory, keys, store, in_background, freshness=trust),
+        TraceStarter(settings.telemetry.sample_ratio, random.Random()),  # noqa: S311 - ids, not secrets
+        Timeouts(own.unary_timeout, own.stream_timeout),
+        ClientAddresses(read_token(settings.secrets.edge_token_file, "secrets.edge_token_file")),
+    )

@@ -1,0 +1,69 @@
+"""What is open while a gateway runs."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from penstock_common.background import StartWork, background_work
+from penstock_gateway import __version__
+from penstock_gateway.adapters.limits_in_memory import InMemoryLimiter
+from penstock_gateway.adapters.limits_in_redis import RedisLimiter, open_limiter
+from penstock_gateway.adapters.sql.database import open_current_database
+from penstock_gateway.adapters.sql.ledger import SqlLedger, writing_ledger
+from penstock_gateway.adapters.telemetry import Telemetry, TelemetryObserver, observing
+from penstock_gateway.domain.admission import Door
+from penstock_gateway.domain.traffic import TrafficWindow
+from penstock_gateway.settings import Settings
+
+_SERVICE_NAME = "penstock-gateway"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What is open while the gateway runs."""
+
+    engine: AsyncEngine
+    in_background: StartWork
+    door: Door
+    registry: CollectorRegistry
+    traffic: TrafficWindow
+    observer: TelemetryObserver
+    ledger: SqlLedger
+    limiter: InMemoryLimiter | RedisLimiter
+
+
+async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_schema: bool) -> Parts:
+    """Return the open parts; the stack closes them in reverse.
+
+    Raises:
+        ConfigurationError: if the schema is not current, and the gateway is not to upgrade it.
+    """
+    own, opened = settings.gateway, stack.enter_async_context
+    database = open_current_database(settings.sql, own.database_limits, upgrades_schema=upgrades_schema)
+    engine = await opened(database)
+    door, registry, traffic = Door(own.max_in_flight), CollectorRegistry(), TrafficWindow()
+    return Parts(
+        engine=engine,
+        in_background=await opened(background_work()),
+        door=door,
+        registry=registry,
+        traffic=traffic,
+        observer=await opened(observing(registry, traffic, lambda: door.in_flight, _telemetry(settings))),
+        ledger=await opened(writing_ledger(engine, own.max_queued_ledger_rows)),
+        limiter=await opened(open_limiter(settings.redis.state, own.redis_timeout)),
+    )
+
+
+def _telemetry(settings: Settings) -> Telemetry:
+    section = settings.telemetry
+    return Telemetry(
+        service=_SERVICE_NAME,
+        version=__version__,
+        otlp=section.otlp,
+        metrics_listen=section.metrics_listen,
+        capture_content=section.capture_content,
+    )

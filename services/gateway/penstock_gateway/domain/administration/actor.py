@@ -1,0 +1,52 @@
+"""Who administers, and the wall around its tenant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from penstock_common.errors import ScopeMissing
+from penstock_gateway.domain.identity import Caller, KeyScope
+
+COMMAND_LINE = "command-line"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Whoever asks for a change. Without ``is_operator`` it touches its own tenant only."""
+
+    key_id: str
+    tenant: str = ""
+    user_id: str = ""
+    is_operator: bool = False
+    models: frozenset[str] = frozenset()
+    """What its own key may use; empty means all."""
+    address: str = ""
+    request_id: str = ""
+
+    @classmethod
+    def of(cls, caller: Caller, address: str, request_id: str) -> Actor:
+        """Return the caller as one who administers."""
+        return cls(
+            key_id=caller.key_id,
+            tenant=caller.tenant.name,
+            user_id=caller.user_id,
+            is_operator=KeyScope.OPERATOR in caller.scopes,
+            models=caller.models,
+            address=address,
+            request_id=request_id,
+        )
+
+    def meant(self, tenant: str) -> str:
+        """Return the tenant that a request means, its own where it names none; operators may mean none.
+
+        Raises:
+            ScopeMissing: if it names another tenant.
+        """
+        tenant = tenant or self.tenant
+        if not self.may_touch(tenant):
+            raise ScopeMissing(f"The API key administers the tenant '{self.tenant}' only.", scope=KeyScope.OPERATOR)
+        return tenant
+
+    def may_touch(self, tenant: str) -> bool:
+        """Return whether the tenant is its own, or every tenant is its business."""
+        return self.is_operator or (tenant == self.tenant and bool(tenant))

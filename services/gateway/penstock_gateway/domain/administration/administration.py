@@ -1,0 +1,31 @@
+"""All of administration over one registry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from penstock_gateway.domain.administration.audit import AuditLog
+from penstock_gateway.domain.administration.keys import KeyAdministration, Keyring
+from penstock_gateway.domain.administration.registry import Registry
+from penstock_gateway.domain.administration.tenants import TenantAdministration
+from penstock_gateway.domain.administration.users import UserAdministration
+
+
+@dataclass(frozen=True, slots=True)
+class Administration:
+    """What there is to administer."""
+
+    tenants: TenantAdministration
+    users: UserAdministration
+    keys: KeyAdministration
+    audit: AuditLog
+
+    @classmethod
+    def over(cls, keyring: Keyring, registry: Registry) -> Administration:
+        """Return the administration of what the registry holds."""
+        return cls(
+            TenantAdministration(keyring.directory, registry),
+            UserAdministration(keyring.directory, registry),
+            KeyAdministration(keyring, registry),
+            AuditLog(registry),
+        )

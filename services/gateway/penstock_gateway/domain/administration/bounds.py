@@ -1,0 +1,90 @@
+"""The bounds of what administration takes; those of the contract's comments."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+
+from penstock_common.errors import InvalidRequest
+from penstock_gateway.domain.networks import Network, read_network
+
+MAX_MODELS = 256
+MAX_REGIONS = 64
+MAX_NETWORKS = 64
+MAX_LIFETIME = timedelta(days=3653)
+MAX_OVERLAP = timedelta(days=90)
+DEFAULT_OVERLAP = timedelta(days=1)
+
+_MAX_NAME_LENGTH = 128
+_MAX_USER_NAME_LENGTH = 256
+_MAX_LABEL_LENGTH = 128
+_TENANT_NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+def tenant_name(name: str, field: str = "name") -> str:
+    """Return the name if it may be a tenant's."""
+    if not _TENANT_NAME.fullmatch(name):
+        raise InvalidRequest(f"{field} must have 1 to 128 characters of A-Z a-z 0-9 . _ -", field=field)
+    return name
+
+
+def user_name(name: str) -> str:
+    """Return the name if it may be a user's."""
+    return _text("name", name, 1, _MAX_USER_NAME_LENGTH)
+
+
+def label(text: str) -> str:
+    """Return the label if it may be a key's."""
+    return _text("label", text, 0, _MAX_LABEL_LENGTH)
+
+
+def models(names: Iterable[str]) -> frozenset[str]:
+    """Return the names of models, each once."""
+    found = frozenset(names)
+    _at_most("models", len(found), MAX_MODELS)
+    return frozenset(_text("models", name, 1, _MAX_NAME_LENGTH) for name in found)
+
+
+def regions(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the regions in order, each once."""
+    found = tuple(dict.fromkeys(names))
+    _at_most("regions", len(found), MAX_REGIONS)
+    return tuple(_text("regions", name, 1, _MAX_NAME_LENGTH) for name in found)
+
+
+def networks(texts: Sequence[str]) -> tuple[Network, ...]:
+    """Return the networks in order, each once."""
+    _at_most("allowed_networks", len(texts), MAX_NETWORKS)
+    found = (read_network(text, f"allowed_networks[{index}]") for index, text in enumerate(texts))
+    return tuple(dict.fromkeys(found))
+
+
+def lifetime(value: timedelta | None) -> timedelta | None:
+    """Return how long a key is accepted."""
+    if value is not None and not timedelta() < value <= MAX_LIFETIME:
+        raise InvalidRequest("lifetime must be longer than 0 and at most ten years.", field="lifetime")
+    return value
+
+
+def overlap(value: timedelta | None) -> timedelta:
+    """Return how long a rotated key stays valid."""
+    if value is None:
+        return DEFAULT_OVERLAP
+    if not timedelta() <= value <= MAX_OVERLAP:
+        raise InvalidRequest(f"overlap must be between 0 and {MAX_OVERLAP.days} days.", field="overlap")
+    return value
+
+
+def _text(field: str, value: str, least: int, most: int) -> str:
+    if not least <= len(value) <= most:
+        raise InvalidRequest(f"{field} must have {least} to {most} characters, not {len(value)}.", field=field)
+    if _CONTROL.search(value):
+        raise InvalidRequest(f"{field} must not hold control characters.", field=field)
+    return value
+
+
+def _at_most(field: str, count: int, most: int) -> None:
+    if count > most:
+        raise InvalidRequest(f"{field} may hold at most {most} entries, not {count}.", field=field)

@@ -1,0 +1,215 @@
+"""Making, listing, rotating and revoking keys. What is kept is a key's digest, never the key."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from penstock_common.errors import InvalidRequest, ModelNotPermitted, ResourceNotFound, ResourceState, ScopeMissing
+from penstock_gateway.domain.administration import bounds
+from penstock_gateway.domain.administration.actor import Actor
+from penstock_gateway.domain.administration.audit import AuditLog, Deed, Now, utc_now
+from penstock_gateway.domain.administration.paging import Listing, Page, end_by_age, listing
+from penstock_gateway.domain.administration.registry import KeyFilter, Records, Registry
+from penstock_gateway.domain.administration.tenants import existing_tenant
+from penstock_gateway.domain.administration.users import visible_user
+from penstock_gateway.domain.identity import KeyRecord, KeyScope, digest_of, new_key
+from penstock_gateway.domain.tenancy import TenantDirectory
+
+_KIND = "key"
+_OPERATOR = frozenset({KeyScope.OPERATOR})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewKey:
+    """What a new key shall prove. Empty ``models`` and ``networks`` mean all; no ``lifetime`` means for good."""
+
+    tenant: str = ""
+    user_id: str = ""
+    label: str = ""
+    scopes: frozenset[KeyScope] = frozenset({KeyScope.INFERENCE})
+    models: Collection[str] = ()
+    networks: Sequence[str] = ()
+    lifetime: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedKey:
+    """A new key, which nothing shows again, and its record."""
+
+    secret: str
+    record: KeyRecord
+
+
+@dataclass(frozen=True, slots=True)
+class RotatedKey:
+    """A new key, its record, and the older one's, whose ``expires_at`` is the end of the overlap."""
+
+    secret: str
+    record: KeyRecord
+    previous: KeyRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """What keys are made with."""
+
+    pepper: bytes
+    directory: TenantDirectory
+
+
+class KeyAdministration:
+    """Keeps keys. An id of another tenant's is, for a tenant's own key, one that does not exist."""
+
+    def __init__(self, keyring: Keyring, registry: Registry, now: Now = utc_now) -> None:
+        self._keyring = keyring
+        self._registry = registry
+        self._now = now
+        self._audit = AuditLog(registry, now)
+
+    async def create(self, actor: Actor, wanted: NewKey) -> IssuedKey:
+        """Return the new key.
+
+        Raises:
+            ScopeMissing: if the actor may not give such a key.
+            InvalidRequest: if the user's role does not permit the scopes.
+            ResourceNotFound: if there is no such tenant or user.
+        """
+        tenant = wanted.tenant or actor.tenant
+        secret, key_id = new_key()
+        details = {
+            "label": wanted.label,
+            "scopes": " ".join(sorted(wanted.scopes)),
+            "models": " ".join(sorted(wanted.models)),
+            "networks": " ".join(wanted.networks),
+            "user_id": wanted.user_id,
+            "lifetime_seconds": str(int(wanted.lifetime.total_seconds())) if wanted.lifetime else "",
+        }
+        async with self._audit.changing(Deed(actor, "key.create", tenant, key_id, details)) as records:
+            lifetime = bounds.lifetime(wanted.lifetime)
+            now = self._now()
+            record = KeyRecord(
+                id=key_id,
+                tenant=actor.meant(tenant),
+                digest=digest_of(self._keyring.pepper, secret),
+                scopes=wanted.scopes,
+                models=bounds.models(wanted.models),
+                networks=bounds.networks(wanted.networks),
+                user_id=wanted.user_id,
+                label=bounds.label(wanted.label),
+                created_at=now,
+                expires_at=now + lifetime if lifetime is not None else None,
+            )
+            await self._check_power(actor, records, record)
+            await records.add_key(record)
+        return IssuedKey(secret, record)
+
+    async def list(self, actor: Actor, wanted: KeyFilter, page: Page) -> Listing[KeyRecord]:
+        """Return keys of the tenant, oldest first; of every tenant for an operator who names none."""
+        tenant = actor.meant(wanted.tenant or "") or None
+        async with self._registry.begin() as records:
+            found = await records.keys(KeyFilter(tenant, wanted.user_id), page.place(), page.size + 1)
+        return listing(found, page, _end)
+
+    async def rotate(
+        self, actor: Actor, key_id: str, overlap: timedelta | None, lifetime: timedelta | None
+    ) -> RotatedKey:
+        """Return a key that proves the same; the older one stays valid until the overlap is over.
+
+        Raises:
+            ResourceState: if it is not live, or was rotated before.
+        """
+        secret, new_id = new_key()
+        details = {"replaced_by": new_id}
+        async with self._audit.changing(await self._deed(actor, "key.rotate", key_id, details)) as records:
+            overlap, lifetime = bounds.overlap(overlap), bounds.lifetime(lifetime)
+            previous = await _visible(actor, records, key_id)
+            now = self._now()
+            if not previous.is_live(now) or previous.replaced_by:
+                raise _not_rotatable(previous)
+            await self._check_power(actor, records, previous)
+            ends_at = now + overlap
+            if previous.expires_at is not None:
+                lifetime = lifetime or previous.expires_at - (previous.created_at or now)
+                ends_at = min(ends_at, previous.expires_at)
+            record = replace(
+                previous,
+                id=new_id,
+                digest=digest_of(self._keyring.pepper, secret),
+                created_at=now,
+                expires_at=now + lifetime if lifetime is not None else None,
+            )
+            if not await records.replace_key(key_id, new_id, ends_at):
+                raise _not_rotatable(previous)
+            await records.add_key(record)
+        return RotatedKey(secret, record, replace(previous, expires_at=ends_at, replaced_by=new_id))
+
+    async def revoke(self, actor: Actor, key_id: str) -> KeyRecord:
+        """Return the key, which is refused for good; revoking again changes nothing."""
+        async with self._audit.changing(await self._deed(actor, "key.revoke", key_id)) as records:
+            record = await _visible(actor, records, key_id)
+            now = self._now()
+            if record.revoked_at is None and await records.revoke_key(key_id, now):
+                record = replace(record, revoked_at=now)
+        return record
+
+    async def _deed(self, actor: Actor, action: str, key_id: str, details: dict[str, str] | None = None) -> Deed:
+        """Return the deed, about the tenant that the key is of as far as the actor may know."""
+        async with self._registry.begin() as records:
+            record = await records.key(key_id)
+        tenant = record.tenant if record is not None and actor.may_touch(record.tenant) else actor.tenant
+        return Deed(actor, action, tenant, key_id, details or {})
+
+    async def _check_power(self, actor: Actor, records: Records, record: KeyRecord) -> None:
+        """Refuse a key that gives what the actor or the key's user has not."""
+        if KeyScope.OPERATOR in record.scopes:
+            _check_operators_key(actor, record)
+            return
+        if not record.tenant:
+            raise InvalidRequest("tenant must say whose key it is; only an operator's has none.", field="tenant")
+        if not record.scopes:
+            raise InvalidRequest("scopes must hold at least one scope.", field="scopes")
+        beyond = record.models - actor.models
+        if actor.models and (beyond or not record.models):
+            model = min(beyond, default="")
+            raise ModelNotPermitted("Your API key names models, and may give no key that does not.", model=model)
+        await existing_tenant(self._keyring.directory, records, record.tenant)
+        if record.user_id:
+            await _check_user(actor, records, record)
+
+
+def _check_operators_key(actor: Actor, record: KeyRecord) -> None:
+    if not actor.is_operator:
+        raise ScopeMissing("Only an operator gives operators' keys.", scope=KeyScope.OPERATOR)
+    if record.tenant or record.user_id or record.models or record.scopes != _OPERATOR:
+        raise InvalidRequest(
+            "An operator's key has the scope 'operator' alone, and no tenant, user or models.", field="scopes"
+        )
+
+
+async def _check_user(actor: Actor, records: Records, record: KeyRecord) -> None:
+    user = await visible_user(actor, records, record.user_id)
+    if user.tenant != record.tenant:
+        raise ResourceNotFound(f"The tenant has no user '{user.id}'.", kind="user", name=user.id)
+    beyond = record.scopes - user.role.permits
+    if beyond:
+        raise InvalidRequest(f"The role '{user.role}' does not permit the scope '{min(beyond)}'.", field="scopes")
+
+
+async def _visible(actor: Actor, records: Records, key_id: str) -> KeyRecord:
+    record = await records.key(key_id)
+    # An operator's key has no tenant, so that only operators see it.
+    if record is None or not actor.may_touch(record.tenant):
+        raise ResourceNotFound(f"There is no key '{key_id[:64]}'.", kind=_KIND, name=key_id)
+    return record
+
+
+def _not_rotatable(record: KeyRecord) -> ResourceState:
+    why = "was rotated before" if record.replaced_by else "is not live"
+    return ResourceState(f"The key '{record.id}' {why}.", kind=_KIND, name=record.id)
+
+
+def _end(record: KeyRecord) -> str:
+    assert record.created_at is not None, "stored keys know when they were made"
+    return end_by_age(record.created_at, record.id)

@@ -1,0 +1,91 @@
+"""Making users of a tenant, and saying what they may do in it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from penstock_common.errors import InvalidRequest, ResourceNotFound
+from penstock_gateway.domain.administration import bounds
+from penstock_gateway.domain.administration.actor import Actor
+from penstock_gateway.domain.administration.audit import AuditLog, Deed, Now, utc_now
+from penstock_gateway.domain.administration.paging import Listing, Page, end_by_age, listing
+from penstock_gateway.domain.administration.registry import Records, Registry
+from penstock_gateway.domain.administration.tenants import existing_tenant
+from penstock_gateway.domain.identity import UserRecord, UserRole, new_id
+from penstock_gateway.domain.tenancy import TenantDirectory
+
+_KIND = "user"
+
+
+class UserAdministration:
+    """Keeps users. An id of another tenant's is, for a tenant's own key, one that does not exist."""
+
+    def __init__(self, directory: TenantDirectory, registry: Registry, now: Now = utc_now) -> None:
+        self._directory = directory
+        self._registry = registry
+        self._now = now
+        self._audit = AuditLog(registry, now)
+
+    async def create(self, actor: Actor, tenant: str, name: str, role: UserRole) -> UserRecord:
+        """Return the new user.
+
+        Raises:
+            ResourceExists: if the tenant has one of this name.
+        """
+        meant = tenant or actor.tenant
+        async with self._audit.changing(Deed(actor, "user.create", meant, name, {"role": role})) as records:
+            if not actor.meant(meant):
+                raise InvalidRequest("tenant must say whose user it is.", field="tenant")
+            record = UserRecord(new_id(), meant, bounds.user_name(name), role, self._now())
+            await existing_tenant(self._directory, records, meant)
+            await records.add_user(record)
+        return record
+
+    async def list(self, actor: Actor, tenant: str, page: Page) -> Listing[UserRecord]:
+        """Return users of the tenant, oldest first; of every tenant for an operator who names none."""
+        meant = actor.meant(tenant)
+        async with self._registry.begin() as records:
+            found = await records.users(meant or None, page.place(), page.size + 1)
+        return listing(found, page, lambda user: end_by_age(user.created_at, user.id))
+
+    async def change_role(self, actor: Actor, user_id: str, role: UserRole) -> UserRecord:
+        """Return the user with another role; their keys keep of their scopes what it permits."""
+        async with self._audit.changing(await self._deed(actor, "user.update", user_id, {"role": role})) as records:
+            record = await visible_user(actor, records, user_id)
+            await records.change_user(user_id, {"role": role})
+        return replace(record, role=role)
+
+    async def disable(self, actor: Actor, user_id: str) -> UserRecord:
+        """Return the user, whose keys are refused from now on."""
+        async with self._audit.changing(await self._deed(actor, "user.disable", user_id)) as records:
+            record = await visible_user(actor, records, user_id)
+            if record.disabled_at is None:
+                record = replace(record, disabled_at=self._now())
+                await records.change_user(user_id, {"disabled_at": record.disabled_at})
+        return record
+
+    async def enable(self, actor: Actor, user_id: str) -> UserRecord:
+        """Return the user, whose keys are accepted again."""
+        async with self._audit.changing(await self._deed(actor, "user.enable", user_id)) as records:
+            record = await visible_user(actor, records, user_id)
+            await records.change_user(user_id, {"disabled_at": None})
+        return replace(record, disabled_at=None)
+
+    async def _deed(self, actor: Actor, action: str, user_id: str, details: dict[str, str] | None = None) -> Deed:
+        """Return the deed, about the tenant that the user is of as far as the actor may know."""
+        async with self._registry.begin() as records:
+            user = await records.user(user_id)
+        tenant = user.tenant if user is not None and actor.may_touch(user.tenant) else actor.tenant
+        return Deed(actor, action, tenant, user_id, details or {})
+
+
+async def visible_user(actor: Actor, records: Records, user_id: str) -> UserRecord:
+    """Return a user that the actor may touch.
+
+    Raises:
+        ResourceNotFound: if there is none.
+    """
+    record = await records.user(user_id)
+    if record is None or not actor.may_touch(record.tenant):
+        raise ResourceNotFound(f"There is no user '{user_id[:64]}'.", kind=_KIND, name=user_id)
+    return record

@@ -1,0 +1,101 @@
+"""How this gateway is: what it carries, and which of its parts answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from penstock_common.errors import PenstockError
+from penstock_gateway.domain.admission import Door
+from penstock_gateway.domain.traffic import TrafficSummary, TrafficWindow
+
+_PATIENCE = timedelta(seconds=3)
+
+
+class ModelState(StrEnum):
+    """Whether a model at an upstream can answer now."""
+
+    UNTOLD = "untold"
+    READY = "ready"
+    LOADING = "loading"
+    UNLOADING = "unloading"
+    UNAVAILABLE = "unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamModel:
+    """A model at an upstream; ``reason`` says why it is not ready, in the upstream's words."""
+
+    upstream: str
+    name: str
+    state: ModelState
+    reason: str = ""
+
+
+class Upstreams(Protocol):
+    """Knows the upstreams' models."""
+
+    async def models(self) -> list[UpstreamModel]:
+        """Return every model of every upstream, or raise the domain error that says why not."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayStatus:
+    """The status of one process; healthy without problems, a sentence each."""
+
+    problems: Sequence[str]
+    requests_in_flight: int
+    traffic: TrafficSummary
+    models: Sequence[UpstreamModel]
+
+
+class StatusReporter:
+    """Reports the status of this process. ``checks`` ask the parts beside the upstreams, by name."""
+
+    def __init__(
+        self,
+        door: Door,
+        traffic: TrafficWindow,
+        upstreams: Upstreams,
+        checks: Mapping[str, Callable[[], Awaitable[bool]]],
+    ) -> None:
+        self._door = door
+        self._traffic = traffic
+        self._upstreams = upstreams
+        self._checks = checks
+
+    async def report(self) -> GatewayStatus:
+        """Return the status; a part that is silent is a problem, and takes no longer than three seconds."""
+        problems = ["This gateway is shutting down."] if self._door.is_leaving else []
+        async with asyncio.TaskGroup() as asking:
+            listing = asking.create_task(self._models())
+            checks = {name: asking.create_task(_in_time(check)) for name, check in self._checks.items()}
+        problems += [f"The {name} does not answer." for name, check in checks.items() if not check.result()]
+        models = listing.result()
+        if models is None:
+            problems.append("The inference service does not answer.")
+        for model in models or ():
+            if model.state is ModelState.UNAVAILABLE:
+                why = f": {model.reason}" if model.reason else "."
+                problems.append(f"The model {model.upstream}/{model.name} does not answer{why}")
+        return GatewayStatus(problems, self._door.in_flight, self._traffic.summary(), models or ())
+
+    async def _models(self) -> list[UpstreamModel] | None:
+        try:
+            async with asyncio.timeout(_PATIENCE.total_seconds()):
+                return await self._upstreams.models()
+        except (PenstockError, TimeoutError):
+            return None
+
+
+async def _in_time(check: Callable[[], Awaitable[bool]]) -> bool:
+    try:
+        async with asyncio.timeout(_PATIENCE.total_seconds()):
+            return await check()
+    except TimeoutError:
+        return False

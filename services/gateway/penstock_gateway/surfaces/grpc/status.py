@@ -1,0 +1,73 @@
+"""StatusService: how this process is."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from penstock.gateway.v1 import status_service_pb2 as pb
+from penstock.gateway.v1 import status_service_pb2_grpc
+from penstock_gateway import __version__
+from penstock_gateway.domain.gateway_status import GatewayStatus, ModelState, StatusReporter
+from penstock_gateway.domain.traffic import WINDOW, TrafficSummary
+
+_STATES = {
+    ModelState.UNTOLD: pb.UpstreamModelStatus.STATE_UNSPECIFIED,
+    ModelState.READY: pb.UpstreamModelStatus.STATE_READY,
+    ModelState.LOADING: pb.UpstreamModelStatus.STATE_LOADING,
+    ModelState.UNLOADING: pb.UpstreamModelStatus.STATE_UNLOADING,
+    ModelState.UNAVAILABLE: pb.UpstreamModelStatus.STATE_UNAVAILABLE,
+}
+
+
+class StatusServicer(status_service_pb2_grpc.StatusServiceServicer):
+    """Serves the status."""
+
+    def __init__(self, reporter: StatusReporter) -> None:
+        self._reporter = reporter
+        self._replica = f"{socket.gethostname()}:{os.getpid()}"
+        self._started_at = datetime.now(UTC)
+
+    async def GetStatus(self, request: pb.GetStatusRequest, context: Any) -> pb.GetStatusResponse:
+        """Return the status of this process."""
+        status = await self._reporter.report()
+        response = pb.GetStatusResponse(
+            is_healthy=not status.problems,
+            problems=status.problems,
+            replica=self._replica,
+            version=__version__,
+            requests_in_flight=status.requests_in_flight,
+            traffic=_traffic(status.traffic),
+            upstreams=_upstreams(status),
+        )
+        response.started_at.FromDatetime(self._started_at)
+        return response
+
+
+def _traffic(traffic: TrafficSummary) -> pb.TrafficSummary:
+    message = pb.TrafficSummary(
+        requests=traffic.requests,
+        failures=traffic.failures,
+        error_ratio=traffic.failures / traffic.requests if traffic.requests else 0.0,
+        duration_p50_ms=traffic.duration_p50_ms,
+        duration_p95_ms=traffic.duration_p95_ms,
+        time_to_first_token_p50_ms=traffic.time_to_first_token_p50_ms,
+        time_to_first_token_p95_ms=traffic.time_to_first_token_p95_ms,
+        cache_hit_ratio=traffic.cache_hit_ratio,
+        cost_per_request_nano_usd=traffic.cost_per_request_nano_usd,
+    )
+    message.window.FromTimedelta(WINDOW)
+    return message
+
+
+def _upstreams(status: GatewayStatus) -> Sequence[pb.UpstreamStatus]:
+    found: dict[str, pb.UpstreamStatus] = {}
+    for name, traffic in status.traffic.upstreams.items():
+        found[name] = pb.UpstreamStatus(name=name, attempts=traffic.attempts, failed_attempts=traffic.failed_attempts)
+    for model in status.models:
+        upstream = found.setdefault(model.upstream, pb.UpstreamStatus(name=model.upstream))
+        upstream.models.add(name=model.name, state=_STATES[model.state], reason=model.reason)
+    return [found[name] for name in sorted(found)]
