@@ -1,7 +1,7 @@
 """Stands where ``penstock up`` does: the same words and signals, with every role a process over certificates both ways.
 
 ``python six_processes.py up --config FILE --state FOLDER --json``. Redis and Triton are started as ``up`` starts them;
-router, cache, inference and gateway by ``penstock serve``; the edge with the certificates. Only the public HTTP port
+gateway and the roles behind it by ``penstock serve``; the edge with the certificates. Only the public HTTP port
 has no TLS: its callers are told the authority of the gRPC port by ``ca`` in the line that says ready.
 """
 
@@ -14,6 +14,7 @@ import secrets
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -41,7 +42,6 @@ from penstock_suite.domain.requests import Selection
 from penstock_suite.domain.run_record import RunningPart, RunRecord
 
 GRACE = timedelta(seconds=30)
-INTERNAL = ("router", "cache", "inference")
 _PATIENCE = timedelta(seconds=60)
 
 
@@ -52,9 +52,19 @@ class Places:
     http: Address
     grpc: Address
     gateway: Address
-    router: Address
-    cache: Address
-    inference: Address
+    internal: dict[str, Address]
+    """By role."""
+
+    @classmethod
+    def of(cls, roles: Sequence[str]) -> Places:
+        http, grpc, gateway, *rest = free_addresses(*[(Address(LOOPBACK, 0), "a test's port")] * (3 + len(roles)))
+        return cls(http, grpc, gateway, dict(zip(roles, rest, strict=True)))
+
+
+def internal_roles(plan: StackPlan) -> list[str]:
+    """Return the roles behind the gateway that the configuration needs."""
+    has_embedding = plan.settings.embedding is not None
+    return ["router", "inference", *["cache"] * plan.settings.has_cache, *["embedding"] * has_embedding]
 
 
 def written(plan: StackPlan, places: Places, pki: CertificateFiles, redis_url: str, triton_grpc: str) -> Path:
@@ -74,7 +84,7 @@ def written(plan: StackPlan, places: Places, pki: CertificateFiles, redis_url: s
     document["services"] = {
         "gateway": {"listen": str(places.gateway)},
         "tls": {"cert_file": str(pki.cert), "key_file": str(pki.key), "ca_file": str(pki.ca)},
-        **{name: {"listen": str(at := getattr(places, name)), "target": f"dns:///{at}"} for name in INTERNAL},
+        **{role: {"listen": str(at), "target": f"dns:///{at}"} for role, at in places.internal.items()},
     }
     path = plan.state.root / "roles.yaml"
     path.write_text(json.dumps(document))
@@ -152,7 +162,7 @@ async def start(workshop: Workshop, config_path: str) -> tuple[dict[str, Any], C
     """Return the line that says ready, and the gateway."""
     plan, state = workshop.plan, workshop.plan.state
     pki = CertificateFiles.make(state.root)
-    places = Places(*free_addresses(*[(Address(LOOPBACK, 0), "a test's port")] * 6))
+    places = Places.of(internal_roles(plan))
     key = ensure_key_file(state.demo_key, lambda: f"demo-{secrets.token_hex(16)}") if plan.has_demo_key else ""
     for path in (state.key_pepper, state.cache_key):
         ensure_key_file(path, random_secret)
@@ -160,9 +170,8 @@ async def start(workshop: Workshop, config_path: str) -> tuple[dict[str, Any], C
     config = written(plan, places, pki, redis_url, triton_grpc)
     await upgrade(config)
     async with asyncio.TaskGroup() as starting:
-        for role in INTERNAL:
-            if role != "cache" or plan.settings.has_cache:
-                starting.create_task(start_role(workshop, role, config))
+        for role in places.internal:
+            starting.create_task(start_role(workshop, role, config))
         metrics = plan.settings.telemetry.metrics_listen
         gateway = starting.create_task(
             start_role(
@@ -190,7 +199,7 @@ async def generate_first(plan: StackPlan, places: Places, pki: CertificateFiles)
     """Let Triton's models serve once, as ``up`` does."""
     files = MutualTls(cert_file=pki.cert, key_file=pki.key, ca_file=pki.ca)
     credentials = Security(Certificates.read(files)).channel_credentials()
-    async with open_channel(str(places.inference), credentials) as channel:
+    async with open_channel(str(places.internal["inference"]), credentials) as channel:
         for upstream, models in plan.settings.local_triton_models.items():
             for model in models:
                 await generate_once(SuiteChannel(channel), upstream, model)
