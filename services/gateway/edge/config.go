@@ -24,6 +24,8 @@ type config struct {
 	gatewayName         string
 	gatewayCert         string
 	gatewayKey          string
+	gatewayTokenFile    string
+	gatewayToken        string
 	tlsCert             string
 	tlsKey              string
 	maxHeaderBytes      int
@@ -60,6 +62,7 @@ func (c *config) flags() *flag.FlagSet {
 	fs.StringVar(&c.gatewayName, "gateway-name", "", "`name` in the gateway's certificate, where it is not the target's host")
 	fs.StringVar(&c.gatewayCert, "gateway-cert", "", "PEM `file` of the certificate chain that proves the edge to the gateway; with --gateway-key and --gateway-ca")
 	fs.StringVar(&c.gatewayKey, "gateway-key", "", "PEM `file` of its private key")
+	fs.StringVar(&c.gatewayTokenFile, "gateway-token-file", "", "`file` of the token that proves the edge to the gateway, so that it believes the client's address; 'secrets.edge_token_file' there")
 	fs.StringVar(&c.tlsCert, "tls-cert", "", "PEM `file` of the listener's certificate chain; with --tls-key")
 	fs.StringVar(&c.tlsKey, "tls-key", "", "PEM `file` of the listener's private key; with --tls-cert")
 	fs.IntVar(&c.maxHeaderBytes, "max-header-bytes", 32<<10, "largest request head")

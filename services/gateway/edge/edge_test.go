@@ -29,9 +29,11 @@ const patience = 5 * time.Second
 type fakeGateway struct {
 	gatewayv1.UnimplementedChatServiceServer
 	gatewayv1.UnimplementedModelServiceServer
+	gatewayv1.UnimplementedAdminServiceServer
 	chat     func(context.Context, *gatewayv1.ChatRequest) (*gatewayv1.ChatResponse, error)
 	stream   func(*gatewayv1.StreamChatRequest, grpc.ServerStreamingServer[gatewayv1.StreamChatResponse]) error
 	getModel func(context.Context, *gatewayv1.GetModelRequest) (*gatewayv1.GetModelResponse, error)
+	update   func(*gatewayv1.UpdateTenantRequest) (*gatewayv1.UpdateTenantResponse, error)
 	wire     http.HandlerFunc
 	health   *health.Server
 }
@@ -48,6 +50,10 @@ func (g *fakeGateway) StreamChat(r *gatewayv1.StreamChatRequest, s grpc.ServerSt
 		return g.UnimplementedChatServiceServer.StreamChat(r, s)
 	}
 	return g.stream(r, s)
+}
+
+func (g *fakeGateway) UpdateTenant(_ context.Context, r *gatewayv1.UpdateTenantRequest) (*gatewayv1.UpdateTenantResponse, error) {
+	return g.update(r)
 }
 
 func (g *fakeGateway) GetModel(ctx context.Context, r *gatewayv1.GetModelRequest) (*gatewayv1.GetModelResponse, error) {
@@ -73,6 +79,7 @@ func start(t *testing.T, adjust ...func(*config)) *running {
 	server := grpc.NewServer(grpc.MaxRecvMsgSize(64<<20), grpc.MaxHeaderListSize(16<<10))
 	gatewayv1.RegisterChatServiceServer(server, gateway)
 	gatewayv1.RegisterModelServiceServer(server, gateway)
+	gatewayv1.RegisterAdminServiceServer(server, gateway)
 	healthv1.RegisterHealthServer(server, gateway.health)
 	go server.Serve(grpcListener)
 	t.Cleanup(server.Stop)

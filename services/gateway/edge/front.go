@@ -71,6 +71,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header := allowedHeaders(r.Header)
 	id := requestID(header)
 	header[headerRequestID] = []string{id}
+	addClientAddress(header, r.RemoteAddr, f.cfg.gatewayToken)
 	call := &exchange{route: unknownRoute, body: body}
 	ctx, span := f.tracing.start(context.WithValue(r.Context(), exchangeKey{}, call), header)
 	out := newResponseWriter(w, r, f.cfg.writeTimeout)

@@ -3,14 +3,23 @@ package main
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"fmt"
+	"net"
 	"net/http"
+	"os"
 	"strings"
 )
 
 const (
 	headerRequestID = "X-Request-Id"
 	headerTimeout   = "X-Penstock-Timeout"
+	// These two are the edge's own. A caller's go no further: they are not among the allowed.
+	headerClientAddress = "X-Penstock-Client-Address"
+	headerEdgeToken     = "X-Penstock-Edge-Token"
 )
+
+// minTokenBytes is the gateway's bound, too.
+const minTokenBytes = 32
 
 // allowedRequestHeaders go on to the gateway, on both paths. Everything else stays
 // here: X-Forwarded-*, X-Tenant-*, Grpc-Metadata-*, Grpc-Timeout, cookies, and
@@ -54,6 +63,35 @@ func allowedHeaders(in http.Header) http.Header {
 	return out
 }
 
+// addClientAddress says where the request comes from. It is said always, and the
+// token added where there is one: a gateway must not take the edge for the caller.
+func addClientAddress(header http.Header, remote, token string) {
+	address := "unknown"
+	if host, _, err := net.SplitHostPort(remote); err == nil && host != "" {
+		address = host
+	}
+	header[headerClientAddress] = []string{address}
+	if token != "" {
+		header[headerEdgeToken] = []string{token}
+	}
+}
+
+// readToken gives the token in a file; empty without one.
+func readToken(path string) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("--gateway-token-file: %w", err)
+	}
+	token := strings.TrimSpace(string(content))
+	if len(token) < minTokenBytes || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return "", fmt.Errorf("--gateway-token-file: %s must hold at least %d characters of ASCII text, such as hex", path, minTokenBytes)
+	}
+	return token, nil
+}
+
 // maxForwardedBytes bounds what goes on, counted as HTTP/2 does (RFC 9113, 6.5.2). The
 // gateway takes 16 KiB of metadata, of which the transport needs a little; grpc-go
 // fails with INTERNAL on more.
@@ -73,6 +111,9 @@ func headerBytes(h http.Header) int {
 func requestMetadata(name string) (string, bool) {
 	if _, ok := httpOnlyHeaders[name]; ok {
 		return "", false
+	}
+	if name == headerClientAddress || name == headerEdgeToken {
+		return strings.ToLower(name), true
 	}
 	// grpc-gateway passes Authorization by itself, whatever the matcher says.
 	if _, ok := allowedRequestHeaders[name]; !ok || name == "Authorization" {

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"sort"
 	"strings"
@@ -26,6 +28,7 @@ var spoofed = []string{
 	"X-Real-Ip", "1.2.3.4", "X-Tenant-Id", "t1", "Grpc-Metadata-Penstock-Tenant", "t1", "Grpc-Metadata-Authorization", "Bearer other",
 	"Grpc-Metadata-X-Forwarded-For", "9.9.9.9", "Penstock-Tenant", "t1", "X-Penstock-Tenant", "t1", "Cookie", "a=b", "Grpc-Timeout", "1n",
 	"Grpc-Trace-Bin", "AAAA", "Te", "trailers", "Upgrade", "websocket", "Connection", "Upgrade", "X-Http-Method-Override", "DELETE",
+	"X-Penstock-Client-Address", "1.2.3.4", "X-Penstock-Edge-Token", "guess", "Grpc-Metadata-X-Penstock-Client-Address", "1.2.3.4",
 	"X-Stainless-Os", "Linux", "Baggage", "tenant=t1", "Accept-Encoding", "gzip", "Proxy-Authorization", "x", "X_api_key", "z",
 }
 
@@ -45,6 +48,8 @@ func TestTheWireFormatsForwardTheAllowedHeadersOnly(t *testing.T) {
 		got.Header.Del(headers[i])
 	}
 	got.Header.Del("Content-Length")
+	equal(t, "address", strings.Join(got.Header["X-Penstock-Client-Address"], "|"), "127.0.0.1")
+	got.Header.Del("X-Penstock-Client-Address")
 	equal(t, "other headers", len(got.Header), 0)
 	if len(got.Header) > 0 {
 		t.Log(got.Header)
@@ -76,7 +81,50 @@ func TestTheTypedAPIForwardsTheAllowedHeadersOnly(t *testing.T) {
 		rest = append(rest, key)
 	}
 	sort.Strings(rest)
-	equal(t, "transport's own metadata", strings.Join(rest, " "), ":authority content-type grpc-accept-encoding user-agent")
+	equal(t, "transport's own metadata", strings.Join(rest, " "), ":authority content-type grpc-accept-encoding user-agent x-penstock-client-address")
+	equal(t, "address", strings.Join(got["x-penstock-client-address"], "|"), "127.0.0.1")
+}
+
+func TestTheEdgeProvesItselfOnBothPaths(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	token := strings.Repeat("a1", 16)
+	must(t, os.WriteFile(file, []byte(token+"\n"), 0o600))
+	edge := start(t, func(c *config) { c.gatewayTokenFile = file })
+	seen := make(chan []string, 1)
+	edge.gateway.wire = func(_ http.ResponseWriter, r *http.Request) { seen <- r.Header["X-Penstock-Edge-Token"] }
+	edge.gateway.chat = func(ctx context.Context, _ *gatewayv1.ChatRequest) (*gatewayv1.ChatResponse, error) {
+		md, _ := metadata.FromIncomingContext(ctx)
+		seen <- md["x-penstock-edge-token"]
+		return &gatewayv1.ChatResponse{}, nil
+	}
+	for _, path := range []string{"/v1/chat/completions", "/api/v1/chat"} {
+		response := edge.send(t, "POST", path, `{}`, spoofed...)
+		equal(t, path, strings.Join(soon(t, "the request", seen, patience), "|"), token)
+		equal(t, "kept from the caller", response.Header.Get("X-Penstock-Edge-Token"), "")
+	}
+}
+
+func TestATokenThatIsNoneStopsTheStart(t *testing.T) {
+	dir := t.TempDir()
+	for name, content := range map[string]string{"short": "abc", "blank": strings.Repeat(" ", 64), "binary": strings.Repeat("\x00", 64), "two": strings.Repeat("a", 32) + " b"} {
+		file := filepath.Join(dir, name)
+		must(t, os.WriteFile(file, []byte(content), 0o600))
+		_, err := readToken(file)
+		equal(t, name, err != nil, true)
+	}
+	_, err := readToken(filepath.Join(dir, "absent"))
+	equal(t, "absent", err != nil, true)
+}
+
+func TestWhereACallerComesFrom(t *testing.T) {
+	for remote, want := range map[string]string{
+		"192.0.2.1:80": "192.0.2.1", "[2001:db8::1]:80": "2001:db8::1", "[fe80::1%eth0]:80": "fe80::1%eth0", "@": "unknown", "": "unknown",
+	} {
+		header := http.Header{}
+		addClientAddress(header, remote, "")
+		equal(t, remote, header.Get(headerClientAddress), want)
+		equal(t, "token", len(header), 1)
+	}
 }
 
 func TestRequestIDs(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	spb "google.golang.org/genproto/googleapis/rpc/status"
@@ -74,12 +75,29 @@ func (f *framing) NewDecoder(r io.Reader) runtime.Decoder {
 		if len(body) == 0 {
 			return io.EOF
 		}
-		message, ok := v.(proto.Message)
+		message, ok := messageIn(v)
 		if !ok {
 			return errors.New("the body is not a message")
 		}
 		return protojson.Unmarshal(body, message)
 	})
+}
+
+// messageIn gives the message to decode into. The body of a PATCH is a field of
+// the request, so v may point to a field that holds no message yet.
+func messageIn(v any) (proto.Message, bool) {
+	if message, ok := v.(proto.Message); ok {
+		return message, true
+	}
+	field := reflect.ValueOf(v)
+	if field.Kind() != reflect.Pointer || field.Elem().Kind() != reflect.Pointer {
+		return nil, false
+	}
+	if field.Elem().IsNil() {
+		field.Elem().Set(reflect.New(field.Elem().Type().Elem()))
+	}
+	message, ok := field.Elem().Interface().(proto.Message)
+	return message, ok
 }
 
 // Delimiter ends each message of a stream.

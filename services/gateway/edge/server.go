@@ -34,6 +34,9 @@ func newEdge(ctx context.Context, cfg *config, logger *slog.Logger) (*edge, erro
 	if err != nil {
 		return nil, err
 	}
+	if cfg.gatewayToken, err = readToken(cfg.gatewayTokenFile); err != nil {
+		return nil, err
+	}
 	gateway, err := dialGateway(cfg, trust)
 	if err != nil {
 		return nil, fmt.Errorf("gateway target: %w", err)

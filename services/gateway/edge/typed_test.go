@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -56,6 +57,27 @@ func TestAWholeAnswerAndItsMetadata(t *testing.T) {
 			equal(t, name, strings.Join(response.Header.Values(name), "|"), want)
 		}
 	}
+}
+
+func TestAPatchChangesTheFieldsThatItNames(t *testing.T) {
+	edge := start(t)
+	seen := make(chan *gatewayv1.UpdateTenantRequest, 1)
+	edge.gateway.update = func(r *gatewayv1.UpdateTenantRequest) (*gatewayv1.UpdateTenantResponse, error) {
+		seen <- r
+		return &gatewayv1.UpdateTenantResponse{Tenant: r.GetTenant()}, nil
+	}
+	response := edge.send(t, "PATCH", "/api/v1/admin/tenants/acme", `{"tier": "pro", "models": []}`)
+	equal(t, "status", response.StatusCode, http.StatusOK)
+	got := soon(t, "the call", seen, patience)
+	equal(t, "name", got.GetTenant().GetName(), "acme")
+	equal(t, "tier", got.GetTenant().GetTier(), "pro")
+	paths := got.GetUpdateMask().GetPaths()
+	slices.Sort(paths)
+	equal(t, "mask", strings.Join(paths, " "), "models tier")
+	edge.send(t, "PATCH", "/api/v1/admin/tenants/acme?update_mask=regions", `{"tier": "pro"}`)
+	equal(t, "the caller's own mask", strings.Join(soon(t, "the call", seen, patience).GetUpdateMask().GetPaths(), " "), "regions")
+	equal(t, "unknown field", edge.send(t, "PATCH", "/api/v1/admin/tenants/acme", `{"teir": "pro"}`).StatusCode, http.StatusBadRequest)
+	equal(t, "no body", edge.send(t, "PATCH", "/api/v1/admin/tenants/acme", ``).StatusCode, http.StatusOK)
 }
 
 func TestErrorsKeepTheirDetails(t *testing.T) {

@@ -139,6 +139,7 @@ class Settings(Joined):
     upstreams: list[UpstreamSettings] = []
     models: list[PublicModel] = []
     redis: Redis = Redis()
+    secrets: Secrets = Secrets()
     telemetry: Telemetry = Telemetry()
     state_dir: Path | None = None
     services: Services | None = None

@@ -17,6 +17,7 @@ PARTS = LocalParts(
     chat_templates={"a": Path("/repository/a/chat_template.jinja")},
     demo_tenant="demo",
     demo_key="${file:/state/demo-key}",
+    operator_key="${file:/state/operator-key}",
 )
 MIXED = yaml.safe_load("""
 upstreams:
@@ -35,7 +36,8 @@ def test_what_the_file_names_stands():
     document = {
         "sql": "postgresql://db/penstock",
         "redis": {"state": "redis://r", "cache": "redis://c"},
-        "secrets": {"key_pepper_file": "/p", "cache_key_file": "/c"},
+        "secrets": {"key_pepper_file": "/p", "cache_key_file": "/c", "edge_token_file": "/e"},
+        "operator": {"keys": ["o"]},
         "telemetry": {"sample_ratio": 0.5},
         "tenants": [{"name": "t", "keys": ["k"]}],
     }
@@ -46,9 +48,19 @@ def test_what_the_file_leaves_open_is_the_stacks_own():
     full = completed({}, PARTS)
     assert full["sql"] == "sqlite:////state/penstock.db"
     assert full["redis"] == {"state": "unix:///state/redis.sock", "cache": "unix:///state/redis.sock"}
-    assert full["secrets"] == {"key_pepper_file": "/state/key-pepper", "cache_key_file": "/state/cache-key"}
+    assert full["secrets"] == {
+        "key_pepper_file": "/state/key-pepper",
+        "cache_key_file": "/state/cache-key",
+        "edge_token_file": "/state/edge-token",
+    }
+    assert full["operator"] == {"keys": ["${file:/state/operator-key}"]}
     assert full["telemetry"] == {"sample_ratio": 1.0}
     assert "embedding" not in full
+
+
+def test_stacks_operator_key_joins_those_of_the_file():
+    full = completed({"operator": {"keys": ["own"]}}, PARTS)
+    assert full["operator"] == {"keys": ["own", "${file:/state/operator-key}"]}
 
 
 def test_one_redis_of_two_is_filled_in():

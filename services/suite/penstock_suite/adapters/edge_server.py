@@ -31,6 +31,8 @@ class EdgeOptions:
     """host:port or unix:///path of each gateway."""
     gateway_sockets: tuple[Path, ...]
     """Where each serves the wire formats."""
+    token: Path
+    """The file of what proves it to the gateway."""
     certificate: Path | None = None
     private_key: Path | None = None
     otlp: str = ""
@@ -63,6 +65,7 @@ def edge_command(executable: Path, options: EdgeOptions) -> Command:
         "listen": str(options.listen),
         "gateway-grpc": ",".join(options.gateway_grpc),
         "gateway-http": ",".join(f"unix://{socket}" for socket in options.gateway_sockets),
+        "gateway-token-file": str(options.token),
         "tls-cert": str(options.certificate or ""),
         "tls-key": str(options.private_key or ""),
         "otlp": options.otlp,

@@ -133,6 +133,7 @@ async def start_edge(
         listen=http,
         gateway_grpc=grpc_targets,
         gateway_sockets=http_sockets,
+        token=workshop.plan.edge_token,
         certificate=tls.cert_file if tls else None,
         private_key=tls.key_file if tls else None,
         otlp=settings.telemetry.otlp,

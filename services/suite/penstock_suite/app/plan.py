@@ -38,6 +38,11 @@ class StackPlan:
         """Whether a tenant gets the demo key."""
         return has_demo_key(self.document, self.settings.local.demo_tenant)
 
+    @property
+    def edge_token(self) -> Path:
+        """The file of what the edge proves itself with: the configuration's, or the stack's own."""
+        return self.settings.secrets.edge_token_file or self.state.edge_token
+
     def configuration(self, *, redis_url: str = "", triton_grpc: str = _NOT_STARTED) -> Configuration:
         """Return what the services read: the file, completed with the local parts."""
         local, state = self.settings.local, self.state
@@ -48,6 +53,7 @@ class StackPlan:
             chat_templates=_chat_templates(self.settings, triton_folders(local).repository),
             demo_tenant=local.demo_tenant,
             demo_key=_reference(state.demo_key),
+            operator_key=_reference(state.operator_key),
             triton_key=_reference(state.triton_key),
         )
         return Configuration(completed(self.document, parts), self.source)

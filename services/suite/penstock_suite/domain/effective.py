@@ -29,6 +29,8 @@ class LocalParts:
     demo_tenant: str = ""
     demo_key: str = ""
     """What stands among the tenant's keys: the key, or a reference to its file."""
+    operator_key: str = ""
+    """What stands among the operator's keys, as ``demo_key``."""
 
 
 def completed(document: Document, parts: LocalParts) -> Document:
@@ -36,7 +38,14 @@ def completed(document: Document, parts: LocalParts) -> Document:
     full = copy.deepcopy(document)
     state = parts.state
     _default(full, "sql", f"sqlite:///{state.database}")
-    _default_keys(full, "secrets", key_pepper_file=str(state.key_pepper), cache_key_file=str(state.cache_key))
+    _default_keys(
+        full,
+        "secrets",
+        key_pepper_file=str(state.key_pepper),
+        cache_key_file=str(state.cache_key),
+        edge_token_file=str(state.edge_token),
+    )
+    _add_operator_key(full, parts.operator_key)
     _default_keys(full, "redis", state=parts.redis_url, cache=parts.redis_url)
     # One person's machine: every trace is worth seeing.
     _default_keys(full, "telemetry", sample_ratio=1.0)
@@ -90,6 +99,13 @@ def _add_demo_tenant(document: Document, parts: LocalParts) -> None:
     for tenant in tenants:
         if tenant.get("name") == demo and parts.demo_key:
             tenant["keys"] = [*(tenant.get("keys") or []), parts.demo_key]
+
+
+def _add_operator_key(document: Document, key: str) -> None:
+    section = document.get("operator")
+    if key and (section is None or isinstance(section, dict)):
+        own: Document = section or {}
+        document["operator"] = {**own, "keys": [*(own.get("keys") or []), key]}
 
 
 def has_demo_key(document: Document, demo_tenant: str) -> bool:

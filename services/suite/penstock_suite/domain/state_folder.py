@@ -24,6 +24,16 @@ class StateFolder:
         return self.root / "demo-key"
 
     @property
+    def operator_key(self) -> Path:
+        """The key that administers the stack and sees its status."""
+        return self.root / "operator-key"
+
+    @property
+    def edge_token(self) -> Path:
+        """What the edge proves itself to the gateway with."""
+        return self.root / "edge-token"
+
+    @property
     def key_pepper(self) -> Path:
         """The secret that keys are digested with."""
         return self.root / "key-pepper"

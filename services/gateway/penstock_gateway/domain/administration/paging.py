@@ -37,7 +37,7 @@ class Page:
         if page_size < 0:
             raise InvalidRequest("page_size must not be negative.", field="page_size")
         try:
-            after = base64.urlsafe_b64decode(page_token.encode()).decode()
+            after = base64.b64decode(page_token, altchars=b"-_", validate=True).decode()
         except (binascii.Error, ValueError):
             raise _unknown_token() from None
         return cls(min(page_size or _DEFAULT_SIZE, _MAX_SIZE), after)
