@@ -17,6 +17,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 import penstock_cache.app
+import penstock_embedding.app
 import penstock_gateway.app
 import penstock_gateway.settings
 import penstock_inference.app
@@ -187,10 +188,12 @@ async def serve(document: dict[str, Any], tmp_path: Path) -> AsyncIterator[Serve
             stack = await outer.enter_async_context(AsyncExitStack())
             configuration = Configuration(document)
             channels: dict[str, Any] = {}
-            for service_package in _SERVICES:
+            packages = [*_SERVICES, penstock_embedding] if "embedding" in document else _SERVICES
+            for service_package in packages:
                 settings = configuration.settings(service_package.settings.Settings)
                 service = await stack.enter_async_context(service_package.app.build(settings))
                 channels[service.name] = await stack.enter_async_context(channel_to(service, transport))
+                channels["collectors"] = [*channels.get("collectors", ()), *service.collectors]
             gateway = await stack.enter_async_context(
                 penstock_gateway.app.running(
                     configuration.settings(penstock_gateway.settings.Settings),

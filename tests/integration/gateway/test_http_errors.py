@@ -164,7 +164,7 @@ async def test_body_in_pieces_is_bounded_while_it_comes(serve, document):
     ("method", "path"),
     [
         ("GET", "/"),
-        ("POST", "/v1/embeddings"),
+        ("POST", "/v1/audio/speech"),
         ("GET", "/v1/models/"),
         ("GET", "/healthz"),
         ("POST", "/v1/chat/completions/"),

@@ -32,6 +32,7 @@ COST_NANO_USD = "penstock.cost_nano_usd"
 OVERHEAD_MS = "penstock.overhead_ms"
 
 CHAT = "chat"
+EMBEDDINGS = "embeddings"
 
 # Metrics, as Prometheus spells them.
 METRIC_RPC_DURATION = "rpc_server_call_duration_seconds"

@@ -16,7 +16,7 @@ from penstock_common.telemetry import semconv
 from penstock_common.telemetry.metrics_endpoint import serving_metrics
 from penstock_common.telemetry.spans import SpanEmitter, open_spans
 from penstock_common.telemetry.steps import Step
-from penstock_gateway.domain.chat_call import EndedExchange
+from penstock_gateway.domain.chat_call import ChatCall, EndedExchange
 from penstock_gateway.domain.settlement import CANCELLED, OK, LedgerRow, outcome_of
 from penstock_gateway.domain.traffic import TrafficWindow
 
@@ -67,7 +67,7 @@ class Metrics:
         self.requests.labels(row.surface, model, row.outcome).inc()
         self.duration.labels(model, row.outcome).observe(row.duration_ms / 1e3)
         self.overhead.labels(row.surface).observe(row.overhead_ms / 1e3)
-        if model or row.cache_status == "miss":
+        if row.cache_status and (model or row.cache_status == "miss"):
             # Others were refused before anybody thought of the cache.
             self.cache.labels(row.cache_status).inc()
         if row.time_to_first_token_ms is not None:
@@ -143,16 +143,17 @@ class TelemetryObserver:
 
     def _emit(self, exchange: EndedExchange) -> None:
         call, row = exchange.call, exchange.row
+        operation = semconv.CHAT if isinstance(call, ChatCall) else semconv.EMBEDDINGS
         failed = "" if row.outcome in (OK, CANCELLED) else row.outcome
         root = Step(
-            name=f"{semconv.CHAT} {call.input.model}",
+            name=f"{operation} {call.input.model}",
             start_ns=call.started_ns,
             end_ns=exchange.ended_ns,
             error=failed,
             children=exchange.steps,
         )
         attributes = {
-            semconv.OPERATION_NAME: semconv.CHAT,
+            semconv.OPERATION_NAME: operation,
             semconv.REQUEST_MODEL: call.input.model,
             semconv.RESPONSE_MODEL: row.model,
             semconv.RESPONSE_ID: call.generation_id,
@@ -167,7 +168,7 @@ class TelemetryObserver:
             semconv.COST_NANO_USD: row.cost_nano_usd,
             semconv.OVERHEAD_MS: row.overhead_ms,
         }
-        if self._capture_content:
+        if self._capture_content and isinstance(call, ChatCall):
             attributes[semconv.INPUT_MESSAGES] = msgspec.json.encode(call.input.messages).decode()
         self._spans.emit(call.trace, root, attributes)
 

@@ -29,6 +29,8 @@ from penstock_gateway.domain.administration.administration import Administration
 from penstock_gateway.domain.administration.keys import Keyring
 from penstock_gateway.domain.admission import Door
 from penstock_gateway.domain.authentication import Authenticator
+from penstock_gateway.domain.embedding_call import TextEmbedder
+from penstock_gateway.domain.embedding_exchange import EmbeddingLife, EmbeddingParts
 from penstock_gateway.domain.exchange import ChatLife, LifeParts
 from penstock_gateway.domain.gateway_status import StatusReporter
 from penstock_gateway.domain.guard import OpenGuard
@@ -40,6 +42,7 @@ from penstock_gateway.surfaces.client_address import ClientAddresses
 from penstock_gateway.surfaces.grpc.admin import AdminServicer
 from penstock_gateway.surfaces.grpc.arrival import PolicyGuard
 from penstock_gateway.surfaces.grpc.chat import ChatServicer
+from penstock_gateway.surfaces.grpc.embedding import EmbeddingServicer
 from penstock_gateway.surfaces.grpc.models import ModelServicer
 from penstock_gateway.surfaces.grpc.status import StatusServicer
 from penstock_gateway.surfaces.openai.application import OpenAIApplication, OpenAIParts
@@ -80,6 +83,8 @@ async def running(
     """
     async with AsyncExitStack() as stack:
         parts = await open_parts(stack, settings, upgrades_schema=upgrades_schema)
+        for collector in channels.collectors:
+            parts.registry.register(collector)
         surfaces = _surfaces(settings, channels, parts)
         yield await stack.enter_async_context(open_to_the_public(surfaces, parts.door, listen))
 
@@ -100,11 +105,14 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
             in_background=parts.in_background,
         )
     )
-    store, keyring, models = SqlKeyStore(parts.engine), _keyring(settings), ModelDirectory(router)
+    embedder = channels.embedding_client(own.router_timeout)
+    embeddings = _embedding_life(parts, embedder)
+    store, keyring, models = SqlKeyStore(parts.engine), _keyring(settings), ModelDirectory(router, embedder)
     reception = _reception(settings, keyring, store, parts.in_background)
     wire_formats = OpenAIParts(
         reception=reception,
         life=life,
+        embeddings=embeddings,
         models=models,
         observer=observer,
         timing=StreamTiming(own.hold_back, own.keep_alive),
@@ -114,11 +122,19 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
     checks = {"database": store.answers, "Redis": parts.limiter.answers}
     return Surfaces(
         chat=ChatServicer(reception, life, observer),
+        embeddings=EmbeddingServicer(reception, embeddings, observer),
         models=ModelServicer(models),
         admin=AdminServicer(reception, Administration.over(keyring, SqlRegistry(parts.engine))),
         status=StatusServicer(StatusReporter(parts.door, parts.traffic, UpstreamsClient(channels.inference), checks)),
         wire_formats=OpenAIApplication(wire_formats),
         interceptors=[CallTelemetry(parts.registry), PolicyGuard(reception, observer)],
+    )
+
+
+def _embedding_life(parts: Parts, embedder: TextEmbedder) -> EmbeddingLife:
+    door, limiter, ledger, observer = parts.door, parts.limiter, parts.ledger, parts.observer
+    return EmbeddingLife(
+        EmbeddingParts(door=door, limiter=limiter, embedder=embedder, ledger=ledger, observer=observer)
     )
 
 

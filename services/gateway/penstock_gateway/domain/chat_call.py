@@ -8,6 +8,7 @@ from datetime import timedelta
 from penstock_common.llm.types import GenerationInput, RequestContext
 from penstock_common.telemetry.steps import Step, Steps
 from penstock_common.telemetry.trace_context import TraceContext
+from penstock_gateway.domain.embedding_call import EmbeddingCall
 from penstock_gateway.domain.identity import Caller
 from penstock_gateway.domain.settlement import LedgerRow
 
@@ -64,7 +65,7 @@ class EndedExchange:
     ``public_model`` is empty until the name that the caller chose is known to be a model's.
     """
 
-    call: ChatCall
+    call: ChatCall | EmbeddingCall
     row: LedgerRow
     public_model: str
     steps: list[Step]

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from penstock_common.errors import ModelNotFound
+from penstock_gateway.domain.embedding_call import TextEmbedder
 from penstock_gateway.domain.identity import Caller
 from penstock_gateway.domain.ports import ModelInfo, Router
 
 
 class ModelDirectory:
-    """The router's models, as far as a caller may use them."""
+    """The router's models and the embedding service's, as far as a caller may use them."""
 
-    def __init__(self, router: Router) -> None:
+    def __init__(self, router: Router, embedder: TextEmbedder) -> None:
         self._router = router
+        self._embedder = embedder
 
     async def visible_to(self, caller: Caller) -> list[ModelInfo]:
         """Return the models that ``caller`` may use, by name."""
-        return [model for model in await self._router.models() if caller.may_use(model.name)]
+        models = [*await self._router.models(), *await self._embedder.models()]
+        return sorted((model for model in models if caller.may_use(model.name)), key=lambda model: model.name)
 
     async def find(self, caller: Caller, name: str) -> ModelInfo:
         """Return one model.

@@ -23,6 +23,7 @@ from penstock_common.llm.types import (
     ToolChoice,
     ToolChoiceMode,
 )
+from penstock_gateway.domain.embedding_call import EmbeddingInput
 
 MAX_MODEL_LENGTH = 128
 MAX_MESSAGES = 2048
@@ -37,6 +38,9 @@ MAX_FEATURE_LENGTH = 64
 MAX_TAGS = 16
 MAX_TAG_KEY_LENGTH = 64
 MAX_TAG_LENGTH = 512
+MAX_EMBEDDING_INPUTS = 2048
+MAX_EMBEDDING_INPUT_BYTES = 1024 * 1024
+_MAX_BYTES_PER_CHARACTER = 4
 _UINT32_MAX = 2**32 - 1
 _MAX_SHOWN_BITS = 64
 _REASONING_EFFORTS = ("", "none", "minimal", "low", "medium", "high", "xhigh", "max")
@@ -70,6 +74,27 @@ def validate_context(context: RequestContext) -> None:
     for key, value in context.tags.items():
         _label("context.tags", key, 1, MAX_TAG_KEY_LENGTH)
         _label(f"context.tags[{key}]", value, 0, MAX_TAG_LENGTH)
+
+
+def validate_embedding_input(request: EmbeddingInput) -> None:
+    """Raise InvalidRequest for the first field that is out of bounds."""
+    _label("model", request.model, 1, MAX_MODEL_LENGTH)
+    if not request.texts:
+        raise InvalidRequest("inputs must hold at least one text.", field="inputs")
+    _at_most("inputs", len(request.texts), MAX_EMBEDDING_INPUTS, "texts")
+    _within("dimensions", request.dimensions, 0, _UINT32_MAX)
+    for index, text in enumerate(request.texts):
+        if not text:
+            raise InvalidRequest(f"inputs[{index}] is empty.", field=f"inputs[{index}]")
+        # Counting characters first spares encoding what is short.
+        if (
+            len(text) * _MAX_BYTES_PER_CHARACTER > MAX_EMBEDDING_INPUT_BYTES
+            and len(text.encode()) > MAX_EMBEDDING_INPUT_BYTES
+        ):
+            raise InvalidRequest(
+                f"inputs[{index}] may have at most {MAX_EMBEDDING_INPUT_BYTES} bytes; split it.",
+                field=f"inputs[{index}]",
+            )
 
 
 def _validate_message(path: str, message: Message) -> None:

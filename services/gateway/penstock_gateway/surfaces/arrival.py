@@ -17,6 +17,7 @@ from penstock_common.telemetry.trace_context import TraceContext, TraceStarter
 from penstock_gateway.domain.admission import RateState
 from penstock_gateway.domain.authentication import Authenticator
 from penstock_gateway.domain.chat_call import CacheControl, ChatCall
+from penstock_gateway.domain.embedding_call import EmbeddingCall, EmbeddingInput
 from penstock_gateway.domain.identity import Caller
 from penstock_gateway.domain.networks import lies_within
 from penstock_gateway.domain.policy import Policy
@@ -115,6 +116,23 @@ class Reception:
             context=context,
             timeout=self._timeout(arrival.headers, options),
             cache_control=options.cache_control or cache_control_in(arrival.headers),
+            trace=arrival.trace,
+            steps=arrival.steps,
+            started_ns=arrival.started_ns,
+        )
+
+    def embedding_call(
+        self, arrival: Arrival, caller: Caller, request: EmbeddingInput, context: RequestContext, options: CallOptions
+    ) -> EmbeddingCall:
+        """Return the call that the gateway's domain takes."""
+        return EmbeddingCall(
+            request_id=arrival.request_id,
+            generation_id=secrets.token_hex(_GENERATION_ID_BYTES),
+            surface=arrival.surface,
+            caller=caller,
+            input=request,
+            context=context,
+            timeout=self._timeout(arrival.headers, options),
             trace=arrival.trace,
             steps=arrival.steps,
             started_ns=arrival.started_ns,

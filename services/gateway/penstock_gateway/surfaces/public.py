@@ -11,6 +11,7 @@ from typing import Any
 
 from penstock.gateway.v1.admin_service_pb2_grpc import add_AdminServiceServicer_to_server
 from penstock.gateway.v1.chat_service_pb2_grpc import add_ChatServiceServicer_to_server
+from penstock.gateway.v1.embedding_service_pb2_grpc import add_EmbeddingServiceServicer_to_server
 from penstock.gateway.v1.model_service_pb2_grpc import add_ModelServiceServicer_to_server
 from penstock.gateway.v1.status_service_pb2_grpc import add_StatusServiceServicer_to_server
 from penstock_common.rpc.interception import ServerInterceptor
@@ -20,6 +21,7 @@ from penstock_common.service import Service
 from penstock_gateway.domain.admission import Door
 from penstock_gateway.surfaces.grpc.admin import AdminServicer
 from penstock_gateway.surfaces.grpc.chat import ChatServicer
+from penstock_gateway.surfaces.grpc.embedding import EmbeddingServicer
 from penstock_gateway.surfaces.grpc.models import ModelServicer
 from penstock_gateway.surfaces.grpc.status import StatusServicer
 from penstock_gateway.surfaces.http_server import serving_http
@@ -31,6 +33,7 @@ class Surfaces:
     """Everything that callers can reach. Only these servicers, health and reflection are public."""
 
     chat: ChatServicer
+    embeddings: EmbeddingServicer
     models: ModelServicer
     admin: AdminServicer
     status: StatusServicer
@@ -44,6 +47,7 @@ class Surfaces:
 
         def register(registrar: Any) -> None:
             add_ChatServiceServicer_to_server(self.chat, registrar)
+            add_EmbeddingServiceServicer_to_server(self.embeddings, registrar)
             add_ModelServiceServicer_to_server(self.models, registrar)
             add_AdminServiceServicer_to_server(self.admin, registrar)
             add_StatusServiceServicer_to_server(self.status, registrar)

@@ -55,11 +55,16 @@ async def services_joined(
         if settings.has_cache:
             cache_settings = configuration.settings(penstock_cache.settings.Settings)
             services.append(await stack.enter_async_context(penstock_cache.app.build(cache_settings)))
-        if settings.embedding is not None and embedding is None:
+        is_ours = settings.embedding is not None and embedding is None
+        if is_ours:
             services.append(await stack.enter_async_context(embedding_service(configuration)))
         channel = _channel_to(services)
         yield penstock_gateway.app.Channels(
-            router=channel, inference=channel, cache=channel if settings.has_cache else None
+            router=channel,
+            inference=channel,
+            cache=channel if settings.has_cache else None,
+            embedding=channel if is_ours else embedding,
+            collectors=[collector for service in services for collector in service.collectors],
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import grpc
 from prometheus_client import CollectorRegistry
@@ -126,7 +126,10 @@ async def _gateway(
     async with AsyncExitStack() as stack:
         interceptors = (ScopeInterceptor(), *((TokenSender(security.token),) if security.token else ()))
         roles = [Role.ROUTER, Role.INFERENCE, *([Role.CACHE] if settings.cache.mode != "off" else [])]
-        channels: dict[str, SuiteChannel] = {}
+        if settings.services.embedding.target:
+            # Its section of the file is its own, so the address says whether there is one.
+            roles.append(Role.EMBEDDING)
+        channels: dict[str, Any] = {}
         for role in roles:
             channel = open_channel(settings.services.target_of(role), security.channel_credentials())
             channels[role] = SuiteChannel(await stack.enter_async_context(channel), interceptors)

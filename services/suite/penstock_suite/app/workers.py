@@ -59,12 +59,13 @@ async def workers_running(
     await upgrade_schema(configuration)
     async with AsyncExitStack() as stack:
         stack.enter_context(kept_for_sharing(grpc))
+        registry = CollectorRegistry()
         if workshop.plan.settings.embedding is not None:
-            await stack.enter_async_context(_serving_embedding(workshop, configuration))
+            await stack.enter_async_context(_serving_embedding(workshop, configuration, registry))
         metrics = free_addresses(*[(Address(LOOPBACK, 0), "metrics")] * count)
         common = _Common(configuration, grpc, grace)
         plans = [_plan(workshop, common, f"worker-{number}", address) for number, address in enumerate(metrics)]
-        await stack.enter_async_context(_serving_metrics(workshop, plans, metrics))
+        await stack.enter_async_context(_serving_metrics(workshop, plans, metrics, registry))
         yield await stack.enter_async_context(_kept_running(workshop, plans))
 
 
@@ -87,21 +88,24 @@ def _plan(workshop: Workshop, common: _Common, name: str, metrics: Address) -> W
 
 
 @asynccontextmanager
-async def _serving_embedding(workshop: Workshop, configuration: Configuration) -> AsyncGenerator[None]:
+async def _serving_embedding(
+    workshop: Workshop, configuration: Configuration, registry: CollectorRegistry
+) -> AsyncGenerator[None]:
     # One model for all: it is the largest thing in memory, and its batches fill better.
     address = f"unix:{workshop.plan.state.embedding_socket}"
     async with (
         embedding_service(configuration) as service,
         listening(address, [service], [FinalFailures(), IncomingScope()]) as listener,
     ):
+        for collector in service.collectors:
+            registry.register(collector)
         await listener.set_serving(serving=True)
         yield
 
 
 def _serving_metrics(
-    workshop: Workshop, plans: Sequence[WorkerPlan], addresses: Sequence[Address]
+    workshop: Workshop, plans: Sequence[WorkerPlan], addresses: Sequence[Address], registry: CollectorRegistry
 ) -> AbstractAsyncContextManager[None]:
-    registry = CollectorRegistry()
     named = {plan.name: str(address) for plan, address in zip(plans, addresses, strict=True)}
     registry.register(WorkerMetrics(named))
     return serving_metrics(registry, workshop.plan.settings.telemetry.metrics_listen)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from penstock_common.errors import PenstockError
@@ -64,3 +65,10 @@ class PolicyGuard:
 
 def _peer_of(context: Any) -> str:
     return grpc_peer(context.peer() or "")
+
+
+def remaining(context: Any) -> timedelta | None:
+    """Return the time until the caller's deadline; None where there is none."""
+    seconds = context.time_remaining()
+    # Without a deadline grpcio reports one in the far future.
+    return timedelta(seconds=seconds) if seconds is not None and seconds < timedelta.max.total_seconds() else None

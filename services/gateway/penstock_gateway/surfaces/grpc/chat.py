@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from typing import Any
 
 from penstock.gateway.v1 import chat_service_pb2 as pb
@@ -23,7 +22,7 @@ from penstock_common.llm.types import GenerationInput
 from penstock_gateway.domain.chat_call import CacheControl, CacheOutcome
 from penstock_gateway.domain.exchange import ChatLife, Exchange, Observer
 from penstock_gateway.surfaces.arrival import Arrival, CallOptions, Reception, rate_headers
-from penstock_gateway.surfaces.grpc.arrival import Admitted, admitted
+from penstock_gateway.surfaces.grpc.arrival import Admitted, admitted, remaining
 
 _STATUS = {
     "hit": pb.CacheResult.STATUS_HIT,
@@ -73,7 +72,7 @@ class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
     ) -> Exchange:
         arrival = admitted_call.arrival
         try:
-            options = CallOptions(stream, _remaining(context), _cache_control(request))
+            options = CallOptions(stream, remaining(context), _cache_control(request))
             call = self._reception.chat_call(
                 arrival, admitted_call.caller, _input(request), context_from_proto(request.context), options
             )
@@ -89,12 +88,6 @@ def _input(request: pb.ChatRequest | pb.StreamChatRequest) -> GenerationInput:
         return input_from_proto(request.input)
     except UnknownRoleError as error:
         raise InvalidRequest(f"{error} is missing or not a known role.", field=f"input.{error}") from None
-
-
-def _remaining(context: Any) -> timedelta | None:
-    seconds = context.time_remaining()
-    # Without a deadline grpcio reports one in the far future.
-    return timedelta(seconds=seconds) if seconds is not None and seconds < timedelta.max.total_seconds() else None
 
 
 def _cache_control(request: pb.ChatRequest | pb.StreamChatRequest) -> CacheControl | None:

@@ -10,6 +10,7 @@ import structlog
 
 from penstock_common.errors import InternalError, InvalidRequest, PenstockError
 from penstock_common.llm.events import Answer
+from penstock_gateway.domain.embedding_exchange import EmbeddingExchange, EmbeddingLife
 from penstock_gateway.domain.exchange import ChatLife, Exchange, Observer
 from penstock_gateway.domain.identity import Caller
 from penstock_gateway.domain.models import ModelDirectory
@@ -29,6 +30,7 @@ from penstock_gateway.surfaces.http import (
     read_body,
     respond,
 )
+from penstock_gateway.surfaces.openai.embeddings import parse_embeddings_request, render_embeddings
 from penstock_gateway.surfaces.openai.errors import error_response
 from penstock_gateway.surfaces.openai.formats import CHAT_COMPLETIONS, COMPLETIONS, Format, StreamRenderer
 from penstock_gateway.surfaces.openai.render import (
@@ -54,6 +56,7 @@ class OpenAIParts:
 
     reception: Reception
     life: ChatLife
+    embeddings: EmbeddingLife
     models: ModelDirectory
     observer: Observer
     timing: StreamTiming
@@ -74,7 +77,7 @@ Serve = Callable[[Visit, Receive, Send], Awaitable[None]]
 
 
 class OpenAIApplication:
-    """Serves ``/v1/chat/completions``, ``/v1/completions`` and ``/v1/models``; everything else is 404."""
+    """Serves ``/v1/chat/completions``, ``/v1/completions``, ``/v1/embeddings`` and ``/v1/models``; all else is 404."""
 
     def __init__(self, parts: OpenAIParts) -> None:
         self._parts = parts
@@ -103,6 +106,8 @@ class OpenAIApplication:
         """Return the path's one method, its name in the table of policies, and who serves it."""
         if (wire_format := _FORMATS.get(path)) is not None:
             return "POST", path, self._generation(wire_format)
+        if path == "/v1/embeddings":
+            return "POST", path, self._embed
         if path == "/v1/models":
             return "GET", path, self._list_models
         if path.startswith(_MODELS_PATH) and len(path) > len(_MODELS_PATH):
@@ -149,6 +154,20 @@ class OpenAIApplication:
                     )
 
         return serve
+
+    async def _embed(self, visit: Visit, receive: Receive, send: Send) -> None:
+        parts = self._parts
+        request = parse_embeddings_request(await read_body(receive, parts.max_body_bytes))
+        call = parts.reception.embedding_call(
+            visit.arrival, visit.caller, request.input, request.context, CallOptions(stream=False)
+        )
+        exchange = parts.embeddings.begin(call)
+        async with cancelled_when_client_leaves(receive, send) as send_watched:
+            try:
+                body = render_embeddings(await exchange.embed(), as_base64=request.as_base64)
+                await respond(send_watched, 200, body, [_JSON, *_embedding_head(exchange)])
+            except Exception as error:  # noqa: BLE001 - the rim: whatever it is becomes an answer
+                await _refuse(send_watched, _known(error), _embedding_head(exchange))
 
     async def _stream(self, exchange: Exchange, renderer: StreamRenderer, send: Send) -> None:
         stream = EventStream(send, lambda: _head(exchange), self._parts.timing)
@@ -208,6 +227,18 @@ def _bill_headers(exchange: Exchange) -> list[Header]:
     )
 
 
+def _embedding_head(exchange: EmbeddingExchange) -> list[Header]:
+    headers = [("x-request-id", exchange.call.request_id), *rate_headers(exchange.rate)]
+    if exchange.embedded is not None:
+        headers += [
+            ("x-penstock-model", exchange.embedded.model),
+            ("x-penstock-upstream", exchange.embedded.upstream),
+            ("x-penstock-cost-usd", format_cost_usd(exchange.cost_nano_usd)),
+            ("x-penstock-overhead-ms", f"{exchange.overhead_ms:.2f}"),
+        ]
+    return encoded(headers)
+
+
 def _known(error: Exception) -> PenstockError:
     if isinstance(error, PenstockError):
         return error
@@ -223,7 +254,10 @@ async def _refuse(send: Send, error: PenstockError, headers: list[Header]) -> No
 
 def _not_found(method: str, path: str) -> Callable[[Arrival, Receive, Send], Awaitable[None]]:
     return _fixed(
-        404, f"Unknown request URL: {method} {path}. See /v1/chat/completions, /v1/completions and /v1/models.", ()
+        404,
+        f"Unknown request URL: {method} {path}. See /v1/chat/completions, /v1/completions, /v1/embeddings and "
+        "/v1/models.",
+        (),
     )
 
 

@@ -115,6 +115,8 @@ def param_from_field(field: str) -> str:
     """
     if field == "input.extra_json":
         return ""
+    if field.startswith("inputs"):
+        return "input" + field.removeprefix("inputs")
     if not field.startswith(("input.", "context.")):
         return field
     for pattern, replacement in _PATHS:
