@@ -1,0 +1,167 @@
+"""Administration as typed REST, through a real edge: default deny, and where a caller is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import shutil
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+from google.api import annotations_pb2
+from google.protobuf import descriptor_pool
+
+from penstock.gateway.v1 import admin_service_pb2, status_service_pb2
+
+TOKEN = "t0" * 16
+EDGE = Path(sys.executable).parent / "penstock-edge"
+
+
+def routes():
+    """Return the verb and path of every administrative method."""
+    found = {}
+    for module in (admin_service_pb2, status_service_pb2):
+        for service in descriptor_pool.Default().FindFileByName(module.DESCRIPTOR.name).services_by_name.values():
+            for method in service.methods:
+                rule = method.GetOptions().Extensions[annotations_pb2.http]
+                verb = rule.WhichOneof("pattern")
+                found[method.name] = (verb.upper(), re.sub(r"\{[^}]*\}", "x", getattr(rule, verb)))
+    return found
+
+
+ROUTES = routes()
+
+
+@asynccontextmanager
+async def running_edge(suite, *arguments):
+    """An edge in front of the suite's gateway; yields its address."""
+    executable = EDGE if EDGE.is_file() else shutil.which("penstock-edge")
+    if executable is None:
+        pytest.skip("the edge is not built")
+    process = await asyncio.create_subprocess_exec(
+        executable,
+        "--listen=127.0.0.1:0",
+        f"--gateway-grpc=127.0.0.1:{suite.gateway.grpc_port}",
+        f"--gateway-http=unix://{suite.http_socket}",
+        *arguments,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(30):
+            line = json.loads(await process.stderr.readline())
+        assert line["msg"] == "listening", line
+        async with aiohttp.ClientSession(f"http://{line['address']}") as session:
+            yield session
+    finally:
+        process.terminate()
+        await process.communicate()
+
+
+@pytest.fixture
+async def edge(suite):
+    async with running_edge(suite) as session:
+        yield session
+
+
+async def call(session, verb, path, key, body=None, headers=()):
+    """Return the status and the JSON of an answer."""
+    body = body if body is not None or verb == "GET" else {}
+    head = {"authorization": f"Bearer {key}", **dict(headers)}
+    async with session.request(verb, path, json=body, headers=head) as response:
+        return response.status, await response.json()
+
+
+@pytest.mark.parametrize("method", ROUTES)
+async def test_inference_key_is_denied_every_administrative_route(suite, edge, method):
+    status, body = await call(edge, *ROUTES[method], suite.KEY)
+    assert (status, body["details"][0]["reason"]) == (403, "SCOPE_MISSING")
+
+
+@pytest.mark.parametrize("method", ROUTES)
+async def test_nobody_is_let_in_without_a_key(edge, method):
+    status, body = await call(edge, *ROUTES[method], "")
+    assert (status, body["details"][0]["reason"]) == (401, "INVALID_CREDENTIALS")
+
+
+async def test_tenant_with_users_and_keys_is_kept_over_rest(suite, edge):
+    operator = suite.OPERATOR_KEY
+    status, body = await call(edge, "POST", "/api/v1/admin/tenants", operator, {"name": "acme", "tier": "pro"})
+    assert (status, body["tenant"]["tier"]) == (200, "pro")
+    wanted = {"tenant": "acme", "scopes": ["KEY_SCOPE_ADMIN"], "lifetime": "3600s"}
+    status, body = await call(edge, "POST", "/api/v1/admin/keys", operator, wanted)
+    own, key_id = body["secret"], body["key"]["id"]
+    wanted = {"name": "ada", "role": "USER_ROLE_MEMBER"}
+    status, body = await call(edge, "POST", "/api/v1/admin/users", own, wanted)
+    user = body["user"]["id"]
+    status, body = await call(edge, "PATCH", f"/api/v1/admin/users/{user}", own, {"role": "USER_ROLE_VIEWER"})
+    assert (status, body["user"]["role"]) == (200, "USER_ROLE_VIEWER")
+    status, body = await call(edge, "PATCH", "/api/v1/admin/tenants/acme", operator, {"models": ["safe"]})
+    assert (status, body["tenant"]["models"], body["tenant"]["tier"]) == (200, ["safe"], "pro")
+    status, body = await call(edge, "POST", f"/api/v1/admin/keys/{key_id}:rotate", own, {"overlap": "60s"})
+    assert (status, body["previous_key"]["replaced_by"]) == (200, body["key"]["id"])
+    status, body = await call(edge, "GET", "/api/v1/admin/keys?page_size=1", own)
+    assert (status, len(body["keys"])) == (200, 1)
+    status, body = await call(edge, "GET", f"/api/v1/admin/keys?page_token={body['next_page_token']}", own)
+    assert (status, len(body["keys"]), "next_page_token" in body) == (200, 1, False)
+    status, body = await call(edge, "GET", "/api/v1/admin/audit-entries", own)
+    actions = [entry["action"] for entry in body["entries"]]
+    assert actions == ["key.rotate", "tenant.update", "user.update", "user.create", "key.create", "tenant.create"]
+    status, _ = await call(edge, "POST", "/api/v1/admin/tenants/demo:disable", operator)
+    assert status == 400
+
+
+async def bound_key(suite, session, *networks):
+    wanted = {"tenant": "demo", "allowed_networks": networks}
+    return (await call(session, "POST", "/api/v1/admin/keys", suite.OPERATOR_KEY, wanted))[1]["secret"]
+
+
+FORGED = {
+    "x-penstock-client-address": "192.0.2.1",
+    "x-penstock-edge-token": TOKEN,
+    "x-forwarded-for": "192.0.2.1",
+    "grpc-metadata-x-penstock-client-address": "192.0.2.1",
+}
+
+
+async def test_edge_that_proves_itself_says_where_the_caller_is(serve, document, tmp_path):
+    token = tmp_path / "token"
+    token.write_text(TOKEN)
+    document["secrets"]["edge_token_file"] = str(token)
+    suite = await serve()
+    async with running_edge(suite, f"--gateway-token-file={token}") as session:
+        here, there = await bound_key(suite, session, "127.0.0.1"), await bound_key(suite, session, "192.0.2.0/24")
+        for path in ("/v1/models", "/api/v1/models"):
+            assert (await call(session, "GET", path, here))[0] == 200
+            assert (await call(session, "GET", path, here, headers=FORGED))[0] == 200
+            assert (await call(session, "GET", path, there, headers=FORGED))[0] == 403
+        _, body = await call(session, "GET", "/api/v1/admin/audit-entries", suite.OPERATOR_KEY)
+        assert {entry["client_address"] for entry in body["entries"]} == {"127.0.0.1"}
+
+
+async def test_key_with_networks_is_refused_behind_an_edge_that_proves_nothing(suite, edge):
+    # Not even where the edge's own address lies in them: everybody comes from there.
+    key = await bound_key(suite, edge, "127.0.0.0/8", "::1")
+    for path in ("/v1/models", "/api/v1/models"):
+        status, body = await call(edge, "GET", path, key)
+        assert status == 403
+        assert "the client's address is not proven" in json.dumps(body)
+
+
+async def test_edge_with_another_token_is_not_believed(serve, document, tmp_path):
+    for name, token in (("ours", TOKEN), ("theirs", "x" * 32)):
+        (tmp_path / name).write_text(token)
+    document["secrets"]["edge_token_file"] = f"{tmp_path}/ours"
+    suite = await serve()
+    async with running_edge(suite, f"--gateway-token-file={tmp_path}/theirs") as session:
+        key = await bound_key(suite, session, "127.0.0.0/8")
+        assert (await call(session, "GET", "/v1/models", key))[0] == 403
+
+
+async def test_status_is_told_to_operators(suite, edge):
+    await suite.ask()
+    status, body = await call(edge, "GET", "/api/v1/status", suite.OPERATOR_KEY)
+    assert (status, body["is_healthy"], body["traffic"]["requests"]) == (200, True, "1")

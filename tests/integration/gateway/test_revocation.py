@@ -1,0 +1,185 @@
+"""Two gateways on one database: what one of them takes back, the other refuses within seconds, whoever is away."""
+
+from __future__ import annotations
+
+import time
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import grpc
+import pytest
+
+import penstock_gateway.app
+import penstock_gateway.settings
+import penstock_inference.app
+import penstock_router.app
+from penstock.gateway.v1 import admin_service_pb2 as pb
+from penstock.gateway.v1 import model_service_pb2
+from penstock.gateway.v1.admin_service_pb2_grpc import AdminServiceStub
+from penstock.gateway.v1.model_service_pb2_grpc import ModelServiceStub
+from penstock_common.configuration import Configuration
+from penstock_common.testing.postgres_server import PostgresServer, postgres_programs
+from penstock_common.testing.transports import IN_PROCESS, channel_to
+
+OPERATOR_KEY = "operator-key-operator"
+REVOKED_WITHIN_SECONDS = 5
+
+
+@dataclass
+class Pair:
+    """Two gateways, and an operator who always talks to the first."""
+
+    channels: list[grpc.aio.Channel]
+
+    def __post_init__(self):
+        self._admin = AdminServiceStub(self.channels[0])
+
+    async def ask(self, method, **fields):
+        request = getattr(pb, f"{method}Request")(**fields)
+        return await getattr(self._admin, method)(request, metadata=(("x-api-key", OPERATOR_KEY),), timeout=30)
+
+    async def code(self, number, key):
+        """Return the status with which a gateway answers the key."""
+        call = ModelServiceStub(self.channels[number]).ListModels(
+            model_service_pb2.ListModelsRequest(), metadata=(("x-api-key", key),), timeout=30
+        )
+        try:
+            await call
+        except grpc.aio.AioRpcError as error:
+            return error.code()
+        return grpc.StatusCode.OK
+
+    async def codes(self, key):
+        return [await self.code(number, key) for number in range(len(self.channels))]
+
+    async def let_in_for_seconds(self, number, key):
+        """Ask again and again; return for how long the gateway let the key in."""
+        began = last = time.monotonic()
+        while await self.code(number, key) is grpc.StatusCode.OK:
+            last = time.monotonic()
+        return last - began
+
+
+@pytest.fixture
+async def open_pair(document, tmp_path):
+    """A function that opens two gateways on the database of a URL."""
+    async with AsyncExitStack() as stack:
+
+        async def opened(url, **of_gateway):
+            settings = {**document, "sql": url, "gateway": {**document["gateway"], **of_gateway}}
+            configuration = Configuration(settings)
+            channels = {}
+            for package in (penstock_router, penstock_inference):
+                built = package.app.build(configuration.settings(package.settings.Settings))
+                service = await stack.enter_async_context(built)
+                channels[service.name] = await stack.enter_async_context(channel_to(service, IN_PROCESS))
+            found = []
+            for number in range(2):
+                running = penstock_gateway.app.running(
+                    configuration.settings(penstock_gateway.settings.Settings),
+                    penstock_gateway.app.Channels(**channels),
+                    penstock_gateway.app.Listen(grpc="127.0.0.1:0", http=f"unix:{tmp_path}/{number}.sock"),
+                    upgrades_schema=True,
+                )
+                gateway = await stack.enter_async_context(running)
+                await gateway.set_ready()
+                channel = grpc.aio.insecure_channel(f"127.0.0.1:{gateway.grpc_port}")
+                found.append(await stack.enter_async_context(channel))
+            return Pair(found)
+
+        yield opened
+
+
+@pytest.fixture
+async def pair(open_pair, database_url):
+    return await open_pair(database_url)
+
+
+OK, REFUSED = grpc.StatusCode.OK, grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_new_key_works_everywhere_at_once_also_where_it_was_guessed(pair):
+    created = await pair.ask("CreateKey", tenant="demo")
+    assert await pair.codes(created.secret) == [OK, OK]
+    assert await pair.codes(created.secret + "x") == [REFUSED, REFUSED]
+
+
+@pytest.mark.parametrize("redis", ["up", "killed"])
+async def test_revoked_key_is_refused_by_the_other_gateway_within_five_seconds(pair, redis_server, redis):
+    created = await pair.ask("CreateKey", tenant="demo")
+    assert await pair.codes(created.secret) == [OK, OK]
+    if redis == "killed":
+        redis_server.crash()
+    await pair.ask("RevokeKey", id=created.key.id)
+    assert await pair.let_in_for_seconds(1, created.secret) < REVOKED_WITHIN_SECONDS
+    assert await pair.let_in_for_seconds(0, created.secret) < REVOKED_WITHIN_SECONDS
+    assert await pair.codes(created.secret) == [REFUSED, REFUSED]
+
+
+@pytest.mark.parametrize("redis", ["up", "killed"])
+async def test_disabled_tenant_is_refused_by_the_other_gateway_within_five_seconds(pair, redis_server, redis):
+    await pair.ask("CreateTenant", name="acme")
+    created = await pair.ask("CreateKey", tenant="acme")
+    assert await pair.codes(created.secret) == [OK, OK]
+    if redis == "killed":
+        redis_server.crash()
+    await pair.ask("DisableTenant", name="acme")
+    assert await pair.let_in_for_seconds(1, created.secret) < REVOKED_WITHIN_SECONDS
+    await pair.ask("EnableTenant", name="acme")
+    began = time.monotonic()
+    while await pair.code(1, created.secret) is not OK:
+        assert time.monotonic() - began < REVOKED_WITHIN_SECONDS
+
+
+async def test_disabled_user_is_refused_by_the_other_gateway_within_five_seconds(pair):
+    user = (await pair.ask("CreateUser", tenant="demo", name="ada", role=pb.USER_ROLE_MEMBER)).user
+    created = await pair.ask("CreateKey", tenant="demo", user_id=user.id)
+    assert await pair.codes(created.secret) == [OK, OK]
+    await pair.ask("DisableUser", id=user.id)
+    assert await pair.let_in_for_seconds(1, created.secret) < REVOKED_WITHIN_SECONDS
+
+
+async def test_rotation_is_seen_by_the_other_gateway_and_refuses_nobody_before_its_time(pair):
+    created = await pair.ask("CreateKey", tenant="demo")
+    assert await pair.codes(created.secret) == [OK, OK]
+    rotated = await pair.ask("RotateKey", id=created.key.id, overlap={"seconds": 3})
+    assert await pair.codes(rotated.secret) == [OK, OK]
+    ends_at = rotated.previous_key.expires_at.ToMicroseconds() / 1e6
+    while await pair.code(1, created.secret) is OK:
+        assert await pair.code(1, rotated.secret) is OK
+    assert ends_at <= time.time() < ends_at + REVOKED_WITHIN_SECONDS
+
+
+@pytest.fixture
+def postgres_of_our_own():
+    """A PostgreSQL that a test may break."""
+    try:
+        postgres_programs()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    with PostgresServer() as server:
+        yield server
+        server.resume()
+
+
+async def test_database_that_hangs_holds_up_no_known_key_and_refuses_others_in_time(open_pair, postgres_of_our_own):
+    # A statement may hang for longer than anybody is to wait for it.
+    patience, for_good = 0.3, "20s"
+    pair = await open_pair(
+        postgres_of_our_own.create_database(),
+        key_lookup_timeout=f"{patience}s",
+        sql_statement_timeout=for_good,
+        sql_connect_timeout=for_good,
+    )
+    known = await pair.ask("CreateKey", tenant="demo")
+    other = await pair.ask("CreateKey", tenant="demo")
+    assert await pair.code(1, known.secret) is OK
+    with postgres_of_our_own.paused():
+        began = time.monotonic()
+        assert await pair.code(1, other.secret) is grpc.StatusCode.UNAVAILABLE
+        assert patience <= time.monotonic() - began < 20
+        # Longer than it is fresh, shorter than it is stale.
+        while time.monotonic() - began < 6:
+            assert await pair.code(1, known.secret) is OK
+    while await pair.code(1, other.secret) is not OK:
+        assert time.monotonic() - began < 60
