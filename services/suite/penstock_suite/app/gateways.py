@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Protocol
 
 from penstock_common.configuration import Configuration
+from penstock_common.rpc.server import ServerOptions
 from penstock_gateway.app import Channels, Listen, RunningGateway
 from penstock_suite.adapters.addresses import Address
 from penstock_suite.adapters.first_generation import generate_once
 from penstock_suite.app.local_processes import Workshop
 from penstock_suite.app.one_process import running_gateway, services_joined
+from penstock_suite.app.public_tls import public_credentials
 from penstock_suite.domain.progress import Prepared, Preparing
 
 
@@ -23,7 +25,7 @@ class Gateways(Protocol):
 
     @property
     def grpc_targets(self) -> tuple[str, ...]:
-        """Where the edge calls each: host:port or unix:///path."""
+        """Where the edge calls each: unix:///path."""
         ...
 
     @property
@@ -45,15 +47,19 @@ async def gateway_here(workshop: Workshop, configuration: Configuration, grpc: A
     """Yield a gateway and all services in this process, the schema up to date."""
     since = time.monotonic()
     workshop.show(Preparing("services"))
-    socket = workshop.plan.state.gateway_socket
+    state = workshop.plan.state
     async with AsyncExitStack() as stack:
         channels = await stack.enter_async_context(services_joined(configuration))
-        listen = Listen(grpc=str(grpc), http=f"unix:{socket}")
+        options = ServerOptions(
+            credentials=public_credentials(workshop.plan.settings.listen.tls),
+            own_address=f"unix:{state.gateway_grpc_socket}",
+        )
+        listen = Listen(grpc=str(grpc), http=f"unix:{state.gateway_socket}", grpc_options=options)
         gateway = await stack.enter_async_context(
             running_gateway(configuration, channels, listen, upgrades_schema=True)
         )
         workshop.show(Prepared("services", time.monotonic() - since))
-        yield _Here(workshop, channels, gateway, (str(grpc.from_here),), (socket,))
+        yield _Here(workshop, channels, gateway)
 
 
 class _Here:
@@ -64,14 +70,13 @@ class _Here:
         workshop: Workshop,
         channels: Channels,
         gateway: RunningGateway,
-        grpc_targets: tuple[str, ...],
-        http_sockets: tuple[Path, ...],
     ) -> None:
         self._workshop = workshop
         self._channels = channels
         self._gateway = gateway
-        self.grpc_targets = grpc_targets
-        self.http_sockets = http_sockets
+        state = workshop.plan.state
+        self.grpc_targets = (f"unix://{state.gateway_grpc_socket}",)
+        self.http_sockets = (state.gateway_socket,)
 
     async def set_ready(self) -> None:
         for upstream, models in self._workshop.plan.settings.local_triton_models.items():

@@ -8,10 +8,9 @@ from datetime import timedelta
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
-import grpc
 from prometheus_client import CollectorRegistry
 
-from penstock_common.configuration import Configuration, ConfigurationError
+from penstock_common.configuration import Configuration
 from penstock_common.rpc.channel import ScopeInterceptor, SuiteChannel, open_channel
 from penstock_common.rpc.interception import ServerInterceptor
 from penstock_common.rpc.security import Security, TokenGuard, TokenSender
@@ -19,6 +18,7 @@ from penstock_common.rpc.server import GrpcListener, ServerOptions, listening
 from penstock_common.rpc.server_interceptors import CallTelemetry, FinalFailures, IncomingScope
 from penstock_common.service import Service
 from penstock_common.telemetry.metrics_endpoint import serving_metrics
+from penstock_suite.app.public_tls import public_credentials
 from penstock_suite.domain.requests import Role
 from penstock_suite.settings import RoleSettings
 
@@ -136,18 +136,8 @@ async def _gateway(
         listen = gateway.Listen(
             grpc=settings.listen.grpc,
             http=address,
-            grpc_options=ServerOptions(credentials=_public_credentials(settings)),
+            grpc_options=ServerOptions(credentials=public_credentials(settings.listen.tls)),
             http_tls=settings.services.tls,
         )
         running = gateway.running(own_settings, gateway.Channels(**channels), listen, upgrades_schema=False)
         yield _Gateway(await stack.enter_async_context(running), settings.services.drain_notice)
-
-
-def _public_credentials(settings: RoleSettings) -> grpc.ServerCredentials | None:
-    tls = settings.listen.tls
-    if tls is None:
-        return None
-    try:
-        return grpc.ssl_server_credentials([(tls.key_file.read_bytes(), tls.cert_file.read_bytes())])
-    except OSError as error:
-        raise ConfigurationError(f"'listen.tls': {error.filename}: {error.strerror}") from None

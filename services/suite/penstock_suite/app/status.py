@@ -30,7 +30,7 @@ async def stack_status(selection: Selection) -> StackStatus:
         )
     scheme, _, authority = record.http.partition("://")
     http, grpc = await asyncio.gather(
-        http_status(parse_address(authority, "http"), "/readyz", tls=scheme == "https"), health_of(record.grpc)
+        http_status(parse_address(authority, "http"), "/readyz", tls=scheme == "https"), health_of(record.own_grpc)
     )
     return StackStatus(
         ready=http == OK and grpc == "SERVING",

@@ -104,8 +104,12 @@ async def _start(request: UpRequest, workshop: Workshop) -> Gateways:
     await gateways.set_ready()
     await _await_readiness(workshop, addresses.http)
     ready = _ready(plan, addresses, key, time.monotonic() - workshop.began)
-    stack.enter_context(recorded(plan.state, _record(request, workshop, ready)))
-    workshop.on_change = lambda: write_run_record(plan.state, _record(request, workshop, ready))
+
+    def record() -> RunRecord:
+        return _record(request, workshop, ready, gateways.grpc_targets[0])
+
+    stack.enter_context(recorded(plan.state, record()))
+    workshop.on_change = lambda: write_run_record(plan.state, record())
     settle_memory()
     workshop.show(ready)
     return gateways
@@ -127,8 +131,6 @@ def _free_addresses(plan: StackPlan) -> _Addresses:
     http, grpc, *_ = free_addresses(*((parse_address(text, setting), setting) for setting, text in named.items()))
     if http == grpc:
         raise Misconfigured(f"'listen.http' and 'listen.grpc' are both {http}")
-    if listen.tls is not None and not grpc.is_loopback:
-        raise Misconfigured("'listen.tls' covers HTTP only in this version: keep 'listen.grpc' on 127.0.0.1")
     return _Addresses(http, grpc)
 
 
@@ -163,13 +165,14 @@ def _ready(plan: StackPlan, addresses: _Addresses, key: str, seconds: float) -> 
     )
 
 
-def _record(request: UpRequest, workshop: Workshop, ready: Ready) -> RunRecord:
+def _record(request: UpRequest, workshop: Workshop, ready: Ready, own_grpc: str) -> RunRecord:
     selection = request.selection
     return RunRecord(
         pid=os.getpid(),
         started_at=datetime.now(UTC).isoformat(timespec="seconds"),
         http=ready.http,
         grpc=ready.grpc,
+        own_grpc=own_grpc,
         config=str(selection.config.absolute()) if selection.config else "",
         without_triton=selection.without_triton,
         parts=(

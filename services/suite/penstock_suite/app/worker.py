@@ -15,9 +15,11 @@ from penstock_gateway.app import Listen, RunningGateway
 from penstock_suite.adapters.first_generation import generate_once
 from penstock_suite.adapters.state_files import read_worker_plan
 from penstock_suite.app.one_process import running_gateway, services_joined
+from penstock_suite.app.public_tls import public_credentials
 from penstock_suite.app.serve import run_role
 from penstock_suite.domain.progress import Serving, Show
 from penstock_suite.domain.worker import WorkerPlan
+from penstock_suite.settings import RoleSettings
 
 
 async def work(plan_file: Path, show: Show, began: float) -> None:
@@ -47,7 +49,11 @@ async def _open(plan: WorkerPlan) -> AsyncGenerator[RunningGateway]:
         listen = Listen(
             grpc=plan.grpc,
             http=f"unix:{plan.http_socket}",
-            grpc_options=ServerOptions(shares_port=True, own_address=f"unix:{plan.grpc_socket}"),
+            grpc_options=ServerOptions(
+                credentials=public_credentials(configuration.settings(RoleSettings).listen.tls),
+                shares_port=True,
+                own_address=f"unix:{plan.grpc_socket}",
+            ),
         )
         gateway = running_gateway(configuration, channels, listen, upgrades_schema=False)
         running = await stack.enter_async_context(gateway)

@@ -22,6 +22,8 @@ class RunRecord(msgspec.Struct, frozen=True):
     """Such as http://127.0.0.1:8080."""
     grpc: str
     """host:port, reachable from this machine."""
+    own_grpc: str
+    """Where the same answers without TLS, to the owner of the state folder alone: unix:///path."""
     config: str
     """Path of the configuration file; empty for the packaged one."""
     without_triton: bool

@@ -90,6 +90,11 @@ class StateFolder:
         """Where the gateway serves the wire formats to the edge."""
         return self.sockets / "gateway.sock"
 
+    @property
+    def gateway_grpc_socket(self) -> Path:
+        """Where the gateway serves gRPC to the edge and to commands on this machine."""
+        return self.sockets / "gateway-grpc.sock"
+
     def worker_http_socket(self, worker: str) -> Path:
         """Where a worker serves the wire formats to the edge."""
         return self.sockets / f"{worker}-http.sock"
