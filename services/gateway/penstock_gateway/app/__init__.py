@@ -119,7 +119,7 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
         max_body_bytes=own.max_body_bytes,
         started_at=int(time.time()),
     )
-    checks = {"database": store.answers, "Redis": parts.limiter.answers}
+    checks = {"The database": store.answers, "Redis": parts.limiter.answers}
     return Surfaces(
         chat=ChatServicer(reception, life, observer),
         embeddings=EmbeddingServicer(reception, embeddings, observer),

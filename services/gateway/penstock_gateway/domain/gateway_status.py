@@ -75,7 +75,7 @@ class StatusReporter:
         async with asyncio.TaskGroup() as asking:
             listing = asking.create_task(self._models())
             checks = {name: asking.create_task(_in_time(check)) for name, check in self._checks.items()}
-        problems += [f"The {name} does not answer." for name, check in checks.items() if not check.result()]
+        problems += [f"{name} does not answer." for name, check in checks.items() if not check.result()]
         models = listing.result()
         if models is None:
             problems.append("The inference service does not answer.")
