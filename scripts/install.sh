@@ -72,6 +72,8 @@ finish() {
   # Checked by content at no time: an image's files do not change, and their dates would make each build another.
   "$environment/bin/python" -m compileall -q -j 0 --invalidation-mode unchecked-hash "$environment/lib"
   "$environment/bin/python" -m pip uninstall --quiet --yes uv setuptools pip 2>/dev/null
+  # uv's, and everybody may write it.
+  rm -f "$environment/.lock"
 }
 
 command=$1
