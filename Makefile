@@ -26,6 +26,12 @@ run: setup ## Set up, then start the whole stack on this machine; Ctrl-C stops i
 	@exec $(BIN)/penstock up --state "$(STATE)" $(if $(CONFIG),--config "$(CONFIG)") \
 	  $(if $(WITHOUT_TRITON),--without-triton) $(ARGS)
 
+.PHONY: up down
+up: ## Start every service as a container of its own (Docker with compose); ARGS are flags of `docker compose up`
+	@scripts/containers.sh up $(ARGS)
+down: ## Stop the containers; ARGS=--volumes forgets their data, too
+	@scripts/containers.sh down $(ARGS)
+
 .PHONY: test
 test: setup-dev ## Run every test, the end-to-end ones in each shape of the stack; ARGS go to pytest, which then runs once
 	cd services/gateway/edge && $(TOOLS) go test ./...

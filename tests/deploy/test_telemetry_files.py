@@ -1,0 +1,186 @@
+"""What Prometheus, Grafana and the collector are told: it parses, and it names metrics and labels that exist."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from image_roots import ROOT
+from prometheus_client import CollectorRegistry
+
+from penstock_common.errors import PenstockError
+from penstock_common.rpc.server_interceptors import CallTelemetry
+from penstock_embedding.adapters.telemetry import BatchMetrics
+from penstock_gateway.adapters.telemetry import Metrics
+from penstock_gateway.domain.settlement import CANCELLED, OK, outcome_of
+
+DEPLOY = ROOT / "deploy"
+ALERTS = DEPLOY / "prometheus" / "alerts.yaml"
+SCRAPES = DEPLOY / "prometheus" / "prometheus.yaml"
+DASHBOARD = DEPLOY / "grafana" / "dashboards" / "penstock.json"
+DEMO_MODEL = DEPLOY / "triton" / "repository" / "penstock-demo" / "1" / "model.py"
+
+# What Prometheus itself puts on every series, and what deploy/prometheus/prometheus.yaml adds.
+ADDED_LABELS = {"job", "instance", "role", "le"}
+_WORDS = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_LANGUAGE = {
+    "sum", "rate", "by", "histogram_quantile", "count", "absent", "or", "and", "unless", "on", "label_values",
+    "__rate_interval", "model",
+}  # fmt: skip
+
+
+def _of_services() -> dict[str, set[str]]:
+    """Return the labels of every series that our processes have, by name."""
+    registry = CollectorRegistry()
+    Metrics(registry, lambda: 0)
+    CallTelemetry(registry)
+    registry.register(BatchMetrics())
+    found: dict[str, set[str]] = {}
+    for collector in (*registry._collector_to_names, BatchMetrics()._registry):
+        inner = collector._collector_to_names if isinstance(collector, CollectorRegistry) else [collector]
+        for metric in inner:
+            if not hasattr(metric, "_labelnames"):
+                continue
+            for described in metric.describe():
+                suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}.get(
+                    described.type, ("",)
+                )
+                found |= {described.name + suffix: set(metric._labelnames) for suffix in suffixes}
+    return found
+
+
+@pytest.fixture(scope="module")
+def known() -> dict[str, set[str]]:
+    """The labels of every series that exists, by name."""
+    of_triton = {"nv_inference_request_success", "nv_inference_request_failure"}
+    of_model = set(re.findall(r'"(penstock_[a-z_]+_total)"', DEMO_MODEL.read_text()))
+    assert of_model
+    return {
+        **_of_services(),
+        **{name: {"model", "version"} for name in of_model | of_triton},
+        "up": set(),
+    }
+
+
+def _expressions() -> Iterator[tuple[str, str]]:
+    """Yield every expression of Grafana and Prometheus, and where it stands."""
+    for group in yaml.safe_load(ALERTS.read_text())["groups"]:
+        for rule in group["rules"]:
+            yield rule["alert"], rule["expr"]
+    dashboard = json.loads(DASHBOARD.read_text())
+    for panel in dashboard["panels"]:
+        for target in panel.get("targets", []):
+            yield panel["title"], target["expr"]
+    for variable in dashboard["templating"]["list"]:
+        yield variable["name"], variable["query"]["query"]
+
+
+EXPRESSIONS = list(_expressions())
+
+
+@pytest.mark.parametrize(
+    "expression", [text for _, text in EXPRESSIONS], ids=[f"{n}-{where}" for n, (where, _) in enumerate(EXPRESSIONS)]
+)
+def test_an_expression_names_metrics_and_labels_that_exist(expression, known):
+    selectors = re.findall(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\{([^}]*)\}", expression)
+    for name, matchers in selectors:
+        for label in re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", matchers):
+            assert label in known[name] | ADDED_LABELS, f"{name} has no label {label}"
+    bare = re.sub(r"\{[^}]*\}|\[[^\]]*\]|\"[^\"]*\"", "", expression)
+    grouped = {label for labels in re.findall(r"by \(([^)]*)\)", bare) for label in re.split(r",\s*", labels)}
+    names = {word for word in _WORDS.findall(re.sub(r"by \([^)]*\)", "", bare)) if word not in _LANGUAGE}
+    names |= {name for name, _ in selectors}
+    assert names
+    assert names <= set(known), f"no metric is called {names - set(known)}"
+    for label in grouped - {""}:
+        assert any(label in known[name] | ADDED_LABELS for name in names), f"nothing has the label {label}"
+
+
+def test_outcomes_that_count_as_faults_are_outcomes():
+    kinds = {outcome_of(kind.__new__(kind)) for kind in PenstockError.__subclasses__()} | {
+        OK,
+        CANCELLED,
+        "internal_error",
+    }
+    found = {
+        outcome
+        for _, text in EXPRESSIONS
+        for group in re.findall(r'outcome=~"([^"]+)"', text)
+        for outcome in group.split("|")
+    }
+    assert found
+    assert found <= kinds
+
+
+def test_grafana_finds_its_data_and_its_dashboard():
+    provisioning = DEPLOY / "grafana" / "provisioning"
+    sources = yaml.safe_load((provisioning / "datasources" / "datasources.yaml").read_text())["datasources"]
+    assert {source["uid"]: source["url"] for source in sources} == {
+        "prometheus": "http://prometheus:9090", "jaeger": "http://jaeger:16686",
+    }  # fmt: skip
+    dashboard = json.loads(DASHBOARD.read_text())
+    used = {target["datasource"]["uid"] for panel in dashboard["panels"] for target in panel.get("targets", [])}
+    assert used == {"prometheus"}
+    identities = [panel["id"] for panel in dashboard["panels"]]
+    assert len(set(identities)) == len(identities)
+    (provider,) = yaml.safe_load((provisioning / "dashboards" / "dashboards.yaml").read_text())["providers"]
+    assert provider["options"]["path"] == "/etc/dashboards"
+
+
+def test_panels_do_not_lie_on_one_another():
+    taken: set[tuple[int, int]] = set()
+    for panel in json.loads(DASHBOARD.read_text())["panels"]:
+        place = panel["gridPos"]
+        assert place["x"] + place["w"] <= 24
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert not cells & taken, panel["title"]
+        taken |= cells
+
+
+def test_prometheus_asks_where_the_roles_answer():
+    (roles, triton, collector) = yaml.safe_load(SCRAPES.read_text())["scrape_configs"]
+    (found,) = roles["dns_sd_configs"]
+    configuration = yaml.safe_load((DEPLOY / "penstock.yaml").read_text())
+    assert configuration["telemetry"]["metrics_listen"] == f"0.0.0.0:{found['port']}"
+    assert set(found["names"]) == {"gateway", "router", "cache", "embedding", "inference"}
+    assert f"--metrics-port={triton['dns_sd_configs'][0]['port']}" in (DEPLOY / "triton" / "serve.sh").read_text()
+    served = yaml.safe_load((DEPLOY / "otel" / "collector.yaml").read_text())["service"]["telemetry"]["metrics"][
+        "readers"
+    ]
+    port = served[0]["pull"]["exporter"]["prometheus"]["port"]
+    assert collector["static_configs"][0]["targets"] == [f"otel-collector:{port}"]
+
+
+def test_the_collector_passes_on_what_it_gets():
+    collector: dict[str, Any] = yaml.safe_load((DEPLOY / "otel" / "collector.yaml").read_text())
+    for pipeline in collector["service"]["pipelines"].values():
+        for kind in ("receivers", "processors", "exporters"):
+            assert set(pipeline[kind]) <= set(collector[kind])
+        assert pipeline["processors"][0] == "memory_limiter", "it must refuse before others hold more"
+    grpc = collector["receivers"]["otlp"]["protocols"]["grpc"]["endpoint"]
+    assert grpc.rpartition(":")[2] == "4317"
+
+
+def test_prometheus_accepts_its_files(promtool):
+    for arguments in (["check", "config", SCRAPES], ["check", "rules", ALERTS]):
+        checked = subprocess.run([promtool, *arguments], capture_output=True, text=True)
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_alerts_fire_on_what_they_are_for(promtool, tmp_path):
+    cases = Path(__file__).with_name("alerts_test.yaml").read_text().replace("RULES", str(ALERTS))
+    (tmp_path / "cases.yaml").write_text(cases)
+    tested = subprocess.run([promtool, "test", "rules", tmp_path / "cases.yaml"], capture_output=True, text=True)
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+    names = {rule["alert"] for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]}
+    assert {name for name in names if f"alertname: {name}" not in cases} == set(), "an alert without a case"
