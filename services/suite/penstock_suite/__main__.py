@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from pathlib import Path
@@ -18,8 +18,17 @@ from typing import Any, TypeVar
 from penstock_suite.domain.keys import StoredKey
 from penstock_suite.domain.models import ModelRow
 from penstock_suite.domain.progress import Show
-from penstock_suite.domain.requests import ChatTarget, KeyRequest, Role, Selection, ServeRequest, UpRequest
+from penstock_suite.domain.requests import (
+    ChatTarget,
+    KeyRequest,
+    Role,
+    Selection,
+    ServeRequest,
+    TenantRequest,
+    UpRequest,
+)
 from penstock_suite.domain.run_record import StackStatus
+from penstock_suite.domain.tenants import StoredTenant, StoredUser
 from penstock_suite.surfaces.cli.application import Actions, command_line
 from penstock_suite.surfaces.cli.chat import Conversation
 
@@ -33,7 +42,16 @@ def main() -> None:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     command_line(
         Actions(
-            _run_stack, _check_configuration, _Keys(), _Models(), _Chat(), _ask_status, _Roles(), _provide_certificates
+            _run_stack,
+            _check_configuration,
+            _Keys(),
+            _Tenants(),
+            _Users(),
+            _Models(),
+            _Chat(),
+            _ask_status,
+            _Roles(),
+            _provide_certificates,
         )
     )(prog_name="penstock")
 
@@ -120,6 +138,50 @@ class _Keys:
         from penstock_suite.app.keys import revoke_key
 
         return _run(revoke_key(selection, key_id))
+
+
+class _Tenants:
+    def create(self, selection: Selection, request: TenantRequest) -> StoredTenant:
+        from penstock_suite.app.tenants import create_tenant
+
+        return _run(create_tenant(selection, request))
+
+    def list(self, selection: Selection) -> list[StoredTenant]:
+        from penstock_suite.app.tenants import list_tenants
+
+        return _run(list_tenants(selection))
+
+    def update(self, selection: Selection, request: TenantRequest, fields: Collection[str]) -> StoredTenant:
+        from penstock_suite.app.tenants import update_tenant
+
+        return _run(update_tenant(selection, request, fields))
+
+    def switch(self, selection: Selection, name: str, *, enabled: bool) -> StoredTenant:
+        from penstock_suite.app.tenants import switch_tenant
+
+        return _run(switch_tenant(selection, name, enabled=enabled))
+
+
+class _Users:
+    def create(self, selection: Selection, tenant: str, name: str, role: str) -> StoredUser:
+        from penstock_suite.app.tenants import create_user
+
+        return _run(create_user(selection, tenant, name, role))
+
+    def list(self, selection: Selection, tenant: str) -> list[StoredUser]:
+        from penstock_suite.app.tenants import list_users
+
+        return _run(list_users(selection, tenant))
+
+    def change(self, selection: Selection, user_id: str, role: str) -> StoredUser:
+        from penstock_suite.app.tenants import change_user
+
+        return _run(change_user(selection, user_id, role))
+
+    def switch(self, selection: Selection, user_id: str, *, enabled: bool) -> StoredUser:
+        from penstock_suite.app.tenants import switch_user
+
+        return _run(switch_user(selection, user_id, enabled=enabled))
 
 
 class _Models:

@@ -45,7 +45,8 @@ async def administration(selection: Selection) -> AsyncGenerator[Administration]
     except InvalidRequest as error:
         raise Misconfigured(str(error)) from None
     except ResourceNotFound as error:
-        raise SuiteFailure(f"{str(error).rstrip('.')}: see 'penstock {error.kind}s list'") from None
+        sentence = f"{str(error).rstrip('.')}: see 'penstock {error.kind}s list'"
+        raise (Misconfigured if error.kind == "tenant" else SuiteFailure)(sentence) from None
     except (PenstockError, OSError, ConfigurationError) as error:
         raise SuiteFailure(str(error)) from None
 

@@ -8,10 +8,13 @@ from penstock_suite.adapters.addresses import parse_address
 from penstock_suite.adapters.edge_server import OK, http_status
 from penstock_suite.adapters.grpc_health import health_of
 from penstock_suite.adapters.state_files import is_running, open_state_folder, read_run_record
+from penstock_suite.adapters.status_client import gateway_report
 from penstock_suite.app.plan import state_root
 from penstock_suite.domain.failure import SuiteFailure
+from penstock_suite.domain.gateway_report import GatewayReport
 from penstock_suite.domain.requests import Selection
-from penstock_suite.domain.run_record import PartStatus, StackStatus
+from penstock_suite.domain.run_record import PartStatus, RunRecord, StackStatus
+from penstock_suite.domain.state_folder import StateFolder
 
 _HTTP_WORDS = {0: "does not answer", OK: "ready", 503: "not ready"}
 
@@ -29,9 +32,11 @@ async def stack_status(selection: Selection) -> StackStatus:
             f"no stack runs on {state.root}: start one with 'penstock up', or name its folder with --state (that of 'make run' is .state)"
         )
     scheme, _, authority = record.http.partition("://")
-    http, grpc = await asyncio.gather(
-        http_status(parse_address(authority, "http"), "/readyz", tls=scheme == "https"), health_of(record.own_grpc)
-    )
+    async with asyncio.TaskGroup() as asking:
+        http_told = asking.create_task(http_status(parse_address(authority, "http"), "/readyz", tls=scheme == "https"))
+        grpc_told = asking.create_task(health_of(record.own_grpc))
+        report = asking.create_task(_gateway(record, state))
+    http, grpc = http_told.result(), grpc_told.result()
     return StackStatus(
         ready=http == OK and grpc == "SERVING",
         http=record.http,
@@ -42,4 +47,11 @@ async def stack_status(selection: Selection) -> StackStatus:
         config=record.config,
         started_at=record.started_at,
         parts=tuple(PartStatus(part.name, part.pid, is_running(part.pid)) for part in record.parts),
+        gateway=report.result(),
     )
+
+
+async def _gateway(record: RunRecord, state: StateFolder) -> GatewayReport | None:
+    if not state.operator_key.is_file():
+        return None
+    return await gateway_report(record.own_grpc, state.operator_key.read_text(encoding="utf-8").strip())

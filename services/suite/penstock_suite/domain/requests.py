@@ -60,6 +60,16 @@ class KeyRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TenantRequest:
+    """Make or change a tenant. No ``models`` or ``regions`` mean all."""
+
+    name: str
+    tier: str
+    models: tuple[str, ...]
+    regions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChatTarget:
     """Where to chat. An empty ``model`` means the first that the key may use."""
 

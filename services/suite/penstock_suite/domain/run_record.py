@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from penstock_suite.domain.gateway_report import GatewayReport
+
 
 class RunningPart(msgspec.Struct, frozen=True):
     """A process of the stack."""
@@ -45,6 +47,8 @@ class StackStatus(msgspec.Struct, frozen=True, kw_only=True):
     config: str
     started_at: str
     parts: tuple[PartStatus, ...]
+    gateway: GatewayReport | None
+    """What a gateway of the stack says of itself; None where it does not answer."""
 
 
 class PartStatus(msgspec.Struct, frozen=True):

@@ -15,7 +15,9 @@ from penstock_suite.surfaces.cli.keys import KeyActions, add_keys
 from penstock_suite.surfaces.cli.models import ModelActions, add_models
 from penstock_suite.surfaces.cli.serve import RoleActions, add_serve
 from penstock_suite.surfaces.cli.status import AskStatus, add_status
+from penstock_suite.surfaces.cli.tenants import TenantActions, add_tenants
 from penstock_suite.surfaces.cli.up import RunStack, add_up
+from penstock_suite.surfaces.cli.users import UserActions, add_users
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,8 @@ class Actions:
     run_stack: RunStack
     check_configuration: CheckConfiguration
     keys: KeyActions
+    tenants: TenantActions
+    users: UserActions
     models: ModelActions
     chat: ChatActions
     ask_status: AskStatus
@@ -55,6 +59,8 @@ def command_line(actions: Actions) -> typer.Typer:
     add_status(cli, actions.ask_status)
     add_chat(cli, actions.chat)
     add_keys(cli, actions.keys)
+    add_tenants(cli, actions.tenants)
+    add_users(cli, actions.users)
     add_models(cli, actions.models)
     add_config(cli, actions.check_configuration)
     add_serve(cli, actions.roles)
