@@ -15,6 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+from penstock_suite.domain.copies import BackedUp, Restored
 from penstock_suite.domain.keys import StoredKey
 from penstock_suite.domain.models import ModelRow
 from penstock_suite.domain.progress import Show
@@ -30,6 +31,7 @@ from penstock_suite.domain.requests import (
 from penstock_suite.domain.run_record import StackStatus
 from penstock_suite.domain.tenants import StoredTenant, StoredUser
 from penstock_suite.surfaces.cli.application import Actions, command_line
+from penstock_suite.surfaces.cli.backup import ShowRows
 from penstock_suite.surfaces.cli.chat import Conversation
 
 ResultT = TypeVar("ResultT")
@@ -52,6 +54,7 @@ def main() -> None:
             _ask_status,
             _Roles(),
             _provide_certificates,
+            _Copies(),
         )
     )(prog_name="penstock")
 
@@ -138,6 +141,18 @@ class _Keys:
         from penstock_suite.app.keys import revoke_key
 
         return _run(revoke_key(selection, key_id))
+
+
+class _Copies:
+    def back_up(self, selection: Selection, file: Path, show: ShowRows) -> BackedUp:
+        from penstock_suite.app.backup import back_up_database
+
+        return _run(back_up_database(selection, file, show))
+
+    def restore(self, selection: Selection, file: Path, show: ShowRows, *, replace: bool) -> Restored:
+        from penstock_suite.app.backup import restore_database
+
+        return _run(restore_database(selection, file, show, replace=replace))
 
 
 class _Tenants:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ from penstock_gateway.domain.database_address import (
 
 # Any number that no other program locks in the same database.
 _UPGRADE_LOCK = 0x50454E53
+# SQLite waits for a lock in a thread that nothing can interrupt.
+_LONGEST_BUSY = timedelta(seconds=30)
 
 _log = structlog.get_logger(__name__)
 
@@ -59,7 +62,7 @@ async def _open_sqlite(address: DatabaseAddress, limits: DatabaseLimits) -> Asyn
         max_overflow=0,
         pool_timeout=limits.connect_timeout.total_seconds(),
     )
-    busy_timeout_ms = round(limits.statement_timeout.total_seconds() * 1000)
+    busy_timeout_ms = min(limits.statement_timeout, _LONGEST_BUSY) // timedelta(milliseconds=1)
 
     def prepare(connection: Any, _: Any) -> None:
         cursor = connection.cursor()
@@ -149,6 +152,16 @@ async def upgrade(engine: AsyncEngine) -> None:
 
 def upgrade_to(connection: Connection, revision: str = "head") -> None:
     """Bring the schema to a revision, as a part of the connection's transaction."""
+    take_upgrade_lock(connection)
+    if is_newer(revision_of(connection)):
+        return
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
+def take_upgrade_lock(connection: Connection) -> None:
+    """Wait until nobody else changes the schema, and hold that until the transaction ends."""
     if connection.dialect.name == "postgresql":
         # Tables with many rows take longer than any request may.
         connection.execute(text("SET LOCAL statement_timeout = 0"))
@@ -156,11 +169,6 @@ def upgrade_to(connection: Connection, revision: str = "head") -> None:
     elif not _in_transaction(connection):
         # The driver begins before rows are written and not before tables are made; two would make the same one.
         connection.exec_driver_sql("BEGIN IMMEDIATE")
-    if is_newer(revision_of(connection)):
-        return
-    config = _config()
-    config.attributes["connection"] = connection
-    command.upgrade(config, revision)
 
 
 def _in_transaction(connection: Connection) -> bool:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from penstock_suite import __version__
+from penstock_suite.surfaces.cli.backup import CopyActions, add_backup
 from penstock_suite.surfaces.cli.certificates import ProvideCertificates, add_certificates
 from penstock_suite.surfaces.cli.chat import ChatActions, add_chat
 from penstock_suite.surfaces.cli.config import CheckConfiguration, add_config
@@ -34,6 +35,7 @@ class Actions:
     ask_status: AskStatus
     roles: RoleActions
     provide_certificates: ProvideCertificates
+    copies: CopyActions
 
 
 def command_line(actions: Actions) -> typer.Typer:
@@ -64,6 +66,7 @@ def command_line(actions: Actions) -> typer.Typer:
     add_models(cli, actions.models)
     add_config(cli, actions.check_configuration)
     add_serve(cli, actions.roles)
+    add_backup(cli, actions.copies)
     add_certificates(cli, actions.provide_certificates)
     return cli
 

@@ -1,0 +1,49 @@
+"""Copies of the database, for the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from penstock_common.configuration import ConfigurationError
+from penstock_common.key_material import read_key_material
+from penstock_gateway.adapters.sql import backup as copies
+from penstock_gateway.domain.backup import Backup, Progress, Restored, fingerprint_of
+from penstock_gateway.settings import StorageSettings
+
+
+async def back_up(settings: StorageSettings, path: Path, progress: Progress) -> Backup:
+    """Write the database, as it is at one moment, to ``path``; what uses it goes on.
+
+    Raises:
+        BackupError: if it cannot be copied.
+    """
+    return await copies.back_up(settings.sql, path, progress, pepper=_fingerprint(settings))
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A database after a restore; ``keys_fit`` says whether the pepper here is the one of its keys, None if unknown."""
+
+    restored: Restored
+    keys_fit: bool | None
+
+
+async def restore(settings: StorageSettings, path: Path, progress: Progress, *, replace: bool) -> Filled:
+    """Fill the database from the archive at ``path``; without ``replace`` it must have no rows.
+
+    Raises:
+        BackupError: if the archive or the database cannot be used; then nothing has changed.
+    """
+    restored = await copies.restore(settings.sql, path, progress, replace=replace)
+    here, there = _fingerprint(settings), restored.backup.pepper
+    return Filled(restored, here == there if here and there else None)
+
+
+def _fingerprint(settings: StorageSettings) -> str:
+    try:
+        pepper = read_key_material(settings.secrets.key_pepper_file, "secrets.key_pepper_file")
+    except ConfigurationError:
+        # Copying needs no pepper, and a machine that makes backups is better off without one.
+        return ""
+    return fingerprint_of(pepper)

@@ -1,0 +1,74 @@
+"""`penstock backup` and `penstock restore`: the database of a stack, out and in again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from penstock_gateway.app.copies import back_up, restore
+from penstock_gateway.domain.backup import BackupError
+from penstock_gateway.settings import StorageSettings
+from penstock_suite.adapters.state_files import open_state_folder
+from penstock_suite.app.administration import as_running
+from penstock_suite.app.plan import make_plan
+from penstock_suite.domain.copies import BackedUp, Restored
+from penstock_suite.domain.failure import SuiteFailure
+from penstock_suite.domain.requests import Selection
+
+ShowRows = Callable[[str, int], None]
+
+
+async def back_up_database(selection: Selection, file: Path, show: ShowRows) -> BackedUp:
+    """Return what the new archive holds; the stack may run.
+
+    Raises:
+        SuiteFailure: if the database cannot be copied; an older archive at ``file`` stays.
+    """
+    began = time.monotonic()
+    try:
+        made = await back_up(_settings(selection), file, show)
+    except BackupError as error:
+        raise SuiteFailure(str(error)) from error
+    return BackedUp(
+        file=str(file),
+        bytes=_size(file),
+        schema=made.schema,
+        created_at=made.created_at,
+        rows=made.rows,
+        seconds=round(time.monotonic() - began, 3),
+    )
+
+
+async def restore_database(selection: Selection, file: Path, show: ShowRows, *, replace: bool) -> Restored:
+    """Return what the database holds now.
+
+    Raises:
+        SuiteFailure: if the archive or the database cannot be used; then nothing has changed.
+    """
+    began = time.monotonic()
+    try:
+        filled = await restore(_settings(selection), file, show, replace=replace)
+    except BackupError as error:
+        raise SuiteFailure(str(error)) from error
+    done = filled.restored
+    return Restored(
+        file=str(file),
+        created_at=done.backup.created_at,
+        schema=done.schema,
+        archived_schema=done.backup.schema,
+        rows=done.backup.rows,
+        replaced=done.replaced,
+        keys_fit=filled.keys_fit,
+        seconds=round(time.monotonic() - began, 3),
+    )
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size
+
+
+def _settings(selection: Selection) -> StorageSettings:
+    plan = make_plan(as_running(selection))
+    open_state_folder(plan.state.root)
+    return plan.configuration().settings(StorageSettings)

@@ -1,0 +1,106 @@
+"""`penstock backup` and `penstock restore`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Protocol
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from penstock_suite.domain.copies import BackedUp, Restored
+from penstock_suite.domain.failure import SuiteFailure
+from penstock_suite.domain.requests import Selection
+from penstock_suite.surfaces.cli.options import ConfigOption, JsonOption, StateOption
+from penstock_suite.surfaces.cli.output import console, failures_told, print_json
+
+ShowRows = Callable[[str, int], None]
+
+_BACKUP_HELP = """Copy the database (keys, tenants, users, audit log, ledger), as it is at one moment, into one file.
+
+A running stack goes on. The file is the same for SQLite and PostgreSQL, and readable by its owner alone. It holds no
+prompts and no answers; the digests of keys in it are worth nothing without the pepper, which is not in it: keep
+'secrets.key_pepper_file' too, in another place.
+"""
+_RESTORE_HELP = """Fill the database from a file of 'penstock backup', all of it or nothing, and bring its schema up to date.
+
+Refuses a database that has rows, unless told to --replace them. Keys work again with the pepper they were made with.
+"""
+
+
+class CopyActions(Protocol):
+    """What the commands do."""
+
+    def back_up(self, selection: Selection, file: Path, show: ShowRows) -> BackedUp:
+        """Write an archive."""
+        ...
+
+    def restore(self, selection: Selection, file: Path, show: ShowRows, *, replace: bool) -> Restored:
+        """Fill the database from an archive."""
+        ...
+
+
+def add_backup(cli: typer.Typer, actions: CopyActions) -> None:
+    """Add the commands."""
+
+    @cli.command("backup", help=_BACKUP_HELP)
+    def backup(
+        *,
+        to: Annotated[Path, typer.Option("--to", metavar="FILE", help="Replaced, once the new one is complete.")],
+        config: ConfigOption = None,
+        state: StateOption = None,
+        as_json: JsonOption = False,
+    ) -> None:
+        with failures_told(as_json=as_json):
+            with _counting("backing up", as_json=as_json) as show:
+                done = actions.back_up(Selection(config, state), to, show)
+            print_json(done) if as_json else console().print(
+                f"{escape(done.file)}: {_rows(done.rows)}, {done.bytes:,} bytes, schema {done.schema}, "
+                f"as of {done.created_at:%Y-%m-%d %H:%M:%S} UTC."
+            )
+
+    @cli.command("restore", help=_RESTORE_HELP)
+    def restore(
+        *,
+        source: Annotated[Path, typer.Option("--from", metavar="FILE", help="Of 'penstock backup'.")],
+        replace: Annotated[bool, typer.Option("--replace", help="Lose the rows that the database has.")] = False,
+        config: ConfigOption = None,
+        state: StateOption = None,
+        as_json: JsonOption = False,
+    ) -> None:
+        with failures_told(as_json=as_json):
+            with _counting("restoring", as_json=as_json) as show:
+                done = actions.restore(Selection(config, state), source, show, replace=replace)
+            print_json(done) if as_json else _show_restored(done)
+
+
+def _show_restored(done: Restored) -> None:
+    out = console()
+    before = "; what was there is gone" if done.replaced else ""
+    since = f", upgraded from {done.archived_schema}" if done.archived_schema != done.schema else ""
+    out.print(f"Restored {_rows(done.rows)} as of {done.created_at:%Y-%m-%d %H:%M:%S} UTC{before}.")
+    out.print(f"The schema is {done.schema}{since}.")
+    if done.keys_fit is False:
+        out.print("[yellow]![/] Its keys were made with another pepper and do not work with the one that is here.")
+
+
+def _rows(rows: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} of {escape(table)}" for table, count in rows.items() if count) or "no rows"
+
+
+@contextmanager
+def _counting(what: str, *, as_json: bool) -> Generator[ShowRows]:
+    """Yield what is told of rows; a terminal shows them, on the side where errors go."""
+    errors = Console(stderr=True, highlight=False)
+    try:
+        if as_json or not errors.is_terminal:
+            yield lambda _table, _rows: None
+            return
+        with errors.status(what) as status:
+            yield lambda table, rows: status.update(f"{what}: {rows:,} rows of {escape(table)}")
+    except KeyboardInterrupt:
+        # Whoever makes backups by a script must not take this one for made.
+        raise SuiteFailure(f"interrupted while {what}: nothing has changed") from None
