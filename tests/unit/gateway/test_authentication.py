@@ -223,6 +223,23 @@ async def test_silent_store_holds_up_the_first_requests_only(authenticator, stor
     assert await waiting == "k1"
 
 
+async def test_guesses_do_not_pile_up_before_a_silent_store(authenticator, store):
+    store.open.clear()
+    async with asyncio.TaskGroup() as group:
+        asking = [group.create_task(refusal_of(authenticator, f"guess-{number}")) for number in range(1_100)]
+        await settled()
+        assert sum(task.done() for task in asking) == 100
+        assert store.asked == 1_000
+        store.open.set()
+    assert {task.result() for task in asking} == {InvalidCredentials, ServiceUnavailable}
+
+
+async def refusal_of(authenticator, key):
+    with pytest.raises((InvalidCredentials, ServiceUnavailable)) as refused:
+        await id_of(authenticator, key)
+    return refused.type
+
+
 async def test_silent_store_refuses_unknown_keys_for_now(store, clock):
     async with background_work() as in_background:
         impatient = KeyFreshness(patience=timedelta(milliseconds=20))

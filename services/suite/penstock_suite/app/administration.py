@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -21,9 +23,8 @@ from penstock_suite.app.plan import make_plan, state_root
 from penstock_suite.domain.failure import Misconfigured, SuiteFailure
 from penstock_suite.domain.requests import Selection
 
-OPERATOR = Actor(key_id=COMMAND_LINE, is_operator=True)
-
 _PAGE_SIZE = 500
+_MAX_USER_LENGTH = 32
 
 ItemT = TypeVar("ItemT")
 
@@ -49,6 +50,16 @@ async def administration(selection: Selection) -> AsyncGenerator[Administration]
         raise (Misconfigured if error.kind == "tenant" else SuiteFailure)(sentence) from None
     except (PenstockError, OSError, ConfigurationError) as error:
         raise SuiteFailure(str(error)) from None
+
+
+def operator() -> Actor:
+    """Return whoever types the command, who is the operator by reaching the database."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):
+        # A container may run as a number without a name.
+        user = str(os.getuid())
+    return Actor(key_id=COMMAND_LINE, user_id=user[:_MAX_USER_LENGTH], is_operator=True)
 
 
 async def everything(listing: Callable[[Page], Awaitable[Listing[ItemT]]]) -> list[ItemT]:

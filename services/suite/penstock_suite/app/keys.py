@@ -7,7 +7,7 @@ from datetime import timedelta
 from penstock_gateway.domain.administration.keys import NewKey
 from penstock_gateway.domain.administration.registry import KeyFilter
 from penstock_gateway.domain.identity import KeyRecord, KeyScope
-from penstock_suite.app.administration import OPERATOR, administration, everything
+from penstock_suite.app.administration import administration, everything, operator
 from penstock_suite.domain.failure import Misconfigured
 from penstock_suite.domain.keys import StoredKey
 from penstock_suite.domain.requests import KeyRequest, Selection
@@ -32,7 +32,7 @@ async def create_key(selection: Selection, request: KeyRequest) -> tuple[str, St
         lifetime=request.lifetime,
     )
     async with administration(selection) as opened:
-        issued = await opened.keys.create(OPERATOR, wanted)
+        issued = await opened.keys.create(operator(), wanted)
     return issued.secret, stored(issued.record)
 
 
@@ -40,7 +40,7 @@ async def list_keys(selection: Selection, tenant: str) -> list[StoredKey]:
     """Return every created key of the tenant, or of all, oldest first; those of the configuration are not among them."""
     async with administration(selection) as opened:
         wanted = KeyFilter(tenant or None)
-        return [stored(record) for record in await everything(lambda page: opened.keys.list(OPERATOR, wanted, page))]
+        return [stored(record) for record in await everything(lambda page: opened.keys.list(operator(), wanted, page))]
 
 
 async def rotate_key(
@@ -48,7 +48,7 @@ async def rotate_key(
 ) -> tuple[str, StoredKey, StoredKey]:
     """Return the new key, its record, and the older one's, which ends with the overlap."""
     async with administration(selection) as opened:
-        rotated = await opened.keys.rotate(OPERATOR, key_id, overlap, lifetime)
+        rotated = await opened.keys.rotate(operator(), key_id, overlap, lifetime)
     return rotated.secret, stored(rotated.record), stored(rotated.previous)
 
 
@@ -59,7 +59,7 @@ async def revoke_key(selection: Selection, key_id: str) -> StoredKey:
         SuiteFailure: if there is no key with this id.
     """
     async with administration(selection) as opened:
-        return stored(await opened.keys.revoke(OPERATOR, key_id))
+        return stored(await opened.keys.revoke(operator(), key_id))
 
 
 def stored(record: KeyRecord) -> StoredKey:

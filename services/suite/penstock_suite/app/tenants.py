@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from penstock_gateway.domain.administration.tenants import TenantTerms, TenantView
 from penstock_gateway.domain.identity import UserRecord, UserRole
-from penstock_suite.app.administration import OPERATOR, administration, everything
+from penstock_suite.app.administration import administration, everything, operator
 from penstock_suite.domain.failure import Misconfigured
 from penstock_suite.domain.requests import Selection, TenantRequest
 from penstock_suite.domain.tenants import StoredTenant, StoredUser
@@ -15,51 +15,51 @@ from penstock_suite.domain.tenants import StoredTenant, StoredUser
 async def create_tenant(selection: Selection, request: TenantRequest) -> StoredTenant:
     """Return the new tenant."""
     async with administration(selection) as opened:
-        return _tenant(await opened.tenants.create(OPERATOR, request.name, _terms(request)))
+        return _tenant(await opened.tenants.create(operator(), request.name, _terms(request)))
 
 
 async def list_tenants(selection: Selection) -> list[StoredTenant]:
     """Return every tenant, of the configuration and created, by name."""
     async with administration(selection) as opened:
-        return [_tenant(tenant) for tenant in await everything(lambda page: opened.tenants.list(OPERATOR, page))]
+        return [_tenant(tenant) for tenant in await everything(lambda page: opened.tenants.list(operator(), page))]
 
 
 async def update_tenant(selection: Selection, request: TenantRequest, fields: Collection[str]) -> StoredTenant:
     """Return the tenant with ``fields`` changed."""
     async with administration(selection) as opened:
-        return _tenant(await opened.tenants.update(OPERATOR, request.name, _terms(request), fields))
+        return _tenant(await opened.tenants.update(operator(), request.name, _terms(request), fields))
 
 
 async def switch_tenant(selection: Selection, name: str, *, enabled: bool) -> StoredTenant:
     """Return the tenant, whose keys are accepted or refused from now on; a running stack knows within 5 s."""
     async with administration(selection) as opened:
         switch = opened.tenants.enable if enabled else opened.tenants.disable
-        return _tenant(await switch(OPERATOR, name))
+        return _tenant(await switch(operator(), name))
 
 
 async def create_user(selection: Selection, tenant: str, name: str, role: str) -> StoredUser:
     """Return the new user."""
     async with administration(selection) as opened:
-        return _user(await opened.users.create(OPERATOR, tenant, name, _role(role)))
+        return _user(await opened.users.create(operator(), tenant, name, _role(role)))
 
 
 async def list_users(selection: Selection, tenant: str) -> list[StoredUser]:
     """Return the users of the tenant, or of all, oldest first."""
     async with administration(selection) as opened:
-        return [_user(user) for user in await everything(lambda page: opened.users.list(OPERATOR, tenant, page))]
+        return [_user(user) for user in await everything(lambda page: opened.users.list(operator(), tenant, page))]
 
 
 async def change_user(selection: Selection, user_id: str, role: str) -> StoredUser:
     """Return the user with another role."""
     async with administration(selection) as opened:
-        return _user(await opened.users.change_role(OPERATOR, user_id, _role(role)))
+        return _user(await opened.users.change_role(operator(), user_id, _role(role)))
 
 
 async def switch_user(selection: Selection, user_id: str, *, enabled: bool) -> StoredUser:
     """Return the user, whose keys are accepted or refused from now on; a running stack knows within 5 s."""
     async with administration(selection) as opened:
         switch = opened.users.enable if enabled else opened.users.disable
-        return _user(await switch(OPERATOR, user_id))
+        return _user(await switch(operator(), user_id))
 
 
 def _terms(request: TenantRequest) -> TenantTerms:

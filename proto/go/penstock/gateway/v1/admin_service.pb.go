@@ -470,7 +470,7 @@ type AuditEntry struct {
 	OccurredAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
 	// The id of the key that asked; "command-line" for the penstock command.
 	ActorKeyId string `protobuf:"bytes,3,opt,name=actor_key_id,json=actorKeyId,proto3" json:"actor_key_id,omitempty"`
-	// The user that the key belongs to; may be empty.
+	// The user that the key belongs to, or who typed the command; may be empty.
 	ActorUserId string `protobuf:"bytes,4,opt,name=actor_user_id,json=actorUserId,proto3" json:"actor_user_id,omitempty"`
 	// The tenant of the key that asked; empty for operators.
 	ActorTenant string `protobuf:"bytes,5,opt,name=actor_tenant,json=actorTenant,proto3" json:"actor_tenant,omitempty"`
