@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 
 import pytest
 import sqlalchemy as sa
 
-from penstock_common.errors import ResourceExists, ServiceUnavailable
+from penstock_common.errors import InvalidRequest, ResourceExists, ResourceNotFound, ServiceUnavailable
 from penstock_gateway.adapters.sql.keys import SqlKeyStore
 from penstock_gateway.adapters.sql.registry import SqlRegistry
+from penstock_gateway.domain.administration.actor import Actor
+from penstock_gateway.domain.administration.administration import Administration
+from penstock_gateway.domain.administration.keys import Keyring, NewKey
+from penstock_gateway.domain.administration.paging import Page
 from penstock_gateway.domain.administration.registry import AuditEntry, KeyFilter, Place
+from penstock_gateway.domain.administration.tenants import TenantTerms
 from penstock_gateway.domain.authentication import FoundKey, KeyStoreUnavailable
-from penstock_gateway.domain.identity import KeyRecord, KeyScope, TenantRecord, UserRecord, UserRole
+from penstock_gateway.domain.identity import KeyRecord, KeyScope, TenantRecord, Tier, UserRecord, UserRole
+from penstock_gateway.domain.tenancy import TenantDirectory
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ACME = TenantRecord("acme", "pro", frozenset({"fast"}), ("eu", "us"), NOW)
@@ -157,6 +164,39 @@ async def test_users_of_two_tenants_may_share_a_name(database):
         assert [user.id for user in await records.users(None, None, 9)] == ["u1", "u2"]
         (user,) = await records.users("acme", None, 9)
     assert (user.role, user.disabled_at) == (UserRole.VIEWER, NOW)
+
+
+@pytest.mark.parametrize("text", ["\x00", "a\x00b", "x" * 10_000, "' OR 1=1 --"])
+async def test_text_that_no_database_can_hold_is_refused_before_it_gets_there(database, text):
+    keyring = Keyring(b"p" * 32, TenantDirectory({}, {"free": Tier("free")}))
+    opened = Administration.over(keyring, SqlRegistry(database))
+    operator, page = Actor(key_id="k", is_operator=True), Page.of(0, "")
+    refused = (InvalidRequest, ResourceNotFound)
+    for asked in (
+        lambda: opened.tenants.create(operator, text, TenantTerms()),
+        lambda: opened.tenants.get(operator, text),
+        lambda: opened.tenants.disable(operator, text),
+        lambda: opened.users.create(operator, text, "ada", UserRole.ADMIN),
+        lambda: opened.users.disable(operator, text),
+        lambda: opened.users.list(operator, text, page),
+        lambda: opened.keys.create(operator, NewKey(tenant=text)),
+        lambda: opened.keys.create(operator, NewKey(tenant="acme", user_id=text)),
+        lambda: opened.keys.create(operator, NewKey(tenant="acme", label=text + "\x00")),
+        lambda: opened.keys.list(operator, KeyFilter(text), page),
+        lambda: opened.keys.revoke(operator, text),
+        lambda: opened.keys.rotate(operator, text, None, None),
+        lambda: opened.audit.list(operator, text, page),
+    ):
+        with pytest.raises(refused):
+            await asked()
+    assert (await opened.keys.list(operator, KeyFilter(user_id=text), page)).items == []
+    # Every attempt at a change is in the log, as far as a text can be kept.
+    assert len((await opened.audit.list(operator, "", page)).items) == 9
+
+
+async def test_page_token_that_no_database_can_hold_is_refused():
+    with pytest.raises(InvalidRequest):
+        Page.of(0, base64.b64encode(b"a\x00b").decode())
 
 
 async def test_audit_entries_are_listed_the_newest_first(database):

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from penstock_common.errors import PenstockError, ServiceUnavailable
 from penstock_gateway.domain.administration.actor import Actor
+from penstock_gateway.domain.administration.bounds import named_tenant
 from penstock_gateway.domain.administration.paging import Listing, Page, listing
 from penstock_gateway.domain.administration.registry import AuditEntry, Records, Registry
 from penstock_gateway.domain.settlement import OK, outcome_of
@@ -57,7 +58,7 @@ class AuditLog:
 
     async def list(self, actor: Actor, tenant: str, page: Page) -> Listing[AuditEntry]:
         """Return entries about the tenant, the newest first; about every tenant for an operator who names none."""
-        meant = actor.meant(tenant)
+        meant = named_tenant(actor.meant(tenant))
         async with self._registry.begin() as records:
             found = await records.entries(meant or None, page.before_id(), page.size + 1)
         return listing(found, page, lambda entry: str(entry.id))

@@ -20,14 +20,30 @@ _MAX_NAME_LENGTH = 128
 _MAX_USER_NAME_LENGTH = 256
 _MAX_LABEL_LENGTH = 128
 _TENANT_NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def tenant_name(name: str, field: str = "name") -> str:
     """Return the name if it may be a tenant's."""
-    if not _TENANT_NAME.fullmatch(name):
+    if not may_be_tenant(name):
         raise InvalidRequest(f"{field} must have 1 to 128 characters of A-Z a-z 0-9 . _ -", field=field)
     return name
+
+
+def named_tenant(name: str) -> str:
+    """Return the name of a tenant that a request means, empty where it means none."""
+    return tenant_name(name, "tenant") if name else name
+
+
+def may_be_tenant(name: str) -> bool:
+    """Return whether there may be a tenant of this name; others are not looked for."""
+    return _TENANT_NAME.fullmatch(name) is not None
+
+
+def may_be_id(text: str) -> bool:
+    """Return whether there may be a key or user of this id; others are not looked for."""
+    return _ID.fullmatch(text) is not None
 
 
 def user_name(name: str) -> str:

@@ -107,7 +107,9 @@ class KeyAdministration:
 
     async def list(self, actor: Actor, wanted: KeyFilter, page: Page) -> Listing[KeyRecord]:
         """Return keys of the tenant, oldest first; of every tenant for an operator who names none."""
-        tenant = actor.meant(wanted.tenant or "") or None
+        tenant = bounds.named_tenant(actor.meant(wanted.tenant or "")) or None
+        if wanted.user_id and not bounds.may_be_id(wanted.user_id):
+            return Listing([])
         async with self._registry.begin() as records:
             found = await records.keys(KeyFilter(tenant, wanted.user_id), page.place(), page.size + 1)
         return listing(found, page, _end)
@@ -157,7 +159,7 @@ class KeyAdministration:
     async def _deed(self, actor: Actor, action: str, key_id: str, details: dict[str, str] | None = None) -> Deed:
         """Return the deed, about the tenant that the key is of as far as the actor may know."""
         async with self._registry.begin() as records:
-            record = await records.key(key_id)
+            record = await _key(records, key_id)
         tenant = record.tenant if record is not None and actor.may_touch(record.tenant) else actor.tenant
         return Deed(actor, action, tenant, key_id, details or {})
 
@@ -197,8 +199,12 @@ async def _check_user(actor: Actor, records: Records, record: KeyRecord) -> None
         raise InvalidRequest(f"The role '{user.role}' does not permit the scope '{min(beyond)}'.", field="scopes")
 
 
+async def _key(records: Records, key_id: str) -> KeyRecord | None:
+    return await records.key(key_id) if bounds.may_be_id(key_id) else None
+
+
 async def _visible(actor: Actor, records: Records, key_id: str) -> KeyRecord:
-    record = await records.key(key_id)
+    record = await _key(records, key_id)
     # An operator's key has no tenant, so that only operators see it.
     if record is None or not actor.may_touch(record.tenant):
         raise ResourceNotFound(f"There is no key '{key_id[:64]}'.", kind=_KIND, name=key_id)

@@ -15,6 +15,7 @@ from penstock_gateway.domain.administration.registry import Place
 _DEFAULT_SIZE = 50
 _MAX_SIZE = 500
 _SEPARATOR = "|"
+_NUL = "\x00"
 
 ItemT = TypeVar("ItemT")
 
@@ -40,6 +41,9 @@ class Page:
             after = base64.b64decode(page_token, altchars=b"-_", validate=True).decode()
         except (binascii.Error, ValueError):
             raise _unknown_token() from None
+        if _NUL in after:
+            # PostgreSQL's texts cannot hold it.
+            raise _unknown_token()
         return cls(min(page_size or _DEFAULT_SIZE, _MAX_SIZE), after)
 
     def place(self) -> Place | None:

@@ -161,7 +161,7 @@ async def existing_tenant(directory: TenantDirectory, records: Records, name: st
 
 
 async def _created(records: Records, name: str) -> TenantRecord:
-    record = await records.tenant(name)
+    record = await records.tenant(name) if bounds.may_be_tenant(name) else None
     if record is None:
         raise ResourceNotFound(f"There is no tenant '{name[:128]}'.", kind=_KIND, name=name)
     return record

@@ -43,7 +43,7 @@ class UserAdministration:
 
     async def list(self, actor: Actor, tenant: str, page: Page) -> Listing[UserRecord]:
         """Return users of the tenant, oldest first; of every tenant for an operator who names none."""
-        meant = actor.meant(tenant)
+        meant = bounds.named_tenant(actor.meant(tenant))
         async with self._registry.begin() as records:
             found = await records.users(meant or None, page.place(), page.size + 1)
         return listing(found, page, lambda user: end_by_age(user.created_at, user.id))
@@ -74,9 +74,13 @@ class UserAdministration:
     async def _deed(self, actor: Actor, action: str, user_id: str, details: dict[str, str] | None = None) -> Deed:
         """Return the deed, about the tenant that the user is of as far as the actor may know."""
         async with self._registry.begin() as records:
-            user = await records.user(user_id)
+            user = await _user(records, user_id)
         tenant = user.tenant if user is not None and actor.may_touch(user.tenant) else actor.tenant
         return Deed(actor, action, tenant, user_id, details or {})
+
+
+async def _user(records: Records, user_id: str) -> UserRecord | None:
+    return await records.user(user_id) if bounds.may_be_id(user_id) else None
 
 
 async def visible_user(actor: Actor, records: Records, user_id: str) -> UserRecord:
@@ -85,7 +89,7 @@ async def visible_user(actor: Actor, records: Records, user_id: str) -> UserReco
     Raises:
         ResourceNotFound: if there is none.
     """
-    record = await records.user(user_id)
+    record = await _user(records, user_id)
     if record is None or not actor.may_touch(record.tenant):
         raise ResourceNotFound(f"There is no user '{user_id[:64]}'.", kind=_KIND, name=user_id)
     return record
