@@ -15,7 +15,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+from penstock_suite.domain.audit import StoredEntry
 from penstock_suite.domain.copies import BackedUp, Restored
+from penstock_suite.domain.gateway_report import GatewayReport
 from penstock_suite.domain.keys import StoredKey
 from penstock_suite.domain.models import ModelRow
 from penstock_suite.domain.progress import Show
@@ -25,6 +27,7 @@ from penstock_suite.domain.requests import (
     Role,
     Selection,
     ServeRequest,
+    StatusTarget,
     TenantRequest,
     UpRequest,
 )
@@ -49,9 +52,10 @@ def main() -> None:
             _Keys(),
             _Tenants(),
             _Users(),
+            _list_audit_entries,
             _Models(),
             _Chat(),
-            _ask_status,
+            _Status(),
             _Roles(),
             _provide_certificates,
             _Copies(),
@@ -89,10 +93,16 @@ def _provide_certificates(folder: Path, hosts: list[str], life: timedelta) -> li
     return provide_certificates(folder, hosts, life)
 
 
-def _ask_status(selection: Selection) -> StackStatus:
-    from penstock_suite.app.status import stack_status
+class _Status:
+    def stack(self, selection: Selection) -> StackStatus:
+        from penstock_suite.app.status import stack_status
 
-    return _run(stack_status(selection))
+        return _run(stack_status(selection))
+
+    def gateway(self, target: StatusTarget) -> GatewayReport:
+        from penstock_suite.adapters.status_client import gateway_report
+
+        return _run(gateway_report(target))
 
 
 class _Roles:
@@ -197,6 +207,12 @@ class _Users:
         from penstock_suite.app.tenants import switch_user
 
         return _run(switch_user(selection, user_id, enabled=enabled))
+
+
+def _list_audit_entries(selection: Selection, tenant: str, limit: int) -> list[StoredEntry]:
+    from penstock_suite.app.audit import list_entries
+
+    return _run(list_entries(selection, tenant, limit))
 
 
 class _Models:

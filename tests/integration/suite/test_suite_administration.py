@@ -45,6 +45,9 @@ def test_tenant_made_beside_a_running_stack_is_served_until_it_is_disabled(start
     assert (rotated["previous"]["id"], rotated["previous"]["replaced_by"]) == (key["id"], rotated["id"])
     assert [status_of(ready, one["key"]) for one in (key, rotated)] == [200, 200]
     assert command("tenants", "disable", "acme")["disabled_at"]
+    newest, *_, oldest = command("audit", "--tenant", "acme")
+    assert (newest["action"], newest["outcome"], newest["actor_key_id"]) == ("tenant.disable", "ok", "command-line")
+    assert (oldest["action"], oldest["target"]) == ("tenant.create", "acme")
     eventually_within(5, lambda: status_of(ready, rotated["key"]) == 401)
 
 
@@ -71,6 +74,20 @@ def test_status_shows_what_the_gateway_says(start, penstock, command, config):
     people = penstock("status", "--state", stack.state)
     assert "this process alone" in people.stdout
     assert "upstream    remote" in people.stdout
+
+
+def test_gateway_is_asked_by_its_address(start, penstock, config):
+    stack = start("--config", config)
+    ready = stack.until("ready")
+    key = (stack.state / "operator-key").read_text().strip()
+    told = penstock("status", "--address", ready["grpc"], "--json", PENSTOCK_OPERATOR_KEY=key)
+    assert (told.returncode, json.loads(told.stdout)["is_healthy"]) == (0, True)
+    refused = penstock("status", "--address", ready["grpc"], "--key", ready["key"])
+    assert refused.returncode == 1
+    assert "lacks the scope 'operator'" in refused.stderr
+    away = penstock("status", "--address", "127.0.0.1:9", "--key", key)
+    assert away.returncode == 1
+    assert "no gateway answers at 127.0.0.1:9" in away.stderr
 
 
 @pytest.mark.parametrize(

@@ -9,23 +9,32 @@ import grpc
 from penstock.gateway.v1 import status_service_pb2 as pb
 from penstock.gateway.v1 import status_service_pb2_grpc
 from penstock_common.rpc.channel import open_channel
+from penstock_suite.domain.failure import SuiteFailure
 from penstock_suite.domain.gateway_report import GatewayReport, UpstreamModelReport, UpstreamReport
+from penstock_suite.domain.requests import StatusTarget
 
 _TIMEOUT_SECONDS = 5.0
+_NOBODY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 _STATE_PREFIX = "STATE_"
 _UNTOLD = "unspecified"
 
 
-async def gateway_report(address: str, key: str) -> GatewayReport | None:
-    """Return what the gateway says; None where nobody answers, or the key opens nothing."""
-    async with open_channel(address) as channel:
+async def gateway_report(target: StatusTarget) -> GatewayReport:
+    """Return what the gateway says.
+
+    Raises:
+        SuiteFailure: if nobody answers there, or the key is refused; the sentence is the server's.
+    """
+    credentials = grpc.ssl_channel_credentials(target.ca_file.read_bytes()) if target.ca_file is not None else None
+    async with open_channel(target.grpc_address, credentials) as channel:
         stub: Any = status_service_pb2_grpc.StatusServiceStub(channel)
+        head = (("authorization", f"Bearer {target.key}"),)
         try:
-            answer = await stub.GetStatus(
-                pb.GetStatusRequest(), metadata=(("authorization", f"Bearer {key}"),), timeout=_TIMEOUT_SECONDS
-            )
-        except grpc.aio.AioRpcError:
-            return None
+            answer = await stub.GetStatus(pb.GetStatusRequest(), metadata=head, timeout=_TIMEOUT_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            if error.code() in _NOBODY:
+                raise SuiteFailure(f"no gateway answers at {target.grpc_address}") from None
+            raise SuiteFailure(error.details() or error.code().name) from None
     return _report(answer)
 
 

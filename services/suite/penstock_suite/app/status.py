@@ -12,7 +12,7 @@ from penstock_suite.adapters.status_client import gateway_report
 from penstock_suite.app.plan import state_root
 from penstock_suite.domain.failure import SuiteFailure
 from penstock_suite.domain.gateway_report import GatewayReport
-from penstock_suite.domain.requests import Selection
+from penstock_suite.domain.requests import Selection, StatusTarget
 from penstock_suite.domain.run_record import PartStatus, RunRecord, StackStatus
 from penstock_suite.domain.state_folder import StateFolder
 
@@ -54,4 +54,8 @@ async def stack_status(selection: Selection) -> StackStatus:
 async def _gateway(record: RunRecord, state: StateFolder) -> GatewayReport | None:
     if not state.operator_key.is_file():
         return None
-    return await gateway_report(record.own_grpc, state.operator_key.read_text(encoding="utf-8").strip())
+    key = state.operator_key.read_text(encoding="utf-8").strip()
+    try:
+        return await gateway_report(StatusTarget(grpc_address=record.own_grpc, key=key))
+    except SuiteFailure:
+        return None

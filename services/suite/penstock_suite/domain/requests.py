@@ -70,6 +70,15 @@ class TenantRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StatusTarget:
+    """Which gateway to ask, with an operator's key. Without ``ca_file`` it speaks plaintext."""
+
+    grpc_address: str
+    key: str
+    ca_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChatTarget:
     """Where to chat. An empty ``model`` means the first that the key may use."""
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from penstock_suite import __version__
+from penstock_suite.surfaces.cli.audit import ListEntries, add_audit
 from penstock_suite.surfaces.cli.backup import CopyActions, add_backup
 from penstock_suite.surfaces.cli.certificates import ProvideCertificates, add_certificates
 from penstock_suite.surfaces.cli.chat import ChatActions, add_chat
@@ -15,7 +16,7 @@ from penstock_suite.surfaces.cli.config import CheckConfiguration, add_config
 from penstock_suite.surfaces.cli.keys import KeyActions, add_keys
 from penstock_suite.surfaces.cli.models import ModelActions, add_models
 from penstock_suite.surfaces.cli.serve import RoleActions, add_serve
-from penstock_suite.surfaces.cli.status import AskStatus, add_status
+from penstock_suite.surfaces.cli.status import StatusActions, add_status
 from penstock_suite.surfaces.cli.tenants import TenantActions, add_tenants
 from penstock_suite.surfaces.cli.up import RunStack, add_up
 from penstock_suite.surfaces.cli.users import UserActions, add_users
@@ -30,9 +31,10 @@ class Actions:
     keys: KeyActions
     tenants: TenantActions
     users: UserActions
+    list_audit_entries: ListEntries
     models: ModelActions
     chat: ChatActions
-    ask_status: AskStatus
+    status: StatusActions
     roles: RoleActions
     provide_certificates: ProvideCertificates
     copies: CopyActions
@@ -58,11 +60,12 @@ def command_line(actions: Actions) -> typer.Typer:
         del version
 
     add_up(cli, actions.run_stack)
-    add_status(cli, actions.ask_status)
+    add_status(cli, actions.status)
     add_chat(cli, actions.chat)
     add_keys(cli, actions.keys)
     add_tenants(cli, actions.tenants)
     add_users(cli, actions.users)
+    add_audit(cli, actions.list_audit_entries)
     add_models(cli, actions.models)
     add_config(cli, actions.check_configuration)
     add_serve(cli, actions.roles)

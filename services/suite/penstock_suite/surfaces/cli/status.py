@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Protocol
 
 import typer
 from rich.console import Console
@@ -10,29 +11,68 @@ from rich.markup import escape
 
 from penstock_suite.domain.failure import ExitCode
 from penstock_suite.domain.gateway_report import GatewayReport
-from penstock_suite.domain.requests import Selection
+from penstock_suite.domain.requests import Selection, StatusTarget
 from penstock_suite.domain.run_record import StackStatus
 from penstock_suite.surfaces.cli.options import JsonOption, StateOption
 from penstock_suite.surfaces.cli.output import console, failures_told, print_json
 
 _NANO = 1e9
 
-AskStatus = Callable[[Selection], StackStatus]
+_HELP = """Ask the running stack how it is; exit code 1 unless it is ready.
+
+With --address, ask the gateway there, as StatusService speaks of it; exit code 1 unless it is healthy.
+"""
 
 
-def add_status(cli: typer.Typer, ask_status: AskStatus) -> None:
-    """Add the command; ``ask_status`` asks the stack that runs on a state folder."""
+class StatusActions(Protocol):
+    """What the command needs."""
 
-    @cli.command("status", help="Ask the running stack how it is; exit code 1 unless it is ready.")
-    def status(*, state: StateOption = None, as_json: JsonOption = False) -> None:
+    def stack(self, selection: Selection) -> StackStatus:
+        """Return what the stack says that runs on a state folder."""
+        ...
+
+    def gateway(self, target: StatusTarget) -> GatewayReport:
+        """Return what a gateway says of itself."""
+        ...
+
+
+def add_status(cli: typer.Typer, actions: StatusActions) -> None:
+    """Add the command."""
+
+    @cli.command("status", help=_HELP)
+    def status(
+        *,
+        address: Annotated[str, typer.Option(metavar="HOST:PORT", help="A gateway's gRPC address.")] = "",
+        key: Annotated[
+            str, typer.Option(envvar="PENSTOCK_OPERATOR_KEY", help="An operator's key, beside --address.")
+        ] = "",
+        ca: Annotated[
+            Path | None, typer.Option(metavar="FILE", help="Who proves the gateway, where it has TLS.")
+        ] = None,
+        state: StateOption = None,
+        as_json: JsonOption = False,
+    ) -> None:
         with failures_told(as_json=as_json):
-            answer = ask_status(Selection(state=state))
+            if address:
+                _ask_gateway(actions, StatusTarget(grpc_address=address, key=key, ca_file=ca), as_json=as_json)
+                return
+            answer = actions.stack(Selection(state=state))
             if as_json:
                 print_json(answer)
             else:
                 _show(console(), answer)
             if not answer.ready:
                 raise typer.Exit(ExitCode.FAILED)
+
+
+def _ask_gateway(actions: StatusActions, target: StatusTarget, *, as_json: bool) -> None:
+    report = actions.gateway(target)
+    if as_json:
+        print_json(report)
+    else:
+        _show_gateway(console(), report)
+    if not report.is_healthy:
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def _show(out: Console, status: StackStatus) -> None:
