@@ -8,9 +8,9 @@ has no TLS: its callers are told the authority of the gRPC port by ``ca`` in the
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import os
-import secrets
 import signal
 import sys
 import time
@@ -28,14 +28,13 @@ from penstock_common.testing.certificates import CertificateFiles
 from penstock_suite.adapters.addresses import LOOPBACK, Address, free_addresses
 from penstock_suite.adapters.edge_server import edge_executable, edge_probe
 from penstock_suite.adapters.first_generation import generate_once
-from penstock_suite.adapters.key_files import ensure_key_file, random_secret
 from penstock_suite.adapters.operating_system import on_signals
 from penstock_suite.adapters.process import ChildProcess, Command, running_child
 from penstock_suite.adapters.state_files import open_state_folder, recorded
 from penstock_suite.app.check import checked
 from penstock_suite.app.local_processes import Workshop, sample_ratio, start_redis_and_triton
-from penstock_suite.app.plan import StackPlan, triton_folders
-from penstock_suite.domain.effective import LocalParts, completed
+from penstock_suite.app.plan import StackPlan
+from penstock_suite.app.up import ensure_keys
 from penstock_suite.domain.ending import Ending
 from penstock_suite.domain.progress import curl_for
 from penstock_suite.domain.requests import Selection
@@ -69,12 +68,7 @@ def internal_roles(plan: StackPlan) -> list[str]:
 
 def written(plan: StackPlan, places: Places, pki: CertificateFiles, redis_url: str, triton_grpc: str) -> Path:
     """Return the one configuration of all roles: the test's, with where they are and how they prove themselves."""
-    parts = LocalParts(
-        state=plan.state, redis_url=redis_url, triton_grpc=triton_grpc,
-        demo_tenant=plan.settings.local.demo_tenant, demo_key=f"${{file:{plan.state.demo_key}}}",
-        chat_templates=_chat_templates(plan),
-    )  # fmt: skip
-    document: dict[str, Any] = completed(plan.document, parts)
+    document = copy.deepcopy(dict(plan.configuration(redis_url=redis_url, triton_grpc=triton_grpc).document))
     # A port can be one process's alone: the gateway's, by its environment.
     document.get("telemetry", {}).pop("metrics_listen", None)
     document["listen"] = {
@@ -89,13 +83,6 @@ def written(plan: StackPlan, places: Places, pki: CertificateFiles, redis_url: s
     path = plan.state.root / "roles.yaml"
     path.write_text(json.dumps(document))
     return path
-
-
-def _chat_templates(plan: StackPlan) -> dict[str, Path]:
-    repository = triton_folders(plan.settings.local).repository
-    names = [name for models in plan.settings.local_triton_models.values() for name in models]
-    paths = {name: repository / name / "chat_template.jinja" for name in names}
-    return {name: path for name, path in paths.items() if path.is_file()}
 
 
 async def start_role(workshop: Workshop, role: str, config: Path, **environment: str) -> ChildProcess:
@@ -139,6 +126,7 @@ async def start_edge(workshop: Workshop, places: Places, pki: CertificateFiles) 
         "gateway-ca": pki.ca,
         "gateway-cert": pki.cert,
         "gateway-key": pki.key,
+        "gateway-token-file": workshop.plan.edge_token,
         "otlp": telemetry.otlp,
         "trace-sample-ratio": sample_ratio(workshop.plan),
         "grace": f"{GRACE.total_seconds()}s",
@@ -163,9 +151,7 @@ async def start(workshop: Workshop, config_path: str) -> tuple[dict[str, Any], C
     plan, state = workshop.plan, workshop.plan.state
     pki = CertificateFiles.make(state.root)
     places = Places.of(internal_roles(plan))
-    key = ensure_key_file(state.demo_key, lambda: f"demo-{secrets.token_hex(16)}") if plan.has_demo_key else ""
-    for path in (state.key_pepper, state.cache_key):
-        ensure_key_file(path, random_secret)
+    key = ensure_keys(plan)
     redis_url, triton_grpc = await start_redis_and_triton(workshop)
     config = written(plan, places, pki, redis_url, triton_grpc)
     await upgrade(config)

@@ -171,9 +171,11 @@ async def test_reflection_lists_what_is_public_and_nothing_else(stack):
     call = stub.ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest(list_services="")]))
     names = {service.name async for answer in call for service in answer.list_services_response.service}
     assert names == {
+        "penstock.gateway.v1.AdminService",
         "penstock.gateway.v1.ChatService",
         "penstock.gateway.v1.EmbeddingService",
         "penstock.gateway.v1.ModelService",
+        "penstock.gateway.v1.StatusService",
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",
     }

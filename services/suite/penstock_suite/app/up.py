@@ -96,7 +96,7 @@ async def _run(request: UpRequest, workshop: Workshop) -> None:
 async def _start(request: UpRequest, workshop: Workshop) -> Gateways:
     plan, stack = workshop.plan, workshop.stack
     addresses = _free_addresses(plan)
-    key = _ensure_keys(plan)
+    key = ensure_keys(plan)
     redis_url, triton_grpc = await start_redis_and_triton(workshop)
     configuration = plan.configuration(redis_url=redis_url, triton_grpc=triton_grpc)
     gateways = await stack.enter_async_context(_gateways(request, workshop, configuration, addresses.grpc))
@@ -134,7 +134,7 @@ def _free_addresses(plan: StackPlan) -> _Addresses:
     return _Addresses(http, grpc)
 
 
-def _ensure_keys(plan: StackPlan) -> str:
+def ensure_keys(plan: StackPlan) -> str:
     """Make the secrets that the configuration does not name; return the demo key, empty if nobody has it."""
     state = plan.state
     ensure_key_file(state.key_pepper, random_secret)
