@@ -1,6 +1,6 @@
 # Everything a person or a pipeline does with this checkout. `make help` lists it.
 #
-# PYTHON, CONFIG, STATE, WITHOUT_TRITON, EMBEDDING and ARGS change what the targets do, such as
+# PYTHON, CONFIG, STATE, WITHOUT_TRITON, WITHOUT_EMBEDDING and ARGS change what the targets do, such as
 # `make run CONFIG=my.yaml ARGS=--json`.
 
 .DEFAULT_GOAL := help
@@ -10,7 +10,7 @@ MAKEFLAGS += --no-print-directory
 
 STATE ?= .state
 BIN := .venv/bin
-SETUP := scripts/setup.sh $(if $(WITHOUT_TRITON),--without-triton) $(if $(EMBEDDING),--embedding)
+SETUP := scripts/setup.sh $(if $(WITHOUT_TRITON),--without-triton) $(if $(WITHOUT_EMBEDDING),--without-embedding)
 TOOLS := PATH="$(CURDIR)/$(BIN):$$PATH" UV=uv GO=go BUF=buf PROTO_PYTHON="$(CURDIR)/$(BIN)/python"
 
 .PHONY: help
@@ -40,6 +40,10 @@ ifndef ARGS
 	PENSTOCK_TEST_SHAPE=workers $(TOOLS) pytest tests/e2e
 	PENSTOCK_TEST_SHAPE=six_processes $(TOOLS) pytest tests/e2e
 endif
+
+.PHONY: parity
+parity: setup-dev ## Compare the embedding model to sentence-transformers, with torch in an environment of its own
+	scripts/torch.sh -m pytest -s tests/integration/embedding/test_embedding_parity.py $(ARGS)
 
 CHECKS := check-format check-lint check-types check-imports check-sizes check-links check-edge check-contract
 
@@ -82,4 +86,4 @@ lock: setup-dev ## Lock requirements/*.in with hashes; ARGS=--upgrade takes what
 
 .PHONY: setup-dev
 setup-dev:
-	@$(SETUP) --dev --embedding
+	@$(SETUP) --dev

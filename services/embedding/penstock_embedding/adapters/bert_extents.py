@@ -1,4 +1,4 @@
-"""How large a BERT's states get, value by value: what quantising its weights must know.
+"""What a BERT's states are like, value by value: how large they get, and their means. Quantising its weights needs both.
 
 A forward pass in numpy over a few texts of different kinds, once, when the
 graph is built. The largest states belong to the special tokens and hardly
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -31,25 +32,51 @@ CALIBRATION_TEXTS = (
     "def f(x): return x[3] + 1  # why?",
     "https://a.b/c?d=e",
     "Translate the following sentence into French and explain the grammar of every word in it.",
+    "...",
+    "ขอบคุณ ครับ ผม ไม่ เข้าใจ ภาษา นี้ ช่วย อธิบาย อีก ครั้ง",
+    "شكرا جزيلا، هل يمكنك مساعدتي في حل هذه المشكلة؟",
+    "धन्यवाद, मुझे यह वाक्य समझ में नहीं आया।",
+    "תודה רבה, אני לא מבין את המשפט הזה.",
+    "ありがとうございます、この文の意味が分かりません。",
+    "감사합니다. 이 문장을 이해하지 못했어요.",
+    "谢谢你。我不明白这句话的意思。请再解释一遍。",
+    "Спасибо, я не понимаю этого предложения.",
+    "Ευχαριστώ, δεν καταλαβαίνω αυτή την πρόταση.",
+    "Dziękuję, nie rozumiem tego zdania.",
+    "🙂 🚀 ✅ → ≥ ™",
 )
 
 
-def measure(weights: dict[str, Array], config: BertConfig, texts: Sequence[Sequence[int]]) -> dict[str, Array]:
-    """Return the largest magnitude of each value of the states that enter attention and the wide layer.
+@dataclass(slots=True)
+class States:
+    """What one kind of states was like: the largest magnitude of each value, and its mean over all tokens."""
 
-    ``texts`` are token ids. Keys are the states' names in ``bert_graph``.
+    extent: Array
+    total: Array
+    tokens: int
+
+    @property
+    def mean(self) -> Array:
+        """The mean of each value."""
+        return self.total / self.tokens
+
+
+def measure(weights: dict[str, Array], config: BertConfig, texts: Sequence[Sequence[int]]) -> dict[str, States]:
+    """Return what the states that enter the products are like, by their names in ``bert_graph``.
+
+    ``texts`` are token ids.
     """
-    extents: dict[str, Array] = {}
+    seen: dict[str, States] = {}
     for token_ids in texts:
-        _Pass(weights, config, extents).run(token_ids)
-    return extents
+        _Pass(weights, config, seen).run(token_ids)
+    return seen
 
 
 class _Pass:
-    def __init__(self, weights: dict[str, Array], config: BertConfig, extents: dict[str, Array]) -> None:
+    def __init__(self, weights: dict[str, Array], config: BertConfig, seen: dict[str, States]) -> None:
         self._weights = weights
         self._config = config
-        self._extents = extents
+        self._states = seen
 
     def run(self, token_ids: Sequence[int]) -> None:
         states = self._weights["embeddings.word_embeddings.weight"][list(token_ids)]
@@ -60,15 +87,22 @@ class _Pass:
             states = self._layer(states, f"encoder.layer.{number}.", f"layer{number}_")
 
     def _seen(self, name: str, states: Array) -> Array:
-        extent = np.abs(states).max(axis=0)
-        known = self._extents.get(name)
-        self._extents[name] = extent if known is None else np.maximum(extent, known)
+        extent, total = np.abs(states).max(axis=0), states.sum(axis=0)
+        known = self._states.get(name)
+        if known is None:
+            self._states[name] = States(extent, total, len(states))
+        else:
+            known.extent = np.maximum(extent, known.extent)
+            known.total = known.total + total
+            known.tokens += len(states)
         return states
 
     def _layer(self, states: Array, source: str, name: str) -> Array:
-        attended = self._dense(self._attention(states, source), source + "attention.output.dense") + states
+        mixed = self._seen(name + "mixed_joined", self._attention(states, source))
+        attended = self._dense(mixed, source + "attention.output.dense") + states
         attended = self._seen(name + "attended", self._normed(attended, source + "attention.output.LayerNorm"))
-        narrow = self._dense(_gelu(self._dense(attended, source + "intermediate.dense")), source + "output.dense")
+        wide = self._seen(name + "gelu", _gelu(self._dense(attended, source + "intermediate.dense")))
+        narrow = self._dense(wide, source + "output.dense")
         return self._seen(name + "states", self._normed(narrow + attended, source + "output.LayerNorm"))
 
     def _attention(self, states: Array, source: str) -> Array:

@@ -13,7 +13,7 @@ from penstock_common.configuration import ConfigurationError
 from penstock_embedding.adapters.model_files import ModelFiles
 
 # To be raised whenever bert_graph or bert_extents make something else from the same files.
-BUILDER_VERSION = 1
+BUILDER_VERSION = 2
 _REVISION_HEX = 16
 
 _LOG = logging.getLogger(__name__)

@@ -108,6 +108,11 @@ def find_model(source: ModelSource) -> ModelFiles:
     return _read(folder)
 
 
+def has_weights(name: str) -> bool:
+    """Return whether an installed package carries the model."""
+    return _in_package(name) is not None
+
+
 def _advice(name: str) -> str:
     advice = f"the embedding model '{name}' is not here: set embedding.path to a sentence-transformers directory"
     if name in CARRIER_PACKAGES:

@@ -77,10 +77,19 @@ def read_document(selection: Selection) -> tuple[dict[str, Any], str]:
     """
     path = selection.config or _packaged(without=selection.without_triton)
     document = Document.of(Configuration.load(path))
+    if selection.config is None and not _has_weights(document["embedding"]["model"]):
+        del document["embedding"]
     return (
         without_triton(document) if selection.without_triton else document,
         str(selection.config or "the packaged configuration"),
     )
+
+
+def _has_weights(model: str) -> bool:
+    # Not at the top: a gateway by itself has these commands, too, and no embedding service.
+    from penstock_embedding.adapters.model_files import has_weights
+
+    return has_weights(model)
 
 
 def plan_of(selection: Selection, document: dict[str, Any], source: str) -> StackPlan:
