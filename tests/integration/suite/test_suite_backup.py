@@ -97,6 +97,25 @@ def test_backup_of_a_stack_that_never_ran_makes_nothing(tmp_path: Path):
     assert not (tmp_path / "state" / "penstock.db").exists()
 
 
+def test_database_that_the_configuration_names_needs_no_other_secret_and_no_state_folder(
+    state: Path, tmp_path: Path, database_url: str
+):
+    config, archive, elsewhere = tmp_path / "penstock.yaml", tmp_path / "penstock.backup", tmp_path / "elsewhere"
+    document = {
+        "sql": database_url,
+        "redis": {"state": "redis://:${file:/nowhere}@redis"},
+        "operator": {"keys": ["${NO}"]},
+    }
+    config.write_text(json.dumps(document))
+    assert run("backup", "--to", str(archive), state=state).returncode == 0
+    restored = run("restore", "--from", str(archive), "--config", str(config), "--json", state=elsewhere)
+    assert restored.returncode == 0, restored.stderr
+    again = run("backup", "--to", str(archive), "--config", str(config), "--json", state=elsewhere)
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["rows"] == json.loads(restored.stdout)["rows"]
+    assert not elsewhere.exists()
+
+
 @pytest.mark.parametrize("arguments", [["backup", "--to", "x"], ["restore", "--from", "x"]])
 def test_interrupted_command_does_not_end_as_if_it_had_done_its_work(arguments: list[str]):
     class Interrupted:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from penstock_common.configuration import Configuration
 from penstock_gateway.app.copies import back_up, restore
 from penstock_gateway.domain.backup import BackupError
 from penstock_gateway.settings import StorageSettings
@@ -69,6 +70,11 @@ def _size(file: Path) -> int:
 
 
 def _settings(selection: Selection) -> StorageSettings:
+    if selection.config is not None:
+        # Of a deployment nothing else is needed: no other secret, and no state folder.
+        settings = Configuration.load(selection.config).settings(StorageSettings)
+        if settings.sql:
+            return settings
     plan = make_plan(as_running(selection))
     open_state_folder(plan.state.root)
     return plan.configuration().settings(StorageSettings)
