@@ -274,6 +274,12 @@ def run(plan: dict[str, Any]) -> dict[str, Any]:
             name: ask(f"{edge}/api/v1/admin/tenants", stack.secret(f"{name}-key").read_text().strip())["status"]
             for name in ("operator", "demo")
         }
+        made = subprocess.run(
+            stack.argv("gateway", ["penstock", "keys", "create", "--tenant", "demo", "--json"]),
+            capture_output=True,
+            text=True,
+        )
+        facts["command"] = made.stdout + made.stderr if made.returncode else ask(chat, json.loads(made.stdout)["key"], body)["status"]
         facts["redis"] = {name: _redis_facts(stack, name) for name in ("redis-state", "redis-cache")}
         facts["metrics"] = {
             name: ask(f"http://{stack.addresses[name]}:9464/metrics")["body"]

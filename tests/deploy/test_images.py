@@ -137,6 +137,10 @@ def test_the_operator_of_the_deployment_may_administer_and_others_may_not(outcom
     assert outcome["administration"] == {"operator": 200, "demo": 403}
 
 
+def test_commands_of_a_person_work_inside_the_gateways_container(outcome):
+    assert outcome["command"] == 200
+
+
 def test_redis_asks_for_the_password_and_keeps_the_files_policies(outcome):
     state, cache = outcome["redis"]["redis-state"], outcome["redis"]["redis-cache"]
     assert state["stranger"] == cache["stranger"] == "AuthenticationError"
