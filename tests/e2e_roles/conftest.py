@@ -18,13 +18,17 @@ import grpc
 import pytest
 from openai import AsyncOpenAI
 
+from penstock_common.configuration import ConfigurationError
 from penstock_common.testing.certificates import CertificateFiles
 from penstock_common.testing.name_server import NameServer
 from penstock_common.testing.openai_upstream import OpenAIUpstream
 from penstock_common.testing.redis_server import RedisServer
+from penstock_embedding.adapters.model_files import ModelSource, find_model
 
 KEY = "key-of-app-key-of-app"
 ROLES = ("router", "cache", "inference", "gateway")
+OPTIONAL_ROLES = ("embedding",)
+EMBEDDING_MODEL = "all-MiniLM-L6-v2"
 _READY_SECONDS = 40
 _STOP_SECONDS = 20
 _UNLIMITED = {"requests_per_minute": 1_000_000}
@@ -141,6 +145,12 @@ class Fleet:
         async with self.session.post(f"{self.http}/api/v1/chat", json=sent, headers=headers) as response:
             return response.status, await response.json(), response.headers
 
+    async def embed(self, text: str) -> tuple[int, dict[str, Any], Mapping[str, str]]:
+        """Return status, body and header of an embedding through the edge."""
+        sent, headers = {"model": EMBEDDING_MODEL, "input": text}, {"authorization": f"Bearer {KEY}"}
+        async with self.session.post(f"{self.http}/v1/embeddings", json=sent, headers=headers) as response:
+            return response.status, await response.json(), response.headers
+
     def sdk(self, key: str = KEY) -> AsyncOpenAI:
         return AsyncOpenAI(base_url=f"{self.http}/v1", api_key=key, max_retries=0)
 
@@ -250,8 +260,9 @@ async def _upgrade(fleet: Fleet) -> None:
 
 
 async def _start_all(fleet: Fleet, **edge_options: str) -> None:
+    configured = [role for role in OPTIONAL_ROLES if role in fleet.document]
     async with asyncio.TaskGroup() as starting:
-        for name in ROLES:
+        for name in (*ROLES, *configured):
             starting.create_task(fleet.start(name, overrides={"UPSTREAM_KEY": "sk-upstream"}))
     await fleet.start_edge(**edge_options)
 
@@ -266,6 +277,25 @@ def upgraded() -> Callable[[Fleet], Any]:
 def roles() -> Callable[..., Any]:
     """A function that starts every role, and the edge with the options given."""
     return _start_all
+
+
+@pytest.fixture(scope="session")
+def prepared_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the embedding model is prepared, once."""
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture
+def embedding(idle_fleet: Fleet, prepared_models: Path) -> None:
+    """An embedding model among the roles."""
+    try:
+        find_model(ModelSource(EMBEDDING_MODEL))
+    except ConfigurationError as error:
+        pytest.skip(str(error))
+    (port,) = free_ports(1)
+    idle_fleet.document["embedding"] = {"model": EMBEDDING_MODEL, "cache_dir": str(prepared_models)}
+    place = {"target": f"ipv4:127.0.0.1:{port}", "listen": f"127.0.0.1:{port}"}
+    idle_fleet.document["services"]["embedding"] = place
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from penstock_common.testing.openai_upstream import Answer, End
 
 TYPED_ERROR_SECONDS = 1.0
 RECOVERY_SECONDS = 5.0
+CALLERS = 4
 
 
 def name(fleet: Any, names: NameServer, role: str, *hosts: str) -> int:
@@ -35,15 +36,14 @@ def at(role: str, address: str, metrics_port: int) -> dict[str, str]:
 class Load:
     """Callers that ask one question after another until told to stop, and what they were told."""
 
-    def __init__(self, fleet: Any, callers: int = 4, *, typed: bool = False) -> None:
-        self._ask_one = fleet.ask_typed if typed else fleet.ask
-        self._callers = callers
+    def __init__(self, ask_one: Any) -> None:
+        self._ask_one = ask_one
         self._on = True
         self.statuses: Counter[int] = Counter()
         self.bodies: list[Any] = []
 
     async def __aenter__(self) -> Self:
-        self._tasks = [asyncio.create_task(self._ask(number)) for number in range(self._callers)]
+        self._tasks = [asyncio.create_task(self._ask(number)) for number in range(CALLERS)]
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -108,8 +108,38 @@ async def test_stream_of_a_killed_role_ends_in_an_error_and_not_in_done(fleet, u
     assert b"[DONE]" not in received
 
 
+async def test_killed_embedding_role_is_a_typed_error_at_once_and_chat_goes_on(embedding, fleet):
+    assert (await fleet.embed("are you there?"))[0] == 200
+    fleet.roles["embedding"].kill()
+    await fleet.roles["embedding"].process.wait()
+    began = time.monotonic()
+    status, body, headers = await fleet.embed("are you still there?")
+    assert time.monotonic() - began < TYPED_ERROR_SECONDS
+    assert status == 503
+    assert body["error"]["message"]
+    assert "retry-after" in headers
+    assert (await fleet.ask("and you?"))[0] == 200
+
+    await fleet.start("embedding")
+    back = time.monotonic()
+    while (await fleet.embed("and now?"))[0] != 200:
+        assert time.monotonic() - back < RECOVERY_SECONDS
+        await asyncio.sleep(0.05)
+
+
+async def test_rolling_restart_of_two_embedding_replicas_fails_no_call(
+    edge, embedding, idle_fleet, upgraded, roles, names
+):
+    await replace_replicas(idle_fleet, "embedding", idle_fleet.embed, names, upgraded, roles)
+
+
 @pytest.mark.parametrize("role", ["router", "cache", "inference"])
 async def test_rolling_restart_of_two_replicas_fails_no_call(edge, idle_fleet, upgraded, roles, names, role):
+    await replace_replicas(idle_fleet, role, idle_fleet.ask, names, upgraded, roles)
+
+
+async def replace_replicas(idle_fleet, role, ask, names, upgraded, roles) -> None:
+    """Add a second replica, then replace both, one by one, while callers ask."""
     port = name(idle_fleet, names, role, "127.0.0.1", "127.0.0.2")
     metrics_ports = iter(idle_fleet.free_ports(3))
 
@@ -123,7 +153,7 @@ async def test_rolling_restart_of_two_replicas_fails_no_call(edge, idle_fleet, u
 
     await upgraded(idle_fleet)
     await roles(idle_fleet)
-    async with Load(idle_fleet) as load:
+    async with Load(ask) as load:
         await start("second", "127.0.0.2")
         for label, host in ((role, "127.0.0.1"), ("second", "127.0.0.2")):
             assert await idle_fleet.roles[label].stop() == 0
@@ -156,7 +186,7 @@ async def test_rolling_restart_of_two_gateways_fails_no_call(edge, idle_fleet, u
         "gateway-grpc": ",".join(f"127.0.0.1:{public}" for _, public in places.values()),
     }
     await roles(idle_fleet, **listed)
-    async with Load(idle_fleet) as load, Load(idle_fleet, typed=True) as typed:
+    async with Load(idle_fleet.ask) as load, Load(idle_fleet.ask_typed) as typed:
         await start("second")
         for label in places:
             assert await idle_fleet.roles[label].stop() == 0
@@ -191,7 +221,7 @@ async def test_replica_that_starts_late_takes_its_share(edge, idle_fleet, upgrad
     metrics_port = idle_fleet.free_ports(1)[0]
     await upgraded(idle_fleet)
     await roles(idle_fleet)
-    async with Load(idle_fleet) as load:
+    async with Load(idle_fleet.ask) as load:
         await load.until(20)
         await idle_fleet.start(
             "inference", label="second", overrides=at("inference", f"127.0.0.2:{port}", metrics_port)
