@@ -14,9 +14,9 @@ import sqlalchemy as sa
 from penstock_common.testing.certificates import CertificateFiles
 from penstock_common.testing.postgres_server import PostgresServer, ServerTls, postgres_programs
 from penstock_gateway.adapters.sql.database import open_database, upgrade
-from penstock_gateway.adapters.sql.postgresql import DatabaseUnavailable
+from penstock_gateway.adapters.sql.postgresql import RETRY_AFTER, DatabaseUnavailable, PostgresConnector
 from penstock_gateway.adapters.sql.tables import api_keys
-from penstock_gateway.domain.database_address import DatabaseLimits
+from penstock_gateway.domain.database_address import DatabaseAddress, DatabaseLimits
 
 QUICK = DatabaseLimits(
     pool_size=2, connect_timeout=timedelta(milliseconds=200), statement_timeout=timedelta(milliseconds=200)
@@ -93,6 +93,21 @@ async def test_server_that_is_not_there_is_told_by_its_name_without_secrets():
         with pytest.raises(DatabaseUnavailable, match=r"^the database at postgresql://127.0.0.1:1/penstock ") as away:
             await answers(engine)
     assert PASSWORD not in str(away.value) + repr(engine)
+
+
+async def test_server_that_is_away_is_tried_once_a_second():
+    now = 100.0
+    address = DatabaseAddress.parse("postgresql://penstock@127.0.0.1:1/penstock")
+    connector = PostgresConnector(address, QUICK, monotonic=lambda: now)
+
+    async def told():
+        with pytest.raises(DatabaseUnavailable) as away:
+            await connector.connect()
+        return str(away.value).partition("/penstock ")[2].partition(":")[0]
+
+    assert [await told(), await told()] == ["cannot be used", "does not answer"]
+    now += RETRY_AFTER.total_seconds()
+    assert [await told(), await told()] == ["cannot be used", "does not answer"]
 
 
 # TLS and passwords

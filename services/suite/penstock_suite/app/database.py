@@ -7,6 +7,7 @@ from pathlib import Path
 import penstock_gateway.app
 import penstock_gateway.settings
 from penstock_common.configuration import Configuration
+from penstock_suite.domain.failure import SuiteFailure
 
 
 async def upgrade_database(config: Path) -> None:
@@ -14,6 +15,10 @@ async def upgrade_database(config: Path) -> None:
 
     Raises:
         ConfigurationError: if the configuration cannot be used.
+        SuiteFailure: if the database does not answer.
     """
     settings = Configuration.load(config).settings(penstock_gateway.settings.Settings)
-    await penstock_gateway.app.upgrade_schema(settings)
+    try:
+        await penstock_gateway.app.upgrade_schema(settings)
+    except OSError as error:
+        raise SuiteFailure(str(error)) from error
