@@ -14,9 +14,10 @@ import penstock_gateway.settings
 import penstock_inference.app
 import penstock_router.app
 from penstock.gateway.v1 import admin_service_pb2 as pb
-from penstock.gateway.v1 import model_service_pb2
+from penstock.gateway.v1 import model_service_pb2, status_service_pb2
 from penstock.gateway.v1.admin_service_pb2_grpc import AdminServiceStub
 from penstock.gateway.v1.model_service_pb2_grpc import ModelServiceStub
+from penstock.gateway.v1.status_service_pb2_grpc import StatusServiceStub
 from penstock_common.configuration import Configuration
 from penstock_common.testing.postgres_server import PostgresServer, postgres_programs
 from penstock_common.testing.transports import IN_PROCESS, channel_to
@@ -183,3 +184,27 @@ async def test_database_that_hangs_holds_up_no_known_key_and_refuses_others_in_t
             assert await pair.code(1, known.secret) is OK
     while await pair.code(1, other.secret) is not OK:
         assert time.monotonic() - began < 60
+
+
+async def test_administration_says_that_the_database_is_away_and_so_does_the_status(open_pair, postgres_of_our_own):
+    pair = await open_pair(postgres_of_our_own.create_database(), sql_statement_timeout="1s", sql_connect_timeout="1s")
+    created = await pair.ask("CreateKey", tenant="demo")
+    operator = (("x-api-key", OPERATOR_KEY),)
+    status = StatusServiceStub(pair.channels[0])
+    with postgres_of_our_own.paused():
+        for attempt in (
+            pair.ask("CreateKey", tenant="demo"),
+            pair.ask("RevokeKey", id=created.key.id),
+            pair.ask("ListKeys"),
+            pair.ask("ListAuditEntries"),
+        ):
+            with pytest.raises(grpc.aio.AioRpcError) as failed:
+                await attempt
+            assert failed.value.code() is grpc.StatusCode.UNAVAILABLE
+            assert "database does not answer" in failed.value.details()
+        told = await status.GetStatus(status_service_pb2.GetStatusRequest(), metadata=operator, timeout=30)
+        assert list(told.problems) == ["The database does not answer."]
+    began = time.monotonic()
+    while not (await status.GetStatus(status_service_pb2.GetStatusRequest(), metadata=operator, timeout=30)).is_healthy:
+        assert time.monotonic() - began < 60
+    assert [key.id for key in (await pair.ask("ListKeys")).keys] == [created.key.id]

@@ -47,6 +47,19 @@ def test_configured_keys_are_for_inference_and_known_by_their_digest():
     assert (record.id, record.tenant, record.scopes) == ("config-a-2", "a", frozenset({KeyScope.INFERENCE}))
 
 
+def test_operators_keys_belong_to_no_tenant_and_are_for_nothing_else():
+    read = settings(f"operator: {{keys: [{KEY}]}}")
+    (record,) = read.configured_keys(PEPPER).values()
+    assert (record.id, record.tenant, record.scopes) == ("config-operator-1", "", frozenset({KeyScope.OPERATOR}))
+
+
+def test_created_tenants_can_have_the_tiers_of_the_file_and_the_built_in_ones():
+    read = settings("tiers: {pro: {requests_per_minute: 7}, gold: {}}")
+    tiers = read.directory().tiers
+    assert tiers["pro"] == Tier("pro", 7, None)
+    assert set(tiers) == {"free", "pro", "enterprise", "gold"}
+
+
 def test_gateway_has_the_designs_times():
     read = settings("").gateway
     assert (read.unary_timeout, read.stream_timeout) == (timedelta(seconds=60), timedelta(seconds=600))
@@ -71,6 +84,13 @@ def test_cache_may_be_off_as_yaml_reads_it(word):
         ("tiers: {free: {requests_per_minute: -1}}", "requests_per_minute"),
         (f"tenants: [{{name: a, keys: [{KEY}]}}, {{name: b, keys: [{KEY}]}}]", "'b' has a key that 'a' has"),
         (f"tenants: [{{name: a, keys: [{KEY}, {KEY}]}}]", "'a' has a key that 'a' has"),
+        (
+            f"{{operator: {{keys: [{KEY}]}}, tenants: [{{name: a, keys: [{KEY}]}}]}}",
+            "the operator has a key that 'a' has",
+        ),
+        ("operator: {keys: [short]}", "a key of the operator is shorter than 16"),
+        ("gateway: {key_fresh: 6s}", "refused within that time"),
+        ("gateway: {key_lookup_timeout: 0s}", "gateway.key_lookup_timeout"),
         ("gateway: {unary_timeout: 0s}", "gateway.unary_timeout"),
         ("gateway: {keep_alive: 0s}", "gateway.keep_alive"),
         ("gateway: {redis_timeout: 0ms}", "gateway.redis_timeout"),
