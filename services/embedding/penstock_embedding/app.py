@@ -14,11 +14,12 @@ from penstock_embedding.adapters.deferred_model import DeferredModel
 from penstock_embedding.adapters.model_cache import prepare
 from penstock_embedding.adapters.model_files import ModelFiles, ModelSource, find_model
 from penstock_embedding.adapters.model_worker import BlockingModel, ModelIdentity, ModelWorker
+from penstock_embedding.adapters.providers.openai.client import ProviderEmbeddings, ProviderModel
 from penstock_embedding.adapters.telemetry import BatchMetrics
 from penstock_embedding.domain.batcher import Batcher, BatchModel, BatchPolicy
 from penstock_embedding.domain.batching import BatchBounds
-from penstock_embedding.domain.embedder import EmbedCall, Embedder, EmbeddingModel, ModelOffer
-from penstock_embedding.settings import EmbeddingSettings, Settings
+from penstock_embedding.domain.embedder import OWN_UPSTREAM, EmbedCall, Embedder, EmbeddingModel, ModelOffer
+from penstock_embedding.settings import EmbeddingSettings, ProviderSettings, Settings
 from penstock_embedding.surfaces.grpc.servicer import EmbeddingServicer
 
 Loaded = tuple[BlockingModel, ModelIdentity]
@@ -36,8 +37,10 @@ async def build(settings: Settings) -> AsyncGenerator[Service, None]:
     files = await asyncio.to_thread(find_model, _source(own)) if own.runtime == "onnx" else None
     window = files.max_tokens if files is not None else 0
     async with _running(own, files, metrics) as model:
-        embedder = Embedder(model, ModelOffer(own.min_dimensions, window, own.price.unit_prices()))
-        if own.load == "at_start":
+        upstream = own.provider.name if own.provider is not None else OWN_UPSTREAM
+        embedder = Embedder(model, ModelOffer(own.min_dimensions, window, own.price.unit_prices(), upstream))
+        # A provider is asked by callers alone: each text has its price.
+        if own.load == "at_start" and own.provider is None:
             await embedder.embed(EmbedCall(["ready"]))
         servicer = EmbeddingServicer(embedder)
         # The registrar stands where generated code expects a server.
@@ -52,6 +55,10 @@ async def _running(
     def opened() -> AbstractAsyncContextManager[BatchModel]:
         return _opened(settings, files)
 
+    if settings.provider is not None:
+        async with ProviderEmbeddings.open(_provider_model(settings.model, settings.provider)) as model:
+            yield model
+        return
     deferred = settings.load == "on_first_use"
     async with DeferredModel.open(settings.model, opened) if deferred else opened() as model:
         batcher = Batcher(model, _policy(settings), metrics)
@@ -88,6 +95,20 @@ def load_torch_model(settings: EmbeddingSettings) -> Loaded:
     source = str(settings.path) if settings.path else settings.hub_id or settings.model
     model = TorchModel(source, settings.device)
     return model, ModelIdentity(settings.model, model.revision)
+
+
+def _provider_model(name: str, settings: ProviderSettings) -> ProviderModel:
+    return ProviderModel(
+        name=name,
+        upstream=settings.name,
+        model=settings.model or name,
+        base_url=settings.base_url,
+        api_key=settings.api_key.get_secret_value(),
+        connect_timeout=settings.connect_timeout,
+        timeout=settings.timeout,
+        attempts=settings.attempts,
+        max_in_flight=settings.max_in_flight,
+    )
 
 
 def _source(settings: EmbeddingSettings) -> ModelSource:

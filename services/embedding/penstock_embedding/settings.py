@@ -7,9 +7,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from penstock_common.configuration import Duration, Section
+from penstock_common.configuration import Duration, Secret, Section
 from penstock_common.llm.types import NANO_USD_PER_USD, UnitPrices
 
 
@@ -23,6 +23,23 @@ class PriceSettings(Section):
         return UnitPrices(input_nano_usd=int((self.input * NANO_USD_PER_USD).to_integral_value()))
 
 
+class ProviderSettings(Section):
+    """A provider that speaks OpenAI's embeddings format."""
+
+    name: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^/\s]+$")] = "provider"
+    """What the ledger calls it."""
+    base_url: Annotated[str, Field(pattern=r"^https?://")]
+    """Ends before ``/embeddings``, such as https://api.openai.com/v1."""
+    api_key: Secret = Secret("")
+    model: str = ""
+    """The provider's own name of the model; empty: the one that callers use."""
+    connect_timeout: Duration = timedelta(seconds=3)
+    timeout: Duration = timedelta(seconds=30)
+    """Of one attempt."""
+    attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    max_in_flight: Annotated[int, Field(ge=1)] = 256
+
+
 class EmbeddingSettings(Section):
     """Section ``embedding``."""
 
@@ -33,6 +50,8 @@ class EmbeddingSettings(Section):
     load: Literal["at_start", "on_first_use"] = "at_start"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """For sentence-transformers; on CUDA it runs in float16."""
+    provider: ProviderSettings | None = None
+    """For the runtime of that name."""
     path: Path | None = None
     """A sentence-transformers directory. Empty: an installed package that carries the model, else the hub."""
     hub_id: str = ""
@@ -55,6 +74,12 @@ class EmbeddingSettings(Section):
     """Texts that wait before further requests are refused."""
     max_waiting_tokens: Annotated[int, Field(ge=1)] = 131_072
     """The same in tokens; 10 to 15 seconds of a processor's work."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> EmbeddingSettings:
+        if (self.runtime == "provider") != (self.provider is not None):
+            raise ValueError("the section 'provider' and 'runtime: provider' go together")
+        return self
 
 
 class Settings(Section):

@@ -114,7 +114,7 @@ class Embedder:
             self._check_dimensions(call.dimensions)
         if call.dimensions in (0, self._size):
             return embedded
-        return embedded._replace(vectors=[_normalised(vector[: call.dimensions]) for vector in embedded.vectors])
+        return embedded._replace(vectors=[normalised(vector[: call.dimensions]) for vector in embedded.vectors])
 
     def _check_dimensions(self, wanted: int) -> None:
         least, size = self.offer.min_dimensions, self._size
@@ -127,6 +127,7 @@ class Embedder:
         )
 
 
-def _normalised(vector: Vector) -> Vector:
+def normalised(vector: Vector) -> Vector:
+    """Return the vector with length 1."""
     length = math.hypot(*vector)
     return [value / length for value in vector] if length else vector

@@ -1,0 +1,148 @@
+"""An embedding model of a provider that speaks OpenAI's format, over HTTP.
+
+Callers' texts are not mixed: providers batch by themselves, and what each
+caller owes is what the provider counted for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from http import HTTPStatus
+
+import aiohttp
+
+from penstock_common.errors import DeadlineExceeded, Overloaded, PenstockError, UpstreamFailed, UpstreamTimeout
+from penstock_common.rpc.scope import CURRENT_SCOPE, TRACEPARENT_KEY
+from penstock_embedding.adapters.providers.openai.errors import Refusal, refusal_of
+from penstock_embedding.adapters.providers.openai.request import body_of, pieces
+from penstock_embedding.adapters.providers.openai.response import Malformed, embedded_from
+from penstock_embedding.domain.embedder import Embedded
+
+MAX_ANSWER_BYTES = 256 * 1024 * 1024
+_READ_BYTES = 256 * 1024
+_FIRST_PAUSE_SECONDS = 0.2
+_HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "identity", "User-Agent": "penstock"}
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderModel:
+    """Who is asked for which model. ``base_url`` ends before ``/embeddings``; ``timeout`` is one attempt's."""
+
+    name: str
+    upstream: str
+    model: str
+    base_url: str
+    api_key: str = ""
+    connect_timeout: timedelta = timedelta(seconds=3)
+    timeout: timedelta = timedelta(seconds=30)
+    attempts: int = 3
+    max_in_flight: int = 256
+
+
+class ProviderEmbeddings:
+    """An ``EmbeddingModel``. Embedding changes nothing, so what fails in passing is asked again."""
+
+    def __init__(self, session: aiohttp.ClientSession, model: ProviderModel) -> None:
+        self._session = session
+        self._model = model
+        self._url = f"{model.base_url.rstrip('/')}/embeddings"
+        self._in_flight = 0
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, model: ProviderModel) -> AsyncGenerator[ProviderEmbeddings, None]:
+        """Yield the model; on exit, close its connections."""
+        headers = {**_HEADERS, **({"Authorization": f"Bearer {model.api_key}"} if model.api_key else {})}
+        timeout = aiohttp.ClientTimeout(
+            total=model.timeout.total_seconds(), connect=model.connect_timeout.total_seconds(), ceil_threshold=60
+        )
+        async with aiohttp.ClientSession(
+            headers=headers, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
+        ) as session:
+            yield cls(session, model)
+
+    @property
+    def name(self) -> str:
+        """The name of the model."""
+        return self._model.name
+
+    @property
+    def revision(self) -> str:
+        """All that is known of it: a provider's name for a model is what its vectors go by."""
+        return f"{self._model.upstream}/{self._model.model}"
+
+    async def embed(self, texts: Sequence[str], deadline: float | None) -> Embedded:
+        """Return the texts' vectors, as ``EmbeddingModel`` says.
+
+        Raises:
+            UpstreamFailed, UpstreamTimeout: if the provider does not answer, or not properly, each time it is asked.
+        """
+        if self._in_flight >= self._model.max_in_flight:
+            raise Overloaded(f"{self._in_flight} requests wait for the provider '{self._model.upstream}'. Try again.")
+        self._in_flight += 1
+        try:
+            async with asyncio.timeout(None if deadline is None else max(0.0, deadline - time.monotonic())):
+                return _joined([await self._piece(piece) for piece in pieces(texts)])
+        except TimeoutError:
+            raise DeadlineExceeded("The provider did not answer before the request's deadline.") from None
+        finally:
+            self._in_flight -= 1
+
+    async def _piece(self, texts: list[str]) -> Embedded:
+        body = body_of(self._model.model, texts)
+        for left in reversed(range(self._model.attempts)):
+            answer = await self._attempt(body, texts)
+            if isinstance(answer, Embedded):
+                return answer
+            if not left or not answer.may_pass:
+                _LOG.warning("embedding_attempts_failed upstream=%s: %s", self._model.upstream, answer.error)
+                raise answer.error
+            pause = _FIRST_PAUSE_SECONDS * 2 ** (self._model.attempts - 1 - left) * random.uniform(0.5, 1)  # noqa: S311
+            await asyncio.sleep(max(pause, answer.retry_after.total_seconds() if answer.retry_after else 0))
+        raise AssertionError("no attempt was allowed")
+
+    async def _attempt(self, body: bytes, texts: list[str]) -> Embedded | Refusal:
+        upstream = self._model.upstream
+        traceparent = CURRENT_SCOPE.get().traceparent
+        headers = {TRACEPARENT_KEY: traceparent} if traceparent else {}
+        try:
+            async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
+                if response.status != HTTPStatus.OK:
+                    return refusal_of(response.status, response.headers, upstream)
+                return embedded_from(await _bounded(response), texts)
+        except TimeoutError:
+            # aiohttp's own: the attempt's. The deadline's cancels, and is told apart outside.
+            return _passing(UpstreamTimeout(f"The provider '{upstream}' was silent.", upstream=upstream, stage="total"))
+        except (aiohttp.ClientError, Malformed) as error:
+            _LOG.info("embedding_attempt_failed upstream=%s: %s", upstream, error)
+            return _passing(UpstreamFailed(f"The provider '{upstream}' gave no proper answer.", upstream=upstream))
+
+
+def _passing(error: PenstockError) -> Refusal:
+    return Refusal(error, may_pass=True)
+
+
+async def _bounded(response: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for data in response.content.iter_chunked(_READ_BYTES):
+        body += data
+        if len(body) > MAX_ANSWER_BYTES:
+            raise Malformed(f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
+    return bytes(body)
+
+
+def _joined(parts: list[Embedded]) -> Embedded:
+    return Embedded(
+        [vector for part in parts for vector in part.vectors],
+        [truncated for part in parts for truncated in part.truncated],
+        sum(part.input_tokens for part in parts),
+    )

@@ -1,0 +1,186 @@
+"""The runtime ``provider`` over an upstream that does what a test asks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+
+from penstock.embedding.v1 import embedding_service_pb2 as pb
+from penstock.embedding.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
+from penstock_common.errors import (
+    DeadlineExceeded,
+    InvalidRequest,
+    Overloaded,
+    UpstreamFailed,
+    UpstreamTimeout,
+)
+from penstock_common.status import error_from_rpc
+from penstock_common.testing.openai_upstream import Body, End, Failure, NoResponse, OpenAIUpstream
+from penstock_common.testing.transports import channel_to
+from penstock_embedding.adapters.providers.openai.client import ProviderEmbeddings, ProviderModel
+from penstock_embedding.app import build
+from penstock_embedding.settings import Settings
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[OpenAIUpstream]:
+    async with OpenAIUpstream() as server:
+        yield server
+
+
+@pytest.fixture
+async def open_model(upstream: OpenAIUpstream) -> AsyncIterator[Any]:
+    async with AsyncExitStack() as stack:
+
+        async def start(**more: Any) -> ProviderEmbeddings:
+            model = ProviderModel(name="small", upstream="far", model="far-small", base_url=upstream.base_url, **more)
+            return await stack.enter_async_context(ProviderEmbeddings.open(model))
+
+        yield start
+
+
+def answer(*vectors: list[float], tokens: int | None = 5, order: list[int] | None = None, **more: Any) -> Body:
+    indexes = order or list(range(len(vectors)))
+    document: dict[str, Any] = {
+        "object": "list",
+        "data": [{"object": "embedding", "index": i, "embedding": v} for i, v in zip(indexes, vectors, strict=True)],
+        "model": "far-small",
+    }
+    if tokens is not None:
+        document["usage"] = {"prompt_tokens": tokens, "total_tokens": tokens}
+    return Body(frames=[json.dumps(document).encode()], content_type="application/json", **more)
+
+
+async def test_vectors_come_in_order_and_tokens_as_the_provider_counted(
+    upstream: OpenAIUpstream, open_model: Any
+) -> None:
+    upstream.enqueue(answer([0.0, 1.0], [1.0, 0.0], tokens=7, order=[1, 0]))
+    model = await open_model(api_key="sk-ours")
+    embedded = await model.embed(["one", "two"], None)
+    assert embedded == ([[1.0, 0.0], [0.0, 1.0]], [False, False], 7)
+    (request,) = upstream.requests
+    assert request.path == "/v1/embeddings"
+    assert request.headers["authorization"] == "Bearer sk-ours"
+    assert request.body == {"model": "far-small", "input": ["one", "two"], "encoding_format": "float"}
+    assert (model.name, model.revision) == ("small", "far/far-small")
+
+
+async def test_vectors_of_another_length_are_normalised_and_missing_counts_estimated(
+    upstream: OpenAIUpstream, open_model: Any
+) -> None:
+    upstream.enqueue(answer([3.0, 4.0], tokens=None))
+    embedded = await (await open_model()).embed(["x" * 40], None)
+    assert embedded.vectors == [[0.6, 0.8]]
+    assert embedded.input_tokens == 10
+
+
+async def test_more_texts_than_a_request_may_hold_are_asked_in_pieces(
+    upstream: OpenAIUpstream, open_model: Any
+) -> None:
+    upstream.enqueue(answer([1.0, 0.0], [1.0, 0.0], tokens=4), answer([0.0, 1.0], tokens=3))
+    texts = ["a" * 200_000, "b" * 200_000, "c" * 200_000]
+    embedded = await (await open_model()).embed(texts, None)
+    assert [len(request.body["input"]) for request in upstream.requests] == [2, 1]
+    assert embedded == ([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]], [False] * 3, 7)
+
+
+@pytest.mark.parametrize(
+    "passing",
+    [
+        Failure(500),
+        Failure(429, headers={"retry-after": "0"}),
+        Body(frames=[b'{"data": ['], content_type="application/json", end=End.RESET),
+        answer([1.0, 0.0], [1.0, 0.0]),
+        answer([0.0, 0.0]),
+        answer([]),
+        answer([float("inf"), 0.0]),
+        answer([1.0, 0.0], order=[3]),
+        Body(frames=[b"<html>"], content_type="text/html"),
+        NoResponse(end=End.FIN),
+    ],
+)
+async def test_what_may_pass_is_asked_again(upstream: OpenAIUpstream, open_model: Any, passing: Any) -> None:
+    upstream.enqueue(passing, answer([1.0, 0.0]))
+    assert (await (await open_model()).embed(["one"], None)).vectors == [[1.0, 0.0]]
+    assert len(upstream.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind", "requests"),
+    [
+        (Failure(400, {"message": "too long: 'secret'"}), InvalidRequest, 1),
+        (Failure(401), UpstreamFailed, 1),
+        (Failure(404), UpstreamFailed, 1),
+        (Failure(503), UpstreamFailed, 2),
+        (Failure(429, headers={"retry-after": "0"}), Overloaded, 2),
+        (NoResponse(end=End.RESET), UpstreamFailed, 2),
+    ],
+)
+async def test_what_does_not_pass_is_a_typed_error(
+    upstream: OpenAIUpstream, open_model: Any, failure: Any, kind: type[Exception], requests: int
+) -> None:
+    upstream.enqueue(failure, failure)
+    with pytest.raises(kind) as failed:
+        await (await open_model(attempts=2)).embed(["one"], None)
+    assert "secret" not in str(failed.value)
+    assert len(upstream.requests) == requests
+
+
+async def test_silence_is_a_timeout(upstream: OpenAIUpstream, open_model: Any) -> None:
+    from datetime import timedelta
+
+    upstream.enqueue(NoResponse())
+    with pytest.raises(UpstreamTimeout):
+        await (await open_model(attempts=1, timeout=timedelta(milliseconds=100))).embed(["one"], None)
+
+
+async def test_the_callers_deadline_ends_it_and_the_connection(upstream: OpenAIUpstream, open_model: Any) -> None:
+    upstream.enqueue(NoResponse())
+    with pytest.raises(DeadlineExceeded):
+        await (await open_model()).embed(["one"], time.monotonic() + 0.1)
+    await asyncio.wait_for(upstream.requests[0].left.wait(), 5)
+
+
+async def test_too_many_at_once_are_refused(upstream: OpenAIUpstream, open_model: Any) -> None:
+    upstream.enqueue(NoResponse())
+    model = await open_model(max_in_flight=1)
+    waiting = asyncio.ensure_future(model.embed(["one"], None))
+    await upstream.next_request()
+    with pytest.raises(Overloaded):
+        await model.embed(["two"], None)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    upstream.enqueue(answer([1.0, 0.0]))
+    assert (await model.embed(["three"], None)).vectors == [[1.0, 0.0]]
+
+
+async def test_the_service_serves_a_provider_with_its_price(upstream: OpenAIUpstream, transport: str) -> None:
+    section = {
+        "model": "small", "runtime": "provider", "price": {"input": "0.02"}, "min_dimensions": 1,
+        "provider": {"name": "far", "base_url": upstream.base_url, "api_key": "sk-ours", "model": "far-small"},
+    }  # fmt: skip
+    settings = Settings.model_validate({"embedding": section})
+    async with build(settings) as service, channel_to(service, transport) as channel:
+        stub: Any = EmbeddingServiceStub(channel)
+        assert upstream.requests == []
+        upstream.enqueue(answer([0.6, 0.8], tokens=5), answer([0.6, 0.8], tokens=5), Failure(400))
+        response = await stub.Embed(pb.EmbedRequest(model="small", inputs=["one"]))
+        assert (response.upstream, response.input_tokens, response.unit_prices.input_nano_usd) == ("far", 5, 20_000_000)
+        cut = await stub.Embed(pb.EmbedRequest(inputs=["one"], dimensions=1))
+        assert math.isclose(cut.embeddings[0].values[0], 1, rel_tol=1e-6)
+        with pytest.raises(Exception) as refused:
+            await stub.Embed(pb.EmbedRequest(inputs=["one"]))
+        assert isinstance(error_from_rpc(refused.value), InvalidRequest)
+
+
+@pytest.mark.parametrize("section", [{"runtime": "provider"}, {"provider": {"base_url": "https://x/v1"}}])
+def test_a_provider_and_its_runtime_go_together(section: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="go together"):
+        Settings.model_validate({"embedding": section})
