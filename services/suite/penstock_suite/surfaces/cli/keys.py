@@ -132,15 +132,17 @@ def _add_list(group: _Group) -> None:
 
 def _table(records: list[StoredKey], now: datetime) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in ("id", "tenant", "label", "scopes", "models", "created", "expires", "state"):
+    for title in ("id", "tenant", "user", "label", "scopes", "models", "networks", "created", "expires", "state"):
         table.add_column(title, overflow="fold")
     for record in records:
         table.add_row(
             record.id,
             escape(record.tenant) or "[dim]operator[/]",
+            record.user_id,
             escape(record.label),
             " ".join(record.scopes),
             escape(" ".join(record.models)) or "all",
+            " ".join(record.networks) or "any",
             _day(record.created_at),
             _day(record.expires_at) or "never",
             record.state(now),
