@@ -148,6 +148,13 @@ _DEFAULT_TIERS = {
 }
 
 
+class StorageSettings(Section):
+    """What copying the database needs: no tenant and no key."""
+
+    sql: DatabaseUrl = ""
+    secrets: Secrets = Secrets()
+
+
 class Settings(Section):
     """The gateway's sections."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 
@@ -43,6 +44,11 @@ class DatabaseAddress:
         else:
             _check_server(url)
         return cls(DatabaseKind(scheme), url)
+
+    @property
+    def file(self) -> Path | None:
+        """Where SQLite keeps it; None for a server."""
+        return Path(urlsplit(self.url).path[1:]) if self.kind is DatabaseKind.SQLITE else None
 
     @property
     def shown(self) -> str:
