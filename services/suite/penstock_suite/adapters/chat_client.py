@@ -19,6 +19,7 @@ from penstock_suite.domain.requests import ChatTarget
 _ROLES = {"user": message_pb2.ROLE_USER, "assistant": message_pb2.ROLE_ASSISTANT}
 _REASON_PREFIX = "FINISH_REASON_"
 _LIST_TIMEOUT_SECONDS = 10.0
+_CHAT = "chat"
 
 
 class ChatClient:
@@ -64,7 +65,7 @@ async def _pieces(call: Any) -> AsyncIterator[Piece | AnswerEnd]:
 
 @asynccontextmanager
 async def chat_client(target: ChatTarget) -> AsyncGenerator[ChatClient]:
-    """Yield a client for the target's model, or the first that its key may use.
+    """Yield a client for the target's model, or the first that its key may use and that chats.
 
     Raises:
         SuiteFailure: if nobody answers there, or the key is refused.
@@ -81,9 +82,10 @@ async def _first_model(channel: grpc.aio.Channel, target: ChatTarget) -> str:
         )
     except grpc.aio.AioRpcError as error:
         raise _failure(error, target) from None
-    if not answer.models:
-        raise Misconfigured("the key may not use any model: give it one, or use another key with --key")
-    return str(answer.models[0].name)
+    for model in answer.models:
+        if _CHAT in model.capabilities:
+            return str(model.name)
+    raise Misconfigured("the key may not use any model that chats: give it one, or use another key with --key")
 
 
 def _credentials(target: ChatTarget) -> tuple[tuple[str, str], ...]:
