@@ -279,7 +279,9 @@ def run(plan: dict[str, Any]) -> dict[str, Any]:
             capture_output=True,
             text=True,
         )
-        facts["command"] = made.stdout + made.stderr if made.returncode else ask(chat, json.loads(made.stdout)["key"], body)["status"]
+        facts["command"] = (
+            made.stdout + made.stderr if made.returncode else ask(chat, json.loads(made.stdout)["key"], body)["status"]
+        )
         facts["redis"] = {name: _redis_facts(stack, name) for name in ("redis-state", "redis-cache")}
         facts["metrics"] = {
             name: ask(f"http://{stack.addresses[name]}:9464/metrics")["body"]
