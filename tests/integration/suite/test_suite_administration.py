@@ -109,3 +109,15 @@ def test_what_cannot_be_done_is_told_in_a_sentence_with_a_stable_exit_code(comma
     told = command(*arguments, exit_code=exit_code)
     assert word in told["message"]
     assert told["exit_code"] == exit_code
+
+
+def test_a_record_is_one_line_however_narrow_the_terminal(penstock, command, config, tmp_path):
+    where = ("--config", config, "--state", tmp_path / "state")
+    label = "nightly evaluation of the web shop's assistant [staging]"
+    key = command("keys", "create", "--tenant", "demo", "--label", label, "--network", "10.0.0.0/8")
+    for listed in ("keys", "list"), ("audit",):
+        told = penstock(*listed, *where, COLUMNS="40")
+        assert told.returncode == 0
+        _, line = told.stdout.splitlines()
+        assert key["id"] in line
+        assert label in line

@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from penstock_suite.domain.audit import StoredEntry
 from penstock_suite.domain.requests import Selection
 from penstock_suite.surfaces.cli.options import ConfigOption, JsonOption, StateOption
 from penstock_suite.surfaces.cli.output import console, failures_told, print_json
+from penstock_suite.surfaces.cli.table import print_table
+
+_TITLES = ("when, UTC", "who", "action", "tenant", "on", "from", "outcome", "details")
 
 ListEntries = Callable[[Selection, str, int], list[StoredEntry]]
 
@@ -34,25 +36,19 @@ def add_audit(cli: typer.Typer, list_entries: ListEntries) -> None:
             if as_json:
                 print_json(entries)
             elif entries:
-                console().print(_table(entries))
+                print_table(_TITLES, map(_row, entries))
             else:
                 console().print("Nothing was changed yet.")
 
 
-def _table(entries: Sequence[StoredEntry]) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in ("when, UTC", "who", "action", "tenant", "on", "from", "outcome", "details"):
-        table.add_column(title, overflow="fold")
-    for entry in entries:
-        who = f"{entry.actor_key_id} {entry.actor_user_id}".rstrip()
-        table.add_row(
-            f"{entry.occurred_at:%Y-%m-%d %H:%M:%S}",
-            escape(who),
-            entry.action,
-            escape(entry.tenant),
-            escape(entry.target),
-            entry.client_address,
-            entry.outcome if entry.outcome == "ok" else f"[red]{entry.outcome}[/]",
-            escape(" ".join(f"{name}={text}" for name, text in entry.details.items())),
-        )
-    return table
+def _row(entry: StoredEntry) -> Sequence[str]:
+    return (
+        f"{entry.occurred_at:%Y-%m-%d %H:%M:%S}",
+        escape(f"{entry.actor_key_id} {entry.actor_user_id}".rstrip()),
+        entry.action,
+        escape(entry.tenant),
+        escape(entry.target),
+        entry.client_address,
+        entry.outcome if entry.outcome == "ok" else f"[red]{entry.outcome}[/]",
+        escape(" ".join(f"{name}={text}" for name, text in entry.details.items())),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Protocol
@@ -9,12 +10,14 @@ from typing import Annotated, Protocol
 import msgspec
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from penstock_suite.domain.keys import StoredKey
 from penstock_suite.domain.requests import KeyRequest, Selection
 from penstock_suite.surfaces.cli.options import ConfigOption, JsonOption, StateOption, read_duration
 from penstock_suite.surfaces.cli.output import console, failures_told, print_json
+from penstock_suite.surfaces.cli.table import print_table
+
+_TITLES = ("id", "tenant", "user", "label", "scopes", "models", "networks", "created", "expires", "state")
 
 KeyArgument = Annotated[str, typer.Argument(metavar="ID", help="From 'penstock keys list'.")]
 
@@ -125,29 +128,24 @@ def _add_list(group: _Group) -> None:
             if as_json:
                 print_json([{**msgspec.to_builtins(record), "state": record.state(now)} for record in records])
             elif records:
-                console().print(_table(records, now))
+                print_table(_TITLES, (_row(record, now) for record in records))
             else:
                 console().print("No keys yet: make one with 'penstock keys create --tenant NAME'.")
 
 
-def _table(records: list[StoredKey], now: datetime) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in ("id", "tenant", "user", "label", "scopes", "models", "networks", "created", "expires", "state"):
-        table.add_column(title, overflow="fold")
-    for record in records:
-        table.add_row(
-            record.id,
-            escape(record.tenant) or "[dim]operator[/]",
-            record.user_id,
-            escape(record.label),
-            " ".join(record.scopes),
-            escape(" ".join(record.models)) or "all",
-            " ".join(record.networks) or "any",
-            _day(record.created_at),
-            _day(record.expires_at) or "never",
-            record.state(now),
-        )
-    return table
+def _row(record: StoredKey, now: datetime) -> Sequence[str]:
+    return (
+        record.id,
+        escape(record.tenant) or "[dim]operator[/]",
+        record.user_id,
+        escape(record.label),
+        " ".join(record.scopes),
+        escape(" ".join(record.models)) or "all",
+        " ".join(record.networks) or "any",
+        _day(record.created_at),
+        _day(record.expires_at) or "never",
+        record.state(now),
+    )
 
 
 def _day(moment: datetime | None) -> str:

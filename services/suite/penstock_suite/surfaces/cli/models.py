@@ -8,18 +8,19 @@ from typing import Annotated, Protocol
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from penstock_suite.domain.models import ModelRow
 from penstock_suite.domain.requests import Selection
 from penstock_suite.surfaces.cli.options import ConfigOption, JsonOption, StateOption
 from penstock_suite.surfaces.cli.output import console, failures_told, print_json
+from penstock_suite.surfaces.cli.table import print_table
 
 _HELP = """Models at the upstreams: which are ready; loading and unloading those of a Triton with 'model_control'.
 
 Asks the upstreams themselves, at the addresses and with the keys of the configuration. For a Triton that 'penstock up'
 started, those are in the state folder; for others, give the same --config as the inference service has.
 """
+_TITLES = ("model", "public names", "context", "state", "reason")
 _COLOURS = {"ready": "green", "loading": "yellow", "unloading": "yellow", "unavailable": "red"}
 
 ModelArgument = Annotated[
@@ -66,22 +67,17 @@ def _add_list(group: _Group) -> None:
             if as_json:
                 print_json(rows)
             else:
-                console().print(_table(rows))
+                print_table(_TITLES, map(_row, rows), to_the_right={"context"})
 
 
-def _table(rows: Sequence[ModelRow]) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in ("model", "public names", "context", "state", "reason"):
-        table.add_column(title, overflow="fold", justify="right" if title == "context" else "left")
-    for row in rows:
-        table.add_row(
-            escape(f"{row.upstream}/{row.model}"),
-            escape(" ".join(row.public_names)),
-            f"{row.context_window_tokens:,}",
-            _state(row),
-            escape(row.reason),
-        )
-    return table
+def _row(row: ModelRow) -> Sequence[str]:
+    return (
+        escape(f"{row.upstream}/{row.model}"),
+        escape(" ".join(row.public_names)),
+        f"{row.context_window_tokens:,}",
+        _state(row),
+        escape(row.reason),
+    )
 
 
 def _state(row: ModelRow) -> str:

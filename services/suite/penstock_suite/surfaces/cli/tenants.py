@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from penstock_suite.domain.requests import Selection, TenantRequest
 from penstock_suite.domain.tenants import StoredTenant
 from penstock_suite.surfaces.cli.options import ConfigOption, JsonOption, StateOption
 from penstock_suite.surfaces.cli.output import console, failures_told, print_json
+from penstock_suite.surfaces.cli.table import print_table
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="From 'penstock tenants list'.")]
 TierOption = Annotated[str, typer.Option(metavar="NAME", help="free, pro, enterprise, or one of the configuration.")]
@@ -84,23 +84,18 @@ def _add_list(group: _Group) -> None:
             if as_json:
                 print_json(tenants)
             else:
-                console().print(_table(tenants))
+                print_table(("name", "tier", "models", "regions", "created", "state"), map(_row, tenants))
 
 
-def _table(tenants: list[StoredTenant]) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in ("name", "tier", "models", "regions", "created", "state"):
-        table.add_column(title, overflow="fold")
-    for tenant in tenants:
-        table.add_row(
-            escape(tenant.name),
-            escape(tenant.tier),
-            escape(" ".join(tenant.models)) or "all",
-            escape(" ".join(tenant.regions)) or "anywhere",
-            f"{tenant.created_at:%Y-%m-%d}" if tenant.created_at else "in the configuration",
-            "enabled" if tenant.disabled_at is None else "[red]disabled[/]",
-        )
-    return table
+def _row(tenant: StoredTenant) -> Sequence[str]:
+    return (
+        escape(tenant.name),
+        escape(tenant.tier),
+        escape(" ".join(tenant.models)) or "all",
+        escape(" ".join(tenant.regions)) or "anywhere",
+        f"{tenant.created_at:%Y-%m-%d}" if tenant.created_at else "in the configuration",
+        "enabled" if tenant.disabled_at is None else "[red]disabled[/]",
+    )
 
 
 def _add_update(group: _Group) -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from penstock_suite.domain.requests import Selection
 from penstock_suite.domain.tenants import StoredUser
 from penstock_suite.surfaces.cli.options import ConfigOption, JsonOption, StateOption
 from penstock_suite.surfaces.cli.output import console, failures_told, print_json
+from penstock_suite.surfaces.cli.table import print_table
 
 UserArgument = Annotated[str, typer.Argument(metavar="ID", help="From 'penstock users list'.")]
 RoleOption = Annotated[
@@ -90,19 +91,14 @@ def _add_list(group: _Group) -> None:
             if as_json:
                 print_json(users)
             elif users:
-                console().print(_table(users))
+                print_table(("id", "tenant", "name", "role", "created", "state"), map(_row, users))
             else:
                 console().print("No users yet: make one with 'penstock users create NAME --tenant TENANT'.")
 
 
-def _table(users: list[StoredUser]) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in ("id", "tenant", "name", "role", "created", "state"):
-        table.add_column(title, overflow="fold")
-    for user in users:
-        state = "enabled" if user.disabled_at is None else "[red]disabled[/]"
-        table.add_row(user.id, escape(user.tenant), escape(user.name), user.role, f"{user.created_at:%Y-%m-%d}", state)
-    return table
+def _row(user: StoredUser) -> Sequence[str]:
+    state = "enabled" if user.disabled_at is None else "[red]disabled[/]"
+    return (user.id, escape(user.tenant), escape(user.name), user.role, f"{user.created_at:%Y-%m-%d}", state)
 
 
 def _add_update(group: _Group) -> None:
