@@ -139,7 +139,7 @@ def running_stack() -> Iterator[Stack]:
                 break
         else:
             sys.exit("the stack did not start")
-        gateway_socket = next(path for path in state.rglob("*.sock") if "gateway" in path.name or "http" in path.name)
+        gateway_socket = next(state.rglob("gateway.sock"))
         yield Stack(pids, f"http://127.0.0.1:{upstream}", str(gateway_socket), f"http://127.0.0.1:{http}")
 
 
