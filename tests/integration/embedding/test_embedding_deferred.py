@@ -26,7 +26,7 @@ class Model:
     async def prepare(self, texts: Sequence[str]) -> list[PreparedText]:
         return [PreparedText(text, 1, False) for text in texts]
 
-    async def run(self, batch: Sequence[PreparedText]) -> list[Vector]:
+    async def run(self, batch: Sequence[PreparedText], deadline: float | None) -> list[Vector]:
         return [[1.0] for _ in batch]
 
 
@@ -54,7 +54,7 @@ async def test_the_first_callers_load_the_model_once() -> None:
         assert opener.happened == ["loading"]
         assert [texts[0].content for texts in prepared] == ["a", "b", "c"]
         assert model.revision == "1"
-        assert await model.run(prepared[0]) == [[1.0]]
+        assert await model.run(prepared[0], None) == [[1.0]]
     assert opener.happened == ["loading", "closed"]
 
 

@@ -30,11 +30,13 @@ class LengthModel:
         self.permits = asyncio.Semaphore(permits)
         self.began: asyncio.Queue[list[str]] = asyncio.Queue()
         self.failure: Exception | None = None
+        self.deadlines: list[float | None] = []
 
     async def prepare(self, texts: Sequence[str]) -> list[PreparedText]:
         return [PreparedText(text[:20], min(20, len(text)), len(text) > 20) for text in texts]
 
-    async def run(self, batch: Sequence[PreparedText]) -> list[Vector]:
+    async def run(self, batch: Sequence[PreparedText], deadline: float | None) -> list[Vector]:
+        self.deadlines.append(deadline)
         self.began.put_nowait([text.content for text in batch])
         await self.permits.acquire()
         if self.failure is not None:
@@ -216,6 +218,29 @@ async def test_a_call_whose_deadline_has_passed_is_refused_and_never_runs(world:
     await punctual
 
 
+async def test_a_deadline_that_passes_while_the_model_runs_ends_the_call(world: World) -> None:
+    await world.start()
+    with pytest.raises(DeadlineExceeded):
+        await world.ask("silence", deadline=0.01)
+    for _ in range(2):
+        world.model.permits.release()
+    assert (await world.ask("after", deadline=1000.0)).vectors == [vector("after")]
+
+
+@pytest.mark.parametrize(("deadlines", "wanted"), [((1000.0, 3000.0), 3000.0), ((1000.0, None), None)])
+async def test_a_run_has_as_long_as_its_most_patient_caller(
+    world: World, deadlines: tuple[float | None, ...], wanted: float | None
+) -> None:
+    await world.start(bounds=BatchBounds(max_texts=2))
+    busy = await world.busy()
+    calls = [world.ask("text", deadline=deadline) for deadline in deadlines]
+    await settled()
+    for _ in range(2):
+        world.model.permits.release()
+    await asyncio.gather(busy, *calls)
+    assert world.model.deadlines == [None, wanted]
+
+
 async def test_a_run_that_fails_fails_its_callers_and_no_others(world: World) -> None:
     await world.start(permits=9)
     world.model.failure = ZeroDivisionError("boom")
@@ -244,6 +269,23 @@ async def test_runs_of_a_model_that_is_elsewhere_overlap(world: World) -> None:
     for _ in calls:
         world.model.permits.release()
     await asyncio.wait(calls)
+
+
+async def test_a_call_that_overlapping_runs_could_serve_in_time_is_not_dropped(world: World) -> None:
+    await world.start(runs_at_once=2, bounds=BatchBounds(max_texts=1))
+    slow = world.ask("x" * 20)
+    await world.model.began.get()
+    # A tenth of a second a token, so a twentieth where two runs overlap.
+    world.now = 2.0
+    world.model.permits.release()
+    await slow
+    busy = [world.ask("busy"), world.ask("busy")]
+    await settled()
+    call = world.ask("y" * 15, "z" * 15, deadline=world.now + 2.0)
+    for _ in range(4):
+        world.model.permits.release()
+    assert (await call).vectors == [vector("y" * 15), vector("z" * 15)]
+    await asyncio.gather(*busy)
 
 
 @pytest.mark.parametrize("model", ["", "lengths"])

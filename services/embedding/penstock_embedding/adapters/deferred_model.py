@@ -50,10 +50,10 @@ class DeferredModel:
         model = self._model or await self._loaded()
         return await model.prepare(texts)
 
-    async def run(self, batch: Sequence[PreparedText]) -> list[Vector]:
+    async def run(self, batch: Sequence[PreparedText], deadline: float | None) -> list[Vector]:
         """Return the texts' vectors, as ``BatchModel`` says; they were prepared, so it is loaded."""
         assert self._model is not None, "run before it was loaded"
-        return await self._model.run(batch)
+        return await self._model.run(batch, deadline)
 
     async def _loaded(self) -> BatchModel:
         async with self._loading:

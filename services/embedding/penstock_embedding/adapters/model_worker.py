@@ -72,6 +72,6 @@ class ModelWorker:
             return self._model.prepare(texts)
         return await asyncio.get_running_loop().run_in_executor(self._preparing, self._model.prepare, texts)
 
-    async def run(self, batch: Sequence[PreparedText]) -> list[Vector]:
-        """Return the texts' vectors, as ``BatchModel`` says."""
+    async def run(self, batch: Sequence[PreparedText], deadline: float | None) -> list[Vector]:
+        """Return the texts' vectors, as ``BatchModel`` says; what runs runs to its end."""
         return await asyncio.get_running_loop().run_in_executor(self._running, self._model.run, batch)

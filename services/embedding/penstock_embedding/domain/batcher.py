@@ -39,8 +39,8 @@ class BatchModel(Protocol):
         """Return the texts as ``run`` takes them, in order."""
         ...
 
-    async def run(self, batch: Sequence[PreparedText]) -> list[Vector]:
-        """Return one L2-normalised vector per text, in order."""
+    async def run(self, batch: Sequence[PreparedText], deadline: float | None) -> list[Vector]:
+        """Return one L2-normalised vector per text, in order; after ``deadline`` nobody waits for them any more."""
         ...
 
 
@@ -88,6 +88,7 @@ class _Call(QueuedCall):
     vectors: list[Vector] | None = None
     missing: int = 0
     done: asyncio.Future[None] | None = None
+    expiry: asyncio.TimerHandle | None = None
 
     def deliver(self, index: int, vector: Vector) -> None:
         assert self.vectors is not None, "a call without a place for its vectors"
@@ -160,6 +161,8 @@ class Batcher:
             assert call.done is not None, "admitted without a future"
             await call.done
         finally:
+            if call.expiry is not None:
+                call.expiry.cancel()
             self._calls.discard(call)
             self._queue.drop(call)
         assert call.vectors is not None, "answered without vectors"
@@ -183,7 +186,11 @@ class Batcher:
         if self._closed or (self._queue.tokens and self._queue.tokens + tokens > self._policy.max_waiting_tokens):
             raise self._overloaded()
         call = _Call(self._monotonic(), deadline, vectors=[[]] * len(texts), missing=len(texts))
-        call.done = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        call.done = loop.create_future()
+        if deadline is not None:
+            # For what runs already: a model that is elsewhere may be silent.
+            call.expiry = loop.call_later(max(0.0, deadline - call.arrived), call.fail, _too_late())
         self._calls.add(call)
         self._queue.put(call, texts)
         self._arrived.set()
@@ -214,7 +221,7 @@ class Batcher:
             for dropped in taken.dropped:
                 self._seconds_per_token *= _PACE_DOUBT
                 assert isinstance(dropped, _Call), "a call that is not ours"
-                dropped.fail(DeadlineExceeded("The texts cannot be embedded before the request's deadline."))
+                dropped.fail(_too_late())
             if taken.batch:
                 return taken.batch
 
@@ -234,7 +241,7 @@ class Batcher:
         began = self._monotonic()
         self._note_waits(batch, began)
         try:
-            vectors = await self._model.run([queued.text for queued in batch])
+            vectors = await self._model.run([queued.text for queued in batch], _latest_deadline(batch))
         except Exception as error:  # noqa: BLE001 - it belongs to the callers; the next batch may do better
             for queued in batch:
                 _own(queued).fail(error)
@@ -252,13 +259,23 @@ class Batcher:
     def _note_run(self, batch: list[QueuedText], seconds: float) -> None:
         sizes = [queued.text.tokens for queued in batch]
         padded = len(sizes) * max(sizes)
-        pace = seconds / padded
+        # Of what runs beside it nothing is known but how much it is at the most: an estimate that is too low drops nobody.
+        pace = seconds / (padded * self._policy.runs_at_once)
         if pace < self._seconds_per_token:
             self._seconds_per_token = pace
         elif 2 * padded > self._policy.bounds.max_padded_tokens:
             # A small batch says little about what a large one costs per token.
             self._seconds_per_token += _PACE_RISE * (pace - self._seconds_per_token)
         self._observer.ran(RanBatch(len(sizes), sum(sizes), padded, seconds))
+
+
+def _too_late() -> DeadlineExceeded:
+    return DeadlineExceeded("The texts cannot be embedded before the request's deadline.")
+
+
+def _latest_deadline(batch: list[QueuedText]) -> float | None:
+    deadlines = [queued.call.deadline for queued in batch]
+    return None if None in deadlines else max(deadline for deadline in deadlines if deadline is not None)
 
 
 def _own(queued: QueuedText) -> _Call:
