@@ -147,6 +147,11 @@ def test_only_who_must_reaches_out(compose_model):
     assert set(services["router"]["networks"]) & set(services["postgres"]["networks"]) == set()
 
 
+def test_the_job_that_makes_the_schema_knows_the_databases_password_alone(compose_model):
+    # That it suffices, the stack in roots shows.
+    assert [secret["source"] for secret in _services(compose_model)["database"]["secrets"]] == ["postgres-password"]
+
+
 def test_nobody_runs_as_root_with_rights_it_does_not_need(compose_model):
     for name, service in _services(compose_model).items():
         assert "no-new-privileges:true" in service["security_opt"], name

@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
+import asyncpg
 import pytest
 import typer
 from typer.testing import CliRunner
 
+from penstock_common.testing.postgres_server import PostgresServer
 from penstock_suite.domain.copies import BackedUp, Restored
 from penstock_suite.domain.requests import Selection
 from penstock_suite.surfaces.cli.backup import ShowRows, add_backup
 
 
-def run(*arguments: str, state: Path) -> subprocess.CompletedProcess[str]:
-    command = (sys.executable, "-m", "penstock_suite", *arguments, "--state", str(state))
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PENSTOCK_")}
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=state.parent)
+def run(*arguments: str, state: Path, largest_file_bytes: int | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a command of ``penstock``; no file that it writes may grow beyond ``largest_file_bytes``."""
+    command = (sys.executable, "-m", "penstock_suite", *arguments)
+    if arguments[0] != "db":
+        command = (*command, "--state", str(state))
+    if largest_file_bytes is not None:
+        command = ("prlimit", f"--fsize={largest_file_bytes}", *command)
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment(), cwd=state.parent)
+
+
+def environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("PENSTOCK_")}
 
 
 @pytest.fixture
@@ -114,6 +127,113 @@ def test_database_that_the_configuration_names_needs_no_other_secret_and_no_stat
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["rows"] == json.loads(restored.stdout)["rows"]
     assert not elsewhere.exists()
+
+
+def write_audit_entries(state: Path, count: int) -> None:
+    entry = {
+        "occurred_at": "2026-01-01 00:00:00", "actor_user_id": "", "actor_tenant": "", "action": "key.create",
+        "tenant": "demo", "target": "", "client_address": "", "request_id": "", "outcome": "ok", "details": "{}",
+    }  # fmt: skip
+    places = ", ".join("?" for _ in range(len(entry) + 1))
+    statement = f"INSERT INTO audit_log ({', '.join(entry)}, actor_key_id) VALUES ({places})"  # noqa: S608 - our own words
+    connection = sqlite3.connect(state / "penstock.db")
+    try:
+        # What is random stays as long in an archive.
+        connection.executemany(statement, ((*entry.values(), os.urandom(20).hex()) for _ in range(count)))
+        connection.commit()
+    finally:
+        connection.close()
+
+
+def configuration(folder: Path, url: str) -> str:
+    """Return the path of a configuration with the database, and with secrets that are not here."""
+    file = folder / "penstock.yaml"
+    file.write_text(json.dumps({"sql": url, "operator": {"keys": ["${file:/nowhere}"]}}))
+    return str(file)
+
+
+def test_disk_that_is_full_leaves_no_half_of_an_archive_and_the_older_one(state: Path, tmp_path: Path):
+    archive = tmp_path / "copies" / "penstock.backup"
+    archive.parent.mkdir()
+    archive.write_bytes(b"the older one")
+    write_audit_entries(state, 10_000)
+    failed = run("backup", "--to", str(archive), state=state, largest_file_bytes=64 * 1024)
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert failed.stderr == f"penstock: {archive}: File too large: name another place\n"
+    assert archive.read_bytes() == b"the older one"
+    assert list(archive.parent.iterdir()) == [archive]
+
+
+def test_disk_that_is_full_leaves_no_half_of_a_database(state: Path, tmp_path: Path):
+    archive, target = tmp_path / "penstock.backup", tmp_path / "restored.db"
+    config = configuration(tmp_path, f"sqlite:///{target}")
+    assert run("backup", "--to", str(archive), state=state).returncode == 0
+    failed = run("restore", "--from", str(archive), "--config", config, state=state, largest_file_bytes=64 * 1024)
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert failed.stderr.startswith(f"penstock: the database at sqlite:///{target} ")
+    assert failed.stderr.count("\n") == 1
+    connection = sqlite3.connect(target)
+    try:
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == []
+    finally:
+        connection.close()
+    assert run("restore", "--from", str(archive), "--config", config, state=state).returncode == 0
+
+
+def test_backup_that_is_told_to_end_leaves_nothing(state: Path, tmp_path: Path):
+    archive = tmp_path / "copies" / "penstock.backup"
+    archive.parent.mkdir()
+    # Enough for the command to be at work when it is told to end.
+    write_audit_entries(state, 50_000)
+    command = (sys.executable, "-m", "penstock_suite", "backup", "--to", str(archive), "--state", str(state))
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment(), cwd=tmp_path) as process:
+        pause = threading.Event()
+        while not list(archive.parent.iterdir()):
+            assert process.poll() is None, process.communicate()
+            pause.wait(0.005)
+        process.send_signal(signal.SIGTERM)
+        _, told = process.communicate()
+    assert process.returncode == 1
+    assert told == "penstock: interrupted while backing up: nothing has changed\n"
+    assert list(archive.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["db upgrade", "restore --from penstock.backup", "backup --to other.backup"])
+def test_database_that_cannot_be_opened_is_one_sentence(state: Path, tmp_path: Path, command: str):
+    assert run("backup", "--to", "penstock.backup", state=state).returncode == 0
+    # A file that is no database opens, and is refused by what is read of it.
+    target = tmp_path / "other.db"
+    target.write_text("No database at all. " * 100)
+    config = configuration(tmp_path, f"sqlite:///{target}")
+    failed = run(*command.split(), "--config", config, state=state)
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert failed.stderr == f"penstock: the database at sqlite:///{target} cannot be used: file is not a database\n"
+    assert target.read_text() == "No database at all. " * 100
+    assert not (tmp_path / "other.backup").exists()
+
+
+def test_database_that_refuses_to_be_changed_is_one_sentence(state: Path, tmp_path: Path, postgres: PostgresServer):
+    url = postgres.create_database()
+    name = url.partition("@/")[2].partition("?")[0]
+    asyncio.run(executed(url, f"CREATE ROLE reader_{name} LOGIN"))
+    config = configuration(tmp_path, url.replace("penstock@", f"reader_{name}@"))
+    assert run("backup", "--to", "penstock.backup", state=state).returncode == 0
+    for command in ("db upgrade", "restore --from penstock.backup"):
+        failed = run(*command.split(), "--config", config, state=state)
+        assert (failed.returncode, failed.stdout) == (1, "")
+        assert failed.stderr.endswith(f"/{name} refused: permission denied for schema public\n")
+        assert failed.stderr.count("\n") == 1
+
+
+async def executed(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute(statement)
+    await connection.close()
+
+
+def test_schema_is_made_with_the_databases_address_and_no_other_secret(tmp_path: Path, database_url: str):
+    made = run("db", "upgrade", "--config", configuration(tmp_path, database_url), "--json", state=tmp_path / "state")
+    assert (made.returncode, made.stdout) == (0, '{"event":"upgraded"}\n'), made.stderr
 
 
 @pytest.mark.parametrize("arguments", [["backup", "--to", "x"], ["restore", "--from", "x"]])

@@ -36,7 +36,7 @@ from penstock_gateway.domain.gateway_status import StatusReporter
 from penstock_gateway.domain.guard import OpenGuard
 from penstock_gateway.domain.models import ModelDirectory
 from penstock_gateway.domain.traffic import TrafficWindow
-from penstock_gateway.settings import Settings
+from penstock_gateway.settings import Settings, StorageSettings
 from penstock_gateway.surfaces.arrival import Reception, Timeouts
 from penstock_gateway.surfaces.client_address import ClientAddresses
 from penstock_gateway.surfaces.grpc.admin import AdminServicer
@@ -138,8 +138,12 @@ def _embedding_life(parts: Parts, embedder: TextEmbedder) -> EmbeddingLife:
     )
 
 
-async def upgrade_schema(settings: Settings) -> None:
-    """Bring the database's schema to the newest version."""
+async def upgrade_schema(settings: Settings | StorageSettings) -> None:
+    """Bring the database's schema to the newest version.
+
+    Raises:
+        OSError: if the database is away or refuses; then nothing has changed.
+    """
     await upgrade_database(settings.sql)
 
 

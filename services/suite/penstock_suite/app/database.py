@@ -13,11 +13,13 @@ from penstock_suite.domain.failure import SuiteFailure
 async def upgrade_database(config: Path) -> None:
     """Bring the schema to the newest version; several at once wait for each other.
 
+    Of the configuration it needs the database's address and no other secret.
+
     Raises:
         ConfigurationError: if the configuration cannot be used.
-        SuiteFailure: if the database does not answer.
+        SuiteFailure: if the database does not answer, or refuses.
     """
-    settings = Configuration.load(config).settings(penstock_gateway.settings.Settings)
+    settings = Configuration.load(config).settings(penstock_gateway.settings.StorageSettings)
     try:
         await penstock_gateway.app.upgrade_schema(settings)
     except OSError as error:

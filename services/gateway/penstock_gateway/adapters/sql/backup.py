@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from penstock_gateway.adapters.sql.archive import (
@@ -26,6 +25,7 @@ from penstock_gateway.adapters.sql.database import (
     is_newer,
     known_revisions,
     open_database,
+    refusals_told,
     revision_of,
     take_upgrade_lock,
     upgrade_to,
@@ -58,7 +58,7 @@ async def back_up(url: str, path: Path, progress: Progress, *, pepper: str = "")
     if file is not None and not file.is_file():
         # SQLite would make it.
         raise BackupError(f"there is no database at {file}")
-    with _refusals_told():
+    with _failures_told(url):
         return await _back_up(url, path, progress, pepper)
 
 
@@ -79,12 +79,10 @@ async def _back_up(url: str, path: Path, progress: Progress, pepper: str) -> Bac
 
 
 @contextmanager
-def _refusals_told() -> Generator[None]:
+def _failures_told(url: str) -> Generator[None]:
     try:
-        yield
-    except SQLAlchemyError as error:
-        reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
-        raise BackupError(f"the database refused: {reason}") from error
+        with refusals_told(url):
+            yield
     except OSError as error:
         raise BackupError(str(error)) from error
 
@@ -158,7 +156,7 @@ async def restore(url: str, path: Path, progress: Progress, *, replace: bool = F
             raise BackupError(f"{path} has the schema '{schema}' of a later version of Penstock: restore with that one")
         if schema not in known_revisions():
             raise BackupError(f"{path} has the schema '{schema}', which no version of Penstock has")
-        with _refusals_told():
+        with _failures_told(url):
             return await _restore(url, archive, progress, replace=replace)
 
 

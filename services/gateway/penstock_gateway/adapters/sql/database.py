@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,12 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, event, text
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from penstock_common.configuration import ConfigurationError
-from penstock_gateway.adapters.sql.postgresql import open_postgresql
+from penstock_gateway.adapters.sql.postgresql import DatabaseUnavailable, open_postgresql
 from penstock_gateway.domain.database_address import (
     UNHURRIED,
     DatabaseAddress,
@@ -32,6 +34,10 @@ _UPGRADE_LOCK = 0x50454E53
 _LONGEST_BUSY = timedelta(seconds=30)
 
 _log = structlog.get_logger(__name__)
+
+
+class DatabaseRefused(OSError):
+    """The database does not do what it is told. The message is a sentence that holds no password."""
 
 
 @asynccontextmanager
@@ -65,15 +71,26 @@ async def _open_sqlite(address: DatabaseAddress, limits: DatabaseLimits) -> Asyn
     busy_timeout_ms = min(limits.statement_timeout, _LONGEST_BUSY) // timedelta(milliseconds=1)
 
     def prepare(connection: Any, _: Any) -> None:
-        cursor = connection.cursor()
-        cursor.execute(f"PRAGMA busy_timeout={busy_timeout_ms}")
-        # Readers do not wait for the writer; a commit survives a killed process, and a power cut costs at most the
-        # last ones (sqlite.org/wal.html).
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=NORMAL")
-        cursor.close()
+        try:
+            cursor = connection.cursor()
+            cursor.execute(f"PRAGMA busy_timeout={busy_timeout_ms}")
+            # Readers do not wait for the writer; a commit survives a killed process, and a power cut costs at most the
+            # last ones (sqlite.org/wal.html).
+            cursor.execute("PRAGMA journal_mode=WAL")
+            cursor.execute("PRAGMA synchronous=NORMAL")
+            cursor.close()
+        except Exception:
+            # Nobody else would, and its thread would outlive the loop.
+            connection.close()
+            raise
+
+    def on_error(context: ExceptionContext) -> BaseException | None:
+        if context.connection is None:
+            return DatabaseUnavailable(f"the database at {address.shown} cannot be used: {context.original_exception}")
+        return None
 
     event.listen(engine.sync_engine, "connect", prepare)
+    event.listen(engine.sync_engine, "handle_error", on_error, retval=True)
     try:
         yield engine
     finally:
@@ -97,9 +114,29 @@ async def open_current_database(
 
 
 async def upgrade_database(url: str) -> None:
-    """Bring the schema to the newest version, however long that takes."""
+    """Bring the schema to the newest version, however long that takes.
+
+    Raises:
+        ConfigurationError: if the address says nothing.
+        OSError: if the database is away or refuses; then nothing has changed.
+    """
     async with open_database(url, UNHURRIED) as engine:
-        await upgrade(engine)
+        with refusals_told(url):
+            await upgrade(engine)
+
+
+@contextmanager
+def refusals_told(url: str) -> Generator[None]:
+    """Say in a sentence what the database at ``url`` refuses.
+
+    Raises:
+        DatabaseRefused: if it does.
+    """
+    try:
+        yield
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
+        raise DatabaseRefused(f"the database at {DatabaseAddress.parse(url).shown} refused: {reason}") from error
 
 
 async def require_current(engine: AsyncEngine) -> None:

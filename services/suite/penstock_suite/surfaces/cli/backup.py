@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -95,6 +96,8 @@ def _rows(rows: dict[str, int]) -> str:
 def _counting(what: str, *, as_json: bool) -> Generator[ShowRows]:
     """Yield what is told of rows; a terminal shows them, on the side where errors go."""
     errors = Console(stderr=True, highlight=False)
+    # SIGTERM, too, must leave no half of an archive behind.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         if as_json or not errors.is_terminal:
             yield lambda _table, _rows: None
@@ -104,3 +107,5 @@ def _counting(what: str, *, as_json: bool) -> Generator[ShowRows]:
     except KeyboardInterrupt:
         # Whoever makes backups by a script must not take this one for made.
         raise SuiteFailure(f"interrupted while {what}: nothing has changed") from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
