@@ -12,16 +12,18 @@ from penstock.embedding.v1.embedding_service_pb2_grpc import add_EmbeddingServic
 from penstock_common.service import Service
 from penstock_embedding.adapters.deferred_model import DeferredModel
 from penstock_embedding.adapters.model_cache import prepare
-from penstock_embedding.adapters.model_files import ModelFiles, ModelSource, find_model
+from penstock_embedding.adapters.model_files import ModelFiles, ModelSource, TokenizerFiles, find_model, find_tokenizer
 from penstock_embedding.adapters.model_worker import BlockingModel, ModelIdentity, ModelWorker
 from penstock_embedding.adapters.providers.openai.client import ProviderEmbeddings, ProviderModel
 from penstock_embedding.adapters.telemetry import BatchMetrics
+from penstock_embedding.adapters.triton.place import TritonPlace
 from penstock_embedding.domain.batcher import Batcher, BatchModel, BatchPolicy
 from penstock_embedding.domain.batching import BatchBounds
 from penstock_embedding.domain.embedder import OWN_UPSTREAM, EmbedCall, Embedder, EmbeddingModel, ModelOffer
-from penstock_embedding.settings import EmbeddingSettings, ProviderSettings, Settings
+from penstock_embedding.settings import EmbeddingSettings, ProviderSettings, Settings, TritonSettings
 from penstock_embedding.surfaces.grpc.servicer import EmbeddingServicer
 
+Files = ModelFiles | TokenizerFiles | None
 Loaded = tuple[BlockingModel, ModelIdentity]
 
 
@@ -30,11 +32,11 @@ async def build(settings: Settings) -> AsyncGenerator[Service, None]:
     """Yield the embedding service. Loaded at the start, it has embedded a text by then: ready means that it has served.
 
     Raises:
-        ConfigurationError: if the model is nowhere to be found, or cannot be prepared.
+        ConfigurationError: if the model is nowhere to be found, or cannot be prepared or asked.
     """
     own, metrics = settings.embedding, BatchMetrics()
     # Found at once also where it is loaded later: who starts a stack hears what is missing.
-    files = await asyncio.to_thread(find_model, _source(own)) if own.runtime == "onnx" else None
+    files = await asyncio.to_thread(_files, own)
     window = files.max_tokens if files is not None else 0
     async with _running(own, files, metrics) as model:
         upstream = own.provider.name if own.provider is not None else OWN_UPSTREAM
@@ -50,7 +52,7 @@ async def build(settings: Settings) -> AsyncGenerator[Service, None]:
 
 @asynccontextmanager
 async def _running(
-    settings: EmbeddingSettings, files: ModelFiles | None, metrics: BatchMetrics
+    settings: EmbeddingSettings, files: Files, metrics: BatchMetrics
 ) -> AsyncGenerator[EmbeddingModel, None]:
     def opened() -> AbstractAsyncContextManager[BatchModel]:
         return _opened(settings, files)
@@ -68,24 +70,28 @@ async def _running(
 
 
 @asynccontextmanager
-async def _opened(settings: EmbeddingSettings, files: ModelFiles | None) -> AsyncGenerator[BatchModel, None]:
+async def _opened(settings: EmbeddingSettings, files: Files) -> AsyncGenerator[BatchModel, None]:
+    if isinstance(files, TokenizerFiles) and settings.triton is not None:
+        from penstock_embedding.adapters.triton.client import TritonModel
+
+        async with TritonModel.open(_triton_place(settings, settings.triton), settings.model, files) as model:
+            yield model
+        return
     # Hashing, building and loading take up to seconds, and other roles may share the loop.
-    load = partial(load_torch_model, settings) if files is None else partial(load_onnx_model, settings, files)
-    model, identity = await asyncio.to_thread(load)
+    load = partial(load_onnx_model, files=files) if isinstance(files, ModelFiles) else load_torch_model
+    model, identity = await asyncio.to_thread(load, settings)
     async with ModelWorker.open(model, identity) as worker:
         yield worker
 
 
-def load_onnx_model(settings: EmbeddingSettings, files: ModelFiles | None = None) -> Loaded:
-    """Return the model that the settings name, prepared on the first start; blocks."""
+def load_onnx_model(settings: EmbeddingSettings, files: ModelFiles) -> Loaded:
+    """Return the model of these files, prepared on the first start; blocks."""
     # Heavy, so only those who load a model import it.
     from penstock_embedding.adapters.onnx_model import OnnxModel
 
-    files = files or find_model(_source(settings))
     prepared = prepare(files, settings.cache_dir.expanduser())
-    return OnnxModel(files.tokenizer, prepared.graph, files.max_tokens), ModelIdentity(
-        settings.model, prepared.revision
-    )
+    model = OnnxModel(files.tokenizer, prepared.graph, files.max_tokens)
+    return model, ModelIdentity(settings.model, prepared.revision)
 
 
 def load_torch_model(settings: EmbeddingSettings) -> Loaded:
@@ -95,6 +101,18 @@ def load_torch_model(settings: EmbeddingSettings) -> Loaded:
     source = str(settings.path) if settings.path else settings.hub_id or settings.model
     model = TorchModel(source, settings.device)
     return model, ModelIdentity(settings.model, model.revision)
+
+
+def _triton_place(settings: EmbeddingSettings, triton: TritonSettings) -> TritonPlace:
+    return TritonPlace(
+        target=triton.target,
+        model=triton.model or settings.model,
+        version=triton.version,
+        timeout=triton.timeout,
+        attempts=triton.attempts,
+        patience=triton.start_timeout if settings.load == "at_start" else None,
+        most_texts=settings.max_batch,
+    )
 
 
 def _provider_model(name: str, settings: ProviderSettings) -> ProviderModel:
@@ -111,6 +129,12 @@ def _provider_model(name: str, settings: ProviderSettings) -> ProviderModel:
     )
 
 
+def _files(settings: EmbeddingSettings) -> Files:
+    if settings.runtime == "triton":
+        return find_tokenizer(_source(settings))
+    return find_model(_source(settings)) if settings.runtime == "onnx" else None
+
+
 def _source(settings: EmbeddingSettings) -> ModelSource:
     return ModelSource(settings.model, settings.path, settings.hub_id)
 
@@ -121,4 +145,5 @@ def _policy(settings: EmbeddingSettings) -> BatchPolicy:
         max_wait=settings.max_wait,
         max_waiting_texts=settings.max_waiting,
         max_waiting_tokens=settings.max_waiting_tokens,
+        runs_at_once=settings.triton.runs_at_once if settings.triton is not None else 1,
     )

@@ -12,6 +12,8 @@ from pydantic import Field, model_validator
 from penstock_common.configuration import Duration, Secret, Section
 from penstock_common.llm.types import NANO_USD_PER_USD, UnitPrices
 
+Positive = Annotated[Duration, Field(gt=timedelta())]
+
 
 class PriceSettings(Section):
     """USD per million tokens."""
@@ -33,11 +35,29 @@ class ProviderSettings(Section):
     api_key: Secret = Secret("")
     model: str = ""
     """The provider's own name of the model; empty: the one that callers use."""
-    connect_timeout: Duration = timedelta(seconds=3)
-    timeout: Duration = timedelta(seconds=30)
+    connect_timeout: Positive = timedelta(seconds=3)
+    timeout: Positive = timedelta(seconds=30)
     """Of one attempt."""
     attempts: Annotated[int, Field(ge=1, le=10)] = 3
     max_in_flight: Annotated[int, Field(ge=1)] = 256
+
+
+class TritonSettings(Section):
+    """A Triton that serves the model with our graph's tensors. The tokenizer is found as for the other runtimes."""
+
+    target: Annotated[str, Field(pattern=r"^[^/\s]+:[0-9]{1,5}$")]
+    """host:port, of its gRPC."""
+    model: Annotated[str, Field(max_length=128, pattern=r"^[^/\s]*$")] = ""
+    """Its name there; empty: the one that callers use."""
+    version: Annotated[str, Field(pattern=r"^[0-9]{0,18}$")] = ""
+    """Empty: the newest one when the service starts. Another version is another revision, and takes a new start."""
+    start_timeout: Positive = timedelta(seconds=60)
+    """How long a start waits for the server. A model that is loaded by the first request waits for nothing."""
+    timeout: Positive = timedelta(seconds=10)
+    """Of one attempt at one batch; less where its callers have less left."""
+    attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    runs_at_once: Annotated[int, Field(ge=1, le=256)] = 4
+    """Batches that may be under way."""
 
 
 class EmbeddingSettings(Section):
@@ -51,6 +71,8 @@ class EmbeddingSettings(Section):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """For sentence-transformers; on CUDA it runs in float16."""
     provider: ProviderSettings | None = None
+    """For the runtime of that name."""
+    triton: TritonSettings | None = None
     """For the runtime of that name."""
     path: Path | None = None
     """A sentence-transformers directory. Empty: an installed package that carries the model, else the hub."""
@@ -77,8 +99,9 @@ class EmbeddingSettings(Section):
 
     @model_validator(mode="after")
     def _complete(self) -> EmbeddingSettings:
-        if (self.runtime == "provider") != (self.provider is not None):
-            raise ValueError("the section 'provider' and 'runtime: provider' go together")
+        for name, section in (("provider", self.provider), ("triton", self.triton)):
+            if (self.runtime == name) != (section is not None):
+                raise ValueError(f"the section '{name}' and 'runtime: {name}' go together")
         return self
 
 

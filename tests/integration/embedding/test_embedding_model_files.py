@@ -9,7 +9,8 @@ import pytest
 
 from penstock_common.configuration import ConfigurationError
 from penstock_embedding.adapters.model_cache import prepare
-from penstock_embedding.adapters.model_files import ModelFiles, ModelSource, find_model
+from penstock_embedding.adapters.model_files import ModelFiles, ModelSource, find_model, find_tokenizer
+from penstock_embedding.adapters.tokenization import WindowTokenizer
 
 
 @pytest.fixture
@@ -87,6 +88,52 @@ def test_a_model_that_the_graph_would_get_wrong_is_refused(
     _edit(copied / file, old, new)
     with pytest.raises(ConfigurationError, match=says):
         find_model(ModelSource("any", path=copied))
+
+
+def test_of_a_model_that_runs_elsewhere_any_kind_will_do_without_weights(copied: Path) -> None:
+    (copied / "model.safetensors").unlink()
+    _edit(copied / "config.json", '"bert"', '"roberta"')
+    files = find_tokenizer(ModelSource("any", path=copied))
+    assert (files.tokenizer, files.max_tokens) == (copied / "tokenizer.json", 256)
+
+
+@pytest.mark.parametrize(
+    ("windows", "wanted"),
+    [
+        ({"sentence_bert_config.json": '{"max_seq_length": null}', "tokenizer_config.json": "{}"}, 512),
+        ({"sentence_bert_config.json": "{}", "tokenizer_config.json": '{"model_max_length": 128}'}, 128),
+        ({"sentence_bert_config.json": "{}", "tokenizer_config.json": '{"model_max_length": 1e30}'}, 512),
+    ],
+)
+def test_the_narrowest_window_that_a_file_names_holds(copied: Path, windows: dict[str, str], wanted: int) -> None:
+    for name, content in windows.items():
+        (copied / name).write_text(content)
+    assert find_tokenizer(ModelSource("any", path=copied)).max_tokens == wanted
+
+
+def test_a_model_without_tokenizer_or_window_is_refused(copied: Path) -> None:
+    for name in ("sentence_bert_config.json", "tokenizer_config.json", "config.json"):
+        (copied / name).write_text("{}")
+    with pytest.raises(ConfigurationError, match="no file in .* says how many tokens"):
+        find_tokenizer(ModelSource("any", path=copied))
+    (copied / "tokenizer.json").unlink()
+    with pytest.raises(ConfigurationError, match=r"has no tokenizer\.json"):
+        find_tokenizer(ModelSource("any", path=copied))
+
+
+def test_a_tokenizer_that_is_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_text("{")
+    with pytest.raises(ConfigurationError, match=r"tokenizer\.json is no tokenizer"):
+        WindowTokenizer(tmp_path / "tokenizer.json", 256)
+
+
+def test_weights_that_are_cut_short_are_named(copied: Path, tmp_path: Path) -> None:
+    weights = copied / "model.safetensors"
+    content = weights.read_bytes()[:1000]
+    weights.unlink()
+    weights.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=r"model\.safetensors cannot be read"):
+        prepare(find_model(ModelSource("any", path=copied)), tmp_path / "cache")
 
 
 def test_the_graph_is_built_once(model_files: ModelFiles, tmp_path: Path) -> None:

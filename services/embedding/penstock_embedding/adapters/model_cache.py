@@ -45,17 +45,20 @@ def prepare(files: ModelFiles, folder: Path) -> PreparedModel:
 
 def _build(files: ModelFiles, graph: Path) -> None:
     # Needed on the first start only: onnx costs 30 MB of memory and 0.2 s.
+    from safetensors import SafetensorError
     from safetensors.numpy import load_file
-    from tokenizers import Tokenizer
 
     from penstock_embedding.adapters.bert_extents import CALIBRATION_TEXTS, measure
     from penstock_embedding.adapters.bert_graph import build_graph
+    from penstock_embedding.adapters.tokenization import read_tokenizer
 
     began = time.monotonic()
     graph.parent.mkdir(parents=True, exist_ok=True)
-    weights = load_file(files.weights)
-    tokenizer: Tokenizer = Tokenizer.from_file(str(files.tokenizer))
-    tokenizer.no_padding()
+    try:
+        weights = load_file(files.weights)
+    except SafetensorError as error:
+        raise ConfigurationError(f"{files.weights} cannot be read: {error}") from None
+    tokenizer = read_tokenizer(files.tokenizer)
     texts = [tokenizer.encode(text).ids for text in CALIBRATION_TEXTS]
     model = build_graph(weights, files.config, measure(weights, files.config, texts))
     descriptor, temporary = tempfile.mkstemp(dir=graph.parent, suffix=".part")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ WEIGHTS = "model.safetensors"
 TOKENIZER = "tokenizer.json"
 _NEEDED = ("config.json", TOKENIZER, WEIGHTS)
 _READ_BYTES = 1024 * 1024
+# Beyond it a file says "any", not how many.
+_WIDEST_WINDOW = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,19 @@ class BertConfig(msgspec.Struct, frozen=True):
 class SentenceConfig(msgspec.Struct, frozen=True):
     """The part of ``sentence_bert_config.json`` that matters: the window in tokens."""
 
-    max_seq_length: int
+    max_seq_length: int | None = None
+
+
+class TokenizerConfig(msgspec.Struct, frozen=True):
+    """The part of ``tokenizer_config.json`` that matters; 10^30 where a model names no window."""
+
+    model_max_length: float | None = None
+
+
+class WindowConfig(msgspec.Struct, frozen=True):
+    """The part of any model's ``config.json`` that matters where it runs elsewhere."""
+
+    max_position_embeddings: int | None = None
 
 
 class PoolingConfig(msgspec.Struct, frozen=True):
@@ -92,20 +107,59 @@ class ModelFiles:
         return digest.hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class TokenizerFiles:
+    """What is needed here of a model that runs elsewhere: its tokenizer, and its window in tokens."""
+
+    tokenizer: Path
+    max_tokens: int
+
+
 def find_model(source: ModelSource) -> ModelFiles:
     """Return the model's files.
 
     Raises:
         ConfigurationError: if there is no such model, or none that this service can run.
     """
+    return _read(_folder_of(source, ["*.json", WEIGHTS, "1_Pooling/*"]))
+
+
+def find_tokenizer(source: ModelSource) -> TokenizerFiles:
+    """Return the tokenizer of a model of any kind; its weights are not needed.
+
+    Raises:
+        ConfigurationError: if there is none, or no file beside it names the window.
+    """
+    folder = _folder_of(source, ["*.json"])
+    if not (folder / TOKENIZER).is_file():
+        raise ConfigurationError(f"the embedding model in {folder} has no {TOKENIZER}")
+    windows = [window for window in _windows(folder) if window]
+    if not windows:
+        raise ConfigurationError(f"no file in {folder} says how many tokens the embedding model takes")
+    return TokenizerFiles(folder / TOKENIZER, int(min(windows)))
+
+
+def _windows(folder: Path) -> Iterator[float | None]:
+    """Yield what each file says; where they differ, the least of them holds."""
+    for name, kind, attribute in (
+        ("sentence_bert_config.json", SentenceConfig, "max_seq_length"),
+        ("tokenizer_config.json", TokenizerConfig, "model_max_length"),
+        ("config.json", WindowConfig, "max_position_embeddings"),
+    ):
+        if (folder / name).is_file():
+            window = getattr(_decode(folder / name, kind), attribute)
+            yield window if window is not None and 0 < window <= _WIDEST_WINDOW else None
+
+
+def _folder_of(source: ModelSource, patterns: list[str]) -> Path:
     if source.path is not None:
-        return _read(source.path)
+        return source.path
     folder = _in_package(source.name)
     if folder is None and source.hub_id:
-        folder = _from_hub(source.hub_id)
+        folder = _from_hub(source.hub_id, patterns)
     if folder is None:
         raise ConfigurationError(_advice(source.name))
-    return _read(folder)
+    return folder
 
 
 def has_weights(name: str) -> bool:
@@ -131,7 +185,7 @@ def _in_package(name: str) -> Path | None:
     return None
 
 
-def _from_hub(hub_id: str) -> Path:
+def _from_hub(hub_id: str, patterns: list[str]) -> Path:
     try:
         import huggingface_hub
     except ImportError:
@@ -139,7 +193,6 @@ def _from_hub(hub_id: str) -> Path:
             f"'embedding.hub_id' names {hub_id}, and the package huggingface-hub is not installed"
         ) from None
     try:
-        patterns = ["*.json", WEIGHTS, "1_Pooling/*"]
         return Path(huggingface_hub.snapshot_download(hub_id, allow_patterns=patterns))
     except Exception as error:
         # The hub's client raises dozens of types, its HTTP library's among them; each means: not to be had.
@@ -156,7 +209,7 @@ def _read(folder: Path) -> ModelFiles:
     config = _decode(folder / "config.json", BertConfig)
     window = config.max_position_embeddings
     if (folder / "sentence_bert_config.json").is_file():
-        window = min(window, _decode(folder / "sentence_bert_config.json", SentenceConfig).max_seq_length)
+        window = min(window, _decode(folder / "sentence_bert_config.json", SentenceConfig).max_seq_length or window)
     _refuse_what_the_graph_lacks(folder, config)
     return ModelFiles(folder, config, window)
 

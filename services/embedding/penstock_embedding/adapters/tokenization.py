@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,11 +11,13 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Encoding, Tokenizer
 
+from penstock_common.configuration import ConfigurationError
 from penstock_embedding.domain.batching import PreparedText
 
 # Enough for any window of prose; what has fewer tokens in it is tokenized whole.
 _HEAD_CHARACTERS_PER_TOKEN = 16
 _FEW_TEXTS = 4
+_DIGEST_HEX = 16
 
 
 class Tensors(NamedTuple):
@@ -24,16 +27,36 @@ class Tensors(NamedTuple):
     mask: npt.NDArray[np.int64]
 
 
+def read_tokenizer(path: Path) -> Any:
+    """Return the tokenizer of a file, without the padding and the window that the file may ask for.
+
+    Raises:
+        ConfigurationError: if there is none in it.
+    """
+    try:
+        tokenizer: Any = Tokenizer.from_file(str(path))
+    except Exception as error:
+        # The library has no type of its own for what it cannot read.
+        raise ConfigurationError(f"{path} is no tokenizer: {error}") from error
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
+
+
 class WindowTokenizer:
-    """A tokenizers file and a window; ``max_tokens`` includes the special tokens."""
+    """A tokenizers file and a window; ``max_tokens`` includes the special tokens.
+
+    Raises:
+        ConfigurationError: if the file holds no tokenizer.
+    """
 
     def __init__(self, tokenizer: Path, max_tokens: int) -> None:
-        self._tokenizer: Any = Tokenizer.from_file(str(tokenizer))
-        # The file may ask for padding and a window of its own.
-        self._tokenizer.no_padding()
-        self._tokenizer.no_truncation()
+        content = tokenizer.read_bytes()
+        self._tokenizer = read_tokenizer(tokenizer)
         self._max_tokens = max_tokens
         self._head_characters = max_tokens * _HEAD_CHARACTERS_PER_TOKEN
+        self.digest = hashlib.sha256(content + str(max_tokens).encode()).hexdigest()[:_DIGEST_HEX]
+        """Of the file and the window: what shapes the token ids."""
 
     def prepare(self, texts: Sequence[str]) -> list[PreparedText]:
         """Return the texts' tokens, in order, cut to the window."""

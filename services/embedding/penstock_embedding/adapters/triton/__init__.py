@@ -1,0 +1,1 @@
+"""Triton Inference Server over gRPC, with the tensors of our own graph."""

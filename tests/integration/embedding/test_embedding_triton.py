@@ -1,0 +1,255 @@
+"""The runtime ``triton`` over a real Triton that runs the model's weights in float32."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from batched import batched_vectors  # noqa: E402
+from embedding_texts import TEXTS  # noqa: E402
+from local_triton import LocalTriton  # noqa: E402
+
+from penstock.embedding.v1 import embedding_service_pb2 as pb  # noqa: E402
+from penstock.embedding.v1.embedding_service_pb2_grpc import EmbeddingServiceStub  # noqa: E402
+from penstock_common.configuration import ConfigurationError  # noqa: E402
+from penstock_common.errors import (  # noqa: E402
+    PenstockError,
+    ServiceUnavailable,
+    UpstreamFailed,
+    UpstreamTimeout,
+)
+from penstock_common.service import Service  # noqa: E402
+from penstock_common.status import error_from_rpc  # noqa: E402
+from penstock_common.testing.transports import channel_to  # noqa: E402
+from penstock_embedding.adapters.model_files import ModelFiles  # noqa: E402
+from penstock_embedding.adapters.onnx_model import OnnxModel  # noqa: E402
+from penstock_embedding.app import build  # noqa: E402
+from penstock_embedding.settings import Settings  # noqa: E402
+
+NAME = "all-MiniLM-L6-v2"
+LEAST_COSINE = 0.99
+# A triton that starts may take its time on a busy machine.
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture(scope="module")
+def gate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pipe = tmp_path_factory.mktemp("gate") / "pipe"
+    os.mkfifo(pipe)
+    return pipe
+
+
+@pytest.fixture(scope="module")
+def triton(model_files: ModelFiles, gate: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalTriton]:
+    server = LocalTriton(tmp_path_factory.mktemp("triton"), model_files.weights)
+    server.add(NAME)
+    server.add("gated", gate=str(gate))
+    server.add("other-tensors", output="sentence_embedding")
+    server.add("small-batches", max_batch=8)
+    for fault in ("error", "nan", "missing"):
+        server.add(fault, fault=fault)
+    server.start()
+    yield server
+    server.kill()
+
+
+@contextmanager
+def opened(gate: Path) -> Iterator[None]:
+    """Let batches through."""
+    descriptor = os.open(gate, os.O_RDWR)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@pytest.fixture
+async def serve(transport: str) -> AsyncIterator[Any]:
+    """A function that serves a model of a Triton for the rest of the test, and returns a stub."""
+    async with AsyncExitStack() as stack:
+
+        async def start(server: LocalTriton, model: str = "", **more: Any) -> Any:
+            service = await stack.enter_async_context(service_over(server, model, **more))
+            channel: Any = await stack.enter_async_context(channel_to(service, transport))
+            return EmbeddingServiceStub(channel)
+
+        yield start
+
+
+def service_over(
+    server: LocalTriton, model: str = "", load: str = "at_start", **triton: Any
+) -> AbstractAsyncContextManager[Service]:
+    section = {
+        "runtime": "triton",
+        "load": load,
+        "triton": {"target": server.target, "model": model, **triton},
+    }
+    return build(Settings.model_validate({"embedding": section}))
+
+
+async def embed(stub: Any, *inputs: str, timeout: float = 60) -> list[list[float]]:
+    response = await stub.Embed(pb.EmbedRequest(inputs=inputs), timeout=timeout)
+    return [list(embedding.values) for embedding in response.embeddings]
+
+
+async def failure_of(stub: Any, timeout: float = 60) -> PenstockError:
+    with pytest.raises(grpc.aio.AioRpcError) as failed:
+        await embed(stub, "hello", timeout=timeout)
+    error = error_from_rpc(failed.value)
+    assert isinstance(error, PenstockError)
+    return error
+
+
+async def test_vectors_agree_with_those_of_onnx_runtime(triton: LocalTriton, serve: Any, model: OnnxModel) -> None:
+    texts = TEXTS[::4]
+    stub = await serve(triton)
+    there = np.array(await embed(stub, *texts))
+    assert np.linalg.norm(there, axis=1) == pytest.approx(np.ones(len(texts)), abs=1e-5)
+    assert (there * batched_vectors(model, texts)).sum(axis=1).min() >= LEAST_COSINE
+
+
+async def test_the_answer_names_the_version_there_and_the_tokenizer_here(triton: LocalTriton, serve: Any) -> None:
+    stub = await serve(triton)
+    response = await stub.Embed(pb.EmbedRequest(inputs=["short", "word " * 300]))
+    assert [embedding.truncated for embedding in response.embeddings] == [False, True]
+    assert response.input_tokens == 3 + 256
+    kind, name, version, digest = response.model_revision.split("/")
+    assert (kind, name, version, len(digest)) == ("triton", NAME, "1", 16)
+    (listed,) = (await stub.ListModels(pb.ListModelsRequest())).models
+    assert (listed.name, listed.context_window_tokens) == (NAME, 256)
+
+
+async def test_concurrent_callers_each_get_their_own(triton: LocalTriton, serve: Any) -> None:
+    stub = await serve(triton)
+    texts = [f"sentence number {number} about {topic}" for number in range(8) for topic in ("rivers", "tax law")]
+    together = np.array(await embed(stub, *texts))
+    singles = await asyncio.gather(*[embed(stub, text) for text in texts])
+    assert (together * np.array([vector for (vector,) in singles])).sum(axis=1).min() > 0.9999
+
+
+async def test_a_deadline_ends_the_call_while_triton_is_silent(triton: LocalTriton, gate: Path, serve: Any) -> None:
+    stub = await serve(triton, "gated", load="on_first_use")
+    with pytest.raises(grpc.aio.AioRpcError) as failed:
+        await embed(stub, "hello", timeout=0.3)
+    assert failed.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    with opened(gate):
+        assert len(await embed(stub, "after")) == 1
+
+
+async def test_silence_is_a_timeout(triton: LocalTriton, gate: Path, serve: Any) -> None:
+    stub = await serve(triton, "gated", load="on_first_use", timeout="300ms")
+    assert isinstance(await failure_of(stub), UpstreamTimeout)
+    with opened(gate):
+        pass
+
+
+@pytest.mark.parametrize("fault", ["error", "nan", "missing"])
+async def test_what_is_no_vector_is_a_typed_error_without_tritons_words(
+    triton: LocalTriton, serve: Any, fault: str
+) -> None:
+    error = await failure_of(await serve(triton, fault, load="on_first_use"))
+    assert isinstance(error, UpstreamFailed)
+    assert error.upstream == "triton"
+    assert "0x7f" not in error.message
+
+
+@pytest.mark.parametrize(
+    ("model", "sentence"),
+    [
+        ("other-tensors", "gives sentence_embedding FP32 .*; wanted are input_ids and attention_mask.* to embedding"),
+        ("small-batches", r"takes 8 texts at once \(max_batch_size\), and 'embedding.max_batch' is 64"),
+        ("nobody", "127.0.0.1:[0-9]+ has no model 'nobody'"),
+    ],
+)
+async def test_a_model_that_does_not_fit_is_named_at_the_start(triton: LocalTriton, model: str, sentence: str) -> None:
+    with pytest.raises(ConfigurationError, match=sentence):
+        async with service_over(triton, model):
+            pass
+
+
+async def test_a_version_that_is_not_there_is_named_at_the_start(triton: LocalTriton) -> None:
+    with pytest.raises(ConfigurationError, match="'embedding.triton': .* version"):
+        async with service_over(triton, version="7"):
+            pass
+
+
+async def test_a_triton_that_is_killed_is_a_typed_error_and_found_again(
+    model_files: ModelFiles, tmp_path: Path, serve: Any
+) -> None:
+    server = LocalTriton(tmp_path, model_files.weights)
+    server.add(NAME)
+    server.start()
+    try:
+        stub = await serve(server, timeout="5s")
+        before = await embed(stub, "hello")
+        server.kill()
+        error = await failure_of(stub)
+        assert isinstance(error, UpstreamFailed)
+        assert "UNAVAILABLE" in error.message
+        await asyncio.to_thread(server.start)
+        assert np.array(await eventually(stub)) == pytest.approx(np.array(before), abs=1e-5)
+    finally:
+        server.kill()
+
+
+async def eventually(stub: Any) -> list[list[float]]:
+    async with asyncio.timeout(30):
+        while True:
+            with suppress(grpc.aio.AioRpcError):
+                return await embed(stub, "hello")
+
+
+async def test_a_triton_that_is_away_is_named_after_the_start_has_waited(
+    model_files: ModelFiles, tmp_path: Path
+) -> None:
+    server = LocalTriton(tmp_path, model_files.weights)
+    with pytest.raises(ConfigurationError, match=f"no answer from {server.target} within 0.2 s"):
+        async with service_over(server, start_timeout="200ms"):
+            pass
+
+
+async def test_a_start_waits_for_a_triton_that_starts_later(model_files: ModelFiles, tmp_path: Path) -> None:
+    server = LocalTriton(tmp_path, model_files.weights)
+    server.add(NAME)
+    starting = asyncio.ensure_future(asyncio.to_thread(server.start))
+    try:
+        async with service_over(server):
+            await starting
+    finally:
+        await starting
+        server.kill()
+
+
+async def test_a_model_loaded_later_is_unavailable_while_triton_is_away(
+    model_files: ModelFiles, tmp_path: Path, serve: Any
+) -> None:
+    server = LocalTriton(tmp_path, model_files.weights)
+    stub = await serve(server, load="on_first_use")
+    assert isinstance(await failure_of(stub), ServiceUnavailable)
+
+
+@pytest.mark.parametrize(
+    ("section", "reason"),
+    [
+        ({"runtime": "triton"}, "go together"),
+        ({"triton": {"target": "triton:8001"}}, "go together"),
+        ({"runtime": "triton", "triton": {"target": "http://triton:8001"}}, "triton.target"),
+        ({"runtime": "triton", "triton": {"target": "triton"}}, "triton.target"),
+        ({"runtime": "triton", "triton": {"target": "triton:8001", "timeout": "0s"}}, "triton.timeout"),
+        ({"runtime": "triton", "triton": {"target": "triton:8001", "runs_at_once": 0}}, "triton.runs_at_once"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(section: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        Settings.model_validate({"embedding": section})
