@@ -21,6 +21,8 @@ from image_roots import ROOT, ImageBuilder, Layer, NoRoots, debian_package, debo
 
 COMPOSE = ROOT / "deploy" / "compose.yaml"
 PROFILES = ("gpu", "vectors")
+# The first that has compose of today, in Go; it asks no more of the C library than bookworm has.
+COMPOSE_RELEASE = "trixie"
 
 
 def _go() -> str | None:
@@ -51,6 +53,26 @@ def compose_model(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     read = subprocess.run([program, folder / COMPOSE.name, *PROFILES], env=bare, capture_output=True, text=True)
     assert not read.returncode, read.stderr
     return json.loads(read.stdout.replace(str(folder.parent), str(ROOT)))
+
+
+@pytest.fixture(scope="session")
+def compose_client(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The words that run ``docker compose``: the system's, else those of the plugin in Debian's package, unpacked."""
+    if shutil.which("docker") is not None:
+        own = ["docker", "compose"]
+        if subprocess.run([*own, "version"], capture_output=True).returncode == 0:
+            return own
+    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
+        pytest.skip("there is no docker compose, and no Debian to take it from")
+    try:
+        package = debian_package("docker-compose", tmp_path_factory.mktemp("debian"), COMPOSE_RELEASE)
+    except NoRoots as reason:
+        pytest.skip(str(reason))
+    plugin = package / "usr" / "libexec" / "docker" / "cli-plugins" / "docker-compose"
+    ran = subprocess.run([plugin, "version"], capture_output=True, text=True)
+    if ran.returncode:
+        pytest.skip(f"Debian's docker compose does not run here: {ran.stderr.strip()[-200:]}")
+    return [str(plugin)]
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 
 from dockerfile_steps import Dockerfile, Stage, Step, pairs_of, substituted, words_of
@@ -27,9 +28,10 @@ MIRROR = "http://deb.debian.org/debian"
 PACKAGES = ("python3", "python3-venv", "libpython3.11", "ca-certificates")
 # How a build here reaches the registries; an engine hands the same on with --build-arg, or is set up so.
 _FROM_HOST = (
-    "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "PIP_CERT", "SSL_CERT_FILE",
-    "PIP_INDEX_URL", "PIP_DEFAULT_TIMEOUT", "GOPROXY", "GONOSUMDB", "GONOSUMCHECK", "GOFLAGS", "GOSUMDB",
+    "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "PIP_DEFAULT_TIMEOUT",
+    "GOPROXY", "GONOSUMDB", "GONOSUMCHECK", "GOFLAGS", "GOSUMDB",
 )  # fmt: skip
+_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
 _PLAIN_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -51,7 +53,7 @@ def require_roots() -> None:
         raise NoRoots(f"this machine allows no namespaces: {tried.stderr.strip()}")
 
 
-def debian_package(name: str, folder: Path) -> Path:
+def debian_package(name: str, folder: Path, release: str = RELEASE) -> Path:
     """Return the folder that a package of Debian was unpacked to; nothing is installed.
 
     Raises:
@@ -59,7 +61,7 @@ def debian_package(name: str, folder: Path) -> Path:
     """
     lists = folder / "lists"
     (lists / "partial").mkdir(parents=True, exist_ok=True)
-    (folder / "sources.list").write_text(f"deb [signed-by={_keyring()}] {MIRROR} {RELEASE} main\n")
+    (folder / "sources.list").write_text(f"deb [signed-by={_keyring()}] {MIRROR} {release} main\n")
     options = [
         "-o", f"Dir::State::Lists={lists}", "-o", f"Dir::Etc::sourcelist={folder}/sources.list",
         "-o", "Dir::Etc::sourceparts=-", "-o", f"Dir::Cache={folder}/cache", "-o", "APT::Sandbox::User=root",
@@ -218,7 +220,7 @@ class ImageBuilder:
                 shutil.copy2(place, destination)
 
     def _run(self, command: str, layer: Layer, variables: Mapping[str, str]) -> None:
-        handed = {name: os.environ[name] for name in _FROM_HOST if name in os.environ}
+        handed = {name: os.environ[name] for name in _FROM_HOST if name in os.environ} | _registry_settings()
         environment = {**{name: value for name, value in variables.items() if value}, **layer.environment, **handed}
         ran = subprocess.run(
             inside(layer, ["/bin/sh", "-c", command], environment=environment, writable=True),
@@ -286,11 +288,31 @@ def inside(
 
 
 def _for_building() -> tuple[Mount, ...]:
-    """Return what lets a build reach the registries: names, and the authorities that this machine trusts."""
+    """Return what lets a build reach the registries: names, and the authorities that this machine's pip trusts."""
     mounts = [Mount(Path("/etc") / name, f"/etc/{name}") for name in ("resolv.conf", "hosts")]
-    if os.environ.get("SSL_CERT_FILE"):
-        mounts.append(Mount(Path("/etc/ssl/certs"), "/etc/ssl/certs"))
+    if authorities := _trusted_authorities():
+        mounts.append(Mount(Path(authorities), _AUTHORITIES))
     return tuple(mounts)
+
+
+def _registry_settings() -> dict[str, str]:
+    """Return what pip and uv are told inside a build, which has no configuration file of theirs."""
+    settings: dict[str, str] = {}
+    if index := os.environ.get("PIP_INDEX_URL") or _of_pip("global.index-url"):
+        settings["PIP_INDEX_URL"] = index
+    if _trusted_authorities():
+        settings |= {"PIP_CERT": _AUTHORITIES, "SSL_CERT_FILE": _AUTHORITIES}
+    return settings
+
+
+def _trusted_authorities() -> str:
+    return os.environ.get("SSL_CERT_FILE") or os.environ.get("PIP_CERT") or _of_pip("global.cert")
+
+
+@cache
+def _of_pip(setting: str) -> str:
+    told = subprocess.run([sys.executable, "-m", "pip", "config", "get", setting], capture_output=True, text=True)
+    return told.stdout.strip()
 
 
 def _make_point(place: Path, *, is_file: bool) -> None:

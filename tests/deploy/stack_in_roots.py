@@ -28,6 +28,8 @@ from typing import Any
 
 import redis
 from image_roots import Layer, Mount, container_of, inside
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from penstock_common.testing.postgres_server import PostgresServer
 from penstock_common.testing.redis_server import redis_executable
@@ -228,7 +230,8 @@ def _redis_facts(stack: Stack, name: str) -> dict[str, Any]:
     password = stack.secret("redis-password").read_text().strip()
     host = stack.addresses[name]
     try:
-        stranger = str(redis.Redis(host).ping())
+        # By default it would try again for seconds.
+        stranger = str(redis.Redis(host, retry=Retry(NoBackoff(), 0)).ping())
     except redis.AuthenticationError as error:
         stranger = type(error).__name__
     with redis.Redis(host, password=password) as client:
