@@ -1,5 +1,6 @@
 """Steps become spans that arrive at a real collector over OTLP."""
 
+import socket
 import time
 
 import pytest
@@ -109,3 +110,15 @@ async def test_the_collector_says_what_came_where_more_was_expected(collector):
         emitter.emit(TRACE, step("chat", 1, 2), {})
     with pytest.raises(TimeoutError, match=r"2 spans of trace .*abc expected, got \['chat'\]"):
         await collector.trace(TRACE.trace_id_hex, at_least=2, timeout_seconds=0.05)
+
+
+@pytest.mark.parametrize("listens", [True, False], ids=["hangs", "is not there"])
+@pytest.mark.timeout(30)  # unbounded, leaving would take 10 s for each of four batches
+def test_leaving_does_not_wait_for_a_collector_that(listens):
+    with socket.socket() as place:
+        place.bind(("127.0.0.1", 0))
+        if listens:
+            place.listen()
+        with open_spans(f"http://127.0.0.1:{place.getsockname()[1]}", "gateway", "1") as emitter:
+            for number in range(2048):
+                emitter.emit(TRACE, step("chat", number, number + 1), {})
