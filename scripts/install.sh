@@ -19,11 +19,17 @@ with_pip() {
   pip --only-binary :all: --require-hashes --requirement "$1"
 }
 
+# pip_setting NAME: as pip's environment variables and configuration files say, the former first.
+pip_setting() {
+  "$environment/bin/python" -m pip config list 2>/dev/null | sed -n "s/^\(:env:\|global\)\.$1='\(.*\)'\$/\2/p" | head -n 1
+}
+
 # uv needs a thirtieth of pip's CPU time for the same files. It is told the mirror and the certificates that pip is
 # set to; where it still cannot fetch, pip does.
 with_uv() {
-  local index=${PIP_INDEX_URL:-$("$environment/bin/python" -m pip config get global.index-url 2>/dev/null || true)}
-  local certificates=${SSL_CERT_FILE:-${PIP_CERT:-}}
+  local index certificates
+  index=$(pip_setting index-url)
+  certificates=${SSL_CERT_FILE:-$(pip_setting cert)}
   env ${index:+"UV_DEFAULT_INDEX=$index"} ${certificates:+"SSL_CERT_FILE=$certificates"} \
     "$environment/bin/uv" pip install --no-config --python "$environment/bin/python" --no-deps --only-binary :all: \
     --require-hashes --requirement "$1"

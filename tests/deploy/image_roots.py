@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -144,6 +146,8 @@ class ImageBuilder:
         self._base = base
         self._folder = folder
         self._go = go
+        self._begun: dict[tuple[object, ...], Path] = {}
+        self._beginning = threading.Lock()
 
     def build(self, path: Path) -> Layer:
         """Return the image.
@@ -157,9 +161,32 @@ class ImageBuilder:
             layer = self._start(stage)
             stages[stage.name or str(number)] = layer
             variables: dict[str, str] = {}
-            for step in stage.steps:
+            shared = self._begin_alike(stage, layer, variables)
+            for step in stage.steps[shared:]:
                 self._apply(step, layer, variables, stages)
         return layer
+
+    def _begin_alike(self, stage: Stage, layer: Layer, variables: dict[str, str]) -> int:
+        """Apply the steps before the first COPY, once for all stages that begin so; return how many they are.
+
+        An engine keeps its layers likewise.
+        """
+        shared = next((number for number, step in enumerate(stage.steps) if step.name == "COPY"), 0)
+        beginning = stage.steps[:shared]
+        if not any(step.name == "RUN" for step in beginning):
+            return 0
+        key = (stage.base, *beginning)
+        with self._beginning:
+            known = self._begun.get(key)
+            for step in beginning:
+                if known is None or step.name != "RUN":
+                    self._apply(step, layer, variables, {})
+            if known is None:
+                self._begun[key] = layer.upper.parent / "begun"
+                shutil.copytree(layer.upper, self._begun[key], symlinks=True)
+            else:
+                shutil.copytree(known, layer.upper, symlinks=True, dirs_exist_ok=True)
+        return shared
 
     def _start(self, stage: Stage) -> Layer:
         folder = Path(tempfile.mkdtemp(prefix="layer-", dir=self._folder))
@@ -298,7 +325,7 @@ def _for_building() -> tuple[Mount, ...]:
 def _registry_settings() -> dict[str, str]:
     """Return what pip and uv are told inside a build, which has no configuration file of theirs."""
     settings: dict[str, str] = {}
-    if index := os.environ.get("PIP_INDEX_URL") or _of_pip("global.index-url"):
+    if index := _pip_settings().get("index-url"):
         settings["PIP_INDEX_URL"] = index
     if _trusted_authorities():
         settings |= {"PIP_CERT": _AUTHORITIES, "SSL_CERT_FILE": _AUTHORITIES}
@@ -306,13 +333,15 @@ def _registry_settings() -> dict[str, str]:
 
 
 def _trusted_authorities() -> str:
-    return os.environ.get("SSL_CERT_FILE") or os.environ.get("PIP_CERT") or _of_pip("global.cert")
+    return os.environ.get("SSL_CERT_FILE") or _pip_settings().get("cert", "")
 
 
 @cache
-def _of_pip(setting: str) -> str:
-    told = subprocess.run([sys.executable, "-m", "pip", "config", "get", setting], capture_output=True, text=True)
-    return told.stdout.strip()
+def _pip_settings() -> dict[str, str]:
+    """Return pip's own settings on this machine, those of the environment before those of files."""
+    listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True).stdout
+    pairs = re.findall(r"^(?:global|:env:)\.([\w-]+)='(.*)'$", listed, re.MULTILINE)
+    return dict(reversed(pairs))
 
 
 def _make_point(place: Path, *, is_file: bool) -> None:

@@ -61,9 +61,9 @@ def in_band(text: str) -> bytes:
     return f"data: {text}\n\n".encode()
 
 
-def soon(seconds: int) -> str:
+def tomorrow() -> str:
     """Return an HTTP date."""
-    return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
+    return format_datetime(datetime.now(UTC) + timedelta(days=1), usegmt=True)
 
 
 ALONE = ("first/m",)
@@ -159,7 +159,7 @@ RETRIED = [
 FAILED = [
     Row(name="1 429 alone, the wait is too long", first=[failure(429, retry_after="60")], plan=ALONE,
         error=errors.RateLimited, outcomes=["first rate_limited"]),
-    Row(name="1 429 alone, an HTTP date too far", first=[failure(429, retry_after=soon(600))], plan=ALONE,
+    Row(name="1 429 alone, an HTTP date too far", first=[failure(429, retry_after=tomorrow())], plan=ALONE,
         error=errors.RateLimited, outcomes=["first rate_limited"]),
     Row(name="2 429 everywhere", first=[failure(429)], second=[failure(429), failure(429, retry_after="5")],
         error=errors.RateLimited, outcomes=["first rate_limited", "second rate_limited", "second rate_limited"],
