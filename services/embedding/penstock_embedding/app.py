@@ -146,4 +146,5 @@ def _policy(settings: EmbeddingSettings) -> BatchPolicy:
         max_waiting_texts=settings.max_waiting,
         max_waiting_tokens=settings.max_waiting_tokens,
         runs_at_once=settings.triton.runs_at_once if settings.triton is not None else 1,
+        taken_ahead=0 if settings.triton is not None else 1,
     )

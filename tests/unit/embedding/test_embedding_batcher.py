@@ -271,6 +271,32 @@ async def test_runs_of_a_model_that_is_elsewhere_overlap(world: World) -> None:
     await asyncio.wait(calls)
 
 
+async def test_a_full_batch_stands_ready_while_the_model_runs(world: World) -> None:
+    await world.start(taken_ahead=1, bounds=BatchBounds(max_texts=2), max_wait=HOUR)
+    busy = await world.busy()
+    alone = world.ask("one")
+    await settled()
+    assert (world.model.began.qsize(), world.batcher.waiting_texts) == (0, 1)
+    companion = world.ask("two")
+    assert sorted(await world.model.began.get()) == ["one", "two"]
+    for _ in range(2):
+        world.model.permits.release()
+    await asyncio.gather(busy, alone, companion)
+
+
+async def test_what_was_taken_ahead_runs_from_the_end_of_the_run_before(world: World) -> None:
+    await world.start(taken_ahead=1, bounds=BatchBounds(max_texts=1))
+    first = await world.busy()
+    second = world.ask("next")
+    await world.model.began.get()
+    for world.now in (3.0, 5.0):
+        world.model.permits.release()
+        await settled()
+    await asyncio.gather(first, second)
+    assert [run.seconds for run in world.noted.runs] == [3.0, 2.0]
+    assert world.noted.waits == [0.0, 3.0]
+
+
 async def test_a_call_that_overlapping_runs_could_serve_in_time_is_not_dropped(world: World) -> None:
     await world.start(runs_at_once=2, bounds=BatchBounds(max_texts=1))
     slow = world.ask("x" * 20)

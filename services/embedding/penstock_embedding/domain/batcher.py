@@ -71,7 +71,8 @@ class BatchPolicy:
 
     A text waits for companions at most ``max_wait``, and not at all where the
     model has nothing else to do. ``runs_at_once`` is above 1 for a model that
-    is elsewhere.
+    is elsewhere. ``taken_ahead`` batches stand ready for a model that runs one
+    after another, so that it never waits for the event loop.
     """
 
     bounds: BatchBounds = BatchBounds()
@@ -79,6 +80,7 @@ class BatchPolicy:
     max_waiting_texts: int = 8192
     max_waiting_tokens: int = 131_072
     runs_at_once: int = 1
+    taken_ahead: int = 0
 
 
 @dataclass(eq=False, slots=True)
@@ -122,6 +124,8 @@ class Batcher:
         self._arrived = asyncio.Event()
         self._full = asyncio.Event()
         self._seconds_per_token = 0.0
+        self._under_way = 0
+        self._last_end = 0.0
         self._closed = False
 
     @property
@@ -143,7 +147,9 @@ class Batcher:
     async def running(self) -> AsyncGenerator[None, None]:
         """Run batches; on exit, refuse what waits and wait for what runs."""
         async with asyncio.TaskGroup() as group:
-            workers = [group.create_task(self._work()) for _ in range(self._policy.runs_at_once)]
+            workers = [
+                group.create_task(self._work()) for _ in range(self._policy.runs_at_once + self._policy.taken_ahead)
+            ]
             try:
                 yield
             finally:
@@ -214,9 +220,11 @@ class Batcher:
             if self._queue.texts:
                 await self._companions()
             while not self._queue.texts:
-                # Idle: whoever comes is served at once.
                 self._arrived.clear()
                 await self._arrived.wait()
+                # Idle, whoever comes is served at once.
+                if self._under_way >= self._policy.runs_at_once:
+                    await self._companions()
             taken = self._queue.take(self._monotonic(), self._seconds_per_token)
             for dropped in taken.dropped:
                 self._seconds_per_token *= _PACE_DOUBT
@@ -238,17 +246,23 @@ class Batcher:
                     await self._full.wait()
 
     async def _run(self, batch: list[QueuedText]) -> None:
-        began = self._monotonic()
-        self._note_waits(batch, began)
+        taken_at = self._monotonic()
+        self._under_way += 1
         try:
             vectors = await self._model.run([queued.text for queued in batch], _latest_deadline(batch))
         except Exception as error:  # noqa: BLE001 - it belongs to the callers; the next batch may do better
             for queued in batch:
                 _own(queued).fail(error)
             return
+        finally:
+            self._under_way -= 1
+            # What was taken ahead ran when the one before it had ended.
+            began = max(taken_at, self._last_end) if self._policy.taken_ahead else taken_at
+            self._last_end = self._monotonic()
+            self._note_waits(batch, began)
         for queued, vector in zip(batch, vectors, strict=True):
             _own(queued).deliver(queued.position, vector)
-        self._note_run(batch, self._monotonic() - began)
+        self._note_run(batch, self._last_end - began)
 
     def _note_waits(self, batch: list[QueuedText], now: float) -> None:
         for queued in batch:
