@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -37,13 +38,18 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("PENSTOCK_")}
 
 
-@pytest.fixture
-def state(tmp_path: Path) -> Path:
-    """A state folder with one key in its database."""
-    folder = tmp_path / "state"
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made") / "state"
     created = run("keys", "create", "--tenant", "demo", "--label", "the only one", state=folder)
     assert created.returncode == 0, created.stderr
     return folder
+
+
+@pytest.fixture
+def state(made_once: Path, tmp_path: Path) -> Path:
+    """A state folder with one key in its database."""
+    return shutil.copytree(made_once, tmp_path / "state")
 
 
 def labels(state: Path) -> list[str]:
