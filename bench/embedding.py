@@ -2,8 +2,8 @@
 
     .venv/bin/python bench/embedding.py --output bench/results/embedding.json
 
-Both run in this process and alternate, so that a busy machine slows both. Over the in-process channel and over a socket
-of the loopback, where the callers share this process with the service.
+Both alternate every half second, so that a busy machine slows both; the ratio is that of the times of all rounds. Over the
+in-process channel, and over a socket of the loopback, where the callers are a process of their own, as a gateway is.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ import json
 import os
 import platform
 import statistics
+import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +25,11 @@ import onnxruntime
 
 from penstock.embedding.v1 import embedding_service_pb2 as pb
 from penstock.embedding.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
-from penstock_common.rpc.channel import SuiteChannel
+from penstock_common.rpc.channel import SuiteChannel, open_channel
 from penstock_common.rpc.in_process import InProcessChannel, InProcessServer
+from penstock_common.rpc.server import listening
+from penstock_common.rpc.server_interceptors import FinalFailures, IncomingScope
 from penstock_common.service import Service
-from penstock_common.testing.transports import SOCKET, channel_to
 from penstock_embedding.app import build
 from penstock_embedding.settings import Settings
 
@@ -73,43 +73,56 @@ async def single_calls(stub: Any, inputs: list[str], callers: int) -> float:
 
 
 async def compare(stub: Any, inputs: list[str], callers: int, rounds: int) -> dict[str, Any]:
-    """Return medians, and the median of the rounds' ratios."""
+    """Return the rates over all rounds, and theirs one by one as ratios."""
     await one_batch(stub, inputs[:64])
     pairs = [(await single_calls(stub, inputs, callers), await one_batch(stub, inputs)) for _ in range(rounds)]
-    ratios = [singles / batch for singles, batch in pairs]
+    singles, batch = (statistics.harmonic_mean(rates) for rates in zip(*pairs, strict=True))
     return {
-        "single_texts_per_second": round(statistics.median(pair[0] for pair in pairs), 1),
-        "batch_texts_per_second": round(statistics.median(pair[1] for pair in pairs), 1),
-        "ratio": round(statistics.median(ratios), 3),
-        "ratios": [round(ratio, 3) for ratio in sorted(ratios)],
+        "single_texts_per_second": round(singles, 1),
+        "batch_texts_per_second": round(batch, 1),
+        "ratio": round(singles / batch, 3),
+        "ratios": sorted(round(single / one, 3) for single, one in pairs),
     }
 
 
-@asynccontextmanager
-async def in_process_channel(service: Service) -> AsyncGenerator[SuiteChannel]:
-    """Yield the channel of `penstock up`."""
+async def measure(channel: Any, transport: str, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Return a row per kind of text and number of callers."""
+    rows: list[dict[str, Any]] = []
+    stub: Any = EmbeddingServiceStub(channel)
+    for mixed, callers in itertools.product((False, True), options.callers):
+        compared = await compare(stub, texts(options.texts, mixed=mixed), callers, options.rounds)
+        lengths = "mixed" if mixed else "short"
+        rows.append({"transport": transport, "lengths": lengths, "callers": callers, **compared})
+        shown = {name: value for name, value in rows[-1].items() if name != "ratios"}
+        print(json.dumps(shown), file=sys.stderr, flush=True)
+    return rows
+
+
+async def measure_in_process(service: Service, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Return the rows of the channel of `penstock up`."""
     server = InProcessServer()
     service.register(server.registrar)
-    yield SuiteChannel(InProcessChannel(server))
+    return await measure(SuiteChannel(InProcessChannel(server)), "in_process", options)
 
 
-def socket_channel(service: Service) -> AbstractAsyncContextManager[SuiteChannel]:
-    """Return the context of a channel over a socket of the loopback."""
-    return channel_to(service, SOCKET)
+async def measure_over_socket(service: Service, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Return the rows of callers in a process of their own."""
+    numbers = ["--texts", str(options.texts), "--rounds", str(options.rounds)]
+    numbers += ["--callers", *map(str, options.callers)]
+    async with listening("127.0.0.1:0", [service], [FinalFailures(), IncomingScope()]) as listener:
+        await listener.set_serving(serving=True)
+        target = f"127.0.0.1:{listener.port}"
+        asking = await asyncio.create_subprocess_exec(
+            sys.executable, __file__, "--ask", target, *numbers, stdout=asyncio.subprocess.PIPE
+        )
+        written, _ = await asking.communicate()
+    return json.loads(written)
 
 
-async def measure(service: Service, options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Return a row per transport, kind of text and number of callers."""
-    rows: list[dict[str, Any]] = []
-    for transport, connect in (("in_process", in_process_channel), (SOCKET, socket_channel)):
-        async with connect(service) as channel:
-            stub: Any = EmbeddingServiceStub(channel)
-            for mixed, callers in itertools.product((False, True), options.callers):
-                compared = await compare(stub, texts(options.texts, mixed=mixed), callers, options.rounds)
-                lengths = "mixed" if mixed else "short"
-                rows.append({"transport": transport, "lengths": lengths, "callers": callers, **compared})
-                print(json.dumps({name: value for name, value in rows[-1].items() if name != "ratios"}))
-    return rows
+async def ask(options: argparse.Namespace) -> None:
+    """Write the rows of a service at an address to standard output."""
+    async with open_channel(options.ask) as channel:
+        print(json.dumps(await measure(SuiteChannel(channel), "socket", options)))
 
 
 async def main(options: argparse.Namespace) -> None:
@@ -117,7 +130,7 @@ async def main(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings.model_validate({"embedding": {"cache_dir": folder}})
         async with build(settings) as service:
-            rows = await measure(service, options)
+            rows = await measure_in_process(service, options) + await measure_over_socket(service, options)
     result = {
         "machine": {
             "cores": os.cpu_count(),
@@ -134,8 +147,10 @@ async def main(options: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("--texts", type=int, default=1024)
+    parser.add_argument("--texts", type=int, default=256)
     parser.add_argument("--callers", type=int, nargs="+", default=[16, 64, 256])
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--output", type=Path)
-    asyncio.run(main(parser.parse_args()))
+    parser.add_argument("--ask", help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    asyncio.run(ask(chosen) if chosen.ask else main(chosen))
