@@ -35,8 +35,11 @@ down: ## Stop the containers; ARGS=--volumes forgets their data, too
 .PHONY: test
 test: setup-dev ## Run every test, the end-to-end ones in each shape of the stack; ARGS go to pytest, which then runs once
 	cd services/gateway/edge && $(TOOLS) go test ./...
+ifdef ARGS
 	$(TOOLS) pytest $(ARGS)
-ifndef ARGS
+else
+	$(TOOLS) pytest --numprocesses auto --dist loadfile --ignore tests/e2e --ignore tests/e2e_roles
+	$(TOOLS) pytest tests/e2e tests/e2e_roles
 	PENSTOCK_TEST_SHAPE=workers $(TOOLS) pytest tests/e2e
 	PENSTOCK_TEST_SHAPE=six_processes $(TOOLS) pytest tests/e2e
 endif

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -35,7 +34,7 @@ def test_missing_certificate_is_named(tmp_path: Path):
         Security.of(Services(tls=tls), Secrets())
 
 
-@pytest.mark.parametrize("held", [b"short", os.urandom(31), b"\xff" * 40, b" " * 40, b"\n" * 33 + b"x"])
+@pytest.mark.parametrize("held", [b"short", b"k" * 31, b"\xff" * 40, b" " * 40, b"\n" * 33 + b"x"])
 def test_token_that_is_short_or_no_text_is_refused(tmp_path: Path, held: bytes):
     (tmp_path / "token").write_bytes(held)
     with pytest.raises(ConfigurationError, match="service_token_file"):

@@ -277,7 +277,7 @@ class PostgresServer:
             lines = (self._data / "postmaster.pid").read_text().splitlines()
         except OSError:
             return False
-        return self._process is not None and lines[0] == str(self._process.pid) and lines[7:8] == ["ready   "]
+        return self._process is not None and lines[:1] == [str(self._process.pid)] and lines[7:8] == ["ready   "]
 
     def _pids(self) -> list[int]:
         """Return the server's first process, and those that it has started."""
