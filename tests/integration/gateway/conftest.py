@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 import penstock_cache.app
 import penstock_embedding.app
-import penstock_gateway.app
+import penstock_gateway.app.gateway
 import penstock_gateway.settings
 import penstock_inference.app
 import penstock_router.app
@@ -195,10 +195,10 @@ async def serve(document: dict[str, Any], tmp_path: Path) -> AsyncIterator[Serve
                 channels[service.name] = await stack.enter_async_context(channel_to(service, transport))
                 channels["collectors"] = [*channels.get("collectors", ()), *service.collectors]
             gateway = await stack.enter_async_context(
-                penstock_gateway.app.running(
+                penstock_gateway.app.gateway.running(
                     configuration.settings(penstock_gateway.settings.Settings),
-                    penstock_gateway.app.Channels(**channels),
-                    penstock_gateway.app.Listen(grpc="127.0.0.1:0", http=f"unix:{tmp_path}/http.sock"),
+                    penstock_gateway.app.gateway.Channels(**channels),
+                    penstock_gateway.app.gateway.Listen(grpc="127.0.0.1:0", http=f"unix:{tmp_path}/http.sock"),
                     upgrades_schema=True,
                 )
             )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import grpc
 import pytest
 
-import penstock_gateway.app
+import penstock_gateway.app.gateway
 import penstock_gateway.settings
 import penstock_inference.app
 import penstock_router.app
@@ -76,10 +76,10 @@ async def open_pair(document, tmp_path):
                 channels[service.name] = await stack.enter_async_context(channel_to(service, IN_PROCESS))
             found = []
             for number in range(2):
-                running = penstock_gateway.app.running(
+                running = penstock_gateway.app.gateway.running(
                     configuration.settings(penstock_gateway.settings.Settings),
-                    penstock_gateway.app.Channels(**channels),
-                    penstock_gateway.app.Listen(grpc="127.0.0.1:0", http=f"unix:{tmp_path}/{number}.sock"),
+                    penstock_gateway.app.gateway.Channels(**channels),
+                    penstock_gateway.app.gateway.Listen(grpc="127.0.0.1:0", http=f"unix:{tmp_path}/{number}.sock"),
                     upgrades_schema=True,
                 )
                 gateway = await stack.enter_async_context(running)

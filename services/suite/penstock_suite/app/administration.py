@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from penstock_common.configuration import ConfigurationError
 from penstock_common.errors import InvalidRequest, PenstockError, ResourceNotFound
-from penstock_gateway.app import open_administration
+from penstock_gateway.app.administration import open_administration
 from penstock_gateway.domain.administration.actor import COMMAND_LINE, Actor
 from penstock_gateway.domain.administration.administration import Administration
 from penstock_gateway.domain.administration.paging import Listing, Page

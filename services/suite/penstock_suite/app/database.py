@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import penstock_gateway.app
 import penstock_gateway.settings
 from penstock_common.configuration import Configuration
+from penstock_gateway.app.administration import upgrade_schema
 from penstock_suite.domain.failure import SuiteFailure
 
 
@@ -21,6 +21,6 @@ async def upgrade_database(config: Path) -> None:
     """
     settings = Configuration.load(config).settings(penstock_gateway.settings.StorageSettings)
     try:
-        await penstock_gateway.app.upgrade_schema(settings)
+        await upgrade_schema(settings)
     except OSError as error:
         raise SuiteFailure(str(error)) from error

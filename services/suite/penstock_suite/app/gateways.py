@@ -11,7 +11,7 @@ from typing import Protocol
 
 from penstock_common.configuration import Configuration
 from penstock_common.rpc.server import ServerOptions
-from penstock_gateway.app import Channels, Listen, RunningGateway
+from penstock_gateway.app.gateway import Channels, Listen, RunningGateway
 from penstock_suite.adapters.addresses import Address
 from penstock_suite.adapters.first_generation import generate_once
 from penstock_suite.app.local_processes import Workshop

@@ -7,7 +7,8 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 
 import penstock_cache.app
 import penstock_cache.settings
-import penstock_gateway.app
+import penstock_gateway.app.administration
+import penstock_gateway.app.gateway
 import penstock_gateway.settings
 import penstock_inference.app
 import penstock_inference.settings
@@ -38,7 +39,7 @@ def settings_types(*, with_embedding: bool) -> list[type[Section]]:
 @asynccontextmanager
 async def services_joined(
     configuration: Configuration, embedding: SuiteChannel | None = None
-) -> AsyncGenerator[penstock_gateway.app.Channels]:
+) -> AsyncGenerator[penstock_gateway.app.gateway.Channels]:
     """Yield channels to the services that the configuration needs; closed in reverse order on exit.
 
     The embedding service is one of them, unless ``embedding`` leads to one elsewhere.
@@ -59,7 +60,7 @@ async def services_joined(
         if is_ours:
             services.append(await stack.enter_async_context(embedding_service(configuration)))
         channel = _channel_to(services)
-        yield penstock_gateway.app.Channels(
+        yield penstock_gateway.app.gateway.Channels(
             router=channel,
             inference=channel,
             cache=channel if settings.has_cache else None,
@@ -87,16 +88,16 @@ def _channel_to(services: list[Service]) -> SuiteChannel:
 
 def running_gateway(
     configuration: Configuration,
-    channels: penstock_gateway.app.Channels,
-    listen: penstock_gateway.app.Listen,
+    channels: penstock_gateway.app.gateway.Channels,
+    listen: penstock_gateway.app.gateway.Listen,
     *,
     upgrades_schema: bool,
-) -> AbstractAsyncContextManager[penstock_gateway.app.RunningGateway]:
+) -> AbstractAsyncContextManager[penstock_gateway.app.gateway.RunningGateway]:
     """Return the context of a listening gateway."""
     settings = configuration.settings(penstock_gateway.settings.Settings)
-    return penstock_gateway.app.running(settings, channels, listen, upgrades_schema=upgrades_schema)
+    return penstock_gateway.app.gateway.running(settings, channels, listen, upgrades_schema=upgrades_schema)
 
 
 async def upgrade_schema(configuration: Configuration) -> None:
     """Bring the database's schema to the newest version."""
-    await penstock_gateway.app.upgrade_schema(configuration.settings(penstock_gateway.settings.Settings))
+    await penstock_gateway.app.administration.upgrade_schema(configuration.settings(penstock_gateway.settings.Settings))

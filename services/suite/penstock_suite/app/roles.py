@@ -23,7 +23,7 @@ from penstock_suite.domain.requests import Role
 from penstock_suite.settings import RoleSettings
 
 if TYPE_CHECKING:
-    from penstock_gateway.app import RunningGateway
+    from penstock_gateway.app.gateway import RunningGateway
 
 
 class RunningRole(Protocol):
@@ -117,8 +117,8 @@ def _built(role: Role, configuration: Configuration) -> AbstractAsyncContextMana
 async def _gateway(
     configuration: Configuration, settings: RoleSettings, security: Security
 ) -> AsyncGenerator[RunningRole]:
-    import penstock_gateway.app as gateway
     import penstock_gateway.settings
+    from penstock_gateway.app import gateway
 
     own_settings = configuration.settings(penstock_gateway.settings.Settings)
     address = settings.services.listen_of(Role.GATEWAY)

@@ -11,7 +11,7 @@ from pathlib import Path
 from penstock_common.configuration import Configuration
 from penstock_common.rpc.channel import ScopeInterceptor, SuiteChannel, open_channel
 from penstock_common.rpc.server import ServerOptions
-from penstock_gateway.app import Listen, RunningGateway
+from penstock_gateway.app.gateway import Listen, RunningGateway
 from penstock_suite.adapters.first_generation import generate_once
 from penstock_suite.adapters.state_files import read_worker_plan
 from penstock_suite.app.one_process import running_gateway, services_joined

@@ -1,0 +1,35 @@
+"""The database's schema and the administration on it, for the command line; no gateway is built."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from penstock_common.key_material import read_key_material
+from penstock_gateway.adapters.sql.database import open_current_database, upgrade_database
+from penstock_gateway.adapters.sql.registry import SqlRegistry
+from penstock_gateway.domain.administration.administration import Administration
+from penstock_gateway.domain.administration.keys import Keyring
+from penstock_gateway.settings import Settings, StorageSettings
+
+
+async def upgrade_schema(settings: Settings | StorageSettings) -> None:
+    """Bring the database's schema to the newest version.
+
+    Raises:
+        OSError: if the database is away or refuses; then nothing has changed.
+    """
+    await upgrade_database(settings.sql)
+
+
+@asynccontextmanager
+async def open_administration(settings: Settings) -> AsyncGenerator[Administration, None]:
+    """Yield the administration."""
+    async with open_current_database(settings.sql, settings.gateway.database_limits, upgrades_schema=True) as engine:
+        yield Administration.over(keyring_of(settings), SqlRegistry(engine))
+
+
+def keyring_of(settings: Settings) -> Keyring:
+    """Return what keys are made and proven with."""
+    pepper = read_key_material(settings.secrets.key_pepper_file, "secrets.key_pepper_file")
+    return Keyring(pepper, settings.directory())

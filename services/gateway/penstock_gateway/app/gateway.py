@@ -1,0 +1,123 @@
+"""The gateway's composition root: adapters, the lives of requests, and the surfaces that callers reach."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from penstock_common.background import StartWork
+from penstock_common.key_material import read_token
+from penstock_common.rpc.server_interceptors import CallTelemetry
+from penstock_common.telemetry.trace_context import TraceStarter
+from penstock_gateway.adapters.services.channels import Channels
+from penstock_gateway.adapters.services.inference import InferenceClient
+from penstock_gateway.adapters.services.router import RouterClient
+from penstock_gateway.adapters.services.upstreams import UpstreamsClient
+from penstock_gateway.adapters.services.wire import WireInputs
+from penstock_gateway.adapters.sql.keys import SqlKeyStore
+from penstock_gateway.adapters.sql.registry import SqlRegistry
+from penstock_gateway.app.administration import keyring_of
+from penstock_gateway.app.parts import Parts, open_parts
+from penstock_gateway.domain.administration.administration import Administration
+from penstock_gateway.domain.administration.keys import Keyring
+from penstock_gateway.domain.authentication import Authenticator
+from penstock_gateway.domain.embedding_call import TextEmbedder
+from penstock_gateway.domain.embedding_exchange import EmbeddingLife, EmbeddingParts
+from penstock_gateway.domain.exchange import ChatLife, LifeParts
+from penstock_gateway.domain.gateway_status import StatusReporter
+from penstock_gateway.domain.guard import OpenGuard
+from penstock_gateway.domain.models import ModelDirectory
+from penstock_gateway.settings import Settings
+from penstock_gateway.surfaces.arrival import Reception, Timeouts
+from penstock_gateway.surfaces.client_address import ClientAddresses
+from penstock_gateway.surfaces.grpc.admin import AdminServicer
+from penstock_gateway.surfaces.grpc.arrival import PolicyGuard
+from penstock_gateway.surfaces.grpc.chat import ChatServicer
+from penstock_gateway.surfaces.grpc.embedding import EmbeddingServicer
+from penstock_gateway.surfaces.grpc.models import ModelServicer
+from penstock_gateway.surfaces.grpc.status import StatusServicer
+from penstock_gateway.surfaces.openai.application import OpenAIApplication, OpenAIParts
+from penstock_gateway.surfaces.openai.stream import StreamTiming
+from penstock_gateway.surfaces.public import Listen, RunningGateway, Surfaces, open_to_the_public
+
+__all__ = ["Channels", "Listen", "RunningGateway", "running"]
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, channels: Channels, listen: Listen, *, upgrades_schema: bool
+) -> AsyncGenerator[RunningGateway, None]:
+    """Yield a gateway that listens for gRPC and for the wire formats.
+
+    Raises:
+        ConfigurationError: if the schema is not current, and the gateway is not to upgrade it.
+        ListenError: if an address is taken or not ours.
+    """
+    async with AsyncExitStack() as stack:
+        parts = await open_parts(stack, settings, upgrades_schema=upgrades_schema)
+        for collector in channels.collectors:
+            parts.registry.register(collector)
+        surfaces = _surfaces(settings, channels, parts)
+        yield await stack.enter_async_context(open_to_the_public(surfaces, parts.door, listen))
+
+
+def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
+    own, observer = settings.gateway, parts.observer
+    router = RouterClient(channels.router, inputs := WireInputs(), own.router_timeout)
+    life = ChatLife(
+        LifeParts(
+            door=parts.door,
+            limiter=parts.limiter,
+            guard=OpenGuard(),
+            cache=channels.cache_client(inputs, own.cache_lookup_timeout, own.cache_store_timeout),
+            router=router,
+            generator=InferenceClient(channels.inference, inputs),
+            ledger=parts.ledger,
+            observer=observer,
+            in_background=parts.in_background,
+        )
+    )
+    embedder = channels.embedding_client(own.router_timeout)
+    embeddings = _embedding_life(parts, embedder)
+    store, keyring, models = SqlKeyStore(parts.engine), keyring_of(settings), ModelDirectory(router, embedder)
+    reception = _reception(settings, keyring, store, parts.in_background)
+    wire_formats = OpenAIParts(
+        reception=reception,
+        life=life,
+        embeddings=embeddings,
+        models=models,
+        observer=observer,
+        timing=StreamTiming(own.hold_back, own.keep_alive),
+        max_body_bytes=own.max_body_bytes,
+        started_at=int(time.time()),
+    )
+    checks = {"The database": store.answers, "Redis": parts.limiter.answers}
+    return Surfaces(
+        chat=ChatServicer(reception, life, observer),
+        embeddings=EmbeddingServicer(reception, embeddings, observer),
+        models=ModelServicer(models),
+        admin=AdminServicer(reception, Administration.over(keyring, SqlRegistry(parts.engine))),
+        status=StatusServicer(StatusReporter(parts.door, parts.traffic, UpstreamsClient(channels.inference), checks)),
+        wire_formats=OpenAIApplication(wire_formats),
+        interceptors=[CallTelemetry(parts.registry), PolicyGuard(reception, observer)],
+    )
+
+
+def _embedding_life(parts: Parts, embedder: TextEmbedder) -> EmbeddingLife:
+    door, limiter, ledger, observer = parts.door, parts.limiter, parts.ledger, parts.observer
+    return EmbeddingLife(
+        EmbeddingParts(door=door, limiter=limiter, embedder=embedder, ledger=ledger, observer=observer)
+    )
+
+
+def _reception(settings: Settings, keyring: Keyring, store: SqlKeyStore, in_background: StartWork) -> Reception:
+    own, pepper = settings.gateway, keyring.pepper
+    keys, trust = settings.configured_keys(pepper), own.key_freshness
+    return Reception(
+        Authenticator(pepper, keyring.directory, keys, store, in_background, freshness=trust),
+        TraceStarter(settings.telemetry.sample_ratio, random.Random()),  # noqa: S311 - ids, not secrets
+        Timeouts(own.unary_timeout, own.stream_timeout),
+        ClientAddresses(read_token(settings.secrets.edge_token_file, "secrets.edge_token_file")),
+    )
