@@ -5,9 +5,16 @@
 # Python refuses runtimes older than its generator.
 set -euo pipefail
 
-# uv looks for certificates elsewhere than pip does.
-certificates=${SSL_CERT_FILE:-${PIP_CERT:-}}
-env ${certificates:+"SSL_CERT_FILE=$certificates"} "${UV:-uv}" tool run --quiet --python "${PROTO_PYTHON:-3.11}" --from 'grpcio-tools==1.72.2' \
+python=${PROTO_PYTHON:-3.11}
+
+# uv looks for mirrors and certificates elsewhere than pip does: it is told pip's.
+pip_setting() {
+  "$python" -m pip config list 2>/dev/null | sed -n "s/^\(:env:\|global\)\.$1='\(.*\)'\$/\2/p" | head -n 1 || true
+}
+index=$(pip_setting index-url)
+certificates=${SSL_CERT_FILE:-$(pip_setting cert)}
+env ${index:+"UV_DEFAULT_INDEX=$index"} ${certificates:+"SSL_CERT_FILE=$certificates"} \
+  "${UV:-uv}" tool run --quiet --python "$python" --from 'grpcio-tools==1.72.2' \
   --with 'mypy-protobuf==3.6.0' --with 'googleapis-common-protos==1.70.0' --with 'setuptools<81' \
   python -c '
 import pathlib, sys, sysconfig
