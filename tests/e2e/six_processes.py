@@ -174,7 +174,7 @@ async def start(workshop: Workshop, config_path: str) -> tuple[dict[str, Any], C
     }  # fmt: skip
     record = RunRecord(
         pid=os.getpid(), started_at=datetime.now(UTC).isoformat(timespec="seconds"), http=http,
-        grpc=str(places.grpc), own_grpc=str(places.grpc), config=config_path, without_triton=False,
+        grpc=str(places.grpc), gateways=(str(places.grpc),), config=config_path, without_triton=False,
         parts=tuple(RunningPart(name, pid) for name, pid in workshop.running.items()),
     )  # fmt: skip
     workshop.stack.enter_context(recorded(state, record))

@@ -67,7 +67,7 @@ def test_status_shows_what_the_gateway_says(start, penstock, command, config):
     stack = start("--config", config)
     stack.until("ready")
     told = penstock("status", "--state", stack.state, "--json")
-    gateway = json.loads(told.stdout)["gateway"]
+    (gateway,) = json.loads(told.stdout)["gateways"]
     assert (told.returncode, gateway["is_healthy"], gateway["problems"]) == (0, True, [])
     assert [upstream["name"] for upstream in gateway["upstreams"]] == ["remote"]
     assert gateway["replica"].endswith(f":{stack.process.pid}")

@@ -58,9 +58,10 @@ def test_no_worker_outlives_a_stack_that_is_killed(start, config, exits):
     assert others.wait() == []
 
 
-def test_a_worker_that_dies_is_missed_by_nobody_and_started_again(start, config):
+def test_a_worker_that_dies_is_missed_by_nobody_and_started_again(start, config, penstock):
     stack = start("--config", config, "--workers", "2")
     ready = stack.until("ready")
+    started_at = json.loads(penstock("status", "--state", stack.state, "--json").stdout)["started_at"]
     before = workers_of(stack)
     os.kill(before["worker-1"], signal.SIGKILL)
     statuses = {models_status(ready) for _ in range(50)}
@@ -71,6 +72,9 @@ def test_a_worker_that_dies_is_missed_by_nobody_and_started_again(start, config)
     after = workers_of(stack)
     assert after == {**before, "worker-1": again["pid"]}
     assert again["pid"] != before["worker-1"]
+    told = json.loads(penstock("status", "--state", stack.state, "--json").stdout)
+    assert (told["ready"], len(told["gateways"])) == (True, 2)
+    assert told["started_at"] == started_at
     # What it said before it died is kept.
     assert stack.log("worker-1").count('"event":"ready"') == 2
     assert models_status(ready) == 200

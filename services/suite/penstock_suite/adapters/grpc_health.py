@@ -9,13 +9,18 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from penstock_common.rpc.channel import open_channel
 
+SERVING = "SERVING"
+UNREACHABLE = "UNREACHABLE"
+
 _TIMEOUT_SECONDS = 2.0
-UNREACHABLE = "does not answer"
 
 
-async def health_of(address: str) -> str:
-    """Return SERVING, NOT_SERVING or that nobody answers."""
-    async with open_channel(address) as channel:
+async def health_of(address: str, credentials: grpc.ChannelCredentials | None = None, *, server_name: str = "") -> str:
+    """Return the status of ``grpc.health.v1``, such as SERVING; UNREACHABLE where nobody answers.
+
+    ``server_name`` is the name in the server's certificate, where it is not the address's.
+    """
+    async with open_channel(address, credentials, server_name=server_name) as channel:
         stub: Any = health_pb2_grpc.HealthStub(channel)
         try:
             answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=_TIMEOUT_SECONDS)

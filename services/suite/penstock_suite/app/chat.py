@@ -22,7 +22,7 @@ def chat_target(selection: Selection, address: str, key: str) -> tuple[str, str]
             raise SuiteFailure(
                 f"no stack runs on {state.root}: start one with 'penstock up', name its folder with --state (that of 'make run' is .state), or give --address"
             )
-        address = record.own_grpc
+        address = record.gateways[0]
     if not key:
         if not state.demo_key.is_file():
             raise Misconfigured("there is no key: give one with --key, or in PENSTOCK_API_KEY")

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from penstock_common.configuration import Configuration, ConfigurationError
-from penstock_common.rpc.channel import open_channel
 from penstock_common.rpc.security import Security
 from penstock_suite.adapters.addresses import parse_address
 from penstock_suite.adapters.certificate import name_in
+from penstock_suite.adapters.grpc_health import health_of
 from penstock_suite.app.serve import listen_of
 from penstock_suite.domain.requests import Role
 from penstock_suite.settings import RoleSettings
-
-UNREACHABLE = "UNREACHABLE"
-SERVING = "SERVING"
-
-_TIMEOUT = timedelta(seconds=2)
 
 
 async def health(role: Role, config: Path) -> str:
@@ -40,13 +32,7 @@ async def health(role: Role, config: Path) -> str:
         raise ConfigurationError(f"{error.filename}: {error.strerror}") from None
     except ValueError as error:
         raise ConfigurationError(f"a certificate of the {role} cannot be read: {error}") from None
-    async with open_channel(str(here), credentials, server_name=name) as channel:
-        stub: Any = health_pb2_grpc.HealthStub(channel)
-        try:
-            answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=_TIMEOUT.total_seconds())
-        except grpc.aio.AioRpcError:
-            return UNREACHABLE
-    return health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
+    return await health_of(str(here), credentials, server_name=name)
 
 
 def _expected(role: Role, settings: RoleSettings) -> tuple[grpc.ChannelCredentials | None, Path | None]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 from penstock_suite.adapters.addresses import parse_address
 from penstock_suite.adapters.edge_server import OK, http_status
-from penstock_suite.adapters.grpc_health import health_of
+from penstock_suite.adapters.grpc_health import SERVING, health_of
 from penstock_suite.adapters.state_files import is_running, open_state_folder, read_run_record
 from penstock_suite.adapters.status_client import gateway_report
 from penstock_suite.app.plan import state_root
@@ -34,11 +35,11 @@ async def stack_status(selection: Selection) -> StackStatus:
     scheme, _, authority = record.http.partition("://")
     async with asyncio.TaskGroup() as asking:
         http_told = asking.create_task(http_status(parse_address(authority, "http"), "/readyz", tls=scheme == "https"))
-        grpc_told = asking.create_task(health_of(record.own_grpc))
-        report = asking.create_task(_gateway(record, state))
-    http, grpc = http_told.result(), grpc_told.result()
+        grpc_told = [asking.create_task(health_of(gateway)) for gateway in record.gateways]
+        reports = asking.create_task(_reports(record, state))
+    http, grpc = http_told.result(), _worst(told.result() for told in grpc_told)
     return StackStatus(
-        ready=http == OK and grpc == "SERVING",
+        ready=http == OK and grpc == SERVING,
         http=record.http,
         http_status=_HTTP_WORDS.get(http, f"answers {http}"),
         grpc=record.grpc,
@@ -47,15 +48,24 @@ async def stack_status(selection: Selection) -> StackStatus:
         config=record.config,
         started_at=record.started_at,
         parts=tuple(PartStatus(part.name, part.pid, is_running(part.pid)) for part in record.parts),
-        gateway=report.result(),
+        gateways=reports.result(),
     )
 
 
-async def _gateway(record: RunRecord, state: StateFolder) -> GatewayReport | None:
+def _worst(told: Iterable[str]) -> str:
+    return next((state for state in told if state != SERVING), SERVING)
+
+
+async def _reports(record: RunRecord, state: StateFolder) -> tuple[GatewayReport, ...]:
     if not state.operator_key.is_file():
-        return None
+        return ()
     key = state.operator_key.read_text(encoding="utf-8").strip()
+    told = await asyncio.gather(*(_report(StatusTarget(grpc_address=gateway, key=key)) for gateway in record.gateways))
+    return tuple(report for report in told if report is not None)
+
+
+async def _report(target: StatusTarget) -> GatewayReport | None:
     try:
-        return await gateway_report(StatusTarget(grpc_address=record.own_grpc, key=key))
+        return await gateway_report(target)
     except SuiteFailure:
         return None

@@ -10,6 +10,8 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from msgspec.structs import replace
+
 from penstock_common.configuration import Configuration, ConfigurationError
 from penstock_common.logging import configure_logging
 from penstock_gateway.domain.identity import new_key
@@ -104,12 +106,9 @@ async def _start(request: UpRequest, workshop: Workshop) -> Gateways:
     await gateways.set_ready()
     await _await_readiness(workshop, addresses.http)
     ready = _ready(plan, addresses, key, time.monotonic() - workshop.began)
-
-    def record() -> RunRecord:
-        return _record(request, workshop, ready, gateways.grpc_targets[0])
-
-    stack.enter_context(recorded(plan.state, record()))
-    workshop.on_change = lambda: write_run_record(plan.state, record())
+    record = _record(request, workshop, ready, gateways)
+    stack.enter_context(recorded(plan.state, record))
+    workshop.on_change = lambda: write_run_record(plan.state, replace(record, parts=_parts(workshop)))
     settle_memory()
     workshop.show(ready)
     return gateways
@@ -165,19 +164,21 @@ def _ready(plan: StackPlan, addresses: _Addresses, key: str, seconds: float) -> 
     )
 
 
-def _record(request: UpRequest, workshop: Workshop, ready: Ready, own_grpc: str) -> RunRecord:
+def _record(request: UpRequest, workshop: Workshop, ready: Ready, gateways: Gateways) -> RunRecord:
     selection = request.selection
     return RunRecord(
         pid=os.getpid(),
         started_at=datetime.now(UTC).isoformat(timespec="seconds"),
         http=ready.http,
         grpc=ready.grpc,
-        own_grpc=own_grpc,
+        gateways=gateways.grpc_targets,
         config=str(selection.config.absolute()) if selection.config else "",
         without_triton=selection.without_triton,
-        parts=(
-            RunningPart("penstock", os.getpid()),
-            *(RunningPart(name, pid) for name, pid in workshop.running.items()),
-        ),
+        parts=_parts(workshop),
         triton_grpc=workshop.triton_grpc,
     )
+
+
+def _parts(workshop: Workshop) -> tuple[RunningPart, ...]:
+    others = (RunningPart(name, pid) for name, pid in workshop.running.items())
+    return (RunningPart("penstock", os.getpid()), *others)

@@ -19,7 +19,7 @@ from penstock_common.rpc.server import listening
 from penstock_common.rpc.server_interceptors import FinalFailures, IncomingScope
 from penstock_common.telemetry.metrics_endpoint import serving_metrics
 from penstock_suite.adapters.addresses import LOOPBACK, Address, free_addresses, kept_for_sharing
-from penstock_suite.adapters.grpc_health import health_of
+from penstock_suite.adapters.grpc_health import SERVING, health_of
 from penstock_suite.adapters.process import Command, running_child
 from penstock_suite.adapters.state_files import write_worker_plan
 from penstock_suite.adapters.worker_metrics import WorkerMetrics
@@ -200,4 +200,4 @@ class _Worker:
         )
 
     async def _serves(self) -> bool:
-        return await health_of(f"unix:{self.plan.grpc_socket}") == "SERVING"
+        return await health_of(f"unix:{self.plan.grpc_socket}") == SERVING

@@ -24,8 +24,8 @@ class RunRecord(msgspec.Struct, frozen=True):
     """Such as http://127.0.0.1:8080."""
     grpc: str
     """host:port, reachable from this machine."""
-    own_grpc: str
-    """Where the same answers without TLS, to the owner of the state folder alone: unix:///path."""
+    gateways: tuple[str, ...]
+    """Where each gateway answers without TLS, to the owner of the state folder alone: unix:///path."""
     config: str
     """Path of the configuration file; empty for the packaged one."""
     without_triton: bool
@@ -47,8 +47,8 @@ class StackStatus(msgspec.Struct, frozen=True, kw_only=True):
     config: str
     started_at: str
     parts: tuple[PartStatus, ...]
-    gateway: GatewayReport | None
-    """What a gateway of the stack says of itself; None where it does not answer."""
+    gateways: tuple[GatewayReport, ...]
+    """What each gateway says of itself; those that do not answer are missing."""
 
 
 class PartStatus(msgspec.Struct, frozen=True):

@@ -85,8 +85,8 @@ def _show(out: Console, status: StackStatus) -> None:
         out.print(f"  config {escape(status.config)}")
     for part in status.parts:
         out.print(f"  {part.name:<8} pid {part.pid}  {'running' if part.running else '[red]gone[/]'}")
-    if status.gateway is not None:
-        _show_gateway(out, status.gateway)
+    for gateway in status.gateways:
+        _show_gateway(out, gateway)
 
 
 def _show_gateway(out: Console, gateway: GatewayReport) -> None:
