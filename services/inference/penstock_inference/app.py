@@ -21,7 +21,7 @@ from penstock_inference.adapters.providers.triton.control import TritonModelCont
 from penstock_inference.adapters.providers.triton.request import CHATML, ChatTemplate, TritonModel
 from penstock_inference.domain.attempt_loop import AttemptLoop, Pauses
 from penstock_inference.domain.catalogue import Capability, Catalogue, Model, Timeouts
-from penstock_inference.domain.model_control import ModelAdministration, ModelControl
+from penstock_inference.domain.model_control import ModelAdministration
 from penstock_inference.domain.upstream import Upstream
 from penstock_inference.settings import ModelSettings, Settings, TimeoutSettings, UpstreamSettings
 from penstock_inference.surfaces.grpc.servicer import InferenceServicer
@@ -41,7 +41,7 @@ async def build(settings: Settings, pauses: Pauses | None = None) -> AsyncGenera
         upstreams = {
             upstream.name: _upstream(upstream, session, channels.get(upstream.name)) for upstream in settings.upstreams
         }
-        models = ModelAdministration(catalogue, _controls(settings, channels))
+        models = _administration(settings, catalogue, channels)
         servicer = InferenceServicer(AttemptLoop(upstreams, catalogue, pauses), models)
         # The registrar stands where generated code expects a server.
         add: Any = add_InferenceServiceServicer_to_server
@@ -53,7 +53,7 @@ async def open_models(settings: Settings) -> AsyncGenerator[ModelAdministration]
     """Yield the models' administration alone, for a command that needs no more of the service."""
     async with AsyncExitStack() as stack:
         channels = await _triton_channels(settings, stack)
-        yield ModelAdministration(catalogue_from(settings), _controls(settings, channels))
+        yield _administration(settings, catalogue_from(settings), channels)
 
 
 async def _triton_channels(settings: Settings, stack: AsyncExitStack) -> dict[str, grpc.aio.Channel]:
@@ -64,12 +64,17 @@ async def _triton_channels(settings: Settings, stack: AsyncExitStack) -> dict[st
     }
 
 
-def _controls(settings: Settings, channels: Mapping[str, grpc.aio.Channel]) -> dict[str, ModelControl]:
-    return {
+def _administration(
+    settings: Settings, catalogue: Catalogue, channels: Mapping[str, grpc.aio.Channel]
+) -> ModelAdministration:
+    controls = {
         upstream.name: TritonModelControl(channels[upstream.name], upstream.model_control.key.get_secret_value())
         for upstream in settings.upstreams
         if upstream.model_control is not None
     }
+    # Any Triton tells which models are ready; unless it keeps that from strangers, too.
+    tellers = {name: controls.get(name) or TritonModelControl(channel) for name, channel in channels.items()}
+    return ModelAdministration(catalogue, tellers, controls)
 
 
 def catalogue_from(settings: Settings) -> Catalogue:

@@ -163,8 +163,27 @@ async def test_models_are_listed_and_what_cannot_load_says_why(service, serve, t
     error = await refused(unload(stranger, "local/second"))
     assert isinstance(error, errors.UpstreamFailed)
     assert "wants another key" in error.message
-    assert (await states(stranger))["second"] == "UNAVAILABLE"
+    # It may well serve, and does.
+    assert (await states(stranger))["second"] == "UNSPECIFIED"
     assert (await stranger.ask("local/second", value=ASKED)).error is None
+
+
+async def test_a_triton_without_model_control_still_tells_what_is_ready(serve, start_triton):
+    uncontrolled = upstream(await start_triton(REPOSITORY, ["penstock-demo"]))
+    del uncontrolled["model_control"]
+    service = await serve(uncontrolled)
+    told = await states(service)
+    assert (told["penstock-demo"], told["second"]) == ("READY", "UNAVAILABLE")
+    listed = (await service.stub.ListModels(pb.ListModelsRequest())).models
+    assert [model.is_controllable for model in listed] == [False] * 4
+    error = await refused(unload(service, "local/penstock-demo"))
+    assert isinstance(error, errors.InvalidRequest)
+
+
+async def test_a_triton_that_keeps_its_states_to_itself_is_not_said_to_be_down(serve, target):
+    stranger = upstream(target)
+    del stranger["model_control"]
+    assert set((await states(await serve(stranger))).values()) == {"UNSPECIFIED"}
 
 
 async def test_a_triton_that_does_not_answer_makes_its_models_unavailable(serve):

@@ -45,12 +45,20 @@ class ControlFailed(Exception):
     """The upstream did not do it; the message is its reason, fit for the operator."""
 
 
-class ModelControl(Protocol):
-    """An upstream whose models can be loaded and unloaded. Every method raises ControlFailed."""
+class ControlRefused(ControlFailed):
+    """The upstream does as it is told, but not by us; its models may well serve."""
+
+
+class ModelStates(Protocol):
+    """An upstream that tells which of its models are ready. Raises ControlFailed."""
 
     async def states(self) -> Mapping[str, ModelStatus]:
         """Return the state of every model that the upstream knows, by its name there."""
         ...
+
+
+class ModelControl(Protocol):
+    """An upstream whose models can be loaded and unloaded. Every method raises ControlFailed."""
 
     async def load(self, model: str) -> None:
         """Return when the model serves."""
@@ -62,16 +70,19 @@ class ModelControl(Protocol):
 
 
 class ModelAdministration:
-    """Lists the catalogue's models; loads and unloads those whose upstream has a control."""
+    """Lists the catalogue's models; loads and unloads those whose upstream has a control. Both by the upstream's name."""
 
-    def __init__(self, catalogue: Catalogue, controls: Mapping[str, ModelControl]) -> None:
+    def __init__(
+        self, catalogue: Catalogue, tellers: Mapping[str, ModelStates], controls: Mapping[str, ModelControl]
+    ) -> None:
         self._catalogue = catalogue
+        self._tellers = tellers
         self._controls = controls
 
     async def list(self) -> list[ListedModel]:
         """Return all models; those of an upstream that does not answer are unavailable, with the reason."""
-        known = await asyncio.gather(*(self._states(name) for name in self._controls))
-        states = dict(zip(self._controls, known, strict=True))
+        known = await asyncio.gather(*(self._states(name) for name in self._tellers))
+        states = dict(zip(self._tellers, known, strict=True))
         return [self._listed(model, states.get(model.candidate.upstream)) for model in self._catalogue]
 
     async def load(self, candidate: Candidate) -> ListedModel:
@@ -108,20 +119,22 @@ class ModelAdministration:
             )
         return model, control
 
-    async def _states(self, upstream: str) -> Mapping[str, ModelStatus] | str:
-        """Return the upstream's answer, or why there is none."""
+    async def _states(self, upstream: str) -> Mapping[str, ModelStatus] | ModelStatus:
+        """Return the upstream's answer, or what holds for all of its models where there is none."""
         try:
-            return await self._controls[upstream].states()
+            return await self._tellers[upstream].states()
+        except ControlRefused as refusal:
+            return ModelStatus(ModelState.UNTOLD, str(refusal))
         except ControlFailed as failure:
-            return str(failure)
+            return ModelStatus(ModelState.UNAVAILABLE, str(failure))
 
-    def _listed(self, model: Model, states: Mapping[str, ModelStatus] | str | None) -> ListedModel:
-        if states is None:
-            return ListedModel(model, ModelStatus(), is_controllable=False)
-        if isinstance(states, str):
-            return ListedModel(model, ModelStatus(ModelState.UNAVAILABLE, states), is_controllable=True)
-        absent = ModelStatus(ModelState.UNAVAILABLE, "not in the upstream's repository")
-        return ListedModel(model, states.get(model.candidate.model, absent), is_controllable=True)
+    def _listed(self, model: Model, states: Mapping[str, ModelStatus] | ModelStatus | None) -> ListedModel:
+        if isinstance(states, Mapping):
+            absent = ModelStatus(ModelState.UNAVAILABLE, "not in the upstream's repository")
+            status = states.get(model.candidate.model, absent)
+        else:
+            status = states or ModelStatus()
+        return ListedModel(model, status, is_controllable=model.candidate.upstream in self._controls)
 
 
 async def _done(work: Coroutine[Any, Any, None], candidate: Candidate, failed: str) -> None:

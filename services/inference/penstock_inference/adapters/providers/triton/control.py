@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import grpc
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from penstock_inference.domain.model_control import ControlFailed, ModelState, ModelStatus
+from penstock_inference.domain.model_control import ControlFailed, ControlRefused, ModelState, ModelStatus
 
 # The generated code has no types.
 _pb: Any = service_pb2
@@ -38,7 +38,7 @@ AnswerT = TypeVar("AnswerT")
 
 
 class TritonModelControl:
-    """Controls the models of one server that runs with ``--model-control-mode=explicit``."""
+    """Tells of one server's models; controls them where it runs with ``--model-control-mode=explicit``."""
 
     def __init__(self, channel: grpc.aio.Channel, key: str = "") -> None:
         stub: Any = service_pb2_grpc.GRPCInferenceServiceStub
@@ -78,7 +78,7 @@ class TritonModelControl:
         try:
             return await call
         except grpc.aio.AioRpcError as error:
-            raise ControlFailed(_reason(error)) from error
+            raise _failure(error) from error
 
 
 def _status(entry: Any) -> ModelStatus:
@@ -86,10 +86,14 @@ def _status(entry: Any) -> ModelStatus:
     return _NEVER_LOADED if state is None else ModelStatus(state, _first_line(entry.reason))
 
 
-def _reason(error: grpc.aio.AioRpcError) -> str:
+def _failure(error: grpc.aio.AioRpcError) -> ControlFailed:
     details = error.details() or ""
     if "protocol is restricted" in details:
-        return "Triton wants another key for model control: see 'model_control' of the upstream"
+        return ControlRefused("Triton wants another key for model control: see 'model_control' of the upstream")
+    return ControlFailed(_reason(error, details))
+
+
+def _reason(error: grpc.aio.AioRpcError, details: str) -> str:
     if error.code() is grpc.StatusCode.UNAVAILABLE and "explicit" not in details:
         return "Triton does not answer"
     if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
