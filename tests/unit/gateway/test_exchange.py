@@ -22,6 +22,7 @@ from penstock_gateway.domain.exchange import ChatLife, LifeParts
 from penstock_gateway.domain.guard import OpenGuard
 from penstock_gateway.domain.identity import Caller, Tenant, Tier
 from penstock_gateway.domain.ports import CacheLookup, Routed
+from penstock_gateway.domain.visit import VisitParts
 
 CANDIDATE = Candidate(upstream="first", model="m")
 ANSWER = (
@@ -93,14 +94,11 @@ def door():
 def begin(world, door, ask):
     tasks = []
     parts = LifeParts(
-        door=door,
-        limiter=InMemoryLimiter(),
+        visits=VisitParts(door=door, limiter=InMemoryLimiter(), ledger=world, observer=world),
         guard=OpenGuard(),
         cache=world,
         router=world,
         generator=world,
-        ledger=world,
-        observer=world,
         in_background=lambda work: tasks.append(asyncio.ensure_future(work)),
     )
     life = ChatLife(parts)

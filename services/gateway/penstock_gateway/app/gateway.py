@@ -23,12 +23,12 @@ from penstock_gateway.app.parts import Parts, open_parts
 from penstock_gateway.domain.administration.administration import Administration
 from penstock_gateway.domain.administration.keys import Keyring
 from penstock_gateway.domain.authentication import Authenticator
-from penstock_gateway.domain.embedding_call import TextEmbedder
-from penstock_gateway.domain.embedding_exchange import EmbeddingLife, EmbeddingParts
+from penstock_gateway.domain.embedding_exchange import EmbeddingLife
 from penstock_gateway.domain.exchange import ChatLife, LifeParts
 from penstock_gateway.domain.gateway_status import StatusReporter
 from penstock_gateway.domain.guard import OpenGuard
 from penstock_gateway.domain.models import ModelDirectory
+from penstock_gateway.domain.visit import VisitParts
 from penstock_gateway.settings import Settings
 from penstock_gateway.surfaces.arrival import Reception, Timeouts
 from penstock_gateway.surfaces.client_address import ClientAddresses
@@ -65,22 +65,20 @@ async def running(
 
 def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
     own, observer = settings.gateway, parts.observer
+    visits = VisitParts(door=parts.door, limiter=parts.limiter, ledger=parts.ledger, observer=observer)
     router = RouterClient(channels.router, inputs := WireInputs(), own.router_timeout)
     life = ChatLife(
         LifeParts(
-            door=parts.door,
-            limiter=parts.limiter,
+            visits=visits,
             guard=OpenGuard(),
             cache=channels.cache_client(inputs, own.cache_lookup_timeout, own.cache_store_timeout),
             router=router,
             generator=InferenceClient(channels.inference, inputs),
-            ledger=parts.ledger,
-            observer=observer,
             in_background=parts.in_background,
         )
     )
     embedder = channels.embedding_client(own.router_timeout)
-    embeddings = _embedding_life(parts, embedder)
+    embeddings = EmbeddingLife(visits, embedder)
     store, keyring, models = SqlKeyStore(parts.engine), keyring_of(settings), ModelDirectory(router, embedder)
     reception = _reception(settings, keyring, store, parts.in_background)
     wire_formats = OpenAIParts(
@@ -102,13 +100,6 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
         status=StatusServicer(StatusReporter(parts.door, parts.traffic, UpstreamsClient(channels.inference), checks)),
         wire_formats=OpenAIApplication(wire_formats),
         interceptors=[CallTelemetry(parts.registry), PolicyGuard(reception, observer)],
-    )
-
-
-def _embedding_life(parts: Parts, embedder: TextEmbedder) -> EmbeddingLife:
-    door, limiter, ledger, observer = parts.door, parts.limiter, parts.ledger, parts.observer
-    return EmbeddingLife(
-        EmbeddingParts(door=door, limiter=limiter, embedder=embedder, ledger=ledger, observer=observer)
     )
 
 

@@ -18,53 +18,37 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import msgspec
 
-from penstock_common.errors import ModelNotPermitted, NotCached
+from penstock_common.errors import NotCached
 from penstock_common.llm.events import merge_deltas
 from penstock_common.llm.types import Finished, FinishReason, GenerationEvent, Plan, Started, Usage
-from penstock_common.rpc.scope import CURRENT_SCOPE, RequestScope
+from penstock_common.rpc.scope import CURRENT_SCOPE
 from penstock_common.telemetry.steps import Step, end
-from penstock_gateway.domain.admission import Door, Limiter, RateState, refusal
-from penstock_gateway.domain.chat_call import CacheOutcome, ChatCall, EndedExchange
+from penstock_gateway.domain.admission import RateState
+from penstock_gateway.domain.chat_call import CacheOutcome, ChatCall
 from penstock_gateway.domain.guard import Guard
 from penstock_gateway.domain.ports import AnswerCache, CachedAnswer, Generator, Router
 from penstock_gateway.domain.progress import Bill, Progress
-from penstock_gateway.domain.settlement import Ledger, LedgerRow, outcome_of
-from penstock_gateway.domain.validation import validate_context, validate_input
+from penstock_gateway.domain.settlement import LedgerRow, outcome_of
+from penstock_gateway.domain.validation import validate_input
+from penstock_gateway.domain.visit import Visit, VisitParts
 
 # An answer of another than the first candidate must not outlive the outage that caused it.
 SUBSTITUTE_ANSWER_TTL = timedelta(seconds=60)
-# A place among the concurrent requests outlives the request by this much, should its process die.
-LEASE_MARGIN = timedelta(seconds=5)
-
-
-class Observer(Protocol):
-    """Turns ended requests into metrics, spans and logs."""
-
-    def ended(self, exchange: EndedExchange) -> None:
-        """See one request end; never raises, returns at once."""
-        ...
-
-    def turned_away(self, surface: str, error: BaseException) -> None:
-        """See a request refused before its caller was known."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LifeParts:
     """What the life of a request is made of."""
 
-    door: Door
-    limiter: Limiter
+    visits: VisitParts
     guard: Guard
     cache: AnswerCache
     router: Router
     generator: Generator
-    ledger: Ledger
-    observer: Observer
     in_background: Callable[[Coroutine[Any, Any, None]], None]
 
 
@@ -84,17 +68,20 @@ class Exchange:
 
     def __init__(self, call: ChatCall, parts: LifeParts) -> None:
         self.call = call
-        self.rate = RateState()
         self.cache_outcome = CacheOutcome()
         self._parts = parts
+        self._visit = Visit(call, parts.visits)
         self._steps = call.steps
         self._progress = Progress()
         self._hit: CachedAnswer | None = None
         self._plan: Plan | None = None
         self._generate_step: Step | None = None
         self._stream: AsyncGenerator[GenerationEvent, None] | None = None
-        self._inside = False
-        self._reserved = False
+
+    @property
+    def rate(self) -> RateState:
+        """Where the tenant stands."""
+        return self._visit.rate
 
     @property
     def started(self) -> Started | None:
@@ -138,46 +125,21 @@ class Exchange:
             self._settle(error)
 
     async def _prepare(self) -> None:
-        call, parts = self.call, self._parts
-        parts.door.enter()
-        self._inside = True
-        parts.ledger.check_room()
-        CURRENT_SCOPE.set(
-            RequestScope(
-                request_id=call.request_id,
-                tenant=call.caller.tenant.name,
-                traceparent=call.trace.traceparent,
-                deadline=time.monotonic() + call.timeout.total_seconds(),
-            )
-        )
+        call, visit = self.call, self._visit
+        visit.enter()
         with self._steps.step("validate"):
-            self._validate()
+            validate_input(call.input)
+            visit.check()
         with self._steps.step("admit"):
-            await self._admit()
+            await visit.reserve()
         with self._steps.step("guard.input"):
-            await parts.guard.check_input(call.input)
+            await self._parts.guard.check_input(call.input)
         if not (call.cache_control.no_store or call.cache_control.no_cache):
             await self._look_up()
         if self._hit is None and call.cache_control.only_if_cached:
             raise NotCached("The request is only-if-cached, and the cache has no answer to it.")
         if self._hit is None:
             await self._route()
-
-    def _validate(self) -> None:
-        call = self.call
-        validate_input(call.input)
-        validate_context(call.context)
-        if not call.caller.may_use(call.input.model):
-            model = call.input.model
-            raise ModelNotPermitted(f"Your API key may not use the model '{model}'.", model=model)
-
-    async def _admit(self) -> None:
-        tenant = self.call.caller.tenant
-        verdict = await self._parts.limiter.reserve(tenant, self.call.generation_id, self.call.timeout + LEASE_MARGIN)
-        self.rate = verdict.state
-        if verdict.refused_by:
-            raise refusal(tenant, verdict)
-        self._reserved = True
 
     async def _look_up(self) -> None:
         call = self.call
@@ -242,22 +204,10 @@ class Exchange:
             yield named
 
     def _settle(self, error: BaseException | None) -> None:
-        """Release, bill, report and remember, each exactly once."""
-        if self._inside:
-            self._inside = False
-            self._parts.door.leave()
-        step = self._steps.begin("settle")
-        row = self._row(error)
-        if self._reserved:
-            self._reserved = False
-            self._parts.limiter.release(self.call.caller.tenant, self.call.generation_id)
-            # Only admitted requests are billed: a flood of refused ones must not fill the ledger.
-            self._parts.ledger.append(row)
-        end(step)
+        """Leave, bill, report and remember, each exactly once."""
+        self._visit.leave()
         is_model = self._plan is not None or self._hit is not None
-        public_model = self.call.input.model if is_model else ""
-        ended = EndedExchange(self.call, row, public_model, self._steps.recorded, step.end_ns, error)
-        self._parts.observer.ended(ended)
+        self._visit.settle(self._row(error), self.call.input.model if is_model else "", error)
         if error is None and self._is_worth_keeping():
             self._parts.in_background(self._store())
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from penstock_common.errors import PenstockError
 from penstock_common.rpc.interception import ServerCall
-from penstock_gateway.domain.exchange import Observer
 from penstock_gateway.domain.identity import Caller
 from penstock_gateway.domain.policy import policy_of
+from penstock_gateway.domain.visit import Observer
 from penstock_gateway.surfaces.arrival import Arrival, Reception
 from penstock_gateway.surfaces.client_address import grpc_peer
 

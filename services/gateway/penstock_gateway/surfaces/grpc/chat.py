@@ -20,7 +20,8 @@ from penstock_common.llm.convert import (
 from penstock_common.llm.events import Answer
 from penstock_common.llm.types import GenerationInput
 from penstock_gateway.domain.chat_call import CacheControl, CacheOutcome
-from penstock_gateway.domain.exchange import ChatLife, Exchange, Observer
+from penstock_gateway.domain.exchange import ChatLife, Exchange
+from penstock_gateway.domain.visit import Observer
 from penstock_gateway.surfaces.arrival import Arrival, CallOptions, Reception, rate_headers
 from penstock_gateway.surfaces.grpc.arrival import Admitted, admitted, remaining
 

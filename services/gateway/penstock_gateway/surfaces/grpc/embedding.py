@@ -10,7 +10,7 @@ from penstock_common.errors import PenstockError
 from penstock_common.llm.convert import context_from_proto, usage_to_proto
 from penstock_gateway.domain.embedding_call import EmbeddedTexts, EmbeddingInput
 from penstock_gateway.domain.embedding_exchange import EmbeddingExchange, EmbeddingLife
-from penstock_gateway.domain.exchange import Observer
+from penstock_gateway.domain.visit import Observer
 from penstock_gateway.surfaces.arrival import CallOptions, Reception, rate_headers
 from penstock_gateway.surfaces.grpc.arrival import Admitted, admitted, remaining
 

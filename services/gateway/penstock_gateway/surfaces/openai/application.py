@@ -11,10 +11,11 @@ import structlog
 from penstock_common.errors import InternalError, InvalidRequest, PenstockError
 from penstock_common.llm.events import Answer
 from penstock_gateway.domain.embedding_exchange import EmbeddingExchange, EmbeddingLife
-from penstock_gateway.domain.exchange import ChatLife, Exchange, Observer
+from penstock_gateway.domain.exchange import ChatLife, Exchange
 from penstock_gateway.domain.identity import Caller
 from penstock_gateway.domain.models import ModelDirectory
 from penstock_gateway.domain.policy import policy_of
+from penstock_gateway.domain.visit import Observer
 from penstock_gateway.surfaces.arrival import Arrival, CallOptions, Reception, rate_headers
 from penstock_gateway.surfaces.http import (
     BodyTooLarge,
