@@ -12,7 +12,6 @@ import inspect
 import json
 import os
 import signal
-import socket
 import sqlite3
 import sys
 import time
@@ -34,6 +33,7 @@ from penstock.gateway.v1 import chat_service_pb2_grpc, model_service_pb2_grpc
 from penstock.llm.v1 import generation_pb2, message_pb2
 from penstock_common.testing.openai_upstream import OpenAIUpstream
 from penstock_common.testing.otlp_collector import OtlpCollector
+from penstock_common.testing.ports import free_port
 
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parents[1]
@@ -83,12 +83,6 @@ class Upstream(OpenAIUpstream):
             await self.next_request()
         self._forgotten += len(self.requests)
         self.requests.clear()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 async def until(condition: Callable[[], Any], seconds: float = _SEEN_SECONDS) -> Any:

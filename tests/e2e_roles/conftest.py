@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from penstock_common.configuration import ConfigurationError
 from penstock_common.testing.certificates import CertificateFiles
 from penstock_common.testing.name_server import NameServer
 from penstock_common.testing.openai_upstream import OpenAIUpstream
+from penstock_common.testing.ports import free_ports
 from penstock_common.testing.redis_server import RedisServer
 from penstock_embedding.adapters.model_files import ModelSource, find_model
 
@@ -32,15 +32,6 @@ EMBEDDING_MODEL = "all-MiniLM-L6-v2"
 _READY_SECONDS = 40
 _STOP_SECONDS = 20
 _UNLIMITED = {"requests_per_minute": 1_000_000}
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that are free now, each once."""
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [listener.getsockname()[1] for listener in held]
-    for listener in held:
-        listener.close()
-    return ports
 
 
 @dataclass

@@ -7,15 +7,13 @@ import socket
 
 import aiohttp
 import pytest
+from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
+from penstock_common.rpc.server import ListenError
+from penstock_common.telemetry.metrics_endpoint import serving_metrics
 from penstock_common.testing.openai_upstream import Answer, Failure
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+from penstock_common.testing.ports import free_port
 
 
 @pytest.fixture
@@ -111,3 +109,11 @@ async def test_no_label_is_a_callers_to_choose(suite, scrape):
 async def test_refused_request_says_nothing_of_the_cache(suite, scrape):
     await suite.ask(temperature=3)
     assert value(await scrape(), "penstock_cache_requests_total", result="bypass") == 0
+
+
+async def test_taken_address_is_named():
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        with pytest.raises(ListenError, match=f"{address} .telemetry.metrics_listen.: Address already in use"):
+            async with serving_metrics(CollectorRegistry(), address):
+                pass
