@@ -46,6 +46,7 @@ from penstock_common.llm.types import (
 from penstock_common.redis_connection import RedisConnection
 from penstock_common.rpc.in_process import InProcessChannel, InProcessServer
 from penstock_common.testing.generations import QUESTION, GenerationCaller
+from penstock_common.testing.ports import free_port
 from penstock_common.testing.postgres_server import PostgresServer, postgres_programs
 from penstock_common.testing.redis_server import redis_executable
 from penstock_gateway.adapters.limits_in_memory import InMemoryLimiter
@@ -136,11 +137,6 @@ def start(compose_model: dict[str, Any], host: Path, monkeypatch: pytest.MonkeyP
         yield run
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as held:
-        return held.getsockname()[1]
-
-
 @pytest.fixture
 def redis_of(
     request: pytest.FixtureRequest, compose_model: dict[str, Any], host: Path, tmp_path: Path
@@ -154,7 +150,7 @@ def redis_of(
             return f"redis://:{_secret(host, 'redis-password')}@{address}:{port}/0"
 
         def here(name: str) -> str:
-            folder, port = tmp_path / name, _free_port()
+            folder, port = tmp_path / name, free_port()
             folder.mkdir()
             flags = _words_of(
                 compose_model["services"][name]["command"],

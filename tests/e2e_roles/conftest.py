@@ -73,10 +73,6 @@ class Fleet:
         """Write the configuration as it stands."""
         self.config.write_text(json.dumps(self.document))
 
-    @staticmethod
-    def free_ports(count: int) -> list[int]:
-        return free_ports(count)
-
     async def start(self, name: str, *, label: str = "", overrides: Mapping[str, str] | None = None) -> Role:
         """Return the role once it says that it is ready; ``overrides`` are environment variables."""
         self.write()

@@ -11,6 +11,7 @@ import pytest
 
 from penstock_common.testing.name_server import NameServer
 from penstock_common.testing.openai_upstream import Answer, End
+from penstock_common.testing.ports import free_ports
 
 TYPED_ERROR_SECONDS = 1.0
 RECOVERY_SECONDS = 5.0
@@ -141,7 +142,7 @@ async def test_rolling_restart_of_two_replicas_fails_no_call(edge, idle_fleet, u
 async def replace_replicas(idle_fleet, role, ask, names, upgraded, roles) -> None:
     """Add a second replica, then replace both, one by one, while callers ask."""
     port = name(idle_fleet, names, role, "127.0.0.1", "127.0.0.2")
-    metrics_ports = iter(idle_fleet.free_ports(3))
+    metrics_ports = iter(free_ports(3))
 
     async def start(label: str, host: str) -> None:
         metrics_port = next(metrics_ports)
@@ -164,7 +165,7 @@ async def replace_replicas(idle_fleet, role, ask, names, upgraded, roles) -> Non
 
 async def test_rolling_restart_of_two_gateways_fails_no_call(edge, idle_fleet, upgraded, roles):
     document = idle_fleet.document
-    ports = idle_fleet.free_ports(7)
+    ports = free_ports(7)
     places, metrics_ports = {"gateway": ports[:2], "second": ports[2:4]}, iter(ports[4:])
 
     async def start(label: str) -> None:
@@ -218,7 +219,7 @@ async def test_stream_ends_properly_while_its_replica_is_replaced(fleet, upstrea
 @pytest.mark.timeout(120)
 async def test_replica_that_starts_late_takes_its_share(edge, idle_fleet, upgraded, roles, names):
     port = name(idle_fleet, names, "inference", "127.0.0.1")
-    metrics_port = idle_fleet.free_ports(1)[0]
+    metrics_port = free_ports(1)[0]
     await upgraded(idle_fleet)
     await roles(idle_fleet)
     async with Load(idle_fleet.ask) as load:

@@ -8,7 +8,6 @@ import itertools
 import json
 import os
 import queue
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+from penstock_common.testing.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = Path(os.environ.get("PENSTOCK_TRITON_ENV", ROOT / ".triton"))
@@ -148,18 +149,12 @@ def user(question: str) -> str:
     return f"<|user|>{question}<|end|><|assistant|>"
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A tritonserver of our own on free ports."""
     from penstock_suite.adapters.triton_command import triton_command
 
-    grpc_port, metrics_port = _free_port(), _free_port()
+    grpc_port, metrics_port = free_ports(2)
     argv, variables = triton_command(ENVIRONMENT, TRITON / "repository", grpc_port=grpc_port, metrics_port=metrics_port)
     log = tmp_path_factory.mktemp("triton") / "log"
     with log.open("wb") as output:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import grpc
 import pytest
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
+from penstock_common.testing.ports import free_ports
 from penstock_suite.adapters.triton_command import triton_command
 
 ENVIRONMENT = Path(os.environ.get("PENSTOCK_TRITON_ENV", Path(__file__).parents[3] / ".triton"))
@@ -47,7 +47,7 @@ class LocalTriton:
         self._backends = backends or ENVIRONMENT / "backends"
         self._weights = weights
         self._process: subprocess.Popen[bytes] | None = None
-        self._ports = _free_ports(2)
+        self._ports = free_ports(2)
         self.target = f"127.0.0.1:{self._ports[0]}"
 
     def add(self, name: str, *, max_batch: int = 64, output: str = "embedding", **parameters: str) -> None:
@@ -80,13 +80,3 @@ class LocalTriton:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._process = None
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports

@@ -1,6 +1,5 @@
 import asyncio
 import os
-import socket
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from penstock.inference.v1.inference_service_pb2_grpc import InferenceServiceStu
 from penstock_common.rpc.in_process import InProcessChannel, InProcessServer
 from penstock_common.testing.generations import GenerationCaller
 from penstock_common.testing.openai_upstream import OpenAIUpstream
+from penstock_common.testing.ports import free_ports
 from penstock_inference.app import build
 from penstock_inference.domain.attempt_loop import Pauses
 from penstock_inference.settings import Settings
@@ -71,7 +71,7 @@ async def start_triton(tmp_path):
     async with AsyncExitStack() as stack:
 
         async def start(repository, models, control=None, *, backends=None):
-            ports = _free_ports()
+            ports = dict(zip(("grpc_port", "metrics_port"), free_ports(2), strict=True))
             argv, variables = triton_command(ENVIRONMENT, repository, **ports, control=control)
             if backends is not None:
                 argv = [flag for flag in argv if not flag.startswith("--backend-directory")]
@@ -82,13 +82,6 @@ async def start_triton(tmp_path):
             return target
 
         yield start
-
-
-def _free_ports():
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        return {"grpc_port": one.getsockname()[1], "metrics_port": other.getsockname()[1]}
 
 
 @asynccontextmanager
