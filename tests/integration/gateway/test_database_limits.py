@@ -18,9 +18,7 @@ from penstock_gateway.adapters.sql.postgresql import RETRY_AFTER, DatabaseUnavai
 from penstock_gateway.adapters.sql.tables import api_keys
 from penstock_gateway.domain.database_address import DatabaseAddress, DatabaseLimits
 
-QUICK = DatabaseLimits(
-    pool_size=2, connect_timeout=timedelta(milliseconds=200), statement_timeout=timedelta(milliseconds=200)
-)
+QUICK = DatabaseLimits(pool_size=2, connect_timeout=timedelta(seconds=1), statement_timeout=timedelta(seconds=1))
 AWAY = (OSError, sa.exc.SQLAlchemyError)
 IN_TIME = 20
 PASSWORD = "s3cret-pa55word"
