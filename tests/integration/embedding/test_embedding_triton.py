@@ -93,7 +93,8 @@ def service_over(
     section = {
         "runtime": "triton",
         "load": load,
-        "triton": {"target": server.target, "model": model, **triton},
+        # The models compute in numpy: seconds, where other work runs beside them.
+        "triton": {"target": server.target, "model": model, "timeout": "60s", **triton},
     }
     return build(Settings.model_validate({"embedding": section}))
 

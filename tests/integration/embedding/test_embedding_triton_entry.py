@@ -97,7 +97,8 @@ async def test_the_entry_and_the_printed_section_serve_together(
     server = LocalTriton(tmp_path, model_files.weights, repository=folder.parent, backends=_stand_in(tmp_path))
     try:
         await asyncio.to_thread(server.start)
-        section["embedding"]["triton"]["target"] = server.target
+        # The stand-in computes in numpy: seconds, where other work runs beside it.
+        section["embedding"]["triton"] |= {"target": server.target, "timeout": "60s"}
         async with build(Settings.model_validate(section)) as service, channel_to(service, IN_PROCESS) as channel:
             stub: Any = EmbeddingServiceStub(channel)
             response = await stub.Embed(pb.EmbedRequest(inputs=SENTENCES))

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Protocol
 
 import typer
@@ -97,7 +98,7 @@ def _counting(what: str, *, as_json: bool) -> Generator[ShowRows]:
     """Yield what is told of rows; a terminal shows them, on the side where errors go."""
     errors = Console(stderr=True, highlight=False)
     # SIGTERM, too, must leave no half of an archive behind.
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = signal.signal(signal.SIGTERM, _as_interrupt)
     try:
         if as_json or not errors.is_terminal:
             yield lambda _table, _rows: None
@@ -109,3 +110,12 @@ def _counting(what: str, *, as_json: bool) -> Generator[ShowRows]:
         raise SuiteFailure(f"interrupted while {what}: nothing has changed") from None
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _as_interrupt(number: int, frame: FrameType | None) -> None:
+    """Do as SIGINT would: asyncio's handler lets what is under way end at its next wait, and clean up."""
+    handler = signal.getsignal(signal.SIGINT)
+    if not callable(handler):
+        # Ignored, as in the background of a shell script; asyncio then has no handler.
+        handler = signal.default_int_handler
+    handler(number, frame)
