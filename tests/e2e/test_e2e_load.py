@@ -20,6 +20,8 @@ CLIENT = Path(__file__).with_name("load_client.py")
 BURST_HTTP, BURST_GRPC = 4000, 1000
 # A second on an idle machine; more than this, and it was no burst.
 OPENED_WITHIN_SECONDS = 5.0
+SERVED_AT_LEAST = 0.9
+"""Of a burst; who is refused, on a machine that has other work, is told so."""
 TOKENS = ["Every", " stream", " is", " whole", "."]
 
 
@@ -106,7 +108,7 @@ async def test_five_thousand_streams_at_once_are_whole(launch, wait, upstream):
     served = tally["http"]["complete"] + tally["grpc"]["complete"]
     refused = sum(tally["http"]["refused"].values()) + sum(tally["grpc"]["refused"].values())
     assert served + refused == streams
-    assert served == reached
+    assert served == reached >= streams * SERVED_AT_LEAST
     assert tally["http"]["characters"] + tally["grpc"]["characters"] == served * len("".join(TOKENS))
     async with asyncio.timeout(10):
         # The probe waits its turn behind thousands of ending streams, for longer than its second.

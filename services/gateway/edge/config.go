@@ -40,6 +40,8 @@ type config struct {
 	streamTimeout       time.Duration
 	responseTimeout     time.Duration
 	connectTimeout      time.Duration
+	handshakesAtOnce    int
+	handshakeWait       time.Duration
 	gatewayIdleTimeout  time.Duration
 	readinessTimeout    time.Duration
 	grace               time.Duration
@@ -77,6 +79,8 @@ func (c *config) flags() *flag.FlagSet {
 	fs.DurationVar(&c.streamTimeout, "stream-timeout", 600*time.Second, "deadline of a typed stream that names none")
 	fs.DurationVar(&c.responseTimeout, "response-timeout", 610*time.Second, "time for the gateway's response head on the wire formats")
 	fs.DurationVar(&c.connectTimeout, "connect-timeout", 3*time.Second, "time to connect to the gateway")
+	fs.IntVar(&c.handshakesAtOnce, "handshakes-at-once", 64, "TLS connections on the wire formats that are being made to one gateway at a time; more wait for their turn")
+	fs.DurationVar(&c.handshakeWait, "handshake-wait", 30*time.Second, "time a request waits for that turn")
 	fs.DurationVar(&c.gatewayIdleTimeout, "gateway-idle-timeout", 60*time.Second, "time an unused HTTP connection to the gateway is kept; must be shorter than the gateway keeps it")
 	fs.DurationVar(&c.readinessTimeout, "readiness-timeout", time.Second, "time the gateway has to say that it is ready")
 	fs.DurationVar(&c.grace, "grace", 30*time.Second, "time requests in flight have to end after SIGTERM")
@@ -135,6 +139,7 @@ func (c *config) validate() error {
 		"header-timeout": int64(c.headerTimeout), "body-timeout": int64(c.bodyTimeout), "idle-timeout": int64(c.idleTimeout),
 		"write-timeout": int64(c.writeTimeout), "unary-timeout": int64(c.unaryTimeout), "stream-timeout": int64(c.streamTimeout),
 		"response-timeout": int64(c.responseTimeout), "connect-timeout": int64(c.connectTimeout),
+		"handshakes-at-once": int64(c.handshakesAtOnce), "handshake-wait": int64(c.handshakeWait),
 		"gateway-idle-timeout": int64(c.gatewayIdleTimeout), "readiness-timeout": int64(c.readinessTimeout),
 	} {
 		if value <= 0 {

@@ -53,7 +53,6 @@ func newWireHandler(ctx context.Context, cfg *config, trust *tls.Config, logger 
 
 func newTransport(cfg *config, target httpTarget, trust *tls.Config) *http.Transport {
 	dialer := &net.Dialer{Timeout: cfg.connectTimeout}
-	secure := &tls.Dialer{NetDialer: dialer, Config: trust}
 	return &http.Transport{
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			if target.socket != "" {
@@ -61,16 +60,7 @@ func newTransport(cfg *config, target httpTarget, trust *tls.Config) *http.Trans
 			}
 			return dialer.DialContext(ctx, network, address)
 		},
-		// By itself the transport reports a handshake that took too long as if a request had been sent.
-		DialTLSContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			ctx, cancel := context.WithTimeout(ctx, cfg.connectTimeout)
-			defer cancel()
-			connection, err := secure.DialContext(ctx, network, address)
-			if err != nil && !isDialError(err) {
-				return nil, &net.OpError{Op: "dial", Net: network, Err: err}
-			}
-			return connection, err
-		},
+		DialTLSContext: newHandshakes(cfg, dialer, trust).dial,
 		// Every stream holds a connection; those that end together must all find a place.
 		MaxIdleConns:        0,
 		MaxIdleConnsPerHost: 16384,
