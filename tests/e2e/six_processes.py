@@ -129,6 +129,7 @@ async def start_edge(workshop: Workshop, places: Places, pki: CertificateFiles) 
         "gateway-token-file": workshop.plan.edge_token,
         "otlp": telemetry.otlp,
         "trace-sample-ratio": sample_ratio(workshop.plan),
+        "drain-notice": "0s",
         "grace": f"{GRACE.total_seconds()}s",
     }
     executable = str(edge_executable(workshop.plan.settings.local.edge))

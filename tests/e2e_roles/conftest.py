@@ -86,13 +86,12 @@ class Fleet:
         await asyncio.wait_for(_ready(process, self.folder / f"{label or name}.stderr"), _READY_SECONDS)
         return role
 
-    async def start_edge(self, **options: str) -> Role:
-        """Start the edge in front of the gateway."""
+    async def start_edge(self, label: str = "edge", **options: str) -> Role:
+        """Start an edge in front of the gateway; requests go to the first."""
         beside = Path(sys.executable).with_name("penstock-edge")
         services, listen = self.document["services"], self.document["listen"]
-        (port,) = free_ports(1)
         arguments = {
-            "listen": f"127.0.0.1:{port}",
+            "listen": f"127.0.0.1:{free_ports(1)[0]}",
             "gateway-grpc": listen["grpc"],
             "gateway-http": f"https://{services['gateway']['listen']}",
             "gateway-ca": str(self.pki.ca),
@@ -104,26 +103,31 @@ class Fleet:
             process = await asyncio.create_subprocess_exec(
                 str(beside), *(f"--{name}={value}" for name, value in arguments.items()), stderr=errors
             )
-        self.http = f"http://127.0.0.1:{port}"
-        role = self.roles["edge"] = Role("edge", process)
+        http = f"http://{arguments['listen']}"
+        self.http = self.http or http
+        role = self.roles[label] = Role("edge", process)
         async with asyncio.timeout(10):
-            while await self._status("/readyz") != 200:
+            while await self._status(f"{http}/readyz") != 200:
                 await asyncio.sleep(0.02)
         return role
 
-    async def _status(self, path: str) -> int:
+    async def _status(self, url: str) -> int:
         try:
-            async with self.session.get(self.http + path) as response:
+            async with self.session.get(url) as response:
                 return response.status
         except aiohttp.ClientError:
             return 0
 
     async def ask(self, text: str = "Hi", **body: Any) -> tuple[int, dict[str, Any], Mapping[str, str]]:
         """Return status, body and header of a chat through the edge."""
+        async with self.open_chat(text, **body) as response:
+            return response.status, await response.json(), response.headers
+
+    def open_chat(self, text: str, **body: Any) -> Any:
+        """Return a chat through the edge, to be entered."""
         sent = {"model": "fast", "messages": [{"role": "user", "content": text}], **body}
         headers = {"authorization": f"Bearer {KEY}"}
-        async with self.session.post(f"{self.http}/v1/chat/completions", json=sent, headers=headers) as response:
-            return response.status, await response.json(), response.headers
+        return self.session.post(f"{self.http}/v1/chat/completions", json=sent, headers=headers)
 
     async def ask_typed(self, text: str) -> tuple[int, dict[str, Any], Mapping[str, str]]:
         """Return status, body and header of a chat through typed REST."""

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import pytest
 
+from penstock_common.testing.haproxy import HaProxy, haproxy_executable
 from penstock_common.testing.name_server import NameServer
 from penstock_common.testing.openai_upstream import Answer, End
 from penstock_common.testing.ports import free_ports
@@ -96,9 +97,7 @@ async def test_killed_cache_costs_hits_alone(fleet):
 
 async def test_stream_of_a_killed_role_ends_in_an_error_and_not_in_done(fleet, upstream):
     upstream.enqueue(Answer(tokens=["one", "two"], stop_after=2, end=End.STALL))
-    body = {"model": "fast", "messages": [{"role": "user", "content": "cut me"}], "stream": True}
-    headers = {"authorization": "Bearer key-of-app-key-of-app"}
-    async with fleet.session.post(f"{fleet.http}/v1/chat/completions", json=body, headers=headers) as response:
+    async with fleet.open_chat("cut me", stream=True) as response:
         received = b""
         while b"one" not in received:
             received += await response.content.readany()
@@ -197,12 +196,51 @@ async def test_rolling_restart_of_two_gateways_fails_no_call(edge, idle_fleet, u
     assert typed.statuses.keys() == {200}, typed.bodies
 
 
+async def test_rolling_restart_of_two_edges_fails_no_call(edge, idle_fleet, upgraded, roles, upstream, tmp_path):
+    try:
+        haproxy_executable()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    places = {label: f"127.0.0.1:{port}" for label, port in zip(("edge", "second"), free_ports(2), strict=True)}
+    rest = asyncio.Event()
+    upstream.enqueue(*[Answer(tokens=["one", "two"], hold={2: rest})] * len(places))
+    await upgraded(idle_fleet)
+    await roles(idle_fleet, listen=places["edge"])
+    await idle_fleet.start_edge("second", listen=places["second"])
+    async with HaProxy(tmp_path, places) as balancer:
+        for label in places:
+            await balancer.until_up(label)
+        idle_fleet.http = f"http://{balancer.address}"
+        # They take turns, so each edge has one.
+        streams = [await begun_stream(idle_fleet, number) for number in range(len(places))]
+        async with Load(idle_fleet.ask) as wire, Load(idle_fleet.ask_typed) as typed:
+            for label, place in places.items():
+                stopping = asyncio.create_task(idle_fleet.roles[label].stop())
+                await asyncio.gather(wire.until(50), typed.until(50))
+                rest.set()
+                assert await stopping == 0
+                await asyncio.gather(wire.until(50), typed.until(50))
+                await idle_fleet.start_edge(label, listen=place)
+                await balancer.until_up(label)
+        for received, response in streams:
+            assert (received + await response.read()).endswith(b"data: [DONE]\n\n")
+    assert wire.statuses.keys() == typed.statuses.keys() == {200}, (wire.bodies, typed.bodies)
+
+
+async def begun_stream(fleet, number):
+    """Return what came so far of a stream, and the rest of it."""
+    response = await fleet.open_chat(f"stream {number}", stream=True)
+    received = b""
+    while b"one" not in received:
+        assert not response.content.at_eof(), received
+        received += await response.content.readany()
+    return received, response
+
+
 async def test_stream_ends_properly_while_its_replica_is_replaced(fleet, upstream):
     rest = asyncio.Event()
     upstream.enqueue(Answer(tokens=["one", "two"], hold={2: rest}))
-    body = {"model": "fast", "messages": [{"role": "user", "content": "whole"}], "stream": True}
-    headers = {"authorization": "Bearer key-of-app-key-of-app"}
-    async with fleet.session.post(f"{fleet.http}/v1/chat/completions", json=body, headers=headers) as response:
+    async with fleet.open_chat("whole", stream=True) as response:
         received = b""
         while b"one" not in received:
             received += await response.content.readany()

@@ -44,6 +44,7 @@ type config struct {
 	handshakeWait       time.Duration
 	gatewayIdleTimeout  time.Duration
 	readinessTimeout    time.Duration
+	drainNotice         time.Duration
 	grace               time.Duration
 	otlp                string
 	traceSampleRatio    float64
@@ -83,6 +84,7 @@ func (c *config) flags() *flag.FlagSet {
 	fs.DurationVar(&c.handshakeWait, "handshake-wait", 30*time.Second, "time a request waits for that turn")
 	fs.DurationVar(&c.gatewayIdleTimeout, "gateway-idle-timeout", 60*time.Second, "time an unused HTTP connection to the gateway is kept; must be shorter than the gateway keeps it")
 	fs.DurationVar(&c.readinessTimeout, "readiness-timeout", time.Second, "time the gateway has to say that it is ready")
+	fs.DurationVar(&c.drainNotice, "drain-notice", time.Second, "time after SIGTERM in which /readyz says 503 and requests are still served, so that a balancer can look")
 	fs.DurationVar(&c.grace, "grace", 30*time.Second, "time requests in flight have to end after SIGTERM")
 	fs.StringVar(&c.otlp, "otlp", "", "OTLP gRPC `endpoint` for spans: host:port, http://host:port or https://host:port; empty exports nothing")
 	fs.Float64Var(&c.traceSampleRatio, "trace-sample-ratio", 0.01, "share of the traces started here that are sampled, 0 to 1")
@@ -146,8 +148,10 @@ func (c *config) validate() error {
 			return fmt.Errorf("--%s must be greater than zero", name)
 		}
 	}
-	if c.grace < 0 {
-		return errors.New("--grace must not be negative")
+	for name, value := range map[string]time.Duration{"grace": c.grace, "drain-notice": c.drainNotice} {
+		if value < 0 {
+			return fmt.Errorf("--%s must not be negative", name)
+		}
 	}
 	if _, _, err := splitAddress(c.listen); err != nil {
 		return fmt.Errorf("--listen: %w", err)

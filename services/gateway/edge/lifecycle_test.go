@@ -25,7 +25,7 @@ func TestProbes(t *testing.T) {
 }
 
 func TestDrainLetsRequestsEndAndTakesNoMore(t *testing.T) {
-	edge := start(t)
+	edge := start(t, func(c *config) { c.drainNotice = 0 })
 	entered, finish := make(chan struct{}), make(chan struct{})
 	edge.gateway.wire = func(w http.ResponseWriter, _ *http.Request) {
 		io.WriteString(w, "one ")
@@ -38,7 +38,7 @@ func TestDrainLetsRequestsEndAndTakesNoMore(t *testing.T) {
 	soon(t, "the request", entered, patience)
 	drained := make(chan int64, 1)
 	go func() { drained <- edge.drain(context.Background()) }()
-	for deadline := time.Now().Add(patience); !edge.inFlight.draining() && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(patience); !edge.inFlight.closed.Load() && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
 	}
 	equal(t, "ready", edge.send(t, "GET", "/readyz", "").StatusCode, 503)
@@ -61,8 +61,23 @@ func TestDrainLetsRequestsEndAndTakesNoMore(t *testing.T) {
 	}
 }
 
+func TestDrainGivesNoticeBeforeItRefuses(t *testing.T) {
+	const notice = 2 * time.Second
+	edge := start(t, func(c *config) { c.drainNotice = notice })
+	edge.gateway.wire = func(http.ResponseWriter, *http.Request) {}
+	drained := make(chan int64, 1)
+	began := time.Now()
+	go func() { drained <- edge.drain(context.Background()) }()
+	for edge.send(t, "GET", "/readyz", "").StatusCode != 503 {
+		time.Sleep(time.Millisecond)
+	}
+	equal(t, "served", edge.send(t, "GET", "/v1/models", "").StatusCode, 200)
+	equal(t, "cut", soon(t, "the end", drained, patience), 0)
+	equal(t, "notice", time.Since(began) >= notice, true)
+}
+
 func TestDrainEndsWithTheGracePeriod(t *testing.T) {
-	edge := start(t, func(c *config) { c.grace = 50 * time.Millisecond })
+	edge := start(t, func(c *config) { c.drainNotice, c.grace = 0, 50*time.Millisecond })
 	edge.gateway.wire = func(w http.ResponseWriter, r *http.Request) {
 		w.(http.Flusher).Flush()
 		<-r.Context().Done()
@@ -86,7 +101,7 @@ func TestConfiguration(t *testing.T) {
 	equal(t, "the flag wins", cfg.maxBodyBytes, 9)
 	for _, bad := range [][]string{
 		{"--listen", "nowhere"}, {"--listen", "unix:"}, {"--gateway-http", "ftp://x"}, {"--gateway-name", "x"}, {"--gateway-http", "http://x/path"},
-		{"--grace", "-1s"}, {"--idle-timeout", "0s"}, {"--trace-sample-ratio", "2"}, {"--trace-sample-ratio", "NaN"}, {"--tls-cert", "x"}, {"x"},
+		{"--grace", "-1s"}, {"--drain-notice", "-1s"}, {"--idle-timeout", "0s"}, {"--trace-sample-ratio", "2"}, {"--trace-sample-ratio", "NaN"}, {"--tls-cert", "x"}, {"x"},
 		{"--gateway-connections", "0"}, {"--unknown"}, {"--log-level", "loud"}, {"--gateway-grpc", ""},
 	} {
 		_, err := parseConfig(bad, none)

@@ -56,7 +56,7 @@ func document(w http.ResponseWriter, _ *http.Request) {
 
 func (p *probes) ready(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
-	if p.inFlight.draining() || !p.serving(r.Context()) {
+	if p.inFlight.isLeaving() || !p.serving(r.Context()) {
 		writeJSON(w, http.StatusServiceUnavailable, []byte(`{"status":"NOT_SERVING"}`))
 		return
 	}

@@ -152,9 +152,12 @@ func (e *edge) serve() error {
 	return e.server.Serve(e.listener)
 }
 
-// drain refuses new requests, waits until those in flight have ended or the grace
+// drain gives notice, refuses new requests, waits until those in flight have ended or the grace
 // period is over, closes everything and returns how many requests it cut.
 func (e *edge) drain(ctx context.Context) int64 {
+	// Until a balancer has seen that this edge is not ready, it sends requests here, and they are served.
+	e.inFlight.giveNotice()
+	time.Sleep(e.cfg.drainNotice)
 	ended := e.inFlight.close()
 	e.server.SetKeepAlivesEnabled(false)
 	ctx, cancel := context.WithTimeout(ctx, e.cfg.grace)
@@ -182,6 +185,7 @@ func (e *edge) drain(ctx context.Context) int64 {
 // inFlight counts requests and, once closed, admits no more.
 type inFlight struct {
 	requests atomic.Int64
+	leaving  atomic.Bool
 	closed   atomic.Bool
 	once     sync.Once
 	ended    chan struct{}
@@ -208,6 +212,7 @@ func (f *inFlight) leave() {
 
 // close admits no more requests; the channel is closed when the last one has left.
 func (f *inFlight) close() <-chan struct{} {
+	f.leaving.Store(true)
 	f.closed.Store(true)
 	if f.requests.Load() == 0 {
 		f.once.Do(func() { close(f.ended) })
@@ -215,6 +220,9 @@ func (f *inFlight) close() <-chan struct{} {
 	return f.ended
 }
 
-func (f *inFlight) draining() bool { return f.closed.Load() }
+// giveNotice says that close is near; requests are still admitted.
+func (f *inFlight) giveNotice() { f.leaving.Store(true) }
+
+func (f *inFlight) isLeaving() bool { return f.leaving.Load() }
 
 func (f *inFlight) count() int64 { return f.requests.Load() }

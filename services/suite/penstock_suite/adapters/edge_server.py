@@ -70,6 +70,8 @@ def edge_command(executable: Path, options: EdgeOptions) -> Command:
         "tls-key": str(options.private_key or ""),
         "otlp": options.otlp,
         "trace-sample-ratio": str(options.sample_ratio),
+        # Nobody could be sent to another edge.
+        "drain-notice": "0s",
         "grace": f"{options.grace.total_seconds()}s",
     }
     return Command(
