@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 from penstock_common.errors import PenstockError
 from penstock_common.rpc.server_interceptors import CallTelemetry
 from penstock_embedding.adapters.telemetry import BatchMetrics
-from penstock_gateway.adapters.telemetry import Metrics
+from penstock_gateway.adapters.telemetry import Metrics, show_ledger
 from penstock_gateway.domain.settlement import CANCELLED, OK, outcome_of
 
 DEPLOY = ROOT / "deploy"
@@ -39,6 +39,7 @@ def _of_services() -> dict[str, set[str]]:
     """Return the labels of every series that our processes have, by name."""
     registry = CollectorRegistry()
     Metrics(registry, lambda: 0)
+    show_ledger(registry, lambda: 0)
     CallTelemetry(registry)
     registry.register(BatchMetrics())
     found: dict[str, set[str]] = {}

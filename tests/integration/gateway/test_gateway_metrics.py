@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sqlite3
+from contextlib import closing
 
 import aiohttp
 import pytest
@@ -67,6 +69,18 @@ async def test_hit_bills_no_tokens(suite, scrape):
     samples = await scrape()
     assert value(samples, "penstock_cache_requests_total", result="hit") == 2
     assert value(samples, "penstock_tokens_total", upstream="first", model="m1", type="input") == before
+
+
+async def test_ledger_rows_that_wait_are_those_not_committed(suite, scrape, tmp_path):
+    # Another process writes, and does not end.
+    with closing(sqlite3.connect(tmp_path / "penstock.db")) as other:
+        other.execute("BEGIN IMMEDIATE")
+        for count in (1, 2):
+            await suite.ask()
+            assert value(await scrape(), "penstock_ledger_rows_waiting") == count
+    async with asyncio.timeout(20):
+        while value(await scrape(), "penstock_ledger_rows_waiting") != 0:
+            await asyncio.sleep(0.02)
 
 
 async def test_requests_in_flight_are_those_inside(suite, scrape, upstream, hold):

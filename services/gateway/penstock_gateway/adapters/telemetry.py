@@ -78,6 +78,12 @@ class Metrics:
             self.cost.labels(row.upstream, row.model).inc(row.cost_nano_usd / _NANO)
 
 
+def show_ledger(registry: CollectorRegistry, waiting: Callable[[], int]) -> None:
+    """Let the registry show how many rows the ledger has not yet committed."""
+    gauge = Gauge(semconv.METRIC_LEDGER_WAITING, "Ledger rows that wait for the database.", registry=registry)
+    gauge.set_function(waiting)
+
+
 @asynccontextmanager
 async def exporting_spans(otlp: str, service_name: str, version: str) -> AsyncGenerator[SpanEmitter, None]:
     """Yield an emitter that exports to ``otlp`` (empty: nowhere).

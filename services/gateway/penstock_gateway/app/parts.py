@@ -14,7 +14,7 @@ from penstock_gateway.adapters.limits_in_memory import InMemoryLimiter
 from penstock_gateway.adapters.limits_in_redis import RedisLimiter, open_limiter
 from penstock_gateway.adapters.sql.database import open_current_database
 from penstock_gateway.adapters.sql.ledger import SqlLedger, writing_ledger
-from penstock_gateway.adapters.telemetry import Telemetry, TelemetryObserver, observing
+from penstock_gateway.adapters.telemetry import Telemetry, TelemetryObserver, observing, show_ledger
 from penstock_gateway.domain.admission import Door
 from penstock_gateway.domain.traffic import TrafficWindow
 from penstock_gateway.settings import Settings
@@ -46,7 +46,7 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
     database = open_current_database(settings.sql, own.database_limits, upgrades_schema=upgrades_schema)
     engine = await opened(database)
     door, registry, traffic = Door(own.max_in_flight), CollectorRegistry(), TrafficWindow()
-    return Parts(
+    parts = Parts(
         engine=engine,
         in_background=await opened(background_work()),
         door=door,
@@ -56,6 +56,8 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
         ledger=await opened(writing_ledger(engine, own.max_queued_ledger_rows)),
         limiter=await opened(open_limiter(settings.redis.state, own.redis_timeout)),
     )
+    show_ledger(registry, lambda: parts.ledger.waiting)
+    return parts
 
 
 def _telemetry(settings: Settings) -> Telemetry:

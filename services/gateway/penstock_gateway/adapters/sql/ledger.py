@@ -63,6 +63,7 @@ class SqlLedger:
         self._insert = insert(ledger).on_conflict_do_nothing(index_elements=["generation_id"])
         self._max_queued_rows = max_queued_rows
         self._queue: list[LedgerRow] = []
+        self._being_written = 0
         self._arrived = asyncio.Event()
         self._full = asyncio.Event()
         self._closed = False
@@ -74,6 +75,11 @@ class SqlLedger:
         self._arrived.set()
         if len(self._queue) >= MAX_BATCH_ROWS:
             self._full.set()
+
+    @property
+    def waiting(self) -> int:
+        """Rows that are taken and not committed."""
+        return len(self._queue) + self._being_written
 
     def check_room(self) -> None:
         """Raise Overloaded while too many rows wait for the database."""
@@ -94,7 +100,9 @@ class SqlLedger:
             await self._batch_filled()
             rows, self._queue = self._queue[:MAX_BATCH_ROWS], self._queue[MAX_BATCH_ROWS:]
             if rows:
+                self._being_written = len(rows)
                 await self._write([_values(row) for row in rows])
+                self._being_written = 0
             if not self._queue and not self._closed:
                 self._arrived.clear()
 
