@@ -44,6 +44,7 @@ type config struct {
 	handshakeWait       time.Duration
 	gatewayIdleTimeout  time.Duration
 	readinessTimeout    time.Duration
+	readinessMemory     time.Duration
 	drainNotice         time.Duration
 	grace               time.Duration
 	otlp                string
@@ -84,6 +85,7 @@ func (c *config) flags() *flag.FlagSet {
 	fs.DurationVar(&c.handshakeWait, "handshake-wait", 30*time.Second, "time a request waits for that turn")
 	fs.DurationVar(&c.gatewayIdleTimeout, "gateway-idle-timeout", 60*time.Second, "time an unused HTTP connection to the gateway is kept; must be shorter than the gateway keeps it")
 	fs.DurationVar(&c.readinessTimeout, "readiness-timeout", time.Second, "time the gateway has to say that it is ready")
+	fs.DurationVar(&c.readinessMemory, "readiness-memory", 15*time.Second, "time for which its last word stands while it is late")
 	fs.DurationVar(&c.drainNotice, "drain-notice", time.Second, "time after SIGTERM in which /readyz says 503 and requests are still served, so that a balancer can look")
 	fs.DurationVar(&c.grace, "grace", 30*time.Second, "time requests in flight have to end after SIGTERM")
 	fs.StringVar(&c.otlp, "otlp", "", "OTLP gRPC `endpoint` for spans: host:port, http://host:port or https://host:port; empty exports nothing")
@@ -148,7 +150,9 @@ func (c *config) validate() error {
 			return fmt.Errorf("--%s must be greater than zero", name)
 		}
 	}
-	for name, value := range map[string]time.Duration{"grace": c.grace, "drain-notice": c.drainNotice} {
+	for name, value := range map[string]time.Duration{
+		"grace": c.grace, "drain-notice": c.drainNotice, "readiness-memory": c.readinessMemory,
+	} {
 		if value < 0 {
 			return fmt.Errorf("--%s must not be negative", name)
 		}

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,7 +36,20 @@ type fakeGateway struct {
 	getModel func(context.Context, *gatewayv1.GetModelRequest) (*gatewayv1.GetModelResponse, error)
 	update   func(*gatewayv1.UpdateTenantRequest) (*gatewayv1.UpdateTenantResponse, error)
 	wire     http.HandlerFunc
-	health   *health.Server
+	health   *lateHealth
+}
+
+// lateHealth says nothing while it is late.
+type lateHealth struct {
+	*health.Server
+	late atomic.Bool
+}
+
+func (h *lateHealth) Check(ctx context.Context, r *healthv1.HealthCheckRequest) (*healthv1.HealthCheckResponse, error) {
+	if h.late.Load() {
+		<-ctx.Done()
+	}
+	return h.Server.Check(ctx, r)
 }
 
 func (g *fakeGateway) Chat(ctx context.Context, r *gatewayv1.ChatRequest) (*gatewayv1.ChatResponse, error) {
@@ -73,7 +87,7 @@ type running struct {
 
 func start(t *testing.T, adjust ...func(*config)) *running {
 	t.Helper()
-	gateway := &fakeGateway{health: health.NewServer()}
+	gateway := &fakeGateway{health: &lateHealth{Server: health.NewServer()}}
 	grpcListener, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	server := grpc.NewServer(grpc.MaxRecvMsgSize(64<<20), grpc.MaxHeaderListSize(16<<10))
@@ -120,6 +134,16 @@ func (r *running) send(t *testing.T, method, path, body string, headers ...strin
 	must(t, err)
 	t.Cleanup(func() { response.Body.Close() })
 	return response
+}
+
+// untilReady returns once the edge says that it is ready.
+func (r *running) untilReady(t *testing.T) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); r.send(t, "GET", "/readyz", "").StatusCode != 200; {
+		if time.Now().After(deadline) {
+			t.Fatal("never ready")
+		}
+	}
 }
 
 func readAll(t *testing.T, response *http.Response) string {

@@ -24,6 +24,24 @@ func TestProbes(t *testing.T) {
 	equal(t, "method", edge.send(t, "POST", "/readyz", "{}").StatusCode, 405)
 }
 
+// A gateway in a burst answers late; one that hangs for good is not ready.
+func TestReadinessRemembersAGatewayThatIsLate(t *testing.T) {
+	for memory, want := range map[time.Duration]int{time.Minute: 200, 0: 503} {
+		edge := start(t, func(c *config) { c.readinessMemory, c.readinessTimeout = memory, 250*time.Millisecond })
+		edge.gateway.health.late.Store(true)
+		equal(t, "late from the start", edge.send(t, "GET", "/readyz", "").StatusCode, 503)
+		edge.gateway.health.late.Store(false)
+		edge.untilReady(t)
+		edge.gateway.health.late.Store(true)
+		equal(t, "late", edge.send(t, "GET", "/readyz", "").StatusCode, want)
+		edge.gateway.health.SetServingStatus("", healthv1.HealthCheckResponse_NOT_SERVING)
+		edge.gateway.health.late.Store(false)
+		equal(t, "not serving", edge.send(t, "GET", "/readyz", "").StatusCode, 503)
+		edge.gateway.health.late.Store(true)
+		equal(t, "late after it did not serve", edge.send(t, "GET", "/readyz", "").StatusCode, 503)
+	}
+}
+
 func TestDrainLetsRequestsEndAndTakesNoMore(t *testing.T) {
 	edge := start(t, func(c *config) { c.drainNotice = 0 })
 	entered, finish := make(chan struct{}), make(chan struct{})

@@ -3,9 +3,12 @@ package main
 import (
 	"context"
 	"net/http"
+	"sync/atomic"
 	"time"
 
+	"google.golang.org/grpc/codes"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
 
 	"penstock.dev/proto/openapi"
 )
@@ -13,13 +16,15 @@ import (
 // probes answers what needs no key: is the process alive, is the gateway ready, what is the API.
 // They are neither counted, traced nor refused while draining.
 type probes struct {
+	cfg      *config
 	health   healthv1.HealthClient
 	inFlight *inFlight
-	timeout  time.Duration
+	// servedAt is when the gateway last said that it serves, in nanoseconds; 0 if its last answer was another.
+	servedAt atomic.Int64
 }
 
-func newProbes(gateway *gatewayConns, requests *inFlight, timeout time.Duration) *probes {
-	return &probes{health: healthv1.NewHealthClient(gateway), inFlight: requests, timeout: timeout}
+func newProbes(cfg *config, gateway *gatewayConns, requests *inFlight) *probes {
+	return &probes{cfg: cfg, health: healthv1.NewHealthClient(gateway), inFlight: requests}
 }
 
 // handler returns nil for a path that is no probe's.
@@ -64,8 +69,19 @@ func (p *probes) ready(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *probes) serving(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, p.timeout)
+	ctx, cancel := context.WithTimeout(ctx, p.cfg.readinessTimeout)
 	defer cancel()
 	answer, err := p.health.Check(ctx, &healthv1.HealthCheckRequest{})
-	return err == nil && answer.GetStatus() == healthv1.HealthCheckResponse_SERVING
+	now := time.Now()
+	switch {
+	case status.Code(err) == codes.DeadlineExceeded:
+		// Late and not gone: a gateway in a burst answers each in its turn, and to take it out would move the burst on.
+		return now.Sub(time.Unix(0, p.servedAt.Load())) < p.cfg.readinessMemory
+	case err == nil && answer.GetStatus() == healthv1.HealthCheckResponse_SERVING:
+		p.servedAt.Store(now.UnixNano())
+		return true
+	default:
+		p.servedAt.Store(0)
+		return false
+	}
 }

@@ -60,7 +60,7 @@ func newEdge(ctx context.Context, cfg *config, logger *slog.Logger) (*edge, erro
 	requests := newInFlight()
 	front := &front{
 		cfg: cfg, logger: logger, tracing: tracing, inFlight: requests, typed: typed, wire: wire,
-		probes: newProbes(gateway, requests, cfg.readinessTimeout),
+		probes: newProbes(cfg, gateway, requests),
 	}
 	return &edge{
 		cfg: cfg, listener: listener, gateway: gateway, tracing: tracing, inFlight: requests,
