@@ -76,11 +76,15 @@ def test_a_part_that_dies_ends_the_stack_with_its_name(start, config):
     assert stack.process.wait(60) == 1
 
 
-def test_the_stack_goes_on_without_redis(start, config):
+def test_a_redis_that_dies_is_started_again(start, config):
     stack = start("--config", config)
     stack.until("ready")
-    os.kill(stack.parts["redis"], signal.SIGKILL)
-    assert stack.until("lost")["message"].startswith("Redis was ended by SIGKILL")
+    for _ in range(2):
+        before = stack.parts["redis"]
+        os.kill(before, signal.SIGKILL)
+        assert stack.until("lost")["message"].startswith("Redis was ended by SIGKILL")
+        stack.until("prepared")
+        assert stack.parts["redis"] != before
     assert stack.end(signal.SIGTERM) == 0
 
 

@@ -3,78 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-
-import structlog
 
 from penstock_common.rpc.channel import open_channel
 from penstock_suite.adapters.addresses import LOOPBACK, Address, free_addresses
 from penstock_suite.adapters.edge_server import EdgeOptions, edge_command, edge_executable, edge_probe
 from penstock_suite.adapters.key_files import ensure_key_file, random_secret
-from penstock_suite.adapters.probe import Probe
-from penstock_suite.adapters.process import ChildProcess, Command, running_child
 from penstock_suite.adapters.redis_server import redis_command, redis_executable, redis_probe
 from penstock_suite.adapters.triton_command import ExplicitControl
 from penstock_suite.adapters.triton_server import missing_model, triton_probe, triton_server_command
+from penstock_suite.app.kept_running import Part, kept_running
 from penstock_suite.app.plan import StackPlan, triton_folders
-from penstock_suite.domain.ending import Ending
-from penstock_suite.domain.failure import Misconfigured, SuiteFailure
-from penstock_suite.domain.progress import Lost, Prepared, Preparing, Show
-
-_log = structlog.get_logger(__name__)
-
-OnDeath = Callable[[SuiteFailure], None]
+from penstock_suite.app.workshop import Workshop
+from penstock_suite.domain.failure import Misconfigured
 
 _REDIS_TIMEOUT = timedelta(seconds=20)
 # A model of some gigabytes loads for minutes; a dead Triton is seen at once.
 _TRITON_TIMEOUT = timedelta(minutes=10)
 _EDGE_TIMEOUT = timedelta(seconds=20)
-
-
-@dataclass(slots=True)
-class Workshop:
-    """What every step of a start needs: the plan, who closes what is opened, and whom to tell."""
-
-    plan: StackPlan
-    stack: AsyncExitStack
-    ending: Ending
-    show: Show
-    began: float
-    running: dict[str, int] = field(default_factory=dict[str, int])
-    """Process ids by name."""
-    on_change: Callable[[], None] = lambda: None
-    """Called when one of them is another process than before."""
-    triton_grpc: str = ""
-
-    async def start(self, command: Command, on_death: OnDeath | None = None) -> ChildProcess:
-        """Return the started child, which the stack's end stops; its own end is the stack's unless ``on_death`` hears."""
-        self.show(Preparing(command.name))
-        log = self.plan.state.log(command.name)
-        child = await self.stack.enter_async_context(running_child(command, log, on_death or self.ending.fail))
-        self.ending.on_cut(child.kill)
-        self.note_running(command.name, child.pid)
-        return child
-
-    def note_running(self, name: str, pid: int) -> None:
-        """Remember the process of a part."""
-        self.running[name] = pid
-        self.on_change()
-
-    def lose(self, failure: SuiteFailure) -> None:
-        """Go on without a part: those who use it can do without, or it is started again."""
-        _log.warning("part_lost", reason=str(failure))
-        self.show(Lost(str(failure)))
-
-    async def await_ready(self, child: ChildProcess, probe: Probe, patience: timedelta) -> None:
-        """Return when the child serves."""
-        began = time.monotonic()
-        await child.wait_ready(probe, patience)
-        self.show(Prepared(child.name, time.monotonic() - began, child.pid))
 
 
 async def start_redis_and_triton(workshop: Workshop) -> tuple[str, str]:
@@ -85,17 +32,17 @@ async def start_redis_and_triton(workshop: Workshop) -> tuple[str, str]:
         if settings.local_triton_models:
             triton_grpc = await _start_triton(workshop, ready)
         if settings.needs_redis:
-            redis_url = await _start_redis(workshop, ready)
+            redis_url = _start_redis(workshop, ready)
     return redis_url, triton_grpc
 
 
-async def _start_redis(workshop: Workshop, ready: asyncio.TaskGroup) -> str:
+def _start_redis(workshop: Workshop, ready: asyncio.TaskGroup) -> str:
     state = workshop.plan.state
     executable = redis_executable(workshop.plan.settings.local.redis_server)
     command = redis_command(executable, state.redis, state.redis_socket)
-    # Without it the gateway counts limits by itself and the cache misses; callers go on.
-    redis = await workshop.start(command, workshop.lose)
-    ready.create_task(workshop.await_ready(redis, redis_probe(state.redis_socket), _REDIS_TIMEOUT))
+    # While it is away the gateway counts limits by itself and the cache misses; callers go on.
+    part = Part(command, redis_probe(state.redis_socket), _REDIS_TIMEOUT)
+    ready.create_task(workshop.stack.enter_async_context(kept_running(workshop, [part])))
     return f"unix://{state.redis_socket}"
 
 

@@ -23,9 +23,10 @@ from penstock_suite.adapters.probe import came_true
 from penstock_suite.adapters.state_files import locked, open_state_folder, recorded, write_run_record
 from penstock_suite.app.check import checked
 from penstock_suite.app.gateways import Gateways, gateway_here
-from penstock_suite.app.local_processes import Workshop, start_edge, start_redis_and_triton
+from penstock_suite.app.local_processes import start_edge, start_redis_and_triton
 from penstock_suite.app.plan import StackPlan
 from penstock_suite.app.workers import workers_running
+from penstock_suite.app.workshop import Workshop
 from penstock_suite.domain.ending import Ending
 from penstock_suite.domain.failure import ExitCode, Misconfigured, SuiteFailure
 from penstock_suite.domain.progress import Draining, Ready, Show, Stopped, curl_for

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
-import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -20,22 +18,17 @@ from penstock_common.rpc.server_interceptors import FinalFailures, IncomingScope
 from penstock_common.telemetry.metrics_endpoint import serving_metrics
 from penstock_suite.adapters.addresses import LOOPBACK, Address, free_addresses, kept_for_sharing
 from penstock_suite.adapters.grpc_health import SERVING, health_of
-from penstock_suite.adapters.process import Command, running_child
+from penstock_suite.adapters.process import ChildProcess, Command
 from penstock_suite.adapters.state_files import write_worker_plan
 from penstock_suite.adapters.worker_metrics import WorkerMetrics
-from penstock_suite.app.local_processes import Workshop
+from penstock_suite.app.kept_running import KeptRunning, Part, kept_running
 from penstock_suite.app.one_process import embedding_service, upgrade_schema
-from penstock_suite.domain.failure import SuiteFailure
-from penstock_suite.domain.progress import Prepared, Preparing
+from penstock_suite.app.workshop import Workshop
 from penstock_suite.domain.worker import WorkerPlan
 
 _READY_TIMEOUT = timedelta(minutes=3)
 # After its grace a worker closes what it has opened.
 _CLOSING = timedelta(seconds=5)
-_FIRST_PAUSE_SECONDS = 0.5
-_LONGEST_PAUSE_SECONDS = 30.0
-# One that has run for so long did not die of how it was started.
-_STEADY_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +59,8 @@ async def workers_running(
         common = _Common(configuration, grpc, grace)
         plans = [_plan(workshop, common, f"worker-{number}", address) for number, address in enumerate(metrics)]
         await stack.enter_async_context(_serving_metrics(workshop, plans, metrics, registry))
-        yield await stack.enter_async_context(_kept_running(workshop, plans))
+        parts = [_part(workshop, plan) for plan in plans]
+        yield Workers(plans, await stack.enter_async_context(kept_running(workshop, parts)))
 
 
 def _plan(workshop: Workshop, common: _Common, name: str, metrics: Address) -> WorkerPlan:
@@ -111,31 +105,29 @@ def _serving_metrics(
     return serving_metrics(registry, workshop.plan.settings.telemetry.metrics_listen)
 
 
-@asynccontextmanager
-async def _kept_running(workshop: Workshop, plans: Sequence[WorkerPlan]) -> AsyncGenerator[Workers]:
-    workers = [_Worker(workshop, plan) for plan in plans]
-    running = [asyncio.create_task(worker.keep_running(), name=worker.plan.name) for worker in workers]
-    try:
-        await asyncio.gather(*(worker.is_ready for worker in workers))
-        yield Workers(workers, running)
-    finally:
-        await _ended(running)
+def _part(workshop: Workshop, plan: WorkerPlan) -> Part:
+    command = Command(
+        name=plan.name,
+        title=f"The {plan.name}",
+        argv=(sys.executable, "-m", "penstock_suite", "worker", str(write_worker_plan(workshop.plan.state, plan))),
+        # Provider keys that the configuration refers to.
+        environment=os.environ,
+        stop_timeout=timedelta(seconds=plan.grace_seconds) + _CLOSING,
+    )
 
+    async def serves() -> bool:
+        return await health_of(f"unix:{plan.grpc_socket}") == SERVING
 
-async def _ended(running: Sequence[asyncio.Task[None]]) -> None:
-    for task in running:
-        # Once: a second one would cut the time that a worker has to end.
-        if not task.cancelling():
-            task.cancel()
-    await asyncio.wait(running)
+    # A worker that drains already ends at once when it is asked again.
+    return Part(command, serves, _READY_TIMEOUT, cut=ChildProcess.ask)
 
 
 class Workers:
     """Implements ``gateways.Gateways`` with processes."""
 
-    def __init__(self, workers: Sequence[_Worker], running: Sequence[asyncio.Task[None]]) -> None:
-        self.grpc_targets = tuple(f"unix://{worker.plan.grpc_socket}" for worker in workers)
-        self.http_sockets = tuple(Path(worker.plan.http_socket) for worker in workers)
+    def __init__(self, plans: Sequence[WorkerPlan], running: KeptRunning) -> None:
+        self.grpc_targets = tuple(f"unix://{plan.grpc_socket}" for plan in plans)
+        self.http_sockets = tuple(Path(plan.http_socket) for plan in plans)
         self._running = running
 
     async def set_ready(self) -> None:
@@ -144,60 +136,4 @@ class Workers:
     async def drain(self, grace: timedelta) -> None:
         """End all of them; each was told its grace when it began."""
         del grace
-        await _ended(self._running)
-
-
-class _Worker:
-    """One worker, started again for as long as it is wanted."""
-
-    def __init__(self, workshop: Workshop, plan: WorkerPlan) -> None:
-        self.plan = plan
-        self.is_ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Done when it was ready for the first time; fails if it never was."""
-        self._workshop = workshop
-        self._file = write_worker_plan(workshop.plan.state, plan)
-
-    async def keep_running(self) -> None:
-        pause = _FIRST_PAUSE_SECONDS
-        while True:
-            began = time.monotonic()
-            try:
-                await self._run()
-            except SuiteFailure as failure:
-                if not self.is_ready.done():
-                    self.is_ready.set_exception(failure)
-                    return
-                self._workshop.lose(failure)
-            if time.monotonic() - began > _STEADY_SECONDS:
-                pause = _FIRST_PAUSE_SECONDS
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
-
-    async def _run(self) -> None:
-        """Start it and wait for its end, which raises ``SuiteFailure`` if nobody asked for it."""
-        name, began = self.plan.name, time.monotonic()
-        died: asyncio.Future[SuiteFailure] = asyncio.get_running_loop().create_future()
-        self._workshop.show(Preparing(name))
-        log = self._workshop.plan.state.log(name)
-        async with running_child(self._command(), log, died.set_result) as child:
-            self._workshop.ending.on_cut(child.ask)
-            await child.wait_ready(self._serves, _READY_TIMEOUT)
-            self._workshop.note_running(name, child.pid)
-            self._workshop.show(Prepared(name, time.monotonic() - began, child.pid))
-            if not self.is_ready.done():
-                self.is_ready.set_result(None)
-            raise await died
-
-    def _command(self) -> Command:
-        return Command(
-            name=self.plan.name,
-            title=f"The {self.plan.name}",
-            argv=(sys.executable, "-m", "penstock_suite", "worker", str(self._file)),
-            # Provider keys that the configuration refers to.
-            environment=os.environ,
-            stop_timeout=timedelta(seconds=self.plan.grace_seconds) + _CLOSING,
-            keeps_log=self.is_ready.done(),
-        )
-
-    async def _serves(self) -> bool:
-        return await health_of(f"unix:{self.plan.grpc_socket}") == SERVING
+        await self._running.end()

@@ -1,0 +1,113 @@
+"""Parts of the stack that are started again when they die."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from penstock_suite.adapters.probe import Probe
+from penstock_suite.adapters.process import ChildProcess, Command, running_child
+from penstock_suite.app.workshop import Workshop
+from penstock_suite.domain.failure import SuiteFailure
+from penstock_suite.domain.progress import Prepared, Preparing
+
+_FIRST_PAUSE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 30.0
+# One that has run for so long did not die of how it was started.
+_STEADY_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A process, and how to see that it serves."""
+
+    command: Command
+    serves: Probe
+    patience: timedelta
+    """How long it may take to serve."""
+    cut: Callable[[ChildProcess], None] = ChildProcess.kill
+    """How it ends when the stack has to end at once."""
+
+
+@asynccontextmanager
+async def kept_running(workshop: Workshop, parts: Sequence[Part]) -> AsyncGenerator[KeptRunning]:
+    """Yield when all serve.
+
+    Raises:
+        SuiteFailure: if one does not.
+    """
+    kept = KeptRunning(workshop, parts)
+    try:
+        await kept.serving()
+        yield kept
+    finally:
+        await kept.end()
+
+
+class KeptRunning:
+    """Processes that run until their end is asked for."""
+
+    def __init__(self, workshop: Workshop, parts: Sequence[Part]) -> None:
+        self._supervised = [_Supervised(workshop, part) for part in parts]
+        self._tasks = [
+            asyncio.create_task(one.keep_running(), name=f"keep {one.name} running") for one in self._supervised
+        ]
+
+    async def serving(self) -> None:
+        """Return when all have served."""
+        await asyncio.gather(*(one.has_served for one in self._supervised))
+
+    async def end(self) -> None:
+        """End them, and return when they have ended."""
+        for task in self._tasks:
+            # Once: a second one would cut the time that a process has to end.
+            if not task.cancelling():
+                task.cancel()
+        await asyncio.wait(self._tasks)
+
+
+class _Supervised:
+    """One process after another, the same part."""
+
+    def __init__(self, workshop: Workshop, part: Part) -> None:
+        self.name = part.command.name
+        self.has_served: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Fails if the first one does not."""
+        self._workshop = workshop
+        self._part = part
+
+    async def keep_running(self) -> None:
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            began = time.monotonic()
+            try:
+                await self._run()
+            except SuiteFailure as failure:
+                if not self.has_served.done():
+                    self.has_served.set_exception(failure)
+                    return
+                self._workshop.lose(failure)
+            if time.monotonic() - began > _STEADY_SECONDS:
+                pause = _FIRST_PAUSE_SECONDS
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+    async def _run(self) -> None:
+        """Start it and wait for its end, which raises ``SuiteFailure`` if nobody asked for it."""
+        began = time.monotonic()
+        died: asyncio.Future[SuiteFailure] = asyncio.get_running_loop().create_future()
+        self._workshop.show(Preparing(self.name))
+        log = self._workshop.plan.state.log(self.name)
+        command = replace(self._part.command, keeps_log=self.has_served.done())
+        async with running_child(command, log, died.set_result) as child:
+            self._workshop.ending.on_cut(lambda: self._part.cut(child))
+            await child.wait_ready(self._part.serves, self._part.patience)
+            self._workshop.note_running(self.name, child.pid)
+            self._workshop.show(Prepared(self.name, time.monotonic() - began, child.pid))
+            if not self.has_served.done():
+                self.has_served.set_result(None)
+            raise await died
