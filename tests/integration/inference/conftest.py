@@ -1,6 +1,7 @@
 import asyncio
 import os
-from contextlib import AsyncExitStack, asynccontextmanager
+import signal
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import grpc
@@ -84,14 +85,25 @@ async def start_triton(tmp_path):
         yield start
 
 
+_TRITON_ENDS_SECONDS = 20
+"""It waits 5 s for its models."""
+
+
 @asynccontextmanager
 async def _running_triton(argv, variables, log_path):
     with log_path.open("wb") as log:
-        process = await asyncio.create_subprocess_exec(*argv, env={**os.environ, **variables}, stdout=log, stderr=log)
+        process = await asyncio.create_subprocess_exec(
+            *argv, env={**os.environ, **variables}, stdout=log, stderr=log, start_new_session=True
+        )
     try:
         yield
     finally:
         process.terminate()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), _TRITON_ENDS_SECONDS)
+        # One that crashed does not end; its models' processes may outlive it.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
 
 

@@ -1,6 +1,7 @@
 """Loading and unloading models of a real Triton, while others answer."""
 
 import asyncio
+import re
 import shutil
 from pathlib import Path
 
@@ -94,7 +95,7 @@ async def refused(call):
 
 
 @pytest.mark.timeout(180)
-async def test_a_model_is_loaded_and_unloaded_while_others_answer_every_request(service):
+async def test_a_model_is_loaded_and_unloaded_while_others_answer_every_request(service, tmp_path):
     going_on = True
     answered = []
 
@@ -129,6 +130,11 @@ async def test_a_model_is_loaded_and_unloaded_while_others_answer_every_request(
         going_on = False
     assert len(set(answered)) == 1
     assert len(answered) > 20
+    # It has died of one that was loaded before it was gone.
+    said = re.findall(
+        r"(loading|successfully loaded|successfully unloaded):? '?second", (tmp_path / "triton.log").read_text()
+    )
+    assert said == ["loading", "successfully loaded", *["successfully unloaded", "loading", "successfully loaded"] * 3]
 
 
 @pytest.mark.timeout(180)

@@ -5,6 +5,7 @@ https://github.com/triton-inference-server/server/blob/main/docs/protocol/extens
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Mapping
 from typing import Any, TypeVar
 
@@ -22,6 +23,7 @@ CONTROL_KEY_HEADER = "triton-grpc-protocol-penstock-control"
 _INDEX_TIMEOUT_SECONDS = 5.0
 # A large model takes minutes to load; Triton answers when it has.
 _LOAD_TIMEOUT_SECONDS = 1800.0
+_POLL_SECONDS = 0.1
 _MAX_REASON_CHARACTERS = 400
 
 _STATES = {
@@ -62,6 +64,7 @@ class TritonModelControl:
 
     async def load(self, model: str) -> None:
         """Return when the model serves; see the port."""
+        await self._unloaded(model)
         request = _pb.RepositoryModelLoadRequest(model_name=model)
         await self._answer(
             self._stub.RepositoryModelLoad(request, metadata=self._metadata, timeout=_LOAD_TIMEOUT_SECONDS)
@@ -73,6 +76,11 @@ class TritonModelControl:
         await self._answer(
             self._stub.RepositoryModelUnload(request, metadata=self._metadata, timeout=_INDEX_TIMEOUT_SECONDS)
         )
+
+    async def _unloaded(self, model: str) -> None:
+        """Wait for what the model still answers: a Triton that began to load beside that has died of it."""
+        while (status := (await self.states()).get(model)) and status.state is ModelState.UNLOADING:  # noqa: ASYNC110
+            await asyncio.sleep(_POLL_SECONDS)
 
     async def _answer(self, call: Awaitable[AnswerT]) -> AnswerT:
         try:
