@@ -79,6 +79,13 @@ class _Supervised:
         """Fails if the first one does not."""
         self._workshop = workshop
         self._part = part
+        self._child: ChildProcess | None = None
+        workshop.ending.on_cut(self._cut)
+
+    def _cut(self) -> None:
+        # The one that runs now: the number of one that died may be a stranger's by now.
+        if self._child is not None:
+            self._part.cut(self._child)
 
     async def keep_running(self) -> None:
         pause = _FIRST_PAUSE_SECONDS
@@ -103,11 +110,14 @@ class _Supervised:
         self._workshop.show(Preparing(self.name))
         log = self._workshop.plan.state.log(self.name)
         command = replace(self._part.command, keeps_log=self.has_served.done())
-        async with running_child(command, log, died.set_result) as child:
-            self._workshop.ending.on_cut(lambda: self._part.cut(child))
-            await child.wait_ready(self._part.serves, self._part.patience)
-            self._workshop.note_running(self.name, child.pid)
-            self._workshop.show(Prepared(self.name, time.monotonic() - began, child.pid))
-            if not self.has_served.done():
-                self.has_served.set_result(None)
-            raise await died
+        try:
+            async with running_child(command, log, died.set_result) as child:
+                self._child = child
+                await child.wait_ready(self._part.serves, self._part.patience)
+                self._workshop.note_running(self.name, child.pid)
+                self._workshop.show(Prepared(self.name, time.monotonic() - began, child.pid))
+                if not self.has_served.done():
+                    self.has_served.set_result(None)
+                raise await died
+        finally:
+            self._child = None
