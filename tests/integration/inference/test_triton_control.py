@@ -15,6 +15,7 @@ from penstock_common import errors
 from penstock_common.llm.types import Message, Role, SamplingParams, Text
 from penstock_common.status import error_from_rpc
 from penstock_common.testing.generations import QUESTION
+from penstock_inference.adapters.providers.triton import control
 from penstock_suite.adapters.triton_command import ExplicitControl
 
 REPOSITORY = Path(__file__).parents[3] / "deploy" / "triton" / "repository"
@@ -135,6 +136,21 @@ async def test_a_model_is_loaded_and_unloaded_while_others_answer_every_request(
         r"(loading|successfully loaded|successfully unloaded):? '?second", (tmp_path / "triton.log").read_text()
     )
     assert said == ["loading", "successfully loaded", *["successfully unloaded", "loading", "successfully loaded"] * 3]
+
+
+@pytest.mark.timeout(180)
+async def test_a_load_does_not_wait_for_ever_for_the_unload(service, monkeypatch):
+    monkeypatch.setattr(control, "_UNLOAD_TIMEOUT_SECONDS", 0.0)
+    async with asyncio.TaskGroup() as traffic:
+        began = asyncio.Event()
+        running = traffic.create_task(
+            service.ask("local/second", value=LONG, seen=lambda answer: answer.text and began.set())
+        )
+        await began.wait()
+        assert (await unload(service, "local/second")).state == pb.MODEL_STATE_UNLOADING
+        failed = await refused(load(service, "local/second"))
+    assert "is still being unloaded" in failed.message
+    assert running.result().error is None
 
 
 @pytest.mark.timeout(180)

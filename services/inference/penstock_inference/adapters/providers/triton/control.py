@@ -6,6 +6,7 @@ https://github.com/triton-inference-server/server/blob/main/docs/protocol/extens
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Mapping
 from typing import Any, TypeVar
 
@@ -24,6 +25,8 @@ _INDEX_TIMEOUT_SECONDS = 5.0
 # A large model takes minutes to load; Triton answers when it has.
 _LOAD_TIMEOUT_SECONDS = 1800.0
 _POLL_SECONDS = 0.1
+# What a model answers while it is unloaded ends with its own attempt, ten minutes by default.
+_UNLOAD_TIMEOUT_SECONDS = 600.0
 _MAX_REASON_CHARACTERS = 400
 
 _STATES = {
@@ -79,7 +82,10 @@ class TritonModelControl:
 
     async def _unloaded(self, model: str) -> None:
         """Wait for what the model still answers: a Triton that began to load beside that has died of it."""
-        while (status := (await self.states()).get(model)) and status.state is ModelState.UNLOADING:  # noqa: ASYNC110
+        give_up_at = time.monotonic() + _UNLOAD_TIMEOUT_SECONDS
+        while (status := (await self.states()).get(model)) and status.state is ModelState.UNLOADING:
+            if time.monotonic() >= give_up_at:
+                raise ControlFailed("the model is still being unloaded: what it answers has not ended")
             await asyncio.sleep(_POLL_SECONDS)
 
     async def _answer(self, call: Awaitable[AnswerT]) -> AnswerT:
