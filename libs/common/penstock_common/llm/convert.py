@@ -261,7 +261,11 @@ def candidate_from_proto(proto: gen.Candidate) -> t.Candidate:
 
 def plan_to_proto(plan: t.Plan) -> gen.Plan:
     """Return the wire form of a plan."""
-    proto = gen.Plan(candidates=[candidate_to_proto(candidate) for candidate in plan.candidates], reason=plan.reason)
+    proto = gen.Plan(
+        candidates=[candidate_to_proto(candidate) for candidate in plan.candidates],
+        reason=plan.reason,
+        prices=[unit_prices_to_proto(prices) for prices in plan.prices],
+    )
     if plan.classification is not None:
         seen = plan.classification
         proto.classification.CopyFrom(
@@ -280,6 +284,7 @@ def plan_from_proto(proto: gen.Plan) -> t.Plan:
         candidates=tuple(candidate_from_proto(candidate) for candidate in proto.candidates),
         reason=proto.reason,
         classification=classification,
+        prices=tuple(unit_prices_from_proto(prices) for prices in proto.prices),
     )
 
 

@@ -5,6 +5,7 @@ The names and bounds are those of ``penstock.llm.v1``; ``convert`` maps the two.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 
 import msgspec
@@ -32,8 +33,8 @@ class FinishReason(Enum):
     CONTENT_FILTER = "content_filter"
 
 
-class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An immutable value, compared by content."""
+class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """An immutable value, compared by content; it never refers back to itself, so nothing collects its garbage."""
 
 
 class Text(Value, frozen=True, tag="text"):
@@ -191,20 +192,29 @@ class Classification(Value, frozen=True):
     confidence: float
 
 
-class Plan(Value, frozen=True):
-    """Candidates in order of preference, and why."""
-
-    candidates: tuple[Candidate, ...]
-    reason: str = ""
-    classification: Classification | None = None
-
-
 class UnitPrices(Value, frozen=True):
     """Prices of one model in nano-dollars per million tokens."""
 
     input_nano_usd: int = 0
     cached_input_nano_usd: int = 0
     output_nano_usd: int = 0
+
+
+class Plan(Value, frozen=True):
+    """Candidates in order of preference, what each is billed at (in the same order, or nothing), and why."""
+
+    candidates: tuple[Candidate, ...]
+    reason: str = ""
+    classification: Classification | None = None
+    prices: tuple[UnitPrices, ...] = ()
+
+
+class ModelInfo(Value, frozen=True):
+    """A model that callers may name; ``capabilities`` and window (in tokens) are the best of its candidates."""
+
+    name: str
+    capabilities: tuple[str, ...] = ()
+    context_window_tokens: int = 0
 
 
 class Usage(Value, frozen=True, tag="usage"):
@@ -264,6 +274,8 @@ class Finished(Value, frozen=True, tag="finished"):
 
 ContentEvent = TextDelta | ReasoningDelta | ToolCallDelta
 GenerationEvent = Started | TextDelta | ReasoningDelta | ToolCallDelta | Usage | Finished
+Batch = Sequence[GenerationEvent]
+"""The events that were there at once; never empty."""
 
 
 def cost_nano_usd(usage: Usage, prices: UnitPrices) -> int:

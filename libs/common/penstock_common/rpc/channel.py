@@ -1,31 +1,29 @@
-"""The client side of a call between services: one interface over both transports.
-
-Every call carries the request's scope as metadata and never outlives the
-request's deadline.
-"""
+"""Calls over a socket: a channel to a service of the suite, and what its failures mean."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, Protocol, TypeVar
 
 import grpc
 import structlog
 
-from penstock_common.errors import DeadlineExceeded, InvalidRequest, PenstockError, ServiceUnavailable
-from penstock_common.rpc.in_process import MAX_MESSAGE_BYTES
-from penstock_common.rpc.scope import CURRENT_SCOPE, RequestScope
+from penstock_common.errors import DeadlineExceeded, InternalError, InvalidRequest, PenstockError, ServiceUnavailable
+from penstock_common.rpc.client import ResponseStream, deadline_of
+from penstock_common.rpc.method import Method, StreamMethod, UnaryMethod
+from penstock_common.rpc.scope import CURRENT_SCOPE, Metadata
 from penstock_common.status import error_from_rpc
+from penstock_common.telemetry.steps import Step, steps_from_metadata
 
 _log = structlog.get_logger(__name__)
+_EOF: Any = grpc.aio.EOF  # type: ignore[attr-defined]  # missing in the stubs
 
-# What a hop keeps for itself, so that the callee's deadline error arrives before our own.
-DEADLINE_MARGIN_SECONDS = 0.020
-DEFAULT_TIMEOUT = timedelta(seconds=60)
+RequestT = TypeVar("RequestT")
+ResponseT = TypeVar("ResponseT")
+
+MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 
 # Steps and error details come back as metadata. grpcio's own limits, 8 KiB soft and 16 KiB hard,
 # reject what lies between them by chance.
@@ -61,88 +59,118 @@ _SERVICE_CONFIG = json.dumps(
 )
 
 
-class Transport(Protocol):
-    """The part of ``grpc.aio.Channel`` that stubs and this module use."""
-
-    def unary_unary(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
-        """Return a multi-callable."""
-        ...
-
-    def unary_stream(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
-        """Return a multi-callable."""
-        ...
-
-
 class ClientInterceptor(Protocol):
-    """Shapes every outgoing call, whichever transport takes it."""
+    """Adds metadata to every call that goes out over a socket."""
 
-    def outgoing(self, method: str, options: CallOptions) -> CallOptions:
-        """Return the options the call goes out with."""
+    def outgoing(self, metadata: Metadata) -> Metadata:
+        """Return the metadata that the call goes out with."""
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class CallOptions:
-    """``timeout`` in seconds, None for none; ``metadata`` as pairs."""
+class SocketChannel:
+    """Implements ``client.Channel`` over gRPC."""
 
-    timeout: float | None
-    metadata: tuple[tuple[str, str | bytes], ...]
+    def __init__(self, channel: grpc.aio.Channel, interceptors: Sequence[ClientInterceptor] = ()) -> None:
+        self._channel = channel
+        self._interceptors = tuple(interceptors)
+        self._callables: dict[str, Callable[..., Any]] = {}
 
+    async def call(
+        self,
+        method: UnaryMethod[RequestT, ResponseT],
+        request: RequestT,
+        *,
+        timeout: float | None = None,
+        steps: list[Step] | None = None,
+    ) -> ResponseT:
+        """Return the response."""
+        call = self._begin(self._channel.unary_unary, method, request, timeout)
+        try:
+            message: bytes = await call
+            _add_steps(steps, await call.trailing_metadata())
+        except grpc.aio.AioRpcError as error:
+            _add_steps(steps, error.trailing_metadata())
+            raise translated(error, method.service) from error
+        return decoded(method, message)
 
-class ScopeInterceptor:
-    """Adds the current request's identity and cuts the timeout to its deadline."""
+    def stream(
+        self,
+        method: StreamMethod[RequestT, ResponseT],
+        request: RequestT,
+        *,
+        timeout: float | None = None,
+        steps: list[Step] | None = None,
+    ) -> ResponseStream[ResponseT]:
+        """Return the responses."""
+        return _Responses(method, lambda: self._begin(self._channel.unary_stream, method, request, timeout), steps)
 
-    def __init__(self, default_timeout: timedelta = DEFAULT_TIMEOUT) -> None:
-        self._default_seconds = default_timeout.total_seconds()
-
-    def outgoing(self, method: str, options: CallOptions) -> CallOptions:
-        """Return the options with identity and remaining time."""
+    def _begin(
+        self, shape: Callable[[str], Callable[..., Any]], method: Method[Any, Any], request: Any, timeout: float | None
+    ) -> Any:
+        make = self._callables.get(method.path)
+        if make is None:
+            # Without serialisers bytes go in and out.
+            make = self._callables[method.path] = shape(method.path)
         scope = CURRENT_SCOPE.get()
-        return CallOptions(self._timeout(options.timeout, scope), (*options.metadata, *scope.to_metadata()))
-
-    def _timeout(self, wanted: float | None, scope: RequestScope) -> float:
-        if scope.deadline is None:
-            return self._default_seconds if wanted is None else wanted
+        metadata = scope.to_metadata()
+        for interceptor in self._interceptors:
+            metadata = interceptor.outgoing(metadata)
         # Below zero where no time is left: grpcio still sends a call with a timeout of 0.
-        remaining = scope.deadline - time.monotonic() - DEADLINE_MARGIN_SECONDS
-        return remaining if wanted is None else min(wanted, remaining)
+        seconds = deadline_of(scope, timeout) - time.monotonic()
+        return make(method.request.encode(request), timeout=seconds, metadata=metadata)
 
 
-class SuiteChannel:
-    """A transport with our client interceptors around its calls; give it to a generated stub."""
+class _Responses(Generic[ResponseT]):
+    """Implements ``client.ResponseStream``."""
 
     def __init__(
-        self, transport: Transport, interceptors: tuple[ClientInterceptor, ...] = (ScopeInterceptor(),)
+        self, method: StreamMethod[Any, ResponseT], begin: Callable[[], Any], steps: list[Step] | None
     ) -> None:
-        self._transport = transport
-        self._interceptors = interceptors
+        self._method = method
+        self._begin = begin
+        self._steps = steps
+        self._call: Any = None
 
-    def unary_unary(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
-        """Return the multi-callable that a generated stub asks for."""
-        return self._intercepted(method, self._transport.unary_unary(method, *args, **kwargs))
+    def __aiter__(self) -> _Responses[ResponseT]:
+        return self
 
-    def unary_stream(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
-        """Return the multi-callable that a generated stub asks for."""
-        return self._intercepted(method, self._transport.unary_stream(method, *args, **kwargs))
+    async def __anext__(self) -> ResponseT:
+        if self._call is None:
+            self._call = self._begin()
+        try:
+            message: Any = await self._call.read()
+            if message is not _EOF:
+                return decoded(self._method, message)
+            steps, self._steps = self._steps, None
+            _add_steps(steps, await self._call.trailing_metadata())
+        except grpc.aio.AioRpcError as error:
+            steps, self._steps = self._steps, None
+            _add_steps(steps, error.trailing_metadata())
+            raise translated(error, self._method.service) from error
+        raise StopAsyncIteration
 
-    def stream_unary(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
-        """Refuse: no internal contract streams requests."""
-        raise NotImplementedError(method)
+    async def aclose(self) -> None:
+        """End the call: leaving a loop over a gRPC call does not, and the upstream would generate for nobody."""
+        if self._call is not None:
+            self._call.cancel()
 
-    def stream_stream(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
-        """Refuse: no internal contract streams requests."""
-        raise NotImplementedError(method)
 
-    def _intercepted(self, method: str, multicallable: Callable[..., Any]) -> Callable[..., Any]:
-        interceptors = self._interceptors
+def decoded(method: Method[Any, ResponseT], message: bytes) -> ResponseT:
+    """Return the response that a service has sent.
 
-        def call(request: Any, *, timeout: float | None = None, metadata: Any = (), **kwargs: Any) -> Any:
-            options = CallOptions(timeout, tuple(metadata or ()))
-            for interceptor in interceptors:
-                options = interceptor.outgoing(method, options)
-            return multicallable(request, timeout=options.timeout, metadata=options.metadata, **kwargs)
+    Raises:
+        InternalError: if this version cannot read it; the reason is logged.
+    """
+    try:
+        return method.response.decode(message)
+    except (InvalidRequest, ValueError) as error:
+        _log.error("response_not_understood", method=method.path, reason=str(error))
+        raise InternalError from error
 
-        return call
+
+def _add_steps(steps: list[Step] | None, metadata: Any) -> None:
+    if steps is not None:
+        steps += steps_from_metadata(metadata)
 
 
 def open_channel(

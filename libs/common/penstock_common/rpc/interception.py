@@ -1,8 +1,7 @@
-"""Server interceptors, written once and fitted to every shape of RPC.
+"""What stands around every handler on a socket: the interceptors, then decoding, then the status of its end.
 
-grpcio has a protocol of its own for each transport feature and none for the
-in-process channel; so handlers are wrapped when they are registered, and both
-transports serve the wrapped ones.
+A message is decoded after the interceptors have let the call in, so that nobody
+unknown has one decoded.
 """
 
 from __future__ import annotations
@@ -10,35 +9,24 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import grpc
 import structlog
 from grpc_status import rpc_status
 
 from penstock_common import errors
-from penstock_common.rpc.scope import Metadata
+from penstock_common.rpc.method import Handler
+from penstock_common.rpc.scope import RequestScope
+from penstock_common.rpc.server_call import ServerCall
 from penstock_common.status import status_from_error
+from penstock_common.telemetry.steps import Steps
 
 _log = structlog.get_logger(__name__)
 
 _FAILED = "servicer_failed"
-# What generated code sets for a method that a servicer lacks; a socket's context gives the number back.
-_UNIMPLEMENTED = (grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.UNIMPLEMENTED.value[0])
-
-
-@dataclass(slots=True)
-class ServerCall:
-    """What an interceptor sees of a call: ``method`` is ``/package.Service/Method``.
-
-    ``started`` is on the clock of ``time.perf_counter``.
-    """
-
-    method: str
-    metadata: Metadata
-    context: grpc.aio.ServicerContext[Any, Any]
-    started: float = field(default_factory=time.perf_counter)
+# Where the caller set none, grpcio reports a deadline in the far future.
+_NO_DEADLINE_SECONDS = 10 * 365 * 86_400.0
 
 
 class ServerInterceptor(Protocol):
@@ -53,92 +41,49 @@ class ServerInterceptor(Protocol):
         ...
 
 
-class RpcRegistrar:
-    """Stands where generated code expects a server, and passes wrapped handlers on.
-
-    ``add_XServicer_to_server(servicer, registrar)`` registers a service.
-    """
-
-    def __init__(self, interceptors: Sequence[ServerInterceptor], sink: Callable[[str, dict[str, Any]], None]) -> None:
-        self._interceptors = tuple(interceptors)
-        self._sink = sink
-        self.services: list[str] = []
-
-    def add_registered_method_handlers(self, service_name: str, method_handlers: dict[str, Any]) -> None:
-        """Wrap and register one service's handlers."""
-        self.services.append(service_name)
-        self._sink(
-            service_name,
-            {
-                name: wrap_handler(handler, f"/{service_name}/{name}", self._interceptors)
-                for name, handler in method_handlers.items()
-            },
-        )
-
-    def add_generic_rpc_handlers(self, generic_rpc_handlers: Any) -> None:
-        """Ignore the second registration that generated code makes of the same handlers."""
+def served_by_grpc(handler: Handler, interceptors: Sequence[ServerInterceptor]) -> grpc.RpcMethodHandler[Any, Any]:
+    """Return what ``grpc.aio.Server`` runs for a handler; messages pass as bytes."""
+    around = tuple(interceptors)
+    if handler.streams:
+        return grpc.unary_stream_rpc_method_handler(_stream(handler, around))
+    return grpc.unary_unary_rpc_method_handler(_unary(handler, around))
 
 
-@dataclass(slots=True)
-class WrappedHandler(grpc.RpcMethodHandler):  # type: ignore[type-arg]  # generic in the stubs only
-    """A handler whose behaviour passes through the interceptors."""
+def _unary(handler: Handler, interceptors: tuple[ServerInterceptor, ...]) -> Callable[..., Any]:
+    method, behaviour = handler.method, handler.behaviour
 
-    request_streaming: bool
-    response_streaming: bool
-    request_deserializer: Any
-    response_serializer: Any
-    unary_unary: Any = None
-    unary_stream: Any = None
-    stream_unary: Any = None
-    stream_stream: Any = None
-
-
-def wrap_handler(handler: Any, method: str, interceptors: Sequence[ServerInterceptor]) -> WrappedHandler:
-    """Return the handler with the interceptors around it, for any of the four RPC shapes."""
-    shape = ("stream_" if handler.request_streaming else "unary_") + (
-        "stream" if handler.response_streaming else "unary"
-    )
-    behaviour = getattr(handler, shape)
-    wrap = _around_stream if handler.response_streaming else _around_unary
-    return WrappedHandler(
-        request_streaming=bool(handler.request_streaming),
-        response_streaming=bool(handler.response_streaming),
-        request_deserializer=handler.request_deserializer,
-        response_serializer=handler.response_serializer,
-        **{shape: wrap(behaviour, method, tuple(interceptors))},
-    )
-
-
-def _around_unary(behaviour: Any, method: str, interceptors: tuple[ServerInterceptor, ...]) -> Any:
-    async def intercepted(request: Any, context: Any) -> Any:
-        call = ServerCall(method, context.invocation_metadata() or (), context)
+    async def intercepted(message: bytes, context: Any) -> bytes:
+        call = _server_call(method.path, context)
         entered: list[ServerInterceptor] = []
         try:
             for interceptor in interceptors:
                 entered.append(interceptor)
                 await interceptor.on_start(call)
-            response = await behaviour(request, context)
+            response = method.response.encode(await behaviour(method.request.decode(message), call))
         except BaseException as error:
             await _fail(entered, call, error)
             raise
         _end(entered, call, None)
+        _add_trailing(call)
         return response
 
     return intercepted
 
 
-def _around_stream(behaviour: Any, method: str, interceptors: tuple[ServerInterceptor, ...]) -> Any:
-    async def intercepted(request: Any, context: Any) -> AsyncIterator[Any]:
-        call = ServerCall(method, context.invocation_metadata() or (), context)
+def _stream(handler: Handler, interceptors: tuple[ServerInterceptor, ...]) -> Callable[..., Any]:
+    method, behaviour = handler.method, handler.behaviour
+
+    async def intercepted(message: bytes, context: Any) -> AsyncIterator[bytes]:
+        call = _server_call(method.path, context)
         entered: list[ServerInterceptor] = []
         stream: Any = None
         try:
             for interceptor in interceptors:
                 entered.append(interceptor)
                 await interceptor.on_start(call)
-            stream = behaviour(request, context)
+            stream = behaviour(method.request.decode(message), call)
             async for response in stream:
-                yield response
+                yield method.response.encode(response)
         except GeneratorExit as left:
             _end(entered, call, await _close(call, stream) or left)
             raise
@@ -146,16 +91,41 @@ def _around_stream(behaviour: Any, method: str, interceptors: tuple[ServerInterc
             await _fail(entered, call, error)
             raise
         _end(entered, call, None)
+        _add_trailing(call)
 
     return intercepted
 
 
+def _server_call(path: str, context: Any) -> ServerCall:
+    metadata = tuple(context.invocation_metadata() or ())
+    seconds = cast("float | None", context.time_remaining())
+    deadline = None if seconds is None or seconds > _NO_DEADLINE_SECONDS else time.monotonic() + seconds
+    # Whose call it is, an interceptor says: on a public listener nobody's word counts.
+    return ServerCall(
+        path,
+        scope=RequestScope(deadline=deadline),
+        deadline=deadline,
+        steps=Steps(),
+        metadata=metadata,
+        context=context,
+    )
+
+
+def _add_trailing(call: ServerCall) -> None:
+    """Send the steps back with the status, beside what the servicer has set."""
+    if call.steps.recorded:
+        context = call.context
+        context.set_trailing_metadata((*(context.trailing_metadata() or ()), call.steps.to_metadata()))
+
+
 async def _close(call: ServerCall, stream: Any) -> Exception | None:
     """End a stream that its reader has left; return what went wrong in the servicer's ``finally``, logged."""
+    if stream is None:
+        return None
     try:
         await stream.aclose()
     except Exception as defect:  # noqa: BLE001 - nobody is left to tell
-        _log.error(_FAILED, method=call.method, exc_info=defect)
+        _log.error(_FAILED, method=call.path, exc_info=defect)
         return defect
     return None
 
@@ -170,14 +140,13 @@ async def _fail(entered: list[ServerInterceptor], call: ServerCall, error: BaseE
     _end(entered, call, error)
     if not isinstance(error, Exception) or isinstance(error, grpc.aio.AbortError):
         return
-    context: Any = call.context
-    if isinstance(error, NotImplementedError) and context.code() in _UNIMPLEMENTED:
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, context.details())
     if not isinstance(error, errors.PenstockError):
-        _log.error(_FAILED, method=call.method, exc_info=error)
+        _log.error(_FAILED, method=call.path, exc_info=error)
         error = errors.InternalError()
+    _add_trailing(call)
     status = rpc_status.to_status(status_from_error(error))
     # abort() replaces trailing metadata that was set before; keep both.
+    context = call.context
     trailing = (*(context.trailing_metadata() or ()), *status.trailing_metadata)
     await context.abort(status.code, status.details, trailing)
 
@@ -192,7 +161,7 @@ def _end(entered: list[ServerInterceptor], call: ServerCall, error: BaseExceptio
         try:
             interceptor.on_end(call, error)
         except Exception as defect:  # noqa: BLE001 - it watches; the call's outcome stands
-            _log.error("interceptor_failed", method=call.method, exc_info=defect)
+            _log.error("interceptor_failed", method=call.path, exc_info=defect)
 
 
 class _StrayCancellationError(Exception):

@@ -11,8 +11,8 @@ import grpc
 from penstock_common.configuration import ConfigurationError
 from penstock_common.errors import InvalidCredentials
 from penstock_common.key_material import read_token
-from penstock_common.rpc.channel import CallOptions
-from penstock_common.rpc.interception import ServerCall
+from penstock_common.rpc.scope import Metadata
+from penstock_common.rpc.server_call import ServerCall
 from penstock_common.sections import MutualTls, Secrets, Services
 
 TOKEN_KEY = "penstock-service-token"  # noqa: S105 - the name of the metadata, not a token
@@ -92,9 +92,9 @@ class TokenSender:
     def __init__(self, token: str) -> None:
         self._entry = (TOKEN_KEY, token)
 
-    def outgoing(self, method: str, options: CallOptions) -> CallOptions:
-        """Return the options with the token."""
-        return CallOptions(options.timeout, (*options.metadata, self._entry))
+    def outgoing(self, metadata: Metadata) -> Metadata:
+        """Return the metadata with the token."""
+        return (*metadata, self._entry)
 
 
 class TokenGuard:

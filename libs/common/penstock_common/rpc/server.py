@@ -6,14 +6,15 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 
-from penstock_common.rpc.in_process import MAX_MESSAGE_BYTES
-from penstock_common.rpc.interception import RpcRegistrar, ServerInterceptor
+from penstock_common.rpc.channel import MAX_MESSAGE_BYTES
+from penstock_common.rpc.interception import ServerInterceptor, served_by_grpc
 from penstock_common.service import Service
 
 MAX_METADATA_BYTES = 16 * 1024
@@ -78,24 +79,18 @@ async def listening(
     """
     options = options or ServerOptions()
     server = grpc.aio.server(options=_arguments(options))
-    registrar = RpcRegistrar(
-        interceptors,
-        lambda name, handlers: server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, handlers),)),
-    )
-    for service in services:
-        service.register(registrar)
+    names = _register(server, services, interceptors)
     health = HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     if options.reflection:
-        names = (*registrar.services, "grpc.health.v1.Health", reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, server)
+        reflection.enable_server_reflection((*names, "grpc.health.v1.Health", reflection.SERVICE_NAME), server)
     try:
         port = _bind(server, address, options.credentials)
         if options.own_address:
             _bind(server, options.own_address, None)
     except RuntimeError:
         raise ListenError(f"cannot listen on {address}: it is taken, or not an address of this machine") from None
-    listener = GrpcListener(server, health, registrar.services, port)
+    listener = GrpcListener(server, health, names, port)
     await listener.set_serving(serving=False)
     await server.start()
     try:
@@ -103,6 +98,21 @@ async def listening(
     finally:
         # A call that has ended may have its last bytes still to send.
         await server.stop(_LAST_RESPONSES.total_seconds())
+
+
+def _register(
+    server: grpc.aio.Server, services: Sequence[Service], interceptors: Sequence[ServerInterceptor]
+) -> list[str]:
+    """Register every handler; return the names of the contract's services."""
+    methods: dict[str, dict[str, Any]] = {}
+    for service in services:
+        for handler in service.handlers:
+            _, name, method = handler.method.path.split("/")
+            methods.setdefault(name, {})[method] = served_by_grpc(handler, interceptors)
+    for name, handlers in methods.items():
+        server.add_registered_method_handlers(name, handlers)
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, handlers),))
+    return list(methods)
 
 
 def _bind(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials | None) -> int:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import cast
 
 import structlog
 from prometheus_client import CollectorRegistry, Histogram
 
 from penstock_common.errors import PenstockError
-from penstock_common.rpc.interception import ServerCall
 from penstock_common.rpc.scope import CURRENT_SCOPE, RequestScope
+from penstock_common.rpc.server_call import ServerCall
 from penstock_common.status import code_of
 from penstock_common.telemetry import semconv
 
@@ -26,16 +25,13 @@ _log = structlog.get_logger(__name__)
 class IncomingScope:
     """Takes identity and deadline from a caller inside the suite. Never for a public listener.
 
-    In one process a call runs in a copy of its caller's context and needs none of this.
+    In one process a call runs in its caller's context and needs none of this.
     """
 
     async def on_start(self, call: ServerCall) -> None:
         """Make the caller's scope the current one."""
-        scope = RequestScope.from_metadata(call.metadata)
-        remaining = cast("float | None", call.context.time_remaining())
-        if remaining is not None:
-            scope = replace(scope, deadline=time.monotonic() + remaining)
-        CURRENT_SCOPE.set(scope)
+        call.scope = replace(RequestScope.from_metadata(call.metadata), deadline=call.deadline)
+        CURRENT_SCOPE.set(call.scope)
 
     def on_end(self, call: ServerCall, error: BaseException | None) -> None:
         """Do nothing: the scope ends with the call's task."""
@@ -76,8 +72,8 @@ class CallTelemetry:
         """Note how it ended."""
         seconds = time.perf_counter() - call.started
         code = status_name(error)
-        self._durations.labels(call.method, code).observe(seconds)
-        _log.debug("call_ended", method=call.method, code=code, milliseconds=round(seconds * 1e3, 2))
+        self._durations.labels(call.path, code).observe(seconds)
+        _log.debug("call_ended", method=call.path, code=code, milliseconds=round(seconds * 1e3, 2))
 
 
 def status_name(error: BaseException | None) -> str:

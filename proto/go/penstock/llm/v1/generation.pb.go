@@ -1207,7 +1207,9 @@ type Plan struct {
 	Candidates     []*Candidate           `protobuf:"bytes,1,rep,name=candidates,proto3" json:"candidates,omitempty"`
 	Classification *Classification        `protobuf:"bytes,2,opt,name=classification,proto3" json:"classification,omitempty"`
 	// One sentence a person can read in a trace.
-	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// What each candidate is billed at, in the order of candidates. Empty where the router does not know.
+	Prices        []*UnitPrices `protobuf:"bytes,4,rep,name=prices,proto3" json:"prices,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1261,6 +1263,13 @@ func (x *Plan) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *Plan) GetPrices() []*UnitPrices {
+	if x != nil {
+		return x.Prices
+	}
+	return nil
 }
 
 // What the router saw in the prompt.
@@ -1432,13 +1441,14 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"\x0foutput_nano_usd\x18\x03 \x01(\x03R\routputNanoUsd\"=\n" +
 	"\tCandidate\x12\x1a\n" +
 	"\bupstream\x18\x01 \x01(\tR\bupstream\x12\x14\n" +
-	"\x05model\x18\x02 \x01(\tR\x05model\"\xa3\x01\n" +
+	"\x05model\x18\x02 \x01(\tR\x05model\"\xd8\x01\n" +
 	"\x04Plan\x12:\n" +
 	"\n" +
 	"candidates\x18\x01 \x03(\v2\x1a.penstock.llm.v1.CandidateR\n" +
 	"candidates\x12G\n" +
 	"\x0eclassification\x18\x02 \x01(\v2\x1f.penstock.llm.v1.ClassificationR\x0eclassification\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"d\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x123\n" +
+	"\x06prices\x18\x04 \x03(\v2\x1b.penstock.llm.v1.UnitPricesR\x06prices\"d\n" +
 	"\x0eClassification\x12\x12\n" +
 	"\x04task\x18\x01 \x01(\tR\x04task\x12\x1e\n" +
 	"\n" +
@@ -1512,11 +1522,12 @@ var file_penstock_llm_v1_generation_proto_depIdxs = []int32{
 	13, // 17: penstock.llm.v1.GenerationFinished.unit_prices:type_name -> penstock.llm.v1.UnitPrices
 	14, // 18: penstock.llm.v1.Plan.candidates:type_name -> penstock.llm.v1.Candidate
 	16, // 19: penstock.llm.v1.Plan.classification:type_name -> penstock.llm.v1.Classification
-	20, // [20:20] is the sub-list for method output_type
-	20, // [20:20] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	13, // 20: penstock.llm.v1.Plan.prices:type_name -> penstock.llm.v1.UnitPrices
+	21, // [21:21] is the sub-list for method output_type
+	21, // [21:21] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_penstock_llm_v1_generation_proto_init() }

@@ -25,17 +25,29 @@ class CacheEntry(_message.Message):
     create_time: _timestamp_pb2.Timestamp
     def __init__(self, events: _Optional[_Iterable[_Union[_generation_pb2.GenerationEvent, _Mapping]]] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
+class CacheProbe(_message.Message):
+    __slots__ = ("digest", "temperature", "max_output_tokens", "has_tools_in_flight", "refers_to_the_web")
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
+    MAX_OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    HAS_TOOLS_IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
+    REFERS_TO_THE_WEB_FIELD_NUMBER: _ClassVar[int]
+    digest: bytes
+    temperature: float
+    max_output_tokens: int
+    has_tools_in_flight: bool
+    refers_to_the_web: bool
+    def __init__(self, digest: _Optional[bytes] = ..., temperature: _Optional[float] = ..., max_output_tokens: _Optional[int] = ..., has_tools_in_flight: bool = ..., refers_to_the_web: bool = ...) -> None: ...
+
 class LookupRequest(_message.Message):
-    __slots__ = ("scope", "input", "min_similarity", "max_age")
-    SCOPE_FIELD_NUMBER: _ClassVar[int]
-    INPUT_FIELD_NUMBER: _ClassVar[int]
-    MIN_SIMILARITY_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("max_age", "scope", "probe")
     MAX_AGE_FIELD_NUMBER: _ClassVar[int]
-    scope: CacheScope
-    input: _generation_pb2.GenerationInput
-    min_similarity: float
+    SCOPE_FIELD_NUMBER: _ClassVar[int]
+    PROBE_FIELD_NUMBER: _ClassVar[int]
     max_age: _duration_pb2.Duration
-    def __init__(self, scope: _Optional[_Union[CacheScope, _Mapping]] = ..., input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., min_similarity: _Optional[float] = ..., max_age: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    scope: CacheScope
+    probe: CacheProbe
+    def __init__(self, max_age: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., scope: _Optional[_Union[CacheScope, _Mapping]] = ..., probe: _Optional[_Union[CacheProbe, _Mapping]] = ...) -> None: ...
 
 class LookupResponse(_message.Message):
     __slots__ = ("hit", "bypass_reason")
@@ -54,16 +66,16 @@ class CacheHit(_message.Message):
     def __init__(self, entry: _Optional[_Union[CacheEntry, _Mapping]] = ..., similarity: _Optional[float] = ...) -> None: ...
 
 class StoreRequest(_message.Message):
-    __slots__ = ("scope", "input", "entry", "ttl")
-    SCOPE_FIELD_NUMBER: _ClassVar[int]
-    INPUT_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("entry", "ttl", "scope", "probe")
     ENTRY_FIELD_NUMBER: _ClassVar[int]
     TTL_FIELD_NUMBER: _ClassVar[int]
-    scope: CacheScope
-    input: _generation_pb2.GenerationInput
+    SCOPE_FIELD_NUMBER: _ClassVar[int]
+    PROBE_FIELD_NUMBER: _ClassVar[int]
     entry: CacheEntry
     ttl: _duration_pb2.Duration
-    def __init__(self, scope: _Optional[_Union[CacheScope, _Mapping]] = ..., input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., entry: _Optional[_Union[CacheEntry, _Mapping]] = ..., ttl: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    scope: CacheScope
+    probe: CacheProbe
+    def __init__(self, entry: _Optional[_Union[CacheEntry, _Mapping]] = ..., ttl: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., scope: _Optional[_Union[CacheScope, _Mapping]] = ..., probe: _Optional[_Union[CacheProbe, _Mapping]] = ...) -> None: ...
 
 class StoreResponse(_message.Message):
     __slots__ = ("stored", "refusal_reason")

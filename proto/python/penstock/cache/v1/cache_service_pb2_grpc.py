@@ -69,7 +69,7 @@ class CacheServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Store(self, request, context):
-        """Store is idempotent for equal scope and input. An answer that may not be
+        """Store is idempotent for equal scope and digest. An answer that may not be
         cached is refused in the response, not with an error.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -31,7 +31,7 @@ class CacheServiceStub:
         penstock.cache.v1.cache_service_pb2.StoreRequest,
         penstock.cache.v1.cache_service_pb2.StoreResponse,
     ]
-    """Store is idempotent for equal scope and input. An answer that may not be
+    """Store is idempotent for equal scope and digest. An answer that may not be
     cached is refused in the response, not with an error.
     """
 
@@ -60,7 +60,7 @@ class CacheServiceAsyncStub:
         penstock.cache.v1.cache_service_pb2.StoreRequest,
         penstock.cache.v1.cache_service_pb2.StoreResponse,
     ]
-    """Store is idempotent for equal scope and input. An answer that may not be
+    """Store is idempotent for equal scope and digest. An answer that may not be
     cached is refused in the response, not with an error.
     """
 
@@ -93,7 +93,7 @@ class CacheServiceServicer(metaclass=abc.ABCMeta):
         request: penstock.cache.v1.cache_service_pb2.StoreRequest,
         context: _ServicerContext,
     ) -> typing.Union[penstock.cache.v1.cache_service_pb2.StoreResponse, collections.abc.Awaitable[penstock.cache.v1.cache_service_pb2.StoreResponse]]:
-        """Store is idempotent for equal scope and input. An answer that may not be
+        """Store is idempotent for equal scope and digest. An answer that may not be
         cached is refused in the response, not with an error.
         """
 

@@ -22,18 +22,30 @@ POLICY_LATENCY: Policy
 POLICY_QUALITY: Policy
 
 class RouteRequest(_message.Message):
-    __slots__ = ("input", "embedding", "embedding_model", "allowed_regions", "policy")
+    __slots__ = ("input", "embedding", "embedding_model", "allowed_regions", "policy", "model", "requirements")
     INPUT_FIELD_NUMBER: _ClassVar[int]
     EMBEDDING_FIELD_NUMBER: _ClassVar[int]
     EMBEDDING_MODEL_FIELD_NUMBER: _ClassVar[int]
     ALLOWED_REGIONS_FIELD_NUMBER: _ClassVar[int]
     POLICY_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    REQUIREMENTS_FIELD_NUMBER: _ClassVar[int]
     input: _generation_pb2.GenerationInput
     embedding: bytes
     embedding_model: str
     allowed_regions: _containers.RepeatedScalarFieldContainer[str]
     policy: Policy
-    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., embedding: _Optional[bytes] = ..., embedding_model: _Optional[str] = ..., allowed_regions: _Optional[_Iterable[str]] = ..., policy: _Optional[_Union[Policy, str]] = ...) -> None: ...
+    model: str
+    requirements: Requirements
+    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., embedding: _Optional[bytes] = ..., embedding_model: _Optional[str] = ..., allowed_regions: _Optional[_Iterable[str]] = ..., policy: _Optional[_Union[Policy, str]] = ..., model: _Optional[str] = ..., requirements: _Optional[_Union[Requirements, _Mapping]] = ...) -> None: ...
+
+class Requirements(_message.Message):
+    __slots__ = ("capabilities", "min_input_tokens")
+    CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
+    MIN_INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    capabilities: _containers.RepeatedScalarFieldContainer[str]
+    min_input_tokens: int
+    def __init__(self, capabilities: _Optional[_Iterable[str]] = ..., min_input_tokens: _Optional[int] = ...) -> None: ...
 
 class RouteResponse(_message.Message):
     __slots__ = ("plan",)

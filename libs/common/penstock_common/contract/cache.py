@@ -1,0 +1,130 @@
+"""What the cache is asked, and what it answers."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+import msgspec
+
+from penstock_common.llm.types import Batch, GenerationInput, Image, Message, Role, SamplingParams, Value
+
+# Part of every digest: a changed form must not meet old entries.
+CANONICAL_VERSION = 2
+
+
+class Scope(NamedTuple):
+    """A boundary that no hit may cross; an empty model means every model of the tenant."""
+
+    tenant: str
+    model: str
+
+    def covers(self, other: Scope) -> bool:
+        """Return whether everything in ``other`` lies in this scope."""
+        return self.tenant == other.tenant and self.model in ("", other.model)
+
+
+class Probe(Value, frozen=True):
+    """What the cache needs to know of a request: its identity, and what decides whether it may be cached.
+
+    ``digest`` is SHA-256 over the canonical form; ``temperature`` and
+    ``max_output_tokens`` are None where the model's default is asked for.
+    """
+
+    digest: bytes
+    temperature: float | None = None
+    max_output_tokens: int | None = None
+    has_tools_in_flight: bool = False
+    refers_to_the_web: bool = False
+
+
+class LookupRequest(Value, frozen=True):
+    """Asks for an answer to an equal request of the scope that is not older than ``max_age``."""
+
+    scope: Scope
+    probe: Probe
+    max_age: timedelta | None = None
+
+
+class Hit(Value, frozen=True):
+    """An answer worth reusing, as the events that replay it; created at Unix seconds, ``similarity`` 1 if exact."""
+
+    events: tuple[Any, ...]
+    created_at: float
+    similarity: float = 1.0
+
+
+class LookupResponse(Value, frozen=True):
+    """A hit, or why there may be none, or neither on a miss."""
+
+    hit: Hit | None = None
+    bypass_reason: str = ""
+
+
+class StoreRequest(Value, frozen=True):
+    """Asks to keep an answer; ``created_at`` None means now, ``ttl`` None the service's own."""
+
+    scope: Scope
+    probe: Probe
+    events: Batch
+    created_at: float | None = None
+    ttl: timedelta | None = None
+
+
+class Stats(Value, frozen=True):
+    """Counts since the process started; ``memory_entries`` are those held now."""
+
+    memory_hits: int = 0
+    redis_hits: int = 0
+    misses: int = 0
+    stores: int = 0
+    refusals: int = 0
+    memory_entries: int = 0
+
+
+def probe_of(request: GenerationInput) -> Probe:
+    """Return what the cache needs to know of ``request``."""
+    in_flight = web = False
+    for message in request.messages:
+        if message.tool_calls or message.role is Role.TOOL:
+            in_flight = True
+        elif len(message.parts) != 1 or isinstance(message.parts[0], Image):
+            web = web or _refers_to_the_web(message)
+    sampling = request.sampling
+    return Probe(
+        digest=hashlib.sha256(canonical_form(request)).digest(),
+        temperature=sampling.temperature,
+        max_output_tokens=sampling.max_output_tokens,
+        has_tools_in_flight=in_flight,
+        refers_to_the_web=web,
+    )
+
+
+def canonical_form(request: GenerationInput) -> bytes:
+    """Return bytes that are equal for equal requests and differ for different ones.
+
+    All fields count, by position, those that future versions add included.
+    Strings are verbatim: white space inside a JSON schema reaches the model,
+    so it is part of the request. Numbers count by value: 0, 0.0 and -0.0 ask
+    for the same.
+    """
+    fields: list[Any] = [
+        _sampling(value) if isinstance(value, SamplingParams) else value for value in msgspec.structs.astuple(request)
+    ]
+    return _ENCODER.encode((CANONICAL_VERSION, fields))
+
+
+def _sampling(sampling: SamplingParams) -> tuple[Any, ...]:
+    # Spelled out, as omit_defaults leaves out a nested default by identity, not by value.
+    return tuple(
+        int(value) if type(value) is float and value.is_integer() else value
+        for value in msgspec.structs.astuple(sampling)
+    )
+
+
+def _refers_to_the_web(message: Message) -> bool:
+    return any(isinstance(part, Image) and part.url and not part.url.startswith("data:") for part in message.parts)
+
+
+_ENCODER = msgspec.msgpack.Encoder()

@@ -1,0 +1,34 @@
+"""What the embedding service is asked, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from penstock_common.llm.types import UnitPrices, Value
+
+
+class EmbedRequest(Value, frozen=True):
+    """Texts, and how long their vectors are to be: 0 is as long as the model makes them."""
+
+    model: str
+    texts: Sequence[str]
+    dimensions: int = 0
+
+
+class TextVector(NamedTuple):
+    """One input's vector; ``truncated`` if only the input's head fits the model's window."""
+
+    values: Sequence[float]
+    truncated: bool
+
+
+class EmbedResponse(Value, frozen=True):
+    """Vectors in the order of the inputs, who made them, and what they are billed at."""
+
+    vectors: Sequence[TextVector]
+    model: str
+    revision: str
+    upstream: str
+    input_tokens: int
+    unit_prices: UnitPrices = UnitPrices()

@@ -1,0 +1,125 @@
+"""``penstock.inference.v1`` on the wire."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from penstock.inference.v1 import inference_service_pb2 as pb
+from penstock_common.contract.inference import GenerateRequest, ModelState, RunnableModel
+from penstock_common.llm.convert import (
+    candidate_from_proto,
+    candidate_to_proto,
+    event_from_proto,
+    event_to_proto,
+    input_from_proto,
+    input_to_proto,
+    plan_from_proto,
+    plan_to_proto,
+)
+from penstock_common.llm.types import Batch, Candidate
+from penstock_common.rpc.method import StreamMethod, UnaryMethod
+from penstock_common.rpc.protobuf import ProtobufCodec
+
+_SERVICE = "/penstock.inference.v1.InferenceService/"
+_CAPABILITY = "CAPABILITY_"
+_UNSPECIFIED = "unspecified"
+
+_STATE_TO: dict[ModelState, Any] = {
+    ModelState.UNTOLD: pb.MODEL_STATE_UNSPECIFIED,
+    ModelState.READY: pb.MODEL_STATE_READY,
+    ModelState.LOADING: pb.MODEL_STATE_LOADING,
+    ModelState.UNLOADING: pb.MODEL_STATE_UNLOADING,
+    ModelState.UNAVAILABLE: pb.MODEL_STATE_UNAVAILABLE,
+}
+_STATE_FROM: dict[int, ModelState] = {number: state for state, number in _STATE_TO.items()}
+
+
+def _generate_to(value: GenerateRequest) -> pb.GenerateRequest:
+    return pb.GenerateRequest(
+        input=input_to_proto(value.input), plan=plan_to_proto(value.plan), whole=value.whole, batches=value.batches
+    )
+
+
+def _generate_from(message: pb.GenerateRequest) -> GenerateRequest:
+    return GenerateRequest(
+        input=input_from_proto(message.input),
+        plan=plan_from_proto(message.plan),
+        whole=message.whole,
+        batches=message.batches,
+    )
+
+
+def _events_to(batch: Batch) -> pb.GenerateResponse:
+    return pb.GenerateResponse(events=[event_to_proto(event) for event in batch])
+
+
+def _events_from(message: pb.GenerateResponse) -> Batch:
+    return [event_from_proto(event) for event in message.events]
+
+
+def _model_to(model: RunnableModel) -> pb.Model:
+    known = pb.Capability.items()
+    names = [number for name, number in known if name.removeprefix(_CAPABILITY).lower() in model.capabilities]
+    return pb.Model(
+        candidate=candidate_to_proto(model.candidate),
+        context_window_tokens=model.context_window_tokens,
+        capabilities=names,
+        state=_STATE_TO[model.state],
+        state_reason=model.state_reason,
+        is_controllable=model.is_controllable,
+    )
+
+
+def _model_from(message: pb.Model) -> RunnableModel:
+    names = {number: name.removeprefix(_CAPABILITY).lower() for name, number in pb.Capability.items()}
+    capabilities = frozenset(names.get(number, _UNSPECIFIED) for number in message.capabilities)
+    return RunnableModel(
+        candidate=candidate_from_proto(message.candidate),
+        context_window_tokens=message.context_window_tokens,
+        capabilities=capabilities - {_UNSPECIFIED},
+        state=_STATE_FROM.get(message.state, ModelState.UNTOLD),
+        state_reason=message.state_reason,
+        is_controllable=message.is_controllable,
+    )
+
+
+GENERATE = StreamMethod[GenerateRequest, Batch](
+    f"{_SERVICE}Generate",
+    ProtobufCodec(pb.GenerateRequest, _generate_to, _generate_from),
+    ProtobufCodec(pb.GenerateResponse, _events_to, _events_from),
+)
+LIST_MODELS = UnaryMethod[None, tuple[RunnableModel, ...]](
+    f"{_SERVICE}ListModels",
+    ProtobufCodec(pb.ListModelsRequest, lambda _: pb.ListModelsRequest(), lambda _: None),
+    ProtobufCodec(
+        pb.ListModelsResponse,
+        lambda models: pb.ListModelsResponse(models=[_model_to(model) for model in models]),
+        lambda message: tuple(_model_from(model) for model in message.models),
+    ),
+)
+LOAD_MODEL = UnaryMethod[Candidate, RunnableModel](
+    f"{_SERVICE}LoadModel",
+    ProtobufCodec(
+        pb.LoadModelRequest,
+        lambda candidate: pb.LoadModelRequest(candidate=candidate_to_proto(candidate)),
+        lambda message: candidate_from_proto(message.candidate),
+    ),
+    ProtobufCodec(
+        pb.LoadModelResponse,
+        lambda model: pb.LoadModelResponse(model=_model_to(model)),
+        lambda message: _model_from(message.model),
+    ),
+)
+UNLOAD_MODEL = UnaryMethod[Candidate, RunnableModel](
+    f"{_SERVICE}UnloadModel",
+    ProtobufCodec(
+        pb.UnloadModelRequest,
+        lambda candidate: pb.UnloadModelRequest(candidate=candidate_to_proto(candidate)),
+        lambda message: candidate_from_proto(message.candidate),
+    ),
+    ProtobufCodec(
+        pb.UnloadModelResponse,
+        lambda model: pb.UnloadModelResponse(model=_model_to(model)),
+        lambda message: _model_from(message.model),
+    ),
+)

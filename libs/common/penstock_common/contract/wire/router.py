@@ -1,0 +1,79 @@
+"""``penstock.router.v1`` on the wire."""
+
+from __future__ import annotations
+
+from penstock.router.v1 import router_service_pb2 as pb
+from penstock_common.contract.router import Requirements, RouteRequest, requirements_of
+from penstock_common.llm.convert import input_from_proto, plan_from_proto, plan_to_proto
+from penstock_common.llm.types import ModelInfo, Plan
+from penstock_common.rpc.method import UnaryMethod
+from penstock_common.rpc.protobuf import ProtobufCodec
+
+_SERVICE = "/penstock.router.v1.RouterService/"
+
+
+def _route_request_to(value: RouteRequest) -> pb.RouteRequest:
+    needs = value.requirements
+    return pb.RouteRequest(
+        model=value.model,
+        requirements=pb.Requirements(capabilities=sorted(needs.capabilities), min_input_tokens=needs.min_input_tokens),
+        allowed_regions=value.allowed_regions,
+    )
+
+
+def _route_request_from(message: pb.RouteRequest) -> RouteRequest:
+    regions = tuple(message.allowed_regions)
+    if message.HasField("input"):
+        # A gateway of 0.1.
+        asked = input_from_proto(message.input)
+        return RouteRequest(model=asked.model, requirements=requirements_of(asked), allowed_regions=regions)
+    needs = message.requirements
+    return RouteRequest(
+        model=message.model,
+        requirements=Requirements(capabilities=frozenset(needs.capabilities), min_input_tokens=needs.min_input_tokens),
+        allowed_regions=regions,
+    )
+
+
+def _plan_to(value: Plan) -> pb.RouteResponse:
+    return pb.RouteResponse(plan=plan_to_proto(value))
+
+
+def _plan_from(message: pb.RouteResponse) -> Plan:
+    return plan_from_proto(message.plan)
+
+
+def _models_to(value: tuple[ModelInfo, ...]) -> pb.ListModelsResponse:
+    return pb.ListModelsResponse(
+        models=[
+            pb.PublicModel(
+                name=model.name,
+                capabilities=model.capabilities,
+                context_window_tokens=model.context_window_tokens,
+            )
+            for model in value
+        ]
+    )
+
+
+def _models_from(message: pb.ListModelsResponse) -> tuple[ModelInfo, ...]:
+    return tuple(
+        ModelInfo(
+            name=model.name,
+            capabilities=tuple(model.capabilities),
+            context_window_tokens=model.context_window_tokens,
+        )
+        for model in message.models
+    )
+
+
+ROUTE = UnaryMethod[RouteRequest, Plan](
+    f"{_SERVICE}Route",
+    ProtobufCodec(pb.RouteRequest, _route_request_to, _route_request_from),
+    ProtobufCodec(pb.RouteResponse, _plan_to, _plan_from),
+)
+LIST_MODELS = UnaryMethod[None, tuple[ModelInfo, ...]](
+    f"{_SERVICE}ListModels",
+    ProtobufCodec(pb.ListModelsRequest, lambda _: pb.ListModelsRequest(), lambda _: None),
+    ProtobufCodec(pb.ListModelsResponse, _models_to, _models_from),
+)

@@ -1,0 +1,78 @@
+"""The client side of a call between services: one interface over both transports."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Protocol, TypeVar
+
+from penstock_common.rpc.method import StreamMethod, UnaryMethod
+from penstock_common.rpc.scope import RequestScope
+from penstock_common.telemetry.steps import Step
+
+RequestT = TypeVar("RequestT")
+ResponseT = TypeVar("ResponseT")
+ResponseT_co = TypeVar("ResponseT_co", covariant=True)
+
+# What a hop keeps for itself, so that the callee's deadline error arrives before our own.
+DEADLINE_MARGIN_SECONDS = 0.020
+DEFAULT_TIMEOUT = timedelta(seconds=60)
+_DEFAULT_SECONDS = DEFAULT_TIMEOUT.total_seconds()
+
+
+class ResponseStream(Protocol[ResponseT_co]):
+    """The responses of one call. Whoever opens it closes it, whatever the way out: leaving a loop does not."""
+
+    def __aiter__(self) -> AsyncIterator[ResponseT_co]:
+        """Iterate once, in one task."""
+        ...
+
+    async def aclose(self) -> None:
+        """End the call; in process, return when the servicer's ``finally`` has run. May be repeated."""
+        ...
+
+
+class Channel(Protocol):
+    """Calls a service, in this process or over a socket; every failure is a domain error.
+
+    A call never outlives the request's deadline, less a margin, and carries the
+    request's identity. ``timeout`` is in seconds. The steps that the service took
+    are added to ``steps``, however the call ends.
+
+    Raises:
+        DeadlineExceeded: if no time is left, or it runs out.
+        ServiceUnavailable: if the service does not answer.
+        InternalError: if the service has a defect.
+        PenstockError: what the service itself says.
+    """
+
+    async def call(
+        self,
+        method: UnaryMethod[RequestT, ResponseT],
+        request: RequestT,
+        *,
+        timeout: float | None = None,
+        steps: list[Step] | None = None,
+    ) -> ResponseT:
+        """Return the response."""
+        ...
+
+    def stream(
+        self,
+        method: StreamMethod[RequestT, ResponseT],
+        request: RequestT,
+        *,
+        timeout: float | None = None,
+        steps: list[Step] | None = None,
+    ) -> ResponseStream[ResponseT]:
+        """Return the responses; nothing is asked before the first is."""
+        ...
+
+
+def deadline_of(scope: RequestScope, timeout: float | None) -> float:
+    """Return when a call must have ended, on ``time.monotonic``: the request's deadline less the margin, or sooner."""
+    if scope.deadline is None:
+        return time.monotonic() + (_DEFAULT_SECONDS if timeout is None else timeout)
+    latest = scope.deadline - DEADLINE_MARGIN_SECONDS
+    return latest if timeout is None else min(latest, time.monotonic() + timeout)

@@ -1,0 +1,56 @@
+"""Codecs over generated messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from google.protobuf.message import DecodeError
+
+from penstock_common.errors import InvalidRequest
+from penstock_common.llm.convert import UnknownRoleError
+
+ValueT = TypeVar("ValueT")
+MessageT = TypeVar("MessageT")
+
+
+class ProtobufCodec(Generic[ValueT, MessageT]):
+    """Implements ``Codec`` with a message type, and what turns a value into it and back."""
+
+    __slots__ = ("_from_message", "_message", "_to_message")
+
+    def __init__(
+        self,
+        message: type[MessageT],
+        to_message: Callable[[ValueT], MessageT],
+        from_message: Callable[[MessageT], ValueT],
+    ) -> None:
+        self._message: Any = message
+        self._to_message: Callable[[ValueT], Any] = to_message
+        self._from_message = from_message
+
+    def encode(self, value: ValueT, /) -> bytes:
+        """Return the message's bytes."""
+        return self._to_message(value).SerializeToString()
+
+    def decode(self, message: bytes, /) -> ValueT:
+        """Return the value.
+
+        Raises:
+            InvalidRequest: if the bytes are no such message, or say what this version does not know.
+        """
+        try:
+            return self._from_message(self._message.FromString(message))
+        except DecodeError:
+            raise InvalidRequest(f"The bytes are no {self._message.DESCRIPTOR.full_name}.") from None
+        except UnknownRoleError as error:
+            raise InvalidRequest(f"{error} is missing or not a known role.", field=f"input.{error}") from None
+
+
+def same(message: type[MessageT]) -> ProtobufCodec[MessageT, MessageT]:
+    """Return the codec of a message that is its own value."""
+    return ProtobufCodec(message, _itself, _itself)
+
+
+def _itself(message: MessageT) -> MessageT:
+    return message

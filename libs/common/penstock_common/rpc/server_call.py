@@ -1,0 +1,44 @@
+"""A call as the side that serves it sees it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from penstock_common.rpc.scope import Metadata, RequestScope
+from penstock_common.telemetry.steps import Steps
+
+
+class ServerCall:
+    """Whose call it is, by when it must have ended, and what was done for it.
+
+    ``path`` is ``/package.Service/Method``; ``deadline`` is on the clock of
+    ``time.monotonic``, None for none. What a servicer notes in ``steps`` reaches
+    the caller at the end, however the call ends. ``metadata`` and ``context`` are
+    the socket's: in process there are none, as a caller there is trusted and has
+    nothing to prove. ``started`` is on the clock of ``time.perf_counter``.
+    """
+
+    __slots__ = ("context", "deadline", "metadata", "path", "scope", "started", "steps")
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        scope: RequestScope,
+        deadline: float | None,
+        steps: Steps,
+        metadata: Metadata = (),
+        context: Any = None,
+    ) -> None:
+        self.path = path
+        self.scope = scope
+        self.deadline = deadline
+        self.steps = steps
+        self.metadata = metadata
+        self.context = context
+        self.started = time.perf_counter() if context is not None else 0.0
+
+    def seconds_left(self) -> float | None:
+        """Return the seconds until the deadline, at least 0; None where there is none."""
+        return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
