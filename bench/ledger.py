@@ -29,7 +29,7 @@ from penstock_common.testing.postgres_server import PostgresServer
 from penstock_gateway.adapters.sql.database import open_database, upgrade_database
 from penstock_gateway.adapters.sql.ledger import writing_ledger
 from penstock_gateway.adapters.sql.tables import ledger
-from penstock_gateway.domain.settlement import LedgerRow
+from penstock_gateway.domain.life.settlement import LedgerRow
 
 PROCESSES = (1, 2, 4)
 FAST_ROWS = 12_800

@@ -54,8 +54,8 @@ from penstock_gateway.adapters.limits_in_redis import RedisLimiter
 from penstock_gateway.adapters.sql.database import open_database, upgrade_database
 from penstock_gateway.adapters.sql.ledger import SqlLedger
 from penstock_gateway.adapters.sql.tables import ledger
-from penstock_gateway.domain.identity import Tenant, Tier
-from penstock_gateway.domain.settlement import LedgerRow
+from penstock_gateway.domain.access.identity import Tenant, Tier
+from penstock_gateway.domain.life.settlement import LedgerRow
 from penstock_inference.app import build
 from penstock_inference.settings import Settings
 

@@ -18,7 +18,7 @@ from penstock_common.errors import PenstockError
 from penstock_common.rpc.server_interceptors import CallTelemetry
 from penstock_embedding.adapters.telemetry import BatchMetrics
 from penstock_gateway.adapters.telemetry import Metrics, show_ledger
-from penstock_gateway.domain.settlement import CANCELLED, OK, outcome_of
+from penstock_gateway.domain.life.settlement import CANCELLED, OK, outcome_of
 
 DEPLOY = ROOT / "deploy"
 ALERTS = DEPLOY / "prometheus" / "alerts.yaml"

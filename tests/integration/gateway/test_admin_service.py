@@ -25,8 +25,8 @@ from penstock_common.configuration import Configuration
 from penstock_common.rpc.server import listening
 from penstock_common.service import Service
 from penstock_common.telemetry.trace_context import TraceStarter
-from penstock_gateway.domain.authentication import Authenticator
-from penstock_gateway.domain.policy import POLICIES
+from penstock_gateway.domain.access.authentication import Authenticator
+from penstock_gateway.domain.access.policy import POLICIES
 from penstock_gateway.surfaces.arrival import Reception, Timeouts
 from penstock_gateway.surfaces.client_address import ClientAddresses
 from penstock_gateway.surfaces.grpc.arrival import PolicyGuard

@@ -28,7 +28,7 @@ from penstock_gateway.adapters.sql.database import (
 from penstock_gateway.adapters.sql.ledger import SqlLedger
 from penstock_gateway.adapters.sql.tables import ledger
 from penstock_gateway.domain.backup import BackupError, fingerprint_of
-from penstock_gateway.domain.settlement import LedgerRow
+from penstock_gateway.domain.life.settlement import LedgerRow
 
 NOW = datetime(2026, 1, 1, 12, 30, 15, 123456, tzinfo=UTC)
 

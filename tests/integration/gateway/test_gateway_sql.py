@@ -18,9 +18,9 @@ from penstock_gateway.domain.administration.keys import Keyring, NewKey
 from penstock_gateway.domain.administration.paging import Page
 from penstock_gateway.domain.administration.registry import AuditEntry, KeyFilter, Place
 from penstock_gateway.domain.administration.tenants import TenantTerms
-from penstock_gateway.domain.authentication import FoundKey, KeyStoreUnavailable
-from penstock_gateway.domain.identity import KeyRecord, KeyScope, TenantRecord, Tier, UserRecord, UserRole
-from penstock_gateway.domain.tenancy import TenantDirectory
+from penstock_gateway.domain.access.authentication import FoundKey, KeyStoreUnavailable
+from penstock_gateway.domain.access.identity import KeyRecord, KeyScope, TenantRecord, Tier, UserRecord, UserRole
+from penstock_gateway.domain.access.tenancy import TenantDirectory
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ACME = TenantRecord("acme", "pro", frozenset({"fast"}), ("eu", "us"), NOW)

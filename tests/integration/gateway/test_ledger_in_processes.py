@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from structlog.testing import capture_logs
 from penstock_gateway.adapters.sql.database import open_database
 from penstock_gateway.adapters.sql.ledger import writing_ledger
-from penstock_gateway.domain.settlement import LedgerRow
+from penstock_gateway.domain.life.settlement import LedgerRow
 
 url, name, rows = sys.argv[1], sys.argv[2], int(sys.argv[3])
 

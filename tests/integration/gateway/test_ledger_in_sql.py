@@ -17,7 +17,7 @@ from penstock_gateway.adapters.sql import ledger as ledger_module
 from penstock_gateway.adapters.sql.database import open_database, upgrade
 from penstock_gateway.adapters.sql.ledger import SqlLedger
 from penstock_gateway.adapters.sql.tables import ledger
-from penstock_gateway.domain.settlement import LedgerRow
+from penstock_gateway.domain.life.settlement import LedgerRow
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -19,9 +19,9 @@ from penstock_gateway.adapters.sql.keys import SqlKeyStore
 from penstock_gateway.adapters.sql.ledger import SqlLedger
 from penstock_gateway.adapters.sql.postgresql import DatabaseUnavailable
 from penstock_gateway.adapters.sql.tables import ledger
-from penstock_gateway.domain.authentication import KeyStoreUnavailable
+from penstock_gateway.domain.access.authentication import KeyStoreUnavailable
 from penstock_gateway.domain.database_address import UNHURRIED, DatabaseLimits
-from penstock_gateway.domain.settlement import LedgerRow
+from penstock_gateway.domain.life.settlement import LedgerRow
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LIMITS = DatabaseLimits(pool_size=3, connect_timeout=timedelta(seconds=1), statement_timeout=timedelta(seconds=1))

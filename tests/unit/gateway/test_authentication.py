@@ -10,8 +10,8 @@ import pytest
 
 from penstock_common.background import background_work
 from penstock_common.errors import InvalidCredentials, ScopeMissing, ServiceUnavailable
-from penstock_gateway.domain.authentication import Authenticator, Clock, FoundKey, KeyFreshness, KeyStoreUnavailable
-from penstock_gateway.domain.identity import (
+from penstock_gateway.domain.access.authentication import Authenticator, Clock, FoundKey, KeyFreshness, KeyStoreUnavailable
+from penstock_gateway.domain.access.identity import (
     OPERATORS,
     KeyRecord,
     KeyScope,
@@ -22,8 +22,8 @@ from penstock_gateway.domain.identity import (
     UserRole,
     digest_of,
 )
-from penstock_gateway.domain.policy import INFERENCE, Policy
-from penstock_gateway.domain.tenancy import TenantDirectory
+from penstock_gateway.domain.access.policy import INFERENCE, Policy
+from penstock_gateway.domain.access.tenancy import TenantDirectory
 
 PEPPER = b"p" * 32
 DEMO = Tenant("demo", Tier("pro"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from penstock_common.errors import InvalidRequest
-from penstock_gateway.domain.networks import lies_within, read_network
+from penstock_gateway.domain.access.networks import lies_within, read_network
 from penstock_gateway.surfaces.client_address import ClientAddresses, grpc_peer
 
 TOKEN = "t" * 32

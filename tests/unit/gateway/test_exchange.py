@@ -16,13 +16,13 @@ from penstock_common.llm.types import Candidate, Finished, FinishReason, Plan, S
 from penstock_common.telemetry.steps import Steps
 from penstock_common.telemetry.trace_context import TraceStarter
 from penstock_gateway.adapters.limits_in_memory import InMemoryLimiter
-from penstock_gateway.domain.admission import Door
-from penstock_gateway.domain.chat_call import ChatCall
-from penstock_gateway.domain.exchange import ChatLife, LifeParts
-from penstock_gateway.domain.guard import OpenGuard
-from penstock_gateway.domain.identity import Caller, Tenant, Tier
-from penstock_gateway.domain.ports import CacheLookup, Routed
-from penstock_gateway.domain.visit import VisitParts
+from penstock_gateway.domain.life.admission import Door
+from penstock_gateway.domain.life.order import ChatCall
+from penstock_gateway.domain.life.chat import ChatLife, LifeParts
+from penstock_gateway.domain.life.guards import OpenGuard
+from penstock_gateway.domain.access.identity import Caller, Tenant, Tier
+from penstock_gateway.domain.life.ports import CacheLookup, Routed
+from penstock_gateway.domain.life.exchange import VisitParts
 
 CANDIDATE = Candidate(upstream="first", model="m")
 ANSWER = (

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from penstock_common.errors import ServiceUnavailable
-from penstock_gateway.domain.admission import Door
-from penstock_gateway.domain.gateway_status import ModelState, StatusReporter, UpstreamModel
-from penstock_gateway.domain.traffic import TrafficWindow
+from penstock_gateway.domain.life.admission import Door
+from penstock_gateway.domain.status.report import ModelState, StatusReporter, UpstreamModel
+from penstock_gateway.domain.status.traffic import TrafficWindow
 
 
 class Upstreams:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock_gateway.domain.identity import Caller, KeyRecord, KeyScope, Tenant, Tier, digest_of, new_key
+from penstock_gateway.domain.access.identity import Caller, KeyRecord, KeyScope, Tenant, Tier, digest_of, new_key
 
 BASE62 = string.digits + string.ascii_letters
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -11,8 +11,8 @@ from google.protobuf import descriptor_pool
 
 import penstock.gateway.v1
 from penstock_common.errors import ScopeMissing
-from penstock_gateway.domain.identity import KeyScope
-from penstock_gateway.domain.policy import POLICIES, Policy, policy_of
+from penstock_gateway.domain.access.identity import KeyScope
+from penstock_gateway.domain.access.policy import POLICIES, Policy, policy_of
 
 OF_TENANTS = frozenset({KeyScope.INFERENCE, KeyScope.READ, KeyScope.ADMIN})
 ADMINISTRATIVE = ("AdminService", "StatusService")

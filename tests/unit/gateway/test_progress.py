@@ -18,7 +18,7 @@ from penstock_common.llm.types import (
     UnitPrices,
     Usage,
 )
-from penstock_gateway.domain.progress import Bill, Progress
+from penstock_gateway.domain.life.progress import Bill, Progress
 
 FIRST, SECOND = Candidate(upstream="first", model="m"), Candidate(upstream="second", model="m")
 PRICES = UnitPrices(input_nano_usd=1_000_000_000, cached_input_nano_usd=500_000_000, output_nano_usd=2_000_000_000)

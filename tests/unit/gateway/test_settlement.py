@@ -8,7 +8,7 @@ import pytest
 
 from penstock_common import errors
 from penstock_gateway.adapters.sql.tables import ledger
-from penstock_gateway.domain.settlement import outcome_of
+from penstock_gateway.domain.life.settlement import outcome_of
 
 WORDS = {
     errors.InvalidRequest: "invalid_request",

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock_common.telemetry.steps import Step
-from penstock_gateway.domain.settlement import LedgerRow
-from penstock_gateway.domain.traffic import SLOT_SECONDS, SLOTS, TrafficWindow, UpstreamTraffic
+from penstock_gateway.domain.life.settlement import LedgerRow
+from penstock_gateway.domain.status.traffic import SLOT_SECONDS, SLOTS, TrafficWindow, UpstreamTraffic
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

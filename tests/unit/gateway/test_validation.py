@@ -23,7 +23,7 @@ from penstock_common.llm.types import (
     ToolChoice,
     ToolChoiceMode,
 )
-from penstock_gateway.domain.validation import validate_context, validate_input
+from penstock_gateway.domain.life.validation import validate_context, validate_input
 
 USER = Message(role=Role.USER, parts=(Text(text="Hi"),))
 CALL = ToolCall(id="c", name="n", arguments_json="{}")

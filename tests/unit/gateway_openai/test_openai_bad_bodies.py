@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from penstock_common.errors import InvalidRequest, PenstockError
 from penstock_common.llm.convert import input_from_proto, input_to_proto
-from penstock_gateway.domain.validation import validate_input
+from penstock_gateway.domain.life.validation import validate_input
 from penstock_gateway.surfaces.openai.errors import error_response
 from penstock_gateway.surfaces.openai.parse import parse_chat_request
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from penstock_common.llm.types import (
+    Batch,
     Finished,
     GenerationEvent,
     Message,
@@ -144,6 +145,15 @@ class Answer:
             self._signature = event.signature or self._signature
         else:
             self._add_tool_call(event)
+
+    def extend(self, batch: Batch) -> None:
+        """Take the next events in."""
+        add_text = self._text.append
+        for event in batch:
+            if isinstance(event, TextDelta):
+                add_text(event.text)
+            else:
+                self.add(event)
 
     def _add_tool_call(self, delta: ToolCallDelta) -> None:
         call = self._tool_calls.setdefault(delta.index, _ToolCallParts())

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextvars import ContextVar
-from dataclasses import dataclass
+
+import msgspec
+from msgspec.structs import replace
 
 REQUEST_ID_KEY = "x-request-id"
 TRACEPARENT_KEY = "traceparent"
@@ -17,8 +19,7 @@ TENANT_KEY = "penstock-tenant"
 Metadata = tuple[tuple[str, str | bytes], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RequestScope:
+class RequestScope(msgspec.Struct, frozen=True, gc=False):
     """The identity of one request, in every service it passes.
 
     ``deadline`` is on the clock of ``time.monotonic`` and travels as gRPC's own
@@ -54,3 +55,8 @@ class RequestScope:
 
 
 CURRENT_SCOPE: ContextVar[RequestScope] = ContextVar("penstock_request_scope", default=RequestScope())  # noqa: B039 - frozen
+
+
+def without_deadline() -> None:
+    """Let what the current task does from here on outlive the request that it belongs to."""
+    CURRENT_SCOPE.set(replace(CURRENT_SCOPE.get(), deadline=None))

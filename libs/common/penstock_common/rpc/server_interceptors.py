@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 import structlog
+from msgspec.structs import replace
 from prometheus_client import CollectorRegistry, Histogram
 
 from penstock_common.errors import PenstockError

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from penstock_gateway.domain.admission import CONCURRENT_REQUESTS, REQUESTS_PER_MINUTE, RateState, Verdict
-from penstock_gateway.domain.identity import Tenant
+from penstock_gateway.domain.access.identity import Tenant
+from penstock_gateway.domain.life.admission import CONCURRENT_REQUESTS, REQUESTS_PER_MINUTE, RateState, Verdict
 
 WINDOW_SECONDS = 60
 _WINDOW_NS = WINDOW_SECONDS * 1_000_000_000

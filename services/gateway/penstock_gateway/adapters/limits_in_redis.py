@@ -13,8 +13,8 @@ from redis.exceptions import ResponseError
 
 from penstock_common.redis_connection import RedisConnection, RedisUnavailable, Script
 from penstock_gateway.adapters.limits_in_memory import CONCURRENCY_RETRY_SECONDS, WINDOW_SECONDS, InMemoryLimiter
-from penstock_gateway.domain.admission import CONCURRENT_REQUESTS, REQUESTS_PER_MINUTE, RateState, Verdict
-from penstock_gateway.domain.identity import Tenant
+from penstock_gateway.domain.access.identity import Tenant
+from penstock_gateway.domain.life.admission import CONCURRENT_REQUESTS, REQUESTS_PER_MINUTE, RateState, Verdict
 
 _log = structlog.get_logger(__name__)
 

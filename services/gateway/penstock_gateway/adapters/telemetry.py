@@ -16,9 +16,10 @@ from penstock_common.telemetry import semconv
 from penstock_common.telemetry.metrics_endpoint import serving_metrics
 from penstock_common.telemetry.spans import SpanEmitter, open_spans
 from penstock_common.telemetry.steps import Step
-from penstock_gateway.domain.chat_call import ChatCall, EndedExchange
-from penstock_gateway.domain.settlement import CANCELLED, OK, LedgerRow, outcome_of
-from penstock_gateway.domain.traffic import TrafficWindow
+from penstock_gateway.domain.life.exchange import EndedExchange
+from penstock_gateway.domain.life.order import ChatOrder
+from penstock_gateway.domain.life.settlement import CANCELLED, OK, LedgerRow, outcome_of
+from penstock_gateway.domain.status.traffic import TrafficWindow
 
 # A request whose own overhead is above this is worth a look, sampled or not.
 _SLOW_OVERHEAD_MS = 250.0
@@ -148,11 +149,11 @@ class TelemetryObserver:
         self._metrics.requests.labels(surface, "", outcome_of(error)).inc()
 
     def _emit(self, exchange: EndedExchange) -> None:
-        call, row = exchange.call, exchange.row
-        operation = semconv.CHAT if isinstance(call, ChatCall) else semconv.EMBEDDINGS
+        call, order, row = exchange.call, exchange.call.order, exchange.row
+        operation = semconv.CHAT if isinstance(order, ChatOrder) else semconv.EMBEDDINGS
         failed = "" if row.outcome in (OK, CANCELLED) else row.outcome
         root = Step(
-            name=f"{operation} {call.input.model}",
+            name=f"{operation} {order.input.model}",
             start_ns=call.started_ns,
             end_ns=exchange.ended_ns,
             error=failed,
@@ -160,13 +161,13 @@ class TelemetryObserver:
         )
         attributes = {
             semconv.OPERATION_NAME: operation,
-            semconv.REQUEST_MODEL: call.input.model,
+            semconv.REQUEST_MODEL: order.input.model,
             semconv.RESPONSE_MODEL: row.model,
-            semconv.RESPONSE_ID: call.generation_id,
+            semconv.RESPONSE_ID: order.generation_id,
             semconv.RESPONSE_FINISH_REASONS: [row.finish_reason],
             semconv.INPUT_TOKENS: row.usage.input_tokens,
             semconv.OUTPUT_TOKENS: row.usage.output_tokens,
-            semconv.REQUEST_ID: call.request_id,
+            semconv.REQUEST_ID: order.request_id,
             semconv.TENANT: row.tenant,
             semconv.SURFACE: row.surface,
             semconv.UPSTREAM: row.upstream,
@@ -174,8 +175,8 @@ class TelemetryObserver:
             semconv.COST_NANO_USD: row.cost_nano_usd,
             semconv.OVERHEAD_MS: row.overhead_ms,
         }
-        if self._capture_content and isinstance(call, ChatCall):
-            attributes[semconv.INPUT_MESSAGES] = msgspec.json.encode(call.input.messages).decode()
+        if self._capture_content and isinstance(order, ChatOrder):
+            attributes[semconv.INPUT_MESSAGES] = msgspec.json.encode(order.input.messages).decode()
         self._spans.emit(call.trace, root, attributes)
 
 

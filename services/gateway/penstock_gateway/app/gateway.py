@@ -11,24 +11,25 @@ from penstock_common.background import StartWork
 from penstock_common.key_material import read_token
 from penstock_common.rpc.server_interceptors import CallTelemetry
 from penstock_common.telemetry.trace_context import TraceStarter
+from penstock_gateway.adapters.services.cache import CacheClient, NoCache
 from penstock_gateway.adapters.services.channels import Channels
+from penstock_gateway.adapters.services.embedding import EmbeddingClient, NoEmbedding
 from penstock_gateway.adapters.services.inference import InferenceClient
 from penstock_gateway.adapters.services.router import RouterClient
-from penstock_gateway.adapters.services.upstreams import UpstreamsClient
-from penstock_gateway.adapters.services.wire import WireInputs
 from penstock_gateway.adapters.sql.keys import SqlKeyStore
 from penstock_gateway.adapters.sql.registry import SqlRegistry
 from penstock_gateway.app.administration import keyring_of
 from penstock_gateway.app.parts import Parts, open_parts
+from penstock_gateway.domain.access.authentication import Authenticator
 from penstock_gateway.domain.administration.administration import Administration
 from penstock_gateway.domain.administration.keys import Keyring
-from penstock_gateway.domain.authentication import Authenticator
-from penstock_gateway.domain.embedding_exchange import EmbeddingLife
-from penstock_gateway.domain.exchange import ChatLife, LifeParts
-from penstock_gateway.domain.gateway_status import StatusReporter
-from penstock_gateway.domain.guard import OpenGuard
+from penstock_gateway.domain.life.chat import ChatLife, LifeParts
+from penstock_gateway.domain.life.embeddings import EmbeddingLife
+from penstock_gateway.domain.life.exchange import VisitParts
+from penstock_gateway.domain.life.guards import OpenInput, OpenOutput
+from penstock_gateway.domain.life.ports import AnswerCache
 from penstock_gateway.domain.models import ModelDirectory
-from penstock_gateway.domain.visit import VisitParts
+from penstock_gateway.domain.status.report import StatusReporter
 from penstock_gateway.settings import Settings
 from penstock_gateway.surfaces.arrival import Reception, Timeouts
 from penstock_gateway.surfaces.client_address import ClientAddresses
@@ -66,18 +67,18 @@ async def running(
 def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
     own, observer = settings.gateway, parts.observer
     visits = VisitParts(door=parts.door, limiter=parts.limiter, ledger=parts.ledger, observer=observer)
-    router = RouterClient(channels.router, inputs := WireInputs(), own.router_timeout)
+    router, inference = RouterClient(channels.router, own.router_timeout), InferenceClient(channels.inference)
     life = ChatLife(
         LifeParts(
             visits=visits,
-            guard=OpenGuard(),
-            cache=channels.cache_client(inputs, own.cache_lookup_timeout, own.cache_store_timeout),
+            input_steps=(OpenInput(),),
+            cache=_cache(settings, channels, parts.in_background),
             router=router,
-            generator=InferenceClient(channels.inference, inputs),
-            in_background=parts.in_background,
+            generator=inference,
+            guard=OpenOutput(),
         )
     )
-    embedder = channels.embedding_client(own.router_timeout)
+    embedder = NoEmbedding() if channels.embedding is None else EmbeddingClient(channels.embedding, own.router_timeout)
     embeddings = EmbeddingLife(visits, embedder)
     store, keyring, models = SqlKeyStore(parts.engine), keyring_of(settings), ModelDirectory(router, embedder)
     reception = _reception(settings, keyring, store, parts.in_background)
@@ -97,9 +98,21 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
         embeddings=EmbeddingServicer(reception, embeddings, observer),
         models=ModelServicer(models),
         admin=AdminServicer(reception, Administration.over(keyring, SqlRegistry(parts.engine))),
-        status=StatusServicer(StatusReporter(parts.door, parts.traffic, UpstreamsClient(channels.inference), checks)),
+        status=StatusServicer(StatusReporter(parts.door, parts.traffic, inference, checks)),
         wire_formats=OpenAIApplication(wire_formats),
         interceptors=[CallTelemetry(parts.registry), PolicyGuard(reception, observer)],
+    )
+
+
+def _cache(settings: Settings, channels: Channels, in_background: StartWork) -> AnswerCache:
+    if channels.cache is None:
+        return NoCache()
+    own = settings.gateway
+    return CacheClient(
+        channels.cache,
+        own.cache_lookup_timeout,
+        own.cache_store_timeout,
+        None if channels.cache_is_here else in_background,
     )
 
 

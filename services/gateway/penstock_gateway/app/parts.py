@@ -15,8 +15,8 @@ from penstock_gateway.adapters.limits_in_redis import RedisLimiter, open_limiter
 from penstock_gateway.adapters.sql.database import open_current_database
 from penstock_gateway.adapters.sql.ledger import SqlLedger, writing_ledger
 from penstock_gateway.adapters.telemetry import Telemetry, TelemetryObserver, observing, show_ledger
-from penstock_gateway.domain.admission import Door
-from penstock_gateway.domain.traffic import TrafficWindow
+from penstock_gateway.domain.life.admission import Door
+from penstock_gateway.domain.status.traffic import TrafficWindow
 from penstock_gateway.settings import Settings
 
 _SERVICE_NAME = "penstock-gateway"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from penstock_common.errors import ModelNotFound
-from penstock_gateway.domain.embedding_call import TextEmbedder
-from penstock_gateway.domain.identity import Caller
-from penstock_gateway.domain.ports import ModelInfo, Router
+from penstock_common.llm.types import ModelInfo
+from penstock_gateway.domain.access.identity import Caller
+from penstock_gateway.domain.life.ports import Router, TextEmbedder
 
 
 class ModelDirectory:

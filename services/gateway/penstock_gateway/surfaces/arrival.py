@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from penstock_common.configuration import parse_duration
+from penstock_common.contract.embedding import EmbedRequest
 from penstock_common.errors import AddressNotPermitted, InvalidRequest, UnsupportedParameter
 from penstock_common.llm.types import GenerationInput, RequestContext
 from penstock_common.telemetry.steps import Steps
 from penstock_common.telemetry.trace_context import TraceContext, TraceStarter
-from penstock_gateway.domain.admission import RateState
-from penstock_gateway.domain.authentication import Authenticator
-from penstock_gateway.domain.chat_call import CacheControl, ChatCall
-from penstock_gateway.domain.embedding_call import EmbeddingCall, EmbeddingInput
-from penstock_gateway.domain.identity import Caller
-from penstock_gateway.domain.networks import lies_within
-from penstock_gateway.domain.policy import Policy
+from penstock_gateway.domain.access.authentication import Authenticator
+from penstock_gateway.domain.access.identity import Caller
+from penstock_gateway.domain.access.networks import lies_within
+from penstock_gateway.domain.access.policy import Policy
+from penstock_gateway.domain.life.admission import RateState
+from penstock_gateway.domain.life.order import CacheControl, Call, ChatOrder, EmbeddingOrder
 from penstock_gateway.surfaces.client_address import ClientAddresses
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -105,38 +105,37 @@ class Reception:
 
     def chat_call(
         self, arrival: Arrival, caller: Caller, request: GenerationInput, context: RequestContext, options: CallOptions
-    ) -> ChatCall:
+    ) -> Call[ChatOrder]:
         """Return the call that the gateway's domain takes."""
-        return ChatCall(
+        order = ChatOrder(
             request_id=arrival.request_id,
             generation_id=secrets.token_hex(_GENERATION_ID_BYTES),
             surface=arrival.surface,
-            caller=caller,
-            input=request,
-            context=context,
+            tenant=caller.tenant.name,
+            key_id=caller.key_id,
             timeout=self._timeout(arrival.headers, options),
+            context=context,
+            input=request,
+            whole=not options.stream,
             cache_control=options.cache_control or cache_control_in(arrival.headers),
-            trace=arrival.trace,
-            steps=arrival.steps,
-            started_ns=arrival.started_ns,
         )
+        return Call(order, caller, arrival.trace, arrival.steps, arrival.started_ns)
 
     def embedding_call(
-        self, arrival: Arrival, caller: Caller, request: EmbeddingInput, context: RequestContext, options: CallOptions
-    ) -> EmbeddingCall:
+        self, arrival: Arrival, caller: Caller, request: EmbedRequest, context: RequestContext, options: CallOptions
+    ) -> Call[EmbeddingOrder]:
         """Return the call that the gateway's domain takes."""
-        return EmbeddingCall(
+        order = EmbeddingOrder(
             request_id=arrival.request_id,
             generation_id=secrets.token_hex(_GENERATION_ID_BYTES),
             surface=arrival.surface,
-            caller=caller,
-            input=request,
-            context=context,
+            tenant=caller.tenant.name,
+            key_id=caller.key_id,
             timeout=self._timeout(arrival.headers, options),
-            trace=arrival.trace,
-            steps=arrival.steps,
-            started_ns=arrival.started_ns,
+            context=context,
+            input=request,
         )
+        return Call(order, caller, arrival.trace, arrival.steps, arrival.started_ns)
 
     def _timeout(self, headers: Mapping[str, str], options: CallOptions) -> timedelta:
         most = self._timeouts.stream if options.stream else self._timeouts.unary

@@ -13,7 +13,7 @@ import hmac
 from collections.abc import Callable, Mapping
 from urllib.parse import unquote
 
-from penstock_gateway.domain.networks import read_address
+from penstock_gateway.domain.access.networks import read_address
 
 ADDRESS_HEADER = "x-penstock-client-address"
 TOKEN_HEADER = "x-penstock-edge-token"  # noqa: S105 - the name of the header, not a token

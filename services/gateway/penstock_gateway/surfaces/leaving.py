@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from penstock_gateway.domain.admission import Door
+from penstock_gateway.domain.life.admission import Door
 from penstock_gateway.surfaces.http import Message, Receive, Scope, Send
 
 # The edge keeps it to itself, and turns to another gateway.

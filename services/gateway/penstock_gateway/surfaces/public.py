@@ -9,19 +9,22 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from penstock.gateway.v1.admin_service_pb2_grpc import add_AdminServiceServicer_to_server
-from penstock.gateway.v1.chat_service_pb2_grpc import add_ChatServiceServicer_to_server
-from penstock.gateway.v1.embedding_service_pb2_grpc import add_EmbeddingServiceServicer_to_server
-from penstock.gateway.v1.model_service_pb2_grpc import add_ModelServiceServicer_to_server
-from penstock.gateway.v1.status_service_pb2_grpc import add_StatusServiceServicer_to_server
+from penstock.gateway.v1 import (
+    admin_service_pb2,
+    chat_service_pb2,
+    embedding_service_pb2,
+    model_service_pb2,
+    status_service_pb2,
+)
 from penstock_common.rpc.interception import ServerInterceptor
 from penstock_common.rpc.server import GrpcListener, ServerOptions, listening
 from penstock_common.sections import MutualTls
 from penstock_common.service import Service
-from penstock_gateway.domain.admission import Door
+from penstock_gateway.domain.life.admission import Door
 from penstock_gateway.surfaces.grpc.admin import AdminServicer
 from penstock_gateway.surfaces.grpc.chat import ChatServicer
 from penstock_gateway.surfaces.grpc.embedding import EmbeddingServicer
+from penstock_gateway.surfaces.grpc.methods import handlers_of
 from penstock_gateway.surfaces.grpc.models import ModelServicer
 from penstock_gateway.surfaces.grpc.status import StatusServicer
 from penstock_gateway.surfaces.http_server import serving_http
@@ -44,15 +47,19 @@ class Surfaces:
 
     def service(self) -> Service:
         """Return the public gRPC services."""
-
-        def register(registrar: Any) -> None:
-            add_ChatServiceServicer_to_server(self.chat, registrar)
-            add_EmbeddingServiceServicer_to_server(self.embeddings, registrar)
-            add_ModelServiceServicer_to_server(self.models, registrar)
-            add_AdminServiceServicer_to_server(self.admin, registrar)
-            add_StatusServiceServicer_to_server(self.status, registrar)
-
-        return Service("gateway", register)
+        services = (
+            (chat_service_pb2, "ChatService", self.chat),
+            (embedding_service_pb2, "EmbeddingService", self.embeddings),
+            (model_service_pb2, "ModelService", self.models),
+            (admin_service_pb2, "AdminService", self.admin),
+            (status_service_pb2, "StatusService", self.status),
+        )
+        handlers = [
+            handler
+            for module, name, servicer in services
+            for handler in handlers_of(module.DESCRIPTOR.services_by_name[name], servicer)
+        ]
+        return Service("gateway", handlers)
 
 
 class RunningGateway:

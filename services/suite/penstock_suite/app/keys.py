@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from penstock_gateway.domain.access.identity import KeyRecord, KeyScope
 from penstock_gateway.domain.administration.keys import NewKey
 from penstock_gateway.domain.administration.registry import KeyFilter
-from penstock_gateway.domain.identity import KeyRecord, KeyScope
 from penstock_suite.app.administration import administration, everything, operator
 from penstock_suite.domain.failure import Misconfigured
 from penstock_suite.domain.keys import StoredKey

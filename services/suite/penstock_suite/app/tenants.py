@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from penstock_gateway.domain.access.identity import UserRecord, UserRole
 from penstock_gateway.domain.administration.tenants import TenantTerms, TenantView
-from penstock_gateway.domain.identity import UserRecord, UserRole
 from penstock_suite.app.administration import administration, everything, operator
 from penstock_suite.domain.failure import Misconfigured
 from penstock_suite.domain.requests import Selection, TenantRequest

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from penstock_common.configuration import Configuration, ConfigurationError
 from penstock_common.logging import configure_logging
-from penstock_gateway.domain.identity import new_key
+from penstock_gateway.domain.access.identity import new_key
 from penstock_suite.adapters.addresses import Address, free_addresses, parse_address
 from penstock_suite.adapters.edge_server import edge_probe
 from penstock_suite.adapters.key_files import ensure_key_file, random_secret

@@ -2,68 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
 
-import grpc
-
-from penstock.embedding.v1 import embedding_service_pb2 as pb
-from penstock.embedding.v1 import embedding_service_pb2_grpc
-from penstock_common.errors import ModelNotFound, ServiceUnavailable
-from penstock_common.llm.convert import unit_prices_from_proto
-from penstock_common.rpc.channel import translated
-from penstock_common.telemetry.steps import Step, steps_from_metadata
-from penstock_gateway.domain.embedding_call import CAPABILITY, EmbeddedTexts, EmbeddingInput, TextVector
-from penstock_gateway.domain.ports import ModelInfo
-
-if TYPE_CHECKING:
-    from penstock.embedding.v1.embedding_service_pb2_grpc import EmbeddingServiceAsyncStub
-
-_SERVICE = "embedding"
+from penstock_common.contract.embedding import EmbedRequest, EmbedResponse
+from penstock_common.contract.wire.embedding import EMBED, LIST_MODELS
+from penstock_common.errors import DeadlineExceeded, ModelNotFound, ServiceUnavailable
+from penstock_common.llm.types import ModelInfo
+from penstock_common.rpc.client import Channel
+from penstock_common.telemetry.steps import Step
 
 
 class EmbeddingClient:
-    """Implements ``embedding_call.TextEmbedder`` over a stub; the request's deadline is the call's."""
+    """Implements ``ports.TextEmbedder``; the request's deadline is the call's."""
 
-    def __init__(self, channel: Any, list_timeout: timedelta) -> None:
-        self._stub: EmbeddingServiceAsyncStub = embedding_service_pb2_grpc.EmbeddingServiceStub(channel)  # type: ignore[assignment]  # one class serves both at run time
+    def __init__(self, channel: Channel, list_timeout: timedelta) -> None:
+        self._channel = channel
         self._list_seconds = list_timeout.total_seconds()
 
-    async def embed(self, request: EmbeddingInput, steps: list[Step]) -> EmbeddedTexts:
+    async def embed(self, request: EmbedRequest, steps: list[Step]) -> EmbedResponse:
         """Return the vectors, or raise the domain error that says why there are none."""
-        message = pb.EmbedRequest(model=request.model, inputs=request.texts, dimensions=request.dimensions)
-        call = self._stub.Embed(message)
-        try:
-            response = await call
-            steps += steps_from_metadata(await call.trailing_metadata())
-        except grpc.aio.AioRpcError as error:
-            steps += steps_from_metadata(error.trailing_metadata())
-            raise translated(error, _SERVICE) from error
-        return EmbeddedTexts(
-            vectors=[TextVector(embedding.values, embedding.truncated) for embedding in response.embeddings],
-            model=response.model,
-            revision=response.model_revision,
-            upstream=response.upstream,
-            input_tokens=response.input_tokens,
-            unit_prices=unit_prices_from_proto(response.unit_prices),
-        )
+        return await self._channel.call(EMBED, request, steps=steps)
 
-    async def models(self) -> list[ModelInfo]:
+    async def models(self) -> Sequence[ModelInfo]:
         """Return the service's models; none while it is away, so that the others can still be listed."""
         try:
-            response = await self._stub.ListModels(pb.ListModelsRequest(), timeout=self._list_seconds)
-        except grpc.aio.AioRpcError as error:
-            known = translated(error, _SERVICE)
-            if isinstance(known, ServiceUnavailable) or error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
-                return []
-            raise known from error
-        return [ModelInfo(model.name, (CAPABILITY,), model.context_window_tokens) for model in response.models]
+            return await self._channel.call(LIST_MODELS, None, timeout=self._list_seconds)
+        except (ServiceUnavailable, DeadlineExceeded):
+            return ()
 
 
 class NoEmbedding:
-    """Implements ``embedding_call.TextEmbedder`` where no embedding service is configured."""
+    """Implements ``ports.TextEmbedder`` where no embedding service is configured."""
 
-    async def embed(self, request: EmbeddingInput, steps: list[Step]) -> EmbeddedTexts:
+    async def embed(self, request: EmbedRequest, steps: list[Step]) -> EmbedResponse:
         """Refuse.
 
         Raises:
@@ -71,6 +43,6 @@ class NoEmbedding:
         """
         raise ModelNotFound("No embedding model is served here.", model=request.model)
 
-    async def models(self) -> list[ModelInfo]:
+    async def models(self) -> Sequence[ModelInfo]:
         """Return no model."""
-        return []
+        return ()

@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from penstock_gateway.adapters.sql.rows import aware, key_record
 from penstock_gateway.adapters.sql.tables import api_keys, tenants, users
-from penstock_gateway.domain.authentication import FoundKey, KeyStoreUnavailable
-from penstock_gateway.domain.identity import DIGEST_BYTES, TenantRecord, UserRecord, UserRole
+from penstock_gateway.domain.access.authentication import FoundKey, KeyStoreUnavailable
+from penstock_gateway.domain.access.identity import DIGEST_BYTES, TenantRecord, UserRecord, UserRole
 
 # One query for everything that a key's rights depend on.
 _FIND = (

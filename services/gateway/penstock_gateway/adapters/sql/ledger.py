@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from penstock_common.errors import Overloaded
 from penstock_gateway.adapters.sql.tables import ledger
-from penstock_gateway.domain.settlement import LedgerRow
+from penstock_gateway.domain.life.settlement import LedgerRow
 
 MAX_BATCH_ROWS = 64
 BATCH_WAIT = timedelta(milliseconds=20)

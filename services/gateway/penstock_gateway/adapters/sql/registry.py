@@ -22,8 +22,8 @@ from penstock_gateway.adapters.sql.rows import (
     user_record,
 )
 from penstock_gateway.adapters.sql.tables import api_keys, audit_log, tenants, users
+from penstock_gateway.domain.access.identity import KeyRecord, TenantRecord, UserRecord
 from penstock_gateway.domain.administration.registry import AuditEntry, KeyFilter, Place, Records
-from penstock_gateway.domain.identity import KeyRecord, TenantRecord, UserRecord
 
 # JSON columns hold lists; the domain has sets and tuples.
 _AS_LIST = {"models": sorted, "regions": list}

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from ipaddress import ip_network
 from typing import Any
 
+from penstock_gateway.domain.access.identity import KeyRecord, KeyScope, TenantRecord, UserRecord, UserRole
 from penstock_gateway.domain.administration.registry import AuditEntry
-from penstock_gateway.domain.identity import KeyRecord, KeyScope, TenantRecord, UserRecord, UserRole
 
 _KNOWN_SCOPES = frozenset(KeyScope)
 

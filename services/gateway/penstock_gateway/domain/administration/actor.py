@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from penstock_common.errors import ScopeMissing
-from penstock_gateway.domain.identity import Caller, KeyScope
+from penstock_gateway.domain.access.identity import Caller, KeyScope
 
 COMMAND_LINE = "command-line"
 

@@ -12,7 +12,7 @@ from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.administration.bounds import named_tenant
 from penstock_gateway.domain.administration.paging import Listing, Page, listing
 from penstock_gateway.domain.administration.registry import AuditEntry, Records, Registry
-from penstock_gateway.domain.settlement import OK, outcome_of
+from penstock_gateway.domain.life.settlement import OK, outcome_of
 
 Now = Callable[[], datetime]
 _MAX_TEXT_LENGTH = 256

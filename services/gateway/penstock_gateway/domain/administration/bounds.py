@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from penstock_common.errors import InvalidRequest
-from penstock_gateway.domain.networks import Network, read_network
+from penstock_gateway.domain.access.networks import Network, read_network
 
 MAX_MODELS = 256
 MAX_REGIONS = 64

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from penstock_common.errors import InvalidRequest, ModelNotPermitted, ResourceNotFound, ResourceState, ScopeMissing
+from penstock_gateway.domain.access.identity import KeyRecord, KeyScope, digest_of, new_key
+from penstock_gateway.domain.access.tenancy import TenantDirectory
 from penstock_gateway.domain.administration import bounds
 from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.administration.audit import AuditLog, Deed, Now, utc_now
@@ -14,8 +16,6 @@ from penstock_gateway.domain.administration.paging import Listing, Page, end_by_
 from penstock_gateway.domain.administration.registry import KeyFilter, Records, Registry
 from penstock_gateway.domain.administration.tenants import existing_tenant
 from penstock_gateway.domain.administration.users import visible_user
-from penstock_gateway.domain.identity import KeyRecord, KeyScope, digest_of, new_key
-from penstock_gateway.domain.tenancy import TenantDirectory
 
 _KIND = "key"
 _OPERATOR = frozenset({KeyScope.OPERATOR})

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from penstock_gateway.domain.identity import KeyRecord, TenantRecord, UserRecord
+from penstock_gateway.domain.access.identity import KeyRecord, TenantRecord, UserRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from penstock_common.errors import InvalidRequest, ResourceExists, ResourceNotFound, ResourceState
+from penstock_gateway.domain.access.identity import Tenant, TenantRecord
+from penstock_gateway.domain.access.tenancy import DEFAULT_TIER, TenantDirectory
 from penstock_gateway.domain.administration import bounds
 from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.administration.audit import AuditLog, Deed, Now, utc_now
 from penstock_gateway.domain.administration.paging import Listing, Page, listing
 from penstock_gateway.domain.administration.registry import Records, Registry
-from penstock_gateway.domain.identity import Tenant, TenantRecord
-from penstock_gateway.domain.tenancy import DEFAULT_TIER, TenantDirectory
 
 _KIND = "tenant"
 _CHANGEABLE = ("tier", "models", "regions")

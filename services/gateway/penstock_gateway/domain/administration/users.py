@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from penstock_common.errors import InvalidRequest, ResourceNotFound
+from penstock_gateway.domain.access.identity import UserRecord, UserRole, new_id
+from penstock_gateway.domain.access.tenancy import TenantDirectory
 from penstock_gateway.domain.administration import bounds
 from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.administration.audit import AuditLog, Deed, Now, utc_now
 from penstock_gateway.domain.administration.paging import Listing, Page, end_by_age, listing
 from penstock_gateway.domain.administration.registry import Records, Registry
 from penstock_gateway.domain.administration.tenants import existing_tenant
-from penstock_gateway.domain.identity import UserRecord, UserRole, new_id
-from penstock_gateway.domain.tenancy import TenantDirectory
 
 _KIND = "user"
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from penstock.gateway.v1 import admin_service_pb2 as pb
-from penstock.gateway.v1 import admin_service_pb2_grpc
 from penstock_common.errors import InvalidRequest
+from penstock_common.rpc.server_call import ServerCall
 from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.administration.administration import Administration
 from penstock_gateway.domain.administration.keys import NewKey
@@ -26,7 +24,7 @@ from penstock_gateway.surfaces.grpc.admin_messages import (
 from penstock_gateway.surfaces.grpc.arrival import admitted
 
 
-class AdminServicer(admin_service_pb2_grpc.AdminServiceServicer):
+class AdminServicer:
     """Serves administration; calls come authorised or not at all, and the domain keeps the walls between tenants."""
 
     def __init__(self, reception: Reception, administration: Administration) -> None:
@@ -36,23 +34,23 @@ class AdminServicer(admin_service_pb2_grpc.AdminServiceServicer):
         self._keys = administration.keys
         self._audit = administration.audit
 
-    async def CreateTenant(self, request: pb.CreateTenantRequest, context: Any) -> pb.CreateTenantResponse:
+    async def CreateTenant(self, request: pb.CreateTenantRequest, call: ServerCall) -> pb.CreateTenantResponse:
         """Return a new tenant."""
         terms = TenantTerms(tier=request.tier, models=request.models, regions=request.regions)
         tenant = await self._tenants.create(self._actor(), request.name, terms)
         return pb.CreateTenantResponse(tenant=tenant_message(tenant))
 
-    async def GetTenant(self, request: pb.GetTenantRequest, context: Any) -> pb.GetTenantResponse:
+    async def GetTenant(self, request: pb.GetTenantRequest, call: ServerCall) -> pb.GetTenantResponse:
         """Return a tenant."""
         return pb.GetTenantResponse(tenant=tenant_message(await self._tenants.get(self._actor(), request.name)))
 
-    async def ListTenants(self, request: pb.ListTenantsRequest, context: Any) -> pb.ListTenantsResponse:
+    async def ListTenants(self, request: pb.ListTenantsRequest, call: ServerCall) -> pb.ListTenantsResponse:
         """Return tenants by name."""
         listed = await self._tenants.list(self._actor(), Page.of(request.page_size, request.page_token))
         tenants = [tenant_message(tenant) for tenant in listed.items]
         return pb.ListTenantsResponse(tenants=tenants, next_page_token=listed.next_token)
 
-    async def UpdateTenant(self, request: pb.UpdateTenantRequest, context: Any) -> pb.UpdateTenantResponse:
+    async def UpdateTenant(self, request: pb.UpdateTenantRequest, call: ServerCall) -> pb.UpdateTenantResponse:
         """Return a changed tenant."""
         wanted = request.tenant
         terms = TenantTerms(tier=wanted.tier, models=wanted.models, regions=wanted.regions)
@@ -61,29 +59,29 @@ class AdminServicer(admin_service_pb2_grpc.AdminServiceServicer):
         tenant = await self._tenants.update(self._actor(), wanted.name, terms, fields)
         return pb.UpdateTenantResponse(tenant=tenant_message(tenant))
 
-    async def DisableTenant(self, request: pb.DisableTenantRequest, context: Any) -> pb.DisableTenantResponse:
+    async def DisableTenant(self, request: pb.DisableTenantRequest, call: ServerCall) -> pb.DisableTenantResponse:
         """Return a tenant whose keys are refused."""
         tenant = await self._tenants.disable(self._actor(), request.name)
         return pb.DisableTenantResponse(tenant=tenant_message(tenant))
 
-    async def EnableTenant(self, request: pb.EnableTenantRequest, context: Any) -> pb.EnableTenantResponse:
+    async def EnableTenant(self, request: pb.EnableTenantRequest, call: ServerCall) -> pb.EnableTenantResponse:
         """Return a tenant whose keys are accepted again."""
         tenant = await self._tenants.enable(self._actor(), request.name)
         return pb.EnableTenantResponse(tenant=tenant_message(tenant))
 
-    async def CreateKey(self, request: pb.CreateKeyRequest, context: Any) -> pb.CreateKeyResponse:
+    async def CreateKey(self, request: pb.CreateKeyRequest, call: ServerCall) -> pb.CreateKeyResponse:
         """Return a new key."""
         issued = await self._keys.create(self._actor(), _new_key(request))
         return pb.CreateKeyResponse(key=key_message(issued.record), secret=issued.secret)
 
-    async def ListKeys(self, request: pb.ListKeysRequest, context: Any) -> pb.ListKeysResponse:
+    async def ListKeys(self, request: pb.ListKeysRequest, call: ServerCall) -> pb.ListKeysResponse:
         """Return keys, oldest first."""
         wanted = KeyFilter(request.tenant or None, request.user_id)
         listed = await self._keys.list(self._actor(), wanted, Page.of(request.page_size, request.page_token))
         keys = [key_message(record) for record in listed.items]
         return pb.ListKeysResponse(keys=keys, next_page_token=listed.next_token)
 
-    async def RotateKey(self, request: pb.RotateKeyRequest, context: Any) -> pb.RotateKeyResponse:
+    async def RotateKey(self, request: pb.RotateKeyRequest, call: ServerCall) -> pb.RotateKeyResponse:
         """Return a key that takes another's place."""
         overlap, lifetime = duration_from(request, "overlap"), duration_from(request, "lifetime")
         rotated = await self._keys.rotate(self._actor(), request.id, overlap, lifetime)
@@ -91,24 +89,24 @@ class AdminServicer(admin_service_pb2_grpc.AdminServiceServicer):
             key=key_message(rotated.record), secret=rotated.secret, previous_key=key_message(rotated.previous)
         )
 
-    async def RevokeKey(self, request: pb.RevokeKeyRequest, context: Any) -> pb.RevokeKeyResponse:
+    async def RevokeKey(self, request: pb.RevokeKeyRequest, call: ServerCall) -> pb.RevokeKeyResponse:
         """Return a revoked key."""
         return pb.RevokeKeyResponse(key=key_message(await self._keys.revoke(self._actor(), request.id)))
 
-    async def CreateUser(self, request: pb.CreateUserRequest, context: Any) -> pb.CreateUserResponse:
+    async def CreateUser(self, request: pb.CreateUserRequest, call: ServerCall) -> pb.CreateUserResponse:
         """Return a new user."""
         role = role_from(request.role, "role")
         user = await self._users.create(self._actor(), request.tenant, request.name, role)
         return pb.CreateUserResponse(user=user_message(user))
 
-    async def ListUsers(self, request: pb.ListUsersRequest, context: Any) -> pb.ListUsersResponse:
+    async def ListUsers(self, request: pb.ListUsersRequest, call: ServerCall) -> pb.ListUsersResponse:
         """Return users, oldest first."""
         page = Page.of(request.page_size, request.page_token)
         listed = await self._users.list(self._actor(), request.tenant, page)
         users = [user_message(user) for user in listed.items]
         return pb.ListUsersResponse(users=users, next_page_token=listed.next_token)
 
-    async def UpdateUser(self, request: pb.UpdateUserRequest, context: Any) -> pb.UpdateUserResponse:
+    async def UpdateUser(self, request: pb.UpdateUserRequest, call: ServerCall) -> pb.UpdateUserResponse:
         """Return a user with another role."""
         if set(request.update_mask.paths) - {"role"}:
             raise InvalidRequest("update_mask may name role only.", field="update_mask")
@@ -116,15 +114,17 @@ class AdminServicer(admin_service_pb2_grpc.AdminServiceServicer):
         user = await self._users.change_role(self._actor(), request.user.id, role)
         return pb.UpdateUserResponse(user=user_message(user))
 
-    async def DisableUser(self, request: pb.DisableUserRequest, context: Any) -> pb.DisableUserResponse:
+    async def DisableUser(self, request: pb.DisableUserRequest, call: ServerCall) -> pb.DisableUserResponse:
         """Return a user whose keys are refused."""
         return pb.DisableUserResponse(user=user_message(await self._users.disable(self._actor(), request.id)))
 
-    async def EnableUser(self, request: pb.EnableUserRequest, context: Any) -> pb.EnableUserResponse:
+    async def EnableUser(self, request: pb.EnableUserRequest, call: ServerCall) -> pb.EnableUserResponse:
         """Return a user whose keys are accepted again."""
         return pb.EnableUserResponse(user=user_message(await self._users.enable(self._actor(), request.id)))
 
-    async def ListAuditEntries(self, request: pb.ListAuditEntriesRequest, context: Any) -> pb.ListAuditEntriesResponse:
+    async def ListAuditEntries(
+        self, request: pb.ListAuditEntriesRequest, call: ServerCall
+    ) -> pb.ListAuditEntriesResponse:
         """Return who changed what, the newest first."""
         page = Page.of(request.page_size, request.page_token)
         listed = await self._audit.list(self._actor(), request.tenant, page)

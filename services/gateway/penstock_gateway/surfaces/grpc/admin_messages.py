@@ -8,9 +8,9 @@ from typing import Any
 
 from penstock.gateway.v1 import admin_service_pb2 as pb
 from penstock_common.errors import InvalidRequest
+from penstock_gateway.domain.access.identity import KeyRecord, KeyScope, UserRecord, UserRole
 from penstock_gateway.domain.administration.registry import AuditEntry
 from penstock_gateway.domain.administration.tenants import TenantView
-from penstock_gateway.domain.identity import KeyRecord, KeyScope, UserRecord, UserRole
 
 _SCOPES: dict[int, KeyScope] = {pb.KeyScope.Value(f"KEY_SCOPE_{scope.name}"): scope for scope in KeyScope}
 _SCOPE_NUMBERS: dict[KeyScope, Any] = {scope: number for number, scope in _SCOPES.items()}

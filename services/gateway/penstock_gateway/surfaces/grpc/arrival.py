@@ -8,10 +8,10 @@ from datetime import timedelta
 from typing import Any
 
 from penstock_common.errors import PenstockError
-from penstock_common.rpc.interception import ServerCall
-from penstock_gateway.domain.identity import Caller
-from penstock_gateway.domain.policy import policy_of
-from penstock_gateway.domain.visit import Observer
+from penstock_common.rpc.server_call import ServerCall
+from penstock_gateway.domain.access.identity import Caller
+from penstock_gateway.domain.access.policy import policy_of
+from penstock_gateway.domain.life.exchange import Observer
 from penstock_gateway.surfaces.arrival import Arrival, Reception
 from penstock_gateway.surfaces.client_address import grpc_peer
 
@@ -52,7 +52,7 @@ class PolicyGuard:
         headers = {key: value for key, value in call.metadata if isinstance(value, str)}
         arrival = self._reception.receive(_SURFACE, headers, lambda: _peer_of(context))
         try:
-            caller = await self._reception.authorise(arrival, policy_of(call.method))
+            caller = await self._reception.authorise(arrival, policy_of(call.path))
         except PenstockError as error:
             self._observer.turned_away(_SURFACE, error)
             context.set_trailing_metadata((("x-request-id", arrival.request_id),))
@@ -67,8 +67,7 @@ def _peer_of(context: Any) -> str:
     return grpc_peer(context.peer() or "")
 
 
-def remaining(context: Any) -> timedelta | None:
+def remaining(call: ServerCall) -> timedelta | None:
     """Return the time until the caller's deadline; None where there is none."""
-    seconds = context.time_remaining()
-    # Without a deadline grpcio reports one in the far future.
-    return timedelta(seconds=seconds) if seconds is not None and seconds < timedelta.max.total_seconds() else None
+    seconds = call.seconds_left()
+    return None if seconds is None else timedelta(seconds=seconds)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncGenerator
 
 from penstock.gateway.v1 import chat_service_pb2 as pb
-from penstock.gateway.v1 import chat_service_pb2_grpc
 from penstock_common.errors import InvalidRequest, PenstockError
 from penstock_common.llm.convert import (
     UnknownRoleError,
@@ -19,9 +17,10 @@ from penstock_common.llm.convert import (
 )
 from penstock_common.llm.events import Answer
 from penstock_common.llm.types import GenerationInput
-from penstock_gateway.domain.chat_call import CacheControl, CacheOutcome
-from penstock_gateway.domain.exchange import ChatLife, Exchange
-from penstock_gateway.domain.visit import Observer
+from penstock_common.rpc.server_call import ServerCall
+from penstock_gateway.domain.life.chat import CacheOutcome, ChatExchange, ChatLife
+from penstock_gateway.domain.life.exchange import Observer
+from penstock_gateway.domain.life.order import CacheControl
 from penstock_gateway.surfaces.arrival import Arrival, CallOptions, Reception, rate_headers
 from penstock_gateway.surfaces.grpc.arrival import Admitted, admitted, remaining
 
@@ -33,7 +32,7 @@ _STATUS = {
 _TIER = {"exact": pb.CacheResult.TIER_EXACT, "semantic": pb.CacheResult.TIER_SEMANTIC}
 
 
-class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
+class ChatServicer:
     """Serves chats; calls come authorised or not at all."""
 
     def __init__(self, reception: Reception, life: ChatLife, observer: Observer) -> None:
@@ -41,47 +40,48 @@ class ChatServicer(chat_service_pb2_grpc.ChatServiceServicer):
         self._life = life
         self._observer = observer
 
-    async def Chat(self, request: pb.ChatRequest, context: Any) -> pb.ChatResponse:
+    async def Chat(self, request: pb.ChatRequest, call: ServerCall) -> pb.ChatResponse:
         """Return the whole answer."""
-        call = admitted()
-        exchange = self._begin(request, context, call, stream=False)
-        answer = Answer()
+        admission = admitted()
+        exchange = self._begin(request, call, admission, stream=False)
         try:
             async with exchange:
-                async for event in exchange.events():
-                    answer.add(event)
+                answer = await exchange.answer()
         finally:
-            await _send_head(context, call.arrival, exchange)
+            await _send_head(call, admission.arrival, exchange)
         return _response(answer, exchange)
 
-    async def StreamChat(self, request: pb.StreamChatRequest, context: Any) -> AsyncIterator[pb.StreamChatResponse]:
+    async def StreamChat(
+        self, request: pb.StreamChatRequest, call: ServerCall
+    ) -> AsyncGenerator[pb.StreamChatResponse, None]:
         """Yield the answer's events."""
-        call = admitted()
-        exchange = self._begin(request, context, call, stream=True)
+        admission = admitted()
+        exchange = self._begin(request, call, admission, stream=True)
         try:
             async with exchange:
-                await _send_head(context, call.arrival, exchange)
-                async for event in exchange.events():
-                    yield pb.StreamChatResponse(event=event_to_proto(event))
+                await _send_head(call, admission.arrival, exchange)
+                async for batch in exchange.batches():
+                    for event in batch:
+                        yield pb.StreamChatResponse(event=event_to_proto(event))
         except Exception:
             # A refusal's headers still say where the caller stands.
-            context.set_trailing_metadata(_head(call.arrival, exchange))
+            call.context.set_trailing_metadata(_head(admission.arrival, exchange))
             raise
 
     def _begin(
-        self, request: pb.ChatRequest | pb.StreamChatRequest, context: Any, admitted_call: Admitted, *, stream: bool
-    ) -> Exchange:
-        arrival = admitted_call.arrival
+        self, request: pb.ChatRequest | pb.StreamChatRequest, call: ServerCall, admission: Admitted, *, stream: bool
+    ) -> ChatExchange:
+        arrival = admission.arrival
         try:
-            options = CallOptions(stream, remaining(context), _cache_control(request))
-            call = self._reception.chat_call(
-                arrival, admitted_call.caller, _input(request), context_from_proto(request.context), options
+            options = CallOptions(stream, remaining(call), _cache_control(request))
+            made = self._reception.chat_call(
+                arrival, admission.caller, _input(request), context_from_proto(request.context), options
             )
         except PenstockError as error:
             self._observer.turned_away(arrival.surface, error)
-            context.set_trailing_metadata((("x-request-id", arrival.request_id),))
+            call.context.set_trailing_metadata((("x-request-id", arrival.request_id),))
             raise
-        return self._life.begin(call)
+        return self._life.begin(made)
 
 
 def _input(request: pb.ChatRequest | pb.StreamChatRequest) -> GenerationInput:
@@ -103,7 +103,7 @@ def _cache_control(request: pb.ChatRequest | pb.StreamChatRequest) -> CacheContr
     )
 
 
-def _head(arrival: Arrival, exchange: Exchange) -> tuple[tuple[str, str], ...]:
+def _head(arrival: Arrival, exchange: ChatExchange) -> tuple[tuple[str, str], ...]:
     return (
         ("x-request-id", arrival.request_id),
         ("x-penstock-cache", str(exchange.cache_outcome)),
@@ -111,11 +111,11 @@ def _head(arrival: Arrival, exchange: Exchange) -> tuple[tuple[str, str], ...]:
     )
 
 
-async def _send_head(context: Any, arrival: Arrival, exchange: Exchange) -> None:
-    await context.send_initial_metadata(_head(arrival, exchange))
+async def _send_head(call: ServerCall, arrival: Arrival, exchange: ChatExchange) -> None:
+    await call.context.send_initial_metadata(_head(arrival, exchange))
 
 
-def _response(answer: Answer, exchange: Exchange) -> pb.ChatResponse:
+def _response(answer: Answer, exchange: ChatExchange) -> pb.ChatResponse:
     started, finished, usage = answer.started, answer.finished, answer.usage
     response = pb.ChatResponse(
         generation_id=started.generation_id if started else "",

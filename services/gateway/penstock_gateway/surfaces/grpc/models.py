@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from penstock.gateway.v1 import model_service_pb2 as pb
-from penstock.gateway.v1 import model_service_pb2_grpc
+from penstock_common.llm.types import ModelInfo
+from penstock_common.rpc.server_call import ServerCall
 from penstock_gateway.domain.models import ModelDirectory
-from penstock_gateway.domain.ports import ModelInfo
 from penstock_gateway.surfaces.grpc.arrival import admitted
 
 
-class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
+class ModelServicer:
     """Serves the models that a key may use."""
 
     def __init__(self, directory: ModelDirectory) -> None:
         self._directory = directory
 
-    async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:
+    async def ListModels(self, request: pb.ListModelsRequest, call: ServerCall) -> pb.ListModelsResponse:
         """Return the models the key may use, by name."""
         visible = await self._directory.visible_to(admitted().caller)
         return pb.ListModelsResponse(models=[_model(info) for info in visible])
 
-    async def GetModel(self, request: pb.GetModelRequest, context: Any) -> pb.GetModelResponse:
+    async def GetModel(self, request: pb.GetModelRequest, call: ServerCall) -> pb.GetModelResponse:
         """Return one model that the key may use."""
         return pb.GetModelResponse(model=_model(await self._directory.find(admitted().caller, request.name)))
 

@@ -6,13 +6,13 @@ import os
 import socket
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from penstock.gateway.v1 import status_service_pb2 as pb
-from penstock.gateway.v1 import status_service_pb2_grpc
+from penstock_common.contract.inference import ModelState
+from penstock_common.rpc.server_call import ServerCall
 from penstock_gateway import __version__
-from penstock_gateway.domain.gateway_status import GatewayStatus, ModelState, StatusReporter
-from penstock_gateway.domain.traffic import WINDOW, TrafficSummary
+from penstock_gateway.domain.status.report import GatewayStatus, StatusReporter
+from penstock_gateway.domain.status.traffic import WINDOW, TrafficSummary
 
 _STATES = {
     ModelState.UNTOLD: pb.UpstreamModelStatus.STATE_UNSPECIFIED,
@@ -23,7 +23,7 @@ _STATES = {
 }
 
 
-class StatusServicer(status_service_pb2_grpc.StatusServiceServicer):
+class StatusServicer:
     """Serves the status."""
 
     def __init__(self, reporter: StatusReporter) -> None:
@@ -31,7 +31,7 @@ class StatusServicer(status_service_pb2_grpc.StatusServiceServicer):
         self._replica = f"{socket.gethostname()}:{os.getpid()}"
         self._started_at = datetime.now(UTC)
 
-    async def GetStatus(self, request: pb.GetStatusRequest, context: Any) -> pb.GetStatusResponse:
+    async def GetStatus(self, request: pb.GetStatusRequest, call: ServerCall) -> pb.GetStatusResponse:
         """Return the status of this process."""
         status = await self._reporter.report()
         response = pb.GetStatusResponse(
@@ -68,6 +68,7 @@ def _upstreams(status: GatewayStatus) -> Sequence[pb.UpstreamStatus]:
     for name, traffic in status.traffic.upstreams.items():
         found[name] = pb.UpstreamStatus(name=name, attempts=traffic.attempts, failed_attempts=traffic.failed_attempts)
     for model in status.models:
-        upstream = found.setdefault(model.upstream, pb.UpstreamStatus(name=model.upstream))
-        upstream.models.add(name=model.name, state=_STATES[model.state], reason=model.reason)
+        name = model.candidate.upstream
+        upstream = found.setdefault(name, pb.UpstreamStatus(name=name))
+        upstream.models.add(name=model.candidate.model, state=_STATES[model.state], reason=model.state_reason)
     return [found[name] for name in sorted(found)]

@@ -10,12 +10,12 @@ import structlog
 
 from penstock_common.errors import InternalError, InvalidRequest, PenstockError
 from penstock_common.llm.events import Answer
-from penstock_gateway.domain.embedding_exchange import EmbeddingExchange, EmbeddingLife
-from penstock_gateway.domain.exchange import ChatLife, Exchange
-from penstock_gateway.domain.identity import Caller
+from penstock_gateway.domain.access.identity import Caller
+from penstock_gateway.domain.access.policy import policy_of
+from penstock_gateway.domain.life.chat import ChatExchange, ChatLife
+from penstock_gateway.domain.life.embeddings import EmbeddingExchange, EmbeddingLife
+from penstock_gateway.domain.life.exchange import Observer
 from penstock_gateway.domain.models import ModelDirectory
-from penstock_gateway.domain.policy import policy_of
-from penstock_gateway.domain.visit import Observer
 from penstock_gateway.surfaces.arrival import Arrival, CallOptions, Reception, rate_headers
 from penstock_gateway.surfaces.http import (
     BodyTooLarge,
@@ -144,7 +144,7 @@ class OpenAIApplication:
             options = CallOptions(stream=request.stream)
             call = parts.reception.chat_call(visit.arrival, visit.caller, request.input, request.context, options)
             exchange = parts.life.begin(call)
-            completion_id, created = wire_format.id_prefix + call.generation_id, int(time.time())
+            completion_id, created = wire_format.id_prefix + call.order.generation_id, int(time.time())
             async with cancelled_when_client_leaves(receive, send) as send_watched:
                 if request.stream:
                     renderer = wire_format.renderer(completion_id, created, request.include_usage)
@@ -165,12 +165,14 @@ class OpenAIApplication:
         exchange = parts.embeddings.begin(call)
         async with cancelled_when_client_leaves(receive, send) as send_watched:
             try:
-                body = render_embeddings(await exchange.embed(), as_base64=request.as_base64)
+                async with exchange:
+                    embedded = await exchange.embed()
+                body = render_embeddings(embedded, as_base64=request.as_base64)
                 await respond(send_watched, 200, body, [_JSON, *_embedding_head(exchange)])
             except Exception as error:  # noqa: BLE001 - the rim: whatever it is becomes an answer
                 await _refuse(send_watched, _known(error), _embedding_head(exchange))
 
-    async def _stream(self, exchange: Exchange, renderer: StreamRenderer, send: Send) -> None:
+    async def _stream(self, exchange: ChatExchange, renderer: StreamRenderer, send: Send) -> None:
         stream = EventStream(send, lambda: _head(exchange), self._parts.timing)
         try:
             async with exchange:
@@ -186,29 +188,27 @@ class OpenAIApplication:
             stream.stop()
 
 
-async def _answer(exchange: Exchange, render: Callable[[Answer], bytes], send: Send) -> None:
-    answer = Answer()
+async def _answer(exchange: ChatExchange, render: Callable[[Answer], bytes], send: Send) -> None:
     try:
         async with exchange:
-            async for event in exchange.events():
-                answer.add(event)
+            answer = await exchange.answer()
             await respond(send, 200, render(answer), [_JSON, *_head(exchange), *_bill_headers(exchange)])
     except Exception as error:  # noqa: BLE001 - the rim: whatever it is becomes an answer
         await _refuse(send, _known(error), _head(exchange))
 
 
-async def _relay(exchange: Exchange, stream: EventStream, renderer: StreamRenderer) -> None:
-    async for event in exchange.events():
-        frames = renderer.render((event,))
+async def _relay(exchange: ChatExchange, stream: EventStream, renderer: StreamRenderer) -> None:
+    async for batch in exchange.batches():
+        frames = renderer.render(batch)
         if frames:
             await stream.write(frames)
     summary = StreamSummary(overhead_ms=exchange.overhead_ms, cache=str(exchange.cache_outcome))
     await stream.end(renderer.end(summary))
 
 
-def _head(exchange: Exchange) -> list[Header]:
+def _head(exchange: ChatExchange) -> list[Header]:
     headers = [
-        ("x-request-id", exchange.call.request_id),
+        ("x-request-id", exchange.call.order.request_id),
         ("x-penstock-cache", str(exchange.cache_outcome)),
         *rate_headers(exchange.rate),
     ]
@@ -218,7 +218,7 @@ def _head(exchange: Exchange) -> list[Header]:
     return encoded(headers)
 
 
-def _bill_headers(exchange: Exchange) -> list[Header]:
+def _bill_headers(exchange: ChatExchange) -> list[Header]:
     cost_nano_usd = exchange.finished.cost_nano_usd if exchange.finished else 0
     return encoded(
         [
@@ -229,12 +229,12 @@ def _bill_headers(exchange: Exchange) -> list[Header]:
 
 
 def _embedding_head(exchange: EmbeddingExchange) -> list[Header]:
-    headers = [("x-request-id", exchange.call.request_id), *rate_headers(exchange.rate)]
+    headers = [("x-request-id", exchange.call.order.request_id), *rate_headers(exchange.rate)]
     if exchange.embedded is not None:
         headers += [
             ("x-penstock-model", exchange.embedded.model),
             ("x-penstock-upstream", exchange.embedded.upstream),
-            ("x-penstock-cost-usd", format_cost_usd(exchange.cost_nano_usd)),
+            ("x-penstock-cost-usd", format_cost_usd(exchange.bill.cost_nano_usd)),
             ("x-penstock-overhead-ms", f"{exchange.overhead_ms:.2f}"),
         ]
     return encoded(headers)

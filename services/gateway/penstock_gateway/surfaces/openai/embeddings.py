@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 import msgspec
 
+from penstock_common.contract.embedding import EmbedRequest, EmbedResponse
 from penstock_common.errors import InvalidRequest, UnsupportedParameter
 from penstock_common.llm.types import RequestContext
-from penstock_gateway.domain.embedding_call import EmbeddedTexts, EmbeddingInput
 from penstock_gateway.surfaces.json_body import read_members, read_object
 from penstock_gateway.surfaces.openai import embedding_wire as wire
 
@@ -26,7 +26,7 @@ _encode = msgspec.json.Encoder().encode
 class EmbeddingsBody(msgspec.Struct, frozen=True, kw_only=True):
     """A request, read."""
 
-    input: EmbeddingInput
+    input: EmbedRequest
     context: RequestContext
     as_base64: bool
 
@@ -43,13 +43,13 @@ def parse_embeddings_request(body: bytes) -> EmbeddingsBody:
     if request.dimensions is not None and request.dimensions < 1:
         raise InvalidRequest(f"'dimensions' must be at least 1, not {request.dimensions}.", field="dimensions")
     return EmbeddingsBody(
-        input=EmbeddingInput(request.model, _texts(request.input), request.dimensions or 0),
+        input=EmbedRequest(model=request.model, texts=_texts(request.input), dimensions=request.dimensions or 0),
         context=RequestContext(user=request.user or ""),
         as_base64=request.encoding_format == "base64",
     )
 
 
-def render_embeddings(embedded: EmbeddedTexts, *, as_base64: bool) -> bytes:
+def render_embeddings(embedded: EmbedResponse, *, as_base64: bool) -> bytes:
     """Return the answer's body."""
     write = _base64 if as_base64 else list[float]
     return _encode(
@@ -64,10 +64,10 @@ def render_embeddings(embedded: EmbeddedTexts, *, as_base64: bool) -> bytes:
     )
 
 
-def _texts(given: str | list[str | int | list[int]]) -> list[str]:
+def _texts(given: str | list[str | int | list[int]]) -> tuple[str, ...]:
     if isinstance(given, str):
-        return [given]
-    texts = [item for item in given if isinstance(item, str)]
+        return (given,)
+    texts = tuple([item for item in given if isinstance(item, str)])
     if len(texts) < len(given):
         # They are numbers of the vocabulary of a model of OpenAI's, and mean other words to every other model.
         raise UnsupportedParameter(

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from penstock_common.telemetry.steps import Step
-from penstock_gateway.domain.settlement import CANCELLED, LedgerRow
+from penstock_gateway.domain.life.settlement import CANCELLED, LedgerRow
 
 SLOT_SECONDS = 5
 SLOTS = 12

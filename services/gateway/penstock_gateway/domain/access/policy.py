@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from penstock_common.errors import ScopeMissing
-from penstock_gateway.domain.identity import KeyScope
+from penstock_gateway.domain.access.identity import KeyScope
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from penstock_gateway.domain.networks import Network
+from penstock_gateway.domain.access.networks import Network
 
 _ALPHABET = string.digits + string.ascii_letters
 _KEY_PREFIX = "psk"

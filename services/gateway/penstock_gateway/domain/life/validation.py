@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from penstock_common.contract.embedding import EmbedRequest
 from penstock_common.errors import InvalidRequest
 from penstock_common.llm.types import (
     File,
@@ -23,7 +24,6 @@ from penstock_common.llm.types import (
     ToolChoice,
     ToolChoiceMode,
 )
-from penstock_gateway.domain.embedding_call import EmbeddingInput
 
 MAX_MODEL_LENGTH = 128
 MAX_MESSAGES = 2048
@@ -76,7 +76,7 @@ def validate_context(context: RequestContext) -> None:
         _label(f"context.tags[{key}]", value, 0, MAX_TAG_LENGTH)
 
 
-def validate_embedding_input(request: EmbeddingInput) -> None:
+def validate_embedding_input(request: EmbedRequest) -> None:
     """Raise InvalidRequest for the first field that is out of bounds."""
     _label("model", request.model, 1, MAX_MODEL_LENGTH)
     if not request.texts:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from penstock_common.llm.estimate import estimated_input_tokens, estimated_tokens
 from penstock_common.llm.types import (
+    Batch,
     Candidate,
     Finished,
     GenerationEvent,
@@ -22,26 +24,44 @@ from penstock_common.llm.types import (
 )
 
 
-@dataclass(slots=True)
+class Bill(msgspec.Struct, frozen=True, gc=False):
+    """Tokens, what a million of them costs, and what that makes."""
+
+    usage: Usage = Usage()
+    unit_prices: UnitPrices = UnitPrices()
+    cost_nano_usd: int = 0
+
+
+NOTHING_OWED = Bill()
+
+
 class Progress:
     """The answer so far."""
 
-    first_event_ns: int = 0
-    started: Started | None = None
-    usage: Usage | None = None
-    finished: Finished | None = None
-    events: list[GenerationEvent] = field(default_factory=list[GenerationEvent])
+    __slots__ = ("events", "finished", "first_event_ns", "started", "usage")
 
-    def note(self, event: GenerationEvent) -> None:
-        """Take the next event in."""
-        self.events.append(event)
-        if isinstance(event, Started):
-            self.started = event
+    def __init__(self) -> None:
+        self.first_event_ns = 0
+        self.started: Started | None = None
+        self.usage: Usage | None = None
+        self.finished: Finished | None = None
+        self.events: list[GenerationEvent] = []
+
+    def note(self, batch: Batch) -> None:
+        """Take the next events in, in the contract's order."""
+        if self.started is None:
+            first = batch[0]
             self.first_event_ns = time.time_ns()
-        elif isinstance(event, Usage):
-            self.usage = event
-        elif isinstance(event, Finished):
-            self.finished = event
+            if isinstance(first, Started):
+                self.started = first
+        self.events += batch
+        # Usage and end come last, so a batch that ends in a delta has neither.
+        if isinstance(batch[-1], Usage | Finished):
+            for event in batch[-2:]:
+                if isinstance(event, Finished):
+                    self.finished = event
+                elif isinstance(event, Usage):
+                    self.usage = event
 
     @property
     def answered_by(self) -> Candidate | None:
@@ -55,7 +75,7 @@ class Progress:
         if self.finished is not None:
             return Bill(self.usage or Usage(), self.finished.unit_prices, self.finished.cost_nano_usd)
         if self.started is None:
-            return Bill()
+            return NOTHING_OWED
         usage = self.usage or Usage(
             input_tokens=estimated_input_tokens(request),
             output_tokens=estimated_tokens(_delivered_text(self.events)),
@@ -63,15 +83,6 @@ class Progress:
         )
         prices = self.started.unit_prices
         return Bill(usage, prices, cost_nano_usd(usage, prices))
-
-
-@dataclass(frozen=True, slots=True)
-class Bill:
-    """Tokens, what a million of them costs, and what that makes."""
-
-    usage: Usage = Usage()
-    unit_prices: UnitPrices = UnitPrices()
-    cost_nano_usd: int = 0
 
 
 def _delivered_text(events: Sequence[GenerationEvent]) -> str:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
+import msgspec
+
 from penstock_common.errors import Overloaded, RateLimited
-from penstock_gateway.domain.identity import Tenant
+from penstock_gateway.domain.access.identity import Tenant
 
 REQUESTS_PER_MINUTE = "requests_per_minute"
 CONCURRENT_REQUESTS = "concurrent_requests"
 
 
-@dataclass(frozen=True, slots=True)
-class RateState:
+class RateState(msgspec.Struct, frozen=True, gc=False):
     """Where a tenant stands after a reservation; what the ``x-ratelimit-*`` headers say.
 
     ``limit`` is 0 where the tenant has none. ``reset`` is the time until the
@@ -27,8 +27,7 @@ class RateState:
     reset: timedelta = timedelta()
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """A limiter's answer: let in, or refused by ``refused_by`` until ``retry_after`` has passed."""
 
     state: RateState

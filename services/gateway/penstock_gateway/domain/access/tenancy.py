@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from penstock_gateway.domain.identity import Tenant, TenantRecord, Tier
+from penstock_gateway.domain.access.identity import Tenant, TenantRecord, Tier
 
 DEFAULT_TIER = "free"
 # A created tenant whose tier has left the configuration must not become unlimited.

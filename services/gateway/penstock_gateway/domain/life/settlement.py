@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
+
+import msgspec
 
 from penstock_common.errors import PenstockError
 from penstock_common.llm.types import UnitPrices, Usage
@@ -14,9 +15,11 @@ OK = "ok"
 CANCELLED = "cancelled"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerRow:
-    """One request's bill. ``generation_id`` makes writing it idempotent; ``request_id`` may be the caller's own."""
+class LedgerRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One request's bill. ``generation_id`` makes writing it idempotent; ``request_id`` may be the caller's own.
+
+    ``outcome`` is ok, cancelled, or the snake-case name of the error.
+    """
 
     generation_id: str
     request_id: str
@@ -26,7 +29,6 @@ class LedgerRow:
     surface: str
     requested_model: str
     outcome: str
-    """ok, cancelled, or the snake-case name of the error."""
     upstream: str = ""
     model: str = ""
     finish_reason: str = ""
@@ -40,7 +42,7 @@ class LedgerRow:
     overhead_ms: float = 0.0
     user: str = ""
     feature: str = ""
-    tags: dict[str, str] = field(default_factory=dict[str, str])
+    tags: dict[str, str] = {}
 
 
 class Ledger(Protocol):

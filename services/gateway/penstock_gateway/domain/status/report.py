@@ -6,40 +6,20 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
 from typing import Protocol
 
+from penstock_common.contract.inference import ModelState, RunnableModel
 from penstock_common.errors import PenstockError
-from penstock_gateway.domain.admission import Door
-from penstock_gateway.domain.traffic import TrafficSummary, TrafficWindow
+from penstock_gateway.domain.life.admission import Door
+from penstock_gateway.domain.status.traffic import TrafficSummary, TrafficWindow
 
 _PATIENCE = timedelta(seconds=3)
-
-
-class ModelState(StrEnum):
-    """Whether a model at an upstream can answer now."""
-
-    UNTOLD = "untold"
-    READY = "ready"
-    LOADING = "loading"
-    UNLOADING = "unloading"
-    UNAVAILABLE = "unavailable"
-
-
-@dataclass(frozen=True, slots=True)
-class UpstreamModel:
-    """A model at an upstream; ``reason`` says why it is not ready, in the upstream's words."""
-
-    upstream: str
-    name: str
-    state: ModelState
-    reason: str = ""
 
 
 class Upstreams(Protocol):
     """Knows the upstreams' models."""
 
-    async def models(self) -> list[UpstreamModel]:
+    async def models(self) -> Sequence[RunnableModel]:
         """Return every model of every upstream, or raise the domain error that says why not."""
         ...
 
@@ -51,7 +31,7 @@ class GatewayStatus:
     problems: Sequence[str]
     requests_in_flight: int
     traffic: TrafficSummary
-    models: Sequence[UpstreamModel]
+    models: Sequence[RunnableModel]
 
 
 class StatusReporter:
@@ -81,11 +61,11 @@ class StatusReporter:
             problems.append("The inference service does not answer.")
         for model in models or ():
             if model.state is ModelState.UNAVAILABLE:
-                why = f": {model.reason}" if model.reason else "."
-                problems.append(f"The model {model.upstream}/{model.name} does not answer{why}")
+                why = f": {model.state_reason}" if model.state_reason else "."
+                problems.append(f"The model {model.candidate} does not answer{why}")
         return GatewayStatus(problems, self._door.in_flight, self._traffic.summary(), models or ())
 
-    async def _models(self) -> list[UpstreamModel] | None:
+    async def _models(self) -> Sequence[RunnableModel] | None:
         try:
             async with asyncio.timeout(_PATIENCE.total_seconds()):
                 return await self._upstreams.models()

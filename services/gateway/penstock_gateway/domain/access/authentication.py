@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from penstock_common.errors import InvalidCredentials, ServiceUnavailable
-from penstock_gateway.domain.identity import OPERATORS, Caller, KeyRecord, TenantRecord, UserRecord, digest_of
-from penstock_gateway.domain.policy import Policy
-from penstock_gateway.domain.tenancy import TenantDirectory
+from penstock_gateway.domain.access.identity import OPERATORS, Caller, KeyRecord, TenantRecord, UserRecord, digest_of
+from penstock_gateway.domain.access.policy import Policy
+from penstock_gateway.domain.access.tenancy import TenantDirectory
 
 _MAX_KEY_LENGTH = 512
 _MAX_CACHED_KEYS = 100_000

@@ -1,0 +1,246 @@
+"""The life of one chat request, from an authenticated caller to a settled bill.
+
+The steps are those of docs/architecture.md: validate, admit, make the effective
+input, look into the cache, route, generate, guard the output, settle. Surfaces
+use it as::
+
+    exchange = life.begin(call)
+    async with exchange:                  # raises whatever refuses the request
+        async for batch in exchange.batches():
+            ...                           # obeys the stream invariants
+    # settled, exactly once, whatever ended it
+
+or, where the caller does not stream, with ``await exchange.answer()`` inside.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Sequence
+from datetime import timedelta
+
+import msgspec
+
+from penstock_common.contract.cache import LookupRequest, LookupResponse, Probe, Scope, StoreRequest, probe_of
+from penstock_common.contract.inference import GenerateRequest
+from penstock_common.contract.router import RouteRequest, requirements_of
+from penstock_common.errors import NotCached, PenstockError
+from penstock_common.llm.events import Answer, merge_deltas
+from penstock_common.llm.types import Batch, Finished, FinishReason, GenerationInput, Started, Usage
+from penstock_common.telemetry.steps import Step, end
+from penstock_gateway.domain.life.effective import InputStep, effective_input
+from penstock_gateway.domain.life.exchange import Exchange, Outcome, VisitParts
+from penstock_gateway.domain.life.guards import OutputGuard
+from penstock_gateway.domain.life.order import Call, ChatOrder
+from penstock_gateway.domain.life.ports import AnswerCache, Generator, Router
+from penstock_gateway.domain.life.progress import Bill, Progress
+from penstock_gateway.domain.life.sources import AnswerSource, AnswerStream, Generation, Replay, renamed
+from penstock_gateway.domain.life.validation import validate_input
+
+# An answer of another than the first candidate must not outlive the outage that caused it.
+SUBSTITUTE_ANSWER_TTL = timedelta(seconds=60)
+
+
+class CacheOutcome(msgspec.Struct, frozen=True, gc=False):
+    """What the cache did: ``hit``, ``miss`` or ``bypass``."""
+
+    status: str = "bypass"
+    tier: str = ""
+    similarity: float = 0.0
+
+    def __str__(self) -> str:
+        if self.status != "hit":
+            return self.status
+        return f"hit; tier={self.tier}; similarity={self.similarity:.2f}"
+
+
+BYPASS, MISS = CacheOutcome(), CacheOutcome("miss")
+
+
+class LifeParts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the life of a request is made of. ``input_steps`` come in their order."""
+
+    visits: VisitParts
+    input_steps: Sequence[InputStep]
+    cache: AnswerCache
+    router: Router
+    generator: Generator
+    guard: OutputGuard
+
+
+class ChatLife:
+    """Begins exchanges."""
+
+    def __init__(self, parts: LifeParts) -> None:
+        self._parts = parts
+
+    def begin(self, call: Call[ChatOrder]) -> ChatExchange:
+        """Return the exchange of an authenticated request; nothing happens before it is entered."""
+        return ChatExchange(call, self._parts)
+
+
+class ChatExchange(Exchange[ChatOrder]):
+    """One chat's life."""
+
+    def __init__(self, call: Call[ChatOrder], parts: LifeParts) -> None:
+        super().__init__(call, parts.visits)
+        self.cache_outcome = BYPASS
+        self._parts = parts
+        self._progress = Progress()
+        self._effective: GenerationInput = call.order.input
+        self._scope = Scope(call.order.tenant, call.order.input.model)
+        self._probe: Probe | None = None
+        self._source: AnswerSource | None = None
+        self._stream: AnswerStream | None = None
+        self._batches: AsyncGenerator[Batch, None] | None = None
+        self._generate: Step | None = None
+
+    @property
+    def started(self) -> Started | None:
+        """Who answers, once known."""
+        return self._progress.started
+
+    @property
+    def finished(self) -> Finished | None:
+        """How the answer ended, once it has."""
+        return self._progress.finished
+
+    def batches(self) -> AsyncGenerator[Batch, None]:
+        """Return the answer's events, wherever they come from; iterate once."""
+        self._batches = self._read()
+        return self._batches
+
+    async def _read(self) -> AsyncGenerator[Batch, None]:
+        note = self._progress.note
+        async for batch in self._opened():
+            named = batch if self._progress.started is not None else self._renamed(batch)
+            note(named)
+            yield named
+        self._has_ended()
+
+    async def answer(self) -> Answer:
+        """Return the whole answer; asked once, instead of ``batches``."""
+        note, answer = self._progress.note, Answer()
+        async for batch in self._opened():
+            named = batch if self._progress.started is not None else self._renamed(batch)
+            note(named)
+            answer.extend(named)
+        self._has_ended()
+        return answer
+
+    async def _prepare(self) -> None:
+        call, steps = self.call, self._steps
+        order = call.order
+        began_ns = time.time_ns()
+        validate_input(order.input)
+        self._check()
+        began_ns = steps.lap("validate", began_ns)
+        await self._reserve()
+        began_ns = steps.lap("admit", began_ns)
+        effective = self._effective = await effective_input(call, self._parts.input_steps, began_ns)
+        control = order.cache_control
+        hit = (await self._look_up(effective)).hit if control.may_look_up else None
+        if hit is not None:
+            self._source = Replay(hit)
+        elif control.only_if_cached:
+            raise NotCached("The request is only-if-cached, and the cache has no answer to it.")
+        else:
+            self._source = await self._route(effective)
+
+    async def _look_up(self, effective: GenerationInput) -> LookupResponse:
+        order = self.call.order
+        self._probe = probe_of(effective)
+        with self._steps.step("cache.lookup") as step:
+            request = LookupRequest(scope=self._scope, probe=self._probe, max_age=order.cache_control.max_age)
+            found = await self._parts.cache.look_up(request, step.children)
+            if found.hit is not None:
+                similarity = found.hit.similarity
+                self.cache_outcome = CacheOutcome("hit", "exact" if similarity >= 1 else "semantic", similarity)
+            elif not found.bypass_reason:
+                self.cache_outcome = MISS
+            step.attributes = {"result": self.cache_outcome.status, "reason": found.bypass_reason}
+        return found
+
+    async def _route(self, effective: GenerationInput) -> Generation:
+        with self._steps.step("route") as step:
+            needs, regions = requirements_of(effective), self.call.caller.tenant.regions
+            request = RouteRequest(model=effective.model, requirements=needs, allowed_regions=regions)
+            plan = await self._parts.router.route(request, step.children)
+        return Generation(
+            self._parts.generator, GenerateRequest(input=effective, plan=plan, whole=self.call.order.whole)
+        )
+
+    def _opened(self) -> AnswerStream:
+        source = self._source
+        assert source is not None, "asked for an answer before it was entered"
+        attempts: list[Step] = []
+        if source.plan is not None:
+            step = self._generate = self._steps.begin("generate", plan=source.plan.reason)
+            attempts = step.children
+        self._stream = self._parts.guard.watch(source.open(attempts), self.call)
+        return self._stream
+
+    def _renamed(self, batch: Batch) -> Batch:
+        return renamed(batch, self.call.order.generation_id)
+
+    def _has_ended(self, failure: str = "") -> None:
+        """Record that the answer is over, and the output guard's step: it ran from the first event to the last."""
+        step = self._generate
+        if step is None or step.end_ns:
+            return
+        end(step, failure)
+        if self._progress.first_event_ns:
+            guarded = self._steps.begin("guard.output")
+            guarded.start_ns, guarded.end_ns, guarded.error = self._progress.first_event_ns, step.end_ns, failure
+
+    async def _close(self, error: BaseException | None) -> None:
+        if self._batches is not None:
+            await self._batches.aclose()
+        if self._stream is not None:
+            await self._stream.aclose()
+        # Of all that ends an answer, only what a service says is its failure.
+        self._has_ended(type(error).__name__ if isinstance(error, PenstockError) else "interrupted")
+
+    def _outcome(self) -> Outcome:
+        progress, is_hit = self._progress, isinstance(self._source, Replay)
+        finished = progress.finished
+        return Outcome(
+            # A hit costs nothing, however far its replay came.
+            bill=Bill(progress.usage or Usage()) if is_hit else progress.bill(self._effective),
+            public_model=self.call.order.input.model if self._source is not None else "",
+            answered_by=progress.answered_by,
+            finish_reason=finished.reason.value if finished else "",
+            cache_status=self.cache_outcome.status,
+            attempts=finished.attempts if finished else self._attempts_made(),
+            first_event_ns=progress.first_event_ns,
+        )
+
+    def _attempts_made(self) -> int:
+        """Return how many attempts an unfinished answer took, as far as inference could tell before it ended."""
+        told = len(self._generate.children) if self._generate is not None else 0
+        return max(told, int(self._progress.started is not None))
+
+    def _waiting_ns(self) -> int:
+        step = self._generate
+        if step is None:
+            return 0
+        if step.children:
+            return sum(attempt.end_ns - attempt.start_ns for attempt in step.children)
+        return (step.end_ns or time.time_ns()) - step.start_ns
+
+    async def _afterwards(self) -> None:
+        """Keep a complete, clean answer of the first candidate, or of another for as long as an outage lasts."""
+        finished, source, control = self._progress.finished, self._source, self.call.order.cache_control
+        if source is None or source.plan is None or finished is None or finished.reason is not FinishReason.STOP:
+            return
+        if control.no_store or not (self.cache_outcome is MISS or control.no_cache):
+            return
+        is_substitute = finished.answered_by != source.plan.candidates[0]
+        await self._parts.cache.keep(
+            StoreRequest(
+                scope=self._scope,
+                probe=self._probe or probe_of(self._effective),
+                events=merge_deltas(self._progress.events),
+                ttl=SUBSTITUTE_ANSWER_TTL if is_substitute else None,
+            )
+        )

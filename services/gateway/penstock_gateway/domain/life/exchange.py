@@ -1,0 +1,263 @@
+"""What every request goes through, whatever it asks for: the door, its place among its tenant's, its bill."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Generic, Protocol, Self
+
+import msgspec
+
+from penstock_common.errors import DeadlineExceeded, ModelNotPermitted
+from penstock_common.llm.types import Candidate
+from penstock_common.rpc.scope import CURRENT_SCOPE, RequestScope
+from penstock_common.telemetry.steps import Step
+from penstock_gateway.domain.life.admission import Door, Limiter, RateState, refusal
+from penstock_gateway.domain.life.order import Call, ChatOrder, EmbeddingOrder, OrderT_co
+from penstock_gateway.domain.life.progress import NOTHING_OWED, Bill
+from penstock_gateway.domain.life.settlement import Ledger, LedgerRow, outcome_of
+from penstock_gateway.domain.life.validation import validate_context
+
+# A place among the concurrent requests outlives the request by this much, should its process die.
+LEASE_MARGIN = timedelta(seconds=5)
+# Whatever a request waits for, such as a caller who does not read, it ends this long after its deadline.
+# Services end at the deadline itself, with an error of their own; so this is longer than any of those takes to arrive.
+SENDING_GRACE = timedelta(seconds=2)
+_SENDING_GRACE_SECONDS = SENDING_GRACE.total_seconds()
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What an exchange has to say of itself at its end.
+
+    ``public_model`` is the name asked for, where it is known to be a model's;
+    ``first_event_ns`` is on the wall clock, 0 where none came.
+    """
+
+    bill: Bill = NOTHING_OWED
+    public_model: str = ""
+    answered_by: Candidate | None = None
+    finish_reason: str = ""
+    cache_status: str = ""
+    attempts: int = 0
+    first_event_ns: int = 0
+
+
+class EndedExchange(msgspec.Struct, frozen=True, gc=False):
+    """Everything there is to say about a request that has ended.
+
+    ``public_model`` is empty until the name that the caller chose is known to be a model's.
+    """
+
+    call: Call[ChatOrder | EmbeddingOrder]
+    row: LedgerRow
+    public_model: str
+    steps: list[Step]
+    ended_ns: int
+    error: BaseException | None
+
+
+class Observer(Protocol):
+    """Turns ended requests into metrics, spans and logs."""
+
+    def ended(self, exchange: EndedExchange) -> None:
+        """See one request end; never raises, returns at once."""
+        ...
+
+    def turned_away(self, surface: str, error: BaseException) -> None:
+        """See a request refused before its caller was known."""
+        ...
+
+
+class VisitParts(msgspec.Struct, frozen=True, kw_only=True):
+    """What requests go through and leave their traces in."""
+
+    door: Door
+    limiter: Limiter
+    ledger: Ledger
+    observer: Observer
+
+
+class Exchange(Generic[OrderT_co]):
+    """One request's life; use it as an async context manager, in one task.
+
+    Entering it lets the request in, or raises whatever refuses it; leaving it
+    settles, exactly once, whatever ended it. What the headers say is readable at
+    any time, after a refusal too. A kind of request says in ``_prepare``,
+    ``_close``, ``_outcome`` and ``_afterwards`` what it has of its own.
+    """
+
+    def __init__(self, call: Call[OrderT_co], visits: VisitParts) -> None:
+        self.call = call
+        self.rate = RateState()
+        """Where the tenant stands, once a place was asked for."""
+        self._visits = visits
+        self._steps = call.steps
+        self._is_inside = False
+        self._is_admitted = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[object] | None = None
+        self._cancelling = 0
+        self._is_overdue = False
+
+    @property
+    def overhead_ms(self) -> float:
+        """Milliseconds spent so far on anything but waiting for upstreams."""
+        return (time.time_ns() - self.call.started_ns - self._waiting_ns()) / 1e6
+
+    async def __aenter__(self) -> Self:
+        try:
+            self._enter()
+            await self._prepare()
+        except BaseException as error:
+            self._leave(error)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            await self._close(error)
+        except BaseException as failure:
+            self._leave(error or failure)
+            raise
+        self._leave(error)
+        if error is None:
+            await self._afterwards()
+
+    async def _prepare(self) -> None:
+        """Do what comes before the answer."""
+        raise NotImplementedError
+
+    async def _close(self, error: BaseException | None) -> None:
+        """End whatever still works on the answer, which ``error`` has ended where it did not end well."""
+
+    async def _afterwards(self) -> None:
+        """Do what nobody waits for, once all has gone well and is settled."""
+
+    def _outcome(self) -> Outcome:
+        """Return what there is to say at the end."""
+        raise NotImplementedError
+
+    def _waiting_ns(self) -> int:
+        """Return the nanoseconds spent so far on waiting for upstreams."""
+        raise NotImplementedError
+
+    def _enter(self) -> None:
+        """Come in; what the request starts from here on is done in its scope, and ends with its time.
+
+        Raises:
+            Overloaded: if the process ends, is full, or cannot write bills.
+        """
+        order, visits = self.call.order, self._visits
+        visits.door.enter()
+        self._is_inside = True
+        visits.ledger.check_room()
+        seconds = order.timeout.total_seconds()
+        loop = asyncio.get_running_loop()
+        task = self._task = asyncio.current_task()
+        self._cancelling = 0 if task is None else task.cancelling()
+        self._timer = loop.call_later(seconds + _SENDING_GRACE_SECONDS, self._expire)
+        CURRENT_SCOPE.set(
+            RequestScope(
+                request_id=order.request_id,
+                tenant=order.tenant,
+                traceparent=self.call.trace.traceparent,
+                deadline=time.monotonic() + seconds,
+            )
+        )
+
+    def _check(self) -> None:
+        """Check what all requests have.
+
+        Raises:
+            InvalidRequest: if its context breaks a limit.
+            ModelNotPermitted: if the key may not use the model.
+        """
+        order = self.call.order
+        validate_context(order.context)
+        model = order.input.model
+        if not self.call.caller.may_use(model):
+            raise ModelNotPermitted(f"Your API key may not use the model '{model}'.", model=model)
+
+    async def _reserve(self) -> None:
+        """Take a place among the tenant's requests.
+
+        Raises:
+            RateLimited: if a limit of the tenant's tier is reached.
+        """
+        order, tenant = self.call.order, self.call.caller.tenant
+        verdict = await self._visits.limiter.reserve(tenant, order.generation_id, order.timeout + LEASE_MARGIN)
+        self.rate = verdict.state
+        if verdict.refused_by:
+            raise refusal(tenant, verdict)
+        self._is_admitted = True
+
+    def _expire(self) -> None:
+        self._timer = None
+        if self._task is not None:
+            self._is_overdue = True
+            self._task.cancel()
+
+    def _leave(self, error: BaseException | None) -> None:
+        """Settle what ended by ``error``.
+
+        Raises:
+            DeadlineExceeded: in place of ``error``, where it was the request's time that ended it.
+        """
+        if self._timer is not None:
+            self._timer.cancel()
+        task, self._task = self._task, None
+        if not self._is_overdue or task is None or task.uncancel() > self._cancelling:
+            self._settle(error)
+            return
+        overdue = DeadlineExceeded("The request's deadline passed.")
+        self._settle(overdue)
+        raise overdue from None
+
+    def _settle(self, error: BaseException | None) -> None:
+        """Bill, leave and report, each exactly once, the bill in hand before the place is given back."""
+        call, visits = self.call, self._visits
+        began_ns = time.time_ns()
+        outcome = self._outcome()
+        row = self._row(outcome, error, began_ns)
+        if self._is_inside:
+            self._is_inside = False
+            visits.door.leave()
+        if self._is_admitted:
+            # Only admitted requests are billed: a flood of refused ones must not fill the ledger.
+            visits.ledger.append(row)
+            visits.limiter.release(call.caller.tenant, call.order.generation_id)
+        ended_ns = self._steps.lap("settle", began_ns)
+        visits.observer.ended(EndedExchange(call, row, outcome.public_model, self._steps.recorded, ended_ns, error))
+
+    def _row(self, outcome: Outcome, error: BaseException | None, now_ns: int) -> LedgerRow:
+        call, order, bill = self.call, self.call.order, outcome.bill
+        context, answered_by, first_ns = order.context, outcome.answered_by, outcome.first_event_ns
+        duration_ns = now_ns - call.started_ns
+        return LedgerRow(
+            generation_id=order.generation_id,
+            request_id=order.request_id,
+            created_at=datetime.fromtimestamp(call.started_ns / 1e9, UTC),
+            tenant=order.tenant,
+            key_id=order.key_id,
+            surface=order.surface,
+            requested_model=order.input.model,
+            outcome=outcome_of(error),
+            upstream=answered_by.upstream if answered_by else "",
+            model=answered_by.model if answered_by else "",
+            finish_reason=outcome.finish_reason,
+            cache_status=outcome.cache_status,
+            usage=bill.usage,
+            unit_prices=bill.unit_prices,
+            cost_nano_usd=bill.cost_nano_usd,
+            attempts=outcome.attempts,
+            time_to_first_token_ms=(first_ns - call.started_ns) / 1e6 if first_ns else None,
+            duration_ms=duration_ns / 1e6,
+            overhead_ms=(duration_ns - self._waiting_ns()) / 1e6,
+            user=context.user,
+            feature=context.feature,
+            tags=context.tags,
+        )

@@ -1,0 +1,78 @@
+"""What a request asks, which can be written down, and what is alive while it is served.
+
+An order says who asks for what and for how long: a job keeps one, and the same
+life is run on it later. A call is an order with what cannot be kept.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Generic, TypeVar
+
+import msgspec
+
+from penstock_common.contract.embedding import EmbedRequest
+from penstock_common.llm.types import GenerationInput, RequestContext
+from penstock_common.telemetry.steps import Steps
+from penstock_common.telemetry.trace_context import TraceContext
+from penstock_gateway.domain.access.identity import Caller
+
+
+class CacheControl(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """How the cache takes part; the words of HTTP's Cache-Control."""
+
+    no_store: bool = False
+    no_cache: bool = False
+    only_if_cached: bool = False
+    max_age: timedelta | None = None
+
+    @property
+    def may_look_up(self) -> bool:
+        """Whether a kept answer will do."""
+        return not (self.no_store or self.no_cache)
+
+
+_DEFAULT_CACHE_CONTROL = CacheControl()
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """What every request says of itself.
+
+    ``request_id`` may be the caller's own; ``generation_id`` is ours, unique,
+    and what the bill is kept under. ``timeout`` is what the caller grants.
+    """
+
+    request_id: str
+    generation_id: str
+    surface: str
+    tenant: str
+    key_id: str
+    timeout: timedelta
+    context: RequestContext = RequestContext()
+
+
+class ChatOrder(Order, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """Asks for an answer. ``whole``: the caller does not stream, and is told the answer once all of it is there."""
+
+    input: GenerationInput
+    whole: bool = False
+    cache_control: CacheControl = _DEFAULT_CACHE_CONTROL
+
+
+class EmbeddingOrder(Order, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """Asks for vectors."""
+
+    input: EmbedRequest
+
+
+OrderT_co = TypeVar("OrderT_co", bound=ChatOrder | EmbeddingOrder, covariant=True)
+
+
+class Call(msgspec.Struct, Generic[OrderT_co], frozen=True, gc=False):
+    """An order of an authenticated caller, under way since ``started_ns`` (wall clock)."""
+
+    order: OrderT_co
+    caller: Caller
+    trace: TraceContext
+    steps: Steps
+    started_ns: int
