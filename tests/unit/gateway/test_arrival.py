@@ -175,7 +175,7 @@ async def test_call_gets_the_time_it_is_granted(reception, ask, headers, options
     arrival = reception.receive("openai", {"x-api-key": KEY, **headers})
     caller = await reception.authorise(arrival, INFERENCE)
     call = reception.chat_call(arrival, caller, ask(), RequestContext(), options)
-    assert call.timeout == timedelta(seconds=seconds)
+    assert call.order.timeout == timedelta(seconds=seconds)
 
 
 async def test_generation_id_is_ours_even_when_the_request_id_repeats(reception, ask):
@@ -183,8 +183,8 @@ async def test_generation_id_is_ours_even_when_the_request_id_repeats(reception,
     caller = await reception.authorise(arrival, INFERENCE)
     options = CallOptions(stream=False)
     calls = [reception.chat_call(arrival, caller, ask(), RequestContext(), options) for _ in range(2)]
-    assert calls[0].request_id == calls[1].request_id == "same"
-    assert calls[0].generation_id != calls[1].generation_id
+    assert calls[0].order.request_id == calls[1].order.request_id == "same"
+    assert calls[0].order.generation_id != calls[1].order.generation_id
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,13 @@ import pytest
 
 from penstock_common.background import background_work
 from penstock_common.errors import InvalidCredentials, ScopeMissing, ServiceUnavailable
-from penstock_gateway.domain.access.authentication import Authenticator, Clock, FoundKey, KeyFreshness, KeyStoreUnavailable
+from penstock_gateway.domain.access.authentication import (
+    Authenticator,
+    Clock,
+    FoundKey,
+    KeyFreshness,
+    KeyStoreUnavailable,
+)
 from penstock_gateway.domain.access.identity import (
     OPERATORS,
     KeyRecord,

@@ -5,32 +5,48 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+import msgspec
 import pytest
 
-from penstock_common.errors import InternalError, Overloaded, RateLimited
-from penstock_common.llm.types import Candidate, Finished, FinishReason, Plan, Started, TextDelta, Usage
+from penstock_common.contract.cache import Hit, LookupResponse, probe_of
+from penstock_common.errors import ContentRefused, DeadlineExceeded, InternalError, Overloaded, RateLimited
+from penstock_common.llm.types import (
+    Candidate,
+    Finished,
+    FinishReason,
+    Image,
+    Message,
+    Plan,
+    RequestContext,
+    Role,
+    Started,
+    Text,
+    TextDelta,
+    UnitPrices,
+    Usage,
+)
 from penstock_common.telemetry.steps import Steps
 from penstock_common.telemetry.trace_context import TraceStarter
 from penstock_gateway.adapters.limits_in_memory import InMemoryLimiter
-from penstock_gateway.domain.life.admission import Door
-from penstock_gateway.domain.life.order import ChatCall
-from penstock_gateway.domain.life.chat import ChatLife, LifeParts
-from penstock_gateway.domain.life.guards import OpenGuard
 from penstock_gateway.domain.access.identity import Caller, Tenant, Tier
-from penstock_gateway.domain.life.ports import CacheLookup, Routed
+from penstock_gateway.domain.life import exchange as exchange_module
+from penstock_gateway.domain.life.admission import Door
+from penstock_gateway.domain.life.chat import ChatLife, LifeParts
 from penstock_gateway.domain.life.exchange import VisitParts
+from penstock_gateway.domain.life.guards import OpenInput, OpenOutput
+from penstock_gateway.domain.life.order import CacheControl, Call, ChatOrder
 
 CANDIDATE = Candidate(upstream="first", model="m")
-ANSWER = (
-    Started(generation_id="theirs", answered_by=CANDIDATE),
-    TextDelta(text="Hi"),
+OTHER = Candidate(upstream="second", model="m")
+STARTED = Started(generation_id="theirs", answered_by=CANDIDATE, unit_prices=UnitPrices(output_nano_usd=1_000_000))
+ENDING = (
     Usage(input_tokens=1, output_tokens=1),
-    Finished(reason=FinishReason.STOP, answered_by=CANDIDATE, attempts=1),
+    Finished(reason=FinishReason.STOP, answered_by=CANDIDATE, attempts=1, cost_nano_usd=7),
 )
+BATCHES = ((STARTED, TextDelta(text="Hi")), ENDING)
 
 
 @dataclass
@@ -40,32 +56,35 @@ class World:
     happened: list[str] = field(default_factory=list)
     rows: list = field(default_factory=list)
     ended_exchanges: list = field(default_factory=list)
+    kept: list = field(default_factory=list)
+    asked: list = field(default_factory=list)
+    batches: tuple = BATCHES
+    hit: Hit | None = None
     has_room: bool = True
     closing_fails: bool = False
+    routes_never: bool = False
+    door: Door = field(default_factory=lambda: Door(10))
 
-    async def look_up(self, tenant, request, max_age):
-        return CacheLookup()
+    async def look_up(self, request, steps):
+        self.asked.append(request)
+        return LookupResponse(hit=self.hit)
 
-    async def store(self, tenant, request, events, ttl):
-        self.happened.append("stored")
+    async def keep(self, request):
+        self.happened.append("kept")
+        self.kept.append(request)
 
-    async def route(self, request, allowed_regions):
-        return Routed(Plan(candidates=(CANDIDATE,)))
+    async def route(self, request, steps):
+        self.asked.append(request)
+        if self.routes_never:
+            await asyncio.Event().wait()
+        return Plan(candidates=(CANDIDATE, OTHER), reason="by order")
 
-    @asynccontextmanager
-    async def generate(self, request, plan, steps):
-        try:
-            yield self._events()
-        finally:
-            self.happened.append("upstream ended")
-            if self.closing_fails:
-                raise InternalError
-
-    async def _events(self):
-        for event in ANSWER:
-            yield event
+    def generate(self, request, steps):
+        self.asked.append(request)
+        return Answering(self)
 
     def append(self, row):
+        # The bill is in hand, and in the ledger, though the place may be given back.
         self.happened.append("billed")
         self.rows.append(row)
 
@@ -80,68 +99,111 @@ class World:
         raise AssertionError("an exchange never turns away")
 
 
+class Answering:
+    def __init__(self, world):
+        self._world = world
+        self._left = iter(world.batches)
+        self._is_open = True
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        for batch in self._left:
+            if batch == "silence":
+                await asyncio.Event().wait()
+            return batch
+        raise StopAsyncIteration
+
+    async def aclose(self):
+        if self._is_open:
+            self._is_open = False
+            self._world.happened.append("upstream ended")
+            if self._world.closing_fails:
+                raise InternalError
+
+
 @pytest.fixture
 def world():
     return World()
 
 
 @pytest.fixture
-def door():
-    return Door(10)
+def door(world):
+    return world.door
 
 
 @pytest.fixture
-def begin(world, door, ask):
-    tasks = []
-    parts = LifeParts(
-        visits=VisitParts(door=door, limiter=InMemoryLimiter(), ledger=world, observer=world),
-        guard=OpenGuard(),
-        cache=world,
-        router=world,
-        generator=world,
-        in_background=lambda work: tasks.append(asyncio.ensure_future(work)),
-    )
-    life = ChatLife(parts)
-    caller = Caller(Tenant("t", Tier("own", requests_per_minute=2, concurrent_requests=1)), "k", frozenset())
+def begin(world, ask):
+    caller = Caller(Tenant("t", Tier("own", requests_per_minute=3, concurrent_requests=1)), "k", frozenset())
     traces = TraceStarter(0, random.Random(1))
+    limiter = InMemoryLimiter()
 
-    def make(**parts):
-        call = ChatCall(
+    def make(*, steps=(OpenInput(),), guard=None, control=None, timeout=60.0, whole=False, **parts):
+        life = ChatLife(
+            LifeParts(
+                visits=VisitParts(door=world.door, limiter=limiter, ledger=world, observer=world),
+                input_steps=steps,
+                cache=world,
+                router=world,
+                generator=world,
+                guard=guard or OpenOutput(),
+            )
+        )
+        order = ChatOrder(
             request_id="r",
             generation_id="ours",
             surface="openai",
-            caller=caller,
+            tenant="t",
+            key_id="k",
+            timeout=timedelta(seconds=timeout),
             input=ask(**parts),
-            timeout=timedelta(seconds=60),
-            trace=traces.start(""),
-            steps=Steps(),
-            started_ns=time.time_ns(),
+            whole=whole,
+            cache_control=control or CacheControl(),
         )
-        return life.begin(call)
+        return life.begin(Call(order, caller, traces.start(""), Steps(), time.time_ns()))
 
     return make
+
+
+async def events_of(exchange):
+    return [event async for batch in exchange.batches() for event in batch]
 
 
 async def test_whole_answer_is_billed_after_its_upstream_ended_and_then_kept(begin, world, door):
     exchange = begin()
     async with exchange:
         assert door.in_flight == 1
-        events = [event async for event in exchange.events()]
-    await asyncio.sleep(0)
-    assert world.happened == ["upstream ended", "billed", "stored"]
+        events = await events_of(exchange)
+    assert world.happened == ["upstream ended", "billed", "kept"]
     assert events[0].generation_id == "ours"
+    assert [type(event) for event in events] == [Started, TextDelta, Usage, Finished]
     assert door.in_flight == 0
-    assert world.rows[0].outcome == "ok"
+    (row,) = world.rows
+    assert (row.outcome, row.cost_nano_usd, row.attempts, row.tenant, row.key_id) == ("ok", 7, 1, "t", "k")
+
+
+async def test_a_caller_who_does_not_stream_gets_the_same_at_once_and_upstreams_are_told(begin, world):
+    exchange = begin(whole=True)
+    async with exchange:
+        answer = await exchange.answer()
+    assert (answer.text, answer.started.generation_id, answer.finished.cost_nano_usd) == ("Hi", "ours", 7)
+    assert [asked.whole for asked in world.asked if hasattr(asked, "whole")] == [True]
+    assert world.happened == ["upstream ended", "billed", "kept"]
+    assert world.rows[0].time_to_first_token_ms is not None
 
 
 async def test_reader_that_fails_ends_the_upstream_before_the_bill_is_written(begin, world, door):
     exchange = begin()
     with pytest.raises(ZeroDivisionError):
         async with exchange:
-            async for _ in exchange.events():
+            async for _ in exchange.batches():
                 raise ZeroDivisionError
     assert world.happened == ["upstream ended", "billed"]
-    assert world.rows[0].outcome == "internal_error"
+    (row,) = world.rows
+    assert row.outcome == "internal_error"
+    # What was delivered is owed, at the price of who was answering.
+    assert (row.usage.estimated, row.usage.output_tokens, row.cost_nano_usd) == (True, 1, 1)
     assert door.in_flight == 0
 
 
@@ -150,7 +212,7 @@ async def test_bill_is_written_once_even_when_the_upstream_fails_to_close(begin,
     exchange = begin()
     with pytest.raises(InternalError):
         async with exchange:
-            async for _ in exchange.events():
+            async for _ in exchange.batches():
                 break
     assert world.happened == ["upstream ended", "billed"]
     assert len(world.ended_exchanges) == 1
@@ -162,6 +224,7 @@ async def test_exchange_that_nobody_reads_is_billed_nothing(begin, world):
         pass
     (row,) = world.rows
     assert (row.cost_nano_usd, row.upstream, row.time_to_first_token_ms) == (0, "", None)
+    assert world.kept == []
 
 
 async def test_ledger_without_room_refuses_before_anything_is_reserved(begin, world, door):
@@ -171,19 +234,189 @@ async def test_ledger_without_room_refuses_before_anything_is_reserved(begin, wo
             pass
     assert (world.rows, door.in_flight) == ([], 0)
     world.has_room = True
-    for _ in range(2):
+    for _ in range(3):
         async with begin():
             pass
 
 
 async def test_place_is_given_back_before_the_next_asks_and_refusals_are_not_billed(begin, world):
-    for _ in range(2):
+    for _ in range(3):
         async with begin():
             pass
     with pytest.raises(RateLimited):
         async with begin():
             pass
-    assert len(world.rows) == 2
-    assert [ended.row.outcome for ended in world.ended_exchanges] == ["ok", "ok", "rate_limited"]
+    assert len(world.rows) == 3
+    assert [ended.row.outcome for ended in world.ended_exchanges] == ["ok", "ok", "ok", "rate_limited"]
     # Callers choose names; only those that have a plan are models.
-    assert [ended.public_model for ended in world.ended_exchanges] == ["fast", "fast", ""]
+    assert [ended.public_model for ended in world.ended_exchanges] == ["fast", "fast", "fast", ""]
+
+
+@pytest.mark.parametrize("routes_never", [True, False], ids=["while it is prepared", "while it is answered"])
+async def test_a_caller_who_leaves_is_billed_once_and_gives_the_place_back(begin, world, door, routes_never):
+    world.routes_never = routes_never
+    world.batches = (BATCHES[0], "silence")
+    reached = asyncio.Event()
+
+    async def request():
+        async with (exchange := begin()):
+            async for _ in exchange.batches():
+                reached.set()
+
+    task = asyncio.create_task(request())
+    await (asyncio.sleep(0) if routes_never else reached.wait())
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert [row.outcome for row in world.rows] == ["cancelled"]
+    assert [ended.row.outcome for ended in world.ended_exchanges] == ["cancelled"]
+    assert door.in_flight == 0
+    async with begin():
+        pass
+
+
+async def test_whatever_it_waits_for_a_request_ends_soon_after_its_deadline(begin, world, door, monkeypatch):
+    monkeypatch.setattr(exchange_module, "_SENDING_GRACE_SECONDS", 0.01)
+    exchange = begin(timeout=0.01)
+    with pytest.raises(DeadlineExceeded):
+        async with exchange:
+            async for _ in exchange.batches():
+                await asyncio.Event().wait()
+    assert [row.outcome for row in world.rows] == ["deadline_exceeded"]
+    assert door.in_flight == 0
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+
+
+class Upper:
+    """An input step that edits: what is seen further on is its edit, not the caller's words."""
+
+    name = "upper"
+
+    async def apply(self, request, call):
+        edited = tuple(
+            msgspec.structs.replace(turn, parts=tuple(Text(text=part.text.upper()) for part in turn.parts))
+            for turn in request.messages
+        )
+        return msgspec.structs.replace(request, messages=edited)
+
+
+async def test_cache_and_models_see_the_effective_input_and_the_callers_stays_as_it_was(begin, world):
+    message = Message(role=Role.USER, parts=(Text(text="loud"),))
+    exchange = begin(steps=(OpenInput(), Upper()), messages=(message,))
+    async with exchange:
+        await events_of(exchange)
+    looked_up, _, generated = world.asked
+    assert generated.input.messages[0].text == "LOUD"
+    assert looked_up.probe == probe_of(generated.input) == world.kept[0].probe
+    assert exchange.call.order.input.messages == (message,)
+    names = [step.name for step in exchange.call.steps.recorded]
+    assert names == [
+        "validate", "admit", "guard.input", "upper", "cache.lookup", "route", "generate", "guard.output", "settle",
+    ]  # fmt: skip
+
+
+async def test_a_step_that_refuses_ends_the_request_before_anybody_is_asked(begin, world):
+    class Refusing:
+        name = "guard.input"
+
+        async def apply(self, request, call):
+            raise ContentRefused("Not that.")
+
+    with pytest.raises(ContentRefused):
+        async with begin(steps=(Refusing(),)):
+            pass
+    assert world.asked == []
+    assert [row.outcome for row in world.rows] == ["content_refused"]
+
+
+class HoldBack:
+    """An output guard that sees the whole answer before it lets any of it go, and has a last word."""
+
+    def watch(self, answer, call):
+        return self._watched(answer)
+
+    async def _watched(self, answer):
+        held = [event async for batch in answer for event in batch]
+        await answer.aclose()
+        *before, usage, finished = held
+        yield [*before, TextDelta(text="!"), usage, finished]
+
+
+@pytest.mark.parametrize("is_replay", [False, True])
+async def test_a_guard_of_the_output_may_hold_back_and_add_on_replays_too(begin, world, is_replay):
+    if is_replay:
+        world.hit = Hit(events=(STARTED, TextDelta(text="Hi"), *ENDING), created_at=1.0)
+    exchange = begin(guard=HoldBack())
+    async with exchange:
+        answer = await exchange.answer()
+    assert answer.text == "Hi!"
+    assert bool(world.kept) is not is_replay
+
+
+async def test_a_hit_asks_nobody_and_costs_nothing(begin, world):
+    world.hit = Hit(events=(STARTED, TextDelta(text="Hi"), *ENDING), created_at=1.0)
+    exchange = begin()
+    async with exchange:
+        events = await events_of(exchange)
+    assert events[0].generation_id == "ours"
+    assert (events[-1].attempts, events[-1].cost_nano_usd) == (0, 0)
+    assert world.happened == ["billed"]
+    assert (world.rows[0].cost_nano_usd, world.rows[0].cache_status, world.rows[0].usage) == (0, "hit", ENDING[0])
+    assert str(exchange.cache_outcome) == "hit; tier=exact; similarity=1.00"
+    # The entry that was shared is as it was.
+    assert world.hit.events[-1].cost_nano_usd == 7
+
+
+async def test_an_answer_of_a_substitute_is_kept_for_a_minute(begin, world):
+    finished = msgspec.structs.replace(ENDING[1], answered_by=OTHER)
+    world.batches = (BATCHES[0], (ENDING[0], finished))
+    async with (exchange := begin()):
+        await events_of(exchange)
+    assert world.kept[0].ttl == timedelta(seconds=60)
+    assert world.rows[0].upstream == "second"
+
+
+@pytest.mark.parametrize(
+    ("control", "looked_up", "kept"),
+    [
+        (CacheControl(), True, True),
+        (CacheControl(no_store=True), False, False),
+        (CacheControl(no_cache=True), False, True),
+    ],
+)
+async def test_cache_control_says_whether_to_look_and_whether_to_keep(begin, world, control, looked_up, kept):
+    async with (exchange := begin(control=control)):
+        await events_of(exchange)
+    assert (len(world.asked) == 3, bool(world.kept)) == (looked_up, kept)
+
+
+async def test_an_answer_that_did_not_stop_is_not_kept(begin, world):
+    finished = msgspec.structs.replace(ENDING[1], reason=FinishReason.LENGTH)
+    world.batches = (BATCHES[0], (ENDING[0], finished))
+    async with (exchange := begin()):
+        await events_of(exchange)
+    assert world.kept == []
+
+
+def test_an_order_can_be_written_down_and_read_again(ask):
+    order = ChatOrder(
+        request_id="r",
+        generation_id="g",
+        surface="grpc",
+        tenant="t",
+        key_id="k",
+        timeout=timedelta(seconds=1.5),
+        context=RequestContext(user="u", tags={"team": "a"}),
+        input=ask(
+            messages=(
+                Message(role=Role.USER, parts=(Text(text="Hi"), Image(data=b"\x00\xff", media_type="image/png"))),
+            )
+        ),
+        whole=True,
+        cache_control=CacheControl(max_age=timedelta(seconds=3)),
+    )
+    written = msgspec.msgpack.encode(order)
+    assert msgspec.msgpack.decode(written, type=ChatOrder) == order
+    assert msgspec.json.decode(msgspec.json.encode(order), type=ChatOrder) == order

@@ -15,8 +15,8 @@ import penstock_inference.settings
 import penstock_router.app
 import penstock_router.settings
 from penstock_common.configuration import Configuration, Section
-from penstock_common.rpc.channel import SuiteChannel
-from penstock_common.rpc.in_process import InProcessChannel, InProcessServer
+from penstock_common.rpc.client import Channel
+from penstock_common.rpc.in_process import InProcessChannel
 from penstock_common.service import Service
 from penstock_suite.settings import Joined
 
@@ -38,7 +38,7 @@ def settings_types(*, with_embedding: bool) -> list[type[Section]]:
 
 @asynccontextmanager
 async def services_joined(
-    configuration: Configuration, embedding: SuiteChannel | None = None
+    configuration: Configuration, embedding: Channel | None = None
 ) -> AsyncGenerator[penstock_gateway.app.gateway.Channels]:
     """Yield channels to the services that the configuration needs; closed in reverse order on exit.
 
@@ -59,12 +59,13 @@ async def services_joined(
         is_ours = settings.embedding is not None and embedding is None
         if is_ours:
             services.append(await stack.enter_async_context(embedding_service(configuration)))
-        channel = _channel_to(services)
+        channel = InProcessChannel([handler for service in services for handler in service.handlers])
         yield penstock_gateway.app.gateway.Channels(
             router=channel,
             inference=channel,
             cache=channel if settings.has_cache else None,
             embedding=channel if is_ours else embedding,
+            cache_is_here=True,
             collectors=[collector for service in services for collector in service.collectors],
         )
 
@@ -76,14 +77,6 @@ def embedding_service(configuration: Configuration) -> AbstractAsyncContextManag
     import penstock_embedding.settings
 
     return penstock_embedding.app.build(configuration.settings(penstock_embedding.settings.Settings))
-
-
-def _channel_to(services: list[Service]) -> SuiteChannel:
-    # No interceptors: a call runs in a copy of its caller's context, which holds the scope already.
-    server = InProcessServer()
-    for service in services:
-        service.register(server.registrar)
-    return SuiteChannel(InProcessChannel(server))
 
 
 def running_gateway(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from prometheus_client import CollectorRegistry
 
 from penstock_common.configuration import Configuration
-from penstock_common.rpc.channel import ScopeInterceptor, SuiteChannel, open_channel
+from penstock_common.rpc.channel import SocketChannel, open_channel
 from penstock_common.rpc.interception import ServerInterceptor
 from penstock_common.rpc.security import Security, TokenGuard, TokenSender
 from penstock_common.rpc.server import GrpcListener, ServerOptions, listening
@@ -124,7 +124,7 @@ async def _gateway(
     address = settings.services.listen_of(Role.GATEWAY)
     security.refuse_open_bind(address, "services.gateway.listen")
     async with AsyncExitStack() as stack:
-        interceptors = (ScopeInterceptor(), *((TokenSender(security.token),) if security.token else ()))
+        interceptors = (TokenSender(security.token),) if security.token else ()
         roles = [Role.ROUTER, Role.INFERENCE, *([Role.CACHE] if settings.cache.mode != "off" else [])]
         if settings.services.embedding.target:
             # Its section of the file is its own, so the address says whether there is one.
@@ -132,7 +132,7 @@ async def _gateway(
         channels: dict[str, Any] = {}
         for role in roles:
             channel = open_channel(settings.services.target_of(role), security.channel_credentials())
-            channels[role] = SuiteChannel(await stack.enter_async_context(channel), interceptors)
+            channels[role] = SocketChannel(await stack.enter_async_context(channel), interceptors)
         listen = gateway.Listen(
             grpc=settings.listen.grpc,
             http=address,

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from penstock_common.configuration import Configuration
-from penstock_common.rpc.channel import ScopeInterceptor, SuiteChannel, open_channel
+from penstock_common.rpc.channel import SocketChannel, open_channel
 from penstock_common.rpc.server import ServerOptions
 from penstock_gateway.app.gateway import Listen, RunningGateway
 from penstock_suite.adapters.first_generation import generate_once
@@ -44,7 +44,7 @@ async def _open(plan: WorkerPlan) -> AsyncGenerator[RunningGateway]:
         embedding = None
         if plan.embedding_socket:
             channel = await stack.enter_async_context(open_channel(f"unix:{plan.embedding_socket}"))
-            embedding = SuiteChannel(channel, (ScopeInterceptor(),))
+            embedding = SocketChannel(channel)
         channels = await stack.enter_async_context(services_joined(configuration, embedding))
         listen = Listen(
             grpc=plan.grpc,
