@@ -13,7 +13,7 @@ import structlog
 from penstock_common.errors import DeadlineExceeded, InternalError, InvalidRequest, PenstockError, ServiceUnavailable
 from penstock_common.rpc.client import ResponseStream, deadline_of
 from penstock_common.rpc.method import Method, StreamMethod, UnaryMethod
-from penstock_common.rpc.scope import CURRENT_SCOPE, Metadata
+from penstock_common.rpc.scope import CURRENT_SCOPE, Metadata, RequestScope
 from penstock_common.status import error_from_rpc
 from penstock_common.telemetry.steps import Step, steps_from_metadata
 
@@ -80,11 +80,12 @@ class SocketChannel:
         method: UnaryMethod[RequestT, ResponseT],
         request: RequestT,
         *,
-        timeout: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - an RPC's, which travels
         steps: list[Step] | None = None,
     ) -> ResponseT:
         """Return the response."""
-        call = self._begin(self._channel.unary_unary, method, request, timeout)
+        scope = CURRENT_SCOPE.get()
+        call = self._begin(self._channel.unary_unary, method, request, scope, deadline_of(scope, timeout))
         try:
             message: bytes = await call
             _add_steps(steps, await call.trailing_metadata())
@@ -102,22 +103,29 @@ class SocketChannel:
         steps: list[Step] | None = None,
     ) -> ResponseStream[ResponseT]:
         """Return the responses."""
-        return _Responses(method, lambda: self._begin(self._channel.unary_stream, method, request, timeout), steps)
+        scope = CURRENT_SCOPE.get()
+        deadline = deadline_of(scope, timeout)
+        return _Responses(
+            method, lambda: self._begin(self._channel.unary_stream, method, request, scope, deadline), steps
+        )
 
     def _begin(
-        self, shape: Callable[[str], Callable[..., Any]], method: Method[Any, Any], request: Any, timeout: float | None
+        self,
+        shape: Callable[[str], Callable[..., Any]],
+        method: Method[Any, Any],
+        request: Any,
+        scope: RequestScope,
+        deadline: float,
     ) -> Any:
         make = self._callables.get(method.path)
         if make is None:
             # Without serialisers bytes go in and out.
             make = self._callables[method.path] = shape(method.path)
-        scope = CURRENT_SCOPE.get()
         metadata = scope.to_metadata()
         for interceptor in self._interceptors:
             metadata = interceptor.outgoing(metadata)
         # Below zero where no time is left: grpcio still sends a call with a timeout of 0.
-        seconds = deadline_of(scope, timeout) - time.monotonic()
-        return make(method.request.encode(request), timeout=seconds, metadata=metadata)
+        return make(method.request.encode(request), timeout=deadline - time.monotonic(), metadata=metadata)
 
 
 class _Responses(Generic[ResponseT]):

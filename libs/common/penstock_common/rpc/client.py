@@ -52,7 +52,7 @@ class Channel(Protocol):
         method: UnaryMethod[RequestT, ResponseT],
         request: RequestT,
         *,
-        timeout: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - an RPC's, which travels
         steps: list[Step] | None = None,
     ) -> ResponseT:
         """Return the response."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterable
+from collections.abc import AsyncGenerator, Generator, Iterable
 from types import coroutine
 from typing import Any, TypeVar
 
@@ -24,10 +24,6 @@ from penstock_common.rpc.server_call import ServerCall
 from penstock_common.telemetry.steps import Step, Steps
 
 _log = structlog.get_logger(__name__)
-
-_FAILED = "servicer_failed"
-# What reaches a caller as it is.
-_PASSING = (PenstockError, StopAsyncIteration, GeneratorExit)
 
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")
@@ -44,14 +40,29 @@ class InProcessChannel:
         method: UnaryMethod[RequestT, ResponseT],
         request: RequestT,
         *,
-        timeout: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - an RPC's, which travels
         steps: list[Step] | None = None,
     ) -> ResponseT:
         """Return the response."""
-        behaviour = self._behaviour(method)
-        call = _server_call(method, timeout, steps)
-        limit = _Limit(method.path, call.deadline)
-        return await limit.around(behaviour(request, call))
+        handler = self._handlers.get(method.path)
+        if handler is None:
+            raise _nobody_serves(method)
+        scope = CURRENT_SCOPE.get()
+        deadline = deadline_of(scope, timeout)
+        if deadline <= time.monotonic():
+            raise _deadline_passed()
+        call = ServerCall(method.path, scope=scope, deadline=deadline, steps=Steps(steps))
+        servicer = handler.behaviour(request, call)
+        try:
+            waits_for = servicer.send(None)
+        except StopIteration as done:
+            return done.value
+        except BaseException as error:
+            if _passes(error, method.path):
+                raise
+        else:
+            return await _Limit(method.path, deadline).rest(servicer, waits_for)
+        raise InternalError
 
     def stream(
         self,
@@ -62,152 +73,171 @@ class InProcessChannel:
         steps: list[Step] | None = None,
     ) -> ResponseStream[ResponseT]:
         """Return the responses."""
-        behaviour = self._behaviour(method)
-        call = _server_call(method, timeout, steps)
-        return _Responses(behaviour(request, call), _Limit(method.path, call.deadline))
-
-    def _behaviour(self, method: Method[Any, Any]) -> Any:
         handler = self._handlers.get(method.path)
         if handler is None:
-            raise ServiceUnavailable(f"The {method.service} service is not here.", service=method.service)
-        return handler.behaviour
-
-
-def _server_call(method: Method[Any, Any], timeout: float | None, steps: list[Step] | None) -> ServerCall:
-    scope = CURRENT_SCOPE.get()
-    return ServerCall(method.path, scope=scope, deadline=deadline_of(scope, timeout), steps=Steps(steps))
-
-
-class _Responses:
-    """Implements ``client.ResponseStream`` over a servicer's generator."""
-
-    __slots__ = ("_limit", "_responses")
-
-    def __init__(self, responses: AsyncGenerator[Any, None], limit: _Limit) -> None:
-        self._responses = responses
-        self._limit = limit
-        limit.close = self.aclose
-
-    def __aiter__(self) -> _Responses:
-        return self
-
-    def __anext__(self) -> Awaitable[Any]:
-        return self._limit.around(self._responses.__anext__())
-
-    async def aclose(self) -> None:
-        """End the call."""
-        self._limit.end()
-        try:
-            await self._responses.aclose()
-        except Exception as defect:  # noqa: BLE001 - nobody is left to tell
-            _log.error(_FAILED, method=self._limit.path, exc_info=defect)
+            raise _nobody_serves(method)
+        scope = CURRENT_SCOPE.get()
+        deadline = deadline_of(scope, timeout)
+        call = ServerCall(method.path, scope=scope, deadline=deadline, steps=Steps(steps))
+        return _Responses(method.path, deadline, handler.behaviour(request, call))
 
 
 class _Limit:
-    """Ends a call at its deadline, by cancelling the task that waits for it; one timer a call, and only if it waits."""
+    """Ends what a task waits for at a deadline, by cancelling the task; the caller sees DeadlineExceeded."""
 
-    __slots__ = ("_closing", "_deadline", "_expired", "_task", "_timer", "close", "path")
+    __slots__ = ("_deadline", "_expired", "_path", "_task", "_timer")
 
     def __init__(self, path: str, deadline: float) -> None:
-        self.path = path
-        self.close: Callable[[], Coroutine[Any, Any, None]] | None = None
-        """What ends a stream that nobody reads when its time is over."""
+        self._path = path
         self._deadline = deadline
         self._expired = False
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[Any] | None = None
-        self._closing: asyncio.Task[None] | None = None
 
     @coroutine
-    def around(self, awaitable: Any) -> Generator[Any, Any, Any]:
-        """Await one step of the call: a unary call's only one, or a stream's next.
+    def rest(self, servicer: Any, waits_for: Any) -> Generator[Any, Any, Any]:
+        """Go on with a servicer that waits for the first time, to the end of this step.
 
         Raises:
-            DeadlineExceeded: if the call's time is over.
-            InternalError: for whatever is no domain error; the cause is logged.
+            DeadlineExceeded: if the time was over meanwhile, whatever the servicer made of that.
+            InternalError: for what is no domain error; the cause is logged.
         """
-        if self._deadline <= time.monotonic():
-            awaitable.close()
-            raise _deadline_passed()
-        steps = awaitable.__await__()
-        try:
-            waits_for = steps.send(None)
-        except StopIteration as done:
-            return done.value
-        except _PASSING:
-            raise
-        except BaseException as error:
-            raise self._seen(error, cancelling=0) from None
-        return (yield from self._waiting(steps, waits_for))
-
-    def _waiting(self, steps: Generator[Any, Any, Any], waits_for: Any) -> Generator[Any, Any, Any]:
         task = self._task = asyncio.current_task()
         assert task is not None, "called outside of a task"
         cancelling = task.cancelling()
-        if self._timer is None:
-            delay = self._deadline - time.monotonic()
-            self._timer = asyncio.get_running_loop().call_later(delay, self._expire)
+        self._arm()
         try:
-            result = yield from _rest(steps, waits_for)
-        except _PASSING:
-            self._leave(task, cancelling)
-            raise
+            response = yield from _resumed(servicer, waits_for)
         except BaseException as error:
-            self._leave(task, cancelling)
-            raise self._seen(error, cancelling) from None
-        self._leave(task, cancelling)
-        return result
-
-    def _leave(self, task: asyncio.Task[Any], cancelling: int) -> None:
-        """Note that nobody waits any more; raise instead of what the step brought, where the time was over."""
-        self._task = None
-        if self.close is None:
-            self.end()
+            self._leave()
+            passes = _passes(error, self._path, cancelling)
+            if passes and not (self._expired and isinstance(error, (Exception, asyncio.CancelledError))):
+                raise
+        else:
+            self._pause()
+            if not self._expired:
+                return response
+        # Raised here, so that what the servicer raised is not their context.
         if not self._expired:
-            return
+            raise InternalError
         if task.uncancel() <= cancelling:
-            raise _deadline_passed() from None
+            raise _deadline_passed()
+        # Somebody else cancelled the task as well, and that is not over.
         raise asyncio.CancelledError
 
-    def _seen(self, error: BaseException, cancelling: int) -> BaseException:
-        """Return what the caller sees of an error that is no domain error."""
-        if isinstance(error, asyncio.CancelledError):
-            task = asyncio.current_task()
-            if task is not None and task.cancelling() > cancelling:
-                return error
-            # Its servicer let the cancellation of something of its own through.
-        elif not isinstance(error, Exception):
-            return error
-        _log.error(_FAILED, method=self.path, exc_info=error)
-        return InternalError()
+    def _arm(self) -> None:
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._deadline - time.monotonic(), self._expire)
+
+    def _leave(self) -> None:
+        """Watch no longer."""
+        self._task = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    # A call of one step is over after it.
+    _pause = _leave
 
     def _expire(self) -> None:
         self._expired, self._timer = True, None
         if self._task is not None:
             self._task.cancel()
-        elif self.close is not None:
+
+
+class _Responses(_Limit):
+    """Implements ``client.ResponseStream`` over a servicer's generator, which its time ends though nobody reads."""
+
+    __slots__ = ("_closing", "_servicer")
+
+    def __init__(self, path: str, deadline: float, servicer: AsyncGenerator[Any, None]) -> None:
+        super().__init__(path, deadline)
+        self._servicer = servicer
+        self._closing: asyncio.Task[None] | None = None
+
+    def __aiter__(self) -> _Responses:
+        return self
+
+    async def __anext__(self) -> Any:
+        if self._deadline <= time.monotonic():
+            raise _deadline_passed()
+        step = self._servicer.__anext__()
+        try:
+            waits_for = step.send(None)
+        except StopIteration as done:
+            self._arm()
+            return done.value
+        except BaseException as error:
+            self._leave()
+            if _passes(error, self._path):
+                raise
+        else:
+            return await self.rest(step, waits_for)
+        raise InternalError
+
+    async def aclose(self) -> None:
+        """End the call."""
+        self._leave()
+        if self._closing is None:
+            await self._close()
+        else:
+            await asyncio.wait((self._closing,))
+
+    def _pause(self) -> None:
+        self._task = None
+
+    def _expire(self) -> None:
+        super()._expire()
+        if self._task is None:
             # Nobody reads now, and perhaps nobody will.
-            self._closing = asyncio.get_running_loop().create_task(self.close())
+            self._closing = asyncio.get_running_loop().create_task(self._close())
 
-    def end(self) -> None:
-        """Watch no longer."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    async def _close(self) -> None:
+        try:
+            await self._servicer.aclose()
+        except Exception as defect:  # noqa: BLE001 - nobody is left to tell
+            _log_defect(self._path, defect)
 
 
-def _rest(steps: Generator[Any, Any, Any], waits_for: Any) -> Generator[Any, Any, Any]:
-    """Go on with an awaitable that has waited for the first time."""
+def _resumed(servicer: Any, waits_for: Any) -> Generator[Any, Any, Any]:
+    """Go on with an awaitable that has been started by hand, and waits for the first time."""
     try:
         while True:
             try:
                 yield waits_for
             except BaseException as thrown:  # noqa: BLE001 - thrown into the servicer, which decides
-                waits_for = steps.throw(thrown)
+                waits_for = servicer.throw(thrown)
             else:
-                return (yield from steps)
+                return (yield from servicer.__await__())
     except StopIteration as done:
         return done.value
+
+
+def _passes(error: BaseException, path: str, cancelling: int = 0) -> bool:
+    """Return whether the caller sees ``error`` as it is; log it where not.
+
+    ``cancelling`` is how often the task had been cancelled before this step.
+    """
+    if isinstance(error, (PenstockError, StopAsyncIteration)):
+        return True
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        if task is not None and task.cancelling() > cancelling:
+            return True
+        # The servicer let the cancellation of something of its own through.
+    elif not isinstance(error, Exception):
+        return True
+    _log_defect(path, error)
+    return False
+
+
+def _log_defect(path: str, defect: BaseException) -> None:
+    _log.error("servicer_failed", method=path, exc_info=defect)
+
+
+def _nobody_serves(method: Method[Any, Any]) -> ServiceUnavailable:
+    return ServiceUnavailable(f"The {method.service} service is not here.", service=method.service)
 
 
 def _deadline_passed() -> DeadlineExceeded:

@@ -88,6 +88,8 @@ def _stream(handler: Handler, interceptors: tuple[ServerInterceptor, ...]) -> Ca
             _end(entered, call, await _close(call, stream) or left)
             raise
         except BaseException as error:
+            # It has ended by itself, unless a response of it cannot be written.
+            await _close(call, stream)
             await _fail(entered, call, error)
             raise
         _end(entered, call, None)

@@ -6,7 +6,7 @@ and back; in process they pass by reference.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any, Generic, Protocol, TypeVar
 
 from penstock_common.rpc.server_call import ServerCall
@@ -53,7 +53,7 @@ class UnaryMethod(Method[RequestT, ResponseT]):
 
     __slots__ = ()
 
-    def served_by(self, behaviour: Callable[[RequestT, ServerCall], Awaitable[ResponseT]]) -> Handler:
+    def served_by(self, behaviour: Callable[[RequestT, ServerCall], Coroutine[Any, Any, ResponseT]]) -> Handler:
         """Return the handler that a service registers."""
         return Handler(self, behaviour, streams=False)
 

@@ -110,7 +110,6 @@ def _register(
             _, name, method = handler.method.path.split("/")
             methods.setdefault(name, {})[method] = served_by_grpc(handler, interceptors)
     for name, handlers in methods.items():
-        server.add_registered_method_handlers(name, handlers)
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, handlers),))
     return list(methods)
 

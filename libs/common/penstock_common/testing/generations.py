@@ -1,6 +1,6 @@
 """Asks an inference service, and keeps what a caller sees of each generation.
 
-caller = GenerationCaller(InferenceServiceStub(channel))
+caller = GenerationCaller(channel)
 outcome = await caller.ask("first/m", "second/m")
 assert outcome.answer.text == "Hello, world."
 """
@@ -9,18 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
-import grpc
-
-from penstock.inference.v1 import inference_service_pb2 as pb
+from penstock_common.contract.inference import GenerateRequest
+from penstock_common.contract.wire.inference import GENERATE
 from penstock_common.errors import PenstockError
-from penstock_common.llm.convert import event_from_proto, input_to_proto, plan_to_proto
 from penstock_common.llm.events import Answer, StreamInvariants
-from penstock_common.llm.types import Candidate, GenerationEvent, GenerationInput, Message, Plan, Role, Text
-from penstock_common.rpc.streaming import cancelled_on_exit
-from penstock_common.status import error_from_rpc
-from penstock_common.telemetry.steps import Step, steps_from_metadata
+from penstock_common.llm.types import Batch, Candidate, GenerationEvent, GenerationInput, Message, Plan, Role, Text
+from penstock_common.rpc.client import Channel, ResponseStream
+from penstock_common.telemetry.steps import Step
 
 QUESTION = GenerationInput(model="fast", messages=(Message(role=Role.USER, parts=(Text(text="Hi?"),)),))
 
@@ -30,9 +26,9 @@ class Outcome:
     """What a caller saw of one generation."""
 
     events: list[GenerationEvent] = field(default_factory=list[GenerationEvent])
+    batches: list[int] = field(default_factory=list[int])
+    """How many events came at once, batch by batch."""
     error: PenstockError | None = None
-    """None also where the status is the transport's own; ``code`` tells."""
-    code: grpc.StatusCode = grpc.StatusCode.OK
     steps: list[Step] = field(default_factory=list[Step])
     answer: Answer = field(default_factory=Answer)
 
@@ -45,9 +41,9 @@ class Outcome:
 class GenerationCaller:
     """Runs plans, and checks the order of every stream on the way."""
 
-    def __init__(self, stub: Any) -> None:
-        """Take an ``InferenceServiceStub`` on either transport."""
-        self.stub = stub
+    def __init__(self, channel: Channel) -> None:
+        """Take a channel to an inference service, on either transport."""
+        self.channel = channel
 
     async def ask(
         self,
@@ -55,32 +51,38 @@ class GenerationCaller:
         value: GenerationInput = QUESTION,
         timeout: float | None = None,
         seen: Callable[[Answer], None] = lambda _: None,
+        whole: bool = False,
     ) -> Outcome:
         """Run a plan to its end; call ``seen`` after each event."""
         outcome, invariants = Outcome(), StreamInvariants()
-        call = self.call(*candidates, value=value, timeout=timeout)
+        responses = self.call(*candidates, value=value, timeout=timeout, steps=outcome.steps, whole=whole)
         try:
-            async with cancelled_on_exit(call):
-                async for response in call:
-                    event = event_from_proto(response.event)
+            async for batch in responses:
+                outcome.batches.append(len(batch))
+                for event in batch:
                     invariants.observe(event)
                     outcome.events.append(event)
                     outcome.answer.add(event)
                     seen(outcome.answer)
-                invariants.end()
-                trailing = await call.trailing_metadata()
-        except grpc.aio.AioRpcError as error:
-            outcome.error = error_from_rpc(error)
-            outcome.code = error.code()
-            trailing = error.trailing_metadata()
-        outcome.steps = steps_from_metadata(trailing)
+            invariants.end()
+        except PenstockError as error:
+            outcome.error = error
+        finally:
+            await responses.aclose()
         return outcome
 
-    def call(self, *candidates: str, value: GenerationInput = QUESTION, timeout: float | None = None) -> Any:
-        """Return the running call of a plan; candidates are ``upstream/model``."""
+    def call(
+        self,
+        *candidates: str,
+        value: GenerationInput = QUESTION,
+        timeout: float | None = None,
+        steps: list[Step] | None = None,
+        whole: bool = False,
+    ) -> ResponseStream[Batch]:
+        """Return the responses of a plan, which the caller closes; candidates are ``upstream/model``."""
         plan = Plan(candidates=tuple(_candidate(name) for name in candidates))
-        request = pb.GenerateRequest(input=input_to_proto(value), plan=plan_to_proto(plan))
-        return self.stub.Generate(request, timeout=timeout)
+        request = GenerateRequest(input=value, plan=plan, whole=whole)
+        return self.channel.stream(GENERATE, request, timeout=timeout, steps=steps)
 
 
 def _candidate(name: str) -> Candidate:

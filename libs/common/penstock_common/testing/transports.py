@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from penstock_common.rpc.channel import SuiteChannel, open_channel
-from penstock_common.rpc.in_process import InProcessChannel, InProcessServer
+import msgspec
+
+from penstock_common.rpc.channel import SocketChannel, open_channel
+from penstock_common.rpc.client import Channel, ResponseStream
+from penstock_common.rpc.in_process import InProcessChannel
+from penstock_common.rpc.method import Codec, StreamMethod, UnaryMethod
 from penstock_common.rpc.server import listening
 from penstock_common.rpc.server_interceptors import FinalFailures, IncomingScope
 from penstock_common.service import Service
+from penstock_common.telemetry.steps import Step
 
 IN_PROCESS = "in_process"
 SOCKET = "socket"
@@ -18,79 +23,115 @@ TRANSPORTS = (IN_PROCESS, SOCKET)
 
 
 @asynccontextmanager
-async def channel_to(service: Service, transport: str) -> AsyncGenerator[SuiteChannel, None]:
+async def channel_to(service: Service, transport: str) -> AsyncGenerator[Channel, None]:
     """Yield a channel to ``service`` over ``in_process`` or ``socket``."""
     if transport == IN_PROCESS:
-        server = InProcessServer()
-        service.register(server.registrar)
-        yield SuiteChannel(FrozenMessages(InProcessChannel(server)))
+        yield CheckedChannel(InProcessChannel(service.handlers))
         return
     async with listening("127.0.0.1:0", [service], [FinalFailures(), IncomingScope()]) as listener:
         await listener.set_serving(serving=True)
         async with open_channel(f"127.0.0.1:{listener.port}") as channel:
-            yield SuiteChannel(channel)
+            yield SocketChannel(channel)
 
 
-class MessageChangedError(AssertionError):
-    """A service or its caller changed a message after passing it."""
+class ValueLostError(AssertionError):
+    """A codec does not bring back what it wrote."""
 
 
-class FrozenMessages:
-    """Fails where a message is changed after it was passed: a socket would hide what shared memory shows."""
+class ValueChangedError(AssertionError):
+    """A service or its caller changed a value after passing it."""
 
-    def __init__(self, channel: InProcessChannel) -> None:
+
+class CheckedChannel:
+    """Implements ``Channel`` by another, and fails where shared memory shows what a socket would hide.
+
+    Every value that passes must come back from its codec as it was, and nobody may
+    change one after passing it on.
+    """
+
+    def __init__(self, channel: Channel) -> None:
         self._channel = channel
 
-    def unary_unary(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
-        """Return the multi-callable that a generated stub asks for."""
-        call = self._channel.unary_unary(method, *args, **kwargs)
-
-        def watched(request: Any, **options: Any) -> _WatchedUnary:
-            return _WatchedUnary(call(request, **options), request)
-
-        return watched
-
-    def unary_stream(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
-        """Return the multi-callable that a generated stub asks for."""
-        call = self._channel.unary_stream(method, *args, **kwargs)
-
-        def watched(request: Any, **options: Any) -> _WatchedStream:
-            return _WatchedStream(call(request, **options), request)
-
-        return watched
-
-
-class _Watched:
-    def __init__(self, call: Any, request: Any) -> None:
-        self._call = call
-        self._request = request
-        self._before = request.SerializeToString(deterministic=True)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._call, name)
-
-    def _check(self) -> None:
-        if self._request.SerializeToString(deterministic=True) != self._before:
-            raise MessageChangedError(f"{type(self._request).__name__} was changed while it was passed")
-
-
-class _WatchedUnary(_Watched):
-    def __await__(self) -> Any:
-        response = yield from self._call.__await__()
-        self._check()
+    async def call(
+        self,
+        method: UnaryMethod[Any, Any],
+        request: Any,
+        *,
+        timeout: float | None = None,
+        steps: list[Step] | None = None,
+    ) -> Any:
+        """Return the response."""
+        asked = _Passed(method.request, request)
+        response = await self._channel.call(method, request, timeout=timeout, steps=steps)
+        asked.check()
+        _Passed(method.response, response)
         return response
 
+    def stream(
+        self,
+        method: StreamMethod[Any, Any],
+        request: Any,
+        *,
+        timeout: float | None = None,
+        steps: list[Step] | None = None,
+    ) -> ResponseStream[Any]:
+        """Return the responses."""
+        asked = _Passed(method.request, request)
+        responses = self._channel.stream(method, request, timeout=timeout, steps=steps)
+        return _CheckedResponses(responses, method.response, asked)
 
-class _WatchedStream(_Watched):
+
+class _CheckedResponses:
+    def __init__(self, responses: ResponseStream[Any], codec: Codec[Any], asked: _Passed) -> None:
+        self._responses = responses
+        self._iterator = aiter(responses)
+        self._codec = codec
+        self._passed = [asked]
+
     def __aiter__(self) -> AsyncIterator[Any]:
-        return self._responses()
+        return self
 
-    async def _responses(self) -> AsyncIterator[Any]:
-        passed: list[tuple[Any, bytes]] = []
-        async for response in self._call:
-            passed.append((response, response.SerializeToString(deterministic=True)))
-            yield response
+    async def __anext__(self) -> Any:
+        try:
+            response = await anext(self._iterator)
+        except StopAsyncIteration:
+            self._check()
+            raise
+        self._passed.append(_Passed(self._codec, response))
+        return response
+
+    async def aclose(self) -> None:
+        """End the call."""
+        await self._responses.aclose()
         self._check()
-        for response, before in passed:
-            if response.SerializeToString(deterministic=True) != before:
-                raise MessageChangedError(f"{type(response).__name__} was changed after it was passed")
+
+    def _check(self) -> None:
+        for passed in self._passed:
+            passed.check()
+
+
+class _Passed:
+    """A value, and how it looked when it was passed on."""
+
+    def __init__(self, codec: Codec[Any], value: Any) -> None:
+        self._codec = codec
+        self._value = value
+        self._before = codec.encode(value)
+        again = codec.decode(self._before)
+        if not alike(again, value):
+            raise ValueLostError(f"{value!r} came back as {again!r}")
+
+    def check(self) -> None:
+        """Fail if the value looks otherwise now."""
+        if self._codec.encode(self._value) != self._before:
+            raise ValueChangedError(f"{self._value!r} was changed after it was passed on")
+
+
+def alike(left: Any, right: Any) -> bool:
+    """Return whether two values have the same content; which kind of sequence holds it does not count."""
+    if isinstance(left, msgspec.Struct):
+        names = left.__struct_fields__
+        return type(left) is type(right) and all(alike(getattr(left, name), getattr(right, name)) for name in names)
+    if isinstance(left, Sequence) and not isinstance(left, str | bytes):
+        return len(left) == len(right) and all(map(alike, left, right))
+    return bool(left == right)

@@ -32,8 +32,8 @@ def _scope_from(message: pb.CacheScope) -> Scope:
 def _probe_to(probe: Probe) -> pb.CacheProbe:
     return pb.CacheProbe(
         digest=probe.digest,
-        temperature=probe.temperature,  # type: ignore[arg-type]  # None leaves it unset
-        max_output_tokens=probe.max_output_tokens,  # type: ignore[arg-type]  # None leaves it unset
+        temperature=probe.temperature,
+        max_output_tokens=probe.max_output_tokens,
         has_tools_in_flight=probe.has_tools_in_flight,
         refers_to_the_web=probe.refers_to_the_web,
     )

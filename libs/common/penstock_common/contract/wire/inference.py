@@ -21,8 +21,10 @@ from penstock_common.rpc.method import StreamMethod, UnaryMethod
 from penstock_common.rpc.protobuf import ProtobufCodec
 
 _SERVICE = "/penstock.inference.v1.InferenceService/"
-_CAPABILITY = "CAPABILITY_"
-_UNSPECIFIED = "unspecified"
+_CAPABILITY_FROM: dict[int, str] = {
+    number: name.removeprefix("CAPABILITY_").lower() for name, number in pb.Capability.items() if number
+}
+_CAPABILITY_TO: dict[str, Any] = {name: number for number, name in _CAPABILITY_FROM.items()}
 
 _STATE_TO: dict[ModelState, Any] = {
     ModelState.UNTOLD: pb.MODEL_STATE_UNSPECIFIED,
@@ -58,12 +60,10 @@ def _events_from(message: pb.GenerateResponse) -> Batch:
 
 
 def _model_to(model: RunnableModel) -> pb.Model:
-    known = pb.Capability.items()
-    names = [number for name, number in known if name.removeprefix(_CAPABILITY).lower() in model.capabilities]
     return pb.Model(
         candidate=candidate_to_proto(model.candidate),
         context_window_tokens=model.context_window_tokens,
-        capabilities=names,
+        capabilities=sorted(_CAPABILITY_TO[name] for name in model.capabilities if name in _CAPABILITY_TO),
         state=_STATE_TO[model.state],
         state_reason=model.state_reason,
         is_controllable=model.is_controllable,
@@ -71,12 +71,12 @@ def _model_to(model: RunnableModel) -> pb.Model:
 
 
 def _model_from(message: pb.Model) -> RunnableModel:
-    names = {number: name.removeprefix(_CAPABILITY).lower() for name, number in pb.Capability.items()}
-    capabilities = frozenset(names.get(number, _UNSPECIFIED) for number in message.capabilities)
     return RunnableModel(
         candidate=candidate_from_proto(message.candidate),
         context_window_tokens=message.context_window_tokens,
-        capabilities=capabilities - {_UNSPECIFIED},
+        capabilities=frozenset(
+            _CAPABILITY_FROM[number] for number in message.capabilities if number in _CAPABILITY_FROM
+        ),
         state=_STATE_FROM.get(message.state, ModelState.UNTOLD),
         state_reason=message.state_reason,
         is_controllable=message.is_controllable,
