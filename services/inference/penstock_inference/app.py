@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from typing import Any
 
 import aiohttp
 import grpc
 
-from penstock.inference.v1.inference_service_pb2_grpc import add_InferenceServiceServicer_to_server
 from penstock_common.configuration import ConfigurationError
 from penstock_common.llm.types import Candidate
 from penstock_common.service import Service
@@ -43,9 +41,7 @@ async def build(settings: Settings, pauses: Pauses | None = None) -> AsyncGenera
         }
         models = _administration(settings, catalogue, channels)
         servicer = InferenceServicer(AttemptLoop(upstreams, catalogue, pauses), models)
-        # The registrar stands where generated code expects a server.
-        add: Any = add_InferenceServiceServicer_to_server
-        yield Service("inference", lambda registrar: add(servicer, registrar))
+        yield Service("inference", servicer.handlers())
 
 
 @asynccontextmanager

@@ -12,15 +12,15 @@ import sqlalchemy as sa
 from penstock_common.errors import InvalidRequest, ResourceExists, ResourceNotFound, ServiceUnavailable
 from penstock_gateway.adapters.sql.keys import SqlKeyStore
 from penstock_gateway.adapters.sql.registry import SqlRegistry
+from penstock_gateway.domain.access.authentication import FoundKey, KeyStoreUnavailable
+from penstock_gateway.domain.access.identity import KeyRecord, KeyScope, TenantRecord, Tier, UserRecord, UserRole
+from penstock_gateway.domain.access.tenancy import TenantDirectory
 from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.administration.administration import Administration
 from penstock_gateway.domain.administration.keys import Keyring, NewKey
 from penstock_gateway.domain.administration.paging import Page
 from penstock_gateway.domain.administration.registry import AuditEntry, KeyFilter, Place
 from penstock_gateway.domain.administration.tenants import TenantTerms
-from penstock_gateway.domain.access.authentication import FoundKey, KeyStoreUnavailable
-from penstock_gateway.domain.access.identity import KeyRecord, KeyScope, TenantRecord, Tier, UserRecord, UserRole
-from penstock_gateway.domain.access.tenancy import TenantDirectory
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ACME = TenantRecord("acme", "pro", frozenset({"fast"}), ("eu", "us"), NOW)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from penstock_common.redis_connection import RedisConnection
 from penstock_gateway.adapters.limits_in_memory import InMemoryLimiter
 from penstock_gateway.adapters.limits_in_redis import _RESERVE, RedisLimiter
-from penstock_gateway.domain.life.admission import CONCURRENT_REQUESTS, REQUESTS_PER_MINUTE
 from penstock_gateway.domain.access.identity import Tenant, Tier
+from penstock_gateway.domain.life.admission import CONCURRENT_REQUESTS, REQUESTS_PER_MINUTE
 
 LEASE = timedelta(seconds=600)
 PATIENT = timedelta(seconds=5)

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from penstock_common.errors import Overloaded
+from penstock_gateway.domain.access.identity import Tenant, Tier
 from penstock_gateway.domain.life.admission import (
     CONCURRENT_REQUESTS,
     REQUESTS_PER_MINUTE,
@@ -15,7 +16,6 @@ from penstock_gateway.domain.life.admission import (
     Verdict,
     refusal,
 )
-from penstock_gateway.domain.access.identity import Tenant, Tier
 
 
 def test_door_lets_in_as_many_as_it_may_and_no_more():

@@ -11,12 +11,12 @@ from penstock_common.background import background_work
 from penstock_common.errors import InvalidCredentials, InvalidRequest, UnsupportedParameter
 from penstock_common.llm.types import RequestContext
 from penstock_common.telemetry.trace_context import TraceStarter
-from penstock_gateway.domain.life.admission import RateState
 from penstock_gateway.domain.access.authentication import Authenticator
-from penstock_gateway.domain.life.order import CacheControl
 from penstock_gateway.domain.access.identity import KeyRecord, KeyScope, Tenant, Tier, digest_of
 from penstock_gateway.domain.access.policy import INFERENCE
 from penstock_gateway.domain.access.tenancy import TenantDirectory
+from penstock_gateway.domain.life.admission import RateState
+from penstock_gateway.domain.life.order import CacheControl
 from penstock_gateway.surfaces.arrival import (
     CallOptions,
     Reception,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from penstock_common.contract.inference import ModelState, RunnableModel
 from penstock_common.errors import ServiceUnavailable
+from penstock_common.llm.types import Candidate
 from penstock_gateway.domain.life.admission import Door
-from penstock_gateway.domain.status.report import ModelState, StatusReporter, UpstreamModel
+from penstock_gateway.domain.status.report import StatusReporter
 from penstock_gateway.domain.status.traffic import TrafficWindow
 
 
@@ -20,6 +22,10 @@ class Upstreams:
         if self._error is not None:
             raise self._error
         return list(self._models)
+
+
+def model_of(upstream, name, state, reason=""):
+    return RunnableModel(candidate=Candidate(upstream=upstream, model=name), state=state, state_reason=reason)
 
 
 async def yes():
@@ -36,8 +42,8 @@ async def problems(upstreams, **checks):
 
 
 async def test_gateway_whose_parts_answer_has_no_problem():
-    ready = UpstreamModel("a", "m", ModelState.READY)
-    assert await problems(Upstreams(ready, UpstreamModel("b", "m", ModelState.UNTOLD)), Redis=yes) == []
+    ready = model_of("a", "m", ModelState.READY)
+    assert await problems(Upstreams(ready, model_of("b", "m", ModelState.UNTOLD)), Redis=yes) == []
 
 
 async def test_part_that_does_not_answer_is_named():
@@ -51,5 +57,5 @@ async def test_inference_that_does_not_answer_is_a_problem():
 
 @pytest.mark.parametrize(("reason", "told"), [("", "."), ("out of memory", ": out of memory")])
 async def test_model_that_does_not_answer_is_named_with_its_upstreams_reason(reason, told):
-    model = UpstreamModel("local", "demo", ModelState.UNAVAILABLE, reason)
+    model = model_of("local", "demo", ModelState.UNAVAILABLE, reason)
     assert await problems(Upstreams(model)) == [f"The model local/demo does not answer{told}"]

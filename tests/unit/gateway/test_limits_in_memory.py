@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock_gateway.adapters.limits_in_memory import InMemoryLimiter
-from penstock_gateway.domain.life.admission import CONCURRENT_REQUESTS, REQUESTS_PER_MINUTE
 from penstock_gateway.domain.access.identity import Tenant, Tier
+from penstock_gateway.domain.life.admission import CONCURRENT_REQUESTS, REQUESTS_PER_MINUTE
 
 LEASE = timedelta(seconds=600)
 

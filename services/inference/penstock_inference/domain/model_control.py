@@ -5,23 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any, Protocol
 
 from penstock_common import errors
+from penstock_common.contract.inference import ModelState, RunnableModel
 from penstock_common.llm.types import Candidate
 from penstock_inference.domain.catalogue import Catalogue, Model
-
-
-class ModelState(Enum):
-    """Whether a model can answer now; the value is what people read."""
-
-    UNTOLD = ""
-    """The upstream does not tell."""
-    READY = "ready"
-    LOADING = "loading"
-    UNLOADING = "unloading"
-    UNAVAILABLE = "unavailable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +19,6 @@ class ModelStatus:
 
     state: ModelState = ModelState.UNTOLD
     reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ListedModel:
-    """A model of the catalogue with what its upstream says of it."""
-
-    model: Model
-    status: ModelStatus
-    is_controllable: bool
 
 
 class ControlFailed(Exception):
@@ -79,13 +59,13 @@ class ModelAdministration:
         self._tellers = tellers
         self._controls = controls
 
-    async def list(self) -> list[ListedModel]:
+    async def list(self) -> list[RunnableModel]:
         """Return all models; those of an upstream that does not answer are unavailable, with the reason."""
         known = await asyncio.gather(*(self._states(name) for name in self._tellers))
         states = dict(zip(self._tellers, known, strict=True))
         return [self._listed(model, states.get(model.candidate.upstream)) for model in self._catalogue]
 
-    async def load(self, candidate: Candidate) -> ListedModel:
+    async def load(self, candidate: Candidate) -> RunnableModel:
         """Return the model once it serves.
 
         Raises:
@@ -97,7 +77,7 @@ class ModelAdministration:
         await _done(control.load(candidate.model), candidate, "could not be loaded")
         return self._listed(model, await self._states(candidate.upstream))
 
-    async def unload(self, candidate: Candidate) -> ListedModel:
+    async def unload(self, candidate: Candidate) -> RunnableModel:
         """Return the model once it takes nothing new.
 
         Raises:
@@ -128,13 +108,20 @@ class ModelAdministration:
         except ControlFailed as failure:
             return ModelStatus(ModelState.UNAVAILABLE, str(failure))
 
-    def _listed(self, model: Model, states: Mapping[str, ModelStatus] | ModelStatus | None) -> ListedModel:
+    def _listed(self, model: Model, states: Mapping[str, ModelStatus] | ModelStatus | None) -> RunnableModel:
         if isinstance(states, Mapping):
             absent = ModelStatus(ModelState.UNAVAILABLE, "not in the upstream's repository")
             status = states.get(model.candidate.model, absent)
         else:
             status = states or ModelStatus()
-        return ListedModel(model, status, is_controllable=model.candidate.upstream in self._controls)
+        return RunnableModel(
+            candidate=model.candidate,
+            context_window_tokens=model.context_window_tokens,
+            capabilities=frozenset(capability.value for capability in model.capabilities),
+            state=status.state,
+            state_reason=status.reason,
+            is_controllable=model.candidate.upstream in self._controls,
+        )
 
 
 async def _done(work: Coroutine[Any, Any, None], candidate: Candidate, failed: str) -> None:

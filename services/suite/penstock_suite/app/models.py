@@ -6,10 +6,11 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from penstock_common.contract.inference import RunnableModel
 from penstock_common.errors import PenstockError
 from penstock_common.llm.types import Candidate
 from penstock_inference.app import open_models
-from penstock_inference.domain.model_control import ListedModel, ModelAdministration
+from penstock_inference.domain.model_control import ModelAdministration
 from penstock_inference.settings import Settings
 from penstock_suite.adapters.state_files import open_state_folder, read_run_record
 from penstock_suite.app.administration import as_running
@@ -24,16 +25,16 @@ class _Opened:
     models: ModelAdministration
     plan: StackPlan
 
-    def row(self, listed: ListedModel) -> ModelRow:
-        candidate = listed.model.candidate
+    def row(self, listed: RunnableModel) -> ModelRow:
+        candidate = listed.candidate
         public = [model.name for model in self.plan.settings.models if str(candidate) in model.candidates]
         return ModelRow(
             upstream=candidate.upstream,
             model=candidate.model,
-            state=listed.status.state.value,
-            reason=listed.status.reason,
+            state=listed.state.value,
+            reason=listed.state_reason,
             controllable=listed.is_controllable,
-            context_window_tokens=listed.model.context_window_tokens,
+            context_window_tokens=listed.context_window_tokens,
             public_names=tuple(public),
         )
 

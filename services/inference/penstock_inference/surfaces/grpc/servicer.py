@@ -1,94 +1,50 @@
-"""``penstock.inference.v1.InferenceService``: convert, call, convert."""
+"""The inference service: what it is asked, handed on to the attempt loop and to the models' administration."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any
 
-from penstock.inference.v1 import inference_service_pb2 as pb
-from penstock.inference.v1.inference_service_pb2_grpc import InferenceServiceServicer
-from penstock_common import errors
-from penstock_common.llm.convert import (
-    UnknownRoleError,
-    candidate_from_proto,
-    candidate_to_proto,
-    event_to_proto,
-    input_from_proto,
-    plan_from_proto,
-)
-from penstock_common.telemetry.steps import Steps
+from penstock_common.contract.inference import GenerateRequest, RunnableModel
+from penstock_common.contract.wire.inference import GENERATE, LIST_MODELS, LOAD_MODEL, UNLOAD_MODEL
+from penstock_common.llm.types import Batch, Candidate
+from penstock_common.rpc.method import Handler
+from penstock_common.rpc.server_call import ServerCall
 from penstock_inference.domain.attempt_loop import AttemptLoop, Generation
-from penstock_inference.domain.catalogue import Capability
-from penstock_inference.domain.model_control import ListedModel, ModelAdministration, ModelState
-
-_CAPABILITIES: dict[Capability, Any] = {
-    capability: pb.Capability.Value(f"CAPABILITY_{capability.name}") for capability in Capability
-}
-
-_STATES: dict[ModelState, Any] = {
-    ModelState.UNTOLD: pb.MODEL_STATE_UNSPECIFIED,
-    **{
-        state: pb.ModelState.Value(f"MODEL_STATE_{state.name}")
-        for state in ModelState
-        if state is not ModelState.UNTOLD
-    },
-}
+from penstock_inference.domain.model_control import ModelAdministration
 
 
-class InferenceServicer(InferenceServiceServicer):
-    """Runs plans; the steps of the attempts come back in trailing metadata, also when all fail."""
+class InferenceServicer:
+    """Runs plans; the attempts' steps reach the caller, also when all fail."""
 
     def __init__(self, attempt_loop: AttemptLoop, models: ModelAdministration) -> None:
         self._attempt_loop = attempt_loop
         self._models = models
 
-    async def Generate(self, request: pb.GenerateRequest, context: Any) -> AsyncIterator[pb.GenerateResponse]:
+    def handlers(self) -> tuple[Handler, ...]:
+        """Return what this serves."""
+        return (
+            GENERATE.served_by(self.generate),
+            LIST_MODELS.served_by(self.list_models),
+            LOAD_MODEL.served_by(self.load_model),
+            UNLOAD_MODEL.served_by(self.unload_model),
+        )
+
+    async def generate(self, request: GenerateRequest, call: ServerCall) -> AsyncGenerator[Batch, None]:
         """Yield the events of one answer."""
-        steps = Steps()
-        try:
-            generation = generation_from_request(request, context.time_remaining())
-            async with aclosing(self._attempt_loop.generate(generation, steps)) as events:
-                async for event in events:
-                    yield pb.GenerateResponse(event=event_to_proto(event))
-        finally:
-            context.set_trailing_metadata((steps.to_metadata(),))
+        generation = Generation(request.input, request.plan, call.seconds_left())
+        async with aclosing(self._attempt_loop.generate(generation, call.steps)) as events:
+            async for event in events:
+                yield (event,)
 
-    async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:
+    async def list_models(self, _: None, call: ServerCall) -> tuple[RunnableModel, ...]:
         """Return the models of the catalogue, with their states."""
-        return pb.ListModelsResponse(models=[_model_to_proto(listed) for listed in await self._models.list()])
+        return tuple(await self._models.list())
 
-    async def LoadModel(self, request: pb.LoadModelRequest, context: Any) -> pb.LoadModelResponse:
+    async def load_model(self, candidate: Candidate, call: ServerCall) -> RunnableModel:
         """Return the model once it serves."""
-        listed = await self._models.load(candidate_from_proto(request.candidate))
-        return pb.LoadModelResponse(model=_model_to_proto(listed))
+        return await self._models.load(candidate)
 
-    async def UnloadModel(self, request: pb.UnloadModelRequest, context: Any) -> pb.UnloadModelResponse:
+    async def unload_model(self, candidate: Candidate, call: ServerCall) -> RunnableModel:
         """Return the model once it takes nothing new."""
-        listed = await self._models.unload(candidate_from_proto(request.candidate))
-        return pb.UnloadModelResponse(model=_model_to_proto(listed))
-
-
-def generation_from_request(request: pb.GenerateRequest, seconds_left: float | None) -> Generation:
-    """Return the request's value.
-
-    Raises:
-        InvalidRequest: if a turn has no role that we know.
-    """
-    try:
-        value = input_from_proto(request.input)
-    except UnknownRoleError as error:
-        raise errors.InvalidRequest("A message needs a known role.", field=f"input.{error}") from None
-    return Generation(value, plan_from_proto(request.plan), seconds_left)
-
-
-def _model_to_proto(listed: ListedModel) -> pb.Model:
-    model, status = listed.model, listed.status
-    return pb.Model(
-        candidate=candidate_to_proto(model.candidate),
-        context_window_tokens=model.context_window_tokens,
-        capabilities=[number for capability, number in _CAPABILITIES.items() if capability in model.capabilities],
-        state=_STATES[status.state],
-        state_reason=status.reason,
-        is_controllable=listed.is_controllable,
-    )
+        return await self._models.unload(candidate)
