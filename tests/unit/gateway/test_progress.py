@@ -29,7 +29,7 @@ STARTED = Started(generation_id="g", answered_by=FIRST, unit_prices=PRICES)
 def after(*events):
     progress = Progress()
     for event in events:
-        progress.note(event)
+        progress.note((event,))
     return progress
 
 
@@ -82,5 +82,5 @@ def test_first_event_is_timed_once():
     progress = after(STARTED)
     first_ns = progress.first_event_ns
     assert first_ns > 0
-    progress.note(TextDelta(text="x"))
+    progress.note((TextDelta(text="x"),))
     assert progress.first_event_ns == first_ns
