@@ -1,35 +1,25 @@
 """A service of two methods, given by a test, behind either transport and on either event loop."""
 
 import asyncio
-import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import pytest
 import uvloop
 
-from penstock.inference.v1 import inference_service_pb2 as inference
-from penstock.inference.v1.inference_service_pb2_grpc import (
-    InferenceServiceServicer,
-    InferenceServiceStub,
-    add_InferenceServiceServicer_to_server,
-)
-from penstock.router.v1 import router_service_pb2 as router
-from penstock.router.v1.router_service_pb2_grpc import (
-    RouterServiceServicer,
-    RouterServiceStub,
-    add_RouterServiceServicer_to_server,
-)
-from penstock_common.rpc.channel import open_channel
-from penstock_common.rpc.in_process import InProcessChannel, InProcessServer
+from penstock_common.errors import InvalidRequest
+from penstock_common.rpc.channel import SocketChannel, open_channel
+from penstock_common.rpc.in_process import InProcessChannel
+from penstock_common.rpc.method import StreamMethod, UnaryMethod
 from penstock_common.rpc.server import ServerOptions, listening
+from penstock_common.rpc.server_interceptors import IncomingScope
 from penstock_common.service import Service
-from penstock_common.testing.transports import IN_PROCESS
+from penstock_common.testing.transports import IN_PROCESS, SOCKET, CheckedChannel
 
 MAX_MESSAGE_BYTES = 256 * 1024
-ROUTE = "/penstock.router.v1.RouterService/Route"
-GENERATE = "/penstock.inference.v1.InferenceService/Generate"
+INSIDE = (IncomingScope(),)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -38,76 +28,78 @@ def pytest_asyncio_loop_factories(config, item):
     return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
-class Router(RouterServiceServicer):
-    """Runs a test's function; ``ListModels`` is left as generated code makes it."""
+class Note(msgspec.Struct, frozen=True):
+    """What the test service's methods take and give."""
 
-    def __init__(self, behaviour):
-        self._behaviour = behaviour
-
-    async def Route(self, request, context):
-        return await self._behaviour(request, context)
+    text: str = ""
 
 
-class Inference(InferenceServiceServicer):
-    """Hands on a test's async generator."""
+class NoteCodec:
+    """Counts what it decodes, so that a test sees whether it was asked to."""
 
-    def __init__(self, behaviour):
-        # The generator itself, so that what happens to it is what happens to a servicer's.
-        self.Generate = behaviour
+    def __init__(self):
+        self.decoded = 0
+
+    def encode(self, value):
+        return msgspec.msgpack.encode(value)
+
+    def decode(self, message):
+        self.decoded += 1
+        try:
+            return msgspec.msgpack.decode(message, type=Note)
+        except msgspec.DecodeError:
+            raise InvalidRequest("The bytes are no note.") from None
 
 
-async def _empty(request, context):
-    return router.RouteResponse()
+async def _echo(request, call):
+    return request
 
 
-async def _nothing(request, context):
+async def _nothing(request, call):
     return
     yield
 
 
-@dataclass
-class Stubs:
-    """A raw channel of the transport, and stubs on it."""
+class Client:
+    """Methods of the test service, and a channel to whoever serves them."""
 
-    channel: Any
+    def __init__(self):
+        self.codec = NoteCodec()
+        self.ask_method = UnaryMethod("/penstock.test.v1.TestService/Ask", self.codec, NoteCodec())
+        self.tell_method = StreamMethod("/penstock.test.v1.TestService/Tell", self.codec, NoteCodec())
+        self.unserved = UnaryMethod("/penstock.test.v1.TestService/Nothing", NoteCodec(), NoteCodec())
+        self.channel = None
 
-    @property
-    def router(self):
-        return RouterServiceStub(self.channel)
+    def handlers(self, unary, stream):
+        return (self.ask_method.served_by(unary), self.tell_method.served_by(stream))
 
-    @property
-    def inference(self):
-        return InferenceServiceStub(self.channel)
+    def ask(self, text="", **options):
+        return self.channel.call(self.ask_method, Note(text), **options)
 
-    def route(self, request=None, **options):
-        return self.router.Route(router.RouteRequest() if request is None else request, **options)
-
-    def generate(self, request=None, **options):
-        return self.inference.Generate(inference.GenerateRequest() if request is None else request, **options)
+    def tell(self, text="", **options):
+        return self.channel.stream(self.tell_method, Note(text), **options)
 
 
 @asynccontextmanager
-async def serving(transport, unary=_empty, stream=_nothing, interceptors=(), max_message_bytes=MAX_MESSAGE_BYTES):
-    def register(registrar):
-        add_RouterServiceServicer_to_server(Router(unary), registrar)
-        add_InferenceServiceServicer_to_server(Inference(stream), registrar)
-
+async def serving(transport, unary=_echo, stream=_nothing, interceptors=INSIDE):
+    client = Client()
+    service = Service("test", client.handlers(unary, stream))
     if transport == IN_PROCESS:
-        server = InProcessServer(interceptors, max_message_bytes)
-        register(server.registrar)
-        yield Stubs(InProcessChannel(server))
+        client.channel = CheckedChannel(InProcessChannel(service.handlers))
+        yield client
         return
-    options = ServerOptions(reflection=False, max_message_bytes=max_message_bytes)
+    options = ServerOptions(reflection=False, max_message_bytes=MAX_MESSAGE_BYTES)
     async with (
-        listening("127.0.0.1:0", [Service("test", register)], interceptors, options) as listener,
+        listening("127.0.0.1:0", [service], interceptors, options) as listener,
         open_channel(f"127.0.0.1:{listener.port}") as channel,
     ):
-        yield Stubs(channel)
+        client.channel = SocketChannel(channel)
+        yield client
 
 
 @pytest.fixture
 def served(transport):
-    """``async with served(unary=…, stream=…, interceptors=…) as stubs``."""
+    """``async with served(unary=…, stream=…) as client``."""
 
     def served(**behaviours):
         return serving(transport, **behaviours)
@@ -115,42 +107,60 @@ def served(transport):
     return served
 
 
-def text_response(text):
-    response = inference.GenerateResponse()
-    response.event.text_delta.text = text
-    return response
+@pytest.fixture
+def served_by_socket():
+    """``async with served_by_socket(unary=…, stream=…, interceptors=…) as client``."""
+
+    def served(**behaviours):
+        return serving(SOCKET, **behaviours)
+
+    return served
 
 
 @pytest.fixture
-def responses():
-    """Makes a stream's responses."""
-    return text_response
+def note():
+    """Makes what the methods take and give."""
+    return Note
+
+
+@pytest.fixture
+def texts_of():
+    """Reads a stream to its end, whatever that is, and closes it."""
+
+    async def read(responses):
+        try:
+            return [response.text async for response in responses]
+        finally:
+            await responses.aclose()
+
+    return read
 
 
 @dataclass
 class Servicing:
     """A servicer that starts, waits until it is ended, and notes what ended it."""
 
+    seen: Any = None
+
     def __post_init__(self):
         self.started = asyncio.Event()
         self.ended = asyncio.Event()
-        self.seen = None
 
-    async def unary(self, request, context):
+    async def unary(self, request, call):
         async with self:
             await asyncio.Event().wait()
 
-    async def stream(self, request, context):
+    async def stream(self, request, call):
         """One response, then silence."""
         async with self:
-            yield text_response("first")
+            yield Note("first")
             await asyncio.Event().wait()
 
-    async def flood(self, request, context):
+    async def flood(self, request, call):
         """Responses without end: it is suspended where it yields."""
         async with self:
             while True:
-                yield text_response("x" * 1000)
+                yield Note("x" * 1000)
 
     async def __aenter__(self):
         self.started.set()
@@ -159,12 +169,10 @@ class Servicing:
         self.seen = kind
         self.ended.set()
 
-    async def seconds_until_ended(self):
-        """How long from now until the servicer's ``finally`` has run."""
-        start = time.monotonic()
+    async def until_ended(self):
+        """Wait until the servicer's ``finally`` has run."""
         async with asyncio.timeout(5):
             await self.ended.wait()
-        return time.monotonic() - start
 
 
 @pytest.fixture
@@ -183,7 +191,7 @@ class Journal:
         self.ended = asyncio.Event()
 
     async def on_start(self, call):
-        self._entries.append((self._name, "start", call.method))
+        self._entries.append((self._name, "start", call.path))
         if self._refusal is not None:
             raise self._refusal
 

@@ -1,300 +1,205 @@
-"""What a call object promises, whichever transport made it."""
+"""What a channel promises of a call, whichever transport makes it."""
 
 import asyncio
+import time
 
-import grpc
 import pytest
+from structlog.testing import capture_logs
 
-from penstock.router.v1 import router_service_pb2 as router
 from penstock_common import errors
-from penstock_common.testing.transports import IN_PROCESS
-
-OK, NOT_FOUND, CANCELLED = grpc.StatusCode.OK, grpc.StatusCode.NOT_FOUND, grpc.StatusCode.CANCELLED
-
-
-@pytest.fixture
-def counted():
-    """A servicer's function that counts its runs, and the list of them."""
-    runs = []
-
-    async def behaviour(request, context):
-        runs.append(request)
-        return router.RouteResponse()
-
-    return behaviour, runs
-
-
-async def refusing(request, context):
-    raise errors.ModelNotFound("No such model.", model="m")
+from penstock_common.rpc.channel import SocketChannel, open_channel
+from penstock_common.rpc.method import UnaryMethod
+from penstock_common.rpc.scope import CURRENT_SCOPE, RequestScope
+from penstock_common.testing.transports import IN_PROCESS, ValueChangedError, ValueLostError
 
 
 @pytest.fixture
-def three(responses):
-    async def behaviour(request, context):
+def three(note):
+    async def behaviour(request, call):
         for text in "abc":
-            yield responses(text)
-        context.set_trailing_metadata((("late", "1"),))
+            yield note(request.text + text)
 
     return behaviour
 
 
 @pytest.fixture
-def one_then_refusal(responses):
-    async def behaviour(request, context):
-        yield responses("a")
+def one_then_refusal(note):
+    async def behaviour(request, call):
+        yield note("a")
         raise errors.ModelNotFound("No such model.", model="m")
 
     return behaviour
 
 
-async def outcome_of(awaitable):
-    """Return the status code that awaiting raised, "cancelled", or the result."""
-    try:
-        return await awaitable
-    except grpc.aio.AioRpcError as error:
-        return error.code()
-    except asyncio.CancelledError:
-        return "cancelled"
+async def test_a_call_answers_what_the_servicer_returns(served):
+    async with served() as client:
+        assert (await client.ask("hello")).text == "hello"
 
 
-async def texts_of(call):
-    return [response.event.text_delta.text async for response in call]
+async def test_a_stream_answers_in_order_and_is_then_over(served, three, texts_of):
+    async with served(stream=three) as client:
+        responses = client.tell("_")
+        assert await texts_of(responses) == ["_a", "_b", "_c"]
+        assert await texts_of(responses) == []
 
 
-async def test_status_after_success(served, counted):
-    async with served(unary=counted[0]) as stubs:
-        call = stubs.route()
-        assert not call.done()
-        await call
-        assert (call.done(), call.cancelled(), call.cancel()) == (True, False, False)
-        assert (await call.code(), await call.details()) == (OK, "")
+async def test_a_failed_stream_raises_once_and_is_then_over(served, one_then_refusal, texts_of):
+    async with served(stream=one_then_refusal) as client:
+        responses = client.tell()
+        assert (await anext(aiter(responses))).text == "a"
+        with pytest.raises(errors.ModelNotFound):
+            await anext(aiter(responses))
+        assert await texts_of(responses) == []
 
 
-async def test_status_after_failure(served):
-    async with served(unary=refusing) as stubs:
-        call = stubs.route()
-        assert await outcome_of(call) is NOT_FOUND
-        assert (call.done(), call.cancelled(), call.cancel()) == (True, False, False)
-        assert (await call.code(), await call.details()) == (NOT_FOUND, "No such model.")
-        assert "grpc-status-details-bin" in dict(await call.trailing_metadata())
+async def test_nothing_is_asked_before_the_first_response_is(served, servicing, texts_of):
+    async with served(stream=servicing.stream) as client:
+        responses = client.tell()
+        await responses.aclose()
+        assert await texts_of(responses) == []
+        await client.ask()
+    assert not servicing.started.is_set()
 
 
-async def test_a_call_awaited_twice_runs_once_and_answers_twice(served, counted):
-    behaviour, runs = counted
-    async with served(unary=behaviour) as stubs:
-        call = stubs.route()
-        assert await call == await call == router.RouteResponse()
-    assert len(runs) == 1
+async def test_aclose_ends_the_servicer_and_may_be_repeated(served, servicing, transport, texts_of):
+    async with served(stream=servicing.stream) as client:
+        responses = client.tell()
+        await anext(aiter(responses))
+        await responses.aclose()
+        if transport == IN_PROCESS:
+            assert servicing.ended.is_set()
+        await servicing.until_ended()
+        await responses.aclose()
+        assert await texts_of(responses) == []
+    assert asyncio.current_task().cancelling() == 0
 
 
-async def test_a_failed_call_awaited_twice_fails_twice(served):
-    async with served(unary=refusing) as stubs:
-        call = stubs.route()
-        assert [await outcome_of(call), await outcome_of(call)] == [NOT_FOUND, NOT_FOUND]
+@pytest.mark.parametrize("fails", [False, True])
+async def test_the_servicers_steps_reach_the_caller_however_the_call_ends(served, note, fails, texts_of):
+    def work(call):
+        call.steps.lap("first", time.time_ns())
+        with call.steps.step("second", size=3):
+            if fails:
+                raise errors.ModelNotFound("No such model.", model="m")
+
+    async def unary(request, call):
+        work(call)
+        return request
+
+    async def stream(request, call):
+        yield request
+        work(call)
+
+    async with served(unary=unary, stream=stream) as client:
+        for of_call in (lambda steps: client.ask(steps=steps), lambda steps: texts_of(client.tell(steps=steps))):
+            steps = []
+            try:
+                await of_call(steps)
+            except errors.ModelNotFound:
+                assert fails
+            assert [(step.name, step.attributes) for step in steps] == [("first", {}), ("second", {"size": 3})]
+            assert steps[1].error == ("ModelNotFound" if fails else "")
+            assert all(step.end_ns >= step.start_ns for step in steps)
 
 
-async def test_a_call_awaited_by_two_tasks_runs_once(served):
-    runs, go = [], asyncio.Event()
+async def test_steps_that_nobody_asks_for_go_nowhere(served, note):
+    async def unary(request, call):
+        call.steps.lap("first", time.time_ns())
+        return request
 
-    async def behaviour(request, context):
-        runs.append(request)
-        await go.wait()
-        return router.RouteResponse()
-
-    async def wait_for(call):
-        return await call
-
-    async with served(unary=behaviour) as stubs:
-        call = stubs.route()
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(wait_for(call)) for _ in range(2)]
-            group.create_task(call.initial_metadata())
-            while not runs:
-                await asyncio.sleep(0)
-            go.set()
-    assert [task.result() for task in tasks] == [router.RouteResponse()] * 2
-    assert len(runs) == 1
+    async with served(unary=unary) as client:
+        assert await client.ask("a") == note("a")
 
 
-async def test_cancelling_one_of_two_waiting_tasks_cancels_the_call(served, servicing):
-    async def wait_for(call):
-        return await outcome_of(call)
+async def test_a_servicer_knows_what_is_called_and_whose_call_it_is(served, texts_of):
+    scope = RequestScope(request_id="r-1", tenant="acme", traceparent="00-" + "a" * 32 + "-" + "b" * 16 + "-01")
+    seen = []
 
-    async with served(unary=servicing.unary) as stubs:
-        call = stubs.route()
-        tasks = [asyncio.create_task(wait_for(call)) for _ in range(2)]
-        await servicing.started.wait()
-        tasks[1].cancel()
-        assert await asyncio.gather(*tasks) == ["cancelled", "cancelled"]
-        assert await call.code() is CANCELLED
-        await servicing.seconds_until_ended()
+    async def unary(request, call):
+        seen.append((call.path, call.scope.request_id, call.scope.tenant, call.scope.traceparent))
+        return request
 
+    async def stream(request, call):
+        seen.append((call.path, call.scope.request_id, call.scope.tenant, call.scope.traceparent))
+        yield request
 
-@pytest.mark.parametrize("question", ["code", "details", "initial_metadata", "trailing_metadata"])
-async def test_asking_for_the_status_of_a_call_that_nobody_awaits_runs_it(served, counted, question):
-    behaviour, runs = counted
-    async with served(unary=behaviour) as stubs, asyncio.timeout(5):
-        call = stubs.route()
-        await getattr(call, question)()
-        assert len(runs) == 1
-        assert await call == router.RouteResponse()
-        assert len(runs) == 1
+    CURRENT_SCOPE.set(scope)
+    async with served(unary=unary, stream=stream) as client:
+        await client.ask()
+        await texts_of(client.tell())
+    whose = (scope.request_id, scope.tenant, scope.traceparent)
+    assert seen == [(f"/penstock.test.v1.TestService/{name}", *whose) for name in ("Ask", "Tell")]
 
 
-async def test_asking_for_the_status_of_a_failing_call_does_not_raise(served):
-    async with served(unary=refusing) as stubs:
-        assert await stubs.route().code() is NOT_FOUND
+async def test_a_method_that_nobody_serves_is_a_service_that_is_not_there(served, note):
+    async with served() as client:
+        with pytest.raises(errors.ServiceUnavailable) as caught:
+            await client.channel.call(client.unserved, note())
+    assert caught.value.service == "test"
 
 
-async def test_a_stream_that_is_iterated_again_is_empty(served, three):
-    async with served(stream=three) as stubs:
-        call = stubs.generate()
-        assert await texts_of(call) == ["a", "b", "c"]
-        assert await texts_of(call) == []
-        assert await call.code() is OK
-        assert list(await call.trailing_metadata()) == [("late", "1")]
+async def test_a_service_that_cannot_be_reached_is_unavailable(tmp_path, note, served_by_socket):
+    async with served_by_socket() as client, open_channel(f"unix:{tmp_path}/nobody") as channel:
+        with capture_logs() as logged, pytest.raises(errors.ServiceUnavailable) as caught:
+            await SocketChannel(channel).call(client.ask_method, note(), timeout=30)
+    assert caught.value.service == "test"
+    assert [(entry["event"], entry["code"]) for entry in logged] == [("service_unavailable", "UNAVAILABLE")]
 
 
-async def test_read_gives_each_response_and_then_the_end_for_ever(served, three):
-    async with served(stream=three) as stubs:
-        call = stubs.generate()
-        read = [await call.read() for _ in range(5)]
-    assert [response.event.text_delta.text for response in read[:3]] == ["a", "b", "c"]
-    assert read[3:] == [grpc.aio.EOF, grpc.aio.EOF]
+class _Ghost:
+    """A codec that writes what nobody can read."""
+
+    def encode(self, value):
+        return b"\xc1"
+
+    def decode(self, message):
+        raise errors.InvalidRequest("The bytes are no ghost.")
 
 
-async def test_a_failed_stream_raises_once_when_iterated_and_always_when_read(served, one_then_refusal):
-    async with served(stream=one_then_refusal) as stubs:
-        iterated, read = stubs.generate(), stubs.generate()
-        assert await outcome_of(texts_of(iterated)) is NOT_FOUND
-        assert await outcome_of(texts_of(iterated)) == []
-        assert (await read.read()).event.text_delta.text == "a"
-        assert [await outcome_of(read.read()) for _ in range(3)] == [NOT_FOUND] * 3
-        assert await iterated.code() is NOT_FOUND
+async def test_an_answer_that_this_version_cannot_read_is_our_fault_not_the_callers(served_by_socket, note):
+    async with served_by_socket() as client:
+        method = UnaryMethod(client.ask_method.path, client.ask_method.request, _Ghost())
+        with capture_logs() as logged, pytest.raises(errors.InternalError):
+            await client.channel.call(method, note())
+    assert [(entry["event"], entry["reason"]) for entry in logged] == [
+        ("response_not_understood", "The bytes are no ghost.")
+    ]
 
 
-async def test_the_status_of_a_stream_is_known_at_its_end(served, three):
-    async with served(stream=three) as stubs:
-        call = stubs.generate()
-        code = asyncio.create_task(call.code())
-        assert (await anext(aiter(call))).event.text_delta.text == "a"
-        assert not code.done()
-        assert await texts_of(call) == ["b", "c"]
-        assert await code is OK
-
-
-async def test_initial_metadata_may_be_asked_for_before_the_first_response(served, responses):
-    async def behaviour(request, context):
-        await context.send_initial_metadata((("early", "1"),))
-        yield responses("a")
-        yield responses("b")
-
-    async with served(stream=behaviour) as stubs:
-        call = stubs.generate()
-        assert list(await call.initial_metadata()) == [("early", "1")]
-        assert await texts_of(call) == ["a", "b"]
-
-
-async def test_a_failure_after_asking_for_initial_metadata_is_still_told(served):
-    async def behaviour(request, context):
-        raise errors.ModelNotFound("No such model.", model="m")
-        yield
-
-    async with served(stream=behaviour) as stubs:
-        call = stubs.generate()
-        await call.initial_metadata()
-        assert await outcome_of(texts_of(call)) is NOT_FOUND
-
-
-async def test_a_call_cancelled_before_it_is_awaited_is_cancelled(served, three, counted):
-    async with served(unary=counted[0], stream=three) as stubs:
-        for call, awaiting in ((stubs.route(), None), (stubs.generate(), texts_of)):
-            assert (call.cancel(), call.cancel()) == (True, False)
-            assert call.cancelled()
-            assert await outcome_of(awaiting(call) if awaiting else call) == "cancelled"
-            assert (await call.code(), await call.details()) == (CANCELLED, "Locally cancelled by application!")
-
-
-async def test_a_stream_cancelled_between_responses_is_cancelled_once_and_then_over(served, three):
-    async with served(stream=three) as stubs:
-        call = stubs.generate()
-        await anext(aiter(call))
-        assert call.cancel()
-        assert call.done()
-        assert [await outcome_of(texts_of(call)) for _ in range(2)] == ["cancelled", []]
-        read = stubs.generate()
-        await read.read()
-        read.cancel()
-        assert [await outcome_of(read.read()) for _ in range(2)] == ["cancelled", "cancelled"]
-
-
-async def test_done_callbacks_run_at_the_end_or_at_once_when_it_has_ended(served, counted, three):
-    async with served(unary=counted[0], stream=three) as stubs:
-        unary, stream = stubs.route(), stubs.generate()
-        told = []
-        for call in (unary, stream):
-            call.add_done_callback(lambda call: told.append((call, call.done())))
-        assert told == []
-        await unary
-        await texts_of(stream)
-        # A socket's stream ends a moment after its last response.
-        await stream.code()
-        assert told == [(unary, True), (stream, True)]
-        unary.add_done_callback(lambda call: told.append("late"))
-        assert told[2:] == ["late"]
-
-
-async def test_time_remaining_is_that_of_the_deadline(served, counted):
-    left = []
-
-    async def behaviour(request, context):
-        left.append(context.time_remaining())
-        return router.RouteResponse()
-
-    async with served(unary=behaviour) as stubs:
-        endless = stubs.route()
-        assert endless.time_remaining() is None
-        await endless
-        bounded = stubs.route(timeout=30)
-        assert 29 < bounded.time_remaining() < 31
-        await bounded
-    assert left[0] is None
-    assert 29 < left[1] < 31
-
-
-async def test_aclose_waits_for_the_servicers_finally_and_may_be_repeated(served, servicing, transport):
+async def test_the_test_kit_sees_a_value_that_a_codec_loses(served, note, transport):
     if transport != IN_PROCESS:
-        pytest.skip("a socket's call has no aclose")
-    async with served(stream=servicing.stream) as stubs:
-        unstarted = stubs.generate()
-        await unstarted.aclose()
-        assert not servicing.started.is_set()
-        assert await outcome_of(texts_of(unstarted)) == "cancelled"
-        call = stubs.generate()
-        await anext(aiter(call))
-        await call.aclose()
-        assert servicing.ended.is_set()
-        await call.aclose()
-        assert await call.code() is CANCELLED
+        pytest.skip("it looks where memory is shared")
+
+    class Forgetful:
+        def encode(self, value):
+            return b""
+
+        def decode(self, message):
+            return note()
+
+    async with served() as client:
+        method = UnaryMethod(client.ask_method.path, Forgetful(), client.ask_method.response)
+        assert await client.channel.call(method, note()) == note()
+        with pytest.raises(ValueLostError):
+            await client.channel.call(method, note("a"))
 
 
-async def test_aclose_beside_a_reading_task_ends_the_reader_and_waits_for_the_servicer(served, servicing, transport):
+async def test_the_test_kit_sees_a_value_that_is_changed_after_it_was_passed(served, transport):
     if transport != IN_PROCESS:
-        pytest.skip("a socket's call has no aclose")
-    async with served(stream=servicing.stream) as stubs:
-        call = stubs.generate()
-        reader = asyncio.create_task(outcome_of(texts_of(call)))
-        await servicing.started.wait()
-        await asyncio.sleep(0)
-        await call.aclose()
-        assert servicing.seen is asyncio.CancelledError
-        assert await reader == "cancelled"
+        pytest.skip("it looks where memory is shared")
 
+    class Words:
+        def encode(self, value):
+            return " ".join(value).encode()
 
-async def test_a_streamed_request_is_refused_in_process(served, transport):
-    if transport != IN_PROCESS:
-        pytest.skip("a socket takes it")
-    async with served() as stubs:
-        for shape in (stubs.channel.stream_unary, stubs.channel.stream_stream):
-            with pytest.raises(NotImplementedError, match="/a/B"):
-                shape("/a/B")(iter(()))
+        def decode(self, message):
+            return message.decode().split()
+
+    async def unary(request, call):
+        request.append("more")
+        return request
+
+    async with served(unary=unary) as client:
+        method = UnaryMethod(client.ask_method.path, Words(), Words())
+        with pytest.raises(ValueChangedError):
+            await client.channel.call(method, ["one"])

@@ -2,122 +2,159 @@
 
 import asyncio
 import time
-from datetime import timedelta
 
-import grpc
 import pytest
+from structlog.testing import capture_logs
 
-from penstock.router.v1 import router_service_pb2 as router
 from penstock_common import errors
-from penstock_common.rpc.channel import DEADLINE_MARGIN_SECONDS, ScopeInterceptor, SuiteChannel, translated
+from penstock_common.rpc.client import DEADLINE_MARGIN_SECONDS, DEFAULT_TIMEOUT
 from penstock_common.rpc.scope import CURRENT_SCOPE, RequestScope
-from penstock_common.testing.transports import SOCKET
+from penstock_common.testing.transports import IN_PROCESS
 
-EXCEEDED = grpc.StatusCode.DEADLINE_EXCEEDED
 SHORT_SECONDS = 0.05
 # grpc sends a timeout rounded up, to about three digits.
 CLOCK_SECONDS = 0.015
 
 
-async def failure_of(call):
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await call
+async def exceeded(call):
+    """Await a call that must end at its deadline, and leave the task as it was."""
+    async with asyncio.timeout(10):
+        with pytest.raises(errors.DeadlineExceeded) as caught:
+            await call
+    assert asyncio.current_task().cancelling() == 0
     return caught.value
 
 
-async def all_of(call):
-    return [response async for response in call]
-
-
 async def test_a_unary_call_ends_at_its_deadline_and_so_does_its_servicer(served, servicing):
-    async with served(unary=servicing.unary) as stubs:
+    async with served(unary=servicing.unary) as client:
         start = time.monotonic()
-        failure = await failure_of(stubs.route(timeout=SHORT_SECONDS))
-        waited = time.monotonic() - start
-        assert failure.code() is EXCEEDED
-        assert SHORT_SECONDS * 0.9 < waited < SHORT_SECONDS + 0.5
-        assert await servicing.seconds_until_ended() < 0.1
-        assert servicing.seen is asyncio.CancelledError
-    assert type(translated(failure, "router")) is errors.DeadlineExceeded
+        await exceeded(client.ask(timeout=SHORT_SECONDS))
+        assert time.monotonic() - start > SHORT_SECONDS * 0.9
+        if servicing.started.is_set():
+            await servicing.until_ended()
+            assert servicing.seen is asyncio.CancelledError
 
 
 async def test_a_stream_ends_at_its_deadline_and_so_does_its_servicer(served, servicing):
-    async with served(stream=servicing.stream) as stubs:
-        call = stubs.generate(timeout=SHORT_SECONDS)
-        received = [await anext(aiter(call))]
-        assert (await failure_of(anext(aiter(call)))).code() is EXCEEDED
-        assert await servicing.seconds_until_ended() < 0.1
+    async with served(stream=servicing.stream) as client:
+        responses = client.tell(timeout=0.3)
+        assert (await anext(aiter(responses))).text == "first"
+        await exceeded(anext(aiter(responses)))
+        await servicing.until_ended()
         assert servicing.seen is asyncio.CancelledError
-        assert await call.code() is EXCEEDED
-    assert len(received) == 1
+        await responses.aclose()
 
 
-async def test_a_stream_that_nobody_reads_any_more_ends_at_its_deadline(served, servicing):
-    async with served(stream=servicing.flood) as stubs:
-        call = stubs.generate(timeout=SHORT_SECONDS)
-        await anext(aiter(call))
-        assert await servicing.seconds_until_ended() < SHORT_SECONDS + 0.1
-        assert await call.code() is EXCEEDED
+@pytest.mark.parametrize("behaviour", ["stream", "flood"])
+async def test_a_stream_that_nobody_reads_any_more_ends_at_its_deadline(served, servicing, behaviour):
+    async with served(stream=getattr(servicing, behaviour)) as client:
+        responses = client.tell(timeout=0.3)
+        await anext(aiter(responses))
+        await servicing.until_ended()
+        await exceeded(_rest_of(responses))
+        await responses.aclose()
+
+
+async def _rest_of(responses):
+    # A socket still gives what it had received.
+    async for _ in responses:
+        pass
+
+
+async def test_closing_a_stream_while_its_time_ends_it_waits_for_the_servicer(served, note, transport):
+    if transport != IN_PROCESS:
+        pytest.skip("a socket's servicer is elsewhere")
+    closing, go, closed = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def behaviour(request, call):
+        try:
+            yield note("a")
+        finally:
+            closing.set()
+            await go.wait()
+            closed.set()
+
+    async with served(stream=behaviour) as client, asyncio.timeout(10):
+        with capture_logs() as logged:
+            responses = client.tell(timeout=SHORT_SECONDS)
+            await anext(aiter(responses))
+            await closing.wait()
+            leaving = asyncio.create_task(responses.aclose())
+            await asyncio.sleep(0)
+            go.set()
+            await leaving
+    assert closed.is_set()
+    assert logged == []
 
 
 @pytest.mark.parametrize("timeout", [0, -1])
-async def test_a_call_whose_deadline_has_passed_reaches_no_servicer(served, servicing, timeout, transport):
-    if timeout == 0 and transport == SOCKET:
-        pytest.skip("grpcio sends it, and now and then it is answered in time")
-    async with served(unary=servicing.unary, stream=servicing.stream) as stubs:
-        assert (await failure_of(stubs.route(timeout=timeout))).code() is EXCEEDED
-        assert (await failure_of(all_of(stubs.generate(timeout=timeout)))).code() is EXCEEDED
+async def test_a_call_whose_deadline_has_passed_reaches_no_servicer(served, servicing, timeout, texts_of, note):
+    async with served(unary=servicing.unary, stream=servicing.stream) as client:
+        await exceeded(client.ask(timeout=timeout))
+        await exceeded(texts_of(client.tell(timeout=timeout)))
         # A later call tells that the earlier ones are not on their way.
-        await stubs.router.ListModels(router.ListModelsRequest()).code()
+        with pytest.raises(errors.ServiceUnavailable):
+            await client.channel.call(client.unserved, note())
     assert not servicing.started.is_set()
 
 
 async def test_a_servicer_that_ignores_its_cancellation_changes_nothing_for_the_caller(served):
     ended = asyncio.Event()
 
-    async def stubborn(request, context):
+    async def stubborn(request, call):
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
             ended.set()
-        return router.RouteResponse()
+        return request
 
-    async with served(unary=stubborn) as stubs:
-        assert (await failure_of(stubs.route(timeout=SHORT_SECONDS))).code() is EXCEEDED
-        async with asyncio.timeout(5):
-            await ended.wait()
-    assert asyncio.current_task().cancelling() == 0
+    async def stubborn_stream(request, call):
+        yield await stubborn(request, call)
+
+    async with served(unary=stubborn, stream=stubborn_stream) as client, asyncio.timeout(10):
+        await exceeded(client.ask(timeout=0.3))
+        await ended.wait()
+        responses = client.tell(timeout=0.3)
+        await exceeded(anext(aiter(responses)))
+        await responses.aclose()
 
 
 async def test_an_error_raised_in_answer_to_the_deadline_does_not_replace_it(served):
-    async def behaviour(request, context):
+    async def behaviour(request, call):
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
             raise errors.UpstreamFailed("Interrupted.", upstream="openai") from None
 
-    async with served(unary=behaviour) as stubs:
-        failure = await failure_of(stubs.route(timeout=SHORT_SECONDS))
-    assert failure.code() is EXCEEDED
-    assert type(translated(failure, "router")) is errors.DeadlineExceeded
-    assert asyncio.current_task().cancelling() == 0
+    async with served(unary=behaviour) as client:
+        await exceeded(client.ask(timeout=SHORT_SECONDS))
+
+
+async def test_a_defect_in_answer_to_the_deadline_is_logged_and_does_not_replace_it(served):
+    async def behaviour(request, call):
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise ZeroDivisionError
+
+    with capture_logs() as logged:
+        async with served(unary=behaviour) as client, asyncio.timeout(10):
+            await exceeded(client.ask(timeout=0.3))
+            while not logged:
+                await asyncio.sleep(0)
+    assert [entry["event"] for entry in logged] == ["servicer_failed"]
 
 
 async def test_a_deadline_in_a_call_of_a_call_belongs_to_the_call_that_set_it(served, servicing):
     """The inner deadline fails the inner call only; the outer servicer goes on."""
-    seen = []
     async with served(unary=servicing.unary) as inner:
 
-        async def outer_behaviour(request, context):
-            try:
-                await inner.route(timeout=SHORT_SECONDS)
-            except grpc.aio.AioRpcError as error:
-                seen.append(error.code())
-            return router.RouteResponse()
+        async def outer_behaviour(request, call):
+            await exceeded(inner.ask(timeout=SHORT_SECONDS))
+            return request
 
         async with served(unary=outer_behaviour) as outer:
-            await outer.route(timeout=30)
-    assert seen == [EXCEEDED]
+            assert (await outer.ask("a", timeout=30)).text == "a"
     assert asyncio.current_task().cancelling() == 0
 
 
@@ -125,41 +162,54 @@ async def test_the_outer_deadline_ends_the_calls_below_it(served, servicing):
     seen = []
     async with served(unary=servicing.unary) as inner:
 
-        async def outer_behaviour(request, context):
+        async def outer_behaviour(request, call):
+            CURRENT_SCOPE.set(RequestScope())
             try:
-                return await inner.route(timeout=30)
+                return await inner.ask(timeout=30)
             except BaseException as error:
                 seen.append(type(error))
                 raise
 
         async with served(unary=outer_behaviour) as outer:
-            assert (await failure_of(outer.route(timeout=SHORT_SECONDS))).code() is EXCEEDED
-            assert await servicing.seconds_until_ended() < 0.1
+            await exceeded(outer.ask(timeout=0.3))
+            await servicing.until_ended()
     assert seen == [asyncio.CancelledError]
-    assert asyncio.current_task().cancelling() == 0
 
 
 async def test_equal_deadlines_of_nested_calls_leave_the_task_uncancelled(served, servicing):
     async with served(unary=servicing.unary) as inner:
 
-        async def outer_behaviour(request, context):
-            await inner.route(timeout=context.time_remaining())
-            return router.RouteResponse()
+        async def outer_behaviour(request, call):
+            return await inner.ask(timeout=call.seconds_left())
 
         async with served(unary=outer_behaviour) as outer:
             for _ in range(20):
-                assert (await failure_of(outer.route(timeout=0.01))).code() in (EXCEEDED, grpc.StatusCode.INTERNAL)
-    assert asyncio.current_task().cancelling() == 0
+                await exceeded(outer.ask(timeout=0.01))
 
 
-@pytest.fixture
-def scoped(monkeypatch):
-    """Runs a test within a request's scope."""
+async def test_a_cancellation_beside_the_deadline_stays_the_callers(served):
+    """Both come while the servicer waits: the task is cancelled, whatever its time."""
+    cancelled = []
 
-    def enter(**fields):
-        CURRENT_SCOPE.set(RequestScope(**fields))
+    async def behaviour(request, call):
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            caller.cancel()
+            raise
 
-    return enter
+    async def call():
+        try:
+            await client.ask(timeout=SHORT_SECONDS)
+        except asyncio.CancelledError:
+            cancelled.append(asyncio.current_task().cancelling())
+            raise
+
+    async with served(unary=behaviour) as client:
+        caller = asyncio.create_task(call())
+        await asyncio.wait((caller,))
+    assert caller.cancelled()
+    assert cancelled == [1]
 
 
 @pytest.fixture
@@ -167,66 +217,58 @@ def remaining():
     """A servicer's function that notes the time it was given."""
     noted = []
 
-    async def behaviour(request, context):
-        noted.append(context.time_remaining())
-        return router.RouteResponse()
+    async def behaviour(request, call):
+        noted.append(call.seconds_left())
+        return request
 
     return behaviour, noted
 
 
 async def test_a_call_without_a_deadline_gets_the_default(served, remaining):
     behaviour, noted = remaining
-    async with served(unary=behaviour) as stubs:
-        stubs.channel = SuiteChannel(stubs.channel, (ScopeInterceptor(timedelta(seconds=7)),))
-        await stubs.route()
-        await stubs.route(timeout=3)
-    assert 6.5 < noted[0] < 7 + CLOCK_SECONDS
-    assert 2.5 < noted[1] < 3 + CLOCK_SECONDS
+    async with served(unary=behaviour) as client:
+        await client.ask()
+        await client.ask(timeout=3)
+    default = DEFAULT_TIMEOUT.total_seconds()
+    assert default - 10 < noted[0] < default + CLOCK_SECONDS
+    assert 0 < noted[1] < 3 + CLOCK_SECONDS
 
 
-async def test_each_hop_hands_on_what_remains_less_a_margin(served, remaining, scoped):
+async def test_each_hop_hands_on_what_remains_less_a_margin(served, remaining):
     behaviour, noted = remaining
     async with served(unary=behaviour) as last:
-        last.channel = SuiteChannel(last.channel)
 
-        async def relay(request, context):
-            left = context.time_remaining()
-            noted.append(left)
-            scoped(request_id="r", deadline=time.monotonic() + left)
-            return await last.route(request)
+        async def relay(request, call):
+            noted.append(call.seconds_left())
+            return await last.ask()
 
         async with served(unary=relay) as first:
-            first.channel = SuiteChannel(first.channel)
-            scoped(request_id="r", deadline=time.monotonic() + 10)
-            await first.route()
-            await first.route(timeout=5)
-            await first.route(timeout=50)
+            CURRENT_SCOPE.set(RequestScope(request_id="r", deadline=time.monotonic() + 10))
+            await first.ask()
+            await first.ask(timeout=5)
+            await first.ask(timeout=50)
     for index, expected in enumerate((10 - DEADLINE_MARGIN_SECONDS, 5, 10 - DEADLINE_MARGIN_SECONDS)):
-        first_hop, second_hop = noted[2 * index : 2 * index + 2]
-        assert expected - 0.5 < first_hop < expected + CLOCK_SECONDS
-        assert first_hop - 0.5 < second_hop < first_hop - DEADLINE_MARGIN_SECONDS + CLOCK_SECONDS
+        assert 0 < noted[2 * index] < expected + CLOCK_SECONDS
 
 
-async def test_a_hop_without_time_left_fails_before_it_is_made(served, remaining, scoped):
+async def test_over_sockets_the_second_hop_has_less_time_than_the_first(served_by_socket, remaining):
+    """In process both end with the request's own deadline, as they run in one task."""
     behaviour, noted = remaining
-    async with served(unary=behaviour) as stubs:
-        stubs.channel = SuiteChannel(stubs.channel)
-        scoped(deadline=time.monotonic() + DEADLINE_MARGIN_SECONDS / 2)
-        assert (await failure_of(stubs.route())).code() is EXCEEDED
+    async with served_by_socket(unary=behaviour) as last:
+
+        async def relay(request, call):
+            noted.append(call.seconds_left())
+            return await last.ask()
+
+        async with served_by_socket(unary=relay) as first:
+            await first.ask(timeout=5)
+    assert noted[1] < noted[0] - DEADLINE_MARGIN_SECONDS + CLOCK_SECONDS
+
+
+async def test_a_hop_without_time_left_fails_before_it_is_made(served, remaining, texts_of):
+    behaviour, noted = remaining
+    async with served(unary=behaviour) as client:
+        CURRENT_SCOPE.set(RequestScope(deadline=time.monotonic() + DEADLINE_MARGIN_SECONDS / 2))
+        await exceeded(client.ask())
+        await exceeded(texts_of(client.tell()))
     assert noted == []
-
-
-async def test_identity_travels_as_metadata_beside_the_callers_own(served, scoped):
-    seen = []
-
-    async def behaviour(request, context):
-        seen.extend(context.invocation_metadata())
-        return router.RouteResponse()
-
-    scope = RequestScope(request_id="r-1", tenant="acme", traceparent="00-" + "a" * 32 + "-" + "b" * 16 + "-01")
-    async with served(unary=behaviour) as stubs:
-        stubs.channel = SuiteChannel(stubs.channel)
-        CURRENT_SCOPE.set(scope)
-        await stubs.route(metadata=(("own", "1"),))
-    assert ("own", "1") in [tuple(entry) for entry in seen]
-    assert RequestScope.from_metadata(seen) == scope

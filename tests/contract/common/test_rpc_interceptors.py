@@ -1,17 +1,16 @@
-"""Interceptors see every call begin and end, with the right error, over both transports."""
+"""On a socket interceptors see every call begin and end, with the right error, before anything is decoded."""
 
 import asyncio
 
-import grpc
 import pytest
 from structlog.testing import capture_logs
 
 from penstock_common import errors
-from penstock_common.rpc.streaming import cancelled_on_exit
-from penstock_common.status import error_from_rpc
+from penstock_common.rpc.method import StreamMethod, UnaryMethod
+from penstock_common.rpc.scope import CURRENT_SCOPE, RequestScope
 
-ROUTE = "/penstock.router.v1.RouterService/Route"
-GENERATE = "/penstock.inference.v1.InferenceService/Generate"
+ASK = "/penstock.test.v1.TestService/Ask"
+TELL = "/penstock.test.v1.TestService/Tell"
 
 
 @pytest.fixture
@@ -25,13 +24,9 @@ def outer_and_inner(journal, entries):
 
 
 async def failure_of(call):
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
+    with pytest.raises(errors.PenstockError) as caught:
         await call
     return caught.value
-
-
-async def read_all(call):
-    return [response async for response in call]
 
 
 def around(method, ending):
@@ -48,142 +43,200 @@ async def ended(interceptors):
         await interceptors[0].ended.wait()
 
 
-async def test_a_call_that_goes_well_ends_without_an_error(served, outer_and_inner, entries):
-    async with served(interceptors=outer_and_inner) as stubs:
-        await stubs.route()
-        assert entries == around(ROUTE, type(None))
+async def test_a_call_that_goes_well_ends_without_an_error(served_by_socket, outer_and_inner, entries, texts_of):
+    async with served_by_socket(interceptors=outer_and_inner) as client:
+        await client.ask()
+        assert entries == around(ASK, type(None))
         entries.clear()
-        await read_all(stubs.generate())
-    assert entries == around(GENERATE, type(None))
+        await texts_of(client.tell())
+    assert entries == around(TELL, type(None))
 
 
 @pytest.mark.parametrize("error", [errors.ModelNotFound("none"), ZeroDivisionError()])
-async def test_a_call_that_fails_ends_with_the_servicers_own_error(served, outer_and_inner, entries, error, responses):
-    async def unary(request, context):
+async def test_a_call_that_fails_ends_with_the_servicers_own_error(
+    served_by_socket, outer_and_inner, entries, error, texts_of
+):
+    async def unary(request, call):
         raise error
 
-    async def stream(request, context):
-        yield responses("a")
+    async def stream(request, call):
+        yield request
         raise error
 
     with capture_logs():
-        async with served(unary=unary, stream=stream, interceptors=outer_and_inner) as stubs:
-            await failure_of(stubs.route())
-            assert entries == around(ROUTE, type(error))
+        async with served_by_socket(unary=unary, stream=stream, interceptors=outer_and_inner) as client:
+            await failure_of(client.ask())
+            assert entries == around(ASK, type(error))
             entries.clear()
-            await failure_of(read_all(stubs.generate()))
-    assert entries == around(GENERATE, type(error))
+            await failure_of(texts_of(client.tell()))
+    assert entries == around(TELL, type(error))
 
 
-async def test_abort_is_seen_as_such(served, outer_and_inner, entries):
-    async def unary(request, context):
-        await context.abort(grpc.StatusCode.DATA_LOSS, "gone")
-
-    async with served(unary=unary, interceptors=outer_and_inner) as stubs:
-        await failure_of(stubs.route())
-    assert entries == around(ROUTE, grpc.aio.AbortError)
-
-
-async def test_a_deadline_is_seen_as_a_cancellation(served, outer_and_inner, entries, servicing):
-    async with served(unary=servicing.unary, interceptors=outer_and_inner) as stubs:
-        await failure_of(stubs.route(timeout=0.05))
+async def test_a_deadline_is_seen_as_a_cancellation(served_by_socket, outer_and_inner, entries, servicing):
+    async with served_by_socket(unary=servicing.unary, interceptors=outer_and_inner) as client:
+        await failure_of(client.ask(timeout=0.3))
         await ended(outer_and_inner)
-    assert entries == around(ROUTE, asyncio.CancelledError)
+    assert entries == around(ASK, asyncio.CancelledError)
 
 
-async def test_a_caller_that_leaves_is_seen_as_a_cancellation(served, outer_and_inner, entries, servicing):
-    async with served(stream=servicing.stream, interceptors=outer_and_inner) as stubs:
-        call = stubs.generate()
-        task = asyncio.create_task(read_all(call))
+async def test_a_caller_that_leaves_is_seen_as_a_cancellation(
+    served_by_socket, outer_and_inner, entries, servicing, texts_of
+):
+    async with served_by_socket(stream=servicing.stream, interceptors=outer_and_inner) as client:
+        task = asyncio.create_task(texts_of(client.tell()))
         await servicing.started.wait()
-        call.cancel()
+        task.cancel()
         await ended(outer_and_inner)
         await asyncio.wait((task,))
     # Cancelled while it waits, or closed while its response is being written.
-    assert entries in (around(GENERATE, asyncio.CancelledError), around(GENERATE, GeneratorExit))
+    assert entries in (around(TELL, asyncio.CancelledError), around(TELL, GeneratorExit))
 
 
-async def test_a_reader_that_leaves_early_is_seen_after_the_servicers_finally(served, journal, entries, servicing):
+async def test_a_reader_that_leaves_early_is_seen_after_the_servicers_finally(
+    served_by_socket, journal, entries, servicing
+):
     class Late(journal):
         def on_end(self, call, error):
             entries.append(servicing.ended.is_set())
             super().on_end(call, error)
 
     interceptor = Late("late", entries)
-    async with served(stream=servicing.flood, interceptors=(interceptor,)) as stubs:
-        async with cancelled_on_exit(stubs.generate()) as call:
-            await anext(aiter(call))
+    async with served_by_socket(stream=servicing.flood, interceptors=(interceptor,)) as client:
+        responses = client.tell()
+        await anext(aiter(responses))
+        await responses.aclose()
         await ended((interceptor,))
-    assert entries[0] == ("late", "start", GENERATE)
+    assert entries[0] == ("late", "start", TELL)
     assert entries[1] is True
     assert entries[2] in (("late", "end", GeneratorExit), ("late", "end", asyncio.CancelledError))
     assert len(entries) == 3
 
 
 async def test_a_defect_in_the_finally_of_a_stream_that_was_left_is_seen_and_logged(
-    served, journal, entries, responses
+    served_by_socket, journal, entries, note
 ):
-    async def behaviour(request, context):
+    async def behaviour(request, call):
         try:
             while True:
-                yield responses("a")
+                yield note("a")
         finally:
             raise RuntimeError("in the servicer's finally")
 
     interceptor = journal("only", entries)
     with capture_logs() as logged:
-        async with served(stream=behaviour, interceptors=(interceptor,)) as stubs:
-            async with cancelled_on_exit(stubs.generate()) as call:
-                await anext(aiter(call))
+        async with served_by_socket(stream=behaviour, interceptors=(interceptor,)) as client:
+            responses = client.tell()
+            await anext(aiter(responses))
+            await responses.aclose()
             await ended((interceptor,))
     assert entries[1:] == [("only", "end", RuntimeError)]
     assert [entry["event"] for entry in logged] == ["servicer_failed"]
 
 
 async def test_a_refusal_at_the_start_keeps_the_call_from_the_servicer_and_those_within(
-    served, journal, entries, servicing
+    served_by_socket, journal, entries, servicing, texts_of
 ):
     refusing = journal("refusing", entries, refusal=errors.InvalidCredentials("Who are you?"))
     interceptors = (journal("outer", entries), refusing, journal("inner", entries))
-    async with served(unary=servicing.unary, stream=servicing.stream, interceptors=interceptors) as stubs:
-        unary = await failure_of(stubs.route())
+    async with served_by_socket(unary=servicing.unary, stream=servicing.stream, interceptors=interceptors) as client:
+        unary = await failure_of(client.ask())
         assert entries == [
-            ("outer", "start", ROUTE),
-            ("refusing", "start", ROUTE),
+            ("outer", "start", ASK),
+            ("refusing", "start", ASK),
             ("refusing", "end", errors.InvalidCredentials),
             ("outer", "end", errors.InvalidCredentials),
         ]
-        stream = await failure_of(read_all(stubs.generate()))
-    for failure in (unary, stream):
-        assert failure.code() is grpc.StatusCode.UNAUTHENTICATED
-        assert type(error_from_rpc(failure)) is errors.InvalidCredentials
+        stream = await failure_of(texts_of(client.tell()))
+    assert type(unary) is type(stream) is errors.InvalidCredentials
     assert not servicing.started.is_set()
 
 
-async def test_a_defect_at_the_start_is_internal_and_its_text_stays_inside(served, journal, entries):
+async def test_who_is_refused_has_nothing_decoded(served_by_socket, journal, entries, texts_of):
+    refusing = journal("refusing", entries, refusal=errors.InvalidCredentials("Who are you?"))
+    async with served_by_socket(interceptors=(refusing,)) as client:
+        await failure_of(client.ask("a" * 1000))
+        await failure_of(texts_of(client.tell("a" * 1000)))
+        assert client.codec.decoded == 0
+    async with served_by_socket(interceptors=(journal("open", entries),)) as client:
+        await client.ask()
+        assert client.codec.decoded == 1
+
+
+async def test_a_message_that_is_none_is_an_invalid_request_that_the_interceptors_see(
+    served_by_socket, outer_and_inner, entries, texts_of, servicing
+):
+    class Garbage:
+        def encode(self, value):
+            return b"\xc1"
+
+        def decode(self, message):
+            raise AssertionError
+
+    async with served_by_socket(unary=servicing.unary, stream=servicing.stream, interceptors=outer_and_inner) as client:
+        ask = UnaryMethod(ASK, Garbage(), client.ask_method.response)
+        tell = StreamMethod(TELL, Garbage(), client.tell_method.response)
+        unary = await failure_of(client.channel.call(ask, None))
+        assert entries == around(ASK, errors.InvalidRequest)
+        entries.clear()
+        stream = await failure_of(texts_of(client.channel.stream(tell, None)))
+    assert entries == around(TELL, errors.InvalidRequest)
+    assert type(unary) is type(stream) is errors.InvalidRequest
+    assert unary.message == "The bytes are no note."
+    assert not servicing.started.is_set()
+
+
+async def test_a_response_that_cannot_be_written_is_a_defect_and_ends_the_servicer(
+    served_by_socket, journal, entries, texts_of
+):
+    ended_servicers = []
+
+    async def unary(request, call):
+        return object()
+
+    async def stream(request, call):
+        try:
+            yield request
+            yield object()
+            yield request
+        finally:
+            ended_servicers.append(request)
+
+    with capture_logs() as logged:
+        async with served_by_socket(unary=unary, stream=stream, interceptors=(journal("only", entries),)) as client:
+            assert type(await failure_of(client.ask())) is errors.InternalError
+            assert type(await failure_of(texts_of(client.tell()))) is errors.InternalError
+    assert entries == [("only", "start", ASK), ("only", "end", TypeError)] + [
+        ("only", "start", TELL),
+        ("only", "end", TypeError),
+    ]
+    assert [entry["event"] for entry in logged] == ["servicer_failed"] * 2
+    assert len(ended_servicers) == 1
+
+
+async def test_a_defect_at_the_start_is_internal_and_its_text_stays_inside(served_by_socket, journal, entries):
     interceptors = (journal("broken", entries, refusal=KeyError("secret")),)
     with capture_logs() as logged:
-        async with served(interceptors=interceptors) as stubs:
-            failure = await failure_of(stubs.route())
-    assert failure.code() is grpc.StatusCode.INTERNAL
-    assert "secret" not in str(failure)
+        async with served_by_socket(interceptors=interceptors) as client:
+            failure = await failure_of(client.ask())
+    assert type(failure) is errors.InternalError
+    assert "secret" not in repr((str(failure), str(failure.__cause__)))
     assert [entry["event"] for entry in logged] == ["servicer_failed"]
 
 
 async def test_a_defect_at_the_end_changes_neither_the_outcome_nor_what_the_others_see(
-    served, journal, entries, responses
+    served_by_socket, journal, entries, texts_of
 ):
-    async def unary(request, context):
+    async def unary(request, call):
         raise errors.ModelNotFound("none")
 
-    async def stream(request, context):
-        yield responses("a")
+    async def stream(request, call):
+        yield request
 
     interceptors = (journal("outer", entries), journal("broken", entries, defect=KeyError("secret")))
     with capture_logs() as logged:
-        async with served(unary=unary, stream=stream, interceptors=interceptors) as stubs:
-            assert (await failure_of(stubs.route())).code() is grpc.StatusCode.NOT_FOUND
-            assert len(await read_all(stubs.generate())) == 1
+        async with served_by_socket(unary=unary, stream=stream, interceptors=interceptors) as client:
+            assert type(await failure_of(client.ask())) is errors.ModelNotFound
+            assert len(await texts_of(client.tell())) == 1
     assert [entry for entry in entries if entry[0] == "outer" and entry[1] == "end"] == [
         ("outer", "end", errors.ModelNotFound),
         ("outer", "end", type(None)),
@@ -191,18 +244,44 @@ async def test_a_defect_at_the_end_changes_neither_the_outcome_nor_what_the_othe
     assert [entry["event"] for entry in logged] == ["interceptor_failed"] * 2
 
 
-async def test_interceptors_see_the_metadata_and_may_speak_to_the_context(served, entries):
+async def test_interceptors_see_the_metadata_and_may_speak_to_the_context(served_by_socket, entries):
+    """Without ``IncomingScope`` nobody's word counts, as on a public listener."""
+
     class Reader:
         async def on_start(self, call):
-            entries.append(dict(call.metadata)["who"])
-            await call.context.send_initial_metadata((("greeting", "hello"),))
+            entries.append((dict(call.metadata)["x-request-id"], call.scope.request_id))
 
         def on_end(self, call, error):
             call.context.set_trailing_metadata((("farewell", "bye"),))
 
-    async with served(interceptors=(Reader(),)) as stubs:
-        call = stubs.route(metadata=(("who", "me"),))
-        await call
-        assert list(await call.initial_metadata()) == [("greeting", "hello")]
+    CURRENT_SCOPE.set(RequestScope(request_id="r-1"))
+    async with served_by_socket(interceptors=(Reader(),)) as client:
+        call = client.channel._channel.unary_unary(ASK)(b"\x81\xa4text\xa1a", metadata=(("x-request-id", "r-2"),))
+        assert await call == b"\x81\xa4text\xa1a"
         assert list(await call.trailing_metadata()) == [("farewell", "bye")]
-    assert entries == ["me"]
+        await client.ask()
+    assert entries == [("r-2", ""), ("r-1", "")]
+
+
+async def test_steps_come_beside_what_an_interceptor_sets(served_by_socket):
+    class Reader:
+        async def on_start(self, call):
+            with call.steps.step("guard"):
+                pass
+
+        def on_end(self, call, error):
+            call.context.set_trailing_metadata((("farewell", "bye"),))
+
+    async def unary(request, call):
+        if request.text:
+            raise errors.ModelNotFound("none")
+        return request
+
+    async with served_by_socket(unary=unary, interceptors=(Reader(),)) as client:
+        for text in ("", "fail"):
+            steps = []
+            try:
+                await client.ask(text, steps=steps)
+            except errors.ModelNotFound:
+                assert text
+            assert [step.name for step in steps] == ["guard"]

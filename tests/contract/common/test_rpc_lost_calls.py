@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import grpc
 import pytest
 
-from penstock_common.rpc.channel import open_channel
-from penstock_common.rpc.in_process import MAX_MESSAGE_BYTES
+from penstock_common.errors import Overloaded, ServiceUnavailable
+from penstock_common.rpc.channel import MAX_MESSAGE_BYTES, SocketChannel, open_channel
+from penstock_common.rpc.method import UnaryMethod
+from penstock_common.rpc.server import ServerOptions, listening
+from penstock_common.rpc.server_call import ServerCall
+from penstock_common.rpc.server_interceptors import FinalFailures
+from penstock_common.service import Service
 
-METHOD = "/penstock.test.Echo/Say"
+
+class Raw:
+    """Bytes as they are."""
+
+    def encode(self, value: bytes, /) -> bytes:
+        return value
+
+    def decode(self, message: bytes, /) -> bytes:
+        return message
+
+
+METHOD = UnaryMethod[bytes, bytes]("/penstock.test.v1.EchoService/Say", Raw(), Raw())
 
 
 class LosingOnce(grpc.GenericRpcHandler):
@@ -46,5 +63,50 @@ async def listener() -> AsyncIterator[tuple[str, LosingOnce]]:
 async def test_lost_call_is_repeated_whatever_its_size(listener: tuple[str, LosingOnce], size_bytes: int):
     target, handler = listener
     async with open_channel(target) as channel:
-        assert await channel.unary_unary(METHOD)(b"q" * size_bytes, timeout=20) == b"answer"
+        assert await SocketChannel(channel).call(METHOD, b"q" * size_bytes, timeout=20) == b"answer"
     assert handler.calls == 2
+
+
+class Stopping(grpc.GenericRpcHandler):
+    """Answers CANCELLED, as a server that stops does to what it never began."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
+        return grpc.unary_unary_rpc_method_handler(self._answer)
+
+    async def _answer(self, request: bytes, context: Any) -> bytes:
+        self.calls += 1
+        await context.abort(grpc.StatusCode.CANCELLED, "shutting down")
+        raise AssertionError
+
+
+async def test_a_server_that_goes_on_stopping_is_unavailable_and_nobody_is_cancelled():
+    handler = Stopping()
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers((handler,))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with open_channel(f"127.0.0.1:{port}") as channel:
+        with pytest.raises(ServiceUnavailable):
+            await SocketChannel(channel).call(METHOD, b"q", timeout=20)
+    await server.stop(None)
+    assert handler.calls == 4
+
+
+async def test_what_the_service_itself_fails_at_is_not_asked_again():
+    asked: list[bytes] = []
+
+    async def failing(request: bytes, call: ServerCall) -> bytes:
+        asked.append(request)
+        raise Overloaded("Too much.", retry_after=timedelta(seconds=1))
+
+    service = Service("echo", (METHOD.served_by(failing),))
+    async with (
+        listening("127.0.0.1:0", [service], [FinalFailures()], ServerOptions(reflection=False)) as listening_server,
+        open_channel(f"127.0.0.1:{listening_server.port}") as channel,
+    ):
+        with pytest.raises(Overloaded):
+            await SocketChannel(channel).call(METHOD, b"q", timeout=20)
+    assert asked == [b"q"]

@@ -10,8 +10,8 @@ from typing import Any, Generic, Protocol, TypeVar
 import grpc
 import structlog
 
-from penstock_common.errors import DeadlineExceeded, InternalError, InvalidRequest, PenstockError, ServiceUnavailable
-from penstock_common.rpc.client import ResponseStream, deadline_of
+from penstock_common.errors import InternalError, InvalidRequest, PenstockError, ServiceUnavailable
+from penstock_common.rpc.client import ResponseStream, deadline_of, deadline_passed
 from penstock_common.rpc.method import Method, StreamMethod, UnaryMethod
 from penstock_common.rpc.scope import CURRENT_SCOPE, Metadata, RequestScope
 from penstock_common.status import error_from_rpc
@@ -121,11 +121,14 @@ class SocketChannel:
         if make is None:
             # Without serialisers bytes go in and out.
             make = self._callables[method.path] = shape(method.path)
+        seconds = deadline - time.monotonic()
+        if seconds <= 0:
+            # gRPC would send it, and now and then it would be served.
+            raise deadline_passed()
         metadata = scope.to_metadata()
         for interceptor in self._interceptors:
             metadata = interceptor.outgoing(metadata)
-        # Below zero where no time is left: grpcio still sends a call with a timeout of 0.
-        return make(method.request.encode(request), timeout=deadline - time.monotonic(), metadata=metadata)
+        return make(method.request.encode(request), timeout=seconds, metadata=metadata)
 
 
 class _Responses(Generic[ResponseT]):
@@ -138,27 +141,31 @@ class _Responses(Generic[ResponseT]):
         self._begin = begin
         self._steps = steps
         self._call: Any = None
+        self._ended = False
 
     def __aiter__(self) -> _Responses[ResponseT]:
         return self
 
     async def __anext__(self) -> ResponseT:
+        if self._ended:
+            raise StopAsyncIteration
         if self._call is None:
             self._call = self._begin()
         try:
             message: Any = await self._call.read()
             if message is not _EOF:
                 return decoded(self._method, message)
-            steps, self._steps = self._steps, None
-            _add_steps(steps, await self._call.trailing_metadata())
+            self._ended = True
+            _add_steps(self._steps, await self._call.trailing_metadata())
         except grpc.aio.AioRpcError as error:
-            steps, self._steps = self._steps, None
-            _add_steps(steps, error.trailing_metadata())
+            self._ended = True
+            _add_steps(self._steps, error.trailing_metadata())
             raise translated(error, self._method.service) from error
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
         """End the call: leaving a loop over a gRPC call does not, and the upstream would generate for nobody."""
+        self._ended = True
         if self._call is not None:
             self._call.cancel()
 
@@ -222,7 +229,7 @@ def translated(error: grpc.aio.AioRpcError, service: str) -> PenstockError:
     if known is not None:
         return known
     if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return DeadlineExceeded("The request's deadline passed.")
+        return deadline_passed()
     if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
         return InvalidRequest(f"The request, or its answer, is too large for the {service} service.", field="input")
     _log.warning("service_unavailable", service=service, code=error.code().name, details=error.details())

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Protocol, TypeVar
 
+from penstock_common.errors import DeadlineExceeded
 from penstock_common.rpc.method import StreamMethod, UnaryMethod
 from penstock_common.rpc.scope import RequestScope
 from penstock_common.telemetry.steps import Step
@@ -76,3 +77,8 @@ def deadline_of(scope: RequestScope, timeout: float | None) -> float:
         return time.monotonic() + (_DEFAULT_SECONDS if timeout is None else timeout)
     latest = scope.deadline - DEADLINE_MARGIN_SECONDS
     return latest if timeout is None else min(latest, time.monotonic() + timeout)
+
+
+def deadline_passed() -> DeadlineExceeded:
+    """Return the error of a call whose time is over."""
+    return DeadlineExceeded("The request's deadline passed.")

@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 
 import structlog
 
-from penstock_common.errors import DeadlineExceeded, InternalError, PenstockError, ServiceUnavailable
-from penstock_common.rpc.client import ResponseStream, deadline_of
+from penstock_common.errors import InternalError, PenstockError, ServiceUnavailable
+from penstock_common.rpc.client import ResponseStream, deadline_of, deadline_passed
 from penstock_common.rpc.method import Handler, Method, StreamMethod, UnaryMethod
 from penstock_common.rpc.scope import CURRENT_SCOPE
 from penstock_common.rpc.server_call import ServerCall
@@ -50,7 +50,7 @@ class InProcessChannel:
         scope = CURRENT_SCOPE.get()
         deadline = deadline_of(scope, timeout)
         if deadline <= time.monotonic():
-            raise _deadline_passed()
+            raise deadline_passed()
         call = ServerCall(method.path, scope=scope, deadline=deadline, steps=Steps(steps))
         servicer = handler.behaviour(request, call)
         try:
@@ -121,7 +121,7 @@ class _Limit:
         if not self._expired:
             raise InternalError
         if task.uncancel() <= cancelling:
-            raise _deadline_passed()
+            raise deadline_passed()
         # Somebody else cancelled the task as well, and that is not over.
         raise asyncio.CancelledError
 
@@ -161,7 +161,7 @@ class _Responses(_Limit):
 
     async def __anext__(self) -> Any:
         if self._deadline <= time.monotonic():
-            raise _deadline_passed()
+            raise deadline_passed()
         step = self._servicer.__anext__()
         try:
             waits_for = step.send(None)
@@ -238,7 +238,3 @@ def _log_defect(path: str, defect: BaseException) -> None:
 
 def _nobody_serves(method: Method[Any, Any]) -> ServiceUnavailable:
     return ServiceUnavailable(f"The {method.service} service is not here.", service=method.service)
-
-
-def _deadline_passed() -> DeadlineExceeded:
-    return DeadlineExceeded("The request's deadline passed.")
