@@ -54,3 +54,13 @@ def same(message: type[MessageT]) -> ProtobufCodec[MessageT, MessageT]:
 
 def _itself(message: MessageT) -> MessageT:
     return message
+
+
+def unwritten(value: Any) -> Any:
+    """Stand for the direction of a codec that this side never takes, such as writing a request that it serves."""
+    raise NotImplementedError(f"{type(value).__name__} is not written here")
+
+
+def unread(message: Any) -> Any:
+    """Stand for the direction of a codec that this side never takes, such as reading a response that it gives."""
+    raise NotImplementedError(f"{type(message).__name__} is not read here")

@@ -94,8 +94,8 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
     )
     checks = {"The database": store.answers, "Redis": parts.limiter.answers}
     return Surfaces(
-        chat=ChatServicer(reception, life, observer),
-        embeddings=EmbeddingServicer(reception, embeddings, observer),
+        chat=ChatServicer(reception, life),
+        embeddings=EmbeddingServicer(reception, embeddings),
         models=ModelServicer(models),
         admin=AdminServicer(reception, Administration.over(keyring, SqlRegistry(parts.engine))),
         status=StatusServicer(StatusReporter(parts.door, parts.traffic, inference, checks)),

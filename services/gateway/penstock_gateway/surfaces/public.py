@@ -9,13 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from penstock.gateway.v1 import (
-    admin_service_pb2,
-    chat_service_pb2,
-    embedding_service_pb2,
-    model_service_pb2,
-    status_service_pb2,
-)
+from penstock.gateway.v1 import admin_service_pb2
 from penstock_common.rpc.interception import ServerInterceptor
 from penstock_common.rpc.server import GrpcListener, ServerOptions, listening
 from penstock_common.sections import MutualTls
@@ -47,19 +41,10 @@ class Surfaces:
 
     def service(self) -> Service:
         """Return the public gRPC services."""
-        services = (
-            (chat_service_pb2, "ChatService", self.chat),
-            (embedding_service_pb2, "EmbeddingService", self.embeddings),
-            (model_service_pb2, "ModelService", self.models),
-            (admin_service_pb2, "AdminService", self.admin),
-            (status_service_pb2, "StatusService", self.status),
-        )
-        handlers = [
-            handler
-            for module, name, servicer in services
-            for handler in handlers_of(module.DESCRIPTOR.services_by_name[name], servicer)
-        ]
-        return Service("gateway", handlers)
+        admin = admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"]
+        servicers = (self.chat, self.embeddings, self.models, self.status)
+        handlers = [handler for servicer in servicers for handler in servicer.handlers()]
+        return Service("gateway", [*handlers, *handlers_of(admin, self.admin)])
 
 
 class RunningGateway:

@@ -37,16 +37,16 @@ class AdminServicer:
     async def CreateTenant(self, request: pb.CreateTenantRequest, call: ServerCall) -> pb.CreateTenantResponse:
         """Return a new tenant."""
         terms = TenantTerms(tier=request.tier, models=request.models, regions=request.regions)
-        tenant = await self._tenants.create(self._actor(), request.name, terms)
+        tenant = await self._tenants.create(self._actor(call), request.name, terms)
         return pb.CreateTenantResponse(tenant=tenant_message(tenant))
 
     async def GetTenant(self, request: pb.GetTenantRequest, call: ServerCall) -> pb.GetTenantResponse:
         """Return a tenant."""
-        return pb.GetTenantResponse(tenant=tenant_message(await self._tenants.get(self._actor(), request.name)))
+        return pb.GetTenantResponse(tenant=tenant_message(await self._tenants.get(self._actor(call), request.name)))
 
     async def ListTenants(self, request: pb.ListTenantsRequest, call: ServerCall) -> pb.ListTenantsResponse:
         """Return tenants by name."""
-        listed = await self._tenants.list(self._actor(), Page.of(request.page_size, request.page_token))
+        listed = await self._tenants.list(self._actor(call), Page.of(request.page_size, request.page_token))
         tenants = [tenant_message(tenant) for tenant in listed.items]
         return pb.ListTenantsResponse(tenants=tenants, next_page_token=listed.next_token)
 
@@ -56,53 +56,53 @@ class AdminServicer:
         terms = TenantTerms(tier=wanted.tier, models=wanted.models, regions=wanted.regions)
         given = [field for field in ("tier", "models", "regions") if getattr(wanted, field)]
         fields = request.update_mask.paths or given
-        tenant = await self._tenants.update(self._actor(), wanted.name, terms, fields)
+        tenant = await self._tenants.update(self._actor(call), wanted.name, terms, fields)
         return pb.UpdateTenantResponse(tenant=tenant_message(tenant))
 
     async def DisableTenant(self, request: pb.DisableTenantRequest, call: ServerCall) -> pb.DisableTenantResponse:
         """Return a tenant whose keys are refused."""
-        tenant = await self._tenants.disable(self._actor(), request.name)
+        tenant = await self._tenants.disable(self._actor(call), request.name)
         return pb.DisableTenantResponse(tenant=tenant_message(tenant))
 
     async def EnableTenant(self, request: pb.EnableTenantRequest, call: ServerCall) -> pb.EnableTenantResponse:
         """Return a tenant whose keys are accepted again."""
-        tenant = await self._tenants.enable(self._actor(), request.name)
+        tenant = await self._tenants.enable(self._actor(call), request.name)
         return pb.EnableTenantResponse(tenant=tenant_message(tenant))
 
     async def CreateKey(self, request: pb.CreateKeyRequest, call: ServerCall) -> pb.CreateKeyResponse:
         """Return a new key."""
-        issued = await self._keys.create(self._actor(), _new_key(request))
+        issued = await self._keys.create(self._actor(call), _new_key(request))
         return pb.CreateKeyResponse(key=key_message(issued.record), secret=issued.secret)
 
     async def ListKeys(self, request: pb.ListKeysRequest, call: ServerCall) -> pb.ListKeysResponse:
         """Return keys, oldest first."""
         wanted = KeyFilter(request.tenant or None, request.user_id)
-        listed = await self._keys.list(self._actor(), wanted, Page.of(request.page_size, request.page_token))
+        listed = await self._keys.list(self._actor(call), wanted, Page.of(request.page_size, request.page_token))
         keys = [key_message(record) for record in listed.items]
         return pb.ListKeysResponse(keys=keys, next_page_token=listed.next_token)
 
     async def RotateKey(self, request: pb.RotateKeyRequest, call: ServerCall) -> pb.RotateKeyResponse:
         """Return a key that takes another's place."""
         overlap, lifetime = duration_from(request, "overlap"), duration_from(request, "lifetime")
-        rotated = await self._keys.rotate(self._actor(), request.id, overlap, lifetime)
+        rotated = await self._keys.rotate(self._actor(call), request.id, overlap, lifetime)
         return pb.RotateKeyResponse(
             key=key_message(rotated.record), secret=rotated.secret, previous_key=key_message(rotated.previous)
         )
 
     async def RevokeKey(self, request: pb.RevokeKeyRequest, call: ServerCall) -> pb.RevokeKeyResponse:
         """Return a revoked key."""
-        return pb.RevokeKeyResponse(key=key_message(await self._keys.revoke(self._actor(), request.id)))
+        return pb.RevokeKeyResponse(key=key_message(await self._keys.revoke(self._actor(call), request.id)))
 
     async def CreateUser(self, request: pb.CreateUserRequest, call: ServerCall) -> pb.CreateUserResponse:
         """Return a new user."""
         role = role_from(request.role, "role")
-        user = await self._users.create(self._actor(), request.tenant, request.name, role)
+        user = await self._users.create(self._actor(call), request.tenant, request.name, role)
         return pb.CreateUserResponse(user=user_message(user))
 
     async def ListUsers(self, request: pb.ListUsersRequest, call: ServerCall) -> pb.ListUsersResponse:
         """Return users, oldest first."""
         page = Page.of(request.page_size, request.page_token)
-        listed = await self._users.list(self._actor(), request.tenant, page)
+        listed = await self._users.list(self._actor(call), request.tenant, page)
         users = [user_message(user) for user in listed.items]
         return pb.ListUsersResponse(users=users, next_page_token=listed.next_token)
 
@@ -111,29 +111,29 @@ class AdminServicer:
         if set(request.update_mask.paths) - {"role"}:
             raise InvalidRequest("update_mask may name role only.", field="update_mask")
         role = role_from(request.user.role, "user.role")
-        user = await self._users.change_role(self._actor(), request.user.id, role)
+        user = await self._users.change_role(self._actor(call), request.user.id, role)
         return pb.UpdateUserResponse(user=user_message(user))
 
     async def DisableUser(self, request: pb.DisableUserRequest, call: ServerCall) -> pb.DisableUserResponse:
         """Return a user whose keys are refused."""
-        return pb.DisableUserResponse(user=user_message(await self._users.disable(self._actor(), request.id)))
+        return pb.DisableUserResponse(user=user_message(await self._users.disable(self._actor(call), request.id)))
 
     async def EnableUser(self, request: pb.EnableUserRequest, call: ServerCall) -> pb.EnableUserResponse:
         """Return a user whose keys are accepted again."""
-        return pb.EnableUserResponse(user=user_message(await self._users.enable(self._actor(), request.id)))
+        return pb.EnableUserResponse(user=user_message(await self._users.enable(self._actor(call), request.id)))
 
     async def ListAuditEntries(
         self, request: pb.ListAuditEntriesRequest, call: ServerCall
     ) -> pb.ListAuditEntriesResponse:
         """Return who changed what, the newest first."""
         page = Page.of(request.page_size, request.page_token)
-        listed = await self._audit.list(self._actor(), request.tenant, page)
+        listed = await self._audit.list(self._actor(call), request.tenant, page)
         entries = [entry_message(entry) for entry in listed.items]
         return pb.ListAuditEntriesResponse(entries=entries, next_page_token=listed.next_token)
 
-    def _actor(self) -> Actor:
-        call = admitted()
-        return Actor.of(call.caller, self._reception.address_of(call.arrival), call.arrival.request_id)
+    def _actor(self, call: ServerCall) -> Actor:
+        caller, arrival = admitted(call).caller, admitted(call).arrival
+        return Actor.of(caller, self._reception.address_of(arrival), arrival.request_id)
 
 
 def _new_key(request: pb.CreateKeyRequest) -> NewKey:

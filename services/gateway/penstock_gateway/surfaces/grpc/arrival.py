@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from penstock_common.errors import PenstockError
 from penstock_common.rpc.server_call import ServerCall
@@ -14,24 +13,25 @@ from penstock_gateway.domain.access.policy import policy_of
 from penstock_gateway.domain.life.exchange import Observer
 from penstock_gateway.surfaces.arrival import Arrival, Reception
 from penstock_gateway.surfaces.client_address import grpc_peer
+from penstock_gateway.surfaces.grpc.chat_messages import CHAT, STREAM_CHAT
+from penstock_gateway.surfaces.grpc.embedding_messages import EMBED
 
 _SURFACE = "grpc"
+_BEGIN_EXCHANGES = frozenset(method.path for method in (CHAT, STREAM_CHAT, EMBED))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Admitted:
-    """A call whose caller is known and may make it."""
+    """A call whose caller is known and may make it. Once ``is_begun``, its exchange says how it ended."""
 
     arrival: Arrival
     caller: Caller
+    is_begun: bool = False
 
 
-_ADMITTED: ContextVar[Admitted] = ContextVar("penstock_admitted_call")
-
-
-def admitted() -> Admitted:
-    """Return the call that this servicer serves; there is always one behind the guard."""
-    return _ADMITTED.get()
+def admitted(call: ServerCall) -> Admitted:
+    """Return whose call it is; there is always somebody behind the guard."""
+    return cast("Admitted", call.admission)
 
 
 class PolicyGuard:
@@ -54,13 +54,24 @@ class PolicyGuard:
         try:
             caller = await self._reception.authorise(arrival, policy_of(call.path))
         except PenstockError as error:
-            self._observer.turned_away(_SURFACE, error)
-            context.set_trailing_metadata((("x-request-id", arrival.request_id),))
+            self._turn_away(call, arrival, error)
             raise
-        _ADMITTED.set(Admitted(arrival, caller))
+        call.admission = Admitted(arrival, caller)
 
     def on_end(self, call: ServerCall, error: BaseException | None) -> None:
-        """Do nothing: what was admitted ends with the call's task."""
+        """Tell of a request that was let in and could not be begun, such as one that cannot be read."""
+        admission: Admitted | None = call.admission
+        if (
+            isinstance(error, PenstockError)
+            and admission is not None
+            and not admission.is_begun
+            and call.path in _BEGIN_EXCHANGES
+        ):
+            self._turn_away(call, admission.arrival, error)
+
+    def _turn_away(self, call: ServerCall, arrival: Arrival, error: PenstockError) -> None:
+        self._observer.turned_away(_SURFACE, error)
+        call.context.set_trailing_metadata((("x-request-id", arrival.request_id),))
 
 
 def _peer_of(context: Any) -> str:

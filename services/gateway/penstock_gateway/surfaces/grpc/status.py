@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 
 from penstock.gateway.v1 import status_service_pb2 as pb
 from penstock_common.contract.inference import ModelState
+from penstock_common.rpc.method import Handler, UnaryMethod
+from penstock_common.rpc.protobuf import ProtobufCodec, unread, unwritten
 from penstock_common.rpc.server_call import ServerCall
 from penstock_gateway import __version__
 from penstock_gateway.domain.status.report import GatewayStatus, StatusReporter
@@ -31,9 +33,18 @@ class StatusServicer:
         self._replica = f"{socket.gethostname()}:{os.getpid()}"
         self._started_at = datetime.now(UTC)
 
-    async def GetStatus(self, request: pb.GetStatusRequest, call: ServerCall) -> pb.GetStatusResponse:
+    def handlers(self) -> tuple[Handler, ...]:
+        """Return what this serves."""
+        codec = ProtobufCodec(pb.GetStatusResponse, self._message, unread)
+        request = ProtobufCodec(pb.GetStatusRequest, unwritten, lambda _: None)
+        method = UnaryMethod[None, GatewayStatus]("/penstock.gateway.v1.StatusService/GetStatus", request, codec)
+        return (method.served_by(self.get_status),)
+
+    async def get_status(self, _: None, call: ServerCall) -> GatewayStatus:
         """Return the status of this process."""
-        status = await self._reporter.report()
+        return await self._reporter.report()
+
+    def _message(self, status: GatewayStatus) -> pb.GetStatusResponse:
         response = pb.GetStatusResponse(
             is_healthy=not status.problems,
             problems=status.problems,

@@ -1,0 +1,99 @@
+"""``penstock.gateway.v1.ChatService`` on the wire."""
+
+from __future__ import annotations
+
+import msgspec
+
+from penstock.gateway.v1 import chat_service_pb2 as pb
+from penstock_common.llm.convert import (
+    context_from_proto,
+    event_to_proto,
+    finish_reason_to_proto,
+    input_from_proto,
+    message_to_proto,
+    usage_to_proto,
+)
+from penstock_common.llm.events import Answer
+from penstock_common.llm.types import GenerationEvent, GenerationInput, RequestContext
+from penstock_common.rpc.method import StreamMethod, UnaryMethod
+from penstock_common.rpc.protobuf import ProtobufCodec, unread, unwritten
+from penstock_gateway.domain.life.chat import CacheOutcome
+from penstock_gateway.domain.life.order import CacheControl
+
+_SERVICE = "/penstock.gateway.v1.ChatService/"
+
+_STATUS = {
+    "hit": pb.CacheResult.STATUS_HIT,
+    "miss": pb.CacheResult.STATUS_MISS,
+    "bypass": pb.CacheResult.STATUS_BYPASS,
+}
+_TIER = {"exact": pb.CacheResult.TIER_EXACT, "semantic": pb.CacheResult.TIER_SEMANTIC}
+
+
+class ChatAsked(msgspec.Struct, frozen=True, gc=False):
+    """What a caller asks; ``cache_control`` is None where the message says nothing of it."""
+
+    input: GenerationInput
+    context: RequestContext
+    cache_control: CacheControl | None
+
+
+class ChatTold(msgspec.Struct, frozen=True):
+    """A whole answer, and what the cache did for it."""
+
+    answer: Answer
+    cache: CacheOutcome
+
+
+def _asked(message: pb.ChatRequest | pb.StreamChatRequest) -> ChatAsked:
+    control = _cache_control(message.cache_control) if message.HasField("cache_control") else None
+    return ChatAsked(input_from_proto(message.input), context_from_proto(message.context), control)
+
+
+def _cache_control(control: pb.CacheControl) -> CacheControl:
+    return CacheControl(
+        no_store=control.no_store,
+        no_cache=control.no_cache,
+        only_if_cached=control.only_if_cached,
+        max_age=control.max_age.ToTimedelta() if control.HasField("max_age") else None,
+    )
+
+
+def _told(value: ChatTold) -> pb.ChatResponse:
+    started, finished, usage = value.answer.started, value.answer.finished, value.answer.usage
+    message = pb.ChatResponse(
+        generation_id=started.generation_id if started else "",
+        message=message_to_proto(value.answer.message()),
+        cache=_cache_result(value.cache),
+    )
+    if usage is not None:
+        message.usage.CopyFrom(usage_to_proto(usage))
+    if finished is not None:
+        message.model = finished.answered_by.model
+        message.upstream = finished.answered_by.upstream
+        message.finish_reason = finish_reason_to_proto(finished.reason)
+        message.attempts = finished.attempts
+        message.cost_nano_usd = finished.cost_nano_usd
+    return message
+
+
+def _cache_result(outcome: CacheOutcome) -> pb.CacheResult:
+    return pb.CacheResult(
+        status=_STATUS[outcome.status],
+        tier=_TIER.get(outcome.tier, pb.CacheResult.TIER_UNSPECIFIED),
+        similarity=outcome.similarity,
+    )
+
+
+def _event(value: GenerationEvent) -> pb.StreamChatResponse:
+    return pb.StreamChatResponse(event=event_to_proto(value))
+
+
+CHAT = UnaryMethod[ChatAsked, ChatTold](
+    f"{_SERVICE}Chat", ProtobufCodec(pb.ChatRequest, unwritten, _asked), ProtobufCodec(pb.ChatResponse, _told, unread)
+)
+STREAM_CHAT = StreamMethod[ChatAsked, GenerationEvent](
+    f"{_SERVICE}StreamChat",
+    ProtobufCodec(pb.StreamChatRequest, unwritten, _asked),
+    ProtobufCodec(pb.StreamChatResponse, _event, unread),
+)
