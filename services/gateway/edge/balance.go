@@ -21,9 +21,6 @@ const leavingHeader = "X-Penstock-Leaving"
 // avoidFor is how long a gateway that is about to end gets no request while another is there.
 const avoidFor = 3 * time.Second
 
-// maxReplayBytes bounds what is kept of a body, so that another gateway can be given it.
-const maxReplayBytes = 1 << 20
-
 // A gateway that has left a name gets no request for longer than this.
 const resolveEvery = 5 * time.Second
 
@@ -45,10 +42,12 @@ type balancer struct {
 	lookup   func(ctx context.Context, host string) ([]string, error)
 	backends atomic.Pointer[[]*backend]
 	turn     atomic.Uint32
+	holding  holding
 }
 
 func newBalancer(cfg *config, targets []httpTarget, trust *tls.Config) *balancer {
 	b := &balancer{cfg: cfg, trust: trust, targets: targets, lookup: net.DefaultResolver.LookupHost}
+	b.holding.maxBytes = cfg.maxHeldBytes
 	b.backends.Store(&[]*backend{})
 	b.resolve(context.Background())
 	return b
@@ -147,15 +146,16 @@ func (b *balancer) trustOf(target httpTarget) *tls.Config {
 // RoundTrip implements http.RoundTripper.
 func (b *balancer) RoundTrip(request *http.Request) (*http.Response, error) {
 	backends := *b.backends.Load()
-	body := &replayableBody{source: request.Body}
-	if len(backends) == 1 {
-		return send(backends[0], request, request.Body)
+	body, err := b.holding.take(request)
+	if err != nil {
+		return nil, err
 	}
+	defer body.release()
 	tried := map[*backend]bool{}
 	for {
 		chosen := b.pick(backends, tried)
 		tried[chosen] = true
-		response, err := send(chosen, request, body.reader())
+		response, err := send(chosen, request, body)
 		another := len(tried) < len(backends) && request.Context().Err() == nil
 		switch {
 		case err != nil && another && (isDialError(err) || request.Method == http.MethodGet):
@@ -185,13 +185,15 @@ func (b *balancer) pick(backends []*backend, tried map[*backend]bool) *backend {
 	return chosen
 }
 
-func send(to *backend, request *http.Request, body io.ReadCloser) (*http.Response, error) {
+func send(to *backend, request *http.Request, body *heldBody) (*http.Response, error) {
 	url := *request.URL
 	url.Host = to.host
 	out := *request
-	out.URL, out.Body = &url, body
+	out.URL = &url
+	detach := body.attach(&out)
 	to.outstanding.Add(1)
 	response, err := to.transport.RoundTrip(&out)
+	detach()
 	if err != nil {
 		to.outstanding.Add(-1)
 		return nil, err
@@ -217,61 +219,3 @@ func (c *countedBody) Close() error {
 	c.once.Do(func() { c.count.Add(-1) })
 	return c.ReadCloser.Close()
 }
-
-// replayableBody remembers what was read of a body, up to maxReplayBytes, for the next reader.
-//
-// An attempt that failed may still read while the next one begins: what it
-// reads is remembered too, so nothing is lost.
-type replayableBody struct {
-	source io.ReadCloser
-	mutex  sync.Mutex
-	seen   []byte
-	lost   bool
-	end    error
-}
-
-func (b *replayableBody) reader() io.ReadCloser {
-	if b.source == nil || b.source == http.NoBody {
-		return b.source
-	}
-	return &bodyReader{body: b}
-}
-
-// whole says whether another reader would see the body from its beginning.
-func (b *replayableBody) whole() bool {
-	b.mutex.Lock()
-	defer b.mutex.Unlock()
-	return !b.lost
-}
-
-type bodyReader struct {
-	body *replayableBody
-	at   int
-}
-
-func (r *bodyReader) Read(p []byte) (int, error) {
-	b := r.body
-	b.mutex.Lock()
-	defer b.mutex.Unlock()
-	if r.at < len(b.seen) {
-		n := copy(p, b.seen[r.at:])
-		r.at += n
-		return n, nil
-	}
-	if b.end != nil {
-		return 0, b.end
-	}
-	n, err := b.source.Read(p)
-	if len(b.seen)+n > maxReplayBytes {
-		b.lost = true
-	}
-	if !b.lost {
-		b.seen = append(b.seen, p[:n]...)
-		r.at += n
-	}
-	b.end = err
-	return n, err
-}
-
-// Close leaves the body open: the server that received it closes it, and another gateway may have to be given it.
-func (r *bodyReader) Close() error { return nil }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -160,17 +159,6 @@ func TestANamesAddressesAreFollowed(t *testing.T) {
 		t.Error("the failure is not told")
 	}
 	equal(t, "yesterday's stand", hosts(), "10.0.0.2:80 10.0.0.3:80")
-}
-
-func TestABodyIsReplayedFromItsBeginning(t *testing.T) {
-	body := &replayableBody{source: io.NopCloser(bytes.NewReader(bytes.Repeat([]byte("ab"), 1000)))}
-	first := body.reader()
-	part := make([]byte, 700)
-	io.ReadFull(first, part)
-	whole, err := io.ReadAll(body.reader())
-	must(t, err)
-	equal(t, "whole", len(whole), 2000)
-	equal(t, "can be again", body.whole(), true)
 }
 
 func TestTypedCallsReachEveryListedGateway(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 )
 
@@ -25,7 +26,9 @@ type guardedBody struct {
 	started  time.Time
 	timeout  time.Duration
 	received int64
+	mutex    sync.Mutex
 	failure  error
+	released bool
 }
 
 // guardBody puts the guard in place of the request's body, if it has one, and
@@ -47,13 +50,18 @@ func guardBody(w http.ResponseWriter, r *http.Request, cfg *config) *guardedBody
 	return g
 }
 
+// Read is called by one goroutine, which may outlive the request's handler.
 func (g *guardedBody) Read(p []byte) (int, error) {
-	if g.failure != nil {
-		return 0, g.failure
+	if err := g.err(); err != nil {
+		return 0, err
 	}
 	n, err := g.ReadCloser.Read(p)
+	g.mutex.Lock()
+	defer g.mutex.Unlock()
 	g.received += int64(n)
 	switch {
+	case g.released:
+		// The connection's deadline is the next request's.
 	case g.received > g.maxBytes:
 		g.failure = errBodyTooLarge
 		return 0, g.failure
@@ -71,10 +79,22 @@ func (g *guardedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// release is called when the handler returns.
+func (g *guardedBody) release() {
+	if g == nil {
+		return
+	}
+	g.mutex.Lock()
+	defer g.mutex.Unlock()
+	g.released = true
+}
+
 // err tells why the body could not be read: errBodyTooLarge, errBodyTooSlow or nil.
 func (g *guardedBody) err() error {
 	if g == nil {
 		return nil
 	}
+	g.mutex.Lock()
+	defer g.mutex.Unlock()
 	return g.failure
 }

@@ -30,6 +30,7 @@ type config struct {
 	tlsKey              string
 	maxHeaderBytes      int
 	maxBodyBytes        int64
+	maxHeldBytes        int64
 	maxMessageBytes     int
 	headerTimeout       time.Duration
 	bodyTimeout         time.Duration
@@ -71,6 +72,7 @@ func (c *config) flags() *flag.FlagSet {
 	fs.StringVar(&c.tlsKey, "tls-key", "", "PEM `file` of the listener's private key; with --tls-cert")
 	fs.IntVar(&c.maxHeaderBytes, "max-header-bytes", 32<<10, "largest request head")
 	fs.Int64Var(&c.maxBodyBytes, "max-body-bytes", 32<<20, "largest request body")
+	fs.Int64Var(&c.maxHeldBytes, "max-held-bytes", 256<<20, "memory of bodies that no gateway has yet; beyond it a body goes on as it comes, and only once")
 	fs.IntVar(&c.maxMessageBytes, "max-message-bytes", 32<<20, "largest gRPC message, either way")
 	fs.DurationVar(&c.headerTimeout, "header-timeout", 10*time.Second, "time for a request's head to arrive")
 	fs.DurationVar(&c.bodyTimeout, "body-timeout", 30*time.Second, "time for a request's body to arrive, longer only at --body-min-rate")
@@ -139,7 +141,7 @@ func (c *config) validate() error {
 	}
 	for name, value := range map[string]int64{
 		"gateway-connections": int64(c.gatewayConnections), "max-header-bytes": int64(c.maxHeaderBytes),
-		"max-body-bytes": c.maxBodyBytes, "max-message-bytes": int64(c.maxMessageBytes), "body-min-rate": c.bodyMinRate,
+		"max-body-bytes": c.maxBodyBytes, "max-held-bytes": c.maxHeldBytes, "max-message-bytes": int64(c.maxMessageBytes), "body-min-rate": c.bodyMinRate,
 		"header-timeout": int64(c.headerTimeout), "body-timeout": int64(c.bodyTimeout), "idle-timeout": int64(c.idleTimeout),
 		"write-timeout": int64(c.writeTimeout), "unary-timeout": int64(c.unaryTimeout), "stream-timeout": int64(c.streamTimeout),
 		"response-timeout": int64(c.responseTimeout), "connect-timeout": int64(c.connectTimeout),

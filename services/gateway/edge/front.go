@@ -59,6 +59,7 @@ func (x *exchange) timeoutOr(standard time.Duration) time.Duration {
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body := guardBody(w, r, f.cfg)
+	defer body.release()
 	if probe := f.probes.handler(r); probe != nil {
 		probe(w, r)
 		return

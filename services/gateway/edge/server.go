@@ -17,12 +17,13 @@ import (
 
 // edge is the wired program: a listener, the handler chain, and what they need to stop.
 type edge struct {
-	cfg      *config
-	listener net.Listener
-	server   *http.Server
-	gateway  *gatewayConns
-	tracing  *tracing
-	inFlight *inFlight
+	cfg          *config
+	listener     net.Listener
+	server       *http.Server
+	gateway      *gatewayConns
+	tracing      *tracing
+	inFlight     *inFlight
+	wireBalancer *balancer
 }
 
 func newEdge(ctx context.Context, cfg *config, logger *slog.Logger) (*edge, error) {
@@ -45,7 +46,7 @@ func newEdge(ctx context.Context, cfg *config, logger *slog.Logger) (*edge, erro
 	if err != nil {
 		return nil, fmt.Errorf("typed API: %w", err)
 	}
-	wire, err := newWireHandler(ctx, cfg, trust, logger)
+	wire, gateways, err := newWireHandler(ctx, cfg, trust, logger)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +64,7 @@ func newEdge(ctx context.Context, cfg *config, logger *slog.Logger) (*edge, erro
 		probes: newProbes(cfg, gateway, requests),
 	}
 	return &edge{
-		cfg: cfg, listener: listener, gateway: gateway, tracing: tracing, inFlight: requests,
+		cfg: cfg, listener: listener, gateway: gateway, tracing: tracing, inFlight: requests, wireBalancer: gateways,
 		server: newServer(cfg, front, tlsConfig, logger),
 	}, nil
 }

@@ -20,16 +20,16 @@ const statusClientClosed = 499
 const proxyBufferBytes = 8 << 10
 
 // newWireHandler proxies the wire formats to the gateway's HTTP port, byte for byte and at once.
-func newWireHandler(ctx context.Context, cfg *config, trust *tls.Config, logger *slog.Logger) (http.Handler, error) {
+func newWireHandler(ctx context.Context, cfg *config, trust *tls.Config, logger *slog.Logger) (http.Handler, *balancer, error) {
 	targets, err := parseHTTPTargets(cfg.gatewayHTTP)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	gateways := newBalancer(cfg, targets, trust)
 	if gateways.hasNames() {
 		go gateways.follow(ctx, logger)
 	}
-	return &httputil.ReverseProxy{
+	proxy := &httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.Out.URL.Scheme = targets[0].scheme
 			p.Out.URL.Host = targets[0].host
@@ -48,7 +48,13 @@ func newWireHandler(ctx context.Context, cfg *config, trust *tls.Config, logger 
 		ErrorHandler: proxyFailed,
 		// A caller that leaves and a gateway that dies are both logged by their status.
 		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
-	}, nil
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// By itself the server reads a body to its end, and closes it, before it writes an answer's head. The transport
+		// may still be sending that body, would take this for a failure, and cut the answer.
+		_ = http.NewResponseController(w).EnableFullDuplex()
+		proxy.ServeHTTP(w, r)
+	}), gateways, nil
 }
 
 func newTransport(cfg *config, target httpTarget, trust *tls.Config) *http.Transport {
