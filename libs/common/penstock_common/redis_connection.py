@@ -3,33 +3,33 @@
 redis-py gives each command in flight a connection of its own, at 40 to 80 microseconds
 of CPU a call. Here commands in flight travel together, in order, over one
 connection: what is sent first is executed first. Addresses, authentication,
-TLS and the protocol stay redis-py's.
+TLS and the choice of the protocol stay redis-py's: it connects, and a
+``RedisPipeline`` takes the open connection over.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
-from collections import deque
 from contextlib import suppress
 from datetime import timedelta
 from hashlib import sha1
+from time import monotonic
 from types import TracebackType
 from typing import Any, Self
 
 from hiredis import pack_command
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisError
+
+from penstock_common.redis_pipeline import MAX_UNANSWERED, Due, RedisPipeline, RedisUnavailable
+
+__all__ = ["DEFAULT_TIMEOUT", "MAX_UNANSWERED", "RedisConnection", "RedisUnavailable", "Script"]
 
 DEFAULT_TIMEOUT = timedelta(milliseconds=50)
 
 # After a failure, commands fail at once for this long instead of each waiting for its timeout.
 _COOL_DOWN_SECONDS = 1.0
 _CONNECT_TIMEOUT_SECONDS = 1.0
-
-
-class RedisUnavailable(Exception):
-    """Redis did not answer in time, or cannot be reached."""
 
 
 class Script:
@@ -43,20 +43,21 @@ class Script:
 class RedisConnection:
     """Sends commands in order and reconnects by itself; use it as an async context manager.
 
-    Every command is bounded by ``timeout``. After a failure all commands fail
-    at once for a second; the next one after that connects again.
+    Every command is bounded by ``timeout``, and ``MAX_UNANSWERED`` by number.
+    After a failure all commands fail at once for a second; the next one after
+    that connects again.
     """
 
     def __init__(self, url: str, timeout: timedelta = DEFAULT_TIMEOUT) -> None:
         self._pool: ConnectionPool = ConnectionPool.from_url(url, socket_timeout=None)
         self._timeout_seconds = timeout.total_seconds()
-        self._connection: AbstractConnection | None = None
-        self._replies: deque[asyncio.Future[Any]] = deque()
-        self._unsent: list[bytes] = []
-        self._flush_scheduled = False
+        self._pipeline: RedisPipeline | None = None
+        # What came while there is no connection yet.
+        self._early: list[tuple[bytes, asyncio.Future[Any]]] = []
+        self._early_timer: asyncio.TimerHandle | None = None
         self._cool_until = 0.0
         self._wanted = asyncio.Event()
-        self._sick = asyncio.Event()
+        self._lost = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -66,148 +67,127 @@ class RedisConnection:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._task is not None:
-            self._task.cancel()
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
             with suppress(asyncio.CancelledError):
-                await self._task
+                await task
 
     async def execute(self, *command: Any) -> Any:
         """Return Redis' reply to one command; texts come as bytes.
 
         Raises:
-            RedisUnavailable: no connection, or no reply within the timeout.
+            RedisUnavailable: no connection, no reply within the timeout, or too many commands under way.
             redis.exceptions.ResponseError: Redis refused the command.
         """
-        loop = asyncio.get_running_loop()
-        if self._connection is None:
-            if loop.time() < self._cool_until:
-                raise RedisUnavailable("Redis is not reachable")
-            self._wanted.set()
-        reply = self._enqueue(loop, command)
-        timer = loop.call_later(self._timeout_seconds, self._expire, reply)
-        try:
-            return await reply
-        finally:
-            timer.cancel()
+        # In C; redis-py's own takes seven times as long. What cannot be packed must fail before a reply is due for it:
+        # one that never comes would shift all others.
+        return await self._ask(pack_command(command))
 
     def send(self, *command: Any) -> bool:
         """Send one command and drop its reply; return False where there is no connection and the command is lost."""
-        if self._connection is None:
-            return False
-        self._enqueue(asyncio.get_running_loop(), command).add_done_callback(_drop_outcome)
-        return True
+        return self._put(pack_command(command), None)
 
     async def run(self, script: Script, keys: tuple[str, ...], *arguments: Any) -> Any:
-        """Return the reply of a script."""
+        """Return the reply of a script; raises what ``execute`` raises."""
         try:
-            return await self.execute("EVALSHA", script.digest, len(keys), *keys, *arguments)
+            return await self._ask(_packed("EVALSHA", script.digest, keys, arguments))
         except NoScriptError:
-            return await self.execute("EVAL", script.source, len(keys), *keys, *arguments)
+            return await self._ask(_packed("EVAL", script.source, keys, arguments))
 
-    def _enqueue(self, loop: asyncio.AbstractEventLoop, command: tuple[Any, ...]) -> asyncio.Future[Any]:
-        # redis-py packs several commands in Python; in C it takes a seventh of the time. What cannot be
-        # packed must fail here: a reply that is waited for, and a command that is never sent, shift all others.
-        packed: bytes = pack_command(command)
+    def send_script(self, script: Script, keys: tuple[str, ...], *arguments: Any) -> bool:
+        """Send one script and drop its reply, as ``send`` does; it runs also where Redis has forgotten it."""
+
+        def heard(reply: Any) -> None:
+            if isinstance(reply, NoScriptError):
+                self._put(_packed("EVAL", script.source, keys, arguments), None)
+
+        return self._put(_packed("EVALSHA", script.digest, keys, arguments), heard)
+
+    def _put(self, packed: bytes, due: Due) -> bool:
+        if self._pipeline is None:
+            return False
+        try:
+            self._pipeline.put(packed, due)
+        except RedisUnavailable:
+            return False
+        return True
+
+    def _ask(self, packed: bytes) -> asyncio.Future[Any]:
+        return self._ask_early(packed) if self._pipeline is None else self._pipeline.ask(packed)
+
+    def _ask_early(self, packed: bytes) -> asyncio.Future[Any]:
+        """Let a command wait for the connection, as long as it may wait for its reply."""
+        if self._task is None or monotonic() < self._cool_until or len(self._early) >= MAX_UNANSWERED:
+            raise RedisUnavailable("Redis is not reachable")
+        loop = asyncio.get_running_loop()
+        if self._early_timer is None:
+            self._early_timer = loop.call_later(self._timeout_seconds, self._give_early_up)
+        self._wanted.set()
         reply: asyncio.Future[Any] = loop.create_future()
-        self._replies.append(reply)
-        self._unsent.append(packed)
-        if self._connection is not None and not self._flush_scheduled:
-            self._flush_scheduled = True
-            loop.call_soon(self._flush)
+        self._early.append((packed, reply))
         return reply
 
-    def _flush(self) -> None:
-        """Write everything that this turn of the loop has gathered."""
-        self._flush_scheduled = False
-        connection, commands = self._connection, self._unsent
-        if connection is None or not commands:
-            return
-        self._unsent = []
-        # Not send_packed_command(): it waits where the socket's buffer is full, which here only the timeouts may
-        # do, and closes the connection where it is not waited for.
-        writer: asyncio.StreamWriter | None = connection._writer  # type: ignore[attr-defined]  # noqa: SLF001
-        if writer is None:
-            self._sick.set()
-        else:
-            writer.write(b"".join(commands))
+    def _give_early_up(self) -> None:
+        """Connecting takes long: the next commands need not wait to find that out."""
+        self._cool_down(RedisUnavailable("Redis did not answer in time"))
 
-    def _expire(self, reply: asyncio.Future[Any]) -> None:
-        if not reply.done():
-            reply.set_exception(RedisUnavailable("Redis did not answer in time"))
-            self._sick.set()
-            if self._connection is None:
-                # It is being connected to, and hangs: the next commands need not wait to find that out.
-                self._cool_until = asyncio.get_running_loop().time() + _COOL_DOWN_SECONDS
+    def _cool_down(self, error: RedisUnavailable) -> None:
+        self._cool_until = monotonic() + _COOL_DOWN_SECONDS
+        for _, reply in self._take_early():
+            reply.set_exception(error)
+
+    def _take_early(self) -> list[tuple[bytes, asyncio.Future[Any]]]:
+        """Return the commands whose callers still wait for a connection."""
+        if self._early_timer is not None:
+            self._early_timer.cancel()
+            self._early_timer = None
+        early, self._early = self._early, []
+        return [(packed, reply) for packed, reply in early if not reply.done()]
 
     async def _run(self) -> None:
-        """Own the connection: open it when somebody wants it, read until it fails."""
-        loop = asyncio.get_running_loop()
+        """Own the connection: open it when somebody wants it, and wait until it is lost."""
         try:
             while True:
                 await self._wanted.wait()
                 self._wanted.clear()
-                self._sick.clear()
                 try:
-                    await self._serve(loop)
-                except (RedisError, OSError, TimeoutError, RedisUnavailable) as error:
-                    self._cool_until = loop.time() + _COOL_DOWN_SECONDS
-                    self._fail(RedisUnavailable(str(error)))
+                    await self._serve()
+                except (RedisError, OSError, TimeoutError) as error:
+                    self._cool_down(RedisUnavailable(str(error)))
         finally:
-            self._fail(RedisUnavailable("closed"))
+            self._cool_down(RedisUnavailable("closed"))
 
-    async def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
+    async def _serve(self) -> None:
         connection: AbstractConnection = self._pool.make_connection()
-        reading: asyncio.Task[None] | None = None
-        sick = loop.create_task(self._sick.wait())
         try:
             async with asyncio.timeout(_CONNECT_TIMEOUT_SECONDS):
                 await connection.connect()
-            self._connection = connection
-            self._flush()
-            reading = loop.create_task(self._read(connection))
-            await asyncio.wait((reading, sick), return_when=asyncio.FIRST_COMPLETED)
-            if reading.done():
-                reading.result()
-            raise RedisUnavailable("Redis did not answer in time")
-        finally:
-            self._connection = None
-            sick.cancel()
+            self._lost.clear()
+            pipeline = self._pipeline = RedisPipeline(_transport_of(connection), self._timeout_seconds, self._on_lost)
+            for packed, reply in self._take_early():
+                pipeline.put(packed, reply)
             try:
-                if reading is not None:
-                    reading.cancel()
-                    # Awaiting it itself would take a cancellation of our own, at closing, for the reader's.
-                    await asyncio.wait((reading,))
-                    _drop_outcome(reading)
+                await self._lost.wait()
             finally:
-                await connection.disconnect(nowait=True)
+                pipeline.lose(RedisUnavailable("closed"))
+        finally:
+            await connection.disconnect(nowait=True)
 
-    async def _read(self, connection: AbstractConnection) -> None:
-        """Hand every reply to whom it belongs, until the connection ends."""
-        while True:
-            try:
-                reply = await connection.read_response(timeout=math.inf, disconnect_on_error=False)
-            except ResponseError as refusal:
-                self._deliver(None, refusal)
-            else:
-                self._deliver(reply, None)
-
-    def _deliver(self, reply: Any, refusal: ResponseError | None) -> None:
-        future = self._replies.popleft()
-        if future.done():
-            return
-        if refusal is not None:
-            future.set_exception(refusal)
-        else:
-            future.set_result(reply)
-
-    def _fail(self, error: RedisUnavailable) -> None:
-        self._unsent.clear()
-        while self._replies:
-            future = self._replies.popleft()
-            if not future.done():
-                future.set_exception(error)
+    def _on_lost(self, error: RedisUnavailable) -> None:
+        self._pipeline = None
+        self._cool_down(error)
+        self._lost.set()
 
 
-def _drop_outcome(reply: asyncio.Future[Any]) -> None:
-    if not reply.cancelled():
-        reply.exception()
+def _packed(verb: str, script: str, keys: tuple[str, ...], arguments: tuple[Any, ...]) -> bytes:
+    command: tuple[Any, ...] = (verb, script, len(keys), *keys, *arguments)
+    return pack_command(command)
+
+
+def _transport_of(connection: AbstractConnection) -> asyncio.Transport:
+    """Return the open connection; redis-py has read every reply to what it sent."""
+    writer: asyncio.StreamWriter | None = connection._writer  # type: ignore[attr-defined]  # noqa: SLF001
+    if writer is None:
+        raise ConnectionError("Redis closed the connection")
+    return writer.transport  # type: ignore[return-value]

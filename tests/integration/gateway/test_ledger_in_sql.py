@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
@@ -15,7 +16,8 @@ from penstock_common.errors import Overloaded
 from penstock_common.llm.types import UnitPrices, Usage
 from penstock_gateway.adapters.sql import ledger as ledger_module
 from penstock_gateway.adapters.sql.database import open_database, upgrade
-from penstock_gateway.adapters.sql.ledger import SqlLedger
+from penstock_gateway.adapters.sql.ledger import SqlLedger, writing_ledger
+from penstock_gateway.adapters.sql.ledger_rows import PostgresLedger, SqliteLedger, values_of
 from penstock_gateway.adapters.sql.tables import ledger
 from penstock_gateway.domain.life.settlement import LedgerRow
 
@@ -61,11 +63,17 @@ async def until_written(engine, count):
 
 
 @pytest.fixture
-def commits(database):
-    """When each transaction was committed, on the loop's clock."""
-    times = []
-    sa.event.listen(database.sync_engine, "commit", lambda _: times.append(asyncio.get_running_loop().time()))
-    return times
+def commits(monkeypatch):
+    """How many rows each transaction had that was committed."""
+    sizes = []
+    for table in (SqliteLedger, PostgresLedger):
+
+        async def counted(self, rows, write=table.write):
+            await write(self, rows)
+            sizes.append(len(rows))
+
+        monkeypatch.setattr(table, "write", counted)
+    return sizes
 
 
 async def test_rows_are_committed_in_batches_of_sixty_four(database, commits):
@@ -73,7 +81,7 @@ async def test_rows_are_committed_in_batches_of_sixty_four(database, commits):
         for number in range(200):
             writer.append(row(f"{number:03d}"))
     assert await written(database) == [f"{number:03d}" for number in range(200)]
-    assert len(commits) == 4
+    assert commits == [64, 64, 64, 8]
 
 
 async def test_row_does_not_wait_for_others(database, commits):
@@ -82,7 +90,7 @@ async def test_row_does_not_wait_for_others(database, commits):
         await until_written(database, 1)
         writer.append(row("b"))
         await until_written(database, 2)
-    assert len(commits) == 2
+    assert commits == [1, 1]
 
 
 async def test_row_written_twice_is_one_row_and_the_first_stays(database):
@@ -155,27 +163,28 @@ async def away(engine):
 
 async def test_rows_wait_while_the_database_is_away_and_are_written_later(database):
     async with writing(database) as writer:
-        async with away(database):
+        async with away(database), failing_once():
             for number in range(70):
                 writer.append(row(f"{number:03d}"))
-            await failed_once(database)
         await until_written(database, 70)
     assert len(await written(database)) == 70
 
 
-async def failed_once(engine):
-    """Wait until the writer has tried in vain."""
-    failures = asyncio.Event()
-    sa.event.listen(engine.sync_engine, "handle_error", lambda _: failures.set())
-    async with asyncio.timeout(20):
-        await failures.wait()
+@asynccontextmanager
+async def failing_once():
+    """Leave the block once the writer has tried in vain."""
+    with capture_logs() as logs:
+        yield
+        async with asyncio.timeout(20):
+            while not any(entry["event"] == "ledger_write_failed" for entry in logs):
+                await asyncio.sleep(0.002)
 
 
 async def test_new_requests_are_refused_while_too_many_rows_wait(database):
     async with writing(database, max_queued_rows=3) as writer:
         async with away(database):
-            writer.append(row("in hand"))
-            await failed_once(database)
+            async with failing_once():
+                writer.append(row("in hand"))
             for number in range(2):
                 writer.append(row(f"{number}"))
             writer.check_room()
@@ -213,15 +222,13 @@ async def test_text_that_postgresql_cannot_hold_does_not_hold_up_the_others(post
 
 async def test_closing_gives_up_in_time_on_a_database_that_stays_away(database, monkeypatch):
     monkeypatch.setattr(ledger_module, "_GIVE_UP_SECONDS", 0.0)
-    attempts = []
-    sa.event.listen(database.sync_engine, "handle_error", lambda _: attempts.append(1))
     async with away(database), asyncio.timeout(20):
         with capture_logs() as logs:
             async with writing(database) as writer:
                 for number in range(64 * 10):
                     writer.append(row(f"{number}"))
     # Each attempt may take as long as a statement may.
-    assert len(attempts) == 1
+    assert [entry["event"] for entry in logs].count("ledger_write_failed") == 1
     lost = [kept["generation_id"] for entry in logs if entry["event"] == "ledger_rows_lost" for kept in entry["rows"]]
     assert lost == [f"{number}" for number in range(64 * 10)]
 
@@ -237,3 +244,114 @@ async def test_locked_sqlite_is_waited_for(tmp_path):
             other.rollback()
             await until_written(engine, 1)
         other.close()
+
+
+async def test_row_has_in_sqlite_the_form_that_sqlalchemy_gives_it(tmp_path):
+    """Both write the same file: older versions did, and administration does."""
+    rows = [
+        row(
+            "a",
+            usage=Usage(input_tokens=1, estimated=True),
+            time_to_first_token_ms=1,
+            duration_ms=2.5,
+            tags={"ä": "\x00"},
+        ),
+        row("b", created_at=NOW.replace(microsecond=123456), overhead_ms=1e-9, user="\U0001f600", cost_nano_usd=2**62),
+        row("c", created_at=NOW.replace(year=999, microsecond=5), finish_reason="stop"),
+    ]
+    async with open_database(f"sqlite:///{tmp_path}/p.db") as engine:
+        await upgrade(engine)
+        async with writing(engine) as writer:
+            for each in rows:
+                writer.append(each)
+        async with engine.begin() as connection:
+            others = [{**values_of(each), "generation_id": f"other {each.generation_id}"} for each in rows]
+            await connection.execute(ledger.insert(), others)
+    with sqlite3.connect(tmp_path / "p.db") as database:
+        kept = {name: fields for name, *fields in database.execute("SELECT * FROM ledger")}
+        types = ", ".join(f"typeof({column.name!r})".replace("'", '"') for column in ledger.columns)
+        kinds = {name: fields for name, *fields in database.execute(f"SELECT generation_id, {types} FROM ledger")}
+    database.close()
+    for name in "abc":
+        assert kept[name] == kept[f"other {name}"]
+        assert kinds[name] == kinds[f"other {name}"]
+
+
+async def test_error_that_ends_the_ledgers_users_does_not_end_it_before_its_rows_are_written(database):
+    with pytest.raises(ZeroDivisionError):
+        async with writing_ledger(database, 100) as writer:
+            for number in range(100):
+                writer.append(row(f"{number:03d}"))
+            raise ZeroDivisionError
+    assert len(await written(database)) == 100
+
+
+async def test_rows_that_are_not_written_when_closing_is_cancelled_go_to_the_log(database):
+    closing = asyncio.Event()
+
+    async def use():
+        async with writing_ledger(database, 100) as writer:
+            async with failing_once():
+                writer.append(row("a"))
+            closing.set()
+
+    async with away(database):
+        with capture_logs() as logs:
+            using = asyncio.create_task(use())
+            await closing.wait()
+            using.cancel()
+            await asyncio.wait((using,))
+    assert using.cancelled()
+    lost = [kept["generation_id"] for entry in logs if entry["event"] == "ledger_rows_lost" for kept in entry["rows"]]
+    assert lost == ["a"]
+
+
+async def test_rows_of_a_writer_that_is_cancelled_go_to_the_log(database):
+    writer = SqlLedger(database)
+    async with away(database):
+        with capture_logs() as logs:
+            run = asyncio.create_task(writer.run())
+            async with failing_once():
+                for number in range(70):
+                    writer.append(row(f"{number:03d}"))
+            run.cancel()
+            await asyncio.wait((run,))
+            writer.append(row("late"))
+    assert run.cancelled()
+    lost = [kept["generation_id"] for entry in logs if entry["event"] == "ledger_rows_lost" for kept in entry["rows"]]
+    assert lost == [*(f"{number:03d}" for number in range(70)), "late"]
+    assert writer.waiting == 0
+
+
+async def test_rows_of_a_refused_batch_are_logged_once_where_the_database_goes_away_meanwhile(database, monkeypatch):
+    """The first row is written by itself, the second is the one at fault, and then the table is gone."""
+    monkeypatch.setattr(ledger_module, "_GIVE_UP_SECONDS", 0.0)
+    kind = type(SqlLedger(database)._table)
+    write, calls = kind.write, []
+
+    async def failing_later(self, rows):
+        calls.append(len(rows))
+        if len(calls) > 3:
+            raise OSError("away")
+        await write(self, rows)
+
+    monkeypatch.setattr(kind, "write", failing_later)
+    with capture_logs() as logs:
+        async with writing(database) as writer:
+            for name, fields in (("a", {}), ("poison", {"requested_model": None}), ("b", {}), ("c", {})):
+                writer.append(row(name, **fields))
+    lost = [[kept["generation_id"] for kept in e["rows"]] for e in logs if e["event"] == "ledger_rows_lost"]
+    assert lost == [["poison"], ["b", "c"]]
+    assert await written(database) == ["a"]
+
+
+async def test_thread_of_a_ledger_in_sqlite_ends_with_it(tmp_path):
+    async with open_database(f"sqlite:///{tmp_path}/p.db") as engine:
+        await upgrade(engine)
+        async with writing(engine) as writer:
+            writer.append(row("a"))
+            await until_written(engine, 1)
+            assert "sqlite" in {thread.name for thread in threading.enumerate()}
+        async with asyncio.timeout(20):
+            while "sqlite" in {thread.name for thread in threading.enumerate()}:
+                await asyncio.sleep(0.001)

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import msgspec
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Gauge
 
 from penstock_common.errors import InternalError, NoHealthyUpstream, PenstockError, UpstreamFailed, UpstreamTimeout
 from penstock_common.telemetry import semconv
+from penstock_common.telemetry.metrics import Counters, Histograms
 from penstock_common.telemetry.metrics_endpoint import serving_metrics
 from penstock_common.telemetry.spans import SpanEmitter, open_spans
 from penstock_common.telemetry.steps import Step
@@ -33,50 +34,50 @@ class Metrics:
     """The gateway's instruments. Labels are bounded: no key, user or request ever becomes one."""
 
     def __init__(self, registry: CollectorRegistry, in_flight: Callable[[], int]) -> None:
-        self.requests = Counter(
-            semconv.METRIC_REQUESTS, "Requests that ended.", ["surface", "model", "outcome"], registry=registry
+        self.requests = Counters(
+            registry, semconv.METRIC_REQUESTS, "Requests that ended.", ("surface", "model", "outcome")
         )
-        self.tokens = Counter(semconv.METRIC_TOKENS, "Tokens billed.", ["upstream", "model", "type"], registry=registry)
-        self.cost = Counter(semconv.METRIC_COST, "Dollars billed.", ["upstream", "model"], registry=registry)
-        self.cache = Counter(semconv.METRIC_CACHE, "What the cache did.", ["result"], registry=registry)
-        self.duration = Histogram(
+        self.tokens = Counters(registry, semconv.METRIC_TOKENS, "Tokens billed.", ("upstream", "model", "type"))
+        self.cost = Counters(registry, semconv.METRIC_COST, "Dollars billed.", ("upstream", "model"))
+        self.cache = Counters(registry, semconv.METRIC_CACHE, "What the cache did.", ("result",))
+        self.duration = Histograms(
+            registry,
             semconv.METRIC_REQUEST_DURATION,
             "Seconds from arrival to settlement.",
-            ["model", "outcome"],
-            buckets=semconv.REQUEST_DURATION_BUCKETS,
-            registry=registry,
+            ("model", "outcome"),
+            semconv.REQUEST_DURATION_BUCKETS,
         )
-        self.first_token = Histogram(
+        self.first_token = Histograms(
+            registry,
             semconv.METRIC_TIME_TO_FIRST_TOKEN,
             "Seconds from arrival to the first token.",
-            ["model"],
-            buckets=semconv.TIME_TO_FIRST_TOKEN_BUCKETS,
-            registry=registry,
+            ("model",),
+            semconv.TIME_TO_FIRST_TOKEN_BUCKETS,
         )
-        self.overhead = Histogram(
+        self.overhead = Histograms(
+            registry,
             semconv.METRIC_OVERHEAD,
             "Seconds of a request not spent waiting for upstreams.",
-            ["surface"],
-            buckets=semconv.OVERHEAD_BUCKETS,
-            registry=registry,
+            ("surface",),
+            semconv.OVERHEAD_BUCKETS,
         )
         gauge = Gauge(semconv.METRIC_REQUESTS_IN_FLIGHT, "Requests inside this process.", registry=registry)
         gauge.set_function(in_flight)
 
     def observe(self, row: LedgerRow, model: str) -> None:
         """Count one ended request; ``model`` is empty unless it is known to be one: callers choose the name."""
-        self.requests.labels(row.surface, model, row.outcome).inc()
-        self.duration.labels(model, row.outcome).observe(row.duration_ms / 1e3)
-        self.overhead.labels(row.surface).observe(row.overhead_ms / 1e3)
+        self.requests.add((row.surface, model, row.outcome))
+        self.duration.observe((model, row.outcome), row.duration_ms / 1e3)
+        self.overhead.observe((row.surface,), row.overhead_ms / 1e3)
         if row.cache_status and (model or row.cache_status == "miss"):
             # Others were refused before anybody thought of the cache.
-            self.cache.labels(row.cache_status).inc()
+            self.cache.add((row.cache_status,))
         if row.time_to_first_token_ms is not None:
-            self.first_token.labels(model).observe(row.time_to_first_token_ms / 1e3)
+            self.first_token.observe((model,), row.time_to_first_token_ms / 1e3)
         if row.model and row.cache_status != "hit":
-            self.tokens.labels(row.upstream, row.model, "input").inc(row.usage.input_tokens)
-            self.tokens.labels(row.upstream, row.model, "output").inc(row.usage.output_tokens)
-            self.cost.labels(row.upstream, row.model).inc(row.cost_nano_usd / _NANO)
+            self.tokens.add((row.upstream, row.model, "input"), row.usage.input_tokens)
+            self.tokens.add((row.upstream, row.model, "output"), row.usage.output_tokens)
+            self.cost.add((row.upstream, row.model), row.cost_nano_usd / _NANO)
 
 
 def show_ledger(registry: CollectorRegistry, waiting: Callable[[], int]) -> None:
@@ -146,7 +147,7 @@ class TelemetryObserver:
 
     def turned_away(self, surface: str, error: BaseException) -> None:
         """Count a request whose caller was never known."""
-        self._metrics.requests.labels(surface, "", outcome_of(error)).inc()
+        self._metrics.requests.add((surface, "", outcome_of(error)))
 
     def _emit(self, exchange: EndedExchange) -> None:
         call, order, row = exchange.call, exchange.call.order, exchange.row

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,13 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, event, text
-from sqlalchemy.engine import ExceptionContext
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from penstock_common.configuration import ConfigurationError
-from penstock_gateway.adapters.sql.postgresql import DatabaseUnavailable, open_postgresql
+from penstock_gateway.adapters.sql.postgresql import open_postgresql
+from penstock_gateway.adapters.sql.sqlite import open_sqlite
 from penstock_gateway.domain.database_address import (
     UNHURRIED,
     DatabaseAddress,
@@ -30,8 +29,6 @@ from penstock_gateway.domain.database_address import (
 
 # Any number that no other program locks in the same database.
 _UPGRADE_LOCK = 0x50454E53
-# SQLite waits for a lock in a thread that nothing can interrupt.
-_LONGEST_BUSY = timedelta(seconds=30)
 
 _log = structlog.get_logger(__name__)
 
@@ -54,47 +51,9 @@ async def open_database(url: str, limits: DatabaseLimits | None = None) -> Async
         address = DatabaseAddress.parse(url)
     except DatabaseAddressError as error:
         raise ConfigurationError(f"'sql': {error}") from None
-    opened = _open_sqlite if address.kind is DatabaseKind.SQLITE else open_postgresql
+    opened = open_sqlite if address.kind is DatabaseKind.SQLITE else open_postgresql
     async with opened(address, limits or DatabaseLimits()) as engine:
         yield engine
-
-
-@asynccontextmanager
-async def _open_sqlite(address: DatabaseAddress, limits: DatabaseLimits) -> AsyncGenerator[AsyncEngine, None]:
-    rest = address.url.removeprefix("sqlite:")
-    engine = create_async_engine(
-        f"sqlite+aiosqlite:{rest}",
-        pool_size=limits.pool_size,
-        max_overflow=0,
-        pool_timeout=limits.connect_timeout.total_seconds(),
-    )
-    busy_timeout_ms = min(limits.statement_timeout, _LONGEST_BUSY) // timedelta(milliseconds=1)
-
-    def prepare(connection: Any, _: Any) -> None:
-        try:
-            cursor = connection.cursor()
-            cursor.execute(f"PRAGMA busy_timeout={busy_timeout_ms}")
-            # Readers do not wait for the writer; a commit survives a killed process, and a power cut costs at most the
-            # last ones (sqlite.org/wal.html).
-            cursor.execute("PRAGMA journal_mode=WAL")
-            cursor.execute("PRAGMA synchronous=NORMAL")
-            cursor.close()
-        except Exception:
-            # Nobody else would, and its thread would outlive the loop.
-            connection.close()
-            raise
-
-    def on_error(context: ExceptionContext) -> BaseException | None:
-        if context.connection is None:
-            return DatabaseUnavailable(f"the database at {address.shown} cannot be used: {context.original_exception}")
-        return None
-
-    event.listen(engine.sync_engine, "connect", prepare)
-    event.listen(engine.sync_engine, "handle_error", on_error, retval=True)
-    try:
-        yield engine
-    finally:
-        await engine.dispose()
 
 
 @asynccontextmanager

@@ -1,0 +1,161 @@
+"""Commands in flight on one open connection to Redis, and the replies that are due, in the same order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from time import monotonic
+from typing import Any, TypeAlias
+
+from hiredis import PushNotification, Reader
+from redis.asyncio.connection import DefaultParser
+from redis.exceptions import ConnectionError as Disconnection
+from redis.exceptions import InvalidResponse
+
+MAX_UNANSWERED = 4096
+"""Commands of one connection that have no reply yet; more are refused at once."""
+
+# A loop that stalled hears its timers before its sockets: what has arrived is read before a timer is believed.
+_SECOND_LOOK_SECONDS = 0.005
+_INCOMPLETE = object()
+
+Due: TypeAlias = "asyncio.Future[Any] | Callable[[Any], None] | None"
+"""Whom a reply is for: who waits for it, who is called with it (a refusal is an exception), or nobody."""
+
+
+class RedisUnavailable(Exception):
+    """Redis did not answer in time, or cannot be reached."""
+
+
+class RedisPipeline(asyncio.Protocol):
+    """Writes what a turn of the loop has gathered, and hands every reply to whom it is due.
+
+    A reply that is late, that nobody asked for, or that cannot be read ends
+    the pipeline: whoever waits gets ``RedisUnavailable``, and ``on_lost`` is
+    called once.
+    """
+
+    def __init__(
+        self, transport: asyncio.Transport, timeout_seconds: float, on_lost: Callable[[RedisUnavailable], None]
+    ) -> None:
+        """Take over a connection on which nothing is due; there must be a running loop."""
+        self._loop = asyncio.get_running_loop()
+        self._transport = transport
+        self._timeout_seconds = timeout_seconds
+        self._on_lost = on_lost
+        # The parser's errors are redis-py's classes.
+        self._reader = Reader(InvalidResponse, DefaultParser.parse_error, notEnoughData=_INCOMPLETE)
+        self._due: deque[Due] = deque()
+        self._answered = 0
+        self._unsent: list[bytes] = []
+        # For each write: how many replies there will be once all of it is answered, and until when.
+        self._deadlines: deque[tuple[int, float]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._suspected = 0
+        self._is_lost = False
+        transport.set_protocol(self)
+
+    def ask(self, packed: bytes) -> asyncio.Future[Any]:
+        """Return what becomes the reply.
+
+        Raises:
+            RedisUnavailable: too many commands are under way.
+        """
+        reply: asyncio.Future[Any] = self._loop.create_future()
+        self.put(packed, reply)
+        return reply
+
+    def put(self, packed: bytes, due: Due) -> None:
+        """Send a command after those before it; nothing happens once the pipeline is lost.
+
+        Raises:
+            RedisUnavailable: too many commands are under way.
+        """
+        if len(self._due) >= MAX_UNANSWERED:
+            raise RedisUnavailable("too many commands wait for Redis")
+        self._due.append(due)
+        if not self._unsent:
+            self._loop.call_soon(self._flush)
+        self._unsent.append(packed)
+
+    def _flush(self) -> None:
+        """Write everything that this turn of the loop has gathered."""
+        commands, self._unsent = self._unsent, []
+        if self._is_lost:
+            return
+        self._transport.write(commands[0] if len(commands) == 1 else b"".join(commands))
+        self._forget_answered()
+        self._deadlines.append((self._answered + len(self._due), monotonic() + self._timeout_seconds))
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._timeout_seconds, self._look)
+
+    def _forget_answered(self) -> None:
+        while self._deadlines and self._deadlines[0][0] <= self._answered:
+            self._deadlines.popleft()
+
+    def _look(self) -> None:
+        """See whether a reply is late; one timer serves all, as they come in order."""
+        self._timer = None
+        self._forget_answered()
+        if not self._deadlines:
+            return
+        last, deadline = self._deadlines[0]
+        late_seconds = monotonic() - deadline
+        if late_seconds < 0:
+            self._timer = self._loop.call_later(-late_seconds, self._look)
+        elif self._suspected != last:
+            self._suspected = last
+            # As long as the loop was late, but no longer than Redis has at all.
+            patience = max(_SECOND_LOOK_SECONDS, min(late_seconds, self._timeout_seconds))
+            self._timer = self._loop.call_later(patience, self._look)
+        else:
+            self.lose(RedisUnavailable("Redis did not answer in time"))
+
+    def data_received(self, data: bytes) -> None:
+        """Hand over every reply that is whole."""
+        reader, due = self._reader, self._due
+        try:
+            reader.feed(data)
+            while (reply := reader.gets()) is not _INCOMPLETE:
+                if type(reply) is not PushNotification:
+                    self._answered += 1
+                    self._deliver(due.popleft(), reply)
+        except InvalidResponse as error:
+            self.lose(RedisUnavailable(f"Redis said what cannot be read: {error}"))
+        except IndexError:
+            self.lose(RedisUnavailable("Redis answered what nobody asked"))
+
+    def _deliver(self, due: Due, reply: Any) -> None:
+        if isinstance(reply, Disconnection):
+            # It is loading its data, or no longer knows who we are: nothing on this connection will be served.
+            self._due.appendleft(due)
+            self.lose(RedisUnavailable(str(reply)))
+        elif due is None:
+            return
+        elif not isinstance(due, asyncio.Future):
+            due(reply)
+        elif not due.done():
+            if isinstance(reply, Exception):
+                due.set_exception(reply)
+            else:
+                due.set_result(reply)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell whoever waits."""
+        self.lose(RedisUnavailable(str(exc or "Redis closed the connection")))
+
+    def lose(self, error: RedisUnavailable) -> None:
+        """End the pipeline and its connection; only the first call does anything."""
+        if self._is_lost:
+            return
+        self._is_lost = True
+        if self._timer is not None:
+            self._timer.cancel()
+        # Not close(): it would wait until a Redis that hangs has read everything.
+        self._transport.abort()
+        self._on_lost(error)
+        waiting, self._due = self._due, deque()
+        for due in waiting:
+            if isinstance(due, asyncio.Future) and not due.done():
+                due.set_exception(error)

@@ -1,0 +1,86 @@
+"""The gateway's families and what a row counts in them: names, labels, types, help and buckets are a promise."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from datetime import UTC, datetime
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from penstock_common.llm.types import Usage
+from penstock_gateway.adapters.telemetry import Metrics
+from penstock_gateway.domain.life.settlement import LedgerRow
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+REQUEST_BOUNDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+TOKEN_BOUNDS = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+OVERHEAD_BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+
+
+class Instruments:
+    """The same by prometheus_client's own instruments, as released before."""
+
+    def __init__(self, registry):
+        def counter(name, documentation, *labels):
+            return Counter(name, documentation, labels, registry=registry)
+
+        def histogram(name, documentation, buckets, *labels):
+            return Histogram(name, documentation, labels, buckets=buckets, registry=registry)
+
+        self.requests = counter("penstock_requests_total", "Requests that ended.", "surface", "model", "outcome")
+        self.tokens = counter("penstock_tokens_total", "Tokens billed.", "upstream", "model", "type")
+        self.cost = counter("penstock_cost_usd_total", "Dollars billed.", "upstream", "model")
+        self.cache = counter("penstock_cache_requests_total", "What the cache did.", "result")
+        self.duration = histogram(
+            "gen_ai_server_request_duration_seconds", "Seconds from arrival to settlement.", REQUEST_BOUNDS, "model",
+            "outcome",
+        )  # fmt: skip
+        self.first_token = histogram(
+            "gen_ai_server_time_to_first_token_seconds", "Seconds from arrival to the first token.", TOKEN_BOUNDS,
+            "model",
+        )  # fmt: skip
+        self.overhead = histogram(
+            "penstock_overhead_seconds", "Seconds of a request not spent waiting for upstreams.", OVERHEAD_BOUNDS,
+            "surface",
+        )  # fmt: skip
+        gauge = Gauge("penstock_requests_in_flight", "Requests inside this process.", registry=registry)
+        gauge.set_function(lambda: 3)
+
+    def observe(self, row, model):
+        self.requests.labels(row.surface, model, row.outcome).inc()
+        self.duration.labels(model, row.outcome).observe(row.duration_ms / 1e3)
+        self.overhead.labels(row.surface).observe(row.overhead_ms / 1e3)
+        if row.cache_status and (model or row.cache_status == "miss"):
+            self.cache.labels(row.cache_status).inc()
+        if row.time_to_first_token_ms is not None:
+            self.first_token.labels(model).observe(row.time_to_first_token_ms / 1e3)
+        if row.model and row.cache_status != "hit":
+            self.tokens.labels(row.upstream, row.model, "input").inc(row.usage.input_tokens)
+            self.tokens.labels(row.upstream, row.model, "output").inc(row.usage.output_tokens)
+            self.cost.labels(row.upstream, row.model).inc(row.cost_nano_usd / 1e9)
+
+
+def rows():
+    """Yield rows of every kind, with durations on, between and beyond the bounds."""
+    kinds = itertools.product(("openai", "grpc"), ("ok", "cancelled"), ("", "hit", "miss", "bypass"), ("", "m1"))
+    milliseconds = itertools.cycle([0.0, 0.1, 10.0, 12.5, 80, 640.0, 81_920.0, 1e6])
+    for surface, outcome, cache_status, model in kinds:
+        yield LedgerRow(
+            generation_id="g", request_id="r", created_at=NOW, tenant="t", key_id="k", requested_model="fast",
+            surface=surface, outcome=outcome, cache_status=cache_status, model=model, upstream=f"of {model}",
+            usage=Usage(input_tokens=7, output_tokens=4), cost_nano_usd=123_456_789,
+            duration_ms=next(milliseconds), overhead_ms=next(milliseconds),
+            time_to_first_token_ms=next(milliseconds) if model else None,
+        )  # fmt: skip
+
+
+def test_scrape_after_the_same_requests_is_what_it_always_was():
+    ours, before = CollectorRegistry(), CollectorRegistry()
+    metrics, instruments = Metrics(ours, lambda: 3), Instruments(before)
+    for public_model, row in itertools.product(("", "fast"), rows()):
+        metrics.observe(row, public_model)
+        instruments.observe(row, public_model)
+    texts = [re.sub(rb"(_created\{.*\}) .*", rb"\1", generate_latest(registry)) for registry in (ours, before)]
+    assert texts[0] == texts[1]
+    assert texts[0].count(b"_created{") > 20
