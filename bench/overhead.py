@@ -63,7 +63,7 @@ class Case:
 
 CASES = (
     Case("unary, cache miss", "short"),
-    Case("stream of 100 tokens", "long", stream=True),
+    Case("stream of 100 tokens", "LONG", stream=True),
     Case("exact hit", "short", same=True),
 )
 
