@@ -1,73 +1,181 @@
 """An OpenAI-compatible provider that answers at once, as cheaply as Python can: the floor that overhead is measured from.
 
-Run: python bench/mock_upstream.py PORT. A streamed answer has 100 tokens.
+Run: python bench/mock_upstream.py PORT [--slow-tokens N] [--slow-seconds S]
+
+A request without ``"stream": true`` gets one JSON document, any other a stream. What a stream is like, a word in its
+body says: LONG has 100 tokens, each a write of its own and in turn with those of other streams; BURST has them in one
+write; SLOW gets one at each tick of a clock that all slow streams share. Without such a word it is one short text.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
-import sys
+import re
 from typing import Any
 
-import uvicorn
+import httptools
+import uvloop
 
 TOKENS = 100
+ANSWER = "A short answer. " * 12
 
 _HEAD = {"id": "chatcmpl-bench", "created": 1, "model": "bench"}
 _USAGE = {"prompt_tokens": 10, "completion_tokens": TOKENS, "total_tokens": 10 + TOKENS}
+_STREAM = re.compile(rb'"stream"\s*:\s*true')
+_WITH_USAGE = re.compile(rb'"include_usage"\s*:\s*true')
+
+
+def _page(kind: str, body: bytes) -> bytes:
+    head = f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+def _unary(content: str) -> bytes:
+    message = {"role": "assistant", "content": content}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    body = {**_HEAD, "object": "chat.completion", "choices": [choice], "usage": _USAGE}
+    return _page("application/json", json.dumps(body).encode())
 
 
 def _chunk(choices: list[dict[str, Any]], **fields: Any) -> bytes:
     body = {**_HEAD, "object": "chat.completion.chunk", "choices": choices, **fields}
-    return b"data: " + json.dumps(body).encode() + b"\n\n"
+    return _framed(b"data: " + json.dumps(body).encode() + b"\n\n")
 
 
 def _delta(delta: dict[str, str], finish_reason: str | None = None) -> bytes:
     return _chunk([{"index": 0, "delta": delta, "finish_reason": finish_reason}])
 
 
-_FIRST = _delta({"role": "assistant", "content": ""})
+def _framed(data: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+_MODELS = _page(
+    "application/json",
+    json.dumps(
+        {"object": "list", "data": [{"id": "bench", "object": "model", "created": 1, "owned_by": "bench"}]}
+    ).encode(),
+)
+_WHOLE = _unary(ANSWER)
+_WHOLE_LONG = _unary(" token" * TOKENS)
+_BEGIN = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n"
+    + _delta({"role": "assistant", "content": ""})
+)
 _TOKEN = _delta({"content": " token"})
-_LAST = _delta({}, "stop") + _chunk([], usage=_USAGE) + b"data: [DONE]\n\n"
-_SHORT = _FIRST + _delta({"content": "A short answer."}) + _LAST
-_WHOLE = json.dumps(
-    {
-        **_HEAD,
-        "object": "chat.completion",
-        "choices": [
-            {"index": 0, "message": {"role": "assistant", "content": "A short answer."}, "finish_reason": "stop"}
-        ],
-        "usage": _USAGE,
-    }
-).encode()
-
-_STREAM_HEADERS = [(b"content-type", b"text/event-stream")]
-_JSON_HEADERS = [(b"content-type", b"application/json"), (b"content-length", str(len(_WHOLE)).encode())]
+_STOP = _delta({}, "stop")
+_DONE = _framed(b"data: [DONE]\n\n") + b"0\r\n\r\n"
+_USED = _chunk([], usage=_USAGE)
+_SHORT = _delta({"content": ANSWER})
 
 
-async def application(_: Any, receive: Any, send: Any) -> None:
-    """Answer any request; `"long"` in the body asks for the 100 tokens, each in a write of its own."""
-    body = b""
-    more = True
-    while more:
-        message = await receive()
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-    if b'"stream":true' not in body.replace(b" ", b""):
-        await send({"type": "http.response.start", "status": 200, "headers": _JSON_HEADERS})
-        await send({"type": "http.response.body", "body": _WHOLE})
-        return
-    await send({"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS})
-    if b"long" not in body:
-        await send({"type": "http.response.body", "body": _SHORT})
-        return
-    await send({"type": "http.response.body", "body": _FIRST, "more_body": True})
-    for _ in range(TOKENS):
-        await send({"type": "http.response.body", "body": _TOKEN, "more_body": True})
-        await asyncio.sleep(0)
-    await send({"type": "http.response.body", "body": _LAST})
+class Clock:
+    """Gives each slow stream a token at every tick, until it has had all of them."""
+
+    def __init__(self, tokens: int, seconds: float) -> None:
+        self._tokens = tokens
+        self._seconds = seconds
+        self._left: dict[Connection, int] = {}
+
+    def add(self, connection: Connection) -> None:
+        self._left[connection] = self._tokens
+
+    def forget(self, connection: Connection) -> None:
+        self._left.pop(connection, None)
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(self._seconds)
+            for connection, left in list(self._left.items()):
+                if left:
+                    self._left[connection] = left - 1
+                    connection.write(_TOKEN)
+                else:
+                    del self._left[connection]
+                    connection.end_stream()
+
+
+class Connection(asyncio.Protocol):
+    """One connection; its requests are answered one after the other."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._parser = httptools.HttpRequestParser(self)
+        self._body: list[bytes] = []
+        self._end = b""
+        self._transport: Any = None
+        self._call_soon = asyncio.get_running_loop().call_soon
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._parser.feed_data(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._clock.forget(self)
+        self._transport = None
+
+    def on_body(self, body: bytes) -> None:
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        body = b"".join(self._body)
+        self._body.clear()
+        if not body:
+            self.write(_MODELS)
+        elif _STREAM.search(body):
+            self._begin_stream(body)
+        else:
+            self.write(_WHOLE_LONG if b"LONG" in body else _WHOLE)
+
+    def write(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(data)
+
+    def end_stream(self) -> None:
+        self.write(self._end)
+
+    def _begin_stream(self, body: bytes) -> None:
+        self._end = _STOP + (_USED if _WITH_USAGE.search(body) else b"") + _DONE
+        if b"SLOW" in body:
+            self.write(_BEGIN)
+            self._clock.add(self)
+        elif b"BURST" in body:
+            self.write(_BEGIN + _TOKEN * TOKENS + self._end)
+        elif b"LONG" in body:
+            self.write(_BEGIN)
+            self._call_soon(self._write_token, TOKENS)
+        else:
+            self.write(_BEGIN + _SHORT + self._end)
+
+    def _write_token(self, left: int) -> None:
+        # A turn of the loop for each, or they would leave as one write.
+        if left and self._transport is not None:
+            self._transport.write(_TOKEN)
+            self._call_soon(self._write_token, left - 1)
+        else:
+            self.end_stream()
+
+
+async def serve(port: int, clock: Clock) -> None:
+    """Answer until the process is ended."""
+    server = await asyncio.get_running_loop().create_server(lambda: Connection(clock), "127.0.0.1", port, backlog=8192)
+    async with server:
+        print(server.sockets[0].getsockname()[1], flush=True)
+        await clock.run()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("port", type=int, help="0 takes a free one; the one that it is gets printed")
+    parser.add_argument("--slow-tokens", type=int, default=20)
+    parser.add_argument("--slow-seconds", type=float, default=1.0, help="between two tokens of a slow stream")
+    arguments = parser.parse_args()
+    uvloop.run(serve(arguments.port, Clock(arguments.slow_tokens, arguments.slow_seconds)))
 
 
 if __name__ == "__main__":
-    uvicorn.run(application, port=int(sys.argv[1]), log_level="error", access_log=False, lifespan="off")
+    main()

@@ -1,255 +1,172 @@
-"""CPU per request and added latency of the one-process suite, beside the same upstream asked directly.
+"""What a request costs in each shape of the suite, alone or beside another commit.
 
-Run: python bench/overhead.py [--requests N] [--output FILE]
+    make bench [AGAINST=COMMIT]
+    python bench/overhead.py [--against COMMIT | --against-checkout PATH] [--quick] [--output FILE]
 
-Starts a mock provider, then `penstock up` with a configuration of its own, each a process; the load comes from this
-process. CPU is what the operating system has accounted to each process between the first and the last request.
-Absolute figures depend on the machine: compare ratios within one run.
+Everything is asked in short turns of one round after the other, and each round meets the same moments of the machine: so
+compare what stands side by side, and ratios above all. CPU is what the operating system accounts to every process of
+the stack, Redis and the edge among them, until shortly after the last answer. Added latency is what the stack takes
+one at a time, less what the provider takes when asked directly. Benchmarks are no tests: nothing fails on a figure.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import contextlib
 import json
-import os
-import platform
-import socket
-import statistics
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-import uvloop
+from checkouts import built, commit_of
+from machine import description, memory_mb, tree
+from programs import Client, DidNotStart, Running, load_client, mock_upstream
+from rounds import Lane, figures, go, tell
+from shapes import EMBEDDING, HERE, ONE_PROCESS, SHAPES, Side, running
+from tables import costs, memory, ratios
+from turns import CASES, IN_FLIGHT, STREAM, UNARY
 
-BENCH = Path(__file__).parent
-KEY = "bench-key-bench-key"
-WARM_UP_REQUESTS = 200
-START_TIMEOUT_SECONDS = 60
-TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
-
-CONFIGURATION = """
-listen: {{http: '127.0.0.1:{http}', grpc: '127.0.0.1:{grpc}'}}
-upstreams:
-  - name: mock
-    provider: openai_compatible
-    base_url: http://127.0.0.1:{upstream}/v1
-    api_key: sk-bench
-    models: [{{name: bench, context_window: 128000, capabilities: [chat], price: {{input: 1, output: 2}}}}]
-models: [{{name: bench, candidates: [mock/bench]}}]
-tenants: [{{name: bench, tier: {{requests_per_minute: 100000000, concurrent_requests: 100000}}, keys: [{key}]}}]
-telemetry: {{sample_ratio: 0.01}}
-"""
+_PACKAGES = ("grpcio", "uvicorn", "httptools", "aiohttp", "msgspec", "uvloop", "redis", "sqlalchemy")
+_EMBEDDING_REQUESTS = 200
 
 
 @dataclass(frozen=True)
-class Case:
-    """What is asked, and how."""
+class Plan:
+    """How much is measured."""
 
-    name: str
-    prompt: str
-    stream: bool = False
-    same: bool = False
-    """Ask the same thing every time, so that the cache answers."""
+    shapes: Sequence[str]
+    rounds: int
+    seconds: float
+    """Of a turn."""
+    is_quick: bool
+
+    def asks(self, lane: Lane) -> bool:
+        """Whether there is time for it."""
+        if not self.is_quick:
+            return True
+        if lane.side == "direct" or lane.door.name == "edge":
+            return lane.case in {UNARY, STREAM} and lane.in_flight == (1 if lane.side == "direct" else 16)
+        return lane.in_flight == 16 or lane.case is UNARY
 
 
-CASES = (
-    Case("unary, cache miss", "short"),
-    Case("stream of 100 tokens", "long", stream=True),
-    Case("exact hit", "short", same=True),
-)
+FULL = Plan(SHAPES, rounds=8, seconds=1.0, is_quick=False)
+QUICK = Plan((ONE_PROCESS,), rounds=4, seconds=0.3, is_quick=True)
 
 
-@dataclass
-class Figures:
-    """One case through one door."""
+@dataclass(frozen=True)
+class Bench:
+    """What is there for the whole run."""
 
-    case: str
-    door: str
-    in_flight: int
-    requests: int
-    suite_cpu_us: float
-    edge_cpu_us: float
-    redis_cpu_us: float
-    upstream_cpu_us: float
-    requests_per_second: float
-    p50_ms: float
-    p99_ms: float
-    first_byte_p50_ms: float
-    first_byte_p99_ms: float
+    client: Client
+    upstream: Running
+    sides: Sequence[Side]
+    plan: Plan
+    folder: Path
+
+    @property
+    def upstream_address(self) -> str:
+        return self.upstream.doors[0].address
+
+    def start(self, stack: ExitStack, side: Side, shape: str) -> Running:
+        """Return a side that runs until ``stack`` ends."""
+        where = self.folder / f"{side.name}-{shape.strip('-').replace(' ', '-')}"
+        return stack.enter_context(running(side, shape, self.upstream_address, where))
+
+    def lanes(self, shape: str, sides: Sequence[Running]) -> list[Lane]:
+        """Return what is asked, neighbours side by side."""
+        direct = [
+            Lane("direct", "direct", case, 1, self.upstream, self.upstream.doors[0]) for case in CASES if not case.same
+        ]
+        ours = [
+            Lane(f"{shape}, {door.name}", side.name, case, in_flight, side, door)
+            for case in CASES
+            for in_flight in IN_FLIGHT
+            for doors in zip(*(side.doors for side in sides), strict=False)
+            for side, door in zip(sides, doors, strict=True)
+        ]
+        return [lane for lane in direct + ours if self.plan.asks(lane)]
+
+
+def measured(bench: Bench, shape: str) -> dict[str, Any]:
+    """Return the figures of a shape; why there are none, if it does not start."""
+    tell(f"{shape}: starting")
+    try:
+        with ExitStack() as stack:
+            sides = [bench.start(stack, side, shape) for side in bench.sides]
+            taken = go(bench.client, bench.lanes(shape, sides), bench.plan.rounds, bench.plan.seconds)
+            used = {side.name: memory_mb(tree(side.pid)) for side in sides}
+    except DidNotStart as error:
+        return {"shape": shape, "failed": str(error), "figures": [], "memory_mb": {}}
+    return {"shape": shape, "figures": figures(taken), "memory_mb": used}
+
+
+def memory_with_embedding(bench: Bench) -> dict[str, Any]:
+    """Return the memory of one process that has the embedding service, too."""
+    used: dict[str, dict[str, float]] = {}
+    for side in bench.sides:
+        try:
+            with ExitStack() as stack:
+                asked = bench.start(stack, side, EMBEDDING)
+                bench.client.perform(asked.doors[-1], requests=_EMBEDDING_REQUESTS, **UNARY.job(16))
+                used[side.name] = memory_mb(tree(asked.pid))
+        except DidNotStart as error:
+            return {"shape": EMBEDDING, "failed": str(error), "figures": [], "memory_mb": {}}
+    return {"shape": EMBEDDING, "figures": [], "memory_mb": used}
+
+
+def report(bench: Bench, parts: Sequence[dict[str, Any]], before: dict[str, Any]) -> dict[str, Any]:
+    """Return everything, with what is needed to read it later."""
+    return {
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commits": {side.name: commit_of(side.checkout) for side in bench.sides},
+        "rounds": bench.plan.rounds,
+        "seconds_of_a_turn": bench.plan.seconds,
+        "machine_before": before,
+        "machine_after": description(),
+        "versions": {name: version(name) for name in _PACKAGES},
+        "shapes": parts,
+    }
 
 
 def main() -> None:
-    """Measure every case through every door."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--requests", type=int, default=2000, help="per case, door and concurrency")
+    """Measure, print, and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    other = parser.add_mutually_exclusive_group()
+    other.add_argument("--against", metavar="COMMIT", help="build this commit, and measure it in the same rounds")
+    other.add_argument("--against-checkout", type=Path, metavar="PATH", help="the same, of a checkout that is set up")
+    parser.add_argument("--quick", action="store_true", help="one process, the cases that say most: under a minute")
+    parser.add_argument("--shape", choices=SHAPES, action="append", help="only this one; may be given often")
+    parser.add_argument("--rounds", type=int, help=f"default: {FULL.rounds}, quick {QUICK.rounds}")
     parser.add_argument("--output", type=Path, help="write the figures as JSON")
     arguments = parser.parse_args()
-    results: list[Figures] = []
-    with running_stack() as stack:
-        doors = {"direct": stack.upstream_url, "gateway": stack.gateway_socket, "edge": stack.edge_url}
-        for case in CASES:
-            for in_flight in (16, 1):
-                for door, target in doors.items():
-                    if door == "direct" and case.same:
-                        continue
-                    results.append(measure(stack, case, door, target, in_flight, arguments.requests))
-                    print_row(results[-1])
-    if arguments.output:
-        arguments.output.write_text(json.dumps(report(results), indent=1) + "\n")
-
-
-@dataclass(frozen=True)
-class Stack:
-    """A running suite and its mock provider."""
-
-    pids: dict[str, int]
-    upstream_url: str
-    gateway_socket: str
-    edge_url: str
-
-
-@contextlib.contextmanager
-def running_stack() -> Iterator[Stack]:
-    """Yield a stack that is ready; everything is stopped on exit."""
-    upstream, http, grpc = free_ports(3)
-    with tempfile.TemporaryDirectory(prefix="pbench-") as folder, contextlib.ExitStack() as stack:
-        state = Path(folder) / "state"
-        configuration = Path(folder) / "bench.yaml"
-        configuration.write_text(CONFIGURATION.format(upstream=upstream, http=http, grpc=grpc, key=KEY))
-        mock = stack.enter_context(process([sys.executable, str(BENCH / "mock_upstream.py"), str(upstream)]))
-        penstock = Path(sys.executable).with_name("penstock")
-        command = [str(penstock), "up", "--config", str(configuration), "--state", str(state), "--json"]
-        suite = stack.enter_context(process(command, stdout=subprocess.PIPE, text=True))
-        assert suite.stdout is not None
-        pids = {"upstream": mock.pid, "suite": suite.pid}
-        for line in suite.stdout:
-            event = json.loads(line)
-            if event.get("pid"):
-                pids[event["part"]] = event["pid"]
-            if event["event"] == "ready":
-                break
-        else:
-            sys.exit("the stack did not start")
-        gateway_socket = next(state.rglob("gateway.sock"))
-        yield Stack(pids, f"http://127.0.0.1:{upstream}", str(gateway_socket), f"http://127.0.0.1:{http}")
-
-
-@contextlib.contextmanager
-def process(command: list[str], **options: Any) -> Iterator[subprocess.Popen[Any]]:
-    """Yield a child process; ask it to stop on exit."""
-    child = subprocess.Popen(command, **options)
-    try:
-        yield child
-    finally:
-        child.terminate()
-        child.wait(timeout=START_TIMEOUT_SECONDS)
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that were free a moment ago."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
-def measure(stack: Stack, case: Case, door: str, target: str, in_flight: int, requests: int) -> Figures:
-    """Return the figures of one case."""
-    uvloop.run(load(case, target, in_flight, WARM_UP_REQUESTS))
-    before = {name: cpu_seconds(pid) for name, pid in stack.pids.items()}
-    began = time.perf_counter()
-    latencies, first_bytes = uvloop.run(load(case, target, in_flight, requests))
-    took = time.perf_counter() - began
-    cpu = {name: (cpu_seconds(pid) - before[name]) / requests * 1e6 for name, pid in stack.pids.items()}
-    return Figures(
-        case=case.name,
-        door=door,
-        in_flight=in_flight,
-        requests=requests,
-        suite_cpu_us=round(cpu["suite"], 1),
-        edge_cpu_us=round(cpu.get("edge", 0.0), 1),
-        redis_cpu_us=round(cpu.get("redis", 0.0), 1),
-        upstream_cpu_us=round(cpu["upstream"], 1),
-        requests_per_second=round(requests / took, 1),
-        p50_ms=percentile(latencies, 50),
-        p99_ms=percentile(latencies, 99),
-        first_byte_p50_ms=percentile(first_bytes, 50),
-        first_byte_p99_ms=percentile(first_bytes, 99),
-    )
-
-
-_serial = iter(range(10**9))
-
-
-async def load(case: Case, target: str, in_flight: int, requests: int) -> tuple[list[float], list[float]]:
-    """Send the requests and return seconds to the last and to the first byte of each."""
-    is_socket = target.startswith("/")
-    connector = aiohttp.UnixConnector(path=target, limit=0) if is_socket else aiohttp.TCPConnector(limit=0)
-    url = ("http://gateway" if is_socket else target) + "/v1/chat/completions"
-    headers = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
-    left = iter(range(requests))
-    latencies: list[float] = []
-    first_bytes: list[float] = []
-
-    async def worker(session: aiohttp.ClientSession) -> None:
-        for _ in left:
-            prompt = case.prompt if case.same else f"{case.prompt} {next(_serial)}"
-            body = {"model": "bench", "stream": case.stream, "messages": [{"role": "user", "content": prompt}]}
-            began = time.perf_counter()
-            async with session.post(url, json=body, headers=headers) as response:
-                await response.content.readany()
-                first_bytes.append(time.perf_counter() - began)
-                rest = await response.read()
-                if response.status != 200:
-                    sys.exit(f"{response.status}: {rest!r}")
-            latencies.append(time.perf_counter() - began)
-
-    async with aiohttp.ClientSession(connector=connector) as session:
-        await asyncio.gather(*(worker(session) for _ in range(in_flight)))
-    return latencies, first_bytes
-
-
-def cpu_seconds(pid: int) -> float:
-    """Return user and system time of a process (proc(5), fields 14 and 15 of stat)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
-
-
-def percentile(seconds: list[float], percent: int) -> float:
-    """Return a percentile in milliseconds."""
-    return round(statistics.quantiles(seconds, n=100, method="inclusive")[percent - 1] * 1e3, 3)
-
-
-def print_row(figures: Figures) -> None:
-    """Print one line for people."""
+    sides = [HERE]
+    if arguments.against:
+        sides.append(built(arguments.against))
+    if arguments.against_checkout:
+        sides.append(Side(commit_of(arguments.against_checkout), arguments.against_checkout.resolve()))
+    usual = QUICK if arguments.quick else FULL
+    plan = Plan(arguments.shape or usual.shapes, arguments.rounds or usual.rounds, usual.seconds, usual.is_quick)
+    before = description()
+    with ExitStack() as stack:
+        bench = Bench(
+            client=stack.enter_context(load_client()),
+            upstream=stack.enter_context(mock_upstream()),
+            sides=sides,
+            plan=plan,
+            folder=Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pb-"))),
+        )
+        parts = [measured(bench, shape) for shape in plan.shapes]
+        parts += [memory_with_embedding(bench)] if ONE_PROCESS in plan.shapes and not plan.is_quick else []
+        found = report(bench, parts, before)
     print(
-        f"{figures.case:22} {figures.door:8} {figures.in_flight:3} in flight:"
-        f" suite {figures.suite_cpu_us:7.0f} us  edge {figures.edge_cpu_us:6.0f} us  redis {figures.redis_cpu_us:5.0f} us"
-        f"  {figures.requests_per_second:7.0f}/s  p50 {figures.p50_ms:7.2f} ms  p99 {figures.p99_ms:7.2f} ms"
-        f"  first byte p50 {figures.first_byte_p50_ms:6.2f} ms",
-        flush=True,
+        "\n".join([*costs(parts), "", *memory(parts), *(["", *ratios(parts, *found["commits"])] if sides[1:] else [])])
     )
-
-
-def report(results: list[Figures]) -> dict[str, Any]:
-    """Return the figures with what is needed to read them later."""
-    packages = ("penstock-suite", "grpcio", "uvicorn", "aiohttp", "msgspec", "uvloop", "redis", "sqlalchemy")
-    return {
-        "machine": {"cores": os.cpu_count(), "platform": platform.platform(), "python": platform.python_version()},
-        "load_average": os.getloadavg(),
-        "versions": {name: version(name) for name in packages},
-        "figures": [asdict(each) for each in results],
-    }
+    if arguments.output:
+        arguments.output.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,44 @@
+"""A request costs no more calls, and enters no more files, than it did.
+
+The ceilings stand just above what was reached. A change that needs more raises them in its own commit and says why; one
+that needs less lowers them.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TOOLS = Path(__file__).parents[2] / "tools"
+PATIENCE_SECONDS = 240
+
+MOST_CALLS = {"unary": 2270, "stream": 5610, "hit": 910}
+MOST_FILES = {"files": 70, "moves": 325}
+
+
+def counted(tool):
+    """What a tool counts, in a process of its own: a profiler sees all that the process does."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PENSTOCK_")}
+    done = subprocess.run(
+        [sys.executable, TOOLS / tool, "--json"],
+        capture_output=True, text=True, env=environment, timeout=PATIENCE_SECONDS, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout)
+
+
+@pytest.mark.timeout(PATIENCE_SECONDS + 10)
+def test_a_request_needs_no_more_calls_than_it_did():
+    found = counted("count_calls.py")
+    assert found.keys() == MOST_CALLS.keys()
+    assert {case: calls for case, calls in found.items() if calls > MOST_CALLS[case]} == {}
+
+
+@pytest.mark.timeout(PATIENCE_SECONDS + 10)
+def test_a_request_enters_no_more_files_and_moves_no_more_often_than_it_did():
+    found = counted("count_files.py")
+    assert found.keys() == MOST_FILES.keys()
+    assert {name: count for name, count in found.items() if count > MOST_FILES[name]} == {}
