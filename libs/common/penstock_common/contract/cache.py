@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec.structs import astuple
 
 from penstock_common.llm.types import Batch, GenerationInput, Image, Message, Role, SamplingParams, Value
 
@@ -109,9 +110,9 @@ def canonical_form(request: GenerationInput) -> bytes:
     so it is part of the request. Numbers count by value: 0, 0.0 and -0.0 ask
     for the same.
     """
-    fields: list[Any] = [
-        _sampling(value) if isinstance(value, SamplingParams) else value for value in msgspec.structs.astuple(request)
-    ]
+    fields: list[Any] = [*astuple(request)]
+    sampling = request.sampling
+    fields[_SAMPLING_AT] = _NO_WISHES_FORM if sampling == _NO_WISHES else _sampling(sampling)
     return _ENCODER.encode((CANONICAL_VERSION, fields))
 
 
@@ -119,7 +120,7 @@ def _sampling(sampling: SamplingParams) -> tuple[Any, ...]:
     # Spelled out, as omit_defaults leaves out a nested default by identity, not by value.
     return tuple(
         int(value) if type(value) is float and value.is_integer() else value
-        for value in msgspec.structs.astuple(sampling)
+        for value in astuple(sampling)
     )
 
 
@@ -128,3 +129,6 @@ def _refers_to_the_web(message: Message) -> bool:
 
 
 _ENCODER = msgspec.msgpack.Encoder()
+_SAMPLING_AT = [field.name for field in msgspec.structs.fields(GenerationInput)].index("sampling")
+_NO_WISHES = SamplingParams()
+_NO_WISHES_FORM = _sampling(_NO_WISHES)

@@ -44,6 +44,7 @@ _MAX_BYTES_PER_CHARACTER = 4
 _UINT32_MAX = 2**32 - 1
 _MAX_SHOWN_BITS = 64
 _REASONING_EFFORTS = ("", "none", "minimal", "low", "medium", "high", "xhigh", "max")
+_NO_WISHES = SamplingParams()
 _IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
 
@@ -154,6 +155,8 @@ def _validate_tool_choice(choice: ToolChoice, tools: tuple[Tool, ...]) -> None:
 
 
 def _validate_sampling(sampling: SamplingParams) -> None:
+    if sampling == _NO_WISHES:
+        return
     _within("input.sampling.temperature", sampling.temperature, 0, 2)
     _within("input.sampling.top_p", sampling.top_p, 0, 1)
     if sampling.top_p == 0:
