@@ -28,6 +28,7 @@ from penstock_common.llm.types import (
     UnitPrices,
     Usage,
 )
+from penstock_common.rpc.scope import CURRENT_SCOPE, NOBODY
 from penstock_common.telemetry.steps import Steps
 from penstock_common.telemetry.trace_context import TraceStarter
 from penstock_gateway.adapters.limits_in_memory import InMemoryLimiter
@@ -318,6 +319,19 @@ async def test_cache_and_models_see_the_effective_input_and_the_callers_stays_as
     assert names == [
         "validate", "admit", "guard.input", "upper", "cache.lookup", "route", "generate", "guard.output", "settle",
     ]  # fmt: skip
+
+
+async def test_what_comes_after_a_request_in_its_task_is_not_of_its_scope(begin, world):
+    seen = []
+
+    async def keep(request):
+        seen.append(CURRENT_SCOPE.get())
+
+    world.keep = keep
+    async with (exchange := begin()):
+        assert CURRENT_SCOPE.get().deadline is not None
+        await events_of(exchange)
+    assert [*seen, CURRENT_SCOPE.get()] == [NOBODY, NOBODY]
 
 
 async def test_a_step_that_refuses_ends_the_request_before_anybody_is_asked(begin, world):

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from contextvars import ContextVar
 
 import msgspec
-from msgspec.structs import replace
 
 REQUEST_ID_KEY = "x-request-id"
 TRACEPARENT_KEY = "traceparent"
@@ -54,9 +53,7 @@ class RequestScope(msgspec.Struct, frozen=True, gc=False):
         )
 
 
-CURRENT_SCOPE: ContextVar[RequestScope] = ContextVar("penstock_request_scope", default=RequestScope())  # noqa: B039 - frozen
+NOBODY = RequestScope()
+"""The scope of what is done for no request."""
 
-
-def without_deadline() -> None:
-    """Let what the current task does from here on outlive the request that it belongs to."""
-    CURRENT_SCOPE.set(replace(CURRENT_SCOPE.get(), deadline=None))
+CURRENT_SCOPE: ContextVar[RequestScope] = ContextVar("penstock_request_scope", default=NOBODY)

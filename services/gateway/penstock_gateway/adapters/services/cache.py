@@ -11,7 +11,6 @@ from penstock_common.contract.cache import LookupRequest, LookupResponse, StoreR
 from penstock_common.contract.wire.cache import LOOKUP, STORE
 from penstock_common.errors import PenstockError
 from penstock_common.rpc.client import Channel
-from penstock_common.rpc.scope import without_deadline
 from penstock_common.telemetry.steps import Step
 
 _MISS = LookupResponse()
@@ -55,8 +54,6 @@ class CacheClient:
             self._in_background(self._store(request))
 
     async def _store(self, request: StoreRequest) -> None:
-        # The answer was sent; what time the caller granted no longer matters.
-        without_deadline()
         try:
             await self._channel.call(STORE, request, timeout=self._store_seconds)
         except PenstockError as error:

@@ -12,7 +12,7 @@ import msgspec
 
 from penstock_common.errors import DeadlineExceeded, ModelNotPermitted
 from penstock_common.llm.types import Candidate
-from penstock_common.rpc.scope import CURRENT_SCOPE, RequestScope
+from penstock_common.rpc.scope import CURRENT_SCOPE, NOBODY, RequestScope
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.life.admission import Door, Limiter, RateState, refusal
 from penstock_gateway.domain.life.order import Call, ChatOrder, EmbeddingOrder, OrderT_co
@@ -209,6 +209,8 @@ class Exchange(Generic[OrderT_co]):
         """
         if self._timer is not None:
             self._timer.cancel()
+        # What the task does from here on is not the request's, whose time may be over: it may serve others.
+        CURRENT_SCOPE.set(NOBODY)
         task, self._task = self._task, None
         if not self._is_overdue or task is None or task.uncancel() > self._cancelling:
             self._settle(error)
