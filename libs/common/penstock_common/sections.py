@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
 from penstock_common.configuration import ConfigurationError, Duration, Secret, Section
+from penstock_common.llm.types import NANO_USD_PER_USD, UnitPrices
 
 Policy = Literal["balanced", "cost", "latency", "quality"]
+Usd = Annotated[Decimal, Field(ge=0, le=1_000_000)]
 
 
 def split_candidate(text: str) -> tuple[str, str]:
@@ -44,6 +47,27 @@ class PublicModel(Section):
             except ConfigurationError as error:
                 raise ValueError(str(error)) from None
         return value
+
+
+class Price(Section):
+    """What a model costs, in USD per million tokens; what is not said is free, cached input costs as much as fresh."""
+
+    input: Usd = Decimal(0)
+    cached_input: Usd | None = None
+    output: Usd = Decimal(0)
+
+    def unit_prices(self) -> UnitPrices:
+        """Return the prices in nano-dollars per million tokens, rounded to whole ones."""
+        cached = self.input if self.cached_input is None else self.cached_input
+        return UnitPrices(
+            input_nano_usd=_nano_usd(self.input),
+            cached_input_nano_usd=_nano_usd(cached),
+            output_nano_usd=_nano_usd(self.output),
+        )
+
+
+def _nano_usd(usd: Decimal) -> int:
+    return int((usd * NANO_USD_PER_USD).to_integral_value())
 
 
 class Redis(Section):
@@ -136,11 +160,13 @@ __all__ = [
     "MutualTls",
     "Place",
     "Policy",
+    "Price",
     "PublicModel",
     "Redis",
     "Secret",
     "Secrets",
     "Services",
     "Telemetry",
+    "Usd",
     "split_candidate",
 ]

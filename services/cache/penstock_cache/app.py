@@ -6,7 +6,6 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from penstock.cache.v1.cache_service_pb2_grpc import add_CacheServiceServicer_to_server
 from penstock_cache.adapters.redis import RedisTier
 from penstock_cache.adapters.sealing import derive_key
 from penstock_cache.domain.cache import ExactCache, Lifetimes, NoCache, ResponseCache, Tiers
@@ -15,8 +14,9 @@ from penstock_cache.domain.identity import Identity
 from penstock_cache.domain.memory import MemoryTier
 from penstock_cache.domain.shared import NoSharedTier, SharedTier
 from penstock_cache.settings import Settings
-from penstock_cache.surfaces.grpc.servicer import CacheServicer
+from penstock_cache.surfaces.servicer import CacheServicer
 from penstock_common.configuration import ConfigurationError
+from penstock_common.contract.wire.cache import GET_STATS, INVALIDATE, LOOKUP, STORE
 from penstock_common.key_material import read_key_material
 from penstock_common.redis_connection import RedisConnection
 from penstock_common.service import Service
@@ -31,7 +31,15 @@ async def build(settings: Settings) -> AsyncGenerator[Service, None]:
     """
     async with AsyncExitStack() as stack:
         servicer = CacheServicer(await _response_cache(settings, stack))
-        yield Service("cache", lambda registrar: add_CacheServiceServicer_to_server(servicer, registrar))
+        yield Service(
+            "cache",
+            (
+                LOOKUP.served_by(servicer.lookup),
+                STORE.served_by(servicer.store),
+                INVALIDATE.served_by(servicer.invalidate),
+                GET_STATS.served_by(servicer.get_stats),
+            ),
+        )
 
 
 async def _response_cache(settings: Settings, stack: AsyncExitStack) -> ResponseCache:

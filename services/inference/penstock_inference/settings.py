@@ -2,42 +2,19 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from penstock_common.configuration import Duration, Secret, Section
-from penstock_common.llm.types import NANO_USD_PER_USD, UnitPrices
+from penstock_common.sections import Price
 
 Capability = Literal["chat", "tools", "json_schema", "vision", "prefill", "embeddings", "reasoning"]
-Usd = Annotated[Decimal, Field(ge=0, le=1_000_000)]
 
 OPENAI_PROVIDERS = ("openai", "openai_compatible", "vllm", "ollama")
 _NOT_YET = ("azure_openai", "anthropic")
 _PROVIDERS = (*OPENAI_PROVIDERS, "triton")
-
-
-class PriceSettings(Section):
-    """USD per million tokens; what is not said costs nothing, cached input as much as fresh."""
-
-    input: Usd = Decimal(0)
-    cached_input: Usd | None = None
-    output: Usd = Decimal(0)
-
-    def unit_prices(self) -> UnitPrices:
-        """Return the prices in nano-dollars per million tokens, rounded to whole ones."""
-        cached = self.input if self.cached_input is None else self.cached_input
-        return UnitPrices(
-            input_nano_usd=_nano_usd(self.input),
-            cached_input_nano_usd=_nano_usd(cached),
-            output_nano_usd=_nano_usd(self.output),
-        )
-
-
-def _nano_usd(usd: Decimal) -> int:
-    return int((usd * NANO_USD_PER_USD).to_integral_value())
 
 
 class TimeoutSettings(Section):
@@ -76,7 +53,7 @@ class ModelSettings(Section):
     context_window: Annotated[int, Field(gt=0)]
     """Tokens, question and answer together."""
     capabilities: list[Capability] = ["chat"]
-    price: PriceSettings = PriceSettings()
+    price: Price = Price()
     chat_template: Path | None = None
     """Triton only: a Jinja file by Hugging Face's convention. Default: ChatML."""
 

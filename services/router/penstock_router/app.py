@@ -6,7 +6,7 @@ import random
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from penstock.router.v1.router_service_pb2_grpc import add_RouterServiceServicer_to_server
+from penstock_common.contract.wire.router import LIST_MODELS, ROUTE
 from penstock_common.llm.types import Candidate
 from penstock_common.sections import PublicModel as PublicModelSettings
 from penstock_common.sections import split_candidate
@@ -14,14 +14,14 @@ from penstock_common.service import Service
 from penstock_router.domain.catalogue import Catalogue, PublicModel, UpstreamModel
 from penstock_router.domain.routing import Router
 from penstock_router.settings import Settings
-from penstock_router.surfaces.grpc.servicer import RouterServicer
+from penstock_router.surfaces.servicer import RouterServicer
 
 
 @asynccontextmanager
 async def build(settings: Settings) -> AsyncGenerator[Service, None]:
     """Yield the router; it holds nothing that needs closing."""
     servicer = RouterServicer(Router(catalogue_from(settings), random.Random()))  # noqa: S311 - shares out load
-    yield Service("router", lambda registrar: add_RouterServiceServicer_to_server(servicer, registrar))
+    yield Service("router", (ROUTE.served_by(servicer.route), LIST_MODELS.served_by(servicer.list_models)))
 
 
 def catalogue_from(settings: Settings) -> Catalogue:
@@ -32,6 +32,7 @@ def catalogue_from(settings: Settings) -> Catalogue:
             region=upstream.region,
             context_window_tokens=model.context_window,
             capabilities=frozenset(model.capabilities),
+            prices=model.price.unit_prices(),
         )
         for upstream in settings.upstreams
         for model in upstream.models

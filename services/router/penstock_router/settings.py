@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field, model_validator
 
 from penstock_common.configuration import Section
-from penstock_common.sections import PublicModel, split_candidate
+from penstock_common.sections import Price, PublicModel, split_candidate
 
 
 class UpstreamModelSettings(Section):
@@ -18,6 +18,7 @@ class UpstreamModelSettings(Section):
     name: str
     context_window: Annotated[int, Field(gt=0)]
     capabilities: list[str] = ["chat"]
+    price: Price = Price()
 
 
 class UpstreamSettings(Section):

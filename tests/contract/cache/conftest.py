@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from penstock.cache.v1.cache_service_pb2_grpc import CacheServiceStub
 from penstock_cache.app import build
 from penstock_cache.settings import Settings
+from penstock_common.rpc.client import Channel
 from penstock_common.testing.transports import channel_to
 
 
 @pytest.fixture
-async def stub(transport: str, tmp_path: Path) -> AsyncIterator[CacheServiceStub]:
+async def channel(transport: str, tmp_path: Path) -> AsyncIterator[Channel]:
     key_file = tmp_path / "cache.key"
     key_file.write_bytes(os.urandom(32).hex().encode())
     settings = Settings.model_validate({"secrets": {"cache_key_file": str(key_file)}})
     async with build(settings) as service, channel_to(service, transport) as channel:
-        yield CacheServiceStub(channel)
+        yield channel

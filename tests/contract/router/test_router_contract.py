@@ -1,20 +1,21 @@
-import grpc
 import pytest
 
 from penstock.llm.v1 import message_pb2
 from penstock.router.v1 import router_service_pb2 as pb
-from penstock.router.v1.router_service_pb2_grpc import RouterServiceStub
 from penstock_common import errors
 from penstock_common.configuration import Configuration
-from penstock_common.status import error_from_rpc
-from penstock_common.telemetry.steps import steps_from_metadata
+from penstock_common.contract.router import RouteRequest, requirements_of
+from penstock_common.contract.wire.router import LIST_MODELS, ROUTE
+from penstock_common.llm.types import GenerationInput, Image, JsonSchema, Message, Role, Text, Tool, UnitPrices
 from penstock_common.testing.transports import channel_to
 from penstock_router.app import build
 from penstock_router.settings import Settings
 
 CONFIGURATION = """
 upstreams:
-  - {name: eu, region: eu, models: [{name: small, context_window: 100, capabilities: [chat]}]}
+  - name: eu
+    region: eu
+    models: [{name: small, context_window: 100, capabilities: [chat], price: {input: 0.1, cached_input: 0.05, output: 2}}]
   - {name: us, region: us, models: [{name: org/large, context_window: 100000, capabilities: [chat, tools, vision, json_schema]}]}
 models:
   - {name: fast, candidates: [eu/small, us/org/large]}
@@ -24,109 +25,140 @@ models:
 
 
 @pytest.fixture
-async def stub(transport):
+async def channel(transport):
     settings = Configuration.parse(CONFIGURATION, {}).settings(Settings)
     async with build(settings) as service, channel_to(service, transport) as channel:
-        yield RouterServiceStub(channel)
+        yield channel
 
 
-def request_for(model, text="hello", **fields):
-    request = pb.RouteRequest(**fields)
-    request.input.model = model
-    request.input.messages.add(role=message_pb2.ROLE_USER).parts.add(text=text)
-    return request
+@pytest.fixture
+def plan_of(channel):
+    """Asks for the plan of a request."""
+
+    async def ask(request, steps=None):
+        return await channel.call(ROUTE, request, steps=steps)
+
+    return ask
 
 
-async def refusal_of(call):
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await call
-    return caught.value.code(), error_from_rpc(caught.value)
+def request_for(model, *parts, allowed_regions=(), **fields):
+    turn = Message(role=Role.USER, parts=parts or (Text(text="hello"),))
+    asked = GenerationInput(model=model, messages=(turn,), **fields)
+    return RouteRequest(model=model, requirements=requirements_of(asked), allowed_regions=tuple(allowed_regions))
 
 
 def names(plan):
-    return [f"{candidate.upstream}/{candidate.model}" for candidate in plan.candidates]
+    return [str(candidate) for candidate in plan.candidates]
 
 
-async def test_candidates_keep_their_order(stub):
-    plan = (await stub.Route(request_for("fast"))).plan
+async def test_candidates_keep_their_order(plan_of):
+    plan = await plan_of(request_for("fast"))
     assert names(plan) == ["eu/small", "us/org/large"]
     assert plan.reason == "fast: eu/small first by order"
 
 
-async def test_a_weighted_candidate_comes_first(stub):
-    assert names((await stub.Route(request_for("heavy"))).plan) == ["us/org/large", "eu/small"]
+async def test_a_weighted_candidate_comes_first(plan_of):
+    assert names(await plan_of(request_for("heavy"))) == ["us/org/large", "eu/small"]
 
 
-async def test_tools_leave_out_who_has_none_and_the_reason_says_so(stub):
-    request = request_for("fast")
-    request.input.tools.add(name="f")
-    plan = (await stub.Route(request)).plan
+async def test_a_plan_says_what_each_candidate_is_billed_at_in_their_order(plan_of):
+    priced = UnitPrices(input_nano_usd=100_000_000, cached_input_nano_usd=50_000_000, output_nano_usd=2_000_000_000)
+    assert (await plan_of(request_for("fast"))).prices == (priced, UnitPrices())
+    assert (await plan_of(request_for("heavy"))).prices == (UnitPrices(), priced)
+
+
+async def test_tools_leave_out_who_has_none_and_the_reason_says_so(plan_of):
+    plan = await plan_of(request_for("fast", tools=(Tool(name="f"),)))
     assert names(plan) == ["us/org/large"]
     assert "eu/small (lacks tools)" in plan.reason
 
 
-async def test_images_need_vision(stub):
-    request = request_for("fast")
-    request.input.messages[0].parts.add().image.url = "https://example.org/a.png"
-    assert names((await stub.Route(request)).plan) == ["us/org/large"]
+async def test_images_need_vision(plan_of):
+    plan = await plan_of(request_for("fast", Text(text="What?"), Image(url="https://example.org/a.png")))
+    assert names(plan) == ["us/org/large"]
 
 
-async def test_a_region_leaves_out_the_others(stub):
-    assert names((await stub.Route(request_for("fast", allowed_regions=["us"]))).plan) == ["us/org/large"]
+async def test_a_schema_needs_who_takes_one(plan_of):
+    plan = await plan_of(request_for("fast", response_format=JsonSchema(name="answer", schema_json="{}")))
+    assert names(plan) == ["us/org/large"]
 
 
-async def test_a_long_conversation_leaves_out_small_windows(stub):
-    assert names((await stub.Route(request_for("fast", "word " * 1000))).plan) == ["us/org/large"]
+async def test_a_region_leaves_out_the_others(plan_of):
+    assert names(await plan_of(request_for("fast", allowed_regions=["us"]))) == ["us/org/large"]
 
 
-async def test_a_conversation_that_fits_nobody_is_refused_with_sizes(stub):
-    code, error = await refusal_of(stub.Route(request_for("small", "word " * 1000)))
-    assert code is grpc.StatusCode.INVALID_ARGUMENT
-    assert isinstance(error, errors.ContextLengthExceeded)
-    assert (error.input_tokens, error.max_input_tokens) == (625, 100)
+async def test_a_long_conversation_leaves_out_small_windows(plan_of):
+    assert names(await plan_of(request_for("fast", Text(text="word " * 1000)))) == ["us/org/large"]
 
 
-async def test_an_unknown_model_is_not_found_and_names_what_exists(stub):
-    code, error = await refusal_of(stub.Route(request_for("nope")))
-    assert code is grpc.StatusCode.NOT_FOUND
-    assert isinstance(error, errors.ModelNotFound)
-    assert "fast" in error.message
-    assert error.model == "nope"
+async def test_a_conversation_that_fits_nobody_is_refused_with_sizes(plan_of):
+    with pytest.raises(errors.ContextLengthExceeded) as caught:
+        await plan_of(request_for("small", Text(text="word " * 1000)))
+    assert (caught.value.input_tokens, caught.value.max_input_tokens) == (625, 100)
 
 
-async def test_a_capability_that_nobody_has_names_the_field(stub):
-    request = request_for("small")
-    request.input.tools.add(name="f")
-    _, error = await refusal_of(stub.Route(request))
-    assert isinstance(error, errors.UnsupportedParameter)
-    assert error.parameter == "input.tools"
+async def test_an_unknown_model_is_not_found_and_names_what_exists(plan_of):
+    with pytest.raises(errors.ModelNotFound) as caught:
+        await plan_of(request_for("nope"))
+    assert "fast" in caught.value.message
+    assert caught.value.model == "nope"
 
 
-async def test_a_region_that_nobody_is_in_is_refused(stub):
-    code, error = await refusal_of(stub.Route(request_for("small", allowed_regions=["us"])))
-    assert code is grpc.StatusCode.PERMISSION_DENIED
-    assert isinstance(error, errors.ModelNotPermitted)
+async def test_a_capability_that_nobody_has_names_the_field(plan_of):
+    with pytest.raises(errors.UnsupportedParameter) as caught:
+        await plan_of(request_for("small", tools=(Tool(name="f"),)))
+    assert caught.value.parameter == "input.tools"
 
 
-async def test_a_turn_without_a_role_is_refused_by_its_place(stub):
-    request = request_for("fast")
-    request.input.messages[0].role = message_pb2.ROLE_UNSPECIFIED
-    _, error = await refusal_of(stub.Route(request))
-    assert isinstance(error, errors.InvalidRequest)
-    assert error.field == "input.messages[0].role"
+async def test_a_region_that_nobody_is_in_is_refused(plan_of):
+    with pytest.raises(errors.ModelNotPermitted):
+        await plan_of(request_for("small", allowed_regions=["us"]))
 
 
-async def test_the_decision_leaves_a_step_in_trailing_metadata(stub):
-    call = stub.Route(request_for("fast"))
-    await call
-    (step,) = steps_from_metadata(await call.trailing_metadata())
+async def test_the_decision_leaves_a_step(plan_of):
+    steps = []
+    await plan_of(request_for("fast"), steps)
+    (step,) = steps
     assert step.name == "router.plan"
-    assert step.attributes["candidates"] == 2
+    assert step.attributes == {"candidates": 2, "reason": "fast: eu/small first by order"}
     assert step.end_ns >= step.start_ns
 
 
-async def test_models_come_by_name_with_what_their_candidates_can(stub):
-    models = {model.name: model for model in (await stub.ListModels(pb.ListModelsRequest())).models}
+async def test_models_come_by_name_with_what_their_candidates_can(channel):
+    models = {model.name: model for model in await channel.call(LIST_MODELS, None)}
     assert list(models) == ["fast", "heavy", "small"]
     assert models["fast"].context_window_tokens == 100000
-    assert list(models["small"].capabilities) == ["chat"]
+    assert models["small"].capabilities == ("chat",)
+
+
+async def test_a_gateway_of_0_1_that_sends_the_conversation_gets_the_same_plan(channel, transport, plan_of):
+    """It is asked to be rolled last, and knows neither requirements nor the model's field."""
+    if transport != "socket":
+        pytest.skip("there is one version within a process")
+    old = pb.RouteRequest(allowed_regions=["us", "eu"])
+    old.input.model = "fast"
+    turn = old.input.messages.add(role=message_pb2.ROLE_USER)
+    turn.parts.add().image.url = "https://example.org/a.png"
+    answer = await channel._channel.unary_unary(ROUTE.path)(old.SerializeToString())
+    plan = await plan_of(request_for("fast", Image(url="https://example.org/a.png"), allowed_regions=["us", "eu"]))
+    assert ROUTE.response.decode(answer) == plan
+    assert names(plan) == ["us/org/large"]
+
+
+async def test_a_turn_without_a_role_is_refused_by_its_place(channel, transport):
+    if transport != "socket":
+        pytest.skip("the conversation comes from gateways of 0.1 alone")
+    old = pb.RouteRequest()
+    old.input.model = "fast"
+    old.input.messages.add()
+    with pytest.raises(errors.InvalidRequest) as caught:
+        ROUTE.request.decode(old.SerializeToString())
+    assert caught.value.field == "input.messages[0].role"
+    with pytest.raises(Exception, match="not a known role"):
+        await channel._channel.unary_unary(ROUTE.path)(old.SerializeToString())
+
+
+def test_a_request_that_needs_nothing_is_refused():
+    with pytest.raises(errors.InvalidRequest) as caught:
+        ROUTE.request.decode(pb.RouteRequest(model="fast").SerializeToString())
+    assert caught.value.field == "requirements"

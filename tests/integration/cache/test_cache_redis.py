@@ -2,16 +2,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from penstock_cache.adapters.redis import RedisKeys
-from penstock_cache.domain.cache import Answer, ExactCache, Found
-from penstock_cache.domain.entry import EntryKey, Scope
+from penstock_cache.domain.cache import ExactCache, Found
+from penstock_cache.domain.entry import EntryKey
 from penstock_cache.domain.identity import Identity
+from penstock_common.contract.cache import LookupRequest, Probe, Scope, StoreRequest, probe_of
 from penstock_common.errors import ServiceUnavailable
 from penstock_common.llm.types import GenerationEvent, GenerationInput
 from penstock_common.testing.redis_server import RedisServer
@@ -25,6 +26,20 @@ SECRET = b"s" * 32
 NO_MEMORY = {"memory_entries": 0}
 
 
+def lookup(scope: Scope, request: GenerationInput, max_age: timedelta | None = None) -> LookupRequest:
+    return LookupRequest(scope=scope, probe=probe_of(request), max_age=max_age)
+
+
+def store(
+    scope: Scope,
+    request: GenerationInput,
+    events: Sequence[GenerationEvent],
+    created_at: float | None = None,
+    ttl: timedelta | None = None,
+) -> StoreRequest:
+    return StoreRequest(scope=scope, probe=probe_of(request), events=events, created_at=created_at, ttl=ttl)
+
+
 def _redis_keys(server: RedisServer, pattern: str = "*") -> list[bytes]:
     with server.client() as client:
         return sorted(client.scan_iter(pattern))
@@ -33,8 +48,8 @@ def _redis_keys(server: RedisServer, pattern: str = "*") -> list[bytes]:
 class UnscopedIdentity(Identity):
     """The mutation that must not matter: a key without the tenant."""
 
-    def key(self, scope: Scope, request: GenerationInput) -> EntryKey:
-        return EntryKey(scope, super().key(Scope("", ""), request).digest)
+    def key(self, scope: Scope, probe: Probe) -> EntryKey:
+        return EntryKey(scope, super().key(Scope("", ""), probe).digest)
 
 
 class UnscopedKeys(RedisKeys):
@@ -48,43 +63,43 @@ async def test_a_second_process_finds_what_the_first_stored(
     new_cache: NewCache, ask: Ask, answer_events: Events, clock: Any
 ) -> None:
     first, second = await new_cache(), await new_cache()
-    await first.store(SCOPE, ask(), Answer(answer_events(), created_at=clock() - 5))
-    found = await second.lookup(SCOPE, ask())
-    assert found.entry is not None
-    assert (found.tier, found.entry.events, found.entry.created_at) == ("redis", answer_events(), clock() - 5)
-    assert (await second.lookup(SCOPE, ask())).tier == "memory"
+    await first.store(store(SCOPE, ask(), answer_events(), created_at=clock() - 5))
+    found = await second.lookup(lookup(SCOPE, ask()))
+    assert found.hit is not None
+    assert (found.tier, found.hit.events, found.hit.created_at) == ("redis", answer_events(), clock() - 5)
+    assert (await second.lookup(lookup(SCOPE, ask()))).tier == "memory"
 
 
 async def test_memory_is_refilled_with_the_remaining_life_only(
     new_cache: NewCache, ask: Ask, answer_events: Events, clock: Any
 ) -> None:
     first, second = await new_cache(), await new_cache()
-    await first.store(SCOPE, ask(), Answer(answer_events()), timedelta(seconds=60))
+    await first.store(store(SCOPE, ask(), answer_events(), ttl=timedelta(seconds=60)))
     clock.advance(50)
-    assert (await second.lookup(SCOPE, ask())).tier == "redis"
+    assert (await second.lookup(lookup(SCOPE, ask()))).tier == "redis"
     clock.advance(9)
-    assert (await second.lookup(SCOPE, ask())).tier == "memory"
+    assert (await second.lookup(lookup(SCOPE, ask()))).tier == "memory"
     clock.advance(2)
-    assert (await second.lookup(SCOPE, ask())).entry is None
+    assert (await second.lookup(lookup(SCOPE, ask()))).hit is None
 
 
 async def test_an_entry_outlives_memory_in_redis_up_to_the_default_life(
     new_cache: NewCache, ask: Ask, answer_events: Events, clock: Any
 ) -> None:
     cache = await new_cache()
-    await cache.store(SCOPE, ask(), Answer(answer_events()), timedelta(days=1))
+    await cache.store(store(SCOPE, ask(), answer_events(), ttl=timedelta(days=1)))
     clock.advance(301)
-    assert (await cache.lookup(SCOPE, ask())).tier == "redis"
+    assert (await cache.lookup(lookup(SCOPE, ask()))).tier == "redis"
     clock.advance(3300)
-    assert (await cache.lookup(SCOPE, ask())).entry is None
+    assert (await cache.lookup(lookup(SCOPE, ask()))).hit is None
 
 
 async def test_redis_forgets_entries_by_itself(
     new_cache: NewCache, ask: Ask, answer_events: Events, redis_server: RedisServer
 ) -> None:
     cache = await new_cache()
-    await cache.store(SCOPE, ask(), Answer(answer_events()), timedelta(seconds=60))
-    await cache.store(SCOPE, ask("And a turbine?"), Answer(answer_events()))
+    await cache.store(store(SCOPE, ask(), answer_events(), ttl=timedelta(seconds=60)))
+    await cache.store(store(SCOPE, ask("And a turbine?"), answer_events()))
     entries = _redis_keys(redis_server, "*exact*")
     with redis_server.client() as client:
         lives = sorted(client.ttl(entry) for entry in entries)
@@ -97,9 +112,9 @@ async def test_expired_digests_leave_the_index(
     new_cache: NewCache, ask: Ask, answer_events: Events, redis_server: RedisServer, clock: Any
 ) -> None:
     cache = await new_cache()
-    await cache.store(SCOPE, ask("first"), Answer(answer_events()), timedelta(seconds=60))
+    await cache.store(store(SCOPE, ask("first"), answer_events(), ttl=timedelta(seconds=60)))
     clock.advance(61)
-    await cache.store(SCOPE, ask("second"), Answer(answer_events()))
+    await cache.store(store(SCOPE, ask("second"), answer_events()))
     (index,) = _redis_keys(redis_server, "*index*")
     with redis_server.client() as client:
         assert client.zcard(index) == 1
@@ -109,19 +124,19 @@ async def test_a_newer_answer_of_another_process_serves_where_the_own_is_too_old
     new_cache: NewCache, ask: Ask, answer_events: Events, clock: Any
 ) -> None:
     first, second = await new_cache(), await new_cache()
-    await first.store(SCOPE, ask(), Answer(answer_events("old")))
+    await first.store(store(SCOPE, ask(), answer_events("old")))
     clock.advance(100)
-    await second.store(SCOPE, ask(), Answer(answer_events("new")))
-    found = await first.lookup(SCOPE, ask(), timedelta(seconds=50))
-    assert found.entry is not None
-    assert found.entry.events == answer_events("new")
+    await second.store(store(SCOPE, ask(), answer_events("new")))
+    found = await first.lookup(lookup(SCOPE, ask(), timedelta(seconds=50)))
+    assert found.hit is not None
+    assert found.hit.events == answer_events("new")
 
 
 async def test_what_lies_in_redis_names_nobody_and_says_nothing(
     new_cache: NewCache, ask: Ask, answer_events: Events, redis_server: RedisServer
 ) -> None:
     cache = await new_cache()
-    await cache.store(SCOPE, ask("my secret question"), Answer(answer_events("my secret answer")))
+    await cache.store(store(SCOPE, ask("my secret question"), answer_events("my secret answer")))
     with redis_server.client() as client:
         stored = b"".join(client.dump(key) for key in _redis_keys(redis_server, "*exact*"))
     everything = stored + b"".join(_redis_keys(redis_server))
@@ -136,11 +151,11 @@ async def test_what_lies_in_redis_names_nobody_and_says_nothing(
 async def test_tenants_never_share(new_cache: NewCache, ask: Ask, answer_events: Events) -> None:
     caches = [await new_cache(), await new_cache()]
     for number in range(50):
-        await caches[0].store(Scope("acme", "fast"), ask(f"{number}"), Answer(answer_events("canary")))
+        await caches[0].store(store(Scope("acme", "fast"), ask(f"{number}"), answer_events("canary")))
     for cache in caches:
         for tenant in ("rival", "Acme", "acme ", "acm", "acme\0", ""):
             for number in range(50):
-                assert (await cache.lookup(Scope(tenant, "fast"), ask(f"{number}"))).entry is None
+                assert (await cache.lookup(lookup(Scope(tenant, "fast"), ask(f"{number}")))).hit is None
 
 
 async def test_decryption_refuses_another_tenants_entry_where_keys_lost_the_tenant(
@@ -149,10 +164,10 @@ async def test_decryption_refuses_another_tenants_entry_where_keys_lost_the_tena
     monkeypatch.setattr("penstock_cache.adapters.redis.RedisKeys", UnscopedKeys)
     owner = await new_cache(identity=UnscopedIdentity(SECRET), **NO_MEMORY)
     rival = await new_cache(identity=UnscopedIdentity(SECRET), **NO_MEMORY)
-    await owner.store(SCOPE, ask(), Answer(answer_events("canary")))
-    assert (await owner.lookup(SCOPE, ask())).tier == "redis", "the mutation must leave the owner's hits alone"
+    await owner.store(store(SCOPE, ask(), answer_events("canary")))
+    assert (await owner.lookup(lookup(SCOPE, ask()))).tier == "redis", "the mutation must leave the owner's hits alone"
     with caplog.at_level(logging.WARNING):
-        assert (await rival.lookup(Scope("rival", "fast"), ask())).entry is None
+        assert (await rival.lookup(lookup(Scope("rival", "fast"), ask()))).hit is None
     assert "does not open with this tenant's key" in caplog.text
 
 
@@ -160,23 +175,23 @@ async def test_memory_refuses_another_tenants_entry_where_keys_lost_the_tenant(
     new_cache: NewCache, ask: Ask, answer_events: Events
 ) -> None:
     cache = await new_cache(identity=UnscopedIdentity(SECRET))
-    await cache.store(SCOPE, ask(), Answer(answer_events("canary")))
-    assert (await cache.lookup(Scope("rival", "fast"), ask())).entry is None
-    assert (await cache.lookup(Scope("acme", "large"), ask())).entry is None
+    await cache.store(store(SCOPE, ask(), answer_events("canary")))
+    assert (await cache.lookup(lookup(Scope("rival", "fast"), ask()))).hit is None
+    assert (await cache.lookup(lookup(Scope("acme", "large"), ask()))).hit is None
 
 
 async def test_an_entry_moved_to_another_key_does_not_open(
     new_cache: NewCache, ask: Ask, answer_events: Events, redis_server: RedisServer
 ) -> None:
     cache = await new_cache(**NO_MEMORY)
-    await cache.store(SCOPE, ask("first"), Answer(answer_events("first")))
+    await cache.store(store(SCOPE, ask("first"), answer_events("first")))
     (first,) = _redis_keys(redis_server, "*exact*")
-    await cache.store(SCOPE, ask("second"), Answer(answer_events("second")))
+    await cache.store(store(SCOPE, ask("second"), answer_events("second")))
     with redis_server.client() as client:
         second = next(key for key in _redis_keys(redis_server, "*exact*") if key != first)
         client.copy(first, second, replace=True)
-    assert (await cache.lookup(SCOPE, ask("second"))).entry is None
-    assert (await cache.lookup(SCOPE, ask("first"))).entry is not None
+    assert (await cache.lookup(lookup(SCOPE, ask("second")))).hit is None
+    assert (await cache.lookup(lookup(SCOPE, ask("first")))).hit is not None
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x01", b"\x02" + bytes(60), b"\x01" + bytes(200)])
@@ -184,16 +199,16 @@ async def test_a_damaged_entry_is_a_miss(
     new_cache: NewCache, ask: Ask, answer_events: Events, redis_server: RedisServer, damage: bytes
 ) -> None:
     cache = await new_cache(**NO_MEMORY)
-    await cache.store(SCOPE, ask(), Answer(answer_events()))
+    await cache.store(store(SCOPE, ask(), answer_events()))
     (entry,) = _redis_keys(redis_server, "*exact*")
     with redis_server.client() as client:
         client.set(entry, damage)
-    assert await cache.lookup(SCOPE, ask()) == Found()
+    assert await cache.lookup(lookup(SCOPE, ask())) == Found()
 
 
 async def test_another_secret_opens_nothing(new_cache: NewCache, ask: Ask, answer_events: Events) -> None:
-    await (await new_cache(secret=b"a" * 32)).store(SCOPE, ask(), Answer(answer_events()))
-    assert (await (await new_cache(secret=b"b" * 32)).lookup(SCOPE, ask())).entry is None
+    await (await new_cache(secret=b"a" * 32)).store(store(SCOPE, ask(), answer_events()))
+    assert (await (await new_cache(secret=b"b" * 32)).lookup(lookup(SCOPE, ask()))).hit is None
 
 
 # Invalidation
@@ -220,12 +235,12 @@ async def test_an_invalidation_reaches_every_process_within_two_seconds(
     scopes = [Scope("acme", "fast"), Scope("acme", "large"), Scope("rival", "fast")]
     caches = [await new_cache(), await new_cache()]
     for scope in scopes:
-        await caches[0].store(scope, ask(), Answer(answer_events()))
-        assert (await caches[1].lookup(scope, ask())).tier == "redis"
+        await caches[0].store(store(scope, ask(), answer_events()))
+        assert (await caches[1].lookup(lookup(scope, ask()))).tier == "redis"
     assert await caches[0].invalidate(invalidated) == deleted
-    assert [(await caches[0].lookup(scope, ask())).entry is not None for scope in scopes] == left
+    assert [(await caches[0].lookup(lookup(scope, ask()))).hit is not None for scope in scopes] == left
     clock.advance(2)
-    assert [(await caches[1].lookup(scope, ask())).entry is not None for scope in scopes] == left
+    assert [(await caches[1].lookup(lookup(scope, ask()))).hit is not None for scope in scopes] == left
     assert len(_redis_keys(redis_server, "*exact*")) == left.count(True)
 
 
@@ -234,7 +249,7 @@ async def test_more_entries_than_a_batch_are_deleted_and_counted(
 ) -> None:
     cache = await new_cache()
     for number in range(600):
-        await cache.store(SCOPE, ask(f"{number}"), Answer(answer_events()))
+        await cache.store(store(SCOPE, ask(f"{number}"), answer_events()))
     assert await cache.invalidate(Scope("acme", "")) == 600
     assert _redis_keys(redis_server, "*exact*") == []
 
@@ -243,32 +258,32 @@ async def test_answers_are_cached_again_after_an_invalidation(
     new_cache: NewCache, ask: Ask, answer_events: Events
 ) -> None:
     first, second = await new_cache(), await new_cache()
-    await first.store(SCOPE, ask(), Answer(answer_events("old")))
+    await first.store(store(SCOPE, ask(), answer_events("old")))
     await first.invalidate(SCOPE)
-    await first.store(SCOPE, ask(), Answer(answer_events("new")))
+    await first.store(store(SCOPE, ask(), answer_events("new")))
     for cache in (first, second):
-        found = await cache.lookup(SCOPE, ask())
-        assert found.entry is not None
-        assert found.entry.events == answer_events("new")
+        found = await cache.lookup(lookup(SCOPE, ask()))
+        assert found.hit is not None
+        assert found.hit.events == answer_events("new")
 
 
 async def test_what_a_process_stores_before_it_hears_of_an_invalidation_is_void(
     new_cache: NewCache, ask: Ask, answer_events: Events, clock: Any
 ) -> None:
     late, other = await new_cache(), await new_cache()
-    await late.lookup(SCOPE, ask())
+    await late.lookup(lookup(SCOPE, ask()))
     await other.invalidate(SCOPE)
-    await late.store(SCOPE, ask(), Answer(answer_events("old")))
-    assert (await other.lookup(SCOPE, ask())).entry is None
+    await late.store(store(SCOPE, ask(), answer_events("old")))
+    assert (await other.lookup(lookup(SCOPE, ask()))).hit is None
     clock.advance(2)
-    assert (await late.lookup(SCOPE, ask())).entry is None
+    assert (await late.lookup(lookup(SCOPE, ask()))).hit is None
 
 
 async def test_old_entries_stay_void_when_redis_loses_the_generation(
     new_cache: NewCache, ask: Ask, answer_events: Events, redis_server: RedisServer, clock: Any
 ) -> None:
     cache = await new_cache()
-    await cache.store(SCOPE, ask(), Answer(answer_events()))
+    await cache.store(store(SCOPE, ask(), answer_events()))
     (entry,) = _redis_keys(redis_server, "*exact*")
     with redis_server.client() as client:
         saved = client.dump(entry)
@@ -276,18 +291,18 @@ async def test_old_entries_stay_void_when_redis_loses_the_generation(
         client.restore(entry, 0, saved)
         client.delete(*_redis_keys(redis_server, "*generations"))
     clock.advance(2)
-    assert (await cache.lookup(SCOPE, ask())).entry is None
+    assert (await cache.lookup(lookup(SCOPE, ask()))).hit is None
 
 
 async def test_an_invalidation_that_redis_does_not_hear_is_an_error(
     new_cache: NewCache, ask: Ask, answer_events: Events, redis_server: RedisServer
 ) -> None:
     cache = await new_cache()
-    await cache.store(SCOPE, ask(), Answer(answer_events()))
+    await cache.store(store(SCOPE, ask(), answer_events()))
     redis_server.stop()
     with pytest.raises(ServiceUnavailable, match="Invalidate again"):
         await cache.invalidate(SCOPE)
-    assert (await cache.lookup(SCOPE, ask())).entry is None
+    assert (await cache.lookup(lookup(SCOPE, ask()))).hit is None
 
 
 # Redis in trouble
@@ -297,13 +312,13 @@ async def test_a_killed_redis_means_misses_and_it_serves_again_after_its_return(
     new_cache: NewCache, ask: Ask, answer_events: Events, redis_server: RedisServer, clock: Any, caplog: Any
 ) -> None:
     cache, other = await new_cache(), await new_cache()
-    await cache.store(SCOPE, ask(), Answer(answer_events()))
+    await cache.store(store(SCOPE, ask(), answer_events()))
     redis_server.crash()
     with caplog.at_level(logging.WARNING):
         for number in range(20):
-            assert await other.lookup(SCOPE, ask(f"{number}")) == Found()
-            assert await other.store(SCOPE, ask(f"{number}"), Answer(answer_events())) == ""
-    assert (await cache.lookup(SCOPE, ask())).tier == "memory"
+            assert await other.lookup(lookup(SCOPE, ask(f"{number}"))) == Found()
+            assert await other.store(store(SCOPE, ask(f"{number}"), answer_events())) == ""
+    assert (await cache.lookup(lookup(SCOPE, ask()))).tier == "memory"
     assert caplog.text.count("reading the cache's Redis fails") == 1
     redis_server.start()
     await _until_hit(cache, other, ask, answer_events, clock)
@@ -314,8 +329,8 @@ async def _until_hit(cache: ExactCache, other: ExactCache, ask: Ask, answer_even
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         clock.advance(2)
-        await cache.store(SCOPE, ask("again"), Answer(answer_events()))
-        if (await other.lookup(SCOPE, ask("again"))).tier == "redis":
+        await cache.store(store(SCOPE, ask("again"), answer_events()))
+        if (await other.lookup(lookup(SCOPE, ask("again")))).tier == "redis":
             return
     pytest.fail("Redis is back, and is not used")
 
@@ -324,14 +339,14 @@ async def test_a_frozen_redis_costs_a_lookup_no_more_than_the_timeout(
     new_cache: NewCache, ask: Ask, answer_events: Events, redis_server: RedisServer
 ) -> None:
     cache = await new_cache(redis_timeout=timedelta(milliseconds=50))
-    await cache.lookup(SCOPE, ask())
+    await cache.lookup(lookup(SCOPE, ask()))
     with redis_server.paused():
         began = time.monotonic()
-        assert await cache.lookup(SCOPE, ask()) == Found()
+        assert await cache.lookup(lookup(SCOPE, ask())) == Found()
         first_seconds = time.monotonic() - began
         began = time.monotonic()
         for _ in range(100):
-            await cache.lookup(SCOPE, ask())
+            await cache.lookup(lookup(SCOPE, ask()))
         others_seconds = time.monotonic() - began
     # The margin is for a machine that is busy with other things.
     assert 0.04 < first_seconds < 0.5
@@ -342,10 +357,10 @@ async def test_a_redis_that_refuses_writes_still_serves_reads(
     new_cache: NewCache, ask: Ask, answer_events: Events, redis_server: RedisServer, caplog: Any
 ) -> None:
     cache, other = await new_cache(), await new_cache()
-    await cache.store(SCOPE, ask(), Answer(answer_events()))
+    await cache.store(store(SCOPE, ask(), answer_events()))
     with redis_server.client() as client:
         client.config_set("maxmemory", "1")
     with caplog.at_level(logging.WARNING):
-        assert await cache.store(SCOPE, ask("more"), Answer(answer_events())) == ""
-        assert (await other.lookup(SCOPE, ask())).tier == "redis"
+        assert await cache.store(store(SCOPE, ask("more"), answer_events())) == ""
+        assert (await other.lookup(lookup(SCOPE, ask()))).tier == "redis"
     assert "writing the cache's Redis fails" in caplog.text

@@ -5,8 +5,12 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from penstock_cache.domain.eligibility import Eligibility
+from penstock_common.contract.cache import probe_of
+from penstock_common.llm.events import StreamInvariantError, StreamInvariants
 from penstock_common.llm.types import (
     Candidate,
     Finished,
@@ -42,12 +46,12 @@ def _finished(reason: FinishReason) -> Finished:
 @pytest.mark.parametrize("temperature", [None, 0.0, 0.1, 0.3])
 def test_a_request_is_cacheable_up_to_the_temperature_limit(ask: Ask, temperature: float | None) -> None:
     request = msgspec.structs.replace(ask(), sampling=SamplingParams(temperature=temperature))
-    assert POLICY.bypass_reason(request) == ""
+    assert POLICY.bypass_reason(probe_of(request)) == ""
 
 
 @pytest.mark.parametrize("temperature", [0.31, 1.0, 2.0, math.nan])
 def test_a_request_bypasses_above_the_temperature_limit(ask: Ask, temperature: float) -> None:
-    reason = POLICY.bypass_reason(ask(temperature=temperature))
+    reason = POLICY.bypass_reason(probe_of(ask(temperature=temperature)))
     assert reason == "The temperature is above the cache's limit of 0.3."
 
 
@@ -60,11 +64,11 @@ def test_a_request_bypasses_above_the_temperature_limit(ask: Ask, temperature: f
 )
 def test_a_request_bypasses_while_tools_are_in_flight(ask: Ask, turn: Message) -> None:
     request = msgspec.structs.replace(ask(), messages=(*ask().messages, turn))
-    assert "Tools are in flight" in POLICY.bypass_reason(request)
+    assert "Tools are in flight" in POLICY.bypass_reason(probe_of(request))
 
 
 def test_a_request_that_only_offers_tools_is_cacheable(ask: Ask) -> None:
-    assert POLICY.bypass_reason(msgspec.structs.replace(ask(), tools=(Tool(name="f"),))) == ""
+    assert POLICY.bypass_reason(probe_of(msgspec.structs.replace(ask(), tools=(Tool(name="f"),)))) == ""
 
 
 @pytest.mark.parametrize(
@@ -77,7 +81,7 @@ def test_a_request_that_only_offers_tools_is_cacheable(ask: Ask) -> None:
 )
 def test_an_image_is_cacheable_only_by_its_content(ask: Ask, image: Image, cacheable: bool) -> None:
     request = msgspec.structs.replace(ask(), messages=(Message(role=Role.USER, parts=(image,)),))
-    assert (POLICY.bypass_reason(request) == "") is cacheable
+    assert (POLICY.bypass_reason(probe_of(request)) == "") is cacheable
 
 
 @pytest.mark.parametrize(
@@ -90,7 +94,7 @@ def test_an_image_is_cacheable_only_by_its_content(ask: Ask, image: Image, cache
     ],
 )
 def test_a_complete_clean_answer_is_stored(ask: Ask, events: Sequence[GenerationEvent]) -> None:
-    assert POLICY.refusal_reason(ask(max_output_tokens=100), events) == ""
+    assert POLICY.refusal_reason(probe_of(ask(max_output_tokens=100)), events) == ""
 
 
 @pytest.mark.parametrize(
@@ -114,6 +118,35 @@ def test_a_complete_clean_answer_is_stored(ask: Ask, events: Sequence[Generation
     ],
 )
 def test_an_incomplete_or_unclean_answer_is_refused(ask: Ask, events: Sequence[GenerationEvent], reason: str) -> None:
-    refusal = POLICY.refusal_reason(ask(max_output_tokens=100), events)
+    refusal = POLICY.refusal_reason(probe_of(ask(max_output_tokens=100)), events)
     assert reason in refusal
     assert refusal.endswith(".")
+
+
+EVENTS = st.sampled_from(
+    [
+        STARTED,
+        TEXT,
+        TextDelta(text=""),
+        ReasoningDelta(text="Hm."),
+        ToolCallDelta(index=0, id="c", name="f"),
+        Usage(output_tokens=2),
+        STOPPED,
+    ]
+)
+
+
+@given(st.lists(EVENTS, max_size=5) | st.permutations([STARTED, TEXT, Usage(), STOPPED]))
+def test_nothing_is_stored_that_breaks_the_contract_of_a_stream(events: Sequence[GenerationEvent]) -> None:
+    """The shape that most answers have is recognised at once; it must be the contract's all the same."""
+    turn = Message(role=Role.USER, parts=(Text(text="Hi?"),))
+    refusal = POLICY.refusal_reason(probe_of(GenerationInput(model="fast", messages=(turn,))), events)
+    invariants = StreamInvariants()
+    try:
+        for event in events:
+            invariants.observe(event)
+        invariants.end()
+    except StreamInvariantError:
+        assert "not a complete stream" in refusal
+    else:
+        assert "not a complete stream" not in refusal

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock_cache.domain.entry import Scope
-from penstock_cache.domain.identity import Identity, canonical_form
+from penstock_cache.domain.identity import Identity
+from penstock_common.contract.cache import Scope, canonical_form, probe_of
 from penstock_common.llm.types import (
     File,
     GenerationInput,
@@ -136,7 +136,7 @@ REQUESTS = _strategy(msgspec.inspect.type_info(GenerationInput))
 
 def test_the_key_changes_when_any_one_field_changes() -> None:
     others = list(variants(FULL))
-    keys = {IDENTITY.key(SCOPE, other).digest for other in (FULL, *others)}
+    keys = {IDENTITY.key(SCOPE, probe_of(other)).digest for other in (FULL, *others)}
     assert len(keys) == len(others) + 1
 
 
@@ -157,12 +157,12 @@ def test_the_full_request_sets_every_field_of_the_vocabulary() -> None:
 def test_equal_requests_have_equal_keys_however_they_were_made(request: GenerationInput) -> None:
     again = msgspec.msgpack.decode(msgspec.msgpack.encode(request), type=GenerationInput)
     assert again == request
-    assert IDENTITY.key(SCOPE, again) == IDENTITY.key(SCOPE, request)
+    assert IDENTITY.key(SCOPE, probe_of(again)) == IDENTITY.key(SCOPE, probe_of(request))
 
 
 @given(REQUESTS, REQUESTS)
 def test_keys_are_equal_exactly_when_requests_are(left: GenerationInput, right: GenerationInput) -> None:
-    assert (IDENTITY.key(SCOPE, left) == IDENTITY.key(SCOPE, right)) == (left == right)
+    assert (IDENTITY.key(SCOPE, probe_of(left)) == IDENTITY.key(SCOPE, probe_of(right))) == (left == right)
 
 
 @pytest.mark.parametrize(
@@ -175,21 +175,19 @@ def test_keys_are_equal_exactly_when_requests_are(left: GenerationInput, right: 
 )
 def test_equal_sampling_means_equal_bytes(left: SamplingParams, right: SamplingParams) -> None:
     base = GenerationInput(model="m", messages=())
-    forms = [canonical_form(SCOPE, msgspec.structs.replace(base, sampling=sampling)) for sampling in (left, right)]
+    forms = [canonical_form(msgspec.structs.replace(base, sampling=sampling)) for sampling in (left, right)]
     assert forms[0] == forms[1]
 
 
 def test_a_default_that_is_spelled_out_changes_nothing() -> None:
-    assert canonical_form(SCOPE, GenerationInput(model="m", messages=())) == canonical_form(
-        SCOPE, GenerationInput(model="m", messages=(), sampling=SamplingParams())
+    assert canonical_form(GenerationInput(model="m", messages=())) == canonical_form(
+        GenerationInput(model="m", messages=(), sampling=SamplingParams())
     )
 
 
 def test_white_space_in_a_schema_is_part_of_the_request() -> None:
     forms = {
-        canonical_form(
-            SCOPE, msgspec.structs.replace(FULL, response_format=JsonSchema(name="answer", schema_json=schema))
-        )
+        canonical_form(msgspec.structs.replace(FULL, response_format=JsonSchema(name="answer", schema_json=schema)))
         for schema in ('{"a":1}', '{"a": 1}')
     }
     assert len(forms) == 2
@@ -197,7 +195,7 @@ def test_white_space_in_a_schema_is_part_of_the_request() -> None:
 
 def test_any_json_object_is_not_no_format() -> None:
     formats = (None, JsonObject())
-    forms = {canonical_form(SCOPE, msgspec.structs.replace(FULL, response_format=each)) for each in formats}
+    forms = {canonical_form(msgspec.structs.replace(FULL, response_format=each)) for each in formats}
     assert len(forms) == 2
 
 
@@ -205,8 +203,10 @@ def test_any_json_object_is_not_no_format() -> None:
 def test_scopes_never_share_a_key(tenant: str, model: str, other_tenant: str, other_model: str) -> None:
     request = GenerationInput(model="m", messages=())
     left, right = Scope(tenant, model), Scope(other_tenant, other_model)
-    assert (IDENTITY.key(left, request).digest == IDENTITY.key(right, request).digest) == (left == right)
+    assert (IDENTITY.key(left, probe_of(request)).digest == IDENTITY.key(right, probe_of(request)).digest) == (
+        left == right
+    )
 
 
 def test_another_secret_makes_other_keys() -> None:
-    assert Identity(b"a" * 32).key(SCOPE, FULL) != Identity(b"b" * 32).key(SCOPE, FULL)
+    assert Identity(b"a" * 32).key(SCOPE, probe_of(FULL)) != Identity(b"b" * 32).key(SCOPE, probe_of(FULL))

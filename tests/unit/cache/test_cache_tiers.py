@@ -1,21 +1,35 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import pytest
 
-from penstock_cache.domain.cache import Answer, ExactCache, Lifetimes, NoCache, Tiers
+from penstock_cache.domain.cache import ExactCache, Lifetimes, NoCache, Tiers
 from penstock_cache.domain.eligibility import Eligibility
-from penstock_cache.domain.entry import Scope
 from penstock_cache.domain.identity import Identity
 from penstock_cache.domain.memory import MemoryTier
 from penstock_cache.domain.shared import NoSharedTier
+from penstock_common.contract.cache import LookupRequest, Scope, StoreRequest, probe_of
 from penstock_common.llm.types import GenerationEvent, GenerationInput, TextDelta
 
 Ask = Callable[..., GenerationInput]
 Events = Callable[..., tuple[GenerationEvent, ...]]
 SCOPE = Scope("acme", "fast")
+
+
+def lookup(scope: Scope, request: GenerationInput, max_age: timedelta | None = None) -> LookupRequest:
+    return LookupRequest(scope=scope, probe=probe_of(request), max_age=max_age)
+
+
+def store(
+    scope: Scope,
+    request: GenerationInput,
+    events: Sequence[GenerationEvent],
+    created_at: float | None = None,
+    ttl: timedelta | None = None,
+) -> StoreRequest:
+    return StoreRequest(scope=scope, probe=probe_of(request), events=events, created_at=created_at, ttl=ttl)
 
 
 @pytest.fixture
@@ -32,29 +46,29 @@ def cache(clock: Callable[[], float]) -> ExactCache:
 async def test_a_stored_answer_is_found_for_an_equal_request(
     cache: ExactCache, ask: Ask, answer_events: Events
 ) -> None:
-    assert await cache.store(SCOPE, ask(), Answer(answer_events())) == ""
-    found = await cache.lookup(SCOPE, ask())
-    assert found.entry is not None
-    assert (found.entry.events, found.tier) == (answer_events(), "memory")
+    assert await cache.store(store(SCOPE, ask(), answer_events())) == ""
+    found = await cache.lookup(lookup(SCOPE, ask()))
+    assert found.hit is not None
+    assert (found.hit.events, found.tier) == (answer_events(), "memory")
 
 
 async def test_another_request_or_scope_misses(cache: ExactCache, ask: Ask, answer_events: Events) -> None:
-    await cache.store(SCOPE, ask(), Answer(answer_events()))
+    await cache.store(store(SCOPE, ask(), answer_events()))
     for scope, request in (
         (SCOPE, ask("What is a turbine?")),
         (Scope("rival", "fast"), ask()),
         (Scope("acme", "large"), ask()),
     ):
-        assert (await cache.lookup(scope, request)).entry is None
+        assert (await cache.lookup(lookup(scope, request))).hit is None
 
 
 async def test_deltas_are_kept_in_canonical_form(cache: ExactCache, ask: Ask, answer_events: Events) -> None:
     started, _, *end = answer_events()
     deltas = [TextDelta(text=piece) for piece in ("A ", "pipe", ".")]
-    await cache.store(SCOPE, ask(), Answer([started, *deltas, *end]))
-    found = await cache.lookup(SCOPE, ask())
-    assert found.entry is not None
-    assert found.entry.events == (started, TextDelta(text="A pipe."), *end)
+    await cache.store(store(SCOPE, ask(), [started, *deltas, *end]))
+    found = await cache.lookup(lookup(SCOPE, ask()))
+    assert found.hit is not None
+    assert found.hit.events == (started, TextDelta(text="A pipe."), *end)
 
 
 @pytest.mark.parametrize(
@@ -65,56 +79,56 @@ async def test_an_entry_leaves_memory_after_the_shorter_of_its_lives(
     cache: ExactCache, ask: Ask, answer_events: Events, clock: object, ttl_seconds: float | None, lives_seconds: float
 ) -> None:
     time_to_live = None if ttl_seconds is None else timedelta(seconds=ttl_seconds)
-    await cache.store(SCOPE, ask(), Answer(answer_events()), time_to_live)
+    await cache.store(store(SCOPE, ask(), answer_events(), ttl=time_to_live))
     clock.advance(lives_seconds - 0.01)  # type: ignore[attr-defined] - the fake clock of conftest
-    assert (await cache.lookup(SCOPE, ask())).entry is not None
+    assert (await cache.lookup(lookup(SCOPE, ask()))).hit is not None
     clock.advance(0.02)  # type: ignore[attr-defined] - the fake clock of conftest
-    assert (await cache.lookup(SCOPE, ask())).entry is None
+    assert (await cache.lookup(lookup(SCOPE, ask()))).hit is None
 
 
 @pytest.mark.parametrize("seconds", [0, -1])
 async def test_a_life_that_is_over_is_refused(
     cache: ExactCache, ask: Ask, answer_events: Events, seconds: float
 ) -> None:
-    refusal = await cache.store(SCOPE, ask(), Answer(answer_events()), timedelta(seconds=seconds))
+    refusal = await cache.store(store(SCOPE, ask(), answer_events(), ttl=timedelta(seconds=seconds)))
     assert refusal == "The time to live is not positive."
-    assert (await cache.lookup(SCOPE, ask())).entry is None
+    assert (await cache.lookup(lookup(SCOPE, ask()))).hit is None
 
 
 async def test_an_entry_older_than_max_age_misses(
     cache: ExactCache, ask: Ask, answer_events: Events, clock: Callable[[], float]
 ) -> None:
-    await cache.store(SCOPE, ask(), Answer(answer_events(), created_at=clock() - 100))
-    assert (await cache.lookup(SCOPE, ask(), timedelta(seconds=99))).entry is None
-    assert (await cache.lookup(SCOPE, ask(), timedelta(seconds=100))).entry is not None
+    await cache.store(store(SCOPE, ask(), answer_events(), created_at=clock() - 100))
+    assert (await cache.lookup(lookup(SCOPE, ask(), timedelta(seconds=99)))).hit is None
+    assert (await cache.lookup(lookup(SCOPE, ask(), timedelta(seconds=100)))).hit is not None
 
 
 async def test_a_creation_in_the_future_counts_as_now(
     cache: ExactCache, ask: Ask, answer_events: Events, clock: Callable[[], float]
 ) -> None:
-    await cache.store(SCOPE, ask(), Answer(answer_events(), created_at=clock() + 1_000))
-    found = await cache.lookup(SCOPE, ask())
-    assert found.entry is not None
-    assert found.entry.created_at == clock()
+    await cache.store(store(SCOPE, ask(), answer_events(), created_at=clock() + 1_000))
+    found = await cache.lookup(lookup(SCOPE, ask()))
+    assert found.hit is not None
+    assert found.hit.created_at == clock()
 
 
 async def test_storing_again_replaces(cache: ExactCache, ask: Ask, answer_events: Events) -> None:
     for text in ("first", "second"):
-        await cache.store(SCOPE, ask(), Answer(answer_events(text)))
-    found = await cache.lookup(SCOPE, ask())
-    assert found.entry is not None
-    assert found.entry.events == answer_events("second")
+        await cache.store(store(SCOPE, ask(), answer_events(text)))
+    found = await cache.lookup(lookup(SCOPE, ask()))
+    assert found.hit is not None
+    assert found.hit.events == answer_events("second")
     assert cache.stats().memory_entries == 1
 
 
 async def test_invalidating_voids_exactly_the_scope(cache: ExactCache, ask: Ask, answer_events: Events) -> None:
     scopes = [SCOPE, Scope("acme", "large"), Scope("rival", "fast")]
     for scope in scopes:
-        await cache.store(scope, ask(), Answer(answer_events()))
+        await cache.store(store(scope, ask(), answer_events()))
     assert await cache.invalidate(SCOPE) == 1
-    assert [(await cache.lookup(scope, ask())).entry is not None for scope in scopes] == [False, True, True]
+    assert [(await cache.lookup(lookup(scope, ask()))).hit is not None for scope in scopes] == [False, True, True]
     assert await cache.invalidate(Scope("acme", "")) == 1
-    assert [(await cache.lookup(scope, ask())).entry is not None for scope in scopes] == [False, False, True]
+    assert [(await cache.lookup(lookup(scope, ask()))).hit is not None for scope in scopes] == [False, False, True]
 
 
 async def test_a_request_that_bypasses_is_neither_looked_up_nor_stored(
@@ -122,22 +136,22 @@ async def test_a_request_that_bypasses_is_neither_looked_up_nor_stored(
 ) -> None:
     request = ask(temperature=1.0)
     reason = "The temperature is above the cache's limit of 0.3."
-    assert await cache.store(SCOPE, request, Answer(answer_events())) == reason
-    assert (await cache.lookup(SCOPE, request)).bypass_reason == reason
+    assert await cache.store(store(SCOPE, request, answer_events())) == reason
+    assert (await cache.lookup(lookup(SCOPE, request))).bypass_reason == reason
     assert cache.stats().misses == 0
 
 
 async def test_stats_count_what_happened(cache: ExactCache, ask: Ask, answer_events: Events) -> None:
-    await cache.lookup(SCOPE, ask())
-    await cache.store(SCOPE, ask(), Answer(answer_events()))
-    await cache.store(SCOPE, ask(), Answer(answer_events()[:-1]))
-    await cache.lookup(SCOPE, ask())
+    await cache.lookup(lookup(SCOPE, ask()))
+    await cache.store(store(SCOPE, ask(), answer_events()))
+    await cache.store(store(SCOPE, ask(), answer_events()[:-1]))
+    await cache.lookup(lookup(SCOPE, ask()))
     stats = cache.stats()
     assert (stats.misses, stats.stores, stats.refusals, stats.memory_hits, stats.memory_entries) == (1, 1, 1, 1, 1)
 
 
 async def test_a_cache_that_is_off_says_so(ask: Ask, answer_events: Events) -> None:
     cache = NoCache()
-    assert await cache.store(SCOPE, ask(), Answer(answer_events())) == "The cache is off."
-    assert (await cache.lookup(SCOPE, ask())).bypass_reason == "The cache is off."
+    assert await cache.store(store(SCOPE, ask(), answer_events())) == "The cache is off."
+    assert (await cache.lookup(lookup(SCOPE, ask()))).bypass_reason == "The cache is off."
     assert await cache.invalidate(SCOPE) == 0

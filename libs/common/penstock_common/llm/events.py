@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from penstock_common.llm.types import (
     Batch,
@@ -29,32 +30,44 @@ def merge_deltas(events: Iterable[GenerationEvent]) -> list[GenerationEvent]:
     read at once is sent on as.
     """
     merged: list[GenerationEvent] = []
+    run: list[Any] = []
     for event in events:
-        joined = _join(merged[-1], event) if merged else None
-        if joined is None:
-            merged.append(event)
-        else:
-            merged[-1] = joined
+        # Most events are text, and most follow text: they must not cost a call each.
+        if run and (type(event) is type(run[-1]) is TextDelta or _continues(run[-1], event)):
+            run.append(event)
+            continue
+        if run:
+            merged.append(_joined(run))
+        run = [event]
+    if run:
+        merged.append(_joined(run))
     return merged
 
 
-def _join(last: GenerationEvent, event: GenerationEvent) -> GenerationEvent | None:
-    if isinstance(last, TextDelta) and isinstance(event, TextDelta):
-        return TextDelta(text=last.text + event.text)
-    if isinstance(last, ReasoningDelta) and isinstance(event, ReasoningDelta) and not last.signature:
-        return ReasoningDelta(text=last.text + event.text, signature=event.signature)
-    if isinstance(last, ToolCallDelta) and isinstance(event, ToolCallDelta) and _continues(last, event):
-        return ToolCallDelta(
-            index=last.index,
-            id=last.id,
-            name=last.name,
-            arguments_json_fragment=last.arguments_json_fragment + event.arguments_json_fragment,
-        )
-    return None
+def _joined(run: list[Any]) -> GenerationEvent:
+    """Return one event for neighbours of one kind."""
+    if len(run) == 1:
+        return run[0]
+    first = run[0]
+    if isinstance(first, TextDelta):
+        return TextDelta(text="".join([event.text for event in run]))
+    if isinstance(first, ReasoningDelta):
+        return ReasoningDelta(text="".join([event.text for event in run]), signature=run[-1].signature)
+    return ToolCallDelta(
+        index=first.index,
+        id=first.id,
+        name=first.name,
+        arguments_json_fragment="".join([event.arguments_json_fragment for event in run]),
+    )
 
 
-def _continues(last: ToolCallDelta, event: ToolCallDelta) -> bool:
-    return last.index == event.index and not event.id and not event.name
+def _continues(last: GenerationEvent, event: GenerationEvent) -> bool:
+    """Return whether ``event`` goes on where ``last`` ends, beside text."""
+    if isinstance(last, ReasoningDelta):
+        return isinstance(event, ReasoningDelta) and not last.signature
+    if isinstance(last, ToolCallDelta) and isinstance(event, ToolCallDelta):
+        return last.index == event.index and not event.id and not event.name
+    return False
 
 
 class StreamInvariantError(Exception):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from penstock_cache.domain.entry import Entry, EntryKey
+from penstock_common.contract.cache import Hit
 from penstock_common.llm.types import GenerationEvent
 
 FORMAT_VERSION = 1
@@ -33,9 +34,9 @@ def encode_entry(key: EntryKey, entry: Entry) -> bytes:
             scope.tenant,
             scope.model,
             entry.generation,
-            entry.created_at,
+            entry.hit.created_at,
             entry.fresh_until,
-            entry.events,
+            entry.hit.events,
         )
     )
 
@@ -54,7 +55,7 @@ def decode_entry(key: EntryKey, content: bytes) -> Entry:
         raise EntryFormatError(f"format {stored.version}")
     if (stored.tenant, stored.model) != key.scope:
         raise EntryFormatError("an entry of another scope")
-    return Entry(stored.events, stored.created_at, stored.fresh_until, stored.generation)
+    return Entry(Hit(events=stored.events, created_at=stored.created_at), stored.fresh_until, stored.generation)
 
 
 _ENCODER = msgspec.msgpack.Encoder()

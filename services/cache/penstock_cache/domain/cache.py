@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import NamedTuple, Protocol
 
 from penstock_cache.domain.eligibility import Eligibility
-from penstock_cache.domain.entry import Entry, Scope
+from penstock_cache.domain.entry import Entry
 from penstock_cache.domain.generations import Generations
 from penstock_cache.domain.identity import Identity
 from penstock_cache.domain.memory import MemoryTier
 from penstock_cache.domain.shared import SharedTier
+from penstock_common.contract.cache import Hit, LookupRequest, Scope, Stats, StoreRequest
 from penstock_common.llm.events import merge_deltas
-from penstock_common.llm.types import GenerationEvent, GenerationInput
 
 _OFF = "The cache is off."
 
 
 class Found(NamedTuple):
-    """The outcome of a lookup: an entry and its tier, or neither; a bypass says why."""
+    """The outcome of a lookup: a hit and its tier, or neither; a bypass says why."""
 
-    entry: Entry | None = None
+    hit: Hit | None = None
     tier: str = ""
     bypass_reason: str = ""
 
@@ -30,35 +30,14 @@ class Found(NamedTuple):
 _MISS = Found()
 
 
-class Answer(NamedTuple):
-    """A stream of events to be kept; ``created_at`` in Unix seconds, None for now."""
-
-    events: Sequence[GenerationEvent]
-    created_at: float | None = None
-
-
-@dataclass(slots=True)
-class Stats:
-    """Counts since this process started."""
-
-    memory_hits: int = 0
-    redis_hits: int = 0
-    misses: int = 0
-    stores: int = 0
-    refusals: int = 0
-    memory_entries: int = 0
-
-
 class ResponseCache(Protocol):
     """What a surface asks of the cache."""
 
-    async def lookup(self, scope: Scope, request: GenerationInput, max_age: timedelta | None = None) -> Found:
+    async def lookup(self, request: LookupRequest) -> Found:
         """Return the answer to an equal request of the same scope that is not older than ``max_age``."""
         ...
 
-    async def store(
-        self, scope: Scope, request: GenerationInput, answer: Answer, time_to_live: timedelta | None = None
-    ) -> str:
+    async def store(self, request: StoreRequest) -> str:
         """Keep the answer; return why it was refused, or nothing where it was not."""
         ...
 
@@ -91,6 +70,15 @@ class Tiers:
     shared: SharedTier
 
 
+@dataclass(slots=True)
+class _Counts:
+    memory_hits: int = 0
+    redis_hits: int = 0
+    misses: int = 0
+    stores: int = 0
+    refusals: int = 0
+
+
 class ExactCache:
     """Answers equal requests again, within one tenant and model.
 
@@ -111,53 +99,58 @@ class ExactCache:
         self._eligibility = eligibility
         self._memory = tiers.memory
         self._shared = tiers.shared
-        self._lifetimes = lifetimes
+        self._default_life = lifetimes.default
+        self._memory_seconds = lifetimes.memory.total_seconds()
         self._now, monotonic = clocks
         self._generations = Generations(tiers.shared, monotonic)
-        self._stats = Stats()
+        self._counts = _Counts()
 
-    async def lookup(self, scope: Scope, request: GenerationInput, max_age: timedelta | None = None) -> Found:
+    async def lookup(self, request: LookupRequest) -> Found:
         """Return the freshest-tier answer, as ``ResponseCache`` says."""
-        bypass_reason = self._eligibility.bypass_reason(request)
+        bypass_reason = self._eligibility.bypass_reason(request.probe)
         if bypass_reason:
             return Found(bypass_reason=bypass_reason)
-        key = self._identity.key(scope, request)
-        generation = await self._generations.current(scope)
+        scope = request.scope
+        key = self._identity.key(scope, request.probe)
+        generation = self._generations.known(scope)
+        if generation is None:
+            generation = await self._generations.read(scope)
         now = self._now()
-        oldest = None if max_age is None else now - max_age.total_seconds()
+        oldest = None if request.max_age is None else now - request.max_age.total_seconds()
         entry = self._memory.get(key, now)
         if entry is not None and _usable(entry, generation, now, oldest):
-            self._stats.memory_hits += 1
-            return Found(entry, "memory")
+            self._counts.memory_hits += 1
+            return Found(entry.hit, "memory")
         entry = await self._shared.get(key)
         if entry is not None and _usable(entry, generation, now, oldest):
-            self._memory.put(key, entry, self._memory_expiry(entry, now))
-            self._stats.redis_hits += 1
-            return Found(entry, "redis")
-        self._stats.misses += 1
+            self._memory.put(key, entry, min(entry.fresh_until, now + self._memory_seconds))
+            self._counts.redis_hits += 1
+            return Found(entry.hit, "redis")
+        self._counts.misses += 1
         return _MISS
 
-    async def store(
-        self, scope: Scope, request: GenerationInput, answer: Answer, time_to_live: timedelta | None = None
-    ) -> str:
+    async def store(self, request: StoreRequest) -> str:
         """Keep the answer in both tiers, as ``ResponseCache`` says."""
-        refusal_reason = self._refusal_reason(request, answer, time_to_live)
-        if refusal_reason:
-            self._stats.refusals += 1
-            return refusal_reason
-        default = self._lifetimes.default
-        life = default if time_to_live is None else min(time_to_live, default)
-        key = self._identity.key(scope, request)
-        generation = await self._generations.current(scope)
-        now = self._now()
-        entry = Entry(
-            events=tuple(merge_deltas(answer.events)),
-            created_at=now if answer.created_at is None else min(answer.created_at, now),
-            fresh_until=now + life.total_seconds(),
-            generation=generation,
+        events = tuple(merge_deltas(request.events))
+        life = self._default_life if request.ttl is None else min(request.ttl, self._default_life)
+        refusal_reason = (
+            "The time to live is not positive."
+            if life <= _NO_TIME
+            else self._eligibility.bypass_reason(request.probe)
+            or self._eligibility.refusal_reason(request.probe, events)
         )
-        self._memory.put(key, entry, self._memory_expiry(entry, now))
-        self._stats.stores += 1
+        if refusal_reason:
+            self._counts.refusals += 1
+            return refusal_reason
+        generation = self._generations.known(request.scope)
+        if generation is None:
+            generation = await self._generations.read(request.scope)
+        now = self._now()
+        created_at = now if request.created_at is None else min(request.created_at, now)
+        entry = Entry(Hit(events=events, created_at=created_at), now + life.total_seconds(), generation)
+        key = self._identity.key(request.scope, request.probe)
+        self._memory.put(key, entry, min(entry.fresh_until, now + self._memory_seconds))
+        self._counts.stores += 1
         await self._shared.put(key, entry, life)
         return ""
 
@@ -174,32 +167,36 @@ class ExactCache:
 
     def stats(self) -> Stats:
         """Return the counts since this process started."""
-        self._stats.memory_entries = len(self._memory)
-        return self._stats
+        counts = self._counts
+        return Stats(
+            memory_hits=counts.memory_hits,
+            redis_hits=counts.redis_hits,
+            misses=counts.misses,
+            stores=counts.stores,
+            refusals=counts.refusals,
+            memory_entries=len(self._memory),
+        )
 
-    def _refusal_reason(self, request: GenerationInput, answer: Answer, time_to_live: timedelta | None) -> str:
-        if time_to_live is not None and time_to_live <= timedelta():
-            return "The time to live is not positive."
-        return self._eligibility.bypass_reason(request) or self._eligibility.refusal_reason(request, answer.events)
 
-    def _memory_expiry(self, entry: Entry, now: float) -> float:
-        return min(entry.fresh_until, now + self._lifetimes.memory.total_seconds())
+_NO_TIME = timedelta()
 
 
 def _usable(entry: Entry, generation: str, now: float, oldest: float | None) -> bool:
-    return entry.generation == generation and entry.fresh_until > now and (oldest is None or entry.created_at >= oldest)
+    return (
+        entry.generation == generation
+        and entry.fresh_until > now
+        and (oldest is None or entry.hit.created_at >= oldest)
+    )
 
 
 class NoCache:
     """Stands where the cache is off: every request bypasses it."""
 
-    async def lookup(self, scope: Scope, request: GenerationInput, max_age: timedelta | None = None) -> Found:
+    async def lookup(self, request: LookupRequest) -> Found:
         """Return a bypass."""
         return Found(bypass_reason=_OFF)
 
-    async def store(
-        self, scope: Scope, request: GenerationInput, answer: Answer, time_to_live: timedelta | None = None
-    ) -> str:
+    async def store(self, request: StoreRequest) -> str:
         """Refuse."""
         return _OFF
 

@@ -9,19 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from penstock_common.contract.cache import Probe
 from penstock_common.llm.events import StreamInvariantError, StreamInvariants
 from penstock_common.llm.types import (
     Finished,
     FinishReason,
     GenerationEvent,
-    GenerationInput,
-    Image,
-    Message,
-    Role,
+    Started,
     TextDelta,
     ToolCallDelta,
     Usage,
 )
+
+# A text in canonical form; whatever else there is goes through the contract's rules, event by event.
+_PLAIN = frozenset({(Started, TextDelta, Usage, Finished), (Started, TextDelta, Finished)})
 
 
 class Eligibility:
@@ -30,20 +31,19 @@ class Eligibility:
     def __init__(self, max_temperature: float) -> None:
         self._max_temperature = max_temperature
 
-    def bypass_reason(self, request: GenerationInput) -> str:
+    def bypass_reason(self, probe: Probe) -> str:
         """Return why the request may not be cached at all; empty if it may."""
-        temperature = request.sampling.temperature
+        temperature = probe.temperature
         if temperature is not None and not temperature <= self._max_temperature:
             return f"The temperature is above the cache's limit of {self._max_temperature:g}."
-        for message in request.messages:
-            if message.tool_calls or message.role is Role.TOOL:
-                return "Tools are in flight, and answers built on their results are not cached."
-            if _refers_to_the_web(message):
-                return "An image is given by its URL, and what lies there may change."
+        if probe.has_tools_in_flight:
+            return "Tools are in flight, and answers built on their results are not cached."
+        if probe.refers_to_the_web:
+            return "An image is given by its URL, and what lies there may change."
         return ""
 
-    def refusal_reason(self, request: GenerationInput, events: Sequence[GenerationEvent]) -> str:
-        """Return why the answer may not be stored; empty if it is complete and clean."""
+    def refusal_reason(self, probe: Probe, events: Sequence[GenerationEvent]) -> str:
+        """Return why the answer, in canonical form, may not be stored; empty if it is complete and clean."""
         try:
             _check_invariants(events)
         except StreamInvariantError as error:
@@ -55,25 +55,23 @@ class Eligibility:
             return "The answer calls tools."
         if not any(isinstance(event, TextDelta) and event.text.strip() for event in events):
             return "The answer has no text."
-        if _may_be_truncated(request, events):
+        if _may_be_truncated(probe, events):
             return "The answer fills its token limit by an estimate, so it may be cut."
         return ""
 
 
-def _refers_to_the_web(message: Message) -> bool:
-    return any(isinstance(part, Image) and part.url and not part.url.startswith("data:") for part in message.parts)
-
-
 def _check_invariants(events: Sequence[GenerationEvent]) -> None:
+    if tuple(map(type, events)) in _PLAIN and isinstance(events[1], TextDelta) and events[1].text:
+        return
     invariants = StreamInvariants()
     for event in events:
         invariants.observe(event)
     invariants.end()
 
 
-def _may_be_truncated(request: GenerationInput, events: Sequence[GenerationEvent]) -> bool:
+def _may_be_truncated(probe: Probe, events: Sequence[GenerationEvent]) -> bool:
     """Return whether an upstream that counts no tokens may have said stop for length."""
-    limit = request.sampling.max_output_tokens
+    limit = probe.max_output_tokens
     return limit is not None and any(
         isinstance(event, Usage) and event.estimated and event.output_tokens >= limit for event in events
     )

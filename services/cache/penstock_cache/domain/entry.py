@@ -4,25 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from penstock_common.contract.cache import Hit, Scope
 from penstock_common.llm.types import GenerationEvent, ReasoningDelta, TextDelta, ToolCallDelta
 
-# What an entry costs beside its text: key, structs, events, the surface's
-# message. Measured as resident memory per entry, 20,000 short answers: 2,510.
-FIXED_BYTES = 2560
-
-
-class Scope(NamedTuple):
-    """A boundary that no hit may cross; an empty model means every model of the tenant."""
-
-    tenant: str
-    model: str
-
-    def covers(self, other: Scope) -> bool:
-        """Return whether everything in ``other`` lies in this scope."""
-        return self.tenant == other.tenant and self.model in ("", other.model)
+# What an entry costs beside its text: key, structs, events, names. Traced: 1,720 where every name was read
+# from a socket or from Redis, 800 where requests of one process share them.
+FIXED_BYTES = 1792
 
 
 class EntryKey(NamedTuple):
@@ -32,42 +21,28 @@ class EntryKey(NamedTuple):
     digest: bytes
 
 
-@dataclass(slots=True)
-class Entry:
-    """An answer as canonical events; times are Unix seconds.
+class Entry(NamedTuple):
+    """An answer as the hit that it is returned as; ``fresh_until`` in Unix seconds.
 
     ``generation`` is the scope's at the time of storing: an invalidation
-    changes the scope's, and the entry is void. ``rendered`` belongs to the
-    surface, which keeps there what it returns for a hit.
+    changes the scope's, and the entry is void.
     """
 
-    events: tuple[GenerationEvent, ...]
-    created_at: float
+    hit: Hit
     fresh_until: float
     generation: str
-    rendered: object | None = field(default=None, compare=False)
 
 
 def weight_bytes(events: Iterable[GenerationEvent]) -> int:
-    """Return about how much memory an entry with these events holds, its rendered form included."""
+    """Return about how much memory an entry with these events holds."""
     return FIXED_BYTES + sum(map(_content_bytes, events))
 
 
 def _content_bytes(event: GenerationEvent) -> int:
     if isinstance(event, TextDelta):
-        return _text_bytes(event.text)
+        return sys.getsizeof(event.text)
     if isinstance(event, ReasoningDelta):
-        return _text_bytes(event.text) + 2 * len(event.signature)
+        return sys.getsizeof(event.text) + len(event.signature)
     if isinstance(event, ToolCallDelta):
-        return _text_bytes(event.arguments_json_fragment)
+        return sys.getsizeof(event.arguments_json_fragment)
     return 0
-
-
-def _text_bytes(text: str) -> int:
-    """Return the bytes of the event's string and of the message's.
-
-    A string that is not ASCII keeps its UTF-8 form beside it once protobuf has read it.
-    """
-    if text.isascii():
-        return 2 * len(text)
-    return sys.getsizeof(text) + 2 * len(text.encode())

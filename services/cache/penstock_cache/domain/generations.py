@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from penstock_cache.domain.entry import Scope
 from penstock_cache.domain.shared import SharedTier
+from penstock_common.contract.cache import Scope
 
 # An invalidation by another process reaches this one's memory within this time.
 MAX_AGE_SECONDS = 2.0
@@ -29,23 +29,19 @@ class Generations:
         self._monotonic = monotonic
         self._known: dict[Scope, _Known] = {}
 
-    async def current(self, scope: Scope) -> str:
-        """Return the scope's generation; empty if it was never learned."""
-        now = self._monotonic()
+    def known(self, scope: Scope) -> str | None:
+        """Return the scope's generation; None where it must be read."""
         known = self._known.get(scope)
-        if known is not None and now - known.read_at < MAX_AGE_SECONDS:
-            return known.generation
+        if known is None or self._monotonic() - known.read_at >= MAX_AGE_SECONDS:
+            return None
+        return known.generation
+
+    async def read(self, scope: Scope) -> str:
+        """Return the scope's generation anew; empty if it was never learned."""
+        known = self._known.get(scope)
         if known is not None:
             # Who comes while this one reads takes the old value: one read per period, not one per caller.
-            self._known[scope] = _Known(known.generation, now)
-        return await self._read(scope, known)
-
-    def forget(self, scope: Scope) -> None:
-        """Make the next caller of anything in the scope read anew."""
-        for known in [known for known in self._known if scope.covers(known)]:
-            del self._known[known]
-
-    async def _read(self, scope: Scope, known: _Known | None) -> str:
+            self._known[scope] = _Known(known.generation, self._monotonic())
         generation = await self._shared.generation(scope)
         if not generation and known is not None:
             return known.generation
@@ -53,3 +49,8 @@ class Generations:
             del self._known[next(iter(self._known))]
         self._known[scope] = _Known(generation, self._monotonic())
         return generation
+
+    def forget(self, scope: Scope) -> None:
+        """Make the next caller of anything in the scope read anew."""
+        for known in [known for known in self._known if scope.covers(known)]:
+            del self._known[known]

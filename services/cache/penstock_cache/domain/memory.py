@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import NamedTuple
 
-from penstock_cache.domain.entry import Entry, EntryKey, Scope, weight_bytes
+from penstock_cache.domain.entry import Entry, EntryKey, weight_bytes
+from penstock_common.contract.cache import Scope
 
 
 class _Held(NamedTuple):
@@ -51,7 +52,7 @@ class MemoryTier:
     def put(self, key: EntryKey, entry: Entry, expires_at: float) -> None:
         """Keep the entry until ``expires_at``, in place of what lay there."""
         self._remove(key.digest)
-        weight = weight_bytes(entry.events)
+        weight = weight_bytes(entry.hit.events)
         if weight > self._max_bytes or self._max_entries == 0:
             return
         self._held[key.digest] = _Held(key.scope, entry, expires_at, weight)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Protocol
 
-from penstock_cache.domain.entry import Entry, EntryKey, Scope
+from penstock_cache.domain.entry import Entry, EntryKey
+from penstock_common.contract.cache import Scope
 
 
 class SharedTier(Protocol):

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from penstock_common.llm.types import Candidate
+from penstock_common.llm.types import Candidate, UnitPrices
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamModel:
-    """One model at one upstream; ``region`` is empty where the operator names none."""
+    """One model at one upstream, and what it is billed at; ``region`` is empty where the operator names none."""
 
     candidate: Candidate
     region: str
     context_window_tokens: int
     capabilities: frozenset[str]
+    prices: UnitPrices = UnitPrices()
 
 
 @dataclass(frozen=True, slots=True)

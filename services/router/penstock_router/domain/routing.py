@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+from penstock_common.contract.router import Requirements, RouteRequest
 from penstock_common.errors import ContextLengthExceeded, ModelNotFound, ModelNotPermitted, UnsupportedParameter
-from penstock_common.llm.types import GenerationInput, Plan
+from penstock_common.llm.types import Plan
 from penstock_router.domain.catalogue import Catalogue, PublicModel, UpstreamModel
-from penstock_router.domain.requirements import Requirements, requirements_of
 
 # How the caller's request names what a capability serves.
 _PARAMETER_OF_CAPABILITY = {
@@ -26,12 +26,12 @@ class Router:
         self._catalogue = catalogue
         self._chance = chance
 
-    def plan(self, request: GenerationInput, allowed_regions: Sequence[str] = ()) -> Plan:
-        """Return the candidates that can answer ``request``, best first.
+    def plan(self, request: RouteRequest) -> Plan:
+        """Return the candidates that can answer, best first, and what each is billed at.
 
         Raises:
             ModelNotFound: no public model has this name.
-            ModelNotPermitted: every candidate is outside ``allowed_regions``.
+            ModelNotPermitted: every candidate is outside the allowed regions.
             UnsupportedParameter: no candidate can do what the request asks for.
             ContextLengthExceeded: the conversation fits no candidate.
         """
@@ -39,15 +39,19 @@ class Router:
         if model is None:
             known = ", ".join(entry.name for entry in self._catalogue.all()[:10])
             raise ModelNotFound(f"The model '{request.model}' does not exist. Available: {known}.", model=request.model)
-        needs = requirements_of(request)
-        fitting, left_out = _filter(model, needs, frozenset(allowed_regions))
+        needs, allowed_regions = request.requirements, request.allowed_regions
+        fitting, left_out = _filter(model, needs, allowed_regions)
         if not fitting:
             raise _nobody_fits(model, needs, allowed_regions)
         ordered, how = self._order(model, fitting)
         reason = f"{model.name}: {ordered[0].candidate} first {how}"
         if left_out:
             reason += "; left out " + ", ".join(left_out)
-        return Plan(candidates=tuple(entry.candidate for entry in ordered), reason=reason)
+        return Plan(
+            candidates=tuple([entry.candidate for entry in ordered]),
+            reason=reason,
+            prices=tuple([entry.prices for entry in ordered]),
+        )
 
     def models(self) -> list[PublicModel]:
         """Return every public model, sorted by name."""
@@ -62,7 +66,7 @@ class Router:
 
 
 def _filter(
-    model: PublicModel, needs: Requirements, allowed_regions: frozenset[str]
+    model: PublicModel, needs: Requirements, allowed_regions: Sequence[str]
 ) -> tuple[list[UpstreamModel], list[str]]:
     fitting: list[UpstreamModel] = []
     left_out: list[str] = []
@@ -75,7 +79,7 @@ def _filter(
     return fitting, left_out
 
 
-def _objection(entry: UpstreamModel, needs: Requirements, allowed_regions: frozenset[str]) -> str | None:
+def _objection(entry: UpstreamModel, needs: Requirements, allowed_regions: Sequence[str]) -> str | None:
     missing = needs.capabilities - entry.capabilities
     if missing:
         return f"lacks {', '.join(sorted(missing))}"

@@ -16,7 +16,7 @@ from penstock_common.rpc.method import UnaryMethod
 from penstock_common.rpc.protobuf import ProtobufCodec
 
 _SERVICE = "/penstock.cache.v1.CacheService/"
-_MICROSECONDS = 1_000_000
+_NANOSECONDS = 1_000_000_000
 
 
 def _scope_to(scope: Scope) -> pb.CacheScope:
@@ -24,8 +24,6 @@ def _scope_to(scope: Scope) -> pb.CacheScope:
 
 
 def _scope_from(message: pb.CacheScope) -> Scope:
-    if not message.tenant:
-        raise InvalidRequest("The scope names no tenant.", field="scope.tenant")
     return Scope(message.tenant, message.model)
 
 
@@ -70,14 +68,17 @@ def _lookup_from(message: pb.LookupRequest) -> LookupRequest:
 def _entry_to(events: Batch, created_at: float | None) -> pb.CacheEntry:
     entry = pb.CacheEntry(events=[event_to_proto(event) for event in events])
     if created_at is not None:
-        created = Timestamp()
-        created.FromMicroseconds(math.floor(created_at * _MICROSECONDS))
-        entry.create_time.CopyFrom(created)
+        seconds = math.floor(created_at)
+        # A nanosecond is finer than what a float keeps of today, so it comes back as it was.
+        nanos = min(round((created_at - seconds) * _NANOSECONDS), _NANOSECONDS - 1)
+        entry.create_time.CopyFrom(Timestamp(seconds=seconds, nanos=nanos))
     return entry
 
 
 def _created_at(entry: pb.CacheEntry) -> float | None:
-    return entry.create_time.ToMicroseconds() / _MICROSECONDS if entry.HasField("create_time") else None
+    if not entry.HasField("create_time"):
+        return None
+    return entry.create_time.seconds + entry.create_time.nanos / _NANOSECONDS
 
 
 def _found_to(value: LookupResponse) -> pb.LookupResponse:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from penstock.router.v1 import router_service_pb2 as pb
 from penstock_common.contract.router import Requirements, RouteRequest, requirements_of
+from penstock_common.errors import InvalidRequest
 from penstock_common.llm.convert import input_from_proto, plan_from_proto, plan_to_proto
 from penstock_common.llm.types import ModelInfo, Plan
 from penstock_common.rpc.method import UnaryMethod
@@ -27,6 +28,9 @@ def _route_request_from(message: pb.RouteRequest) -> RouteRequest:
         # A gateway of 0.1.
         asked = input_from_proto(message.input)
         return RouteRequest(model=asked.model, requirements=requirements_of(asked), allowed_regions=regions)
+    if not message.HasField("requirements"):
+        # A request that needs nothing would go anywhere.
+        raise InvalidRequest("The request says neither what it needs nor what it asks.", field="requirements")
     needs = message.requirements
     return RouteRequest(
         model=message.model,

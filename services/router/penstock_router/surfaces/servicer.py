@@ -1,0 +1,35 @@
+"""RouterService: ask the domain, say how it went."""
+
+from __future__ import annotations
+
+import time
+
+from penstock_common.contract.router import RouteRequest
+from penstock_common.llm.types import ModelInfo, Plan
+from penstock_common.rpc.server_call import ServerCall
+from penstock_router.domain.routing import Router
+
+
+class RouterServicer:
+    """Serves a ``Router``."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+
+    async def route(self, request: RouteRequest, call: ServerCall) -> Plan:
+        """Return the plan for a request."""
+        began_ns = time.time_ns()
+        plan = self._router.plan(request)
+        call.steps.lap("router.plan", began_ns, {"candidates": len(plan.candidates), "reason": plan.reason})
+        return plan
+
+    async def list_models(self, request: None, call: ServerCall) -> tuple[ModelInfo, ...]:
+        """Return the public models, sorted by name."""
+        return tuple(
+            ModelInfo(
+                name=model.name,
+                capabilities=tuple(sorted(model.capabilities)),
+                context_window_tokens=model.context_window_tokens,
+            )
+            for model in self._router.models()
+        )
