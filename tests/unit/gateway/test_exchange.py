@@ -346,6 +346,9 @@ async def test_a_step_that_refuses_ends_the_request_before_anybody_is_asked(begi
             pass
     assert world.asked == []
     assert [row.outcome for row in world.rows] == ["content_refused"]
+    steps = [(step.name, step.error) for step in world.ended_exchanges[0].steps]
+    assert steps == [("validate", ""), ("admit", ""), ("guard.input", "ContentRefused"), ("settle", "")]
+    assert all(step.end_ns >= step.start_ns > 0 for step in world.ended_exchanges[0].steps)
 
 
 class HoldBack:

@@ -39,11 +39,27 @@ class Step(msgspec.Struct):
 class Steps:
     """The steps of one request in one service, in the order they began."""
 
-    __slots__ = ("recorded",)
+    __slots__ = ("_running", "recorded")
 
     def __init__(self, recorded: list[Step] | None = None) -> None:
         """Record into ``recorded``, a list of the caller's; into one of its own where there is none."""
         self.recorded: list[Step] = [] if recorded is None else recorded
+        self._running: Step | None = None
+
+    def next(self, name: str) -> Step:
+        """Record a step that lasts until the next one, or until ``stop``: for what is done one after another."""
+        now_ns = time.time_ns()
+        if self._running is not None:
+            self._running.end_ns = now_ns
+        step = self._running = Step(name, now_ns)
+        self.recorded.append(step)
+        return step
+
+    def stop(self, error: str = "") -> None:
+        """End the step that ``next`` has begun, if one runs; ``error`` says what ended it, where it did not end well."""
+        if self._running is not None:
+            end(self._running, error)
+            self._running = None
 
     def step(self, name: str, **attributes: AttributeValue) -> RunningStep:
         """Return a context manager that records a step; an exception marks it failed."""

@@ -21,13 +21,13 @@ from datetime import timedelta
 
 import msgspec
 
-from penstock_common.contract.cache import LookupRequest, LookupResponse, Probe, Scope, StoreRequest, probe_of
+from penstock_common.contract.cache import Hit, LookupRequest, Probe, Scope, StoreRequest, probe_of
 from penstock_common.contract.inference import GenerateRequest
 from penstock_common.contract.router import RouteRequest, requirements_of
 from penstock_common.errors import NotCached, PenstockError
 from penstock_common.llm.events import Answer, merge_deltas
 from penstock_common.llm.types import Batch, Finished, FinishReason, GenerationInput, Started, Usage
-from penstock_common.telemetry.steps import Step, end
+from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.life.effective import InputStep, effective_input
 from penstock_gateway.domain.life.exchange import Exchange, Outcome, VisitParts
 from penstock_gateway.domain.life.guards import OutputGuard
@@ -129,53 +129,51 @@ class ChatExchange(Exchange[ChatOrder]):
         return answer
 
     async def _prepare(self) -> None:
-        call, steps = self.call, self._steps
-        order = call.order
-        began_ns = time.time_ns()
+        order, steps = self.call.order, self._steps
+        steps.next("validate")
         validate_input(order.input)
         self._check()
-        began_ns = steps.lap("validate", began_ns)
+        steps.next("admit")
         await self._reserve()
-        began_ns = steps.lap("admit", began_ns)
-        effective = self._effective = await effective_input(call, self._parts.input_steps, began_ns)
+        effective = self._effective = await effective_input(self.call, self._parts.input_steps)
         control = order.cache_control
-        hit = (await self._look_up(effective)).hit if control.may_look_up else None
+        hit = await self._look_up(effective) if control.may_look_up else None
         if hit is not None:
             self._source = Replay(hit)
         elif control.only_if_cached:
             raise NotCached("The request is only-if-cached, and the cache has no answer to it.")
         else:
             self._source = await self._route(effective)
+        steps.stop()
 
-    async def _look_up(self, effective: GenerationInput) -> LookupResponse:
-        order = self.call.order
-        self._probe = probe_of(effective)
-        with self._steps.step("cache.lookup") as step:
-            request = LookupRequest(scope=self._scope, probe=self._probe, max_age=order.cache_control.max_age)
-            found = await self._parts.cache.look_up(request, step.children)
-            if found.hit is not None:
-                similarity = found.hit.similarity
-                self.cache_outcome = CacheOutcome("hit", "exact" if similarity >= 1 else "semantic", similarity)
-            elif not found.bypass_reason:
-                self.cache_outcome = MISS
-            step.attributes = {"result": self.cache_outcome.status, "reason": found.bypass_reason}
-        return found
+    async def _look_up(self, effective: GenerationInput) -> Hit | None:
+        step = self._steps.next("cache.lookup")
+        probe = self._probe = probe_of(effective)
+        request = LookupRequest(scope=self._scope, probe=probe, max_age=self.call.order.cache_control.max_age)
+        found = await self._parts.cache.look_up(request, step.children)
+        if found.hit is not None:
+            similarity = found.hit.similarity
+            self.cache_outcome = CacheOutcome("hit", "exact" if similarity >= 1 else "semantic", similarity)
+        elif not found.bypass_reason:
+            self.cache_outcome = MISS
+        step.attributes = {"result": self.cache_outcome.status, "reason": found.bypass_reason}
+        return found.hit
 
     async def _route(self, effective: GenerationInput) -> Generation:
-        with self._steps.step("route") as step:
-            needs, regions = requirements_of(effective), self.call.caller.tenant.regions
-            request = RouteRequest(model=effective.model, requirements=needs, allowed_regions=regions)
-            plan = await self._parts.router.route(request, step.children)
-        return Generation(
-            self._parts.generator, GenerateRequest(input=effective, plan=plan, whole=self.call.order.whole)
-        )
+        step = self._steps.next("route")
+        needs, regions = requirements_of(effective), self.call.caller.tenant.regions
+        request = RouteRequest(model=effective.model, requirements=needs, allowed_regions=regions)
+        plan = await self._parts.router.route(request, step.children)
+        whole = self.call.order.whole
+        return Generation(self._parts.generator, GenerateRequest(input=effective, plan=plan, whole=whole))
 
     def _opened(self) -> AnswerStream:
         source = self._source
         assert source is not None, "asked for an answer before it was entered"
         attempts: list[Step] = []
         if source.plan is not None:
-            step = self._generate = self._steps.begin("generate", plan=source.plan.reason)
+            step = self._generate = self._steps.next("generate")
+            step.attributes = {"plan": source.plan.reason}
             attempts = step.children
         self._stream = self._parts.guard.watch(source.open(attempts), self.call)
         return self._stream
@@ -188,10 +186,10 @@ class ChatExchange(Exchange[ChatOrder]):
         step = self._generate
         if step is None or step.end_ns:
             return
-        end(step, failure)
-        if self._progress.first_event_ns:
-            guarded = self._steps.begin("guard.output")
-            guarded.start_ns, guarded.end_ns, guarded.error = self._progress.first_event_ns, step.end_ns, failure
+        self._steps.stop(failure)
+        first_ns = self._progress.first_event_ns
+        if first_ns:
+            self._steps.recorded.append(Step("guard.output", first_ns, step.end_ns, failure))
 
     async def _close(self, error: BaseException | None) -> None:
         if self._batches is not None:

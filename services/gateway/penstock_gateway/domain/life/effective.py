@@ -27,14 +27,14 @@ class InputStep(Protocol):
         ...
 
 
-async def effective_input(call: Call[ChatOrder], steps: Sequence[InputStep], began_ns: int) -> GenerationInput:
-    """Return what the steps make of the caller's input; each is recorded, from ``began_ns`` on.
+async def effective_input(call: Call[ChatOrder], steps: Sequence[InputStep]) -> GenerationInput:
+    """Return what the steps make of the caller's input; each is recorded.
 
     Raises:
         PenstockError: if a step refuses it.
     """
     request = call.order.input
     for step in steps:
+        call.steps.next(step.name)
         request = await step.apply(request, call)
-        began_ns = call.steps.lap(step.name, began_ns)
     return request

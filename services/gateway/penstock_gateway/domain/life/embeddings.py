@@ -65,12 +65,12 @@ class EmbeddingExchange(Exchange[EmbeddingOrder]):
         return self.embedded
 
     async def _prepare(self) -> None:
-        began_ns = time.time_ns()
+        self._steps.next("validate")
         validate_embedding_input(self.call.order.input)
         self._check()
-        began_ns = self._steps.lap("validate", began_ns)
+        self._steps.next("admit")
         await self._reserve()
-        self._steps.lap("admit", began_ns)
+        self._steps.stop()
 
     def _outcome(self) -> Outcome:
         embedded = self.embedded

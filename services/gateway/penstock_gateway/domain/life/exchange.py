@@ -221,8 +221,9 @@ class Exchange(Generic[OrderT_co]):
 
     def _settle(self, error: BaseException | None) -> None:
         """Bill, leave and report, each exactly once, the bill in hand before the place is given back."""
-        call, visits = self.call, self._visits
-        began_ns = time.time_ns()
+        call, visits, steps = self.call, self._visits, self._steps
+        steps.stop(type(error).__name__ if error is not None else "")
+        began_ns = steps.next("settle").start_ns
         outcome = self._outcome()
         row = self._row(outcome, error, began_ns)
         if self._is_inside:
@@ -232,8 +233,9 @@ class Exchange(Generic[OrderT_co]):
             # Only admitted requests are billed: a flood of refused ones must not fill the ledger.
             visits.ledger.append(row)
             visits.limiter.release(call.caller.tenant, call.order.generation_id)
-        ended_ns = self._steps.lap("settle", began_ns)
-        visits.observer.ended(EndedExchange(call, row, outcome.public_model, self._steps.recorded, ended_ns, error))
+        steps.stop()
+        ended_ns = steps.recorded[-1].end_ns
+        visits.observer.ended(EndedExchange(call, row, outcome.public_model, steps.recorded, ended_ns, error))
 
     def _row(self, outcome: Outcome, error: BaseException | None, now_ns: int) -> LedgerRow:
         call, order, bill = self.call, self.call.order, outcome.bill
