@@ -10,6 +10,7 @@ TLS and the choice of the protocol stay redis-py's: it connects, and a
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from hashlib import sha1
@@ -95,14 +96,26 @@ class RedisConnection:
         except NoScriptError:
             return await self._ask(_packed("EVAL", script.source, keys, arguments))
 
-    def send_script(self, script: Script, keys: tuple[str, ...], *arguments: Any) -> bool:
-        """Send one script and drop its reply, as ``send`` does; it runs also where Redis has forgotten it."""
+    def send_script(
+        self,
+        script: Script,
+        keys: tuple[str, ...],
+        *arguments: Any,
+        heard: Callable[[Any], None] | None = None,
+    ) -> bool:
+        """Send one script and go on, as ``send`` does; it runs also where Redis has forgotten it.
 
-        def heard(reply: Any) -> None:
+        ``heard`` is called with the reply, or with the error that Redis refuses it with; never where the connection
+        is lost meanwhile.
+        """
+
+        def answered(reply: Any) -> None:
             if isinstance(reply, NoScriptError):
-                self._put(_packed("EVAL", script.source, keys, arguments), None)
+                self._put(_packed("EVAL", script.source, keys, arguments), heard)
+            elif heard is not None:
+                heard(reply)
 
-        return self._put(_packed("EVALSHA", script.digest, keys, arguments), heard)
+        return self._put(_packed("EVALSHA", script.digest, keys, arguments), answered)
 
     def _put(self, packed: bytes, due: Due) -> bool:
         if self._pipeline is None:

@@ -40,6 +40,16 @@ def store(
     return StoreRequest(scope=scope, probe=probe_of(request), events=events, created_at=created_at, ttl=ttl)
 
 
+async def written(cache: ExactCache) -> None:
+    """Wait until Redis has answered what was sent before: a store waits for nothing."""
+    await cache._shared._connection.execute("PING")  # type: ignore[attr-defined]
+
+
+async def keep(cache: ExactCache, request: StoreRequest) -> None:
+    assert await cache.store(request) == ""
+    await written(cache)
+
+
 def _redis_keys(server: RedisServer, pattern: str = "*") -> list[bytes]:
     with server.client() as client:
         return sorted(client.scan_iter(pattern))
@@ -63,7 +73,7 @@ async def test_a_second_process_finds_what_the_first_stored(
     new_cache: NewCache, ask: Ask, answer_events: Events, clock: Any
 ) -> None:
     first, second = await new_cache(), await new_cache()
-    await first.store(store(SCOPE, ask(), answer_events(), created_at=clock() - 5))
+    await keep(first, store(SCOPE, ask(), answer_events(), created_at=clock() - 5))
     found = await second.lookup(lookup(SCOPE, ask()))
     assert found.hit is not None
     assert (found.tier, found.hit.events, found.hit.created_at) == ("redis", answer_events(), clock() - 5)
@@ -74,7 +84,7 @@ async def test_memory_is_refilled_with_the_remaining_life_only(
     new_cache: NewCache, ask: Ask, answer_events: Events, clock: Any
 ) -> None:
     first, second = await new_cache(), await new_cache()
-    await first.store(store(SCOPE, ask(), answer_events(), ttl=timedelta(seconds=60)))
+    await keep(first, store(SCOPE, ask(), answer_events(), ttl=timedelta(seconds=60)))
     clock.advance(50)
     assert (await second.lookup(lookup(SCOPE, ask()))).tier == "redis"
     clock.advance(9)
@@ -87,7 +97,7 @@ async def test_an_entry_outlives_memory_in_redis_up_to_the_default_life(
     new_cache: NewCache, ask: Ask, answer_events: Events, clock: Any
 ) -> None:
     cache = await new_cache()
-    await cache.store(store(SCOPE, ask(), answer_events(), ttl=timedelta(days=1)))
+    await keep(cache, store(SCOPE, ask(), answer_events(), ttl=timedelta(days=1)))
     clock.advance(301)
     assert (await cache.lookup(lookup(SCOPE, ask()))).tier == "redis"
     clock.advance(3300)
@@ -98,8 +108,8 @@ async def test_redis_forgets_entries_by_itself(
     new_cache: NewCache, ask: Ask, answer_events: Events, redis_server: RedisServer
 ) -> None:
     cache = await new_cache()
-    await cache.store(store(SCOPE, ask(), answer_events(), ttl=timedelta(seconds=60)))
-    await cache.store(store(SCOPE, ask("And a turbine?"), answer_events()))
+    await keep(cache, store(SCOPE, ask(), answer_events(), ttl=timedelta(seconds=60)))
+    await keep(cache, store(SCOPE, ask("And a turbine?"), answer_events()))
     entries = _redis_keys(redis_server, "*exact*")
     with redis_server.client() as client:
         lives = sorted(client.ttl(entry) for entry in entries)
@@ -112,9 +122,9 @@ async def test_expired_digests_leave_the_index(
     new_cache: NewCache, ask: Ask, answer_events: Events, redis_server: RedisServer, clock: Any
 ) -> None:
     cache = await new_cache()
-    await cache.store(store(SCOPE, ask("first"), answer_events(), ttl=timedelta(seconds=60)))
+    await keep(cache, store(SCOPE, ask("first"), answer_events(), ttl=timedelta(seconds=60)))
     clock.advance(61)
-    await cache.store(store(SCOPE, ask("second"), answer_events()))
+    await keep(cache, store(SCOPE, ask("second"), answer_events()))
     (index,) = _redis_keys(redis_server, "*index*")
     with redis_server.client() as client:
         assert client.zcard(index) == 1
@@ -124,9 +134,9 @@ async def test_a_newer_answer_of_another_process_serves_where_the_own_is_too_old
     new_cache: NewCache, ask: Ask, answer_events: Events, clock: Any
 ) -> None:
     first, second = await new_cache(), await new_cache()
-    await first.store(store(SCOPE, ask(), answer_events("old")))
+    await keep(first, store(SCOPE, ask(), answer_events("old")))
     clock.advance(100)
-    await second.store(store(SCOPE, ask(), answer_events("new")))
+    await keep(second, store(SCOPE, ask(), answer_events("new")))
     found = await first.lookup(lookup(SCOPE, ask(), timedelta(seconds=50)))
     assert found.hit is not None
     assert found.hit.events == answer_events("new")
@@ -136,7 +146,7 @@ async def test_what_lies_in_redis_names_nobody_and_says_nothing(
     new_cache: NewCache, ask: Ask, answer_events: Events, redis_server: RedisServer
 ) -> None:
     cache = await new_cache()
-    await cache.store(store(SCOPE, ask("my secret question"), answer_events("my secret answer")))
+    await keep(cache, store(SCOPE, ask("my secret question"), answer_events("my secret answer")))
     with redis_server.client() as client:
         stored = b"".join(client.dump(key) for key in _redis_keys(redis_server, "*exact*"))
     everything = stored + b"".join(_redis_keys(redis_server))
@@ -151,7 +161,7 @@ async def test_what_lies_in_redis_names_nobody_and_says_nothing(
 async def test_tenants_never_share(new_cache: NewCache, ask: Ask, answer_events: Events) -> None:
     caches = [await new_cache(), await new_cache()]
     for number in range(50):
-        await caches[0].store(store(Scope("acme", "fast"), ask(f"{number}"), answer_events("canary")))
+        await keep(caches[0], store(Scope("acme", "fast"), ask(f"{number}"), answer_events("canary")))
     for cache in caches:
         for tenant in ("rival", "Acme", "acme ", "acm", "acme\0", ""):
             for number in range(50):
@@ -164,7 +174,7 @@ async def test_decryption_refuses_another_tenants_entry_where_keys_lost_the_tena
     monkeypatch.setattr("penstock_cache.adapters.redis.RedisKeys", UnscopedKeys)
     owner = await new_cache(identity=UnscopedIdentity(SECRET), **NO_MEMORY)
     rival = await new_cache(identity=UnscopedIdentity(SECRET), **NO_MEMORY)
-    await owner.store(store(SCOPE, ask(), answer_events("canary")))
+    await keep(owner, store(SCOPE, ask(), answer_events("canary")))
     assert (await owner.lookup(lookup(SCOPE, ask()))).tier == "redis", "the mutation must leave the owner's hits alone"
     with caplog.at_level(logging.WARNING):
         assert (await rival.lookup(lookup(Scope("rival", "fast"), ask()))).hit is None
@@ -175,7 +185,7 @@ async def test_memory_refuses_another_tenants_entry_where_keys_lost_the_tenant(
     new_cache: NewCache, ask: Ask, answer_events: Events
 ) -> None:
     cache = await new_cache(identity=UnscopedIdentity(SECRET))
-    await cache.store(store(SCOPE, ask(), answer_events("canary")))
+    await keep(cache, store(SCOPE, ask(), answer_events("canary")))
     assert (await cache.lookup(lookup(Scope("rival", "fast"), ask()))).hit is None
     assert (await cache.lookup(lookup(Scope("acme", "large"), ask()))).hit is None
 
@@ -184,9 +194,9 @@ async def test_an_entry_moved_to_another_key_does_not_open(
     new_cache: NewCache, ask: Ask, answer_events: Events, redis_server: RedisServer
 ) -> None:
     cache = await new_cache(**NO_MEMORY)
-    await cache.store(store(SCOPE, ask("first"), answer_events("first")))
+    await keep(cache, store(SCOPE, ask("first"), answer_events("first")))
     (first,) = _redis_keys(redis_server, "*exact*")
-    await cache.store(store(SCOPE, ask("second"), answer_events("second")))
+    await keep(cache, store(SCOPE, ask("second"), answer_events("second")))
     with redis_server.client() as client:
         second = next(key for key in _redis_keys(redis_server, "*exact*") if key != first)
         client.copy(first, second, replace=True)
@@ -199,7 +209,7 @@ async def test_a_damaged_entry_is_a_miss(
     new_cache: NewCache, ask: Ask, answer_events: Events, redis_server: RedisServer, damage: bytes
 ) -> None:
     cache = await new_cache(**NO_MEMORY)
-    await cache.store(store(SCOPE, ask(), answer_events()))
+    await keep(cache, store(SCOPE, ask(), answer_events()))
     (entry,) = _redis_keys(redis_server, "*exact*")
     with redis_server.client() as client:
         client.set(entry, damage)
@@ -207,7 +217,7 @@ async def test_a_damaged_entry_is_a_miss(
 
 
 async def test_another_secret_opens_nothing(new_cache: NewCache, ask: Ask, answer_events: Events) -> None:
-    await (await new_cache(secret=b"a" * 32)).store(store(SCOPE, ask(), answer_events()))
+    await keep(await new_cache(secret=b"a" * 32), store(SCOPE, ask(), answer_events()))
     assert (await (await new_cache(secret=b"b" * 32)).lookup(lookup(SCOPE, ask()))).hit is None
 
 
@@ -235,7 +245,7 @@ async def test_an_invalidation_reaches_every_process_within_two_seconds(
     scopes = [Scope("acme", "fast"), Scope("acme", "large"), Scope("rival", "fast")]
     caches = [await new_cache(), await new_cache()]
     for scope in scopes:
-        await caches[0].store(store(scope, ask(), answer_events()))
+        await keep(caches[0], store(scope, ask(), answer_events()))
         assert (await caches[1].lookup(lookup(scope, ask()))).tier == "redis"
     assert await caches[0].invalidate(invalidated) == deleted
     assert [(await caches[0].lookup(lookup(scope, ask()))).hit is not None for scope in scopes] == left
@@ -249,7 +259,7 @@ async def test_more_entries_than_a_batch_are_deleted_and_counted(
 ) -> None:
     cache = await new_cache()
     for number in range(600):
-        await cache.store(store(SCOPE, ask(f"{number}"), answer_events()))
+        await keep(cache, store(SCOPE, ask(f"{number}"), answer_events()))
     assert await cache.invalidate(Scope("acme", "")) == 600
     assert _redis_keys(redis_server, "*exact*") == []
 
@@ -258,9 +268,9 @@ async def test_answers_are_cached_again_after_an_invalidation(
     new_cache: NewCache, ask: Ask, answer_events: Events
 ) -> None:
     first, second = await new_cache(), await new_cache()
-    await first.store(store(SCOPE, ask(), answer_events("old")))
+    await keep(first, store(SCOPE, ask(), answer_events("old")))
     await first.invalidate(SCOPE)
-    await first.store(store(SCOPE, ask(), answer_events("new")))
+    await keep(first, store(SCOPE, ask(), answer_events("new")))
     for cache in (first, second):
         found = await cache.lookup(lookup(SCOPE, ask()))
         assert found.hit is not None
@@ -273,7 +283,7 @@ async def test_what_a_process_stores_before_it_hears_of_an_invalidation_is_void(
     late, other = await new_cache(), await new_cache()
     await late.lookup(lookup(SCOPE, ask()))
     await other.invalidate(SCOPE)
-    await late.store(store(SCOPE, ask(), answer_events("old")))
+    await keep(late, store(SCOPE, ask(), answer_events("old")))
     assert (await other.lookup(lookup(SCOPE, ask()))).hit is None
     clock.advance(2)
     assert (await late.lookup(lookup(SCOPE, ask()))).hit is None
@@ -283,7 +293,7 @@ async def test_old_entries_stay_void_when_redis_loses_the_generation(
     new_cache: NewCache, ask: Ask, answer_events: Events, redis_server: RedisServer, clock: Any
 ) -> None:
     cache = await new_cache()
-    await cache.store(store(SCOPE, ask(), answer_events()))
+    await keep(cache, store(SCOPE, ask(), answer_events()))
     (entry,) = _redis_keys(redis_server, "*exact*")
     with redis_server.client() as client:
         saved = client.dump(entry)
@@ -298,7 +308,7 @@ async def test_an_invalidation_that_redis_does_not_hear_is_an_error(
     new_cache: NewCache, ask: Ask, answer_events: Events, redis_server: RedisServer
 ) -> None:
     cache = await new_cache()
-    await cache.store(store(SCOPE, ask(), answer_events()))
+    await keep(cache, store(SCOPE, ask(), answer_events()))
     redis_server.stop()
     with pytest.raises(ServiceUnavailable, match="Invalidate again"):
         await cache.invalidate(SCOPE)
@@ -312,7 +322,7 @@ async def test_a_killed_redis_means_misses_and_it_serves_again_after_its_return(
     new_cache: NewCache, ask: Ask, answer_events: Events, redis_server: RedisServer, clock: Any, caplog: Any
 ) -> None:
     cache, other = await new_cache(), await new_cache()
-    await cache.store(store(SCOPE, ask(), answer_events()))
+    await keep(cache, store(SCOPE, ask(), answer_events()))
     redis_server.crash()
     with caplog.at_level(logging.WARNING):
         for number in range(20):
@@ -357,10 +367,36 @@ async def test_a_redis_that_refuses_writes_still_serves_reads(
     new_cache: NewCache, ask: Ask, answer_events: Events, redis_server: RedisServer, caplog: Any
 ) -> None:
     cache, other = await new_cache(), await new_cache()
-    await cache.store(store(SCOPE, ask(), answer_events()))
+    await keep(cache, store(SCOPE, ask(), answer_events()))
     with redis_server.client() as client:
         client.config_set("maxmemory", "1")
     with caplog.at_level(logging.WARNING):
         assert await cache.store(store(SCOPE, ask("more"), answer_events())) == ""
+        await written(cache)
         assert (await other.lookup(lookup(SCOPE, ask()))).tier == "redis"
     assert "writing the cache's Redis fails" in caplog.text
+
+
+async def test_a_store_waits_for_no_reply(
+    new_cache: NewCache, ask: Ask, answer_events: Events, redis_server: RedisServer
+) -> None:
+    cache, other = await new_cache(), await new_cache()
+    await cache.lookup(lookup(SCOPE, ask()))
+    with redis_server.paused():
+        stored = cache.store(store(SCOPE, ask(), answer_events()))
+        with pytest.raises(StopIteration):
+            stored.send(None)
+    await written(cache)
+    assert (await other.lookup(lookup(SCOPE, ask()))).tier == "redis"
+
+
+async def test_a_store_reaches_a_redis_that_has_forgotten_the_script(
+    new_cache: NewCache, ask: Ask, answer_events: Events, redis_server: RedisServer
+) -> None:
+    cache, other = await new_cache(), await new_cache()
+    await keep(cache, store(SCOPE, ask("first"), answer_events()))
+    with redis_server.client() as client:
+        client.script_flush()
+    await keep(cache, store(SCOPE, ask("second"), answer_events()))
+    await written(cache)
+    assert (await other.lookup(lookup(SCOPE, ask("second")))).tier == "redis"

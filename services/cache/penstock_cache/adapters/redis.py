@@ -125,23 +125,29 @@ class RedisTier:
             _LOG.warning("a cache entry in Redis is not used: %s", error)
             return None
 
-    async def put(self, key: EntryKey, entry: Entry, time_to_live: timedelta) -> None:
-        """Keep the entry; one without a generation could never be invalidated, so it is not kept."""
-        if not entry.generation:
+    def put(self, key: EntryKey, entry: Entry, time_to_live: timedelta) -> None:
+        """Send the entry and go on; one without a generation could never be invalidated, so it is not kept."""
+        if not entry.generation or not self._writes.may_try():
             return
-        await self._try(
-            self._writes,
-            lambda: self._connection.run(
-                _PUT,
-                (self._keys.entry(key), self._keys.index(key.scope)),
-                self._sealer.seal(key, encode_entry(key, entry)),
-                _milliseconds(time_to_live),
-                key.digest.hex(),
-                entry.fresh_until,
-                self._now(),
-                self._index_life_ms,
-            ),
+        is_sent = self._connection.send_script(
+            _PUT,
+            (self._keys.entry(key), self._keys.index(key.scope)),
+            self._sealer.seal(key, encode_entry(key, entry)),
+            _milliseconds(time_to_live),
+            key.digest.hex(),
+            entry.fresh_until,
+            self._now(),
+            self._index_life_ms,
+            heard=self._put_ended,
         )
+        if not is_sent:
+            self._writes.failed(RedisUnavailable("Redis is not reachable"))
+
+    def _put_ended(self, reply: Any) -> None:
+        if isinstance(reply, Exception):
+            self._writes.failed(reply)
+        else:
+            self._writes.succeeded()
 
     async def generation(self, scope: Scope) -> str:
         """Return tenant's and model's generation as one, as ``SharedTier`` says."""

@@ -151,7 +151,7 @@ class ExactCache:
         key = self._identity.key(request.scope, request.probe)
         self._memory.put(key, entry, min(entry.fresh_until, now + self._memory_seconds))
         self._counts.stores += 1
-        await self._shared.put(key, entry, life)
+        self._shared.put(key, entry, life)
         return ""
 
     async def invalidate(self, scope: Scope) -> int:

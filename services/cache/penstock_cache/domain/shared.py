@@ -16,8 +16,8 @@ class SharedTier(Protocol):
         """Return the entry, or None where there is none, or where the tier does not answer in time."""
         ...
 
-    async def put(self, key: EntryKey, entry: Entry, time_to_live: timedelta) -> None:
-        """Keep the entry, if the tier answers in time."""
+    def put(self, key: EntryKey, entry: Entry, time_to_live: timedelta) -> None:
+        """Have the entry kept, if the tier can be reached, and wait for nothing: what is asked later comes after."""
         ...
 
     async def generation(self, scope: Scope) -> str:
@@ -39,7 +39,7 @@ class NoSharedTier:
     async def get(self, key: EntryKey) -> Entry | None:
         """Return None."""
 
-    async def put(self, key: EntryKey, entry: Entry, time_to_live: timedelta) -> None:
+    def put(self, key: EntryKey, entry: Entry, time_to_live: timedelta) -> None:
         """Keep nothing."""
 
     async def generation(self, scope: Scope) -> str:
