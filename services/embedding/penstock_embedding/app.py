@@ -6,9 +6,8 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from typing import Any
 
-from penstock.embedding.v1.embedding_service_pb2_grpc import add_EmbeddingServiceServicer_to_server
+from penstock_common.contract.wire.embedding import EMBED, LIST_MODELS
 from penstock_common.service import Service
 from penstock_embedding.adapters.deferred_model import DeferredModel
 from penstock_embedding.adapters.model_cache import prepare
@@ -21,7 +20,7 @@ from penstock_embedding.domain.batcher import Batcher, BatchModel, BatchPolicy
 from penstock_embedding.domain.batching import BatchBounds
 from penstock_embedding.domain.embedder import OWN_UPSTREAM, EmbedCall, Embedder, EmbeddingModel, ModelOffer
 from penstock_embedding.settings import EmbeddingSettings, ProviderSettings, Settings, TritonSettings
-from penstock_embedding.surfaces.grpc.servicer import EmbeddingServicer
+from penstock_embedding.surfaces.servicer import EmbeddingServicer
 
 Files = ModelFiles | TokenizerFiles | None
 Loaded = tuple[BlockingModel, ModelIdentity]
@@ -45,9 +44,8 @@ async def build(settings: Settings) -> AsyncGenerator[Service, None]:
         if own.load == "at_start" and own.provider is None:
             await embedder.embed(EmbedCall(["ready"]))
         servicer = EmbeddingServicer(embedder)
-        # The registrar stands where generated code expects a server.
-        add: Any = add_EmbeddingServiceServicer_to_server
-        yield Service("embedding", lambda registrar: add(servicer, registrar), [metrics])
+        handlers = (EMBED.served_by(servicer.embed), LIST_MODELS.served_by(servicer.list_models))
+        yield Service("embedding", handlers, [metrics])
 
 
 @asynccontextmanager

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from penstock.embedding.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 from penstock_common.configuration import ConfigurationError
+from penstock_common.rpc.client import Channel
 from penstock_common.service import Service
 from penstock_common.testing.transports import channel_to
 from penstock_embedding.adapters.model_files import ModelSource, find_model
@@ -32,6 +32,6 @@ async def service(cache_dir: Path) -> AsyncIterator[Service]:
 
 
 @pytest.fixture
-async def stub(transport: str, service: Service) -> AsyncIterator[EmbeddingServiceStub]:
+async def channel(transport: str, service: Service) -> AsyncIterator[Channel]:
     async with channel_to(service, transport) as channel:
-        yield EmbeddingServiceStub(channel)
+        yield channel

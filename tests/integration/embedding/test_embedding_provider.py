@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from penstock.embedding.v1 import embedding_service_pb2 as pb
-from penstock.embedding.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
+from penstock_common.contract.embedding import EmbedRequest
+from penstock_common.contract.wire.embedding import EMBED
 from penstock_common.errors import (
     DeadlineExceeded,
     InvalidRequest,
@@ -21,7 +21,6 @@ from penstock_common.errors import (
     UpstreamFailed,
     UpstreamTimeout,
 )
-from penstock_common.status import error_from_rpc
 from penstock_common.testing.openai_upstream import Body, End, Failure, NoResponse, OpenAIUpstream
 from penstock_common.testing.transports import channel_to
 from penstock_embedding.adapters.providers.openai.client import ProviderEmbeddings, ProviderModel
@@ -168,16 +167,14 @@ async def test_the_service_serves_a_provider_with_its_price(upstream: OpenAIUpst
     }  # fmt: skip
     settings = Settings.model_validate({"embedding": section})
     async with build(settings) as service, channel_to(service, transport) as channel:
-        stub: Any = EmbeddingServiceStub(channel)
         assert upstream.requests == []
         upstream.enqueue(answer([0.6, 0.8], tokens=5), answer([0.6, 0.8], tokens=5), Failure(400))
-        response = await stub.Embed(pb.EmbedRequest(model="small", inputs=["one"]))
+        response = await channel.call(EMBED, EmbedRequest(model="small", texts=("one",)))
         assert (response.upstream, response.input_tokens, response.unit_prices.input_nano_usd) == ("far", 5, 20_000_000)
-        cut = await stub.Embed(pb.EmbedRequest(inputs=["one"], dimensions=1))
-        assert math.isclose(cut.embeddings[0].values[0], 1, rel_tol=1e-6)
-        with pytest.raises(Exception) as refused:
-            await stub.Embed(pb.EmbedRequest(inputs=["one"]))
-        assert isinstance(error_from_rpc(refused.value), InvalidRequest)
+        cut = await channel.call(EMBED, EmbedRequest(texts=("one",), dimensions=1))
+        assert math.isclose(cut.vectors[0].values[0], 1, rel_tol=1e-6)
+        with pytest.raises(InvalidRequest):
+            await channel.call(EMBED, EmbedRequest(texts=("one",)))
 
 
 @pytest.mark.parametrize("section", [{"runtime": "provider"}, {"provider": {"base_url": "https://x/v1"}}])

@@ -10,7 +10,6 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanag
 from pathlib import Path
 from typing import Any
 
-import grpc
 import numpy as np
 import pytest
 
@@ -20,17 +19,18 @@ from batched import batched_vectors  # noqa: E402
 from embedding_texts import TEXTS  # noqa: E402
 from local_triton import LocalTriton  # noqa: E402
 
-from penstock.embedding.v1 import embedding_service_pb2 as pb  # noqa: E402
-from penstock.embedding.v1.embedding_service_pb2_grpc import EmbeddingServiceStub  # noqa: E402
 from penstock_common.configuration import ConfigurationError  # noqa: E402
+from penstock_common.contract.embedding import EmbedRequest  # noqa: E402
+from penstock_common.contract.wire.embedding import EMBED, LIST_MODELS  # noqa: E402
 from penstock_common.errors import (  # noqa: E402
+    DeadlineExceeded,
     PenstockError,
     ServiceUnavailable,
     UpstreamFailed,
     UpstreamTimeout,
 )
+from penstock_common.rpc.client import Channel  # noqa: E402
 from penstock_common.service import Service  # noqa: E402
-from penstock_common.status import error_from_rpc  # noqa: E402
 from penstock_common.testing.transports import channel_to  # noqa: E402
 from penstock_embedding.adapters.model_files import ModelFiles  # noqa: E402
 from penstock_embedding.adapters.onnx_model import OnnxModel  # noqa: E402
@@ -76,13 +76,12 @@ def opened(gate: Path) -> Iterator[None]:
 
 @pytest.fixture
 async def serve(transport: str) -> AsyncIterator[Any]:
-    """A function that serves a model of a Triton for the rest of the test, and returns a stub."""
+    """A function that serves a model of a Triton for the rest of the test, and returns a channel to it."""
     async with AsyncExitStack() as stack:
 
-        async def start(server: LocalTriton, model: str = "", **more: Any) -> Any:
+        async def start(server: LocalTriton, model: str = "", **more: Any) -> Channel:
             service = await stack.enter_async_context(service_over(server, model, **more))
-            channel: Any = await stack.enter_async_context(channel_to(service, transport))
-            return EmbeddingServiceStub(channel)
+            return await stack.enter_async_context(channel_to(service, transport))
 
         yield start
 
@@ -99,58 +98,54 @@ def service_over(
     return build(Settings.model_validate({"embedding": section}))
 
 
-async def embed(stub: Any, *inputs: str, timeout: float = 60) -> list[list[float]]:
-    response = await stub.Embed(pb.EmbedRequest(inputs=inputs), timeout=timeout)
-    return [list(embedding.values) for embedding in response.embeddings]
+async def embed(channel: Channel, *texts: str, timeout: float = 60) -> list[list[float]]:
+    response = await channel.call(EMBED, EmbedRequest(texts=texts), timeout=timeout)
+    return [list(vector.values) for vector in response.vectors]
 
 
-async def failure_of(stub: Any, timeout: float = 60) -> PenstockError:
-    with pytest.raises(grpc.aio.AioRpcError) as failed:
-        await embed(stub, "hello", timeout=timeout)
-    error = error_from_rpc(failed.value)
-    assert isinstance(error, PenstockError)
-    return error
+async def failure_of(channel: Channel, timeout: float = 60) -> PenstockError:
+    with pytest.raises(PenstockError) as failed:
+        await embed(channel, "hello", timeout=timeout)
+    return failed.value
 
 
 async def test_vectors_agree_with_those_of_onnx_runtime(triton: LocalTriton, serve: Any, model: OnnxModel) -> None:
     texts = TEXTS[::4]
-    stub = await serve(triton)
-    there = np.array(await embed(stub, *texts))
+    channel = await serve(triton)
+    there = np.array(await embed(channel, *texts))
     assert np.linalg.norm(there, axis=1) == pytest.approx(np.ones(len(texts)), abs=1e-5)
     assert (there * batched_vectors(model, texts)).sum(axis=1).min() >= LEAST_COSINE
 
 
 async def test_the_answer_names_the_version_there_and_the_tokenizer_here(triton: LocalTriton, serve: Any) -> None:
-    stub = await serve(triton)
-    response = await stub.Embed(pb.EmbedRequest(inputs=["short", "word " * 300]))
-    assert [embedding.truncated for embedding in response.embeddings] == [False, True]
+    channel = await serve(triton)
+    response = await channel.call(EMBED, EmbedRequest(texts=("short", "word " * 300)))
+    assert [vector.truncated for vector in response.vectors] == [False, True]
     assert response.input_tokens == 3 + 256
-    kind, name, version, digest = response.model_revision.split("/")
+    kind, name, version, digest = response.revision.split("/")
     assert (kind, name, version, len(digest)) == ("triton", NAME, "1", 16)
-    (listed,) = (await stub.ListModels(pb.ListModelsRequest())).models
+    (listed,) = await channel.call(LIST_MODELS, None)
     assert (listed.name, listed.context_window_tokens) == (NAME, 256)
 
 
 async def test_concurrent_callers_each_get_their_own(triton: LocalTriton, serve: Any) -> None:
-    stub = await serve(triton)
+    channel = await serve(triton)
     texts = [f"sentence number {number} about {topic}" for number in range(8) for topic in ("rivers", "tax law")]
-    together = np.array(await embed(stub, *texts))
-    singles = await asyncio.gather(*[embed(stub, text) for text in texts])
+    together = np.array(await embed(channel, *texts))
+    singles = await asyncio.gather(*[embed(channel, text) for text in texts])
     assert (together * np.array([vector for (vector,) in singles])).sum(axis=1).min() > 0.9999
 
 
 async def test_a_deadline_ends_the_call_while_triton_is_silent(triton: LocalTriton, gate: Path, serve: Any) -> None:
-    stub = await serve(triton, "gated", load="on_first_use")
-    with pytest.raises(grpc.aio.AioRpcError) as failed:
-        await embed(stub, "hello", timeout=0.3)
-    assert failed.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    channel = await serve(triton, "gated", load="on_first_use")
+    assert isinstance(await failure_of(channel, timeout=0.3), DeadlineExceeded)
     with opened(gate):
-        assert len(await embed(stub, "after")) == 1
+        assert len(await embed(channel, "after")) == 1
 
 
 async def test_silence_is_a_timeout(triton: LocalTriton, gate: Path, serve: Any) -> None:
-    stub = await serve(triton, "gated", load="on_first_use", timeout="300ms")
-    assert isinstance(await failure_of(stub), UpstreamTimeout)
+    channel = await serve(triton, "gated", load="on_first_use", timeout="300ms")
+    assert isinstance(await failure_of(channel), UpstreamTimeout)
     with opened(gate):
         pass
 
@@ -192,23 +187,23 @@ async def test_a_triton_that_is_killed_is_a_typed_error_and_found_again(
     server.add(NAME)
     server.start()
     try:
-        stub = await serve(server, timeout="5s")
-        before = await embed(stub, "hello")
+        channel = await serve(server, timeout="5s")
+        before = await embed(channel, "hello")
         server.kill()
-        error = await failure_of(stub)
+        error = await failure_of(channel)
         assert isinstance(error, UpstreamFailed)
         assert "UNAVAILABLE" in error.message
         await asyncio.to_thread(server.start)
-        assert np.array(await eventually(stub)) == pytest.approx(np.array(before), abs=1e-5)
+        assert np.array(await eventually(channel)) == pytest.approx(np.array(before), abs=1e-5)
     finally:
         server.kill()
 
 
-async def eventually(stub: Any) -> list[list[float]]:
+async def eventually(channel: Channel) -> list[list[float]]:
     async with asyncio.timeout(30):
         while True:
-            with suppress(grpc.aio.AioRpcError):
-                return await embed(stub, "hello")
+            with suppress(PenstockError):
+                return await embed(channel, "hello")
 
 
 async def test_a_triton_that_is_away_is_named_after_the_start_has_waited(
@@ -236,8 +231,8 @@ async def test_a_model_loaded_later_is_unavailable_while_triton_is_away(
     model_files: ModelFiles, tmp_path: Path, serve: Any
 ) -> None:
     server = LocalTriton(tmp_path, model_files.weights)
-    stub = await serve(server, load="on_first_use")
-    assert isinstance(await failure_of(stub), ServiceUnavailable)
+    channel = await serve(server, load="on_first_use")
+    assert isinstance(await failure_of(channel), ServiceUnavailable)
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,8 @@ from batched import batched_vectors  # noqa: E402
 from embedding_texts import SENTENCES  # noqa: E402
 from local_triton import ENVIRONMENT, LocalTriton  # noqa: E402
 
-from penstock.embedding.v1 import embedding_service_pb2 as pb  # noqa: E402
-from penstock.embedding.v1.embedding_service_pb2_grpc import EmbeddingServiceStub  # noqa: E402
+from penstock_common.contract.embedding import EmbedRequest  # noqa: E402
+from penstock_common.contract.wire.embedding import EMBED  # noqa: E402
 from penstock_common.testing.transports import IN_PROCESS, channel_to  # noqa: E402
 from penstock_embedding.adapters.model_files import ModelFiles  # noqa: E402
 from penstock_embedding.adapters.onnx_model import OnnxModel  # noqa: E402
@@ -100,9 +100,8 @@ async def test_the_entry_and_the_printed_section_serve_together(
         # The stand-in computes in numpy: seconds, where other work runs beside it.
         section["embedding"]["triton"] |= {"target": server.target, "timeout": "60s"}
         async with build(Settings.model_validate(section)) as service, channel_to(service, IN_PROCESS) as channel:
-            stub: Any = EmbeddingServiceStub(channel)
-            response = await stub.Embed(pb.EmbedRequest(inputs=SENTENCES))
-        there = np.array([embedding.values for embedding in response.embeddings])
+            response = await channel.call(EMBED, EmbedRequest(texts=SENTENCES))
+        there = np.array([vector.values for vector in response.vectors])
         assert (there * batched_vectors(model, SENTENCES)).sum(axis=1).min() >= LEAST_COSINE
     finally:
         server.kill()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -9,17 +10,23 @@ from penstock_common.llm.types import UnitPrices, Value
 
 
 class EmbedRequest(Value, frozen=True):
-    """Texts, and how long their vectors are to be: 0 is as long as the model makes them."""
+    """Texts, and how long their vectors are to be: 0 is as long as the model makes them.
 
-    model: str
+    An empty model means the service's own.
+    """
+
     texts: Sequence[str]
+    model: str = ""
     dimensions: int = 0
 
 
 class TextVector(NamedTuple):
-    """One input's vector; ``truncated`` if only the input's head fits the model's window."""
+    """One input's vector, as an array of 32-bit floats, which is what travels and what callers get.
 
-    values: Sequence[float]
+    ``truncated`` if only the input's head fits the model's window.
+    """
+
+    values: array[float]
     truncated: bool
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+
 from penstock.embedding.v1 import embedding_service_pb2 as pb
 from penstock_common.contract.embedding import EmbedRequest, EmbedResponse, TextVector
 from penstock_common.llm.convert import unit_prices_from_proto, unit_prices_to_proto
@@ -18,7 +20,7 @@ def _embed_to(value: EmbedRequest) -> pb.EmbedRequest:
 
 
 def _embed_from(message: pb.EmbedRequest) -> EmbedRequest:
-    return EmbedRequest(model=message.model, texts=message.inputs, dimensions=message.dimensions)
+    return EmbedRequest(model=message.model, texts=tuple(message.inputs), dimensions=message.dimensions)
 
 
 def _embedded_to(value: EmbedResponse) -> pb.EmbedResponse:
@@ -34,7 +36,7 @@ def _embedded_to(value: EmbedResponse) -> pb.EmbedResponse:
 
 def _embedded_from(message: pb.EmbedResponse) -> EmbedResponse:
     return EmbedResponse(
-        vectors=[TextVector(embedding.values, embedding.truncated) for embedding in message.embeddings],
+        vectors=[TextVector(array("f", embedding.values), embedding.truncated) for embedding in message.embeddings],
         model=message.model,
         revision=message.model_revision,
         upstream=message.upstream,

@@ -1,1 +1,0 @@
-"""The gRPC surface of the embedding service."""
