@@ -1,0 +1,151 @@
+"""An answer's events, as ``penstock.llm.v1`` writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from penstock.llm.v1 import generation_pb2 as gen
+from penstock_common.llm import types as t
+from penstock_common.llm.convert.plan import (
+    candidate_from_proto,
+    candidate_to_proto,
+    unit_prices_from_proto,
+    unit_prices_to_proto,
+)
+
+_FINISH_TO_PROTO = {
+    t.FinishReason.STOP: gen.FINISH_REASON_STOP,
+    t.FinishReason.LENGTH: gen.FINISH_REASON_LENGTH,
+    t.FinishReason.TOOL_CALLS: gen.FINISH_REASON_TOOL_CALLS,
+    t.FinishReason.CONTENT_FILTER: gen.FINISH_REASON_CONTENT_FILTER,
+}
+_FINISH_FROM_PROTO = {number: reason for reason, number in _FINISH_TO_PROTO.items()}
+
+
+def usage_to_proto(usage: t.Usage) -> gen.TokenUsage:
+    """Return the wire form of a usage."""
+    return gen.TokenUsage(
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cached_input_tokens=usage.cached_input_tokens,
+        cache_write_input_tokens=usage.cache_write_input_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
+        estimated=usage.estimated,
+    )
+
+
+def usage_from_proto(proto: gen.TokenUsage) -> t.Usage:
+    """Return the value of a usage."""
+    return t.Usage(
+        input_tokens=proto.input_tokens,
+        output_tokens=proto.output_tokens,
+        cached_input_tokens=proto.cached_input_tokens,
+        cache_write_input_tokens=proto.cache_write_input_tokens,
+        reasoning_tokens=proto.reasoning_tokens,
+        estimated=proto.estimated,
+    )
+
+
+def event_to_proto(event: t.GenerationEvent) -> gen.GenerationEvent:
+    """Return the wire form of an event."""
+    return _EVENT_TO_PROTO[type(event)](event)
+
+
+def event_from_proto(proto: gen.GenerationEvent) -> t.GenerationEvent:
+    """Return the value of an event.
+
+    Raises:
+        ValueError: if no case is set, or the finish reason is unknown.
+    """
+    kind = proto.WhichOneof("event")
+    if kind is None:
+        raise ValueError("a GenerationEvent without an event")
+    return _EVENT_FROM_PROTO[kind](getattr(proto, kind))
+
+
+def _started_to_proto(event: t.Started) -> gen.GenerationEvent:
+    started = gen.GenerationStarted(
+        generation_id=event.generation_id,
+        answered_by=candidate_to_proto(event.answered_by),
+        unit_prices=unit_prices_to_proto(event.unit_prices),
+    )
+    return gen.GenerationEvent(started=started)
+
+
+def _started_from_proto(proto: gen.GenerationStarted) -> t.Started:
+    return t.Started(
+        generation_id=proto.generation_id,
+        answered_by=candidate_from_proto(proto.answered_by),
+        unit_prices=unit_prices_from_proto(proto.unit_prices),
+    )
+
+
+def _tool_call_delta_to_proto(event: t.ToolCallDelta) -> gen.GenerationEvent:
+    delta = gen.ToolCallDelta(
+        index=event.index,
+        id=event.id,
+        name=event.name,
+        arguments_json_fragment=event.arguments_json_fragment,
+    )
+    return gen.GenerationEvent(tool_call_delta=delta)
+
+
+def _tool_call_delta_from_proto(proto: gen.ToolCallDelta) -> t.ToolCallDelta:
+    return t.ToolCallDelta(
+        index=proto.index, id=proto.id, name=proto.name, arguments_json_fragment=proto.arguments_json_fragment
+    )
+
+
+def _reasoning_delta_to_proto(event: t.ReasoningDelta) -> gen.GenerationEvent:
+    return gen.GenerationEvent(reasoning_delta=gen.ReasoningDelta(text=event.text, signature=event.signature))
+
+
+def _finished_to_proto(event: t.Finished) -> gen.GenerationFinished:
+    return gen.GenerationFinished(
+        reason=_FINISH_TO_PROTO[event.reason],
+        matched_stop=event.matched_stop,
+        answered_by=candidate_to_proto(event.answered_by),
+        attempts=event.attempts,
+        cost_nano_usd=event.cost_nano_usd,
+        unit_prices=unit_prices_to_proto(event.unit_prices),
+    )
+
+
+def _finished_from_proto(proto: gen.GenerationFinished) -> t.Finished:
+    reason = _FINISH_FROM_PROTO.get(proto.reason)
+    if reason is None:
+        # Taking it for a stop could pass a truncated answer off as a whole one.
+        raise ValueError(f"a finish reason that this version does not know: {proto.reason}")
+    return t.Finished(
+        reason=reason,
+        matched_stop=proto.matched_stop,
+        answered_by=candidate_from_proto(proto.answered_by),
+        attempts=proto.attempts,
+        cost_nano_usd=proto.cost_nano_usd,
+        unit_prices=unit_prices_from_proto(proto.unit_prices),
+    )
+
+
+def finish_reason_to_proto(reason: t.FinishReason) -> gen.FinishReason:
+    """Return the wire form of a finish reason."""
+    return _FINISH_TO_PROTO[reason]
+
+
+# A table instead of a chain of isinstance: this is done for every event, in every service.
+_EVENT_TO_PROTO: dict[type[t.GenerationEvent], Callable[[Any], gen.GenerationEvent]] = {
+    t.TextDelta: lambda event: gen.GenerationEvent(text_delta=gen.TextDelta(text=event.text)),
+    t.ToolCallDelta: _tool_call_delta_to_proto,
+    t.ReasoningDelta: _reasoning_delta_to_proto,
+    t.Usage: lambda event: gen.GenerationEvent(usage=usage_to_proto(event)),
+    t.Started: _started_to_proto,
+    t.Finished: lambda event: gen.GenerationEvent(finished=_finished_to_proto(event)),
+}
+_EVENT_FROM_PROTO: dict[str, Callable[[Any], t.GenerationEvent]] = {
+    "text_delta": lambda delta: t.TextDelta(text=delta.text),
+    "tool_call_delta": _tool_call_delta_from_proto,
+    "reasoning_delta": lambda delta: t.ReasoningDelta(text=delta.text, signature=delta.signature),
+    "usage": usage_from_proto,
+    "started": _started_from_proto,
+    "finished": _finished_from_proto,
+}

@@ -1,0 +1,63 @@
+"""Candidates, what they are billed at, and plans, as ``penstock.llm.v1`` writes them."""
+
+from __future__ import annotations
+
+from penstock.llm.v1 import generation_pb2 as gen
+from penstock_common.llm import types as t
+
+
+def candidate_to_proto(candidate: t.Candidate) -> gen.Candidate:
+    """Return the wire form of a candidate."""
+    return gen.Candidate(upstream=candidate.upstream, model=candidate.model)
+
+
+def candidate_from_proto(proto: gen.Candidate) -> t.Candidate:
+    """Return the value of a candidate."""
+    return t.Candidate(upstream=proto.upstream, model=proto.model)
+
+
+def plan_to_proto(plan: t.Plan) -> gen.Plan:
+    """Return the wire form of a plan."""
+    proto = gen.Plan(
+        candidates=[candidate_to_proto(candidate) for candidate in plan.candidates],
+        reason=plan.reason,
+        prices=[unit_prices_to_proto(prices) for prices in plan.prices],
+    )
+    if plan.classification is not None:
+        seen = plan.classification
+        proto.classification.CopyFrom(
+            gen.Classification(task=seen.task, complexity=seen.complexity, confidence=seen.confidence)
+        )
+    return proto
+
+
+def plan_from_proto(proto: gen.Plan) -> t.Plan:
+    """Return the value of a plan."""
+    classification = None
+    if proto.HasField("classification"):
+        seen = proto.classification
+        classification = t.Classification(task=seen.task, complexity=seen.complexity, confidence=seen.confidence)
+    return t.Plan(
+        candidates=tuple(candidate_from_proto(candidate) for candidate in proto.candidates),
+        reason=proto.reason,
+        classification=classification,
+        prices=tuple(unit_prices_from_proto(prices) for prices in proto.prices),
+    )
+
+
+def unit_prices_to_proto(prices: t.UnitPrices) -> gen.UnitPrices:
+    """Return the wire form of prices."""
+    return gen.UnitPrices(
+        input_nano_usd=prices.input_nano_usd,
+        cached_input_nano_usd=prices.cached_input_nano_usd,
+        output_nano_usd=prices.output_nano_usd,
+    )
+
+
+def unit_prices_from_proto(proto: gen.UnitPrices) -> t.UnitPrices:
+    """Return the value of prices."""
+    return t.UnitPrices(
+        input_nano_usd=proto.input_nano_usd,
+        cached_input_nano_usd=proto.cached_input_nano_usd,
+        output_nano_usd=proto.output_nano_usd,
+    )
