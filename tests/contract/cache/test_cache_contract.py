@@ -7,6 +7,8 @@ from typing import Any
 import grpc
 import msgspec
 import pytest
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.unknown_fields import UnknownFieldSet
 
 from penstock.cache.v1 import cache_service_pb2 as pb
 from penstock.llm.v1 import generation_pb2 as gen
@@ -136,7 +138,7 @@ async def test_an_answer_of_a_later_version_is_refused(
         STORE.request.encode(StoreRequest(scope=SCOPE, probe=_probe(), events=_events("A pipe.")))
     )
     message.entry.events.insert(1, event)
-    assert (await _refusal_of(channel, STORE.path, message)).field == "entry.events"
+    assert (await _refusal_of(channel, STORE.path, message.SerializeToString())).field == "entry.events"
     assert (await _lookup(channel)).hit is None
 
 
@@ -213,23 +215,29 @@ async def test_an_answer_of_many_megabytes_passes(channel: Channel) -> None:
 # Versions side by side
 
 
-@pytest.mark.parametrize(
-    ("path", "old"),
-    [
-        # Field 1 was the conversation, 5 the scope; a probe it did not have.
-        (LOOKUP.path, b"\x0a\x06\x0a\x04fast\x2a\x0c\x0a\x04acme\x12\x04fast"),
-        (STORE.path, b"\x0a\x06\x0a\x04fast\x1a\x00\x2a\x0c\x0a\x04acme\x12\x04fast"),
-    ],
-)
+# What a gateway of 0.1 sends: scope = 1 (tenant = 1, model = 2), input = 2 (model = 1), in Store an entry = 3.
+_OLD_LOOKUP = b"\x0a\x0c\x0a\x04acme\x12\x04fast" + b"\x12\x06\x0a\x04fast"
+_OLD_STORE = _OLD_LOOKUP + b"\x1a\x00"
+
+
+@pytest.mark.parametrize(("path", "old"), [(LOOKUP.path, _OLD_LOOKUP), (STORE.path, _OLD_STORE)])
 async def test_a_gateway_of_0_1_is_refused_and_never_given_anothers_answer(
     channel: Channel, transport: str, path: str, old: bytes
 ) -> None:
     if transport != "socket":
         pytest.skip("there is one version within a process")
     await _store(channel, *_events("A pipe."))
-    request = (pb.LookupRequest if path == LOOKUP.path else pb.StoreRequest).FromString(old)
-    assert (request.scope.tenant, request.scope.model) == SCOPE
-    assert (await _refusal_of(channel, path, request)).field == "probe.digest"
+    assert (await _refusal_of(channel, path, old)).field == "probe.digest"
+
+
+def test_a_cache_of_0_1_finds_no_scope_in_what_this_version_sends() -> None:
+    """It refuses what names no tenant, so a conversation that it does not find cannot be taken for an empty one."""
+    asked = LookupRequest(scope=SCOPE, probe=_probe(), max_age=timedelta(seconds=1))
+    kept = StoreRequest(scope=SCOPE, probe=_probe(), events=_events("A pipe."), ttl=timedelta(seconds=1))
+    for message in (LOOKUP.request.encode(asked), STORE.request.encode(kept)):
+        numbers = {field.field_number for field in UnknownFieldSet(Empty.FromString(message))}
+        assert {5, 6} <= numbers
+        assert not numbers & {1, 2}
 
 
 async def test_a_digest_of_another_form_is_a_miss(channel: Channel) -> None:
@@ -239,10 +247,10 @@ async def test_a_digest_of_another_form_is_a_miss(channel: Channel) -> None:
     assert await _lookup(channel, probe=other) == LookupResponse()
 
 
-async def _refusal_of(channel: Any, path: str, message: Any) -> InvalidRequest:
+async def _refusal_of(channel: Any, path: str, message: bytes) -> InvalidRequest:
     """Send what a gateway of another version would."""
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await channel._channel.unary_unary(path)(message.SerializeToString())
+        await channel._channel.unary_unary(path)(message)
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     error = error_from_rpc(caught.value)
     assert isinstance(error, InvalidRequest)
