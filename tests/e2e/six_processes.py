@@ -21,7 +21,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from penstock_common.rpc.channel import SuiteChannel, open_channel
+from penstock_common.rpc.channel import SocketChannel, open_channel
 from penstock_common.rpc.security import Certificates, Security
 from penstock_common.sections import MutualTls
 from penstock_common.testing.certificates import CertificateFiles
@@ -190,7 +190,7 @@ async def generate_first(plan: StackPlan, places: Places, pki: CertificateFiles)
     async with open_channel(str(places.internal["inference"]), credentials) as channel:
         for upstream, models in plan.settings.local_triton_models.items():
             for model in models:
-                await generate_once(SuiteChannel(channel), upstream, model)
+                await generate_once(SocketChannel(channel), upstream, model)
 
 
 def say(event: dict[str, Any]) -> None:
