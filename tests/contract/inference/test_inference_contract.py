@@ -3,10 +3,11 @@ import asyncio
 import pytest
 
 from penstock_common import errors
-from penstock_common.contract.wire.inference import LIST_MODELS
-from penstock_common.llm.types import FinishReason, TextDelta, ToolCallDelta, UnitPrices
-from penstock_common.testing.generations import GenerationCaller
-from penstock_common.testing.openai_upstream import Answer, End, Failure, NoResponse, OpenAIUpstream, ToolCall
+from penstock_common.contract.inference import GenerateRequest
+from penstock_common.contract.wire.inference import GENERATE, LIST_MODELS
+from penstock_common.llm.types import Candidate, FinishReason, Plan, TextDelta, ToolCallDelta, UnitPrices
+from penstock_common.testing.generations import QUESTION, GenerationCaller
+from penstock_common.testing.openai_upstream import Answer, Body, End, Failure, NoResponse, OpenAIUpstream, ToolCall
 from penstock_common.testing.transports import channel_to
 from penstock_inference.app import build
 from penstock_inference.settings import Settings
@@ -113,3 +114,36 @@ async def test_models_come_with_what_they_can(caller):
     assert (model.candidate.upstream, model.candidate.model) == ("openai", "m")
     assert model.context_window_tokens == 4096
     assert model.capabilities == {"chat", "tools", "reasoning", "prefill", "embeddings"}
+
+
+async def test_what_is_there_at_once_comes_at_once(caller, upstream):
+    upstream.enqueue(Body(frames=[b"".join(Answer().body("m").frames)]))
+    outcome = await caller.ask("openai/m")
+    # Started, the text, usage, finished.
+    assert outcome.batches == [4]
+    more = asyncio.Event()
+    upstream.enqueue(Answer(hold={5: more}))
+    outcome = await caller.ask("openai/m", seen=lambda answer: more.set() if answer.text == "Hello, world." else None)
+    assert outcome.batches[-1] == 2
+    assert sum(outcome.batches) == len(outcome.events)
+
+
+async def test_a_caller_that_reads_one_event_of_each_response_is_sent_one(caller, upstream):
+    plan = Plan(candidates=(Candidate(upstream="openai", model="m"),))
+    request = GenerateRequest(input=QUESTION, plan=plan, batches=False)
+    responses = caller.channel.stream(GENERATE, request)
+    assert {len(batch) async for batch in responses} == {1}
+    await responses.aclose()
+
+
+@pytest.mark.parametrize("whole_answers", ["whole", "stream"])
+async def test_a_whole_answer_is_one_batch_with_cost_and_prices(upstream, transport, whole_answers):
+    settings = Settings.model_validate({"upstreams": [upstream.settings("openai", whole_answers=whole_answers)]})
+    async with build(settings) as service, channel_to(service, transport) as channel:
+        outcome = await GenerationCaller(channel).ask("openai/m", whole=True)
+    assert upstream.requests[0].body["stream"] is (whole_answers == "stream")
+    assert outcome.batches == [4]
+    assert outcome.answer.finished.cost_nano_usd == 7 * 150 + 4 * 600
+    (step,) = outcome.steps
+    assert ("whole" in step.attributes) is (whole_answers == "whole")
+    assert ("time_to_first_token_ms" in step.attributes) is (whole_answers == "stream")

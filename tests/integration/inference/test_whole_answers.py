@@ -190,7 +190,7 @@ async def test_an_upstream_that_answers_whole_though_asked_for_a_stream_is_under
 
 async def test_a_whole_answer_over_its_bound_is_refused(caller, first, monkeypatch):
     monkeypatch.setattr(client_module, "MAX_WHOLE_ANSWER_BYTES", 1000)
-    first.enqueue(Answer(tokens=["x" * 2000]))
+    first.enqueue(Body(frames=[b"x" * 2000], content_type="application/json", end=End.STALL))
     outcome = await caller.ask("first/m", "second/m", whole=True)
     assert outcome.outcomes == ["first oversize", "second answered"]
     await asyncio.wait_for(first.requests[0].left.wait(), 5)
@@ -244,7 +244,7 @@ async def test_a_slow_whole_answer_is_no_silent_one(serve, first):
 async def test_where_another_could_answer_half_of_the_deadline_is_kept_for_it(serve, first, second):
     first.enqueue(NoResponse())
     caller = await serve(first.settings("first"), second.settings("second"))
-    outcome = await caller.ask("first/m", "second/m", whole=True, timeout=2)
+    outcome = await caller.ask("first/m", "second/m", whole=True, timeout=6)
     assert outcome.outcomes == ["first timeout:whole", "second answered"]
 
 

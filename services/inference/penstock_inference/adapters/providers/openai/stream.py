@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 
 import msgspec
 
@@ -86,6 +87,9 @@ _CHUNK = msgspec.json.Decoder(_Chunk)
 _NO_ERRORS = (b"null", b"false", b'""', b"{}")
 
 
+_Events = list[UpstreamEvent]
+
+
 class _Reader:
     """Turns choices into events; numbers the calls of tools over a whole answer."""
 
@@ -95,7 +99,7 @@ class _Reader:
         self._last_call_index = -1
         self._calls_begun = 0
 
-    def add(self, chunk: _Chunk, payload: bytes, events: list[UpstreamEvent], *, whole: bool = False) -> None:
+    def add(self, chunk: _Chunk, payload: bytes, events: _Events, *, whole: bool = False) -> None:
         """Add the chunk's events, usage last.
 
         Raises:
@@ -105,32 +109,30 @@ class _Reader:
             raise _named_error(payload)
         for choice in chunk.choices or ():
             if choice.index == 0:
-                self._add_choice(choice, choice.message if whole else choice.delta, events)
+                delta = choice.message if whole else choice.delta
+                if delta is not None:
+                    # Of a whole answer each is a call of its own, whatever its index.
+                    self._add_delta(delta, self._begin_tool_call if whole else self._add_tool_call, events)
+                if choice.finish_reason:
+                    events.append(_stopped(choice.finish_reason, choice.stop_reason))
         if chunk.usage is not None:
             events.append(_usage(chunk.usage))
 
-    def _add_choice(self, choice: _Choice, delta: _Delta | None, events: list[UpstreamEvent]) -> None:
-        if delta is not None:
-            reasoning = delta.reasoning_content or delta.reasoning
-            if reasoning:
-                events.append(ReasoningDelta(text=reasoning))
-            text = delta.content or delta.refusal
-            if text:
-                events.append(TextDelta(text=text))
-            for call in delta.tool_calls or ():
-                self._add_tool_call(call, events)
-        if choice.finish_reason:
-            reason = _FINISH_REASONS.get(choice.finish_reason)
-            if reason is None:
-                detail = f"the upstream broke off with finish reason {choice.finish_reason[:40]!r}"
-                raise AttemptFailed(FailureKind.CUT, detail)
-            matched = choice.stop_reason if isinstance(choice.stop_reason, str) else ""
-            events.append(Stopped(reason, matched))
+    def _add_delta(self, delta: _Delta, add_call: Callable[[_ToolCall], UpstreamEvent | None], events: _Events) -> None:
+        reasoning = delta.reasoning_content or delta.reasoning
+        if reasoning:
+            events.append(ReasoningDelta(text=reasoning))
+        text = delta.content or delta.refusal
+        if text:
+            events.append(TextDelta(text=text))
+        for call in delta.tool_calls or ():
+            event = add_call(call)
+            if event is not None:
+                events.append(event)
 
-    def _add_tool_call(self, call: _ToolCall, events: list[UpstreamEvent]) -> None:
-        """Add one fragment; ``id`` and ``name`` go on the first of each call, whatever the vendor repeats or omits."""
+    def _add_tool_call(self, call: _ToolCall) -> UpstreamEvent | None:
+        """Return one fragment; ``id`` and ``name`` go on the first of each call, whatever the vendor repeats or omits."""
         function = call.function or _Function()
-        arguments = function.arguments or ""
         index = call.index
         if index is None:
             begins = bool(call.id or function.name) or self._last_call_index < 0
@@ -138,16 +140,25 @@ class _Reader:
         self._last_call_index = index
         ours, identity = self._calls.get(index, (-1, ""))
         if ours >= 0 and (not function.name or not call.id or call.id == identity):
-            if arguments:
-                events.append(ToolCallDelta(index=ours, arguments_json_fragment=arguments))
-            return
+            arguments = function.arguments
+            return ToolCallDelta(index=ours, arguments_json_fragment=arguments) if arguments else None
+        self._calls[index] = self._calls_begun, call.id or ""
+        return self._begin_tool_call(call)
+
+    def _begin_tool_call(self, call: _ToolCall) -> UpstreamEvent:
+        function = call.function or _Function()
         ours = self._calls_begun
         self._calls_begun += 1
-        self._calls[index] = ours, call.id or ""
         identity = call.id or f"call_{secrets.token_hex(12)}"
-        events.append(
-            ToolCallDelta(index=ours, id=identity, name=function.name or "", arguments_json_fragment=arguments)
-        )
+        name, arguments = function.name or "", function.arguments or ""
+        return ToolCallDelta(index=ours, id=identity, name=name, arguments_json_fragment=arguments)
+
+
+def _stopped(word: str, stop_reason: str | int | None) -> Stopped:
+    reason = _FINISH_REASONS.get(word)
+    if reason is None:
+        raise AttemptFailed(FailureKind.CUT, f"the upstream broke off with finish reason {word[:40]!r}")
+    return Stopped(reason, stop_reason if isinstance(stop_reason, str) else "")
 
 
 class CompletionStream:
