@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import aiohappyeyeballs
@@ -172,6 +173,10 @@ class HttpPool:
 
 
 async def addresses_of(host: str, port: int) -> list[AddressInfo]:
-    """Return where a name leads, as the system says, asked off the loop."""
+    """Return where a name leads, as the system says, asked off the loop; an address leads to itself."""
+    for family, place in ((socket.AF_INET, (host, port)), (socket.AF_INET6, (host, port, 0, 0))):
+        with suppress(OSError):
+            socket.inet_pton(family, host)
+            return [(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", place)]
     loop = asyncio.get_running_loop()
     return [*await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)]
