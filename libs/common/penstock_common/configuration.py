@@ -242,27 +242,22 @@ def _describe(settings_type: type[BaseModel], fault: Any) -> str:
 
 
 def _known_keys(model: Any, path: tuple[str | int, ...]) -> set[str]:
-    """Return the keys of the model at ``path`` below ``model``; empty where it is no model."""
-    annotation: Any = model
+    """Return the keys of the model at ``path`` below ``model``, of all that may stand there; empty where it is none."""
+    annotations: list[Any] = [model]
     for part in path:
-        model = _model_within(annotation)
-        if model is None:
+        models = [found for annotation in annotations for found in _models_within(annotation)]
+        if not models:
             return set()
-        field = model.model_fields.get(str(part))
-        # Otherwise a place in a list, a key of a mapping or a branch of a union, which hold the same model.
-        annotation = annotation if field is None else field.annotation
-    model = _model_within(annotation)
-    return set() if model is None else set(model.model_fields)
+        fields = [field for found in models if (field := found.model_fields.get(str(part))) is not None]
+        # Otherwise a place in a list, a key of a mapping or a branch of a union, which hold the same models.
+        annotations = [field.annotation for field in fields] or annotations
+    return {key for annotation in annotations for found in _models_within(annotation) for key in found.model_fields}
 
 
-def _model_within(annotation: Any) -> type[BaseModel] | None:
+def _models_within(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
-        return annotation if issubclass(annotation, BaseModel) else None
-    for argument in typing.get_args(annotation):
-        found = _model_within(argument)
-        if found is not None:
-            return found
-    return None
+        return [annotation] if issubclass(annotation, BaseModel) else []
+    return [found for argument in typing.get_args(annotation) for found in _models_within(argument)]
 
 
 def _nearest(name: str, known: set[str]) -> str:

@@ -6,22 +6,17 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
-import aiohttp
-import grpc
-
-from penstock_common.configuration import ConfigurationError
+from penstock_common.http.client import HttpClient
 from penstock_common.llm.types import Candidate
 from penstock_common.service import Service
-from penstock_inference.adapters.providers.openai.client import OpenAIUpstream, http_session
-from penstock_inference.adapters.providers.openai.request import DIALECTS
-from penstock_inference.adapters.providers.triton.client import TritonUpstream, triton_channel
-from penstock_inference.adapters.providers.triton.control import TritonModelControl
-from penstock_inference.adapters.providers.triton.request import CHATML, ChatTemplate, TritonModel
+from penstock_inference.adapters.providers.provider import ModelsOfUpstream
+from penstock_inference.adapters.providers.registry import PROVIDERS
+from penstock_inference.adapters.providers.upstream_settings import ModelSettings, TimeoutSettings, UpstreamSettings
 from penstock_inference.domain.attempt_loop import AttemptLoop, Pauses
-from penstock_inference.domain.catalogue import Capability, Catalogue, Model, Timeouts
+from penstock_inference.domain.catalogue import WHOLE_PER_FIRST_TOKEN, Capability, Catalogue, Model, Timeouts
+from penstock_inference.domain.endpoint import Endpoint, Pool
 from penstock_inference.domain.model_control import ModelAdministration
-from penstock_inference.domain.upstream import Upstream
-from penstock_inference.settings import ModelSettings, Settings, TimeoutSettings, UpstreamSettings
+from penstock_inference.settings import Settings
 from penstock_inference.surfaces.grpc.servicer import InferenceServicer
 
 
@@ -30,17 +25,18 @@ async def build(settings: Settings, pauses: Pauses | None = None) -> AsyncGenera
     """Yield the inference service, its connections open; ``pauses`` is for tests.
 
     Raises:
-        ConfigurationError: if a chat template cannot be used.
+        ConfigurationError: if an upstream's address or a chat template cannot be used.
     """
     catalogue = catalogue_from(settings)
     async with AsyncExitStack() as stack:
-        session = await stack.enter_async_context(http_session())
-        channels = await _triton_channels(settings, stack)
-        upstreams = {
-            upstream.name: _upstream(upstream, session, channels.get(upstream.name)) for upstream in settings.upstreams
+        client = await stack.enter_async_context(HttpClient())
+        opened = {
+            upstream.name: await stack.enter_async_context(PROVIDERS[upstream.provider].open_upstream(upstream, client))
+            for upstream in settings.upstreams
         }
-        models = _administration(settings, catalogue, channels)
-        servicer = InferenceServicer(AttemptLoop(upstreams, catalogue, pauses), models)
+        pools = {name: Pool((Endpoint(one.upstream),)) for name, one in opened.items()}
+        models = {name: one.models for name, one in opened.items() if one.models is not None}
+        servicer = InferenceServicer(AttemptLoop(pools, catalogue, pauses), _administration(catalogue, models))
         yield Service("inference", servicer.handlers())
 
 
@@ -48,28 +44,17 @@ async def build(settings: Settings, pauses: Pauses | None = None) -> AsyncGenera
 async def open_models(settings: Settings) -> AsyncGenerator[ModelAdministration]:
     """Yield the models' administration alone, for a command that needs no more of the service."""
     async with AsyncExitStack() as stack:
-        channels = await _triton_channels(settings, stack)
-        yield _administration(settings, catalogue_from(settings), channels)
+        models = {
+            upstream.name: await stack.enter_async_context(opening(upstream))
+            for upstream in settings.upstreams
+            if (opening := PROVIDERS[upstream.provider].open_models) is not None
+        }
+        yield _administration(catalogue_from(settings), models)
 
 
-async def _triton_channels(settings: Settings, stack: AsyncExitStack) -> dict[str, grpc.aio.Channel]:
-    return {
-        upstream.name: await stack.enter_async_context(triton_channel(upstream.grpc))
-        for upstream in settings.upstreams
-        if upstream.provider == "triton"
-    }
-
-
-def _administration(
-    settings: Settings, catalogue: Catalogue, channels: Mapping[str, grpc.aio.Channel]
-) -> ModelAdministration:
-    controls = {
-        upstream.name: TritonModelControl(channels[upstream.name], upstream.model_control.key.get_secret_value())
-        for upstream in settings.upstreams
-        if upstream.model_control is not None
-    }
-    # Any Triton tells which models are ready; unless it keeps that from strangers, too.
-    tellers = {name: controls.get(name) or TritonModelControl(channel) for name, channel in channels.items()}
+def _administration(catalogue: Catalogue, models: Mapping[str, ModelsOfUpstream]) -> ModelAdministration:
+    tellers = {name: one.states for name, one in models.items()}
+    controls = {name: one.control for name, one in models.items() if one.control is not None}
     return ModelAdministration(catalogue, tellers, controls)
 
 
@@ -86,6 +71,7 @@ def _model(upstream: UpstreamSettings, settings: ModelSettings) -> Model:
         capabilities=capabilities,
         prices=settings.price.unit_prices(),
         timeouts=timeouts_from(upstream.timeouts, reasoning=Capability.REASONING in capabilities),
+        answers_whole=upstream.answers_whole(settings),
     )
 
 
@@ -95,19 +81,5 @@ def timeouts_from(settings: TimeoutSettings, *, reasoning: bool) -> Timeouts:
     said = {name: value for name in type(settings).model_fields if (value := getattr(settings, name)) is not None}
     if "first_token" in said:
         said.setdefault("headers", said["first_token"])
+        said.setdefault("whole", said["first_token"] * WHOLE_PER_FIRST_TOKEN)
     return replace(defaults, **said)
-
-
-def _upstream(settings: UpstreamSettings, session: aiohttp.ClientSession, triton: grpc.aio.Channel | None) -> Upstream:
-    if triton is not None:
-        return TritonUpstream(triton, {model.name: _triton_model(model) for model in settings.models})
-    dialect = replace(DIALECTS[settings.provider], passthrough=settings.passthrough)
-    return OpenAIUpstream(session, settings.base_url, settings.api_key.get_secret_value(), dialect)
-
-
-def _triton_model(settings: ModelSettings) -> TritonModel:
-    try:
-        source = settings.chat_template.read_text(encoding="utf-8") if settings.chat_template else CHATML
-        return TritonModel(ChatTemplate(source), settings.context_window)
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"the chat template of the model '{settings.name}': {error}") from None

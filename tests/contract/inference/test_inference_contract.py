@@ -1,14 +1,13 @@
 import asyncio
 
-import grpc
 import pytest
 
-from penstock.inference.v1 import inference_service_pb2 as pb
-from penstock.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
 from penstock_common import errors
-from penstock_common.llm.types import FinishReason, TextDelta, ToolCallDelta, UnitPrices
-from penstock_common.testing.generations import GenerationCaller
-from penstock_common.testing.openai_upstream import Answer, End, Failure, NoResponse, OpenAIUpstream, ToolCall
+from penstock_common.contract.inference import GenerateRequest
+from penstock_common.contract.wire.inference import GENERATE, LIST_MODELS
+from penstock_common.llm.types import Candidate, FinishReason, Plan, TextDelta, ToolCallDelta, UnitPrices
+from penstock_common.testing.generations import QUESTION, GenerationCaller
+from penstock_common.testing.openai_upstream import Answer, Body, End, Failure, NoResponse, OpenAIUpstream, ToolCall
 from penstock_common.testing.transports import channel_to
 from penstock_inference.app import build
 from penstock_inference.settings import Settings
@@ -26,7 +25,7 @@ async def caller(upstream, transport):
     entry["models"][0]["capabilities"] = ["chat", "tools", "reasoning", "prefill", "embeddings"]
     settings = Settings.model_validate({"upstreams": [entry]})
     async with build(settings) as service, channel_to(service, transport) as channel:
-        yield GenerationCaller(InferenceServiceStub(channel))
+        yield GenerationCaller(channel)
 
 
 async def test_an_answer_comes_in_the_contracts_order_with_cost_and_prices(caller):
@@ -67,7 +66,6 @@ async def test_tool_calls_and_reasoning_arrive_whole(caller, upstream):
 async def test_a_refusal_is_a_status_with_its_details_and_the_steps(caller, upstream):
     upstream.enqueue(Failure(400, {"message": "Too violent.", "code": "content_filter"}))
     outcome = await caller.ask("openai/m")
-    assert outcome.code is grpc.StatusCode.FAILED_PRECONDITION
     assert isinstance(outcome.error, errors.ContentRefused)
     assert outcome.error.upstream == "openai"
     (step,) = outcome.steps
@@ -90,17 +88,15 @@ async def test_a_fault_within_the_answer_is_a_status_after_the_part_sent(caller,
     upstream.enqueue(Answer(stop_after=3, end=End.RESET, hold={3: seen}))
     outcome = await caller.ask("openai/m", seen=lambda answer: seen.set() if answer.text == "Hello, " else None)
     assert outcome.answer.text == "Hello, "
-    assert outcome.code is grpc.StatusCode.UNAVAILABLE
     assert isinstance(outcome.error, errors.UpstreamFailed)
     assert outcome.outcomes == ["openai cut"]
 
 
 async def test_cancelling_the_call_closes_the_upstreams_connection(caller, upstream):
     upstream.enqueue(NoResponse())
-    call = caller.call("openai/m")
-    reading = asyncio.ensure_future(call.read())
+    reading = asyncio.ensure_future(anext(aiter(caller.call("openai/m"))))
     request = await upstream.next_request()
-    call.cancel()
+    reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
     await asyncio.wait_for(request.left.wait(), 5)
@@ -109,29 +105,45 @@ async def test_cancelling_the_call_closes_the_upstreams_connection(caller, upstr
 async def test_the_deadline_reaches_the_attempt(caller, upstream):
     upstream.enqueue(NoResponse())
     outcome = await caller.ask("openai/m", timeout=0.3)
-    assert outcome.code is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert isinstance(outcome.error, errors.DeadlineExceeded)
     await asyncio.wait_for(upstream.requests[0].left.wait(), 5)
 
 
-async def test_a_turn_without_a_role_is_refused_by_its_place(caller):
-    request = pb.GenerateRequest()
-    request.input.messages.add()
-    with pytest.raises(grpc.aio.AioRpcError) as refused:
-        async for _ in caller.stub.Generate(request):
-            pass
-    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-
-
 async def test_models_come_with_what_they_can(caller):
-    (model,) = (await caller.stub.ListModels(pb.ListModelsRequest())).models
+    (model,) = await caller.channel.call(LIST_MODELS, None)
     assert (model.candidate.upstream, model.candidate.model) == ("openai", "m")
     assert model.context_window_tokens == 4096
-    assert sorted(model.capabilities) == sorted(
-        [
-            pb.CAPABILITY_CHAT,
-            pb.CAPABILITY_TOOLS,
-            pb.CAPABILITY_REASONING,
-            pb.CAPABILITY_PREFILL,
-            pb.CAPABILITY_EMBEDDINGS,
-        ]
-    )
+    assert model.capabilities == {"chat", "tools", "reasoning", "prefill", "embeddings"}
+
+
+async def test_what_is_there_at_once_comes_at_once(caller, upstream):
+    upstream.enqueue(Body(frames=[b"".join(Answer().body("m").frames)]))
+    outcome = await caller.ask("openai/m")
+    # Started, the text, usage, finished.
+    assert outcome.batches == [4]
+    more = asyncio.Event()
+    upstream.enqueue(Answer(hold={5: more}))
+    outcome = await caller.ask("openai/m", seen=lambda answer: more.set() if answer.text == "Hello, world." else None)
+    assert outcome.batches[-1] == 2
+    assert sum(outcome.batches) == len(outcome.events)
+
+
+async def test_a_caller_that_reads_one_event_of_each_response_is_sent_one(caller, upstream):
+    plan = Plan(candidates=(Candidate(upstream="openai", model="m"),))
+    request = GenerateRequest(input=QUESTION, plan=plan, batches=False)
+    responses = caller.channel.stream(GENERATE, request)
+    assert {len(batch) async for batch in responses} == {1}
+    await responses.aclose()
+
+
+@pytest.mark.parametrize("whole_answers", ["whole", "stream"])
+async def test_a_whole_answer_is_one_batch_with_cost_and_prices(upstream, transport, whole_answers):
+    settings = Settings.model_validate({"upstreams": [upstream.settings("openai", whole_answers=whole_answers)]})
+    async with build(settings) as service, channel_to(service, transport) as channel:
+        outcome = await GenerationCaller(channel).ask("openai/m", whole=True)
+    assert upstream.requests[0].body["stream"] is (whole_answers == "stream")
+    assert outcome.batches == [4]
+    assert outcome.answer.finished.cost_nano_usd == 7 * 150 + 4 * 600
+    (step,) = outcome.steps
+    assert ("whole" in step.attributes) is (whole_answers == "whole")
+    assert ("time_to_first_token_ms" in step.attributes) is (whole_answers == "stream")

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from penstock_common.configuration import ConfigurationError
 from penstock_common.contract.embedding import EmbedRequest
 from penstock_common.contract.wire.embedding import EMBED
 from penstock_common.errors import (
@@ -24,6 +25,7 @@ from penstock_common.errors import (
 from penstock_common.testing.openai_upstream import Body, End, Failure, NoResponse, OpenAIUpstream
 from penstock_common.testing.transports import channel_to
 from penstock_embedding.adapters.providers.openai.client import ProviderEmbeddings, ProviderModel
+from penstock_embedding.adapters.providers.openai.errors import refusal_of
 from penstock_embedding.app import build
 from penstock_embedding.settings import Settings
 
@@ -143,7 +145,7 @@ async def test_silence_is_a_timeout(upstream: OpenAIUpstream, open_model: Any) -
 async def test_the_callers_deadline_ends_it_and_the_connection(upstream: OpenAIUpstream, open_model: Any) -> None:
     upstream.enqueue(NoResponse())
     with pytest.raises(DeadlineExceeded):
-        await (await open_model()).embed(["one"], time.monotonic() + 0.1)
+        await (await open_model()).embed(["one"], time.monotonic() + 0.5)
     await asyncio.wait_for(upstream.requests[0].left.wait(), 5)
 
 
@@ -181,3 +183,28 @@ async def test_the_service_serves_a_provider_with_its_price(upstream: OpenAIUpst
 def test_a_provider_and_its_runtime_go_together(section: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="go together"):
         Settings.model_validate({"embedding": section})
+
+
+@pytest.mark.parametrize("place", [{"base_url": "http://x:port/v1"}, {"api_key": "very-secret\r\nHost: y"}])
+async def test_an_address_or_a_key_that_cannot_be_one_is_named_at_the_start(place: dict[str, str]) -> None:
+    model = ProviderModel(**{"name": "m", "upstream": "far", "model": "m", "base_url": "http://x/v1", **place})
+    with pytest.raises(ConfigurationError, match="'far'") as refused:
+        async with ProviderEmbeddings.open(model):
+            pass
+    assert "very-secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "3"}, 3),
+        ({"retry-after-ms": "1500"}, 1.5),
+        ({"retry-after": "600"}, 30),
+        ({"retry-after": "86400"}, None),
+        ({"retry-after": "Thu, 01 Jan 1970 00:00:00 GMT"}, 0),
+        ({}, None),
+    ],
+)
+def test_when_to_come_again_is_read_as_for_chats_and_bounded(headers: dict[str, str], seconds: float | None) -> None:
+    wait = refusal_of(429, headers, "far").retry_after
+    assert (None if wait is None else wait.total_seconds()) == seconds

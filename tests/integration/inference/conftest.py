@@ -8,11 +8,10 @@ import grpc
 import pytest
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from penstock.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
-from penstock_common.rpc.in_process import InProcessChannel, InProcessServer
 from penstock_common.testing.generations import GenerationCaller
 from penstock_common.testing.openai_upstream import OpenAIUpstream
 from penstock_common.testing.ports import free_ports
+from penstock_common.testing.transports import IN_PROCESS, channel_to
 from penstock_inference.app import build
 from penstock_inference.domain.attempt_loop import Pauses
 from penstock_inference.settings import Settings
@@ -39,9 +38,7 @@ async def serve(pauses):
         async def serve(*upstreams):
             settings = Settings.model_validate({"upstreams": upstreams})
             service = await stack.enter_async_context(build(settings, Pauses(chance=lambda: 0.5, sleep=pause)))
-            server = InProcessServer()
-            service.register(server.registrar)
-            return GenerationCaller(InferenceServiceStub(InProcessChannel(server)))
+            return GenerationCaller(await stack.enter_async_context(channel_to(service, IN_PROCESS)))
 
         yield serve
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from penstock_common import errors
-from penstock_common.llm.convert import event_from_proto
+from penstock_common.http.client import HttpClient
 from penstock_common.llm.types import Candidate, Plan, TextDelta
 from penstock_common.telemetry.steps import Steps
 from penstock_common.testing.generations import QUESTION
@@ -22,10 +22,10 @@ from penstock_common.testing.openai_upstream import (
     stalled_after_headers,
 )
 from penstock_inference.adapters.providers.openai.client import OpenAIUpstream as OpenAIUpstreamAdapter
-from penstock_inference.adapters.providers.openai.client import http_session
 from penstock_inference.adapters.providers.openai.request import Dialect
 from penstock_inference.domain.attempt_loop import AttemptLoop, Generation
 from penstock_inference.domain.catalogue import Catalogue, Model
+from penstock_inference.domain.endpoint import Endpoint, Pool
 
 LONG = {"connect": "30s", "headers": "30s", "first_token": "30s", "idle": "30s", "total": "30s"}
 SHORT = "100ms"
@@ -114,12 +114,12 @@ async def test_the_deadline_ends_an_attempt_before_the_caller_gives_up(first):
     first.enqueue(NoResponse())
     candidate, steps = Candidate(upstream="first", model="m"), Steps()
     generation = Generation(QUESTION, Plan(candidates=(candidate,)), seconds_left=0.2)
-    async with http_session() as session:
-        upstreams = {"first": OpenAIUpstreamAdapter(session, first.base_url, "", Dialect())}
-        events = AttemptLoop(upstreams, Catalogue([Model(candidate)])).generate(generation, steps)
+    async with HttpClient() as client:
+        upstream = OpenAIUpstreamAdapter(client, first.base_url, "", Dialect())
+        loop = AttemptLoop({"first": Pool([Endpoint(upstream)])}, Catalogue([Model(candidate)]))
         begun = time.monotonic()
         with pytest.raises(errors.DeadlineExceeded):
-            await anext(events)
+            await anext(loop.batches(generation, steps))
     assert 0.17 < time.monotonic() - begun < 5
     assert [step.attributes["outcome"] for step in steps.recorded] == ["deadline:deadline"]
 
@@ -146,15 +146,15 @@ async def test_a_slow_reader_does_not_look_like_a_silent_upstream(serve, first):
 
 async def read_slowly(caller, more: asyncio.Event) -> AsyncIterator[str]:
     """Yield the texts, after the first one pausing for three times the idle timer."""
-    async for response in caller.call("first/m"):
-        event = event_from_proto(response.event)
-        if isinstance(event, TextDelta):
-            yield event.text
-            if not more.is_set():
-                resumed = asyncio.Event()
-                asyncio.get_running_loop().call_later(0.3, resumed.set)
-                await resumed.wait()
-                more.set()
+    async for batch in caller.call("first/m"):
+        for event in batch:
+            if isinstance(event, TextDelta):
+                yield event.text
+                if not more.is_set():
+                    resumed = asyncio.Event()
+                    asyncio.get_running_loop().call_later(0.3, resumed.set)
+                    await resumed.wait()
+                    more.set()
 
 
 async def test_a_silent_upstream_costs_its_timer_once_before_failing_over(serve, first, second):

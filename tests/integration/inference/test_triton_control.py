@@ -5,21 +5,20 @@ import re
 import shutil
 from pathlib import Path
 
-import grpc
 import pytest
 from msgspec.structs import replace
 
-from penstock.inference.v1 import inference_service_pb2 as pb
-from penstock.llm.v1 import generation_pb2
 from penstock_common import errors
-from penstock_common.llm.types import Message, Role, SamplingParams, Text
-from penstock_common.status import error_from_rpc
+from penstock_common.contract.inference import ModelState
+from penstock_common.contract.wire.inference import LIST_MODELS, LOAD_MODEL, UNLOAD_MODEL
+from penstock_common.llm.types import Candidate, Message, Role, SamplingParams, Text
 from penstock_common.testing.generations import QUESTION
 from penstock_inference.adapters.providers.triton import control
 from penstock_suite.adapters.triton_command import ExplicitControl
 
 REPOSITORY = Path(__file__).parents[3] / "deploy" / "triton" / "repository"
 KEY = "a-secret-of-the-test"
+PATIENT_SECONDS = 170.0
 ASKED = replace(
     QUESTION,
     messages=(Message(role=Role.USER, parts=(Text(text="What does the router do?"),)),),
@@ -73,26 +72,26 @@ async def service(serve, target, first):
 
 def candidate(name):
     upstream_name, _, model = name.partition("/")
-    return generation_pb2.Candidate(upstream=upstream_name, model=model)
+    return Candidate(upstream=upstream_name, model=model)
 
 
 async def states(service):
-    listed = (await service.stub.ListModels(pb.ListModelsRequest())).models
-    return {model.candidate.model: pb.ModelState.Name(model.state).removeprefix("MODEL_STATE_") for model in listed}
+    listed = await service.channel.call(LIST_MODELS, None)
+    return {model.candidate.model: model.state.name for model in listed}
 
 
 async def load(service, name):
-    return (await service.stub.LoadModel(pb.LoadModelRequest(candidate=candidate(name)))).model
+    return await service.channel.call(LOAD_MODEL, candidate(name), timeout=PATIENT_SECONDS)
 
 
 async def unload(service, name):
-    return (await service.stub.UnloadModel(pb.UnloadModelRequest(candidate=candidate(name)))).model
+    return await service.channel.call(UNLOAD_MODEL, candidate(name), timeout=PATIENT_SECONDS)
 
 
 async def refused(call):
-    with pytest.raises(grpc.aio.AioRpcError) as raised:
+    with pytest.raises(errors.PenstockError) as raised:
         await call
-    return error_from_rpc(raised.value)
+    return raised.value
 
 
 @pytest.mark.timeout(180)
@@ -117,7 +116,7 @@ async def test_a_model_is_loaded_and_unloaded_while_others_answer_every_request(
             await began.wait()
             before = len(answered)
             unloaded = await unload(service, "local/second")
-            assert unloaded.state in {pb.MODEL_STATE_UNLOADING, pb.MODEL_STATE_UNAVAILABLE}
+            assert unloaded.state in {ModelState.UNLOADING, ModelState.UNAVAILABLE}
             assert (await running).error is None
             alone = await service.ask("local/second", value=ASKED)
             assert isinstance(alone.error, errors.UpstreamFailed)
@@ -125,7 +124,7 @@ async def test_a_model_is_loaded_and_unloaded_while_others_answer_every_request(
             elsewhere = await service.ask("local/second", "local/penstock-demo", value=ASKED)
             assert elsewhere.outcomes == ["local misconfigured", "local answered"]
             loaded = await load(service, "local/second")
-            assert loaded.state == pb.MODEL_STATE_READY
+            assert loaded.state == ModelState.READY
             assert (await service.ask("local/second", value=ASKED)).error is None
             assert len(answered) > before
         going_on = False
@@ -147,7 +146,7 @@ async def test_a_load_does_not_wait_for_ever_for_the_unload(service, monkeypatch
             service.ask("local/second", value=LONG, seen=lambda answer: answer.text and began.set())
         )
         await began.wait()
-        assert (await unload(service, "local/second")).state == pb.MODEL_STATE_UNLOADING
+        assert (await unload(service, "local/second")).state == ModelState.UNLOADING
         failed = await refused(load(service, "local/second"))
     assert "is still being unloaded" in failed.message
     assert running.result().error is None
@@ -160,13 +159,13 @@ async def test_models_are_listed_and_what_cannot_load_says_why(service, serve, t
         "second": "READY",
         "broken": "UNAVAILABLE",
         "absent": "UNAVAILABLE",
-        "m": "UNSPECIFIED",
+        "m": "UNTOLD",
     }
     error = await refused(load(service, "local/broken"))
     assert isinstance(error, errors.UpstreamFailed)
     assert "unknown parameter 'slots'" in error.message
     assert "At:" not in error.message
-    listed = (await service.stub.ListModels(pb.ListModelsRequest())).models
+    listed = await service.channel.call(LIST_MODELS, None)
     reasons = {model.candidate.model: model.state_reason for model in listed}
     assert "unknown parameter 'slots'" in reasons["broken"]
     assert reasons["absent"] == "not in the upstream's repository"
@@ -186,7 +185,7 @@ async def test_models_are_listed_and_what_cannot_load_says_why(service, serve, t
     assert isinstance(error, errors.UpstreamFailed)
     assert "wants another key" in error.message
     # It may well serve, and does.
-    assert (await states(stranger))["second"] == "UNSPECIFIED"
+    assert (await states(stranger))["second"] == "UNTOLD"
     assert (await stranger.ask("local/second", value=ASKED)).error is None
 
 
@@ -196,7 +195,7 @@ async def test_a_triton_without_model_control_still_tells_what_is_ready(serve, s
     service = await serve(uncontrolled)
     told = await states(service)
     assert (told["penstock-demo"], told["second"]) == ("READY", "UNAVAILABLE")
-    listed = (await service.stub.ListModels(pb.ListModelsRequest())).models
+    listed = await service.channel.call(LIST_MODELS, None)
     assert [model.is_controllable for model in listed] == [False] * 4
     error = await refused(unload(service, "local/penstock-demo"))
     assert isinstance(error, errors.InvalidRequest)
@@ -205,7 +204,7 @@ async def test_a_triton_without_model_control_still_tells_what_is_ready(serve, s
 async def test_a_triton_that_keeps_its_states_to_itself_is_not_said_to_be_down(serve, target):
     stranger = upstream(target)
     del stranger["model_control"]
-    assert set((await states(await serve(stranger))).values()) == {"UNSPECIFIED"}
+    assert set((await states(await serve(stranger))).values()) == {"UNTOLD"}
 
 
 async def test_a_triton_that_does_not_answer_makes_its_models_unavailable(serve):

@@ -58,8 +58,7 @@ async def test_the_demonstration_model_answers_refuses_and_stops_when_cancelled(
     assert isinstance(outcome.error, errors.InvalidRequest)
 
     call = demo.call("local/penstock-demo", value=question("What is Penstock?"))
-    await call.read()
-    call.cancel()
+    await anext(aiter(call))
     await call.aclose()
     outcome = await demo.ask("local/penstock-demo", value=question("What is Triton?"))
     assert outcome.error is None

@@ -39,18 +39,17 @@ async def read_all(call: Any, begun: asyncio.Event):
 
 
 @pytest.mark.parametrize("window", WINDOWS)
-@pytest.mark.parametrize("way", ["task", "call"])
-async def test_cancelling_closes_the_connection(window: str, way: str, caller, first):
+@pytest.mark.parametrize("whole", [False, True], ids=["streamed", "whole"])
+async def test_cancelling_closes_the_connection(window: str, whole: bool, caller, first):
     behaviour: Behaviour = WINDOWS[window]
     first.enqueue(behaviour)
     begun = asyncio.Event()
-    call = caller.call("first/m")
-    reading = asyncio.ensure_future(read_all(call, begun))
+    reading = asyncio.ensure_future(read_all(caller.call("first/m", whole=whole), begun))
     request = await first.next_request()
-    if window == "mid-stream":
+    if window == "mid-stream" and not whole:
         await begun.wait()
     left_at = time.monotonic()
-    _ = reading.cancel() if way == "task" else call.cancel()
+    reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
     await gone(request, left_at)
@@ -60,7 +59,7 @@ async def test_cancelling_closes_the_connection(window: str, way: str, caller, f
 async def test_closing_the_stream_closes_the_connection(caller, first):
     first.enqueue(Answer(stop_after=3, end=End.STALL))
     call = caller.call("first/m")
-    await call.read()
+    await anext(aiter(call))
     request = await first.next_request()
     left_at = time.monotonic()
     await call.aclose()

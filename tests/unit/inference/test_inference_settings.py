@@ -8,8 +8,9 @@ import pytest
 
 from penstock_common.configuration import Configuration, ConfigurationError
 from penstock_common.llm.types import Candidate, UnitPrices
-from penstock_inference.app import catalogue_from
-from penstock_inference.domain.catalogue import Capability
+from penstock_inference.adapters.providers.registry import PROVIDERS
+from penstock_inference.app import build, catalogue_from
+from penstock_inference.domain.catalogue import Capability, Model
 from penstock_inference.settings import Settings
 
 CONTRACT = """
@@ -112,3 +113,70 @@ def test_a_provider_of_a_later_version_is_refused_with_a_sentence_that_says_so(p
 )
 def test_a_mistake_is_named(text: str, says: str) -> None:
     assert says in refused(text)
+
+
+def model(text: str) -> Model:
+    """Return the one model of a document."""
+    (only,) = catalogue_from(settings(text))
+    return only
+
+
+def test_whole_answers_are_asked_whole_of_those_who_can_and_need_not_think() -> None:
+    plain = LEAST % ("vllm", ", base_url: 'http://x'")
+    thinking = plain.replace("context_window: 9", "context_window: 9, capabilities: [reasoning]")
+    assert model(plain).answers_whole
+    assert not model(thinking).answers_whole
+    assert model(thinking.replace("base_url", "whole_answers: whole, base_url")).answers_whole
+    assert not model(plain.replace("base_url", "whole_answers: stream, base_url")).answers_whole
+    assert not model(LEAST % ("triton", ", grpc: 'x:1'")).answers_whole
+    assert "'upstreams[0].whole_answers'" in refused(plain.replace("base_url", "whole_answers: twice, base_url"))
+
+
+def test_whole_is_twice_first_token_unless_it_is_said() -> None:
+    text = LEAST % ("vllm", ", base_url: 'http://x'%s")
+    assert model(text % "").timeouts.whole == timedelta(seconds=60)
+    assert model(text % ", timeouts: {first_token: 45s}").timeouts.whole == timedelta(seconds=90)
+    assert model(text % ", timeouts: {first_token: 45s, whole: 7s}").timeouts.whole == timedelta(seconds=7)
+
+
+def test_a_key_is_looked_for_among_all_that_an_upstream_may_have() -> None:
+    assert "did you mean 'model_control'" in refused(LEAST % ("triton", ", grpc: 'x:1', model_controll: {}"))
+    assert "did you mean 'whole_answers'" in refused(LEAST % ("vllm", ", base_url: 'http://x', whole_answer: whole"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LEAST % ("triton", ", grpc: 'x:1', base_url: '', api_key: unused, passthrough: true"),
+        LEAST % ("vllm", ", base_url: 'http://x', grpc: '', model_control: null, region: eu"),
+    ],
+)
+def test_what_another_provider_would_need_may_be_said_empty(text: str) -> None:
+    assert settings(text).upstreams
+
+
+def test_model_control_belongs_to_triton() -> None:
+    assert "'model_control', which only Triton has" in refused(
+        LEAST % ("vllm", ", base_url: 'http://x', model_control: {key: very-secret}")
+    )
+
+
+def test_a_key_that_would_end_a_header_is_refused_and_not_shown() -> None:
+    said = refused(LEAST % ("vllm", ", base_url: 'http://x', api_key: \"very-secret\\r\\nHost: y\""))
+    assert "upstreams[0].api_key" in said
+    assert "very-secret" not in said
+
+
+async def test_an_address_that_is_none_is_named_at_the_start() -> None:
+    with pytest.raises(ConfigurationError) as error:
+        async with build(settings(LEAST % ("vllm", ", base_url: 'http://x:port/v1'"))):
+            pass
+    assert "'base_url' of the upstream 'a'" in str(error.value)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_every_provider_of_the_table_can_be_configured(provider: str) -> None:
+    place = ", grpc: 'x:1'" if provider == "triton" else ", base_url: 'http://x'"
+    (upstream,) = settings(LEAST % (provider, place)).upstreams
+    assert isinstance(upstream, PROVIDERS[provider].settings)
+    assert upstream.provider == provider

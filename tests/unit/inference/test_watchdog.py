@@ -212,3 +212,30 @@ async def test_idle_is_due_when_content_came_long_before_the_earlier_timers():
 async def wait_for_ever(watchdog):
     watchdog.wait()
     await asyncio.Event().wait()
+
+
+async def test_a_whole_answer_has_one_limit_until_it_is_there() -> None:
+    clock = FakeClock()
+    watchdog = Watchdog(TIMEOUTS, None, clock, whole_seconds=60.0)
+    task = asyncio.ensure_future(wait_for_ever(watchdog))
+    await asyncio.sleep(0)
+    # Neither headers (10 s) nor first_token (30 s) nor idle (5 s) say anything of an answer in one piece.
+    clock.advance(40)
+    watchdog.headers_received()
+    clock.advance(19.9)
+    assert not watchdog.expired
+    clock.advance(0.2)
+    assert watchdog.expired == "whole"
+    assert watchdog.failure().stage == "whole"
+    assert await ended(task)
+
+
+async def test_a_whole_answer_that_comes_in_pieces_after_all_has_idle_between_them() -> None:
+    clock = FakeClock()
+    watchdog = Watchdog(TIMEOUTS, None, clock, whole_seconds=60.0)
+    watchdog.pause()
+    task = asyncio.ensure_future(wait_for_ever(watchdog))
+    await asyncio.sleep(0)
+    clock.advance(5.01)
+    assert watchdog.expired == "idle"
+    assert await ended(task)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Generator, Iterable
+from collections.abc import Generator, Iterable
 from types import coroutine
 from typing import Any, TypeVar
 
@@ -18,7 +18,7 @@ import structlog
 
 from penstock_common.errors import InternalError, PenstockError, ServiceUnavailable
 from penstock_common.rpc.client import ResponseStream, deadline_of, deadline_passed
-from penstock_common.rpc.method import Handler, Method, StreamMethod, UnaryMethod
+from penstock_common.rpc.method import Handler, Method, Responses, StreamMethod, UnaryMethod
 from penstock_common.rpc.scope import CURRENT_SCOPE
 from penstock_common.rpc.server_call import ServerCall
 from penstock_common.telemetry.steps import Step, Steps
@@ -151,7 +151,7 @@ class _Responses(_Limit):
 
     __slots__ = ("_closing", "_servicer")
 
-    def __init__(self, path: str, deadline: float, servicer: AsyncGenerator[Any, None]) -> None:
+    def __init__(self, path: str, deadline: float, servicer: Responses[Any]) -> None:
         super().__init__(path, deadline)
         self._servicer = servicer
         self._closing: asyncio.Task[None] | None = None

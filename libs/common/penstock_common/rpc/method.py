@@ -6,7 +6,7 @@ and back; in process they pass by reference.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, Generic, Protocol, TypeVar
 
 from penstock_common.rpc.server_call import ServerCall
@@ -14,6 +14,7 @@ from penstock_common.rpc.server_call import ServerCall
 ValueT = TypeVar("ValueT")
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")
+ResponseT_co = TypeVar("ResponseT_co", covariant=True)
 
 
 class Codec(Protocol[ValueT]):
@@ -29,6 +30,22 @@ class Codec(Protocol[ValueT]):
         Raises:
             InvalidRequest: if the bytes are no such message, or say what this version does not know.
         """
+        ...
+
+
+class Responses(Protocol[ResponseT_co]):
+    """What a servicer answers with one by one: an asynchronous generator, or what is iterated and closed like one."""
+
+    def __aiter__(self) -> AsyncIterator[ResponseT_co]:
+        """Iterate once, in one task."""
+        ...
+
+    def __anext__(self) -> Coroutine[Any, Any, ResponseT_co]:
+        """Return the next."""
+        ...
+
+    def aclose(self) -> Coroutine[Any, Any, None]:
+        """End it, wherever it is; may be repeated."""
         ...
 
 
@@ -63,13 +80,13 @@ class StreamMethod(Method[RequestT, ResponseT]):
 
     __slots__ = ()
 
-    def served_by(self, behaviour: Callable[[RequestT, ServerCall], AsyncGenerator[ResponseT, None]]) -> Handler:
+    def served_by(self, behaviour: Callable[[RequestT, ServerCall], Responses[ResponseT]]) -> Handler:
         """Return the handler that a service registers."""
         return Handler(self, behaviour, streams=True)
 
 
 class Handler:
-    """A method and who serves it: a coroutine function, or an async generator function where responses stream."""
+    """A method and who serves it: a coroutine function, or one that returns ``Responses`` where they stream."""
 
     __slots__ = ("behaviour", "method", "streams")
 

@@ -73,7 +73,7 @@ class ToolCall:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """A streamed answer, one event per token.
+    """An answer, one event per token where it is streamed.
 
     ``usage`` None leaves it out, ``COUNTED`` counts tokens. ``stop_after`` ends
     the body after that many events, in the way ``end`` says.
@@ -143,11 +143,32 @@ class Answer:
         }
 
     def completion(self, model: str) -> Body:
-        """Return the answer to a request that does not stream."""
-        message: dict[str, Any] = {"role": "assistant", "content": "".join(self.tokens)}
+        """Return the answer to a request that does not stream: ``hold`` holds all of it, ``stop_after`` leaves half."""
+        message: dict[str, Any] = {"role": "assistant", "content": "".join(self.tokens) or None}
+        if self.reasoning:
+            message[self.reasoning_field] = "".join(self.reasoning)
+        if self.tool_calls:
+            message["tool_calls"] = [
+                {
+                    "id": call.id,
+                    "type": "function",
+                    "function": {"name": call.name, "arguments": "".join(call.fragments)},
+                }
+                for call in self.tool_calls
+            ]
         choice = {"index": 0, "message": message, "finish_reason": self.finish_reason}
-        document = {"object": "chat.completion", "model": model, "choices": [choice], "usage": self._usage()}
-        return Body(frames=[json.dumps(document).encode()], content_type="application/json")
+        document: dict[str, Any] = {"object": "chat.completion", "model": model, "choices": [choice]}
+        if self.usage is not None:
+            document["usage"] = self._usage()
+        frame = json.dumps(document).encode()
+        return Body(
+            frames=[frame if self.stop_after is None else frame[: len(frame) // 2]],
+            content_type="application/json",
+            hold={0: event} if (event := next(iter(self.hold.values()), None)) is not None else {},
+            cut_at_byte=self.cut_at_byte,
+            end=self.end,
+            delimited=self.delimited,
+        )
 
 
 COUNTED: Mapping[str, Any] = {"counted": True}

@@ -3,33 +3,39 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 
-from penstock_common.llm.types import ContentEvent, FinishReason, Usage
+from penstock_common.llm.types import ContentEvent, FinishReason, GenerationInput, Usage
 from penstock_common.telemetry.steps import Step, end
 from penstock_inference.domain.catalogue import Model
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
-from penstock_inference.domain.upstream import Stopped, UpstreamEvent
+from penstock_inference.domain.upstream import Stopped, UpstreamAnswer, UpstreamEvent
+from penstock_inference.domain.usage import estimated_input_tokens
 from penstock_inference.domain.watchdog import Watchdog
 
 
 class Attempt:
-    """Reads one upstream's stream under its timers; keeps what is not content until the end."""
+    """Reads one upstream's answer under its timers; keeps what is not content until the end.
 
-    __slots__ = ("_step", "_stream", "_watchdog", "model", "stopped", "usage")
+    Whoever drives it calls ``next_batch`` until ``is_whole``: inline while it is the only
+    attempt, from a task of its own where several are open.
+    """
 
-    def __init__(
-        self, model: Model, stream: AsyncGenerator[list[UpstreamEvent], None], watchdog: Watchdog, step: Step
-    ) -> None:
+    __slots__ = ("_answer", "_step", "_watchdog", "_whole", "is_whole", "model", "stopped", "usage")
+
+    def __init__(self, model: Model, answer: UpstreamAnswer, watchdog: Watchdog, step: Step) -> None:
         self.model = model
         self.stopped: Stopped | None = None
         self.usage: Usage | None = None
-        self._stream = stream
+        self.is_whole = False
+        """Whether the answer has come to its end, and is one."""
+        self._answer = answer
         self._watchdog = watchdog
         self._step = step
+        self._whole = "whole" in step.attributes
 
     async def next_batch(self) -> Sequence[ContentEvent]:
-        """Return the content of the next read; nothing at a whole answer's end.
+        """Return the content of the next read; at a whole answer's end what came with it, perhaps nothing.
 
         Raises:
             AttemptFailed: if the upstream failed, was silent, or ended without saying that it was done.
@@ -39,26 +45,28 @@ class Attempt:
         watchdog.wait()
         try:
             while not watchdog.expired:
-                content = self._content_of(await self._stream.__anext__())
+                events = await self._answer.read()
+                content = self._content_of(events)
+                if not events or (self._answer.ended and self.stopped is not None):
+                    self._end()
+                    return content
                 if content:
                     watchdog.pause()
                     return content
-        except StopAsyncIteration:
-            return self._end()
         except BaseException:
             if not watchdog.ended_the_wait():
                 raise
         raise watchdog.failure()
 
-    def _end(self) -> Sequence[ContentEvent]:
+    def _end(self) -> None:
         if self.stopped is None:
             raise AttemptFailed(FailureKind.CUT, "the stream ended without a finish reason")
-        self._finish("answered")
-        return ()
+        self._watchdog.stop()
+        self.is_whole = True
 
-    def _content_of(self, batch: list[UpstreamEvent]) -> Sequence[ContentEvent]:
+    def _content_of(self, events: Sequence[UpstreamEvent]) -> Sequence[ContentEvent]:
         content: list[ContentEvent] = []
-        for event in batch:
+        for event in events:
             if isinstance(event, Stopped):
                 self.stopped = event
             elif isinstance(event, Usage):
@@ -81,21 +89,36 @@ class Attempt:
         raise AttemptFailed(FailureKind.EMPTY, "the answer was empty")
 
     def first_content_came(self) -> None:
-        """Record the time to the first token."""
-        nanoseconds = time.time_ns() - self._step.start_ns
-        self._step.attributes["time_to_first_token_ms"] = round(nanoseconds / 1e6, 3)
+        """Record the time to the first token; an answer in one piece has none."""
+        if not self._whole:
+            nanoseconds = time.time_ns() - self._step.start_ns
+            self._step.attributes["time_to_first_token_ms"] = round(nanoseconds / 1e6, 3)
+
+    def answered(self) -> None:
+        """Record that this attempt's is the answer."""
+        self._finish("answered")
 
     def failed(self, failure: AttemptFailed) -> None:
         """Record how the attempt failed."""
         outcome = failure.kind.value if not failure.stage else f"{failure.kind.value}:{failure.stage}"
         self._finish(outcome, error=outcome)
 
+    def lost(self, value: GenerationInput) -> None:
+        """Record what an answer in one piece may have cost that never arrived: at least its input, estimated."""
+        if self._whole:
+            self._step.attributes["estimated_input_tokens"] = estimated_input_tokens(value)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether neither an end nor a failure has been recorded."""
+        return not self._step.end_ns
+
     async def aclose(self) -> None:
-        """Stop the timers and close the connection; one that still runs counts as cancelled."""
+        """Stop the timers and end the exchange; an attempt that still runs counts as cancelled."""
         self._watchdog.stop()
-        if not self._step.end_ns:
+        if self.is_open:
             self._finish("cancelled", error="cancelled")
-        await self._stream.aclose()
+        await self._answer.aclose()
 
     def _finish(self, outcome: str, error: str = "") -> None:
         self._step.attributes["outcome"] = outcome

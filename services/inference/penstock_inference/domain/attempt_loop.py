@@ -1,32 +1,36 @@
-"""The loop that runs a plan: attempts, one after another, made one clean stream."""
+"""The loop that runs a plan: attempts, one after another, made one clean answer."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import msgspec
 
-from penstock_common import errors
-from penstock_common.llm.events import Answer
+from penstock_common.llm.events import Answer, merge_deltas
 from penstock_common.llm.types import (
+    Batch,
+    Candidate,
     ContentEvent,
     Finished,
     GenerationEvent,
     GenerationInput,
     Plan,
     Started,
+    Usage,
     cost_nano_usd,
 )
 from penstock_common.telemetry.steps import Steps
 from penstock_inference.domain.attempt import Attempt
 from penstock_inference.domain.catalogue import Catalogue, Model
+from penstock_inference.domain.endpoint import Pool
 from penstock_inference.domain.failure import AttemptFailed, error_within_answer
 from penstock_inference.domain.succession import Succession, models_of
-from penstock_inference.domain.upstream import Upstream, UpstreamCall
+from penstock_inference.domain.upstream import Stopped, UpstreamAnswer, UpstreamCall
 from penstock_inference.domain.usage import settled_usage
 from penstock_inference.domain.watchdog import DEADLINE_MARGIN_SECONDS, Watchdog
 
@@ -34,11 +38,16 @@ _CHANCE = random.Random()  # noqa: S311 - spreads retries, hides nothing
 
 
 class Generation(msgspec.Struct, frozen=True):
-    """One request: what to generate, who may answer, and by when (None: no deadline)."""
+    """One request: what to generate, who may answer, and by when (None: no deadline).
+
+    ``whole``: the caller is told the answer once all of it is there. Until then it
+    has been sent nothing, and any break is a failure that another attempt makes good.
+    """
 
     input: GenerationInput
     plan: Plan
     seconds_left: float | None = None
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,127 +59,198 @@ class Pauses:
 
 
 class AttemptLoop:
-    """Yields a stream that keeps the contract's order, or raises one error.
+    """Runs plans: each answer is batches of events that keep the contract's order, or one error.
 
     Nothing reaches the caller before the first content, so that failing over
-    stays invisible. Closing the generator or cancelling its task ends the
-    attempt that runs and closes its connection.
+    stays invisible.
     """
 
-    def __init__(self, upstreams: Mapping[str, Upstream], catalogue: Catalogue, pauses: Pauses | None = None) -> None:
-        self._upstreams = upstreams
+    def __init__(self, pools: Mapping[str, Pool], catalogue: Catalogue, pauses: Pauses | None = None) -> None:
+        self._pools = pools
         self._catalogue = catalogue
         self._pauses = pauses or Pauses()
 
-    async def generate(self, generation: Generation, steps: Steps) -> AsyncGenerator[GenerationEvent, None]:
-        """Yield the events of one answer; ``steps`` takes one step per attempt.
+    def batches(self, generation: Generation, steps: Steps) -> Batches:
+        """Return the batches of one answer; ``steps`` takes one step per attempt."""
+        return Batches(generation, self, steps)
 
-        Raises:
-            PenstockError: what the caller sees.
-        """
-        models = models_of(generation.plan, self._catalogue, generation.input)
-        run = _Run(generation, models, self._upstreams, self._pauses, steps)
-        try:
-            while batch := await run.next_batch():
-                for event in batch:
-                    yield event
-        finally:
-            await run.aclose()
-        for event in run.conclusion():
-            yield event
+    def models_of(self, generation: Generation) -> list[Model]:
+        """Return the models that may answer, in order; see ``succession.models_of``."""
+        return models_of(generation.plan, self._catalogue, generation.input)
+
+    def ask(self, candidate: Candidate, call: UpstreamCall) -> UpstreamAnswer:
+        """Return the candidate's answer, not asked for yet."""
+        return self._pools[candidate.upstream].choose().upstream.ask(call)
+
+    @property
+    def pauses(self) -> Pauses:
+        """Chance and waiting between attempts."""
+        return self._pauses
 
 
-class _Run:
-    """One request's way through its plan; at most one attempt is open at a time."""
+class Batches:
+    """One answer: an asynchronous iterator of non-empty batches, closed like a generator.
 
-    def __init__(
-        self,
-        generation: Generation,
-        models: list[Model],
-        upstreams: Mapping[str, Upstream],
-        pauses: Pauses,
-        steps: Steps,
-    ) -> None:
+    A batch is what was there at once: ``Started`` comes with the first content, usage
+    and ``Finished`` with the last where the end was there already. One attempt is open
+    at a time, and read inline, in the task of whoever iterates: a task of its own per
+    attempt is needed only where several are open, and ``Attempt`` can be driven by one.
+    An error or a cancellation ends the attempt that runs and closes its connection.
+
+    Raises:
+        PenstockError: what the caller sees.
+    """
+
+    __slots__ = (
+        "_answer",
+        "_attempt",
+        "_clock",
+        "_deadline",
+        "_done",
+        "_generation",
+        "_held",
+        "_loop",
+        "_steps",
+        "_succession",
+    )
+
+    def __init__(self, generation: Generation, loop: AttemptLoop, steps: Steps) -> None:
         seconds = generation.seconds_left
         self._clock = asyncio.get_running_loop()
         self._deadline = None if seconds is None else self._clock.time() + seconds
-        self._input = generation.input
-        self._upstreams = upstreams
-        self._pauses = pauses
+        self._generation = generation
+        self._loop = loop
         self._steps = steps
-        self._succession = Succession(models, self._seconds_left, pauses.chance)
+        self._succession: Succession | None = None
+        self._attempt: Attempt | None = None
         # What the caller has been sent so far: what a recovery would go on from.
         self._answer = Answer()
-        self._attempt = self._begin_attempt()
+        # What a caller who wants the whole will be sent, if this attempt is the one.
+        self._held: list[ContentEvent] = []
+        self._done = False
 
-    async def next_batch(self) -> Sequence[GenerationEvent]:
-        """Return what to send next, ``Started`` before the first content; nothing when the answer is whole."""
+    def __aiter__(self) -> Batches:
+        return self
+
+    async def __anext__(self) -> Batch:
+        if self._done:
+            await self.aclose()
+            raise StopAsyncIteration
+        try:
+            return await self._next()
+        except BaseException:
+            await self.aclose()
+            raise
+
+    async def aclose(self) -> None:
+        """End the attempt that runs, if one does; may be repeated."""
+        self._done = True
+        attempt, self._attempt = self._attempt, None
+        if attempt is not None:
+            if attempt.is_open:
+                attempt.lost(self._generation.input)
+            await attempt.aclose()
+
+    async def _next(self) -> Batch:
+        attempt = self._attempt
+        if attempt is None:
+            models = self._loop.models_of(self._generation)
+            self._succession = Succession(models, self._seconds_left, self._loop.pauses.chance)
+            attempt = self._begin_attempt(self._succession)
         while True:
             try:
-                batch = await self._attempt.next_batch()
-                if not batch and self._answer.started is None:
-                    self._attempt.check_not_empty(stop_was_asked=bool(self._input.sampling.stop))
+                content = await attempt.next_batch()
+                if attempt.is_whole:
+                    return self._last(attempt, content)
             except AttemptFailed as failure:
-                await self._recover(failure)
-            else:
-                return self._noted(batch)
+                attempt = await self._recover(attempt, failure)
+                continue
+            if not self._generation.whole:
+                return self._sent(attempt, content)
+            self._held.extend(content)
 
-    async def _recover(self, failure: AttemptFailed) -> None:
+    async def _recover(self, failed: Attempt, failure: AttemptFailed) -> Attempt:
         """Begin another attempt after one failed.
 
         Raises:
             PenstockError: where nobody can take over. Once content was sent,
                 nobody can yet: continuing ``self._answer`` elsewhere begins here.
         """
-        failed = self._attempt
+        if failure.may_have_cost:
+            failed.lost(self._generation.input)
         failed.failed(failure)
         await failed.aclose()
         if self._answer.started is not None:
             raise error_within_answer(failure, failed.model.candidate, _delivered(self._answer)) from failure
+        self._held.clear()
+        assert self._succession is not None, "an attempt has failed"
         delay = self._succession.after(failure)
         if delay:
-            await self._pauses.sleep(delay)
-        self._attempt = self._begin_attempt()
+            await self._loop.pauses.sleep(delay)
+        return self._begin_attempt(self._succession)
 
-    def _begin_attempt(self) -> Attempt:
-        self._succession.begin()
-        model = self._succession.current
+    def _begin_attempt(self, succession: Succession) -> Attempt:
+        succession.begin()
+        model = succession.current
         candidate = model.candidate
-        watchdog = Watchdog(model.timeouts, self._deadline, self._clock)
-        call = UpstreamCall(candidate.model, self._input, model.timeouts.connect, watchdog.headers_received)
-        stream = self._upstreams[candidate.upstream].stream(call)
+        whole = self._generation.whole and model.answers_whole
+        watchdog = Watchdog(model.timeouts, self._deadline, self._clock, self._whole_seconds(model) if whole else None)
+        seconds = model.timeouts.seconds.connect
+        call = UpstreamCall(candidate.model, self._generation.input, seconds, watchdog.headers_received, whole)
         step = self._steps.begin("attempt", upstream=candidate.upstream, model=candidate.model)
-        return Attempt(model, stream, watchdog, step)
+        if whole:
+            step.attributes["whole"] = True
+        self._attempt = Attempt(model, self._loop.ask(candidate, call), watchdog, step)
+        return self._attempt
+
+    def _whole_seconds(self, model: Model) -> float:
+        """Return how long a whole answer may take; where another could be asked, half of what is left is kept for it."""
+        seconds = model.timeouts.seconds.whole
+        if self._deadline is not None and self._succession is not None and self._succession.others_left:
+            return min(seconds, self._seconds_left() / 2)
+        return seconds
 
     def _seconds_left(self) -> float:
         if self._deadline is None:
             return float("inf")
         return self._deadline - DEADLINE_MARGIN_SECONDS - self._clock.time()
 
-    def _noted(self, batch: Sequence[ContentEvent]) -> Sequence[GenerationEvent]:
-        events: Sequence[GenerationEvent] = batch
-        if batch and self._answer.started is None:
-            self._attempt.first_content_came()
-            events = [self._started(), *batch]
-        for event in batch:
-            self._answer.add(event)
+    def _sent(self, attempt: Attempt, content: Sequence[ContentEvent]) -> list[GenerationEvent]:
+        """Return the content as it goes to the caller, with ``Started`` before the first."""
+        events: list[GenerationEvent] = [*content]
+        if self._answer.started is None:
+            if content:
+                attempt.first_content_came()
+            events.insert(0, self._started(attempt.model))
+        self._answer.extend(events)
         return events
 
-    def _started(self) -> Started:
-        model = self._attempt.model
+    def _started(self, model: Model) -> Started:
         identity = f"gen-{secrets.token_hex(12)}"
-        started = Started(generation_id=identity, answered_by=model.candidate, unit_prices=model.prices)
-        self._answer.add(started)
-        return started
+        return Started(generation_id=identity, answered_by=model.candidate, unit_prices=model.prices)
 
-    def conclusion(self) -> list[GenerationEvent]:
-        """Return what ends a whole answer: usage and finished, after started where no content came."""
-        model, stopped = self._attempt.model, self._attempt.stopped
-        if stopped is None:
-            raise errors.InternalError
-        events: list[GenerationEvent] = [] if self._answer.started else [self._started()]
-        usage = settled_usage(self._attempt.usage, self._input, self._answer, model.context_window_tokens)
-        finished = Finished(
+    def _last(self, attempt: Attempt, content: Sequence[ContentEvent]) -> Batch:
+        """Return what is left of a whole answer: content, usage and ``Finished``.
+
+        Raises:
+            AttemptFailed: if the answer is empty, and no rule explains it.
+        """
+        if self._held:
+            content = cast("list[ContentEvent]", merge_deltas([*self._held, *content]))
+        value, model, stopped = self._generation.input, attempt.model, attempt.stopped
+        assert stopped is not None, "the answer is whole"
+        if not content and self._answer.started is None:
+            attempt.check_not_empty(stop_was_asked=bool(value.sampling.stop))
+        events = self._sent(attempt, content) if content or self._answer.started is None else []
+        usage = settled_usage(attempt.usage, value, self._answer, model.context_window_tokens)
+        attempt.answered()
+        self._done = True
+        events += (usage, self._finished(model, stopped, usage))
+        return events
+
+    def _finished(self, model: Model, stopped: Stopped, usage: Usage) -> Finished:
+        assert self._succession is not None, "an attempt was made"
+        return Finished(
             reason=stopped.reason,
             answered_by=model.candidate,
             matched_stop=stopped.matched_stop,
@@ -178,11 +258,6 @@ class _Run:
             cost_nano_usd=cost_nano_usd(usage, model.prices),
             unit_prices=model.prices,
         )
-        return [*events, usage, finished]
-
-    async def aclose(self) -> None:
-        """End the attempt that runs, if one does."""
-        await self._attempt.aclose()
 
 
 def _delivered(answer: Answer) -> str:

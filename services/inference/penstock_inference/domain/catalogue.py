@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import Enum
+
+import msgspec
 
 from penstock_common.llm.types import Candidate, UnitPrices
 
@@ -25,33 +27,63 @@ class Capability(Enum):
 FIRST_TOKEN = timedelta(seconds=30)
 # A reasoning model may think for minutes before it says anything.
 FIRST_TOKEN_OF_REASONING = timedelta(seconds=300)
+WHOLE_PER_FIRST_TOKEN = 2
+"""A whole answer comes at once, at its end: it may take this many times what the first token of a stream may."""
+
+
+class TimerSeconds(msgspec.Struct, frozen=True, gc=False):
+    """The timers of one attempt in seconds, reckoned once."""
+
+    connect: float
+    headers: float
+    first_token: float
+    whole: float
+    idle: float
+    total: float
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """The five timers of one attempt; ``idle`` is between content events, the others from its start."""
+    """The timers of one attempt; ``idle`` is between content events, the others from its start.
+
+    ``whole`` stands in the place of ``headers`` and ``first_token`` where the
+    upstream is asked for a whole answer.
+    """
 
     connect: timedelta = timedelta(seconds=3)
     headers: timedelta = FIRST_TOKEN
     first_token: timedelta = FIRST_TOKEN
+    whole: timedelta = FIRST_TOKEN * WHOLE_PER_FIRST_TOKEN
     idle: timedelta = timedelta(seconds=20)
     total: timedelta = timedelta(seconds=600)
+    seconds: TimerSeconds = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        names = TimerSeconds.__struct_fields__
+        seconds = TimerSeconds(*(getattr(self, name).total_seconds() for name in names))
+        object.__setattr__(self, "seconds", seconds)
 
     @classmethod
     def of_reasoning_models(cls) -> Timeouts:
         """Return the defaults of models that think before they answer."""
-        return replace(cls(), headers=FIRST_TOKEN_OF_REASONING, first_token=FIRST_TOKEN_OF_REASONING)
+        long = FIRST_TOKEN_OF_REASONING
+        return replace(cls(), headers=long, first_token=long, whole=long * WHOLE_PER_FIRST_TOKEN)
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One model at one upstream; ``context_window_tokens`` is 0 where unknown."""
+    """One model at one upstream; ``context_window_tokens`` is 0 where unknown.
+
+    ``answers_whole``: for a caller who does not stream it is asked for a whole
+    answer, else for a stream, which is put together here.
+    """
 
     candidate: Candidate
     context_window_tokens: int = 0
     capabilities: frozenset[Capability] = frozenset({Capability.CHAT})
     prices: UnitPrices = UnitPrices()
     timeouts: Timeouts = Timeouts()
+    answers_whole: bool = False
 
 
 class Catalogue:

@@ -86,6 +86,14 @@ _MEANING: dict[FailureKind, tuple[Next, Weight]] = {
 }
 
 
+# The upstream may have generated, and charge for, what never arrived.
+_MAY_HAVE_COST = frozenset(
+    {
+        FailureKind.CUT, FailureKind.MALFORMED, FailureKind.OVERSIZE, FailureKind.EMPTY, FailureKind.DEADLINE,
+    }
+)  # fmt: skip
+
+
 @dataclass(eq=False)
 class AttemptFailed(Exception):
     """One attempt failed. ``detail`` ends a sentence that names the candidate and is fit for the caller."""
@@ -110,6 +118,11 @@ class AttemptFailed(Exception):
     def weight(self) -> Weight:
         """How much it tells the caller."""
         return _MEANING[self.kind][1]
+
+    @property
+    def may_have_cost(self) -> bool:
+        """Whether the upstream may charge for an answer that never arrived."""
+        return self.kind in _MAY_HAVE_COST or (self.kind is FailureKind.TIMEOUT and self.stage != "connect")
 
 
 def unsupported(parameter: str, why: str = "is not supported") -> AttemptFailed:

@@ -38,6 +38,11 @@ class Succession:
         self.attempts = 0
         self._worst: tuple[AttemptFailed, Model] | None = None
 
+    @property
+    def others_left(self) -> bool:
+        """Whether somebody else could be asked after ``current``."""
+        return bool(self._rest)
+
     def begin(self) -> None:
         """Count an attempt at ``current``."""
         self.attempts += 1

@@ -1,9 +1,8 @@
-"""The port to an upstream: one streaming method, batches of events per read."""
+"""The port to an upstream: one answer at a time, read in batches of what was there at once."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
-from datetime import timedelta
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -31,27 +30,45 @@ UpstreamEvent = TextDelta | ReasoningDelta | ToolCallDelta | Usage | Stopped
 class UpstreamCall(msgspec.Struct, frozen=True):
     """One attempt, as an upstream sees it.
 
-    ``model`` is the upstream's own name of the model. The upstream calls
-    ``headers_received`` once, when the response has begun; every other timer
-    but ``connect_timeout`` is kept outside, and ends the attempt by cancelling it.
+    ``model`` is the upstream's own name of the model. ``whole``: nobody reads the
+    answer before its end, so it may be asked for in one piece. The upstream calls
+    ``headers_received`` once, when the response has begun; every other timer than
+    that of connecting is kept outside, and ends the attempt by cancelling it.
     """
 
     model: str
     input: GenerationInput
-    connect_timeout: timedelta
+    connect_seconds: float
     headers_received: Callable[[], None]
+    whole: bool = False
+
+
+class UpstreamAnswer(Protocol):
+    """One answer of an upstream, asked for by the first ``read``; one task reads it, and closes it whatever happened."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more comes, and the end was a clean one."""
+        ...
+
+    async def read(self) -> Sequence[UpstreamEvent]:
+        """Return what the next read brought, neighbouring deltas of one kind merged; nothing at the end.
+
+        Cancelling the task that waits for it closes the connection at once.
+
+        Raises:
+            AttemptFailed: for everything an upstream can do wrong.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connection at once, or keep it for the next request where the answer was read to its end."""
+        ...
 
 
 class Upstream(Protocol):
     """Whom we call."""
 
-    def stream(self, call: UpstreamCall) -> AsyncGenerator[list[UpstreamEvent], None]:
-        """Yield what each read brought, never empty, neighbouring deltas of one kind merged.
-
-        Returns normally only after ``Stopped`` and a clean end. Closing the
-        generator or cancelling the task that runs it closes the connection.
-
-        Raises:
-            AttemptFailed: for everything an upstream can do wrong.
-        """
+    def ask(self, call: UpstreamCall) -> UpstreamAnswer:
+        """Return the answer, not asked for yet."""
         ...

@@ -63,16 +63,25 @@ class Watchdog:
         "_task",
         "_total_due",
         "_waiting_since",
+        "_whole",
         "expired",
     )
 
-    def __init__(self, timeouts: Timeouts, deadline: float | None, clock: Clock) -> None:
+    def __init__(
+        self, timeouts: Timeouts, deadline: float | None, clock: Clock, whole_seconds: float | None = None
+    ) -> None:
+        """Begin; ``whole_seconds`` is how long an answer may take that comes in one piece, None for a stream."""
         now = clock.time()
+        seconds = timeouts.seconds
         self._clock = clock
-        self._headers_due = now + timeouts.headers.total_seconds()
-        self._first_token_due = now + timeouts.first_token.total_seconds()
-        self._idle_seconds = timeouts.idle.total_seconds()
-        self._total_due = now + timeouts.total.total_seconds()
+        self._whole = whole_seconds is not None
+        if whole_seconds is None:
+            self._headers_due = now + seconds.headers
+            self._first_token_due = now + seconds.first_token
+        else:
+            self._headers_due = self._first_token_due = now + whole_seconds
+        self._idle_seconds = seconds.idle
+        self._total_due = now + seconds.total
         self._deadline = None if deadline is None else deadline - DEADLINE_MARGIN_SECONDS
         self._headers_came = False
         self._content_came = False
@@ -125,8 +134,8 @@ class Watchdog:
                 due, stage = self._waiting_since + self._idle_seconds, "idle"
         else:
             if self._first_token_due <= due:
-                due, stage = self._first_token_due, "first_token"
-            if not self._headers_came and self._headers_due <= due:
+                due, stage = self._first_token_due, "whole" if self._whole else "first_token"
+            if not self._whole and not self._headers_came and self._headers_due <= due:
                 due, stage = self._headers_due, "headers"
         if self._deadline is not None and self._deadline <= due:
             due, stage = self._deadline, DEADLINE
@@ -151,6 +160,7 @@ def silence(stage: str) -> AttemptFailed:
         "connect": "no connection in time",
         "headers": "no response in time",
         "first_token": "no first token in time",
+        "whole": "no whole answer in time",
         "idle": "the upstream stalled",
         "total": "the answer took too long",
     }[stage]

@@ -8,9 +8,9 @@ from contextlib import aclosing
 from penstock_common.contract.inference import GenerateRequest, RunnableModel
 from penstock_common.contract.wire.inference import GENERATE, LIST_MODELS, LOAD_MODEL, UNLOAD_MODEL
 from penstock_common.llm.types import Batch, Candidate
-from penstock_common.rpc.method import Handler
+from penstock_common.rpc.method import Handler, Responses
 from penstock_common.rpc.server_call import ServerCall
-from penstock_inference.domain.attempt_loop import AttemptLoop, Generation
+from penstock_inference.domain.attempt_loop import AttemptLoop, Batches, Generation
 from penstock_inference.domain.model_control import ModelAdministration
 
 
@@ -30,12 +30,11 @@ class InferenceServicer:
             UNLOAD_MODEL.served_by(self.unload_model),
         )
 
-    async def generate(self, request: GenerateRequest, call: ServerCall) -> AsyncGenerator[Batch, None]:
-        """Yield the events of one answer."""
-        generation = Generation(request.input, request.plan, call.seconds_left())
-        async with aclosing(self._attempt_loop.generate(generation, call.steps)) as events:
-            async for event in events:
-                yield (event,)
+    def generate(self, request: GenerateRequest, call: ServerCall) -> Responses[Batch]:
+        """Return the batches of one answer."""
+        generation = Generation(request.input, request.plan, call.seconds_left(), request.whole)
+        batches = self._attempt_loop.batches(generation, call.steps)
+        return batches if request.batches else one_by_one(batches)
 
     async def list_models(self, _: None, call: ServerCall) -> tuple[RunnableModel, ...]:
         """Return the models of the catalogue, with their states."""
@@ -48,3 +47,11 @@ class InferenceServicer:
     async def unload_model(self, candidate: Candidate, call: ServerCall) -> RunnableModel:
         """Return the model once it takes nothing new."""
         return await self._models.unload(candidate)
+
+
+async def one_by_one(batches: Batches) -> AsyncGenerator[Batch, None]:
+    """Yield an event at a time, for a caller of an earlier version, which reads one of each response."""
+    async with aclosing(batches):
+        async for batch in batches:
+            for event in batch:
+                yield (event,)

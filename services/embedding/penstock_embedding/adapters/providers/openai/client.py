@@ -16,9 +16,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
 
-import aiohttp
-
+from penstock_common.configuration import ConfigurationError
 from penstock_common.errors import DeadlineExceeded, Overloaded, PenstockError, UpstreamFailed, UpstreamTimeout
+from penstock_common.http.address import parse_address
+from penstock_common.http.client import HttpClient
+from penstock_common.http.failures import ConnectTimedOut, HttpFailure
+from penstock_common.http.pool import HttpPool
+from penstock_common.http.request_head import RequestHead, header_line
+from penstock_common.http.response import Response
 from penstock_common.rpc.scope import CURRENT_SCOPE, TRACEPARENT_KEY
 from penstock_embedding.adapters.providers.openai.errors import Refusal, refusal_of
 from penstock_embedding.adapters.providers.openai.request import body_of, pieces
@@ -26,7 +31,6 @@ from penstock_embedding.adapters.providers.openai.response import Malformed, emb
 from penstock_embedding.domain.embedder import Embedded
 
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
-_READ_BYTES = 256 * 1024
 _FIRST_PAUSE_SECONDS = 0.2
 _HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "identity", "User-Agent": "penstock"}
 
@@ -51,24 +55,28 @@ class ProviderModel:
 class ProviderEmbeddings:
     """An ``EmbeddingModel``. Embedding changes nothing, so what fails in passing is asked again."""
 
-    def __init__(self, session: aiohttp.ClientSession, model: ProviderModel) -> None:
-        self._session = session
+    def __init__(self, pool: HttpPool, head: RequestHead, model: ProviderModel) -> None:
+        self._pool = pool
+        self._head = head
         self._model = model
-        self._url = f"{model.base_url.rstrip('/')}/embeddings"
         self._in_flight = 0
 
     @classmethod
     @asynccontextmanager
     async def open(cls, model: ProviderModel) -> AsyncGenerator[ProviderEmbeddings, None]:
-        """Yield the model; on exit, close its connections."""
+        """Yield the model; on exit, close its connections.
+
+        Raises:
+            ConfigurationError: if its address or key cannot be one.
+        """
         headers = {**_HEADERS, **({"Authorization": f"Bearer {model.api_key}"} if model.api_key else {})}
-        timeout = aiohttp.ClientTimeout(
-            total=model.timeout.total_seconds(), connect=model.connect_timeout.total_seconds(), ceil_threshold=60
-        )
-        async with aiohttp.ClientSession(
-            headers=headers, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
-        ) as session:
-            yield cls(session, model)
+        try:
+            address = parse_address(f"{model.base_url.rstrip('/')}/embeddings")
+            head = RequestHead("POST", address, headers)
+        except ValueError as error:
+            raise ConfigurationError(f"the provider '{model.upstream}' of embeddings: {error}") from None
+        async with HttpClient() as client:
+            yield cls(client.pool(address.origin), head, model)
 
     @property
     def name(self) -> str:
@@ -112,32 +120,37 @@ class ProviderEmbeddings:
 
     async def _attempt(self, body: bytes, texts: list[str]) -> Embedded | Refusal:
         upstream = self._model.upstream
-        traceparent = CURRENT_SCOPE.get().traceparent
-        headers = {TRACEPARENT_KEY: traceparent} if traceparent else {}
         try:
-            async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
-                if response.status != HTTPStatus.OK:
-                    return refusal_of(response.status, response.headers, upstream)
-                return embedded_from(await _bounded(response), texts)
-        except TimeoutError:
-            # aiohttp's own: the attempt's. The deadline's cancels, and is told apart outside.
+            async with asyncio.timeout(self._model.timeout.total_seconds()):
+                response = await self._sent(body)
+                try:
+                    if response.status != HTTPStatus.OK:
+                        return refusal_of(response.status, response.headers, upstream)
+                    return embedded_from(await _bounded(response), texts)
+                finally:
+                    response.release()
+        except (TimeoutError, ConnectTimedOut):
+            # The attempt's own. The deadline's cancels, and is told apart outside.
             return _passing(UpstreamTimeout(f"The provider '{upstream}' was silent.", upstream=upstream, stage="total"))
-        except (aiohttp.ClientError, Malformed) as error:
+        except (HttpFailure, Malformed) as error:
             _LOG.info("embedding_attempt_failed upstream=%s: %s", upstream, error)
             return _passing(UpstreamFailed(f"The provider '{upstream}' gave no proper answer.", upstream=upstream))
+
+    async def _sent(self, body: bytes) -> Response:
+        traceparent = CURRENT_SCOPE.get().traceparent
+        more = header_line(TRACEPARENT_KEY, traceparent) if traceparent else b""
+        return await self._pool.request(self._head, body, self._model.connect_timeout.total_seconds(), more)
 
 
 def _passing(error: PenstockError) -> Refusal:
     return Refusal(error, may_pass=True)
 
 
-async def _bounded(response: aiohttp.ClientResponse) -> bytes:
-    body = bytearray()
-    async for data in response.content.iter_chunked(_READ_BYTES):
-        body += data
-        if len(body) > MAX_ANSWER_BYTES:
-            raise Malformed(f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
-    return bytes(body)
+async def _bounded(response: Response) -> bytes:
+    body = await response.read_up_to(MAX_ANSWER_BYTES)
+    if len(body) > MAX_ANSWER_BYTES:
+        raise Malformed(f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
+    return body
 
 
 def _joined(parts: list[Embedded]) -> Embedded:

@@ -8,10 +8,12 @@ from datetime import timedelta
 from http import HTTPStatus
 
 from penstock_common.errors import InvalidRequest, Overloaded, PenstockError, UpstreamFailed
+from penstock_common.http.retrying import may_pass, retry_after
 
 _REFUSED_INPUT = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY)
-_PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS)
 _MOST_WAIT = timedelta(seconds=30)
+# Longer than this nobody means who wants to be asked again.
+_LONGEST_MEANT = timedelta(seconds=3000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +33,13 @@ def refusal_of(status: int, headers: Mapping[str, str], upstream: str) -> Refusa
             may_pass=False,
         )
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        wait = _retry_after(headers)
+        wait = _wait(headers)
         busy = Overloaded(f"The provider '{upstream}' is busy. Try again.", retry_after=wait or timedelta(seconds=1))
         return Refusal(busy, may_pass=True, retry_after=wait)
-    may_pass = status in _PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR
     failed = UpstreamFailed(f"The provider '{upstream}' answered with status {status}.", upstream=upstream)
-    return Refusal(failed, may_pass, _retry_after(headers))
+    return Refusal(failed, may_pass(status), _wait(headers))
 
 
-def _retry_after(headers: Mapping[str, str]) -> timedelta | None:
-    try:
-        seconds = float(headers.get("retry-after", ""))
-    except ValueError:
-        return None
-    return min(timedelta(seconds=seconds), _MOST_WAIT) if 0 <= seconds < _MOST_WAIT.total_seconds() * 100 else None
+def _wait(headers: Mapping[str, str]) -> timedelta | None:
+    wait = retry_after(headers)
+    return None if wait is None or wait >= _LONGEST_MEANT else min(wait, _MOST_WAIT)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import timedelta
 from http import HTTPStatus
 
 import msgspec
 
+from penstock_common.http.failures import ConnectionCut, ConnectTimedOut, HttpFailure, NotHttp, TlsFailed
+from penstock_common.http.retrying import may_pass, seconds_in
+from penstock_common.http.retrying import retry_after as retry_after_in
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
+from penstock_inference.domain.watchdog import silence
 
 MAX_MESSAGE_CHARACTERS = 300
 _LONGEST_NUMBER = 12
@@ -68,7 +70,6 @@ _CREDENTIAL_REASONS = frozenset({"api_key_invalid", "api_key_expired", "access_t
 _QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "enforced_spend_limit_reached"})
 
 _OF_THE_REQUEST = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY)
-_PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_EARLY)
 _ERROR_STATUS = re.compile(r"[45]\d\d")
 
 _STATUS_OF_TYPE = {
@@ -87,10 +88,23 @@ _STATUS_OF_TYPE = {
 }
 
 
+def failure_of_exchange(error: HttpFailure) -> AttemptFailed:
+    """Return what it means that no answer came, or not all of it."""
+    if isinstance(error, ConnectTimedOut):
+        return silence("connect")
+    if isinstance(error, TlsFailed):
+        return AttemptFailed(FailureKind.CERTIFICATE, "no trusted TLS connection")
+    if isinstance(error, NotHttp):
+        return AttemptFailed(FailureKind.MALFORMED, "the upstream does not speak HTTP")
+    if isinstance(error, ConnectionCut) and error.began:
+        return AttemptFailed(FailureKind.CUT, "the connection was cut")
+    return AttemptFailed(FailureKind.CONNECT, "no connection")
+
+
 def failure_of_response(status: int, headers: Mapping[str, str], body: bytes) -> AttemptFailed:
     """Return what a response with an error status means."""
     error = error_in(body) or _ErrorBody()
-    retry_after = _retry_after(headers)
+    retry_after = retry_after_in(headers)
     return _failure(status, error, _retry_delay(error) if retry_after is None else retry_after)
 
 
@@ -125,7 +139,7 @@ def _failure(status: int, error: _ErrorBody, retry_after: timedelta | None) -> A
         return AttemptFailed(FailureKind.RATE_LIMITED, "the upstream's rate limit was reached", retry_after)
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return AttemptFailed(FailureKind.CREDENTIALS, "the upstream refused our credentials")
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _PASSING:
+    if may_pass(status):
         return AttemptFailed(FailureKind.SERVER_ERROR, f"the upstream answered {status}", retry_after)
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
         return AttemptFailed(FailureKind.MISCONFIGURED, "the upstream redirects; redirects are not followed")
@@ -175,7 +189,7 @@ def _details(error: _ErrorBody) -> list[_Detail]:
 def _retry_delay(error: _ErrorBody) -> timedelta | None:
     """Return the delay of a ``google.rpc.RetryInfo`` among the details; None where there is none."""
     for detail in _details(error):
-        seconds = _positive(detail.retry_delay.removesuffix("s"))
+        seconds = seconds_in(detail.retry_delay.removesuffix("s"))
         if seconds is not None:
             return timedelta(seconds=seconds)
     return None
@@ -191,30 +205,3 @@ def _number(pattern: re.Pattern[str], message: str) -> int:
     match = pattern.search(message)
     found = next((group for group in match.groups() if group), "") if match else ""
     return int(found.replace(",", "")) if found and len(found) < _LONGEST_NUMBER else 0
-
-
-def _retry_after(headers: Mapping[str, str]) -> timedelta | None:
-    """Return when to come again, from milliseconds, seconds or an HTTP date; None where none can be read."""
-    milliseconds = _positive(headers.get("retry-after-ms", ""))
-    if milliseconds is not None:
-        return timedelta(milliseconds=milliseconds)
-    value = headers.get("retry-after", "")
-    seconds = _positive(value)
-    if seconds is not None:
-        return timedelta(seconds=seconds)
-    try:
-        date = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    if date.tzinfo is None:
-        date = date.replace(tzinfo=UTC)
-    return max(timedelta(0), date - datetime.now(UTC))
-
-
-def _positive(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    # A day is longer than any wait that is meant; more overflows a timedelta.
-    return min(number, 86400.0 * 1000) if math.isfinite(number) and number >= 0 else None

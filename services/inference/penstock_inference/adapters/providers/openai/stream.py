@@ -1,8 +1,9 @@
-"""From the events of a chat completion's stream to ours."""
+"""From a chat completion, streamed or whole, to our events."""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 
 import msgspec
 
@@ -52,6 +53,8 @@ class _Delta(msgspec.Struct, gc=False):
 class _Choice(msgspec.Struct, gc=False):
     index: int = 0
     delta: _Delta | None = None
+    message: _Delta | None = None
+    """In place of ``delta`` where the answer is whole; not looked at in a stream, where it repeats what came."""
     finish_reason: str | None = None
     stop_reason: str | int | None = None
 
@@ -84,15 +87,86 @@ _CHUNK = msgspec.json.Decoder(_Chunk)
 _NO_ERRORS = (b"null", b"false", b'""', b"{}")
 
 
+_Events = list[UpstreamEvent]
+
+
+class _Reader:
+    """Turns choices into events; numbers the calls of tools over a whole answer."""
+
+    def __init__(self) -> None:
+        # By the vendor's index: our index and the vendor's id. Gemini gives parallel calls the same index.
+        self._calls: dict[int, tuple[int, str]] = {}
+        self._last_call_index = -1
+        self._calls_begun = 0
+
+    def add(self, chunk: _Chunk, payload: bytes, events: _Events, *, whole: bool = False) -> None:
+        """Add the chunk's events, usage last.
+
+        Raises:
+            AttemptFailed: for an error in band, or a finish reason that is none.
+        """
+        if chunk.error and bytes(chunk.error) not in _NO_ERRORS:
+            raise _named_error(payload)
+        for choice in chunk.choices or ():
+            if choice.index == 0:
+                delta = choice.message if whole else choice.delta
+                if delta is not None:
+                    # Of a whole answer each is a call of its own, whatever its index.
+                    self._add_delta(delta, self._begin_tool_call if whole else self._add_tool_call, events)
+                if choice.finish_reason:
+                    events.append(_stopped(choice.finish_reason, choice.stop_reason))
+        if chunk.usage is not None:
+            events.append(_usage(chunk.usage))
+
+    def _add_delta(self, delta: _Delta, add_call: Callable[[_ToolCall], UpstreamEvent | None], events: _Events) -> None:
+        reasoning = delta.reasoning_content or delta.reasoning
+        if reasoning:
+            events.append(ReasoningDelta(text=reasoning))
+        text = delta.content or delta.refusal
+        if text:
+            events.append(TextDelta(text=text))
+        for call in delta.tool_calls or ():
+            event = add_call(call)
+            if event is not None:
+                events.append(event)
+
+    def _add_tool_call(self, call: _ToolCall) -> UpstreamEvent | None:
+        """Return one fragment; ``id`` and ``name`` go on the first of each call, whatever the vendor repeats or omits."""
+        function = call.function or _Function()
+        index = call.index
+        if index is None:
+            begins = bool(call.id or function.name) or self._last_call_index < 0
+            index = self._last_call_index + 1 if begins else self._last_call_index
+        self._last_call_index = index
+        ours, identity = self._calls.get(index, (-1, ""))
+        if ours >= 0 and (not function.name or not call.id or call.id == identity):
+            arguments = function.arguments
+            return ToolCallDelta(index=ours, arguments_json_fragment=arguments) if arguments else None
+        self._calls[index] = self._calls_begun, call.id or ""
+        return self._begin_tool_call(call)
+
+    def _begin_tool_call(self, call: _ToolCall) -> UpstreamEvent:
+        function = call.function or _Function()
+        ours = self._calls_begun
+        self._calls_begun += 1
+        identity = call.id or f"call_{secrets.token_hex(12)}"
+        name, arguments = function.name or "", function.arguments or ""
+        return ToolCallDelta(index=ours, id=identity, name=name, arguments_json_fragment=arguments)
+
+
+def _stopped(word: str, stop_reason: str | int | None) -> Stopped:
+    reason = _FINISH_REASONS.get(word)
+    if reason is None:
+        raise AttemptFailed(FailureKind.CUT, f"the upstream broke off with finish reason {word[:40]!r}")
+    return Stopped(reason, stop_reason if isinstance(stop_reason, str) else "")
+
+
 class CompletionStream:
     """Reads one response's bytes; ``done`` is set when ``[DONE]`` has come, and nothing after it is read."""
 
     def __init__(self) -> None:
         self._parser = EventParser()
-        # By the vendor's index: our index and the vendor's id. Gemini gives parallel calls the same index.
-        self._calls: dict[int, tuple[int, str]] = {}
-        self._last_call_index = -1
-        self._calls_begun = 0
+        self._reader = _Reader()
         self.done = False
 
     def feed(self, data: bytes) -> list[UpstreamEvent]:
@@ -102,6 +176,9 @@ class CompletionStream:
             AttemptFailed: for a malformed event, an error in band, or more bytes than an answer can have.
         """
         try:
+            plain = self._parser.plain_data(data)
+            if plain is not None:
+                return self._read_plain(plain)
             arrived = self._parser.feed(data)
         except StreamTooLargeError:
             raise AttemptFailed(FailureKind.OVERSIZE, "the upstream sent more than an answer can hold") from None
@@ -112,62 +189,72 @@ class CompletionStream:
                 break
             if name == b"error":
                 raise _named_error(payload)
-            self._read(payload, events)
+            self._reader.add(_decoded(payload), payload, events)
         return _merged(events) if len(events) > 1 else events
 
-    def _read(self, payload: bytes, events: list[UpstreamEvent]) -> None:
-        try:
-            chunk = _CHUNK.decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            raise AttemptFailed(FailureKind.MALFORMED, "the upstream sent a malformed event") from None
-        if chunk.error and bytes(chunk.error) not in _NO_ERRORS:
-            raise _named_error(payload)
-        for choice in chunk.choices or ():
-            if choice.index == 0:
-                self._add_choice(choice, events)
-        if chunk.usage is not None:
-            events.append(_usage(chunk.usage))
+    def _read_plain(self, payloads: list[bytes]) -> list[UpstreamEvent]:
+        """Read events that came whole: what they add to the text goes straight into one delta."""
+        events: list[UpstreamEvent] = []
+        texts: list[str] = []
+        for payload in payloads:
+            if payload.startswith(_DONE):
+                self.done = True
+                break
+            chunk = _decoded(payload)
+            text = _text_alone(chunk)
+            if text is not None:
+                texts.append(text)
+                continue
+            if texts:
+                events.append(TextDelta(text="".join(texts)))
+                texts = []
+            self._reader.add(chunk, payload, events)
+        if texts:
+            events.append(TextDelta(text=texts[0] if len(texts) == 1 else "".join(texts)))
+        return _merged(events) if len(events) > 1 else events
 
-    def _add_choice(self, choice: _Choice, events: list[UpstreamEvent]) -> None:
-        delta = choice.delta
-        if delta is not None:
-            reasoning = delta.reasoning_content or delta.reasoning
-            if reasoning:
-                events.append(ReasoningDelta(text=reasoning))
-            text = delta.content or delta.refusal
-            if text:
-                events.append(TextDelta(text=text))
-            for call in delta.tool_calls or ():
-                self._add_tool_call(call, events)
-        if choice.finish_reason:
-            reason = _FINISH_REASONS.get(choice.finish_reason)
-            if reason is None:
-                detail = f"the upstream broke off with finish reason {choice.finish_reason[:40]!r}"
-                raise AttemptFailed(FailureKind.CUT, detail)
-            matched = choice.stop_reason if isinstance(choice.stop_reason, str) else ""
-            events.append(Stopped(reason, matched))
 
-    def _add_tool_call(self, call: _ToolCall, events: list[UpstreamEvent]) -> None:
-        """Add one fragment; ``id`` and ``name`` go on the first of each call, whatever the vendor repeats or omits."""
-        function = call.function or _Function()
-        arguments = function.arguments or ""
-        index = call.index
-        if index is None:
-            begins = bool(call.id or function.name) or self._last_call_index < 0
-            index = self._last_call_index + 1 if begins else self._last_call_index
-        self._last_call_index = index
-        ours, identity = self._calls.get(index, (-1, ""))
-        if ours >= 0 and (not function.name or not call.id or call.id == identity):
-            if arguments:
-                events.append(ToolCallDelta(index=ours, arguments_json_fragment=arguments))
-            return
-        ours = self._calls_begun
-        self._calls_begun += 1
-        self._calls[index] = ours, call.id or ""
-        identity = call.id or f"call_{secrets.token_hex(12)}"
-        events.append(
-            ToolCallDelta(index=ours, id=identity, name=function.name or "", arguments_json_fragment=arguments)
-        )
+def whole_answer(body: bytes) -> list[UpstreamEvent]:
+    """Return the events of an answer that came in one piece.
+
+    Raises:
+        AttemptFailed: if it is none, or an error in its place.
+    """
+    try:
+        chunk = _CHUNK.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise _no_completion(body) from None
+    if chunk.choices is None:
+        raise _no_completion(body)
+    events: list[UpstreamEvent] = []
+    _Reader().add(chunk, body, events, whole=True)
+    return _merged(events)
+
+
+def _no_completion(body: bytes) -> AttemptFailed:
+    error = error_in(body)
+    if error is not None:
+        return failure_in_band(error)
+    return AttemptFailed(FailureKind.MALFORMED, "the upstream did not answer with a completion")
+
+
+def _decoded(payload: bytes) -> _Chunk:
+    try:
+        return _CHUNK.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise AttemptFailed(FailureKind.MALFORMED, "the upstream sent a malformed event") from None
+
+
+def _text_alone(chunk: _Chunk) -> str | None:
+    """Return the text that a chunk adds where it does nothing else; None where it does, or adds none."""
+    choices = chunk.choices
+    if not choices or len(choices) > 1 or chunk.usage is not None or chunk.error:
+        return None
+    choice = choices[0]
+    delta = choice.delta
+    if delta is None or choice.finish_reason or choice.index or delta.reasoning_content or delta.reasoning:
+        return None
+    return None if delta.tool_calls else delta.content or None
 
 
 def _merged(events: list[UpstreamEvent]) -> list[UpstreamEvent]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -15,7 +14,7 @@ from penstock_inference.adapters.providers.triton.errors import failure_of_rpc
 from penstock_inference.adapters.providers.triton.request import TritonModel, request_from_input
 from penstock_inference.adapters.providers.triton.stream import TensorStream
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
-from penstock_inference.domain.upstream import UpstreamCall, UpstreamEvent
+from penstock_inference.domain.upstream import UpstreamAnswer, UpstreamCall, UpstreamEvent
 from penstock_inference.domain.watchdog import silence
 
 _EOF: Any = getattr(grpc.aio, "EOF")  # noqa: B009 - the stubs do not know it
@@ -49,35 +48,33 @@ class TritonUpstream:
         self._stub = stub(channel)
         self._models = models
 
-    async def stream(self, call: UpstreamCall) -> AsyncGenerator[list[UpstreamEvent], None]:
-        """Yield what each response brought; see the port."""
+    def ask(self, call: UpstreamCall) -> UpstreamAnswer:
+        """Return the answer; see the port. It is always streamed: Triton knows no other."""
+        return TritonAnswer(self, call)
+
+    async def begin(self, call: UpstreamCall) -> Any:
+        """Return the running stream of responses, its one request sent.
+
+        Raises:
+            AttemptFailed: if there is no connection in time, or the model cannot do what is asked.
+        """
         request = request_from_input(call.input, call.model, self._models[call.model])
-        await self._connect_within(call.connect_timeout)
+        await self._connect_within(call.connect_seconds)
         traceparent = CURRENT_SCOPE.get().traceparent
         rpc = self._stub.ModelStreamInfer(metadata=((TRACEPARENT_KEY, traceparent),) if traceparent else None)
-        # gRPC servers send their headers with the first message: there is no stage of its own.
-        call.headers_received()
-        tensors = TensorStream()
-        began = False
         try:
             await rpc.write(request)
             await rpc.done_writing()
-            while (response := await rpc.read()) is not _EOF:
-                began = True
-                events = tensors.read(response)
-                if events:
-                    yield events
-            yield tensors.end()
-        except grpc.aio.AioRpcError as error:
-            raise failure_of_rpc(error, began=began) from error
-        finally:
+        except BaseException:
             rpc.cancel()
+            raise
+        return rpc
 
-    async def _connect_within(self, limit: timedelta) -> None:
+    async def _connect_within(self, seconds: float) -> None:
         if self._channel.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY:
             return
         try:
-            async with asyncio.timeout(limit.total_seconds()):
+            async with asyncio.timeout(seconds):
                 await self._connect()
         except TimeoutError:
             raise silence("connect") from None
@@ -88,3 +85,42 @@ class TritonUpstream:
             if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
                 raise AttemptFailed(FailureKind.CONNECT, "no connection")
             await self._channel.wait_for_state_change(state)
+
+
+class TritonAnswer:
+    """One answer; see the port."""
+
+    __slots__ = ("_began", "_call", "_rpc", "_tensors", "_upstream", "ended")
+
+    def __init__(self, upstream: TritonUpstream, call: UpstreamCall) -> None:
+        self._upstream = upstream
+        self._call = call
+        self._rpc: Any = None
+        self._tensors = TensorStream()
+        self._began = False
+        self.ended = False
+
+    async def read(self) -> Sequence[UpstreamEvent]:
+        """Return what the next response brought; see the port."""
+        if self.ended:
+            return ()
+        try:
+            if self._rpc is None:
+                # gRPC servers send their headers with the first message: there is no stage of its own.
+                self._call.headers_received()
+                self._rpc = await self._upstream.begin(self._call)
+            while (response := await self._rpc.read()) is not _EOF:
+                self._began = True
+                events = self._tensors.read(response)
+                if events:
+                    return events
+        except grpc.aio.AioRpcError as error:
+            raise failure_of_rpc(error, began=self._began) from error
+        events = self._tensors.end()
+        self.ended = True
+        return events
+
+    async def aclose(self) -> None:
+        """Cancel what still runs; see the port."""
+        if self._rpc is not None:
+            self._rpc.cancel()

@@ -1,0 +1,48 @@
+"""The pools of one process, by origin."""
+
+from __future__ import annotations
+
+import ssl
+from types import TracebackType
+from typing import Self
+
+from penstock_common.http.address import Origin
+from penstock_common.http.pool import HttpPool
+
+
+class HttpClient:
+    """Hands out pools while it is entered; leaving closes every connection.
+
+    Trust is the system's: OpenSSL's default store, or what ``SSL_CERT_FILE``
+    and ``SSL_CERT_DIR`` name. Proxies in the environment are not used, and
+    neither redirects, cookies nor compression exist.
+    """
+
+    def __init__(self) -> None:
+        self._pools: dict[Origin, HttpPool] = {}
+        self._tls: ssl.SSLContext | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for pool in self._pools.values():
+            await pool.aclose()
+
+    def pool(self, origin: Origin) -> HttpPool:
+        """Return the connections to this origin."""
+        pool = self._pools.get(origin)
+        if pool is None:
+            if origin.tls and self._tls is None:
+                self._tls = _trusting_the_system()
+            pool = self._pools[origin] = HttpPool(origin, self._tls)
+        return pool
+
+
+def _trusting_the_system() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.options |= ssl.OP_NO_COMPRESSION
+    context.set_alpn_protocols(["http/1.1"])
+    return context

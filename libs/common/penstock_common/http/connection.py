@@ -1,0 +1,148 @@
+"""One connection to an origin, and the exchange that is on it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol, cast
+
+from penstock_common.http.response import Response
+
+_PIECE_BYTES = 256 * 1024
+_FIRST_REFUSAL = 300
+
+
+class Keeper(Protocol):
+    """Who has the connections that are free."""
+
+    def keep(self, connection: Connection) -> None:
+        """Have it for the next request."""
+        ...
+
+    def lost(self, connection: Connection) -> None:
+        """Forget it."""
+        ...
+
+
+class Connection(asyncio.Protocol):
+    """Sends one request at a time; what comes belongs to that exchange, and what comes without one closes it.
+
+    A large body goes out in pieces as the socket takes them. A server that
+    refuses before it has read all of it is sent no more.
+    """
+
+    __slots__ = ("_keeper", "_loop", "_response", "_spoilt", "_transport", "_unsent", "_write_paused", "kept_at")
+
+    def __init__(self, keeper: Keeper, loop: asyncio.AbstractEventLoop) -> None:
+        self._keeper = keeper
+        self._loop = loop
+        self._transport: asyncio.Transport | None = None
+        self._response: Response | None = None
+        self._unsent: memoryview | None = None
+        self._write_paused = False
+        self._spoilt = False
+        self.kept_at = 0.0
+        """When it was last given back, on the loop's clock."""
+
+    async def exchange(self, head: bytes, body: bytes) -> Response:
+        """Return the response once its head has come; whoever has it releases it.
+
+        Raises:
+            ConnectionCut, NotHttp: if none comes. This and a cancellation close the connection at once.
+        """
+        response = self._response = Response(self, self._loop)
+        try:
+            self._send(head, body)
+            await response.head()
+        except BaseException:
+            response.release()
+            self.abort()
+            raise
+        return response
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether nothing is known to be wrong with it."""
+        return self._transport is not None and not self._transport.is_closing()
+
+    def abort(self) -> None:
+        """Close at once, whatever is on its way."""
+        self._unsent = None
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the socket."""
+        # uvloop's transports have the interface and not the class.
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Hand what came to its exchange."""
+        response = self._response
+        if response is None:
+            self.abort()
+            return
+        response.feed(data)
+        if self._unsent is not None and response.status >= _FIRST_REFUSAL:
+            # What was sent is no whole request: nothing can follow it.
+            self._unsent = None
+            self._spoilt = True
+
+    def eof_received(self) -> None:
+        """Tell the exchange; the transport closes itself."""
+        if self._response is not None:
+            self._response.end(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the exchange and the keeper."""
+        self._transport = None
+        self._unsent = None
+        if self._response is not None:
+            self._response.end(exc)
+        self._keeper.lost(self)
+
+    def pause_writing(self) -> None:
+        """Send no further pieces for now."""
+        self._write_paused = True
+
+    def resume_writing(self) -> None:
+        """Send further pieces."""
+        self._write_paused = False
+        self._send_pieces()
+
+    def pause_reading(self) -> None:
+        """Take nothing more from the socket."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Go on."""
+        if self._transport is not None:
+            self._transport.resume_reading()
+
+    def let_go(self, *, reusable: bool) -> None:
+        """End the exchange."""
+        self._response = None
+        if reusable and self.is_usable and self._unsent is None and not self._write_paused and not self._spoilt:
+            self._keeper.keep(self)
+        else:
+            self.abort()
+
+    def _send(self, head: bytes, body: bytes) -> None:
+        if self._transport is None or not self.is_usable:
+            self._lost_before()
+        elif len(body) <= _PIECE_BYTES:
+            self._transport.write(head + body)
+        else:
+            self._transport.write(head)
+            self._unsent = memoryview(body)
+            self._send_pieces()
+
+    def _send_pieces(self) -> None:
+        while self._unsent is not None and self._transport is not None and not self._write_paused:
+            piece = self._unsent[:_PIECE_BYTES]
+            self._unsent = self._unsent[_PIECE_BYTES:] if len(self._unsent) > _PIECE_BYTES else None
+            self._transport.write(piece)
+
+    def _lost_before(self) -> None:
+        assert self._response is not None, "of this exchange"
+        self._response.end(None)

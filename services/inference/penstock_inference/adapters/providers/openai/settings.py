@@ -1,0 +1,51 @@
+"""An upstream that speaks OpenAI's chat completions, as the configuration describes it."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import field_validator, model_validator
+
+from penstock_common.configuration import Secret
+from penstock_inference.adapters.providers.upstream_settings import ModelSettings, UpstreamSettings
+
+
+class OpenAISettings(UpstreamSettings):
+    """OpenAI itself, and servers that speak its format with differences."""
+
+    base_url: str = ""
+    """Ends before ``/chat/completions``, such as https://api.openai.com/v1."""
+    whole_answers: Literal["whole", "stream"] | None = None
+    """What is asked of the upstream for a caller who does not stream: the answer in one piece (``timeouts.whole`` bounds
+    it), or a stream, put together here, which costs twice the CPU and lets ``first_token`` and ``idle`` see a stall. Not
+    said: ``whole``, but ``stream`` for models with ``reasoning``, which take minutes."""
+    grpc: str = ""
+    """Not for these; empty is as not said."""
+    model_control: None = None
+    """Not for these."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_model_control(cls, data: dict[str, object]) -> dict[str, object]:
+        if data.get("model_control") is not None:
+            raise ValueError(f"the upstream '{data.get('name')}' has 'model_control', which only Triton has")
+        return data
+
+    @field_validator("api_key")
+    @classmethod
+    def _fit_for_a_header(cls, value: Secret) -> Secret:
+        if any(character < " " or character == "\x7f" for character in value.get_secret_value()):
+            raise ValueError("it may hold no control characters, such as the end of a line")
+        return value
+
+    @model_validator(mode="after")
+    def _addressed(self) -> Self:
+        if not self.base_url.startswith(("http://", "https://")) or self.grpc:
+            raise ValueError(f"the upstream '{self.name}' needs 'base_url' (http:// or https://), and no 'grpc'")
+        return self
+
+    def answers_whole(self, model: ModelSettings) -> bool:
+        """Return whether the model is asked for a whole answer where the caller does not stream."""
+        if self.whole_answers is None:
+            return "reasoning" not in model.capabilities
+        return self.whole_answers == "whole"

@@ -1,0 +1,34 @@
+"""A Triton Inference Server, as the configuration describes it."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import model_validator
+
+from penstock_common.configuration import Secret, Section
+from penstock_inference.adapters.providers.upstream_settings import UpstreamSettings
+
+
+class ModelControlSettings(Section):
+    """Loading and unloading models of a Triton that runs with ``--model-control-mode=explicit``."""
+
+    key: Secret = Secret("")
+    """What its ``--grpc-restricted-protocol=model-repository,…:penstock-control=KEY`` says; empty: it asks for none."""
+
+
+class TritonSettings(UpstreamSettings):
+    """One server with the vLLM backend's tensors. It always streams; keys and further fields mean nothing to it."""
+
+    grpc: str = ""
+    """host:port."""
+    model_control: ModelControlSettings | None = None
+    """Without it, its models cannot be loaded and unloaded from here."""
+    base_url: str = ""
+    """Not for Triton; empty is as not said."""
+
+    @model_validator(mode="after")
+    def _addressed(self) -> Self:
+        if not self.grpc or self.base_url:
+            raise ValueError(f"the upstream '{self.name}' needs 'grpc' (host:port), and no 'base_url'")
+        return self

@@ -1,0 +1,82 @@
+"""What the configuration says of any upstream, whoever provides it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from penstock_common.configuration import Duration, Secret, Section
+from penstock_common.sections import Price
+
+CapabilityName = Literal["chat", "tools", "json_schema", "vision", "prefill", "embeddings", "reasoning"]
+
+
+class TimeoutSettings(Section):
+    """The timers of one attempt; what is not said has the default of the model's kind."""
+
+    connect: Duration | None = None
+    headers: Duration | None = None
+    """Defaults to ``first_token``."""
+    first_token: Duration | None = None
+    """30 s; 300 s for models with ``reasoning``, whose thoughts count as content."""
+    whole: Duration | None = None
+    """Until an answer that was asked for in one piece is there, in the place of ``headers`` and ``first_token``. Defaults
+    to twice ``first_token``. Where another candidate could be asked, at most half of what the caller's deadline leaves."""
+    idle: Duration | None = None
+    """Between content events; pings do not count."""
+    total: Duration | None = None
+
+    @model_validator(mode="after")
+    def _positive(self) -> Self:
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if value is not None and value.total_seconds() <= 0:
+                raise ValueError(f"'{name}' must be longer than nothing")
+        return self
+
+
+class LimitSettings(Section):
+    """The provider's own limits. Accepted and not enforced yet: a 429 fails over or waits."""
+
+    requests_per_minute: Annotated[int, Field(gt=0)] | None = None
+    tokens_per_minute: Annotated[int, Field(gt=0)] | None = None
+    concurrent_requests: Annotated[int, Field(gt=0)] | None = None
+
+
+class ModelSettings(Section):
+    """A model at an upstream; ``name`` is the upstream's own."""
+
+    name: Annotated[str, Field(min_length=1)]
+    context_window: Annotated[int, Field(gt=0)]
+    """Tokens, question and answer together."""
+    capabilities: list[CapabilityName] = ["chat"]
+    price: Price = Price()
+    chat_template: Path | None = None
+    """Triton only: a Jinja file by Hugging Face's convention. Default: ChatML."""
+
+
+class UpstreamSettings(Section):
+    """Whom we call, and what they serve. A provider's own class says where it is, and what else it can be told."""
+
+    name: Annotated[str, Field(min_length=1, pattern=r"^[^/\s]+$")]
+    provider: str
+    api_key: Secret = Secret("")
+    region: str = ""
+    passthrough: bool = False
+    """Takes top-level request fields that Penstock does not know."""
+    timeouts: TimeoutSettings = TimeoutSettings()
+    limits: LimitSettings = LimitSettings()
+    models: Annotated[list[ModelSettings], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _distinct_models(self) -> Self:
+        names = [model.name for model in self.models]
+        if len(set(names)) < len(names):
+            raise ValueError(f"the upstream '{self.name}' has a model twice")
+        return self
+
+    def answers_whole(self, model: ModelSettings) -> bool:
+        """Return whether the model is asked for a whole answer where the caller does not stream."""
+        return False
