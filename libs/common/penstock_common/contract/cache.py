@@ -118,10 +118,7 @@ def canonical_form(request: GenerationInput) -> bytes:
 
 def _sampling(sampling: SamplingParams) -> tuple[Any, ...]:
     # Spelled out, as omit_defaults leaves out a nested default by identity, not by value.
-    return tuple(
-        int(value) if type(value) is float and value.is_integer() else value
-        for value in astuple(sampling)
-    )
+    return tuple(int(value) if type(value) is float and value.is_integer() else value for value in astuple(sampling))
 
 
 def _refers_to_the_web(message: Message) -> bool:

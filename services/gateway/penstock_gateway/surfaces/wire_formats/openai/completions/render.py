@@ -12,8 +12,11 @@ import msgspec
 
 from penstock_common.llm.events import Answer
 from penstock_common.llm.types import Finished, GenerationEvent, Started, TextDelta, Usage
-from penstock_gateway.surfaces.openai import wire_response as wire
-from penstock_gateway.surfaces.openai.render import DONE, StreamSummary, extension_json, on_one_line, usage_of
+from penstock_gateway.surfaces.wire_formats.format import StreamSummary
+from penstock_gateway.surfaces.wire_formats.openai.chat.render import DONE
+from penstock_gateway.surfaces.wire_formats.openai.completions import wire
+from penstock_gateway.surfaces.wire_formats.openai.usage import extension_json, usage_of
+from penstock_gateway.surfaces.wire_formats.sse import on_one_line
 
 _encode = msgspec.json.Encoder().encode
 

@@ -21,12 +21,13 @@ from penstock_common.llm.types import (
     ToolChoice,
     ToolChoiceMode,
 )
-from penstock_gateway.surfaces.json_body import check_json, read_members, read_object, shortened
-from penstock_gateway.surfaces.openai import wire
-from penstock_gateway.surfaces.openai.turns import is_null, parse_turns, verbatim_object
+from penstock_gateway.surfaces.wire_formats.format import ReadRequest
+from penstock_gateway.surfaces.wire_formats.json_body import read_members, read_object, shortened
+from penstock_gateway.surfaces.wire_formats.openai.chat import request_wire as wire
+from penstock_gateway.surfaces.wire_formats.openai.chat.turns import parse_turns, verbatim_object
+from penstock_gateway.surfaces.wire_formats.openai.fields import is_null, stop_strings, verbatim_members, wants_usage
 
 _REQUEST = msgspec.json.Decoder(wire.ChatCompletionRequest)
-_encode = msgspec.json.Encoder().encode
 
 _CHOICES = {
     "messages[].content[].type": "one of 'text', 'image_url', 'file' and 'refusal'",
@@ -53,16 +54,7 @@ _TOOL_CHOICE_MODES = {
 _DEFAULT_SERVICE_TIERS = (None, "auto", "default")
 
 
-class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A chat-completions request, read. ``include_usage`` is only true with ``stream``."""
-
-    input: GenerationInput
-    context: RequestContext
-    stream: bool
-    include_usage: bool
-
-
-def parse_chat_request(body: bytes) -> ChatRequest:
+def parse_chat_request(body: bytes) -> ReadRequest:
     """Return the request that the body holds.
 
     Raises:
@@ -72,7 +64,7 @@ def parse_chat_request(body: bytes) -> ChatRequest:
     members = read_members(body)
     request = read_object(_REQUEST, body, _CHOICES)
     _refuse_what_is_not_built(request, members)
-    return ChatRequest(
+    return ReadRequest(
         input=GenerationInput(
             model=request.model,
             messages=parse_turns(request.messages),
@@ -89,30 +81,6 @@ def parse_chat_request(body: bytes) -> ChatRequest:
         stream=request.stream is True,
         include_usage=wants_usage(request.stream_options, stream=request.stream is True),
     )
-
-
-def wants_usage(options: wire.StreamOptions | None, *, stream: bool) -> bool:
-    """Return whether the stream is to end with a usage chunk.
-
-    Raises:
-        InvalidRequest: if there are options for a stream that is none.
-        UnsupportedParameter: if they ask for obfuscation.
-    """
-    if options is None:
-        return False
-    if not stream:
-        raise InvalidRequest("'stream_options' is only allowed with 'stream': true.", field="stream_options")
-    if options.include_obfuscation:
-        raise UnsupportedParameter(
-            "'stream_options.include_obfuscation' is not supported; leave it out or set it to false.",
-            parameter="stream_options.include_obfuscation",
-        )
-    return options.include_usage is True
-
-
-def stop_strings(stop: str | list[str] | None) -> tuple[str, ...]:
-    """Return the strings that end an answer, of one of the three forms on the wire."""
-    return () if stop is None else (stop,) if isinstance(stop, str) else tuple(stop)
 
 
 def _refuse_what_is_not_built(request: wire.ChatCompletionRequest, members: dict[str, msgspec.Raw]) -> None:
@@ -218,15 +186,3 @@ def _extra_json(request: wire.ChatCompletionRequest, members: dict[str, msgspec.
         # The context holds one user; the upstream gets the other.
         names.append("safety_identifier")
     return verbatim_members(members, names)
-
-
-def verbatim_members(members: dict[str, msgspec.Raw], names: list[str]) -> str:
-    """Return one object of those of the named members that are not null, as written, or ''.
-
-    Raises:
-        InvalidRequest: if a value cannot be read.
-    """
-    extra = {name: members[name] for name in names if not is_null(members[name])}
-    for name, value in extra.items():
-        check_json(value, shortened(name))
-    return _encode(extra).decode() if extra else ""

@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from penstock_gateway.surfaces.openai.wire import WireObject
+from penstock_gateway.surfaces.wire_formats.openai.wire import WireObject
 
 
 class EmbeddingsRequest(WireObject, kw_only=True):

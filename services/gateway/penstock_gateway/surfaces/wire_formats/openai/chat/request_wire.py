@@ -1,11 +1,4 @@
-"""The objects of chat-completions and completions requests as they stand on the wire.
-
-Field names and optionality are those of the vendor's API reference
-(https://platform.openai.com/docs/api-reference), as read from the types of
-openai-python 3.52. Nested objects refuse a field they do not know; the request
-itself does not, because its unknown fields travel on verbatim. ``null`` means
-unset everywhere.
-"""
+"""The objects of ``POST /v1/chat/completions`` as they stand on the wire; see ``openai/wire.py``."""
 
 from __future__ import annotations
 
@@ -13,11 +6,7 @@ from typing import Literal
 
 import msgspec
 
-ABSENT = msgspec.Raw(b"null")
-
-
-class WireObject(msgspec.Struct, kw_only=True, gc=False, forbid_unknown_fields=True):
-    """An object of a request that knows all its fields."""
+from penstock_gateway.surfaces.wire_formats.openai.wire import ABSENT, StreamOptions, WireObject
 
 
 class PromptCacheBreakpoint(WireObject):
@@ -206,13 +195,6 @@ class JsonSchemaFormat(WireObject, tag_field="type", tag="json_schema"):
     json_schema: Schema
 
 
-class StreamOptions(WireObject):
-    """What a stream carries besides the answer."""
-
-    include_usage: bool | None = None
-    include_obfuscation: bool | None = None
-
-
 class ChatCompletionRequest(msgspec.Struct, kw_only=True, gc=False):
     """Body of ``POST /v1/chat/completions``: the fields that Penstock reads.
 
@@ -246,26 +228,3 @@ class ChatCompletionRequest(msgspec.Struct, kw_only=True, gc=False):
     user: str | None = None
     safety_identifier: str | None = None
     metadata: dict[str, str] | None = None
-
-
-class CompletionRequest(msgspec.Struct, kw_only=True, gc=False):
-    """Body of ``POST /v1/completions``, the older format: the fields that Penstock reads."""
-
-    model: str
-    prompt: str | list[str | int | list[int]]
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    top_k: int | None = None
-    max_tokens: int | None = None
-    stop: str | list[str] | None = None
-    seed: int | None = None
-    frequency_penalty: float | None = None
-    presence_penalty: float | None = None
-    n: int | None = None
-    best_of: int | None = None
-    echo: bool | None = None
-    logprobs: int | None = None
-    suffix: str | None = None
-    user: str | None = None

@@ -1,7 +1,7 @@
 """Turns the bytes of a completions request, the older format, into the suite's vocabulary.
 
 The prompt becomes one turn of the user: every model behind Penstock is a chat
-model. As in ``parse.py``, nothing is dropped in silence.
+model. As in ``chat/parse.py``, nothing is dropped in silence.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import msgspec
 
 from penstock_common.errors import InvalidRequest, UnsupportedParameter
 from penstock_common.llm.types import GenerationInput, Message, RequestContext, Role, SamplingParams, Text
-from penstock_gateway.surfaces.json_body import read_members, read_object
-from penstock_gateway.surfaces.openai import wire
-from penstock_gateway.surfaces.openai.parse import ChatRequest, stop_strings, verbatim_members, wants_usage
+from penstock_gateway.surfaces.wire_formats.format import ReadRequest
+from penstock_gateway.surfaces.wire_formats.json_body import read_members, read_object
+from penstock_gateway.surfaces.wire_formats.openai.completions import wire
+from penstock_gateway.surfaces.wire_formats.openai.fields import stop_strings, verbatim_members, wants_usage
 
 # https://platform.openai.com/docs/api-reference/completions/create
 DEFAULT_MAX_TOKENS = 16
@@ -30,7 +31,7 @@ _ONLY: dict[str, tuple[Any, str]] = {
 }
 
 
-def parse_completion_request(body: bytes) -> ChatRequest:
+def parse_completion_request(body: bytes) -> ReadRequest:
     """Return the request that the body holds.
 
     Raises:
@@ -43,7 +44,7 @@ def parse_completion_request(body: bytes) -> ChatRequest:
         if getattr(request, name) not in (None, only):
             raise UnsupportedParameter(reason, parameter=name)
     turn = Message(role=Role.USER, parts=(Text(text=_prompt(request.prompt)),))
-    return ChatRequest(
+    return ReadRequest(
         input=GenerationInput(
             model=request.model,
             messages=(turn,),

@@ -9,8 +9,9 @@ import msgspec
 
 from penstock_common.errors import InvalidRequest, UnsupportedParameter
 from penstock_common.llm.types import ContentPart, File, Image, Message, Reasoning, Role, Text, ToolCall
-from penstock_gateway.surfaces.json_body import shortened
-from penstock_gateway.surfaces.openai import wire
+from penstock_gateway.surfaces.wire_formats.json_body import shortened
+from penstock_gateway.surfaces.wire_formats.openai.chat import request_wire as wire
+from penstock_gateway.surfaces.wire_formats.openai.fields import is_null
 
 _ROLES = {role.value: role for role in Role}
 _DATA_SCHEME = "data:"
@@ -29,11 +30,6 @@ def parse_turns(turns: Sequence[wire.Turn]) -> tuple[Message, ...]:
     if not turns:
         raise InvalidRequest("'messages' must hold at least one message, but is empty.", field="messages")
     return tuple([_turn(turn, index) for index, turn in enumerate(turns)])
-
-
-def is_null(value: msgspec.Raw) -> bool:
-    """Return whether a verbatim value is absent or ``null``, which mean the same."""
-    return value is wire.ABSENT or bytes(value) == b"null"
 
 
 def verbatim_object(value: msgspec.Raw, field: str, index: int = 0) -> str:

@@ -16,19 +16,12 @@ import msgspec
 
 from penstock_common import errors
 from penstock_common.status import retry_after_seconds
+from penstock_gateway.surfaces.wire_formats.format import ErrorResponse, Family
+from penstock_gateway.surfaces.wire_formats.sse import on_one_line
 
 _CONTENT_TYPE = (b"content-type", b"application/json")
 _NO_RETRY = (b"x-should-retry", b"false")
 _CHALLENGE = (b"www-authenticate", b"Bearer")
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorResponse:
-    """An HTTP answer to a request that failed; ``headers`` include the content type."""
-
-    status: int
-    body: bytes
-    headers: tuple[tuple[bytes, bytes], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +101,11 @@ def error_body(error: errors.PenstockError) -> bytes:
     return msgspec.json.encode({"error": content})
 
 
+def error_event(error: errors.PenstockError) -> bytes:
+    """Return the frame that ends a stream which failed after its headers were sent."""
+    return b"data: %b\n\n" % on_one_line(error_body(error))
+
+
 def param_from_field(field: str) -> str:
     """Return OpenAI's name of a field given by the contract's path; a name of OpenAI's comes back as it is.
 
@@ -144,3 +142,6 @@ def _retry_headers(error: errors.PenstockError) -> tuple[tuple[bytes, bytes], ..
     milliseconds = max(1, -(-after // timedelta(milliseconds=1)))
     headers = ((b"retry-after", b"%d" % retry_after_seconds(after)), (b"retry-after-ms", b"%d" % milliseconds))
     return (*headers, _REFUSED) if isinstance(error, errors.Overloaded) else headers
+
+
+OPENAI = Family("openai", error_response, error_event)

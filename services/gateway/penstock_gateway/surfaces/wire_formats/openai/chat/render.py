@@ -6,14 +6,12 @@ then costs one JSON string and one join.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
-from penstock_common.errors import PenstockError
 from penstock_common.llm.events import Answer
 from penstock_common.llm.types import (
-    NANO_USD_PER_USD,
     Finished,
     GenerationEvent,
     ReasoningDelta,
@@ -22,34 +20,20 @@ from penstock_common.llm.types import (
     ToolCallDelta,
     Usage,
 )
-from penstock_gateway.surfaces.openai import wire_response as wire
-from penstock_gateway.surfaces.openai.errors import error_body
+from penstock_gateway.surfaces.wire_formats.format import StreamSummary
+from penstock_gateway.surfaces.wire_formats.openai.chat import response_wire as wire
+from penstock_gateway.surfaces.wire_formats.openai.usage import extension_json, usage_of
+from penstock_gateway.surfaces.wire_formats.sse import on_one_line
 
 _encode = msgspec.json.Encoder().encode
 
 DONE = b"data: [DONE]\n\n"
-_KEEP_ALIVE = b": keep-alive\n\n"
-
-# JSON lets these stand as they are, but readers that split lines with Python's
-# str.splitlines (httpx's iter_lines among them) end a line at each.
-_LINE_SEPARATORS = (
-    ("\x85".encode(), b"\\u0085"),
-    ("\u2028".encode(), b"\\u2028"),
-    ("\u2029".encode(), b"\\u2029"),
-)
-
-
-class StreamSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """What the usage chunk tells beyond tokens; ``cache`` is as in the header ``x-penstock-cache``."""
-
-    overhead_ms: float
-    cache: str
 
 
 class ChunkRenderer:
     """Renders one stream: ``render`` for each batch of events, then ``end`` once.
 
-    A stream that fails ends with ``render_error_event`` instead of ``end``, so
+    A stream that fails ends with ``error_event`` instead of ``end``, so
     that no client takes it for complete.
     """
 
@@ -143,63 +127,6 @@ def render_completion(answer: Answer, completion_id: str, created: int) -> bytes
             usage=usage_of(answer.usage),
         )
     )
-
-
-def render_error_event(error: PenstockError) -> bytes:
-    """Return the frame that ends a stream which failed after its headers were sent."""
-    return b"data: %b\n\n" % on_one_line(error_body(error))
-
-
-def keep_alive() -> bytes:
-    """Return an SSE comment, which keeps a silent connection open."""
-    return _KEEP_ALIVE
-
-
-def render_model(name: str, created: int) -> bytes:
-    """Return the body of ``GET /v1/models/{id}``."""
-    return _encode(wire.Model(id=name, created=created))
-
-
-def render_model_list(names: Iterable[str], created: int) -> bytes:
-    """Return the body of ``GET /v1/models``, in the order given."""
-    return _encode(wire.ModelList(data=[wire.Model(id=name, created=created) for name in names]))
-
-
-def format_cost_usd(cost_nano_usd: int) -> str:
-    """Return nano-dollars as exact decimal dollars, such as ``0.000012``, never in exponent form."""
-    dollars, rest = divmod(cost_nano_usd, NANO_USD_PER_USD)
-    return f"{dollars}.{rest:09d}".rstrip("0").removesuffix(".")
-
-
-def extension_json(finished: Finished | None, summary: StreamSummary) -> bytes:
-    """Return what a stream's usage chunk tells of Penstock's own: cost, overhead, cache."""
-    cost = format_cost_usd(finished.cost_nano_usd if finished else 0)
-    overhead_ms = round(summary.overhead_ms, 3)
-    return _encode({"cost_usd": msgspec.Raw(cost.encode()), "overhead_ms": overhead_ms, "cache": summary.cache})
-
-
-def usage_of(usage: Usage | None) -> wire.CompletionUsage | None:
-    """Return the usage as it stands on the wire."""
-    if usage is None:
-        return None
-    return wire.CompletionUsage(
-        prompt_tokens=usage.input_tokens,
-        completion_tokens=usage.output_tokens,
-        total_tokens=usage.input_tokens + usage.output_tokens,
-        prompt_tokens_details=wire.PromptTokensDetails(
-            cached_tokens=usage.cached_input_tokens, cache_write_tokens=usage.cache_write_input_tokens
-        ),
-        completion_tokens_details=wire.CompletionTokensDetails(reasoning_tokens=usage.reasoning_tokens),
-    )
-
-
-def on_one_line(frames: bytes) -> bytes:
-    """Return the frames with what some readers take for the end of a line escaped."""
-    if frames.isascii():
-        return frames
-    for separator, escape in _LINE_SEPARATORS:
-        frames = frames.replace(separator, escape)
-    return frames
 
 
 def _tool_call_piece(delta: ToolCallDelta) -> bytes:
