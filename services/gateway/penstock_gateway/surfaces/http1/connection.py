@@ -177,6 +177,8 @@ class Connection(asyncio.Protocol):
     async def _serve(self, request: HttpRequest, response: HttpResponse) -> None:
         try:
             await self.shared.handler.handle(request, response)
+            if not response.is_complete:
+                _log.error("unfinished_answer", method=request.method, path=request.path)
         except asyncio.CancelledError:
             if not self.is_lost:
                 # The server ends, and waits no longer for the answer.

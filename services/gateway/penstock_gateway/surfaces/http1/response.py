@@ -8,7 +8,6 @@ from penstock_gateway.surfaces.http1.lines import CHUNKED_LINE, CLOSE_LINE, STAT
 from penstock_gateway.surfaces.http1.request import HttpRequest
 
 _END_OF_CHUNKS = b"0\r\n\r\n"
-_NO_BODY = (204, 304)
 
 
 class Shared(Protocol):
@@ -72,7 +71,7 @@ class HttpResponse:
         """Send the whole answer in one write."""
         self.is_begun = self.is_complete = True
         head = self._head_of(status, lines)
-        sent = b"" if self._request.method == "HEAD" or status in _NO_BODY else body
+        sent = b"" if self._request.method == "HEAD" else body
         self._receiver.send(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), sent))
 
     def begin(self, status: int, lines: bytes) -> None:
@@ -87,25 +86,29 @@ class HttpResponse:
 
     async def write(self, data: bytes) -> None:
         """Send the next bytes, once the client has made room for them."""
-        if not self._receiver.has_room:
-            await self._receiver.room()
-        self.push(data)
+        receiver = self._receiver
+        if not receiver.has_room:
+            await receiver.room()
+        if self._head or not data:
+            self.push(data)
+        else:
+            receiver.send(b"%x\r\n%b\r\n" % (len(data), data) if self._is_chunked else self._unframed(data))
 
     def push(self, data: bytes) -> None:
         """Send the next bytes, whether there is room for them or not."""
-        framed = b"%x\r\n%b\r\n" % (len(data), data) if self._is_chunked else self._unframed(data)
-        if self._head:
-            framed = self._head + framed
-            self._head = b""
-        self._receiver.send(framed)
+        head, self._head = self._head, b""
+        self._receiver.send(head + self._framed(data))
 
     def end(self, data: bytes = b"") -> None:
         """Send the last bytes in one write with the answer's end; waits for nobody."""
         self.is_complete = True
-        framed = b"%x\r\n%b\r\n" % (len(data), data) if self._is_chunked and data else self._unframed(data)
+        head, self._head = self._head, b""
         end = _END_OF_CHUNKS if self._is_chunked else b""
-        self._receiver.send(b"%b%b%b" % (self._head, framed, end))
-        self._head = b""
+        self._receiver.send(b"%b%b%b" % (head, self._framed(data), end))
+
+    def _framed(self, data: bytes) -> bytes:
+        # An empty chunk would be the last.
+        return b"%x\r\n%b\r\n" % (len(data), data) if self._is_chunked and data else self._unframed(data)
 
     def _unframed(self, data: bytes) -> bytes:
         return b"" if self._request.method == "HEAD" else data

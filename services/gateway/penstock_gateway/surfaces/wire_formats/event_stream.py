@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -86,12 +86,12 @@ class EventStream:
         """Whether the head is sent."""
         return self._response.is_begun
 
-    async def write(self, frames: bytes) -> None:
-        """Send frames at once; returns when the client's buffer has room."""
+    def write(self, frames: bytes) -> Awaitable[None]:
+        """Send frames once the client's buffer has room for them, which is what to wait for."""
         self._has_moved = True
         if not self._response.is_begun:
             self._begin()
-        await self._response.write(frames)
+        return self._response.write(frames)
 
     def end(self, frames: bytes) -> None:
         """Send the last frames and end the response."""
