@@ -18,7 +18,7 @@ from google.rpc import error_details_pb2
 from penstock.errors.v1 import error_reason_pb2
 from penstock_common import errors
 from penstock_common.status import code_of, error_from_status, status_from_error
-from penstock_gateway.surfaces.openai.errors import error_response
+from penstock_gateway.surfaces.wire_formats.openai.errors import error_response
 
 ROOT = Path(__file__).parent.parent
 PROTO = ROOT / "proto/penstock/errors/v1/error_reason.proto"

@@ -108,6 +108,8 @@ class GatewaySettings(Section):
     """How long a stream's headers wait for its first content, so that a failure still has a status."""
     keep_alive: PositiveDuration = timedelta(seconds=15)
     """Silence after which a stream gets a comment."""
+    write_timeout: PositiveDuration = timedelta(seconds=60)
+    """How long an answer waits for a caller who does not read; then the connection is cut."""
     redis_timeout: PositiveDuration = timedelta(milliseconds=50)
     cache_lookup_timeout: PositiveDuration = timedelta(milliseconds=100)
     cache_store_timeout: PositiveDuration = timedelta(seconds=1)

@@ -72,9 +72,9 @@ async def test_body_of_five_thousand_digits_is_refused(suite):
         {"authorization": "Basic abc"},
         {"authorization": "Bearer wrong-key-wrong-key"},
         {"x-api-key": "wrong-key-wrong-key"},
-        {"authorization": "Bearer " + "x" * 1024 * 1024},
+        {"authorization": "Bearer " + "x" * 60 * 1024},
     ],
-    ids=["none", "empty", "basic", "wrong", "wrong x-api-key", "1 MB"],
+    ids=["none", "empty", "basic", "wrong", "wrong x-api-key", "60 kB"],
 )
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/models", "/v1/models/fast"])
 async def test_unknown_caller_is_refused(suite, headers, path):
@@ -83,6 +83,15 @@ async def test_unknown_caller_is_refused(suite, headers, path):
     assert said(answered) == (401, "authentication_error", "invalid_api_key", None)
     assert answered.header["www-authenticate"] == "Bearer"
     assert len(answered.header["x-request-id"]) == 32
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/models"])
+async def test_head_beyond_every_limit_is_refused_before_anybody_reads_it(suite, path):
+    answered = await suite.request("GET", path, headers={"authorization": "Bearer " + "x" * 1024 * 1024})
+    assert said(answered) == (431, INVALID, None, None)
+    assert len(answered.header["x-request-id"]) == 32
+    # The connection was closed, and the next one serves.
+    assert (await suite.ask()).status == 200
 
 
 @pytest.mark.parametrize("name", ["authorization", "x-api-key", "api-key"])

@@ -1,37 +1,54 @@
-"""The stream's one timer: when the head goes, what fills a silence, and that a stuck reader costs one task."""
+"""Silences of streams: when the head goes, what fills a silence, and that a stuck reader costs nothing."""
 
 from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
-from penstock_gateway.surfaces.openai.stream import EventStream, StreamTiming
+from penstock_gateway.surfaces.http1.request import HttpRequest
+from penstock_gateway.surfaces.http1.response import HttpResponse
+from penstock_gateway.surfaces.wire_formats.event_stream import EventStream, Silences, StreamTiming
+
+KEEP_ALIVE = b": keep-alive\n\n"
 
 
 class Client:
-    """Receives ASGI messages; while ``stuck`` it does not read."""
+    """A connection whose other end does not read while ``stuck``."""
+
+    shared = SimpleNamespace(standing_lines=b"", is_ending=False)
 
     def __init__(self):
-        self.messages = []
+        self.sent = []
+        self.is_lost = False
+        self.refused = None
         self.reads = asyncio.Event()
         self.reads.set()
-        self.waiting = 0
-
-    async def send(self, message):
-        self.waiting += 1
-        await self.reads.wait()
-        self.waiting -= 1
-        self.messages.append(message)
 
     @property
-    def kinds(self):
-        return [message["type"].rpartition(".")[2] for message in self.messages]
+    def has_room(self):
+        return self.reads.is_set()
+
+    def send(self, data):
+        self.sent.append(data)
+
+    async def room(self):
+        await self.reads.wait()
+
+    @property
+    def head(self):
+        return b"".join(self.sent).partition(b"\r\n\r\n")[0]
 
     @property
     def body(self):
-        return b"".join(message.get("body", b"") for message in self.messages)
+        chunks = b"".join(self.sent).partition(b"\r\n\r\n")[2].split(b"\r\n")
+        return b"".join(chunks[1::2])
+
+    @property
+    def has_ended(self):
+        return b"".join(self.sent).endswith(b"0\r\n\r\n")
 
 
 @pytest.fixture
@@ -41,44 +58,78 @@ def client():
 
 def stream_to(client, hold_back_ms=10_000, keep_alive_ms=10_000):
     timing = StreamTiming(timedelta(milliseconds=hold_back_ms), timedelta(milliseconds=keep_alive_ms))
-    return EventStream(client.send, lambda: [(b"x-request-id", b"r")], timing)
+    response = HttpResponse(HttpRequest("POST", "/", {}, client, 0), client)
+    return EventStream(response, lambda: b"x-request-id: r\r\n", Silences(timing), KEEP_ALIVE)
+
+
+async def until(holds):
+    async with asyncio.timeout(10):
+        while not holds():
+            await asyncio.sleep(0.001)
 
 
 async def test_head_waits_for_the_first_frame(client):
     stream = stream_to(client)
-    assert (client.messages, stream.begun) == ([], False)
+    assert (client.sent, stream.begun) == ([], False)
     await stream.write(b"one")
-    assert client.kinds == ["start", "body"]
-    assert (b"x-request-id", b"r") in client.messages[0]["headers"]
-    await stream.end(b"done")
+    # Together, in one write.
+    assert len(client.sent) == 1
+    assert b"x-request-id: r" in client.head
+    assert b"content-type: text/event-stream; charset=utf-8" in client.head
+    assert not client.has_ended
+    stream.end(b"done")
     assert client.body == b"onedone"
-    assert [message.get("more_body", False) for message in client.messages] == [False, True, False]
+    assert client.has_ended
+
+
+async def test_head_goes_when_it_was_held_back_for_long_enough(client):
+    stream = stream_to(client, hold_back_ms=1)
+    await until(lambda: client.sent)
+    assert b"x-request-id: r" in client.head
+    assert client.body.startswith(KEEP_ALIVE)
+    stream.stop()
+
+
+async def test_silence_is_filled_again_and_again(client):
+    stream = stream_to(client, keep_alive_ms=1)
+    await stream.write(b"one")
+    await until(lambda: client.body.count(KEEP_ALIVE) >= 3)
+    assert client.body.startswith(b"one" + KEEP_ALIVE)
+    stream.stop()
 
 
 async def test_stopped_stream_sends_nothing_by_itself(client):
     stream = stream_to(client, hold_back_ms=1, keep_alive_ms=1)
     stream.stop()
     await asyncio.sleep(0.02)
-    assert client.messages == []
+    assert client.sent == []
 
 
 async def test_ended_stream_fills_no_more_silence(client):
     stream = stream_to(client, keep_alive_ms=1)
-    await stream.end(b"done")
+    stream.end(b"done")
     await asyncio.sleep(0.02)
     assert client.body == b"done"
 
 
-async def test_reader_that_does_not_read_costs_one_waiting_comment(client):
-    stream = stream_to(client, hold_back_ms=1, keep_alive_ms=1)
+async def test_reader_that_does_not_read_has_nothing_piled_up(client):
     client.reads.clear()
-    async with asyncio.timeout(5):
-        while not client.waiting:
-            await asyncio.sleep(0.001)
+    stream = stream_to(client, hold_back_ms=1, keep_alive_ms=1)
+    await until(lambda: stream.begun)
     await asyncio.sleep(0.03)
-    assert client.waiting == 1
-    stream.stop()
-    await asyncio.sleep(0)
-    client.reads.set()
+    assert client.sent == []
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    writing = asyncio.create_task(stream.write(b"one"))
     await asyncio.sleep(0.01)
-    assert client.messages == []
+    assert client.sent == []
+    client.reads.set()
+    await writing
+    assert b"one" in client.body
+    stream.stop()
+
+
+async def test_nothing_wakes_up_when_no_stream_is_open(client):
+    stream = stream_to(client, keep_alive_ms=1)
+    silences = stream._silences
+    stream.end(b"done")
+    await until(lambda: not silences._is_looking)

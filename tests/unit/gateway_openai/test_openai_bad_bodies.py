@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from penstock_common.errors import InvalidRequest, PenstockError
 from penstock_common.llm.convert import input_from_proto, input_to_proto
 from penstock_gateway.domain.life.validation import validate_input
-from penstock_gateway.surfaces.openai.errors import error_response
-from penstock_gateway.surfaces.openai.parse import parse_chat_request
+from penstock_gateway.surfaces.wire_formats.openai.chat.parse import parse_chat_request
+from penstock_gateway.surfaces.wire_formats.openai.errors import error_response
 
 TURNS = b'"messages":[{"role":"user","content":"x"}]'
 HUGE = b"9" * 5000

@@ -24,10 +24,9 @@ from penstock_common.llm.types import (
     TextDelta,
     Usage,
 )
-from penstock_gateway.surfaces.openai.completion_parse import parse_completion_request
-from penstock_gateway.surfaces.openai.completion_render import TextChunkRenderer, render_text_completion
-from penstock_gateway.surfaces.openai.parse import ChatRequest
-from penstock_gateway.surfaces.openai.render import StreamSummary
+from penstock_gateway.surfaces.wire_formats.format import ReadRequest, StreamSummary
+from penstock_gateway.surfaces.wire_formats.openai.completions.parse import parse_completion_request
+from penstock_gateway.surfaces.wire_formats.openai.completions.render import TextChunkRenderer, render_text_completion
 
 MINI = Candidate(upstream="openai", model="gpt-4o-mini")
 EVENTS: list[GenerationEvent] = [
@@ -44,7 +43,7 @@ HEAD = (
 )
 
 
-def parsed(**body: Any) -> ChatRequest:
+def parsed(**body: Any) -> ReadRequest:
     return parse_completion_request(json.dumps({"model": "fast", "prompt": "Once", **body}).encode())
 
 

@@ -11,7 +11,7 @@ import openai
 import pytest
 
 from penstock_common import errors
-from penstock_gateway.surfaces.openai.errors import error_response, param_from_field
+from penstock_gateway.surfaces.wire_formats.openai.errors import error_response, param_from_field
 
 SECOND = timedelta(seconds=1)
 

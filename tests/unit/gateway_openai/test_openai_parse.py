@@ -27,15 +27,16 @@ from penstock_common.llm.types import (
     ToolChoice,
     ToolChoiceMode,
 )
-from penstock_gateway.surfaces.openai.parse import ChatRequest, parse_chat_request
-from penstock_gateway.surfaces.openai.wire import ChatCompletionRequest
+from penstock_gateway.surfaces.wire_formats.format import ReadRequest
+from penstock_gateway.surfaces.wire_formats.openai.chat.parse import parse_chat_request
+from penstock_gateway.surfaces.wire_formats.openai.chat.request_wire import ChatCompletionRequest
 
 PIXEL = b"\x89PNG\r\n\x1a\n\x00"
 PIXEL_URL = "data:image/png;base64," + base64.b64encode(PIXEL).decode()
 HELLO = {"role": "user", "content": "Hello"}
 
 
-def request_of(**fields: Any) -> ChatRequest:
+def request_of(**fields: Any) -> ReadRequest:
     return parse_chat_request(json.dumps({"model": "fast", "messages": [HELLO], **fields}).encode())
 
 
@@ -57,7 +58,7 @@ def unsupported_by(**fields: Any) -> UnsupportedParameter:
 
 def test_a_minimal_request_sets_nothing_else() -> None:
     hello = Message(role=Role.USER, parts=(Text(text="Hello"),))
-    assert request_of() == ChatRequest(
+    assert request_of() == ReadRequest(
         input=GenerationInput(model="fast", messages=(hello,)),
         context=RequestContext(),
         stream=False,

@@ -25,16 +25,12 @@ from penstock_common.llm.types import (
     ToolCallDelta,
     Usage,
 )
-from penstock_gateway.surfaces.openai.render import (
-    ChunkRenderer,
-    StreamSummary,
-    format_cost_usd,
-    keep_alive,
-    render_completion,
-    render_error_event,
-    render_model,
-    render_model_list,
-)
+from penstock_gateway.surfaces.wire_formats.answer_head import format_cost_usd
+from penstock_gateway.surfaces.wire_formats.format import StreamSummary
+from penstock_gateway.surfaces.wire_formats.openai.chat.render import ChunkRenderer, render_completion
+from penstock_gateway.surfaces.wire_formats.openai.errors import error_event
+from penstock_gateway.surfaces.wire_formats.openai.models.render import render_model, render_model_list
+from penstock_gateway.surfaces.wire_formats.sse import COMMENT
 
 MINI = Candidate(upstream="openai", model="gpt-4o-mini")
 STARTED = Started(generation_id="g", answered_by=MINI)
@@ -199,7 +195,7 @@ def test_no_text_ends_a_line_for_readers_that_split_at_unicode_separators(text: 
     events = [TextDelta(text=text), ReasoningDelta(text=text), ToolCallDelta(index=0, arguments_json_fragment=text)]
     frames = renderer().render([STARTED, *events]).decode()
     assert frames.splitlines() == frames.split("\n")[:-1]
-    (failure,) = render_error_event(UpstreamFailed(text)).decode().split("\n\n")[:-1]
+    (failure,) = error_event(UpstreamFailed(text)).decode().split("\n\n")[:-1]
     assert failure.splitlines() == [failure]
 
 
@@ -258,15 +254,15 @@ def test_models_are_rendered_to_the_byte() -> None:
 
 
 def test_a_failure_is_one_frame_and_no_end() -> None:
-    assert render_error_event(UpstreamFailed("It broke.\nTwice.")).decode() == (
+    assert error_event(UpstreamFailed("It broke.\nTwice.")).decode() == (
         'data: {"error":{"message":"It broke.\\nTwice.","type":"server_error","param":null,"code":"upstream_failed"}}'
         "\n\n"
     )
 
 
 def test_keep_alive_is_a_comment() -> None:
-    assert list(SSEDecoder().iter_bytes(iter([keep_alive() * 3]))) == []
-    assert keep_alive() == b": keep-alive\n\n"
+    assert list(SSEDecoder().iter_bytes(iter([COMMENT * 3]))) == []
+    assert COMMENT == b": keep-alive\n\n"
 
 
 @pytest.mark.parametrize(

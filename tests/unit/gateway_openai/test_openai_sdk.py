@@ -27,16 +27,12 @@ from penstock_common.llm.types import (
     ToolCallDelta,
     Usage,
 )
-from penstock_gateway.surfaces.openai.parse import parse_chat_request
-from penstock_gateway.surfaces.openai.render import (
-    ChunkRenderer,
-    StreamSummary,
-    keep_alive,
-    render_completion,
-    render_error_event,
-    render_model,
-    render_model_list,
-)
+from penstock_gateway.surfaces.wire_formats.format import StreamSummary
+from penstock_gateway.surfaces.wire_formats.openai.chat.parse import parse_chat_request
+from penstock_gateway.surfaces.wire_formats.openai.chat.render import ChunkRenderer, render_completion
+from penstock_gateway.surfaces.wire_formats.openai.errors import error_event
+from penstock_gateway.surfaces.wire_formats.openai.models.render import render_model, render_model_list
+from penstock_gateway.surfaces.wire_formats.sse import COMMENT
 
 MINI = Candidate(upstream="openai", model="gpt-4o-mini")
 STARTED = Started(generation_id="g", answered_by=MINI)
@@ -58,7 +54,7 @@ def finished(reason: FinishReason) -> Finished:
 
 def stream_of(events: list[GenerationEvent], reason: FinishReason, include_usage: bool = False) -> bytes:
     renderer = ChunkRenderer("chatcmpl-1", 1_700_000_000, include_usage)
-    frames = renderer.render(events) + keep_alive() + renderer.render([USAGE, finished(reason)])
+    frames = renderer.render(events) + COMMENT + renderer.render([USAGE, finished(reason)])
     return frames + renderer.end(StreamSummary(overhead_ms=1.2, cache="miss"))
 
 
@@ -144,7 +140,7 @@ def test_the_sdks_accumulator_sums_a_stream_of_tool_calls(server: Any, sdk: open
 
 def test_a_failure_amid_a_stream_raises_after_what_came_before(server: Any, sdk: openai.OpenAI) -> None:
     renderer = ChunkRenderer("chatcmpl-1", 1, include_usage=True)
-    server.stream(renderer.render(TEXT) + render_error_event(UpstreamFailed("The upstream broke off.")))
+    server.stream(renderer.render(TEXT) + error_event(UpstreamFailed("The upstream broke off.")))
     texts: list[str] = []
     with pytest.raises(openai.APIError) as caught:  # noqa: PT012  # what came before the failure counts
         for chunk in sdk.chat.completions.create(model="fast", messages=HELLO, stream=True):

@@ -39,9 +39,10 @@ from penstock_gateway.surfaces.grpc.chat import ChatServicer
 from penstock_gateway.surfaces.grpc.embedding import EmbeddingServicer
 from penstock_gateway.surfaces.grpc.models import ModelServicer
 from penstock_gateway.surfaces.grpc.status import StatusServicer
-from penstock_gateway.surfaces.openai.application import OpenAIApplication, OpenAIParts
-from penstock_gateway.surfaces.openai.stream import StreamTiming
+from penstock_gateway.surfaces.http1.limits import HttpLimits
 from penstock_gateway.surfaces.public import Listen, RunningGateway, Surfaces, open_to_the_public
+from penstock_gateway.surfaces.wire_formats.event_stream import StreamTiming
+from penstock_gateway.surfaces.wire_formats.surface import WireFormats, WireFormatsParts
 
 __all__ = ["Channels", "Listen", "RunningGateway", "running"]
 
@@ -82,14 +83,13 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
     embeddings = EmbeddingLife(visits, embedder)
     store, keyring, models = SqlKeyStore(parts.engine), keyring_of(settings), ModelDirectory(router, embedder)
     reception = _reception(settings, keyring, store, parts.in_background)
-    wire_formats = OpenAIParts(
+    wire_formats = WireFormatsParts(
         reception=reception,
         life=life,
         embeddings=embeddings,
         models=models,
         observer=observer,
         timing=StreamTiming(own.hold_back, own.keep_alive),
-        max_body_bytes=own.max_body_bytes,
         started_at=int(time.time()),
     )
     checks = {"The database": store.answers, "Redis": parts.limiter.answers}
@@ -99,7 +99,8 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
         models=ModelServicer(models),
         admin=AdminServicer(reception, Administration.over(keyring, SqlRegistry(parts.engine))),
         status=StatusServicer(StatusReporter(parts.door, parts.traffic, inference, checks)),
-        wire_formats=OpenAIApplication(wire_formats),
+        wire_formats=WireFormats(wire_formats),
+        http_limits=HttpLimits(max_body_bytes=own.max_body_bytes, write_seconds=own.write_timeout.total_seconds()),
         interceptors=[CallTelemetry(parts.registry), PolicyGuard(reception, observer)],
     )
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+
+import msgspec
 
 from penstock_common.configuration import parse_duration
 from penstock_common.contract.embedding import EmbedRequest
@@ -22,9 +23,11 @@ from penstock_gateway.domain.access.policy import Policy
 from penstock_gateway.domain.life.admission import RateState
 from penstock_gateway.domain.life.order import CacheControl, Call, ChatOrder, EmbeddingOrder
 from penstock_gateway.surfaces.client_address import ClientAddresses
+from penstock_gateway.surfaces.random_ids import RandomIds
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _SECONDS = re.compile(r"[0-9]{1,9}")
+_REQUEST_ID_BYTES = 16
 _GENERATION_ID_BYTES = 12
 _BEARER = "bearer "
 # Known to callers of other gateways, and not honoured yet: refused rather than dropped.
@@ -39,8 +42,7 @@ class Timeouts:
     stream: timedelta = timedelta(seconds=600)
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(msgspec.Struct, frozen=True, gc=False):
     """A request's head: names, times, nothing of its body. Header names are in lower case."""
 
     surface: str
@@ -67,12 +69,17 @@ class Reception:
         self._traces = traces
         self._timeouts = timeouts
         self._addresses = addresses
+        self._ids = RandomIds()
+
+    def new_request_id(self) -> str:
+        """Return an id for a request that has none."""
+        return self._ids.take(_REQUEST_ID_BYTES)
 
     def receive(self, surface: str, headers: Mapping[str, str], peer: Callable[[], str] = _no_peer) -> Arrival:
         """Return the request's head; a request id or trace that is absent or malformed starts here."""
         request_id = headers.get("x-request-id", "")
         if not _REQUEST_ID.fullmatch(request_id):
-            request_id = secrets.token_hex(16)
+            request_id = self.new_request_id()
         trace = self._traces.start(headers.get("traceparent", ""))
         return Arrival(surface, headers, request_id, trace, time.time_ns(), Steps(), peer)
 
@@ -109,7 +116,7 @@ class Reception:
         """Return the call that the gateway's domain takes."""
         order = ChatOrder(
             request_id=arrival.request_id,
-            generation_id=secrets.token_hex(_GENERATION_ID_BYTES),
+            generation_id=self._ids.take(_GENERATION_ID_BYTES),
             surface=arrival.surface,
             tenant=caller.tenant.name,
             key_id=caller.key_id,
@@ -127,7 +134,7 @@ class Reception:
         """Return the call that the gateway's domain takes."""
         order = EmbeddingOrder(
             request_id=arrival.request_id,
-            generation_id=secrets.token_hex(_GENERATION_ID_BYTES),
+            generation_id=self._ids.take(_GENERATION_ID_BYTES),
             surface=arrival.surface,
             tenant=caller.tenant.name,
             key_id=caller.key_id,
@@ -143,8 +150,7 @@ class Reception:
         return min(wanted, self._timeouts.stream) if wanted is not None else most
 
 
-@dataclass(frozen=True, slots=True)
-class CallOptions:
+class CallOptions(msgspec.Struct, frozen=True, gc=False):
     """What a surface knows beside the body: streamed or not, its transport's deadline, its cache words."""
 
     stream: bool

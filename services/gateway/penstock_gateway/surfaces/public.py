@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
 
 from penstock.gateway.v1 import admin_service_pb2
 from penstock_common.rpc.interception import ServerInterceptor
@@ -21,8 +20,13 @@ from penstock_gateway.surfaces.grpc.embedding import EmbeddingServicer
 from penstock_gateway.surfaces.grpc.methods import handlers_of
 from penstock_gateway.surfaces.grpc.models import ModelServicer
 from penstock_gateway.surfaces.grpc.status import StatusServicer
-from penstock_gateway.surfaces.http_server import serving_http
-from penstock_gateway.surfaces.leaving import LeavingNotice
+from penstock_gateway.surfaces.http1.connection import Handler
+from penstock_gateway.surfaces.http1.limits import HttpLimits
+from penstock_gateway.surfaces.http1.server import HttpServer, serving_http
+
+# Tells whoever shares requests out that this process is about to end. The edge
+# keeps it to itself, and turns to another gateway.
+_LEAVING_LINE = b"x-penstock-leaving: 1\r\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +38,8 @@ class Surfaces:
     models: ModelServicer
     admin: AdminServicer
     status: StatusServicer
-    wire_formats: Any
-    """An ASGI application."""
+    wire_formats: Handler
+    http_limits: HttpLimits
     interceptors: Sequence[ServerInterceptor]
     """Around every public RPC."""
 
@@ -50,8 +54,9 @@ class Surfaces:
 class RunningGateway:
     """A gateway that listens."""
 
-    def __init__(self, listener: GrpcListener, door: Door) -> None:
+    def __init__(self, listener: GrpcListener, http: HttpServer, door: Door) -> None:
         self._listener = listener
+        self._http = http
         self._door = door
 
     @property
@@ -69,6 +74,7 @@ class RunningGateway:
         ``notice`` lies between saying so over health and refusing, for those who can turn to another gateway.
         """
         self._door.give_notice()
+        self._http.announce(_LEAVING_LINE)
         await self._listener.set_serving(serving=False)
         await asyncio.sleep(notice.total_seconds())
         self._door.shut()
@@ -95,6 +101,6 @@ async def open_to_the_public(surfaces: Surfaces, door: Door, listen: Listen) -> 
     """
     async with (
         listening(listen.grpc, [surfaces.service()], surfaces.interceptors, listen.grpc_options) as listener,
-        serving_http(LeavingNotice(surfaces.wire_formats, door), listen.http, listen.http_tls),
+        serving_http(surfaces.wire_formats, listen.http, listen.http_tls, surfaces.http_limits) as http,
     ):
-        yield RunningGateway(listener, door)
+        yield RunningGateway(listener, http, door)

@@ -1,0 +1,59 @@
+"""The headers that tell of an answer, ready to be sent: lines that end in CR LF, alike in every format."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from penstock_common.llm.types import NANO_USD_PER_USD
+from penstock_gateway.domain.life.admission import RateState
+from penstock_gateway.domain.life.chat import ChatExchange
+from penstock_gateway.domain.life.embeddings import EmbeddingExchange
+from penstock_gateway.surfaces.arrival import rate_headers
+from penstock_gateway.surfaces.http1.lines import printable
+
+JSON_LINE = b"content-type: application/json\r\n"
+
+
+def request_id_line(request_id: str) -> bytes:
+    """Return the line that names the request."""
+    return f"x-request-id: {request_id}\r\n".encode()
+
+
+def exchange_lines(exchange: ChatExchange) -> bytes:
+    """Return what is known of a request for text so far; it may have been refused."""
+    started = exchange.started
+    return (
+        f"x-request-id: {exchange.call.order.request_id}\r\nx-penstock-cache: {printable(str(exchange.cache_outcome))}\r\n"
+        f"{_rate_lines(exchange.rate)}"
+        f"{_answered_by_lines(started.answered_by.model, started.answered_by.upstream) if started else ''}"
+    ).encode("latin-1", "replace")
+
+
+def bill_lines(cost_nano_usd: int, overhead_ms: float) -> bytes:
+    """Return what a whole answer cost, in money and in time."""
+    return f"x-penstock-cost-usd: {format_cost_usd(cost_nano_usd)}\r\nx-penstock-overhead-ms: {overhead_ms:.2f}\r\n".encode()
+
+
+def embedding_lines(exchange: EmbeddingExchange) -> bytes:
+    """Return what is known of a request for vectors so far; it may have been refused."""
+    lines = f"x-request-id: {exchange.call.order.request_id}\r\n{_rate_lines(exchange.rate)}"
+    embedded = exchange.embedded
+    if embedded is None:
+        return lines.encode()
+    lines += _answered_by_lines(embedded.model, embedded.upstream)
+    return lines.encode("latin-1", "replace") + bill_lines(exchange.bill.cost_nano_usd, exchange.overhead_ms)
+
+
+def format_cost_usd(cost_nano_usd: int) -> str:
+    """Return nano-dollars as exact decimal dollars, such as ``0.000012``, never in exponent form."""
+    dollars, rest = divmod(cost_nano_usd, NANO_USD_PER_USD)
+    return f"{dollars}.{rest:09d}".rstrip("0").removesuffix(".")
+
+
+def _rate_lines(rate: RateState) -> str:
+    return "".join([f"{name}: {value}\r\n" for name, value in rate_headers(rate)]) if rate.limit else ""
+
+
+@lru_cache(maxsize=1024)
+def _answered_by_lines(model: str, upstream: str) -> str:
+    return f"x-penstock-model: {printable(model)}\r\nx-penstock-upstream: {printable(upstream)}\r\n"

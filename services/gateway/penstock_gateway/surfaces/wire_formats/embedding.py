@@ -1,0 +1,36 @@
+"""Serves requests for vectors, in whatever format they come."""
+
+from __future__ import annotations
+
+from penstock_gateway.domain.access.identity import Caller
+from penstock_gateway.domain.life.embeddings import EmbeddingLife
+from penstock_gateway.surfaces.arrival import Arrival, CallOptions, Reception
+from penstock_gateway.surfaces.http1.request import HttpRequest
+from penstock_gateway.surfaces.http1.response import HttpResponse
+from penstock_gateway.surfaces.wire_formats.answer_head import JSON_LINE, embedding_lines
+from penstock_gateway.surfaces.wire_formats.format import EmbeddingFormat
+from penstock_gateway.surfaces.wire_formats.refusals import refuse
+
+_WHOLE = CallOptions(stream=False)
+
+
+class EmbeddingServer:
+    """Serves one format."""
+
+    def __init__(self, wire_format: EmbeddingFormat, reception: Reception, life: EmbeddingLife) -> None:
+        self._format = wire_format
+        self._reception = reception
+        self._life = life
+
+    async def serve(self, arrival: Arrival, caller: Caller, request: HttpRequest, response: HttpResponse) -> None:
+        """Serve one request; what fails it once it has begun is told here."""
+        read = self._format.parse(await request.body())
+        call = self._reception.embedding_call(arrival, caller, read.input, read.context, _WHOLE)
+        exchange = self._life.begin(call)
+        try:
+            async with exchange:
+                embedded = await exchange.embed()
+            body = read.render(embedded)
+            response.whole(200, JSON_LINE + embedding_lines(exchange), body)
+        except Exception as error:  # noqa: BLE001 - the rim: whatever it is becomes an answer
+            refuse(response, self._format.family, error, embedding_lines(exchange))

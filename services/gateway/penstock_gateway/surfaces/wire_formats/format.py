@@ -1,0 +1,119 @@
+"""What a wire format is: how its requests are read, its answers written, and its errors told.
+
+There is one kind for each thing that can be asked for. A kind is served by the
+module of its name; what serves it knows no format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+
+from penstock_common.contract.embedding import EmbedRequest, EmbedResponse
+from penstock_common.errors import PenstockError
+from penstock_common.llm.events import Answer
+from penstock_common.llm.types import GenerationEvent, GenerationInput, RequestContext
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorResponse:
+    """An HTTP answer to a request that failed; ``headers`` include the content type."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """What the formats of one vendor share: the name that metrics and bills give them, and how errors are told."""
+
+    name: str
+    error_response: Callable[[PenstockError], ErrorResponse]
+    error_event: Callable[[PenstockError], bytes]
+    """Returns the frame that ends a stream which failed after its head was sent."""
+
+
+class ReadRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request for text, read. ``include_usage`` is only true with ``stream``."""
+
+    input: GenerationInput
+    context: RequestContext
+    stream: bool
+    include_usage: bool
+
+
+class StreamSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """What a stream's end tells beyond tokens; ``cache`` is as in the header ``x-penstock-cache``."""
+
+    overhead_ms: float
+    cache: str
+
+
+class StreamRenderer(Protocol):
+    """Renders one stream: ``render`` for each batch of events, then ``end`` once.
+
+    A stream that fails ends with the family's ``error_event`` instead, so that
+    no client takes it for complete.
+    """
+
+    def render(self, events: Sequence[GenerationEvent]) -> bytes:
+        """Return the frames of the next events, b"" where they have none."""
+        ...
+
+    def end(self, summary: StreamSummary) -> bytes:
+        """Return the last frames."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationFormat:
+    """Asks for text. ``renderer`` and ``whole`` take the answer's id and its creation in Unix seconds.
+
+    ``renderer`` also takes whether the stream ends with its usage.
+    """
+
+    family: Family
+    path: str
+    id_prefix: str
+    keep_alive: bytes
+    """The frame that fills a silence."""
+    parse: Callable[[bytes], ReadRequest]
+    renderer: Callable[[str, int, bool], StreamRenderer]
+    whole: Callable[[Answer, str, int], bytes]
+
+
+class ReadEmbeddingRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request for vectors, read; ``render`` writes them as it wants them."""
+
+    input: EmbedRequest
+    context: RequestContext
+    render: Callable[[EmbedResponse], bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddingFormat:
+    """Asks for vectors."""
+
+    family: Family
+    path: str
+    parse: Callable[[bytes], ReadEmbeddingRequest]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelsFormat:
+    """Asks which models there are: all of them at ``path``, one of them at ``path/{id}``.
+
+    Both functions take the Unix seconds that models report as their creation.
+    """
+
+    family: Family
+    path: str
+    render_list: Callable[[Iterable[str], int], bytes]
+    render_one: Callable[[str, int], bytes]
+
+
+Format = GenerationFormat | EmbeddingFormat | ModelsFormat

@@ -1,0 +1,75 @@
+"""Serves requests for text, streamed or whole, in whatever format they come."""
+
+from __future__ import annotations
+
+import asyncio
+
+from penstock_common.errors import Overloaded
+from penstock_gateway.domain.access.identity import Caller
+from penstock_gateway.domain.life.chat import ChatExchange, ChatLife
+from penstock_gateway.surfaces.arrival import Arrival, CallOptions, Reception
+from penstock_gateway.surfaces.http1.request import HttpRequest
+from penstock_gateway.surfaces.http1.response import HttpResponse
+from penstock_gateway.surfaces.wire_formats.answer_head import JSON_LINE, bill_lines, exchange_lines
+from penstock_gateway.surfaces.wire_formats.event_stream import EventStream, Silences
+from penstock_gateway.surfaces.wire_formats.format import GenerationFormat, StreamRenderer, StreamSummary
+from penstock_gateway.surfaces.wire_formats.refusals import known, refuse
+
+_STREAMED, _WHOLE = CallOptions(stream=True), CallOptions(stream=False)
+_NS_PER_SECOND = 1_000_000_000
+
+
+class GenerationServer:
+    """Serves one format."""
+
+    def __init__(self, wire_format: GenerationFormat, reception: Reception, life: ChatLife, silences: Silences) -> None:
+        self._format = wire_format
+        self._reception = reception
+        self._life = life
+        self._silences = silences
+
+    async def serve(self, arrival: Arrival, caller: Caller, request: HttpRequest, response: HttpResponse) -> None:
+        """Serve one request; what fails it once it has begun is told here."""
+        wire_format = self._format
+        read = wire_format.parse(await request.body())
+        options = _STREAMED if read.stream else _WHOLE
+        call = self._reception.chat_call(arrival, caller, read.input, read.context, options)
+        exchange = self._life.begin(call)
+        answer_id, created = wire_format.id_prefix + call.order.generation_id, arrival.started_ns // _NS_PER_SECOND
+        if read.stream:
+            await self._stream(exchange, wire_format.renderer(answer_id, created, read.include_usage), response)
+            return
+        try:
+            async with exchange:
+                answer = await exchange.answer()
+                cost_nano_usd = exchange.finished.cost_nano_usd if exchange.finished else 0
+                lines = JSON_LINE + exchange_lines(exchange) + bill_lines(cost_nano_usd, exchange.overhead_ms)
+                response.whole(200, lines, wire_format.whole(answer, answer_id, created))
+        except Exception as error:  # noqa: BLE001 - the rim: whatever it is becomes an answer
+            refuse(response, wire_format.family, error, exchange_lines(exchange))
+
+    async def _stream(self, exchange: ChatExchange, renderer: StreamRenderer, response: HttpResponse) -> None:
+        family = self._format.family
+        stream = EventStream(response, lambda: exchange_lines(exchange), self._silences, self._format.keep_alive)
+        try:
+            async with exchange:
+                await _relay(exchange, renderer, stream)
+        except Exception as error:  # noqa: BLE001 - the rim: whatever it is becomes an answer
+            if stream.begun and not response.is_complete:
+                stream.end(family.error_event(known(error)))
+            else:
+                refuse(response, family, error, exchange_lines(exchange))
+        except asyncio.CancelledError:
+            if stream.begun and not response.is_complete:
+                # To one that has not left: this process ends.
+                stream.end(family.error_event(Overloaded("This server is shutting down. Try again.")))
+            raise
+        finally:
+            stream.stop()
+
+
+async def _relay(exchange: ChatExchange, renderer: StreamRenderer, stream: EventStream) -> None:
+    async for batch in exchange.batches():
+        if frames := renderer.render(batch):
+            await stream.write(frames)
+    stream.end(renderer.end(StreamSummary(overhead_ms=exchange.overhead_ms, cache=str(exchange.cache_outcome))))

@@ -1,0 +1,35 @@
+"""Serves requests for the models that a caller may name, in whatever format they come."""
+
+from __future__ import annotations
+
+from penstock_gateway.domain.access.identity import Caller
+from penstock_gateway.domain.models import ModelDirectory
+from penstock_gateway.surfaces.arrival import Arrival
+from penstock_gateway.surfaces.http1.request import HttpRequest
+from penstock_gateway.surfaces.http1.response import HttpResponse
+from penstock_gateway.surfaces.wire_formats.answer_head import JSON_LINE, request_id_line
+from penstock_gateway.surfaces.wire_formats.format import ModelsFormat
+
+
+class ModelsServer:
+    """Serves one format. ``created`` is what models report as their creation, in Unix seconds."""
+
+    def __init__(self, wire_format: ModelsFormat, models: ModelDirectory, created: int) -> None:
+        self._format = wire_format
+        self._models = models
+        self._created = created
+
+    async def serve_list(self, arrival: Arrival, caller: Caller, request: HttpRequest, response: HttpResponse) -> None:
+        """Serve the list."""
+        names = [model.name for model in await self._models.visible_to(caller)]
+        _send(response, arrival, self._format.render_list(names, self._created))
+
+    async def serve_one(self, arrival: Arrival, caller: Caller, request: HttpRequest, response: HttpResponse) -> None:
+        """Serve one, by its name in the path."""
+        name = request.path.removeprefix(f"{self._format.path}/")
+        model = await self._models.find(caller, name)
+        _send(response, arrival, self._format.render_one(model.name, self._created))
+
+
+def _send(response: HttpResponse, arrival: Arrival, body: bytes) -> None:
+    response.whole(200, JSON_LINE + request_id_line(arrival.request_id), body)

@@ -1,0 +1,230 @@
+"""The objects of ``POST /v1/chat/completions`` as they stand on the wire; see ``openai/wire.py``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from penstock_gateway.surfaces.wire_formats.openai.wire import ABSENT, StreamOptions, WireObject
+
+
+class PromptCacheBreakpoint(WireObject):
+    """OpenAI's mark that the prompt cache may end a prefix here."""
+
+    mode: Literal["explicit"]
+    ttl: str | None = None
+
+
+class CacheControl(WireObject):
+    """Anthropic's form of the same mark, which clients of several vendors send in OpenAI's format too."""
+
+    type: Literal["ephemeral"]
+    ttl: str | None = None
+
+
+class Part(WireObject, tag_field="type"):
+    """A piece of a turn's content."""
+
+    prompt_cache_breakpoint: PromptCacheBreakpoint | None = None
+    cache_control: CacheControl | None = None
+
+
+class TextPart(Part, tag="text", kw_only=True):
+    """Text."""
+
+    text: str
+
+
+class RefusalPart(Part, tag="refusal", kw_only=True):
+    """The model's earlier refusal."""
+
+    refusal: str
+
+
+class ImageUrl(WireObject):
+    """Where an image is: an http(s) or ``data:`` URL."""
+
+    url: str
+    detail: str | None = None
+
+
+class ImagePart(Part, tag="image_url", kw_only=True):
+    """An image."""
+
+    image_url: ImageUrl
+
+
+class FileData(WireObject):
+    """A document: inline, or uploaded before."""
+
+    file_data: str | None = None
+    file_id: str | None = None
+    filename: str | None = None
+
+
+class FilePart(Part, tag="file", kw_only=True):
+    """A document."""
+
+    file: FileData
+
+
+class AudioPart(Part, tag="input_audio", kw_only=True):
+    """Speech; known in order to be refused by name."""
+
+    input_audio: msgspec.Raw = ABSENT
+
+
+class CalledFunction(WireObject):
+    """The function of a call, its arguments as the model wrote them.
+
+    ``parsed_arguments`` is what OpenAI's SDK made of them; it comes along when
+    a client sends the SDK's message back, and says nothing new.
+    """
+
+    name: str
+    arguments: str
+    parsed_arguments: msgspec.Raw = ABSENT
+
+
+class ToolCall(WireObject, tag_field="type"):
+    """A call the model asked for. ``index`` comes along when a client sends a stream's pieces back."""
+
+    id: str
+    index: int | None = None
+
+
+class FunctionToolCall(ToolCall, tag="function", kw_only=True):
+    """A call of a function."""
+
+    function: CalledFunction
+
+
+class CustomToolCall(ToolCall, tag="custom", kw_only=True):
+    """A call of a custom tool; known in order to be refused by name."""
+
+    custom: msgspec.Raw = ABSENT
+
+
+class Turn(WireObject):
+    """One message of the conversation, of any role.
+
+    ``reasoning_content`` is the field in which vLLM and DeepSeek carry the
+    reasoning trace, and in which we send it. ``annotations`` and ``parsed`` come
+    along when a client sends an answer back, and say nothing to a model.
+    """
+
+    role: str
+    content: str | list[TextPart | ImagePart | FilePart | RefusalPart | AudioPart] | None = None
+    name: str | None = None
+    tool_calls: list[FunctionToolCall | CustomToolCall] | None = None
+    tool_call_id: str | None = None
+    refusal: str | None = None
+    reasoning_content: str | None = None
+    annotations: list[msgspec.Raw] | None = None
+    parsed: msgspec.Raw = ABSENT
+    function_call: msgspec.Raw = ABSENT
+    audio: msgspec.Raw = ABSENT
+
+
+class Function(WireObject):
+    """A function the model may call."""
+
+    name: str
+    description: str | None = None
+    parameters: msgspec.Raw = ABSENT
+    strict: bool | None = None
+
+
+class FunctionTool(WireObject, tag_field="type", tag="function"):
+    """A tool that is a function."""
+
+    function: Function
+
+
+class CustomTool(WireObject, tag_field="type", tag="custom"):
+    """A tool of free-form input; known in order to be refused by name."""
+
+    custom: msgspec.Raw = ABSENT
+
+
+class FunctionName(WireObject):
+    """A function by its name."""
+
+    name: str
+
+
+class FunctionChoice(WireObject, tag_field="type", tag="function"):
+    """The function the model must call."""
+
+    function: FunctionName
+
+
+class CustomChoice(WireObject, tag_field="type", tag="custom"):
+    """Known in order to be refused by name."""
+
+    custom: msgspec.Raw = ABSENT
+
+
+class AllowedToolsChoice(WireObject, tag_field="type", tag="allowed_tools"):
+    """Known in order to be refused by name."""
+
+    allowed_tools: msgspec.Raw = ABSENT
+
+
+class TextFormat(WireObject, tag_field="type", tag="text"):
+    """The default: any text."""
+
+
+class JsonObjectFormat(WireObject, tag_field="type", tag="json_object"):
+    """Any JSON object."""
+
+
+class Schema(WireObject):
+    """A JSON Schema and its name."""
+
+    name: str
+    description: str | None = None
+    schema: msgspec.Raw = ABSENT
+    strict: bool | None = None
+
+
+class JsonSchemaFormat(WireObject, tag_field="type", tag="json_schema"):
+    """JSON that a schema accepts."""
+
+    json_schema: Schema
+
+
+class ChatCompletionRequest(msgspec.Struct, kw_only=True, gc=False):
+    """Body of ``POST /v1/chat/completions``: the fields that Penstock reads.
+
+    ``top_k`` is not OpenAI's, but every open model's server takes it.
+    """
+
+    model: str
+    messages: list[Turn]
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    stop: str | list[str] | None = None
+    seed: int | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    reasoning_effort: str | None = None
+    n: int | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    tools: list[FunctionTool | CustomTool] | None = None
+    tool_choice: str | FunctionChoice | CustomChoice | AllowedToolsChoice | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: TextFormat | JsonObjectFormat | JsonSchemaFormat | None = None
+    modalities: list[str] | None = None
+    service_tier: str | None = None
+    store: bool | None = None
+    user: str | None = None
+    safety_identifier: str | None = None
+    metadata: dict[str, str] | None = None

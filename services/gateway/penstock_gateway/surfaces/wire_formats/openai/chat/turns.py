@@ -1,0 +1,222 @@
+"""Turns the messages of a chat-completions request into the suite's vocabulary."""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Sequence
+
+import msgspec
+
+from penstock_common.errors import InvalidRequest, UnsupportedParameter
+from penstock_common.llm.types import ContentPart, File, Image, Message, Reasoning, Role, Text, ToolCall
+from penstock_gateway.surfaces.wire_formats.json_body import shortened
+from penstock_gateway.surfaces.wire_formats.openai.chat import request_wire as wire
+from penstock_gateway.surfaces.wire_formats.openai.fields import is_null
+
+_ROLES = {role.value: role for role in Role}
+_DATA_SCHEME = "data:"
+_BASE64_MARK = ";base64"
+
+WirePart = wire.TextPart | wire.ImagePart | wire.FilePart | wire.RefusalPart | wire.AudioPart
+
+
+def parse_turns(turns: Sequence[wire.Turn]) -> tuple[Message, ...]:
+    """Return the conversation.
+
+    Raises:
+        InvalidRequest: if there is none, or a turn lacks what its role needs.
+        UnsupportedParameter: if a turn holds what Penstock cannot carry.
+    """
+    if not turns:
+        raise InvalidRequest("'messages' must hold at least one message, but is empty.", field="messages")
+    return tuple([_turn(turn, index) for index, turn in enumerate(turns)])
+
+
+def verbatim_object(value: msgspec.Raw, field: str, index: int = 0) -> str:
+    """Return an object's JSON text as the caller wrote it, '' where it is unset.
+
+    ``field`` is its path, ``{}`` standing for the index.
+    """
+    text = bytes(value).decode()
+    if text.startswith("{"):
+        return text
+    if text == "null":
+        return ""
+    field = field.format(index)
+    raise InvalidRequest(f"'{field}' must be an object, but is {shortened(text)}.", field=field)
+
+
+def _turn(turn: wire.Turn, index: int) -> Message:
+    role = _ROLES.get(turn.role)
+    if role is None:
+        raise _unknown_role(turn.role, index)
+    if role is Role.ASSISTANT:
+        return _assistant_turn(turn, index)
+    if turn.tool_calls or turn.refusal or turn.reasoning_content:
+        raise _assistants_only(turn, index)
+    if turn.function_call is not wire.ABSENT or turn.audio is not wire.ABSENT:
+        _refuse_calls_and_audio(turn, index)
+    if turn.content is None:
+        raise InvalidRequest(
+            f"'messages[{index}].content' must be a string or an array of parts, but is missing.",
+            field=f"messages[{index}].content",
+        )
+    if (turn.tool_call_id is None) is (role is Role.TOOL):
+        raise _misplaced_tool_call_id(role, index)
+    return Message(
+        role=role,
+        parts=_content(turn.content, index),
+        tool_call_id=turn.tool_call_id or "",
+        name=turn.name or "",
+    )
+
+
+def _assistant_turn(turn: wire.Turn, index: int) -> Message:
+    if turn.function_call is not wire.ABSENT or turn.audio is not wire.ABSENT:
+        _refuse_calls_and_audio(turn, index)
+    if turn.tool_call_id is not None:
+        raise _misplaced_tool_call_id(Role.ASSISTANT, index)
+    tool_calls: tuple[ToolCall, ...] = ()
+    if turn.tool_calls:
+        tool_calls = tuple([_tool_call(call, index, place) for place, call in enumerate(turn.tool_calls)])
+    parts: tuple[ContentPart, ...] = ()
+    # A stream's first chunk says content "", so clients send it back beside the calls.
+    if turn.content is not None and not (turn.content == "" and tool_calls):
+        parts = _content(turn.content, index)
+    if turn.refusal:
+        parts = (*parts, Text(text=turn.refusal))
+    if turn.reasoning_content:
+        parts = (Reasoning(text=turn.reasoning_content), *parts)
+    if not parts and not tool_calls:
+        raise InvalidRequest(
+            f"'messages[{index}].content' must be set where 'tool_calls' is not, but both are missing.",
+            field=f"messages[{index}].content",
+        )
+    return Message(role=Role.ASSISTANT, parts=parts, tool_calls=tool_calls, name=turn.name or "")
+
+
+def _tool_call(call: wire.FunctionToolCall | wire.CustomToolCall, index: int, place: int) -> ToolCall:
+    if isinstance(call, wire.CustomToolCall):
+        field = f"messages[{index}].tool_calls[{place}].custom"
+        raise UnsupportedParameter(f"'{field}' is not supported; only function calls are.", parameter=field)
+    return ToolCall(id=call.id, name=call.function.name, arguments_json=call.function.arguments)
+
+
+def _content(content: str | list[WirePart], index: int) -> tuple[ContentPart, ...]:
+    if isinstance(content, str):
+        return (Text(text=content),)
+    if not content:
+        raise InvalidRequest(
+            f"'messages[{index}].content' must hold at least one part, but is empty.",
+            field=f"messages[{index}].content",
+        )
+    return tuple([_part(part, f"messages[{index}].content[{place}]") for place, part in enumerate(content)])
+
+
+def _part(part: WirePart, path: str) -> ContentPart:
+    ends_prefix = part.prompt_cache_breakpoint is not None or part.cache_control is not None
+    if ends_prefix:
+        _refuse_lifetime(part, path)
+    if isinstance(part, wire.TextPart):
+        return Text(text=part.text, cache_breakpoint=ends_prefix)
+    if isinstance(part, wire.ImagePart):
+        return _image(part.image_url, f"{path}.image_url", ends_prefix)
+    if isinstance(part, wire.FilePart):
+        return _file(part.file, f"{path}.file", ends_prefix)
+    if isinstance(part, wire.RefusalPart):
+        return Text(text=part.refusal, cache_breakpoint=ends_prefix)
+    field = f"{path}.input_audio"
+    raise UnsupportedParameter(f"'{field}' is not supported; send a transcript as text.", parameter=field)
+
+
+def _refuse_lifetime(part: WirePart, path: str) -> None:
+    for name, mark in (
+        ("prompt_cache_breakpoint", part.prompt_cache_breakpoint),
+        ("cache_control", part.cache_control),
+    ):
+        if mark is not None and mark.ttl is not None:
+            field = f"{path}.{name}.ttl"
+            raise UnsupportedParameter(f"'{field}' is not supported; leave it out.", parameter=field)
+
+
+def _image(image: wire.ImageUrl, path: str, ends_prefix: bool) -> Image:
+    url, detail = image.url, image.detail or ""
+    scheme = url[:8].lower()
+    if scheme.startswith(_DATA_SCHEME):
+        media_type, data = _decode_data_url(url, f"{path}.url")
+        return Image(data=data, media_type=media_type, detail=detail, cache_breakpoint=ends_prefix)
+    if scheme.startswith(("https://", "http://")):
+        # The domain compares the scheme in lower case.
+        scheme = scheme.partition(":")[0]
+        return Image(url=scheme + url[len(scheme) :], detail=detail, cache_breakpoint=ends_prefix)
+    raise InvalidRequest(
+        f"'{path}.url' must be an http(s) URL or a base64 data: URL, but starts with '{url[:8]}'.",
+        field=f"{path}.url",
+    )
+
+
+def _file(file: wire.FileData, path: str, ends_prefix: bool) -> File:
+    if file.file_id is not None:
+        raise UnsupportedParameter(
+            f"'{path}.file_id' is not supported, there is no file store; send 'file_data'.",
+            parameter=f"{path}.file_id",
+        )
+    if file.file_data is None:
+        raise InvalidRequest(f"'{path}.file_data' is required, but it is missing.", field=f"{path}.file_data")
+    media_type, data = _decode_data_url(file.file_data, f"{path}.file_data")
+    return File(name=file.filename or "", media_type=media_type, data=data, cache_breakpoint=ends_prefix)
+
+
+def _decode_data_url(url: str, field: str) -> tuple[str, bytes]:
+    """Return the media type, in lower case and without parameters, and the bytes of a data: URL (RFC 2397)."""
+    header, _, encoded = url.partition(",")
+    header = header.lower()
+    if not header.startswith(_DATA_SCHEME) or not header.endswith(_BASE64_MARK):
+        raise InvalidRequest(
+            f"'{field}' must be a data: URL in base64 (data:image/png;base64,…), "
+            f"but starts with '{shortened(header[:32])}'.",
+            field=field,
+        )
+    media_type = header[len(_DATA_SCHEME) : -len(_BASE64_MARK)].partition(";")[0]
+    try:
+        data = binascii.a2b_base64(encoded, strict_mode=True)
+    except ValueError as error:
+        raise InvalidRequest(f"'{field}' must be a data: URL in base64, but is not: {error}.", field=field) from None
+    if not data:
+        raise InvalidRequest(f"'{field}' must be a data: URL that holds data, but is empty.", field=field)
+    return media_type, data
+
+
+def _unknown_role(role: str, index: int) -> InvalidRequest | UnsupportedParameter:
+    field = f"messages[{index}].role"
+    if role == "function":
+        return UnsupportedParameter(f"'{field}' is 'function', which is not supported; use 'tool'.", parameter=field)
+    known = ", ".join(f"'{name}'" for name in _ROLES)
+    return InvalidRequest(f"'{field}' must be one of {known}, but is '{shortened(role)}'.", field=field)
+
+
+def _assistants_only(turn: wire.Turn, index: int) -> InvalidRequest:
+    name = next(name for name in ("tool_calls", "refusal", "reasoning_content") if getattr(turn, name))
+    field = f"messages[{index}].{name}"
+    return InvalidRequest(
+        f"'{field}' is only allowed in an assistant's message, but the role is '{turn.role}'.", field=field
+    )
+
+
+def _refuse_calls_and_audio(turn: wire.Turn, index: int) -> None:
+    for name, value, hint in (
+        ("function_call", turn.function_call, "use 'tool_calls'"),
+        ("audio", turn.audio, "send text"),
+    ):
+        if not is_null(value):
+            field = f"messages[{index}].{name}"
+            raise UnsupportedParameter(f"'{field}' is not supported; {hint}.", parameter=field)
+
+
+def _misplaced_tool_call_id(role: Role, index: int) -> InvalidRequest:
+    field = f"messages[{index}].tool_call_id"
+    if role is Role.TOOL:
+        return InvalidRequest(f"'{field}' is required in a tool's message, but it is missing.", field=field)
+    return InvalidRequest(
+        f"'{field}' is only allowed in a tool's message, but the role is '{role.value}'.", field=field
+    )

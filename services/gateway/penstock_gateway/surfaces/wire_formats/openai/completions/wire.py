@@ -1,0 +1,52 @@
+"""The objects of ``POST /v1/completions``, the older format: of its requests, and of its whole answers."""
+
+from __future__ import annotations
+
+import msgspec
+
+from penstock_gateway.surfaces.wire_formats.openai.usage import CompletionUsage
+from penstock_gateway.surfaces.wire_formats.openai.wire import StreamOptions
+
+
+class CompletionRequest(msgspec.Struct, kw_only=True, gc=False):
+    """Body of ``POST /v1/completions``, the older format: the fields that Penstock reads."""
+
+    model: str
+    prompt: str | list[str | int | list[int]]
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    max_tokens: int | None = None
+    stop: str | list[str] | None = None
+    seed: int | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    n: int | None = None
+    best_of: int | None = None
+    echo: bool | None = None
+    logprobs: int | None = None
+    suffix: str | None = None
+    user: str | None = None
+
+
+class TextChoice(msgspec.Struct, kw_only=True):
+    """The one alternative of a whole completion."""
+
+    text: str
+    index: int = 0
+    logprobs: None = None
+    finish_reason: str
+
+
+class TextCompletion(msgspec.Struct, kw_only=True):
+    """A whole completion, in the older format."""
+
+    id: str
+    object: str = "text_completion"
+    created: int
+    model: str
+    choices: tuple[TextChoice]
+    usage: CompletionUsage | None
+    system_fingerprint: None = None

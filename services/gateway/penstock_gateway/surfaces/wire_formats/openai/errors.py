@@ -1,0 +1,147 @@
+"""Renders the suite's errors as OpenAI's, so that the vendor's SDK raises what its users catch.
+
+Types and codes are those of https://platform.openai.com/docs/guides/error-codes
+where OpenAI has the case, and speak for themselves where it has not.
+``x-should-retry: false`` stops the SDK from repeating what was already retried
+here, which would multiply the attempts.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+
+import msgspec
+
+from penstock_common import errors
+from penstock_common.status import retry_after_seconds
+from penstock_gateway.surfaces.wire_formats.format import ErrorResponse, Family
+from penstock_gateway.surfaces.wire_formats.sse import on_one_line
+
+_CONTENT_TYPE = (b"content-type", b"application/json")
+_NO_RETRY = (b"x-should-retry", b"false")
+_CHALLENGE = (b"www-authenticate", b"Bearer")
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    status: int
+    type: str
+    code: str | None
+    param: str | None = None
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+_FORMS: dict[type[errors.PenstockError], _Form] = {
+    errors.InvalidRequest: _Form(400, "invalid_request_error", None),
+    errors.UnsupportedParameter: _Form(400, "invalid_request_error", "unsupported_parameter"),
+    errors.ContextLengthExceeded: _Form(400, "invalid_request_error", "context_length_exceeded", "messages"),
+    errors.ContentRefused: _Form(400, "invalid_request_error", "content_policy_violation"),
+    errors.InvalidCredentials: _Form(401, "authentication_error", "invalid_api_key", headers=(_CHALLENGE,)),
+    errors.ScopeMissing: _Form(403, "permission_error", "missing_scope"),
+    errors.AddressNotPermitted: _Form(403, "permission_error", "address_not_permitted"),
+    errors.ModelNotPermitted: _Form(403, "permission_error", "model_not_permitted", "model"),
+    errors.ModelNotFound: _Form(404, "invalid_request_error", "model_not_found", "model"),
+    errors.NotCached: _Form(404, "not_found_error", "not_cached"),
+    errors.ResourceNotFound: _Form(404, "not_found_error", "resource_not_found"),
+    errors.ResourceExists: _Form(409, "invalid_request_error", "resource_exists"),
+    errors.ResourceState: _Form(400, "invalid_request_error", "resource_state"),
+    errors.RateLimited: _Form(429, "rate_limit_error", "rate_limit_exceeded"),
+    errors.QuotaExhausted: _Form(429, "insufficient_quota", "insufficient_quota", headers=(_NO_RETRY,)),
+    errors.Overloaded: _Form(503, "server_error", "overloaded"),
+    errors.ServiceUnavailable: _Form(503, "server_error", "service_unavailable"),
+    errors.NoHealthyUpstream: _Form(503, "server_error", "no_healthy_upstream", headers=(_NO_RETRY,)),
+    errors.UpstreamFailed: _Form(502, "server_error", "upstream_failed", headers=(_NO_RETRY,)),
+    errors.UpstreamTimeout: _Form(504, "server_error", "upstream_timeout", headers=(_NO_RETRY,)),
+    # The time that the caller granted is over; a retry would be granted none.
+    errors.DeadlineExceeded: _Form(504, "server_error", "deadline_exceeded", headers=(_NO_RETRY,)),
+    errors.InternalError: _Form(500, "server_error", "internal_error"),
+}
+
+# Nothing was done for the request: the edge may give it to another gateway. It keeps the header to itself.
+_REFUSED = (b"x-penstock-refused", b"1")
+
+# The contract's paths, to OpenAI's; applied in order, each where it matches.
+_PATHS = tuple(
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        (r"^context\.user$", "user"),
+        (r"^context\.tags\b", "metadata"),
+        (r"^input\.sampling\.max_output_tokens$", "max_tokens"),
+        (r"^input\.(sampling|extra_json)\.", ""),
+        (r"^input\.tool_choice\.parallel$", "parallel_tool_calls"),
+        (r"^input\.tool_choice\.tool_name$", "tool_choice.function.name"),
+        (r"^input\.tool_choice\.mode$", "tool_choice"),
+        (r"^input\.(tools\[\d+\])\.parameters_json$", r"\1.function.parameters"),
+        (r"^input\.(tools\[\d+\])\.(name|description|strict)$", r"\1.function.\2"),
+        (r"^input\.(response_format\.json_schema)\.schema_json$", r"\1.schema"),
+        (r"^input\.(messages\[\d+\]\.tool_calls\[\d+\])\.name$", r"\1.function.name"),
+        (r"^input\.(messages\[\d+\]\.tool_calls\[\d+\])\.arguments_json$", r"\1.function.arguments"),
+        (r"^input\.(messages\[\d+\])\.parts", r"\1.content"),
+        (r"(\.content\[\d+\])\.image\.(url|data|media_type)$", r"\1.image_url.url"),
+        (r"(\.content\[\d+\])\.image\b", r"\1.image_url"),
+        (r"(\.content\[\d+\]\.file)\.(data|media_type)$", r"\1.file_data"),
+        (r"(\.content\[\d+\]\.file)\.name$", r"\1.filename"),
+        (r"^input\.", ""),
+    )
+)
+
+
+def error_response(error: errors.PenstockError) -> ErrorResponse:
+    """Return the HTTP answer that tells the error: status, body, headers."""
+    form = _form(error)
+    return ErrorResponse(form.status, error_body(error), (_CONTENT_TYPE, *form.headers, *_retry_headers(error)))
+
+
+def error_body(error: errors.PenstockError) -> bytes:
+    """Return ``{"error": {"message", "type", "param", "code"}}``."""
+    form = _form(error)
+    content = {"message": error.message, "type": form.type, "param": _param(error) or form.param, "code": form.code}
+    return msgspec.json.encode({"error": content})
+
+
+def error_event(error: errors.PenstockError) -> bytes:
+    """Return the frame that ends a stream which failed after its headers were sent."""
+    return b"data: %b\n\n" % on_one_line(error_body(error))
+
+
+def param_from_field(field: str) -> str:
+    """Return OpenAI's name of a field given by the contract's path; a name of OpenAI's comes back as it is.
+
+    ``extra_json`` has no name there and comes back empty.
+    """
+    if field == "input.extra_json":
+        return ""
+    if field.startswith("inputs"):
+        return "input" + field.removeprefix("inputs")
+    if not field.startswith(("input.", "context.")):
+        return field
+    for pattern, replacement in _PATHS:
+        field = pattern.sub(replacement, field)
+    return field
+
+
+def _form(error: errors.PenstockError) -> _Form:
+    return next((_FORMS[kind] for kind in type(error).__mro__ if kind in _FORMS), _FORMS[errors.InternalError])
+
+
+def _param(error: errors.PenstockError) -> str | None:
+    if isinstance(error, errors.InvalidRequest):
+        return param_from_field(error.field) or None
+    if isinstance(error, errors.UnsupportedParameter):
+        return param_from_field(error.parameter) or None
+    return None
+
+
+def _retry_headers(error: errors.PenstockError) -> tuple[tuple[bytes, bytes], ...]:
+    if not isinstance(error, errors.RateLimited | errors.Overloaded | errors.ServiceUnavailable):
+        return ()
+    after = error.retry_after
+    # The SDK prefers the milliseconds, and takes no wait of 0 from either.
+    milliseconds = max(1, -(-after // timedelta(milliseconds=1)))
+    headers = ((b"retry-after", b"%d" % retry_after_seconds(after)), (b"retry-after-ms", b"%d" % milliseconds))
+    return (*headers, _REFUSED) if isinstance(error, errors.Overloaded) else headers
+
+
+OPENAI = Family("openai", error_response, error_event)

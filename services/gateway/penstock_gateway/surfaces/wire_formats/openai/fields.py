@@ -1,0 +1,52 @@
+"""Reads the fields that OpenAI's formats have in common."""
+
+from __future__ import annotations
+
+import msgspec
+
+from penstock_common.errors import InvalidRequest, UnsupportedParameter
+from penstock_gateway.surfaces.wire_formats.json_body import check_json, shortened
+from penstock_gateway.surfaces.wire_formats.openai.wire import ABSENT, StreamOptions
+
+_encode = msgspec.json.Encoder().encode
+
+
+def wants_usage(options: StreamOptions | None, *, stream: bool) -> bool:
+    """Return whether the stream is to end with a usage chunk.
+
+    Raises:
+        InvalidRequest: if there are options for a stream that is none.
+        UnsupportedParameter: if they ask for obfuscation.
+    """
+    if options is None:
+        return False
+    if not stream:
+        raise InvalidRequest("'stream_options' is only allowed with 'stream': true.", field="stream_options")
+    if options.include_obfuscation:
+        raise UnsupportedParameter(
+            "'stream_options.include_obfuscation' is not supported; leave it out or set it to false.",
+            parameter="stream_options.include_obfuscation",
+        )
+    return options.include_usage is True
+
+
+def stop_strings(stop: str | list[str] | None) -> tuple[str, ...]:
+    """Return the strings that end an answer, of one of the three forms on the wire."""
+    return () if stop is None else (stop,) if isinstance(stop, str) else tuple(stop)
+
+
+def is_null(value: msgspec.Raw) -> bool:
+    """Return whether a verbatim value is absent or ``null``, which mean the same."""
+    return value is ABSENT or bytes(value) == b"null"
+
+
+def verbatim_members(members: dict[str, msgspec.Raw], names: list[str]) -> str:
+    """Return one object of those of the named members that are not null, as written, or ''.
+
+    Raises:
+        InvalidRequest: if a value cannot be read.
+    """
+    extra = {name: members[name] for name in names if not is_null(members[name])}
+    for name, value in extra.items():
+        check_json(value, shortened(name))
+    return _encode(extra).decode() if extra else ""

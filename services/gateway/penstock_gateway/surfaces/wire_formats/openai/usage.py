@@ -1,0 +1,60 @@
+"""What OpenAI's formats tell of tokens, and of what is Penstock's own."""
+
+from __future__ import annotations
+
+import msgspec
+
+from penstock_common.llm.types import Finished, Usage
+from penstock_gateway.surfaces.wire_formats.answer_head import format_cost_usd
+from penstock_gateway.surfaces.wire_formats.format import StreamSummary
+
+_encode = msgspec.json.Encoder().encode
+
+
+class PromptTokensDetails(msgspec.Struct, kw_only=True):
+    """Where the input tokens came from."""
+
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    audio_tokens: int = 0
+
+
+class CompletionTokensDetails(msgspec.Struct, kw_only=True):
+    """What the output tokens were spent on."""
+
+    reasoning_tokens: int = 0
+    audio_tokens: int = 0
+    accepted_prediction_tokens: int = 0
+    rejected_prediction_tokens: int = 0
+
+
+class CompletionUsage(msgspec.Struct, kw_only=True):
+    """Tokens of one completion."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: PromptTokensDetails
+    completion_tokens_details: CompletionTokensDetails
+
+
+def usage_of(usage: Usage | None) -> CompletionUsage | None:
+    """Return the usage as it stands on the wire."""
+    if usage is None:
+        return None
+    return CompletionUsage(
+        prompt_tokens=usage.input_tokens,
+        completion_tokens=usage.output_tokens,
+        total_tokens=usage.input_tokens + usage.output_tokens,
+        prompt_tokens_details=PromptTokensDetails(
+            cached_tokens=usage.cached_input_tokens, cache_write_tokens=usage.cache_write_input_tokens
+        ),
+        completion_tokens_details=CompletionTokensDetails(reasoning_tokens=usage.reasoning_tokens),
+    )
+
+
+def extension_json(finished: Finished | None, summary: StreamSummary) -> bytes:
+    """Return what a stream's usage chunk tells of Penstock's own: cost, overhead, cache."""
+    cost = format_cost_usd(finished.cost_nano_usd if finished else 0)
+    overhead_ms = round(summary.overhead_ms, 3)
+    return _encode({"cost_usd": msgspec.Raw(cost.encode()), "overhead_ms": overhead_ms, "cache": summary.cache})

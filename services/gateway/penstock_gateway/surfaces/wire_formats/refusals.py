@@ -1,0 +1,39 @@
+"""Tells a caller, in its own format, why it gets no answer."""
+
+from __future__ import annotations
+
+import structlog
+
+from penstock_common.errors import InternalError, PenstockError
+from penstock_gateway.surfaces.http1.failures import BodyTooLarge, BodyTooSlow
+from penstock_gateway.surfaces.http1.lines import header_lines
+from penstock_gateway.surfaces.http1.response import HttpResponse
+from penstock_gateway.surfaces.wire_formats.format import Family
+
+# What HTTP has a number for, and the suite's errors have not.
+_OWN_STATUS: dict[type[PenstockError], int] = {BodyTooLarge: 413, BodyTooSlow: 408}
+
+_log = structlog.get_logger(__name__)
+
+
+def known(error: Exception) -> PenstockError:
+    """Return what a caller may hear of an error; what was not foreseen is logged, and no business of a caller's."""
+    if isinstance(error, PenstockError):
+        return error
+    _log.error("unexpected_error", exc_info=error)
+    return InternalError()
+
+
+def refuse(response: HttpResponse, family: Family, error: Exception, lines: bytes) -> PenstockError:
+    """Answer with the error, ``lines`` under its own headers, and return what was told of it.
+
+    Raises:
+        Exception: the error, if another answer has begun.
+    """
+    if response.is_begun:
+        raise error
+    told = known(error)
+    rendered = family.error_response(told)
+    status = _OWN_STATUS.get(type(told), rendered.status)
+    response.whole(status, header_lines(rendered.headers) + lines, rendered.body)
+    return told

@@ -1,0 +1,99 @@
+"""The wire formats as a handler of HTTP requests: who may ask, who serves, and what is told to whom nobody serves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from penstock_common.errors import InternalError, InvalidRequest, PenstockError, ServiceUnavailable
+from penstock_gateway.domain.life.chat import ChatLife
+from penstock_gateway.domain.life.embeddings import EmbeddingLife
+from penstock_gateway.domain.life.exchange import Observer
+from penstock_gateway.domain.models import ModelDirectory
+from penstock_gateway.surfaces.arrival import Reception
+from penstock_gateway.surfaces.http1.lines import header_lines
+from penstock_gateway.surfaces.http1.request import HttpRequest
+from penstock_gateway.surfaces.http1.response import HttpResponse
+from penstock_gateway.surfaces.wire_formats.answer_head import request_id_line
+from penstock_gateway.surfaces.wire_formats.embedding import EmbeddingServer
+from penstock_gateway.surfaces.wire_formats.event_stream import Silences, StreamTiming
+from penstock_gateway.surfaces.wire_formats.format import EmbeddingFormat, Family, Format, GenerationFormat
+from penstock_gateway.surfaces.wire_formats.generation import GenerationServer
+from penstock_gateway.surfaces.wire_formats.models import ModelsServer
+from penstock_gateway.surfaces.wire_formats.refusals import refuse
+from penstock_gateway.surfaces.wire_formats.routes import Route, Routes, listed
+from penstock_gateway.surfaces.wire_formats.table import DEFAULT_FAMILY, FORMATS
+
+_OWN_FAULTS = {500: InternalError, 503: ServiceUnavailable}
+
+
+@dataclass(frozen=True, slots=True)
+class WireFormatsParts:
+    """What the surface stands on."""
+
+    reception: Reception
+    life: ChatLife
+    embeddings: EmbeddingLife
+    models: ModelDirectory
+    observer: Observer
+    timing: StreamTiming
+    started_at: int
+    """Unix seconds; what models report as their creation."""
+
+
+class WireFormats:
+    """Serves what is in the table of formats; all else is 404."""
+
+    def __init__(self, parts: WireFormatsParts) -> None:
+        self._parts = parts
+        self._silences = Silences(parts.timing)
+        self._routes = Routes()
+        for wire_format in FORMATS:
+            self._add(wire_format)
+        self._known_paths = listed(wire_format.path for wire_format in FORMATS)
+
+    async def handle(self, request: HttpRequest, response: HttpResponse) -> None:
+        """Serve one request; every failure is told in its format."""
+        parts = self._parts
+        route = self._routes.find(request.path)
+        family = DEFAULT_FAMILY if route is None else route.family
+        arrival = parts.reception.receive(family.name, request.headers, request.peer)
+        if route is None or request.method != route.method:
+            self._turn_away(request, response, route, arrival.request_id)
+            return
+        try:
+            caller = await parts.reception.authorise(arrival, route.policy)
+            await route.serve(arrival, caller, request, response)
+        except Exception as error:  # noqa: BLE001 - the rim: whatever it is becomes an answer
+            told = refuse(response, family, error, request_id_line(arrival.request_id))
+            parts.observer.turned_away(family.name, told)
+
+    def refusal(self, status: int, message: str) -> tuple[bytes, bytes]:
+        """Return the header lines and the body that tell why a request cannot be handled, or could not."""
+        error = _OWN_FAULTS.get(status, InvalidRequest)(message)
+        return _error(DEFAULT_FAMILY, error, request_id_line(self._parts.reception.new_request_id()))
+
+    def _turn_away(self, request: HttpRequest, response: HttpResponse, route: Route | None, request_id: str) -> None:
+        id_line = request_id_line(request_id)
+        if route is None:
+            message = f"Unknown request URL: {request.method} {request.path}. See {self._known_paths}."
+            response.whole(404, *_error(DEFAULT_FAMILY, InvalidRequest(message), id_line))
+        else:
+            lines = b"allow: %b\r\n%b" % (route.method.encode(), id_line)
+            response.whole(405, *_error(route.family, InvalidRequest(f"Not allowed. Use {route.method}."), lines))
+
+    def _add(self, wire_format: Format) -> None:
+        parts, routes, family, path = self._parts, self._routes, wire_format.family, wire_format.path
+        if isinstance(wire_format, GenerationFormat):
+            generation = GenerationServer(wire_format, parts.reception, parts.life, self._silences)
+            routes.add("POST", path, family, generation.serve)
+        elif isinstance(wire_format, EmbeddingFormat):
+            routes.add("POST", path, family, EmbeddingServer(wire_format, parts.reception, parts.embeddings).serve)
+        else:
+            models = ModelsServer(wire_format, parts.models, parts.started_at)
+            routes.add("GET", path, family, models.serve_list)
+            routes.add("GET", f"{path}/{{id}}", family, models.serve_one)
+
+
+def _error(family: Family, error: PenstockError, lines: bytes) -> tuple[bytes, bytes]:
+    rendered = family.error_response(error)
+    return header_lines(rendered.headers) + lines, rendered.body

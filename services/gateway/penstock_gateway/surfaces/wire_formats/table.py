@@ -1,0 +1,12 @@
+"""The wire formats that are served: a new one is its folder, and a line here."""
+
+from __future__ import annotations
+
+from penstock_gateway.surfaces.wire_formats.format import Family, Format
+from penstock_gateway.surfaces.wire_formats.openai import chat, completions, embeddings, models
+from penstock_gateway.surfaces.wire_formats.openai.errors import OPENAI
+
+FORMATS: tuple[Format, ...] = (chat.FORMAT, completions.FORMAT, embeddings.FORMAT, models.FORMAT)
+
+DEFAULT_FAMILY: Family = OPENAI
+"""Tells the errors of requests that no format knows."""

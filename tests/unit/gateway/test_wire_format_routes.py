@@ -1,0 +1,59 @@
+"""Which path is served by whom, and what of an answer stands in its head."""
+
+from __future__ import annotations
+
+import pytest
+
+from penstock_common.errors import ScopeMissing
+from penstock_gateway.domain.access.policy import INFERENCE
+from penstock_gateway.surfaces.http1.lines import header_lines, printable
+from penstock_gateway.surfaces.wire_formats.answer_head import _answered_by_lines, bill_lines
+from penstock_gateway.surfaces.wire_formats.routes import Routes, listed
+from penstock_gateway.surfaces.wire_formats.table import DEFAULT_FAMILY, FORMATS
+
+
+async def serve(arrival, caller, request, response):
+    pass
+
+
+@pytest.fixture
+def routes():
+    made = Routes()
+    made.add("GET", "/v1/models", DEFAULT_FAMILY, serve)
+    made.add("GET", "/v1/models/{id}", DEFAULT_FAMILY, serve)
+    return made
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/models/a", "/v1/models/org/a b", "/v1/models/a/"])
+def test_path_is_found(routes, path):
+    found = routes.find(path)
+    assert (found.method, found.policy) == ("GET", INFERENCE)
+
+
+@pytest.mark.parametrize("path", ["", "/", "/v1/models/", "/v1/model", "/v1/modelsa", "v1/models"])
+def test_other_paths_are_not(routes, path):
+    assert routes.find(path) is None
+
+
+def test_route_without_a_policy_cannot_be_added(routes):
+    with pytest.raises(ScopeMissing):
+        routes.add("GET", "/v1/files", DEFAULT_FAMILY, serve)
+
+
+def test_formats_have_paths_of_their_own():
+    paths = [wire_format.path for wire_format in FORMATS]
+    assert len(set(paths)) == len(paths)
+    assert listed(paths) == "/v1/chat/completions, /v1/completions, /v1/embeddings and /v1/models"
+
+
+@pytest.mark.parametrize("name", ["a\r\nset-cookie: x", "a\nb", "a\x00b", "\x7f"])
+def test_no_name_ends_a_line_of_the_head(name):
+    lines = _answered_by_lines(name, name)
+    assert lines.count("\r\n") == 2
+    assert lines.replace("\r\n", "").isprintable()
+    assert printable(name).isprintable()
+
+
+def test_lines_end():
+    assert header_lines([(b"a", b"b"), (b"c", b"d")]) == b"a: b\r\nc: d\r\n"
+    assert bill_lines(12_000, 1.234) == b"x-penstock-cost-usd: 0.000012\r\nx-penstock-overhead-ms: 1.23\r\n"
