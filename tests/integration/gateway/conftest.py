@@ -200,6 +200,7 @@ async def serve(document: dict[str, Any], tmp_path: Path) -> AsyncIterator[Serve
                     penstock_gateway.app.gateway.Channels(**channels),
                     penstock_gateway.app.gateway.Listen(grpc="127.0.0.1:0", http=f"unix:{tmp_path}/http.sock"),
                     upgrades_schema=True,
+                    shares_limits=True,
                 )
             )
             await gateway.set_ready()

@@ -81,6 +81,7 @@ async def open_pair(document, tmp_path):
                     penstock_gateway.app.gateway.Channels(**channels),
                     penstock_gateway.app.gateway.Listen(grpc="127.0.0.1:0", http=f"unix:{tmp_path}/{number}.sock"),
                     upgrades_schema=True,
+                    shares_limits=True,
                 )
                 gateway = await stack.enter_async_context(running)
                 await gateway.set_ready()

@@ -12,8 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import redis
+import yaml
 
 from penstock_suite.adapters.worker_metrics import WorkerMetrics
+from penstock_suite.domain.state_folder import StateFolder
 
 DEADLINE_SECONDS = 30.0
 
@@ -173,3 +176,29 @@ def test_metrics_of_a_worker_that_does_not_answer_are_left_out():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         free = taken.getsockname()[1]
     assert list(WorkerMetrics({"worker-0": f"127.0.0.1:{free}"}).collect()) == []
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_limits_are_counted_in_redis_where_several_processes_count_them(start, config, workers):
+    document = yaml.safe_load(config.read_text())
+    document["tenants"][0]["tier"] = {"requests_per_minute": 3}
+    config.write_text(json.dumps(document))
+    stack = start("--config", config, "--workers", workers)
+    ready = stack.until("ready")
+    # Nobody listens where the provider should be; a request counts all the same.
+    statuses = [chat_status(ready) for _ in range(5)]
+    assert [status == 429 for status in statuses] == [False] * 3 + [True] * 2
+    with redis.Redis(unix_socket_path=StateFolder(stack.state).redis_socket) as client:
+        keys = client.keys("*limits*")
+    assert bool(keys) is (workers > 1)
+
+
+def chat_status(ready) -> int:
+    body = json.dumps({"model": "fast", "messages": [{"role": "user", "content": "Hi"}]}).encode()
+    head = {"authorization": f"Bearer {ready['key']}", "content-type": "application/json"}
+    request = urllib.request.Request(f"{ready['http']}/v1/chat/completions", data=body, headers=head)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code

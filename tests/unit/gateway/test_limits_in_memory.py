@@ -110,3 +110,40 @@ async def test_tenants_do_not_share(limiter):
 
 async def test_release_of_an_unknown_request_is_nothing(limiter):
     limiter.release(tenant(1, 1), "never seen")
+
+
+async def test_tenant_that_asked_nothing_for_a_minute_is_forgotten(limiter, clock):
+    for number in range(100):
+        await limiter.reserve(tenant(5, 5, name=f"t{number}"), "a", timedelta(seconds=30))
+    clock.advance(60)
+    # Each request looks at one of the others.
+    for _ in range(100):
+        await limiter.reserve(tenant(1000, name="busy"), "x", LEASE)
+    assert list(limiter._counts) == ["busy"]
+
+
+async def test_tenant_whose_request_still_runs_is_not_forgotten(limiter, clock):
+    both = tenant(5, 1, name="streams")
+    await limiter.reserve(both, "a", LEASE)
+    clock.advance(120)
+    for number in range(10):
+        await limiter.reserve(tenant(1000, name="busy"), str(number), LEASE)
+    assert (await limiter.reserve(both, "b", LEASE)).refused_by == CONCURRENT_REQUESTS
+    limiter.release(both, "a")
+    clock.advance(60)
+    for number in range(10):
+        await limiter.reserve(tenant(1000, name="busy"), str(number), LEASE)
+    assert list(limiter._counts) == ["busy"]
+
+
+async def test_tenant_without_limits_leaves_nothing(limiter):
+    verdict = await limiter.reserve(tenant(), "a", LEASE)
+    assert (verdict.refused_by, verdict.state.limit) == ("", 0)
+    assert not limiter._counts
+
+
+async def test_entries_of_a_tenant_are_no_more_than_its_limits(limiter):
+    for number in range(100):
+        await limiter.reserve(tenant(10, 5), str(number), LEASE)
+    counts = limiter._counts["t"]
+    assert (len(counts.recent), len(counts.running)) == (5, 5)

@@ -49,16 +49,18 @@ __all__ = ["Channels", "Listen", "RunningGateway", "running"]
 
 @asynccontextmanager
 async def running(
-    settings: Settings, channels: Channels, listen: Listen, *, upgrades_schema: bool
+    settings: Settings, channels: Channels, listen: Listen, *, upgrades_schema: bool, shares_limits: bool
 ) -> AsyncGenerator[RunningGateway, None]:
     """Yield a gateway that listens for gRPC and for the wire formats.
+
+    ``shares_limits`` says that other processes count the same limits, so that Redis must.
 
     Raises:
         ConfigurationError: if the schema is not current, and the gateway is not to upgrade it.
         ListenError: if an address is taken or not ours.
     """
     async with AsyncExitStack() as stack:
-        parts = await open_parts(stack, settings, upgrades_schema=upgrades_schema)
+        parts = await open_parts(stack, settings, upgrades_schema=upgrades_schema, shares_limits=shares_limits)
         for collector in channels.collectors:
             parts.registry.register(collector)
         surfaces = _surfaces(settings, channels, parts)

@@ -36,7 +36,7 @@ class Parts:
     limiter: InMemoryLimiter | RedisLimiter
 
 
-async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_schema: bool) -> Parts:
+async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_schema: bool, shares_limits: bool) -> Parts:
     """Return the open parts; the stack closes them in reverse.
 
     Raises:
@@ -54,7 +54,7 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
         traffic=traffic,
         observer=await opened(observing(registry, traffic, lambda: door.in_flight, _telemetry(settings))),
         ledger=await opened(writing_ledger(engine, own.max_queued_ledger_rows)),
-        limiter=await opened(open_limiter(settings.redis.state, own.redis_timeout)),
+        limiter=await opened(open_limiter(settings.redis.state if shares_limits else "", own.redis_timeout)),
     )
     show_ledger(registry, lambda: parts.ledger.waiting)
     return parts

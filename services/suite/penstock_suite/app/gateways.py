@@ -55,8 +55,10 @@ async def gateway_here(workshop: Workshop, configuration: Configuration, grpc: A
             own_address=f"unix:{state.gateway_grpc_socket}",
         )
         listen = Listen(grpc=str(grpc), http=f"unix:{state.gateway_socket}", grpc_options=options)
+        # Nobody else counts them, unless the configuration names a Redis, which other stacks may share.
+        shares_limits = bool(workshop.plan.settings.redis.state)
         gateway = await stack.enter_async_context(
-            running_gateway(configuration, channels, listen, upgrades_schema=True)
+            running_gateway(configuration, channels, listen, upgrades_schema=True, shares_limits=shares_limits)
         )
         workshop.show(Prepared("services", time.monotonic() - since))
         yield _Here(workshop, channels, gateway)

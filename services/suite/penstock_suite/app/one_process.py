@@ -85,10 +85,13 @@ def running_gateway(
     listen: penstock_gateway.app.gateway.Listen,
     *,
     upgrades_schema: bool,
+    shares_limits: bool,
 ) -> AbstractAsyncContextManager[penstock_gateway.app.gateway.RunningGateway]:
     """Return the context of a listening gateway."""
     settings = configuration.settings(penstock_gateway.settings.Settings)
-    return penstock_gateway.app.gateway.running(settings, channels, listen, upgrades_schema=upgrades_schema)
+    return penstock_gateway.app.gateway.running(
+        settings, channels, listen, upgrades_schema=upgrades_schema, shares_limits=shares_limits
+    )
 
 
 async def upgrade_schema(configuration: Configuration) -> None:

@@ -139,5 +139,7 @@ async def _gateway(
             grpc_options=ServerOptions(credentials=public_credentials(settings.listen.tls)),
             http_tls=settings.services.tls,
         )
-        running = gateway.running(own_settings, gateway.Channels(**channels), listen, upgrades_schema=False)
+        running = gateway.running(
+            own_settings, gateway.Channels(**channels), listen, upgrades_schema=False, shares_limits=True
+        )
         yield _Gateway(await stack.enter_async_context(running), settings.services.drain_notice)

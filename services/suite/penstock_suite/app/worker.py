@@ -55,7 +55,7 @@ async def _open(plan: WorkerPlan) -> AsyncGenerator[RunningGateway]:
                 own_address=f"unix:{plan.grpc_socket}",
             ),
         )
-        gateway = running_gateway(configuration, channels, listen, upgrades_schema=False)
+        gateway = running_gateway(configuration, channels, listen, upgrades_schema=False, shares_limits=True)
         running = await stack.enter_async_context(gateway)
         # Each worker has connections of its own to set up.
         for upstream, models in plan.local_triton_models.items():
