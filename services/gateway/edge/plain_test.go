@@ -95,9 +95,9 @@ func TestALineEndBehindABodyIsForgiven(t *testing.T) {
 }
 
 func TestAnIdleConnectionIsClosed(t *testing.T) {
-	edge := start(t, func(c *config) { c.idleTimeout, c.headerTimeout = 150*time.Millisecond, 100*time.Millisecond })
+	edge := start(t, func(c *config) { c.idleTimeout, c.headerTimeout = 200*time.Millisecond, time.Second })
 	edge.gateway.wire = func(w http.ResponseWriter, r *http.Request) {
-		time.Sleep(300 * time.Millisecond) // longer than an idle connection may last
+		time.Sleep(400 * time.Millisecond) // longer than an idle connection may last
 		echo(w, r)
 	}
 	for name, first := range map[string]string{"after an answer": post("/v1/a", "Content-Length: 0"), "before anything": ""} {
