@@ -35,6 +35,8 @@ down: ## Stop the containers; ARGS=--volumes forgets their data, too
 .PHONY: test
 test: setup-dev ## Run every test, the end-to-end ones in each shape of the stack; ARGS go to pytest, which then runs once
 	cd services/gateway/edge && $(TOOLS) go test ./...
+	cd services/gateway/edge && for target in FuzzRequest FuzzAnswer FuzzChunks; do \
+	  $(TOOLS) go test ./http1 -run '^$$' -fuzz "^$$target\$$" -fuzztime 20000x || exit 1; done
 ifdef ARGS
 	$(TOOLS) pytest $(ARGS)
 else

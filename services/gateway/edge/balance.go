@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,9 +29,43 @@ const resolveEvery = 5 * time.Second
 // backend is one address of a gateway.
 type backend struct {
 	host        string
+	secured     bool
 	transport   *http.Transport
+	pool        gatewayPool
 	outstanding atomic.Int64
 	avoidUntil  atomic.Int64 // Unix nanoseconds
+}
+
+func newBackend(cfg *config, host string, target httpTarget, trust *tls.Config) *backend {
+	return &backend{
+		host: host, secured: target.scheme == "https", transport: newTransport(cfg, target, trust),
+		pool: gatewayPool{idleTimeout: cfg.gatewayIdleTimeout},
+	}
+}
+
+// dial makes a connection to the gateway, over TLS where that is its way.
+func (b *backend) dial(ctx context.Context) (net.Conn, error) {
+	dial, port := b.transport.DialContext, "80"
+	if b.secured {
+		dial, port = b.transport.DialTLSContext, "443"
+	}
+	address := b.host
+	if _, _, err := net.SplitHostPort(address); err != nil {
+		address = net.JoinHostPort(strings.Trim(address, "[]"), port)
+	}
+	return dial(ctx, "tcp", address)
+}
+
+// avoid keeps requests away from a gateway that is about to end.
+func (b *backend) avoid() {
+	b.avoidUntil.Store(time.Now().Add(avoidFor).UnixNano())
+	// It closes them soon, and a request that is just being written would be lost.
+	b.closeIdle()
+}
+
+func (b *backend) closeIdle() {
+	b.transport.CloseIdleConnections()
+	b.pool.closeIdle()
 }
 
 // balancer gives each request to the gateway with the fewest. What reached no
@@ -96,7 +132,7 @@ func (b *balancer) resolve(ctx context.Context) error {
 				found = append(found, old)
 				delete(known, host)
 			} else {
-				found = append(found, &backend{host: host, transport: newTransport(b.cfg, target, b.trustOf(target))})
+				found = append(found, newBackend(b.cfg, host, target, b.trustOf(target)))
 			}
 		}
 	}
@@ -105,7 +141,7 @@ func (b *balancer) resolve(ctx context.Context) error {
 	}
 	b.backends.Store(&found)
 	for _, gone := range known {
-		gone.transport.CloseIdleConnections()
+		gone.closeIdle()
 	}
 	return failure
 }
@@ -151,16 +187,12 @@ func (b *balancer) RoundTrip(request *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	defer body.release()
-	tried := map[*backend]bool{}
+	gateways := round{balancer: b, backends: backends}
 	for {
-		chosen := b.pick(backends, tried)
-		tried[chosen] = true
-		response, err := send(chosen, request, body)
-		another := len(tried) < len(backends) && request.Context().Err() == nil
+		response, err := send(gateways.next(), request, body)
 		switch {
-		case err != nil && another && (isDialError(err) || request.Method == http.MethodGet):
-			// What was not sent, or changes nothing, may be sent to another.
-		case err == nil && another && response.Header.Get(refusedHeader) != "" && body.whole():
+		case request.Context().Err() == nil && gateways.goesOn(err, request.Method == http.MethodGet):
+		case err == nil && response.Header.Get(refusedHeader) != "" && body.whole() && gateways.hasMore():
 			response.Body.Close()
 		default:
 			return response, err
@@ -168,8 +200,33 @@ func (b *balancer) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 }
 
+// round is the way of one request from gateway to gateway.
+type round struct {
+	balancer *balancer
+	backends []*backend
+	tried    []*backend
+}
+
+func (r *round) next() *backend {
+	chosen := r.balancer.pick(r.backends, r.tried)
+	if len(r.backends) > 1 {
+		r.tried = append(r.tried, chosen)
+	}
+	return chosen
+}
+
+func (r *round) hasMore() bool { return len(r.tried) < len(r.backends) && len(r.backends) > 1 }
+
+// goesOn says whether another gateway is asked after a failure: for what was not sent, or changes nothing.
+func (r *round) goesOn(err error, changesNothing bool) bool {
+	return err != nil && r.hasMore() && (changesNothing || isDialError(err))
+}
+
 // pick gives the backend with the fewest requests of those not tried; equals take turns, and those that leave come last.
-func (b *balancer) pick(backends []*backend, tried map[*backend]bool) *backend {
+func (b *balancer) pick(backends, tried []*backend) *backend {
+	if len(backends) == 1 {
+		return backends[0]
+	}
 	var chosen *backend
 	var chosenLeaves bool
 	now := time.Now().UnixNano()
@@ -178,7 +235,7 @@ func (b *balancer) pick(backends []*backend, tried map[*backend]bool) *backend {
 		candidate := backends[(offset+i)%len(backends)]
 		leaves := candidate.avoidUntil.Load() > now
 		fewer := chosen == nil || candidate.outstanding.Load() < chosen.outstanding.Load()
-		if !tried[candidate] && (chosen == nil || leaves == chosenLeaves && fewer || chosenLeaves && !leaves) {
+		if !slices.Contains(tried, candidate) && (chosen == nil || leaves == chosenLeaves && fewer || chosenLeaves && !leaves) {
 			chosen, chosenLeaves = candidate, leaves
 		}
 	}
@@ -198,11 +255,15 @@ func send(to *backend, request *http.Request, body *heldBody) (*http.Response, e
 		to.outstanding.Add(-1)
 		return nil, err
 	}
+	if response.StatusCode == http.StatusSwitchingProtocols {
+		// Nobody asked for that: Upgrade does not go on.
+		response.Body.Close()
+		to.outstanding.Add(-1)
+		return nil, errBadAnswer
+	}
 	if response.Header.Get(leavingHeader) != "" {
 		response.Header.Del(leavingHeader)
-		to.avoidUntil.Store(time.Now().Add(avoidFor).UnixNano())
-		// It closes them soon, and a request that is just being written would be lost.
-		to.transport.CloseIdleConnections()
+		to.avoid()
 	}
 	response.Body = &countedBody{ReadCloser: response.Body, count: &to.outstanding}
 	return response, nil

@@ -87,6 +87,14 @@ type running struct {
 
 func start(t *testing.T, adjust ...func(*config)) *running {
 	t.Helper()
+	r := newUnserved(t, adjust...)
+	go r.serve()
+	return r
+}
+
+// newUnserved makes an edge that listens and does not yet serve.
+func newUnserved(t *testing.T, adjust ...func(*config)) *running {
+	t.Helper()
 	gateway := &fakeGateway{health: &lateHealth{Server: health.NewServer()}}
 	grpcListener, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
@@ -109,9 +117,14 @@ func start(t *testing.T, adjust ...func(*config)) *running {
 	}
 	e, err := newEdge(context.Background(), cfg, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	must(t, err)
-	go e.serve()
 	transport := &http.Transport{DisableCompression: true}
-	t.Cleanup(func() { transport.CloseIdleConnections(); e.server.Close(); e.gateway.close() })
+	t.Cleanup(func() {
+		transport.CloseIdleConnections()
+		e.server.Close()
+		e.plain.Close()
+		e.plain.closeAll()
+		e.gateway.close()
+	})
 	return &running{edge: e, gateway: gateway, base: "http://" + e.address(), client: &http.Client{Transport: transport}}
 }
 

@@ -76,15 +76,12 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	call := &exchange{route: unknownRoute, body: body}
 	ctx, span := f.tracing.start(context.WithValue(r.Context(), exchangeKey{}, call), header)
 	out := newResponseWriter(w, r, f.cfg.writeTimeout)
-	out.common = map[string]string{headerRequestID: id, "Traceparent": header.Get("Traceparent")}
+	out.common = map[string]string{headerRequestID: id, headerTraceparent: header.Get(headerTraceparent)}
 
 	// Deferred, because the proxy panics on purpose when the gateway dies in the middle of an answer.
 	defer func() {
 		f.tracing.end(span, r.Method, call.route, out.status, id)
-		if f.logger.Enabled(ctx, slog.LevelDebug) {
-			f.logger.Debug("request", "method", r.Method, "route", call.route, "status", out.status, "bytes", out.bytes,
-				"duration_ms", time.Since(started).Milliseconds(), "request_id", id)
-		}
+		f.tell(r.Method, call.route, out.status, out.bytes, started, id)
 	}()
 
 	if refusal := f.refusal(r, header, admitted, body); refusal != nil {
@@ -99,6 +96,14 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	call.route = wireRoute(r.URL.Path)
 	f.wire.ServeHTTP(out, forwarded)
+}
+
+// tell logs a request that has ended.
+func (f *front) tell(method, route string, status int, bytes int64, started time.Time, id string) {
+	if f.logger.Enabled(context.Background(), slog.LevelDebug) {
+		f.logger.Debug("request", "method", method, "route", route, "status", status, "bytes", bytes,
+			"duration_ms", time.Since(started).Milliseconds(), "request_id", id)
+	}
 }
 
 // refusal is the answer to a request that goes no further, or nil.

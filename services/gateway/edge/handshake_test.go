@@ -18,11 +18,20 @@ func TestHandshakesOfABurstTakeTurns(t *testing.T) {
 	certificate, err := tls.LoadX509KeyPair(certFile, keyFile)
 	must(t, err)
 	var underWay, most atomic.Int64
+	full := make(chan struct{})
+	var once sync.Once
 	backend := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	backend.TLS = &tls.Config{
 		Certificates: []tls.Certificate{certificate},
 		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
 			raise(&most, underWay.Add(1))
+			if underWay.Load() == atOnce {
+				once.Do(func() { close(full) })
+			}
+			select {
+			case <-full:
+			case <-time.After(patience / 5): // it is found wanting below
+			}
 			time.Sleep(10 * time.Millisecond)
 			underWay.Add(-1)
 			return nil, nil

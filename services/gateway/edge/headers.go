@@ -11,8 +11,10 @@ import (
 )
 
 const (
-	headerRequestID = "X-Request-Id"
-	headerTimeout   = "X-Penstock-Timeout"
+	headerRequestID   = "X-Request-Id"
+	headerTimeout     = "X-Penstock-Timeout"
+	headerTraceparent = "Traceparent"
+	headerTracestate  = "Tracestate"
 	// These two are the edge's own. A caller's go no further: they are not among the allowed.
 	headerClientAddress = "X-Penstock-Client-Address"
 	headerEdgeToken     = "X-Penstock-Edge-Token"
@@ -35,8 +37,8 @@ var allowedRequestHeaders = map[string]struct{}{
 	"Openai-Beta":              {},
 	"Openai-Organization":      {},
 	"Openai-Project":           {},
-	"Traceparent":              {},
-	"Tracestate":               {},
+	headerTraceparent:          {},
+	headerTracestate:           {},
 	"User-Agent":               {},
 	"X-Api-Key":                {},
 	"X-Penstock-Cache":         {},
@@ -46,6 +48,15 @@ var allowedRequestHeaders = map[string]struct{}{
 	"X-Stainless-Read-Timeout": {},
 	"X-Stainless-Retry-Count":  {},
 }
+
+// allowedByLowerName gives an allowed header's name as the edge writes it.
+var allowedByLowerName = func() map[string]string {
+	names := make(map[string]string, len(allowedRequestHeaders))
+	for name := range allowedRequestHeaders {
+		names[strings.ToLower(name)] = name
+	}
+	return names
+}()
 
 // httpOnlyHeaders mean nothing to a gRPC service: HTTP's own, and the timeout, which becomes the deadline.
 var httpOnlyHeaders = map[string]struct{}{
@@ -66,14 +77,18 @@ func allowedHeaders(in http.Header) http.Header {
 // addClientAddress says where the request comes from. It is said always, and the
 // token added where there is one: a gateway must not take the edge for the caller.
 func addClientAddress(header http.Header, remote, token string) {
-	address := "unknown"
-	if host, _, err := net.SplitHostPort(remote); err == nil && host != "" {
-		address = host
-	}
-	header[headerClientAddress] = []string{address}
+	header[headerClientAddress] = []string{addressOf(remote)}
 	if token != "" {
 		header[headerEdgeToken] = []string{token}
 	}
+}
+
+// addressOf gives the host of the other end; "unknown" where it has none, as behind a unix socket.
+func addressOf(remote string) string {
+	if host, _, err := net.SplitHostPort(remote); err == nil && host != "" {
+		return host
+	}
+	return "unknown"
 }
 
 // readToken gives the token in a file; empty without one.
@@ -97,11 +112,14 @@ func readToken(path string) (string, error) {
 // fails with INTERNAL on more.
 const maxForwardedBytes = 15 << 10
 
+// fieldOverheadBytes is what HTTP/2 adds to a field's name and value.
+const fieldOverheadBytes = 32
+
 func headerBytes(h http.Header) int {
 	total := 0
 	for name, values := range h {
 		for _, value := range values {
-			total += len(name) + len(value) + 32
+			total += len(name) + len(value) + fieldOverheadBytes
 		}
 	}
 	return total
@@ -136,6 +154,10 @@ func requestID(h http.Header) string {
 	if values := h[headerRequestID]; len(values) == 1 && validRequestID(values[0]) {
 		return values[0]
 	}
+	return newRequestID()
+}
+
+func newRequestID() string {
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // never fails, by its documentation
 	return hex.EncodeToString(id[:])

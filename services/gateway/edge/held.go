@@ -57,13 +57,23 @@ func (b *heldBody) reserve(announced int64) bool {
 	if announced < 0 {
 		announced = maxReplayBytes
 	}
-	if b.of.bytes.Add(announced) > b.of.maxBytes {
-		b.of.bytes.Add(-announced)
+	if !b.of.reserve(announced) {
 		return false
 	}
 	b.reserved = announced
 	return true
 }
+
+// reserve takes memory, which must be released; false where there is none left.
+func (h *holding) reserve(bytes int64) bool {
+	if h.bytes.Add(bytes) > h.maxBytes {
+		h.release(bytes)
+		return false
+	}
+	return true
+}
+
+func (h *holding) release(bytes int64) { h.bytes.Add(-bytes) }
 
 // fill reads to the body's end, or until there is more than may be kept.
 func (b *heldBody) fill(source io.Reader, announced int64) error {
@@ -122,6 +132,6 @@ func (b *heldBody) attach(out *http.Request) (detach func()) {
 
 // release lets the body go; no gateway will be given it.
 func (b *heldBody) release() {
-	b.of.bytes.Add(-b.reserved)
+	b.of.release(b.reserved)
 	b.reserved, b.data = 0, nil
 }

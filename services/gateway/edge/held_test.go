@@ -71,7 +71,7 @@ func (failing) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 func TestBodiesBeyondTheMemoryForThemGoOnAsTheyCome(t *testing.T) {
 	var refused, other atomic.Int64
 	edge := several(t, refusing(&refused), refusing(&other))
-	balancer := edge.wireBalancer
+	balancer := edge.plain.gateways
 	balancer.holding.maxBytes = 100
 	equal(t, "status", edge.send(t, "POST", "/v1/embeddings", strings.Repeat("a", 100)).StatusCode, 503)
 	equal(t, "there was room, so both were asked", refused.Load()+other.Load(), int64(2))
@@ -83,7 +83,7 @@ func TestBodiesBeyondTheMemoryForThemGoOnAsTheyCome(t *testing.T) {
 // An answer that comes while the caller still sends is not kept back until it has sent all.
 func TestAnAnswerDoesNotWaitForALargeBody(t *testing.T) {
 	answer, text := answerOf(10)
-	edge := start(t, func(c *config) { c.gatewayHTTP = instantGateway(t, false, answer) })
+	edge := start(t, func(c *config) { c.gatewayHTTP = instantGateway(t, beforeTheBody, answer) })
 	conn, in := edge.dial(t, post("/v1/embeddings", "Content-Length: 2000000"))
 	_, err := io.WriteString(conn, strings.Repeat("a", 1000))
 	must(t, err)

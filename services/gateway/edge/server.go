@@ -17,13 +17,13 @@ import (
 
 // edge is the wired program: a listener, the handler chain, and what they need to stop.
 type edge struct {
-	cfg          *config
-	listener     net.Listener
-	server       *http.Server
-	gateway      *gatewayConns
-	tracing      *tracing
-	inFlight     *inFlight
-	wireBalancer *balancer
+	cfg      *config
+	listener net.Listener
+	server   *http.Server
+	gateway  *gatewayConns
+	tracing  *tracing
+	inFlight *inFlight
+	plain    *plainListener
 }
 
 func newEdge(ctx context.Context, cfg *config, logger *slog.Logger) (*edge, error) {
@@ -63,8 +63,9 @@ func newEdge(ctx context.Context, cfg *config, logger *slog.Logger) (*edge, erro
 		cfg: cfg, logger: logger, tracing: tracing, inFlight: requests, typed: typed, wire: wire,
 		probes: newProbes(cfg, gateway, requests),
 	}
+	plain := newPlainListener(listener, front, gateways, tlsConfig)
 	return &edge{
-		cfg: cfg, listener: listener, gateway: gateway, tracing: tracing, inFlight: requests, wireBalancer: gateways,
+		cfg: cfg, listener: plain, gateway: gateway, tracing: tracing, inFlight: requests, plain: plain,
 		server: newServer(cfg, front, tlsConfig, logger),
 	}, nil
 }
@@ -94,7 +95,9 @@ func loadTLS(cfg *config) (*tls.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("TLS: %w", err)
 	}
-	return &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}, nil
+	return &tls.Config{
+		Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
+	}, nil
 }
 
 // gatewayTrust is how the gateway must prove itself; nil where no authority is named.
@@ -146,11 +149,10 @@ func listen(address string) (net.Listener, error) {
 
 func (e *edge) address() string { return e.listener.Addr().String() }
 
+// serve takes connections, and gives the server those that bring more than plain requests.
 func (e *edge) serve() error {
-	if e.server.TLSConfig != nil {
-		return e.server.ServeTLS(e.listener, "", "")
-	}
-	return e.server.Serve(e.listener)
+	go e.plain.serve()
+	return e.server.Serve(e.plain)
 }
 
 // drain gives notice, refuses new requests, waits until those in flight have ended or the grace
@@ -161,6 +163,7 @@ func (e *edge) drain(ctx context.Context) int64 {
 	time.Sleep(e.cfg.drainNotice)
 	ended := e.inFlight.close()
 	e.server.SetKeepAlivesEnabled(false)
+	e.plain.closeIdle()
 	ctx, cancel := context.WithTimeout(ctx, e.cfg.grace)
 	defer cancel()
 	select {
@@ -178,6 +181,7 @@ func (e *edge) drain(ctx context.Context) int64 {
 	} else {
 		e.server.Close()
 	}
+	e.plain.closeAll()
 	e.gateway.close()
 	e.tracing.shutdown()
 	return cut

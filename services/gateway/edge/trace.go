@@ -56,11 +56,20 @@ func newTracing(ctx context.Context, cfg *config, logger *slog.Logger) (*tracing
 func (t *tracing) start(ctx context.Context, forwarded http.Header) (context.Context, trace.Span) {
 	carrier := propagation.HeaderCarrier(forwarded)
 	ctx = t.propagator.Extract(ctx, carrier)
-	ctx, span := t.tracer.Start(ctx, "HTTP", trace.WithSpanKind(trace.SpanKindServer))
-	forwarded.Del("Tracestate")
+	ctx, span := t.tracer.Start(ctx, "HTTP", serverSpan)
+	forwarded.Del(headerTracestate)
 	t.propagator.Inject(ctx, carrier)
 	return ctx, span
 }
+
+// startSpan does the same for fields that are in no http.Header: what the caller gave, and what goes on.
+func (t *tracing) startSpan(given, own propagation.TextMapCarrier) trace.Span {
+	ctx, span := t.tracer.Start(t.propagator.Extract(context.Background(), given), "HTTP", serverSpan)
+	t.propagator.Inject(ctx, own)
+	return span
+}
+
+var serverSpan = trace.WithSpanKind(trace.SpanKindServer)
 
 // end names the span by its route: a path would make one name per model.
 func (t *tracing) end(span trace.Span, method, route string, status int, requestID string) {
