@@ -47,14 +47,19 @@ def cpu_seconds(pid: int) -> float:
     return 0.0
 
 
+def resident_bytes(pid: int) -> int:
+    """Return the memory that a process holds; 0 if it has ended."""
+    with suppress(OSError):
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES
+    return 0
+
+
 def memory_mb(pids: list[int]) -> dict[str, float]:
     """Return resident memory in MB by what the processes are."""
     resident: dict[str, float] = {}
     for pid in pids:
-        with suppress(OSError):
-            pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-            name = label(pid)
-            resident[name] = round(resident.get(name, 0.0) + pages * _PAGE_BYTES / 1e6, 1)
+        name = label(pid)
+        resident[name] = round(resident.get(name, 0.0) + resident_bytes(pid) / 1e6, 1)
     return resident
 
 

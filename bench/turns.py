@@ -10,6 +10,7 @@ from typing import Any
 from machine import busy_seconds, cpu_seconds, label, tree
 from programs import Client, Door, Running
 
+TOKENS = 100
 _SETTLE_SECONDS = 0.3
 """After the last answer; what is written afterwards belongs to the requests."""
 
@@ -31,7 +32,7 @@ class Case:
         return {
             "in_flight": in_flight,
             "stream": self.stream,
-            "kind": "LONG" if self.stream else "",
+            **({"kind": "LONG", "tokens": TOKENS} if self.stream else {}),
             "turns": self.turns,
             "same": self.same,
         }
