@@ -51,6 +51,9 @@ parity: setup-dev ## Compare the embedding model to sentence-transformers, with 
 .PHONY: bench
 bench: setup-dev ## Measure what a request costs, AGAINST=COMMIT beside that commit; ARGS such as --quick
 	$(TOOLS) python bench/overhead.py $(if $(AGAINST),--against "$(AGAINST)") $(ARGS)
+.PHONY: bench-peers
+bench-peers: setup-dev ## Measure the suite beside other gateways, installed in .bench/; ARGS such as --publish
+	$(TOOLS) python bench/beside_peers.py $(ARGS)
 .PHONY: bench-streams
 bench-streams: setup-dev ## Open ten thousand slow streams through one process; ARGS such as --grpc 1000
 	$(TOOLS) python bench/slow_streams.py $(ARGS)
