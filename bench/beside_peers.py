@@ -28,7 +28,6 @@ from peers import PEERS, Peer, Place
 from programs import (
     BENCH,
     CHECKOUT,
-    Client,
     DidNotStart,
     Door,
     Program,
@@ -41,7 +40,7 @@ from programs import (
 from publication import publish, table
 from rounds import Lane, figures, go, tell
 from shapes import EDGE, HERE, SHAPES, SOCKET, configuration, running
-from turns import CASES, HIT, IN_FLIGHT, Case
+from turns import CASES, HIT, IN_FLIGHT, Case, Scene
 
 _START_SECONDS = 180.0
 _LANGUAGE = "Python, Go"
@@ -51,8 +50,7 @@ _LANGUAGE = "Python, Go"
 class SideBySide:
     """Everything that runs side by side, and what is known of each."""
 
-    client: Client
-    upstream: Upstream
+    scene: Scene
     folder: Path
     stack: ExitStack
     about: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -67,7 +65,7 @@ class SideBySide:
         tell(f"{peer.name}: installing and starting")
         try:
             place = Place(
-                installed(peer), self.folder / peer.name.replace(" ", "-"), _free_port(), self.upstream.address
+                installed(peer), self.folder / peer.name.replace(" ", "-"), _free_port(), self.scene.upstream.address
             )
             about["versions"] = versions(peer, place.installed)
             with ExitStack() as own:
@@ -89,7 +87,7 @@ class SideBySide:
         name = f"Penstock, {shape}"
         about = {"language": _LANGUAGE, "versions": {"commit": commit_of(CHECKOUT)}}
         try:
-            document = configuration(self.upstream.address, shape)
+            document = configuration(self.scene.upstream.address, shape)
             suite = self.stack.enter_context(
                 running(HERE, shape, document, self.folder / shape.strip("-").replace(" ", "-"))
             )
@@ -114,7 +112,7 @@ class SideBySide:
         ports = listening_ports(started.process.pid) if peer.chooses_port else [place.port]
         for port in ports:
             door = Door(peer.name, f"127.0.0.1:{port}", peer.path, peer.headers(place), peer.model, peer.done)
-            if self.client.perform(door, requests=1, seconds=5.0).requests:
+            if self.scene.client.perform(door, requests=1, seconds=5.0).requests:
                 return door
         return None
 
@@ -152,14 +150,16 @@ def main() -> None:
     chosen = [peer for peer in PEERS if not arguments.only or peer.name in arguments.only]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pb-")))
-        everything = SideBySide(stack.enter_context(load_client()), stack.enter_context(mock_upstream()), folder, stack)
+        everything = SideBySide(
+            Scene(stack.enter_context(load_client()), stack.enter_context(mock_upstream())), folder, stack
+        )
         for shape in arguments.shape or SHAPES:
             everything.add_suite(shape)
         for peer in chosen:
             everything.add_peer(peer)
-        lanes = [*_direct(everything.upstream), *everything.lanes]
+        lanes = [*_direct(everything.scene.upstream), *everything.lanes]
         lanes.sort(key=lambda lane: (CASES.index(lane.case), lane.in_flight))
-        taken = go(everything.client, lanes, arguments.rounds, arguments.seconds)
+        taken = go(everything.scene, lanes, arguments.rounds, arguments.seconds)
         memory = {row: memory_mb(tree(asked.pid)) for row, asked in everything.started.items()}
     found = {
         "began": began.isoformat(timespec="seconds"),

@@ -26,7 +26,8 @@ class Picture:
     def decades(self) -> tuple[int, int]:
         """The powers of ten between which all figures lie."""
         values = [value for each in self.series.values() for value in each if value]
-        return math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
+        low = math.floor(math.log10(min(values)))
+        return low, max(low + 1, math.ceil(math.log10(max(values))))
 
     def x(self, value: float) -> float:
         """Return where a figure is drawn."""

@@ -1,7 +1,12 @@
-"""The figures of ``beside_peers.py`` for people: a table, its picture, and both in bench/README.md."""
+"""The figures of ``beside_peers.py`` for people: a table, its picture, and both in bench/README.md.
+
+Run: python bench/publication.py FIGURES [--into FOLDER]. Prints the table of a JSON file, or writes all three beside a
+README.md that has a section on embedding, before which theirs comes.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -147,3 +152,20 @@ def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator
     yield "|---" * len(columns) + "|"
     for row in rows:
         yield f"| {' | '.join(row)} |"
+
+
+def main() -> None:
+    """Show or publish figures that were kept."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("figures", type=Path)
+    parser.add_argument("--into", type=Path, metavar="FOLDER")
+    arguments = parser.parse_args()
+    found = json.loads(arguments.figures.read_text())
+    if arguments.into:
+        publish(found, arguments.into)
+    else:
+        print("\n".join(table(found)))
+
+
+if __name__ == "__main__":
+    main()

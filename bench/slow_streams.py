@@ -182,8 +182,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--grpc", type=int, default=10_000, help="streams; default: %(default)s, 0: leave it out")
     parser.add_argument("--http", type=int, help="streams; default: 10000, or what descriptors allow; 0: leave it out")
-    parser.add_argument("--tokens", type=int, default=12, help="of a stream (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=5.0, help="between two tokens (default: %(default)s)")
+    parser.add_argument("--tokens", type=int, default=8, help="of a stream (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=8.0, help="between two tokens (default: %(default)s)")
     parser.add_argument("--output", type=Path, help="write the figures as JSON")
     arguments = parser.parse_args()
     http = min(10_000, _most_over_http()) if arguments.http is None else arguments.http
