@@ -23,10 +23,11 @@ from typing import Any
 
 import onnxruntime
 
-from penstock.embedding.v1 import embedding_service_pb2 as pb
-from penstock.embedding.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
-from penstock_common.rpc.channel import SuiteChannel, open_channel
-from penstock_common.rpc.in_process import InProcessChannel, InProcessServer
+from penstock_common.contract.embedding import EmbedRequest
+from penstock_common.contract.wire.embedding import EMBED
+from penstock_common.rpc.channel import SocketChannel, open_channel
+from penstock_common.rpc.client import Channel
+from penstock_common.rpc.in_process import InProcessChannel
 from penstock_common.rpc.server import listening
 from penstock_common.rpc.server_interceptors import FinalFailures, IncomingScope
 from penstock_common.service import Service
@@ -49,21 +50,21 @@ def texts(count: int, *, mixed: bool) -> list[str]:
     return made
 
 
-async def one_batch(stub: Any, inputs: list[str]) -> float:
+async def one_batch(channel: Channel, inputs: list[str]) -> float:
     """Return the texts per second of one call."""
     began = time.perf_counter()
-    response = await stub.Embed(pb.EmbedRequest(inputs=inputs), timeout=120)
-    assert len(response.embeddings) == len(inputs)
+    response = await channel.call(EMBED, EmbedRequest(model="", texts=inputs), timeout=120)
+    assert len(response.vectors) == len(inputs)
     return len(inputs) / (time.perf_counter() - began)
 
 
-async def single_calls(stub: Any, inputs: list[str], callers: int) -> float:
+async def single_calls(channel: Channel, inputs: list[str], callers: int) -> float:
     """Return the texts per second of callers that ask for one text after another."""
     waiting = iter(inputs)
 
     async def caller() -> None:
         for text in waiting:
-            await stub.Embed(pb.EmbedRequest(inputs=[text]), timeout=120)
+            await channel.call(EMBED, EmbedRequest(model="", texts=[text]), timeout=120)
 
     began = time.perf_counter()
     async with asyncio.TaskGroup() as group:
@@ -72,10 +73,10 @@ async def single_calls(stub: Any, inputs: list[str], callers: int) -> float:
     return len(inputs) / (time.perf_counter() - began)
 
 
-async def compare(stub: Any, inputs: list[str], callers: int, rounds: int) -> dict[str, Any]:
+async def compare(channel: Channel, inputs: list[str], callers: int, rounds: int) -> dict[str, Any]:
     """Return the rates over all rounds, and theirs one by one as ratios."""
-    await one_batch(stub, inputs[:64])
-    pairs = [(await single_calls(stub, inputs, callers), await one_batch(stub, inputs)) for _ in range(rounds)]
+    await one_batch(channel, inputs[:64])
+    pairs = [(await single_calls(channel, inputs, callers), await one_batch(channel, inputs)) for _ in range(rounds)]
     singles, batch = (statistics.harmonic_mean(rates) for rates in zip(*pairs, strict=True))
     return {
         "single_texts_per_second": round(singles, 1),
@@ -85,12 +86,11 @@ async def compare(stub: Any, inputs: list[str], callers: int, rounds: int) -> di
     }
 
 
-async def measure(channel: Any, transport: str, options: argparse.Namespace) -> list[dict[str, Any]]:
+async def measure(channel: Channel, transport: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     """Return a row per kind of text and number of callers."""
     rows: list[dict[str, Any]] = []
-    stub: Any = EmbeddingServiceStub(channel)
     for mixed, callers in itertools.product((False, True), options.callers):
-        compared = await compare(stub, texts(options.texts, mixed=mixed), callers, options.rounds)
+        compared = await compare(channel, texts(options.texts, mixed=mixed), callers, options.rounds)
         lengths = "mixed" if mixed else "short"
         rows.append({"transport": transport, "lengths": lengths, "callers": callers, **compared})
         shown = {name: value for name, value in rows[-1].items() if name != "ratios"}
@@ -100,9 +100,7 @@ async def measure(channel: Any, transport: str, options: argparse.Namespace) -> 
 
 async def measure_in_process(service: Service, options: argparse.Namespace) -> list[dict[str, Any]]:
     """Return the rows of the channel of `penstock up`."""
-    server = InProcessServer()
-    service.register(server.registrar)
-    return await measure(SuiteChannel(InProcessChannel(server)), "in_process", options)
+    return await measure(InProcessChannel(service.handlers), "in_process", options)
 
 
 async def measure_over_socket(service: Service, options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -122,7 +120,7 @@ async def measure_over_socket(service: Service, options: argparse.Namespace) -> 
 async def ask(options: argparse.Namespace) -> None:
     """Write the rows of a service at an address to standard output."""
     async with open_channel(options.ask) as channel:
-        print(json.dumps(await measure(SuiteChannel(channel), "socket", options)))
+        print(json.dumps(await measure(SocketChannel(channel), "socket", options)))
 
 
 async def main(options: argparse.Namespace) -> None:
