@@ -5,7 +5,8 @@
 Over gRPC a hundred are on a connection; over HTTP each has its own, so there are as many as descriptors allow. All are
 open before the first gets a token; then each gets one every so many seconds. Memory is what the process has gained
 since it had answered a hundred short requests, at its most, over the streams. The loop's stall is how long a request
-that needs nothing (an unknown path) waits for its answer; the next goes out 20 ms later.
+that needs nothing (an unknown path) waits for its answer; the next goes out 20 ms later. The CPU of a token is that of
+the process from when all are open until all have ended, over the tokens, and so has their ends in it.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Self
 
@@ -38,7 +40,6 @@ from turns import UNARY
 _PER_CONNECTION = 100
 _WARM_UP_REQUESTS = 100
 _PROBE_SECONDS = 0.02
-_PROBE = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 _PATIENCE_SECONDS = 300.0
 """A provider's silence, and so the longest that opening may take."""
 _SPARE_DESCRIPTORS = 1000
@@ -91,6 +92,7 @@ class Watch:
         self.most_bytes = 0
         self.while_opening_ms: list[float] = []
         self.while_open_ms: list[float] = []
+        self.cpu_seconds_when_open: float | None = None
         self._pid = pid
         self._address = address
         self._is_open = is_open
@@ -106,16 +108,23 @@ class Watch:
         self._thread.join()
 
     def _probe(self) -> None:
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.connect(self._address)
+        with socket.socket(socket.AF_UNIX) as at, closing(HTTPConnection("localhost")) as connection:
+            at.connect(self._address)
+            connection.sock = at
             while not self._is_over.wait(_PROBE_SECONDS):
                 began = time.perf_counter()
-                connection.sendall(_PROBE)
-                if not connection.recv(65536):
-                    raise ConnectionError("the suite closed the connection of the probe")
-                waits = self.while_open_ms if self._is_open() else self.while_opening_ms
-                waits.append((time.perf_counter() - began) * 1e3)
+                connection.request("GET", "/")
+                connection.getresponse().read()
+                self._note((time.perf_counter() - began) * 1e3)
                 self.most_bytes = max(self.most_bytes, resident_bytes(self._pid))
+
+    def _note(self, wait_ms: float) -> None:
+        if not self._is_open():
+            self.while_opening_ms.append(wait_ms)
+            return
+        self.while_open_ms.append(wait_ms)
+        if self.cpu_seconds_when_open is None:
+            self.cpu_seconds_when_open = cpu_seconds(self._pid)
 
 
 def measured(load: Load) -> dict[str, Any]:
@@ -132,15 +141,15 @@ def measured(load: Load) -> dict[str, Any]:
 
 
 def _watched(load: Load, suite: Running, upstream: Upstream) -> dict[str, Any]:
-    held, used = resident_bytes(suite.pid), cpu_seconds(suite.pid)
+    held = resident_bytes(suite.pid)
     with Watch(suite.pid, _door(suite, SOCKET).address, upstream.has_all_slow_streams) as watch:
         tally = load.run(_door(suite, load.door))
-    tokens = load.streams * load.tokens
+    used = cpu_seconds(suite.pid) - (watch.cpu_seconds_when_open or 0.0)
     return {
         **tally,
         "were_open_together": upstream.has_all_slow_streams(),
         "kib_each": round((watch.most_bytes - held) / 1024 / load.streams, 1),
-        "cpu_us_of_a_token": round((cpu_seconds(suite.pid) - used) / tokens * 1e6, 1),
+        "cpu_us_of_a_token": round(used / load.streams / load.tokens * 1e6, 1),
         "stall_ms_while_opening": _stall(watch.while_opening_ms),
         "stall_ms_while_open": _stall(watch.while_open_ms),
     }
