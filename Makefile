@@ -15,7 +15,7 @@ TOOLS := PATH="$(CURDIR)/$(BIN):$$PATH" UV=uv GO=go BUF=buf PROTO_PYTHON="$(CURD
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: ## Install everything `make run` needs; quick when it is there
@@ -53,6 +53,12 @@ parity: setup-dev ## Compare the embedding model to sentence-transformers, with 
 .PHONY: bench
 bench: setup-dev ## Measure what a request costs, AGAINST=COMMIT beside that commit; ARGS such as --quick
 	$(TOOLS) python bench/overhead.py $(if $(AGAINST),--against "$(AGAINST)") $(ARGS)
+.PHONY: bench-peers
+bench-peers: setup-dev ## Measure the suite beside other gateways, installed in .bench/; ARGS such as --publish
+	$(TOOLS) python bench/beside_peers.py $(ARGS)
+.PHONY: bench-streams
+bench-streams: setup-dev ## Open ten thousand slow streams through one process; ARGS such as --grpc 1000
+	$(TOOLS) python bench/slow_streams.py $(ARGS)
 
 CHECKS := check-format check-lint check-types check-imports check-sizes check-links check-edge check-contract
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -17,11 +19,12 @@ import httptools
 import msgspec
 import uvloop
 
-TOKENS = 100
 TURNS_EACH = 240
 """Characters of a turn of history, as somebody writes a short paragraph."""
 _MOST_ERRORS = 20
 _PATIENCE_SECONDS = 60.0
+_CONNECTIONS_AT_ONCE = 256
+_AGAIN_SECONDS = 0.05
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +41,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 3600.0
     stream: bool = False
     kind: str = ""
-    """A word that tells the mock how to answer: LONG, BURST."""
+    """A word that tells the mock how to answer: LONG, BURST, SLOW."""
+    tokens: int = 0
+    """That an answer of this kind has; 0: it is the short text."""
     turns: int = 0
     """Turns of history before the question."""
     same: bool = False
@@ -122,12 +127,12 @@ class Run:
         """Return what is wrong with an answer."""
         if status != 200:
             return f"status {status}: {body!r}"
-        if not self.job.stream:
+        if self.job.stream and self.job.done and b"[DONE]" not in body:
+            return f"no [DONE] in {body!r}"
+        if not self.job.tokens:
             return "" if b"A short answer." in body else f"no answer in {body!r}"
         tokens = body.count(b" token")
-        if tokens != TOKENS * bool(self.job.kind) or (self.job.done and b"[DONE]" not in body):
-            return f"{tokens} tokens: {body!r}"
-        return ""
+        return "" if tokens == self.job.tokens else f"{tokens} tokens: {body!r}"
 
 
 class Connection(asyncio.Protocol):
@@ -197,8 +202,9 @@ async def perform(job: Job) -> Outcome:
     began, cpu = time.perf_counter(), time.process_time()
     try:
         async with asyncio.timeout(job.seconds + _PATIENCE_SECONDS), asyncio.TaskGroup() as group:
+            connecting = asyncio.Semaphore(_CONNECTIONS_AT_ONCE)
             for _ in range(job.in_flight):
-                group.create_task(_keep_asking(run))
+                group.create_task(_keep_asking(run, connecting))
     except TimeoutError:
         run.fail(f"no answer within {_PATIENCE_SECONDS} s")
     run.outcome.seconds = time.perf_counter() - began
@@ -206,24 +212,35 @@ async def perform(job: Job) -> Outcome:
     return run.outcome
 
 
-async def _keep_asking(run: Run) -> None:
+async def _keep_asking(run: Run, connecting: asyncio.Semaphore) -> None:
     """Open a connection again if one closes before the job is over."""
-    loop = asyncio.get_running_loop()
-    address = run.job.address
     before = -1
     while run.outcome.requests > before and run.outcome.errors < _MOST_ERRORS:
         before = run.outcome.requests
-        ended: asyncio.Future[bool] = loop.create_future()
+        ended: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         try:
-            if address.startswith("/"):
-                await loop.create_unix_connection(partial(Connection, run, ended), address)
-            else:
-                host, _, port = address.rpartition(":")
-                await loop.create_connection(partial(Connection, run, ended), host, int(port))
+            async with connecting:
+                await _connect(run.job.address, partial(Connection, run, ended))
         except OSError as error:
             run.fail(repr(error))
             return
         await ended
+
+
+async def _connect(address: str, protocol: Callable[[], Connection]) -> None:
+    loop = asyncio.get_running_loop()
+    if not address.startswith("/"):
+        host, _, port = address.rpartition(":")
+        await loop.create_connection(protocol, host, int(port))
+        return
+    while True:
+        try:
+            await loop.create_unix_connection(protocol, address)
+        except BlockingIOError:
+            # The listener's queue is full, and a unix socket says so instead of waiting.
+            await asyncio.sleep(_AGAIN_SECONDS)
+        else:
+            return
 
 
 async def main() -> None:
@@ -237,4 +254,6 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     uvloop.run(main())

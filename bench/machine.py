@@ -12,6 +12,7 @@ from typing import Any
 
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_LISTENING = "0A"
 _NAMES = {"redis-server": "redis", "penstock-edge": "edge"}
 
 
@@ -47,15 +48,34 @@ def cpu_seconds(pid: int) -> float:
     return 0.0
 
 
+def resident_bytes(pid: int) -> int:
+    """Return the memory that a process holds; 0 if it has ended."""
+    with suppress(OSError):
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES
+    return 0
+
+
 def memory_mb(pids: list[int]) -> dict[str, float]:
     """Return resident memory in MB by what the processes are."""
     resident: dict[str, float] = {}
     for pid in pids:
-        with suppress(OSError):
-            pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-            name = label(pid)
-            resident[name] = round(resident.get(name, 0.0) + pages * _PAGE_BYTES / 1e6, 1)
+        name = label(pid)
+        resident[name] = round(resident.get(name, 0.0) + resident_bytes(pid) / 1e6, 1)
     return resident
+
+
+def listening_ports(root: int) -> list[int]:
+    """Return the TCP ports that a process or one of its descendants listens on."""
+    held: set[str] = set()
+    for pid in tree(root):
+        with suppress(OSError):
+            held |= {str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()}
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return [
+        int(local.rpartition(":")[2], 16)
+        for _, local, _, state, *rest in rows
+        if state == _LISTENING and f"socket:[{rest[5]}]" in held
+    ]
 
 
 def busy_seconds() -> float:

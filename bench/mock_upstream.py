@@ -1,18 +1,20 @@
 """An OpenAI-compatible provider that answers at once, as cheaply as Python can: the floor that overhead is measured from.
 
-Run: python bench/mock_upstream.py PORT [--slow-tokens N] [--slow-seconds S]
+Run: python bench/mock_upstream.py PORT [--slow-tokens N] [--slow-seconds S] [--slow-together N]
 
 A request without ``"stream": true`` gets one JSON document, any other a stream. What a stream is like, a word in its
 body says: LONG has 100 tokens, each a write of its own and in turn with those of other streams; BURST has them in one
-write; SLOW gets one at each tick of a clock that all slow streams share. Without such a word it is one short text.
+write; SLOW gets one every so many seconds. Without such a word it is one short text.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import re
+import resource
 from typing import Any
 
 import httptools
@@ -20,6 +22,8 @@ import uvloop
 
 TOKENS = 100
 ANSWER = "A short answer. " * 12
+
+_PHASES = 50
 
 _HEAD = {"id": "chatcmpl-bench", "created": 1, "model": "bench"}
 _USAGE = {"prompt_tokens": 10, "completion_tokens": TOKENS, "total_tokens": 10 + TOKENS}
@@ -72,29 +76,42 @@ _SHORT = _delta({"content": ANSWER})
 
 
 class Clock:
-    """Gives each slow stream a token at every tick, until it has had all of them."""
+    """Gives slow streams their tokens: one every ``seconds`` to each, the streams spread evenly over that time.
 
-    def __init__(self, tokens: int, seconds: float) -> None:
+    None gets its first before ``together`` of them are open, which is printed.
+    """
+
+    def __init__(self, tokens: int, seconds: float, together: int) -> None:
         self._tokens = tokens
-        self._seconds = seconds
-        self._left: dict[Connection, int] = {}
+        self._tick_seconds = seconds / _PHASES
+        self._together = together
+        self._joined = 0
+        self._phases: list[dict[Connection, int]] = [{} for _ in range(_PHASES)]
 
     def add(self, connection: Connection) -> None:
-        self._left[connection] = self._tokens
+        self._phases[self._joined % _PHASES][connection] = self._tokens
+        self._joined += 1
+        if self._joined == self._together:
+            print("open", flush=True)
 
     def forget(self, connection: Connection) -> None:
-        self._left.pop(connection, None)
+        for phase in self._phases:
+            phase.pop(connection, None)
 
     async def run(self) -> None:
-        while True:
-            await asyncio.sleep(self._seconds)
-            for connection, left in list(self._left.items()):
-                if left:
-                    self._left[connection] = left - 1
-                    connection.write(_TOKEN)
-                else:
-                    del self._left[connection]
-                    connection.end_stream()
+        for phase in itertools.cycle(self._phases):
+            await asyncio.sleep(self._tick_seconds)
+            if self._joined >= self._together:
+                self._tick(phase)
+
+    def _tick(self, phase: dict[Connection, int]) -> None:
+        for connection, left in list(phase.items()):
+            if left:
+                phase[connection] = left - 1
+                connection.write(_TOKEN)
+            else:
+                del phase[connection]
+                connection.end_stream()
 
 
 class Connection(asyncio.Protocol):
@@ -173,8 +190,12 @@ def main() -> None:
     parser.add_argument("port", type=int, help="0 takes a free one; the one that it is gets printed")
     parser.add_argument("--slow-tokens", type=int, default=20)
     parser.add_argument("--slow-seconds", type=float, default=1.0, help="between two tokens of a slow stream")
+    parser.add_argument("--slow-together", type=int, default=1, help="slow streams that must be open before the first")
     arguments = parser.parse_args()
-    uvloop.run(serve(arguments.port, Clock(arguments.slow_tokens, arguments.slow_seconds)))
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    clock = Clock(arguments.slow_tokens, arguments.slow_seconds, arguments.slow_together)
+    uvloop.run(serve(arguments.port, clock))
 
 
 if __name__ == "__main__":

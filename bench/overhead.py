@@ -24,11 +24,11 @@ from typing import Any
 
 from checkouts import built, commit_of
 from machine import description, memory_mb, tree
-from programs import Client, DidNotStart, Running, load_client, mock_upstream
+from programs import DidNotStart, Running, load_client, mock_upstream
 from rounds import Lane, figures, go, tell
-from shapes import EMBEDDING, HERE, ONE_PROCESS, SHAPES, Side, running
+from shapes import EDGE, EMBEDDING, GRPC, HERE, ONE_PROCESS, SHAPES, Side, configuration, running
 from tables import costs, memory, ratios
-from turns import CASES, IN_FLIGHT, STREAM, UNARY
+from turns import CASES, IN_FLIGHT, STREAM, UNARY, Scene
 
 _PACKAGES = ("grpcio", "uvicorn", "httptools", "aiohttp", "msgspec", "uvloop", "redis", "sqlalchemy")
 _EMBEDDING_REQUESTS = 200
@@ -48,7 +48,7 @@ class Plan:
         """Whether there is time for it."""
         if not self.is_quick:
             return True
-        if lane.side == "direct" or lane.door.name == "edge":
+        if lane.side == "direct" or lane.door.name == EDGE:
             return lane.case in {UNARY, STREAM} and lane.in_flight == (1 if lane.side == "direct" else 16)
         return lane.in_flight == 16 or lane.case is UNARY
 
@@ -61,25 +61,23 @@ QUICK = Plan((ONE_PROCESS,), rounds=4, seconds=0.3, is_quick=True)
 class Bench:
     """What is there for the whole run."""
 
-    client: Client
-    upstream: Running
+    scene: Scene
     sides: Sequence[Side]
     plan: Plan
     folder: Path
 
-    @property
-    def upstream_address(self) -> str:
-        return self.upstream.doors[0].address
-
     def start(self, stack: ExitStack, side: Side, shape: str) -> Running:
         """Return a side that runs until ``stack`` ends."""
         where = self.folder / f"{side.name}-{shape.strip('-').replace(' ', '-')}"
-        return stack.enter_context(running(side, shape, self.upstream_address, where))
+        document = configuration(self.scene.upstream.address, shape)
+        return stack.enter_context(running(side, shape, document, where))
 
     def lanes(self, shape: str, sides: Sequence[Running]) -> list[Lane]:
         """Return what is asked, neighbours side by side."""
         direct = [
-            Lane("direct", "direct", case, 1, self.upstream, self.upstream.doors[0]) for case in CASES if not case.same
+            Lane("direct", "direct", case, 1, self.scene.upstream.running, self.scene.upstream.running.doors[0])
+            for case in CASES
+            if not case.same
         ]
         ours = [
             Lane(f"{shape}, {door.name}", side.name, case, in_flight, side, door)
@@ -87,6 +85,7 @@ class Bench:
             for in_flight in IN_FLIGHT
             for doors in zip(*(side.doors for side in sides), strict=False)
             for side, door in zip(sides, doors, strict=True)
+            if door.name != GRPC
         ]
         return [lane for lane in direct + ours if self.plan.asks(lane)]
 
@@ -97,7 +96,7 @@ def measured(bench: Bench, shape: str) -> dict[str, Any]:
     try:
         with ExitStack() as stack:
             sides = [bench.start(stack, side, shape) for side in bench.sides]
-            taken = go(bench.client, bench.lanes(shape, sides), bench.plan.rounds, bench.plan.seconds)
+            taken = go(bench.scene, bench.lanes(shape, sides), bench.plan.rounds, bench.plan.seconds)
             used = {side.name: memory_mb(tree(side.pid)) for side in sides}
     except DidNotStart as error:
         return {"shape": shape, "failed": str(error), "figures": [], "memory_mb": {}}
@@ -111,7 +110,7 @@ def memory_with_embedding(bench: Bench) -> dict[str, Any]:
         try:
             with ExitStack() as stack:
                 asked = bench.start(stack, side, EMBEDDING)
-                bench.client.perform(asked.doors[-1], requests=_EMBEDDING_REQUESTS, **UNARY.job(16))
+                bench.scene.client.perform(asked.doors[0], requests=_EMBEDDING_REQUESTS, **UNARY.job(16))
                 used[side.name] = memory_mb(tree(asked.pid))
         except DidNotStart as error:
             return {"shape": EMBEDDING, "failed": str(error), "figures": [], "memory_mb": {}}
@@ -153,8 +152,7 @@ def main() -> None:
     before = description()
     with ExitStack() as stack:
         bench = Bench(
-            client=stack.enter_context(load_client()),
-            upstream=stack.enter_context(mock_upstream()),
+            scene=Scene(stack.enter_context(load_client()), stack.enter_context(mock_upstream())),
             sides=sides,
             plan=plan,
             folder=Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pb-"))),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -82,12 +83,24 @@ def load_client() -> Generator[Client]:
         yield Client(process)
 
 
+class Upstream:
+    """The provider that everything here asks."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._said = _pipes(process)[1]
+        self.address = f"127.0.0.1:{int(self._said.readline())}"
+        self.running = Running("mock", process.pid, (Door("direct", self.address),))
+
+    def has_all_slow_streams(self) -> bool:
+        """Whether as many as it was told of are open at once, or have been."""
+        return bool(select.select([self._said], [], [], 0)[0])
+
+
 @contextmanager
-def mock_upstream(*options: str) -> Generator[Running]:
-    """Yield the provider that everything here asks."""
+def mock_upstream(*options: str) -> Generator[Upstream]:
+    """Yield a provider."""
     with _piped(str(BENCH / "mock_upstream.py"), "0", *options) as process:
-        port = int(_pipes(process)[1].readline())
-        yield Running("mock", process.pid, (Door("direct", f"127.0.0.1:{port}"),))
+        yield Upstream(process)
 
 
 @contextmanager

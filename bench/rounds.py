@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from programs import Client, Door, Running
-from turns import Case, Turn, take_turn
+from programs import Door, Running
+from turns import Case, Scene, Turn, take_turn
 
 _WARM_UP_SECONDS = 1.0
 
@@ -27,15 +27,15 @@ class Lane:
     door: Door
 
 
-def go(client: Client, lanes: Sequence[Lane], rounds: int, seconds: float) -> dict[Lane, list[Turn]]:
+def go(scene: Scene, lanes: Sequence[Lane], rounds: int, seconds: float) -> dict[Lane, list[Turn]]:
     """Return the turns of each lane, a round after the other; every second round goes the other way."""
     for lane in lanes:
         warm_up = min(_WARM_UP_SECONDS, 2 * seconds)
-        client.perform(lane.door, seconds=warm_up, **lane.case.job(lane.in_flight))
+        scene.client.perform(lane.door, seconds=warm_up, **lane.case.job(lane.in_flight))
     taken: dict[Lane, list[Turn]] = {lane: [] for lane in lanes}
     for number in range(rounds):
         for lane in lanes[:: -1 if number % 2 else 1]:
-            turn = take_turn(client, lane.asked, lane.door, lane.case.job(lane.in_flight), seconds)
+            turn = take_turn(scene, lane.asked, lane.door, lane.case.job(lane.in_flight), seconds)
             taken[lane].append(turn)
             if turn.errors:
                 tell(f"{lane.side}, {lane.row}, {lane.case.name}: {turn.errors} errors: {turn.first_error}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ _KEY = "bench-key-bench-key"
 _READY_SECONDS = 90.0
 
 ONE_PROCESS, WORKERS, SIX_PROCESSES, EMBEDDING = "one process", "--workers 2", "six processes", "with embedding"
+SOCKET, EDGE, GRPC = "socket", "edge", "grpc"
 SHAPES = (ONE_PROCESS, WORKERS, SIX_PROCESSES)
 
 
@@ -36,8 +37,11 @@ class Side:
 HERE = Side("here", CHECKOUT)
 
 
-def configuration(upstream: str, *, embedding: bool = False) -> dict[str, Any]:
-    """Return the configuration: a key, limits in Redis, ledger in SQLite, cache on, 1 % of traces sampled."""
+def configuration(upstream: str, shape: str = ONE_PROCESS) -> dict[str, Any]:
+    """Return the configuration over the provider at host:port.
+
+    A key, limits in Redis, ledger in SQLite, cache on, 1 % of traces sampled.
+    """
     model = {"name": "bench", "context_window": 128_000, "capabilities": ["chat"], "price": {"input": 1, "output": 2}}
     tier = {"requests_per_minute": 100_000_000, "concurrent_requests": 100_000}
     provider = {"provider": "openai_compatible", "base_url": f"http://{upstream}/v1", "api_key": "sk-bench"}
@@ -47,20 +51,20 @@ def configuration(upstream: str, *, embedding: bool = False) -> dict[str, Any]:
         "models": [{"name": "bench", "candidates": ["mock/bench"]}],
         "tenants": [{"name": "bench", "tier": tier, "keys": [_KEY]}],
         "telemetry": {"sample_ratio": 0.01},
-        **({"embedding": {}} if embedding else {}),
+        **({"embedding": {}} if shape == EMBEDDING else {}),
     }
 
 
 @contextmanager
-def running(side: Side, shape: str, upstream: str, folder: Path) -> Generator[Running]:
-    """Yield the suite once it is ready; ``upstream`` is the provider's host:port.
+def running(side: Side, shape: str, document: Mapping[str, Any], folder: Path) -> Generator[Running]:
+    """Yield the suite once it is ready.
 
     Raises:
         DidNotStart: if it is not.
     """
     folder.mkdir(parents=True)
     config, state = folder / "penstock.yaml", folder / "state"
-    config.write_text(json.dumps(configuration(upstream, embedding=shape == EMBEDDING)))  # which is YAML, too
+    config.write_text(json.dumps(document))  # which is YAML, too
     command = [*side.command(shape), "up", "--config", str(config), "--state", str(state), "--json"]
     command += ["--workers", "2"] if shape == WORKERS else []
     with program(command, folder) as started:
@@ -83,5 +87,6 @@ def _doors(shape: str, ready: dict[str, Any], state: Path) -> Iterator[Door]:
     headers = {"Authorization": f"Bearer {_KEY}"}
     # Only here does one socket lead to all of the suite, and without certificates.
     if shape in {ONE_PROCESS, EMBEDDING}:
-        yield from (Door("socket", str(path), headers=headers) for path in state.rglob("gateway.sock"))
-    yield Door("edge", ready["http"].removeprefix("http://"), headers=headers)
+        yield from (Door(SOCKET, str(path), headers=headers) for path in state.rglob("gateway.sock"))
+    yield Door(EDGE, ready["http"].removeprefix("http://"), headers=headers)
+    yield Door(GRPC, ready["grpc"], headers=headers)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from machine import busy_seconds, cpu_seconds, label, tree
-from programs import Client, Door, Running
+from programs import Client, Door, Running, Upstream
 
+TOKENS = 100
 _SETTLE_SECONDS = 0.3
 """After the last answer; what is written afterwards belongs to the requests."""
 
@@ -31,7 +32,7 @@ class Case:
         return {
             "in_flight": in_flight,
             "stream": self.stream,
-            "kind": "LONG" if self.stream else "",
+            **({"kind": "LONG", "tokens": TOKENS} if self.stream else {}),
             "turns": self.turns,
             "same": self.same,
         }
@@ -60,15 +61,27 @@ class Turn:
     """Until the last byte, of each request."""
     first_us: list[int]
     others_cores: float
-    """CPU that neither what was asked nor the client used."""
+    """CPU that nothing here used: neither what was asked, nor the provider, nor the client."""
     load_average: float
 
 
-def take_turn(client: Client, asked: Running, door: Door, job: dict[str, Any], seconds: float) -> Turn:
+@dataclass(frozen=True)
+class Scene:
+    """Who asks, and whom what is asked asks in turn."""
+
+    client: Client
+    upstream: Upstream
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU that the provider has used."""
+        return cpu_seconds(self.upstream.running.pid)
+
+
+def take_turn(scene: Scene, asked: Running, door: Door, job: dict[str, Any], seconds: float) -> Turn:
     """Return what asking for so long cost."""
     before = {pid: cpu_seconds(pid) for pid in tree(asked.pid)}
-    machine, began = busy_seconds(), time.perf_counter()
-    outcome = client.perform(door, seconds=seconds, **job)
+    machine, upstream, began = busy_seconds(), scene.cpu_seconds(), time.perf_counter()
+    outcome = scene.client.perform(door, seconds=seconds, **job)
     time.sleep(_SETTLE_SECONDS)
     used = {pid: max(0.0, cpu_seconds(pid) - before.get(pid, 0.0)) for pid in tree(asked.pid)}
     took = time.perf_counter() - began
@@ -77,7 +90,8 @@ def take_turn(client: Client, asked: Running, door: Door, job: dict[str, Any], s
     for pid, used_seconds in used.items():
         name = label(pid)
         by_process[name] = by_process.get(name, 0.0) + used_seconds / requests * 1e6
-    others = busy_seconds() - machine - sum(used.values()) - outcome.cpu_seconds
+    ours = {**used, scene.upstream.running.pid: scene.cpu_seconds() - upstream}
+    others = busy_seconds() - machine - sum(ours.values()) - outcome.cpu_seconds
     return Turn(
         requests=outcome.requests,
         errors=outcome.errors,

@@ -1,6 +1,6 @@
 """Counts the calls that a request costs in one process.
 
-    python tools/count_calls.py [--requests N] [--top N] [--json]
+    python tools/count_calls.py [--requests N] [--top N [--by-time]] [--json]
 
 A call is what cProfile counts as one, on the loop's thread: a function entered, of Python or of C, or a coroutine or
 generator entered or resumed. Counted is all that happens from the first of N requests until the last is answered, 16
@@ -14,7 +14,9 @@ import argparse
 import cProfile
 import json
 import sys
+import time
 from types import CodeType
+from typing import NamedTuple
 
 from one_process import HIT, ROOT, STREAM, UNARY, Case, Suite, run_with_suite
 
@@ -23,44 +25,61 @@ WARM_UP_REQUESTS = 100
 REQUESTS = 400
 IN_FLIGHT = 16
 
-Calls = dict[tuple[str, str], float]
-"""Calls a request, by file and function."""
+
+class Cost(NamedTuple):
+    """What a function costs a request."""
+
+    calls: float
+    own_us: float
+    """Time in it and in none that it calls; the profiler's own weighs on small functions most."""
+
+
+Costs = dict[tuple[str, str], Cost]
+"""By file and function."""
 
 
 def main() -> int:
     """Print the calls of each case, and where most are."""
     arguments = _arguments()
 
-    async def count(suite: Suite) -> dict[str, Calls]:
-        return {case.name: await calls_of(suite, case, arguments.requests) for case in CASES}
+    async def count(suite: Suite) -> dict[str, Costs]:
+        return {case.name: await costs_of(suite, case, arguments.requests) for case in CASES}
 
     counted = run_with_suite(count)
-    totals = {name: round(sum(calls.values()), 1) for name, calls in counted.items()}
+    totals = {name: round(sum(cost.calls for cost in costs.values()), 1) for name, costs in counted.items()}
     if arguments.json:
         print(json.dumps(totals))
         return 0
-    for name, calls in counted.items():
+    for name, costs in counted.items():
         print(f"{name:8} {totals[name]:8.1f} calls a request")
-        for (file, function), number in sorted(calls.items(), key=lambda item: -item[1])[: arguments.top]:
-            print(f"  {number:8.2f}  {file}: {function}")
+        _show_most(costs, arguments.top, by_time=arguments.by_time)
     return 0
 
 
-async def calls_of(suite: Suite, case: Case, requests: int) -> Calls:
+def _show_most(costs: Costs, top: int, *, by_time: bool) -> None:
+    most = sorted(costs.items(), key=lambda item: -item[1][by_time])[:top]
+    for (file, function), cost in most:
+        print(f"  {cost.calls:8.2f} {cost.own_us:8.1f} us  {file}: {function}")
+
+
+async def costs_of(suite: Suite, case: Case, requests: int) -> Costs:
     """Return what one request calls."""
     await suite.ask(case, WARM_UP_REQUESTS, IN_FLIGHT)
-    profile = cProfile.Profile()
+    # The thread's own time, so that others on the machine count for nothing.
+    profile = cProfile.Profile(time.thread_time)
     profile.enable()
     try:
         await suite.ask(case, requests, IN_FLIGHT)
     finally:
         profile.disable()
-    calls: Calls = {}
+    costs: Costs = {}
     for entry in profile.getstats():
         code = entry.code
         place = (_file(code.co_filename), code.co_qualname) if isinstance(code, CodeType) else ("C", str(code))
-        calls[place] = calls.get(place, 0.0) + entry.callcount / requests
-    return calls
+        before = costs.get(place, Cost(0.0, 0.0))
+        own_us = entry.inlinetime * 1e6 / requests
+        costs[place] = Cost(before.calls + entry.callcount / requests, before.own_us + own_us)
+    return costs
 
 
 def _file(name: str) -> str:
@@ -74,6 +93,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=REQUESTS, help="of each case (default: %(default)s)")
     parser.add_argument("--top", type=int, default=0, help="name so many functions of each case")
+    parser.add_argument("--by-time", action="store_true", help="those that most time is spent in, not calls")
     parser.add_argument("--json", action="store_true", help="print the totals as one JSON object")
     return parser.parse_args()
 

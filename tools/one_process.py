@@ -72,7 +72,7 @@ class Suite:
             "requests": requests,
             "in_flight": in_flight,
             "stream": case.stream,
-            "kind": "BURST" if case.stream else "",
+            **({"kind": "BURST", "tokens": 100} if case.stream else {}),
             "same": case.same,
             "salt": str(self._jobs),
         }

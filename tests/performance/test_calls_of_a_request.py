@@ -15,8 +15,8 @@ import pytest
 TOOLS = Path(__file__).parents[2] / "tools"
 PATIENCE_SECONDS = 240
 
-MOST_CALLS = {"unary": 2270, "stream": 5610, "hit": 910}
-MOST_FILES = {"files": 70, "moves": 325}
+MOST_CALLS = {"unary": 1455, "stream": 4600, "hit": 606}
+MOST_FILES = {"files": 69, "moves": 235}
 
 
 def counted(tool):
