@@ -16,8 +16,8 @@ from conftest import COMPOSE, PROFILES, dockerfiles
 from dockerfile_steps import Dockerfile, pairs_of
 from image_roots import ROOT
 
-from penstock_suite.app.certificates import provide_certificates
-from penstock_suite.app.role_check import role_settings
+from penstock_suite.adapters.certificates import provide_certificates
+from penstock_suite.app.check import role_settings
 from penstock_suite.domain.failure import Misconfigured
 from penstock_suite.domain.requests import Role
 

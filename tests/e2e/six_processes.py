@@ -33,9 +33,9 @@ from penstock_suite.adapters.process import ChildProcess, Command, running_child
 from penstock_suite.adapters.state_files import open_state_folder, recorded
 from penstock_suite.app.check import checked
 from penstock_suite.app.local_processes import sample_ratio, start_redis_and_triton
+from penstock_suite.app.parts import Workshop
 from penstock_suite.app.plan import StackPlan
 from penstock_suite.app.up import ensure_keys
-from penstock_suite.app.workshop import Workshop
 from penstock_suite.domain.ending import Ending
 from penstock_suite.domain.progress import curl_for
 from penstock_suite.domain.requests import Selection

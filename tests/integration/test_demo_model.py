@@ -152,7 +152,7 @@ def user(question: str) -> str:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A tritonserver of our own on free ports."""
-    from penstock_suite.adapters.triton_command import triton_command
+    from penstock_suite.adapters.triton import triton_command
 
     grpc_port, metrics_port = free_ports(2)
     argv, variables = triton_command(ENVIRONMENT, TRITON / "repository", grpc_port=grpc_port, metrics_port=metrics_port)

@@ -1,247 +1,251 @@
-"""The `penstock` command.
+"""The `penstock` command: which commands there are, and what does their work.
 
-Each action loads what it needs when it runs: gRPC, SQL and the services take
-seconds to load, which `--help` and `--version` should not cost.
+Each loads what it needs when it runs: gRPC, SQL and the services take seconds
+to load, which `--help` and `--version` should not cost.
 """
 
 from __future__ import annotations
 
-import asyncio
+import gc
 import os
 import time
-from collections.abc import Collection, Coroutine
 from contextlib import AbstractAsyncContextManager
-from datetime import timedelta
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from penstock_suite.domain.audit import StoredEntry
-from penstock_suite.domain.copies import BackedUp, Restored
-from penstock_suite.domain.gateway_report import GatewayReport
-from penstock_suite.domain.keys import StoredKey
-from penstock_suite.domain.models import ModelRow
-from penstock_suite.domain.progress import Show
-from penstock_suite.domain.requests import (
-    ChatTarget,
-    KeyRequest,
-    Role,
-    Selection,
-    ServeRequest,
-    StatusTarget,
-    TenantRequest,
-    UpRequest,
-)
-from penstock_suite.domain.run_record import StackStatus
-from penstock_suite.domain.tenants import StoredTenant, StoredUser
-from penstock_suite.surfaces.cli.application import Actions, command_line
-from penstock_suite.surfaces.cli.backup import ShowRows
-from penstock_suite.surfaces.cli.chat import Conversation
+from penstock_suite.surfaces.cli.application import Entry, command_line
+from penstock_suite.surfaces.cli.output import run
 
-ResultT = TypeVar("ResultT")
+if TYPE_CHECKING:
+    from datetime import timedelta
+    from pathlib import Path
+
+    import typer
+
+    from penstock_suite.domain.administration import Administration
+    from penstock_suite.domain.answers import BackedUp, GatewayReport, Restored
+    from penstock_suite.domain.progress import Show
+    from penstock_suite.domain.requests import (
+        Administered,
+        ChatTarget,
+        GatewayTarget,
+        Role,
+        Selection,
+        ServeRequest,
+        UpRequest,
+    )
+    from penstock_suite.domain.run_record import StackStatus
+    from penstock_suite.surfaces.cli.backup import ShowRows
+    from penstock_suite.surfaces.cli.chat import Conversation
+    from penstock_suite.surfaces.cli.models import Models
+
+# Modules are garbage to nobody: looked through again and again while they load, they cost a tenth of a start.
+_OBJECTS_BETWEEN_COLLECTIONS = 100_000
 
 
 def main() -> None:
     """Run the command line."""
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     # Read when gRPC is loaded. We never fork without exec, and its warnings about that belong in no terminal.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    command_line(
-        Actions(
-            _run_stack,
-            _check_configuration,
-            _Keys(),
-            _Tenants(),
-            _Users(),
-            _list_audit_entries,
-            _Models(),
-            _Chat(),
-            _Status(),
-            _Roles(),
-            _provide_certificates,
-            _Copies(),
-        )
-    )(prog_name="penstock")
+    # Pydantic's would be looked for in every installed package.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
+    entries = (
+        Entry("up", "Start the whole stack on this machine and run it until Ctrl-C.", _up),
+        Entry("status", "Ask the running stack how it is.", _status),
+        Entry("chat", "Ask a model and watch it answer.", _chat),
+        Entry("keys", "API keys that are kept in the database.", _keys),
+        Entry("tenants", "Tenants: those of the configuration, and those that are created beside them.", _tenants),
+        Entry("users", "Users of tenants, and what their keys may at most.", _users),
+        Entry("audit", "Show who changed which tenant, user or key, the newest first.", _audit),
+        Entry("models", "Models at the upstreams: which are ready; loading and unloading those of a Triton.", _models),
+        Entry("config", "The configuration file.", _config),
+        Entry("serve", "Run one role as a process of its own until SIGTERM.", _serve),
+        Entry("worker", "Run a worker of `penstock up --workers`, which starts it.", _worker, hidden=True),
+        Entry("health", "Ask a role on this machine whether it serves.", _health),
+        Entry("db", "The database of keys and the ledger.", _database),
+        Entry("backup", "Copy the database, as it is at one moment, into one file.", _backup),
+        Entry("restore", "Fill the database from a file of 'penstock backup'.", _restore),
+        Entry("certificates", "Keep an authority, and a certificate of it for each host.", _certificates),
+    )
+    command_line(entries)(prog_name="penstock")
 
 
-def _run(work: Coroutine[Any, Any, ResultT]) -> ResultT:
-    import uvloop
+def _up() -> typer.Typer:
+    from penstock_suite.surfaces.cli.up import up
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(work)
-
-
-def _run_stack(request: UpRequest, show: Show) -> None:
-    began = time.monotonic()
-    from penstock_suite.app.up import up
-
-    _run(up(request, show, began))
-
-
-def _check_configuration(selection: Selection, role: Role | None) -> dict[str, Any]:
-    if role is not None and selection.config is not None:
-        from penstock_suite.app.role_check import role_settings
-
-        return role_settings(role, selection.config)
-    from penstock_suite.app.check import effective_settings
-
-    return effective_settings(selection)
-
-
-def _provide_certificates(folder: Path, hosts: list[str], life: timedelta) -> list[str]:
-    from penstock_suite.app.certificates import provide_certificates
-
-    return provide_certificates(folder, hosts, life)
-
-
-class _Status:
-    def stack(self, selection: Selection) -> StackStatus:
-        from penstock_suite.app.status import stack_status
-
-        return _run(stack_status(selection))
-
-    def gateway(self, target: StatusTarget) -> GatewayReport:
-        from penstock_suite.adapters.status_client import gateway_report
-
-        return _run(gateway_report(target))
-
-
-class _Roles:
-    def serve(self, request: ServeRequest, show: Show) -> None:
+    def run_stack(request: UpRequest, show: Show) -> None:
         began = time.monotonic()
-        from penstock_suite.app.serve import serve
+        from penstock_suite.app.up import up
 
-        _run(serve(request, show, began))
+        run(up(request, show, began))
 
-    def work(self, plan: Path, show: Show) -> None:
-        began = time.monotonic()
-        from penstock_suite.app.worker import work
-
-        _run(work(plan, show, began))
-
-    def health(self, role: Role, config: Path) -> str:
-        from penstock_suite.app.health import health
-
-        return _run(health(role, config))
-
-    def upgrade_database(self, config: Path) -> None:
-        from penstock_suite.app.database import upgrade_database
-
-        _run(upgrade_database(config))
+    return up(run_stack)
 
 
-class _Keys:
-    def create(self, selection: Selection, request: KeyRequest) -> tuple[str, StoredKey]:
-        from penstock_suite.app.keys import create_key
+def _status() -> typer.Typer:
+    from penstock_suite.surfaces.cli.status import status
 
-        return _run(create_key(selection, request))
+    def of_stack(selection: Selection) -> StackStatus:
+        from penstock_suite.app.running_stack import stack_status
 
-    def list(self, selection: Selection, tenant: str) -> list[StoredKey]:
-        from penstock_suite.app.keys import list_keys
+        return run(stack_status(selection))
 
-        return _run(list_keys(selection, tenant))
+    def of_gateway(target: GatewayTarget) -> GatewayReport:
+        from penstock_suite.adapters.gateway_client import gateway_report
 
-    def rotate(
-        self, selection: Selection, key_id: str, overlap: timedelta | None, lifetime: timedelta | None
-    ) -> tuple[str, StoredKey, StoredKey]:
-        from penstock_suite.app.keys import rotate_key
+        return run(gateway_report(target))
 
-        return _run(rotate_key(selection, key_id, overlap, lifetime))
-
-    def revoke(self, selection: Selection, key_id: str) -> StoredKey:
-        from penstock_suite.app.keys import revoke_key
-
-        return _run(revoke_key(selection, key_id))
+    return status(of_stack, of_gateway)
 
 
-class _Copies:
-    def back_up(self, selection: Selection, file: Path, show: ShowRows) -> BackedUp:
-        from penstock_suite.app.backup import back_up_database
+def _chat() -> typer.Typer:
+    from penstock_suite.surfaces.cli.chat import chat
 
-        return _run(back_up_database(selection, file, show))
-
-    def restore(self, selection: Selection, file: Path, show: ShowRows, *, replace: bool) -> Restored:
-        from penstock_suite.app.backup import restore_database
-
-        return _run(restore_database(selection, file, show, replace=replace))
-
-
-class _Tenants:
-    def create(self, selection: Selection, request: TenantRequest) -> StoredTenant:
-        from penstock_suite.app.tenants import create_tenant
-
-        return _run(create_tenant(selection, request))
-
-    def list(self, selection: Selection) -> list[StoredTenant]:
-        from penstock_suite.app.tenants import list_tenants
-
-        return _run(list_tenants(selection))
-
-    def update(self, selection: Selection, request: TenantRequest, fields: Collection[str]) -> StoredTenant:
-        from penstock_suite.app.tenants import update_tenant
-
-        return _run(update_tenant(selection, request, fields))
-
-    def switch(self, selection: Selection, name: str, *, enabled: bool) -> StoredTenant:
-        from penstock_suite.app.tenants import switch_tenant
-
-        return _run(switch_tenant(selection, name, enabled=enabled))
-
-
-class _Users:
-    def create(self, selection: Selection, tenant: str, name: str, role: str) -> StoredUser:
-        from penstock_suite.app.tenants import create_user
-
-        return _run(create_user(selection, tenant, name, role))
-
-    def list(self, selection: Selection, tenant: str) -> list[StoredUser]:
-        from penstock_suite.app.tenants import list_users
-
-        return _run(list_users(selection, tenant))
-
-    def change(self, selection: Selection, user_id: str, role: str) -> StoredUser:
-        from penstock_suite.app.tenants import change_user
-
-        return _run(change_user(selection, user_id, role))
-
-    def switch(self, selection: Selection, user_id: str, *, enabled: bool) -> StoredUser:
-        from penstock_suite.app.tenants import switch_user
-
-        return _run(switch_user(selection, user_id, enabled=enabled))
-
-
-def _list_audit_entries(selection: Selection, tenant: str, limit: int) -> list[StoredEntry]:
-    from penstock_suite.app.audit import list_entries
-
-    return _run(list_entries(selection, tenant, limit))
-
-
-class _Models:
-    def list(self, selection: Selection) -> list[ModelRow]:
-        from penstock_suite.app.models import list_models
-
-        return _run(list_models(selection))
-
-    def load(self, selection: Selection, name: str) -> ModelRow:
-        from penstock_suite.app.models import load_model
-
-        return _run(load_model(selection, name))
-
-    def unload(self, selection: Selection, name: str) -> ModelRow:
-        from penstock_suite.app.models import unload_model
-
-        return _run(unload_model(selection, name))
-
-
-class _Chat:
-    def target(self, selection: Selection, address: str, key: str) -> tuple[str, str]:
-        from penstock_suite.app.chat import chat_target
+    def target_of(selection: Selection, address: str, key: str) -> tuple[str, str]:
+        from penstock_suite.app.running_stack import chat_target
 
         return chat_target(selection, address, key)
 
-    def open(self, target: ChatTarget) -> AbstractAsyncContextManager[Conversation]:
+    def opened(target: ChatTarget) -> AbstractAsyncContextManager[Conversation]:
         from penstock_suite.adapters.chat_client import chat_client
 
         return chat_client(target)
+
+    return chat(target_of, opened)
+
+
+def _administration(asked: Administered) -> AbstractAsyncContextManager[Administration]:
+    from penstock_suite.app.administration import administration
+
+    return administration(asked)
+
+
+def _keys() -> typer.Typer:
+    from penstock_suite.surfaces.cli.keys import keys
+
+    return keys(_administration)
+
+
+def _tenants() -> typer.Typer:
+    from penstock_suite.surfaces.cli.tenants import tenants
+
+    return tenants(_administration)
+
+
+def _users() -> typer.Typer:
+    from penstock_suite.surfaces.cli.users import users
+
+    return users(_administration)
+
+
+def _audit() -> typer.Typer:
+    from penstock_suite.surfaces.cli.audit import audit
+
+    return audit(_administration)
+
+
+def _models() -> typer.Typer:
+    from penstock_suite.surfaces.cli.models import models
+
+    def opened(selection: Selection) -> AbstractAsyncContextManager[Models]:
+        from penstock_suite.app.models import opened_models
+
+        return opened_models(selection)
+
+    return models(opened)
+
+
+def _config() -> typer.Typer:
+    from penstock_suite.surfaces.cli.config import config
+
+    def check(selection: Selection, role: Role | None) -> dict[str, Any]:
+        from penstock_suite.app.check import effective_settings, role_settings
+
+        if role is not None and selection.config is not None:
+            return role_settings(role, selection.config)
+        return effective_settings(selection)
+
+    return config(check)
+
+
+def _serve() -> typer.Typer:
+    from penstock_suite.surfaces.cli.deployment import serve
+
+    def run_role(request: ServeRequest, show: Show) -> None:
+        began = time.monotonic()
+        from penstock_suite.app.serve import serve
+
+        run(serve(request, show, began))
+
+    return serve(run_role)
+
+
+def _worker() -> typer.Typer:
+    from penstock_suite.surfaces.cli.deployment import worker
+
+    def run_worker(plan: Path, show: Show) -> None:
+        began = time.monotonic()
+        from penstock_suite.app.worker import work
+
+        run(work(plan, show, began))
+
+    return worker(run_worker)
+
+
+def _health() -> typer.Typer:
+    from penstock_suite.surfaces.cli.deployment import health
+
+    def of_role(role: Role, config: Path) -> str:
+        from penstock_suite.app.health import health
+
+        return run(health(role, config))
+
+    return health(of_role)
+
+
+def _database() -> typer.Typer:
+    from penstock_suite.surfaces.cli.deployment import database
+
+    def upgrade(config: Path) -> None:
+        from penstock_suite.app.database import upgrade_database
+
+        run(upgrade_database(config))
+
+    return database(upgrade)
+
+
+def _backup() -> typer.Typer:
+    from penstock_suite.surfaces.cli.backup import backup
+
+    def back_up(selection: Selection, file: Path, show: ShowRows) -> BackedUp:
+        from penstock_suite.app.database import back_up_database
+
+        return run(back_up_database(selection, file, show))
+
+    return backup(back_up)
+
+
+def _restore() -> typer.Typer:
+    from penstock_suite.surfaces.cli.backup import restore
+
+    def refill(selection: Selection, file: Path, show: ShowRows, *, replace: bool) -> Restored:
+        from penstock_suite.app.database import restore_database
+
+        return run(restore_database(selection, file, show, replace=replace))
+
+    return restore(refill)
+
+
+def _certificates() -> typer.Typer:
+    from penstock_suite.surfaces.cli.deployment import certificates
+
+    def provide(folder: Path, hosts: list[str], life: timedelta) -> list[str]:
+        from penstock_suite.adapters.certificates import provide_certificates
+
+        return provide_certificates(folder, hosts, life)
+
+    return certificates(provide)
 
 
 if __name__ == "__main__":

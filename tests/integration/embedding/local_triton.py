@@ -14,7 +14,7 @@ import pytest
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from penstock_common.testing.ports import free_ports
-from penstock_suite.adapters.triton_command import triton_command
+from penstock_suite.adapters.triton import triton_command
 
 ENVIRONMENT = Path(os.environ.get("PENSTOCK_TRITON_ENV", Path(__file__).parents[3] / ".triton"))
 HERE = Path(__file__).parent

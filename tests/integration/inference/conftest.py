@@ -15,7 +15,7 @@ from penstock_common.testing.transports import IN_PROCESS, channel_to
 from penstock_inference.app import build
 from penstock_inference.domain.attempt_loop import Pauses
 from penstock_inference.settings import Settings
-from penstock_suite.adapters.triton_command import triton_command
+from penstock_suite.adapters.triton import triton_command
 
 ENVIRONMENT = Path(os.environ.get("PENSTOCK_TRITON_ENV", Path(__file__).parents[3] / ".triton"))
 

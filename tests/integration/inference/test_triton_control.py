@@ -14,7 +14,7 @@ from penstock_common.contract.wire.inference import LIST_MODELS, LOAD_MODEL, UNL
 from penstock_common.llm.types import Candidate, Message, Role, SamplingParams, Text
 from penstock_common.testing.generations import QUESTION
 from penstock_inference.adapters.providers.triton import control
-from penstock_suite.adapters.triton_command import ExplicitControl
+from penstock_suite.adapters.triton import ExplicitControl
 
 REPOSITORY = Path(__file__).parents[3] / "deploy" / "triton" / "repository"
 KEY = "a-secret-of-the-test"

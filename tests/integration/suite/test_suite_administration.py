@@ -5,7 +5,10 @@ import time
 import urllib.error
 import urllib.request
 
+import grpc
 import pytest
+
+from penstock.gateway.v1 import admin_service_pb2, admin_service_pb2_grpc
 
 
 @pytest.fixture
@@ -121,3 +124,81 @@ def test_a_record_is_one_line_however_narrow_the_terminal(penstock, command, con
         _, line = told.stdout.splitlines()
         assert key["id"] in line
         assert label in line
+
+
+def test_a_stack_that_serves_is_asked_and_one_that_is_down_is_not_needed(start, command, config):
+    stack = start("--config", config)
+    stack.until("ready")
+    command("tenants", "create", "while-it-runs")
+    assert stack.end() == 0
+    command("tenants", "create", "while-it-is-down")
+    down, running = command("audit")
+    assert [entry["target"] for entry in (down, running)] == ["while-it-is-down", "while-it-runs"]
+    # Only a request has an id; whoever typed the command is named in both.
+    assert [bool(entry["request_id"]) for entry in (down, running)] == [False, True]
+    assert {(entry["actor_key_id"], entry["actor_user_id"]) for entry in (down, running)} == {
+        ("command-line", down["actor_user_id"])
+    }
+
+
+def test_another_configuration_than_the_running_ones_is_meant_as_it_says(start, penstock, command, config, tmp_path):
+    stack = start("--config", config)
+    stack.until("ready")
+    other = tmp_path / "other.yaml"
+    other.write_text(f"{config.read_text()}sql: sqlite:///{tmp_path}/other.db\n")
+    told = penstock("tenants", "create", "elsewhere", "--config", other, "--state", stack.state, "--json")
+    assert told.returncode == 0, told.stderr
+    assert [tenant["name"] for tenant in command("tenants", "list")] == ["demo"]
+    # Without one named, the running stack's is meant, whatever it is.
+    told = penstock("tenants", "create", "here", "--state", stack.state, "--json")
+    assert told.returncode == 0, told.stderr
+    assert [tenant["name"] for tenant in command("tenants", "list")] == ["demo", "here"]
+
+
+def test_a_gateway_is_administered_by_its_address_as_the_key_that_is_shown(start, penstock, config):
+    stack = start("--config", config)
+    ready = stack.until("ready")
+    key = (stack.state / "operator-key").read_text().strip()
+
+    def remotely(*arguments, **variables):
+        told = penstock(*arguments, "--address", ready["grpc"], "--json", **variables)
+        return told.returncode, json.loads(told.stdout)
+
+    code, made = remotely("tenants", "create", "remote", "--tier", "pro", PENSTOCK_OPERATOR_KEY=key)
+    assert (code, made["name"], made["tier"]) == (0, "remote", "pro")
+    code, (entry,) = remotely("audit", "--tenant", "remote", PENSTOCK_OPERATOR_KEY=key)
+    assert (code, entry["actor_key_id"], entry["client_address"]) == (0, "config-operator-1", "127.0.0.1")
+    assert remotely("tenants", "list", PENSTOCK_OPERATOR_KEY=ready["key"])[1]["exit_code"] == 1
+    code, refused = remotely("tenants", "list")
+    assert code == 2
+    assert "PENSTOCK_OPERATOR_KEY" in refused["message"]
+    away = penstock("tenants", "list", "--address", "127.0.0.1:9", "--key", key)
+    assert away.returncode == 1
+    assert "no gateway answers at 127.0.0.1:9" in away.stderr
+
+
+def test_only_the_owner_of_the_stack_says_who_typed_a_command(start, config):
+    stack = start("--config", config)
+    ready = stack.until("ready")
+    key = (stack.state / "operator-key").read_text().strip()
+
+    def actor_of(address, *more):
+        head = (("authorization", f"Bearer {key}"), ("x-penstock-typed-by", "somebody"), *more)
+        with grpc.insecure_channel(address) as channel:
+            stub = admin_service_pb2_grpc.AdminServiceStub(channel)
+            stub.CreateTenant(admin_service_pb2.CreateTenantRequest(name=f"t{time.monotonic_ns()}"), metadata=head)
+            entry = stub.ListAuditEntries(admin_service_pb2.ListAuditEntriesRequest(page_size=1), metadata=head)
+            return entry.entries[0].actor_key_id, entry.entries[0].actor_user_id
+
+    own = json.loads((stack.state / "run.json").read_text())["gateways"][0]
+    assert actor_of(own) == ("command-line", "somebody")
+    assert actor_of(ready["grpc"]) == ("config-operator-1", "")
+    # What comes through the edge names an address, and whatever else it says is a stranger's.
+    assert actor_of(own, ("x-penstock-client-address", "192.0.2.1")) == ("config-operator-1", "")
+
+
+def test_lists_longer_than_a_page_are_whole(command):
+    # Without a stack; the service's pages hold 500.
+    for number in range(3):
+        command("users", "create", f"user-{number}", "--tenant", "demo")
+    assert [user["name"] for user in command("users", "list")] == [f"user-{number}" for number in range(3)]

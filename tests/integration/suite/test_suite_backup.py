@@ -19,9 +19,9 @@ import typer
 from typer.testing import CliRunner
 
 from penstock_common.testing.postgres_server import PostgresServer
-from penstock_suite.domain.copies import BackedUp, Restored
+from penstock_suite.domain.answers import BackedUp, Restored
 from penstock_suite.domain.requests import Selection
-from penstock_suite.surfaces.cli.backup import ShowRows, add_backup
+from penstock_suite.surfaces.cli.backup import ShowRows, backup, restore
 
 
 def run(*arguments: str, state: Path, largest_file_bytes: int | None = None) -> subprocess.CompletedProcess[str]:
@@ -242,17 +242,19 @@ def test_schema_is_made_with_the_databases_address_and_no_other_secret(tmp_path:
     assert (made.returncode, made.stdout) == (0, '{"event":"upgraded"}\n'), made.stderr
 
 
-@pytest.mark.parametrize("arguments", [["backup", "--to", "x"], ["restore", "--from", "x"]])
-def test_interrupted_command_does_not_end_as_if_it_had_done_its_work(arguments: list[str]):
-    class Interrupted:
-        def back_up(self, selection: Selection, file: Path, show: ShowRows) -> BackedUp:
-            raise KeyboardInterrupt
+def _interrupted_backup(selection: Selection, file: Path, show: ShowRows) -> BackedUp:
+    raise KeyboardInterrupt
 
-        def restore(self, selection: Selection, file: Path, show: ShowRows, *, replace: bool) -> Restored:
-            raise KeyboardInterrupt
 
-    cli = typer.Typer()
-    add_backup(cli, Interrupted())
+def _interrupted_restore(selection: Selection, file: Path, show: ShowRows, *, replace: bool) -> Restored:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("cli", "arguments"),
+    [(backup(_interrupted_backup), ["--to", "x"]), (restore(_interrupted_restore), ["--from", "x"])],
+)
+def test_interrupted_command_does_not_end_as_if_it_had_done_its_work(cli: typer.Typer, arguments: list[str]):
     ended = CliRunner().invoke(cli, arguments)
     assert ended.exit_code == 1
     assert "nothing has changed" in ended.stderr

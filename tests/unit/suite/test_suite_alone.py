@@ -6,8 +6,8 @@ import sys
 import pytest
 
 ROLES = ("gateway", "router", "cache", "embedding", "inference")
-EVERYWHERE = ("serve", "health", "role_check", "certificates")
-OF_THE_GATEWAY = ("database", "keys", "tenants", "status", "backup")
+EVERYWHERE = ("app.serve", "app.health", "app.check", "adapters.certificates")
+OF_THE_GATEWAY = ("app.database", "app.administration", "app.running_stack")
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -16,7 +16,7 @@ def test_the_commands_of_a_role_need_no_other_roles_package(role):
     absent = [f"penstock_{other}" for other in ROLES if other != role]
     script = (
         f"import sys, importlib; sys.modules.update(dict.fromkeys({absent!r}))\n"
-        f"for name in {modules!r}: importlib.import_module(f'penstock_suite.app.{{name}}')\n"
+        f"for name in {modules!r}: importlib.import_module(f'penstock_suite.{{name}}')\n"
         f"for name in ('settings', 'app'): importlib.import_module(f'penstock_{role}.{{name}}')"
     )
     loaded = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True)

@@ -7,9 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cryptography import x509
 
-from penstock_suite.adapters.certificate import name_in
-from penstock_suite.app.certificates import provide_certificates
-from penstock_suite.app.role_check import role_settings
+from penstock_suite.adapters.certificates import name_in, provide_certificates
+from penstock_suite.app.check import role_settings
 from penstock_suite.domain.failure import Misconfigured, SuiteFailure
 from penstock_suite.domain.requests import Role
 

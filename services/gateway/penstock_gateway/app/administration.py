@@ -8,9 +8,11 @@ from contextlib import asynccontextmanager
 from penstock_common.key_material import read_key_material
 from penstock_gateway.adapters.sql.database import open_current_database, upgrade_database
 from penstock_gateway.adapters.sql.registry import SqlRegistry
+from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.administration.administration import Administration
 from penstock_gateway.domain.administration.keys import Keyring
 from penstock_gateway.settings import Settings, StorageSettings
+from penstock_gateway.surfaces.grpc.admin import AdminServicer
 
 
 async def upgrade_schema(settings: Settings | StorageSettings) -> None:
@@ -23,10 +25,10 @@ async def upgrade_schema(settings: Settings | StorageSettings) -> None:
 
 
 @asynccontextmanager
-async def open_administration(settings: Settings) -> AsyncGenerator[Administration, None]:
-    """Yield the administration."""
+async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerator[AdminServicer, None]:
+    """Yield what a gateway would answer the actor, whoever calls it."""
     async with open_current_database(settings.sql, settings.gateway.database_limits, upgrades_schema=True) as engine:
-        yield Administration.over(keyring_of(settings), SqlRegistry(engine))
+        yield AdminServicer(Administration.over(keyring_of(settings), SqlRegistry(engine)), lambda _context: actor)
 
 
 def keyring_of(settings: Settings) -> Keyring:

@@ -33,7 +33,7 @@ from penstock_gateway.domain.status.report import StatusReporter
 from penstock_gateway.settings import Settings
 from penstock_gateway.surfaces.arrival import Reception, Timeouts
 from penstock_gateway.surfaces.client_address import ClientAddresses
-from penstock_gateway.surfaces.grpc.admin import AdminServicer
+from penstock_gateway.surfaces.grpc.admin import AdminServicer, actors_of
 from penstock_gateway.surfaces.grpc.arrival import PolicyGuard
 from penstock_gateway.surfaces.grpc.chat import ChatServicer
 from penstock_gateway.surfaces.grpc.embedding import EmbeddingServicer
@@ -99,7 +99,7 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
         chat=ChatServicer(reception, life),
         embeddings=EmbeddingServicer(reception, embeddings),
         models=ModelServicer(models),
-        admin=AdminServicer(reception, Administration.over(keyring, SqlRegistry(parts.engine))),
+        admin=AdminServicer(Administration.over(keyring, SqlRegistry(parts.engine)), actors_of(reception)),
         status=StatusServicer(StatusReporter(parts.door, parts.traffic, inference, checks)),
         wire_formats=WireFormats(wire_formats),
         http_limits=HttpLimits(max_body_bytes=own.max_body_bytes, write_seconds=own.write_timeout.total_seconds()),

@@ -12,7 +12,7 @@ from penstock.gateway.v1 import chat_service_pb2, chat_service_pb2_grpc, model_s
 from penstock.llm.v1 import generation_pb2, message_pb2
 from penstock_common.rpc.channel import open_channel
 from penstock_common.rpc.streaming import cancelled_on_exit
-from penstock_suite.domain.chat import AnswerEnd, Piece, Turn
+from penstock_suite.domain.answers import AnswerEnd, Piece, Turn
 from penstock_suite.domain.failure import Misconfigured, SuiteFailure
 from penstock_suite.domain.requests import ChatTarget
 

@@ -11,8 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from penstock_suite.adapters.addresses import Address
-from penstock_suite.adapters.probe import Probe
-from penstock_suite.adapters.process import Command
+from penstock_suite.adapters.process import Command, Probe
 from penstock_suite.domain.failure import SuiteFailure
 
 EXECUTABLE = "penstock-edge"

@@ -1,4 +1,4 @@
-"""A child process that is watched while it runs and does not outlive us."""
+"""A child process that is asked until it is ready, watched while it runs, and does not outlive us."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator, Callable, Mapping
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -14,9 +15,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from penstock_suite.adapters import end_with_parent
-from penstock_suite.adapters.probe import Probe, came_true
 from penstock_suite.domain.failure import SuiteFailure
 
+Probe = Callable[[], Awaitable[bool]]
+
+_POLL_SECONDS = 0.02
 _KILLED_TIMEOUT_SECONDS = 5.0
 _LAST_LINE_BYTES = 400
 # A child gets what programs need to run, and never our secrets: provider keys live in our environment.
@@ -108,6 +111,21 @@ class ChildProcess:
         last = _last_line(self.log_path)
         said = f", its last words: {last}" if last else ""
         return SuiteFailure(f"{self._command.title} {how}{said} (log: {self.log_path})")
+
+
+def _never() -> bool:
+    return False
+
+
+async def came_true(probe: Probe, patience: timedelta, is_hopeless: Callable[[], bool] = _never) -> bool:
+    """Return whether ``probe`` was true within ``patience``; false at once when it is hopeless to go on."""
+    end = time.monotonic() + patience.total_seconds()
+    while not await probe():
+        if is_hopeless() or time.monotonic() > end:
+            return False
+        # Nothing outside tells us when it is ready.
+        await asyncio.sleep(_POLL_SECONDS)
+    return True
 
 
 @asynccontextmanager

@@ -7,8 +7,7 @@ import importlib.util
 import shutil
 from pathlib import Path
 
-from penstock_suite.adapters.probe import Probe
-from penstock_suite.adapters.process import Command
+from penstock_suite.adapters.process import Command, Probe
 from penstock_suite.domain.failure import SuiteFailure
 
 _MAX_MEMORY = "256mb"

@@ -1,19 +1,21 @@
-"""The state folder on disk: its folders, its lock and the record of what runs."""
+"""The state folder on disk: its folders, its lock, its secrets, and the record of what runs."""
 
 from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Generator
-from contextlib import contextmanager
+import secrets
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
 
 from penstock_suite.domain.failure import SuiteFailure
-from penstock_suite.domain.run_record import RunRecord
+from penstock_suite.domain.run_record import RunRecord, WorkerPlan
 from penstock_suite.domain.state_folder import StateFolder
-from penstock_suite.domain.worker import WorkerPlan
+
+_SECRET_BYTES = 32
 
 
 def open_state_folder(root: Path) -> StateFolder:
@@ -109,3 +111,26 @@ def is_running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
     except (OSError, IndexError):
         return False
+
+
+def ensure_key_file(path: Path, make: Callable[[], str]) -> str:
+    """Return what the file holds; if there is none, make it, with mode 0600."""
+    with suppress(FileExistsError):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(make() + "\n")
+    return read_key_file(path)
+
+
+def read_key_file(path: Path) -> str:
+    """Return what the file holds.
+
+    Raises:
+        OSError: if there is none.
+    """
+    return path.read_text(encoding="utf-8").strip()
+
+
+def random_secret() -> str:
+    """Return 32 random bytes as text, which survives a reader that strips white space."""
+    return secrets.token_hex(_SECRET_BYTES)

@@ -1,18 +1,20 @@
-"""`penstock config check`: what every role would read, or what is wrong with it."""
+"""`penstock config check`: what every role, or one, would read, or what is wrong with it. Nothing is loaded to run."""
 
 from __future__ import annotations
 
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
-from penstock_common.configuration import ConfigurationError
-from penstock_suite import settings as suite
-from penstock_suite.app.one_process import settings_types
+from penstock_common.configuration import Configuration, ConfigurationError
+from penstock_suite.adapters.installed import missing_packages
 from penstock_suite.app.plan import StackPlan, plan_of, read_document, triton_folders, unplanned
-from penstock_suite.domain.failure import Misconfigured
+from penstock_suite.domain.failure import Misconfigured, SuiteFailure
 from penstock_suite.domain.rendering import faults_of, masked, merged
-from penstock_suite.domain.requests import Selection
+from penstock_suite.domain.requests import Role, Selection
+from penstock_suite.settings import Document, RoleSettings
 
 
 def checked(selection: Selection) -> tuple[StackPlan, list[BaseModel]]:
@@ -21,6 +23,7 @@ def checked(selection: Selection) -> tuple[StackPlan, list[BaseModel]]:
     Raises:
         ConfigurationError: if the file cannot be read.
         Misconfigured: with a line per fault, each once, whichever roles see it.
+        SuiteFailure: if a package that a role needs is not installed.
     """
     document, source = read_document(selection)
     faults: dict[str, None] = {}
@@ -32,14 +35,32 @@ def checked(selection: Selection) -> tuple[StackPlan, list[BaseModel]]:
         faults.update(dict.fromkeys(faults_of(str(error), source)))
         configuration = unplanned(selection, document, source)
     found: list[BaseModel] = []
-    for settings_type in settings_types(with_embedding="embedding" in document):
+    for role in (Role.GATEWAY, Role.ROUTER, Role.CACHE, Role.INFERENCE, *_optional(document)):
         try:
-            found.append(configuration.settings(settings_type))
+            found.append(configuration.settings(settings_type(role)))
         except ConfigurationError as error:
             faults.update(dict.fromkeys(faults_of(str(error), source)))
     if faults or plan is None:
         raise Misconfigured(*(f"{source}: {fault}" for fault in faults))
     return plan, found
+
+
+def _optional(document: dict[str, Any]) -> list[Role]:
+    return [Role.EMBEDDING] if "embedding" in document else []
+
+
+def settings_type(role: Role) -> type[BaseModel]:
+    """Return what a role reads of the configuration.
+
+    Raises:
+        SuiteFailure: if it could not start: its package, or one that it needs, is not installed.
+    """
+    package = f"penstock_{role}"
+    if missing := missing_packages(package):
+        raise SuiteFailure(f"the {role} needs {', '.join(missing)}, which this Python does not have: install it")
+    # A role has its own package alone: the others' libraries may not even be there.
+    settings: type[BaseModel] = import_module(f"{package}.settings").Settings
+    return settings
 
 
 def effective_settings(selection: Selection) -> dict[str, Any]:
@@ -59,4 +80,38 @@ def effective_settings(selection: Selection) -> dict[str, Any]:
         if upstream["name"] in plan.settings.local_triton_models:
             # Chosen at each start; empty says so, also to who feeds this output back.
             upstream["grpc"] = ""
-    return {name: masked(sections[name]) for name in suite.Document.model_fields if name in sections}
+    return {name: masked(sections[name]) for name in Document.model_fields if name in sections}
+
+
+def role_settings(role: Role, config: Path) -> dict[str, Any]:
+    """Return the sections that the role reads, as they take effect, secrets masked. Its own package is enough.
+
+    Raises:
+        ConfigurationError: if the file cannot be read, or has a section that nobody knows.
+        Misconfigured: with a line per fault.
+        SuiteFailure: if a package that the role needs is not installed.
+    """
+    configuration = Configuration.load(config)
+    document = Document.of(configuration)
+    faults: dict[str, None] = {}
+    sections: dict[str, Any] = {}
+    for settings_read in (settings_type(role), RoleSettings):
+        try:
+            settings = configuration.settings(settings_read)
+            if isinstance(settings, RoleSettings):
+                _refuse_openness(role, settings)
+        except ConfigurationError as error:
+            faults.update(dict.fromkeys(faults_of(str(error), str(config))))
+            continue
+        sections = merged(sections, settings.model_dump(mode="json", exclude_none=True))
+    if faults:
+        raise Misconfigured(*(f"{config}: {fault}" for fault in faults))
+    return {name: masked(sections[name]) for name in document if name in sections}
+
+
+def _refuse_openness(role: Role, settings: RoleSettings) -> None:
+    # gRPC is what certificates are read into, and no other check needs it.
+    from penstock_common.rpc.security import Security
+
+    security = Security.of(settings.services, settings.secrets)
+    security.refuse_open_bind(settings.services.listen_of(role), f"services.{role}.listen")

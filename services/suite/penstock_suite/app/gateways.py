@@ -15,8 +15,8 @@ from penstock_gateway.app.gateway import Channels, Listen, RunningGateway
 from penstock_suite.adapters.addresses import Address
 from penstock_suite.adapters.first_generation import generate_once
 from penstock_suite.app.one_process import running_gateway, services_joined
+from penstock_suite.app.parts import Workshop
 from penstock_suite.app.public_tls import public_credentials
-from penstock_suite.app.workshop import Workshop
 from penstock_suite.domain.progress import Prepared, Preparing
 
 

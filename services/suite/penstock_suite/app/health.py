@@ -9,8 +9,8 @@ import grpc
 from penstock_common.configuration import Configuration, ConfigurationError
 from penstock_common.rpc.security import Security
 from penstock_suite.adapters.addresses import parse_address
-from penstock_suite.adapters.certificate import name_in
-from penstock_suite.adapters.grpc_health import health_of
+from penstock_suite.adapters.certificates import name_in
+from penstock_suite.adapters.gateway_client import health_of
 from penstock_suite.app.serve import listen_of
 from penstock_suite.domain.requests import Role
 from penstock_suite.settings import RoleSettings

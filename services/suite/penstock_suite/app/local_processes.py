@@ -9,13 +9,11 @@ from pathlib import Path
 from penstock_common.rpc.channel import open_channel
 from penstock_suite.adapters.addresses import LOOPBACK, Address, free_addresses
 from penstock_suite.adapters.edge_server import EdgeOptions, edge_command, edge_executable, edge_probe
-from penstock_suite.adapters.key_files import ensure_key_file, random_secret
 from penstock_suite.adapters.redis_server import redis_command, redis_executable, redis_probe
-from penstock_suite.adapters.triton_command import ExplicitControl
-from penstock_suite.adapters.triton_server import missing_model, triton_probe, triton_server_command
-from penstock_suite.app.kept_running import Part, kept_running
+from penstock_suite.adapters.state_files import ensure_key_file, random_secret
+from penstock_suite.adapters.triton import ExplicitControl, missing_model, triton_probe, triton_server_command
+from penstock_suite.app.parts import Part, Workshop, kept_running
 from penstock_suite.app.plan import StackPlan, triton_folders
-from penstock_suite.app.workshop import Workshop
 from penstock_suite.domain.failure import Misconfigured
 
 _REDIS_TIMEOUT = timedelta(seconds=20)

@@ -13,19 +13,42 @@ from penstock_inference.app import open_models
 from penstock_inference.domain.model_control import ModelAdministration
 from penstock_inference.settings import Settings
 from penstock_suite.adapters.state_files import open_state_folder, read_run_record
-from penstock_suite.app.administration import as_running
 from penstock_suite.app.plan import StackPlan, make_plan
+from penstock_suite.app.running_stack import as_running
+from penstock_suite.domain.answers import ModelRow
 from penstock_suite.domain.failure import Misconfigured, SuiteFailure
-from penstock_suite.domain.models import ModelRow
 from penstock_suite.domain.requests import Selection
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened:
-    models: ModelAdministration
+class Models:
+    """The models of a stack's upstreams, by the names that people have for them."""
+
+    administration: ModelAdministration
     plan: StackPlan
 
-    def row(self, listed: RunnableModel) -> ModelRow:
+    async def list(self) -> list[ModelRow]:
+        """Return the models of every upstream, in the configuration's order."""
+        return [self._row(listed) for listed in await self.administration.list()]
+
+    async def load(self, name: str) -> ModelRow:
+        """Return the model once it serves.
+
+        Raises:
+            Misconfigured: if no model, or more than one, has this name.
+            PenstockError: if it could not be loaded.
+        """
+        return self._row(await self.administration.load(self._candidate(name)))
+
+    async def unload(self, name: str) -> ModelRow:
+        """Return the model once it takes nothing new.
+
+        Raises:
+            Misconfigured, PenstockError: as ``load``.
+        """
+        return self._row(await self.administration.unload(self._candidate(name)))
+
+    def _row(self, listed: RunnableModel) -> ModelRow:
         candidate = listed.candidate
         public = [model.name for model in self.plan.settings.models if str(candidate) in model.candidates]
         return ModelRow(
@@ -38,7 +61,7 @@ class _Opened:
             public_names=tuple(public),
         )
 
-    def candidate(self, name: str) -> Candidate:
+    def _candidate(self, name: str) -> Candidate:
         """Return ``upstream/model``, or the one candidate that a public name or a model's own name stands for."""
         found = _candidates(self.plan, name)
         if len(found) == 1:
@@ -48,35 +71,13 @@ class _Opened:
         raise Misconfigured(f"there is no model '{name}': see 'penstock models list'")
 
 
-async def list_models(selection: Selection) -> list[ModelRow]:
-    """Return the models of every upstream, in the configuration's order."""
-    async with _opened(selection) as opened:
-        return [opened.row(listed) for listed in await opened.models.list()]
-
-
-async def load_model(selection: Selection, name: str) -> ModelRow:
-    """Return the model once it serves.
-
-    Raises:
-        Misconfigured: if no model, or more than one, has this name.
-        SuiteFailure: if it could not be loaded.
-    """
-    async with _opened(selection) as opened:
-        return opened.row(await opened.models.load(opened.candidate(name)))
-
-
-async def unload_model(selection: Selection, name: str) -> ModelRow:
-    """Return the model once it takes nothing new.
-
-    Raises:
-        Misconfigured, SuiteFailure: as ``load_model``.
-    """
-    async with _opened(selection) as opened:
-        return opened.row(await opened.models.unload(opened.candidate(name)))
-
-
 @asynccontextmanager
-async def _opened(selection: Selection) -> AsyncGenerator[_Opened]:
+async def opened_models(selection: Selection) -> AsyncGenerator[Models]:
+    """Yield the models of the selected stack.
+
+    Raises:
+        SuiteFailure: if its Triton does not run, or a model could not be loaded or unloaded.
+    """
     plan = make_plan(as_running(selection))
     record = read_run_record(open_state_folder(plan.state.root))
     if plan.settings.local_triton_models and (record is None or not record.triton_grpc):
@@ -87,7 +88,7 @@ async def _opened(selection: Selection) -> AsyncGenerator[_Opened]:
     configuration = plan.configuration(triton_grpc=record.triton_grpc) if record else plan.configuration()
     try:
         async with open_models(configuration.settings(Settings)) as models:
-            yield _Opened(models, plan)
+            yield Models(models, plan)
     except PenstockError as error:
         raise SuiteFailure(str(error)) from None
 

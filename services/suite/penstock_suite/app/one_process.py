@@ -14,26 +14,11 @@ import penstock_inference.app
 import penstock_inference.settings
 import penstock_router.app
 import penstock_router.settings
-from penstock_common.configuration import Configuration, Section
+from penstock_common.configuration import Configuration
 from penstock_common.rpc.client import Channel
 from penstock_common.rpc.in_process import InProcessChannel
 from penstock_common.service import Service
 from penstock_suite.settings import Joined
-
-
-def settings_types(*, with_embedding: bool) -> list[type[Section]]:
-    """Return what the roles read of the configuration."""
-    types: list[type[Section]] = [
-        penstock_gateway.settings.Settings,
-        penstock_router.settings.Settings,
-        penstock_cache.settings.Settings,
-        penstock_inference.settings.Settings,
-    ]
-    if with_embedding:
-        import penstock_embedding.settings
-
-        types.append(penstock_embedding.settings.Settings)
-    return types
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from penstock_common.configuration import Configuration
-from penstock_suite.adapters.triton_server import TritonFolders
+from penstock_suite.adapters.triton import TritonFolders
 from penstock_suite.domain.effective import LocalParts, completed, has_demo_key, without_triton
 from penstock_suite.domain.failure import Misconfigured
 from penstock_suite.domain.requests import Selection

@@ -17,16 +17,22 @@ from penstock_common.logging import configure_logging
 from penstock_gateway.domain.access.identity import new_key
 from penstock_suite.adapters.addresses import Address, free_addresses, parse_address
 from penstock_suite.adapters.edge_server import edge_probe
-from penstock_suite.adapters.key_files import ensure_key_file, random_secret
 from penstock_suite.adapters.operating_system import on_signals, raise_file_limit, settle_memory
-from penstock_suite.adapters.probe import came_true
-from penstock_suite.adapters.state_files import locked, open_state_folder, recorded, write_run_record
+from penstock_suite.adapters.process import came_true
+from penstock_suite.adapters.state_files import (
+    ensure_key_file,
+    locked,
+    open_state_folder,
+    random_secret,
+    recorded,
+    write_run_record,
+)
 from penstock_suite.app.check import checked
 from penstock_suite.app.gateways import Gateways, gateway_here
 from penstock_suite.app.local_processes import start_edge, start_redis_and_triton
+from penstock_suite.app.parts import Workshop
 from penstock_suite.app.plan import StackPlan
 from penstock_suite.app.workers import workers_running
-from penstock_suite.app.workshop import Workshop
 from penstock_suite.domain.ending import Ending
 from penstock_suite.domain.failure import ExitCode, Misconfigured, SuiteFailure
 from penstock_suite.domain.progress import Draining, Ready, Show, Stopped, curl_for

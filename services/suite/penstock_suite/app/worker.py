@@ -18,7 +18,7 @@ from penstock_suite.app.one_process import running_gateway, services_joined
 from penstock_suite.app.public_tls import public_credentials
 from penstock_suite.app.serve import run_role
 from penstock_suite.domain.progress import Serving, Show
-from penstock_suite.domain.worker import WorkerPlan
+from penstock_suite.domain.run_record import WorkerPlan
 from penstock_suite.settings import RoleSettings
 
 

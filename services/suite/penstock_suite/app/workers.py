@@ -17,14 +17,13 @@ from penstock_common.rpc.server import listening
 from penstock_common.rpc.server_interceptors import FinalFailures, IncomingScope
 from penstock_common.telemetry.metrics_endpoint import serving_metrics
 from penstock_suite.adapters.addresses import LOOPBACK, Address, free_addresses, kept_for_sharing
-from penstock_suite.adapters.grpc_health import SERVING, health_of
+from penstock_suite.adapters.gateway_client import SERVING, health_of
 from penstock_suite.adapters.process import ChildProcess, Command
 from penstock_suite.adapters.state_files import write_worker_plan
 from penstock_suite.adapters.worker_metrics import WorkerMetrics
-from penstock_suite.app.kept_running import KeptRunning, Part, kept_running
 from penstock_suite.app.one_process import embedding_service, upgrade_schema
-from penstock_suite.app.workshop import Workshop
-from penstock_suite.domain.worker import WorkerPlan
+from penstock_suite.app.parts import KeptRunning, Part, Workshop, kept_running
+from penstock_suite.domain.run_record import WorkerPlan
 
 _READY_TIMEOUT = timedelta(minutes=3)
 # After its grace a worker closes what it has opened.

@@ -47,35 +47,20 @@ class ServeRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeyRequest:
-    """Make a key. No ``models`` or ``networks`` mean all; no ``lifetime`` means for good."""
-
-    tenant: str
-    user_id: str
-    label: str
-    scopes: frozenset[str]
-    models: frozenset[str]
-    networks: tuple[str, ...]
-    lifetime: timedelta | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TenantRequest:
-    """Make or change a tenant. No ``models`` or ``regions`` mean all."""
-
-    name: str
-    tier: str
-    models: tuple[str, ...]
-    regions: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StatusTarget:
+class GatewayTarget:
     """Which gateway to ask, with an operator's key. Without ``ca_file`` it speaks plaintext."""
 
     grpc_address: str
     key: str
     ca_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Administered:
+    """What to administer: a gateway at an address, or the stack of a selection, whether it runs or not."""
+
+    selection: Selection
+    gateway: GatewayTarget | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,10 +1,12 @@
-"""What a running stack writes down, so that other commands find it."""
+"""What the processes of a stack write down for each other and for other commands, and what it answers."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
-from penstock_suite.domain.gateway_report import GatewayReport
+from penstock_suite.domain.answers import GatewayReport
 
 
 class RunningPart(msgspec.Struct, frozen=True):
@@ -57,3 +59,24 @@ class PartStatus(msgspec.Struct, frozen=True):
     name: str
     pid: int
     running: bool
+
+
+class WorkerPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """Gateway, router, inference and cache in a process that shares the public gRPC port with its equals."""
+
+    name: str
+    document: dict[str, Any]
+    """The configuration, completed with the local parts; its references are still to be resolved."""
+    source: str
+    """What errors call the configuration."""
+    grpc: str
+    """host:port, shared."""
+    grpc_socket: str
+    """Its own, for the edge."""
+    http_socket: str
+    """Its own, for the wire formats."""
+    embedding_socket: str = ""
+    """Where the stack's one embedding service listens; empty where there is none."""
+    local_triton_models: dict[str, list[str]]
+    """By upstream; each serves once before the worker is ready."""
+    grace_seconds: float

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from penstock_common.errors import ScopeMissing
 from penstock_gateway.domain.access.identity import Caller, KeyScope
 
-COMMAND_LINE = "command-line"
+_COMMAND_LINE = "command-line"
+_MAX_USER_LENGTH = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,11 @@ class Actor:
             address=address,
             request_id=request_id,
         )
+
+    @classmethod
+    def at_the_command_line(cls, user: str) -> Actor:
+        """Return whoever typed a command, who is the operator by reaching the database, or its owner's socket."""
+        return cls(key_id=_COMMAND_LINE, user_id=user[:_MAX_USER_LENGTH], is_operator=True)
 
     def meant(self, tenant: str) -> str:
         """Return the tenant that a request means, its own where it names none; operators may mean none.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
 from penstock.gateway.v1 import admin_service_pb2 as pb
 from penstock_common.errors import InvalidRequest
 from penstock_common.rpc.server_call import ServerCall
@@ -12,6 +15,7 @@ from penstock_gateway.domain.administration.paging import Page
 from penstock_gateway.domain.administration.registry import KeyFilter
 from penstock_gateway.domain.administration.tenants import TenantTerms
 from penstock_gateway.surfaces.arrival import Reception
+from penstock_gateway.surfaces.client_address import ADDRESS_HEADER
 from penstock_gateway.surfaces.grpc.admin_messages import (
     duration_from,
     entry_message,
@@ -23,12 +27,19 @@ from penstock_gateway.surfaces.grpc.admin_messages import (
 )
 from penstock_gateway.surfaces.grpc.arrival import admitted
 
+ActorOf = Callable[[ServerCall], Actor]
+"""Returns who makes a call."""
+
+# Of the penstock command: who typed it, for the audit log.
+TYPED_BY_HEADER = "x-penstock-typed-by"
+_OWN_SOCKET = "unix:"
+
 
 class AdminServicer:
     """Serves administration; calls come authorised or not at all, and the domain keeps the walls between tenants."""
 
-    def __init__(self, reception: Reception, administration: Administration) -> None:
-        self._reception = reception
+    def __init__(self, administration: Administration, actor_of: ActorOf) -> None:
+        self._actor = actor_of
         self._tenants = administration.tenants
         self._users = administration.users
         self._keys = administration.keys
@@ -131,9 +142,24 @@ class AdminServicer:
         entries = [entry_message(entry) for entry in listed.items]
         return pb.ListAuditEntriesResponse(entries=entries, next_page_token=listed.next_token)
 
-    def _actor(self, call: ServerCall) -> Actor:
+
+def actors_of(reception: Reception) -> ActorOf:
+    """Return what finds the actor of a call that the guard has let in."""
+
+    def actor_of(call: ServerCall) -> Actor:
         caller, arrival = admitted(call).caller, admitted(call).arrival
-        return Actor.of(caller, self._reception.address_of(arrival), arrival.request_id)
+        actor = Actor.of(caller, reception.address_of(arrival), arrival.request_id)
+        typed_by = arrival.headers.get(TYPED_BY_HEADER)
+        if typed_by is None or not actor.is_operator or not _by_the_owner(call, arrival.headers):
+            return actor
+        return replace(Actor.at_the_command_line(typed_by), request_id=arrival.request_id)
+
+    return actor_of
+
+
+def _by_the_owner(call: ServerCall, headers: Mapping[str, str]) -> bool:
+    """Return whether the call came by the socket that only the stack's owner reaches, and not through the edge."""
+    return ADDRESS_HEADER not in headers and str(call.context.peer() or "").startswith(_OWN_SOCKET)
 
 
 def _new_key(request: pb.CreateKeyRequest) -> NewKey:

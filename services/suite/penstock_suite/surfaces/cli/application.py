@@ -1,53 +1,40 @@
-"""The `penstock` command: its options and its commands."""
+"""The `penstock` command: a list of commands, of which only the one that is asked for is loaded."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from penstock_suite import __version__
-from penstock_suite.surfaces.cli.audit import ListEntries, add_audit
-from penstock_suite.surfaces.cli.backup import CopyActions, add_backup
-from penstock_suite.surfaces.cli.certificates import ProvideCertificates, add_certificates
-from penstock_suite.surfaces.cli.chat import ChatActions, add_chat
-from penstock_suite.surfaces.cli.config import CheckConfiguration, add_config
-from penstock_suite.surfaces.cli.keys import KeyActions, add_keys
-from penstock_suite.surfaces.cli.models import ModelActions, add_models
-from penstock_suite.surfaces.cli.serve import RoleActions, add_serve
-from penstock_suite.surfaces.cli.status import StatusActions, add_status
-from penstock_suite.surfaces.cli.tenants import TenantActions, add_tenants
-from penstock_suite.surfaces.cli.up import RunStack, add_up
-from penstock_suite.surfaces.cli.users import UserActions, add_users
 
 
 @dataclass(frozen=True, slots=True)
-class Actions:
-    """What the commands do."""
+class Entry:
+    """A command, or a group of them."""
 
-    run_stack: RunStack
-    check_configuration: CheckConfiguration
-    keys: KeyActions
-    tenants: TenantActions
-    users: UserActions
-    list_audit_entries: ListEntries
-    models: ModelActions
-    chat: ChatActions
-    status: StatusActions
-    roles: RoleActions
-    provide_certificates: ProvideCertificates
-    copies: CopyActions
+    name: str
+    about: str
+    """What stands beside its name in the list."""
+    load: Callable[[], typer.Typer]
+    hidden: bool = False
 
 
-def command_line(actions: Actions) -> typer.Typer:
-    """Return the command line over ``actions``."""
+def command_line(entries: Sequence[Entry]) -> typer.Typer:
+    """Return the command line."""
     cli = typer.Typer(
         name="penstock",
+        cls=_listing(entries),
         help="Takes an LLM application to production. Exit codes: 0 done, 1 failed, 2 wrong configuration or options.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
+        # Rich's help would take longer to load than everything else.
+        rich_markup_mode=None,
     )
 
     @cli.callback()
@@ -59,19 +46,24 @@ def command_line(actions: Actions) -> typer.Typer:
     ) -> None:
         del version
 
-    add_up(cli, actions.run_stack)
-    add_status(cli, actions.status)
-    add_chat(cli, actions.chat)
-    add_keys(cli, actions.keys)
-    add_tenants(cli, actions.tenants)
-    add_users(cli, actions.users)
-    add_audit(cli, actions.list_audit_entries)
-    add_models(cli, actions.models)
-    add_config(cli, actions.check_configuration)
-    add_serve(cli, actions.roles)
-    add_backup(cli, actions.copies)
-    add_certificates(cli, actions.provide_certificates)
+    for entry in entries:
+        cli.command(entry.name, short_help=entry.about, hidden=entry.hidden)(lambda: None)
     return cli
+
+
+def _listing(entries: Sequence[Entry]) -> type[TyperGroup]:
+    """Return a group whose commands are names with a line of help until one is called."""
+    load = {entry.name: entry.load for entry in entries}
+
+    class Listing(TyperGroup):
+        def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+            name, command, rest = super().resolve_command(ctx, args)
+            if name is not None and name in load:
+                command = get_command(load[name]())
+                command.name = name
+            return name, command, rest
+
+    return Listing
 
 
 def _show_version(wanted: bool) -> None:

@@ -2,43 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from penstock_suite.domain.audit import StoredEntry
-from penstock_suite.domain.requests import Selection
-from penstock_suite.surfaces.cli.options import ConfigOption, JsonOption, StateOption
-from penstock_suite.surfaces.cli.output import console, failures_told, print_json
-from penstock_suite.surfaces.cli.table import print_table
+from penstock_suite.domain.administration import OpenAdministration, StoredEntry
+from penstock_suite.surfaces.cli.administering import Ask, administering
+from penstock_suite.surfaces.cli.options import JsonOption, command
+from penstock_suite.surfaces.cli.output import console, escape, failures_told, print_json, print_table
 
 _TITLES = ("when, UTC", "who", "action", "tenant", "on", "from", "outcome", "details")
 
-ListEntries = Callable[[Selection, str, int], list[StoredEntry]]
 
-
-def add_audit(cli: typer.Typer, list_entries: ListEntries) -> None:
-    """Add the command."""
+def audit(opened: OpenAdministration) -> typer.Typer:
+    """Return the command."""
+    cli = command()
 
     @cli.command("audit", help="Show who changed which tenant, user or key, the newest first.")
-    def audit(
+    @administering(opened)
+    def show(
+        ask: Ask,
         *,
         tenant: Annotated[str, typer.Option(metavar="NAME", help="About this tenant only.")] = "",
         limit: Annotated[int, typer.Option(min=1, max=500, help="How many entries.")] = 50,
-        config: ConfigOption = None,
-        state: StateOption = None,
         as_json: JsonOption = False,
     ) -> None:
         with failures_told(as_json=as_json):
-            entries = list_entries(Selection(config, state), tenant, limit)
+            entries = ask(lambda administration: administration.entries(tenant, limit))
             if as_json:
                 print_json(entries)
             elif entries:
                 print_table(_TITLES, map(_row, entries))
             else:
                 console().print("Nothing was changed yet.")
+
+    return cli
 
 
 def _row(entry: StoredEntry) -> Sequence[str]:

@@ -10,16 +10,15 @@ from types import FrameType
 from typing import Annotated, Protocol
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
-from penstock_suite.domain.copies import BackedUp, Restored
+from penstock_suite.domain.answers import BackedUp, Restored
 from penstock_suite.domain.failure import SuiteFailure
 from penstock_suite.domain.requests import Selection
-from penstock_suite.surfaces.cli.options import ConfigOption, JsonOption, StateOption
-from penstock_suite.surfaces.cli.output import console, failures_told, print_json
+from penstock_suite.surfaces.cli.options import ConfigOption, JsonOption, StateOption, command
+from penstock_suite.surfaces.cli.output import console, escape, failures_told, print_json
 
 ShowRows = Callable[[str, int], None]
+BackUp = Callable[[Selection, Path, ShowRows], BackedUp]
 
 _BACKUP_HELP = """Copy the database (keys, tenants, users, audit log, ledger), as it is at one moment, into one file.
 
@@ -33,23 +32,20 @@ Refuses a database that has rows, unless told to --replace them. Keys work again
 """
 
 
-class CopyActions(Protocol):
-    """What the commands do."""
+class Restore(Protocol):
+    """Fills the database from an archive."""
 
-    def back_up(self, selection: Selection, file: Path, show: ShowRows) -> BackedUp:
-        """Write an archive."""
-        ...
-
-    def restore(self, selection: Selection, file: Path, show: ShowRows, *, replace: bool) -> Restored:
-        """Fill the database from an archive."""
+    def __call__(self, selection: Selection, file: Path, show: ShowRows, *, replace: bool) -> Restored:
+        """Return what the database holds now."""
         ...
 
 
-def add_backup(cli: typer.Typer, actions: CopyActions) -> None:
-    """Add the commands."""
+def backup(back_up: BackUp) -> typer.Typer:
+    """Return the command; ``back_up`` writes an archive."""
+    cli = command()
 
     @cli.command("backup", help=_BACKUP_HELP)
-    def backup(
+    def write(
         *,
         to: Annotated[Path, typer.Option("--to", metavar="FILE", help="Replaced, once the new one is complete.")],
         config: ConfigOption = None,
@@ -58,14 +54,21 @@ def add_backup(cli: typer.Typer, actions: CopyActions) -> None:
     ) -> None:
         with failures_told(as_json=as_json):
             with _counting("backing up", as_json=as_json) as show:
-                done = actions.back_up(Selection(config, state), to, show)
+                done = back_up(Selection(config, state), to, show)
             print_json(done) if as_json else console().print(
                 f"{escape(done.file)}: {_rows(done.rows)}, {done.bytes:,} bytes, schema {done.schema}, "
                 f"as of {done.created_at:%Y-%m-%d %H:%M:%S} UTC."
             )
 
+    return cli
+
+
+def restore(refill: Restore) -> typer.Typer:
+    """Return the command."""
+    cli = command()
+
     @cli.command("restore", help=_RESTORE_HELP)
-    def restore(
+    def read(
         *,
         source: Annotated[Path, typer.Option("--from", metavar="FILE", help="Of 'penstock backup'.")],
         replace: Annotated[bool, typer.Option("--replace", help="Lose the rows that the database has.")] = False,
@@ -75,8 +78,10 @@ def add_backup(cli: typer.Typer, actions: CopyActions) -> None:
     ) -> None:
         with failures_told(as_json=as_json):
             with _counting("restoring", as_json=as_json) as show:
-                done = actions.restore(Selection(config, state), source, show, replace=replace)
+                done = refill(Selection(config, state), source, show, replace=replace)
             print_json(done) if as_json else _show_restored(done)
+
+    return cli
 
 
 def _show_restored(done: Restored) -> None:
@@ -96,7 +101,7 @@ def _rows(rows: dict[str, int]) -> str:
 @contextmanager
 def _counting(what: str, *, as_json: bool) -> Generator[ShowRows]:
     """Yield what is told of rows; a terminal shows them, on the side where errors go."""
-    errors = Console(stderr=True, highlight=False)
+    errors = console(stderr=True)
     # SIGTERM, too, must leave no half of an archive behind.
     before = signal.signal(signal.SIGTERM, _as_interrupt)
     try:

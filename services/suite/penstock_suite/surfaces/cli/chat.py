@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import msgspec
 import typer
-from rich.console import Console
 
-from penstock_suite.domain.chat import AnswerEnd, Piece, Turn
+from penstock_suite.domain.answers import AnswerEnd, Piece, Turn
 from penstock_suite.domain.failure import Misconfigured
 from penstock_suite.domain.requests import ChatTarget, Selection
-from penstock_suite.surfaces.cli.options import JsonOption, StateOption
-from penstock_suite.surfaces.cli.output import console, failures_told, print_json
+from penstock_suite.surfaces.cli.options import JsonOption, StateOption, command
+from penstock_suite.surfaces.cli.output import console, failures_told, print_json, run
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _NANO = 1e9
 _LEAVE = {"exit", "quit", "/exit", "/quit"}
@@ -32,23 +34,19 @@ class Conversation(Protocol):
         ...
 
 
-class ChatActions(Protocol):
-    """What the command needs."""
-
-    def target(self, selection: Selection, address: str, key: str) -> tuple[str, str]:
-        """Return the gRPC address and the key: as given, else of the stack that runs on the state folder."""
-        ...
-
-    def open(self, target: ChatTarget) -> AbstractAsyncContextManager[Conversation]:
-        """Return a context that holds a connection."""
-        ...
+TargetOf = Callable[[Selection, str, str], tuple[str, str]]
+OpenConversation = Callable[[ChatTarget], AbstractAsyncContextManager[Conversation]]
 
 
-def add_chat(cli: typer.Typer, actions: ChatActions) -> None:
-    """Add the command."""
+def chat(target_of: TargetOf, opened: OpenConversation) -> typer.Typer:
+    """Return the command.
+
+    ``target_of`` returns the gRPC address and the key: as given, else of the stack that runs on the state folder.
+    """
+    cli = command()
 
     @cli.command("chat", help="Ask a model and watch it answer. Without PROMPT, have a conversation; Ctrl-D ends it.")
-    def chat(
+    def converse(
         *,
         prompt: Annotated[str | None, typer.Argument(metavar="PROMPT", help="'-' reads standard input.")] = None,
         model: Annotated[str, typer.Option(metavar="NAME", help="Without it, the first the key may use.")] = "",
@@ -62,9 +60,11 @@ def add_chat(cli: typer.Typer, actions: ChatActions) -> None:
         as_json: JsonOption = False,
     ) -> None:
         with failures_told(as_json=as_json):
-            grpc_address, found_key = actions.target(Selection(state=state), address, key)
+            grpc_address, found_key = target_of(Selection(state=state), address, key)
             target = ChatTarget(grpc_address=grpc_address, key=found_key, model=model)
-            asyncio.run(_chat(actions, target, _read_prompt(prompt, as_json=as_json), as_json=as_json))
+            run(_chat(opened(target), _read_prompt(prompt, as_json=as_json), as_json=as_json))
+
+    return cli
 
 
 def _read_prompt(prompt: str | None, *, as_json: bool) -> str | None:
@@ -77,8 +77,8 @@ def _read_prompt(prompt: str | None, *, as_json: bool) -> str | None:
     return prompt
 
 
-async def _chat(actions: ChatActions, target: ChatTarget, prompt: str | None, *, as_json: bool) -> None:
-    async with actions.open(target) as conversation:
+async def _chat(opening: AbstractAsyncContextManager[Conversation], prompt: str | None, *, as_json: bool) -> None:
+    async with opening as conversation:
         if prompt is None:
             await _converse(conversation)
         elif as_json:

@@ -9,7 +9,7 @@ import typer
 
 from penstock_suite.domain.failure import Misconfigured
 from penstock_suite.domain.requests import Role, Selection
-from penstock_suite.surfaces.cli.options import ConfigOption, JsonOption, StateOption, WithoutTritonOption
+from penstock_suite.surfaces.cli.options import ConfigOption, JsonOption, StateOption, WithoutTritonOption, group
 from penstock_suite.surfaces.cli.output import failures_told, print_json
 
 CheckConfiguration = Callable[[Selection, Role | None], dict[str, Any]]
@@ -21,12 +21,11 @@ _RoleOption = Annotated[
 _LINE_WIDTH = 120
 
 
-def add_config(cli: typer.Typer, check_configuration: CheckConfiguration) -> None:
-    """Add the commands; ``check_configuration`` returns the effective settings without secrets."""
-    group = typer.Typer(help="The configuration file.", no_args_is_help=True)
-    cli.add_typer(group, name="config")
+def config(check_configuration: CheckConfiguration) -> typer.Typer:
+    """Return the commands; ``check_configuration`` returns the effective settings without secrets."""
+    cli = group("The configuration file.")
 
-    @group.command("check", help="Print the settings that take effect, secrets masked, or a line for each fault.")
+    @cli.command("check", help="Print the settings that take effect, secrets masked, or a line for each fault.")
     def check(
         *,
         config: ConfigOption = None,
@@ -45,3 +44,5 @@ def add_config(cli: typer.Typer, check_configuration: CheckConfiguration) -> Non
                 import yaml
 
                 typer.echo(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True, width=_LINE_WIDTH), nl=False)
+
+    return cli

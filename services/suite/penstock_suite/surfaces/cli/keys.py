@@ -3,66 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Protocol
+from datetime import UTC, datetime
+from typing import Annotated
 
 import msgspec
 import typer
-from rich.markup import escape
 
-from penstock_suite.domain.keys import StoredKey
-from penstock_suite.domain.requests import KeyRequest, Selection
-from penstock_suite.surfaces.cli.options import ConfigOption, JsonOption, StateOption, read_duration
-from penstock_suite.surfaces.cli.output import console, failures_told, print_json
-from penstock_suite.surfaces.cli.table import print_table
+from penstock_suite.domain.administration import KeyRequest, OpenAdministration, StoredKey
+from penstock_suite.surfaces.cli.administering import Ask, administering
+from penstock_suite.surfaces.cli.options import JsonOption, group, read_duration
+from penstock_suite.surfaces.cli.output import console, escape, failures_told, print_json, print_table
 
 _TITLES = ("id", "tenant", "user", "label", "scopes", "models", "networks", "created", "expires", "state")
 
 KeyArgument = Annotated[str, typer.Argument(metavar="ID", help="From 'penstock keys list'.")]
 
 
-class KeyActions(Protocol):
-    """What the commands do."""
-
-    def create(self, selection: Selection, request: KeyRequest) -> tuple[str, StoredKey]:
-        """Return a new key and its record."""
-        ...
-
-    def list(self, selection: Selection, tenant: str) -> list[StoredKey]:
-        """Return every created key of the tenant, or of all."""
-        ...
-
-    def rotate(
-        self, selection: Selection, key_id: str, overlap: timedelta | None, lifetime: timedelta | None
-    ) -> tuple[str, StoredKey, StoredKey]:
-        """Return a new key, its record, and the older one's."""
-        ...
-
-    def revoke(self, selection: Selection, key_id: str) -> StoredKey:
-        """Return the revoked key."""
-        ...
+def keys(opened: OpenAdministration) -> typer.Typer:
+    """Return the commands."""
+    cli = group("API keys that are kept in the database.")
+    _add_create(cli, opened)
+    _add_list(cli, opened)
+    _add_rotate(cli, opened)
+    _add_revoke(cli, opened)
+    return cli
 
 
-@dataclass(frozen=True, slots=True)
-class _Group:
-    typer: typer.Typer
-    actions: KeyActions
-
-
-def add_keys(cli: typer.Typer, actions: KeyActions) -> None:
-    """Add the commands."""
-    group = _Group(typer.Typer(help="API keys that are kept in the database.", no_args_is_help=True), actions)
-    cli.add_typer(group.typer, name="keys")
-    _add_create(group)
-    _add_list(group)
-    _add_rotate(group)
-    _add_revoke(group)
-
-
-def _add_create(group: _Group) -> None:
-    @group.typer.command("create", help="Make a key. It is shown once; what is stored is a digest.")
+def _add_create(cli: typer.Typer, opened: OpenAdministration) -> None:
+    @cli.command("create", help="Make a key. It is shown once; what is stored is a digest.")
+    @administering(opened)
     def create(
+        ask: Ask,
         *,
         tenant: Annotated[
             str, typer.Option(metavar="NAME", help="Whose it is; only an operator's (--scope operator) has none.")
@@ -84,25 +55,22 @@ def _add_create(group: _Group) -> None:
             typer.Option(metavar="CIDR", help="Where it is accepted from; repeatable; anywhere without it."),
         ] = None,
         expires: Annotated[str | None, typer.Option(metavar="TIME", help="Such as 30d; never without it.")] = None,
-        config: ConfigOption = None,
-        state: StateOption = None,
         as_json: JsonOption = False,
     ) -> None:
-        request = KeyRequest(
+        wanted = KeyRequest(
             tenant=tenant,
             user_id=user,
             label=label,
-            scopes=frozenset(scope or ["inference"]),
-            models=frozenset(model or []),
+            scopes=tuple(scope or ["inference"]),
+            models=tuple(model or []),
             networks=tuple(network or []),
             lifetime=read_duration(expires, "--expires") if expires else None,
         )
         with failures_told(as_json=as_json):
-            key, record = group.actions.create(Selection(config, state), request)
-            _show_created(key, record, as_json=as_json)
+            _show_made(*ask(lambda administration: administration.create_key(wanted)), as_json=as_json)
 
 
-def _show_created(key: str, record: StoredKey, *, as_json: bool) -> None:
+def _show_made(key: str, record: StoredKey, *, as_json: bool) -> None:
     if as_json:
         print_json({"key": key, **msgspec.to_builtins(record)})
         return
@@ -113,18 +81,17 @@ def _show_created(key: str, record: StoredKey, *, as_json: bool) -> None:
     out.print(f"Key {record.id} of {owner}{until}. It is not shown again.")
 
 
-def _add_list(group: _Group) -> None:
-    @group.typer.command("list", help="List the keys in the database; those of the configuration file are not in it.")
+def _add_list(cli: typer.Typer, opened: OpenAdministration) -> None:
+    @cli.command("list", help="List the keys in the database; those of the configuration file are not in it.")
+    @administering(opened)
     def list_keys(
+        ask: Ask,
         *,
         tenant: Annotated[str, typer.Option(metavar="NAME", help="Of this tenant only.")] = "",
-        config: ConfigOption = None,
-        state: StateOption = None,
         as_json: JsonOption = False,
     ) -> None:
         with failures_told(as_json=as_json):
-            records = group.actions.list(Selection(config, state), tenant)
-            now = datetime.now(UTC)
+            records, now = ask(lambda administration: administration.keys(tenant)), datetime.now(UTC)
             if as_json:
                 print_json([{**msgspec.to_builtins(record), "state": record.state(now)} for record in records])
             elif records:
@@ -152,9 +119,11 @@ def _day(moment: datetime | None) -> str:
     return f"{moment:%Y-%m-%d}" if moment else ""
 
 
-def _add_rotate(group: _Group) -> None:
-    @group.typer.command("rotate", help="Make a key that proves the same; the older one stays valid for the overlap.")
+def _add_rotate(cli: typer.Typer, opened: OpenAdministration) -> None:
+    @cli.command("rotate", help="Make a key that proves the same; the older one stays valid for the overlap.")
+    @administering(opened)
     def rotate(
+        ask: Ask,
         *,
         key_id: KeyArgument,
         overlap: Annotated[
@@ -164,33 +133,25 @@ def _add_rotate(group: _Group) -> None:
             str | None,
             typer.Option(metavar="TIME", help="Such as 30d; without it, as long as the older key was made for."),
         ] = None,
-        config: ConfigOption = None,
-        state: StateOption = None,
         as_json: JsonOption = False,
     ) -> None:
+        stays = read_duration(overlap, "--overlap")
         lifetime = read_duration(expires, "--expires") if expires else None
         with failures_told(as_json=as_json):
-            key, record, previous = group.actions.rotate(
-                Selection(config, state), key_id, read_duration(overlap, "--overlap"), lifetime
-            )
+            key, record, previous = ask(lambda administration: administration.rotate_key(key_id, stays, lifetime))
             if as_json:
                 print_json({"key": key, **msgspec.to_builtins(record), "previous": previous})
                 return
-            _show_created(key, record, as_json=False)
+            _show_made(key, record, as_json=False)
             console().print(f"Key {previous.id} stays valid until {previous.expires_at:%Y-%m-%d %H:%M:%S} UTC.")
 
 
-def _add_revoke(group: _Group) -> None:
-    @group.typer.command("revoke", help="Revoke a key by its id; a running stack refuses it within 5 s.")
-    def revoke(
-        *,
-        key_id: KeyArgument,
-        config: ConfigOption = None,
-        state: StateOption = None,
-        as_json: JsonOption = False,
-    ) -> None:
+def _add_revoke(cli: typer.Typer, opened: OpenAdministration) -> None:
+    @cli.command("revoke", help="Revoke a key by its id; a running stack refuses it within 5 s.")
+    @administering(opened)
+    def revoke(ask: Ask, *, key_id: KeyArgument, as_json: JsonOption = False) -> None:
         with failures_told(as_json=as_json):
-            record = group.actions.revoke(Selection(config, state), key_id)
+            record = ask(lambda administration: administration.revoke_key(key_id))
             if as_json:
                 print_json({**msgspec.to_builtins(record), "revoked": True})
             else:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Protocol
 
 import typer
-from rich.markup import escape
 
-from penstock_suite.domain.models import ModelRow
+from penstock_suite.domain.answers import ModelRow
 from penstock_suite.domain.requests import Selection
-from penstock_suite.surfaces.cli.options import ConfigOption, JsonOption, StateOption
-from penstock_suite.surfaces.cli.output import console, failures_told, print_json
-from penstock_suite.surfaces.cli.table import print_table
+from penstock_suite.surfaces.cli.options import ConfigOption, JsonOption, StateOption, group
+from penstock_suite.surfaces.cli.output import console, escape, failures_told, print_json, print_table, run
 
 _HELP = """Models at the upstreams: which are ready; loading and unloading those of a Triton with 'model_control'.
 
@@ -28,42 +26,43 @@ ModelArgument = Annotated[
 ]
 
 
-class ModelActions(Protocol):
-    """What the commands do."""
+class Models(Protocol):
+    """The models at the upstreams of one configuration."""
 
-    def list(self, selection: Selection) -> list[ModelRow]:
-        """Return the models of every upstream."""
+    async def list(self) -> list[ModelRow]:
+        """Return the models of every upstream, in the configuration's order."""
         ...
 
-    def load(self, selection: Selection, name: str) -> ModelRow:
+    async def load(self, name: str) -> ModelRow:
         """Return a model once it serves."""
         ...
 
-    def unload(self, selection: Selection, name: str) -> ModelRow:
+    async def unload(self, name: str) -> ModelRow:
         """Return a model once it takes nothing new."""
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Group:
-    typer: typer.Typer
-    actions: ModelActions
+OpenModels = Callable[[Selection], AbstractAsyncContextManager[Models]]
 
 
-def add_models(cli: typer.Typer, actions: ModelActions) -> None:
-    """Add the commands."""
-    group = _Group(typer.Typer(help=_HELP, no_args_is_help=True), actions)
-    cli.add_typer(group.typer, name="models")
-    _add_list(group)
-    _add_load(group)
-    _add_unload(group)
+def models(opened: OpenModels) -> typer.Typer:
+    """Return the commands."""
+    cli = group(_HELP)
+    _add_list(cli, opened)
+    _add_load(cli, opened)
+    _add_unload(cli, opened)
+    return cli
 
 
-def _add_list(group: _Group) -> None:
-    @group.typer.command("list", help="List every upstream's models: public names, states, and why one is not ready.")
+def _add_list(cli: typer.Typer, opened: OpenModels) -> None:
+    async def listed(selection: Selection) -> list[ModelRow]:
+        async with opened(selection) as found:
+            return await found.list()
+
+    @cli.command("list", help="List every upstream's models: public names, states, and why one is not ready.")
     def list_models(*, config: ConfigOption = None, state: StateOption = None, as_json: JsonOption = False) -> None:
         with failures_told(as_json=as_json):
-            rows = group.actions.list(Selection(config, state))
+            rows = run(listed(Selection(config, state)))
             if as_json:
                 print_json(rows)
             else:
@@ -84,22 +83,30 @@ def _state(row: ModelRow) -> str:
     return f"[{_COLOURS[row.state]}]{row.state}[/]" if row.state else "[dim]not told[/]"
 
 
-def _add_load(group: _Group) -> None:
-    @group.typer.command("load", help="Load a model, or its configuration again; returns when it serves.")
+def _add_load(cli: typer.Typer, opened: OpenModels) -> None:
+    async def loaded(selection: Selection, name: str) -> ModelRow:
+        async with opened(selection) as found:
+            return await found.load(name)
+
+    @cli.command("load", help="Load a model, or its configuration again; returns when it serves.")
     def load(
         *, model: ModelArgument, config: ConfigOption = None, state: StateOption = None, as_json: JsonOption = False
     ) -> None:
         with failures_told(as_json=as_json):
-            _show(group.actions.load(Selection(config, state), model), as_json=as_json)
+            _show(run(loaded(Selection(config, state), model)), as_json=as_json)
 
 
-def _add_unload(group: _Group) -> None:
-    @group.typer.command("unload", help="Refuse a model's arrivals from now on; running requests end in their time.")
+def _add_unload(cli: typer.Typer, opened: OpenModels) -> None:
+    async def unloaded(selection: Selection, name: str) -> ModelRow:
+        async with opened(selection) as found:
+            return await found.unload(name)
+
+    @cli.command("unload", help="Refuse a model's arrivals from now on; running requests end in their time.")
     def unload(
         *, model: ModelArgument, config: ConfigOption = None, state: StateOption = None, as_json: JsonOption = False
     ) -> None:
         with failures_told(as_json=as_json):
-            _show(group.actions.unload(Selection(config, state), model), as_json=as_json)
+            _show(run(unloaded(Selection(config, state), model)), as_json=as_json)
 
 
 def _show(row: ModelRow, *, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options that several commands share, and how their groups are made."""
 
 from __future__ import annotations
 
@@ -30,6 +30,24 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON for program
 WithoutTritonOption = Annotated[
     bool, typer.Option("--without-triton", help="Leave out the local Triton and the models that only it serves.")
 ]
+AddressOption = Annotated[str, typer.Option(metavar="HOST:PORT", help="A gateway's gRPC address.")]
+OperatorKeyOption = Annotated[
+    str, typer.Option(envvar="PENSTOCK_OPERATOR_KEY", help="An operator's key, beside --address.")
+]
+CaOption = Annotated[Path | None, typer.Option(metavar="FILE", help="Who proves the gateway, where it has TLS.")]
+
+
+def command() -> typer.Typer:
+    """Return what takes one command."""
+    return typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+def group(about: str) -> typer.Typer:
+    """Return what takes the commands of a group."""
+    made = typer.Typer(help=about, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+    # With a callback it is a group, also of one command.
+    made.callback()(lambda: None)
+    return made
 
 
 def read_duration(text: str, option: str) -> timedelta:

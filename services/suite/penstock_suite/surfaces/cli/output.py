@@ -1,29 +1,71 @@
-"""Where the command line writes: words for people, JSON for programs, one sentence when it fails."""
+"""How a command runs and where it writes: words for people, JSON for programs, one sentence when it fails."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Generator
+from collections.abc import Collection, Coroutine, Generator, Iterable, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import msgspec
 import typer
-from rich.console import Console
 
 from penstock_suite.domain.failure import ExitCode, Misconfigured, SuiteFailure
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 DEBUG_VARIABLE = "PENSTOCK_DEBUG"
+# Wider than any record; lines end where their text does, or are wrapped by the terminal itself.
+_TABLE_WIDTH = 100_000
+
+ResultT = TypeVar("ResultT")
 
 
-def console() -> Console:
-    """Return the terminal, or plain text where standard output is none; paths and keys are not coloured."""
-    return Console(highlight=False, soft_wrap=True)
+def run(work: Coroutine[Any, Any, ResultT]) -> ResultT:
+    """Return what the work returns, run in a loop of its own."""
+    import asyncio
+
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return the terminal, or plain text where the stream is none; paths and keys are not coloured."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, soft_wrap=True)
+
+
+def escape(text: str) -> str:
+    """Return a text that others have written as rich's markup."""
+    from rich import markup
+
+    return markup.escape(text)
+
+
+def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]], *, to_the_right: Collection[str] = ()) -> None:
+    """Write records, whose texts are rich's markup, as a table.
+
+    One line each, however narrow the terminal, so that an id can be copied and a line can be cut.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title in titles:
+        table.add_column(title, no_wrap=True, justify="right" if title in to_the_right else "left")
+    for row in rows:
+        table.add_row(*row)
+    Console(highlight=False, width=_TABLE_WIDTH).print(table, crop=False)
 
 
 def print_json(value: Any) -> None:
     """Write one line of JSON, at once."""
+    import msgspec
+
     sys.stdout.write(msgspec.json.encode(value, enc_hook=str).decode() + "\n")
     sys.stdout.flush()
 
@@ -64,7 +106,7 @@ def _tell(failure: SuiteFailure, *, as_json: bool) -> None:
     if as_json:
         print_json({"event": "failed", "message": str(failure), "faults": faults, "exit_code": int(failure.exit_code)})
         return
-    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    errors = console(stderr=True)
     for fault in faults:
         errors.print(f"[bold red]penstock:[/] {_escaped(fault)}")
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
+from penstock_suite.domain.answers import GatewayReport
 from penstock_suite.domain.failure import ExitCode
-from penstock_suite.domain.gateway_report import GatewayReport
-from penstock_suite.domain.requests import Selection, StatusTarget
+from penstock_suite.domain.requests import GatewayTarget, Selection
 from penstock_suite.domain.run_record import StackStatus
-from penstock_suite.surfaces.cli.options import JsonOption, StateOption
-from penstock_suite.surfaces.cli.output import console, failures_told, print_json
+from penstock_suite.surfaces.cli.options import CaOption, JsonOption, OperatorKeyOption, StateOption, command
+from penstock_suite.surfaces.cli.output import console, escape, failures_told, print_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _NANO = 1e9
 
@@ -24,55 +25,36 @@ With --address, ask the gateway there, as StatusService speaks of it; exit code 
 """
 
 
-class StatusActions(Protocol):
-    """What the command needs."""
-
-    def stack(self, selection: Selection) -> StackStatus:
-        """Return what the stack says that runs on a state folder."""
-        ...
-
-    def gateway(self, target: StatusTarget) -> GatewayReport:
-        """Return what a gateway says of itself."""
-        ...
+StackStatusOf = Callable[[Selection], StackStatus]
+GatewayReportOf = Callable[[GatewayTarget], GatewayReport]
 
 
-def add_status(cli: typer.Typer, actions: StatusActions) -> None:
-    """Add the command."""
+def status(of_stack: StackStatusOf, of_gateway: GatewayReportOf) -> typer.Typer:
+    """Return the command: of what runs on a state folder, or of a gateway."""
+    cli = command()
 
     @cli.command("status", help=_HELP)
-    def status(
+    def show(
         *,
         address: Annotated[str, typer.Option(metavar="HOST:PORT", help="A gateway's gRPC address.")] = "",
-        key: Annotated[
-            str, typer.Option(envvar="PENSTOCK_OPERATOR_KEY", help="An operator's key, beside --address.")
-        ] = "",
-        ca: Annotated[
-            Path | None, typer.Option(metavar="FILE", help="Who proves the gateway, where it has TLS.")
-        ] = None,
+        key: OperatorKeyOption = "",
+        ca: CaOption = None,
         state: StateOption = None,
         as_json: JsonOption = False,
     ) -> None:
         with failures_told(as_json=as_json):
             if address:
-                _ask_gateway(actions, StatusTarget(grpc_address=address, key=key, ca_file=ca), as_json=as_json)
-                return
-            answer = actions.stack(Selection(state=state))
-            if as_json:
-                print_json(answer)
+                report = of_gateway(GatewayTarget(grpc_address=address, key=key, ca_file=ca))
+                is_good = report.is_healthy
+                print_json(report) if as_json else _show_gateway(console(), report)
             else:
-                _show(console(), answer)
-            if not answer.ready:
+                answer = of_stack(Selection(state=state))
+                is_good = answer.ready
+                print_json(answer) if as_json else _show(console(), answer)
+            if not is_good:
                 raise typer.Exit(ExitCode.FAILED)
 
-
-def _ask_gateway(actions: StatusActions, target: StatusTarget, *, as_json: bool) -> None:
-    report = actions.gateway(target)
-    if as_json:
-        print_json(report)
-    else:
-        _show_gateway(console(), report)
-    if not report.is_healthy:
-        raise typer.Exit(ExitCode.FAILED)
+    return cli
 
 
 def _show(out: Console, status: StackStatus) -> None:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Protocol
+from collections.abc import Sequence
+from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from penstock_suite.domain.requests import Selection, TenantRequest
-from penstock_suite.domain.tenants import StoredTenant
-from penstock_suite.surfaces.cli.options import ConfigOption, JsonOption, StateOption
-from penstock_suite.surfaces.cli.output import console, failures_told, print_json
-from penstock_suite.surfaces.cli.table import print_table
+from penstock_suite.domain.administration import OpenAdministration, StoredTenant, TenantRequest
+from penstock_suite.surfaces.cli.administering import Ask, administering
+from penstock_suite.surfaces.cli.options import JsonOption, group
+from penstock_suite.surfaces.cli.output import console, escape, failures_told, print_json, print_table
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="From 'penstock tenants list'.")]
 TierOption = Annotated[str, typer.Option(metavar="NAME", help="free, pro, enterprise, or one of the configuration.")]
@@ -21,66 +18,40 @@ ModelOption = Annotated[list[str] | None, typer.Option(metavar="NAME", help="Rep
 RegionOption = Annotated[list[str] | None, typer.Option(metavar="NAME", help="Repeatable; anywhere without it.")]
 
 
-class TenantActions(Protocol):
-    """What the commands do."""
-
-    def create(self, selection: Selection, request: TenantRequest) -> StoredTenant:
-        """Return a new tenant."""
-        ...
-
-    def list(self, selection: Selection) -> list[StoredTenant]:
-        """Return every tenant."""
-        ...
-
-    def update(self, selection: Selection, request: TenantRequest, fields: Collection[str]) -> StoredTenant:
-        """Return a changed tenant."""
-        ...
-
-    def switch(self, selection: Selection, name: str, *, enabled: bool) -> StoredTenant:
-        """Return a tenant whose keys are accepted or refused from now on."""
-        ...
+def tenants(opened: OpenAdministration) -> typer.Typer:
+    """Return the commands."""
+    cli = group("Tenants: those of the configuration, and those that are created beside them in the database.")
+    _add_create(cli, opened)
+    _add_list(cli, opened)
+    _add_update(cli, opened)
+    _add_switch(cli, opened, "disable", "Have every key of a created tenant refused; a running stack does within 5 s.")
+    _add_switch(cli, opened, "enable", "Have the keys of a disabled tenant accepted again.")
+    return cli
 
 
-@dataclass(frozen=True, slots=True)
-class _Group:
-    typer: typer.Typer
-    actions: TenantActions
-
-
-def add_tenants(cli: typer.Typer, actions: TenantActions) -> None:
-    """Add the commands."""
-    about = "Tenants: those of the configuration, and those that are created beside them in the database."
-    group = _Group(typer.Typer(help=about, no_args_is_help=True), actions)
-    cli.add_typer(group.typer, name="tenants")
-    _add_create(group)
-    _add_list(group)
-    _add_update(group)
-    _add_switch(group, "disable", "Have every key of a created tenant refused; a running stack does within 5 s.")
-    _add_switch(group, "enable", "Have the keys of a disabled tenant accepted again.")
-
-
-def _add_create(group: _Group) -> None:
-    @group.typer.command("create", help="Make a tenant beside those of the configuration.")
+def _add_create(cli: typer.Typer, opened: OpenAdministration) -> None:
+    @cli.command("create", help="Make a tenant beside those of the configuration.")
+    @administering(opened)
     def create(
+        ask: Ask,
         *,
         name: Annotated[str, typer.Argument(metavar="NAME", help="Letters, digits, '.', '_' and '-'.")],
         tier: TierOption = "free",
         model: ModelOption = None,
         region: RegionOption = None,
-        config: ConfigOption = None,
-        state: StateOption = None,
         as_json: JsonOption = False,
     ) -> None:
         request = TenantRequest(name=name, tier=tier, models=tuple(model or ()), regions=tuple(region or ()))
         with failures_told(as_json=as_json):
-            _show(group.actions.create(Selection(config, state), request), as_json=as_json)
+            _show(ask(lambda administration: administration.create_tenant(request)), as_json=as_json)
 
 
-def _add_list(group: _Group) -> None:
-    @group.typer.command("list", help="List every tenant, by name.")
-    def list_tenants(*, config: ConfigOption = None, state: StateOption = None, as_json: JsonOption = False) -> None:
+def _add_list(cli: typer.Typer, opened: OpenAdministration) -> None:
+    @cli.command("list", help="List every tenant, by name.")
+    @administering(opened)
+    def list_tenants(ask: Ask, *, as_json: JsonOption = False) -> None:
         with failures_told(as_json=as_json):
-            tenants = group.actions.list(Selection(config, state))
+            tenants = ask(lambda administration: administration.tenants())
             if as_json:
                 print_json(tenants)
             else:
@@ -98,16 +69,16 @@ def _row(tenant: StoredTenant) -> Sequence[str]:
     )
 
 
-def _add_update(group: _Group) -> None:
-    @group.typer.command("update", help="Change a created tenant; what is not named stays. '--model \"\"' means all.")
+def _add_update(cli: typer.Typer, opened: OpenAdministration) -> None:
+    @cli.command("update", help="Change a created tenant; what is not named stays. '--model \"\"' means all.")
+    @administering(opened)
     def update(
+        ask: Ask,
         *,
         name: NameArgument,
         tier: Annotated[str | None, typer.Option(metavar="NAME", help="Its tier.")] = None,
         model: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Repeatable.")] = None,
         region: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Repeatable.")] = None,
-        config: ConfigOption = None,
-        state: StateOption = None,
         as_json: JsonOption = False,
     ) -> None:
         given = {"tier": tier, "models": model, "regions": region}
@@ -117,16 +88,17 @@ def _add_update(group: _Group) -> None:
         models, regions = (tuple(word for word in words or () if word) for words in (model, region))
         request = TenantRequest(name=name, tier=tier or "", models=models, regions=regions)
         with failures_told(as_json=as_json):
-            _show(group.actions.update(Selection(config, state), request, fields), as_json=as_json)
+            _show(ask(lambda administration: administration.update_tenant(request, fields)), as_json=as_json)
 
 
-def _add_switch(group: _Group, command: str, about: str) -> None:
-    @group.typer.command(command, help=about)
-    def switch(
-        *, name: NameArgument, config: ConfigOption = None, state: StateOption = None, as_json: JsonOption = False
-    ) -> None:
+def _add_switch(cli: typer.Typer, opened: OpenAdministration, command: str, about: str) -> None:
+    enabled = command == "enable"
+
+    @cli.command(command, help=about)
+    @administering(opened)
+    def switch(ask: Ask, *, name: NameArgument, as_json: JsonOption = False) -> None:
         with failures_told(as_json=as_json):
-            tenant = group.actions.switch(Selection(config, state), name, enabled=command == "enable")
+            tenant = ask(lambda administration: administration.switch_tenant(name, enabled=enabled))
             _show(tenant, as_json=as_json)
 
 

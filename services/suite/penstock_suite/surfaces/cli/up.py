@@ -1,38 +1,46 @@
-"""`penstock up`."""
+"""`penstock up`, and how it shows its progress: live in a terminal, lines in a pipe, JSON lines for programs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from penstock_suite.domain.progress import Show
+from penstock_suite.domain.progress import Draining, Event, Lost, Prepared, Preparing, Ready, Serving, Show, Stopped
 from penstock_suite.domain.requests import Selection, UpRequest
 from penstock_suite.surfaces.cli.options import (
     ConfigOption,
     JsonOption,
     StateOption,
     WithoutTritonOption,
+    command,
     read_duration,
 )
-from penstock_suite.surfaces.cli.output import failures_told
-from penstock_suite.surfaces.cli.up_progress import showing
+from penstock_suite.surfaces.cli.output import console, escape, failures_told, print_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.status import Status
 
 MAX_WORKERS = 64
+
+_TITLES = {"redis": "Redis", "triton": "Triton", "edge": "the edge", "services": "the services"}
 
 RunStack = Callable[[UpRequest, Show], None]
 
 
-def add_up(cli: typer.Typer, run_stack: RunStack) -> None:
-    """Add the command; ``run_stack`` returns when the stack has ended."""
+def up(run_stack: RunStack) -> typer.Typer:
+    """Return the command; ``run_stack`` returns when the stack has ended."""
+    cli = command()
 
     @cli.command(
         "up",
         help="Start the whole stack on this machine and run it until Ctrl-C. "
         "A second Ctrl-C does not wait for requests in flight.",
     )
-    def up(
+    def start(
         *,
         config: ConfigOption = None,
         state: StateOption = None,
@@ -49,3 +57,83 @@ def add_up(cli: typer.Typer, run_stack: RunStack) -> None:
         request = UpRequest(Selection(config, state, without_triton), read_duration(grace, "--grace"), workers)
         with failures_told(as_json=as_json), showing(as_json=as_json) as show:
             run_stack(request, show)
+
+    return cli
+
+
+@contextmanager
+def showing(*, as_json: bool) -> Generator[Show]:
+    """Yield what the stack tells its progress to."""
+    if as_json:
+        yield print_json
+        return
+    out = console()
+    lines = _Lines(out)
+    if not out.is_terminal:
+        yield lines.show
+        return
+    with out.status("starting") as status:
+        yield _Live(lines, status).show
+
+
+class _Lines:
+    """A line for each thing that has happened."""
+
+    def __init__(self, out: Console) -> None:
+        self._out = out
+
+    def show(self, event: Event) -> None:
+        match event:
+            case Preparing():
+                if not self._out.is_terminal:
+                    self._out.print(f"starting {_title(event.part)}")
+            case Prepared():
+                self._out.print(f"[green]✓[/] {escape(_title(event.part))} [dim]({event.seconds:.1f} s)[/]")
+            case Ready():
+                self._show_ready(event)
+            case Serving():
+                self._out.print(
+                    f"[bold green]{escape(event.role)} is ready[/] after {event.seconds:.1f} s: {escape(event.listen)}"
+                )
+            case Lost():
+                self._out.print(f"[yellow]![/] {escape(event.message)}; the stack goes on without it")
+            case Draining():
+                self._out.print(f"stopping; requests in flight have {event.grace_seconds:g} s")
+            case Stopped():
+                self._out.print("stopped at once" if event.at_once else "stopped")
+
+    def _show_ready(self, ready: Ready) -> None:
+        key = f", key {ready.key}" if ready.key else ""
+        # One line for whoever waits for it; a person copies the command from a line of its own.
+        before_curl = "\n" if self._out.is_terminal else " "
+        self._out.print(
+            f"[bold green]Penstock is ready[/] after {ready.seconds:.1f} s: {escape(ready.http)}, "
+            f"gRPC {escape(ready.grpc)}{escape(key)}. Try:{before_curl}{escape(ready.curl)}"
+        )
+
+
+class _Live:
+    """The same lines, above a spinner that names what is being waited for."""
+
+    def __init__(self, lines: _Lines, status: Status) -> None:
+        self._lines = lines
+        self._status = status
+        self._waiting: dict[str, None] = {}
+
+    def show(self, event: Event) -> None:
+        match event:
+            case Preparing():
+                self._waiting[event.part] = None
+            case Prepared():
+                self._waiting.pop(event.part, None)
+            case Ready() | Serving():
+                self._status.stop()
+            case _:
+                pass
+        self._lines.show(event)
+        if self._waiting:
+            self._status.update("starting " + ", ".join(_title(part) for part in self._waiting))
+
+
+def _title(part: str) -> str:
+    return _TITLES.get(part, part)

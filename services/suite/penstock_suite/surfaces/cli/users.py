@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from penstock_suite.domain.requests import Selection
-from penstock_suite.domain.tenants import StoredUser
-from penstock_suite.surfaces.cli.options import ConfigOption, JsonOption, StateOption
-from penstock_suite.surfaces.cli.output import console, failures_told, print_json
-from penstock_suite.surfaces.cli.table import print_table
+from penstock_suite.domain.administration import OpenAdministration, StoredUser
+from penstock_suite.surfaces.cli.administering import Ask, administering
+from penstock_suite.surfaces.cli.options import JsonOption, group
+from penstock_suite.surfaces.cli.output import console, escape, failures_told, print_json, print_table
 
 UserArgument = Annotated[str, typer.Argument(metavar="ID", help="From 'penstock users list'.")]
 RoleOption = Annotated[
@@ -21,73 +18,45 @@ RoleOption = Annotated[
 ]
 
 
-class UserActions(Protocol):
-    """What the commands do."""
-
-    def create(self, selection: Selection, tenant: str, name: str, role: str) -> StoredUser:
-        """Return a new user."""
-        ...
-
-    def list(self, selection: Selection, tenant: str) -> list[StoredUser]:
-        """Return the users of the tenant, or of all."""
-        ...
-
-    def change(self, selection: Selection, user_id: str, role: str) -> StoredUser:
-        """Return a user with another role."""
-        ...
-
-    def switch(self, selection: Selection, user_id: str, *, enabled: bool) -> StoredUser:
-        """Return a user whose keys are accepted or refused from now on."""
-        ...
+def users(opened: OpenAdministration) -> typer.Typer:
+    """Return the commands."""
+    cli = group("Users of tenants, and what their keys may at most.")
+    _add_create(cli, opened)
+    _add_list(cli, opened)
+    _add_update(cli, opened)
+    _add_switch(cli, opened, "disable", "Have every key of a user refused; a running stack does within 5 s.")
+    _add_switch(cli, opened, "enable", "Have the keys of a disabled user accepted again.")
+    return cli
 
 
-@dataclass(frozen=True, slots=True)
-class _Group:
-    typer: typer.Typer
-    actions: UserActions
-
-
-def add_users(cli: typer.Typer, actions: UserActions) -> None:
-    """Add the commands."""
-    group = _Group(
-        typer.Typer(help="Users of tenants, and what their keys may at most.", no_args_is_help=True), actions
-    )
-    cli.add_typer(group.typer, name="users")
-    _add_create(group)
-    _add_list(group)
-    _add_update(group)
-    _add_switch(group, "disable", "Have every key of a user refused; a running stack does within 5 s.")
-    _add_switch(group, "enable", "Have the keys of a disabled user accepted again.")
-
-
-def _add_create(group: _Group) -> None:
-    @group.typer.command("create", help="Make a user of a tenant.")
+def _add_create(cli: typer.Typer, opened: OpenAdministration) -> None:
+    @cli.command("create", help="Make a user of a tenant.")
+    @administering(opened)
     def create(
+        ask: Ask,
         *,
         name: Annotated[
             str, typer.Argument(metavar="NAME", help="Unique in the tenant, such as an address of e-mail.")
         ],
         tenant: Annotated[str, typer.Option(metavar="NAME", help="Whose user it is.")],
         role: RoleOption = "member",
-        config: ConfigOption = None,
-        state: StateOption = None,
         as_json: JsonOption = False,
     ) -> None:
         with failures_told(as_json=as_json):
-            _show(group.actions.create(Selection(config, state), tenant, name, role), as_json=as_json)
+            _show(ask(lambda administration: administration.create_user(tenant, name, role)), as_json=as_json)
 
 
-def _add_list(group: _Group) -> None:
-    @group.typer.command("list", help="List users, oldest first.")
+def _add_list(cli: typer.Typer, opened: OpenAdministration) -> None:
+    @cli.command("list", help="List users, oldest first.")
+    @administering(opened)
     def list_users(
+        ask: Ask,
         *,
         tenant: Annotated[str, typer.Option(metavar="NAME", help="Of this tenant only.")] = "",
-        config: ConfigOption = None,
-        state: StateOption = None,
         as_json: JsonOption = False,
     ) -> None:
         with failures_told(as_json=as_json):
-            users = group.actions.list(Selection(config, state), tenant)
+            users = ask(lambda administration: administration.users(tenant))
             if as_json:
                 print_json(users)
             elif users:
@@ -101,27 +70,28 @@ def _row(user: StoredUser) -> Sequence[str]:
     return (user.id, escape(user.tenant), escape(user.name), user.role, f"{user.created_at:%Y-%m-%d}", state)
 
 
-def _add_update(group: _Group) -> None:
-    @group.typer.command("update", help="Give a user another role; keys lose what it does not permit.")
+def _add_update(cli: typer.Typer, opened: OpenAdministration) -> None:
+    @cli.command("update", help="Give a user another role; keys lose what it does not permit.")
+    @administering(opened)
     def update(
+        ask: Ask,
         *,
         user_id: UserArgument,
         role: RoleOption,
-        config: ConfigOption = None,
-        state: StateOption = None,
         as_json: JsonOption = False,
     ) -> None:
         with failures_told(as_json=as_json):
-            _show(group.actions.change(Selection(config, state), user_id, role), as_json=as_json)
+            _show(ask(lambda administration: administration.change_user(user_id, role)), as_json=as_json)
 
 
-def _add_switch(group: _Group, command: str, about: str) -> None:
-    @group.typer.command(command, help=about)
-    def switch(
-        *, user_id: UserArgument, config: ConfigOption = None, state: StateOption = None, as_json: JsonOption = False
-    ) -> None:
+def _add_switch(cli: typer.Typer, opened: OpenAdministration, command: str, about: str) -> None:
+    enabled = command == "enable"
+
+    @cli.command(command, help=about)
+    @administering(opened)
+    def switch(ask: Ask, *, user_id: UserArgument, as_json: JsonOption = False) -> None:
         with failures_told(as_json=as_json):
-            user = group.actions.switch(Selection(config, state), user_id, enabled=command == "enable")
+            user = ask(lambda administration: administration.switch_user(user_id, enabled=enabled))
             _show(user, as_json=as_json)
 
 

@@ -1,4 +1,4 @@
-"""An authority for the certificates of a deployment's own processes, kept in a folder."""
+"""Certificates of a deployment's own processes: an authority kept in a folder, and whom a certificate names."""
 
 from __future__ import annotations
 
@@ -14,12 +14,45 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from penstock_suite.domain.failure import SuiteFailure
+
+_RENEW_BEFORE = timedelta(days=30)
 _LIFE_OF_AUTHORITY = timedelta(days=3650)
 # Clocks that disagree by a little shall not matter.
 _SINCE = timedelta(minutes=5)
 _LOOPBACK = ipaddress.ip_address("127.0.0.1")
 
 Key = ec.EllipticCurvePrivateKey
+
+
+def provide_certificates(folder: Path, hosts: list[str], life: timedelta) -> list[str]:
+    """Leave ``folder/HOST/{ca,cert,key}.pem`` for every host; return those that had to be made.
+
+    Raises:
+        SuiteFailure: if a file cannot be read or written.
+    """
+    try:
+        authority = Authority.kept(folder / "authority")
+        return [host for host in hosts if authority.provide(folder / host, host, life, _RENEW_BEFORE)]
+    except OSError as error:
+        raise SuiteFailure(f"{error.filename}: {error.strerror}") from None
+    except (ValueError, TypeError) as error:
+        raise SuiteFailure(f"the authority in {folder}/authority cannot be used: {error}") from None
+
+
+def name_in(certificate: Path) -> str:
+    """Return the first host that a PEM certificate is for, empty where it names none.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: if it holds no certificate.
+    """
+    loaded = x509.load_pem_x509_certificate(certificate.read_bytes())
+    try:
+        names = loaded.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return ""
+    return next((str(name.value) for name in names if isinstance(name, x509.DNSName | x509.IPAddress)), "")
 
 
 @dataclass(frozen=True, slots=True)

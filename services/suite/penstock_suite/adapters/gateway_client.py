@@ -1,41 +1,75 @@
-"""Asking a gateway for its status, with an operator's key."""
+"""Asking a process over gRPC how it is: its health, and a gateway's status with an operator's key."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from penstock.gateway.v1 import status_service_pb2 as pb
 from penstock.gateway.v1 import status_service_pb2_grpc
 from penstock_common.rpc.channel import open_channel
+from penstock_suite.domain.answers import GatewayReport, UpstreamModelReport, UpstreamReport
 from penstock_suite.domain.failure import SuiteFailure
-from penstock_suite.domain.gateway_report import GatewayReport, UpstreamModelReport, UpstreamReport
-from penstock_suite.domain.requests import StatusTarget
+from penstock_suite.domain.requests import GatewayTarget
 
-_TIMEOUT_SECONDS = 5.0
+SERVING = "SERVING"
+UNREACHABLE = "UNREACHABLE"
+
+_HEALTH_TIMEOUT_SECONDS = 2.0
+_STATUS_TIMEOUT_SECONDS = 5.0
 _NOBODY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 _STATE_PREFIX = "STATE_"
 _UNTOLD = "unspecified"
 
 
-async def gateway_report(target: StatusTarget) -> GatewayReport:
+async def health_of(address: str, credentials: grpc.ChannelCredentials | None = None, *, server_name: str = "") -> str:
+    """Return the status of ``grpc.health.v1``, such as SERVING; UNREACHABLE where nobody answers.
+
+    ``server_name`` is the name in the server's certificate, where it is not the address's.
+    """
+    async with open_channel(address, credentials, server_name=server_name) as channel:
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        try:
+            answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=_HEALTH_TIMEOUT_SECONDS)
+        except grpc.aio.AioRpcError:
+            return UNREACHABLE
+    return str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
+
+
+def key_head(key: str) -> tuple[tuple[str, str], ...]:
+    """Return the metadata that shows a key."""
+    return (("authorization", f"Bearer {key}"),)
+
+
+def credentials_of(target: GatewayTarget) -> grpc.ChannelCredentials | None:
+    """Return what proves the gateway; None for plaintext."""
+    return grpc.ssl_channel_credentials(target.ca_file.read_bytes()) if target.ca_file is not None else None
+
+
+async def gateway_report(target: GatewayTarget) -> GatewayReport:
     """Return what the gateway says.
 
     Raises:
         SuiteFailure: if nobody answers there, or the key is refused; the sentence is the server's.
     """
-    credentials = grpc.ssl_channel_credentials(target.ca_file.read_bytes()) if target.ca_file is not None else None
-    async with open_channel(target.grpc_address, credentials) as channel:
+    async with open_channel(target.grpc_address, credentials_of(target)) as channel:
         stub: Any = status_service_pb2_grpc.StatusServiceStub(channel)
-        head = (("authorization", f"Bearer {target.key}"),)
         try:
-            answer = await stub.GetStatus(pb.GetStatusRequest(), metadata=head, timeout=_TIMEOUT_SECONDS)
+            answer = await stub.GetStatus(
+                pb.GetStatusRequest(), metadata=key_head(target.key), timeout=_STATUS_TIMEOUT_SECONDS
+            )
         except grpc.aio.AioRpcError as error:
-            if error.code() in _NOBODY:
-                raise SuiteFailure(f"no gateway answers at {target.grpc_address}") from None
-            raise SuiteFailure(error.details() or error.code().name) from None
+            raise failed(error, target) from None
     return _report(answer)
+
+
+def failed(error: grpc.aio.AioRpcError, target: GatewayTarget) -> SuiteFailure:
+    """Return what to say of a call that the gateway did not answer; the sentence is the server's, if it said one."""
+    if error.code() in _NOBODY:
+        return SuiteFailure(f"no gateway answers at {target.grpc_address}")
+    return SuiteFailure(error.details() or error.code().name)
 
 
 def _report(answer: pb.GetStatusResponse) -> GatewayReport:

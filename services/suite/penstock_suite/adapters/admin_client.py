@@ -1,0 +1,239 @@
+"""Administration by the contract's AdminService, wherever it is: behind a gateway's port, or in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+import grpc
+from google.protobuf import duration_pb2, field_mask_pb2, timestamp_pb2
+
+from penstock.gateway.v1 import admin_service_pb2 as pb
+from penstock.gateway.v1 import admin_service_pb2_grpc
+from penstock_common.errors import InvalidRequest, PenstockError, ResourceNotFound
+from penstock_common.status import error_from_rpc
+from penstock_suite.adapters.gateway_client import failed
+from penstock_suite.domain.administration import (
+    Administration,
+    KeyRequest,
+    StoredEntry,
+    StoredKey,
+    StoredTenant,
+    StoredUser,
+    TenantRequest,
+)
+from penstock_suite.domain.failure import Misconfigured, SuiteFailure
+from penstock_suite.domain.requests import GatewayTarget
+
+Ask = Callable[[str, Any], Awaitable[Any]]
+"""Calls a method of the service by its name; raises ``PenstockError`` or ``SuiteFailure``."""
+Metadata = tuple[tuple[str, str], ...]
+Listed = Literal["tenants", "users", "keys"]
+
+_SCOPES: dict[str, Any] = {
+    "admin": pb.KEY_SCOPE_ADMIN,
+    "inference": pb.KEY_SCOPE_INFERENCE,
+    "operator": pb.KEY_SCOPE_OPERATOR,
+    "read": pb.KEY_SCOPE_READ,
+}
+_ROLES: dict[str, Any] = {
+    "viewer": pb.USER_ROLE_VIEWER,
+    "member": pb.USER_ROLE_MEMBER,
+    "admin": pb.USER_ROLE_ADMIN,
+}
+_PAGE_SIZE = 500
+_TIMEOUT_SECONDS = 30.0
+
+
+def asking(channel: grpc.aio.Channel, target: GatewayTarget, metadata: Metadata) -> Ask:
+    """Return what asks a gateway; the metadata says who asks."""
+    stub: Any = admin_service_pb2_grpc.AdminServiceStub(channel)
+
+    async def ask(method: str, request: Any) -> Any:
+        try:
+            return await getattr(stub, method)(request, metadata=metadata, timeout=_TIMEOUT_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            raise error_from_rpc(error) or failed(error, target) from None
+
+    return ask
+
+
+def administration_over(ask: Ask) -> Administration:
+    """Return the administration that the service does."""
+    return _AdminClient(ask)
+
+
+class _AdminClient:
+    """Implements ``Administration``: converts, asks, converts."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._service = ask
+
+    async def create_tenant(self, wanted: TenantRequest) -> StoredTenant:
+        request = pb.CreateTenantRequest(
+            name=wanted.name, tier=wanted.tier, models=wanted.models, regions=wanted.regions
+        )
+        return _tenant((await self._ask("CreateTenant", request)).tenant)
+
+    async def tenants(self) -> list[StoredTenant]:
+        return [_tenant(tenant) for tenant in await self._all("ListTenants", pb.ListTenantsRequest(), "tenants")]
+
+    async def update_tenant(self, wanted: TenantRequest, fields: Collection[str]) -> StoredTenant:
+        tenant = pb.Tenant(name=wanted.name, tier=wanted.tier, models=wanted.models, regions=wanted.regions)
+        request = pb.UpdateTenantRequest(tenant=tenant, update_mask=field_mask_pb2.FieldMask(paths=fields))
+        return _tenant((await self._ask("UpdateTenant", request)).tenant)
+
+    async def switch_tenant(self, name: str, *, enabled: bool) -> StoredTenant:
+        if enabled:
+            return _tenant((await self._ask("EnableTenant", pb.EnableTenantRequest(name=name))).tenant)
+        return _tenant((await self._ask("DisableTenant", pb.DisableTenantRequest(name=name))).tenant)
+
+    async def create_user(self, tenant: str, name: str, role: str) -> StoredUser:
+        request = pb.CreateUserRequest(tenant=tenant, name=name, role=_number(_ROLES, role, "role"))
+        return _user((await self._ask("CreateUser", request)).user)
+
+    async def users(self, tenant: str) -> list[StoredUser]:
+        return [_user(user) for user in await self._all("ListUsers", pb.ListUsersRequest(tenant=tenant), "users")]
+
+    async def change_user(self, user_id: str, role: str) -> StoredUser:
+        request = pb.UpdateUserRequest(user=pb.User(id=user_id, role=_number(_ROLES, role, "role")))
+        return _user((await self._ask("UpdateUser", request)).user)
+
+    async def switch_user(self, user_id: str, *, enabled: bool) -> StoredUser:
+        if enabled:
+            return _user((await self._ask("EnableUser", pb.EnableUserRequest(id=user_id))).user)
+        return _user((await self._ask("DisableUser", pb.DisableUserRequest(id=user_id))).user)
+
+    async def create_key(self, wanted: KeyRequest) -> tuple[str, StoredKey]:
+        request = pb.CreateKeyRequest(
+            tenant=wanted.tenant,
+            user_id=wanted.user_id,
+            label=wanted.label,
+            scopes=[_number(_SCOPES, scope, "scope") for scope in wanted.scopes],
+            models=wanted.models,
+            allowed_networks=wanted.networks,
+            lifetime=_duration(wanted.lifetime),
+        )
+        made = await self._ask("CreateKey", request)
+        return str(made.secret), _key(made.key)
+
+    async def keys(self, tenant: str) -> list[StoredKey]:
+        return [_key(key) for key in await self._all("ListKeys", pb.ListKeysRequest(tenant=tenant), "keys")]
+
+    async def rotate_key(
+        self, key_id: str, overlap: timedelta, lifetime: timedelta | None
+    ) -> tuple[str, StoredKey, StoredKey]:
+        request = pb.RotateKeyRequest(id=key_id, overlap=_duration(overlap), lifetime=_duration(lifetime))
+        made = await self._ask("RotateKey", request)
+        return str(made.secret), _key(made.key), _key(made.previous_key)
+
+    async def revoke_key(self, key_id: str) -> StoredKey:
+        return _key((await self._ask("RevokeKey", pb.RevokeKeyRequest(id=key_id))).key)
+
+    async def entries(self, tenant: str, limit: int) -> list[StoredEntry]:
+        request = pb.ListAuditEntriesRequest(tenant=tenant, page_size=limit)
+        return [_entry(entry) for entry in (await self._ask("ListAuditEntries", request)).entries]
+
+    async def _all(self, method: str, request: Any, listed: Listed) -> list[Any]:
+        """Return the items of every page."""
+        found: list[Any] = []
+        request.page_size = _PAGE_SIZE
+        while True:
+            page = await self._ask(method, request)
+            found += getattr(page, listed)
+            if not page.next_page_token:
+                return found
+            request.page_token = page.next_page_token
+
+    async def _ask(self, method: str, request: Any) -> Any:
+        try:
+            return await self._service(method, request)
+        except InvalidRequest as error:
+            raise Misconfigured(str(error)) from None
+        except ResourceNotFound as error:
+            sentence = f"{str(error).rstrip('.')}: see 'penstock {error.kind}s list'"
+            raise (Misconfigured if error.kind == "tenant" else SuiteFailure)(sentence) from None
+        except PenstockError as error:
+            raise SuiteFailure(str(error)) from None
+
+
+def _tenant(tenant: pb.Tenant) -> StoredTenant:
+    return StoredTenant(
+        name=tenant.name,
+        tier=tenant.tier,
+        models=tuple(tenant.models),
+        regions=tuple(tenant.regions),
+        is_configured=tenant.is_configured,
+        created_at=_moment(tenant, "created_at"),
+        disabled_at=_moment(tenant, "disabled_at"),
+    )
+
+
+def _user(user: pb.User) -> StoredUser:
+    return StoredUser(
+        id=user.id,
+        tenant=user.tenant,
+        name=user.name,
+        role=_word(_ROLES, user.role),
+        created_at=user.created_at.ToDatetime(tzinfo=UTC),
+        disabled_at=_moment(user, "disabled_at"),
+    )
+
+
+def _key(key: pb.Key) -> StoredKey:
+    return StoredKey(
+        id=key.id,
+        tenant=key.tenant,
+        user_id=key.user_id,
+        label=key.label,
+        scopes=tuple(sorted(_word(_SCOPES, scope) for scope in key.scopes)),
+        models=tuple(key.models),
+        networks=tuple(key.allowed_networks),
+        created_at=_moment(key, "created_at"),
+        expires_at=_moment(key, "expires_at"),
+        revoked_at=_moment(key, "revoked_at"),
+        replaced_by=key.replaced_by,
+    )
+
+
+def _entry(entry: pb.AuditEntry) -> StoredEntry:
+    return StoredEntry(
+        id=entry.id,
+        occurred_at=entry.occurred_at.ToDatetime(tzinfo=UTC),
+        actor_key_id=entry.actor_key_id,
+        actor_user_id=entry.actor_user_id,
+        actor_tenant=entry.actor_tenant,
+        action=entry.action,
+        tenant=entry.tenant,
+        target=entry.target,
+        client_address=entry.client_address,
+        request_id=entry.request_id,
+        outcome=entry.outcome,
+        details=dict(entry.details),
+    )
+
+
+def _moment(message: Any, field: str) -> datetime | None:
+    if not message.HasField(field):
+        return None
+    stamp: timestamp_pb2.Timestamp = getattr(message, field)
+    return stamp.ToDatetime(tzinfo=UTC)
+
+
+def _duration(value: timedelta | None) -> duration_pb2.Duration | None:
+    if value is None:
+        return None
+    message = duration_pb2.Duration()
+    message.FromTimedelta(value)
+    return message
+
+
+def _number(words: dict[str, Any], word: str, what: str) -> Any:
+    if word not in words:
+        raise Misconfigured(f"unknown {what} '{word}'; known are {', '.join(words)}")
+    return words[word]
+
+
+def _word(words: dict[str, Any], number: Any) -> str:
+    return next(word for word, value in words.items() if value == number)

@@ -1,0 +1,159 @@
+"""Tenants, users, keys and the audit log as people see them, and what may be asked of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import msgspec
+
+from penstock_suite.domain.requests import Administered
+
+
+class StoredTenant(msgspec.Struct, frozen=True, kw_only=True):
+    """Empty ``models`` and ``regions`` mean all; ``created_at`` is None for a tenant of the configuration."""
+
+    name: str
+    tier: str
+    models: tuple[str, ...]
+    regions: tuple[str, ...]
+    is_configured: bool
+    created_at: datetime | None
+    disabled_at: datetime | None
+
+
+class StoredUser(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody of a tenant."""
+
+    id: str
+    tenant: str
+    name: str
+    role: str
+    created_at: datetime
+    disabled_at: datetime | None
+
+
+class StoredKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A created key: everything but the key.
+
+    Empty ``models`` and ``networks`` mean all; an empty tenant, that it is an operator's.
+    """
+
+    id: str
+    tenant: str
+    user_id: str
+    label: str
+    scopes: tuple[str, ...]
+    models: tuple[str, ...]
+    networks: tuple[str, ...]
+    created_at: datetime | None
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    replaced_by: str
+
+    def state(self, now: datetime) -> str:
+        """Return live, expired or revoked."""
+        if self.revoked_at is not None:
+            return "revoked"
+        return "expired" if self.expires_at is not None and self.expires_at <= now else "live"
+
+
+class StoredEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One change, or an attempt at one."""
+
+    id: int
+    occurred_at: datetime
+    actor_key_id: str
+    actor_user_id: str
+    actor_tenant: str
+    action: str
+    tenant: str
+    target: str
+    client_address: str
+    request_id: str
+    outcome: str
+    details: dict[str, str]
+
+
+class TenantRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Make or change a tenant. No ``models`` or ``regions`` mean all."""
+
+    name: str
+    tier: str
+    models: tuple[str, ...]
+    regions: tuple[str, ...]
+
+
+class KeyRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Make a key. No ``models`` or ``networks`` mean all; no ``lifetime`` means for good."""
+
+    tenant: str
+    user_id: str
+    label: str
+    scopes: tuple[str, ...]
+    models: tuple[str, ...]
+    networks: tuple[str, ...]
+    lifetime: timedelta | None
+
+
+class Administration(Protocol):
+    """Keeps tenants, users and keys. What it refuses is a ``SuiteFailure``; what cannot be meant, ``Misconfigured``."""
+
+    async def create_tenant(self, wanted: TenantRequest) -> StoredTenant:
+        """Return the new tenant."""
+        ...
+
+    async def tenants(self) -> list[StoredTenant]:
+        """Return every tenant, of the configuration and created, by name."""
+        ...
+
+    async def update_tenant(self, wanted: TenantRequest, fields: Collection[str]) -> StoredTenant:
+        """Return the tenant with ``fields`` changed."""
+        ...
+
+    async def switch_tenant(self, name: str, *, enabled: bool) -> StoredTenant:
+        """Return the tenant, whose keys are accepted or refused from now on; a running stack knows within 5 s."""
+        ...
+
+    async def create_user(self, tenant: str, name: str, role: str) -> StoredUser:
+        """Return the new user."""
+        ...
+
+    async def users(self, tenant: str) -> list[StoredUser]:
+        """Return the users of the tenant, or of all, oldest first."""
+        ...
+
+    async def change_user(self, user_id: str, role: str) -> StoredUser:
+        """Return the user with another role."""
+        ...
+
+    async def switch_user(self, user_id: str, *, enabled: bool) -> StoredUser:
+        """Return the user, whose keys are accepted or refused from now on; a running stack knows within 5 s."""
+        ...
+
+    async def create_key(self, wanted: KeyRequest) -> tuple[str, StoredKey]:
+        """Return the new key, which nothing shows again, and its record."""
+        ...
+
+    async def keys(self, tenant: str) -> list[StoredKey]:
+        """Return every created key of the tenant, or of all, oldest first; none of the configuration's."""
+        ...
+
+    async def rotate_key(
+        self, key_id: str, overlap: timedelta, lifetime: timedelta | None
+    ) -> tuple[str, StoredKey, StoredKey]:
+        """Return the new key, its record, and the older one's, which ends with the overlap."""
+        ...
+
+    async def revoke_key(self, key_id: str) -> StoredKey:
+        """Return the revoked key; a running stack refuses it within 5 s."""
+        ...
+
+    async def entries(self, tenant: str, limit: int) -> list[StoredEntry]:
+        """Return the newest audit entries about the tenant, or about all, the newest first."""
+        ...
+
+
+OpenAdministration = Callable[[Administered], AbstractAsyncContextManager[Administration]]

@@ -1,0 +1,115 @@
+"""What commands answer: a conversation's pieces, models, copies of the database, and what a gateway says of itself."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """What one side said; ``role`` is user or assistant."""
+
+    role: str
+    text: str
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """Some more of an answer; ``is_reasoning`` where the model thinks before it answers."""
+
+    text: str
+    is_reasoning: bool = False
+
+
+class AnswerEnd(msgspec.Struct, frozen=True, kw_only=True):
+    """How an answer ended. Unit of the counts: tokens."""
+
+    model: str
+    upstream: str
+    finish_reason: str
+    input_tokens: int
+    output_tokens: int
+    cost_nano_usd: int
+
+
+class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A model at an upstream, and the public names that it may answer to."""
+
+    upstream: str
+    model: str
+    state: str
+    """ready, loading, unloading or unavailable; empty where the upstream does not tell."""
+    reason: str
+    """Why it is not ready, in the upstream's words."""
+    controllable: bool
+    """Whether it can be loaded and unloaded."""
+    context_window_tokens: int
+    public_names: tuple[str, ...]
+
+
+class BackedUp(msgspec.Struct, frozen=True, kw_only=True):
+    """An archive that is complete and on the disk."""
+
+    file: str
+    bytes: int
+    schema: str
+    """The revision of the schema that it holds."""
+    created_at: datetime
+    """The moment that it shows."""
+    rows: dict[str, int]
+    """By table."""
+    seconds: float
+
+
+class Restored(msgspec.Struct, frozen=True, kw_only=True):
+    """A database that holds what the archive held."""
+
+    file: str
+    created_at: datetime
+    schema: str
+    """The revision of the schema that the database has now."""
+    archived_schema: str
+    rows: dict[str, int]
+    replaced: bool
+    """Whether there were rows, which are gone."""
+    keys_fit: bool | None
+    """Whether the pepper here is the one that the keys need; None where either is unknown."""
+    seconds: float
+
+
+class UpstreamModelReport(msgspec.Struct, frozen=True):
+    """A model at an upstream. The state is empty where the upstream does not tell."""
+
+    name: str
+    state: str
+    reason: str
+
+
+class UpstreamReport(msgspec.Struct, frozen=True):
+    """An upstream: its models, and how the gateway's attempts of the window went."""
+
+    name: str
+    attempts: int
+    failed_attempts: int
+    models: tuple[UpstreamModelReport, ...]
+
+
+class GatewayReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One gateway process. Of the requests that ended within the window; None where nothing is known."""
+
+    is_healthy: bool
+    problems: tuple[str, ...]
+    replica: str
+    version: str
+    requests_in_flight: int
+    window_seconds: float
+    requests: int
+    failures: int
+    error_ratio: float
+    duration_p50_ms: float | None
+    duration_p95_ms: float | None
+    time_to_first_token_p50_ms: float | None
+    time_to_first_token_p95_ms: float | None
+    cache_hit_ratio: float | None
+    cost_per_request_nano_usd: int | None
+    upstreams: tuple[UpstreamReport, ...]
