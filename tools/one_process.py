@@ -100,7 +100,7 @@ async def running_suite() -> AsyncGenerator[Suite]:
         socket = folder / "gateway.sock"
         listen = Listen(grpc="127.0.0.1:0", http=f"unix:{socket}")
         gateway = await stack.enter_async_context(
-            running_gateway(configuration, channels, listen, upgrades_schema=True)
+            running_gateway(configuration, channels, listen, upgrades_schema=True, shares_limits=False)
         )
         await gateway.set_ready()
         yield Suite(socket, client)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from penstock_common.llm.types import GenerationEvent
 from penstock_common.rpc.method import Handler
@@ -38,11 +39,9 @@ class ChatServicer:
         """Yield the answer's events."""
         exchange = self._begin(request, call, stream=True)
         try:
-            async with exchange:
-                await call.context.send_initial_metadata(_head(exchange))
-                async for batch in exchange.batches():
-                    for event in batch:
-                        yield event
+            async with aclosing(_events(exchange, call)) as events:
+                async for event in events:
+                    yield event
         except Exception:
             # A refusal's headers still say where the caller stands.
             call.context.set_trailing_metadata(_head(exchange))
@@ -54,6 +53,14 @@ class ChatServicer:
         made = self._reception.chat_call(admission.arrival, admission.caller, request.input, request.context, options)
         admission.is_begun = True
         return self._life.begin(made)
+
+
+async def _events(exchange: ChatExchange, call: ServerCall) -> AsyncGenerator[GenerationEvent, None]:
+    async with exchange:
+        await call.context.send_initial_metadata(_head(exchange))
+        async for batch in exchange.batches():
+            for event in batch:
+                yield event
 
 
 def _head(exchange: ChatExchange) -> tuple[tuple[str, str], ...]:

@@ -122,19 +122,21 @@ class ProviderEmbeddings:
         upstream = self._model.upstream
         try:
             async with asyncio.timeout(self._model.timeout.total_seconds()):
-                response = await self._sent(body)
-                try:
-                    if response.status != HTTPStatus.OK:
-                        return refusal_of(response.status, response.headers, upstream)
-                    return embedded_from(await _bounded(response), texts)
-                finally:
-                    response.release()
+                return await self._answer(await self._sent(body), texts)
         except (TimeoutError, ConnectTimedOut):
             # The attempt's own. The deadline's cancels, and is told apart outside.
             return _passing(UpstreamTimeout(f"The provider '{upstream}' was silent.", upstream=upstream, stage="total"))
         except (HttpFailure, Malformed) as error:
             _LOG.info("embedding_attempt_failed upstream=%s: %s", upstream, error)
             return _passing(UpstreamFailed(f"The provider '{upstream}' gave no proper answer.", upstream=upstream))
+
+    async def _answer(self, response: Response, texts: list[str]) -> Embedded | Refusal:
+        try:
+            if response.status != HTTPStatus.OK:
+                return refusal_of(response.status, response.headers, self._model.upstream)
+            return embedded_from(await _bounded(response), texts)
+        finally:
+            response.release()
 
     async def _sent(self, body: bytes) -> Response:
         traceparent = CURRENT_SCOPE.get().traceparent
