@@ -36,8 +36,9 @@ def requirements_of(request: GenerationInput) -> Requirements:
                 text_bytes += len(text) if text.isascii() else len(text.encode(errors="replace"))
             elif isinstance(part, Image):
                 sees = True
+    takes_schema = isinstance(request.response_format, JsonSchema)
     capabilities = _CHAT
-    if sees or request.tools or isinstance(request.response_format, JsonSchema):
-        needed = (("vision", sees), ("tools", request.tools), ("json_schema", request.response_format))
+    if sees or request.tools or takes_schema:
+        needed = (("vision", sees), ("tools", request.tools), ("json_schema", takes_schema))
         capabilities = _CHAT.union(name for name, is_needed in needed if is_needed)
     return Requirements(capabilities=capabilities, min_input_tokens=text_bytes // _MAX_BYTES_PER_TOKEN)

@@ -88,7 +88,8 @@ class SocketChannel:
         call = self._begin(self._channel.unary_unary, method, request, scope, deadline_of(scope, timeout))
         try:
             message: bytes = await call
-            _add_steps(steps, await call.trailing_metadata())
+            if steps is not None:
+                _add_steps(steps, await call.trailing_metadata())
         except grpc.aio.AioRpcError as error:
             _add_steps(steps, error.trailing_metadata())
             raise translated(error, method.service) from error

@@ -30,7 +30,10 @@ class ResponseStream(Protocol[ResponseT_co]):
         ...
 
     async def aclose(self) -> None:
-        """End the call; in process, return when the servicer's ``finally`` has run. May be repeated."""
+        """End the call; in process, return when the servicer's ``finally`` has run.
+
+        Not while another task reads. May be repeated; a stream that was closed is over.
+        """
         ...
 
 

@@ -160,7 +160,8 @@ class _Responses(_Limit):
         return self
 
     async def __anext__(self) -> Any:
-        if self._deadline <= time.monotonic():
+        # A timer may be a little early: what it closed has not come to its end.
+        if self._expired or self._deadline <= time.monotonic():
             raise deadline_passed()
         step = self._servicer.__anext__()
         try:
