@@ -1,0 +1,211 @@
+"""Every method's codecs bring back what they wrote, every field of it, those that are added later included."""
+
+from array import array
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from penstock_common.contract.cache import Hit, LookupRequest, LookupResponse, Probe, Scope, Stats, StoreRequest
+from penstock_common.contract.embedding import EmbedRequest, EmbedResponse, TextVector
+from penstock_common.contract.inference import GenerateRequest, ModelState, RunnableModel
+from penstock_common.contract.router import Requirements, RouteRequest
+from penstock_common.contract.wire import cache, embedding, inference, router
+from penstock_common.errors import InvalidRequest
+from penstock_common.llm.types import (
+    Candidate,
+    Classification,
+    File,
+    Finished,
+    FinishReason,
+    GenerationInput,
+    Image,
+    JsonSchema,
+    Message,
+    ModelInfo,
+    Plan,
+    Reasoning,
+    ReasoningDelta,
+    Role,
+    SamplingParams,
+    Started,
+    Text,
+    TextDelta,
+    Tool,
+    ToolCall,
+    ToolCallDelta,
+    ToolChoice,
+    ToolChoiceMode,
+    UnitPrices,
+    Usage,
+)
+from penstock_common.rpc.method import Method
+from penstock_common.testing.transports import alike
+
+HERE = Candidate(upstream="openai", model="gpt-4o-mini")
+PRICES = UnitPrices(input_nano_usd=1, cached_input_nano_usd=2, output_nano_usd=3)
+EVENTS = (
+    Started(generation_id="g", answered_by=HERE, unit_prices=PRICES),
+    ReasoningDelta(text="Hm.", signature=b"\x00\xff"),
+    TextDelta(text="A pipe."),
+    ToolCallDelta(index=1, id="c", name="f", arguments_json_fragment="{"),
+    Usage(
+        input_tokens=6,
+        output_tokens=5,
+        cached_input_tokens=4,
+        cache_write_input_tokens=3,
+        reasoning_tokens=2,
+        estimated=True,
+    ),
+    Finished(
+        reason=FinishReason.STOP,
+        answered_by=HERE,
+        matched_stop="END",
+        attempts=2,
+        cost_nano_usd=7,
+        unit_prices=PRICES,
+    ),
+)
+ASKED = GenerationInput(
+    model="fast",
+    messages=(
+        Message(role=Role.SYSTEM, parts=(Text(text="Be brief.", cache_breakpoint=True),), name="operator"),
+        Message(
+            role=Role.USER,
+            parts=(
+                Image(data=b"\x01", media_type="image/png", detail="low", cache_breakpoint=True),
+                Image(url="https://a"),
+                File(name="a.pdf", media_type="application/pdf", data=b"%PDF", cache_breakpoint=True),
+                Reasoning(text="hm", signature=b"s", cache_breakpoint=True),
+            ),
+        ),
+        Message(role=Role.ASSISTANT, tool_calls=(ToolCall(id="c1", name="look_up", arguments_json="{}"),)),
+        Message(role=Role.TOOL, parts=(Text(text="42"),), tool_call_id="c1"),
+    ),
+    tools=(Tool(name="look_up", description="Looks up.", parameters_json="{}", strict=False),),
+    tool_choice=ToolChoice(mode=ToolChoiceMode.NAMED, tool_name="look_up", parallel=False),
+    sampling=SamplingParams(
+        temperature=0.3,
+        top_p=0.7,
+        top_k=3,
+        max_output_tokens=64,
+        stop=("END",),
+        seed=-7,
+        frequency_penalty=0.1,
+        presence_penalty=-0.5,
+        reasoning_effort="low",
+        top_logprobs=2,
+    ),
+    response_format=JsonSchema(name="answer", schema_json="{}", strict=False, description="d"),
+    extra_json='{"x":1}',
+)
+PLAN = Plan(
+    candidates=(HERE, Candidate(upstream="triton", model="org/large")),
+    reason="by order",
+    classification=Classification(task="code", complexity=0.25, confidence=0.5),
+    prices=(PRICES, UnitPrices(input_nano_usd=9)),
+)
+SCOPE = Scope("acme", "fast")
+PROBE = Probe(digest=b"d" * 32, temperature=0.3, max_output_tokens=64, has_tools_in_flight=True, refers_to_the_web=True)
+MODEL = RunnableModel(
+    candidate=HERE,
+    context_window_tokens=128_000,
+    capabilities=frozenset({"chat", "tools", "vision"}),
+    state=ModelState.LOADING,
+    state_reason="It loads.",
+    is_controllable=True,
+)
+INFO = ModelInfo(name="fast", capabilities=("chat", "tools"), context_window_tokens=128_000)
+EMBEDDER = ModelInfo(name="all-MiniLM-L6-v2", capabilities=("embeddings",), context_window_tokens=256)
+
+PASSED = [
+    (
+        router.ROUTE,
+        RouteRequest(
+            model="fast",
+            requirements=Requirements(capabilities=frozenset({"chat", "vision"}), min_input_tokens=9),
+            allowed_regions=("eu", "us"),
+        ),
+        PLAN,
+    ),
+    (router.LIST_MODELS, None, (INFO,)),
+    (
+        cache.LOOKUP,
+        LookupRequest(scope=SCOPE, probe=PROBE, max_age=timedelta(seconds=1.5)),
+        LookupResponse(
+            hit=Hit(events=EVENTS, created_at=1_764_412_345.678_901_2, similarity=0.5),
+        ),
+    ),
+    (cache.LOOKUP, LookupRequest(scope=SCOPE, probe=Probe(digest=b"d")), LookupResponse(bypass_reason="It is off.")),
+    (
+        cache.STORE,
+        StoreRequest(scope=SCOPE, probe=PROBE, events=EVENTS, created_at=1_764_412_345.25, ttl=timedelta(minutes=5)),
+        "The answer has no text.",
+    ),
+    (cache.STORE, StoreRequest(scope=SCOPE, probe=PROBE, events=EVENTS), ""),
+    (cache.INVALIDATE, SCOPE, 3),
+    (
+        cache.GET_STATS,
+        None,
+        Stats(memory_hits=1, redis_hits=2, misses=3, stores=4, refusals=5, memory_entries=6),
+    ),
+    (
+        embedding.EMBED,
+        EmbedRequest(model="m", texts=("a", "b"), dimensions=64),
+        EmbedResponse(
+            vectors=[TextVector(array("f", (0.1, 0.2)), True), TextVector(array("f", (0.3, 0.4)), False)],
+            model="m",
+            revision="r",
+            upstream="far",
+            input_tokens=5,
+            unit_prices=PRICES,
+        ),
+    ),
+    (embedding.LIST_MODELS, None, (EMBEDDER,)),
+    (inference.GENERATE, GenerateRequest(input=ASKED, plan=PLAN, whole=True, batches=False), EVENTS),
+    (inference.LIST_MODELS, None, (MODEL,)),
+    (inference.LOAD_MODEL, HERE, MODEL),
+    (inference.UNLOAD_MODEL, HERE, MODEL),
+]
+
+
+@pytest.mark.parametrize(("method", "request_", "response"), PASSED, ids=lambda value: getattr(value, "path", ""))
+def test_what_is_written_comes_back(method, request_, response):
+    assert alike(method.request.decode(method.request.encode(request_)), request_)
+    assert alike(method.response.decode(method.response.encode(response)), response)
+
+
+def structs_within(value):
+    if isinstance(value, msgspec.Struct):
+        yield value
+        value = [getattr(value, name) for name in value.__struct_fields__]
+    if isinstance(value, list | tuple):
+        for element in value:
+            yield from structs_within(element)
+
+
+def test_the_values_above_set_every_field_that_there_is():
+    varied, known = set(), set()
+    for _, request_, response in PASSED:
+        for value in structs_within((request_, response)):
+            for field in msgspec.structs.fields(value):
+                known.add((type(value).__name__, field.name))
+                if field.required or getattr(value, field.name) != field.default:
+                    varied.add((type(value).__name__, field.name))
+    assert known - varied == set()
+
+
+def test_every_method_is_among_them():
+    methods = {
+        value.path
+        for module in (cache, embedding, inference, router)
+        for value in vars(module).values()
+        if isinstance(value, Method)
+    }
+    assert methods == {method.path for method, *_ in PASSED}
+
+
+@pytest.mark.parametrize("method", {method.path: method for method, *_ in PASSED}.values(), ids=lambda each: each.path)
+def test_bytes_that_are_no_message_are_an_invalid_request(method):
+    with pytest.raises(InvalidRequest, match="The bytes are no penstock"):
+        method.request.decode(b"\xff\xff\xff")
