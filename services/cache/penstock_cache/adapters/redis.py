@@ -116,7 +116,15 @@ class RedisTier:
 
     async def get(self, key: EntryKey) -> Entry | None:
         """Return the entry, or None, as ``SharedTier`` says."""
-        sealed = await self._try(self._reads, lambda: self._connection.execute("GET", self._keys.entry(key)))
+        # Spelled out, as every miss comes by: what ``_try`` does, without its function and coroutine.
+        if not self._reads.may_try():
+            return None
+        try:
+            sealed = await self._connection.execute("GET", self._keys.entry(key))
+        except _FAILURES as error:
+            self._reads.failed(error)
+            return None
+        self._reads.succeeded()
         if sealed is None:
             return None
         try:
