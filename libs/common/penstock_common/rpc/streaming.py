@@ -1,26 +1,19 @@
-"""Reading another service's stream without ever leaving it running."""
+"""Reading a stream of the public API, by a generated stub, without ever leaving it running."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
-
-ResponseT = TypeVar("ResponseT")
+from typing import Any
 
 
 @asynccontextmanager
 async def cancelled_on_exit(call: Any) -> AsyncGenerator[Any, None]:
-    """Yield the call; cancel it on the way out, whatever the way.
+    """Yield the gRPC call; cancel it on the way out, whatever the way.
 
-    Leaving an ``async for`` over a gRPC call does not cancel it: the upstream
-    would generate tokens for nobody. In-process calls also have ``aclose``,
-    which waits until the servicer's ``finally`` has run.
+    Leaving an ``async for`` over it does not: the upstream would generate tokens for nobody.
     """
     try:
         yield call
     finally:
         call.cancel()
-        aclose: Callable[[], Awaitable[None]] | None = getattr(call, "aclose", None)
-        if aclose is not None:
-            await aclose()

@@ -129,6 +129,8 @@ class _Passed:
 
 def alike(left: Any, right: Any) -> bool:
     """Return whether two values have the same content; which kind of sequence holds it does not count."""
+    if type(left) is type(right) and left == right:
+        return True
     if isinstance(left, msgspec.Struct):
         names = left.__struct_fields__
         return type(left) is type(right) and all(alike(getattr(left, name), getattr(right, name)) for name in names)
