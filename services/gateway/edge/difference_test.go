@@ -38,11 +38,7 @@ func newWitness(t *testing.T, whole bool, patience time.Duration) *witness {
 	})
 	edge.gateway.wire = w.note
 	w.address = edge.address()
-	if whole {
-		go edge.server.Serve(edge.plain.Listener)
-	} else {
-		go edge.serve()
-	}
+	edge.serveOnly(whole)
 	return w
 }
 

@@ -92,6 +92,15 @@ func start(t *testing.T, adjust ...func(*config)) *running {
 	return r
 }
 
+// serveOnly has all requests served as they are, or by the whole server alone.
+func (r *running) serveOnly(whole bool) {
+	if whole {
+		go r.server.Serve(r.plain.Listener)
+	} else {
+		go r.serve()
+	}
+}
+
 // newUnserved makes an edge that listens and does not yet serve.
 func newUnserved(t *testing.T, adjust ...func(*config)) *running {
 	t.Helper()
