@@ -48,6 +48,8 @@ type lateHealth struct {
 func (h *lateHealth) Check(ctx context.Context, r *healthv1.HealthCheckRequest) (*healthv1.HealthCheckResponse, error) {
 	if h.late.Load() {
 		<-ctx.Done()
+		// An answer could still overtake the caller's own clock.
+		return nil, ctx.Err()
 	}
 	return h.Server.Check(ctx, r)
 }

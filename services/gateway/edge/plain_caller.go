@@ -85,10 +85,11 @@ func (c *caller) lead() {
 		}
 		c.turn <- struct{}{}
 		keep := p.serve()
-		if !keep {
+		c.idleSince.Store(time.Now().UnixNano())
+		// A drain closes what is idle already, and this what becomes idle in the same moment.
+		if !keep || c.listener.front.inFlight.closed.Load() {
 			c.conn.Close()
 		}
-		c.idleSince.Store(time.Now().UnixNano())
 		c.free <- struct{}{}
 	}
 }
