@@ -48,6 +48,8 @@ type lateHealth struct {
 func (h *lateHealth) Check(ctx context.Context, r *healthv1.HealthCheckRequest) (*healthv1.HealthCheckResponse, error) {
 	if h.late.Load() {
 		<-ctx.Done()
+		// An answer could still overtake the caller's own clock.
+		return nil, ctx.Err()
 	}
 	return h.Server.Check(ctx, r)
 }
@@ -90,6 +92,15 @@ func start(t *testing.T, adjust ...func(*config)) *running {
 	r := newUnserved(t, adjust...)
 	go r.serve()
 	return r
+}
+
+// serveOnly has all requests served as they are, or by the whole server alone.
+func (r *running) serveOnly(whole bool) {
+	if whole {
+		go r.server.Serve(r.plain.Listener)
+	} else {
+		go r.serve()
+	}
 }
 
 // newUnserved makes an edge that listens and does not yet serve.

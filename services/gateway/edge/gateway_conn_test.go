@@ -74,22 +74,29 @@ func TestAnswersOfEveryForm(t *testing.T) {
 				io.WriteString(conn, c.answer)
 			}
 		})
-		edge := start(t, func(cfg *config) { cfg.gatewayHTTP = target })
-		got := "cut"
-		if response, err := edge.client.Post(edge.base+"/v1/a", "application/json", strings.NewReader("{}")); err == nil {
-			if body, err := io.ReadAll(response.Body); err == nil && response.StatusCode != 503 {
-				got = response.Status[:3] + " " + string(body)
-			} else if err == nil {
-				got = "503"
+		for _, whole := range []bool{false, true} {
+			if whole && c.want == "503" {
+				continue // net/http makes something of some of these
 			}
-			response.Body.Close()
-			equal(t, name+": of the connection", response.Header.Get("Connection")+response.Header.Get("Link"), "")
-			equal(t, name+": dated", response.Header.Get("Date") != "", true)
+			edge := newUnserved(t, func(cfg *config) { cfg.gatewayHTTP = target })
+			edge.serveOnly(whole)
+			got := "cut"
+			if response, err := edge.client.Post(edge.base+"/v1/a", "application/json", strings.NewReader("{}")); err == nil {
+				if body, err := io.ReadAll(response.Body); err == nil && response.StatusCode != 503 {
+					got = response.Status[:3] + " " + string(body)
+				} else if err == nil {
+					got = "503"
+				}
+				response.Body.Close()
+				equal(t, name+": of the connection", response.Header.Get("Connection")+response.Header.Get("Link"), "")
+				equal(t, name+": dated", response.Header.Get("Date") != "", true)
+			}
+			if got != c.want {
+				t.Errorf("%s, by the whole server %v: got %.60q, want %.60q", name, whole, got, c.want)
+			}
+			backend := (*edge.plain.gateways.backends.Load())[0]
+			eventually(t, name+": none outstanding", func() bool { return backend.outstanding.Load() == 0 })
 		}
-		if got != c.want {
-			t.Errorf("%s: got %.60q, want %.60q", name, got, c.want)
-		}
-		equal(t, name+": outstanding", (*edge.plain.gateways.backends.Load())[0].outstanding.Load(), 0)
 	}
 }
 

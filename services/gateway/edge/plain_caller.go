@@ -2,9 +2,11 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -83,42 +85,71 @@ func (c *caller) lead() {
 		}
 		c.turn <- struct{}{}
 		keep := p.serve()
-		c.listener.front.inFlight.leave()
-		if !keep {
+		c.idleSince.Store(time.Now().UnixNano())
+		// A drain closes what is idle already, and this what becomes idle in the same moment.
+		if !keep || c.listener.front.inFlight.closed.Load() {
 			c.conn.Close()
 		}
-		c.idleSince.Store(time.Now().UnixNano())
 		c.free <- struct{}{}
 	}
 }
 
 // next reads the next request, body and all; nil where the connection is over, here or altogether.
-func (c *caller) next() *passage {
+func (c *caller) next() (p *passage) {
+	admitted := false
+	defer func() {
+		if c.survived(recover()) {
+			if p = nil; admitted {
+				c.dismiss()
+			}
+			c.over()
+		}
+	}()
 	size, ok := c.readHead()
 	if !ok {
 		return nil
 	}
-	f := c.listener.front
-	head := c.in[c.start : c.start+size]
-	if size > f.cfg.maxHeaderBytes || !c.request.Parse(head) || !c.choose() || !f.inFlight.enter() {
+	if admitted = c.admit(size); !admitted {
 		c.handOver()
 		return nil
 	}
-	if !c.listener.gateways.holding.reserve(c.request.Length) {
-		f.inFlight.leave()
-		c.handOver()
-		return nil
-	}
-	p := c.begin()
+	p = c.begin()
 	c.start += size
 	c.lastPost = !c.request.Get
 	if err := c.readBody(p); err != nil {
+		admitted = false // the passage counts it out
 		p.fail(err)
-		f.inFlight.leave()
 		c.linger()
 		return nil
 	}
 	return p
+}
+
+// admit counts the request in and takes the memory for its body; false where it is the whole server's.
+func (c *caller) admit(size int) bool {
+	f := c.listener.front
+	if size > f.cfg.maxHeaderBytes || !c.request.Parse(c.in[c.start:c.start+size]) || !c.choose() || !f.inFlight.enter() {
+		return false
+	}
+	if !c.listener.gateways.holding.reserve(c.request.Length) {
+		f.inFlight.leave()
+		return false
+	}
+	return true
+}
+
+// dismiss takes back what admit did, for a request that has no passage.
+func (c *caller) dismiss() {
+	c.listener.gateways.holding.release(c.request.Length)
+	c.listener.front.inFlight.leave()
+}
+
+// survived logs a panic as net/http does: it ends one connection, not the edge. False where there was none.
+func (c *caller) survived(panicked any) bool {
+	if panicked != nil {
+		c.listener.front.logger.Error("panic", "error", fmt.Sprint(panicked), "stack", string(debug.Stack()))
+	}
+	return panicked != nil
 }
 
 // choose finds the fields that go on; false where the request is one that the whole server has to judge.

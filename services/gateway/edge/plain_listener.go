@@ -3,14 +3,18 @@ package main
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"sync"
 	"time"
 )
 
-// acceptPause is waited where no connection can be accepted, for want of descriptors.
-const acceptPause = 5 * time.Millisecond
+// Where no connection can be accepted, for want of descriptors, the next attempt waits, each time longer.
+const (
+	acceptPause    = 5 * time.Millisecond
+	maxAcceptPause = time.Second
+)
 
 // plainListener serves plain requests on the wire formats by itself, and is the listener of a whole server for
 // everything else: a connection that brings anything but a plain request goes there, with all that was read of it, and
@@ -53,17 +57,19 @@ func (l *plainListener) Close() error {
 
 // serve accepts connections until the listener is closed.
 func (l *plainListener) serve() {
-	for {
+	for pause := acceptPause; ; {
 		conn, err := l.Listener.Accept()
 		switch {
 		case err == nil:
+			pause = acceptPause
 			go l.admit(conn)
 		case errors.Is(err, net.ErrClosed):
 			_ = l.Close()
 			return
 		default:
-			l.front.logger.Warn("accept", "error", err.Error())
-			time.Sleep(acceptPause)
+			l.front.logger.Warn(fmt.Sprintf("http: Accept error: %v; retrying in %v", err, pause))
+			time.Sleep(pause)
+			pause = min(2*pause, maxAcceptPause)
 		}
 	}
 }
@@ -99,7 +105,7 @@ func (l *plainListener) handshake(conn net.Conn) (*tls.Conn, bool) {
 		_, _ = io.WriteString(noTLS.Conn, "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n")
 	}
 	if err != nil {
-		l.front.logger.Warn("TLS handshake", "address", conn.RemoteAddr().String(), "error", err.Error())
+		l.front.logger.Warn(fmt.Sprintf("http: TLS handshake error from %s: %v", conn.RemoteAddr(), err))
 		return nil, false
 	}
 	_ = conn.SetDeadline(time.Time{})

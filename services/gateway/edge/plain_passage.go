@@ -139,7 +139,12 @@ func appendField(out []byte, name, value string) []byte {
 
 // serve gives the request to a gateway and the answer to the caller. keep: the caller may send another.
 func (p *passage) serve() (keep bool) {
-	defer p.end()
+	defer func() {
+		if p.survived(recover()) {
+			keep = false
+		}
+		p.end()
+	}()
 	gateways := round{balancer: p.listener.gateways, backends: *p.listener.gateways.backends.Load()}
 	for {
 		to := gateways.next()
@@ -247,7 +252,7 @@ func (p *passage) giveBack() {
 	p.pooled, p.out = nil, nil
 }
 
-// end gives back what the passage took, and tells of it.
+// end gives back what the passage took, tells of it and counts it out.
 func (p *passage) end() {
 	p.listener.gateways.holding.release(p.held)
 	p.depend(nil)
@@ -260,4 +265,5 @@ func (p *passage) end() {
 	route := wireRoute(p.path)
 	f.tracing.end(p.span, method, route, p.status, p.id)
 	f.tell(method, route, p.status, p.written, p.started, p.id)
+	f.inFlight.leave()
 }

@@ -212,6 +212,21 @@ func TestALengthAloneTakesNoRoom(t *testing.T) {
 	equal(t, "no more than is missing", cap(roomFor(make([]byte, 100_000), 5)), 100_005)
 }
 
+func TestAPanicEndsOneConnectionOnly(t *testing.T) {
+	edge := newUnserved(t)
+	edge.plain.gateways.targets = nil // so that no head can be written
+	go edge.serve()
+	for range 3 {
+		_, in := edge.dial(t, post("/v1/a", "Content-Length: 1")+"a")
+		if _, err := in.ReadByte(); err != io.EOF {
+			t.Error(err)
+		}
+	}
+	equal(t, "alive", edge.send(t, "GET", "/healthz", "").StatusCode, 200)
+	equal(t, "in flight", edge.inFlight.count(), 0)
+	equal(t, "memory", edge.plain.gateways.holding.bytes.Load(), 0)
+}
+
 // silent accepts connections and says nothing.
 func silent(t *testing.T) net.Listener {
 	t.Helper()
