@@ -49,7 +49,6 @@ class Response:
     """
 
     __slots__ = (
-        "_body_bytes",
         "_carrier",
         "_chunks",
         "_complete",
@@ -80,8 +79,8 @@ class Response:
         self._keep_alive = False
         self._ends_with_connection = False
         self._chunks: list[bytes] = []
+        # With what frames them: a little more than waits.
         self._waiting_bytes = 0
-        self._body_bytes = 0
         # What came since the last byte of the body, or since the beginning.
         self._silent_bytes = 0
         self._complete = False
@@ -159,20 +158,22 @@ class Response:
     def feed(self, data: bytes) -> None:
         """Take what the connection brought."""
         self.began = True
-        body_bytes = self._body_bytes
+        waited = len(self._chunks)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._refuse(str(error))
-        if self._complete or self._body_bytes > body_bytes:
+        if self._complete or len(self._chunks) > waited:
             self._silent_bytes = 0
+            self._waiting_bytes += len(data)
         else:
             self._silent_bytes += len(data)
             if self._silent_bytes > MAX_HEAD_BYTES:
                 self._refuse("a head, a chunk's line or trailers of more than 64 KiB")
         self._wake()
-        full = self._waiting_bytes > HIGH_WATER_BYTES or self._error is not None
-        if full and not self._paused and self._carrier is not None:
+        too_much = self._waiting_bytes > HIGH_WATER_BYTES or self._error is not None
+        # Of a whole answer nothing more comes, and the connection may be another's before it is read.
+        if too_much and not self._complete and not self._paused and self._carrier is not None:
             self._paused = True
             self._carrier.pause_reading()
 
@@ -228,8 +229,6 @@ class Response:
         """Take a piece of the body."""
         if self._error is None:
             self._chunks.append(body)
-            self._waiting_bytes += len(body)
-            self._body_bytes += len(body)
 
     def on_message_complete(self) -> None:
         """Take the answer as whole, if it was the answer."""
