@@ -72,7 +72,7 @@ class Response:
     def __init__(self, carrier: Carrier, loop: asyncio.AbstractEventLoop) -> None:
         self._carrier: Carrier | None = carrier
         self._loop = loop
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._raw_headers: dict[bytes, bytes] = {}
         self._head_bytes = 0
         self._interim_answers = 0
@@ -151,16 +151,21 @@ class Response:
 
     def release(self) -> None:
         """Keep the connection where the answer has come to its end, close it at once where it has not."""
+        # It refers back to us: without this, every answer would be the garbage collector's.
+        self._parser = None
         carrier, self._carrier = self._carrier, None
         if carrier is not None:
             carrier.let_go(reusable=self._complete and self._keep_alive and not self._surplus)
 
     def feed(self, data: bytes) -> None:
         """Take what the connection brought."""
+        parser = self._parser
+        if parser is None:
+            return
         self.began = True
         waited = len(self._chunks)
         try:
-            self._parser.feed_data(data)
+            parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._refuse(str(error))
         if self._complete or len(self._chunks) > waited:
@@ -206,9 +211,10 @@ class Response:
 
     def on_headers_complete(self) -> None:
         """Take the head as whole."""
-        if self._complete or self._error is not None:
+        parser = self._parser
+        if parser is None or self._complete or self._error is not None:
             return
-        status = self._parser.get_status_code()
+        status = parser.get_status_code()
         if status < _FIRST_FINAL_STATUS:
             self._interim_answers += 1
             if status == _SWITCHING_PROTOCOLS or self._interim_answers > MAX_INTERIM_ANSWERS:
@@ -219,7 +225,7 @@ class Response:
         if encoding is not None and encoding.lower() != b"chunked":
             self._refuse("a transfer encoding that was not asked for")
             return
-        self._keep_alive = self._parser.should_keep_alive()
+        self._keep_alive = parser.should_keep_alive()
         self._ends_with_connection = (
             encoding is None and b"content-length" not in self._raw_headers and status not in _WITHOUT_BODY
         )
