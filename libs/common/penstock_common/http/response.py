@@ -206,13 +206,14 @@ class Response:
             name = name.lower()
             headers = self._raw_headers
             headers[name] = b"%b, %b" % (headers[name], value) if name in headers else value
-            if len(headers) > MAX_HEADERS:
-                self._refuse("more headers than 256")
 
     def on_headers_complete(self) -> None:
         """Take the head as whole."""
         parser = self._parser
         if parser is None or self._complete or self._error is not None:
+            return
+        if len(self._raw_headers) > MAX_HEADERS:
+            self._refuse("more headers than 256")
             return
         status = parser.get_status_code()
         if status < _FIRST_FINAL_STATUS:
