@@ -180,7 +180,7 @@ class UpstreamFailed(PenstockError):
 class UpstreamTimeout(PenstockError):
     """An upstream was silent for too long.
 
-    ``stage`` is one of connect, headers, first_token, idle, total.
+    ``stage`` is one of connect, headers, first_token, whole, idle, total.
     """
 
     upstream: str = ""

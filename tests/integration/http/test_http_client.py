@@ -378,6 +378,26 @@ async def test_another_address_is_tried_where_one_does_not_answer():
         assert asked[0] == "several.example"
 
 
+async def test_an_address_that_swallows_connections_does_not_hold_up_the_next():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        swallowing = listener.getsockname()
+        waiting = [socket.socket() for _ in range(4)]
+        for connection in waiting:
+            connection.setblocking(False)
+            connection.connect_ex(swallowing)
+
+        async def look_up(host, port):
+            places = (swallowing, ("127.0.0.1", port))
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", place) for place in places]
+
+        async with origin() as server, Asker(f"http://two.example:{server.port}/", look_up=look_up) as asker:
+            assert await asker.ask() == (200, b"hello")
+        for connection in waiting:
+            connection.close()
+
+
 async def test_ipv6_literals_are_asked():
     try:
         listening = origin(host="::1")

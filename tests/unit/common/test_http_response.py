@@ -209,3 +209,13 @@ async def test_what_was_whole_comes_before_the_failure():
 async def test_a_server_that_offers_another_protocol_is_understood():
     offer = b"HTTP/1.1 200 OK\r\nupgrade: h2,h2c\r\nconnection: Upgrade, Keep-Alive\r\ncontent-length: 5\r\n\r\nhello"
     assert (await seen(offer, []))[2:] == (b"hello", None, True)
+
+
+async def test_a_large_answer_that_is_whole_pauses_nobody():
+    connection = Connection()
+    response = Response(connection, asyncio.get_running_loop())
+    body = b"x" * (2 * HIGH_WATER_BYTES)
+    response.feed(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
+    assert connection.reading
+    response.release()
+    assert connection.reused is True

@@ -121,12 +121,18 @@ def test_what_is_not_plain_goes_the_long_way(chunk: bytes) -> None:
     assert parser.plain_data(chunk) is None
 
 
-def test_nothing_is_plain_before_a_first_event_which_may_begin_with_a_mark_or_within_one() -> None:
+def test_nothing_is_plain_that_begins_with_a_mark_or_within_an_event() -> None:
     parser = EventParser()
-    assert parser.plain_data(b"data: a\n\n") is None
-    parser.feed(b"data: a\n\ndata: b\n")
+    assert parser.plain_data(b"\xef\xbb\xbfdata: a\n\n") is None
+    assert parser.feed(b"\xef\xbb\xbfdata: a\n\ndata: b\n") == [(b"", b"a")]
     assert parser.plain_data(b"data: c\n\n") is None
     assert parser.feed(b"data: c\n\n") == [(b"", b"b\nc")]
+
+
+def test_a_mark_is_one_only_at_the_very_beginning() -> None:
+    parser = EventParser()
+    assert parser.plain_data(b"data: a\n\n") == [b"a"]
+    assert parser.feed(b"\xef\xbb\xbfdata: b\n\n") == []
 
 
 def test_plain_events_count_towards_the_streams_bound(monkeypatch: pytest.MonkeyPatch) -> None:

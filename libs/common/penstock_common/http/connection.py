@@ -54,8 +54,8 @@ class Connection(asyncio.Protocol):
             self._send(head, body)
             await response.head()
         except BaseException:
-            response.release()
             self.abort()
+            response.release()
             raise
         return response
 
@@ -111,12 +111,12 @@ class Connection(asyncio.Protocol):
 
     def pause_reading(self) -> None:
         """Take nothing more from the socket."""
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
         """Go on."""
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
     def let_go(self, *, reusable: bool) -> None:

@@ -49,7 +49,6 @@ class Response:
     """
 
     __slots__ = (
-        "_body_bytes",
         "_carrier",
         "_chunks",
         "_complete",
@@ -73,15 +72,15 @@ class Response:
     def __init__(self, carrier: Carrier, loop: asyncio.AbstractEventLoop) -> None:
         self._carrier: Carrier | None = carrier
         self._loop = loop
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._raw_headers: dict[bytes, bytes] = {}
         self._head_bytes = 0
         self._interim_answers = 0
         self._keep_alive = False
         self._ends_with_connection = False
         self._chunks: list[bytes] = []
+        # With what frames them: a little more than waits.
         self._waiting_bytes = 0
-        self._body_bytes = 0
         # What came since the last byte of the body, or since the beginning.
         self._silent_bytes = 0
         self._complete = False
@@ -152,27 +151,34 @@ class Response:
 
     def release(self) -> None:
         """Keep the connection where the answer has come to its end, close it at once where it has not."""
+        # It refers back to us: without this, every answer would be the garbage collector's.
+        self._parser = None
         carrier, self._carrier = self._carrier, None
         if carrier is not None:
             carrier.let_go(reusable=self._complete and self._keep_alive and not self._surplus)
 
     def feed(self, data: bytes) -> None:
         """Take what the connection brought."""
+        parser = self._parser
+        if parser is None:
+            return
         self.began = True
-        body_bytes = self._body_bytes
+        waited = len(self._chunks)
         try:
-            self._parser.feed_data(data)
+            parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._refuse(str(error))
-        if self._complete or self._body_bytes > body_bytes:
+        if self._complete or len(self._chunks) > waited:
             self._silent_bytes = 0
+            self._waiting_bytes += len(data)
         else:
             self._silent_bytes += len(data)
             if self._silent_bytes > MAX_HEAD_BYTES:
                 self._refuse("a head, a chunk's line or trailers of more than 64 KiB")
         self._wake()
-        full = self._waiting_bytes > HIGH_WATER_BYTES or self._error is not None
-        if full and not self._paused and self._carrier is not None:
+        too_much = self._waiting_bytes > HIGH_WATER_BYTES or self._error is not None
+        # Of a whole answer nothing more comes, and the connection may be another's before it is read.
+        if too_much and not self._complete and not self._paused and self._carrier is not None:
             self._paused = True
             self._carrier.pause_reading()
 
@@ -200,14 +206,16 @@ class Response:
             name = name.lower()
             headers = self._raw_headers
             headers[name] = b"%b, %b" % (headers[name], value) if name in headers else value
-            if len(headers) > MAX_HEADERS:
-                self._refuse("more headers than 256")
 
     def on_headers_complete(self) -> None:
         """Take the head as whole."""
-        if self._complete or self._error is not None:
+        parser = self._parser
+        if parser is None or self._complete or self._error is not None:
             return
-        status = self._parser.get_status_code()
+        if len(self._raw_headers) > MAX_HEADERS:
+            self._refuse("more headers than 256")
+            return
+        status = parser.get_status_code()
         if status < _FIRST_FINAL_STATUS:
             self._interim_answers += 1
             if status == _SWITCHING_PROTOCOLS or self._interim_answers > MAX_INTERIM_ANSWERS:
@@ -218,7 +226,7 @@ class Response:
         if encoding is not None and encoding.lower() != b"chunked":
             self._refuse("a transfer encoding that was not asked for")
             return
-        self._keep_alive = self._parser.should_keep_alive()
+        self._keep_alive = parser.should_keep_alive()
         self._ends_with_connection = (
             encoding is None and b"content-length" not in self._raw_headers and status not in _WITHOUT_BODY
         )
@@ -228,8 +236,6 @@ class Response:
         """Take a piece of the body."""
         if self._error is None:
             self._chunks.append(body)
-            self._waiting_bytes += len(body)
-            self._body_bytes += len(body)
 
     def on_message_complete(self) -> None:
         """Take the answer as whole, if it was the answer."""

@@ -145,6 +145,8 @@ class Batches:
     async def aclose(self) -> None:
         """End the attempt that runs, if one does; may be repeated."""
         self._done = True
+        # It asks us for the time that is left: a circle that nobody needs to collect.
+        self._succession = None
         attempt, self._attempt = self._attempt, None
         if attempt is not None:
             if attempt.is_open:

@@ -42,8 +42,8 @@ class EventParser:
 
     def __init__(self) -> None:
         self._at_start = True
-        # Nothing of an event has come yet; not said before the first line, which may begin with a mark.
-        self._between_events = False
+        # Nothing of an event has come yet.
+        self._between_events = True
         self._after_cr = False
         # The line that is not complete yet, in the pieces it came in.
         self._tail: list[bytes] = []
@@ -79,6 +79,7 @@ class EventParser:
         # Every line end belongs to one of the ends of events, and no line is longer than a line may be.
         if chunk.count(b"\n") != 2 * chunk.count(b"\n\ndata: ") + 2 or _CR in chunk or len(chunk) > MAX_EVENT_BYTES:
             return None
+        self._at_start = False
         self._total_bytes += len(chunk)
         if self._total_bytes > MAX_STREAM_BYTES:
             raise StreamTooLargeError

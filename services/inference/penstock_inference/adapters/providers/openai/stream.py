@@ -194,14 +194,18 @@ class CompletionStream:
 
     def _read_plain(self, payloads: list[bytes]) -> list[UpstreamEvent]:
         """Read events that came whole: what they add to the text goes straight into one delta."""
-        events: list[UpstreamEvent] = []
+        events: _Events = []
         texts: list[str] = []
         for payload in payloads:
-            if payload.startswith(_DONE):
+            # Only what is none begins like this: a chunk is an object.
+            if payload[:1] == b"[" and payload.startswith(_DONE):
                 self.done = True
                 break
-            chunk = _decoded(payload)
-            text = _text_alone(chunk)
+            try:
+                chunk = _CHUNK.decode(payload)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                raise _malformed() from None
+            text = None if chunk.usage is not None or chunk.error else _text_alone(chunk.choices)
             if text is not None:
                 texts.append(text)
                 continue
@@ -210,7 +214,7 @@ class CompletionStream:
                 texts = []
             self._reader.add(chunk, payload, events)
         if texts:
-            events.append(TextDelta(text=texts[0] if len(texts) == 1 else "".join(texts)))
+            events.append(TextDelta(text="".join(texts)))
         return _merged(events) if len(events) > 1 else events
 
 
@@ -226,9 +230,10 @@ def whole_answer(body: bytes) -> list[UpstreamEvent]:
         raise _no_completion(body) from None
     if chunk.choices is None:
         raise _no_completion(body)
-    events: list[UpstreamEvent] = []
+    events: _Events = []
+    # In their order already, and no two of them are one.
     _Reader().add(chunk, body, events, whole=True)
-    return _merged(events)
+    return events
 
 
 def _no_completion(body: bytes) -> AttemptFailed:
@@ -242,13 +247,16 @@ def _decoded(payload: bytes) -> _Chunk:
     try:
         return _CHUNK.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        raise AttemptFailed(FailureKind.MALFORMED, "the upstream sent a malformed event") from None
+        raise _malformed() from None
 
 
-def _text_alone(chunk: _Chunk) -> str | None:
-    """Return the text that a chunk adds where it does nothing else; None where it does, or adds none."""
-    choices = chunk.choices
-    if not choices or len(choices) > 1 or chunk.usage is not None or chunk.error:
+def _malformed() -> AttemptFailed:
+    return AttemptFailed(FailureKind.MALFORMED, "the upstream sent a malformed event")
+
+
+def _text_alone(choices: list[_Choice] | None) -> str | None:
+    """Return the text that choices add where they do nothing else; None where they do, or add none."""
+    if not choices or len(choices) > 1:
         return None
     choice = choices[0]
     delta = choice.delta
