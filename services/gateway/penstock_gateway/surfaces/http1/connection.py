@@ -168,7 +168,7 @@ class Connection(asyncio.Protocol):
         if self.shared.is_ending:
             self._close()
         elif arrived:
-            request = self._request = arrived.popleft()
+            request = self._request = arrived.pop(0)
             if self.has_room:
                 self.expires_at = _NEVER
             if self._is_paused and not arrived:
