@@ -30,7 +30,7 @@ from shapes import EDGE, EMBEDDING, GRPC, HERE, ONE_PROCESS, SHAPES, Side, confi
 from tables import costs, memory, ratios
 from turns import CASES, IN_FLIGHT, STREAM, UNARY, Scene
 
-_PACKAGES = ("grpcio", "uvicorn", "httptools", "aiohttp", "msgspec", "uvloop", "redis", "sqlalchemy")
+_PACKAGES = ("grpcio", "httptools", "aiohttp", "msgspec", "uvloop", "redis", "sqlalchemy")
 _EMBEDDING_REQUESTS = 200
 
 

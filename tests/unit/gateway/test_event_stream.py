@@ -34,6 +34,9 @@ class Client:
     def send(self, data):
         self.sent.append(data)
 
+    def answered(self):
+        pass
+
     async def room(self):
         await self.reads.wait()
 

@@ -84,6 +84,42 @@ async def test_client_that_leaves_after_its_answer_cancels_nothing(client, appli
     assert not application.cancelled.is_set()
 
 
+async def test_next_request_does_not_wait_for_what_a_handler_does_after_its_answer(client, application):
+    async def settles(request, response):
+        response.whole(200, b"", b"all")
+        await application.hold.wait()
+
+    application.settles = settles
+    client.send(head("GET", "/settles") + head("GET", "/echo"))
+    assert (await client.answer()).body == b"all"
+    assert (await client.answer()).header["x-path"] == "/echo"
+    client.get("/settles", "connection: close")
+    assert (await client.answer()).body == b"all"
+    assert await client.closed() == b""
+    assert len(application.seen) == 3
+    application.hold.set()
+
+
+async def test_server_that_ends_waits_for_what_handlers_do_after_their_answers(serve, application):
+    served = await serve()
+    client = await served.connect()
+    ended = []
+
+    async def settles(request, response):
+        response.whole(200, b"", b"all")
+        await application.hold.wait()
+        ended.append(request)
+
+    application.settles = settles
+    client.get("/settles")
+    await client.answer()
+    ending = asyncio.create_task(served.server.end(timedelta(seconds=60)))
+    assert await client.closed() == b""
+    application.hold.set()
+    await ending
+    assert len(ended) == 1
+
+
 async def test_server_that_ends_closes_idle_connections_and_lets_answers_finish(serve, application):
     served = await serve()
     idle, used, held, begun = [await served.connect() for _ in range(4)]

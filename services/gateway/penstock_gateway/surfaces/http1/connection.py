@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from contextvars import Context
 from typing import Protocol, cast
 
 import structlog
@@ -43,6 +44,10 @@ class Shared(Protocol):
     standing_lines: bytes
     """Header lines of every answer, among them the date."""
     is_ending: bool
+    context: Context
+    """What requests start from."""
+    tasks: set[asyncio.Task[None]]
+    """Of requests that are answered, or were, and have something left to do."""
 
     def joined(self, connection: Connection) -> None:
         """See a client come."""
@@ -57,13 +62,13 @@ class Connection(asyncio.Protocol):
     """Serves one client's requests in their order. ``expire`` is due at ``expires_at``, by the server's clock."""
 
     __slots__ = (
-        "_asked_at", "_drained", "_is_closing", "_is_paused", "_loop", "_reader", "_request", "_response",
+        "_asked_at", "_drained", "_is_closing", "_is_paused", "_loop", "_reader", "_request",
         "_transport", "expires_at", "has_room", "is_lost", "refused", "shared", "task",
     )  # fmt: skip
 
     def __init__(self, shared: Shared, loop: asyncio.AbstractEventLoop) -> None:
         self.task: asyncio.Task[None] | None = None
-        """Of the request that runs."""
+        """Of the request that waits for its answer."""
         self.is_lost = False
         self.has_room = True
         self.refused: Refused | None = None
@@ -74,7 +79,6 @@ class Connection(asyncio.Protocol):
         self._reader = RequestReader(self, shared.limits)
         self._transport: asyncio.Transport
         self._request: HttpRequest | None = None
-        self._response: HttpResponse | None = None
         self._drained: asyncio.Future[None] | None = None
         self._asked_at = 0.0
         self._is_closing = False
@@ -93,7 +97,9 @@ class Connection(asyncio.Protocol):
         self.is_lost = True
         self.shared.left(self)
         self._make_room(is_room=False)
-        if self.task is not None and self._response is not None and not self._response.is_complete:
+        if self.task is not None:
+            # One that has not begun yet ends without a step of its own.
+            self.task.add_done_callback(self.shared.tasks.discard)
             self.task.cancel()
 
     def eof_received(self) -> None:
@@ -162,33 +168,35 @@ class Connection(asyncio.Protocol):
         if self.shared.is_ending:
             self._close()
         elif arrived:
-            request = self._request = arrived.popleft()
-            response = self._response = HttpResponse(request, self)
+            request = self._request = arrived.pop(0)
             if self.has_room:
                 self.expires_at = _NEVER
             if self._is_paused and not arrived:
                 self._resume_reading()
-            self.task = self._loop.create_task(self._serve(request, response))
+            self.task = self._loop.create_task(self._serve(request, HttpResponse(request, self)))
+            self.shared.tasks.add(self.task)
         elif self.refused is not None:
             self._send_refusal(self.refused)
         else:
             self._wait_for_more()
 
     async def _serve(self, request: HttpRequest, response: HttpResponse) -> None:
+        task = self.task
         try:
             await self.shared.handler.handle(request, response)
             if not response.is_complete:
                 _log.error("unfinished_answer", method=request.method, path=request.path)
         except asyncio.CancelledError:
             if not self.is_lost:
-                # The server ends, and waits no longer for the answer.
+                # The server ends, and waits no longer.
                 self._cut(response, 503, "This server is shutting down. Try again.")
                 raise
         except Exception as error:  # noqa: BLE001 - the rim: nothing of it may reach the client
             _log.error("unexpected_error", exc_info=error)
         finally:
             self._cut(response, 500, "Internal error. Give the request id to the operator.")
-            self._end(request)
+            if task is not None:
+                self.shared.tasks.discard(task)
 
     def _cut(self, response: HttpResponse, status: int, message: str) -> None:
         """End an answer that failed, so that nobody takes it for a good one; one that is complete stays as it is."""
@@ -200,16 +208,21 @@ class Connection(asyncio.Protocol):
             lines, body = self.shared.handler.refusal(status, message)
             response.whole(status, lines, body)
 
-    def _end(self, request: HttpRequest) -> None:
-        self.task = self._request = self._response = None
-        if self.is_lost:
+    def answered(self) -> None:
+        """Go on to the next request; what the handler still does is its own business."""
+        request, self._request = self._request, None
+        self.task = None
+        if request is None or self.is_lost:
             return
         if not request.is_complete:
             self._linger()
-        elif not request.keeps_alive:
+        elif not request.keeps_alive or self.shared.is_ending:
             self._close()
+        elif self._reader.arrived:
+            # Not in the context of the request before it.
+            self.shared.context.run(self._begin_next)
         else:
-            self._begin_next()
+            self._wait_for_more()
 
     def _wait_for_more(self) -> None:
         now, limits = self.shared.now, self.shared.limits
@@ -233,9 +246,9 @@ class Connection(asyncio.Protocol):
 
     def _send_refusal(self, refused: Refused) -> None:
         lines, body = self.shared.handler.refusal(refused.status, refused.message)
-        request = HttpRequest("", "", {}, self, 0)
-        HttpResponse(request, self).whole(refused.status, lines, body)
-        self._linger()
+        # Whatever it was, it has not come to its end.
+        self._request = HttpRequest("", "", {}, self, 0)
+        HttpResponse(self._request, self).whole(refused.status, lines, body)
 
     # Room on both ways.
 

@@ -7,7 +7,6 @@ folded lines, bare CR, LF and NUL, a space before a colon, bytes behind a
 
 from __future__ import annotations
 
-from collections import deque
 from urllib.parse import unquote
 
 import httptools
@@ -37,7 +36,7 @@ class RequestReader:
     )
 
     def __init__(self, sender: Sender, limits: HttpLimits) -> None:
-        self.arrived: deque[HttpRequest] = deque()
+        self.arrived: list[HttpRequest] = []
         """Requests whose head is complete, in order."""
         self.incoming: HttpRequest | None = None
         """The one whose body is still coming."""

@@ -42,6 +42,10 @@ class Receiver(Protocol):
         """Wait until more may be sent."""
         ...
 
+    def answered(self) -> None:
+        """Go on to the next request; what the handler still does is its own business."""
+        ...
+
 
 class HttpResponse:
     """Either ``whole``, or ``begin``, any number of ``write`` and ``end``. Head lines are bytes that end in CR LF.
@@ -73,6 +77,7 @@ class HttpResponse:
         head = self._head_of(status, lines)
         sent = b"" if self._request.method == "HEAD" else body
         self._receiver.send(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), sent))
+        self._receiver.answered()
 
     def begin(self, status: int, lines: bytes) -> None:
         """Decide the head of an answer whose length is not known yet."""
@@ -105,6 +110,7 @@ class HttpResponse:
         head, self._head = self._head, b""
         end = _END_OF_CHUNKS if self._is_chunked else b""
         self._receiver.send(b"%b%b%b" % (head, self._framed(data), end))
+        self._receiver.answered()
 
     def _framed(self, data: bytes) -> bytes:
         # An empty chunk would be the last.

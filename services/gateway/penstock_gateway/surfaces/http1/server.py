@@ -7,6 +7,7 @@ import socket
 import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from contextvars import copy_context
 from datetime import timedelta
 
 from penstock_common.sections import MutualTls
@@ -16,6 +17,7 @@ from penstock_gateway.surfaces.http1.lines import date_line
 from penstock_gateway.surfaces.http1.listening import BACKLOG, bound, unbind
 
 _LAST_ANSWERS = timedelta(seconds=5)
+_LAST_BYTES = timedelta(seconds=1)
 _TLS_HANDSHAKE_SECONDS = 15
 
 
@@ -27,6 +29,8 @@ class HttpServer:
         self.limits = limits
         self.now = loop.time()
         self.is_ending = False
+        self.context = copy_context()
+        self.tasks: set[asyncio.Task[None]] = set()
         self.standing_lines = date_line()
         self._loop = loop
         self._notice = b""
@@ -58,14 +62,16 @@ class HttpServer:
         self.is_ending = True
         for connection in list(self._connections):
             connection.drain()
+        if self.tasks:
+            await asyncio.wait(self.tasks, timeout=grace.total_seconds())
+        for task in self.tasks:
+            task.cancel()
+            task.add_done_callback(self.tasks.discard)
+        if self.tasks:
+            await asyncio.wait(self.tasks, timeout=grace.total_seconds())
         if self._connections:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._emptied.wait(), grace.total_seconds())
-        tasks = [connection.task for connection in self._connections if connection.task is not None]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=grace.total_seconds())
+                await asyncio.wait_for(self._emptied.wait(), _LAST_BYTES.total_seconds())
         for connection in list(self._connections):
             connection.abort()
         self._timer.cancel()
