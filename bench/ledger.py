@@ -25,9 +25,11 @@ from pathlib import Path
 import sqlalchemy as sa
 import structlog
 
+from penstock_common.sql.database import open_database
+from penstock_common.sql.schema import upgrade_database
 from penstock_common.testing.postgres_server import PostgresServer
-from penstock_gateway.adapters.sql.database import open_database, upgrade_database
 from penstock_gateway.adapters.sql.ledger import writing_ledger
+from penstock_gateway.adapters.sql.schema import GATEWAY
 from penstock_gateway.adapters.sql.tables import ledger
 from penstock_gateway.domain.life.settlement import LedgerRow
 
@@ -74,7 +76,7 @@ async def write(url, name, rows, per_second):
 
 def measured(url, processes, rows, per_second):
     """Return what ``processes`` used a row, and whether every row is there."""
-    asyncio.run(upgrade_database(url))
+    asyncio.run(upgrade_database(url, GATEWAY))
     started = [
         subprocess.Popen(
             [sys.executable, __file__, "--write", url, f"w{number}", str(rows), str(per_second)],

@@ -45,14 +45,16 @@ from penstock_common.llm.types import (
 )
 from penstock_common.redis_connection import RedisConnection
 from penstock_common.rpc.in_process import InProcessChannel, InProcessServer
+from penstock_common.sql.database import open_database
+from penstock_common.sql.schema import upgrade_database
 from penstock_common.testing.generations import QUESTION, GenerationCaller
 from penstock_common.testing.ports import free_port
 from penstock_common.testing.postgres_server import PostgresServer, postgres_programs
 from penstock_common.testing.redis_server import redis_executable
 from penstock_gateway.adapters.limits_in_memory import InMemoryLimiter
 from penstock_gateway.adapters.limits_in_redis import RedisLimiter
-from penstock_gateway.adapters.sql.database import open_database, upgrade_database
 from penstock_gateway.adapters.sql.ledger import SqlLedger
+from penstock_gateway.adapters.sql.schema import GATEWAY
 from penstock_gateway.adapters.sql.tables import ledger
 from penstock_gateway.domain.access.identity import Tenant, Tier
 from penstock_gateway.domain.life.settlement import LedgerRow
@@ -286,7 +288,7 @@ def postgres_url(request: pytest.FixtureRequest, compose_model: dict[str, Any], 
 
 async def test_schema_and_ledger_on_postgresql(postgres_url):
     await _upgraded(postgres_url)
-    await upgrade_database(postgres_url)
+    await upgrade_database(postgres_url, GATEWAY)
     rows = [
         LedgerRow(
             generation_id=f"g{number}", request_id="r", created_at=datetime(2026, 1, 1, tzinfo=UTC), tenant="acme", key_id="k",
@@ -311,7 +313,7 @@ async def _upgraded(url: str) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while True:
         try:
-            await upgrade_database(url)
+            await upgrade_database(url, GATEWAY)
         except (OSError, sa.exc.SQLAlchemyError):
             if time.monotonic() > deadline:
                 raise

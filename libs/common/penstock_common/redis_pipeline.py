@@ -21,7 +21,7 @@ _SECOND_LOOK_SECONDS = 0.005
 _INCOMPLETE = object()
 
 Due: TypeAlias = "asyncio.Future[Any] | Callable[[Any], None] | None"
-"""Whom a reply is for: who waits for it, who is called with it (a refusal is an exception), or nobody."""
+"""Whom a reply is for: who waits for it, who is called with it (a refusal is an exception) and must not raise, or nobody."""
 
 
 class RedisUnavailable(Exception):
@@ -114,17 +114,19 @@ class RedisPipeline(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Hand over every reply that is whole."""
-        reader, due = self._reader, self._due
+        reader = self._reader
         try:
             reader.feed(data)
             while (reply := reader.gets()) is not _INCOMPLETE:
-                if type(reply) is not PushNotification:
-                    self._answered += 1
-                    self._deliver(due.popleft(), reply)
+                if type(reply) is PushNotification:
+                    continue
+                if self._is_lost or not self._due:
+                    self.lose(RedisUnavailable("Redis answered what nobody asked"))
+                    return
+                self._answered += 1
+                self._deliver(self._due.popleft(), reply)
         except InvalidResponse as error:
             self.lose(RedisUnavailable(f"Redis said what cannot be read: {error}"))
-        except IndexError:
-            self.lose(RedisUnavailable("Redis answered what nobody asked"))
 
     def _deliver(self, due: Due, reply: Any) -> None:
         if isinstance(reply, Disconnection):

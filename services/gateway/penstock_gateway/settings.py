@@ -10,10 +10,10 @@ from pydantic_core import PydanticCustomError
 
 from penstock_common.configuration import Duration, Secret, Section
 from penstock_common.sections import Redis, Secrets, Telemetry
+from penstock_common.sql.address import DatabaseAddress, DatabaseLimits
 from penstock_gateway.domain.access.authentication import KeyFreshness
 from penstock_gateway.domain.access.identity import KeyRecord, KeyScope, Tenant, Tier, digest_of
 from penstock_gateway.domain.access.tenancy import TenantDirectory
-from penstock_gateway.domain.database_address import DatabaseAddress, DatabaseLimits
 
 MIN_KEY_LENGTH = 16
 

@@ -23,10 +23,12 @@ import penstock_gateway.settings
 import penstock_inference.app
 import penstock_router.app
 from penstock_common.configuration import Configuration
+from penstock_common.sql.database import open_database
+from penstock_common.sql.schema import upgrade
 from penstock_common.testing.openai_upstream import OpenAIUpstream
 from penstock_common.testing.redis_server import RedisServer
 from penstock_common.testing.transports import IN_PROCESS, channel_to
-from penstock_gateway.adapters.sql.database import open_database, upgrade
+from penstock_gateway.adapters.sql.schema import GATEWAY
 from penstock_gateway.surfaces.public import RunningGateway
 
 URL = "http://penstock"
@@ -233,5 +235,5 @@ async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
 @pytest.fixture
 async def database(engine: AsyncEngine) -> AsyncEngine:
     """The engine of a database whose schema is there."""
-    await upgrade(engine)
+    await upgrade(engine, GATEWAY)
     return engine

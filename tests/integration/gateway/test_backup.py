@@ -14,22 +14,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from penstock_gateway.adapters.sql.archive import open_archive
-from penstock_gateway.adapters.sql.backup import back_up, restore, table_names
-from penstock_gateway.adapters.sql.database import (
-    known_revisions,
-    newest_revision,
-    open_database,
-    require_current,
-    revision_of,
-    upgrade,
-    upgrade_to,
-)
+from penstock_common.sql.archive import BackupError, open_archive
+from penstock_common.sql.backup import back_up, restore, table_names
+from penstock_common.sql.database import open_database
+from penstock_common.sql.schema import require_current, upgrade
 from penstock_gateway.adapters.sql.ledger import SqlLedger
+from penstock_gateway.adapters.sql.schema import GATEWAY
 from penstock_gateway.adapters.sql.tables import ledger
-from penstock_gateway.domain.backup import BackupError, fingerprint_of
+from penstock_gateway.app.copies import fingerprint_of
 from penstock_gateway.domain.life.settlement import LedgerRow
 
+SCHEMAS = (GATEWAY,)
 NOW = datetime(2026, 1, 1, 12, 30, 15, 123456, tzinfo=UTC)
 
 
@@ -78,10 +73,10 @@ def comparable(value):
     return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
 
 
-async def fill(url, revision="head", count=3):
+async def fill(url, revision="", count=3):
     """Make the schema of a revision with rows in every table; those with odd numbers leave out what may be empty."""
     async with open_database(url) as engine, engine.begin() as connection:
-        await connection.run_sync(upgrade_to, revision)
+        await connection.run_sync(GATEWAY.upgrade_to, revision)
         for table in await connection.run_sync(reflected):
             rows = [{column.name: example(column, number) for column in table.columns} for number in range(count)]
             if rows:
@@ -113,14 +108,18 @@ def example(column, number):
 async def test_restored_database_is_the_one_that_was_backed_up(database_url, target_url, archive):
     await fill(database_url)
     before = await contents(database_url)
-    made = await back_up(database_url, archive, ignored)
-    restored = await restore(target_url, archive, ignored)
+    made = await back_up(database_url, archive, ignored, SCHEMAS)
+    restored = await restore(target_url, archive, ignored, SCHEMAS)
     assert await contents(target_url) == before
-    assert made.rows == dict.fromkeys(table_names("head"), 3) == restored.backup.rows
-    assert (made.schema, restored.schema, restored.replaced) == (newest_revision(), newest_revision(), False)
+    assert made.rows == dict.fromkeys(table_names(GATEWAY, GATEWAY.newest_revision()), 3) == restored.backup.rows
+    assert (made.schema, restored.schema, restored.replaced) == (
+        GATEWAY.newest_revision(),
+        GATEWAY.newest_revision(),
+        False,
+    )
     assert await contents(database_url) == before
     async with open_database(target_url) as engine:
-        await require_current(engine)
+        await require_current(engine, GATEWAY)
 
 
 async def test_many_rows_are_copied_in_batches_and_told_of(database_url, target_url, archive):
@@ -128,30 +127,30 @@ async def test_many_rows_are_copied_in_batches_and_told_of(database_url, target_
     async with open_database(database_url) as engine:
         await write(engine, [row("many", number) for number in range(2500)])
     told = []
-    made = await back_up(database_url, archive, lambda table, rows: told.append((table, rows)))
+    made = await back_up(database_url, archive, lambda table, rows: told.append((table, rows)), SCHEMAS)
     assert [rows for table, rows in told if table == "ledger"] == [1000, 2000, 2503]
     told.clear()
-    await restore(target_url, archive, lambda table, rows: told.append((table, rows)))
+    await restore(target_url, archive, lambda table, rows: told.append((table, rows)), SCHEMAS)
     assert [rows for table, rows in told if table == "ledger"] == [1000, 2000, 2503]
     assert made.rows["ledger"] == len((await contents(target_url))["ledger"]) == 2503
 
 
 async def test_database_without_rows_is_a_backup_too(database_url, target_url, archive):
     await fill(database_url, count=0)
-    await back_up(database_url, archive, ignored)
-    restored = await restore(target_url, archive, ignored)
+    await back_up(database_url, archive, ignored, SCHEMAS)
+    restored = await restore(target_url, archive, ignored, SCHEMAS)
     assert set(restored.backup.rows.values()) == {0}
 
 
-@pytest.mark.parametrize("revision", known_revisions()[:-1])
+@pytest.mark.parametrize("revision", GATEWAY.known_revisions()[:-1])
 async def test_older_schema_is_backed_up_as_it_is_and_upgraded_when_restored(
     database_url, target_url, archive, revision
 ):
     await fill(database_url, revision)
     before = await contents(database_url)
-    made = await back_up(database_url, archive, ignored)
-    restored = await restore(target_url, archive, ignored)
-    assert (made.schema, restored.schema) == (revision, newest_revision())
+    made = await back_up(database_url, archive, ignored, SCHEMAS)
+    restored = await restore(target_url, archive, ignored, SCHEMAS)
+    assert (made.schema, restored.schema) == (revision, GATEWAY.newest_revision())
     after = await contents(target_url)
     for table, rows in before.items():
         assert [{name: kept[name] for name in rows[0]} for kept in after[table]] == rows
@@ -159,8 +158,8 @@ async def test_older_schema_is_backed_up_as_it_is_and_upgraded_when_restored(
 
 async def test_rows_that_follow_a_restore_are_numbered_after_the_others(database_url, target_url, archive):
     await fill(database_url)
-    await back_up(database_url, archive, ignored)
-    await restore(target_url, archive, ignored)
+    await back_up(database_url, archive, ignored, SCHEMAS)
+    await restore(target_url, archive, ignored, SCHEMAS)
     async with open_database(target_url) as engine, engine.begin() as connection:
         numbered = [table for table in await connection.run_sync(reflected) if is_numbered(table)]
         for table in numbered:
@@ -180,11 +179,11 @@ def is_numbered(table):
 
 async def test_archive_is_its_owners_alone_and_readable_without_penstock(database_url, archive):
     await fill(database_url)
-    made = await back_up(database_url, archive, ignored, pepper="f1f2")
+    made = await back_up(database_url, archive, ignored, SCHEMAS, pepper="f1f2")
     assert stat.S_IMODE(archive.stat().st_mode) == 0o600
     assert [path.name for path in archive.parent.iterdir()] == [archive.name]
     first, *_, last = map(json.loads, lines_of(archive))
-    assert (first["format"], first["version"], first["schema"]) == ("penstock-backup", 1, newest_revision())
+    assert (first["format"], first["version"], first["schema"]) == ("penstock-backup", 1, GATEWAY.newest_revision())
     assert (first["pepper"], datetime.fromisoformat(first["created_at"])) == ("f1f2", made.created_at)
     assert last["rows"] == made.rows
 
@@ -197,42 +196,42 @@ async def test_backup_that_fails_leaves_the_older_one(database_url, archive):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        await back_up(database_url, archive, interrupt)
+        await back_up(database_url, archive, interrupt, SCHEMAS)
     assert archive.read_bytes() == b"the older one"
     assert [path.name for path in archive.parent.iterdir()] == [archive.name]
-    await back_up(database_url, archive, ignored)
+    await back_up(database_url, archive, ignored, SCHEMAS)
     with open_archive(archive) as opened:
-        assert opened.contents.schema == newest_revision()
+        assert opened.contents.schema == GATEWAY.newest_revision()
 
 
 @pytest.mark.parametrize("place", ["missing/penstock.backup", "."])
 async def test_place_that_cannot_be_written_is_named(database_url, archive, place):
     await fill(database_url)
     with pytest.raises(BackupError, match=str(archive.parent)):
-        await back_up(database_url, archive.parent / place, ignored)
+        await back_up(database_url, archive.parent / place, ignored, SCHEMAS)
 
 
 async def test_missing_database_is_not_made_by_backing_it_up(tmp_path, archive):
     with pytest.raises(BackupError, match="there is no database at"):
-        await back_up(f"sqlite:///{tmp_path}/missing.db", archive, ignored)
+        await back_up(f"sqlite:///{tmp_path}/missing.db", archive, ignored, SCHEMAS)
     assert not (tmp_path / "missing.db").exists()
 
 
 async def test_database_without_a_schema_has_nothing_to_back_up(postgres, archive):
     with pytest.raises(BackupError, match="nothing to back up"):
-        await back_up(postgres.create_database(), archive, ignored)
+        await back_up(postgres.create_database(), archive, ignored, SCHEMAS)
     assert not archive.exists()
 
 
 async def test_database_of_a_later_version_is_left_to_that(database_url, target_url, archive):
     await fill(database_url)
-    await back_up(database_url, archive, ignored)
+    await back_up(database_url, archive, ignored, SCHEMAS)
     async with open_database(database_url) as engine, engine.begin() as connection:
         await connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(BackupError, match="'9999' is of a later version"):
-        await back_up(database_url, archive, ignored)
+        await back_up(database_url, archive, ignored, SCHEMAS)
     with pytest.raises(BackupError, match="'9999' of a later version"):
-        await restore(database_url, archive, ignored, replace=True)
+        await restore(database_url, archive, ignored, SCHEMAS, replace=True)
 
 
 def test_peppers_are_told_apart_without_being_given_away():
@@ -245,22 +244,22 @@ def test_peppers_are_told_apart_without_being_given_away():
 
 async def test_rows_are_lost_only_on_request(database_url, target_url, archive):
     await fill(database_url)
-    await back_up(database_url, archive, ignored)
+    await back_up(database_url, archive, ignored, SCHEMAS)
     async with open_database(target_url) as engine:
-        await upgrade(engine)
+        await upgrade(engine, GATEWAY)
         await write(engine, [row("older", number) for number in range(5)])
     older = await contents(target_url)
     with pytest.raises(BackupError, match="the database has rows in ledger: .*--replace"):
-        await restore(target_url, archive, ignored)
+        await restore(target_url, archive, ignored, SCHEMAS)
     assert await contents(target_url) == older
-    restored = await restore(target_url, archive, ignored, replace=True)
+    restored = await restore(target_url, archive, ignored, SCHEMAS, replace=True)
     assert restored.replaced
     assert await contents(target_url) == await contents(database_url)
 
 
 async def test_restore_that_ends_half_way_changes_nothing(database_url, target_url, archive):
     await fill(database_url)
-    await back_up(database_url, archive, ignored)
+    await back_up(database_url, archive, ignored, SCHEMAS)
     await fill(target_url, count=2)
     older = await contents(target_url)
 
@@ -269,14 +268,14 @@ async def test_restore_that_ends_half_way_changes_nothing(database_url, target_u
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        await restore(target_url, archive, interrupt, replace=True)
+        await restore(target_url, archive, interrupt, SCHEMAS, replace=True)
     assert await contents(target_url) == older
 
 
 async def small_archive(tmp_path, archive):
     url = f"sqlite:///{tmp_path}/small.db"
     await fill(url, count=1)
-    await back_up(url, archive, ignored)
+    await back_up(url, archive, ignored, SCHEMAS)
     return archive.read_bytes()
 
 
@@ -331,28 +330,28 @@ async def test_archive_that_was_changed_is_refused_with_a_sentence(tmp_path, arc
     await small_archive(tmp_path, archive)
     rewritten(archive, change)
     with pytest.raises(BackupError, match=told):
-        await restore(target_url, archive, ignored)
+        await restore(target_url, archive, ignored, SCHEMAS)
 
 
 @pytest.mark.parametrize("bad", [b"", b"PGDMP", b"{}" * 100])
 async def test_other_files_are_refused(archive, bad, tmp_path):
     archive.write_bytes(bad)
     with pytest.raises(BackupError, match="no archive of 'penstock backup'"):
-        await restore(f"sqlite:///{tmp_path}/restored.db", archive, ignored)
+        await restore(f"sqlite:///{tmp_path}/restored.db", archive, ignored, SCHEMAS)
     with pytest.raises(BackupError, match="No such file"):
-        await restore(f"sqlite:///{tmp_path}/restored.db", archive.with_name("missing"), ignored)
+        await restore(f"sqlite:///{tmp_path}/restored.db", archive.with_name("missing"), ignored, SCHEMAS)
 
 
 @pytest.mark.parametrize(("schema", "told"), [("9999", "later version"), ("0000", "no version of Penstock has")])
 async def test_archive_with_another_schema_is_refused(tmp_path, archive, target_url, schema, told):
     await small_archive(tmp_path, archive)
     lines = lines_of(archive)
-    lines[0] = lines[0].replace(newest_revision().encode(), schema.encode())
+    lines[0] = lines[0].replace(GATEWAY.newest_revision().encode(), schema.encode())
     trailer = json.loads(lines[-1])
     trailer["sha256"] = hashlib.sha256(b"".join(lines[:-1])).hexdigest()
     archive.write_bytes(gzip.compress(b"".join([*lines[:-1], json.dumps(trailer).encode() + b"\n"])))
     with pytest.raises(BackupError, match=told):
-        await restore(target_url, archive, ignored)
+        await restore(target_url, archive, ignored, SCHEMAS)
 
 
 # Under load
@@ -426,7 +425,7 @@ async def test_ledger_restored_from_a_backup_under_load_has_neither_gaps_nor_dou
     """
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(open_database(database_url))
-        await upgrade(engine)
+        await upgrade(engine, GATEWAY)
         loads = [Load(name, await stack.enter_async_context(open_database(database_url))) for name in ("a", "b", "c")]
         async with asyncio.TaskGroup() as group:
             for load in loads:
@@ -435,14 +434,14 @@ async def test_ledger_restored_from_a_backup_under_load_has_neither_gaps_nor_dou
             while len(committed := await counts(engine)) < len(loads) or min(committed.values()) < 1000:
                 await asyncio.sleep(0.005)
             before = await counts(engine)
-            made = await back_up(database_url, archive, ignored)
+            made = await back_up(database_url, archive, ignored, SCHEMAS)
             appended = {load.name: load.appended for load in loads}
             after = await counts(engine)
             for load in loads:
                 load.end()
     # It was under load: they went on while it ran, though SQLite lets one of them wait for the others.
     assert sum(after.values()) > sum(before.values())
-    restored = await restore(target_url, archive, ignored)
+    restored = await restore(target_url, archive, ignored, SCHEMAS)
     numbers = await numbers_of(target_url)
     for name, found in numbers.items():
         assert found == list(range(len(found)))
@@ -474,7 +473,7 @@ async def test_backup_is_one_moment_of_all_tables(database_url, archive):
         group.create_task(write_pairs())
         restored = []
         for _ in range(10):
-            await back_up(database_url, archive, ignored)
+            await back_up(database_url, archive, ignored, SCHEMAS)
             with open_archive(archive) as opened:
                 restored.append(opened.contents.rows)
         ended.set()
@@ -489,19 +488,19 @@ def pair(connection):
 async def test_gateway_goes_on_writing_after_its_database_is_replaced(database_url, archive, tmp_path):
     await small_archive(tmp_path, archive)
     async with open_database(database_url) as engine:
-        await upgrade(engine)
+        await upgrade(engine, GATEWAY)
         load = Load("a", engine)
         async with asyncio.TaskGroup() as group:
             group.create_task(load.run())
             group.create_task(load.writer.run())
             while (await counts(engine)).get("a", 0) < 500:
                 await asyncio.sleep(0.005)
-            await restore(database_url, archive, ignored, replace=True)
+            await restore(database_url, archive, ignored, SCHEMAS, replace=True)
             appended = load.appended
             while (await counts(engine)).get("a", 0) < 500:
                 await asyncio.sleep(0.005)
             load.end()
-        assert await revision(engine) == newest_revision()
+        assert await revision(engine) == GATEWAY.newest_revision()
     numbers = (await numbers_of_load(database_url))["a"]
     # What was committed before is gone with the rest; from then on nothing is missing, whatever waited meanwhile.
     assert numbers == list(range(numbers[0], load.appended))
@@ -510,7 +509,7 @@ async def test_gateway_goes_on_writing_after_its_database_is_replaced(database_u
 
 async def revision(engine):
     async with engine.connect() as connection:
-        return await connection.run_sync(revision_of)
+        return await connection.run_sync(GATEWAY.revision_of)
 
 
 async def numbers_of_load(url):

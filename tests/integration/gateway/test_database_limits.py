@@ -11,12 +11,14 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from penstock_common.sql.address import DatabaseAddress, DatabaseLimits
+from penstock_common.sql.database import open_database
+from penstock_common.sql.postgresql import RETRY_AFTER, DatabaseUnavailable, PostgresConnector
+from penstock_common.sql.schema import upgrade
 from penstock_common.testing.certificates import CertificateFiles
 from penstock_common.testing.postgres_server import PostgresServer, ServerTls, postgres_programs
-from penstock_gateway.adapters.sql.database import open_database, upgrade
-from penstock_gateway.adapters.sql.postgresql import RETRY_AFTER, DatabaseUnavailable, PostgresConnector
+from penstock_gateway.adapters.sql.schema import GATEWAY
 from penstock_gateway.adapters.sql.tables import api_keys
-from penstock_gateway.domain.database_address import DatabaseAddress, DatabaseLimits
 
 QUICK = DatabaseLimits(pool_size=2, connect_timeout=timedelta(seconds=1), statement_timeout=timedelta(seconds=1))
 AWAY = (OSError, sa.exc.SQLAlchemyError)
@@ -62,7 +64,7 @@ async def table_locked(database_url):
 
 async def test_statement_that_waits_for_a_lock_ends_in_time(database_url):
     async with asyncio.timeout(IN_TIME), open_database(database_url, QUICK) as engine:
-        await upgrade(engine)
+        await upgrade(engine, GATEWAY)
         async with table_locked(database_url):
             with pytest.raises(AWAY):
                 async with engine.begin() as connection:

@@ -17,7 +17,7 @@ WRITER = """
 import asyncio, json, sys
 from datetime import UTC, datetime
 from structlog.testing import capture_logs
-from penstock_gateway.adapters.sql.database import open_database
+from penstock_common.sql.database import open_database
 from penstock_gateway.adapters.sql.ledger import writing_ledger
 from penstock_gateway.domain.life.settlement import LedgerRow
 

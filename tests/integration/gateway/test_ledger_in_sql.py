@@ -14,10 +14,12 @@ from structlog.testing import capture_logs
 
 from penstock_common.errors import Overloaded
 from penstock_common.llm.types import UnitPrices, Usage
+from penstock_common.sql.database import open_database
+from penstock_common.sql.schema import upgrade
 from penstock_gateway.adapters.sql import ledger as ledger_module
-from penstock_gateway.adapters.sql.database import open_database, upgrade
 from penstock_gateway.adapters.sql.ledger import SqlLedger, writing_ledger
 from penstock_gateway.adapters.sql.ledger_rows import PostgresLedger, SqliteLedger, values_of
+from penstock_gateway.adapters.sql.schema import GATEWAY
 from penstock_gateway.adapters.sql.tables import ledger
 from penstock_gateway.domain.life.settlement import LedgerRow
 
@@ -213,7 +215,7 @@ async def test_row_that_the_database_refuses_does_not_hold_up_the_others(databas
 
 async def test_text_that_postgresql_cannot_hold_does_not_hold_up_the_others(postgres):
     async with open_database(postgres.create_database()) as engine:
-        await upgrade(engine)
+        await upgrade(engine, GATEWAY)
         async with writing(engine) as writer:
             for generation_id, user in (("a", "x"), ("nul", "\x00"), ("long", "x" * 257), ("b", "y")):
                 writer.append(row(generation_id, user=user))
@@ -235,7 +237,7 @@ async def test_closing_gives_up_in_time_on_a_database_that_stays_away(database, 
 
 async def test_locked_sqlite_is_waited_for(tmp_path):
     async with open_database(f"sqlite:///{tmp_path}/p.db") as engine:
-        await upgrade(engine)
+        await upgrade(engine, GATEWAY)
         other = sqlite3.connect(tmp_path / "p.db")
         other.execute("BEGIN IMMEDIATE")
         async with writing(engine) as writer:
@@ -260,7 +262,7 @@ async def test_row_has_in_sqlite_the_form_that_sqlalchemy_gives_it(tmp_path):
         row("c", created_at=NOW.replace(year=999, microsecond=5), finish_reason="stop"),
     ]
     async with open_database(f"sqlite:///{tmp_path}/p.db") as engine:
-        await upgrade(engine)
+        await upgrade(engine, GATEWAY)
         async with writing(engine) as writer:
             for each in rows:
                 writer.append(each)
@@ -347,7 +349,7 @@ async def test_rows_of_a_refused_batch_are_logged_once_where_the_database_goes_a
 
 async def test_thread_of_a_ledger_in_sqlite_ends_with_it(tmp_path):
     async with open_database(f"sqlite:///{tmp_path}/p.db") as engine:
-        await upgrade(engine)
+        await upgrade(engine, GATEWAY)
         async with writing(engine) as writer:
             writer.append(row("a"))
             await until_written(engine, 1)

@@ -14,20 +14,14 @@ from alembic.migration import MigrationContext
 from structlog.testing import capture_logs
 
 from penstock_common.configuration import ConfigurationError
-from penstock_gateway.adapters.sql.database import (
-    known_revisions,
-    newest_revision,
-    open_database,
-    require_current,
-    revision_of,
-    upgrade,
-    upgrade_to,
-)
+from penstock_common.sql.database import open_database
+from penstock_common.sql.schema import require_current, upgrade
+from penstock_gateway.adapters.sql.schema import GATEWAY
 from penstock_gateway.adapters.sql.tables import metadata
 
 PROCESSES = 4
 NOW = datetime(2026, 1, 1, 12, 30, 15, 123456, tzinfo=UTC)
-EARLIER = known_revisions()[:-1]
+EARLIER = GATEWAY.known_revisions()[:-1]
 
 
 def differences(connection):
@@ -41,14 +35,14 @@ async def tables(engine):
 
 
 async def test_migrations_lead_from_nothing_to_the_tables(engine):
-    await upgrade(engine)
+    await upgrade(engine, GATEWAY)
     async with engine.connect() as connection:
         assert await connection.run_sync(differences) == []
 
 
 async def test_migrating_again_changes_nothing(database):
     before = await contents(database)
-    await upgrade(database)
+    await upgrade(database, GATEWAY)
     assert await contents(database) == before
 
 
@@ -85,14 +79,14 @@ def example(column, number):
 @pytest.mark.parametrize("revision", EARLIER)
 async def test_rows_of_an_earlier_revision_survive(engine, revision):
     async with engine.begin() as connection:
-        await connection.run_sync(upgrade_to, revision)
+        await connection.run_sync(GATEWAY.upgrade_to, revision)
     async with engine.begin() as connection:
         for table in (await connection.run_sync(reflected)).values():
             rows = [{column.name: example(column, number) for column in table.columns} for number in range(1, 4)]
             await connection.execute(table.insert(), rows)
     before = await contents(engine)
     assert all(len(rows) == 3 for rows in before.values())
-    await upgrade(engine)
+    await upgrade(engine, GATEWAY)
     async with engine.connect() as connection:
         assert await connection.run_sync(differences) == []
     after = await contents(engine)
@@ -103,24 +97,24 @@ async def test_rows_of_an_earlier_revision_survive(engine, revision):
 @pytest.mark.parametrize("revision", EARLIER)
 async def test_gateway_refuses_an_earlier_revision(engine, revision):
     async with engine.begin() as connection:
-        await connection.run_sync(upgrade_to, revision)
+        await connection.run_sync(GATEWAY.upgrade_to, revision)
     with pytest.raises(ConfigurationError, match=f"is at '{revision}'.*penstock db upgrade"):
-        await require_current(engine)
+        await require_current(engine, GATEWAY)
 
 
 async def test_schema_of_the_next_version_is_left_alone_and_used(database):
     async with database.begin() as connection:
         await connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
         await connection.execute(sa.text("ALTER TABLE ledger ADD COLUMN of_the_next_version INTEGER"))
-    await upgrade(database)
+    await upgrade(database, GATEWAY)
     with capture_logs() as logs:
-        await require_current(database)
+        await require_current(database, GATEWAY)
     assert [(entry["event"], entry["found"]) for entry in logs] == [("schema_is_newer", "9999")]
 
 
 async def test_gateway_refuses_a_database_without_a_schema(engine):
     with pytest.raises(ConfigurationError, match="is at 'nothing'"):
-        await require_current(engine)
+        await require_current(engine, GATEWAY)
 
 
 async def test_upgrade_that_fails_half_way_leaves_nothing_of_itself(engine):
@@ -128,7 +122,7 @@ async def test_upgrade_that_fails_half_way_leaves_nothing_of_itself(engine):
     async with engine.begin() as connection:
         await connection.execute(sa.text("CREATE TABLE ledger (nothing_of_ours INTEGER)"))
     with pytest.raises(sa.exc.DBAPIError, match="already exists"):
-        await upgrade(engine)
+        await upgrade(engine, GATEWAY)
     assert await tables(engine) == {"ledger"}
 
 
@@ -147,7 +141,7 @@ async def test_processes_that_upgrade_a_new_database_at_once_all_succeed(databas
     outcomes = await asyncio.gather(*(upgraded() for _ in range(PROCESSES)))
     assert [code for code, _ in outcomes] == [0] * PROCESSES, [words for code, words in outcomes if code]
     async with open_database(database_url) as engine, engine.connect() as connection:
-        assert await connection.run_sync(revision_of) == newest_revision()
+        assert await connection.run_sync(GATEWAY.revision_of) == GATEWAY.newest_revision()
 
 
 @pytest.mark.parametrize("bad", ["", "p.db", "mysql://x", "sqlite:"])
@@ -167,8 +161,8 @@ async def test_owner_of_the_database_needs_no_more(postgres):
         await connection.execute(sa.text(f"CREATE ROLE owner_{name} LOGIN"))
         await connection.execute(sa.text(f"ALTER DATABASE {name} OWNER TO owner_{name}"))
     async with open_database(url.replace("penstock@", f"owner_{name}@")) as engine:
-        await upgrade(engine)
-        await require_current(engine)
+        await upgrade(engine, GATEWAY)
+        await require_current(engine, GATEWAY)
         await write_everywhere(engine)
 
 
@@ -182,9 +176,9 @@ async def test_gateway_may_have_a_role_that_changes_no_tables(postgres):
         for right in (tables, sequences):
             await connection.execute(sa.text(f"ALTER DEFAULT PRIVILEGES GRANT {right} TO {role}"))
     async with open_database(url) as engine:
-        await upgrade(engine)
+        await upgrade(engine, GATEWAY)
     async with open_database(url.replace("penstock@", f"{role}@")) as engine:
-        await require_current(engine)
+        await require_current(engine, GATEWAY)
         await write_everywhere(engine)
         with pytest.raises(sa.exc.DBAPIError, match="must be owner"):
             async with engine.begin() as connection:

@@ -12,15 +12,17 @@ import sqlalchemy as sa
 from structlog.testing import capture_logs
 
 from penstock_common.errors import Overloaded
+from penstock_common.sql.address import UNHURRIED, DatabaseLimits
+from penstock_common.sql.database import open_database
+from penstock_common.sql.postgresql import DatabaseUnavailable
+from penstock_common.sql.schema import upgrade
 from penstock_common.testing.postgres_server import PostgresServer, postgres_programs
 from penstock_gateway.adapters.sql import ledger as ledger_module
-from penstock_gateway.adapters.sql.database import open_database, upgrade
 from penstock_gateway.adapters.sql.keys import SqlKeyStore
 from penstock_gateway.adapters.sql.ledger import SqlLedger
-from penstock_gateway.adapters.sql.postgresql import DatabaseUnavailable
+from penstock_gateway.adapters.sql.schema import GATEWAY
 from penstock_gateway.adapters.sql.tables import ledger
 from penstock_gateway.domain.access.authentication import KeyStoreUnavailable
-from penstock_gateway.domain.database_address import UNHURRIED, DatabaseLimits
 from penstock_gateway.domain.life.settlement import LedgerRow
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -74,7 +76,7 @@ def url(server):
 @pytest.fixture
 async def engine(url):
     async with open_database(url, LIMITS) as engine:
-        await upgrade(engine)
+        await upgrade(engine, GATEWAY)
         yield engine
 
 
@@ -254,7 +256,7 @@ async def test_commit_whose_answer_is_lost_is_made_once(server, engine, rows):
 async def test_closing_ends_in_time_and_leaves_the_rows_to_the_log(server, monkeypatch):
     monkeypatch.setattr(ledger_module, "_GIVE_UP_SECONDS", 0.5)
     async with asyncio.timeout(IN_TIME), open_database(server.create_database(), LIMITS) as engine:
-        await upgrade(engine)
+        await upgrade(engine, GATEWAY)
         with capture_logs() as logs:
             async with writing(engine) as writer:
                 server.pause()

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from penstock_common.configuration import Configuration, ConfigurationError
+from penstock_common.sql.address import DatabaseLimits
 from penstock_gateway.domain.access.identity import KeyScope, Tier, digest_of
-from penstock_gateway.domain.database_address import DatabaseLimits
 from penstock_gateway.settings import Settings
 
 KEY, OTHER_KEY = "sixteen-chars-00", "sixteen-chars-01"

@@ -34,7 +34,8 @@ def _locked() -> dict[str, list[str]]:
 def _asked(path: Path) -> list[str]:
     """Return what a package and the whole stack need; other extras are a deployment's own business."""
     project = tomllib.loads(path.read_text())["project"]
-    return [*project["dependencies"], *project.get("optional-dependencies", {}).get("up", [])]
+    extras = project.get("optional-dependencies", {})
+    return [*project["dependencies"], *extras.get("up", []), *extras.get("sql", [])]
 
 
 @pytest.mark.parametrize("path", PACKAGES, ids=lambda path: path.parent.name)

@@ -6,13 +6,14 @@ import time
 
 import structlog
 from msgspec.structs import replace
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import CollectorRegistry
 
 from penstock_common.errors import PenstockError
 from penstock_common.rpc.scope import CURRENT_SCOPE, RequestScope
 from penstock_common.rpc.server_call import ServerCall
 from penstock_common.status import code_of
 from penstock_common.telemetry import semconv
+from penstock_common.telemetry.metrics import Histograms
 
 _OK = "OK"
 _CANCELLED = "CANCELLED"
@@ -57,12 +58,12 @@ class CallTelemetry:
     """Measures every call, and logs it at the level ``debug``. Give each listener one of its own."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._durations = Histogram(
+        self._durations = Histograms(
+            registry,
             semconv.METRIC_RPC_DURATION,
             "Seconds a call took, by method and status.",
-            ["rpc_method", "rpc_response_status_code"],
-            buckets=semconv.REQUEST_DURATION_BUCKETS,
-            registry=registry,
+            ("rpc_method", "rpc_response_status_code"),
+            semconv.REQUEST_DURATION_BUCKETS,
         )
 
     async def on_start(self, call: ServerCall) -> None:
@@ -72,7 +73,7 @@ class CallTelemetry:
         """Note how it ended."""
         seconds = time.perf_counter() - call.started
         code = status_name(error)
-        self._durations.labels(call.path, code).observe(seconds)
+        self._durations.observe((call.path, code), seconds)
         _log.debug("call_ended", method=call.path, code=code, milliseconds=round(seconds * 1e3, 2))
 
 

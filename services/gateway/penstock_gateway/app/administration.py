@@ -6,8 +6,9 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from penstock_common.key_material import read_key_material
-from penstock_gateway.adapters.sql.database import open_current_database, upgrade_database
+from penstock_common.sql.schema import open_current_database, upgrade_database
 from penstock_gateway.adapters.sql.registry import SqlRegistry
+from penstock_gateway.adapters.sql.schema import GATEWAY
 from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.administration.administration import Administration
 from penstock_gateway.domain.administration.keys import Keyring
@@ -21,13 +22,15 @@ async def upgrade_schema(settings: Settings | StorageSettings) -> None:
     Raises:
         OSError: if the database is away or refuses; then nothing has changed.
     """
-    await upgrade_database(settings.sql)
+    await upgrade_database(settings.sql, GATEWAY)
 
 
 @asynccontextmanager
 async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerator[AdminServicer, None]:
     """Yield what a gateway would answer the actor, whoever calls it."""
-    async with open_current_database(settings.sql, settings.gateway.database_limits, upgrades_schema=True) as engine:
+    async with open_current_database(
+        settings.sql, settings.gateway.database_limits, GATEWAY, upgrades_schema=True
+    ) as engine:
         yield AdminServicer(Administration.over(keyring_of(settings), SqlRegistry(engine)), lambda _context: actor)
 
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from penstock_common.configuration import ConfigurationError
 from penstock_common.key_material import read_key_material
-from penstock_gateway.adapters.sql import backup as copies
-from penstock_gateway.domain.backup import Backup, Progress, Restored, fingerprint_of
+from penstock_common.sql import backup as copies
+from penstock_common.sql.archive import Backup
+from penstock_common.sql.backup import Progress, Restored
+from penstock_gateway.adapters.sql.schema import GATEWAY
 from penstock_gateway.settings import StorageSettings
+
+_SCHEMAS = (GATEWAY,)
+_FINGERPRINT_DIGITS = 16
 
 
 async def back_up(settings: StorageSettings, path: Path, progress: Progress) -> Backup:
@@ -18,7 +25,7 @@ async def back_up(settings: StorageSettings, path: Path, progress: Progress) -> 
     Raises:
         BackupError: if it cannot be copied.
     """
-    return await copies.back_up(settings.sql, path, progress, pepper=_fingerprint(settings))
+    return await copies.back_up(settings.sql, path, progress, _SCHEMAS, pepper=_fingerprint(settings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +42,7 @@ async def restore(settings: StorageSettings, path: Path, progress: Progress, *, 
     Raises:
         BackupError: if the archive or the database cannot be used; then nothing has changed.
     """
-    restored = await copies.restore(settings.sql, path, progress, replace=replace)
+    restored = await copies.restore(settings.sql, path, progress, _SCHEMAS, replace=replace)
     here, there = _fingerprint(settings), restored.backup.pepper
     return Filled(restored, here == there if here and there else None)
 
@@ -47,3 +54,8 @@ def _fingerprint(settings: StorageSettings) -> str:
         # Copying needs no pepper, and a machine that makes backups is better off without one.
         return ""
     return fingerprint_of(pepper)
+
+
+def fingerprint_of(pepper: bytes) -> str:
+    """Return what tells a pepper from another without giving it away; the pepper itself is in no archive."""
+    return hmac.new(pepper, b"penstock backup", sha256).hexdigest()[:_FINGERPRINT_DIGITS]

@@ -9,11 +9,12 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from penstock_common.background import StartWork, background_work
+from penstock_common.sql.schema import open_current_database
 from penstock_gateway import __version__
 from penstock_gateway.adapters.limits_in_memory import InMemoryLimiter
 from penstock_gateway.adapters.limits_in_redis import RedisLimiter, open_limiter
-from penstock_gateway.adapters.sql.database import open_current_database
 from penstock_gateway.adapters.sql.ledger import SqlLedger, writing_ledger
+from penstock_gateway.adapters.sql.schema import GATEWAY
 from penstock_gateway.adapters.telemetry import Telemetry, TelemetryObserver, observing, show_ledger
 from penstock_gateway.domain.life.admission import Door
 from penstock_gateway.domain.status.traffic import TrafficWindow
@@ -43,7 +44,7 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
         ConfigurationError: if the schema is not current, and the gateway is not to upgrade it.
     """
     own, opened = settings.gateway, stack.enter_async_context
-    database = open_current_database(settings.sql, own.database_limits, upgrades_schema=upgrades_schema)
+    database = open_current_database(settings.sql, own.database_limits, GATEWAY, upgrades_schema=upgrades_schema)
     engine = await opened(database)
     door, registry, traffic = Door(own.max_in_flight), CollectorRegistry(), TrafficWindow()
     parts = Parts(

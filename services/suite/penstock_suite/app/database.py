@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from penstock_common.configuration import Configuration
+from penstock_common.sql.archive import BackupError
 from penstock_gateway.app.administration import upgrade_schema
 from penstock_gateway.app.copies import back_up, restore
-from penstock_gateway.domain.backup import BackupError
 from penstock_gateway.settings import StorageSettings
 from penstock_suite.adapters.state_files import open_state_folder
 from penstock_suite.app.plan import make_plan

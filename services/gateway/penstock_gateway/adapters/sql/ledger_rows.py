@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from penstock_gateway.adapters.sql.sqlite import SqliteThread
+from penstock_common.sql.sqlite import SqliteThread
 from penstock_gateway.adapters.sql.tables import ledger
 from penstock_gateway.domain.life.settlement import LedgerRow
 

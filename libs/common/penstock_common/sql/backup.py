@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from dataclasses import replace as changed
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,29 +13,22 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from penstock_gateway.adapters.sql.archive import (
+from penstock_common.sql.address import UNHURRIED, DatabaseAddress, DatabaseLimits
+from penstock_common.sql.archive import (
     BATCH_ROWS,
     ArchiveReader,
     ArchiveWriter,
+    Backup,
+    BackupError,
     Kind,
     Row,
     TableHead,
     new_archive,
     open_archive,
 )
-from penstock_gateway.adapters.sql.database import (
-    is_newer,
-    known_revisions,
-    open_database,
-    refusals_told,
-    revision_of,
-    take_upgrade_lock,
-    upgrade_to,
-)
-from penstock_gateway.domain.backup import Backup, BackupError, Progress, Restored
-from penstock_gateway.domain.database_address import UNHURRIED, DatabaseAddress, DatabaseLimits
+from penstock_common.sql.database import open_database, refusals_told
+from penstock_common.sql.schema import Schema, take_upgrade_lock
 
-_REVISIONS = "alembic_version"
 # A batch of rows at a time: a server that says nothing for so long does not answer.
 _READING = DatabaseLimits(pool_size=1, connect_timeout=timedelta(seconds=10), statement_timeout=timedelta(seconds=60))
 # In this order: JSON is kept as text here and there, and a boolean as a number.
@@ -48,8 +43,23 @@ _KINDS: tuple[tuple[type[sa.types.TypeEngine[Any]], Kind], ...] = (
 )
 
 
-async def back_up(url: str, path: Path, progress: Progress, *, pepper: str = "") -> Backup:
-    """Write the database at ``url``, as it is at one moment, to ``path``; nobody who uses it waits.
+Progress = Callable[[str, int], None]
+"""Called with a table and how many of its rows are done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """What a restore has done."""
+
+    backup: Backup
+    schema: str
+    """The revision of the first schema that the database has now."""
+    replaced: bool
+    """Whether there were rows, which are gone."""
+
+
+async def back_up(url: str, path: Path, progress: Progress, schemas: Sequence[Schema], *, pepper: str = "") -> Backup:
+    """Write the schemas' tables, as they are at one moment, to ``path``; nobody who uses the database waits.
 
     Raises:
         BackupError: if there is nothing to copy, or ``path`` cannot be written.
@@ -59,23 +69,35 @@ async def back_up(url: str, path: Path, progress: Progress, *, pepper: str = "")
         # SQLite would make it.
         raise BackupError(f"there is no database at {file}")
     with _failures_told(url):
-        return await _back_up(url, path, progress, pepper)
+        async with _snapshot(url) as connection:
+            return await _back_up(connection, path, progress, schemas, pepper)
 
 
-async def _back_up(url: str, path: Path, progress: Progress, pepper: str) -> Backup:
-    async with _snapshot(url) as connection:
-        schema = await connection.run_sync(revision_of)
-        if schema is None:
-            raise BackupError("the database has no schema, so there is nothing to back up: run 'penstock db upgrade'")
-        if is_newer(schema):
-            raise BackupError(f"the schema '{schema}' is of a later version of Penstock: back up with that one")
-        created_at = datetime.now(UTC)
-        with new_archive(path) as sink:
-            writer = ArchiveWriter(sink, schema, created_at, pepper)
-            for table in await connection.run_sync(_tables, table_names(schema)):
-                await _copy(connection, table, writer, progress)
-            rows = writer.end()
-    return Backup(schema=schema, created_at=created_at, rows=rows, pepper=pepper)
+async def _back_up(
+    connection: AsyncConnection, path: Path, progress: Progress, schemas: Sequence[Schema], pepper: str
+) -> Backup:
+    first, *others = schemas
+    revisions = {schema.branch: await connection.run_sync(_copied_revision, schema) for schema in schemas}
+    if not revisions[first.branch]:
+        raise BackupError("the database has no schema, so there is nothing to back up: run 'penstock db upgrade'")
+    branches = {schema.branch: revision for schema in others if (revision := revisions[schema.branch])}
+    backup = Backup(
+        schema=revisions[first.branch], created_at=datetime.now(UTC), rows={}, pepper=pepper, branches=branches
+    )
+    names = [name for schema in schemas for name in table_names(schema, revisions[schema.branch])]
+    with new_archive(path) as sink:
+        writer = ArchiveWriter(sink, backup)
+        for table in await connection.run_sync(_tables, names):
+            await _copy(connection, table, writer, progress)
+        return changed(backup, rows=writer.end())
+
+
+def _copied_revision(connection: sa.Connection, schema: Schema) -> str:
+    """Return the schema's revision here, empty where it has none."""
+    revision = schema.revision_of(connection)
+    if schema.is_newer(revision):
+        raise BackupError(f"the schema '{revision}' is of a later version of Penstock: back up with that one")
+    return revision or ""
 
 
 @contextmanager
@@ -125,16 +147,18 @@ def _kind(column: sa.Column[Any]) -> Kind:
     raise BackupError(f"the column {column.table.name}.{column.name} has a type that no archive holds: {column.type}")
 
 
-def table_names(revision: str) -> list[str]:
-    """Return the tables that the schema has at a revision, as its migrations say."""
+def table_names(schema: Schema, revision: str) -> list[str]:
+    """Return the tables that the schema has at a revision, as its migrations say; none before the first."""
+    if not revision:
+        return []
     engine = sa.create_engine("sqlite://")
     try:
         with engine.begin() as connection:
-            upgrade_to(connection, revision)
+            schema.upgrade_to(connection, revision)
             names = sa.inspect(connection).get_table_names()
     finally:
         engine.dispose()
-    return [name for name in names if name != _REVISIONS]
+    return [name for name in names if name != schema.version_table]
 
 
 def _tables(connection: sa.Connection, names: list[str]) -> list[sa.Table]:
@@ -144,42 +168,66 @@ def _tables(connection: sa.Connection, names: list[str]) -> list[sa.Table]:
     return found.sorted_tables
 
 
-async def restore(url: str, path: Path, progress: Progress, *, replace: bool = False) -> Restored:
-    """Fill the database at ``url`` from the archive at ``path``, and bring its schema up to date: all of it or nothing.
+async def restore(
+    url: str, path: Path, progress: Progress, schemas: Sequence[Schema], *, replace: bool = False
+) -> Restored:
+    """Fill the schemas' tables from the archive at ``path``, and bring them up to date: all of it or nothing.
 
     Raises:
-        BackupError: if the archive cannot be used, or the database has rows and ``replace`` is not set.
+        BackupError: if the archive cannot be used, or the tables have rows and ``replace`` is not set.
     """
     with open_archive(path) as archive:
-        schema = archive.contents.schema
-        if is_newer(schema):
-            raise BackupError(f"{path} has the schema '{schema}' of a later version of Penstock: restore with that one")
-        if schema not in known_revisions():
-            raise BackupError(f"{path} has the schema '{schema}', which no version of Penstock has")
+        kept = _revisions_in(archive.contents, path, schemas)
         with _failures_told(url):
-            return await _restore(url, archive, progress, replace=replace)
+            return await _restore(url, archive, progress, kept, replace=replace)
 
 
-async def _restore(url: str, archive: ArchiveReader, progress: Progress, *, replace: bool) -> Restored:
-    schema = archive.contents.schema
+def _revisions_in(backup: Backup, path: Path, schemas: Sequence[Schema]) -> dict[Schema, str]:
+    """Return the archive's revision of each schema, empty where it has none of it."""
+    first, *others = schemas
+    if unknown := set(backup.branches) - {schema.branch for schema in others}:
+        raise BackupError(f"{path} has tables of {', '.join(sorted(unknown))}, which this version of Penstock has not")
+    kept = {first: backup.schema, **{schema: backup.branches.get(schema.branch, "") for schema in others}}
+    for schema, revision in kept.items():
+        if schema.is_newer(revision):
+            raise BackupError(
+                f"{path} has the schema '{revision}' of a later version of Penstock: restore with that one"
+            )
+        if revision not in {*schema.known_revisions(), *([""] if schema is not first else [])}:
+            raise BackupError(f"{path} has the schema '{revision}', which no version of Penstock has")
+    return kept
+
+
+async def _restore(
+    url: str, archive: ArchiveReader, progress: Progress, kept: dict[Schema, str], *, replace: bool
+) -> Restored:
     async with open_database(url, UNHURRIED) as engine, engine.begin() as connection:
-        replaced = await connection.run_sync(_clear, replace)
-        await connection.run_sync(upgrade_to, schema)
-        tables = {table.name: table for table in await connection.run_sync(_tables, table_names(schema))}
+        replaced = await connection.run_sync(_clear, list(kept), replace)
+        names: list[str] = []
+        for schema, revision in kept.items():
+            if revision:
+                await connection.run_sync(schema.upgrade_to, revision)
+                names += table_names(schema, revision)
+        tables = {table.name: table for table in await connection.run_sync(_tables, names)}
         await _fill(connection, tables, archive, progress)
-        await connection.run_sync(upgrade_to)
-        current = await connection.run_sync(revision_of)
+        for schema in kept:
+            await connection.run_sync(schema.upgrade_to)
+        first = next(iter(kept))
+        current = await connection.run_sync(first.revision_of)
     return Restored(backup=archive.contents, schema=current or "", replaced=replaced)
 
 
-def _clear(connection: sa.Connection, replace: bool) -> bool:
-    """Take what there is of ours out of the database; return whether there were rows."""
+def _clear(connection: sa.Connection, schemas: Sequence[Schema], replace: bool) -> bool:
+    """Take what there is of the schemas out of the database; return whether there were rows."""
     take_upgrade_lock(connection)
-    revision = revision_of(connection)
-    if is_newer(revision):
-        raise BackupError(f"the database has the schema '{revision}' of a later version of Penstock: use that one")
     present = set(sa.inspect(connection).get_table_names())
-    ours = _tables(connection, [name for name in table_names(revision) if name in present]) if revision else []
+    names: set[str] = set()
+    for schema in schemas:
+        revision = schema.revision_of(connection)
+        if schema.is_newer(revision):
+            raise BackupError(f"the database has the schema '{revision}' of a later version of Penstock: use that one")
+        names.update(table_names(schema, revision or ""))
+    ours = _tables(connection, sorted(names & present))
     filled = [table.name for table in ours if connection.execute(sa.select(table).limit(1)).first() is not None]
     if filled and not replace:
         raise BackupError(
@@ -187,8 +235,9 @@ def _clear(connection: sa.Connection, replace: bool) -> bool:
         )
     for table in reversed(ours):
         table.drop(connection)
-    if _REVISIONS in present:
-        connection.execute(sa.text(f"DROP TABLE {_REVISIONS}"))
+    for schema in schemas:
+        if schema.version_table in present:
+            sa.Table(schema.version_table, sa.MetaData()).drop(connection)
     return bool(filled)
 
 

@@ -16,8 +16,8 @@ from sqlalchemy import event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from penstock_gateway.adapters.sql.postgresql import DatabaseUnavailable
-from penstock_gateway.domain.database_address import DatabaseAddress, DatabaseLimits
+from penstock_common.sql.address import DatabaseAddress, DatabaseLimits
+from penstock_common.sql.postgresql import DatabaseUnavailable
 
 # SQLite waits for a lock in a thread that nothing can interrupt.
 _LONGEST_BUSY = timedelta(seconds=30)

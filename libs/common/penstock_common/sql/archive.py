@@ -6,7 +6,8 @@
     {"rows": {"api_keys": 1, …}, "sha256": …}               of all bytes before this line, unpacked
 
 Bytes are base64, times RFC 3339 in UTC. Whoever can read JSON can read it
-without Penstock.
+without Penstock. ``schema`` is the revision of the first branch of migrations,
+``branches`` has those of the others, and is left out where there are none.
 """
 
 from __future__ import annotations
@@ -19,13 +20,12 @@ import zlib
 from base64 import b64decode
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias
 
 import msgspec
-
-from penstock_gateway.domain.backup import Backup, BackupError
 
 FORMAT = "penstock-backup"
 VERSION = 1
@@ -38,12 +38,31 @@ Row: TypeAlias = list[Any]
 _COMPRESSION = 3
 
 
+class BackupError(Exception):
+    """A copy cannot be made or used. The message is one sentence that says what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backup:
+    """An archive: which revisions it has, when it was made, and how many rows of each table it holds."""
+
+    schema: str
+    """The revision of the first branch."""
+    created_at: datetime
+    rows: dict[str, int]
+    pepper: str = ""
+    """The fingerprint of the pepper that its keys need; empty where it was not known."""
+    branches: dict[str, str] = field(default_factory=dict[str, str])
+    """The revisions of the other branches."""
+
+
 class _Header(msgspec.Struct, frozen=True, kw_only=True):
     format: str
     version: int
     schema: str
     created_at: datetime
     pepper: str = ""
+    branches: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
 
 
 class TableHead(msgspec.Struct, frozen=True):
@@ -68,12 +87,22 @@ _trailer_decoder = msgspec.json.Decoder(_Trailer)
 class ArchiveWriter:
     """Writes an archive to a stream, in order: tables, each with its rows."""
 
-    def __init__(self, sink: gzip.GzipFile, schema: str, created_at: datetime, pepper: str) -> None:
+    def __init__(self, sink: gzip.GzipFile, contents: Backup) -> None:
+        """``contents`` says what the archive is; its rows are those that will be written."""
         self._sink = sink
         self._digest = hashlib.sha256()
         self._rows: dict[str, int] = {}
         self._table = ""
-        self._write(_Header(format=FORMAT, version=VERSION, schema=schema, created_at=created_at, pepper=pepper))
+        self._write(
+            _Header(
+                format=FORMAT,
+                version=VERSION,
+                schema=contents.schema,
+                created_at=contents.created_at,
+                pepper=contents.pepper,
+                branches=contents.branches or msgspec.UNSET,
+            )
+        )
 
     def begin_table(self, head: TableHead) -> None:
         """Begin a table; what follows are its rows."""
@@ -189,7 +218,13 @@ def _verified(path: Path, file: BinaryIO) -> Backup:
         for line in lines:
             verification.take(line)
     rows = verification.end()
-    return Backup(schema=header.schema, created_at=header.created_at, rows=rows, pepper=header.pepper)
+    return Backup(
+        schema=header.schema,
+        created_at=header.created_at,
+        rows=rows,
+        pepper=header.pepper,
+        branches=header.branches or {},
+    )
 
 
 class _Verification:

@@ -21,7 +21,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from penstock_gateway.domain.database_address import DatabaseAddress, DatabaseLimits
+from penstock_common.sql.address import DatabaseAddress, DatabaseLimits
 
 RETRY_AFTER = timedelta(seconds=1)
 """What lies between two attempts to connect while the server does not answer."""

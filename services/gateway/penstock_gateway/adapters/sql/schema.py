@@ -1,0 +1,16 @@
+"""The gateway's part of the database: its tables, and the branch of migrations that leads to them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from penstock_common.sql.schema import Schema
+from penstock_gateway.adapters.sql.tables import metadata
+
+GATEWAY = Schema(
+    branch="gateway",
+    metadata=metadata,
+    revisions=Path(__file__).with_name("migrations"),
+    # Alembic's own name: databases had this schema before there were others.
+    version_table="alembic_version",
+)
