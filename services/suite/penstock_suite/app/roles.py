@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from prometheus_client import CollectorRegistry
 
 from penstock_common.configuration import Configuration
-from penstock_common.rpc.channel import SocketChannel, open_channel
 from penstock_common.rpc.interception import ServerInterceptor
-from penstock_common.rpc.security import Security, TokenGuard, TokenSender
+from penstock_common.rpc.security import Security, TokenGuard
 from penstock_common.rpc.server import GrpcListener, ServerOptions, listening
 from penstock_common.rpc.server_interceptors import CallTelemetry, FinalFailures, IncomingScope
-from penstock_common.service import Service
 from penstock_common.telemetry.metrics_endpoint import serving_metrics
-from penstock_suite.app.public_tls import public_credentials
+from penstock_suite.app.wiring import Wiring, by_their_addresses, public_credentials
 from penstock_suite.domain.requests import Role
 from penstock_suite.settings import RoleSettings
 
@@ -98,48 +95,29 @@ async def _internal(
     )
     async with (
         serving_metrics(registry, settings.telemetry.metrics_listen),
-        _built(role, configuration) as service,
-        listening(address, [service], interceptors, options) as listener,
+        AsyncExitStack() as stack,
     ):
+        service = await Wiring(configuration, by_their_addresses(settings, security), stack).service(role)
+        listener = await stack.enter_async_context(listening(address, [service], interceptors, options))
         for collector in service.collectors:
             registry.register(collector)
         yield _InternalRole(listener)
-
-
-def _built(role: Role, configuration: Configuration) -> AbstractAsyncContextManager[Service]:
-    # A role loads its own package alone: the others' libraries may not even be there.
-    package = f"penstock_{role}"
-    own_settings = configuration.settings(import_module(f"{package}.settings").Settings)
-    return import_module(f"{package}.app").build(own_settings)
 
 
 @asynccontextmanager
 async def _gateway(
     configuration: Configuration, settings: RoleSettings, security: Security
 ) -> AsyncGenerator[RunningRole]:
-    import penstock_gateway.settings
-    from penstock_gateway.app import gateway
+    from penstock_gateway.app.gateway import Listen
 
-    own_settings = configuration.settings(penstock_gateway.settings.Settings)
     address = settings.services.listen_of(Role.GATEWAY)
     security.refuse_open_bind(address, "services.gateway.listen")
+    listen = Listen(
+        grpc=settings.listen.grpc,
+        http=address,
+        grpc_options=ServerOptions(credentials=public_credentials(settings.listen.tls)),
+        http_tls=settings.services.tls,
+    )
     async with AsyncExitStack() as stack:
-        interceptors = (TokenSender(security.token),) if security.token else ()
-        roles = [Role.ROUTER, Role.INFERENCE, *([Role.CACHE] if settings.cache.mode != "off" else [])]
-        if settings.services.embedding.target:
-            # Its section of the file is its own, so the address says whether there is one.
-            roles.append(Role.EMBEDDING)
-        channels: dict[str, Any] = {}
-        for role in roles:
-            channel = open_channel(settings.services.target_of(role), security.channel_credentials())
-            channels[role] = SocketChannel(await stack.enter_async_context(channel), interceptors)
-        listen = gateway.Listen(
-            grpc=settings.listen.grpc,
-            http=address,
-            grpc_options=ServerOptions(credentials=public_credentials(settings.listen.tls)),
-            http_tls=settings.services.tls,
-        )
-        running = gateway.running(
-            own_settings, gateway.Channels(**channels), listen, upgrades_schema=False, shares_limits=True
-        )
-        yield _Gateway(await stack.enter_async_context(running), settings.services.drain_notice)
+        wiring = Wiring(configuration, by_their_addresses(settings, security), stack)
+        yield _Gateway(await wiring.gateway(listen), settings.services.drain_notice)
