@@ -7,7 +7,7 @@ from importlib import metadata
 
 import pytest
 
-from penstock_suite.adapters.installed import missing_packages
+from penstock_suite.app.check import missing_packages, settings_type
 from penstock_suite.domain.failure import SuiteFailure
 from penstock_suite.domain.requests import Role
 
@@ -108,8 +108,6 @@ def test_a_missing_package_is_told_before_anything_starts(monkeypatch):
 
     monkeypatch.setattr(metadata, "distribution", without_jinja)
     assert missing_packages("penstock_inference") == ["jinja2"]
-    from penstock_suite.app.check import settings_type
-
     assert settings_type(Role.ROUTER).__module__ == "penstock_router.settings"
     with pytest.raises(SuiteFailure, match="the inference needs jinja2"):
         settings_type(Role.INFERENCE)
