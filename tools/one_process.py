@@ -25,7 +25,7 @@ from penstock_common.configuration import Configuration
 from penstock_common.logging import configure_logging
 from penstock_common.testing.redis_server import RedisServer
 from penstock_gateway.app.gateway import Listen
-from penstock_suite.app.one_process import running_gateway, services_joined
+from penstock_suite.app.wiring import Wiring, all_here
 
 ROOT = Path(__file__).resolve().parent.parent
 _KEY = "bench-key-bench-key"
@@ -72,7 +72,7 @@ class Suite:
             "requests": requests,
             "in_flight": in_flight,
             "stream": case.stream,
-            **({"kind": "BURST", "tokens": 100} if case.stream else {}),
+            "kind": "BURST" if case.stream else "",
             "same": case.same,
             "salt": str(self._jobs),
         }
@@ -96,11 +96,10 @@ async def running_suite() -> AsyncGenerator[Suite]:
             raise RuntimeError("the provider has no pipe")
         port = int(await asyncio.wait_for(upstream.stdout.readline(), _PATIENCE_SECONDS))
         configuration = Configuration.load(_written(folder, f"http://127.0.0.1:{port}/v1", redis.url))
-        channels = await stack.enter_async_context(services_joined(configuration))
         socket = folder / "gateway.sock"
         listen = Listen(grpc="127.0.0.1:0", http=f"unix:{socket}")
-        gateway = await stack.enter_async_context(
-            running_gateway(configuration, channels, listen, upgrades_schema=True, shares_limits=False)
+        gateway = await Wiring(configuration, all_here(configuration), stack).gateway(
+            listen, upgrades_schema=True, shares_limits=False
         )
         await gateway.set_ready()
         yield Suite(socket, client)

@@ -1,11 +1,13 @@
-"""What a role of the suite is, whichever process it runs in."""
+"""A service of the suite, as it is declared and as it runs, wherever that is."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
+from penstock_common.configuration import Section
 from penstock_common.rpc.method import Handler
 
 
@@ -22,3 +24,18 @@ class Service:
     """What it serves, over either transport."""
     collectors: Sequence[Any] = ()
     """What it measures, as prometheus_client's collectors, for the registry of the process that it runs in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What a role needs, for whoever puts roles together: a new call between two of them is a name here, and no more.
+
+    ``build`` takes the role's settings and, by their names, a ``Channel`` to each role that it calls.
+    """
+
+    settings: type[Section]
+    build: Callable[..., AbstractAsyncContextManager[Any]]
+    calls: tuple[str, ...] = ()
+    """The roles that it cannot do without."""
+    may_call: tuple[str, ...] = ()
+    """The roles that it calls where they are; ``build`` gets none of what is not."""

@@ -19,7 +19,7 @@ from penstock_common.configuration import ConfigurationError
 from penstock_common.contract.wire.cache import GET_STATS, INVALIDATE, LOOKUP, STORE
 from penstock_common.key_material import read_key_material
 from penstock_common.redis_connection import RedisConnection
-from penstock_common.service import Service
+from penstock_common.service import Role, Service
 
 
 @asynccontextmanager
@@ -66,3 +66,6 @@ async def _shared_tier(settings: Settings, secret: bytes, stack: AsyncExitStack)
     except ValueError as error:
         raise ConfigurationError(f"'redis.cache': {error}") from None
     return RedisTier(await stack.enter_async_context(connection), secret, index_life=settings.cache.redis_ttl)
+
+
+ROLE = Role(Settings, build)

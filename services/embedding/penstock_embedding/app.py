@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 
 from penstock_common.contract.wire.embedding import EMBED, LIST_MODELS
-from penstock_common.service import Service
+from penstock_common.service import Role, Service
 from penstock_embedding.adapters.deferred_model import DeferredModel
 from penstock_embedding.adapters.model_cache import prepare
 from penstock_embedding.adapters.model_files import ModelFiles, ModelSource, TokenizerFiles, find_model, find_tokenizer
@@ -44,8 +44,9 @@ async def build(settings: Settings) -> AsyncGenerator[Service, None]:
         if own.load == "at_start" and own.provider is None:
             await embedder.embed(EmbedCall(["ready"]))
         servicer = EmbeddingServicer(embedder)
-        handlers = (EMBED.served_by(servicer.embed), LIST_MODELS.served_by(servicer.list_models))
-        yield Service("embedding", handlers, [metrics])
+        yield Service(
+            "embedding", (EMBED.served_by(servicer.embed), LIST_MODELS.served_by(servicer.list_models)), [metrics]
+        )
 
 
 @asynccontextmanager
@@ -128,13 +129,10 @@ def _provider_model(name: str, settings: ProviderSettings) -> ProviderModel:
 
 
 def _files(settings: EmbeddingSettings) -> Files:
+    source = ModelSource(settings.model, settings.path, settings.hub_id)
     if settings.runtime == "triton":
-        return find_tokenizer(_source(settings))
-    return find_model(_source(settings)) if settings.runtime == "onnx" else None
-
-
-def _source(settings: EmbeddingSettings) -> ModelSource:
-    return ModelSource(settings.model, settings.path, settings.hub_id)
+        return find_tokenizer(source)
+    return find_model(source) if settings.runtime == "onnx" else None
 
 
 def _policy(settings: EmbeddingSettings) -> BatchPolicy:
@@ -146,3 +144,6 @@ def _policy(settings: EmbeddingSettings) -> BatchPolicy:
         runs_at_once=settings.triton.runs_at_once if settings.triton is not None else 1,
         taken_ahead=0 if settings.triton is not None else 1,
     )
+
+
+ROLE = Role(Settings, build)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from penstock_common.http.client import HttpClient
 from penstock_common.llm.types import Candidate
-from penstock_common.service import Service
+from penstock_common.service import Role, Service
 from penstock_inference.adapters.providers.provider import ModelsOfUpstream
 from penstock_inference.adapters.providers.registry import PROVIDERS
 from penstock_inference.adapters.providers.upstream_settings import ModelSettings, TimeoutSettings, UpstreamSettings
@@ -83,3 +83,6 @@ def timeouts_from(settings: TimeoutSettings, *, reasoning: bool) -> Timeouts:
         said.setdefault("headers", said["first_token"])
         said.setdefault("whole", said["first_token"] * WHOLE_PER_FIRST_TOKEN)
     return replace(defaults, **said)
+
+
+ROLE = Role(Settings, build)

@@ -10,7 +10,7 @@ from penstock_common.contract.wire.router import LIST_MODELS, ROUTE
 from penstock_common.llm.types import Candidate
 from penstock_common.sections import PublicModel as PublicModelSettings
 from penstock_common.sections import split_candidate
-from penstock_common.service import Service
+from penstock_common.service import Role, Service
 from penstock_router.domain.catalogue import Catalogue, PublicModel, UpstreamModel
 from penstock_router.domain.routing import Router
 from penstock_router.settings import Settings
@@ -46,3 +46,6 @@ def _public_model(settings: PublicModelSettings, known: dict[tuple[str, str], Up
         candidates=tuple(known[split_candidate(candidate)] for candidate in settings.candidates),
         weights={known[split_candidate(name)].candidate: weight for name, weight in settings.weights.items()},
     )
+
+
+ROLE = Role(Settings, build)

@@ -157,7 +157,7 @@ def _models() -> typer.Typer:
 
 
 def _config() -> typer.Typer:
-    from penstock_suite.surfaces.cli.config import config
+    from penstock_suite.surfaces.cli.deployment import config
 
     def check(selection: Selection, role: Role | None) -> dict[str, Any]:
         from penstock_suite.app.check import effective_settings, role_settings

@@ -7,7 +7,7 @@ from importlib import metadata
 
 import pytest
 
-from penstock_suite.adapters.installed import missing_packages
+from penstock_suite.app.check import missing_packages, settings_type
 from penstock_suite.domain.failure import SuiteFailure
 from penstock_suite.domain.requests import Role
 
@@ -28,8 +28,8 @@ tenants: [{name: demo, tier: {}, keys: [sixteen-characters-and-more]}]
 """
 
 
-def loaded_by(script: str) -> set[str]:
-    """The top-level packages that a new Python has loaded once it has run the script."""
+def modules_of(script: str) -> set[str]:
+    """The modules that a new Python has loaded once it has run the script."""
     told = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", f"{script}\nimport sys; print('loaded', *sys.modules)"],
         capture_output=True,
@@ -38,7 +38,12 @@ def loaded_by(script: str) -> set[str]:
     )
     assert told.returncode == 0, told.stderr
     _, _, names = told.stdout.rpartition("loaded ")
-    return {name.partition(".")[0] for name in names.split()}
+    return set(names.split())
+
+
+def loaded_by(script: str) -> set[str]:
+    """The top-level packages among them."""
+    return {name.partition(".")[0] for name in modules_of(script)}
 
 
 def loaded_by_command(*arguments: str) -> set[str]:
@@ -75,8 +80,8 @@ def test_checking_a_configuration_loads_no_service(role, tmp_path):
     [
         ("router", set()),
         ("cache", {"cryptography"} | OF_REDIS),
-        ("embedding", {"aiohttp", "numpy", "tokenizers", "tritonclient"}),
-        ("inference", {"aiohttp", "jinja2", "tritonclient", "numpy"}),
+        ("embedding", {"httptools", "numpy", "tokenizers", "tritonclient"}),
+        ("inference", {"httptools"}),
         ("gateway", {"sqlalchemy", "alembic", "aiosqlite", "asyncpg", "httptools"} | OF_REDIS),
     ],
 )
@@ -85,6 +90,12 @@ def test_a_role_loads_the_libraries_of_its_own_work_alone(role, needed):
     root = f"penstock_{role}.app" + (".gateway" if role == "gateway" else "")
     loaded = loaded_by(f"import penstock_suite.app.serve, {root}, penstock_{role}.settings")
     assert loaded & (HEAVY - needed - everywhere) == set()
+
+
+def test_nothing_that_nobody_configured_is_loaded():
+    loaded = modules_of("import penstock_suite.app.up, penstock_gateway.app.gateway, penstock_inference.app")
+    assert not {name for name in loaded if name.startswith(("opentelemetry.exporter", "penstock_embedding"))}
+    assert not {"aiohttp", "numpy", "tritonclient", "jinja2"} & loaded
 
 
 def test_a_missing_package_is_told_before_anything_starts(monkeypatch):
@@ -97,8 +108,6 @@ def test_a_missing_package_is_told_before_anything_starts(monkeypatch):
 
     monkeypatch.setattr(metadata, "distribution", without_jinja)
     assert missing_packages("penstock_inference") == ["jinja2"]
-    from penstock_suite.app.check import settings_type
-
     assert settings_type(Role.ROUTER).__module__ == "penstock_router.settings"
     with pytest.raises(SuiteFailure, match="the inference needs jinja2"):
         settings_type(Role.INFERENCE)

@@ -15,7 +15,7 @@ from penstock_common.errors import InternalError, NoHealthyUpstream, PenstockErr
 from penstock_common.telemetry import semconv
 from penstock_common.telemetry.metrics import Counters, Histograms
 from penstock_common.telemetry.metrics_endpoint import serving_metrics
-from penstock_common.telemetry.spans import SpanEmitter, open_spans
+from penstock_common.telemetry.spans import Spans, open_spans
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.life.exchange import EndedExchange
 from penstock_gateway.domain.life.order import ChatOrder
@@ -87,7 +87,7 @@ def show_ledger(registry: CollectorRegistry, waiting: Callable[[], int]) -> None
 
 
 @asynccontextmanager
-async def exporting_spans(otlp: str, service_name: str, version: str) -> AsyncGenerator[SpanEmitter, None]:
+async def exporting_spans(otlp: str, service_name: str, version: str) -> AsyncGenerator[Spans, None]:
     """Yield an emitter that exports to ``otlp`` (empty: nowhere).
 
     A collector that is away makes the last flush last for seconds; it happens beside the loop.
@@ -127,7 +127,7 @@ async def observing(
 class TelemetryObserver:
     """Implements ``exchange.Observer``."""
 
-    def __init__(self, metrics: Metrics, traffic: TrafficWindow, spans: SpanEmitter, *, capture_content: bool) -> None:
+    def __init__(self, metrics: Metrics, traffic: TrafficWindow, spans: Spans, *, capture_content: bool) -> None:
         self._metrics = metrics
         self._traffic = traffic
         self._spans = spans

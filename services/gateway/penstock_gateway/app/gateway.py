@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from penstock_common.background import StartWork
 from penstock_common.key_material import read_token
 from penstock_common.rpc.server_interceptors import CallTelemetry
+from penstock_common.service import Role
 from penstock_common.telemetry.trace_context import TraceStarter
 from penstock_gateway.adapters.services.cache import CacheClient, NoCache
 from penstock_gateway.adapters.services.channels import Channels
@@ -44,7 +45,7 @@ from penstock_gateway.surfaces.public import Listen, RunningGateway, Surfaces, o
 from penstock_gateway.surfaces.wire_formats.event_stream import StreamTiming
 from penstock_gateway.surfaces.wire_formats.surface import WireFormats, WireFormatsParts
 
-__all__ = ["Channels", "Listen", "RunningGateway", "running"]
+__all__ = ["ROLE", "Channels", "Listen", "RunningGateway", "running"]
 
 
 @asynccontextmanager
@@ -128,3 +129,6 @@ def _reception(settings: Settings, keyring: Keyring, store: SqlKeyStore, in_back
         Timeouts(own.unary_timeout, own.stream_timeout),
         ClientAddresses(read_token(settings.secrets.edge_token_file, "secrets.edge_token_file")),
     )
+
+
+ROLE = Role(Settings, running, calls=("router", "inference"), may_call=("cache", "embedding"))

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+import re
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from penstock_common.configuration import Configuration, ConfigurationError
-from penstock_suite.adapters.installed import missing_packages
 from penstock_suite.app.plan import StackPlan, plan_of, read_document, triton_folders, unplanned
 from penstock_suite.domain.failure import Misconfigured, SuiteFailure
 from penstock_suite.domain.rendering import faults_of, masked, merged
 from penstock_suite.domain.requests import Role, Selection
 from penstock_suite.settings import Document, RoleSettings
+
+_DISTRIBUTION = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def checked(selection: Selection) -> tuple[StackPlan, list[BaseModel]]:
@@ -61,6 +63,28 @@ def settings_type(role: Role) -> type[BaseModel]:
     # A role has its own package alone: the others' libraries may not even be there.
     settings: type[BaseModel] = import_module(f"{package}.settings").Settings
     return settings
+
+
+def missing_packages(package: str) -> list[str]:
+    """Return the distributions that ``package`` needs, itself included, and that are not installed.
+
+    A package without a distribution, as in a checkout on the path, is not looked at.
+    """
+    try:
+        required = metadata.requires(package) or []
+    except metadata.PackageNotFoundError:
+        return []
+    # Those of extras and of other platforms stand behind a marker.
+    named = [_DISTRIBUTION.match(requirement) for requirement in required if ";" not in requirement]
+    return [found[0] for found in named if found is not None and not _is_installed(found[0])]
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        metadata.distribution(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def effective_settings(selection: Selection) -> dict[str, Any]:

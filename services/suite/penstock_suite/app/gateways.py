@@ -11,13 +11,13 @@ from typing import Protocol
 
 from penstock_common.configuration import Configuration
 from penstock_common.rpc.server import ServerOptions
-from penstock_gateway.app.gateway import Channels, Listen, RunningGateway
+from penstock_gateway.app.gateway import Listen, RunningGateway
 from penstock_suite.adapters.addresses import Address
 from penstock_suite.adapters.first_generation import generate_once
-from penstock_suite.app.one_process import running_gateway, services_joined
 from penstock_suite.app.parts import Workshop
-from penstock_suite.app.public_tls import public_credentials
+from penstock_suite.app.wiring import Wiring, all_here, public_credentials
 from penstock_suite.domain.progress import Prepared, Preparing
+from penstock_suite.domain.requests import Role
 
 
 class Gateways(Protocol):
@@ -48,20 +48,21 @@ async def gateway_here(workshop: Workshop, configuration: Configuration, grpc: A
     since = time.monotonic()
     workshop.show(Preparing("services"))
     state = workshop.plan.state
-    async with AsyncExitStack() as stack:
-        channels = await stack.enter_async_context(services_joined(configuration))
-        options = ServerOptions(
+    listen = Listen(
+        grpc=str(grpc),
+        http=f"unix:{state.gateway_socket}",
+        grpc_options=ServerOptions(
             credentials=public_credentials(workshop.plan.settings.listen.tls),
             own_address=f"unix:{state.gateway_grpc_socket}",
-        )
-        listen = Listen(grpc=str(grpc), http=f"unix:{state.gateway_socket}", grpc_options=options)
+        ),
+    )
+    async with AsyncExitStack() as stack:
+        wiring = Wiring(configuration, all_here(configuration), stack)
         # Nobody else counts them, unless the configuration names a Redis, which other stacks may share.
         shares_limits = bool(workshop.plan.settings.redis.state)
-        gateway = await stack.enter_async_context(
-            running_gateway(configuration, channels, listen, upgrades_schema=True, shares_limits=shares_limits)
-        )
+        gateway = await wiring.gateway(listen, upgrades_schema=True, shares_limits=shares_limits)
         workshop.show(Prepared("services", time.monotonic() - since))
-        yield _Here(workshop, channels, gateway)
+        yield _Here(workshop, wiring, gateway)
 
 
 class _Here:
@@ -70,11 +71,11 @@ class _Here:
     def __init__(
         self,
         workshop: Workshop,
-        channels: Channels,
+        wiring: Wiring,
         gateway: RunningGateway,
     ) -> None:
         self._workshop = workshop
-        self._channels = channels
+        self._wiring = wiring
         self._gateway = gateway
         state = workshop.plan.state
         self.grpc_targets = (f"unix://{state.gateway_grpc_socket}",)
@@ -85,7 +86,7 @@ class _Here:
             for model in models:
                 began = time.monotonic()
                 self._workshop.show(Preparing(model))
-                await generate_once(self._channels.inference, upstream, model)
+                await generate_once(await self._wiring.channel(Role.INFERENCE), upstream, model)
                 self._workshop.show(Prepared(model, time.monotonic() - began))
         await self._gateway.set_ready()
 

@@ -9,15 +9,14 @@ from datetime import timedelta
 from pathlib import Path
 
 from penstock_common.configuration import Configuration
-from penstock_common.rpc.channel import SocketChannel, open_channel
 from penstock_common.rpc.server import ServerOptions
 from penstock_gateway.app.gateway import Listen, RunningGateway
 from penstock_suite.adapters.first_generation import generate_once
 from penstock_suite.adapters.state_files import read_worker_plan
-from penstock_suite.app.one_process import running_gateway, services_joined
-from penstock_suite.app.public_tls import public_credentials
 from penstock_suite.app.serve import run_role
+from penstock_suite.app.wiring import Wiring, all_here, over_socket, public_credentials
 from penstock_suite.domain.progress import Serving, Show
+from penstock_suite.domain.requests import Role
 from penstock_suite.domain.run_record import WorkerPlan
 from penstock_suite.settings import RoleSettings
 
@@ -40,25 +39,24 @@ async def work(plan_file: Path, show: Show, began: float) -> None:
 @asynccontextmanager
 async def _open(plan: WorkerPlan) -> AsyncGenerator[RunningGateway]:
     configuration = Configuration(plan.document, plan.source)
+    places = all_here(configuration)
+    if plan.embedding_socket:
+        # One model for all workers.
+        places[Role.EMBEDDING] = lambda: over_socket(f"unix:{plan.embedding_socket}")
+    listen = Listen(
+        grpc=plan.grpc,
+        http=f"unix:{plan.http_socket}",
+        grpc_options=ServerOptions(
+            credentials=public_credentials(configuration.settings(RoleSettings).listen.tls),
+            shares_port=True,
+            own_address=f"unix:{plan.grpc_socket}",
+        ),
+    )
     async with AsyncExitStack() as stack:
-        embedding = None
-        if plan.embedding_socket:
-            channel = await stack.enter_async_context(open_channel(f"unix:{plan.embedding_socket}"))
-            embedding = SocketChannel(channel)
-        channels = await stack.enter_async_context(services_joined(configuration, embedding))
-        listen = Listen(
-            grpc=plan.grpc,
-            http=f"unix:{plan.http_socket}",
-            grpc_options=ServerOptions(
-                credentials=public_credentials(configuration.settings(RoleSettings).listen.tls),
-                shares_port=True,
-                own_address=f"unix:{plan.grpc_socket}",
-            ),
-        )
-        gateway = running_gateway(configuration, channels, listen, upgrades_schema=False, shares_limits=True)
-        running = await stack.enter_async_context(gateway)
+        wiring = Wiring(configuration, places, stack)
+        running = await wiring.gateway(listen)
         # Each worker has connections of its own to set up.
         for upstream, models in plan.local_triton_models.items():
             for model in models:
-                await generate_once(channels.inference, upstream, model)
+                await generate_once(await wiring.channel(Role.INFERENCE), upstream, model)
         yield running

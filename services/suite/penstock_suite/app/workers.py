@@ -16,13 +16,16 @@ from penstock_common.configuration import Configuration
 from penstock_common.rpc.server import listening
 from penstock_common.rpc.server_interceptors import FinalFailures, IncomingScope
 from penstock_common.telemetry.metrics_endpoint import serving_metrics
+from penstock_gateway.app.administration import upgrade_schema
+from penstock_gateway.settings import StorageSettings
 from penstock_suite.adapters.addresses import LOOPBACK, Address, free_addresses, kept_for_sharing
 from penstock_suite.adapters.gateway_client import SERVING, health_of
 from penstock_suite.adapters.process import ChildProcess, Command
 from penstock_suite.adapters.state_files import write_worker_plan
 from penstock_suite.adapters.worker_metrics import WorkerMetrics
-from penstock_suite.app.one_process import embedding_service, upgrade_schema
 from penstock_suite.app.parts import KeptRunning, Part, Workshop, kept_running
+from penstock_suite.app.wiring import Wiring, all_here
+from penstock_suite.domain.requests import Role
 from penstock_suite.domain.run_record import WorkerPlan
 
 _READY_TIMEOUT = timedelta(minutes=3)
@@ -48,7 +51,7 @@ async def workers_running(
     Raises:
         SuiteFailure: if one does not start.
     """
-    await upgrade_schema(configuration)
+    await upgrade_schema(configuration.settings(StorageSettings))
     async with AsyncExitStack() as stack:
         stack.enter_context(kept_for_sharing(grpc))
         registry = CollectorRegistry()
@@ -86,10 +89,9 @@ async def _serving_embedding(
 ) -> AsyncGenerator[None]:
     # One model for all: it is the largest thing in memory, and its batches fill better.
     address = f"unix:{workshop.plan.state.embedding_socket}"
-    async with (
-        embedding_service(configuration) as service,
-        listening(address, [service], [FinalFailures(), IncomingScope()]) as listener,
-    ):
+    async with AsyncExitStack() as stack:
+        service = await Wiring(configuration, all_here(configuration), stack).service(Role.EMBEDDING)
+        listener = await stack.enter_async_context(listening(address, [service], [FinalFailures(), IncomingScope()]))
         for collector in service.collectors:
             registry.register(collector)
         await listener.set_serving(serving=True)

@@ -1,0 +1,160 @@
+"""Puts roles together: each gets a channel to every role that it calls, in this process or wherever that is.
+
+What a role calls it declares itself (``penstock_common.service.Role``); where
+the roles are is data, too. So every shape of the suite, from one process to
+one for each role, is this module with other places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import grpc
+
+from penstock_common import service
+from penstock_common.configuration import Configuration, ConfigurationError
+from penstock_common.rpc.channel import ClientInterceptor, SocketChannel, open_channel
+from penstock_common.rpc.client import Channel
+from penstock_common.rpc.in_process import InProcessChannel
+from penstock_common.rpc.security import Security, TokenSender
+from penstock_suite.domain.requests import Role
+from penstock_suite.settings import Joined, RoleSettings, TlsSettings
+
+if TYPE_CHECKING:
+    from penstock_gateway.app.gateway import Listen, RunningGateway
+
+Place = Callable[[], AbstractAsyncContextManager[Channel]]
+"""Opens a channel to where a role is."""
+Places = Mapping[Role, Place | None]
+"""The roles that there are: None for one of this process."""
+
+
+class Wiring:
+    """Builds roles, each once, and closes them in reverse order with ``stack``."""
+
+    def __init__(self, configuration: Configuration, places: Places, stack: AsyncExitStack) -> None:
+        self._configuration = configuration
+        self._places = places
+        self._stack = stack
+        self._channels: dict[Role, Channel] = {}
+        self._collectors: list[Any] = []
+
+    async def service(self, role: Role) -> service.Service:
+        """Return the role, built in this process.
+
+        Raises:
+            ConfigurationError: if its settings cannot be used, or a role that it calls is nowhere.
+        """
+        declared = _declared(role)
+        settings = self._configuration.settings(declared.settings)
+        built: service.Service = await self._stack.enter_async_context(
+            declared.build(settings, **await self._called_by(declared))
+        )
+        return built
+
+    async def gateway(
+        self, listen: Listen, *, upgrades_schema: bool = False, shares_limits: bool = True
+    ) -> RunningGateway:
+        """Return a gateway that listens, with everything below it.
+
+        ``shares_limits`` says that other processes count the same limits.
+
+        Raises:
+            ConfigurationError: as ``service``.
+            ListenError: if an address is taken or not ours.
+        """
+        from penstock_gateway.app.gateway import ROLE, Channels, running
+        from penstock_gateway.settings import Settings
+
+        channels = Channels(
+            **await self._called_by(ROLE),
+            cache_is_here=self._is_here(Role.CACHE),
+            collectors=self._collectors,
+        )
+        settings = self._configuration.settings(Settings)
+        return await self._stack.enter_async_context(
+            running(settings, channels, listen, upgrades_schema=upgrades_schema, shares_limits=shares_limits)
+        )
+
+    async def channel(self, role: Role) -> Channel:
+        """Return the way to a role.
+
+        Raises:
+            ConfigurationError: if it is nowhere.
+        """
+        if role not in self._channels:
+            self._channels[role] = await self._opened(role)
+        return self._channels[role]
+
+    async def _called_by(self, declared: service.Role) -> dict[str, Any]:
+        there = [name for name in declared.may_call if Role(name) in self._places]
+        return {name: await self.channel(Role(name)) for name in (*declared.calls, *there)}
+
+    async def _opened(self, role: Role) -> Channel:
+        if role not in self._places:
+            raise ConfigurationError(f"the {role} is called, and this shape of the suite has none")
+        place = self._places[role]
+        if place is not None:
+            return await self._stack.enter_async_context(place())
+        built = await self.service(role)
+        self._collectors += built.collectors
+        # No interceptors: a call runs in a copy of its caller's context, which holds the scope already.
+        return InProcessChannel(built.handlers)
+
+    def _is_here(self, role: Role) -> bool:
+        return role in self._places and self._places[role] is None
+
+
+def _declared(role: Role) -> service.Role:
+    # A role loads its own package alone: the others' libraries may not even be there.
+    declared: service.Role = import_module(f"penstock_{role}.app").ROLE
+    return declared
+
+
+def all_here(configuration: Configuration) -> dict[Role, Place | None]:
+    """Return every role that the configuration has, in this process."""
+    settings = configuration.settings(Joined)
+    here = [Role.ROUTER, Role.INFERENCE]
+    here += [Role.CACHE] if settings.has_cache else []
+    here += [Role.EMBEDDING] if settings.embedding is not None else []
+    return dict.fromkeys(here)
+
+
+def by_their_addresses(settings: RoleSettings, security: Security) -> Places:
+    """Return every role where ``services`` says that it is."""
+    interceptors = (TokenSender(security.token),) if security.token else ()
+
+    def place_of(role: Role) -> Place:
+        return lambda: over_socket(settings.services.target_of(role), security.channel_credentials(), interceptors)
+
+    there = [Role.ROUTER, Role.INFERENCE]
+    there += [Role.CACHE] if settings.cache.mode != "off" else []
+    # Its section of the file is its own, so the address says whether there is one.
+    there += [Role.EMBEDDING] if settings.services.embedding.target else []
+    return {role: place_of(role) for role in there}
+
+
+@asynccontextmanager
+async def over_socket(
+    target: str, credentials: grpc.ChannelCredentials | None = None, interceptors: Sequence[ClientInterceptor] = ()
+) -> AsyncGenerator[Channel]:
+    """Yield a channel to the role at a target."""
+    async with open_channel(target, credentials) as channel:
+        yield SocketChannel(channel, interceptors)
+
+
+def public_credentials(tls: TlsSettings | None) -> grpc.ServerCredentials | None:
+    """Return what the public gRPC port shows of itself, by ``listen.tls``; None for plaintext.
+
+    Raises:
+        ConfigurationError: if a file cannot be read.
+    """
+    if tls is None:
+        return None
+    try:
+        return grpc.ssl_server_credentials([(tls.key_file.read_bytes(), tls.cert_file.read_bytes())])
+    except OSError as error:
+        raise ConfigurationError(f"'listen.tls': {error.filename}: {error.strerror}") from None
