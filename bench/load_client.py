@@ -41,7 +41,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 3600.0
     stream: bool = False
     kind: str = ""
-    """A word that tells the mock how to answer: LONG, BURST, SLOW."""
+    """A word that tells the mock how to answer: LONG, BURST, STEP, SLOW."""
+    pacer: str = ""
+    """host:port of the mock, which is told of each token that has come, so that it sends the next (STEP)."""
     tokens: int = 0
     """That an answer of this kind has; 0: it is the short text."""
     turns: int = 0
@@ -92,11 +94,29 @@ class Prompts:
         self._salt = job.salt
         self._serial = 0
 
-    def next(self) -> bytes:
+    def next(self) -> tuple[bytes, bytes]:
+        """Return a request, and the mark that it alone has; empty where all are the same."""
         self._serial += 1
         mark = f"{self._salt} {self._serial:09}".encode() if self._after else b""
         body = self._before + mark + self._after
-        return b"%s\r\nContent-Length: %d\r\n\r\n%s" % (self._head, len(body), body)
+        return b"%s\r\nContent-Length: %d\r\n\r\n%s" % (self._head, len(body), body), mark
+
+
+class Pacer(asyncio.Protocol):
+    """Asks the mock for the next token of a stream; what it answers does not matter."""
+
+    def __init__(self) -> None:
+        self._transport: Any = None
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+
+    def go_on(self, mark: bytes) -> None:
+        body = b"NEXT " + mark
+        self._transport.write(b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+
+    def close(self) -> None:
+        self._transport.close()
 
 
 class Run:
@@ -106,10 +126,11 @@ class Run:
         self.job = job
         self.outcome = Outcome(whole_us=[], first_us=[])
         self.prompts = Prompts(job)
+        self.pacer: Pacer | None = None
         self._began = time.perf_counter()
         self._sent = 0
 
-    def take(self) -> bytes | None:
+    def take(self) -> tuple[bytes, bytes] | None:
         """Return the next request, or nothing if there shall be no more."""
         job = self.job
         if job.requests and self._sent >= job.requests:
@@ -144,6 +165,7 @@ class Connection(asyncio.Protocol):
         self._parser: Any = None
         self._transport: Any = None
         self._body: list[bytes] = []
+        self._mark = b""
         self._sent_at = 0.0
         self._first_at = 0.0
 
@@ -168,6 +190,8 @@ class Connection(asyncio.Protocol):
         if not self._first_at:
             self._first_at = time.perf_counter()
         self._body.append(body)
+        if self._run.pacer is not None and b" token" in body:
+            self._run.pacer.go_on(self._mark)
 
     def on_message_complete(self) -> None:
         now = time.perf_counter()
@@ -185,10 +209,11 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def _send_next(self) -> None:
-        request = self._run.take()
-        if request is None or self._transport.is_closing():
+        taken = self._run.take()
+        if taken is None or self._transport.is_closing():
             self._transport.close()
             return
+        request, self._mark = taken
         self._parser = httptools.HttpResponseParser(self)
         self._body.clear()
         self._first_at = 0.0
@@ -200,6 +225,9 @@ async def perform(job: Job) -> Outcome:
     """Return how the job went."""
     run = Run(job)
     began, cpu = time.perf_counter(), time.process_time()
+    if job.pacer:
+        host, _, port = job.pacer.rpartition(":")
+        _, run.pacer = await asyncio.get_running_loop().create_connection(Pacer, host, int(port))
     try:
         async with asyncio.timeout(job.seconds + _PATIENCE_SECONDS), asyncio.TaskGroup() as group:
             connecting = asyncio.Semaphore(_CONNECTIONS_AT_ONCE)
@@ -207,6 +235,8 @@ async def perform(job: Job) -> Outcome:
                 group.create_task(_keep_asking(run, connecting))
     except TimeoutError:
         run.fail(f"no answer within {_PATIENCE_SECONDS} s")
+    if run.pacer is not None:
+        run.pacer.close()
     run.outcome.seconds = time.perf_counter() - began
     run.outcome.cpu_seconds = time.process_time() - cpu
     return run.outcome

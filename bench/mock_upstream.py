@@ -4,7 +4,8 @@ Run: python bench/mock_upstream.py PORT [--slow-tokens N] [--slow-seconds S] [--
 
 A request without ``"stream": true`` gets one JSON document, any other a stream. What a stream is like, a word in its
 body says: LONG has 100 tokens, each a write of its own and in turn with those of other streams; BURST has them in one
-write; SLOW gets one every so many seconds. Without such a word it is one short text.
+write; STEP gets one at each request that says NEXT and the mark of the stream, which stands in parentheses in its
+prompt; SLOW gets one every so many seconds. Without such a word it is one short text.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import itertools
 import json
 import re
 import resource
+from functools import partial
 from typing import Any
 
 import httptools
@@ -23,6 +25,8 @@ import uvloop
 TOKENS = 100
 ANSWER = "A short answer. " * 12
 
+_MARK = re.compile(rb"\(([^)]+)\)")
+_NEXT = b"NEXT "
 _PHASES = 50
 
 _HEAD = {"id": "chatcmpl-bench", "created": 1, "model": "bench"}
@@ -114,11 +118,31 @@ class Clock:
                 connection.end_stream()
 
 
+class Steps:
+    """Gives a stream its next token when it is asked to."""
+
+    def __init__(self) -> None:
+        self._left: dict[bytes, tuple[Connection, int]] = {}
+
+    def begin(self, mark: bytes, connection: Connection) -> None:
+        self._left[mark] = connection, TOKENS
+        self.go_on(mark)
+
+    def go_on(self, mark: bytes) -> None:
+        connection, left = self._left.pop(mark)
+        if left:
+            self._left[mark] = connection, left - 1
+            connection.write(_TOKEN)
+        else:
+            connection.end_stream()
+
+
 class Connection(asyncio.Protocol):
     """One connection; its requests are answered one after the other."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, steps: Steps) -> None:
         self._clock = clock
+        self._steps = steps
         self._parser = httptools.HttpRequestParser(self)
         self._body: list[bytes] = []
         self._end = b""
@@ -141,7 +165,10 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         body = b"".join(self._body)
         self._body.clear()
-        if not body:
+        if body.startswith(_NEXT):
+            self._steps.go_on(body.removeprefix(_NEXT))
+            self.write(_WHOLE)
+        elif not body:
             self.write(_MODELS)
         elif _STREAM.search(body):
             self._begin_stream(body)
@@ -160,6 +187,9 @@ class Connection(asyncio.Protocol):
         if b"SLOW" in body:
             self.write(_BEGIN)
             self._clock.add(self)
+        elif b"STEP" in body and (mark := _MARK.search(body)):
+            self.write(_BEGIN)
+            self._steps.begin(mark[1], self)
         elif b"BURST" in body:
             self.write(_BEGIN + _TOKEN * TOKENS + self._end)
         elif b"LONG" in body:
@@ -179,7 +209,8 @@ class Connection(asyncio.Protocol):
 
 async def serve(port: int, clock: Clock) -> None:
     """Answer until the process is ended."""
-    server = await asyncio.get_running_loop().create_server(lambda: Connection(clock), "127.0.0.1", port, backlog=8192)
+    connection = partial(Connection, clock, Steps())
+    server = await asyncio.get_running_loop().create_server(connection, "127.0.0.1", port, backlog=8192)
     async with server:
         print(server.sockets[0].getsockname()[1], flush=True)
         await clock.run()

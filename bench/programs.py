@@ -26,7 +26,7 @@ _STOP_SECONDS = 45.0
 
 
 class DidNotStart(Exception):
-    """A program ended, or did not answer, where it should have come up; the message says which and where its log is."""
+    """A program ended, or did not answer, where it should have come up; the message has its last words."""
 
 
 @dataclass(frozen=True)
@@ -151,4 +151,5 @@ class Program:
             if value := found():
                 return value
             time.sleep(0.1)
-        raise DidNotStart(f"{self.process.args} did not come up; see {self.log}: {self.log.read_text()[-600:]}")
+        said = self.log.read_text()[-600:].replace(str(self.log.parent), ".").replace(str(CHECKOUT), ".")
+        raise DidNotStart(f"it did not come up within {seconds:.0f} s; its last words: {said.strip() or 'none'}")

@@ -1,6 +1,6 @@
 """Counts the calls that a request costs in one process.
 
-    python tools/count_calls.py [--requests N] [--top N [--by-time]] [--json]
+    python tools/count_calls.py [--top N [--by-time]] [--json]
 
 A call is what cProfile counts as one, on the loop's thread: a function entered, of Python or of C, or a coroutine or
 generator entered or resumed. Counted is all that happens from the first of N requests until the last is answered, 16
@@ -18,11 +18,9 @@ import time
 from types import CodeType
 from typing import NamedTuple
 
-from one_process import HIT, ROOT, STREAM, UNARY, Case, Suite, run_with_suite
+from one_process import HIT, PACED, ROOT, STREAM, UNARY, Case, Suite, run_with_suite
 
-CASES = (UNARY, STREAM, HIT)
-WARM_UP_REQUESTS = 100
-REQUESTS = 400
+CASES = (UNARY, STREAM, PACED, HIT)
 IN_FLIGHT = 16
 
 
@@ -43,7 +41,7 @@ def main() -> int:
     arguments = _arguments()
 
     async def count(suite: Suite) -> dict[str, Costs]:
-        return {case.name: await costs_of(suite, case, arguments.requests) for case in CASES}
+        return {case.name: await costs_of(suite, case) for case in CASES}
 
     counted = run_with_suite(count)
     totals = {name: round(sum(cost.calls for cost in costs.values()), 1) for name, costs in counted.items()}
@@ -51,7 +49,7 @@ def main() -> int:
         print(json.dumps(totals))
         return 0
     for name, costs in counted.items():
-        print(f"{name:8} {totals[name]:8.1f} calls a request")
+        print(f"{name:13} {totals[name]:8.1f} calls a request")
         _show_most(costs, arguments.top, by_time=arguments.by_time)
     return 0
 
@@ -62,14 +60,14 @@ def _show_most(costs: Costs, top: int, *, by_time: bool) -> None:
         print(f"  {cost.calls:8.2f} {cost.own_us:8.1f} us  {file}: {function}")
 
 
-async def costs_of(suite: Suite, case: Case, requests: int) -> Costs:
+async def costs_of(suite: Suite, case: Case) -> Costs:
     """Return what one request calls."""
-    await suite.ask(case, WARM_UP_REQUESTS, IN_FLIGHT)
+    await suite.ask(case, case.requests // 4, IN_FLIGHT)
     # The thread's own time, so that others on the machine count for nothing.
     profile = cProfile.Profile(time.thread_time)
     profile.enable()
     try:
-        await suite.ask(case, requests, IN_FLIGHT)
+        await suite.ask(case, case.requests, IN_FLIGHT)
     finally:
         profile.disable()
     costs: Costs = {}
@@ -77,8 +75,8 @@ async def costs_of(suite: Suite, case: Case, requests: int) -> Costs:
         code = entry.code
         place = (_file(code.co_filename), code.co_qualname) if isinstance(code, CodeType) else ("C", str(code))
         before = costs.get(place, Cost(0.0, 0.0))
-        own_us = entry.inlinetime * 1e6 / requests
-        costs[place] = Cost(before.calls + entry.callcount / requests, before.own_us + own_us)
+        own_us = entry.inlinetime * 1e6 / case.requests
+        costs[place] = Cost(before.calls + entry.callcount / case.requests, before.own_us + own_us)
     return costs
 
 
@@ -91,7 +89,6 @@ def _file(name: str) -> str:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--requests", type=int, default=REQUESTS, help="of each case (default: %(default)s)")
     parser.add_argument("--top", type=int, default=0, help="name so many functions of each case")
     parser.add_argument("--by-time", action="store_true", help="those that most time is spent in, not calls")
     parser.add_argument("--json", action="store_true", help="print the totals as one JSON object")

@@ -5,8 +5,8 @@
 Ours are the files under ``services/`` and ``libs/``. A file is entered where one of its functions is called, or one
 of its coroutines or generators is entered or resumed; what files do when they are imported does not count. A move is
 such a call whose direct caller stands in another file of ours; a call that comes from a library or from the loop is
-none. Requests come one at a time, after others; a file counts if it is entered at least once for every second
-request, so that what is done by the clock or for many requests together does not.
+none. Requests come one at a time, after others; a file counts if it is entered once for every twenty of them, so that
+what is done for several together counts, such as writing their rows, and what is done by the clock does not.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from one_process import ROOT, UNARY, Suite, run_with_suite
 
 REQUESTS = 100
 WARM_UP_REQUESTS = 50
+_TOGETHER = 20
 _OURS = tuple(f"{ROOT / folder}/" for folder in ("services", "libs"))
 
 
@@ -62,7 +63,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print both counts as one JSON object")
     arguments = parser.parse_args()
     trace = run_with_suite(_traced)
-    files = [file for file, entries in trace.entered.items() if entries >= REQUESTS / 2]
+    files = [file for file, entries in trace.entered.items() if entries >= REQUESTS / _TOGETHER]
     moves = sum(trace.moves.values()) / REQUESTS
     if arguments.json:
         print(json.dumps({"files": len(files), "moves": round(moves, 1)}))
@@ -86,7 +87,7 @@ def _show(trace: Trace, files: list[str]) -> None:
         print(f"{trace.entered[file] / REQUESTS:8.1f}  {_short(file)}")
     print()
     for (caller, file), number in trace.moves.most_common():
-        if number >= REQUESTS / 2:
+        if number >= REQUESTS / _TOGETHER:
             print(f"{number / REQUESTS:8.1f}  {_short(caller)} -> {_short(file)}")
 
 

@@ -29,7 +29,7 @@ from penstock_suite.app.wiring import Wiring, all_here
 
 ROOT = Path(__file__).resolve().parent.parent
 _KEY = "bench-key-bench-key"
-_PATIENCE_SECONDS = 60.0
+_PATIENCE_SECONDS = 200.0
 
 ResultT = TypeVar("ResultT")
 
@@ -41,20 +41,26 @@ class Case:
     name: str
     stream: bool = False
     """100 tokens, which arrive at once: how many arrive together would else depend on the machine."""
+    paced: bool = False
+    """A token arrives only when the one before has come out at the other end."""
     same: bool = False
     """The same every time, so that the cache answers."""
+    requests: int = 400
+    """That are counted, after a quarter as many."""
 
 
 UNARY = Case("unary")
 STREAM = Case("stream", stream=True)
+PACED = Case("paced stream", stream=True, paced=True, requests=80)
 HIT = Case("hit", same=True)
 
 
 class Suite:
     """A suite that listens in this process."""
 
-    def __init__(self, socket: Path, client: asyncio.subprocess.Process) -> None:
-        """Take where the suite serves the wire formats, and the running client."""
+    def __init__(self, socket: Path, upstream: str, client: asyncio.subprocess.Process) -> None:
+        """Take where the suite serves the wire formats, the provider's host:port, and the running client."""
+        self._upstream = upstream
         self._socket = socket
         self._client = client
         self._jobs = 0
@@ -72,7 +78,12 @@ class Suite:
             "requests": requests,
             "in_flight": in_flight,
             "stream": case.stream,
+<<<<<<< HEAD
             "kind": "BURST" if case.stream else "",
+=======
+            **({"kind": "BURST", "tokens": 100} if case.stream else {}),
+            **({"kind": "STEP", "pacer": self._upstream} if case.paced else {}),
+>>>>>>> w/bench
             "same": case.same,
             "salt": str(self._jobs),
         }
@@ -94,15 +105,21 @@ async def running_suite() -> AsyncGenerator[Suite]:
         upstream = await stack.enter_async_context(_program("mock_upstream.py", "0"))
         if upstream.stdout is None:
             raise RuntimeError("the provider has no pipe")
+<<<<<<< HEAD
         port = int(await asyncio.wait_for(upstream.stdout.readline(), _PATIENCE_SECONDS))
         configuration = Configuration.load(_written(folder, f"http://127.0.0.1:{port}/v1", redis.url))
+=======
+        address = f"127.0.0.1:{int(await asyncio.wait_for(upstream.stdout.readline(), _PATIENCE_SECONDS))}"
+        configuration = Configuration.load(_written(folder, f"http://{address}/v1", redis.url))
+        channels = await stack.enter_async_context(services_joined(configuration))
+>>>>>>> w/bench
         socket = folder / "gateway.sock"
         listen = Listen(grpc="127.0.0.1:0", http=f"unix:{socket}")
         gateway = await Wiring(configuration, all_here(configuration), stack).gateway(
             listen, upgrades_schema=True, shares_limits=False
         )
         await gateway.set_ready()
-        yield Suite(socket, client)
+        yield Suite(socket, address, client)
 
 
 def run_with_suite(work: Callable[[Suite], Coroutine[Any, Any, ResultT]]) -> ResultT:

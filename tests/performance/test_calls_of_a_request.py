@@ -15,8 +15,8 @@ import pytest
 TOOLS = Path(__file__).parents[2] / "tools"
 PATIENCE_SECONDS = 240
 
-MOST_CALLS = {"unary": 1455, "stream": 4600, "hit": 606}
-MOST_FILES = {"files": 69, "moves": 235}
+MOST_CALLS = {"unary": 914, "stream": 3030, "paced stream": 10110, "hit": 424}
+MOST_FILES = {"files": 82, "moves": 241}
 
 
 def counted(tool):
