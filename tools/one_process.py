@@ -78,12 +78,8 @@ class Suite:
             "requests": requests,
             "in_flight": in_flight,
             "stream": case.stream,
-<<<<<<< HEAD
-            "kind": "BURST" if case.stream else "",
-=======
             **({"kind": "BURST", "tokens": 100} if case.stream else {}),
             **({"kind": "STEP", "pacer": self._upstream} if case.paced else {}),
->>>>>>> w/bench
             "same": case.same,
             "salt": str(self._jobs),
         }
@@ -105,14 +101,8 @@ async def running_suite() -> AsyncGenerator[Suite]:
         upstream = await stack.enter_async_context(_program("mock_upstream.py", "0"))
         if upstream.stdout is None:
             raise RuntimeError("the provider has no pipe")
-<<<<<<< HEAD
-        port = int(await asyncio.wait_for(upstream.stdout.readline(), _PATIENCE_SECONDS))
-        configuration = Configuration.load(_written(folder, f"http://127.0.0.1:{port}/v1", redis.url))
-=======
         address = f"127.0.0.1:{int(await asyncio.wait_for(upstream.stdout.readline(), _PATIENCE_SECONDS))}"
         configuration = Configuration.load(_written(folder, f"http://{address}/v1", redis.url))
-        channels = await stack.enter_async_context(services_joined(configuration))
->>>>>>> w/bench
         socket = folder / "gateway.sock"
         listen = Listen(grpc="127.0.0.1:0", http=f"unix:{socket}")
         gateway = await Wiring(configuration, all_here(configuration), stack).gateway(
