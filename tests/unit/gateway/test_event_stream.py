@@ -8,8 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from penstock_gateway.surfaces.http1.request import HttpRequest
-from penstock_gateway.surfaces.http1.response import HttpResponse
+from penstock_gateway.surfaces.http1.messages import HttpRequest, HttpResponse
 from penstock_gateway.surfaces.wire_formats.event_stream import EventStream, Silences, StreamTiming
 
 KEEP_ALIVE = b": keep-alive\n\n"

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from penstock_gateway.surfaces.random_ids import RandomIds
+from penstock_gateway.surfaces.arrival import RandomIds
 
 
 @pytest.mark.parametrize("size", [1, 12, 16, 4096])

@@ -8,7 +8,7 @@ from penstock_common.errors import ScopeMissing
 from penstock_gateway.domain.access.policy import INFERENCE
 from penstock_gateway.surfaces.http1.lines import header_lines, printable
 from penstock_gateway.surfaces.wire_formats.answer_head import _answered_by_lines, bill_lines
-from penstock_gateway.surfaces.wire_formats.routes import Routes, listed
+from penstock_gateway.surfaces.wire_formats.surface import Routes, listed
 from penstock_gateway.surfaces.wire_formats.table import DEFAULT_FAMILY, FORMATS
 
 

@@ -14,8 +14,7 @@ import uvloop
 
 from penstock_gateway.surfaces.http1.limits import HttpLimits
 from penstock_gateway.surfaces.http1.lines import header_lines
-from penstock_gateway.surfaces.http1.request import HttpRequest
-from penstock_gateway.surfaces.http1.response import HttpResponse
+from penstock_gateway.surfaces.http1.messages import HttpRequest, HttpResponse
 from penstock_gateway.surfaces.http1.server import HttpServer, serving_http
 from penstock_gateway.surfaces.wire_formats.format import Family
 from penstock_gateway.surfaces.wire_formats.openai.errors import OPENAI

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,12 +25,13 @@ from penstock_gateway.domain.access.policy import Policy
 from penstock_gateway.domain.life.admission import RateState
 from penstock_gateway.domain.life.order import CacheControl, Call, ChatOrder, EmbeddingOrder
 from penstock_gateway.surfaces.client_address import ClientAddresses
-from penstock_gateway.surfaces.random_ids import RandomIds
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _REQUEST_ID_BYTES = 16
 _GENERATION_ID_BYTES = 12
+_POOL_BYTES = 4096
+_DIGITS_PER_BYTE = 2
 _BEARER = "bearer "
 # Known to callers of other gateways, and not honoured yet: refused rather than dropped.
 _NOT_BUILT = ("idempotency-key", "x-penstock-priority")
@@ -57,6 +60,29 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
 
 def _no_peer() -> str:
     return ""
+
+
+class RandomIds:
+    """Hands out hexadecimal digits from a pool, none twice, each as unguessable as one made by itself.
+
+    A process forked off starts with a pool of its own.
+    """
+
+    __slots__ = ("_digits", "_owner", "_used")
+
+    def __init__(self) -> None:
+        self._digits = ""
+        self._used = 0
+        self._owner = 0
+
+    def take(self, size_bytes: int) -> str:
+        """Return the hexadecimal digits of so many random bytes."""
+        start, end = self._used, self._used + size_bytes * _DIGITS_PER_BYTE
+        if end > len(self._digits) or self._owner != os.getpid():
+            self._digits, self._owner = secrets.token_hex(_POOL_BYTES), os.getpid()
+            start, end = 0, size_bytes * _DIGITS_PER_BYTE
+        self._used = end
+        return self._digits[start:end]
 
 
 class Reception:

@@ -13,9 +13,8 @@ from penstock_common.errors import InvalidRequest
 from penstock_gateway.surfaces.http1.failures import BodyTooSlow, Refused
 from penstock_gateway.surfaces.http1.limits import HttpLimits
 from penstock_gateway.surfaces.http1.lines import CONTINUE
+from penstock_gateway.surfaces.http1.messages import HttpRequest, HttpResponse
 from penstock_gateway.surfaces.http1.reading import RequestReader
-from penstock_gateway.surfaces.http1.request import HttpRequest
-from penstock_gateway.surfaces.http1.response import HttpResponse
 
 _NEVER = math.inf
 

@@ -13,7 +13,7 @@ import httptools
 
 from penstock_gateway.surfaces.http1.failures import Refused
 from penstock_gateway.surfaces.http1.limits import HttpLimits
-from penstock_gateway.surfaces.http1.request import HttpRequest, Sender
+from penstock_gateway.surfaces.http1.messages import HttpRequest, Sender
 
 _METHODS = {name.encode(): name for name in ("GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH")}
 

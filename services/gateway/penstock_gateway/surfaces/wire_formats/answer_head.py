@@ -21,9 +21,10 @@ def request_id_line(request_id: str) -> bytes:
 
 def exchange_lines(exchange: ChatExchange) -> bytes:
     """Return what is known of a request for text so far; it may have been refused."""
-    started = exchange.started
+    started, cache = exchange.started, exchange.cache_outcome
     return (
-        f"x-request-id: {exchange.call.order.request_id}\r\nx-penstock-cache: {printable(str(exchange.cache_outcome))}\r\n"
+        f"x-request-id: {exchange.call.order.request_id}\r\n"
+        f"x-penstock-cache: {printable(str(cache)) if cache.tier else cache.status}\r\n"
         f"{_rate_lines(exchange.rate)}"
         f"{_answered_by_lines(started.answered_by.model, started.answered_by.upstream) if started else ''}"
     ).encode("latin-1", "replace")

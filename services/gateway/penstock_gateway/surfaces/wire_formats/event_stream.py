@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from penstock_gateway.surfaces.http1.response import HttpResponse
+from penstock_gateway.surfaces.http1.messages import HttpResponse
 
 _LINES = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n"
 # How exact the times are: an eighth of the shorter one, from 1 ms to 1 s.

@@ -8,8 +8,7 @@ from penstock_common.errors import Overloaded
 from penstock_gateway.domain.access.identity import Caller
 from penstock_gateway.domain.life.chat import ChatExchange, ChatLife
 from penstock_gateway.surfaces.arrival import Arrival, CallOptions, Reception
-from penstock_gateway.surfaces.http1.request import HttpRequest
-from penstock_gateway.surfaces.http1.response import HttpResponse
+from penstock_gateway.surfaces.http1.messages import HttpRequest, HttpResponse
 from penstock_gateway.surfaces.wire_formats.answer_head import JSON_LINE, bill_lines, exchange_lines
 from penstock_gateway.surfaces.wire_formats.event_stream import EventStream, Silences
 from penstock_gateway.surfaces.wire_formats.format import GenerationFormat, StreamRenderer, StreamSummary

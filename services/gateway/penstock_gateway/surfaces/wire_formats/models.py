@@ -5,8 +5,7 @@ from __future__ import annotations
 from penstock_gateway.domain.access.identity import Caller
 from penstock_gateway.domain.models import ModelDirectory
 from penstock_gateway.surfaces.arrival import Arrival
-from penstock_gateway.surfaces.http1.request import HttpRequest
-from penstock_gateway.surfaces.http1.response import HttpResponse
+from penstock_gateway.surfaces.http1.messages import HttpRequest, HttpResponse
 from penstock_gateway.surfaces.wire_formats.answer_head import JSON_LINE, request_id_line
 from penstock_gateway.surfaces.wire_formats.format import ModelsFormat
 

@@ -7,7 +7,7 @@ import structlog
 from penstock_common.errors import InternalError, PenstockError
 from penstock_gateway.surfaces.http1.failures import BodyTooLarge, BodyTooSlow
 from penstock_gateway.surfaces.http1.lines import header_lines
-from penstock_gateway.surfaces.http1.response import HttpResponse
+from penstock_gateway.surfaces.http1.messages import HttpResponse
 from penstock_gateway.surfaces.wire_formats.format import Family
 
 # What HTTP has a number for, and the suite's errors have not.

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from penstock_common.errors import InternalError, InvalidRequest, PenstockError, ServiceUnavailable
+from penstock_gateway.domain.access.identity import Caller
+from penstock_gateway.domain.access.policy import Policy, policy_of
 from penstock_gateway.domain.life.chat import ChatLife
 from penstock_gateway.domain.life.embeddings import EmbeddingLife
 from penstock_gateway.domain.life.exchange import Observer
 from penstock_gateway.domain.models import ModelDirectory
-from penstock_gateway.surfaces.arrival import Reception
+from penstock_gateway.surfaces.arrival import Arrival, Reception
 from penstock_gateway.surfaces.http1.lines import header_lines
-from penstock_gateway.surfaces.http1.request import HttpRequest
-from penstock_gateway.surfaces.http1.response import HttpResponse
+from penstock_gateway.surfaces.http1.messages import HttpRequest, HttpResponse
 from penstock_gateway.surfaces.wire_formats.answer_head import request_id_line
 from penstock_gateway.surfaces.wire_formats.embedding import EmbeddingServer
 from penstock_gateway.surfaces.wire_formats.event_stream import Silences, StreamTiming
@@ -20,10 +22,55 @@ from penstock_gateway.surfaces.wire_formats.format import EmbeddingFormat, Famil
 from penstock_gateway.surfaces.wire_formats.generation import GenerationServer
 from penstock_gateway.surfaces.wire_formats.models import ModelsServer
 from penstock_gateway.surfaces.wire_formats.refusals import refuse
-from penstock_gateway.surfaces.wire_formats.routes import Route, Routes, listed
 from penstock_gateway.surfaces.wire_formats.table import DEFAULT_FAMILY, FORMATS
 
+Serve = Callable[[Arrival, Caller, HttpRequest, HttpResponse], Awaitable[None]]
+_ANY_NAME = "/{id}"
 _OWN_FAULTS = {500: InternalError, 503: ServiceUnavailable}
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A path's one method, and who serves it."""
+
+    method: str
+    family: Family
+    policy: Policy
+    serve: Serve
+
+
+class Routes:
+    """Finds the route of a path. A path that ends in ``/{id}`` takes any name there, slashes included."""
+
+    def __init__(self) -> None:
+        self._by_path: dict[str, Route] = {}
+        self._by_prefix: dict[str, Route] = {}
+
+    def add(self, method: str, path: str, family: Family, serve: Serve) -> None:
+        """Add a route; what it asks of a key stands in the table of policies.
+
+        Raises:
+            ScopeMissing: if it does not.
+        """
+        route = Route(method, family, policy_of(f"{method} {path}"), serve)
+        if path.endswith(_ANY_NAME):
+            self._by_prefix[path.removesuffix(_ANY_NAME) + "/"] = route
+        else:
+            self._by_path[path] = route
+
+    def find(self, path: str) -> Route | None:
+        """Return the route of a path that was decoded once."""
+        route = self._by_path.get(path)
+        if route is not None:
+            return route
+        matching = (prefix for prefix in self._by_prefix if path.startswith(prefix) and len(path) > len(prefix))
+        return self._by_prefix.get(next(matching, ""))
+
+
+def listed(paths: Iterable[str]) -> str:
+    """Return the paths as they stand in a sentence."""
+    *most, last = paths
+    return f"{', '.join(most)} and {last}"
 
 
 @dataclass(frozen=True, slots=True)

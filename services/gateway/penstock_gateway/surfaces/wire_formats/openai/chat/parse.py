@@ -79,7 +79,8 @@ def parse_chat_request(body: bytes) -> ReadRequest:
             tags=request.metadata or {},
         ),
         stream=request.stream is True,
-        include_usage=wants_usage(request.stream_options, stream=request.stream is True),
+        include_usage=request.stream_options is not None
+        and wants_usage(request.stream_options, stream=request.stream is True),
     )
 
 
@@ -109,7 +110,7 @@ def _sampling(request: wire.ChatCompletionRequest) -> SamplingParams:
         top_p=request.top_p,
         top_k=request.top_k,
         max_output_tokens=_max_output_tokens(request),
-        stop=stop_strings(request.stop),
+        stop=stop_strings(request.stop) if request.stop is not None else (),
         seed=request.seed,
         frequency_penalty=request.frequency_penalty,
         presence_penalty=request.presence_penalty,
@@ -185,4 +186,4 @@ def _extra_json(request: wire.ChatCompletionRequest, members: dict[str, msgspec.
     if request.user and request.safety_identifier and request.user != request.safety_identifier:
         # The context holds one user; the upstream gets the other.
         names.append("safety_identifier")
-    return verbatim_members(members, names)
+    return verbatim_members(members, names) if names else ""
