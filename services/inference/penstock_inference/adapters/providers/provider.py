@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from penstock_common.http.client import HttpClient
 from penstock_inference.adapters.providers.upstream_settings import UpstreamSettings
 from penstock_inference.domain.model_control import ModelControl, ModelStates
 from penstock_inference.domain.upstream import Upstream
+
+if TYPE_CHECKING:
+    # Read with the settings, where nobody asks a provider yet.
+    from penstock_common.http.client import HttpClient
 
 
 @dataclass(frozen=True, slots=True)

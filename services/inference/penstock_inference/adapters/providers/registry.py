@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from pydantic import ValidatorFunctionWrapHandler, WrapValidator, field_validator
 
-from penstock_common.http.client import HttpClient
 from penstock_inference.adapters.providers.openai.settings import OpenAISettings
 from penstock_inference.adapters.providers.provider import ModelsOfUpstream, OpenUpstream, Provider
 from penstock_inference.adapters.providers.triton.settings import TritonSettings
 from penstock_inference.adapters.providers.upstream_settings import UpstreamSettings
+
+if TYPE_CHECKING:
+    # Read with the settings, where nobody asks a provider yet.
+    from penstock_common.http.client import HttpClient
 
 
 def _open_openai(settings: OpenAISettings, client: HttpClient) -> AbstractAsyncContextManager[OpenUpstream]:
