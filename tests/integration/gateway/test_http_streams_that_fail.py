@@ -86,7 +86,8 @@ async def test_upstream_cut_in_the_middle_ends_in_an_error_and_nothing_after_it(
 
 @pytest.mark.parametrize("end", [End.FIN, End.RESET], ids=str)
 async def test_whole_answer_that_is_cut_is_an_error_and_never_half_an_answer(suite, upstream, end):
-    upstream.enqueue(Answer(tokens=["one", "two", "three"], stop_after=3, end=end))
+    # Nothing was sent, so it is asked for once more.
+    upstream.enqueue(*[Answer(tokens=["one", "two", "three"], stop_after=3, end=end)] * 2)
     answered = await suite.ask()
     assert answered.status == 502
     assert answered.error["code"] == "upstream_failed"

@@ -9,6 +9,7 @@ from penstock_common.llm.types import (
     Finished,
     FinishReason,
     Message,
+    Plan,
     ReasoningDelta,
     Role,
     Started,
@@ -18,6 +19,7 @@ from penstock_common.llm.types import (
     UnitPrices,
     Usage,
 )
+from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.life.progress import Bill, Progress
 
 FIRST, SECOND = Candidate(upstream="first", model="m"), Candidate(upstream="second", model="m")
@@ -84,3 +86,40 @@ def test_first_event_is_timed_once():
     assert first_ns > 0
     progress.note((TextDelta(text="x"),))
     assert progress.first_event_ns == first_ns
+
+
+def attempt(outcome, **attributes):
+    return Step("attempt", 1, 2, attributes={"upstream": "second", "model": "m", "outcome": outcome, **attributes})
+
+
+BEGUN = {"whole": True, "begun": True, "estimated_output_tokens": 3}
+
+
+def test_who_leaves_when_a_whole_answer_had_begun_owes_an_estimate_at_the_prices_of_who_was_answering(ask):
+    progress = after()
+    progress.note_unseen(
+        [attempt("cut"), attempt("cancelled", **BEGUN)],
+        Plan(candidates=(FIRST, SECOND), prices=(OTHER_PRICES, PRICES)),
+        ask(),
+    )
+    bill = progress.bill(ask())
+    assert bill.usage == Usage(input_tokens=2, output_tokens=3, estimated=True)
+    assert bill.cost_nano_usd == 2 * 1_000 + 3 * 2_000
+    assert progress.answered_by == SECOND
+    assert progress.finished is None
+
+
+@pytest.mark.parametrize(
+    "attempts", [[], [attempt("cancelled", whole=True)], [attempt("cut", **BEGUN)], [attempt("timeout:whole", **BEGUN)]]
+)
+def test_nothing_is_owed_where_nothing_had_begun_or_the_answer_failed(ask, attempts):
+    progress = after()
+    progress.note_unseen(attempts, Plan(candidates=(FIRST, SECOND), prices=(OTHER_PRICES, PRICES)), ask())
+    assert progress.bill(ask()) == Bill()
+
+
+def test_what_reached_us_is_billed_as_it_did(ask):
+    progress = after(STARTED, TextDelta(text="abcd"))
+    progress.note_unseen([attempt("cancelled", **BEGUN)], Plan(candidates=(SECOND,), prices=(OTHER_PRICES,)), ask())
+    assert progress.answered_by == FIRST
+    assert progress.bill(ask()).usage.output_tokens == 1

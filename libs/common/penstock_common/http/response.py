@@ -66,6 +66,7 @@ class Response:
         "_waiter",
         "_waiting_bytes",
         "began",
+        "has_body",
         "status",
     )
 
@@ -91,6 +92,8 @@ class Response:
         self._paused = False
         self.began = False
         """Whether a byte has come."""
+        self.has_body = False
+        """Whether a byte of the body has come, or its end."""
         self.status = 0
 
     @property
@@ -169,6 +172,7 @@ class Response:
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._refuse(str(error))
         if self._complete or len(self._chunks) > waited:
+            self.has_body = True
             self._silent_bytes = 0
             self._waiting_bytes += len(data)
         else:

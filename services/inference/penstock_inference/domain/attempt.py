@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from penstock_common.llm.events import Answer
 from penstock_common.llm.types import ContentEvent, FinishReason, GenerationInput, Usage
 from penstock_common.telemetry.steps import Step, end
 from penstock_inference.domain.catalogue import Model
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.upstream import Stopped, UpstreamAnswer, UpstreamEvent
-from penstock_inference.domain.usage import estimated_input_tokens
+from penstock_inference.domain.usage import estimated_input_tokens, estimated_output_tokens
 from penstock_inference.domain.watchdog import Watchdog
 
 
@@ -107,6 +108,15 @@ class Attempt:
         """Record what an answer in one piece may have cost that never arrived: at least its input, estimated."""
         if self._whole:
             self._step.attributes["estimated_input_tokens"] = estimated_input_tokens(value)
+
+    def interrupted(self, value: GenerationInput, held: Sequence[ContentEvent]) -> None:
+        """Record what a caller who leaves before the whole is there leaves behind: ``held``, or a part of a whole."""
+        self.lost(value)
+        if held or self._answer.begun:
+            answer = Answer()
+            answer.extend(held)
+            self._step.attributes["begun"] = True
+            self._step.attributes["estimated_output_tokens"] = estimated_output_tokens(answer)
 
     @property
     def is_open(self) -> bool:

@@ -150,7 +150,7 @@ class Batches:
         attempt, self._attempt = self._attempt, None
         if attempt is not None:
             if attempt.is_open:
-                attempt.lost(self._generation.input)
+                attempt.interrupted(self._generation.input, self._held)
             await attempt.aclose()
 
     async def _next(self) -> Batch:
@@ -169,6 +169,8 @@ class Batches:
                 continue
             if not self._generation.whole:
                 return self._sent(attempt, content)
+            if not self._held:
+                attempt.first_content_came()
             self._held.extend(content)
 
     async def _recover(self, failed: Attempt, failure: AttemptFailed) -> Attempt:
@@ -221,7 +223,7 @@ class Batches:
         """Return the content as it goes to the caller, with ``Started`` before the first."""
         events: list[GenerationEvent] = [*content]
         if self._answer.started is None:
-            if content:
+            if content and not self._held:
                 attempt.first_content_came()
             events.insert(0, self._started(attempt.model))
         self._answer.extend(events)

@@ -51,6 +51,11 @@ class UpstreamAnswer(Protocol):
         """Whether nothing more comes, and the end was a clean one."""
         ...
 
+    @property
+    def begun(self) -> bool:
+        """Whether a part of an answer in one piece has come: it has been made then, and will be charged for."""
+        ...
+
     async def read(self) -> Sequence[UpstreamEvent]:
         """Return what the next read brought, neighbouring deltas of one kind merged; nothing at the end.
 

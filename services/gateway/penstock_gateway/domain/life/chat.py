@@ -201,6 +201,8 @@ class ChatExchange(Exchange[ChatOrder]):
 
     def _outcome(self) -> Outcome:
         progress, is_hit = self._progress, isinstance(self._source, Replay)
+        if self._generate is not None and self._source is not None and self._source.plan is not None:
+            progress.note_unseen(self._generate.children, self._source.plan, self._effective)
         finished = progress.finished
         return Outcome(
             # A hit costs nothing, however far its replay came.

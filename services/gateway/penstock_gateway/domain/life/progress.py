@@ -14,6 +14,7 @@ from penstock_common.llm.types import (
     Finished,
     GenerationEvent,
     GenerationInput,
+    Plan,
     ReasoningDelta,
     Started,
     TextDelta,
@@ -22,6 +23,7 @@ from penstock_common.llm.types import (
     Usage,
     cost_nano_usd,
 )
+from penstock_common.telemetry.steps import Step
 
 
 class Bill(msgspec.Struct, frozen=True, gc=False):
@@ -62,6 +64,17 @@ class Progress:
                     self.finished = event
                 elif isinstance(event, Usage):
                     self.usage = event
+
+    def note_unseen(self, attempts: Sequence[Step], plan: Plan, request: GenerationInput) -> None:
+        """Take in an answer that had begun to come when its caller left, of which nothing has reached us."""
+        last = attempts[-1].attributes if attempts else {}
+        if self.started is not None or not last.get("begun") or last["outcome"] != "cancelled":
+            return
+        candidate = Candidate(upstream=str(last["upstream"]), model=str(last["model"]))
+        prices = dict(zip(map(str, plan.candidates), plan.prices, strict=False)).get(str(candidate), UnitPrices())
+        self.started = Started(generation_id="", answered_by=candidate, unit_prices=prices)
+        output_tokens = int(last["estimated_output_tokens"])
+        self.usage = Usage(input_tokens=estimated_input_tokens(request), output_tokens=output_tokens, estimated=True)
 
     @property
     def answered_by(self) -> Candidate | None:

@@ -65,6 +65,14 @@ class CompletionAnswer:
         self._completion: CompletionStream | None = None
         self.ended = False
 
+    @property
+    def begun(self) -> bool:
+        """Whether a part of a whole answer has come; see the port."""
+        response = self._response
+        return (
+            response is not None and self._completion is None and response.status == HTTPStatus.OK and response.has_body
+        )
+
     async def read(self) -> Sequence[UpstreamEvent]:
         """Return what the next read brought; see the port."""
         if self.ended:

@@ -100,6 +100,11 @@ class TritonAnswer:
         self._began = False
         self.ended = False
 
+    @property
+    def begun(self) -> bool:
+        """False: what comes is streamed; see the port."""
+        return False
+
     async def read(self) -> Sequence[UpstreamEvent]:
         """Return what the next response brought; see the port."""
         if self.ended:
