@@ -15,8 +15,8 @@ import pytest
 TOOLS = Path(__file__).parents[2] / "tools"
 PATIENCE_SECONDS = 240
 
-MOST_CALLS = {"unary": 914, "stream": 3030, "paced stream": 10110, "hit": 424}
-MOST_FILES = {"files": 82, "moves": 241}
+MOST_CALLS = {"unary": 890, "stream": 1570, "paced stream": 9800, "hit": 420}
+MOST_FILES = {"files": 78, "moves": 230}
 
 
 def counted(tool):

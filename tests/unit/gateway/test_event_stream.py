@@ -84,6 +84,13 @@ async def test_head_waits_for_the_first_frame(client):
     assert client.has_ended
 
 
+async def test_no_frames_are_nothing_to_send(client):
+    stream = stream_to(client)
+    await stream.write(b"")
+    assert (client.sent, stream.begun) == ([], False)
+    stream.stop()
+
+
 async def test_head_goes_when_it_was_held_back_for_long_enough(client):
     stream = stream_to(client, hold_back_ms=1)
     await until(lambda: client.sent)

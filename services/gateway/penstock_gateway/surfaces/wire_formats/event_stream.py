@@ -87,7 +87,9 @@ class EventStream:
         return self._response.is_begun
 
     def write(self, frames: bytes) -> Awaitable[None]:
-        """Send frames once the client's buffer has room for them, which is what to wait for."""
+        """Send frames, if there are any, once the client's buffer has room for them, which is what to wait for."""
+        if not frames:
+            return _nothing()
         self._has_moved = True
         if not self._response.is_begun:
             self._begin()
@@ -123,3 +125,7 @@ class EventStream:
 
     def _begin(self) -> None:
         self._response.begin(200, self._head() + _LINES)
+
+
+async def _nothing() -> None:
+    pass

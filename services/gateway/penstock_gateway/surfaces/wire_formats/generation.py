@@ -52,7 +52,9 @@ class GenerationServer:
         stream = EventStream(response, lambda: exchange_lines(exchange), self._silences, self._format.keep_alive)
         try:
             async with exchange:
-                await _relay(exchange, renderer, stream)
+                async for batch in exchange.batches():
+                    await stream.write(renderer.render(batch))
+                stream.end(renderer.end(_summary(exchange)))
         except Exception as error:  # noqa: BLE001 - the rim: whatever it is becomes an answer
             if stream.begun and not response.is_complete:
                 stream.end(family.error_event(known(error)))
@@ -67,8 +69,5 @@ class GenerationServer:
             stream.stop()
 
 
-async def _relay(exchange: ChatExchange, renderer: StreamRenderer, stream: EventStream) -> None:
-    async for batch in exchange.batches():
-        if frames := renderer.render(batch):
-            await stream.write(frames)
-    stream.end(renderer.end(StreamSummary(overhead_ms=exchange.overhead_ms, cache=str(exchange.cache_outcome))))
+def _summary(exchange: ChatExchange) -> StreamSummary:
+    return StreamSummary(overhead_ms=exchange.overhead_ms, cache=str(exchange.cache_outcome))
