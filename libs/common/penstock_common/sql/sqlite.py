@@ -125,9 +125,14 @@ class SqliteThread:
                 # A new one has no open transaction, and finds a file that was replaced.
                 _close(connection)
                 connection = None
-            self._loop.call_soon_threadsafe(_settle, done, error)
+            self._tell(done, error)
         _close(connection)
-        self._loop.call_soon_threadsafe(_settle, self._ended, None)
+        self._tell(self._ended, None)
+
+    def _tell(self, future: asyncio.Future[None], error: Exception | None) -> None:
+        # A loop that is closed by now has nobody who waits.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(_settle, future, error)
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(*self._arguments, **self._options, isolation_level=None)
