@@ -53,6 +53,12 @@ def test_both_public_ports_prove_themselves(start, penstock, config_with_tls, ce
     told = penstock("status", "--state", stack.state, "--json")
     assert told.returncode == 0, told.stderr
     assert json.loads(told.stdout)["ready"] is True
+    key = (stack.state / "operator-key").read_text().strip()
+    remote = ("--address", ready["grpc"], "--ca", certificates.ca)
+    for where in ("--config", config_with_tls, "--state", stack.state), remote:
+        told = penstock("tenants", "list", *where, "--json", PENSTOCK_OPERATOR_KEY=key)
+        assert told.returncode == 0, told.stderr
+        assert [tenant["name"] for tenant in json.loads(told.stdout)] == ["demo"]
 
 
 def test_a_certificate_that_is_not_there_is_told_in_a_sentence(penstock, config_with_tls, certificates, tmp_path):
