@@ -12,6 +12,7 @@ import (
 var (
 	errBodyTooLarge = errors.New("the request body is larger than the limit")
 	errBodyTooSlow  = errors.New("the request body arrived too slowly")
+	errBodyBroken   = errors.New("the request body is not framed as its headers say")
 )
 
 // guardedBody bounds a request body in size and in time. Its deadline rolls with
@@ -71,6 +72,10 @@ func (g *guardedBody) Read(p []byte) (int, error) {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		g.failure = errBodyTooSlow
 		return n, g.failure
+	case !errors.Is(err, io.EOF) && !errors.Is(err, http.ErrBodyReadAfterClose):
+		// Not framed as it says, or cut: where the next request would begin is not known.
+		g.failure = errBodyBroken
+		return n, g.failure
 	default:
 		// At the end of the body the deadline must go: from here on net/http reads
 		// ahead to learn that the caller has left, and a deadline would look like that.
@@ -89,7 +94,7 @@ func (g *guardedBody) release() {
 	g.released = true
 }
 
-// err tells why the body could not be read: errBodyTooLarge, errBodyTooSlow or nil.
+// err tells why the body could not be read: errBodyTooLarge, errBodyTooSlow, errBodyBroken or nil.
 func (g *guardedBody) err() error {
 	if g == nil {
 		return nil

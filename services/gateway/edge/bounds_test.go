@@ -184,3 +184,25 @@ func TestPathsThatAnotherHopWouldReadDifferently(t *testing.T) {
 		equal(t, path, strings.Contains(readAll(t, response), "/openapi.json"), true)
 	}
 }
+
+func TestABodyThatIsNotFramedAsItSaysIsRefusedAndNothingBehindItIsARequest(t *testing.T) {
+	edge := start(t)
+	asked := make(chan string, 8)
+	edge.gateway.wire = func(w http.ResponseWriter, r *http.Request) {
+		asked <- r.Method + " " + r.URL.Path
+		io.Copy(io.Discard, r.Body)
+	}
+	for _, body := range []string{"zz\r\n", "5\r\nabcdefgh\r\n", "5 ;\x00\r\nabcde\r\n"} {
+		_, reader := edge.dial(t, post("/v1/chat/completions", "Transfer-Encoding: chunked")+body+
+			"GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n")
+		answers, err := io.ReadAll(reader)
+		must(t, err)
+		equal(t, "answers", strings.Count(string(answers), "HTTP/1.1 "), 1)
+		equal(t, string(answers), strings.HasPrefix(string(answers), "HTTP/1.1 400 "), true)
+		equal(t, string(answers), strings.Contains(string(answers), "Retry-After"), false)
+	}
+	close(asked)
+	for request := range asked {
+		equal(t, "behind a broken body", request != "GET /v1/models", true)
+	}
+}

@@ -69,6 +69,11 @@ var (
 		message:    "The request body did not arrive in time.",
 		openAIType: "invalid_request_error", openAICode: "request_timeout", anthropicType: "timeout_error", closes: true,
 	}
+	failureBroken = failure{
+		httpStatus: http.StatusBadRequest, code: codes.InvalidArgument, reason: errorsv1.ErrorReason_ERROR_REASON_INVALID_REQUEST,
+		message:    "The request body is not framed as its headers say.",
+		openAIType: "invalid_request_error", openAICode: "malformed_body", anthropicType: "invalid_request_error", closes: true,
+	}
 	failureDraining = failure{
 		httpStatus: http.StatusServiceUnavailable, code: codes.Unavailable, reason: errorsv1.ErrorReason_ERROR_REASON_OVERLOADED,
 		message:    "This server is shutting down; try again.",
@@ -89,6 +94,9 @@ var (
 func bodyFailure(err error) *failure {
 	if errors.Is(err, errBodyTooLarge) {
 		return &failureTooLarge
+	}
+	if errors.Is(err, errBodyBroken) {
+		return &failureBroken
 	}
 	return &failureTooSlow
 }

@@ -238,7 +238,7 @@ class Response:
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body."""
-        if self._error is None:
+        if self._error is None and not self._complete:
             self._chunks.append(body)
 
     def on_message_complete(self) -> None:
