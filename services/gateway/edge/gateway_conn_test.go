@@ -220,3 +220,18 @@ func TestWhoWaitsForAConnectionTakesOneThatIsGivenBack(t *testing.T) {
 		return len(pool.idle) == 1 && len(pool.waiting) == 0
 	})
 }
+
+// An answer that breaks off ends the caller's connection, and what was sent behind the request is no request any more.
+func TestNothingIsAskedForACallerWhoseConnectionHasEnded(t *testing.T) {
+	var asked atomic.Int64
+	target, _ := scripted(t, func(_ int64, conn net.Conn, in *bufio.Reader) {
+		take(in)
+		asked.Add(1)
+		io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel")
+	})
+	edge := start(t, func(c *config) { c.gatewayHTTP = target })
+	_, in := edge.dial(t, strings.Repeat(post("/v1/a", "Content-Length: 1")+"1", 5))
+	_, _ = io.Copy(io.Discard, in)
+	eventually(t, "it is forgotten", func() bool { return edge.plainCallers() == 0 })
+	equal(t, "asked", asked.Load(), int64(1))
+}

@@ -48,6 +48,9 @@ type caller struct {
 	opened    time.Time
 	// The server's own:
 	writeArmed time.Time
+	// ended says, to who takes the right to serve, that the last answer has ended the connection: what was read behind
+	// it is no request any more.
+	ended bool
 
 	mutex    sync.Mutex
 	upstream io.Closer // what must end when the caller leaves
@@ -88,6 +91,7 @@ func (c *caller) lead() {
 		c.idleSince.Store(time.Now().UnixNano())
 		// A drain closes what is idle already, and this what becomes idle in the same moment.
 		if !keep || c.listener.front.inFlight.closed.Load() {
+			c.ended = true
 			c.conn.Close()
 		}
 		c.free <- struct{}{}
@@ -183,6 +187,10 @@ func (c *caller) readHead() (size int, ok bool) {
 		if len(read) > 0 {
 			if serving {
 				<-c.free
+				if c.ended {
+					c.over()
+					return 0, false
+				}
 				serving = false
 				c.idleSince.Store(0)
 				due = time.Now().Add(c.listener.front.cfg.headerTimeout)

@@ -46,7 +46,7 @@ def value(samples, name, **labels):
 
 
 async def test_answer_is_counted_with_tokens_cost_latency_and_overhead(suite, scrape):
-    await suite.ask()
+    await suite.ask(stream=True)
     samples = await scrape()
     assert value(samples, "penstock_requests_total", surface="openai", model="fast", outcome="ok") == 1
     assert value(samples, "penstock_tokens_total", upstream="first", model="m1", type="input") == 7

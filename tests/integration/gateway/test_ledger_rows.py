@@ -22,7 +22,8 @@ async def test_row_of_an_answer_says_who_asked_what_came_and_what_it_cost(suite)
     (row,) = await suite.ledger_after_close()
     assert answered.json["id"] == f"chatcmpl-{row['generation_id']}"
     assert before - timedelta(seconds=1) < datetime.fromisoformat(row.pop("created_at")) < before + timedelta(minutes=1)
-    assert 0 < row.pop("time_to_first_token_ms") <= row["duration_ms"]
+    # The upstream was asked for all of it at once.
+    assert row.pop("time_to_first_token_ms") is None
     assert 0 < row.pop("overhead_ms") <= row.pop("duration_ms")
     assert json.loads(row.pop("tags")) == {"team": "red"}
     assert row == {
@@ -52,6 +53,12 @@ async def test_row_of_an_answer_says_who_asked_what_came_and_what_it_cost(suite)
         "user": "ann",
         "feature": "",
     }
+
+
+async def test_row_of_a_stream_tells_the_time_to_its_first_token(suite):
+    await suite.ask(stream=True)
+    (row,) = await suite.ledger_after_close()
+    assert 0 < row["time_to_first_token_ms"] <= row["duration_ms"]
 
 
 async def test_row_of_a_hit_has_the_tokens_and_costs_nothing(suite):

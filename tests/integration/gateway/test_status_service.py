@@ -40,7 +40,7 @@ async def test_idle_gateway_is_healthy_and_knows_its_upstreams(status):
 
 
 async def test_traffic_is_summed_up(suite, status, upstream, redis_server):
-    await suite.ask()
+    await suite.ask(stream=True)
     with redis_server.client() as client:
         while not client.keys("*:cache:exact:*"):
             await asyncio.sleep(0.005)

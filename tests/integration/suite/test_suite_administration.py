@@ -183,7 +183,7 @@ def test_only_the_owner_of_the_stack_says_who_typed_a_command(start, config):
     key = (stack.state / "operator-key").read_text().strip()
 
     def actor_of(address, *more):
-        head = (("authorization", f"Bearer {key}"), ("x-penstock-typed-by", "somebody"), *more)
+        head = (("authorization", f"Bearer {key}"), ("x-penstock-typed-by", "Bj%C3%B8rn"), *more)
         with grpc.insecure_channel(address) as channel:
             stub = admin_service_pb2_grpc.AdminServiceStub(channel)
             stub.CreateTenant(admin_service_pb2.CreateTenantRequest(name=f"t{time.monotonic_ns()}"), metadata=head)
@@ -191,7 +191,7 @@ def test_only_the_owner_of_the_stack_says_who_typed_a_command(start, config):
             return entry.entries[0].actor_key_id, entry.entries[0].actor_user_id
 
     own = json.loads((stack.state / "run.json").read_text())["gateways"][0]
-    assert actor_of(own) == ("command-line", "somebody")
+    assert actor_of(own) == ("command-line", "Bjørn")
     assert actor_of(ready["grpc"]) == ("config-operator-1", "")
     # What comes through the edge names an address, and whatever else it says is a stranger's.
     assert actor_of(own, ("x-penstock-client-address", "192.0.2.1")) == ("config-operator-1", "")

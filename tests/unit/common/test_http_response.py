@@ -61,7 +61,9 @@ CUTS = st.lists(st.integers(min_value=0, max_value=500), max_size=30)
 @given(
     st.sampled_from([PLAIN, CHUNKED]),
     st.sampled_from([b"", INTERIM]),
-    st.sampled_from([b"", b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nother", b"rubbish"]),
+    st.sampled_from(
+        [b"", b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nother", b"rubbish"]
+    ),
     CUTS,
 )
 def test_any_cut_of_a_whole_answer_gives_the_same(answer: bytes, before: bytes, after: bytes, cuts: list[int]):

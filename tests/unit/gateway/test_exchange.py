@@ -221,6 +221,19 @@ async def test_bill_is_written_once_even_when_the_upstream_fails_to_close(begin,
     assert door.in_flight == 0
 
 
+async def test_a_bill_that_cannot_be_written_holds_no_place(begin, world, door):
+    def append(row):
+        raise ZeroDivisionError
+
+    world.append = append
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            async with begin():
+                pass
+    # The tenant may run one request at once: the second was let in.
+    assert door.in_flight == 0
+
+
 async def test_exchange_that_nobody_reads_is_billed_nothing(begin, world):
     async with begin():
         pass

@@ -34,11 +34,12 @@ def retry_after(headers: Mapping[str, str]) -> timedelta | None:
         return timedelta(seconds=seconds)
     try:
         date = parsedate_to_datetime(value)
-    except ValueError:
+        if date.tzinfo is None:
+            date = date.replace(tzinfo=UTC)
+        return max(timedelta(0), date - datetime.now(UTC))
+    except (ValueError, OverflowError):
+        # No date, or one that no calendar reaches.
         return None
-    if date.tzinfo is None:
-        date = date.replace(tzinfo=UTC)
-    return max(timedelta(0), date - datetime.now(UTC))
 
 
 def seconds_in(text: str) -> float | None:

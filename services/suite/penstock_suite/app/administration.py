@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import quote
 
 from penstock_common.configuration import ConfigurationError
 from penstock_common.errors import PenstockError
@@ -64,7 +65,7 @@ async def _serving(plan: StackPlan, selection: Selection) -> GatewayTarget | Non
 async def _of_gateway(target: GatewayTarget, typed_by: str = "") -> AsyncGenerator[Administration]:
     if not target.key:
         raise Misconfigured("there is no operator's key: give one with --key, or in PENSTOCK_OPERATOR_KEY")
-    head = (*key_head(target.key), *(((_TYPED_BY, typed_by),) if typed_by else ()))
+    head = (*key_head(target.key), *(((_TYPED_BY, quote(typed_by)),) if typed_by else ()))
     async with open_channel(target.grpc_address, credentials_of(target)) as channel:
         yield administration_over(asking(channel, target, head))
 

@@ -212,8 +212,12 @@ class ChatExchange(Exchange[ChatOrder]):
             finish_reason=finished.reason.value if finished else "",
             cache_status=self.cache_outcome.status,
             attempts=finished.attempts if finished else self._attempts_made(),
-            first_event_ns=progress.first_event_ns,
+            first_event_ns=0 if self._came_whole() else progress.first_event_ns,
         )
+
+    def _came_whole(self) -> bool:
+        """Return whether the upstream was asked for a whole answer: it has no first token that anybody saw."""
+        return self._generate is not None and any("whole" in made.attributes for made in self._generate.children[-1:])
 
     def _attempts_made(self) -> int:
         """Return how many attempts an unfinished answer took, as far as inference could tell before it ended."""

@@ -224,18 +224,26 @@ class Exchange(Generic[OrderT_co]):
         call, visits, steps = self.call, self._visits, self._steps
         steps.stop(type(error).__name__ if error is not None else "")
         began_ns = steps.next("settle").start_ns
-        outcome = self._outcome()
-        row = self._row(outcome, error, began_ns)
-        if self._is_inside:
-            self._is_inside = False
-            visits.door.leave()
-        if self._is_admitted:
-            # Only admitted requests are billed: a flood of refused ones must not fill the ledger.
-            visits.ledger.append(row)
-            visits.limiter.release(call.caller.tenant, call.order.generation_id)
+        try:
+            outcome = self._outcome()
+            row = self._row(outcome, error, began_ns)
+            if self._is_admitted:
+                # Only admitted requests are billed: a flood of refused ones must not fill the ledger.
+                visits.ledger.append(row)
+        finally:
+            self._give_back()
         steps.stop()
         ended_ns = steps.recorded[-1].end_ns
         visits.observer.ended(EndedExchange(call, row, outcome.public_model, steps.recorded, ended_ns, error))
+
+    def _give_back(self) -> None:
+        """Give the places back that the request has."""
+        if self._is_inside:
+            self._is_inside = False
+            self._visits.door.leave()
+        if self._is_admitted:
+            self._is_admitted = False
+            self._visits.limiter.release(self.call.caller.tenant, self.call.order.generation_id)
 
     def _row(self, outcome: Outcome, error: BaseException | None, now_ns: int) -> LedgerRow:
         call, order, bill = self.call, self.call.order, outcome.bill

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from urllib.parse import unquote
 
 from penstock.gateway.v1 import admin_service_pb2 as pb
 from penstock_common.errors import InvalidRequest
@@ -152,7 +153,7 @@ def actors_of(reception: Reception) -> ActorOf:
         typed_by = arrival.headers.get(TYPED_BY_HEADER)
         if typed_by is None or not actor.is_operator or not _by_the_owner(call, arrival.headers):
             return actor
-        return replace(Actor.at_the_command_line(typed_by), request_id=arrival.request_id)
+        return replace(Actor.at_the_command_line(unquote(typed_by)), request_id=arrival.request_id)
 
     return actor_of
 
