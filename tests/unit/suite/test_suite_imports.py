@@ -98,6 +98,16 @@ def test_nothing_that_nobody_configured_is_loaded():
     assert not {"aiohttp", "numpy", "tritonclient", "jinja2"} & loaded
 
 
+def test_a_database_that_is_current_is_opened_without_migrations(tmp_path):
+    path = tmp_path / "penstock.yaml"
+    path.write_text(CONFIGURATION)
+    listing = ("tenants", "list", "--config", str(path), "--state", str(tmp_path / "state"), "--json")
+    assert "alembic" in loaded_by_command(*listing)
+    loaded = loaded_by_command(*listing)
+    assert "sqlalchemy" in loaded
+    assert "alembic" not in loaded
+
+
 def test_a_missing_package_is_told_before_anything_starts(monkeypatch):
     found = metadata.distribution
 

@@ -6,19 +6,18 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 import structlog
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from penstock_common.configuration import ConfigurationError
 from penstock_common.sql.address import UNHURRIED, DatabaseLimits
 from penstock_common.sql.database import open_database, refusals_told
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 # Any number that no other program locks in the same database.
 _UPGRADE_LOCK = 0x50454E53
@@ -46,7 +45,7 @@ class Schema:
 
     def known_revisions(self) -> list[str]:
         """Return every revision, oldest first."""
-        return [script.revision for script in ScriptDirectory.from_config(self._config()).walk_revisions()][::-1]
+        return sorted(path.stem.partition("_")[0] for path in self.revisions.glob("[0-9]*.py"))
 
     def newest_revision(self) -> str:
         """Return the revision that the migrations lead to."""
@@ -58,19 +57,27 @@ class Schema:
 
     def revision_of(self, connection: sa.Connection) -> str | None:
         """Return the revision that a database has; None where there is none."""
-        options = {"version_table": self.version_table}
-        return MigrationContext.configure(connection, opts=options).get_current_revision()
+        if not sa.inspect(connection).has_table(self.version_table):
+            return None
+        versions = sa.table(self.version_table, sa.column("version_num", sa.String))
+        return connection.execute(sa.select(versions.c.version_num)).scalar()
 
     def upgrade_to(self, connection: sa.Connection, revision: str = "") -> None:
         """Bring the tables to a revision, the newest unless one is named, as a part of the connection's transaction."""
         take_upgrade_lock(connection)
-        if self.is_newer(self.revision_of(connection)):
+        found = self.revision_of(connection)
+        if self.is_newer(found) or found == (revision or self.newest_revision()):
             return
+        # Of ten megabytes, which a database that is current does not need.
+        from alembic import command
+
         config = self._config()
         config.attributes.update(connection=connection, schema=self)
         command.upgrade(config, revision or f"{self.branch}@head")
 
     def _config(self) -> Config:
+        from alembic.config import Config
+
         config = Config()
         for option, path in (("script_location", _ENVIRONMENT), ("version_locations", self.revisions)):
             config.set_main_option(option, str(path).replace("%", "%%"))
