@@ -1,9 +1,14 @@
 """What every test may ask for."""
 
+import os
+
 import pytest
 
-from penstock_common.testing.postgres_server import PostgresServer, postgres_programs
-from penstock_common.testing.transports import TRANSPORTS
+# Servers are started as another user, which forks; gRPC's own handlers of a fork break the child now and then.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
+
+from penstock_common.testing.postgres_server import PostgresServer, postgres_programs  # noqa: E402 - as above
+from penstock_common.testing.transports import TRANSPORTS  # noqa: E402 - as above
 
 
 @pytest.fixture(params=TRANSPORTS)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-MAX_MODULE_LINES = 500
+MAX_MODULE_LINES = 400
 WANTED_MODULE_LINES = 300
 MAX_APP_LINES = 150
 MAX_BODY_LINES = 40

@@ -24,17 +24,17 @@ import redis
 import sqlalchemy as sa
 from image_roots import ROOT
 
-from penstock.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
 from penstock_cache.adapters.redis import RedisTier
-from penstock_cache.domain.cache import Answer, ExactCache, Lifetimes, Tiers
+from penstock_cache.domain.cache import ExactCache, Lifetimes, Tiers
 from penstock_cache.domain.eligibility import Eligibility
-from penstock_cache.domain.entry import Scope
 from penstock_cache.domain.identity import Identity
 from penstock_cache.domain.memory import MemoryTier
+from penstock_common.contract.cache import LookupRequest, Scope, StoreRequest, probe_of
 from penstock_common.llm.types import (
     Candidate,
     Finished,
     FinishReason,
+    GenerationEvent,
     GenerationInput,
     Message,
     Role,
@@ -44,7 +44,7 @@ from penstock_common.llm.types import (
     Usage,
 )
 from penstock_common.redis_connection import RedisConnection
-from penstock_common.rpc.in_process import InProcessChannel, InProcessServer
+from penstock_common.rpc.in_process import InProcessChannel
 from penstock_common.sql.database import open_database
 from penstock_common.sql.schema import upgrade_database
 from penstock_common.testing.generations import QUESTION, GenerationCaller
@@ -236,16 +236,15 @@ def _cache(connection: RedisConnection) -> ExactCache:
     )
 
 
-def _answer() -> Answer:
+def _answer() -> tuple[GenerationEvent, ...]:
     candidate = Candidate(upstream="u", model="m")
     finished = Finished(reason=FinishReason.STOP, answered_by=candidate, attempts=1, cost_nano_usd=0)
-    events = (
+    return (
         Started(generation_id="g", answered_by=candidate),
         TextDelta(text="A pipe."),
         Usage(input_tokens=1, output_tokens=2),
         finished,
     )
-    return Answer(events, created_at=time.time())
 
 
 @places
@@ -254,17 +253,19 @@ async def test_full_cache_forgets_the_oldest_and_goes_on_storing(redis_of):
     question = GenerationInput(
         model="fast", messages=(Message(role=Role.USER, parts=(Text(text="What is a penstock?"),)),)
     )
-    scope = Scope("acme", "fast")
+    scope, probe = Scope("acme", "fast"), probe_of(question)
     async with RedisConnection(url, _PATIENT) as connection:
         cache = _cache(connection)
         with redis.Redis.from_url(url) as client:
             _fill(client)
             assert client.info("stats")["evicted_keys"] > 0
-        await cache.store(scope, question, _answer())
-        found = await cache.lookup(scope, question)
-        assert found.entry is not None
-        assert found.entry.events == _answer().events
-        assert (await cache.lookup(Scope("other", "fast"), question)).entry is None
+        assert not await cache.store(StoreRequest(scope=scope, probe=probe, events=_answer()))
+        # Written behind the store, and once more where Redis had to be told the script.
+        async with asyncio.timeout(_START_SECONDS):
+            while (hit := (await cache.lookup(LookupRequest(scope=scope, probe=probe))).hit) is None:
+                await asyncio.sleep(0.01)
+        assert hit.events == _answer()
+        assert (await cache.lookup(LookupRequest(scope=Scope("other", "fast"), probe=probe))).hit is None
 
 
 @pytest.fixture(params=["here", "container"])
@@ -353,9 +354,7 @@ async def check_triton(target: str, model: dict[str, Any], key: str) -> None:
         "model_control": {"key": key},
     }
     async with build(Settings.model_validate({"upstreams": [upstream]})) as service:
-        server = InProcessServer()
-        service.register(server.registrar)
-        caller = GenerationCaller(InferenceServiceStub(InProcessChannel(server)))
+        caller = GenerationCaller(InProcessChannel(service.handlers))
         deadline = time.monotonic() + _START_SECONDS
         while (outcome := await caller.ask("triton/penstock-demo", value=QUESTION)).error is not None:
             assert time.monotonic() < deadline, outcome.error

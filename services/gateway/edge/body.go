@@ -72,8 +72,8 @@ func (g *guardedBody) Read(p []byte) (int, error) {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		g.failure = errBodyTooSlow
 		return n, g.failure
-	case !errors.Is(err, io.EOF) && !errors.Is(err, http.ErrBodyReadAfterClose):
-		// Not framed as it says, or cut: where the next request would begin is not known.
+	case !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, http.ErrBodyReadAfterClose):
+		// Not framed as it says: where the next request would begin is not known.
 		g.failure = errBodyBroken
 		return n, g.failure
 	default:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import grpc
 import pytest
 from google.protobuf import descriptor_pool, field_mask_pb2, message_factory
+from google.protobuf.empty_pb2 import Empty
 from google.rpc import error_details_pb2, status_pb2
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
@@ -22,6 +23,8 @@ from penstock.gateway.v1.admin_service_pb2_grpc import AdminServiceStub
 from penstock.gateway.v1.model_service_pb2_grpc import ModelServiceStub
 from penstock_common.background import background_work
 from penstock_common.configuration import Configuration
+from penstock_common.rpc.method import UnaryMethod
+from penstock_common.rpc.protobuf import same
 from penstock_common.rpc.server import listening
 from penstock_common.service import Service
 from penstock_common.telemetry.trace_context import TraceStarter
@@ -156,13 +159,11 @@ async def test_registered_method_without_a_policy_is_denied_to_everybody(suite, 
     settings = Configuration(document).settings(penstock_gateway.settings.Settings)
     served = []
 
-    async def serve(request, context):
+    async def serve(request, call):
         served.append(request)
-        return b""
+        return Empty()
 
-    def register(registrar):
-        handlers = {"Drop": grpc.unary_unary_rpc_method_handler(serve)}
-        registrar.add_registered_method_handlers("penstock.gateway.v1.FutureService", handlers)
+    drop = UnaryMethod("/penstock.gateway.v1.FutureService/Drop", same(Empty), same(Empty)).served_by(serve)
 
     async with background_work() as in_background:
         keys = settings.configured_keys(b"p" * 32)
@@ -171,7 +172,7 @@ async def test_registered_method_without_a_policy_is_denied_to_everybody(suite, 
         reception = Reception(authenticator, traces, Timeouts(), ClientAddresses())
         guard = PolicyGuard(reception, NoObserver())
         async with (
-            listening("127.0.0.1:0", [Service("future", register)], [guard]) as listener,
+            listening("127.0.0.1:0", [Service("future", [drop])], [guard]) as listener,
             grpc.aio.insecure_channel(f"127.0.0.1:{listener.port}") as channel,
         ):
             for key in (suite.KEY, suite.OPERATOR_KEY):

@@ -25,6 +25,14 @@ HAPPY_EYEBALLS_DELAY_SECONDS = 0.25
 """RFC 8305, "Connection Attempt Delay"."""
 ADDRESSES_SECONDS = 10.0
 """How long the addresses of a name are believed."""
+REPEAT_SECONDS = 1.0
+"""How soon a reused connection must be cut for its request to be sent again.
+
+A server that closed it before the request came says so within a round trip; a
+second leaves room for a packet that is lost. A cut that comes later may be a
+balancer's, of a flow that is silent while a whole answer is generated: sent
+again, that request would be generated, and paid for, twice.
+"""
 
 AddressInfo = tuple[int, int, int, str, Any]
 LookUp = Callable[[str, int], Awaitable[list[AddressInfo]]]
@@ -52,6 +60,7 @@ class HttpPool:
         self._sweep: asyncio.TimerHandle | None = None
         self._addresses: list[AddressInfo] = []
         self._addresses_until = 0.0
+        self._renewal: asyncio.Task[None] | None = None
         self._closed: asyncio.Future[None] | None = None
 
     async def request(
@@ -59,9 +68,10 @@ class HttpPool:
     ) -> Response:
         """Return the response once its head has come; ``more_headers`` is lines of ``header_line``.
 
-        A server may close a connection just when it is used again: where that
-        happened before a byte of the answer came, the request is sent once
-        more, on a new connection. Cancelling closes the connection at once.
+        A server may close a connection just when it is used again: where it is
+        cut within ``REPEAT_SECONDS`` and before a byte of the answer came, the
+        request is sent once more, on a new connection. Cancelling closes the
+        connection at once.
 
         Raises:
             HttpFailure: if no head comes.
@@ -69,19 +79,24 @@ class HttpPool:
         sent = head.before(body, more_headers)
         connection = self._take()
         if connection is not None:
+            loop = asyncio.get_running_loop()
+            sent_at = loop.time()
             try:
                 return await connection.exchange(sent, body)
             except ConnectionCut as cut:
-                if cut.began:
+                if cut.began or loop.time() - sent_at >= REPEAT_SECONDS:
                     raise
         connection = await self._connect(connect_seconds)
         return await connection.exchange(sent, body)
 
     async def aclose(self) -> None:
-        """Close every connection, whatever is on it, and return when they are closed."""
+        """Close every connection, whatever is on it, end a look-up, and return when all of that is done."""
         self._closed = asyncio.get_running_loop().create_future()
         for connection in tuple(self._connections):
             connection.abort()
+        if self._renewal is not None:
+            self._renewal.cancel()
+            await asyncio.wait((self._renewal,))
         if self._connections:
             await self._closed
 
@@ -163,13 +178,30 @@ class HttpPool:
         return connection
 
     async def _resolved(self, loop: asyncio.AbstractEventLoop) -> list[AddressInfo]:
-        """Return the origin's addresses, another first each time."""
+        """Return the origin's addresses, another first each time; those who ask at once share one look-up."""
         if loop.time() >= self._addresses_until:
-            self._addresses = await self._look_up(self._origin.host, self._origin.port)
-            self._addresses_until = loop.time() + ADDRESSES_SECONDS
+            if self._renewal is None:
+                self._renewal = loop.create_task(self._renew_addresses(loop))
+                self._renewal.add_done_callback(self._renewed)
+            renewal = self._renewal
+            # Unlike awaiting it, this leaves it to the others when one of them is cancelled.
+            await asyncio.wait((renewal,))
+            if renewal.cancelled():
+                raise ConnectFailed("the pool is closed")
+            renewal.result()
         addresses = self._addresses
         self._addresses = [*addresses[1:], *addresses[:1]]
         return addresses
+
+    async def _renew_addresses(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._addresses = await self._look_up(self._origin.host, self._origin.port)
+        self._addresses_until = loop.time() + ADDRESSES_SECONDS
+
+    def _renewed(self, renewal: asyncio.Task[None]) -> None:
+        self._renewal = None
+        if not renewal.cancelled():
+            # Seen, even where everybody who waited for it is gone.
+            renewal.exception()
 
 
 async def addresses_of(host: str, port: int) -> list[AddressInfo]:

@@ -8,6 +8,7 @@ metadata; the gateway hangs them into its own and emits the tree at the end.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -109,10 +110,11 @@ class RunningStep:
 
 
 def steps_from_metadata(metadata: Any) -> list[Step]:
-    """Return the steps that a call brought back; none where it brought none."""
+    """Return the steps that a call brought back; none where it brought none, or what this version cannot read."""
     for key, value in metadata or ():
         if key == STEPS_KEY:
-            return _DECODER.decode(value)
+            with suppress(msgspec.DecodeError):
+                return _DECODER.decode(value)
     return []
 
 

@@ -99,7 +99,7 @@ def _nobody_fits(
         missing = sorted(needs.capabilities - model.capabilities) or sorted(needs.capabilities)
         return UnsupportedParameter(
             f"No candidate of the model '{model.name}' supports {', '.join(missing)}.",
-            parameter=_PARAMETER_OF_CAPABILITY[missing[0]],
+            parameter=_PARAMETER_OF_CAPABILITY.get(missing[0], "input"),
         )
     if allowed_regions and all(entry.region not in allowed_regions for entry in capable):
         return ModelNotPermitted(

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from penstock_suite.domain.failure import Misconfigured, SuiteFailure
 
 LOOPBACK = "127.0.0.1"
-_LOOPBACK_HOSTS = {LOOPBACK, "localhost", "::1"}
 _ANY_HOST = {"": LOOPBACK, "0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104 - compared with, not bound
 _MAX_PORT = 65535
 
@@ -30,11 +29,6 @@ class Address:
     def from_here(self) -> Address:
         """The address by which this machine reaches it."""
         return Address(_ANY_HOST.get(self.host, self.host), self.port)
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether only this machine reaches it."""
-        return self.host in _LOOPBACK_HOSTS
 
 
 def parse_address(text: str, setting: str) -> Address:

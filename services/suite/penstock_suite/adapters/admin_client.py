@@ -236,4 +236,5 @@ def _number(words: dict[str, Any], word: str, what: str) -> Any:
 
 
 def _word(words: dict[str, Any], number: Any) -> str:
-    return next(word for word, value in words.items() if value == number)
+    """Return the word; the number itself where a later gateway has one more."""
+    return next((word for word, value in words.items() if value == number), str(number))

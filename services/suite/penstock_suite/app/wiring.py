@@ -101,7 +101,7 @@ class Wiring:
             return await self._stack.enter_async_context(place())
         built = await self.service(role)
         self._collectors += built.collectors
-        # No interceptors: a call runs in a copy of its caller's context, which holds the scope already.
+        # No interceptors: a call runs in its caller's context, which holds the scope already.
         return InProcessChannel(built.handlers)
 
     def _is_here(self, role: Role) -> bool:

@@ -19,6 +19,7 @@ from penstock_common.rpc.method import StreamMethod, UnaryMethod
 from penstock_common.rpc.protobuf import ProtobufCodec, unread, unwritten
 from penstock_gateway.domain.life.chat import CacheOutcome
 from penstock_gateway.domain.life.order import CacheControl
+from penstock_gateway.surfaces.grpc.admin_messages import duration_from
 
 _SERVICE = "/penstock.gateway.v1.ChatService/"
 
@@ -55,7 +56,7 @@ def _cache_control(control: pb.CacheControl) -> CacheControl:
         no_store=control.no_store,
         no_cache=control.no_cache,
         only_if_cached=control.only_if_cached,
-        max_age=control.max_age.ToTimedelta() if control.HasField("max_age") else None,
+        max_age=duration_from(control, "max_age"),
     )
 
 

@@ -29,7 +29,7 @@ class EmbedTold(msgspec.Struct, frozen=True, gc=False):
 
 
 def _asked(message: pb.EmbedRequest) -> EmbedAsked:
-    texts = EmbedRequest(model=message.model, texts=message.inputs, dimensions=message.dimensions)
+    texts = EmbedRequest(model=message.model, texts=tuple(message.inputs), dimensions=message.dimensions)
     return EmbedAsked(texts, context_from_proto(message.context))
 
 

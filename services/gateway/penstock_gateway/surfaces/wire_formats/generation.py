@@ -40,10 +40,11 @@ class GenerationServer:
             return
         try:
             async with exchange:
-                answer = await exchange.answer()
-                cost_nano_usd = exchange.finished.cost_nano_usd if exchange.finished else 0
-                lines = JSON_LINE + exchange_lines(exchange) + bill_lines(cost_nano_usd, exchange.overhead_ms)
-                response.whole(200, lines, wire_format.whole(answer, answer_id, created))
+                body = wire_format.whole(await exchange.answer(), answer_id, created)
+            # Settled first: who has the answer may ask again at once, and needs the place.
+            cost_nano_usd = exchange.finished.cost_nano_usd if exchange.finished else 0
+            lines = JSON_LINE + exchange_lines(exchange) + bill_lines(cost_nano_usd, exchange.overhead_ms)
+            response.whole(200, lines, body)
         except Exception as error:  # noqa: BLE001 - the rim: whatever it is becomes an answer
             refuse(response, wire_format.family, error, exchange_lines(exchange))
 
@@ -54,7 +55,7 @@ class GenerationServer:
             async with exchange:
                 async for batch in exchange.batches():
                     await stream.write(renderer.render(batch))
-                stream.end(renderer.end(_summary(exchange)))
+            stream.end(renderer.end(_summary(exchange)))
         except Exception as error:  # noqa: BLE001 - the rim: whatever it is becomes an answer
             if stream.begun and not response.is_complete:
                 stream.end(family.error_event(known(error)))
