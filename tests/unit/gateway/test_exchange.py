@@ -172,11 +172,20 @@ async def events_of(exchange):
     return [event async for batch in exchange.batches() for event in batch]
 
 
+async def served(exchange):
+    """Serve the exchange as a surface does, and return its events."""
+    async with exchange:
+        events = await events_of(exchange)
+    await exchange.afterwards()
+    return events
+
+
 async def test_whole_answer_is_billed_after_its_upstream_ended_and_then_kept(begin, world, door):
     exchange = begin()
     async with exchange:
         assert door.in_flight == 1
         events = await events_of(exchange)
+    await exchange.afterwards()
     assert world.happened == ["upstream ended", "billed", "kept"]
     assert events[0].generation_id == "ours"
     assert [type(event) for event in events] == [Started, TextDelta, Usage, Finished]
@@ -189,6 +198,7 @@ async def test_a_caller_who_does_not_stream_gets_the_same_at_once_and_upstreams_
     exchange = begin(whole=True)
     async with exchange:
         answer = await exchange.answer()
+    await exchange.afterwards()
     assert (answer.text, answer.started.generation_id, answer.finished.cost_nano_usd) == ("Hi", "ours", 7)
     assert [asked.whole for asked in world.asked if hasattr(asked, "whole")] == [True]
     assert world.happened == ["upstream ended", "billed", "kept"]
@@ -232,6 +242,15 @@ async def test_a_bill_that_cannot_be_written_holds_no_place(begin, world, door):
                 pass
     # The tenant may run one request at once: the second was let in.
     assert door.in_flight == 0
+
+
+async def test_what_fails_after_an_answer_is_not_the_callers(begin, world):
+    async def keep(request):
+        raise ZeroDivisionError
+
+    world.keep = keep
+    assert len(await served(begin())) == 4
+    assert [row.outcome for row in world.rows] == ["ok"]
 
 
 async def test_exchange_that_nobody_reads_is_billed_nothing(begin, world):
@@ -322,8 +341,7 @@ class Upper:
 async def test_cache_and_models_see_the_effective_input_and_the_callers_stays_as_it_was(begin, world):
     message = Message(role=Role.USER, parts=(Text(text="loud"),))
     exchange = begin(steps=(OpenInput(), Upper()), messages=(message,))
-    async with exchange:
-        await events_of(exchange)
+    await served(exchange)
     looked_up, _, generated = world.asked
     assert generated.input.messages[0].text == "LOUD"
     assert looked_up.probe == probe_of(generated.input) == world.kept[0].probe
@@ -344,6 +362,7 @@ async def test_what_comes_after_a_request_in_its_task_is_not_of_its_scope(begin,
     async with (exchange := begin()):
         assert CURRENT_SCOPE.get().deadline is not None
         await events_of(exchange)
+    await exchange.afterwards()
     assert [*seen, CURRENT_SCOPE.get()] == [NOBODY, NOBODY]
 
 
@@ -384,6 +403,7 @@ async def test_a_guard_of_the_output_may_hold_back_and_add_on_replays_too(begin,
     exchange = begin(guard=HoldBack())
     async with exchange:
         answer = await exchange.answer()
+    await exchange.afterwards()
     assert answer.text == "Hi!"
     assert bool(world.kept) is not is_replay
 
@@ -405,8 +425,7 @@ async def test_a_hit_asks_nobody_and_costs_nothing(begin, world):
 async def test_an_answer_of_a_substitute_is_kept_for_a_minute(begin, world):
     finished = msgspec.structs.replace(ENDING[1], answered_by=OTHER)
     world.batches = (BATCHES[0], (ENDING[0], finished))
-    async with (exchange := begin()):
-        await events_of(exchange)
+    await served(begin())
     assert world.kept[0].ttl == timedelta(seconds=60)
     assert world.rows[0].upstream == "second"
 
@@ -420,16 +439,14 @@ async def test_an_answer_of_a_substitute_is_kept_for_a_minute(begin, world):
     ],
 )
 async def test_cache_control_says_whether_to_look_and_whether_to_keep(begin, world, control, looked_up, kept):
-    async with (exchange := begin(control=control)):
-        await events_of(exchange)
+    await served(begin(control=control))
     assert (len(world.asked) == 3, bool(world.kept)) == (looked_up, kept)
 
 
 async def test_an_answer_that_did_not_stop_is_not_kept(begin, world):
     finished = msgspec.structs.replace(ENDING[1], reason=FinishReason.LENGTH)
     world.batches = (BATCHES[0], (ENDING[0], finished))
-    async with (exchange := begin()):
-        await events_of(exchange)
+    await served(begin())
     assert world.kept == []
 
 

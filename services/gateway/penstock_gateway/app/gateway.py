@@ -97,7 +97,7 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
     )
     checks = {"The database": store.answers, "Redis": parts.limiter.answers}
     return Surfaces(
-        chat=ChatServicer(reception, life),
+        chat=ChatServicer(reception, life, parts.in_background),
         embeddings=EmbeddingServicer(reception, embeddings),
         models=ModelServicer(models),
         admin=AdminServicer(Administration.over(keyring, SqlRegistry(parts.engine)), actors_of(reception)),

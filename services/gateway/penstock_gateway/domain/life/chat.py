@@ -9,6 +9,7 @@ use it as::
         async for batch in exchange.batches():
             ...                           # obeys the stream invariants
     # settled, exactly once, whatever ended it
+    await exchange.afterwards()           # once the caller has the answer
 
 or, where the caller does not stream, with ``await exchange.answer()`` inside.
 """

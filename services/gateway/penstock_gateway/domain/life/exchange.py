@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Generic, Protocol, Self
 
 import msgspec
+import structlog
 
 from penstock_common.errors import DeadlineExceeded, ModelNotPermitted
 from penstock_common.llm.types import Candidate
@@ -19,6 +20,8 @@ from penstock_gateway.domain.life.order import Call, ChatOrder, EmbeddingOrder, 
 from penstock_gateway.domain.life.progress import NOTHING_OWED, Bill
 from penstock_gateway.domain.life.settlement import Ledger, LedgerRow, outcome_of
 from penstock_gateway.domain.life.validation import validate_context
+
+_log = structlog.get_logger(__name__)
 
 # A place among the concurrent requests outlives the request by this much, should its process die.
 LEASE_MARGIN = timedelta(seconds=5)
@@ -83,7 +86,8 @@ class Exchange(Generic[OrderT_co]):
     """One request's life; use it as an async context manager, in one task.
 
     Entering it lets the request in, or raises whatever refuses it; leaving it
-    settles, exactly once, whatever ended it. What the headers say is readable at
+    settles, exactly once, whatever ended it; ``afterwards`` follows once the
+    caller has the answer. What the headers say is readable at
     any time, after a refusal too. A kind of request says in ``_prepare``,
     ``_close``, ``_outcome`` and ``_afterwards`` what it has of its own.
     """
@@ -100,6 +104,7 @@ class Exchange(Generic[OrderT_co]):
         self._task: asyncio.Task[object] | None = None
         self._cancelling = 0
         self._is_overdue = False
+        self._went_well = False
 
     @property
     def overhead_ms(self) -> float:
@@ -124,8 +129,15 @@ class Exchange(Generic[OrderT_co]):
             self._leave(error or failure)
             raise
         self._leave(error)
-        if error is None:
-            await self._afterwards()
+        self._went_well = error is None
+
+    async def afterwards(self) -> None:
+        """Do what nobody waits for; call it once the caller has the answer. What fails of it is logged."""
+        if self._went_well:
+            try:
+                await self._afterwards()
+            except Exception as error:  # noqa: BLE001 - the answer was given, and is settled
+                _log.error("afterwards_failed", exc_info=error)
 
     async def _prepare(self) -> None:
         """Do what comes before the answer."""
@@ -135,7 +147,7 @@ class Exchange(Generic[OrderT_co]):
         """End whatever still works on the answer, which ``error`` has ended where it did not end well."""
 
     async def _afterwards(self) -> None:
-        """Do what nobody waits for, once all has gone well and is settled."""
+        """Do what follows an answer that went well."""
 
     def _outcome(self) -> Outcome:
         """Return what there is to say at the end."""

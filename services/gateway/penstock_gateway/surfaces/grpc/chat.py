@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+from penstock_common.background import StartWork
 from penstock_common.llm.types import GenerationEvent
 from penstock_common.rpc.method import Handler
 from penstock_common.rpc.server_call import ServerCall
@@ -17,9 +18,10 @@ from penstock_gateway.surfaces.grpc.chat_messages import CHAT, STREAM_CHAT, Chat
 class ChatServicer:
     """Serves chats; calls come authorised or not at all."""
 
-    def __init__(self, reception: Reception, life: ChatLife) -> None:
+    def __init__(self, reception: Reception, life: ChatLife, in_background: StartWork) -> None:
         self._reception = reception
         self._life = life
+        self._in_background = in_background
 
     def handlers(self) -> tuple[Handler, ...]:
         """Return what this serves."""
@@ -33,6 +35,7 @@ class ChatServicer:
                 answer = await exchange.answer()
         finally:
             await call.context.send_initial_metadata(_head(exchange))
+        self._in_background(exchange.afterwards())
         return ChatTold(answer, exchange.cache_outcome)
 
     async def stream_chat(self, request: ChatAsked, call: ServerCall) -> AsyncGenerator[GenerationEvent, None]:
@@ -46,6 +49,7 @@ class ChatServicer:
             # A refusal's headers still say where the caller stands.
             call.context.set_trailing_metadata(_head(exchange))
             raise
+        self._in_background(exchange.afterwards())
 
     def _begin(self, request: ChatAsked, call: ServerCall, *, stream: bool) -> ChatExchange:
         admission = admitted(call)

@@ -45,6 +45,7 @@ class GenerationServer:
             cost_nano_usd = exchange.finished.cost_nano_usd if exchange.finished else 0
             lines = JSON_LINE + exchange_lines(exchange) + bill_lines(cost_nano_usd, exchange.overhead_ms)
             response.whole(200, lines, body)
+            await exchange.afterwards()
         except Exception as error:  # noqa: BLE001 - the rim: whatever it is becomes an answer
             refuse(response, wire_format.family, error, exchange_lines(exchange))
 
@@ -56,6 +57,7 @@ class GenerationServer:
                 async for batch in exchange.batches():
                     await stream.write(renderer.render(batch))
             stream.end(renderer.end(_summary(exchange)))
+            await exchange.afterwards()
         except Exception as error:  # noqa: BLE001 - the rim: whatever it is becomes an answer
             if stream.begun and not response.is_complete:
                 stream.end(family.error_event(known(error)))
