@@ -11,6 +11,7 @@ from datetime import timedelta
 import msgspec
 import pytest
 
+from penstock.gateway.v1 import embedding_service_pb2 as pb
 from penstock_common.contract.cache import Hit, LookupResponse, probe_of
 from penstock_common.errors import ContentRefused, DeadlineExceeded, InternalError, Overloaded, RateLimited
 from penstock_common.llm.types import (
@@ -38,7 +39,8 @@ from penstock_gateway.domain.life.admission import Door
 from penstock_gateway.domain.life.chat import ChatLife, LifeParts
 from penstock_gateway.domain.life.exchange import VisitParts
 from penstock_gateway.domain.life.guards import OpenInput, OpenOutput
-from penstock_gateway.domain.life.order import CacheControl, Call, ChatOrder
+from penstock_gateway.domain.life.order import CacheControl, Call, ChatOrder, EmbeddingOrder
+from penstock_gateway.surfaces.grpc.embedding_messages import EMBED
 
 CANDIDATE = Candidate(upstream="first", model="m")
 OTHER = Candidate(upstream="second", model="m")
@@ -470,3 +472,19 @@ def test_an_order_can_be_written_down_and_read_again(ask):
     written = msgspec.msgpack.encode(order)
     assert msgspec.msgpack.decode(written, type=ChatOrder) == order
     assert msgspec.json.decode(msgspec.json.encode(order), type=ChatOrder) == order
+
+
+def test_an_order_for_vectors_can_be_written_down_as_it_came_over_grpc():
+    message = pb.EmbedRequest(model="m", inputs=["a", "b"], dimensions=3)
+    asked = EMBED.request.decode(message.SerializeToString())
+    order = EmbeddingOrder(
+        request_id="r",
+        generation_id="g",
+        surface="grpc",
+        tenant="t",
+        key_id="k",
+        timeout=timedelta(seconds=1),
+        input=asked.input,
+        context=asked.context,
+    )
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(order), type=EmbeddingOrder) == order

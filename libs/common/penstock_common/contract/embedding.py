@@ -15,7 +15,7 @@ class EmbedRequest(Value, frozen=True):
     An empty model means the service's own.
     """
 
-    texts: Sequence[str]
+    texts: tuple[str, ...]
     model: str = ""
     dimensions: int = 0
 
