@@ -122,7 +122,8 @@ class Connection(asyncio.Protocol):
     def let_go(self, *, reusable: bool) -> None:
         """End the exchange."""
         self._response = None
-        if reusable and self.is_usable and self._unsent is None and not self._write_paused and not self._spoilt:
+        # Where something is unsent, writing is paused.
+        if reusable and self.is_usable and not self._write_paused and not self._spoilt:
             self._keeper.keep(self)
         else:
             self.abort()
