@@ -136,7 +136,7 @@ async def test_the_metrics_name_requests_tokens_cost_cache_latency_and_overhead(
             return found
 
     before = await scraped()
-    await stack.ask(f"metrics {uuid.uuid4()}")
+    await stack.ask(f"metrics {uuid.uuid4()}", stream=True)
     after = await scraped()
 
     def grown(name: str) -> float:

@@ -27,8 +27,15 @@ type guardedBody struct {
 	started  time.Time
 	timeout  time.Duration
 	received int64
+	// length is what the head says; -1 where it says none.
+	length int64
+	// isHTTP1 says that the connection's next bytes would be the next request's.
+	isHTTP1 bool
+	// reading is held while somebody reads: the proxy may, beside the answer.
+	reading  sync.Mutex
 	mutex    sync.Mutex
 	failure  error
+	ended    bool
 	released bool
 }
 
@@ -41,6 +48,7 @@ func guardBody(w http.ResponseWriter, r *http.Request, cfg *config) *guardedBody
 	g := &guardedBody{
 		ReadCloser: r.Body, control: http.NewResponseController(w), maxBytes: cfg.maxBodyBytes,
 		minRate: cfg.bodyMinRate, started: time.Now(), timeout: cfg.bodyTimeout,
+		length: r.ContentLength, isHTTP1: r.ProtoMajor == 1,
 	}
 	if r.ContentLength > g.maxBytes {
 		g.failure = errBodyTooLarge
@@ -53,13 +61,19 @@ func guardBody(w http.ResponseWriter, r *http.Request, cfg *config) *guardedBody
 
 // Read is called by one goroutine, which may outlive the request's handler.
 func (g *guardedBody) Read(p []byte) (int, error) {
+	g.reading.Lock()
+	defer g.reading.Unlock()
 	if err := g.err(); err != nil {
 		return 0, err
+	}
+	if g.isReleased() {
+		return 0, http.ErrBodyReadAfterClose
 	}
 	n, err := g.ReadCloser.Read(p)
 	g.mutex.Lock()
 	defer g.mutex.Unlock()
 	g.received += int64(n)
+	g.ended = g.ended || errors.Is(err, io.EOF) || g.length >= 0 && g.received >= g.length
 	switch {
 	case g.released:
 		// The connection's deadline is the next request's.
@@ -84,14 +98,41 @@ func (g *guardedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// release is called when the handler returns.
+// release is called when the handler returns: nobody reads from here on but net/http, which must not do so beside
+// another (golang/go#68560).
 func (g *guardedBody) release() {
 	if g == nil {
 		return
 	}
 	g.mutex.Lock()
-	defer g.mutex.Unlock()
 	g.released = true
+	rest := g.isHTTP1 && !g.ended
+	g.mutex.Unlock()
+	if !rest {
+		return
+	}
+	_ = g.control.SetReadDeadline(time.Now())
+	g.reading.Lock()
+	defer g.reading.Unlock()
+	// What is left is read for a moment, so that the answer is not lost to what the caller still sends.
+	_ = g.control.SetReadDeadline(time.Now().Add(lingerFor))
+}
+
+func (g *guardedBody) isReleased() bool {
+	g.mutex.Lock()
+	defer g.mutex.Unlock()
+	return g.released
+}
+
+// breaksOff says whether an answer that begins now ends the connection: where the body has not come to its end, nobody
+// knows where the next request begins.
+func (g *guardedBody) breaksOff() bool {
+	if g == nil {
+		return false
+	}
+	g.mutex.Lock()
+	defer g.mutex.Unlock()
+	return g.isHTTP1 && !g.ended
 }
 
 // err tells why the body could not be read: errBodyTooLarge, errBodyTooSlow, errBodyBroken or nil.

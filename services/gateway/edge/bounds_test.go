@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -205,4 +206,45 @@ func TestABodyThatIsNotFramedAsItSaysIsRefusedAndNothingBehindItIsARequest(t *te
 	for request := range asked {
 		equal(t, "behind a broken body", request != "GET /v1/models", true)
 	}
+}
+
+// An answer that comes before the body's end says where the connection ends: what is left of the body is no request.
+func TestAnAnswerBeforeTheBodysEndEndsTheConnection(t *testing.T) {
+	edge := start(t)
+	var asked atomic.Int64
+	edge.gateway.wire = func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		w.WriteHeader(http.StatusUnauthorized)
+	}
+	begun := strings.Repeat("x", 2<<20)
+	for name, sent := range map[string]string{
+		"length":      post("/v1/a", "Content-Length: 3000000") + "{",
+		"chunks":      post("/v1/a", "Transfer-Encoding: chunked") + "300000\r\n" + begun,
+		"expectation": post("/v1/a", "Content-Length: 3000000", "Expect: 100-continue"),
+	} {
+		asked.Store(0)
+		conn, in := edge.dial(t, sent)
+		response, err := http.ReadResponse(in, nil)
+		if err == nil && response.StatusCode == http.StatusContinue {
+			response, err = http.ReadResponse(in, nil)
+		}
+		equal(t, name, err, nil)
+		equal(t, name, response.StatusCode, http.StatusUnauthorized)
+		equal(t, name+" closes", response.Close, true)
+		_, _ = io.WriteString(conn, "GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n")
+		rest, _ := io.ReadAll(in)
+		equal(t, name, strings.Contains(string(rest), "HTTP/1.1"), false)
+		equal(t, name+" asked", asked.Load(), int64(1))
+	}
+}
+
+func TestABodyThatWasReadKeepsTheConnection(t *testing.T) {
+	edge := start(t)
+	edge.gateway.wire = echo
+	big := strings.Repeat("x", 2<<20)
+	_, in := edge.dial(t, post("/v1/a", "Content-Length: 2097152")+big+"GET /v1/b HTTP/1.1\r\nHost: edge\r\n\r\n")
+	_, body := answerTo(t, in)
+	equal(t, "first", body, "/v1/a "+big)
+	_, body = answerTo(t, in)
+	equal(t, "second", body, "/v1/b ")
 }

@@ -76,6 +76,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	call := &exchange{route: unknownRoute, body: body}
 	ctx, span := f.tracing.start(context.WithValue(r.Context(), exchangeKey{}, call), header)
 	out := newResponseWriter(w, r, f.cfg.writeTimeout)
+	out.body = body
 	out.common = map[string]string{headerRequestID: id, headerTraceparent: header.Get(headerTraceparent)}
 
 	// Deferred, because the proxy panics on purpose when the gateway dies in the middle of an answer.

@@ -11,7 +11,9 @@ type responseWriter struct {
 	http.ResponseWriter
 	control *http.ResponseController
 	// common is added to the headers unless the gateway has set them.
-	common       map[string]string
+	common map[string]string
+	// body is the request's, nil where it has none.
+	body         *guardedBody
 	writeTimeout time.Duration
 	// Over HTTP/2 a write deadline resets the stream when it passes, also between
 	// writes; there the server's WriteByteTimeout does this work.
@@ -46,6 +48,9 @@ func (w *responseWriter) WriteHeader(status int) {
 	if status >= 200 && w.status == 0 {
 		w.status = status
 		header := w.Header()
+		if w.body.breaksOff() {
+			header["Connection"] = []string{"close"}
+		}
 		for name, value := range w.common {
 			if _, ok := header[name]; !ok {
 				header[name] = []string{value}

@@ -16,7 +16,7 @@ from penstock_common.http.failures import ConnectFailed, ConnectionCut
 from penstock_common.http.pool import HttpPool
 from penstock_common.http.request_head import RequestHead
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "http"))
+sys.path.insert(0, str(Path(__file__).parent))
 
 from http_origin import OK, origin  # noqa: E402
 
