@@ -27,7 +27,7 @@ from penstock_gateway.domain.administration.keys import Keyring
 from penstock_gateway.domain.life.chat import ChatLife, LifeParts
 from penstock_gateway.domain.life.embeddings import EmbeddingLife
 from penstock_gateway.domain.life.exchange import VisitParts
-from penstock_gateway.domain.life.guards import OpenInput, OpenOutput
+from penstock_gateway.domain.life.guards import OpenInput
 from penstock_gateway.domain.life.ports import AnswerCache
 from penstock_gateway.domain.models import ModelDirectory
 from penstock_gateway.domain.status.report import StatusReporter
@@ -79,7 +79,6 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
             cache=_cache(settings, channels, parts.in_background),
             router=router,
             generator=inference,
-            guard=OpenOutput(),
         )
     )
     embedder = NoEmbedding() if channels.embedding is None else EmbeddingClient(channels.embedding, own.router_timeout)

@@ -35,7 +35,7 @@ from penstock_gateway.domain.life.guards import OutputGuard
 from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.ports import AnswerCache, Generator, Router
 from penstock_gateway.domain.life.progress import Bill, Progress
-from penstock_gateway.domain.life.sources import AnswerSource, AnswerStream, Generation, Replay, renamed
+from penstock_gateway.domain.life.sources import AnswerSource, AnswerStream, Generation, Recorded, Replay, renamed
 from penstock_gateway.domain.life.validation import validate_input
 
 # An answer of another than the first candidate must not outlive the outage that caused it.
@@ -59,14 +59,14 @@ BYPASS, MISS = CacheOutcome(), CacheOutcome("miss")
 
 
 class LifeParts(msgspec.Struct, frozen=True, kw_only=True):
-    """What the life of a request is made of. ``input_steps`` come in their order."""
+    """What the life of a request is made of. ``input_steps`` and ``guards`` come in their order."""
 
     visits: VisitParts
     input_steps: Sequence[InputStep]
     cache: AnswerCache
     router: Router
     generator: Generator
-    guard: OutputGuard
+    guards: Sequence[OutputGuard] = ()
 
 
 class ChatLife:
@@ -92,6 +92,7 @@ class ChatExchange(Exchange[ChatOrder]):
         self._scope = Scope(call.order.tenant, call.order.input.model)
         self._probe: Probe | None = None
         self._source: AnswerSource | None = None
+        self._given: Recorded | None = None
         self._stream: AnswerStream | None = None
         self._batches: AsyncGenerator[Batch, None] | None = None
         self._generate: Step | None = None
@@ -176,8 +177,13 @@ class ChatExchange(Exchange[ChatOrder]):
             step = self._generate = self._steps.next("generate")
             step.attributes = {"plan": source.plan.reason}
             attempts = step.children
-        self._stream = self._parts.guard.watch(source.open(attempts), self.call)
-        return self._stream
+        stream = source.open(attempts)
+        if self._parts.guards:
+            stream = self._given = Recorded(stream)
+            for guard in self._parts.guards:
+                stream = guard.watch(stream, self.call)
+        self._stream = stream
+        return stream
 
     def _renamed(self, batch: Batch) -> Batch:
         return renamed(batch, self.call.order.generation_id)
@@ -245,7 +251,7 @@ class ChatExchange(Exchange[ChatOrder]):
             StoreRequest(
                 scope=self._scope,
                 probe=self._probe or probe_of(self._effective),
-                events=merge_deltas(self._progress.events),
+                events=merge_deltas(self._progress.events if self._given is None else self._given.events),
                 ttl=SUBSTITUTE_ANSWER_TTL if is_substitute else None,
             )
         )

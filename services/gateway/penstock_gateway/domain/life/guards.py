@@ -3,7 +3,8 @@
 A guard of the input is a step on the way to the effective input; it may redact,
 or refuse. A guard of the output takes a stream and gives one: it may hold events
 back until it has seen enough, change them, and say its last word when the answer
-ends. Replays pass it, too: the rules of now hold for an answer of then.
+ends. The cache keeps what the source gave, and replays pass the guards, too: the
+rules of now hold for an answer of then.
 """
 
 from __future__ import annotations
@@ -34,11 +35,3 @@ class OpenInput:
     async def apply(self, request: GenerationInput, call: Call[ChatOrder]) -> GenerationInput:
         """Return the input."""
         return request
-
-
-class OpenOutput:
-    """Implements ``OutputGuard`` by letting every answer pass, at no cost."""
-
-    def watch(self, answer: AnswerStream, call: Call[ChatOrder]) -> AnswerStream:
-        """Return the answer."""
-        return answer

@@ -66,6 +66,29 @@ class Replay:
         return _Replayed(self._hit.events)
 
 
+class Recorded:
+    """An answer as its source gives it, whatever guards make of it further on; ``events`` are those so far."""
+
+    __slots__ = ("_answer", "_batches", "events")
+
+    def __init__(self, answer: AnswerStream) -> None:
+        self.events: list[GenerationEvent] = []
+        self._answer = answer
+        self._batches = aiter(answer)
+
+    def __aiter__(self) -> Recorded:
+        return self
+
+    async def __anext__(self) -> Batch:
+        batch = await anext(self._batches)
+        self.events += batch
+        return batch
+
+    async def aclose(self) -> None:
+        """End it."""
+        await self._answer.aclose()
+
+
 class _Replayed:
     __slots__ = ("_events",)
 
