@@ -95,10 +95,11 @@ def attempt(outcome, **attributes):
 BEGUN = {"whole": True, "begun": True, "estimated_output_tokens": 3}
 
 
-def test_who_leaves_when_a_whole_answer_had_begun_owes_an_estimate_at_the_prices_of_who_was_answering(ask):
+@pytest.mark.parametrize("outcome", ["cancelled", "deadline:deadline"])
+def test_who_leaves_when_a_whole_answer_had_begun_owes_an_estimate_at_the_prices_of_who_was_answering(ask, outcome):
     progress = after()
     progress.note_unseen(
-        [attempt("cut"), attempt("cancelled", **BEGUN)],
+        [attempt("cut"), attempt(outcome, **BEGUN)],
         Plan(candidates=(FIRST, SECOND), prices=(OTHER_PRICES, PRICES)),
         ask(),
     )

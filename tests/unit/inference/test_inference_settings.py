@@ -180,3 +180,14 @@ def test_every_provider_of_the_table_can_be_configured(provider: str) -> None:
     (upstream,) = settings(LEAST % (provider, place)).upstreams
     assert isinstance(upstream, PROVIDERS[provider].settings)
     assert upstream.provider == provider
+
+
+def test_settings_may_be_given_as_what_they_were_read_into():
+    read = Settings.model_validate(
+        {
+            "upstreams": [
+                {"name": "t", "provider": "triton", "grpc": "a:1", "models": [{"name": "m", "context_window": 1}]}
+            ]
+        }
+    )
+    assert Settings(upstreams=read.upstreams) == read

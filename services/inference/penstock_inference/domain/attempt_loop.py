@@ -28,7 +28,7 @@ from penstock_common.telemetry.steps import Steps
 from penstock_inference.domain.attempt import Attempt
 from penstock_inference.domain.catalogue import Catalogue, Model
 from penstock_inference.domain.endpoint import Pool
-from penstock_inference.domain.failure import AttemptFailed, error_within_answer
+from penstock_inference.domain.failure import AttemptFailed, FailureKind, error_within_answer
 from penstock_inference.domain.succession import Succession, models_of
 from penstock_inference.domain.upstream import Stopped, UpstreamAnswer, UpstreamCall
 from penstock_inference.domain.usage import settled_usage
@@ -180,7 +180,10 @@ class Batches:
             PenstockError: where nobody can take over. Once content was sent,
                 nobody can yet: continuing ``self._answer`` elsewhere begins here.
         """
-        if failure.may_have_cost:
+        if failure.kind is FailureKind.DEADLINE:
+            # Whose time is over owes what one owes who leaves.
+            failed.interrupted(self._generation.input, self._held)
+        elif failure.may_have_cost:
             failed.lost(self._generation.input)
         failed.failed(failure)
         await failed.aclose()

@@ -37,6 +37,10 @@ class Bill(msgspec.Struct, frozen=True, gc=False):
 NOTHING_OWED = Bill()
 
 
+# How an attempt ends whose caller left, or had no time left.
+_LEFT = ("cancelled", "deadline:deadline")
+
+
 class Progress:
     """The answer so far."""
 
@@ -66,9 +70,9 @@ class Progress:
                     self.usage = event
 
     def note_unseen(self, attempts: Sequence[Step], plan: Plan, request: GenerationInput) -> None:
-        """Take in an answer that had begun to come when its caller left, of which nothing has reached us."""
+        """Take in an answer that had begun to come when its caller left, or its time was over, of which nothing has reached us."""
         last = attempts[-1].attributes if attempts else {}
-        if self.started is not None or not last.get("begun") or last["outcome"] != "cancelled":
+        if self.started is not None or not last.get("begun") or last["outcome"] not in _LEFT:
             return
         candidate = Candidate(upstream=str(last["upstream"]), model=str(last["model"]))
         prices = dict(zip(map(str, plan.candidates), plan.prices, strict=False)).get(str(candidate), UnitPrices())

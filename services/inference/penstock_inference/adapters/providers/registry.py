@@ -60,6 +60,8 @@ class _OfNoProvider(UpstreamSettings, extra="ignore"):
 
 
 def _by_provider(value: Any, handler: ValidatorFunctionWrapHandler) -> UpstreamSettings:
+    if isinstance(value, UpstreamSettings):
+        return value
     if not isinstance(value, Mapping):
         return cast("UpstreamSettings", handler(value))
     provider = PROVIDERS.get(str(cast("Mapping[str, Any]", value).get("provider")))
