@@ -327,6 +327,23 @@ async def test_whatever_it_waits_for_a_request_ends_soon_after_its_deadline(begi
     assert task.cancelling() == 0
 
 
+async def test_a_caller_who_leaves_as_its_time_runs_out_is_one_who_leaves(begin, world, door):
+    exchange = begin()
+
+    async def request():
+        async with exchange:
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(request())
+    await asyncio.sleep(0)
+    exchange._expire()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert [row.outcome for row in world.rows] == ["cancelled"]
+    assert door.in_flight == 0
+
+
 class Upper:
     """An input step that edits: what is seen further on is its edit, not the caller's words."""
 
