@@ -10,9 +10,9 @@ import pytest
 
 from penstock_cache.adapters.redis import RedisKeys
 from penstock_cache.domain.cache import ExactCache, Found
-from penstock_cache.domain.entry import EntryKey
+from penstock_cache.domain.entry import Entry, EntryKey
 from penstock_cache.domain.identity import Identity
-from penstock_common.contract.cache import LookupRequest, Probe, Scope, StoreRequest, probe_of
+from penstock_common.contract.cache import Hit, LookupRequest, Probe, Scope, StoreRequest, probe_of
 from penstock_common.errors import ServiceUnavailable
 from penstock_common.llm.types import GenerationEvent, GenerationInput
 from penstock_common.testing.redis_server import RedisServer
@@ -102,6 +102,21 @@ async def test_an_entry_outlives_memory_in_redis_up_to_the_default_life(
     assert (await cache.lookup(lookup(SCOPE, ask()))).tier == "redis"
     clock.advance(3300)
     assert (await cache.lookup(lookup(SCOPE, ask()))).hit is None
+
+
+async def test_entry_without_a_generation_is_not_kept_in_redis(
+    new_cache: NewCache, ask: Ask, answer_events: Events, clock: Any, redis_server: RedisServer
+) -> None:
+    """Nothing could ever invalidate it."""
+    cache = await new_cache()
+    key = cache._identity.key(SCOPE, probe_of(ask()))
+    hit, life = Hit(events=answer_events(), created_at=clock()), timedelta(seconds=60)
+    cache._shared.put(key, Entry(hit, clock() + 60, ""), life)
+    await written(cache)
+    assert not _redis_keys(redis_server, "*exact*")
+    cache._shared.put(key, Entry(hit, clock() + 60, "drawn"), life)
+    await written(cache)
+    assert _redis_keys(redis_server, "*exact*")
 
 
 async def test_redis_forgets_entries_by_itself(

@@ -46,11 +46,14 @@ async def test_client_that_leaves_while_it_sends_its_body_cancels(client, applic
         await application.cancelled.wait()
 
 
-async def test_client_that_leaves_while_it_sends_its_head_is_no_request(client, application):
+async def test_client_that_leaves_while_it_sends_its_head_is_no_request(serve, application):
+    served = await serve()
+    client = await served.connect()
+    await until(lambda: served.server._connections)
     client.send(b"GET / HTTP/1.1\r\nhost: x\r\nconte")
     await client.writer.drain()
     closes(client)
-    await asyncio.sleep(0.02)
+    await until(lambda: not served.server._connections)
     assert application.seen == []
 
 
@@ -65,7 +68,9 @@ async def test_client_that_leaves_with_requests_waiting_starts_none_of_them(serv
     application.hold.set()
 
 
-async def test_client_that_leaves_after_its_answer_cancels_nothing(client, application):
+async def test_client_that_leaves_after_its_answer_cancels_nothing(serve, application):
+    served = await serve()
+    client = await served.connect()
     ended = asyncio.Event()
 
     async def settles(request, response):
@@ -77,7 +82,7 @@ async def test_client_that_leaves_after_its_answer_cancels_nothing(client, appli
     client.get("/settles")
     assert (await client.answer()).body == b"all"
     closes(client)
-    await asyncio.sleep(0.02)
+    await until(lambda: not served.server._connections)
     application.hold.set()
     async with asyncio.timeout(20):
         await ended.wait()
