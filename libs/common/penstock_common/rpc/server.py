@@ -11,10 +11,10 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
-from grpc_reflection.v1alpha import reflection
 
 from penstock_common.rpc.channel import MAX_MESSAGE_BYTES
 from penstock_common.rpc.interception import ServerInterceptor, served_by_grpc
+from penstock_common.rpc.reflection import serve_reflection
 from penstock_common.service import Service
 
 MAX_METADATA_BYTES = 16 * 1024
@@ -83,7 +83,7 @@ async def listening(
     health = HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     if options.reflection:
-        reflection.enable_server_reflection((*names, "grpc.health.v1.Health", reflection.SERVICE_NAME), server)
+        serve_reflection(server, (*names, "grpc.health.v1.Health"))
     try:
         port = _bind(server, address, options.credentials)
         if options.own_address:
