@@ -19,6 +19,9 @@ find python/penstock -name '*_pb2_grpc.py' | while read -r file; do
   grep -q 'Stub(' "$file" || rm -f "$file" "${file%.py}.pyi"
 done
 touch python/penstock/py.typed
+# For tools that have no sources: the public services and all that they need, comments included.
+./protoc.sh --include_imports --include_source_info --descriptor_set_out=python/penstock/descriptors.binpb \
+  $(find penstock/gateway -name '*.proto' | sort)
 
 plugins="$PWD/build/bin"
 mkdir -p "$plugins"
@@ -35,8 +38,12 @@ rm -rf go/penstock
 ./protoc.sh --plugin="protoc-gen-grpc-gateway=$plugins/protoc-gen-grpc-gateway" \
   --grpc-gateway_out=go --grpc-gateway_opt=module=penstock.dev/proto \
   "${public_sources[@]}"
-./protoc.sh --plugin="protoc-gen-openapiv2=$plugins/protoc-gen-openapiv2" \
-  --openapiv2_out=go/openapi \
-  --openapiv2_opt=allow_merge=true,merge_file_name=penstock,openapi_configuration=openapi/options.yaml \
-  --openapiv2_opt=json_names_for_fields=false,preserve_rpc_order=true,openapi_naming_strategy=simple \
-  "${public_sources[@]}"
+
+# The OpenAPI document: one for each file, merged, and finished with what no annotation says.
+documents=build/openapi
+rm -rf "$documents"
+mkdir -p "$documents"
+./protoc.sh --plugin="protoc-gen-openapiv3=$plugins/protoc-gen-openapiv3" --openapiv3_out="$documents" "${public_sources[@]}"
+mapfile -t parts < <(find "$documents" -name '*.openapi.json' | sort)
+"$plugins/openapiv3-merge" "${parts[@]}" > "$documents/merged.json"
+"${PROTO_PYTHON:-python3}" ../tools/gen_openapi.py "$documents/merged.json" go/openapi/penstock.openapi.json

@@ -5,7 +5,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-cp -r proto "$work/proto"
+cp -r proto tools "$work"
 "$work/proto/generate.sh" >/dev/null
 for generated in python/penstock go/penstock go/openapi; do
   diff --recursive --brief --exclude=__pycache__ "proto/$generated" "$work/proto/$generated" || {

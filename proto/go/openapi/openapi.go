@@ -1,9 +1,9 @@
-// Package openapi holds the OpenAPI 2.0 document of the typed API under /api/v1/.
+// Package openapi holds the OpenAPI 3.1 document of the public HTTP API.
 package openapi
 
 import _ "embed"
 
-// Document is the JSON document, as generated from the annotations.
+// Document is the JSON document, as generated from the annotations and the types of the wire formats.
 //
-//go:embed penstock.swagger.json
+//go:embed penstock.openapi.json
 var Document []byte

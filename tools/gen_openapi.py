@@ -1,0 +1,290 @@
+"""Finishes the OpenAPI 3.1 document of the public HTTP API: gen_openapi.py MERGED OUTPUT.
+
+MERGED is what grpc-gateway's plugin makes of the annotations. Three things are changed so that generators, browsers and
+fuzzers take it: names are those of the contract, as answers carry them; paths that differ only in a variable's name are
+one; durations and streams say what they look like. The wire formats under ``/v1/`` are added from the types that read
+their requests and write their answers.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import msgspec
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from msgspec import _json_schema  # pyright: ignore[reportPrivateUsage] - see default_value
+
+from penstock.gateway.v1 import (
+    admin_service_pb2,  # noqa: F401 - the descriptors that the document's schemas are named after
+    chat_service_pb2,  # noqa: F401
+    embedding_service_pb2,  # noqa: F401
+    model_service_pb2,  # noqa: F401
+    status_service_pb2,  # noqa: F401
+)
+from penstock_gateway.surfaces.wire_formats.openai.chat.request_wire import ChatCompletionRequest
+from penstock_gateway.surfaces.wire_formats.openai.chat.response_wire import ChatCompletion
+from penstock_gateway.surfaces.wire_formats.openai.completions.wire import CompletionRequest, TextCompletion
+from penstock_gateway.surfaces.wire_formats.openai.embeddings.wire import EmbeddingList, EmbeddingsRequest
+from penstock_gateway.surfaces.wire_formats.openai.models.render import Model, ModelList
+
+Json = dict[str, Any]
+
+TITLE = "Penstock"
+DESCRIPTION = (
+    "Two APIs on one port. **Typed**, under `/api/v1/`: the gRPC contract as JSON. Streams are newline-delimited JSON, "
+    'each line `{"result": …}` or, last, `{"error": …}`; with `Accept: text/event-stream` they are server-sent events '
+    "that carry the bare message. **OpenAI's**, under `/v1/`: as that vendor's SDKs send and read it."
+)
+DURATION = {"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,9})?s$", "examples": ["30s", "1.5s"]}
+SECURITY_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "An API key."},
+    "api_key": {"type": "apiKey", "in": "header", "name": "x-api-key", "description": "The API key alone."},
+}
+NDJSON = "application/x-ndjson"
+EVENT_STREAM = "text/event-stream"
+OPENAI_TAG = "OpenAI"
+
+
+@dataclass(frozen=True)
+class WireOperation:
+    """One route of a wire format. ``chunk`` names what a stream's events carry, "" where it has no stream."""
+
+    method: str
+    path: str
+    summary: str
+    answer: type[msgspec.Struct]
+    request: type[msgspec.Struct] | None = None
+    chunk: str = ""
+
+
+WIRE_OPERATIONS = (
+    WireOperation(
+        "post",
+        "/v1/chat/completions",
+        "Answers a conversation, in OpenAI's chat-completions format.",
+        ChatCompletion,
+        ChatCompletionRequest,
+        "chat.completion.chunk",
+    ),
+    WireOperation(
+        "post",
+        "/v1/completions",
+        "Continues a text, in OpenAI's older completions format.",
+        TextCompletion,
+        CompletionRequest,
+        "text_completion",
+    ),
+    WireOperation(
+        "post", "/v1/embeddings", "Turns texts into vectors, in OpenAI's format.", EmbeddingList, EmbeddingsRequest
+    ),
+    WireOperation("get", "/v1/models", "Lists the models that the key may ask for.", ModelList),
+    WireOperation("get", "/v1/models/{id}", "Says whether the key may ask for a model.", Model),
+)
+
+_OPENAI_ERROR: Json = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["message", "type", "param", "code"],
+            "properties": {
+                "message": {"type": "string", "description": "What to change."},
+                "type": {"type": "string"},
+                "param": {"type": ["string", "null"], "description": "The field that is wrong."},
+                "code": {"type": ["string", "null"], "description": "What a program decides by."},
+            },
+        }
+    },
+}
+
+
+def main(merged: Path, output: Path) -> None:
+    """Write the document."""
+    document = finished(json.loads(merged.read_text()))
+    output.write_text(json.dumps(document, indent=1, ensure_ascii=False, sort_keys=False) + "\n")
+
+
+def finished(merged: Json) -> Json:
+    """Return the whole document: head, typed paths, wire paths."""
+    schemas: Json = {}
+    for name, schema in merged["components"]["schemas"].items():
+        schemas[name] = contract_schema(schema, message_named(name))
+    wire_paths, wire_schemas = wire_formats()
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": TITLE, "version": "v1", "description": DESCRIPTION},
+        "servers": [{"url": "/"}],
+        "security": [{"bearer": []}, {"api_key": []}],
+        "tags": [*merged["tags"], {"name": OPENAI_TAG, "description": "The wire formats of OpenAI."}],
+        "paths": {**typed_paths(merged["paths"]), **wire_paths},
+        "components": {
+            "schemas": {**schemas, **wire_schemas, "OpenAIError": _OPENAI_ERROR},
+            "securitySchemes": SECURITY_SCHEMES,
+        },
+    }
+
+
+# The typed API.
+
+
+def message_named(name: str) -> Descriptor | None:
+    """Return the message behind a schema; None for enums."""
+    try:
+        return descriptor_pool.Default().FindMessageTypeByName(name)
+    except KeyError:
+        return None
+
+
+def contract_schema(schema: Json, message: Descriptor | None) -> Json:
+    """Return an object's schema under the contract's names.
+
+    Of a oneof's fields at most one is set. The plugin spells that out as alternatives that exclude each other, which
+    generators of clients turn into types that nobody can use; it is said in words.
+    """
+    if message is None or "properties" not in schema:
+        return schema
+    fields: dict[str, FieldDescriptor] = message.fields_by_camelcase_name
+    changed = {key: value for key, value in schema.items() if key != "oneOf"}
+    changed["properties"] = {
+        fields[name].name: field_schema(value, fields[name]) if name in fields else value
+        for name, value in schema["properties"].items()
+    }
+    if "required" in schema:
+        changed["required"] = [fields[name].name for name in schema["required"]]
+    alternatives = [
+        ", ".join(field.name for field in oneof.fields) for oneof in message.oneofs if len(oneof.fields) > 1
+    ]
+    if alternatives:
+        said = " ".join(f"At most one of {names}." for names in alternatives)
+        changed["description"] = f"{schema.get('description', '')}\n\n{said}".strip()
+    return changed
+
+
+def field_schema(schema: Json, field: FieldDescriptor) -> Json:
+    """Return a field's schema; that of a duration says how one is written."""
+    if field.message_type is not None and field.message_type.full_name == "google.protobuf.Duration":
+        return {**DURATION, "description": schema.get("description", "")}
+    return schema
+
+
+def typed_paths(paths: Json) -> Json:
+    """Return the typed paths, one for each that a request can have."""
+    merged: Json = {}
+    for path, item in paths.items():
+        # {tenant.name} and {name} are the same path to everybody but protobuf.
+        merged.setdefault(path_of(path), {}).update(
+            {method: typed_operation(operation) for method, operation in item.items()}
+        )
+    return merged
+
+
+def path_of(path: str) -> str:
+    """Return a path whose variables have the last part of their names."""
+    return "/".join(
+        "{" + part[1:].rpartition(".")[2] if part.startswith("{") else part for part in path.split("/")
+    )
+
+
+def typed_operation(operation: Json) -> Json:
+    """Return an operation under the contract's names."""
+    service, _, method = operation["operationId"].partition("_")
+    described = descriptor_pool.Default().FindServiceByName(f"penstock.gateway.v1.{service}").methods_by_name[method]
+    fields = described.input_type.fields_by_camelcase_name
+    changed = dict(operation)
+    for parameter in operation.get("parameters", []):
+        name: str = parameter["name"]
+        parameter["name"] = fields[name].name if name in fields else name.rpartition(".")[2]
+    if "requestBody" in operation:
+        content = operation["requestBody"]["content"]["application/json"]
+        content["schema"] = contract_schema(content["schema"], described.input_type)
+    if described.server_streaming:
+        whole = operation["responses"]["200"]["content"].pop("application/json")["schema"]
+        operation["responses"]["200"]["content"] = {
+            NDJSON: {"schema": {"type": "object", "properties": {"result": whole, "error": status_reference()}}},
+            EVENT_STREAM: {"schema": whole},
+        }
+    changed["responses"] = {
+        **operation["responses"],
+        "default": error("What went wrong; `details` hold a `google.rpc.ErrorInfo`.", status_reference()),
+    }
+    return changed
+
+
+def status_reference() -> Json:
+    """Return a reference to the typed API's error."""
+    return {"$ref": "#/components/schemas/google.rpc.Status"}
+
+
+def error(description: str, schema: Json) -> Json:
+    """Return a response that tells of a failure."""
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+# The wire formats.
+
+
+def wire_formats() -> tuple[Json, Json]:
+    """Return the paths of the wire formats, and the schemas that they refer to."""
+    types = [kind for each in WIRE_OPERATIONS for kind in (each.answer, each.request) if kind is not None]
+    with patch.object(_json_schema, "to_builtins", default_value):
+        references, components = msgspec.json.schema_components(
+            types, ref_template="#/components/schemas/OpenAI.{name}"
+        )
+    by_type = dict(zip(types, references, strict=True))
+    paths: Json = {}
+    for operation in WIRE_OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method] = wire_operation(operation, by_type)
+    for schema in components.values():
+        if "description" in schema:
+            schema["description"] = inspect.cleandoc(schema["description"]).replace("``", "`")
+    return paths, {f"OpenAI.{name}": schema for name, schema in components.items()}
+
+
+def default_value(value: object, **options: Any) -> object:
+    """Return a field's default as JSON has it; of itself msgspec writes none that is JSON already."""
+    if isinstance(value, msgspec.Raw):
+        return msgspec.json.decode(value)
+    return msgspec.to_builtins(value, **options)
+
+
+def wire_operation(operation: WireOperation, schemas: dict[type[msgspec.Struct], Json]) -> Json:
+    """Return one route of a wire format."""
+    content: Json = {"application/json": {"schema": schemas[operation.answer]}}
+    if operation.chunk:
+        said = f"With `stream: true`: events of `{operation.chunk}` objects, then `data: [DONE]`."
+        content[EVENT_STREAM] = {"schema": {"type": "string", "description": said}}
+    described: Json = {
+        "tags": [OPENAI_TAG],
+        "summary": operation.summary,
+        "operationId": f"OpenAI_{'_'.join(name_parts(operation))}",
+        "responses": {
+            "200": {"description": "The answer.", "content": content},
+            "default": error("What went wrong.", {"$ref": "#/components/schemas/OpenAIError"}),
+        },
+    }
+    if "{id}" in operation.path:
+        described["parameters"] = [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}]
+    if operation.request is not None:
+        schema = {"schema": schemas[operation.request]}
+        described["requestBody"] = {"required": True, "content": {"application/json": schema}}
+    return described
+
+
+def name_parts(operation: WireOperation) -> Iterator[str]:
+    """Yield the words of an operation's id."""
+    yield operation.method.title()
+    for part in operation.path.strip("/").split("/")[1:]:
+        yield part.strip("{}").title()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
