@@ -20,7 +20,7 @@ func TestProbes(t *testing.T) {
 	equal(t, "not ready", response.StatusCode, 503)
 	equal(t, "not ready", readAll(t, response), `{"status":"NOT_SERVING"}`)
 	equal(t, "alive still", edge.send(t, "GET", "/healthz", "").StatusCode, 200)
-	equal(t, "document", decode(t, readAll(t, edge.send(t, "GET", "/openapi.json", "")))["swagger"], any("2.0"))
+	equal(t, "document", decode(t, readAll(t, edge.send(t, "GET", "/openapi.json", "")))["openapi"], any("3.1.0"))
 	equal(t, "method", edge.send(t, "POST", "/readyz", "{}").StatusCode, 405)
 }
 

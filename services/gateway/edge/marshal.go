@@ -33,7 +33,7 @@ var (
 
 	// ndjson is grpc-gateway's own form of a stream.
 	ndjson = &framing{
-		Marshaler: plainJSON, streamType: "application/json", delimiter: []byte("\n"),
+		Marshaler: plainJSON, streamType: mimeNDJSON, delimiter: []byte("\n"),
 		messageStart: `{"result":`, messageEnd: "}", errorStart: `{"error":`, errorEnd: "}",
 	}
 	// eventStream is the form that browsers read; protojson writes no line breaks, so one data line is enough.
@@ -79,7 +79,10 @@ func (f *framing) NewDecoder(r io.Reader) runtime.Decoder {
 		if !ok {
 			return errors.New("the body is not a message")
 		}
-		return protojson.Unmarshal(body, message)
+		if protojson.Unmarshal(body, message) != nil {
+			return explain(body, message.ProtoReflect().Descriptor())
+		}
+		return nil
 	})
 }
 

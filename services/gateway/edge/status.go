@@ -53,8 +53,10 @@ func publicStatus(err error) *status.Status {
 		return withDetails(status.New(codes.DeadlineExceeded, "The deadline passed before the answer was complete."),
 			errorInfo(errorsv1.ErrorReason_ERROR_REASON_DEADLINE_EXCEEDED))
 	case codes.InvalidArgument:
-		// protojson puts a no-break space into its texts so that nobody compares them, and quotes the body.
-		return badRequest(status.New(s.Code(), strings.ToValidUTF8(strings.ReplaceAll(s.Message(), "\u00a0", " "), "?")), "")
+		if field, text, ok := strings.Cut(s.Message(), separator); ok {
+			return badRequest(status.New(s.Code(), strings.ToValidUTF8(text, "?")), strings.ToValidUTF8(field, "?"))
+		}
+		return badRequest(status.New(s.Code(), "The path or the query cannot be read."), "")
 	case codes.Internal, codes.Unknown, codes.DataLoss:
 		return withDetails(status.New(codes.Internal, "Internal error."), errorInfo(errorsv1.ErrorReason_ERROR_REASON_INTERNAL))
 	}

@@ -20,7 +20,10 @@ import (
 	gatewayv1 "penstock.dev/proto/penstock/gateway/v1"
 )
 
-const mimeEventStream = "text/event-stream"
+const (
+	mimeEventStream = "text/event-stream"
+	mimeNDJSON      = "application/x-ndjson"
+)
 
 // newTypedHandler transcodes /api/v1/ to the gateway's gRPC services.
 func newTypedHandler(ctx context.Context, gateway *gatewayConns) (http.Handler, error) {
@@ -33,6 +36,7 @@ func newTypedHandler(ctx context.Context, gateway *gatewayConns) (http.Handler, 
 		runtime.WithOutgoingTrailerMatcher(func(string) (string, bool) { return "", false }),
 		runtime.WithMetadata(noteRoute),
 		runtime.WithForwardResponseOption(addResponseHeaders),
+		runtime.SetQueryParameterParser(&strictQuery{}),
 		runtime.WithErrorHandler(writeError),
 		runtime.WithStreamErrorHandler(func(_ context.Context, err error) *status.Status { return publicStatus(err) }),
 		runtime.WithRoutingErrorHandler(writeRoutingError),

@@ -174,7 +174,7 @@ func TestStreamsFlushEachMessage(t *testing.T) {
 		return refused(codes.Unavailable, retryIn(time.Second))
 	}
 	for accept, form := range map[string]struct{ contentType, start, end, failed string }{
-		"*/*": {"application/json", `{"result":`, "}", `{"error":`},
+		"*/*": {mimeNDJSON, `{"result":`, "}", `{"error":`},
 		"application/json, text/event-stream;q=0.9": {"text/event-stream", "data: ", "", "event: error"},
 	} {
 		response := edge.send(t, "POST", "/api/v1/chat:stream", `{}`, "Accept", accept)
@@ -195,7 +195,7 @@ func TestStreamsFlushEachMessage(t *testing.T) {
 			// The next message is sent only after this one was read, so a held-back one would hang.
 			line := strings.TrimPrefix(next(), "data: ")
 			message := decode(t, line)
-			if form.contentType == "application/json" {
+			if form.contentType == mimeNDJSON {
 				message = message["result"].(map[string]any)
 			}
 			text := message["event"].(map[string]any)["text_delta"].(map[string]any)["text"]
@@ -204,7 +204,7 @@ func TestStreamsFlushEachMessage(t *testing.T) {
 		}
 		failed := next()
 		equal(t, "error's start", strings.HasPrefix(failed, form.failed), true)
-		if form.contentType != "application/json" {
+		if form.contentType != mimeNDJSON {
 			failed = `{"error":` + strings.TrimPrefix(next(), "data: ") + "}"
 		}
 		body := decode(t, failed)["error"].(map[string]any)
