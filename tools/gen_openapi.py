@@ -18,17 +18,10 @@ from typing import Any
 from unittest.mock import patch
 
 import msgspec
-from google.protobuf import descriptor_pool
+from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
-from msgspec import _json_schema  # pyright: ignore[reportPrivateUsage] - see default_value
+from msgspec import _json_schema
 
-from penstock.gateway.v1 import (
-    admin_service_pb2,  # noqa: F401 - the descriptors that the document's schemas are named after
-    chat_service_pb2,  # noqa: F401
-    embedding_service_pb2,  # noqa: F401
-    model_service_pb2,  # noqa: F401
-    status_service_pb2,  # noqa: F401
-)
 from penstock_gateway.surfaces.wire_formats.openai.chat.request_wire import ChatCompletionRequest
 from penstock_gateway.surfaces.wire_formats.openai.chat.response_wire import ChatCompletion
 from penstock_gateway.surfaces.wire_formats.openai.completions.wire import CompletionRequest, TextCompletion
@@ -36,6 +29,8 @@ from penstock_gateway.surfaces.wire_formats.openai.embeddings.wire import Embedd
 from penstock_gateway.surfaces.wire_formats.openai.models.render import Model, ModelList
 
 Json = dict[str, Any]
+
+DESCRIPTORS = Path(__file__).parent.parent / "proto/python/penstock/descriptors.binpb"
 
 TITLE = "Penstock"
 DESCRIPTION = (
@@ -107,6 +102,16 @@ _OPENAI_ERROR: Json = {
 }
 
 
+def _contract() -> descriptor_pool.DescriptorPool:
+    pool = descriptor_pool.DescriptorPool()
+    for file in descriptor_pb2.FileDescriptorSet.FromString(DESCRIPTORS.read_bytes()).file:
+        pool.Add(file)
+    return pool
+
+
+contract = _contract()
+
+
 def main(merged: Path, output: Path) -> None:
     """Write the document."""
     document = finished(json.loads(merged.read_text()))
@@ -139,7 +144,7 @@ def finished(merged: Json) -> Json:
 def message_named(name: str) -> Descriptor | None:
     """Return the message behind a schema; None for enums."""
     try:
-        return descriptor_pool.Default().FindMessageTypeByName(name)
+        return contract.FindMessageTypeByName(name)
     except KeyError:
         return None
 
@@ -152,7 +157,7 @@ def contract_schema(schema: Json, message: Descriptor | None) -> Json:
     """
     if message is None or "properties" not in schema:
         return schema
-    fields: dict[str, FieldDescriptor] = message.fields_by_camelcase_name
+    fields = message.fields_by_camelcase_name
     changed = {key: value for key, value in schema.items() if key != "oneOf"}
     changed["properties"] = {
         fields[name].name: field_schema(value, fields[name]) if name in fields else value
@@ -189,15 +194,13 @@ def typed_paths(paths: Json) -> Json:
 
 def path_of(path: str) -> str:
     """Return a path whose variables have the last part of their names."""
-    return "/".join(
-        "{" + part[1:].rpartition(".")[2] if part.startswith("{") else part for part in path.split("/")
-    )
+    return "/".join("{" + part[1:].rpartition(".")[2] if part.startswith("{") else part for part in path.split("/"))
 
 
 def typed_operation(operation: Json) -> Json:
     """Return an operation under the contract's names."""
     service, _, method = operation["operationId"].partition("_")
-    described = descriptor_pool.Default().FindServiceByName(f"penstock.gateway.v1.{service}").methods_by_name[method]
+    described = contract.FindServiceByName(f"penstock.gateway.v1.{service}").methods_by_name[method]
     fields = described.input_type.fields_by_camelcase_name
     changed = dict(operation)
     for parameter in operation.get("parameters", []):

@@ -170,5 +170,6 @@ async def test_models_over_rest(stack):
 async def test_the_openapi_document_describes_the_chat(stack):
     answer = await stack.request("GET", "/openapi.json")
     assert answer.status == 200
-    assert {CHAT, STREAM, "/api/v1/models"} <= set(answer.json["paths"])
+    assert answer.json["openapi"] == "3.1.0"
+    assert {CHAT, STREAM, "/api/v1/models", "/v1/chat/completions"} <= set(answer.json["paths"])
     assert "post" in answer.json["paths"][CHAT]

@@ -13,6 +13,7 @@ var (
 	errBodyTooLarge = errors.New("the request body is larger than the limit")
 	errBodyTooSlow  = errors.New("the request body arrived too slowly")
 	errBodyBroken   = errors.New("the request body is not framed as its headers say")
+	errBodyNoGzip   = errors.New("the request body is not the gzip that its headers say")
 )
 
 // guardedBody bounds a request body in size and in time. Its deadline rolls with
@@ -135,7 +136,7 @@ func (g *guardedBody) breaksOff() bool {
 	return g.isHTTP1 && !g.ended
 }
 
-// err tells why the body could not be read: errBodyTooLarge, errBodyTooSlow, errBodyBroken or nil.
+// err tells why the body could not be read: one of the errBody… errors, or nil.
 func (g *guardedBody) err() error {
 	if g == nil {
 		return nil

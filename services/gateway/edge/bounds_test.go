@@ -55,10 +55,10 @@ func TestALargeBodyPasses(t *testing.T) {
 	equal(t, "typed echo", got["model"] == any(big), true)
 }
 
-func TestCompressedBodiesAreRefused(t *testing.T) {
+func TestBodiesCompressedInAnotherWayAreRefused(t *testing.T) {
 	edge := start(t)
 	for _, path := range []string{"/v1/embeddings", "/api/v1/chat"} {
-		equal(t, path, edge.send(t, "POST", path, "x", "Content-Encoding", "gzip").StatusCode, http.StatusUnsupportedMediaType)
+		equal(t, path, edge.send(t, "POST", path, "x", "Content-Encoding", "br").StatusCode, http.StatusUnsupportedMediaType)
 	}
 }
 
@@ -175,8 +175,8 @@ func TestPathsThatAnotherHopWouldReadDifferently(t *testing.T) {
 	edge := start(t)
 	edge.gateway.wire = func(_ http.ResponseWriter, r *http.Request) { t.Errorf("forwarded: %s", r.URL) }
 	for _, path := range []string{
-		"/v1/../metrics", "/v1//models", "/v1/%2e%2e/metrics", "/v1/models/..%2f..%2fmetrics", "/api/v1/../v1/models", "//v1/models",
-		"/", "/v1", "/metrics", "/V1/models",
+		"/v1/../metrics", "/v1//../metrics", "/v1/%2e%2e/metrics", "/v1//models/..%2f..%2fmetrics", "/v1/models/..%2f..%2fmetrics",
+		"/api/v1/../v1/models", "/api/v1//../v1/models", "/v1", "/metrics", "/V1/models",
 	} {
 		_, answer := edge.dial(t, "GET "+path+" HTTP/1.1\r\nHost: edge\r\n\r\n")
 		response, err := http.ReadResponse(answer, nil)

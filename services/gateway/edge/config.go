@@ -48,6 +48,9 @@ type config struct {
 	readinessMemory     time.Duration
 	drainNotice         time.Duration
 	grace               time.Duration
+	corsOrigins         string
+	origins             []string
+	servePages          bool
 	otlp                string
 	traceSampleRatio    float64
 	serviceVersion      string
@@ -90,6 +93,8 @@ func (c *config) flags() *flag.FlagSet {
 	fs.DurationVar(&c.readinessMemory, "readiness-memory", 15*time.Second, "time for which its last word stands while it is late")
 	fs.DurationVar(&c.drainNotice, "drain-notice", time.Second, "time after SIGTERM in which /readyz says 503 and requests are still served, so that a balancer can look")
 	fs.DurationVar(&c.grace, "grace", 30*time.Second, "time requests in flight have to end after SIGTERM")
+	fs.StringVar(&c.corsOrigins, "cors-origins", "", "`origins` whose pages may call the API from a browser, such as https://app.example.com, separated by commas; * is every origin; empty allows none. Never for administration")
+	fs.BoolVar(&c.servePages, "pages", true, "serve / and /docs, the pages for people")
 	fs.StringVar(&c.otlp, "otlp", "", "OTLP gRPC `endpoint` for spans: host:port, http://host:port or https://host:port; empty exports nothing")
 	fs.Float64Var(&c.traceSampleRatio, "trace-sample-ratio", 0.01, "share of the traces started here that are sampled, 0 to 1")
 	fs.StringVar(&c.serviceVersion, "service-version", version, "version that spans report")
@@ -161,6 +166,10 @@ func (c *config) validate() error {
 	}
 	if _, _, err := splitAddress(c.listen); err != nil {
 		return fmt.Errorf("--listen: %w", err)
+	}
+	var err error
+	if c.origins, err = parseOrigins(c.corsOrigins); err != nil {
+		return fmt.Errorf("--cors-origins: %w", err)
 	}
 	if _, err := parseHTTPTargets(c.gatewayHTTP); err != nil {
 		return fmt.Errorf("--gateway-http: %w", err)

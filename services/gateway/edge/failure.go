@@ -40,7 +40,7 @@ type failure struct {
 var (
 	failureNotFound = failure{
 		httpStatus: http.StatusNotFound, code: codes.NotFound, reason: errorsv1.ErrorReason_ERROR_REASON_INVALID_REQUEST,
-		message:    "No such path. The typed API is under /api/v1/ and described by /openapi.json; the OpenAI and Anthropic formats are under /v1/; the probes are /healthz and /readyz.",
+		message:    "No such path. The typed API is under /api/v1/, OpenAI's format under /v1/; both are described by /openapi.json and, for people, at /docs. The probes are /healthz and /readyz.",
 		openAIType: "invalid_request_error", openAICode: "unknown_url", anthropicType: "not_found_error",
 	}
 	failureMethod = failure{
@@ -50,7 +50,7 @@ var (
 	}
 	failureEncoding = failure{
 		httpStatus: http.StatusUnsupportedMediaType, code: codes.InvalidArgument, reason: errorsv1.ErrorReason_ERROR_REASON_INVALID_REQUEST,
-		message:    "Request bodies must not be compressed: send no Content-Encoding.",
+		message:    "Request bodies may come as they are or as gzip, and in no other Content-Encoding.",
 		openAIType: "invalid_request_error", openAICode: "unsupported_content_encoding", anthropicType: "invalid_request_error",
 		closes: true,
 	}
@@ -72,6 +72,11 @@ var (
 	failureBroken = failure{
 		httpStatus: http.StatusBadRequest, code: codes.InvalidArgument, reason: errorsv1.ErrorReason_ERROR_REASON_INVALID_REQUEST,
 		message:    "The request body is not framed as its headers say.",
+		openAIType: "invalid_request_error", openAICode: "malformed_body", anthropicType: "invalid_request_error", closes: true,
+	}
+	failureNoGzip = failure{
+		httpStatus: http.StatusBadRequest, code: codes.InvalidArgument, reason: errorsv1.ErrorReason_ERROR_REASON_INVALID_REQUEST,
+		message:    "The request body is not the gzip that its Content-Encoding says.",
 		openAIType: "invalid_request_error", openAICode: "malformed_body", anthropicType: "invalid_request_error", closes: true,
 	}
 	failureDraining = failure{
@@ -98,6 +103,9 @@ func bodyFailure(err error) *failure {
 	if errors.Is(err, errBodyBroken) {
 		return &failureBroken
 	}
+	if errors.Is(err, errBodyNoGzip) {
+		return &failureNoGzip
+	}
 	return &failureTooSlow
 }
 
@@ -106,6 +114,9 @@ func (f *failure) write(w http.ResponseWriter, r *http.Request) {
 	if f.retryAfter {
 		header.Set("Retry-After", "1")
 	}
+	if f.httpStatus == http.StatusUnsupportedMediaType {
+		header.Set("Accept-Encoding", acceptedEncodings)
+	}
 	if f.closes && r.ProtoMajor == 1 {
 		header.Set("Connection", "close")
 	}
@@ -113,7 +124,7 @@ func (f *failure) write(w http.ResponseWriter, r *http.Request) {
 }
 
 func (f *failure) body(path string) []byte {
-	if !strings.HasPrefix(path, wirePrefix) {
+	if !isWire(path) {
 		return marshalStatus(f.status())
 	}
 	detail := map[string]any{"message": f.message, "type": f.openAIType, "param": nil, "code": f.openAICode}
@@ -144,6 +155,9 @@ func withDetails(s *status.Status, details ...protoadapt.MessageV1) *status.Stat
 	}
 	return s
 }
+
+// acceptedEncodings is what an answer of 415 says (RFC 9110, 12.5.3).
+const acceptedEncodings = "gzip"
 
 func writeJSON(w http.ResponseWriter, httpStatus int, body []byte) {
 	w.Header().Set("Content-Type", "application/json")

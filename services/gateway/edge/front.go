@@ -13,9 +13,29 @@ import (
 
 const (
 	typedPrefix  = "/api/v1/"
+	adminPrefix  = "/api/v1/admin/"
 	wirePrefix   = "/v1/"
 	unknownRoute = "unknown"
 )
+
+// wireRoots are beginnings of paths on which the gateway serves wire formats, too: for SDKs whose base URL is told
+// without /v1, and for Azure's.
+var wireRoots = []string{
+	"/chat/completions", "/completions", "/embeddings", "/models", "/responses", "/messages", "/openai/", "/engines/",
+}
+
+// isWire says whether a path is the gateway's HTTP port to judge.
+func isWire(path string) bool {
+	if strings.HasPrefix(path, wirePrefix) {
+		return true
+	}
+	for _, root := range wireRoots {
+		if rest, ok := strings.CutPrefix(path, root); ok && (rest == "" || rest[0] == '/' || strings.HasSuffix(root, "/")) {
+			return true
+		}
+	}
+	return false
+}
 
 // front is the first handler: it bounds, names, filters and counts every request
 // and hands it to the surface that its path belongs to.
@@ -25,6 +45,8 @@ type front struct {
 	tracing  *tracing
 	inFlight *inFlight
 	probes   *probes
+	pages    *pages
+	cors     *cors
 	typed    http.Handler
 	wire     http.Handler
 }
@@ -64,6 +86,14 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		probe(w, r)
 		return
 	}
+	if page := f.pages.handler(r); page != nil {
+		page(w, r)
+		return
+	}
+	if f.cors.answer(w, r) {
+		return
+	}
+	mendSlashes(r)
 	admitted := f.inFlight.enter()
 	if admitted {
 		defer f.inFlight.leave()
@@ -99,6 +129,13 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.wire.ServeHTTP(out, forwarded)
 }
 
+// mendSlashes reads the doubled slashes of a base URL that ends in one as one.
+func mendSlashes(r *http.Request) {
+	for r.URL.RawPath == "" && strings.Contains(r.URL.Path, "//") {
+		r.URL.Path = strings.ReplaceAll(r.URL.Path, "//", "/")
+	}
+}
+
 // tell logs a request that has ended.
 func (f *front) tell(method, route string, status int, bytes int64, started time.Time, id string) {
 	if f.logger.Enabled(context.Background(), slog.LevelDebug) {
@@ -110,7 +147,7 @@ func (f *front) tell(method, route string, status int, bytes int64, started time
 // refusal is the answer to a request that goes no further, or nil.
 func (f *front) refusal(r *http.Request, forwarded http.Header, admitted bool, body *guardedBody) *failure {
 	p := r.URL.Path
-	known := strings.HasPrefix(p, typedPrefix) || strings.HasPrefix(p, wirePrefix)
+	known := strings.HasPrefix(p, typedPrefix) || isWire(p)
 	encoding := r.Header.Get("Content-Encoding")
 	switch {
 	case !admitted:
@@ -122,7 +159,7 @@ func (f *front) refusal(r *http.Request, forwarded http.Header, admitted bool, b
 		return &failureHead
 	case body.err() != nil:
 		return bodyFailure(body.err())
-	case encoding != "" && !strings.EqualFold(encoding, "identity"):
+	case encoding != "" && !strings.EqualFold(encoding, "identity") && !isGzip(encoding):
 		return &failureEncoding
 	}
 	return nil

@@ -32,6 +32,7 @@ var allowedRequestHeaders = map[string]struct{}{
 	"Anthropic-Version":        {},
 	"Api-Key":                  {},
 	"Authorization":            {},
+	"Content-Encoding":         {},
 	"Content-Type":             {},
 	"Idempotency-Key":          {},
 	"Openai-Beta":              {},
@@ -60,7 +61,7 @@ var allowedByLowerName = func() map[string]string {
 
 // httpOnlyHeaders mean nothing to a gRPC service: HTTP's own, and the timeout, which becomes the deadline.
 var httpOnlyHeaders = map[string]struct{}{
-	"Accept": {}, "Content-Type": {}, "User-Agent": {}, headerTimeout: {},
+	"Accept": {}, "Content-Encoding": {}, "Content-Type": {}, "User-Agent": {}, headerTimeout: {},
 }
 
 // allowedHeaders copies the headers that may go on. Names are canonical already: net/http made them so.

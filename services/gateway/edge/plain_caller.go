@@ -167,6 +167,9 @@ func (c *caller) choose() bool {
 	for _, field := range c.request.Fields {
 		name, ok := allowedByLowerName[string(field.Name)]
 		if !ok {
+			if string(field.Name) == "origin" && len(cfg.origins) > 0 {
+				return false
+			}
 			continue
 		}
 		if len(field.Value) == 0 {

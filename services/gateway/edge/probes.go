@@ -41,10 +41,7 @@ func (p *probes) handler(r *http.Request) http.HandlerFunc {
 		return nil
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Allow", "GET, HEAD")
-			failureMethod.write(w, r)
-		}
+		return readOnly
 	}
 	return probe
 }

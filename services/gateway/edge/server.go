@@ -61,7 +61,7 @@ func newEdge(ctx context.Context, cfg *config, logger *slog.Logger) (*edge, erro
 	requests := newInFlight()
 	front := &front{
 		cfg: cfg, logger: logger, tracing: tracing, inFlight: requests, typed: typed, wire: wire,
-		probes: newProbes(cfg, gateway, requests),
+		probes: newProbes(cfg, gateway, requests), pages: newPages(cfg.servePages), cors: &cors{origins: cfg.origins},
 	}
 	plain := newPlainListener(listener, front, gateways, tlsConfig)
 	return &edge{

@@ -39,7 +39,7 @@ func newTypedHandler(ctx context.Context, gateway *gatewayConns) (http.Handler, 
 		runtime.SetQueryParameterParser(&strictQuery{}),
 		runtime.WithErrorHandler(writeError),
 		runtime.WithStreamErrorHandler(func(_ context.Context, err error) *status.Status { return publicStatus(err) }),
-		runtime.WithRoutingErrorHandler(writeRoutingError),
+		runtime.WithRoutingErrorHandler(newTypedRoutes().writeRoutingError),
 		runtime.WithDisablePathLengthFallback(),
 		runtime.WithDisableHTTPMethodOverride(),
 		runtime.WithDisableChunkedEncoding(),
@@ -67,6 +67,9 @@ func newTypedHandler(ctx context.Context, gateway *gatewayConns) (http.Handler, 
 			return
 		}
 		exchangeOf(r.Context()).timeout = timeout
+		if isGzip(r.Header.Get("Content-Encoding")) {
+			inflate(r)
+		}
 		// grpc-gateway knows Accept only as an exact word, and would make x-forwarded-* of these two.
 		if acceptsEventStream(r.Header) {
 			r.Header["Accept"] = []string{mimeEventStream}
@@ -133,8 +136,9 @@ func copyMetadata(header http.Header, call *exchange) {
 	}
 }
 
-func writeRoutingError(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, httpStatus int) {
-	if httpStatus == http.StatusMethodNotAllowed {
+func (t typedRoutes) writeRoutingError(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, httpStatus int) {
+	if allowed := t.allowed(r.URL.Path); httpStatus == http.StatusMethodNotAllowed && allowed != "" {
+		w.Header().Set("Allow", allowed)
 		failureMethod.write(w, r)
 		return
 	}

@@ -10,14 +10,12 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/genproto/googleapis/api/annotations"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -333,20 +331,8 @@ func TestEveryAnnotatedMethodIsServedAndDescribed(t *testing.T) {
 	variable := regexp.MustCompile(`\{[^}]*\}`)
 	document := string(openapi.Document)
 	for _, method := range methods {
-		rule := proto.GetExtension(method.Options(), annotations.E_Http).(*annotations.HttpRule)
-		verb, path := "", ""
-		switch pattern := rule.GetPattern().(type) {
-		case *annotations.HttpRule_Get:
-			verb, path = "GET", pattern.Get
-		case *annotations.HttpRule_Post:
-			verb, path = "POST", pattern.Post
-		case *annotations.HttpRule_Put:
-			verb, path = "PUT", pattern.Put
-		case *annotations.HttpRule_Patch:
-			verb, path = "PATCH", pattern.Patch
-		case *annotations.HttpRule_Delete:
-			verb, path = "DELETE", pattern.Delete
-		}
+		route := routeOf(method)
+		verb, path := route.verb, route.path
 		if !strings.HasPrefix(path, typedPrefix) {
 			t.Errorf("%s is not under %s: %q", method.FullName(), typedPrefix, path)
 		}

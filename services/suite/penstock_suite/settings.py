@@ -64,6 +64,10 @@ class ListenSettings(Section):
     http: str = "127.0.0.1:8080"
     grpc: str = "127.0.0.1:8081"
     tls: TlsSettings | None = None
+    cors_origins: list[str] = []
+    """Origins whose pages may call the API from a browser, such as https://app.example.com; "*" alone is every one."""
+    pages: bool = True
+    """Whether the HTTP port serves a front page and a browser of the API, at / and /docs."""
 
 
 class UpstreamModelSettings(Section):

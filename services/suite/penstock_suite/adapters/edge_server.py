@@ -34,6 +34,8 @@ class EdgeOptions:
     """The file of what proves it to the gateway."""
     certificate: Path | None = None
     private_key: Path | None = None
+    cors_origins: tuple[str, ...] = ()
+    pages: bool = True
     otlp: str = ""
     sample_ratio: float = 1.0
     grace: timedelta = timedelta(seconds=30)
@@ -67,6 +69,8 @@ def edge_command(executable: Path, options: EdgeOptions) -> Command:
         "gateway-token-file": str(options.token),
         "tls-cert": str(options.certificate or ""),
         "tls-key": str(options.private_key or ""),
+        "cors-origins": ",".join(options.cors_origins),
+        "pages": str(options.pages).lower(),
         "otlp": options.otlp,
         "trace-sample-ratio": str(options.sample_ratio),
         # Nobody could be sent to another edge.

@@ -81,6 +81,8 @@ async def start_edge(
         token=workshop.plan.edge_token,
         certificate=tls.cert_file if tls else None,
         private_key=tls.key_file if tls else None,
+        cors_origins=tuple(settings.listen.cors_origins),
+        pages=settings.listen.pages,
         otlp=settings.telemetry.otlp,
         sample_ratio=sample_ratio(workshop.plan),
         grace=grace,
