@@ -29,6 +29,7 @@ func TestABadBodyIsToldByItsField(t *testing.T) {
 		{`{"inputs":{}}`, "inputs", "There is no field inputs; did you mean input?"},
 		{`{"input":{"sampling":{"maxOutputToken":1}}}`, "input.sampling.maxOutputToken", "did you mean input.sampling.max_output_tokens?"},
 		{`{"input":{"messages":[{"parts":[]},{"content":"hi"}]}}`, "input.messages[1].content", "; input.messages[1] has role, parts"},
+		{`{"input":{"modle":"x"}}`, "input.modle", "did you mean input.model?"},
 		{`{"input":{"model":1}}`, "input.model", "input.model must be a string, and is the number 1."},
 		{`{"input":{"model":{"name":"x"}}}`, "input.model", "must be a string, and is an object."},
 		{`{"input":{"messages":"hi"}}`, "input.messages", "must be a list, and is the string \"hi\"."},

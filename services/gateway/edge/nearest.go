@@ -21,7 +21,7 @@ func nearest(name string, known []string) string {
 	if len(name) > maxQuotedBytes {
 		return ""
 	}
-	best, least := "", 1+max(1, len(name)/3)
+	best, least := "", 1+max(1, (len(name)+1)/3)
 	for _, candidate := range known {
 		if distance := edits(plainName(name), plainName(candidate)); distance < least {
 			best, least = candidate, distance

@@ -56,6 +56,7 @@ def files(response):
         ("penstock.llm.v1.ROLE_USER", "penstock/llm/v1/message.proto"),
         ("penstock.llm.v1.Role.ROLE_USER", "penstock/llm/v1/message.proto"),
         ("google.api.http", "google/api/annotations.proto"),
+        ("google.rpc.ErrorInfo", "google/rpc/error_details.proto"),
     ],
 )
 async def test_a_symbol_of_each_kind_is_found_with_all_that_it_needs(ask, symbol, file):

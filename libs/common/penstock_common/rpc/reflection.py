@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool, text_format
+from google.rpc import error_details_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha._async import ReflectionServicer
 
@@ -51,6 +52,8 @@ class _Described:
                 self._pool.AddSerializedFile(_version_1().SerializeToString())
             else:
                 self._add(everything.FindFileContainingSymbol(name))
+        # What the details of a failed call are made of.
+        self._add(error_details_pb2.DESCRIPTOR)
         self.FindFileByName = self._pool.FindFileByName
         self.FindMessageTypeByName = self._pool.FindMessageTypeByName
         self.FindExtensionByNumber = self._pool.FindExtensionByNumber
