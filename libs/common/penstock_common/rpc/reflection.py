@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import grpc
@@ -50,7 +51,8 @@ class _Described:
         for name in services:
             if name == _V1:
                 self._pool.AddSerializedFile(_version_1().SerializeToString())
-            else:
+                continue
+            with suppress(KeyError):  # a service that no file describes is listed, and nothing more
                 self._add(everything.FindFileContainingSymbol(name))
         # What the details of a failed call are made of.
         self._add(error_details_pb2.DESCRIPTOR)
