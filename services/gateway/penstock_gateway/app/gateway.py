@@ -79,6 +79,7 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
             cache=_cache(settings, channels, parts.in_background),
             router=router,
             generator=inference,
+            inference_is_here=channels.inference_is_here,
         )
     )
     embedder = NoEmbedding() if channels.embedding is None else EmbeddingClient(channels.embedding, own.router_timeout)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from penstock_common.llm.estimate import estimated_input_tokens
 from penstock_common.llm.events import Answer
 from penstock_common.llm.types import ContentEvent, FinishReason, GenerationInput, Usage
 from penstock_common.telemetry.steps import Step, end
 from penstock_inference.domain.catalogue import Model
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.upstream import Stopped, UpstreamAnswer, UpstreamEvent
-from penstock_inference.domain.usage import estimated_input_tokens, estimated_output_tokens
+from penstock_inference.domain.usage import interrupted_usage
 from penstock_inference.domain.watchdog import Watchdog
 
 
@@ -109,14 +110,17 @@ class Attempt:
         if self._whole:
             self._step.attributes["estimated_input_tokens"] = estimated_input_tokens(value)
 
-    def interrupted(self, value: GenerationInput, held: Sequence[ContentEvent]) -> None:
-        """Record what a caller who leaves before the whole is there leaves behind: ``held``, or a part of a whole."""
-        self.lost(value)
-        if held or self._answer.begun:
-            answer = Answer()
-            answer.extend(held)
-            self._step.attributes["begun"] = True
-            self._step.attributes["estimated_output_tokens"] = estimated_output_tokens(answer)
+    def interrupted(self, value: GenerationInput, answer: Answer) -> None:
+        """Record what a caller owes who leaves, or whose time is over, when ``answer`` had come from the upstream.
+
+        Nothing before the upstream was sent the prompt; from then on the prompt, and what has been written.
+        """
+        if not self._answer.sent:
+            return
+        usage = interrupted_usage(self.usage, value, answer, self._answer.unread_bytes)
+        self._step.attributes["owed_input_tokens"] = usage.input_tokens
+        self._step.attributes["owed_cached_input_tokens"] = usage.cached_input_tokens
+        self._step.attributes["owed_output_tokens"] = usage.output_tokens
 
     @property
     def is_open(self) -> bool:

@@ -150,7 +150,7 @@ class Batches:
         attempt, self._attempt = self._attempt, None
         if attempt is not None:
             if attempt.is_open:
-                attempt.interrupted(self._generation.input, self._held)
+                attempt.interrupted(self._generation.input, self._written())
             await attempt.aclose()
 
     async def _next(self) -> Batch:
@@ -182,7 +182,7 @@ class Batches:
         """
         if failure.kind is FailureKind.DEADLINE:
             # Whose time is over owes what one owes who leaves.
-            failed.interrupted(self._generation.input, self._held)
+            failed.interrupted(self._generation.input, self._written())
         elif failure.may_have_cost:
             failed.lost(self._generation.input)
         failed.failed(failure)
@@ -221,6 +221,11 @@ class Batches:
         if self._deadline is None:
             return float("inf")
         return self._deadline - DEADLINE_MARGIN_SECONDS - self._clock.time()
+
+    def _written(self) -> Answer:
+        """Return what the attempt that runs has written so far; asked at its end alone."""
+        self._answer.extend(self._held)
+        return self._answer
 
     def _sent(self, attempt: Attempt, content: Sequence[ContentEvent]) -> list[GenerationEvent]:
         """Return the content as it goes to the caller, with ``Started`` before the first."""

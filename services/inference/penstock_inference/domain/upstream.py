@@ -52,8 +52,13 @@ class UpstreamAnswer(Protocol):
         ...
 
     @property
-    def begun(self) -> bool:
-        """Whether a part of an answer in one piece has come: it has been made then, and will be charged for."""
+    def sent(self) -> bool:
+        """Whether the upstream has been sent the whole request, and may charge for reading it."""
+        ...
+
+    @property
+    def unread_bytes(self) -> int:
+        """How much of an answer in one piece has come: it has been made then, and will be charged for."""
         ...
 
     async def read(self) -> Sequence[UpstreamEvent]:

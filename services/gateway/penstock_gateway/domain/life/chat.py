@@ -16,6 +16,7 @@ or, where the caller does not stream, with ``await exchange.answer()`` inside.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
 from datetime import timedelta
@@ -25,7 +26,7 @@ import msgspec
 from penstock_common.contract.cache import Hit, LookupRequest, Probe, Scope, StoreRequest, probe_of
 from penstock_common.contract.inference import GenerateRequest
 from penstock_common.contract.router import RouteRequest, requirements_of
-from penstock_common.errors import NotCached, PenstockError
+from penstock_common.errors import DeadlineExceeded, NotCached, PenstockError
 from penstock_common.llm.events import Answer, merge_deltas
 from penstock_common.llm.types import Batch, Finished, FinishReason, GenerationInput, Started, Usage
 from penstock_common.telemetry.steps import Step
@@ -59,7 +60,10 @@ BYPASS, MISS = CacheOutcome(), CacheOutcome("miss")
 
 
 class LifeParts(msgspec.Struct, frozen=True, kw_only=True):
-    """What the life of a request is made of. ``input_steps`` and ``guards`` come in their order."""
+    """What the life of a request is made of. ``input_steps`` and ``guards`` come in their order.
+
+    ``inference_is_here``: it is in this process, and tells of its attempts even where a caller leaves.
+    """
 
     visits: VisitParts
     input_steps: Sequence[InputStep]
@@ -67,6 +71,7 @@ class LifeParts(msgspec.Struct, frozen=True, kw_only=True):
     router: Router
     generator: Generator
     guards: Sequence[OutputGuard] = ()
+    inference_is_here: bool = False
 
 
 class ChatLife:
@@ -96,6 +101,7 @@ class ChatExchange(Exchange[ChatOrder]):
         self._stream: AnswerStream | None = None
         self._batches: AsyncGenerator[Batch, None] | None = None
         self._generate: Step | None = None
+        self._was_left = False
 
     @property
     def started(self) -> Started | None:
@@ -203,13 +209,14 @@ class ChatExchange(Exchange[ChatOrder]):
             await self._batches.aclose()
         if self._stream is not None:
             await self._stream.aclose()
+        self._was_left = isinstance(error, asyncio.CancelledError | GeneratorExit | DeadlineExceeded)
         # Of all that ends an answer, only what a service says is its failure.
         self._has_ended(type(error).__name__ if isinstance(error, PenstockError) else "interrupted")
 
     def _outcome(self) -> Outcome:
         progress, is_hit = self._progress, isinstance(self._source, Replay)
-        if self._generate is not None and self._source is not None and self._source.plan is not None:
-            progress.note_unseen(self._generate.children, self._source.plan, self._effective)
+        if progress.finished is None and self._generate is not None:
+            self._note_what_is_owed(self._generate.children)
         finished = progress.finished
         return Outcome(
             # A hit costs nothing, however far its replay came.
@@ -221,6 +228,17 @@ class ChatExchange(Exchange[ChatOrder]):
             attempts=finished.attempts if finished else self._attempts_made(),
             first_event_ns=0 if self._came_whole() else progress.first_event_ns,
         )
+
+    def _note_what_is_owed(self, attempts: Sequence[Step]) -> None:
+        """Take in what inference alone knows of an answer that we ended, or what we must assume where it cannot tell."""
+        plan = self._source.plan if self._source is not None else None
+        if plan is None:
+            return
+        if attempts:
+            self._progress.note_ended(attempts[-1], plan)
+        elif self._was_left and not self._parts.inference_is_here:
+            # Who hangs up a call to another process hears no more of it.
+            self._progress.assume_asked(plan, self._effective)
 
     def _came_whole(self) -> bool:
         """Return whether the upstream was asked for a whole answer: it has no first token that anybody saw."""
