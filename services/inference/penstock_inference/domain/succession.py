@@ -90,7 +90,12 @@ class Succession:
         return failure.retry_after.total_seconds() + self._chance() * _SPREAD_SECONDS
 
     def _keep_larger(self, failure: AttemptFailed) -> None:
-        too_small = self.current.context_window_tokens or failure.max_input_tokens
+        """Leave out whose window is no larger than the one that was too small: what the upstream states, or we believe.
+
+        The smaller of the two: a model may be served with less than it has, and an error may quote what a caller wrote.
+        """
+        known = [size for size in (failure.max_input_tokens, self.current.context_window_tokens) if size > 0]
+        too_small = min(known, default=0)
         self._rest = [
             model for model in self._rest if model.context_window_tokens == 0 or model.context_window_tokens > too_small
         ]
