@@ -101,9 +101,13 @@ class Attempt:
         self._finish("answered")
 
     def failed(self, failure: AttemptFailed) -> None:
-        """Record how the attempt failed."""
+        """Record how the attempt failed, and where that is not the upstream's fault."""
         outcome = failure.kind.value if not failure.stage else f"{failure.kind.value}:{failure.stage}"
-        self._finish(outcome, error=outcome)
+        if failure.is_of_the_request:
+            self._step.attributes["fault"] = "request"
+        if not failure.was_asked:
+            self._step.attributes["asked"] = False
+        self._finish(outcome, error=outcome if failure.was_asked else "")
 
     def lost(self, value: GenerationInput) -> None:
         """Record what an answer in one piece may have cost that never arrived: at least its input, estimated."""

@@ -246,7 +246,8 @@ class ChatExchange(Exchange[ChatOrder]):
 
     def _attempts_made(self) -> int:
         """Return how many attempts an unfinished answer took, as far as inference could tell before it ended."""
-        told = len(self._generate.children) if self._generate is not None else 0
+        attempts = self._generate.children if self._generate is not None else ()
+        told = sum(attempt.attributes.get("asked", True) for attempt in attempts)
         return max(told, int(self._progress.started is not None))
 
     def _waiting_ns(self) -> int:
