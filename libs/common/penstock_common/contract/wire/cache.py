@@ -12,11 +12,14 @@ from penstock_common.contract.cache import Hit, LookupRequest, LookupResponse, P
 from penstock_common.errors import InvalidRequest
 from penstock_common.llm.convert import event_from_proto, event_to_proto
 from penstock_common.llm.types import Batch
+from penstock_common.rpc.durations import duration_from
 from penstock_common.rpc.method import UnaryMethod
 from penstock_common.rpc.protobuf import ProtobufCodec
 
 _SERVICE = "/penstock.cache.v1.CacheService/"
 _NANOSECONDS = 1_000_000_000
+# Of a Duration, by its definition.
+_LONGEST = timedelta(seconds=315_576_000_000)
 
 
 def _scope_to(scope: Scope) -> pb.CacheScope:
@@ -61,7 +64,7 @@ def _lookup_from(message: pb.LookupRequest) -> LookupRequest:
     return LookupRequest(
         scope=_scope_from(message.scope),
         probe=_probe_from(message.probe),
-        max_age=message.max_age.ToTimedelta() if message.HasField("max_age") else None,
+        max_age=duration_from(message, "max_age", _LONGEST),
     )
 
 
@@ -108,7 +111,6 @@ def _store_to(value: StoreRequest) -> pb.StoreRequest:
 
 
 def _store_from(message: pb.StoreRequest) -> StoreRequest:
-    ttl: timedelta | None = message.ttl.ToTimedelta() if message.HasField("ttl") else None
     try:
         events = tuple(event_from_proto(event) for event in message.entry.events)
     except ValueError as error:
@@ -119,7 +121,7 @@ def _store_from(message: pb.StoreRequest) -> StoreRequest:
         probe=_probe_from(message.probe),
         events=events,
         created_at=_created_at(message.entry),
-        ttl=ttl,
+        ttl=duration_from(message, "ttl", _LONGEST),
     )
 
 
