@@ -1209,7 +1209,9 @@ type Plan struct {
 	// One sentence a person can read in a trace.
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	// What each candidate is billed at, in the order of candidates. Empty where the router does not know.
-	Prices        []*UnitPrices `protobuf:"bytes,4,rep,name=prices,proto3" json:"prices,omitempty"`
+	Prices []*UnitPrices `protobuf:"bytes,4,rep,name=prices,proto3" json:"prices,omitempty"`
+	// What decides who answers to this public model's name: equal digests mean equal routes to equal upstreams.
+	RouteDigest   []byte `protobuf:"bytes,40,opt,name=route_digest,json=routeDigest,proto3" json:"route_digest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1268,6 +1270,13 @@ func (x *Plan) GetReason() string {
 func (x *Plan) GetPrices() []*UnitPrices {
 	if x != nil {
 		return x.Prices
+	}
+	return nil
+}
+
+func (x *Plan) GetRouteDigest() []byte {
+	if x != nil {
+		return x.RouteDigest
 	}
 	return nil
 }
@@ -1441,14 +1450,15 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"\x0foutput_nano_usd\x18\x03 \x01(\x03R\routputNanoUsd\"=\n" +
 	"\tCandidate\x12\x1a\n" +
 	"\bupstream\x18\x01 \x01(\tR\bupstream\x12\x14\n" +
-	"\x05model\x18\x02 \x01(\tR\x05model\"\xd8\x01\n" +
+	"\x05model\x18\x02 \x01(\tR\x05model\"\xfb\x01\n" +
 	"\x04Plan\x12:\n" +
 	"\n" +
 	"candidates\x18\x01 \x03(\v2\x1a.penstock.llm.v1.CandidateR\n" +
 	"candidates\x12G\n" +
 	"\x0eclassification\x18\x02 \x01(\v2\x1f.penstock.llm.v1.ClassificationR\x0eclassification\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x123\n" +
-	"\x06prices\x18\x04 \x03(\v2\x1b.penstock.llm.v1.UnitPricesR\x06prices\"d\n" +
+	"\x06prices\x18\x04 \x03(\v2\x1b.penstock.llm.v1.UnitPricesR\x06prices\x12!\n" +
+	"\froute_digest\x18( \x01(\fR\vrouteDigest\"d\n" +
 	"\x0eClassification\x12\x12\n" +
 	"\x04task\x18\x01 \x01(\tR\x04task\x12\x1e\n" +
 	"\n" +
