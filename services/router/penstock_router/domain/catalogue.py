@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+import msgspec
 
 from penstock_common.llm.types import Candidate, UnitPrices
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamModel:
-    """One model at one upstream, and what it is billed at; ``region`` is empty where the operator names none."""
+    """One model at one upstream, and what it is billed at; ``region`` is empty where the operator names none.
+
+    ``identity`` tells it from another that has its names: the provider, where it is, how it is asked.
+    """
 
     candidate: Candidate
     region: str
     context_window_tokens: int
     capabilities: frozenset[str]
     prices: UnitPrices = UnitPrices()
+    identity: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class PublicModel:
     """A name that callers use, and its candidates in order of preference.
 
-    ``weights`` share out the first place among the candidates they name.
+    ``weights`` share out the first place among the candidates they name. ``digest`` is another where any of that
+    is, or another upstream stands behind a candidate's name.
     """
 
     name: str
     candidates: tuple[UpstreamModel, ...]
     weights: Mapping[Candidate, int] = field(default_factory=dict[Candidate, int])
+    digest: bytes = b""
 
     @property
     def capabilities(self) -> frozenset[str]:
@@ -39,6 +48,17 @@ class PublicModel:
     def context_window_tokens(self) -> int:
         """The largest window among the candidates."""
         return max(model.context_window_tokens for model in self.candidates)
+
+
+def digest_of(candidates: Sequence[UpstreamModel], weights: Mapping[Candidate, int]) -> bytes:
+    """Return what two routes have in common that lead to the same models in the same way.
+
+    Prices, windows and capabilities are not part of it: they change who is asked, not what a candidate answers.
+    """
+    route = [
+        (str(entry.candidate), entry.region, entry.identity, weights.get(entry.candidate, 0)) for entry in candidates
+    ]
+    return hashlib.sha256(msgspec.msgpack.encode(route)).digest()
 
 
 class Catalogue:

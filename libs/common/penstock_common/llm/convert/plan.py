@@ -22,6 +22,7 @@ def plan_to_proto(plan: t.Plan) -> gen.Plan:
         candidates=[candidate_to_proto(candidate) for candidate in plan.candidates],
         reason=plan.reason,
         prices=[unit_prices_to_proto(prices) for prices in plan.prices],
+        route_digest=plan.route_digest,
     )
     if plan.classification is not None:
         seen = plan.classification
@@ -42,6 +43,7 @@ def plan_from_proto(proto: gen.Plan) -> t.Plan:
         reason=proto.reason,
         classification=classification,
         prices=tuple(unit_prices_from_proto(prices) for prices in proto.prices),
+        route_digest=proto.route_digest,
     )
 
 

@@ -1,7 +1,7 @@
 """The life of one chat request, from an authenticated caller to a settled bill.
 
 The steps are those of docs/architecture.md: validate, admit, make the effective
-input, look into the cache, route, generate, guard the output, settle. Surfaces
+input, route, look into the cache, generate, guard the output, settle. Surfaces
 use it as::
 
     exchange = life.begin(call)
@@ -28,7 +28,7 @@ from penstock_common.contract.inference import GenerateRequest
 from penstock_common.contract.router import RouteRequest, requirements_of
 from penstock_common.errors import DeadlineExceeded, NotCached, PenstockError
 from penstock_common.llm.events import Answer, merge_deltas
-from penstock_common.llm.types import Batch, Finished, FinishReason, GenerationInput, Started, Usage
+from penstock_common.llm.types import Batch, Finished, FinishReason, GenerationInput, Plan, Started, Usage
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.life.effective import InputStep, effective_input
 from penstock_gateway.domain.life.exchange import Exchange, Outcome, VisitParts
@@ -102,6 +102,7 @@ class ChatExchange(Exchange[ChatOrder]):
         self._batches: AsyncGenerator[Batch, None] | None = None
         self._generate: Step | None = None
         self._was_left = False
+        self._generation = ""
 
     @property
     def started(self) -> Started | None:
@@ -145,18 +146,21 @@ class ChatExchange(Exchange[ChatOrder]):
         await self._reserve()
         effective = self._effective = await effective_input(self.call, self._parts.input_steps)
         control = order.cache_control
-        hit = await self._look_up(effective) if control.may_look_up else None
+        # First, so that no kept answer is given in the name of a model that would not be asked now.
+        plan = await self._route(effective)
+        hit = await self._look_up(effective, plan) if control.may_look_up else None
         if hit is not None:
             self._source = Replay(hit)
         elif control.only_if_cached:
             raise NotCached("The request is only-if-cached, and the cache has no answer to it.")
         else:
-            self._source = await self._route(effective)
+            request = GenerateRequest(input=effective, plan=plan, whole=order.whole)
+            self._source = Generation(self._parts.generator, request)
         steps.stop()
 
-    async def _look_up(self, effective: GenerationInput) -> Hit | None:
+    async def _look_up(self, effective: GenerationInput, plan: Plan) -> Hit | None:
         step = self._steps.next("cache.lookup")
-        probe = self._probe = probe_of(effective)
+        probe = self._probe = probe_of(effective, plan.route_digest, self.call.caller.tenant.regions)
         request = LookupRequest(scope=self._scope, probe=probe, max_age=self.call.order.cache_control.max_age)
         found = await self._parts.cache.look_up(request, step.children)
         if found.hit is not None:
@@ -164,16 +168,15 @@ class ChatExchange(Exchange[ChatOrder]):
             self.cache_outcome = CacheOutcome("hit", "exact" if similarity >= 1 else "semantic", similarity)
         elif not found.bypass_reason:
             self.cache_outcome = MISS
+            self._generation = found.generation
         step.attributes = {"result": self.cache_outcome.status, "reason": found.bypass_reason}
         return found.hit
 
-    async def _route(self, effective: GenerationInput) -> Generation:
+    async def _route(self, effective: GenerationInput) -> Plan:
         step = self._steps.next("route")
         needs, regions = requirements_of(effective), self.call.caller.tenant.regions
         request = RouteRequest(model=effective.model, requirements=needs, allowed_regions=regions)
-        plan = await self._parts.router.route(request, step.children)
-        whole = self.call.order.whole
-        return Generation(self._parts.generator, GenerateRequest(input=effective, plan=plan, whole=whole))
+        return await self._parts.router.route(request, step.children)
 
     def _opened(self) -> AnswerStream:
         source = self._source
@@ -265,12 +268,14 @@ class ChatExchange(Exchange[ChatOrder]):
             return
         if control.no_store or not (self.cache_outcome is MISS or control.no_cache):
             return
+        tenant = self.call.caller.tenant
         is_substitute = finished.answered_by != source.plan.candidates[0]
         await self._parts.cache.keep(
             StoreRequest(
                 scope=self._scope,
-                probe=self._probe or probe_of(self._effective),
+                probe=self._probe or probe_of(self._effective, source.plan.route_digest, tenant.regions),
                 events=merge_deltas(self._progress.events if self._given is None else self._given.events),
                 ttl=SUBSTITUTE_ANSWER_TTL if is_substitute else None,
+                generation=self._generation,
             )
         )

@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import unquote
 
+import msgspec
+
 from penstock.gateway.v1 import admin_service_pb2 as pb
 from penstock_common.errors import InvalidRequest
 from penstock_common.rpc.durations import duration_from
@@ -47,6 +49,7 @@ class AdminServicer:
         self._users = administration.users
         self._keys = administration.keys
         self._audit = administration.audit
+        self._cache = administration.cache
 
     async def CreateTenant(self, request: pb.CreateTenantRequest, call: ServerCall) -> pb.CreateTenantResponse:
         """Return a new tenant."""
@@ -144,6 +147,15 @@ class AdminServicer:
         listed = await self._audit.list(self._actor(call), request.tenant, page)
         entries = [entry_message(entry) for entry in listed.items]
         return pb.ListAuditEntriesResponse(entries=entries, next_page_token=listed.next_token)
+
+    async def ClearCache(self, request: pb.ClearCacheRequest, call: ServerCall) -> pb.ClearCacheResponse:
+        """Return how many kept answers were deleted."""
+        deleted = await self._cache.clear(self._actor(call), request.tenant, request.model)
+        return pb.ClearCacheResponse(deleted_entries=deleted)
+
+    async def GetCacheStats(self, request: pb.GetCacheStatsRequest, call: ServerCall) -> pb.GetCacheStatsResponse:
+        """Return what one process of the cache has counted."""
+        return pb.GetCacheStatsResponse(**msgspec.structs.asdict(await self._cache.stats()))
 
 
 def actors_of(reception: Reception) -> ActorOf:
