@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from penstock_common.llm.estimate import estimated_input_tokens
 from penstock_common.llm.events import Answer
-from penstock_common.llm.types import ContentEvent, FinishReason, GenerationInput, Usage
+from penstock_common.llm.types import ContentEvent, FinishReason, GenerationInput, UnitPrices, Usage
 from penstock_common.telemetry.steps import Step, end
 from penstock_inference.domain.catalogue import Model
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
@@ -114,7 +114,7 @@ class Attempt:
         if self._whole:
             self._step.attributes["estimated_input_tokens"] = estimated_input_tokens(value)
 
-    def interrupted(self, value: GenerationInput, answer: Answer) -> None:
+    def interrupted(self, value: GenerationInput, answer: Answer, prices: UnitPrices) -> None:
         """Record what a caller owes who leaves, or whose time is over, when ``answer`` had come from the upstream.
 
         Nothing before the upstream was sent the prompt; from then on the prompt, and what has been written.
@@ -122,9 +122,13 @@ class Attempt:
         if not self._answer.sent:
             return
         usage = interrupted_usage(self.usage, value, answer, self._answer.unread_bytes)
-        self._step.attributes["owed_input_tokens"] = usage.input_tokens
-        self._step.attributes["owed_cached_input_tokens"] = usage.cached_input_tokens
-        self._step.attributes["owed_output_tokens"] = usage.output_tokens
+        told = self._step.attributes
+        told["owed_input_tokens"] = usage.input_tokens
+        told["owed_cached_input_tokens"] = usage.cached_input_tokens
+        told["owed_output_tokens"] = usage.output_tokens
+        told["input_nano_usd"] = prices.input_nano_usd
+        told["cached_input_nano_usd"] = prices.cached_input_nano_usd
+        told["output_nano_usd"] = prices.output_nano_usd
 
     @property
     def is_open(self) -> bool:

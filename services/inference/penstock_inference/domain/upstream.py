@@ -18,10 +18,11 @@ from penstock_common.llm.types import (
 
 
 class Stopped(msgspec.Struct, frozen=True):
-    """The model stopped of its own accord: the answer is whole."""
+    """The model stopped of its own accord: the answer is whole; ``service_tier`` where the upstream says which it had."""
 
     reason: FinishReason
     matched_stop: str = ""
+    service_tier: str = ""
 
 
 UpstreamEvent = TextDelta | ReasoningDelta | ToolCallDelta | Usage | Stopped

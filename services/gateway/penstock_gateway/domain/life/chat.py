@@ -234,12 +234,11 @@ class ChatExchange(Exchange[ChatOrder]):
 
     def _note_what_is_owed(self, attempts: Sequence[Step]) -> None:
         """Take in what inference alone knows of an answer that we ended, or what we must assume where it cannot tell."""
-        plan = self._source.plan if self._source is not None else None
-        if plan is None:
-            return
         if attempts:
-            self._progress.note_ended(attempts[-1], plan)
-        elif self._was_left and not self._parts.inference_is_here:
+            self._progress.note_ended(attempts[-1])
+        elif self._was_left and not self._parts.inference_is_here and self._source is not None:
+            plan = self._source.plan
+            assert plan is not None, "it is generated"
             # Who hangs up a call to another process hears no more of it.
             self._progress.assume_asked(plan, self._effective)
 
@@ -250,7 +249,7 @@ class ChatExchange(Exchange[ChatOrder]):
     def _attempts_made(self) -> int:
         """Return how many attempts an unfinished answer took, as far as inference could tell before it ended."""
         attempts = self._generate.children if self._generate is not None else ()
-        told = sum(attempt.attributes.get("asked", True) for attempt in attempts)
+        told = sum(attempt.attributes.get("asked") is not False for attempt in attempts)
         return max(told, int(self._progress.started is not None))
 
     def _waiting_ns(self) -> int:

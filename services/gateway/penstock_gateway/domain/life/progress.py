@@ -62,7 +62,7 @@ class Progress:
                 elif isinstance(event, Usage):
                     self.usage = event
 
-    def note_ended(self, attempt: Step, plan: Plan) -> None:
+    def note_ended(self, attempt: Step) -> None:
         """Take in what is owed for the last attempt at an answer that ended early, and not by the upstream's fault.
 
         The caller left, their time was over, or a guard refused. Inference says what that makes: nothing where the
@@ -78,18 +78,20 @@ class Progress:
             estimated=True,
         )
         if self.started is None:
+            prices = UnitPrices(
+                input_nano_usd=int(told["input_nano_usd"]),
+                cached_input_nano_usd=int(told["cached_input_nano_usd"]),
+                output_nano_usd=int(told["output_nano_usd"]),
+            )
             candidate = Candidate(upstream=str(told["upstream"]), model=str(told["model"]))
-            self._take_as_started(candidate, plan)
+            self.started = Started(generation_id="", answered_by=candidate, unit_prices=prices)
 
     def assume_asked(self, plan: Plan, request: GenerationInput) -> None:
         """Take it that the plan's first candidate was sent the prompt, unless an answer says who was."""
         if self.started is None:
             self.usage = Usage(input_tokens=estimated_input_tokens(request), estimated=True)
-            self._take_as_started(plan.candidates[0], plan)
-
-    def _take_as_started(self, candidate: Candidate, plan: Plan) -> None:
-        prices = dict(zip(map(str, plan.candidates), plan.prices, strict=False)).get(str(candidate), UnitPrices())
-        self.started = Started(generation_id="", answered_by=candidate, unit_prices=prices)
+            prices = plan.prices[0] if plan.prices else UnitPrices()
+            self.started = Started(generation_id="", answered_by=plan.candidates[0], unit_prices=prices)
 
     @property
     def answered_by(self) -> Candidate | None:

@@ -28,6 +28,7 @@ from penstock_common.llm.types import (
     ToolChoiceMode,
 )
 from penstock_inference.domain.failure import AttemptFailed, FailureKind, unsupported
+from penstock_inference.domain.tiers import is_tier_field
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,8 @@ class Dialect:
     fetches_urls: bool = False
     """Fetches http(s) images. Self-hosted servers would do so from inside our network."""
     files: bool = False
+    service_tiers: bool = False
+    """Takes a field for the tier of service: one of its models has prices for some."""
     passthrough: bool = False
     """Takes top-level fields that we do not know."""
 
@@ -236,6 +239,7 @@ def _add_extra(body: dict[str, Any], extra_json: str, dialect: Dialect) -> None:
     except msgspec.DecodeError:
         raise AttemptFailed(FailureKind.BAD_REQUEST, "extra_json is not a JSON object") from None
     for name, setting in extra.items():
-        if name in _OURS or not dialect.passthrough:
+        takes = dialect.passthrough or (dialect.service_tiers and is_tier_field(name))
+        if name in _OURS or not takes:
             raise unsupported(name)
         body[name] = setting
