@@ -22,8 +22,9 @@ class UnpricedAnswers:
     """Counts answers at tiers of service without a price; says of each tier once that it came. A collector."""
 
     def __init__(self) -> None:
+        self._registry = CollectorRegistry()
         self._counters = Counters(
-            CollectorRegistry(),
+            self._registry,
             semconv.METRIC_UNPRICED,
             "Answers at a tier of service that has no price: billed as if it had been the asked one.",
             ("upstream", "model"),
@@ -40,4 +41,4 @@ class UnpricedAnswers:
 
     def collect(self) -> Iterable[Metric]:
         """Yield the metrics, as prometheus_client asks of a collector."""
-        return self._counters.collect()
+        return self._registry.collect()
