@@ -329,6 +329,17 @@ async def test_an_answer_that_was_begun_before_an_invalidation_is_not_kept_after
     assert (await cache.lookup(lookup(SCOPE, ask()))).hit is not None
 
 
+async def test_names_that_are_made_up_to_invalidate_are_not_kept(
+    new_cache: NewCache, ask: Ask, answer_events: Events, redis_server: RedisServer
+) -> None:
+    cache = await new_cache()
+    for number in range(20):
+        assert await cache.invalidate(Scope("acme", f"made up {number}")) == 0
+        assert await cache.invalidate(Scope("", f"made up {number}")) == 0
+        assert await cache.invalidate(Scope(f"nobody {number}", "")) == 0
+    assert _redis_keys(redis_server) == []
+
+
 async def test_a_walk_over_a_large_redis_ends(
     new_cache: NewCache, ask: Ask, answer_events: Events, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

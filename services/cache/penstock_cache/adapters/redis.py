@@ -70,6 +70,14 @@ end
 return redis.call('HMGET', KEYS[1], unpack(fields))
 """)
 
+# What nobody has drawn is in no entry: a name that somebody makes up to invalidate is not kept.
+# KEYS: generations. ARGV: field, token.
+_CHANGE_GENERATION = Script("""
+if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1 then
+    redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+end
+""")
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -191,7 +199,7 @@ class RedisTier:
         """Change the generation, then delete what the index knows, as ``SharedTier`` says."""
         name = self._keys.generations(scope.tenant)
         try:
-            await self._connection.execute("HSET", name, scope.model or _WHOLE_TENANT, _token())
+            await self._connection.run(_CHANGE_GENERATION, (name,), scope.model or _WHOLE_TENANT, _token())
         except _FAILURES as error:
             raise ServiceUnavailable(
                 "The cache's Redis does not answer, so old answers may still serve. Invalidate again.",
