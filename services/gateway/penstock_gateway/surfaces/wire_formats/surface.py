@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from penstock_common.errors import InternalError, InvalidRequest, PenstockError, ServiceUnavailable
-from penstock_gateway.domain.access.identity import Caller
 from penstock_gateway.domain.access.policy import Policy, policy_of
 from penstock_gateway.domain.life.chat import ChatLife
+from penstock_gateway.domain.life.door import Place
 from penstock_gateway.domain.life.embeddings import EmbeddingLife
 from penstock_gateway.domain.life.exchange import Observer
 from penstock_gateway.domain.models import ModelDirectory
@@ -16,6 +16,7 @@ from penstock_gateway.surfaces.arrival import Arrival, Reception
 from penstock_gateway.surfaces.http1.lines import header_lines
 from penstock_gateway.surfaces.http1.messages import HttpRequest, HttpResponse
 from penstock_gateway.surfaces.wire_formats.answer_head import request_id_line
+from penstock_gateway.surfaces.wire_formats.bodies import Bodies
 from penstock_gateway.surfaces.wire_formats.embedding import EmbeddingServer
 from penstock_gateway.surfaces.wire_formats.event_stream import Silences, StreamTiming
 from penstock_gateway.surfaces.wire_formats.format import EmbeddingFormat, Family, Format, GenerationFormat
@@ -24,7 +25,7 @@ from penstock_gateway.surfaces.wire_formats.models import ModelsServer
 from penstock_gateway.surfaces.wire_formats.refusals import refuse
 from penstock_gateway.surfaces.wire_formats.table import DEFAULT_FAMILY, FORMATS
 
-Serve = Callable[[Arrival, Caller, HttpRequest, HttpResponse], Awaitable[None]]
+Serve = Callable[[Arrival, Place, HttpRequest, HttpResponse], Awaitable[None]]
 _ANY_NAME = "/{id}"
 _OWN_FAULTS = {500: InternalError, 503: ServiceUnavailable}
 
@@ -78,6 +79,7 @@ class WireFormatsParts:
     """What the surface stands on."""
 
     reception: Reception
+    bodies: Bodies
     life: ChatLife
     embeddings: EmbeddingLife
     models: ModelDirectory
@@ -107,12 +109,19 @@ class WireFormats:
         if route is None or request.method != route.method:
             self._turn_away(request, response, route, arrival.request_id)
             return
+        place: Place | None = None
         try:
             caller = await parts.reception.authorise(arrival, route.policy)
-            await route.serve(arrival, caller, request, response)
+            place = parts.reception.door.enter(caller)
+            await route.serve(arrival, place, request, response)
         except Exception as error:  # noqa: BLE001 - the rim: whatever it is becomes an answer
             told = refuse(response, family, error, request_id_line(arrival.request_id))
             parts.observer.turned_away(family.name, told)
+            if place is not None:
+                place.note_refusal(told)
+        finally:
+            if place is not None and place.is_inside:
+                place.leave()
 
     def refusal(self, status: int, message: str) -> tuple[bytes, bytes]:
         """Return the header lines and the body that tell why a request cannot be handled, or could not."""
@@ -131,10 +140,11 @@ class WireFormats:
     def _add(self, wire_format: Format) -> None:
         parts, routes, family, path = self._parts, self._routes, wire_format.family, wire_format.path
         if isinstance(wire_format, GenerationFormat):
-            generation = GenerationServer(wire_format, parts.reception, parts.life, self._silences)
+            generation = GenerationServer(wire_format, parts.reception, parts.life, parts.bodies, self._silences)
             routes.add("POST", path, family, generation.serve)
         elif isinstance(wire_format, EmbeddingFormat):
-            routes.add("POST", path, family, EmbeddingServer(wire_format, parts.reception, parts.embeddings).serve)
+            embedding = EmbeddingServer(wire_format, parts.reception, parts.embeddings, parts.bodies)
+            routes.add("POST", path, family, embedding.serve)
         else:
             models = ModelsServer(wire_format, parts.models, parts.started_at)
             routes.add("GET", path, family, models.serve_list)
