@@ -31,7 +31,8 @@ _TYPE_NAMES = {
     "array": "an array",
     "null": "null",
 }
-_EXPECTED = re.compile(r"Expected `([^`]*)`, got `([^`]*)`")
+_EXPECTED = re.compile(r"Expected `([^`]*)`(?:, got `([^`]*)`)?")
+_ANY_MEMBER = "[...]"
 _MISSING = re.compile(r"Object missing required field `([^`]*)`")
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _INVALID_VALUE = re.compile(r"Invalid value (.*)", re.DOTALL)
@@ -169,7 +170,12 @@ def _shape_refusal(text: str, choices: Mapping[str, str]) -> PenstockError:
     reason, found, path = text.rpartition(" - at `$")
     if not found:
         reason, path = text, ""
-    path = path.removesuffix("`").removeprefix(".").replace("[...]", "")
+    path = path.removesuffix("`").removeprefix(".")
+    if path.endswith(_ANY_MEMBER):
+        # The decoder does not tell which of them.
+        path = path.removesuffix(_ANY_MEMBER)
+        return InvalidRequest(f"A value of '{path}' {_expectation(reason)}.", field=path)
+    path = path.replace(_ANY_MEMBER, "")
     if match := _MISSING.fullmatch(reason):
         field = _join(path, match[1])
         return InvalidRequest(f"'{field}' is required, but it is missing.", field=field)
@@ -187,7 +193,7 @@ def _expectation(reason: str) -> str:
         expected = [_TYPE_NAMES.get(name, name) for name in match[1].split(" | ")]
         *most, last = expected
         wanted = f"{', '.join(most)} or {last}" if most else last
-        return f"must be {wanted}, but is {_TYPE_NAMES.get(match[2], match[2])}"
+        return f"must be {wanted}, but is {_TYPE_NAMES.get(match[2], match[2])}" if match[2] else f"must be {wanted}"
     if "out of range" in reason:
         return "must be a number of at most 64 bits"
     return f"is not valid: {reason}"
