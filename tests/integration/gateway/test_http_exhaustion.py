@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from contextlib import asynccontextmanager
 
 import pytest
+
+from penstock_common.errors import InvalidRequest, ModelNotFound
 
 MIB = 1024 * 1024
 MANY = 150_000
@@ -148,6 +151,17 @@ async def test_large_image_is_taken(suite, upstream):
     assert suite.gateway._door.held_bytes == 0
 
 
+@pytest.mark.parametrize("wrong", [chat(b',"x":[' + many(b"1") + b"]"), chat(model=b"nope"), b"[]"])
+async def test_what_was_refused_is_not_kept(suite, wrong):
+    gc.collect()
+    gc.disable()
+    try:
+        assert (await suite.post(wrong)).status in (400, 404)
+        assert not [kept for kept in gc.get_objects() if isinstance(kept, InvalidRequest | ModelNotFound)]
+    finally:
+        gc.enable()
+
+
 async def test_bounds_are_settings(serve, document):
     document["gateway"] |= {"max_body_elements": 10, "max_body_depth": 4}
     suite = await serve()
@@ -168,6 +182,8 @@ async def test_key_that_is_refused_again_and_again_is_refused_before_its_body_is
     assert "5 are allowed" in body["error"]["message"]
     assert b"\r\nretry-after:" in headers
     assert b"\r\nconnection: close\r\n" in headers
+    # One who sends regardless is told the same, and can read it.
+    assert (await suite.post(b" " * 30 * MIB, key=suite.FREE_KEY)).status == 429
     # Its neighbours notice nothing.
     assert (await suite.ask()).status == 200
 

@@ -229,7 +229,11 @@ class Exchange(Generic[OrderT_co]):
             return
         overdue = DeadlineExceeded("The request's deadline passed.")
         self._settle(overdue)
-        raise overdue from None
+        try:
+            raise overdue from None
+        finally:
+            # It knows this frame, and would live on with the request and all that it holds.
+            del overdue
 
     def _settle(self, error: BaseException | None) -> None:
         """Bill, leave and report, each exactly once, the bill in hand before the place is given back."""

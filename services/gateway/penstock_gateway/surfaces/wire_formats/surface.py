@@ -115,10 +115,9 @@ class WireFormats:
             place = parts.reception.door.enter(caller)
             await route.serve(arrival, place, request, response)
         except Exception as error:  # noqa: BLE001 - the rim: whatever it is becomes an answer
-            told = refuse(response, family, error, request_id_line(arrival.request_id))
-            parts.observer.turned_away(family.name, told)
-            if place is not None:
-                place.note_refusal(told)
+            self._refuse(response, family, error, arrival)
+            if place is not None and isinstance(error, PenstockError):
+                place.note_refusal(error)
         finally:
             if place is not None and place.is_inside:
                 place.leave()
@@ -127,6 +126,11 @@ class WireFormats:
         """Return the header lines and the body that tell why a request cannot be handled, or could not."""
         error = _OWN_FAULTS.get(status, InvalidRequest)(message)
         return _error(DEFAULT_FAMILY, error, request_id_line(self._parts.reception.new_request_id()))
+
+    def _refuse(self, response: HttpResponse, family: Family, error: Exception, arrival: Arrival) -> None:
+        # Not where the error was caught: it knows that frame, and would live on with all that it holds, large bodies too.
+        told = refuse(response, family, error, request_id_line(arrival.request_id))
+        self._parts.observer.turned_away(family.name, told)
 
     def _turn_away(self, request: HttpRequest, response: HttpResponse, route: Route | None, request_id: str) -> None:
         id_line = request_id_line(request_id)
