@@ -63,23 +63,23 @@ async def test_over_http(suite, upstream):
         await until(lambda: len(upstream.requests) == CALLERS)
         await is_served(suite)
         assert suite.gateway._door.in_flight == 0
-        # They are cut off, and do not wait for a reader any longer.
-        await until(lambda: not suite.gateway._http._connections or len(suite.gateway._http._connections) <= 1)
         for connection in deaf:
-            assert not await asyncio.to_thread(whole_end, connection)
+            assert await asyncio.to_thread(is_cut, connection)
     for row in await suite.ledger_after_close():
         assert row["outcome"] in ("deadline_exceeded", "ok")
 
 
-def whole_end(connection):
-    """Read all there is; return whether it is a whole answer."""
+def is_cut(connection):
+    """Read all there is; return whether it breaks off. On a slow machine its time may be over before anything is sent."""
     received = b""
     try:
         while piece := connection.recv(65536):
-            received = received[-100:] + piece
+            received = received[:100] + received[100:][-100:] + piece
+            if received.endswith(b"0\r\n\r\n") or received.startswith(b"HTTP/1.1 504"):
+                break
     except ConnectionError:
         pass
-    return received.endswith(b"0\r\n\r\n")
+    return received.startswith(b"HTTP/1.1 504") or not received.endswith(b"0\r\n\r\n")
 
 
 async def test_over_grpc(suite, upstream):

@@ -108,7 +108,7 @@ async def test_no_label_is_a_callers_to_choose(suite, scrape):
         await suite.ask(model=name)
         await suite.ask(model=name, key=suite.NARROW_KEY)
         await suite.ask(model=name, temperature=3)
-        await suite.ask(model=name, key=suite.FREE_KEY)
+        await suite.ask(key=suite.FREE_KEY)
         await suite.ask(model=name, headers={"x-penstock-cache": "only-if-cached"})
         await suite.ask(model=name, user=name, headers={"x-request-id": name})
     samples = await scrape()

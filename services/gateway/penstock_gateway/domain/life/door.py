@@ -48,7 +48,8 @@ class Door:
         """Set once the door is shut and nobody is inside any more."""
         self._tenants: defaultdict[str, int] = defaultdict(int)
         self._keys: defaultdict[str, int] = defaultdict(int)
-        self._bytes = 0
+        self.held_bytes = 0
+        """How much of bodies those inside hold."""
         self._bytes_of_tenants: defaultdict[str, int] = defaultdict(int)
         self._bytes_of_keys: defaultdict[str, int] = defaultdict(int)
 
@@ -56,11 +57,6 @@ class Door:
     def is_open(self) -> bool:
         """Whether new requests are let in."""
         return not self._shut
-
-    @property
-    def held_bytes(self) -> int:
-        """How much of bodies those inside hold."""
-        return self._bytes
 
     def enter(self, caller: Caller) -> Place:
         """Let a request in; its place is left by ``Place.leave``.
@@ -94,27 +90,31 @@ class Door:
         self._shut = self.is_leaving = True
         self._note_emptiness()
 
-    def take_bytes(self, place: Place, size: int) -> None:
-        """Raise what a place holds to ``size``. A body that is alone with its key passes whatever the key's share is.
+    def check_bytes(self, place: Place, size: int) -> None:
+        """See whether a place could hold ``size``. A body that is alone with its key may, whatever the key's share is.
 
         Raises:
             RateLimited: if its key, or its tenant, would have more than its share.
             Overloaded: if the process would have more than it can.
         """
-        more, capacity = size - place.held_bytes, self._capacity
-        tenant, key = place.caller.tenant.name, place.caller.key_id
-        tenants, keys = self._bytes_of_tenants, self._bytes_of_keys
+        capacity, caller, held = self._capacity, place.caller, place.held_bytes
         for who, others, ratio in (
-            ("API key", keys.get(key, 0) - place.held_bytes, capacity.key_ratio),
-            ("tenant", tenants.get(tenant, 0) - place.held_bytes, capacity.tenant_ratio),
+            ("API key", self._bytes_of_keys.get(caller.key_id, 0) - held, capacity.key_ratio),
+            ("tenant", self._bytes_of_tenants.get(caller.tenant.name, 0) - held, capacity.tenant_ratio),
         ):
             if others and others + size > capacity.body_bytes * ratio:
                 raise _bytes_are_spent(who, others)
-        if self._bytes > place.held_bytes and self._bytes + more > capacity.body_bytes:
+        others = self.held_bytes - held
+        if others and others + size > capacity.body_bytes:
             raise Overloaded("This server has as many large bodies in hand as it can hold. Try again.")
-        self._bytes += more
-        tenants[tenant] += more
-        keys[key] += more
+
+    def take_bytes(self, place: Place, size: int) -> None:
+        """Raise what a place holds to ``size``; raises what ``check_bytes`` raises."""
+        self.check_bytes(place, size)
+        more, caller = size - place.held_bytes, place.caller
+        self.held_bytes += more
+        self._bytes_of_tenants[caller.tenant.name] += more
+        self._bytes_of_keys[caller.key_id] += more
         place.held_bytes = size
 
     def note_refusal(self, place: Place, error: PenstockError) -> None:
@@ -133,7 +133,7 @@ class Door:
         if not keys[key]:
             del keys[key]
         if place.held_bytes:
-            self._bytes -= place.held_bytes
+            self.held_bytes -= place.held_bytes
             for counts, name in ((self._bytes_of_tenants, tenant), (self._bytes_of_keys, key)):
                 counts[name] -= place.held_bytes
                 if not counts[name]:
@@ -156,6 +156,14 @@ class Place:
         self.held_bytes = 0
         self._door = door
         self.is_inside = True
+
+    def expect(self, size_bytes: int) -> None:
+        """Refuse a body that there would be no room for if it were here now; holds nothing.
+
+        Raises:
+            RateLimited, Overloaded: as ``hold``.
+        """
+        self._door.check_bytes(self, size_bytes)
 
     def hold(self, size_bytes: int) -> None:
         """Hold so many bytes of a body in all, until the place is left.

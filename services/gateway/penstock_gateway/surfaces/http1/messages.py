@@ -30,6 +30,10 @@ class Sender(Protocol):
 class Room(Protocol):
     """What holds bodies while they come, and as long as it likes afterwards."""
 
+    def expect(self, size_bytes: int) -> None:
+        """Look forward to so many bytes; raises PenstockError where there is no room for them now."""
+        ...
+
     def hold(self, size_bytes: int) -> None:
         """Hold so many bytes of the body in all; raises PenstockError where there is no room for them."""
         ...
@@ -71,8 +75,8 @@ class HttpRequest:
     async def body(self, room: Room | None = None) -> bytes:
         """Return the whole body, once; a client that waits to be asked for it is asked now.
 
-        ``room`` is asked for the bytes of a body beyond the free ones as they
-        come, not as they are announced: announcing costs a client nothing.
+        ``room`` holds the bytes of a body beyond the free ones as they come,
+        not as they are announced: announcing costs a client nothing.
 
         Raises:
             BodyTooLarge, BodyTooSlow, InvalidRequest: if it cannot be had.
@@ -84,6 +88,8 @@ class HttpRequest:
         if not self.is_complete and self._failure is None:
             if self.announced_bytes > self._max_body_bytes:
                 raise self._too_large()
+            if self.announced_bytes > FREE_BYTES and room is not None:
+                room.expect(self.announced_bytes)
             self._waiting = asyncio.get_running_loop().create_future()
             self._sender.expect_body()
             await self._waiting

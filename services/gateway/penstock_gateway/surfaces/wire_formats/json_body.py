@@ -68,8 +68,9 @@ def read_members(body: bytes) -> dict[str, msgspec.Raw]:
     if len(members) > MAX_MEMBERS:
         raise InvalidRequest(f"The body has {len(members)} fields; at most {MAX_MEMBERS} are allowed.")
     # A body written compactly is as long as its members; a longer one has
-    # spaces, or a member twice. Counting costs a third of decoding exactly.
-    if size != len(_encode(members)):
+    # spaces, or a member twice. Counting costs a third of decoding exactly,
+    # and a copy, which a large body is better off without.
+    if size > _PIECE_BYTES or size != len(_encode(members)):
         _refuse_repeated(body)
     return members
 
