@@ -543,3 +543,18 @@ def test_an_order_for_vectors_can_be_written_down_as_it_came_over_grpc():
         context=asked.context,
     )
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(order), type=EmbeddingOrder) == order
+
+
+async def test_a_place_among_the_concurrent_ones_is_leased_for_longer_than_a_request_can_last(begin):
+    leases = []
+
+    class Spy(InMemoryLimiter):
+        async def reserve(self, tenant, request_id, lease):
+            leases.append(lease)
+            return await super().reserve(tenant, request_id, lease)
+
+    exchange = begin(timeout=7.0)
+    exchange._visits = msgspec.structs.replace(exchange._visits, limiter=Spy())
+    async with exchange:
+        pass
+    assert leases[0] > timedelta(seconds=7) + exchange_module.SENDING_GRACE
