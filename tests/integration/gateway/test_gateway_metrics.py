@@ -116,7 +116,7 @@ async def test_no_label_is_a_callers_to_choose(suite, scrape):
     assert value(samples, "penstock_requests_total", surface="openai", model="", outcome="model_not_permitted") == 8
     assert value(samples, "penstock_requests_total", surface="openai", model="", outcome="rate_limited") == 5
     # Three of the free tenant's, and whatever else is asked, only if cached or not.
-    assert value(samples, "penstock_requests_total", surface="openai", model="", outcome="model_not_found") == 27
+    assert value(samples, "penstock_requests_total", surface="openai", model="", outcome="model_not_found") == 24
     assert "made-up" not in text
     assert suite.KEY not in text
 
