@@ -143,14 +143,24 @@ class Authenticator:
         if look_up is None and known is None:
             raise RateLimited("Too many unknown API keys are being tried. Try again.", limit="unknown_keys")
         if look_up is not None:
-            # Those who come later to a slow look-up wait no longer than the first.
-            patience = max(0.0, look_up.began_at + self._patience - now)
-            await asyncio.wait((look_up.ended,), timeout=patience)
+            await self._await(look_up, look_ups, now)
             if look_up.ended.done() and not look_up.is_down:
                 return self._seen.get(digest)
         if known is not None and self._monotonic() - known.seen_at < self._stale:
             return known
         raise ServiceUnavailable("API keys cannot be checked right now. Try again.", service="keys")
+
+    async def _await(self, look_up: LookUp, look_ups: LookUps, now: float) -> None:
+        """Return when the look-up has ended, or the store has been silent for as long as anybody waits for it."""
+        # Those who come later to a slow look-up wait no longer than the first.
+        patience = max(0.0, look_up.began_at + self._patience - now)
+        while True:
+            answered = look_ups.answered
+            await asyncio.wait((look_up.ended,), timeout=patience)
+            if look_up.ended.done() or look_ups.answered == answered:
+                return
+            # Many are before this one, and the store works on them.
+            patience = self._patience
 
     def _learn(self, look_up: LookUp, found: FoundKey | None) -> None:
         """Remember a key, and for a moment that there is none: guesses must not fill the memory."""

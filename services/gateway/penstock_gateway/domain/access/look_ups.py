@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from penstock_gateway.domain.access.identity import KeyRecord, TenantRecord, UserRecord
 
 # Asked about in one question, which costs the store little more than one about a single key.
-BATCH = 200
+BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,8 @@ class LookUps:
         self._pending: dict[bytes, LookUp] = {}
         self._waiting: deque[LookUp] = deque()
         self._is_asking = False
+        self.answered = 0
+        """Questions that the store has answered."""
 
     def under_way(self, digest: bytes) -> LookUp | None:
         """Return the look-up that somebody has begun."""
@@ -101,6 +103,7 @@ class LookUps:
         found: Mapping[bytes, FoundKey] | None = None
         try:
             found = await self._store.find_many([look_up.digest for look_up in batch])
+            self.answered += 1
         except KeyStoreUnavailable:
             # Said by ``is_down``.
             pass
