@@ -26,7 +26,7 @@ const (
 )
 
 // newTypedHandler transcodes /api/v1/ to the gateway's gRPC services.
-func newTypedHandler(ctx context.Context, gateway *gatewayConns) (http.Handler, error) {
+func newTypedHandler(ctx context.Context, cfg *config, gateway *gatewayConns) (http.Handler, error) {
 	mux := runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, ndjson),
 		runtime.WithMarshalerOption(mimeEventStream, eventStream),
@@ -60,6 +60,7 @@ func newTypedHandler(ctx context.Context, gateway *gatewayConns) (http.Handler, 
 	if err := gatewayv1.RegisterStatusServiceHandlerClient(ctx, mux, gatewayv1.NewStatusServiceClient(gateway)); err != nil {
 		return nil, err
 	}
+	bodies := newIntake(cfg, gateway)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		timeout, err := parseTimeout(r.Header)
 		if err != nil {
@@ -76,6 +77,13 @@ func newTypedHandler(ctx context.Context, gateway *gatewayConns) (http.Handler, 
 		} else {
 			delete(r.Header, "Accept")
 		}
+		release, err := bodies.read(r)
+		if err != nil {
+			writeError(r.Context(), mux, nil, w, r, err)
+			return
+		}
+		defer release()
+		exchangeOf(r.Context()).sent = release
 		r.Host, r.RemoteAddr = "", ""
 		mux.ServeHTTP(w, r)
 	}), nil
