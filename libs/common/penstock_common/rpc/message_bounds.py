@@ -130,6 +130,6 @@ def _contents_of(kind: Descriptor) -> dict[int, Any]:
     for field in kind.fields:
         if field.message_type is not None:
             contents[field.number] = field.message_type
-        elif field.is_repeated and field.cpp_type not in (FieldDescriptor.CPPTYPE_STRING,):
+        elif field.is_repeated and field.cpp_type != FieldDescriptor.CPPTYPE_STRING:
             contents[field.number] = _FIXED_TYPES.get(field.type) or _FIXED_BYTES.get(field.cpp_type, 1)
     return contents

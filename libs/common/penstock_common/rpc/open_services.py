@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import unquote
@@ -89,7 +89,8 @@ class OpenCall:
                 message = await self.context.read()
         except TimeoutError:
             raise DeadlineExceeded("The request's message did not arrive in time.") from None
-        if message is grpc.aio.EOF:
+        if not isinstance(message, bytes):
+            # grpcio's word for the end.
             return None
         if len(message) > MAX_REQUEST_BYTES:
             raise InvalidRequest(f"The message is larger than {MAX_REQUEST_BYTES} bytes.")
@@ -127,7 +128,8 @@ class OpenServices:
         servicer = ReflectionServicer((*names, HEALTH, reflection.SERVICE_NAME))
 
         async def reflect(call: OpenCall) -> None:
-            async for response in servicer.ServerReflectionInfo(_requests(call), call.context):
+            responses: Any = servicer.ServerReflectionInfo(_requests(call), call.context)
+            async for response in responses:
                 await call.write(response)
 
         self._add(reflection.SERVICE_NAME, ServerReflectionInfo=reflect)
@@ -151,7 +153,7 @@ class OpenServices:
         return bounded
 
     @contextmanager
-    def _place_of(self, site: str) -> Iterator[None]:
+    def _place_of(self, site: str) -> Generator[None, None, None]:
         if self._calls >= MAX_CALLS or self._calls_of[site] >= MAX_CALLS_OF_AN_ADDRESS:
             raise RateLimited("Too many calls without a key at once. Try again.", limit="open_calls")
         self._calls += 1
@@ -172,9 +174,10 @@ def site_of(peer: str) -> str:
         return ""
     host = unquote(rest.rpartition(":")[0]).strip("[]").partition("%")[0]
     address = ipaddress.ip_address(host)
-    mapped = getattr(address, "ipv4_mapped", None)
-    if address.version == 4 or mapped is not None:
-        return str(mapped or address)
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
     return str(ipaddress.ip_network((address, _SITE_BITS), strict=False))
 
 

@@ -12,8 +12,6 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
-import grpc
-
 from penstock_common.errors import DeadlineExceeded, InvalidRequest, RateLimited
 from penstock_common.rpc.message_bounds import MessageBounds, TooMuchError, check_bounds, count_elements
 from penstock_common.rpc.method import Codec
@@ -99,7 +97,8 @@ class MessageReader:
                 message: Any = await call.context.read()
         except TimeoutError:
             raise DeadlineExceeded("The request's message did not arrive in time.") from None
-        if message is grpc.aio.EOF:
+        if not isinstance(message, bytes):
+            # grpcio's word for the end.
             raise InvalidRequest("The call brought no message.")
         return message
 

@@ -93,7 +93,9 @@ async def listening(
     """
     options = options or ServerOptions()
     server = grpc.aio.server(options=_arguments(options))
-    around = Around(tuple(interceptors), MessageReader(options.limits.reading), options.limits.write_timeout.total_seconds())
+    around = Around(
+        tuple(interceptors), MessageReader(options.limits.reading), options.limits.write_timeout.total_seconds()
+    )
     names = _register(server, services, around)
     health, open_services = Health(), OpenServices(server)
     open_services.add_health(health)

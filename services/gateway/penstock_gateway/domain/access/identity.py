@@ -18,7 +18,9 @@ _KEY_PREFIX = "psk"
 _ID_LENGTH = 12
 _SECRET_LENGTH = 32
 _CHECK_LENGTH = 6
-_CREATED = re.compile(rf"{_KEY_PREFIX}_[0-9A-Za-z]{{{_ID_LENGTH}}}_[0-9A-Za-z]{{{_SECRET_LENGTH}}}_[0-9A-Za-z]{{{_CHECK_LENGTH}}}")
+_CREATED = re.compile(
+    rf"{_KEY_PREFIX}_[0-9A-Za-z]{{{_ID_LENGTH}}}_[0-9A-Za-z]{{{_SECRET_LENGTH}}}_[0-9A-Za-z]{{{_CHECK_LENGTH}}}"
+)
 
 DIGEST_BYTES = 32
 
