@@ -32,6 +32,7 @@ type config struct {
 	maxBodyBytes        int64
 	maxHeldBytes        int64
 	maxMessageBytes     int
+	maxConnections      int
 	maxTypedBytes       int64
 	maxTypedBytesOf     int64
 	maxJSONElements     int
@@ -82,8 +83,9 @@ func (c *config) flags() *flag.FlagSet {
 	fs.StringVar(&c.tlsKey, "tls-key", "", "PEM `file` of the listener's private key; with --tls-cert")
 	fs.IntVar(&c.maxHeaderBytes, "max-header-bytes", 32<<10, "largest request head")
 	fs.Int64Var(&c.maxBodyBytes, "max-body-bytes", 32<<20, "largest request body")
-	fs.Int64Var(&c.maxHeldBytes, "max-held-bytes", 256<<20, "memory of bodies that no gateway has yet; beyond it a body goes on as it comes, and only once")
+	fs.Int64Var(&c.maxHeldBytes, "max-held-bytes", 96<<20, "memory of bodies that no gateway has yet; beyond it a body goes on as it comes, and only once")
 	fs.IntVar(&c.maxMessageBytes, "max-message-bytes", 32<<20, "largest gRPC message, either way")
+	fs.IntVar(&c.maxConnections, "max-connections", 32768, "connections at once, and never more than half the files that the process may open; once half of them are there, one address has an eighth at most")
 	fs.Int64Var(&c.maxTypedBytes, "max-typed-bytes", 96<<20, "memory of the typed API's bodies that are being transcoded or answered; beyond it, 503")
 	fs.Int64Var(&c.maxTypedBytesOf, "max-typed-bytes-per-address", 64<<20, "of those, the bodies from one address; one that is alone always passes")
 	fs.IntVar(&c.maxJSONElements, "max-json-elements", 250_000, "values in a body of the typed API")
@@ -161,6 +163,7 @@ func (c *config) validate() error {
 	for name, value := range map[string]int64{
 		"gateway-connections": int64(c.gatewayConnections), "max-header-bytes": int64(c.maxHeaderBytes),
 		"max-body-bytes": c.maxBodyBytes, "max-held-bytes": c.maxHeldBytes, "max-message-bytes": int64(c.maxMessageBytes), "body-min-rate": c.bodyMinRate,
+		"max-connections": int64(c.maxConnections),
 		"max-typed-bytes": c.maxTypedBytes, "max-typed-bytes-per-address": c.maxTypedBytesOf,
 		"max-json-elements": int64(c.maxJSONElements), "max-json-depth": int64(c.maxJSONDepth),
 		"wrong-keys-burst": int64(c.wrongKeysBurst), "wrong-keys-addresses": int64(c.wrongKeysAddresses),
