@@ -41,7 +41,9 @@ async def test_a_large_image_passes_through_the_typed_api(stack, first):
     image = base64.b64encode(bytes(4_000_000)).decode()
     parts = [{"text": "What is this?"}, {"image": {"media_type": "image/png", "data": image}}]
     body = {"input": {"model": "fast", "messages": [{"role": "ROLE_USER", "parts": parts}]}}
-    answer = await stack.request("POST", CHAT, data=io.BytesIO(json.dumps(body).encode()), headers={"content-type": "application/json"})
+    answer = await stack.request(
+        "POST", CHAT, data=io.BytesIO(json.dumps(body).encode()), headers={"content-type": "application/json"}
+    )
     assert answer.status == 200
 
 
