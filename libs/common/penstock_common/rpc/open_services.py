@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import unquote
@@ -18,8 +18,7 @@ from urllib.parse import unquote
 import grpc
 from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2
-from grpc_reflection.v1alpha import reflection, reflection_pb2
-from grpc_reflection.v1alpha._async import ReflectionServicer
+from grpc_reflection.v1alpha import reflection_pb2
 from grpc_status import rpc_status
 
 from penstock_common.errors import DeadlineExceeded, InvalidRequest, PenstockError, RateLimited
@@ -119,22 +118,8 @@ class OpenServices:
         self._calls = 0
         self._calls_of: Counter[str] = Counter()
 
-    def add_health(self, health: Health) -> None:
-        """Serve the health."""
-        self._add(HEALTH, Check=health.check, Watch=health.watch)
-
-    def add_reflection(self, names: Sequence[str]) -> None:
-        """Serve the descriptors of the services of these names, of health, and of itself."""
-        servicer = ReflectionServicer((*names, HEALTH, reflection.SERVICE_NAME))
-
-        async def reflect(call: OpenCall) -> None:
-            responses: Any = servicer.ServerReflectionInfo(_requests(call), call.context)
-            async for response in responses:
-                await call.write(response)
-
-        self._add(reflection.SERVICE_NAME, ServerReflectionInfo=reflect)
-
-    def _add(self, service: str, **behaviours: Behaviour) -> None:
+    def serve(self, service: str, **behaviours: Behaviour) -> None:
+        """Serve the methods of a service, by their names."""
         handlers = {
             name: grpc.stream_stream_rpc_method_handler(self._bounded(behaviour))
             for name, behaviour in behaviours.items()
@@ -179,6 +164,16 @@ def site_of(peer: str) -> str:
     if address.ipv4_mapped is not None:
         return str(address.ipv4_mapped)
     return str(ipaddress.ip_network((address, _SITE_BITS), strict=False))
+
+
+def reflecting(servicer: Any) -> Behaviour:
+    """Return how grpcio's servicer of reflection answers."""
+
+    async def reflect(call: OpenCall) -> None:
+        async for response in servicer.ServerReflectionInfo(_requests(call), call.context):
+            await call.write(response)
+
+    return reflect
 
 
 async def _requests(call: OpenCall) -> AsyncGenerator[Any, None]:
