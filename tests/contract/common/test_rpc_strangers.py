@@ -35,7 +35,6 @@ async def open_port():
         served.append(request)
         return request
 
-
     async with AsyncExitStack() as stack:
 
         async def start(**limits):
