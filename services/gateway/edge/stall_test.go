@@ -89,7 +89,7 @@ func TestAReaderOverHTTP2ThatStallsIsCut(t *testing.T) {
 		left <- struct{}{}
 		return nil
 	}
-	for _, path := range []string{"/v1/stream", "/v1/large", "/v1/small", "/api/v1/chat:stream", "/nowhere", "/openapi.json", "/healthz"} {
+	for _, path := range []string{"/v1/stream", "/v1/large", "/v1/small", "/api/v1/chat:stream", "/nowhere", "/openapi.json", "/healthz", "/docs"} {
 		body := ""
 		if strings.HasPrefix(path, "/api") {
 			body = "{}"

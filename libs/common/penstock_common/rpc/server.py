@@ -9,13 +9,12 @@ from datetime import timedelta
 from typing import Any
 
 import grpc
-from grpc_reflection.v1alpha import reflection
-from grpc_reflection.v1alpha._async import ReflectionServicer
 
 from penstock_common.rpc.channel import MAX_MESSAGE_BYTES
 from penstock_common.rpc.interception import Around, ServerInterceptor, served_by_grpc
-from penstock_common.rpc.open_services import HEALTH, Health, OpenServices, reflecting
+from penstock_common.rpc.open_services import HEALTH, Health, OpenServices
 from penstock_common.rpc.reading import MessageReader, ReadingLimits
+from penstock_common.rpc.reflection import serve_reflection
 from penstock_common.service import Service
 
 MAX_METADATA_BYTES = 16 * 1024
@@ -99,11 +98,10 @@ async def listening(
         tuple(interceptors), MessageReader(options.limits.reading), options.limits.write_timeout.total_seconds()
     )
     names = _register(server, services, around)
-    health, open_services = Health(), OpenServices(server)
-    open_services.serve(HEALTH, Check=health.check, Watch=health.watch)
+    health = Health()
+    OpenServices(server).serve(HEALTH, Check=health.check, Watch=health.watch)
     if options.reflection:
-        servicer = ReflectionServicer((*names, HEALTH, reflection.SERVICE_NAME))
-        open_services.serve(reflection.SERVICE_NAME, ServerReflectionInfo=reflecting(servicer))
+        serve_reflection(server, (*names, HEALTH))
     try:
         port = _bind(server, address, options.credentials)
         if options.own_address:
