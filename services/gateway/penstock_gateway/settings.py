@@ -145,6 +145,10 @@ class GatewaySettings(Section):
     """Messages that are arriving at once; further ones wait with the caller."""
     grpc_reads_per_key: Annotated[int, Field(gt=0)] = 8
     """Of those, messages of one key."""
+    grpc_unread_bytes: Annotated[int, Field(gt=0)] = 192 * 1024 * 1024
+    """Of answers that callers do not read; then no more are given."""
+    grpc_unread_bytes_per_key: Annotated[int, Field(gt=0)] = 64 * 1024 * 1024
+    """Of those, answers to one key."""
     grpc_streams_per_connection: Annotated[int, Field(gt=0)] = 1000
     """Calls at once over one connection; a client's further ones wait in its library."""
     grpc_connections: Annotated[int, Field(gt=0)] = 4096

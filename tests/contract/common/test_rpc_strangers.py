@@ -17,6 +17,7 @@ from penstock_common.rpc.protobuf import same
 from penstock_common.rpc.reading import ReadingLimits
 from penstock_common.rpc.security import TOKEN_KEY, TokenGuard
 from penstock_common.rpc.server import GrpcLimits, ServerOptions, listening
+from penstock_common.rpc.unread import UnreadLimits
 from penstock_common.service import Service
 from penstock_common.status import error_from_rpc
 
@@ -37,13 +38,15 @@ async def open_port():
 
     async with AsyncExitStack() as stack:
 
-        async def start(**limits):
+        async def start(unread=None, **reading):
             service = Service("test", [METHOD.served_by(say)])
-            options = ServerOptions(reflection=False, limits=GrpcLimits(reading=ReadingLimits(**limits)))
+            limits = GrpcLimits(reading=ReadingLimits(**reading), unread=unread or UnreadLimits())
+            options = ServerOptions(reflection=False, limits=limits)
             listener = await stack.enter_async_context(
                 listening("127.0.0.1:0", [service], [TokenGuard(TOKEN)], options)
             )
             channel = await stack.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{listener.port}"))
+            channel.target = f"127.0.0.1:{listener.port}"
             return channel, served
 
         yield start
@@ -107,3 +110,23 @@ async def test_turns_are_bounded_and_come_back(open_port):
     assert set(kinds) <= {"DeadlineExceeded", RateLimited.__name__}
     await channel.unary_unary(METHOD.path)(b"", metadata=PROOF, timeout=PATIENCE_SECONDS)
     assert len(served) == 1
+
+
+async def test_who_reads_no_answers_gets_no_more_until_it_leaves(open_port):
+    # An answer larger than any window waits at the server for as long as its caller does not read.
+    channel, served = await open_port(unread=UnreadLimits(most_of_one=1_000_000))
+    request = message_pb2.Message(name="x" * 5_000_000).SerializeToString()
+    options = [("grpc.http2.bdp_probe", 0), ("grpc.max_receive_message_length", -1)]
+    async with grpc.aio.insecure_channel(channel.target, options=options) as deaf:
+        unread = deaf.stream_stream(METHOD.path)(metadata=PROOF)
+        await unread.write(request)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not served:
+                await asyncio.sleep(0.01)
+        error = await refusal(channel.unary_unary(METHOD.path)(b"", metadata=PROOF))
+        assert isinstance(error, RateLimited)
+        assert error.limit == "unread_answers"
+        unread.cancel()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while await channel.unary_unary(METHOD.path)(b"", metadata=PROOF).code() is not grpc.StatusCode.OK:
+                await asyncio.sleep(0.01)

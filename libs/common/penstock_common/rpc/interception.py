@@ -22,6 +22,7 @@ from penstock_common.rpc.reading import MessageReader
 from penstock_common.rpc.scope import RequestScope
 from penstock_common.rpc.sending import CallerLeftError, ResponseSender
 from penstock_common.rpc.server_call import ServerCall
+from penstock_common.rpc.unread import UnreadAnswers
 from penstock_common.status import status_from_error
 from penstock_common.telemetry.steps import Steps
 
@@ -50,6 +51,7 @@ class Around:
 
     interceptors: tuple[ServerInterceptor, ...]
     reader: MessageReader
+    unread: UnreadAnswers
     write_timeout_seconds: float
 
 
@@ -64,7 +66,8 @@ def served_by_grpc(handler: Handler, around: Around) -> grpc.RpcMethodHandler[An
 
 
 def _unary(handler: Handler, around: Around) -> Callable[..., Any]:
-    method, behaviour, interceptors, reader = handler.method, handler.behaviour, around.interceptors, around.reader
+    method, behaviour, interceptors = handler.method, handler.behaviour, around.interceptors
+    reader, unread = around.reader, around.unread
 
     async def intercepted(_: Any, context: Any) -> bytes:
         call = _server_call(method.path, context)
@@ -73,6 +76,7 @@ def _unary(handler: Handler, around: Around) -> Callable[..., Any]:
             for interceptor in interceptors:
                 entered.append(interceptor)
                 await interceptor.on_start(call)
+            unread.check(call)
             request = await reader.read(method.request, call)
             response = method.response.encode(await behaviour(request, call))
         except BaseException as error:
@@ -80,13 +84,15 @@ def _unary(handler: Handler, around: Around) -> Callable[..., Any]:
             raise
         _end(entered, call, None)
         _add_trailing(call)
+        unread.hold(call, len(response))
         return response
 
     return intercepted
 
 
 def _stream(handler: Handler, around: Around) -> Callable[..., Any]:
-    method, behaviour, interceptors, reader = handler.method, handler.behaviour, around.interceptors, around.reader
+    method, behaviour, interceptors = handler.method, handler.behaviour, around.interceptors
+    reader, unread = around.reader, around.unread
 
     async def intercepted(_: Any, context: Any) -> None:
         call = _server_call(method.path, context)
@@ -97,10 +103,12 @@ def _stream(handler: Handler, around: Around) -> Callable[..., Any]:
             for interceptor in interceptors:
                 entered.append(interceptor)
                 await interceptor.on_start(call)
+            unread.check(call)
             stream = behaviour(await reader.read(method.request, call), call)
             async for response in stream:
                 await sender.send(method.response.encode(response))
         except BaseException as error:
+            unread.hold(call, sender.waiting_bytes)
             # It has ended by itself, unless a response of it cannot be written.
             await _fail(entered, call, await _close(stream) or error)
             raise

@@ -33,7 +33,7 @@ class ResponseSender:
     what is sent costs no timer of its own.
     """
 
-    __slots__ = ("_context", "_since", "_stalled", "_task", "_timeout_seconds", "_timer")
+    __slots__ = ("_context", "_since", "_stalled", "_task", "_timeout_seconds", "_timer", "waiting_bytes")
 
     def __init__(self, context: Any, timeout_seconds: float) -> None:
         self._context = context
@@ -42,6 +42,8 @@ class ResponseSender:
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[Any] | None = None
         self._stalled = False
+        self.waiting_bytes = 0
+        """Of the response that is being sent."""
 
     async def send(self, response: bytes) -> None:
         """Return when the transport has room for the next.
@@ -51,12 +53,13 @@ class ResponseSender:
             CallerLeftError: if there is none any more.
         """
         loop = asyncio.get_running_loop()
-        self._since = loop.time()
+        self._since, self.waiting_bytes = loop.time(), len(response)
         if self._timer is None:
             self._task = asyncio.current_task()
             self._timer = loop.call_later(self._timeout_seconds, self._look)
         try:
             await written(self._context, response)
+            self.waiting_bytes = 0
         except asyncio.CancelledError:
             if not self._stalled or self._task is None or self._task.uncancel() > 0:
                 raise

@@ -15,6 +15,7 @@ from penstock_common.rpc.interception import Around, ServerInterceptor, served_b
 from penstock_common.rpc.open_services import HEALTH, Health, OpenServices
 from penstock_common.rpc.reading import MessageReader, ReadingLimits
 from penstock_common.rpc.reflection import serve_reflection
+from penstock_common.rpc.unread import UnreadAnswers, UnreadLimits
 from penstock_common.service import Service
 
 MAX_METADATA_BYTES = 16 * 1024
@@ -32,6 +33,7 @@ class GrpcLimits:
     max_message_bytes: int = MAX_MESSAGE_BYTES
     """The largest request; a response may always have ``MAX_MESSAGE_BYTES``."""
     reading: ReadingLimits = field(default_factory=ReadingLimits)
+    unread: UnreadLimits = field(default_factory=UnreadLimits)
     write_timeout: timedelta = timedelta(seconds=60)
     """How long a response of a stream waits for a caller who does not read; then the call ends."""
     max_streams: int | None = None
@@ -94,8 +96,12 @@ async def listening(
     """
     options = options or ServerOptions()
     server = grpc.aio.server(options=_arguments(options))
+    limits = options.limits
     around = Around(
-        tuple(interceptors), MessageReader(options.limits.reading), options.limits.write_timeout.total_seconds()
+        tuple(interceptors),
+        MessageReader(limits.reading),
+        UnreadAnswers(limits.unread),
+        limits.write_timeout.total_seconds(),
     )
     names = _register(server, services, around)
     health = Health()

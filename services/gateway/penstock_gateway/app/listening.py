@@ -7,6 +7,7 @@ from datetime import timedelta
 from penstock_common.rpc.message_bounds import MessageBounds
 from penstock_common.rpc.reading import ReadingLimits
 from penstock_common.rpc.server import GrpcLimits
+from penstock_common.rpc.unread import UnreadLimits
 from penstock_gateway.settings import GatewaySettings
 
 # A stream that has begun on a connection of full age outlives its own deadline by less.
@@ -23,6 +24,7 @@ def grpc_limits(own: GatewaySettings) -> GrpcLimits:
             timeout=own.grpc_message_timeout,
             bounds=MessageBounds(max_elements=own.grpc_max_elements),
         ),
+        unread=UnreadLimits(own.grpc_unread_bytes, own.grpc_unread_bytes_per_key),
         write_timeout=own.write_timeout,
         max_streams=own.grpc_streams_per_connection,
         max_connections=own.grpc_connections,
