@@ -19,6 +19,8 @@ from penstock_common.rpc.unread import UnreadAnswers, UnreadLimits
 from penstock_common.service import Service
 
 MAX_METADATA_BYTES = 16 * 1024
+# As long as the longest call may last.
+_LONGEST_WAIT_FOR_THE_LOOP_SECONDS = 600
 _LAST_RESPONSES = timedelta(seconds=1)
 
 
@@ -154,6 +156,8 @@ def _arguments(options: ServerOptions) -> list[tuple[str, int]]:
         # The default drops bursts with CANCELLED; we refuse by ourselves, with a proper status.
         "grpc.server.max_pending_requests": 20_000,
         "grpc.server.max_pending_requests_hard_limit": 40_000,
+        # What waits for the loop longer than 30 s is cancelled by default, without a word; its deadline ends it here.
+        "grpc.server_max_unrequested_time_in_server": _LONGEST_WAIT_FOR_THE_LOOP_SECONDS,
         # A client may ping while a stream waits for its first token.
         "grpc.http2.min_ping_interval_without_data_ms": 20_000,
         "grpc.keepalive_time_ms": 30_000,
