@@ -88,7 +88,8 @@ async def serving(transport, unary=_echo, stream=_nothing, interceptors=INSIDE):
         client.channel = CheckedChannel(InProcessChannel(service.handlers))
         yield client
         return
-    options = ServerOptions(reflection=False, limits=GrpcLimits(max_message_bytes=MAX_MESSAGE_BYTES))
+    limits = GrpcLimits(max_request_bytes=MAX_MESSAGE_BYTES, max_response_bytes=MAX_MESSAGE_BYTES)
+    options = ServerOptions(reflection=False, limits=limits)
     async with (
         listening("127.0.0.1:0", [service], interceptors, options) as listener,
         open_channel(f"127.0.0.1:{listener.port}") as channel,

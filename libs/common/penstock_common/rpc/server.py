@@ -32,8 +32,8 @@ class ListenError(Exception):
 class GrpcLimits:
     """What callers can make a listener hold. None means any number, and a connection that is kept for good."""
 
-    max_message_bytes: int = MAX_MESSAGE_BYTES
-    """The largest request; a response may always have ``MAX_MESSAGE_BYTES``."""
+    max_request_bytes: int = MAX_MESSAGE_BYTES
+    max_response_bytes: int = MAX_MESSAGE_BYTES
     reading: ReadingLimits = field(default_factory=ReadingLimits)
     unread: UnreadLimits = field(default_factory=UnreadLimits)
     write_timeout: timedelta = timedelta(seconds=60)
@@ -148,8 +148,8 @@ def _arguments(options: ServerOptions) -> list[tuple[str, int]]:
     limits = options.limits
     arguments = {
         "grpc.so_reuseport": int(options.shares_port),
-        "grpc.max_receive_message_length": limits.max_message_bytes,
-        "grpc.max_send_message_length": max(MAX_MESSAGE_BYTES, limits.max_message_bytes),
+        "grpc.max_receive_message_length": limits.max_request_bytes,
+        "grpc.max_send_message_length": limits.max_response_bytes,
         # Between soft and hard limit metadata is rejected by chance; make them one.
         "grpc.max_metadata_size": MAX_METADATA_BYTES,
         "grpc.absolute_max_metadata_size": MAX_METADATA_BYTES,

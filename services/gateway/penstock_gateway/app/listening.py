@@ -17,7 +17,7 @@ _CONNECTION_GRACE_MARGIN = timedelta(seconds=30)
 def grpc_limits(own: GatewaySettings) -> GrpcLimits:
     """Return what callers can make the port hold."""
     return GrpcLimits(
-        max_message_bytes=own.max_body_bytes,
+        max_request_bytes=own.max_body_bytes,
         reading=ReadingLimits(
             at_once=own.grpc_reads_at_once,
             at_once_per_caller=own.grpc_reads_per_key,
