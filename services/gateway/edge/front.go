@@ -122,7 +122,9 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}()
 
 	if refusal := f.refusal(r, header, admitted, body); refusal != nil {
+		_ = out.control.EnableFullDuplex()
 		refusal.write(out, r)
+		body.letCome(out)
 		return
 	}
 	forwarded := r.WithContext(ctx)

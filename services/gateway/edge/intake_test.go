@@ -173,3 +173,22 @@ func TestWhatCountsAsOneAddress(t *testing.T) {
 		equal(t, address, siteOf(address), want)
 	}
 }
+
+func TestWhoIsRefusedWhileItSendsGetsItsAnswer(t *testing.T) {
+	edge := start(t, func(c *config) { c.maxBodyBytes = 32 << 20 })
+	edge.gateway.list = func(context.Context) (*gatewayv1.ListModelsResponse, error) {
+		return nil, refusedFor(codes.Unauthenticated, "INVALID_CREDENTIALS")
+	}
+	for path, want := range map[string]int{"/api/v1/chat": 401, "/nowhere": 404} {
+		// More than all buffers on the way hold, so that it cannot be sent unless it is read.
+		body := strings.Repeat(" ", 20<<20)
+		conn, in := edge.dial(t, post(path, fmt.Sprintf("Content-Length: %d", len(body)), "Content-Type: application/json"))
+		_, err := conn.Write([]byte(body))
+		must(t, err)
+		response, err := http.ReadResponse(in, nil)
+		must(t, err)
+		equal(t, path, response.StatusCode, want)
+		equal(t, "closes", response.Close, true)
+		_ = readAll(t, response)
+	}
+}

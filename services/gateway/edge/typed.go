@@ -79,7 +79,7 @@ func newTypedHandler(ctx context.Context, cfg *config, gateway *gatewayConns) (h
 		}
 		release, err := bodies.read(r)
 		if err != nil {
-			writeError(r.Context(), mux, nil, w, r, err)
+			refuseBody(mux, w, r, err)
 			return
 		}
 		defer release()
@@ -87,6 +87,15 @@ func newTypedHandler(ctx context.Context, cfg *config, gateway *gatewayConns) (h
 		r.Host, r.RemoteAddr = "", ""
 		mux.ServeHTTP(w, r)
 	}), nil
+}
+
+// refuseBody answers a request whose body was not read, or not to its end.
+func refuseBody(mux *runtime.ServeMux, w http.ResponseWriter, r *http.Request, err error) {
+	_ = http.NewResponseController(w).EnableFullDuplex()
+	writeError(r.Context(), mux, nil, w, r, err)
+	if out, ok := w.(*responseWriter); ok {
+		exchangeOf(r.Context()).body.letCome(out)
+	}
 }
 
 func acceptsEventStream(h http.Header) bool {
