@@ -8,6 +8,7 @@ import pytest
 
 from penstock_common import errors
 from penstock_gateway.adapters.sql.tables import ledger
+from penstock_gateway.domain.life.admission import TurnedAway
 from penstock_gateway.domain.life.settlement import outcome_of
 
 WORDS = {
@@ -54,6 +55,7 @@ def test_every_word_fits_its_column():
     ("error", "word"),
     [
         (None, "ok"),
+        (TurnedAway("full"), "overloaded"),
         (asyncio.CancelledError(), "cancelled"),
         (GeneratorExit(), "cancelled"),
         (ValueError("secret"), "internal_error"),

@@ -11,6 +11,8 @@ import openai
 import pytest
 
 from penstock_common import errors
+from penstock_common.status import error_from_status, status_from_error
+from penstock_gateway.domain.life.admission import TurnedAway
 from penstock_gateway.surfaces.wire_formats.openai.errors import error_response, param_from_field
 
 SECOND = timedelta(seconds=1)
@@ -121,6 +123,15 @@ def test_no_wait_is_told_when_none_helps() -> None:
         assert (b"retry-after" in headers) == hasattr(error, "retry_after")
         assert (headers.get(b"x-should-retry") == b"false") == isinstance(error, RETRIED_HERE)
         assert headers[b"content-type"] == b"application/json"
+
+
+def test_only_a_process_that_did_nothing_lets_another_be_asked() -> None:
+    """Whoever paid, or found somebody else overloaded, must not have the edge ask the next gateway for the same."""
+    refused = (b"x-penstock-refused", b"1")
+    assert refused in error_response(TurnedAway("full")).headers
+    assert [error for error, *_ in TABLE if refused in error_response(error).headers] == []
+    # What a service says travels by its class and its fields: it can't become our own refusal on the way.
+    assert type(error_from_status(status_from_error(TurnedAway("full")))) is errors.Overloaded
 
 
 def test_a_missing_key_is_challenged() -> None:

@@ -163,7 +163,7 @@ class Exchange(Generic[OrderT_co]):
         """Begin; what the request starts from here on is done in its scope, and ends with its time.
 
         Raises:
-            Overloaded: if the process cannot write bills.
+            TurnedAway: if the process cannot write bills.
         """
         order = self.call.order
         self._visits.ledger.check_room()

@@ -16,6 +16,7 @@ import msgspec
 
 from penstock_common import errors
 from penstock_common.status import retry_after_seconds
+from penstock_gateway.domain.life.admission import TurnedAway
 from penstock_gateway.surfaces.wire_formats.format import ErrorResponse, Family
 from penstock_gateway.surfaces.wire_formats.sse import on_one_line
 
@@ -141,7 +142,7 @@ def _retry_headers(error: errors.PenstockError) -> tuple[tuple[bytes, bytes], ..
     # The SDK prefers the milliseconds, and takes no wait of 0 from either.
     milliseconds = max(1, -(-after // timedelta(milliseconds=1)))
     headers = ((b"retry-after", b"%d" % retry_after_seconds(after)), (b"retry-after-ms", b"%d" % milliseconds))
-    return (*headers, _REFUSED) if isinstance(error, errors.Overloaded) else headers
+    return (*headers, _REFUSED) if isinstance(error, TurnedAway) else headers
 
 
 OPENAI = Family("openai", error_response, error_event)
