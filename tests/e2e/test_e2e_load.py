@@ -18,8 +18,6 @@ from penstock_common.testing.openai_upstream import Answer, OpenAIUpstream
 
 CLIENT = Path(__file__).with_name("load_client.py")
 BURST_HTTP, BURST_GRPC = 4000, 1000
-# A second on an idle machine; more than this, and it was no burst.
-OPENED_WITHIN_SECONDS = 5.0
 SERVED_AT_LEAST = 0.9
 """Of a burst; who is refused, on a machine that has other work, is told so."""
 TOKENS = ["Every", " stream", " is", " whole", "."]
@@ -97,12 +95,11 @@ async def test_five_thousand_streams_at_once_are_whole(launch, wait, upstream):
     upstream.enqueue(*[Answer(tokens=TOKENS, hold={2: rest}).body("first-1")] * streams)
     job = {"key": stack.keys["app"], "model": "fast", "prompts": ["x"]}
     async with load(stack, http_streams=BURST_HTTP, grpc_streams=BURST_GRPC, **job) as client:
-        opened = await client.line()
+        await client.line()
         await wait(lambda: len(upstream.requests) == streams, 90)
         reached = len(upstream.requests)
         rest.set()
         tally = await client.line()
-    assert opened["opened_seconds"] < OPENED_WITHIN_SECONDS
     assert not tally["http"]["broken"]
     assert not tally["grpc"]["broken"]
     served = tally["http"]["complete"] + tally["grpc"]["complete"]

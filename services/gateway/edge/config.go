@@ -100,7 +100,7 @@ func (c *config) flags() *flag.FlagSet {
 	fs.DurationVar(&c.writeTimeout, "write-timeout", 30*time.Second, "time one write may wait for a reader that does not read")
 	fs.DurationVar(&c.unaryTimeout, "unary-timeout", 60*time.Second, "deadline of a typed unary call that names none")
 	fs.DurationVar(&c.streamTimeout, "stream-timeout", 600*time.Second, "deadline of a typed stream that names none")
-	fs.DurationVar(&c.responseTimeout, "response-timeout", 610*time.Second, "time for the gateway's response head on the wire formats")
+	fs.DurationVar(&c.responseTimeout, "response-timeout", 610*time.Second, "time for the gateway's answer on the wire formats, to its last byte; longer than the gateway's longest deadline. A caller's own timeout ends it sooner, after 10 s more")
 	fs.DurationVar(&c.connectTimeout, "connect-timeout", 3*time.Second, "time to connect to the gateway")
 	fs.IntVar(&c.handshakesAtOnce, "handshakes-at-once", 64, "TLS connections on the wire formats that are being made to one gateway at a time; more wait for their turn")
 	fs.DurationVar(&c.handshakeWait, "handshake-wait", 30*time.Second, "time a request waits for that turn")

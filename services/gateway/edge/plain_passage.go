@@ -24,6 +24,7 @@ type passage struct {
 	path    string
 	get     bool
 	started time.Time
+	due     time.Time // when the answer must have ended
 	id      string
 	parent  string
 	span    trace.Span
@@ -45,7 +46,7 @@ func (c *caller) begin() *passage {
 		pooled: passageBuffers.Get().(*[]byte),
 	}
 	var given, own traceFields
-	ids := 0
+	ids, timeout := 0, ""
 	for _, field := range c.chosen {
 		switch field.name {
 		case "Authorization", "X-Api-Key", "Api-Key":
@@ -53,12 +54,15 @@ func (c *caller) begin() *passage {
 		case headerRequestID:
 			ids++
 			p.id = string(field.value)
+		case headerTimeout:
+			timeout = string(field.value)
 		case headerTraceparent:
 			given.add(&given.parent, field.value)
 		case headerTracestate:
 			given.add(&given.state, field.value)
 		}
 	}
+	p.due = answerDue(c.listener.front.cfg, p.started, timeout)
 	if ids != 1 || !validRequestID(p.id) {
 		p.id = newRequestID()
 	}
@@ -199,7 +203,7 @@ func (p *passage) ask(to *backend) (*gatewayConn, error) {
 }
 
 func (p *passage) connect(to *backend) (*gatewayConn, error) {
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithDeadline(context.Background(), p.due)
 	defer cancel()
 	if !p.depend(closing(cancel)) {
 		return nil, context.Canceled
@@ -222,13 +226,12 @@ func (p *passage) exchange(conn *gatewayConn) (sent int, err error) {
 		return 0, context.Canceled
 	}
 	conn.writing = nil
-	due := time.Now().Add(p.listener.front.cfg.responseTimeout)
 	if len(p.out) <= atOnceBytes {
 		if sent, err = conn.Write(p.out); err != nil && sent == 0 {
 			return 0, err
 		}
 		// A gateway that answers before it has read all may close; its answer counts.
-		return len(p.out), conn.readHead(due)
+		return len(p.out), conn.readHead(p.due)
 	}
 	written := make(chan error, 1)
 	conn.writing = written
@@ -236,7 +239,7 @@ func (p *passage) exchange(conn *gatewayConn) (sent int, err error) {
 		_, err := conn.Write(request)
 		written <- err
 	}(p.out)
-	return len(p.out), conn.readHead(due)
+	return len(p.out), conn.readHead(p.due)
 }
 
 // letGo lets the request's memory go, as its answer may take minutes.

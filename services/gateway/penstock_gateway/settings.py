@@ -208,6 +208,12 @@ class StorageSettings(Section):
     secrets: Secrets = Secrets()
 
 
+class BoundsSettings(Section):
+    """What stands before a gateway needs to know of its bounds."""
+
+    gateway: GatewaySettings = GatewaySettings()
+
+
 class Settings(Section):
     """The gateway's sections."""
 

@@ -9,6 +9,7 @@ from penstock_common.configuration import ConfigurationError
 from penstock_gateway.settings import GatewaySettings
 from penstock_suite.adapters.addresses import Address, parse_address
 from penstock_suite.app.check import checked, effective_settings
+from penstock_suite.app.local_processes import longest_answer
 from penstock_suite.app.plan import make_plan, state_root
 from penstock_suite.domain.failure import Misconfigured
 from penstock_suite.domain.requests import Selection
@@ -176,3 +177,12 @@ def test_the_packaged_configuration_serves_embeddings_where_the_weights_are_inst
         "importlib.util.find_spec", lambda name, *more: None if "gt_all" in name else found(name, *more)
     )
     assert make_plan(selection).settings.embedding is None
+
+
+@pytest.mark.parametrize(
+    ("gateway", "seconds"),
+    [("", 610), ("gateway: {stream_timeout: 30m}", 1810), ("gateway: {unary_timeout: 20m, stream_timeout: 5m}", 1210)],
+)
+def test_the_edge_waits_longer_than_the_gateway_lets_anything_last(written, gateway, seconds):
+    plan = make_plan(written(f"tenants: []\n{gateway}\n"))
+    assert longest_answer(plan).total_seconds() == seconds

@@ -39,6 +39,8 @@ class EdgeOptions:
     otlp: str = ""
     sample_ratio: float = 1.0
     grace: timedelta = timedelta(seconds=30)
+    longest_answer: timedelta = timedelta(seconds=610)
+    """When the edge cuts an answer that the gateway has not ended."""
 
 
 def edge_executable(configured: Path | None) -> Path:
@@ -75,6 +77,7 @@ def edge_command(executable: Path, options: EdgeOptions) -> Command:
         "trace-sample-ratio": str(options.sample_ratio),
         # Nobody could be sent to another edge.
         "drain-notice": "0s",
+        "response-timeout": f"{options.longest_answer.total_seconds()}s",
         "grace": f"{options.grace.total_seconds()}s",
     }
     return Command(
