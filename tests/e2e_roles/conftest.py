@@ -106,7 +106,7 @@ class Fleet:
         http = f"http://{arguments['listen']}"
         self.http = self.http or http
         role = self.roles[label] = Role("edge", process)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while await self._status(f"{http}/readyz") != 200:
                 await asyncio.sleep(0.02)
         return role

@@ -24,7 +24,7 @@ async def outcome_of(awaitable):
 async def until_answered(connection):
     """Return the seconds until Redis answers again; commands fail at once in between."""
     start = time.monotonic()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await outcome_of(connection.execute("PING")) is RedisUnavailable:
             await asyncio.sleep(0.01)
     return time.monotonic() - start
@@ -175,7 +175,7 @@ async def test_a_crash_fails_those_who_wait_and_a_restart_brings_it_back(redis_s
         waiting = [asyncio.create_task(outcome_of(connection.execute("PING"))) for _ in range(20)]
         await asyncio.sleep(0)
         redis_server.crash()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             assert await asyncio.gather(*waiting) == [RedisUnavailable] * 20
         assert await outcome_of(connection.execute("PING")) is RedisUnavailable
         redis_server.start()
@@ -197,7 +197,7 @@ async def test_closing_fails_those_who_wait_and_leaves_no_task(redis_server):
         redis_server.pause()
         waiting = [asyncio.create_task(outcome_of(connection.execute("PING"))) for _ in range(20)]
         await asyncio.sleep(0)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         assert await asyncio.gather(*waiting) == [RedisUnavailable] * 20
     redis_server.resume()
     assert asyncio.all_tasks() == before

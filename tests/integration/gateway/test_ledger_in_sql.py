@@ -59,7 +59,7 @@ async def writing(engine, **options):
 
 
 async def until_written(engine, count):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(await written(engine)) < count:
             await asyncio.sleep(0.005)
 
@@ -177,7 +177,7 @@ async def failing_once():
     """Leave the block once the writer has tried in vain."""
     with capture_logs() as logs:
         yield
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not any(entry["event"] == "ledger_write_failed" for entry in logs):
                 await asyncio.sleep(0.002)
 
@@ -224,7 +224,7 @@ async def test_text_that_postgresql_cannot_hold_does_not_hold_up_the_others(post
 
 async def test_closing_gives_up_in_time_on_a_database_that_stays_away(database, monkeypatch):
     monkeypatch.setattr(ledger_module, "_GIVE_UP_SECONDS", 0.0)
-    async with away(database), asyncio.timeout(20):
+    async with away(database), asyncio.timeout(60):
         with capture_logs() as logs:
             async with writing(database) as writer:
                 for number in range(64 * 10):
@@ -354,6 +354,6 @@ async def test_thread_of_a_ledger_in_sqlite_ends_with_it(tmp_path):
             writer.append(row("a"))
             await until_written(engine, 1)
             assert "sqlite" in {thread.name for thread in threading.enumerate()}
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while "sqlite" in {thread.name for thread in threading.enumerate()}:
                 await asyncio.sleep(0.001)

@@ -137,7 +137,7 @@ async def test_answer_is_traced_up_to_the_point_where_its_reader_left(serve, col
     async with suite.http.post("http://penstock/v1/chat/completions", json=body, headers=head) as response:
         await response.content.readuntil(b"\n\n")
         response.close()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await upstream.requests[0].left.wait()
     await suite.ledger_after_close()
     (generate,) = [span for span in collector.spans if span.name == "generate"]

@@ -89,7 +89,7 @@ async def test_idle_fires_when_content_stops(serve, first):
     first.enqueue(Answer(stop_after=3, end=End.STALL))
     caller = await alone(serve, first, "idle")
     await timed_out(caller, "idle")
-    assert first.requests[0].left.is_set() or await asyncio.wait_for(first.requests[0].left.wait(), 5)
+    assert first.requests[0].left.is_set() or await asyncio.wait_for(first.requests[0].left.wait(), 60)
 
 
 @pytest.mark.parametrize("ping", [PING, USAGE], ids=["ping", "usage"])

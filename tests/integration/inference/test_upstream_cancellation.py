@@ -28,7 +28,7 @@ WINDOWS = {
 
 async def gone(request: RecordedRequest, left_at: float):
     """Require that the upstream saw its client leave in time."""
-    await asyncio.wait_for(request.left.wait(), 5)
+    await asyncio.wait_for(request.left.wait(), 60)
     assert request.left_at - left_at < MOST_SECONDS
 
 
@@ -70,7 +70,7 @@ async def test_failing_over_closes_the_connection_of_the_failed_attempt(caller, 
     first.enqueue(Answer(tokens=[], insert={1: b"data: {nonsense\n\n"}, stop_after=2, end=End.STALL))
     outcome = await caller.ask("first/m", "second/m")
     assert outcome.outcomes == ["first malformed", "second answered"]
-    await asyncio.wait_for(first.requests[0].left.wait(), 5)
+    await asyncio.wait_for(first.requests[0].left.wait(), 60)
 
 
 async def test_a_connection_is_used_again_after_a_whole_answer(caller, first):
@@ -93,4 +93,4 @@ async def test_an_answer_does_not_wait_for_a_body_that_never_ends_after_done(cal
     begun = time.monotonic()
     assert (await caller.ask("first/m")).error is None
     assert time.monotonic() - begun < 2
-    await asyncio.wait_for(first.requests[0].left.wait(), 5)
+    await asyncio.wait_for(first.requests[0].left.wait(), 60)

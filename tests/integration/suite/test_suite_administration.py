@@ -26,7 +26,7 @@ def command(penstock, config, tmp_path):
 def status_of(ready, key) -> int:
     request = urllib.request.Request(f"{ready['http']}/v1/models", headers={"authorization": f"Bearer {key}"})
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status
     except urllib.error.HTTPError as refused:
         with refused:

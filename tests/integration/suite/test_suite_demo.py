@@ -14,7 +14,7 @@ def test_ready_names_address_key_and_curl_when_everything_has_served(demo):
     assert ready["http"].startswith("http://127.0.0.1:")
     assert ready["key"] == (demo.state / "demo-key").read_text().strip()
     assert ready["key"] in ready["curl"]
-    with urllib.request.urlopen(ready["http"] + "/readyz", timeout=5) as answer:
+    with urllib.request.urlopen(ready["http"] + "/readyz", timeout=60) as answer:
         assert answer.status == 200
     prepared = [event["part"] for event in demo.events if event["event"] == "prepared"]
     assert prepared[-2:] == ["edge", "penstock-demo"]

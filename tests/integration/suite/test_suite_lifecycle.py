@@ -91,7 +91,7 @@ def test_a_redis_that_dies_is_started_again(start, config):
 def test_a_long_state_path_moves_the_sockets(start, config, tmp_path):
     stack = start("--config", config, state=tmp_path / LONG)
     ready = stack.until("ready")
-    with urllib.request.urlopen(ready["http"] + "/readyz", timeout=5) as answer:
+    with urllib.request.urlopen(ready["http"] + "/readyz", timeout=60) as answer:
         assert answer.status == 200
     assert stack.end() == 0
 
@@ -279,7 +279,7 @@ def test_at_the_end_requests_in_flight_finish_and_new_ones_get_503(asking, slow_
     # Whether the gateway has heard of it yet is a race; that it refuses, once it has, is not.
     with pytest.raises(urllib.error.HTTPError) as refused:
         while True:
-            urllib.request.urlopen(ready["http"] + "/readyz", timeout=5).close()
+            urllib.request.urlopen(ready["http"] + "/readyz", timeout=60).close()
     assert refused.value.code == 503
     refused.value.close()
     with pytest.raises(urllib.error.HTTPError) as refused:

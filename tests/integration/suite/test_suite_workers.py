@@ -30,7 +30,7 @@ def workers_of(stack) -> dict[str, int]:
 def models_status(ready) -> int:
     request = urllib.request.Request(f"{ready['http']}/v1/models", headers={"authorization": f"Bearer {ready['key']}"})
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status
     except urllib.error.HTTPError as error:
         return error.code

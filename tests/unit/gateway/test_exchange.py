@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -68,11 +69,24 @@ class World:
     generation: str = ""
     has_room: bool = True
     closing_fails: bool = False
+    closing_hangs: bool = False
+    raised: BaseException | None = None
+    """What the cache's look-up raises."""
+    requests_per_minute: int = 3
+    pauses: int = 0
+    """How often whatever is asked gives the loop up before it answers."""
     routes_never: bool = False
     door: Door = field(default_factory=lambda: Door(Capacity(requests=10), Refusals(600)))
 
+    async def pause(self):
+        for _ in range(self.pauses):
+            await asyncio.sleep(0)
+
     async def look_up(self, request, steps):
         self.asked.append(request)
+        await self.pause()
+        if self.raised is not None:
+            raise self.raised
         return LookupResponse(hit=self.hit) if self.hit else LookupResponse(generation=self.generation)
 
     async def keep(self, request):
@@ -81,6 +95,7 @@ class World:
 
     async def route(self, request, steps):
         self.asked.append(request)
+        await self.pause()
         if self.routes_never:
             await asyncio.Event().wait()
         return Plan(candidates=(CANDIDATE, OTHER), reason="by order", route_digest=b"route")
@@ -115,6 +130,7 @@ class Answering:
         return self
 
     async def __anext__(self):
+        await self._world.pause()
         for batch in self._left:
             if batch == "silence":
                 await asyncio.Event().wait()
@@ -124,6 +140,9 @@ class Answering:
     async def aclose(self):
         if self._is_open:
             self._is_open = False
+            await self._world.pause()
+            if self._world.closing_hangs:
+                await asyncio.Event().wait()
             self._world.happened.append("upstream ended")
             if self._world.closing_fails:
                 raise InternalError
@@ -141,7 +160,6 @@ def door(world):
 
 @pytest.fixture
 def begin(world, ask):
-    caller = Caller(Tenant("t", Tier("own", requests_per_minute=3, concurrent_requests=1)), "k", frozenset())
     traces = TraceStarter(0, random.Random(1))
     limiter = InMemoryLimiter()
 
@@ -167,6 +185,8 @@ def begin(world, ask):
             whole=whole,
             cache_control=control or CacheControl(),
         )
+        tier = Tier("own", requests_per_minute=world.requests_per_minute, concurrent_requests=1)
+        caller = Caller(Tenant("t", tier), "k", frozenset())
         return life.begin(Call(order, caller, world.door.enter(caller), traces.start(""), Steps(), time.time_ns()))
 
     return make
@@ -327,6 +347,76 @@ async def test_whatever_it_waits_for_a_request_ends_soon_after_its_deadline(begi
     task = asyncio.current_task()
     assert task is not None
     assert task.cancelling() == 0
+
+
+async def test_a_request_ends_although_its_upstream_does_not(begin, world, door, monkeypatch):
+    """Its time is over, what it waits for is cancelled, and closing that waits for ever as well."""
+    monkeypatch.setattr(exchange_module, "_SENDING_GRACE_SECONDS", 0.01)
+    world.batches, world.closing_hangs = (BATCHES[0], "silence"), True
+    exchange = begin(timeout=0.01)
+    async with asyncio.timeout(60):
+        with pytest.raises(DeadlineExceeded):
+            async with exchange:
+                async for _ in exchange.batches():
+                    pass
+    assert [row.outcome for row in world.rows] == ["deadline_exceeded"]
+    assert door.in_flight == 0
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+
+
+async def cancelled_after(turns, begin, world):
+    """Begin a request, cancel it after so many turns of the loop, and return whether it had ended by itself."""
+    task = asyncio.create_task(served(begin()))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    has_ended = task.done()
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    return has_ended
+
+
+async def test_wherever_a_request_is_cancelled_it_is_settled_once_and_leaves_no_place_taken(begin, world, door):
+    world.pauses, world.requests_per_minute = 2, 1000
+    for turns in range(1, 200):
+        world.rows.clear()
+        world.ended_exchanges.clear()
+        has_ended = await cancelled_after(turns, begin, world)
+        assert door.in_flight == 0, turns
+        assert len(world.ended_exchanges) == 1, turns
+        # It was admitted in its first turn: there is one bill, whatever became of it.
+        assert [row.outcome for row in world.rows] in (["ok"], ["cancelled"]), turns
+        if has_ended:
+            break
+    assert has_ended
+    assert turns > 10
+    assert [row.outcome for row in world.rows] == ["ok"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        asyncio.CancelledError(), GeneratorExit(), KeyboardInterrupt(), SystemExit(), MemoryError(), ValueError("x"),
+        ExceptionGroup("several", [ValueError("x")]), BaseExceptionGroup("several", [asyncio.CancelledError()]),
+        InternalError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)  # fmt: skip
+async def test_whatever_ends_a_request_while_it_is_prepared_settles_it(begin, world, door, error):
+    world.raised = error
+    with pytest.raises(type(error)) as raised:
+        async with begin():
+            pass
+    assert raised.value is error
+    assert door.in_flight == 0
+    assert [row.cost_nano_usd for row in world.rows] == [0]
+    assert len(world.ended_exchanges) == 1
+    # The tenant may run one request at once.
+    world.raised = None
+    async with begin():
+        pass
 
 
 async def test_a_caller_who_leaves_as_its_time_runs_out_is_one_who_leaves(begin, world, door):
