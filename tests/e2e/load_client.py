@@ -207,7 +207,7 @@ def _has_retry_info(error: grpc.aio.AioRpcError) -> bool:
 
 async def run(job: dict[str, Any]) -> dict[str, Any]:
     streams = job["http_streams"] + job["grpc_streams"]
-    job["left"] = {stage: streams for stage in Stages.NAMES}
+    job["left"] = dict.fromkeys(Stages.NAMES, streams)
     http, rpc = Tally(), Tally()
     sent = asyncio.Semaphore(_CONNECTIONS_AT_ONCE)
     async with _channel(job) as channel:

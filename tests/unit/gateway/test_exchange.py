@@ -569,6 +569,30 @@ async def test_a_hit_asks_nobody_and_costs_nothing(begin, world):
     assert world.hit.events[-1].cost_nano_usd == 7
 
 
+async def test_a_hit_that_its_reader_leaves_in_the_middle_costs_nothing(begin, world):
+    world.hit = Hit(events=(STARTED, TextDelta(text="Hi " * 1000), *ENDING), created_at=1.0)
+    with pytest.raises(ZeroDivisionError):
+        async with (exchange := begin()):
+            async for _ in exchange.batches():
+                raise ZeroDivisionError
+    assert [row.cost_nano_usd for row in world.rows] == [0]
+
+
+async def test_a_place_is_taken_for_longer_than_the_request_may_last(begin, world, monkeypatch):
+    leases = []
+    reserve = InMemoryLimiter.reserve
+
+    async def noted(self, tenant, request_id, lease):
+        leases.append(lease)
+        return await reserve(self, tenant, request_id, lease)
+
+    monkeypatch.setattr(InMemoryLimiter, "reserve", noted)
+    async with begin(timeout=30):
+        pass
+    # What it may do beyond its deadline is part of it.
+    assert leases[0] > timedelta(seconds=30) + exchange_module.SENDING_GRACE
+
+
 async def test_an_answer_of_a_substitute_is_kept_for_a_minute(begin, world):
     finished = msgspec.structs.replace(ENDING[1], answered_by=OTHER)
     world.batches = (BATCHES[0], (ENDING[0], finished))
@@ -583,6 +607,7 @@ async def test_an_answer_of_a_substitute_is_kept_for_a_minute(begin, world):
         (CacheControl(), True, True),
         (CacheControl(no_store=True), False, False),
         (CacheControl(no_cache=True), False, True),
+        (CacheControl(no_cache=True, no_store=True), False, False),
     ],
 )
 async def test_cache_control_says_whether_to_look_and_whether_to_keep(begin, world, control, looked_up, kept):
