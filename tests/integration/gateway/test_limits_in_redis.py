@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from penstock_common import redis_connection
 from penstock_common.redis_connection import RedisConnection
 from penstock_common.testing.redis_server import RedisServer
 from penstock_gateway.adapters.limits_in_memory import InMemoryLimiter
@@ -19,7 +20,7 @@ from penstock_gateway.domain.life.admission import CONCURRENT_REQUESTS, REQUESTS
 from penstock_suite.adapters.redis_server import redis_command
 
 LEASE = timedelta(seconds=600)
-PATIENT = timedelta(seconds=5)
+PATIENT = timedelta(seconds=30)
 
 
 def tenant(per_minute=None, at_once=None, name="t"):
@@ -248,7 +249,8 @@ async def test_who_runs_while_redis_is_away_has_a_place_when_it_is_back(connect,
     assert not (await other.reserve(both, "last", LEASE)).refused_by
 
 
-async def test_redis_that_is_known_to_be_away_is_not_asked(connect, redis_server):
+async def test_redis_that_is_known_to_be_away_is_not_asked(connect, redis_server, monkeypatch):
+    monkeypatch.setattr(redis_connection, "_COOL_DOWN_SECONDS", 3600.0)
     limiter = await connect(timedelta(milliseconds=50))
     await until_redis_counts(limiter)
     with redis_server.paused():

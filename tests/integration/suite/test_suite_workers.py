@@ -20,7 +20,7 @@ import yaml
 from penstock_suite.adapters.worker_metrics import WorkerMetrics
 from penstock_suite.domain.state_folder import StateFolder
 
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 90.0
 
 
 def workers_of(stack) -> dict[str, int]:

