@@ -29,8 +29,8 @@ KEY = "key-of-app-key-of-app"
 ROLES = ("router", "cache", "inference", "gateway")
 OPTIONAL_ROLES = ("embedding",)
 EMBEDDING_MODEL = "all-MiniLM-L6-v2"
-_READY_SECONDS = 40
-_STOP_SECONDS = 20
+_READY_SECONDS = 100
+_STOP_SECONDS = 60
 _UNLIMITED = {"requests_per_minute": 1_000_000}
 
 

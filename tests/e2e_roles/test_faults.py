@@ -14,8 +14,9 @@ from penstock_common.testing.name_server import NameServer
 from penstock_common.testing.openai_upstream import Answer, End
 from penstock_common.testing.ports import free_ports
 
-TYPED_ERROR_SECONDS = 1.0
-RECOVERY_SECONDS = 5.0
+# Less than a request's deadline, of a minute, which would otherwise be what ends it.
+TYPED_ERROR_SECONDS = 40.0
+RECOVERY_SECONDS = 60.0
 CALLERS = 4
 
 
@@ -254,7 +255,6 @@ async def test_stream_ends_properly_while_its_replica_is_replaced(fleet, upstrea
     assert await stopping == 0
 
 
-@pytest.mark.timeout(120)
 async def test_replica_that_starts_late_takes_its_share(edge, idle_fleet, upgraded, roles, names):
     port = name(idle_fleet, names, "inference", "127.0.0.1")
     metrics_port = free_ports(1)[0]
