@@ -157,6 +157,20 @@ async def test_place_of_a_dead_process_comes_back_when_its_lease_ends(connect):
         await until(is_free)
 
 
+async def test_nothing_that_is_counted_lives_for_ever(connect, redis_server):
+    """Neither what is counted at once nor what is told afterwards."""
+    limiter = await connect()
+    await limiter.reserve(tenant(5, 5), "a", LEASE)
+    lives = {b"{t:t}:limits:log": 60_000, b"{t:t}:limits:running": 600_000}
+    with redis_server.client() as client:
+        assert {key: 0 < client.pttl(key) <= life for key, life in lives.items()} == dict.fromkeys(lives, True)
+        assert set(client.keys()) == set(lives)
+        client.flushall()
+        told = [2, 3_000, 1_000, "during", 5_000]
+        assert client.eval(_RESERVE.source, 2, *lives, 0, 0, "b", 60_000, 1, *told) == [1, 1, 60_000, 59_000, 1]
+        assert {key: 0 < client.pttl(key) <= life for key, life in lives.items()} == dict.fromkeys(lives, True)
+
+
 async def test_short_lease_does_not_end_a_long_one(connect, redis_server):
     limiter = await connect()
     await limiter.reserve(tenant(at_once=2), "long", timedelta(seconds=600))
