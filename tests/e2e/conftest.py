@@ -423,7 +423,13 @@ async def stack(
         ],
         "telemetry": {"otlp": collector.endpoint, "metrics_listen": f"127.0.0.1:{metrics_port}"},
         # Machines that run tests stall for longer than Redis ever would.
-        "gateway": {"redis_timeout": "2s", "cache_lookup_timeout": "5s", "router_timeout": "10s", "key_stale": "10m"},
+        "gateway": {
+            "redis_timeout": "2s",
+            "cache_lookup_timeout": "5s",
+            "router_timeout": "10s",
+            "key_stale": "10m",
+            "key_lookup_timeout": "20s",
+        },
         "local": {"demo_tenant": "demo"},
     }
     async with running_stack(document, tmp_path_factory.mktemp("stack")) as running:

@@ -198,7 +198,7 @@ def configuration(folder: Path, pki: CertificateFiles, upstream: OpenAIUpstream,
         "redis": {"state": redis_url, "cache": redis_url},
         "secrets": {"key_pepper_file": f"{folder}/pepper", "cache_key_file": f"{folder}/cache_key"},
         # Machines that run tests stall for longer than Redis ever would.
-        "gateway": {"redis_timeout": "2s", "cache_lookup_timeout": "5s", "router_timeout": "10s"},
+        "gateway": {"redis_timeout": "2s", "cache_lookup_timeout": "5s", "router_timeout": "10s", "key_lookup_timeout": "20s"},
         "cache": {"redis_timeout": "2s"},
     }  # fmt: skip
 

@@ -146,3 +146,25 @@ async def test_grpc_caller_whose_deadline_passes_is_let_go(suite, upstream):
     (row,) = await suite.ledger_after_close()
     # Who is first is chance: our own deadline, 20 ms before the caller's, or the caller's cancel.
     assert row["outcome"] in ("deadline_exceeded", "cancelled")
+
+
+@pytest.mark.parametrize("how", ["close", "half close", "reset"])
+async def test_body_that_is_shorter_than_announced_reaches_nobody_and_costs_nothing(suite, upstream, how):
+    reader, writer = await asyncio.open_unix_connection(suite.http_socket)
+    body = json.dumps({"model": "fast", "messages": [{"role": "user", "content": "x"}]}).encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {suite.KEY}\r\n"
+    # What has come is a whole request by itself, if nobody counts.
+    writer.write(f"{head}content-length: {len(body) + 1}\r\n\r\n".encode() + body)
+    await writer.drain()
+    if how == "half close":
+        writer.write_eof()
+        async with asyncio.timeout(60):
+            assert await reader.read() == b""
+    if how == "reset":
+        writer.transport.abort()
+    writer.close()
+    # One that is whole, behind it.
+    assert (await suite.ask("whole")).status == 200
+    assert [request.body["messages"][-1]["content"] for request in upstream.requests] == ["whole"]
+    rows = await suite.ledger_after_close()
+    assert [row["outcome"] for row in rows] == ["ok"]
