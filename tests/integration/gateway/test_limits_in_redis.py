@@ -167,7 +167,7 @@ async def test_nothing_that_is_counted_lives_for_ever(connect, redis_server):
         assert set(client.keys()) == set(lives)
         client.flushall()
         told = [2, 3_000, 1_000, "during", 5_000]
-        assert client.eval(_RESERVE.source, 2, *lives, 0, 0, "b", 60_000, 1, *told) == [1, 1, 60_000, 59_000, 1]
+        assert client.eval(_RESERVE.source, 2, *lives, 0, 0, "b", 60_000, 1, *told) == [1, 1, 60_000, 59_000, 0, 1]
         assert {key: 0 < client.pttl(key) <= life for key, life in lives.items()} == dict.fromkeys(lives, True)
 
 

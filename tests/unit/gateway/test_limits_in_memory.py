@@ -230,3 +230,11 @@ async def test_what_nobody_else_knows_is_told_once_and_again_where_it_could_not_
     assert limiter.take_unshared(both) is None
     limiter.give_back(both, told)
     assert limiter.take_unshared(both) == told
+
+
+async def test_what_the_shared_count_takes_back_is_taken_back_here(limiter):
+    limiter.hear(tenant(2), 1, 0, ("a", LEASE))
+    limiter.forget_newest(tenant(2))
+    limiter.forget_newest(tenant(2))
+    limiter.forget_newest(tenant(name="nobody"))
+    assert await let_in(limiter, tenant(2), 5) == 2
