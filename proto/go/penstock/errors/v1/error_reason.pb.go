@@ -73,6 +73,8 @@ const (
 	ErrorReason_ERROR_REASON_RESOURCE_STATE ErrorReason = 21
 	// PERMISSION_DENIED. The key is not accepted from this address. metadata: {"address": "192.0.2.1"}
 	ErrorReason_ERROR_REASON_ADDRESS_NOT_PERMITTED ErrorReason = 22
+	// PERMISSION_DENIED. The key would give more than it has itself. metadata: {"bound": "networks"}
+	ErrorReason_ERROR_REASON_RIGHTS_EXCEEDED ErrorReason = 50
 )
 
 // Enum value maps for ErrorReason.
@@ -101,6 +103,7 @@ var (
 		20: "ERROR_REASON_RESOURCE_EXISTS",
 		21: "ERROR_REASON_RESOURCE_STATE",
 		22: "ERROR_REASON_ADDRESS_NOT_PERMITTED",
+		50: "ERROR_REASON_RIGHTS_EXCEEDED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":             0,
@@ -126,6 +129,7 @@ var (
 		"ERROR_REASON_RESOURCE_EXISTS":         20,
 		"ERROR_REASON_RESOURCE_STATE":          21,
 		"ERROR_REASON_ADDRESS_NOT_PERMITTED":   22,
+		"ERROR_REASON_RIGHTS_EXCEEDED":         50,
 	}
 )
 
@@ -160,7 +164,7 @@ var File_penstock_errors_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_penstock_errors_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"%penstock/errors/v1/error_reason.proto\x12\x12penstock.errors.v1*\xaa\x06\n" +
+	"%penstock/errors/v1/error_reason.proto\x12\x12penstock.errors.v1*\xcc\x06\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cERROR_REASON_INVALID_REQUEST\x10\x01\x12(\n" +
@@ -185,7 +189,8 @@ const file_penstock_errors_v1_error_reason_proto_rawDesc = "" +
 	"\x1fERROR_REASON_RESOURCE_NOT_FOUND\x10\x13\x12 \n" +
 	"\x1cERROR_REASON_RESOURCE_EXISTS\x10\x14\x12\x1f\n" +
 	"\x1bERROR_REASON_RESOURCE_STATE\x10\x15\x12&\n" +
-	"\"ERROR_REASON_ADDRESS_NOT_PERMITTED\x10\x16B0Z.penstock.dev/proto/penstock/errors/v1;errorsv1b\x06proto3"
+	"\"ERROR_REASON_ADDRESS_NOT_PERMITTED\x10\x16\x12 \n" +
+	"\x1cERROR_REASON_RIGHTS_EXCEEDED\x102B0Z.penstock.dev/proto/penstock/errors/v1;errorsv1b\x06proto3"
 
 var (
 	file_penstock_errors_v1_error_reason_proto_rawDescOnce sync.Once
