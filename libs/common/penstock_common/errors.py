@@ -7,6 +7,7 @@ PenstockError
 ├── InvalidCredentials        no key, or not one of ours
 ├── ScopeMissing              the key may not call this method
 ├── AddressNotPermitted       the key may not be used from there
+├── RightsExceeded            the key may not give what it has not itself
 ├── ModelNotPermitted         the key may not use this model
 ├── ModelNotFound             no such model
 ├── NotCached                 only_if_cached, and nothing is cached
@@ -87,6 +88,13 @@ class AddressNotPermitted(PenstockError):
     """The key is not accepted from ``address``, which is empty where it is not known."""
 
     address: str = ""
+
+
+@dataclass(eq=False)
+class RightsExceeded(PenstockError):
+    """The key would give a right that it has not. ``bound`` names which: networks or expires_at."""
+
+    bound: str = ""
 
 
 @dataclass(eq=False)

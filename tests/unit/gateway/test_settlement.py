@@ -21,6 +21,7 @@ WORDS = {
     errors.ModelNotFound: "model_not_found",
     errors.NotCached: "not_cached",
     errors.AddressNotPermitted: "address_not_permitted",
+    errors.RightsExceeded: "rights_exceeded",
     errors.ResourceNotFound: "resource_not_found",
     errors.ResourceExists: "resource_exists",
     errors.ResourceState: "resource_state",

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from penstock_common.errors import InvalidRequest, ResourceExists, ResourceNotFound, ResourceState
-from penstock_gateway.domain.access.identity import Tenant, TenantRecord
+from penstock_gateway.domain.access.identity import TENANT_SCOPES, Tenant, TenantRecord
 from penstock_gateway.domain.access.tenancy import DEFAULT_TIER, TenantDirectory
 from penstock_gateway.domain.administration import bounds
 from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.administration.audit import AuditLog, Deed, Now, utc_now
 from penstock_gateway.domain.administration.paging import Listing, Page, listing
-from penstock_gateway.domain.administration.registry import Records, Registry
+from penstock_gateway.domain.administration.reach import check_revival
+from penstock_gateway.domain.administration.registry import KeyFilter, Records, Registry
 
 _KIND = "tenant"
 _CHANGEABLE = ("tier", "models", "regions")
@@ -129,9 +130,14 @@ class TenantAdministration:
         return _of_record(record)
 
     async def enable(self, actor: Actor, name: str) -> TenantView:
-        """Return the tenant, whose keys are accepted again."""
+        """Return the tenant, whose keys are accepted again.
+
+        Raises:
+            RightsExceeded: if one of them is wider than the actor's own.
+        """
         async with self._audit.changing(Deed(actor, "tenant.enable", name, name)) as records:
             record = await self._changeable(actor, records, name)
+            await check_revival(actor, records, KeyFilter(name), TENANT_SCOPES, self._now())
             await records.change_tenant(name, {"disabled_at": None})
         return _of_record(replace(record, disabled_at=None))
 

@@ -41,6 +41,7 @@ _FORMS: dict[type[errors.PenstockError], _Form] = {
     errors.ContentRefused: _Form(400, "invalid_request_error", "content_policy_violation"),
     errors.InvalidCredentials: _Form(401, "authentication_error", "invalid_api_key", headers=(_CHALLENGE,)),
     errors.ScopeMissing: _Form(403, "permission_error", "missing_scope"),
+    errors.RightsExceeded: _Form(403, "permission_error", "rights_exceeded"),
     errors.AddressNotPermitted: _Form(403, "permission_error", "address_not_permitted"),
     errors.ModelNotPermitted: _Form(403, "permission_error", "model_not_permitted", "model"),
     errors.ModelNotFound: _Form(404, "invalid_request_error", "model_not_found", "model"),
