@@ -92,7 +92,7 @@ class AddressNotPermitted(PenstockError):
 
 @dataclass(eq=False)
 class RightsExceeded(PenstockError):
-    """The key would give a right that it has not. ``bound`` names which: networks or expires_at."""
+    """The key would give a right that it has not. ``bound`` names which: allowed_networks or expires_at."""
 
     bound: str = ""
 

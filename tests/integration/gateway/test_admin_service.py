@@ -363,10 +363,10 @@ async def bound_of(call):
 @pytest.mark.parametrize(
     ("wanted", "bound"),
     [
-        ({}, "networks"),
-        ({"lifetime": {"seconds": 60}}, "networks"),
-        ({"allowed_networks": ["0.0.0.0/0"], "lifetime": {"seconds": 60}}, "networks"),
-        ({"allowed_networks": ["127.0.0.0/8", "::/0"], "lifetime": {"seconds": 60}}, "networks"),
+        ({}, "allowed_networks"),
+        ({"lifetime": {"seconds": 60}}, "allowed_networks"),
+        ({"allowed_networks": ["0.0.0.0/0"], "lifetime": {"seconds": 60}}, "allowed_networks"),
+        ({"allowed_networks": ["127.0.0.0/8", "::/0"], "lifetime": {"seconds": 60}}, "allowed_networks"),
         ({"allowed_networks": ["127.0.0.0/8"]}, "expires_at"),
         ({"allowed_networks": ["127.0.0.0/8"], "lifetime": {"seconds": 3700}}, "expires_at"),
         ({"scopes": [pb.KEY_SCOPE_ADMIN], "allowed_networks": ["127.0.0.1"]}, "expires_at"),
@@ -384,7 +384,7 @@ async def test_bounded_operator_makes_no_wider_operator_or_administrator(suite, 
     wanted = {**BOUNDED, "scopes": [pb.KEY_SCOPE_OPERATOR]}
     hourly = Administrator(suite.channel, (await operator.CreateKey(**wanted)).secret)
     for scope, tenant in ((pb.KEY_SCOPE_OPERATOR, ""), (pb.KEY_SCOPE_ADMIN, "demo"), (pb.KEY_SCOPE_INFERENCE, "demo")):
-        assert await bound_of(hourly.CreateKey(tenant=tenant, scopes=[scope])) == "networks"
+        assert await bound_of(hourly.CreateKey(tenant=tenant, scopes=[scope])) == "allowed_networks"
 
 
 async def test_bounded_administrator_prolongs_neither_itself_nor_another(bounded, acme):
@@ -394,7 +394,7 @@ async def test_bounded_administrator_prolongs_neither_itself_nor_another(bounded
     assert await bound_of(bounded.RotateKey(id=eternal)) == "expires_at"
     assert await bound_of(bounded.RotateKey(id=eternal, lifetime={"seconds": 60})) == "expires_at"
     anywhere = (await acme.CreateKey(lifetime={"seconds": 60})).key.id
-    assert await bound_of(bounded.RotateKey(id=anywhere)) == "networks"
+    assert await bound_of(bounded.RotateKey(id=anywhere)) == "allowed_networks"
     rotated = await bounded.RotateKey(id=own)
     assert rotated.key.expires_at.ToDatetime() <= end
 
@@ -403,7 +403,7 @@ async def test_bounded_administrator_revives_no_wider_key(bounded, acme):
     ada = (await acme.CreateUser(name="ada", role=pb.USER_ROLE_VIEWER)).user
     await acme.CreateKey(user_id=ada.id, scopes=[pb.KEY_SCOPE_READ])
     await bounded.DisableUser(id=ada.id)
-    assert await bound_of(bounded.EnableUser(id=ada.id)) == "networks"
+    assert await bound_of(bounded.EnableUser(id=ada.id)) == "allowed_networks"
     assert not (await acme.EnableUser(id=ada.id)).user.HasField("disabled_at")
 
 
@@ -411,7 +411,7 @@ async def test_bounded_administrator_gives_no_wider_key_a_better_role(bounded, a
     ada = (await acme.CreateUser(name="ada", role=pb.USER_ROLE_ADMIN)).user
     await acme.CreateKey(user_id=ada.id, scopes=[pb.KEY_SCOPE_ADMIN])
     await bounded.UpdateUser(user=pb.User(id=ada.id, role=pb.USER_ROLE_VIEWER))
-    assert await bound_of(bounded.UpdateUser(user=pb.User(id=ada.id, role=pb.USER_ROLE_ADMIN))) == "networks"
+    assert await bound_of(bounded.UpdateUser(user=pb.User(id=ada.id, role=pb.USER_ROLE_ADMIN))) == "allowed_networks"
     # Nothing is gained: the key has no scope that a member has beside a viewer's.
     await bounded.UpdateUser(user=pb.User(id=ada.id, role=pb.USER_ROLE_MEMBER))
 
@@ -420,7 +420,7 @@ async def test_bounded_operator_revives_no_wider_key_of_a_tenant(suite, operator
     wanted = {**BOUNDED, "scopes": [pb.KEY_SCOPE_OPERATOR]}
     hourly = Administrator(suite.channel, (await operator.CreateKey(**wanted)).secret)
     await hourly.DisableTenant(name="acme")
-    assert await bound_of(hourly.EnableTenant(name="acme")) == "networks"
+    assert await bound_of(hourly.EnableTenant(name="acme")) == "allowed_networks"
     await operator.EnableTenant(name="acme")
 
 

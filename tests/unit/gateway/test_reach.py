@@ -67,9 +67,9 @@ def test_two_networks_that_touch_hold_what_lies_across_them():
 @pytest.mark.parametrize(
     ("fields", "bound"),
     [
-        ({}, "networks"),
-        ({"networks": (ip_network("10.0.0.0/8"),)}, "networks"),
-        ({"networks": (ip_network("10.1.0.0/17"), ip_network("::/0"))}, "networks"),
+        ({}, "allowed_networks"),
+        ({"networks": (ip_network("10.0.0.0/8"),)}, "allowed_networks"),
+        ({"networks": (ip_network("10.1.0.0/17"), ip_network("::/0"))}, "allowed_networks"),
         ({"networks": (ip_network("10.1.2.0/24"),)}, "expires_at"),
         ({"networks": (ip_network("10.1.2.0/24"),), "expires_at": NOW + timedelta(hours=1, seconds=1)}, "expires_at"),
     ],

@@ -73,7 +73,7 @@ const (
 	ErrorReason_ERROR_REASON_RESOURCE_STATE ErrorReason = 21
 	// PERMISSION_DENIED. The key is not accepted from this address. metadata: {"address": "192.0.2.1"}
 	ErrorReason_ERROR_REASON_ADDRESS_NOT_PERMITTED ErrorReason = 22
-	// PERMISSION_DENIED. The key would give more than it has itself. metadata: {"bound": "networks"}
+	// PERMISSION_DENIED. The key would give more than it has itself. metadata: {"bound": "allowed_networks"}
 	ErrorReason_ERROR_REASON_RIGHTS_EXCEEDED ErrorReason = 50
 )
 

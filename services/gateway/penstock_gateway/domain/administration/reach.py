@@ -38,7 +38,7 @@ def check_within(actor: Actor, record: KeyRecord) -> None:
         raise RightsExceeded(
             f"Your API key is accepted from {own} alone, and may give no key that is accepted from elsewhere: "
             "name allowed_networks within those.",
-            bound="networks",
+            bound="allowed_networks",
         )
     if not _ends_by(record.expires_at, actor.expires_at):
         end = actor.expires_at.isoformat(timespec="seconds") if actor.expires_at else ""
