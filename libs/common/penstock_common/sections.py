@@ -119,6 +119,22 @@ class MutualTls(Section):
     ca_file: Path
 
 
+class Peers(Section):
+    """Who may call each role, by a DNS name or URI of its certificate; ``*`` is everybody whom the authority signed."""
+
+    gateway: list[str] = ["edge"]
+    """At ``services.gateway.listen``; gRPC at ``listen.grpc`` is public."""
+    router: list[str] = ["gateway"]
+    cache: list[str] = ["gateway"]
+    embedding: list[str] = ["gateway", "cache"]
+    inference: list[str] = ["gateway"]
+
+    def of(self, role: str) -> list[str]:
+        """Return who may call the role."""
+        names: list[str] = getattr(self, role)
+        return names
+
+
 class Services(Section):
     """Where the roles are when each is a process, and how they trust each other."""
 
@@ -129,6 +145,7 @@ class Services(Section):
     embedding: Place = Place(listen="127.0.0.1:9004")
     inference: Place = Place(listen="127.0.0.1:9005")
     tls: MutualTls | None = None
+    peers: Peers = Peers()
     connection_age: Duration = timedelta(seconds=30)
     """After this long a connection is closed and the name asked again, which is how a new replica gets its share.
     Calls on it go on for ``connection_grace``."""
@@ -158,6 +175,7 @@ class Services(Section):
 
 __all__ = [
     "MutualTls",
+    "Peers",
     "Place",
     "Policy",
     "Price",

@@ -26,6 +26,7 @@ type config struct {
 	gatewayKey          string
 	gatewayTokenFile    string
 	gatewayToken        string
+	gatewayProofs       *gatewayProofs // by the files above; nil without an authority
 	tlsCert             string
 	tlsKey              string
 	maxHeaderBytes      int

@@ -57,6 +57,10 @@ class TlsSettings(Section):
     cert_file: Path
     key_file: Path
 
+    @property
+    def ca_file(self) -> None:
+        """Strangers show no certificate."""
+
 
 class ListenSettings(Section):
     """Public addresses; port 0 takes a free one."""

@@ -22,6 +22,7 @@ WORDS = {
     errors.NotCached: "not_cached",
     errors.AddressNotPermitted: "address_not_permitted",
     errors.RightsExceeded: "rights_exceeded",
+    errors.PeerNotPermitted: "peer_not_permitted",
     errors.ResourceNotFound: "resource_not_found",
     errors.ResourceExists: "resource_exists",
     errors.ResourceState: "resource_state",

@@ -36,6 +36,7 @@ TABLE: list[tuple[errors.PenstockError, int, str, str | None, str | None, type[o
     (errors.NotCached("m"), 404, "not_found_error", "not_cached", None, openai.NotFoundError),
     (errors.AddressNotPermitted("m"), 403, "permission_error", "address_not_permitted", None,
      openai.PermissionDeniedError),
+    (errors.PeerNotPermitted("m"), 503, "server_error", "peer_not_permitted", None, openai.InternalServerError),
     (errors.RightsExceeded("m"), 403, "permission_error", "rights_exceeded", None, openai.PermissionDeniedError),
     (errors.ResourceNotFound("m"), 404, "not_found_error", "resource_not_found", None, openai.NotFoundError),
     (errors.ResourceExists("m"), 409, "invalid_request_error", "resource_exists", None, openai.ConflictError),

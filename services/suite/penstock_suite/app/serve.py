@@ -12,8 +12,9 @@ from prometheus_client import CollectorRegistry
 
 from penstock_common.configuration import Configuration
 from penstock_common.logging import configure_logging
+from penstock_common.peers import Guestlist
 from penstock_common.rpc.interception import ServerInterceptor
-from penstock_common.rpc.security import Security, TokenGuard
+from penstock_common.rpc.security import PeerGuard, Security, TokenGuard
 from penstock_common.rpc.server import GrpcLimits, GrpcListener, ListenError, ServerOptions, listening
 from penstock_common.rpc.server_interceptors import CallTelemetry, FinalFailures, IncomingScope
 from penstock_common.telemetry.metrics_endpoint import serving_metrics
@@ -149,8 +150,7 @@ async def _internal(
     address = settings.services.listen_of(role)
     security.refuse_open_bind(address, f"services.{role}.listen")
     registry = CollectorRegistry()
-    guards: list[ServerInterceptor] = [TokenGuard(security.token)] if security.token else []
-    interceptors = [FinalFailures(), CallTelemetry(registry), *guards, IncomingScope()]
+    interceptors = [FinalFailures(), CallTelemetry(registry), *_guards(role, settings, security), IncomingScope()]
     options = ServerOptions(
         credentials=security.server_credentials(),
         reflection=False,
@@ -170,6 +170,12 @@ async def _internal(
         yield _InternalRole(listener)
 
 
+def _guards(role: Role, settings: RoleSettings, security: Security) -> list[ServerInterceptor]:
+    guests = Guestlist(role, settings.services.peers.of(role))
+    by_certificate: list[ServerInterceptor] = [PeerGuard(guests)] if security.certificates is not None else []
+    return [*by_certificate, *([TokenGuard(security.token)] if security.token else [])]
+
+
 @asynccontextmanager
 async def _gateway(
     configuration: Configuration, settings: RoleSettings, security: Security
@@ -183,6 +189,7 @@ async def _gateway(
         http=address,
         grpc_options=ServerOptions(credentials=public_credentials(settings.listen.tls)),
         http_tls=settings.services.tls,
+        http_guests=Guestlist(Role.GATEWAY, settings.services.peers.of(Role.GATEWAY)),
     )
     async with AsyncExitStack() as stack:
         wiring = Wiring(configuration, by_their_addresses(settings, security), stack)

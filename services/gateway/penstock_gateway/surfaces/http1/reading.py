@@ -22,6 +22,7 @@ class RequestReader:
     """Reads one connection's requests: ``feed`` it, and take them from ``arrived``, the first first."""
 
     __slots__ = (
+        "_closed",
         "_is_full",
         "_limits",
         "_parser",
@@ -43,6 +44,7 @@ class RequestReader:
         self._sender = sender
         self._limits = limits
         self._is_full = False
+        self._closed: Refused | None = None
         # Bytes out of which nothing has come yet: a head, or the framing of a body, without an end.
         self._unread_bytes = 0
         self._raw: dict[bytes, bytes] = {}
@@ -64,6 +66,8 @@ class RequestReader:
             Refused: if they are no request, or one beyond a limit. Nothing can be read after that.
         """
         self._unread_bytes += len(data)
+        if self._closed is not None:
+            raise self._closed
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -74,6 +78,10 @@ class RequestReader:
             raise cause if isinstance(cause, Refused) else _malformed(error) from None
         if self._unread_bytes > self._limits.max_head_bytes:
             raise self._endless()
+
+    def close(self, refused: Refused) -> None:
+        """Refuse whatever comes, and read none of it."""
+        self._closed = refused
 
     def on_headers_complete(self) -> None:
         """Make the request out of what was collected."""

@@ -41,6 +41,8 @@ _FORMS: dict[type[errors.PenstockError], _Form] = {
     errors.ContentRefused: _Form(400, "invalid_request_error", "content_policy_violation"),
     errors.InvalidCredentials: _Form(401, "authentication_error", "invalid_api_key", headers=(_CHALLENGE,)),
     errors.ScopeMissing: _Form(403, "permission_error", "missing_scope"),
+    # The caller has a key, and no part in it: a setting inside the suite is wrong.
+    errors.PeerNotPermitted: _Form(503, "server_error", "peer_not_permitted"),
     errors.RightsExceeded: _Form(403, "permission_error", "rights_exceeded"),
     errors.AddressNotPermitted: _Form(403, "permission_error", "address_not_permitted"),
     errors.ModelNotPermitted: _Form(403, "permission_error", "model_not_permitted", "model"),
