@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from penstock_common.configuration import ConfigurationError, Duration, Secret, Section
 from penstock_common.llm.types import NANO_USD_PER_USD, UnitPrices
 
 Policy = Literal["balanced", "cost", "latency", "quality"]
+ParentSampling = Literal["trusted", "always", "never"]
 Usd = Annotated[Decimal, Field(ge=0, le=1_000_000)]
 
 
@@ -70,6 +73,20 @@ def _nano_usd(usd: Decimal) -> int:
     return int((usd * NANO_USD_PER_USD).to_integral_value())
 
 
+def _names_a_network(text: str) -> str:
+    try:
+        ip_network(text)
+    except ValueError:
+        raise PydanticCustomError(
+            "network", "a range such as 10.0.0.0/8 or 2001:db8::/32 is expected, without bits beside its prefix"
+        ) from None
+    return text
+
+
+NetworkText = Annotated[str, AfterValidator(_names_a_network)]
+"""A range of addresses, or an address."""
+
+
 class Redis(Section):
     """Where Redis is: ``unix:///path`` or ``redis://host:port/db``. Empty means none."""
 
@@ -86,6 +103,8 @@ class Telemetry(Section):
     """OTLP over gRPC, such as http://127.0.0.1:4317. Empty: nothing is exported."""
     sample_ratio: Annotated[float, Field(ge=0, le=1)] = 0.01
     """Share of requests whose spans are exported, besides failed and slow ones."""
+    parent_sampling: ParentSampling = "trusted"
+    """Whose word counts that a trace is to be sampled: that of ``listen.trusted_proxies``, everybody's or nobody's."""
     metrics_listen: str = ""
     """host:port where Prometheus may scrape. Empty: nowhere."""
     capture_content: bool = False
@@ -175,6 +194,8 @@ class Services(Section):
 
 __all__ = [
     "MutualTls",
+    "NetworkText",
+    "ParentSampling",
     "Peers",
     "Place",
     "Policy",

@@ -66,7 +66,7 @@ func (c *caller) begin() *passage {
 	if ids != 1 || !validRequestID(p.id) {
 		p.id = newRequestID()
 	}
-	p.span = c.listener.front.tracing.startSpan(&given, &own)
+	p.span = c.listener.front.tracing.startSpan(&given, &own, c.believed)
 	p.parent = own.parent
 	p.out = c.appendHead((*p.pooled)[:0], p, &own)
 	return p
@@ -125,7 +125,7 @@ func (c *caller) appendHead(out []byte, p *passage, own *traceFields) []byte {
 		out = append(append(append(append(out, field.name...), ": "...), field.value...), "\r\n"...)
 	}
 	out = appendField(out, headerRequestID, p.id)
-	out = appendField(out, headerClientAddress, c.address)
+	out = appendField(out, headerClientAddress, c.clientAddress())
 	if token := c.listener.front.cfg.gatewayToken; token != "" {
 		out = appendField(out, headerEdgeToken, token)
 	}

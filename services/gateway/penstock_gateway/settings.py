@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from ipaddress import ip_network
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from penstock_common.configuration import Duration, Secret, Section
-from penstock_common.sections import Redis, Secrets, Telemetry
+from penstock_common.sections import NetworkText, Redis, Secrets, Telemetry
 from penstock_common.sql.address import DatabaseAddress, DatabaseLimits
 from penstock_gateway.domain.access.authentication import KeyFreshness
 from penstock_gateway.domain.access.identity import KeyRecord, KeyScope, Tenant, Tier, digest_of
+from penstock_gateway.domain.access.networks import Network
 from penstock_gateway.domain.access.tenancy import TenantDirectory
 from penstock_gateway.domain.life.door import Capacity
 from penstock_gateway.surfaces.wire_formats.body_bounds import BodyBounds
@@ -32,6 +34,15 @@ class Listen(Section):
 
     http: str = "127.0.0.1:8080"
     grpc: str = "127.0.0.1:8081"
+    trusted_proxies: list[NetworkText] = []
+    """Ranges of the balancers in front, whose X-Forwarded-For says where a request comes from."""
+    reflection: bool = True
+    """Whether gRPC reflection tells strangers the public methods and messages."""
+
+    @property
+    def trusted_networks(self) -> tuple[Network, ...]:
+        """The ranges as the domain knows them."""
+        return tuple(ip_network(text) for text in self.trusted_proxies)
 
 
 class TierSettings(Section):

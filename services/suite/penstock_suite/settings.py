@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo, field_validator, model_validator
 
 from penstock_common.configuration import Configuration, Section
-from penstock_common.sections import PublicModel, Redis, Secrets, Services, Telemetry
+from penstock_common.sections import NetworkText, PublicModel, Redis, Secrets, Services, Telemetry
 
+# Whoever connects to an address of this machine comes from that address.
+_ADDRESSES = {"localhost": "127.0.0.1"}
 _NOT_BUILT = {"qdrant": "has no vector search yet"}
 
 
@@ -72,6 +75,29 @@ class ListenSettings(Section):
     """Origins whose pages may call the API from a browser, such as https://app.example.com; "*" alone is every one."""
     pages: bool = True
     """Whether the HTTP port serves a front page and a browser of the API, at / and /docs."""
+    trusted_proxies: list[NetworkText] = []
+    """Ranges of the balancers in front, whose X-Forwarded-For says where a request comes from."""
+    proxy_protocol: bool = False
+    """Connections from them to ``http`` begin with a PROXY header, version 1 or 2. gRPC has no such thing here."""
+    reflection: bool = True
+    """Whether gRPC reflection tells strangers the public methods and messages."""
+
+    def awaits_proxy_header(self, host: str) -> bool:
+        """Return whether connections from this machine to itself at ``host`` begin with a PROXY header."""
+        if not self.proxy_protocol:
+            return False
+        try:
+            here = ip_address(_ADDRESSES.get(host, host))
+        except ValueError:
+            # A name, of whatever address.
+            return False
+        return any(here in ip_network(text) for text in self.trusted_proxies)
+
+    @model_validator(mode="after")
+    def _known_proxies(self) -> ListenSettings:
+        if self.proxy_protocol and not self.trusted_proxies:
+            raise ValueError("'proxy_protocol' needs 'trusted_proxies': whose PROXY headers count")
+        return self
 
 
 class UpstreamModelSettings(Section):

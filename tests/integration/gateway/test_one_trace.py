@@ -39,7 +39,7 @@ async def collector(document):
     add_TraceServiceServicer_to_server(collector, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    document["telemetry"] = {"otlp": f"http://127.0.0.1:{port}", "sample_ratio": 0}
+    document["telemetry"] = {"otlp": f"http://127.0.0.1:{port}", "sample_ratio": 0, "parent_sampling": "always"}
     yield collector
     await server.stop(None)
 

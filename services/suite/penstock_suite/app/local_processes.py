@@ -87,11 +87,15 @@ async def start_edge(
         pages=settings.listen.pages,
         otlp=settings.telemetry.otlp,
         sample_ratio=sample_ratio(workshop.plan),
+        parent_sampling=settings.telemetry.parent_sampling,
+        trusted_proxies=settings.listen.trusted_proxies,
+        proxy_protocol=settings.listen.proxy_protocol,
         grace=grace,
         longest_answer=longest_answer(workshop.plan),
     )
     edge = await workshop.start(edge_command(edge_executable(settings.local.edge), options))
-    probe = edge_probe(http.from_here, "/healthz", tls=tls is not None)
+    as_proxy = settings.listen.awaits_proxy_header(http.from_here.host)
+    probe = edge_probe(http.from_here, "/healthz", tls=tls is not None, as_proxy=as_proxy)
     await workshop.await_ready(edge, probe, _EDGE_TIMEOUT)
 
 

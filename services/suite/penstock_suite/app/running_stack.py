@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from penstock_suite.adapters.addresses import parse_address
-from penstock_suite.adapters.edge_server import OK, http_status
+from penstock_suite.adapters.edge_server import OK, Door, http_status
 from penstock_suite.adapters.gateway_client import SERVING, gateway_report, health_of
 from penstock_suite.adapters.state_files import is_running, open_state_folder, read_run_record
 from penstock_suite.app.plan import state_root
@@ -69,7 +69,8 @@ async def stack_status(selection: Selection) -> StackStatus:
         raise _nothing_runs(state)
     scheme, _, authority = record.http.partition("://")
     async with asyncio.TaskGroup() as asking:
-        http_told = asking.create_task(http_status(parse_address(authority, "http"), "/readyz", tls=scheme == "https"))
+        door = Door(tls=scheme == "https", as_proxy=record.awaits_proxy_header)
+        http_told = asking.create_task(http_status(parse_address(authority, "http"), "/readyz", door))
         grpc_told = [asking.create_task(health_of(gateway)) for gateway in record.gateways]
         reports = asking.create_task(_reports(record, state))
     http, grpc = http_told.result(), _worst(told.result() for told in grpc_told)

@@ -187,7 +187,9 @@ async def _gateway(
     listen = Listen(
         grpc=settings.listen.grpc,
         http=address,
-        grpc_options=ServerOptions(credentials=public_credentials(settings.listen.tls)),
+        grpc_options=ServerOptions(
+            credentials=public_credentials(settings.listen.tls), reflection=settings.listen.reflection
+        ),
         http_tls=settings.services.tls,
         http_guests=Guestlist(Role.GATEWAY, settings.services.peers.of(Role.GATEWAY)),
     )

@@ -151,7 +151,9 @@ def ensure_keys(plan: StackPlan) -> str:
 
 
 async def _await_readiness(workshop: Workshop, http: Address) -> None:
-    probe = edge_probe(http.from_here, "/readyz", tls=workshop.plan.settings.listen.tls is not None)
+    listen, here = workshop.plan.settings.listen, http.from_here
+    as_proxy = listen.awaits_proxy_header(here.host)
+    probe = edge_probe(here, "/readyz", tls=listen.tls is not None, as_proxy=as_proxy)
     if not await came_true(probe, _READY_TIMEOUT):
         raise SuiteFailure(f"the edge does not reach the gateway; see {workshop.plan.state.log('edge')}")
 
@@ -183,7 +185,12 @@ def _record(request: UpRequest, workshop: Workshop, ready: Ready, gateways: Gate
         without_triton=selection.without_triton,
         parts=_parts(workshop),
         triton_grpc=workshop.triton_grpc,
+        awaits_proxy_header=_awaits_proxy_header(workshop.plan, ready),
     )
+
+
+def _awaits_proxy_header(plan: StackPlan, ready: Ready) -> bool:
+    return plan.settings.listen.awaits_proxy_header(parse_address(ready.http.partition("://")[2], "http").host)
 
 
 def _parts(workshop: Workshop) -> tuple[RunningPart, ...]:

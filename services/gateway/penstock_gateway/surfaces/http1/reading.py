@@ -15,6 +15,7 @@ from penstock_gateway.surfaces.http1.failures import Refused
 from penstock_gateway.surfaces.http1.limits import HttpLimits
 from penstock_gateway.surfaces.http1.messages import HttpRequest, Sender
 
+_FORWARDED = b"x-forwarded-for"
 _METHODS = {name.encode(): name for name in ("GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH")}
 
 
@@ -50,9 +51,18 @@ class RequestReader:
         self._raw: dict[bytes, bytes] = {}
         self._target: list[bytes] = []
         # The parser calls these for every header and every piece of the target; so it fills the containers itself.
-        self.on_header = self._raw.setdefault
+        self.on_header = self._raw.setdefault if not limits.joins_forwarded else self._keep
         self.on_url = self._target.append
         self._parser = httptools.HttpRequestParser(self)
+
+    def _keep(self, name: bytes, value: bytes) -> None:
+        """Keep a header: the first of its name, but of the chain of proxies every part, as each may be a field's."""
+        if name.lower() != _FORWARDED:
+            self._raw.setdefault(name, value)
+        elif _FORWARDED in self._raw:
+            self._raw[_FORWARDED] += b"," + value
+        else:
+            self._raw[_FORWARDED] = value
 
     @property
     def is_inside_head(self) -> bool:
