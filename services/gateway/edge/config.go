@@ -210,7 +210,6 @@ func (c *config) validate() error {
 	if _, _, err := splitAddress(c.listen); err != nil {
 		return fmt.Errorf("--listen: %w", err)
 	}
-	var err error
 	if c.origins, err = parseOrigins(c.corsOrigins); err != nil {
 		return fmt.Errorf("--cors-origins: %w", err)
 	}
