@@ -205,6 +205,28 @@ class GatewaySettings(Section):
         )
 
 
+def _at_least_a_day(value: timedelta) -> timedelta:
+    if value < timedelta(days=1):
+        raise PydanticCustomError("duration", "at least 1d is expected")
+    return value
+
+
+Age = Annotated[Duration, AfterValidator(_at_least_a_day)]
+
+
+class RetentionSettings(Section):
+    """How long rows are kept; unset means for good."""
+
+    ledger: Age | None = None
+    """Age at which a request's row goes, such as 400d."""
+    audit: Age | None = None
+    """Age at which an entry of the audit log goes."""
+    export_first: bool = True
+    """Whether rows stay that neither 'penstock usage export' nor 'penstock audit export' has taken."""
+    every: PositiveDuration = timedelta(hours=1)
+    """What lies between two looks for old rows."""
+
+
 _DEFAULT_TIERS = {
     "free": TierSettings(requests_per_minute=10, concurrent_requests=2),
     "pro": TierSettings(requests_per_minute=100),
@@ -238,6 +260,7 @@ class Settings(Section):
     telemetry: Telemetry = Telemetry()
     cache: CacheSwitch = CacheSwitch()
     gateway: GatewaySettings = GatewaySettings()
+    retention: RetentionSettings = RetentionSettings()
 
     def tier(self, name: str) -> TierSettings | None:
         """Return a tier by name: the file's own before the built-in ones."""

@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     import typer
 
     from penstock_suite.domain.administration import Administration
-    from penstock_suite.domain.answers import BackedUp, GatewayReport, Restored
+    from penstock_suite.domain.answers import BackedUp, Exported, GatewayReport, Restored
     from penstock_suite.domain.progress import Show
     from penstock_suite.domain.requests import (
         Administered,
         ChatTarget,
+        ExportRequest,
         GatewayTarget,
         Role,
         Selection,
@@ -59,6 +60,7 @@ def main() -> None:
         Entry("users", "Users of tenants, and what their keys may at most.", _users),
         Entry("cache", "Answers that were kept: voiding them, and what the cache has done.", _cache),
         Entry("audit", "Show who changed which tenant, user or key, the newest first.", _audit),
+        Entry("usage", "What requests have cost.", _usage),
         Entry("models", "Models at the upstreams: which are ready; loading and unloading those of a Triton.", _models),
         Entry("config", "The configuration file.", _config),
         Entry("serve", "Run one role as a process of its own until SIGTERM.", _serve),
@@ -149,7 +151,19 @@ def _cache() -> typer.Typer:
 def _audit() -> typer.Typer:
     from penstock_suite.surfaces.cli.audit import audit
 
-    return audit(_administration)
+    return audit(_administration, _export_rows)
+
+
+def _usage() -> typer.Typer:
+    from penstock_suite.surfaces.cli.exporting import usage
+
+    return usage(_export_rows)
+
+
+def _export_rows(selection: Selection, wanted: ExportRequest, show: ShowRows) -> Exported:
+    from penstock_suite.app.database import export_rows
+
+    return run(export_rows(selection, wanted, show))
 
 
 def _models() -> typer.Typer:

@@ -37,6 +37,7 @@ class Document(BaseModel):
     tiers: Any = None
     operator: Any = None
     gateway: Any = None
+    retention: Any = None
     local: Any = None
 
     @classmethod
