@@ -111,6 +111,7 @@ async def test_health_answers_and_reflection_lists_the_public_services_alone(fle
     assert {name.rpartition(".")[0] for name in names} == {
         "penstock.gateway.v1",
         "grpc.health.v1",
+        "grpc.reflection.v1",
         "grpc.reflection.v1alpha",
     }
 

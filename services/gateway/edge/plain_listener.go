@@ -37,7 +37,7 @@ func newPlainListener(listener net.Listener, f *front, gateways *balancer, tlsCo
 	return &plainListener{
 		Listener: listener, front: f, gateways: gateways, tls: tlsConfig,
 		others: make(chan net.Conn), closed: make(chan struct{}), callers: map[*caller]struct{}{},
-		connections: newConnections(connectionsPermitted(f.cfg.maxConnections)),
+		connections: newConnections(connectionsPermitted(f.cfg.maxConnections), f.cfg.clients),
 	}
 }
 

@@ -29,6 +29,7 @@ type passage struct {
 	parent  string
 	span    trace.Span
 	held    int64
+	from    string // where the request comes from
 	shown   credential
 	// out is the request as the gateway gets it, and later the beginning of the answer as the caller gets it.
 	out     []byte
@@ -43,7 +44,7 @@ var passageBuffers = sync.Pool{New: func() any { buffer := make([]byte, 0, calle
 func (c *caller) begin() *passage {
 	p := &passage{
 		caller: c, path: string(c.request.Path), get: c.request.Get, started: time.Now(), held: c.request.Length,
-		pooled: passageBuffers.Get().(*[]byte),
+		from: c.clientAddress(), pooled: passageBuffers.Get().(*[]byte),
 	}
 	var given, own traceFields
 	ids, timeout := 0, ""
@@ -125,7 +126,7 @@ func (c *caller) appendHead(out []byte, p *passage, own *traceFields) []byte {
 		out = append(append(append(append(out, field.name...), ": "...), field.value...), "\r\n"...)
 	}
 	out = appendField(out, headerRequestID, p.id)
-	out = appendField(out, headerClientAddress, c.clientAddress())
+	out = appendField(out, headerClientAddress, p.from)
 	if token := c.listener.front.cfg.gatewayToken; token != "" {
 		out = appendField(out, headerEdgeToken, token)
 	}
@@ -152,7 +153,7 @@ func (p *passage) serve() (keep bool) {
 		}
 		p.end()
 	}()
-	if !p.listener.front.guesses.admits(p.address, p.shown) {
+	if !p.listener.front.guesses.admits(p.from, p.shown) {
 		return p.sendFailure(&failureGuesses)
 	}
 	gateways := round{balancer: p.listener.gateways, backends: *p.listener.gateways.backends.Load()}
@@ -267,7 +268,7 @@ func (p *passage) end() {
 	p.depend(nil)
 	p.giveBack()
 	f := p.listener.front
-	f.guesses.heard(p.address, p.shown, p.status)
+	f.guesses.heard(p.from, p.shown, p.status)
 	method := http.MethodPost
 	if p.get {
 		method = http.MethodGet
