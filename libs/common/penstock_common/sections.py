@@ -11,7 +11,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, field_validator
 from pydantic_core import PydanticCustomError
 
+from penstock_common.addresses import HttpUrl, InnerListen, Listen, RedisUrl, Target
 from penstock_common.configuration import ConfigurationError, Duration, Secret, Section
+from penstock_common.faults import KeyPath, refuse
 from penstock_common.llm.types import NANO_USD_PER_USD, UnitPrices
 
 Policy = Literal["balanced", "cost", "latency", "quality"]
@@ -44,11 +46,15 @@ class PublicModel(Section):
     @field_validator("candidates")
     @classmethod
     def _well_formed(cls, value: list[str]) -> list[str]:
-        for candidate in value:
+        faults: list[tuple[KeyPath, str]] = []
+        for index, candidate in enumerate(value):
             try:
                 split_candidate(candidate)
             except ConfigurationError as error:
-                raise ValueError(str(error)) from None
+                faults.append(((index,), str(error)))
+            if candidate in value[:index]:
+                faults.append(((index,), f"the candidate '{candidate}' is named twice"))
+        refuse(faults)
         return value
 
 
@@ -90,22 +96,22 @@ NetworkText = Annotated[str, AfterValidator(_names_a_network)]
 class Redis(Section):
     """Where Redis is: ``unix:///path`` or ``redis://host:port/db``. Empty means none."""
 
-    state: str = ""
+    state: RedisUrl = ""
     """Limits and reservations; losing it degrades."""
-    cache: str = ""
+    cache: RedisUrl = ""
     """Cached answers; may evict."""
 
 
 class Telemetry(Section):
     """Where traces and metrics go, and how many."""
 
-    otlp: str = ""
+    otlp: HttpUrl = ""
     """OTLP over gRPC, such as http://127.0.0.1:4317. Empty: nothing is exported."""
     sample_ratio: Annotated[float, Field(ge=0, le=1)] = 0.01
     """Share of requests whose spans are exported, besides failed and slow ones."""
     parent_sampling: ParentSampling = "trusted"
     """Whose word counts that a trace is to be sampled: that of ``listen.trusted_proxies``, everybody's or nobody's."""
-    metrics_listen: str = ""
+    metrics_listen: Listen = ""
     """host:port where Prometheus may scrape. Empty: nowhere."""
     capture_content: bool = False
     """Put prompts and answers into spans. They hold what your users wrote."""
@@ -115,7 +121,9 @@ class Secrets(Section):
     """Files of key material; each holds at least 32 random bytes."""
 
     key_pepper_file: Path | None = None
+    """What API keys are digested with; another one, and no stored key works. `penstock up` makes its own."""
     cache_key_file: Path | None = None
+    """What cached answers are sealed with; another one, and they are misses. `penstock up` makes its own."""
     service_token_file: Path | None = None
     """ASCII; what the suite's processes show each other where they have no certificates."""
     edge_token_file: Path | None = None
@@ -125,9 +133,10 @@ class Secrets(Section):
 class Place(Section):
     """Where a role is: ``target`` for its callers, ``listen`` for itself."""
 
-    target: str = ""
+    target: Target = ""
     """``host:port``, ``dns:///name:port`` for every address of a name, or ``ipv4:host:port,host:port``."""
-    listen: str = ""
+    listen: InnerListen = ""
+    """``host:port``, or ``unix:/path``; empty: the role's usual place."""
 
 
 class MutualTls(Section):

@@ -9,7 +9,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from penstock_common.addresses import BaseUrl, Target
 from penstock_common.configuration import Duration, Secret, Section
+from penstock_common.faults import refuse
 from penstock_common.llm.types import NANO_USD_PER_USD, UnitPrices
 
 Positive = Annotated[Duration, Field(gt=timedelta())]
@@ -30,7 +32,7 @@ class ProviderSettings(Section):
 
     name: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^/\s]+$")] = "provider"
     """What the ledger calls it."""
-    base_url: Annotated[str, Field(pattern=r"^https?://")]
+    base_url: Annotated[BaseUrl, Field(min_length=1)]
     """Ends before ``/embeddings``, such as https://api.openai.com/v1."""
     api_key: Secret = Secret("")
     model: str = ""
@@ -45,7 +47,7 @@ class ProviderSettings(Section):
 class TritonSettings(Section):
     """A Triton that serves the model with our graph's tensors. The tokenizer is found as for the other runtimes."""
 
-    target: Annotated[str, Field(pattern=r"^[^/\s]+:[0-9]{1,5}$")]
+    target: Annotated[Target, Field(min_length=1)]
     """host:port, of its gRPC."""
     model: Annotated[str, Field(max_length=128, pattern=r"^[^/\s]*$")] = ""
     """Its name there; empty: the one that callers use."""
@@ -99,9 +101,11 @@ class EmbeddingSettings(Section):
 
     @model_validator(mode="after")
     def _complete(self) -> EmbeddingSettings:
-        for name, section in (("provider", self.provider), ("triton", self.triton)):
-            if (self.runtime == name) != (section is not None):
-                raise ValueError(f"the section '{name}' and 'runtime: {name}' go together")
+        refuse(
+            ((name,), f"the section '{name}' and 'runtime: {name}' go together")
+            for name, section in (("provider", self.provider), ("triton", self.triton))
+            if (self.runtime == name) != (section is not None)
+        )
         return self
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from ipaddress import ip_network
 from typing import Annotated, Any, Literal
@@ -9,7 +10,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from penstock_common.addresses import Listen as ListenAddress
 from penstock_common.configuration import Duration, Secret, Section
+from penstock_common.faults import KeyPath, nearest, refuse
 from penstock_common.sections import NetworkText, Redis, Secrets, Telemetry
 from penstock_common.sql.address import DatabaseAddress, DatabaseLimits
 from penstock_gateway.domain.access.authentication import KeyFreshness
@@ -32,8 +35,8 @@ class Listen(Section):
 
     model_config = ConfigDict(extra="ignore")
 
-    http: str = "127.0.0.1:8080"
-    grpc: str = "127.0.0.1:8081"
+    http: ListenAddress = "127.0.0.1:8080"
+    grpc: ListenAddress = "127.0.0.1:8081"
     trusted_proxies: list[NetworkText] = []
     """Ranges of the balancers in front, whose X-Forwarded-For says where a request comes from."""
     reflection: bool = True
@@ -301,29 +304,32 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
+        refuse([*self._tenants_at_odds(), *self._keys_at_odds()])
+        return self
+
+    def _tenants_at_odds(self) -> Iterator[tuple[KeyPath, str]]:
         names: set[str] = set()
-        owners: dict[str, str] = {}
-        for tenant in self.tenants:
+        for index, tenant in enumerate(self.tenants):
             if tenant.name in names:
-                raise ValueError(f"the tenant '{tenant.name}' is defined twice")
+                yield ("tenants", index, "name"), f"the tenant '{tenant.name}' is defined twice"
             names.add(tenant.name)
             if isinstance(tenant.tier, str) and self.tier(tenant.tier) is None:
-                known = ", ".join(sorted({*self.tiers, *_DEFAULT_TIERS}))
-                raise ValueError(f"the tenant '{tenant.name}' has the tier '{tenant.tier}'; known are {known}")
-            _check_keys(f"the tenant '{tenant.name}'", tenant.keys, owners)
-        _check_keys("the operator", self.operator.keys, owners)
-        return self
+                known = nearest(tenant.tier, {*self.tiers, *_DEFAULT_TIERS})
+                yield ("tenants", index, "tier"), f"the tenant '{tenant.name}' has the tier '{tenant.tier}'{known}"
+
+    def _keys_at_odds(self) -> Iterator[tuple[KeyPath, str]]:
+        """Yield what is wrong with keys: one proves one thing, so it may be there once."""
+        holders = [(f"the tenant '{one.name}'", ("tenants", at), one.keys) for at, one in enumerate(self.tenants)]
+        owners: dict[str, str] = {}
+        for owner, path, keys in (*holders, ("the operator", ("operator",), self.operator.keys)):
+            for number, key in enumerate(keys):
+                text, where = key.get_secret_value(), (*path, "keys", number)
+                if text in owners:
+                    yield where, f"{owner} has a key that {owners[text].removeprefix('the tenant ')} has"
+                elif len(text) < MIN_KEY_LENGTH:
+                    yield where, f"a key of {owner} is shorter than {MIN_KEY_LENGTH} characters"
+                owners.setdefault(text, owner)
 
 
 def _tier(name: str, limits: TierSettings) -> Tier:
     return Tier(name, limits.requests_per_minute, limits.concurrent_requests)
-
-
-def _check_keys(owner: str, keys: list[Secret], owners: dict[str, str]) -> None:
-    """Note whose the keys are; a key proves one thing, so it may be there once."""
-    for secret in (key.get_secret_value() for key in keys):
-        if secret in owners:
-            raise ValueError(f"{owner} has a key that {owners[secret].removeprefix('the tenant ')} has")
-        if len(secret) < MIN_KEY_LENGTH:
-            raise ValueError(f"a key of {owner} is shorter than {MIN_KEY_LENGTH} characters")
-        owners[secret] = owner

@@ -8,7 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo, field_validator, model_validator
 
+from penstock_common.addresses import Listen
 from penstock_common.configuration import Configuration, Section
+from penstock_common.faults import nearest, refuse, refuse_key
 from penstock_common.sections import NetworkText, PublicModel, Redis, Secrets, Services, Telemetry
 
 # Whoever connects to an address of this machine comes from that address.
@@ -69,8 +71,10 @@ class TlsSettings(Section):
 class ListenSettings(Section):
     """Public addresses; port 0 takes a free one."""
 
-    http: str = "127.0.0.1:8080"
-    grpc: str = "127.0.0.1:8081"
+    http: Listen = "127.0.0.1:8080"
+    """REST, the wire formats, `/healthz` and `/readyz`; change the port here."""
+    grpc: Listen = "127.0.0.1:8081"
+    """The contract's services over gRPC."""
     tls: TlsSettings | None = None
     cors_origins: list[str] = []
     """Origins whose pages may call the API from a browser, such as https://app.example.com; "*" alone is every one."""
@@ -186,7 +190,7 @@ class Settings(Joined):
     @classmethod
     def _not_built(cls, value: Any, info: ValidationInfo) -> None:
         if value is not None:
-            raise ValueError(f"this version {_NOT_BUILT[str(info.field_name)]}; leave the section out")
+            refuse_key(f"this version {_NOT_BUILT[str(info.field_name)]}; leave the section out")
 
     @property
     def local_triton_models(self) -> dict[str, list[str]]:
@@ -212,7 +216,7 @@ class Settings(Joined):
         known = [tenant.name for tenant in self.tenants]
         demo = self.local.demo_tenant
         if demo and demo not in known:
-            raise ValueError(f"'local.demo_tenant' is '{demo}', which 'tenants' does not have")
+            refuse([(("local", "demo_tenant"), f"it is '{demo}', which 'tenants' does not have{nearest(demo, known)}")])
         return self
 
 

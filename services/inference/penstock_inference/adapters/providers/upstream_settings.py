@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from penstock_common.configuration import Duration, Secret, Section
+from penstock_common.faults import refuse
 from penstock_common.sections import Price
 from penstock_inference.domain.tiers import STANDARD
 
@@ -31,10 +32,12 @@ class TimeoutSettings(Section):
 
     @model_validator(mode="after")
     def _positive(self) -> Self:
-        for name in type(self).model_fields:
-            value = getattr(self, name)
-            if value is not None and value.total_seconds() <= 0:
-                raise ValueError(f"'{name}' must be longer than nothing")
+        values = ((name, getattr(self, name)) for name in type(self).model_fields)
+        refuse(
+            ((name,), "it must be longer than nothing")
+            for name, value in values
+            if value is not None and value.total_seconds() <= 0
+        )
         return self
 
 
@@ -87,8 +90,11 @@ class UpstreamSettings(Section):
     @model_validator(mode="after")
     def _distinct_models(self) -> Self:
         names = [model.name for model in self.models]
-        if len(set(names)) < len(names):
-            raise ValueError(f"the upstream '{self.name}' has a model twice")
+        refuse(
+            (("models", index, "name"), f"the upstream '{self.name}' has the model '{name}' twice")
+            for index, name in enumerate(names)
+            if name in names[:index]
+        )
         return self
 
     def answers_whole(self, model: ModelSettings) -> bool:
