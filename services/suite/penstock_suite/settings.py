@@ -50,6 +50,11 @@ class Document(BaseModel):
             ConfigurationError: if it has one that nobody knows.
         """
         configuration.refuse_unknown_sections(set(cls.model_fields))
+        return cls.known_of(configuration)
+
+    @classmethod
+    def known_of(cls, configuration: Configuration) -> dict[str, Any]:
+        """Return the sections that the file has and somebody knows."""
         document = configuration.settings(cls).model_dump(exclude_unset=True)
         if "embedding" in document and document["embedding"] is None:
             # A section without a word takes its defaults.

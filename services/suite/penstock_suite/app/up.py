@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import structlog
 from msgspec.structs import replace
 
 from penstock_common.configuration import Configuration, ConfigurationError
@@ -39,6 +40,8 @@ from penstock_suite.domain.progress import Draining, Ready, Show, Stopped, curl_
 from penstock_suite.domain.requests import UpRequest
 from penstock_suite.domain.run_record import RunningPart, RunRecord
 
+_log = structlog.get_logger(__name__)
+
 _READY_TIMEOUT = timedelta(seconds=10)
 # After a part died there is little left to wait for.
 _BROKEN_GRACE = timedelta(seconds=5)
@@ -58,18 +61,15 @@ async def up(request: UpRequest, show: Show, began: float) -> None:
         ConfigurationError: if the configuration cannot be used.
         SuiteFailure: if the stack cannot start, or a part of it died.
     """
-    plan, _ = checked(request.selection)
-    if plan.settings.services is not None:
-        raise Misconfigured(
-            "'services' says where roles are that run by themselves, as 'penstock serve' does; "
-            "'penstock up' runs every role in one process: leave the section out"
-        )
+    plan, verdict = checked(request.selection)
     open_state_folder(plan.state.root)
     raise_file_limit()
     ending = Ending()
     ending.on_cut(_leave_anyway)
     with locked(plan.state), plan.state.log("penstock").open("w") as log, on_signals(ending.ask):
         configure_logging(stream=log)
+        for warning in verdict.warnings:
+            _log.warning("configuration_warning", warning=str(warning))
         try:
             await _run(request, Workshop(plan, AsyncExitStack(), ending, show, began))
         except (SuiteFailure, ConfigurationError):

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    # With it comes what takes longer to load than most commands to run.
+    from penstock_common.faults import ConfigurationError
 
 
 class ExitCode(IntEnum):
@@ -30,3 +35,8 @@ class Misconfigured(SuiteFailure):
     def __init__(self, *faults: str) -> None:
         super().__init__("; ".join(faults))
         self.faults = faults
+
+    @classmethod
+    def by(cls, error: ConfigurationError) -> Misconfigured:
+        """Return the failure with the faults of a configuration."""
+        return cls(*map(str, error.faults))

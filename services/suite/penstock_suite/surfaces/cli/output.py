@@ -96,7 +96,7 @@ def _first_cause(error: BaseException) -> SuiteFailure:
     from penstock_common.configuration import ConfigurationError
 
     if isinstance(error, ConfigurationError):
-        return Misconfigured(str(error))
+        return Misconfigured.by(error)
     text = " ".join(str(error).split()) or type(error).__name__
     return SuiteFailure(f"{text} ({type(error).__name__}; run again with {DEBUG_VARIABLE}=1 for where)")
 
