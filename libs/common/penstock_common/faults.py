@@ -161,7 +161,7 @@ def _path_of(settings_type: type[BaseModel], location: tuple[str | int, ...]) ->
     path: list[str | int] = []
     annotations: list[Any] = [settings_type]
     for part in location:
-        forms = [form for annotation in annotations for form in _forms(annotation)]
+        forms = [form for annotation in annotations for form in branches(annotation)]
         below = [inner for form in forms for inner in _below(form, part)]
         if below:
             path.append(part)
@@ -177,13 +177,13 @@ def _names_a_form(part: str | int, forms: list[Any]) -> bool:
     return str(part) in {getattr(form, "__name__", "") for form in forms} or any(mark in str(part) for mark in "[(")
 
 
-def _forms(annotation: Any) -> list[Any]:
+def branches(annotation: Any) -> list[Any]:
     """Return what may stand where the annotation does: the branches of a choice, or itself."""
     origin = typing.get_origin(annotation)
     if origin is typing.Annotated:
-        return _forms(typing.get_args(annotation)[0])
+        return branches(typing.get_args(annotation)[0])
     if origin in (typing.Union, types.UnionType):
-        return [form for argument in typing.get_args(annotation) for form in _forms(argument)]
+        return [form for argument in typing.get_args(annotation) for form in branches(argument)]
     return [annotation]
 
 
@@ -210,9 +210,9 @@ def _known_keys(model: type[BaseModel], path: KeyPath) -> set[str]:
     annotations: list[Any] = [model]
     for part in path:
         annotations = [
-            inner for annotation in annotations for form in _forms(annotation) for inner in _below(form, part)
+            inner for annotation in annotations for form in branches(annotation) for inner in _below(form, part)
         ]
-    forms = [form for annotation in annotations for form in _forms(annotation)]
+    forms = [form for annotation in annotations for form in branches(annotation)]
     return {key for form in forms if _is_model(form) for key in form.model_fields}
 
 

@@ -37,11 +37,15 @@ class PublicModel(Section):
     """A model that callers may name: candidates in order of preference, or a policy."""
 
     name: Annotated[str, Field(min_length=1, max_length=128)]
+    """What callers name in their requests."""
     candidates: list[str] = []
+    """`upstream/model` in order of preference; the next one is asked where one fails."""
     weights: dict[str, Annotated[int, Field(ge=0)]] = {}
     """Share of traffic that a candidate gets as the first choice; unnamed ones keep their order behind."""
     policy: Policy | None = None
+    """How a router would choose by itself. This version refuses it; name candidates."""
     routes: dict[str, str] = {}
+    """Public models by kind of task. This version refuses it; name candidates."""
 
     @field_validator("candidates")
     @classmethod
@@ -62,8 +66,11 @@ class Price(Section):
     """What a model costs, in USD per million tokens; what is not said is free, cached input costs as much as fresh."""
 
     input: Usd = Decimal(0)
+    """For what is asked."""
     cached_input: Usd | None = None
+    """For what the provider remembers of an earlier request; not said: as `input`."""
     output: Usd = Decimal(0)
+    """For what is answered."""
 
     def unit_prices(self) -> UnitPrices:
         """Return the prices in nano-dollars per million tokens, rounded to whole ones."""
@@ -143,8 +150,11 @@ class MutualTls(Section):
     """PEM files: each process shows its chain, and talks to those alone that the authority has signed."""
 
     cert_file: Path
+    """The process's certificate, with the chain below the authority."""
     key_file: Path
+    """Its private key, unencrypted."""
     ca_file: Path
+    """The authority's certificate."""
 
 
 class Peers(Section):
@@ -178,6 +188,7 @@ class Services(Section):
     """After this long a connection is closed and the name asked again, which is how a new replica gets its share.
     Calls on it go on for ``connection_grace``."""
     connection_grace: Duration = timedelta(minutes=10)
+    """What calls on a connection that was closed by its age have to end."""
     drain_notice: Duration = timedelta(seconds=1)
     """What a gateway that ends waits between saying so and refusing, so that callers can turn to another first."""
 

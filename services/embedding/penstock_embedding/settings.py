@@ -21,6 +21,7 @@ class PriceSettings(Section):
     """USD per million tokens."""
 
     input: Annotated[Decimal, Field(ge=0, le=1_000_000)] = Decimal(0)
+    """For the tokens of the texts."""
 
     def unit_prices(self) -> UnitPrices:
         """Return the price in nano-dollars per million tokens, rounded to whole ones."""
@@ -35,13 +36,17 @@ class ProviderSettings(Section):
     base_url: Annotated[BaseUrl, Field(min_length=1)]
     """Ends before ``/embeddings``, such as https://api.openai.com/v1."""
     api_key: Secret = Secret("")
+    """What it asks for; write `${NAME}` rather than the key itself."""
     model: str = ""
     """The provider's own name of the model; empty: the one that callers use."""
     connect_timeout: Positive = timedelta(seconds=3)
+    """Until a connection stands."""
     timeout: Positive = timedelta(seconds=30)
     """Of one attempt."""
     attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    """Times that a request is made before its callers are told that it failed."""
     max_in_flight: Annotated[int, Field(ge=1)] = 256
+    """Requests to it at once; more wait."""
 
 
 class TritonSettings(Section):
@@ -58,6 +63,7 @@ class TritonSettings(Section):
     timeout: Positive = timedelta(seconds=10)
     """Of one attempt at one batch; less where its callers have less left."""
     attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    """Times that a batch is sent before its callers are told that it failed."""
     runs_at_once: Annotated[int, Field(ge=1, le=256)] = 4
     """Batches that may be under way."""
 
@@ -70,6 +76,7 @@ class EmbeddingSettings(Section):
     runtime: Literal["onnx", "sentence_transformers", "triton", "provider"] = "onnx"
     """What runs it: ONNX Runtime without torch; sentence-transformers with the extra ``torch``; a Triton; a provider."""
     load: Literal["at_start", "on_first_use"] = "at_start"
+    """When the model is loaded: with the stack, or by the first request."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """For sentence-transformers; on CUDA it runs in float16."""
     provider: ProviderSettings | None = None
@@ -113,3 +120,4 @@ class Settings(Section):
     """The embedding service's sections."""
 
     embedding: EmbeddingSettings = EmbeddingSettings()
+    """The model of `/v1/embeddings`; without the section there is none."""

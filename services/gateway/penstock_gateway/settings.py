@@ -52,15 +52,22 @@ class TierSettings(Section):
     """Limits of every tenant of a tier; unset means unlimited."""
 
     requests_per_minute: Limit = None
+    """Requests of a tenant in any minute, over all processes."""
     concurrent_requests: Limit = None
+    """Requests of a tenant at once, over all processes."""
 
 
 class TenantSettings(Section):
     """A tenant and the keys that the configuration itself gives it."""
 
     name: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._-]+$")]
+    """Letters, digits, `.`, `_` and `-`."""
     tier: str | TierSettings = "free"
+    """The name of a tier: `free` (10 requests a minute, 2 at once), `pro` (100), `enterprise` (1000), or one of `tiers`;
+    or its limits, spelled out."""
     keys: list[Secret] = []
+    """API keys of at least 16 characters; write `${NAME}` rather than the key itself. `penstock keys create` makes
+    others."""
     models: list[str] = []
     """Public models the tenant may use; empty means all."""
     regions: list[str] = []
@@ -119,8 +126,9 @@ class GatewaySettings(Section):
     max_in_flight: Annotated[int, Field(gt=0)] = 8192
     """Requests at once; more are refused with Retry-After."""
     unary_timeout: PositiveDuration = timedelta(seconds=60)
+    """Deadline of a request that does not stream, where the caller sets none; also the longest a caller may set."""
     stream_timeout: PositiveDuration = timedelta(seconds=600)
-    """Deadlines where the caller sets none; also the longest a caller may set."""
+    """The same for a stream."""
     hold_back: Duration = timedelta(seconds=10)
     """How long a stream's headers wait for its first content, so that a failure still has a status."""
     keep_alive: PositiveDuration = timedelta(seconds=15)
@@ -128,9 +136,13 @@ class GatewaySettings(Section):
     write_timeout: PositiveDuration = timedelta(seconds=60)
     """How long an answer waits for a caller who does not read; then the connection is cut."""
     redis_timeout: PositiveDuration = timedelta(milliseconds=50)
+    """What a look at the limits in Redis may take; then this process counts by itself."""
     cache_lookup_timeout: PositiveDuration = timedelta(milliseconds=100)
+    """What a look into the cache may take; then it counts as a miss."""
     cache_store_timeout: PositiveDuration = timedelta(seconds=1)
+    """What keeping an answer may take; then it is not kept."""
     router_timeout: PositiveDuration = timedelta(seconds=1)
+    """What the router may take."""
     key_fresh: KeyTrust = KeyFreshness().fresh
     """How long a looked-up key is trusted, and so the longest that a revoked one lives."""
     key_stale: PositiveDuration = KeyFreshness().stale
@@ -144,7 +156,7 @@ class GatewaySettings(Section):
     refusals_per_minute: Annotated[int, Field(gt=0)] = 600
     """Of one key; then its requests are refused before their bodies are read. One more for every 256 KiB of a body."""
     max_body_bytes: Annotated[int, Field(gt=0)] = 32 * 1024 * 1024
-    """Also the largest message over gRPC."""
+    """Largest body of a request, and largest message over gRPC."""
     max_body_elements: Annotated[int, Field(gt=0)] = BodyBounds().max_elements
     """Of the JSON in a body: values in arrays and members of objects."""
     max_body_depth: Annotated[int, Field(gt=0)] = BodyBounds().max_depth
@@ -172,11 +184,13 @@ class GatewaySettings(Section):
     grpc_connection_age: PositiveDuration = timedelta(hours=1)
     """After this, a connection takes no more calls, and the client makes another."""
     max_queued_ledger_rows: Annotated[int, Field(gt=0)] = 10_000
+    """Rows that wait for the database; while it is away and the queue is full, requests are refused."""
     sql_pool_size: Annotated[int, Field(gt=0)] = DatabaseLimits().pool_size
     """Connections of one process to the database, at most."""
     sql_connect_timeout: PositiveDuration = DatabaseLimits().connect_timeout
     """For a connection to the database, a new one or a free one."""
     sql_statement_timeout: PositiveDuration = DatabaseLimits().statement_timeout
+    """For one statement, waiting for a lock included."""
 
     @property
     def capacity(self) -> Capacity:
@@ -255,10 +269,14 @@ class Settings(Section):
 
     listen: Listen = Listen()
     tenants: list[TenantSettings] = []
+    """Who may ask. None: one tenant, `demo`, with a key in the state folder."""
     tiers: dict[str, TierSettings] = {}
+    """Limits by name, beside or in the place of `free`, `pro` and `enterprise`; unset means unlimited."""
     operator: OperatorSettings = OperatorSettings()
     redis: Redis = Redis()
     sql: DatabaseUrl = ""
+    """Keys, tenants, users, the audit log and the ledger: `sqlite:///path`, or `postgresql://user@host/name`. Not said:
+    a file in the state folder of `penstock up`."""
     secrets: Secrets = Secrets()
     telemetry: Telemetry = Telemetry()
     cache: CacheSwitch = CacheSwitch()

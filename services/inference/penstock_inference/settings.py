@@ -13,6 +13,7 @@ class Settings(Section):
     """The inference service's sections."""
 
     upstreams: list[AnyUpstreamSettings] = []
+    """Whom Penstock calls: a provider, or a server of your own, and the models that it has there."""
 
     @model_validator(mode="after")
     def _distinct(self) -> Settings:

@@ -59,6 +59,7 @@ class Settings(Section):
 
     upstreams: list[UpstreamSettings] = []
     models: list[PublicModel] = []
+    """What callers ask for, each with the candidates that may answer."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:

@@ -66,7 +66,9 @@ class TlsSettings(Section):
     """PEM files of the edge's certificate chain and its key."""
 
     cert_file: Path
+    """The certificate, with the chain below the authority."""
     key_file: Path
+    """Its private key, unencrypted."""
 
     @property
     def ca_file(self) -> None:
@@ -159,9 +161,13 @@ class LocalSettings(Section):
     demo_tenant: str = ""
     """The tenant that gets the state folder's demo key."""
     triton_environment: Path | None = None
+    """What `deploy/triton/install.sh` made."""
     triton_repository: Path | None = None
+    """The folder of Triton's models."""
     edge: Path | None = None
+    """The program `penstock-edge`."""
     redis_server: Path | None = None
+    """The program `redis-server`."""
 
 
 class Joined(Section):
@@ -186,8 +192,10 @@ class Settings(Joined):
     secrets: Secrets = Secrets()
     telemetry: Telemetry = Telemetry()
     state_dir: Path | None = None
+    """The one folder with everything that a local stack keeps; the option --state and $PENSTOCK_STATE_DIR go before it."""
     services: Services | None = None
     qdrant: Any = None
+    """Vector search, which this version does not have: leave it out."""
     tenants: list[TenantSettings] = []
     local: LocalSettings = LocalSettings()
 
