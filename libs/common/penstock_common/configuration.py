@@ -35,7 +35,17 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from penstock_common.faults import ConfigurationError, Fault, KeyPath, Places, fault_at, faults_of, nearest, refuse_key
+from penstock_common.faults import (
+    ConfigurationError,
+    Fault,
+    KeyPath,
+    Places,
+    fault_at,
+    faults_of,
+    nearest,
+    refuse,
+    refuse_key,
+)
 from penstock_common.yaml_document import read_yaml
 
 __all__ = [
@@ -56,6 +66,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _MICROSECONDS = {"ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
 _MOST_WHOLE = 999_999_999
+_PASSES = 4
 
 
 def parse_duration(text: str) -> timedelta:
@@ -112,23 +123,41 @@ class Section(BaseModel):
         if not isinstance(data, dict):
             return data
         section: dict[str, Any] = dict(typing.cast("dict[str, Any]", data))
-        known = {field.alias or name: field.annotation for name, field in cls.model_fields.items()}
-        return {key: _resolve(value, known[key]) if key in known else value for key, value in section.items()}
+        faults: list[tuple[KeyPath, str]] = []
+        for name, field in cls.model_fields.items():
+            if name in section:
+                section[name] = _resolve(section[name], field.annotation, (name,), faults)
+        refuse(faults)
+        return section
 
 
-def _resolve(value: Any, annotation: Any) -> Any:
+def _resolve(value: Any, annotation: Any, path: KeyPath, faults: list[tuple[KeyPath, str]]) -> Any:
+    """Return the value with its references resolved; what cannot be is added to the faults."""
     if isinstance(value, str):
-        return _resolve_text(value)
+        return _resolve_text(value, path, faults)
     if isinstance(value, list):
-        return [_resolve_text(item) if isinstance(item, str) else item for item in typing.cast("list[Any]", value)]
+        items = enumerate(typing.cast("list[Any]", value))
+        return [_resolve_text(item, (*path, at), faults) if isinstance(item, str) else item for at, item in items]
     if isinstance(value, dict) and typing.get_origin(annotation) is dict and typing.get_args(annotation)[1] is str:
-        texts = typing.cast("dict[Any, Any]", value)
-        return {key: _resolve_text(item) if isinstance(item, str) else item for key, item in texts.items()}
+        texts = typing.cast("dict[Any, Any]", value).items()
+        return {
+            key: _resolve_text(item, (*path, key), faults) if isinstance(item, str) else item for key, item in texts
+        }
     return value
 
 
-def _resolve_text(text: str) -> str:
-    return _REFERENCE.sub(_replaced, text) if "${" in text else text
+def _resolve_text(text: str, path: KeyPath, faults: list[tuple[KeyPath, str]]) -> str:
+    if "${" not in text:
+        return text
+    try:
+        return _REFERENCE.sub(_replaced, text)
+    except _UnresolvedError as error:
+        faults.append((path, str(error)))
+        return text
+
+
+class _UnresolvedError(Exception):
+    """A reference leads to nothing; the message says why, and quotes nothing that it led to."""
 
 
 def _replaced(match: re.Match[str]) -> str:
@@ -137,21 +166,16 @@ def _replaced(match: re.Match[str]) -> str:
         return "${"
     if not end or not name or (kind is None and not _VARIABLE.fullmatch(name)):
         # The name is not told: it may be a secret that holds these characters.
-        refuse_reference("a reference is written ${NAME} or ${file:/path}, and a literal ${ is written $${")
+        raise _UnresolvedError("a reference is written ${NAME} or ${file:/path}, and a literal ${ is written $${")
     held = _held_by_file(name) if kind else os.environ.get(name)
     what = f"the file {name}" if kind else f"the environment variable {name}"
     if held is None:
-        refuse_reference(f"{what} is not set")
+        raise _UnresolvedError(f"{what} is not set")
     # Editors, `echo` and mounted secrets end a file in a line end, and shells quote one into a variable.
     value = held.strip().removeprefix("\ufeff")
     if (place := _control_character(value)) is not None:
-        refuse_reference(f"{what} holds a control character, such as the end of a line, at character {place + 1}")
+        raise _UnresolvedError(f"{what} holds a control character, such as the end of a line, at character {place + 1}")
     return value
-
-
-def refuse_reference(text: str) -> typing.NoReturn:
-    """Raise, within a validator, for a reference that cannot be resolved."""
-    raise PydanticCustomError("reference", "{text}", {"text": text})
 
 
 def _held_by_file(path: str) -> str:
@@ -159,7 +183,7 @@ def _held_by_file(path: str) -> str:
         return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it holds no text"
-        refuse_reference(f"the file {path}: {reason}")
+        raise _UnresolvedError(f"the file {path}: {reason}") from None
 
 
 def _control_character(text: str) -> int | None:
@@ -251,21 +275,22 @@ class Configuration:
         raise ConfigurationError(*dict.fromkeys(faults))
 
     def _faults(self, settings_type: type[BaseModel], wanted: dict[str, Any], error: ValidationError) -> list[Fault]:
-        found = faults_of(settings_type, error.errors(include_url=False), self.places)
-        # What holds between settings is looked at once each is valid: with the faulty ones left out, where that works.
+        found: dict[KeyPath, list[Fault]] = {}
+        # What holds between settings is looked at once each is valid: with the faulty ones left out, so far as that works.
         rest = deepcopy(wanted)
-        if all(_leave_out(rest, path) for path in sorted(found, key=len, reverse=True)):
-            for path, more in self._faults_between(settings_type, rest).items():
-                if not any(path == other[: len(path)] for other in found):
-                    found[path] = more
+        for _ in range(_PASSES):
+            told = faults_of(settings_type, error.errors(include_url=False), self.places)
+            # What is said of a section whose own keys were left out may follow from that.
+            fresh = {path: new for path, new in told.items() if not any(path == other[: len(path)] for other in found)}
+            found |= fresh
+            if sum(_leave_out(rest, path) for path in sorted(fresh, key=len, reverse=True)) == 0:
+                break
+            try:
+                settings_type.model_validate(rest)
+                break
+            except ValidationError as next_error:
+                error = next_error
         return [fault for faults in found.values() for fault in faults]
-
-    def _faults_between(self, settings_type: type[BaseModel], rest: dict[str, Any]) -> dict[KeyPath, list[Fault]]:
-        try:
-            settings_type.model_validate(rest)
-        except ValidationError as error:
-            return faults_of(settings_type, error.errors(include_url=False), self.places)
-        return {}
 
     def refuse_unknown_sections(self, known: set[str]) -> None:
         """Raise ConfigurationError if the file has sections that no role knows."""

@@ -10,7 +10,7 @@ import gc
 import os
 import time
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from penstock_suite.surfaces.cli.application import Entry, command_line
 from penstock_suite.surfaces.cli.output import run
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         UpRequest,
     )
     from penstock_suite.domain.run_record import StackStatus
+    from penstock_suite.domain.verdict import Verdict
     from penstock_suite.surfaces.cli.backup import ShowRows
     from penstock_suite.surfaces.cli.chat import Conversation
     from penstock_suite.surfaces.cli.models import Models
@@ -178,16 +179,19 @@ def _models() -> typer.Typer:
 
 
 def _config() -> typer.Typer:
-    from penstock_suite.surfaces.cli.deployment import config
+    from penstock_suite.surfaces.cli.config import config
 
-    def check(selection: Selection, role: Role | None) -> dict[str, Any]:
-        from penstock_suite.app.check import effective_settings, role_settings
+    def verdict_of(selection: Selection, role: Role | None, *, show: bool) -> Verdict:
+        from penstock_suite.app.check import verdict
 
-        if role is not None and selection.config is not None:
-            return role_settings(role, selection.config)
-        return effective_settings(selection)
+        return verdict(selection, role, show=show)
 
-    return config(check)
+    def reference() -> str:
+        from penstock_suite.app.reference import reference
+
+        return reference()
+
+    return config(verdict_of, reference)
 
 
 def _serve() -> typer.Typer:

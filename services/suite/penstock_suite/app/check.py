@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from penstock_common.configuration import Configuration, ConfigurationError
 from penstock_common.faults import Fault, KeyPath, dotted, nearest
 from penstock_suite.app.plan import StackPlan, known_part, load, plan_of, triton_folders, unplanned
-from penstock_suite.app.resources import missing_resources, unusable_certificate
+from penstock_suite.app.resources import missing_embedding_model, missing_resources, unusable_certificate
 from penstock_suite.domain.contradictions import contradictions, doubts, missing_keys, needs_a_key
 from penstock_suite.domain.failure import Misconfigured, SuiteFailure
 from penstock_suite.domain.rendering import masked, merged, referred
@@ -119,6 +119,7 @@ def _note_unknown_sections(check: _Check) -> None:
 def _note_contradictions(check: _Check, document: dict[str, Any]) -> None:
     check.note((*contradictions(document), *_empty_keys(check.read)))
     check.doubt(doubts(document))
+    check.note(missing_embedding_model(document.get("embedding")))
 
 
 def _empty_keys(read: Iterable[Any]) -> Iterator[tuple[KeyPath, str]]:

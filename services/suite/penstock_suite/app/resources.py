@@ -26,7 +26,6 @@ def missing_resources(plan: StackPlan) -> Iterator[Finding]:
     yield from _unusable_secrets(plan)
     yield from _missing_parts(settings)
     yield from _missing_triton(settings)
-    yield from _missing_embedding_model(settings.embedding)
 
 
 def unusable_certificate(tls: TlsSettings) -> Iterator[Finding]:
@@ -87,8 +86,9 @@ def _missing_triton(settings: Settings) -> Iterator[Finding]:
                 )
 
 
-def _missing_embedding_model(section: dict[str, Any] | None) -> Iterator[Finding]:
-    if section is None or importlib.util.find_spec("penstock_embedding") is None:
+def missing_embedding_model(section: Any) -> Iterator[Finding]:
+    """Yield why the model of a section is not on this machine."""
+    if not isinstance(section, dict) or importlib.util.find_spec("penstock_embedding") is None:
         return
     # Not at the top: a gateway by itself has these commands, too, and no embedding service.
     from penstock_common.configuration import Configuration, ConfigurationError

@@ -25,6 +25,7 @@ def contradictions(document: Document) -> Iterator[Finding]:
     yield from _serving_nothing(document)
     yield from _same_addresses(document)
     yield from missing_keys(document)
+    yield from _unknown_candidates(document)
     yield from _unknown_models(document)
 
 
@@ -91,6 +92,20 @@ def missing_keys(document: Document) -> Iterator[Finding]:
     for index, upstream in _mappings(document.get("upstreams")):
         if upstream.get("provider") == "openai" and upstream.get("api_key") in (None, ""):
             yield ("upstreams", index, "api_key"), needs_a_key(upstream.get("name"))
+
+
+def _unknown_candidates(document: Document) -> Iterator[Finding]:
+    """Yield what the router says, too, once it can read every upstream."""
+    known = {
+        f"{upstream.get('name')}/{model.get('name')}"
+        for _, upstream in _mappings(document.get("upstreams"))
+        for _, model in _mappings(upstream.get("models"))
+    }
+    for index, model in _mappings(document.get("models")):
+        for place, candidate in enumerate(_list(model.get("candidates"))):
+            if isinstance(candidate, str) and "/" in candidate and "${" not in candidate and candidate not in known:
+                text = f"the model '{model.get('name')}' names the candidate '{candidate}', which no upstream has"
+                yield ("models", index, "candidates", place), text + nearest(candidate, known)
 
 
 def _unknown_models(document: Document) -> Iterator[Finding]:

@@ -62,6 +62,11 @@ def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]], *, to_the_
     Console(highlight=False, width=_TABLE_WIDTH).print(table, crop=False)
 
 
+def note(text: str) -> None:
+    """Write a sentence for whoever watches, beside what the command gives: on the side where errors go."""
+    console(stderr=True).print(escape(text))
+
+
 def print_json(value: Any) -> None:
     """Write one line of JSON, at once."""
     import msgspec
