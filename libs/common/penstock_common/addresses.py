@@ -40,7 +40,7 @@ def _checked_listen(text: str) -> str:
         try:
             host_and_port(text)
         except ValueError as error:
-            refuse_key(f"{error}, not '{text}'")
+            refuse_key(f"{error}, not {text!r}")
     return text
 
 
@@ -59,14 +59,14 @@ def _checked_target(text: str) -> str:
     scheme, separator, rest = text.partition(":")
     hosts = text if scheme not in ("dns", "ipv4", "ipv6") else rest.rpartition("/")[2]
     if separator and scheme.startswith("http"):
-        refuse_key(f"it is a target of gRPC, without http://: host:port or dns:///name:port, not '{text}'")
+        refuse_key(f"it is a target of gRPC, without http://: host:port or dns:///name:port, not {text!r}")
     for host in hosts.split(","):
         try:
             _, port = host_and_port(host)
         except ValueError as error:
-            refuse_key(f"{error}, or dns:///name:port, not '{text}'")
+            refuse_key(f"{error}, or dns:///name:port, not {text!r}")
         if port == 0:
-            refuse_key(f"a port that can be called is expected, not '{text}'")
+            refuse_key(f"a port that can be called is expected, not {text!r}")
     return text
 
 

@@ -17,6 +17,8 @@ from penstock_common.faults import ConfigurationError, Fault, KeyPath, dotted
 
 MAX_NODES = 100_000
 """Bound on what a document may hold, written out: few lines of references to references would be gigabytes."""
+MAX_DEPTH = 64
+"""Bound on nesting, looked at before anything is built: libyaml's own depth ends the process."""
 
 _MERGE = "tag:yaml.org,2002:merge"
 # libyaml's, where the wheel brings it: a twentieth of the time.
@@ -40,6 +42,7 @@ def read_yaml(text: str, source: str) -> YamlDocument:
     """
     loader = _LOADER(text)
     try:
+        _refuse_depth(text, source)
         node = loader.get_single_node()
         if node is None:
             return YamlDocument(None, {})
@@ -55,6 +58,14 @@ def read_yaml(text: str, source: str) -> YamlDocument:
         raise ConfigurationError(Fault(_CANNOT_READ, file=source)) from None
     finally:
         loader.dispose()
+
+
+def _refuse_depth(text: str, source: str) -> None:
+    depth = 0
+    for event in yaml.parse(text, _LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise ConfigurationError(Fault(f"it is nested deeper than {MAX_DEPTH}", file=source, line=_line(event)))
 
 
 class _Walk:

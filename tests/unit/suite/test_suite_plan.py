@@ -121,7 +121,9 @@ def test_a_wrong_configuration_is_told_in_a_line(written, text, words):
 
 def test_every_fault_has_a_line_of_its_own_and_only_one(written):
     with pytest.raises(Misconfigured) as told:
-        checked(written("upstreams: [{provider: vllm}]\ntenants: [{name: t, tier: gold}]\ngateway: {x: 3}\nembedding: {}"))
+        checked(
+            written("upstreams: [{provider: vllm}]\ntenants: [{name: t, tier: gold}]\ngateway: {x: 3}\nembedding: {}")
+        )
     faults = [fault.partition("penstock.yaml:")[2] for fault in told.value.faults]
     assert faults == [
         "1: 'upstreams[0].name' is missing",

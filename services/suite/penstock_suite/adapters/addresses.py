@@ -40,7 +40,7 @@ def parse_address(text: str, setting: str) -> Address:
     try:
         return Address(*host_and_port(text))
     except ValueError as error:
-        raise Misconfigured(f"'{setting}': {error}, not '{text}'") from None
+        raise Misconfigured(f"'{setting}': {error}, not {text!r}") from None
 
 
 def free_addresses(*wanted: tuple[Address, str]) -> list[Address]:

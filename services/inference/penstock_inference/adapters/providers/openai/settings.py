@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import Any, Literal, Self, cast
 
 from pydantic import model_validator
 
@@ -27,11 +28,9 @@ class OpenAISettings(UpstreamSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _without_model_control(cls, data: dict[str, object]) -> dict[str, object]:
-        if data.get("model_control") is not None:
-            refuse(
-                [(("model_control",), f"the upstream '{data.get('name')}' has 'model_control', which only Triton has")]
-            )
+    def _without_model_control(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and cast("Mapping[str, Any]", data).get("model_control") is not None:
+            refuse([(("model_control",), "it is 'model_control', which only Triton has")])
         return data
 
     @model_validator(mode="after")
