@@ -18,11 +18,15 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: ## Install everything `make run` needs; quick when it is there
+setup: installed ## Install everything `make run` needs; quick when it is there
+	@scripts/next_steps.sh
+
+.PHONY: installed
+installed:
 	@$(SETUP)
 
 .PHONY: run
-run: setup ## Set up, then start the whole stack on this machine; Ctrl-C stops it
+run: installed ## Set up, then start the whole stack on this machine; Ctrl-C stops it
 	@exec $(BIN)/penstock up --state "$(STATE)" $(if $(CONFIG),--config "$(CONFIG)") \
 	  $(if $(WITHOUT_TRITON),--without-triton) $(ARGS)
 

@@ -18,6 +18,7 @@ from penstock_common.llm.types import NANO_USD_PER_USD, UnitPrices
 
 Policy = Literal["balanced", "cost", "latency", "quality"]
 ParentSampling = Literal["trusted", "always", "never"]
+DEFAULT_EMBEDDING_MODEL = "all-MiniLM-L6-v2"
 Usd = Annotated[Decimal, Field(ge=0, le=1_000_000)]
 
 
@@ -213,6 +214,7 @@ class Services(Section):
 
 
 __all__ = [
+    "DEFAULT_EMBEDDING_MODEL",
     "MutualTls",
     "NetworkText",
     "ParentSampling",

@@ -13,6 +13,7 @@ from penstock_common.addresses import BaseUrl, Target
 from penstock_common.configuration import Duration, Secret, Section
 from penstock_common.faults import refuse
 from penstock_common.llm.types import NANO_USD_PER_USD, UnitPrices
+from penstock_common.sections import DEFAULT_EMBEDDING_MODEL
 
 Positive = Annotated[Duration, Field(gt=timedelta())]
 
@@ -71,7 +72,7 @@ class TritonSettings(Section):
 class EmbeddingSettings(Section):
     """Section ``embedding``."""
 
-    model: Annotated[str, Field(min_length=1, max_length=128)] = "all-MiniLM-L6-v2"
+    model: Annotated[str, Field(min_length=1, max_length=128)] = DEFAULT_EMBEDDING_MODEL
     """What callers ask for."""
     runtime: Literal["onnx", "sentence_transformers", "triton", "provider"] = "onnx"
     """What runs it: ONNX Runtime without torch; sentence-transformers with the extra ``torch``; a Triton; a provider."""

@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 from penstock_common.addresses import Listen as ListenAddress
 from penstock_common.configuration import Duration, Secret, Section
 from penstock_common.faults import KeyPath, nearest, refuse
-from penstock_common.sections import NetworkText, Redis, Secrets, Telemetry
+from penstock_common.sections import DEFAULT_EMBEDDING_MODEL, NetworkText, Redis, Secrets, Telemetry
 from penstock_common.sql.address import DatabaseAddress, DatabaseLimits
 from penstock_gateway.domain.access.authentication import KeyFreshness
 from penstock_gateway.domain.access.identity import KeyRecord, KeyScope, Tenant, Tier, digest_of
@@ -92,6 +92,22 @@ class CacheSwitch(Section):
     model_config = ConfigDict(extra="ignore")
 
     mode: Annotated[Literal["off", "exact", "semantic"], BeforeValidator(_read_switch)] = "exact"
+
+
+class PublicName(Section):
+    """A model that callers may ask for, as far as keys and tenants name it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str
+
+
+class EmbeddingName(Section):
+    """The embedding model, as far as keys and tenants name it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    model: str = DEFAULT_EMBEDDING_MODEL
 
 
 def _longer_than_nothing(value: timedelta) -> timedelta:
@@ -268,6 +284,8 @@ class Settings(Section):
     """The gateway's sections."""
 
     listen: Listen = Listen()
+    models: list[PublicName] = []
+    embedding: EmbeddingName | None = None
     tenants: list[TenantSettings] = []
     """Who may ask. None: one tenant, `demo`, with a key in the state folder."""
     tiers: dict[str, TierSettings] = {}
@@ -302,7 +320,12 @@ class Settings(Section):
     def directory(self) -> TenantDirectory:
         """Return the tenants, and the tiers that created ones can have."""
         tiers = {name: _tier(name, limits) for name, limits in {**_DEFAULT_TIERS, **self.tiers}.items()}
-        return TenantDirectory(self.tenants_by_name(), tiers)
+        return TenantDirectory(self.tenants_by_name(), tiers, self.public_models())
+
+    def public_models(self) -> frozenset[str]:
+        """Return the names that callers may ask for; none where this file does not say."""
+        names = [model.name for model in self.models]
+        return frozenset([*names, self.embedding.model] if names and self.embedding is not None else names)
 
     def configured_keys(self, pepper: bytes) -> dict[bytes, KeyRecord]:
         """Return the keys that the file names, by digest."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import time
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,7 @@ def main() -> None:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     # Pydantic's would be looked for in every installed package.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
-    entries = (
+    entries: Sequence[Entry] = (
         Entry("up", "Start the whole stack on this machine and run it until Ctrl-C.", _up),
         Entry("status", "Ask the running stack how it is.", _status),
         Entry("chat", "Ask a model and watch it answer.", _chat),
@@ -71,6 +72,8 @@ def main() -> None:
         Entry("backup", "Copy the database, as it is at one moment, into one file.", _backup),
         Entry("restore", "Fill the database from a file of 'penstock backup'.", _restore),
         Entry("certificates", "Keep an authority, and a certificate of it for each host.", _certificates),
+        Entry("completion", "Print a script that completes commands and options in a shell.", _completion),
+        Entry("complete", "Print what may stand in the place of a word.", lambda: _complete(entries), hidden=True),
     )
     command_line(entries)(prog_name="penstock")
 
@@ -271,6 +274,20 @@ def _certificates() -> typer.Typer:
         return provide_certificates(folder, hosts, life)
 
     return certificates(provide)
+
+
+def _completion() -> typer.Typer:
+    from penstock_suite.surfaces.cli.completion import completion
+
+    return completion()
+
+
+def _complete(entries: Sequence[Entry]) -> typer.Typer:
+    from typer.main import get_command
+
+    from penstock_suite.surfaces.cli.completion import complete
+
+    return complete(lambda: get_command(command_line(entries)))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from penstock_common.addresses import Listen
 from penstock_common.configuration import Configuration, Section
@@ -168,6 +168,8 @@ class LocalSettings(Section):
     """The program `penstock-edge`."""
     redis_server: Path | None = None
     """The program `redis-server`."""
+    kept_logs: Annotated[int, Field(ge=0, le=100)] = 5
+    """Logs of earlier runs that each part keeps beside its own, as `NAME.log.1` and so on."""
 
 
 class Joined(Section):

@@ -111,10 +111,10 @@ def test_gateway_is_asked_by_its_address(start, penstock, config):
     told = penstock("status", "--address", ready["grpc"], "--json", PENSTOCK_OPERATOR_KEY=key)
     assert (told.returncode, json.loads(told.stdout)["is_healthy"]) == (0, True)
     refused = penstock("status", "--address", ready["grpc"], "--key", ready["key"])
-    assert refused.returncode == 1
+    assert refused.returncode == 4
     assert "lacks the scope 'operator'" in refused.stderr
     away = penstock("status", "--address", "127.0.0.1:9", "--key", key)
-    assert away.returncode == 1
+    assert away.returncode == 5
     assert "no gateway answers at 127.0.0.1:9" in away.stderr
 
 
@@ -125,10 +125,10 @@ def test_gateway_is_asked_by_its_address(start, penstock, config):
         (("tenants", "create", "a b"), 2, "1 to 128 characters"),
         (("tenants", "create", "acme", "--tier", "gold"), 2, "enterprise, free, pro"),
         (("tenants", "disable", "demo"), 1, "change it there"),
-        (("tenants", "disable", "nobody"), 2, "penstock tenants list"),
+        (("tenants", "disable", "nobody"), 3, "penstock tenants list"),
         (("users", "create", "ada", "--tenant", "demo", "--role", "boss"), 2, "viewer, member, admin"),
-        (("users", "disable", "nothing"), 1, "penstock users list"),
-        (("keys", "rotate", "nothing"), 1, "penstock keys list"),
+        (("users", "disable", "nothing"), 3, "penstock users list"),
+        (("keys", "rotate", "nothing"), 3, "penstock keys list"),
         (("keys", "create", "--tenant", "demo", "--network", "here"), 2, "192.0.2.0/24"),
         (("keys", "create"), 2, "tenant"),
     ],

@@ -11,7 +11,16 @@ from google.protobuf import duration_pb2, field_mask_pb2, timestamp_pb2
 
 from penstock.gateway.v1 import admin_service_pb2 as pb
 from penstock.gateway.v1 import admin_service_pb2_grpc
-from penstock_common.errors import InvalidRequest, PenstockError, ResourceNotFound
+from penstock_common.errors import (
+    AddressNotPermitted,
+    InvalidCredentials,
+    InvalidRequest,
+    ModelNotFound,
+    ModelNotPermitted,
+    PenstockError,
+    ResourceNotFound,
+    ScopeMissing,
+)
 from penstock_common.status import error_from_rpc
 from penstock_suite.adapters.gateway_client import failed
 from penstock_suite.domain.administration import (
@@ -24,7 +33,7 @@ from penstock_suite.domain.administration import (
     StoredUser,
     TenantRequest,
 )
-from penstock_suite.domain.failure import Misconfigured, SuiteFailure
+from penstock_suite.domain.failure import Misconfigured, NotThere, Refused, SuiteFailure
 from penstock_suite.domain.requests import GatewayTarget
 
 Ask = Callable[[str, Any], Awaitable[Any]]
@@ -160,8 +169,11 @@ class _AdminClient:
         except InvalidRequest as error:
             raise Misconfigured(str(error)) from None
         except ResourceNotFound as error:
-            sentence = f"{str(error).rstrip('.')}: see 'penstock {error.kind}s list'"
-            raise (Misconfigured if error.kind == "tenant" else SuiteFailure)(sentence) from None
+            raise NotThere(f"{str(error).rstrip('.')}: see 'penstock {error.kind}s list'") from None
+        except ModelNotFound as error:
+            raise NotThere(str(error)) from None
+        except (AddressNotPermitted, InvalidCredentials, ModelNotPermitted, ScopeMissing) as error:
+            raise Refused(str(error)) from None
         except PenstockError as error:
             raise SuiteFailure(str(error)) from None
 

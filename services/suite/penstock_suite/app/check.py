@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from penstock_common.configuration import Configuration, ConfigurationError
 from penstock_common.faults import Fault, KeyPath, dotted, nearest
+from penstock_common.sections import DEFAULT_EMBEDDING_MODEL
 from penstock_suite.app.plan import StackPlan, known_part, load, plan_of, triton_folders, unplanned
 from penstock_suite.app.resources import missing_embedding_model, missing_resources, unusable_certificate
 from penstock_suite.domain.contradictions import contradictions, doubts, missing_keys, needs_a_key
@@ -203,7 +204,7 @@ def _of_stack(selection: Selection, written: Configuration, *, show: bool) -> Ve
 def _summary(settings: Settings) -> str:
     models = [model.name for model in settings.models]
     if settings.embedding is not None:
-        models.append(str(settings.embedding.get("model", "all-MiniLM-L6-v2")))
+        models.append(str(settings.embedding.get("model", DEFAULT_EMBEDDING_MODEL)))
     listen = settings.listen
     return f"it serves {', '.join(models)} at {listen.http} (gRPC {listen.grpc})"
 

@@ -13,7 +13,7 @@ from penstock_suite.adapters.gateway_client import SERVING, gateway_report, heal
 from penstock_suite.adapters.state_files import is_running, open_state_folder, read_run_record
 from penstock_suite.app.plan import state_root
 from penstock_suite.domain.answers import GatewayReport
-from penstock_suite.domain.failure import Misconfigured, SuiteFailure
+from penstock_suite.domain.failure import Misconfigured, SuiteFailure, Unreachable
 from penstock_suite.domain.requests import GatewayTarget, Selection
 from penstock_suite.domain.run_record import PartStatus, RunRecord, StackStatus
 from penstock_suite.domain.state_folder import StateFolder
@@ -108,7 +108,7 @@ async def _report(target: GatewayTarget) -> GatewayReport | None:
 
 
 def _nothing_runs(state: StateFolder, also: str = "") -> SuiteFailure:
-    return SuiteFailure(
+    return Unreachable(
         f"no stack runs on {state.root}: start one with 'penstock up', "
         f"{'' if also else 'or '}name its folder with --state (that of 'make run' is .state){also}"
     )

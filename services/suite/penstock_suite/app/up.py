@@ -6,9 +6,11 @@ import asyncio
 import logging
 import os
 import time
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import Generator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TextIO
 
 import structlog
 from msgspec.structs import replace
@@ -22,6 +24,7 @@ from penstock_suite.adapters.operating_system import on_signals, raise_file_limi
 from penstock_suite.adapters.process import came_true
 from penstock_suite.adapters.state_files import (
     ensure_key_file,
+    keep_earlier_logs,
     locked,
     open_state_folder,
     random_secret,
@@ -66,7 +69,7 @@ async def up(request: UpRequest, show: Show, began: float) -> None:
     raise_file_limit()
     ending = Ending()
     ending.on_cut(_leave_anyway)
-    with locked(plan.state), plan.state.log("penstock").open("w") as log, on_signals(ending.ask):
+    with locked(plan.state), _own_log(plan) as log, on_signals(ending.ask):
         configure_logging(stream=log)
         for warning in verdict.warnings:
             _log.warning("configuration_warning", warning=str(warning))
@@ -80,6 +83,15 @@ async def up(request: UpRequest, show: Show, began: float) -> None:
     show(Stopped(at_once=ending.at_once))
     if ending.failure is not None:
         raise ending.failure
+
+
+@contextmanager
+def _own_log(plan: StackPlan) -> Generator[TextIO]:
+    """Yield the log of this process, with those of earlier runs out of the way."""
+    keep_earlier_logs(plan.state, plan.settings.local.kept_logs)
+    descriptor = os.open(plan.state.log("penstock"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as log:
+        yield log
 
 
 def _leave_anyway() -> None:
@@ -168,6 +180,7 @@ def _ready(plan: StackPlan, addresses: _Addresses, key: str, seconds: float) -> 
         key=key,
         model=model,
         curl=curl_for(http, key, model, own_certificate=tls),
+        docs=f"{http}/docs",
         state=str(plan.state.root),
         seconds=round(seconds, 3),
     )

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from penstock_common.addresses import host_and_port
 from penstock_common.faults import KeyPath, nearest
+from penstock_common.sections import DEFAULT_EMBEDDING_MODEL
 
 Document = dict[str, Any]
 Finding = tuple[KeyPath, str]
@@ -112,7 +113,7 @@ def _unknown_models(document: Document) -> Iterator[Finding]:
     known = {str(model.get("name")) for _, model in _mappings(document.get("models"))}
     embedding: Any = document.get("embedding")
     if isinstance(embedding, dict):
-        known.add(str(cast("Document", embedding).get("model", "all-MiniLM-L6-v2")))
+        known.add(str(cast("Document", embedding).get("model", DEFAULT_EMBEDDING_MODEL)))
     for index, tenant in _mappings(document.get("tenants")):
         for place, name in enumerate(_list(tenant.get("models"))):
             if isinstance(name, str) and "${" not in name and name not in known:

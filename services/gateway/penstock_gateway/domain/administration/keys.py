@@ -76,6 +76,7 @@ class KeyAdministration:
             ScopeMissing: if the actor may not give such a key.
             ModelNotPermitted, RightsExceeded: if it were wider than the actor's own.
             InvalidRequest: if the user's role does not permit the scopes.
+            ModelNotFound: if it names a model that there is not.
             ResourceNotFound: if there is no such tenant or user.
         """
         tenant = wanted.tenant or actor.tenant
@@ -96,7 +97,7 @@ class KeyAdministration:
                 tenant=actor.meant(tenant),
                 digest=digest_of(self._keyring.pepper, secret),
                 scopes=wanted.scopes,
-                models=bounds.models(wanted.models),
+                models=self._known_models(actor, wanted.models),
                 networks=bounds.networks(wanted.networks),
                 user_id=wanted.user_id,
                 label=bounds.label(wanted.label),
@@ -168,6 +169,11 @@ class KeyAdministration:
             record = await _key(records, key_id)
         tenant = record.tenant if record is not None and actor.may_touch(record.tenant) else actor.tenant
         return Deed(actor, action, tenant, key_id, details or {})
+
+    def _known_models(self, actor: Actor, names: Collection[str]) -> frozenset[str]:
+        # Whose own key names models may give those alone, and learns of no other whether it exists.
+        known = frozenset[str]() if actor.models else self._keyring.directory.models
+        return bounds.known_models(names, known, may_see_all=actor.is_operator)
 
     async def _check_power(self, actor: Actor, records: Records, record: KeyRecord) -> None:
         """Refuse a key that gives what the actor or the key's user has not."""

@@ -66,7 +66,7 @@ class TenantAdministration:
             if name in self._directory.configured:
                 raise ResourceExists(f"The tenant '{name}' stands in the configuration.", kind=_KIND, name=name)
             record = TenantRecord(
-                name, self._tier(terms.tier), bounds.models(terms.models), bounds.regions(terms.regions), self._now()
+                name, self._tier(terms.tier), self._models(terms), bounds.regions(terms.regions), self._now()
             )
             await records.add_tenant(record)
         return _of_record(record)
@@ -113,7 +113,7 @@ class TenantAdministration:
             record = await self._changeable(actor, records, name)
             wanted = {
                 "tier": self._tier(terms.tier),
-                "models": bounds.models(terms.models),
+                "models": self._models(terms),
                 "regions": bounds.regions(terms.regions),
             }
             changes = {field: wanted[field] for field in fields}
@@ -140,6 +140,10 @@ class TenantAdministration:
             await check_revival(actor, records, KeyFilter(name), TENANT_SCOPES, self._now())
             await records.change_tenant(name, {"disabled_at": None})
         return _of_record(replace(record, disabled_at=None))
+
+    def _models(self, terms: TenantTerms) -> frozenset[str]:
+        # Only operators change tenants, and they may see every model.
+        return bounds.known_models(terms.models, self._directory.models, may_see_all=True)
 
     def _tier(self, name: str) -> str:
         name = name or DEFAULT_TIER

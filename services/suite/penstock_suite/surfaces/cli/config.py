@@ -17,6 +17,7 @@ from penstock_suite.surfaces.cli.options import (
     StateOption,
     WithoutTritonOption,
     group,
+    read_choice,
 )
 from penstock_suite.surfaces.cli.output import console, escape, failures_told, note, print_json
 
@@ -37,7 +38,7 @@ _INIT_HELP = """Write a commented configuration to begin with; without --provide
 It can be used as it is, once the environment has the keys that it names.
 """
 _RoleOption = Annotated[
-    Role | None, typer.Option("--role", metavar="ROLE", help="Look as `penstock serve ROLE` would: at its part alone.")
+    str | None, typer.Option("--role", metavar="ROLE", help="Look as `penstock serve ROLE` would: at its part alone.")
 ]
 
 
@@ -79,10 +80,11 @@ def _add_check(cli: typer.Typer, verdict_of: VerdictOf) -> None:
         strict: Annotated[bool, typer.Option("--strict", help="Take warnings for faults.")] = False,
         as_json: JsonOption = False,
     ) -> None:
+        asked = read_choice(role, "--role", Role) if role else None
         with failures_told(as_json=as_json):
             if role is not None and config is None:
                 raise Misconfigured("--role needs --config: the packaged configuration is for one process")
-            verdict = verdict_of(Selection(config, state, without_triton), role, show=show)
+            verdict = verdict_of(Selection(config, state, without_triton), asked, show=show)
             is_good = verdict.is_good and not (strict and verdict.warnings)
             _print_in_json(verdict, is_good=is_good) if as_json else _print(verdict)
             if not is_good:

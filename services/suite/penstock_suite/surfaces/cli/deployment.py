@@ -16,12 +16,13 @@ from penstock_suite.surfaces.cli.options import (
     JsonOption,
     command,
     group,
+    read_choice,
     read_duration,
 )
 from penstock_suite.surfaces.cli.output import console, failures_told, print_json
 from penstock_suite.surfaces.cli.up import showing
 
-_RoleArgument = Annotated[Role, typer.Argument(metavar="ROLE", help=", ".join(Role))]
+_RoleArgument = Annotated[str, typer.Argument(metavar="ROLE", help=", ".join(Role))]
 _ConfigOption = Annotated[
     Path, typer.Option("--config", metavar="FILE", envvar="PENSTOCK_CONFIG", help="The one configuration of all roles.")
 ]
@@ -39,7 +40,7 @@ def serve(run_role: Callable[[ServeRequest, Show], None]) -> typer.Typer:
         grace: Annotated[str, typer.Option(metavar="TIME", help="For calls in flight at the end.")] = "30s",
         as_json: JsonOption = False,
     ) -> None:
-        request = ServeRequest(role, config, read_duration(grace, "--grace"))
+        request = ServeRequest(read_choice(role, "ROLE", Role), config, read_duration(grace, "--grace"))
         with failures_told(as_json=as_json), showing(as_json=as_json) as show:
             run_role(request, show)
 
@@ -64,8 +65,9 @@ def health(health_of: Callable[[Role, Path], str]) -> typer.Typer:
 
     @cli.command("health", help="Ask a role on this machine whether it serves; exit code 1 if not. For health checks.")
     def ask(*, role: _RoleArgument, config: _ConfigOption, as_json: JsonOption = False) -> None:
+        asked = read_choice(role, "ROLE", Role)
         with failures_told(as_json=as_json):
-            status = health_of(role, config)
+            status = health_of(asked, config)
             if status != "SERVING":
                 raise SuiteFailure(f"{role} is {status}")
             print_json({"role": role, "status": status}) if as_json else console().print(f"{role} is {status}")

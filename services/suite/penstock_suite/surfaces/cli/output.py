@@ -84,6 +84,10 @@ def failures_told(*, as_json: bool) -> Generator[None]:
         raise
     except KeyboardInterrupt:
         raise typer.Exit(ExitCode.DONE) from None
+    except BrokenPipeError:
+        # Whoever read has read enough, such as `head`; there is nobody left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(ExitCode.DONE) from None
     except Exception as error:
         if os.environ.get(DEBUG_VARIABLE):
             raise
