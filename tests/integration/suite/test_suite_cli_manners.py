@@ -84,6 +84,24 @@ def test_like_faults_end_with_like_exit_codes_and_an_empty_standard_output(penst
         assert word not in told.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (("keys", "create"), "--tenant must say"),
+        (("keys", "create", "--tenant", "demo", "--network", "here"), "--network: 'here' is no network"),
+        (("keys", "create", "--tenant", "demo", "--expires", "9999d"), "--expires must be longer than 0"),
+        (("keys", "create", "--tenant", "demo", "--label", "x" * 999), "--label must have"),
+        (("tenants", "create", "a b"), "NAME must have"),
+        (("tenants", "create", "acme", "--tier", "gold"), "--tier: There is no tier 'gold'"),
+        (("tenants", "create", "acme", "--region", ""), "--region must have"),
+    ],
+)
+def test_what_the_gateway_refuses_is_told_by_the_option_that_was_typed(penstock, where, arguments, option):
+    told = penstock(*arguments, *where)
+    assert (told.returncode, told.stdout) == (2, "")
+    assert told.stderr.startswith(f"penstock: {option}")
+
+
 @pytest.mark.parametrize("arguments", [("status",), ("chat", "hello"), ("models", "list")])
 def test_a_stack_that_does_not_run_is_nobody_who_answers(penstock, tmp_path, arguments):
     told = penstock(*arguments, "--state", tmp_path / "state")

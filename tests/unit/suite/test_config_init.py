@@ -1,5 +1,6 @@
 """What `penstock config init` writes can be used, and the reference of every key is complete and current."""
 
+import re
 from itertools import combinations
 from pathlib import Path
 
@@ -40,6 +41,14 @@ def test_an_example_without_its_key_says_which_and_where(tmp_path, monkeypatch):
     (fault,) = verdict(Selection(config=path, state=tmp_path / "state")).faults
     assert "OPENAI_API_KEY is not set" in fault.message
     assert "api_key" in path.read_text().splitlines()[fault.line - 1]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "deploy/examples").glob("*.yaml")), ids=lambda path: path.name)
+def test_every_example_of_the_deployment_can_be_used(path, tmp_path, monkeypatch):
+    for name in re.findall(r"\$\{([A-Z_]+)\}", path.read_text()):
+        monkeypatch.setenv(name, "sk-of-somebody-else")
+    found = verdict(Selection(config=path, state=tmp_path / "state"))
+    assert (found.faults, found.warnings) == ((), ())
 
 
 def test_an_example_is_commented_and_says_how_to_change_the_port():

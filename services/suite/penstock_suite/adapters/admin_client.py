@@ -52,6 +52,21 @@ _ROLES: dict[str, Any] = {
     "member": pb.USER_ROLE_MEMBER,
     "admin": pb.USER_ROLE_ADMIN,
 }
+# By the contract's field.
+_OPTIONS = {
+    "tenant": "--tenant",
+    "user_id": "--user",
+    "scopes": "--scope",
+    "models": "--model",
+    "regions": "--region",
+    "allowed_networks": "--network",
+    "lifetime": "--expires",
+    "overlap": "--overlap",
+    "label": "--label",
+    "tier": "--tier",
+    "role": "--role",
+    "name": "NAME",
+}
 _PAGE_SIZE = 500
 _TIMEOUT_SECONDS = 30.0
 
@@ -167,7 +182,7 @@ class _AdminClient:
         try:
             return await self._service(method, request)
         except InvalidRequest as error:
-            raise Misconfigured(str(error)) from None
+            raise Misconfigured(_as_typed(str(error), error.field)) from None
         except ResourceNotFound as error:
             raise NotThere(f"{str(error).rstrip('.')}: see 'penstock {error.kind}s list'") from None
         except ModelNotFound as error:
@@ -176,6 +191,16 @@ class _AdminClient:
             raise Refused(str(error)) from None
         except PenstockError as error:
             raise SuiteFailure(str(error)) from None
+
+
+def _as_typed(message: str, field: str) -> str:
+    """Return the sentence about a field of the contract with the option that people type."""
+    option = _OPTIONS.get(field.rpartition(".")[2].partition("[")[0])
+    if option is None:
+        return message
+    if message.startswith(f"{field} "):
+        return option + message.removeprefix(field)
+    return f"{option}: {message}"
 
 
 def _tenant(tenant: pb.Tenant) -> StoredTenant:

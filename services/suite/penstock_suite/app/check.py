@@ -241,6 +241,19 @@ def _shown(plan: StackPlan, read: list[BaseModel]) -> dict[str, Any]:
     return {name: referred(masked(sections[name])) for name in Document.model_fields if name in sections}
 
 
+def checked_role(role: Role, config: Path) -> Configuration:
+    """Return the configuration of a role that is a process of its own. Its own package is enough.
+
+    Raises:
+        ConfigurationError, Misconfigured, SuiteFailure: as ``role_settings``.
+    """
+    configuration = Configuration.load(config)
+    found = _of_roles(configuration, [role], show=False)
+    if not found.is_good:
+        raise Misconfigured(*map(str, found.faults))
+    return configuration
+
+
 def role_settings(role: Role, config: Path) -> dict[str, Any]:
     """Return the sections that the role reads, as they take effect, secrets masked. Its own package is enough.
 

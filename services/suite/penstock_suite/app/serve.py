@@ -19,12 +19,13 @@ from penstock_common.rpc.server import GrpcLimits, GrpcListener, ListenError, Se
 from penstock_common.rpc.server_interceptors import CallTelemetry, FinalFailures, IncomingScope
 from penstock_common.telemetry.metrics_endpoint import serving_metrics
 from penstock_suite.adapters.operating_system import on_signals, raise_file_limit, settle_memory
+from penstock_suite.app.check import checked_role
 from penstock_suite.app.wiring import Wiring, by_their_addresses, public_credentials
 from penstock_suite.domain.ending import Ending
 from penstock_suite.domain.failure import SuiteFailure
 from penstock_suite.domain.progress import Draining, Serving, Show, Stopped
 from penstock_suite.domain.requests import Role, ServeRequest
-from penstock_suite.settings import Document, RoleSettings
+from penstock_suite.settings import RoleSettings
 
 if TYPE_CHECKING:
     from penstock_gateway.app.gateway import RunningGateway
@@ -49,11 +50,10 @@ async def serve(request: ServeRequest, show: Show, began: float) -> None:
     """Run the role until a signal asks for its end; ``began`` is when the command did, on ``time.monotonic``.
 
     Raises:
-        ConfigurationError: if its sections of the configuration cannot be used.
+        ConfigurationError, Misconfigured: if its sections of the configuration cannot be used.
         SuiteFailure: if it cannot listen.
     """
-    configuration = Configuration.load(request.config)
-    Document.of(configuration)
+    configuration = checked_role(request.role, request.config)
 
     def serving() -> Serving:
         listen = listen_of(request.role, configuration.settings(RoleSettings))
