@@ -180,7 +180,7 @@ def _ready(plan: StackPlan, addresses: _Addresses, key: str, seconds: float) -> 
         key=key,
         model=model,
         curl=curl_for(http, key, model, own_certificate=tls),
-        docs=f"{http}/docs",
+        docs=f"{http}/{'docs' if plan.settings.listen.pages else 'openapi.json'}",
         state=str(plan.state.root),
         seconds=round(seconds, 3),
     )
