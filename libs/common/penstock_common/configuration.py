@@ -192,10 +192,7 @@ def _control_character(text: str) -> int | None:
 
 def resolved_if_possible(value: object) -> str:
     """Return the text of a value that only other roles need, as it is written where its references cannot be resolved."""
-    try:
-        return _resolve_text(str(value))
-    except PydanticCustomError:
-        return str(value)
+    return _resolve_text(str(value), (), [])
 
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)

@@ -81,7 +81,8 @@ class NoAnswer:
     """The answer of an upstream that could not even be asked; raises why when it is read."""
 
     ended = False
-    begun = False
+    sent = False
+    unread_bytes = 0
 
     def __init__(self, error: Exception) -> None:
         self._error = error

@@ -1,7 +1,7 @@
 """The reference of the configuration file, made of the settings as the roles declare them.
 
 A key's meaning is the text under its declaration, a section's that of its class. A role
-that looks at a part of another's section (``extra="ignore"``) does not describe it.
+that looks at a part of another's section, and so forbids no other key, does not describe it.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def _declared(section: str, roles: list[type[BaseModel]]) -> list[_Declared]:
 
 
 def _is_a_view(model: type[BaseModel]) -> bool:
-    return model.model_config.get("extra") == "ignore"
+    return model.model_config.get("extra") != "forbid"
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:
