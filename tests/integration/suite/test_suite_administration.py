@@ -79,7 +79,7 @@ def test_the_cache_of_a_running_stack_is_cleared_and_counted(start, penstock, co
         ("cache.clear", "", ""),
     ]
     people = penstock("cache", "clear", "--model", "m", "--config", config, "--state", stack.state)
-    assert people.stdout == "Voided what was kept for every tenant and the model m: 0 entries deleted.\n"
+    assert people.stderr == "Voided what was kept for every tenant and the model m: 0 entries deleted.\n"
     told = penstock("cache", "clear", "--tenant", "nobody", "--config", config, "--state", stack.state)
     assert (told.returncode, "penstock tenants list" in told.stderr) == (2, True)
 
