@@ -81,7 +81,7 @@ def test_the_cache_of_a_running_stack_is_cleared_and_counted(start, penstock, co
     people = penstock("cache", "clear", "--model", "m", "--config", config, "--state", stack.state)
     assert people.stderr == "Voided what was kept for every tenant and the model m: 0 entries deleted.\n"
     told = penstock("cache", "clear", "--tenant", "nobody", "--config", config, "--state", stack.state)
-    assert (told.returncode, "penstock tenants list" in told.stderr) == (2, True)
+    assert (told.returncode, "penstock tenants list" in told.stderr) == (3, True)
 
 
 def test_where_nothing_runs_there_is_no_cache_to_clear(penstock, config, tmp_path):
