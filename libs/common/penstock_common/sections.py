@@ -164,9 +164,13 @@ class Peers(Section):
     gateway: list[str] = ["edge"]
     """At ``services.gateway.listen``; gRPC at ``listen.grpc`` is public."""
     router: list[str] = ["gateway"]
+    """Who may call the router."""
     cache: list[str] = ["gateway"]
+    """Who may call the cache."""
     embedding: list[str] = ["gateway", "cache"]
+    """Who may call the embedding service."""
     inference: list[str] = ["gateway"]
+    """Who may call the inference service."""
 
     def of(self, role: str) -> list[str]:
         """Return who may call the role."""
