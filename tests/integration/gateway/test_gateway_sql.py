@@ -205,7 +205,7 @@ async def test_text_that_no_database_can_hold_is_refused_before_it_gets_there(da
 async def test_what_names_a_model_that_there_is_not_is_refused(database):
     known = frozenset({"fast", "all-MiniLM-L6-v2"})
     keyring = Keyring(b"p" * 32, TenantDirectory({}, {"free": Tier("free")}, known))
-    opened = Administration.over(keyring, SqlRegistry(database))
+    opened = Administration.over(keyring, SqlRegistry(database), NoKeptAnswers())
     operator = Actor(key_id="k", is_operator=True)
     admin = Actor(key_id="a", tenant="acme")
     await opened.tenants.create(operator, "acme", TenantTerms(models=["fast"]))
@@ -229,7 +229,7 @@ async def test_what_names_a_model_that_there_is_not_is_refused(database):
 
 async def test_where_no_model_is_known_any_may_be_named(database):
     keyring = Keyring(b"p" * 32, TenantDirectory({}, {"free": Tier("free")}))
-    opened = Administration.over(keyring, SqlRegistry(database))
+    opened = Administration.over(keyring, SqlRegistry(database), NoKeptAnswers())
     made = await opened.tenants.create(Actor(key_id="k", is_operator=True), "acme", TenantTerms(models=["any"]))
     assert made.models == {"any"}
 

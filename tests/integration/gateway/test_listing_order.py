@@ -14,6 +14,7 @@ from penstock_gateway.domain.access.identity import KeyRecord, KeyScope, Tenant,
 from penstock_gateway.domain.access.tenancy import TenantDirectory
 from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.administration.administration import Administration
+from penstock_gateway.domain.administration.cache import NoKeptAnswers
 from penstock_gateway.domain.administration.keys import Keyring
 from penstock_gateway.domain.administration.paging import Page
 from penstock_gateway.domain.administration.registry import KeyFilter
@@ -42,7 +43,7 @@ async def database(request, tmp_path):
 @pytest.fixture
 def opened(database):
     directory = TenantDirectory({name: Tenant(name, FREE) for name in CONFIGURED}, {"free": FREE})
-    return Administration.over(Keyring(b"p" * 32, directory), SqlRegistry(database))
+    return Administration.over(Keyring(b"p" * 32, directory), SqlRegistry(database), NoKeptAnswers())
 
 
 async def all_pages(fetch, size):

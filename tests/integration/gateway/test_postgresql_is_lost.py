@@ -22,6 +22,7 @@ from penstock_gateway.adapters.sql.keys import SqlKeyStore
 from penstock_gateway.adapters.sql.ledger import SqlLedger
 from penstock_gateway.adapters.sql.schema import GATEWAY
 from penstock_gateway.adapters.sql.tables import ledger
+from penstock_gateway.domain.access.identity import new_key
 from penstock_gateway.domain.access.look_ups import KeyStoreUnavailable
 from penstock_gateway.domain.life.settlement import LedgerRow
 
@@ -279,18 +280,20 @@ async def test_gateway_says_503_for_keys_it_cannot_check_and_serves_those_it_kno
     document["sql"] = server.create_database()
     document["gateway"] |= {"sql_connect_timeout": "1s", "sql_statement_timeout": "1s"}
     suite = await serve()
+    # Well formed, so only the database knows that nobody made it.
+    unknown = new_key()[0]
     assert (await suite.ask()).status == 200
-    assert (await suite.ask(key="unknown-key-unknown-key")).status == 401
+    assert (await suite.ask(key=new_key()[0])).status == 401
     fault.begin()
     async with asyncio.timeout(IN_TIME):
-        refused = await suite.ask(key="unknown-key-unknown-key")
+        refused = await suite.ask(key=unknown)
         served = await suite.ask()
     assert (refused.status, refused.error["code"], refused.header["retry-after"]) == (503, "service_unavailable", "1")
     assert served.status == 200
     fault.end()
 
     async def knows_again():
-        return (await suite.ask(key="unknown-key-unknown-key")).status == 401
+        return (await suite.ask(key=unknown)).status == 401
 
     await until_true(knows_again)
     await WrittenRows(document["sql"]).until_at_least(2)

@@ -73,9 +73,9 @@ def test_chat_reads_its_prompt_from_standard_input(demo, penstock):
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "sentence"),
     [
-        (["--key", "psk_wrong_wrong_wrong"], 1, "key"),
-        (["--model", "nothing"], 1, "nothing"),
-        (["--address", "127.0.0.1:9"], 1, "nobody answers at 127.0.0.1:9"),
+        (["--key", "psk_wrong_wrong_wrong"], 4, "key"),
+        (["--model", "nothing"], 3, "nothing"),
+        (["--address", "127.0.0.1:9"], 5, "nobody answers at 127.0.0.1:9"),
     ],
 )
 def test_chat_says_in_a_sentence_what_is_wrong(demo, penstock, arguments, exit_code, sentence):

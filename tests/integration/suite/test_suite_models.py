@@ -72,7 +72,7 @@ def test_models_are_listed_unloaded_and_loaded_when_a_stack_runs(controlled, pen
     assert ambiguous.returncode == 2
     assert "local/second and local/penstock-demo" in ambiguous.stderr
     unknown = penstock("models", "load", "nobody", "--state", controlled.state)
-    assert unknown.returncode == 2
+    assert unknown.returncode == 3
     assert "penstock models list" in unknown.stderr
 
 

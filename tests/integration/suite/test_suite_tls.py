@@ -65,5 +65,5 @@ def test_a_certificate_that_is_not_there_is_told_in_a_sentence(penstock, config_
     certificates.key.unlink()
     told = penstock("up", "--config", config_with_tls, "--state", tmp_path / "state")
     assert told.returncode == 2
-    assert "'listen.tls'" in told.stderr
+    assert "'listen.tls.key_file'" in told.stderr
     assert str(certificates.key) in told.stderr
