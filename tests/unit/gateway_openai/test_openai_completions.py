@@ -39,7 +39,7 @@ EVENTS: list[GenerationEvent] = [
 ]
 HEAD = (
     'data: {"id":"cmpl-1","object":"text_completion","created":1700000000,"model":"gpt-4o-mini",'
-    '"system_fingerprint":null,"choices":['
+    '"choices":['
 )
 
 

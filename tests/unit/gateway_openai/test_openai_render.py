@@ -40,7 +40,7 @@ SUMMARY = StreamSummary(overhead_ms=1.23456, cache="miss")
 
 HEAD = (
     'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o-mini",'
-    '"system_fingerprint":null,"choices":['
+    '"choices":['
 )
 USAGE_JSON = (
     '{"prompt_tokens":10,"completion_tokens":4,"total_tokens":14,'
@@ -204,7 +204,7 @@ def test_a_whole_answer_is_rendered_to_the_byte() -> None:
     assert render_completion(answer, "chatcmpl-1", 1_700_000_000).decode() == (
         '{"id":"chatcmpl-1","object":"chat.completion","created":1700000000,"model":"gpt-4o-mini",'
         '"choices":[{"index":0,"message":{"role":"assistant","content":"Héllo","refusal":null,"annotations":[]},'
-        f'"logprobs":null,"finish_reason":"stop"}}],"usage":{USAGE_JSON},"system_fingerprint":null}}'
+        f'"logprobs":null,"finish_reason":"stop"}}],"usage":{USAGE_JSON}}}'
     )
 
 
@@ -220,7 +220,7 @@ def test_a_whole_answer_of_tool_calls_is_rendered_to_the_byte() -> None:
         '{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"gpt-4o-mini",'
         '"choices":[{"index":0,"message":{"role":"assistant","content":null,"refusal":null,"reasoning_content":"Hm",'
         '"tool_calls":[{"id":"call_1","type":"function","function":{"name":"f","arguments":"{\\"a\\":1}"}}],'
-        '"annotations":[]},"logprobs":null,"finish_reason":"tool_calls"}],"usage":null,"system_fingerprint":null}'
+        '"annotations":[]},"logprobs":null,"finish_reason":"tool_calls"}]}'
     )
 
 

@@ -38,10 +38,10 @@ class CompletionUsage(msgspec.Struct, kw_only=True):
     completion_tokens_details: CompletionTokensDetails
 
 
-def usage_of(usage: Usage | None) -> CompletionUsage | None:
-    """Return the usage as it stands on the wire."""
+def usage_of(usage: Usage | None) -> CompletionUsage | msgspec.UnsetType:
+    """Return the usage as it stands on the wire, where it is known."""
     if usage is None:
-        return None
+        return msgspec.UNSET
     return CompletionUsage(
         prompt_tokens=usage.input_tokens,
         completion_tokens=usage.output_tokens,
@@ -51,6 +51,11 @@ def usage_of(usage: Usage | None) -> CompletionUsage | None:
         ),
         completion_tokens_details=CompletionTokensDetails(reasoning_tokens=usage.reasoning_tokens),
     )
+
+
+def usage_json(usage: Usage | None) -> bytes:
+    """Return the usage as a stream's last chunk tells it."""
+    return b"null" if usage is None else _encode(usage_of(usage))
 
 
 def extension_json(finished: Finished | None, summary: StreamSummary) -> bytes:

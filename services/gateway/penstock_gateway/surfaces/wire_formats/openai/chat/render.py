@@ -22,7 +22,7 @@ from penstock_common.llm.types import (
 )
 from penstock_gateway.surfaces.wire_formats.format import StreamSummary
 from penstock_gateway.surfaces.wire_formats.openai.chat import response_wire as wire
-from penstock_gateway.surfaces.wire_formats.openai.usage import extension_json, usage_of
+from penstock_gateway.surfaces.wire_formats.openai.usage import extension_json, usage_json, usage_of
 from penstock_gateway.surfaces.wire_formats.sse import on_one_line
 
 _encode = msgspec.json.Encoder().encode
@@ -62,7 +62,7 @@ class ChunkRenderer:
         """Return the last frames: the usage chunk where it was asked for, and ``[DONE]``."""
         if not self._include_usage:
             return DONE
-        usage = _encode(usage_of(self._usage))
+        usage = usage_json(self._usage)
         return b"".join(
             (
                 self._head,
@@ -100,7 +100,7 @@ class ChunkRenderer:
             _encode(self._completion_id),
             self._created,
             _encode(model),
-            b'"system_fingerprint":null,"choices":[',
+            b'"choices":[',
         )
         self._chunk_tail = b'}],"usage":null}\n\n' if self._include_usage else b"}]}\n\n"
         self._delta_head = self._head + b'{"index":0,"delta":'

@@ -1,7 +1,9 @@
 """The objects of a whole chat completion as they stand on the wire.
 
 Names, order and defaults are those of OpenAI's own answers: what is always
-there stays there, as ``null`` or 0, because clients read it without asking.
+there stays there, as ``null`` or 0, because clients read it without asking. What
+its published schema lets be absent but not ``null`` is absent: strict readers
+refuse the other.
 """
 
 from __future__ import annotations
@@ -54,5 +56,4 @@ class ChatCompletion(msgspec.Struct, kw_only=True):
     created: int
     model: str
     choices: tuple[CompletionChoice]
-    usage: CompletionUsage | None
-    system_fingerprint: None = None
+    usage: CompletionUsage | msgspec.UnsetType = msgspec.UNSET

@@ -15,7 +15,7 @@ from penstock_common.llm.types import Finished, GenerationEvent, Started, TextDe
 from penstock_gateway.surfaces.wire_formats.format import StreamSummary
 from penstock_gateway.surfaces.wire_formats.openai.chat.render import DONE
 from penstock_gateway.surfaces.wire_formats.openai.completions import wire
-from penstock_gateway.surfaces.wire_formats.openai.usage import extension_json, usage_of
+from penstock_gateway.surfaces.wire_formats.openai.usage import extension_json, usage_json, usage_of
 from penstock_gateway.surfaces.wire_formats.sse import on_one_line
 
 _encode = msgspec.json.Encoder().encode
@@ -53,7 +53,7 @@ class TextChunkRenderer:
         """Return the last frames: the usage chunk where it was asked for, and ``[DONE]``."""
         if not self._include_usage:
             return DONE
-        usage, extension = _encode(usage_of(self._usage)), extension_json(self._finished, summary)
+        usage, extension = usage_json(self._usage), extension_json(self._finished, summary)
         return b'%b],"usage":%b,"x_penstock":%b}\n\n%b' % (self._head, usage, extension, DONE)
 
     def _name_model(self, model: str) -> None:
@@ -61,7 +61,7 @@ class TextChunkRenderer:
             _encode(self._completion_id),
             self._created,
             _encode(model),
-            b'"system_fingerprint":null,"choices":[',
+            b'"choices":[',
         )
 
     def _tail(self, finish_reason: bytes) -> bytes:

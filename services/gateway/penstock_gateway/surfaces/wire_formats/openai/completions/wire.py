@@ -48,5 +48,4 @@ class TextCompletion(msgspec.Struct, kw_only=True):
     created: int
     model: str
     choices: tuple[TextChoice]
-    usage: CompletionUsage | None
-    system_fingerprint: None = None
+    usage: CompletionUsage | msgspec.UnsetType = msgspec.UNSET

@@ -1,0 +1,208 @@
+"""The answers of OpenAI's API as its published schema describes them, read as strictly as the strictest client reads.
+
+Written from https://github.com/openai/openai-openapi: what may be ``null`` is ``| None``, what may be absent is
+``| UnsetType``, and neither stands for the other. Fields of ours are named here one by one.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import UNSET, Struct, UnsetType
+
+
+class Shape(Struct, kw_only=True, forbid_unknown_fields=True):
+    """An object that knows all its fields."""
+
+
+class Link(Shape):
+    end_index: int
+    start_index: int
+    url: str
+    title: str
+
+
+class Annotation(Shape):
+    type: Literal["url_citation"]
+    url_citation: Link
+
+
+class CalledFunction(Shape):
+    name: str
+    arguments: str
+
+
+class CalledTool(Shape):
+    name: str
+    input: str
+
+
+class Call(Shape, tag_field="type"):
+    id: str
+
+
+class FunctionCall(Call, tag="function"):
+    function: CalledFunction
+
+
+class CustomCall(Call, tag="custom"):
+    custom: CalledTool
+
+
+class Alternative(Shape):
+    token: str
+    logprob: float
+    bytes: list[int] | None
+
+
+class Token(Alternative):
+    top_logprobs: list[Alternative]
+
+
+class Logprobs(Shape):
+    content: list[Token] | None
+    refusal: list[Token] | None
+
+
+class PromptDetails(Shape):
+    cached_tokens: int
+    audio_tokens: int
+    cache_write_tokens: int
+    """Since GPT-5.6."""
+
+
+class CompletionDetails(Shape):
+    reasoning_tokens: int
+    audio_tokens: int
+    accepted_prediction_tokens: int
+    rejected_prediction_tokens: int
+
+
+class Usage(Shape):
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: PromptDetails
+    completion_tokens_details: CompletionDetails
+
+
+class Message(Shape):
+    role: Literal["assistant"]
+    content: str | None
+    refusal: str | None
+    annotations: list[Annotation] | UnsetType = UNSET
+    tool_calls: list[FunctionCall | CustomCall] | UnsetType = UNSET
+    function_call: CalledFunction | UnsetType = UNSET
+    reasoning_content: str | UnsetType = UNSET
+    """Not OpenAI's: what vLLM and DeepSeek call a model's reasoning."""
+
+
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
+
+
+class Choice(Shape):
+    index: int
+    message: Message
+    logprobs: Logprobs | None
+    finish_reason: FinishReason
+
+
+class Completion(Shape):
+    """``POST /v1/chat/completions``."""
+
+    id: str
+    object: Literal["chat.completion"]
+    created: int
+    model: str
+    choices: list[Choice]
+    usage: Usage
+    system_fingerprint: str | UnsetType = UNSET
+    service_tier: str | UnsetType | None = UNSET
+
+
+class FunctionPiece(Shape):
+    name: str | UnsetType = UNSET
+    arguments: str | UnsetType = UNSET
+
+
+class CustomPiece(Shape):
+    name: str | UnsetType = UNSET
+    input: str | UnsetType = UNSET
+
+
+class CallPiece(Shape):
+    index: int
+    id: str | UnsetType = UNSET
+    type: Literal["function", "custom"] | UnsetType = UNSET
+    function: FunctionPiece | UnsetType = UNSET
+    custom: CustomPiece | UnsetType = UNSET
+
+
+class Delta(Shape):
+    role: Literal["assistant"] | UnsetType = UNSET
+    content: str | UnsetType | None = UNSET
+    refusal: str | UnsetType | None = UNSET
+    tool_calls: list[CallPiece] | UnsetType = UNSET
+    function_call: FunctionPiece | UnsetType = UNSET
+    reasoning_content: str | UnsetType = UNSET
+
+
+class ChunkChoice(Shape):
+    index: int
+    delta: Delta
+    finish_reason: FinishReason | None
+    logprobs: Logprobs | UnsetType | None = UNSET
+
+
+class Chunk(Shape):
+    """One event of a streamed chat completion; ``usage`` is null, or absent where nobody asked for it."""
+
+    id: str
+    object: Literal["chat.completion.chunk"]
+    created: int
+    model: str
+    choices: list[ChunkChoice]
+    usage: Usage | UnsetType | None = UNSET
+    system_fingerprint: str | UnsetType = UNSET
+    service_tier: str | UnsetType | None = UNSET
+    x_penstock: dict[str, Any] | UnsetType = UNSET
+
+
+class TextLogprobs(Shape):
+    tokens: list[str]
+    token_logprobs: list[float]
+    top_logprobs: list[dict[str, float]]
+    text_offset: list[int]
+
+
+class TextChoice(Shape):
+    text: str
+    index: int
+    logprobs: TextLogprobs | None
+    finish_reason: Literal["stop", "length", "content_filter"] | None
+
+
+class TextCompletion(Shape):
+    """``POST /v1/completions``, whole; in a stream ``usage`` may be null or absent, and the last has an extension."""
+
+    id: str
+    object: Literal["text_completion"]
+    created: int
+    model: str
+    choices: list[TextChoice]
+    usage: Usage | UnsetType | None = UNSET
+    system_fingerprint: str | UnsetType = UNSET
+    x_penstock: dict[str, Any] | UnsetType = UNSET
+
+
+class Error(Shape):
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class Refusal(Shape):
+    """Every error."""
+
+    error: Error
