@@ -37,10 +37,7 @@ EVENTS: list[GenerationEvent] = [
     Usage(input_tokens=10, output_tokens=4),
     Finished(reason=FinishReason.LENGTH, answered_by=MINI, attempts=1, cost_nano_usd=12_000),
 ]
-HEAD = (
-    'data: {"id":"cmpl-1","object":"text_completion","created":1700000000,"model":"gpt-4o-mini",'
-    '"choices":['
-)
+HEAD = 'data: {"id":"cmpl-1","object":"text_completion","created":1700000000,"model":"gpt-4o-mini","choices":['
 
 
 def parsed(**body: Any) -> ReadRequest:

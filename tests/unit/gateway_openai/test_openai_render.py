@@ -39,8 +39,7 @@ STOP = Finished(reason=FinishReason.STOP, answered_by=MINI, attempts=1, cost_nan
 SUMMARY = StreamSummary(overhead_ms=1.23456, cache="miss")
 
 HEAD = (
-    'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o-mini",'
-    '"choices":['
+    'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o-mini","choices":['
 )
 USAGE_JSON = (
     '{"prompt_tokens":10,"completion_tokens":4,"total_tokens":14,'

@@ -1,7 +1,8 @@
 """The one place where a request's bounds are checked, for every surface.
 
-The bounds are those of the contract's comments. A message names the field,
-what was found and what is allowed.
+The bounds are those of the contract's comments. A message names the field by its
+whole path, as ``field`` does, what was found and what is allowed: a surface with
+paths of its own finds the path in the message and puts its own there.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import msgspec
 
 from penstock_common.contract.embedding import EmbedRequest
 from penstock_common.errors import InvalidRequest
+from penstock_common.llm.images import IMAGE_TYPES, image_type
 from penstock_common.llm.types import (
     File,
     GenerationInput,
@@ -43,16 +45,16 @@ MAX_EMBEDDING_INPUT_BYTES = 1024 * 1024
 _MAX_BYTES_PER_CHARACTER = 4
 _UINT32_MAX = 2**32 - 1
 _MAX_SHOWN_BITS = 64
+_MAX_SHOWN_TYPE = 64
 _REASONING_EFFORTS = ("", "none", "minimal", "low", "medium", "high", "xhigh", "max")
 _NO_WISHES = SamplingParams()
-_IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
 
 def validate_input(request: GenerationInput) -> None:
     """Raise InvalidRequest for the first field that is out of bounds."""
     _label("input.model", request.model, 1, MAX_MODEL_LENGTH)
     if not request.messages:
-        raise InvalidRequest("messages must hold at least one message.", field="input.messages")
+        raise InvalidRequest("input.messages must hold at least one message.", field="input.messages")
     _at_most("input.messages", len(request.messages), MAX_MESSAGES, "messages")
     for index, message in enumerate(request.messages):
         _validate_message(f"input.messages[{index}]", message)
@@ -101,13 +103,16 @@ def validate_embedding_input(request: EmbedRequest) -> None:
 def _validate_message(path: str, message: Message) -> None:
     _at_most(f"{path}.parts", len(message.parts), MAX_PARTS, "parts")
     if message.tool_calls and message.role is not Role.ASSISTANT:
-        raise InvalidRequest(f"{path}: only an assistant's message may hold tool calls.", field=f"{path}.tool_calls")
+        raise InvalidRequest(f"{path}.tool_calls may only stand in an assistant's message.", field=f"{path}.tool_calls")
     if message.role is Role.TOOL and not message.tool_call_id:
-        raise InvalidRequest(f"{path}: a tool's message must say which call it answers.", field=f"{path}.tool_call_id")
+        raise InvalidRequest(
+            f"{path}.tool_call_id is missing: a tool's message must say which call it answers.",
+            field=f"{path}.tool_call_id",
+        )
     if message.tool_call_id and message.role is not Role.TOOL:
-        raise InvalidRequest(f"{path}: only a tool's message may answer a tool call.", field=f"{path}.tool_call_id")
+        raise InvalidRequest(f"{path}.tool_call_id may only stand in a tool's message.", field=f"{path}.tool_call_id")
     if not message.parts and not message.tool_calls and message.role is not Role.TOOL:
-        raise InvalidRequest(f"{path}: the message is empty.", field=f"{path}.parts")
+        raise InvalidRequest(f"{path}.parts is empty.", field=f"{path}.parts")
     for index, part in enumerate(message.parts):
         if isinstance(part, Text):
             continue
@@ -115,20 +120,23 @@ def _validate_message(path: str, message: Message) -> None:
         if isinstance(part, Image):
             _validate_image(where, part)
         elif isinstance(part, File) and not part.data:
-            raise InvalidRequest(f"{where}: the file is empty.", field=where)
+            raise InvalidRequest(f"{where}.file.data is empty.", field=f"{where}.file.data")
 
 
 def _validate_image(path: str, image: Image) -> None:
     if bool(image.url) == bool(image.data):
-        raise InvalidRequest(f"{path}: an image needs either a url or data.", field=path)
+        raise InvalidRequest(f"{path}.image needs either a url or data.", field=f"{path}.image")
     if image.url and not image.url.startswith(("https://", "http://")):
-        raise InvalidRequest(f"{path}: an image's url must be http(s); inline data has its own field.", field=path)
-    if image.data and image.media_type not in _IMAGE_TYPES:
         raise InvalidRequest(
-            f"{path}: the media type '{image.media_type}' is not one of {', '.join(_IMAGE_TYPES)}.", field=path
+            f"{path}.image.url must be http(s); inline data has its own field.", field=f"{path}.image.url"
+        )
+    if image.data and image_type(image.data, image.media_type) not in IMAGE_TYPES:
+        raise InvalidRequest(
+            f"{path}.image.media_type is '{image.media_type[:_MAX_SHOWN_TYPE]}', and must be one of {', '.join(IMAGE_TYPES)}.",
+            field=f"{path}.image.media_type",
         )
     if image.detail not in ("", "auto", "low", "high", "original"):
-        raise InvalidRequest(f"{path}: detail must be auto, low, high or original.", field=path)
+        raise InvalidRequest(f"{path}.image.detail must be auto, low, high or original.", field=f"{path}.image.detail")
 
 
 def _validate_tools(tools: tuple[Tool, ...]) -> None:
@@ -138,7 +146,7 @@ def _validate_tools(tools: tuple[Tool, ...]) -> None:
         path = f"input.tools[{index}]"
         _length(f"{path}.name", tool.name, 1, MAX_TOOL_NAME_LENGTH)
         if tool.name in seen:
-            raise InvalidRequest(f"{path}: the tool '{tool.name}' is defined twice.", field=f"{path}.name")
+            raise InvalidRequest(f"{path}.name: the tool '{tool.name}' is defined twice.", field=f"{path}.name")
         seen.add(tool.name)
         if tool.parameters_json:
             _json_object(f"{path}.parameters_json", tool.parameters_json)
@@ -147,10 +155,10 @@ def _validate_tools(tools: tuple[Tool, ...]) -> None:
 def _validate_tool_choice(choice: ToolChoice, tools: tuple[Tool, ...]) -> None:
     needs_tools = choice.mode in (ToolChoiceMode.REQUIRED, ToolChoiceMode.NAMED)
     if needs_tools and not tools:
-        raise InvalidRequest("tool_choice asks for a tool, but tools is empty.", field="input.tool_choice")
+        raise InvalidRequest("input.tool_choice asks for a tool, but there are none.", field="input.tool_choice")
     if choice.mode is ToolChoiceMode.NAMED and all(tool.name != choice.tool_name for tool in tools):
         raise InvalidRequest(
-            f"tool_choice names '{choice.tool_name}', which is not among tools.", field="input.tool_choice"
+            f"input.tool_choice names '{choice.tool_name}', which is not among the tools.", field="input.tool_choice"
         )
 
 
@@ -159,8 +167,6 @@ def _validate_sampling(sampling: SamplingParams) -> None:
         return
     _within("input.sampling.temperature", sampling.temperature, 0, 2)
     _within("input.sampling.top_p", sampling.top_p, 0, 1)
-    if sampling.top_p == 0:
-        raise InvalidRequest("top_p must be greater than 0.", field="input.sampling.top_p")
     _within("input.sampling.top_k", sampling.top_k, 1, _UINT32_MAX)
     _within("input.sampling.max_output_tokens", sampling.max_output_tokens, 1, _UINT32_MAX)
     _within("input.sampling.frequency_penalty", sampling.frequency_penalty, -2, 2)
@@ -172,7 +178,9 @@ def _validate_sampling(sampling: SamplingParams) -> None:
         _length(f"input.sampling.stop[{index}]", stop, 1, MAX_STOP_LENGTH)
     if sampling.reasoning_effort not in _REASONING_EFFORTS:
         allowed = ", ".join(_REASONING_EFFORTS[1:])
-        raise InvalidRequest(f"reasoning_effort must be one of {allowed}.", field="input.sampling.reasoning_effort")
+        raise InvalidRequest(
+            f"input.sampling.reasoning_effort must be one of {allowed}.", field="input.sampling.reasoning_effort"
+        )
 
 
 def _validate_schema(schema: JsonSchema) -> None:
@@ -184,38 +192,34 @@ def _validate_schema(schema: JsonSchema) -> None:
 
 def _length(path: str, value: str, least: int, most: int) -> None:
     if not least <= len(value) <= most:
-        raise InvalidRequest(f"{_short(path)} must have {least} to {most} characters, not {len(value)}.", field=path)
+        raise InvalidRequest(f"{path} must have {least} to {most} characters, not {len(value)}.", field=path)
 
 
 def _label(path: str, value: str, least: int, most: int) -> None:
     """Check what the ledger keeps as text; PostgreSQL's cannot hold NUL."""
     _length(path, value, least, most)
     if "\x00" in value:
-        raise InvalidRequest(f"{_short(path)} must not hold NUL characters.", field=path)
+        raise InvalidRequest(f"{path} must not hold NUL characters.", field=path)
 
 
 def _at_most(path: str, count: int, most: int, what: str) -> None:
     if count > most:
-        raise InvalidRequest(f"{_short(path)} may hold at most {most} {what}, not {count}.", field=path)
+        raise InvalidRequest(f"{path} may hold at most {most} {what}, not {count}.", field=path)
 
 
 def _within(path: str, value: float | None, least: float, most: float) -> None:
     # False for NaN; integers of any size compare, where turning one into a float may overflow.
     if value is not None and not least <= value <= most:
         found = "a larger number" if isinstance(value, int) and value.bit_length() > _MAX_SHOWN_BITS else value
-        raise InvalidRequest(f"{_short(path)} must be between {least} and {most}, not {found}.", field=path)
+        raise InvalidRequest(f"{path} must be between {least} and {most}, not {found}.", field=path)
 
 
 def _json_object(path: str, text: str) -> None:
     if len(text) > MAX_SCHEMA_BYTES or (not text.isascii() and len(text.encode()) > MAX_SCHEMA_BYTES):
-        raise InvalidRequest(f"{_short(path)} may have at most {MAX_SCHEMA_BYTES} bytes.", field=path)
+        raise InvalidRequest(f"{path} may have at most {MAX_SCHEMA_BYTES} bytes.", field=path)
     try:
         value = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError, ValueError):
-        raise InvalidRequest(f"{_short(path)} is not valid JSON.", field=path) from None
+        raise InvalidRequest(f"{path} is not valid JSON.", field=path) from None
     if not isinstance(value, dict):
-        raise InvalidRequest(f"{_short(path)} must be a JSON object.", field=path)
-
-
-def _short(path: str) -> str:
-    return path.removeprefix("input.").removeprefix("sampling.").removeprefix("context.")
+        raise InvalidRequest(f"{path} must be a JSON object.", field=path)

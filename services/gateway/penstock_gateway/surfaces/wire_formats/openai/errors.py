@@ -96,8 +96,14 @@ def error_response(error: errors.PenstockError) -> ErrorResponse:
 
 def error_body(error: errors.PenstockError) -> bytes:
     """Return ``{"error": {"message", "type", "param", "code"}}``."""
-    form = _form(error)
-    content = {"message": error.message, "type": form.type, "param": _param(error) or form.param, "code": form.code}
+    form, field = _form(error), _field(error)
+    param = param_from_field(field)
+    content = {
+        "message": _in_our_words(error.message, field, param),
+        "type": form.type,
+        "param": param or form.param,
+        "code": form.code,
+    }
     return msgspec.json.encode({"error": content})
 
 
@@ -126,12 +132,20 @@ def _form(error: errors.PenstockError) -> _Form:
     return next((_FORMS[kind] for kind in type(error).__mro__ if kind in _FORMS), _FORMS[errors.InternalError])
 
 
-def _param(error: errors.PenstockError) -> str | None:
-    if isinstance(error, errors.InvalidRequest):
-        return param_from_field(error.field) or None
+def _field(error: errors.PenstockError) -> str:
     if isinstance(error, errors.UnsupportedParameter):
-        return param_from_field(error.parameter) or None
-    return None
+        return error.parameter
+    return error.field if isinstance(error, errors.InvalidRequest) else ""
+
+
+def _in_our_words(message: str, field: str, param: str) -> str:
+    """Return the message with the contract's path of the field made the format's, which is what the caller wrote."""
+    if not field:
+        return message
+    name = f"'{param}'" if param else "What this format does not know"
+    if message.startswith(field):
+        return name + message[len(field) :]
+    return message if field == param else message.replace(field, name)
 
 
 def _retry_headers(error: errors.PenstockError) -> tuple[tuple[bytes, bytes], ...]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from penstock_common.llm.images import image_type
 from penstock_common.llm.types import (
     ContentPart,
     File,
@@ -154,7 +155,7 @@ def _content(parts: tuple[ContentPart, ...], dialect: Dialect) -> str | list[dic
 
 
 def _image(image: Image, dialect: Dialect) -> dict[str, str]:
-    url = image.url or _data_url(image.media_type, image.data)
+    url = image.url or _data_url(image_type(image.data, image.media_type), image.data)
     if not url.startswith("data:") and not dialect.fetches_urls:
         raise unsupported("image_url", "must be a data: URL for this upstream")
     return {"url": url, "detail": image.detail} if image.detail else {"url": url}

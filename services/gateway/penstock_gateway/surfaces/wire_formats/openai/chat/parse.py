@@ -124,7 +124,12 @@ def _max_output_tokens(request: wire.ChatCompletionRequest) -> int | None:
         raise InvalidRequest(
             f"'max_tokens' is {old} but 'max_completion_tokens' is {new}; give one of them.", field="max_tokens"
         )
-    return old if new is None else new
+    limit = old if new is None else new
+    if limit is not None and limit < 1:
+        # The domain knows one name for both.
+        field = "max_tokens" if new is None else "max_completion_tokens"
+        raise InvalidRequest(f"'{field}' must be at least 1, not {limit}.", field=field)
+    return limit
 
 
 def _tool(tool: wire.FunctionTool | wire.CustomTool, index: int) -> Tool:

@@ -52,7 +52,7 @@ class ImageUrl(WireObject):
 class ImagePart(Part, tag="image_url", kw_only=True):
     """An image."""
 
-    image_url: ImageUrl
+    image_url: ImageUrl | str
 
 
 class FileData(WireObject):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import binascii
 from collections.abc import Sequence
 
 import msgspec
@@ -11,11 +10,10 @@ from penstock_common.errors import InvalidRequest, UnsupportedParameter
 from penstock_common.llm.types import ContentPart, File, Image, Message, Reasoning, Role, Text, ToolCall
 from penstock_gateway.surfaces.wire_formats.json_body import shortened
 from penstock_gateway.surfaces.wire_formats.openai.chat import request_wire as wire
+from penstock_gateway.surfaces.wire_formats.openai.data_urls import DATA_SCHEME, file_in, image_in, trimmed
 from penstock_gateway.surfaces.wire_formats.openai.fields import is_null
 
 _ROLES = {role.value: role for role in Role}
-_DATA_SCHEME = "data:"
-_BASE64_MARK = ";base64"
 
 WirePart = wire.TextPart | wire.ImagePart | wire.FilePart | wire.RefusalPart | wire.AudioPart
 
@@ -139,19 +137,21 @@ def _refuse_lifetime(part: WirePart, path: str) -> None:
             raise UnsupportedParameter(f"'{field}' is not supported; leave it out.", parameter=field)
 
 
-def _image(image: wire.ImageUrl, path: str, ends_prefix: bool) -> Image:
-    url, detail = image.url, image.detail or ""
+def _image(image: wire.ImageUrl | str, path: str, ends_prefix: bool) -> Image:
+    # Many write the URL itself where the object belongs.
+    field = path if isinstance(image, str) else f"{path}.url"
+    url, detail = (image, "") if isinstance(image, str) else (image.url, image.detail or "")
+    url = trimmed(url)
     scheme = url[:8].lower()
-    if scheme.startswith(_DATA_SCHEME):
-        media_type, data = _decode_data_url(url, f"{path}.url")
+    if scheme.startswith(DATA_SCHEME):
+        media_type, data = image_in(url, field)
         return Image(data=data, media_type=media_type, detail=detail, cache_breakpoint=ends_prefix)
     if scheme.startswith(("https://", "http://")):
         # The domain compares the scheme in lower case.
         scheme = scheme.partition(":")[0]
         return Image(url=scheme + url[len(scheme) :], detail=detail, cache_breakpoint=ends_prefix)
     raise InvalidRequest(
-        f"'{path}.url' must be an http(s) URL or a base64 data: URL, but starts with '{url[:8]}'.",
-        field=f"{path}.url",
+        f"'{field}' must be an http(s) URL or a base64 data: URL, but starts with '{url[:8]}'.", field=field
     )
 
 
@@ -163,28 +163,8 @@ def _file(file: wire.FileData, path: str, ends_prefix: bool) -> File:
         )
     if file.file_data is None:
         raise InvalidRequest(f"'{path}.file_data' is required, but it is missing.", field=f"{path}.file_data")
-    media_type, data = _decode_data_url(file.file_data, f"{path}.file_data")
+    media_type, data = file_in(file.file_data, f"{path}.file_data")
     return File(name=file.filename or "", media_type=media_type, data=data, cache_breakpoint=ends_prefix)
-
-
-def _decode_data_url(url: str, field: str) -> tuple[str, bytes]:
-    """Return the media type, in lower case and without parameters, and the bytes of a data: URL (RFC 2397)."""
-    header, _, encoded = url.partition(",")
-    header = header.lower()
-    if not header.startswith(_DATA_SCHEME) or not header.endswith(_BASE64_MARK):
-        raise InvalidRequest(
-            f"'{field}' must be a data: URL in base64 (data:image/png;base64,…), "
-            f"but starts with '{shortened(header[:32])}'.",
-            field=field,
-        )
-    media_type = header[len(_DATA_SCHEME) : -len(_BASE64_MARK)].partition(";")[0]
-    try:
-        data = binascii.a2b_base64(encoded, strict_mode=True)
-    except ValueError as error:
-        raise InvalidRequest(f"'{field}' must be a data: URL in base64, but is not: {error}.", field=field) from None
-    if not data:
-        raise InvalidRequest(f"'{field}' must be a data: URL that holds data, but is empty.", field=field)
-    return media_type, data
 
 
 def _unknown_role(role: str, index: int) -> InvalidRequest | UnsupportedParameter:
