@@ -38,6 +38,7 @@ class Answered:
         self._reads = list(reads)
         self._stalls = stalls
         self.begun = begun
+        self.dropped = ()
         self.ended = False
         self.closed = 0
         self.stalled = asyncio.Event()

@@ -22,7 +22,7 @@ class Attempt:
     attempt, from a task of its own where several are open.
     """
 
-    __slots__ = ("_answer", "_step", "_watchdog", "_whole", "is_whole", "model", "stopped", "usage")
+    __slots__ = ("_step", "_watchdog", "_whole", "answer", "is_whole", "model", "stopped", "usage")
 
     def __init__(self, model: Model, answer: UpstreamAnswer, watchdog: Watchdog, step: Step) -> None:
         self.model = model
@@ -30,7 +30,7 @@ class Attempt:
         self.usage: Usage | None = None
         self.is_whole = False
         """Whether the answer has come to its end, and is one."""
-        self._answer = answer
+        self.answer = answer
         self._watchdog = watchdog
         self._step = step
         self._whole = "whole" in step.attributes
@@ -46,9 +46,9 @@ class Attempt:
         watchdog.wait()
         try:
             while not watchdog.expired:
-                events = await self._answer.read()
+                events = await self.answer.read()
                 content = self._content_of(events)
-                if not events or (self._answer.ended and self.stopped is not None):
+                if not events or (self.answer.ended and self.stopped is not None):
                     self._end()
                     return content
                 if content:
@@ -112,7 +112,7 @@ class Attempt:
     def interrupted(self, value: GenerationInput, held: Sequence[ContentEvent]) -> None:
         """Record what a caller who leaves before the whole is there leaves behind: ``held``, or a part of a whole."""
         self.lost(value)
-        if held or self._answer.begun:
+        if held or self.answer.begun:
             answer = Answer()
             answer.extend(held)
             self._step.attributes["begun"] = True
@@ -128,7 +128,7 @@ class Attempt:
         self._watchdog.stop()
         if self.is_open:
             self._finish("cancelled", error="cancelled")
-        await self._answer.aclose()
+        await self.answer.aclose()
 
     def _finish(self, outcome: str, error: str = "") -> None:
         self._step.attributes["outcome"] = outcome

@@ -157,7 +157,9 @@ class Batches:
         attempt = self._attempt
         if attempt is None:
             models = self._loop.models_of(self._generation)
-            self._succession = Succession(models, self._seconds_left, self._loop.pauses.chance)
+            self._succession = Succession(
+                models, self._seconds_left, self._loop.pauses.chance, self._generation.plan.unsupported
+            )
             attempt = self._begin_attempt(self._succession)
         while True:
             try:
@@ -203,7 +205,14 @@ class Batches:
         whole = self._generation.whole and model.answers_whole
         watchdog = Watchdog(model.timeouts, self._deadline, self._clock, self._whole_seconds(model) if whole else None)
         seconds = model.timeouts.seconds.connect
-        call = UpstreamCall(candidate.model, self._generation.input, seconds, watchdog.headers_received, whole)
+        call = UpstreamCall(
+            candidate.model,
+            self._generation.input,
+            seconds,
+            watchdog.headers_received,
+            whole,
+            succession.unsupported,
+        )
         step = self._steps.begin("attempt", upstream=candidate.upstream, model=candidate.model)
         if whole:
             step.attributes["whole"] = True
@@ -228,13 +237,18 @@ class Batches:
         if self._answer.started is None:
             if content and not self._held:
                 attempt.first_content_came()
-            events.insert(0, self._started(attempt.model))
+            events.insert(0, self._started(attempt))
         self._answer.extend(events)
         return events
 
-    def _started(self, model: Model) -> Started:
-        identity = f"gen-{secrets.token_hex(12)}"
-        return Started(generation_id=identity, answered_by=model.candidate, unit_prices=model.prices)
+    def _started(self, attempt: Attempt) -> Started:
+        model = attempt.model
+        return Started(
+            generation_id=f"gen-{secrets.token_hex(12)}",
+            answered_by=model.candidate,
+            unit_prices=model.prices,
+            dropped=attempt.answer.dropped,
+        )
 
     def _last(self, attempt: Attempt, content: Sequence[ContentEvent]) -> Batch:
         """Return what is left of a whole answer: content, usage and ``Finished``.

@@ -8,11 +8,13 @@ from typing import Protocol
 import msgspec
 
 from penstock_common.llm.types import (
+    ChoiceFinished,
     FinishReason,
     GenerationInput,
     ReasoningDelta,
     TextDelta,
     ToolCallDelta,
+    UnsupportedFields,
     Usage,
 )
 
@@ -24,11 +26,11 @@ class Stopped(msgspec.Struct, frozen=True):
     matched_stop: str = ""
 
 
-UpstreamEvent = TextDelta | ReasoningDelta | ToolCallDelta | Usage | Stopped
+UpstreamEvent = TextDelta | ReasoningDelta | ToolCallDelta | ChoiceFinished | Usage | Stopped
 
 
 class UpstreamCall(msgspec.Struct, frozen=True):
-    """One attempt, as an upstream sees it.
+    """One attempt, as an upstream sees it. ``unsupported``: what becomes of fields that it does not take.
 
     ``model`` is the upstream's own name of the model. ``whole``: nobody reads the
     answer before its end, so it may be asked for in one piece. The upstream calls
@@ -41,6 +43,7 @@ class UpstreamCall(msgspec.Struct, frozen=True):
     connect_seconds: float
     headers_received: Callable[[], None]
     whole: bool = False
+    unsupported: UnsupportedFields = UnsupportedFields.REFUSE
 
 
 class UpstreamAnswer(Protocol):
@@ -54,6 +57,11 @@ class UpstreamAnswer(Protocol):
     @property
     def begun(self) -> bool:
         """Whether a part of an answer in one piece has come: it has been made then, and will be charged for."""
+        ...
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """The fields that it was asked without, once it was asked."""
         ...
 
     async def read(self) -> Sequence[UpstreamEvent]:

@@ -33,6 +33,7 @@ _SAMPLING_SCALARS = (
     "frequency_penalty",
     "presence_penalty",
     "top_logprobs",
+    "choices",
 )
 
 
@@ -93,7 +94,8 @@ def message_to_proto(message: t.Message) -> msg.Message:
         role=_ROLE_TO_PROTO[message.role],
         parts=[part_to_proto(part) for part in message.parts],
         tool_calls=[
-            msg.ToolCall(id=call.id, name=call.name, arguments_json=call.arguments_json) for call in message.tool_calls
+            msg.ToolCall(id=call.id, name=call.name, arguments_json=call.arguments_json, is_custom=call.is_custom)
+            for call in message.tool_calls
         ],
         tool_call_id=message.tool_call_id,
         name=message.name,
@@ -113,7 +115,8 @@ def message_from_proto(message: msg.Message, index: int = 0) -> t.Message:
         role=role,
         parts=tuple(part_from_proto(part) for part in message.parts),
         tool_calls=tuple(
-            t.ToolCall(id=call.id, name=call.name, arguments_json=call.arguments_json) for call in message.tool_calls
+            t.ToolCall(id=call.id, name=call.name, arguments_json=call.arguments_json, is_custom=call.is_custom)
+            for call in message.tool_calls
         ),
         tool_call_id=message.tool_call_id,
         name=message.name,
@@ -127,6 +130,7 @@ def input_to_proto(value: t.GenerationInput) -> gen.GenerationInput:
         messages=[message_to_proto(message) for message in value.messages],
         sampling=_sampling_to_proto(value.sampling),
         extra_json=value.extra_json,
+        hints_json=value.hints_json,
     )
     if value.tools:
         proto.tools.extend(_tool_to_proto(tool) for tool in value.tools)
@@ -151,6 +155,7 @@ def input_from_proto(proto: gen.GenerationInput) -> t.GenerationInput:
         sampling=_sampling_from_proto(proto.sampling),
         response_format=_response_format_from_proto(proto.response_format),
         extra_json=proto.extra_json,
+        hints_json=proto.hints_json,
     )
 
 
@@ -172,6 +177,7 @@ def _tool_to_proto(tool: t.Tool) -> msg.Tool:
         description=tool.description,
         parameters_json=tool.parameters_json,
         strict=tool.strict,  # type: ignore[arg-type]  # None leaves it unset
+        custom_json=tool.custom_json,
     )
 
 
@@ -181,6 +187,7 @@ def _tool_from_proto(tool: msg.Tool) -> t.Tool:
         description=tool.description,
         parameters_json=tool.parameters_json,
         strict=tool.strict if tool.HasField("strict") else None,
+        custom_json=tool.custom_json,
     )
 
 
@@ -190,6 +197,7 @@ def _tool_choice_to_proto(choice: t.ToolChoice) -> msg.ToolChoice:
         mode=mode,
         tool_name=choice.tool_name,
         parallel=choice.parallel,  # type: ignore[arg-type]  # None leaves it unset
+        allowed_tools=choice.allowed_tools,
     )
 
 
@@ -198,6 +206,7 @@ def _tool_choice_from_proto(choice: msg.ToolChoice) -> t.ToolChoice:
         mode=_MODE_FROM_PROTO.get(choice.mode),
         tool_name=choice.tool_name,
         parallel=choice.parallel if choice.HasField("parallel") else None,
+        allowed_tools=tuple(choice.allowed_tools),
     )
 
 

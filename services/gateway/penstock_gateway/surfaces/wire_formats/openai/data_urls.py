@@ -54,7 +54,7 @@ def file_in(url: str, field: str) -> tuple[str, bytes]:
 def _parts(url: str, field: str) -> tuple[str, bool, bytes]:
     """Return the media type, in lower case and without parameters, whether base64 is announced, and the bytes."""
     url = trimmed(url)
-    header, comma, encoded = url[:_LONGEST_HEADER].partition(",")
+    header, comma, _ = url[:_LONGEST_HEADER].partition(",")
     header = header.lower()
     if not comma or not header.startswith(DATA_SCHEME):
         raise _not_base64(url, field)

@@ -18,6 +18,7 @@ from penstock_inference.adapters.providers.openai.errors import failure_of_excha
 from penstock_inference.adapters.providers.openai.request import Dialect, body_from_input
 from penstock_inference.adapters.providers.openai.stream import CompletionStream, whole_answer
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
+from penstock_inference.domain.unsupported import FieldPolicy
 from penstock_inference.domain.upstream import UpstreamAnswer, UpstreamCall, UpstreamEvent
 
 MAX_ERROR_BODY_BYTES = 64 * 1024
@@ -56,13 +57,14 @@ class OpenAIUpstream:
 class CompletionAnswer:
     """One completion; see the port. What comes is understood by what it says it is, whichever was asked for."""
 
-    __slots__ = ("_call", "_completion", "_response", "_upstream", "ended")
+    __slots__ = ("_call", "_completion", "_response", "_upstream", "dropped", "ended")
 
     def __init__(self, upstream: OpenAIUpstream, call: UpstreamCall) -> None:
         self._upstream = upstream
         self._call = call
         self._response: Response | None = None
         self._completion: CompletionStream | None = None
+        self.dropped: tuple[str, ...] = ()
         self.ended = False
 
     @property
@@ -101,7 +103,9 @@ class CompletionAnswer:
     async def _asked(self) -> Response:
         """Send the request and return its response, once it is known to be an answer and of which kind."""
         upstream, call = self._upstream, self._call
-        body = body_from_input(call.input, call.model, upstream.dialect, whole=call.whole)
+        policy = FieldPolicy(call.unsupported)
+        body = body_from_input(call.input, call.model, upstream.dialect, policy, whole=call.whole)
+        self.dropped = policy.dropped
         head = upstream.whole_head if call.whole else upstream.stream_head
         response = await _sent(upstream.pool, head, body, call.connect_seconds)
         self._response = response
