@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from penstock_common.configuration import ConfigurationError, Duration, Secret, Section
-from penstock_common.llm.types import NANO_USD_PER_USD, UnitPrices
+from penstock_common.llm.types import NANO_USD_PER_USD, UnitPrices, UnsupportedFields
 
 Policy = Literal["balanced", "cost", "latency", "quality"]
 Usd = Annotated[Decimal, Field(ge=0, le=1_000_000)]
@@ -37,6 +37,9 @@ class PublicModel(Section):
     """Share of traffic that a candidate gets as the first choice; unnamed ones keep their order behind."""
     policy: Policy | None = None
     routes: dict[str, str] = {}
+    unsupported: UnsupportedFields = UnsupportedFields.REFUSE
+    """What becomes of a request's fields that no candidate takes: ``refuse``, ``drop`` (the answer says so in
+    ``x-penstock-dropped``) or ``pass`` (they are sent all the same). Candidates that take all of them are asked first."""
 
     @field_validator("candidates")
     @classmethod

@@ -33,6 +33,7 @@ def catalogue_from(settings: Settings) -> Catalogue:
             context_window_tokens=model.context_window,
             capabilities=frozenset(model.capabilities),
             prices=model.price.unit_prices(),
+            has_price="price" in model.model_fields_set,
         )
         for upstream in settings.upstreams
         for model in upstream.models
@@ -45,6 +46,7 @@ def _public_model(settings: PublicModelSettings, known: dict[tuple[str, str], Up
         name=settings.name,
         candidates=tuple(known[split_candidate(candidate)] for candidate in settings.candidates),
         weights={known[split_candidate(name)].candidate: weight for name, weight in settings.weights.items()},
+        unsupported=settings.unsupported,
     )
 
 

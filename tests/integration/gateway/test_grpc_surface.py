@@ -112,7 +112,7 @@ async def test_cached_answer_is_shared_with_the_http_surface_and_says_so(suite, 
     assert (response.attempts, response.cost_nano_usd, response.cache.similarity) == (0, 0, 1)
     answer, head = await stream(chat(message=pb.StreamChatRequest))
     assert answer.text == "Hello, world."
-    assert head["x-penstock-cache"] == "hit; tier=exact; similarity=1.00"
+    assert head["x-penstock-cache"] == "hit; tier=exact; similarity=1.00; temperature=unset"
 
 
 async def test_cache_control_is_the_messages_own(suite, ask, upstream):

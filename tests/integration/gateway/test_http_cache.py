@@ -8,7 +8,7 @@ import pytest
 
 from penstock_common.testing.openai_upstream import Answer, End, Failure, ToolCall
 
-HIT = "hit; tier=exact; similarity=1.00"
+HIT = "hit; tier=exact; similarity=1.00; temperature=unset"
 
 
 @pytest.fixture

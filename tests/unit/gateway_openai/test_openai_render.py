@@ -19,6 +19,7 @@ from penstock_common.llm.types import (
     Finished,
     FinishReason,
     GenerationEvent,
+    ModelInfo,
     ReasoningDelta,
     Started,
     TextDelta,
@@ -247,9 +248,9 @@ def test_an_incomplete_answer_is_never_rendered() -> None:
 
 def test_models_are_rendered_to_the_byte() -> None:
     fast = '{"id":"fast","object":"model","created":7,"owned_by":"penstock"}'
-    assert render_model("fast", 7).decode() == fast
-    assert render_model_list(["fast"], 7).decode() == f'{{"object":"list","data":[{fast}]}}'
-    assert Model.model_validate_json(render_model("fast", 7), strict=True).id == "fast"
+    assert render_model(ModelInfo(name="fast"), 7).decode() == fast
+    assert render_model_list([ModelInfo(name="fast")], 7).decode() == f'{{"object":"list","data":[{fast}]}}'
+    assert Model.model_validate_json(render_model(ModelInfo(name="fast"), 7), strict=True).id == "fast"
 
 
 def test_a_failure_is_one_frame_and_no_end() -> None:

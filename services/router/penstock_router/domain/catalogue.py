@@ -5,30 +5,36 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from penstock_common.llm.types import Candidate, UnitPrices
+from penstock_common.llm.types import Candidate, UnitPrices, UnsupportedFields
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamModel:
-    """One model at one upstream, and what it is billed at; ``region`` is empty where the operator names none."""
+    """One model at one upstream, and what it is billed at; ``region`` is empty where the operator names none.
+
+    ``has_price``: the operator said what it costs, be it nothing.
+    """
 
     candidate: Candidate
     region: str
     context_window_tokens: int
     capabilities: frozenset[str]
     prices: UnitPrices = UnitPrices()
+    has_price: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class PublicModel:
     """A name that callers use, and its candidates in order of preference.
 
-    ``weights`` share out the first place among the candidates they name.
+    ``weights`` share out the first place among the candidates they name;
+    ``unsupported`` is what becomes of a request's fields that none of them takes.
     """
 
     name: str
     candidates: tuple[UpstreamModel, ...]
     weights: Mapping[Candidate, int] = field(default_factory=dict[Candidate, int])
+    unsupported: UnsupportedFields = UnsupportedFields.REFUSE
 
     @property
     def capabilities(self) -> frozenset[str]:
@@ -39,6 +45,12 @@ class PublicModel:
     def context_window_tokens(self) -> int:
         """The largest window among the candidates."""
         return max(model.context_window_tokens for model in self.candidates)
+
+    @property
+    def prices(self) -> UnitPrices | None:
+        """What the first candidate is billed at; None where nobody said."""
+        first = self.candidates[0]
+        return first.prices if first.has_price else None
 
 
 class Catalogue:

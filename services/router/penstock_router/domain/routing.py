@@ -51,6 +51,7 @@ class Router:
             candidates=tuple([entry.candidate for entry in ordered]),
             reason=reason,
             prices=tuple([entry.prices for entry in ordered]),
+            unsupported=model.unsupported,
         )
 
     def models(self) -> list[PublicModel]:

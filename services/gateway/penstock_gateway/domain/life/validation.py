@@ -7,10 +7,13 @@ paths of its own finds the path in the message and puts its own there.
 
 from __future__ import annotations
 
+from typing import cast
+
 import msgspec
 
 from penstock_common.contract.embedding import EmbedRequest
 from penstock_common.errors import InvalidRequest
+from penstock_common.llm.hints import HINTS
 from penstock_common.llm.images import IMAGE_TYPES, image_type
 from penstock_common.llm.types import (
     File,
@@ -46,6 +49,8 @@ _MAX_BYTES_PER_CHARACTER = 4
 _UINT32_MAX = 2**32 - 1
 _MAX_SHOWN_BITS = 64
 _MAX_SHOWN_TYPE = 64
+_MAX_SHOWN_NAME = 64
+MAX_CHOICES = 128
 _REASONING_EFFORTS = ("", "none", "minimal", "low", "medium", "high", "xhigh", "max")
 _NO_WISHES = SamplingParams()
 
@@ -67,6 +72,8 @@ def validate_input(request: GenerationInput) -> None:
         _validate_schema(request.response_format)
     if request.extra_json:
         _json_object("input.extra_json", request.extra_json)
+    if request.hints_json:
+        _validate_hints(request.hints_json)
 
 
 def validate_context(context: RequestContext) -> None:
@@ -150,6 +157,8 @@ def _validate_tools(tools: tuple[Tool, ...]) -> None:
         seen.add(tool.name)
         if tool.parameters_json:
             _json_object(f"{path}.parameters_json", tool.parameters_json)
+        if tool.custom_json:
+            _json_object(f"{path}.custom_json", tool.custom_json)
 
 
 def _validate_tool_choice(choice: ToolChoice, tools: tuple[Tool, ...]) -> None:
@@ -160,6 +169,21 @@ def _validate_tool_choice(choice: ToolChoice, tools: tuple[Tool, ...]) -> None:
         raise InvalidRequest(
             f"input.tool_choice names '{choice.tool_name}', which is not among the tools.", field="input.tool_choice"
         )
+    if choice.allowed_tools:
+        _validate_allowed_tools(choice, tools)
+
+
+def _validate_allowed_tools(choice: ToolChoice, tools: tuple[Tool, ...]) -> None:
+    path = "input.tool_choice.allowed_tools"
+    if choice.mode not in (ToolChoiceMode.AUTO, ToolChoiceMode.REQUIRED):
+        raise InvalidRequest(f"{path} may only stand where the model chooses.", field=path)
+    known = {tool.name for tool in tools}
+    for index, name in enumerate(choice.allowed_tools):
+        if name not in known:
+            raise InvalidRequest(
+                f"{path}[{index}] is '{name[:_MAX_SHOWN_NAME]}', which is not among the tools.",
+                field=f"{path}[{index}]",
+            )
 
 
 def _validate_sampling(sampling: SamplingParams) -> None:
@@ -172,6 +196,7 @@ def _validate_sampling(sampling: SamplingParams) -> None:
     _within("input.sampling.frequency_penalty", sampling.frequency_penalty, -2, 2)
     _within("input.sampling.presence_penalty", sampling.presence_penalty, -2, 2)
     _within("input.sampling.top_logprobs", sampling.top_logprobs, 0, 20)
+    _within("input.sampling.choices", sampling.choices, 1, MAX_CHOICES)
     _within("input.sampling.seed", sampling.seed, -(2**63), 2**63 - 1)
     _at_most("input.sampling.stop", len(sampling.stop), MAX_STOPS, "strings")
     for index, stop in enumerate(sampling.stop):
@@ -181,6 +206,13 @@ def _validate_sampling(sampling: SamplingParams) -> None:
         raise InvalidRequest(
             f"input.sampling.reasoning_effort must be one of {allowed}.", field="input.sampling.reasoning_effort"
         )
+
+
+def _validate_hints(text: str) -> None:
+    for name in _json_object("input.hints_json", text):
+        if name not in HINTS:
+            path = f"input.hints_json.{name[:_MAX_SHOWN_NAME]}"
+            raise InvalidRequest(f"{path} is no hint, of which there are {', '.join(sorted(HINTS))}.", field=path)
 
 
 def _validate_schema(schema: JsonSchema) -> None:
@@ -214,7 +246,7 @@ def _within(path: str, value: float | None, least: float, most: float) -> None:
         raise InvalidRequest(f"{path} must be between {least} and {most}, not {found}.", field=path)
 
 
-def _json_object(path: str, text: str) -> None:
+def _json_object(path: str, text: str) -> dict[str, object]:
     if len(text) > MAX_SCHEMA_BYTES or (not text.isascii() and len(text.encode()) > MAX_SCHEMA_BYTES):
         raise InvalidRequest(f"{path} may have at most {MAX_SCHEMA_BYTES} bytes.", field=path)
     try:
@@ -223,3 +255,4 @@ def _json_object(path: str, text: str) -> None:
         raise InvalidRequest(f"{path} is not valid JSON.", field=path) from None
     if not isinstance(value, dict):
         raise InvalidRequest(f"{path} must be a JSON object.", field=path)
+    return cast("dict[str, object]", value)

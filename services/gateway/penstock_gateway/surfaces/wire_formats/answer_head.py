@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 from penstock_common.llm.types import NANO_USD_PER_USD
@@ -11,6 +12,7 @@ from penstock_gateway.domain.life.embeddings import EmbeddingExchange
 from penstock_gateway.surfaces.arrival import rate_headers
 from penstock_gateway.surfaces.http1.lines import printable
 
+_HARMLESS = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 JSON_LINE = b"content-type: application/json\r\n"
 
 
@@ -27,6 +29,7 @@ def exchange_lines(exchange: ChatExchange) -> bytes:
         f"x-penstock-cache: {printable(str(cache)) if cache.tier else cache.status}\r\n"
         f"{_rate_lines(exchange.rate)}"
         f"{_answered_by_lines(started.answered_by.model, started.answered_by.upstream) if started else ''}"
+        f"{_dropped_line(started.dropped) if started and started.dropped else ''}"
     ).encode("latin-1", "replace")
 
 
@@ -49,6 +52,12 @@ def format_cost_usd(cost_nano_usd: int) -> str:
     """Return nano-dollars as exact decimal dollars, such as ``0.000012``, never in exponent form."""
     dollars, rest = divmod(cost_nano_usd, NANO_USD_PER_USD)
     return f"{dollars}.{rest:09d}".rstrip("0").removesuffix(".")
+
+
+def _dropped_line(names: tuple[str, ...]) -> str:
+    """Return the line that names the request's fields that nobody was asked for: a caller's words, so only harmless ones."""
+    shown = [name if _HARMLESS.fullmatch(name) else "(another field)" for name in names]
+    return f"x-penstock-dropped: {', '.join(shown)}\r\n"
 
 
 def _rate_lines(rate: RateState) -> str:

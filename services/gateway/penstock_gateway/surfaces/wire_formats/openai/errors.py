@@ -69,10 +69,13 @@ _PATHS = tuple(
         (r"^context\.user$", "user"),
         (r"^context\.tags\b", "metadata"),
         (r"^input\.sampling\.max_output_tokens$", "max_tokens"),
-        (r"^input\.(sampling|extra_json)\.", ""),
+        (r"^input\.sampling\.choices$", "n"),
+        (r"^input\.(sampling|extra_json|hints_json)\.", ""),
         (r"^input\.tool_choice\.parallel$", "parallel_tool_calls"),
         (r"^input\.tool_choice\.tool_name$", "tool_choice.function.name"),
         (r"^input\.tool_choice\.mode$", "tool_choice"),
+        (r"^input\.tool_choice\.allowed_tools(\[\d+\])?$", r"tool_choice.allowed_tools.tools\1"),
+        (r"^input\.(tools\[\d+\])\.custom_json$", r"\1.custom"),
         (r"^input\.(tools\[\d+\])\.parameters_json$", r"\1.function.parameters"),
         (r"^input\.(tools\[\d+\])\.(name|description|strict)$", r"\1.function.\2"),
         (r"^input\.(response_format\.json_schema)\.schema_json$", r"\1.schema"),
@@ -117,7 +120,7 @@ def param_from_field(field: str) -> str:
 
     ``extra_json`` has no name there and comes back empty.
     """
-    if field == "input.extra_json":
+    if field in ("input.extra_json", "input.hints_json"):
         return ""
     if field.startswith("inputs"):
         return "input" + field.removeprefix("inputs")

@@ -62,4 +62,11 @@ def extension_json(finished: Finished | None, summary: StreamSummary) -> bytes:
     """Return what a stream's usage chunk tells of Penstock's own: cost, overhead, cache."""
     cost = format_cost_usd(finished.cost_nano_usd if finished else 0)
     overhead_ms = round(summary.overhead_ms, 3)
-    return _encode({"cost_usd": msgspec.Raw(cost.encode()), "overhead_ms": overhead_ms, "cache": summary.cache})
+    told: dict[str, object] = {
+        "cost_usd": msgspec.Raw(cost.encode()),
+        "overhead_ms": overhead_ms,
+        "cache": summary.cache,
+    }
+    if summary.dropped:
+        told["dropped"] = summary.dropped
+    return _encode(told)

@@ -100,10 +100,17 @@ class FunctionToolCall(ToolCall, tag="function", kw_only=True):
     function: CalledFunction
 
 
-class CustomToolCall(ToolCall, tag="custom", kw_only=True):
-    """A call of a custom tool; known in order to be refused by name."""
+class CalledCustomTool(WireObject):
+    """The custom tool of a call, and its input as the model wrote it."""
 
-    custom: msgspec.Raw = ABSENT
+    name: str
+    input: str
+
+
+class CustomToolCall(ToolCall, tag="custom", kw_only=True):
+    """A call of a custom tool."""
+
+    custom: CalledCustomTool
 
 
 class Turn(WireObject):
@@ -123,7 +130,7 @@ class Turn(WireObject):
     reasoning_content: str | None = None
     annotations: list[msgspec.Raw] | None = None
     parsed: msgspec.Raw = ABSENT
-    function_call: msgspec.Raw = ABSENT
+    function_call: CalledFunction | None = None
     audio: msgspec.Raw = ABSENT
 
 
@@ -142,14 +149,22 @@ class FunctionTool(WireObject, tag_field="type", tag="function"):
     function: Function
 
 
-class CustomTool(WireObject, tag_field="type", tag="custom"):
-    """A tool of free-form input; known in order to be refused by name."""
+class Custom(WireObject):
+    """A tool whose input is free text, of a grammar where it has a ``format``."""
 
-    custom: msgspec.Raw = ABSENT
+    name: str
+    description: str | None = None
+    format: msgspec.Raw = ABSENT
+
+
+class CustomTool(WireObject, tag_field="type", tag="custom"):
+    """A tool of free-form input."""
+
+    custom: Custom
 
 
 class FunctionName(WireObject):
-    """A function by its name."""
+    """A function, or another tool, by its name."""
 
     name: str
 
@@ -161,15 +176,22 @@ class FunctionChoice(WireObject, tag_field="type", tag="function"):
 
 
 class CustomChoice(WireObject, tag_field="type", tag="custom"):
-    """Known in order to be refused by name."""
+    """The custom tool the model must call."""
 
-    custom: msgspec.Raw = ABSENT
+    custom: FunctionName
+
+
+class AllowedTools(WireObject):
+    """The tools that the model may, or must, choose from."""
+
+    mode: Literal["auto", "required"]
+    tools: list[FunctionChoice | CustomChoice]
 
 
 class AllowedToolsChoice(WireObject, tag_field="type", tag="allowed_tools"):
-    """Known in order to be refused by name."""
+    """A choice among some of the tools."""
 
-    allowed_tools: msgspec.Raw = ABSENT
+    allowed_tools: AllowedTools
 
 
 class TextFormat(WireObject, tag_field="type", tag="text"):
@@ -219,12 +241,15 @@ class ChatCompletionRequest(msgspec.Struct, kw_only=True, gc=False):
     logprobs: bool | None = None
     top_logprobs: int | None = None
     tools: list[FunctionTool | CustomTool] | None = None
+    functions: list[Function] | None = None
+    function_call: str | FunctionName | None = None
     tool_choice: str | FunctionChoice | CustomChoice | AllowedToolsChoice | None = None
     parallel_tool_calls: bool | None = None
     response_format: TextFormat | JsonObjectFormat | JsonSchemaFormat | None = None
     modalities: list[str] | None = None
     service_tier: str | None = None
     store: bool | None = None
+    audio: msgspec.Raw = ABSENT
     user: str | None = None
     safety_identifier: str | None = None
     metadata: dict[str, str] | None = None

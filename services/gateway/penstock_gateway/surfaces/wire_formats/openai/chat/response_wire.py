@@ -28,6 +28,28 @@ class AnsweredToolCall(msgspec.Struct, kw_only=True):
     function: AnsweredFunction
 
 
+class AnsweredCustom(msgspec.Struct, kw_only=True):
+    """The custom tool of a call, and its input as the model wrote it."""
+
+    name: str
+    input: str
+
+
+class AnsweredCustomCall(msgspec.Struct, kw_only=True):
+    """A call of a custom tool in a whole answer."""
+
+    id: str
+    type: str = "custom"
+    custom: AnsweredCustom
+
+
+class Logprobs(msgspec.Struct, kw_only=True):
+    """The tokens of a text with their probabilities, as the upstream told them."""
+
+    content: msgspec.Raw
+    refusal: None = None
+
+
 class CompletionMessage(msgspec.Struct, kw_only=True):
     """The assistant's turn in a whole answer."""
 
@@ -35,16 +57,17 @@ class CompletionMessage(msgspec.Struct, kw_only=True):
     content: str | None
     refusal: None = None
     reasoning_content: str | msgspec.UnsetType = msgspec.UNSET
-    tool_calls: list[AnsweredToolCall] | msgspec.UnsetType = msgspec.UNSET
+    tool_calls: list[AnsweredToolCall | AnsweredCustomCall] | msgspec.UnsetType = msgspec.UNSET
+    function_call: AnsweredFunction | msgspec.UnsetType = msgspec.UNSET
     annotations: tuple[()] = ()
 
 
 class CompletionChoice(msgspec.Struct, kw_only=True):
-    """The one alternative of a whole answer."""
+    """One alternative of a whole answer."""
 
     index: int = 0
     message: CompletionMessage
-    logprobs: None = None
+    logprobs: Logprobs | None = None
     finish_reason: str
 
 
@@ -55,5 +78,5 @@ class ChatCompletion(msgspec.Struct, kw_only=True):
     object: str = "chat.completion"
     created: int
     model: str
-    choices: tuple[CompletionChoice]
+    choices: tuple[CompletionChoice, ...]
     usage: CompletionUsage | msgspec.UnsetType = msgspec.UNSET

@@ -13,7 +13,8 @@ from penstock_gateway.surfaces.wire_formats.openai.chat import request_wire as w
 from penstock_gateway.surfaces.wire_formats.openai.data_urls import DATA_SCHEME, file_in, image_in, trimmed
 from penstock_gateway.surfaces.wire_formats.openai.fields import is_null
 
-_ROLES = {role.value: role for role in Role}
+_FUNCTION = "function"
+_ROLES = {**{role.value: role for role in Role}, _FUNCTION: Role.TOOL}
 
 WirePart = wire.TextPart | wire.ImagePart | wire.FilePart | wire.RefusalPart | wire.AudioPart
 
@@ -27,7 +28,11 @@ def parse_turns(turns: Sequence[wire.Turn]) -> tuple[Message, ...]:
     """
     if not turns:
         raise InvalidRequest("'messages' must hold at least one message, but is empty.", field="messages")
-    return tuple([_turn(turn, index) for index, turn in enumerate(turns)])
+    read = [_turn(turn, index) for index, turn in enumerate(turns)]
+    for index, turn in enumerate(turns):
+        if turn.role == _FUNCTION:
+            read[index] = msgspec.structs.replace(read[index], tool_call_id=_call_answered(turn, index, turns))
+    return tuple(read)
 
 
 def verbatim_object(value: msgspec.Raw, field: str, index: int = 0) -> str:
@@ -48,12 +53,16 @@ def _turn(turn: wire.Turn, index: int) -> Message:
     role = _ROLES.get(turn.role)
     if role is None:
         raise _unknown_role(turn.role, index)
+    if not is_null(turn.audio):
+        field = f"messages[{index}].audio"
+        raise UnsupportedParameter(f"'{field}' is not supported; send text.", parameter=field)
     if role is Role.ASSISTANT:
         return _assistant_turn(turn, index)
-    if turn.tool_calls or turn.refusal or turn.reasoning_content:
+    if turn.tool_calls or turn.function_call or turn.refusal or turn.reasoning_content:
         raise _assistants_only(turn, index)
-    if turn.function_call is not wire.ABSENT or turn.audio is not wire.ABSENT:
-        _refuse_calls_and_audio(turn, index)
+    if turn.role == _FUNCTION:
+        # Whose call it answers is known once all turns are.
+        return Message(role=role, parts=() if turn.content is None else _content(turn.content, index))
     if turn.content is None:
         raise InvalidRequest(
             f"'messages[{index}].content' must be a string or an array of parts, but is missing.",
@@ -70,13 +79,14 @@ def _turn(turn: wire.Turn, index: int) -> Message:
 
 
 def _assistant_turn(turn: wire.Turn, index: int) -> Message:
-    if turn.function_call is not wire.ABSENT or turn.audio is not wire.ABSENT:
-        _refuse_calls_and_audio(turn, index)
     if turn.tool_call_id is not None:
         raise _misplaced_tool_call_id(Role.ASSISTANT, index)
     tool_calls: tuple[ToolCall, ...] = ()
     if turn.tool_calls:
-        tool_calls = tuple([_tool_call(call, index, place) for place, call in enumerate(turn.tool_calls)])
+        tool_calls = tuple([_tool_call(call) for call in turn.tool_calls])
+    if turn.function_call is not None:
+        called = turn.function_call
+        tool_calls = (*tool_calls, ToolCall(id=_call_id(index), name=called.name, arguments_json=called.arguments))
     parts: tuple[ContentPart, ...] = ()
     # A stream's first chunk says content "", so clients send it back beside the calls.
     if turn.content is not None and not (turn.content == "" and tool_calls):
@@ -93,10 +103,9 @@ def _assistant_turn(turn: wire.Turn, index: int) -> Message:
     return Message(role=Role.ASSISTANT, parts=parts, tool_calls=tool_calls, name=turn.name or "")
 
 
-def _tool_call(call: wire.FunctionToolCall | wire.CustomToolCall, index: int, place: int) -> ToolCall:
+def _tool_call(call: wire.FunctionToolCall | wire.CustomToolCall) -> ToolCall:
     if isinstance(call, wire.CustomToolCall):
-        field = f"messages[{index}].tool_calls[{place}].custom"
-        raise UnsupportedParameter(f"'{field}' is not supported; only function calls are.", parameter=field)
+        return ToolCall(id=call.id, name=call.custom.name, arguments_json=call.custom.input, is_custom=True)
     return ToolCall(id=call.id, name=call.function.name, arguments_json=call.function.arguments)
 
 
@@ -167,30 +176,33 @@ def _file(file: wire.FileData, path: str, ends_prefix: bool) -> File:
     return File(name=file.filename or "", media_type=media_type, data=data, cache_breakpoint=ends_prefix)
 
 
-def _unknown_role(role: str, index: int) -> InvalidRequest | UnsupportedParameter:
+def _call_id(index: int) -> str:
+    """Return the id of a call in the older form, which has none: by its turn's number, so that it stays the same."""
+    return f"call_of_message_{index}"
+
+
+def _call_answered(turn: wire.Turn, index: int, turns: Sequence[wire.Turn]) -> str:
+    """Return the id of the call that a function's turn answers: the last one of its name."""
+    for at in range(index - 1, -1, -1):
+        called = turns[at].function_call
+        if called is not None and turn.name in (None, called.name):
+            return _call_id(at)
+    field = f"messages[{index}].name"
+    raise InvalidRequest(f"'{field}' must name a function that a message before it calls.", field=field)
+
+
+def _unknown_role(role: str, index: int) -> InvalidRequest:
     field = f"messages[{index}].role"
-    if role == "function":
-        return UnsupportedParameter(f"'{field}' is 'function', which is not supported; use 'tool'.", parameter=field)
     known = ", ".join(f"'{name}'" for name in _ROLES)
     return InvalidRequest(f"'{field}' must be one of {known}, but is '{shortened(role)}'.", field=field)
 
 
 def _assistants_only(turn: wire.Turn, index: int) -> InvalidRequest:
-    name = next(name for name in ("tool_calls", "refusal", "reasoning_content") if getattr(turn, name))
+    name = next(name for name in ("tool_calls", "function_call", "refusal", "reasoning_content") if getattr(turn, name))
     field = f"messages[{index}].{name}"
     return InvalidRequest(
         f"'{field}' is only allowed in an assistant's message, but the role is '{turn.role}'.", field=field
     )
-
-
-def _refuse_calls_and_audio(turn: wire.Turn, index: int) -> None:
-    for name, value, hint in (
-        ("function_call", turn.function_call, "use 'tool_calls'"),
-        ("audio", turn.audio, "send text"),
-    ):
-        if not is_null(value):
-            field = f"messages[{index}].{name}"
-            raise UnsupportedParameter(f"'{field}' is not supported; {hint}.", parameter=field)
 
 
 def _misplaced_tool_call_id(role: Role, index: int) -> InvalidRequest:
