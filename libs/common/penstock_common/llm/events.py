@@ -40,15 +40,15 @@ def merge_deltas(events: Iterable[GenerationEvent]) -> list[GenerationEvent]:
     run: list[Any] = []
     for event in events:
         # Most events are text, and most follow text: they must not cost a call each.
-        last = run[-1] if run else None
-        if last is not None and (
+        if run and (
             (
-                type(event) is type(last) is TextDelta
-                and event.choice == last.choice
+                type(event) is TextDelta
+                and type(run[-1]) is TextDelta
+                and event.choice == run[-1].choice
                 # Text without probabilities would take those of its neighbour.
-                and bool(event.logprobs_json) is bool(last.logprobs_json)
+                and (not event.logprobs_json) is (not run[-1].logprobs_json)
             )
-            or _continues(last, event)
+            or _continues(run[-1], event)
         ):
             run.append(event)
             continue

@@ -8,9 +8,12 @@ from typing import Protocol
 
 from penstock_common.errors import PenstockError
 from penstock_gateway.surfaces.http1.failures import BodyTooLarge
+from penstock_gateway.surfaces.http1.inflating import inflated
 from penstock_gateway.surfaces.http1.lines import CHUNKED_LINE, CLOSE_LINE, STATUS_LINES
 
 _END_OF_CHUNKS = b"0\r\n\r\n"
+_INFLATED_AT_ONCE_BYTES = 8 * 1024
+"""A body this small may become 8 MiB, which takes some milliseconds."""
 
 
 class Sender(Protocol):
@@ -32,7 +35,7 @@ class HttpRequest:
     """
 
     __slots__ = (
-        "_failure", "_max_body_bytes", "_received", "_sender", "_waiting", "announced_bytes", "expects_continue", "headers",
+        "_failure", "_max_body_bytes", "_received", "_sender", "_waiting", "announced_bytes", "deployment", "expects_continue", "headers",
         "is_complete", "keeps_alive", "method", "path", "takes_chunks",
     )  # fmt: skip
 
@@ -41,6 +44,8 @@ class HttpRequest:
         self.path = path
         """Decoded, without the query."""
         self.headers = headers
+        self.deployment = ""
+        """The model that the path names, where it does and the body need not."""
         self.is_complete = False
         """Whether all of its body has come."""
         self.keeps_alive = True
@@ -58,10 +63,10 @@ class HttpRequest:
         self._waiting: asyncio.Future[None] | None = None
 
     async def body(self) -> bytes:
-        """Return the whole body; a client that waits to be asked for it is asked now.
+        """Return the whole body, its compression undone; a client that waits to be asked for it is asked now.
 
         Raises:
-            BodyTooLarge, BodyTooSlow, InvalidRequest: if it cannot be had.
+            BodyTooLarge, BodyTooSlow, UnsupportedEncoding, InvalidRequest: if it cannot be had.
         """
         if not self.is_complete and self._failure is None:
             if self.announced_bytes > self._max_body_bytes:
@@ -72,7 +77,16 @@ class HttpRequest:
         if self._failure is not None:
             raise self._failure
         received = self._received
-        return received if isinstance(received, bytes) else bytes(received)
+        body = received if isinstance(received, bytes) else bytes(received)
+        if "content-encoding" in self.headers:
+            return await self._inflated(body)
+        return body
+
+    async def _inflated(self, body: bytes) -> bytes:
+        encoding = self.headers["content-encoding"]
+        if len(body) <= _INFLATED_AT_ONCE_BYTES:
+            return inflated(body, encoding, self._max_body_bytes)
+        return await asyncio.to_thread(inflated, body, encoding, self._max_body_bytes)
 
     def peer(self) -> str:
         """Return the address at the connection's other end; empty on a unix socket."""

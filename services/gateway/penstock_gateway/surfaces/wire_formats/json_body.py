@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from penstock_common.errors import InvalidRequest, PenstockError, UnsupportedParameter
+from penstock_gateway.surfaces.http1.messages import HttpRequest
 
 T = TypeVar("T")
 
@@ -50,6 +51,18 @@ def _member_name(_: type[Any], text: str) -> _MemberName:
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _MEMBERS_WITH_REPEATED = msgspec.json.Decoder(dict[_MemberName, msgspec.Raw], dec_hook=_member_name)
 _encode = msgspec.json.Encoder().encode
+
+
+async def body_of(request: HttpRequest) -> bytes:
+    """Return a request's body, with the model in it that its path names, if it does; the path's word counts.
+
+    Raises:
+        PenstockError: if it cannot be had, or is no object that a model could be put into.
+    """
+    body = await request.body()
+    if not request.deployment:
+        return body
+    return _encode({**read_members(body), "model": request.deployment})
 
 
 def read_members(body: bytes) -> dict[str, msgspec.Raw]:

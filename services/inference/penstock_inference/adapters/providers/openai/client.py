@@ -14,6 +14,7 @@ from penstock_common.http.pool import HttpPool
 from penstock_common.http.request_head import RequestHead, header_line
 from penstock_common.http.response import Response
 from penstock_common.rpc.scope import CURRENT_SCOPE, TRACEPARENT_KEY
+from penstock_inference.adapters.providers.openai.choices import ChoicesStream, are_asked_for, whole_choices
 from penstock_inference.adapters.providers.openai.errors import failure_of_exchange, failure_of_response
 from penstock_inference.adapters.providers.openai.request import Dialect, body_from_input
 from penstock_inference.adapters.providers.openai.stream import CompletionStream, whole_answer
@@ -57,13 +58,15 @@ class OpenAIUpstream:
 class CompletionAnswer:
     """One completion; see the port. What comes is understood by what it says it is, whichever was asked for."""
 
-    __slots__ = ("_call", "_completion", "_response", "_upstream", "dropped", "ended")
+    __slots__ = ("_call", "_choices", "_completion", "_response", "_upstream", "dropped", "ended")
 
     def __init__(self, upstream: OpenAIUpstream, call: UpstreamCall) -> None:
         self._upstream = upstream
         self._call = call
         self._response: Response | None = None
-        self._completion: CompletionStream | None = None
+        self._completion: CompletionStream | ChoicesStream | None = None
+        # How many, where the answer is not the usual one.
+        self._choices = call.input.sampling.choices or 1 if are_asked_for(call.input) else 0
         self.dropped: tuple[str, ...] = ()
         self.ended = False
 
@@ -117,7 +120,7 @@ class CompletionAnswer:
             raise AttemptFailed(FailureKind.MALFORMED, "the upstream compressed its answer, unasked")
         kind = response.header(b"content-type").partition(";")[0].strip().lower()
         if kind == "text/event-stream":
-            self._completion = CompletionStream()
+            self._completion = ChoicesStream(self._choices) if self._choices else CompletionStream()
         elif kind != "application/json":
             wanted = "a completion" if call.whole else "an event stream"
             raise AttemptFailed(FailureKind.MALFORMED, f"the upstream did not answer with {wanted}")
@@ -127,11 +130,13 @@ class CompletionAnswer:
         body = await response.read_up_to(MAX_WHOLE_ANSWER_BYTES)
         if len(body) > MAX_WHOLE_ANSWER_BYTES:
             raise AttemptFailed(FailureKind.OVERSIZE, "the upstream sent more than an answer can hold")
-        events = whole_answer(body)
+        events = whole_choices(body, self._choices) if self._choices else whole_answer(body)
         self.ended = True
         return events
 
-    async def _streamed(self, response: Response, completion: CompletionStream) -> Sequence[UpstreamEvent]:
+    async def _streamed(
+        self, response: Response, completion: CompletionStream | ChoicesStream
+    ) -> Sequence[UpstreamEvent]:
         while True:
             data = await response.read()
             events = completion.feed(data)
