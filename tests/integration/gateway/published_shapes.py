@@ -206,3 +206,31 @@ class Refusal(Shape):
     """Every error."""
 
     error: Error
+
+
+class Pricing(Shape):
+    """Ours, in OpenRouter's words."""
+
+    prompt: str
+    completion: str
+    input_cache_read: str
+
+
+class Model(Shape):
+    """``GET /v1/models/{id}``; the last four are not OpenAI's."""
+
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+    context_length: int | UnsetType = UNSET
+    max_model_len: int | UnsetType = UNSET
+    capabilities: list[str] | UnsetType = UNSET
+    pricing: Pricing | UnsetType = UNSET
+
+
+class ModelList(Shape):
+    """``GET /v1/models``."""
+
+    object: Literal["list"]
+    data: list[Model]

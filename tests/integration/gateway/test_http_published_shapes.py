@@ -79,3 +79,20 @@ async def test_refusal_has_the_published_shape(suite, body):
     refused = await suite.post(body)
     assert refused.status in (400, 404)
     msgspec.json.decode(refused.body, type=shapes.Refusal)
+
+
+async def test_models_have_the_published_shape_and_show_what_they_can_do(serve, document):
+    del document["upstreams"][1]["models"][0]["price"]
+    document["models"].append({"name": "unpriced", "candidates": ["second/m1"]})
+    document["upstreams"][0]["models"][0]["price"] = {"input": "0.15", "cached_input": "0.075", "output": 0}
+    suite = await serve()
+    head = {"authorization": f"Bearer {suite.KEY}"}
+    listed = await suite.request("GET", "/v1/models", headers=head)
+    models = {model.id: model for model in msgspec.json.decode(listed.body, type=shapes.ModelList).data}
+    fast = models["fast"]
+    assert (fast.context_length, fast.max_model_len) == (8000, 8000)
+    assert fast.capabilities == ["chat", "json_schema", "tools", "vision"]
+    assert fast.pricing == shapes.Pricing(prompt="0.00000015", completion="0", input_cache_read="0.000000075")
+    assert models["unpriced"].pricing is msgspec.UNSET
+    one = await suite.request("GET", "/v1/models/fast", headers=head)
+    assert msgspec.json.decode(one.body, type=shapes.Model) == fast

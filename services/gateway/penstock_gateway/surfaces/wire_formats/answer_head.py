@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 
 from penstock_common.llm.types import NANO_USD_PER_USD
 from penstock_gateway.domain.life.admission import RateState
 from penstock_gateway.domain.life.chat import ChatExchange
 from penstock_gateway.domain.life.embeddings import EmbeddingExchange
-from penstock_gateway.surfaces.arrival import rate_headers
+from penstock_gateway.surfaces.arrival import dropped_names, rate_headers
 from penstock_gateway.surfaces.http1.lines import printable
 
-_HARMLESS = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 JSON_LINE = b"content-type: application/json\r\n"
 
 
@@ -55,9 +53,7 @@ def format_cost_usd(cost_nano_usd: int) -> str:
 
 
 def _dropped_line(names: tuple[str, ...]) -> str:
-    """Return the line that names the request's fields that nobody was asked for: a caller's words, so only harmless ones."""
-    shown = [name if _HARMLESS.fullmatch(name) else "(another field)" for name in names]
-    return f"x-penstock-dropped: {', '.join(shown)}\r\n"
+    return f"x-penstock-dropped: {dropped_names(names)}\r\n"
 
 
 def _rate_lines(rate: RateState) -> str:

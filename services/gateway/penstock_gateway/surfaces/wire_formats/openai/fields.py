@@ -37,6 +37,19 @@ def stop_strings(stop: str | list[str] | None) -> tuple[str, ...]:
     return () if stop is None else (stop,) if isinstance(stop, str) else tuple(stop)
 
 
+def whole_number(value: float | None, field: str) -> int | None:
+    """Return a number that must be whole, as ``100.0`` is.
+
+    Raises:
+        InvalidRequest: if it is not.
+    """
+    if value is None or isinstance(value, int):
+        return value
+    if not value.is_integer():
+        raise InvalidRequest(f"'{field}' must be an integer, but is {value}.", field=field)
+    return int(value)
+
+
 def is_null(value: msgspec.Raw) -> bool:
     """Return whether a verbatim value is absent or ``null``, which mean the same."""
     return value is ABSENT or bytes(value) == b"null"

@@ -1,6 +1,6 @@
-"""Answers with several choices, or with the probabilities of their tokens: each choice is read as an answer of its own.
+"""Answers with several choices, with the probabilities of their tokens, or to custom tools.
 
-Few ask for them, so what one choice costs is not what an answer costs.
+Each choice is read as an answer of its own, and a custom tool's call as a function's. Few ask for them, so what one choice costs is not what an answer costs.
 """
 
 from __future__ import annotations
@@ -45,15 +45,18 @@ _TOKENS = list[_Token]
 def are_asked_for(value: GenerationInput) -> bool:
     """Return whether the answer is to be read here."""
     sampling = value.sampling
-    return sampling.top_logprobs is not None or (sampling.choices is not None and sampling.choices > 1)
+    if sampling.top_logprobs is not None or (sampling.choices is not None and sampling.choices > 1):
+        return True
+    return bool(value.tools) and any(tool.custom_json for tool in value.tools)
 
 
 class ChoicesStream:
     """Reads one response's bytes; as ``CompletionStream``, whose place it takes."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, asked: GenerationInput) -> None:
+        count = asked.sampling.choices or 1
         self._parser = EventParser()
-        self._choices = _Choices(count)
+        self._choices = _Choices(asked)
         self._streams = [CompletionStream() for _ in range(count)]
         self.done = False
 
@@ -91,9 +94,10 @@ class ChoicesStream:
 class _Choices:
     """Puts the events of the choices together; the first one's end comes once all have ended."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, asked: GenerationInput) -> None:
         self._ends: dict[int, Stopped] = {}
-        self._count = count
+        self._count = asked.sampling.choices or 1
+        self._custom = frozenset([tool.name for tool in asked.tools if tool.custom_json])
         # Probabilities that came before their text.
         self._waiting: dict[int, str] = {}
 
@@ -117,7 +121,9 @@ class _Choices:
             elif isinstance(event, TextDelta):
                 events.append(replace(event, choice=number, logprobs_json=told))
                 told = ""
-            elif isinstance(event, ReasoningDelta | ToolCallDelta):
+            elif isinstance(event, ToolCallDelta):
+                events.append(replace(event, choice=number, is_custom=event.name in self._custom))
+            elif isinstance(event, ReasoningDelta):
                 events.append(replace(event, choice=number))
             else:
                 events.append(event)
@@ -145,21 +151,21 @@ class _Choices:
             events.append(self._ends[0])
 
 
-def whole_choices(body: bytes, count: int) -> _Events:
+def whole_choices(body: bytes, asked: GenerationInput) -> _Events:
     """Return the events of an answer that came in one piece.
 
     Raises:
-        AttemptFailed: if it is none, or an error in its place, or has fewer choices than ``count``.
+        AttemptFailed: if it is none, or an error in its place, or has fewer choices than were asked for.
     """
     document = _object_in(body)
     choices = _list_in(document, "choices")
     if document is None or not choices:
         return whole_answer(body)
-    together, events = _Choices(count), list[UpstreamEvent]()
+    together, events = _Choices(asked), list[UpstreamEvent]()
     usage: _Events = []
     for choice in choices:
         number = together.number_of(choice)
-        made = whole_answer(_encode({**document, "choices": [{**choice, "index": 0}]}))
+        made = whole_answer(_encode({**document, "choices": [_as_functions(choice)]}))
         usage = [event for event in made if isinstance(event, Usage)]
         together.add(number, choice, [event for event in made if not isinstance(event, Usage)], events)
     together.check_all_finished()
@@ -167,7 +173,30 @@ def whole_choices(body: bytes, count: int) -> _Events:
 
 
 def _alone(choice: dict[str, Any]) -> bytes:
-    return _encode({"choices": [{**choice, "index": 0}]})
+    return _encode({"choices": [_as_functions(choice)]})
+
+
+def _as_functions(choice: dict[str, Any]) -> dict[str, Any]:
+    """Return the choice as the only one, with the calls of custom tools in a function's form."""
+    told = {**choice, "index": 0}
+    for name in ("delta", "message"):
+        turn = told.get(name)
+        if isinstance(turn, dict) and "tool_calls" in turn:
+            known = cast("dict[str, Any]", turn)
+            told[name] = {**known, "tool_calls": [_as_function(call) for call in _list_in(known, "tool_calls")]}
+    return told
+
+
+def _as_function(call: dict[str, Any]) -> dict[str, Any]:
+    custom = call.get("custom")
+    if not isinstance(custom, dict):
+        return call
+    said = cast("dict[str, Any]", custom)
+    return {
+        **{name: value for name, value in call.items() if name != "custom"},
+        "type": "function",
+        "function": {"name": said.get("name"), "arguments": said.get("input")},
+    }
 
 
 def _frame(name: bytes, payload: bytes) -> bytes:

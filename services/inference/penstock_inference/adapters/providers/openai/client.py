@@ -58,15 +58,14 @@ class OpenAIUpstream:
 class CompletionAnswer:
     """One completion; see the port. What comes is understood by what it says it is, whichever was asked for."""
 
-    __slots__ = ("_call", "_choices", "_completion", "_response", "_upstream", "dropped", "ended")
+    __slots__ = ("_call", "_completion", "_has_choices", "_response", "_upstream", "dropped", "ended")
 
     def __init__(self, upstream: OpenAIUpstream, call: UpstreamCall) -> None:
         self._upstream = upstream
         self._call = call
         self._response: Response | None = None
         self._completion: CompletionStream | ChoicesStream | None = None
-        # How many, where the answer is not the usual one.
-        self._choices = call.input.sampling.choices or 1 if are_asked_for(call.input) else 0
+        self._has_choices = are_asked_for(call.input)
         self.dropped: tuple[str, ...] = ()
         self.ended = False
 
@@ -120,7 +119,7 @@ class CompletionAnswer:
             raise AttemptFailed(FailureKind.MALFORMED, "the upstream compressed its answer, unasked")
         kind = response.header(b"content-type").partition(";")[0].strip().lower()
         if kind == "text/event-stream":
-            self._completion = ChoicesStream(self._choices) if self._choices else CompletionStream()
+            self._completion = ChoicesStream(self._call.input) if self._has_choices else CompletionStream()
         elif kind != "application/json":
             wanted = "a completion" if call.whole else "an event stream"
             raise AttemptFailed(FailureKind.MALFORMED, f"the upstream did not answer with {wanted}")
@@ -130,7 +129,7 @@ class CompletionAnswer:
         body = await response.read_up_to(MAX_WHOLE_ANSWER_BYTES)
         if len(body) > MAX_WHOLE_ANSWER_BYTES:
             raise AttemptFailed(FailureKind.OVERSIZE, "the upstream sent more than an answer can hold")
-        events = whole_choices(body, self._choices) if self._choices else whole_answer(body)
+        events = whole_choices(body, self._call.input) if self._has_choices else whole_answer(body)
         self.ended = True
         return events
 

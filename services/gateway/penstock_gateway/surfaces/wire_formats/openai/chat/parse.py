@@ -30,6 +30,7 @@ from penstock_gateway.surfaces.wire_formats.openai.fields import (
     stop_strings,
     verbatim_members,
     wants_usage,
+    whole_number,
 )
 
 _REQUEST = msgspec.json.Decoder(wire.ChatCompletionRequest)
@@ -112,7 +113,8 @@ def _sampling(request: wire.ChatCompletionRequest) -> SamplingParams:
 
 
 def _max_output_tokens(request: wire.ChatCompletionRequest) -> int | None:
-    old, new = request.max_tokens, request.max_completion_tokens
+    old = whole_number(request.max_tokens, "max_tokens")
+    new = whole_number(request.max_completion_tokens, "max_completion_tokens")
     if old is not None and new is not None and old != new:
         raise InvalidRequest(
             f"'max_tokens' is {old} but 'max_completion_tokens' is {new}; give one of them.", field="max_tokens"

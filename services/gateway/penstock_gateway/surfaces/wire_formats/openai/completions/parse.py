@@ -15,7 +15,13 @@ from penstock_common.llm.types import GenerationInput, Message, RequestContext, 
 from penstock_gateway.surfaces.wire_formats.format import AnswerForm, ReadRequest
 from penstock_gateway.surfaces.wire_formats.json_body import read_members, read_object
 from penstock_gateway.surfaces.wire_formats.openai.completions import wire
-from penstock_gateway.surfaces.wire_formats.openai.fields import hints_in, stop_strings, verbatim_members, wants_usage
+from penstock_gateway.surfaces.wire_formats.openai.fields import (
+    hints_in,
+    stop_strings,
+    verbatim_members,
+    wants_usage,
+    whole_number,
+)
 
 # https://platform.openai.com/docs/api-reference/completions/create
 DEFAULT_MAX_TOKENS = 16
@@ -94,11 +100,12 @@ def _prompts(prompt: str | list[str | int | list[int]]) -> tuple[str, ...]:
 
 
 def _sampling(request: wire.CompletionRequest) -> SamplingParams:
+    limit = whole_number(request.max_tokens, "max_tokens")
     return SamplingParams(
         temperature=request.temperature,
         top_p=request.top_p,
         top_k=request.top_k,
-        max_output_tokens=DEFAULT_MAX_TOKENS if request.max_tokens is None else request.max_tokens,
+        max_output_tokens=DEFAULT_MAX_TOKENS if limit is None else limit,
         stop=stop_strings(request.stop),
         seed=request.seed,
         frequency_penalty=request.frequency_penalty,

@@ -18,7 +18,7 @@ class CompletionRequest(msgspec.Struct, kw_only=True, gc=False):
     temperature: float | None = None
     top_p: float | None = None
     top_k: int | None = None
-    max_tokens: int | None = None
+    max_tokens: int | float | None = None
     stop: str | list[str] | None = None
     seed: int | None = None
     frequency_penalty: float | None = None
