@@ -28,7 +28,7 @@ INVALID = "invalid_request_error"
         ({"temperature": 2.1}, (400, INVALID, None, "temperature")),
         ({"seed": 10**400}, (400, INVALID, None, "seed")),
         ({"max_tokens": 0}, (400, INVALID, None, "max_tokens")),
-        ({"n": 2}, (400, INVALID, "unsupported_parameter", "n")),
+        ({"modalities": ["audio"]}, (400, INVALID, "unsupported_parameter", "modalities")),
         ({"no_such_field": 1}, (400, INVALID, "unsupported_parameter", "no_such_field")),
         ({"user": "a\x00b"}, (400, INVALID, None, "user")),
         (

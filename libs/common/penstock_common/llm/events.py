@@ -157,9 +157,6 @@ def _is_empty(event: ContentEvent) -> bool:
     return not (event.id or event.name or event.arguments_json_fragment)
 
 
-_OF_A_CHOICE = (TextDelta, ReasoningDelta, ToolCallDelta, ChoiceFinished)
-
-
 @dataclass(slots=True)
 class _ToolCallParts:
     id: str = ""
@@ -175,29 +172,31 @@ class Answer:
     started: Started | None = None
     usage: Usage | None = None
     finished: Finished | None = None
+    logprobs: list[str] = field(default_factory=list[str])
+    """JSON arrays of the text's tokens with their probabilities, where the upstream told them."""
+    choices: dict[int, Answer] = field(default_factory=dict[int, "Answer"])
+    """The choices after the first, by number; see ``more``."""
     _text: list[str] = field(default_factory=list[str])
     _reasoning: list[str] = field(default_factory=list[str])
     _signature: bytes = b""
-    _logprobs: list[str] = field(default_factory=list[str])
     _tool_calls: dict[int, _ToolCallParts] = field(default_factory=dict[int, _ToolCallParts])
-    _more: dict[int, Answer] = field(default_factory=dict[int, "Answer"])
     reason: FinishReason | None = None
     """Why it ended, where it is one of the choices after the first."""
 
     def add(self, event: GenerationEvent) -> None:
         """Take the next event in."""
-        if isinstance(event, _OF_A_CHOICE) and event.choice:
-            self._add_to_choice(event)
-        elif isinstance(event, TextDelta):
-            self._text.append(event.text)
-            if event.logprobs_json:
-                self._logprobs.append(event.logprobs_json)
-        elif isinstance(event, Started):
+        if isinstance(event, Started):
             self.started = event
         elif isinstance(event, Usage):
             self.usage = event
         elif isinstance(event, Finished):
             self.finished = event
+        elif event.choice:
+            self._add_to_choice(event)
+        elif isinstance(event, TextDelta):
+            self._text.append(event.text)
+            if event.logprobs_json:
+                self.logprobs.append(event.logprobs_json)
         elif isinstance(event, ReasoningDelta):
             self._reasoning.append(event.text)
             self._signature = event.signature or self._signature
@@ -214,7 +213,7 @@ class Answer:
                 self.add(event)
 
     def _add_to_choice(self, event: ContentEvent) -> None:
-        choice = self._more.setdefault(event.choice, Answer())
+        choice = self.choices.setdefault(event.choice, Answer())
         if isinstance(event, ChoiceFinished):
             choice.reason = event.reason
         else:
@@ -235,12 +234,12 @@ class Answer:
     @property
     def logprobs_json(self) -> str:
         """The tokens of the text with their probabilities so far, a JSON array; '' where nobody told."""
-        return joined_arrays(self._logprobs)
+        return joined_arrays(self.logprobs)
 
     @property
     def more(self) -> tuple[Answer, ...]:
         """The choices after the first so far, by number."""
-        return tuple(choice for _, choice in sorted(self._more.items()))
+        return tuple(choice for _, choice in sorted(self.choices.items()))
 
     @property
     def reasoning(self) -> str:

@@ -263,14 +263,14 @@ class ChatExchange(Exchange[ChatOrder]):
         if self._effective.sampling.choices not in (None, 1):
             return
         is_substitute = finished.answered_by != source.plan.candidates[0]
+        events = merge_deltas(self._progress.events if self._given is None else self._given.events)
+        if self._effective.hints_json:
+            events = without_hints(events, self._effective.hints_json)
         await self._parts.cache.keep(
             StoreRequest(
                 scope=self._scope,
                 probe=self._probe or probe_of(self._effective),
-                events=without_hints(
-                    merge_deltas(self._progress.events if self._given is None else self._given.events),
-                    self._effective.hints_json,
-                ),
+                events=events,
                 ttl=SUBSTITUTE_ANSWER_TTL if is_substitute else None,
             )
         )

@@ -115,7 +115,7 @@ class _Replayed:
 def without_hints(events: list[GenerationEvent], hints_json: str) -> list[GenerationEvent]:
     """Return an answer's events as others may be given them: what was dropped of this request's hints is not of theirs."""
     first = events[0] if events else None
-    if not hints_json or not isinstance(first, Started) or not first.dropped:
+    if not isinstance(first, Started) or not first.dropped:
         return events
     hints = msgspec.json.decode(hints_json, type=dict[str, msgspec.Raw])
     dropped = tuple([name for name in first.dropped if name not in hints])

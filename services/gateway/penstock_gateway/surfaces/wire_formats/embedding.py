@@ -8,7 +8,7 @@ from penstock_gateway.surfaces.arrival import Arrival, CallOptions, Reception
 from penstock_gateway.surfaces.http1.messages import HttpRequest, HttpResponse
 from penstock_gateway.surfaces.wire_formats.answer_head import JSON_LINE, embedding_lines
 from penstock_gateway.surfaces.wire_formats.format import EmbeddingFormat
-from penstock_gateway.surfaces.wire_formats.json_body import body_of
+from penstock_gateway.surfaces.wire_formats.json_body import with_model
 from penstock_gateway.surfaces.wire_formats.refusals import refuse
 
 _WHOLE = CallOptions(stream=False)
@@ -24,7 +24,10 @@ class EmbeddingServer:
 
     async def serve(self, arrival: Arrival, caller: Caller, request: HttpRequest, response: HttpResponse) -> None:
         """Serve one request; what fails it once it has begun is told here."""
-        read = self._format.parse(await body_of(request))
+        body = await request.body()
+        if request.deployment:
+            body = with_model(body, request.deployment)
+        read = self._format.parse(body)
         call = self._reception.embedding_call(arrival, caller, read.input, read.context, _WHOLE)
         exchange = self._life.begin(call)
         try:

@@ -48,7 +48,7 @@ class AnswerForm(msgspec.Struct, frozen=True, kw_only=True):
     echo: tuple[str, ...] = ()
 
 
-_USUAL_FORM = AnswerForm()
+USUAL_FORM = AnswerForm()
 
 
 class ReadRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +62,7 @@ class ReadRequest(msgspec.Struct, frozen=True, kw_only=True):
     stream: bool
     include_usage: bool
     more_inputs: tuple[GenerationInput, ...] = ()
-    form: AnswerForm = _USUAL_FORM
+    form: AnswerForm = USUAL_FORM
 
 
 class StreamSummary(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from penstock_gateway.surfaces.http1.messages import HttpRequest, HttpResponse
 from penstock_gateway.surfaces.wire_formats.answer_head import JSON_LINE, bill_lines, exchange_lines
 from penstock_gateway.surfaces.wire_formats.event_stream import EventStream, Silences
 from penstock_gateway.surfaces.wire_formats.format import GenerationFormat, StreamRenderer
-from penstock_gateway.surfaces.wire_formats.json_body import body_of
+from penstock_gateway.surfaces.wire_formats.json_body import with_model
 from penstock_gateway.surfaces.wire_formats.refusals import known, refuse
 from penstock_gateway.surfaces.wire_formats.several import SHUTTING_DOWN, SeveralServer, summary_of
 
@@ -33,7 +33,10 @@ class GenerationServer:
     async def serve(self, arrival: Arrival, caller: Caller, request: HttpRequest, response: HttpResponse) -> None:
         """Serve one request; what fails it once it has begun is told here."""
         wire_format = self._format
-        read = wire_format.parse(await body_of(request))
+        body = await request.body()
+        if request.deployment:
+            body = with_model(body, request.deployment)
+        read = wire_format.parse(body)
         if read.more_inputs:
             await self._several.serve(arrival, caller, read, response)
             return

@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 import msgspec
 
 from penstock_common.errors import InvalidRequest, PenstockError, UnsupportedParameter
-from penstock_gateway.surfaces.http1.messages import HttpRequest
 
 T = TypeVar("T")
 
@@ -53,16 +52,13 @@ _MEMBERS_WITH_REPEATED = msgspec.json.Decoder(dict[_MemberName, msgspec.Raw], de
 _encode = msgspec.json.Encoder().encode
 
 
-async def body_of(request: HttpRequest) -> bytes:
-    """Return a request's body, with the model in it that its path names, if it does; the path's word counts.
+def with_model(body: bytes, model: str) -> bytes:
+    """Return a body with the model in it that its path names, whatever the body says.
 
     Raises:
-        PenstockError: if it cannot be had, or is no object that a model could be put into.
+        InvalidRequest: if it is no object that a model could be put into.
     """
-    body = await request.body()
-    if not request.deployment:
-        return body
-    return _encode({**read_members(body), "model": request.deployment})
+    return _encode({**read_members(body), "model": model})
 
 
 def read_members(body: bytes) -> dict[str, msgspec.Raw]:

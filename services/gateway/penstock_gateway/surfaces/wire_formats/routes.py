@@ -51,7 +51,7 @@ class Routes:
     """Finds the route of a path. A path that ends in ``/{id}`` takes any name there, slashes included."""
 
     def __init__(self) -> None:
-        self._by_path: dict[str, Route] = {}
+        self._by_path: dict[str, Found] = {}
         self._by_prefix: dict[str, Route] = {}
 
     def add(self, method: str, path: str, family: Family, serve: Serve) -> None:
@@ -65,14 +65,11 @@ class Routes:
         if path.endswith(_ANY_NAME):
             self._by_prefix[path.removesuffix(_ANY_NAME) + "/"] = route
         else:
-            self._by_path[path] = route
+            self._by_path[path] = Found(route, path)
 
     def find(self, path: str) -> Found | None:
         """Return what serves a path that was decoded once."""
-        route = self._by_path.get(path)
-        if route is not None:
-            return Found(route, path)
-        return self._find_odd(path)
+        return self._by_path.get(path) or self._find_odd(path)
 
     def nearest(self, path: str) -> str:
         """Return the path of the table that is most like one that is not there; '' where none is."""
@@ -84,17 +81,14 @@ class Routes:
         if named is not None or len(path) > _LONGEST_ODD_PATH:
             return named
         usual = _usual(path)
-        route = self._by_path.get(usual)
-        if route is not None:
-            return Found(route, usual)
-        named = self._named(usual)
-        if named is not None:
-            return named
+        found = self._by_path.get(usual) or self._named(usual)
+        if found is not None:
+            return found
         match = _DEPLOYMENT.fullmatch(usual.removeprefix(_VERSION))
         if match is None:
             return None
-        route = self._by_path.get(_VERSION + match["rest"])
-        return None if route is None else Found(route, _VERSION + match["rest"], match["model"])
+        found = self._by_path.get(_VERSION + match["rest"])
+        return None if found is None else found._replace(deployment=match["model"])
 
     def _named(self, path: str) -> Found | None:
         for prefix, route in self._by_prefix.items():

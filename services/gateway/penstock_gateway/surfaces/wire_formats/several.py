@@ -12,6 +12,7 @@ from contextlib import aclosing
 from datetime import timedelta
 
 from penstock_common.errors import DeadlineExceeded, Overloaded
+from penstock_common.llm.types import Batch
 from penstock_gateway.domain.access.identity import Caller
 from penstock_gateway.domain.life.chat import ChatExchange, ChatLife
 from penstock_gateway.surfaces.arrival import Arrival, CallOptions, Reception
@@ -58,10 +59,9 @@ class SeveralServer:
             response, lambda: exchange_lines(exchanges.current), self._silences, self._format.keep_alive
         )
         try:
-            async with aclosing(exchanges.each()) as each:
-                async for exchange in each:
-                    async for batch in exchange.batches():
-                        await stream.write(renderer.render(batch))
+            async with aclosing(exchanges.batches()) as batches:
+                async for batch in batches:
+                    await stream.write(renderer.render(batch))
             stream.end(renderer.end(summary_of(exchanges.current)))
         except Exception as error:  # noqa: BLE001 - the rim: whatever it is becomes an answer
             if stream.begun and not response.is_complete:
@@ -108,6 +108,13 @@ class _Exchanges:
             self.cost_nano_usd += finished.cost_nano_usd if finished else 0
             self.overhead_ms += self.current.overhead_ms
             await self.current.afterwards()
+
+    async def batches(self) -> AsyncGenerator[Batch, None]:
+        """Yield the batches of all of them, as ``each`` yields the exchanges."""
+        async with aclosing(self.each()) as each:
+            async for exchange in each:
+                async for batch in exchange.batches():
+                    yield batch
 
     def _next(self, place: int) -> ChatExchange:
         seconds_left = self._deadline - time.monotonic()

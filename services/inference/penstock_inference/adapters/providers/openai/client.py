@@ -13,6 +13,7 @@ from penstock_common.http.failures import HttpFailure
 from penstock_common.http.pool import HttpPool
 from penstock_common.http.request_head import RequestHead, header_line
 from penstock_common.http.response import Response
+from penstock_common.llm.types import UnsupportedFields
 from penstock_common.rpc.scope import CURRENT_SCOPE, TRACEPARENT_KEY
 from penstock_inference.adapters.providers.openai.choices import ChoicesStream, are_asked_for, whole_choices
 from penstock_inference.adapters.providers.openai.errors import failure_of_exchange, failure_of_response
@@ -65,7 +66,9 @@ class CompletionAnswer:
         self._call = call
         self._response: Response | None = None
         self._completion: CompletionStream | ChoicesStream | None = None
-        self._has_choices = are_asked_for(call.input)
+        value = call.input
+        is_usual = not value.tools and value.sampling.choices is None and value.sampling.top_logprobs is None
+        self._has_choices = not is_usual and are_asked_for(value)
         self.dropped: tuple[str, ...] = ()
         self.ended = False
 
@@ -105,9 +108,10 @@ class CompletionAnswer:
     async def _asked(self) -> Response:
         """Send the request and return its response, once it is known to be an answer and of which kind."""
         upstream, call = self._upstream, self._call
-        policy = FieldPolicy(call.unsupported)
+        is_strict = call.unsupported is UnsupportedFields.REFUSE and not call.input.hints_json
+        policy = None if is_strict else FieldPolicy(call.unsupported)
         body = body_from_input(call.input, call.model, upstream.dialect, policy, whole=call.whole)
-        self.dropped = policy.dropped
+        self.dropped = () if policy is None else policy.dropped
         head = upstream.whole_head if call.whole else upstream.stream_head
         response = await _sent(upstream.pool, head, body, call.connect_seconds)
         self._response = response

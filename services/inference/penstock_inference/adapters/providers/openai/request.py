@@ -111,12 +111,11 @@ def body_from_input(
 ) -> bytes:
     """Return the request's JSON; it asks for a stream and for usage, or for a ``whole`` answer, which has it always.
 
-    ``policy`` decides of the fields that this upstream cannot honour, and notes those left out.
+    ``policy`` decides of the fields that this upstream cannot honour, and notes those left out; None refuses them.
 
     Raises:
         AttemptFailed: UNSUPPORTED for a field this upstream cannot honour, BAD_REQUEST for JSON that is none.
     """
-    policy = policy or FieldPolicy()
     body: dict[str, Any] = {"model": model, "messages": _turns(value.messages, dialect), "stream": not whole}
     if dialect.stream_options and not whole:
         body["stream_options"] = {"include_usage": True}
@@ -202,14 +201,14 @@ def _data_url(media_type: str, data: bytes) -> str:
     return f"data:{media_type or 'application/octet-stream'};base64,{base64.b64encode(data).decode()}"
 
 
-def _add_sampling(body: dict[str, Any], sampling: SamplingParams, dialect: Dialect, policy: FieldPolicy) -> None:
+def _add_sampling(body: dict[str, Any], sampling: SamplingParams, dialect: Dialect, policy: FieldPolicy | None) -> None:
     for name in _SAMPLING_FIELDS:
         setting = getattr(sampling, name)
         if setting is not None:
             body[name] = setting
     if sampling.top_p == 0 and not dialect.zero_top_p:
         body["top_p"] = _SMALLEST_TOP_P
-    if sampling.top_k is not None and (dialect.top_k or policy.sends("top_k", "input.sampling.top_k")):
+    if sampling.top_k is not None and (dialect.top_k or _sends(policy, "top_k", "input.sampling.top_k")):
         body["top_k"] = sampling.top_k
     if sampling.max_output_tokens is not None:
         body[dialect.max_tokens_field] = sampling.max_output_tokens
@@ -220,9 +219,11 @@ def _add_sampling(body: dict[str, Any], sampling: SamplingParams, dialect: Diale
     _add_answers_form(body, sampling, dialect, policy)
 
 
-def _add_answers_form(body: dict[str, Any], sampling: SamplingParams, dialect: Dialect, policy: FieldPolicy) -> None:
+def _add_answers_form(
+    body: dict[str, Any], sampling: SamplingParams, dialect: Dialect, policy: FieldPolicy | None
+) -> None:
     alternatives, choices = sampling.top_logprobs, sampling.choices
-    if alternatives is not None and (dialect.logprobs or policy.sends("logprobs", "input.sampling.top_logprobs")):
+    if alternatives is not None and (dialect.logprobs or _sends(policy, "logprobs", "input.sampling.top_logprobs")):
         body["logprobs"] = True
         if alternatives:
             body["top_logprobs"] = alternatives
@@ -305,22 +306,26 @@ def _verbatim(text: str, field: str) -> msgspec.Raw:
         raise AttemptFailed(FailureKind.BAD_REQUEST, f"{field} is not valid JSON", parameter=field) from None
 
 
-def _add_extra(body: dict[str, Any], extra_json: str, dialect: Dialect, policy: FieldPolicy) -> None:
+def _sends(policy: FieldPolicy | None, name: str, path: str) -> bool:
+    return (policy or FieldPolicy()).sends(name, path)
+
+
+def _add_extra(body: dict[str, Any], extra_json: str, dialect: Dialect, policy: FieldPolicy | None) -> None:
     for name, setting in _members(extra_json, "extra_json").items():
         path = f"input.extra_json.{name}"
         if name in READ:
             raise unsupported(path, "has a field of its own")
-        if dialect.passthrough or name in dialect.fields or policy.sends(name, path):
+        if dialect.passthrough or name in dialect.fields or _sends(policy, name, path):
             body[name] = setting
 
 
-def _add_hints(body: dict[str, Any], hints_json: str, dialect: Dialect, policy: FieldPolicy) -> None:
+def _add_hints(body: dict[str, Any], hints_json: str, dialect: Dialect, policy: FieldPolicy | None) -> None:
     for name, setting in _members(hints_json, "hints_json").items():
         if name not in HINTS:
             raise unsupported(f"input.hints_json.{name}", "is no hint")
         if dialect.passthrough or name in dialect.fields:
             body[name] = setting
-        elif bytes(setting) != b"false":
+        elif policy is not None and bytes(setting) != b"false":
             # Who does not know of storing does not store.
             policy.drop(name)
 

@@ -19,7 +19,7 @@ from penstock_common.llm.types import (
     ResponseFormat,
     SamplingParams,
 )
-from penstock_gateway.surfaces.wire_formats.format import AnswerForm, ReadRequest
+from penstock_gateway.surfaces.wire_formats.format import USUAL_FORM, AnswerForm, ReadRequest
 from penstock_gateway.surfaces.wire_formats.json_body import read_members, read_object
 from penstock_gateway.surfaces.wire_formats.openai.chat import request_wire as wire
 from penstock_gateway.surfaces.wire_formats.openai.chat.tools import tool_choice_of, tools_of
@@ -32,6 +32,7 @@ from penstock_gateway.surfaces.wire_formats.openai.fields import (
     wants_usage,
     whole_number,
 )
+from penstock_gateway.surfaces.wire_formats.openai.wire import ABSENT
 
 _REQUEST = msgspec.json.Decoder(wire.ChatCompletionRequest)
 
@@ -61,12 +62,15 @@ def parse_chat_request(body: bytes) -> ReadRequest:
     members = read_members(body)
     request = read_object(_REQUEST, body, _CHOICES)
     _refuse_what_is_not_carried(request)
+    has_no_choice = (
+        request.tool_choice is request.parallel_tool_calls is request.functions is request.function_call is None
+    )
     return ReadRequest(
         input=GenerationInput(
             model=request.model,
             messages=parse_turns(request.messages),
             tools=tools_of(request) if request.tools or request.functions else (),
-            tool_choice=tool_choice_of(request),
+            tool_choice=None if has_no_choice else tool_choice_of(request),
             sampling=_sampling(request),
             response_format=_response_format(request.response_format),
             extra_json=_extra_json(request, members),
@@ -79,13 +83,14 @@ def parse_chat_request(body: bytes) -> ReadRequest:
         stream=request.stream is True,
         include_usage=request.stream_options is not None
         and wants_usage(request.stream_options, stream=request.stream is True),
-        form=_FUNCTIONS if request.functions else AnswerForm(),
+        form=_FUNCTIONS if request.functions else USUAL_FORM,
     )
 
 
 def _refuse_what_is_not_carried(request: wire.ChatCompletionRequest) -> None:
-    if not is_null(request.audio) or request.modalities not in (None, [], ["text"]):
-        field = "modalities" if is_null(request.audio) else "audio"
+    speaks = request.audio is not ABSENT and not is_null(request.audio)
+    if speaks or request.modalities not in (None, [], ["text"]):
+        field = "audio" if speaks else "modalities"
         raise UnsupportedParameter(
             f'\'{field}\' is not supported: an answer\'s sound is not carried. Ask for text, "modalities": ["text"].',
             parameter=field,
@@ -113,8 +118,11 @@ def _sampling(request: wire.ChatCompletionRequest) -> SamplingParams:
 
 
 def _max_output_tokens(request: wire.ChatCompletionRequest) -> int | None:
-    old = whole_number(request.max_tokens, "max_tokens")
-    new = whole_number(request.max_completion_tokens, "max_completion_tokens")
+    old, new = request.max_tokens, request.max_completion_tokens
+    if old is not None:
+        old = whole_number(old, "max_tokens")
+    if new is not None:
+        new = whole_number(new, "max_completion_tokens")
     if old is not None and new is not None and old != new:
         raise InvalidRequest(
             f"'max_tokens' is {old} but 'max_completion_tokens' is {new}; give one of them.", field="max_tokens"

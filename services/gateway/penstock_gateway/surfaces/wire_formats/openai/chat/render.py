@@ -23,7 +23,7 @@ from penstock_common.llm.types import (
     ToolCallDelta,
     Usage,
 )
-from penstock_gateway.surfaces.wire_formats.format import AnswerForm, StreamSummary
+from penstock_gateway.surfaces.wire_formats.format import USUAL_FORM, AnswerForm, StreamSummary
 from penstock_gateway.surfaces.wire_formats.openai.chat import response_wire as wire
 from penstock_gateway.surfaces.wire_formats.openai.usage import extension_json, usage_json, usage_of
 from penstock_gateway.surfaces.wire_formats.sse import on_one_line
@@ -32,7 +32,6 @@ _encode = msgspec.json.Encoder().encode
 
 DONE = b"data: [DONE]\n\n"
 _ROLE = b'{"role":"assistant","content":"","refusal":null'
-_USUAL_FORM = AnswerForm()
 
 
 class ChunkRenderer:
@@ -42,7 +41,7 @@ class ChunkRenderer:
     that no client takes it for complete.
     """
 
-    def __init__(self, completion_id: str, created: int, include_usage: bool, form: AnswerForm = _USUAL_FORM) -> None:
+    def __init__(self, completion_id: str, created: int, include_usage: bool, form: AnswerForm = USUAL_FORM) -> None:
         self._completion_id = completion_id
         self._created = created
         self._include_usage = include_usage
@@ -50,8 +49,8 @@ class ChunkRenderer:
         self._finished: Finished | None = None
         self._functions = form.functions
         # Of the choices after the first, those that have begun.
-        self._begun: set[int] = set()
-        self._custom_calls: set[tuple[int, int]] = set()
+        self._begun: dict[int, None] = {}
+        self._custom_calls: dict[tuple[int, int], None] = {}
         self._name_model("")
 
     def render(self, events: Sequence[GenerationEvent]) -> bytes:
@@ -115,7 +114,7 @@ class ChunkRenderer:
             return self._delta_head
         head = b'%b{"index":%d,"delta":' % (self._head, choice)
         if choice not in self._begun:
-            self._begun.add(choice)
+            self._begun[choice] = None
             pieces += (head, _ROLE, self._delta_tail)
         return head
 
@@ -126,10 +125,8 @@ class ChunkRenderer:
         return b'},"logprobs":{"content":%b,"refusal":null},"finish_reason":null%b' % (told, self._chunk_tail)
 
     def _end_of(self, reason: FinishReason) -> bytes:
-        return b'{},"logprobs":null,"finish_reason":"%b"%b' % (
-            finish_word(reason, functions=self._functions).encode(),
-            self._chunk_tail,
-        )
+        word = finish_word(reason, functions=True) if self._functions else reason.value
+        return b'{},"logprobs":null,"finish_reason":"%b"%b' % (word.encode(), self._chunk_tail)
 
     def _call_piece(self, event: ToolCallDelta) -> bytes:
         """Return the member of a delta that tells of a call, in the form that was asked for."""
@@ -138,7 +135,7 @@ class ChunkRenderer:
             return b'"function_call":{%b"arguments":%b}' % (name, _encode(event.arguments_json_fragment))
         call = event.choice, event.index
         if event.is_custom:
-            self._custom_calls.add(call)
+            self._custom_calls[call] = None
         return b'"tool_calls":[%b]' % _tool_call_piece(event, is_custom=call in self._custom_calls)
 
     def _name_model(self, model: str) -> None:
@@ -154,13 +151,21 @@ class ChunkRenderer:
         self._delta_tail = b'},"logprobs":null,"finish_reason":null' + self._chunk_tail
 
 
-def render_completion(answer: Answer, completion_id: str, created: int, form: AnswerForm = _USUAL_FORM) -> bytes:
-    """Return the body of a whole answer; ``answer`` is complete, ``created`` in Unix seconds."""
+def render_completion(answer: Answer, completion_id: str, created: int) -> bytes:
+    """Return the body of a whole answer in the usual form; ``answer`` is complete, ``created`` in Unix seconds."""
+    return render_whole((answer,), completion_id, created, USUAL_FORM)
+
+
+def render_whole(answers: Sequence[Answer], completion_id: str, created: int, form: AnswerForm) -> bytes:
+    """Return the body of a whole answer, of which there is one."""
+    (answer,) = answers
     finished = answer.finished
     if finished is None:
         raise ValueError("an answer without finished is not complete")
     first = _choice(0, answer, finished.reason, form)
-    more = [_choice(index, each, each.reason, form) for index, each in enumerate(answer.more, start=1)]
+    more: list[wire.CompletionChoice] = []
+    if answer.choices:
+        more = [_choice(index, each, each.reason, form) for index, each in enumerate(answer.more, start=1)]
     return _encode(
         wire.ChatCompletion(
             id=completion_id,
@@ -183,12 +188,12 @@ def _choice(index: int, answer: Answer, reason: FinishReason | None, form: Answe
         message.function_call = wire.AnsweredFunction(name=calls[0].name, arguments=calls[0].arguments_json)
     elif calls:
         message.tool_calls = [_tool_call(call) for call in calls]
-    told = answer.logprobs_json
+    told = answer.logprobs_json if answer.logprobs else ""
     return wire.CompletionChoice(
         index=index,
         message=message,
         logprobs=wire.Logprobs(content=msgspec.Raw(told.encode(errors="replace"))) if told else None,
-        finish_reason=finish_word(reason or FinishReason.STOP, functions=form.functions),
+        finish_reason=finish_word(reason, functions=form.functions) if reason is not None else "stop",
     )
 
 

@@ -28,11 +28,7 @@ def parse_turns(turns: Sequence[wire.Turn]) -> tuple[Message, ...]:
     """
     if not turns:
         raise InvalidRequest("'messages' must hold at least one message, but is empty.", field="messages")
-    read = [_turn(turn, index) for index, turn in enumerate(turns)]
-    for index, turn in enumerate(turns):
-        if turn.role == _FUNCTION:
-            read[index] = msgspec.structs.replace(read[index], tool_call_id=_call_answered(turn, index, turns))
-    return tuple(read)
+    return tuple([_turn(turn, index, turns) for index, turn in enumerate(turns)])
 
 
 def verbatim_object(value: msgspec.Raw, field: str, index: int = 0) -> str:
@@ -49,11 +45,11 @@ def verbatim_object(value: msgspec.Raw, field: str, index: int = 0) -> str:
     raise InvalidRequest(f"'{field}' must be an object, but is {shortened(text)}.", field=field)
 
 
-def _turn(turn: wire.Turn, index: int) -> Message:
+def _turn(turn: wire.Turn, index: int, turns: Sequence[wire.Turn]) -> Message:
     role = _ROLES.get(turn.role)
     if role is None:
         raise _unknown_role(turn.role, index)
-    if not is_null(turn.audio):
+    if turn.audio is not wire.ABSENT and not is_null(turn.audio):
         field = f"messages[{index}].audio"
         raise UnsupportedParameter(f"'{field}' is not supported; send text.", parameter=field)
     if role is Role.ASSISTANT:
@@ -61,8 +57,8 @@ def _turn(turn: wire.Turn, index: int) -> Message:
     if turn.tool_calls or turn.function_call or turn.refusal or turn.reasoning_content:
         raise _assistants_only(turn, index)
     if turn.role == _FUNCTION:
-        # Whose call it answers is known once all turns are.
-        return Message(role=role, parts=() if turn.content is None else _content(turn.content, index))
+        parts = () if turn.content is None else _content(turn.content, index)
+        return Message(role=role, parts=parts, tool_call_id=_call_answered(turn, index, turns))
     if turn.content is None:
         raise InvalidRequest(
             f"'messages[{index}].content' must be a string or an array of parts, but is missing.",

@@ -12,7 +12,7 @@ import msgspec
 from penstock_common.errors import InvalidRequest, UnsupportedParameter
 from penstock_common.llm.hints import HINTS
 from penstock_common.llm.types import GenerationInput, Message, RequestContext, Role, SamplingParams, Text
-from penstock_gateway.surfaces.wire_formats.format import AnswerForm, ReadRequest
+from penstock_gateway.surfaces.wire_formats.format import USUAL_FORM, AnswerForm, ReadRequest
 from penstock_gateway.surfaces.wire_formats.json_body import read_members, read_object
 from penstock_gateway.surfaces.wire_formats.openai.completions import wire
 from penstock_gateway.surfaces.wire_formats.openai.fields import (
@@ -60,7 +60,7 @@ def parse_completion_request(body: bytes) -> ReadRequest:
         stream=request.stream is True,
         include_usage=wants_usage(request.stream_options, stream=request.stream is True),
         more_inputs=tuple(more),
-        form=AnswerForm(echo=prompts) if request.echo else AnswerForm(),
+        form=AnswerForm(echo=prompts) if request.echo else USUAL_FORM,
     )
 
 

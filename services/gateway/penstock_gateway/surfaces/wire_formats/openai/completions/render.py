@@ -21,7 +21,7 @@ from penstock_common.llm.types import (
     TextDelta,
     Usage,
 )
-from penstock_gateway.surfaces.wire_formats.format import AnswerForm, StreamSummary
+from penstock_gateway.surfaces.wire_formats.format import USUAL_FORM, AnswerForm, StreamSummary
 from penstock_gateway.surfaces.wire_formats.openai.chat.render import DONE
 from penstock_gateway.surfaces.wire_formats.openai.completions import wire
 from penstock_gateway.surfaces.wire_formats.openai.completions.logprobs import text_logprobs
@@ -29,7 +29,6 @@ from penstock_gateway.surfaces.wire_formats.openai.usage import extension_json, 
 from penstock_gateway.surfaces.wire_formats.sse import on_one_line
 
 _encode = msgspec.json.Encoder().encode
-_USUAL_FORM = AnswerForm()
 
 
 class TextChunkRenderer:
@@ -38,7 +37,7 @@ class TextChunkRenderer:
     The events of the next prompt's answer follow those of the one before.
     """
 
-    def __init__(self, completion_id: str, created: int, include_usage: bool, form: AnswerForm = _USUAL_FORM) -> None:
+    def __init__(self, completion_id: str, created: int, include_usage: bool, form: AnswerForm = USUAL_FORM) -> None:
         self._completion_id = completion_id
         self._created = created
         self._include_usage = include_usage
@@ -115,7 +114,7 @@ class TextChunkRenderer:
 
 
 def render_text_completion(
-    answers: Sequence[Answer], completion_id: str, created: int, form: AnswerForm = _USUAL_FORM
+    answers: Sequence[Answer], completion_id: str, created: int, form: AnswerForm = USUAL_FORM
 ) -> bytes:
     """Return the body of whole answers, one for each prompt; all are complete, ``created`` in Unix seconds."""
     choices: list[wire.TextChoice] = []
