@@ -219,10 +219,10 @@ def _tool_call_piece(delta: ToolCallDelta, *, is_custom: bool) -> bytes:
     )
 
 
-def _tool_call(call: ToolCall) -> wire.AnsweredToolCall | wire.AnsweredCustomCall:
+def _tool_call(call: ToolCall) -> wire.AnsweredToolCall:
     if call.is_custom:
         custom = wire.AnsweredCustom(name=call.name, input=call.arguments_json)
-        return wire.AnsweredCustomCall(id=call.id, custom=custom)
+        return wire.AnsweredToolCall(id=call.id, type="custom", custom=custom)
     return wire.AnsweredToolCall(
         id=call.id, function=wire.AnsweredFunction(name=call.name, arguments=call.arguments_json)
     )

@@ -8,6 +8,8 @@ refuse the other.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from penstock_gateway.surfaces.wire_formats.openai.usage import CompletionUsage
@@ -20,14 +22,6 @@ class AnsweredFunction(msgspec.Struct, kw_only=True):
     arguments: str
 
 
-class AnsweredToolCall(msgspec.Struct, kw_only=True):
-    """A call in a whole answer."""
-
-    id: str
-    type: str = "function"
-    function: AnsweredFunction
-
-
 class AnsweredCustom(msgspec.Struct, kw_only=True):
     """The custom tool of a call, and its input as the model wrote it."""
 
@@ -35,12 +29,13 @@ class AnsweredCustom(msgspec.Struct, kw_only=True):
     input: str
 
 
-class AnsweredCustomCall(msgspec.Struct, kw_only=True):
-    """A call of a custom tool in a whole answer."""
+class AnsweredToolCall(msgspec.Struct, kw_only=True):
+    """A call in a whole answer; ``type`` says which of the two it has."""
 
     id: str
-    type: str = "custom"
-    custom: AnsweredCustom
+    type: Literal["function", "custom"] = "function"
+    function: AnsweredFunction | msgspec.UnsetType = msgspec.UNSET
+    custom: AnsweredCustom | msgspec.UnsetType = msgspec.UNSET
 
 
 class Logprobs(msgspec.Struct, kw_only=True):
@@ -57,7 +52,7 @@ class CompletionMessage(msgspec.Struct, kw_only=True):
     content: str | None
     refusal: None = None
     reasoning_content: str | msgspec.UnsetType = msgspec.UNSET
-    tool_calls: list[AnsweredToolCall | AnsweredCustomCall] | msgspec.UnsetType = msgspec.UNSET
+    tool_calls: list[AnsweredToolCall] | msgspec.UnsetType = msgspec.UNSET
     function_call: AnsweredFunction | msgspec.UnsetType = msgspec.UNSET
     annotations: tuple[()] = ()
 
