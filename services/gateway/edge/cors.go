@@ -21,7 +21,7 @@ const (
 var exposedHeaders = strings.Join([]string{
 	"retry-after", "x-request-id", "x-should-retry", "x-ratelimit-limit-requests", "x-ratelimit-remaining-requests",
 	"x-ratelimit-reset-requests", "x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens",
-	"x-penstock-cache", "x-penstock-dropped", "x-penstock-model", "x-penstock-upstream", "x-penstock-cost-usd", "x-penstock-overhead-ms",
+	"x-penstock-cache", "x-penstock-model", "x-penstock-upstream", "x-penstock-cost-usd", "x-penstock-overhead-ms",
 	"x-penstock-dropped",
 }, ", ")
 
