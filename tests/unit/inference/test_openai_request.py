@@ -248,7 +248,13 @@ def test_openai_takes_its_own_fields(name: str) -> None:
 
 
 def test_a_service_tier_has_a_price_and_is_no_field_like_others() -> None:
-    assert refused(replace(QUESTION, extra_json='{"service_tier": "priority"}'), OPENAI).may_be_dropped
+    value = replace(QUESTION, extra_json='{"service_tier": "priority"}')
+    assert refused(value, OPENAI).may_be_dropped
+    policy = FieldPolicy(UnsupportedFields.DROP)
+    assert "service_tier" not in json.loads(body_from_input(value, "m", OPENAI, policy))
+    assert policy.dropped == ("service_tier",)
+    with pytest.raises(AttemptFailed):
+        body_from_input(value, "m", OPENAI, FieldPolicy(UnsupportedFields.PASS))
 
 
 @pytest.mark.parametrize("mode", [UnsupportedFields.DROP, UnsupportedFields.PASS])

@@ -51,6 +51,9 @@ OF_VLLM = OF_COMPATIBLE | {
 }
 OF_OLLAMA = frozenset[str]()
 
+PRICED = frozenset({"service_tier"})
+"""Fields that change the price: never sent all the same where nobody declared them."""
+
 READ = frozenset(
     {
         "model", "messages", "stream", "stream_options", "n", "best_of", "max_tokens", "max_completion_tokens",

@@ -36,6 +36,7 @@ from penstock_inference.adapters.providers.openai.fields import (
     OF_OLLAMA,
     OF_OPENAI,
     OF_VLLM,
+    PRICED,
     READ,
 )
 from penstock_inference.domain.failure import AttemptFailed, FailureKind, unsupported
@@ -315,8 +316,10 @@ def _add_extra(body: dict[str, Any], extra_json: str, dialect: Dialect, policy: 
         path = f"input.extra_json.{name}"
         if name in READ:
             raise unsupported(path, "has a field of its own")
-        if dialect.passthrough or name in dialect.fields or _sends(policy, name, path):
+        if dialect.passthrough or name in dialect.fields or (_sends(policy, name, path) and name not in PRICED):
             body[name] = setting
+        elif name in PRICED and policy is not None and name not in policy.dropped:
+            raise unsupported(path)
 
 
 def _add_hints(body: dict[str, Any], hints_json: str, dialect: Dialect, policy: FieldPolicy | None) -> None:
