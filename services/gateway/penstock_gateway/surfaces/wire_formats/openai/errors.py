@@ -138,7 +138,9 @@ def _form(error: errors.PenstockError) -> _Form:
 def _field(error: errors.PenstockError) -> str:
     if isinstance(error, errors.UnsupportedParameter):
         return error.parameter
-    return error.field if isinstance(error, errors.InvalidRequest) else ""
+    field = error.field if isinstance(error, errors.InvalidRequest) else ""
+    # What an upstream says of the whole request names none of its fields.
+    return "" if field == "input" else field
 
 
 def _in_our_words(message: str, field: str, param: str) -> str:
