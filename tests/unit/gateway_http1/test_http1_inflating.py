@@ -49,6 +49,7 @@ def test_a_bomb_is_let_go_at_the_bound() -> None:
 @pytest.mark.parametrize(
     ("body", "encoding"),
     [(b"{}", "gzip"), (b"", "gzip"), (gzip.compress(b"{}")[:-1], "gzip"), (zlib.compress(b"{}")[:4], "deflate")],
+    ids=["plain", "empty", "cut gzip", "cut deflate"],
 )
 def test_what_is_not_compressed_or_cut_is_refused(body: bytes, encoding: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
