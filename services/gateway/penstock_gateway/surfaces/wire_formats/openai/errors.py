@@ -138,9 +138,7 @@ def _form(error: errors.PenstockError) -> _Form:
 def _field(error: errors.PenstockError) -> str:
     if isinstance(error, errors.UnsupportedParameter):
         return error.parameter
-    field = error.field if isinstance(error, errors.InvalidRequest) else ""
-    # What an upstream says of the whole request names none of its fields.
-    return "" if field == "input" else field
+    return error.field if isinstance(error, errors.InvalidRequest) else ""
 
 
 def _in_our_words(message: str, field: str, param: str) -> str:
