@@ -134,6 +134,14 @@ def _resolve_text(text: str) -> str:
     return _REFERENCE.sub(replace, text)
 
 
+def resolved_if_possible(value: object) -> str:
+    """Return the text of a value that only other roles need, as it is written where its references cannot be resolved."""
+    try:
+        return _resolve_text(str(value))
+    except PydanticCustomError:
+        return str(value)
+
+
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
 
 

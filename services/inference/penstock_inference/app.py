@@ -12,6 +12,7 @@ from penstock_common.service import Role, Service
 from penstock_inference.adapters.providers.provider import ModelsOfUpstream
 from penstock_inference.adapters.providers.registry import PROVIDERS
 from penstock_inference.adapters.providers.upstream_settings import ModelSettings, TimeoutSettings, UpstreamSettings
+from penstock_inference.adapters.telemetry import UnpricedAnswers
 from penstock_inference.domain.attempt_loop import AttemptLoop, Pauses
 from penstock_inference.domain.catalogue import WHOLE_PER_FIRST_TOKEN, Capability, Catalogue, Model, Timeouts
 from penstock_inference.domain.endpoint import Endpoint, Pool
@@ -36,8 +37,10 @@ async def build(settings: Settings, pauses: Pauses | None = None) -> AsyncGenera
         }
         pools = {name: Pool((Endpoint(one.upstream),)) for name, one in opened.items()}
         models = {name: one.models for name, one in opened.items() if one.models is not None}
-        servicer = InferenceServicer(AttemptLoop(pools, catalogue, pauses), _administration(catalogue, models))
-        yield Service("inference", servicer.handlers())
+        unpriced = UnpricedAnswers()
+        attempt_loop = AttemptLoop(pools, catalogue, pauses, unpriced.note)
+        servicer = InferenceServicer(attempt_loop, _administration(catalogue, models))
+        yield Service("inference", servicer.handlers(), collectors=[unpriced])
 
 
 @asynccontextmanager
@@ -70,6 +73,7 @@ def _model(upstream: UpstreamSettings, settings: ModelSettings) -> Model:
         context_window_tokens=settings.context_window,
         capabilities=capabilities,
         prices=settings.price.unit_prices(),
+        tier_prices={name: price.unit_prices() for name, price in settings.service_tiers.items()},
         timeouts=timeouts_from(upstream.timeouts, reasoning=Capability.REASONING in capabilities),
         answers_whole=upstream.answers_whole(settings),
     )

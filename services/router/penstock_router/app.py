@@ -11,7 +11,7 @@ from penstock_common.llm.types import Candidate
 from penstock_common.sections import PublicModel as PublicModelSettings
 from penstock_common.sections import split_candidate
 from penstock_common.service import Role, Service
-from penstock_router.domain.catalogue import Catalogue, PublicModel, UpstreamModel
+from penstock_router.domain.catalogue import Catalogue, PublicModel, UpstreamModel, digest_of
 from penstock_router.domain.routing import Router
 from penstock_router.settings import Settings
 from penstock_router.surfaces.servicer import RouterServicer
@@ -34,6 +34,7 @@ def catalogue_from(settings: Settings) -> Catalogue:
             capabilities=frozenset(model.capabilities),
             prices=model.price.unit_prices(),
             has_price="price" in model.model_fields_set,
+            identity=(*upstream.identity, *model.identity),
         )
         for upstream in settings.upstreams
         for model in upstream.models
@@ -42,10 +43,13 @@ def catalogue_from(settings: Settings) -> Catalogue:
 
 
 def _public_model(settings: PublicModelSettings, known: dict[tuple[str, str], UpstreamModel]) -> PublicModel:
+    candidates = tuple(known[split_candidate(candidate)] for candidate in settings.candidates)
+    weights = {known[split_candidate(name)].candidate: weight for name, weight in settings.weights.items()}
     return PublicModel(
         name=settings.name,
-        candidates=tuple(known[split_candidate(candidate)] for candidate in settings.candidates),
-        weights={known[split_candidate(name)].candidate: weight for name, weight in settings.weights.items()},
+        candidates=candidates,
+        weights=weights,
+        digest=digest_of(candidates, weights),
         unsupported=settings.unsupported,
     )
 

@@ -1,19 +1,40 @@
-"""What the router reads of the configuration: no provider's address, no key."""
+"""What the router reads of the configuration: no provider's key, and of its address only whether it is another."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, ClassVar, cast
 
 from pydantic import ConfigDict, Field, model_validator
 
-from penstock_common.configuration import Section
+from penstock_common.configuration import Section, resolved_if_possible
 from penstock_common.sections import Price, PublicModel, split_candidate
 
 
-class UpstreamModelSettings(Section):
+class _WithIdentity(Section):
+    """Of what routing does not care about, keeps what decides who answers, and forgets all else: keys above all."""
+
+    model_config = ConfigDict(extra="allow")
+    told_by: ClassVar[tuple[str, ...]]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _forget(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        wanted = {*cls.model_fields, *cls.told_by}
+        return {name: value for name, value in cast("dict[str, Any]", data).items() if name in wanted}
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """Return what tells it from another of its name."""
+        known = self.model_extra or {}
+        return tuple(resolved_if_possible(known.get(name, "")) for name in self.told_by)
+
+
+class UpstreamModelSettings(_WithIdentity):
     """A model at an upstream, as far as routing cares."""
 
-    model_config = ConfigDict(extra="ignore")
+    told_by = ("chat_template",)
 
     name: str
     context_window: Annotated[int, Field(gt=0)]
@@ -21,10 +42,10 @@ class UpstreamModelSettings(Section):
     price: Price = Price()
 
 
-class UpstreamSettings(Section):
+class UpstreamSettings(_WithIdentity):
     """An upstream, as far as routing cares."""
 
-    model_config = ConfigDict(extra="ignore")
+    told_by = ("provider", "base_url", "grpc")
 
     name: str
     region: str = ""

@@ -57,6 +57,7 @@ def main() -> None:
         Entry("keys", "API keys that are kept in the database.", _keys),
         Entry("tenants", "Tenants: those of the configuration, and those that are created beside them.", _tenants),
         Entry("users", "Users of tenants, and what their keys may at most.", _users),
+        Entry("cache", "Answers that were kept: voiding them, and what the cache has done.", _cache),
         Entry("audit", "Show who changed which tenant, user or key, the newest first.", _audit),
         Entry("models", "Models at the upstreams: which are ready; loading and unloading those of a Triton.", _models),
         Entry("config", "The configuration file.", _config),
@@ -137,6 +138,12 @@ def _users() -> typer.Typer:
     from penstock_suite.surfaces.cli.users import users
 
     return users(_administration)
+
+
+def _cache() -> typer.Typer:
+    from penstock_suite.surfaces.cli.cache import cache
+
+    return cache(_administration)
 
 
 def _audit() -> typer.Typer:

@@ -14,6 +14,7 @@ from penstock.cache.v1 import cache_service_pb2 as pb
 from penstock.llm.v1 import generation_pb2 as gen
 from penstock_common.contract.cache import (
     Hit,
+    Invalidation,
     LookupRequest,
     LookupResponse,
     Probe,
@@ -97,8 +98,10 @@ async def test_what_is_created_now_comes_back_to_the_nanosecond(channel: Channel
     assert first.hit.created_at == second.hit.created_at > CREATED_AT
 
 
-async def test_a_miss_is_nothing(channel: Channel) -> None:
-    assert await _lookup(channel) == LookupResponse()
+async def test_a_miss_is_a_generation_and_nothing_else(channel: Channel) -> None:
+    missed = await _lookup(channel)
+    assert missed.generation
+    assert missed == LookupResponse(generation=missed.generation)
 
 
 async def test_a_bypass_says_why(channel: Channel) -> None:
@@ -167,7 +170,24 @@ async def test_another_question_misses(channel: Channel) -> None:
 async def test_an_invalidation_counts_what_it_deletes(channel: Channel) -> None:
     for model in ("fast", "large"):
         await _store(channel, *_events("A pipe."), scope=Scope("acme", model))
-    assert await channel.call(INVALIDATE, Scope("acme", "")) == 2
+    assert await channel.call(INVALIDATE, Invalidation(scope=Scope("acme", ""))) == 2
+    assert (await _lookup(channel)).hit is None
+
+
+async def test_every_tenant_is_invalidated_where_that_is_said(channel: Channel) -> None:
+    for tenant in ("acme", "rival"):
+        await _store(channel, *_events("A pipe."), scope=Scope(tenant, "fast"))
+    assert await channel.call(INVALIDATE, Invalidation(scope=Scope("", "fast"), every_tenant=True)) == 2
+    with pytest.raises(InvalidRequest) as caught:
+        await channel.call(INVALIDATE, Invalidation(scope=SCOPE, every_tenant=True))
+    assert caught.value.field == "every_tenant"
+
+
+async def test_what_was_invalidated_meanwhile_is_not_kept(channel: Channel) -> None:
+    missed = await _lookup(channel)
+    assert missed.generation
+    await channel.call(INVALIDATE, Invalidation(scope=SCOPE))
+    assert await _store(channel, *_events("A pipe."), generation=missed.generation) != ""
     assert (await _lookup(channel)).hit is None
 
 
@@ -185,7 +205,7 @@ async def test_a_scope_without_a_tenant_is_refused(channel: Channel) -> None:
     for call in (
         _lookup(channel, nobodys),
         _store(channel, *_events("A pipe."), scope=nobodys),
-        channel.call(INVALIDATE, nobodys),
+        channel.call(INVALIDATE, Invalidation(scope=nobodys)),
     ):
         with pytest.raises(InvalidRequest) as caught:
             await call
@@ -244,7 +264,7 @@ async def test_a_digest_of_another_form_is_a_miss(channel: Channel) -> None:
     """As caches and gateways of different versions make them."""
     await _store(channel, *_events("A pipe."))
     other = msgspec.structs.replace(_probe(), digest=bytes(32))
-    assert await _lookup(channel, probe=other) == LookupResponse()
+    assert (await _lookup(channel, probe=other)).hit is None
 
 
 async def _refusal_of(channel: Any, path: str, message: bytes) -> InvalidRequest:

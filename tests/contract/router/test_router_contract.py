@@ -164,3 +164,83 @@ def test_a_request_that_needs_nothing_is_refused():
     with pytest.raises(errors.InvalidRequest) as caught:
         ROUTE.request.decode(pb.RouteRequest(model="fast").SerializeToString())
     assert caught.value.field == "requirements"
+
+
+# A route's digest
+
+
+ROUTED = """
+upstreams:
+  - name: a
+    region: eu
+    provider: openai_compatible
+    base_url: ${ROUTED_BASE_URL}
+    api_key: ${ROUTED_KEY_THAT_NOBODY_SETS}
+    models: [{name: m, context_window: 100, capabilities: [chat], price: {input: 1}}]
+  - {name: b, provider: triton, grpc: "127.0.0.1:1", models: [{name: m, context_window: 200, chat_template: one.jinja}]}
+models:
+  - {name: fast, candidates: [a/m, b/m]}
+"""
+
+
+async def _digest(text=ROUTED, model="fast"):
+    settings = Configuration.parse(text, {}).settings(Settings)
+    async with build(settings) as service, channel_to(service, "in_process") as channel:
+        return (await channel.call(ROUTE, request_for(model))).route_digest
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("openai_compatible", "vllm"),
+        ("${ROUTED_BASE_URL}", "http://elsewhere"),
+        ("127.0.0.1:1", "127.0.0.1:2"),
+        ("one.jinja", "another.jinja"),
+        ("region: eu", "region: us"),
+        ("[a/m, b/m]", "[b/m, a/m]"),
+        ("[a/m, b/m]", "[a/m]"),
+        ("[a/m, b/m]}", "[a/m, b/m], weights: {a/m: 1}}"),
+        ("[a/m, b/m]}", "[a/m, b/m], weights: {a/m: 1, b/m: 1}}"),
+    ],
+)
+async def test_a_digest_changes_with_whoever_may_answer(old, new):
+    assert await _digest(ROUTED.replace(old, new)) != await _digest()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("input: 1", "input: 2"),
+        ("context_window: 100", "context_window: 150"),
+        ("[chat]", "[chat, tools]"),
+        ("api_key: ${ROUTED_KEY_THAT_NOBODY_SETS}", "timeouts: {idle: 3s}"),
+        ("models:\n", "models:\n  - {name: other, candidates: [b/m]}\n"),
+    ],
+)
+async def test_a_digest_stays_where_the_same_may_answer(old, new):
+    assert ROUTED.count(old) >= 1
+    assert await _digest(new.join(ROUTED.rsplit(old, 1))) == await _digest()
+
+
+async def test_an_address_is_resolved_where_it_can_be_and_no_key_is_asked_for(monkeypatch):
+    unresolved = await _digest()
+    monkeypatch.setenv("ROUTED_BASE_URL", "http://here")
+    here = await _digest()
+    assert here == await _digest(ROUTED.replace("${ROUTED_BASE_URL}", "http://here"))
+    monkeypatch.setenv("ROUTED_BASE_URL", "http://there")
+    assert len({unresolved, here, await _digest()}) == 3
+
+
+def test_the_router_keeps_nobodys_key():
+    settings = Configuration.parse(ROUTED.replace("${ROUTED_KEY_THAT_NOBODY_SETS}", "sk-secret"), {}).settings(Settings)
+    assert "sk-secret" not in repr(settings)
+    assert "sk-secret" not in str(settings.model_dump())
+
+
+async def test_a_plan_that_is_known_is_given_to_those_alone_whom_it_fits(plan_of):
+    for _ in range(2):
+        assert names(await plan_of(request_for("fast"))) == ["eu/small", "us/org/large"]
+        assert names(await plan_of(request_for("fast", Text(text="x" * 10_000)))) == ["us/org/large"]
+        assert names(await plan_of(request_for("fast", allowed_regions=("us",)))) == ["us/org/large"]
+        assert names(await plan_of(request_for("fast", tools=(Tool(name="f"),)))) == ["us/org/large"]
+        assert names(await plan_of(request_for("heavy"))) == ["us/org/large", "eu/small"]

@@ -114,6 +114,18 @@ async def test_tenant_with_users_and_keys_is_kept_over_rest(suite, edge):
     assert status == 400
 
 
+async def test_the_cache_is_cleared_and_counted_over_rest(suite, edge):
+    operator = suite.OPERATOR_KEY
+    async with asyncio.timeout(10):
+        while "hit" not in (await suite.ask()).header["x-penstock-cache"]:
+            await asyncio.sleep(0.005)
+    status, body = await call(edge, "POST", "/api/v1/admin/cache:clear", operator, {"tenant": "demo", "model": "fast"})
+    assert (status, body) == (200, {"deleted_entries": "1"})
+    assert (await call(edge, "POST", "/api/v1/admin/cache:clear", operator, {"tenant": "nobody"}))[0] == 404
+    status, body = await call(edge, "GET", "/api/v1/admin/cache", operator)
+    assert (status, int(body["stores"]) > 0) == (200, True)
+
+
 async def bound_key(suite, session, *networks):
     wanted = {"tenant": "demo", "allowed_networks": networks}
     return (await call(session, "POST", "/api/v1/admin/keys", suite.OPERATOR_KEY, wanted))[1]["secret"]

@@ -16,6 +16,8 @@ from penstock_common.testing.openai_upstream import Answer, End, NoResponse, sta
 
 # What the design promises, on a machine that does nothing else, is 100 ms. Here other tests run beside.
 PROMPTLY = 0.1
+# A turn of forty bytes at four bytes a token, and four for the turn; 1 USD a million of input tokens, 2 USD of output tokens.
+ASKED_TOKENS = 14
 
 
 @pytest.fixture
@@ -58,14 +60,16 @@ SILENT = {"before headers": NoResponse, "before the first token": stalled_after_
 @pytest.mark.parametrize("window", SILENT)
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("how", ["close", "reset"])
-async def test_client_that_leaves_before_the_first_token_owes_nothing(suite, upstream, connect, window, stream, how):
+async def test_client_that_leaves_before_the_first_token_owes_the_prompt(suite, upstream, connect, window, stream, how):
     upstream.enqueue(SILENT[window]())
     _, writer = await connect(stream=stream)
     request = await upstream.next_request()
     go = writer.close if how == "close" else writer.transport.abort
     assert await leaves(request, go) < PROMPTLY
     row = await the_only_row(suite)
-    assert (row["cost_nano_usd"], row["output_tokens"], row["usage_estimated"]) == (0, 0, 0)
+    assert (row["input_tokens"], row["output_tokens"], row["usage_estimated"]) == (ASKED_TOKENS, 0, 1)
+    assert row["cost_nano_usd"] == ASKED_TOKENS * 1_000
+    assert (row["upstream"], row["model"]) == ("first", "m1")
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
@@ -80,8 +84,7 @@ async def test_client_that_leaves_in_the_middle_is_billed_an_estimate_of_what_ca
     assert await leaves(request, writer.close) < PROMPTLY
     row = await the_only_row(suite)
     assert row["usage_estimated"] == 1
-    # Four bytes a token; 1 USD a million of input tokens, 2 USD of output tokens.
-    assert row["input_tokens"] == 10
+    assert row["input_tokens"] == ASKED_TOKENS
     assert row["cost_nano_usd"] == row["input_tokens"] * 1_000 + row["output_tokens"] * 2_000
     assert row["input_price_nano_usd"] == 1_000_000_000
     assert (row["upstream"], row["model"]) == ("first", "m1")
@@ -110,13 +113,13 @@ def stream_chat(suite):
 
 
 @pytest.mark.parametrize("window", SILENT)
-async def test_grpc_caller_that_cancels_before_the_first_token_owes_nothing(suite, upstream, stream_chat, window):
+async def test_grpc_caller_that_cancels_before_the_first_token_owes_the_prompt(suite, upstream, stream_chat, window):
     upstream.enqueue(SILENT[window]())
     call = stream_chat()
     request = await upstream.next_request()
     assert await leaves(request, call.cancel) < PROMPTLY
     row = await the_only_row(suite)
-    assert (row["cost_nano_usd"], row["surface"]) == (0, "grpc")
+    assert (row["cost_nano_usd"], row["surface"], row["usage_estimated"]) == (ASKED_TOKENS * 1_000, "grpc", 1)
 
 
 async def test_grpc_caller_that_cancels_in_the_middle_is_billed_an_estimate(suite, upstream, stream_chat):
@@ -128,8 +131,8 @@ async def test_grpc_caller_that_cancels_in_the_middle_is_billed_an_estimate(suit
         text += (await call.read()).event.text_delta.text
     assert await leaves(request, call.cancel) < PROMPTLY
     row = await the_only_row(suite)
-    assert (row["input_tokens"], row["output_tokens"], row["usage_estimated"]) == (10, 4, 1)
-    assert row["cost_nano_usd"] == 18_000
+    assert (row["input_tokens"], row["output_tokens"], row["usage_estimated"]) == (ASKED_TOKENS, 4, 1)
+    assert row["cost_nano_usd"] == ASKED_TOKENS * 1_000 + 8_000
 
 
 async def test_grpc_caller_whose_deadline_passes_is_let_go(suite, upstream):

@@ -82,3 +82,24 @@ async def test_client_that_leaves_ends_the_upstreams_work(suite, upstream):
         await upstream.requests[0].left.wait()
     (row,) = await suite.ledger_after_close()
     assert (row["outcome"], row["usage_estimated"], row["output_tokens"]) == ("cancelled", 1, 2)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_client_that_leaves_before_the_first_token_owes_the_prompt(suite, upstream, stream):
+    upstream.enqueue(NoResponse())
+    asking = asyncio.ensure_future(suite.ask("x" * 4000, stream=stream))
+    request = await upstream.next_request()
+    asking.cancel()
+    async with asyncio.timeout(10):
+        await request.left.wait()
+    (row,) = await suite.ledger_after_close()
+    assert (row["outcome"], row["upstream"], row["usage_estimated"]) == ("cancelled", "first", 1)
+    # A turn of 4,000 bytes, four to a token, and four for the turn; 1 USD a million.
+    assert (row["input_tokens"], row["output_tokens"], row["cost_nano_usd"]) == (1004, 0, 1_004_000)
+
+
+async def test_a_failure_of_the_upstream_before_the_first_token_costs_nothing(suite, upstream):
+    upstream.enqueue(*(Failure(503),) * 4)
+    assert (await suite.ask("x" * 4000)).status == 502
+    (row,) = await suite.ledger_after_close()
+    assert (row["input_tokens"], row["cost_nano_usd"]) == (0, 0)

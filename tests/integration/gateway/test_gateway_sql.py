@@ -17,6 +17,7 @@ from penstock_gateway.domain.access.identity import KeyRecord, KeyScope, TenantR
 from penstock_gateway.domain.access.tenancy import TenantDirectory
 from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.administration.administration import Administration
+from penstock_gateway.domain.administration.cache import NoKeptAnswers
 from penstock_gateway.domain.administration.keys import Keyring, NewKey
 from penstock_gateway.domain.administration.paging import Page
 from penstock_gateway.domain.administration.registry import AuditEntry, KeyFilter, Place
@@ -169,7 +170,7 @@ async def test_users_of_two_tenants_may_share_a_name(database):
 @pytest.mark.parametrize("text", ["\x00", "a\x00b", "x" * 10_000, "' OR 1=1 --"])
 async def test_text_that_no_database_can_hold_is_refused_before_it_gets_there(database, text):
     keyring = Keyring(b"p" * 32, TenantDirectory({}, {"free": Tier("free")}))
-    opened = Administration.over(keyring, SqlRegistry(database))
+    opened = Administration.over(keyring, SqlRegistry(database), NoKeptAnswers())
     operator, page = Actor(key_id="k", is_operator=True), Page.of(0, "")
     refused = (InvalidRequest, ResourceNotFound)
     for asked in (

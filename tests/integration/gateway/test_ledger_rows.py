@@ -99,8 +99,8 @@ async def test_row_of_an_answer_that_broke_is_billed_an_estimate(suite, upstream
     await suite.ask("x" * 40, stream=True)
     (row,) = await suite.ledger_after_close()
     assert (row["outcome"], row["usage_estimated"]) == ("upstream_failed", 1)
-    assert (row["input_tokens"], row["output_tokens"]) == (10, 2)
-    assert row["cost_nano_usd"] == 14_000
+    assert (row["input_tokens"], row["output_tokens"]) == (14, 2)
+    assert row["cost_nano_usd"] == 14_000 + 4_000
 
 
 async def test_row_of_a_model_that_does_not_exist_is_kept_since_it_was_admitted(suite):

@@ -59,6 +59,23 @@ async def test_traffic_is_summed_up(suite, status, upstream, redis_server):
     assert (first.name, first.failed_attempts) == ("first", first.attempts - 1)
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_what_an_upstream_cannot_do_is_no_failure_of_it(suite, status, stream):
+    assert (await suite.ask(top_k=3, frequency_penalty=0, made_up=1, stream=stream)).status == 400
+    assert [(upstream.name, upstream.attempts) for upstream in (await status()).upstreams] == [
+        ("first", 0),
+        ("second", 0),
+    ]
+
+
+async def test_a_request_at_fault_is_no_failure_of_its_upstream(suite, status, upstream):
+    upstream.enqueue(Failure(400, {"message": "no", "code": "content_filter"}), Failure(400, {"message": "bad"}))
+    for text in ("one", "two"):
+        assert (await suite.ask(text)).status == 400
+    first = (await status()).upstreams[0]
+    assert (first.attempts, first.failed_attempts) == (2, 0)
+
+
 async def test_requests_in_flight_are_counted(suite, status, upstream, hold):
     upstream.enqueue(Answer(tokens=["one", "two"], hold={1: hold}))
     asking = asyncio.create_task(suite.ask())

@@ -71,6 +71,32 @@ async def test_a_connection_is_used_again_and_requests_arrive_whole():
     assert [body for _, body in heads] == [b"one", BIG]
 
 
+async def test_whoever_asks_is_told_when_all_of_a_request_is_on_its_way():
+    told = asyncio.Event()
+
+    async def reads_late(visit):
+        await visit.request()
+        await visit.say(OK)
+        await asyncio.wait_for(told.wait(), PATIENT_SECONDS)
+        told.clear()
+        await visit.reader.readuntil(b"\r\n\r\n")
+        took_nothing.set()
+        await reads_on.wait()
+        await visit.reader.readexactly(len(BIG))
+        await asyncio.wait_for(told.wait(), PATIENT_SECONDS)
+        await visit.say(OK)
+
+    took_nothing, reads_on = asyncio.Event(), asyncio.Event()
+    async with origin(reads_late) as server, at(server) as asker:
+        (await asker.pool.request(asker.head, b"{}", PATIENT_SECONDS, b"", told.set)).release()
+        asking = asyncio.ensure_future(asker.pool.request(asker.head, BIG, PATIENT_SECONDS, b"", told.set))
+        await asyncio.wait_for(took_nothing.wait(), PATIENT_SECONDS)
+        # Most of it waits for the socket.
+        assert not told.is_set()
+        reads_on.set()
+        (await asyncio.wait_for(asking, PATIENT_SECONDS)).release()
+
+
 async def test_requests_at_once_have_connections_of_their_own_which_serve_the_next():
     async with origin() as server, at(server) as asker:
         for _ in range(2):

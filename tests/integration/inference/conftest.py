@@ -38,6 +38,7 @@ async def serve(pauses):
         async def serve(*upstreams):
             settings = Settings.model_validate({"upstreams": upstreams})
             service = await stack.enter_async_context(build(settings, Pauses(chance=lambda: 0.5, sleep=pause)))
+            serve.service = service
             return GenerationCaller(await stack.enter_async_context(channel_to(service, IN_PROCESS)))
 
         yield serve

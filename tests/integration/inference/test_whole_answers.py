@@ -267,7 +267,7 @@ async def test_who_leaves_before_the_whole_is_there_leaves_a_trace(caller, first
     await call.aclose()
     (step,) = steps
     assert step.attributes["outcome"] == "cancelled"
-    assert step.attributes["estimated_input_tokens"] > 0
+    assert step.attributes["owed_input_tokens"] > 0
 
 
 async def test_whose_time_is_over_when_an_answer_had_begun_leaves_what_one_who_leaves_does(serve, first):
@@ -276,5 +276,4 @@ async def test_whose_time_is_over_when_an_answer_had_begun_leaves_what_one_who_l
     outcome = await caller.ask("first/m", whole=True, timeout=3)
     assert isinstance(outcome.error, errors.DeadlineExceeded)
     (step,) = outcome.steps
-    assert step.attributes["begun"]
-    assert step.attributes["estimated_output_tokens"] > 0
+    assert step.attributes["owed_output_tokens"] > 0

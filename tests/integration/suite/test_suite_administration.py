@@ -66,6 +66,31 @@ def eventually_within():
     return wait
 
 
+def test_the_cache_of_a_running_stack_is_cleared_and_counted(start, penstock, command, config):
+    stack = start("--config", config)
+    stack.until("ready")
+    command("tenants", "create", "acme")
+    assert command("cache", "clear") == {"deleted_entries": 0}
+    assert command("cache", "clear", "--tenant", "acme", "--model", "m") == {"deleted_entries": 0}
+    assert command("cache", "stats")["memory_entries"] == 0
+    entries = command("audit")
+    assert [(entry["action"], entry["tenant"], entry["target"]) for entry in entries[:2]] == [
+        ("cache.clear", "acme", "m"),
+        ("cache.clear", "", ""),
+    ]
+    people = penstock("cache", "clear", "--model", "m", "--config", config, "--state", stack.state)
+    assert people.stdout == "Voided what was kept for every tenant and the model m: 0 entries deleted.\n"
+    told = penstock("cache", "clear", "--tenant", "nobody", "--config", config, "--state", stack.state)
+    assert (told.returncode, "penstock tenants list" in told.stderr) == (2, True)
+
+
+def test_where_nothing_runs_there_is_no_cache_to_clear(penstock, config, tmp_path):
+    for words in (("cache", "clear"), ("cache", "stats")):
+        told = penstock(*words, "--config", config, "--state", tmp_path / "state")
+        assert (told.returncode, told.stdout) == (1, "")
+        assert "Nothing runs here that has a cache." in told.stderr
+
+
 def test_status_shows_what_the_gateway_says(start, penstock, command, config):
     stack = start("--config", config)
     stack.until("ready")

@@ -9,7 +9,9 @@ import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import redis
@@ -172,6 +174,55 @@ def test_the_ledger_holds_what_every_worker_served(start, config):
     assert len(stack.ledger()) == 60
 
 
+class Provider(BaseHTTPRequestHandler):
+    """Answers every chat with one word."""
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        choice = {"index": 0, "message": {"content": "Yes."}, "finish_reason": "stop"}
+        usage = {"prompt_tokens": 1, "completion_tokens": 1}
+        body = json.dumps({"object": "chat.completion", "choices": [choice], "usage": usage}).encode()
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def provider(config):
+    """Have the configuration's provider answer."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Provider) as server:
+        serving = Thread(target=server.serve_forever)
+        serving.start()
+        document = yaml.safe_load(config.read_text())
+        document["upstreams"][0]["base_url"] = f"http://127.0.0.1:{server.server_port}/v1"
+        config.write_text(json.dumps(document))
+        yield
+        server.shutdown()
+        serving.join()
+
+
+def test_clearing_the_cache_reaches_every_workers_memory(start, config, provider, penstock):
+    stack = start("--config", config, "--workers", "2")
+    ready = stack.until("ready")
+    kept = {"x-penstock-cache": "only-if-cached"}
+
+    def all_of_many(status: int) -> bool:
+        with ThreadPoolExecutor(16) as callers:
+            return {*callers.map(lambda _: chat_status(ready, kept), range(64))} == {status}
+
+    assert chat_status(ready) == 200
+    assert eventually(lambda: all_of_many(200))
+    cleared = penstock("cache", "clear", "--model", "fast", "--config", config, "--state", stack.state, "--json")
+    assert json.loads(cleared.stdout)["deleted_entries"] >= 1
+    assert eventually(lambda: all_of_many(404))
+    assert all_of_many(404)
+
+
 def test_metrics_of_a_worker_that_does_not_answer_are_left_out():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         free = taken.getsockname()[1]
@@ -194,9 +245,9 @@ def test_limits_are_counted_in_redis_where_several_processes_count_them(start, c
     assert bool(keys) is (workers > 1)
 
 
-def chat_status(ready) -> int:
+def chat_status(ready, headers=None) -> int:
     body = json.dumps({"model": "fast", "messages": [{"role": "user", "content": "Hi"}]}).encode()
-    head = {"authorization": f"Bearer {ready['key']}", "content-type": "application/json"}
+    head = {"authorization": f"Bearer {ready['key']}", "content-type": "application/json", **(headers or {})}
     request = urllib.request.Request(f"{ready['http']}/v1/chat/completions", data=body, headers=head)
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:

@@ -225,5 +225,13 @@ def test_scopes_never_share_a_key(tenant: str, model: str, other_tenant: str, ot
     )
 
 
+def test_another_route_or_region_makes_another_key() -> None:
+    made = [
+        probe_of(FULL, *more).digest
+        for more in ((), (b"1",), (b"2",), (b"1", ("eu",)), (b"1", ("eu", "us")), (b"1", ("euus",)))
+    ]
+    assert len(set(made)) == len(made)
+
+
 def test_another_secret_makes_other_keys() -> None:
     assert Identity(b"a" * 32).key(SCOPE, probe_of(FULL)) != Identity(b"b" * 32).key(SCOPE, probe_of(FULL))

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from penstock_cache.domain.cache import ExactCache, Lifetimes, NoCache, Tiers
@@ -129,6 +130,45 @@ async def test_invalidating_voids_exactly_the_scope(cache: ExactCache, ask: Ask,
     assert [(await cache.lookup(lookup(scope, ask()))).hit is not None for scope in scopes] == [False, True, True]
     assert await cache.invalidate(Scope("acme", "")) == 1
     assert [(await cache.lookup(lookup(scope, ask()))).hit is not None for scope in scopes] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("invalidated", "left"),
+    [
+        (Scope("", "fast"), [False, True, False]),
+        (Scope("", "large"), [True, False, True]),
+        (Scope("", ""), [False] * 3),
+    ],
+)
+async def test_invalidating_every_tenant_voids_the_model_or_all(
+    cache: ExactCache, ask: Ask, answer_events: Events, invalidated: Scope, left: list[bool]
+) -> None:
+    scopes = [SCOPE, Scope("acme", "large"), Scope("rival", "fast")]
+    for scope in scopes:
+        await cache.store(store(scope, ask(), answer_events()))
+    assert await cache.invalidate(invalidated) == left.count(False)
+    assert [(await cache.lookup(lookup(scope, ask()))).hit is not None for scope in scopes] == left
+
+
+@pytest.mark.parametrize("invalidated", [SCOPE, Scope("acme", ""), Scope("", "fast"), Scope("", "")])
+async def test_an_answer_that_was_begun_before_an_invalidation_is_not_kept_after_it(
+    cache: ExactCache, ask: Ask, answer_events: Events, invalidated: Scope
+) -> None:
+    missed = await cache.lookup(lookup(SCOPE, ask()))
+    await cache.invalidate(invalidated)
+    begun = msgspec.structs.replace(store(SCOPE, ask(), answer_events()), generation=missed.generation)
+    assert "invalidated" in await cache.store(begun)
+    assert (await cache.lookup(lookup(SCOPE, ask()))).hit is None
+
+
+async def test_an_invalidation_elsewhere_lets_an_answer_be_kept(
+    cache: ExactCache, ask: Ask, answer_events: Events
+) -> None:
+    missed = await cache.lookup(lookup(SCOPE, ask()))
+    for other in (Scope("acme", "large"), Scope("rival", ""), Scope("", "large")):
+        await cache.invalidate(other)
+    begun = msgspec.structs.replace(store(SCOPE, ask(), answer_events()), generation=missed.generation)
+    assert await cache.store(begun) == ""
 
 
 async def test_a_request_that_bypasses_is_neither_looked_up_nor_stored(

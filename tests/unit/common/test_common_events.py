@@ -8,14 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock_common.llm.estimate import estimated_input_tokens, estimated_tokens
 from penstock_common.llm.events import Answer, StreamInvariantError, StreamInvariants, merge_deltas
 from penstock_common.llm.types import (
     Candidate,
     Finished,
     FinishReason,
-    GenerationInput,
-    Image,
     Message,
     Reasoning,
     ReasoningDelta,
@@ -214,25 +211,3 @@ def test_more_cached_tokens_than_there_are_never_cost_less_than_nothing():
     usage = Usage(input_tokens=1, cached_input_tokens=10)
     prices = UnitPrices(input_nano_usd=10**9, cached_input_nano_usd=10**6)
     assert cost_nano_usd(usage, prices) == 10
-
-
-@given(st.text(max_size=200), st.text(max_size=200))
-def test_an_estimate_grows_with_the_text(first, second):
-    assert estimated_tokens("") == 0
-    assert estimated_tokens(first) == -(-len(first.encode()) // 4)
-    assert (
-        estimated_tokens(first)
-        <= estimated_tokens(first + second)
-        <= estimated_tokens(first) + estimated_tokens(second)
-    )
-
-
-def test_an_inputs_estimate_counts_what_is_text():
-    request = GenerationInput(
-        model="m",
-        messages=(
-            Message(role=Role.SYSTEM, parts=(Text(text="abcd"), Image(url="https://example.com/a.png"))),
-            Message(role=Role.ASSISTANT, parts=(Reasoning(text="abcde"),)),
-        ),
-    )
-    assert estimated_input_tokens(request) == 3

@@ -6,7 +6,16 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from penstock_common.contract.cache import Hit, LookupRequest, LookupResponse, Probe, Scope, Stats, StoreRequest
+from penstock_common.contract.cache import (
+    Hit,
+    Invalidation,
+    LookupRequest,
+    LookupResponse,
+    Probe,
+    Scope,
+    Stats,
+    StoreRequest,
+)
 from penstock_common.contract.embedding import EmbedRequest, EmbedResponse, TextVector
 from penstock_common.contract.inference import GenerateRequest, ModelState, RunnableModel
 from penstock_common.contract.router import Requirements, RouteRequest
@@ -112,6 +121,7 @@ PLAN = Plan(
     classification=Classification(task="code", complexity=0.25, confidence=0.5),
     prices=(PRICES, UnitPrices(input_nano_usd=9)),
     unsupported=UnsupportedFields.DROP,
+    route_digest=b"r" * 32,
 )
 SCOPE = Scope("acme", "fast")
 PROBE = Probe(digest=b"d" * 32, temperature=0.3, max_output_tokens=64, has_tools_in_flight=True, refers_to_the_web=True)
@@ -147,11 +157,20 @@ PASSED = [
     (cache.LOOKUP, LookupRequest(scope=SCOPE, probe=Probe(digest=b"d")), LookupResponse(bypass_reason="It is off.")),
     (
         cache.STORE,
-        StoreRequest(scope=SCOPE, probe=PROBE, events=EVENTS, created_at=1_764_412_345.25, ttl=timedelta(minutes=5)),
+        StoreRequest(
+            scope=SCOPE,
+            probe=PROBE,
+            events=EVENTS,
+            created_at=1_764_412_345.25,
+            ttl=timedelta(minutes=5),
+            generation="g",
+        ),
         "The answer has no text.",
     ),
     (cache.STORE, StoreRequest(scope=SCOPE, probe=PROBE, events=EVENTS), ""),
-    (cache.INVALIDATE, SCOPE, 3),
+    (cache.LOOKUP, LookupRequest(scope=SCOPE, probe=Probe(digest=b"d")), LookupResponse(generation="g")),
+    (cache.INVALIDATE, Invalidation(scope=SCOPE), 3),
+    (cache.INVALIDATE, Invalidation(scope=Scope("", "fast"), every_tenant=True), 0),
     (
         cache.GET_STATS,
         None,

@@ -64,6 +64,7 @@ class World:
     asked: list = field(default_factory=list)
     batches: tuple = BATCHES
     hit: Hit | None = None
+    generation: str = ""
     has_room: bool = True
     closing_fails: bool = False
     routes_never: bool = False
@@ -71,7 +72,7 @@ class World:
 
     async def look_up(self, request, steps):
         self.asked.append(request)
-        return LookupResponse(hit=self.hit)
+        return LookupResponse(hit=self.hit) if self.hit else LookupResponse(generation=self.generation)
 
     async def keep(self, request):
         self.happened.append("kept")
@@ -81,7 +82,7 @@ class World:
         self.asked.append(request)
         if self.routes_never:
             await asyncio.Event().wait()
-        return Plan(candidates=(CANDIDATE, OTHER), reason="by order")
+        return Plan(candidates=(CANDIDATE, OTHER), reason="by order", route_digest=b"route")
 
     def generate(self, request, steps):
         self.asked.append(request)
@@ -361,13 +362,13 @@ async def test_cache_and_models_see_the_effective_input_and_the_callers_stays_as
     message = Message(role=Role.USER, parts=(Text(text="loud"),))
     exchange = begin(steps=(OpenInput(), Upper()), messages=(message,))
     await served(exchange)
-    looked_up, _, generated = world.asked
+    _, looked_up, generated = world.asked
     assert generated.input.messages[0].text == "LOUD"
-    assert looked_up.probe == probe_of(generated.input) == world.kept[0].probe
+    assert looked_up.probe == probe_of(generated.input, b"route") == world.kept[0].probe
     assert exchange.call.order.input.messages == (message,)
     names = [step.name for step in exchange.call.steps.recorded]
     assert names == [
-        "validate", "admit", "guard.input", "upper", "cache.lookup", "route", "generate", "guard.output", "settle",
+        "validate", "admit", "guard.input", "upper", "route", "cache.lookup", "generate", "guard.output", "settle",
     ]  # fmt: skip
 
 
@@ -430,6 +431,37 @@ async def test_guards_of_the_output_hold_back_and_add_once_on_replays_too(begin,
         # What is kept is what the source gave: the guards of the day stand before it when it is replayed.
         assert [event.text for event in world.kept[0].events if isinstance(event, TextDelta)] == ["Hi"]
         assert world.happened == ["upstream ended", "billed", "kept"]
+
+
+class Refuse:
+    """An output guard that lets no answer pass."""
+
+    def watch(self, answer, call):
+        return self._watched(answer)
+
+    async def _watched(self, answer):
+        async for _ in answer:
+            await answer.aclose()
+            raise ContentRefused("The answer is refused.", upstream="first")
+        yield ()
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["stream", "whole"])
+async def test_a_guard_refuses_an_answer_of_then_as_it_does_one_of_now(begin, world, whole):
+    world.hit = Hit(events=(STARTED, TextDelta(text="Hi"), *ENDING), created_at=1.0)
+    exchange = begin(guards=(Refuse(),), whole=whole)
+    with pytest.raises(ContentRefused):
+        async with exchange:
+            await (exchange.answer() if whole else events_of(exchange))
+    (row,) = world.rows
+    assert (row.outcome, row.cost_nano_usd) == ("content_refused", 0)
+
+
+@pytest.mark.parametrize("generation", ["", "g"])
+async def test_what_is_kept_is_of_the_generation_that_was_looked_up(begin, world, generation):
+    world.generation = generation
+    await served(begin())
+    assert world.kept[0].generation == generation
 
 
 async def test_a_hit_asks_nobody_and_costs_nothing(begin, world):

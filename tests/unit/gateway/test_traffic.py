@@ -100,6 +100,21 @@ def test_attempt_that_a_leaving_caller_ended_is_no_failure(window):
     assert window.summary().upstreams == {"a": UpstreamTraffic(1, 0)}
 
 
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({"asked": False}, {}),
+        ({"fault": "request"}, {"a": UpstreamTraffic(1, 0)}),
+        ({}, {"a": UpstreamTraffic(1, 1)}),
+    ],
+    ids=["not asked", "the request's fault", "its own fault"],
+)
+def test_an_upstream_is_blamed_for_its_own_failures_alone(window, told, expected):
+    attempt = Step("attempt", 0, error="it failed", attributes={"upstream": "a", **told})
+    window.note(row(attempts=1), [Step("generate", 0, children=[attempt])], is_fault=False)
+    assert window.summary().upstreams == expected
+
+
 def test_memory_does_not_grow_with_names(window):
     for number in range(1_000):
         window.note(row(attempts=1), attempts(f"u{number}"), is_fault=False)

@@ -34,15 +34,27 @@ END: list[UpstreamEvent] = [Usage(input_tokens=7, output_tokens=2), Stopped(Fini
 class Answered:
     """Brings these reads, then ends, or waits for ever."""
 
-    def __init__(self, reads: Sequence[Sequence[UpstreamEvent]], *, stalls: bool = False, begun: bool = False) -> None:
+    def __init__(
+        self,
+        reads: Sequence[Sequence[UpstreamEvent]],
+        *,
+        stalls: bool = False,
+        sent: bool = True,
+        unread_bytes: int = 0,
+    ) -> None:
         self._reads = list(reads)
         self._stalls = stalls
-        self.begun = begun
+        self.sent = sent
+        self.unread_bytes = unread_bytes
         self.dropped = ()
         self.ended = False
         self.closed = 0
         self.stalled = asyncio.Event()
         self.call: UpstreamCall | None = None
+
+    def again(self) -> Answered:
+        """Return one that does the same."""
+        return Answered(self._reads, stalls=self._stalls, sent=self.sent, unread_bytes=self.unread_bytes)
 
     def ask(self, call: UpstreamCall) -> Answered:
         self.call = call
@@ -105,28 +117,43 @@ async def test_nothing_is_asked_before_the_first_batch_is() -> None:
     assert upstream.call is None
 
 
+TOLD = Usage(input_tokens=7, cached_input_tokens=3, output_tokens=1)
+TEXT = [[TextDelta(text="12345678")], [TextDelta(text="12345678")]]
+# Four bytes a token, and four for the turn.
+ASKED = 14
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["streams", "does not"])
 @pytest.mark.parametrize(
-    ("reads", "answers_whole", "begun", "output_tokens"),
+    ("upstream", "owed"),
     [
-        ([[TextDelta(text="12345678")], [TextDelta(text="12345678")]], False, False, 4),
-        ([], True, True, 0),
-        ([], True, False, None),
-        ([], False, False, None),
+        (Answered(TEXT, stalls=True), (ASKED, 0, 4)),
+        (Answered([], stalls=True), (ASKED, 0, 0)),
+        (Answered([], stalls=True, sent=False), None),
+        (Answered([], stalls=True, unread_bytes=256 + 8), (ASKED, 0, 2)),
+        (Answered([[TOLD, TextDelta(text="12345678")]], stalls=True), (7, 3, 2)),
+        (Answered([[TOLD]], stalls=True), (7, 3, 1)),
     ],
-    ids=["streamed to us", "a part of a whole", "nothing of a whole", "nothing of a stream"],
+    ids=["some text", "no token yet", "not sent yet", "a part of a whole", "counted so far", "counted before a token"],
 )
-async def test_who_leaves_before_the_whole_is_there_leaves_what_it_cost(
-    reads: list[list[UpstreamEvent]], answers_whole: bool, begun: bool, output_tokens: int | None
+async def test_who_leaves_owes_the_prompt_once_it_was_sent_and_what_was_written(
+    upstream: Answered, owed: tuple[int, int, int] | None, whole: bool
 ) -> None:
-    upstream, steps = Answered(reads, stalls=True, begun=begun), Steps()
-    batches = batches_of(upstream, steps, whole=True, answers_whole=answers_whole)
-    asking = asyncio.ensure_future(anext(batches))
+    upstream, steps = upstream.again(), Steps()
+    batches = batches_of(upstream, steps, whole=whole, answers_whole=upstream.unread_bytes > 0)
+    asking = asyncio.ensure_future(_read_all(batches))
     await upstream.stalled.wait()
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
     (step,) = steps.recorded
+    names = ("owed_input_tokens", "owed_cached_input_tokens", "owed_output_tokens")
+    found = tuple(step.attributes.get(name) for name in names)
+    assert found == (owed or (None, None, None))
     assert step.attributes["outcome"] == "cancelled"
-    assert step.attributes.get("estimated_output_tokens") == output_tokens
-    assert step.attributes.get("begun", False) is (output_tokens is not None)
     assert upstream.closed == 1
+
+
+async def _read_all(batches: Batches) -> None:
+    async for _ in batches:
+        pass

@@ -191,3 +191,19 @@ def test_settings_may_be_given_as_what_they_were_read_into():
         }
     )
     assert Settings(upstreams=read.upstreams) == read
+
+
+TIERED = "upstreams: [{name: a, provider: openai_compatible, base_url: http://a, models: [{name: m, context_window: 9, service_tiers: %s}]}]"
+
+
+def test_tiers_of_service_have_prices_of_their_own() -> None:
+    priced = settings(TIERED % "{priority: {input: 2, output: 4}}")
+    model = catalogue_from(priced).find(Candidate(upstream="a", model="m"))
+    assert model is not None
+    assert model.tier_prices["priority"].output_nano_usd == 4 * 10**9
+    assert model.prices == UnitPrices()
+
+
+@pytest.mark.parametrize("name", ["default", "auto", "Priority", "''"])
+def test_a_tier_that_could_not_be_asked_for_is_refused(name: str) -> None:
+    assert "is no name of a tier" in refused(TIERED % f"{{{name}: {{input: 2}}}}")

@@ -69,10 +69,35 @@ def test_only_larger_windows_are_tried_after_a_conversation_was_too_long() -> No
     assert made.current.context_window_tokens == 8192
 
 
-def test_the_upstreams_own_figure_counts_where_the_window_is_unknown() -> None:
-    made = succession(0, 4096, 8192)
-    made.after(failed(FailureKind.CONTEXT_LENGTH, max_input_tokens=4096))
-    assert made.current.context_window_tokens == 8192
+@pytest.mark.parametrize(
+    ("configured", "stated", "others", "expected"),
+    [
+        (0, 4096, (4096, 8192), 8192),
+        (131_072, 4096, (2048, 4096, 8192, 200_000), 8192),
+        (131_072, 8192, (32_768,), 32_768),
+        (4096, 0, (4096, 8192), 8192),
+        (4096, 10**9, (8192,), 8192),
+        (131_072, 4096, (0,), 0),
+        (0, 0, (2048,), 2048),
+    ],
+    ids=[
+        "configured unknown", "served with less", "with less than the next has", "nothing stated", "a figure of the caller's",
+        "the next unknown", "nothing known",
+    ],
+)  # fmt: skip
+def test_the_next_is_the_first_that_takes_more_than_the_window_that_was_too_small(
+    configured: int, stated: int, others: tuple[int, ...], expected: int
+) -> None:
+    made = succession(configured, *others)
+    made.after(failed(FailureKind.CONTEXT_LENGTH, max_input_tokens=stated))
+    assert made.current.context_window_tokens == expected
+
+
+def test_where_nobody_takes_more_the_error_names_the_window() -> None:
+    made = succession(131_072, 4096, 2048)
+    with pytest.raises(errors.ContextLengthExceeded) as told:
+        made.after(failed(FailureKind.CONTEXT_LENGTH, max_input_tokens=4096))
+    assert told.value.max_input_tokens == 4096
 
 
 def test_a_candidate_that_was_not_asked_is_not_an_attempt() -> None:

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from penstock_common.llm.estimate import TOKENS_PER_TURN, WRAPPING_BYTES
 from penstock_common.llm.events import Answer
-from penstock_common.llm.types import GenerationInput, Image, Message, Role, Text, TextDelta, Usage
-from penstock_inference.domain.usage import TOKENS_PER_IMAGE, TOKENS_PER_TURN, estimated_input_tokens, settled_usage
+from penstock_common.llm.types import GenerationInput, Message, Role, SamplingParams, Text, TextDelta, Usage
+from penstock_inference.domain.usage import interrupted_usage, settled_usage
 
 QUESTION = GenerationInput(model="m", messages=(Message(role=Role.USER, parts=(Text(text="x" * 40),)),))
 
@@ -41,9 +42,29 @@ def test_an_empty_answer_may_have_no_tokens() -> None:
     assert not settled_usage(Usage(input_tokens=9), QUESTION, answer(""), 4096).estimated
 
 
-def test_images_count() -> None:
-    value = GenerationInput(model="m", messages=(Message(role=Role.USER, parts=(Image(data=b"x"),)),))
-    assert estimated_input_tokens(value) == TOKENS_PER_TURN + TOKENS_PER_IMAGE
+@pytest.mark.parametrize(
+    ("counted", "expected"),
+    [
+        (None, Usage(input_tokens=10 + TOKENS_PER_TURN, output_tokens=5, estimated=True)),
+        # Anthropic's first count of what it writes is a placeholder.
+        (Usage(input_tokens=9, output_tokens=1), Usage(input_tokens=9, output_tokens=5, estimated=True)),
+        (
+            Usage(input_tokens=9, cached_input_tokens=4, output_tokens=7),
+            Usage(input_tokens=9, cached_input_tokens=4, output_tokens=7, estimated=True),
+        ),
+    ],
+    ids=["nothing counted", "a placeholder", "counted so far"],
+)
+def test_an_interrupted_answer_costs_what_was_counted_or_came(counted: Usage | None, expected: Usage) -> None:
+    assert interrupted_usage(counted, QUESTION, answer(), 0) == expected
+
+
+def test_a_part_of_an_answer_in_one_piece_is_reckoned_by_its_size_and_the_limit_holds() -> None:
+    bounded = GenerationInput(model="m", messages=QUESTION.messages, sampling=SamplingParams(max_output_tokens=30))
+    part_bytes = WRAPPING_BYTES + 400
+    assert interrupted_usage(None, QUESTION, answer(""), part_bytes).output_tokens == 100
+    assert interrupted_usage(None, bounded, answer(""), part_bytes).output_tokens == 30
+    assert interrupted_usage(None, QUESTION, answer(""), 80).output_tokens == 0
 
 
 @given(*[st.integers(-(2**70), 2**70)] * 5, st.integers(0, 10**6))

@@ -12,18 +12,18 @@ from msgspec.structs import astuple
 from penstock_common.llm.types import Batch, GenerationInput, Image, Message, Role, SamplingParams, Value
 
 # Part of every digest: a changed form must not meet old entries.
-CANONICAL_VERSION = 2
+CANONICAL_VERSION = 3
 
 
 class Scope(NamedTuple):
-    """A boundary that no hit may cross; an empty model means every model of the tenant."""
+    """A boundary that no hit may cross; an empty model means every model, an empty tenant every tenant."""
 
     tenant: str
     model: str
 
     def covers(self, other: Scope) -> bool:
         """Return whether everything in ``other`` lies in this scope."""
-        return self.tenant == other.tenant and self.model in ("", other.model)
+        return self.tenant in ("", other.tenant) and self.model in ("", other.model)
 
 
 class Probe(Value, frozen=True):
@@ -57,20 +57,32 @@ class Hit(Value, frozen=True):
 
 
 class LookupResponse(Value, frozen=True):
-    """A hit, or why there may be none, or neither on a miss."""
+    """A hit, or why there may be none, or neither on a miss, which has the scope's ``generation``."""
 
     hit: Hit | None = None
     bypass_reason: str = ""
+    generation: str = ""
 
 
 class StoreRequest(Value, frozen=True):
-    """Asks to keep an answer; ``created_at`` None means now, ``ttl`` None the service's own."""
+    """Asks to keep an answer; ``created_at`` None means now, ``ttl`` None the service's own.
+
+    ``generation`` is that of the look-up before, so that no invalidation in between is undone; empty means the present one.
+    """
 
     scope: Scope
     probe: Probe
     events: Batch
     created_at: float | None = None
     ttl: timedelta | None = None
+    generation: str = ""
+
+
+class Invalidation(Value, frozen=True):
+    """Asks to void what lies in a scope; one without a tenant must say that ``every_tenant`` is meant."""
+
+    scope: Scope
+    every_tenant: bool = False
 
 
 class Stats(Value, frozen=True):
@@ -84,8 +96,8 @@ class Stats(Value, frozen=True):
     memory_entries: int = 0
 
 
-def probe_of(request: GenerationInput) -> Probe:
-    """Return what the cache needs to know of ``request``."""
+def probe_of(request: GenerationInput, route_digest: bytes = b"", regions: tuple[str, ...] = ()) -> Probe:
+    """Return what the cache needs to know of ``request``, which takes a route, for a tenant of these regions."""
     in_flight = web = False
     for message in request.messages:
         if message.tool_calls or message.role is Role.TOOL:
@@ -94,7 +106,7 @@ def probe_of(request: GenerationInput) -> Probe:
             web = web or _refers_to_the_web(message)
     sampling = request.sampling
     return Probe(
-        digest=hashlib.sha256(canonical_form(request)).digest(),
+        digest=hashlib.sha256(canonical_form(request, route_digest, regions)).digest(),
         temperature=sampling.temperature,
         max_output_tokens=sampling.max_output_tokens,
         has_tools_in_flight=in_flight,
@@ -102,9 +114,11 @@ def probe_of(request: GenerationInput) -> Probe:
     )
 
 
-def canonical_form(request: GenerationInput) -> bytes:
+def canonical_form(request: GenerationInput, route_digest: bytes = b"", regions: tuple[str, ...] = ()) -> bytes:
     """Return bytes that are equal for equal requests and differ for different ones.
 
+    So they do where other upstreams stand behind the model, or the tenant's regions are others: an answer is kept
+    for as long as asking would lead to the same.
     All fields count, by position, those that future versions add included; but
     for hints, which change nothing of the answer.
     Strings are verbatim: white space inside a JSON schema reaches the model,
@@ -115,7 +129,7 @@ def canonical_form(request: GenerationInput) -> bytes:
     sampling = request.sampling
     fields[_HINTS_AT] = None
     fields[_SAMPLING_AT] = _NO_WISHES_FORM if sampling == _NO_WISHES else _sampling(sampling)
-    return _ENCODER.encode((CANONICAL_VERSION, fields))
+    return _ENCODER.encode((CANONICAL_VERSION, fields, route_digest, regions))
 
 
 def _sampling(sampling: SamplingParams) -> tuple[Any, ...]:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol, cast
 
 from penstock_common.http.response import Response
 
 _PIECE_BYTES = 256 * 1024
 _FIRST_REFUSAL = 300
+
+
+Sent = Callable[[], None]
+"""Told that all of a request is on its way."""
 
 
 class Keeper(Protocol):
@@ -30,7 +35,17 @@ class Connection(asyncio.Protocol):
     refuses before it has read all of it is sent no more.
     """
 
-    __slots__ = ("_keeper", "_loop", "_response", "_spoilt", "_transport", "_unsent", "_write_paused", "kept_at")
+    __slots__ = (
+        "_keeper",
+        "_loop",
+        "_response",
+        "_sent",
+        "_spoilt",
+        "_transport",
+        "_unsent",
+        "_write_paused",
+        "kept_at",
+    )
 
     def __init__(self, keeper: Keeper, loop: asyncio.AbstractEventLoop) -> None:
         self._keeper = keeper
@@ -38,20 +53,23 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._response: Response | None = None
         self._unsent: memoryview | None = None
+        self._sent: Sent | None = None
         self._write_paused = False
         self._spoilt = False
         self.kept_at = 0.0
         """When it was last given back, on the loop's clock."""
 
-    async def exchange(self, head: bytes, body: bytes) -> Response:
+    async def exchange(self, head: bytes, body: bytes, sent: Sent | None = None) -> Response:
         """Return the response once its head has come; whoever has it releases it.
+
+        ``sent`` is called when the last of the body is on its way.
 
         Raises:
             ConnectionCut, NotHttp: if none comes. This and a cancellation close the connection at once.
         """
         response = self._response = Response(self, self._loop)
         try:
-            self._send(head, body)
+            self._send(head, body, sent)
             await response.head()
         except BaseException:
             self.abort()
@@ -121,19 +139,22 @@ class Connection(asyncio.Protocol):
 
     def let_go(self, *, reusable: bool) -> None:
         """End the exchange."""
-        self._response = None
+        self._response = self._sent = None
         # Where something is unsent, writing is paused.
         if reusable and self.is_usable and not self._write_paused and not self._spoilt:
             self._keeper.keep(self)
         else:
             self.abort()
 
-    def _send(self, head: bytes, body: bytes) -> None:
+    def _send(self, head: bytes, body: bytes, sent: Sent | None) -> None:
         if self._transport is None or not self.is_usable:
             self._lost_before()
         elif len(body) <= _PIECE_BYTES:
             self._transport.write(head + body)
+            if sent is not None:
+                sent()
         else:
+            self._sent = sent
             self._transport.write(head)
             self._unsent = memoryview(body)
             self._send_pieces()
@@ -143,6 +164,9 @@ class Connection(asyncio.Protocol):
             piece = self._unsent[:_PIECE_BYTES]
             self._unsent = self._unsent[_PIECE_BYTES:] if len(self._unsent) > _PIECE_BYTES else None
             self._transport.write(piece)
+            if self._unsent is None and self._sent is not None:
+                self._sent()
+                self._sent = None
 
     def _lost_before(self) -> None:
         assert self._response is not None, "of this exchange"

@@ -12,7 +12,7 @@ from typing import Any
 import aiohappyeyeballs
 
 from penstock_common.http.address import Origin
-from penstock_common.http.connection import Connection
+from penstock_common.http.connection import Connection, Sent
 from penstock_common.http.failures import ConnectFailed, ConnectionCut, ConnectTimedOut, TlsFailed
 from penstock_common.http.request_head import RequestHead
 from penstock_common.http.response import Response
@@ -64,9 +64,16 @@ class HttpPool:
         self._closed: asyncio.Future[None] | None = None
 
     async def request(
-        self, head: RequestHead, body: bytes, connect_seconds: float, more_headers: bytes = b""
+        self,
+        head: RequestHead,
+        body: bytes,
+        connect_seconds: float,
+        more_headers: bytes = b"",
+        sent: Sent | None = None,
     ) -> Response:
         """Return the response once its head has come; ``more_headers`` is lines of ``header_line``.
+
+        ``sent`` is called once all of the request is on its way, and again where it is sent once more.
 
         A server may close a connection just when it is used again: where it is
         cut within ``REPEAT_SECONDS`` and before a byte of the answer came, the
@@ -76,18 +83,18 @@ class HttpPool:
         Raises:
             HttpFailure: if no head comes.
         """
-        sent = head.before(body, more_headers)
+        beginning = head.before(body, more_headers)
         connection = self._take()
         if connection is not None:
             loop = asyncio.get_running_loop()
             sent_at = loop.time()
             try:
-                return await connection.exchange(sent, body)
+                return await connection.exchange(beginning, body, sent)
             except ConnectionCut as cut:
                 if cut.began or loop.time() - sent_at >= REPEAT_SECONDS:
                     raise
         connection = await self._connect(connect_seconds)
-        return await connection.exchange(sent, body)
+        return await connection.exchange(beginning, body, sent)
 
     async def aclose(self) -> None:
         """Close every connection, whatever is on it, end a look-up, and return when all of that is done."""

@@ -61,12 +61,12 @@ class Response:
         "_parser",
         "_paused",
         "_raw_headers",
+        "_received_bytes",
         "_silent_bytes",
         "_surplus",
         "_waiter",
         "_waiting_bytes",
         "began",
-        "has_body",
         "status",
     )
 
@@ -90,16 +90,20 @@ class Response:
         self._error: HttpFailure | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._paused = False
+        self._received_bytes = 0
         self.began = False
         """Whether a byte has come."""
-        self.has_body = False
-        """Whether a byte of the body has come, or its end."""
         self.status = 0
 
     @property
     def headers(self) -> dict[str, str]:
         """All headers, decoded."""
         return {name.decode("latin-1"): value.decode("latin-1") for name, value in self._raw_headers.items()}
+
+    @property
+    def body_bytes(self) -> int:
+        """About how much of the body has come; 0 where nothing has."""
+        return self._received_bytes and max(1, self._received_bytes - self._head_bytes)
 
     def header(self, name: bytes) -> str:
         """Return the value of the header with this lower-case name; empty where there is none."""
@@ -172,9 +176,10 @@ class Response:
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._refuse(str(error))
         if self._complete or len(self._chunks) > waited:
-            self.has_body = True
+            size = len(data)
             self._silent_bytes = 0
-            self._waiting_bytes += len(data)
+            self._waiting_bytes += size
+            self._received_bytes += size
         else:
             self._silent_bytes += len(data)
             if self._silent_bytes > MAX_HEAD_BYTES:

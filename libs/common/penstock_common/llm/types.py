@@ -224,12 +224,16 @@ class UnsupportedFields(Enum):
 
 
 class Plan(Value, frozen=True):
-    """Candidates in order of preference, what each is billed at (in the same order, or nothing), and why."""
+    """Candidates in order of preference, what each is billed at (in the same order, or nothing), and why.
+
+    ``route_digest``: plans for one public model have equal ones where the same upstreams stand behind it in the same way.
+    """
 
     candidates: tuple[Candidate, ...]
     reason: str = ""
     classification: Classification | None = None
     prices: tuple[UnitPrices, ...] = ()
+    route_digest: bytes = b""
     unsupported: UnsupportedFields = UnsupportedFields.REFUSE
 
 

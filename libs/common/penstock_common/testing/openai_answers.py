@@ -79,6 +79,8 @@ class Answer:
     end: End = End.CLEAN
     delimited: bool = True
     input_tokens: int = 7
+    more: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Members of every chunk with a choice, or of the completion, beside the usual ones."""
 
     def body(self, model: str) -> Body:
         """Return the answer as it goes over the wire; event 0 carries the role alone."""
@@ -100,9 +102,9 @@ class Answer:
         deltas += [{"content": text} for text in self.tokens]
         for index, call in enumerate(self.tool_calls):
             deltas += [{"tool_calls": [piece]} for piece in self._tool_call_pieces(index, call)]
-        events = [_chunk(model, {"index": 0, "delta": delta, "finish_reason": None}) for delta in deltas]
+        events = [_chunk(model, {"index": 0, "delta": delta, "finish_reason": None}, self.more) for delta in deltas]
         if self.finish_reason is not None:
-            events.append(_chunk(model, {"index": 0, "delta": {}, "finish_reason": self.finish_reason}))
+            events.append(_chunk(model, {"index": 0, "delta": {}, "finish_reason": self.finish_reason}, self.more))
         if self.usage is not None:
             events.append(_sse({"object": "chat.completion.chunk", "choices": [], "usage": self._usage()}))
         if self.done:
@@ -141,7 +143,7 @@ class Answer:
                 for call in self.tool_calls
             ]
         choice = {"index": 0, "message": message, "finish_reason": self.finish_reason}
-        document: dict[str, Any] = {"object": "chat.completion", "model": model, "choices": [choice]}
+        document: dict[str, Any] = {"object": "chat.completion", "model": model, "choices": [choice], **self.more}
         if self.usage is not None:
             document["usage"] = self._usage()
         frame = json.dumps(document).encode()
@@ -192,7 +194,7 @@ def stalled_after_headers() -> Body:
     return Body(end=End.STALL)
 
 
-def _chunk(model: str, choice: Mapping[str, Any]) -> bytes:
+def _chunk(model: str, choice: Mapping[str, Any], more: Mapping[str, Any]) -> bytes:
     return _sse(
         {
             "id": "chatcmpl-1",
@@ -201,6 +203,7 @@ def _chunk(model: str, choice: Mapping[str, Any]) -> bytes:
             "model": model,
             "choices": [choice],
             "usage": None,
+            **more,
         }
     )
 

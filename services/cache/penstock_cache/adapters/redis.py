@@ -6,9 +6,10 @@ node and a pipeline may name several of its keys:
 ``{t:<tenant hash>}:cache:exact:<digest>``      an entry, sealed
 ``{t:<tenant hash>}:cache:index:<model>``       sorted set of a model's digests by expiry
 ``{t:<tenant hash>}:cache:generations``         hash: model, or "" for the whole tenant, to a random token
+``cache:generations``                           the same for every tenant together
 
 An entry holds the generation it was stored under and is void under another:
-that is what invalidates, at once here and within seconds in every process's
+that is what invalidates, at once here and within a second in every process's
 memory. The index is for deleting and counting only. A generation that is lost
 (Redis evicted it, or restarted empty) is drawn anew, at random: old entries
 never come back to life.
@@ -16,9 +17,11 @@ never come back to life.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import logging
+import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -41,6 +44,10 @@ _TENANT_HASH_HEX = 24
 _DELETE_BATCH = 512
 _MAX_PREFIXES = 4096
 _WHOLE_TENANT = ""
+EVERY_TENANTS_GENERATIONS = "cache:generations"
+# A walk over a million keys, the cache's or not.
+_MAX_SCAN_ROUNDS, _SCAN_COUNT = 1000, 1000
+_GLOB = re.compile(r"[\\*?\[\]^-]")
 
 _FAILURES = (RedisUnavailable, RedisError)
 
@@ -63,6 +70,14 @@ end
 return redis.call('HMGET', KEYS[1], unpack(fields))
 """)
 
+# What nobody has drawn is in no entry: a name that somebody makes up to invalidate is not kept.
+# KEYS: generations. ARGV: field, token.
+_CHANGE_GENERATION = Script("""
+if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1 then
+    redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+end
+""")
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -82,17 +97,23 @@ class RedisKeys:
         """Return where an entry lies."""
         return f"{self._prefix(key.scope.tenant)}exact:{key.digest.hex()}"
 
-    def entry_of(self, tenant: str, digest_hex: str) -> str:
-        """Return where the entry with this digest lies."""
-        return f"{self._prefix(tenant)}exact:{digest_hex}"
+    @staticmethod
+    def entry_beside(index: str, digest_hex: str) -> str:
+        """Return where the entry with this digest lies, of those that an index names."""
+        prefix, between, _ = index.partition("}:cache:")
+        return f"{prefix}{between}exact:{digest_hex}"
 
     def index(self, scope: Scope) -> str:
         """Return where the digests of a model's entries lie."""
         return f"{self._prefix(scope.tenant)}index:{scope.model}"
 
     def generations(self, tenant: str) -> str:
-        """Return where the tenant's generations lie."""
-        return f"{self._prefix(tenant)}generations"
+        """Return where the tenant's generations lie, or those of all together where none is named."""
+        return f"{self._prefix(tenant)}generations" if tenant else EVERY_TENANTS_GENERATIONS
+
+    def indexes_of_every_tenant(self, model: str) -> str:
+        """Return the pattern of every tenant's index of a model, of each model where none is named."""
+        return "{t:*}:cache:index:" + (_GLOB.sub(r"\\\g<0>", model) if model else "*")
 
 
 class RedisTier:
@@ -159,41 +180,60 @@ class RedisTier:
 
     async def generation(self, scope: Scope) -> str:
         """Return tenant's and model's generation as one, as ``SharedTier`` says."""
-        name = self._keys.generations(scope.tenant)
-        fields = (_WHOLE_TENANT, scope.model)
+        own, everybodys = await asyncio.gather(
+            self._tokens(self._keys.generations(scope.tenant), scope.model),
+            self._tokens(EVERY_TENANTS_GENERATIONS, scope.model),
+        )
+        return b".".join((*own, *everybodys)).decode() if own and everybodys else ""
+
+    async def _tokens(self, name: str, model: str) -> list[bytes]:
+        """Return the tokens of all models together and of one, drawn now where there were none; nothing on a failure."""
+        fields = (_WHOLE_TENANT, model)
         tokens = await self._try(self._reads, lambda: self._connection.execute("HMGET", name, *fields))
         if tokens is not None and None in tokens:
             drawn = [argument for field in fields for argument in (field, _token())]
             tokens = await self._try(self._writes, lambda: self._connection.run(_DRAW_GENERATIONS, (name,), *drawn))
-        return "" if tokens is None else b".".join(tokens).decode()
+        return tokens or []
 
     async def invalidate(self, scope: Scope) -> int:
         """Change the generation, then delete what the index knows, as ``SharedTier`` says."""
         name = self._keys.generations(scope.tenant)
         try:
-            await self._connection.execute("HSET", name, scope.model or _WHOLE_TENANT, _token())
+            await self._connection.run(_CHANGE_GENERATION, (name,), scope.model or _WHOLE_TENANT, _token())
         except _FAILURES as error:
             raise ServiceUnavailable(
                 "The cache's Redis does not answer, so old answers may still serve. Invalidate again.",
                 service="cache",
             ) from error
         try:
-            return sum([await self._delete(each) for each in await self._scopes_within(scope)])
+            indexes = await self._indexes_within(scope) if scope.tenant else await self._indexes_of_all(scope.model)
+            return sum([await self._delete(index) for index in indexes])
         except _FAILURES as error:
             _LOG.warning("invalidated entries were not all deleted, and expire by themselves: %s", error)
             return 0
 
-    async def _scopes_within(self, scope: Scope) -> list[Scope]:
+    async def _indexes_within(self, scope: Scope) -> list[str]:
         if scope.model:
-            return [scope]
+            return [self._keys.index(scope)]
         fields = await self._connection.execute("HKEYS", self._keys.generations(scope.tenant))
-        return [Scope(scope.tenant, field.decode()) for field in fields]
+        return [self._keys.index(Scope(scope.tenant, field.decode())) for field in fields]
 
-    async def _delete(self, scope: Scope) -> int:
-        index, deleted = self._keys.index(scope), 0
+    async def _indexes_of_all(self, model: str) -> list[str]:
+        """Return what indexes a walk over the whole Redis finds; beyond its bound entries expire by themselves."""
+        pattern, cursor = self._keys.indexes_of_every_tenant(model), b"0"
+        found: set[bytes] = set()
+        for _ in range(_MAX_SCAN_ROUNDS):
+            cursor, names = await self._connection.execute("SCAN", cursor, "MATCH", pattern, "COUNT", _SCAN_COUNT)
+            found.update(names)
+            if cursor == b"0":
+                break
+        return [name.decode() for name in sorted(found)]
+
+    async def _delete(self, index: str) -> int:
+        deleted = 0
         while popped := await self._connection.execute("ZPOPMIN", index, _DELETE_BATCH):
             digests = _members(popped)
-            names = [self._keys.entry_of(scope.tenant, digest.decode()) for digest in digests]
+            names = [self._keys.entry_beside(index, digest.decode()) for digest in digests]
             deleted += await self._connection.execute("UNLINK", *names)
         return deleted
 

@@ -20,14 +20,12 @@ _OFF = "The cache is off."
 
 
 class Found(NamedTuple):
-    """The outcome of a lookup: a hit and its tier, or neither; a bypass says why."""
+    """The outcome of a lookup: a hit and its tier, or neither; a bypass says why, a miss in which generation."""
 
     hit: Hit | None = None
     tier: str = ""
     bypass_reason: str = ""
-
-
-_MISS = Found()
+    generation: str = ""
 
 
 class ResponseCache(Protocol):
@@ -127,7 +125,7 @@ class ExactCache:
             self._counts.redis_hits += 1
             return Found(entry.hit, "redis")
         self._counts.misses += 1
-        return _MISS
+        return Found(generation=generation)
 
     async def store(self, request: StoreRequest) -> str:
         """Keep the answer in both tiers, as ``ResponseCache`` says."""
@@ -145,6 +143,9 @@ class ExactCache:
         generation = self._generations.known(request.scope)
         if generation is None:
             generation = await self._generations.read(request.scope)
+        if request.generation and request.generation != generation:
+            self._counts.refusals += 1
+            return "What lies in its scope was invalidated while the answer was made."
         now = self._now()
         created_at = now if request.created_at is None else min(request.created_at, now)
         entry = Entry(Hit(events=events, created_at=created_at), now + life.total_seconds(), generation)

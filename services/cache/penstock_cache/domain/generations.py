@@ -9,7 +9,7 @@ from penstock_cache.domain.shared import SharedTier
 from penstock_common.contract.cache import Scope
 
 # An invalidation by another process reaches this one's memory within this time.
-MAX_AGE_SECONDS = 2.0
+MAX_AGE_SECONDS = 1.0
 MAX_SCOPES = 10_000
 
 

@@ -8,6 +8,8 @@ from typing import Protocol
 from penstock_cache.domain.entry import Entry, EntryKey
 from penstock_common.contract.cache import Scope
 
+MAX_SCOPES = 10_000
+
 
 class SharedTier(Protocol):
     """Keeps entries for every process of the role; only ``invalidate`` ever raises."""
@@ -34,7 +36,11 @@ class SharedTier(Protocol):
 
 
 class NoSharedTier:
-    """Stands where there is no Redis: memory is the whole cache."""
+    """Stands where there is no Redis: memory is the whole cache, and generations are this process's."""
+
+    def __init__(self) -> None:
+        self._changed: dict[Scope, int] = {}
+        self._changes = 0
 
     async def get(self, key: EntryKey) -> Entry | None:
         """Return None."""
@@ -43,9 +49,16 @@ class NoSharedTier:
         """Keep nothing."""
 
     async def generation(self, scope: Scope) -> str:
-        """Return the one generation: memory is invalidated by dropping entries."""
-        return ""
+        """Return when something was last invalidated that the scope lies in."""
+        tenant, model = scope
+        within = (scope, Scope(tenant, ""), Scope("", model), Scope("", ""))
+        return str(max(self._changed.get(each, 0) for each in within))
 
     async def invalidate(self, scope: Scope) -> int:
-        """Return 0."""
+        """Return 0: entries are in memory alone."""
+        self._changes += 1
+        if len(self._changed) >= MAX_SCOPES:
+            # What has been voided stays so.
+            self._changed = {Scope("", ""): self._changes}
+        self._changed[scope] = self._changes
         return 0

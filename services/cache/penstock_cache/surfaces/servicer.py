@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 
 from penstock_cache.domain.cache import ResponseCache
-from penstock_common.contract.cache import LookupRequest, LookupResponse, Scope, Stats, StoreRequest
+from penstock_common.contract.cache import Invalidation, LookupRequest, LookupResponse, Scope, Stats, StoreRequest
 from penstock_common.errors import InvalidRequest
 from penstock_common.rpc.server_call import ServerCall
 from penstock_common.telemetry.steps import AttributeValue
 
 # Values are frozen once passed, so these serve every call.
-_MISS = LookupResponse()
 _HIT_STEPS: dict[str, dict[str, AttributeValue]] = {
     tier: {"result": "hit", "tier": tier} for tier in ("memory", "redis")
 }
@@ -34,17 +33,20 @@ class CacheServicer:
             call.steps.lap("cache.lookup", began_ns, _HIT_STEPS[found.tier])
             return LookupResponse(hit=found.hit)
         call.steps.lap("cache.lookup", began_ns, _BYPASS_STEP if found.bypass_reason else _MISS_STEP)
-        return LookupResponse(bypass_reason=found.bypass_reason) if found.bypass_reason else _MISS
+        return LookupResponse(bypass_reason=found.bypass_reason, generation=found.generation)
 
     async def store(self, request: StoreRequest, call: ServerCall) -> str:
         """Keep an answer; return why not, or nothing."""
         _require_tenant(request.scope)
         return await self._cache.store(request)
 
-    async def invalidate(self, request: Scope, call: ServerCall) -> int:
+    async def invalidate(self, request: Invalidation, call: ServerCall) -> int:
         """Void every entry of a scope; return how many were deleted."""
-        _require_tenant(request)
-        return await self._cache.invalidate(request)
+        if not request.every_tenant:
+            _require_tenant(request.scope)
+        elif request.scope.tenant:
+            raise InvalidRequest("The scope names a tenant, and means every one.", field="every_tenant")
+        return await self._cache.invalidate(request.scope)
 
     async def get_stats(self, request: None, call: ServerCall) -> Stats:
         """Return the counts since this process started."""

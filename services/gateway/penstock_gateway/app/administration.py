@@ -11,6 +11,7 @@ from penstock_gateway.adapters.sql.registry import SqlRegistry
 from penstock_gateway.adapters.sql.schema import GATEWAY
 from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.administration.administration import Administration
+from penstock_gateway.domain.administration.cache import NoKeptAnswers
 from penstock_gateway.domain.administration.keys import Keyring
 from penstock_gateway.settings import Settings, StorageSettings
 from penstock_gateway.surfaces.grpc.admin import AdminServicer
@@ -31,7 +32,8 @@ async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerato
     async with open_current_database(
         settings.sql, settings.gateway.database_limits, GATEWAY, upgrades_schema=True
     ) as engine:
-        yield AdminServicer(Administration.over(keyring_of(settings), SqlRegistry(engine)), lambda _context: actor)
+        administration = Administration.over(keyring_of(settings), SqlRegistry(engine), NoKeptAnswers())
+        yield AdminServicer(administration, lambda _context: actor)
 
 
 def keyring_of(settings: Settings) -> Keyring:

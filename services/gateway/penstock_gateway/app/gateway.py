@@ -28,7 +28,6 @@ from penstock_gateway.domain.life.chat import ChatLife, LifeParts
 from penstock_gateway.domain.life.embeddings import EmbeddingLife
 from penstock_gateway.domain.life.exchange import VisitParts
 from penstock_gateway.domain.life.guards import OpenInput
-from penstock_gateway.domain.life.ports import AnswerCache
 from penstock_gateway.domain.models import ModelDirectory
 from penstock_gateway.domain.status.report import StatusReporter
 from penstock_gateway.settings import Settings
@@ -72,13 +71,15 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
     own, observer = settings.gateway, parts.observer
     visits = VisitParts(door=parts.door, limiter=parts.limiter, ledger=parts.ledger, observer=observer)
     router, inference = RouterClient(channels.router, own.router_timeout), InferenceClient(channels.inference)
+    cache = _cache(settings, channels, parts.in_background)
     life = ChatLife(
         LifeParts(
             visits=visits,
             input_steps=(OpenInput(),),
-            cache=_cache(settings, channels, parts.in_background),
+            cache=cache,
             router=router,
             generator=inference,
+            inference_is_here=channels.inference_is_here,
         )
     )
     embedder = NoEmbedding() if channels.embedding is None else EmbeddingClient(channels.embedding, own.router_timeout)
@@ -99,7 +100,7 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
         chat=ChatServicer(reception, life, parts.in_background),
         embeddings=EmbeddingServicer(reception, embeddings),
         models=ModelServicer(models),
-        admin=AdminServicer(Administration.over(keyring, SqlRegistry(parts.engine)), actors_of(reception)),
+        admin=AdminServicer(Administration.over(keyring, SqlRegistry(parts.engine), cache), actors_of(reception)),
         status=StatusServicer(StatusReporter(parts.door, parts.traffic, inference, checks)),
         wire_formats=WireFormats(wire_formats),
         http_limits=HttpLimits(max_body_bytes=own.max_body_bytes, write_seconds=own.write_timeout.total_seconds()),
@@ -107,7 +108,7 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
     )
 
 
-def _cache(settings: Settings, channels: Channels, in_background: StartWork) -> AnswerCache:
+def _cache(settings: Settings, channels: Channels, in_background: StartWork) -> CacheClient | NoCache:
     if channels.cache is None:
         return NoCache()
     own = settings.gateway

@@ -23,12 +23,13 @@ from penstock_gateway.domain.access.identity import Caller
 from penstock_gateway.domain.access.networks import lies_within
 from penstock_gateway.domain.access.policy import Policy
 from penstock_gateway.domain.life.admission import RateState
-from penstock_gateway.domain.life.order import CacheControl, Call, ChatOrder, EmbeddingOrder
+from penstock_gateway.domain.life.order import MAX_CACHE_AGE, CacheControl, Call, ChatOrder, EmbeddingOrder
 from penstock_gateway.surfaces.client_address import ClientAddresses
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _HARMLESS = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_SECONDS = re.compile(r"[0-9]{1,9}")
+_SECONDS = re.compile(r"[0-9]+")
+_MOST_CACHE_SECONDS = MAX_CACHE_AGE // timedelta(seconds=1)
 _REQUEST_ID_BYTES = 16
 _GENERATION_ID_BYTES = 12
 _POOL_BYTES = 4096
@@ -215,7 +216,7 @@ def cache_control_in(headers: Mapping[str, str]) -> CacheControl:
     """Return what ``x-penstock-cache`` says.
 
     Raises:
-        InvalidRequest: for a word that means nothing here.
+        InvalidRequest: for a word that means nothing here, or an age out of bounds.
     """
     text = headers.get("x-penstock-cache")
     if text is None:
@@ -230,8 +231,18 @@ def cache_control_in(headers: Mapping[str, str]) -> CacheControl:
                 f"x-penstock-cache: '{word}' is not one of no-store, no-cache, only-if-cached, max-age=SECONDS.",
                 field="x-penstock-cache",
             )
-        max_age = timedelta(seconds=int(seconds))
+        max_age = _cache_age(seconds)
     return CacheControl(max_age=max_age, **flags)
+
+
+def _cache_age(seconds: str) -> timedelta:
+    # Digits are counted first: of too many no number may be made.
+    seconds = seconds.lstrip("0") or "0"
+    if len(seconds) > len(str(_MOST_CACHE_SECONDS)) or int(seconds) > _MOST_CACHE_SECONDS:
+        raise InvalidRequest(
+            f"x-penstock-cache: max-age must be between 0 and {_MOST_CACHE_SECONDS} seconds.", field="x-penstock-cache"
+        )
+    return timedelta(seconds=int(seconds))
 
 
 def rate_headers(rate: RateState) -> list[tuple[str, str]]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from penstock_common.llm.estimate import estimated_input_tokens
 from penstock_common.llm.events import Answer
-from penstock_common.llm.types import ContentEvent, FinishReason, GenerationInput, Usage
+from penstock_common.llm.types import ContentEvent, FinishReason, GenerationInput, UnitPrices, Usage
 from penstock_common.telemetry.steps import Step, end
 from penstock_inference.domain.catalogue import Model
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.upstream import Stopped, UpstreamAnswer, UpstreamEvent
-from penstock_inference.domain.usage import estimated_input_tokens, estimated_output_tokens
+from penstock_inference.domain.usage import interrupted_usage
 from penstock_inference.domain.watchdog import Watchdog
 
 
@@ -100,23 +101,34 @@ class Attempt:
         self._finish("answered")
 
     def failed(self, failure: AttemptFailed) -> None:
-        """Record how the attempt failed."""
+        """Record how the attempt failed, and where that is not the upstream's fault."""
         outcome = failure.kind.value if not failure.stage else f"{failure.kind.value}:{failure.stage}"
-        self._finish(outcome, error=outcome)
+        if failure.is_of_the_request:
+            self._step.attributes["fault"] = "request"
+        if not failure.was_asked:
+            self._step.attributes["asked"] = False
+        self._finish(outcome, error=outcome if failure.was_asked else "")
 
     def lost(self, value: GenerationInput) -> None:
         """Record what an answer in one piece may have cost that never arrived: at least its input, estimated."""
         if self._whole:
             self._step.attributes["estimated_input_tokens"] = estimated_input_tokens(value)
 
-    def interrupted(self, value: GenerationInput, held: Sequence[ContentEvent]) -> None:
-        """Record what a caller who leaves before the whole is there leaves behind: ``held``, or a part of a whole."""
-        self.lost(value)
-        if held or self.answer.begun:
-            answer = Answer()
-            answer.extend(held)
-            self._step.attributes["begun"] = True
-            self._step.attributes["estimated_output_tokens"] = estimated_output_tokens(answer)
+    def interrupted(self, value: GenerationInput, answer: Answer, prices: UnitPrices) -> None:
+        """Record what a caller owes who leaves, or whose time is over, when ``answer`` had come from the upstream.
+
+        Nothing before the upstream was sent the prompt; from then on the prompt, and what has been written.
+        """
+        if not self.answer.sent:
+            return
+        usage = interrupted_usage(self.usage, value, answer, self.answer.unread_bytes)
+        told = self._step.attributes
+        told["owed_input_tokens"] = usage.input_tokens
+        told["owed_cached_input_tokens"] = usage.cached_input_tokens
+        told["owed_output_tokens"] = usage.output_tokens
+        told["input_nano_usd"] = prices.input_nano_usd
+        told["cached_input_nano_usd"] = prices.cached_input_nano_usd
+        told["output_nano_usd"] = prices.output_nano_usd
 
     @property
     def is_open(self) -> bool:

@@ -21,6 +21,7 @@ from penstock_common.llm.types import (
     GenerationInput,
     Plan,
     Started,
+    UnitPrices,
     Usage,
     cost_nano_usd,
 )
@@ -30,6 +31,7 @@ from penstock_inference.domain.catalogue import Catalogue, Model
 from penstock_inference.domain.endpoint import Pool
 from penstock_inference.domain.failure import AttemptFailed, FailureKind, error_within_answer
 from penstock_inference.domain.succession import Succession, models_of
+from penstock_inference.domain.tiers import AskedTier, asked_tier, prices_of
 from penstock_inference.domain.upstream import Stopped, UpstreamAnswer, UpstreamCall
 from penstock_inference.domain.usage import settled_usage
 from penstock_inference.domain.watchdog import DEADLINE_MARGIN_SECONDS, Watchdog
@@ -58,6 +60,14 @@ class Pauses:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
+Unpriced = Callable[[Candidate, str], None]
+"""Told of an answer that its upstream served at a tier that has no price; it is billed as if it had been the asked one."""
+
+
+def _nobody_hears(candidate: Candidate, tier: str) -> None:
+    """Let it be."""
+
+
 class AttemptLoop:
     """Runs plans: each answer is batches of events that keep the contract's order, or one error.
 
@@ -65,7 +75,14 @@ class AttemptLoop:
     stays invisible.
     """
 
-    def __init__(self, pools: Mapping[str, Pool], catalogue: Catalogue, pauses: Pauses | None = None) -> None:
+    def __init__(
+        self,
+        pools: Mapping[str, Pool],
+        catalogue: Catalogue,
+        pauses: Pauses | None = None,
+        unpriced: Unpriced = _nobody_hears,
+    ) -> None:
+        self.unpriced = unpriced
         self._pools = pools
         self._catalogue = catalogue
         self._pauses = pauses or Pauses()
@@ -74,9 +91,9 @@ class AttemptLoop:
         """Return the batches of one answer; ``steps`` takes one step per attempt."""
         return Batches(generation, self, steps)
 
-    def models_of(self, generation: Generation) -> list[Model]:
+    def models_of(self, generation: Generation, tier: AskedTier | None) -> list[Model]:
         """Return the models that may answer, in order; see ``succession.models_of``."""
-        return models_of(generation.plan, self._catalogue, generation.input)
+        return models_of(generation.plan, self._catalogue, generation.input, tier)
 
     def ask(self, candidate: Candidate, call: UpstreamCall) -> UpstreamAnswer:
         """Return the candidate's answer, not asked for yet."""
@@ -112,6 +129,7 @@ class Batches:
         "_loop",
         "_steps",
         "_succession",
+        "_tier",
     )
 
     def __init__(self, generation: Generation, loop: AttemptLoop, steps: Steps) -> None:
@@ -122,6 +140,7 @@ class Batches:
         self._loop = loop
         self._steps = steps
         self._succession: Succession | None = None
+        self._tier = ""
         self._attempt: Attempt | None = None
         # What the caller has been sent so far: what a recovery would go on from.
         self._answer = Answer()
@@ -150,13 +169,15 @@ class Batches:
         attempt, self._attempt = self._attempt, None
         if attempt is not None:
             if attempt.is_open:
-                attempt.interrupted(self._generation.input, self._held)
+                attempt.interrupted(self._generation.input, self._written(), self._asked_prices(attempt.model))
             await attempt.aclose()
 
     async def _next(self) -> Batch:
         attempt = self._attempt
         if attempt is None:
-            models = self._loop.models_of(self._generation)
+            tier = asked_tier(self._generation.input) if self._generation.input.extra_json else None
+            self._tier = tier.name if tier is not None else ""
+            models = self._loop.models_of(self._generation, tier)
             self._succession = Succession(
                 models, self._seconds_left, self._loop.pauses.chance, self._generation.plan.unsupported
             )
@@ -184,7 +205,7 @@ class Batches:
         """
         if failure.kind is FailureKind.DEADLINE:
             # Whose time is over owes what one owes who leaves.
-            failed.interrupted(self._generation.input, self._held)
+            failed.interrupted(self._generation.input, self._written(), self._asked_prices(failed.model))
         elif failure.may_have_cost:
             failed.lost(self._generation.input)
         failed.failed(failure)
@@ -231,6 +252,11 @@ class Batches:
             return float("inf")
         return self._deadline - DEADLINE_MARGIN_SECONDS - self._clock.time()
 
+    def _written(self) -> Answer:
+        """Return what the attempt that runs has written so far; asked at its end alone."""
+        self._answer.extend(self._held)
+        return self._answer
+
     def _sent(self, attempt: Attempt, content: Sequence[ContentEvent]) -> list[GenerationEvent]:
         """Return the content as it goes to the caller, with ``Started`` before the first."""
         events: list[GenerationEvent] = [*content]
@@ -246,7 +272,7 @@ class Batches:
         return Started(
             generation_id=f"gen-{secrets.token_hex(12)}",
             answered_by=model.candidate,
-            unit_prices=model.prices,
+            unit_prices=self._asked_prices(model) if self._tier else model.prices,
             dropped=attempt.answer.dropped,
         )
 
@@ -271,14 +297,28 @@ class Batches:
 
     def _finished(self, model: Model, stopped: Stopped, usage: Usage) -> Finished:
         assert self._succession is not None, "an attempt was made"
+        prices = (
+            self._billed_prices(model, stopped.service_tier) if self._tier or stopped.service_tier else model.prices
+        )
         return Finished(
             reason=stopped.reason,
             answered_by=model.candidate,
             matched_stop=stopped.matched_stop,
             attempts=self._succession.attempts,
-            cost_nano_usd=cost_nano_usd(usage, model.prices),
-            unit_prices=model.prices,
+            cost_nano_usd=cost_nano_usd(usage, prices),
+            unit_prices=prices,
         )
+
+    def _asked_prices(self, model: Model) -> UnitPrices:
+        """Return what is billed while the upstream has not said at which tier it answers."""
+        return model.tier_prices.get(self._tier, model.prices)
+
+    def _billed_prices(self, model: Model, answered_tier: str) -> UnitPrices:
+        prices = prices_of(model, self._tier, answered_tier)
+        if prices is None:
+            self._loop.unpriced(model.candidate, answered_tier)
+            return self._asked_prices(model)
+        return prices
 
 
 def _delivered(answer: Answer) -> str:

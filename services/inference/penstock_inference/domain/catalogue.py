@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import Enum
@@ -75,7 +75,8 @@ class Model:
     """One model at one upstream; ``context_window_tokens`` is 0 where unknown.
 
     ``answers_whole``: for a caller who does not stream it is asked for a whole
-    answer, else for a stream, which is put together here.
+    answer, else for a stream, which is put together here. ``tier_prices``: of the tiers of service, beside the
+    standard one, that callers may ask for.
     """
 
     candidate: Candidate
@@ -84,6 +85,7 @@ class Model:
     prices: UnitPrices = UnitPrices()
     timeouts: Timeouts = Timeouts()
     answers_whole: bool = False
+    tier_prices: Mapping[str, UnitPrices] = field(default_factory=dict[str, UnitPrices])
 
 
 class Catalogue:

@@ -86,6 +86,10 @@ _MEANING: dict[FailureKind, tuple[Next, Weight]] = {
 }
 
 
+# The upstream is well: it refused a request that is at fault, or had no time.
+_OF_THE_REQUEST = frozenset(
+    {FailureKind.BAD_REQUEST, FailureKind.CONTEXT_LENGTH, FailureKind.REFUSED, FailureKind.DEADLINE}
+)
 # The upstream may have generated, and charge for, what never arrived.
 _MAY_HAVE_COST = frozenset(
     {
@@ -120,6 +124,16 @@ class AttemptFailed(Exception):
     def weight(self) -> Weight:
         """How much it tells the caller."""
         return _MEANING[self.kind][1]
+
+    @property
+    def was_asked(self) -> bool:
+        """Whether the upstream has been asked at all."""
+        return self.weight is not Weight.OURS
+
+    @property
+    def is_of_the_request(self) -> bool:
+        """Whether it says nothing against the upstream."""
+        return self.kind in _OF_THE_REQUEST
 
     @property
     def may_have_cost(self) -> bool:

@@ -12,6 +12,7 @@ from penstock_common import errors
 from penstock_common.llm.types import GenerationInput, Plan, UnsupportedFields
 from penstock_inference.domain.catalogue import Catalogue, Model
 from penstock_inference.domain.failure import AttemptFailed, Next, Weight, error_before_content, weightier
+from penstock_inference.domain.tiers import AskedTier
 
 ATTEMPTS_PER_CANDIDATE = 2
 BACKOFF_SECONDS = 0.25
@@ -106,7 +107,12 @@ class Succession:
         return failure.retry_after.total_seconds() + self._chance() * _SPREAD_SECONDS
 
     def _keep_larger(self, failure: AttemptFailed) -> None:
-        too_small = self.current.context_window_tokens or failure.max_input_tokens
+        """Leave out whose window is no larger than the one that was too small: what the upstream states, or we believe.
+
+        The smaller of the two: a model may be served with less than it has, and an error may quote what a caller wrote.
+        """
+        known = [size for size in (failure.max_input_tokens, self.current.context_window_tokens) if size > 0]
+        too_small = min(known, default=0)
         self._rest, self._lacking = (
             [model for model in models if model.context_window_tokens == 0 or model.context_window_tokens > too_small]
             for models in (self._rest, self._lacking)
@@ -124,12 +130,13 @@ class Succession:
         self._attempts_here = 0
 
 
-def models_of(plan: Plan, catalogue: Catalogue, value: GenerationInput) -> list[Model]:
+def models_of(plan: Plan, catalogue: Catalogue, value: GenerationInput, tier: AskedTier | None = None) -> list[Model]:
     """Return the plan's models that this instance knows, in order, each once; at least one.
 
     Raises:
         InvalidRequest: if the plan is empty.
         NoHealthyUpstream: if this instance knows none of its candidates.
+        UnsupportedParameter: if none of them has a price for the tier that is asked for.
     """
     if not plan.candidates:
         raise errors.InvalidRequest("A plan needs at least one candidate.", field="plan.candidates")
@@ -141,4 +148,16 @@ def models_of(plan: Plan, catalogue: Catalogue, value: GenerationInput) -> list[
     if not known:
         names = ", ".join(map(str, plan.candidates))
         raise errors.NoHealthyUpstream(f"This instance knows none of {names}.", model=value.model)
-    return known
+    return known if tier is None else _with_a_price_for(tier, known, value.model)
+
+
+def _with_a_price_for(tier: AskedTier, models: list[Model], asked: str) -> list[Model]:
+    priced = [model for model in models if tier.name in model.tier_prices]
+    if not priced:
+        choice = f"{tier.field}: {tier.name}" if tier.name else tier.field
+        raise errors.UnsupportedParameter(
+            f"'{choice}' changes what an answer costs, and no candidate of the model '{asked}' has a price for it "
+            "('service_tiers' of the upstream's model). Leave it out.",
+            parameter=tier.field,
+        )
+    return priced

@@ -20,10 +20,11 @@ from penstock_common.llm.types import (
 
 
 class Stopped(msgspec.Struct, frozen=True):
-    """The model stopped of its own accord: the answer is whole."""
+    """The model stopped of its own accord: the answer is whole; ``service_tier`` where the upstream says which it had."""
 
     reason: FinishReason
     matched_stop: str = ""
+    service_tier: str = ""
 
 
 UpstreamEvent = TextDelta | ReasoningDelta | ToolCallDelta | ChoiceFinished | Usage | Stopped
@@ -55,8 +56,13 @@ class UpstreamAnswer(Protocol):
         ...
 
     @property
-    def begun(self) -> bool:
-        """Whether a part of an answer in one piece has come: it has been made then, and will be charged for."""
+    def sent(self) -> bool:
+        """Whether the upstream has been sent the whole request, and may charge for reading it."""
+        ...
+
+    @property
+    def unread_bytes(self) -> int:
+        """How much of an answer in one piece has come: it has been made then, and will be charged for."""
         ...
 
     @property

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import msgspec
 
+from penstock_common.llm.estimate import estimated_input_tokens, estimated_output_tokens
 from penstock_common.llm.events import Answer
-from penstock_common.llm.types import GenerationInput, Image, Text, Usage
+from penstock_common.llm.types import GenerationInput, Usage
 
-BYTES_PER_TOKEN = 4
-"""English text and code, byte-pair vocabularies of 50,000 to 200,000 entries (OpenAI's rule of thumb)."""
-TOKENS_PER_TURN = 4
-"""What a chat template puts around a turn (OpenAI's cookbook: 3 and the role)."""
-TOKENS_PER_IMAGE = 765
-TOKENS_PER_SMALL_IMAGE = 85
-"""OpenAI's price of a 1024 x 1024 image in high and in low detail."""
 # The counters of the contract are uint32.
 _MOST_TOKENS = 2**32 - 1
 
@@ -28,13 +20,15 @@ def settled_usage(reported: Usage | None, value: GenerationInput, answer: Answer
     most = window_tokens or _MOST_TOKENS
     if reported is None:
         return Usage(
-            input_tokens=estimated_input_tokens(value), output_tokens=estimated_output_tokens(answer), estimated=True
+            input_tokens=estimated_input_tokens(value),
+            output_tokens=estimated_output_tokens(value, answer),
+            estimated=True,
         )
     input_tokens, output_tokens = reported.input_tokens, reported.output_tokens
     if not 0 < input_tokens <= most:
         input_tokens = estimated_input_tokens(value)
     if not 0 <= output_tokens <= most or (output_tokens == 0 and _said_anything(answer)):
-        output_tokens = estimated_output_tokens(answer)
+        output_tokens = estimated_output_tokens(value, answer)
     if input_tokens == reported.input_tokens and output_tokens == reported.output_tokens:
         return _bounded(reported)
     return _bounded(
@@ -42,28 +36,14 @@ def settled_usage(reported: Usage | None, value: GenerationInput, answer: Answer
     )
 
 
-def estimated_input_tokens(value: GenerationInput) -> int:
-    """Return about how many tokens the conversation and its tools take."""
-    tokens = sum(_tokens_of(tool.name + tool.description + tool.parameters_json) for tool in value.tools)
-    for message in value.messages:
-        tokens += TOKENS_PER_TURN
-        tokens += sum(_tokens_of(call.name + call.arguments_json) for call in message.tool_calls)
-        for part in message.parts:
-            if isinstance(part, Text):
-                tokens += _tokens_of(part.text)
-            elif isinstance(part, Image):
-                tokens += TOKENS_PER_SMALL_IMAGE if part.detail == "low" else TOKENS_PER_IMAGE
-    return tokens
+def interrupted_usage(reported: Usage | None, value: GenerationInput, answer: Answer, unread_bytes: int) -> Usage:
+    """Return what an answer that nobody waits for any longer has cost: what the upstream has counted so far, if it has.
 
-
-def estimated_output_tokens(answer: Answer) -> int:
-    """Return about how many tokens the answer took."""
-    calls = sum(_tokens_of(call.name + call.arguments_json) for call in answer.tool_calls)
-    return _tokens_of(answer.text) + _tokens_of(answer.reasoning) + calls
-
-
-def _tokens_of(text: str) -> int:
-    return math.ceil(len(text.encode(errors="replace")) / BYTES_PER_TOKEN)
+    Its count of what it wrote may be a placeholder, or older than what has come: the larger figure is nearer.
+    """
+    usage = settled_usage(reported, value, answer, 0)
+    output_tokens = max(usage.output_tokens, estimated_output_tokens(value, answer, unread_bytes))
+    return msgspec.structs.replace(usage, output_tokens=output_tokens, estimated=True)
 
 
 def _said_anything(answer: Answer) -> bool:

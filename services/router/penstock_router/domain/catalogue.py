@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+import msgspec
 
 from penstock_common.llm.types import Candidate, UnitPrices, UnsupportedFields
 
@@ -12,6 +15,7 @@ from penstock_common.llm.types import Candidate, UnitPrices, UnsupportedFields
 class UpstreamModel:
     """One model at one upstream, and what it is billed at; ``region`` is empty where the operator names none.
 
+    ``identity`` tells it from another that has its names: the provider, where it is, how it is asked.
     ``has_price``: the operator said what it costs, be it nothing.
     """
 
@@ -21,19 +25,22 @@ class UpstreamModel:
     capabilities: frozenset[str]
     prices: UnitPrices = UnitPrices()
     has_price: bool = False
+    identity: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class PublicModel:
     """A name that callers use, and its candidates in order of preference.
 
-    ``weights`` share out the first place among the candidates they name;
-    ``unsupported`` is what becomes of a request's fields that none of them takes.
+    ``weights`` share out the first place among the candidates they name. ``digest`` is another where any of that
+    is, or another upstream stands behind a candidate's name. ``unsupported`` is what becomes of a request's
+    fields that none of them takes.
     """
 
     name: str
     candidates: tuple[UpstreamModel, ...]
     weights: Mapping[Candidate, int] = field(default_factory=dict[Candidate, int])
+    digest: bytes = b""
     unsupported: UnsupportedFields = UnsupportedFields.REFUSE
 
     @property
@@ -51,6 +58,17 @@ class PublicModel:
         """What the first candidate is billed at; None where nobody said."""
         first = self.candidates[0]
         return first.prices if first.has_price else None
+
+
+def digest_of(candidates: Sequence[UpstreamModel], weights: Mapping[Candidate, int]) -> bytes:
+    """Return what two routes have in common that lead to the same models in the same way.
+
+    Prices, windows and capabilities are not part of it: they change who is asked, not what a candidate answers.
+    """
+    route = [
+        (str(entry.candidate), entry.region, entry.identity, weights.get(entry.candidate, 0)) for entry in candidates
+    ]
+    return hashlib.sha256(msgspec.msgpack.encode(route)).digest()
 
 
 class Catalogue:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from penstock_common.contract.router import Requirements, RouteRequest
 from penstock_common.errors import ContextLengthExceeded, ModelNotFound, ModelNotPermitted, UnsupportedParameter
@@ -19,12 +20,23 @@ _PARAMETER_OF_CAPABILITY = {
 }
 
 
+_MOST_PLANS = 1024
+
+
+class _Known(NamedTuple):
+    """A plan that holds for every request of the same needs with at most so many tokens."""
+
+    plan: Plan
+    smallest_window_tokens: int
+
+
 class Router:
-    """Decides; carries no tokens and keeps no state between requests."""
+    """Decides; carries no tokens, and of earlier requests remembers but the plans that chance had no part in."""
 
     def __init__(self, catalogue: Catalogue, chance: random.Random) -> None:
         self._catalogue = catalogue
         self._chance = chance
+        self._known: dict[tuple[str, frozenset[str], tuple[str, ...]], _Known] = {}
 
     def plan(self, request: RouteRequest) -> Plan:
         """Return the candidates that can answer, best first, and what each is billed at.
@@ -35,11 +47,14 @@ class Router:
             UnsupportedParameter: no candidate can do what the request asks for.
             ContextLengthExceeded: the conversation fits no candidate.
         """
+        needs, allowed_regions = request.requirements, request.allowed_regions
+        known = self._known.get((request.model, needs.capabilities, allowed_regions))
+        if known is not None and needs.min_input_tokens <= known.smallest_window_tokens:
+            return known.plan
         model = self._catalogue.find(request.model)
         if model is None:
             known = ", ".join(entry.name for entry in self._catalogue.all()[:10])
             raise ModelNotFound(f"The model '{request.model}' does not exist. Available: {known}.", model=request.model)
-        needs, allowed_regions = request.requirements, request.allowed_regions
         fitting, left_out = _filter(model, needs, allowed_regions)
         if not fitting:
             raise _nobody_fits(model, needs, allowed_regions)
@@ -47,12 +62,25 @@ class Router:
         reason = f"{model.name}: {ordered[0].candidate} first {how}"
         if left_out:
             reason += "; left out " + ", ".join(left_out)
-        return Plan(
+        plan = Plan(
             candidates=tuple([entry.candidate for entry in ordered]),
             reason=reason,
             prices=tuple([entry.prices for entry in ordered]),
             unsupported=model.unsupported,
+            route_digest=model.digest,
         )
+        if not model.weights:
+            self._remember(request, plan, min(entry.context_window_tokens for entry in model.candidates))
+        return plan
+
+    def _remember(self, request: RouteRequest, plan: Plan, smallest_window_tokens: int) -> None:
+        needs = request.requirements
+        if needs.min_input_tokens > smallest_window_tokens:
+            return
+        if len(self._known) >= _MOST_PLANS:
+            self._known.clear()
+        known = _Known(plan, smallest_window_tokens)
+        self._known[request.model, needs.capabilities, request.allowed_regions] = known
 
     def models(self) -> list[PublicModel]:
         """Return every public model, sorted by name."""

@@ -16,6 +16,7 @@ from penstock_common.status import error_from_rpc
 from penstock_suite.adapters.gateway_client import failed
 from penstock_suite.domain.administration import (
     Administration,
+    CacheCounts,
     KeyRequest,
     StoredEntry,
     StoredKey,
@@ -134,6 +135,13 @@ class _AdminClient:
     async def entries(self, tenant: str, limit: int) -> list[StoredEntry]:
         request = pb.ListAuditEntriesRequest(tenant=tenant, page_size=limit)
         return [_entry(entry) for entry in (await self._ask("ListAuditEntries", request)).entries]
+
+    async def clear_cache(self, tenant: str, model: str) -> int:
+        return int((await self._ask("ClearCache", pb.ClearCacheRequest(tenant=tenant, model=model))).deleted_entries)
+
+    async def cache_counts(self) -> CacheCounts:
+        told = await self._ask("GetCacheStats", pb.GetCacheStatsRequest())
+        return CacheCounts(**{name: getattr(told, name) for name in CacheCounts.__struct_fields__})
 
     async def _all(self, method: str, request: Any, listed: Listed) -> list[Any]:
         """Return the items of every page."""

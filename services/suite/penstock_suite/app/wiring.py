@@ -72,6 +72,7 @@ class Wiring:
         channels = Channels(
             **await self._called_by(ROLE),
             cache_is_here=self._is_here(Role.CACHE),
+            inference_is_here=self._is_here(Role.INFERENCE),
             collectors=self._collectors,
         )
         settings = self._configuration.settings(Settings)

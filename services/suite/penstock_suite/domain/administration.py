@@ -98,8 +98,19 @@ class KeyRequest(msgspec.Struct, frozen=True, kw_only=True):
     lifetime: timedelta | None
 
 
+class CacheCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """What one process of the cache has done since it started; ``memory_entries`` are there now."""
+
+    memory_hits: int
+    redis_hits: int
+    misses: int
+    stores: int
+    refusals: int
+    memory_entries: int
+
+
 class Administration(Protocol):
-    """Keeps tenants, users and keys. What it refuses is a ``SuiteFailure``; what cannot be meant, ``Misconfigured``."""
+    """Keeps tenants, users and keys, and clears the cache. What it refuses is a ``SuiteFailure``; what cannot be meant, ``Misconfigured``."""
 
     async def create_tenant(self, wanted: TenantRequest) -> StoredTenant:
         """Return the new tenant."""
@@ -153,6 +164,14 @@ class Administration(Protocol):
 
     async def entries(self, tenant: str, limit: int) -> list[StoredEntry]:
         """Return the newest audit entries about the tenant, or about all, the newest first."""
+        ...
+
+    async def clear_cache(self, tenant: str, model: str) -> int:
+        """Return how many kept answers of the tenant (or of all) and the model (or of each) were deleted."""
+        ...
+
+    async def cache_counts(self) -> CacheCounts:
+        """Return what the cache has done."""
         ...
 
 

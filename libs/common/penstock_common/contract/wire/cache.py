@@ -8,15 +8,27 @@ from datetime import timedelta
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from penstock.cache.v1 import cache_service_pb2 as pb
-from penstock_common.contract.cache import Hit, LookupRequest, LookupResponse, Probe, Scope, Stats, StoreRequest
+from penstock_common.contract.cache import (
+    Hit,
+    Invalidation,
+    LookupRequest,
+    LookupResponse,
+    Probe,
+    Scope,
+    Stats,
+    StoreRequest,
+)
 from penstock_common.errors import InvalidRequest
 from penstock_common.llm.convert import event_from_proto, event_to_proto
 from penstock_common.llm.types import Batch
+from penstock_common.rpc.durations import duration_from
 from penstock_common.rpc.method import UnaryMethod
 from penstock_common.rpc.protobuf import ProtobufCodec
 
 _SERVICE = "/penstock.cache.v1.CacheService/"
 _NANOSECONDS = 1_000_000_000
+# Of a Duration, by its definition.
+_LONGEST = timedelta(seconds=315_576_000_000)
 
 
 def _scope_to(scope: Scope) -> pb.CacheScope:
@@ -61,7 +73,7 @@ def _lookup_from(message: pb.LookupRequest) -> LookupRequest:
     return LookupRequest(
         scope=_scope_from(message.scope),
         probe=_probe_from(message.probe),
-        max_age=message.max_age.ToTimedelta() if message.HasField("max_age") else None,
+        max_age=duration_from(message, "max_age", _LONGEST),
     )
 
 
@@ -84,13 +96,13 @@ def _created_at(entry: pb.CacheEntry) -> float | None:
 def _found_to(value: LookupResponse) -> pb.LookupResponse:
     hit = value.hit
     if hit is None:
-        return pb.LookupResponse(bypass_reason=value.bypass_reason)
+        return pb.LookupResponse(bypass_reason=value.bypass_reason, generation=value.generation)
     return pb.LookupResponse(hit=pb.CacheHit(entry=_entry_to(hit.events, hit.created_at), similarity=hit.similarity))
 
 
 def _found_from(message: pb.LookupResponse) -> LookupResponse:
     if not message.HasField("hit"):
-        return LookupResponse(bypass_reason=message.bypass_reason)
+        return LookupResponse(bypass_reason=message.bypass_reason, generation=message.generation)
     entry = message.hit.entry
     events = tuple(event_from_proto(event) for event in entry.events)
     return LookupResponse(
@@ -100,7 +112,10 @@ def _found_from(message: pb.LookupResponse) -> LookupResponse:
 
 def _store_to(value: StoreRequest) -> pb.StoreRequest:
     message = pb.StoreRequest(
-        scope=_scope_to(value.scope), probe=_probe_to(value.probe), entry=_entry_to(value.events, value.created_at)
+        scope=_scope_to(value.scope),
+        probe=_probe_to(value.probe),
+        entry=_entry_to(value.events, value.created_at),
+        generation=value.generation,
     )
     if value.ttl is not None:
         message.ttl.FromTimedelta(value.ttl)
@@ -108,7 +123,6 @@ def _store_to(value: StoreRequest) -> pb.StoreRequest:
 
 
 def _store_from(message: pb.StoreRequest) -> StoreRequest:
-    ttl: timedelta | None = message.ttl.ToTimedelta() if message.HasField("ttl") else None
     try:
         events = tuple(event_from_proto(event) for event in message.entry.events)
     except ValueError as error:
@@ -119,7 +133,8 @@ def _store_from(message: pb.StoreRequest) -> StoreRequest:
         probe=_probe_from(message.probe),
         events=events,
         created_at=_created_at(message.entry),
-        ttl=ttl,
+        ttl=duration_from(message, "ttl", _LONGEST),
+        generation=message.generation,
     )
 
 
@@ -160,12 +175,12 @@ STORE = UnaryMethod[StoreRequest, str](
     ),
 )
 """Answers with why the answer was refused; with nothing where it is kept."""
-INVALIDATE = UnaryMethod[Scope, int](
+INVALIDATE = UnaryMethod[Invalidation, int](
     f"{_SERVICE}Invalidate",
     ProtobufCodec(
         pb.InvalidateRequest,
-        lambda scope: pb.InvalidateRequest(scope=_scope_to(scope)),
-        lambda message: _scope_from(message.scope),
+        lambda value: pb.InvalidateRequest(scope=_scope_to(value.scope), every_tenant=value.every_tenant),
+        lambda message: Invalidation(scope=_scope_from(message.scope), every_tenant=message.every_tenant),
     ),
     ProtobufCodec(
         pb.InvalidateResponse,

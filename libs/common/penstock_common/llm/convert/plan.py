@@ -30,6 +30,7 @@ def plan_to_proto(plan: t.Plan) -> gen.Plan:
         reason=plan.reason,
         prices=[unit_prices_to_proto(prices) for prices in plan.prices],
         unsupported=_UNSUPPORTED_TO_PROTO[plan.unsupported],
+        route_digest=plan.route_digest,
     )
     if plan.classification is not None:
         seen = plan.classification
@@ -51,6 +52,7 @@ def plan_from_proto(proto: gen.Plan) -> t.Plan:
         classification=classification,
         prices=tuple(unit_prices_from_proto(prices) for prices in proto.prices),
         unsupported=_UNSUPPORTED_FROM_PROTO.get(proto.unsupported, t.UnsupportedFields.REFUSE),
+        route_digest=proto.route_digest,
     )
 
 

@@ -2324,6 +2324,232 @@ func (x *ListAuditEntriesResponse) GetNextPageToken() string {
 	return ""
 }
 
+// Request of ClearCache.
+type ClearCacheRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty means the caller's own; for operators, every tenant.
+	Tenant string `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	// Public model, which need not exist any more; empty means every model.
+	Model         string `protobuf:"bytes,2,opt,name=model,proto3" json:"model,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClearCacheRequest) Reset() {
+	*x = ClearCacheRequest{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClearCacheRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClearCacheRequest) ProtoMessage() {}
+
+func (x *ClearCacheRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClearCacheRequest.ProtoReflect.Descriptor instead.
+func (*ClearCacheRequest) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *ClearCacheRequest) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *ClearCacheRequest) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+// Response of ClearCache.
+type ClearCacheResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many were found and deleted. Others, in the memory of other processes or beyond a bound, are void all the same.
+	DeletedEntries uint64 `protobuf:"varint,1,opt,name=deleted_entries,json=deletedEntries,proto3" json:"deleted_entries,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ClearCacheResponse) Reset() {
+	*x = ClearCacheResponse{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClearCacheResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClearCacheResponse) ProtoMessage() {}
+
+func (x *ClearCacheResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClearCacheResponse.ProtoReflect.Descriptor instead.
+func (*ClearCacheResponse) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *ClearCacheResponse) GetDeletedEntries() uint64 {
+	if x != nil {
+		return x.DeletedEntries
+	}
+	return 0
+}
+
+// Request of GetCacheStats.
+type GetCacheStatsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCacheStatsRequest) Reset() {
+	*x = GetCacheStatsRequest{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCacheStatsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCacheStatsRequest) ProtoMessage() {}
+
+func (x *GetCacheStatsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCacheStatsRequest.ProtoReflect.Descriptor instead.
+func (*GetCacheStatsRequest) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{38}
+}
+
+// Response of GetCacheStats.
+type GetCacheStatsResponse struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	MemoryHits uint64                 `protobuf:"varint,1,opt,name=memory_hits,json=memoryHits,proto3" json:"memory_hits,omitempty"`
+	RedisHits  uint64                 `protobuf:"varint,2,opt,name=redis_hits,json=redisHits,proto3" json:"redis_hits,omitempty"`
+	Misses     uint64                 `protobuf:"varint,3,opt,name=misses,proto3" json:"misses,omitempty"`
+	// Answers that were kept.
+	Stores uint64 `protobuf:"varint,4,opt,name=stores,proto3" json:"stores,omitempty"`
+	// Answers that may not be kept.
+	Refusals uint64 `protobuf:"varint,5,opt,name=refusals,proto3" json:"refusals,omitempty"`
+	// Entries in the process's memory.
+	MemoryEntries uint64 `protobuf:"varint,6,opt,name=memory_entries,json=memoryEntries,proto3" json:"memory_entries,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCacheStatsResponse) Reset() {
+	*x = GetCacheStatsResponse{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCacheStatsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCacheStatsResponse) ProtoMessage() {}
+
+func (x *GetCacheStatsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCacheStatsResponse.ProtoReflect.Descriptor instead.
+func (*GetCacheStatsResponse) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *GetCacheStatsResponse) GetMemoryHits() uint64 {
+	if x != nil {
+		return x.MemoryHits
+	}
+	return 0
+}
+
+func (x *GetCacheStatsResponse) GetRedisHits() uint64 {
+	if x != nil {
+		return x.RedisHits
+	}
+	return 0
+}
+
+func (x *GetCacheStatsResponse) GetMisses() uint64 {
+	if x != nil {
+		return x.Misses
+	}
+	return 0
+}
+
+func (x *GetCacheStatsResponse) GetStores() uint64 {
+	if x != nil {
+		return x.Stores
+	}
+	return 0
+}
+
+func (x *GetCacheStatsResponse) GetRefusals() uint64 {
+	if x != nil {
+		return x.Refusals
+	}
+	return 0
+}
+
+func (x *GetCacheStatsResponse) GetMemoryEntries() uint64 {
+	if x != nil {
+		return x.MemoryEntries
+	}
+	return 0
+}
+
 var File_penstock_gateway_v1_admin_service_proto protoreflect.FileDescriptor
 
 const file_penstock_gateway_v1_admin_service_proto_rawDesc = "" +
@@ -2485,7 +2711,22 @@ const file_penstock_gateway_v1_admin_service_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tR\tpageToken\"}\n" +
 	"\x18ListAuditEntriesResponse\x129\n" +
 	"\aentries\x18\x01 \x03(\v2\x1f.penstock.gateway.v1.AuditEntryR\aentries\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\x7f\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"A\n" +
+	"\x11ClearCacheRequest\x12\x16\n" +
+	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x14\n" +
+	"\x05model\x18\x02 \x01(\tR\x05model\"=\n" +
+	"\x12ClearCacheResponse\x12'\n" +
+	"\x0fdeleted_entries\x18\x01 \x01(\x04R\x0edeletedEntries\"\x16\n" +
+	"\x14GetCacheStatsRequest\"\xca\x01\n" +
+	"\x15GetCacheStatsResponse\x12\x1f\n" +
+	"\vmemory_hits\x18\x01 \x01(\x04R\n" +
+	"memoryHits\x12\x1d\n" +
+	"\n" +
+	"redis_hits\x18\x02 \x01(\x04R\tredisHits\x12\x16\n" +
+	"\x06misses\x18\x03 \x01(\x04R\x06misses\x12\x16\n" +
+	"\x06stores\x18\x04 \x01(\x04R\x06stores\x12\x1a\n" +
+	"\brefusals\x18\x05 \x01(\x04R\brefusals\x12%\n" +
+	"\x0ememory_entries\x18\x06 \x01(\x04R\rmemoryEntries*\x7f\n" +
 	"\bKeyScope\x12\x19\n" +
 	"\x15KEY_SCOPE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13KEY_SCOPE_INFERENCE\x10\x01\x12\x12\n" +
@@ -2496,7 +2737,7 @@ const file_penstock_gateway_v1_admin_service_proto_rawDesc = "" +
 	"\x15USER_ROLE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10USER_ROLE_VIEWER\x10\x01\x12\x14\n" +
 	"\x10USER_ROLE_MEMBER\x10\x02\x12\x13\n" +
-	"\x0fUSER_ROLE_ADMIN\x10\x032\x9d\x11\n" +
+	"\x0fUSER_ROLE_ADMIN\x10\x032\xa9\x13\n" +
 	"\fAdminService\x12\x85\x01\n" +
 	"\fCreateTenant\x12(.penstock.gateway.v1.CreateTenantRequest\x1a).penstock.gateway.v1.CreateTenantResponse\" \x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/api/v1/admin/tenants\x12\x80\x01\n" +
 	"\tGetTenant\x12%.penstock.gateway.v1.GetTenantRequest\x1a&.penstock.gateway.v1.GetTenantResponse\"$\x82\xd3\xe4\x93\x02\x1e\x12\x1c/api/v1/admin/tenants/{name}\x12\x7f\n" +
@@ -2516,7 +2757,10 @@ const file_penstock_gateway_v1_admin_service_proto_rawDesc = "" +
 	"\vDisableUser\x12'.penstock.gateway.v1.DisableUserRequest\x1a(.penstock.gateway.v1.DisableUserResponse\"+\x82\xd3\xe4\x93\x02%:\x01*\" /api/v1/admin/users/{id}:disable\x12\x89\x01\n" +
 	"\n" +
 	"EnableUser\x12&.penstock.gateway.v1.EnableUserRequest\x1a'.penstock.gateway.v1.EnableUserResponse\"*\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/api/v1/admin/users/{id}:enable\x12\x94\x01\n" +
-	"\x10ListAuditEntries\x12,.penstock.gateway.v1.ListAuditEntriesRequest\x1a-.penstock.gateway.v1.ListAuditEntriesResponse\"#\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/v1/admin/audit-entriesB2Z0penstock.dev/proto/penstock/gateway/v1;gatewayv1b\x06proto3"
+	"\x10ListAuditEntries\x12,.penstock.gateway.v1.ListAuditEntriesRequest\x1a-.penstock.gateway.v1.ListAuditEntriesResponse\"#\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/v1/admin/audit-entries\x12\x83\x01\n" +
+	"\n" +
+	"ClearCache\x12&.penstock.gateway.v1.ClearCacheRequest\x1a'.penstock.gateway.v1.ClearCacheResponse\"$\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/api/v1/admin/cache:clear\x12\x83\x01\n" +
+	"\rGetCacheStats\x12).penstock.gateway.v1.GetCacheStatsRequest\x1a*.penstock.gateway.v1.GetCacheStatsResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/api/v1/admin/cacheB2Z0penstock.dev/proto/penstock/gateway/v1;gatewayv1b\x06proto3"
 
 var (
 	file_penstock_gateway_v1_admin_service_proto_rawDescOnce sync.Once
@@ -2531,7 +2775,7 @@ func file_penstock_gateway_v1_admin_service_proto_rawDescGZIP() []byte {
 }
 
 var file_penstock_gateway_v1_admin_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_penstock_gateway_v1_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_penstock_gateway_v1_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_penstock_gateway_v1_admin_service_proto_goTypes = []any{
 	(KeyScope)(0),                    // 0: penstock.gateway.v1.KeyScope
 	(UserRole)(0),                    // 1: penstock.gateway.v1.UserRole
@@ -2571,37 +2815,41 @@ var file_penstock_gateway_v1_admin_service_proto_goTypes = []any{
 	(*EnableUserResponse)(nil),       // 35: penstock.gateway.v1.EnableUserResponse
 	(*ListAuditEntriesRequest)(nil),  // 36: penstock.gateway.v1.ListAuditEntriesRequest
 	(*ListAuditEntriesResponse)(nil), // 37: penstock.gateway.v1.ListAuditEntriesResponse
-	nil,                              // 38: penstock.gateway.v1.AuditEntry.DetailsEntry
-	(*timestamppb.Timestamp)(nil),    // 39: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),    // 40: google.protobuf.FieldMask
-	(*durationpb.Duration)(nil),      // 41: google.protobuf.Duration
+	(*ClearCacheRequest)(nil),        // 38: penstock.gateway.v1.ClearCacheRequest
+	(*ClearCacheResponse)(nil),       // 39: penstock.gateway.v1.ClearCacheResponse
+	(*GetCacheStatsRequest)(nil),     // 40: penstock.gateway.v1.GetCacheStatsRequest
+	(*GetCacheStatsResponse)(nil),    // 41: penstock.gateway.v1.GetCacheStatsResponse
+	nil,                              // 42: penstock.gateway.v1.AuditEntry.DetailsEntry
+	(*timestamppb.Timestamp)(nil),    // 43: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),    // 44: google.protobuf.FieldMask
+	(*durationpb.Duration)(nil),      // 45: google.protobuf.Duration
 }
 var file_penstock_gateway_v1_admin_service_proto_depIdxs = []int32{
-	39, // 0: penstock.gateway.v1.Tenant.created_at:type_name -> google.protobuf.Timestamp
-	39, // 1: penstock.gateway.v1.Tenant.disabled_at:type_name -> google.protobuf.Timestamp
+	43, // 0: penstock.gateway.v1.Tenant.created_at:type_name -> google.protobuf.Timestamp
+	43, // 1: penstock.gateway.v1.Tenant.disabled_at:type_name -> google.protobuf.Timestamp
 	0,  // 2: penstock.gateway.v1.Key.scopes:type_name -> penstock.gateway.v1.KeyScope
-	39, // 3: penstock.gateway.v1.Key.created_at:type_name -> google.protobuf.Timestamp
-	39, // 4: penstock.gateway.v1.Key.expires_at:type_name -> google.protobuf.Timestamp
-	39, // 5: penstock.gateway.v1.Key.revoked_at:type_name -> google.protobuf.Timestamp
+	43, // 3: penstock.gateway.v1.Key.created_at:type_name -> google.protobuf.Timestamp
+	43, // 4: penstock.gateway.v1.Key.expires_at:type_name -> google.protobuf.Timestamp
+	43, // 5: penstock.gateway.v1.Key.revoked_at:type_name -> google.protobuf.Timestamp
 	1,  // 6: penstock.gateway.v1.User.role:type_name -> penstock.gateway.v1.UserRole
-	39, // 7: penstock.gateway.v1.User.created_at:type_name -> google.protobuf.Timestamp
-	39, // 8: penstock.gateway.v1.User.disabled_at:type_name -> google.protobuf.Timestamp
-	39, // 9: penstock.gateway.v1.AuditEntry.occurred_at:type_name -> google.protobuf.Timestamp
-	38, // 10: penstock.gateway.v1.AuditEntry.details:type_name -> penstock.gateway.v1.AuditEntry.DetailsEntry
+	43, // 7: penstock.gateway.v1.User.created_at:type_name -> google.protobuf.Timestamp
+	43, // 8: penstock.gateway.v1.User.disabled_at:type_name -> google.protobuf.Timestamp
+	43, // 9: penstock.gateway.v1.AuditEntry.occurred_at:type_name -> google.protobuf.Timestamp
+	42, // 10: penstock.gateway.v1.AuditEntry.details:type_name -> penstock.gateway.v1.AuditEntry.DetailsEntry
 	2,  // 11: penstock.gateway.v1.CreateTenantResponse.tenant:type_name -> penstock.gateway.v1.Tenant
 	2,  // 12: penstock.gateway.v1.GetTenantResponse.tenant:type_name -> penstock.gateway.v1.Tenant
 	2,  // 13: penstock.gateway.v1.ListTenantsResponse.tenants:type_name -> penstock.gateway.v1.Tenant
 	2,  // 14: penstock.gateway.v1.UpdateTenantRequest.tenant:type_name -> penstock.gateway.v1.Tenant
-	40, // 15: penstock.gateway.v1.UpdateTenantRequest.update_mask:type_name -> google.protobuf.FieldMask
+	44, // 15: penstock.gateway.v1.UpdateTenantRequest.update_mask:type_name -> google.protobuf.FieldMask
 	2,  // 16: penstock.gateway.v1.UpdateTenantResponse.tenant:type_name -> penstock.gateway.v1.Tenant
 	2,  // 17: penstock.gateway.v1.DisableTenantResponse.tenant:type_name -> penstock.gateway.v1.Tenant
 	2,  // 18: penstock.gateway.v1.EnableTenantResponse.tenant:type_name -> penstock.gateway.v1.Tenant
 	0,  // 19: penstock.gateway.v1.CreateKeyRequest.scopes:type_name -> penstock.gateway.v1.KeyScope
-	41, // 20: penstock.gateway.v1.CreateKeyRequest.lifetime:type_name -> google.protobuf.Duration
+	45, // 20: penstock.gateway.v1.CreateKeyRequest.lifetime:type_name -> google.protobuf.Duration
 	3,  // 21: penstock.gateway.v1.CreateKeyResponse.key:type_name -> penstock.gateway.v1.Key
 	3,  // 22: penstock.gateway.v1.ListKeysResponse.keys:type_name -> penstock.gateway.v1.Key
-	41, // 23: penstock.gateway.v1.RotateKeyRequest.overlap:type_name -> google.protobuf.Duration
-	41, // 24: penstock.gateway.v1.RotateKeyRequest.lifetime:type_name -> google.protobuf.Duration
+	45, // 23: penstock.gateway.v1.RotateKeyRequest.overlap:type_name -> google.protobuf.Duration
+	45, // 24: penstock.gateway.v1.RotateKeyRequest.lifetime:type_name -> google.protobuf.Duration
 	3,  // 25: penstock.gateway.v1.RotateKeyResponse.key:type_name -> penstock.gateway.v1.Key
 	3,  // 26: penstock.gateway.v1.RotateKeyResponse.previous_key:type_name -> penstock.gateway.v1.Key
 	3,  // 27: penstock.gateway.v1.RevokeKeyResponse.key:type_name -> penstock.gateway.v1.Key
@@ -2609,7 +2857,7 @@ var file_penstock_gateway_v1_admin_service_proto_depIdxs = []int32{
 	4,  // 29: penstock.gateway.v1.CreateUserResponse.user:type_name -> penstock.gateway.v1.User
 	4,  // 30: penstock.gateway.v1.ListUsersResponse.users:type_name -> penstock.gateway.v1.User
 	4,  // 31: penstock.gateway.v1.UpdateUserRequest.user:type_name -> penstock.gateway.v1.User
-	40, // 32: penstock.gateway.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
+	44, // 32: penstock.gateway.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
 	4,  // 33: penstock.gateway.v1.UpdateUserResponse.user:type_name -> penstock.gateway.v1.User
 	4,  // 34: penstock.gateway.v1.DisableUserResponse.user:type_name -> penstock.gateway.v1.User
 	4,  // 35: penstock.gateway.v1.EnableUserResponse.user:type_name -> penstock.gateway.v1.User
@@ -2630,24 +2878,28 @@ var file_penstock_gateway_v1_admin_service_proto_depIdxs = []int32{
 	32, // 50: penstock.gateway.v1.AdminService.DisableUser:input_type -> penstock.gateway.v1.DisableUserRequest
 	34, // 51: penstock.gateway.v1.AdminService.EnableUser:input_type -> penstock.gateway.v1.EnableUserRequest
 	36, // 52: penstock.gateway.v1.AdminService.ListAuditEntries:input_type -> penstock.gateway.v1.ListAuditEntriesRequest
-	7,  // 53: penstock.gateway.v1.AdminService.CreateTenant:output_type -> penstock.gateway.v1.CreateTenantResponse
-	9,  // 54: penstock.gateway.v1.AdminService.GetTenant:output_type -> penstock.gateway.v1.GetTenantResponse
-	11, // 55: penstock.gateway.v1.AdminService.ListTenants:output_type -> penstock.gateway.v1.ListTenantsResponse
-	13, // 56: penstock.gateway.v1.AdminService.UpdateTenant:output_type -> penstock.gateway.v1.UpdateTenantResponse
-	15, // 57: penstock.gateway.v1.AdminService.DisableTenant:output_type -> penstock.gateway.v1.DisableTenantResponse
-	17, // 58: penstock.gateway.v1.AdminService.EnableTenant:output_type -> penstock.gateway.v1.EnableTenantResponse
-	19, // 59: penstock.gateway.v1.AdminService.CreateKey:output_type -> penstock.gateway.v1.CreateKeyResponse
-	21, // 60: penstock.gateway.v1.AdminService.ListKeys:output_type -> penstock.gateway.v1.ListKeysResponse
-	23, // 61: penstock.gateway.v1.AdminService.RotateKey:output_type -> penstock.gateway.v1.RotateKeyResponse
-	25, // 62: penstock.gateway.v1.AdminService.RevokeKey:output_type -> penstock.gateway.v1.RevokeKeyResponse
-	27, // 63: penstock.gateway.v1.AdminService.CreateUser:output_type -> penstock.gateway.v1.CreateUserResponse
-	29, // 64: penstock.gateway.v1.AdminService.ListUsers:output_type -> penstock.gateway.v1.ListUsersResponse
-	31, // 65: penstock.gateway.v1.AdminService.UpdateUser:output_type -> penstock.gateway.v1.UpdateUserResponse
-	33, // 66: penstock.gateway.v1.AdminService.DisableUser:output_type -> penstock.gateway.v1.DisableUserResponse
-	35, // 67: penstock.gateway.v1.AdminService.EnableUser:output_type -> penstock.gateway.v1.EnableUserResponse
-	37, // 68: penstock.gateway.v1.AdminService.ListAuditEntries:output_type -> penstock.gateway.v1.ListAuditEntriesResponse
-	53, // [53:69] is the sub-list for method output_type
-	37, // [37:53] is the sub-list for method input_type
+	38, // 53: penstock.gateway.v1.AdminService.ClearCache:input_type -> penstock.gateway.v1.ClearCacheRequest
+	40, // 54: penstock.gateway.v1.AdminService.GetCacheStats:input_type -> penstock.gateway.v1.GetCacheStatsRequest
+	7,  // 55: penstock.gateway.v1.AdminService.CreateTenant:output_type -> penstock.gateway.v1.CreateTenantResponse
+	9,  // 56: penstock.gateway.v1.AdminService.GetTenant:output_type -> penstock.gateway.v1.GetTenantResponse
+	11, // 57: penstock.gateway.v1.AdminService.ListTenants:output_type -> penstock.gateway.v1.ListTenantsResponse
+	13, // 58: penstock.gateway.v1.AdminService.UpdateTenant:output_type -> penstock.gateway.v1.UpdateTenantResponse
+	15, // 59: penstock.gateway.v1.AdminService.DisableTenant:output_type -> penstock.gateway.v1.DisableTenantResponse
+	17, // 60: penstock.gateway.v1.AdminService.EnableTenant:output_type -> penstock.gateway.v1.EnableTenantResponse
+	19, // 61: penstock.gateway.v1.AdminService.CreateKey:output_type -> penstock.gateway.v1.CreateKeyResponse
+	21, // 62: penstock.gateway.v1.AdminService.ListKeys:output_type -> penstock.gateway.v1.ListKeysResponse
+	23, // 63: penstock.gateway.v1.AdminService.RotateKey:output_type -> penstock.gateway.v1.RotateKeyResponse
+	25, // 64: penstock.gateway.v1.AdminService.RevokeKey:output_type -> penstock.gateway.v1.RevokeKeyResponse
+	27, // 65: penstock.gateway.v1.AdminService.CreateUser:output_type -> penstock.gateway.v1.CreateUserResponse
+	29, // 66: penstock.gateway.v1.AdminService.ListUsers:output_type -> penstock.gateway.v1.ListUsersResponse
+	31, // 67: penstock.gateway.v1.AdminService.UpdateUser:output_type -> penstock.gateway.v1.UpdateUserResponse
+	33, // 68: penstock.gateway.v1.AdminService.DisableUser:output_type -> penstock.gateway.v1.DisableUserResponse
+	35, // 69: penstock.gateway.v1.AdminService.EnableUser:output_type -> penstock.gateway.v1.EnableUserResponse
+	37, // 70: penstock.gateway.v1.AdminService.ListAuditEntries:output_type -> penstock.gateway.v1.ListAuditEntriesResponse
+	39, // 71: penstock.gateway.v1.AdminService.ClearCache:output_type -> penstock.gateway.v1.ClearCacheResponse
+	41, // 72: penstock.gateway.v1.AdminService.GetCacheStats:output_type -> penstock.gateway.v1.GetCacheStatsResponse
+	55, // [55:73] is the sub-list for method output_type
+	37, // [37:55] is the sub-list for method input_type
 	37, // [37:37] is the sub-list for extension type_name
 	37, // [37:37] is the sub-list for extension extendee
 	0,  // [0:37] is the sub-list for field type_name
@@ -2664,7 +2916,7 @@ func file_penstock_gateway_v1_admin_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_penstock_gateway_v1_admin_service_proto_rawDesc), len(file_penstock_gateway_v1_admin_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   37,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

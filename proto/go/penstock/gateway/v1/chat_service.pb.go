@@ -143,7 +143,7 @@ type CacheControl struct {
 	NoCache bool `protobuf:"varint,2,opt,name=no_cache,json=noCache,proto3" json:"no_cache,omitempty"`
 	// A hit or NOT_FOUND; no upstream is asked.
 	OnlyIfCached bool `protobuf:"varint,3,opt,name=only_if_cached,json=onlyIfCached,proto3" json:"only_if_cached,omitempty"`
-	// An entry older than this is not served.
+	// An entry older than this is not served. At most 999,999,999 s.
 	MaxAge        *durationpb.Duration `protobuf:"bytes,4,opt,name=max_age,json=maxAge,proto3" json:"max_age,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

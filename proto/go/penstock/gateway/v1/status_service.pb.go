@@ -361,7 +361,7 @@ type UpstreamStatus struct {
 	Models []*UpstreamModelStatus `protobuf:"bytes,2,rep,name=models,proto3" json:"models,omitempty"`
 	// Attempts made at it for this gateway's requests that ended within the window.
 	Attempts uint64 `protobuf:"varint,3,opt,name=attempts,proto3" json:"attempts,omitempty"`
-	// Those of them that failed.
+	// Those of them that failed by the upstream's fault: not by the request's, and not because the caller left.
 	FailedAttempts uint64 `protobuf:"varint,4,opt,name=failed_attempts,json=failedAttempts,proto3" json:"failed_attempts,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache

@@ -1406,8 +1406,10 @@ type Plan struct {
 	// One sentence a person can read in a trace.
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	// What each candidate is billed at, in the order of candidates. Empty where the router does not know.
-	Prices        []*UnitPrices     `protobuf:"bytes,4,rep,name=prices,proto3" json:"prices,omitempty"`
-	Unsupported   UnsupportedFields `protobuf:"varint,30,opt,name=unsupported,proto3,enum=penstock.llm.v1.UnsupportedFields" json:"unsupported,omitempty"`
+	Prices      []*UnitPrices     `protobuf:"bytes,4,rep,name=prices,proto3" json:"prices,omitempty"`
+	Unsupported UnsupportedFields `protobuf:"varint,30,opt,name=unsupported,proto3,enum=penstock.llm.v1.UnsupportedFields" json:"unsupported,omitempty"`
+	// What decides who answers to this public model's name: equal digests mean equal routes to equal upstreams.
+	RouteDigest   []byte `protobuf:"bytes,40,opt,name=route_digest,json=routeDigest,proto3" json:"route_digest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1475,6 +1477,13 @@ func (x *Plan) GetUnsupported() UnsupportedFields {
 		return x.Unsupported
 	}
 	return UnsupportedFields_UNSUPPORTED_FIELDS_UNSPECIFIED
+}
+
+func (x *Plan) GetRouteDigest() []byte {
+	if x != nil {
+		return x.RouteDigest
+	}
+	return nil
 }
 
 // What the router saw in the prompt.
@@ -1661,7 +1670,7 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"\x0foutput_nano_usd\x18\x03 \x01(\x03R\routputNanoUsd\"=\n" +
 	"\tCandidate\x12\x1a\n" +
 	"\bupstream\x18\x01 \x01(\tR\bupstream\x12\x14\n" +
-	"\x05model\x18\x02 \x01(\tR\x05model\"\x9e\x02\n" +
+	"\x05model\x18\x02 \x01(\tR\x05model\"\xc1\x02\n" +
 	"\x04Plan\x12:\n" +
 	"\n" +
 	"candidates\x18\x01 \x03(\v2\x1a.penstock.llm.v1.CandidateR\n" +
@@ -1669,7 +1678,8 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"\x0eclassification\x18\x02 \x01(\v2\x1f.penstock.llm.v1.ClassificationR\x0eclassification\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x123\n" +
 	"\x06prices\x18\x04 \x03(\v2\x1b.penstock.llm.v1.UnitPricesR\x06prices\x12D\n" +
-	"\vunsupported\x18\x1e \x01(\x0e2\".penstock.llm.v1.UnsupportedFieldsR\vunsupported\"d\n" +
+	"\vunsupported\x18\x1e \x01(\x0e2\".penstock.llm.v1.UnsupportedFieldsR\vunsupported\x12!\n" +
+	"\froute_digest\x18( \x01(\fR\vrouteDigest\"d\n" +
 	"\x0eClassification\x12\x12\n" +
 	"\x04task\x18\x01 \x01(\tR\x04task\x12\x1e\n" +
 	"\n" +

@@ -50,12 +50,14 @@ class LookupRequest(_message.Message):
     def __init__(self, max_age: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., scope: _Optional[_Union[CacheScope, _Mapping]] = ..., probe: _Optional[_Union[CacheProbe, _Mapping]] = ...) -> None: ...
 
 class LookupResponse(_message.Message):
-    __slots__ = ("hit", "bypass_reason")
+    __slots__ = ("hit", "bypass_reason", "generation")
     HIT_FIELD_NUMBER: _ClassVar[int]
     BYPASS_REASON_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
     hit: CacheHit
     bypass_reason: str
-    def __init__(self, hit: _Optional[_Union[CacheHit, _Mapping]] = ..., bypass_reason: _Optional[str] = ...) -> None: ...
+    generation: str
+    def __init__(self, hit: _Optional[_Union[CacheHit, _Mapping]] = ..., bypass_reason: _Optional[str] = ..., generation: _Optional[str] = ...) -> None: ...
 
 class CacheHit(_message.Message):
     __slots__ = ("entry", "similarity")
@@ -66,16 +68,18 @@ class CacheHit(_message.Message):
     def __init__(self, entry: _Optional[_Union[CacheEntry, _Mapping]] = ..., similarity: _Optional[float] = ...) -> None: ...
 
 class StoreRequest(_message.Message):
-    __slots__ = ("entry", "ttl", "scope", "probe")
+    __slots__ = ("entry", "ttl", "scope", "probe", "generation")
     ENTRY_FIELD_NUMBER: _ClassVar[int]
     TTL_FIELD_NUMBER: _ClassVar[int]
     SCOPE_FIELD_NUMBER: _ClassVar[int]
     PROBE_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
     entry: CacheEntry
     ttl: _duration_pb2.Duration
     scope: CacheScope
     probe: CacheProbe
-    def __init__(self, entry: _Optional[_Union[CacheEntry, _Mapping]] = ..., ttl: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., scope: _Optional[_Union[CacheScope, _Mapping]] = ..., probe: _Optional[_Union[CacheProbe, _Mapping]] = ...) -> None: ...
+    generation: str
+    def __init__(self, entry: _Optional[_Union[CacheEntry, _Mapping]] = ..., ttl: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., scope: _Optional[_Union[CacheScope, _Mapping]] = ..., probe: _Optional[_Union[CacheProbe, _Mapping]] = ..., generation: _Optional[str] = ...) -> None: ...
 
 class StoreResponse(_message.Message):
     __slots__ = ("stored", "refusal_reason")
@@ -86,10 +90,12 @@ class StoreResponse(_message.Message):
     def __init__(self, stored: bool = ..., refusal_reason: _Optional[str] = ...) -> None: ...
 
 class InvalidateRequest(_message.Message):
-    __slots__ = ("scope",)
+    __slots__ = ("scope", "every_tenant")
     SCOPE_FIELD_NUMBER: _ClassVar[int]
+    EVERY_TENANT_FIELD_NUMBER: _ClassVar[int]
     scope: CacheScope
-    def __init__(self, scope: _Optional[_Union[CacheScope, _Mapping]] = ...) -> None: ...
+    every_tenant: bool
+    def __init__(self, scope: _Optional[_Union[CacheScope, _Mapping]] = ..., every_tenant: bool = ...) -> None: ...
 
 class InvalidateResponse(_message.Message):
     __slots__ = ("deleted_entries",)

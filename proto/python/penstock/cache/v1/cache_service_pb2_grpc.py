@@ -77,7 +77,7 @@ class CacheServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Invalidate(self, request, context):
-        """Invalidate deletes every entry of a scope.
+        """Invalidate voids every entry of a scope, in every process within a second, and deletes those it finds.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -39,7 +39,7 @@ class CacheServiceStub:
         penstock.cache.v1.cache_service_pb2.InvalidateRequest,
         penstock.cache.v1.cache_service_pb2.InvalidateResponse,
     ]
-    """Invalidate deletes every entry of a scope."""
+    """Invalidate voids every entry of a scope, in every process within a second, and deletes those it finds."""
 
     GetStats: grpc.UnaryUnaryMultiCallable[
         penstock.cache.v1.cache_service_pb2.GetStatsRequest,
@@ -68,7 +68,7 @@ class CacheServiceAsyncStub:
         penstock.cache.v1.cache_service_pb2.InvalidateRequest,
         penstock.cache.v1.cache_service_pb2.InvalidateResponse,
     ]
-    """Invalidate deletes every entry of a scope."""
+    """Invalidate voids every entry of a scope, in every process within a second, and deletes those it finds."""
 
     GetStats: grpc.aio.UnaryUnaryMultiCallable[
         penstock.cache.v1.cache_service_pb2.GetStatsRequest,
@@ -103,7 +103,7 @@ class CacheServiceServicer(metaclass=abc.ABCMeta):
         request: penstock.cache.v1.cache_service_pb2.InvalidateRequest,
         context: _ServicerContext,
     ) -> typing.Union[penstock.cache.v1.cache_service_pb2.InvalidateResponse, collections.abc.Awaitable[penstock.cache.v1.cache_service_pb2.InvalidateResponse]]:
-        """Invalidate deletes every entry of a scope."""
+        """Invalidate voids every entry of a scope, in every process within a second, and deletes those it finds."""
 
     @abc.abstractmethod
     def GetStats(

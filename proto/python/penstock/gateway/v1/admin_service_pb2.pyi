@@ -382,3 +382,37 @@ class ListAuditEntriesResponse(_message.Message):
     entries: _containers.RepeatedCompositeFieldContainer[AuditEntry]
     next_page_token: str
     def __init__(self, entries: _Optional[_Iterable[_Union[AuditEntry, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class ClearCacheRequest(_message.Message):
+    __slots__ = ("tenant", "model")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    model: str
+    def __init__(self, tenant: _Optional[str] = ..., model: _Optional[str] = ...) -> None: ...
+
+class ClearCacheResponse(_message.Message):
+    __slots__ = ("deleted_entries",)
+    DELETED_ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    deleted_entries: int
+    def __init__(self, deleted_entries: _Optional[int] = ...) -> None: ...
+
+class GetCacheStatsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetCacheStatsResponse(_message.Message):
+    __slots__ = ("memory_hits", "redis_hits", "misses", "stores", "refusals", "memory_entries")
+    MEMORY_HITS_FIELD_NUMBER: _ClassVar[int]
+    REDIS_HITS_FIELD_NUMBER: _ClassVar[int]
+    MISSES_FIELD_NUMBER: _ClassVar[int]
+    STORES_FIELD_NUMBER: _ClassVar[int]
+    REFUSALS_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    memory_hits: int
+    redis_hits: int
+    misses: int
+    stores: int
+    refusals: int
+    memory_entries: int
+    def __init__(self, memory_hits: _Optional[int] = ..., redis_hits: _Optional[int] = ..., misses: _Optional[int] = ..., stores: _Optional[int] = ..., refusals: _Optional[int] = ..., memory_entries: _Optional[int] = ...) -> None: ...

@@ -124,6 +124,16 @@ class AdminServiceStub(object):
                 request_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ListAuditEntriesRequest.SerializeToString,
                 response_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ListAuditEntriesResponse.FromString,
                 _registered_method=True)
+        self.ClearCache = channel.unary_unary(
+                '/penstock.gateway.v1.AdminService/ClearCache',
+                request_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ClearCacheRequest.SerializeToString,
+                response_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ClearCacheResponse.FromString,
+                _registered_method=True)
+        self.GetCacheStats = channel.unary_unary(
+                '/penstock.gateway.v1.AdminService/GetCacheStats',
+                request_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.GetCacheStatsRequest.SerializeToString,
+                response_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.GetCacheStatsResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer(object):
@@ -253,6 +263,20 @@ class AdminServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ClearCache(self, request, context):
+        """ClearCache voids kept answers: no process serves them after a second. Answers under way are not kept.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCacheStats(self, request, context):
+        """GetCacheStats counts what one process of the cache has done since it started. For operators.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -335,6 +359,16 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.ListAuditEntries,
                     request_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ListAuditEntriesRequest.FromString,
                     response_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ListAuditEntriesResponse.SerializeToString,
+            ),
+            'ClearCache': grpc.unary_unary_rpc_method_handler(
+                    servicer.ClearCache,
+                    request_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ClearCacheRequest.FromString,
+                    response_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ClearCacheResponse.SerializeToString,
+            ),
+            'GetCacheStats': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCacheStats,
+                    request_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.GetCacheStatsRequest.FromString,
+                    response_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.GetCacheStatsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -779,6 +813,60 @@ class AdminService(object):
             '/penstock.gateway.v1.AdminService/ListAuditEntries',
             penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ListAuditEntriesRequest.SerializeToString,
             penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ListAuditEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ClearCache(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.gateway.v1.AdminService/ClearCache',
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ClearCacheRequest.SerializeToString,
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ClearCacheResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCacheStats(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.gateway.v1.AdminService/GetCacheStats',
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.GetCacheStatsRequest.SerializeToString,
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.GetCacheStatsResponse.FromString,
             options,
             channel_credentials,
             insecure,

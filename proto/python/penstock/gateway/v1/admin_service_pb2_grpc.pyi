@@ -131,6 +131,18 @@ class AdminServiceStub:
     ]
     """ListAuditEntries returns who changed what, the newest first."""
 
+    ClearCache: grpc.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.ClearCacheRequest,
+        penstock.gateway.v1.admin_service_pb2.ClearCacheResponse,
+    ]
+    """ClearCache voids kept answers: no process serves them after a second. Answers under way are not kept."""
+
+    GetCacheStats: grpc.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.GetCacheStatsRequest,
+        penstock.gateway.v1.admin_service_pb2.GetCacheStatsResponse,
+    ]
+    """GetCacheStats counts what one process of the cache has done since it started. For operators."""
+
 class AdminServiceAsyncStub:
     """AdminService keeps tenants, their users and their keys.
 
@@ -243,6 +255,18 @@ class AdminServiceAsyncStub:
         penstock.gateway.v1.admin_service_pb2.ListAuditEntriesResponse,
     ]
     """ListAuditEntries returns who changed what, the newest first."""
+
+    ClearCache: grpc.aio.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.ClearCacheRequest,
+        penstock.gateway.v1.admin_service_pb2.ClearCacheResponse,
+    ]
+    """ClearCache voids kept answers: no process serves them after a second. Answers under way are not kept."""
+
+    GetCacheStats: grpc.aio.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.GetCacheStatsRequest,
+        penstock.gateway.v1.admin_service_pb2.GetCacheStatsResponse,
+    ]
+    """GetCacheStats counts what one process of the cache has done since it started. For operators."""
 
 class AdminServiceServicer(metaclass=abc.ABCMeta):
     """AdminService keeps tenants, their users and their keys.
@@ -388,5 +412,21 @@ class AdminServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[penstock.gateway.v1.admin_service_pb2.ListAuditEntriesResponse, collections.abc.Awaitable[penstock.gateway.v1.admin_service_pb2.ListAuditEntriesResponse]]:
         """ListAuditEntries returns who changed what, the newest first."""
+
+    @abc.abstractmethod
+    def ClearCache(
+        self,
+        request: penstock.gateway.v1.admin_service_pb2.ClearCacheRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[penstock.gateway.v1.admin_service_pb2.ClearCacheResponse, collections.abc.Awaitable[penstock.gateway.v1.admin_service_pb2.ClearCacheResponse]]:
+        """ClearCache voids kept answers: no process serves them after a second. Answers under way are not kept."""
+
+    @abc.abstractmethod
+    def GetCacheStats(
+        self,
+        request: penstock.gateway.v1.admin_service_pb2.GetCacheStatsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[penstock.gateway.v1.admin_service_pb2.GetCacheStatsResponse, collections.abc.Awaitable[penstock.gateway.v1.admin_service_pb2.GetCacheStatsResponse]]:
+        """GetCacheStats counts what one process of the cache has done since it started. For operators."""
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

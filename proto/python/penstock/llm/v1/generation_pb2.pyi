@@ -239,18 +239,20 @@ class Candidate(_message.Message):
     def __init__(self, upstream: _Optional[str] = ..., model: _Optional[str] = ...) -> None: ...
 
 class Plan(_message.Message):
-    __slots__ = ("candidates", "classification", "reason", "prices", "unsupported")
+    __slots__ = ("candidates", "classification", "reason", "prices", "unsupported", "route_digest")
     CANDIDATES_FIELD_NUMBER: _ClassVar[int]
     CLASSIFICATION_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     PRICES_FIELD_NUMBER: _ClassVar[int]
     UNSUPPORTED_FIELD_NUMBER: _ClassVar[int]
+    ROUTE_DIGEST_FIELD_NUMBER: _ClassVar[int]
     candidates: _containers.RepeatedCompositeFieldContainer[Candidate]
     classification: Classification
     reason: str
     prices: _containers.RepeatedCompositeFieldContainer[UnitPrices]
     unsupported: UnsupportedFields
-    def __init__(self, candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., classification: _Optional[_Union[Classification, _Mapping]] = ..., reason: _Optional[str] = ..., prices: _Optional[_Iterable[_Union[UnitPrices, _Mapping]]] = ..., unsupported: _Optional[_Union[UnsupportedFields, str]] = ...) -> None: ...
+    route_digest: bytes
+    def __init__(self, candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., classification: _Optional[_Union[Classification, _Mapping]] = ..., reason: _Optional[str] = ..., prices: _Optional[_Iterable[_Union[UnitPrices, _Mapping]]] = ..., unsupported: _Optional[_Union[UnsupportedFields, str]] = ..., route_digest: _Optional[bytes] = ...) -> None: ...
 
 class Classification(_message.Message):
     __slots__ = ("task", "complexity", "confidence")

@@ -1,4 +1,4 @@
-"""The cache service as a port: it never fails, it only misses."""
+"""The cache service as ports: to a request it never fails, it only misses; who administers it is told of failures."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from datetime import timedelta
 import structlog
 
 from penstock_common.background import StartWork
-from penstock_common.contract.cache import LookupRequest, LookupResponse, StoreRequest
-from penstock_common.contract.wire.cache import LOOKUP, STORE
+from penstock_common.contract.cache import Invalidation, LookupRequest, LookupResponse, Scope, Stats, StoreRequest
+from penstock_common.contract.wire.cache import GET_STATS, INVALIDATE, LOOKUP, STORE
 from penstock_common.errors import PenstockError
 from penstock_common.rpc.client import Channel
 from penstock_common.telemetry.steps import Step
 
 _MISS = LookupResponse()
+_ADMINISTRATION_SECONDS = 20.0
 _OFF = LookupResponse(bypass_reason="the cache is off")
 
 _log = structlog.get_logger(__name__)
 
 
 class CacheClient:
-    """Implements ``ports.AnswerCache``; look-ups are bounded by ``lookup_timeout``.
+    """Implements ``ports.AnswerCache`` and ``KeptAnswers``; look-ups are bounded by ``lookup_timeout``.
 
     A cache in this process keeps at once. Nobody waits for another's, which
     ``in_background`` tells.
@@ -53,6 +54,15 @@ class CacheClient:
         else:
             self._in_background(self._store(request))
 
+    async def clear(self, scope: Scope) -> int:
+        """Void what lies in the scope."""
+        invalidation = Invalidation(scope=scope, every_tenant=not scope.tenant)
+        return await self._channel.call(INVALIDATE, invalidation, timeout=_ADMINISTRATION_SECONDS)
+
+    async def stats(self) -> Stats:
+        """Return what one process of the cache has counted."""
+        return await self._channel.call(GET_STATS, None, timeout=_ADMINISTRATION_SECONDS)
+
     async def _store(self, request: StoreRequest) -> None:
         try:
             await self._channel.call(STORE, request, timeout=self._store_seconds)
@@ -61,7 +71,7 @@ class CacheClient:
 
 
 class NoCache:
-    """Implements ``ports.AnswerCache`` where the cache is off."""
+    """Implements ``ports.AnswerCache`` and ``KeptAnswers`` where the cache is off."""
 
     async def look_up(self, request: LookupRequest, steps: list[Step]) -> LookupResponse:
         """Return that there is no cache."""
@@ -69,3 +79,11 @@ class NoCache:
 
     async def keep(self, request: StoreRequest) -> None:
         """Keep nothing."""
+
+    async def clear(self, scope: Scope) -> int:
+        """Return 0."""
+        return 0
+
+    async def stats(self) -> Stats:
+        """Return zeros."""
+        return Stats()

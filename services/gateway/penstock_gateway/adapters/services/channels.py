@@ -13,7 +13,8 @@ from penstock_common.rpc.client import Channel
 class Channels:
     """The services the gateway calls, over either transport. What is None is not there: nothing is cached, or embedded.
 
-    ``cache_is_here``: the cache is in this process, and keeps an answer at once.
+    ``cache_is_here``: the cache is in this process, and keeps an answer at once. ``inference_is_here``: so is inference,
+    which tells of its attempts even where a caller leaves.
     """
 
     router: Channel
@@ -21,5 +22,6 @@ class Channels:
     cache: Channel | None = None
     embedding: Channel | None = None
     cache_is_here: bool = False
+    inference_is_here: bool = False
     collectors: Sequence[Any] = ()
     """What services in this process measure, as prometheus_client's collectors."""

@@ -66,6 +66,8 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
             DisableUser=_CHANGE,
             EnableUser=_CHANGE,
             ListAuditEntries=_LOOK,
+            ClearCache=_CHANGE,
+            GetCacheStats=_OPERATE,
         ),
         **_rpcs("StatusService", GetStatus=_OPERATE),
         "POST /v1/chat/completions": INFERENCE,

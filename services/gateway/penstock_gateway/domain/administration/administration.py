@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from penstock_gateway.domain.administration.audit import AuditLog
+from penstock_gateway.domain.administration.cache import CacheAdministration, KeptAnswers
 from penstock_gateway.domain.administration.keys import KeyAdministration, Keyring
 from penstock_gateway.domain.administration.registry import Registry
 from penstock_gateway.domain.administration.tenants import TenantAdministration
@@ -19,13 +20,15 @@ class Administration:
     users: UserAdministration
     keys: KeyAdministration
     audit: AuditLog
+    cache: CacheAdministration
 
     @classmethod
-    def over(cls, keyring: Keyring, registry: Registry) -> Administration:
-        """Return the administration of what the registry holds."""
+    def over(cls, keyring: Keyring, registry: Registry, answers: KeptAnswers) -> Administration:
+        """Return the administration of what the registry holds, and of what the cache has kept."""
         return cls(
             TenantAdministration(keyring.directory, registry),
             UserAdministration(keyring.directory, registry),
             KeyAdministration(keyring, registry),
             AuditLog(registry),
+            CacheAdministration(answers, keyring.directory, registry),
         )

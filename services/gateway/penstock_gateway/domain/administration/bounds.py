@@ -63,6 +63,11 @@ def models(names: Iterable[str]) -> frozenset[str]:
     return frozenset(_text("models", name, 1, _MAX_NAME_LENGTH) for name in found)
 
 
+def model(name: str) -> str:
+    """Return the name if it may be a model's, empty where none is named."""
+    return _text("model", name, 0, _MAX_NAME_LENGTH)
+
+
 def regions(names: Iterable[str]) -> tuple[str, ...]:
     """Return the regions in order, each once."""
     found = tuple(dict.fromkeys(names))

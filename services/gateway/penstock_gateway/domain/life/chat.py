@@ -1,7 +1,7 @@
 """The life of one chat request, from an authenticated caller to a settled bill.
 
 The steps are those of docs/architecture.md: validate, admit, make the effective
-input, look into the cache, route, generate, guard the output, settle. Surfaces
+input, route, look into the cache, generate, guard the output, settle. Surfaces
 use it as::
 
     exchange = life.begin(call)
@@ -16,6 +16,7 @@ or, where the caller does not stream, with ``await exchange.answer()`` inside.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
 from datetime import timedelta
@@ -25,9 +26,9 @@ import msgspec
 from penstock_common.contract.cache import Hit, LookupRequest, Probe, Scope, StoreRequest, probe_of
 from penstock_common.contract.inference import GenerateRequest
 from penstock_common.contract.router import RouteRequest, requirements_of
-from penstock_common.errors import NotCached, PenstockError
+from penstock_common.errors import DeadlineExceeded, NotCached, PenstockError
 from penstock_common.llm.events import Answer, merge_deltas
-from penstock_common.llm.types import Batch, Finished, FinishReason, GenerationInput, Started, Usage
+from penstock_common.llm.types import Batch, Finished, FinishReason, GenerationInput, Plan, Started, Usage
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.life.effective import InputStep, effective_input
 from penstock_gateway.domain.life.exchange import Exchange, Outcome, VisitParts
@@ -70,7 +71,10 @@ BYPASS, MISS = CacheOutcome(), CacheOutcome("miss")
 
 
 class LifeParts(msgspec.Struct, frozen=True, kw_only=True):
-    """What the life of a request is made of. ``input_steps`` and ``guards`` come in their order."""
+    """What the life of a request is made of. ``input_steps`` and ``guards`` come in their order.
+
+    ``inference_is_here``: it is in this process, and tells of its attempts even where a caller leaves.
+    """
 
     visits: VisitParts
     input_steps: Sequence[InputStep]
@@ -78,6 +82,7 @@ class LifeParts(msgspec.Struct, frozen=True, kw_only=True):
     router: Router
     generator: Generator
     guards: Sequence[OutputGuard] = ()
+    inference_is_here: bool = False
 
 
 class ChatLife:
@@ -107,6 +112,8 @@ class ChatExchange(Exchange[ChatOrder]):
         self._stream: AnswerStream | None = None
         self._batches: AsyncGenerator[Batch, None] | None = None
         self._generate: Step | None = None
+        self._was_left = False
+        self._generation = ""
 
     @property
     def started(self) -> Started | None:
@@ -150,20 +157,23 @@ class ChatExchange(Exchange[ChatOrder]):
         await self._reserve()
         effective = self._effective = await effective_input(self.call, self._parts.input_steps)
         control = order.cache_control
+        # First, so that no kept answer is given in the name of a model that would not be asked now.
+        plan = await self._route(effective)
         # Several answers to one question are wanted because they differ.
         may_look_up = control.may_look_up and effective.sampling.choices in (None, 1)
-        hit = await self._look_up(effective) if may_look_up else None
+        hit = await self._look_up(effective, plan) if may_look_up else None
         if hit is not None:
             self._source = Replay(hit)
         elif control.only_if_cached:
             raise NotCached("The request is only-if-cached, and the cache has no answer to it.")
         else:
-            self._source = await self._route(effective)
+            request = GenerateRequest(input=effective, plan=plan, whole=order.whole)
+            self._source = Generation(self._parts.generator, request)
         steps.stop()
 
-    async def _look_up(self, effective: GenerationInput) -> Hit | None:
+    async def _look_up(self, effective: GenerationInput, plan: Plan) -> Hit | None:
         step = self._steps.next("cache.lookup")
-        probe = self._probe = probe_of(effective)
+        probe = self._probe = probe_of(effective, plan.route_digest, self.call.caller.tenant.regions)
         request = LookupRequest(scope=self._scope, probe=probe, max_age=self.call.order.cache_control.max_age)
         found = await self._parts.cache.look_up(request, step.children)
         if found.hit is not None:
@@ -172,16 +182,15 @@ class ChatExchange(Exchange[ChatOrder]):
             self.cache_outcome = CacheOutcome("hit", tier, similarity, unset)
         elif not found.bypass_reason:
             self.cache_outcome = MISS
+            self._generation = found.generation
         step.attributes = {"result": self.cache_outcome.status, "reason": found.bypass_reason}
         return found.hit
 
-    async def _route(self, effective: GenerationInput) -> Generation:
+    async def _route(self, effective: GenerationInput) -> Plan:
         step = self._steps.next("route")
         needs, regions = requirements_of(effective), self.call.caller.tenant.regions
         request = RouteRequest(model=effective.model, requirements=needs, allowed_regions=regions)
-        plan = await self._parts.router.route(request, step.children)
-        whole = self.call.order.whole
-        return Generation(self._parts.generator, GenerateRequest(input=effective, plan=plan, whole=whole))
+        return await self._parts.router.route(request, step.children)
 
     def _opened(self) -> AnswerStream:
         source = self._source
@@ -217,13 +226,14 @@ class ChatExchange(Exchange[ChatOrder]):
             await self._batches.aclose()
         if self._stream is not None:
             await self._stream.aclose()
+        self._was_left = isinstance(error, asyncio.CancelledError | GeneratorExit | DeadlineExceeded)
         # Of all that ends an answer, only what a service says is its failure.
         self._has_ended(type(error).__name__ if isinstance(error, PenstockError) else "interrupted")
 
     def _outcome(self) -> Outcome:
         progress, is_hit = self._progress, isinstance(self._source, Replay)
-        if self._generate is not None and self._source is not None and self._source.plan is not None:
-            progress.note_unseen(self._generate.children, self._source.plan, self._effective)
+        if progress.finished is None and self._generate is not None:
+            self._note_what_is_owed(self._generate.children)
         finished = progress.finished
         return Outcome(
             # A hit costs nothing, however far its replay came.
@@ -236,13 +246,24 @@ class ChatExchange(Exchange[ChatOrder]):
             first_event_ns=0 if self._came_whole() else progress.first_event_ns,
         )
 
+    def _note_what_is_owed(self, attempts: Sequence[Step]) -> None:
+        """Take in what inference alone knows of an answer that we ended, or what we must assume where it cannot tell."""
+        if attempts:
+            self._progress.note_ended(attempts[-1])
+        elif self._was_left and not self._parts.inference_is_here and self._source is not None:
+            plan = self._source.plan
+            assert plan is not None, "it is generated"
+            # Who hangs up a call to another process hears no more of it.
+            self._progress.assume_asked(plan, self._effective)
+
     def _came_whole(self) -> bool:
         """Return whether the upstream was asked for a whole answer: it has no first token that anybody saw."""
         return self._generate is not None and any("whole" in made.attributes for made in self._generate.children[-1:])
 
     def _attempts_made(self) -> int:
         """Return how many attempts an unfinished answer took, as far as inference could tell before it ended."""
-        told = len(self._generate.children) if self._generate is not None else 0
+        attempts = self._generate.children if self._generate is not None else ()
+        told = sum(attempt.attributes.get("asked") is not False for attempt in attempts)
         return max(told, int(self._progress.started is not None))
 
     def _waiting_ns(self) -> int:
@@ -262,6 +283,7 @@ class ChatExchange(Exchange[ChatOrder]):
             return
         if self._effective.sampling.choices not in (None, 1):
             return
+        tenant = self.call.caller.tenant
         is_substitute = finished.answered_by != source.plan.candidates[0]
         events = merge_deltas(self._progress.events if self._given is None else self._given.events)
         if self._effective.hints_json:
@@ -269,8 +291,9 @@ class ChatExchange(Exchange[ChatOrder]):
         await self._parts.cache.keep(
             StoreRequest(
                 scope=self._scope,
-                probe=self._probe or probe_of(self._effective),
+                probe=self._probe or probe_of(self._effective, source.plan.route_digest, tenant.regions),
                 events=events,
                 ttl=SUBSTITUTE_ANSWER_TTL if is_substitute else None,
+                generation=self._generation,
             )
         )

@@ -17,6 +17,9 @@ from penstock_common.telemetry.steps import Steps
 from penstock_common.telemetry.trace_context import TraceContext
 from penstock_gateway.domain.access.identity import Caller
 
+MAX_CACHE_AGE = timedelta(seconds=999_999_999)
+"""No entry lives as long; what a surface reads may be no larger."""
+
 
 class CacheControl(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """How the cache takes part; the words of HTTP's Cache-Control."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 
 import msgspec
 
-from penstock_common.llm.estimate import estimated_input_tokens, estimated_tokens
+from penstock_common.llm.estimate import estimated_input_tokens, estimated_output_tokens
+from penstock_common.llm.events import Answer
 from penstock_common.llm.types import (
     Batch,
     Candidate,
@@ -15,10 +15,7 @@ from penstock_common.llm.types import (
     GenerationEvent,
     GenerationInput,
     Plan,
-    ReasoningDelta,
     Started,
-    TextDelta,
-    ToolCallDelta,
     UnitPrices,
     Usage,
     cost_nano_usd,
@@ -35,10 +32,6 @@ class Bill(msgspec.Struct, frozen=True, gc=False):
 
 
 NOTHING_OWED = Bill()
-
-
-# How an attempt ends whose caller left, or had no time left.
-_LEFT = ("cancelled", "deadline:deadline")
 
 
 class Progress:
@@ -69,16 +62,36 @@ class Progress:
                 elif isinstance(event, Usage):
                     self.usage = event
 
-    def note_unseen(self, attempts: Sequence[Step], plan: Plan, request: GenerationInput) -> None:
-        """Take in an answer that had begun to come when its caller left, or its time was over, of which nothing has reached us."""
-        last = attempts[-1].attributes if attempts else {}
-        if self.started is not None or not last.get("begun") or last["outcome"] not in _LEFT:
+    def note_ended(self, attempt: Step) -> None:
+        """Take in what is owed for the last attempt at an answer that ended early, and not by the upstream's fault.
+
+        The caller left, their time was over, or a guard refused. Inference says what that makes: nothing where the
+        upstream had not been sent the prompt yet.
+        """
+        told = attempt.attributes
+        if "owed_input_tokens" not in told or self.usage is not None:
             return
-        candidate = Candidate(upstream=str(last["upstream"]), model=str(last["model"]))
-        prices = dict(zip(map(str, plan.candidates), plan.prices, strict=False)).get(str(candidate), UnitPrices())
-        self.started = Started(generation_id="", answered_by=candidate, unit_prices=prices)
-        output_tokens = int(last["estimated_output_tokens"])
-        self.usage = Usage(input_tokens=estimated_input_tokens(request), output_tokens=output_tokens, estimated=True)
+        self.usage = Usage(
+            input_tokens=int(told["owed_input_tokens"]),
+            output_tokens=int(told["owed_output_tokens"]),
+            cached_input_tokens=int(told["owed_cached_input_tokens"]),
+            estimated=True,
+        )
+        if self.started is None:
+            prices = UnitPrices(
+                input_nano_usd=int(told["input_nano_usd"]),
+                cached_input_nano_usd=int(told["cached_input_nano_usd"]),
+                output_nano_usd=int(told["output_nano_usd"]),
+            )
+            candidate = Candidate(upstream=str(told["upstream"]), model=str(told["model"]))
+            self.started = Started(generation_id="", answered_by=candidate, unit_prices=prices)
+
+    def assume_asked(self, plan: Plan, request: GenerationInput) -> None:
+        """Take it that the plan's first candidate was sent the prompt, unless an answer says who was."""
+        if self.started is None:
+            self.usage = Usage(input_tokens=estimated_input_tokens(request), estimated=True)
+            prices = plan.prices[0] if plan.prices else UnitPrices()
+            self.started = Started(generation_id="", answered_by=plan.candidates[0], unit_prices=prices)
 
     @property
     def answered_by(self) -> Candidate | None:
@@ -88,25 +101,19 @@ class Progress:
         return self.started.answered_by if self.started is not None else None
 
     def bill(self, request: GenerationInput) -> Bill:
-        """Return what is owed: as finished, or estimated for what was delivered before an interruption."""
+        """Return what is owed: as finished; else, once the upstream had the prompt, for it and for what was written."""
         if self.finished is not None:
             return Bill(self.usage or Usage(), self.finished.unit_prices, self.finished.cost_nano_usd)
         if self.started is None:
             return NOTHING_OWED
-        usage = self.usage or Usage(
-            input_tokens=estimated_input_tokens(request),
-            output_tokens=estimated_tokens(_delivered_text(self.events)),
-            estimated=True,
-        )
+        usage = self.usage
+        if usage is None:
+            answer = Answer()
+            answer.extend(self.events)
+            usage = Usage(
+                input_tokens=estimated_input_tokens(request),
+                output_tokens=estimated_output_tokens(request, answer),
+                estimated=True,
+            )
         prices = self.started.unit_prices
         return Bill(usage, prices, cost_nano_usd(usage, prices))
-
-
-def _delivered_text(events: Sequence[GenerationEvent]) -> str:
-    pieces: list[str] = []
-    for event in events:
-        if isinstance(event, TextDelta | ReasoningDelta):
-            pieces.append(event.text)
-        elif isinstance(event, ToolCallDelta):
-            pieces.append(event.arguments_json_fragment)
-    return "".join(pieces)

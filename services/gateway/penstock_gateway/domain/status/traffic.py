@@ -115,13 +115,17 @@ class TrafficWindow:
 def _note_attempts(counts: dict[str, list[int]], steps: Iterable[Step], *, is_cancelled: bool) -> None:
     for step in steps:
         for attempt in step.children if step.name == "generate" else ():
-            upstream = str(attempt.attributes.get("upstream", ""))
+            told = attempt.attributes
+            if told.get("asked") is False:
+                # We found that it cannot do what is asked for.
+                continue
+            upstream = str(told.get("upstream", ""))
             if upstream not in counts and len(counts) >= _MAX_UPSTREAMS:
                 continue
             count = counts.setdefault(upstream, [0, 0])
             count[0] += 1
-            # Whoever leaves ends the attempt that runs; that is no failure of it.
-            count[1] += bool(attempt.error) and not is_cancelled
+            # Whoever leaves ends the attempt that runs, and some requests are at fault; that is no failure of it.
+            count[1] += bool(attempt.error) and not is_cancelled and told.get("fault") != "request"
 
 
 def _upstreams(slots: list[_Slot]) -> dict[str, UpstreamTraffic]:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from urllib.parse import unquote
+
+import msgspec
 
 from penstock.gateway.v1 import admin_service_pb2 as pb
 from penstock_common.errors import InvalidRequest
+from penstock_common.rpc.durations import duration_from
 from penstock_common.rpc.server_call import ServerCall
 from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.administration.administration import Administration
+from penstock_gateway.domain.administration.bounds import MAX_LIFETIME, MAX_OVERLAP
 from penstock_gateway.domain.administration.keys import NewKey
 from penstock_gateway.domain.administration.paging import Page
 from penstock_gateway.domain.administration.registry import KeyFilter
@@ -18,7 +23,6 @@ from penstock_gateway.domain.administration.tenants import TenantTerms
 from penstock_gateway.surfaces.arrival import Reception
 from penstock_gateway.surfaces.client_address import ADDRESS_HEADER
 from penstock_gateway.surfaces.grpc.admin_messages import (
-    duration_from,
     entry_message,
     key_message,
     role_from,
@@ -45,6 +49,7 @@ class AdminServicer:
         self._users = administration.users
         self._keys = administration.keys
         self._audit = administration.audit
+        self._cache = administration.cache
 
     async def CreateTenant(self, request: pb.CreateTenantRequest, call: ServerCall) -> pb.CreateTenantResponse:
         """Return a new tenant."""
@@ -95,7 +100,7 @@ class AdminServicer:
 
     async def RotateKey(self, request: pb.RotateKeyRequest, call: ServerCall) -> pb.RotateKeyResponse:
         """Return a key that takes another's place."""
-        overlap, lifetime = duration_from(request, "overlap"), duration_from(request, "lifetime")
+        overlap, lifetime = duration_from(request, "overlap", MAX_OVERLAP), _lifetime(request)
         rotated = await self._keys.rotate(self._actor(call), request.id, overlap, lifetime)
         return pb.RotateKeyResponse(
             key=key_message(rotated.record), secret=rotated.secret, previous_key=key_message(rotated.previous)
@@ -143,6 +148,15 @@ class AdminServicer:
         entries = [entry_message(entry) for entry in listed.items]
         return pb.ListAuditEntriesResponse(entries=entries, next_page_token=listed.next_token)
 
+    async def ClearCache(self, request: pb.ClearCacheRequest, call: ServerCall) -> pb.ClearCacheResponse:
+        """Return how many kept answers were deleted."""
+        deleted = await self._cache.clear(self._actor(call), request.tenant, request.model)
+        return pb.ClearCacheResponse(deleted_entries=deleted)
+
+    async def GetCacheStats(self, request: pb.GetCacheStatsRequest, call: ServerCall) -> pb.GetCacheStatsResponse:
+        """Return what one process of the cache has counted."""
+        return pb.GetCacheStatsResponse(**msgspec.structs.asdict(await self._cache.stats()))
+
 
 def actors_of(reception: Reception) -> ActorOf:
     """Return what finds the actor of a call that the guard has let in."""
@@ -163,6 +177,10 @@ def _by_the_owner(call: ServerCall, headers: Mapping[str, str]) -> bool:
     return ADDRESS_HEADER not in headers and str(call.context.peer() or "").startswith(_OWN_SOCKET)
 
 
+def _lifetime(request: pb.CreateKeyRequest | pb.RotateKeyRequest) -> timedelta | None:
+    return duration_from(request, "lifetime", MAX_LIFETIME)
+
+
 def _new_key(request: pb.CreateKeyRequest) -> NewKey:
     return NewKey(
         tenant=request.tenant,
@@ -171,5 +189,5 @@ def _new_key(request: pb.CreateKeyRequest) -> NewKey:
         scopes=scopes_from(request.scopes),
         models=request.models,
         networks=request.allowed_networks,
-        lifetime=duration_from(request, "lifetime"),
+        lifetime=_lifetime(request),
     )

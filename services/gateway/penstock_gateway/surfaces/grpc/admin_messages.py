@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from penstock.gateway.v1 import admin_service_pb2 as pb
@@ -41,20 +41,6 @@ def role_from(number: int, field: str) -> UserRole:
     if role is None:
         raise InvalidRequest(f"{field} must be one of viewer, member and admin.", field=field)
     return role
-
-
-def duration_from(message: Any, field: str) -> timedelta | None:
-    """Return a duration that may be unset.
-
-    Raises:
-        InvalidRequest: if it is longer than any that can be counted.
-    """
-    if not message.HasField(field):
-        return None
-    try:
-        return getattr(message, field).ToTimedelta()
-    except (OverflowError, ValueError):
-        raise InvalidRequest(f"{field} is too long.", field=field) from None
 
 
 def tenant_message(tenant: TenantView) -> pb.Tenant:

@@ -15,11 +15,11 @@ from penstock_common.llm.convert import (
 )
 from penstock_common.llm.events import Answer
 from penstock_common.llm.types import FinishReason, GenerationEvent, GenerationInput, RequestContext
+from penstock_common.rpc.durations import duration_from
 from penstock_common.rpc.method import StreamMethod, UnaryMethod
 from penstock_common.rpc.protobuf import ProtobufCodec, unread, unwritten
 from penstock_gateway.domain.life.chat import CacheOutcome
-from penstock_gateway.domain.life.order import CacheControl
-from penstock_gateway.surfaces.grpc.admin_messages import duration_from
+from penstock_gateway.domain.life.order import MAX_CACHE_AGE, CacheControl
 
 _SERVICE = "/penstock.gateway.v1.ChatService/"
 
@@ -56,7 +56,7 @@ def _cache_control(control: pb.CacheControl) -> CacheControl:
         no_store=control.no_store,
         no_cache=control.no_cache,
         only_if_cached=control.only_if_cached,
-        max_age=duration_from(control, "max_age"),
+        max_age=duration_from(control, "max_age", MAX_CACHE_AGE, "cache_control.max_age"),
     )
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from penstock_common.configuration import Duration, Secret, Section
 from penstock_common.sections import Price
+from penstock_inference.domain.tiers import STANDARD
 
 CapabilityName = Literal["chat", "tools", "json_schema", "vision", "prefill", "embeddings", "reasoning"]
 
@@ -53,8 +54,21 @@ class ModelSettings(Section):
     """Tokens, question and answer together."""
     capabilities: list[CapabilityName] = ["chat"]
     price: Price = Price()
+    service_tiers: dict[str, Price] = {}
+    """What tiers of service cost that callers may ask for, by the name in ``service_tier`` (or ``speed``), such as
+    ``priority``. Any other tier is refused; the standard one costs ``price``."""
     chat_template: Path | None = None
     """Triton only: a Jinja file by Hugging Face's convention. Default: ChatML."""
+
+    @field_validator("service_tiers")
+    @classmethod
+    def _named(cls, value: dict[str, Price]) -> dict[str, Price]:
+        for name in value:
+            if name in STANDARD or name != name.lower():
+                raise ValueError(
+                    f"'{name}' is no name of a tier: it is written small, and the standard one has 'price'"
+                )
+        return value
 
 
 class UpstreamSettings(Section):

@@ -21,7 +21,8 @@ async def open_upstream(settings: OpenAISettings, client: HttpClient) -> AsyncGe
     Raises:
         ConfigurationError: if its address cannot be one.
     """
-    dialect = replace(DIALECTS[settings.provider], passthrough=settings.passthrough)
+    tiers = any(model.service_tiers for model in settings.models)
+    dialect = replace(DIALECTS[settings.provider], passthrough=settings.passthrough, service_tiers=tiers)
     try:
         upstream = OpenAIUpstream(client, settings.base_url, settings.api_key.get_secret_value(), dialect)
     except ValueError as error:

@@ -10,7 +10,6 @@ from http import HTTPStatus
 from penstock_common.http.address import parse_address
 from penstock_common.http.client import HttpClient
 from penstock_common.http.failures import HttpFailure
-from penstock_common.http.pool import HttpPool
 from penstock_common.http.request_head import RequestHead, header_line
 from penstock_common.http.response import Response
 from penstock_common.llm.types import UnsupportedFields
@@ -59,7 +58,7 @@ class OpenAIUpstream:
 class CompletionAnswer:
     """One completion; see the port. What comes is understood by what it says it is, whichever was asked for."""
 
-    __slots__ = ("_call", "_completion", "_has_choices", "_response", "_upstream", "dropped", "ended")
+    __slots__ = ("_call", "_completion", "_has_choices", "_response", "_upstream", "dropped", "ended", "sent")
 
     def __init__(self, upstream: OpenAIUpstream, call: UpstreamCall) -> None:
         self._upstream = upstream
@@ -71,14 +70,15 @@ class CompletionAnswer:
         self._has_choices = not is_usual and are_asked_for(value)
         self.dropped: tuple[str, ...] = ()
         self.ended = False
+        self.sent = False
 
     @property
-    def begun(self) -> bool:
-        """Whether a part of a whole answer has come; see the port."""
+    def unread_bytes(self) -> int:
+        """How much of a whole answer has come; see the port."""
         response = self._response
-        return (
-            response is not None and self._completion is None and response.status == HTTPStatus.OK and response.has_body
-        )
+        if response is None or self._completion is not None or response.status != HTTPStatus.OK:
+            return 0
+        return response.body_bytes
 
     async def read(self) -> Sequence[UpstreamEvent]:
         """Return what the next read brought; see the port."""
@@ -113,8 +113,7 @@ class CompletionAnswer:
         body = body_from_input(call.input, call.model, upstream.dialect, policy, whole=call.whole)
         self.dropped = () if policy is None else policy.dropped
         head = upstream.whole_head if call.whole else upstream.stream_head
-        response = await _sent(upstream.pool, head, body, call.connect_seconds)
-        self._response = response
+        response = self._response = await self._exchange(head, body)
         call.headers_received()
         if response.status != HTTPStatus.OK:
             beginning = await response.read_up_to(MAX_ERROR_BODY_BYTES)
@@ -128,6 +127,14 @@ class CompletionAnswer:
             wanted = "a completion" if call.whole else "an event stream"
             raise AttemptFailed(FailureKind.MALFORMED, f"the upstream did not answer with {wanted}")
         return response
+
+    async def _exchange(self, head: RequestHead, body: bytes) -> Response:
+        traceparent = CURRENT_SCOPE.get().traceparent
+        more = header_line(TRACEPARENT_KEY, traceparent) if traceparent else b""
+        return await self._upstream.pool.request(head, body, self._call.connect_seconds, more, self._was_sent)
+
+    def _was_sent(self) -> None:
+        self.sent = True
 
     async def _whole(self, response: Response) -> Sequence[UpstreamEvent]:
         body = await response.read_up_to(MAX_WHOLE_ANSWER_BYTES)
@@ -148,12 +155,6 @@ class CompletionAnswer:
                 return events
             if events:
                 return events
-
-
-async def _sent(pool: HttpPool, head: RequestHead, body: bytes, connect_seconds: float) -> Response:
-    traceparent = CURRENT_SCOPE.get().traceparent
-    more = header_line(TRACEPARENT_KEY, traceparent) if traceparent else b""
-    return await pool.request(head, body, connect_seconds, more)
 
 
 async def _come_to_end(response: Response) -> None:

@@ -10,7 +10,7 @@ from penstock_common.llm.hints import HINTS
 
 OF_OPENAI = HINTS | {
     # https://platform.openai.com/docs/api-reference/chat/create, as of openai-python 3.52. What is a field of the
-    # contract is not here, nor is `service_tier`, which changes the price.
+    # contract is not here, nor is the tier of service, which changes the price (`domain/tiers`).
     "logit_bias",
     "moderation",
     "prediction",
@@ -50,9 +50,6 @@ OF_VLLM = OF_COMPATIBLE | {
     "user",
 }
 OF_OLLAMA = frozenset[str]()
-
-PRICED = frozenset({"service_tier"})
-"""Fields that change the price: never sent all the same where nobody declared them."""
 
 READ = frozenset(
     {

@@ -36,10 +36,10 @@ from penstock_inference.adapters.providers.openai.fields import (
     OF_OLLAMA,
     OF_OPENAI,
     OF_VLLM,
-    PRICED,
     READ,
 )
 from penstock_inference.domain.failure import AttemptFailed, FailureKind, unsupported
+from penstock_inference.domain.tiers import is_tier_field
 from penstock_inference.domain.unsupported import FieldPolicy
 
 
@@ -65,6 +65,8 @@ class Dialect:
     """Takes tools of free text, and ``allowed_tools`` as a choice among tools."""
     fields: frozenset[str] = OF_COMPATIBLE
     """Top-level fields that it takes, of those that we do not read."""
+    service_tiers: bool = False
+    """Takes a field for the tier of service: one of its models has prices for some."""
     passthrough: bool = False
     """Takes top-level fields that we do not know."""
 
@@ -316,10 +318,14 @@ def _add_extra(body: dict[str, Any], extra_json: str, dialect: Dialect, policy: 
         path = f"input.extra_json.{name}"
         if name in READ:
             raise unsupported(path, "has a field of its own")
-        if dialect.passthrough or name in dialect.fields or (_sends(policy, name, path) and name not in PRICED):
+        is_tier = is_tier_field(name)
+        if dialect.passthrough or name in dialect.fields or (is_tier and dialect.service_tiers):
             body[name] = setting
-        elif name in PRICED and policy is not None and name not in policy.dropped:
-            raise unsupported(path)
+        elif _sends(policy, name, path):
+            if is_tier:
+                # It changes the price, and has none here.
+                raise unsupported(path)
+            body[name] = setting
 
 
 def _add_hints(body: dict[str, Any], hints_json: str, dialect: Dialect, policy: FieldPolicy | None) -> None:

@@ -15,6 +15,7 @@ from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.upstream import Stopped, UpstreamEvent
 
 _DONE = b"[DONE]"
+_MOST_TIER_CHARACTERS = 64
 
 _FINISH_REASONS = {
     "stop": FinishReason.STOP,
@@ -80,6 +81,7 @@ class _Chunk(msgspec.Struct, gc=False):
     choices: list[_Choice] | None = None
     usage: _Usage | None = None
     error: msgspec.Raw = msgspec.Raw()
+    service_tier: object = None
 
 
 _CHUNK = msgspec.json.Decoder(_Chunk)
@@ -98,6 +100,7 @@ class _Reader:
         self._calls: dict[int, tuple[int, str]] = {}
         self._last_call_index = -1
         self._calls_begun = 0
+        self._service_tier = ""
 
     def add(self, chunk: _Chunk, payload: bytes, events: _Events, *, whole: bool = False) -> None:
         """Add the chunk's events, usage last.
@@ -107,6 +110,8 @@ class _Reader:
         """
         if chunk.error and bytes(chunk.error) not in _NO_ERRORS:
             raise _named_error(payload)
+        if isinstance(chunk.service_tier, str):
+            self._service_tier = chunk.service_tier[:_MOST_TIER_CHARACTERS]
         for choice in chunk.choices or ():
             if choice.index == 0:
                 delta = choice.message if whole else choice.delta
@@ -114,7 +119,7 @@ class _Reader:
                     # Of a whole answer each is a call of its own, whatever its index.
                     self._add_delta(delta, self._begin_tool_call if whole else self._add_tool_call, events)
                 if choice.finish_reason:
-                    events.append(_stopped(choice.finish_reason, choice.stop_reason))
+                    events.append(_stopped(choice.finish_reason, choice.stop_reason, self._service_tier))
         if chunk.usage is not None:
             events.append(_usage(chunk.usage))
 
@@ -154,11 +159,11 @@ class _Reader:
         return ToolCallDelta(index=ours, id=identity, name=name, arguments_json_fragment=arguments)
 
 
-def _stopped(word: str, stop_reason: str | int | None) -> Stopped:
+def _stopped(word: str, stop_reason: str | int | None, service_tier: str) -> Stopped:
     reason = _FINISH_REASONS.get(word)
     if reason is None:
         raise AttemptFailed(FailureKind.CUT, f"the upstream broke off with finish reason {word[:40]!r}")
-    return Stopped(reason, stop_reason if isinstance(stop_reason, str) else "")
+    return Stopped(reason, stop_reason if isinstance(stop_reason, str) else "", service_tier)
 
 
 class CompletionStream:

@@ -103,9 +103,14 @@ class TritonAnswer:
         self.ended = False
 
     @property
-    def begun(self) -> bool:
-        """False: what comes is streamed; see the port."""
-        return False
+    def sent(self) -> bool:
+        """Whether the request has been sent; see the port."""
+        return self._rpc is not None
+
+    @property
+    def unread_bytes(self) -> int:
+        """None: what comes is streamed; see the port."""
+        return 0
 
     async def read(self) -> Sequence[UpstreamEvent]:
         """Return what the next response brought; see the port."""
