@@ -14,12 +14,15 @@ from penstock_common.sql.address import DatabaseAddress, DatabaseLimits
 from penstock_gateway.domain.access.authentication import KeyFreshness
 from penstock_gateway.domain.access.identity import KeyRecord, KeyScope, Tenant, Tier, digest_of
 from penstock_gateway.domain.access.tenancy import TenantDirectory
+from penstock_gateway.domain.life.door import Capacity
+from penstock_gateway.surfaces.wire_formats.body_bounds import BodyBounds
 
 MIN_KEY_LENGTH = 16
 
 _REVOKED_WITHIN = timedelta(seconds=5)
 
 Limit = Annotated[int, Field(ge=0)] | None
+Ratio = Annotated[float, Field(gt=0, le=1)]
 
 
 class Listen(Section):
@@ -120,13 +123,40 @@ class GatewaySettings(Section):
     """How long it is trusted while the database does not answer."""
     key_lookup_timeout: PositiveDuration = KeyFreshness().patience
     """How long a request waits for the database to say whose key it has."""
+    tenant_share: Ratio = Capacity().tenant_ratio
+    """The largest part of ``max_in_flight`` and ``max_held_body_bytes`` that one tenant may have."""
+    key_share: Ratio = Capacity().key_ratio
+    """The same for one API key."""
+    refusals_per_minute: Annotated[int, Field(gt=0)] = 600
+    """Of one key; then its requests are refused before their bodies are read. One more for every 256 KiB of a body."""
     max_body_bytes: Annotated[int, Field(gt=0)] = 32 * 1024 * 1024
+    max_body_elements: Annotated[int, Field(gt=0)] = BodyBounds().max_elements
+    """Of the JSON in a body: values in arrays and members of objects."""
+    max_body_depth: Annotated[int, Field(gt=0)] = BodyBounds().max_depth
+    """Arrays and objects inside one another."""
+    max_held_body_bytes: Annotated[int, Field(gt=0)] = Capacity().body_bytes
+    """Of all bodies over 64 KiB that are read or being answered; one that is alone with its key always passes."""
     max_queued_ledger_rows: Annotated[int, Field(gt=0)] = 10_000
     sql_pool_size: Annotated[int, Field(gt=0)] = DatabaseLimits().pool_size
     """Connections of one process to the database, at most."""
     sql_connect_timeout: PositiveDuration = DatabaseLimits().connect_timeout
     """For a connection to the database, a new one or a free one."""
     sql_statement_timeout: PositiveDuration = DatabaseLimits().statement_timeout
+
+    @property
+    def capacity(self) -> Capacity:
+        """What the process takes in at once, and each tenant's and key's share of it."""
+        return Capacity(
+            requests=self.max_in_flight,
+            body_bytes=self.max_held_body_bytes,
+            tenant_ratio=self.tenant_share,
+            key_ratio=self.key_share,
+        )
+
+    @property
+    def body_bounds(self) -> BodyBounds:
+        """What a body may hold."""
+        return BodyBounds(max_elements=self.max_body_elements, max_depth=self.max_body_depth)
 
     @property
     def key_freshness(self) -> KeyFreshness:

@@ -30,6 +30,8 @@ from penstock_common.service import Service
 from penstock_common.telemetry.trace_context import TraceStarter
 from penstock_gateway.domain.access.authentication import Authenticator
 from penstock_gateway.domain.access.policy import POLICIES
+from penstock_gateway.domain.life.door import Capacity, Door
+from penstock_gateway.domain.life.refusals import Refusals
 from penstock_gateway.surfaces.arrival import Reception, Timeouts
 from penstock_gateway.surfaces.client_address import ClientAddresses
 from penstock_gateway.surfaces.grpc.arrival import PolicyGuard
@@ -169,7 +171,7 @@ async def test_registered_method_without_a_policy_is_denied_to_everybody(suite, 
         keys = settings.configured_keys(b"p" * 32)
         authenticator = Authenticator(b"p" * 32, settings.directory(), keys, None, in_background)
         traces = TraceStarter(0, random.Random(1))
-        reception = Reception(authenticator, traces, Timeouts(), ClientAddresses())
+        reception = Reception(Door(Capacity(), Refusals(600)), authenticator, traces, Timeouts(), ClientAddresses())
         guard = PolicyGuard(reception, NoObserver())
         async with (
             listening("127.0.0.1:0", [Service("future", [drop])], [guard]) as listener,

@@ -149,3 +149,10 @@ async def test_a_deadline_that_is_too_short_is_a_504(suite: Any) -> None:
     head = {"authorization": f"Bearer {suite.KEY}", "x-penstock-timeout": "100ms"}
     answered = await suite.request("POST", "/v1/embeddings", data=body, headers=head)
     assert (answered.status, answered.error["code"]) == (504, "deadline_exceeded")
+
+
+async def test_unknown_model_uses_up_no_allowance(suite, embed):
+    for _ in range(4):
+        answered = await embed(key=suite.FREE_KEY, model="nope", input="a")
+        assert (answered.status, answered.header["x-ratelimit-remaining-requests"]) == (404, "3")
+    assert (await embed(key=suite.FREE_KEY, input="a")).header["x-ratelimit-remaining-requests"] == "2"

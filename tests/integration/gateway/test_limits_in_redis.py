@@ -55,7 +55,7 @@ def test_script_lets_in_exactly_what_any_minute_has_room_for(redis_server, limit
         for wait_ms in waits_ms:
             now_ms += wait_ms
             clock = (now_ms // 1000, now_ms % 1000 * 1000)
-            verdict, used, place_ms, reset_ms = client.eval(
+            verdict, used, place_ms, reset_ms, counted_ms = client.eval(
                 source, 2, "log", "running", limit, -1, "x", 60_000, 1, *clock
             )
             # Its expiry is by the real clock, which stands still here.
@@ -233,3 +233,15 @@ async def test_places_taken_while_redis_hung_are_given_back_when_it_answers_agai
 
     async with asyncio.timeout(10):
         await until(is_empty)
+
+
+async def test_what_is_taken_back_is_counted_nowhere(connect):
+    limiter, other = await connect(), await connect()
+    verdicts = [await limiter.reserve(tenant(3), str(number), LEASE) for number in range(3)]
+    limiter.take_back(tenant(3), verdicts[1])
+    # On the same connection, so behind it.
+    assert (await limiter.reserve(tenant(3), "again", LEASE)).refused_by == ""
+    refused = await other.reserve(tenant(3), "one too many", LEASE)
+    assert refused.refused_by == REQUESTS_PER_MINUTE
+    other.take_back(tenant(3), refused)
+    assert (await other.reserve(tenant(3), "one too many", LEASE)).refused_by == REQUESTS_PER_MINUTE

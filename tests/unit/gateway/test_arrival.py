@@ -16,7 +16,9 @@ from penstock_gateway.domain.access.identity import KeyRecord, KeyScope, Tenant,
 from penstock_gateway.domain.access.policy import INFERENCE
 from penstock_gateway.domain.access.tenancy import TenantDirectory
 from penstock_gateway.domain.life.admission import RateState
+from penstock_gateway.domain.life.door import Capacity, Door
 from penstock_gateway.domain.life.order import CacheControl
+from penstock_gateway.domain.life.refusals import Refusals
 from penstock_gateway.surfaces.arrival import (
     CallOptions,
     Reception,
@@ -40,9 +42,10 @@ async def reception():
     configured = {digest: KeyRecord("k", "demo", digest, frozenset({KeyScope.INFERENCE}))}
     directory = TenantDirectory({"demo": Tenant("demo", Tier("own"))}, {})
     timeouts = Timeouts(unary=timedelta(seconds=60), stream=timedelta(seconds=600))
+    door = Door(Capacity(), Refusals(600))
     async with background_work() as in_background:
         authenticator = Authenticator(PEPPER, directory, configured, NoStore(), in_background)
-        yield Reception(authenticator, TraceStarter(0, random.Random(1)), timeouts, ClientAddresses())
+        yield Reception(door, authenticator, TraceStarter(0, random.Random(1)), timeouts, ClientAddresses())
 
 
 class NoStore:
@@ -186,7 +189,7 @@ def test_timeout_that_is_none_is_refused(text):
 async def test_call_gets_the_time_it_is_granted(reception, ask, headers, options, seconds):
     arrival = reception.receive("openai", {"x-api-key": KEY, **headers})
     caller = await reception.authorise(arrival, INFERENCE)
-    call = reception.chat_call(arrival, caller, ask(), RequestContext(), options)
+    call = reception.chat_call(arrival, reception.door.enter(caller), ask(), RequestContext(), options)
     assert call.order.timeout == timedelta(seconds=seconds)
 
 
@@ -194,7 +197,9 @@ async def test_generation_id_is_ours_even_when_the_request_id_repeats(reception,
     arrival = reception.receive("openai", {"x-api-key": KEY, "x-request-id": "same"})
     caller = await reception.authorise(arrival, INFERENCE)
     options = CallOptions(stream=False)
-    calls = [reception.chat_call(arrival, caller, ask(), RequestContext(), options) for _ in range(2)]
+    calls = [
+        reception.chat_call(arrival, reception.door.enter(caller), ask(), RequestContext(), options) for _ in range(2)
+    ]
     assert calls[0].order.request_id == calls[1].order.request_id == "same"
     assert calls[0].order.generation_id != calls[1].order.generation_id
 

@@ -35,11 +35,12 @@ from penstock_common.telemetry.trace_context import TraceStarter
 from penstock_gateway.adapters.limits_in_memory import InMemoryLimiter
 from penstock_gateway.domain.access.identity import Caller, Tenant, Tier
 from penstock_gateway.domain.life import exchange as exchange_module
-from penstock_gateway.domain.life.admission import Door
 from penstock_gateway.domain.life.chat import ChatLife, LifeParts
+from penstock_gateway.domain.life.door import Capacity, Door
 from penstock_gateway.domain.life.exchange import VisitParts
 from penstock_gateway.domain.life.guards import OpenInput
 from penstock_gateway.domain.life.order import CacheControl, Call, ChatOrder, EmbeddingOrder
+from penstock_gateway.domain.life.refusals import Refusals
 from penstock_gateway.surfaces.grpc.embedding_messages import EMBED
 
 CANDIDATE = Candidate(upstream="first", model="m")
@@ -68,7 +69,7 @@ class World:
     has_room: bool = True
     closing_fails: bool = False
     routes_never: bool = False
-    door: Door = field(default_factory=lambda: Door(10))
+    door: Door = field(default_factory=lambda: Door(Capacity(requests=10), Refusals(600)))
 
     async def look_up(self, request, steps):
         self.asked.append(request)
@@ -147,7 +148,7 @@ def begin(world, ask):
     def make(*, steps=OPEN, guards=(), control=None, timeout=60.0, whole=False, **parts):
         life = ChatLife(
             LifeParts(
-                visits=VisitParts(door=world.door, limiter=limiter, ledger=world, observer=world),
+                visits=VisitParts(limiter=limiter, ledger=world, observer=world),
                 input_steps=steps,
                 cache=world,
                 router=world,
@@ -166,7 +167,7 @@ def begin(world, ask):
             whole=whole,
             cache_control=control or CacheControl(),
         )
-        return life.begin(Call(order, caller, traces.start(""), Steps(), time.time_ns()))
+        return life.begin(Call(order, caller, world.door.enter(caller), traces.start(""), Steps(), time.time_ns()))
 
     return make
 
@@ -542,3 +543,18 @@ def test_an_order_for_vectors_can_be_written_down_as_it_came_over_grpc():
         context=asked.context,
     )
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(order), type=EmbeddingOrder) == order
+
+
+async def test_a_place_among_the_concurrent_ones_is_leased_for_longer_than_a_request_can_last(begin):
+    leases = []
+
+    class Spy(InMemoryLimiter):
+        async def reserve(self, tenant, request_id, lease):
+            leases.append(lease)
+            return await super().reserve(tenant, request_id, lease)
+
+    exchange = begin(timeout=7.0)
+    exchange._visits = msgspec.structs.replace(exchange._visits, limiter=Spy())
+    async with exchange:
+        pass
+    assert leases[0] > timedelta(seconds=7) + exchange_module.SENDING_GRACE

@@ -9,7 +9,9 @@ import pytest
 from penstock_common.configuration import Configuration, ConfigurationError
 from penstock_common.sql.address import DatabaseLimits
 from penstock_gateway.domain.access.identity import KeyScope, Tier, digest_of
+from penstock_gateway.domain.life.door import Capacity
 from penstock_gateway.settings import Settings
+from penstock_gateway.surfaces.wire_formats.body_bounds import BodyBounds
 
 KEY, OTHER_KEY = "sixteen-chars-00", "sixteen-chars-01"
 PEPPER = b"p" * 32
@@ -94,12 +96,29 @@ def test_cache_may_be_off_as_yaml_reads_it(word):
         ("gateway: {unary_timeout: 0s}", "gateway.unary_timeout"),
         ("gateway: {keep_alive: 0s}", "gateway.keep_alive"),
         ("gateway: {redis_timeout: 0ms}", "gateway.redis_timeout"),
+        ("gateway: {tenant_share: 0}", "gateway.tenant_share"),
+        ("gateway: {tenant_share: 1.1}", "gateway.tenant_share"),
+        ("gateway: {key_share: 80}", "gateway.key_share"),
+        ("gateway: {refusals_per_minute: 0}", "gateway.refusals_per_minute"),
+        ("gateway: {max_body_elements: 0}", "gateway.max_body_elements"),
+        ("gateway: {max_body_depth: 0}", "gateway.max_body_depth"),
+        ("gateway: {max_held_body_bytes: 0}", "gateway.max_held_body_bytes"),
     ],
 )
 def test_configuration_that_cannot_be_meant_is_refused(text, message):
     with pytest.raises(ConfigurationError, match=message) as refused:
         settings(text)
     assert KEY not in str(refused.value)
+
+
+def test_what_a_process_takes_in_has_numbers():
+    read = settings("").gateway
+    assert read.capacity == Capacity(requests=8192, body_bytes=128 * 1024 * 1024, tenant_ratio=0.8, key_ratio=0.7)
+    assert (read.body_bounds, read.refusals_per_minute) == (BodyBounds(max_elements=100_000, max_depth=64), 600)
+    read = settings("gateway: {max_in_flight: 9, max_held_body_bytes: 8, tenant_share: 1, key_share: 0.5}").gateway
+    assert read.capacity == Capacity(requests=9, body_bytes=8, tenant_ratio=1, key_ratio=0.5)
+    read = settings("gateway: {max_body_elements: 7, max_body_depth: 6, refusals_per_minute: 5}").gateway
+    assert (read.body_bounds, read.refusals_per_minute) == (BodyBounds(max_elements=7, max_depth=6), 5)
 
 
 def test_database_has_limits_with_numbers():

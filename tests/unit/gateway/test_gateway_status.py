@@ -7,7 +7,8 @@ import pytest
 from penstock_common.contract.inference import ModelState, RunnableModel
 from penstock_common.errors import ServiceUnavailable
 from penstock_common.llm.types import Candidate
-from penstock_gateway.domain.life.admission import Door
+from penstock_gateway.domain.life.door import Capacity, Door
+from penstock_gateway.domain.life.refusals import Refusals
 from penstock_gateway.domain.status.report import StatusReporter
 from penstock_gateway.domain.status.traffic import TrafficWindow
 
@@ -37,7 +38,7 @@ async def no():
 
 
 async def problems(upstreams, **checks):
-    reporter = StatusReporter(Door(10), TrafficWindow(), upstreams, checks)
+    reporter = StatusReporter(Door(Capacity(), Refusals(600)), TrafficWindow(), upstreams, checks)
     return list((await reporter.report()).problems)
 
 

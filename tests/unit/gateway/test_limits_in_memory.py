@@ -147,3 +147,16 @@ async def test_entries_of_a_tenant_are_no_more_than_its_limits(limiter):
         await limiter.reserve(tenant(10, 5), str(number), LEASE)
     counts = limiter._counts["t"]
     assert (len(counts.recent), len(counts.running)) == (5, 5)
+
+
+def test_what_is_taken_back_is_counted_no_more(limiter, clock):
+    first = run(limiter.reserve(tenant(2), "a", LEASE))
+    clock.advance(10)
+    second = run(limiter.reserve(tenant(2), "b", LEASE))
+    limiter.take_back(tenant(2), second)
+    assert run(limiter.reserve(tenant(2), "c", LEASE)).refused_by == ""
+    refused = run(limiter.reserve(tenant(2), "d", LEASE))
+    assert (refused.refused_by, refused.retry_after) == (REQUESTS_PER_MINUTE, timedelta(seconds=50))
+    limiter.take_back(tenant(2), refused)
+    limiter.take_back(tenant(name="nobody"), first)
+    assert run(limiter.reserve(tenant(2), "e", LEASE)).refused_by == REQUESTS_PER_MINUTE

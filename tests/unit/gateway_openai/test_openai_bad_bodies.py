@@ -53,6 +53,16 @@ BAD_BODIES = {
         with_field(b"tools", b'[{"type":"function","function":{"name":"f","parameters":{"a":"\\ud800"}}}]'),
         "surrogate",
     ),
+    "object among the tags": (
+        with_field(b"metadata", b'{"a":{}}'),
+        "A value of 'metadata' must be a string, but is an object",
+    ),
+    "object as a model": (b'{"model":{"id":"m"},' + TURNS + b"}", "'model' must be a string, but is an object"),
+    "object as a kind": (with_field(b"tools", b'[{"type":{}}]'), "'tools[0].type' must be a string"),
+    "very many members": (
+        b'{"model":"m",' + b",".join(b'"%d":1' % n for n in range(300)) + b"}",
+        "301 fields; at most 256",
+    ),
     "raw NUL": (with_field(b"user", b'"\x00"'), "malformed"),
     "NaN": (with_field(b"temperature", b"NaN"), "malformed"),
     "Infinity": (with_field(b"temperature", b"-Infinity"), "malformed"),

@@ -68,13 +68,19 @@ class InMemoryLimiter:
         if limit is None:
             return _UNLIMITED
         recent.append(now)
-        return Verdict(RateState(limit, limit - len(recent), _WINDOW))
+        return Verdict(RateState(limit, limit - len(recent), _WINDOW), counted_at=now)
 
     def release(self, tenant: Tenant, request_id: str) -> None:
         """Give the request's place among the concurrent ones back."""
         counts = self._counts.get(tenant.name)
         if counts is not None:
             counts.running.pop(request_id, None)
+
+    def take_back(self, tenant: Tenant, verdict: Verdict) -> None:
+        """Count a request no more of which nothing was done after all."""
+        counts = self._counts.get(tenant.name)
+        if counts is not None and verdict.counted_at in counts.recent:
+            counts.recent.remove(verdict.counted_at)
 
     def _counts_of(self, name: str, now: int) -> _Counts:
         """Return the tenant's counts, and look at the one who has not asked for longest: each call forgets one more."""

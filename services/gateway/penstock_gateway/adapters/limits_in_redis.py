@@ -26,7 +26,7 @@ _MAX_OWED = 10_000
 # exact over any minute, one step to check, about ten bytes an entry. Concurrent
 # requests are members of a sorted set that expire by themselves.
 # KEYS: log, running. ARGV: limit, concurrent, request id, window ms, lease ms.
-# Returns: verdict, used, ms until a place is free, ms until all are.
+# Returns: verdict, used, ms until a place is free, ms until all are, and when it was counted.
 _RESERVE = Script(
     """
 local time = redis.call('TIME')
@@ -45,13 +45,13 @@ if limit >= 0 then
   if used >= limit then
     local place = now
     if limit > 0 then place = tonumber(redis.call('LINDEX', KEYS[1], limit - 1)) end
-    return {1, used, place + window - now, newest + window - now}
+    return {1, used, place + window - now, newest + window - now, 0}
   end
 end
 if concurrent >= 0 then
   redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
   if redis.call('ZCARD', KEYS[2]) >= concurrent then
-    return {2, used, 0, newest + window - now}
+    return {2, used, 0, newest + window - now, 0}
   end
   redis.call('ZADD', KEYS[2], now + ARGV[5], ARGV[3])
   if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[5]) then
@@ -63,7 +63,7 @@ if limit >= 0 then
   redis.call('PEXPIRE', KEYS[1], window)
   used = used + 1
 end
-return {0, used, 0, window}
+return {0, used, 0, window, now}
 """
 )
 
@@ -126,6 +126,12 @@ class RedisLimiter:
                 self._owed.append((running, request_id))
         self._fallback.release(tenant, request_id)
 
+    def take_back(self, tenant: Tenant, verdict: Verdict) -> None:
+        """Count a request no more of which nothing was done after all; what Redis is not told of stays counted."""
+        if verdict.counted_at:
+            self._redis.send("LREM", _keys(tenant)[0], 1, verdict.counted_at)
+            self._fallback.take_back(tenant, verdict)
+
     def _settle_debts(self) -> None:
         while self._owed and self._redis.send("ZREM", *self._owed[0]):
             self._owed.popleft()
@@ -142,10 +148,10 @@ def _keys(tenant: Tenant) -> tuple[str, str]:
 
 
 def _verdict(limit: int, reply: list[int]) -> Verdict:
-    decision, used, place_ms, reset_ms = reply
+    decision, used, place_ms, reset_ms, counted_at = reply
     state = RateState() if limit < 0 else RateState(limit, max(0, limit - used), timedelta(milliseconds=reset_ms))
     if decision == _ADMITTED:
-        return Verdict(state)
+        return Verdict(state, counted_at=counted_at)
     if decision == _TOO_FAST:
         return Verdict(state, REQUESTS_PER_MINUTE, timedelta(milliseconds=place_ms))
     return Verdict(state, CONCURRENT_REQUESTS, timedelta(seconds=CONCURRENCY_RETRY_SECONDS))

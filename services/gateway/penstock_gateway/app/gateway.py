@@ -41,6 +41,7 @@ from penstock_gateway.surfaces.grpc.models import ModelServicer
 from penstock_gateway.surfaces.grpc.status import StatusServicer
 from penstock_gateway.surfaces.http1.limits import HttpLimits
 from penstock_gateway.surfaces.public import Listen, RunningGateway, Surfaces, open_to_the_public
+from penstock_gateway.surfaces.wire_formats.bodies import Bodies
 from penstock_gateway.surfaces.wire_formats.event_stream import StreamTiming
 from penstock_gateway.surfaces.wire_formats.surface import WireFormats, WireFormatsParts
 
@@ -69,7 +70,7 @@ async def running(
 
 def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
     own, observer = settings.gateway, parts.observer
-    visits = VisitParts(door=parts.door, limiter=parts.limiter, ledger=parts.ledger, observer=observer)
+    visits = VisitParts(limiter=parts.limiter, ledger=parts.ledger, observer=observer)
     router, inference = RouterClient(channels.router, own.router_timeout), InferenceClient(channels.inference)
     cache = _cache(settings, channels, parts.in_background)
     life = ChatLife(
@@ -85,9 +86,10 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
     embedder = NoEmbedding() if channels.embedding is None else EmbeddingClient(channels.embedding, own.router_timeout)
     embeddings = EmbeddingLife(visits, embedder)
     store, keyring, models = SqlKeyStore(parts.engine), keyring_of(settings), ModelDirectory(router, embedder)
-    reception = _reception(settings, keyring, store, parts.in_background)
+    reception = _reception(settings, keyring, store, parts)
     wire_formats = WireFormatsParts(
         reception=reception,
+        bodies=Bodies(own.body_bounds, parts.readers),
         life=life,
         embeddings=embeddings,
         models=models,
@@ -120,11 +122,12 @@ def _cache(settings: Settings, channels: Channels, in_background: StartWork) -> 
     )
 
 
-def _reception(settings: Settings, keyring: Keyring, store: SqlKeyStore, in_background: StartWork) -> Reception:
+def _reception(settings: Settings, keyring: Keyring, store: SqlKeyStore, parts: Parts) -> Reception:
     own, pepper = settings.gateway, keyring.pepper
     keys, trust = settings.configured_keys(pepper), own.key_freshness
     return Reception(
-        Authenticator(pepper, keyring.directory, keys, store, in_background, freshness=trust),
+        parts.door,
+        Authenticator(pepper, keyring.directory, keys, store, parts.in_background, freshness=trust),
         TraceStarter(settings.telemetry.sample_ratio, random.Random()),  # noqa: S311 - ids, not secrets
         Timeouts(own.unary_timeout, own.stream_timeout),
         ClientAddresses(read_token(settings.secrets.edge_token_file, "secrets.edge_token_file")),

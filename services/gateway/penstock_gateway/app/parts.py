@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -16,11 +17,14 @@ from penstock_gateway.adapters.limits_in_redis import RedisLimiter, open_limiter
 from penstock_gateway.adapters.sql.ledger import SqlLedger, writing_ledger
 from penstock_gateway.adapters.sql.schema import GATEWAY
 from penstock_gateway.adapters.telemetry import Telemetry, TelemetryObserver, observing, show_ledger
-from penstock_gateway.domain.life.admission import Door
+from penstock_gateway.domain.life.door import Door
+from penstock_gateway.domain.life.refusals import Refusals
 from penstock_gateway.domain.status.traffic import TrafficWindow
 from penstock_gateway.settings import Settings
 
 _SERVICE_NAME = "penstock-gateway"
+# They share one interpreter: more would only keep more of what they make in memory.
+_READERS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +34,8 @@ class Parts:
     engine: AsyncEngine
     in_background: StartWork
     door: Door
+    readers: Executor
+    """Of large bodies."""
     registry: CollectorRegistry
     traffic: TrafficWindow
     observer: TelemetryObserver
@@ -46,11 +52,16 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
     own, opened = settings.gateway, stack.enter_async_context
     database = open_current_database(settings.sql, own.database_limits, GATEWAY, upgrades_schema=upgrades_schema)
     engine = await opened(database)
-    door, registry, traffic = Door(own.max_in_flight), CollectorRegistry(), TrafficWindow()
+    door, registry, traffic = (
+        Door(own.capacity, Refusals(own.refusals_per_minute)),
+        CollectorRegistry(),
+        TrafficWindow(),
+    )
     parts = Parts(
         engine=engine,
         in_background=await opened(background_work()),
         door=door,
+        readers=stack.enter_context(ThreadPoolExecutor(_READERS, "large-body")),
         registry=registry,
         traffic=traffic,
         observer=await opened(observing(registry, traffic, lambda: door.in_flight, _telemetry(settings))),

@@ -23,6 +23,7 @@ from penstock_gateway.domain.access.identity import Caller
 from penstock_gateway.domain.access.networks import lies_within
 from penstock_gateway.domain.access.policy import Policy
 from penstock_gateway.domain.life.admission import RateState
+from penstock_gateway.domain.life.door import Door, Place
 from penstock_gateway.domain.life.order import MAX_CACHE_AGE, CacheControl, Call, ChatOrder, EmbeddingOrder
 from penstock_gateway.surfaces.client_address import ClientAddresses
 
@@ -91,8 +92,15 @@ class Reception:
     """Receives requests for every surface."""
 
     def __init__(
-        self, authenticator: Authenticator, traces: TraceStarter, timeouts: Timeouts, addresses: ClientAddresses
+        self,
+        door: Door,
+        authenticator: Authenticator,
+        traces: TraceStarter,
+        timeouts: Timeouts,
+        addresses: ClientAddresses,
     ) -> None:
+        self.door = door
+        """Where an authorised request comes in, before its body is read."""
         self._authenticator = authenticator
         self._traces = traces
         self._timeouts = timeouts
@@ -119,10 +127,10 @@ class Reception:
             AddressNotPermitted: the key names networks, and the request comes from elsewhere.
             UnsupportedParameter: for a header that asks for what is not built.
         """
-        with arrival.steps.step("authenticate"):
-            caller = await self._authenticator.authenticate(credential_in(arrival.headers), policy)
-            if caller.networks:
-                self._check_address(caller, arrival)
+        caller = await self._authenticator.authenticate(credential_in(arrival.headers), policy)
+        if caller.networks:
+            self._check_address(caller, arrival)
+        arrival.steps.lap("authenticate", arrival.started_ns)
         for name in _NOT_BUILT:
             if name in arrival.headers:
                 raise UnsupportedParameter(f"The header '{name}' is not supported yet. Leave it out.", parameter=name)
@@ -139,9 +147,10 @@ class Reception:
             raise AddressNotPermitted(f"The API key may not be used {where}.", address=address)
 
     def chat_call(
-        self, arrival: Arrival, caller: Caller, request: GenerationInput, context: RequestContext, options: CallOptions
+        self, arrival: Arrival, place: Place, request: GenerationInput, context: RequestContext, options: CallOptions
     ) -> Call[ChatOrder]:
         """Return the call that the gateway's domain takes."""
+        caller = place.caller
         order = ChatOrder(
             request_id=arrival.request_id,
             generation_id=self._ids.take(_GENERATION_ID_BYTES),
@@ -154,12 +163,13 @@ class Reception:
             whole=not options.stream,
             cache_control=options.cache_control or cache_control_in(arrival.headers),
         )
-        return Call(order, caller, arrival.trace, arrival.steps, arrival.started_ns)
+        return Call(order, caller, place, arrival.trace, arrival.steps, arrival.started_ns)
 
     def embedding_call(
-        self, arrival: Arrival, caller: Caller, request: EmbedRequest, context: RequestContext, options: CallOptions
+        self, arrival: Arrival, place: Place, request: EmbedRequest, context: RequestContext, options: CallOptions
     ) -> Call[EmbeddingOrder]:
         """Return the call that the gateway's domain takes."""
+        caller = place.caller
         order = EmbeddingOrder(
             request_id=arrival.request_id,
             generation_id=self._ids.take(_GENERATION_ID_BYTES),
@@ -170,7 +180,7 @@ class Reception:
             context=context,
             input=request,
         )
-        return Call(order, caller, arrival.trace, arrival.steps, arrival.started_ns)
+        return Call(order, caller, place, arrival.trace, arrival.steps, arrival.started_ns)
 
     def _timeout(self, headers: Mapping[str, str], options: CallOptions) -> timedelta:
         most = self._timeouts.stream if options.stream else self._timeouts.unary

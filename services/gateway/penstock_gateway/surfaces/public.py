@@ -13,7 +13,7 @@ from penstock_common.rpc.interception import ServerInterceptor
 from penstock_common.rpc.server import GrpcListener, ServerOptions, listening
 from penstock_common.sections import MutualTls
 from penstock_common.service import Service
-from penstock_gateway.domain.life.admission import Door
+from penstock_gateway.domain.life.door import Door
 from penstock_gateway.surfaces.grpc.admin import AdminServicer
 from penstock_gateway.surfaces.grpc.chat import ChatServicer
 from penstock_gateway.surfaces.grpc.embedding import EmbeddingServicer

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 from typing import Protocol
 
 import msgspec
 
-from penstock_common.errors import Overloaded, RateLimited
+from penstock_common.errors import RateLimited
 from penstock_gateway.domain.access.identity import Tenant
 
 REQUESTS_PER_MINUTE = "requests_per_minute"
@@ -33,6 +32,8 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     state: RateState
     refused_by: str = ""
     retry_after: timedelta = timedelta()
+    counted_at: int = 0
+    """When the request was counted, by the limiter's clock: what ``take_back`` finds it by."""
 
 
 class Limiter(Protocol):
@@ -50,6 +51,10 @@ class Limiter(Protocol):
         """Give the request's place among the concurrent ones back; returns at once."""
         ...
 
+    def take_back(self, tenant: Tenant, verdict: Verdict) -> None:
+        """Count a request no more of which nothing was done after all; returns at once."""
+        ...
+
 
 def refusal(tenant: Tenant, verdict: Verdict) -> RateLimited:
     """Return the error that tells a refused caller what to do."""
@@ -62,51 +67,3 @@ def refusal(tenant: Tenant, verdict: Verdict) -> RateLimited:
         limit=verdict.refused_by,
         retry_after=verdict.retry_after,
     )
-
-
-class Door:
-    """Counts the requests inside this process, and shuts when it drains."""
-
-    def __init__(self, max_in_flight: int) -> None:
-        self._max_in_flight = max_in_flight
-        self._shut = False
-        self.is_leaving = False
-        """Whether this process is about to end, though it may still let requests in."""
-        self.in_flight = 0
-        self.emptied = asyncio.Event()
-        """Set once the door is shut and nobody is inside any more."""
-
-    @property
-    def is_open(self) -> bool:
-        """Whether new requests are let in."""
-        return not self._shut
-
-    def enter(self) -> None:
-        """Let a request in.
-
-        Raises:
-            Overloaded: the process is draining, or full.
-        """
-        if self._shut:
-            raise Overloaded("This server is shutting down. Try again.")
-        if self.in_flight >= self._max_in_flight:
-            raise Overloaded(f"This server is busy with {self.in_flight} requests, its most. Try again.")
-        self.in_flight += 1
-
-    def leave(self) -> None:
-        """Let a request out."""
-        self.in_flight -= 1
-        self._note_emptiness()
-
-    def give_notice(self) -> None:
-        """Say that the door is about to be shut."""
-        self.is_leaving = True
-
-    def shut(self) -> None:
-        """Refuse new requests from now on."""
-        self._shut = self.is_leaving = True
-        self._note_emptiness()
-
-    def _note_emptiness(self) -> None:
-        if self._shut and not self.in_flight:
-            self.emptied.set()

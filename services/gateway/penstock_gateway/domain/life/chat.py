@@ -266,6 +266,10 @@ class ChatExchange(Exchange[ChatOrder]):
         told = sum(attempt.attributes.get("asked") is not False for attempt in attempts)
         return max(told, int(self._progress.started is not None))
 
+    def _was_refused(self, error: PenstockError) -> bool:
+        # What is asked of the cache alone is answered, with nothing too.
+        return self._generate is None and self._source is None and not isinstance(error, NotCached)
+
     def _waiting_ns(self) -> int:
         step = self._generate
         if step is None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 
 from penstock_common.contract.embedding import EmbedResponse
+from penstock_common.errors import ModelNotFound, PenstockError
 from penstock_common.llm.types import Candidate, Usage, cost_nano_usd
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.life.exchange import Exchange, Outcome, VisitParts
@@ -81,6 +82,10 @@ class EmbeddingExchange(Exchange[EmbeddingOrder]):
             answered_by=Candidate(upstream=embedded.upstream, model=embedded.model) if embedded else None,
             attempts=int(self._embed is not None),
         )
+
+    def _was_refused(self, error: PenstockError) -> bool:
+        # Which models there are, the service says that is asked for the vectors.
+        return self._embed is None or isinstance(error, ModelNotFound)
 
     def _waiting_ns(self) -> int:
         step = self._embed

@@ -1,4 +1,4 @@
-"""What every request goes through, whatever it asks for: the door, its place among its tenant's, its bill."""
+"""What every request goes through, whatever it asks for: its time, its place among its tenant's, its bill."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Generic, Protocol, Self
 import msgspec
 import structlog
 
-from penstock_common.errors import DeadlineExceeded, ModelNotPermitted
+from penstock_common.errors import DeadlineExceeded, ModelNotPermitted, PenstockError
 from penstock_common.llm.types import Candidate
 from penstock_common.rpc.scope import CURRENT_SCOPE, NOBODY, RequestScope
 from penstock_common.telemetry.steps import Step
-from penstock_gateway.domain.life.admission import Door, Limiter, RateState, refusal
+from penstock_gateway.domain.life.admission import Limiter, RateState, Verdict, refusal
 from penstock_gateway.domain.life.order import Call, ChatOrder, EmbeddingOrder, OrderT_co
 from penstock_gateway.domain.life.progress import NOTHING_OWED, Bill
 from penstock_gateway.domain.life.settlement import Ledger, LedgerRow, outcome_of
@@ -76,7 +76,6 @@ class Observer(Protocol):
 class VisitParts(msgspec.Struct, frozen=True, kw_only=True):
     """What requests go through and leave their traces in."""
 
-    door: Door
     limiter: Limiter
     ledger: Ledger
     observer: Observer
@@ -85,7 +84,7 @@ class VisitParts(msgspec.Struct, frozen=True, kw_only=True):
 class Exchange(Generic[OrderT_co]):
     """One request's life; use it as an async context manager, in one task.
 
-    Entering it lets the request in, or raises whatever refuses it; leaving it
+    Entering it begins the request, or raises whatever refuses it; leaving it
     settles, exactly once, whatever ended it; ``afterwards`` follows once the
     caller has the answer. What the headers say is readable at
     any time, after a refusal too. A kind of request says in ``_prepare``,
@@ -98,8 +97,7 @@ class Exchange(Generic[OrderT_co]):
         """Where the tenant stands, once a place was asked for."""
         self._visits = visits
         self._steps = call.steps
-        self._is_inside = False
-        self._is_admitted = False
+        self._reserved: Verdict | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[object] | None = None
         self._cancelling = 0
@@ -157,16 +155,18 @@ class Exchange(Generic[OrderT_co]):
         """Return the nanoseconds spent so far on waiting for upstreams."""
         raise NotImplementedError
 
+    def _was_refused(self, error: PenstockError) -> bool:
+        """Return whether ``error`` ended it before anybody was asked for its answer."""
+        raise NotImplementedError
+
     def _enter(self) -> None:
-        """Come in; what the request starts from here on is done in its scope, and ends with its time.
+        """Begin; what the request starts from here on is done in its scope, and ends with its time.
 
         Raises:
-            Overloaded: if the process ends, is full, or cannot write bills.
+            Overloaded: if the process cannot write bills.
         """
-        order, visits = self.call.order, self._visits
-        visits.door.enter()
-        self._is_inside = True
-        visits.ledger.check_room()
+        order = self.call.order
+        self._visits.ledger.check_room()
         seconds = order.timeout.total_seconds()
         loop = asyncio.get_running_loop()
         task = self._task = asyncio.current_task()
@@ -205,7 +205,7 @@ class Exchange(Generic[OrderT_co]):
         self.rate = verdict.state
         if verdict.refused_by:
             raise refusal(tenant, verdict)
-        self._is_admitted = True
+        self._reserved = verdict
 
     def _expire(self) -> None:
         self._timer = None
@@ -229,7 +229,11 @@ class Exchange(Generic[OrderT_co]):
             return
         overdue = DeadlineExceeded("The request's deadline passed.")
         self._settle(overdue)
-        raise overdue from None
+        try:
+            raise overdue from None
+        finally:
+            # It knows this frame, and would live on with the request and all that it holds.
+            del overdue
 
     def _settle(self, error: BaseException | None) -> None:
         """Bill, leave and report, each exactly once, the bill in hand before the place is given back."""
@@ -239,23 +243,30 @@ class Exchange(Generic[OrderT_co]):
         try:
             outcome = self._outcome()
             row = self._row(outcome, error, began_ns)
-            if self._is_admitted:
+            if self._reserved is not None:
                 # Only admitted requests are billed: a flood of refused ones must not fill the ledger.
                 visits.ledger.append(row)
         finally:
-            self._give_back()
+            self._give_back(error)
         steps.stop()
         ended_ns = steps.recorded[-1].end_ns
         visits.observer.ended(EndedExchange(call, row, outcome.public_model, steps.recorded, ended_ns, error))
 
-    def _give_back(self) -> None:
-        """Give the places back that the request has."""
-        if self._is_inside:
-            self._is_inside = False
-            self._visits.door.leave()
-        if self._is_admitted:
-            self._is_admitted = False
-            self._visits.limiter.release(self.call.caller.tenant, self.call.order.generation_id)
+    def _give_back(self, error: BaseException | None) -> None:
+        """Give the places back that the request has; one that was refused uses up no request of its allowance."""
+        call, reserved, limiter = self.call, self._reserved, self._visits.limiter
+        self._reserved = None
+        was_refused = False
+        if isinstance(error, PenstockError) and self._was_refused(error):
+            was_refused = True
+            call.place.note_refusal(error)
+        call.place.leave()
+        if reserved is None:
+            return
+        limiter.release(call.caller.tenant, call.order.generation_id)
+        if was_refused and reserved.counted_at:
+            limiter.take_back(call.caller.tenant, reserved)
+            self.rate = msgspec.structs.replace(self.rate, remaining=self.rate.remaining + 1)
 
     def _row(self, outcome: Outcome, error: BaseException | None, now_ns: int) -> LedgerRow:
         call, order, bill = self.call, self.call.order, outcome.bill

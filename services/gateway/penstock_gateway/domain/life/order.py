@@ -16,6 +16,7 @@ from penstock_common.llm.types import GenerationInput, RequestContext
 from penstock_common.telemetry.steps import Steps
 from penstock_common.telemetry.trace_context import TraceContext
 from penstock_gateway.domain.access.identity import Caller
+from penstock_gateway.domain.life.door import Place
 
 MAX_CACHE_AGE = timedelta(seconds=999_999_999)
 """No entry lives as long; what a surface reads may be no larger."""
@@ -72,10 +73,11 @@ OrderT_co = TypeVar("OrderT_co", bound=ChatOrder | EmbeddingOrder, covariant=Tru
 
 
 class Call(msgspec.Struct, Generic[OrderT_co], frozen=True, gc=False):
-    """An order of an authenticated caller, under way since ``started_ns`` (wall clock)."""
+    """An order of an authenticated caller who was let in, under way since ``started_ns`` (wall clock)."""
 
     order: OrderT_co
     caller: Caller
+    place: Place
     trace: TraceContext
     steps: Steps
     started_ns: int

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from penstock_common.contract.inference import ModelState, RunnableModel
 from penstock_common.errors import PenstockError
-from penstock_gateway.domain.life.admission import Door
+from penstock_gateway.domain.life.door import Door
 from penstock_gateway.domain.status.traffic import TrafficSummary, TrafficWindow
 
 _PATIENCE = timedelta(seconds=3)

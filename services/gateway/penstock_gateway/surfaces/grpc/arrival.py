@@ -9,7 +9,8 @@ from typing import Any, cast
 from penstock_common.errors import PenstockError
 from penstock_common.rpc.server_call import ServerCall
 from penstock_gateway.domain.access.identity import Caller
-from penstock_gateway.domain.access.policy import policy_of
+from penstock_gateway.domain.access.policy import INFERENCE, policy_of
+from penstock_gateway.domain.life.door import Place
 from penstock_gateway.domain.life.exchange import Observer
 from penstock_gateway.surfaces.arrival import Arrival, Reception
 from penstock_gateway.surfaces.client_address import grpc_peer
@@ -26,7 +27,15 @@ class Admitted:
 
     arrival: Arrival
     caller: Caller
+    place: Place | None = None
+    """Of a request that asks a model; administration needs none."""
     is_begun: bool = False
+
+
+def place_of(admission: Admitted) -> Place:
+    """Return the place of a call that asks a model."""
+    assert admission.place is not None, "a method that asks a model and whose policy is another"
+    return admission.place
 
 
 def admitted(call: ServerCall) -> Admitted:
@@ -46,28 +55,30 @@ class PolicyGuard:
 
         Raises:
             ScopeMissing: the method has no policy, or the key lacks its scope.
-            PenstockError: as ``Reception.authorise``.
+            PenstockError: as ``Reception.authorise`` and ``Door.enter``.
         """
         context = call.context
         headers = {key: value for key, value in call.metadata if isinstance(value, str)}
         arrival = self._reception.receive(_SURFACE, headers, lambda: _peer_of(context))
         try:
-            caller = await self._reception.authorise(arrival, policy_of(call.path))
+            policy = policy_of(call.path)
+            caller = await self._reception.authorise(arrival, policy)
+            place = self._reception.door.enter(caller) if policy is INFERENCE else None
         except PenstockError as error:
             self._turn_away(call, arrival, error)
             raise
-        call.admission = Admitted(arrival, caller)
+        call.admission = Admitted(arrival, caller, place)
 
     def on_end(self, call: ServerCall, error: BaseException | None) -> None:
-        """Tell of a request that was let in and could not be begun, such as one that cannot be read."""
+        """Give the place back, and tell of a request that could not be begun, such as one that cannot be read."""
         admission: Admitted | None = call.admission
-        if (
-            isinstance(error, PenstockError)
-            and admission is not None
-            and not admission.is_begun
-            and call.path in _BEGIN_EXCHANGES
-        ):
-            self._turn_away(call, admission.arrival, error)
+        if admission is None or admission.place is None:
+            return
+        if isinstance(error, PenstockError) and not admission.is_begun:
+            admission.place.note_refusal(error)
+            if call.path in _BEGIN_EXCHANGES:
+                self._turn_away(call, admission.arrival, error)
+        admission.place.leave()
 
     def _turn_away(self, call: ServerCall, arrival: Arrival, error: PenstockError) -> None:
         self._observer.turned_away(_SURFACE, error)

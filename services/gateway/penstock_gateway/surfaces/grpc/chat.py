@@ -11,7 +11,7 @@ from penstock_common.rpc.method import Handler
 from penstock_common.rpc.server_call import ServerCall
 from penstock_gateway.domain.life.chat import ChatExchange, ChatLife
 from penstock_gateway.surfaces.arrival import CallOptions, Reception, dropped_names, rate_headers
-from penstock_gateway.surfaces.grpc.arrival import admitted, remaining
+from penstock_gateway.surfaces.grpc.arrival import admitted, place_of, remaining
 from penstock_gateway.surfaces.grpc.chat_messages import CHAT, STREAM_CHAT, ChatAsked, ChatTold
 
 
@@ -54,7 +54,8 @@ class ChatServicer:
     def _begin(self, request: ChatAsked, call: ServerCall, *, stream: bool) -> ChatExchange:
         admission = admitted(call)
         options = CallOptions(stream, remaining(call), request.cache_control)
-        made = self._reception.chat_call(admission.arrival, admission.caller, request.input, request.context, options)
+        place = place_of(admission)
+        made = self._reception.chat_call(admission.arrival, place, request.input, request.context, options)
         admission.is_begun = True
         return self._life.begin(made)
 

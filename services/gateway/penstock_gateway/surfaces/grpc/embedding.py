@@ -6,7 +6,7 @@ from penstock_common.rpc.method import Handler
 from penstock_common.rpc.server_call import ServerCall
 from penstock_gateway.domain.life.embeddings import EmbeddingExchange, EmbeddingLife
 from penstock_gateway.surfaces.arrival import CallOptions, Reception, rate_headers
-from penstock_gateway.surfaces.grpc.arrival import admitted, remaining
+from penstock_gateway.surfaces.grpc.arrival import admitted, place_of, remaining
 from penstock_gateway.surfaces.grpc.embedding_messages import EMBED, EmbedAsked, EmbedTold
 
 
@@ -36,7 +36,7 @@ class EmbeddingServicer:
         admission = admitted(call)
         options = CallOptions(stream=False, timeout=remaining(call))
         made = self._reception.embedding_call(
-            admission.arrival, admission.caller, request.input, request.context, options
+            admission.arrival, place_of(admission), request.input, request.context, options
         )
         admission.is_begun = True
         return self._life.begin(made)

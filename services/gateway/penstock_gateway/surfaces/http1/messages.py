@@ -8,12 +8,12 @@ from typing import Protocol
 
 from penstock_common.errors import PenstockError
 from penstock_gateway.surfaces.http1.failures import BodyTooLarge
-from penstock_gateway.surfaces.http1.inflating import inflated
+from penstock_gateway.surfaces.http1.inflating import inflated_pieces
 from penstock_gateway.surfaces.http1.lines import CHUNKED_LINE, CLOSE_LINE, STATUS_LINES
 
+FREE_BYTES = 64 * 1024
+"""Of each body; what is beyond is asked for."""
 _END_OF_CHUNKS = b"0\r\n\r\n"
-_INFLATED_AT_ONCE_BYTES = 8 * 1024
-"""A body this small may become 8 MiB, which takes some milliseconds."""
 
 
 class Sender(Protocol):
@@ -28,6 +28,18 @@ class Sender(Protocol):
         ...
 
 
+class Room(Protocol):
+    """What holds bodies while they come, and as long as it likes afterwards."""
+
+    def expect(self, size_bytes: int) -> None:
+        """Look forward to so many bytes; raises PenstockError where there is no room for them now."""
+        ...
+
+    def hold(self, size_bytes: int) -> None:
+        """Hold so many bytes of the body in all; raises PenstockError where there is no room for them."""
+        ...
+
+
 class HttpRequest:
     """A request whose head is complete: headers by lower-case name, of a repeated one the first.
 
@@ -35,8 +47,8 @@ class HttpRequest:
     """
 
     __slots__ = (
-        "_failure", "_max_body_bytes", "_received", "_sender", "_waiting", "announced_bytes", "deployment", "expects_continue", "headers",
-        "is_complete", "keeps_alive", "method", "path", "takes_chunks",
+        "_failure", "_max_body_bytes", "_received", "_room", "_sender", "_waiting", "announced_bytes", "deployment",
+        "expects_continue", "headers", "is_complete", "keeps_alive", "method", "path", "takes_chunks",
     )  # fmt: skip
 
     def __init__(self, method: str, path: str, headers: Mapping[str, str], sender: Sender, max_body_bytes: int) -> None:
@@ -58,35 +70,50 @@ class HttpRequest:
         """How long the body is to be, where the head says so."""
         self._sender = sender
         self._max_body_bytes = max_body_bytes
+        self._room: Room | None = None
         self._received: bytes | bytearray = b""
         self._failure: PenstockError | None = None
         self._waiting: asyncio.Future[None] | None = None
 
-    async def body(self) -> bytes:
-        """Return the whole body, its compression undone; a client that waits to be asked for it is asked now.
+    async def body(self, room: Room | None = None) -> bytes:
+        """Return the whole body, once, its compression undone; a client that waits to be asked for it is asked now.
+
+        ``room`` holds the bytes of a body beyond the free ones as they come,
+        not as they are announced: announcing costs a client nothing.
 
         Raises:
             BodyTooLarge, BodyTooSlow, UnsupportedEncoding, InvalidRequest: if it cannot be had.
+            PenstockError: if there is no room for it.
         """
+        self._room = room
+        if len(self._received) > FREE_BYTES:
+            self._find_room(len(self._received))
         if not self.is_complete and self._failure is None:
             if self.announced_bytes > self._max_body_bytes:
                 raise self._too_large()
+            if self.announced_bytes > FREE_BYTES and room is not None:
+                room.expect(self.announced_bytes)
             self._waiting = asyncio.get_running_loop().create_future()
             self._sender.expect_body()
             await self._waiting
         if self._failure is not None:
             raise self._failure
-        received = self._received
+        received, self._received = self._received, b""
         body = received if isinstance(received, bytes) else bytes(received)
-        if "content-encoding" in self.headers:
-            return await self._inflated(body)
-        return body
+        return await self._inflated(body) if "content-encoding" in self.headers else body
 
     async def _inflated(self, body: bytes) -> bytes:
-        encoding = self.headers["content-encoding"]
-        if len(body) <= _INFLATED_AT_ONCE_BYTES:
-            return inflated(body, encoding, self._max_body_bytes)
-        return await asyncio.to_thread(inflated, body, encoding, self._max_body_bytes)
+        """Return a body before it was compressed, piece by piece, so that others have their turns and each has its room."""
+        pieces: list[bytes] = []
+        size = len(body)
+        for piece in inflated_pieces(body, self.headers["content-encoding"], self._max_body_bytes):
+            size += len(piece)
+            if self._room is not None and size > FREE_BYTES:
+                self._room.hold(size)
+            pieces.append(piece)
+            if len(pieces) > 1:
+                await asyncio.sleep(0)
+        return b"".join(pieces)
 
     def peer(self) -> str:
         """Return the address at the connection's other end; empty on a unix socket."""
@@ -113,8 +140,9 @@ class HttpRequest:
             self._received += piece
         else:
             self._received += piece
-        if len(self._received) > self._max_body_bytes:
-            self.fail(self._too_large())
+        size = len(self._received)
+        if size > FREE_BYTES or size > self._max_body_bytes:
+            self._find_room(size)
 
     def complete(self) -> None:
         """Note that nothing more of the body will come."""
@@ -127,6 +155,15 @@ class HttpRequest:
         self._failure = error
         self._received = b""
         self._wake()
+
+    def _find_room(self, size: int) -> None:
+        if size > self._max_body_bytes:
+            self.fail(self._too_large())
+        elif self._room is not None:
+            try:
+                self._room.hold(size)
+            except PenstockError as error:
+                self.fail(error)
 
     def _wake(self) -> None:
         if self._waiting is not None and not self._waiting.done():
@@ -172,6 +209,10 @@ class Receiver(Protocol):
         """Go on to the next request; what the handler still does is its own business."""
         ...
 
+    def abort(self) -> None:
+        """Close at once, whatever is unsent."""
+        ...
+
 
 class HttpResponse:
     """Either ``whole``, or ``begin``, any number of ``write`` and ``end``. Head lines are bytes that end in CR LF.
@@ -196,6 +237,11 @@ class HttpResponse:
     def has_room(self) -> bool:
         """Whether ``write`` would not have to wait for the client."""
         return self._receiver.has_room
+
+    def cut(self) -> None:
+        """Give the answer up, and the connection: a client that reads sees that it is not whole."""
+        self.is_complete = True
+        self._receiver.abort()
 
     def whole(self, status: int, lines: bytes, body: bytes) -> None:
         """Send the whole answer in one write."""

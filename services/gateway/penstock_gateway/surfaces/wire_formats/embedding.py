@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from penstock_gateway.domain.access.identity import Caller
+from penstock_gateway.domain.life.door import Place
 from penstock_gateway.domain.life.embeddings import EmbeddingLife
 from penstock_gateway.surfaces.arrival import Arrival, CallOptions, Reception
 from penstock_gateway.surfaces.http1.messages import HttpRequest, HttpResponse
 from penstock_gateway.surfaces.wire_formats.answer_head import JSON_LINE, embedding_lines
+from penstock_gateway.surfaces.wire_formats.bodies import Bodies
 from penstock_gateway.surfaces.wire_formats.format import EmbeddingFormat
-from penstock_gateway.surfaces.wire_formats.json_body import with_model
 from penstock_gateway.surfaces.wire_formats.refusals import refuse
 
 _WHOLE = CallOptions(stream=False)
@@ -17,18 +17,16 @@ _WHOLE = CallOptions(stream=False)
 class EmbeddingServer:
     """Serves one format."""
 
-    def __init__(self, wire_format: EmbeddingFormat, reception: Reception, life: EmbeddingLife) -> None:
+    def __init__(self, wire_format: EmbeddingFormat, reception: Reception, life: EmbeddingLife, bodies: Bodies) -> None:
         self._format = wire_format
         self._reception = reception
         self._life = life
+        self._bodies = bodies
 
-    async def serve(self, arrival: Arrival, caller: Caller, request: HttpRequest, response: HttpResponse) -> None:
+    async def serve(self, arrival: Arrival, place: Place, request: HttpRequest, response: HttpResponse) -> None:
         """Serve one request; what fails it once it has begun is told here."""
-        body = await request.body()
-        if request.deployment:
-            body = with_model(body, request.deployment)
-        read = self._format.parse(body)
-        call = self._reception.embedding_call(arrival, caller, read.input, read.context, _WHOLE)
+        read = await self._bodies.read(request, place, self._format.parse)
+        call = self._reception.embedding_call(arrival, place, read.input, read.context, _WHOLE)
         exchange = self._life.begin(call)
         try:
             async with exchange:

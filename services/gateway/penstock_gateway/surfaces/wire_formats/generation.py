@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
-from penstock_common.errors import Overloaded
-from penstock_gateway.domain.access.identity import Caller
+from penstock_common.errors import DeadlineExceeded, Overloaded
 from penstock_gateway.domain.life.chat import ChatExchange, ChatLife
+from penstock_gateway.domain.life.door import Place
 from penstock_gateway.surfaces.arrival import Arrival, CallOptions, Reception
 from penstock_gateway.surfaces.http1.messages import HttpRequest, HttpResponse
 from penstock_gateway.surfaces.wire_formats.answer_head import JSON_LINE, bill_lines, exchange_lines
+from penstock_gateway.surfaces.wire_formats.bodies import Bodies
 from penstock_gateway.surfaces.wire_formats.event_stream import EventStream, Silences
 from penstock_gateway.surfaces.wire_formats.format import GenerationFormat, StreamRenderer
-from penstock_gateway.surfaces.wire_formats.json_body import with_model
 from penstock_gateway.surfaces.wire_formats.refusals import known, refuse
 from penstock_gateway.surfaces.wire_formats.several import SHUTTING_DOWN, SeveralServer, summary_of
 
@@ -23,25 +23,25 @@ _NS_PER_SECOND = 1_000_000_000
 class GenerationServer:
     """Serves one format."""
 
-    def __init__(self, wire_format: GenerationFormat, reception: Reception, life: ChatLife, silences: Silences) -> None:
+    def __init__(
+        self, wire_format: GenerationFormat, reception: Reception, life: ChatLife, bodies: Bodies, silences: Silences
+    ) -> None:
         self._format = wire_format
         self._reception = reception
         self._life = life
+        self._bodies = bodies
         self._silences = silences
         self._several = SeveralServer(wire_format, reception, life, silences)
 
-    async def serve(self, arrival: Arrival, caller: Caller, request: HttpRequest, response: HttpResponse) -> None:
+    async def serve(self, arrival: Arrival, place: Place, request: HttpRequest, response: HttpResponse) -> None:
         """Serve one request; what fails it once it has begun is told here."""
         wire_format = self._format
-        body = await request.body()
-        if request.deployment:
-            body = with_model(body, request.deployment)
-        read = wire_format.parse(body)
+        read = await self._bodies.read(request, place, wire_format.parse)
         if read.more_inputs:
-            await self._several.serve(arrival, caller, read, response)
+            await self._several.serve(arrival, place, read, response)
             return
         options = _STREAMED if read.stream else _WHOLE
-        call = self._reception.chat_call(arrival, caller, read.input, read.context, options)
+        call = self._reception.chat_call(arrival, place, read.input, read.context, options)
         exchange = self._life.begin(call)
         answer_id, created = wire_format.id_prefix + call.order.generation_id, arrival.started_ns // _NS_PER_SECOND
         if read.stream:
@@ -70,7 +70,10 @@ class GenerationServer:
             stream.end(renderer.end(summary_of(exchange)))
             await exchange.afterwards()
         except Exception as error:  # noqa: BLE001 - the rim: whatever it is becomes an answer
-            if stream.begun and not response.is_complete:
+            if isinstance(error, DeadlineExceeded) and not response.has_room:
+                # It does not read: whatever it were told would wait with the rest, and the connection for it.
+                response.cut()
+            elif stream.begun and not response.is_complete:
                 stream.end(family.error_event(known(error)))
             else:
                 refuse(response, family, error, exchange_lines(exchange))

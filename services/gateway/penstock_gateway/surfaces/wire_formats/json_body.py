@@ -5,8 +5,9 @@ Nothing but a PenstockError leaves this module, whatever the bytes.
 
 from __future__ import annotations
 
+import codecs
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -15,7 +16,10 @@ from penstock_common.errors import InvalidRequest, PenstockError, UnsupportedPar
 
 T = TypeVar("T")
 
+MAX_MEMBERS = 256
+"""Of a request itself, known and unknown: each of them costs calls, not only bytes."""
 _MAX_ECHO_LENGTH = 64
+_PIECE_BYTES = 256 * 1024
 _NO_CHOICES: Mapping[str, str] = {}
 
 _TYPE_NAMES = {
@@ -27,7 +31,8 @@ _TYPE_NAMES = {
     "array": "an array",
     "null": "null",
 }
-_EXPECTED = re.compile(r"Expected `([^`]*)`, got `([^`]*)`")
+_EXPECTED = re.compile(r"Expected `([^`]*)`(?:, got `([^`]*)`)?")
+_ANY_MEMBER = "[...]"
 _MISSING = re.compile(r"Object missing required field `([^`]*)`")
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _INVALID_VALUE = re.compile(r"Invalid value (.*)", re.DOTALL)
@@ -35,20 +40,12 @@ _LONE_HIGH_SURROGATE = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-f
 
 
 class _MemberName:
-    """A member's name, equal to nothing but itself, so that a repeated name is not lost in a dict."""
+    """Stands for a member's name, equal to nothing but itself, so that a repeated name is not lost in a dict."""
 
-    __slots__ = ("text",)
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-
-def _member_name(_: type[Any], text: str) -> _MemberName:
-    return _MemberName(text)
+    __slots__ = ()
 
 
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_MEMBERS_WITH_REPEATED = msgspec.json.Decoder(dict[_MemberName, msgspec.Raw], dec_hook=_member_name)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -65,18 +62,25 @@ def read_members(body: bytes) -> dict[str, msgspec.Raw]:
     """Return the object's top-level members, their values verbatim.
 
     Raises:
-        InvalidRequest: if the body is not one JSON object in UTF-8, or repeats a member.
+        InvalidRequest: if the body is not one JSON object in UTF-8, repeats a member, or has very many.
     """
+    size = len(body)
     try:
         # The decoder skips over verbatim text without looking at its encoding.
-        str(body, "utf-8")
+        if size > _PIECE_BYTES:
+            _check_encoding(body)
+        else:
+            str(body, "utf-8")
     except UnicodeDecodeError as error:
         raise _refusal(error, body, _NO_CHOICES) from None
     members = read_object(_MEMBERS, body)
+    if len(members) > MAX_MEMBERS:
+        raise InvalidRequest(f"The body has {len(members)} fields; at most {MAX_MEMBERS} are allowed.")
     # A body written compactly is as long as its members; a longer one has
-    # spaces, or a member twice. Counting costs a third of decoding exactly.
-    if len(body) != len(_encode(members)):
-        _refuse_repeated(read_object(_MEMBERS_WITH_REPEATED, body))
+    # spaces, or a member twice. Counting costs a third of decoding exactly,
+    # and a copy, which a large body is better off without.
+    if size > _PIECE_BYTES or size != len(_encode(members)):
+        _refuse_repeated(body)
     return members
 
 
@@ -115,16 +119,41 @@ def shortened(value: str) -> str:
     return value if len(value) <= _MAX_ECHO_LENGTH else f"{value[:_MAX_ECHO_LENGTH]}…"
 
 
-def _refuse_repeated(names: Iterable[_MemberName]) -> None:
+def _check_encoding(body: bytes) -> None:
+    """Check that a large body is UTF-8, piece by piece: as text it may take four times its bytes.
+
+    Raises:
+        UnicodeDecodeError: where it is not; its ``start`` counts from the body's.
+    """
+    if body.isascii():
+        return
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for start in range(0, len(body), _PIECE_BYTES):
+        end = start + _PIECE_BYTES
+        carried = len(decoder.getstate()[0])
+        try:
+            decoder.decode(body[start:end], final=end >= len(body))
+        except UnicodeDecodeError as error:
+            error.start += start - carried
+            raise
+
+
+def _refuse_repeated(body: bytes) -> None:
     seen: set[str] = set()
-    for name in names:
-        if name.text in seen:
-            shown = shortened(name.text)
+
+    def note(_: type[Any], name: str) -> _MemberName:
+        if name in seen:
+            shown = shortened(name)
             raise InvalidRequest(f"'{shown}' is given twice; give it once.", field=shown)
-        seen.add(name.text)
+        seen.add(name)
+        return _MemberName()
+
+    read_object(msgspec.json.Decoder(dict[_MemberName, msgspec.Raw], dec_hook=note), body)
 
 
 def _refusal(error: Exception, body: bytes, choices: Mapping[str, str]) -> PenstockError:
+    if isinstance(error, PenstockError):
+        return error
     if isinstance(error, msgspec.ValidationError):
         return _shape_refusal(str(error), choices)
     if isinstance(error, UnicodeDecodeError):
@@ -151,7 +180,12 @@ def _shape_refusal(text: str, choices: Mapping[str, str]) -> PenstockError:
     reason, found, path = text.rpartition(" - at `$")
     if not found:
         reason, path = text, ""
-    path = path.removesuffix("`").removeprefix(".").replace("[...]", "")
+    path = path.removesuffix("`").removeprefix(".")
+    if path.endswith(_ANY_MEMBER):
+        # The decoder does not tell which of them.
+        path = path.removesuffix(_ANY_MEMBER)
+        return InvalidRequest(f"A value of '{path}' {_expectation(reason)}.", field=path)
+    path = path.replace(_ANY_MEMBER, "")
     if match := _MISSING.fullmatch(reason):
         field = _join(path, match[1])
         return InvalidRequest(f"'{field}' is required, but it is missing.", field=field)
@@ -169,7 +203,7 @@ def _expectation(reason: str) -> str:
         expected = [_TYPE_NAMES.get(name, name) for name in match[1].split(" | ")]
         *most, last = expected
         wanted = f"{', '.join(most)} or {last}" if most else last
-        return f"must be {wanted}, but is {_TYPE_NAMES.get(match[2], match[2])}"
+        return f"must be {wanted}, but is {_TYPE_NAMES.get(match[2], match[2])}" if match[2] else f"must be {wanted}"
     if "out of range" in reason:
         return "must be a number of at most 64 bits"
     return f"is not valid: {reason}"

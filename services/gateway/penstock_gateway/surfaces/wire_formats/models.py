@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from penstock_gateway.domain.access.identity import Caller
+from penstock_gateway.domain.life.door import Place
 from penstock_gateway.domain.models import ModelDirectory
 from penstock_gateway.surfaces.arrival import Arrival
 from penstock_gateway.surfaces.http1.messages import HttpRequest, HttpResponse
@@ -18,15 +18,15 @@ class ModelsServer:
         self._models = models
         self._created = created
 
-    async def serve_list(self, arrival: Arrival, caller: Caller, request: HttpRequest, response: HttpResponse) -> None:
+    async def serve_list(self, arrival: Arrival, place: Place, request: HttpRequest, response: HttpResponse) -> None:
         """Serve the list."""
-        models = await self._models.visible_to(caller)
+        models = await self._models.visible_to(place.caller)
         _send(response, arrival, self._format.render_list(models, self._created))
 
-    async def serve_one(self, arrival: Arrival, caller: Caller, request: HttpRequest, response: HttpResponse) -> None:
+    async def serve_one(self, arrival: Arrival, place: Place, request: HttpRequest, response: HttpResponse) -> None:
         """Serve one, by its name in the path."""
         name = request.path.removeprefix(f"{self._format.path}/")
-        model = await self._models.find(caller, name)
+        model = await self._models.find(place.caller, name)
         _send(response, arrival, self._format.render_one(model, self._created))
 
 

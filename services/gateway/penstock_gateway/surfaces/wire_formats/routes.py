@@ -8,13 +8,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from penstock_gateway.domain.access.identity import Caller
 from penstock_gateway.domain.access.policy import Policy, policy_of
+from penstock_gateway.domain.life.door import Place
 from penstock_gateway.surfaces.arrival import Arrival
 from penstock_gateway.surfaces.http1.messages import HttpRequest, HttpResponse
 from penstock_gateway.surfaces.wire_formats.format import Family
 
-Serve = Callable[[Arrival, Caller, HttpRequest, HttpResponse], Awaitable[None]]
+Serve = Callable[[Arrival, Place, HttpRequest, HttpResponse], Awaitable[None]]
 _ANY_NAME = "/{id}"
 _VERSION = "/v1"
 _SLASHES = re.compile("/{2,}")

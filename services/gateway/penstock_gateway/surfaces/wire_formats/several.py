@@ -13,8 +13,8 @@ from datetime import timedelta
 
 from penstock_common.errors import DeadlineExceeded, Overloaded
 from penstock_common.llm.types import Batch
-from penstock_gateway.domain.access.identity import Caller
 from penstock_gateway.domain.life.chat import ChatExchange, ChatLife
+from penstock_gateway.domain.life.door import Place
 from penstock_gateway.surfaces.arrival import Arrival, CallOptions, Reception
 from penstock_gateway.surfaces.http1.messages import HttpResponse
 from penstock_gateway.surfaces.wire_formats.answer_head import JSON_LINE, bill_lines, exchange_lines
@@ -35,9 +35,9 @@ class SeveralServer:
         self._life = life
         self._silences = silences
 
-    async def serve(self, arrival: Arrival, caller: Caller, read: ReadRequest, response: HttpResponse) -> None:
+    async def serve(self, arrival: Arrival, place: Place, read: ReadRequest, response: HttpResponse) -> None:
         """Serve one request; what fails it once it has begun is told here."""
-        exchanges = _Exchanges(self._reception, self._life, arrival, caller, read)
+        exchanges = _Exchanges(self._reception, self._life, arrival, place, read)
         answer_id = self._format.id_prefix + exchanges.current.call.order.generation_id
         created = arrival.started_ns // _NS_PER_SECOND
         if read.stream:
@@ -79,18 +79,16 @@ class SeveralServer:
 class _Exchanges:
     """The exchanges of one request; ``current`` is the one that runs, or ran last."""
 
-    def __init__(
-        self, reception: Reception, life: ChatLife, arrival: Arrival, caller: Caller, read: ReadRequest
-    ) -> None:
+    def __init__(self, reception: Reception, life: ChatLife, arrival: Arrival, place: Place, read: ReadRequest) -> None:
         self.cost_nano_usd = 0
         self.overhead_ms = 0.0
         self._reception = reception
         self._life = life
         self._arrival = arrival
-        self._caller = caller
+        self._place = place
         self._read = read
         options = CallOptions(stream=read.stream)
-        self.current = life.begin(reception.chat_call(arrival, caller, read.input, read.context, options))
+        self.current = life.begin(reception.chat_call(arrival, place, read.input, read.context, options))
         self._deadline = time.monotonic() + self.current.call.order.timeout.total_seconds()
 
     async def each(self) -> AsyncGenerator[ChatExchange, None]:
@@ -125,7 +123,9 @@ class _Exchanges:
         # A trace and times of its own, under the request's name.
         again = self._reception.receive(arrival.surface, headers, arrival.peer)
         options = CallOptions(stream=read.stream, timeout=timedelta(seconds=seconds_left))
-        call = self._reception.chat_call(again, self._caller, read.more_inputs[place], read.context, options)
+        # The one before has left its own.
+        inside = self._reception.door.enter(self._place.caller)
+        call = self._reception.chat_call(again, inside, read.more_inputs[place], read.context, options)
         return self._life.begin(call)
 
 

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 from penstock_common.errors import InternalError, InvalidRequest, PenstockError, ServiceUnavailable
 from penstock_gateway.domain.life.chat import ChatLife
+from penstock_gateway.domain.life.door import Place
 from penstock_gateway.domain.life.embeddings import EmbeddingLife
 from penstock_gateway.domain.life.exchange import Observer
 from penstock_gateway.domain.models import ModelDirectory
-from penstock_gateway.surfaces.arrival import Reception
+from penstock_gateway.surfaces.arrival import Arrival, Reception
 from penstock_gateway.surfaces.http1.lines import header_lines
 from penstock_gateway.surfaces.http1.messages import HttpRequest, HttpResponse
 from penstock_gateway.surfaces.wire_formats.answer_head import request_id_line
+from penstock_gateway.surfaces.wire_formats.bodies import Bodies
 from penstock_gateway.surfaces.wire_formats.embedding import EmbeddingServer
 from penstock_gateway.surfaces.wire_formats.event_stream import Silences, StreamTiming
 from penstock_gateway.surfaces.wire_formats.format import EmbeddingFormat, Family, Format, GenerationFormat
@@ -38,6 +40,7 @@ class WireFormatsParts:
     """What the surface stands on."""
 
     reception: Reception
+    bodies: Bodies
     life: ChatLife
     embeddings: EmbeddingLife
     models: ModelDirectory
@@ -69,17 +72,28 @@ class WireFormats:
             self._turn_away(request, response, route, arrival.request_id)
             return
         request.path, request.deployment = found.path, found.deployment
+        place: Place | None = None
         try:
             caller = await parts.reception.authorise(arrival, route.policy)
-            await route.serve(arrival, caller, request, response)
+            place = parts.reception.door.enter(caller)
+            await route.serve(arrival, place, request, response)
         except Exception as error:  # noqa: BLE001 - the rim: whatever it is becomes an answer
-            told = refuse(response, family, error, request_id_line(arrival.request_id))
-            parts.observer.turned_away(family.name, told)
+            self._refuse(response, family, error, arrival)
+            if place is not None and isinstance(error, PenstockError):
+                place.note_refusal(error)
+        finally:
+            if place is not None and place.is_inside:
+                place.leave()
 
     def refusal(self, status: int, message: str) -> tuple[bytes, bytes]:
         """Return the header lines and the body that tell why a request cannot be handled, or could not."""
         error = _OWN_FAULTS.get(status, InvalidRequest)(message)
         return _error(DEFAULT_FAMILY, error, request_id_line(self._parts.reception.new_request_id()))
+
+    def _refuse(self, response: HttpResponse, family: Family, error: Exception, arrival: Arrival) -> None:
+        # Not where the error was caught: it knows that frame, and would live on with all that it holds, large bodies too.
+        told = refuse(response, family, error, request_id_line(arrival.request_id))
+        self._parts.observer.turned_away(family.name, told)
 
     def _turn_away(self, request: HttpRequest, response: HttpResponse, route: Route | None, request_id: str) -> None:
         id_line = request_id_line(request_id)
@@ -95,10 +109,11 @@ class WireFormats:
     def _add(self, wire_format: Format) -> None:
         parts, routes, family, path = self._parts, self._routes, wire_format.family, wire_format.path
         if isinstance(wire_format, GenerationFormat):
-            generation = GenerationServer(wire_format, parts.reception, parts.life, self._silences)
+            generation = GenerationServer(wire_format, parts.reception, parts.life, parts.bodies, self._silences)
             routes.add("POST", path, family, generation.serve)
         elif isinstance(wire_format, EmbeddingFormat):
-            routes.add("POST", path, family, EmbeddingServer(wire_format, parts.reception, parts.embeddings).serve)
+            embedding = EmbeddingServer(wire_format, parts.reception, parts.embeddings, parts.bodies)
+            routes.add("POST", path, family, embedding.serve)
         else:
             models = ModelsServer(wire_format, parts.models, parts.started_at)
             routes.add("GET", path, family, models.serve_list)
