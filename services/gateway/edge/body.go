@@ -16,6 +16,9 @@ var (
 	errBodyNoGzip   = errors.New("the request body is not the gzip that its headers say")
 )
 
+// refusedLingerFor is how long a caller may go on sending who is refused before its body has come.
+const refusedLingerFor = 3 * time.Second
+
 // guardedBody bounds a request body in size and in time. Its deadline rolls with
 // what has arrived, so that a large upload over a slow line passes and a trickle
 // does not. It remembers why it failed, because neither the reverse proxy nor
@@ -117,6 +120,22 @@ func (g *guardedBody) release() {
 	defer g.reading.Unlock()
 	// What is left is read for a moment, so that the answer is not lost to what the caller still sends.
 	_ = g.control.SetReadDeadline(time.Now().Add(lingerFor))
+}
+
+// letCome reads what a refused caller still sends, once it has its answer: a connection that is closed before would be
+// reset, and the answer lost. Over HTTP/2 the stream alone is reset, and says so.
+func (g *guardedBody) letCome(w *responseWriter) {
+	if g == nil || !g.breaksOff() || w.FlushError() != nil {
+		return
+	}
+	g.reading.Lock()
+	defer g.reading.Unlock()
+	_ = g.control.SetReadDeadline(time.Now().Add(refusedLingerFor))
+	if n, err := io.Copy(io.Discard, io.LimitReader(g.ReadCloser, g.maxBytes)); err == nil && n < g.maxBytes {
+		g.mutex.Lock()
+		g.ended = true
+		g.mutex.Unlock()
+	}
 }
 
 func (g *guardedBody) isReleased() bool {

@@ -32,6 +32,14 @@ type config struct {
 	maxBodyBytes        int64
 	maxHeldBytes        int64
 	maxMessageBytes     int
+	maxConnections      int
+	maxTypedBytes       int64
+	maxTypedBytesOf     int64
+	maxJSONElements     int
+	maxJSONDepth        int
+	wrongKeysBurst      int
+	wrongKeysPerSecond  float64
+	wrongKeysAddresses  int
 	headerTimeout       time.Duration
 	bodyTimeout         time.Duration
 	bodyMinRate         int64
@@ -75,8 +83,16 @@ func (c *config) flags() *flag.FlagSet {
 	fs.StringVar(&c.tlsKey, "tls-key", "", "PEM `file` of the listener's private key; with --tls-cert")
 	fs.IntVar(&c.maxHeaderBytes, "max-header-bytes", 32<<10, "largest request head")
 	fs.Int64Var(&c.maxBodyBytes, "max-body-bytes", 32<<20, "largest request body")
-	fs.Int64Var(&c.maxHeldBytes, "max-held-bytes", 256<<20, "memory of bodies that no gateway has yet; beyond it a body goes on as it comes, and only once")
+	fs.Int64Var(&c.maxHeldBytes, "max-held-bytes", 96<<20, "memory of bodies that no gateway has yet; beyond it a body goes on as it comes, and only once")
 	fs.IntVar(&c.maxMessageBytes, "max-message-bytes", 32<<20, "largest gRPC message, either way")
+	fs.IntVar(&c.maxConnections, "max-connections", 32768, "connections at once, and never more than half the files that the process may open; once half of them are there, one address has an eighth at most")
+	fs.Int64Var(&c.maxTypedBytes, "max-typed-bytes", 96<<20, "memory of the typed API's bodies that are being transcoded or answered; beyond it, 503")
+	fs.Int64Var(&c.maxTypedBytesOf, "max-typed-bytes-per-address", 64<<20, "of those, the bodies from one address; one that is alone always passes")
+	fs.IntVar(&c.maxJSONElements, "max-json-elements", 250_000, "values in a body of the typed API")
+	fs.IntVar(&c.maxJSONDepth, "max-json-depth", 64, "arrays and objects within each other in a body of the typed API")
+	fs.IntVar(&c.wrongKeysBurst, "wrong-keys-burst", 100, "wrong API keys that may come from one address at once")
+	fs.Float64Var(&c.wrongKeysPerSecond, "wrong-keys-per-second", 2, "wrong API keys a second that may come from one address; more get 429, and right keys pass all the same; 0 for any number")
+	fs.IntVar(&c.wrongKeysAddresses, "wrong-keys-addresses", 100_000, "addresses of which that is remembered")
 	fs.DurationVar(&c.headerTimeout, "header-timeout", 10*time.Second, "time for a request's head to arrive")
 	fs.DurationVar(&c.bodyTimeout, "body-timeout", 30*time.Second, "time for a request's body to arrive, longer only at --body-min-rate")
 	fs.Int64Var(&c.bodyMinRate, "body-min-rate", 16<<10, "bytes per second that buy a body more time")
@@ -147,6 +163,10 @@ func (c *config) validate() error {
 	for name, value := range map[string]int64{
 		"gateway-connections": int64(c.gatewayConnections), "max-header-bytes": int64(c.maxHeaderBytes),
 		"max-body-bytes": c.maxBodyBytes, "max-held-bytes": c.maxHeldBytes, "max-message-bytes": int64(c.maxMessageBytes), "body-min-rate": c.bodyMinRate,
+		"max-connections": int64(c.maxConnections),
+		"max-typed-bytes": c.maxTypedBytes, "max-typed-bytes-per-address": c.maxTypedBytesOf,
+		"max-json-elements": int64(c.maxJSONElements), "max-json-depth": int64(c.maxJSONDepth),
+		"wrong-keys-burst": int64(c.wrongKeysBurst), "wrong-keys-addresses": int64(c.wrongKeysAddresses),
 		"header-timeout": int64(c.headerTimeout), "body-timeout": int64(c.bodyTimeout), "idle-timeout": int64(c.idleTimeout),
 		"write-timeout": int64(c.writeTimeout), "unary-timeout": int64(c.unaryTimeout), "stream-timeout": int64(c.streamTimeout),
 		"response-timeout": int64(c.responseTimeout), "connect-timeout": int64(c.connectTimeout),
@@ -156,6 +176,9 @@ func (c *config) validate() error {
 		if value <= 0 {
 			return fmt.Errorf("--%s must be greater than zero", name)
 		}
+	}
+	if !(c.wrongKeysPerSecond >= 0) {
+		return errors.New("--wrong-keys-per-second must not be negative")
 	}
 	for name, value := range map[string]time.Duration{
 		"grace": c.grace, "drain-notice": c.drainNotice, "readiness-memory": c.readinessMemory,

@@ -34,6 +34,7 @@ type fakeGateway struct {
 	chat     func(context.Context, *gatewayv1.ChatRequest) (*gatewayv1.ChatResponse, error)
 	stream   func(*gatewayv1.StreamChatRequest, grpc.ServerStreamingServer[gatewayv1.StreamChatResponse]) error
 	getModel func(context.Context, *gatewayv1.GetModelRequest) (*gatewayv1.GetModelResponse, error)
+	list     func(context.Context) (*gatewayv1.ListModelsResponse, error)
 	update   func(*gatewayv1.UpdateTenantRequest) (*gatewayv1.UpdateTenantResponse, error)
 	wire     http.HandlerFunc
 	health   *lateHealth
@@ -66,6 +67,13 @@ func (g *fakeGateway) StreamChat(r *gatewayv1.StreamChatRequest, s grpc.ServerSt
 		return g.UnimplementedChatServiceServer.StreamChat(r, s)
 	}
 	return g.stream(r, s)
+}
+
+func (g *fakeGateway) ListModels(ctx context.Context, r *gatewayv1.ListModelsRequest) (*gatewayv1.ListModelsResponse, error) {
+	if g.list == nil {
+		return g.UnimplementedModelServiceServer.ListModels(ctx, r)
+	}
+	return g.list(ctx)
 }
 
 func (g *fakeGateway) UpdateTenant(_ context.Context, r *gatewayv1.UpdateTenantRequest) (*gatewayv1.UpdateTenantResponse, error) {

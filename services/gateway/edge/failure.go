@@ -79,6 +79,16 @@ var (
 		message:    "The request body is not the gzip that its Content-Encoding says.",
 		openAIType: "invalid_request_error", openAICode: "malformed_body", anthropicType: "invalid_request_error", closes: true,
 	}
+	failureBodies = failure{
+		httpStatus: http.StatusServiceUnavailable, code: codes.Unavailable, reason: errorsv1.ErrorReason_ERROR_REASON_OVERLOADED,
+		message:    "This server holds as many large requests as it can, or as it does for one address; try again.",
+		openAIType: "server_error", openAICode: "service_unavailable", anthropicType: "overloaded_error", retryAfter: true,
+	}
+	failureGuesses = failure{
+		httpStatus: http.StatusTooManyRequests, code: codes.ResourceExhausted, reason: errorsv1.ErrorReason_ERROR_REASON_RATE_LIMITED,
+		message:    "Too many wrong API keys have come from this address; try again.",
+		openAIType: "rate_limit_error", openAICode: "rate_limit_exceeded", anthropicType: "rate_limit_error", retryAfter: true,
+	}
 	failureDraining = failure{
 		httpStatus: http.StatusServiceUnavailable, code: codes.Unavailable, reason: errorsv1.ErrorReason_ERROR_REASON_OVERLOADED,
 		message:    "This server is shutting down; try again.",

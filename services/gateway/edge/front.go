@@ -49,6 +49,7 @@ type front struct {
 	cors     *cors
 	typed    http.Handler
 	wire     http.Handler
+	guesses  *guesses
 }
 
 // exchange is what one request and its answer leave on their way through.
@@ -60,6 +61,8 @@ type exchange struct {
 	body    *guardedBody
 	// header and trailer are the gateway's metadata on the typed API.
 	header, trailer metadata.MD
+	// sent is called when the gateway has the request of a stream; nil where nobody wants to know.
+	sent func()
 }
 
 type exchangeKey struct{}
@@ -83,11 +86,11 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body := guardBody(w, r, f.cfg)
 	defer body.release()
 	if probe := f.probes.handler(r); probe != nil {
-		probe(w, r)
+		f.answerNow(probe, w, r)
 		return
 	}
 	if page := f.pages.handler(r); page != nil {
-		page(w, r)
+		f.answerNow(page, w, r)
 		return
 	}
 	if f.cors.answer(w, r) {
@@ -109,14 +112,19 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out.body = body
 	out.common = map[string]string{headerRequestID: id, headerTraceparent: header.Get(headerTraceparent)}
 
+	shown := f.guesses.in(header)
 	// Deferred, because the proxy panics on purpose when the gateway dies in the middle of an answer.
 	defer func() {
+		out.close()
+		f.guesses.heard(header.Get(headerClientAddress), shown, out.status)
 		f.tracing.end(span, r.Method, call.route, out.status, id)
 		f.tell(r.Method, call.route, out.status, out.bytes, started, id)
 	}()
 
 	if refusal := f.refusal(r, header, admitted, body); refusal != nil {
+		_ = out.control.EnableFullDuplex()
 		refusal.write(out, r)
+		body.letCome(out)
 		return
 	}
 	forwarded := r.WithContext(ctx)
@@ -127,6 +135,12 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	call.route = wireRoute(r.URL.Path)
 	f.wire.ServeHTTP(out, forwarded)
+}
+
+// answerNow gives an answer that is at hand: all of it has the time of one write.
+func (f *front) answerNow(handler http.HandlerFunc, w http.ResponseWriter, r *http.Request) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(f.cfg.writeTimeout))
+	handler(w, r)
 }
 
 // mendSlashes reads the doubled slashes of a base URL that ends in one as one.
@@ -161,6 +175,8 @@ func (f *front) refusal(r *http.Request, forwarded http.Header, admitted bool, b
 		return bodyFailure(body.err())
 	case encoding != "" && !strings.EqualFold(encoding, "identity") && !isGzip(encoding):
 		return &failureEncoding
+	case !f.guesses.admits(forwarded.Get(headerClientAddress), f.guesses.in(forwarded)):
+		return &failureGuesses
 	}
 	return nil
 }

@@ -163,6 +163,9 @@ type peekedStream struct {
 func (s *peekedStream) Header() (metadata.MD, error) {
 	header, err := s.ClientStream.Header()
 	s.call.header = header
+	if s.call.sent != nil {
+		s.call.sent()
+	}
 	if err == nil && s.response != nil && s.first == nil {
 		first := s.response.New().Interface()
 		if err = s.RecvMsg(first); err == nil {

@@ -68,7 +68,7 @@ func (f *framing) Marshal(v any) ([]byte, error) {
 // nothing may follow the message.
 func (f *framing) NewDecoder(r io.Reader) runtime.Decoder {
 	return runtime.DecoderFunc(func(v any) error {
-		body, err := io.ReadAll(r)
+		body, err := bytesOf(r)
 		if err != nil {
 			return err
 		}
@@ -84,6 +84,16 @@ func (f *framing) NewDecoder(r io.Reader) runtime.Decoder {
 		}
 		return nil
 	})
+}
+
+// bytesOf gives what is left of a body, without a copy where all of it is in memory.
+func bytesOf(r io.Reader) ([]byte, error) {
+	if whole, ok := r.(*wholeBody); ok {
+		rest := whole.data[len(whole.data)-whole.Len():]
+		_, _ = whole.Seek(0, io.SeekEnd)
+		return rest, nil
+	}
+	return io.ReadAll(r)
 }
 
 // messageIn gives the message to decode into. The body of a PATCH is a field of

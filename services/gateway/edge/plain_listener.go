@@ -21,21 +21,23 @@ const (
 // stays there.
 type plainListener struct {
 	net.Listener
-	front    *front
-	gateways *balancer
-	tls      *tls.Config
-	others   chan net.Conn
-	closed   chan struct{}
-	once     sync.Once
-	date     dateClock
-	mutex    sync.Mutex
-	callers  map[*caller]struct{}
+	front       *front
+	gateways    *balancer
+	tls         *tls.Config
+	others      chan net.Conn
+	closed      chan struct{}
+	once        sync.Once
+	date        dateClock
+	mutex       sync.Mutex
+	callers     map[*caller]struct{}
+	connections *connections
 }
 
 func newPlainListener(listener net.Listener, f *front, gateways *balancer, tlsConfig *tls.Config) *plainListener {
 	return &plainListener{
 		Listener: listener, front: f, gateways: gateways, tls: tlsConfig,
 		others: make(chan net.Conn), closed: make(chan struct{}), callers: map[*caller]struct{}{},
+		connections: newConnections(connectionsPermitted(f.cfg.maxConnections)),
 	}
 }
 
@@ -62,7 +64,12 @@ func (l *plainListener) serve() {
 		switch {
 		case err == nil:
 			pause = acceptPause
-			go l.admit(conn)
+			counted := l.connections.admit(conn)
+			if counted == nil {
+				conn.Close()
+				continue
+			}
+			go l.admit(counted)
 		case errors.Is(err, net.ErrClosed):
 			_ = l.Close()
 			return

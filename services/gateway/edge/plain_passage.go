@@ -28,6 +28,7 @@ type passage struct {
 	parent  string
 	span    trace.Span
 	held    int64
+	shown   credential
 	// out is the request as the gateway gets it, and later the beginning of the answer as the caller gets it.
 	out     []byte
 	pooled  *[]byte
@@ -47,6 +48,8 @@ func (c *caller) begin() *passage {
 	ids := 0
 	for _, field := range c.chosen {
 		switch field.name {
+		case "Authorization", "X-Api-Key", "Api-Key":
+			p.shown = c.listener.front.guesses.add(p.shown, field.name, field.value)
 		case headerRequestID:
 			ids++
 			p.id = string(field.value)
@@ -145,6 +148,9 @@ func (p *passage) serve() (keep bool) {
 		}
 		p.end()
 	}()
+	if !p.listener.front.guesses.admits(p.address, p.shown) {
+		return p.sendFailure(&failureGuesses)
+	}
 	gateways := round{balancer: p.listener.gateways, backends: *p.listener.gateways.backends.Load()}
 	for {
 		to := gateways.next()
@@ -258,6 +264,7 @@ func (p *passage) end() {
 	p.depend(nil)
 	p.giveBack()
 	f := p.listener.front
+	f.guesses.heard(p.address, p.shown, p.status)
 	method := http.MethodPost
 	if p.get {
 		method = http.MethodGet

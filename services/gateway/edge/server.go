@@ -42,7 +42,7 @@ func newEdge(ctx context.Context, cfg *config, logger *slog.Logger) (*edge, erro
 	if err != nil {
 		return nil, fmt.Errorf("gateway target: %w", err)
 	}
-	typed, err := newTypedHandler(ctx, gateway)
+	typed, err := newTypedHandler(ctx, cfg, gateway)
 	if err != nil {
 		return nil, fmt.Errorf("typed API: %w", err)
 	}
@@ -62,6 +62,7 @@ func newEdge(ctx context.Context, cfg *config, logger *slog.Logger) (*edge, erro
 	front := &front{
 		cfg: cfg, logger: logger, tracing: tracing, inFlight: requests, typed: typed, wire: wire,
 		probes: newProbes(cfg, gateway, requests), pages: newPages(cfg.servePages), cors: &cors{origins: cfg.origins},
+		guesses: newGuesses(cfg),
 	}
 	plain := newPlainListener(listener, front, gateways, tlsConfig)
 	return &edge{
@@ -82,7 +83,10 @@ func newServer(cfg *config, handler http.Handler, tlsConfig *tls.Config, logger 
 		IdleTimeout:       cfg.idleTimeout,
 		MaxHeaderBytes:    cfg.maxHeaderBytes,
 		// 100 streams a connection is Envoy's advice for an edge; it also bounds rapid resets (CVE-2023-44487).
-		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: 100, WriteByteTimeout: cfg.writeTimeout},
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: 100, WriteByteTimeout: cfg.writeTimeout,
+			SendPingTimeout: cfg.writeTimeout, PingTimeout: cfg.writeTimeout,
+		},
 		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
 }

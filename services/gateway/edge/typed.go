@@ -26,7 +26,7 @@ const (
 )
 
 // newTypedHandler transcodes /api/v1/ to the gateway's gRPC services.
-func newTypedHandler(ctx context.Context, gateway *gatewayConns) (http.Handler, error) {
+func newTypedHandler(ctx context.Context, cfg *config, gateway *gatewayConns) (http.Handler, error) {
 	mux := runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, ndjson),
 		runtime.WithMarshalerOption(mimeEventStream, eventStream),
@@ -60,6 +60,7 @@ func newTypedHandler(ctx context.Context, gateway *gatewayConns) (http.Handler, 
 	if err := gatewayv1.RegisterStatusServiceHandlerClient(ctx, mux, gatewayv1.NewStatusServiceClient(gateway)); err != nil {
 		return nil, err
 	}
+	bodies := newIntake(cfg, gateway)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		timeout, err := parseTimeout(r.Header)
 		if err != nil {
@@ -76,9 +77,25 @@ func newTypedHandler(ctx context.Context, gateway *gatewayConns) (http.Handler, 
 		} else {
 			delete(r.Header, "Accept")
 		}
+		release, err := bodies.read(r)
+		if err != nil {
+			refuseBody(mux, w, r, err)
+			return
+		}
+		defer release()
+		exchangeOf(r.Context()).sent = release
 		r.Host, r.RemoteAddr = "", ""
 		mux.ServeHTTP(w, r)
 	}), nil
+}
+
+// refuseBody answers a request whose body was not read, or not to its end.
+func refuseBody(mux *runtime.ServeMux, w http.ResponseWriter, r *http.Request, err error) {
+	_ = http.NewResponseController(w).EnableFullDuplex()
+	writeError(r.Context(), mux, nil, w, r, err)
+	if out, ok := w.(*responseWriter); ok {
+		exchangeOf(r.Context()).body.letCome(out)
+	}
 }
 
 func acceptsEventStream(h http.Header) bool {

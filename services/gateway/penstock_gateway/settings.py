@@ -130,12 +130,33 @@ class GatewaySettings(Section):
     refusals_per_minute: Annotated[int, Field(gt=0)] = 600
     """Of one key; then its requests are refused before their bodies are read. One more for every 256 KiB of a body."""
     max_body_bytes: Annotated[int, Field(gt=0)] = 32 * 1024 * 1024
+    """Also the largest message over gRPC."""
     max_body_elements: Annotated[int, Field(gt=0)] = BodyBounds().max_elements
     """Of the JSON in a body: values in arrays and members of objects."""
     max_body_depth: Annotated[int, Field(gt=0)] = BodyBounds().max_depth
     """Arrays and objects inside one another."""
     max_held_body_bytes: Annotated[int, Field(gt=0)] = Capacity().body_bytes
     """Of all bodies over 64 KiB that are read or being answered; one that is alone with its key always passes."""
+    grpc_max_elements: Annotated[int, Field(gt=0)] = 250_000
+    """Fields and numbers that a message may hold, whatever its bytes."""
+    grpc_message_timeout: PositiveDuration = timedelta(seconds=60)
+    """How long a message may take to arrive once its caller is known."""
+    grpc_reads_at_once: Annotated[int, Field(gt=0)] = 64
+    """Messages that are arriving at once; further ones wait with the caller."""
+    grpc_reads_per_key: Annotated[int, Field(gt=0)] = 8
+    """Of those, messages of one key."""
+    grpc_unread_bytes: Annotated[int, Field(gt=0)] = 192 * 1024 * 1024
+    """Of answers that callers do not read; then no more are given."""
+    grpc_unread_bytes_per_key: Annotated[int, Field(gt=0)] = 64 * 1024 * 1024
+    """Of those, answers to one key."""
+    grpc_streams_per_connection: Annotated[int, Field(gt=0)] = 1000
+    """Calls at once over one connection; a client's further ones wait in its library."""
+    grpc_connections: Annotated[int, Field(gt=0)] = 4096
+    """Connections to the gRPC port at once; further ones are closed."""
+    grpc_connection_idle: PositiveDuration = timedelta(minutes=5)
+    """How long a connection is kept that has no call."""
+    grpc_connection_age: PositiveDuration = timedelta(hours=1)
+    """After this, a connection takes no more calls, and the client makes another."""
     max_queued_ledger_rows: Annotated[int, Field(gt=0)] = 10_000
     sql_pool_size: Annotated[int, Field(gt=0)] = DatabaseLimits().pool_size
     """Connections of one process to the database, at most."""

@@ -13,7 +13,7 @@ from penstock_common.errors import InvalidRequest
 from penstock_common.rpc.channel import SocketChannel, open_channel
 from penstock_common.rpc.in_process import InProcessChannel
 from penstock_common.rpc.method import StreamMethod, UnaryMethod
-from penstock_common.rpc.server import ServerOptions, listening
+from penstock_common.rpc.server import GrpcLimits, ServerOptions, listening
 from penstock_common.rpc.server_interceptors import IncomingScope
 from penstock_common.service import Service
 from penstock_common.testing.transports import IN_PROCESS, SOCKET, CheckedChannel
@@ -88,7 +88,8 @@ async def serving(transport, unary=_echo, stream=_nothing, interceptors=INSIDE):
         client.channel = CheckedChannel(InProcessChannel(service.handlers))
         yield client
         return
-    options = ServerOptions(reflection=False, max_message_bytes=MAX_MESSAGE_BYTES)
+    limits = GrpcLimits(max_request_bytes=MAX_MESSAGE_BYTES, max_response_bytes=MAX_MESSAGE_BYTES)
+    options = ServerOptions(reflection=False, limits=limits)
     async with (
         listening("127.0.0.1:0", [service], interceptors, options) as listener,
         open_channel(f"127.0.0.1:{listener.port}") as channel,

@@ -139,6 +139,22 @@ async def test_redis_forgets_entries_by_itself(
         assert 0 < client.ttl(index) <= 3600
 
 
+async def test_everything_in_redis_has_a_life(
+    new_cache: NewCache, redis_server: RedisServer, ask: Ask, answer_events: Events
+) -> None:
+    cache = await new_cache()
+    for model in ("fast", "slow"):
+        await keep(cache, store(Scope("acme", model), ask(), answer_events()))
+    await cache.invalidate(Scope("other", "nowhere"))
+    await written(cache)
+    with redis_server.client() as client:
+        lives = {key: client.ttl(key) for key in client.scan_iter("*")}
+        assert lives
+        assert [key for key, life in lives.items() if life < 0] == []
+        # Generations outlive what was stored under them.
+        assert min(life for key, life in lives.items() if key.endswith(b"generations")) > 3600
+
+
 async def test_expired_digests_leave_the_index(
     new_cache: NewCache, ask: Ask, answer_events: Events, redis_server: RedisServer, clock: Any
 ) -> None:

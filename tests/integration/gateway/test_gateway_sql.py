@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from penstock_common.errors import InvalidRequest, ResourceExists, ResourceNotFound, ServiceUnavailable
 from penstock_gateway.adapters.sql.keys import SqlKeyStore
 from penstock_gateway.adapters.sql.registry import SqlRegistry
-from penstock_gateway.domain.access.authentication import FoundKey, KeyStoreUnavailable
 from penstock_gateway.domain.access.identity import KeyRecord, KeyScope, TenantRecord, Tier, UserRecord, UserRole
+from penstock_gateway.domain.access.look_ups import FoundKey, KeyStoreUnavailable
 from penstock_gateway.domain.access.tenancy import TenantDirectory
 from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.administration.administration import Administration

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from penstock_common.redis_connection import RedisConnection
+from penstock_common.testing.redis_server import RedisServer
 from penstock_gateway.adapters.limits_in_memory import InMemoryLimiter
 from penstock_gateway.adapters.limits_in_redis import _RESERVE, RedisLimiter
 from penstock_gateway.domain.access.identity import Tenant, Tier
 from penstock_gateway.domain.life.admission import CONCURRENT_REQUESTS, REQUESTS_PER_MINUTE
+from penstock_suite.adapters.redis_server import redis_command
 
 LEASE = timedelta(seconds=600)
 PATIENT = timedelta(seconds=5)
@@ -245,3 +248,25 @@ async def test_what_is_taken_back_is_counted_nowhere(connect):
     assert refused.refused_by == REQUESTS_PER_MINUTE
     other.take_back(tenant(3), refused)
     assert (await other.reserve(tenant(3), "one too many", LEASE)).refused_by == REQUESTS_PER_MINUTE
+
+
+async def test_a_local_redis_that_is_full_gives_up_cached_answers_and_never_a_count(tmp_path):
+    said = redis_command(Path("redis-server"), tmp_path, tmp_path / "redis.sock").argv
+    policy = [text for name in ("--maxmemory-policy", "--maxmemory-samples") for text in (name, _after(said, name))]
+    limited = tenant(per_minute=2, at_once=2)
+    with RedisServer(*policy, "--maxmemory", "4mb") as server:
+        async with RedisConnection(server.url, PATIENT) as connection:
+            limiter = RedisLimiter(connection, InMemoryLimiter())
+            for request_id in ("a", "b"):
+                assert not (await limiter.reserve(limited, request_id, LEASE)).refused_by
+            with server.client() as client:
+                for number in range(3_000):
+                    client.set(f"{{t:x}}:cache:exact:{number}", b"x" * 4_000, px=3_600_000)
+                assert client.info("stats")["evicted_keys"] > 1_000
+                assert min(client.pttl(key) for key in client.scan_iter("*limits*")) > 3_600_000
+            refused = await limiter.reserve(limited, "c", LEASE)
+    assert refused.refused_by == REQUESTS_PER_MINUTE
+
+
+def _after(argv, name):
+    return argv[argv.index(name) + 1]

@@ -22,7 +22,7 @@ from penstock_gateway.adapters.sql.keys import SqlKeyStore
 from penstock_gateway.adapters.sql.ledger import SqlLedger
 from penstock_gateway.adapters.sql.schema import GATEWAY
 from penstock_gateway.adapters.sql.tables import ledger
-from penstock_gateway.domain.access.authentication import KeyStoreUnavailable
+from penstock_gateway.domain.access.look_ups import KeyStoreUnavailable
 from penstock_gateway.domain.life.settlement import LedgerRow
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -49,8 +49,8 @@ async def reception():
 
 
 class NoStore:
-    async def find(self, digest):
-        return None
+    async def find_many(self, digests):
+        return {}
 
 
 @pytest.mark.parametrize("request_id", ["a", "x" * 128, "A-z_0.9"])

@@ -9,14 +9,8 @@ from datetime import timedelta
 import pytest
 
 from penstock_common.background import background_work
-from penstock_common.errors import InvalidCredentials, ScopeMissing, ServiceUnavailable
-from penstock_gateway.domain.access.authentication import (
-    Authenticator,
-    Clock,
-    FoundKey,
-    KeyFreshness,
-    KeyStoreUnavailable,
-)
+from penstock_common.errors import InvalidCredentials, RateLimited, ScopeMissing, ServiceUnavailable
+from penstock_gateway.domain.access.authentication import Authenticator, Clock, KeyFreshness
 from penstock_gateway.domain.access.identity import (
     OPERATORS,
     KeyRecord,
@@ -27,15 +21,22 @@ from penstock_gateway.domain.access.identity import (
     UserRecord,
     UserRole,
     digest_of,
+    new_key,
 )
+from penstock_gateway.domain.access.look_ups import BATCH, FoundKey, KeyStoreUnavailable
 from penstock_gateway.domain.access.policy import INFERENCE, Policy
 from penstock_gateway.domain.access.tenancy import TenantDirectory
 
 PEPPER = b"p" * 32
 DEMO = Tenant("demo", Tier("pro"))
-KEY = "psk_stored"
+KEY = new_key()[0]
 FRESHNESS = KeyFreshness(fresh=timedelta(seconds=5), stale=timedelta(seconds=30), patience=timedelta(seconds=10))
 ANYTHING = Policy.any_of(*KeyScope)
+
+
+def guess():
+    """Return a key that nobody has, made as ours are: how is no secret."""
+    return new_key()[0]
 
 
 @dataclass
@@ -45,18 +46,22 @@ class Store:
     records: dict[bytes, FoundKey] = field(default_factory=dict)
     is_down: bool = False
     asked: int = 0
+    """How many questions."""
+    batches: list[int] = field(default_factory=list)
+    """About how many keys each."""
     open: asyncio.Event = field(default_factory=asyncio.Event)
     """Whether it answers; cleared, it is silent."""
 
     def __post_init__(self):
         self.open.set()
 
-    async def find(self, digest):
+    async def find_many(self, digests):
         self.asked += 1
+        self.batches.append(len(digests))
         await self.open.wait()
         if self.is_down:
             raise KeyStoreUnavailable
-        return self.records.get(digest)
+        return {digest: self.records[digest] for digest in digests if digest in self.records}
 
     def keep(self, key=KEY, created_tenant=None, user=None, **fields):
         digest = digest_of(PEPPER, key)
@@ -115,10 +120,21 @@ async def test_missing_key_is_told_how_to_send_one(authenticator):
         await id_of(authenticator, "")
 
 
-@pytest.mark.parametrize("key", ["psk_unknown", "configured-key ", "Configured-key", "x" * 512, "\ud800", "\x00"])
+@pytest.mark.parametrize(
+    "key",
+    [guess(), "psk_unknown", "configured-key ", "Configured-key", "x" * 512, "\ud800", "\x00", KEY + "\n", "_" * 53],
+)
 async def test_unknown_key_is_refused_without_saying_why(authenticator, key):
     with pytest.raises(InvalidCredentials, match=r"^The API key is not valid\.$"):
         await id_of(authenticator, key)
+
+
+async def test_what_cannot_be_a_key_of_ours_is_refused_without_asking(authenticator, store):
+    body, _, check = KEY.rpartition("_")
+    for key in (f"{body}_{check[::-1]}", KEY.swapcase(), KEY[:-1], f"{KEY}0", KEY.replace("psk", "sk")):
+        with pytest.raises(InvalidCredentials):
+            await id_of(authenticator, key)
+    assert store.asked == 0
 
 
 @pytest.mark.parametrize("length", [513, 1024 * 1024])
@@ -232,16 +248,59 @@ async def test_silent_store_holds_up_the_first_requests_only(authenticator, stor
 async def test_guesses_do_not_pile_up_before_a_silent_store(authenticator, store):
     store.open.clear()
     async with asyncio.TaskGroup() as group:
-        asking = [group.create_task(refusal_of(authenticator, f"guess-{number}")) for number in range(1_100)]
+        asking = [group.create_task(refusal_of(authenticator, guess())) for _ in range(2_100)]
         await settled()
         assert sum(task.done() for task in asking) == 100
-        assert store.asked == 1_000
+        assert store.asked == 1
         store.open.set()
-    assert {task.result() for task in asking} == {InvalidCredentials, ServiceUnavailable}
+    kinds = [task.result() for task in asking]
+    assert (kinds.count(InvalidCredentials), kinds.count(RateLimited)) == (2_000, 100)
+    assert max(store.batches) == BATCH
+
+
+async def test_guesses_take_no_known_keys_place(authenticator, store, clock):
+    store.keep()
+    await id_of(authenticator)
+    clock.advance(5)
+    store.open.clear()
+    async with asyncio.TaskGroup() as group:
+        guessing = [group.create_task(refusal_of(authenticator, guess())) for _ in range(3_000)]
+        await settled()
+        known = group.create_task(id_of(authenticator))
+        await settled()
+        assert store.batches[-1] == 1, "the known key has a question of its own"
+        store.open.set()
+        assert await known == "k1"
+    assert {task.result() for task in guessing} == {InvalidCredentials, RateLimited}
+
+
+async def test_a_key_that_was_just_made_is_found_behind_many_guesses(authenticator, store):
+    store.open.clear()
+    fresh = guess()
+    async with asyncio.TaskGroup() as group:
+        for _ in range(1_500):
+            group.create_task(refusal_of(authenticator, guess()))
+        await settled()
+        store.keep(fresh)
+        honest = group.create_task(id_of(authenticator, fresh))
+        await settled()
+        store.open.set()
+        assert await honest == "k1"
+    assert store.asked <= 9
+
+
+async def test_a_wrong_key_that_comes_again_and_again_is_asked_about_once_a_second(authenticator, store, clock):
+    old = guess()
+    for _ in range(10):
+        assert await refusal_of(authenticator, old) is InvalidCredentials
+    assert store.asked == 1
+    clock.advance(1)
+    assert await refusal_of(authenticator, old) is InvalidCredentials
+    assert store.asked == 2
 
 
 async def refusal_of(authenticator, key):
-    with pytest.raises((InvalidCredentials, ServiceUnavailable)) as refused:
+    with pytest.raises((InvalidCredentials, RateLimited, ServiceUnavailable)) as refused:
         await id_of(authenticator, key)
     return refused.type
 
@@ -299,9 +358,10 @@ async def test_key_has_no_scope_that_its_users_role_does_not_permit(authenticato
 
 
 async def test_key_of_a_disabled_or_missing_user_is_refused(authenticator, store, clock):
-    store.keep("psk_one", user_id="u1")
-    store.keep("psk_two", user_id="u2", user=UserRecord("u2", "demo", "b", UserRole.ADMIN, clock.now(), clock.now()))
-    for key in ("psk_one", "psk_two"):
+    one, two = guess(), guess()
+    store.keep(one, user_id="u1")
+    store.keep(two, user_id="u2", user=UserRecord("u2", "demo", "b", UserRole.ADMIN, clock.now(), clock.now()))
+    for key in (one, two):
         with pytest.raises(InvalidCredentials):
             await id_of(authenticator, key)
 
@@ -345,6 +405,7 @@ async def test_deleted_key_is_forgotten_even_when_the_store_goes_down_afterwards
     with pytest.raises(InvalidCredentials):
         await id_of(authenticator)
     store.is_down = True
+    clock.advance(1)
     with pytest.raises(ServiceUnavailable):
         await id_of(authenticator)
 
@@ -377,17 +438,20 @@ async def test_unknown_key_is_not_refused_for_good_while_the_store_is_down(authe
         await id_of(authenticator)
 
 
-async def test_key_works_at_once_after_it_was_guessed_too_early(authenticator, store):
+async def test_key_works_within_a_second_after_it_was_guessed_too_early(authenticator, store, clock):
     with pytest.raises(InvalidCredentials):
         await id_of(authenticator)
     store.keep()
+    clock.advance(1)
     assert await id_of(authenticator) == "k1"
 
 
-async def test_guesses_do_not_fill_the_memory(authenticator, store):
+async def test_guesses_do_not_fill_the_memory(authenticator, store, monkeypatch):
+    monkeypatch.setattr("penstock_gateway.domain.access.authentication._MAX_GUESSES", 100)
     store.keep()
     await id_of(authenticator)
-    for guess in range(1_000):
+    for _ in range(1_000):
         with pytest.raises(InvalidCredentials):
-            await id_of(authenticator, f"guess-{guess}")
+            await id_of(authenticator, guess())
     assert len(authenticator._seen) == 1
+    assert len(authenticator._guesses) == 100

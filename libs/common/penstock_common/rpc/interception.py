@@ -1,14 +1,15 @@
 """What stands around every handler on a socket: the interceptors, then decoding, then the status of its end.
 
-A message is decoded after the interceptors have let the call in, so that nobody
-unknown has one decoded.
+A message is read after the interceptors have let the call in, so that nobody
+unknown has one received, let alone decoded.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 import grpc
@@ -17,8 +18,11 @@ from grpc_status import rpc_status
 
 from penstock_common import errors
 from penstock_common.rpc.method import Handler
+from penstock_common.rpc.reading import MessageReader
 from penstock_common.rpc.scope import RequestScope
+from penstock_common.rpc.sending import CallerLeftError, ResponseSender
 from penstock_common.rpc.server_call import ServerCall
+from penstock_common.rpc.unread import UnreadAnswers
 from penstock_common.status import status_from_error
 from penstock_common.telemetry.steps import Steps
 
@@ -41,57 +45,75 @@ class ServerInterceptor(Protocol):
         ...
 
 
-def served_by_grpc(handler: Handler, interceptors: Sequence[ServerInterceptor]) -> grpc.RpcMethodHandler[Any, Any]:
-    """Return what ``grpc.aio.Server`` runs for a handler; messages pass as bytes."""
-    around = tuple(interceptors)
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What stands around every handler of a listener."""
+
+    interceptors: tuple[ServerInterceptor, ...]
+    reader: MessageReader
+    unread: UnreadAnswers
+    write_timeout_seconds: float
+
+
+def served_by_grpc(handler: Handler, around: Around) -> grpc.RpcMethodHandler[Any, Any]:
+    """Return what ``grpc.aio.Server`` runs for a handler; messages pass as bytes.
+
+    To gRPC every request is a stream, so that nothing is read before we ask.
+    """
     if handler.streams:
-        return grpc.unary_stream_rpc_method_handler(_stream(handler, around))
-    return grpc.unary_unary_rpc_method_handler(_unary(handler, around))
+        return grpc.stream_stream_rpc_method_handler(_stream(handler, around))
+    return grpc.stream_unary_rpc_method_handler(_unary(handler, around))
 
 
-def _unary(handler: Handler, interceptors: tuple[ServerInterceptor, ...]) -> Callable[..., Any]:
-    method, behaviour = handler.method, handler.behaviour
+def _unary(handler: Handler, around: Around) -> Callable[..., Any]:
+    method, behaviour, interceptors = handler.method, handler.behaviour, around.interceptors
+    reader, unread = around.reader, around.unread
 
-    async def intercepted(message: bytes, context: Any) -> bytes:
+    async def intercepted(_: Any, context: Any) -> bytes:
         call = _server_call(method.path, context)
         entered: list[ServerInterceptor] = []
         try:
             for interceptor in interceptors:
                 entered.append(interceptor)
                 await interceptor.on_start(call)
-            response = method.response.encode(await behaviour(method.request.decode(message), call))
+            unread.check(call)
+            request = await reader.read(method.request, call)
+            response = method.response.encode(await behaviour(request, call))
         except BaseException as error:
             await _fail(entered, call, error)
             raise
         _end(entered, call, None)
         _add_trailing(call)
+        unread.hold(call, len(response))
         return response
 
     return intercepted
 
 
-def _stream(handler: Handler, interceptors: tuple[ServerInterceptor, ...]) -> Callable[..., Any]:
-    method, behaviour = handler.method, handler.behaviour
+def _stream(handler: Handler, around: Around) -> Callable[..., Any]:
+    method, behaviour, interceptors = handler.method, handler.behaviour, around.interceptors
+    reader, unread = around.reader, around.unread
 
-    async def intercepted(message: bytes, context: Any) -> AsyncIterator[bytes]:
+    async def intercepted(_: Any, context: Any) -> None:
         call = _server_call(method.path, context)
         entered: list[ServerInterceptor] = []
+        sender = ResponseSender(context, around.write_timeout_seconds)
         stream: Any = None
         try:
             for interceptor in interceptors:
                 entered.append(interceptor)
                 await interceptor.on_start(call)
-            stream = behaviour(method.request.decode(message), call)
+            unread.check(call)
+            stream = behaviour(await reader.read(method.request, call), call)
             async for response in stream:
-                yield method.response.encode(response)
-        except GeneratorExit as left:
-            _end(entered, call, await _close(call, stream) or left)
-            raise
+                await sender.send(method.response.encode(response))
         except BaseException as error:
+            unread.hold(call, sender.waiting_bytes)
             # It has ended by itself, unless a response of it cannot be written.
-            await _close(call, stream)
-            await _fail(entered, call, error)
+            await _fail(entered, call, await _close(stream) or error)
             raise
+        finally:
+            sender.close()
         _end(entered, call, None)
         _add_trailing(call)
 
@@ -120,21 +142,20 @@ def _add_trailing(call: ServerCall) -> None:
         context.set_trailing_metadata((*(context.trailing_metadata() or ()), call.steps.to_metadata()))
 
 
-async def _close(call: ServerCall, stream: Any) -> Exception | None:
-    """End a stream that its reader has left; return what went wrong in the servicer's ``finally``, logged."""
-    if stream is None:
-        return None
-    try:
-        await stream.aclose()
-    except Exception as defect:  # noqa: BLE001 - nobody is left to tell
-        _log.error(_FAILED, method=call.path, exc_info=defect)
-        return defect
+async def _close(stream: Any) -> Exception | None:
+    """End a stream that is not read on; return why it ends by itself: for its deadline, or by a defect."""
+    if stream is not None:
+        try:
+            await stream.aclose()
+        except Exception as reason:  # noqa: BLE001 - what becomes of it is the call's end
+            return reason
     return None
 
 
 async def _fail(entered: list[ServerInterceptor], call: ServerCall, error: BaseException) -> None:
     """Tell the interceptors, then end the call with the error's status; return where the transport has its own."""
-    if isinstance(error, asyncio.CancelledError) and not _is_being_cancelled():
+    is_stray = isinstance(error, asyncio.CancelledError) and not isinstance(error, CallerLeftError)
+    if is_stray and not _is_being_cancelled():
         # A socket's server would send no status at all, and the caller would wait for ever.
         error = _StrayCancellationError("CancelledError, though nobody cancelled the call").with_traceback(
             error.__traceback__
@@ -150,7 +171,10 @@ async def _fail(entered: list[ServerInterceptor], call: ServerCall, error: BaseE
     # abort() replaces trailing metadata that was set before; keep both.
     context = call.context
     trailing = (*(context.trailing_metadata() or ()), *status.trailing_metadata)
-    await context.abort(status.code, status.details, trailing)
+    try:
+        await context.abort(status.code, status.details, trailing)
+    except (grpc.aio.InternalError, grpc.aio.UsageError) as failure:
+        raise CallerLeftError from failure
 
 
 def _is_being_cancelled() -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import DecodeError
 
 from penstock_common.errors import InvalidRequest
@@ -28,6 +29,11 @@ class ProtobufCodec(Generic[ValueT, MessageT]):
         self._message: Any = message
         self._to_message: Callable[[ValueT], Any] = to_message
         self._from_message = from_message
+
+    @property
+    def descriptor(self) -> Descriptor:
+        """The message's kind."""
+        return self._message.DESCRIPTOR
 
     def encode(self, value: ValueT, /) -> bytes:
         """Return the message's bytes."""

@@ -12,6 +12,8 @@ from google.rpc import error_details_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha._async import ReflectionServicer
 
+from penstock_common.rpc.open_services import OpenServices, reflecting
+
 if TYPE_CHECKING:
     from google.protobuf.descriptor import FileDescriptor
 
@@ -29,13 +31,9 @@ def serve_reflection(server: grpc.aio.Server, names: Sequence[str]) -> None:
     """
     served = (*names, _V1, _V1ALPHA)
     servicer = ReflectionServicer(served, pool=_Described(served))
-    handler = grpc.stream_stream_rpc_method_handler(
-        servicer.ServerReflectionInfo,
-        request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
-        response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
-    )
+    open_services = OpenServices(server)
     for name in (_V1, _V1ALPHA):
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, {_METHOD: handler}),))
+        open_services.serve(name, **{_METHOD: reflecting(servicer)})
 
 
 class _Described:

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1._async import HealthServicer
 
 from penstock_common.rpc.channel import MAX_MESSAGE_BYTES
-from penstock_common.rpc.interception import ServerInterceptor, served_by_grpc
+from penstock_common.rpc.interception import Around, ServerInterceptor, served_by_grpc
+from penstock_common.rpc.open_services import HEALTH, Health, OpenServices
+from penstock_common.rpc.reading import MessageReader, ReadingLimits
 from penstock_common.rpc.reflection import serve_reflection
+from penstock_common.rpc.unread import UnreadAnswers, UnreadLimits
 from penstock_common.service import Service
 
 MAX_METADATA_BYTES = 16 * 1024
+# As long as the longest call may last.
+_LONGEST_WAIT_FOR_THE_LOOP_SECONDS = 600
 _LAST_RESPONSES = timedelta(seconds=1)
-
-_SERVING = health_pb2.HealthCheckResponse.SERVING
-_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 class ListenError(Exception):
@@ -29,8 +29,29 @@ class ListenError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class GrpcLimits:
+    """What callers can make a listener hold. None means any number, and a connection that is kept for good."""
+
+    max_request_bytes: int = MAX_MESSAGE_BYTES
+    max_response_bytes: int = MAX_MESSAGE_BYTES
+    reading: ReadingLimits = field(default_factory=ReadingLimits)
+    unread: UnreadLimits = field(default_factory=UnreadLimits)
+    write_timeout: timedelta = timedelta(seconds=60)
+    """How long a response of a stream waits for a caller who does not read; then the call ends."""
+    max_streams: int | None = None
+    """Calls at once on one connection; further ones wait at the caller."""
+    max_connections: int | None = None
+    """Connections at once; further ones are closed."""
+    max_connection_idle: timedelta | None = None
+    """Time after which a connection without a call is closed."""
+    max_connection_age: timedelta | None = None
+    max_connection_age_grace: timedelta = timedelta(minutes=10)
+    """What its last calls have to end after that."""
+
+
+@dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """Limits of a listener, and its TLS. ``max_connection_age`` None keeps connections for good."""
+    """Where and how to listen."""
 
     credentials: grpc.ServerCredentials | None = None
     """None for plaintext."""
@@ -39,15 +60,13 @@ class ServerOptions:
     own_address: str = ""
     """Where this process alone listens as well, in plaintext, such as ``unix:/path``."""
     reflection: bool = True
-    max_message_bytes: int = MAX_MESSAGE_BYTES
-    max_connection_age: timedelta | None = None
-    max_connection_age_grace: timedelta = timedelta(minutes=10)
+    limits: GrpcLimits = field(default_factory=GrpcLimits)
 
 
 class GrpcListener:
     """A running server: its port, its health, its end."""
 
-    def __init__(self, server: grpc.aio.Server, health: HealthServicer, names: Sequence[str], port: int) -> None:
+    def __init__(self, server: grpc.aio.Server, health: Health, names: Sequence[str], port: int) -> None:
         self._server = server
         self._health = health
         self._names = names
@@ -56,7 +75,7 @@ class GrpcListener:
     async def set_serving(self, *, serving: bool) -> None:
         """Say over ``grpc.health.v1``, for the whole and each service, whether to send requests here."""
         for name in ("", *self._names):
-            await self._health.set(name, _SERVING if serving else _NOT_SERVING)
+            self._health.set(name, is_serving=serving)
 
     async def stop(self, grace: timedelta) -> None:
         """Refuse new calls, give running ones ``grace``, then cancel them."""
@@ -79,11 +98,18 @@ async def listening(
     """
     options = options or ServerOptions()
     server = grpc.aio.server(options=_arguments(options))
-    names = _register(server, services, interceptors)
-    health = HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    limits = options.limits
+    around = Around(
+        tuple(interceptors),
+        MessageReader(limits.reading),
+        UnreadAnswers(limits.unread),
+        limits.write_timeout.total_seconds(),
+    )
+    names = _register(server, services, around)
+    health = Health()
+    OpenServices(server).serve(HEALTH, Check=health.check, Watch=health.watch)
     if options.reflection:
-        serve_reflection(server, (*names, "grpc.health.v1.Health"))
+        serve_reflection(server, (*names, HEALTH))
     try:
         port = _bind(server, address, options.credentials)
         if options.own_address:
@@ -100,15 +126,13 @@ async def listening(
         await server.stop(_LAST_RESPONSES.total_seconds())
 
 
-def _register(
-    server: grpc.aio.Server, services: Sequence[Service], interceptors: Sequence[ServerInterceptor]
-) -> list[str]:
+def _register(server: grpc.aio.Server, services: Sequence[Service], around: Around) -> list[str]:
     """Register every handler; return the names of the contract's services."""
     methods: dict[str, dict[str, Any]] = {}
     for service in services:
         for handler in service.handlers:
             _, name, method = handler.method.path.split("/")
-            methods.setdefault(name, {})[method] = served_by_grpc(handler, interceptors)
+            methods.setdefault(name, {})[method] = served_by_grpc(handler, around)
     for name, handlers in methods.items():
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, handlers),))
     return list(methods)
@@ -121,23 +145,35 @@ def _bind(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredent
 
 
 def _arguments(options: ServerOptions) -> list[tuple[str, int]]:
-    arguments = [
-        ("grpc.so_reuseport", int(options.shares_port)),
-        ("grpc.max_receive_message_length", options.max_message_bytes),
-        ("grpc.max_send_message_length", options.max_message_bytes),
+    limits = options.limits
+    arguments = {
+        "grpc.so_reuseport": int(options.shares_port),
+        "grpc.max_receive_message_length": limits.max_request_bytes,
+        "grpc.max_send_message_length": limits.max_response_bytes,
         # Between soft and hard limit metadata is rejected by chance; make them one.
-        ("grpc.max_metadata_size", MAX_METADATA_BYTES),
-        ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
+        "grpc.max_metadata_size": MAX_METADATA_BYTES,
+        "grpc.absolute_max_metadata_size": MAX_METADATA_BYTES,
         # The default drops bursts with CANCELLED; we refuse by ourselves, with a proper status.
-        ("grpc.server.max_pending_requests", 20_000),
-        ("grpc.server.max_pending_requests_hard_limit", 40_000),
+        "grpc.server.max_pending_requests": 20_000,
+        "grpc.server.max_pending_requests_hard_limit": 40_000,
+        # What waits for the loop longer than 30 s is cancelled by default, without a word; its deadline ends it here.
+        "grpc.server_max_unrequested_time_in_server": _LONGEST_WAIT_FOR_THE_LOOP_SECONDS,
         # A client may ping while a stream waits for its first token.
-        ("grpc.http2.min_ping_interval_without_data_ms", 20_000),
-        ("grpc.keepalive_time_ms", 30_000),
-        ("grpc.keepalive_timeout_ms", 10_000),
-    ]
-    if options.max_connection_age is not None:
-        arguments.append(("grpc.max_connection_age_ms", int(options.max_connection_age.total_seconds() * 1000)))
-        grace_ms = int(options.max_connection_age_grace.total_seconds() * 1000)
-        arguments.append(("grpc.max_connection_age_grace_ms", grace_ms))
-    return arguments
+        "grpc.http2.min_ping_interval_without_data_ms": 20_000,
+        "grpc.keepalive_time_ms": 30_000,
+        "grpc.keepalive_timeout_ms": 10_000,
+        # What is not read must not pile up: a window that grows by itself would let each stranger send megabytes ahead.
+        "grpc.http2.bdp_probe": 0,
+        # A connection that is not made in this time is given up; gRPC's own two minutes are a place to hide.
+        "grpc.server_handshake_timeout_ms": 10_000,
+        "grpc.max_concurrent_streams": limits.max_streams,
+        "grpc.max_allowed_incoming_connections": limits.max_connections,
+        "grpc.max_connection_idle_ms": _milliseconds(limits.max_connection_idle),
+        "grpc.max_connection_age_ms": _milliseconds(limits.max_connection_age),
+        "grpc.max_connection_age_grace_ms": _milliseconds(limits.max_connection_age_grace),
+    }
+    return [(name, value) for name, value in arguments.items() if value is not None]
+
+
+def _milliseconds(duration: timedelta | None) -> int | None:
+    return None if duration is None else int(duration.total_seconds() * 1000)

@@ -19,7 +19,7 @@ class ServerCall:
     nothing to prove. ``started`` is on the clock of ``time.perf_counter``.
     """
 
-    __slots__ = ("admission", "context", "deadline", "metadata", "path", "scope", "started", "steps")
+    __slots__ = ("admission", "context", "deadline", "metadata", "path", "reader", "scope", "started", "steps")
 
     def __init__(
         self,
@@ -39,6 +39,8 @@ class ServerCall:
         self.context = context
         self.admission: Any = None
         """What an interceptor has found out about the caller, for the servicer; nothing inside the suite."""
+        self.reader = ""
+        """Whose requests share the turns of one caller to be read; an interceptor says."""
         self.started = time.perf_counter() if context is not None else 0.0
 
     def seconds_left(self) -> float | None:

@@ -12,7 +12,8 @@ An entry holds the generation it was stored under and is void under another:
 that is what invalidates, at once here and within a second in every process's
 memory. The index is for deleting and counting only. A generation that is lost
 (Redis evicted it, or restarted empty) is drawn anew, at random: old entries
-never come back to life.
+never come back to life. Everything here has a life: that of a generation is
+renewed whenever it is read, and longer than its entries'.
 """
 
 from __future__ import annotations
@@ -48,6 +49,9 @@ EVERY_TENANTS_GENERATIONS = "cache:generations"
 # A walk over a million keys, the cache's or not.
 _MAX_SCAN_ROUNDS, _SCAN_COUNT = 1000, 1000
 _GLOB = re.compile(r"[\\*?\[\]^-]")
+
+# Between reading a generation and storing under it lies an answer.
+_GENERATIONS_OUTLIVE = timedelta(hours=1)
 
 _FAILURES = (RedisUnavailable, RedisError)
 
@@ -131,6 +135,7 @@ class RedisTier:
         self._keys = RedisKeys(secret)
         self._sealer = EntrySealer(secret)
         self._index_life_ms = _milliseconds(index_life)
+        self._generations_life_ms = _milliseconds(index_life + _GENERATIONS_OUTLIVE)
         self._now, monotonic = clocks
         self._reads = OutageGate("reading the cache's Redis", COOL_DOWN, monotonic)
         self._writes = OutageGate("writing the cache's Redis", COOL_DOWN, monotonic)
@@ -193,7 +198,11 @@ class RedisTier:
         if tokens is not None and None in tokens:
             drawn = [argument for field in fields for argument in (field, _token())]
             tokens = await self._try(self._writes, lambda: self._connection.run(_DRAW_GENERATIONS, (name,), *drawn))
+        self._renew(name)
         return tokens or []
+
+    def _renew(self, generations: str) -> None:
+        self._connection.send("PEXPIRE", generations, self._generations_life_ms)
 
     async def invalidate(self, scope: Scope) -> int:
         """Change the generation, then delete what the index knows, as ``SharedTier`` says."""
@@ -205,6 +214,7 @@ class RedisTier:
                 "The cache's Redis does not answer, so old answers may still serve. Invalidate again.",
                 service="cache",
             ) from error
+        self._renew(name)
         try:
             indexes = await self._indexes_within(scope) if scope.tenant else await self._indexes_of_all(scope.model)
             return sum([await self._delete(index) for index in indexes])

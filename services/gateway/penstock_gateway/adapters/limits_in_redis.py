@@ -22,6 +22,10 @@ _UNLIMITED = -1
 _ADMITTED, _TOO_FAST = 0, 1
 _MAX_OWED = 10_000
 
+# A count lives for this long after its last use, though it says nothing for more than a minute: a Redis that is full
+# gives up what would end soonest (`volatile-ttl`), and that must be a cached answer.
+_LIFE_MS = 35 * 86_400_000
+
 # A log of arrival times per tenant, newest first, never longer than the limit:
 # exact over any minute, one step to check, about ten bytes an entry. Concurrent
 # requests are members of a sorted set that expire by themselves.
@@ -54,17 +58,15 @@ if concurrent >= 0 then
     return {2, used, 0, newest + window - now, 0}
   end
   redis.call('ZADD', KEYS[2], now + ARGV[5], ARGV[3])
-  if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[5]) then
-    redis.call('PEXPIRE', KEYS[2], ARGV[5])
-  end
+  redis.call('PEXPIRE', KEYS[2], math.max(@LIFE@, tonumber(ARGV[5])))
 end
 if limit >= 0 then
   redis.call('LPUSH', KEYS[1], now)
-  redis.call('PEXPIRE', KEYS[1], window)
+  redis.call('PEXPIRE', KEYS[1], @LIFE@)
   used = used + 1
 end
 return {0, used, 0, window, now}
-"""
+""".replace("@LIFE@", str(_LIFE_MS))
 )
 
 

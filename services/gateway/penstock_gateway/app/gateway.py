@@ -20,6 +20,7 @@ from penstock_gateway.adapters.services.router import RouterClient
 from penstock_gateway.adapters.sql.keys import SqlKeyStore
 from penstock_gateway.adapters.sql.registry import SqlRegistry
 from penstock_gateway.app.administration import keyring_of
+from penstock_gateway.app.listening import grpc_limits
 from penstock_gateway.app.parts import Parts, open_parts
 from penstock_gateway.domain.access.authentication import Authenticator
 from penstock_gateway.domain.administration.administration import Administration
@@ -106,6 +107,7 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
         status=StatusServicer(StatusReporter(parts.door, parts.traffic, inference, checks)),
         wire_formats=WireFormats(wire_formats),
         http_limits=HttpLimits(max_body_bytes=own.max_body_bytes, write_seconds=own.write_timeout.total_seconds()),
+        grpc_limits=grpc_limits(own),
         interceptors=[CallTelemetry(parts.registry), PolicyGuard(reception, observer)],
     )
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from penstock.gateway.v1 import admin_service_pb2
 from penstock_common.rpc.interception import ServerInterceptor
-from penstock_common.rpc.server import GrpcListener, ServerOptions, listening
+from penstock_common.rpc.server import GrpcLimits, GrpcListener, ServerOptions, listening
 from penstock_common.sections import MutualTls
 from penstock_common.service import Service
 from penstock_gateway.domain.life.door import Door
@@ -40,6 +40,7 @@ class Surfaces:
     status: StatusServicer
     wire_formats: Handler
     http_limits: HttpLimits
+    grpc_limits: GrpcLimits
     interceptors: Sequence[ServerInterceptor]
     """Around every public RPC."""
 
@@ -99,8 +100,9 @@ async def open_to_the_public(surfaces: Surfaces, door: Door, listen: Listen) -> 
     Raises:
         ListenError: if an address is taken or not ours.
     """
+    options = replace(listen.grpc_options, limits=surfaces.grpc_limits)
     async with (
-        listening(listen.grpc, [surfaces.service()], surfaces.interceptors, listen.grpc_options) as listener,
+        listening(listen.grpc, [surfaces.service()], surfaces.interceptors, options) as listener,
         serving_http(surfaces.wire_formats, listen.http, listen.http_tls, surfaces.http_limits) as http,
     ):
         yield RunningGateway(listener, http, door)

@@ -51,8 +51,10 @@ def redis_command(executable: Path, folder: Path, socket: Path) -> Command:
         "appendonly": "yes",
         "appendfsync": "everysec",
         "maxmemory": _MAX_MEMORY,
-        # One instance holds limits and cache: what has no expiry is never evicted, and limits are used often.
-        "maxmemory-policy": "volatile-lru",
+        # One instance holds limits and cache, and everything in it has a life. What would end soonest goes first: cached
+        # answers, oldest first. Limits live longer than any of them, so that nobody evicts a count by filling the cache.
+        "maxmemory-policy": "volatile-ttl",
+        "maxmemory-samples": "16",
     }
     arguments = [text for name, value in options.items() for text in (f"--{name}", value)]
     return Command(name="redis", title="Redis", argv=(str(executable), *arguments))

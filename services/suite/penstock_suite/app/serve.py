@@ -14,7 +14,7 @@ from penstock_common.configuration import Configuration
 from penstock_common.logging import configure_logging
 from penstock_common.rpc.interception import ServerInterceptor
 from penstock_common.rpc.security import Security, TokenGuard
-from penstock_common.rpc.server import GrpcListener, ListenError, ServerOptions, listening
+from penstock_common.rpc.server import GrpcLimits, GrpcListener, ListenError, ServerOptions, listening
 from penstock_common.rpc.server_interceptors import CallTelemetry, FinalFailures, IncomingScope
 from penstock_common.telemetry.metrics_endpoint import serving_metrics
 from penstock_suite.adapters.operating_system import on_signals, raise_file_limit, settle_memory
@@ -154,8 +154,10 @@ async def _internal(
     options = ServerOptions(
         credentials=security.server_credentials(),
         reflection=False,
-        max_connection_age=settings.services.connection_age,
-        max_connection_age_grace=settings.services.connection_grace,
+        limits=GrpcLimits(
+            max_connection_age=settings.services.connection_age,
+            max_connection_age_grace=settings.services.connection_grace,
+        ),
     )
     async with (
         serving_metrics(registry, settings.telemetry.metrics_listen),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Row, and_, select
@@ -10,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from penstock_gateway.adapters.sql.rows import aware, key_record
 from penstock_gateway.adapters.sql.tables import api_keys, tenants, users
-from penstock_gateway.domain.access.authentication import FoundKey, KeyStoreUnavailable
 from penstock_gateway.domain.access.identity import DIGEST_BYTES, TenantRecord, UserRecord, UserRole
+from penstock_gateway.domain.access.look_ups import FoundKey, KeyStoreUnavailable
 
 # One query for everything that a key's rights depend on.
 _FIND = (
@@ -33,7 +34,7 @@ _FIND = (
 
 
 class SqlKeyStore:
-    """Implements ``authentication.KeyStore``."""
+    """Implements ``look_ups.KeyStore``."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -47,13 +48,17 @@ class SqlKeyStore:
         return True
 
     async def find(self, digest: bytes) -> FoundKey | None:
-        """Return the key with this digest, live or not."""
+        """Return the key with this digest, live or not; raises what ``find_many`` raises."""
+        return (await self.find_many((digest,))).get(digest)
+
+    async def find_many(self, digests: Sequence[bytes]) -> Mapping[bytes, FoundKey]:
+        """Return the keys with these digests, as ``KeyStore`` says."""
         try:
             async with self._engine.connect() as connection:
-                row = (await connection.execute(_FIND.where(api_keys.c.digest == digest))).first()
+                rows = (await connection.execute(_FIND.where(api_keys.c.digest.in_(digests)))).all()
         except (SQLAlchemyError, OSError) as error:
             raise KeyStoreUnavailable from error
-        return None if row is None else FoundKey(key_record(row), _tenant(row), _user(row))
+        return {bytes(row.digest): FoundKey(key_record(row), _tenant(row), _user(row)) for row in rows}
 
 
 def _tenant(row: Row[Any]) -> TenantRecord | None:

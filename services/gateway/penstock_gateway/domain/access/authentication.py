@@ -3,46 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
-from penstock_common.errors import InvalidCredentials, ServiceUnavailable
-from penstock_gateway.domain.access.identity import OPERATORS, Caller, KeyRecord, TenantRecord, UserRecord, digest_of
+from penstock_common.errors import InvalidCredentials, RateLimited, ServiceUnavailable
+from penstock_gateway.domain.access.identity import OPERATORS, Caller, KeyRecord, digest_of, may_be_created
+from penstock_gateway.domain.access.look_ups import FoundKey, KeyStore, LookUp, LookUps
 from penstock_gateway.domain.access.policy import Policy
 from penstock_gateway.domain.access.tenancy import TenantDirectory
 
 _MAX_KEY_LENGTH = 512
 _MAX_CACHED_KEYS = 100_000
-# Looked up at once; beyond that the store counts as down, and guesses pile up nothing.
-_MAX_PENDING = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class FoundKey:
-    """A stored key, and what its rights depend on; ``tenant`` is None for a configured one."""
-
-    record: KeyRecord
-    tenant: TenantRecord | None = None
-    user: UserRecord | None = None
-
-
-class KeyStore(Protocol):
-    """Where created keys are kept."""
-
-    async def find(self, digest: bytes) -> FoundKey | None:
-        """Return the key with this digest, live or not.
-
-        Raises:
-            KeyStoreUnavailable: if the store does not answer.
-        """
-        ...
-
-
-class KeyStoreUnavailable(Exception):
-    """The key store does not answer."""
+# Looked up at once: of keys that this process knows, and of all others. A flood of guesses takes no known key's place.
+_MAX_PENDING_KNOWN = 10_000
+_MAX_PENDING_UNKNOWN = 2_000
+_MAX_GUESSES = 10_000
+# A key that the store does not know is not asked for again within this; one that is made afterwards works as soon.
+_GUESS_REMEMBERED_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +63,6 @@ class _Known:
     seen_at: float
 
 
-@dataclass(slots=True)
-class _LookUp:
-    """A look-up under way. It ends with what is known, None for an unknown key, or ``down``."""
-
-    began_at: float
-    found: asyncio.Future[_Known | None]
-    is_down: bool = False
-
-
 class Authenticator:
     """Finds callers by the digest of their key.
 
@@ -112,8 +84,6 @@ class Authenticator:
         self._pepper = pepper
         self._directory = directory
         self._configured = {digest: self._proof(FoundKey(record)) for digest, record in configured.items()}
-        self._store = store
-        self._in_background = in_background
         freshness = freshness or KeyFreshness()
         self._fresh = freshness.fresh.total_seconds()
         self._stale = freshness.stale.total_seconds()
@@ -121,7 +91,10 @@ class Authenticator:
         clock = clock or Clock()
         self._monotonic, self._now = clock.monotonic, clock.now
         self._seen: dict[bytes, _Known] = {}
-        self._pending: dict[bytes, _LookUp] = {}
+        # When the store did not know them, oldest first.
+        self._guesses: dict[bytes, float] = {}
+        self._known = LookUps(store, in_background, self._learn, _MAX_PENDING_KNOWN)
+        self._unknown = LookUps(store, in_background, self._learn, _MAX_PENDING_UNKNOWN)
 
     async def authenticate(self, key: str, policy: Policy) -> Caller:
         """Return whom ``key`` belongs to; waits for nothing where that is known.
@@ -130,6 +103,7 @@ class Authenticator:
             InvalidCredentials: no key, or not a live one of ours.
             ScopeMissing: the key has none of the scopes that ``policy`` asks for.
             ServiceUnavailable: the key store is down and the key is not remembered.
+            RateLimited: too many unknown keys are being looked up, and this is one more.
         """
         if not key:
             raise InvalidCredentials("No API key. Send one as 'Authorization: Bearer KEY' or 'x-api-key: KEY'.")
@@ -138,7 +112,7 @@ class Authenticator:
         digest = digest_of(self._pepper, key)
         proof = self._configured.get(digest) or self._remembered(digest)
         if proof is None:
-            known = await self._look_up(digest)
+            known = await self._look_up(digest) if may_be_created(key) else None
             proof = known.proof if known is not None else None
         if proof is None or (proof.expires_at is not None and self._now() >= proof.expires_at):
             raise InvalidCredentials("The API key is not valid.")
@@ -153,52 +127,53 @@ class Authenticator:
         age = self._monotonic() - known.seen_at
         if age >= self._fresh:
             return None
-        if age >= self._fresh / 2 and digest not in self._pending:
-            self._begin(digest)
+        if age >= self._fresh / 2 and self._known.under_way(digest) is None:
+            self._known.begin(digest, self._monotonic())
         return known.proof
 
     async def _look_up(self, digest: bytes) -> _Known | None:
-        known = self._seen.get(digest)
-        if known is not None and self._monotonic() - known.seen_at < self._fresh:
+        known, now = self._seen.get(digest), self._monotonic()
+        if known is not None and now - known.seen_at < self._fresh:
             # Refused, and known to be.
             return known
-        look_up = self._pending.get(digest) or self._begin(digest)
+        if known is None and now - self._guesses.get(digest, -math.inf) < _GUESS_REMEMBERED_SECONDS:
+            return None
+        look_ups = self._unknown if known is None else self._known
+        look_up = look_ups.under_way(digest) or look_ups.begin(digest, now)
+        if look_up is None and known is None:
+            raise RateLimited("Too many unknown API keys are being tried. Try again.", limit="unknown_keys")
         if look_up is not None:
-            # Those who come later to a slow look-up wait no longer than the first.
-            patience = max(0.0, look_up.began_at + self._patience - self._monotonic())
-            await asyncio.wait((look_up.found,), timeout=patience)
-            if look_up.found.done() and not look_up.is_down:
-                return look_up.found.result()
+            await self._await(look_up, look_ups, now)
+            if look_up.ended.done() and not look_up.is_down:
+                return self._seen.get(digest)
         if known is not None and self._monotonic() - known.seen_at < self._stale:
             return known
         raise ServiceUnavailable("API keys cannot be checked right now. Try again.", service="keys")
 
-    def _begin(self, digest: bytes) -> _LookUp | None:
-        if len(self._pending) >= _MAX_PENDING:
-            return None
-        look_up = _LookUp(self._monotonic(), asyncio.get_running_loop().create_future())
-        self._pending[digest] = look_up
-        self._in_background(self._ask_store(digest, look_up))
-        return look_up
+    async def _await(self, look_up: LookUp, look_ups: LookUps, now: float) -> None:
+        """Return when the look-up has ended, or the store has been silent for as long as anybody waits for it."""
+        # Those who come later to a slow look-up wait no longer than the first.
+        patience = max(0.0, look_up.began_at + self._patience - now)
+        while True:
+            answered = look_ups.answered
+            await asyncio.wait((look_up.ended,), timeout=patience)
+            if look_up.ended.done() or look_ups.answered == answered:
+                return
+            # Many are before this one, and the store works on them.
+            patience = self._patience
 
-    async def _ask_store(self, digest: bytes, look_up: _LookUp) -> None:
-        known: _Known | None = None
-        look_up.is_down = True
-        try:
-            found = await self._store.find(digest)
-            look_up.is_down = False
-            if found is not None:
-                known = _Known(self._proof(found), look_up.began_at)
-                self._remember(digest, known)
-            else:
-                # Unknown keys are not remembered: guesses must not fill the memory.
-                self._seen.pop(digest, None)
-        except KeyStoreUnavailable:
-            # Said by ``is_down``.
-            pass
-        finally:
-            del self._pending[digest]
-            look_up.found.set_result(known)
+    def _learn(self, look_up: LookUp, found: FoundKey | None) -> None:
+        """Remember a key, and for a moment that there is none: guesses must not fill the memory."""
+        digest = look_up.digest
+        if found is not None:
+            self._guesses.pop(digest, None)
+            self._remember(digest, _Known(self._proof(found), look_up.began_at))
+            return
+        self._seen.pop(digest, None)
+        self._guesses.pop(digest, None)
+        if len(self._guesses) >= _MAX_GUESSES:
+            del self._guesses[next(iter(self._guesses))]
+        self._guesses[digest] = look_up.began_at
 
     def _remember(self, digest: bytes, known: _Known) -> None:
         if len(self._seen) >= _MAX_CACHED_KEYS:

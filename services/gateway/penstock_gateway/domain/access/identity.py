@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 import secrets
 import string
 import zlib
@@ -17,6 +18,9 @@ _KEY_PREFIX = "psk"
 _ID_LENGTH = 12
 _SECRET_LENGTH = 32
 _CHECK_LENGTH = 6
+_CREATED = re.compile(
+    rf"{_KEY_PREFIX}_[0-9A-Za-z]{{{_ID_LENGTH}}}_[0-9A-Za-z]{{{_SECRET_LENGTH}}}_[0-9A-Za-z]{{{_CHECK_LENGTH}}}"
+)
 
 DIGEST_BYTES = 32
 
@@ -167,6 +171,15 @@ def new_key() -> tuple[str, str]:
     key_id = _random(_ID_LENGTH)
     body = f"{_KEY_PREFIX}_{key_id}_{_random(_SECRET_LENGTH)}"
     return f"{body}_{_checksum(body)}", key_id
+
+
+def may_be_created(key: str) -> bool:
+    """Return whether ``new_key`` can have made this key: what has no such checksum needs no look-up.
+
+    Anybody can compute one; it keeps typing errors and thoughtless guesses from the store.
+    """
+    body, _, check = key.rpartition("_")
+    return _CREATED.fullmatch(key) is not None and _checksum(body) == check
 
 
 def new_id() -> str:

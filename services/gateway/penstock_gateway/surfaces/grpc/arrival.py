@@ -68,6 +68,7 @@ class PolicyGuard:
             self._turn_away(call, arrival, error)
             raise
         call.admission = Admitted(arrival, caller, place)
+        call.reader = caller.key_id
 
     def on_end(self, call: ServerCall, error: BaseException | None) -> None:
         """Give the place back, and tell of a request that could not be begun, such as one that cannot be read."""

@@ -1,0 +1,132 @@
+"""A port inside the suite reads nothing of who does not prove itself, and bounds what the others send."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+import grpc
+import pytest
+
+from penstock.llm.v1 import message_pb2
+from penstock_common.errors import InvalidCredentials, InvalidRequest, RateLimited
+from penstock_common.rpc.message_bounds import MessageBounds
+from penstock_common.rpc.method import UnaryMethod
+from penstock_common.rpc.protobuf import same
+from penstock_common.rpc.reading import ReadingLimits
+from penstock_common.rpc.security import TOKEN_KEY, TokenGuard
+from penstock_common.rpc.server import GrpcLimits, ServerOptions, listening
+from penstock_common.rpc.unread import UnreadLimits
+from penstock_common.service import Service
+from penstock_common.status import error_from_rpc
+
+METHOD = UnaryMethod("/penstock.test.v1.EchoService/Say", same(message_pb2.Message), same(message_pb2.Message))
+PATIENCE_SECONDS = 30
+TOKEN = "t" * 32
+PROOF = ((TOKEN_KEY, TOKEN),)
+
+
+@pytest.fixture
+async def open_port():
+    """A function that listens with limits, and returns a channel to it and how many requests were served."""
+    served = []
+
+    async def say(request, call):
+        served.append(request)
+        return request
+
+    async with AsyncExitStack() as stack:
+
+        async def start(unread=None, **reading):
+            service = Service("test", [METHOD.served_by(say)])
+            limits = GrpcLimits(reading=ReadingLimits(**reading), unread=unread or UnreadLimits())
+            options = ServerOptions(reflection=False, limits=limits)
+            listener = await stack.enter_async_context(
+                listening("127.0.0.1:0", [service], [TokenGuard(TOKEN)], options)
+            )
+            channel = await stack.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{listener.port}"))
+            channel.target = f"127.0.0.1:{listener.port}"
+            return channel, served
+
+        yield start
+
+
+async def never():
+    await asyncio.Event().wait()
+    yield b""
+
+
+async def refusal(awaitable):
+    with pytest.raises(grpc.aio.AioRpcError) as failed:
+        await asyncio.wait_for(awaitable, PATIENCE_SECONDS)
+    return error_from_rpc(failed.value)
+
+
+@pytest.mark.parametrize("metadata", [(), ((TOKEN_KEY, "x" * 32),)])
+async def test_who_does_not_prove_itself_is_refused_before_its_message_is_read(open_port, metadata):
+    channel, served = await open_port()
+    error = await refusal(channel.stream_unary(METHOD.path)(never(), metadata=metadata))
+    assert isinstance(error, InvalidCredentials)
+    assert served == []
+
+
+async def test_garbage_is_an_invalid_request(open_port):
+    channel, served = await open_port()
+    error = await refusal(channel.unary_unary(METHOD.path)(b"\xff\xff\xff", metadata=PROOF))
+    assert isinstance(error, InvalidRequest)
+    assert "penstock.llm.v1.Message" in error.message
+    assert served == []
+
+
+@pytest.mark.parametrize("parts", [9_000, 600_000])
+async def test_elements_are_bounded_in_small_messages_and_large_ones(open_port, parts):
+    channel, served = await open_port(bounds=MessageBounds(max_elements=5_000))
+    # A part is field 2; two bytes each.
+    error = await refusal(channel.unary_unary(METHOD.path)(b"\x12\x00" * parts, metadata=PROOF))
+    assert isinstance(error, InvalidRequest)
+    assert "5000 elements" in error.message
+    few = await channel.unary_unary(METHOD.path)(b"\x12\x00" * 4_999, metadata=PROOF, timeout=PATIENCE_SECONDS)
+    assert len(message_pb2.Message.FromString(few).parts) == 4_999
+
+
+async def test_a_call_that_brings_no_message_is_an_invalid_request(open_port):
+    channel, _ = await open_port()
+
+    async def nothing():
+        return
+        yield b""
+
+    assert isinstance(await refusal(channel.stream_unary(METHOD.path)(nothing(), metadata=PROOF)), InvalidRequest)
+
+
+async def test_turns_are_bounded_and_come_back(open_port):
+    channel, served = await open_port(at_once=1, timeout=timedelta(milliseconds=200))
+    slow = channel.stream_unary(METHOD.path)(never(), metadata=PROOF)
+    kinds = [
+        type(await refusal(call)).__name__
+        for call in (slow, channel.stream_unary(METHOD.path)(never(), metadata=PROOF))
+    ]
+    assert set(kinds) <= {"DeadlineExceeded", RateLimited.__name__}
+    await channel.unary_unary(METHOD.path)(b"", metadata=PROOF, timeout=PATIENCE_SECONDS)
+    assert len(served) == 1
+
+
+async def test_who_reads_no_answers_gets_no_more_until_it_leaves(open_port):
+    # An answer larger than any window waits at the server for as long as its caller does not read.
+    channel, served = await open_port(unread=UnreadLimits(most_of_one=1_000_000))
+    request = message_pb2.Message(name="x" * 5_000_000).SerializeToString()
+    options = [("grpc.http2.bdp_probe", 0), ("grpc.max_receive_message_length", -1)]
+    async with grpc.aio.insecure_channel(channel.target, options=options) as deaf:
+        unread = deaf.stream_stream(METHOD.path)(metadata=PROOF)
+        await unread.write(request)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not served:
+                await asyncio.sleep(0.01)
+        error = await refusal(channel.unary_unary(METHOD.path)(b"", metadata=PROOF))
+        assert isinstance(error, RateLimited)
+        assert error.limit == "unread_answers"
+        unread.cancel()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while await channel.unary_unary(METHOD.path)(b"", metadata=PROOF).code() is not grpc.StatusCode.OK:
+                await asyncio.sleep(0.01)
