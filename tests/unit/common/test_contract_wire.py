@@ -55,9 +55,9 @@ HERE = Candidate(upstream="openai", model="gpt-4o-mini")
 PRICES = UnitPrices(input_nano_usd=1, cached_input_nano_usd=2, output_nano_usd=3)
 EVENTS = (
     Started(generation_id="g", answered_by=HERE, unit_prices=PRICES),
-    ReasoningDelta(text="Hm.", signature=b"\x00\xff"),
+    ReasoningDelta(text="Hm.", signature=b"\x00\xff", extra_json='{"reasoning_details":[1]}'),
     TextDelta(text="A pipe."),
-    ToolCallDelta(index=1, id="c", name="f", arguments_json_fragment="{"),
+    ToolCallDelta(index=1, id="c", name="f", arguments_json_fragment="{", extra_json='{"extra_content":{}}'),
     Usage(
         input_tokens=6,
         output_tokens=5,
@@ -85,10 +85,13 @@ ASKED = GenerationInput(
                 Image(data=b"\x01", media_type="image/png", detail="low", cache_breakpoint=True),
                 Image(url="https://a"),
                 File(name="a.pdf", media_type="application/pdf", data=b"%PDF", cache_breakpoint=True),
-                Reasoning(text="hm", signature=b"s", cache_breakpoint=True),
+                Reasoning(text="hm", signature=b"s", extra_json='{"x":1}', cache_breakpoint=True),
             ),
         ),
-        Message(role=Role.ASSISTANT, tool_calls=(ToolCall(id="c1", name="look_up", arguments_json="{}"),)),
+        Message(
+            role=Role.ASSISTANT,
+            tool_calls=(ToolCall(id="c1", name="look_up", arguments_json="{}", extra_json='{"y":2}'),),
+        ),
         Message(role=Role.TOOL, parts=(Text(text="42"),), tool_call_id="c1"),
     ),
     tools=(Tool(name="look_up", description="Looks up.", parameters_json="{}", strict=False),),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
+from penstock_common.llm.extras import joined_extras
 from penstock_common.llm.types import (
     Batch,
     Finished,
@@ -52,13 +54,20 @@ def _joined(run: list[Any]) -> GenerationEvent:
     if isinstance(first, TextDelta):
         return TextDelta(text="".join([event.text for event in run]))
     if isinstance(first, ReasoningDelta):
-        return ReasoningDelta(text="".join([event.text for event in run]), signature=run[-1].signature)
+        return ReasoningDelta(
+            text="".join([event.text for event in run]), signature=run[-1].signature, extra_json=_extras_of(run)
+        )
     return ToolCallDelta(
         index=first.index,
         id=first.id,
         name=first.name,
         arguments_json_fragment="".join([event.arguments_json_fragment for event in run]),
+        extra_json=_extras_of(run),
     )
+
+
+def _extras_of(run: list[Any]) -> str:
+    return reduce(joined_extras, [event.extra_json for event in run if event.extra_json], "")
 
 
 def _continues(last: GenerationEvent, event: GenerationEvent) -> bool:
@@ -120,8 +129,8 @@ def _is_empty(event: TextDelta | ReasoningDelta | ToolCallDelta) -> bool:
     if isinstance(event, TextDelta):
         return not event.text
     if isinstance(event, ReasoningDelta):
-        return not event.text and not event.signature
-    return not (event.id or event.name or event.arguments_json_fragment)
+        return not (event.text or event.signature or event.extra_json)
+    return not (event.id or event.name or event.arguments_json_fragment or event.extra_json)
 
 
 @dataclass(slots=True)
@@ -129,6 +138,7 @@ class _ToolCallParts:
     id: str = ""
     name: str = ""
     arguments: list[str] = field(default_factory=list[str])
+    extra_json: str = ""
 
 
 @dataclass(slots=True)
@@ -138,6 +148,8 @@ class Answer:
     started: Started | None = None
     usage: Usage | None = None
     finished: Finished | None = None
+    extra_json: str = ""
+    """What came beside the reasoning; see ``Reasoning``."""
     _text: list[str] = field(default_factory=list[str])
     _reasoning: list[str] = field(default_factory=list[str])
     _signature: bytes = b""
@@ -156,6 +168,8 @@ class Answer:
         elif isinstance(event, ReasoningDelta):
             self._reasoning.append(event.text)
             self._signature = event.signature or self._signature
+            if event.extra_json:
+                self.extra_json = joined_extras(self.extra_json, event.extra_json)
         else:
             self._add_tool_call(event)
 
@@ -173,6 +187,8 @@ class Answer:
         call.id = delta.id or call.id
         call.name = delta.name or call.name
         call.arguments.append(delta.arguments_json_fragment)
+        if delta.extra_json:
+            call.extra_json = joined_extras(call.extra_json, delta.extra_json)
 
     @property
     def text(self) -> str:
@@ -188,15 +204,15 @@ class Answer:
     def tool_calls(self) -> tuple[ToolCall, ...]:
         """The tool calls so far, by index."""
         return tuple(
-            ToolCall(id=call.id, name=call.name, arguments_json="".join(call.arguments))
+            ToolCall(id=call.id, name=call.name, arguments_json="".join(call.arguments), extra_json=call.extra_json)
             for _, call in sorted(self._tool_calls.items())
         )
 
     def message(self) -> Message:
         """Return the assistant's turn."""
         parts: list[Text | Reasoning] = []
-        if self._reasoning or self._signature:
-            parts.append(Reasoning(text=self.reasoning, signature=self._signature))
+        if self._reasoning or self._signature or self.extra_json:
+            parts.append(Reasoning(text=self.reasoning, signature=self._signature, extra_json=self.extra_json))
         if self._text:
             parts.append(Text(text=self.text))
         return Message(role=Role.ASSISTANT, parts=tuple(parts), tool_calls=self.tool_calls)

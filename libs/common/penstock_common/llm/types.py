@@ -64,10 +64,11 @@ class File(Value, frozen=True, tag="file"):
 
 
 class Reasoning(Value, frozen=True, tag="reasoning"):
-    """A model's earlier reasoning, handed back to it unchanged."""
+    """A model's earlier reasoning, handed back to it unchanged; ``extra_json`` is what ``extras`` says."""
 
     text: str = ""
     signature: bytes = b""
+    extra_json: str = ""
     cache_breakpoint: bool = False
 
 
@@ -75,11 +76,12 @@ ContentPart = Text | Image | File | Reasoning
 
 
 class ToolCall(Value, frozen=True):
-    """A call the model asked for; ``arguments_json`` is as the model wrote it."""
+    """A call the model asked for; ``arguments_json`` is as the model wrote it, ``extra_json`` what ``extras`` says."""
 
     id: str
     name: str
     arguments_json: str
+    extra_json: str = ""
 
 
 class Message(Value, frozen=True):
@@ -250,10 +252,11 @@ class TextDelta(Value, frozen=True, tag="text_delta"):
 
 
 class ReasoningDelta(Value, frozen=True, tag="reasoning_delta"):
-    """Text to append to the reasoning trace; never empty."""
+    """Text to append to the reasoning trace, and what proves it; never empty."""
 
     text: str = ""
     signature: bytes = b""
+    extra_json: str = ""
 
 
 class ToolCallDelta(Value, frozen=True, tag="tool_call_delta"):
@@ -263,6 +266,7 @@ class ToolCallDelta(Value, frozen=True, tag="tool_call_delta"):
     id: str = ""
     name: str = ""
     arguments_json_fragment: str = ""
+    extra_json: str = ""
 
 
 class Finished(Value, frozen=True, tag="finished"):

@@ -87,18 +87,28 @@ def _tool_call_delta_to_proto(event: t.ToolCallDelta) -> gen.GenerationEvent:
         id=event.id,
         name=event.name,
         arguments_json_fragment=event.arguments_json_fragment,
+        extra_json=event.extra_json,
     )
     return gen.GenerationEvent(tool_call_delta=delta)
 
 
 def _tool_call_delta_from_proto(proto: gen.ToolCallDelta) -> t.ToolCallDelta:
     return t.ToolCallDelta(
-        index=proto.index, id=proto.id, name=proto.name, arguments_json_fragment=proto.arguments_json_fragment
+        index=proto.index,
+        id=proto.id,
+        name=proto.name,
+        arguments_json_fragment=proto.arguments_json_fragment,
+        extra_json=proto.extra_json,
     )
 
 
 def _reasoning_delta_to_proto(event: t.ReasoningDelta) -> gen.GenerationEvent:
-    return gen.GenerationEvent(reasoning_delta=gen.ReasoningDelta(text=event.text, signature=event.signature))
+    delta = gen.ReasoningDelta(text=event.text, signature=event.signature, extra_json=event.extra_json)
+    return gen.GenerationEvent(reasoning_delta=delta)
+
+
+def _reasoning_delta_from_proto(proto: gen.ReasoningDelta) -> t.ReasoningDelta:
+    return t.ReasoningDelta(text=proto.text, signature=proto.signature, extra_json=proto.extra_json)
 
 
 def _finished_to_proto(event: t.Finished) -> gen.GenerationFinished:
@@ -144,7 +154,7 @@ _EVENT_TO_PROTO: dict[type[t.GenerationEvent], Callable[[Any], gen.GenerationEve
 _EVENT_FROM_PROTO: dict[str, Callable[[Any], t.GenerationEvent]] = {
     "text_delta": lambda delta: t.TextDelta(text=delta.text),
     "tool_call_delta": _tool_call_delta_from_proto,
-    "reasoning_delta": lambda delta: t.ReasoningDelta(text=delta.text, signature=delta.signature),
+    "reasoning_delta": _reasoning_delta_from_proto,
     "usage": usage_from_proto,
     "started": _started_from_proto,
     "finished": _finished_from_proto,

@@ -7,10 +7,12 @@ then costs one JSON string and one join.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
 from penstock_common.llm.events import Answer
+from penstock_common.llm.extras import CALL_FIELDS, TURN_FIELDS
 from penstock_common.llm.types import (
     Finished,
     GenerationEvent,
@@ -26,6 +28,8 @@ from penstock_gateway.surfaces.wire_formats.openai.usage import extension_json, 
 from penstock_gateway.surfaces.wire_formats.sse import on_one_line
 
 _encode = msgspec.json.Encoder().encode
+
+_EXTRA = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 DONE = b"data: [DONE]\n\n"
 
@@ -80,9 +84,12 @@ class ChunkRenderer:
         if isinstance(event, ToolCallDelta):
             pieces += (self._delta_head, b'{"tool_calls":[', _tool_call_piece(event), b"]}", self._delta_tail[1:])
         elif isinstance(event, ReasoningDelta):
-            # The format has no place for a signature.
+            # The format has no place for a signature; what the provider gave beside the text stands beside it.
             if event.text:
-                pieces += (self._delta_head, b'{"reasoning_content":', _encode(event.text), self._delta_tail)
+                pieces += (self._delta_head, b'{"reasoning_content":', _encode(event.text))
+                pieces += (*_members(event.extra_json), self._delta_tail)
+            elif event.extra_json:
+                pieces += (self._delta_head, event.extra_json.encode()[:-1], self._delta_tail)
         elif isinstance(event, Started):
             self._name_model(event.answered_by.model)
             pieces += (self._delta_head, b'{"role":"assistant","content":"","refusal":null', self._delta_tail)
@@ -113,10 +120,12 @@ def render_completion(answer: Answer, completion_id: str, created: int) -> bytes
     finished = answer.finished
     if finished is None:
         raise ValueError("an answer without finished is not complete")
+    text, calls = answer.text, _tool_calls(answer)
     message = wire.CompletionMessage(
-        content=answer.text if answer.text or not answer.tool_calls else None,
+        content=text if text or not calls else None,
         reasoning_content=answer.reasoning or msgspec.UNSET,
-        tool_calls=_tool_calls(answer) or msgspec.UNSET,
+        tool_calls=calls or msgspec.UNSET,
+        **(_extras(answer.extra_json, TURN_FIELDS) if answer.extra_json else {}),
     )
     return _encode(
         wire.ChatCompletion(
@@ -131,18 +140,35 @@ def render_completion(answer: Answer, completion_id: str, created: int) -> bytes
 
 def _tool_call_piece(delta: ToolCallDelta) -> bytes:
     arguments = _encode(delta.arguments_json_fragment)
+    extra = b"".join(_members(delta.extra_json))
     if not delta.id and not delta.name:
-        return b'{"index":%d,"function":{"arguments":%b}}' % (delta.index, arguments)
-    return b'{"index":%d,"id":%b,"type":"function","function":{"name":%b,"arguments":%b}}' % (
+        return b'{"index":%d,"function":{"arguments":%b}%b}' % (delta.index, arguments, extra)
+    return b'{"index":%d,"id":%b,"type":"function","function":{"name":%b,"arguments":%b}%b}' % (
         delta.index,
         _encode(delta.id),
         _encode(delta.name),
         arguments,
+        extra,
     )
+
+
+def _members(extra_json: str) -> tuple[bytes, ...]:
+    """Return the members of an object, verbatim, as they follow others."""
+    return (b",", extra_json.encode()[1:-1]) if extra_json else ()
+
+
+def _extras(extra_json: str, names: tuple[str, ...]) -> dict[str, Any]:
+    """Return those members of an object that have a place in a whole answer, verbatim."""
+    extra = _EXTRA.decode(extra_json)
+    return {name: extra[name] for name in names if name in extra}
 
 
 def _tool_calls(answer: Answer) -> list[wire.AnsweredToolCall]:
     return [
-        wire.AnsweredToolCall(id=call.id, function=wire.AnsweredFunction(name=call.name, arguments=call.arguments_json))
+        wire.AnsweredToolCall(
+            id=call.id,
+            function=wire.AnsweredFunction(name=call.name, arguments=call.arguments_json),
+            **(_extras(call.extra_json, CALL_FIELDS) if call.extra_json else {}),
+        )
         for call in answer.tool_calls
     ]

@@ -24,6 +24,7 @@ class AnsweredToolCall(msgspec.Struct, kw_only=True):
     id: str
     type: str = "function"
     function: AnsweredFunction
+    extra_content: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class CompletionMessage(msgspec.Struct, kw_only=True):
@@ -33,6 +34,9 @@ class CompletionMessage(msgspec.Struct, kw_only=True):
     content: str | None
     refusal: None = None
     reasoning_content: str | msgspec.UnsetType = msgspec.UNSET
+    reasoning_details: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    thinking_blocks: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    extra_content: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     tool_calls: list[AnsweredToolCall] | msgspec.UnsetType = msgspec.UNSET
     annotations: tuple[()] = ()
 
