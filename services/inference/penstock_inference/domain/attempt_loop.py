@@ -224,7 +224,9 @@ class Batches:
         whole = self._generation.whole and model.answers_whole
         watchdog = Watchdog(model.timeouts, self._deadline, self._clock, self._whole_seconds(model) if whole else None)
         seconds = model.timeouts.seconds.connect
-        call = UpstreamCall(candidate.model, self._generation.input, seconds, watchdog.headers_received, whole)
+        call = UpstreamCall(
+            candidate.model, self._generation.input, seconds, watchdog.headers_received, watchdog.whole_expected, whole
+        )
         step = self._steps.begin("attempt", upstream=candidate.upstream, model=candidate.model)
         if whole:
             step.attributes["whole"] = True

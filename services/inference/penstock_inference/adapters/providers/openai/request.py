@@ -1,13 +1,12 @@
 """From a generation's input to the body of ``POST /chat/completions``.
 
 Schemas go verbatim. What an upstream cannot honour is refused, never dropped:
-the exception is a model's earlier reasoning, for which chat completions has no place.
+the exception is a model's earlier reasoning, and what else came with it, where a server takes none back.
 """
 
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -19,6 +18,7 @@ from penstock_common.llm.types import (
     Image,
     JsonObject,
     Message,
+    Reasoning,
     ResponseFormat,
     Role,
     SamplingParams,
@@ -27,37 +27,10 @@ from penstock_common.llm.types import (
     ToolChoice,
     ToolChoiceMode,
 )
+from penstock_inference.adapters.providers.openai.dialect import Dialect
+from penstock_inference.adapters.providers.openai.extras import add_extras
 from penstock_inference.domain.failure import AttemptFailed, FailureKind, unsupported
 from penstock_inference.domain.tiers import is_tier_field
-
-
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """How a server differs from the others that speak this format."""
-
-    max_tokens_field: str = "max_tokens"
-    stream_options: bool = True
-    """Takes ``stream_options.include_usage``."""
-    developer_role: bool = False
-    """Knows the role; elsewhere it is the system's."""
-    top_k: bool = True
-    fetches_urls: bool = False
-    """Fetches http(s) images. Self-hosted servers would do so from inside our network."""
-    files: bool = False
-    service_tiers: bool = False
-    """Takes a field for the tier of service: one of its models has prices for some."""
-    passthrough: bool = False
-    """Takes top-level fields that we do not know."""
-
-
-DIALECTS = {
-    "openai": Dialect(
-        max_tokens_field="max_completion_tokens", developer_role=True, top_k=False, fetches_urls=True, files=True
-    ),
-    "openai_compatible": Dialect(),
-    "vllm": Dialect(),
-    "ollama": Dialect(top_k=False),
-}
 
 # Fields that decide what is asked of whom and what it costs; a caller's extra field never sets one.
 _OURS = frozenset(
@@ -118,7 +91,9 @@ def _turns(messages: tuple[Message, ...], dialect: Dialect) -> list[_Turn | dict
             turns.append(_message(message, dialect))
             continue
         part = parts[0]
-        if type(part) is Text and (message.role is not Role.DEVELOPER or dialect.developer_role):
+        if dialect.reasoned_turns and message.role is Role.ASSISTANT:
+            turns.append(_message(message, dialect))
+        elif type(part) is Text and (message.role is not Role.DEVELOPER or dialect.developer_role):
             turns.append(_Turn(message.role, part.text))
         else:
             turns.append(_message(message, dialect))
@@ -139,10 +114,15 @@ def _message(message: Message, dialect: Dialect) -> dict[str, Any]:
             {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments_json}}
             for call in message.tool_calls
         ]
+    if role is Role.ASSISTANT:
+        add_extras(turn, message, dialect)
     return turn
 
 
 def _content(parts: tuple[ContentPart, ...], dialect: Dialect) -> str | list[dict[str, Any]] | None:
+    if len(parts) > 1:
+        # It has a place of its own.
+        parts = tuple([part for part in parts if not isinstance(part, Reasoning)])
     if len(parts) == 1 and isinstance(parts[0], Text):
         return parts[0].text
     content: list[dict[str, Any]] = []

@@ -1,0 +1,45 @@
+"""How servers of the format differ, as far as it is known before they are asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a server differs from the others that speak this format."""
+
+    max_tokens_field: str = "max_tokens"
+    stream_options: bool = True
+    """Takes ``stream_options.include_usage``."""
+    developer_role: bool = False
+    """Knows the role; elsewhere it is the system's."""
+    top_k: bool = True
+    fetches_urls: bool = False
+    """Fetches http(s) images. Self-hosted servers would do so from inside our network."""
+    files: bool = False
+    service_tiers: bool = False
+    """Takes a field for the tier of service: one of its models has prices for some."""
+    passthrough: bool = False
+    """Takes top-level fields that we do not know."""
+    extras: bool = True
+    """Takes back what an answer carried beside its text, or does not mind it."""
+    signed_calls: bool = False
+    """Refuses a turn's calls without a thought signature (Gemini)."""
+    reasoned_turns: bool = False
+    """Refuses a turn without its reasoning (DeepSeek)."""
+
+
+DIALECTS = {
+    "openai": Dialect(
+        max_tokens_field="max_completion_tokens",
+        developer_role=True,
+        top_k=False,
+        fetches_urls=True,
+        files=True,
+        extras=False,
+    ),
+    "openai_compatible": Dialect(),
+    "vllm": Dialect(),
+    "ollama": Dialect(top_k=False),
+}
