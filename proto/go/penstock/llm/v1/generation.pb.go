@@ -875,9 +875,11 @@ func (x *TextDelta) GetText() string {
 
 // Text to append to the reasoning trace.
 type ReasoningDelta struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Text          string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
-	Signature     []byte                 `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Text      string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	Signature []byte                 `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"`
+	// One JSON object; see Reasoning.extra_json. Of several, lists are joined and objects united.
+	ExtraJson     string `protobuf:"bytes,20,opt,name=extra_json,json=extraJson,proto3" json:"extra_json,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -926,6 +928,13 @@ func (x *ReasoningDelta) GetSignature() []byte {
 	return nil
 }
 
+func (x *ReasoningDelta) GetExtraJson() string {
+	if x != nil {
+		return x.ExtraJson
+	}
+	return ""
+}
+
 // A fragment of one tool call.
 type ToolCallDelta struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -936,8 +945,10 @@ type ToolCallDelta struct {
 	// Set on the first fragment only.
 	Name                  string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
 	ArgumentsJsonFragment string `protobuf:"bytes,4,opt,name=arguments_json_fragment,json=argumentsJsonFragment,proto3" json:"arguments_json_fragment,omitempty"`
-	unknownFields         protoimpl.UnknownFields
-	sizeCache             protoimpl.SizeCache
+	// One JSON object; see ToolCall.extra_json. Of several, lists are joined and objects united.
+	ExtraJson     string `protobuf:"bytes,20,opt,name=extra_json,json=extraJson,proto3" json:"extra_json,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ToolCallDelta) Reset() {
@@ -994,6 +1005,13 @@ func (x *ToolCallDelta) GetName() string {
 func (x *ToolCallDelta) GetArgumentsJsonFragment() string {
 	if x != nil {
 		return x.ArgumentsJsonFragment
+	}
+	return ""
+}
+
+func (x *ToolCallDelta) GetExtraJson() string {
+	if x != nil {
+		return x.ExtraJson
 	}
 	return ""
 }
@@ -1425,15 +1443,19 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"\vunit_prices\x18\x03 \x01(\v2\x1b.penstock.llm.v1.UnitPricesR\n" +
 	"unitPrices\"\x1f\n" +
 	"\tTextDelta\x12\x12\n" +
-	"\x04text\x18\x01 \x01(\tR\x04text\"B\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text\"a\n" +
 	"\x0eReasoningDelta\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12\x1c\n" +
-	"\tsignature\x18\x02 \x01(\fR\tsignature\"\x81\x01\n" +
+	"\tsignature\x18\x02 \x01(\fR\tsignature\x12\x1d\n" +
+	"\n" +
+	"extra_json\x18\x14 \x01(\tR\textraJson\"\xa0\x01\n" +
 	"\rToolCallDelta\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\rR\x05index\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x03 \x01(\tR\x04name\x126\n" +
-	"\x17arguments_json_fragment\x18\x04 \x01(\tR\x15argumentsJsonFragment\"\xa9\x02\n" +
+	"\x17arguments_json_fragment\x18\x04 \x01(\tR\x15argumentsJsonFragment\x12\x1d\n" +
+	"\n" +
+	"extra_json\x18\x14 \x01(\tR\textraJson\"\xa9\x02\n" +
 	"\x12GenerationFinished\x125\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x1d.penstock.llm.v1.FinishReasonR\x06reason\x12!\n" +
 	"\fmatched_stop\x18\x02 \x01(\tR\vmatchedStop\x12;\n" +
