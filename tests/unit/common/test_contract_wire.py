@@ -57,9 +57,17 @@ HERE = Candidate(upstream="openai", model="gpt-4o-mini")
 PRICES = UnitPrices(input_nano_usd=1, cached_input_nano_usd=2, output_nano_usd=3)
 EVENTS = (
     Started(generation_id="g", answered_by=HERE, unit_prices=PRICES, dropped=("user",)),
-    ReasoningDelta(text="Hm.", signature=b"\x00\xff", choice=1),
+    ReasoningDelta(text="Hm.", signature=b"\x00\xff", extra_json='{"reasoning_details":[1]}', choice=1),
     TextDelta(text="A pipe.", choice=1, logprobs_json='[{"token":"A pipe."}]'),
-    ToolCallDelta(index=1, id="c", name="f", arguments_json_fragment="{", choice=1, is_custom=True),
+    ToolCallDelta(
+        index=1,
+        id="c",
+        name="f",
+        arguments_json_fragment="{",
+        extra_json='{"extra_content":{}}',
+        choice=1,
+        is_custom=True,
+    ),
     ChoiceFinished(choice=1, reason=FinishReason.TOOL_CALLS),
     Usage(
         input_tokens=6,
@@ -88,11 +96,12 @@ ASKED = GenerationInput(
                 Image(data=b"\x01", media_type="image/png", detail="low", cache_breakpoint=True),
                 Image(url="https://a"),
                 File(name="a.pdf", media_type="application/pdf", data=b"%PDF", cache_breakpoint=True),
-                Reasoning(text="hm", signature=b"s", cache_breakpoint=True),
+                Reasoning(text="hm", signature=b"s", extra_json='{"x":1}', cache_breakpoint=True),
             ),
         ),
         Message(
-            role=Role.ASSISTANT, tool_calls=(ToolCall(id="c1", name="look_up", arguments_json="{}", is_custom=True),)
+            role=Role.ASSISTANT,
+            tool_calls=(ToolCall(id="c1", name="look_up", arguments_json="{}", extra_json='{"y":2}', is_custom=True),),
         ),
         Message(role=Role.TOOL, parts=(Text(text="42"),), tool_call_id="c1"),
     ),

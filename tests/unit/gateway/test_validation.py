@@ -31,6 +31,11 @@ TOOL = Tool(name="weather")
 HUGE = 10**400
 
 
+def turn_with(extra_json, extra_of_call=""):
+    call = ToolCall(id="c", name="n", arguments_json="{}", extra_json=extra_of_call)
+    return Message(role=Role.ASSISTANT, parts=(Reasoning(extra_json=extra_json),), tool_calls=(call,))
+
+
 def assert_verdict(check, value, field):
     """``field`` empty: it passes; else it is refused by that name."""
     if not field:
@@ -52,6 +57,10 @@ def assert_verdict(check, value, field):
         ({"messages": ()}, "input.messages"),
         ({"messages": (USER,) * 2048}, ""),
         ({"messages": (USER,) * 2049}, "input.messages"),
+        ({"messages": (turn_with("x" * 1024 * 1024),)}, ""),
+        ({"messages": (turn_with("x" * (1024 * 1024 + 1)),)}, "input.messages[0].parts[0].reasoning.extra_json"),
+        ({"messages": (turn_with("", "x" * 1024 * 1024),)}, ""),
+        ({"messages": (turn_with("", "x" * (1024 * 1024 + 1)),)}, "input.messages[0].tool_calls[0].extra_json"),
         ({"tools": tuple(Tool(name=f"t{number}") for number in range(128))}, ""),
         ({"tools": tuple(Tool(name=f"t{number}") for number in range(129))}, "input.tools"),
         ({"tools": (Tool(name=""),)}, "input.tools[0].name"),

@@ -26,7 +26,8 @@ from penstock_common.llm.types import (
     ToolChoiceMode,
     UnsupportedFields,
 )
-from penstock_inference.adapters.providers.openai.request import DIALECTS, Dialect, body_from_input
+from penstock_inference.adapters.providers.openai.dialect import DIALECTS, Dialect
+from penstock_inference.adapters.providers.openai.request import body_from_input
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.unsupported import FieldPolicy
 
@@ -164,6 +165,7 @@ def test_a_conversation_with_tool_calls() -> None:
         {
             "role": "assistant",
             "content": None,
+            "reasoning_content": "Hm.",
             "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1'}}],
         },
         {"role": "tool", "content": "42", "tool_call_id": "c1", "name": "f"},
@@ -336,3 +338,49 @@ def test_extra_json_must_be_an_object() -> None:
 
 def test_a_server_without_stream_options_is_not_sent_any() -> None:
     assert "stream_options" not in body(QUESTION, Dialect(stream_options=False))
+
+
+def turn_of(message: Message, dialect: Dialect = COMPATIBLE) -> dict[str, Any]:
+    """Return the one turn as it is sent."""
+    (turn,) = body(replace(QUESTION, messages=(message,)), dialect)["messages"]
+    return turn
+
+
+SIGNED = Message(
+    role=Role.ASSISTANT,
+    parts=(Reasoning(text="Hm.", extra_json='{"reasoning_details":[1.0],"stream":false}'), Text(text="Hi")),
+    tool_calls=(
+        ToolCall(id="a", name="f", arguments_json="{}", extra_json='{"extra_content":{"google":{}},"id":"x"}'),
+        ToolCall(id="b", name="f", arguments_json="{}"),
+    ),
+)
+
+
+def test_extras_go_where_they_came_from_and_set_nothing_else() -> None:
+    turn = turn_of(SIGNED)
+    first, second = turn.pop("tool_calls")
+    assert turn == {"role": "assistant", "content": "Hi", "reasoning_content": "Hm.", "reasoning_details": [1.0]}
+    assert (first["id"], first["extra_content"]) == ("a", {"google": {}})
+    assert "extra_content" not in second
+
+
+def test_servers_that_take_none_are_sent_none() -> None:
+    turn = turn_of(SIGNED, OPENAI)
+    assert turn.keys() == {"role", "content", "tool_calls"}
+    assert all(call.keys() == {"id", "type", "function"} for call in turn["tool_calls"])
+
+
+def test_what_is_lost_is_made_up_only_where_it_is() -> None:
+    wanting = with_fields(COMPATIBLE, signed_calls=True, reasoned_turns=True)
+    assert turn_of(SIGNED, wanting) == turn_of(SIGNED)
+    plain = Message(role=Role.ASSISTANT, parts=(Text(text="Hi"),))
+    assert turn_of(plain, wanting) == {"role": "assistant", "content": "Hi", "reasoning_content": ""}
+    asked = Message(role=Role.USER, parts=(Text(text="Hi"),))
+    assert turn_of(asked, wanting) == turn_of(asked)
+
+
+@pytest.mark.parametrize("extra_json", ["{", "[]", "7", "{}x"])
+def test_extras_that_are_no_object_are_a_bad_request(extra_json: str) -> None:
+    with pytest.raises(AttemptFailed) as failed:
+        turn_of(Message(role=Role.ASSISTANT, parts=(Reasoning(extra_json=extra_json),)))
+    assert failed.value.kind is FailureKind.BAD_REQUEST

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
 import msgspec
 
+from penstock_common.llm.extras import joined_extras
 from penstock_common.llm.types import (
     Batch,
     ChoiceFinished,
@@ -73,16 +75,25 @@ def _joined(run: list[Any]) -> GenerationEvent:
             )
         return TextDelta(text=text)
     if isinstance(first, ReasoningDelta):
-        text = "".join([event.text for event in run])
-        return ReasoningDelta(text=text, signature=run[-1].signature, choice=first.choice)
+        return ReasoningDelta(
+            text="".join([event.text for event in run]),
+            signature=run[-1].signature,
+            extra_json=_extras_of(run),
+            choice=first.choice,
+        )
     return ToolCallDelta(
         index=first.index,
         id=first.id,
         name=first.name,
         arguments_json_fragment="".join([event.arguments_json_fragment for event in run]),
+        extra_json=_extras_of(run),
         choice=first.choice,
         is_custom=first.is_custom,
     )
+
+
+def _extras_of(run: list[Any]) -> str:
+    return reduce(joined_extras, [event.extra_json for event in run if event.extra_json], "")
 
 
 def joined_arrays(arrays: Iterable[str]) -> str:
@@ -153,8 +164,8 @@ def _is_empty(event: ContentEvent) -> bool:
     if isinstance(event, TextDelta):
         return not event.text
     if isinstance(event, ReasoningDelta):
-        return not event.text and not event.signature
-    return not (event.id or event.name or event.arguments_json_fragment)
+        return not (event.text or event.signature or event.extra_json)
+    return not (event.id or event.name or event.arguments_json_fragment or event.extra_json)
 
 
 @dataclass(slots=True)
@@ -163,6 +174,7 @@ class _ToolCallParts:
     name: str = ""
     is_custom: bool = False
     arguments: list[str] = field(default_factory=list[str])
+    extra_json: str = ""
 
 
 @dataclass(slots=True)
@@ -176,6 +188,8 @@ class Answer:
     """JSON arrays of the text's tokens with their probabilities, where the upstream told them."""
     choices: dict[int, Answer] = field(default_factory=dict[int, "Answer"])
     """The choices after the first, by number; see ``more``."""
+    extra_json: str = ""
+    """What came beside the reasoning; see ``Reasoning``."""
     _text: list[str] = field(default_factory=list[str])
     _reasoning: list[str] = field(default_factory=list[str])
     _signature: bytes = b""
@@ -200,6 +214,8 @@ class Answer:
         elif isinstance(event, ReasoningDelta):
             self._reasoning.append(event.text)
             self._signature = event.signature or self._signature
+            if event.extra_json:
+                self.extra_json = joined_extras(self.extra_json, event.extra_json)
         elif isinstance(event, ToolCallDelta):
             self._add_tool_call(event)
 
@@ -225,6 +241,8 @@ class Answer:
         call.name = delta.name or call.name
         call.is_custom = delta.is_custom or call.is_custom
         call.arguments.append(delta.arguments_json_fragment)
+        if delta.extra_json:
+            call.extra_json = joined_extras(call.extra_json, delta.extra_json)
 
     @property
     def text(self) -> str:
@@ -250,15 +268,21 @@ class Answer:
     def tool_calls(self) -> tuple[ToolCall, ...]:
         """The tool calls so far, by index."""
         return tuple(
-            ToolCall(id=call.id, name=call.name, arguments_json="".join(call.arguments), is_custom=call.is_custom)
+            ToolCall(
+                id=call.id,
+                name=call.name,
+                arguments_json="".join(call.arguments),
+                extra_json=call.extra_json,
+                is_custom=call.is_custom,
+            )
             for _, call in sorted(self._tool_calls.items())
         )
 
     def message(self) -> Message:
         """Return the assistant's turn."""
         parts: list[Text | Reasoning] = []
-        if self._reasoning or self._signature:
-            parts.append(Reasoning(text=self.reasoning, signature=self._signature))
+        if self._reasoning or self._signature or self.extra_json:
+            parts.append(Reasoning(text=self.reasoning, signature=self._signature, extra_json=self.extra_json))
         if self._text:
             parts.append(Text(text=self.text))
         return Message(role=Role.ASSISTANT, parts=tuple(parts), tool_calls=self.tool_calls)

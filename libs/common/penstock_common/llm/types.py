@@ -64,10 +64,11 @@ class File(Value, frozen=True, tag="file"):
 
 
 class Reasoning(Value, frozen=True, tag="reasoning"):
-    """A model's earlier reasoning, handed back to it unchanged."""
+    """A model's earlier reasoning, handed back to it unchanged; ``extra_json`` is what ``extras`` says."""
 
     text: str = ""
     signature: bytes = b""
+    extra_json: str = ""
     cache_breakpoint: bool = False
 
 
@@ -75,12 +76,16 @@ ContentPart = Text | Image | File | Reasoning
 
 
 class ToolCall(Value, frozen=True):
-    """A call the model asked for; ``arguments_json`` is as the model wrote it, of a custom tool any text."""
+    """A call the model asked for.
+
+    ``arguments_json`` is as the model wrote it, of a custom tool any text; ``extra_json`` what ``extras`` says.
+    """
 
     id: str
     name: str
     arguments_json: str
     is_custom: bool = False
+    extra_json: str = ""
 
 
 class Message(Value, frozen=True):
@@ -282,11 +287,12 @@ class TextDelta(Value, frozen=True, tag="text_delta"):
 
 
 class ReasoningDelta(Value, frozen=True, tag="reasoning_delta"):
-    """Text to append to the reasoning trace; never empty."""
+    """Text to append to the reasoning trace, and what proves it; never empty."""
 
     text: str = ""
     signature: bytes = b""
     choice: int = 0
+    extra_json: str = ""
 
 
 class ToolCallDelta(Value, frozen=True, tag="tool_call_delta"):
@@ -296,6 +302,7 @@ class ToolCallDelta(Value, frozen=True, tag="tool_call_delta"):
     id: str = ""
     name: str = ""
     arguments_json_fragment: str = ""
+    extra_json: str = ""
     choice: int = 0
     is_custom: bool = False
 

@@ -39,6 +39,9 @@ class Attempt:
     async def next_batch(self) -> Sequence[ContentEvent]:
         """Return the content of the next read; at a whole answer's end what came with it, perhaps nothing.
 
+        Once the model has said that it stopped, the answer is whole: the end of
+        the response is waited for a moment, and if it is cut off, or never comes, so be it.
+
         Raises:
             AttemptFailed: if the upstream failed, was silent, or ended without saying that it was done.
         """
@@ -52,13 +55,21 @@ class Attempt:
                 if not events or (self.answer.ended and self.stopped is not None):
                     self._end()
                     return content
+                if self.stopped is not None:
+                    watchdog.answer_ended()
                 if content:
                     watchdog.pause()
                     return content
-        except BaseException:
-            if not watchdog.ended_the_wait():
+        except BaseException as error:
+            if not watchdog.ended_the_wait() and not self._cut_after_the_answer(error):
                 raise
-        raise watchdog.failure()
+        if self.stopped is None:
+            raise watchdog.failure()
+        self._end()
+        return ()
+
+    def _cut_after_the_answer(self, error: BaseException) -> bool:
+        return self.stopped is not None and isinstance(error, AttemptFailed) and error.kind is FailureKind.CUT
 
     def _end(self) -> None:
         if self.stopped is None:

@@ -231,6 +231,7 @@ class Batches:
             self._generation.input,
             seconds,
             watchdog.headers_received,
+            watchdog.whole_expected,
             whole,
             succession.unsupported,
         )

@@ -35,7 +35,8 @@ class UpstreamCall(msgspec.Struct, frozen=True):
 
     ``model`` is the upstream's own name of the model. ``whole``: nobody reads the
     answer before its end, so it may be asked for in one piece. The upstream calls
-    ``headers_received`` once, when the response has begun; every other timer than
+    ``headers_received`` once, when the response has begun, and ``whole_expected``
+    where it asks for one piece although a stream was wanted; every other timer than
     that of connecting is kept outside, and ends the attempt by cancelling it.
     """
 
@@ -43,6 +44,7 @@ class UpstreamCall(msgspec.Struct, frozen=True):
     input: GenerationInput
     connect_seconds: float
     headers_received: Callable[[], None]
+    whole_expected: Callable[[], None]
     whole: bool = False
     unsupported: UnsupportedFields = UnsupportedFields.REFUSE
 

@@ -95,6 +95,7 @@ def _tool_call_delta_to_proto(event: t.ToolCallDelta) -> gen.GenerationEvent:
         arguments_json_fragment=event.arguments_json_fragment,
         choice=event.choice,
         is_custom=event.is_custom,
+        extra_json=event.extra_json,
     )
     return gen.GenerationEvent(tool_call_delta=delta)
 
@@ -107,12 +108,20 @@ def _tool_call_delta_from_proto(proto: gen.ToolCallDelta) -> t.ToolCallDelta:
         arguments_json_fragment=proto.arguments_json_fragment,
         choice=proto.choice,
         is_custom=proto.is_custom,
+        extra_json=proto.extra_json,
     )
 
 
 def _reasoning_delta_to_proto(event: t.ReasoningDelta) -> gen.GenerationEvent:
-    return gen.GenerationEvent(
-        reasoning_delta=gen.ReasoningDelta(text=event.text, signature=event.signature, choice=event.choice)
+    delta = gen.ReasoningDelta(
+        text=event.text, signature=event.signature, extra_json=event.extra_json, choice=event.choice
+    )
+    return gen.GenerationEvent(reasoning_delta=delta)
+
+
+def _reasoning_delta_from_proto(proto: gen.ReasoningDelta) -> t.ReasoningDelta:
+    return t.ReasoningDelta(
+        text=proto.text, signature=proto.signature, extra_json=proto.extra_json, choice=proto.choice
     )
 
 
@@ -175,7 +184,7 @@ _EVENT_TO_PROTO: dict[type[t.GenerationEvent], Callable[[Any], gen.GenerationEve
 _EVENT_FROM_PROTO: dict[str, Callable[[Any], t.GenerationEvent]] = {
     "text_delta": _text_delta_from_proto,
     "tool_call_delta": _tool_call_delta_from_proto,
-    "reasoning_delta": lambda delta: t.ReasoningDelta(text=delta.text, signature=delta.signature, choice=delta.choice),
+    "reasoning_delta": _reasoning_delta_from_proto,
     "choice_finished": _choice_finished_from_proto,
     "usage": usage_from_proto,
     "started": _started_from_proto,

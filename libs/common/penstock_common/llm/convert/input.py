@@ -60,7 +60,7 @@ def part_to_proto(part: t.ContentPart) -> msg.ContentPart:
     if isinstance(part, t.File):
         file = msg.File(name=part.name, media_type=part.media_type, data=part.data)
         return msg.ContentPart(file=file, cache_breakpoint=breakpoint_)
-    reasoning = msg.Reasoning(text=part.text, signature=part.signature)
+    reasoning = msg.Reasoning(text=part.text, signature=part.signature, extra_json=part.extra_json)
     return msg.ContentPart(reasoning=reasoning, cache_breakpoint=breakpoint_)
 
 
@@ -83,7 +83,10 @@ def part_from_proto(part: msg.ContentPart) -> t.ContentPart:
         )
     if kind == "reasoning":
         return t.Reasoning(
-            text=part.reasoning.text, signature=part.reasoning.signature, cache_breakpoint=part.cache_breakpoint
+            text=part.reasoning.text,
+            signature=part.reasoning.signature,
+            extra_json=part.reasoning.extra_json,
+            cache_breakpoint=part.cache_breakpoint,
         )
     return t.Text(text=part.text, cache_breakpoint=part.cache_breakpoint)
 
@@ -93,10 +96,7 @@ def message_to_proto(message: t.Message) -> msg.Message:
     return msg.Message(
         role=_ROLE_TO_PROTO[message.role],
         parts=[part_to_proto(part) for part in message.parts],
-        tool_calls=[
-            msg.ToolCall(id=call.id, name=call.name, arguments_json=call.arguments_json, is_custom=call.is_custom)
-            for call in message.tool_calls
-        ],
+        tool_calls=[_tool_call_to_proto(call) for call in message.tool_calls],
         tool_call_id=message.tool_call_id,
         name=message.name,
     )
@@ -114,12 +114,29 @@ def message_from_proto(message: msg.Message, index: int = 0) -> t.Message:
     return t.Message(
         role=role,
         parts=tuple(part_from_proto(part) for part in message.parts),
-        tool_calls=tuple(
-            t.ToolCall(id=call.id, name=call.name, arguments_json=call.arguments_json, is_custom=call.is_custom)
-            for call in message.tool_calls
-        ),
+        tool_calls=tuple([_tool_call_from_proto(call) for call in message.tool_calls]),
         tool_call_id=message.tool_call_id,
         name=message.name,
+    )
+
+
+def _tool_call_to_proto(call: t.ToolCall) -> msg.ToolCall:
+    return msg.ToolCall(
+        id=call.id,
+        name=call.name,
+        arguments_json=call.arguments_json,
+        extra_json=call.extra_json,
+        is_custom=call.is_custom,
+    )
+
+
+def _tool_call_from_proto(call: msg.ToolCall) -> t.ToolCall:
+    return t.ToolCall(
+        id=call.id,
+        name=call.name,
+        arguments_json=call.arguments_json,
+        extra_json=call.extra_json,
+        is_custom=call.is_custom,
     )
 
 

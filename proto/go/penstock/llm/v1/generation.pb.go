@@ -994,6 +994,8 @@ type ReasoningDelta struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Text      string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
 	Signature []byte                 `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"`
+	// One JSON object; see Reasoning.extra_json. Of several, lists are joined and objects united.
+	ExtraJson string `protobuf:"bytes,20,opt,name=extra_json,json=extraJson,proto3" json:"extra_json,omitempty"`
 	// Which of the choices it belongs to.
 	Choice        uint32 `protobuf:"varint,30,opt,name=choice,proto3" json:"choice,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1044,6 +1046,13 @@ func (x *ReasoningDelta) GetSignature() []byte {
 	return nil
 }
 
+func (x *ReasoningDelta) GetExtraJson() string {
+	if x != nil {
+		return x.ExtraJson
+	}
+	return ""
+}
+
 func (x *ReasoningDelta) GetChoice() uint32 {
 	if x != nil {
 		return x.Choice
@@ -1061,6 +1070,8 @@ type ToolCallDelta struct {
 	// Set on the first fragment only.
 	Name                  string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
 	ArgumentsJsonFragment string `protobuf:"bytes,4,opt,name=arguments_json_fragment,json=argumentsJsonFragment,proto3" json:"arguments_json_fragment,omitempty"`
+	// One JSON object; see ToolCall.extra_json. Of several, lists are joined and objects united.
+	ExtraJson string `protobuf:"bytes,20,opt,name=extra_json,json=extraJson,proto3" json:"extra_json,omitempty"`
 	// Which of the choices it belongs to; `index` counts within it.
 	Choice uint32 `protobuf:"varint,30,opt,name=choice,proto3" json:"choice,omitempty"`
 	// A call of a custom tool; set on the first fragment only.
@@ -1123,6 +1134,13 @@ func (x *ToolCallDelta) GetName() string {
 func (x *ToolCallDelta) GetArgumentsJsonFragment() string {
 	if x != nil {
 		return x.ArgumentsJsonFragment
+	}
+	return ""
+}
+
+func (x *ToolCallDelta) GetExtraJson() string {
+	if x != nil {
+		return x.ExtraJson
 	}
 	return ""
 }
@@ -1639,16 +1657,20 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"\tTextDelta\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12\x16\n" +
 	"\x06choice\x18\x1e \x01(\rR\x06choice\x12#\n" +
-	"\rlogprobs_json\x18\x1f \x01(\tR\flogprobsJson\"Z\n" +
+	"\rlogprobs_json\x18\x1f \x01(\tR\flogprobsJson\"y\n" +
 	"\x0eReasoningDelta\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12\x1c\n" +
-	"\tsignature\x18\x02 \x01(\fR\tsignature\x12\x16\n" +
-	"\x06choice\x18\x1e \x01(\rR\x06choice\"\xb6\x01\n" +
+	"\tsignature\x18\x02 \x01(\fR\tsignature\x12\x1d\n" +
+	"\n" +
+	"extra_json\x18\x14 \x01(\tR\textraJson\x12\x16\n" +
+	"\x06choice\x18\x1e \x01(\rR\x06choice\"\xd5\x01\n" +
 	"\rToolCallDelta\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\rR\x05index\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x03 \x01(\tR\x04name\x126\n" +
-	"\x17arguments_json_fragment\x18\x04 \x01(\tR\x15argumentsJsonFragment\x12\x16\n" +
+	"\x17arguments_json_fragment\x18\x04 \x01(\tR\x15argumentsJsonFragment\x12\x1d\n" +
+	"\n" +
+	"extra_json\x18\x14 \x01(\tR\textraJson\x12\x16\n" +
 	"\x06choice\x18\x1e \x01(\rR\x06choice\x12\x1b\n" +
 	"\tis_custom\x18\x1f \x01(\bR\bisCustom\"_\n" +
 	"\x0eChoiceFinished\x12\x16\n" +

@@ -511,7 +511,10 @@ type Reasoning struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Text  string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
 	// Opaque proof of origin that some providers require.
-	Signature     []byte `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"`
+	Signature []byte `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"`
+	// What else the provider gave beside the reasoning and may want back, as one JSON object: reasoning_details,
+	// thinking_blocks, extra_content. At most 1 MiB.
+	ExtraJson     string `protobuf:"bytes,20,opt,name=extra_json,json=extraJson,proto3" json:"extra_json,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -558,6 +561,13 @@ func (x *Reasoning) GetSignature() []byte {
 		return x.Signature
 	}
 	return nil
+}
+
+func (x *Reasoning) GetExtraJson() string {
+	if x != nil {
+		return x.ExtraJson
+	}
+	return ""
 }
 
 // A function the model may call.
@@ -647,6 +657,9 @@ type ToolCall struct {
 	Name  string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// Arguments as the model wrote them; not necessarily valid JSON. The input of a custom tool is any text.
 	ArgumentsJson string `protobuf:"bytes,3,opt,name=arguments_json,json=argumentsJson,proto3" json:"arguments_json,omitempty"`
+	// What else the provider gave beside the call and may want back, as one JSON object: extra_content, which holds
+	// Gemini's thought signature. At most 1 MiB.
+	ExtraJson string `protobuf:"bytes,20,opt,name=extra_json,json=extraJson,proto3" json:"extra_json,omitempty"`
 	// A call of a tool with `custom_json`.
 	IsCustom      bool `protobuf:"varint,30,opt,name=is_custom,json=isCustom,proto3" json:"is_custom,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -700,6 +713,13 @@ func (x *ToolCall) GetName() string {
 func (x *ToolCall) GetArgumentsJson() string {
 	if x != nil {
 		return x.ArgumentsJson
+	}
+	return ""
+}
+
+func (x *ToolCall) GetExtraJson() string {
+	if x != nil {
+		return x.ExtraJson
 	}
 	return ""
 }
@@ -813,10 +833,12 @@ const file_penstock_llm_v1_message_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
 	"\n" +
 	"media_type\x18\x02 \x01(\tR\tmediaType\x12\x12\n" +
-	"\x04data\x18\x03 \x01(\fR\x04data\"=\n" +
+	"\x04data\x18\x03 \x01(\fR\x04data\"\\\n" +
 	"\tReasoning\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12\x1c\n" +
-	"\tsignature\x18\x02 \x01(\fR\tsignature\"\xb3\x01\n" +
+	"\tsignature\x18\x02 \x01(\fR\tsignature\x12\x1d\n" +
+	"\n" +
+	"extra_json\x18\x14 \x01(\tR\textraJson\"\xb3\x01\n" +
 	"\x04Tool\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12 \n" +
 	"\vdescription\x18\x02 \x01(\tR\vdescription\x12'\n" +
@@ -824,11 +846,13 @@ const file_penstock_llm_v1_message_proto_rawDesc = "" +
 	"\x06strict\x18\x04 \x01(\bH\x00R\x06strict\x88\x01\x01\x12\x1f\n" +
 	"\vcustom_json\x18\x1e \x01(\tR\n" +
 	"customJsonB\t\n" +
-	"\a_strict\"r\n" +
+	"\a_strict\"\x91\x01\n" +
 	"\bToolCall\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12%\n" +
-	"\x0earguments_json\x18\x03 \x01(\tR\rargumentsJson\x12\x1b\n" +
+	"\x0earguments_json\x18\x03 \x01(\tR\rargumentsJson\x12\x1d\n" +
+	"\n" +
+	"extra_json\x18\x14 \x01(\tR\textraJson\x12\x1b\n" +
 	"\tis_custom\x18\x1e \x01(\bR\bisCustom\"\x91\x02\n" +
 	"\n" +
 	"ToolChoice\x124\n" +

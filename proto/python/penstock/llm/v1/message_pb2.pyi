@@ -74,12 +74,14 @@ class File(_message.Message):
     def __init__(self, name: _Optional[str] = ..., media_type: _Optional[str] = ..., data: _Optional[bytes] = ...) -> None: ...
 
 class Reasoning(_message.Message):
-    __slots__ = ("text", "signature")
+    __slots__ = ("text", "signature", "extra_json")
     TEXT_FIELD_NUMBER: _ClassVar[int]
     SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_JSON_FIELD_NUMBER: _ClassVar[int]
     text: str
     signature: bytes
-    def __init__(self, text: _Optional[str] = ..., signature: _Optional[bytes] = ...) -> None: ...
+    extra_json: str
+    def __init__(self, text: _Optional[str] = ..., signature: _Optional[bytes] = ..., extra_json: _Optional[str] = ...) -> None: ...
 
 class Tool(_message.Message):
     __slots__ = ("name", "description", "parameters_json", "strict", "custom_json")
@@ -96,16 +98,18 @@ class Tool(_message.Message):
     def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ..., parameters_json: _Optional[str] = ..., strict: bool = ..., custom_json: _Optional[str] = ...) -> None: ...
 
 class ToolCall(_message.Message):
-    __slots__ = ("id", "name", "arguments_json", "is_custom")
+    __slots__ = ("id", "name", "arguments_json", "extra_json", "is_custom")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     ARGUMENTS_JSON_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_JSON_FIELD_NUMBER: _ClassVar[int]
     IS_CUSTOM_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     arguments_json: str
+    extra_json: str
     is_custom: bool
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., arguments_json: _Optional[str] = ..., is_custom: bool = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., arguments_json: _Optional[str] = ..., extra_json: _Optional[str] = ..., is_custom: bool = ...) -> None: ...
 
 class ToolChoice(_message.Message):
     __slots__ = ("mode", "tool_name", "parallel", "allowed_tools")

@@ -16,11 +16,13 @@ from penstock_common.errors import InvalidRequest
 from penstock_common.llm.hints import HINTS
 from penstock_common.llm.images import IMAGE_TYPES, image_type
 from penstock_common.llm.types import (
+    ContentPart,
     File,
     GenerationInput,
     Image,
     JsonSchema,
     Message,
+    Reasoning,
     RequestContext,
     Role,
     SamplingParams,
@@ -38,6 +40,7 @@ MAX_TOOL_NAME_LENGTH = 64
 MAX_STOPS = 8
 MAX_STOP_LENGTH = 256
 MAX_SCHEMA_BYTES = 256 * 1024
+MAX_EXTRA_CHARACTERS = 1024 * 1024
 MAX_USER_LENGTH = 256
 MAX_FEATURE_LENGTH = 64
 MAX_TAGS = 16
@@ -120,7 +123,13 @@ def _validate_message(path: str, message: Message) -> None:
         raise InvalidRequest(f"{path}.tool_call_id may only stand in a tool's message.", field=f"{path}.tool_call_id")
     if not message.parts and not message.tool_calls and message.role is not Role.TOOL:
         raise InvalidRequest(f"{path}.parts is empty.", field=f"{path}.parts")
-    for index, part in enumerate(message.parts):
+    _validate_parts(path, message.parts)
+    for index, call in enumerate(message.tool_calls):
+        _length(f"{path}.tool_calls[{index}].extra_json", call.extra_json, 0, MAX_EXTRA_CHARACTERS)
+
+
+def _validate_parts(path: str, parts: tuple[ContentPart, ...]) -> None:
+    for index, part in enumerate(parts):
         if isinstance(part, Text):
             continue
         where = f"{path}.parts[{index}]"
@@ -128,6 +137,8 @@ def _validate_message(path: str, message: Message) -> None:
             _validate_image(where, part)
         elif isinstance(part, File) and not part.data:
             raise InvalidRequest(f"{where}.file.data is empty.", field=f"{where}.file.data")
+        elif isinstance(part, Reasoning):
+            _length(f"{where}.reasoning.extra_json", part.extra_json, 0, MAX_EXTRA_CHARACTERS)
 
 
 def _validate_image(path: str, image: Image) -> None:

@@ -51,7 +51,8 @@ class Routes:
     """Finds the route of a path. A path that ends in ``/{id}`` takes any name there, slashes included."""
 
     def __init__(self) -> None:
-        self._by_path: dict[str, Found] = {}
+        self.by_path: dict[str, Found] = {}
+        """What serves the paths that stand in the table, which nearly all requests name: who has many looks here first."""
         self._by_prefix: dict[str, Route] = {}
 
     def add(self, method: str, path: str, family: Family, serve: Serve) -> None:
@@ -65,15 +66,15 @@ class Routes:
         if path.endswith(_ANY_NAME):
             self._by_prefix[path.removesuffix(_ANY_NAME) + "/"] = route
         else:
-            self._by_path[path] = Found(route, path)
+            self.by_path[path] = Found(route, path)
 
     def find(self, path: str) -> Found | None:
         """Return what serves a path that was decoded once."""
-        return self._by_path.get(path) or self._find_odd(path)
+        return self.by_path.get(path) or self._find_odd(path)
 
     def nearest(self, path: str) -> str:
         """Return the path of the table that is most like one that is not there; '' where none is."""
-        near = difflib.get_close_matches(_usual(path[:_LONGEST_ODD_PATH]), list(self._by_path), n=1, cutoff=_NEAR)
+        near = difflib.get_close_matches(_usual(path[:_LONGEST_ODD_PATH]), list(self.by_path), n=1, cutoff=_NEAR)
         return near[0] if near else ""
 
     def _find_odd(self, path: str) -> Found | None:
@@ -81,13 +82,13 @@ class Routes:
         if named is not None or len(path) > _LONGEST_ODD_PATH:
             return named
         usual = _usual(path)
-        found = self._by_path.get(usual) or self._named(usual)
+        found = self.by_path.get(usual) or self._named(usual)
         if found is not None:
             return found
         match = _DEPLOYMENT.fullmatch(usual.removeprefix(_VERSION))
         if match is None:
             return None
-        found = self._by_path.get(_VERSION + match["rest"])
+        found = self.by_path.get(_VERSION + match["rest"])
         return None if found is None else found._replace(deployment=match["model"])
 
     def _named(self, path: str) -> Found | None:

@@ -64,7 +64,7 @@ class WireFormats:
     async def handle(self, request: HttpRequest, response: HttpResponse) -> None:
         """Serve one request; every failure is told in its format."""
         parts = self._parts
-        found = self._routes.find(request.path)
+        found = self._routes.by_path.get(request.path) or self._routes.find(request.path)
         route = None if found is None else found.route
         family = DEFAULT_FAMILY if route is None else route.family
         arrival = parts.reception.receive(family.name, request.headers, request.peer)

@@ -1,15 +1,15 @@
 """Answers with several choices, with the probabilities of their tokens, or to custom tools.
 
-Each choice is read as an answer of its own, and a custom tool's call as a function's. Few ask for them, so what one choice costs is not what an answer costs.
+Each choice is read as an answer of its own, so that whatever its server's dialect is
+understood of it, too. Few ask for them: what one choice costs is not what an answer costs.
 """
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 import msgspec
 from msgspec.structs import replace
 
+from penstock_common.llm.events import joined_arrays
 from penstock_common.llm.types import (
     ChoiceFinished,
     GenerationInput,
@@ -18,14 +18,11 @@ from penstock_common.llm.types import (
     ToolCallDelta,
     Usage,
 )
-from penstock_inference.adapters.providers.openai.stream import CompletionStream, whole_answer
-from penstock_inference.adapters.providers.server_sent_events import EventParser, StreamTooLargeError
+from penstock_inference.adapters.providers.openai import chunks as wire
+from penstock_inference.adapters.providers.openai.reader import AnswerReader
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.upstream import Stopped, UpstreamEvent
 
-_DONE = b"[DONE]"
-_encode = msgspec.json.Encoder().encode
-_OBJECT = msgspec.json.Decoder(dict[str, Any])
 _Events = list[UpstreamEvent]
 
 
@@ -39,7 +36,12 @@ class _Token(_Alternative):
     top_logprobs: list[_Alternative] = []
 
 
-_TOKENS = list[_Token]
+class _Logprobs(msgspec.Struct):
+    content: list[_Token] | None = None
+
+
+_encode = msgspec.json.Encoder().encode
+_LOGPROBS = msgspec.json.Decoder(_Logprobs | None)
 
 
 def are_asked_for(value: GenerationInput) -> bool:
@@ -50,180 +52,121 @@ def are_asked_for(value: GenerationInput) -> bool:
     return bool(value.tools) and any(tool.custom_json for tool in value.tools)
 
 
-class ChoicesStream:
-    """Reads one response's bytes; as ``CompletionStream``, whose place it takes."""
+class ChoicesReader:
+    """Reads the choices of one response; see ``Reader``. The first one's end comes once all have ended."""
 
     def __init__(self, asked: GenerationInput) -> None:
         count = asked.sampling.choices or 1
-        self._parser = EventParser()
-        self._choices = _Choices(asked)
-        self._streams = [CompletionStream() for _ in range(count)]
-        self.done = False
-
-    def feed(self, data: bytes) -> _Events:
-        """Return what one read brought.
-
-        Raises:
-            AttemptFailed: for a malformed event, an error in band, more bytes than an answer can have, or fewer choices.
-        """
-        try:
-            arrived = self._parser.feed(data)
-        except StreamTooLargeError:
-            raise AttemptFailed(FailureKind.OVERSIZE, "the upstream sent more than an answer can hold") from None
-        events: _Events = []
-        for name, payload in arrived:
-            if payload.startswith(_DONE):
-                self.done = True
-                self._choices.check_all_finished()
-                break
-            self._read(name, payload, events)
-        return events
-
-    def _read(self, name: bytes, payload: bytes, events: _Events) -> None:
-        chunk = _object_in(payload)
-        choices = _list_in(chunk, "choices")
-        rest = payload if chunk is None or not choices else _encode({**chunk, "choices": []})
-        for choice in choices:
-            number = self._choices.number_of(choice)
-            made = self._streams[number].feed(_frame(b"", _alone(choice)))
-            self._choices.add(number, choice, made, events)
-        # What is not a choice's, usage and errors among it, is read once.
-        self._choices.add(0, {}, self._streams[0].feed(_frame(name, rest)), events)
-
-
-class _Choices:
-    """Puts the events of the choices together; the first one's end comes once all have ended."""
-
-    def __init__(self, asked: GenerationInput) -> None:
+        self._readers = [AnswerReader() for _ in range(count)]
+        # What belongs to no choice.
+        self._common = AnswerReader()
         self._ends: dict[int, Stopped] = {}
-        self._count = asked.sampling.choices or 1
         self._custom = frozenset([tool.name for tool in asked.tools if tool.custom_json])
         # Probabilities that came before their text.
         self._waiting: dict[int, str] = {}
+        # What servers count that count each choice by itself.
+        self._usage: dict[int, Usage] = {}
+        self.looks_at_all = True
+        self.said_anything = False
 
-    def number_of(self, choice: dict[str, Any]) -> int:
-        """Return a choice's number.
+    @property
+    def stopped(self) -> bool:
+        """Whether all choices have come to their end."""
+        return len(self._ends) == len(self._readers)
+
+    def expect_halves(self) -> None:
+        """Look at every piece of a text from now on."""
+        for reader in self._readers:
+            reader.expect_halves()
+
+    def add(self, chunk: wire.Chunk, payload: bytes, events: _Events, *, whole: bool = False) -> None:
+        """Add the chunk's events, usage last; after a ``whole`` answer nothing more comes.
 
         Raises:
-            AttemptFailed: if nobody asked for it.
+            AttemptFailed: for an error in band, a choice that nobody asked for, or one that is missing at the end.
         """
-        number = choice.get("index") or 0
-        if type(number) is not int or not 0 <= number < self._count:
-            raise AttemptFailed(FailureKind.MALFORMED, "the upstream gave a choice that nobody asked for")
-        return number
+        for place, choice in enumerate(chunk.choices or ()):
+            number = self._number_of(choice, place)
+            alone = wire.Chunk(choices=[replace(choice, index=0)], error=chunk.error, service_tier=chunk.service_tier)
+            made: _Events = []
+            self._readers[number].add(alone, payload, made, whole=whole)
+            self._tell(number, made, events, _logprobs_in(choice))
+        self._common.add(replace(chunk, choices=[] if chunk.choices else chunk.choices), payload, events)
+        if whole:
+            self._check_all_ended()
 
-    def add(self, number: int, choice: dict[str, Any], made: _Events, events: _Events) -> None:
-        """Add one choice's events to those of all."""
-        told = _logprobs_in(choice) or self._waiting.pop(number, "")
-        for event in made:
-            if isinstance(event, Stopped):
-                self._end(number, event, events)
-            elif isinstance(event, TextDelta):
-                events.append(replace(event, choice=number, logprobs_json=told))
-                told = ""
-            elif isinstance(event, ToolCallDelta):
-                events.append(replace(event, choice=number, is_custom=event.name in self._custom))
-            elif isinstance(event, ReasoningDelta):
-                events.append(replace(event, choice=number))
-            else:
-                events.append(event)
-        if told:
-            self._waiting[number] = told
-
-    def check_all_finished(self) -> None:
-        """Check that nobody is missing.
+    def end(self, events: _Events) -> None:
+        """Add what waited for more that did not come.
 
         Raises:
             AttemptFailed: if there are fewer choices than were asked for.
         """
-        if len(self._ends) < self._count:
-            raise AttemptFailed(
-                FailureKind.MALFORMED, f"the upstream gave {len(self._ends)} of the {self._count} choices asked for"
-            )
+        for number, reader in enumerate(self._readers):
+            made: _Events = []
+            reader.end(made)
+            self._tell(number, made, events)
+        self._check_all_ended()
 
-    def _end(self, number: int, stopped: Stopped, events: _Events) -> None:
-        if number in self._ends:
-            return
-        self._ends[number] = stopped
-        if number:
+    def _number_of(self, choice: wire.Choice, place: int) -> int:
+        number = place if choice.index is None else choice.index
+        if not 0 <= number < len(self._readers):
+            raise AttemptFailed(FailureKind.MALFORMED, "the upstream gave a choice that nobody asked for")
+        return number
+
+    def _tell(self, number: int, made: _Events, events: _Events, logprobs_json: str = "") -> None:
+        """Add one choice's events to those of all."""
+        told = joined_arrays((self._waiting.pop(number, ""), logprobs_json))
+        for event in made:
+            if isinstance(event, Stopped):
+                self._tell_end(number, event, events)
+            elif isinstance(event, TextDelta):
+                events.append(replace(event, choice=number, logprobs_json=told))
+                told = ""
+            elif isinstance(event, ToolCallDelta):
+                is_custom = event.is_custom or event.name in self._custom
+                events.append(replace(event, choice=number, is_custom=is_custom))
+            elif isinstance(event, ReasoningDelta):
+                events.append(replace(event, choice=number))
+            elif isinstance(event, Usage):
+                events.append(self._usage_with(number, event))
+        if told:
+            self._waiting[number] = told
+
+    def _tell_end(self, number: int, stopped: Stopped, events: _Events) -> None:
+        is_news = number not in self._ends
+        # A choice after the first has its end told once, and the first when all have.
+        if is_news or not number:
+            self._ends[number] = stopped
+        if is_news and number:
             events.append(ChoiceFinished(choice=number, reason=stopped.reason))
-        if len(self._ends) == self._count:
+        if self.stopped and (is_news or not number):
             events.append(self._ends[0])
 
+    def _usage_with(self, number: int, usage: Usage) -> Usage:
+        """Return the usage of the choices that have one of their own: the prompt is the same to all."""
+        self._usage[number] = usage
+        counts = self._usage.values()
+        return replace(
+            usage,
+            input_tokens=max(count.input_tokens for count in counts),
+            output_tokens=sum(count.output_tokens for count in counts),
+            reasoning_tokens=sum(count.reasoning_tokens for count in counts),
+        )
 
-def whole_choices(body: bytes, asked: GenerationInput) -> _Events:
-    """Return the events of an answer that came in one piece.
-
-    Raises:
-        AttemptFailed: if it is none, or an error in its place, or has fewer choices than were asked for.
-    """
-    document = _object_in(body)
-    choices = _list_in(document, "choices")
-    if document is None or not choices:
-        return whole_answer(body)
-    together, events = _Choices(asked), list[UpstreamEvent]()
-    usage: _Events = []
-    for choice in choices:
-        number = together.number_of(choice)
-        made = whole_answer(_encode({**document, "choices": [_as_functions(choice)]}))
-        usage = [event for event in made if isinstance(event, Usage)]
-        together.add(number, choice, [event for event in made if not isinstance(event, Usage)], events)
-    together.check_all_finished()
-    return [*events, *usage]
+    def _check_all_ended(self) -> None:
+        if not self.stopped:
+            asked = len(self._readers)
+            raise AttemptFailed(
+                FailureKind.MALFORMED, f"the upstream gave {len(self._ends)} of the {asked} choices asked for"
+            )
 
 
-def _alone(choice: dict[str, Any]) -> bytes:
-    return _encode({"choices": [_as_functions(choice)]})
-
-
-def _as_functions(choice: dict[str, Any]) -> dict[str, Any]:
-    """Return the choice as the only one, with the calls of custom tools in a function's form."""
-    told = {**choice, "index": 0}
-    for name in ("delta", "message"):
-        turn = told.get(name)
-        if isinstance(turn, dict) and "tool_calls" in turn:
-            known = cast("dict[str, Any]", turn)
-            told[name] = {**known, "tool_calls": [_as_function(call) for call in _list_in(known, "tool_calls")]}
-    return told
-
-
-def _as_function(call: dict[str, Any]) -> dict[str, Any]:
-    custom = call.get("custom")
-    if not isinstance(custom, dict):
-        return call
-    said = cast("dict[str, Any]", custom)
-    return {
-        **{name: value for name, value in call.items() if name != "custom"},
-        "type": "function",
-        "function": {"name": said.get("name"), "arguments": said.get("input")},
-    }
-
-
-def _frame(name: bytes, payload: bytes) -> bytes:
-    # One line: a payload of several is the parser's, joined.
-    return b"%bdata: %b\n\n" % (b"event: %b\n" % name if name else b"", payload.replace(b"\n", b" "))
-
-
-def _object_in(payload: bytes) -> dict[str, Any] | None:
-    try:
-        return _OBJECT.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-
-
-def _list_in(chunk: dict[str, Any] | None, name: str) -> list[dict[str, Any]]:
-    found: Any = None if chunk is None else chunk.get(name)
-    entries = cast("list[Any]", found) if isinstance(found, list) else []
-    return [entry for entry in entries if isinstance(entry, dict)]
-
-
-def _logprobs_in(choice: dict[str, Any]) -> str:
+def _logprobs_in(choice: wire.Choice) -> str:
     """Return the tokens with their probabilities, a JSON array written anew; '' where there are none to read."""
-    logprobs = choice.get("logprobs")
-    content = cast("dict[str, Any]", logprobs).get("content") if isinstance(logprobs, dict) else None
-    if not content:
+    if not choice.logprobs:
         return ""
     try:
-        return _encode(msgspec.convert(content, _TOKENS)).decode()
-    except msgspec.ValidationError:
+        logprobs = _LOGPROBS.decode(choice.logprobs)
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return ""
+    return _encode(logprobs.content).decode() if logprobs is not None and logprobs.content else ""

@@ -2,13 +2,12 @@
 
 Schemas go verbatim. What an upstream cannot honour is refused, or left out where
 the request's policy says so and the answer tells; never dropped in silence. The
-exception is a model's earlier reasoning, for which chat completions has no place.
+exception is a model's earlier reasoning, and what else came with it, where a server takes none back.
 """
 
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -31,61 +30,12 @@ from penstock_common.llm.types import (
     ToolChoice,
     ToolChoiceMode,
 )
-from penstock_inference.adapters.providers.openai.fields import (
-    OF_COMPATIBLE,
-    OF_OLLAMA,
-    OF_OPENAI,
-    OF_VLLM,
-    READ,
-)
+from penstock_inference.adapters.providers.openai.dialect import Dialect
+from penstock_inference.adapters.providers.openai.extras import add_extras
+from penstock_inference.adapters.providers.openai.fields import READ
 from penstock_inference.domain.failure import AttemptFailed, FailureKind, unsupported
 from penstock_inference.domain.tiers import is_tier_field
 from penstock_inference.domain.unsupported import FieldPolicy
-
-
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """How a server differs from the others that speak this format."""
-
-    max_tokens_field: str = "max_tokens"
-    stream_options: bool = True
-    """Takes ``stream_options.include_usage``."""
-    developer_role: bool = False
-    """Knows the role; elsewhere it is the system's."""
-    top_k: bool = True
-    fetches_urls: bool = False
-    """Fetches http(s) images. Self-hosted servers would do so from inside our network."""
-    files: bool = False
-    choices: bool = True
-    """Takes ``n``."""
-    logprobs: bool = True
-    zero_top_p: bool = False
-    """Takes a ``top_p`` of 0, which leaves one token, as the smallest number does."""
-    custom_tools: bool = False
-    """Takes tools of free text, and ``allowed_tools`` as a choice among tools."""
-    fields: frozenset[str] = OF_COMPATIBLE
-    """Top-level fields that it takes, of those that we do not read."""
-    service_tiers: bool = False
-    """Takes a field for the tier of service: one of its models has prices for some."""
-    passthrough: bool = False
-    """Takes top-level fields that we do not know."""
-
-
-DIALECTS = {
-    "openai": Dialect(
-        max_tokens_field="max_completion_tokens",
-        developer_role=True,
-        top_k=False,
-        fetches_urls=True,
-        files=True,
-        zero_top_p=True,
-        custom_tools=True,
-        fields=OF_OPENAI,
-    ),
-    "openai_compatible": Dialect(),
-    "vllm": Dialect(fields=OF_VLLM),
-    "ollama": Dialect(top_k=False, choices=False, logprobs=False, fields=OF_OLLAMA),
-}
 
 _DEFAULT_SAMPLING = SamplingParams()
 _ENCODER = msgspec.json.Encoder()
@@ -145,7 +95,9 @@ def _turns(messages: tuple[Message, ...], dialect: Dialect) -> list[_Turn | dict
             turns.append(_message(message, dialect, index))
             continue
         part = parts[0]
-        if type(part) is Text and (message.role is not Role.DEVELOPER or dialect.developer_role):
+        if dialect.reasoned_turns and message.role is Role.ASSISTANT:
+            turns.append(_message(message, dialect, index))
+        elif type(part) is Text and (message.role is not Role.DEVELOPER or dialect.developer_role):
             turns.append(_Turn(message.role, part.text))
         else:
             turns.append(_message(message, dialect, index))
@@ -163,6 +115,8 @@ def _message(message: Message, dialect: Dialect, index: int) -> dict[str, Any]:
         turn["tool_call_id"] = message.tool_call_id
     if message.tool_calls:
         turn["tool_calls"] = [_tool_call(call) for call in message.tool_calls]
+    if role is Role.ASSISTANT:
+        add_extras(turn, message, dialect)
     return turn
 
 
@@ -184,6 +138,9 @@ def _content(parts: tuple[ContentPart, ...], dialect: Dialect, index: int) -> st
             content.append({"type": "image_url", "image_url": _image(part, dialect, path)})
         elif isinstance(part, File):
             content.append({"type": "file", "file": _file(part, dialect, path)})
+    if len(content) == 1 and content[0]["type"] == "text":
+        # Beside it stood reasoning alone, which has a place of its own.
+        return content[0]["text"]
     return content or None
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Literal, Self
 
 from pydantic import field_validator, model_validator
 
-from penstock_common.configuration import Secret
+from penstock_common.configuration import Duration, Secret
 from penstock_inference.adapters.providers.upstream_settings import ModelSettings, UpstreamSettings
 
 
@@ -19,6 +20,12 @@ class OpenAISettings(UpstreamSettings):
     """What is asked of the upstream for a caller who does not stream: the answer in one piece (``timeouts.whole`` bounds
     it), or a stream, put together here, which costs twice the CPU and lets ``first_token`` and ``idle`` see a stall. Not
     said: ``whole``, but ``stream`` for models with ``reasoning``, which take minutes."""
+    hand_back_extras: bool | None = None
+    """Whether an assistant's earlier turn is sent with what the answer carried beside its text: reasoning, thought
+    signatures. Not said: yes, but not to ``openai``, which refuses fields that it does not know. A server that refuses
+    them is asked without."""
+    manners_remembered: Duration = timedelta(minutes=10)
+    """How long it is believed of a model that it refuses ``stream``, ``stream_options`` or such, once it did."""
     grpc: str = ""
     """Not for these; empty is as not said."""
     model_control: None = None
@@ -36,6 +43,13 @@ class OpenAISettings(UpstreamSettings):
     def _fit_for_a_header(cls, value: Secret) -> Secret:
         if any(character < " " or character == "\x7f" for character in value.get_secret_value()):
             raise ValueError("it may hold no control characters, such as the end of a line")
+        return value
+
+    @field_validator("manners_remembered")
+    @classmethod
+    def _not_in_the_past(cls, value: timedelta) -> timedelta:
+        if value < timedelta():
+            raise ValueError("it must not be negative; 0s remembers nothing")
         return value
 
     @model_validator(mode="after")

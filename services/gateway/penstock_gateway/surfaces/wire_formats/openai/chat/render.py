@@ -7,10 +7,12 @@ then costs one JSON string and one join.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
 from penstock_common.llm.events import Answer
+from penstock_common.llm.extras import CALL_FIELDS, TURN_FIELDS
 from penstock_common.llm.types import (
     ChoiceFinished,
     Finished,
@@ -29,6 +31,8 @@ from penstock_gateway.surfaces.wire_formats.openai.usage import extension_json, 
 from penstock_gateway.surfaces.wire_formats.sse import on_one_line
 
 _encode = msgspec.json.Encoder().encode
+
+_EXTRA = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 DONE = b"data: [DONE]\n\n"
 _ROLE = b'{"role":"assistant","content":"","refusal":null'
@@ -88,10 +92,12 @@ class ChunkRenderer:
         if isinstance(event, ToolCallDelta):
             pieces += (self._head_of(event.choice, pieces), b"{", self._call_piece(event), self._delta_tail)
         elif isinstance(event, ReasoningDelta):
-            # The format has no place for a signature.
+            # The format has no place for a signature; what the provider gave beside the text stands beside it.
             if event.text:
-                head = self._head_of(event.choice, pieces)
-                pieces += (head, b'{"reasoning_content":', _encode(event.text), self._delta_tail)
+                pieces += (self._head_of(event.choice, pieces), b'{"reasoning_content":', _encode(event.text))
+                pieces += (*_members(event.extra_json), self._delta_tail)
+            elif event.extra_json:
+                pieces += (self._head_of(event.choice, pieces), event.extra_json.encode()[:-1], self._delta_tail)
         elif isinstance(event, TextDelta):
             head = self._head_of(event.choice, pieces)
             pieces += (head, b'{"content":', _encode(event.text), self._tail_with(event.logprobs_json))
@@ -182,6 +188,7 @@ def _choice(index: int, answer: Answer, reason: FinishReason | None, form: Answe
     message = wire.CompletionMessage(
         content=answer.text if answer.text or not calls else None,
         reasoning_content=answer.reasoning or msgspec.UNSET,
+        **(_extras(answer.extra_json, TURN_FIELDS) if answer.extra_json else {}),
     )
     if calls and form.functions:
         # The older form has a place for one, and the model was asked for no more.
@@ -206,9 +213,10 @@ def _tool_call_piece(delta: ToolCallDelta, *, is_custom: bool) -> bytes:
     said, kind, member = _encode(delta.arguments_json_fragment), b"function", b"arguments"
     if is_custom:
         kind, member = b"custom", b"input"
+    extra = b"".join(_members(delta.extra_json))
     if not delta.id and not delta.name:
-        return b'{"index":%d,"%b":{"%b":%b}}' % (delta.index, kind, member, said)
-    return b'{"index":%d,"id":%b,"type":"%b","%b":{"name":%b,"%b":%b}}' % (
+        return b'{"index":%d,"%b":{"%b":%b}%b}' % (delta.index, kind, member, said, extra)
+    return b'{"index":%d,"id":%b,"type":"%b","%b":{"name":%b,"%b":%b}%b}' % (
         delta.index,
         _encode(delta.id),
         kind,
@@ -216,13 +224,25 @@ def _tool_call_piece(delta: ToolCallDelta, *, is_custom: bool) -> bytes:
         _encode(delta.name),
         member,
         said,
+        extra,
     )
 
 
 def _tool_call(call: ToolCall) -> wire.AnsweredToolCall:
+    extras = _extras(call.extra_json, CALL_FIELDS) if call.extra_json else {}
     if call.is_custom:
         custom = wire.AnsweredCustom(name=call.name, input=call.arguments_json)
-        return wire.AnsweredToolCall(id=call.id, type="custom", custom=custom)
-    return wire.AnsweredToolCall(
-        id=call.id, function=wire.AnsweredFunction(name=call.name, arguments=call.arguments_json)
-    )
+        return wire.AnsweredToolCall(id=call.id, type="custom", custom=custom, **extras)
+    function = wire.AnsweredFunction(name=call.name, arguments=call.arguments_json)
+    return wire.AnsweredToolCall(id=call.id, function=function, **extras)
+
+
+def _members(extra_json: str) -> tuple[bytes, ...]:
+    """Return the members of an object, verbatim, as they follow others."""
+    return (b",", extra_json.encode()[1:-1]) if extra_json else ()
+
+
+def _extras(extra_json: str, names: tuple[str, ...]) -> dict[str, Any]:
+    """Return those members of an object that have a place in a whole answer, verbatim."""
+    extra = _EXTRA.decode(extra_json)
+    return {name: extra[name] for name in names if name in extra}

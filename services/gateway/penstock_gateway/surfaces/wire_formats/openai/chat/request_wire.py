@@ -88,10 +88,14 @@ class CalledFunction(WireObject):
 
 
 class ToolCall(WireObject, tag_field="type"):
-    """A call the model asked for. ``index`` comes along when a client sends a stream's pieces back."""
+    """A call the model asked for. ``index`` comes along when a client sends a stream's pieces back.
+
+    ``extra_content`` is what a provider gave beside the call and may want back, such as Gemini's thought signature.
+    """
 
     id: str
     index: int | None = None
+    extra_content: msgspec.Raw = ABSENT
 
 
 class FunctionToolCall(ToolCall, tag="function", kw_only=True):
@@ -117,7 +121,9 @@ class Turn(WireObject):
     """One message of the conversation, of any role.
 
     ``reasoning_content`` is the field in which vLLM and DeepSeek carry the
-    reasoning trace, and in which we send it. ``annotations`` and ``parsed`` come
+    reasoning trace, and in which we send it; ``reasoning`` is the same to OpenRouter.
+    ``reasoning_details``, ``thinking_blocks`` and ``extra_content`` are what a provider
+    gave beside it and may want back. ``annotations`` and ``parsed`` come
     along when a client sends an answer back, and say nothing to a model.
     """
 
@@ -128,10 +134,24 @@ class Turn(WireObject):
     tool_call_id: str | None = None
     refusal: str | None = None
     reasoning_content: str | None = None
+    reasoning: msgspec.Raw = ABSENT
+    reasoning_details: msgspec.Raw = ABSENT
+    thinking_blocks: msgspec.Raw = ABSENT
+    extra_content: msgspec.Raw = ABSENT
     annotations: list[msgspec.Raw] | None = None
     parsed: msgspec.Raw = ABSENT
     function_call: CalledFunction | None = None
     audio: msgspec.Raw = ABSENT
+
+    @property
+    def has_extras(self) -> bool:
+        """Whether a field is there that a provider's own may stand in."""
+        return not (
+            self.reasoning is ABSENT
+            and self.reasoning_details is ABSENT
+            and self.thinking_blocks is ABSENT
+            and self.extra_content is ABSENT
+        )
 
 
 class Function(WireObject):

@@ -36,6 +36,7 @@ class AnsweredToolCall(msgspec.Struct, kw_only=True):
     type: Literal["function", "custom"] = "function"
     function: AnsweredFunction | msgspec.UnsetType = msgspec.UNSET
     custom: AnsweredCustom | msgspec.UnsetType = msgspec.UNSET
+    extra_content: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class Logprobs(msgspec.Struct, kw_only=True):
@@ -52,6 +53,9 @@ class CompletionMessage(msgspec.Struct, kw_only=True):
     content: str | None
     refusal: None = None
     reasoning_content: str | msgspec.UnsetType = msgspec.UNSET
+    reasoning_details: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    thinking_blocks: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    extra_content: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     tool_calls: list[AnsweredToolCall] | msgspec.UnsetType = msgspec.UNSET
     function_call: AnsweredFunction | msgspec.UnsetType = msgspec.UNSET
     annotations: tuple[()] = ()

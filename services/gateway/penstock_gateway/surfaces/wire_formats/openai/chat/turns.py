@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import msgspec
 
 from penstock_common.errors import InvalidRequest, UnsupportedParameter
+from penstock_common.llm.extras import CALL_FIELDS, TURN_FIELDS
 from penstock_common.llm.types import ContentPart, File, Image, Message, Reasoning, Role, Text, ToolCall
 from penstock_gateway.surfaces.wire_formats.json_body import shortened
 from penstock_gateway.surfaces.wire_formats.openai.chat import request_wire as wire
+from penstock_gateway.surfaces.wire_formats.openai.chat.extras import extra_members, text_of
 from penstock_gateway.surfaces.wire_formats.openai.data_urls import DATA_SCHEME, file_in, image_in, trimmed
 from penstock_gateway.surfaces.wire_formats.openai.fields import is_null
 
@@ -79,7 +81,7 @@ def _assistant_turn(turn: wire.Turn, index: int) -> Message:
         raise _misplaced_tool_call_id(Role.ASSISTANT, index)
     tool_calls: tuple[ToolCall, ...] = ()
     if turn.tool_calls:
-        tool_calls = tuple([_tool_call(call) for call in turn.tool_calls])
+        tool_calls = tuple([_tool_call(call, index, place) for place, call in enumerate(turn.tool_calls)])
     if turn.function_call is not None:
         called = turn.function_call
         tool_calls = (*tool_calls, ToolCall(id=_call_id(index), name=called.name, arguments_json=called.arguments))
@@ -89,8 +91,8 @@ def _assistant_turn(turn: wire.Turn, index: int) -> Message:
         parts = _content(turn.content, index)
     if turn.refusal:
         parts = (*parts, Text(text=turn.refusal))
-    if turn.reasoning_content:
-        parts = (Reasoning(text=turn.reasoning_content), *parts)
+    if turn.reasoning_content or turn.has_extras:
+        parts = (*_reasoning(turn, index), *parts)
     if not parts and not tool_calls:
         raise InvalidRequest(
             f"'messages[{index}].content' must be set where 'tool_calls' is not, but both are missing.",
@@ -99,10 +101,23 @@ def _assistant_turn(turn: wire.Turn, index: int) -> Message:
     return Message(role=Role.ASSISTANT, parts=parts, tool_calls=tool_calls, name=turn.name or "")
 
 
-def _tool_call(call: wire.FunctionToolCall | wire.CustomToolCall) -> ToolCall:
+def _reasoning(turn: wire.Turn, index: int) -> tuple[Reasoning, ...]:
+    """Return, as at most one part, what the turn says of the model's reasoning, and what came with it."""
+    text = turn.reasoning_content or text_of(turn.reasoning)
+    extra_json = extra_members(turn, TURN_FIELDS, f"messages[{index}]")
+    return (Reasoning(text=text, extra_json=extra_json),) if text or extra_json else ()
+
+
+def _tool_call(call: wire.FunctionToolCall | wire.CustomToolCall, index: int, place: int) -> ToolCall:
+    extra_json = ""
+    if call.extra_content is not wire.ABSENT:
+        extra_json = extra_members(call, CALL_FIELDS, f"messages[{index}].tool_calls[{place}]")
     if isinstance(call, wire.CustomToolCall):
-        return ToolCall(id=call.id, name=call.custom.name, arguments_json=call.custom.input, is_custom=True)
-    return ToolCall(id=call.id, name=call.function.name, arguments_json=call.function.arguments)
+        custom = call.custom
+        return ToolCall(
+            id=call.id, name=custom.name, arguments_json=custom.input, extra_json=extra_json, is_custom=True
+        )
+    return ToolCall(id=call.id, name=call.function.name, arguments_json=call.function.arguments, extra_json=extra_json)
 
 
 def _content(content: str | list[WirePart], index: int) -> tuple[ContentPart, ...]:
