@@ -39,13 +39,15 @@ class CalledTool(Shape):
 
 class Call(Shape, tag_field="type"):
     id: str
+    extra_content: Any | UnsetType = UNSET
+    """Not OpenAI's: what Gemini gives beside a call and wants back."""
 
 
-class FunctionCall(Call, tag="function"):
+class FunctionCall(Call, tag="function", kw_only=True):
     function: CalledFunction
 
 
-class CustomCall(Call, tag="custom"):
+class CustomCall(Call, tag="custom", kw_only=True):
     custom: CalledTool
 
 
@@ -94,7 +96,10 @@ class Message(Shape):
     tool_calls: list[FunctionCall | CustomCall] | UnsetType = UNSET
     function_call: CalledFunction | UnsetType = UNSET
     reasoning_content: str | UnsetType = UNSET
-    """Not OpenAI's: what vLLM and DeepSeek call a model's reasoning."""
+    """Not OpenAI's: what vLLM and DeepSeek call a model's reasoning; below, what others give beside it and want back."""
+    reasoning_details: Any | UnsetType = UNSET
+    thinking_blocks: Any | UnsetType = UNSET
+    extra_content: Any | UnsetType = UNSET
 
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
@@ -136,6 +141,7 @@ class CallPiece(Shape):
     type: Literal["function", "custom"] | UnsetType = UNSET
     function: FunctionPiece | UnsetType = UNSET
     custom: CustomPiece | UnsetType = UNSET
+    extra_content: Any | UnsetType = UNSET
 
 
 class Delta(Shape):
@@ -145,6 +151,9 @@ class Delta(Shape):
     tool_calls: list[CallPiece] | UnsetType = UNSET
     function_call: FunctionPiece | UnsetType = UNSET
     reasoning_content: str | UnsetType = UNSET
+    reasoning_details: Any | UnsetType = UNSET
+    thinking_blocks: Any | UnsetType = UNSET
+    extra_content: Any | UnsetType = UNSET
 
 
 class ChunkChoice(Shape):

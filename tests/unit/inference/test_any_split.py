@@ -11,9 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock_common.llm.events import Answer
+from penstock_common.llm.types import FinishReason, GenerationInput, SamplingParams
+from penstock_inference.adapters.providers.openai.choices import ChoicesReader
+from penstock_inference.adapters.providers.openai.reader import Reader
 from penstock_inference.adapters.providers.openai.stream import CompletionStream, whole_answer
 from penstock_inference.domain.upstream import Stopped, UpstreamEvent
 
+TWO = GenerationInput(model="m", messages=(), sampling=SamplingParams(choices=2))
 # With pairs of surrogates, ends of lines, and what JSON and the format itself are made of.
 TEXTS = st.text(st.sampled_from('ab"\\{}é日😀👋🏽\n\r\t: []data'), max_size=12) | st.text(max_size=6)
 ARGUMENTS = st.dictionaries(TEXTS, TEXTS | st.integers() | st.none(), max_size=3).map(
@@ -104,22 +108,27 @@ def event_of(chunk: dict[str, Any], chance: random.Random) -> bytes:
     return b"data:" + chance.choice([b"", b" "]) + json.dumps(chunk).encode() + b"\n\n"
 
 
-def bytes_of(said: Said, chance: random.Random) -> bytes:
-    """Return a stream that says it."""
-    choices = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas_of(said, chance)]
-    end = {"index": 0, "delta": {}, "finish_reason": "tool_calls" if said.calls else "stop"}
+def choices_of(said: Said, chance: random.Random, number: int = 0) -> list[dict[str, Any]]:
+    """Return what a choice's chunks hold of it."""
+    choices = [{"index": number, "delta": delta, "finish_reason": None} for delta in deltas_of(said, chance)]
+    end = {"index": number, "delta": {}, "finish_reason": "tool_calls" if said.calls else "stop"}
     if choices and chance.random() < 0.3:
         choices[-1]["finish_reason"] = end["finish_reason"]
     else:
         choices.append(end)
+    return choices
+
+
+def bytes_of(choices: list[dict[str, Any]], chance: random.Random) -> bytes:
+    """Return a stream of them."""
     stream = b"".join(chance.choice(BETWEEN) + event_of({"choices": [choice]}, chance) for choice in choices)
     stream += chance.choice([b"", b"data: [DONE]\n\n"])
     return chance.choice([b"", b"\xef\xbb\xbf"]) + stream.replace(b"\n", chance.choice([b"\n", b"\r\n", b"\r"]))
 
 
-def read(stream: bytes, chance: random.Random) -> list[UpstreamEvent]:
+def read(stream: bytes, chance: random.Random, reader: Reader | None = None) -> list[UpstreamEvent]:
     """Return the events of the stream, fed in pieces."""
-    completion = CompletionStream()
+    completion = CompletionStream(reader)
     events: list[UpstreamEvent] = []
     cuts = sorted({0, len(stream), *(chance.randint(0, len(stream)) for _ in range(chance.choice([0, 2, 30])))})
     for begin, end in zip(cuts, cuts[1:], strict=False):
@@ -137,15 +146,39 @@ def told(events: list[UpstreamEvent]) -> tuple[Said, list[str]]:
             ends.append(event.reason.value)
         else:
             answer.add(event)
+    return said_by(answer), ends
+
+
+def said_by(answer: Answer) -> Said:
+    """Return what an answer says."""
     calls = tuple((call.id, call.name, call.arguments_json) for call in answer.tool_calls)
-    return Said(answer.text, answer.reasoning, calls), ends
+    return Said(answer.text, answer.reasoning, calls)
 
 
 @given(SAID, st.integers(0, 2**32))
 def test_any_split_says_the_same(said: Said, seed: int) -> None:
     chance = random.Random(seed)
-    stream = bytes_of(said, chance)
+    stream = bytes_of(choices_of(said, chance), chance)
     assert told(read(stream, chance)) == (said, ["tool_calls" if said.calls else "stop"])
+
+
+@given(SAID, SAID, st.integers(0, 2**32))
+def test_any_split_of_two_choices_says_the_same(first: Said, second: Said, seed: int) -> None:
+    chance = random.Random(seed)
+    waiting = [choices_of(first, chance), choices_of(second, chance, 1)]
+    choices: list[dict[str, Any]] = []
+    while any(waiting):
+        choices.append(chance.choice([left for left in waiting if left]).pop(0))
+    answer, ends = Answer(), list[str]()
+    for event in read(bytes_of(choices, chance), chance, ChoicesReader(TWO)):
+        if isinstance(event, Stopped):
+            ends.append(event.reason.value)
+        else:
+            answer.add(event)
+    (other,) = answer.more
+    assert (said_by(answer), said_by(other)) == (first, second)
+    assert other.reason is (FinishReason.TOOL_CALLS if second.calls else FinishReason.STOP)
+    assert ends == ["tool_calls" if first.calls else "stop"]
 
 
 @given(SAID, st.integers(0, 2**32))
@@ -156,4 +189,6 @@ def test_a_stream_says_what_the_whole_does(said: Said, seed: int) -> None:
     message = {"content": said.text, "reasoning_content": said.reasoning, "tool_calls": calls}
     whole = {"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls" if calls else "stop"}]}
     chance = random.Random(seed)
-    assert told(whole_answer(json.dumps(whole).encode())) == told(read(bytes_of(said, chance), chance))
+    assert told(whole_answer(json.dumps(whole).encode())) == told(
+        read(bytes_of(choices_of(said, chance), chance), chance)
+    )

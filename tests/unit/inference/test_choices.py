@@ -106,6 +106,39 @@ def test_probabilities_that_cannot_be_read_cost_no_answer() -> None:
         assert (answer.text, answer.logprobs) == ("a", [])
 
 
+CUSTOM = GenerationInput(model="m", messages=(), tools=(Tool(name="run", custom_json="{}"),))
+
+
+def custom(name: str | None, *inputs: str) -> list[dict[str, Any]]:
+    """Return the pieces of a call of a custom tool; the first has its name and id."""
+    head: list[dict[str, Any]] = [{"index": 0, "id": "c", "type": "custom", "custom": {"name": name, "input": ""}}]
+    return [*head, *({"index": 0, "custom": {"input": text}} for text in inputs)]
+
+
+@pytest.mark.parametrize("inputs", [(), ("{}", "{}"), ("[1]", "[1]"), ("{", "}"), ("ls ", "-l"), ("{}", "{ }")])
+def test_free_text_is_told_as_it_came_whatever_it_looks_like(inputs: tuple[str, ...]) -> None:
+    frames = [frame({"index": 0, "delta": {"tool_calls": [piece]}}) for piece in custom("run", *inputs)]
+    stream = b"".join([*frames, frame({"index": 0, "delta": {}, "finish_reason": "tool_calls"}), DONE])
+    answer, _, _ = summed(CompletionStream(ChoicesReader(CUSTOM)).feed(stream))
+    (call,) = answer.tool_calls
+    assert (call.id, call.name, call.arguments_json, call.is_custom) == ("c", "run", "".join(inputs), True)
+
+
+def test_probabilities_of_a_cut_pair_come_once_in_their_order() -> None:
+    asked = GenerationInput(model="m", messages=(), sampling=SamplingParams(top_logprobs=0))
+    tokens = [{**TOKEN, "token": name} for name in "ab"]
+    halves = [json.dumps({"choices": [piece(0, "HALF", logprobs={"content": [token]})]}).encode() for token in tokens]
+    frames = [
+        b"data: " + one.replace(b"HALF", half) + b"\n\n"
+        for one, half in zip(halves, (rb"\ud83d", rb"\ude00"), strict=True)
+    ]
+    events = CompletionStream(ChoicesReader(asked)).feed(
+        b"".join(frames) + frame(piece(0, finish_reason="stop")) + DONE
+    )
+    answer, _, _ = summed(events)
+    assert (answer.text, json.loads(answer.logprobs_json)) == ("\U0001f600", tokens)
+
+
 def test_few_answers_are_read_like_this() -> None:
     usual = GenerationInput(model="m", messages=(), tools=(Tool(name="f"),))
     assert not are_asked_for(usual)

@@ -52,7 +52,7 @@ class Routes:
 
     def __init__(self) -> None:
         self.by_path: dict[str, Found] = {}
-        """What serves the paths that stand in the table, which nearly all requests name: who has many looks here first."""
+        """What serves each path of the table as it stands there; nearly all requests name one, and need ``find`` not."""
         self._by_prefix: dict[str, Route] = {}
 
     def add(self, method: str, path: str, family: Family, serve: Serve) -> None:
