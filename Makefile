@@ -18,11 +18,15 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: ## Install everything `make run` needs; quick when it is there
+setup: installed ## Install everything `make run` needs; quick when it is there
+	@scripts/next_steps.sh
+
+.PHONY: installed
+installed:
 	@$(SETUP)
 
 .PHONY: run
-run: setup ## Set up, then start the whole stack on this machine; Ctrl-C stops it
+run: installed ## Set up, then start the whole stack on this machine; Ctrl-C stops it
 	@exec $(BIN)/penstock up --state "$(STATE)" $(if $(CONFIG),--config "$(CONFIG)") \
 	  $(if $(WITHOUT_TRITON),--without-triton) $(ARGS)
 
@@ -79,6 +83,7 @@ check-sizes:
 check-links:
 	$(BIN)/python tools/check_links.py
 	$(BIN)/python tools/gen_error_docs.py --check
+	$(BIN)/python tools/gen_configuration_docs.py --check
 check-edge:
 	$(TOOLS) scripts/check_go.sh
 check-contract:

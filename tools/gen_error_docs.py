@@ -41,6 +41,8 @@ _ADVICE = {
     "UPSTREAM_TIMEOUT": "Ask a faster model, or grant more time.",
     "CONTENT_REFUSED": "Change the content; the upstream's policy refuses it.",
     "INTERNAL": "Give `x-request-id` to the operator, who finds the cause in the log.",
+    "PEER_NOT_PERMITTED": "Give the process a certificate with the name of its role, or name it in `services.peers`.",
+    "RIGHTS_EXCEEDED": "Name the bound that `metadata` names, no wider than your own key's, or use a key without it.",
     "SCOPE_MISSING": "Use a key with the scope that `metadata` names.",
     "ADDRESS_NOT_PERMITTED": "Call from a network that the key allows, or use another key.",
     "RESOURCE_NOT_FOUND": "Correct the name; the list of its kind has those there are.",

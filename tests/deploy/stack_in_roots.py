@@ -39,7 +39,7 @@ ROLES = ("triton", "router", "cache", "embedding", "inference", "gateway", "edge
 # Away, and everything goes on without it.
 ABSENT = ("otel-collector",)
 _HEALTHY_SECONDS = 90
-_STOP_SECONDS = 20
+_STOP_SECONDS = 60
 _IFF_UP = 0x1
 _SIOCSIFFLAGS, _SIOCGIFFLAGS = 0x8914, 0x8913
 
@@ -196,7 +196,7 @@ def _forwarding(place: tuple[str, int], port: int) -> Iterator[None]:
 
 
 def _await_port(host: str, port: int) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while True:
         try:
             socket.create_connection((host, port), 1).close()

@@ -326,7 +326,7 @@ async def _upgraded(url: str) -> None:
 def test_qdrant_starts_without_rights_on_a_read_only_root(engine, start):
     # No adapter of this version asks it; what is shown is that the compose file runs it.
     address, port = start("qdrant", 6333)
-    _until(lambda: urllib.request.urlopen(f"http://{address}:{port}/readyz", timeout=5).close())
+    _until(lambda: urllib.request.urlopen(f"http://{address}:{port}/readyz", timeout=60).close())
 
 
 async def test_inference_generates_on_tritons_image(engine, start, host, compose_model):

@@ -41,9 +41,9 @@ _PACKAGES = (
     "libs/common", "proto/python", "services/gateway", "services/router", "services/cache", "services/inference",
     "services/embedding", "services/suite",
 )  # fmt: skip
-_READY_SECONDS = 60.0
-_STOP_SECONDS = 45.0
-_SEEN_SECONDS = 10.0
+_READY_SECONDS = 110.0
+_STOP_SECONDS = 90.0
+_SEEN_SECONDS = 60.0
 _SHAPES = ("one_process", "workers", "six_processes")
 SHAPE = os.environ.get("PENSTOCK_TEST_SHAPE") or _SHAPES[0]
 GATEWAYS = 2 if SHAPE == "workers" else 1
@@ -231,7 +231,7 @@ class GrpcCaller:
 
     def stream(self, text: str, *, key: str = KEYS["app"], **options: Any) -> Any:
         """Return the call of a streamed chat."""
-        timeout = options.pop("timeout", 30)
+        timeout = options.pop("timeout", 90)
         extra = options.pop("metadata", ())
         request = chat_pb.StreamChatRequest(input=grpc_input(text, **options))
         return self.stack.chats.StreamChat(
@@ -240,7 +240,7 @@ class GrpcCaller:
 
     def chat(self, text: str, *, key: str = KEYS["app"], **options: Any) -> Any:
         """Return the call of a whole chat."""
-        timeout = options.pop("timeout", 30)
+        timeout = options.pop("timeout", 90)
         extra = options.pop("metadata", ())
         request = chat_pb.ChatRequest(input=grpc_input(text, **options))
         return self.stack.chats.Chat(request, metadata=[("authorization", f"Bearer {key}"), *extra], timeout=timeout)
@@ -288,7 +288,7 @@ async def running_stack(document: dict[str, Any], folder: Path) -> AsyncIterator
         try:
             ready = await asyncio.wait_for(_ready_event(process, folder / "stderr"), _READY_SECONDS)
             connector = aiohttp.TCPConnector(limit=0, force_close=True)
-            timeout = aiohttp.ClientTimeout(total=60)
+            timeout = aiohttp.ClientTimeout(total=110)
             session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector, timeout=timeout))
             channel = await stack.enter_async_context(public_channel(ready))
             running = Stack(process, ready, state, session, channel)
@@ -296,7 +296,7 @@ async def running_stack(document: dict[str, Any], folder: Path) -> AsyncIterator
             if process.returncode is None:
                 parts = children_of(process.pid)
                 assert await running.stop() == 0, (folder / "stderr").read_text()
-                assert await until(lambda: not alive(parts), 2), f"parts outlived the stack: {alive(parts)}"
+                assert await until(lambda: not alive(parts)), f"parts outlived the stack: {alive(parts)}"
         finally:
             if process.returncode is None:
                 process.kill()
@@ -423,7 +423,13 @@ async def stack(
         ],
         "telemetry": {"otlp": collector.endpoint, "metrics_listen": f"127.0.0.1:{metrics_port}"},
         # Machines that run tests stall for longer than Redis ever would.
-        "gateway": {"redis_timeout": "2s", "cache_lookup_timeout": "5s", "router_timeout": "10s"},
+        "gateway": {
+            "redis_timeout": "2s",
+            "cache_lookup_timeout": "5s",
+            "router_timeout": "10s",
+            "key_stale": "10m",
+            "key_lookup_timeout": "20s",
+        },
         "local": {"demo_tenant": "demo"},
     }
     async with running_stack(document, tmp_path_factory.mktemp("stack")) as running:

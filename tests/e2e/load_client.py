@@ -1,7 +1,7 @@
 """Opens many streams at once, over HTTP and gRPC, and says what became of each. A process of its own.
 
-Reads one JSON object from standard input, writes two lines of JSON: ``{"opened_seconds": …}`` once every request
-has been sent, and the tally once every stream has ended.
+Reads one JSON object from standard input, writes three lines of JSON: ``{"opened": …}`` once every request has been
+sent, ``{"begun": …}`` once each has brought its first bytes or has ended, and the tally once every stream has ended.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import resource
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,15 +53,20 @@ class Tally:
 class HttpStream(asyncio.Protocol):
     """One connection with one request, read to its end."""
 
-    def __init__(self, request: bytes, ended: asyncio.Future[tuple[bytes, Exception | None]]) -> None:
+    def __init__(
+        self, request: bytes, ended: asyncio.Future[tuple[bytes, Exception | None]], begun: Callable[[], None]
+    ) -> None:
         self._request = request
         self._ended = ended
+        self._begun = begun
         self._received = bytearray()
 
     def connection_made(self, transport: Any) -> None:
         transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
+        if not self._received:
+            self._begun()
         self._received += data
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -103,6 +109,32 @@ def _judge_events(chunked: bytes, tally: Tally) -> None:
     tally.characters += sum(len(choice["delta"].get("content") or "") for e in events for choice in e["choices"])
 
 
+class Stages:
+    """How far one stream has come; the last one to reach a stage says so for all."""
+
+    NAMES = ("opened", "begun")
+
+    def __init__(self, job: dict[str, Any]) -> None:
+        self._left = job["left"]
+        self._streams = job["http_streams"] + job["grpc_streams"]
+        self._reached = 0
+
+    def opened(self) -> None:
+        """Note that the request has been sent."""
+        self._reach(1)
+
+    def begun(self) -> None:
+        """Note that something has come, or that nothing will."""
+        self._reach(2)
+
+    def _reach(self, stage: int) -> None:
+        for name in self.NAMES[self._reached : stage]:
+            self._left[name] -= 1
+            if not self._left[name]:
+                say({name: self._streams})
+        self._reached = max(self._reached, stage)
+
+
 async def http_stream(job: dict[str, Any], number: int, sent: asyncio.Semaphore, tally: Tally) -> None:
     loop = asyncio.get_running_loop()
     prompt = job["prompts"][number % len(job["prompts"])]
@@ -116,17 +148,21 @@ async def http_stream(job: dict[str, Any], number: int, sent: asyncio.Semaphore,
     ended: asyncio.Future[tuple[bytes, Exception | None]] = loop.create_future()
     host, _, port = job["http"].rpartition(":")
     transport = None
+    stages = Stages(job)
     try:
         async with asyncio.timeout(job["seconds"]):
             async with sent:
-                transport, _ = await loop.create_connection(lambda: HttpStream(request, ended), host, int(port))
-            job["opened"]()
+                transport, _ = await loop.create_connection(
+                    lambda: HttpStream(request, ended, stages.begun), host, int(port)
+                )
+            stages.opened()
             judge_http(*await ended, tally)
     except TimeoutError:
         tally.spoil("http hangs", "")
     except OSError as error:
         tally.spoil(f"http connect: {type(error).__name__}", repr(error))
     finally:
+        stages.begun()
         if transport is not None:
             transport.abort()
 
@@ -140,10 +176,12 @@ async def grpc_stream(job: dict[str, Any], number: int, stub: Any, tally: Tally)
     )
     invariants = StreamInvariants()
     characters = 0
+    stages = Stages(job)
     try:
         call = stub.StreamChat(request, metadata=[("authorization", f"Bearer {job['key']}")], timeout=job["seconds"])
-        job["opened"]()
+        stages.opened()
         async for response in call:
+            stages.begun()
             invariants.observe(event_from_proto(response.event))
             characters += len(response.event.text_delta.text)
         invariants.end()
@@ -156,6 +194,8 @@ async def grpc_stream(job: dict[str, Any], number: int, stub: Any, tally: Tally)
             tally.spoil(f"grpc {error.code().name}", error.details() or "")
     except Exception as error:
         tally.spoil(f"grpc {type(error).__name__}", repr(error))
+    finally:
+        stages.begun()
 
 
 def _has_retry_info(error: grpc.aio.AioRpcError) -> bool:
@@ -166,18 +206,8 @@ def _has_retry_info(error: grpc.aio.AioRpcError) -> bool:
 
 
 async def run(job: dict[str, Any]) -> dict[str, Any]:
-    began = time.monotonic()
-    left = job["http_streams"] + job["grpc_streams"]
-    everything_opened = asyncio.Event()
-
-    def opened() -> None:
-        nonlocal left
-        left -= 1
-        if left == 0:
-            say({"opened_seconds": round(time.monotonic() - began, 3)})
-            everything_opened.set()
-
-    job["opened"] = opened
+    streams = job["http_streams"] + job["grpc_streams"]
+    job["left"] = dict.fromkeys(Stages.NAMES, streams)
     http, rpc = Tally(), Tally()
     sent = asyncio.Semaphore(_CONNECTIONS_AT_ONCE)
     async with _channel(job) as channel:

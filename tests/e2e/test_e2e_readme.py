@@ -63,7 +63,7 @@ async def test_the_first_request_shows_tokens_while_the_upstream_still_writes(st
         "bash", "-c", command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
     )
     assert process.stdout is not None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while b"early" not in (line := await process.stdout.readline()):
             assert line or not process.stdout.at_eof()
         rest.set()

@@ -10,7 +10,7 @@ import pytest
 from penstock_common.testing.openai_upstream import Failure
 
 # The edge and the gateway export in batches, every five seconds by OpenTelemetry's default.
-EXPORTED_WITHIN_SECONDS = 20.0
+EXPORTED_WITHIN_SECONDS = 90.0
 STEPS = [
     "authenticate",
     "validate",
@@ -83,7 +83,9 @@ def check_steps(spans, edge, root) -> None:
     for span in spans:
         if span is not edge:
             parent = by_id[span.parent_span_id]
-            assert parent.start_ns <= span.start_ns <= span.end_ns <= parent.end_ns + 5_000_000, (span, parent)
+            assert parent.start_ns <= span.start_ns <= span.end_ns, (span, parent)
+            # Only within a process is there an order of ends.
+            assert parent is not root or span.end_ns <= root.end_ns, (span, root)
 
 
 async def test_a_trace_from_outside_is_continued(stack, first, collector, wait):

@@ -29,8 +29,8 @@ KEY = "key-of-app-key-of-app"
 ROLES = ("router", "cache", "inference", "gateway")
 OPTIONAL_ROLES = ("embedding",)
 EMBEDDING_MODEL = "all-MiniLM-L6-v2"
-_READY_SECONDS = 40
-_STOP_SECONDS = 20
+_READY_SECONDS = 100
+_STOP_SECONDS = 60
 _UNLIMITED = {"requests_per_minute": 1_000_000}
 
 
@@ -106,7 +106,7 @@ class Fleet:
         http = f"http://{arguments['listen']}"
         self.http = self.http or http
         role = self.roles[label] = Role("edge", process)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while await self._status(f"{http}/readyz") != 200:
                 await asyncio.sleep(0.02)
         return role
@@ -198,7 +198,7 @@ def configuration(folder: Path, pki: CertificateFiles, upstream: OpenAIUpstream,
         "redis": {"state": redis_url, "cache": redis_url},
         "secrets": {"key_pepper_file": f"{folder}/pepper", "cache_key_file": f"{folder}/cache_key"},
         # Machines that run tests stall for longer than Redis ever would.
-        "gateway": {"redis_timeout": "2s", "cache_lookup_timeout": "5s", "router_timeout": "10s"},
+        "gateway": {"redis_timeout": "2s", "cache_lookup_timeout": "5s", "router_timeout": "10s", "key_lookup_timeout": "20s"},
         "cache": {"redis_timeout": "2s"},
     }  # fmt: skip
 

@@ -64,7 +64,7 @@ async def test_callers_of_every_surface_are_answered(fleet, upstream):
 async def test_second_request_is_a_hit_and_asks_nobody(fleet, upstream):
     question = f"What is a hit? {uuid.uuid4()}"
     _, _, first = await fleet.ask(question)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while "hit" not in (await fleet.ask(question))[2]["x-penstock-cache"]:
             await asyncio.sleep(0.01)
     asked = len(upstream.requests)
@@ -83,7 +83,7 @@ async def test_caller_that_leaves_ends_the_upstreams_work(fleet, upstream):
             if chunk.choices[0].delta.content:
                 break
         await stream.close()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await upstream.requests[-1].left.wait()
 
 
@@ -93,7 +93,7 @@ async def test_request_is_one_trace_over_all_processes(edge, idle_fleet, upgrade
         await upgraded(idle_fleet)
         await roles(idle_fleet, **{"otlp": collector.endpoint, "trace-sample-ratio": "1"})
         await idle_fleet.ask("trace me", temperature=0)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not (names := {span.name for span in collector.spans}) >= STEPS:
                 await asyncio.sleep(0.05)
         assert names >= STEPS
@@ -111,6 +111,7 @@ async def test_health_answers_and_reflection_lists_the_public_services_alone(fle
     assert {name.rpartition(".")[0] for name in names} == {
         "penstock.gateway.v1",
         "grpc.health.v1",
+        "grpc.reflection.v1",
         "grpc.reflection.v1alpha",
     }
 

@@ -328,13 +328,13 @@ def test_cancelling_stops_the_work(server: Server) -> None:
 
 def test_metrics_count_the_requests(server: Server, stream: Stream) -> None:
     ask(stream, user("hello"))
-    with urllib.request.urlopen(server.metrics_url, timeout=5) as response:
+    with urllib.request.urlopen(server.metrics_url, timeout=60) as response:
         assert f'nv_inference_request_success{{model="{MODEL}"' in response.read().decode()
 
 
 def counters(server: Server) -> dict[str, float]:
     """The model's own counters on Triton's metrics endpoint."""
-    with urllib.request.urlopen(server.metrics_url, timeout=5) as response:
+    with urllib.request.urlopen(server.metrics_url, timeout=60) as response:
         lines = response.read().decode().splitlines()
     marked = [line for line in lines if line.startswith("penstock_") and f'model="{MODEL}"' in line]
     return {line.partition("{")[0]: float(line.rpartition(" ")[2]) for line in marked}

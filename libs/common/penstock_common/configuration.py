@@ -3,48 +3,70 @@
 A role declares the sections it uses as a ``Section``; only their references
 are resolved, so a role without providers holds no provider's key.
 
-- ``${NAME}`` reads the environment, ``${file:/run/secrets/x}`` a file.
+- ``${NAME}`` reads the environment, ``${file:/run/secrets/x}`` a file, both without the white space around what
+  they hold; ``$${`` is a literal ``${``.
 - ``PENSTOCK_CACHE__MODE=off`` overrides ``cache: {mode: …}``; the value is YAML.
 - Durations are ``500ms``, ``3s``, ``10m``, ``1h``.
-- An unknown key is an error that names the nearest known one.
+- An unknown key is an error that names the nearest known one; a section whose name begins with ``x-`` is the
+  writer's own, such as for anchors.
 """
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
-import types
 import typing
 from collections.abc import Mapping
+from copy import deepcopy
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    GetCoreSchemaHandler,
     PlainSerializer,
     SecretStr,
     ValidationError,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
-from yaml.parser import ParserError
-from yaml.scanner import ScannerError
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from penstock_common.faults import (
+    ConfigurationError,
+    Fault,
+    KeyPath,
+    Places,
+    fault_at,
+    faults_of,
+    nearest,
+    refuse,
+    refuse_key,
+)
+from penstock_common.yaml_document import read_yaml
+
+__all__ = [
+    "Configuration",
+    "ConfigurationError",
+    "Duration",
+    "Fault",
+    "Secret",
+    "Section",
+    "format_duration",
+    "parse_duration",
+]
 
 _ENVIRONMENT_PREFIX = "PENSTOCK_"
-_REFERENCE = re.compile(r"\$\{(?:(file):)?([^}]+)\}")
+_OWN_PREFIX = "x-"
+_REFERENCE = re.compile(r"\$\$\{|\$\{(?:(file):)?([^}]*)(\}?)")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _MICROSECONDS = {"ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
 _MOST_WHOLE = 999_999_999
-
-
-class ConfigurationError(Exception):
-    """The configuration cannot be used; the message says where and what to do, a line per fault."""
+_PASSES = 4
 
 
 def parse_duration(text: str) -> timedelta:
@@ -101,45 +123,76 @@ class Section(BaseModel):
         if not isinstance(data, dict):
             return data
         section: dict[str, Any] = dict(typing.cast("dict[str, Any]", data))
-        known = {field.alias or name: field.annotation for name, field in cls.model_fields.items()}
-        return {key: _resolve(value, known[key]) if key in known else value for key, value in section.items()}
+        faults: list[tuple[KeyPath, str]] = []
+        for name, field in cls.model_fields.items():
+            if name in section:
+                section[name] = _resolve(section[name], field.annotation, (name,), faults)
+        refuse(faults)
+        return section
 
 
-def _resolve(value: Any, annotation: Any) -> Any:
+def _resolve(value: Any, annotation: Any, path: KeyPath, faults: list[tuple[KeyPath, str]]) -> Any:
+    """Return the value with its references resolved; what cannot be is added to the faults."""
     if isinstance(value, str):
-        return _resolve_text(value)
+        return _resolve_text(value, path, faults)
     if isinstance(value, list):
-        return [_resolve_text(item) if isinstance(item, str) else item for item in typing.cast("list[Any]", value)]
+        items = enumerate(typing.cast("list[Any]", value))
+        return [_resolve_text(item, (*path, at), faults) if isinstance(item, str) else item for at, item in items]
     if isinstance(value, dict) and typing.get_origin(annotation) is dict and typing.get_args(annotation)[1] is str:
-        texts = typing.cast("dict[Any, Any]", value)
-        return {key: _resolve_text(item) if isinstance(item, str) else item for key, item in texts.items()}
+        texts = typing.cast("dict[Any, Any]", value).items()
+        return {
+            key: _resolve_text(item, (*path, key), faults) if isinstance(item, str) else item for key, item in texts
+        }
     return value
 
 
-def _resolve_text(text: str) -> str:
-    def replace(match: re.Match[str]) -> str:
-        if match[1] == "file":
-            try:
-                return Path(match[2]).read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError) as error:
-                reason = getattr(error, "strerror", None) or "it holds no text"
-                raise PydanticCustomError(
-                    "reference", "the file {path}: {reason}", {"path": match[2], "reason": reason}
-                ) from None
-        found = os.environ.get(match[2])
-        if found is None:
-            raise PydanticCustomError("reference", "the environment variable {name} is not set", {"name": match[2]})
-        return found
+def _resolve_text(text: str, path: KeyPath, faults: list[tuple[KeyPath, str]]) -> str:
+    if "${" not in text:
+        return text
+    try:
+        return _REFERENCE.sub(_replaced, text)
+    except _UnresolvedError as error:
+        faults.append((path, str(error)))
+        return text
 
-    return _REFERENCE.sub(replace, text)
+
+class _UnresolvedError(Exception):
+    """A reference leads to nothing; the message says why, and quotes nothing that it led to."""
+
+
+def _replaced(match: re.Match[str]) -> str:
+    kind, name, end = match.groups()
+    if name is None:
+        return "${"
+    if not end or not name or (kind is None and not _VARIABLE.fullmatch(name)):
+        # The name is not told: it may be a secret that holds these characters.
+        raise _UnresolvedError("a reference is written ${NAME} or ${file:/path}, and a literal ${ is written $${")
+    held = _held_by_file(name) if kind else os.environ.get(name)
+    what = f"the file {name}" if kind else f"the environment variable {name}"
+    if held is None:
+        raise _UnresolvedError(f"{what} is not set")
+    # Editors, `echo` and mounted secrets end a file in a line end, and shells quote one into a variable.
+    value = held.strip().removeprefix("\ufeff")
+    if (place := _control_character(value)) is not None:
+        raise _UnresolvedError(f"{what} holds a control character, such as the end of a line, at character {place + 1}")
+    return value
+
+
+def _held_by_file(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it holds no text"
+        raise _UnresolvedError(f"the file {path}: {reason}") from None
+
+
+def _control_character(text: str) -> int | None:
+    return next((place for place, character in enumerate(text) if character < " " or character == "\x7f"), None)
 
 
 def resolved_if_possible(value: object) -> str:
     """Return the text of a value that only other roles need, as it is written where its references cannot be resolved."""
-    try:
-        return _resolve_text(str(value))
-    except PydanticCustomError:
-        return str(value)
+    return _resolve_text(str(value), (), [])
 
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
@@ -148,9 +201,13 @@ SettingsT = TypeVar("SettingsT", bound=BaseModel)
 class Configuration:
     """The parsed file, before any role has looked at it."""
 
-    def __init__(self, document: dict[str, Any], source: str = "the configuration") -> None:
+    def __init__(
+        self, document: dict[str, Any], source: str = "the configuration", places: Places | None = None
+    ) -> None:
         self._document = document
         self._source = source
+        self.places: Places = {(): Fault("", file=source), **(places or {})}
+        """Where each setting is written."""
 
     @classmethod
     def load(cls, path: Path, environment: Mapping[str, str] | None = None) -> Configuration:
@@ -160,11 +217,11 @@ class Configuration:
             ConfigurationError: if the file cannot be read or is not a YAML mapping.
         """
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")
         except OSError as error:
-            raise ConfigurationError(f"{path}: {error.strerror}") from None
+            raise ConfigurationError(Fault(str(error.strerror), file=str(path))) from None
         except UnicodeDecodeError:
-            raise ConfigurationError(f"{path}: it is not UTF-8 text") from None
+            raise ConfigurationError(Fault("it is not UTF-8 text", file=str(path))) from None
         return cls.parse(text, environment, source=str(path))
 
     @classmethod
@@ -172,105 +229,131 @@ class Configuration:
         cls, text: str, environment: Mapping[str, str] | None = None, source: str = "the configuration"
     ) -> Configuration:
         """Return the document in ``text`` with environment overrides applied."""
-        try:
-            document = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ConfigurationError(f"{source} is not valid YAML: {_place_and_problem(error)}") from None
-        if document is None:
-            document = {}
+        read = read_yaml(text, source)
+        document = {} if read.value is None else read.value
         if not isinstance(document, dict):
-            raise ConfigurationError(f"{source} must hold a mapping of sections")
+            raise ConfigurationError(Fault("it must hold a mapping of sections", file=source))
         sections = typing.cast("dict[str, Any]", document)
-        _override(sections, os.environ if environment is None else environment)
-        return cls(sections, source)
+        places: dict[KeyPath, Fault] = {path: Fault("", file=source, line=line) for path, line in read.lines.items()}
+        # What is there for its anchors is nobody's section.
+        sections = {name: value for name, value in sections.items() if not str(name).startswith(_OWN_PREFIX)}
+        _override(sections, places, os.environ if environment is None else environment)
+        return cls(sections, source, places)
 
     @property
     def document(self) -> Mapping[str, Any]:
         """The sections as they are written, references unresolved."""
         return self._document
 
+    @property
+    def source(self) -> str:
+        """What errors call it."""
+        return self._source
+
+    def with_document(self, document: dict[str, Any]) -> Configuration:
+        """Return another document, told of by the places of this one."""
+        return Configuration(document, self._source, self.places)
+
+    def fault(self, path: KeyPath, message: str) -> Fault:
+        """Return a fault at the place where ``path`` is written."""
+        return fault_at(path, message, self.places)
+
     def settings(self, settings_type: type[SettingsT]) -> SettingsT:
         """Return the sections that ``settings_type`` declares, validated.
 
         Raises:
-            ConfigurationError: one line per fault, each naming its key.
+            ConfigurationError: with every fault, each naming its key.
         """
         wanted = {name: self._document[name] for name in settings_type.model_fields if name in self._document}
         try:
             return settings_type.model_validate(wanted)
         except ValidationError as error:
-            lines = [_describe(settings_type, fault) for fault in error.errors(include_url=False)]
-            raise ConfigurationError(f"{self._source}: " + "; ".join(dict.fromkeys(lines))) from None
+            faults = self._faults(settings_type, wanted, error)
+        raise ConfigurationError(*dict.fromkeys(faults))
+
+    def _faults(self, settings_type: type[BaseModel], wanted: dict[str, Any], error: ValidationError) -> list[Fault]:
+        found: dict[KeyPath, list[Fault]] = {}
+        # What holds between settings is looked at once each is valid: with the faulty ones left out, so far as that works.
+        rest = deepcopy(wanted)
+        for _ in range(_PASSES):
+            told = faults_of(settings_type, error.errors(include_url=False), self.places)
+            # What is said of a section whose own keys were left out may follow from that.
+            fresh = {path: new for path, new in told.items() if not any(path == other[: len(path)] for other in found)}
+            found |= fresh
+            if sum(_leave_out(rest, path) for path in sorted(fresh, key=len, reverse=True)) == 0:
+                break
+            try:
+                settings_type.model_validate(rest)
+                break
+            except ValidationError as next_error:
+                error = next_error
+        return [fault for faults in found.values() for fault in faults]
 
     def refuse_unknown_sections(self, known: set[str]) -> None:
-        """Raise ConfigurationError if the file has a section that no role knows."""
-        for name in map(str, self._document):
-            if name not in known:
-                raise ConfigurationError(f"{self._source}: unknown section '{name}'{_nearest(name, known)}")
+        """Raise ConfigurationError if the file has sections that no role knows."""
+        unknown = [name for name in self._document if name not in known]
+        if unknown:
+            told = (self.fault((name,), f"unknown section '{name}'{nearest(str(name), known)}") for name in unknown)
+            raise ConfigurationError(*told)
 
 
-def _override(document: dict[str, Any], environment: Mapping[str, str]) -> None:
+def _leave_out(document: Any, path: KeyPath) -> bool:
+    """Remove what stands at the path; False where nothing does, so that what is missing stays missing."""
+    if not path:
+        return False
+    *above, last = path
+    for part in above:
+        try:
+            document = document[part]
+        except (KeyError, IndexError, TypeError):
+            return False
+    if not isinstance(document, dict) or last not in document:
+        return False
+    del document[last]
+    return True
+
+
+def _override(document: dict[str, Any], places: dict[KeyPath, Fault], environment: Mapping[str, str]) -> None:
     """Apply ``PENSTOCK_SECTION__KEY=value``; names without ``__`` are not ours."""
+    given: dict[KeyPath, str] = {}
     for name, raw in sorted(environment.items()):
         if not name.startswith(_ENVIRONMENT_PREFIX) or "__" not in name:
             continue
-        *path, last = name.removeprefix(_ENVIRONMENT_PREFIX).lower().split("__")
+        path = tuple(name.removeprefix(_ENVIRONMENT_PREFIX).lower().split("__"))
+        if (before := given.setdefault(path, name)) != name:
+            raise ConfigurationError(Fault(f"{before} says the same setting: keep one", file=name))
+        *above, last = path
         place = document
-        for key in path:
+        for key in above:
             if place.get(key) is None:
                 place[key] = {}
             inner = place[key]
             if not isinstance(inner, dict):
-                raise ConfigurationError(f"{name}: '{key}' is not a section that a variable can reach into")
+                raise ConfigurationError(Fault(f"'{key}' is not a section that a variable can reach into", file=name))
             place = typing.cast("dict[str, Any]", inner)
-        try:
-            place[last] = yaml.safe_load(raw)
-        except yaml.YAMLError as error:
-            raise ConfigurationError(f"{name} is not valid YAML: {_place_and_problem(error)}") from None
+        place[last] = read_yaml(raw, name).value
+        places[path] = Fault("", file=name)
 
 
-def _place_and_problem(error: yaml.YAMLError) -> str:
-    """Return what is wrong without the text around it, which may be a secret."""
-    mark = getattr(error, "problem_mark", None)
-    place = "" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}: "
-    # The other kinds of error quote the names of aliases and tags.
-    speaks = isinstance(error, ScannerError | ParserError)
-    return place + (str(error.problem) if speaks else "it cannot be read here")
+class Secret(SecretStr):
+    """A key that travels in headers: shown nowhere, and refused where it could not be sent."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: type[Any], handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Return the schema of a secret, and a look at what it holds."""
+        return core_schema.no_info_after_validator_function(
+            _sendable, super().__get_pydantic_core_schema__(source, handler)
+        )
 
 
-def _describe(settings_type: type[BaseModel], fault: Any) -> str:
-    location: tuple[str | int, ...] = fault["loc"]
-    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
-    if fault["type"] == "extra_forbidden":
-        return f"unknown key '{where}'{_nearest(str(location[-1]), _known_keys(settings_type, location[:-1]))}"
-    if fault["type"] == "missing":
-        return f"'{where}' is missing"
-    message = str(fault["msg"]).removeprefix("Value error, ")
-    return f"'{where}': {message}" if where else message
-
-
-def _known_keys(model: Any, path: tuple[str | int, ...]) -> set[str]:
-    """Return the keys of the model at ``path`` below ``model``, of all that may stand there; empty where it is none."""
-    annotations: list[Any] = [model]
-    for part in path:
-        models = [found for annotation in annotations for found in _models_within(annotation)]
-        if not models:
-            return set()
-        fields = [field for found in models if (field := found.model_fields.get(str(part))) is not None]
-        # Otherwise a place in a list, a key of a mapping or a branch of a union, which hold the same models.
-        annotations = [field.annotation for field in fields] or annotations
-    return {key for annotation in annotations for found in _models_within(annotation) for key in found.model_fields}
-
-
-def _models_within(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
-        return [annotation] if issubclass(annotation, BaseModel) else []
-    return [found for argument in typing.get_args(annotation) for found in _models_within(argument)]
-
-
-def _nearest(name: str, known: set[str]) -> str:
-    matches = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"; did you mean '{matches[0]}'?" if matches else f"; known are {', '.join(sorted(known))}" if known else ""
-
-
-Secret = SecretStr
+def _sendable(secret: Secret) -> Secret:
+    text = secret.get_secret_value()
+    place = _control_character(text)
+    if place is not None:
+        refuse_key(f"it holds a control character, such as the end of a line, at character {place + 1}")
+    foreign = next((place for place, character in enumerate(text) if character > "~"), None)
+    if foreign is not None:
+        refuse_key(f"it holds at character {foreign + 1} one that no header can carry: only ASCII, and no other blank")
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        refuse_key("it begins and ends with a quotation mark, which `docker --env-file` keeps: leave them out")
+    return secret

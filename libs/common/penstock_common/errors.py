@@ -7,6 +7,8 @@ PenstockError
 ├── InvalidCredentials        no key, or not one of ours
 ├── ScopeMissing              the key may not call this method
 ├── AddressNotPermitted       the key may not be used from there
+├── RightsExceeded            the key may not give what it has not itself
+├── PeerNotPermitted          the process may not call this role of the suite
 ├── ModelNotPermitted         the key may not use this model
 ├── ModelNotFound             no such model
 ├── NotCached                 only_if_cached, and nothing is cached
@@ -87,6 +89,21 @@ class AddressNotPermitted(PenstockError):
     """The key is not accepted from ``address``, which is empty where it is not known."""
 
     address: str = ""
+
+
+@dataclass(eq=False)
+class RightsExceeded(PenstockError):
+    """The key would give a right that it has not. ``bound`` names which: allowed_networks or expires_at."""
+
+    bound: str = ""
+
+
+@dataclass(eq=False)
+class PeerNotPermitted(PenstockError):
+    """The names in the caller's certificate, ``peer``, are none of those that may call the ``role``."""
+
+    peer: str = ""
+    role: str = ""
 
 
 @dataclass(eq=False)

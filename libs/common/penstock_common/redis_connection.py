@@ -22,7 +22,7 @@ from hiredis import pack_command
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.exceptions import NoScriptError, RedisError
 
-from penstock_common.redis_pipeline import MAX_UNANSWERED, Due, RedisPipeline, RedisUnavailable
+from penstock_common.redis_pipeline import MAX_UNANSWERED, Due, Patience, RedisPipeline, RedisUnavailable
 
 __all__ = ["DEFAULT_TIMEOUT", "MAX_UNANSWERED", "RedisConnection", "RedisUnavailable", "Script"]
 
@@ -30,7 +30,8 @@ DEFAULT_TIMEOUT = timedelta(milliseconds=50)
 
 # After a failure, commands fail at once for this long instead of each waiting for its timeout.
 _COOL_DOWN_SECONDS = 1.0
-_CONNECT_TIMEOUT_SECONDS = 1.0
+# Nobody waits for as long; commands that come meanwhile fail after their own time.
+_CONNECT_TIMEOUT_SECONDS = 5.0
 
 
 class Script:
@@ -44,7 +45,8 @@ class Script:
 class RedisConnection:
     """Sends commands in order and reconnects by itself; use it as an async context manager.
 
-    Every command is bounded by ``timeout``, and ``MAX_UNANSWERED`` by number.
+    Every command is bounded by ``timeout``, of which a stall of the loop uses up a fifth at most, and ``MAX_UNANSWERED``
+    by number.
     After a failure all commands fail at once for a second; the next one after
     that connects again.
     """
@@ -55,7 +57,7 @@ class RedisConnection:
         self._pipeline: RedisPipeline | None = None
         # What came while there is no connection yet.
         self._early: list[tuple[bytes, asyncio.Future[Any]]] = []
-        self._early_timer: asyncio.TimerHandle | None = None
+        self._early_patience: Patience | None = None
         self._cool_until = 0.0
         self._wanted = asyncio.Event()
         self._lost = asyncio.Event()
@@ -133,11 +135,10 @@ class RedisConnection:
         """Let a command wait for the connection, as long as it may wait for its reply."""
         if self._task is None or monotonic() < self._cool_until or len(self._early) >= MAX_UNANSWERED:
             raise RedisUnavailable("Redis is not reachable")
-        loop = asyncio.get_running_loop()
-        if self._early_timer is None:
-            self._early_timer = loop.call_later(self._timeout_seconds, self._give_early_up)
+        if self._early_patience is None:
+            self._early_patience = Patience(self._timeout_seconds, self._give_early_up)
         self._wanted.set()
-        reply: asyncio.Future[Any] = loop.create_future()
+        reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._early.append((packed, reply))
         return reply
 
@@ -152,9 +153,9 @@ class RedisConnection:
 
     def _take_early(self) -> list[tuple[bytes, asyncio.Future[Any]]]:
         """Return the commands whose callers still wait for a connection."""
-        if self._early_timer is not None:
-            self._early_timer.cancel()
-            self._early_timer = None
+        if self._early_patience is not None:
+            self._early_patience.cancel()
+            self._early_patience = None
         early, self._early = self._early, []
         return [(packed, reply) for packed, reply in early if not reply.done()]
 

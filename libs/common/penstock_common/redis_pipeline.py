@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from time import monotonic
 from typing import Any, TypeAlias
 
 from hiredis import PushNotification, Reader
@@ -16,8 +15,10 @@ from redis.exceptions import InvalidResponse
 MAX_UNANSWERED = 4096
 """Commands of one connection that have no reply yet; more are refused at once."""
 
-# A loop that stalled hears its timers before its sockets: what has arrived is read before a timer is believed.
-_SECOND_LOOK_SECONDS = 0.005
+# A loop that stalled hears its timers before its sockets. So a timeout is waited for in so many parts, a timer each, and
+# one part more: a stall of any length uses up one of them, what has arrived is read between two, and Redis has the others.
+_PARTS_OF_A_TIMEOUT = 5
+_LOOKS = _PARTS_OF_A_TIMEOUT + 1
 _INCOMPLETE = object()
 
 Due: TypeAlias = "asyncio.Future[Any] | Callable[[Any], None] | None"
@@ -26,6 +27,31 @@ Due: TypeAlias = "asyncio.Future[Any] | Callable[[Any], None] | None"
 
 class RedisUnavailable(Exception):
     """Redis did not answer in time, or cannot be reached."""
+
+    may_be_done = False
+    """Whether the command was on its way, so that Redis may yet execute it."""
+
+
+class Patience:
+    """Calls ``expired`` once its time has passed, and a fifth of it; what the loop sleeps through counts for a fifth."""
+
+    def __init__(self, seconds: float, expired: Callable[[], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._part_seconds = seconds / _PARTS_OF_A_TIMEOUT
+        self._expired = expired
+        self._looks_left = _LOOKS
+        self._timer = self._loop.call_later(self._part_seconds, self._look)
+
+    def cancel(self) -> None:
+        """Never call back."""
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        self._looks_left -= 1
+        if self._looks_left:
+            self._timer = self._loop.call_later(self._part_seconds, self._look)
+        else:
+            self._expired()
 
 
 class RedisPipeline(asyncio.Protocol):
@@ -42,17 +68,17 @@ class RedisPipeline(asyncio.Protocol):
         """Take over a connection on which nothing is due; there must be a running loop."""
         self._loop = asyncio.get_running_loop()
         self._transport = transport
-        self._timeout_seconds = timeout_seconds
+        self._part_seconds = timeout_seconds / _PARTS_OF_A_TIMEOUT
         self._on_lost = on_lost
         # The parser's errors are redis-py's classes.
         self._reader = Reader(InvalidResponse, DefaultParser.parse_error, notEnoughData=_INCOMPLETE)
         self._due: deque[Due] = deque()
         self._answered = 0
         self._unsent: list[bytes] = []
-        # For each write: how many replies there will be once all of it is answered, and until when.
-        self._deadlines: deque[tuple[int, float]] = deque()
+        # For each write: how many replies there will be once all of it is answered, and at which look they are late.
+        self._deadlines: deque[tuple[int, int]] = deque()
+        self._looks = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._suspected = 0
         self._is_lost = False
         transport.set_protocol(self)
 
@@ -86,9 +112,9 @@ class RedisPipeline(asyncio.Protocol):
             return
         self._transport.write(commands[0] if len(commands) == 1 else b"".join(commands))
         self._forget_answered()
-        self._deadlines.append((self._answered + len(self._due), monotonic() + self._timeout_seconds))
+        self._deadlines.append((self._answered + len(self._due), self._looks + _LOOKS))
         if self._timer is None:
-            self._timer = self._loop.call_later(self._timeout_seconds, self._look)
+            self._timer = self._loop.call_later(self._part_seconds, self._look)
 
     def _forget_answered(self) -> None:
         while self._deadlines and self._deadlines[0][0] <= self._answered:
@@ -97,20 +123,14 @@ class RedisPipeline(asyncio.Protocol):
     def _look(self) -> None:
         """See whether a reply is late; one timer serves all, as they come in order."""
         self._timer = None
+        self._looks += 1
         self._forget_answered()
         if not self._deadlines:
             return
-        last, deadline = self._deadlines[0]
-        late_seconds = monotonic() - deadline
-        if late_seconds < 0:
-            self._timer = self._loop.call_later(-late_seconds, self._look)
-        elif self._suspected != last:
-            self._suspected = last
-            # As long as the loop was late, but no longer than Redis has at all.
-            patience = max(_SECOND_LOOK_SECONDS, min(late_seconds, self._timeout_seconds))
-            self._timer = self._loop.call_later(patience, self._look)
-        else:
+        if self._deadlines[0][1] <= self._looks:
             self.lose(RedisUnavailable("Redis did not answer in time"))
+        else:
+            self._timer = self._loop.call_later(self._part_seconds, self._look)
 
     def data_received(self, data: bytes) -> None:
         """Hand over every reply that is whole."""
@@ -158,6 +178,8 @@ class RedisPipeline(asyncio.Protocol):
         self._transport.abort()
         self._on_lost(error)
         waiting, self._due = self._due, deque()
+        under_way = RedisUnavailable(str(error))
+        under_way.may_be_done = True
         for due in waiting:
             if isinstance(due, asyncio.Future) and not due.done():
-                due.set_exception(error)
+                due.set_exception(under_way)

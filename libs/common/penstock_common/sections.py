@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
+from pydantic_core import PydanticCustomError
 
+from penstock_common.addresses import HttpUrl, InnerListen, Listen, RedisUrl, Target
 from penstock_common.configuration import ConfigurationError, Duration, Secret, Section
+from penstock_common.faults import KeyPath, refuse
 from penstock_common.llm.types import NANO_USD_PER_USD, UnitPrices, UnsupportedFields
 
 Policy = Literal["balanced", "cost", "latency", "quality"]
+ParentSampling = Literal["trusted", "always", "never"]
+DEFAULT_EMBEDDING_MODEL = "all-MiniLM-L6-v2"
 Usd = Annotated[Decimal, Field(ge=0, le=1_000_000)]
 
 
@@ -32,11 +38,15 @@ class PublicModel(Section):
     """A model that callers may name: candidates in order of preference, or a policy."""
 
     name: Annotated[str, Field(min_length=1, max_length=128)]
+    """What callers name in their requests."""
     candidates: list[str] = []
+    """`upstream/model` in order of preference; the next one is asked where one fails."""
     weights: dict[str, Annotated[int, Field(ge=0)]] = {}
     """Share of traffic that a candidate gets as the first choice; unnamed ones keep their order behind."""
     policy: Policy | None = None
+    """How a router would choose by itself. This version refuses it; name candidates."""
     routes: dict[str, str] = {}
+    """Public models by kind of task. This version refuses it; name candidates."""
     unsupported: UnsupportedFields = UnsupportedFields.REFUSE
     """What becomes of a request's fields that no candidate takes: ``refuse``, ``drop`` (the answer says so in
     ``x-penstock-dropped``) or ``pass`` (they are sent all the same). Candidates that take all of them are asked first."""
@@ -44,11 +54,15 @@ class PublicModel(Section):
     @field_validator("candidates")
     @classmethod
     def _well_formed(cls, value: list[str]) -> list[str]:
-        for candidate in value:
+        faults: list[tuple[KeyPath, str]] = []
+        for index, candidate in enumerate(value):
             try:
                 split_candidate(candidate)
             except ConfigurationError as error:
-                raise ValueError(str(error)) from None
+                faults.append(((index,), str(error)))
+            if candidate in value[:index]:
+                faults.append(((index,), f"the candidate '{candidate}' is named twice"))
+        refuse(faults)
         return value
 
 
@@ -56,8 +70,11 @@ class Price(Section):
     """What a model costs, in USD per million tokens; what is not said is free, cached input costs as much as fresh."""
 
     input: Usd = Decimal(0)
+    """For what is asked."""
     cached_input: Usd | None = None
+    """For what the provider remembers of an earlier request; not said: as `input`."""
     output: Usd = Decimal(0)
+    """For what is answered."""
 
     def unit_prices(self) -> UnitPrices:
         """Return the prices in nano-dollars per million tokens, rounded to whole ones."""
@@ -73,23 +90,39 @@ def _nano_usd(usd: Decimal) -> int:
     return int((usd * NANO_USD_PER_USD).to_integral_value())
 
 
+def _names_a_network(text: str) -> str:
+    try:
+        ip_network(text)
+    except ValueError:
+        raise PydanticCustomError(
+            "network", "a range such as 10.0.0.0/8 or 2001:db8::/32 is expected, without bits beside its prefix"
+        ) from None
+    return text
+
+
+NetworkText = Annotated[str, AfterValidator(_names_a_network)]
+"""A range of addresses, or an address."""
+
+
 class Redis(Section):
     """Where Redis is: ``unix:///path`` or ``redis://host:port/db``. Empty means none."""
 
-    state: str = ""
+    state: RedisUrl = ""
     """Limits and reservations; losing it degrades."""
-    cache: str = ""
+    cache: RedisUrl = ""
     """Cached answers; may evict."""
 
 
 class Telemetry(Section):
     """Where traces and metrics go, and how many."""
 
-    otlp: str = ""
+    otlp: HttpUrl = ""
     """OTLP over gRPC, such as http://127.0.0.1:4317. Empty: nothing is exported."""
     sample_ratio: Annotated[float, Field(ge=0, le=1)] = 0.01
     """Share of requests whose spans are exported, besides failed and slow ones."""
-    metrics_listen: str = ""
+    parent_sampling: ParentSampling = "trusted"
+    """Whose word counts that a trace is to be sampled: that of ``listen.trusted_proxies``, everybody's or nobody's."""
+    metrics_listen: Listen = ""
     """host:port where Prometheus may scrape. Empty: nowhere."""
     capture_content: bool = False
     """Put prompts and answers into spans. They hold what your users wrote."""
@@ -99,7 +132,9 @@ class Secrets(Section):
     """Files of key material; each holds at least 32 random bytes."""
 
     key_pepper_file: Path | None = None
+    """What API keys are digested with; another one, and no stored key works. `penstock up` makes its own."""
     cache_key_file: Path | None = None
+    """What cached answers are sealed with; another one, and they are misses. `penstock up` makes its own."""
     service_token_file: Path | None = None
     """ASCII; what the suite's processes show each other where they have no certificates."""
     edge_token_file: Path | None = None
@@ -109,17 +144,41 @@ class Secrets(Section):
 class Place(Section):
     """Where a role is: ``target`` for its callers, ``listen`` for itself."""
 
-    target: str = ""
+    target: Target = ""
     """``host:port``, ``dns:///name:port`` for every address of a name, or ``ipv4:host:port,host:port``."""
-    listen: str = ""
+    listen: InnerListen = ""
+    """``host:port``, or ``unix:/path``; empty: the role's usual place."""
 
 
 class MutualTls(Section):
     """PEM files: each process shows its chain, and talks to those alone that the authority has signed."""
 
     cert_file: Path
+    """The process's certificate, with the chain below the authority."""
     key_file: Path
+    """Its private key, unencrypted."""
     ca_file: Path
+    """The authority's certificate."""
+
+
+class Peers(Section):
+    """Who may call each role, by a DNS name or URI of its certificate; ``*`` is everybody whom the authority signed."""
+
+    gateway: list[str] = ["edge"]
+    """At ``services.gateway.listen``; gRPC at ``listen.grpc`` is public."""
+    router: list[str] = ["gateway"]
+    """Who may call the router."""
+    cache: list[str] = ["gateway"]
+    """Who may call the cache."""
+    embedding: list[str] = ["gateway", "cache"]
+    """Who may call the embedding service."""
+    inference: list[str] = ["gateway"]
+    """Who may call the inference service."""
+
+    def of(self, role: str) -> list[str]:
+        """Return who may call the role."""
+        names: list[str] = getattr(self, role)
+        return names
 
 
 class Services(Section):
@@ -132,10 +191,12 @@ class Services(Section):
     embedding: Place = Place(listen="127.0.0.1:9004")
     inference: Place = Place(listen="127.0.0.1:9005")
     tls: MutualTls | None = None
+    peers: Peers = Peers()
     connection_age: Duration = timedelta(seconds=30)
     """After this long a connection is closed and the name asked again, which is how a new replica gets its share.
     Calls on it go on for ``connection_grace``."""
     connection_grace: Duration = timedelta(minutes=10)
+    """What calls on a connection that was closed by its age have to end."""
     drain_notice: Duration = timedelta(seconds=1)
     """What a gateway that ends waits between saying so and refusing, so that callers can turn to another first."""
 
@@ -160,7 +221,11 @@ class Services(Section):
 
 
 __all__ = [
+    "DEFAULT_EMBEDDING_MODEL",
     "MutualTls",
+    "NetworkText",
+    "ParentSampling",
+    "Peers",
     "Place",
     "Policy",
     "Price",

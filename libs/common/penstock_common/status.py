@@ -33,6 +33,8 @@ _TABLE: tuple[tuple[type[errors.PenstockError], grpc.StatusCode, int], ...] = (
     (errors.InvalidCredentials, grpc.StatusCode.UNAUTHENTICATED, reasons.ERROR_REASON_INVALID_CREDENTIALS),
     (errors.ScopeMissing, grpc.StatusCode.PERMISSION_DENIED, reasons.ERROR_REASON_SCOPE_MISSING),
     (errors.AddressNotPermitted, grpc.StatusCode.PERMISSION_DENIED, reasons.ERROR_REASON_ADDRESS_NOT_PERMITTED),
+    (errors.RightsExceeded, grpc.StatusCode.PERMISSION_DENIED, reasons.ERROR_REASON_RIGHTS_EXCEEDED),
+    (errors.PeerNotPermitted, grpc.StatusCode.PERMISSION_DENIED, reasons.ERROR_REASON_PEER_NOT_PERMITTED),
     (errors.ModelNotPermitted, grpc.StatusCode.PERMISSION_DENIED, reasons.ERROR_REASON_MODEL_NOT_PERMITTED),
     (errors.ModelNotFound, grpc.StatusCode.NOT_FOUND, reasons.ERROR_REASON_MODEL_NOT_FOUND),
     (errors.NotCached, grpc.StatusCode.NOT_FOUND, reasons.ERROR_REASON_NOT_CACHED),

@@ -9,8 +9,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from penstock_common.addresses import BaseUrl, Target
 from penstock_common.configuration import Duration, Secret, Section
+from penstock_common.faults import refuse
 from penstock_common.llm.types import NANO_USD_PER_USD, UnitPrices
+from penstock_common.sections import DEFAULT_EMBEDDING_MODEL
 
 Positive = Annotated[Duration, Field(gt=timedelta())]
 
@@ -19,6 +22,7 @@ class PriceSettings(Section):
     """USD per million tokens."""
 
     input: Annotated[Decimal, Field(ge=0, le=1_000_000)] = Decimal(0)
+    """For the tokens of the texts."""
 
     def unit_prices(self) -> UnitPrices:
         """Return the price in nano-dollars per million tokens, rounded to whole ones."""
@@ -30,22 +34,26 @@ class ProviderSettings(Section):
 
     name: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^/\s]+$")] = "provider"
     """What the ledger calls it."""
-    base_url: Annotated[str, Field(pattern=r"^https?://")]
+    base_url: Annotated[BaseUrl, Field(min_length=1)]
     """Ends before ``/embeddings``, such as https://api.openai.com/v1."""
     api_key: Secret = Secret("")
+    """What it asks for; write `${NAME}` rather than the key itself."""
     model: str = ""
     """The provider's own name of the model; empty: the one that callers use."""
     connect_timeout: Positive = timedelta(seconds=3)
+    """Until a connection stands."""
     timeout: Positive = timedelta(seconds=30)
     """Of one attempt."""
     attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    """Times that a request is made before its callers are told that it failed."""
     max_in_flight: Annotated[int, Field(ge=1)] = 256
+    """Requests to it at once; more wait."""
 
 
 class TritonSettings(Section):
     """A Triton that serves the model with our graph's tensors. The tokenizer is found as for the other runtimes."""
 
-    target: Annotated[str, Field(pattern=r"^[^/\s]+:[0-9]{1,5}$")]
+    target: Annotated[Target, Field(min_length=1)]
     """host:port, of its gRPC."""
     model: Annotated[str, Field(max_length=128, pattern=r"^[^/\s]*$")] = ""
     """Its name there; empty: the one that callers use."""
@@ -56,6 +64,7 @@ class TritonSettings(Section):
     timeout: Positive = timedelta(seconds=10)
     """Of one attempt at one batch; less where its callers have less left."""
     attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    """Times that a batch is sent before its callers are told that it failed."""
     runs_at_once: Annotated[int, Field(ge=1, le=256)] = 4
     """Batches that may be under way."""
 
@@ -63,11 +72,12 @@ class TritonSettings(Section):
 class EmbeddingSettings(Section):
     """Section ``embedding``."""
 
-    model: Annotated[str, Field(min_length=1, max_length=128)] = "all-MiniLM-L6-v2"
+    model: Annotated[str, Field(min_length=1, max_length=128)] = DEFAULT_EMBEDDING_MODEL
     """What callers ask for."""
     runtime: Literal["onnx", "sentence_transformers", "triton", "provider"] = "onnx"
     """What runs it: ONNX Runtime without torch; sentence-transformers with the extra ``torch``; a Triton; a provider."""
     load: Literal["at_start", "on_first_use"] = "at_start"
+    """When the model is loaded: with the stack, or by the first request."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """For sentence-transformers; on CUDA it runs in float16."""
     provider: ProviderSettings | None = None
@@ -99,9 +109,11 @@ class EmbeddingSettings(Section):
 
     @model_validator(mode="after")
     def _complete(self) -> EmbeddingSettings:
-        for name, section in (("provider", self.provider), ("triton", self.triton)):
-            if (self.runtime == name) != (section is not None):
-                raise ValueError(f"the section '{name}' and 'runtime: {name}' go together")
+        refuse(
+            ((name,), f"the section '{name}' and 'runtime: {name}' go together")
+            for name, section in (("provider", self.provider), ("triton", self.triton))
+            if (self.runtime == name) != (section is not None)
+        )
         return self
 
 
@@ -109,3 +121,4 @@ class Settings(Section):
     """The embedding service's sections."""
 
     embedding: EmbeddingSettings = EmbeddingSettings()
+    """The model of `/v1/embeddings`; without the section there is none."""

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// refusedHeader marks an answer of a gateway that did nothing for the request: it drains, or is full.
+// refusedHeader marks an answer of a gateway that did nothing for the request, and asked nobody: it drains, or is full.
 const refusedHeader = "X-Penstock-Refused"
 
 // leavingHeader marks the answers of a gateway that is about to end.

@@ -106,6 +106,20 @@ func TestARefusalByEveryGatewayReachesTheCaller(t *testing.T) {
 	equal(t, "header", response.Header.Get(refusedHeader), "")
 }
 
+func TestAnOverloadThatIsNotTheGatewaysOwnIsAnAnswerLikeAnyOther(t *testing.T) {
+	var seen atomic.Int64
+	overloaded := func(w http.ResponseWriter, r *http.Request) {
+		seen.Add(1)
+		io.Copy(io.Discard, r.Body)
+		w.Header().Set("Retry-After", "1")
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	edge := several(t, overloaded, overloaded, overloaded)
+	response := edge.send(t, "POST", "/v1/chat/completions", "{}")
+	equal(t, "status", response.StatusCode, 503)
+	equal(t, "asked", seen.Load(), int64(1))
+}
+
 func TestABodyTooLargeToKeepIsSentOnce(t *testing.T) {
 	var refused, other atomic.Int64
 	edge := several(t, refusing(&refused), refusing(&other))

@@ -90,15 +90,14 @@ func TestASlowBodyIsCutOff(t *testing.T) {
 }
 
 func TestASteadyBodyMayTakeLonger(t *testing.T) {
-	edge := start(t, func(c *config) { c.bodyTimeout, c.bodyMinRate = 200*time.Millisecond, 10 })
+	edge := start(t, func(c *config) { c.bodyTimeout, c.bodyMinRate = 2*time.Second, 10 })
 	edge.gateway.wire = func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) }
 	reader, writer := io.Pipe()
 	go func() {
-		// 5 bytes each 50 ms are ten times the rate asked for.
-		for range 10 {
-			time.Sleep(50 * time.Millisecond)
-			io.WriteString(writer, "01234")
-		}
+		// 40 bytes buy four seconds more than the two that any body has.
+		io.WriteString(writer, strings.Repeat("0123456789", 4))
+		time.Sleep(2500 * time.Millisecond)
+		io.WriteString(writer, "0123456789")
 		writer.Close()
 	}()
 	request, _ := http.NewRequest("POST", edge.base+"/v1/embeddings", reader)
@@ -109,13 +108,13 @@ func TestASteadyBodyMayTakeLonger(t *testing.T) {
 }
 
 func TestTheBodysDeadlineDoesNotEndTheAnswer(t *testing.T) {
-	edge := start(t, func(c *config) { c.bodyTimeout = 50 * time.Millisecond })
+	edge := start(t, func(c *config) { c.bodyTimeout = 2 * time.Second })
 	edge.gateway.wire = func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
 		select {
 		case <-r.Context().Done():
 			t.Error("the request was cancelled")
-		case <-time.After(200 * time.Millisecond):
+		case <-time.After(2500 * time.Millisecond):
 			io.WriteString(w, "done")
 		}
 	}

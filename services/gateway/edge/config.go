@@ -17,6 +17,9 @@ const envPrefix = "PENSTOCK_EDGE_"
 // config is everything the edge can be told; a flag each, and an environment variable each.
 type config struct {
 	listen              string
+	trustedProxies      string
+	proxyProtocol       bool
+	clients             *clientAddresses // by trustedProxies
 	gatewayGRPC         string
 	gatewayHTTP         string
 	gatewayConnections  int
@@ -26,6 +29,7 @@ type config struct {
 	gatewayKey          string
 	gatewayTokenFile    string
 	gatewayToken        string
+	gatewayProofs       *gatewayProofs // by the files above; nil without an authority
 	tlsCert             string
 	tlsKey              string
 	maxHeaderBytes      int
@@ -61,6 +65,7 @@ type config struct {
 	servePages          bool
 	otlp                string
 	traceSampleRatio    float64
+	parentSampling      string
 	serviceVersion      string
 	logLevel            slog.Level
 	showVersionThenExit bool
@@ -71,6 +76,8 @@ func (c *config) flags() *flag.FlagSet {
 	fs := flag.NewFlagSet("penstock-edge", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	fs.StringVar(&c.listen, "listen", "127.0.0.1:8080", "`address` to serve on: host:port or unix:/path")
+	fs.StringVar(&c.trustedProxies, "trusted-proxies", "", "`ranges` of the balancers and proxies in front, such as 10.0.0.0/8,2001:db8::/32, whose X-Forwarded-For says where a request comes from")
+	fs.BoolVar(&c.proxyProtocol, "proxy-protocol", false, "connections from --trusted-proxies begin with a PROXY header, version 1 or 2")
 	fs.StringVar(&c.gatewayGRPC, "gateway-grpc", "127.0.0.1:8081", "gateway's gRPC `target`: host:port, dns:///name:port or unix:///path; several separated by commas")
 	fs.StringVar(&c.gatewayHTTP, "gateway-http", "http://127.0.0.1:8082", "gateway's HTTP `target` for the wire formats: http://host:port, https://host:port or unix:///path; several separated by commas, and every address of a name counts")
 	fs.IntVar(&c.gatewayConnections, "gateway-connections", 8, "gRPC connections to the gateway; calls take turns")
@@ -100,7 +107,7 @@ func (c *config) flags() *flag.FlagSet {
 	fs.DurationVar(&c.writeTimeout, "write-timeout", 30*time.Second, "time one write may wait for a reader that does not read")
 	fs.DurationVar(&c.unaryTimeout, "unary-timeout", 60*time.Second, "deadline of a typed unary call that names none")
 	fs.DurationVar(&c.streamTimeout, "stream-timeout", 600*time.Second, "deadline of a typed stream that names none")
-	fs.DurationVar(&c.responseTimeout, "response-timeout", 610*time.Second, "time for the gateway's response head on the wire formats")
+	fs.DurationVar(&c.responseTimeout, "response-timeout", 610*time.Second, "time for the gateway's answer on the wire formats, to its last byte; longer than the gateway's longest deadline. A caller's own timeout ends it sooner, after 10 s more")
 	fs.DurationVar(&c.connectTimeout, "connect-timeout", 3*time.Second, "time to connect to the gateway")
 	fs.IntVar(&c.handshakesAtOnce, "handshakes-at-once", 64, "TLS connections on the wire formats that are being made to one gateway at a time; more wait for their turn")
 	fs.DurationVar(&c.handshakeWait, "handshake-wait", 30*time.Second, "time a request waits for that turn")
@@ -112,7 +119,8 @@ func (c *config) flags() *flag.FlagSet {
 	fs.StringVar(&c.corsOrigins, "cors-origins", "", "`origins` whose pages may call the API from a browser, such as https://app.example.com, separated by commas; * is every origin; empty allows none. Never for administration")
 	fs.BoolVar(&c.servePages, "pages", true, "serve / and /docs, the pages for people")
 	fs.StringVar(&c.otlp, "otlp", "", "OTLP gRPC `endpoint` for spans: host:port, http://host:port or https://host:port; empty exports nothing")
-	fs.Float64Var(&c.traceSampleRatio, "trace-sample-ratio", 0.01, "share of the traces started here that are sampled, 0 to 1")
+	fs.Float64Var(&c.traceSampleRatio, "trace-sample-ratio", 0.01, "share of the traces that are sampled where nobody's word counts, 0 to 1")
+	fs.StringVar(&c.parentSampling, "parent-sampling", samplingOfTrusted, "`whose` word on whether a trace is sampled counts: trusted (proxies'), always (everybody's) or never")
 	fs.StringVar(&c.serviceVersion, "service-version", version, "version that spans report")
 	fs.TextVar(&c.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error; debug logs every request")
 	fs.BoolVar(&c.showVersionThenExit, "version", false, "print the version and exit")
@@ -160,6 +168,18 @@ func (c *config) validate() error {
 	if c.traceSampleRatio < 0 || c.traceSampleRatio > 1 || c.traceSampleRatio != c.traceSampleRatio {
 		return errors.New("--trace-sample-ratio must lie between 0 and 1")
 	}
+	var err error
+	if c.clients, err = parseTrusted(c.trustedProxies); err != nil {
+		return fmt.Errorf("--trusted-proxies: %w", err)
+	}
+	if c.proxyProtocol && len(c.clients.trusted) == 0 {
+		return errors.New("--proxy-protocol needs --trusted-proxies: whose PROXY headers count")
+	}
+	switch c.parentSampling {
+	case samplingOfTrusted, samplingOfAll, samplingOfNobody:
+	default:
+		return errors.New("--parent-sampling must be trusted, always or never")
+	}
 	for name, value := range map[string]int64{
 		"gateway-connections": int64(c.gatewayConnections), "max-header-bytes": int64(c.maxHeaderBytes),
 		"max-body-bytes": c.maxBodyBytes, "max-held-bytes": c.maxHeldBytes, "max-message-bytes": int64(c.maxMessageBytes), "body-min-rate": c.bodyMinRate,
@@ -190,7 +210,6 @@ func (c *config) validate() error {
 	if _, _, err := splitAddress(c.listen); err != nil {
 		return fmt.Errorf("--listen: %w", err)
 	}
-	var err error
 	if c.origins, err = parseOrigins(c.corsOrigins); err != nil {
 		return fmt.Errorf("--cors-origins: %w", err)
 	}

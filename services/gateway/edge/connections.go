@@ -13,15 +13,19 @@ const crowded = 2
 // addressShare is the part of all connections that one address may have then.
 const addressShare = 8
 
-// connections counts who is connected, so that descriptors never run out, and no address has them all.
+// connections counts who is connected, so that descriptors never run out, and no address has them all. Trusted proxies
+// bring everybody's, and may.
 type connections struct {
-	max   int
-	mutex sync.Mutex
-	all   int
-	of    map[string]int
+	max     int
+	proxies *clientAddresses
+	mutex   sync.Mutex
+	all     int
+	of      map[string]int
 }
 
-func newConnections(max int) *connections { return &connections{max: max, of: map[string]int{}} }
+func newConnections(max int, proxies *clientAddresses) *connections {
+	return &connections{max: max, proxies: proxies, of: map[string]int{}}
+}
 
 // connectionsPermitted is how many there may be: each can need another one, to a gateway, and some files are open anyway.
 func connectionsPermitted(wanted int) int {
@@ -33,10 +37,11 @@ func connectionsPermitted(wanted int) int {
 
 // admit counts a connection in and gives it with what counts it out; nil where there is no room for it.
 func (c *connections) admit(conn net.Conn) net.Conn {
-	site := siteOf(addressOf(conn.RemoteAddr().String()))
+	remote := conn.RemoteAddr().String()
+	site, bounded := siteOf(addressOf(remote)), !c.proxies.trustsPeer(remote)
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
-	if c.all >= c.max || c.all >= c.max/crowded && c.of[site] >= max(1, c.max/addressShare) {
+	if c.all >= c.max || bounded && c.all >= c.max/crowded && c.of[site] >= max(1, c.max/addressShare) {
 		return nil
 	}
 	c.all++

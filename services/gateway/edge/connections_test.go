@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"testing"
@@ -21,7 +22,7 @@ func (place) Network() string  { return "tcp" }
 func (n place) String() string { return string(n) }
 
 func TestNoAddressHasAllConnections(t *testing.T) {
-	all := newConnections(16)
+	all := newConnections(16, nil)
 	var held []net.Conn
 	enter := func(from string) bool {
 		conn := all.admit(addressed{from: from})
@@ -48,6 +49,16 @@ func TestNoAddressHasAllConnections(t *testing.T) {
 		conn.Close()
 	}
 	equal(t, "nobody", all.all+len(all.of), 0)
+}
+
+func TestATrustedProxyBringsEverybodysConnections(t *testing.T) {
+	proxies, err := parseTrusted("10.0.0.0/8")
+	must(t, err)
+	all := newConnections(16, proxies)
+	for i := range 16 {
+		equal(t, "the proxy's", all.admit(addressed{from: fmt.Sprint("10.0.0.1:", i+1)}) != nil, true)
+	}
+	equal(t, "more than all", all.admit(addressed{from: "10.0.0.1:99"}) == nil, true)
 }
 
 func TestAConnectionTooManyIsClosedAndOthersGoOn(t *testing.T) {

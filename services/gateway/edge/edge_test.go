@@ -24,7 +24,7 @@ import (
 )
 
 // patience bounds every wait for something that must happen.
-const patience = 5 * time.Second
+const patience = 60 * time.Second
 
 // fakeGateway is a gateway whose answers a test writes.
 type fakeGateway struct {

@@ -106,8 +106,11 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := requestID(header)
 	header[headerRequestID] = []string{id}
 	addClientAddress(header, r.RemoteAddr, f.cfg.gatewayToken)
+	if forwarded := r.Header[headerForwardedFor]; forwarded != nil {
+		header[headerClientAddress] = []string{f.cfg.clients.of(r.RemoteAddr, forwarded)}
+	}
 	call := &exchange{route: unknownRoute, body: body}
-	ctx, span := f.tracing.start(context.WithValue(r.Context(), exchangeKey{}, call), header)
+	ctx, span := f.tracing.start(context.WithValue(r.Context(), exchangeKey{}, call), header, f.cfg.believesSampling(r.RemoteAddr))
 	out := newResponseWriter(w, r, f.cfg.writeTimeout)
 	out.body = body
 	out.common = map[string]string{headerRequestID: id, headerTraceparent: header.Get(headerTraceparent)}

@@ -13,7 +13,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/connectivity"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	_ "google.golang.org/grpc/health" // asks each gateway whether it serves
 	"google.golang.org/grpc/keepalive"
@@ -49,7 +48,7 @@ func dialGateway(cfg *config, trust *tls.Config) (*gatewayConns, error) {
 	}
 	transport := insecure.NewCredentials()
 	if trust != nil {
-		transport = credentials.NewTLS(trust)
+		transport = newRenewingTLS(trust, cfg.gatewayProofs)
 	}
 	retry := backoff.DefaultConfig
 	retry.BaseDelay = 100 * time.Millisecond

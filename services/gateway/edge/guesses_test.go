@@ -102,4 +102,21 @@ func TestAnAddressThatGuessesGets429AndKnownKeysGoOn(t *testing.T) {
 	}
 }
 
+func TestGuessesBehindATrustedProxyAreThoseOfTheAddressThatItNames(t *testing.T) {
+	for _, whole := range []bool{false, true} {
+		edge := newUnserved(t, trusting("127.0.0.0/8"), func(c *config) { c.wrongKeysBurst, c.wrongKeysPerSecond = 3, 0.001 })
+		edge.serveOnly(whole)
+		edge.gateway.wire = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }
+		ask := func(from, key string) int {
+			return edge.send(t, "POST", "/v1/chat/completions", "{}", "Authorization", "Bearer "+key, "X-Forwarded-For", from).StatusCode
+		}
+		for i := range 3 {
+			equal(t, "wrong", ask("198.51.100.1", fmt.Sprint("wrong", i)), 401)
+		}
+		eventually(t, "it is counted", func() bool { return !edge.guesses().admits("198.51.100.1", edge.guesses().key("x")) })
+		equal(t, "too many", ask("198.51.100.1", "wrong9"), 429)
+		equal(t, "another behind the same proxy", ask("198.51.100.2", "wrong9"), 401)
+	}
+}
+
 func (r *running) guesses() *guesses { return r.plain.front.guesses }

@@ -15,7 +15,9 @@ var errNoTurn = errors.New("too many connections are being made")
 // A handshake costs the gateway a thousand times what it costs the one who asks. Of thousands at once none
 // would end in time; of those that wait for their turn, all do.
 type handshakes struct {
-	dialer  *tls.Dialer
+	dialer  *net.Dialer
+	trust   *tls.Config
+	proofs  *gatewayProofs
 	timeout time.Duration
 	wait    time.Duration
 	turns   chan struct{}
@@ -23,7 +25,9 @@ type handshakes struct {
 
 func newHandshakes(cfg *config, dialer *net.Dialer, trust *tls.Config) *handshakes {
 	return &handshakes{
-		dialer:  &tls.Dialer{NetDialer: dialer, Config: trust},
+		dialer:  dialer,
+		trust:   trust,
+		proofs:  cfg.gatewayProofs,
 		timeout: cfg.connectTimeout,
 		wait:    cfg.handshakeWait,
 		turns:   make(chan struct{}, cfg.handshakesAtOnce),
@@ -38,7 +42,8 @@ func (h *handshakes) dial(ctx context.Context, network, address string) (net.Con
 	defer func() { <-h.turns }()
 	ctx, cancel := context.WithTimeout(ctx, h.timeout)
 	defer cancel()
-	connection, err := h.dialer.DialContext(ctx, network, address)
+	dialer := tls.Dialer{NetDialer: h.dialer, Config: h.proofs.today(h.trust)}
+	connection, err := dialer.DialContext(ctx, network, address)
 	if err != nil && !isDialError(err) {
 		// By itself the transport reports a handshake that took too long as if a request had been sent.
 		return nil, &net.OpError{Op: "dial", Net: network, Err: err}

@@ -65,7 +65,7 @@ func TestATurnIsNotWaitedForTooLong(t *testing.T) {
 	}()
 	edge := start(t, func(c *config) {
 		c.gatewayHTTP, c.handshakesAtOnce = "https://"+silent.Addr().String(), atOnce
-		c.connectTimeout, c.handshakeWait = time.Second, 20*time.Millisecond
+		c.connectTimeout, c.handshakeWait = 5*time.Second, 20*time.Millisecond
 	})
 	for _, status := range edge.sendAtOnce(t, requests) {
 		equal(t, "status", status, 503)

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -15,6 +14,8 @@ const (
 	headerTimeout     = "X-Penstock-Timeout"
 	headerTraceparent = "Traceparent"
 	headerTracestate  = "Tracestate"
+	// headerForwardedFor goes no further either: what it says counts where a trusted proxy has said it.
+	headerForwardedFor = "X-Forwarded-For"
 	// These two are the edge's own. A caller's go no further: they are not among the allowed.
 	headerClientAddress = "X-Penstock-Client-Address"
 	headerEdgeToken     = "X-Penstock-Edge-Token"
@@ -82,14 +83,6 @@ func addClientAddress(header http.Header, remote, token string) {
 	if token != "" {
 		header[headerEdgeToken] = []string{token}
 	}
-}
-
-// addressOf gives the host of the other end; "unknown" where it has none, as behind a unix socket.
-func addressOf(remote string) string {
-	if host, _, err := net.SplitHostPort(remote); err == nil && host != "" {
-		return host
-	}
-	return "unknown"
 }
 
 // readToken gives the token in a file; empty without one.

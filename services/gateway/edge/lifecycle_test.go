@@ -27,7 +27,7 @@ func TestProbes(t *testing.T) {
 // A gateway in a burst answers late; one that hangs for good is not ready.
 func TestReadinessRemembersAGatewayThatIsLate(t *testing.T) {
 	for memory, want := range map[time.Duration]int{time.Minute: 200, 0: 503} {
-		edge := start(t, func(c *config) { c.readinessMemory, c.readinessTimeout = memory, 250*time.Millisecond })
+		edge := start(t, func(c *config) { c.readinessMemory, c.readinessTimeout = memory, time.Second })
 		edge.gateway.health.late.Store(true)
 		equal(t, "late from the start", edge.send(t, "GET", "/readyz", "").StatusCode, 503)
 		edge.gateway.health.late.Store(false)
@@ -80,7 +80,7 @@ func TestDrainLetsRequestsEndAndTakesNoMore(t *testing.T) {
 }
 
 func TestDrainGivesNoticeBeforeItRefuses(t *testing.T) {
-	const notice = 2 * time.Second
+	const notice = 5 * time.Second
 	edge := start(t, func(c *config) { c.drainNotice = notice })
 	edge.gateway.wire = func(http.ResponseWriter, *http.Request) {}
 	drained := make(chan int64, 1)

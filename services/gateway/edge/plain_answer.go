@@ -16,9 +16,6 @@ import (
 // gatherBytes of an answer of known length go out in one write.
 const gatherBytes = 16 << 10
 
-// mayTake is a deadline for what may take as long as it likes; the connection's own is armed again when it has passed.
-const mayTake = time.Hour
-
 // marks are what a gateway says about itself, to the edge alone.
 type marks struct{ refused, leaving bool }
 
@@ -93,7 +90,7 @@ func (p *passage) passWhole(conn *gatewayConn, left int64, release func()) bool 
 			}
 			p.out = p.out[:0]
 		}
-		if err := conn.read(time.Now().Add(mayTake)); err != nil {
+		if err := conn.read(p.due); err != nil {
 			return false
 		}
 	}
@@ -117,7 +114,7 @@ func (p *passage) passStream(conn *gatewayConn, chunked bool, release func()) bo
 		if ended {
 			return true
 		}
-		err := conn.read(time.Now().Add(mayTake))
+		err := conn.read(p.due)
 		if !chunked && errors.Is(err, io.EOF) {
 			release()
 			return p.send([]byte("0\r\n\r\n"))

@@ -18,6 +18,8 @@ const (
 	callerBufferBytes = 4 << 10
 	// ownFieldsBytes is more than what the edge's own fields take: the request's id, the trace, and their names.
 	ownFieldsBytes = 1 << 10
+	// maxAddressBytes is the longest form of an address, IPv4 within IPv6.
+	maxAddressBytes = 45
 	// maxPlainHeadBytes bounds a plain request's head; a larger one is the whole server's, whatever it allows.
 	maxPlainHeadBytes = 8 << 10
 	// lingerFor is how long a refused caller is read on, so that the refusal is not lost to what it still sends.
@@ -32,7 +34,10 @@ const (
 type caller struct {
 	conn     net.Conn
 	listener *plainListener
-	address  string
+	remote   string        // the connection's other end
+	address  string        // that of its requests, unless a trusted proxy says more
+	trusted  bool          // the other end is a trusted proxy
+	believed bool          // its word on sampling counts
 	turn     chan struct{} // the lead; closed when the connection is over
 	free     chan struct{} // the right to serve a request
 	// The leader's own:
@@ -64,8 +69,10 @@ type chosenField struct {
 }
 
 func newCaller(l *plainListener, conn net.Conn) *caller {
+	cfg, remote := l.front.cfg, conn.RemoteAddr().String()
 	c := &caller{
-		conn: conn, listener: l, address: addressOf(conn.RemoteAddr().String()), in: make([]byte, callerBufferBytes),
+		conn: conn, listener: l, remote: remote, address: cfg.clients.of(remote, nil), in: make([]byte, callerBufferBytes),
+		trusted: cfg.clients.trustsPeer(remote), believed: cfg.believesSampling(remote),
 		turn: make(chan struct{}, 1), free: make(chan struct{}, 1), opened: time.Now(),
 	}
 	c.turn <- struct{}{}
@@ -156,6 +163,20 @@ func (c *caller) survived(panicked any) bool {
 	return panicked != nil
 }
 
+// clientAddress is where the request that was just read comes from.
+func (c *caller) clientAddress() string {
+	if !c.trusted {
+		return c.address
+	}
+	var forwarded []string
+	for _, field := range c.request.Fields {
+		if string(field.Name) == "x-forwarded-for" {
+			forwarded = append(forwarded, string(field.Value))
+		}
+	}
+	return c.listener.front.cfg.clients.of(c.remote, forwarded)
+}
+
 // choose finds the fields that go on; false where the request is one that the whole server has to judge.
 func (c *caller) choose() bool {
 	cfg := c.listener.front.cfg
@@ -163,7 +184,7 @@ func (c *caller) choose() bool {
 		return false
 	}
 	c.chosen = c.chosen[:0]
-	size := len(c.address) + len(cfg.gatewayToken) + ownFieldsBytes
+	size := maxAddressBytes + len(cfg.gatewayToken) + ownFieldsBytes
 	for _, field := range c.request.Fields {
 		name, ok := allowedByLowerName[string(field.Name)]
 		if !ok {

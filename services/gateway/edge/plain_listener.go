@@ -37,7 +37,7 @@ func newPlainListener(listener net.Listener, f *front, gateways *balancer, tlsCo
 	return &plainListener{
 		Listener: listener, front: f, gateways: gateways, tls: tlsConfig,
 		others: make(chan net.Conn), closed: make(chan struct{}), callers: map[*caller]struct{}{},
-		connections: newConnections(connectionsPermitted(f.cfg.maxConnections)),
+		connections: newConnections(connectionsPermitted(f.cfg.maxConnections), f.cfg.clients),
 	}
 }
 
@@ -83,6 +83,15 @@ func (l *plainListener) serve() {
 
 // admit sees a connection through its handshake and serves it.
 func (l *plainListener) admit(conn net.Conn) {
+	if cfg := l.front.cfg; cfg.proxyProtocol {
+		proxied, err := cfg.clients.readProxyHeader(conn, cfg.headerTimeout)
+		if err != nil {
+			l.front.logger.Warn(fmt.Sprintf("http: PROXY header from %s: %v", conn.RemoteAddr(), err))
+			conn.Close()
+			return
+		}
+		conn = proxied
+	}
 	if l.tls != nil {
 		secured, ok := l.handshake(conn)
 		if !ok {

@@ -24,10 +24,12 @@ type passage struct {
 	path    string
 	get     bool
 	started time.Time
+	due     time.Time // when the answer must have ended
 	id      string
 	parent  string
 	span    trace.Span
 	held    int64
+	from    string // where the request comes from
 	shown   credential
 	// out is the request as the gateway gets it, and later the beginning of the answer as the caller gets it.
 	out     []byte
@@ -42,10 +44,10 @@ var passageBuffers = sync.Pool{New: func() any { buffer := make([]byte, 0, calle
 func (c *caller) begin() *passage {
 	p := &passage{
 		caller: c, path: string(c.request.Path), get: c.request.Get, started: time.Now(), held: c.request.Length,
-		pooled: passageBuffers.Get().(*[]byte),
+		from: c.clientAddress(), pooled: passageBuffers.Get().(*[]byte),
 	}
 	var given, own traceFields
-	ids := 0
+	ids, timeout := 0, ""
 	for _, field := range c.chosen {
 		switch field.name {
 		case "Authorization", "X-Api-Key", "Api-Key":
@@ -53,16 +55,19 @@ func (c *caller) begin() *passage {
 		case headerRequestID:
 			ids++
 			p.id = string(field.value)
+		case headerTimeout:
+			timeout = string(field.value)
 		case headerTraceparent:
 			given.add(&given.parent, field.value)
 		case headerTracestate:
 			given.add(&given.state, field.value)
 		}
 	}
+	p.due = answerDue(c.listener.front.cfg, p.started, timeout)
 	if ids != 1 || !validRequestID(p.id) {
 		p.id = newRequestID()
 	}
-	p.span = c.listener.front.tracing.startSpan(&given, &own)
+	p.span = c.listener.front.tracing.startSpan(&given, &own, c.believed)
 	p.parent = own.parent
 	p.out = c.appendHead((*p.pooled)[:0], p, &own)
 	return p
@@ -121,7 +126,7 @@ func (c *caller) appendHead(out []byte, p *passage, own *traceFields) []byte {
 		out = append(append(append(append(out, field.name...), ": "...), field.value...), "\r\n"...)
 	}
 	out = appendField(out, headerRequestID, p.id)
-	out = appendField(out, headerClientAddress, c.address)
+	out = appendField(out, headerClientAddress, p.from)
 	if token := c.listener.front.cfg.gatewayToken; token != "" {
 		out = appendField(out, headerEdgeToken, token)
 	}
@@ -148,7 +153,7 @@ func (p *passage) serve() (keep bool) {
 		}
 		p.end()
 	}()
-	if !p.listener.front.guesses.admits(p.address, p.shown) {
+	if !p.listener.front.guesses.admits(p.from, p.shown) {
 		return p.sendFailure(&failureGuesses)
 	}
 	gateways := round{balancer: p.listener.gateways, backends: *p.listener.gateways.backends.Load()}
@@ -199,7 +204,7 @@ func (p *passage) ask(to *backend) (*gatewayConn, error) {
 }
 
 func (p *passage) connect(to *backend) (*gatewayConn, error) {
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithDeadline(context.Background(), p.due)
 	defer cancel()
 	if !p.depend(closing(cancel)) {
 		return nil, context.Canceled
@@ -222,13 +227,12 @@ func (p *passage) exchange(conn *gatewayConn) (sent int, err error) {
 		return 0, context.Canceled
 	}
 	conn.writing = nil
-	due := time.Now().Add(p.listener.front.cfg.responseTimeout)
 	if len(p.out) <= atOnceBytes {
 		if sent, err = conn.Write(p.out); err != nil && sent == 0 {
 			return 0, err
 		}
 		// A gateway that answers before it has read all may close; its answer counts.
-		return len(p.out), conn.readHead(due)
+		return len(p.out), conn.readHead(p.due)
 	}
 	written := make(chan error, 1)
 	conn.writing = written
@@ -236,7 +240,7 @@ func (p *passage) exchange(conn *gatewayConn) (sent int, err error) {
 		_, err := conn.Write(request)
 		written <- err
 	}(p.out)
-	return len(p.out), conn.readHead(due)
+	return len(p.out), conn.readHead(p.due)
 }
 
 // letGo lets the request's memory go, as its answer may take minutes.
@@ -264,7 +268,7 @@ func (p *passage) end() {
 	p.depend(nil)
 	p.giveBack()
 	f := p.listener.front
-	f.guesses.heard(p.address, p.shown, p.status)
+	f.guesses.heard(p.from, p.shown, p.status)
 	method := http.MethodPost
 	if p.get {
 		method = http.MethodGet

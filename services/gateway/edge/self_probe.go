@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"time"
@@ -30,7 +31,11 @@ func probeSelf(cfg *config, path string) error {
 	var dialer net.Dialer
 	client := &http.Client{Timeout: selfProbeTimeout, Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return dialer.DialContext(ctx, network, address)
+			conn, err := dialer.DialContext(ctx, network, address)
+			if err == nil && cfg.proxyProtocol && cfg.clients.trustsPeer(conn.LocalAddr().String()) {
+				_, err = io.WriteString(conn, "PROXY UNKNOWN\r\n")
+			}
+			return conn, err
 		},
 		TLSClientConfig:   trust,
 		DisableKeepAlives: true,

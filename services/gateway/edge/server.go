@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -31,10 +30,10 @@ func newEdge(ctx context.Context, cfg *config, logger *slog.Logger) (*edge, erro
 	if err != nil {
 		return nil, fmt.Errorf("tracing: %w", err)
 	}
-	trust, err := gatewayTrust(cfg)
-	if err != nil {
+	if cfg.gatewayProofs, err = newGatewayProofs(cfg, logger); err != nil {
 		return nil, err
 	}
+	trust := gatewayTrust(cfg)
 	if cfg.gatewayToken, err = readToken(cfg.gatewayTokenFile); err != nil {
 		return nil, err
 	}
@@ -50,7 +49,7 @@ func newEdge(ctx context.Context, cfg *config, logger *slog.Logger) (*edge, erro
 	if err != nil {
 		return nil, err
 	}
-	tlsConfig, err := loadTLS(cfg)
+	tlsConfig, err := listenerTLS(cfg, logger)
 	if err != nil {
 		return nil, err
 	}
@@ -104,28 +103,28 @@ func loadTLS(cfg *config) (*tls.Config, error) {
 	}, nil
 }
 
-// gatewayTrust is how the gateway must prove itself; nil where no authority is named.
-func gatewayTrust(cfg *config) (*tls.Config, error) {
-	if cfg.gatewayCA == "" {
-		return nil, nil
+// listenerTLS is what the edge shows its callers: the certificate of today, at each handshake.
+func listenerTLS(cfg *config, logger *slog.Logger) (*tls.Config, error) {
+	config, err := loadTLS(cfg)
+	if config == nil {
+		return nil, err
 	}
-	authority, err := os.ReadFile(cfg.gatewayCA)
+	pair, err := newRenewedPair(logger, cfg.tlsCert, cfg.tlsKey)
 	if err != nil {
-		return nil, fmt.Errorf("--gateway-ca: %w", err)
+		return nil, fmt.Errorf("TLS: %w", err)
 	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(authority) {
-		return nil, fmt.Errorf("--gateway-ca: %s holds no certificate", cfg.gatewayCA)
-	}
-	config := &tls.Config{RootCAs: roots, ServerName: cfg.gatewayName, MinVersion: tls.VersionTLS12}
-	if cfg.gatewayCert != "" {
-		own, err := tls.LoadX509KeyPair(cfg.gatewayCert, cfg.gatewayKey)
-		if err != nil {
-			return nil, fmt.Errorf("--gateway-cert and --gateway-key: %w", err)
-		}
-		config.Certificates = []tls.Certificate{own}
-	}
+	// With one beside it, who names no host would be shown that.
+	config.Certificates = nil
+	config.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return pair.get(), nil }
 	return config, nil
+}
+
+// gatewayTrust is how the gateway must prove itself; nil where no authority is named.
+func gatewayTrust(cfg *config) *tls.Config {
+	if cfg.gatewayProofs == nil {
+		return nil
+	}
+	return cfg.gatewayProofs.today(&tls.Config{ServerName: cfg.gatewayName, MinVersion: tls.VersionTLS12})
 }
 
 func listen(address string) (net.Listener, error) {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"time"
@@ -24,6 +25,7 @@ type tracing struct {
 	provider   *sdktrace.TracerProvider
 	tracer     trace.Tracer
 	propagator propagation.TraceContext
+	ratio      float64
 }
 
 func newTracing(ctx context.Context, cfg *config, logger *slog.Logger) (*tracing, error) {
@@ -48,14 +50,45 @@ func newTracing(ctx context.Context, cfg *config, logger *slog.Logger) (*tracing
 		options = append(options, sdktrace.WithBatcher(exporter))
 	}
 	provider := sdktrace.NewTracerProvider(options...)
-	return &tracing{provider: provider, tracer: provider.Tracer("penstock.dev/edge")}, nil
+	return &tracing{provider: provider, tracer: provider.Tracer("penstock.dev/edge"), ratio: cfg.traceSampleRatio}, nil
+}
+
+// Whose word on whether a trace is sampled counts. A stranger who says so for every request would have all of them
+// recorded.
+const (
+	samplingOfTrusted = "trusted"
+	samplingOfAll     = "always"
+	samplingOfNobody  = "never"
+)
+
+// believesSampling says whether the word of a connection's other end counts.
+func (c *config) believesSampling(remote string) bool {
+	switch c.parentSampling {
+	case samplingOfAll:
+		return true
+	case samplingOfNobody:
+		return false
+	}
+	return c.clients.trustsPeer(remote)
+}
+
+// parent gives the caller's span. Where its word does not count, the trace's identity stays, and it can only decide
+// against sampling: what it wants sampled is sampled by chance, and not by the identity, which is its choice, too.
+func (t *tracing) parent(ctx context.Context, carrier propagation.TextMapCarrier, believed bool) context.Context {
+	ctx = t.propagator.Extract(ctx, carrier)
+	given := trace.SpanContextFromContext(ctx)
+	if believed || !given.IsSampled() {
+		return ctx
+	}
+	flags := given.TraceFlags().WithSampled(rand.Float64() < t.ratio)
+	return trace.ContextWithRemoteSpanContext(ctx, given.WithTraceFlags(flags))
 }
 
 // start begins the request's span below the caller's, if the caller sent a valid
 // one, and writes its identity into the headers that go on.
-func (t *tracing) start(ctx context.Context, forwarded http.Header) (context.Context, trace.Span) {
+func (t *tracing) start(ctx context.Context, forwarded http.Header, believed bool) (context.Context, trace.Span) {
 	carrier := propagation.HeaderCarrier(forwarded)
-	ctx = t.propagator.Extract(ctx, carrier)
+	ctx = t.parent(ctx, carrier, believed)
 	ctx, span := t.tracer.Start(ctx, "HTTP", serverSpan)
 	forwarded.Del(headerTracestate)
 	t.propagator.Inject(ctx, carrier)
@@ -63,8 +96,8 @@ func (t *tracing) start(ctx context.Context, forwarded http.Header) (context.Con
 }
 
 // startSpan does the same for fields that are in no http.Header: what the caller gave, and what goes on.
-func (t *tracing) startSpan(given, own propagation.TextMapCarrier) trace.Span {
-	ctx, span := t.tracer.Start(t.propagator.Extract(context.Background(), given), "HTTP", serverSpan)
+func (t *tracing) startSpan(given, own propagation.TextMapCarrier, believed bool) trace.Span {
+	ctx, span := t.tracer.Start(t.parent(context.Background(), given, believed), "HTTP", serverSpan)
 	t.propagator.Inject(ctx, own)
 	return span
 }

@@ -115,11 +115,19 @@ func parseTimeout(h http.Header) (time.Duration, error) {
 	if value == "" {
 		return 0, nil
 	}
-	timeout, err := time.ParseDuration(value)
-	if err != nil || timeout <= 0 || !timeoutPattern.MatchString(value) {
-		return 0, invalidField("x-penstock-timeout", "x-penstock-timeout must be a duration such as 500ms, 30s or 10m.")
+	if timeout := durationOf(value); timeout > 0 {
+		return timeout, nil
 	}
-	return timeout, nil
+	return 0, invalidField("x-penstock-timeout", "x-penstock-timeout must be a duration such as 500ms, 30s or 10m.")
+}
+
+// durationOf reads a timeout; 0 where it is none.
+func durationOf(value string) time.Duration {
+	timeout, err := time.ParseDuration(value)
+	if err != nil || !timeoutPattern.MatchString(value) {
+		return 0
+	}
+	return timeout
 }
 
 // noteRoute adds no metadata: annotating is where grpc-gateway tells which path has matched.

@@ -301,11 +301,8 @@ func TestACallerThatLeavesCancelsTheCall(t *testing.T) {
 			}
 		}()
 		soon(t, "the call", entered, patience)
-		left := time.Now()
 		cancel()
-		if took := soon(t, "the cancellation", cancelled, patience).Sub(left); took > 100*time.Millisecond {
-			t.Errorf("%s: the call was cancelled after %v", path, took)
-		}
+		soon(t, "the cancellation", cancelled, patience)
 	}
 }
 

@@ -11,10 +11,14 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 )
 
 // statusClientClosed is nginx's 499: the caller left, so nobody reads it but the log.
 const statusClientClosed = 499
+
+// answerGrace is how much longer than the caller's own timeout an answer is waited for: the gateway ends it by itself.
+const answerGrace = 10 * time.Second
 
 // proxyBufferBytes is held by every open stream; token chunks are far smaller.
 const proxyBufferBytes = 8 << 10
@@ -50,11 +54,23 @@ func newWireHandler(ctx context.Context, cfg *config, trust *tls.Config, logger 
 		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithDeadline(r.Context(), answerDue(cfg, time.Now(), r.Header.Get(headerTimeout)))
+		defer cancel()
+		r = r.WithContext(ctx)
 		// By itself the server reads a body to its end, and closes it, before it writes an answer's head. The transport
 		// may still be sending that body, would take this for a failure, and cut the answer.
 		_ = http.NewResponseController(w).EnableFullDuplex()
 		proxy.ServeHTTP(w, r)
 	}), gateways, nil
+}
+
+// answerDue is when an answer must have ended, its last byte included, whatever the gateway does, or does not.
+func answerDue(cfg *config, started time.Time, timeout string) time.Time {
+	limit := cfg.responseTimeout
+	if own := durationOf(timeout); own > 0 {
+		limit = min(limit, own+answerGrace)
+	}
+	return started.Add(limit)
 }
 
 func newTransport(cfg *config, target httpTarget, trust *tls.Config) *http.Transport {
@@ -85,6 +101,8 @@ func proxyFailed(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case body.err() != nil:
 		bodyFailure(body.err()).write(w, r)
+	case errors.Is(r.Context().Err(), context.DeadlineExceeded):
+		failureTimeout.write(w, r)
 	case r.Context().Err() != nil:
 		w.WriteHeader(statusClientClosed)
 	case errors.As(err, &timeout) && timeout.Timeout() && !isDialError(err) || errors.Is(err, os.ErrDeadlineExceeded):

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
+from ipaddress import ip_network
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from penstock_common.addresses import Listen as ListenAddress
 from penstock_common.configuration import Duration, Secret, Section
-from penstock_common.sections import Redis, Secrets, Telemetry
+from penstock_common.faults import KeyPath, nearest, refuse
+from penstock_common.sections import DEFAULT_EMBEDDING_MODEL, NetworkText, Redis, Secrets, Telemetry
 from penstock_common.sql.address import DatabaseAddress, DatabaseLimits
 from penstock_gateway.domain.access.authentication import KeyFreshness
 from penstock_gateway.domain.access.identity import KeyRecord, KeyScope, Tenant, Tier, digest_of
+from penstock_gateway.domain.access.networks import Network
 from penstock_gateway.domain.access.tenancy import TenantDirectory
 from penstock_gateway.domain.life.door import Capacity
 from penstock_gateway.surfaces.wire_formats.body_bounds import BodyBounds
@@ -30,23 +35,39 @@ class Listen(Section):
 
     model_config = ConfigDict(extra="ignore")
 
-    http: str = "127.0.0.1:8080"
-    grpc: str = "127.0.0.1:8081"
+    http: ListenAddress = "127.0.0.1:8080"
+    grpc: ListenAddress = "127.0.0.1:8081"
+    trusted_proxies: list[NetworkText] = []
+    """Ranges of the balancers in front, whose X-Forwarded-For says where a request comes from."""
+    reflection: bool = True
+    """Whether gRPC reflection tells strangers the public methods and messages."""
+
+    @property
+    def trusted_networks(self) -> tuple[Network, ...]:
+        """The ranges as the domain knows them."""
+        return tuple(ip_network(text) for text in self.trusted_proxies)
 
 
 class TierSettings(Section):
     """Limits of every tenant of a tier; unset means unlimited."""
 
     requests_per_minute: Limit = None
+    """Requests of a tenant in any minute, over all processes."""
     concurrent_requests: Limit = None
+    """Requests of a tenant at once, over all processes."""
 
 
 class TenantSettings(Section):
     """A tenant and the keys that the configuration itself gives it."""
 
     name: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._-]+$")]
+    """Letters, digits, `.`, `_` and `-`."""
     tier: str | TierSettings = "free"
+    """The name of a tier: `free` (10 requests a minute, 2 at once), `pro` (100), `enterprise` (1000), or one of `tiers`;
+    or its limits, spelled out."""
     keys: list[Secret] = []
+    """API keys of at least 16 characters; write `${NAME}` rather than the key itself. `penstock keys create` makes
+    others."""
     models: list[str] = []
     """Public models the tenant may use; empty means all."""
     regions: list[str] = []
@@ -71,6 +92,22 @@ class CacheSwitch(Section):
     model_config = ConfigDict(extra="ignore")
 
     mode: Annotated[Literal["off", "exact", "semantic"], BeforeValidator(_read_switch)] = "exact"
+
+
+class PublicName(Section):
+    """A model that callers may ask for, as far as keys and tenants name it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str
+
+
+class EmbeddingName(Section):
+    """The embedding model, as far as keys and tenants name it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    model: str = DEFAULT_EMBEDDING_MODEL
 
 
 def _longer_than_nothing(value: timedelta) -> timedelta:
@@ -105,8 +142,9 @@ class GatewaySettings(Section):
     max_in_flight: Annotated[int, Field(gt=0)] = 8192
     """Requests at once; more are refused with Retry-After."""
     unary_timeout: PositiveDuration = timedelta(seconds=60)
+    """Deadline of a request that does not stream, where the caller sets none; also the longest a caller may set."""
     stream_timeout: PositiveDuration = timedelta(seconds=600)
-    """Deadlines where the caller sets none; also the longest a caller may set."""
+    """The same for a stream."""
     hold_back: Duration = timedelta(seconds=10)
     """How long a stream's headers wait for its first content, so that a failure still has a status."""
     keep_alive: PositiveDuration = timedelta(seconds=15)
@@ -114,9 +152,13 @@ class GatewaySettings(Section):
     write_timeout: PositiveDuration = timedelta(seconds=60)
     """How long an answer waits for a caller who does not read; then the connection is cut."""
     redis_timeout: PositiveDuration = timedelta(milliseconds=50)
+    """What a look at the limits in Redis may take; then this process counts by itself."""
     cache_lookup_timeout: PositiveDuration = timedelta(milliseconds=100)
+    """What a look into the cache may take; then it counts as a miss."""
     cache_store_timeout: PositiveDuration = timedelta(seconds=1)
+    """What keeping an answer may take; then it is not kept."""
     router_timeout: PositiveDuration = timedelta(seconds=1)
+    """What the router may take."""
     key_fresh: KeyTrust = KeyFreshness().fresh
     """How long a looked-up key is trusted, and so the longest that a revoked one lives."""
     key_stale: PositiveDuration = KeyFreshness().stale
@@ -130,7 +172,7 @@ class GatewaySettings(Section):
     refusals_per_minute: Annotated[int, Field(gt=0)] = 600
     """Of one key; then its requests are refused before their bodies are read. One more for every 256 KiB of a body."""
     max_body_bytes: Annotated[int, Field(gt=0)] = 32 * 1024 * 1024
-    """Also the largest message over gRPC."""
+    """Largest body of a request, and largest message over gRPC."""
     max_body_elements: Annotated[int, Field(gt=0)] = BodyBounds().max_elements
     """Of the JSON in a body: values in arrays and members of objects."""
     max_body_depth: Annotated[int, Field(gt=0)] = BodyBounds().max_depth
@@ -158,11 +200,13 @@ class GatewaySettings(Section):
     grpc_connection_age: PositiveDuration = timedelta(hours=1)
     """After this, a connection takes no more calls, and the client makes another."""
     max_queued_ledger_rows: Annotated[int, Field(gt=0)] = 10_000
+    """Rows that wait for the database; while it is away and the queue is full, requests are refused."""
     sql_pool_size: Annotated[int, Field(gt=0)] = DatabaseLimits().pool_size
     """Connections of one process to the database, at most."""
     sql_connect_timeout: PositiveDuration = DatabaseLimits().connect_timeout
     """For a connection to the database, a new one or a free one."""
     sql_statement_timeout: PositiveDuration = DatabaseLimits().statement_timeout
+    """For one statement, waiting for a lock included."""
 
     @property
     def capacity(self) -> Capacity:
@@ -194,6 +238,28 @@ class GatewaySettings(Section):
         )
 
 
+def _at_least_a_day(value: timedelta) -> timedelta:
+    if value < timedelta(days=1):
+        raise PydanticCustomError("duration", "at least 1d is expected")
+    return value
+
+
+Age = Annotated[Duration, AfterValidator(_at_least_a_day)]
+
+
+class RetentionSettings(Section):
+    """How long rows are kept; unset means for good."""
+
+    ledger: Age | None = None
+    """Age at which a request's row goes, such as 400d."""
+    audit: Age | None = None
+    """Age at which an entry of the audit log goes."""
+    export_first: bool = True
+    """Whether rows stay that neither 'penstock usage export' nor 'penstock audit export' has taken."""
+    every: PositiveDuration = timedelta(hours=1)
+    """What lies between two looks for old rows."""
+
+
 _DEFAULT_TIERS = {
     "free": TierSettings(requests_per_minute=10, concurrent_requests=2),
     "pro": TierSettings(requests_per_minute=100),
@@ -208,19 +274,32 @@ class StorageSettings(Section):
     secrets: Secrets = Secrets()
 
 
+class BoundsSettings(Section):
+    """What stands before a gateway needs to know of its bounds."""
+
+    gateway: GatewaySettings = GatewaySettings()
+
+
 class Settings(Section):
     """The gateway's sections."""
 
     listen: Listen = Listen()
+    models: list[PublicName] = []
+    embedding: EmbeddingName | None = None
     tenants: list[TenantSettings] = []
+    """Who may ask. None: one tenant, `demo`, with a key in the state folder."""
     tiers: dict[str, TierSettings] = {}
+    """Limits by name, beside or in the place of `free`, `pro` and `enterprise`; unset means unlimited."""
     operator: OperatorSettings = OperatorSettings()
     redis: Redis = Redis()
     sql: DatabaseUrl = ""
+    """Keys, tenants, users, the audit log and the ledger: `sqlite:///path`, or `postgresql://user@host/name`. Not said:
+    a file in the state folder of `penstock up`."""
     secrets: Secrets = Secrets()
     telemetry: Telemetry = Telemetry()
     cache: CacheSwitch = CacheSwitch()
     gateway: GatewaySettings = GatewaySettings()
+    retention: RetentionSettings = RetentionSettings()
 
     def tier(self, name: str) -> TierSettings | None:
         """Return a tier by name: the file's own before the built-in ones."""
@@ -241,7 +320,12 @@ class Settings(Section):
     def directory(self) -> TenantDirectory:
         """Return the tenants, and the tiers that created ones can have."""
         tiers = {name: _tier(name, limits) for name, limits in {**_DEFAULT_TIERS, **self.tiers}.items()}
-        return TenantDirectory(self.tenants_by_name(), tiers)
+        return TenantDirectory(self.tenants_by_name(), tiers, self.public_models())
+
+    def public_models(self) -> frozenset[str]:
+        """Return the names that callers may ask for; none where this file does not say."""
+        names = [model.name for model in self.models]
+        return frozenset([*names, self.embedding.model] if names and self.embedding is not None else names)
 
     def configured_keys(self, pepper: bytes) -> dict[bytes, KeyRecord]:
         """Return the keys that the file names, by digest."""
@@ -261,29 +345,32 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
+        refuse([*self._tenants_at_odds(), *self._keys_at_odds()])
+        return self
+
+    def _tenants_at_odds(self) -> Iterator[tuple[KeyPath, str]]:
         names: set[str] = set()
-        owners: dict[str, str] = {}
-        for tenant in self.tenants:
+        for index, tenant in enumerate(self.tenants):
             if tenant.name in names:
-                raise ValueError(f"the tenant '{tenant.name}' is defined twice")
+                yield ("tenants", index, "name"), f"the tenant '{tenant.name}' is defined twice"
             names.add(tenant.name)
             if isinstance(tenant.tier, str) and self.tier(tenant.tier) is None:
-                known = ", ".join(sorted({*self.tiers, *_DEFAULT_TIERS}))
-                raise ValueError(f"the tenant '{tenant.name}' has the tier '{tenant.tier}'; known are {known}")
-            _check_keys(f"the tenant '{tenant.name}'", tenant.keys, owners)
-        _check_keys("the operator", self.operator.keys, owners)
-        return self
+                known = nearest(tenant.tier, {*self.tiers, *_DEFAULT_TIERS})
+                yield ("tenants", index, "tier"), f"the tenant '{tenant.name}' has the tier '{tenant.tier}'{known}"
+
+    def _keys_at_odds(self) -> Iterator[tuple[KeyPath, str]]:
+        """Yield what is wrong with keys: one proves one thing, so it may be there once."""
+        holders = [(f"the tenant '{one.name}'", ("tenants", at), one.keys) for at, one in enumerate(self.tenants)]
+        owners: dict[str, str] = {}
+        for owner, path, keys in (*holders, ("the operator", ("operator",), self.operator.keys)):
+            for number, key in enumerate(keys):
+                text, where = key.get_secret_value(), (*path, "keys", number)
+                if text in owners:
+                    yield where, f"{owner} has a key that {owners[text].removeprefix('the tenant ')} has"
+                elif len(text) < MIN_KEY_LENGTH:
+                    yield where, f"a key of {owner} is shorter than {MIN_KEY_LENGTH} characters"
+                owners.setdefault(text, owner)
 
 
 def _tier(name: str, limits: TierSettings) -> Tier:
     return Tier(name, limits.requests_per_minute, limits.concurrent_requests)
-
-
-def _check_keys(owner: str, keys: list[Secret], owners: dict[str, str]) -> None:
-    """Note whose the keys are; a key proves one thing, so it may be there once."""
-    for secret in (key.get_secret_value() for key in keys):
-        if secret in owners:
-            raise ValueError(f"{owner} has a key that {owners[secret].removeprefix('the tenant ')} has")
-        if len(secret) < MIN_KEY_LENGTH:
-            raise ValueError(f"a key of {owner} is shorter than {MIN_KEY_LENGTH} characters")
-        owners[secret] = owner

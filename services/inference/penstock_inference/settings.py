@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import model_validator
 
 from penstock_common.configuration import Section
+from penstock_common.faults import refuse
 from penstock_inference.adapters.providers.registry import AnyUpstreamSettings
 
 
@@ -12,10 +13,14 @@ class Settings(Section):
     """The inference service's sections."""
 
     upstreams: list[AnyUpstreamSettings] = []
+    """Whom Penstock calls: a provider, or a server of your own, and the models that it has there."""
 
     @model_validator(mode="after")
     def _distinct(self) -> Settings:
         names = [upstream.name for upstream in self.upstreams]
-        if len(set(names)) < len(names):
-            raise ValueError("two upstreams have the same name")
+        refuse(
+            (("upstreams", index, "name"), f"two upstreams have the same name '{name}'")
+            for index, name in enumerate(names)
+            if name in names[:index]
+        )
         return self

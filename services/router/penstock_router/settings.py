@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, cast
 
 from pydantic import ConfigDict, Field, model_validator
 
 from penstock_common.configuration import Section, resolved_if_possible
-from penstock_common.sections import Price, PublicModel, split_candidate
+from penstock_common.faults import KeyPath, nearest, refuse
+from penstock_common.sections import Price, PublicModel
 
 
 class _WithIdentity(Section):
@@ -57,29 +59,36 @@ class Settings(Section):
 
     upstreams: list[UpstreamSettings] = []
     models: list[PublicModel] = []
+    """What callers ask for, each with the candidates that may answer."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
-        known = {(upstream.name, model.name) for upstream in self.upstreams for model in upstream.models}
+        known = {f"{upstream.name}/{model.name}" for upstream in self.upstreams for model in upstream.models}
         names: set[str] = set()
-        for model in self.models:
+        faults: list[tuple[KeyPath, str]] = []
+        for index, model in enumerate(self.models):
+            path = ("models", index)
             if model.name in names:
-                raise ValueError(f"the model '{model.name}' is defined twice")
+                faults.append(((*path, "name"), f"the model '{model.name}' is defined twice"))
             names.add(model.name)
-            _check_candidates(model, known)
+            faults += [((*path, *below), text) for below, text in _at_odds(model, known)]
+        refuse(faults)
         return self
 
 
-def _check_candidates(model: PublicModel, known: set[tuple[str, str]]) -> None:
-    if model.policy is not None or model.routes:
-        raise ValueError(
-            f"the model '{model.name}' uses policy or routes, which this version does not have yet; name candidates"
-        )
-    if not model.candidates:
-        raise ValueError(f"the model '{model.name}' names no candidates")
-    for candidate in (*model.candidates, *model.weights):
-        if split_candidate(candidate) not in known:
-            raise ValueError(f"the model '{model.name}' names the candidate '{candidate}', which no upstream has")
+def _at_odds(model: PublicModel, known: set[str]) -> Iterator[tuple[KeyPath, str]]:
+    for later in ("policy", "routes"):
+        if getattr(model, later):
+            yield (later,), f"the model '{model.name}' uses it, which this version does not have yet; name candidates"
+    if not model.candidates and not (model.policy or model.routes):
+        yield ("candidates",), f"the model '{model.name}' names no candidates"
+    for index, candidate in enumerate(model.candidates):
+        if candidate not in known:
+            text = f"the model '{model.name}' names the candidate '{candidate}', which no upstream has"
+            yield ("candidates", index), text + nearest(candidate, known)
     for candidate in model.weights:
         if candidate not in model.candidates:
-            raise ValueError(f"the model '{model.name}' weighs '{candidate}', which is not among its candidates")
+            text = f"the model '{model.name}' weighs '{candidate}', which is not among its candidates"
+            yield ("weights", candidate), text + nearest(candidate, model.candidates)
+    if model.weights and not any(model.weights.values()):
+        yield ("weights",), f"the model '{model.name}' gives nobody any weight"

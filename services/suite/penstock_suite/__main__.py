@@ -9,8 +9,9 @@ from __future__ import annotations
 import gc
 import os
 import time
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from penstock_suite.surfaces.cli.application import Entry, command_line
 from penstock_suite.surfaces.cli.output import run
@@ -22,11 +23,12 @@ if TYPE_CHECKING:
     import typer
 
     from penstock_suite.domain.administration import Administration
-    from penstock_suite.domain.answers import BackedUp, GatewayReport, Restored
+    from penstock_suite.domain.answers import BackedUp, Exported, GatewayReport, Restored
     from penstock_suite.domain.progress import Show
     from penstock_suite.domain.requests import (
         Administered,
         ChatTarget,
+        ExportRequest,
         GatewayTarget,
         Role,
         Selection,
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
         UpRequest,
     )
     from penstock_suite.domain.run_record import StackStatus
+    from penstock_suite.domain.verdict import Verdict
     from penstock_suite.surfaces.cli.backup import ShowRows
     from penstock_suite.surfaces.cli.chat import Conversation
     from penstock_suite.surfaces.cli.models import Models
@@ -50,7 +53,7 @@ def main() -> None:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     # Pydantic's would be looked for in every installed package.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
-    entries = (
+    entries: Sequence[Entry] = (
         Entry("up", "Start the whole stack on this machine and run it until Ctrl-C.", _up),
         Entry("status", "Ask the running stack how it is.", _status),
         Entry("chat", "Ask a model and watch it answer.", _chat),
@@ -59,6 +62,7 @@ def main() -> None:
         Entry("users", "Users of tenants, and what their keys may at most.", _users),
         Entry("cache", "Answers that were kept: voiding them, and what the cache has done.", _cache),
         Entry("audit", "Show who changed which tenant, user or key, the newest first.", _audit),
+        Entry("usage", "What requests have cost.", _usage),
         Entry("models", "Models at the upstreams: which are ready; loading and unloading those of a Triton.", _models),
         Entry("config", "The configuration file.", _config),
         Entry("serve", "Run one role as a process of its own until SIGTERM.", _serve),
@@ -68,6 +72,8 @@ def main() -> None:
         Entry("backup", "Copy the database, as it is at one moment, into one file.", _backup),
         Entry("restore", "Fill the database from a file of 'penstock backup'.", _restore),
         Entry("certificates", "Keep an authority, and a certificate of it for each host.", _certificates),
+        Entry("completion", "Print a script that completes commands and options in a shell.", _completion),
+        Entry("complete", "Print what may stand in the place of a word.", lambda: _complete(entries), hidden=True),
     )
     command_line(entries)(prog_name="penstock")
 
@@ -149,7 +155,19 @@ def _cache() -> typer.Typer:
 def _audit() -> typer.Typer:
     from penstock_suite.surfaces.cli.audit import audit
 
-    return audit(_administration)
+    return audit(_administration, _export_rows)
+
+
+def _usage() -> typer.Typer:
+    from penstock_suite.surfaces.cli.exporting import usage
+
+    return usage(_export_rows)
+
+
+def _export_rows(selection: Selection, wanted: ExportRequest, show: ShowRows) -> Exported:
+    from penstock_suite.app.database import export_rows
+
+    return run(export_rows(selection, wanted, show))
 
 
 def _models() -> typer.Typer:
@@ -164,16 +182,19 @@ def _models() -> typer.Typer:
 
 
 def _config() -> typer.Typer:
-    from penstock_suite.surfaces.cli.deployment import config
+    from penstock_suite.surfaces.cli.config import config
 
-    def check(selection: Selection, role: Role | None) -> dict[str, Any]:
-        from penstock_suite.app.check import effective_settings, role_settings
+    def verdict_of(selection: Selection, role: Role | None, *, show: bool) -> Verdict:
+        from penstock_suite.app.check import verdict
 
-        if role is not None and selection.config is not None:
-            return role_settings(role, selection.config)
-        return effective_settings(selection)
+        return verdict(selection, role, show=show)
 
-    return config(check)
+    def reference() -> str:
+        from penstock_suite.app.reference import reference
+
+        return reference()
+
+    return config(verdict_of, reference)
 
 
 def _serve() -> typer.Typer:
@@ -253,6 +274,20 @@ def _certificates() -> typer.Typer:
         return provide_certificates(folder, hosts, life)
 
     return certificates(provide)
+
+
+def _completion() -> typer.Typer:
+    from penstock_suite.surfaces.cli.completion import completion
+
+    return completion()
+
+
+def _complete(entries: Sequence[Entry]) -> typer.Typer:
+    from typer.main import get_command
+
+    from penstock_suite.surfaces.cli.completion import complete
+
+    return complete(lambda: get_command(command_line(entries)))
 
 
 if __name__ == "__main__":

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from penstock_common.addresses import Listen
 from penstock_common.configuration import Configuration, Section
-from penstock_common.sections import PublicModel, Redis, Secrets, Services, Telemetry
+from penstock_common.faults import nearest, refuse, refuse_key
+from penstock_common.sections import NetworkText, PublicModel, Redis, Secrets, Services, Telemetry
 
+# Whoever connects to an address of this machine comes from that address.
+_ADDRESSES = {"localhost": "127.0.0.1"}
 _NOT_BUILT = {"qdrant": "has no vector search yet"}
 
 
@@ -34,6 +39,7 @@ class Document(BaseModel):
     tiers: Any = None
     operator: Any = None
     gateway: Any = None
+    retention: Any = None
     local: Any = None
 
     @classmethod
@@ -44,6 +50,11 @@ class Document(BaseModel):
             ConfigurationError: if it has one that nobody knows.
         """
         configuration.refuse_unknown_sections(set(cls.model_fields))
+        return cls.known_of(configuration)
+
+    @classmethod
+    def known_of(cls, configuration: Configuration) -> dict[str, Any]:
+        """Return the sections that the file has and somebody knows."""
         document = configuration.settings(cls).model_dump(exclude_unset=True)
         if "embedding" in document and document["embedding"] is None:
             # A section without a word takes its defaults.
@@ -55,19 +66,50 @@ class TlsSettings(Section):
     """PEM files of the edge's certificate chain and its key."""
 
     cert_file: Path
+    """The certificate, with the chain below the authority."""
     key_file: Path
+    """Its private key, unencrypted."""
+
+    @property
+    def ca_file(self) -> None:
+        """Strangers show no certificate."""
 
 
 class ListenSettings(Section):
     """Public addresses; port 0 takes a free one."""
 
-    http: str = "127.0.0.1:8080"
-    grpc: str = "127.0.0.1:8081"
+    http: Listen = "127.0.0.1:8080"
+    """REST, the wire formats, `/healthz` and `/readyz`; change the port here."""
+    grpc: Listen = "127.0.0.1:8081"
+    """The contract's services over gRPC."""
     tls: TlsSettings | None = None
     cors_origins: list[str] = []
     """Origins whose pages may call the API from a browser, such as https://app.example.com; "*" alone is every one."""
     pages: bool = True
     """Whether the HTTP port serves a front page and a browser of the API, at / and /docs."""
+    trusted_proxies: list[NetworkText] = []
+    """Ranges of the balancers in front, whose X-Forwarded-For says where a request comes from."""
+    proxy_protocol: bool = False
+    """Connections from them to ``http`` begin with a PROXY header, version 1 or 2. gRPC has no such thing here."""
+    reflection: bool = True
+    """Whether gRPC reflection tells strangers the public methods and messages."""
+
+    def awaits_proxy_header(self, host: str) -> bool:
+        """Return whether connections from this machine to itself at ``host`` begin with a PROXY header."""
+        if not self.proxy_protocol:
+            return False
+        try:
+            here = ip_address(_ADDRESSES.get(host, host))
+        except ValueError:
+            # A name, of whatever address.
+            return False
+        return any(here in ip_network(text) for text in self.trusted_proxies)
+
+    @model_validator(mode="after")
+    def _known_proxies(self) -> ListenSettings:
+        if self.proxy_protocol and not self.trusted_proxies:
+            raise ValueError("'proxy_protocol' needs 'trusted_proxies': whose PROXY headers count")
+        return self
 
 
 class UpstreamModelSettings(Section):
@@ -119,9 +161,15 @@ class LocalSettings(Section):
     demo_tenant: str = ""
     """The tenant that gets the state folder's demo key."""
     triton_environment: Path | None = None
+    """What `deploy/triton/install.sh` made."""
     triton_repository: Path | None = None
+    """The folder of Triton's models."""
     edge: Path | None = None
+    """The program `penstock-edge`."""
     redis_server: Path | None = None
+    """The program `redis-server`."""
+    kept_logs: Annotated[int, Field(ge=0, le=100)] = 5
+    """Logs of earlier runs that each part keeps beside its own, as `NAME.log.1` and so on."""
 
 
 class Joined(Section):
@@ -146,8 +194,10 @@ class Settings(Joined):
     secrets: Secrets = Secrets()
     telemetry: Telemetry = Telemetry()
     state_dir: Path | None = None
+    """The one folder with everything that a local stack keeps; the option --state and $PENSTOCK_STATE_DIR go before it."""
     services: Services | None = None
     qdrant: Any = None
+    """Vector search, which this version does not have: leave it out."""
     tenants: list[TenantSettings] = []
     local: LocalSettings = LocalSettings()
 
@@ -155,7 +205,7 @@ class Settings(Joined):
     @classmethod
     def _not_built(cls, value: Any, info: ValidationInfo) -> None:
         if value is not None:
-            raise ValueError(f"this version {_NOT_BUILT[str(info.field_name)]}; leave the section out")
+            refuse_key(f"this version {_NOT_BUILT[str(info.field_name)]}; leave the section out")
 
     @property
     def local_triton_models(self) -> dict[str, list[str]]:
@@ -181,7 +231,7 @@ class Settings(Joined):
         known = [tenant.name for tenant in self.tenants]
         demo = self.local.demo_tenant
         if demo and demo not in known:
-            raise ValueError(f"'local.demo_tenant' is '{demo}', which 'tenants' does not have")
+            refuse([(("local", "demo_tenant"), f"it is '{demo}', which 'tenants' does not have{nearest(demo, known)}")])
         return self
 
 

@@ -172,7 +172,7 @@ class Servicing:
 
     async def until_ended(self):
         """Wait until the servicer's ``finally`` has run."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await self.ended.wait()
 
 

@@ -17,7 +17,7 @@ async def read_all(responses):
 async def started(task, event):
     """Wait until the servicer has started, or fail with the caller's error."""
     waiting = asyncio.create_task(event.wait())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await asyncio.wait((task, waiting), return_when=asyncio.FIRST_COMPLETED)
     assert waiting.done(), task
 
@@ -255,7 +255,7 @@ async def test_tasks_of_a_servicer_end_with_its_call(served):
     async with served(unary=behaviour) as client:
         with pytest.raises(errors.DeadlineExceeded):
             await client.ask(timeout=0.05)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while begun.is_set() and len(ended) < 2:
                 await asyncio.sleep(0)
     assert asyncio.current_task().cancelling() == 0
@@ -276,7 +276,7 @@ async def test_a_task_that_fails_in_a_servicers_group_fails_the_call_alone(serve
                 with pytest.raises(errors.InternalError):
                     await client.ask()
                 assert asyncio.current_task().cancelling() == 0
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 await asyncio.sleep(0)
 
 
@@ -296,7 +296,7 @@ async def test_a_defect_in_a_servicers_finally_is_not_the_leaving_readers(served
             responses = client.tell()
             await anext(aiter(responses))
             await responses.aclose()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 await ended.wait()
                 while not logged:
                     await asyncio.sleep(0)

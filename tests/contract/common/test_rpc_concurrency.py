@@ -69,7 +69,7 @@ async def test_many_calls_at_once_each_get_their_own_answer(served, note):
         running -= 1
         return request
 
-    async with served(unary=unary) as client, asyncio.timeout(30):
+    async with served(unary=unary) as client, asyncio.timeout(60):
         answers = await asyncio.gather(*(client.ask(str(number)) for number in range(200)))
     assert [answer.text for answer in answers] == [str(number) for number in range(200)]
     assert most == 200
@@ -101,7 +101,7 @@ async def test_a_slow_reader_holds_its_servicer_back(served, note):
         responses = client.tell()
         await anext(aiter(responses))
         before = -1
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             # On a socket the buffers fill up first.
             while made != before:
                 before = made

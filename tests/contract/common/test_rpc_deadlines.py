@@ -19,12 +19,12 @@ CLOCK_SECONDS = 0.015
 @pytest.fixture
 def ample(transport):
     """Seconds in which a call surely reaches its servicer."""
-    return SHORT_SECONDS if transport == IN_PROCESS else 1.0
+    return 0.5 if transport == IN_PROCESS else 3.0
 
 
 async def exceeded(call):
     """Await a call that must end at its deadline, and leave the task as it was."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         with pytest.raises(errors.DeadlineExceeded) as caught:
             await call
     assert asyncio.current_task().cancelling() == 0
@@ -80,7 +80,7 @@ async def test_closing_a_stream_while_its_time_ends_it_waits_for_the_servicer(se
             await go.wait()
             closed.set()
 
-    async with served(stream=behaviour) as client, asyncio.timeout(10):
+    async with served(stream=behaviour) as client, asyncio.timeout(60):
         with capture_logs() as logged:
             responses = client.tell(timeout=SHORT_SECONDS)
             await anext(aiter(responses))
@@ -117,7 +117,7 @@ async def test_a_servicer_that_ignores_its_cancellation_changes_nothing_for_the_
     async def stubborn_stream(request, call):
         yield await stubborn(request, call)
 
-    async with served(unary=stubborn, stream=stubborn_stream) as client, asyncio.timeout(10):
+    async with served(unary=stubborn, stream=stubborn_stream) as client, asyncio.timeout(60):
         await exceeded(client.ask(timeout=ample))
         await ended.wait()
         responses = client.tell(timeout=ample)
@@ -144,7 +144,7 @@ async def test_a_defect_in_answer_to_the_deadline_is_logged_and_does_not_replace
             raise ZeroDivisionError
 
     with capture_logs() as logged:
-        async with served(unary=behaviour) as client, asyncio.timeout(10):
+        async with served(unary=behaviour) as client, asyncio.timeout(60):
             await exceeded(client.ask(timeout=ample))
             while not logged:
                 await asyncio.sleep(0)

@@ -116,7 +116,7 @@ async def test_a_cancellation_of_the_servicers_own_making_is_a_defect(served, wa
         await unary(request, call)
 
     with capture_logs() as logged:
-        async with served(unary=unary, stream=stream) as client, asyncio.timeout(5):
+        async with served(unary=unary, stream=stream) as client, asyncio.timeout(60):
             failures = await both_failures(client)
     assert [type(failure) for failure in failures] == [errors.InternalError] * 2
     assert [entry["event"] for entry in logged] == ["servicer_failed"] * 2

@@ -152,7 +152,7 @@ async def test_a_deadline_that_cannot_be_met_ends_the_call_and_leaves_no_text(
 
 
 async def _queue_reaches(service: Service, wanted: Callable[[float], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not wanted(_waiting(service)):
             await asyncio.sleep(0.001)
 

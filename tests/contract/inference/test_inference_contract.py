@@ -99,14 +99,14 @@ async def test_cancelling_the_call_closes_the_upstreams_connection(caller, upstr
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
-    await asyncio.wait_for(request.left.wait(), 5)
+    await asyncio.wait_for(request.left.wait(), 60)
 
 
 async def test_the_deadline_reaches_the_attempt(caller, upstream):
     upstream.enqueue(NoResponse())
-    outcome = await caller.ask("openai/m", timeout=0.3)
+    outcome = await caller.ask("openai/m", timeout=3)
     assert isinstance(outcome.error, errors.DeadlineExceeded)
-    await asyncio.wait_for(upstream.requests[0].left.wait(), 5)
+    await asyncio.wait_for(upstream.requests[0].left.wait(), 60)
 
 
 async def test_models_come_with_what_they_can(caller):

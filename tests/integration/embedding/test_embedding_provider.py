@@ -194,8 +194,8 @@ async def test_silence_is_a_timeout(upstream: OpenAIUpstream, open_model: Any) -
 async def test_the_callers_deadline_ends_it_and_the_connection(upstream: OpenAIUpstream, open_model: Any) -> None:
     upstream.enqueue(NoResponse())
     with pytest.raises(DeadlineExceeded):
-        await (await open_model()).embed(["one"], time.monotonic() + 0.5)
-    await asyncio.wait_for(upstream.requests[0].left.wait(), 5)
+        await (await open_model()).embed(["one"], time.monotonic() + 3)
+    await asyncio.wait_for(upstream.requests[0].left.wait(), 60)
 
 
 async def test_too_many_at_once_are_refused(upstream: OpenAIUpstream, open_model: Any) -> None:

@@ -200,7 +200,7 @@ async def test_a_triton_that_is_killed_is_a_typed_error_and_found_again(
 
 
 async def eventually(channel: Channel) -> list[list[float]]:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             with suppress(PenstockError):
                 return await embed(channel, "hello")

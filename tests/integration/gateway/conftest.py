@@ -169,7 +169,12 @@ def document(
         "redis": {"state": redis_server.url, "cache": redis_server.url},
         "secrets": {"key_pepper_file": f"{tmp_path}/pepper", "cache_key_file": f"{tmp_path}/cache_key"},
         # Machines that run tests stall for longer than Redis ever would.
-        "gateway": {"redis_timeout": "2s", "cache_lookup_timeout": "5s", "router_timeout": "10s"},
+        "gateway": {
+            "redis_timeout": "2s",
+            "cache_lookup_timeout": "5s",
+            "router_timeout": "10s",
+            "key_lookup_timeout": "20s",
+        },
         "cache": {"redis_timeout": "2s"},
     }
 

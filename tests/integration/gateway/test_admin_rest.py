@@ -51,7 +51,7 @@ async def running_edge(suite, *arguments):
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             line = json.loads(await process.stderr.readline())
         assert line["msg"] == "listening", line
         async with aiohttp.ClientSession(f"http://{line['address']}") as session:

@@ -339,6 +339,91 @@ async def test_key_that_names_models_gives_none_beyond_them(suite, operator):
     assert list((await narrow.CreateKey(models=["safe"])).key.models) == ["safe"]
 
 
+BOUNDED = {"scopes": [pb.KEY_SCOPE_ADMIN], "allowed_networks": ["127.0.0.0/8"], "lifetime": {"seconds": 3600}}
+
+
+@pytest.fixture
+async def bounded(suite, operator, acme):
+    """An administrator of acme, from this machine and for an hour, and its key."""
+    created = await operator.CreateKey(tenant="acme", **BOUNDED)
+    administrator = Administrator(suite.channel, created.secret)
+    administrator.key = created.key
+    return administrator
+
+
+async def bound_of(call):
+    """Return the bound that a refusal names."""
+    code, reason, error = await refused(call)
+    assert (code, reason) == (Code.PERMISSION_DENIED, "RIGHTS_EXCEEDED")
+    info, raw = error_details_pb2.ErrorInfo(), dict(error.trailing_metadata())["grpc-status-details-bin"]
+    assert any(packed.Unpack(info) for packed in status_pb2.Status.FromString(raw).details)
+    return info.metadata["bound"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "bound"),
+    [
+        ({}, "allowed_networks"),
+        ({"lifetime": {"seconds": 60}}, "allowed_networks"),
+        ({"allowed_networks": ["0.0.0.0/0"], "lifetime": {"seconds": 60}}, "allowed_networks"),
+        ({"allowed_networks": ["127.0.0.0/8", "::/0"], "lifetime": {"seconds": 60}}, "allowed_networks"),
+        ({"allowed_networks": ["127.0.0.0/8"]}, "expires_at"),
+        ({"allowed_networks": ["127.0.0.0/8"], "lifetime": {"seconds": 3700}}, "expires_at"),
+        ({"scopes": [pb.KEY_SCOPE_ADMIN], "allowed_networks": ["127.0.0.1"]}, "expires_at"),
+    ],
+)
+async def test_bounded_administrator_makes_no_wider_key(bounded, acme, wanted, bound):
+    assert await bound_of(bounded.CreateKey(**wanted)) == bound
+    kept = await bounded.CreateKey(allowed_networks=["127.1.0.0/16"], lifetime={"seconds": 60})
+    assert kept.key.expires_at.ToDatetime() <= bounded.key.expires_at.ToDatetime()
+    entries = (await acme.ListAuditEntries()).entries
+    assert ("key.create", "rights_exceeded") in {(entry.action, entry.outcome) for entry in entries}
+
+
+async def test_bounded_operator_makes_no_wider_operator_or_administrator(suite, operator):
+    wanted = {**BOUNDED, "scopes": [pb.KEY_SCOPE_OPERATOR]}
+    hourly = Administrator(suite.channel, (await operator.CreateKey(**wanted)).secret)
+    for scope, tenant in ((pb.KEY_SCOPE_OPERATOR, ""), (pb.KEY_SCOPE_ADMIN, "demo"), (pb.KEY_SCOPE_INFERENCE, "demo")):
+        assert await bound_of(hourly.CreateKey(tenant=tenant, scopes=[scope])) == "allowed_networks"
+
+
+async def test_bounded_administrator_prolongs_neither_itself_nor_another(bounded, acme):
+    own, end = bounded.key.id, bounded.key.expires_at.ToDatetime()
+    assert await bound_of(bounded.RotateKey(id=own, lifetime={"seconds": 4000})) == "expires_at"
+    eternal = (await acme.CreateKey(allowed_networks=["127.0.0.1"])).key.id
+    assert await bound_of(bounded.RotateKey(id=eternal)) == "expires_at"
+    assert await bound_of(bounded.RotateKey(id=eternal, lifetime={"seconds": 60})) == "expires_at"
+    anywhere = (await acme.CreateKey(lifetime={"seconds": 60})).key.id
+    assert await bound_of(bounded.RotateKey(id=anywhere)) == "allowed_networks"
+    rotated = await bounded.RotateKey(id=own)
+    assert rotated.key.expires_at.ToDatetime() <= end
+
+
+async def test_bounded_administrator_revives_no_wider_key(bounded, acme):
+    ada = (await acme.CreateUser(name="ada", role=pb.USER_ROLE_VIEWER)).user
+    await acme.CreateKey(user_id=ada.id, scopes=[pb.KEY_SCOPE_READ])
+    await bounded.DisableUser(id=ada.id)
+    assert await bound_of(bounded.EnableUser(id=ada.id)) == "allowed_networks"
+    assert not (await acme.EnableUser(id=ada.id)).user.HasField("disabled_at")
+
+
+async def test_bounded_administrator_gives_no_wider_key_a_better_role(bounded, acme):
+    ada = (await acme.CreateUser(name="ada", role=pb.USER_ROLE_ADMIN)).user
+    await acme.CreateKey(user_id=ada.id, scopes=[pb.KEY_SCOPE_ADMIN])
+    await bounded.UpdateUser(user=pb.User(id=ada.id, role=pb.USER_ROLE_VIEWER))
+    assert await bound_of(bounded.UpdateUser(user=pb.User(id=ada.id, role=pb.USER_ROLE_ADMIN))) == "allowed_networks"
+    # Nothing is gained: the key has no scope that a member has beside a viewer's.
+    await bounded.UpdateUser(user=pb.User(id=ada.id, role=pb.USER_ROLE_MEMBER))
+
+
+async def test_bounded_operator_revives_no_wider_key_of_a_tenant(suite, operator, acme):
+    wanted = {**BOUNDED, "scopes": [pb.KEY_SCOPE_OPERATOR]}
+    hourly = Administrator(suite.channel, (await operator.CreateKey(**wanted)).secret)
+    await hourly.DisableTenant(name="acme")
+    assert await bound_of(hourly.EnableTenant(name="acme")) == "allowed_networks"
+    await operator.EnableTenant(name="acme")
+
+
 # Keys
 
 

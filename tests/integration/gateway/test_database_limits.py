@@ -22,7 +22,7 @@ from penstock_gateway.adapters.sql.tables import api_keys
 
 QUICK = DatabaseLimits(pool_size=2, connect_timeout=timedelta(seconds=1), statement_timeout=timedelta(seconds=1))
 AWAY = (OSError, sa.exc.SQLAlchemyError)
-IN_TIME = 20
+IN_TIME = 60
 PASSWORD = "s3cret-pa55word"
 
 

@@ -9,7 +9,14 @@ from ipaddress import ip_network
 import pytest
 import sqlalchemy as sa
 
-from penstock_common.errors import InvalidRequest, ResourceExists, ResourceNotFound, ServiceUnavailable
+from penstock_common.errors import (
+    InvalidRequest,
+    ModelNotFound,
+    ModelNotPermitted,
+    ResourceExists,
+    ResourceNotFound,
+    ServiceUnavailable,
+)
 from penstock_gateway.adapters.sql.keys import SqlKeyStore
 from penstock_gateway.adapters.sql.registry import SqlRegistry
 from penstock_gateway.domain.access.identity import KeyRecord, KeyScope, TenantRecord, Tier, UserRecord, UserRole
@@ -193,6 +200,38 @@ async def test_text_that_no_database_can_hold_is_refused_before_it_gets_there(da
     assert (await opened.keys.list(operator, KeyFilter(user_id=text), page)).items == []
     # Every attempt at a change is in the log, as far as a text can be kept.
     assert len((await opened.audit.list(operator, "", page)).items) == 9
+
+
+async def test_what_names_a_model_that_there_is_not_is_refused(database):
+    known = frozenset({"fast", "all-MiniLM-L6-v2"})
+    keyring = Keyring(b"p" * 32, TenantDirectory({}, {"free": Tier("free")}, known))
+    opened = Administration.over(keyring, SqlRegistry(database))
+    operator = Actor(key_id="k", is_operator=True)
+    admin = Actor(key_id="a", tenant="acme")
+    await opened.tenants.create(operator, "acme", TenantTerms(models=["fast"]))
+    made = await opened.keys.create(operator, NewKey(tenant="acme", models=["fast", "all-MiniLM-L6-v2"]))
+    assert made.record.models == known
+    for asked in (
+        lambda: opened.keys.create(operator, NewKey(tenant="acme", models=["fast", "fats"])),
+        lambda: opened.tenants.create(operator, "other", TenantTerms(models=["fats"])),
+        lambda: opened.tenants.update(operator, "acme", TenantTerms(models=["fats"]), ["models"]),
+    ):
+        with pytest.raises(ModelNotFound, match=r"There is no model 'fats'\. Did you mean 'fast'\?"):
+            await asked()
+    with pytest.raises(ModelNotFound) as told:
+        await opened.keys.create(admin, NewKey(models=["fats"]))
+    assert "fast" not in str(told.value), "only an operator sees every model"
+    narrow = Actor(key_id="n", tenant="acme", models=frozenset({"fast"}))
+    with pytest.raises(ModelNotPermitted):
+        await opened.keys.create(narrow, NewKey(models=["fats"]))
+    assert [tenant.models for tenant in (await opened.tenants.list(operator, Page.of(0, ""))).items] == [{"fast"}]
+
+
+async def test_where_no_model_is_known_any_may_be_named(database):
+    keyring = Keyring(b"p" * 32, TenantDirectory({}, {"free": Tier("free")}))
+    opened = Administration.over(keyring, SqlRegistry(database))
+    made = await opened.tenants.create(Actor(key_id="k", is_operator=True), "acme", TenantTerms(models=["any"]))
+    assert made.models == {"any"}
 
 
 async def test_page_token_that_no_database_can_hold_is_refused():

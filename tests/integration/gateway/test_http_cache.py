@@ -23,7 +23,7 @@ def until_kept(kept):
     """Waits for so many entries: an answer does not wait until it is kept."""
 
     async def wait(count):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(kept()) < count:
                 await asyncio.sleep(0.005)
 
@@ -90,7 +90,7 @@ async def test_no_cache_asks_again_and_keeps_the_new_answer(suite, upstream, unt
         assert answered.header["x-penstock-cache"] == HIT
         return answered.json["choices"][0]["message"]["content"]
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await told() != "new":
             await asyncio.sleep(0.005)
     assert len(upstream.requests) == 2
@@ -149,7 +149,7 @@ async def test_answer_that_its_reader_left_is_never_kept(suite, upstream, kept, 
     async with suite.open_stream() as response:
         await response.content.readuntil(b"\n\n")
         response.close()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await upstream.requests[0].left.wait()
     hold.set()
     (row,) = await suite.ledger_after_close()

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from penstock_common.testing.openai_upstream import Failure
+
 sys.path.insert(0, str(Path(__file__).parent))
 
 from embedding_world import MODEL, embedding_section  # noqa: E402
@@ -156,3 +158,20 @@ async def test_unknown_model_uses_up_no_allowance(suite, embed):
         answered = await embed(key=suite.FREE_KEY, model="nope", input="a")
         assert (answered.status, answered.header["x-ratelimit-remaining-requests"]) == (404, "3")
     assert (await embed(key=suite.FREE_KEY, input="a")).header["x-ratelimit-remaining-requests"] == "2"
+
+
+@pytest.mark.parametrize("status", [429, 503, 529])
+async def test_overload_of_a_provider_is_not_our_own_refusal(
+    serve: Any, document: dict[str, Any], upstream: Any, status: int
+) -> None:
+    """Marked as one, the edge would have every other gateway ask the provider again."""
+    provider = {"name": "far", "base_url": upstream.base_url, "api_key": "sk-ours", "model": "far-small", "attempts": 1}
+    document["embedding"] = {"model": MODEL, "runtime": "provider", "provider": provider}
+    suite = await serve()
+    upstream.enqueue(Failure(status, {}))
+    head = {"authorization": f"Bearer {suite.KEY}", "content-type": "application/json"}
+    data = io.BytesIO(json.dumps({"model": MODEL, "input": "hello"}).encode())
+    answered = await suite.request("POST", "/v1/embeddings", data=data, headers=head)
+    assert answered.status >= 429
+    assert "x-penstock-refused" not in answered.header
+    assert len(upstream.requests) == 1

@@ -59,7 +59,7 @@ async def writing(engine, **options):
 
 
 async def until_written(engine, count):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(await written(engine)) < count:
             await asyncio.sleep(0.005)
 
@@ -95,17 +95,42 @@ async def test_row_does_not_wait_for_others(database, commits):
     assert commits == [1, 1]
 
 
-async def test_row_written_twice_is_one_row_and_the_first_stays(database):
-    async with writing(database) as writer:
-        writer.append(row("a", cost_nano_usd=1))
-        writer.append(row("a", cost_nano_usd=2))
-        await until_written(database, 1)
-        writer.append(row("a", cost_nano_usd=3))
-        writer.append(row("b"))
+async def test_row_written_twice_is_one_row_and_the_first_stays(database, commits):
+    with capture_logs() as logs:
+        async with writing(database) as writer:
+            writer.append(row("a", cost_nano_usd=1))
+            writer.append(row("a", cost_nano_usd=2))
+            await until_written(database, 1)
+            writer.append(row("a", cost_nano_usd=3))
+            writer.append(row("b"))
+    # A repeat is no fault of the row's: nothing is lost, and its neighbours are not written one by one.
+    assert (logs, commits) == ([], [2, 2])
     async with database.connect() as connection:
         result = await connection.execute(sa.select(ledger.c.cost_nano_usd).where(ledger.c.generation_id == "a"))
         assert list(result.scalars()) == [1]
     assert await written(database) == ["a", "b"]
+
+
+async def test_batch_whose_commit_was_answered_by_nobody_is_written_once(database, monkeypatch):
+    """The database took it, and the connection was lost before it said so: the whole batch comes again."""
+    monkeypatch.setattr(ledger_module, "_FIRST_RETRY_SECONDS", 0.0)
+    kind = type(SqlLedger(database)._table)
+    write, calls = kind.write, []
+
+    async def answered_by_nobody(self, rows):
+        await write(self, rows)
+        calls.append(len(rows))
+        if len(calls) == 1:
+            raise OSError("lost")
+
+    monkeypatch.setattr(kind, "write", answered_by_nobody)
+    with capture_logs() as logs:
+        async with writing(database) as writer:
+            for number in range(10):
+                writer.append(row(f"{number}", cost_nano_usd=number))
+    assert [entry["event"] for entry in logs] == ["ledger_write_failed"]
+    assert calls == [10, 10]
+    assert await written(database) == [f"{number}" for number in range(10)]
 
 
 async def test_closing_writes_what_waits(database):
@@ -177,7 +202,7 @@ async def failing_once():
     """Leave the block once the writer has tried in vain."""
     with capture_logs() as logs:
         yield
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not any(entry["event"] == "ledger_write_failed" for entry in logs):
                 await asyncio.sleep(0.002)
 
@@ -224,7 +249,7 @@ async def test_text_that_postgresql_cannot_hold_does_not_hold_up_the_others(post
 
 async def test_closing_gives_up_in_time_on_a_database_that_stays_away(database, monkeypatch):
     monkeypatch.setattr(ledger_module, "_GIVE_UP_SECONDS", 0.0)
-    async with away(database), asyncio.timeout(20):
+    async with away(database), asyncio.timeout(60):
         with capture_logs() as logs:
             async with writing(database) as writer:
                 for number in range(64 * 10):
@@ -288,7 +313,9 @@ async def test_error_that_ends_the_ledgers_users_does_not_end_it_before_its_rows
     assert len(await written(database)) == 100
 
 
-async def test_rows_that_are_not_written_when_closing_is_cancelled_go_to_the_log(database):
+async def test_rows_that_are_not_written_when_closing_is_cancelled_go_to_the_log(database, monkeypatch):
+    # Whoever cancels does not wait for the time that the database has otherwise.
+    monkeypatch.setattr(ledger_module, "_GIVE_UP_SECONDS", 3600.0)
     closing = asyncio.Event()
 
     async def use():
@@ -306,6 +333,38 @@ async def test_rows_that_are_not_written_when_closing_is_cancelled_go_to_the_log
     assert using.cancelled()
     lost = [kept["generation_id"] for entry in logs if entry["event"] == "ledger_rows_lost" for kept in entry["rows"]]
     assert lost == ["a"]
+
+
+async def test_writer_that_fails_is_seen_by_those_who_leave_and_loses_nothing(database, monkeypatch):
+    async def broken(self):
+        raise OSError("the file is gone")
+
+    monkeypatch.setattr(type(SqlLedger(database)._table), "__aenter__", broken)
+    with capture_logs() as logs, pytest.raises(OSError, match="the file is gone"):
+        async with writing_ledger(database, 100) as writer:
+            writer.append(row("a"))
+    assert [kept["generation_id"] for entry in logs for kept in entry["rows"]] == ["a"]
+
+
+async def test_error_in_a_group_around_the_ledger_costs_no_row(database):
+    """The ledger outlives whatever the group cancels; rows of requests that end meanwhile are written, too."""
+    with pytest.raises(ExceptionGroup):
+        async with writing_ledger(database, 1000) as writer, asyncio.TaskGroup() as group:
+
+            async def request(number):
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    writer.append(row(f"{number:03d}"))
+
+            async def fail():
+                raise OSError
+
+            for number in range(100):
+                group.create_task(request(number))
+            await asyncio.sleep(0)
+            group.create_task(fail())
+    assert len(await written(database)) == 100
 
 
 async def test_rows_of_a_writer_that_is_cancelled_go_to_the_log(database):
@@ -354,6 +413,6 @@ async def test_thread_of_a_ledger_in_sqlite_ends_with_it(tmp_path):
             writer.append(row("a"))
             await until_written(engine, 1)
             assert "sqlite" in {thread.name for thread in threading.enumerate()}
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while "sqlite" in {thread.name for thread in threading.enumerate()}:
                 await asyncio.sleep(0.001)

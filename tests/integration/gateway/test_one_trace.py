@@ -39,7 +39,7 @@ async def collector(document):
     add_TraceServiceServicer_to_server(collector, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    document["telemetry"] = {"otlp": f"http://127.0.0.1:{port}", "sample_ratio": 0}
+    document["telemetry"] = {"otlp": f"http://127.0.0.1:{port}", "sample_ratio": 0, "parent_sampling": "always"}
     yield collector
     await server.stop(None)
 
@@ -137,7 +137,7 @@ async def test_answer_is_traced_up_to_the_point_where_its_reader_left(serve, col
     async with suite.http.post("http://penstock/v1/chat/completions", json=body, headers=head) as response:
         await response.content.readuntil(b"\n\n")
         response.close()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await upstream.requests[0].left.wait()
     await suite.ledger_after_close()
     (generate,) = [span for span in collector.spans if span.name == "generate"]

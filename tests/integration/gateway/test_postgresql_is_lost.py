@@ -27,7 +27,7 @@ from penstock_gateway.domain.life.settlement import LedgerRow
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LIMITS = DatabaseLimits(pool_size=3, connect_timeout=timedelta(seconds=1), statement_timeout=timedelta(seconds=1))
-IN_TIME = 30
+IN_TIME = 60
 """Seconds that nothing here may take, on a machine that stalls; without limits it would be for ever."""
 
 

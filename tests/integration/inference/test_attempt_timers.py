@@ -27,26 +27,28 @@ from penstock_inference.domain.attempt_loop import AttemptLoop, Generation
 from penstock_inference.domain.catalogue import Catalogue, Model
 from penstock_inference.domain.endpoint import Endpoint, Pool
 
-LONG = {"connect": "30s", "headers": "30s", "first_token": "30s", "idle": "30s", "total": "30s"}
+LONG = dict.fromkeys(("connect", "headers", "first_token", "idle", "total"), "10m")
 SHORT = "100ms"
+# Where an upstream must be in time: more than a busy machine takes, and then more than that.
+IN_TIME, LATER_SECONDS = "2s", 3.0
 PING = b": keep-alive\n\n"
 USAGE = b'data: {"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":1}}\n\n'
 TOKEN = b'data: {"choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":null}]}\n\n'
 
 
-async def alone(serve, upstream, timer):
+async def alone(serve, upstream, timer, seconds=SHORT):
     """Serve one upstream with this timer short and every other long."""
-    return await serve(upstream.settings("first", timeouts={**LONG, timer: SHORT}))
+    return await serve(upstream.settings("first", timeouts={**LONG, timer: seconds}))
 
 
 async def timed_out(caller, stage: str):
-    """Ask, and require that this timer ended the attempt, about when it should, and that nobody was asked twice."""
+    """Ask, and require that this timer ended the attempt, not before it should, and that nobody was asked twice."""
     begun = time.monotonic()
     outcome = await caller.ask("first/m")
     assert isinstance(outcome.error, errors.UpstreamTimeout)
     assert outcome.error.stage == stage
     assert outcome.outcomes == [f"first timeout:{stage}"]
-    assert 0.09 < time.monotonic() - begun < 5
+    assert time.monotonic() - begun > 0.09
 
 
 @pytest.fixture
@@ -89,19 +91,14 @@ async def test_idle_fires_when_content_stops(serve, first):
     first.enqueue(Answer(stop_after=3, end=End.STALL))
     caller = await alone(serve, first, "idle")
     await timed_out(caller, "idle")
-    assert first.requests[0].left.is_set() or await asyncio.wait_for(first.requests[0].left.wait(), 5)
+    assert first.requests[0].left.is_set() or await asyncio.wait_for(first.requests[0].left.wait(), 60)
 
 
 @pytest.mark.parametrize("ping", [PING, USAGE], ids=["ping", "usage"])
 async def test_idle_is_not_reset_by_what_is_not_content(ping, serve, first):
-    # One every 40 ms for two seconds, while idle is 100 ms.
-    due = {number: asyncio.Event() for number in range(1, 51)}
-    for number, event in due.items():
-        asyncio.get_running_loop().call_later(0.04 * number, event.set)
-    first.enqueue(Body(frames=[TOKEN, *[ping] * len(due)], hold=due, end=End.STALL))
-    begun = time.monotonic()
+    # Without an end: if they counted, nothing would.
+    first.enqueue(Body(frames=[TOKEN, ping], end=End.REPEAT))
     await timed_out(await alone(serve, first, "idle"), "idle")
-    assert time.monotonic() - begun < 1.5
 
 
 async def test_total_fires_while_content_still_comes(serve, first):
@@ -120,18 +117,17 @@ async def test_the_deadline_ends_an_attempt_before_the_caller_gives_up(first):
         begun = time.monotonic()
         with pytest.raises(errors.DeadlineExceeded):
             await anext(loop.batches(generation, steps))
-    assert 0.17 < time.monotonic() - begun < 5
+    assert time.monotonic() - begun > 0.17
     assert [step.attributes["outcome"] for step in steps.recorded] == ["deadline:deadline"]
 
 
 async def test_a_reasoning_delta_counts_as_content(serve, first):
     thought = asyncio.Event()
     first.enqueue(Answer(reasoning=["Hm."], hold={2: thought}))
-    caller = await alone(serve, first, "first_token")
-    begun = time.monotonic()
+    caller = await alone(serve, first, "first_token", IN_TIME)
     loop = asyncio.get_running_loop()
-    # Three times the timer that would fire if the thought did not count.
-    outcome = await caller.ask("first/m", seen=lambda _: loop.call_at(begun + 0.3, thought.set) and None)
+    # After the time that would be over if the thought did not count.
+    outcome = await caller.ask("first/m", seen=lambda _: loop.call_later(LATER_SECONDS, thought.set) and None)
     assert outcome.answer.text == "Hello, world."
     assert outcome.answer.reasoning == "Hm."
 
@@ -139,20 +135,20 @@ async def test_a_reasoning_delta_counts_as_content(serve, first):
 async def test_a_slow_reader_does_not_look_like_a_silent_upstream(serve, first):
     more = asyncio.Event()
     first.enqueue(Answer(tokens=["one", "two"], hold={2: more}))
-    caller = await alone(serve, first, "idle")
+    caller = await alone(serve, first, "idle", IN_TIME)
     texts = [text async for text in read_slowly(caller, more)]
     assert texts == ["one", "two"]
 
 
 async def read_slowly(caller, more: asyncio.Event) -> AsyncIterator[str]:
-    """Yield the texts, after the first one pausing for three times the idle timer."""
+    """Yield the texts, after the first one pausing for longer than the idle timer."""
     async for batch in caller.call("first/m"):
         for event in batch:
             if isinstance(event, TextDelta):
                 yield event.text
                 if not more.is_set():
                     resumed = asyncio.Event()
-                    asyncio.get_running_loop().call_later(0.3, resumed.set)
+                    asyncio.get_running_loop().call_later(LATER_SECONDS, resumed.set)
                     await resumed.wait()
                     more.set()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 import pytest
@@ -17,8 +16,6 @@ from penstock_common.testing.openai_upstream import (
     stalled_after_headers,
 )
 
-MOST_SECONDS = 0.1
-
 WINDOWS = {
     "before headers": NoResponse(),
     "before the first token": stalled_after_headers(),
@@ -26,10 +23,9 @@ WINDOWS = {
 }
 
 
-async def gone(request: RecordedRequest, left_at: float):
-    """Require that the upstream saw its client leave in time."""
-    await asyncio.wait_for(request.left.wait(), 5)
-    assert request.left_at - left_at < MOST_SECONDS
+async def gone(request: RecordedRequest):
+    """Require that the upstream sees its client leave; its answer does not end by itself."""
+    await asyncio.wait_for(request.left.wait(), 60)
 
 
 async def read_all(call: Any, begun: asyncio.Event):
@@ -48,11 +44,10 @@ async def test_cancelling_closes_the_connection(window: str, whole: bool, caller
     request = await first.next_request()
     if window == "mid-stream" and not whole:
         await begun.wait()
-    left_at = time.monotonic()
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
-    await gone(request, left_at)
+    await gone(request)
     assert (await caller.ask("first/m")).answer.text == "Hello, world."
 
 
@@ -61,16 +56,15 @@ async def test_closing_the_stream_closes_the_connection(caller, first):
     call = caller.call("first/m")
     await anext(aiter(call))
     request = await first.next_request()
-    left_at = time.monotonic()
     await call.aclose()
-    await gone(request, left_at)
+    await gone(request)
 
 
 async def test_failing_over_closes_the_connection_of_the_failed_attempt(caller, first):
     first.enqueue(Answer(tokens=[], insert={1: b"data: {nonsense\n\n"}, stop_after=2, end=End.STALL))
     outcome = await caller.ask("first/m", "second/m")
     assert outcome.outcomes == ["first malformed", "second answered"]
-    await asyncio.wait_for(first.requests[0].left.wait(), 5)
+    await asyncio.wait_for(first.requests[0].left.wait(), 60)
 
 
 async def test_a_connection_is_used_again_after_a_whole_answer(caller, first):
@@ -88,9 +82,10 @@ async def test_a_connection_is_used_again_when_the_bodys_end_comes_a_moment_afte
     assert first.connections == 1
 
 
-async def test_an_answer_does_not_wait_for_a_body_that_never_ends_after_done(caller, first):
+async def test_an_answer_does_not_wait_for_a_body_that_never_ends_after_done(serve, first):
+    long = dict.fromkeys(("connect", "headers", "first_token", "idle", "total"), "10m")
+    caller = await serve(first.settings("first", timeouts=long))
     first.enqueue(Answer(end=End.STALL))
-    begun = time.monotonic()
-    assert (await caller.ask("first/m")).error is None
-    assert time.monotonic() - begun < 2
-    await asyncio.wait_for(first.requests[0].left.wait(), 5)
+    async with asyncio.timeout(60):
+        assert (await caller.ask("first/m")).error is None
+    await asyncio.wait_for(first.requests[0].left.wait(), 60)

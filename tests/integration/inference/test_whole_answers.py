@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -193,7 +192,7 @@ async def test_a_whole_answer_over_its_bound_is_refused(caller, first, monkeypat
     first.enqueue(Body(frames=[b"x" * 2000], content_type="application/json", end=End.STALL))
     outcome = await caller.ask("first/m", "second/m", whole=True)
     assert outcome.outcomes == ["first oversize", "second answered"]
-    await asyncio.wait_for(first.requests[0].left.wait(), 5)
+    await asyncio.wait_for(first.requests[0].left.wait(), 60)
 
 
 async def test_nobody_is_told_anything_before_the_whole_is_there(streaming, first):
@@ -221,15 +220,13 @@ async def test_models_that_reason_are_asked_for_streams_unless_the_settings_say_
 
 @pytest.mark.parametrize("stuck", [NoResponse(), stalled_after_headers()], ids=["before the head", "after the head"])
 async def test_whole_fires_when_the_answer_does_not_come(serve, first, second, stuck):
-    long = {"connect": "30s", "headers": "30s", "first_token": "30s", "idle": "30s", "total": "30s"}
+    long = dict.fromkeys(("connect", "headers", "first_token", "idle", "total"), "10m")
     first.enqueue(stuck)
     caller = await serve(first.settings("first", timeouts={**long, "whole": "100ms"}), second.settings("second"))
-    begun = time.monotonic()
     outcome = await caller.ask("first/m", "second/m", whole=True)
     assert outcome.outcomes == ["first timeout:whole", "second answered"]
-    assert time.monotonic() - begun < 20
     assert outcome.steps[0].attributes["estimated_input_tokens"] > 0
-    await asyncio.wait_for(first.requests[0].left.wait(), 5)
+    await asyncio.wait_for(first.requests[0].left.wait(), 60)
 
 
 async def test_a_slow_whole_answer_is_no_silent_one(serve, first):
@@ -244,14 +241,14 @@ async def test_a_slow_whole_answer_is_no_silent_one(serve, first):
 async def test_where_another_could_answer_half_of_the_deadline_is_kept_for_it(serve, first, second):
     first.enqueue(NoResponse())
     caller = await serve(first.settings("first"), second.settings("second"))
-    outcome = await caller.ask("first/m", "second/m", whole=True, timeout=6)
+    outcome = await caller.ask("first/m", "second/m", whole=True, timeout=12)
     assert outcome.outcomes == ["first timeout:whole", "second answered"]
 
 
 async def test_the_last_candidate_has_all_that_is_left(serve, first):
     first.enqueue(NoResponse())
     caller = await serve(first.settings("first"))
-    outcome = await caller.ask("first/m", whole=True, timeout=0.3)
+    outcome = await caller.ask("first/m", whole=True, timeout=3)
     assert outcome.outcomes in (["first deadline:deadline"], ["first cancelled"])
     assert isinstance(outcome.error, errors.DeadlineExceeded)
 

@@ -26,14 +26,14 @@ def command(penstock, config, tmp_path):
 def status_of(ready, key) -> int:
     request = urllib.request.Request(f"{ready['http']}/v1/models", headers={"authorization": f"Bearer {key}"})
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status
     except urllib.error.HTTPError as refused:
         with refused:
             return refused.code
 
 
-def test_tenant_made_beside_a_running_stack_is_served_until_it_is_disabled(start, command, config, eventually_within):
+def test_tenant_made_beside_a_running_stack_is_served_until_it_is_disabled(start, command, config, eventually):
     stack = start("--config", config)
     ready = stack.until("ready")
     assert command("tenants", "create", "acme", "--tier", "pro")["is_configured"] is False
@@ -51,17 +51,17 @@ def test_tenant_made_beside_a_running_stack_is_served_until_it_is_disabled(start
     newest, *_, oldest = command("audit", "--tenant", "acme")
     assert (newest["action"], newest["outcome"], newest["actor_key_id"]) == ("tenant.disable", "ok", "command-line")
     assert (oldest["action"], oldest["target"]) == ("tenant.create", "acme")
-    eventually_within(5, lambda: status_of(ready, rotated["key"]) == 401)
+    eventually(lambda: status_of(ready, rotated["key"]) == 401)
 
 
 @pytest.fixture
-def eventually_within():
-    """A function that asks until something holds, and fails where that takes longer than so many seconds."""
+def eventually():
+    """A function that asks until something holds, and fails where it never does."""
 
-    def wait(seconds, condition):
+    def wait(condition):
         began = time.monotonic()
         while not condition():
-            assert time.monotonic() - began < seconds
+            assert time.monotonic() - began < 60
 
     return wait
 
@@ -79,9 +79,9 @@ def test_the_cache_of_a_running_stack_is_cleared_and_counted(start, penstock, co
         ("cache.clear", "", ""),
     ]
     people = penstock("cache", "clear", "--model", "m", "--config", config, "--state", stack.state)
-    assert people.stdout == "Voided what was kept for every tenant and the model m: 0 entries deleted.\n"
+    assert people.stderr == "Voided what was kept for every tenant and the model m: 0 entries deleted.\n"
     told = penstock("cache", "clear", "--tenant", "nobody", "--config", config, "--state", stack.state)
-    assert (told.returncode, "penstock tenants list" in told.stderr) == (2, True)
+    assert (told.returncode, "penstock tenants list" in told.stderr) == (3, True)
 
 
 def test_where_nothing_runs_there_is_no_cache_to_clear(penstock, config, tmp_path):
@@ -111,10 +111,10 @@ def test_gateway_is_asked_by_its_address(start, penstock, config):
     told = penstock("status", "--address", ready["grpc"], "--json", PENSTOCK_OPERATOR_KEY=key)
     assert (told.returncode, json.loads(told.stdout)["is_healthy"]) == (0, True)
     refused = penstock("status", "--address", ready["grpc"], "--key", ready["key"])
-    assert refused.returncode == 1
+    assert refused.returncode == 4
     assert "lacks the scope 'operator'" in refused.stderr
     away = penstock("status", "--address", "127.0.0.1:9", "--key", key)
-    assert away.returncode == 1
+    assert away.returncode == 5
     assert "no gateway answers at 127.0.0.1:9" in away.stderr
 
 
@@ -125,10 +125,10 @@ def test_gateway_is_asked_by_its_address(start, penstock, config):
         (("tenants", "create", "a b"), 2, "1 to 128 characters"),
         (("tenants", "create", "acme", "--tier", "gold"), 2, "enterprise, free, pro"),
         (("tenants", "disable", "demo"), 1, "change it there"),
-        (("tenants", "disable", "nobody"), 2, "penstock tenants list"),
+        (("tenants", "disable", "nobody"), 3, "penstock tenants list"),
         (("users", "create", "ada", "--tenant", "demo", "--role", "boss"), 2, "viewer, member, admin"),
-        (("users", "disable", "nothing"), 1, "penstock users list"),
-        (("keys", "rotate", "nothing"), 1, "penstock keys list"),
+        (("users", "disable", "nothing"), 3, "penstock users list"),
+        (("keys", "rotate", "nothing"), 3, "penstock keys list"),
         (("keys", "create", "--tenant", "demo", "--network", "here"), 2, "192.0.2.0/24"),
         (("keys", "create"), 2, "tenant"),
     ],
@@ -193,12 +193,12 @@ def test_a_gateway_is_administered_by_its_address_as_the_key_that_is_shown(start
     assert (code, made["name"], made["tier"]) == (0, "remote", "pro")
     code, (entry,) = remotely("audit", "--tenant", "remote", PENSTOCK_OPERATOR_KEY=key)
     assert (code, entry["actor_key_id"], entry["client_address"]) == (0, "config-operator-1", "127.0.0.1")
-    assert remotely("tenants", "list", PENSTOCK_OPERATOR_KEY=ready["key"])[1]["exit_code"] == 1
+    assert remotely("tenants", "list", PENSTOCK_OPERATOR_KEY=ready["key"])[1]["exit_code"] == 4
     code, refused = remotely("tenants", "list")
     assert code == 2
     assert "PENSTOCK_OPERATOR_KEY" in refused["message"]
     away = penstock("tenants", "list", "--address", "127.0.0.1:9", "--key", key)
-    assert away.returncode == 1
+    assert away.returncode == 5
     assert "no gateway answers at 127.0.0.1:9" in away.stderr
 
 

@@ -86,9 +86,21 @@ def test_another_pepper_is_told_of(state: Path, tmp_path: Path):
     (elsewhere / "key-pepper").write_bytes(b"x" * 32)
     restored = run("restore", "--from", str(archive), state=elsewhere)
     assert restored.returncode == 0, restored.stderr
-    assert "another pepper" in restored.stdout
+    assert restored.stdout == ""
+    assert "another pepper" in restored.stderr
     assert labels(elsewhere) == ["the only one"]
     assert (state / "key-pepper").read_bytes() not in archive.read_bytes()
+
+
+def test_a_restore_without_a_pepper_says_so(state: Path, tmp_path: Path):
+    archive, elsewhere = tmp_path / "penstock.backup", tmp_path / "elsewhere"
+    assert run("backup", "--to", str(archive), state=state).returncode == 0
+    restored = run("restore", "--from", str(archive), state=elsewhere)
+    assert restored.returncode == 0, restored.stderr
+    assert "There is no pepper here" in restored.stderr
+    assert "secrets.key_pepper_file" in restored.stderr
+    fitting = run("restore", "--from", str(archive), "--replace", state=state)
+    assert "pepper" not in fitting.stderr
 
 
 @pytest.mark.parametrize(

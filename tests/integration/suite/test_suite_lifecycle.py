@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -91,12 +92,12 @@ def test_a_redis_that_dies_is_started_again(start, config):
 def test_a_long_state_path_moves_the_sockets(start, config, tmp_path):
     stack = start("--config", config, state=tmp_path / LONG)
     ready = stack.until("ready")
-    with urllib.request.urlopen(ready["http"] + "/readyz", timeout=5) as answer:
+    with urllib.request.urlopen(ready["http"] + "/readyz", timeout=60) as answer:
         assert answer.status == 200
     assert stack.end() == 0
 
 
-def test_people_get_one_ready_line(start, config, tmp_path, penstock_environment):
+def test_people_get_four_ready_lines(start, config, tmp_path, penstock_environment):
     process = subprocess.Popen(
         [sys.executable, "-m", "penstock_suite", "up", "--config", str(config), "--state", str(tmp_path / "state")],
         env=penstock_environment,
@@ -108,16 +109,43 @@ def test_people_get_one_ready_line(start, config, tmp_path, penstock_environment
         lines = []
         for line in process.stdout:
             lines.append(line)
-            if line.startswith("Penstock is ready"):
+            if line.startswith("  docs"):
                 process.terminate()
         assert process.wait(60) == 0
     key = (tmp_path / "state" / "demo-key").read_text().strip()
-    ready = next(line for line in lines if line.startswith("Penstock is ready"))
-    assert "http://127.0.0.1:" in ready
-    assert f"key {key}" in ready
-    assert "curl -N http://127.0.0.1:" in ready
+    at = next(at for at, line in enumerate(lines) if line.startswith("Penstock is ready"))
+    ready, said_key, curl, docs = lines[at : at + 4]
+    address = re.search(r"http://127\.0\.0\.1:[0-9]+", ready)[0]
+    assert said_key.split() == ["key", key]
+    assert curl.startswith(f"  try   curl -N {address}/v1/chat/completions ")
+    assert f'"Authorization: Bearer {key}"' in curl
+    assert docs.split() == ["docs", f"{address}/docs"]
     assert "\x1b" not in "".join(lines)
+    assert key not in (tmp_path / "state" / "logs" / "penstock.log").read_text()
     assert lines[-1] == "stopped\n"
+
+
+def test_programs_get_the_same_in_one_line(start, config):
+    stack = start("--config", config)
+    ready = stack.until("ready")
+    key = (stack.state / "demo-key").read_text().strip()
+    assert (ready["key"], ready["docs"], ready["model"]) == (key, f"{ready['http']}/docs", "fast")
+    assert key in ready["curl"]
+    assert {"http", "grpc", "seconds", "state"} < set(ready)
+
+
+def test_the_logs_of_earlier_runs_are_kept_and_bounded(start, config):
+    config.write_text(config.read_text().replace("local: {", "local: {kept_logs: 2, "))
+    for _ in range(4):
+        stack = start("--config", config)
+        stack.until("ready")
+        assert stack.end() == 0
+    logs = stack.state / "logs"
+    for part in ("penstock", "edge", "redis"):
+        assert {path.name for path in logs.glob(f"{part}.log*")} == {
+            f"{part}.log", f"{part}.log.1", f"{part}.log.2",
+        }  # fmt: skip
+    assert (logs / "edge.log.1").read_text()
 
 
 def test_a_taken_metrics_port_is_said_in_a_sentence(penstock, config, tmp_path):
@@ -146,13 +174,19 @@ def test_a_taken_port_is_said_in_a_sentence(penstock, config, tmp_path):
 @pytest.mark.parametrize(
     ("variables", "sentence"),
     [
-        ({"PENSTOCK_LOCAL__EDGE": "/nowhere/edge"}, "'local.edge' names /nowhere/edge, which is not there"),
-        ({"PENSTOCK_LOCAL__REDIS_SERVER": "/nowhere/r"}, "'local.redis_server' names /nowhere/r, which is not there"),
+        (
+            {"PENSTOCK_LOCAL__EDGE": "/nowhere/edge"},
+            "PENSTOCK_LOCAL__EDGE: 'local.edge': it names /nowhere/edge, which is not there",
+        ),
+        (
+            {"PENSTOCK_LOCAL__REDIS_SERVER": "/nowhere/r"},
+            "PENSTOCK_LOCAL__REDIS_SERVER: 'local.redis_server': it names /nowhere/r, which is not there",
+        ),
     ],
 )
 def test_a_missing_program_is_said_in_a_sentence(penstock, config, tmp_path, variables, sentence):
     told = penstock("up", "--config", config, "--state", tmp_path / "state", **variables)
-    assert told.returncode == 1
+    assert told.returncode == 2
     assert told.stderr == f"penstock: {sentence}\n"
 
 
@@ -176,10 +210,14 @@ def test_a_program_that_does_not_start_is_said_with_its_last_words(penstock, con
     [
         (
             {"PENSTOCK_LOCAL__TRITON_ENVIRONMENT": "/nowhere"},
-            1,
-            ["no Triton in /nowhere", "make setup", "--without-triton"],
+            2,
+            ["'local.triton_environment'", "/nowhere, which is not there"],
         ),
-        ({"PENSTOCK_LOCAL__TRITON_REPOSITORY": "/nowhere"}, 1, ["repository at /nowhere", "local.triton_repository"]),
+        (
+            {"PENSTOCK_LOCAL__TRITON_REPOSITORY": "/nowhere"},
+            2,
+            ["'local.triton_repository'", "/nowhere, which is not there"],
+        ),
         ({"PENSTOCK_LOCAL__TRITON_REPOSITORY": "/usr"}, 2, ["'penstock-demo'", "/usr does not hold"]),
     ],
 )
@@ -279,7 +317,7 @@ def test_at_the_end_requests_in_flight_finish_and_new_ones_get_503(asking, slow_
     # Whether the gateway has heard of it yet is a race; that it refuses, once it has, is not.
     with pytest.raises(urllib.error.HTTPError) as refused:
         while True:
-            urllib.request.urlopen(ready["http"] + "/readyz", timeout=5).close()
+            urllib.request.urlopen(ready["http"] + "/readyz", timeout=60).close()
     assert refused.value.code == 503
     refused.value.close()
     with pytest.raises(urllib.error.HTTPError) as refused:

@@ -36,7 +36,7 @@ def test_both_public_ports_prove_themselves(start, penstock, config_with_tls, ce
     ready = stack.until("ready")
     assert ready["http"].startswith("https://")
     trusting = ssl.create_default_context(cafile=str(certificates.ca))
-    with urllib.request.urlopen(f"{ready['http']}/readyz", context=trusting, timeout=5) as answer:
+    with urllib.request.urlopen(f"{ready['http']}/readyz", context=trusting, timeout=60) as answer:
         assert answer.status == 200
     proven = grpc.ssl_channel_credentials(certificates.ca.read_bytes())
     assert health_over(grpc.secure_channel(ready["grpc"], proven)) == health_pb2.HealthCheckResponse.SERVING

@@ -20,7 +20,7 @@ import yaml
 from penstock_suite.adapters.worker_metrics import WorkerMetrics
 from penstock_suite.domain.state_folder import StateFolder
 
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 90.0
 
 
 def workers_of(stack) -> dict[str, int]:
@@ -30,7 +30,7 @@ def workers_of(stack) -> dict[str, int]:
 def models_status(ready) -> int:
     request = urllib.request.Request(f"{ready['http']}/v1/models", headers={"authorization": f"Bearer {ready['key']}"})
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status
     except urllib.error.HTTPError as error:
         return error.code

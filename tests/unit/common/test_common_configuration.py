@@ -1,5 +1,6 @@
 """The configuration file: references, overrides, faults that say where, secrets that stay secret."""
 
+import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
@@ -86,6 +87,132 @@ def test_a_reference_reads_a_file_without_its_last_line_break(tmp_path):
     file.write_text(SECRET + "\n")
     upstream = settings(f"upstreams: [{{api_key: '${{file:{file}}}'}}]").upstreams[0]
     assert upstream.api_key.get_secret_value() == SECRET
+
+
+@pytest.mark.parametrize("around", ["\n", "\r\n", "\n\n", " ", "\t", "\ufeff"])
+@pytest.mark.parametrize("of_file", [True, False], ids=["file", "variable"])
+def test_white_space_around_what_a_reference_brings_is_no_part_of_it(around, of_file, tmp_path, monkeypatch):
+    held = around + SECRET + around if around != "\ufeff" else around + SECRET
+    (tmp_path / "key").write_text(held)
+    monkeypatch.setenv("SOME_KEY", held)
+    reference = f"${{file:{tmp_path}/key}}" if of_file else "${SOME_KEY}"
+    assert settings(f"upstreams: [{{api_key: '{reference}'}}]").upstreams[0].api_key.get_secret_value() == SECRET
+
+
+@pytest.mark.parametrize(
+    ("held", "place"),
+    [("a\nb", 2), ("\n\nab\r\ncd\n", 3), ("abc\td", 4), ("a\x00b", 2), ("a\x7fb", 2), ("a\x1b[0mb", 2)],
+)
+def test_a_control_character_within_what_a_reference_brings_is_refused_with_its_place(
+    held, place, tmp_path, monkeypatch
+):
+    (tmp_path / "key").write_bytes(held.encode())
+    text = fault(f"upstreams: [{{name: x, api_key: '${{file:{tmp_path}/key}}'}}]")
+    assert text.startswith(
+        f"penstock.yaml:1: 'upstreams[0].api_key': the file {tmp_path}/key holds a control character"
+    )
+    assert text.endswith(f"at character {place}")
+    if "\x00" not in held:
+        monkeypatch.setenv("SOME_HOST", held)
+        text = fault("upstreams: [{base_urls: [a, 'http://${SOME_HOST}/v1']}]")
+        assert "'upstreams[0].base_urls[1]': the environment variable SOME_HOST holds a control character" in text
+
+
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [
+        ("abc\ndef", "a control character, such as the end of a line, at character 4"),
+        ("abcédef", "at character 4"),
+        ("abc\u00a0", "at character 4"),
+        ("\u200babc", "at character 1"),
+        ("\u201cabc\u201d", "at character 1"),
+        ("'abc'", "quotation mark"),
+        ('"abc"', "quotation mark"),
+    ],
+)
+def test_a_secret_that_no_header_can_carry_is_refused_with_its_place_and_without_its_text(key, says):
+    text = fault(f"upstreams: [{{api_key: {json.dumps(key)}}}]")
+    assert "penstock.yaml:1: 'upstreams[0].api_key': " in text
+    assert says in text
+    assert "abc" not in text
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("a$${SOME_HOST}", "a${SOME_HOST}"),
+        ("$${", "${"),
+        ("$${a", "${a"),
+        ("$${file:/x} and ${SOME_HOST}", "${file:/x} and here"),
+        ("$$${SOME_HOST}", "$${SOME_HOST}"),
+        ("costs $5 {or} $$", "costs $5 {or} $$"),
+        ("${SOME_HOST}${SOME_HOST}", "herehere"),
+        ("${NESTED}", "${SOME_HOST}"),
+    ],
+)
+def test_a_literal_dollar_brace_can_be_written(written, meant, monkeypatch):
+    monkeypatch.setenv("SOME_HOST", "here")
+    monkeypatch.setenv("NESTED", "${SOME_HOST}")
+    assert settings(f"routes: {{a: '{written}'}}").routes == {"a": meant}
+
+
+@pytest.mark.parametrize("written", ["${", "a${b", "${}", "${file:}", "${A B}", "${A:-default}", "${1A}", "${env:A}"])
+def test_what_looks_like_a_reference_and_is_none_says_how_one_is_written(written):
+    text = fault(f"routes: {{a: '{written}'}}")
+    assert "penstock.yaml:1: 'routes.a': a reference is written ${NAME} or ${file:/path}" in text
+    assert "$${" in text
+
+
+def test_every_reference_that_leads_to_nothing_is_told_beside_other_faults(monkeypatch):
+    for name in ("NOT_THERE", "NOR_THIS"):
+        monkeypatch.delenv(name, raising=False)
+    text = fault("upstreams:\n- {name: '${NOT_THERE}',\n   api_key: '${NOR_THIS}',\n   retries: -1}\nmode: odd")
+    assert text.split("; ") == [
+        "penstock.yaml:2: 'upstreams[0].name': the environment variable NOT_THERE is not set",
+        "penstock.yaml:3: 'upstreams[0].api_key': the environment variable NOR_THIS is not set",
+        "penstock.yaml:5: 'mode': one of exact, semantic is expected",
+        "penstock.yaml:4: 'upstreams[0].retries': it must be at least 0",
+    ]
+
+
+def test_a_number_may_come_from_the_environment(monkeypatch):
+    monkeypatch.setenv("RETRIES", "7\n")
+    assert settings("upstreams: [{retries: '${RETRIES}'}]").upstreams[0].retries == 7
+
+
+def test_sections_that_begin_with_x_are_the_writers_own_and_hold_anchors():
+    configuration = Configuration.parse(
+        "x-defaults: &defaults {retries: 3, first_token: 9s}\nx-of: [whatever]\n"
+        "upstreams:\n  - {<<: *defaults, name: a}\n  - <<: *defaults\n    retries: 4\n",
+        {},
+    )
+    configuration.refuse_unknown_sections({"upstreams"})
+    first, second = configuration.settings(Settings).upstreams
+    assert (first.retries, second.retries, second.first_token) == (3, 4, timedelta(seconds=9))
+
+
+def test_a_merged_value_that_is_wrong_is_told_where_the_anchor_says_it():
+    text = fault("x-defaults: &defaults\n  retries: -3\nupstreams:\n  - <<: *defaults\n    name: a\n")
+    assert text == "penstock.yaml:2: 'upstreams[0].retries': it must be at least 0"
+
+
+def test_x_is_a_name_like_any_other_within_sections():
+    assert "'listen.x-mine'" in fault("listen: {x-mine: 1}")
+    assert settings("tiers: {x-mine: {requests_per_minute: 2}}").tiers["x-mine"].requests_per_minute == 2
+
+
+def test_two_variables_that_override_one_setting_are_refused():
+    text = fault("", {"PENSTOCK_LISTEN__REQUESTS_PER_MINUTE": "7", "PENSTOCK_listen__requests_per_minute": "8"})
+    assert "PENSTOCK_LISTEN__REQUESTS_PER_MINUTE says the same setting" in text
+
+
+def test_a_fault_of_an_override_names_the_variable():
+    text = fault("listen: {requests_per_minute: 1}", {"PENSTOCK_LISTEN__REQUESTS_PER_MINUTE": "many"})
+    assert text == "PENSTOCK_LISTEN__REQUESTS_PER_MINUTE: 'listen.requests_per_minute': a whole number is expected"
+
+
+def test_an_override_with_a_key_twice_is_refused():
+    assert "PENSTOCK_ROUTES__A:1: 'x' is given twice" in fault("", {"PENSTOCK_ROUTES__A": "{x: 1, x: 2}"})
 
 
 def test_a_reference_in_a_mapping_of_plain_values_is_resolved(monkeypatch):
@@ -231,13 +358,12 @@ class Needs(Section):
 
 @pytest.mark.parametrize("text", ["- a\n- b", "just text", "3"])
 def test_a_document_that_is_no_mapping_is_refused(text):
-    assert fault(text) == "penstock.yaml must hold a mapping of sections"
+    assert fault(text) == "penstock.yaml: it must hold a mapping of sections"
 
 
 def test_a_document_that_is_no_yaml_is_refused_with_the_place_and_without_its_text():
     text = fault(f"listen: x\napi_key: '{SECRET}\nmore: [\n")
-    assert "penstock.yaml is not valid YAML" in text
-    assert "line" in text
+    assert text.startswith("penstock.yaml:4: it is not valid YAML: ")
     assert SECRET not in text
 
 

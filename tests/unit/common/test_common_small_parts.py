@@ -157,7 +157,7 @@ def test_a_models_names_are_kept():
     [
         (
             "models: [{name: m, candidates: [gpt]}]",
-            "'models[0].candidates': candidate 'gpt' must be written upstream/model",
+            "'models[0].candidates[0]': candidate 'gpt' must be written upstream/model",
         ),
         ("models: [{name: ''}]", "'models[0].name'"),
         ("models: [{candidates: [a/b]}]", "'models[0].name' is missing"),

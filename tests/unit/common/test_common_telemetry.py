@@ -135,6 +135,20 @@ def test_a_context_is_the_next_hops_parent(seed, ratio):
     assert second == TraceContext(first.trace_id, second.span_id, first.span_id, first.sampled)
 
 
+@given(st.integers(0, 2**32), st.booleans())
+def test_a_stranger_decides_against_sampling_only(seed, sampled):
+    parent = f"00-{TRACE_ID}-{SPAN_ID}-0{int(sampled)}"
+    never, always = (TraceStarter(ratio, random.Random(seed)).start(parent, believed=False) for ratio in (0.0, 1.0))
+    assert (never.sampled, always.sampled) == (False, sampled)
+    assert never.trace_id_hex == TRACE_ID
+
+
+def test_a_stranger_who_wants_every_trace_gets_our_share_of_them():
+    traces = starter(0.1)
+    drawn = [traces.start(f"00-{TRACE_ID}-{SPAN_ID}-01", believed=False).sampled for _ in range(10_000)]
+    assert 850 < sum(drawn) < 1150
+
+
 @pytest.mark.parametrize(
     ("ratio", "least", "most"), [(0.0, 0, 0), (0.1, 850, 1150), (0.5, 4800, 5200), (1.0, 10_000, 10_000)]
 )

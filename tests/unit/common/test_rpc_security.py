@@ -7,8 +7,12 @@ from pathlib import Path
 import pytest
 
 from penstock_common.configuration import ConfigurationError
-from penstock_common.rpc.security import Certificates, Security
+from penstock_common.errors import InvalidCredentials
+from penstock_common.rpc.scope import NOBODY
+from penstock_common.rpc.security import TOKEN_KEY, Certificates, Security, TokenGuard, TokenSender
+from penstock_common.rpc.server_call import ServerCall
 from penstock_common.sections import MutualTls, Secrets, Services
+from penstock_common.telemetry.steps import Steps
 
 TOKEN = Security(token="t" * 32)
 PROVEN = Security(Certificates(b"", b"", b""))
@@ -50,3 +54,40 @@ def test_place_that_nobody_named_is_asked_for():
     with pytest.raises(ConfigurationError, match="'services.cache.target' is missing"):
         Services().target_of("cache")
     assert Services().listen_of("cache") == "127.0.0.1:9003"
+
+
+HELD = "Service-token-of-the-suite-0123456789"
+
+
+def call_with(*metadata: tuple[str, str | bytes]) -> ServerCall:
+    return ServerCall("/x.Y/Z", scope=NOBODY, deadline=None, steps=Steps(), metadata=metadata)
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        "", HELD[:-1], HELD + "x", HELD + " ", " " + HELD, HELD.lower(), HELD.swapcase(), HELD[::-1], "x" * len(HELD),
+        "Sérvice-token", b"\xff" * len(HELD), HELD.encode()[:-1] + b"\x00",
+    ],
+)  # fmt: skip
+async def test_guard_refuses_every_other_token(shown: str | bytes):
+    with pytest.raises(InvalidCredentials, match="service token"):
+        await TokenGuard(HELD).on_start(call_with(("authorization", f"Bearer {HELD}"), (TOKEN_KEY, shown)))
+
+
+async def test_guard_refuses_a_call_that_shows_no_token():
+    for metadata in ((), (("authorization", f"Bearer {HELD}"),), ((TOKEN_KEY + "-bin", HELD),)):
+        with pytest.raises(InvalidCredentials):
+            await TokenGuard(HELD).on_start(call_with(*metadata))
+
+
+async def test_guard_lets_in_what_the_sender_sends():
+    sent = TokenSender(HELD).outgoing((("traceparent", "00"),))
+    await TokenGuard(HELD).on_start(call_with(*sent))
+    await TokenGuard(HELD).on_start(call_with((TOKEN_KEY, HELD.encode())))
+
+
+async def test_guard_without_a_token_lets_nobody_in():
+    for metadata in ((), ((TOKEN_KEY, ""),)):
+        with pytest.raises(InvalidCredentials):
+            await TokenGuard("").on_start(call_with(*metadata))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import timedelta
+from ipaddress import ip_network
 
 import pytest
 
@@ -33,6 +34,7 @@ from penstock_gateway.surfaces.client_address import ClientAddresses
 
 PEPPER = b"p" * 32
 KEY = "configured-key-1"
+EDGE_TOKEN = "e" * 32
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
@@ -45,7 +47,8 @@ async def reception():
     door = Door(Capacity(), Refusals(600))
     async with background_work() as in_background:
         authenticator = Authenticator(PEPPER, directory, configured, NoStore(), in_background)
-        yield Reception(door, authenticator, TraceStarter(0, random.Random(1)), timeouts, ClientAddresses())
+        addresses = ClientAddresses(EDGE_TOKEN, (ip_network("10.0.0.0/8"),))
+        yield Reception(door, authenticator, TraceStarter(0, random.Random(1)), timeouts, addresses)
 
 
 class NoStore:
@@ -71,7 +74,26 @@ def test_trace_of_the_caller_is_continued(reception):
     assert trace.trace_id_hex == "4bf92f3577b34da6a3ce929d0e0e4736"
     assert trace.parent_span_id == 0x00F067AA0BA902B7
     assert trace.span_id not in (0, trace.parent_span_id)
-    assert trace.sampled
+
+
+@pytest.mark.parametrize(
+    ("headers", "peer", "is_sampled"),
+    [
+        ({}, "192.0.2.1", False),
+        ({}, "", False),
+        ({"x-forwarded-for": "10.0.0.1"}, "192.0.2.1", False),
+        ({"x-penstock-edge-token": "guess", "x-penstock-client-address": "10.0.0.1"}, "10.0.0.1", True),
+        ({"x-penstock-edge-token": "guess"}, "192.0.2.1", False),
+        ({}, "10.1.2.3", True),
+        ({"x-penstock-edge-token": "e" * 32}, "192.0.2.1", True),
+    ],
+)
+def test_only_the_edge_and_trusted_proxies_have_a_trace_sampled(reception, headers, peer, is_sampled):
+    trace = reception.receive("openai", {"traceparent": TRACEPARENT, **headers}, lambda: peer).trace
+    assert trace.trace_id_hex == "4bf92f3577b34da6a3ce929d0e0e4736"
+    assert trace.sampled is is_sampled
+    unsampled = TRACEPARENT[:-2] + "00"
+    assert not reception.receive("openai", {"traceparent": unsampled, **headers}, lambda: peer).trace.sampled
 
 
 @pytest.mark.parametrize(

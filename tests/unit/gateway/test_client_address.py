@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from penstock_common.errors import InvalidRequest
 from penstock_gateway.domain.access.networks import lies_within, read_network
@@ -94,3 +98,63 @@ def test_what_is_no_network_is_refused_by_name(text):
     with pytest.raises(InvalidRequest) as refused:
         read_network(text, "allowed_networks[0]")
     assert refused.value.field == "allowed_networks[0]"
+
+
+# Trusted proxies: the same cases as services/gateway/edge/client_address_test.go
+
+PROXIES = tuple(ip_network(text) for text in ("10.0.0.0/8", "2001:db8::/32", "192.0.2.7"))
+
+
+def forwarded(chain, peer="10.0.0.1", proxies=PROXIES):
+    return ClientAddresses(TOKEN, proxies).of({"x-forwarded-for": chain}, lambda: peer)
+
+
+@pytest.mark.parametrize(
+    ("peer", "chain", "address"),
+    [
+        ("203.0.113.9", "198.51.100.1", "203.0.113.9"),
+        ("10.0.0.1", "", "10.0.0.1"),
+        ("10.0.0.1", "198.51.100.1", "198.51.100.1"),
+        ("10.0.0.1", "1.2.3.4, 198.51.100.1", "198.51.100.1"),
+        ("10.0.0.1", "1.2.3.4,198.51.100.1,10.9.9.9,192.0.2.7", "198.51.100.1"),
+        ("10.0.0.1", "10.0.0.3, 10.0.0.2", "10.0.0.3"),
+        ("10.0.0.1", "198.51.100.1:443", "198.51.100.1"),
+        ("10.0.0.1", "[2001:db9::1]:443", "2001:db9::1"),
+        ("10.0.0.1", "[2001:db9::1]", "2001:db9::1"),
+        ("10.0.0.1", "2001:DB9:0::1", "2001:db9::1"),
+        ("10.0.0.1", "::ffff:198.51.100.1", "198.51.100.1"),
+        ("10.0.0.1", "198.51.100.1, ::ffff:10.0.0.2", "198.51.100.1"),
+        ("::ffff:10.0.0.1", "198.51.100.1", "198.51.100.1"),
+        ("2001:db8::1", "198.51.100.1", "198.51.100.1"),
+        ("10.0.0.1", "fe80::1%eth0", "fe80::1"),
+        ("10.0.0.1", "unknown", "10.0.0.1"),
+        ("10.0.0.1", "198.51.100.1, _hidden", "10.0.0.1"),
+        ("10.0.0.1", "198.51.100.1,", "10.0.0.1"),
+        ("10.0.0.1", "garbage, 198.51.100.1", "198.51.100.1"),
+        ("10.0.0.1", "198.51.100.1:99999", "10.0.0.1"),
+        ("10.0.0.1", "198.51.100.1, \ud800", "10.0.0.1"),
+        ("10.0.0.1", "198.51.100.1, " + "10.0.0.2," * 30 + "10.0.0.2", "198.51.100.1"),
+        ("10.0.0.1", "198.51.100.1, " + "10.0.0.2," * 500 + "10.0.0.2", "10.0.0.1"),
+        ("", "198.51.100.1", ""),
+    ],
+)
+def test_nearest_hop_that_is_no_trusted_proxy_counts(peer, chain, address):
+    assert forwarded(chain, peer) == address
+
+
+def test_nobody_is_believed_by_default():
+    assert forwarded("198.51.100.1", proxies=()) == "10.0.0.1"
+
+
+@given(st.text(max_size=200), st.lists(st.ip_addresses().map(str), max_size=4))
+def test_whatever_a_caller_writes_first_moves_it_nowhere(written, proxies):
+    """The proxy appends where the caller is; what the caller wrote before that is not looked at."""
+    behind = [text for text in proxies if lies_within(PROXIES, text)]
+    assert forwarded(", ".join([written, "198.51.100.1", *behind])) == "198.51.100.1"
+
+
+def test_the_edges_word_stands_above_a_proxys():
+    headers = {"x-forwarded-for": "1.2.3.4", "x-penstock-client-address": "198.51.100.1"}
+    addresses = ClientAddresses(TOKEN, PROXIES)
+    assert addresses.of({**headers, "x-penstock-edge-token": TOKEN}, lambda: "10.0.0.1") == "198.51.100.1"
+    assert addresses.of(headers, lambda: "10.0.0.1") == ""

@@ -65,7 +65,7 @@ def stream_to(client, hold_back_ms=10_000, keep_alive_ms=10_000):
 
 
 async def until(holds):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not holds():
             await asyncio.sleep(0.001)
 

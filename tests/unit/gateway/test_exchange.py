@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -68,11 +69,24 @@ class World:
     generation: str = ""
     has_room: bool = True
     closing_fails: bool = False
+    closing_hangs: bool = False
+    raised: BaseException | None = None
+    """What the cache's look-up raises."""
+    requests_per_minute: int = 3
+    pauses: int = 0
+    """How often whatever is asked gives the loop up before it answers."""
     routes_never: bool = False
     door: Door = field(default_factory=lambda: Door(Capacity(requests=10), Refusals(600)))
 
+    async def pause(self):
+        for _ in range(self.pauses):
+            await asyncio.sleep(0)
+
     async def look_up(self, request, steps):
         self.asked.append(request)
+        await self.pause()
+        if self.raised is not None:
+            raise self.raised
         return LookupResponse(hit=self.hit) if self.hit else LookupResponse(generation=self.generation)
 
     async def keep(self, request):
@@ -81,6 +95,7 @@ class World:
 
     async def route(self, request, steps):
         self.asked.append(request)
+        await self.pause()
         if self.routes_never:
             await asyncio.Event().wait()
         return Plan(candidates=(CANDIDATE, OTHER), reason="by order", route_digest=b"route")
@@ -115,6 +130,7 @@ class Answering:
         return self
 
     async def __anext__(self):
+        await self._world.pause()
         for batch in self._left:
             if batch == "silence":
                 await asyncio.Event().wait()
@@ -124,6 +140,9 @@ class Answering:
     async def aclose(self):
         if self._is_open:
             self._is_open = False
+            await self._world.pause()
+            if self._world.closing_hangs:
+                await asyncio.Event().wait()
             self._world.happened.append("upstream ended")
             if self._world.closing_fails:
                 raise InternalError
@@ -141,7 +160,6 @@ def door(world):
 
 @pytest.fixture
 def begin(world, ask):
-    caller = Caller(Tenant("t", Tier("own", requests_per_minute=3, concurrent_requests=1)), "k", frozenset())
     traces = TraceStarter(0, random.Random(1))
     limiter = InMemoryLimiter()
 
@@ -167,6 +185,8 @@ def begin(world, ask):
             whole=whole,
             cache_control=control or CacheControl(),
         )
+        tier = Tier("own", requests_per_minute=world.requests_per_minute, concurrent_requests=1)
+        caller = Caller(Tenant("t", tier), "k", frozenset())
         return life.begin(Call(order, caller, world.door.enter(caller), traces.start(""), Steps(), time.time_ns()))
 
     return make
@@ -329,6 +349,76 @@ async def test_whatever_it_waits_for_a_request_ends_soon_after_its_deadline(begi
     assert task.cancelling() == 0
 
 
+async def test_a_request_ends_although_its_upstream_does_not(begin, world, door, monkeypatch):
+    """Its time is over, what it waits for is cancelled, and closing that waits for ever as well."""
+    monkeypatch.setattr(exchange_module, "_SENDING_GRACE_SECONDS", 0.01)
+    world.batches, world.closing_hangs = (BATCHES[0], "silence"), True
+    exchange = begin(timeout=0.01)
+    async with asyncio.timeout(60):
+        with pytest.raises(DeadlineExceeded):
+            async with exchange:
+                async for _ in exchange.batches():
+                    pass
+    assert [row.outcome for row in world.rows] == ["deadline_exceeded"]
+    assert door.in_flight == 0
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+
+
+async def cancelled_after(turns, begin, world):
+    """Begin a request, cancel it after so many turns of the loop, and return whether it had ended by itself."""
+    task = asyncio.create_task(served(begin()))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    has_ended = task.done()
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    return has_ended
+
+
+async def test_wherever_a_request_is_cancelled_it_is_settled_once_and_leaves_no_place_taken(begin, world, door):
+    world.pauses, world.requests_per_minute = 2, 1000
+    for turns in range(1, 200):
+        world.rows.clear()
+        world.ended_exchanges.clear()
+        has_ended = await cancelled_after(turns, begin, world)
+        assert door.in_flight == 0, turns
+        assert len(world.ended_exchanges) == 1, turns
+        # It was admitted in its first turn: there is one bill, whatever became of it.
+        assert [row.outcome for row in world.rows] in (["ok"], ["cancelled"]), turns
+        if has_ended:
+            break
+    assert has_ended
+    assert turns > 10
+    assert [row.outcome for row in world.rows] == ["ok"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        asyncio.CancelledError(), GeneratorExit(), KeyboardInterrupt(), SystemExit(), MemoryError(), ValueError("x"),
+        ExceptionGroup("several", [ValueError("x")]), BaseExceptionGroup("several", [asyncio.CancelledError()]),
+        InternalError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)  # fmt: skip
+async def test_whatever_ends_a_request_while_it_is_prepared_settles_it(begin, world, door, error):
+    world.raised = error
+    with pytest.raises(type(error)) as raised:
+        async with begin():
+            pass
+    assert raised.value is error
+    assert door.in_flight == 0
+    assert [row.cost_nano_usd for row in world.rows] == [0]
+    assert len(world.ended_exchanges) == 1
+    # The tenant may run one request at once.
+    world.raised = None
+    async with begin():
+        pass
+
+
 async def test_a_caller_who_leaves_as_its_time_runs_out_is_one_who_leaves(begin, world, door):
     exchange = begin()
 
@@ -479,6 +569,30 @@ async def test_a_hit_asks_nobody_and_costs_nothing(begin, world):
     assert world.hit.events[-1].cost_nano_usd == 7
 
 
+async def test_a_hit_that_its_reader_leaves_in_the_middle_costs_nothing(begin, world):
+    world.hit = Hit(events=(STARTED, TextDelta(text="Hi " * 1000), *ENDING), created_at=1.0)
+    with pytest.raises(ZeroDivisionError):
+        async with (exchange := begin()):
+            async for _ in exchange.batches():
+                raise ZeroDivisionError
+    assert [row.cost_nano_usd for row in world.rows] == [0]
+
+
+async def test_a_place_is_taken_for_longer_than_the_request_may_last(begin, world, monkeypatch):
+    leases = []
+    reserve = InMemoryLimiter.reserve
+
+    async def noted(self, tenant, request_id, lease):
+        leases.append(lease)
+        return await reserve(self, tenant, request_id, lease)
+
+    monkeypatch.setattr(InMemoryLimiter, "reserve", noted)
+    async with begin(timeout=30):
+        pass
+    # What it may do beyond its deadline is part of it.
+    assert leases[0] > timedelta(seconds=30) + exchange_module.SENDING_GRACE
+
+
 async def test_an_answer_of_a_substitute_is_kept_for_a_minute(begin, world):
     finished = msgspec.structs.replace(ENDING[1], answered_by=OTHER)
     world.batches = (BATCHES[0], (ENDING[0], finished))
@@ -493,6 +607,7 @@ async def test_an_answer_of_a_substitute_is_kept_for_a_minute(begin, world):
         (CacheControl(), True, True),
         (CacheControl(no_store=True), False, False),
         (CacheControl(no_cache=True), False, True),
+        (CacheControl(no_cache=True, no_store=True), False, False),
     ],
 )
 async def test_cache_control_says_whether_to_look_and_whether_to_keep(begin, world, control, looked_up, kept):

@@ -160,3 +160,81 @@ def test_what_is_taken_back_is_counted_no_more(limiter, clock):
     limiter.take_back(tenant(2), refused)
     limiter.take_back(tenant(name="nobody"), first)
     assert run(limiter.reserve(tenant(2), "e", LEASE)).refused_by == REQUESTS_PER_MINUTE
+
+
+async def test_a_count_that_is_shared_goes_on_from_what_was_last_known(limiter, clock):
+    """Seven of ten were used everywhere, one of them here: three are left, until what others used is a minute old."""
+    limiter.hear(tenant(10), 7, 0, ("a", LEASE))
+    clock.advance(30)
+    verdicts = [await limiter.reserve(tenant(10), f"{number}", LEASE) for number in range(4)]
+    assert [verdict.refused_by for verdict in verdicts] == ["", "", "", REQUESTS_PER_MINUTE]
+    assert [verdict.state.remaining for verdict in verdicts] == [2, 1, 0, 0]
+    assert verdicts[-1].retry_after == timedelta(seconds=30)
+    clock.advance(29.999)
+    assert (await limiter.reserve(tenant(10), "early", LEASE)).refused_by
+    clock.advance(0.001)
+    assert (await let_in(limiter, tenant(10), 20)) == 7
+
+
+async def let_in(limiter, of_tenant, times):
+    verdicts = [await limiter.reserve(of_tenant, f"more-{number}", LEASE) for number in range(times)]
+    return sum(not verdict.refused_by for verdict in verdicts)
+
+
+@given(
+    limit=st.integers(1, 6),
+    told=st.lists(st.tuples(st.integers(0, 70_000), st.booleans()), max_size=40),
+)
+def test_however_often_the_shared_count_goes_away_nobody_gets_more_than_the_limit_in_a_minute(limit, told):
+    """One process alone: whoever counts, what was let in within any minute is no more than the limit."""
+    now_ms, shared, admitted = 0, [], []
+    limiter = InMemoryLimiter(lambda: now_ms * 1_000_000)
+    for number, (wait_ms, is_away) in enumerate(told):
+        now_ms += wait_ms
+        if is_away:
+            verdict = run(limiter.reserve(tenant(limit), str(number), LEASE))
+            if not verdict.refused_by:
+                limiter.note_alone(tenant(limit), is_counted=False)
+                admitted.append(now_ms)
+        else:
+            unshared = limiter.take_unshared(tenant(limit))
+            shared += [now_ms - age_ms for age_ms in unshared.ages_ms] if unshared else []
+            shared = [at for at in shared if at > now_ms - 60_000]
+            is_in = len(shared) < limit
+            shared += [now_ms] * is_in
+            admitted += [now_ms] * is_in
+            limiter.hear(tenant(limit), len(shared), 0, (str(number), LEASE) if is_in else None)
+        assert sum(at > now_ms - 60_000 for at in admitted) <= limit
+
+
+async def test_places_of_others_are_taken_and_one_is_always_left(limiter, clock):
+    limiter.hear(tenant(at_once=3), 0, 2, ("a", LEASE))
+    assert not (await limiter.reserve(tenant(at_once=3), "b", LEASE)).refused_by
+    assert (await limiter.reserve(tenant(at_once=3), "c", LEASE)).refused_by == CONCURRENT_REQUESTS
+    limiter.hear(tenant(at_once=1, name="other"), 0, 1, None)
+    assert not (await limiter.reserve(tenant(at_once=1, name="other"), "a", LEASE)).refused_by
+    clock.advance(60)
+    assert not (await limiter.reserve(tenant(at_once=3), "c", LEASE)).refused_by
+
+
+async def test_what_nobody_else_knows_is_told_once_and_again_where_it_could_not_be_told(limiter, clock):
+    both = tenant(5, 5)
+    for name in ("a", "b", "c"):
+        await limiter.reserve(both, name, timedelta(seconds=90))
+        limiter.note_alone(both, is_counted=False)
+        clock.advance(30)
+    limiter.release(both, "c")
+    told = limiter.take_unshared(both)
+    # The first two arrivals are a minute old by now; the first one's lease is over, and the third has ended.
+    assert (told.ages_ms, told.running) == ([30_000], [("b", 30_000)])
+    assert limiter.take_unshared(both) is None
+    limiter.give_back(both, told)
+    assert limiter.take_unshared(both) == told
+
+
+async def test_what_the_shared_count_takes_back_is_taken_back_here(limiter):
+    limiter.hear(tenant(2), 1, 0, ("a", LEASE))
+    limiter.forget_newest(tenant(2))
+    limiter.forget_newest(tenant(2))
+    limiter.forget_newest(tenant(name="nobody"))
+    assert await let_in(limiter, tenant(2), 5) == 2

@@ -8,6 +8,7 @@ import pytest
 
 from penstock_common import errors
 from penstock_gateway.adapters.sql.tables import ledger
+from penstock_gateway.domain.life.admission import TurnedAway
 from penstock_gateway.domain.life.settlement import outcome_of
 
 WORDS = {
@@ -20,6 +21,8 @@ WORDS = {
     errors.ModelNotFound: "model_not_found",
     errors.NotCached: "not_cached",
     errors.AddressNotPermitted: "address_not_permitted",
+    errors.RightsExceeded: "rights_exceeded",
+    errors.PeerNotPermitted: "peer_not_permitted",
     errors.ResourceNotFound: "resource_not_found",
     errors.ResourceExists: "resource_exists",
     errors.ResourceState: "resource_state",
@@ -54,6 +57,7 @@ def test_every_word_fits_its_column():
     ("error", "word"),
     [
         (None, "ok"),
+        (TurnedAway("full"), "overloaded"),
         (asyncio.CancelledError(), "cancelled"),
         (GeneratorExit(), "cancelled"),
         (ValueError("secret"), "internal_error"),

@@ -20,7 +20,7 @@ from penstock_gateway.surfaces.wire_formats.format import Family
 from penstock_gateway.surfaces.wire_formats.openai.errors import OPENAI
 from penstock_gateway.surfaces.wire_formats.refusals import refuse
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Callable[[], Any]]:
@@ -165,12 +165,36 @@ async def application() -> Application:
 
 
 @dataclass
+class HandSetLoop:
+    """A loop whose clock a test sets."""
+
+    loop: asyncio.AbstractEventLoop
+    now: float
+
+    def time(self) -> float:
+        return self.now
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.loop, name)
+
+
+@dataclass
 class Served:
     """A server that listens, and who connects to it."""
 
     server: HttpServer
     path: Path
     clients: list[Client] = field(default_factory=list)
+
+    def pass_time(self, seconds: float) -> None:
+        """Have the server find that so much time has passed; from the first call on none passes by itself."""
+        server = self.server
+        if not isinstance(server._loop, HandSetLoop):
+            server._loop = HandSetLoop(server._loop, server.now)
+        server._loop.now += seconds
+        server._timer.cancel()
+        server._tick()
+        server._timer.cancel()
 
     async def connect(self) -> Client:
         reader, writer = await asyncio.open_unix_connection(str(self.path), limit=1 << 22)

@@ -187,18 +187,30 @@ async def test_body_that_does_not_go_on_is_refused(serve):
     assert await status_of_refusal(client) == 408
 
 
-async def test_body_that_comes_fast_enough_has_more_time(serve):
-    client = await (await serve(body_seconds=0.05, body_min_bytes_per_second=10)).connect()
+async def test_body_that_comes_fast_enough_has_more_time(serve, application):
+    served = await serve(body_seconds=10, body_min_bytes_per_second=10)
+    served.pass_time(0)
+    client = await served.connect()
     client.send(head("POST", "/echo", "content-length: 1001") + b"x" * 1000)
-    await asyncio.sleep(0.2)
+    await application.running.wait()
+    for _ in range(2):
+        served.pass_time(50)
     client.send(b"x")
     assert (await client.answer()).status == 200
+    client.send(head("POST", "/echo", "content-length: 1001") + b"x" * 1000)
+    await until(lambda: len(application.seen) == 2)
+    for _ in range(3):
+        served.pass_time(50)
+    assert (await client.answer()).status == 408
 
 
 async def test_body_that_is_not_asked_for_has_no_time_of_its_own(serve, application):
-    client = await (await serve(body_seconds=0.05)).connect()
-    client.post("/late", b"")
-    await asyncio.sleep(0.15)
+    served = await serve(body_seconds=10)
+    served.pass_time(0)
+    client = await served.connect()
+    client.post("/late", b"x")
+    await application.running.wait()
+    served.pass_time(1000)
     application.hold.set()
     assert (await client.answer()).status == 200
 
@@ -209,16 +221,27 @@ async def test_idle_connection_is_closed(serve):
 
 
 async def test_connection_that_was_used_and_is_idle_is_closed(serve):
-    client = await (await serve(idle_seconds=0.05)).connect()
+    served = await serve(idle_seconds=10)
+    served.pass_time(0)
+    client = await served.connect()
     client.get("/")
     assert (await client.answer()).status == 200
+    served.pass_time(9)
+    client.get("/")
+    assert (await client.answer()).status == 200
+    served.pass_time(9)
+    assert not client.reader.at_eof()
+    served.pass_time(2)
     assert await client.closed() == b""
 
 
 async def test_connection_that_works_is_not_idle(serve, application):
-    client = await (await serve(idle_seconds=0.05, head_seconds=0.05)).connect()
+    served = await serve(idle_seconds=10, head_seconds=5)
+    served.pass_time(0)
+    client = await served.connect()
     client.get("/held")
-    await asyncio.sleep(0.2)
+    await application.running.wait()
+    served.pass_time(1000)
     application.hold.set()
     assert (await client.answer()).body == b"held"
 
@@ -237,7 +260,7 @@ async def test_reader_that_makes_room_in_time_is_served(serve, application):
     client.get("/endless")
     await client.reader.readexactly(3_000_000)
     client.writer.transport.abort()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await application.cancelled.wait()
 
 

@@ -8,14 +8,19 @@ from datetime import timedelta
 
 import pytest
 
+from penstock_common.peers import Guestlist
 from penstock_common.sections import MutualTls
-from penstock_common.testing.certificates import CertificateFiles
+from penstock_common.testing.certificates import Authority, CertificateFiles
 from penstock_gateway.surfaces.http1.limits import HttpLimits
 from penstock_gateway.surfaces.http1.server import serving_http
 
 from .conftest import Client, head
 
 LIMITS = HttpLimits(max_body_bytes=1_000, max_unsent_bytes=10_000, linger_seconds=0.05, tick_seconds=0.02)
+
+
+def _tls(files):
+    return MutualTls(cert_file=files.cert, key_file=files.key, ca_file=files.ca)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +31,7 @@ def files(tmp_path_factory):
 @pytest.fixture
 async def address(application, files, tmp_path):
     path = tmp_path / "tls.sock"
-    tls = MutualTls(cert_file=files.cert, key_file=files.key, ca_file=files.ca)
+    tls = _tls(files)
     async with serving_http(application, f"unix:{path}", tls, LIMITS):
         yield str(path)
 
@@ -68,7 +73,7 @@ async def test_client_that_leaves_over_tls_cancels(address, files, application):
     client.get("/endless")
     await client.reader.readexactly(100_000)
     client.writer.close()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await application.cancelled.wait()
 
 
@@ -86,6 +91,49 @@ async def test_client_without_our_authoritys_signature_gets_nothing(address, fil
     assert application.seen == []
 
 
+async def test_only_the_edge_may_come_where_its_name_is_asked_for(application, tmp_path):
+    authority, path = Authority(), tmp_path / "peers.sock"
+    own, edge, router = (authority.sign(tmp_path / name, name) for name in ("gateway", "edge", "router"))
+    async with serving_http(application, f"unix:{path}", _tls(own), LIMITS, Guestlist("gateway", ["edge"])):
+        client = await connect(str(path), own, edge)
+        client.post("/echo", b"hello")
+        assert (await client.answer()).body == b"hello"
+        client.writer.close()
+        application.seen.clear()
+        client = await connect(str(path), own, router)
+        client.post("/echo", b"hello")
+        refused = await client.answer()
+        assert (refused.status, refused.header["connection"]) == (403, "close")
+        assert b"router" in refused.body
+        client.writer.transport.abort()
+        assert application.seen == []
+
+
+async def test_renewed_certificate_is_shown_and_a_renewed_authority_trusted(application, tmp_path):
+    authority, later, path = Authority(), Authority(), tmp_path / "renewed.sock"
+    own, edge = authority.sign(tmp_path / "own", "gateway"), authority.sign(tmp_path / "edge", "edge")
+    new = later.sign(tmp_path / "new", "edge")
+    async with serving_http(application, f"unix:{path}", _tls(own), LIMITS):
+        client = await connect(str(path), own, edge)
+        before = client.writer.get_extra_info("peercert")["serialNumber"]
+        authority.sign(own.cert.parent, "gateway")
+        own.ca.write_bytes(later.pem)
+        new.ca.write_bytes(authority.pem)
+        other = await connect(str(path), new, new)
+        assert other.writer.get_extra_info("peercert")["serialNumber"] != before
+        for still in (client, other):
+            still.post("/echo", b"hello")
+            assert (await still.answer()).body == b"hello"
+            still.writer.close()
+        reader, writer = await asyncio.open_unix_connection(str(path))
+        with pytest.raises((ssl.SSLError, ConnectionError, asyncio.IncompleteReadError)):
+            await writer.start_tls(context_of(edge, edge), server_hostname="localhost")
+            late = Client(reader, writer)
+            late.get("/")
+            await late.answer()
+        writer.transport.abort()
+
+
 async def test_plain_client_gets_nothing(address, application):
     client = Client(*await asyncio.open_unix_connection(address))
     client.get("/")
@@ -96,7 +144,7 @@ async def test_plain_client_gets_nothing(address, application):
 
 async def test_server_over_tls_ends(application, files, tmp_path):
     path = tmp_path / "ends.sock"
-    tls = MutualTls(cert_file=files.cert, key_file=files.key, ca_file=files.ca)
+    tls = _tls(files)
     async with serving_http(application, f"unix:{path}", tls, LIMITS) as server:
         client = await connect(str(path), files, files)
         client.get("/begun")

@@ -11,6 +11,8 @@ import openai
 import pytest
 
 from penstock_common import errors
+from penstock_common.status import error_from_status, status_from_error
+from penstock_gateway.domain.life.admission import TurnedAway
 from penstock_gateway.surfaces.wire_formats.openai.errors import error_body, error_response, param_from_field
 
 SECOND = timedelta(seconds=1)
@@ -34,6 +36,8 @@ TABLE: list[tuple[errors.PenstockError, int, str, str | None, str | None, type[o
     (errors.NotCached("m"), 404, "not_found_error", "not_cached", None, openai.NotFoundError),
     (errors.AddressNotPermitted("m"), 403, "permission_error", "address_not_permitted", None,
      openai.PermissionDeniedError),
+    (errors.PeerNotPermitted("m"), 503, "server_error", "peer_not_permitted", None, openai.InternalServerError),
+    (errors.RightsExceeded("m"), 403, "permission_error", "rights_exceeded", None, openai.PermissionDeniedError),
     (errors.ResourceNotFound("m"), 404, "not_found_error", "resource_not_found", None, openai.NotFoundError),
     (errors.ResourceExists("m"), 409, "invalid_request_error", "resource_exists", None, openai.ConflictError),
     (errors.ResourceState("m"), 400, "invalid_request_error", "resource_state", None, openai.BadRequestError),
@@ -121,6 +125,15 @@ def test_no_wait_is_told_when_none_helps() -> None:
         assert (b"retry-after" in headers) == hasattr(error, "retry_after")
         assert (headers.get(b"x-should-retry") == b"false") == isinstance(error, RETRIED_HERE)
         assert headers[b"content-type"] == b"application/json"
+
+
+def test_only_a_process_that_did_nothing_lets_another_be_asked() -> None:
+    """Whoever paid, or found somebody else overloaded, must not have the edge ask the next gateway for the same."""
+    refused = (b"x-penstock-refused", b"1")
+    assert refused in error_response(TurnedAway("full")).headers
+    assert [error for error, *_ in TABLE if refused in error_response(error).headers] == []
+    # What a service says travels by its class and its fields: it can't become our own refusal on the way.
+    assert type(error_from_status(status_from_error(TurnedAway("full")))) is errors.Overloaded
 
 
 def test_a_missing_key_is_challenged() -> None:

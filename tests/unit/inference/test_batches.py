@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from penstock_common.errors import UpstreamFailed
 from penstock_common.llm.types import (
     Candidate,
     Finished,
@@ -82,6 +83,92 @@ def batches_of(upstream: Answered, steps: Steps, *, whole: bool, answers_whole: 
 def kinds(batch: Sequence[object]) -> list[type]:
     """Return what a batch consists of."""
     return [type(event) for event in batch]
+
+
+class Broken(Answered):
+    """An adapter with a fault of its own: raises this when asked, when read the nth time, or when closed."""
+
+    def __init__(self, error: Exception, when: str, reads: Sequence[Sequence[UpstreamEvent]] = ()) -> None:
+        super().__init__(reads)
+        self._error = error
+        self._when = when
+
+    def ask(self, call: UpstreamCall) -> Answered:
+        if self._when == "ask":
+            raise self._error
+        return super().ask(call)
+
+    async def read(self) -> Sequence[UpstreamEvent]:
+        if self._when == "read" and not self._reads:
+            raise self._error
+        return await super().read()
+
+    async def aclose(self) -> None:
+        await super().aclose()
+        if self._when == "close":
+            raise self._error
+
+
+def batches_of_two(first: Answered, second: Answered, steps: Steps, *, whole: bool) -> Batches:
+    """Return the batches of a generation with two candidates."""
+    candidates = (Candidate(upstream="first", model="m"), Candidate(upstream="second", model="m"))
+    pools = {"first": Pool([Endpoint(first)]), "second": Pool([Endpoint(second)])}
+    loop = AttemptLoop(pools, Catalogue(map(Model, candidates)))
+    return loop.batches(Generation(QUESTION, Plan(candidates=candidates), None, whole), steps)
+
+
+SECRET = "what the exception says"
+UNEXPECTED = [
+    UnicodeEncodeError("latin-1", SECRET, 0, 1, "not in range"),
+    ValueError(SECRET),
+    KeyError(SECRET),
+    AttributeError(SECRET),
+    RecursionError(SECRET),
+    OverflowError(SECRET),
+    RuntimeError(SECRET),
+    OSError(SECRET),
+    ExceptionGroup(SECRET, [ValueError(SECRET)]),
+]
+
+
+@pytest.mark.parametrize("error", UNEXPECTED, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("when", ["ask", "read"])
+@pytest.mark.parametrize("whole", [True, False], ids=["whole", "streamed"])
+async def test_no_exception_of_an_adapter_passes_by_fail_over(error: Exception, when: str, whole: bool) -> None:
+    second, steps = Answered([[TextDelta(text="a"), *END]]), Steps()
+    read = [batch async for batch in batches_of_two(Broken(error, when), second, steps, whole=whole)]
+    assert [kinds(batch) for batch in read] == [[Started, TextDelta, Usage, Finished]]
+    assert read[0][0].answered_by.upstream == "second"
+    assert [step.attributes["outcome"] for step in steps.recorded] == ["adapter_error", "answered"]
+
+
+async def test_an_exception_after_deltas_were_held_is_made_good_for_who_does_not_stream() -> None:
+    first = Broken(KeyError(SECRET), "read", [[TextDelta(text="half")]])
+    second = Answered([[TextDelta(text="a"), *END]])
+    (batch,) = [batch async for batch in batches_of_two(first, second, Steps(), whole=True)]
+    assert batch[1] == TextDelta(text="a")
+    assert first.closed == 1
+
+
+async def test_an_exception_that_nobody_makes_good_is_an_upstreams_failure_without_its_words() -> None:
+    with pytest.raises(UpstreamFailed) as told:
+        [batch async for batch in batches_of(Broken(ValueError(SECRET), "read"), Steps(), whole=False)]
+    assert SECRET not in str(told.value)
+
+
+async def test_an_exception_within_an_answer_ends_it_as_an_upstreams_failure() -> None:
+    upstream = Broken(ValueError(SECRET), "read", [[TextDelta(text="a")]])
+    batches = batches_of(upstream, Steps(), whole=False)
+    assert kinds(await anext(batches)) == [Started, TextDelta]
+    with pytest.raises(UpstreamFailed) as told:
+        await anext(batches)
+    assert SECRET not in str(told.value)
+
+
+async def test_an_adapter_that_cannot_close_spoils_no_answer() -> None:
+    upstream = Broken(ValueError(SECRET), "close", [[TextDelta(text="a"), *END]])
+    read = [kinds(batch) async for batch in batches_of(upstream, Steps(), whole=False)]
+    assert read == [[Started, TextDelta, Usage, Finished]]
 
 
 async def test_what_is_there_at_once_is_one_batch() -> None:

@@ -9,7 +9,7 @@ import pytest
 from penstock_common.configuration import Configuration, ConfigurationError
 from penstock_common.llm.types import Candidate, UnitPrices
 from penstock_inference.adapters.providers.registry import PROVIDERS
-from penstock_inference.app import build, catalogue_from
+from penstock_inference.app import catalogue_from
 from penstock_inference.domain.catalogue import Capability, Model
 from penstock_inference.settings import Settings
 
@@ -98,20 +98,26 @@ def test_a_provider_of_a_later_version_is_refused_with_a_sentence_that_says_so(p
     ("text", "says"),
     [
         (LEAST % ("opanai", ""), "unknown provider 'opanai'"),
-        (LEAST % ("openai", ""), "needs 'base_url'"),
-        (LEAST % ("openai", ", base_url: 'x:1'"), "needs 'base_url'"),
-        (LEAST % ("triton", ""), "needs 'grpc'"),
-        (LEAST % ("triton", ", grpc: 'x:1', base_url: 'http://x'"), "needs 'grpc'"),
+        (LEAST % ("openai", ""), "'upstreams[0].base_url': the upstream 'a' needs one"),
+        (LEAST % ("openai", ", base_url: 'x:1'"), "'upstreams[0].base_url': a URL must begin with http:// or https://"),
+        (LEAST % ("triton", ""), "'upstreams[0].grpc': the upstream 'a' needs one"),
+        (LEAST % ("triton", ", grpc: 'x:1', base_url: 'http://x'"), "is a Triton, which has 'grpc'"),
         (LEAST % ("vllm", ", base_url: 'http://x', apikey: y"), "did you mean 'api_key'"),
-        (LEAST % ("vllm", ", base_url: 'http://x', timeouts: {idle: 0s}"), "'idle' must be longer"),
+        (
+            LEAST % ("vllm", ", base_url: 'http://x', timeouts: {idle: 0s}"),
+            "'upstreams[0].timeouts.idle': it must be longer",
+        ),
         (LEAST % ("vllm", ", base_url: 'http://x', timeouts: {idle: 20}"), "a duration such as"),
-        (LEAST % ("vllm", ", base_url: 'http://x', timeouts: {end: 0s}"), "'end' must be longer"),
+        (LEAST % ("vllm", ", base_url: 'http://x', timeouts: {end: 0s}"), "timeouts.end': it must be longer"),
         (LEAST % ("vllm", ", base_url: 'http://x', manners_remembered: 10"), "a duration such as"),
         (LEAST % ("vllm", ", base_url: 'http://x', hand_back_extras: perhaps"), "upstreams[0].hand_back_extras"),
         (CONTRACT.replace("name: local", "name: openai"), "two upstreams have the same name"),
-        (CONTRACT.replace("name: o4/mini", "name: gpt-4o-mini"), "a model twice"),
+        (
+            CONTRACT.replace("name: o4/mini", "name: gpt-4o-mini"),
+            "'upstreams[0].models[1].name': the upstream 'openai' has the model 'gpt-4o-mini' twice",
+        ),
         (CONTRACT.replace("name: local", "name: a/b"), "upstreams[1].name"),
-        (CONTRACT.replace("output: 0.60", "output: -1"), "greater than or equal to 0"),
+        (CONTRACT.replace("output: 0.60", "output: -1"), "price.output': it must be at least 0"),
     ],
 )
 def test_a_mistake_is_named(text: str, says: str) -> None:
@@ -176,11 +182,28 @@ def test_a_key_that_would_end_a_header_is_refused_and_not_shown() -> None:
     assert "very-secret" not in said
 
 
-async def test_an_address_that_is_none_is_named_at_the_start() -> None:
-    with pytest.raises(ConfigurationError) as error:
-        async with build(settings(LEAST % ("vllm", ", base_url: 'http://x:port/v1'"))):
-            pass
-    assert "'base_url' of the upstream 'a'" in str(error.value)
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("http://x:port/v1", "port is none"),
+        ("http://x:70000/v1", "port is none"),
+        ("http://x:0/v1", "port is none"),
+        ("ftp://x/v1", "must begin with http:// or https://"),
+        ("api.openai.com/v1", "must begin with http:// or https://"),
+        ("http://", "name a host"),
+        ("http://a b/v1", "host is not a name"),
+        ("http://x/v1?api-version=1", "no ?"),
+        ("http://x/v1#a", "no #"),
+        ("http://x/v1/chat/completions", "leave out /chat/completions"),
+        ("http://x/v1/embeddings/", "leave out /embeddings"),
+    ],
+)
+def test_an_address_that_is_none_is_named_at_the_start(url: str, says: str) -> None:
+    said = refused(LEAST % ("vllm", f", base_url: '{url}'"))
+    assert "'upstreams[0].base_url'" in said
+    assert says in said
+    with pytest.raises(ConfigurationError):
+        settings(LEAST % ("triton", f", grpc: '{url}'"))
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

@@ -43,6 +43,11 @@ class FakeClock:
                 handle.callback()
         self.now = end
 
+    def stall(self, seconds: float) -> None:
+        """Let time pass that nothing is heard in, then fire what has become due."""
+        self.now += seconds
+        self.advance(0)
+
 
 class FakeHandle:
     """A scheduled call."""
@@ -106,6 +111,41 @@ async def test_first_token_is_due_when_the_response_has_begun() -> None:
     assert watchdog.expired == ""
     clock.advance(0.02)
     assert watchdog.expired == "first_token"
+    assert await ended(task)
+
+
+async def test_what_came_while_the_loop_stalled_is_read_before_silence_is_believed() -> None:
+    clock = FakeClock()
+    watchdog, task = await watched(clock)
+    clock.advance(9.9)
+    clock.stall(0.5)
+    # The response had begun, and is read once the timers have been heard.
+    watchdog.headers_received()
+    clock.advance(19)
+    assert watchdog.expired == ""
+    clock.stall(5)
+    watchdog.pause()
+    clock.advance(60)
+    assert watchdog.expired == ""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_silence_is_believed_at_the_second_look() -> None:
+    clock = FakeClock()
+    watchdog, task = await watched(clock)
+    clock.stall(20)
+    assert watchdog.expired == ""
+    clock.advance(0.02)
+    assert watchdog.expired == "headers"
+    assert await ended(task)
+
+
+async def test_the_deadline_is_believed_at_once() -> None:
+    clock = FakeClock()
+    watchdog, task = await watched(clock, deadline=clock.now + 5)
+    clock.stall(6)
+    assert watchdog.expired == "deadline"
     assert await ended(task)
 
 

@@ -8,7 +8,7 @@ import pytest
 from penstock_suite.domain.ending import Ending
 from penstock_suite.domain.failure import SuiteFailure
 from penstock_suite.domain.progress import curl_for
-from penstock_suite.domain.rendering import faults_of, masked, merged
+from penstock_suite.domain.rendering import masked, merged
 from penstock_suite.domain.state_folder import StateFolder
 
 
@@ -48,15 +48,6 @@ def test_readings_of_one_document_merge_by_key_and_by_place():
 )
 def test_passwords_in_urls_are_masked(url, shown):
     assert masked({"a": [{"b": url}], "n": 1}) == {"a": [{"b": shown}], "n": 1}
-
-
-def test_faults_are_told_apart_from_their_advice():
-    message = "f.yaml: unknown key 'a'; did you mean 'b'?; 'c' is missing; unknown provider 'd'; known are e, f"
-    assert faults_of(message, "f.yaml") == [
-        "unknown key 'a'; did you mean 'b'?",
-        "'c' is missing",
-        "unknown provider 'd'; known are e, f",
-    ]
 
 
 def test_a_curl_without_a_known_key_takes_it_from_the_environment():

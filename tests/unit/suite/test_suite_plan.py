@@ -9,6 +9,7 @@ from penstock_common.configuration import ConfigurationError
 from penstock_gateway.settings import GatewaySettings
 from penstock_suite.adapters.addresses import Address, parse_address
 from penstock_suite.app.check import checked, effective_settings
+from penstock_suite.app.local_processes import longest_answer
 from penstock_suite.app.plan import make_plan, state_root
 from penstock_suite.domain.failure import Misconfigured
 from penstock_suite.domain.requests import Selection
@@ -59,8 +60,8 @@ def test_effective_settings_are_a_configuration_again(written, tmp_path):
     import yaml
 
     first = effective_settings(Selection(state=tmp_path))
-    again = effective_settings(written(yaml.safe_dump(first)))
-    assert {**again, "state_dir": ""} == {**first, "state_dir": ""} | {"sql": first["sql"]}
+    again = effective_settings(Selection(config=written(yaml.safe_dump(first)).config, state=tmp_path))
+    assert again == first
 
 
 def test_the_packaged_configuration_without_triton_takes_a_provider(monkeypatch, tmp_path):
@@ -76,6 +77,7 @@ def test_secrets_are_masked(written, monkeypatch):
         written("""
 upstreams:
   - {name: u, provider: openai, base_url: 'https://a/v1', api_key: '${A_KEY}', models: [{name: m, context_window: 1}]}
+models: [{name: fast, candidates: [u/m]}]
 redis: {state: 'redis://:redis-secret@r/0', cache: 'redis://r/1'}
 tenants: [{name: t, tier: free, keys: [tenant-secret-1234]}]
 """)
@@ -119,12 +121,15 @@ def test_a_wrong_configuration_is_told_in_a_line(written, text, words):
 
 def test_every_fault_has_a_line_of_its_own_and_only_one(written):
     with pytest.raises(Misconfigured) as told:
-        checked(written("upstreams: [{provider: openai}]\ntenants: [{name: t, tier: gold}]\ngateway: {x: 3}"))
-    faults = [fault.partition(": ")[2] for fault in told.value.faults]
+        checked(
+            written("upstreams: [{provider: vllm}]\ntenants: [{name: t, tier: gold}]\ngateway: {x: 3}\nembedding: {}")
+        )
+    faults = [fault.partition("penstock.yaml:")[2] for fault in told.value.faults]
     assert faults == [
-        "'upstreams[0].name' is missing",
-        "unknown key 'gateway.x'; known are " + ", ".join(sorted(GatewaySettings.model_fields)),
-        "'upstreams[0].models' is missing",
+        "1: 'upstreams[0].name' is missing",
+        "1: 'upstreams[0].models' is missing",
+        "2: 'tenants[0].tier': the tenant 't' has the tier 'gold'; known are enterprise, free, pro",
+        "3: unknown key 'gateway.x'; known are " + ", ".join(sorted(GatewaySettings.model_fields)),
     ]
 
 
@@ -176,3 +181,12 @@ def test_the_packaged_configuration_serves_embeddings_where_the_weights_are_inst
         "importlib.util.find_spec", lambda name, *more: None if "gt_all" in name else found(name, *more)
     )
     assert make_plan(selection).settings.embedding is None
+
+
+@pytest.mark.parametrize(
+    ("gateway", "seconds"),
+    [("", 610), ("gateway: {stream_timeout: 30m}", 1810), ("gateway: {unary_timeout: 20m, stream_timeout: 5m}", 1210)],
+)
+def test_the_edge_waits_longer_than_the_gateway_lets_anything_last(written, gateway, seconds):
+    plan = make_plan(written(f"tenants: []\n{gateway}\n"))
+    assert longest_answer(plan).total_seconds() == seconds

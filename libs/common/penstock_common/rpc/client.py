@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 from penstock_common.errors import DeadlineExceeded
 from penstock_common.rpc.method import StreamMethod, UnaryMethod
-from penstock_common.rpc.scope import RequestScope
+from penstock_common.rpc.scope import CURRENT_SCOPE, RequestScope
 from penstock_common.telemetry.steps import Step
 
 RequestT = TypeVar("RequestT")
@@ -80,6 +80,12 @@ def deadline_of(scope: RequestScope, timeout: float | None) -> float:
         return time.monotonic() + (_DEFAULT_SECONDS if timeout is None else timeout)
     latest = scope.deadline - DEADLINE_MARGIN_SECONDS
     return latest if timeout is None else min(latest, time.monotonic() + timeout)
+
+
+def is_time_left() -> bool:
+    """Return whether the request has time left: then a call that ran out of its own was late, and not the request."""
+    deadline = CURRENT_SCOPE.get().deadline
+    return deadline is None or time.monotonic() < deadline - DEADLINE_MARGIN_SECONDS
 
 
 def deadline_passed() -> DeadlineExceeded:

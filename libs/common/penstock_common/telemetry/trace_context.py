@@ -37,14 +37,21 @@ class TraceStarter:
         self._sample_ratio = sample_ratio
         self._chance = chance
 
-    def start(self, traceparent: str) -> TraceContext:
+    def start(self, traceparent: str, *, believed: bool = True) -> TraceContext:
         """Return a new span's context: a child of ``traceparent`` where that is valid.
 
-        The parent's decision to sample is kept (W3C Trace Context, section 3.2.2.5).
+        The decision of a ``believed`` parent to sample is kept (W3C Trace Context, section 3.2.2.5). Others can only
+        decide against it: who says it of every request would have all of them recorded. Then it is by chance, and not
+        by the trace's identity, which is the caller's choice, too.
         """
         span_id = self._chance.getrandbits(64) or 1
         match = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
         if match is None:
-            sampled = self._sample_ratio >= 1 or self._chance.random() < self._sample_ratio
-            return TraceContext(self._chance.getrandbits(128) or 1, span_id, 0, sampled)
-        return TraceContext(int(match[1], 16), span_id, int(match[2], 16), bool(int(match[3], 16) & _SAMPLED))
+            return TraceContext(self._chance.getrandbits(128) or 1, span_id, 0, self._draw())
+        sampled = bool(int(match[3], 16) & _SAMPLED)
+        if sampled and not believed:
+            sampled = self._draw()
+        return TraceContext(int(match[1], 16), span_id, int(match[2], 16), sampled)
+
+    def _draw(self) -> bool:
+        return self._sample_ratio >= 1 or self._chance.random() < self._sample_ratio

@@ -63,7 +63,7 @@ class HaProxy:
 
     async def __aenter__(self) -> Self:
         self._process = await asyncio.create_subprocess_exec(str(haproxy_executable()), "-db", "-f", str(self._file))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not self._control.exists():
                 assert self._process.returncode is None, "HAProxy has ended"
                 await asyncio.sleep(0.01)
@@ -78,7 +78,7 @@ class HaProxy:
 
     async def until_up(self, name: str) -> None:
         """Return once requests go to this server."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not (await self._states())[name].startswith("UP"):
                 await asyncio.sleep(0.02)
 

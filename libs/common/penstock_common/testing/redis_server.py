@@ -20,7 +20,7 @@ from typing import Self
 
 import redis
 
-START_TIMEOUT_SECONDS = 10.0
+START_TIMEOUT_SECONDS = 60.0
 _POLL_SECONDS = 0.005
 
 

@@ -167,6 +167,15 @@ def has_weights(name: str) -> bool:
     return _in_package(name) is not None
 
 
+def missing_files(name: str, path: Path | None, hub_id: str) -> str:
+    """Return why the model cannot be found, as far as this machine alone knows; empty where it may be."""
+    if path is not None:
+        return "" if path.is_dir() else f"{path} is no directory: a sentence-transformers model is one"
+    if hub_id or has_weights(name):
+        return ""
+    return _advice(name)
+
+
 def _advice(name: str) -> str:
     advice = f"the embedding model '{name}' is not here: set embedding.path to a sentence-transformers directory"
     if name in CARRIER_PACKAGES:

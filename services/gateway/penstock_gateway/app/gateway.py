@@ -106,9 +106,18 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
         admin=AdminServicer(Administration.over(keyring, SqlRegistry(parts.engine), cache), actors_of(reception)),
         status=StatusServicer(StatusReporter(parts.door, parts.traffic, inference, checks)),
         wire_formats=WireFormats(wire_formats),
-        http_limits=HttpLimits(max_body_bytes=own.max_body_bytes, write_seconds=own.write_timeout.total_seconds()),
+        http_limits=_http_limits(settings),
         grpc_limits=grpc_limits(own),
         interceptors=[CallTelemetry(parts.registry), PolicyGuard(reception, observer)],
+    )
+
+
+def _http_limits(settings: Settings) -> HttpLimits:
+    own = settings.gateway
+    return HttpLimits(
+        max_body_bytes=own.max_body_bytes,
+        write_seconds=own.write_timeout.total_seconds(),
+        joins_forwarded=bool(settings.listen.trusted_proxies),
     )
 
 
@@ -132,7 +141,11 @@ def _reception(settings: Settings, keyring: Keyring, store: SqlKeyStore, parts: 
         Authenticator(pepper, keyring.directory, keys, store, parts.in_background, freshness=trust),
         TraceStarter(settings.telemetry.sample_ratio, random.Random()),  # noqa: S311 - ids, not secrets
         Timeouts(own.unary_timeout, own.stream_timeout),
-        ClientAddresses(read_token(settings.secrets.edge_token_file, "secrets.edge_token_file")),
+        ClientAddresses(
+            read_token(settings.secrets.edge_token_file, "secrets.edge_token_file"),
+            settings.listen.trusted_networks,
+            settings.telemetry.parent_sampling,
+        ),
     )
 
 

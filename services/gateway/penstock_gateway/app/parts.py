@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncGenerator
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
@@ -14,11 +16,13 @@ from penstock_common.sql.schema import open_current_database
 from penstock_gateway import __version__
 from penstock_gateway.adapters.limits_in_memory import InMemoryLimiter
 from penstock_gateway.adapters.limits_in_redis import RedisLimiter, open_limiter
+from penstock_gateway.adapters.sql.history import SqlHistory
 from penstock_gateway.adapters.sql.ledger import SqlLedger, writing_ledger
 from penstock_gateway.adapters.sql.schema import GATEWAY
 from penstock_gateway.adapters.telemetry import Telemetry, TelemetryObserver, observing, show_ledger
 from penstock_gateway.domain.life.door import Door
 from penstock_gateway.domain.life.refusals import Refusals
+from penstock_gateway.domain.retention import Kept, Retention, RetentionRule
 from penstock_gateway.domain.status.traffic import TrafficWindow
 from penstock_gateway.settings import Settings
 
@@ -68,8 +72,32 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
         ledger=await opened(writing_ledger(engine, own.max_queued_ledger_rows)),
         limiter=await opened(open_limiter(settings.redis.state if shares_limits else "", own.redis_timeout)),
     )
+    await opened(cutting(retention_of(settings, engine)))
     show_ledger(registry, lambda: parts.ledger.waiting)
     return parts
+
+
+def retention_of(settings: Settings, engine: AsyncEngine) -> Retention | None:
+    """Return what cuts the ledger and the audit log; None where both are kept for good."""
+    wanted = settings.retention
+    ages = ((SqlHistory.of_ledger(engine), wanted.ledger), (SqlHistory.of_audit_log(engine), wanted.audit))
+    kept = [Kept(history, age) for history, age in ages if age is not None]
+    rule = RetentionRule(every=wanted.every, export_first=wanted.export_first)
+    return Retention(kept, rule) if kept else None
+
+
+@asynccontextmanager
+async def cutting(retention: Retention | None) -> AsyncGenerator[None]:
+    """Cut what is old while the context is open."""
+    if retention is None:
+        yield
+        return
+    task = asyncio.get_running_loop().create_task(retention.run(), name="retention")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait((task,))
 
 
 def _telemetry(settings: Settings) -> Telemetry:

@@ -116,7 +116,10 @@ class Reception:
         request_id = headers.get("x-request-id", "")
         if not _REQUEST_ID.fullmatch(request_id):
             request_id = self.new_request_id()
-        trace = self._traces.start(headers.get("traceparent", ""))
+        traceparent = headers.get("traceparent", "")
+        trace = self._traces.start(
+            traceparent, believed=not traceparent or self._addresses.believes_sampling(headers, peer)
+        )
         return Arrival(surface, headers, request_id, trace, time.time_ns(), Steps(), peer)
 
     async def authorise(self, arrival: Arrival, policy: Policy) -> Caller:

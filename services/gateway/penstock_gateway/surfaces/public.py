@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from penstock.gateway.v1 import admin_service_pb2
+from penstock_common.certificates import PemFiles
+from penstock_common.peers import Guestlist
 from penstock_common.rpc.interception import ServerInterceptor
 from penstock_common.rpc.server import GrpcLimits, GrpcListener, ServerOptions, listening
-from penstock_common.sections import MutualTls
 from penstock_common.service import Service
 from penstock_gateway.domain.life.door import Door
 from penstock_gateway.surfaces.grpc.admin import AdminServicer
@@ -90,7 +91,9 @@ class Listen:
     grpc: str
     http: str
     grpc_options: ServerOptions = field(default_factory=ServerOptions)
-    http_tls: MutualTls | None = None
+    http_tls: PemFiles | None = None
+    http_guests: Guestlist | None = None
+    """Who may come there over ``http_tls``; None for everybody whom the authority signed."""
 
 
 @asynccontextmanager
@@ -103,6 +106,8 @@ async def open_to_the_public(surfaces: Surfaces, door: Door, listen: Listen) -> 
     options = replace(listen.grpc_options, limits=surfaces.grpc_limits)
     async with (
         listening(listen.grpc, [surfaces.service()], surfaces.interceptors, options) as listener,
-        serving_http(surfaces.wire_formats, listen.http, listen.http_tls, surfaces.http_limits) as http,
+        serving_http(
+            surfaces.wire_formats, listen.http, listen.http_tls, surfaces.http_limits, listen.http_guests
+        ) as http,
     ):
         yield RunningGateway(listener, http, door)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+import structlog
+
 from penstock_common.llm.estimate import estimated_input_tokens
 from penstock_common.llm.events import Answer
 from penstock_common.llm.types import ContentEvent, FinishReason, GenerationInput, UnitPrices, Usage
@@ -14,6 +16,8 @@ from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.upstream import Stopped, UpstreamAnswer, UpstreamEvent
 from penstock_inference.domain.usage import interrupted_usage
 from penstock_inference.domain.watchdog import Watchdog
+
+_log = structlog.get_logger(__name__)
 
 
 class Attempt:
@@ -62,6 +66,8 @@ class Attempt:
                     return content
         except BaseException as error:
             if not watchdog.ended_the_wait() and not self._cut_after_the_answer(error):
+                if isinstance(error, Exception) and not isinstance(error, AttemptFailed):
+                    raise self._unexpected(error) from error
                 raise
         if self.stopped is None:
             raise watchdog.failure()
@@ -70,6 +76,11 @@ class Attempt:
 
     def _cut_after_the_answer(self, error: BaseException) -> bool:
         return self.stopped is not None and isinstance(error, AttemptFailed) and error.kind is FailureKind.CUT
+
+    def _unexpected(self, error: Exception) -> AttemptFailed:
+        """Return the failure of an adapter that raises what the port does not know; what it says stays in the log."""
+        _log.error("adapter_failed", candidate=str(self.model.candidate), exc_info=error)
+        return AttemptFailed(FailureKind.ADAPTER, "the exchange with the upstream failed inside the gateway")
 
     def _end(self) -> None:
         if self.stopped is None:
@@ -151,7 +162,10 @@ class Attempt:
         self._watchdog.stop()
         if self.is_open:
             self._finish("cancelled", error="cancelled")
-        await self.answer.aclose()
+        try:
+            await self.answer.aclose()
+        except Exception as error:  # noqa: BLE001 - what came before stands: an answer, or what another makes good
+            _log.error("adapter_not_closed", candidate=str(self.model.candidate), exc_info=error)
 
     def _finish(self, outcome: str, error: str = "") -> None:
         self._step.attributes["outcome"] = outcome

@@ -32,7 +32,7 @@ from penstock_inference.domain.endpoint import Pool
 from penstock_inference.domain.failure import AttemptFailed, FailureKind, error_within_answer
 from penstock_inference.domain.succession import Succession, models_of
 from penstock_inference.domain.tiers import AskedTier, asked_tier, prices_of
-from penstock_inference.domain.upstream import Stopped, UpstreamAnswer, UpstreamCall
+from penstock_inference.domain.upstream import NoAnswer, Stopped, UpstreamAnswer, UpstreamCall
 from penstock_inference.domain.usage import settled_usage
 from penstock_inference.domain.watchdog import DEADLINE_MARGIN_SECONDS, Watchdog
 
@@ -96,8 +96,11 @@ class AttemptLoop:
         return models_of(generation.plan, self._catalogue, generation.input, tier)
 
     def ask(self, candidate: Candidate, call: UpstreamCall) -> UpstreamAnswer:
-        """Return the candidate's answer, not asked for yet."""
-        return self._pools[candidate.upstream].choose().upstream.ask(call)
+        """Return the candidate's answer, not asked for yet; an adapter that fails here does so where it is read."""
+        try:
+            return self._pools[candidate.upstream].choose().upstream.ask(call)
+        except Exception as error:  # noqa: BLE001 - read() raises it
+            return NoAnswer(error)
 
     @property
     def pauses(self) -> Pauses:

@@ -62,6 +62,8 @@ class FailureKind(Enum):
     CONTEXT_LENGTH = "context_length"
     REFUSED = "refused"
     DEADLINE = "deadline"
+    ADAPTER = "adapter_error"
+    """Our own code for this provider failed, for this request perhaps alone: nothing was learnt about its health."""
 
 
 _MEANING: dict[FailureKind, tuple[Next, Weight]] = {
@@ -83,6 +85,7 @@ _MEANING: dict[FailureKind, tuple[Next, Weight]] = {
     FailureKind.CONTEXT_LENGTH: (Next.LARGER, Weight.SAID),
     FailureKind.REFUSED: (Next.FINAL, Weight.SAID),
     FailureKind.DEADLINE: (Next.FINAL, Weight.SAID),
+    FailureKind.ADAPTER: (Next.NEXT, Weight.SILENT),
 }
 
 

@@ -87,6 +87,25 @@ class UpstreamAnswer(Protocol):
         ...
 
 
+class NoAnswer:
+    """The answer of an upstream that could not even be asked; raises why when it is read."""
+
+    ended = False
+    sent = False
+    unread_bytes = 0
+    dropped: tuple[str, ...] = ()
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    async def read(self) -> Sequence[UpstreamEvent]:
+        """Raise what asking raised."""
+        raise self._error
+
+    async def aclose(self) -> None:
+        """Do nothing: nothing was opened."""
+
+
 class Upstream(Protocol):
     """Whom we call."""
 

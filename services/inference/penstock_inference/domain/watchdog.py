@@ -20,6 +20,10 @@ DEADLINE_MARGIN_SECONDS = 0.02
 DEADLINE = "deadline"
 # A loop may fire a timer this much early (asyncio by its clock's resolution, uvloop by a millisecond).
 _EARLY_SECONDS = 0.001
+# One that fires so much late has stalled, and hears its timers before its sockets: what has come is read before silence is
+# believed.
+_LATE_SECONDS = 0.01
+_SECOND_LOOK_SECONDS = 0.02
 
 
 class Handle(Protocol):
@@ -55,6 +59,7 @@ class Watchdog:
         "_clock",
         "_content_came",
         "_deadline",
+        "_doubted_due",
         "_end_seconds",
         "_first_token_due",
         "_handle",
@@ -90,6 +95,7 @@ class Watchdog:
         self._stopped_at = -1.0
         self._total_due = now + seconds.total
         self._deadline = None if deadline is None else deadline - DEADLINE_MARGIN_SECONDS
+        self._doubted_due = 0.0
         self._headers_came = False
         self._content_came = False
         self._waiting_since = now
@@ -173,6 +179,10 @@ class Watchdog:
             # A stage that begins right now could be due by idle, or by end, from now on, and no sooner.
             soonest = self._idle_seconds if self._stopped_at < 0 else self._end_seconds
             self._handle = self._clock.call_at(min(due, now + soonest), self._fire)
+            return
+        if now > due + _LATE_SECONDS and stage not in (DEADLINE, "total") and self._doubted_due != due:
+            self._doubted_due = due
+            self._handle = self._clock.call_at(now + _SECOND_LOOK_SECONDS, self._fire)
             return
         self._handle = None
         self.expired = stage

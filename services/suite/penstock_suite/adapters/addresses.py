@@ -8,11 +8,11 @@ from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+from penstock_common.addresses import host_and_port
 from penstock_suite.domain.failure import Misconfigured, SuiteFailure
 
 LOOPBACK = "127.0.0.1"
 _ANY_HOST = {"": LOOPBACK, "0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104 - compared with, not bound
-_MAX_PORT = 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,10 @@ def parse_address(text: str, setting: str) -> Address:
     Raises:
         Misconfigured: if it is written in another way.
     """
-    host, separator, port = text.rpartition(":")
-    if not separator or not port.isdecimal() or int(port) > _MAX_PORT:
-        raise Misconfigured(f"'{setting}': host:port is expected, such as 127.0.0.1:8080, not '{text}'")
-    return Address(host.strip("[]"), int(port))
+    try:
+        return Address(*host_and_port(text))
+    except ValueError as error:
+        raise Misconfigured(f"'{setting}': {error}, not {text!r}") from None
 
 
 def free_addresses(*wanted: tuple[Address, str]) -> list[Address]:

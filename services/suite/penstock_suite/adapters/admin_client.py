@@ -11,7 +11,16 @@ from google.protobuf import duration_pb2, field_mask_pb2, timestamp_pb2
 
 from penstock.gateway.v1 import admin_service_pb2 as pb
 from penstock.gateway.v1 import admin_service_pb2_grpc
-from penstock_common.errors import InvalidRequest, PenstockError, ResourceNotFound
+from penstock_common.errors import (
+    AddressNotPermitted,
+    InvalidCredentials,
+    InvalidRequest,
+    ModelNotFound,
+    ModelNotPermitted,
+    PenstockError,
+    ResourceNotFound,
+    ScopeMissing,
+)
 from penstock_common.status import error_from_rpc
 from penstock_suite.adapters.gateway_client import failed
 from penstock_suite.domain.administration import (
@@ -24,7 +33,7 @@ from penstock_suite.domain.administration import (
     StoredUser,
     TenantRequest,
 )
-from penstock_suite.domain.failure import Misconfigured, SuiteFailure
+from penstock_suite.domain.failure import Misconfigured, NotThere, Refused, SuiteFailure
 from penstock_suite.domain.requests import GatewayTarget
 
 Ask = Callable[[str, Any], Awaitable[Any]]
@@ -42,6 +51,21 @@ _ROLES: dict[str, Any] = {
     "viewer": pb.USER_ROLE_VIEWER,
     "member": pb.USER_ROLE_MEMBER,
     "admin": pb.USER_ROLE_ADMIN,
+}
+# By the contract's field.
+_OPTIONS = {
+    "tenant": "--tenant",
+    "user_id": "--user",
+    "scopes": "--scope",
+    "models": "--model",
+    "regions": "--region",
+    "allowed_networks": "--network",
+    "lifetime": "--expires",
+    "overlap": "--overlap",
+    "label": "--label",
+    "tier": "--tier",
+    "role": "--role",
+    "name": "NAME",
 }
 _PAGE_SIZE = 500
 _TIMEOUT_SECONDS = 30.0
@@ -158,12 +182,25 @@ class _AdminClient:
         try:
             return await self._service(method, request)
         except InvalidRequest as error:
-            raise Misconfigured(str(error)) from None
+            raise Misconfigured(_as_typed(str(error), error.field)) from None
         except ResourceNotFound as error:
-            sentence = f"{str(error).rstrip('.')}: see 'penstock {error.kind}s list'"
-            raise (Misconfigured if error.kind == "tenant" else SuiteFailure)(sentence) from None
+            raise NotThere(f"{str(error).rstrip('.')}: see 'penstock {error.kind}s list'") from None
+        except ModelNotFound as error:
+            raise NotThere(str(error)) from None
+        except (AddressNotPermitted, InvalidCredentials, ModelNotPermitted, ScopeMissing) as error:
+            raise Refused(str(error)) from None
         except PenstockError as error:
             raise SuiteFailure(str(error)) from None
+
+
+def _as_typed(message: str, field: str) -> str:
+    """Return the sentence about a field of the contract with the option that people type."""
+    option = _OPTIONS.get(field.rpartition(".")[2].partition("[")[0])
+    if option is None:
+        return message
+    if message.startswith(f"{field} "):
+        return option + message.removeprefix(field)
+    return f"{option}: {message}"
 
 
 def _tenant(tenant: pb.Tenant) -> StoredTenant:

@@ -12,8 +12,9 @@ from penstock.gateway.v1 import chat_service_pb2, chat_service_pb2_grpc, model_s
 from penstock.llm.v1 import generation_pb2, message_pb2
 from penstock_common.rpc.channel import open_channel
 from penstock_common.rpc.streaming import cancelled_on_exit
+from penstock_suite.adapters.gateway_client import REFUSALS
 from penstock_suite.domain.answers import AnswerEnd, Piece, Turn
-from penstock_suite.domain.failure import Misconfigured, SuiteFailure
+from penstock_suite.domain.failure import Misconfigured, NotThere, Refused, SuiteFailure, Unreachable
 from penstock_suite.domain.requests import ChatTarget
 
 _ROLES = {"user": message_pb2.ROLE_USER, "assistant": message_pb2.ROLE_ASSISTANT}
@@ -110,5 +111,11 @@ def _end(finished: generation_pb2.GenerationFinished, usage: generation_pb2.Toke
 
 def _failure(error: grpc.aio.AioRpcError, target: ChatTarget) -> SuiteFailure:
     if error.code() is grpc.StatusCode.UNAVAILABLE and "connect" in (error.details() or ""):
-        return SuiteFailure(f"nobody answers at {target.grpc_address}: start a stack with 'penstock up'")
+        return Unreachable(f"nobody answers at {target.grpc_address}: start a stack with 'penstock up'")
+    if error.code() in REFUSALS:
+        return Refused(error.details() or error.code().name)
+    if error.code() is grpc.StatusCode.NOT_FOUND:
+        return NotThere(error.details() or error.code().name)
+    if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
+        return Misconfigured(error.details() or error.code().name)
     return SuiteFailure(error.details() or error.code().name)

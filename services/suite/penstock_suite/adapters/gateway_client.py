@@ -11,7 +11,7 @@ from penstock.gateway.v1 import status_service_pb2 as pb
 from penstock.gateway.v1 import status_service_pb2_grpc
 from penstock_common.rpc.channel import open_channel
 from penstock_suite.domain.answers import GatewayReport, UpstreamModelReport, UpstreamReport
-from penstock_suite.domain.failure import SuiteFailure
+from penstock_suite.domain.failure import Refused, SuiteFailure, Unreachable
 from penstock_suite.domain.requests import GatewayTarget
 
 SERVING = "SERVING"
@@ -20,6 +20,8 @@ UNREACHABLE = "UNREACHABLE"
 _HEALTH_TIMEOUT_SECONDS = 2.0
 _STATUS_TIMEOUT_SECONDS = 5.0
 _NOBODY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+REFUSALS = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
+"""What a server answers to who may not ask."""
 _STATE_PREFIX = "STATE_"
 _UNTOLD = "unspecified"
 
@@ -68,7 +70,9 @@ async def gateway_report(target: GatewayTarget) -> GatewayReport:
 def failed(error: grpc.aio.AioRpcError, target: GatewayTarget) -> SuiteFailure:
     """Return what to say of a call that the gateway did not answer; the sentence is the server's, if it said one."""
     if error.code() in _NOBODY:
-        return SuiteFailure(f"no gateway answers at {target.grpc_address}")
+        return Unreachable(f"no gateway answers at {target.grpc_address}")
+    if error.code() in REFUSALS:
+        return Refused(error.details() or error.code().name)
     return SuiteFailure(error.details() or error.code().name)
 
 

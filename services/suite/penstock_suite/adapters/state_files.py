@@ -68,6 +68,21 @@ def recorded(state: StateFolder, record: RunRecord) -> Generator[None]:
         state.run_record.unlink(missing_ok=True)
 
 
+def keep_earlier_logs(state: StateFolder, count: int) -> None:
+    """Leave every part an empty log: that of the run before is ``NAME.log.1``, up to ``count`` of them are kept."""
+    for log in state.log("any").parent.glob("*.log"):
+        kept = [log, *(log.with_name(f"{log.name}.{number}") for number in range(1, count + 1))]
+        for older, newer in zip(reversed(kept), reversed(kept[:-1]), strict=False):
+            if newer.is_file():
+                newer.replace(older)
+        for beyond in log.parent.glob(f"{log.name}.*"):
+            number = beyond.name.removeprefix(f"{log.name}.")
+            if number.isdecimal() and int(number) > count:
+                beyond.unlink()
+        if count == 0:
+            log.unlink(missing_ok=True)
+
+
 def write_run_record(state: StateFolder, record: RunRecord) -> None:
     """Put the record in the place of an earlier one."""
     fresh = state.run_record.with_suffix(".new")

@@ -10,13 +10,15 @@ from penstock_common.configuration import Configuration
 from penstock_common.sql.archive import BackupError
 from penstock_gateway.app.administration import upgrade_schema
 from penstock_gateway.app.copies import back_up, restore
+from penstock_gateway.app.exports import ExportError, Span, export
+from penstock_gateway.app.exports import Exports as GatewayExports
 from penstock_gateway.settings import StorageSettings
 from penstock_suite.adapters.state_files import open_state_folder
 from penstock_suite.app.plan import make_plan
 from penstock_suite.app.running_stack import as_running
-from penstock_suite.domain.answers import BackedUp, Restored
+from penstock_suite.domain.answers import BackedUp, Exported, Restored
 from penstock_suite.domain.failure import SuiteFailure
-from penstock_suite.domain.requests import Selection
+from penstock_suite.domain.requests import ExportRequest, Selection
 
 ShowRows = Callable[[str, int], None]
 
@@ -80,6 +82,22 @@ async def restore_database(selection: Selection, file: Path, show: ShowRows, *, 
         keys_fit=filled.keys_fit,
         seconds=round(time.monotonic() - began, 3),
     )
+
+
+async def export_rows(selection: Selection, wanted: ExportRequest, show: ShowRows) -> Exported:
+    """Return what the new file holds; the stack may run, and its rows count as exported.
+
+    Raises:
+        ConfigurationError: if the configuration cannot be used, or the schema is not current.
+        SuiteFailure: if the file cannot be written, or the database be read; then no row counts as exported.
+    """
+    began = time.monotonic()
+    span = Span(wanted.since, wanted.until, wanted.new_only)
+    try:
+        done = await export(_settings(selection), GatewayExports(wanted.what), span, wanted.file, show)
+    except ExportError as error:
+        raise SuiteFailure(str(error)) from error
+    return Exported(file=str(wanted.file), rows=done.rows, seconds=round(time.monotonic() - began, 3))
 
 
 def _size(file: Path) -> int:

@@ -53,6 +53,7 @@ async def gateway_here(workshop: Workshop, configuration: Configuration, grpc: A
         http=f"unix:{state.gateway_socket}",
         grpc_options=ServerOptions(
             credentials=public_credentials(workshop.plan.settings.listen.tls),
+            reflection=workshop.plan.settings.listen.reflection,
             own_address=f"unix:{state.gateway_grpc_socket}",
         ),
     )

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from penstock_common.rpc.channel import open_channel
+from penstock_gateway.settings import BoundsSettings
 from penstock_suite.adapters.addresses import LOOPBACK, Address, free_addresses
 from penstock_suite.adapters.edge_server import EdgeOptions, edge_command, edge_executable, edge_probe
 from penstock_suite.adapters.redis_server import redis_command, redis_executable, redis_probe
@@ -20,6 +21,7 @@ _REDIS_TIMEOUT = timedelta(seconds=20)
 # A model of some gigabytes loads for minutes; a dead Triton is seen at once.
 _TRITON_TIMEOUT = timedelta(minutes=10)
 _EDGE_TIMEOUT = timedelta(seconds=20)
+_EDGE_MARGIN = timedelta(seconds=10)
 
 
 async def start_redis_and_triton(workshop: Workshop) -> tuple[str, str]:
@@ -85,11 +87,22 @@ async def start_edge(
         pages=settings.listen.pages,
         otlp=settings.telemetry.otlp,
         sample_ratio=sample_ratio(workshop.plan),
+        parent_sampling=settings.telemetry.parent_sampling,
+        trusted_proxies=settings.listen.trusted_proxies,
+        proxy_protocol=settings.listen.proxy_protocol,
         grace=grace,
+        longest_answer=longest_answer(workshop.plan),
     )
     edge = await workshop.start(edge_command(edge_executable(settings.local.edge), options))
-    probe = edge_probe(http.from_here, "/healthz", tls=tls is not None)
+    as_proxy = settings.listen.awaits_proxy_header(http.from_here.host)
+    probe = edge_probe(http.from_here, "/healthz", tls=tls is not None, as_proxy=as_proxy)
     await workshop.await_ready(edge, probe, _EDGE_TIMEOUT)
+
+
+def longest_answer(plan: StackPlan) -> timedelta:
+    """Return more than the gateway gives any request, so that the edge cuts only what no gateway ends."""
+    bounds = plan.configuration().settings(BoundsSettings).gateway
+    return max(bounds.unary_timeout, bounds.stream_timeout) + _EDGE_MARGIN
 
 
 def sample_ratio(plan: StackPlan) -> float:

@@ -16,7 +16,7 @@ from penstock_suite.adapters.state_files import open_state_folder, read_run_reco
 from penstock_suite.app.plan import StackPlan, make_plan
 from penstock_suite.app.running_stack import as_running
 from penstock_suite.domain.answers import ModelRow
-from penstock_suite.domain.failure import Misconfigured, SuiteFailure
+from penstock_suite.domain.failure import Misconfigured, NotThere, SuiteFailure, Unreachable
 from penstock_suite.domain.requests import Selection
 
 
@@ -35,7 +35,7 @@ class Models:
         """Return the model once it serves.
 
         Raises:
-            Misconfigured: if no model, or more than one, has this name.
+            NotThere, Misconfigured: if no model, or more than one, has this name.
             PenstockError: if it could not be loaded.
         """
         return self._row(await self.administration.load(self._candidate(name)))
@@ -44,7 +44,7 @@ class Models:
         """Return the model once it takes nothing new.
 
         Raises:
-            Misconfigured, PenstockError: as ``load``.
+            NotThere, Misconfigured, PenstockError: as ``load``.
         """
         return self._row(await self.administration.unload(self._candidate(name)))
 
@@ -68,7 +68,7 @@ class Models:
             return _candidate(found[0])
         if found:
             raise Misconfigured(f"'{name}' is {' and '.join(found)}: name one of them")
-        raise Misconfigured(f"there is no model '{name}': see 'penstock models list'")
+        raise NotThere(f"there is no model '{name}': see 'penstock models list'")
 
 
 @asynccontextmanager
@@ -81,7 +81,7 @@ async def opened_models(selection: Selection) -> AsyncGenerator[Models]:
     plan = make_plan(as_running(selection))
     record = read_run_record(open_state_folder(plan.state.root))
     if plan.settings.local_triton_models and (record is None or not record.triton_grpc):
-        raise SuiteFailure(
+        raise Unreachable(
             f"no stack with a Triton runs on {plan.state.root}: start one with 'penstock up', "
             "or name its folder with --state (that of 'make run' is .state)"
         )

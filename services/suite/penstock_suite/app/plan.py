@@ -6,7 +6,6 @@ import os
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from penstock_common.configuration import Configuration
 from penstock_suite.adapters.triton import TritonFolders
@@ -21,22 +20,27 @@ LOCAL_STATE = Path(".state")
 
 _PACKAGED = "default.yaml"
 _PACKAGED_WITHOUT_TRITON = "without_triton.yaml"
-_NOT_STARTED = "127.0.0.1:0"
+# Stands for the local Triton that a check does not start.
+_NOT_STARTED = "127.0.0.1:1"
 
 
 @dataclass(frozen=True, slots=True)
 class StackPlan:
     """What the file says, the suite's own sections of it, and where the state lies."""
 
-    document: dict[str, Any]
-    source: str
+    written: Configuration
     settings: Settings
     state: StateFolder
 
     @property
+    def source(self) -> str:
+        """What errors call the file."""
+        return self.written.source
+
+    @property
     def has_demo_key(self) -> bool:
         """Whether a tenant gets the demo key."""
-        return has_demo_key(self.document, self.settings.local.demo_tenant)
+        return has_demo_key(dict(self.written.document), self.settings.local.demo_tenant)
 
     @property
     def edge_token(self) -> Path:
@@ -56,7 +60,7 @@ class StackPlan:
             operator_key=_reference(state.operator_key),
             triton_key=_reference(state.triton_key),
         )
-        return Configuration(completed(self.document, parts), self.source)
+        return self.written.with_document(completed(dict(self.written.document), parts))
 
 
 def make_plan(selection: Selection) -> StackPlan:
@@ -66,23 +70,34 @@ def make_plan(selection: Selection) -> StackPlan:
         ConfigurationError: if the file cannot be used.
         Misconfigured: if nothing would be left to serve.
     """
-    return plan_of(selection, *read_document(selection))
+    configuration = load(selection)
+    configuration.refuse_unknown_sections(set(Document.model_fields))
+    return plan_of(selection, known_part(selection, configuration))
 
 
-def read_document(selection: Selection) -> tuple[dict[str, Any], str]:
-    """Return the sections of the selected file, and what to call it.
+def load(selection: Selection) -> Configuration:
+    """Return the selected file, as it is written.
 
     Raises:
-        ConfigurationError: if it cannot be read, or has a section that nobody knows.
+        ConfigurationError: if it cannot be read.
     """
-    path = selection.config or _packaged(without=selection.without_triton)
-    document = Document.of(Configuration.load(path))
+    if selection.config is not None:
+        return Configuration.load(selection.config)
+    packaged = Configuration.load(_packaged(without=selection.without_triton))
+    return Configuration(dict(packaged.document), "the packaged configuration")
+
+
+def known_part(selection: Selection, configuration: Configuration) -> Configuration:
+    """Return the sections that somebody knows, without those of a Triton that the selection leaves out."""
+    document = Document.known_of(configuration)
     if selection.config is None and not _has_weights(document["embedding"]["model"]):
         del document["embedding"]
-    return (
-        without_triton(document) if selection.without_triton else document,
-        str(selection.config or "the packaged configuration"),
-    )
+    if not selection.without_triton:
+        return configuration.with_document(document)
+    # Places in these lists are others than in the file.
+    moved = ("upstreams", "models")
+    places = {path: place for path, place in configuration.places.items() if path[1:] == () or path[0] not in moved}
+    return Configuration(without_triton(document), configuration.source, places)
 
 
 def _has_weights(model: str) -> bool:
@@ -92,18 +107,20 @@ def _has_weights(model: str) -> bool:
     return has_weights(model)
 
 
-def plan_of(selection: Selection, document: dict[str, Any], source: str) -> StackPlan:
-    """Return the plan of a document."""
-    settings = Configuration(document, source).settings(Settings)
+def plan_of(selection: Selection, configuration: Configuration) -> StackPlan:
+    """Return the plan of a configuration."""
+    settings = configuration.settings(Settings)
     if selection.without_triton and not settings.models:
-        raise Misconfigured(f"without Triton, {source} has no model left: give a model a candidate of another provider")
-    return StackPlan(document, source, settings, StateFolder(state_root(selection.state, settings), os.getuid()))
+        raise Misconfigured(
+            f"without Triton, {configuration.source} has no model left: give a model a candidate of another provider"
+        )
+    return StackPlan(configuration, settings, StateFolder(state_root(selection.state, settings), os.getuid()))
 
 
-def unplanned(selection: Selection, document: dict[str, Any], source: str) -> Configuration:
-    """Return what the services read of a document that has no plan, for a look at its other faults."""
+def unplanned(selection: Selection, configuration: Configuration) -> Configuration:
+    """Return what the services read of a configuration that has no plan, for a look at its other faults."""
     parts = LocalParts(state=StateFolder(state_root(selection.state)), triton_grpc=_NOT_STARTED)
-    return Configuration(completed(document, parts), source)
+    return configuration.with_document(completed(dict(configuration.document), parts))
 
 
 def state_root(chosen: Path | None, settings: Settings | None = None) -> Path:

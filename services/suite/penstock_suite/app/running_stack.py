@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from penstock_suite.adapters.addresses import parse_address
-from penstock_suite.adapters.edge_server import OK, http_status
+from penstock_suite.adapters.edge_server import OK, Door, http_status
 from penstock_suite.adapters.gateway_client import SERVING, gateway_report, health_of
 from penstock_suite.adapters.state_files import is_running, open_state_folder, read_run_record
 from penstock_suite.app.plan import state_root
 from penstock_suite.domain.answers import GatewayReport
-from penstock_suite.domain.failure import Misconfigured, SuiteFailure
+from penstock_suite.domain.failure import Misconfigured, SuiteFailure, Unreachable
 from penstock_suite.domain.requests import GatewayTarget, Selection
 from penstock_suite.domain.run_record import PartStatus, RunRecord, StackStatus
 from penstock_suite.domain.state_folder import StateFolder
@@ -69,7 +69,8 @@ async def stack_status(selection: Selection) -> StackStatus:
         raise _nothing_runs(state)
     scheme, _, authority = record.http.partition("://")
     async with asyncio.TaskGroup() as asking:
-        http_told = asking.create_task(http_status(parse_address(authority, "http"), "/readyz", tls=scheme == "https"))
+        door = Door(tls=scheme == "https", as_proxy=record.awaits_proxy_header)
+        http_told = asking.create_task(http_status(parse_address(authority, "http"), "/readyz", door))
         grpc_told = [asking.create_task(health_of(gateway)) for gateway in record.gateways]
         reports = asking.create_task(_reports(record, state))
     http, grpc = http_told.result(), _worst(told.result() for told in grpc_told)
@@ -107,7 +108,7 @@ async def _report(target: GatewayTarget) -> GatewayReport | None:
 
 
 def _nothing_runs(state: StateFolder, also: str = "") -> SuiteFailure:
-    return SuiteFailure(
+    return Unreachable(
         f"no stack runs on {state.root}: start one with 'penstock up', "
         f"{'' if also else 'or '}name its folder with --state (that of 'make run' is .state){also}"
     )

@@ -12,18 +12,20 @@ from prometheus_client import CollectorRegistry
 
 from penstock_common.configuration import Configuration
 from penstock_common.logging import configure_logging
+from penstock_common.peers import Guestlist
 from penstock_common.rpc.interception import ServerInterceptor
-from penstock_common.rpc.security import Security, TokenGuard
+from penstock_common.rpc.security import PeerGuard, Security, TokenGuard
 from penstock_common.rpc.server import GrpcLimits, GrpcListener, ListenError, ServerOptions, listening
 from penstock_common.rpc.server_interceptors import CallTelemetry, FinalFailures, IncomingScope
 from penstock_common.telemetry.metrics_endpoint import serving_metrics
 from penstock_suite.adapters.operating_system import on_signals, raise_file_limit, settle_memory
+from penstock_suite.app.check import checked_role
 from penstock_suite.app.wiring import Wiring, by_their_addresses, public_credentials
 from penstock_suite.domain.ending import Ending
 from penstock_suite.domain.failure import SuiteFailure
 from penstock_suite.domain.progress import Draining, Serving, Show, Stopped
 from penstock_suite.domain.requests import Role, ServeRequest
-from penstock_suite.settings import Document, RoleSettings
+from penstock_suite.settings import RoleSettings
 
 if TYPE_CHECKING:
     from penstock_gateway.app.gateway import RunningGateway
@@ -48,11 +50,10 @@ async def serve(request: ServeRequest, show: Show, began: float) -> None:
     """Run the role until a signal asks for its end; ``began`` is when the command did, on ``time.monotonic``.
 
     Raises:
-        ConfigurationError: if its sections of the configuration cannot be used.
+        ConfigurationError, Misconfigured: if its sections of the configuration cannot be used.
         SuiteFailure: if it cannot listen.
     """
-    configuration = Configuration.load(request.config)
-    Document.of(configuration)
+    configuration = checked_role(request.role, request.config)
 
     def serving() -> Serving:
         listen = listen_of(request.role, configuration.settings(RoleSettings))
@@ -149,8 +150,7 @@ async def _internal(
     address = settings.services.listen_of(role)
     security.refuse_open_bind(address, f"services.{role}.listen")
     registry = CollectorRegistry()
-    guards: list[ServerInterceptor] = [TokenGuard(security.token)] if security.token else []
-    interceptors = [FinalFailures(), CallTelemetry(registry), *guards, IncomingScope()]
+    interceptors = [FinalFailures(), CallTelemetry(registry), *_guards(role, settings, security), IncomingScope()]
     options = ServerOptions(
         credentials=security.server_credentials(),
         reflection=False,
@@ -170,6 +170,12 @@ async def _internal(
         yield _InternalRole(listener)
 
 
+def _guards(role: Role, settings: RoleSettings, security: Security) -> list[ServerInterceptor]:
+    guests = Guestlist(role, settings.services.peers.of(role))
+    by_certificate: list[ServerInterceptor] = [PeerGuard(guests)] if security.certificates is not None else []
+    return [*by_certificate, *([TokenGuard(security.token)] if security.token else [])]
+
+
 @asynccontextmanager
 async def _gateway(
     configuration: Configuration, settings: RoleSettings, security: Security
@@ -181,8 +187,11 @@ async def _gateway(
     listen = Listen(
         grpc=settings.listen.grpc,
         http=address,
-        grpc_options=ServerOptions(credentials=public_credentials(settings.listen.tls)),
+        grpc_options=ServerOptions(
+            credentials=public_credentials(settings.listen.tls), reflection=settings.listen.reflection
+        ),
         http_tls=settings.services.tls,
+        http_guests=Guestlist(Role.GATEWAY, settings.services.peers.of(Role.GATEWAY)),
     )
     async with AsyncExitStack() as stack:
         wiring = Wiring(configuration, by_their_addresses(settings, security), stack)

@@ -6,10 +6,13 @@ import asyncio
 import logging
 import os
 import time
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import Generator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TextIO
 
+import structlog
 from msgspec.structs import replace
 
 from penstock_common.configuration import Configuration, ConfigurationError
@@ -21,6 +24,7 @@ from penstock_suite.adapters.operating_system import on_signals, raise_file_limi
 from penstock_suite.adapters.process import came_true
 from penstock_suite.adapters.state_files import (
     ensure_key_file,
+    keep_earlier_logs,
     locked,
     open_state_folder,
     random_secret,
@@ -38,6 +42,8 @@ from penstock_suite.domain.failure import ExitCode, Misconfigured, SuiteFailure
 from penstock_suite.domain.progress import Draining, Ready, Show, Stopped, curl_for
 from penstock_suite.domain.requests import UpRequest
 from penstock_suite.domain.run_record import RunningPart, RunRecord
+
+_log = structlog.get_logger(__name__)
 
 _READY_TIMEOUT = timedelta(seconds=10)
 # After a part died there is little left to wait for.
@@ -58,18 +64,15 @@ async def up(request: UpRequest, show: Show, began: float) -> None:
         ConfigurationError: if the configuration cannot be used.
         SuiteFailure: if the stack cannot start, or a part of it died.
     """
-    plan, _ = checked(request.selection)
-    if plan.settings.services is not None:
-        raise Misconfigured(
-            "'services' says where roles are that run by themselves, as 'penstock serve' does; "
-            "'penstock up' runs every role in one process: leave the section out"
-        )
+    plan, verdict = checked(request.selection)
     open_state_folder(plan.state.root)
     raise_file_limit()
     ending = Ending()
     ending.on_cut(_leave_anyway)
-    with locked(plan.state), plan.state.log("penstock").open("w") as log, on_signals(ending.ask):
+    with locked(plan.state), _own_log(plan) as log, on_signals(ending.ask):
         configure_logging(stream=log)
+        for warning in verdict.warnings:
+            _log.warning("configuration_warning", warning=str(warning))
         try:
             await _run(request, Workshop(plan, AsyncExitStack(), ending, show, began))
         except (SuiteFailure, ConfigurationError):
@@ -80,6 +83,15 @@ async def up(request: UpRequest, show: Show, began: float) -> None:
     show(Stopped(at_once=ending.at_once))
     if ending.failure is not None:
         raise ending.failure
+
+
+@contextmanager
+def _own_log(plan: StackPlan) -> Generator[TextIO]:
+    """Yield the log of this process, with those of earlier runs out of the way."""
+    keep_earlier_logs(plan.state, plan.settings.local.kept_logs)
+    descriptor = os.open(plan.state.log("penstock"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as log:
+        yield log
 
 
 def _leave_anyway() -> None:
@@ -151,7 +163,9 @@ def ensure_keys(plan: StackPlan) -> str:
 
 
 async def _await_readiness(workshop: Workshop, http: Address) -> None:
-    probe = edge_probe(http.from_here, "/readyz", tls=workshop.plan.settings.listen.tls is not None)
+    listen, here = workshop.plan.settings.listen, http.from_here
+    as_proxy = listen.awaits_proxy_header(here.host)
+    probe = edge_probe(here, "/readyz", tls=listen.tls is not None, as_proxy=as_proxy)
     if not await came_true(probe, _READY_TIMEOUT):
         raise SuiteFailure(f"the edge does not reach the gateway; see {workshop.plan.state.log('edge')}")
 
@@ -166,6 +180,7 @@ def _ready(plan: StackPlan, addresses: _Addresses, key: str, seconds: float) -> 
         key=key,
         model=model,
         curl=curl_for(http, key, model, own_certificate=tls),
+        docs=f"{http}/{'docs' if plan.settings.listen.pages else 'openapi.json'}",
         state=str(plan.state.root),
         seconds=round(seconds, 3),
     )
@@ -183,7 +198,12 @@ def _record(request: UpRequest, workshop: Workshop, ready: Ready, gateways: Gate
         without_triton=selection.without_triton,
         parts=_parts(workshop),
         triton_grpc=workshop.triton_grpc,
+        awaits_proxy_header=_awaits_proxy_header(workshop.plan, ready),
     )
+
+
+def _awaits_proxy_header(plan: StackPlan, ready: Ready) -> bool:
+    return plan.settings.listen.awaits_proxy_header(parse_address(ready.http.partition("://")[2], "http").host)
 
 
 def _parts(workshop: Workshop) -> tuple[RunningPart, ...]:

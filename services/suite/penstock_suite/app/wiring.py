@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from penstock_common import service
+from penstock_common.certificates import Certificates
 from penstock_common.configuration import Configuration, ConfigurationError
 from penstock_common.rpc.channel import ClientInterceptor, SocketChannel, open_channel
 from penstock_common.rpc.client import Channel
 from penstock_common.rpc.in_process import InProcessChannel
-from penstock_common.rpc.security import Security, TokenSender
+from penstock_common.rpc.renewing import renewing_channel
+from penstock_common.rpc.security import Security, TokenSender, server_credentials
 from penstock_suite.domain.requests import Role
 from penstock_suite.settings import Joined, RoleSettings, TlsSettings
 
@@ -129,7 +131,7 @@ def by_their_addresses(settings: RoleSettings, security: Security) -> Places:
     interceptors = (TokenSender(security.token),) if security.token else ()
 
     def place_of(role: Role) -> Place:
-        return lambda: over_socket(settings.services.target_of(role), security.channel_credentials(), interceptors)
+        return lambda: _over_network(settings, settings.services.target_of(role), security, interceptors)
 
     there = [Role.ROUTER, Role.INFERENCE]
     there += [Role.CACHE] if settings.cache.mode != "off" else []
@@ -138,12 +140,18 @@ def by_their_addresses(settings: RoleSettings, security: Security) -> Places:
     return {role: place_of(role) for role in there}
 
 
+def _over_network(
+    settings: RoleSettings, target: str, security: Security, interceptors: Sequence[ClientInterceptor]
+) -> AbstractAsyncContextManager[Channel]:
+    if security.certificates is None:
+        return over_socket(target, interceptors)
+    return renewing_channel(target, security.certificates, settings.services.connection_grace, interceptors)
+
+
 @asynccontextmanager
-async def over_socket(
-    target: str, credentials: grpc.ChannelCredentials | None = None, interceptors: Sequence[ClientInterceptor] = ()
-) -> AsyncGenerator[Channel]:
-    """Yield a channel to the role at a target."""
-    async with open_channel(target, credentials) as channel:
+async def over_socket(target: str, interceptors: Sequence[ClientInterceptor] = ()) -> AsyncGenerator[Channel]:
+    """Yield a channel to the role at a target, in plaintext."""
+    async with open_channel(target) as channel:
         yield SocketChannel(channel, interceptors)
 
 
@@ -156,6 +164,7 @@ def public_credentials(tls: TlsSettings | None) -> grpc.ServerCredentials | None
     if tls is None:
         return None
     try:
-        return grpc.ssl_server_credentials([(tls.key_file.read_bytes(), tls.cert_file.read_bytes())])
+        held = Certificates(tls.cert_file.read_bytes(), tls.key_file.read_bytes(), b"", tls)
     except OSError as error:
         raise ConfigurationError(f"'listen.tls': {error.filename}: {error.strerror}") from None
+    return server_credentials(held)

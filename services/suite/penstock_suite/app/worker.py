@@ -43,11 +43,13 @@ async def _open(plan: WorkerPlan) -> AsyncGenerator[RunningGateway]:
     if plan.embedding_socket:
         # One model for all workers.
         places[Role.EMBEDDING] = lambda: over_socket(f"unix:{plan.embedding_socket}")
+    public = configuration.settings(RoleSettings).listen
     listen = Listen(
         grpc=plan.grpc,
         http=f"unix:{plan.http_socket}",
         grpc_options=ServerOptions(
-            credentials=public_credentials(configuration.settings(RoleSettings).listen.tls),
+            credentials=public_credentials(public.tls),
+            reflection=public.reflection,
             shares_port=True,
             own_address=f"unix:{plan.grpc_socket}",
         ),

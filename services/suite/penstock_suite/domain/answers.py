@@ -47,6 +47,14 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
     public_names: tuple[str, ...]
 
 
+class Exported(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows in a file that is complete and on the disk; they count as exported."""
+
+    file: str
+    rows: int
+    seconds: float
+
+
 class BackedUp(msgspec.Struct, frozen=True, kw_only=True):
     """An archive that is complete and on the disk."""
 

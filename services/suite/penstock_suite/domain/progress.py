@@ -32,6 +32,8 @@ class Ready(msgspec.Struct, frozen=True, tag="ready", tag_field="event"):
     """Empty where the configuration has keys of its own."""
     model: str
     curl: str
+    docs: str
+    """Where a browser finds what can be asked, and how."""
     state: str
     seconds: float
 

@@ -1,4 +1,4 @@
-"""Settings as a person reads them: one document, no secrets, a line per fault."""
+"""Settings as a person reads them: one document, no secrets."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from typing import Any, cast
 
 _URL_PASSWORD = re.compile(r"(?<=://)([^/\s:@]*):([^/\s@]+)@")
 _PASSWORD_PARAMETER = re.compile(r"([?&][a-z]*password=)[^&\s]+")
-# A fault's own advice holds the separator of faults.
-_BETWEEN_FAULTS = re.compile(r"; (?!did you mean|known are|it serves|use |name )")
 
 
 def merged(first: Any, second: Any) -> Any:
@@ -37,6 +35,10 @@ def masked(value: Any) -> Any:
     return _PASSWORD_PARAMETER.sub(r"\1**********", _URL_PASSWORD.sub(r"\1:**********@", value))
 
 
-def faults_of(message: str, source: str) -> list[str]:
-    """Return the faults that a message lists, without the name of the file in front."""
-    return _BETWEEN_FAULTS.split(message.removeprefix(f"{source}: "))
+def referred(value: Any) -> Any:
+    """Return the value as a configuration that says it: what would be read as a reference is written as a literal."""
+    if isinstance(value, dict):
+        return {name: referred(inner) for name, inner in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list):
+        return [referred(inner) for inner in cast("list[Any]", value)]
+    return value.replace("${", "$${") if isinstance(value, str) else value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
@@ -25,6 +25,24 @@ class UpRequest:
     grace: timedelta = timedelta(seconds=30)
     workers: int = 1
     """Processes that answer requests; 1 answers them in the command's own."""
+
+
+class Exports(StrEnum):
+    """What can be exported."""
+
+    LEDGER = "ledger"
+    AUDIT_LOG = "audit_log"
+
+
+@dataclass(frozen=True, slots=True)
+class ExportRequest:
+    """Which rows to write to a new file: from ``since`` on, before ``until``, or those that no export has taken."""
+
+    what: Exports
+    file: Path
+    since: datetime | None = None
+    until: datetime | None = None
+    new_only: bool = False
 
 
 class Role(StrEnum):

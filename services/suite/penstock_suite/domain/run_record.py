@@ -34,6 +34,8 @@ class RunRecord(msgspec.Struct, frozen=True):
     parts: tuple[RunningPart, ...]
     triton_grpc: str = ""
     """host:port of the local Triton; empty where there is none."""
+    awaits_proxy_header: bool = False
+    """Whether ``http`` wants a PROXY header of this machine first."""
 
 
 class StackStatus(msgspec.Struct, frozen=True, kw_only=True):

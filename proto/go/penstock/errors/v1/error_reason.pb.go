@@ -73,6 +73,11 @@ const (
 	ErrorReason_ERROR_REASON_RESOURCE_STATE ErrorReason = 21
 	// PERMISSION_DENIED. The key is not accepted from this address. metadata: {"address": "192.0.2.1"}
 	ErrorReason_ERROR_REASON_ADDRESS_NOT_PERMITTED ErrorReason = 22
+	// PERMISSION_DENIED. The key would give more than it has itself. metadata: {"bound": "allowed_networks"}
+	ErrorReason_ERROR_REASON_RIGHTS_EXCEEDED ErrorReason = 50
+	// PERMISSION_DENIED. Inside the suite: the caller's certificate is not that of one who may call the role.
+	// metadata: {"peer": "router", "role": "cache"}
+	ErrorReason_ERROR_REASON_PEER_NOT_PERMITTED ErrorReason = 51
 )
 
 // Enum value maps for ErrorReason.
@@ -101,6 +106,8 @@ var (
 		20: "ERROR_REASON_RESOURCE_EXISTS",
 		21: "ERROR_REASON_RESOURCE_STATE",
 		22: "ERROR_REASON_ADDRESS_NOT_PERMITTED",
+		50: "ERROR_REASON_RIGHTS_EXCEEDED",
+		51: "ERROR_REASON_PEER_NOT_PERMITTED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":             0,
@@ -126,6 +133,8 @@ var (
 		"ERROR_REASON_RESOURCE_EXISTS":         20,
 		"ERROR_REASON_RESOURCE_STATE":          21,
 		"ERROR_REASON_ADDRESS_NOT_PERMITTED":   22,
+		"ERROR_REASON_RIGHTS_EXCEEDED":         50,
+		"ERROR_REASON_PEER_NOT_PERMITTED":      51,
 	}
 )
 
@@ -160,7 +169,7 @@ var File_penstock_errors_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_penstock_errors_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"%penstock/errors/v1/error_reason.proto\x12\x12penstock.errors.v1*\xaa\x06\n" +
+	"%penstock/errors/v1/error_reason.proto\x12\x12penstock.errors.v1*\xf1\x06\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cERROR_REASON_INVALID_REQUEST\x10\x01\x12(\n" +
@@ -185,7 +194,9 @@ const file_penstock_errors_v1_error_reason_proto_rawDesc = "" +
 	"\x1fERROR_REASON_RESOURCE_NOT_FOUND\x10\x13\x12 \n" +
 	"\x1cERROR_REASON_RESOURCE_EXISTS\x10\x14\x12\x1f\n" +
 	"\x1bERROR_REASON_RESOURCE_STATE\x10\x15\x12&\n" +
-	"\"ERROR_REASON_ADDRESS_NOT_PERMITTED\x10\x16B0Z.penstock.dev/proto/penstock/errors/v1;errorsv1b\x06proto3"
+	"\"ERROR_REASON_ADDRESS_NOT_PERMITTED\x10\x16\x12 \n" +
+	"\x1cERROR_REASON_RIGHTS_EXCEEDED\x102\x12#\n" +
+	"\x1fERROR_REASON_PEER_NOT_PERMITTED\x103B0Z.penstock.dev/proto/penstock/errors/v1;errorsv1b\x06proto3"
 
 var (
 	file_penstock_errors_v1_error_reason_proto_rawDescOnce sync.Once

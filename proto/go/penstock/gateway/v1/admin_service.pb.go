@@ -1216,9 +1216,11 @@ type CreateKeyRequest struct {
 	// caller's own key names models, at least one of those and no others.
 	Models []string `protobuf:"bytes,5,rep,name=models,proto3" json:"models,omitempty"`
 	// Networks that it is accepted from, such as 192.0.2.0/24 or 2001:db8::/32;
-	// empty means any. At most 64.
+	// empty means any. At most 64. Where the caller's own key has networks, at
+	// least one within those and no others.
 	AllowedNetworks []string `protobuf:"bytes,6,rep,name=allowed_networks,json=allowedNetworks,proto3" json:"allowed_networks,omitempty"`
-	// How long it is accepted; unset means for good. At most ten years.
+	// How long it is accepted; unset means for good. At most ten years, and no
+	// longer than the caller's own key.
 	Lifetime      *durationpb.Duration `protobuf:"bytes,7,opt,name=lifetime,proto3" json:"lifetime,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1491,7 +1493,8 @@ type RotateKeyRequest struct {
 	// How long the older key stays valid, unless it was to expire before that;
 	// unset means a day. At most 90 days.
 	Overlap *durationpb.Duration `protobuf:"bytes,2,opt,name=overlap,proto3" json:"overlap,omitempty"`
-	// How long the new key is accepted; unset means as long as the older one was made for.
+	// How long the new key is accepted; unset means as long as the older one was
+	// made for, and no longer than the caller's own key.
 	Lifetime      *durationpb.Duration `protobuf:"bytes,3,opt,name=lifetime,proto3" json:"lifetime,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

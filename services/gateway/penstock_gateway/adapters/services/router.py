@@ -7,8 +7,9 @@ from datetime import timedelta
 
 from penstock_common.contract.router import RouteRequest
 from penstock_common.contract.wire.router import LIST_MODELS, ROUTE
+from penstock_common.errors import DeadlineExceeded, ServiceUnavailable
 from penstock_common.llm.types import ModelInfo, Plan
-from penstock_common.rpc.client import Channel
+from penstock_common.rpc.client import Channel, is_time_left
 from penstock_common.telemetry.steps import Step
 
 
@@ -21,7 +22,12 @@ class RouterClient:
 
     async def route(self, request: RouteRequest, steps: list[Step]) -> Plan:
         """Return a plan, or raise the domain error that says why there is none."""
-        return await self._channel.call(ROUTE, request, timeout=self._timeout_seconds, steps=steps)
+        try:
+            return await self._channel.call(ROUTE, request, timeout=self._timeout_seconds, steps=steps)
+        except DeadlineExceeded as error:
+            if not is_time_left():
+                raise
+            raise ServiceUnavailable("The router service is late. Try again.", service="router") from error
 
     async def models(self) -> Sequence[ModelInfo]:
         """Return every public model, sorted by name."""

@@ -16,8 +16,8 @@ from datetime import timedelta
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from penstock_common.errors import Overloaded
 from penstock_gateway.adapters.sql.ledger_rows import RowRefused, ledger_table, values_of
+from penstock_gateway.domain.life.admission import TurnedAway
 from penstock_gateway.domain.life.settlement import LedgerRow
 
 MAX_BATCH_ROWS = 64
@@ -90,9 +90,9 @@ class SqlLedger:
         return len(self._queue) + len(self._in_hand)
 
     def check_room(self) -> None:
-        """Raise Overloaded while too many rows wait for the database."""
+        """Raise TurnedAway while too many rows wait for the database."""
         if len(self._queue) >= self._max_queued_rows:
-            raise Overloaded("Usage cannot be recorded right now. Try again.")
+            raise TurnedAway("Usage cannot be recorded right now. Try again.")
 
     def close(self) -> None:
         """Let ``run`` end once everything is written."""

@@ -22,8 +22,9 @@ _SQLSTATES_OF_ROWS = ("22", "23")
 _NO_FORM = (TypeError, ValueError, OverflowError, AttributeError)
 _REFUSED_BY_SQLITE = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
 
-_COLUMNS = ", ".join(f'"{column.name}"' for column in ledger.columns)
-_PLACES = ", ".join("?" * len(ledger.columns))
+_WRITTEN = [column.name for column in ledger.columns if column.name != "exported_at"]
+_COLUMNS = ", ".join(f'"{name}"' for name in _WRITTEN)
+_PLACES = ", ".join("?" * len(_WRITTEN))
 _INSERT = f"INSERT INTO ledger ({_COLUMNS}) VALUES ({_PLACES}) ON CONFLICT (generation_id) DO NOTHING"  # noqa: S608
 
 

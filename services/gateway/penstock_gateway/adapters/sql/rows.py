@@ -81,6 +81,7 @@ def user_record(row: Any) -> UserRecord:
 def audit_entry(row: Any) -> AuditEntry:
     """Return the entry of a row of ``audit_log``."""
     values: dict[str, Any] = {**row._asdict(), "occurred_at": present(row.occurred_at)}
+    del values["exported_at"]
     return AuditEntry(**values)
 
 

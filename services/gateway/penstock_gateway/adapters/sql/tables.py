@@ -9,6 +9,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Float,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -74,6 +75,8 @@ audit_log = Table(
     Column("request_id", String(128), nullable=False),
     Column("outcome", String(32), nullable=False),
     Column("details", JSON, nullable=False),
+    Column("exported_at", DateTime(timezone=True)),
+    Index("ix_audit_log_occurred_at", "occurred_at"),
 )
 
 ledger = Table(
@@ -108,4 +111,6 @@ ledger = Table(
     Column("user", String(256), nullable=False),
     Column("feature", String(64), nullable=False),
     Column("tags", JSON, nullable=False),
+    # Not the writer's: an export sets it.
+    Column("exported_at", DateTime(timezone=True)),
 )

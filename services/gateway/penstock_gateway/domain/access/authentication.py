@@ -191,5 +191,7 @@ class Authenticator:
             if user is None or user.disabled_at is not None:
                 return None
             scopes &= user.role.permits
-        caller = Caller(tenant, record.id, scopes, record.models, record.networks, record.user_id)
+        caller = Caller(
+            tenant, record.id, scopes, record.models, record.networks, record.user_id, expires_at=record.expires_at
+        )
         return _Proof(caller, record.expires_at)

@@ -37,7 +37,7 @@ class KeyScope(StrEnum):
     """Administer every tenant. Such a key belongs to no tenant and has no other scope."""
 
 
-_TENANT_SCOPES = frozenset({KeyScope.INFERENCE, KeyScope.READ, KeyScope.ADMIN})
+TENANT_SCOPES = frozenset({KeyScope.INFERENCE, KeyScope.READ, KeyScope.ADMIN})
 _OPERATOR_SCOPES = frozenset({KeyScope.OPERATOR})
 
 
@@ -57,7 +57,7 @@ class UserRole(StrEnum):
 _PERMITTED = {
     UserRole.VIEWER: frozenset({KeyScope.READ}),
     UserRole.MEMBER: frozenset({KeyScope.READ, KeyScope.INFERENCE}),
-    UserRole.ADMIN: _TENANT_SCOPES,
+    UserRole.ADMIN: TENANT_SCOPES,
 }
 
 
@@ -130,7 +130,7 @@ class KeyRecord:
     @property
     def possible_scopes(self) -> frozenset[KeyScope]:
         """The scopes that such a key can have: an operator's has no tenant, and a tenant's is no operator's."""
-        return self.scopes & (_TENANT_SCOPES if self.tenant else _OPERATOR_SCOPES)
+        return self.scopes & (TENANT_SCOPES if self.tenant else _OPERATOR_SCOPES)
 
     def is_live(self, now: datetime) -> bool:
         """Return whether the key is neither revoked nor expired."""
@@ -147,6 +147,7 @@ class Caller:
     models: frozenset[str] = field(default_factory=frozenset[str])
     networks: tuple[Network, ...] = ()
     user_id: str = ""
+    expires_at: datetime | None = None
 
     def may_use(self, model: str) -> bool:
         """Return whether both the key and its tenant permit the model."""

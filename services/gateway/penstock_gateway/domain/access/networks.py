@@ -40,4 +40,9 @@ def read_address(text: str) -> Address | None:
 def lies_within(networks: Iterable[Network], text: str) -> bool:
     """Return whether the address is in one of the networks; what is no address is in none."""
     address = read_address(text)
-    return address is not None and any(address in network for network in networks)
+    return address is not None and lies_in(networks, address)
+
+
+def lies_in(networks: Iterable[Network], address: Address) -> bool:
+    """Return whether the address is in one of the networks."""
+    return any(address in network for network in networks)

@@ -14,9 +14,13 @@ _STRICTEST = Tier(DEFAULT_TIER, requests_per_minute=10, concurrent_requests=2)
 class TenantDirectory:
     """Turns a tenant's name into its limits. A configured tenant wins over a created one of the same name."""
 
-    def __init__(self, configured: Mapping[str, Tenant], tiers: Mapping[str, Tier]) -> None:
+    def __init__(
+        self, configured: Mapping[str, Tenant], tiers: Mapping[str, Tier], models: frozenset[str] = frozenset()
+    ) -> None:
         self._configured = configured
         self._tiers = tiers
+        self.models = models
+        """What callers may ask for, by its public name; empty where nobody said."""
 
     @property
     def tiers(self) -> Mapping[str, Tier]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from penstock_common.errors import ScopeMissing
 from penstock_gateway.domain.access.identity import Caller, KeyScope
+from penstock_gateway.domain.access.networks import Network
 
 _COMMAND_LINE = "command-line"
 _MAX_USER_LENGTH = 32
@@ -21,6 +23,10 @@ class Actor:
     is_operator: bool = False
     models: frozenset[str] = frozenset()
     """What its own key may use; empty means all."""
+    networks: tuple[Network, ...] = ()
+    """Where its own key is accepted from; empty means anywhere."""
+    expires_at: datetime | None = None
+    """When its own key ends; None means never."""
     address: str = ""
     request_id: str = ""
 
@@ -33,6 +39,8 @@ class Actor:
             user_id=caller.user_id,
             is_operator=KeyScope.OPERATOR in caller.scopes,
             models=caller.models,
+            networks=caller.networks,
+            expires_at=caller.expires_at,
             address=address,
             request_id=request_id,
         )
@@ -41,6 +49,11 @@ class Actor:
     def at_the_command_line(cls, user: str) -> Actor:
         """Return whoever typed a command, who is the operator by reaching the database, or its owner's socket."""
         return cls(key_id=_COMMAND_LINE, user_id=user[:_MAX_USER_LENGTH], is_operator=True)
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether its key is narrower than its scopes alone would make it."""
+        return bool(self.models or self.networks) or self.expires_at is not None
 
     def meant(self, tenant: str) -> str:
         """Return the tenant that a request means, its own where it names none; operators may mean none.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
-from penstock_common.errors import InvalidRequest
+from penstock_common.errors import InvalidRequest, ModelNotFound
 from penstock_gateway.domain.access.networks import Network, read_network
 
 MAX_MODELS = 256
@@ -66,6 +67,21 @@ def models(names: Iterable[str]) -> frozenset[str]:
 def model(name: str) -> str:
     """Return the name if it may be a model's, empty where none is named."""
     return _text("model", name, 0, _MAX_NAME_LENGTH)
+
+
+def known_models(names: Iterable[str], known: frozenset[str], *, may_see_all: bool) -> frozenset[str]:
+    """Return the names of models that there are; ``known`` empty means that nobody knows.
+
+    Raises:
+        ModelNotFound: if there is none of a name; who sees all is told the nearest.
+    """
+    found = models(names)
+    missing = min(found - known, default="") if known else ""
+    if missing:
+        near = difflib.get_close_matches(missing, known, n=1) if may_see_all else []
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        raise ModelNotFound(f"There is no model '{missing[:64]}'.{hint}", model=missing)
+    return found
 
 
 def regions(names: Iterable[str]) -> tuple[str, ...]:

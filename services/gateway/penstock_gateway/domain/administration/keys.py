@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from penstock_common.errors import InvalidRequest, ModelNotPermitted, ResourceNotFound, ResourceState, ScopeMissing
+from penstock_common.errors import InvalidRequest, ResourceNotFound, ResourceState, ScopeMissing
 from penstock_gateway.domain.access.identity import KeyRecord, KeyScope, digest_of, new_key
 from penstock_gateway.domain.access.tenancy import TenantDirectory
 from penstock_gateway.domain.administration import bounds
 from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.administration.audit import AuditLog, Deed, Now, utc_now
 from penstock_gateway.domain.administration.paging import Listing, Page, end_by_age, listing
+from penstock_gateway.domain.administration.reach import check_within
 from penstock_gateway.domain.administration.registry import KeyFilter, Records, Registry
 from penstock_gateway.domain.administration.tenants import existing_tenant
 from penstock_gateway.domain.administration.users import visible_user
@@ -73,7 +74,9 @@ class KeyAdministration:
 
         Raises:
             ScopeMissing: if the actor may not give such a key.
+            ModelNotPermitted, RightsExceeded: if it were wider than the actor's own.
             InvalidRequest: if the user's role does not permit the scopes.
+            ModelNotFound: if it names a model that there is not.
             ResourceNotFound: if there is no such tenant or user.
         """
         tenant = wanted.tenant or actor.tenant
@@ -94,7 +97,7 @@ class KeyAdministration:
                 tenant=actor.meant(tenant),
                 digest=digest_of(self._keyring.pepper, secret),
                 scopes=wanted.scopes,
-                models=bounds.models(wanted.models),
+                models=self._known_models(actor, wanted.models),
                 networks=bounds.networks(wanted.networks),
                 user_id=wanted.user_id,
                 label=bounds.label(wanted.label),
@@ -119,8 +122,11 @@ class KeyAdministration:
     ) -> RotatedKey:
         """Return a key that proves the same; the older one stays valid until the overlap is over.
 
+        Without a ``lifetime`` it is accepted as long as the older one was made for, and no longer than the actor's.
+
         Raises:
             ResourceState: if it is not live, or was rotated before.
+            ModelNotPermitted, RightsExceeded: if it were wider than the actor's own.
         """
         secret, new_id = new_key()
         details = {"replaced_by": new_id}
@@ -130,18 +136,19 @@ class KeyAdministration:
             now = self._now()
             if not previous.is_live(now) or previous.replaced_by:
                 raise _not_rotatable(previous)
+            # The older one as well: who is handed its successor has its rights.
             await self._check_power(actor, records, previous)
             ends_at = now + overlap
             if previous.expires_at is not None:
-                lifetime = lifetime or previous.expires_at - (previous.created_at or now)
                 ends_at = min(ends_at, previous.expires_at)
             record = replace(
                 previous,
                 id=new_id,
                 digest=digest_of(self._keyring.pepper, secret),
                 created_at=now,
-                expires_at=now + lifetime if lifetime is not None else None,
+                expires_at=now + lifetime if lifetime is not None else _usual_end(actor, previous, now),
             )
+            check_within(actor, record)
             if not await records.replace_key(key_id, new_id, ends_at):
                 raise _not_rotatable(previous)
             await records.add_key(record)
@@ -163,6 +170,11 @@ class KeyAdministration:
         tenant = record.tenant if record is not None and actor.may_touch(record.tenant) else actor.tenant
         return Deed(actor, action, tenant, key_id, details or {})
 
+    def _known_models(self, actor: Actor, names: Collection[str]) -> frozenset[str]:
+        # Whose own key names models may give those alone, and learns of no other whether it exists.
+        known = frozenset[str]() if actor.models else self._keyring.directory.models
+        return bounds.known_models(names, known, may_see_all=actor.is_operator)
+
     async def _check_power(self, actor: Actor, records: Records, record: KeyRecord) -> None:
         """Refuse a key that gives what the actor or the key's user has not."""
         if KeyScope.OPERATOR in record.scopes:
@@ -172,10 +184,7 @@ class KeyAdministration:
             raise InvalidRequest("tenant must say whose key it is; only an operator's has none.", field="tenant")
         if not record.scopes:
             raise InvalidRequest("scopes must hold at least one scope.", field="scopes")
-        beyond = record.models - actor.models
-        if actor.models and (beyond or not record.models):
-            model = min(beyond, default="")
-            raise ModelNotPermitted("Your API key names models, and may give no key that does not.", model=model)
+        check_within(actor, record)
         await existing_tenant(self._keyring.directory, records, record.tenant)
         if record.user_id:
             await _check_user(actor, records, record)
@@ -188,6 +197,7 @@ def _check_operators_key(actor: Actor, record: KeyRecord) -> None:
         raise InvalidRequest(
             "An operator's key has the scope 'operator' alone, and no tenant, user or models.", field="scopes"
         )
+    check_within(actor, record)
 
 
 async def _check_user(actor: Actor, records: Records, record: KeyRecord) -> None:
@@ -209,6 +219,14 @@ async def _visible(actor: Actor, records: Records, key_id: str) -> KeyRecord:
     if record is None or not actor.may_touch(record.tenant):
         raise ResourceNotFound(f"There is no key '{key_id[:64]}'.", kind=_KIND, name=key_id)
     return record
+
+
+def _usual_end(actor: Actor, previous: KeyRecord, now: datetime) -> datetime | None:
+    """Return when a key's successor ends of which nothing is said."""
+    if previous.expires_at is None:
+        return None
+    end = now + (previous.expires_at - (previous.created_at or now))
+    return end if actor.expires_at is None else min(end, actor.expires_at)
 
 
 def _not_rotatable(record: KeyRecord) -> ResourceState:

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from penstock_common.errors import InvalidRequest, ResourceExists, ResourceNotFound, ResourceState
-from penstock_gateway.domain.access.identity import Tenant, TenantRecord
+from penstock_gateway.domain.access.identity import TENANT_SCOPES, Tenant, TenantRecord
 from penstock_gateway.domain.access.tenancy import DEFAULT_TIER, TenantDirectory
 from penstock_gateway.domain.administration import bounds
 from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.administration.audit import AuditLog, Deed, Now, utc_now
 from penstock_gateway.domain.administration.paging import Listing, Page, listing
-from penstock_gateway.domain.administration.registry import Records, Registry
+from penstock_gateway.domain.administration.reach import check_revival
+from penstock_gateway.domain.administration.registry import KeyFilter, Records, Registry
 
 _KIND = "tenant"
 _CHANGEABLE = ("tier", "models", "regions")
@@ -65,7 +66,7 @@ class TenantAdministration:
             if name in self._directory.configured:
                 raise ResourceExists(f"The tenant '{name}' stands in the configuration.", kind=_KIND, name=name)
             record = TenantRecord(
-                name, self._tier(terms.tier), bounds.models(terms.models), bounds.regions(terms.regions), self._now()
+                name, self._tier(terms.tier), self._models(terms), bounds.regions(terms.regions), self._now()
             )
             await records.add_tenant(record)
         return _of_record(record)
@@ -112,7 +113,7 @@ class TenantAdministration:
             record = await self._changeable(actor, records, name)
             wanted = {
                 "tier": self._tier(terms.tier),
-                "models": bounds.models(terms.models),
+                "models": self._models(terms),
                 "regions": bounds.regions(terms.regions),
             }
             changes = {field: wanted[field] for field in fields}
@@ -129,11 +130,20 @@ class TenantAdministration:
         return _of_record(record)
 
     async def enable(self, actor: Actor, name: str) -> TenantView:
-        """Return the tenant, whose keys are accepted again."""
+        """Return the tenant, whose keys are accepted again.
+
+        Raises:
+            RightsExceeded: if one of them is wider than the actor's own.
+        """
         async with self._audit.changing(Deed(actor, "tenant.enable", name, name)) as records:
             record = await self._changeable(actor, records, name)
+            await check_revival(actor, records, KeyFilter(name), TENANT_SCOPES, self._now())
             await records.change_tenant(name, {"disabled_at": None})
         return _of_record(replace(record, disabled_at=None))
+
+    def _models(self, terms: TenantTerms) -> frozenset[str]:
+        # Only operators change tenants, and they may see every model.
+        return bounds.known_models(terms.models, self._directory.models, may_see_all=True)
 
     def _tier(self, name: str) -> str:
         name = name or DEFAULT_TIER

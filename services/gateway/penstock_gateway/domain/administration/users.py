@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from penstock_common.errors import InvalidRequest, ResourceNotFound
-from penstock_gateway.domain.access.identity import UserRecord, UserRole, new_id
+from penstock_gateway.domain.access.identity import TENANT_SCOPES, UserRecord, UserRole, new_id
 from penstock_gateway.domain.access.tenancy import TenantDirectory
 from penstock_gateway.domain.administration import bounds
 from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.administration.audit import AuditLog, Deed, Now, utc_now
 from penstock_gateway.domain.administration.paging import Listing, Page, end_by_age, listing
-from penstock_gateway.domain.administration.registry import Records, Registry
+from penstock_gateway.domain.administration.reach import check_revival
+from penstock_gateway.domain.administration.registry import KeyFilter, Records, Registry
 from penstock_gateway.domain.administration.tenants import existing_tenant
 
 _KIND = "user"
@@ -49,9 +50,15 @@ class UserAdministration:
         return listing(found, page, lambda user: end_by_age(user.created_at, user.id))
 
     async def change_role(self, actor: Actor, user_id: str, role: UserRole) -> UserRecord:
-        """Return the user with another role; their keys keep of their scopes what it permits."""
+        """Return the user with another role; their keys keep of their scopes what it permits.
+
+        Raises:
+            ModelNotPermitted, RightsExceeded: if a key that gains by it is wider than the actor's own.
+        """
         async with self._audit.changing(await self._deed(actor, "user.update", user_id, {"role": role})) as records:
             record = await visible_user(actor, records, user_id)
+            gained = role.permits - record.role.permits
+            await check_revival(actor, records, KeyFilter(record.tenant, record.id), gained, self._now())
             await records.change_user(user_id, {"role": role})
         return replace(record, role=role)
 
@@ -65,9 +72,14 @@ class UserAdministration:
         return record
 
     async def enable(self, actor: Actor, user_id: str) -> UserRecord:
-        """Return the user, whose keys are accepted again."""
+        """Return the user, whose keys are accepted again.
+
+        Raises:
+            ModelNotPermitted, RightsExceeded: if one of them is wider than the actor's own.
+        """
         async with self._audit.changing(await self._deed(actor, "user.enable", user_id)) as records:
             record = await visible_user(actor, records, user_id)
+            await check_revival(actor, records, KeyFilter(record.tenant, record.id), TENANT_SCOPES, self._now())
             await records.change_user(user_id, {"disabled_at": None})
         return replace(record, disabled_at=None)
 

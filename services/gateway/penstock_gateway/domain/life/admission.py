@@ -7,11 +7,19 @@ from typing import Protocol
 
 import msgspec
 
-from penstock_common.errors import RateLimited
+from penstock_common.errors import Overloaded, RateLimited
 from penstock_gateway.domain.access.identity import Tenant
 
 REQUESTS_PER_MINUTE = "requests_per_minute"
 CONCURRENT_REQUESTS = "concurrent_requests"
+
+
+class TurnedAway(Overloaded):
+    """This process is full, ends, or cannot write bills: it has done nothing for the request, so another may take it.
+
+    Overload of whatever the request needs, such as a provider, is an ``Overloaded`` and no more: others would
+    find it so too, and each would have asked for it.
+    """
 
 
 class RateState(msgspec.Struct, frozen=True, gc=False):

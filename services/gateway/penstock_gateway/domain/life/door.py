@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import msgspec
 
-from penstock_common.errors import Overloaded, PenstockError, RateLimited
+from penstock_common.errors import PenstockError, RateLimited
 from penstock_gateway.domain.access.identity import Caller
-from penstock_gateway.domain.life.admission import CONCURRENT_REQUESTS
+from penstock_gateway.domain.life.admission import CONCURRENT_REQUESTS, TurnedAway
 from penstock_gateway.domain.life.refusals import Refusals
 
 BODY_BYTES = "body_bytes"
@@ -62,13 +62,13 @@ class Door:
         """Let a request in; its place is left by ``Place.leave``.
 
         Raises:
-            Overloaded: the process is draining, or full.
+            TurnedAway: the process is draining, or full.
             RateLimited: the tenant or the key has its share of it, or the key was refused too much.
         """
         if self._shut:
-            raise Overloaded("This server is shutting down. Try again.")
+            raise TurnedAway("This server is shutting down. Try again.")
         if self.in_flight >= self._capacity.requests:
-            raise Overloaded(f"This server is busy with {self.in_flight} requests, its most. Try again.")
+            raise TurnedAway(f"This server is busy with {self.in_flight} requests, its most. Try again.")
         tenant, key = caller.tenant.name, caller.key_id
         if key in self._refusals.buckets:
             self._refusals.check(key)
@@ -95,7 +95,7 @@ class Door:
 
         Raises:
             RateLimited: if its key, or its tenant, would have more than its share.
-            Overloaded: if the process would have more than it can.
+            TurnedAway: if the process would have more than it can.
         """
         capacity, caller, held = self._capacity, place.caller, place.held_bytes
         for who, others, ratio in (
@@ -106,7 +106,7 @@ class Door:
                 raise _bytes_are_spent(who, others)
         others = self.held_bytes - held
         if others and others + size > capacity.body_bytes:
-            raise Overloaded("This server has as many large bodies in hand as it can hold. Try again.")
+            raise TurnedAway("This server has as many large bodies in hand as it can hold. Try again.")
 
     def take_bytes(self, place: Place, size: int) -> None:
         """Raise what a place holds to ``size``; raises what ``check_bytes`` raises."""

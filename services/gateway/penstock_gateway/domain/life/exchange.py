@@ -101,7 +101,7 @@ class Exchange(Generic[OrderT_co]):
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[object] | None = None
         self._cancelling = 0
-        self._is_overdue = False
+        self._expirations = 0
         self._went_well = False
 
     @property
@@ -163,7 +163,7 @@ class Exchange(Generic[OrderT_co]):
         """Begin; what the request starts from here on is done in its scope, and ends with its time.
 
         Raises:
-            Overloaded: if the process cannot write bills.
+            TurnedAway: if the process cannot write bills.
         """
         order = self.call.order
         self._visits.ledger.check_room()
@@ -208,10 +208,11 @@ class Exchange(Generic[OrderT_co]):
         self._reserved = verdict
 
     def _expire(self) -> None:
-        self._timer = None
+        """End whatever the request waits for; again after a while, as what ends may wait for others to end."""
         if self._task is not None:
-            self._is_overdue = True
+            self._expirations += 1
             self._task.cancel()
+            self._timer = asyncio.get_running_loop().call_later(_SENDING_GRACE_SECONDS, self._expire)
 
     def _leave(self, error: BaseException | None) -> None:
         """Settle what ended by ``error``.
@@ -224,7 +225,7 @@ class Exchange(Generic[OrderT_co]):
         # What the task does from here on is not the request's, whose time may be over: it may serve others.
         CURRENT_SCOPE.set(NOBODY)
         task, self._task = self._task, None
-        if not self._is_overdue or task is None or task.uncancel() > self._cancelling:
+        if not self._expirations or task is None or _cancelled_by_others(task, self._expirations) > self._cancelling:
             self._settle(error)
             return
         overdue = DeadlineExceeded("The request's deadline passed.")
@@ -296,3 +297,10 @@ class Exchange(Generic[OrderT_co]):
             feature=context.feature,
             tags=context.tags,
         )
+
+
+def _cancelled_by_others(task: asyncio.Task[object], ours: int) -> int:
+    """Take our own cancellations of a task back, and return how often it is cancelled besides."""
+    for _ in range(ours):
+        task.uncancel()
+    return task.cancelling()

@@ -8,11 +8,12 @@ from typing import Protocol
 
 import msgspec
 
-from penstock_common.errors import PenstockError
+from penstock_common.errors import Overloaded, PenstockError
 from penstock_common.llm.types import UnitPrices, Usage
 
 OK = "ok"
 CANCELLED = "cancelled"
+OVERLOADED = "overloaded"
 
 
 class LedgerRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -53,7 +54,7 @@ class Ledger(Protocol):
         ...
 
     def check_room(self) -> None:
-        """Raise Overloaded while rows cannot be written and the queue is full: money is never lost."""
+        """Raise TurnedAway while rows cannot be written and the queue is full: money is never lost."""
         ...
 
 
@@ -63,6 +64,9 @@ def outcome_of(error: BaseException | None) -> str:
         return OK
     if isinstance(error, asyncio.CancelledError | GeneratorExit):
         return CANCELLED
+    if isinstance(error, Overloaded):
+        # One word for whoever's overload it was, as callers read one code.
+        return OVERLOADED
     if isinstance(error, PenstockError):
         name = type(error).__name__
         return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")

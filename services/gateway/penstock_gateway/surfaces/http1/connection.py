@@ -9,7 +9,8 @@ from typing import Protocol, cast
 
 import structlog
 
-from penstock_common.errors import InvalidRequest
+from penstock_common.errors import InvalidRequest, PeerNotPermitted
+from penstock_common.peers import Guestlist
 from penstock_gateway.surfaces.http1.failures import BodyTooSlow, Refused
 from penstock_gateway.surfaces.http1.limits import HttpLimits
 from penstock_gateway.surfaces.http1.lines import CONTINUE
@@ -38,6 +39,8 @@ class Shared(Protocol):
 
     handler: Handler
     limits: HttpLimits
+    guests: Guestlist | None
+    """Who may come, by the names in their certificates; None for everybody."""
     now: float
     """The loop's time at the last tick, in seconds."""
     standing_lines: bytes
@@ -90,6 +93,17 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=self.shared.limits.max_unsent_bytes)
         self.shared.joined(self)
+        if self.shared.guests is not None:
+            self._look_at(self.shared.guests)
+
+    def _look_at(self, guests: Guestlist) -> None:
+        """Have whoever may not come here told so, whatever they ask."""
+        shown = self._transport.get_extra_info("peercert") or {}
+        try:
+            guests.admit(name for kind, name in shown.get("subjectAltName", ()) if kind in ("DNS", "URI"))
+        except PeerNotPermitted as refusal:
+            _log.warning("peer_not_permitted", peer=refusal.peer, address=self.peer())
+            self._reader.close(Refused(403, refusal.message))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See the client leave: a request whose answer is not complete is cancelled."""

@@ -37,3 +37,6 @@ class HttpLimits(msgspec.Struct, frozen=True, kw_only=True):
     """For a client to read why it was refused while it is still sending."""
     tick_seconds: float = 1
     """How exact these times are."""
+
+    joins_forwarded: bool = False
+    """Whether every ``x-forwarded-for`` of a request counts, as of a chain of proxies; else the first, as of any header."""

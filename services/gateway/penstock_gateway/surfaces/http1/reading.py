@@ -15,6 +15,7 @@ from penstock_gateway.surfaces.http1.failures import Refused
 from penstock_gateway.surfaces.http1.limits import HttpLimits
 from penstock_gateway.surfaces.http1.messages import HttpRequest, Sender
 
+_FORWARDED = b"x-forwarded-for"
 _METHODS = {name.encode(): name for name in ("GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH")}
 
 
@@ -22,6 +23,7 @@ class RequestReader:
     """Reads one connection's requests: ``feed`` it, and take them from ``arrived``, the first first."""
 
     __slots__ = (
+        "_closed",
         "_is_full",
         "_limits",
         "_parser",
@@ -43,14 +45,24 @@ class RequestReader:
         self._sender = sender
         self._limits = limits
         self._is_full = False
+        self._closed: Refused | None = None
         # Bytes out of which nothing has come yet: a head, or the framing of a body, without an end.
         self._unread_bytes = 0
         self._raw: dict[bytes, bytes] = {}
         self._target: list[bytes] = []
         # The parser calls these for every header and every piece of the target; so it fills the containers itself.
-        self.on_header = self._raw.setdefault
+        self.on_header = self._raw.setdefault if not limits.joins_forwarded else self._keep
         self.on_url = self._target.append
         self._parser = httptools.HttpRequestParser(self)
+
+    def _keep(self, name: bytes, value: bytes) -> None:
+        """Keep a header: the first of its name, but of the chain of proxies every part, as each may be a field's."""
+        if name.lower() != _FORWARDED:
+            self._raw.setdefault(name, value)
+        elif _FORWARDED in self._raw:
+            self._raw[_FORWARDED] += b"," + value
+        else:
+            self._raw[_FORWARDED] = value
 
     @property
     def is_inside_head(self) -> bool:
@@ -64,6 +76,8 @@ class RequestReader:
             Refused: if they are no request, or one beyond a limit. Nothing can be read after that.
         """
         self._unread_bytes += len(data)
+        if self._closed is not None:
+            raise self._closed
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -74,6 +88,10 @@ class RequestReader:
             raise cause if isinstance(cause, Refused) else _malformed(error) from None
         if self._unread_bytes > self._limits.max_head_bytes:
             raise self._endless()
+
+    def close(self, refused: Refused) -> None:
+        """Refuse whatever comes, and read none of it."""
+        self._closed = refused
 
     def on_headers_complete(self) -> None:
         """Make the request out of what was collected."""

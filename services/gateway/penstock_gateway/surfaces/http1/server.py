@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager, suppress
 from contextvars import copy_context
 from datetime import timedelta
 
-from penstock_common.sections import MutualTls
+from penstock_common.certificates import Certificates, PemFiles, Renewal, server_context
+from penstock_common.peers import Guestlist
 from penstock_gateway.surfaces.http1.connection import Connection, Handler
 from penstock_gateway.surfaces.http1.limits import HttpLimits
 from penstock_gateway.surfaces.http1.lines import date_line
@@ -24,9 +25,12 @@ _TLS_HANDSHAKE_SECONDS = 15
 class HttpServer:
     """What the connections of one listener share."""
 
-    def __init__(self, handler: Handler, limits: HttpLimits, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, handler: Handler, limits: HttpLimits, loop: asyncio.AbstractEventLoop, guests: Guestlist | None = None
+    ) -> None:
         self.handler = handler
         self.limits = limits
+        self.guests = guests
         self.now = loop.time()
         self.is_ending = False
         self.context = copy_context()
@@ -86,16 +90,22 @@ class HttpServer:
 
 @asynccontextmanager
 async def serving_http(
-    handler: Handler, address: str, tls: MutualTls | None = None, limits: HttpLimits | None = None
+    handler: Handler,
+    address: str,
+    tls: PemFiles | None = None,
+    limits: HttpLimits | None = None,
+    guests: Guestlist | None = None,
 ) -> AsyncGenerator[HttpServer, None]:
     """Serve at ``unix:/path`` or ``host:port`` while the context is open; with ``tls``, to proven clients only.
+
+    Of those ``guests`` lets some in; without, all may come.
 
     Raises:
         ListenError: if the address is taken or not ours.
     """
     loop = asyncio.get_running_loop()
     listener, context = bound(address), _tls_context(tls)
-    server = HttpServer(handler, limits or HttpLimits(), loop)
+    server = HttpServer(handler, limits or HttpLimits(), loop, None if tls is None else guests)
     listen = loop.create_unix_server if listener.family is socket.AF_UNIX else loop.create_server
     patience = _TLS_HANDSHAKE_SECONDS if tls else None
     sockets = await listen(server.connect, sock=listener, backlog=BACKLOG, ssl=context, ssl_handshake_timeout=patience)
@@ -107,11 +117,22 @@ async def serving_http(
         unbind(address)
 
 
-def _tls_context(tls: MutualTls | None) -> ssl.SSLContext | None:
-    if tls is None:
+def _tls_context(files: PemFiles | None) -> ssl.SSLContext | None:
+    """Return the context of the listener, which gives each handshake the one of today."""
+    if files is None:
         return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tls.cert_file, tls.key_file)
-    context.load_verify_locations(tls.ca_file)
-    context.verify_mode = ssl.CERT_REQUIRED
-    return context
+    renewal = Renewal(Certificates.read(files))
+    first = today = server_context(files)
+    is_old = False
+
+    def choose(connection: ssl.SSLObject | ssl.SSLSocket, *_: object) -> None:
+        nonlocal today, is_old
+        is_old = renewal.look() is not None or is_old
+        if is_old:
+            # Where they have changed again in this moment, the next handshake looks again.
+            with suppress(OSError, ssl.SSLError):
+                today, is_old = server_context(files), False
+        connection.context = today
+
+    first.set_servername_callback(choose)
+    return first

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from penstock_common.configuration import Duration, Secret, Section
+from penstock_common.faults import refuse
 from penstock_common.sections import Price
 from penstock_inference.domain.tiers import STANDARD
 
@@ -18,6 +19,7 @@ class TimeoutSettings(Section):
     """The timers of one attempt; what is not said has the default of the model's kind."""
 
     connect: Duration | None = None
+    """Until a connection stands; 3 s."""
     headers: Duration | None = None
     """Defaults to ``first_token``."""
     first_token: Duration | None = None
@@ -31,13 +33,16 @@ class TimeoutSettings(Section):
     """1 s: how long the end of the response, and the usage that may come before it, is waited for once the answer has
     come to its end. Then it is whole without."""
     total: Duration | None = None
+    """The whole attempt; 600 s."""
 
     @model_validator(mode="after")
     def _positive(self) -> Self:
-        for name in type(self).model_fields:
-            value = getattr(self, name)
-            if value is not None and value.total_seconds() <= 0:
-                raise ValueError(f"'{name}' must be longer than nothing")
+        values = ((name, getattr(self, name)) for name in type(self).model_fields)
+        refuse(
+            ((name,), "it must be longer than nothing")
+            for name, value in values
+            if value is not None and value.total_seconds() <= 0
+        )
         return self
 
 
@@ -45,17 +50,22 @@ class LimitSettings(Section):
     """The provider's own limits. Accepted and not enforced yet: a 429 fails over or waits."""
 
     requests_per_minute: Annotated[int, Field(gt=0)] | None = None
+    """Requests in any minute."""
     tokens_per_minute: Annotated[int, Field(gt=0)] | None = None
+    """Tokens in any minute."""
     concurrent_requests: Annotated[int, Field(gt=0)] | None = None
+    """Requests at once."""
 
 
 class ModelSettings(Section):
     """A model at an upstream; ``name`` is the upstream's own."""
 
     name: Annotated[str, Field(min_length=1)]
+    """The upstream's own name of it; candidates name it after their `/`."""
     context_window: Annotated[int, Field(gt=0)]
     """Tokens, question and answer together."""
     capabilities: list[CapabilityName] = ["chat"]
+    """What it can do. A request that needs one goes to models that have it."""
     price: Price = Price()
     service_tiers: dict[str, Price] = {}
     """What tiers of service cost that callers may ask for, by the name in ``service_tier`` (or ``speed``), such as
@@ -78,9 +88,13 @@ class UpstreamSettings(Section):
     """Whom we call, and what they serve. A provider's own class says where it is, and what else it can be told."""
 
     name: Annotated[str, Field(min_length=1, pattern=r"^[^/\s]+$")]
+    """How candidates name it, before their `/`."""
     provider: str
+    """openai, openai_compatible, vllm, ollama or triton."""
     api_key: Secret = Secret("")
+    """What it asks for; write `${NAME}` rather than the key itself."""
     region: str = ""
+    """Where it processes data; tenants may be kept to regions."""
     passthrough: bool = False
     """Takes top-level request fields that Penstock does not know."""
     timeouts: TimeoutSettings = TimeoutSettings()
@@ -90,8 +104,11 @@ class UpstreamSettings(Section):
     @model_validator(mode="after")
     def _distinct_models(self) -> Self:
         names = [model.name for model in self.models]
-        if len(set(names)) < len(names):
-            raise ValueError(f"the upstream '{self.name}' has a model twice")
+        refuse(
+            (("models", index, "name"), f"the upstream '{self.name}' has the model '{name}' twice")
+            for index, name in enumerate(names)
+            if name in names[:index]
+        )
         return self
 
     def answers_whole(self, model: ModelSettings) -> bool:

@@ -12,6 +12,12 @@ from typer.main import get_command
 
 from penstock_suite import __version__
 
+_HELP = """Takes an LLM application to production.
+
+Exit codes: 0 done, 1 failed, 2 wrong configuration or options, 3 no such tenant, user, key or model, 4 refused,
+5 nobody answers.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -29,7 +35,7 @@ def command_line(entries: Sequence[Entry]) -> typer.Typer:
     cli = typer.Typer(
         name="penstock",
         cls=_listing(entries),
-        help="Takes an LLM application to production. Exit codes: 0 done, 1 failed, 2 wrong configuration or options.",
+        help=_HELP,
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,

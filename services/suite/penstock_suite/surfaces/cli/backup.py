@@ -15,7 +15,7 @@ from penstock_suite.domain.answers import BackedUp, Restored
 from penstock_suite.domain.failure import SuiteFailure
 from penstock_suite.domain.requests import Selection
 from penstock_suite.surfaces.cli.options import ConfigOption, JsonOption, StateOption, command
-from penstock_suite.surfaces.cli.output import console, escape, failures_told, print_json
+from penstock_suite.surfaces.cli.output import console, escape, failures_told, note, print_json
 
 ShowRows = Callable[[str, int], None]
 BackUp = Callable[[Selection, Path, ShowRows], BackedUp]
@@ -55,8 +55,8 @@ def backup(back_up: BackUp) -> typer.Typer:
         with failures_told(as_json=as_json):
             with _counting("backing up", as_json=as_json) as show:
                 done = back_up(Selection(config, state), to, show)
-            print_json(done) if as_json else console().print(
-                f"{escape(done.file)}: {_rows(done.rows)}, {done.bytes:,} bytes, schema {done.schema}, "
+            print_json(done) if as_json else note(
+                f"{done.file}: {_rows(done.rows)}, {done.bytes:,} bytes, schema {done.schema}, "
                 f"as of {done.created_at:%Y-%m-%d %H:%M:%S} UTC."
             )
 
@@ -85,17 +85,21 @@ def restore(refill: Restore) -> typer.Typer:
 
 
 def _show_restored(done: Restored) -> None:
-    out = console()
     before = "; what was there is gone" if done.replaced else ""
     since = f", upgraded from {done.archived_schema}" if done.archived_schema != done.schema else ""
-    out.print(f"Restored {_rows(done.rows)} as of {done.created_at:%Y-%m-%d %H:%M:%S} UTC{before}.")
-    out.print(f"The schema is {done.schema}{since}.")
+    note(f"Restored {_rows(done.rows)} as of {done.created_at:%Y-%m-%d %H:%M:%S} UTC{before}.")
+    note(f"The schema is {done.schema}{since}.")
     if done.keys_fit is False:
-        out.print("[yellow]![/] Its keys were made with another pepper and do not work with the one that is here.")
+        note("! Its keys were made with another pepper, and do not work with the one that is here.")
+    if done.keys_fit is None and done.rows.get("api_keys"):
+        note(
+            "! There is no pepper here: put the file that these keys were made with where 'secrets.key_pepper_file' names "
+            "it, or as key-pepper into the state folder, before the next start. With another one the keys do not work."
+        )
 
 
 def _rows(rows: dict[str, int]) -> str:
-    return ", ".join(f"{count:,} of {escape(table)}" for table, count in rows.items() if count) or "no rows"
+    return ", ".join(f"{count:,} of {table}" for table, count in rows.items() if count) or "no rows"
 
 
 @contextmanager

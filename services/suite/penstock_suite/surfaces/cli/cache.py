@@ -9,7 +9,7 @@ import typer
 from penstock_suite.domain.administration import OpenAdministration
 from penstock_suite.surfaces.cli.administering import Ask, administering
 from penstock_suite.surfaces.cli.options import JsonOption, group
-from penstock_suite.surfaces.cli.output import console, escape, failures_told, print_json, print_table
+from penstock_suite.surfaces.cli.output import failures_told, note, print_json, print_table
 
 
 def cache(opened: OpenAdministration) -> typer.Typer:
@@ -37,9 +37,9 @@ def _add_clear(cli: typer.Typer, opened: OpenAdministration) -> None:
             if as_json:
                 print_json({"deleted_entries": deleted})
                 return
-            whose = f"the tenant {escape(tenant)}" if tenant else "every tenant"
-            which = f"the model {escape(model)}" if model else "every model"
-            console().print(f"Voided what was kept for {whose} and {which}: {deleted} entries deleted.")
+            whose = f"the tenant {tenant}" if tenant else "every tenant"
+            which = f"the model {model}" if model else "every model"
+            note(f"Voided what was kept for {whose} and {which}: {deleted} entries deleted.")
 
 
 def _add_stats(cli: typer.Typer, opened: OpenAdministration) -> None:

@@ -54,7 +54,7 @@ def chat(target_of: TargetOf, opened: OpenConversation) -> typer.Typer:
             str, typer.Option(metavar="HOST:PORT", help="A gRPC address; without it, the local stack's.")
         ] = "",
         key: Annotated[
-            str, typer.Option(envvar="PENSTOCK_API_KEY", help="Without it, the state folder's demo key.")
+            str, typer.Option(metavar="KEY", envvar="PENSTOCK_API_KEY", help="Without it, the state folder's demo key.")
         ] = "",
         state: StateOption = None,
         as_json: JsonOption = False,

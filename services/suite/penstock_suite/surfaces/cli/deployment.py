@@ -1,67 +1,31 @@
-"""What a deployment checks and runs: `penstock config`, `serve`, `worker`, `health`, `db` and `certificates`."""
+"""What a deployment checks and runs: `penstock serve`, `worker`, `health`, `db` and `certificates`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from penstock_suite.domain.failure import Misconfigured, SuiteFailure
+from penstock_suite.domain.failure import SuiteFailure
 from penstock_suite.domain.progress import Show
-from penstock_suite.domain.requests import Role, Selection, ServeRequest
+from penstock_suite.domain.requests import Role, ServeRequest
 from penstock_suite.surfaces.cli.options import (
-    ConfigOption,
     JsonOption,
-    StateOption,
-    WithoutTritonOption,
     command,
     group,
+    read_choice,
     read_duration,
 )
 from penstock_suite.surfaces.cli.output import console, failures_told, print_json
 from penstock_suite.surfaces.cli.up import showing
 
-_RoleArgument = Annotated[Role, typer.Argument(metavar="ROLE", help=", ".join(Role))]
+_RoleArgument = Annotated[str, typer.Argument(metavar="ROLE", help=", ".join(Role))]
 _ConfigOption = Annotated[
     Path, typer.Option("--config", metavar="FILE", envvar="PENSTOCK_CONFIG", help="The one configuration of all roles.")
 ]
-CheckConfiguration = Callable[[Selection, Role | None], dict[str, Any]]
-
-_RoleOption = Annotated[
-    Role | None, typer.Option("--role", metavar="ROLE", help="Look as `penstock serve ROLE` would: at its part alone.")
-]
-
-_LINE_WIDTH = 120
-
-
-def config(check_configuration: CheckConfiguration) -> typer.Typer:
-    """Return the commands; ``check_configuration`` returns the effective settings without secrets."""
-    cli = group("The configuration file.")
-
-    @cli.command("check", help="Print the settings that take effect, secrets masked, or a line for each fault.")
-    def check(
-        *,
-        config: ConfigOption = None,
-        state: StateOption = None,
-        without_triton: WithoutTritonOption = False,
-        role: _RoleOption = None,
-        as_json: JsonOption = False,
-    ) -> None:
-        with failures_told(as_json=as_json):
-            if role is not None and config is None:
-                raise Misconfigured("--role needs --config: the packaged configuration is for one process")
-            settings = check_configuration(Selection(config, state, without_triton), role)
-            if as_json:
-                print_json(settings)
-            else:
-                import yaml
-
-                typer.echo(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True, width=_LINE_WIDTH), nl=False)
-
-    return cli
 
 
 def serve(run_role: Callable[[ServeRequest, Show], None]) -> typer.Typer:
@@ -76,7 +40,7 @@ def serve(run_role: Callable[[ServeRequest, Show], None]) -> typer.Typer:
         grace: Annotated[str, typer.Option(metavar="TIME", help="For calls in flight at the end.")] = "30s",
         as_json: JsonOption = False,
     ) -> None:
-        request = ServeRequest(role, config, read_duration(grace, "--grace"))
+        request = ServeRequest(read_choice(role, "ROLE", Role), config, read_duration(grace, "--grace"))
         with failures_told(as_json=as_json), showing(as_json=as_json) as show:
             run_role(request, show)
 
@@ -101,8 +65,9 @@ def health(health_of: Callable[[Role, Path], str]) -> typer.Typer:
 
     @cli.command("health", help="Ask a role on this machine whether it serves; exit code 1 if not. For health checks.")
     def ask(*, role: _RoleArgument, config: _ConfigOption, as_json: JsonOption = False) -> None:
+        asked = read_choice(role, "ROLE", Role)
         with failures_told(as_json=as_json):
-            status = health_of(role, config)
+            status = health_of(asked, config)
             if status != "SERVING":
                 raise SuiteFailure(f"{role} is {status}")
             print_json({"role": role, "status": status}) if as_json else console().print(f"{role} is {status}")

@@ -12,7 +12,7 @@ import typer
 from penstock_suite.domain.administration import KeyRequest, OpenAdministration, StoredKey
 from penstock_suite.surfaces.cli.administering import Ask, administering
 from penstock_suite.surfaces.cli.options import JsonOption, group, read_duration
-from penstock_suite.surfaces.cli.output import console, escape, failures_told, print_json, print_table
+from penstock_suite.surfaces.cli.output import escape, failures_told, note, print_json, print_table
 
 _TITLES = ("id", "tenant", "user", "label", "scopes", "models", "networks", "created", "expires", "state")
 
@@ -74,11 +74,11 @@ def _show_made(key: str, record: StoredKey, *, as_json: bool) -> None:
     if as_json:
         print_json({"key": key, **msgspec.to_builtins(record)})
         return
-    out = console()
+    # Alone, for `KEY=$(penstock keys create …)`; what is to be said beside it goes where errors go.
+    typer.echo(key)
     until = f", until {record.expires_at:%Y-%m-%d %H:%M} UTC" if record.expires_at else ""
-    out.print(f"[bold]{key}[/]")
-    owner = f"tenant {escape(record.tenant)}" if record.tenant else "an operator"
-    out.print(f"Key {record.id} of {owner}{until}. It is not shown again.")
+    owner = f"tenant {record.tenant}" if record.tenant else "an operator"
+    note(f"Key {record.id} of {owner}{until}. It is not shown again.")
 
 
 def _add_list(cli: typer.Typer, opened: OpenAdministration) -> None:
@@ -97,7 +97,7 @@ def _add_list(cli: typer.Typer, opened: OpenAdministration) -> None:
             elif records:
                 print_table(_TITLES, (_row(record, now) for record in records))
             else:
-                console().print("No keys yet: make one with 'penstock keys create --tenant NAME'.")
+                note("No keys yet: make one with 'penstock keys create --tenant NAME'.")
 
 
 def _row(record: StoredKey, now: datetime) -> Sequence[str]:
@@ -143,7 +143,7 @@ def _add_rotate(cli: typer.Typer, opened: OpenAdministration) -> None:
                 print_json({"key": key, **msgspec.to_builtins(record), "previous": previous})
                 return
             _show_made(key, record, as_json=False)
-            console().print(f"Key {previous.id} stays valid until {previous.expires_at:%Y-%m-%d %H:%M:%S} UTC.")
+            note(f"Key {previous.id} stays valid until {previous.expires_at:%Y-%m-%d %H:%M:%S} UTC.")
 
 
 def _add_revoke(cli: typer.Typer, opened: OpenAdministration) -> None:
@@ -155,4 +155,4 @@ def _add_revoke(cli: typer.Typer, opened: OpenAdministration) -> None:
             if as_json:
                 print_json({**msgspec.to_builtins(record), "revoked": True})
             else:
-                console().print(f"Key {escape(key_id)} is revoked.")
+                note(f"Key {key_id} is revoked.")

@@ -11,7 +11,7 @@ import typer
 from penstock_suite.domain.answers import ModelRow
 from penstock_suite.domain.requests import Selection
 from penstock_suite.surfaces.cli.options import ConfigOption, JsonOption, StateOption, group
-from penstock_suite.surfaces.cli.output import console, escape, failures_told, print_json, print_table, run
+from penstock_suite.surfaces.cli.output import escape, failures_told, note, print_json, print_table, run
 
 _HELP = """Models at the upstreams: which are ready; loading and unloading those of a Triton with 'model_control'.
 
@@ -113,4 +113,4 @@ def _show(row: ModelRow, *, as_json: bool) -> None:
     if as_json:
         print_json(row)
     else:
-        console().print(f"{escape(f'{row.upstream}/{row.model}')} is {_state(row)}.")
+        note(f"{row.upstream}/{row.model} is {row.state or 'not told'}.")

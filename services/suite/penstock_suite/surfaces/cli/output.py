@@ -62,6 +62,11 @@ def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]], *, to_the_
     Console(highlight=False, width=_TABLE_WIDTH).print(table, crop=False)
 
 
+def note(text: str) -> None:
+    """Write a sentence for whoever watches, beside what the command gives: on the side where errors go."""
+    console(stderr=True).print(escape(text))
+
+
 def print_json(value: Any) -> None:
     """Write one line of JSON, at once."""
     import msgspec
@@ -78,6 +83,10 @@ def failures_told(*, as_json: bool) -> Generator[None]:
     except (typer.Exit, typer.Abort):
         raise
     except KeyboardInterrupt:
+        raise typer.Exit(ExitCode.DONE) from None
+    except BrokenPipeError:
+        # Whoever read has read enough, such as `head`; there is nobody left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(ExitCode.DONE) from None
     except Exception as error:
         if os.environ.get(DEBUG_VARIABLE):
@@ -96,7 +105,7 @@ def _first_cause(error: BaseException) -> SuiteFailure:
     from penstock_common.configuration import ConfigurationError
 
     if isinstance(error, ConfigurationError):
-        return Misconfigured(str(error))
+        return Misconfigured.by(error)
     text = " ".join(str(error).split()) or type(error).__name__
     return SuiteFailure(f"{text} ({type(error).__name__}; run again with {DEBUG_VARIABLE}=1 for where)")
 

@@ -10,7 +10,7 @@ import typer
 from penstock_suite.domain.administration import OpenAdministration, StoredTenant, TenantRequest
 from penstock_suite.surfaces.cli.administering import Ask, administering
 from penstock_suite.surfaces.cli.options import JsonOption, group
-from penstock_suite.surfaces.cli.output import console, escape, failures_told, print_json, print_table
+from penstock_suite.surfaces.cli.output import escape, failures_told, note, print_json, print_table
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="From 'penstock tenants list'.")]
 TierOption = Annotated[str, typer.Option(metavar="NAME", help="free, pro, enterprise, or one of the configuration.")]
@@ -107,4 +107,4 @@ def _show(tenant: StoredTenant, *, as_json: bool) -> None:
         print_json(tenant)
         return
     state = "enabled" if tenant.disabled_at is None else "disabled"
-    console().print(f"Tenant {escape(tenant.name)} of the tier {escape(tenant.tier)} is {state}.")
+    note(f"Tenant {tenant.name} of the tier {tenant.tier} is {state}.")

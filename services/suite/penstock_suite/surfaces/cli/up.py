@@ -17,6 +17,7 @@ from penstock_suite.surfaces.cli.options import (
     WithoutTritonOption,
     command,
     read_duration,
+    read_number,
 )
 from penstock_suite.surfaces.cli.output import console, escape, failures_told, print_json
 
@@ -47,14 +48,13 @@ def up(run_stack: RunStack) -> typer.Typer:
         without_triton: WithoutTritonOption = False,
         grace: Annotated[str, typer.Option(metavar="TIME", help="For requests in flight at the end.")] = "30s",
         workers: Annotated[
-            int,
-            typer.Option(
-                metavar="N", min=1, max=MAX_WORKERS, help="Processes that answer requests, such as one for each core."
-            ),
-        ] = 1,
+            str,
+            typer.Option(metavar="N", help="Processes that answer requests, such as one for each core; at most 64."),
+        ] = "1",
         as_json: JsonOption = False,
     ) -> None:
-        request = UpRequest(Selection(config, state, without_triton), read_duration(grace, "--grace"), workers)
+        count = read_number(workers, "--workers", MAX_WORKERS)
+        request = UpRequest(Selection(config, state, without_triton), read_duration(grace, "--grace"), count)
         with failures_told(as_json=as_json), showing(as_json=as_json) as show:
             run_stack(request, show)
 
@@ -103,13 +103,14 @@ class _Lines:
                 self._out.print("stopped at once" if event.at_once else "stopped")
 
     def _show_ready(self, ready: Ready) -> None:
-        key = f", key {ready.key}" if ready.key else ""
-        # One line for whoever waits for it; a person copies the command from a line of its own.
-        before_curl = "\n" if self._out.is_terminal else " "
+        """Write four lines: where it is, the key, what to try, where to read on."""
+        key = ready.key or "one of the configuration's tenants; 'penstock keys create --tenant NAME' makes more"
         self._out.print(
-            f"[bold green]Penstock is ready[/] after {ready.seconds:.1f} s: {escape(ready.http)}, "
-            f"gRPC {escape(ready.grpc)}{escape(key)}. Try:{before_curl}{escape(ready.curl)}"
+            f"[bold green]Penstock is ready[/] after {ready.seconds:.1f} s: {escape(ready.http)}, gRPC {escape(ready.grpc)}"
         )
+        self._out.print(f"  key   {escape(key)}")
+        self._out.print(f"  try   {escape(ready.curl)}")
+        self._out.print(f"  docs  {escape(ready.docs)}")
 
 
 class _Live:

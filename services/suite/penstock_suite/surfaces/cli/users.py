@@ -10,7 +10,7 @@ import typer
 from penstock_suite.domain.administration import OpenAdministration, StoredUser
 from penstock_suite.surfaces.cli.administering import Ask, administering
 from penstock_suite.surfaces.cli.options import JsonOption, group
-from penstock_suite.surfaces.cli.output import console, escape, failures_told, print_json, print_table
+from penstock_suite.surfaces.cli.output import escape, failures_told, note, print_json, print_table
 
 UserArgument = Annotated[str, typer.Argument(metavar="ID", help="From 'penstock users list'.")]
 RoleOption = Annotated[
@@ -43,7 +43,11 @@ def _add_create(cli: typer.Typer, opened: OpenAdministration) -> None:
         as_json: JsonOption = False,
     ) -> None:
         with failures_told(as_json=as_json):
-            _show(ask(lambda administration: administration.create_user(tenant, name, role)), as_json=as_json)
+            user = ask(lambda administration: administration.create_user(tenant, name, role))
+            if not as_json:
+                # Alone, for `penstock keys create --user "$(penstock users create …)"`.
+                typer.echo(user.id)
+            _show(user, as_json=as_json)
 
 
 def _add_list(cli: typer.Typer, opened: OpenAdministration) -> None:
@@ -62,7 +66,7 @@ def _add_list(cli: typer.Typer, opened: OpenAdministration) -> None:
             elif users:
                 print_table(("id", "tenant", "name", "role", "created", "state"), map(_row, users))
             else:
-                console().print("No users yet: make one with 'penstock users create NAME --tenant TENANT'.")
+                note("No users yet: make one with 'penstock users create NAME --tenant TENANT'.")
 
 
 def _row(user: StoredUser) -> Sequence[str]:
@@ -100,6 +104,4 @@ def _show(user: StoredUser, *, as_json: bool) -> None:
         print_json(user)
         return
     state = "enabled" if user.disabled_at is None else "disabled"
-    console().print(
-        f"User {user.id}, {escape(user.name)} of {escape(user.tenant)}, has the role {user.role} and is {state}."
-    )
+    note(f"User {user.id}, {user.name} of {user.tenant}, has the role {user.role} and is {state}.")

@@ -16,6 +16,7 @@ import msgspec
 
 from penstock_common import errors
 from penstock_common.status import retry_after_seconds
+from penstock_gateway.domain.life.admission import TurnedAway
 from penstock_gateway.surfaces.wire_formats.format import ErrorResponse, Family
 from penstock_gateway.surfaces.wire_formats.sse import on_one_line
 
@@ -40,6 +41,9 @@ _FORMS: dict[type[errors.PenstockError], _Form] = {
     errors.ContentRefused: _Form(400, "invalid_request_error", "content_policy_violation"),
     errors.InvalidCredentials: _Form(401, "authentication_error", "invalid_api_key", headers=(_CHALLENGE,)),
     errors.ScopeMissing: _Form(403, "permission_error", "missing_scope"),
+    # The caller has a key, and no part in it: a setting inside the suite is wrong.
+    errors.PeerNotPermitted: _Form(503, "server_error", "peer_not_permitted"),
+    errors.RightsExceeded: _Form(403, "permission_error", "rights_exceeded"),
     errors.AddressNotPermitted: _Form(403, "permission_error", "address_not_permitted"),
     errors.ModelNotPermitted: _Form(403, "permission_error", "model_not_permitted", "model"),
     errors.ModelNotFound: _Form(404, "invalid_request_error", "model_not_found", "model"),
@@ -158,7 +162,7 @@ def _retry_headers(error: errors.PenstockError) -> tuple[tuple[bytes, bytes], ..
     # The SDK prefers the milliseconds, and takes no wait of 0 from either.
     milliseconds = max(1, -(-after // timedelta(milliseconds=1)))
     headers = ((b"retry-after", b"%d" % retry_after_seconds(after)), (b"retry-after-ms", b"%d" % milliseconds))
-    return (*headers, _REFUSED) if isinstance(error, errors.Overloaded) else headers
+    return (*headers, _REFUSED) if isinstance(error, TurnedAway) else headers
 
 
 OPENAI = Family("openai", error_response, error_event)

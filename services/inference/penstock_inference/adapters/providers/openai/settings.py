@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Literal, Self
+from typing import Any, Literal, Self, cast
 
 from pydantic import field_validator, model_validator
 
-from penstock_common.configuration import Duration, Secret
+from penstock_common.addresses import BaseUrl
+from penstock_common.configuration import Duration
+from penstock_common.faults import refuse
 from penstock_inference.adapters.providers.upstream_settings import ModelSettings, UpstreamSettings
 
 
 class OpenAISettings(UpstreamSettings):
     """OpenAI itself, and servers that speak its format with differences."""
 
-    base_url: str = ""
+    base_url: BaseUrl = ""
     """Ends before ``/chat/completions``, such as https://api.openai.com/v1."""
     whole_answers: Literal["whole", "stream"] | None = None
     """What is asked of the upstream for a caller who does not stream: the answer in one piece (``timeouts.whole`` bounds
@@ -33,17 +36,10 @@ class OpenAISettings(UpstreamSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _without_model_control(cls, data: dict[str, object]) -> dict[str, object]:
-        if data.get("model_control") is not None:
-            raise ValueError(f"the upstream '{data.get('name')}' has 'model_control', which only Triton has")
+    def _without_model_control(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and cast("Mapping[str, Any]", data).get("model_control") is not None:
+            refuse([(("model_control",), "it is 'model_control', which only Triton has")])
         return data
-
-    @field_validator("api_key")
-    @classmethod
-    def _fit_for_a_header(cls, value: Secret) -> Secret:
-        if any(character < " " or character == "\x7f" for character in value.get_secret_value()):
-            raise ValueError("it may hold no control characters, such as the end of a line")
-        return value
 
     @field_validator("manners_remembered")
     @classmethod
@@ -54,8 +50,10 @@ class OpenAISettings(UpstreamSettings):
 
     @model_validator(mode="after")
     def _addressed(self) -> Self:
-        if not self.base_url.startswith(("http://", "https://")) or self.grpc:
-            raise ValueError(f"the upstream '{self.name}' needs 'base_url' (http:// or https://), and no 'grpc'")
+        if not self.base_url:
+            refuse([(("base_url",), f"the upstream '{self.name}' needs one, such as https://api.openai.com/v1")])
+        if self.grpc:
+            refuse([(("grpc",), f"the upstream '{self.name}' has 'base_url'; only Triton has 'grpc'")])
         return self
 
     def answers_whole(self, model: ModelSettings) -> bool:

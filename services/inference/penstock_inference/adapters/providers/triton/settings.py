@@ -6,7 +6,9 @@ from typing import Self
 
 from pydantic import model_validator
 
+from penstock_common.addresses import Target
 from penstock_common.configuration import Secret, Section
+from penstock_common.faults import refuse
 from penstock_inference.adapters.providers.upstream_settings import UpstreamSettings
 
 
@@ -20,7 +22,7 @@ class ModelControlSettings(Section):
 class TritonSettings(UpstreamSettings):
     """One server with the vLLM backend's tensors. It always streams; keys and further fields mean nothing to it."""
 
-    grpc: str = ""
+    grpc: Target = ""
     """host:port."""
     model_control: ModelControlSettings | None = None
     """Without it, its models cannot be loaded and unloaded from here."""
@@ -29,6 +31,8 @@ class TritonSettings(UpstreamSettings):
 
     @model_validator(mode="after")
     def _addressed(self) -> Self:
-        if not self.grpc or self.base_url:
-            raise ValueError(f"the upstream '{self.name}' needs 'grpc' (host:port), and no 'base_url'")
+        if not self.grpc:
+            refuse([(("grpc",), f"the upstream '{self.name}' needs one: host:port of its gRPC")])
+        if self.base_url:
+            refuse([(("base_url",), f"the upstream '{self.name}' is a Triton, which has 'grpc' (host:port) instead")])
         return self

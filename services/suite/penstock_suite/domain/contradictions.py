@@ -1,0 +1,129 @@
+"""What sections of different roles say to each other, in a document that each role by itself can read.
+
+Everything here takes the document as it is written, and leaves to the roles what is malformed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+from penstock_common.addresses import host_and_port
+from penstock_common.faults import KeyPath, nearest
+from penstock_common.sections import DEFAULT_EMBEDDING_MODEL
+
+Document = dict[str, Any]
+Finding = tuple[KeyPath, str]
+
+_ANY_HOST = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
+_LOOPBACK = {"localhost": "127.0.0.1"}
+# Servers of one's own, which nobody bills for.
+_UNBILLED = frozenset({"triton", "vllm", "ollama"})
+
+
+def contradictions(document: Document) -> Iterator[Finding]:
+    """Yield what keeps the document from being used."""
+    yield from _serving_nothing(document)
+    yield from _same_addresses(document)
+    yield from missing_keys(document)
+    yield from _unknown_candidates(document)
+    yield from _unknown_models(document)
+
+
+def doubts(document: Document) -> Iterator[Finding]:
+    """Yield what can be used, and may not have been meant."""
+    asked = {str(one) for _, model in _mappings(document.get("models")) for one in _list(model.get("candidates"))}
+    for index, upstream in _mappings(document.get("upstreams")):
+        name, models = upstream.get("name"), list(_mappings(upstream.get("models")))
+        if not any(f"{name}/{model.get('name')}" in asked for _, model in models):
+            yield (
+                ("upstreams", index),
+                f"no model under 'models' has a candidate of the upstream '{name}': nobody can ask it",
+            )
+        for place, model in models:
+            if model.get("price") is None and upstream.get("provider") not in _UNBILLED:
+                text = f"the model '{model.get('name')}' has no price, and is billed at nothing: "
+                text += "say price: {input: …, output: …} in USD per million tokens"
+                yield ("upstreams", index, "models", place, "price"), text
+
+
+def _serving_nothing(document: Document) -> Iterator[Finding]:
+    if not document.get("models") and "embedding" not in document:
+        text = "there is nothing to serve: name a model here, with candidates of 'upstreams'; "
+        yield ("models",), text + "'penstock config init' writes an example"
+
+
+def _same_addresses(document: Document) -> Iterator[Finding]:
+    seen: list[tuple[str, tuple[str, int]]] = []
+    for path in (("listen", "http"), ("listen", "grpc"), ("telemetry", "metrics_listen")):
+        address = _address(document, path)
+        if address is None or address[1] == 0:
+            continue
+        for other, taken in seen:
+            if _overlap(address, taken):
+                yield path, f"it is the address of '{other}', too: give one of them another port"
+        seen.append((".".join(path), address))
+
+
+def _address(document: Document, path: tuple[str, str]) -> tuple[str, int] | None:
+    section: Any = document.get(path[0])
+    defaults = {"http": "127.0.0.1:8080", "grpc": "127.0.0.1:8081"}
+    text: Any = defaults.get(path[1], "")
+    if isinstance(section, dict):
+        text = cast("Document", section).get(path[1], text)
+    try:
+        host, port = host_and_port(str(text))
+    except ValueError:
+        return None
+    return _LOOPBACK.get(host, host), port
+
+
+def _overlap(first: tuple[str, int], second: tuple[str, int]) -> bool:
+    return first[1] == second[1] and (first[0] == second[0] or bool({first[0], second[0]} & _ANY_HOST))
+
+
+def needs_a_key(upstream: Any) -> str:
+    """Return what to say of an upstream of OpenAI itself that has no key."""
+    text = f"the upstream '{upstream}' needs a key: say api_key: ${{OPENAI_API_KEY}}, "
+    return text + "or provider: openai_compatible for a server that asks for none"
+
+
+def missing_keys(document: Document) -> Iterator[Finding]:
+    """Yield the upstreams that would answer nothing but 401."""
+    for index, upstream in _mappings(document.get("upstreams")):
+        if upstream.get("provider") == "openai" and upstream.get("api_key") in (None, ""):
+            yield ("upstreams", index, "api_key"), needs_a_key(upstream.get("name"))
+
+
+def _unknown_candidates(document: Document) -> Iterator[Finding]:
+    """Yield what the router says, too, once it can read every upstream."""
+    known = {
+        f"{upstream.get('name')}/{model.get('name')}"
+        for _, upstream in _mappings(document.get("upstreams"))
+        for _, model in _mappings(upstream.get("models"))
+    }
+    for index, model in _mappings(document.get("models")):
+        for place, candidate in enumerate(_list(model.get("candidates"))):
+            if isinstance(candidate, str) and "/" in candidate and "${" not in candidate and candidate not in known:
+                text = f"the model '{model.get('name')}' names the candidate '{candidate}', which no upstream has"
+                yield ("models", index, "candidates", place), text + nearest(candidate, known)
+
+
+def _unknown_models(document: Document) -> Iterator[Finding]:
+    known = {str(model.get("name")) for _, model in _mappings(document.get("models"))}
+    embedding: Any = document.get("embedding")
+    if isinstance(embedding, dict):
+        known.add(str(cast("Document", embedding).get("model", DEFAULT_EMBEDDING_MODEL)))
+    for index, tenant in _mappings(document.get("tenants")):
+        for place, name in enumerate(_list(tenant.get("models"))):
+            if isinstance(name, str) and "${" not in name and name not in known:
+                text = f"the tenant '{tenant.get('name')}' may use '{name}', which no model is called"
+                yield ("tenants", index, "models", place), text + nearest(name, known)
+
+
+def _mappings(value: Any) -> Iterator[tuple[int, Document]]:
+    return ((index, cast("Document", item)) for index, item in enumerate(_list(value)) if isinstance(item, dict))
+
+
+def _list(value: Any) -> list[Any]:
+    return cast("list[Any]", value) if isinstance(value, list) else []
