@@ -13,7 +13,7 @@ import pytest
 from penstock.gateway.v1 import chat_service_pb2 as chat_pb
 from penstock_common.testing.openai_upstream import Answer, End
 
-HIT = re.compile(r"hit; tier=exact(; similarity=1(\.0+)?)?")
+HIT = re.compile(r"hit; tier=exact(; similarity=1(\.0+)?)?(; temperature=unset)?")
 STORED_WITHIN_SECONDS = 60.0
 
 

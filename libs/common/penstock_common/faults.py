@@ -148,7 +148,7 @@ def _sentence(settings_type: type[BaseModel], path: KeyPath, error: Any) -> str:
         return f"unknown key '{dotted(path)}'{nearest(str(path[-1]), _known_keys(settings_type, path[:-1]))}"
     if kind == "missing":
         return f"'{dotted(path)}' is missing"
-    if kind == "literal_error":
+    if kind in ("literal_error", "enum"):
         choices = str(context["expected"]).replace(" or ", ", ").replace("'", "")
         return f"{_named(path)}one of {choices} is expected"
     if kind in _BOUNDS:

@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 from penstock_common.addresses import HttpUrl, InnerListen, Listen, RedisUrl, Target
 from penstock_common.configuration import ConfigurationError, Duration, Secret, Section
 from penstock_common.faults import KeyPath, refuse
-from penstock_common.llm.types import NANO_USD_PER_USD, UnitPrices
+from penstock_common.llm.types import NANO_USD_PER_USD, UnitPrices, UnsupportedFields
 
 Policy = Literal["balanced", "cost", "latency", "quality"]
 ParentSampling = Literal["trusted", "always", "never"]
@@ -47,6 +47,9 @@ class PublicModel(Section):
     """How a router would choose by itself. This version refuses it; name candidates."""
     routes: dict[str, str] = {}
     """Public models by kind of task. This version refuses it; name candidates."""
+    unsupported: UnsupportedFields = UnsupportedFields.REFUSE
+    """What becomes of a request's fields that no candidate takes: ``refuse``, ``drop`` (the answer says so in
+    ``x-penstock-dropped``) or ``pass`` (they are sent all the same). Candidates that take all of them are asked first."""
 
     @field_validator("candidates")
     @classmethod

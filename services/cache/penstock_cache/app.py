@@ -48,7 +48,9 @@ async def _response_cache(settings: Settings, stack: AsyncExitStack) -> Response
     secret = read_key_material(settings.secrets.cache_key_file, "secrets.cache_key_file")
     return ExactCache(
         identity=Identity(derive_key(secret, b"identity")),
-        eligibility=Eligibility(settings.cache.max_temperature),
+        eligibility=Eligibility(
+            settings.cache.max_temperature, caches_unset_temperature=settings.cache.unset_temperature == "cache"
+        ),
         tiers=Tiers(
             memory=MemoryTier(settings.cache.memory_entries, settings.cache.memory_bytes),
             shared=await _shared_tier(settings, secret, stack),

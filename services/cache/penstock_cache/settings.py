@@ -20,7 +20,10 @@ class CacheSettings(Section):
     mode: Literal["off", "exact"] = "exact"
     """`exact` answers a repeated request from what was answered before; `semantic` is refused by this version."""
     max_temperature: Annotated[float, Field(ge=0, le=2)] = 0.3
-    """Requests with a higher temperature are not cached; unset counts as cacheable."""
+    """Requests with a higher temperature are not cached."""
+    unset_temperature: Literal["cache", "bypass"] = "cache"
+    """What becomes of requests that say no temperature, whose model then answers at its own, often 1: most callers say
+    none, and mean to be answered from the cache. The header of a hit says ``temperature=unset``."""
     memory_entries: Annotated[int, Field(ge=0)] = 10_000
     """Answers that a process keeps in its own memory, before Redis."""
     memory_bytes: Annotated[int, Field(ge=0)] = 64 * _MEBIBYTE

@@ -33,6 +33,7 @@ def catalogue_from(settings: Settings) -> Catalogue:
             context_window_tokens=model.context_window,
             capabilities=frozenset(model.capabilities),
             prices=model.price.unit_prices(),
+            has_price="price" in model.model_fields_set,
             identity=(*upstream.identity, *model.identity),
         )
         for upstream in settings.upstreams
@@ -45,7 +46,11 @@ def _public_model(settings: PublicModelSettings, known: dict[tuple[str, str], Up
     candidates = tuple(known[split_candidate(candidate)] for candidate in settings.candidates)
     weights = {known[split_candidate(name)].candidate: weight for name, weight in settings.weights.items()}
     return PublicModel(
-        name=settings.name, candidates=candidates, weights=weights, digest=digest_of(candidates, weights)
+        name=settings.name,
+        candidates=candidates,
+        weights=weights,
+        digest=digest_of(candidates, weights),
+        unsupported=settings.unsupported,
     )
 
 

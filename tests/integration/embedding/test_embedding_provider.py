@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import math
+import struct
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -82,6 +84,50 @@ async def test_vectors_of_another_length_are_normalised_and_missing_counts_estim
     assert embedded.input_tokens == 10
 
 
+def base64_of(*numbers: float) -> str:
+    return base64.b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode()
+
+
+ONE, OTHER = [1.0, 0.0], [0.0, 1.0]
+DIALECTS: dict[str, dict[str, Any]] = {
+    "no index": {"data": [{"embedding": ONE}, {"embedding": OTHER}]},
+    "null index": {"data": [{"index": None, "embedding": ONE}, {"index": None, "embedding": OTHER}]},
+    "every index 0": {"data": [{"index": 0, "embedding": ONE}, {"index": 0, "embedding": OTHER}]},
+    "out of order": {"data": [{"index": 1, "embedding": OTHER}, {"index": 0, "embedding": ONE}]},
+    "index as text": {"data": [{"index": "1", "embedding": OTHER}, {"index": "0", "embedding": ONE}]},
+    "index as a float": {"data": [{"index": 1.0, "embedding": OTHER}, {"index": 0.0, "embedding": ONE}]},
+    "base64": {"data": [{"index": 0, "embedding": base64_of(*ONE)}, {"index": 1, "embedding": base64_of(*OTHER)}]},
+    "whole numbers": {"data": [{"index": 0, "embedding": [1, 0]}, {"index": 1, "embedding": [0, 1]}]},
+    "side fields": {"object": 7, "model": None, "id": {}, "data": [{"embedding": ONE, "object": None},
+                                                                   {"embedding": OTHER, "object": 1}]},
+}  # fmt: skip
+USAGES: dict[str, tuple[Any, int]] = {
+    "none": (None, 20),
+    "false": (False, 20),
+    "a list": ([], 20),
+    "of floats": ({"prompt_tokens": 7.0}, 7),
+    "of text": ({"prompt_tokens": "7", "total_tokens": "x"}, 7),
+    "null counts": ({"prompt_tokens": None, "total_tokens": 9}, 9),
+    "negative": ({"prompt_tokens": -7}, 20),
+    "huge": ({"prompt_tokens": 2**70}, 20),
+}
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_every_dialects_vectors_are_read(upstream: OpenAIUpstream, open_model: Any, dialect: str) -> None:
+    upstream.enqueue(Body(frames=[json.dumps(DIALECTS[dialect]).encode()], content_type="text/plain"))
+    embedded = await (await open_model(attempts=1)).embed(["x" * 40, "y" * 40], None)
+    assert embedded == ([ONE, OTHER], [False, False], 20)
+
+
+@pytest.mark.parametrize("usage", USAGES)
+async def test_usage_that_is_none_costs_no_vectors(upstream: OpenAIUpstream, open_model: Any, usage: str) -> None:
+    counted, tokens = USAGES[usage]
+    body = {"data": [{"index": 0, "embedding": ONE}, {"index": 1, "embedding": OTHER}], "usage": counted}
+    upstream.enqueue(Body(frames=[json.dumps(body).encode()], content_type="application/json"))
+    assert (await (await open_model(attempts=1)).embed(["x" * 40, "y" * 40], None)).input_tokens == tokens
+
+
 async def test_more_texts_than_a_request_may_hold_are_asked_in_pieces(
     upstream: OpenAIUpstream, open_model: Any
 ) -> None:
@@ -103,6 +149,9 @@ async def test_more_texts_than_a_request_may_hold_are_asked_in_pieces(
         answer([]),
         answer([float("inf"), 0.0]),
         answer([1.0, 0.0], order=[3]),
+        Body(frames=[b'{"data":[{"index":0,"embedding":"AAAA"}]}'], content_type="application/json"),
+        Body(frames=[b'{"data":[{"index":0,"embedding":"?"}]}'], content_type="application/json"),
+        Body(frames=[b'{"data":[{"index":0,"embedding":[null]}]}'], content_type="application/json"),
         Body(frames=[b"<html>"], content_type="text/html"),
         NoResponse(end=End.FIN),
     ],

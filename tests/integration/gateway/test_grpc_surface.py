@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import grpc
 import pytest
@@ -18,7 +19,7 @@ from penstock.llm.v1 import generation_pb2, message_pb2
 from penstock_common.llm.convert import event_from_proto
 from penstock_common.llm.events import Answer as Sum
 from penstock_common.llm.events import StreamInvariants
-from penstock_common.testing.openai_upstream import Answer, End, Failure
+from penstock_common.testing.openai_upstream import Answer, Body, End, Failure
 
 Code = grpc.StatusCode
 
@@ -112,7 +113,50 @@ async def test_cached_answer_is_shared_with_the_http_surface_and_says_so(suite, 
     assert (response.attempts, response.cost_nano_usd, response.cache.similarity) == (0, 0, 1)
     answer, head = await stream(chat(message=pb.StreamChatRequest))
     assert answer.text == "Hello, world."
-    assert head["x-penstock-cache"] == "hit; tier=exact; similarity=1.00"
+    assert head["x-penstock-cache"] == "hit; tier=exact; similarity=1.00; temperature=unset"
+
+
+async def test_several_answers_probabilities_and_what_was_dropped_are_told(ask, stream, upstream):
+    tokens = [{"token": "a", "logprob": -0.5, "bytes": [97], "top_logprobs": []}]
+    choices = [
+        {"index": index, "message": {"content": "a"}, "finish_reason": reason, "logprobs": {"content": tokens}}
+        for index, reason in enumerate(("stop", "length"))
+    ]
+    document = json.dumps({"choices": choices, "usage": {"prompt_tokens": 1, "completion_tokens": 2}})
+    for _ in range(2):
+        upstream.enqueue(Body(frames=[document.encode()], content_type="application/json"))
+    request = chat()
+    request.input.sampling.choices = 2
+    request.input.sampling.top_logprobs = 0
+    request.input.hints_json = '{"user": "u"}'
+    response, head = await ask(request)
+    (more,) = response.more_choices
+    assert (response.message.parts[0].text, more.message.parts[0].text) == ("a", "a")
+    assert more.finish_reason == generation_pb2.FINISH_REASON_LENGTH
+    assert json.loads(response.logprobs_json) == json.loads(more.logprobs_json) == tokens
+    assert (list(response.dropped), head["x-penstock-dropped"]) == (["user"], "user")
+    streamed = chat(message=pb.StreamChatRequest)
+    streamed.input.CopyFrom(request.input)
+    answer, _ = await stream(streamed)
+    assert (answer.text, answer.more[0].text, answer.started.dropped) == ("a", "a", ("user",))
+
+
+async def test_hints_are_few_and_known(ask, upstream):
+    request = chat()
+    request.input.hints_json = '{"temperature": 2}'
+    code, reason, error = await refusal(ask(request))
+    assert (code, reason) == (Code.INVALID_ARGUMENT, "INVALID_REQUEST")
+    assert "input.hints_json.temperature" in error.details()
+    assert not upstream.requests
+
+
+async def test_models_show_window_capabilities_and_price(suite):
+    stub = ModelServiceStub(suite.channel)
+    head = (("authorization", f"Bearer {suite.KEY}"),)
+    listed = await stub.ListModels(model_service_pb2.ListModelsRequest(), metadata=head, timeout=30)
+    fast = next(model for model in listed.models if model.name == "fast")
+    assert (fast.context_window_tokens, list(fast.capabilities)) == (8000, ["chat", "json_schema", "tools", "vision"])
+    assert (fast.prices.input_nano_usd, fast.prices.output_nano_usd) == (1_000_000_000, 2_000_000_000)
 
 
 async def test_cache_control_is_the_messages_own(suite, ask, upstream):

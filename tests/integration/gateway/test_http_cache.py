@@ -8,7 +8,7 @@ import pytest
 
 from penstock_common.testing.openai_upstream import Answer, End, Failure, ToolCall
 
-HIT = "hit; tier=exact; similarity=1.00"
+HIT = "hit; tier=exact; similarity=1.00; temperature=unset"
 
 
 @pytest.fixture
@@ -184,3 +184,21 @@ async def test_suite_whose_cache_is_off_says_bypass(serve, document, upstream, k
     assert refused.status == 404
     await suite.ledger_after_close()
     assert kept() == []
+
+
+@pytest.mark.parametrize("temperature", [None, 0])
+async def test_a_hit_says_where_no_temperature_was_asked_for(suite, temperature):
+    asked = {} if temperature is None else {"temperature": temperature}
+    for _ in range(2):
+        answered = await suite.ask(**asked)
+    assert answered.header["x-penstock-cache"].startswith("hit; tier=exact")
+    assert ("temperature=unset" in answered.header["x-penstock-cache"]) is (temperature is None)
+
+
+async def test_an_unset_temperature_may_pass_the_cache_by(serve, document, upstream):
+    document["cache"]["unset_temperature"] = "bypass"
+    suite = await serve()
+    for _ in range(2):
+        assert (await suite.ask()).header["x-penstock-cache"] == "bypass"
+    assert [(await suite.ask(temperature=0)).header["x-penstock-cache"][:4] for _ in range(2)] == ["miss", "hit;"]
+    assert len(upstream.requests) == 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from penstock_common.testing.openai_upstream import Answer
+from penstock_common.testing.openai_upstream import Answer, End
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -103,3 +103,26 @@ async def test_more_requests_at_once_than_allowed_are_refused_and_the_place_come
         assert refused.header["x-ratelimit-remaining-requests"] == "1"
         hold.set()
     assert (await suite.ask("c", key=suite.FREE_KEY)).status == 200
+
+
+BREAKS = {
+    "reset within a whole answer": ("whole", Answer(stop_after=1, end=End.RESET)),
+    "closed within a whole answer": ("whole", Answer(stop_after=1, end=End.FIN)),
+    "reset within a stream": ("stream", Answer(stop_after=3, end=End.RESET)),
+    "a stream that ends too soon": ("stream", Answer(stop_after=3)),
+    "an error within a stream": ("stream", Answer(insert={3: b'data: {"error":{"message":"it broke"}}\n\n'})),
+}
+
+
+@pytest.mark.parametrize("name", BREAKS)
+async def test_who_does_not_stream_never_hears_of_a_break_that_another_attempt_makes_good(
+    name, serve, document, upstream
+):
+    asked, broken = BREAKS[name]
+    document["upstreams"][0]["whole_answers"] = asked
+    suite = await serve()
+    upstream.enqueue(broken)
+    answered = await suite.ask()
+    assert answered.status == 200
+    assert answered.json["choices"][0]["message"]["content"] == "Hello, world."
+    assert len(upstream.requests) == 2

@@ -62,8 +62,12 @@ async def test_failure_before_the_first_token_has_a_status(suite, upstream):
 
 
 async def test_refused_field_is_named(suite, upstream):
-    answered = await complete(suite, echo=True)
-    assert (answered.status, answered.error["param"], answered.error["code"]) == (400, "echo", "unsupported_parameter")
+    answered = await complete(suite, suffix=".")
+    assert (answered.status, answered.error["param"], answered.error["code"]) == (
+        400,
+        "suffix",
+        "unsupported_parameter",
+    )
     assert not upstream.requests
 
 

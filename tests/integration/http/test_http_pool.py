@@ -222,3 +222,55 @@ async def test_a_refusal_of_half_a_body_costs_its_connection_even_if_the_half_ha
         assert await asyncio.wait_for(ask(pool), PATIENT_SECONDS) == (200, b"hello")
         assert len(server.visits) == 2
         await pool.aclose()
+
+
+async def test_of_several_connections_that_died_together_a_request_meets_one_at_most():
+    # A balancer that restarts: every connection that was kept is reset with the next bytes that come.
+    restarted = asyncio.Event()
+    met = []
+
+    async def resetting(visit):
+        await visit.request()
+        await all_are_open.wait()
+        await visit.say(OK)
+        if await visit.request() and restarted.is_set():
+            met.append(visit)
+            visit.writer.transport.abort()
+
+    all_are_open = asyncio.Event()
+    async with origin(*[resetting] * 5) as server:
+        pool = HttpPool(Origin("127.0.0.1", server.port), None)
+        asked = [asyncio.ensure_future(ask(pool)) for _ in range(5)]
+        await until(lambda: len(server.visits) == 5)
+        all_are_open.set()
+        assert await asyncio.gather(*asked) == [(200, b"hello")] * 5
+        restarted.set()
+        assert await ask(pool) == (200, b"hello")
+        assert (len(met), len(server.visits)) == (1, 6)
+        # The others are gone with it.
+        assert await asyncio.gather(*[ask(pool) for _ in range(4)]) == [(200, b"hello")] * 4
+        assert (len(met), len(server.visits)) == (1, 9)
+        await pool.aclose()
+
+
+async def test_after_a_connection_that_died_late_the_next_is_a_new_one(monkeypatch):
+    monkeypatch.setattr(pool_module, "REPEAT_SECONDS", 0.0)
+    all_are_open = asyncio.Event()
+
+    async def closing_when_asked_again(visit):
+        await visit.request()
+        await all_are_open.wait()
+        await visit.say(OK)
+        await visit.request()
+
+    async with origin(*[closing_when_asked_again] * 3) as server:
+        pool = HttpPool(Origin("127.0.0.1", server.port), None)
+        asked = [asyncio.ensure_future(ask(pool)) for _ in range(3)]
+        await until(lambda: len(server.visits) == 3)
+        all_are_open.set()
+        assert await asyncio.gather(*asked) == [(200, b"hello")] * 3
+        with pytest.raises(ConnectionCut):
+            await ask(pool)
+        assert await ask(pool) == (200, b"hello")
+        assert len(server.visits) == 4
+        await pool.aclose()

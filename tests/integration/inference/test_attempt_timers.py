@@ -22,7 +22,7 @@ from penstock_common.testing.openai_upstream import (
     stalled_after_headers,
 )
 from penstock_inference.adapters.providers.openai.client import OpenAIUpstream as OpenAIUpstreamAdapter
-from penstock_inference.adapters.providers.openai.request import Dialect
+from penstock_inference.adapters.providers.openai.dialect import Dialect
 from penstock_inference.domain.attempt_loop import AttemptLoop, Generation
 from penstock_inference.domain.catalogue import Catalogue, Model
 from penstock_inference.domain.endpoint import Endpoint, Pool

@@ -12,23 +12,22 @@ ANSWER = Answer(tokens=["Hé", "llo ", "wörld, ", "日本", " 👋🏽", "."])
 TEXT = "".join(ANSWER.tokens)
 WIRE = b"".join(ANSWER.body("m").frames)
 END_OF_FINISH = WIRE.index(b'"stop"') + WIRE[WIRE.index(b'"stop"') :].index(b"\n\n") + 2
-END_OF_DONE = WIRE.index(b"[DONE]") + len(b"[DONE]\n")
-
-
-def without_finish_or_done(end: End, *, delimited: bool) -> range:
-    """Return the offsets at which a cut leaves the answer without a sign of its end."""
-    # Where nothing says the body's length, a server that closes after the finish reason has ended cleanly.
-    ends_cleanly = end is End.CLEAN or (end is End.FIN and not delimited)
-    # What is not clean at one byte is not clean at any: there, every fifth is enough.
-    return range(1, END_OF_FINISH) if ends_cleanly else range(1, END_OF_DONE, 5)
-
-
-@pytest.mark.parametrize(
+ENDS = pytest.mark.parametrize(
     ("end", "delimited"), [(End.RESET, True), (End.FIN, True), (End.CLEAN, True), (End.FIN, False)]
 )
+
+
+def without_finish(end: End, *, delimited: bool) -> range:
+    """Return the offsets at which a cut leaves the answer without a sign of its end."""
+    # What is not clean at one byte is not clean at any: there, every fifth is enough.
+    ends_cleanly = end is End.CLEAN or (end is End.FIN and not delimited)
+    return range(1, END_OF_FINISH, 1 if ends_cleanly else 5)
+
+
+@ENDS
 @pytest.mark.timeout(120)
 async def test_a_cut_is_never_a_success(end: End, delimited: bool, caller, first):
-    for offset in without_finish_or_done(end, delimited=delimited):
+    for offset in without_finish(end, delimited=delimited):
         cut = Answer(tokens=ANSWER.tokens, cut_at_byte=offset, end=end, delimited=delimited)
         first.enqueue(cut, cut)
         outcome = await caller.ask("first/m")
@@ -42,9 +41,10 @@ async def test_a_cut_is_never_a_success(end: End, delimited: bool, caller, first
             first.drop_queue()
 
 
-async def test_a_cut_after_the_end_is_the_whole_answer(caller, first):
-    for offset in range(END_OF_FINISH, len(WIRE) + 1):
-        first.enqueue(Answer(tokens=ANSWER.tokens, cut_at_byte=offset))
+@ENDS
+async def test_a_cut_after_the_end_is_the_whole_answer(end: End, delimited: bool, caller, first):
+    for offset in range(END_OF_FINISH, len(WIRE) + 1, 1 if end is End.CLEAN else 7):
+        first.enqueue(Answer(tokens=ANSWER.tokens, cut_at_byte=offset, end=end, delimited=delimited))
         outcome = await caller.ask("first/m")
         assert outcome.error is None, offset
         assert outcome.answer.text == TEXT

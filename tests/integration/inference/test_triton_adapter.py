@@ -22,10 +22,18 @@ from penstock_common.llm.types import (
     Text,
     Tool,
     ToolCall,
+    UnsupportedFields,
     Usage,
 )
 from penstock_common.testing.generations import QUESTION
 from penstock_common.testing.triton_upstream import TensorAnswer, TensorError, TritonUpstream
+from penstock_inference.adapters.providers.triton.request import (
+    CHATML,
+    ChatTemplate,
+    TritonModel,
+    request_from_input,
+)
+from penstock_inference.domain.unsupported import FieldPolicy
 
 
 @pytest.fixture
@@ -223,18 +231,23 @@ async def test_a_refused_connection_fails_over_at_once(gpu, triton):
 @pytest.mark.parametrize(
     ("parameter", "value"),
     [
-        ("tools", replace(QUESTION, tools=(Tool(name="f"),))),
+        ("input.tools", replace(QUESTION, tools=(Tool(name="f"),))),
         (
-            "tools",
+            "input.tools",
             replace(
                 QUESTION,
                 messages=(Message(role=Role.ASSISTANT, tool_calls=(ToolCall(id="1", name="f", arguments_json="{}"),)),),
             ),
         ),
-        ("response_format", replace(QUESTION, response_format=JsonObject())),
-        ("messages", replace(QUESTION, messages=(Message(role=Role.USER, parts=(Image(data=b"x"),)),))),
-        ("top_logprobs", replace(QUESTION, sampling=SamplingParams(top_logprobs=2))),
-        ("reasoning_effort", replace(QUESTION, sampling=SamplingParams(reasoning_effort="low"))),
+        ("input.response_format", replace(QUESTION, response_format=JsonObject())),
+        (
+            "input.messages[0].parts[0]",
+            replace(QUESTION, messages=(Message(role=Role.USER, parts=(Image(data=b"x"),)),)),
+        ),
+        ("input.sampling.top_logprobs", replace(QUESTION, sampling=SamplingParams(top_logprobs=2))),
+        ("input.sampling.reasoning_effort", replace(QUESTION, sampling=SamplingParams(reasoning_effort="low"))),
+        ("input.sampling.choices", replace(QUESTION, sampling=SamplingParams(choices=2))),
+        ("input.extra_json.min_p", replace(QUESTION, extra_json='{"min_p": 0.1}')),
     ],
 )
 async def test_what_the_tensors_cannot_say_is_refused(parameter: str, value: Any, gpu, triton):
@@ -242,6 +255,20 @@ async def test_what_the_tensors_cannot_say_is_refused(parameter: str, value: Any
     assert isinstance(outcome.error, errors.UnsupportedParameter)
     assert outcome.error.parameter == parameter
     assert triton.requests == []
+
+
+def test_what_may_be_left_out_is_left_out_and_noted():
+    value = replace(
+        QUESTION,
+        sampling=SamplingParams(top_logprobs=2, top_p=0, choices=1),
+        extra_json='{"min_p": 0.1}',
+        hints_json='{"user": "u", "store": false}',
+    )
+    policy = FieldPolicy(UnsupportedFields.DROP)
+    request = request_from_input(value, "m", TritonModel(ChatTemplate(CHATML)), policy)
+    assert policy.dropped == ("logprobs", "min_p", "user")
+    # vLLM takes no 0.
+    assert b'"top_p":1e-6' in request.raw_input_contents[1]
 
 
 async def test_idle_fires_when_content_stops(serve, triton):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock_cache.domain.eligibility import Eligibility
-from penstock_common.contract.cache import probe_of
+from penstock_common.contract.cache import Probe, probe_of
 from penstock_common.llm.events import StreamInvariantError, StreamInvariants
 from penstock_common.llm.types import (
     Candidate,
@@ -150,3 +150,11 @@ def test_nothing_is_stored_that_breaks_the_contract_of_a_stream(events: Sequence
         assert "not a complete stream" in refusal
     else:
         assert "not a complete stream" not in refusal
+
+
+@pytest.mark.parametrize(("caches", "bypasses"), [(True, False), (False, True)])
+def test_an_unset_temperature_is_cached_or_not_as_the_configuration_says(caches, bypasses):
+    policy = Eligibility(max_temperature=0.3, caches_unset_temperature=caches)
+    assert bool(policy.bypass_reason(Probe(digest=b"d"))) is bypasses
+    assert not policy.bypass_reason(Probe(digest=b"d", temperature=0))
+    assert policy.bypass_reason(Probe(digest=b"d", temperature=1))

@@ -46,12 +46,16 @@ FULL = GenerationInput(
         ),
         Message(
             role=Role.ASSISTANT,
-            tool_calls=(ToolCall(id="c1", name="look_up", arguments_json='{"q": 1}'),),
+            tool_calls=(ToolCall(id="c1", name="look_up", arguments_json='{"q": 1}', is_custom=True),),
             tool_call_id="c1",
         ),
     ),
-    tools=(Tool(name="look_up", description="Looks up.", parameters_json='{"type":"object"}', strict=True),),
-    tool_choice=ToolChoice(mode=ToolChoiceMode.NAMED, tool_name="look_up", parallel=False),
+    tools=(
+        Tool(
+            name="look_up", description="Looks up.", parameters_json='{"type":"object"}', strict=True, custom_json="{}"
+        ),
+    ),
+    tool_choice=ToolChoice(mode=ToolChoiceMode.NAMED, tool_name="look_up", parallel=False, allowed_tools=("look_up",)),
     sampling=SamplingParams(
         temperature=0.25,
         top_p=0.5,
@@ -63,6 +67,7 @@ FULL = GenerationInput(
         presence_penalty=-0.5,
         reasoning_effort="low",
         top_logprobs=2,
+        choices=3,
     ),
     response_format=JsonSchema(name="answer", schema_json='{"type":"object"}', strict=True, description="d"),
     extra_json='{"x":1}',
@@ -135,9 +140,15 @@ REQUESTS = _strategy(msgspec.inspect.type_info(GenerationInput))
 
 
 def test_the_key_changes_when_any_one_field_changes() -> None:
-    others = list(variants(FULL))
+    others = [other for other in variants(FULL) if other.hints_json == FULL.hints_json]
     keys = {IDENTITY.key(SCOPE, probe_of(other)).digest for other in (FULL, *others)}
     assert len(keys) == len(others) + 1
+
+
+def test_hints_change_nothing() -> None:
+    """Who asks for it does not change an answer: a tenant's users share what is cached."""
+    hinted = msgspec.structs.replace(FULL, hints_json='{"user":"u"}')
+    assert probe_of(hinted) == probe_of(FULL)
 
 
 def test_the_full_request_sets_every_field_of_the_vocabulary() -> None:
@@ -149,7 +160,7 @@ def test_the_full_request_sets_every_field_of_the_vocabulary() -> None:
     }
     varied = set(fields_within(FULL)) - defaults
     structs = (GenerationInput, SamplingParams, Tool, ToolCall, ToolChoice, JsonSchema, Text)
-    wanted = {(struct, name) for struct in structs for name in struct.__struct_fields__}
+    wanted = {(struct, name) for struct in structs for name in struct.__struct_fields__ if name != "hints_json"}
     assert wanted <= varied
 
 
@@ -162,7 +173,13 @@ def test_equal_requests_have_equal_keys_however_they_were_made(request: Generati
 
 @given(REQUESTS, REQUESTS)
 def test_keys_are_equal_exactly_when_requests_are(left: GenerationInput, right: GenerationInput) -> None:
-    assert (IDENTITY.key(SCOPE, probe_of(left)) == IDENTITY.key(SCOPE, probe_of(right))) == (left == right)
+    assert (IDENTITY.key(SCOPE, probe_of(left)) == IDENTITY.key(SCOPE, probe_of(right))) == (
+        _asked(left) == _asked(right)
+    )
+
+
+def _asked(request: GenerationInput) -> GenerationInput:
+    return msgspec.structs.replace(request, hints_json="")
 
 
 @pytest.mark.parametrize(

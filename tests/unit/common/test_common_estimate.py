@@ -105,3 +105,13 @@ def test_an_estimate_grows_with_the_text(first, second):
 
 def test_half_a_character_is_counted():
     assert estimated_tokens("\ud83d") == 1
+
+
+def test_every_choice_counts_and_each_has_the_limit_of_its_own():
+    answer = Answer()
+    for choice in (0, 1, 2):
+        answer.add(TextDelta(text="x" * 40, choice=choice))
+    request = GenerationInput(model="m", messages=(), sampling=SamplingParams(choices=3, max_output_tokens=8))
+    one = estimated_output_tokens(GenerationInput(model="m", messages=()), answer) // 3
+    assert one == 10
+    assert estimated_output_tokens(request, answer) == 24

@@ -1,5 +1,6 @@
 """Rules of a stream: its canonical form, its order, its sum; what it costs."""
 
+import json
 import re
 from fractions import Fraction
 from math import floor
@@ -36,8 +37,23 @@ text_deltas = st.builds(TextDelta, text=text)
 reasoning_deltas = st.builds(ReasoningDelta, text=text) | st.builds(
     ReasoningDelta, text=st.text(max_size=5), signature=st.binary(min_size=1, max_size=3)
 )
-tool_call_deltas = st.builds(ToolCallDelta, index=st.integers(0, 2), arguments_json_fragment=text) | st.builds(
-    ToolCallDelta, index=st.integers(0, 2), id=text, name=text, arguments_json_fragment=st.text(max_size=5)
+# Pieces of parts that belong together by type and index, and of those that do not.
+extras = st.builds(
+    lambda index, said, signature: json.dumps(
+        {
+            "reasoning_details": [{"type": "t", "index": index, "text": said, **signature}],
+            "extra_content": {said: index},
+        }
+    ),
+    st.integers(0, 1),
+    st.text(max_size=3),
+    st.sampled_from([{}, {"signature": None}, {"signature": "s"}, {"id": "i"}]),
+)
+reasoning_deltas |= st.builds(ReasoningDelta, text=st.text(max_size=5), extra_json=extras)
+tool_call_deltas = (
+    st.builds(ToolCallDelta, index=st.integers(0, 2), extra_json=extras)
+    | st.builds(ToolCallDelta, index=st.integers(0, 2), arguments_json_fragment=text)
+    | st.builds(ToolCallDelta, index=st.integers(0, 2), id=text, name=text, arguments_json_fragment=st.text(max_size=5))
 )
 deltas = text_deltas | reasoning_deltas | tool_call_deltas
 usages = st.builds(Usage, input_tokens=st.integers(0, 100))

@@ -23,6 +23,7 @@ from penstock_common.contract.wire import cache, embedding, inference, router
 from penstock_common.errors import InvalidRequest
 from penstock_common.llm.types import (
     Candidate,
+    ChoiceFinished,
     Classification,
     File,
     Finished,
@@ -46,6 +47,7 @@ from penstock_common.llm.types import (
     ToolChoice,
     ToolChoiceMode,
     UnitPrices,
+    UnsupportedFields,
     Usage,
 )
 from penstock_common.rpc.method import Method
@@ -54,10 +56,19 @@ from penstock_common.testing.transports import alike
 HERE = Candidate(upstream="openai", model="gpt-4o-mini")
 PRICES = UnitPrices(input_nano_usd=1, cached_input_nano_usd=2, output_nano_usd=3)
 EVENTS = (
-    Started(generation_id="g", answered_by=HERE, unit_prices=PRICES),
-    ReasoningDelta(text="Hm.", signature=b"\x00\xff"),
-    TextDelta(text="A pipe."),
-    ToolCallDelta(index=1, id="c", name="f", arguments_json_fragment="{"),
+    Started(generation_id="g", answered_by=HERE, unit_prices=PRICES, dropped=("user",)),
+    ReasoningDelta(text="Hm.", signature=b"\x00\xff", extra_json='{"reasoning_details":[1]}', choice=1),
+    TextDelta(text="A pipe.", choice=1, logprobs_json='[{"token":"A pipe."}]'),
+    ToolCallDelta(
+        index=1,
+        id="c",
+        name="f",
+        arguments_json_fragment="{",
+        extra_json='{"extra_content":{}}',
+        choice=1,
+        is_custom=True,
+    ),
+    ChoiceFinished(choice=1, reason=FinishReason.TOOL_CALLS),
     Usage(
         input_tokens=6,
         output_tokens=5,
@@ -85,14 +96,17 @@ ASKED = GenerationInput(
                 Image(data=b"\x01", media_type="image/png", detail="low", cache_breakpoint=True),
                 Image(url="https://a"),
                 File(name="a.pdf", media_type="application/pdf", data=b"%PDF", cache_breakpoint=True),
-                Reasoning(text="hm", signature=b"s", cache_breakpoint=True),
+                Reasoning(text="hm", signature=b"s", extra_json='{"x":1}', cache_breakpoint=True),
             ),
         ),
-        Message(role=Role.ASSISTANT, tool_calls=(ToolCall(id="c1", name="look_up", arguments_json="{}"),)),
+        Message(
+            role=Role.ASSISTANT,
+            tool_calls=(ToolCall(id="c1", name="look_up", arguments_json="{}", extra_json='{"y":2}', is_custom=True),),
+        ),
         Message(role=Role.TOOL, parts=(Text(text="42"),), tool_call_id="c1"),
     ),
-    tools=(Tool(name="look_up", description="Looks up.", parameters_json="{}", strict=False),),
-    tool_choice=ToolChoice(mode=ToolChoiceMode.NAMED, tool_name="look_up", parallel=False),
+    tools=(Tool(name="look_up", description="Looks up.", parameters_json="{}", strict=False, custom_json="{}"),),
+    tool_choice=ToolChoice(mode=ToolChoiceMode.NAMED, tool_name="look_up", parallel=False, allowed_tools=("look_up",)),
     sampling=SamplingParams(
         temperature=0.3,
         top_p=0.7,
@@ -104,15 +118,18 @@ ASKED = GenerationInput(
         presence_penalty=-0.5,
         reasoning_effort="low",
         top_logprobs=2,
+        choices=3,
     ),
     response_format=JsonSchema(name="answer", schema_json="{}", strict=False, description="d"),
     extra_json='{"x":1}',
+    hints_json='{"user":"u"}',
 )
 PLAN = Plan(
     candidates=(HERE, Candidate(upstream="triton", model="org/large")),
     reason="by order",
     classification=Classification(task="code", complexity=0.25, confidence=0.5),
     prices=(PRICES, UnitPrices(input_nano_usd=9)),
+    unsupported=UnsupportedFields.DROP,
     route_digest=b"r" * 32,
 )
 SCOPE = Scope("acme", "fast")
@@ -125,7 +142,7 @@ MODEL = RunnableModel(
     state_reason="It loads.",
     is_controllable=True,
 )
-INFO = ModelInfo(name="fast", capabilities=("chat", "tools"), context_window_tokens=128_000)
+INFO = ModelInfo(name="fast", capabilities=("chat", "tools"), context_window_tokens=128_000, prices=PRICES)
 EMBEDDER = ModelInfo(name="all-MiniLM-L6-v2", capabilities=("embeddings",), context_window_tokens=256)
 
 PASSED = [

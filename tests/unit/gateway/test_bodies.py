@@ -18,6 +18,8 @@ PATIENCE_SECONDS = 20
 
 
 class Request:
+    deployment = ""
+
     def __init__(self, body):
         self._body = body
 

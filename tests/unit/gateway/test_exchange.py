@@ -564,7 +564,7 @@ async def test_a_hit_asks_nobody_and_costs_nothing(begin, world):
     assert (events[-1].attempts, events[-1].cost_nano_usd) == (0, 0)
     assert world.happened == ["billed"]
     assert (world.rows[0].cost_nano_usd, world.rows[0].cache_status, world.rows[0].usage) == (0, "hit", ENDING[0])
-    assert str(exchange.cache_outcome) == "hit; tier=exact; similarity=1.00"
+    assert str(exchange.cache_outcome) == "hit; tier=exact; similarity=1.00; temperature=unset"
     # The entry that was shared is as it was.
     assert world.hit.events[-1].cost_nano_usd == 7
 

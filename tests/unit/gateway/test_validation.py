@@ -31,6 +31,11 @@ TOOL = Tool(name="weather")
 HUGE = 10**400
 
 
+def turn_with(extra_json, extra_of_call=""):
+    call = ToolCall(id="c", name="n", arguments_json="{}", extra_json=extra_of_call)
+    return Message(role=Role.ASSISTANT, parts=(Reasoning(extra_json=extra_json),), tool_calls=(call,))
+
+
 def assert_verdict(check, value, field):
     """``field`` empty: it passes; else it is refused by that name."""
     if not field:
@@ -39,6 +44,7 @@ def assert_verdict(check, value, field):
     with pytest.raises(InvalidRequest) as refused:
         check(value)
     assert refused.value.field == field
+    assert field in refused.value.message, "a surface puts its own path there"
 
 
 @pytest.mark.parametrize(
@@ -51,6 +57,10 @@ def assert_verdict(check, value, field):
         ({"messages": ()}, "input.messages"),
         ({"messages": (USER,) * 2048}, ""),
         ({"messages": (USER,) * 2049}, "input.messages"),
+        ({"messages": (turn_with("x" * 1024 * 1024),)}, ""),
+        ({"messages": (turn_with("x" * (1024 * 1024 + 1)),)}, "input.messages[0].parts[0].reasoning.extra_json"),
+        ({"messages": (turn_with("", "x" * 1024 * 1024),)}, ""),
+        ({"messages": (turn_with("", "x" * (1024 * 1024 + 1)),)}, "input.messages[0].tool_calls[0].extra_json"),
         ({"tools": tuple(Tool(name=f"t{number}") for number in range(128))}, ""),
         ({"tools": tuple(Tool(name=f"t{number}") for number in range(129))}, "input.tools"),
         ({"tools": (Tool(name=""),)}, "input.tools[0].name"),
@@ -92,7 +102,7 @@ def test_schema_is_bounded_in_bytes(ask, filler, excess_bytes, field):
     ("name", "accepted", "refused"),
     [
         ("temperature", [0, 0.0, 1, 2, 2.0], [-0.01, 2.01, HUGE]),
-        ("top_p", [0.0001, 0.5, 1], [0, -0.1, 1.0001, HUGE]),
+        ("top_p", [0, 0.0001, 0.5, 1], [-0.1, 1.0001, HUGE]),
         ("top_k", [1, 2**32 - 1], [0, -1, 2**32, HUGE]),
         ("max_output_tokens", [1, 2**32 - 1], [0, -1, 2**32, HUGE]),
         ("frequency_penalty", [-2, 0, 2], [-2.01, 2.01, HUGE]),
@@ -145,7 +155,7 @@ def test_stops_are_few_and_short(ask, stop, field):
         (Message(role=Role.USER, parts=(Text(text="x"),), tool_call_id="c"), "input.messages[1].tool_call_id"),
         (Message(role=Role.ASSISTANT, parts=(Reasoning(text="hm"),)), ""),
         (Message(role=Role.USER, parts=(File(data=b"x"),)), ""),
-        (Message(role=Role.USER, parts=(File(),)), "input.messages[1].parts[0]"),
+        (Message(role=Role.USER, parts=(File(),)), "input.messages[1].parts[0].file.data"),
     ],
     ids=str,
 )
@@ -154,26 +164,28 @@ def test_turn_says_something_that_its_role_may_say(ask, message, field):
 
 
 @pytest.mark.parametrize(
-    ("image", "is_valid"),
+    ("image", "part"),
     [
-        (Image(url="https://x/y.png"), True),
-        (Image(url="http://x/y.png", detail="high"), True),
-        (Image(url="file:///etc/passwd"), False),
-        (Image(url="data:image/png;base64,AAAA"), False),
-        (Image(url="HTTPS://x"), False),
-        (Image(), False),
-        (Image(url="https://x", data=b"x", media_type="image/png"), False),
-        (Image(data=b"x", media_type="image/webp"), True),
-        (Image(data=b"x", media_type="image/svg+xml"), False),
-        (Image(data=b"x"), False),
-        (Image(url="https://x", detail="original"), True),
-        (Image(url="https://x", detail="max"), False),
+        (Image(url="https://x/y.png"), ""),
+        (Image(url="http://x/y.png", detail="high"), ""),
+        (Image(url="file:///etc/passwd"), "image.url"),
+        (Image(url="data:image/png;base64,AAAA"), "image.url"),
+        (Image(url="HTTPS://x"), "image.url"),
+        (Image(), "image"),
+        (Image(url="https://x", data=b"x", media_type="image/png"), "image"),
+        (Image(data=b"x", media_type="image/webp"), ""),
+        (Image(data=b"x", media_type="image/jpg"), ""),
+        (Image(data=b"\x89PNG\r\n\x1a\n", media_type="application/octet-stream"), ""),
+        (Image(data=b"x", media_type="image/svg+xml"), "image.media_type"),
+        (Image(data=b"x"), "image.media_type"),
+        (Image(url="https://x", detail="original"), ""),
+        (Image(url="https://x", detail="max"), "image.detail"),
     ],
     ids=str,
 )
-def test_image_has_one_source_of_a_known_kind(ask, image, is_valid):
+def test_image_has_one_source_of_a_known_kind(ask, image, part):
     turn = Message(role=Role.USER, parts=(Text(text="look"), image))
-    assert_verdict(validate_input, ask(messages=(turn,)), "" if is_valid else "input.messages[0].parts[1]")
+    assert_verdict(validate_input, ask(messages=(turn,)), part and f"input.messages[0].parts[1].{part}")
 
 
 @pytest.mark.parametrize(
@@ -232,5 +244,5 @@ def test_nul_is_refused_where_the_ledger_would_keep_it(ask, nul):
 
 
 def test_message_names_the_field_and_the_bound(ask):
-    with pytest.raises(InvalidRequest, match=r"^temperature must be between 0 and 2, not 3\.$"):
+    with pytest.raises(InvalidRequest, match=r"^input\.sampling\.temperature must be between 0 and 2, not 3\.$"):
         validate_input(ask(sampling=SamplingParams(temperature=3)))

@@ -8,7 +8,8 @@ from penstock_common.errors import ScopeMissing
 from penstock_gateway.domain.access.policy import INFERENCE
 from penstock_gateway.surfaces.http1.lines import header_lines, printable
 from penstock_gateway.surfaces.wire_formats.answer_head import _answered_by_lines, bill_lines
-from penstock_gateway.surfaces.wire_formats.surface import Routes, listed
+from penstock_gateway.surfaces.wire_formats.routes import Routes
+from penstock_gateway.surfaces.wire_formats.surface import listed
 from penstock_gateway.surfaces.wire_formats.table import DEFAULT_FAMILY, FORMATS
 
 
@@ -21,16 +22,74 @@ def routes():
     made = Routes()
     made.add("GET", "/v1/models", DEFAULT_FAMILY, serve)
     made.add("GET", "/v1/models/{id}", DEFAULT_FAMILY, serve)
+    made.add("POST", "/v1/chat/completions", DEFAULT_FAMILY, serve)
+    made.add("POST", "/v1/completions", DEFAULT_FAMILY, serve)
+    made.add("POST", "/v1/embeddings", DEFAULT_FAMILY, serve)
     return made
 
 
 @pytest.mark.parametrize("path", ["/v1/models", "/v1/models/a", "/v1/models/org/a b", "/v1/models/a/"])
 def test_path_is_found(routes, path):
     found = routes.find(path)
-    assert (found.method, found.policy) == ("GET", INFERENCE)
+    assert (found.route.method, found.route.policy) == ("GET", INFERENCE)
 
 
-@pytest.mark.parametrize("path", ["", "/", "/v1/models/", "/v1/model", "/v1/modelsa", "v1/models"])
+@pytest.mark.parametrize(
+    ("path", "usual"),
+    [
+        ("/v1/chat/completions", "/v1/chat/completions"),
+        ("/chat/completions", "/v1/chat/completions"),
+        ("/v1/v1/chat/completions", "/v1/chat/completions"),
+        ("/v1/chat/completions/", "/v1/chat/completions"),
+        ("//v1//chat/completions", "/v1/chat/completions"),
+        ("/openai/v1/chat/completions", "/v1/chat/completions"),
+        ("/v1/models/", "/v1/models"),
+        ("/models", "/v1/models"),
+        ("/models/org/a", "/v1/models/org/a"),
+        ("/v1/models/a//b", "/v1/models/a//b"),
+        ("/v1/v1/models/a", "/v1/models/a"),
+    ],
+)
+def test_a_path_may_be_as_a_clients_base_url_makes_it(routes, path, usual):
+    found = routes.find(path)
+    assert (found.path, found.deployment) == (usual, "")
+    assert found.route.policy is INFERENCE
+
+
+@pytest.mark.parametrize(
+    ("path", "usual", "model"),
+    [
+        ("/openai/deployments/fast/chat/completions", "/v1/chat/completions", "fast"),
+        ("/v1/openai/deployments/fast/chat/completions", None, ""),
+        ("/openai/deployments/org/fast/completions", "/v1/completions", "org/fast"),
+        ("/openai/deployments/fast/embeddings/", "/v1/embeddings", "fast"),
+        ("/openai/v1/deployments/fast/embeddings", "/v1/embeddings", "fast"),
+        ("/v1/engines/fast/completions", "/v1/completions", "fast"),
+        ("/openai/deployments//chat/completions", None, ""),
+        ("/openai/deployments/fast/images/generations", None, ""),
+    ],
+)
+def test_a_path_may_name_the_model(routes, path, usual, model):
+    found = routes.find(path)
+    assert (found and found.path, found.deployment if found else "") == (usual, model)
+
+
+@pytest.mark.parametrize(
+    ("path", "nearest"),
+    [
+        ("/v1/chat/completion", "/v1/chat/completions"),
+        ("/v1/embedding", "/v1/embeddings"),
+        ("/chat/completion", "/v1/chat/completions"),
+        ("/v1/fine_tuning/jobs", ""),
+        ("/" + "x" * 100_000, ""),
+    ],
+)
+def test_the_nearest_path_is_known(routes, path, nearest):
+    assert routes.find(path) is None
+    assert routes.nearest(path) == nearest
+
+
+@pytest.mark.parametrize("path", ["", "/", "/v1", "/v1/", "/v1/model", "/v1/modelsa", "v1/models", "/metrics"])
 def test_other_paths_are_not(routes, path):
     assert routes.find(path) is None
 

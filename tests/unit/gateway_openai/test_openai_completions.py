@@ -37,10 +37,7 @@ EVENTS: list[GenerationEvent] = [
     Usage(input_tokens=10, output_tokens=4),
     Finished(reason=FinishReason.LENGTH, answered_by=MINI, attempts=1, cost_nano_usd=12_000),
 ]
-HEAD = (
-    'data: {"id":"cmpl-1","object":"text_completion","created":1700000000,"model":"gpt-4o-mini",'
-    '"system_fingerprint":null,"choices":['
-)
+HEAD = 'data: {"id":"cmpl-1","object":"text_completion","created":1700000000,"model":"gpt-4o-mini","choices":['
 
 
 def parsed(**body: Any) -> ReadRequest:
@@ -71,8 +68,7 @@ def test_unread_members_travel_on_as_written():
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("n", 2), ("best_of", 3), ("echo", True), ("logprobs", 0), ("suffix", "."), ("prompt", [1, 2]),
-     ("prompt", [[1, 2]]), ("prompt", ["a", "b"])],
+    [("best_of", 3), ("suffix", "."), ("prompt", [1, 2]), ("prompt", [[1, 2]]), ("prompt", ["a", 1])],
 )  # fmt: skip
 def test_what_cannot_be_honoured_is_refused_by_name(field: str, value: Any):
     with pytest.raises(UnsupportedParameter) as caught:
@@ -118,7 +114,7 @@ def test_vendors_sdk_reads_whole_and_streamed_answers(server: Any):
         answer.add(event)
     client = openai.OpenAI(base_url=server.base_url, api_key="key-of-a-test", max_retries=0)
     with client:
-        server.answer(render_text_completion(answer, "cmpl-1", 1_700_000_000))
+        server.answer(render_text_completion((answer,), "cmpl-1", 1_700_000_000))
         whole = client.completions.create(model="fast", prompt="Once")
         assert isinstance(whole, Completion)
         assert (whole.choices[0].text, whole.choices[0].finish_reason) == ("Hé\u2028llo", "length")

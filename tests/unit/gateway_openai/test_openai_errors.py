@@ -13,7 +13,7 @@ import pytest
 from penstock_common import errors
 from penstock_common.status import error_from_status, status_from_error
 from penstock_gateway.domain.life.admission import TurnedAway
-from penstock_gateway.surfaces.wire_formats.openai.errors import error_response, param_from_field
+from penstock_gateway.surfaces.wire_formats.openai.errors import error_body, error_response, param_from_field
 
 SECOND = timedelta(seconds=1)
 
@@ -210,3 +210,32 @@ def test_a_field_without_a_name_leaves_param_null() -> None:
 )
 def test_a_field_of_the_contract_gets_openais_name(field: str, param: str) -> None:
     assert param_from_field(field) == param
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (
+            errors.InvalidRequest("input.messages[3].parts[0].image.url must be http(s).", field="input.messages[3].parts[0].image.url"),
+            "'messages[3].content[0].image_url.url' must be http(s).",
+        ),
+        (
+            errors.InvalidRequest("input.sampling.temperature must be between 0 and 2, not 3.", field="input.sampling.temperature"),
+            "'temperature' must be between 0 and 2, not 3.",
+        ),
+        (errors.InvalidRequest("inputs[1] is empty.", field="inputs[1]"), "'input[1]' is empty."),
+        (errors.InvalidRequest("context.tags[a] must have 0 to 512 characters, not 513.", field="context.tags[a]"),
+         "'metadata[a]' must have 0 to 512 characters, not 513."),
+        (
+            errors.UnsupportedParameter("far/m: input.messages[0].parts[1].file is not supported", parameter="input.messages[0].parts[1].file"),
+            "far/m: 'messages[0].content[1].file' is not supported",
+        ),
+        (errors.InvalidRequest("'stop' must be a string.", field="stop"), "'stop' must be a string."),
+        (errors.InvalidRequest("a/m: input 'None' of stop is odd", field="stop"), "a/m: input 'None' of stop is odd"),
+        (errors.InvalidRequest("a/m: input is odd", field="input"), "a/m: input is odd"),
+    ],
+)  # fmt: skip
+def test_message_names_the_field_as_its_caller_wrote_it(error, message):
+    body = json.loads(error_body(error))["error"]
+    assert body["message"] == message
+    assert body["param"] is None or body["param"] in message

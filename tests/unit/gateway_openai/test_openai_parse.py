@@ -75,6 +75,7 @@ def test_a_minimal_request_sets_nothing_else() -> None:
         ({"top_p": 0.9}, SamplingParams(top_p=0.9)),
         ({"top_k": 40}, SamplingParams(top_k=40)),
         ({"max_tokens": 7}, SamplingParams(max_output_tokens=7)),
+        ({"max_tokens": 7.0}, SamplingParams(max_output_tokens=7)),
         ({"max_completion_tokens": 7}, SamplingParams(max_output_tokens=7)),
         ({"max_tokens": 7, "max_completion_tokens": 7}, SamplingParams(max_output_tokens=7)),
         ({"max_tokens": None, "max_completion_tokens": 7}, SamplingParams(max_output_tokens=7)),
@@ -112,7 +113,7 @@ def test_null_means_unset_for_every_optional_field() -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"n": 1}, {"logprobs": False}, {"top_logprobs": 0}, {"store": False}, {"modalities": ["text"]},
+        {"n": 1}, {"logprobs": False}, {"top_logprobs": 0}, {"modalities": ["text"]}, {"user": ""}, {"metadata": {}},
         {"service_tier": "auto"}, {"service_tier": "default"}, {"response_format": {"type": "text"}}, {"tools": []},
         {"stream": False},
     ],
@@ -262,7 +263,6 @@ def test_a_turn_is_refused_by_the_path_of_what_is_wrong(turn: Any, field: str) -
 @pytest.mark.parametrize(
     ("turn", "parameter"),
     [
-        ({"role": "function", "name": "f", "content": "x"}, "messages[0].role"),
         ({"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}]},
          "messages[0].content[0].input_audio"),
         ({"role": "user", "content": [{"type": "file", "file": {"file_id": "file-1"}}]},
@@ -270,11 +270,7 @@ def test_a_turn_is_refused_by_the_path_of_what_is_wrong(turn: Any, field: str) -
         ({"role": "user", "content": [{"type": "text", "text": "x", "cache_control": {"type": "ephemeral",
                                                                                      "ttl": "1h"}}]},
          "messages[0].content[0].cache_control.ttl"),
-        ({"role": "assistant", "content": "x", "function_call": {"name": "f", "arguments": ""}},
-         "messages[0].function_call"),
         ({"role": "assistant", "audio": {"id": "a"}}, "messages[0].audio"),
-        ({"role": "assistant", "tool_calls": [{"id": "c", "type": "custom", "custom": {"name": "f", "input": ""}}]},
-         "messages[0].tool_calls[0].custom"),
         ({"role": "user", "content": "x", "weight": 0}, "messages[0].weight"),
         ({"role": "user", "content": [{"type": "text", "text": "x", "lang": "en"}]}, "messages[0].content[0].lang"),
     ],
@@ -340,7 +336,6 @@ def test_a_response_format_keeps_its_schema_verbatim() -> None:
         ({"temperature": True}, "temperature"),
         ({"max_tokens": True}, "max_tokens"),
         ({"max_tokens": 1.5}, "max_tokens"),
-        ({"max_tokens": 1.0}, "max_tokens"),
         ({"max_tokens": "1"}, "max_tokens"),
         ({"n": 1.0}, "n"),
         ({"seed": 0.5}, "seed"),
@@ -392,23 +387,11 @@ def test_a_refusal_names_field_finding_and_expectation() -> None:
 @pytest.mark.parametrize(
     ("fields", "parameter"),
     [
-        ({"n": 2}, "n"),
-        ({"n": 0}, "n"),
-        ({"logprobs": True}, "logprobs"),
-        ({"top_logprobs": 3}, "top_logprobs"),
-        ({"store": True}, "store"),
         ({"modalities": ["text", "audio"]}, "modalities"),
         ({"audio": {"voice": "alloy", "format": "wav"}}, "audio"),
-        ({"prediction": {"type": "content", "content": "x"}}, "prediction"),
-        ({"web_search_options": {}}, "web_search_options"),
-        ({"functions": [{"name": "f"}]}, "functions"),
-        ({"function_call": "auto"}, "function_call"),
         ({"stream": True, "stream_options": {"include_obfuscation": True}}, "stream_options.include_obfuscation"),
         ({"stream": True, "stream_options": {"pace": 1}}, "stream_options.pace"),
-        ({"tools": [{"type": "custom", "custom": {"name": "f"}}]}, "tools[0].custom"),
         ({"tools": [{"type": "function", "function": {"name": "f", "cost": 1}}]}, "tools[0].function.cost"),
-        ({"tool_choice": {"type": "custom", "custom": {"name": "f"}}}, "tool_choice"),
-        ({"tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": []}}}, "tool_choice"),
     ],
 )
 def test_what_is_not_built_is_refused_by_name(fields: dict[str, Any], parameter: str) -> None:
@@ -417,9 +400,81 @@ def test_what_is_not_built_is_refused_by_name(fields: dict[str, Any], parameter:
     assert parameter.rpartition(".")[2] in error.message
 
 
-def test_legacy_functions_are_refused_with_what_to_use_instead() -> None:
-    assert "'tools'" in unsupported_by(functions=[]).message
-    assert "'tool_choice'" in unsupported_by(function_call="none").message
+def test_several_answers_and_probabilities_are_asked_for() -> None:
+    assert request_of(n=2).input.sampling.choices == 2
+    assert request_of(n=1).input.sampling.choices is None
+    assert request_of(logprobs=True).input.sampling.top_logprobs == 0
+    assert request_of(logprobs=True, top_logprobs=3).input.sampling.top_logprobs == 3
+    assert refusal_of(top_logprobs=3).field == "top_logprobs"
+
+
+LOOK = {"name": "look", "description": "d", "parameters": {"type": "object"}}
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        (None, ToolChoice(parallel=False)),
+        ("none", ToolChoice(mode=ToolChoiceMode.NONE, parallel=False)),
+        ({"name": "look"}, ToolChoice(mode=ToolChoiceMode.NAMED, tool_name="look", parallel=False)),
+    ],
+)
+def test_functions_are_tools_in_the_older_form(choice: Any, expected: ToolChoice) -> None:
+    request = request_of(functions=[LOOK], function_call=choice)
+    assert request.input.tools == (Tool(name="look", description="d", parameters_json='{"type": "object"}'),)
+    assert request.input.tool_choice == expected
+    assert request.form.functions
+    assert not request_of(tools=[{"type": "function", "function": LOOK}]).form.functions
+
+
+def test_a_functions_result_answers_the_last_call_of_its_name() -> None:
+    def called(name: str) -> dict[str, Any]:
+        return {"role": "assistant", "content": None, "function_call": {"name": name, "arguments": "{}"}}
+
+    turns = [
+        {"role": "user", "content": "x"}, called("look"), {"role": "function", "name": "look", "content": "1"},
+        called("look"), {"role": "function", "name": "look", "content": "2"},
+    ]  # fmt: skip
+    messages = request_of(messages=turns).input.messages
+    assert [turn.tool_calls[0].id for turn in messages if turn.tool_calls] == [
+        turn.tool_call_id for turn in messages if turn.role is Role.TOOL
+    ]
+    assert len({turn.tool_call_id for turn in messages if turn.role is Role.TOOL}) == 2
+    error = refusal_of(messages=[{"role": "function", "name": "look", "content": "1"}])
+    assert error.field == "messages[0].name"
+
+
+def test_a_custom_tool_its_choice_and_its_call_are_carried() -> None:
+    grammar = {"type": "grammar", "grammar": {"syntax": "lark", "definition": "start: X"}}
+    request = request_of(
+        tools=[
+            {"type": "custom", "custom": {"name": "run", "format": grammar}},
+            {"type": "custom", "custom": {"name": "say", "description": "d"}},
+        ],
+        tool_choice={"type": "custom", "custom": {"name": "run"}},
+        messages=[
+            {"role": "user", "content": "x"},
+            {
+                "role": "assistant",
+                "tool_calls": [{"id": "c", "type": "custom", "custom": {"name": "run", "input": "ls"}}],
+            },
+            {"role": "tool", "tool_call_id": "c", "content": "."},
+        ],
+    )
+    run, say = request.input.tools
+    assert json.loads(run.custom_json) == grammar
+    assert (say.custom_json, say.description) == ("{}", "d")
+    assert request.input.tool_choice == ToolChoice(mode=ToolChoiceMode.NAMED, tool_name="run")
+    (call,) = request.input.messages[1].tool_calls
+    assert call == ToolCall(id="c", name="run", arguments_json="ls", is_custom=True)
+
+
+def test_allowed_tools_are_a_choice_among_some() -> None:
+    allowed = [{"type": "function", "function": {"name": "f"}}, {"type": "custom", "custom": {"name": "g"}}]
+    choice = request_of(
+        tool_choice={"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": allowed}}
+    ).input.tool_choice
+    assert choice == ToolChoice(mode=ToolChoiceMode.REQUIRED, allowed_tools=("f", "g"))
 
 
 def test_unknown_fields_travel_verbatim_and_in_order() -> None:
@@ -437,18 +492,28 @@ def test_a_service_tier_other_than_the_default_travels_on() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "user", "extra"),
+    ("fields", "user"),
     [
-        ({"user": "u"}, "u", ""),
-        ({"safety_identifier": "s"}, "s", ""),
-        ({"user": "u", "safety_identifier": "u"}, "u", ""),
-        ({"user": "u", "safety_identifier": "s"}, "u", '{"safety_identifier":"s"}'),
+        ({"user": "u"}, "u"),
+        ({"safety_identifier": "s"}, "s"),
+        ({"user": "u", "safety_identifier": "s"}, "u"),
     ],
 )
-def test_the_user_comes_from_either_field(fields: dict[str, Any], user: str, extra: str) -> None:
+def test_the_user_comes_from_either_field_and_both_go_on(fields: dict[str, Any], user: str) -> None:
     request = request_of(**fields)
     assert request.context.user == user
-    assert request.input.extra_json == extra
+    assert json.loads(request.input.hints_json) == fields
+    assert request.input.extra_json == ""
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"store": False}, {"store": True}, {"metadata": {"a": "b"}}, {"prompt_cache_key": "k"},
+     {"prompt_cache_retention": "24h"}, {"prompt_cache_options": {"mode": "explicit"}}],
+)  # fmt: skip
+def test_what_changes_nothing_of_the_answer_travels_apart(fields: dict[str, Any]) -> None:
+    request = request_of(**fields).input
+    assert (json.loads(request.hints_json), request.extra_json) == (fields, "")
 
 
 def test_metadata_becomes_tags() -> None:

@@ -19,6 +19,7 @@ from penstock_common.llm.types import (
     Finished,
     FinishReason,
     GenerationEvent,
+    ModelInfo,
     ReasoningDelta,
     Started,
     TextDelta,
@@ -39,8 +40,7 @@ STOP = Finished(reason=FinishReason.STOP, answered_by=MINI, attempts=1, cost_nan
 SUMMARY = StreamSummary(overhead_ms=1.23456, cache="miss")
 
 HEAD = (
-    'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o-mini",'
-    '"system_fingerprint":null,"choices":['
+    'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o-mini","choices":['
 )
 USAGE_JSON = (
     '{"prompt_tokens":10,"completion_tokens":4,"total_tokens":14,'
@@ -204,7 +204,7 @@ def test_a_whole_answer_is_rendered_to_the_byte() -> None:
     assert render_completion(answer, "chatcmpl-1", 1_700_000_000).decode() == (
         '{"id":"chatcmpl-1","object":"chat.completion","created":1700000000,"model":"gpt-4o-mini",'
         '"choices":[{"index":0,"message":{"role":"assistant","content":"Héllo","refusal":null,"annotations":[]},'
-        f'"logprobs":null,"finish_reason":"stop"}}],"usage":{USAGE_JSON},"system_fingerprint":null}}'
+        f'"logprobs":null,"finish_reason":"stop"}}],"usage":{USAGE_JSON}}}'
     )
 
 
@@ -220,7 +220,7 @@ def test_a_whole_answer_of_tool_calls_is_rendered_to_the_byte() -> None:
         '{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"gpt-4o-mini",'
         '"choices":[{"index":0,"message":{"role":"assistant","content":null,"refusal":null,"reasoning_content":"Hm",'
         '"tool_calls":[{"id":"call_1","type":"function","function":{"name":"f","arguments":"{\\"a\\":1}"}}],'
-        '"annotations":[]},"logprobs":null,"finish_reason":"tool_calls"}],"usage":null,"system_fingerprint":null}'
+        '"annotations":[]},"logprobs":null,"finish_reason":"tool_calls"}]}'
     )
 
 
@@ -248,9 +248,9 @@ def test_an_incomplete_answer_is_never_rendered() -> None:
 
 def test_models_are_rendered_to_the_byte() -> None:
     fast = '{"id":"fast","object":"model","created":7,"owned_by":"penstock"}'
-    assert render_model("fast", 7).decode() == fast
-    assert render_model_list(["fast"], 7).decode() == f'{{"object":"list","data":[{fast}]}}'
-    assert Model.model_validate_json(render_model("fast", 7), strict=True).id == "fast"
+    assert render_model(ModelInfo(name="fast"), 7).decode() == fast
+    assert render_model_list([ModelInfo(name="fast")], 7).decode() == f'{{"object":"list","data":[{fast}]}}'
+    assert Model.model_validate_json(render_model(ModelInfo(name="fast"), 7), strict=True).id == "fast"
 
 
 def test_a_failure_is_one_frame_and_no_end() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Literal
 
 import openai
@@ -17,6 +18,7 @@ from penstock_common.llm.types import (
     FinishReason,
     GenerationEvent,
     JsonSchema,
+    ModelInfo,
     Reasoning,
     ReasoningDelta,
     Role,
@@ -25,6 +27,7 @@ from penstock_common.llm.types import (
     TextDelta,
     ToolCall,
     ToolCallDelta,
+    UnitPrices,
     Usage,
 )
 from penstock_gateway.surfaces.wire_formats.format import StreamSummary
@@ -194,7 +197,8 @@ def test_every_option_of_the_sdk_arrives_somewhere(server: Any, sdk: openai.Open
     assert (sampling.frequency_penalty, sampling.presence_penalty) == (0.1, 0.2)
     assert request.input.tools[0].name == "Weather"
     assert (request.context.user, request.context.tags) == ("u", {"a": "b"})
-    assert request.input.extra_json == ('{"logit_bias":{"1":2},"prompt_cache_key":"k","verbosity":"low","min_p":0.1}')
+    assert request.input.extra_json == '{"logit_bias":{"1":2},"verbosity":"low","min_p":0.1}'
+    assert json.loads(request.input.hints_json) == {"metadata": {"a": "b"}, "prompt_cache_key": "k", "user": "u"}
     assert request.input.messages[0].role is Role.USER
     assert request.input.messages[0].parts == (Text(text="Hello"),)
 
@@ -207,8 +211,8 @@ def test_reasoning_sent_back_is_reasoning(server: Any, sdk: openai.OpenAI) -> No
 
 
 def test_models_are_read(server: Any, sdk: openai.OpenAI) -> None:
-    server.answer(render_model_list(["fast", "auto"], 7))
+    server.answer(render_model_list([ModelInfo(name="fast"), ModelInfo(name="auto")], 7))
     assert [model.id for model in sdk.models.list()] == ["fast", "auto"]
-    server.answer(render_model("fast", 7))
+    server.answer(render_model(ModelInfo(name="fast", context_window_tokens=9, prices=UnitPrices()), 7))
     model = sdk.models.retrieve("fast")
     assert (model.id, model.created, model.owned_by, model.object) == ("fast", 7, "penstock", "model")

@@ -47,6 +47,7 @@ class Answered:
         self._stalls = stalls
         self.sent = sent
         self.unread_bytes = unread_bytes
+        self.dropped = ()
         self.ended = False
         self.closed = 0
         self.stalled = asyncio.Event()

@@ -29,6 +29,9 @@ def read(*data: bytes) -> list[UpstreamEvent]:
     return [event for piece in data for event in stream.feed(piece)]
 
 
+CALLED = chunk({}, finish_reason="tool_calls")
+
+
 def call(**piece: Any) -> bytes:
     """Return a chunk with one fragment of a tool call."""
     return chunk({"tool_calls": [piece]})
@@ -74,12 +77,14 @@ def test_tool_calls_keep_their_id_and_name_on_the_first_fragment() -> None:
         call(index=0, function={"arguments": '{"a"'}),
         call(index=0, id="c0", function={"name": "f", "arguments": ":1}"}),
         call(index=1, id="c1", function={"name": "g", "arguments": "{}"}),
+        CALLED,
     )
     assert events == [
-        ToolCallDelta(index=0, id="c0", name="f"),
-        ToolCallDelta(index=0, arguments_json_fragment='{"a"'),
+        # Whether id and name are whole is known as soon as arguments come without them.
+        ToolCallDelta(index=0, id="c0", name="f", arguments_json_fragment='{"a"'),
         ToolCallDelta(index=0, arguments_json_fragment=":1}"),
         ToolCallDelta(index=1, id="c1", name="g", arguments_json_fragment="{}"),
+        Stopped(FinishReason.TOOL_CALLS),
     ]
 
 
@@ -88,25 +93,23 @@ def test_tool_calls_without_an_index_are_told_apart_by_their_id() -> None:
         call(id="c0", function={"name": "f", "arguments": ""}),
         call(function={"arguments": "{}"}),
         call(id="c1", function={"name": "f", "arguments": "[]"}),
+        CALLED,
     )
-    assert [(event.index, event.id) for event in events if isinstance(event, ToolCallDelta)] == [
-        (0, "c0"),
-        (0, ""),
-        (1, "c1"),
-    ]
+    assert [(event.index, event.id) for event in events if isinstance(event, ToolCallDelta)] == [(0, "c0"), (1, "c1")]
 
 
 def test_parallel_tool_calls_of_one_index_are_told_apart_by_their_id() -> None:
     first = call(index=0, id="a", function={"name": "f", "arguments": "{}"})
     second = call(index=0, id="b", function={"name": "f", "arguments": "[]"})
-    assert read(first, second) == [
+    assert read(first, second, CALLED) == [
         ToolCallDelta(index=0, id="a", name="f", arguments_json_fragment="{}"),
         ToolCallDelta(index=1, id="b", name="f", arguments_json_fragment="[]"),
+        Stopped(FinishReason.TOOL_CALLS),
     ]
 
 
 def test_a_tool_call_without_an_id_is_given_one() -> None:
-    (event,) = read(call(index=0, function={"name": "f", "arguments": "{}"}))
+    event, _ = read(call(index=0, function={"name": "f", "arguments": "{}"}), CALLED)
     assert isinstance(event, ToolCallDelta)
     assert event.id.startswith("call_")
 
@@ -157,6 +160,27 @@ def test_nothing_after_done_is_read() -> None:
     stream = CompletionStream()
     assert stream.feed(b"data: [DONE]\n\n" + chunk({"content": "late"})) == []
     assert stream.done
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 5, "cached_tokens": 4}},
+        {"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 5, "prompt_cache_hit_tokens": 4}},
+        {"choices": [], "usage": {"prompt_tokens": 9.0, "completion_tokens": 5, "prompt_cache_hit_tokens": "4"}},
+        {
+            "choices": [],
+            "x_groq": {"id": "r", "usage": {"prompt_tokens": 9, "completion_tokens": 5, "cached_tokens": 4}},
+        },
+        {
+            "id": 7,
+            "choices": {},
+            "x_groq": {"usage": {"prompt_tokens": 9, "completion_tokens": "5", "cached_tokens": 4}},
+        },
+    ],
+)
+def test_usage_stands_in_several_places(document: dict[str, Any]) -> None:
+    assert read(sse(document)) == [Usage(input_tokens=9, output_tokens=5, cached_input_tokens=4)]
 
 
 def test_reasoning_that_only_the_total_counts_is_output() -> None:

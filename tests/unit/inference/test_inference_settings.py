@@ -108,6 +108,9 @@ def test_a_provider_of_a_later_version_is_refused_with_a_sentence_that_says_so(p
             "'upstreams[0].timeouts.idle': it must be longer",
         ),
         (LEAST % ("vllm", ", base_url: 'http://x', timeouts: {idle: 20}"), "a duration such as"),
+        (LEAST % ("vllm", ", base_url: 'http://x', timeouts: {end: 0s}"), "timeouts.end': it must be longer"),
+        (LEAST % ("vllm", ", base_url: 'http://x', manners_remembered: 10"), "a duration such as"),
+        (LEAST % ("vllm", ", base_url: 'http://x', hand_back_extras: perhaps"), "upstreams[0].hand_back_extras"),
         (CONTRACT.replace("name: local", "name: openai"), "two upstreams have the same name"),
         (
             CONTRACT.replace("name: o4/mini", "name: gpt-4o-mini"),
@@ -136,6 +139,12 @@ def test_whole_answers_are_asked_whole_of_those_who_can_and_need_not_think() -> 
     assert not model(plain.replace("base_url", "whole_answers: stream, base_url")).answers_whole
     assert not model(LEAST % ("triton", ", grpc: 'x:1'")).answers_whole
     assert "'upstreams[0].whole_answers'" in refused(plain.replace("base_url", "whole_answers: twice, base_url"))
+
+
+def test_the_end_of_a_response_is_waited_for_a_second_unless_it_is_said() -> None:
+    text = LEAST % ("vllm", ", base_url: 'http://x'%s")
+    assert model(text % "").timeouts.seconds.end == 1
+    assert model(text % ", timeouts: {end: 250ms}").timeouts.seconds.end == 0.25
 
 
 def test_whole_is_twice_first_token_unless_it_is_said() -> None:

@@ -24,9 +24,12 @@ from penstock_common.llm.types import (
     ToolCall,
     ToolChoice,
     ToolChoiceMode,
+    UnsupportedFields,
 )
-from penstock_inference.adapters.providers.openai.request import DIALECTS, Dialect, body_from_input
+from penstock_inference.adapters.providers.openai.dialect import DIALECTS, Dialect
+from penstock_inference.adapters.providers.openai.request import body_from_input
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
+from penstock_inference.domain.unsupported import FieldPolicy
 
 OPENAI = DIALECTS["openai"]
 COMPATIBLE = DIALECTS["openai_compatible"]
@@ -162,6 +165,7 @@ def test_a_conversation_with_tool_calls() -> None:
         {
             "role": "assistant",
             "content": None,
+            "reasoning_content": "Hm.",
             "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1'}}],
         },
         {"role": "tool", "content": "42", "tool_call_id": "c1", "name": "f"},
@@ -185,7 +189,7 @@ def test_a_url_goes_to_openai_and_to_nobody_inside_our_network() -> None:
     assert content(image, dialect=OPENAI) == [{"type": "image_url", "image_url": {"url": image.url}}]
     for dialect in (VLLM, DIALECTS["ollama"], COMPATIBLE):
         failure = refused(replace(QUESTION, messages=(user(image),)), dialect)
-        assert (failure.kind, failure.parameter) == (FailureKind.UNSUPPORTED, "image_url")
+        assert (failure.kind, failure.parameter) == (FailureKind.UNSUPPORTED, "input.messages[0].parts[0].image.url")
 
 
 def test_files_go_to_openai_only() -> None:
@@ -193,30 +197,139 @@ def test_files_go_to_openai_only() -> None:
     assert content(file, dialect=OPENAI) == [
         {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JQ=="}}
     ]
-    assert refused(replace(QUESTION, messages=(user(file),))).parameter == "file"
+    assert refused(replace(QUESTION, messages=(user(file),))).parameter == "input.messages[0].parts[0].file"
 
 
-def test_top_logprobs_is_refused() -> None:
-    assert refused(replace(QUESTION, sampling=SamplingParams(top_logprobs=2))).parameter == "top_logprobs"
+@pytest.mark.parametrize(
+    ("sampling", "sent"),
+    [
+        (SamplingParams(top_logprobs=2), {"logprobs": True, "top_logprobs": 2}),
+        (SamplingParams(top_logprobs=0), {"logprobs": True}),
+        (SamplingParams(choices=3), {"n": 3}),
+        (SamplingParams(choices=1), {}),
+    ],
+)
+def test_several_answers_and_their_probabilities_are_asked_for(sampling: SamplingParams, sent: dict[str, Any]) -> None:
+    asked = body(replace(QUESTION, sampling=sampling), OPENAI)
+    assert {name: asked[name] for name in ("n", "logprobs", "top_logprobs") if name in asked} == sent
+    if sent:
+        failure = refused(replace(QUESTION, sampling=sampling), DIALECTS["ollama"])
+        assert failure.kind is FailureKind.UNSUPPORTED
+        # One answer is not several: what the caller reads would not be there.
+        assert failure.may_be_dropped is ("n" not in sent)
+
+
+def test_a_top_p_of_0_is_sent_as_what_the_server_takes() -> None:
+    value = replace(QUESTION, sampling=SamplingParams(top_p=0))
+    assert body(value, OPENAI)["top_p"] == 0
+    assert body(value, VLLM)["top_p"] == 1e-6
+
+
+HINTS = json.dumps({"user": "u", "metadata": {"a": "b"}, "safety_identifier": "s", "store": False})
+
+
+def test_hints_go_to_those_that_take_them_and_are_noted_elsewhere() -> None:
+    value = replace(QUESTION, hints_json=HINTS)
+    assert {name: body(value, OPENAI).get(name) for name in json.loads(HINTS)} == json.loads(HINTS)
+    policy = FieldPolicy()
+    sent = json.loads(body_from_input(value, "m", COMPATIBLE, policy))
+    assert not sent.keys() & json.loads(HINTS).keys()
+    # Nobody stores who does not know of it.
+    assert policy.dropped == ("user", "metadata", "safety_identifier")
+
+
+def test_what_is_no_hint_does_not_pass_for_one() -> None:
+    value = replace(QUESTION, hints_json='{"logit_bias": {"1": 5}}')
+    assert refused(value, OPENAI).parameter == "input.hints_json.logit_bias"
+
+
+@pytest.mark.parametrize("name", ["logit_bias", "verbosity", "prediction", "reasoning", "web_search_options"])
+def test_openai_takes_its_own_fields(name: str) -> None:
+    value = replace(QUESTION, extra_json=json.dumps({name: {"x": 1}}))
+    assert body(value, OPENAI)[name] == {"x": 1}
+
+
+def test_a_service_tier_has_a_price_and_is_no_field_like_others() -> None:
+    value = replace(QUESTION, extra_json='{"service_tier": "priority"}')
+    assert refused(value, OPENAI).may_be_dropped
+    policy = FieldPolicy(UnsupportedFields.DROP)
+    assert "service_tier" not in json.loads(body_from_input(value, "m", OPENAI, policy))
+    assert policy.dropped == ("service_tier",)
+    with pytest.raises(AttemptFailed):
+        body_from_input(value, "m", OPENAI, FieldPolicy(UnsupportedFields.PASS))
+
+
+@pytest.mark.parametrize("mode", [UnsupportedFields.DROP, UnsupportedFields.PASS])
+def test_what_a_server_does_not_take_is_left_out_or_sent_all_the_same(mode: UnsupportedFields) -> None:
+    value = replace(QUESTION, sampling=SamplingParams(top_k=3, top_logprobs=0), extra_json='{"min_p": 0.1}')
+    policy = FieldPolicy(mode)
+    sent = json.loads(body_from_input(value, "m", DIALECTS["ollama"], policy))
+    if mode is UnsupportedFields.DROP:
+        assert not sent.keys() & {"top_k", "logprobs", "min_p"}
+        assert policy.dropped == ("top_k", "logprobs", "min_p")
+    else:
+        assert (sent["top_k"], sent["logprobs"], sent["min_p"], policy.dropped) == (3, True, 0.1, ())
+
+
+CUSTOM = Tool(name="run", description="Runs.", custom_json='{"type":"text"}')
+LOOK = Tool(name="look")
+
+
+def test_a_custom_tool_its_choice_and_its_call_are_openais() -> None:
+    call = Message(
+        role=Role.ASSISTANT, tool_calls=(ToolCall(id="c", name="run", arguments_json="ls -l", is_custom=True),)
+    )
+    value = replace(
+        QUESTION,
+        tools=(CUSTOM, LOOK),
+        tool_choice=ToolChoice(mode=ToolChoiceMode.NAMED, tool_name="run"),
+        messages=(*QUESTION.messages, call, Message(role=Role.TOOL, parts=(Text(text="ok"),), tool_call_id="c")),
+    )
+    sent = body(value, OPENAI)
+    assert sent["tools"][0] == {
+        "type": "custom", "custom": {"name": "run", "description": "Runs.", "format": {"type": "text"}}
+    }  # fmt: skip
+    assert sent["tool_choice"] == {"type": "custom", "custom": {"name": "run"}}
+    assert sent["messages"][1]["tool_calls"] == [
+        {"id": "c", "type": "custom", "custom": {"name": "run", "input": "ls -l"}}
+    ]
+    assert refused(value, VLLM).parameter == "input.tools[0].custom_json"
+
+
+def test_allowed_tools_are_named_where_that_is_known_and_alone_told_of_elsewhere() -> None:
+    choice = ToolChoice(mode=ToolChoiceMode.REQUIRED, allowed_tools=("look",))
+    value = replace(QUESTION, tools=(LOOK, Tool(name="other")), tool_choice=choice)
+    sent = body(value, OPENAI)
+    assert [tool["function"]["name"] for tool in sent["tools"]] == ["look", "other"]
+    assert sent["tool_choice"] == {
+        "type": "allowed_tools",
+        "allowed_tools": {"mode": "required", "tools": [{"type": "function", "function": {"name": "look"}}]},
+    }
+    sent = body(value, VLLM)
+    assert [tool["function"]["name"] for tool in sent["tools"]] == ["look"]
+    assert sent["tool_choice"] == "required"
 
 
 def test_top_k_is_refused_by_openai() -> None:
-    assert refused(replace(QUESTION, sampling=SamplingParams(top_k=2)), OPENAI).parameter == "top_k"
+    assert refused(replace(QUESTION, sampling=SamplingParams(top_k=2)), OPENAI).parameter == "input.sampling.top_k"
 
 
 def test_extra_fields_are_merged_where_the_upstream_takes_them() -> None:
-    sent = body(replace(QUESTION, extra_json='{"min_p": 0.1}'), with_fields(VLLM, passthrough=True))
-    assert sent["min_p"] == 0.1
+    value = replace(QUESTION, extra_json='{"min_p": 0.1}')
+    for dialect in (VLLM, with_fields(COMPATIBLE, passthrough=True)):
+        assert body(value, dialect)["min_p"] == 0.1
 
 
 def test_extra_fields_are_refused_elsewhere() -> None:
-    assert refused(replace(QUESTION, extra_json='{"min_p": 0.1}'), VLLM).parameter == "min_p"
+    failure = refused(replace(QUESTION, extra_json='{"min_p": 0.1}'), COMPATIBLE)
+    assert (failure.parameter, failure.may_be_dropped) == ("input.extra_json.min_p", True)
 
 
 @pytest.mark.parametrize("field", ["model", "messages", "stream", "n", "max_tokens"])
 def test_an_extra_field_never_replaces_one_of_ours(field: str) -> None:
     value = replace(QUESTION, extra_json=json.dumps({field: 7}))
-    assert refused(value, with_fields(VLLM, passthrough=True)).parameter == field
+    failure = refused(value, with_fields(VLLM, passthrough=True))
+    assert (failure.parameter, failure.may_be_dropped) == (f"input.extra_json.{field}", False)
 
 
 def test_extra_json_must_be_an_object() -> None:
@@ -225,3 +338,49 @@ def test_extra_json_must_be_an_object() -> None:
 
 def test_a_server_without_stream_options_is_not_sent_any() -> None:
     assert "stream_options" not in body(QUESTION, Dialect(stream_options=False))
+
+
+def turn_of(message: Message, dialect: Dialect = COMPATIBLE) -> dict[str, Any]:
+    """Return the one turn as it is sent."""
+    (turn,) = body(replace(QUESTION, messages=(message,)), dialect)["messages"]
+    return turn
+
+
+SIGNED = Message(
+    role=Role.ASSISTANT,
+    parts=(Reasoning(text="Hm.", extra_json='{"reasoning_details":[1.0],"stream":false}'), Text(text="Hi")),
+    tool_calls=(
+        ToolCall(id="a", name="f", arguments_json="{}", extra_json='{"extra_content":{"google":{}},"id":"x"}'),
+        ToolCall(id="b", name="f", arguments_json="{}"),
+    ),
+)
+
+
+def test_extras_go_where_they_came_from_and_set_nothing_else() -> None:
+    turn = turn_of(SIGNED)
+    first, second = turn.pop("tool_calls")
+    assert turn == {"role": "assistant", "content": "Hi", "reasoning_content": "Hm.", "reasoning_details": [1.0]}
+    assert (first["id"], first["extra_content"]) == ("a", {"google": {}})
+    assert "extra_content" not in second
+
+
+def test_servers_that_take_none_are_sent_none() -> None:
+    turn = turn_of(SIGNED, OPENAI)
+    assert turn.keys() == {"role", "content", "tool_calls"}
+    assert all(call.keys() == {"id", "type", "function"} for call in turn["tool_calls"])
+
+
+def test_what_is_lost_is_made_up_only_where_it_is() -> None:
+    wanting = with_fields(COMPATIBLE, signed_calls=True, reasoned_turns=True)
+    assert turn_of(SIGNED, wanting) == turn_of(SIGNED)
+    plain = Message(role=Role.ASSISTANT, parts=(Text(text="Hi"),))
+    assert turn_of(plain, wanting) == {"role": "assistant", "content": "Hi", "reasoning_content": ""}
+    asked = Message(role=Role.USER, parts=(Text(text="Hi"),))
+    assert turn_of(asked, wanting) == turn_of(asked)
+
+
+@pytest.mark.parametrize("extra_json", ["{", "[]", "7", "{}x"])
+def test_extras_that_are_no_object_are_a_bad_request(extra_json: str) -> None:
+    with pytest.raises(AttemptFailed) as failed:
+        turn_of(Message(role=Role.ASSISTANT, parts=(Reasoning(extra_json=extra_json),)))
+    assert failed.value.kind is FailureKind.BAD_REQUEST

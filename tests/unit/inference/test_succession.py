@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock_common import errors
-from penstock_common.llm.types import Candidate
+from penstock_common.llm.types import Candidate, UnsupportedFields
 from penstock_inference.domain.catalogue import Model
 from penstock_inference.domain.failure import AttemptFailed, FailureKind, Next
 from penstock_inference.domain.succession import ATTEMPTS_PER_CANDIDATE, LONGEST_WAIT, Succession
@@ -134,3 +134,47 @@ def test_every_sequence_of_failures_ends_within_the_bound(candidates: int, kinds
 @given(st.sampled_from(list(FailureKind)))
 def test_every_kind_has_a_meaning(kind: FailureKind) -> None:
     assert failed(kind).next in Next
+
+
+def lacking() -> AttemptFailed:
+    """Return what a candidate says that does not take a field."""
+    return AttemptFailed(FailureKind.UNSUPPORTED, "x is not supported", parameter="x", may_be_dropped=True)
+
+
+@pytest.mark.parametrize("mode", [UnsupportedFields.DROP, UnsupportedFields.PASS])
+def test_who_takes_every_field_comes_first_and_the_others_are_the_last_resort(mode: UnsupportedFields) -> None:
+    made = Succession(models(0, 0, 0), lambda: float("inf"), lambda: HALF, mode)
+    made.begin()
+    made.after(lacking())
+    assert (made.current.candidate.upstream, made.unsupported) == ("u1", UnsupportedFields.REFUSE)
+    made.begin()
+    made.after(failed(FailureKind.TIMEOUT))
+    made.begin()
+    assert made.others_left
+    made.after(lacking())
+    assert (made.current.candidate.upstream, made.unsupported) == ("u0", mode)
+    made.begin()
+    made.after(failed(FailureKind.TIMEOUT))
+    assert (made.current.candidate.upstream, made.unsupported) == ("u2", mode)
+    made.begin()
+    assert made.attempts == 3
+    with pytest.raises(errors.UpstreamTimeout):
+        made.after(failed(FailureKind.TIMEOUT))
+
+
+def test_a_field_that_nobody_takes_is_refused_with_the_ways_out() -> None:
+    made = succession(0, 0)
+    made.after(lacking())
+    made.begin()
+    with pytest.raises(errors.UnsupportedParameter) as refused:
+        made.after(lacking())
+    assert refused.value.parameter == "x"
+    assert "'unsupported: drop'" in refused.value.message
+    assert "'passthrough: true'" in refused.value.message
+
+
+def test_what_must_not_be_left_out_is_refused_whatever_the_switch() -> None:
+    made = Succession(models(0), lambda: float("inf"), lambda: HALF, UnsupportedFields.DROP)
+    made.begin()
+    with pytest.raises(errors.UnsupportedParameter, match="Leave it out, or ask another model"):
+        made.after(AttemptFailed(FailureKind.UNSUPPORTED, "x is not supported", parameter="x"))

@@ -279,3 +279,58 @@ async def test_a_whole_answer_that_comes_in_pieces_after_all_has_idle_between_th
     clock.advance(5.01)
     assert watchdog.expired == "idle"
     assert await ended(task)
+
+
+async def test_end_is_due_from_the_last_that_belonged_to_an_answer_that_is_whole() -> None:
+    clock = FakeClock()
+    watchdog, task = await watched(clock)
+    watchdog.answer_ended()
+    clock.advance(0.99)
+    watchdog.answer_ended()
+    clock.advance(0.99)
+    assert watchdog.expired == ""
+    clock.advance(0.02)
+    assert watchdog.expired == "end"
+    assert await ended(task)
+
+
+async def test_end_is_not_due_while_the_reader_is_away() -> None:
+    clock = FakeClock()
+    watchdog, task = await watched(clock)
+    watchdog.answer_ended()
+    watchdog.pause()
+    clock.advance(50)
+    assert watchdog.expired == ""
+
+    async def wait_again() -> None:
+        watchdog.wait()
+        await asyncio.Event().wait()
+
+    again = asyncio.ensure_future(wait_again())
+    await asyncio.sleep(0)
+    clock.advance(0.99)
+    assert watchdog.expired == ""
+    clock.advance(1.02)
+    assert watchdog.expired == "end"
+    assert await ended(again)
+    await ended(task)
+
+
+async def test_a_deadline_before_the_end_of_the_response_is_due_first() -> None:
+    clock = FakeClock()
+    watchdog, task = await watched(clock, deadline=clock.time() + 0.5)
+    watchdog.answer_ended()
+    clock.advance(0.49)
+    assert watchdog.expired == "deadline"
+    assert await ended(task)
+
+
+async def test_a_whole_answer_in_the_place_of_a_stream_has_its_time() -> None:
+    clock = FakeClock()
+    watchdog, task = await watched(clock)
+    watchdog.whole_expected()
+    clock.advance(59.9)
+    assert watchdog.expired == ""
+    clock.advance(0.2)
+    assert watchdog.expired == "whole"
+    assert await ended(task)

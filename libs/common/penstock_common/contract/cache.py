@@ -119,13 +119,15 @@ def canonical_form(request: GenerationInput, route_digest: bytes = b"", regions:
 
     So they do where other upstreams stand behind the model, or the tenant's regions are others: an answer is kept
     for as long as asking would lead to the same.
-    All fields count, by position, those that future versions add included.
+    All fields count, by position, those that future versions add included; but
+    for hints, which change nothing of the answer.
     Strings are verbatim: white space inside a JSON schema reaches the model,
     so it is part of the request. Numbers count by value: 0, 0.0 and -0.0 ask
     for the same.
     """
     fields: list[Any] = [*astuple(request)]
     sampling = request.sampling
+    fields[_HINTS_AT] = None
     fields[_SAMPLING_AT] = _NO_WISHES_FORM if sampling == _NO_WISHES else _sampling(sampling)
     return _ENCODER.encode((CANONICAL_VERSION, fields, route_digest, regions))
 
@@ -140,6 +142,7 @@ def _refers_to_the_web(message: Message) -> bool:
 
 
 _ENCODER = msgspec.msgpack.Encoder()
-_SAMPLING_AT = [field.name for field in msgspec.structs.fields(GenerationInput)].index("sampling")
+_NAMES = [field.name for field in msgspec.structs.fields(GenerationInput)]
+_SAMPLING_AT, _HINTS_AT = _NAMES.index("sampling"), _NAMES.index("hints_json")
 _NO_WISHES = SamplingParams()
 _NO_WISHES_FORM = _sampling(_NO_WISHES)

@@ -77,8 +77,9 @@ class HttpPool:
 
         A server may close a connection just when it is used again: where it is
         cut within ``REPEAT_SECONDS`` and before a byte of the answer came, the
-        request is sent once more, on a new connection. Cancelling closes the
-        connection at once.
+        request is sent once more, on a new connection. Others that were kept as long
+        may have died with it: they are closed, so that nobody meets them.
+        Cancelling closes the connection at once.
 
         Raises:
             HttpFailure: if no head comes.
@@ -91,6 +92,8 @@ class HttpPool:
             try:
                 return await connection.exchange(beginning, body, sent)
             except ConnectionCut as cut:
+                if not cut.began:
+                    self._close_kept_before(sent_at)
                 if cut.began or loop.time() - sent_at >= REPEAT_SECONDS:
                     raise
         connection = await self._connect(connect_seconds)
@@ -136,6 +139,11 @@ class HttpPool:
                 return connection
             connection.abort()
         return None
+
+    def _close_kept_before(self, when: float) -> None:
+        for connection in [kept for kept in self._free if kept.kept_at <= when]:
+            del self._free[connection]
+            connection.abort()
 
     def _close_unused(self) -> None:
         self._sweep = None

@@ -45,11 +45,15 @@ def estimated_output_tokens(request: GenerationInput, answer: Answer, unread_byt
 
     ``unread_bytes`` is how much has come of an answer in one piece, of which nothing can be read before its end.
     """
-    tokens = estimated_tokens(answer.text) + estimated_tokens(answer.reasoning)
-    tokens += sum(estimated_tokens(call.name + call.arguments_json) for call in answer.tool_calls)
+    tokens = sum(map(_tokens_of_answer, (answer, *answer.more)) if answer.choices else (_tokens_of_answer(answer),))
     tokens += -(-max(0, unread_bytes - WRAPPING_BYTES) // BYTES_PER_TOKEN)
     most = request.sampling.max_output_tokens
-    return tokens if most is None else min(tokens, most)
+    return tokens if most is None else min(tokens, most * (request.sampling.choices or 1))
+
+
+def _tokens_of_answer(answer: Answer) -> int:
+    calls = sum(estimated_tokens(call.name + call.arguments_json) for call in answer.tool_calls)
+    return estimated_tokens(answer.text) + estimated_tokens(answer.reasoning) + calls
 
 
 def _tokens_of_turn(message: Message) -> int:

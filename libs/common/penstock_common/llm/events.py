@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
+import msgspec
+
+from penstock_common.llm.extras import joined_extras
 from penstock_common.llm.types import (
     Batch,
+    ChoiceFinished,
+    ContentEvent,
     Finished,
+    FinishReason,
     GenerationEvent,
     Message,
     Reasoning,
@@ -22,6 +29,8 @@ from penstock_common.llm.types import (
     Usage,
 )
 
+_EMPTY_ARRAY = len("[]")
+
 
 def merge_deltas(events: Iterable[GenerationEvent]) -> list[GenerationEvent]:
     """Return the events with neighbouring deltas of one kind made one.
@@ -33,7 +42,16 @@ def merge_deltas(events: Iterable[GenerationEvent]) -> list[GenerationEvent]:
     run: list[Any] = []
     for event in events:
         # Most events are text, and most follow text: they must not cost a call each.
-        if run and (type(event) is type(run[-1]) is TextDelta or _continues(run[-1], event)):
+        if run and (
+            (
+                type(event) is TextDelta
+                and type(run[-1]) is TextDelta
+                and event.choice == run[-1].choice
+                # Text without probabilities would take those of its neighbour.
+                and (not event.logprobs_json) is (not run[-1].logprobs_json)
+            )
+            or _continues(run[-1], event)
+        ):
             run.append(event)
             continue
         if run:
@@ -50,23 +68,47 @@ def _joined(run: list[Any]) -> GenerationEvent:
         return run[0]
     first = run[0]
     if isinstance(first, TextDelta):
-        return TextDelta(text="".join([event.text for event in run]))
+        text = "".join([event.text for event in run])
+        if first.choice or first.logprobs_json:
+            return TextDelta(
+                text=text, choice=first.choice, logprobs_json=joined_arrays([event.logprobs_json for event in run])
+            )
+        return TextDelta(text=text)
     if isinstance(first, ReasoningDelta):
-        return ReasoningDelta(text="".join([event.text for event in run]), signature=run[-1].signature)
+        return ReasoningDelta(
+            text="".join([event.text for event in run]),
+            signature=run[-1].signature,
+            extra_json=_extras_of(run),
+            choice=first.choice,
+        )
     return ToolCallDelta(
         index=first.index,
         id=first.id,
         name=first.name,
         arguments_json_fragment="".join([event.arguments_json_fragment for event in run]),
+        extra_json=_extras_of(run),
+        choice=first.choice,
+        is_custom=first.is_custom,
     )
+
+
+def _extras_of(run: list[Any]) -> str:
+    return reduce(joined_extras, [event.extra_json for event in run if event.extra_json], "")
+
+
+def joined_arrays(arrays: Iterable[str]) -> str:
+    """Return JSON arrays made one; '' where there is none."""
+    inner = [array[1:-1] for array in arrays if len(array) > _EMPTY_ARRAY]
+    return f"[{','.join(inner)}]" if inner else ""
 
 
 def _continues(last: GenerationEvent, event: GenerationEvent) -> bool:
     """Return whether ``event`` goes on where ``last`` ends, beside text."""
     if isinstance(last, ReasoningDelta):
-        return isinstance(event, ReasoningDelta) and not last.signature
+        return isinstance(event, ReasoningDelta) and not last.signature and event.choice == last.choice
     if isinstance(last, ToolCallDelta) and isinstance(event, ToolCallDelta):
-        return last.index == event.index and not event.id and not event.name
+        is_same_call = last.index == event.index and last.choice == event.choice
+        return is_same_call and not event.id and not event.name
     return False
 
 
@@ -77,8 +119,8 @@ class StreamInvariantError(Exception):
 class StreamInvariants:
     """Checks a stream event by event against the contract's order.
 
-    ``started`` once and first, then deltas (none empty), then at most one
-    ``usage``, then ``finished`` once and last.
+    ``started`` once and first, then deltas (none empty) and the ends of further
+    choices, then at most one ``usage``, then ``finished`` once and last.
     """
 
     def __init__(self) -> None:
@@ -116,19 +158,23 @@ class StreamInvariants:
             raise StreamInvariantError(broken)
 
 
-def _is_empty(event: TextDelta | ReasoningDelta | ToolCallDelta) -> bool:
+def _is_empty(event: ContentEvent) -> bool:
+    if isinstance(event, ChoiceFinished):
+        return not event.choice
     if isinstance(event, TextDelta):
         return not event.text
     if isinstance(event, ReasoningDelta):
-        return not event.text and not event.signature
-    return not (event.id or event.name or event.arguments_json_fragment)
+        return not (event.text or event.signature or event.extra_json)
+    return not (event.id or event.name or event.arguments_json_fragment or event.extra_json)
 
 
 @dataclass(slots=True)
 class _ToolCallParts:
     id: str = ""
     name: str = ""
+    is_custom: bool = False
     arguments: list[str] = field(default_factory=list[str])
+    extra_json: str = ""
 
 
 @dataclass(slots=True)
@@ -138,46 +184,80 @@ class Answer:
     started: Started | None = None
     usage: Usage | None = None
     finished: Finished | None = None
+    logprobs: list[str] = field(default_factory=list[str])
+    """JSON arrays of the text's tokens with their probabilities, where the upstream told them."""
+    choices: dict[int, Answer] = field(default_factory=dict[int, "Answer"])
+    """The choices after the first, by number; see ``more``."""
+    extra_json: str = ""
+    """What came beside the reasoning; see ``Reasoning``."""
     _text: list[str] = field(default_factory=list[str])
     _reasoning: list[str] = field(default_factory=list[str])
     _signature: bytes = b""
     _tool_calls: dict[int, _ToolCallParts] = field(default_factory=dict[int, _ToolCallParts])
+    reason: FinishReason | None = None
+    """Why it ended, where it is one of the choices after the first."""
 
     def add(self, event: GenerationEvent) -> None:
         """Take the next event in."""
-        if isinstance(event, TextDelta):
-            self._text.append(event.text)
-        elif isinstance(event, Started):
+        if isinstance(event, Started):
             self.started = event
         elif isinstance(event, Usage):
             self.usage = event
         elif isinstance(event, Finished):
             self.finished = event
+        elif event.choice:
+            self._add_to_choice(event)
+        elif isinstance(event, TextDelta):
+            self._text.append(event.text)
+            if event.logprobs_json:
+                self.logprobs.append(event.logprobs_json)
         elif isinstance(event, ReasoningDelta):
             self._reasoning.append(event.text)
             self._signature = event.signature or self._signature
-        else:
+            if event.extra_json:
+                self.extra_json = joined_extras(self.extra_json, event.extra_json)
+        elif isinstance(event, ToolCallDelta):
             self._add_tool_call(event)
 
     def extend(self, batch: Batch) -> None:
         """Take the next events in."""
         add_text = self._text.append
         for event in batch:
-            if isinstance(event, TextDelta):
+            if isinstance(event, TextDelta) and not event.choice and not event.logprobs_json:
                 add_text(event.text)
             else:
                 self.add(event)
+
+    def _add_to_choice(self, event: ContentEvent) -> None:
+        choice = self.choices.setdefault(event.choice, Answer())
+        if isinstance(event, ChoiceFinished):
+            choice.reason = event.reason
+        else:
+            choice.add(msgspec.structs.replace(event, choice=0))
 
     def _add_tool_call(self, delta: ToolCallDelta) -> None:
         call = self._tool_calls.setdefault(delta.index, _ToolCallParts())
         call.id = delta.id or call.id
         call.name = delta.name or call.name
+        call.is_custom = delta.is_custom or call.is_custom
         call.arguments.append(delta.arguments_json_fragment)
+        if delta.extra_json:
+            call.extra_json = joined_extras(call.extra_json, delta.extra_json)
 
     @property
     def text(self) -> str:
         """The answer's text so far."""
         return "".join(self._text)
+
+    @property
+    def logprobs_json(self) -> str:
+        """The tokens of the text with their probabilities so far, a JSON array; '' where nobody told."""
+        return joined_arrays(self.logprobs)
+
+    @property
+    def more(self) -> tuple[Answer, ...]:
+        """The choices after the first so far, by number."""
+        return tuple(choice for _, choice in sorted(self.choices.items()))
 
     @property
     def reasoning(self) -> str:
@@ -188,15 +268,21 @@ class Answer:
     def tool_calls(self) -> tuple[ToolCall, ...]:
         """The tool calls so far, by index."""
         return tuple(
-            ToolCall(id=call.id, name=call.name, arguments_json="".join(call.arguments))
+            ToolCall(
+                id=call.id,
+                name=call.name,
+                arguments_json="".join(call.arguments),
+                extra_json=call.extra_json,
+                is_custom=call.is_custom,
+            )
             for _, call in sorted(self._tool_calls.items())
         )
 
     def message(self) -> Message:
         """Return the assistant's turn."""
         parts: list[Text | Reasoning] = []
-        if self._reasoning or self._signature:
-            parts.append(Reasoning(text=self.reasoning, signature=self._signature))
+        if self._reasoning or self._signature or self.extra_json:
+            parts.append(Reasoning(text=self.reasoning, signature=self._signature, extra_json=self.extra_json))
         if self._text:
             parts.append(Text(text=self.text))
         return Message(role=Role.ASSISTANT, parts=tuple(parts), tool_calls=self.tool_calls)

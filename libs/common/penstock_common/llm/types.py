@@ -64,10 +64,11 @@ class File(Value, frozen=True, tag="file"):
 
 
 class Reasoning(Value, frozen=True, tag="reasoning"):
-    """A model's earlier reasoning, handed back to it unchanged."""
+    """A model's earlier reasoning, handed back to it unchanged; ``extra_json`` is what ``extras`` says."""
 
     text: str = ""
     signature: bytes = b""
+    extra_json: str = ""
     cache_breakpoint: bool = False
 
 
@@ -75,11 +76,16 @@ ContentPart = Text | Image | File | Reasoning
 
 
 class ToolCall(Value, frozen=True):
-    """A call the model asked for; ``arguments_json`` is as the model wrote it."""
+    """A call the model asked for.
+
+    ``arguments_json`` is as the model wrote it, of a custom tool any text; ``extra_json`` what ``extras`` says.
+    """
 
     id: str
     name: str
     arguments_json: str
+    is_custom: bool = False
+    extra_json: str = ""
 
 
 class Message(Value, frozen=True):
@@ -98,12 +104,16 @@ class Message(Value, frozen=True):
 
 
 class Tool(Value, frozen=True):
-    """A function the model may call; the schema is kept verbatim."""
+    """A function the model may call; the schema is kept verbatim.
+
+    ``custom_json`` is set where its input is free text: the grammar of that, or ``{}``.
+    """
 
     name: str
     description: str = ""
     parameters_json: str = ""
     strict: bool | None = None
+    custom_json: str = ""
 
 
 class ToolChoiceMode(Enum):
@@ -116,15 +126,19 @@ class ToolChoiceMode(Enum):
 
 
 class ToolChoice(Value, frozen=True):
-    """Which tool the model must or may call."""
+    """Which tool the model must or may call; ``allowed_tools`` empty means any of them."""
 
     mode: ToolChoiceMode | None = None
     tool_name: str = ""
     parallel: bool | None = None
+    allowed_tools: tuple[str, ...] = ()
 
 
 class SamplingParams(Value, frozen=True):
-    """Sampling knobs; ``None`` means the model's default."""
+    """Sampling knobs; ``None`` means the model's default.
+
+    ``top_logprobs`` 0 reports the tokens themselves, None reports nothing.
+    """
 
     temperature: float | None = None
     top_p: float | None = None
@@ -136,6 +150,7 @@ class SamplingParams(Value, frozen=True):
     presence_penalty: float | None = None
     reasoning_effort: str = ""
     top_logprobs: int | None = None
+    choices: int | None = None
 
 
 class JsonObject(Value, frozen=True, tag="json_object"):
@@ -155,7 +170,11 @@ ResponseFormat = JsonObject | JsonSchema
 
 
 class GenerationInput(Value, frozen=True):
-    """Everything a model needs to produce one completion."""
+    """Everything a model needs to produce one completion.
+
+    ``extra_json`` and ``hints_json`` are objects of top-level fields that Penstock
+    does not read; what is in the second changes nothing of the answer.
+    """
 
     model: str
     messages: tuple[Message, ...]
@@ -164,6 +183,7 @@ class GenerationInput(Value, frozen=True):
     sampling: SamplingParams = SamplingParams()
     response_format: ResponseFormat | None = None
     extra_json: str = ""
+    hints_json: str = ""
 
 
 class RequestContext(Value, frozen=True):
@@ -200,6 +220,14 @@ class UnitPrices(Value, frozen=True):
     output_nano_usd: int = 0
 
 
+class UnsupportedFields(Enum):
+    """What becomes of a request's fields that no candidate takes, in the configuration's words."""
+
+    REFUSE = "refuse"
+    DROP = "drop"
+    PASS = "pass"  # noqa: S105 - a word of the configuration, and no password
+
+
 class Plan(Value, frozen=True):
     """Candidates in order of preference, what each is billed at (in the same order, or nothing), and why.
 
@@ -211,14 +239,19 @@ class Plan(Value, frozen=True):
     classification: Classification | None = None
     prices: tuple[UnitPrices, ...] = ()
     route_digest: bytes = b""
+    unsupported: UnsupportedFields = UnsupportedFields.REFUSE
 
 
 class ModelInfo(Value, frozen=True):
-    """A model that callers may name; ``capabilities`` and window (in tokens) are the best of its candidates."""
+    """A model that callers may name; ``capabilities`` and window (in tokens) are the best of its candidates.
+
+    ``prices`` are its first candidate's, None where the configuration says none.
+    """
 
     name: str
     capabilities: tuple[str, ...] = ()
     context_window_tokens: int = 0
+    prices: UnitPrices | None = None
 
 
 class Usage(Value, frozen=True, tag="usage"):
@@ -235,34 +268,50 @@ class Usage(Value, frozen=True, tag="usage"):
 class Started(Value, frozen=True, tag="started"):
     """An upstream accepted the request and its first content has come.
 
-    ``unit_prices`` are what an interrupted answer is billed at.
+    ``unit_prices`` are what an interrupted answer is billed at; ``dropped`` are
+    the fields that the upstream was asked without.
     """
 
     generation_id: str
     answered_by: Candidate
     unit_prices: UnitPrices = UnitPrices()
+    dropped: tuple[str, ...] = ()
 
 
 class TextDelta(Value, frozen=True, tag="text_delta"):
-    """Text to append to the answer; never empty."""
+    """Text to append to a choice; never empty. ``logprobs_json``: its tokens with their probabilities, an array."""
 
     text: str
+    choice: int = 0
+    logprobs_json: str = ""
 
 
 class ReasoningDelta(Value, frozen=True, tag="reasoning_delta"):
-    """Text to append to the reasoning trace; never empty."""
+    """Text to append to the reasoning trace, and what proves it; never empty."""
 
     text: str = ""
     signature: bytes = b""
+    choice: int = 0
+    extra_json: str = ""
 
 
 class ToolCallDelta(Value, frozen=True, tag="tool_call_delta"):
-    """A fragment of one tool call; ``id`` and ``name`` come on the first one only."""
+    """A fragment of one tool call of a choice; ``id``, ``name`` and ``is_custom`` come on the first one only."""
 
     index: int
     id: str = ""
     name: str = ""
     arguments_json_fragment: str = ""
+    extra_json: str = ""
+    choice: int = 0
+    is_custom: bool = False
+
+
+class ChoiceFinished(Value, frozen=True, tag="choice_finished"):
+    """One of the choices after the first is complete; the first is when the generation is."""
+
+    choice: int
+    reason: FinishReason
 
 
 class Finished(Value, frozen=True, tag="finished"):
@@ -276,8 +325,8 @@ class Finished(Value, frozen=True, tag="finished"):
     unit_prices: UnitPrices = UnitPrices()
 
 
-ContentEvent = TextDelta | ReasoningDelta | ToolCallDelta
-GenerationEvent = Started | TextDelta | ReasoningDelta | ToolCallDelta | Usage | Finished
+ContentEvent = TextDelta | ReasoningDelta | ToolCallDelta | ChoiceFinished
+GenerationEvent = Started | TextDelta | ReasoningDelta | ToolCallDelta | ChoiceFinished | Usage | Finished
 Batch = Sequence[GenerationEvent]
 """The events that were there at once; never empty."""
 

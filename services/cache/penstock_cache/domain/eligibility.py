@@ -28,13 +28,17 @@ _PLAIN = frozenset({(Started, TextDelta, Usage, Finished), (Started, TextDelta, 
 class Eligibility:
     """The policy of the exact tiers."""
 
-    def __init__(self, max_temperature: float) -> None:
+    def __init__(self, max_temperature: float, *, caches_unset_temperature: bool = True) -> None:
         self._max_temperature = max_temperature
+        self._caches_unset_temperature = caches_unset_temperature
 
     def bypass_reason(self, probe: Probe) -> str:
         """Return why the request may not be cached at all; empty if it may."""
         temperature = probe.temperature
-        if temperature is not None and not temperature <= self._max_temperature:
+        if temperature is None:
+            if not self._caches_unset_temperature:
+                return "The temperature is not set, and the model's own may be any."
+        elif not temperature <= self._max_temperature:
             return f"The temperature is above the cache's limit of {self._max_temperature:g}."
         if probe.has_tools_in_flight:
             return "Tools are in flight, and answers built on their results are not cached."

@@ -42,7 +42,7 @@ def _content_bytes(event: GenerationEvent) -> int:
     if isinstance(event, TextDelta):
         return sys.getsizeof(event.text)
     if isinstance(event, ReasoningDelta):
-        return sys.getsizeof(event.text) + len(event.signature)
+        return sys.getsizeof(event.text) + len(event.signature) + len(event.extra_json)
     if isinstance(event, ToolCallDelta):
-        return sys.getsizeof(event.arguments_json_fragment)
+        return sys.getsizeof(event.arguments_json_fragment) + len(event.extra_json)
     return 0

@@ -28,6 +28,7 @@ from penstock_gateway.domain.life.order import MAX_CACHE_AGE, CacheControl, Call
 from penstock_gateway.surfaces.client_address import ClientAddresses
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_HARMLESS = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _SECONDS = re.compile(r"[0-9]+")
 _MOST_CACHE_SECONDS = MAX_CACHE_AGE // timedelta(seconds=1)
 _REQUEST_ID_BYTES = 16
@@ -266,6 +267,11 @@ def rate_headers(rate: RateState) -> list[tuple[str, str]]:
         ("x-ratelimit-remaining-requests", str(rate.remaining)),
         ("x-ratelimit-reset-requests", go_duration(rate.reset)),
     ]
+
+
+def dropped_names(names: tuple[str, ...]) -> str:
+    """Return the fields that nobody was asked for, as ``x-penstock-dropped`` tells them: callers' words, so only harmless ones."""
+    return ", ".join([name if _HARMLESS.fullmatch(name) else "(another field)" for name in names])
 
 
 def go_duration(duration: timedelta) -> str:

@@ -27,7 +27,7 @@ class Attempt:
     attempt, from a task of its own where several are open.
     """
 
-    __slots__ = ("_answer", "_step", "_watchdog", "_whole", "is_whole", "model", "stopped", "usage")
+    __slots__ = ("_step", "_watchdog", "_whole", "answer", "is_whole", "model", "stopped", "usage")
 
     def __init__(self, model: Model, answer: UpstreamAnswer, watchdog: Watchdog, step: Step) -> None:
         self.model = model
@@ -35,13 +35,16 @@ class Attempt:
         self.usage: Usage | None = None
         self.is_whole = False
         """Whether the answer has come to its end, and is one."""
-        self._answer = answer
+        self.answer = answer
         self._watchdog = watchdog
         self._step = step
         self._whole = "whole" in step.attributes
 
     async def next_batch(self) -> Sequence[ContentEvent]:
         """Return the content of the next read; at a whole answer's end what came with it, perhaps nothing.
+
+        Once the model has said that it stopped, the answer is whole: the end of
+        the response is waited for a moment, and if it is cut off, or never comes, so be it.
 
         Raises:
             AttemptFailed: if the upstream failed, was silent, or ended without saying that it was done.
@@ -51,20 +54,28 @@ class Attempt:
         watchdog.wait()
         try:
             while not watchdog.expired:
-                events = await self._answer.read()
+                events = await self.answer.read()
                 content = self._content_of(events)
-                if not events or (self._answer.ended and self.stopped is not None):
+                if not events or (self.answer.ended and self.stopped is not None):
                     self._end()
                     return content
+                if self.stopped is not None:
+                    watchdog.answer_ended()
                 if content:
                     watchdog.pause()
                     return content
         except BaseException as error:
-            if not watchdog.ended_the_wait():
+            if not watchdog.ended_the_wait() and not self._cut_after_the_answer(error):
                 if isinstance(error, Exception) and not isinstance(error, AttemptFailed):
                     raise self._unexpected(error) from error
                 raise
-        raise watchdog.failure()
+        if self.stopped is None:
+            raise watchdog.failure()
+        self._end()
+        return ()
+
+    def _cut_after_the_answer(self, error: BaseException) -> bool:
+        return self.stopped is not None and isinstance(error, AttemptFailed) and error.kind is FailureKind.CUT
 
     def _unexpected(self, error: Exception) -> AttemptFailed:
         """Return the failure of an adapter that raises what the port does not know; what it says stays in the log."""
@@ -130,9 +141,9 @@ class Attempt:
 
         Nothing before the upstream was sent the prompt; from then on the prompt, and what has been written.
         """
-        if not self._answer.sent:
+        if not self.answer.sent:
             return
-        usage = interrupted_usage(self.usage, value, answer, self._answer.unread_bytes)
+        usage = interrupted_usage(self.usage, value, answer, self.answer.unread_bytes)
         told = self._step.attributes
         told["owed_input_tokens"] = usage.input_tokens
         told["owed_cached_input_tokens"] = usage.cached_input_tokens
@@ -152,7 +163,7 @@ class Attempt:
         if self.is_open:
             self._finish("cancelled", error="cancelled")
         try:
-            await self._answer.aclose()
+            await self.answer.aclose()
         except Exception as error:  # noqa: BLE001 - what came before stands: an answer, or what another makes good
             _log.error("adapter_not_closed", candidate=str(self.model.candidate), exc_info=error)
 

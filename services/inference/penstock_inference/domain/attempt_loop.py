@@ -181,7 +181,9 @@ class Batches:
             tier = asked_tier(self._generation.input) if self._generation.input.extra_json else None
             self._tier = tier.name if tier is not None else ""
             models = self._loop.models_of(self._generation, tier)
-            self._succession = Succession(models, self._seconds_left, self._loop.pauses.chance)
+            self._succession = Succession(
+                models, self._seconds_left, self._loop.pauses.chance, self._generation.plan.unsupported
+            )
             attempt = self._begin_attempt(self._succession)
         while True:
             try:
@@ -227,7 +229,15 @@ class Batches:
         whole = self._generation.whole and model.answers_whole
         watchdog = Watchdog(model.timeouts, self._deadline, self._clock, self._whole_seconds(model) if whole else None)
         seconds = model.timeouts.seconds.connect
-        call = UpstreamCall(candidate.model, self._generation.input, seconds, watchdog.headers_received, whole)
+        call = UpstreamCall(
+            candidate.model,
+            self._generation.input,
+            seconds,
+            watchdog.headers_received,
+            watchdog.whole_expected,
+            whole,
+            succession.unsupported,
+        )
         step = self._steps.begin("attempt", upstream=candidate.upstream, model=candidate.model)
         if whole:
             step.attributes["whole"] = True
@@ -257,14 +267,18 @@ class Batches:
         if self._answer.started is None:
             if content and not self._held:
                 attempt.first_content_came()
-            events.insert(0, self._started(attempt.model))
+            events.insert(0, self._started(attempt))
         self._answer.extend(events)
         return events
 
-    def _started(self, model: Model) -> Started:
-        identity = f"gen-{secrets.token_hex(12)}"
-        prices = self._asked_prices(model) if self._tier else model.prices
-        return Started(generation_id=identity, answered_by=model.candidate, unit_prices=prices)
+    def _started(self, attempt: Attempt) -> Started:
+        model = attempt.model
+        return Started(
+            generation_id=f"gen-{secrets.token_hex(12)}",
+            answered_by=model.candidate,
+            unit_prices=self._asked_prices(model) if self._tier else model.prices,
+            dropped=attempt.answer.dropped,
+        )
 
     def _last(self, attempt: Attempt, content: Sequence[ContentEvent]) -> Batch:
         """Return what is left of a whole answer: content, usage and ``Finished``.

@@ -39,12 +39,13 @@ class TimerSeconds(msgspec.Struct, frozen=True, gc=False):
     first_token: float
     whole: float
     idle: float
+    end: float
     total: float
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """The timers of one attempt; ``idle`` is between content events, the others from its start.
+    """The timers of one attempt; ``idle`` is between content events, ``end`` after the answer's, the others from its start.
 
     ``whole`` stands in the place of ``headers`` and ``first_token`` where the
     upstream is asked for a whole answer.
@@ -55,6 +56,7 @@ class Timeouts:
     first_token: timedelta = FIRST_TOKEN
     whole: timedelta = FIRST_TOKEN * WHOLE_PER_FIRST_TOKEN
     idle: timedelta = timedelta(seconds=20)
+    end: timedelta = timedelta(seconds=1)
     total: timedelta = timedelta(seconds=600)
     seconds: TimerSeconds = field(init=False, repr=False, compare=False)
 

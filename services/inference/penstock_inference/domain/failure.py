@@ -112,6 +112,8 @@ class AttemptFailed(Exception):
     input_tokens: int = 0
     max_input_tokens: int = 0
     parameter: str = ""
+    may_be_dropped: bool = False
+    """The request can be asked without the parameter."""
 
     def __post_init__(self) -> None:
         super().__init__(self.detail)
@@ -142,9 +144,11 @@ class AttemptFailed(Exception):
         return self.kind in _MAY_HAVE_COST or (self.kind is FailureKind.TIMEOUT and self.stage != "connect")
 
 
-def unsupported(parameter: str, why: str = "is not supported") -> AttemptFailed:
-    """Return the failure of a candidate that cannot honour a field."""
-    return AttemptFailed(FailureKind.UNSUPPORTED, f"{parameter} {why}", parameter=parameter)
+def unsupported(parameter: str, why: str = "is not supported", *, may_be_dropped: bool = False) -> AttemptFailed:
+    """Return the failure of a candidate that cannot honour a field, which ``parameter`` names by the contract's path."""
+    return AttemptFailed(
+        FailureKind.UNSUPPORTED, f"{parameter} {why}", parameter=parameter, may_be_dropped=may_be_dropped
+    )
 
 
 def weightier(first: AttemptFailed | None, second: AttemptFailed) -> bool:
@@ -152,19 +156,29 @@ def weightier(first: AttemptFailed | None, second: AttemptFailed) -> bool:
     return first is None or second.weight.value >= first.weight.value
 
 
+_WAYS_OUT = {
+    False: "; no candidate of this model takes it. Leave it out, or ask another model.",
+    True: "; no candidate of this model takes it. Leave it out; or have 'unsupported: drop' set for the model, which sends "
+    "requests without it, 'unsupported: pass', which sends it all the same, or 'passthrough: true' for an upstream that "
+    "takes it.",
+}
+
+
 def error_before_content(failure: AttemptFailed, candidate: Candidate) -> errors.PenstockError:
     """Return what the caller sees when nothing was sent and nobody is left to ask."""
     message = f"{candidate}: {failure.detail}"
     match failure.kind:
         case FailureKind.UNSUPPORTED:
-            return errors.UnsupportedParameter(message, parameter=failure.parameter)
+            return errors.UnsupportedParameter(
+                f"{message}{_WAYS_OUT[failure.may_be_dropped]}", parameter=failure.parameter
+            )
         case FailureKind.TIMEOUT:
             return errors.UpstreamTimeout(message, upstream=candidate.upstream, stage=failure.stage)
         case FailureKind.RATE_LIMITED:
             retry_after = failure.retry_after or RETRY_AFTER_WHERE_NONE_IS_GIVEN
             return errors.RateLimited(message, limit=f"upstream {candidate.upstream}", retry_after=retry_after)
         case FailureKind.BAD_REQUEST:
-            return errors.InvalidRequest(message, field="input")
+            return errors.InvalidRequest(message, field=failure.parameter or "input")
         case FailureKind.CONTEXT_LENGTH:
             return errors.ContextLengthExceeded(
                 message, input_tokens=failure.input_tokens, max_input_tokens=failure.max_input_tokens

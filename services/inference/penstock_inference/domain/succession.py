@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 from penstock_common import errors
-from penstock_common.llm.types import GenerationInput, Plan
+from penstock_common.llm.types import GenerationInput, Plan, UnsupportedFields
 from penstock_inference.domain.catalogue import Catalogue, Model
 from penstock_inference.domain.failure import AttemptFailed, Next, Weight, error_before_content, weightier
 from penstock_inference.domain.tiers import AskedTier
@@ -29,10 +29,24 @@ _SPREAD_SECONDS = 0.25
 class Succession:
     """Walks a plan: ``current`` is the model to ask now, ``attempts`` counts those made at upstreams."""
 
-    def __init__(self, models: Iterable[Model], seconds_left: Callable[[], float], chance: Callable[[], float]) -> None:
-        """Begin with the first model; ``chance`` returns a number in [0, 1)."""
+    def __init__(
+        self,
+        models: Iterable[Model],
+        seconds_left: Callable[[], float],
+        chance: Callable[[], float],
+        unsupported: UnsupportedFields = UnsupportedFields.REFUSE,
+    ) -> None:
+        """Begin with the first model; ``chance`` returns a number in [0, 1).
+
+        ``unsupported`` is what becomes of fields that no model takes. Those that take all of them come first.
+        """
         self.current, *rest = models
+        self.unsupported = UnsupportedFields.REFUSE
+        """What becomes of fields that ``current`` does not take."""
         self._rest = rest
+        self._last_resort = unsupported
+        # Those that do not take all fields, and may be asked without, or all the same, once nobody else is left.
+        self._lacking: list[Model] = []
         self._seconds_left = seconds_left
         self._chance = chance
         self._attempts_here = 0
@@ -42,7 +56,7 @@ class Succession:
     @property
     def others_left(self) -> bool:
         """Whether somebody else could be asked after ``current``."""
-        return bool(self._rest)
+        return bool(self._rest or self._lacking)
 
     def begin(self) -> None:
         """Count an attempt at ``current``."""
@@ -57,6 +71,8 @@ class Succession:
         """
         if failure.weight is Weight.OURS:
             self.attempts -= 1
+        if failure.may_be_dropped and self._last_resort is not UnsupportedFields.REFUSE:
+            self._lacking.append(self.current)
         if weightier(self._worst and self._worst[0], failure):
             self._worst = (failure, self.current)
         if failure.next is Next.FINAL:
@@ -74,7 +90,7 @@ class Succession:
         if failure.next not in (Next.RETRY, Next.WAIT) or self._attempts_here >= ATTEMPTS_PER_CANDIDATE:
             return None
         told_to_wait = failure.next is Next.WAIT or failure.retry_after is not None
-        if told_to_wait and self._rest:
+        if told_to_wait and self.others_left:
             return None
         delay = self._told_wait(failure) if told_to_wait else self._backoff()
         return delay if delay is not None and delay < self._seconds_left() else None
@@ -97,11 +113,15 @@ class Succession:
         """
         known = [size for size in (failure.max_input_tokens, self.current.context_window_tokens) if size > 0]
         too_small = min(known, default=0)
-        self._rest = [
-            model for model in self._rest if model.context_window_tokens == 0 or model.context_window_tokens > too_small
-        ]
+        self._rest, self._lacking = (
+            [model for model in models if model.context_window_tokens == 0 or model.context_window_tokens > too_small]
+            for models in (self._rest, self._lacking)
+        )
 
     def _advance(self) -> None:
+        if not self._rest:
+            self._rest, self._lacking = self._lacking, []
+            self.unsupported, self._last_resort = self._last_resort, UnsupportedFields.REFUSE
         if not self._rest:
             assert self._worst is not None, "after() has just recorded a failure"
             failure, model = self._worst

@@ -8,11 +8,13 @@ from typing import Protocol
 import msgspec
 
 from penstock_common.llm.types import (
+    ChoiceFinished,
     FinishReason,
     GenerationInput,
     ReasoningDelta,
     TextDelta,
     ToolCallDelta,
+    UnsupportedFields,
     Usage,
 )
 
@@ -25,15 +27,16 @@ class Stopped(msgspec.Struct, frozen=True):
     service_tier: str = ""
 
 
-UpstreamEvent = TextDelta | ReasoningDelta | ToolCallDelta | Usage | Stopped
+UpstreamEvent = TextDelta | ReasoningDelta | ToolCallDelta | ChoiceFinished | Usage | Stopped
 
 
 class UpstreamCall(msgspec.Struct, frozen=True):
-    """One attempt, as an upstream sees it.
+    """One attempt, as an upstream sees it. ``unsupported``: what becomes of fields that it does not take.
 
     ``model`` is the upstream's own name of the model. ``whole``: nobody reads the
     answer before its end, so it may be asked for in one piece. The upstream calls
-    ``headers_received`` once, when the response has begun; every other timer than
+    ``headers_received`` once, when the response has begun, and ``whole_expected``
+    where it asks for one piece although a stream was wanted; every other timer than
     that of connecting is kept outside, and ends the attempt by cancelling it.
     """
 
@@ -41,7 +44,9 @@ class UpstreamCall(msgspec.Struct, frozen=True):
     input: GenerationInput
     connect_seconds: float
     headers_received: Callable[[], None]
+    whole_expected: Callable[[], None]
     whole: bool = False
+    unsupported: UnsupportedFields = UnsupportedFields.REFUSE
 
 
 class UpstreamAnswer(Protocol):
@@ -60,6 +65,11 @@ class UpstreamAnswer(Protocol):
     @property
     def unread_bytes(self) -> int:
         """How much of an answer in one piece has come: it has been made then, and will be charged for."""
+        ...
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """The fields that it was asked without, once it was asked."""
         ...
 
     async def read(self) -> Sequence[UpstreamEvent]:
@@ -83,6 +93,7 @@ class NoAnswer:
     ended = False
     sent = False
     unread_bytes = 0
+    dropped: tuple[str, ...] = ()
 
     def __init__(self, error: Exception) -> None:
         self._error = error

@@ -47,7 +47,7 @@ def interrupted_usage(reported: Usage | None, value: GenerationInput, answer: An
 
 
 def _said_anything(answer: Answer) -> bool:
-    return bool(answer.text or answer.reasoning or answer.tool_calls)
+    return bool(answer.text or answer.reasoning or answer.tool_calls or answer.choices)
 
 
 def _bounded(usage: Usage) -> Usage:

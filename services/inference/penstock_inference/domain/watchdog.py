@@ -60,15 +60,18 @@ class Watchdog:
         "_content_came",
         "_deadline",
         "_doubted_due",
+        "_end_seconds",
         "_first_token_due",
         "_handle",
         "_headers_came",
         "_headers_due",
         "_idle_seconds",
+        "_stopped_at",
         "_task",
         "_total_due",
         "_waiting_since",
         "_whole",
+        "_whole_due",
         "expired",
     )
 
@@ -85,7 +88,11 @@ class Watchdog:
             self._first_token_due = now + seconds.first_token
         else:
             self._headers_due = self._first_token_due = now + whole_seconds
+        self._whole_due = now + seconds.whole
         self._idle_seconds = seconds.idle
+        self._end_seconds = seconds.end
+        # When the answer came to its end, and the last of what belongs to it; below 0 while it has not.
+        self._stopped_at = -1.0
         self._total_due = now + seconds.total
         self._deadline = None if deadline is None else deadline - DEADLINE_MARGIN_SECONDS
         self._doubted_due = 0.0
@@ -113,6 +120,19 @@ class Watchdog:
         """Note that the response has begun."""
         self._headers_came = True
 
+    def whole_expected(self) -> None:
+        """Note that the answer will come in one piece although a stream was wanted."""
+        self._whole = True
+        self._first_token_due = self._headers_due = self._whole_due
+
+    def answer_ended(self) -> None:
+        """Note that the answer is whole, and only the end of the response is waited for."""
+        now = self._stopped_at = self._clock.time()
+        # It is armed for later.
+        if self._handle is not None:
+            self._handle.cancel()
+        self._handle = self._clock.call_at(min(self._due()[0], now + self._end_seconds), self._fire)
+
     def stop(self) -> None:
         """Let the attempt be."""
         self._task = None
@@ -135,7 +155,12 @@ class Watchdog:
     def _due(self) -> tuple[float, str]:
         """Return the timer that is due first, and when; the earlier stage wins a tie."""
         due, stage = self._total_due, "total"
-        if self._content_came:
+        if self._stopped_at >= 0:
+            # The reader's time is its own, here as between events.
+            ends = max(self._stopped_at, self._waiting_since) + self._end_seconds
+            if self._task is not None and ends < due:
+                due, stage = ends, "end"
+        elif self._content_came:
             if self._task is not None and self._waiting_since + self._idle_seconds < due:
                 due, stage = self._waiting_since + self._idle_seconds, "idle"
         else:
@@ -151,8 +176,9 @@ class Watchdog:
         now = self._clock.time()
         due, stage = self._due()
         if due > now + _EARLY_SECONDS:
-            # A stage that begins right now could be due by idle from now on, and no sooner.
-            self._handle = self._clock.call_at(min(due, now + self._idle_seconds), self._fire)
+            # A stage that begins right now could be due by idle, or by end, from now on, and no sooner.
+            soonest = self._idle_seconds if self._stopped_at < 0 else self._end_seconds
+            self._handle = self._clock.call_at(min(due, now + soonest), self._fire)
             return
         if now > due + _LATE_SECONDS and stage not in (DEADLINE, "total") and self._doubted_due != due:
             self._doubted_due = due
@@ -172,6 +198,7 @@ def silence(stage: str) -> AttemptFailed:
         "first_token": "no first token in time",
         "whole": "no whole answer in time",
         "idle": "the upstream stalled",
+        "end": "the response did not end",
         "total": "the answer took too long",
     }[stage]
     return AttemptFailed(FailureKind.TIMEOUT, what, stage=stage)

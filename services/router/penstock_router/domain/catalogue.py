@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from penstock_common.llm.types import Candidate, UnitPrices
+from penstock_common.llm.types import Candidate, UnitPrices, UnsupportedFields
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,7 @@ class UpstreamModel:
     """One model at one upstream, and what it is billed at; ``region`` is empty where the operator names none.
 
     ``identity`` tells it from another that has its names: the provider, where it is, how it is asked.
+    ``has_price``: the operator said what it costs, be it nothing.
     """
 
     candidate: Candidate
@@ -23,6 +24,7 @@ class UpstreamModel:
     context_window_tokens: int
     capabilities: frozenset[str]
     prices: UnitPrices = UnitPrices()
+    has_price: bool = False
     identity: tuple[str, ...] = ()
 
 
@@ -31,13 +33,15 @@ class PublicModel:
     """A name that callers use, and its candidates in order of preference.
 
     ``weights`` share out the first place among the candidates they name. ``digest`` is another where any of that
-    is, or another upstream stands behind a candidate's name.
+    is, or another upstream stands behind a candidate's name. ``unsupported`` is what becomes of a request's
+    fields that none of them takes.
     """
 
     name: str
     candidates: tuple[UpstreamModel, ...]
     weights: Mapping[Candidate, int] = field(default_factory=dict[Candidate, int])
     digest: bytes = b""
+    unsupported: UnsupportedFields = UnsupportedFields.REFUSE
 
     @property
     def capabilities(self) -> frozenset[str]:
@@ -48,6 +52,12 @@ class PublicModel:
     def context_window_tokens(self) -> int:
         """The largest window among the candidates."""
         return max(model.context_window_tokens for model in self.candidates)
+
+    @property
+    def prices(self) -> UnitPrices | None:
+        """What the first candidate is billed at; None where nobody said."""
+        first = self.candidates[0]
+        return first.prices if first.has_price else None
 
 
 def digest_of(candidates: Sequence[UpstreamModel], weights: Mapping[Candidate, int]) -> bytes:

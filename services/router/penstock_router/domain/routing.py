@@ -66,6 +66,7 @@ class Router:
             candidates=tuple([entry.candidate for entry in ordered]),
             reason=reason,
             prices=tuple([entry.prices for entry in ordered]),
+            unsupported=model.unsupported,
             route_digest=model.digest,
         )
         if not model.weights:

@@ -30,6 +30,7 @@ class RouterServicer:
                 name=model.name,
                 capabilities=tuple(sorted(model.capabilities)),
                 context_window_tokens=model.context_window_tokens,
+                prices=model.prices,
             )
             for model in self._router.models()
         )

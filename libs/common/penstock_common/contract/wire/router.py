@@ -5,7 +5,13 @@ from __future__ import annotations
 from penstock.router.v1 import router_service_pb2 as pb
 from penstock_common.contract.router import Requirements, RouteRequest, requirements_of
 from penstock_common.errors import InvalidRequest
-from penstock_common.llm.convert import input_from_proto, plan_from_proto, plan_to_proto
+from penstock_common.llm.convert import (
+    input_from_proto,
+    plan_from_proto,
+    plan_to_proto,
+    unit_prices_from_proto,
+    unit_prices_to_proto,
+)
 from penstock_common.llm.types import ModelInfo, Plan
 from penstock_common.rpc.method import UnaryMethod
 from penstock_common.rpc.protobuf import ProtobufCodec
@@ -54,6 +60,7 @@ def _models_to(value: tuple[ModelInfo, ...]) -> pb.ListModelsResponse:
                 name=model.name,
                 capabilities=model.capabilities,
                 context_window_tokens=model.context_window_tokens,
+                prices=None if model.prices is None else unit_prices_to_proto(model.prices),
             )
             for model in value
         ]
@@ -66,6 +73,7 @@ def _models_from(message: pb.ListModelsResponse) -> tuple[ModelInfo, ...]:
             name=model.name,
             capabilities=tuple(model.capabilities),
             context_window_tokens=model.context_window_tokens,
+            prices=unit_prices_from_proto(model.prices) if model.HasField("prices") else None,
         )
         for model in message.models
     )

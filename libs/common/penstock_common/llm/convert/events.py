@@ -69,6 +69,7 @@ def _started_to_proto(event: t.Started) -> gen.GenerationEvent:
         generation_id=event.generation_id,
         answered_by=candidate_to_proto(event.answered_by),
         unit_prices=unit_prices_to_proto(event.unit_prices),
+        dropped=event.dropped,
     )
     return gen.GenerationEvent(started=started)
 
@@ -78,7 +79,12 @@ def _started_from_proto(proto: gen.GenerationStarted) -> t.Started:
         generation_id=proto.generation_id,
         answered_by=candidate_from_proto(proto.answered_by),
         unit_prices=unit_prices_from_proto(proto.unit_prices),
+        dropped=tuple(proto.dropped),
     )
+
+
+def _text_delta_from_proto(proto: gen.TextDelta) -> t.TextDelta:
+    return t.TextDelta(text=proto.text, choice=proto.choice, logprobs_json=proto.logprobs_json)
 
 
 def _tool_call_delta_to_proto(event: t.ToolCallDelta) -> gen.GenerationEvent:
@@ -87,18 +93,45 @@ def _tool_call_delta_to_proto(event: t.ToolCallDelta) -> gen.GenerationEvent:
         id=event.id,
         name=event.name,
         arguments_json_fragment=event.arguments_json_fragment,
+        choice=event.choice,
+        is_custom=event.is_custom,
+        extra_json=event.extra_json,
     )
     return gen.GenerationEvent(tool_call_delta=delta)
 
 
 def _tool_call_delta_from_proto(proto: gen.ToolCallDelta) -> t.ToolCallDelta:
     return t.ToolCallDelta(
-        index=proto.index, id=proto.id, name=proto.name, arguments_json_fragment=proto.arguments_json_fragment
+        index=proto.index,
+        id=proto.id,
+        name=proto.name,
+        arguments_json_fragment=proto.arguments_json_fragment,
+        choice=proto.choice,
+        is_custom=proto.is_custom,
+        extra_json=proto.extra_json,
     )
 
 
 def _reasoning_delta_to_proto(event: t.ReasoningDelta) -> gen.GenerationEvent:
-    return gen.GenerationEvent(reasoning_delta=gen.ReasoningDelta(text=event.text, signature=event.signature))
+    delta = gen.ReasoningDelta(
+        text=event.text, signature=event.signature, extra_json=event.extra_json, choice=event.choice
+    )
+    return gen.GenerationEvent(reasoning_delta=delta)
+
+
+def _reasoning_delta_from_proto(proto: gen.ReasoningDelta) -> t.ReasoningDelta:
+    return t.ReasoningDelta(
+        text=proto.text, signature=proto.signature, extra_json=proto.extra_json, choice=proto.choice
+    )
+
+
+def _choice_finished_to_proto(event: t.ChoiceFinished) -> gen.GenerationEvent:
+    finished = gen.ChoiceFinished(choice=event.choice, reason=_FINISH_TO_PROTO[event.reason])
+    return gen.GenerationEvent(choice_finished=finished)
+
+
+def _choice_finished_from_proto(proto: gen.ChoiceFinished) -> t.ChoiceFinished:
+    return t.ChoiceFinished(choice=proto.choice, reason=_finish_reason_from(proto.reason))
 
 
 def _finished_to_proto(event: t.Finished) -> gen.GenerationFinished:
@@ -113,18 +146,22 @@ def _finished_to_proto(event: t.Finished) -> gen.GenerationFinished:
 
 
 def _finished_from_proto(proto: gen.GenerationFinished) -> t.Finished:
-    reason = _FINISH_FROM_PROTO.get(proto.reason)
-    if reason is None:
-        # Taking it for a stop could pass a truncated answer off as a whole one.
-        raise ValueError(f"a finish reason that this version does not know: {proto.reason}")
     return t.Finished(
-        reason=reason,
+        reason=_finish_reason_from(proto.reason),
         matched_stop=proto.matched_stop,
         answered_by=candidate_from_proto(proto.answered_by),
         attempts=proto.attempts,
         cost_nano_usd=proto.cost_nano_usd,
         unit_prices=unit_prices_from_proto(proto.unit_prices),
     )
+
+
+def _finish_reason_from(proto: gen.FinishReason) -> t.FinishReason:
+    reason = _FINISH_FROM_PROTO.get(proto)
+    if reason is None:
+        # Taking it for a stop could pass a truncated answer off as a whole one.
+        raise ValueError(f"a finish reason that this version does not know: {proto}")
+    return reason
 
 
 def finish_reason_to_proto(reason: t.FinishReason) -> gen.FinishReason:
@@ -134,17 +171,21 @@ def finish_reason_to_proto(reason: t.FinishReason) -> gen.FinishReason:
 
 # A table instead of a chain of isinstance: this is done for every event, in every service.
 _EVENT_TO_PROTO: dict[type[t.GenerationEvent], Callable[[Any], gen.GenerationEvent]] = {
-    t.TextDelta: lambda event: gen.GenerationEvent(text_delta=gen.TextDelta(text=event.text)),
+    t.TextDelta: lambda event: gen.GenerationEvent(
+        text_delta=gen.TextDelta(text=event.text, choice=event.choice, logprobs_json=event.logprobs_json)
+    ),
     t.ToolCallDelta: _tool_call_delta_to_proto,
     t.ReasoningDelta: _reasoning_delta_to_proto,
+    t.ChoiceFinished: _choice_finished_to_proto,
     t.Usage: lambda event: gen.GenerationEvent(usage=usage_to_proto(event)),
     t.Started: _started_to_proto,
     t.Finished: lambda event: gen.GenerationEvent(finished=_finished_to_proto(event)),
 }
 _EVENT_FROM_PROTO: dict[str, Callable[[Any], t.GenerationEvent]] = {
-    "text_delta": lambda delta: t.TextDelta(text=delta.text),
+    "text_delta": _text_delta_from_proto,
     "tool_call_delta": _tool_call_delta_from_proto,
-    "reasoning_delta": lambda delta: t.ReasoningDelta(text=delta.text, signature=delta.signature),
+    "reasoning_delta": _reasoning_delta_from_proto,
+    "choice_finished": _choice_finished_from_proto,
     "usage": usage_from_proto,
     "started": _started_from_proto,
     "finished": _finished_from_proto,

@@ -33,6 +33,7 @@ _SAMPLING_SCALARS = (
     "frequency_penalty",
     "presence_penalty",
     "top_logprobs",
+    "choices",
 )
 
 
@@ -59,7 +60,7 @@ def part_to_proto(part: t.ContentPart) -> msg.ContentPart:
     if isinstance(part, t.File):
         file = msg.File(name=part.name, media_type=part.media_type, data=part.data)
         return msg.ContentPart(file=file, cache_breakpoint=breakpoint_)
-    reasoning = msg.Reasoning(text=part.text, signature=part.signature)
+    reasoning = msg.Reasoning(text=part.text, signature=part.signature, extra_json=part.extra_json)
     return msg.ContentPart(reasoning=reasoning, cache_breakpoint=breakpoint_)
 
 
@@ -82,7 +83,10 @@ def part_from_proto(part: msg.ContentPart) -> t.ContentPart:
         )
     if kind == "reasoning":
         return t.Reasoning(
-            text=part.reasoning.text, signature=part.reasoning.signature, cache_breakpoint=part.cache_breakpoint
+            text=part.reasoning.text,
+            signature=part.reasoning.signature,
+            extra_json=part.reasoning.extra_json,
+            cache_breakpoint=part.cache_breakpoint,
         )
     return t.Text(text=part.text, cache_breakpoint=part.cache_breakpoint)
 
@@ -92,9 +96,7 @@ def message_to_proto(message: t.Message) -> msg.Message:
     return msg.Message(
         role=_ROLE_TO_PROTO[message.role],
         parts=[part_to_proto(part) for part in message.parts],
-        tool_calls=[
-            msg.ToolCall(id=call.id, name=call.name, arguments_json=call.arguments_json) for call in message.tool_calls
-        ],
+        tool_calls=[_tool_call_to_proto(call) for call in message.tool_calls],
         tool_call_id=message.tool_call_id,
         name=message.name,
     )
@@ -112,11 +114,29 @@ def message_from_proto(message: msg.Message, index: int = 0) -> t.Message:
     return t.Message(
         role=role,
         parts=tuple(part_from_proto(part) for part in message.parts),
-        tool_calls=tuple(
-            t.ToolCall(id=call.id, name=call.name, arguments_json=call.arguments_json) for call in message.tool_calls
-        ),
+        tool_calls=tuple([_tool_call_from_proto(call) for call in message.tool_calls]),
         tool_call_id=message.tool_call_id,
         name=message.name,
+    )
+
+
+def _tool_call_to_proto(call: t.ToolCall) -> msg.ToolCall:
+    return msg.ToolCall(
+        id=call.id,
+        name=call.name,
+        arguments_json=call.arguments_json,
+        extra_json=call.extra_json,
+        is_custom=call.is_custom,
+    )
+
+
+def _tool_call_from_proto(call: msg.ToolCall) -> t.ToolCall:
+    return t.ToolCall(
+        id=call.id,
+        name=call.name,
+        arguments_json=call.arguments_json,
+        extra_json=call.extra_json,
+        is_custom=call.is_custom,
     )
 
 
@@ -127,6 +147,7 @@ def input_to_proto(value: t.GenerationInput) -> gen.GenerationInput:
         messages=[message_to_proto(message) for message in value.messages],
         sampling=_sampling_to_proto(value.sampling),
         extra_json=value.extra_json,
+        hints_json=value.hints_json,
     )
     if value.tools:
         proto.tools.extend(_tool_to_proto(tool) for tool in value.tools)
@@ -151,6 +172,7 @@ def input_from_proto(proto: gen.GenerationInput) -> t.GenerationInput:
         sampling=_sampling_from_proto(proto.sampling),
         response_format=_response_format_from_proto(proto.response_format),
         extra_json=proto.extra_json,
+        hints_json=proto.hints_json,
     )
 
 
@@ -172,6 +194,7 @@ def _tool_to_proto(tool: t.Tool) -> msg.Tool:
         description=tool.description,
         parameters_json=tool.parameters_json,
         strict=tool.strict,  # type: ignore[arg-type]  # None leaves it unset
+        custom_json=tool.custom_json,
     )
 
 
@@ -181,6 +204,7 @@ def _tool_from_proto(tool: msg.Tool) -> t.Tool:
         description=tool.description,
         parameters_json=tool.parameters_json,
         strict=tool.strict if tool.HasField("strict") else None,
+        custom_json=tool.custom_json,
     )
 
 
@@ -190,6 +214,7 @@ def _tool_choice_to_proto(choice: t.ToolChoice) -> msg.ToolChoice:
         mode=mode,
         tool_name=choice.tool_name,
         parallel=choice.parallel,  # type: ignore[arg-type]  # None leaves it unset
+        allowed_tools=choice.allowed_tools,
     )
 
 
@@ -198,6 +223,7 @@ def _tool_choice_from_proto(choice: msg.ToolChoice) -> t.ToolChoice:
         mode=_MODE_FROM_PROTO.get(choice.mode),
         tool_name=choice.tool_name,
         parallel=choice.parallel if choice.HasField("parallel") else None,
+        allowed_tools=tuple(choice.allowed_tools),
     )
 
 

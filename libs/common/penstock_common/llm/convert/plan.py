@@ -5,6 +5,13 @@ from __future__ import annotations
 from penstock.llm.v1 import generation_pb2 as gen
 from penstock_common.llm import types as t
 
+_UNSUPPORTED_TO_PROTO = {
+    t.UnsupportedFields.REFUSE: gen.UNSUPPORTED_FIELDS_UNSPECIFIED,
+    t.UnsupportedFields.DROP: gen.UNSUPPORTED_FIELDS_DROP,
+    t.UnsupportedFields.PASS: gen.UNSUPPORTED_FIELDS_PASS,
+}
+_UNSUPPORTED_FROM_PROTO = {number: unsupported for unsupported, number in _UNSUPPORTED_TO_PROTO.items()}
+
 
 def candidate_to_proto(candidate: t.Candidate) -> gen.Candidate:
     """Return the wire form of a candidate."""
@@ -22,6 +29,7 @@ def plan_to_proto(plan: t.Plan) -> gen.Plan:
         candidates=[candidate_to_proto(candidate) for candidate in plan.candidates],
         reason=plan.reason,
         prices=[unit_prices_to_proto(prices) for prices in plan.prices],
+        unsupported=_UNSUPPORTED_TO_PROTO[plan.unsupported],
         route_digest=plan.route_digest,
     )
     if plan.classification is not None:
@@ -43,6 +51,7 @@ def plan_from_proto(proto: gen.Plan) -> t.Plan:
         reason=proto.reason,
         classification=classification,
         prices=tuple(unit_prices_from_proto(prices) for prices in proto.prices),
+        unsupported=_UNSUPPORTED_FROM_PROTO.get(proto.unsupported, t.UnsupportedFields.REFUSE),
         route_digest=proto.route_digest,
     )
 

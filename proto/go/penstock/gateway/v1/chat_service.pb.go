@@ -213,9 +213,11 @@ type CacheResult struct {
 	Status CacheResult_Status     `protobuf:"varint,1,opt,name=status,proto3,enum=penstock.gateway.v1.CacheResult_Status" json:"status,omitempty"`
 	Tier   CacheResult_Tier       `protobuf:"varint,2,opt,name=tier,proto3,enum=penstock.gateway.v1.CacheResult_Tier" json:"tier,omitempty"`
 	// Cosine similarity in [0, 1]; 1 on an exact hit.
-	Similarity    float32 `protobuf:"fixed32,3,opt,name=similarity,proto3" json:"similarity,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Similarity float32 `protobuf:"fixed32,3,opt,name=similarity,proto3" json:"similarity,omitempty"`
+	// The request says no temperature, so the model may have answered differently each time.
+	UnsetTemperature bool `protobuf:"varint,30,opt,name=unset_temperature,json=unsetTemperature,proto3" json:"unset_temperature,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *CacheResult) Reset() {
@@ -267,6 +269,13 @@ func (x *CacheResult) GetSimilarity() float32 {
 		return x.Similarity
 	}
 	return 0
+}
+
+func (x *CacheResult) GetUnsetTemperature() bool {
+	if x != nil {
+		return x.UnsetTemperature
+	}
+	return false
 }
 
 // Request of Chat.
@@ -343,8 +352,14 @@ type ChatResponse struct {
 	// The upstream that answered.
 	Upstream string `protobuf:"bytes,7,opt,name=upstream,proto3" json:"upstream,omitempty"`
 	// Attempts made at upstreams. 0 when the cache answered.
-	Attempts      uint32 `protobuf:"varint,8,opt,name=attempts,proto3" json:"attempts,omitempty"`
-	CostNanoUsd   int64  `protobuf:"varint,9,opt,name=cost_nano_usd,json=costNanoUsd,proto3" json:"cost_nano_usd,omitempty"`
+	Attempts    uint32 `protobuf:"varint,8,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	CostNanoUsd int64  `protobuf:"varint,9,opt,name=cost_nano_usd,json=costNanoUsd,proto3" json:"cost_nano_usd,omitempty"`
+	// The answers after the first, where the request asks for several.
+	MoreChoices []*AnsweredChoice `protobuf:"bytes,30,rep,name=more_choices,json=moreChoices,proto3" json:"more_choices,omitempty"`
+	// Fields of the request that the upstream was asked without.
+	Dropped []string `protobuf:"bytes,31,rep,name=dropped,proto3" json:"dropped,omitempty"`
+	// The tokens of the text with their probabilities, a JSON array, where the request asks for it.
+	LogprobsJson  string `protobuf:"bytes,32,opt,name=logprobs_json,json=logprobsJson,proto3" json:"logprobs_json,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -442,6 +457,89 @@ func (x *ChatResponse) GetCostNanoUsd() int64 {
 	return 0
 }
 
+func (x *ChatResponse) GetMoreChoices() []*AnsweredChoice {
+	if x != nil {
+		return x.MoreChoices
+	}
+	return nil
+}
+
+func (x *ChatResponse) GetDropped() []string {
+	if x != nil {
+		return x.Dropped
+	}
+	return nil
+}
+
+func (x *ChatResponse) GetLogprobsJson() string {
+	if x != nil {
+		return x.LogprobsJson
+	}
+	return ""
+}
+
+// One more answer to the same question.
+type AnsweredChoice struct {
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Message      *v1.Message            `protobuf:"bytes,1,opt,name=message,proto3" json:"message,omitempty"`
+	FinishReason v1.FinishReason        `protobuf:"varint,2,opt,name=finish_reason,json=finishReason,proto3,enum=penstock.llm.v1.FinishReason" json:"finish_reason,omitempty"`
+	// As in ChatResponse.
+	LogprobsJson  string `protobuf:"bytes,3,opt,name=logprobs_json,json=logprobsJson,proto3" json:"logprobs_json,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnsweredChoice) Reset() {
+	*x = AnsweredChoice{}
+	mi := &file_penstock_gateway_v1_chat_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnsweredChoice) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnsweredChoice) ProtoMessage() {}
+
+func (x *AnsweredChoice) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_chat_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnsweredChoice.ProtoReflect.Descriptor instead.
+func (*AnsweredChoice) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_chat_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *AnsweredChoice) GetMessage() *v1.Message {
+	if x != nil {
+		return x.Message
+	}
+	return nil
+}
+
+func (x *AnsweredChoice) GetFinishReason() v1.FinishReason {
+	if x != nil {
+		return x.FinishReason
+	}
+	return v1.FinishReason(0)
+}
+
+func (x *AnsweredChoice) GetLogprobsJson() string {
+	if x != nil {
+		return x.LogprobsJson
+	}
+	return ""
+}
+
 // Request of StreamChat.
 type StreamChatRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -454,7 +552,7 @@ type StreamChatRequest struct {
 
 func (x *StreamChatRequest) Reset() {
 	*x = StreamChatRequest{}
-	mi := &file_penstock_gateway_v1_chat_service_proto_msgTypes[4]
+	mi := &file_penstock_gateway_v1_chat_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -466,7 +564,7 @@ func (x *StreamChatRequest) String() string {
 func (*StreamChatRequest) ProtoMessage() {}
 
 func (x *StreamChatRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_chat_service_proto_msgTypes[4]
+	mi := &file_penstock_gateway_v1_chat_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -479,7 +577,7 @@ func (x *StreamChatRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamChatRequest.ProtoReflect.Descriptor instead.
 func (*StreamChatRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_chat_service_proto_rawDescGZIP(), []int{4}
+	return file_penstock_gateway_v1_chat_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *StreamChatRequest) GetInput() *v1.GenerationInput {
@@ -514,7 +612,7 @@ type StreamChatResponse struct {
 
 func (x *StreamChatResponse) Reset() {
 	*x = StreamChatResponse{}
-	mi := &file_penstock_gateway_v1_chat_service_proto_msgTypes[5]
+	mi := &file_penstock_gateway_v1_chat_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -526,7 +624,7 @@ func (x *StreamChatResponse) String() string {
 func (*StreamChatResponse) ProtoMessage() {}
 
 func (x *StreamChatResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_chat_service_proto_msgTypes[5]
+	mi := &file_penstock_gateway_v1_chat_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -539,7 +637,7 @@ func (x *StreamChatResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamChatResponse.ProtoReflect.Descriptor instead.
 func (*StreamChatResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_chat_service_proto_rawDescGZIP(), []int{5}
+	return file_penstock_gateway_v1_chat_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *StreamChatResponse) GetEvent() *v1.GenerationEvent {
@@ -558,13 +656,14 @@ const file_penstock_gateway_v1_chat_service_proto_rawDesc = "" +
 	"\bno_store\x18\x01 \x01(\bR\anoStore\x12\x19\n" +
 	"\bno_cache\x18\x02 \x01(\bR\anoCache\x12$\n" +
 	"\x0eonly_if_cached\x18\x03 \x01(\bR\fonlyIfCached\x122\n" +
-	"\amax_age\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x06maxAge\"\xc0\x02\n" +
+	"\amax_age\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x06maxAge\"\xed\x02\n" +
 	"\vCacheResult\x12?\n" +
 	"\x06status\x18\x01 \x01(\x0e2'.penstock.gateway.v1.CacheResult.StatusR\x06status\x129\n" +
 	"\x04tier\x18\x02 \x01(\x0e2%.penstock.gateway.v1.CacheResult.TierR\x04tier\x12\x1e\n" +
 	"\n" +
 	"similarity\x18\x03 \x01(\x02R\n" +
-	"similarity\"T\n" +
+	"similarity\x12+\n" +
+	"\x11unset_temperature\x18\x1e \x01(\bR\x10unsetTemperature\"T\n" +
 	"\x06Status\x12\x16\n" +
 	"\x12STATUS_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
@@ -579,7 +678,7 @@ const file_penstock_gateway_v1_chat_service_proto_rawDesc = "" +
 	"\vChatRequest\x12;\n" +
 	"\x05input\x18\x01 \x01(\v2 .penstock.llm.v1.GenerationInputB\x03\xe0A\x02R\x05input\x12F\n" +
 	"\rcache_control\x18\x02 \x01(\v2!.penstock.gateway.v1.CacheControlR\fcacheControl\x129\n" +
-	"\acontext\x18\x03 \x01(\v2\x1f.penstock.llm.v1.RequestContextR\acontext\"\x8d\x03\n" +
+	"\acontext\x18\x03 \x01(\v2\x1f.penstock.llm.v1.RequestContextR\acontext\"\x94\x04\n" +
 	"\fChatResponse\x12(\n" +
 	"\rgeneration_id\x18\x01 \x01(\tB\x03\xe0A\x03R\fgenerationId\x12\x14\n" +
 	"\x05model\x18\x02 \x01(\tR\x05model\x122\n" +
@@ -589,7 +688,14 @@ const file_penstock_gateway_v1_chat_service_proto_rawDesc = "" +
 	"\x05cache\x18\x06 \x01(\v2 .penstock.gateway.v1.CacheResultR\x05cache\x12\x1a\n" +
 	"\bupstream\x18\a \x01(\tR\bupstream\x12\x1a\n" +
 	"\battempts\x18\b \x01(\rR\battempts\x12\"\n" +
-	"\rcost_nano_usd\x18\t \x01(\x03R\vcostNanoUsd\"\xd3\x01\n" +
+	"\rcost_nano_usd\x18\t \x01(\x03R\vcostNanoUsd\x12F\n" +
+	"\fmore_choices\x18\x1e \x03(\v2#.penstock.gateway.v1.AnsweredChoiceR\vmoreChoices\x12\x18\n" +
+	"\adropped\x18\x1f \x03(\tR\adropped\x12#\n" +
+	"\rlogprobs_json\x18  \x01(\tR\flogprobsJson\"\xad\x01\n" +
+	"\x0eAnsweredChoice\x122\n" +
+	"\amessage\x18\x01 \x01(\v2\x18.penstock.llm.v1.MessageR\amessage\x12B\n" +
+	"\rfinish_reason\x18\x02 \x01(\x0e2\x1d.penstock.llm.v1.FinishReasonR\ffinishReason\x12#\n" +
+	"\rlogprobs_json\x18\x03 \x01(\tR\flogprobsJson\"\xd3\x01\n" +
 	"\x11StreamChatRequest\x12;\n" +
 	"\x05input\x18\x01 \x01(\v2 .penstock.llm.v1.GenerationInputB\x03\xe0A\x02R\x05input\x12F\n" +
 	"\rcache_control\x18\x02 \x01(\v2!.penstock.gateway.v1.CacheControlR\fcacheControl\x129\n" +
@@ -614,7 +720,7 @@ func file_penstock_gateway_v1_chat_service_proto_rawDescGZIP() []byte {
 }
 
 var file_penstock_gateway_v1_chat_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_penstock_gateway_v1_chat_service_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_penstock_gateway_v1_chat_service_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_penstock_gateway_v1_chat_service_proto_goTypes = []any{
 	(CacheResult_Status)(0),     // 0: penstock.gateway.v1.CacheResult.Status
 	(CacheResult_Tier)(0),       // 1: penstock.gateway.v1.CacheResult.Tier
@@ -622,40 +728,44 @@ var file_penstock_gateway_v1_chat_service_proto_goTypes = []any{
 	(*CacheResult)(nil),         // 3: penstock.gateway.v1.CacheResult
 	(*ChatRequest)(nil),         // 4: penstock.gateway.v1.ChatRequest
 	(*ChatResponse)(nil),        // 5: penstock.gateway.v1.ChatResponse
-	(*StreamChatRequest)(nil),   // 6: penstock.gateway.v1.StreamChatRequest
-	(*StreamChatResponse)(nil),  // 7: penstock.gateway.v1.StreamChatResponse
-	(*durationpb.Duration)(nil), // 8: google.protobuf.Duration
-	(*v1.GenerationInput)(nil),  // 9: penstock.llm.v1.GenerationInput
-	(*v1.RequestContext)(nil),   // 10: penstock.llm.v1.RequestContext
-	(*v1.Message)(nil),          // 11: penstock.llm.v1.Message
-	(v1.FinishReason)(0),        // 12: penstock.llm.v1.FinishReason
-	(*v1.TokenUsage)(nil),       // 13: penstock.llm.v1.TokenUsage
-	(*v1.GenerationEvent)(nil),  // 14: penstock.llm.v1.GenerationEvent
+	(*AnsweredChoice)(nil),      // 6: penstock.gateway.v1.AnsweredChoice
+	(*StreamChatRequest)(nil),   // 7: penstock.gateway.v1.StreamChatRequest
+	(*StreamChatResponse)(nil),  // 8: penstock.gateway.v1.StreamChatResponse
+	(*durationpb.Duration)(nil), // 9: google.protobuf.Duration
+	(*v1.GenerationInput)(nil),  // 10: penstock.llm.v1.GenerationInput
+	(*v1.RequestContext)(nil),   // 11: penstock.llm.v1.RequestContext
+	(*v1.Message)(nil),          // 12: penstock.llm.v1.Message
+	(v1.FinishReason)(0),        // 13: penstock.llm.v1.FinishReason
+	(*v1.TokenUsage)(nil),       // 14: penstock.llm.v1.TokenUsage
+	(*v1.GenerationEvent)(nil),  // 15: penstock.llm.v1.GenerationEvent
 }
 var file_penstock_gateway_v1_chat_service_proto_depIdxs = []int32{
-	8,  // 0: penstock.gateway.v1.CacheControl.max_age:type_name -> google.protobuf.Duration
+	9,  // 0: penstock.gateway.v1.CacheControl.max_age:type_name -> google.protobuf.Duration
 	0,  // 1: penstock.gateway.v1.CacheResult.status:type_name -> penstock.gateway.v1.CacheResult.Status
 	1,  // 2: penstock.gateway.v1.CacheResult.tier:type_name -> penstock.gateway.v1.CacheResult.Tier
-	9,  // 3: penstock.gateway.v1.ChatRequest.input:type_name -> penstock.llm.v1.GenerationInput
+	10, // 3: penstock.gateway.v1.ChatRequest.input:type_name -> penstock.llm.v1.GenerationInput
 	2,  // 4: penstock.gateway.v1.ChatRequest.cache_control:type_name -> penstock.gateway.v1.CacheControl
-	10, // 5: penstock.gateway.v1.ChatRequest.context:type_name -> penstock.llm.v1.RequestContext
-	11, // 6: penstock.gateway.v1.ChatResponse.message:type_name -> penstock.llm.v1.Message
-	12, // 7: penstock.gateway.v1.ChatResponse.finish_reason:type_name -> penstock.llm.v1.FinishReason
-	13, // 8: penstock.gateway.v1.ChatResponse.usage:type_name -> penstock.llm.v1.TokenUsage
+	11, // 5: penstock.gateway.v1.ChatRequest.context:type_name -> penstock.llm.v1.RequestContext
+	12, // 6: penstock.gateway.v1.ChatResponse.message:type_name -> penstock.llm.v1.Message
+	13, // 7: penstock.gateway.v1.ChatResponse.finish_reason:type_name -> penstock.llm.v1.FinishReason
+	14, // 8: penstock.gateway.v1.ChatResponse.usage:type_name -> penstock.llm.v1.TokenUsage
 	3,  // 9: penstock.gateway.v1.ChatResponse.cache:type_name -> penstock.gateway.v1.CacheResult
-	9,  // 10: penstock.gateway.v1.StreamChatRequest.input:type_name -> penstock.llm.v1.GenerationInput
-	2,  // 11: penstock.gateway.v1.StreamChatRequest.cache_control:type_name -> penstock.gateway.v1.CacheControl
-	10, // 12: penstock.gateway.v1.StreamChatRequest.context:type_name -> penstock.llm.v1.RequestContext
-	14, // 13: penstock.gateway.v1.StreamChatResponse.event:type_name -> penstock.llm.v1.GenerationEvent
-	4,  // 14: penstock.gateway.v1.ChatService.Chat:input_type -> penstock.gateway.v1.ChatRequest
-	6,  // 15: penstock.gateway.v1.ChatService.StreamChat:input_type -> penstock.gateway.v1.StreamChatRequest
-	5,  // 16: penstock.gateway.v1.ChatService.Chat:output_type -> penstock.gateway.v1.ChatResponse
-	7,  // 17: penstock.gateway.v1.ChatService.StreamChat:output_type -> penstock.gateway.v1.StreamChatResponse
-	16, // [16:18] is the sub-list for method output_type
-	14, // [14:16] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	6,  // 10: penstock.gateway.v1.ChatResponse.more_choices:type_name -> penstock.gateway.v1.AnsweredChoice
+	12, // 11: penstock.gateway.v1.AnsweredChoice.message:type_name -> penstock.llm.v1.Message
+	13, // 12: penstock.gateway.v1.AnsweredChoice.finish_reason:type_name -> penstock.llm.v1.FinishReason
+	10, // 13: penstock.gateway.v1.StreamChatRequest.input:type_name -> penstock.llm.v1.GenerationInput
+	2,  // 14: penstock.gateway.v1.StreamChatRequest.cache_control:type_name -> penstock.gateway.v1.CacheControl
+	11, // 15: penstock.gateway.v1.StreamChatRequest.context:type_name -> penstock.llm.v1.RequestContext
+	15, // 16: penstock.gateway.v1.StreamChatResponse.event:type_name -> penstock.llm.v1.GenerationEvent
+	4,  // 17: penstock.gateway.v1.ChatService.Chat:input_type -> penstock.gateway.v1.ChatRequest
+	7,  // 18: penstock.gateway.v1.ChatService.StreamChat:input_type -> penstock.gateway.v1.StreamChatRequest
+	5,  // 19: penstock.gateway.v1.ChatService.Chat:output_type -> penstock.gateway.v1.ChatResponse
+	8,  // 20: penstock.gateway.v1.ChatService.StreamChat:output_type -> penstock.gateway.v1.StreamChatResponse
+	19, // [19:21] is the sub-list for method output_type
+	17, // [17:19] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_penstock_gateway_v1_chat_service_proto_init() }
@@ -669,7 +779,7 @@ func file_penstock_gateway_v1_chat_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_penstock_gateway_v1_chat_service_proto_rawDesc), len(file_penstock_gateway_v1_chat_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

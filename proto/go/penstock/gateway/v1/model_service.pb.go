@@ -10,6 +10,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	v1 "penstock.dev/proto/penstock/llm/v1"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -30,8 +31,10 @@ type Model struct {
 	Capabilities []string `protobuf:"bytes,2,rep,name=capabilities,proto3" json:"capabilities,omitempty"`
 	// The largest context window among its candidates. Unit: tokens.
 	ContextWindowTokens uint32 `protobuf:"varint,3,opt,name=context_window_tokens,json=contextWindowTokens,proto3" json:"context_window_tokens,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// What its first candidate is billed at; unset where nobody said.
+	Prices        *v1.UnitPrices `protobuf:"bytes,30,opt,name=prices,proto3" json:"prices,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Model) Reset() {
@@ -83,6 +86,13 @@ func (x *Model) GetContextWindowTokens() uint32 {
 		return x.ContextWindowTokens
 	}
 	return 0
+}
+
+func (x *Model) GetPrices() *v1.UnitPrices {
+	if x != nil {
+		return x.Prices
+	}
+	return nil
 }
 
 // Request of ListModels.
@@ -261,11 +271,12 @@ var File_penstock_gateway_v1_model_service_proto protoreflect.FileDescriptor
 
 const file_penstock_gateway_v1_model_service_proto_rawDesc = "" +
 	"\n" +
-	"'penstock/gateway/v1/model_service.proto\x12\x13penstock.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\"s\n" +
+	"'penstock/gateway/v1/model_service.proto\x12\x13penstock.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a penstock/llm/v1/generation.proto\"\xa8\x01\n" +
 	"\x05Model\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\"\n" +
 	"\fcapabilities\x18\x02 \x03(\tR\fcapabilities\x122\n" +
-	"\x15context_window_tokens\x18\x03 \x01(\rR\x13contextWindowTokens\"\x13\n" +
+	"\x15context_window_tokens\x18\x03 \x01(\rR\x13contextWindowTokens\x123\n" +
+	"\x06prices\x18\x1e \x01(\v2\x1b.penstock.llm.v1.UnitPricesR\x06prices\"\x13\n" +
 	"\x11ListModelsRequest\"H\n" +
 	"\x12ListModelsResponse\x122\n" +
 	"\x06models\x18\x01 \x03(\v2\x1a.penstock.gateway.v1.ModelR\x06models\"*\n" +
@@ -297,19 +308,21 @@ var file_penstock_gateway_v1_model_service_proto_goTypes = []any{
 	(*ListModelsResponse)(nil), // 2: penstock.gateway.v1.ListModelsResponse
 	(*GetModelRequest)(nil),    // 3: penstock.gateway.v1.GetModelRequest
 	(*GetModelResponse)(nil),   // 4: penstock.gateway.v1.GetModelResponse
+	(*v1.UnitPrices)(nil),      // 5: penstock.llm.v1.UnitPrices
 }
 var file_penstock_gateway_v1_model_service_proto_depIdxs = []int32{
-	0, // 0: penstock.gateway.v1.ListModelsResponse.models:type_name -> penstock.gateway.v1.Model
-	0, // 1: penstock.gateway.v1.GetModelResponse.model:type_name -> penstock.gateway.v1.Model
-	3, // 2: penstock.gateway.v1.ModelService.GetModel:input_type -> penstock.gateway.v1.GetModelRequest
-	1, // 3: penstock.gateway.v1.ModelService.ListModels:input_type -> penstock.gateway.v1.ListModelsRequest
-	4, // 4: penstock.gateway.v1.ModelService.GetModel:output_type -> penstock.gateway.v1.GetModelResponse
-	2, // 5: penstock.gateway.v1.ModelService.ListModels:output_type -> penstock.gateway.v1.ListModelsResponse
-	4, // [4:6] is the sub-list for method output_type
-	2, // [2:4] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	5, // 0: penstock.gateway.v1.Model.prices:type_name -> penstock.llm.v1.UnitPrices
+	0, // 1: penstock.gateway.v1.ListModelsResponse.models:type_name -> penstock.gateway.v1.Model
+	0, // 2: penstock.gateway.v1.GetModelResponse.model:type_name -> penstock.gateway.v1.Model
+	3, // 3: penstock.gateway.v1.ModelService.GetModel:input_type -> penstock.gateway.v1.GetModelRequest
+	1, // 4: penstock.gateway.v1.ModelService.ListModels:input_type -> penstock.gateway.v1.ListModelsRequest
+	4, // 5: penstock.gateway.v1.ModelService.GetModel:output_type -> penstock.gateway.v1.GetModelResponse
+	2, // 6: penstock.gateway.v1.ModelService.ListModels:output_type -> penstock.gateway.v1.ListModelsResponse
+	5, // [5:7] is the sub-list for method output_type
+	3, // [3:5] is the sub-list for method input_type
+	3, // [3:3] is the sub-list for extension type_name
+	3, // [3:3] is the sub-list for extension extendee
+	0, // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_penstock_gateway_v1_model_service_proto_init() }

@@ -83,6 +83,59 @@ func (FinishReason) EnumDescriptor() ([]byte, []int) {
 	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{0}
 }
 
+// What becomes of a field of the request that no candidate takes.
+type UnsupportedFields int32
+
+const (
+	// The request is refused.
+	UnsupportedFields_UNSUPPORTED_FIELDS_UNSPECIFIED UnsupportedFields = 0
+	// The field is left out, and the answer says so.
+	UnsupportedFields_UNSUPPORTED_FIELDS_DROP UnsupportedFields = 1
+	// The field is sent all the same.
+	UnsupportedFields_UNSUPPORTED_FIELDS_PASS UnsupportedFields = 2
+)
+
+// Enum value maps for UnsupportedFields.
+var (
+	UnsupportedFields_name = map[int32]string{
+		0: "UNSUPPORTED_FIELDS_UNSPECIFIED",
+		1: "UNSUPPORTED_FIELDS_DROP",
+		2: "UNSUPPORTED_FIELDS_PASS",
+	}
+	UnsupportedFields_value = map[string]int32{
+		"UNSUPPORTED_FIELDS_UNSPECIFIED": 0,
+		"UNSUPPORTED_FIELDS_DROP":        1,
+		"UNSUPPORTED_FIELDS_PASS":        2,
+	}
+)
+
+func (x UnsupportedFields) Enum() *UnsupportedFields {
+	p := new(UnsupportedFields)
+	*p = x
+	return p
+}
+
+func (x UnsupportedFields) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (UnsupportedFields) Descriptor() protoreflect.EnumDescriptor {
+	return file_penstock_llm_v1_generation_proto_enumTypes[1].Descriptor()
+}
+
+func (UnsupportedFields) Type() protoreflect.EnumType {
+	return &file_penstock_llm_v1_generation_proto_enumTypes[1]
+}
+
+func (x UnsupportedFields) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use UnsupportedFields.Descriptor instead.
+func (UnsupportedFields) EnumDescriptor() ([]byte, []int) {
+	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{1}
+}
+
 // Everything a model needs to produce one completion.
 type GenerationInput struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -97,7 +150,11 @@ type GenerationInput struct {
 	ResponseFormat *ResponseFormat `protobuf:"bytes,6,opt,name=response_format,json=responseFormat,proto3" json:"response_format,omitempty"`
 	// Top-level fields that Penstock does not know, as one JSON object, for upstreams that accept them.
 	// Part of the cache fingerprint.
-	ExtraJson     string `protobuf:"bytes,7,opt,name=extra_json,json=extraJson,proto3" json:"extra_json,omitempty"`
+	ExtraJson string `protobuf:"bytes,7,opt,name=extra_json,json=extraJson,proto3" json:"extra_json,omitempty"`
+	// Top-level fields that tell the provider of the request and change nothing of the answer, such as `user` and
+	// `metadata`, as one JSON object. An upstream that takes none of them is asked without, which `dropped` then says.
+	// Not part of the cache fingerprint.
+	HintsJson     string `protobuf:"bytes,30,opt,name=hints_json,json=hintsJson,proto3" json:"hints_json,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -181,12 +238,19 @@ func (x *GenerationInput) GetExtraJson() string {
 	return ""
 }
 
+func (x *GenerationInput) GetHintsJson() string {
+	if x != nil {
+		return x.HintsJson
+	}
+	return ""
+}
+
 // Sampling knobs. An unset field means the model's default.
 type SamplingParams struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// In [0, 2].
 	Temperature *float64 `protobuf:"fixed64,1,opt,name=temperature,proto3,oneof" json:"temperature,omitempty"`
-	// In (0, 1].
+	// In [0, 1]. Where an upstream takes no 0 it is asked for a millionth, which means the same.
 	TopP *float64 `protobuf:"fixed64,2,opt,name=top_p,json=topP,proto3,oneof" json:"top_p,omitempty"`
 	// At least 1.
 	TopK *uint32 `protobuf:"varint,3,opt,name=top_k,json=topK,proto3,oneof" json:"top_k,omitempty"`
@@ -201,8 +265,10 @@ type SamplingParams struct {
 	PresencePenalty *float64 `protobuf:"fixed64,8,opt,name=presence_penalty,json=presencePenalty,proto3,oneof" json:"presence_penalty,omitempty"`
 	// none, minimal, low, medium, high, xhigh or max, for models that reason.
 	ReasoningEffort string `protobuf:"bytes,9,opt,name=reasoning_effort,json=reasoningEffort,proto3" json:"reasoning_effort,omitempty"`
-	// Number of alternatives reported per token; unset means none.
-	TopLogprobs   *uint32 `protobuf:"varint,10,opt,name=top_logprobs,json=topLogprobs,proto3,oneof" json:"top_logprobs,omitempty"`
+	// Number of alternatives reported per token, at most 20; 0 reports the tokens alone. Unset means that nothing is.
+	TopLogprobs *uint32 `protobuf:"varint,10,opt,name=top_logprobs,json=topLogprobs,proto3,oneof" json:"top_logprobs,omitempty"`
+	// Answers to one question, 1 to 128; unset means 1. Answers with more than one are not cached.
+	Choices       *uint32 `protobuf:"varint,30,opt,name=choices,proto3,oneof" json:"choices,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -303,6 +369,13 @@ func (x *SamplingParams) GetReasoningEffort() string {
 func (x *SamplingParams) GetTopLogprobs() uint32 {
 	if x != nil && x.TopLogprobs != nil {
 		return *x.TopLogprobs
+	}
+	return 0
+}
+
+func (x *SamplingParams) GetChoices() uint32 {
+	if x != nil && x.Choices != nil {
+		return *x.Choices
 	}
 	return 0
 }
@@ -630,6 +703,7 @@ type GenerationEvent struct {
 	//	*GenerationEvent_ToolCallDelta
 	//	*GenerationEvent_Usage
 	//	*GenerationEvent_Finished
+	//	*GenerationEvent_ChoiceFinished
 	Event         isGenerationEvent_Event `protobuf_oneof:"event"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -726,6 +800,15 @@ func (x *GenerationEvent) GetFinished() *GenerationFinished {
 	return nil
 }
 
+func (x *GenerationEvent) GetChoiceFinished() *ChoiceFinished {
+	if x != nil {
+		if x, ok := x.Event.(*GenerationEvent_ChoiceFinished); ok {
+			return x.ChoiceFinished
+		}
+	}
+	return nil
+}
+
 type isGenerationEvent_Event interface {
 	isGenerationEvent_Event()
 }
@@ -754,6 +837,10 @@ type GenerationEvent_Finished struct {
 	Finished *GenerationFinished `protobuf:"bytes,6,opt,name=finished,proto3,oneof"`
 }
 
+type GenerationEvent_ChoiceFinished struct {
+	ChoiceFinished *ChoiceFinished `protobuf:"bytes,30,opt,name=choice_finished,json=choiceFinished,proto3,oneof"`
+}
+
 func (*GenerationEvent_Started) isGenerationEvent_Event() {}
 
 func (*GenerationEvent_TextDelta) isGenerationEvent_Event() {}
@@ -766,13 +853,17 @@ func (*GenerationEvent_Usage) isGenerationEvent_Event() {}
 
 func (*GenerationEvent_Finished) isGenerationEvent_Event() {}
 
+func (*GenerationEvent_ChoiceFinished) isGenerationEvent_Event() {}
+
 // An upstream accepted the request and its first content has come.
 type GenerationStarted struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
 	GenerationId string                 `protobuf:"bytes,1,opt,name=generation_id,json=generationId,proto3" json:"generation_id,omitempty"`
 	AnsweredBy   *Candidate             `protobuf:"bytes,2,opt,name=answered_by,json=answeredBy,proto3" json:"answered_by,omitempty"`
 	// What the answer will be billed at, should it be interrupted.
-	UnitPrices    *UnitPrices `protobuf:"bytes,3,opt,name=unit_prices,json=unitPrices,proto3" json:"unit_prices,omitempty"`
+	UnitPrices *UnitPrices `protobuf:"bytes,3,opt,name=unit_prices,json=unitPrices,proto3" json:"unit_prices,omitempty"`
+	// Fields of the request that the upstream was asked without, by their names at the provider.
+	Dropped       []string `protobuf:"bytes,30,rep,name=dropped,proto3" json:"dropped,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -828,10 +919,21 @@ func (x *GenerationStarted) GetUnitPrices() *UnitPrices {
 	return nil
 }
 
+func (x *GenerationStarted) GetDropped() []string {
+	if x != nil {
+		return x.Dropped
+	}
+	return nil
+}
+
 // Text to append to the answer; one token or several.
 type TextDelta struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Text          string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Text  string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	// Which of the choices it belongs to.
+	Choice uint32 `protobuf:"varint,30,opt,name=choice,proto3" json:"choice,omitempty"`
+	// The tokens of the text with their probabilities, a JSON array in OpenAI's form, where the request asks for it.
+	LogprobsJson  string `protobuf:"bytes,31,opt,name=logprobs_json,json=logprobsJson,proto3" json:"logprobs_json,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -873,11 +975,29 @@ func (x *TextDelta) GetText() string {
 	return ""
 }
 
+func (x *TextDelta) GetChoice() uint32 {
+	if x != nil {
+		return x.Choice
+	}
+	return 0
+}
+
+func (x *TextDelta) GetLogprobsJson() string {
+	if x != nil {
+		return x.LogprobsJson
+	}
+	return ""
+}
+
 // Text to append to the reasoning trace.
 type ReasoningDelta struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Text          string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
-	Signature     []byte                 `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Text      string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	Signature []byte                 `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"`
+	// One JSON object; see Reasoning.extra_json. Of several, lists are joined and objects united.
+	ExtraJson string `protobuf:"bytes,20,opt,name=extra_json,json=extraJson,proto3" json:"extra_json,omitempty"`
+	// Which of the choices it belongs to.
+	Choice        uint32 `protobuf:"varint,30,opt,name=choice,proto3" json:"choice,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -926,6 +1046,20 @@ func (x *ReasoningDelta) GetSignature() []byte {
 	return nil
 }
 
+func (x *ReasoningDelta) GetExtraJson() string {
+	if x != nil {
+		return x.ExtraJson
+	}
+	return ""
+}
+
+func (x *ReasoningDelta) GetChoice() uint32 {
+	if x != nil {
+		return x.Choice
+	}
+	return 0
+}
+
 // A fragment of one tool call.
 type ToolCallDelta struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -936,8 +1070,14 @@ type ToolCallDelta struct {
 	// Set on the first fragment only.
 	Name                  string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
 	ArgumentsJsonFragment string `protobuf:"bytes,4,opt,name=arguments_json_fragment,json=argumentsJsonFragment,proto3" json:"arguments_json_fragment,omitempty"`
-	unknownFields         protoimpl.UnknownFields
-	sizeCache             protoimpl.SizeCache
+	// One JSON object; see ToolCall.extra_json. Of several, lists are joined and objects united.
+	ExtraJson string `protobuf:"bytes,20,opt,name=extra_json,json=extraJson,proto3" json:"extra_json,omitempty"`
+	// Which of the choices it belongs to; `index` counts within it.
+	Choice uint32 `protobuf:"varint,30,opt,name=choice,proto3" json:"choice,omitempty"`
+	// A call of a custom tool; set on the first fragment only.
+	IsCustom      bool `protobuf:"varint,31,opt,name=is_custom,json=isCustom,proto3" json:"is_custom,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ToolCallDelta) Reset() {
@@ -998,6 +1138,81 @@ func (x *ToolCallDelta) GetArgumentsJsonFragment() string {
 	return ""
 }
 
+func (x *ToolCallDelta) GetExtraJson() string {
+	if x != nil {
+		return x.ExtraJson
+	}
+	return ""
+}
+
+func (x *ToolCallDelta) GetChoice() uint32 {
+	if x != nil {
+		return x.Choice
+	}
+	return 0
+}
+
+func (x *ToolCallDelta) GetIsCustom() bool {
+	if x != nil {
+		return x.IsCustom
+	}
+	return false
+}
+
+// One of the choices after the first is complete; the first one is when the generation is.
+type ChoiceFinished struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At least 1.
+	Choice        uint32       `protobuf:"varint,1,opt,name=choice,proto3" json:"choice,omitempty"`
+	Reason        FinishReason `protobuf:"varint,2,opt,name=reason,proto3,enum=penstock.llm.v1.FinishReason" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChoiceFinished) Reset() {
+	*x = ChoiceFinished{}
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChoiceFinished) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChoiceFinished) ProtoMessage() {}
+
+func (x *ChoiceFinished) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChoiceFinished.ProtoReflect.Descriptor instead.
+func (*ChoiceFinished) Descriptor() ([]byte, []int) {
+	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ChoiceFinished) GetChoice() uint32 {
+	if x != nil {
+		return x.Choice
+	}
+	return 0
+}
+
+func (x *ChoiceFinished) GetReason() FinishReason {
+	if x != nil {
+		return x.Reason
+	}
+	return FinishReason_FINISH_REASON_UNSPECIFIED
+}
+
 // The generation is complete.
 type GenerationFinished struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
@@ -1017,7 +1232,7 @@ type GenerationFinished struct {
 
 func (x *GenerationFinished) Reset() {
 	*x = GenerationFinished{}
-	mi := &file_penstock_llm_v1_generation_proto_msgTypes[11]
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1029,7 +1244,7 @@ func (x *GenerationFinished) String() string {
 func (*GenerationFinished) ProtoMessage() {}
 
 func (x *GenerationFinished) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_llm_v1_generation_proto_msgTypes[11]
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1042,7 +1257,7 @@ func (x *GenerationFinished) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GenerationFinished.ProtoReflect.Descriptor instead.
 func (*GenerationFinished) Descriptor() ([]byte, []int) {
-	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{11}
+	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GenerationFinished) GetReason() FinishReason {
@@ -1099,7 +1314,7 @@ type UnitPrices struct {
 
 func (x *UnitPrices) Reset() {
 	*x = UnitPrices{}
-	mi := &file_penstock_llm_v1_generation_proto_msgTypes[12]
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1111,7 +1326,7 @@ func (x *UnitPrices) String() string {
 func (*UnitPrices) ProtoMessage() {}
 
 func (x *UnitPrices) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_llm_v1_generation_proto_msgTypes[12]
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1124,7 +1339,7 @@ func (x *UnitPrices) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnitPrices.ProtoReflect.Descriptor instead.
 func (*UnitPrices) Descriptor() ([]byte, []int) {
-	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{12}
+	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *UnitPrices) GetInputNanoUsd() int64 {
@@ -1159,7 +1374,7 @@ type Candidate struct {
 
 func (x *Candidate) Reset() {
 	*x = Candidate{}
-	mi := &file_penstock_llm_v1_generation_proto_msgTypes[13]
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1171,7 +1386,7 @@ func (x *Candidate) String() string {
 func (*Candidate) ProtoMessage() {}
 
 func (x *Candidate) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_llm_v1_generation_proto_msgTypes[13]
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1184,7 +1399,7 @@ func (x *Candidate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Candidate.ProtoReflect.Descriptor instead.
 func (*Candidate) Descriptor() ([]byte, []int) {
-	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{13}
+	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Candidate) GetUpstream() string {
@@ -1209,7 +1424,8 @@ type Plan struct {
 	// One sentence a person can read in a trace.
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	// What each candidate is billed at, in the order of candidates. Empty where the router does not know.
-	Prices []*UnitPrices `protobuf:"bytes,4,rep,name=prices,proto3" json:"prices,omitempty"`
+	Prices      []*UnitPrices     `protobuf:"bytes,4,rep,name=prices,proto3" json:"prices,omitempty"`
+	Unsupported UnsupportedFields `protobuf:"varint,30,opt,name=unsupported,proto3,enum=penstock.llm.v1.UnsupportedFields" json:"unsupported,omitempty"`
 	// What decides who answers to this public model's name: equal digests mean equal routes to equal upstreams.
 	RouteDigest   []byte `protobuf:"bytes,40,opt,name=route_digest,json=routeDigest,proto3" json:"route_digest,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1218,7 +1434,7 @@ type Plan struct {
 
 func (x *Plan) Reset() {
 	*x = Plan{}
-	mi := &file_penstock_llm_v1_generation_proto_msgTypes[14]
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1230,7 +1446,7 @@ func (x *Plan) String() string {
 func (*Plan) ProtoMessage() {}
 
 func (x *Plan) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_llm_v1_generation_proto_msgTypes[14]
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1243,7 +1459,7 @@ func (x *Plan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plan.ProtoReflect.Descriptor instead.
 func (*Plan) Descriptor() ([]byte, []int) {
-	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{14}
+	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Plan) GetCandidates() []*Candidate {
@@ -1274,6 +1490,13 @@ func (x *Plan) GetPrices() []*UnitPrices {
 	return nil
 }
 
+func (x *Plan) GetUnsupported() UnsupportedFields {
+	if x != nil {
+		return x.Unsupported
+	}
+	return UnsupportedFields_UNSUPPORTED_FIELDS_UNSPECIFIED
+}
+
 func (x *Plan) GetRouteDigest() []byte {
 	if x != nil {
 		return x.RouteDigest
@@ -1296,7 +1519,7 @@ type Classification struct {
 
 func (x *Classification) Reset() {
 	*x = Classification{}
-	mi := &file_penstock_llm_v1_generation_proto_msgTypes[15]
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1308,7 +1531,7 @@ func (x *Classification) String() string {
 func (*Classification) ProtoMessage() {}
 
 func (x *Classification) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_llm_v1_generation_proto_msgTypes[15]
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1321,7 +1544,7 @@ func (x *Classification) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Classification.ProtoReflect.Descriptor instead.
 func (*Classification) Descriptor() ([]byte, []int) {
-	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{15}
+	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Classification) GetTask() string {
@@ -1349,7 +1572,7 @@ var File_penstock_llm_v1_generation_proto protoreflect.FileDescriptor
 
 const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"\n" +
-	" penstock/llm/v1/generation.proto\x12\x0fpenstock.llm.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1dpenstock/llm/v1/message.proto\"\xf8\x02\n" +
+	" penstock/llm/v1/generation.proto\x12\x0fpenstock.llm.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1dpenstock/llm/v1/message.proto\"\x97\x03\n" +
 	"\x0fGenerationInput\x12\x19\n" +
 	"\x05model\x18\x01 \x01(\tB\x03\xe0A\x02R\x05model\x129\n" +
 	"\bmessages\x18\x02 \x03(\v2\x18.penstock.llm.v1.MessageB\x03\xe0A\x02R\bmessages\x12+\n" +
@@ -1359,7 +1582,9 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"\bsampling\x18\x05 \x01(\v2\x1f.penstock.llm.v1.SamplingParamsR\bsampling\x12H\n" +
 	"\x0fresponse_format\x18\x06 \x01(\v2\x1f.penstock.llm.v1.ResponseFormatR\x0eresponseFormat\x12\x1d\n" +
 	"\n" +
-	"extra_json\x18\a \x01(\tR\textraJson\"\xfd\x03\n" +
+	"extra_json\x18\a \x01(\tR\textraJson\x12\x1d\n" +
+	"\n" +
+	"hints_json\x18\x1e \x01(\tR\thintsJson\"\xa8\x04\n" +
 	"\x0eSamplingParams\x12%\n" +
 	"\vtemperature\x18\x01 \x01(\x01H\x00R\vtemperature\x88\x01\x01\x12\x18\n" +
 	"\x05top_p\x18\x02 \x01(\x01H\x01R\x04topP\x88\x01\x01\x12\x18\n" +
@@ -1371,7 +1596,8 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"\x10presence_penalty\x18\b \x01(\x01H\x06R\x0fpresencePenalty\x88\x01\x01\x12)\n" +
 	"\x10reasoning_effort\x18\t \x01(\tR\x0freasoningEffort\x12&\n" +
 	"\ftop_logprobs\x18\n" +
-	" \x01(\rH\aR\vtopLogprobs\x88\x01\x01B\x0e\n" +
+	" \x01(\rH\aR\vtopLogprobs\x88\x01\x01\x12\x1d\n" +
+	"\achoices\x18\x1e \x01(\rH\bR\achoices\x88\x01\x01B\x0e\n" +
 	"\f_temperatureB\b\n" +
 	"\x06_top_pB\b\n" +
 	"\x06_top_kB\x14\n" +
@@ -1379,7 +1605,9 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"\x05_seedB\x14\n" +
 	"\x12_frequency_penaltyB\x13\n" +
 	"\x11_presence_penaltyB\x0f\n" +
-	"\r_top_logprobs\"}\n" +
+	"\r_top_logprobsB\n" +
+	"\n" +
+	"\b_choices\"}\n" +
 	"\x0eResponseFormat\x12!\n" +
 	"\vjson_object\x18\x01 \x01(\bH\x00R\n" +
 	"jsonObject\x12>\n" +
@@ -1408,7 +1636,7 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"\x13cached_input_tokens\x18\x03 \x01(\rR\x11cachedInputTokens\x127\n" +
 	"\x18cache_write_input_tokens\x18\x04 \x01(\rR\x15cacheWriteInputTokens\x12)\n" +
 	"\x10reasoning_tokens\x18\x05 \x01(\rR\x0freasoningTokens\x12\x1c\n" +
-	"\testimated\x18\x06 \x01(\bR\testimated\"\xa5\x03\n" +
+	"\testimated\x18\x06 \x01(\bR\testimated\"\xf1\x03\n" +
 	"\x0fGenerationEvent\x12>\n" +
 	"\astarted\x18\x01 \x01(\v2\".penstock.llm.v1.GenerationStartedH\x00R\astarted\x12;\n" +
 	"\n" +
@@ -1416,24 +1644,38 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"\x0freasoning_delta\x18\x03 \x01(\v2\x1f.penstock.llm.v1.ReasoningDeltaH\x00R\x0ereasoningDelta\x12H\n" +
 	"\x0ftool_call_delta\x18\x04 \x01(\v2\x1e.penstock.llm.v1.ToolCallDeltaH\x00R\rtoolCallDelta\x123\n" +
 	"\x05usage\x18\x05 \x01(\v2\x1b.penstock.llm.v1.TokenUsageH\x00R\x05usage\x12A\n" +
-	"\bfinished\x18\x06 \x01(\v2#.penstock.llm.v1.GenerationFinishedH\x00R\bfinishedB\a\n" +
-	"\x05event\"\xb3\x01\n" +
+	"\bfinished\x18\x06 \x01(\v2#.penstock.llm.v1.GenerationFinishedH\x00R\bfinished\x12J\n" +
+	"\x0fchoice_finished\x18\x1e \x01(\v2\x1f.penstock.llm.v1.ChoiceFinishedH\x00R\x0echoiceFinishedB\a\n" +
+	"\x05event\"\xcd\x01\n" +
 	"\x11GenerationStarted\x12#\n" +
 	"\rgeneration_id\x18\x01 \x01(\tR\fgenerationId\x12;\n" +
 	"\vanswered_by\x18\x02 \x01(\v2\x1a.penstock.llm.v1.CandidateR\n" +
 	"answeredBy\x12<\n" +
 	"\vunit_prices\x18\x03 \x01(\v2\x1b.penstock.llm.v1.UnitPricesR\n" +
-	"unitPrices\"\x1f\n" +
+	"unitPrices\x12\x18\n" +
+	"\adropped\x18\x1e \x03(\tR\adropped\"\\\n" +
 	"\tTextDelta\x12\x12\n" +
-	"\x04text\x18\x01 \x01(\tR\x04text\"B\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text\x12\x16\n" +
+	"\x06choice\x18\x1e \x01(\rR\x06choice\x12#\n" +
+	"\rlogprobs_json\x18\x1f \x01(\tR\flogprobsJson\"y\n" +
 	"\x0eReasoningDelta\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12\x1c\n" +
-	"\tsignature\x18\x02 \x01(\fR\tsignature\"\x81\x01\n" +
+	"\tsignature\x18\x02 \x01(\fR\tsignature\x12\x1d\n" +
+	"\n" +
+	"extra_json\x18\x14 \x01(\tR\textraJson\x12\x16\n" +
+	"\x06choice\x18\x1e \x01(\rR\x06choice\"\xd5\x01\n" +
 	"\rToolCallDelta\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\rR\x05index\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x03 \x01(\tR\x04name\x126\n" +
-	"\x17arguments_json_fragment\x18\x04 \x01(\tR\x15argumentsJsonFragment\"\xa9\x02\n" +
+	"\x17arguments_json_fragment\x18\x04 \x01(\tR\x15argumentsJsonFragment\x12\x1d\n" +
+	"\n" +
+	"extra_json\x18\x14 \x01(\tR\textraJson\x12\x16\n" +
+	"\x06choice\x18\x1e \x01(\rR\x06choice\x12\x1b\n" +
+	"\tis_custom\x18\x1f \x01(\bR\bisCustom\"_\n" +
+	"\x0eChoiceFinished\x12\x16\n" +
+	"\x06choice\x18\x01 \x01(\rR\x06choice\x125\n" +
+	"\x06reason\x18\x02 \x01(\x0e2\x1d.penstock.llm.v1.FinishReasonR\x06reason\"\xa9\x02\n" +
 	"\x12GenerationFinished\x125\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x1d.penstock.llm.v1.FinishReasonR\x06reason\x12!\n" +
 	"\fmatched_stop\x18\x02 \x01(\tR\vmatchedStop\x12;\n" +
@@ -1450,14 +1692,15 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"\x0foutput_nano_usd\x18\x03 \x01(\x03R\routputNanoUsd\"=\n" +
 	"\tCandidate\x12\x1a\n" +
 	"\bupstream\x18\x01 \x01(\tR\bupstream\x12\x14\n" +
-	"\x05model\x18\x02 \x01(\tR\x05model\"\xfb\x01\n" +
+	"\x05model\x18\x02 \x01(\tR\x05model\"\xc1\x02\n" +
 	"\x04Plan\x12:\n" +
 	"\n" +
 	"candidates\x18\x01 \x03(\v2\x1a.penstock.llm.v1.CandidateR\n" +
 	"candidates\x12G\n" +
 	"\x0eclassification\x18\x02 \x01(\v2\x1f.penstock.llm.v1.ClassificationR\x0eclassification\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x123\n" +
-	"\x06prices\x18\x04 \x03(\v2\x1b.penstock.llm.v1.UnitPricesR\x06prices\x12!\n" +
+	"\x06prices\x18\x04 \x03(\v2\x1b.penstock.llm.v1.UnitPricesR\x06prices\x12D\n" +
+	"\vunsupported\x18\x1e \x01(\x0e2\".penstock.llm.v1.UnsupportedFieldsR\vunsupported\x12!\n" +
 	"\froute_digest\x18( \x01(\fR\vrouteDigest\"d\n" +
 	"\x0eClassification\x12\x12\n" +
 	"\x04task\x18\x01 \x01(\tR\x04task\x12\x1e\n" +
@@ -1472,7 +1715,11 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"\x12FINISH_REASON_STOP\x10\x01\x12\x18\n" +
 	"\x14FINISH_REASON_LENGTH\x10\x02\x12\x1c\n" +
 	"\x18FINISH_REASON_TOOL_CALLS\x10\x03\x12 \n" +
-	"\x1cFINISH_REASON_CONTENT_FILTER\x10\x04B*Z(penstock.dev/proto/penstock/llm/v1;llmv1b\x06proto3"
+	"\x1cFINISH_REASON_CONTENT_FILTER\x10\x04*q\n" +
+	"\x11UnsupportedFields\x12\"\n" +
+	"\x1eUNSUPPORTED_FIELDS_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17UNSUPPORTED_FIELDS_DROP\x10\x01\x12\x1b\n" +
+	"\x17UNSUPPORTED_FIELDS_PASS\x10\x02B*Z(penstock.dev/proto/penstock/llm/v1;llmv1b\x06proto3"
 
 var (
 	file_penstock_llm_v1_generation_proto_rawDescOnce sync.Once
@@ -1486,58 +1733,63 @@ func file_penstock_llm_v1_generation_proto_rawDescGZIP() []byte {
 	return file_penstock_llm_v1_generation_proto_rawDescData
 }
 
-var file_penstock_llm_v1_generation_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_penstock_llm_v1_generation_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_penstock_llm_v1_generation_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_penstock_llm_v1_generation_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_penstock_llm_v1_generation_proto_goTypes = []any{
 	(FinishReason)(0),          // 0: penstock.llm.v1.FinishReason
-	(*GenerationInput)(nil),    // 1: penstock.llm.v1.GenerationInput
-	(*SamplingParams)(nil),     // 2: penstock.llm.v1.SamplingParams
-	(*ResponseFormat)(nil),     // 3: penstock.llm.v1.ResponseFormat
-	(*JsonSchema)(nil),         // 4: penstock.llm.v1.JsonSchema
-	(*RequestContext)(nil),     // 5: penstock.llm.v1.RequestContext
-	(*TokenUsage)(nil),         // 6: penstock.llm.v1.TokenUsage
-	(*GenerationEvent)(nil),    // 7: penstock.llm.v1.GenerationEvent
-	(*GenerationStarted)(nil),  // 8: penstock.llm.v1.GenerationStarted
-	(*TextDelta)(nil),          // 9: penstock.llm.v1.TextDelta
-	(*ReasoningDelta)(nil),     // 10: penstock.llm.v1.ReasoningDelta
-	(*ToolCallDelta)(nil),      // 11: penstock.llm.v1.ToolCallDelta
-	(*GenerationFinished)(nil), // 12: penstock.llm.v1.GenerationFinished
-	(*UnitPrices)(nil),         // 13: penstock.llm.v1.UnitPrices
-	(*Candidate)(nil),          // 14: penstock.llm.v1.Candidate
-	(*Plan)(nil),               // 15: penstock.llm.v1.Plan
-	(*Classification)(nil),     // 16: penstock.llm.v1.Classification
-	nil,                        // 17: penstock.llm.v1.RequestContext.TagsEntry
-	(*Message)(nil),            // 18: penstock.llm.v1.Message
-	(*Tool)(nil),               // 19: penstock.llm.v1.Tool
-	(*ToolChoice)(nil),         // 20: penstock.llm.v1.ToolChoice
+	(UnsupportedFields)(0),     // 1: penstock.llm.v1.UnsupportedFields
+	(*GenerationInput)(nil),    // 2: penstock.llm.v1.GenerationInput
+	(*SamplingParams)(nil),     // 3: penstock.llm.v1.SamplingParams
+	(*ResponseFormat)(nil),     // 4: penstock.llm.v1.ResponseFormat
+	(*JsonSchema)(nil),         // 5: penstock.llm.v1.JsonSchema
+	(*RequestContext)(nil),     // 6: penstock.llm.v1.RequestContext
+	(*TokenUsage)(nil),         // 7: penstock.llm.v1.TokenUsage
+	(*GenerationEvent)(nil),    // 8: penstock.llm.v1.GenerationEvent
+	(*GenerationStarted)(nil),  // 9: penstock.llm.v1.GenerationStarted
+	(*TextDelta)(nil),          // 10: penstock.llm.v1.TextDelta
+	(*ReasoningDelta)(nil),     // 11: penstock.llm.v1.ReasoningDelta
+	(*ToolCallDelta)(nil),      // 12: penstock.llm.v1.ToolCallDelta
+	(*ChoiceFinished)(nil),     // 13: penstock.llm.v1.ChoiceFinished
+	(*GenerationFinished)(nil), // 14: penstock.llm.v1.GenerationFinished
+	(*UnitPrices)(nil),         // 15: penstock.llm.v1.UnitPrices
+	(*Candidate)(nil),          // 16: penstock.llm.v1.Candidate
+	(*Plan)(nil),               // 17: penstock.llm.v1.Plan
+	(*Classification)(nil),     // 18: penstock.llm.v1.Classification
+	nil,                        // 19: penstock.llm.v1.RequestContext.TagsEntry
+	(*Message)(nil),            // 20: penstock.llm.v1.Message
+	(*Tool)(nil),               // 21: penstock.llm.v1.Tool
+	(*ToolChoice)(nil),         // 22: penstock.llm.v1.ToolChoice
 }
 var file_penstock_llm_v1_generation_proto_depIdxs = []int32{
-	18, // 0: penstock.llm.v1.GenerationInput.messages:type_name -> penstock.llm.v1.Message
-	19, // 1: penstock.llm.v1.GenerationInput.tools:type_name -> penstock.llm.v1.Tool
-	20, // 2: penstock.llm.v1.GenerationInput.tool_choice:type_name -> penstock.llm.v1.ToolChoice
-	2,  // 3: penstock.llm.v1.GenerationInput.sampling:type_name -> penstock.llm.v1.SamplingParams
-	3,  // 4: penstock.llm.v1.GenerationInput.response_format:type_name -> penstock.llm.v1.ResponseFormat
-	4,  // 5: penstock.llm.v1.ResponseFormat.json_schema:type_name -> penstock.llm.v1.JsonSchema
-	17, // 6: penstock.llm.v1.RequestContext.tags:type_name -> penstock.llm.v1.RequestContext.TagsEntry
-	8,  // 7: penstock.llm.v1.GenerationEvent.started:type_name -> penstock.llm.v1.GenerationStarted
-	9,  // 8: penstock.llm.v1.GenerationEvent.text_delta:type_name -> penstock.llm.v1.TextDelta
-	10, // 9: penstock.llm.v1.GenerationEvent.reasoning_delta:type_name -> penstock.llm.v1.ReasoningDelta
-	11, // 10: penstock.llm.v1.GenerationEvent.tool_call_delta:type_name -> penstock.llm.v1.ToolCallDelta
-	6,  // 11: penstock.llm.v1.GenerationEvent.usage:type_name -> penstock.llm.v1.TokenUsage
-	12, // 12: penstock.llm.v1.GenerationEvent.finished:type_name -> penstock.llm.v1.GenerationFinished
-	14, // 13: penstock.llm.v1.GenerationStarted.answered_by:type_name -> penstock.llm.v1.Candidate
-	13, // 14: penstock.llm.v1.GenerationStarted.unit_prices:type_name -> penstock.llm.v1.UnitPrices
-	0,  // 15: penstock.llm.v1.GenerationFinished.reason:type_name -> penstock.llm.v1.FinishReason
-	14, // 16: penstock.llm.v1.GenerationFinished.answered_by:type_name -> penstock.llm.v1.Candidate
-	13, // 17: penstock.llm.v1.GenerationFinished.unit_prices:type_name -> penstock.llm.v1.UnitPrices
-	14, // 18: penstock.llm.v1.Plan.candidates:type_name -> penstock.llm.v1.Candidate
-	16, // 19: penstock.llm.v1.Plan.classification:type_name -> penstock.llm.v1.Classification
-	13, // 20: penstock.llm.v1.Plan.prices:type_name -> penstock.llm.v1.UnitPrices
-	21, // [21:21] is the sub-list for method output_type
-	21, // [21:21] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	20, // 0: penstock.llm.v1.GenerationInput.messages:type_name -> penstock.llm.v1.Message
+	21, // 1: penstock.llm.v1.GenerationInput.tools:type_name -> penstock.llm.v1.Tool
+	22, // 2: penstock.llm.v1.GenerationInput.tool_choice:type_name -> penstock.llm.v1.ToolChoice
+	3,  // 3: penstock.llm.v1.GenerationInput.sampling:type_name -> penstock.llm.v1.SamplingParams
+	4,  // 4: penstock.llm.v1.GenerationInput.response_format:type_name -> penstock.llm.v1.ResponseFormat
+	5,  // 5: penstock.llm.v1.ResponseFormat.json_schema:type_name -> penstock.llm.v1.JsonSchema
+	19, // 6: penstock.llm.v1.RequestContext.tags:type_name -> penstock.llm.v1.RequestContext.TagsEntry
+	9,  // 7: penstock.llm.v1.GenerationEvent.started:type_name -> penstock.llm.v1.GenerationStarted
+	10, // 8: penstock.llm.v1.GenerationEvent.text_delta:type_name -> penstock.llm.v1.TextDelta
+	11, // 9: penstock.llm.v1.GenerationEvent.reasoning_delta:type_name -> penstock.llm.v1.ReasoningDelta
+	12, // 10: penstock.llm.v1.GenerationEvent.tool_call_delta:type_name -> penstock.llm.v1.ToolCallDelta
+	7,  // 11: penstock.llm.v1.GenerationEvent.usage:type_name -> penstock.llm.v1.TokenUsage
+	14, // 12: penstock.llm.v1.GenerationEvent.finished:type_name -> penstock.llm.v1.GenerationFinished
+	13, // 13: penstock.llm.v1.GenerationEvent.choice_finished:type_name -> penstock.llm.v1.ChoiceFinished
+	16, // 14: penstock.llm.v1.GenerationStarted.answered_by:type_name -> penstock.llm.v1.Candidate
+	15, // 15: penstock.llm.v1.GenerationStarted.unit_prices:type_name -> penstock.llm.v1.UnitPrices
+	0,  // 16: penstock.llm.v1.ChoiceFinished.reason:type_name -> penstock.llm.v1.FinishReason
+	0,  // 17: penstock.llm.v1.GenerationFinished.reason:type_name -> penstock.llm.v1.FinishReason
+	16, // 18: penstock.llm.v1.GenerationFinished.answered_by:type_name -> penstock.llm.v1.Candidate
+	15, // 19: penstock.llm.v1.GenerationFinished.unit_prices:type_name -> penstock.llm.v1.UnitPrices
+	16, // 20: penstock.llm.v1.Plan.candidates:type_name -> penstock.llm.v1.Candidate
+	18, // 21: penstock.llm.v1.Plan.classification:type_name -> penstock.llm.v1.Classification
+	15, // 22: penstock.llm.v1.Plan.prices:type_name -> penstock.llm.v1.UnitPrices
+	1,  // 23: penstock.llm.v1.Plan.unsupported:type_name -> penstock.llm.v1.UnsupportedFields
+	24, // [24:24] is the sub-list for method output_type
+	24, // [24:24] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_penstock_llm_v1_generation_proto_init() }
@@ -1559,14 +1811,15 @@ func file_penstock_llm_v1_generation_proto_init() {
 		(*GenerationEvent_ToolCallDelta)(nil),
 		(*GenerationEvent_Usage)(nil),
 		(*GenerationEvent_Finished)(nil),
+		(*GenerationEvent_ChoiceFinished)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_penstock_llm_v1_generation_proto_rawDesc), len(file_penstock_llm_v1_generation_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   17,
+			NumEnums:      2,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

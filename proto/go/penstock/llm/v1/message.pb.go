@@ -511,7 +511,10 @@ type Reasoning struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Text  string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
 	// Opaque proof of origin that some providers require.
-	Signature     []byte `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"`
+	Signature []byte `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"`
+	// What else the provider gave beside the reasoning and may want back, as one JSON object: reasoning_details,
+	// thinking_blocks, extra_content. At most 1 MiB.
+	ExtraJson     string `protobuf:"bytes,20,opt,name=extra_json,json=extraJson,proto3" json:"extra_json,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -560,6 +563,13 @@ func (x *Reasoning) GetSignature() []byte {
 	return nil
 }
 
+func (x *Reasoning) GetExtraJson() string {
+	if x != nil {
+		return x.ExtraJson
+	}
+	return ""
+}
+
 // A function the model may call.
 type Tool struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
@@ -568,8 +578,11 @@ type Tool struct {
 	// JSON Schema of the arguments, verbatim: key order and number form matter to models and prompt caches.
 	ParametersJson string `protobuf:"bytes,3,opt,name=parameters_json,json=parametersJson,proto3" json:"parameters_json,omitempty"`
 	Strict         *bool  `protobuf:"varint,4,opt,name=strict,proto3,oneof" json:"strict,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Set for a tool whose input is free text and not a function's arguments: its grammar as OpenAI's `custom.format`
+	// says it, verbatim, or `{}`.
+	CustomJson    string `protobuf:"bytes,30,opt,name=custom_json,json=customJson,proto3" json:"custom_json,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Tool) Reset() {
@@ -630,13 +643,25 @@ func (x *Tool) GetStrict() bool {
 	return false
 }
 
+func (x *Tool) GetCustomJson() string {
+	if x != nil {
+		return x.CustomJson
+	}
+	return ""
+}
+
 // A call the model asked for.
 type ToolCall struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	Name  string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	// Arguments as the model wrote them; not necessarily valid JSON.
+	// Arguments as the model wrote them; not necessarily valid JSON. The input of a custom tool is any text.
 	ArgumentsJson string `protobuf:"bytes,3,opt,name=arguments_json,json=argumentsJson,proto3" json:"arguments_json,omitempty"`
+	// What else the provider gave beside the call and may want back, as one JSON object: extra_content, which holds
+	// Gemini's thought signature. At most 1 MiB.
+	ExtraJson string `protobuf:"bytes,20,opt,name=extra_json,json=extraJson,proto3" json:"extra_json,omitempty"`
+	// A call of a tool with `custom_json`.
+	IsCustom      bool `protobuf:"varint,30,opt,name=is_custom,json=isCustom,proto3" json:"is_custom,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -692,13 +717,29 @@ func (x *ToolCall) GetArgumentsJson() string {
 	return ""
 }
 
+func (x *ToolCall) GetExtraJson() string {
+	if x != nil {
+		return x.ExtraJson
+	}
+	return ""
+}
+
+func (x *ToolCall) GetIsCustom() bool {
+	if x != nil {
+		return x.IsCustom
+	}
+	return false
+}
+
 // Which tool the model must or may call.
 type ToolChoice struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Mode  ToolChoice_Mode        `protobuf:"varint,1,opt,name=mode,proto3,enum=penstock.llm.v1.ToolChoice_Mode" json:"mode,omitempty"`
 	// With MODE_NAMED.
-	ToolName      string `protobuf:"bytes,2,opt,name=tool_name,json=toolName,proto3" json:"tool_name,omitempty"`
-	Parallel      *bool  `protobuf:"varint,3,opt,name=parallel,proto3,oneof" json:"parallel,omitempty"`
+	ToolName string `protobuf:"bytes,2,opt,name=tool_name,json=toolName,proto3" json:"tool_name,omitempty"`
+	Parallel *bool  `protobuf:"varint,3,opt,name=parallel,proto3,oneof" json:"parallel,omitempty"`
+	// The tools that may be called, by name; empty means all of them. Only with MODE_AUTO and MODE_REQUIRED.
+	AllowedTools  []string `protobuf:"bytes,30,rep,name=allowed_tools,json=allowedTools,proto3" json:"allowed_tools,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -754,6 +795,13 @@ func (x *ToolChoice) GetParallel() bool {
 	return false
 }
 
+func (x *ToolChoice) GetAllowedTools() []string {
+	if x != nil {
+		return x.AllowedTools
+	}
+	return nil
+}
+
 var File_penstock_llm_v1_message_proto protoreflect.FileDescriptor
 
 const file_penstock_llm_v1_message_proto_rawDesc = "" +
@@ -785,25 +833,33 @@ const file_penstock_llm_v1_message_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
 	"\n" +
 	"media_type\x18\x02 \x01(\tR\tmediaType\x12\x12\n" +
-	"\x04data\x18\x03 \x01(\fR\x04data\"=\n" +
+	"\x04data\x18\x03 \x01(\fR\x04data\"\\\n" +
 	"\tReasoning\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12\x1c\n" +
-	"\tsignature\x18\x02 \x01(\fR\tsignature\"\x92\x01\n" +
+	"\tsignature\x18\x02 \x01(\fR\tsignature\x12\x1d\n" +
+	"\n" +
+	"extra_json\x18\x14 \x01(\tR\textraJson\"\xb3\x01\n" +
 	"\x04Tool\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12 \n" +
 	"\vdescription\x18\x02 \x01(\tR\vdescription\x12'\n" +
 	"\x0fparameters_json\x18\x03 \x01(\tR\x0eparametersJson\x12\x1b\n" +
-	"\x06strict\x18\x04 \x01(\bH\x00R\x06strict\x88\x01\x01B\t\n" +
-	"\a_strict\"U\n" +
+	"\x06strict\x18\x04 \x01(\bH\x00R\x06strict\x88\x01\x01\x12\x1f\n" +
+	"\vcustom_json\x18\x1e \x01(\tR\n" +
+	"customJsonB\t\n" +
+	"\a_strict\"\x91\x01\n" +
 	"\bToolCall\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12%\n" +
-	"\x0earguments_json\x18\x03 \x01(\tR\rargumentsJson\"\xec\x01\n" +
+	"\x0earguments_json\x18\x03 \x01(\tR\rargumentsJson\x12\x1d\n" +
+	"\n" +
+	"extra_json\x18\x14 \x01(\tR\textraJson\x12\x1b\n" +
+	"\tis_custom\x18\x1e \x01(\bR\bisCustom\"\x91\x02\n" +
 	"\n" +
 	"ToolChoice\x124\n" +
 	"\x04mode\x18\x01 \x01(\x0e2 .penstock.llm.v1.ToolChoice.ModeR\x04mode\x12\x1b\n" +
 	"\ttool_name\x18\x02 \x01(\tR\btoolName\x12\x1f\n" +
-	"\bparallel\x18\x03 \x01(\bH\x00R\bparallel\x88\x01\x01\"]\n" +
+	"\bparallel\x18\x03 \x01(\bH\x00R\bparallel\x88\x01\x01\x12#\n" +
+	"\rallowed_tools\x18\x1e \x03(\tR\fallowedTools\"]\n" +
 	"\x04Mode\x12\x14\n" +
 	"\x10MODE_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tMODE_AUTO\x10\x01\x12\r\n" +

@@ -3,10 +3,11 @@ from google.api import field_behavior_pb2 as _field_behavior_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
 from penstock.llm.v1 import generation_pb2 as _generation_pb2
 from penstock.llm.v1 import message_pb2 as _message_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Mapping as _Mapping
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
@@ -24,7 +25,7 @@ class CacheControl(_message.Message):
     def __init__(self, no_store: bool = ..., no_cache: bool = ..., only_if_cached: bool = ..., max_age: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class CacheResult(_message.Message):
-    __slots__ = ("status", "tier", "similarity")
+    __slots__ = ("status", "tier", "similarity", "unset_temperature")
     class Status(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATUS_UNSPECIFIED: _ClassVar[CacheResult.Status]
@@ -46,10 +47,12 @@ class CacheResult(_message.Message):
     STATUS_FIELD_NUMBER: _ClassVar[int]
     TIER_FIELD_NUMBER: _ClassVar[int]
     SIMILARITY_FIELD_NUMBER: _ClassVar[int]
+    UNSET_TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
     status: CacheResult.Status
     tier: CacheResult.Tier
     similarity: float
-    def __init__(self, status: _Optional[_Union[CacheResult.Status, str]] = ..., tier: _Optional[_Union[CacheResult.Tier, str]] = ..., similarity: _Optional[float] = ...) -> None: ...
+    unset_temperature: bool
+    def __init__(self, status: _Optional[_Union[CacheResult.Status, str]] = ..., tier: _Optional[_Union[CacheResult.Tier, str]] = ..., similarity: _Optional[float] = ..., unset_temperature: bool = ...) -> None: ...
 
 class ChatRequest(_message.Message):
     __slots__ = ("input", "cache_control", "context")
@@ -62,7 +65,7 @@ class ChatRequest(_message.Message):
     def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., context: _Optional[_Union[_generation_pb2.RequestContext, _Mapping]] = ...) -> None: ...
 
 class ChatResponse(_message.Message):
-    __slots__ = ("generation_id", "model", "message", "finish_reason", "usage", "cache", "upstream", "attempts", "cost_nano_usd")
+    __slots__ = ("generation_id", "model", "message", "finish_reason", "usage", "cache", "upstream", "attempts", "cost_nano_usd", "more_choices", "dropped", "logprobs_json")
     GENERATION_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
@@ -72,6 +75,9 @@ class ChatResponse(_message.Message):
     UPSTREAM_FIELD_NUMBER: _ClassVar[int]
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     COST_NANO_USD_FIELD_NUMBER: _ClassVar[int]
+    MORE_CHOICES_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_FIELD_NUMBER: _ClassVar[int]
+    LOGPROBS_JSON_FIELD_NUMBER: _ClassVar[int]
     generation_id: str
     model: str
     message: _message_pb2.Message
@@ -81,7 +87,20 @@ class ChatResponse(_message.Message):
     upstream: str
     attempts: int
     cost_nano_usd: int
-    def __init__(self, generation_id: _Optional[str] = ..., model: _Optional[str] = ..., message: _Optional[_Union[_message_pb2.Message, _Mapping]] = ..., finish_reason: _Optional[_Union[_generation_pb2.FinishReason, str]] = ..., usage: _Optional[_Union[_generation_pb2.TokenUsage, _Mapping]] = ..., cache: _Optional[_Union[CacheResult, _Mapping]] = ..., upstream: _Optional[str] = ..., attempts: _Optional[int] = ..., cost_nano_usd: _Optional[int] = ...) -> None: ...
+    more_choices: _containers.RepeatedCompositeFieldContainer[AnsweredChoice]
+    dropped: _containers.RepeatedScalarFieldContainer[str]
+    logprobs_json: str
+    def __init__(self, generation_id: _Optional[str] = ..., model: _Optional[str] = ..., message: _Optional[_Union[_message_pb2.Message, _Mapping]] = ..., finish_reason: _Optional[_Union[_generation_pb2.FinishReason, str]] = ..., usage: _Optional[_Union[_generation_pb2.TokenUsage, _Mapping]] = ..., cache: _Optional[_Union[CacheResult, _Mapping]] = ..., upstream: _Optional[str] = ..., attempts: _Optional[int] = ..., cost_nano_usd: _Optional[int] = ..., more_choices: _Optional[_Iterable[_Union[AnsweredChoice, _Mapping]]] = ..., dropped: _Optional[_Iterable[str]] = ..., logprobs_json: _Optional[str] = ...) -> None: ...
+
+class AnsweredChoice(_message.Message):
+    __slots__ = ("message", "finish_reason", "logprobs_json")
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    FINISH_REASON_FIELD_NUMBER: _ClassVar[int]
+    LOGPROBS_JSON_FIELD_NUMBER: _ClassVar[int]
+    message: _message_pb2.Message
+    finish_reason: _generation_pb2.FinishReason
+    logprobs_json: str
+    def __init__(self, message: _Optional[_Union[_message_pb2.Message, _Mapping]] = ..., finish_reason: _Optional[_Union[_generation_pb2.FinishReason, str]] = ..., logprobs_json: _Optional[str] = ...) -> None: ...
 
 class StreamChatRequest(_message.Message):
     __slots__ = ("input", "cache_control", "context")

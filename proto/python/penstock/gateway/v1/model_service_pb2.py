@@ -24,9 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from penstock.llm.v1 import generation_pb2 as penstock_dot_llm_dot_v1_dot_generation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'penstock/gateway/v1/model_service.proto\x12\x13penstock.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\"J\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x63\x61pabilities\x18\x02 \x03(\t\x12\x1d\n\x15\x63ontext_window_tokens\x18\x03 \x01(\r\"\x13\n\x11ListModelsRequest\"@\n\x12ListModelsResponse\x12*\n\x06models\x18\x01 \x03(\x0b\x32\x1a.penstock.gateway.v1.Model\"$\n\x0fGetModelRequest\x12\x11\n\x04name\x18\x01 \x01(\tB\x03\xe0\x41\x02\"=\n\x10GetModelResponse\x12)\n\x05model\x18\x01 \x01(\x0b\x32\x1a.penstock.gateway.v1.Model2\x80\x02\n\x0cModelService\x12y\n\x08GetModel\x12$.penstock.gateway.v1.GetModelRequest\x1a%.penstock.gateway.v1.GetModelResponse\" \x82\xd3\xe4\x93\x02\x1a\x12\x18/api/v1/models/{name=**}\x12u\n\nListModels\x12&.penstock.gateway.v1.ListModelsRequest\x1a\'.penstock.gateway.v1.ListModelsResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/v1/modelsB2Z0penstock.dev/proto/penstock/gateway/v1;gatewayv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'penstock/gateway/v1/model_service.proto\x12\x13penstock.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a penstock/llm/v1/generation.proto\"w\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x63\x61pabilities\x18\x02 \x03(\t\x12\x1d\n\x15\x63ontext_window_tokens\x18\x03 \x01(\r\x12+\n\x06prices\x18\x1e \x01(\x0b\x32\x1b.penstock.llm.v1.UnitPrices\"\x13\n\x11ListModelsRequest\"@\n\x12ListModelsResponse\x12*\n\x06models\x18\x01 \x03(\x0b\x32\x1a.penstock.gateway.v1.Model\"$\n\x0fGetModelRequest\x12\x11\n\x04name\x18\x01 \x01(\tB\x03\xe0\x41\x02\"=\n\x10GetModelResponse\x12)\n\x05model\x18\x01 \x01(\x0b\x32\x1a.penstock.gateway.v1.Model2\x80\x02\n\x0cModelService\x12y\n\x08GetModel\x12$.penstock.gateway.v1.GetModelRequest\x1a%.penstock.gateway.v1.GetModelResponse\" \x82\xd3\xe4\x93\x02\x1a\x12\x18/api/v1/models/{name=**}\x12u\n\nListModels\x12&.penstock.gateway.v1.ListModelsRequest\x1a\'.penstock.gateway.v1.ListModelsResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/v1/modelsB2Z0penstock.dev/proto/penstock/gateway/v1;gatewayv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,16 +41,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODELSERVICE'].methods_by_name['GetModel']._serialized_options = b'\202\323\344\223\002\032\022\030/api/v1/models/{name=**}'
   _globals['_MODELSERVICE'].methods_by_name['ListModels']._loaded_options = None
   _globals['_MODELSERVICE'].methods_by_name['ListModels']._serialized_options = b'\202\323\344\223\002\020\022\016/api/v1/models'
-  _globals['_MODEL']._serialized_start=127
-  _globals['_MODEL']._serialized_end=201
-  _globals['_LISTMODELSREQUEST']._serialized_start=203
-  _globals['_LISTMODELSREQUEST']._serialized_end=222
-  _globals['_LISTMODELSRESPONSE']._serialized_start=224
-  _globals['_LISTMODELSRESPONSE']._serialized_end=288
-  _globals['_GETMODELREQUEST']._serialized_start=290
-  _globals['_GETMODELREQUEST']._serialized_end=326
-  _globals['_GETMODELRESPONSE']._serialized_start=328
-  _globals['_GETMODELRESPONSE']._serialized_end=389
-  _globals['_MODELSERVICE']._serialized_start=392
-  _globals['_MODELSERVICE']._serialized_end=648
+  _globals['_MODEL']._serialized_start=161
+  _globals['_MODEL']._serialized_end=280
+  _globals['_LISTMODELSREQUEST']._serialized_start=282
+  _globals['_LISTMODELSREQUEST']._serialized_end=301
+  _globals['_LISTMODELSRESPONSE']._serialized_start=303
+  _globals['_LISTMODELSRESPONSE']._serialized_end=367
+  _globals['_GETMODELREQUEST']._serialized_start=369
+  _globals['_GETMODELREQUEST']._serialized_end=405
+  _globals['_GETMODELRESPONSE']._serialized_start=407
+  _globals['_GETMODELRESPONSE']._serialized_end=468
+  _globals['_MODELSERVICE']._serialized_start=471
+  _globals['_MODELSERVICE']._serialized_end=727
 # @@protoc_insertion_point(module_scope)

@@ -1,5 +1,6 @@
 from google.api import annotations_pb2 as _annotations_pb2
 from google.api import field_behavior_pb2 as _field_behavior_pb2
+from penstock.llm.v1 import generation_pb2 as _generation_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -9,14 +10,16 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Model(_message.Message):
-    __slots__ = ("name", "capabilities", "context_window_tokens")
+    __slots__ = ("name", "capabilities", "context_window_tokens", "prices")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_WINDOW_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    PRICES_FIELD_NUMBER: _ClassVar[int]
     name: str
     capabilities: _containers.RepeatedScalarFieldContainer[str]
     context_window_tokens: int
-    def __init__(self, name: _Optional[str] = ..., capabilities: _Optional[_Iterable[str]] = ..., context_window_tokens: _Optional[int] = ...) -> None: ...
+    prices: _generation_pb2.UnitPrices
+    def __init__(self, name: _Optional[str] = ..., capabilities: _Optional[_Iterable[str]] = ..., context_window_tokens: _Optional[int] = ..., prices: _Optional[_Union[_generation_pb2.UnitPrices, _Mapping]] = ...) -> None: ...
 
 class ListModelsRequest(_message.Message):
     __slots__ = ()

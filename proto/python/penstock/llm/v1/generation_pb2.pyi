@@ -16,14 +16,23 @@ class FinishReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FINISH_REASON_LENGTH: _ClassVar[FinishReason]
     FINISH_REASON_TOOL_CALLS: _ClassVar[FinishReason]
     FINISH_REASON_CONTENT_FILTER: _ClassVar[FinishReason]
+
+class UnsupportedFields(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    UNSUPPORTED_FIELDS_UNSPECIFIED: _ClassVar[UnsupportedFields]
+    UNSUPPORTED_FIELDS_DROP: _ClassVar[UnsupportedFields]
+    UNSUPPORTED_FIELDS_PASS: _ClassVar[UnsupportedFields]
 FINISH_REASON_UNSPECIFIED: FinishReason
 FINISH_REASON_STOP: FinishReason
 FINISH_REASON_LENGTH: FinishReason
 FINISH_REASON_TOOL_CALLS: FinishReason
 FINISH_REASON_CONTENT_FILTER: FinishReason
+UNSUPPORTED_FIELDS_UNSPECIFIED: UnsupportedFields
+UNSUPPORTED_FIELDS_DROP: UnsupportedFields
+UNSUPPORTED_FIELDS_PASS: UnsupportedFields
 
 class GenerationInput(_message.Message):
-    __slots__ = ("model", "messages", "tools", "tool_choice", "sampling", "response_format", "extra_json")
+    __slots__ = ("model", "messages", "tools", "tool_choice", "sampling", "response_format", "extra_json", "hints_json")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     MESSAGES_FIELD_NUMBER: _ClassVar[int]
     TOOLS_FIELD_NUMBER: _ClassVar[int]
@@ -31,6 +40,7 @@ class GenerationInput(_message.Message):
     SAMPLING_FIELD_NUMBER: _ClassVar[int]
     RESPONSE_FORMAT_FIELD_NUMBER: _ClassVar[int]
     EXTRA_JSON_FIELD_NUMBER: _ClassVar[int]
+    HINTS_JSON_FIELD_NUMBER: _ClassVar[int]
     model: str
     messages: _containers.RepeatedCompositeFieldContainer[_message_pb2.Message]
     tools: _containers.RepeatedCompositeFieldContainer[_message_pb2.Tool]
@@ -38,10 +48,11 @@ class GenerationInput(_message.Message):
     sampling: SamplingParams
     response_format: ResponseFormat
     extra_json: str
-    def __init__(self, model: _Optional[str] = ..., messages: _Optional[_Iterable[_Union[_message_pb2.Message, _Mapping]]] = ..., tools: _Optional[_Iterable[_Union[_message_pb2.Tool, _Mapping]]] = ..., tool_choice: _Optional[_Union[_message_pb2.ToolChoice, _Mapping]] = ..., sampling: _Optional[_Union[SamplingParams, _Mapping]] = ..., response_format: _Optional[_Union[ResponseFormat, _Mapping]] = ..., extra_json: _Optional[str] = ...) -> None: ...
+    hints_json: str
+    def __init__(self, model: _Optional[str] = ..., messages: _Optional[_Iterable[_Union[_message_pb2.Message, _Mapping]]] = ..., tools: _Optional[_Iterable[_Union[_message_pb2.Tool, _Mapping]]] = ..., tool_choice: _Optional[_Union[_message_pb2.ToolChoice, _Mapping]] = ..., sampling: _Optional[_Union[SamplingParams, _Mapping]] = ..., response_format: _Optional[_Union[ResponseFormat, _Mapping]] = ..., extra_json: _Optional[str] = ..., hints_json: _Optional[str] = ...) -> None: ...
 
 class SamplingParams(_message.Message):
-    __slots__ = ("temperature", "top_p", "top_k", "max_output_tokens", "stop", "seed", "frequency_penalty", "presence_penalty", "reasoning_effort", "top_logprobs")
+    __slots__ = ("temperature", "top_p", "top_k", "max_output_tokens", "stop", "seed", "frequency_penalty", "presence_penalty", "reasoning_effort", "top_logprobs", "choices")
     TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
     TOP_P_FIELD_NUMBER: _ClassVar[int]
     TOP_K_FIELD_NUMBER: _ClassVar[int]
@@ -52,6 +63,7 @@ class SamplingParams(_message.Message):
     PRESENCE_PENALTY_FIELD_NUMBER: _ClassVar[int]
     REASONING_EFFORT_FIELD_NUMBER: _ClassVar[int]
     TOP_LOGPROBS_FIELD_NUMBER: _ClassVar[int]
+    CHOICES_FIELD_NUMBER: _ClassVar[int]
     temperature: float
     top_p: float
     top_k: int
@@ -62,7 +74,8 @@ class SamplingParams(_message.Message):
     presence_penalty: float
     reasoning_effort: str
     top_logprobs: int
-    def __init__(self, temperature: _Optional[float] = ..., top_p: _Optional[float] = ..., top_k: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., stop: _Optional[_Iterable[str]] = ..., seed: _Optional[int] = ..., frequency_penalty: _Optional[float] = ..., presence_penalty: _Optional[float] = ..., reasoning_effort: _Optional[str] = ..., top_logprobs: _Optional[int] = ...) -> None: ...
+    choices: int
+    def __init__(self, temperature: _Optional[float] = ..., top_p: _Optional[float] = ..., top_k: _Optional[int] = ..., max_output_tokens: _Optional[int] = ..., stop: _Optional[_Iterable[str]] = ..., seed: _Optional[int] = ..., frequency_penalty: _Optional[float] = ..., presence_penalty: _Optional[float] = ..., reasoning_effort: _Optional[str] = ..., top_logprobs: _Optional[int] = ..., choices: _Optional[int] = ...) -> None: ...
 
 class ResponseFormat(_message.Message):
     __slots__ = ("json_object", "json_schema")
@@ -118,56 +131,82 @@ class TokenUsage(_message.Message):
     def __init__(self, input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., cached_input_tokens: _Optional[int] = ..., cache_write_input_tokens: _Optional[int] = ..., reasoning_tokens: _Optional[int] = ..., estimated: bool = ...) -> None: ...
 
 class GenerationEvent(_message.Message):
-    __slots__ = ("started", "text_delta", "reasoning_delta", "tool_call_delta", "usage", "finished")
+    __slots__ = ("started", "text_delta", "reasoning_delta", "tool_call_delta", "usage", "finished", "choice_finished")
     STARTED_FIELD_NUMBER: _ClassVar[int]
     TEXT_DELTA_FIELD_NUMBER: _ClassVar[int]
     REASONING_DELTA_FIELD_NUMBER: _ClassVar[int]
     TOOL_CALL_DELTA_FIELD_NUMBER: _ClassVar[int]
     USAGE_FIELD_NUMBER: _ClassVar[int]
     FINISHED_FIELD_NUMBER: _ClassVar[int]
+    CHOICE_FINISHED_FIELD_NUMBER: _ClassVar[int]
     started: GenerationStarted
     text_delta: TextDelta
     reasoning_delta: ReasoningDelta
     tool_call_delta: ToolCallDelta
     usage: TokenUsage
     finished: GenerationFinished
-    def __init__(self, started: _Optional[_Union[GenerationStarted, _Mapping]] = ..., text_delta: _Optional[_Union[TextDelta, _Mapping]] = ..., reasoning_delta: _Optional[_Union[ReasoningDelta, _Mapping]] = ..., tool_call_delta: _Optional[_Union[ToolCallDelta, _Mapping]] = ..., usage: _Optional[_Union[TokenUsage, _Mapping]] = ..., finished: _Optional[_Union[GenerationFinished, _Mapping]] = ...) -> None: ...
+    choice_finished: ChoiceFinished
+    def __init__(self, started: _Optional[_Union[GenerationStarted, _Mapping]] = ..., text_delta: _Optional[_Union[TextDelta, _Mapping]] = ..., reasoning_delta: _Optional[_Union[ReasoningDelta, _Mapping]] = ..., tool_call_delta: _Optional[_Union[ToolCallDelta, _Mapping]] = ..., usage: _Optional[_Union[TokenUsage, _Mapping]] = ..., finished: _Optional[_Union[GenerationFinished, _Mapping]] = ..., choice_finished: _Optional[_Union[ChoiceFinished, _Mapping]] = ...) -> None: ...
 
 class GenerationStarted(_message.Message):
-    __slots__ = ("generation_id", "answered_by", "unit_prices")
+    __slots__ = ("generation_id", "answered_by", "unit_prices", "dropped")
     GENERATION_ID_FIELD_NUMBER: _ClassVar[int]
     ANSWERED_BY_FIELD_NUMBER: _ClassVar[int]
     UNIT_PRICES_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_FIELD_NUMBER: _ClassVar[int]
     generation_id: str
     answered_by: Candidate
     unit_prices: UnitPrices
-    def __init__(self, generation_id: _Optional[str] = ..., answered_by: _Optional[_Union[Candidate, _Mapping]] = ..., unit_prices: _Optional[_Union[UnitPrices, _Mapping]] = ...) -> None: ...
+    dropped: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, generation_id: _Optional[str] = ..., answered_by: _Optional[_Union[Candidate, _Mapping]] = ..., unit_prices: _Optional[_Union[UnitPrices, _Mapping]] = ..., dropped: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class TextDelta(_message.Message):
-    __slots__ = ("text",)
+    __slots__ = ("text", "choice", "logprobs_json")
     TEXT_FIELD_NUMBER: _ClassVar[int]
+    CHOICE_FIELD_NUMBER: _ClassVar[int]
+    LOGPROBS_JSON_FIELD_NUMBER: _ClassVar[int]
     text: str
-    def __init__(self, text: _Optional[str] = ...) -> None: ...
+    choice: int
+    logprobs_json: str
+    def __init__(self, text: _Optional[str] = ..., choice: _Optional[int] = ..., logprobs_json: _Optional[str] = ...) -> None: ...
 
 class ReasoningDelta(_message.Message):
-    __slots__ = ("text", "signature")
+    __slots__ = ("text", "signature", "extra_json", "choice")
     TEXT_FIELD_NUMBER: _ClassVar[int]
     SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_JSON_FIELD_NUMBER: _ClassVar[int]
+    CHOICE_FIELD_NUMBER: _ClassVar[int]
     text: str
     signature: bytes
-    def __init__(self, text: _Optional[str] = ..., signature: _Optional[bytes] = ...) -> None: ...
+    extra_json: str
+    choice: int
+    def __init__(self, text: _Optional[str] = ..., signature: _Optional[bytes] = ..., extra_json: _Optional[str] = ..., choice: _Optional[int] = ...) -> None: ...
 
 class ToolCallDelta(_message.Message):
-    __slots__ = ("index", "id", "name", "arguments_json_fragment")
+    __slots__ = ("index", "id", "name", "arguments_json_fragment", "extra_json", "choice", "is_custom")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     ARGUMENTS_JSON_FRAGMENT_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_JSON_FIELD_NUMBER: _ClassVar[int]
+    CHOICE_FIELD_NUMBER: _ClassVar[int]
+    IS_CUSTOM_FIELD_NUMBER: _ClassVar[int]
     index: int
     id: str
     name: str
     arguments_json_fragment: str
-    def __init__(self, index: _Optional[int] = ..., id: _Optional[str] = ..., name: _Optional[str] = ..., arguments_json_fragment: _Optional[str] = ...) -> None: ...
+    extra_json: str
+    choice: int
+    is_custom: bool
+    def __init__(self, index: _Optional[int] = ..., id: _Optional[str] = ..., name: _Optional[str] = ..., arguments_json_fragment: _Optional[str] = ..., extra_json: _Optional[str] = ..., choice: _Optional[int] = ..., is_custom: bool = ...) -> None: ...
+
+class ChoiceFinished(_message.Message):
+    __slots__ = ("choice", "reason")
+    CHOICE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    choice: int
+    reason: FinishReason
+    def __init__(self, choice: _Optional[int] = ..., reason: _Optional[_Union[FinishReason, str]] = ...) -> None: ...
 
 class GenerationFinished(_message.Message):
     __slots__ = ("reason", "matched_stop", "answered_by", "attempts", "cost_nano_usd", "unit_prices")
@@ -204,18 +243,20 @@ class Candidate(_message.Message):
     def __init__(self, upstream: _Optional[str] = ..., model: _Optional[str] = ...) -> None: ...
 
 class Plan(_message.Message):
-    __slots__ = ("candidates", "classification", "reason", "prices", "route_digest")
+    __slots__ = ("candidates", "classification", "reason", "prices", "unsupported", "route_digest")
     CANDIDATES_FIELD_NUMBER: _ClassVar[int]
     CLASSIFICATION_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     PRICES_FIELD_NUMBER: _ClassVar[int]
+    UNSUPPORTED_FIELD_NUMBER: _ClassVar[int]
     ROUTE_DIGEST_FIELD_NUMBER: _ClassVar[int]
     candidates: _containers.RepeatedCompositeFieldContainer[Candidate]
     classification: Classification
     reason: str
     prices: _containers.RepeatedCompositeFieldContainer[UnitPrices]
+    unsupported: UnsupportedFields
     route_digest: bytes
-    def __init__(self, candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., classification: _Optional[_Union[Classification, _Mapping]] = ..., reason: _Optional[str] = ..., prices: _Optional[_Iterable[_Union[UnitPrices, _Mapping]]] = ..., route_digest: _Optional[bytes] = ...) -> None: ...
+    def __init__(self, candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., classification: _Optional[_Union[Classification, _Mapping]] = ..., reason: _Optional[str] = ..., prices: _Optional[_Iterable[_Union[UnitPrices, _Mapping]]] = ..., unsupported: _Optional[_Union[UnsupportedFields, str]] = ..., route_digest: _Optional[bytes] = ...) -> None: ...
 
 class Classification(_message.Message):
     __slots__ = ("task", "complexity", "confidence")

@@ -64,11 +64,13 @@ class ListModelsResponse(_message.Message):
     def __init__(self, models: _Optional[_Iterable[_Union[PublicModel, _Mapping]]] = ...) -> None: ...
 
 class PublicModel(_message.Message):
-    __slots__ = ("name", "capabilities", "context_window_tokens")
+    __slots__ = ("name", "capabilities", "context_window_tokens", "prices")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_WINDOW_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    PRICES_FIELD_NUMBER: _ClassVar[int]
     name: str
     capabilities: _containers.RepeatedScalarFieldContainer[str]
     context_window_tokens: int
-    def __init__(self, name: _Optional[str] = ..., capabilities: _Optional[_Iterable[str]] = ..., context_window_tokens: _Optional[int] = ...) -> None: ...
+    prices: _generation_pb2.UnitPrices
+    def __init__(self, name: _Optional[str] = ..., capabilities: _Optional[_Iterable[str]] = ..., context_window_tokens: _Optional[int] = ..., prices: _Optional[_Union[_generation_pb2.UnitPrices, _Mapping]] = ...) -> None: ...

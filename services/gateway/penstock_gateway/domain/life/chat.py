@@ -36,7 +36,15 @@ from penstock_gateway.domain.life.guards import OutputGuard
 from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.ports import AnswerCache, Generator, Router
 from penstock_gateway.domain.life.progress import Bill, Progress
-from penstock_gateway.domain.life.sources import AnswerSource, AnswerStream, Generation, Recorded, Replay, renamed
+from penstock_gateway.domain.life.sources import (
+    AnswerSource,
+    AnswerStream,
+    Generation,
+    Recorded,
+    Replay,
+    renamed,
+    without_hints,
+)
 from penstock_gateway.domain.life.validation import validate_input
 
 # An answer of another than the first candidate must not outlive the outage that caused it.
@@ -49,11 +57,14 @@ class CacheOutcome(msgspec.Struct, frozen=True, gc=False):
     status: str = "bypass"
     tier: str = ""
     similarity: float = 0.0
+    unset_temperature: bool = False
+    """The request left the temperature to the model, which might have answered otherwise this time."""
 
     def __str__(self) -> str:
         if self.status != "hit":
             return self.status
-        return f"hit; tier={self.tier}; similarity={self.similarity:.2f}"
+        unset = "; temperature=unset" if self.unset_temperature else ""
+        return f"hit; tier={self.tier}; similarity={self.similarity:.2f}{unset}"
 
 
 BYPASS, MISS = CacheOutcome(), CacheOutcome("miss")
@@ -148,7 +159,9 @@ class ChatExchange(Exchange[ChatOrder]):
         control = order.cache_control
         # First, so that no kept answer is given in the name of a model that would not be asked now.
         plan = await self._route(effective)
-        hit = await self._look_up(effective, plan) if control.may_look_up else None
+        # Several answers to one question are wanted because they differ.
+        may_look_up = control.may_look_up and effective.sampling.choices in (None, 1)
+        hit = await self._look_up(effective, plan) if may_look_up else None
         if hit is not None:
             self._source = Replay(hit)
         elif control.only_if_cached:
@@ -165,7 +178,8 @@ class ChatExchange(Exchange[ChatOrder]):
         found = await self._parts.cache.look_up(request, step.children)
         if found.hit is not None:
             similarity = found.hit.similarity
-            self.cache_outcome = CacheOutcome("hit", "exact" if similarity >= 1 else "semantic", similarity)
+            tier, unset = "exact" if similarity >= 1 else "semantic", effective.sampling.temperature is None
+            self.cache_outcome = CacheOutcome("hit", tier, similarity, unset)
         elif not found.bypass_reason:
             self.cache_outcome = MISS
             self._generation = found.generation
@@ -271,13 +285,18 @@ class ChatExchange(Exchange[ChatOrder]):
             return
         if control.no_store or not (self.cache_outcome is MISS or control.no_cache):
             return
+        if self._effective.sampling.choices not in (None, 1):
+            return
         tenant = self.call.caller.tenant
         is_substitute = finished.answered_by != source.plan.candidates[0]
+        events = merge_deltas(self._progress.events if self._given is None else self._given.events)
+        if self._effective.hints_json:
+            events = without_hints(events, self._effective.hints_json)
         await self._parts.cache.keep(
             StoreRequest(
                 scope=self._scope,
                 probe=self._probe or probe_of(self._effective, source.plan.route_digest, tenant.regions),
-                events=merge_deltas(self._progress.events if self._given is None else self._given.events),
+                events=events,
                 ttl=SUBSTITUTE_ANSWER_TTL if is_substitute else None,
                 generation=self._generation,
             )

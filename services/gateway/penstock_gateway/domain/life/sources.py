@@ -112,6 +112,16 @@ class _Replayed:
         self._events = None
 
 
+def without_hints(events: list[GenerationEvent], hints_json: str) -> list[GenerationEvent]:
+    """Return an answer's events as others may be given them: what was dropped of this request's hints is not of theirs."""
+    first = events[0] if events else None
+    if not isinstance(first, Started) or not first.dropped:
+        return events
+    hints = msgspec.json.decode(hints_json, type=dict[str, msgspec.Raw])
+    dropped = tuple([name for name in first.dropped if name not in hints])
+    return [msgspec.structs.replace(first, dropped=dropped), *events[1:]]
+
+
 def renamed(batch: Batch, generation_id: str) -> Batch:
     """Return an answer's first batch with our name of the answer in it."""
     first = batch[0]

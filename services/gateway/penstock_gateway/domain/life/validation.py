@@ -1,21 +1,28 @@
 """The one place where a request's bounds are checked, for every surface.
 
-The bounds are those of the contract's comments. A message names the field,
-what was found and what is allowed.
+The bounds are those of the contract's comments. A message names the field by its
+whole path, as ``field`` does, what was found and what is allowed: a surface with
+paths of its own finds the path in the message and puts its own there.
 """
 
 from __future__ import annotations
+
+from typing import cast
 
 import msgspec
 
 from penstock_common.contract.embedding import EmbedRequest
 from penstock_common.errors import InvalidRequest
+from penstock_common.llm.hints import HINTS
+from penstock_common.llm.images import IMAGE_TYPES, image_type
 from penstock_common.llm.types import (
+    ContentPart,
     File,
     GenerationInput,
     Image,
     JsonSchema,
     Message,
+    Reasoning,
     RequestContext,
     Role,
     SamplingParams,
@@ -33,6 +40,7 @@ MAX_TOOL_NAME_LENGTH = 64
 MAX_STOPS = 8
 MAX_STOP_LENGTH = 256
 MAX_SCHEMA_BYTES = 256 * 1024
+MAX_EXTRA_CHARACTERS = 1024 * 1024
 MAX_USER_LENGTH = 256
 MAX_FEATURE_LENGTH = 64
 MAX_TAGS = 16
@@ -43,16 +51,18 @@ MAX_EMBEDDING_INPUT_BYTES = 1024 * 1024
 _MAX_BYTES_PER_CHARACTER = 4
 _UINT32_MAX = 2**32 - 1
 _MAX_SHOWN_BITS = 64
+_MAX_SHOWN_TYPE = 64
+_MAX_SHOWN_NAME = 64
+MAX_CHOICES = 128
 _REASONING_EFFORTS = ("", "none", "minimal", "low", "medium", "high", "xhigh", "max")
 _NO_WISHES = SamplingParams()
-_IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
 
 def validate_input(request: GenerationInput) -> None:
     """Raise InvalidRequest for the first field that is out of bounds."""
     _label("input.model", request.model, 1, MAX_MODEL_LENGTH)
     if not request.messages:
-        raise InvalidRequest("messages must hold at least one message.", field="input.messages")
+        raise InvalidRequest("input.messages must hold at least one message.", field="input.messages")
     _at_most("input.messages", len(request.messages), MAX_MESSAGES, "messages")
     for index, message in enumerate(request.messages):
         _validate_message(f"input.messages[{index}]", message)
@@ -65,6 +75,8 @@ def validate_input(request: GenerationInput) -> None:
         _validate_schema(request.response_format)
     if request.extra_json:
         _json_object("input.extra_json", request.extra_json)
+    if request.hints_json:
+        _validate_hints(request.hints_json)
 
 
 def validate_context(context: RequestContext) -> None:
@@ -101,34 +113,48 @@ def validate_embedding_input(request: EmbedRequest) -> None:
 def _validate_message(path: str, message: Message) -> None:
     _at_most(f"{path}.parts", len(message.parts), MAX_PARTS, "parts")
     if message.tool_calls and message.role is not Role.ASSISTANT:
-        raise InvalidRequest(f"{path}: only an assistant's message may hold tool calls.", field=f"{path}.tool_calls")
+        raise InvalidRequest(f"{path}.tool_calls may only stand in an assistant's message.", field=f"{path}.tool_calls")
     if message.role is Role.TOOL and not message.tool_call_id:
-        raise InvalidRequest(f"{path}: a tool's message must say which call it answers.", field=f"{path}.tool_call_id")
+        raise InvalidRequest(
+            f"{path}.tool_call_id is missing: a tool's message must say which call it answers.",
+            field=f"{path}.tool_call_id",
+        )
     if message.tool_call_id and message.role is not Role.TOOL:
-        raise InvalidRequest(f"{path}: only a tool's message may answer a tool call.", field=f"{path}.tool_call_id")
+        raise InvalidRequest(f"{path}.tool_call_id may only stand in a tool's message.", field=f"{path}.tool_call_id")
     if not message.parts and not message.tool_calls and message.role is not Role.TOOL:
-        raise InvalidRequest(f"{path}: the message is empty.", field=f"{path}.parts")
-    for index, part in enumerate(message.parts):
+        raise InvalidRequest(f"{path}.parts is empty.", field=f"{path}.parts")
+    _validate_parts(path, message.parts)
+    for index, call in enumerate(message.tool_calls):
+        _length(f"{path}.tool_calls[{index}].extra_json", call.extra_json, 0, MAX_EXTRA_CHARACTERS)
+
+
+def _validate_parts(path: str, parts: tuple[ContentPart, ...]) -> None:
+    for index, part in enumerate(parts):
         if isinstance(part, Text):
             continue
         where = f"{path}.parts[{index}]"
         if isinstance(part, Image):
             _validate_image(where, part)
         elif isinstance(part, File) and not part.data:
-            raise InvalidRequest(f"{where}: the file is empty.", field=where)
+            raise InvalidRequest(f"{where}.file.data is empty.", field=f"{where}.file.data")
+        elif isinstance(part, Reasoning):
+            _length(f"{where}.reasoning.extra_json", part.extra_json, 0, MAX_EXTRA_CHARACTERS)
 
 
 def _validate_image(path: str, image: Image) -> None:
     if bool(image.url) == bool(image.data):
-        raise InvalidRequest(f"{path}: an image needs either a url or data.", field=path)
+        raise InvalidRequest(f"{path}.image needs either a url or data.", field=f"{path}.image")
     if image.url and not image.url.startswith(("https://", "http://")):
-        raise InvalidRequest(f"{path}: an image's url must be http(s); inline data has its own field.", field=path)
-    if image.data and image.media_type not in _IMAGE_TYPES:
         raise InvalidRequest(
-            f"{path}: the media type '{image.media_type}' is not one of {', '.join(_IMAGE_TYPES)}.", field=path
+            f"{path}.image.url must be http(s); inline data has its own field.", field=f"{path}.image.url"
+        )
+    if image.data and image_type(image.data, image.media_type) not in IMAGE_TYPES:
+        raise InvalidRequest(
+            f"{path}.image.media_type is '{image.media_type[:_MAX_SHOWN_TYPE]}', and must be one of {', '.join(IMAGE_TYPES)}.",
+            field=f"{path}.image.media_type",
         )
     if image.detail not in ("", "auto", "low", "high", "original"):
-        raise InvalidRequest(f"{path}: detail must be auto, low, high or original.", field=path)
+        raise InvalidRequest(f"{path}.image.detail must be auto, low, high or original.", field=f"{path}.image.detail")
 
 
 def _validate_tools(tools: tuple[Tool, ...]) -> None:
@@ -138,20 +164,37 @@ def _validate_tools(tools: tuple[Tool, ...]) -> None:
         path = f"input.tools[{index}]"
         _length(f"{path}.name", tool.name, 1, MAX_TOOL_NAME_LENGTH)
         if tool.name in seen:
-            raise InvalidRequest(f"{path}: the tool '{tool.name}' is defined twice.", field=f"{path}.name")
+            raise InvalidRequest(f"{path}.name: the tool '{tool.name}' is defined twice.", field=f"{path}.name")
         seen.add(tool.name)
         if tool.parameters_json:
             _json_object(f"{path}.parameters_json", tool.parameters_json)
+        if tool.custom_json:
+            _json_object(f"{path}.custom_json", tool.custom_json)
 
 
 def _validate_tool_choice(choice: ToolChoice, tools: tuple[Tool, ...]) -> None:
     needs_tools = choice.mode in (ToolChoiceMode.REQUIRED, ToolChoiceMode.NAMED)
     if needs_tools and not tools:
-        raise InvalidRequest("tool_choice asks for a tool, but tools is empty.", field="input.tool_choice")
+        raise InvalidRequest("input.tool_choice asks for a tool, but there are none.", field="input.tool_choice")
     if choice.mode is ToolChoiceMode.NAMED and all(tool.name != choice.tool_name for tool in tools):
         raise InvalidRequest(
-            f"tool_choice names '{choice.tool_name}', which is not among tools.", field="input.tool_choice"
+            f"input.tool_choice names '{choice.tool_name}', which is not among the tools.", field="input.tool_choice"
         )
+    if choice.allowed_tools:
+        _validate_allowed_tools(choice, tools)
+
+
+def _validate_allowed_tools(choice: ToolChoice, tools: tuple[Tool, ...]) -> None:
+    path = "input.tool_choice.allowed_tools"
+    if choice.mode not in (ToolChoiceMode.AUTO, ToolChoiceMode.REQUIRED):
+        raise InvalidRequest(f"{path} may only stand where the model chooses.", field=path)
+    known = {tool.name for tool in tools}
+    for index, name in enumerate(choice.allowed_tools):
+        if name not in known:
+            raise InvalidRequest(
+                f"{path}[{index}] is '{name[:_MAX_SHOWN_NAME]}', which is not among the tools.",
+                field=f"{path}[{index}]",
+            )
 
 
 def _validate_sampling(sampling: SamplingParams) -> None:
@@ -159,20 +202,28 @@ def _validate_sampling(sampling: SamplingParams) -> None:
         return
     _within("input.sampling.temperature", sampling.temperature, 0, 2)
     _within("input.sampling.top_p", sampling.top_p, 0, 1)
-    if sampling.top_p == 0:
-        raise InvalidRequest("top_p must be greater than 0.", field="input.sampling.top_p")
     _within("input.sampling.top_k", sampling.top_k, 1, _UINT32_MAX)
     _within("input.sampling.max_output_tokens", sampling.max_output_tokens, 1, _UINT32_MAX)
     _within("input.sampling.frequency_penalty", sampling.frequency_penalty, -2, 2)
     _within("input.sampling.presence_penalty", sampling.presence_penalty, -2, 2)
     _within("input.sampling.top_logprobs", sampling.top_logprobs, 0, 20)
+    _within("input.sampling.choices", sampling.choices, 1, MAX_CHOICES)
     _within("input.sampling.seed", sampling.seed, -(2**63), 2**63 - 1)
     _at_most("input.sampling.stop", len(sampling.stop), MAX_STOPS, "strings")
     for index, stop in enumerate(sampling.stop):
         _length(f"input.sampling.stop[{index}]", stop, 1, MAX_STOP_LENGTH)
     if sampling.reasoning_effort not in _REASONING_EFFORTS:
         allowed = ", ".join(_REASONING_EFFORTS[1:])
-        raise InvalidRequest(f"reasoning_effort must be one of {allowed}.", field="input.sampling.reasoning_effort")
+        raise InvalidRequest(
+            f"input.sampling.reasoning_effort must be one of {allowed}.", field="input.sampling.reasoning_effort"
+        )
+
+
+def _validate_hints(text: str) -> None:
+    for name in _json_object("input.hints_json", text):
+        if name not in HINTS:
+            path = f"input.hints_json.{name[:_MAX_SHOWN_NAME]}"
+            raise InvalidRequest(f"{path} is no hint, of which there are {', '.join(sorted(HINTS))}.", field=path)
 
 
 def _validate_schema(schema: JsonSchema) -> None:
@@ -184,38 +235,35 @@ def _validate_schema(schema: JsonSchema) -> None:
 
 def _length(path: str, value: str, least: int, most: int) -> None:
     if not least <= len(value) <= most:
-        raise InvalidRequest(f"{_short(path)} must have {least} to {most} characters, not {len(value)}.", field=path)
+        raise InvalidRequest(f"{path} must have {least} to {most} characters, not {len(value)}.", field=path)
 
 
 def _label(path: str, value: str, least: int, most: int) -> None:
     """Check what the ledger keeps as text; PostgreSQL's cannot hold NUL."""
     _length(path, value, least, most)
     if "\x00" in value:
-        raise InvalidRequest(f"{_short(path)} must not hold NUL characters.", field=path)
+        raise InvalidRequest(f"{path} must not hold NUL characters.", field=path)
 
 
 def _at_most(path: str, count: int, most: int, what: str) -> None:
     if count > most:
-        raise InvalidRequest(f"{_short(path)} may hold at most {most} {what}, not {count}.", field=path)
+        raise InvalidRequest(f"{path} may hold at most {most} {what}, not {count}.", field=path)
 
 
 def _within(path: str, value: float | None, least: float, most: float) -> None:
     # False for NaN; integers of any size compare, where turning one into a float may overflow.
     if value is not None and not least <= value <= most:
         found = "a larger number" if isinstance(value, int) and value.bit_length() > _MAX_SHOWN_BITS else value
-        raise InvalidRequest(f"{_short(path)} must be between {least} and {most}, not {found}.", field=path)
+        raise InvalidRequest(f"{path} must be between {least} and {most}, not {found}.", field=path)
 
 
-def _json_object(path: str, text: str) -> None:
+def _json_object(path: str, text: str) -> dict[str, object]:
     if len(text) > MAX_SCHEMA_BYTES or (not text.isascii() and len(text.encode()) > MAX_SCHEMA_BYTES):
-        raise InvalidRequest(f"{_short(path)} may have at most {MAX_SCHEMA_BYTES} bytes.", field=path)
+        raise InvalidRequest(f"{path} may have at most {MAX_SCHEMA_BYTES} bytes.", field=path)
     try:
         value = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError, ValueError):
-        raise InvalidRequest(f"{_short(path)} is not valid JSON.", field=path) from None
+        raise InvalidRequest(f"{path} is not valid JSON.", field=path) from None
     if not isinstance(value, dict):
-        raise InvalidRequest(f"{_short(path)} must be a JSON object.", field=path)
-
-
-def _short(path: str) -> str:
-    return path.removeprefix("input.").removeprefix("sampling.").removeprefix("context.")
+        raise InvalidRequest(f"{path} must be a JSON object.", field=path)
+    return cast("dict[str, object]", value)

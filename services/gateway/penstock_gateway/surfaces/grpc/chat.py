@@ -10,7 +10,7 @@ from penstock_common.llm.types import GenerationEvent
 from penstock_common.rpc.method import Handler
 from penstock_common.rpc.server_call import ServerCall
 from penstock_gateway.domain.life.chat import ChatExchange, ChatLife
-from penstock_gateway.surfaces.arrival import CallOptions, Reception, rate_headers
+from penstock_gateway.surfaces.arrival import CallOptions, Reception, dropped_names, rate_headers
 from penstock_gateway.surfaces.grpc.arrival import admitted, place_of, remaining
 from penstock_gateway.surfaces.grpc.chat_messages import CHAT, STREAM_CHAT, ChatAsked, ChatTold
 
@@ -69,8 +69,11 @@ async def _events(exchange: ChatExchange, call: ServerCall) -> AsyncGenerator[Ge
 
 
 def _head(exchange: ChatExchange) -> tuple[tuple[str, str], ...]:
+    started = exchange.started
+    dropped = (("x-penstock-dropped", dropped_names(started.dropped)),) if started and started.dropped else ()
     return (
         ("x-request-id", exchange.call.order.request_id),
         ("x-penstock-cache", str(exchange.cache_outcome)),
+        *dropped,
         *rate_headers(exchange.rate),
     )

@@ -14,7 +14,7 @@ from penstock_common.llm.convert import (
     usage_to_proto,
 )
 from penstock_common.llm.events import Answer
-from penstock_common.llm.types import GenerationEvent, GenerationInput, RequestContext
+from penstock_common.llm.types import FinishReason, GenerationEvent, GenerationInput, RequestContext
 from penstock_common.rpc.durations import duration_from
 from penstock_common.rpc.method import StreamMethod, UnaryMethod
 from penstock_common.rpc.protobuf import ProtobufCodec, unread, unwritten
@@ -75,6 +75,15 @@ def _told(value: ChatTold) -> pb.ChatResponse:
         message.finish_reason = finish_reason_to_proto(finished.reason)
         message.attempts = finished.attempts
         message.cost_nano_usd = finished.cost_nano_usd
+    if started is not None and started.dropped:
+        message.dropped.extend(started.dropped)
+    message.logprobs_json = value.answer.logprobs_json
+    for more in value.answer.more:
+        message.more_choices.add(
+            message=message_to_proto(more.message()),
+            finish_reason=finish_reason_to_proto(more.reason or FinishReason.STOP),
+            logprobs_json=more.logprobs_json,
+        )
     return message
 
 
@@ -83,6 +92,7 @@ def _cache_result(outcome: CacheOutcome) -> pb.CacheResult:
         status=_STATUS[outcome.status],
         tier=_TIER.get(outcome.tier, pb.CacheResult.TIER_UNSPECIFIED),
         similarity=outcome.similarity,
+        unset_temperature=outcome.unset_temperature,
     )
 
 

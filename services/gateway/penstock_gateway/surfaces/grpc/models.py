@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from penstock.gateway.v1 import model_service_pb2 as pb
+from penstock_common.llm.convert import unit_prices_to_proto
 from penstock_common.llm.types import ModelInfo
 from penstock_common.rpc.method import Handler, UnaryMethod
 from penstock_common.rpc.protobuf import ProtobufCodec, unread, unwritten
@@ -35,7 +36,12 @@ class ModelServicer:
 
 
 def _model(info: ModelInfo) -> pb.Model:
-    return pb.Model(name=info.name, capabilities=info.capabilities, context_window_tokens=info.context_window_tokens)
+    return pb.Model(
+        name=info.name,
+        capabilities=info.capabilities,
+        context_window_tokens=info.context_window_tokens,
+        prices=None if info.prices is None else unit_prices_to_proto(info.prices),
+    )
 
 
 _LIST_MODELS = UnaryMethod[None, Sequence[ModelInfo]](

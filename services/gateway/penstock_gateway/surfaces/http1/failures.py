@@ -9,6 +9,10 @@ class BodyTooLarge(InvalidRequest):
     """The body is larger than the limit; HTTP calls it 413."""
 
 
+class UnsupportedEncoding(InvalidRequest):
+    """The body is compressed in a way that is not undone here; HTTP calls it 415."""
+
+
 class BodyTooSlow(InvalidRequest):
     """The body did not arrive in time; HTTP calls it 408."""
 

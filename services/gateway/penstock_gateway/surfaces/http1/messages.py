@@ -8,6 +8,7 @@ from typing import Protocol
 
 from penstock_common.errors import PenstockError
 from penstock_gateway.surfaces.http1.failures import BodyTooLarge
+from penstock_gateway.surfaces.http1.inflating import inflated_pieces
 from penstock_gateway.surfaces.http1.lines import CHUNKED_LINE, CLOSE_LINE, STATUS_LINES
 
 FREE_BYTES = 64 * 1024
@@ -46,7 +47,7 @@ class HttpRequest:
     """
 
     __slots__ = (
-        "_failure", "_max_body_bytes", "_received", "_room", "_sender", "_waiting", "announced_bytes",
+        "_failure", "_max_body_bytes", "_received", "_room", "_sender", "_waiting", "announced_bytes", "deployment",
         "expects_continue", "headers", "is_complete", "keeps_alive", "method", "path", "takes_chunks",
     )  # fmt: skip
 
@@ -55,6 +56,8 @@ class HttpRequest:
         self.path = path
         """Decoded, without the query."""
         self.headers = headers
+        self.deployment = ""
+        """The model that the path names, where it does and the body need not."""
         self.is_complete = False
         """Whether all of its body has come."""
         self.keeps_alive = True
@@ -73,13 +76,13 @@ class HttpRequest:
         self._waiting: asyncio.Future[None] | None = None
 
     async def body(self, room: Room | None = None) -> bytes:
-        """Return the whole body, once; a client that waits to be asked for it is asked now.
+        """Return the whole body, once, its compression undone; a client that waits to be asked for it is asked now.
 
         ``room`` holds the bytes of a body beyond the free ones as they come,
         not as they are announced: announcing costs a client nothing.
 
         Raises:
-            BodyTooLarge, BodyTooSlow, InvalidRequest: if it cannot be had.
+            BodyTooLarge, BodyTooSlow, UnsupportedEncoding, InvalidRequest: if it cannot be had.
             PenstockError: if there is no room for it.
         """
         self._room = room
@@ -96,7 +99,21 @@ class HttpRequest:
         if self._failure is not None:
             raise self._failure
         received, self._received = self._received, b""
-        return received if isinstance(received, bytes) else bytes(received)
+        body = received if isinstance(received, bytes) else bytes(received)
+        return await self._inflated(body) if "content-encoding" in self.headers else body
+
+    async def _inflated(self, body: bytes) -> bytes:
+        """Return a body before it was compressed, piece by piece, so that others have their turns and each has its room."""
+        pieces: list[bytes] = []
+        size = len(body)
+        for piece in inflated_pieces(body, self.headers["content-encoding"], self._max_body_bytes):
+            size += len(piece)
+            if self._room is not None and size > FREE_BYTES:
+                self._room.hold(size)
+            pieces.append(piece)
+            if len(pieces) > 1:
+                await asyncio.sleep(0)
+        return b"".join(pieces)
 
     def peer(self) -> str:
         """Return the address at the connection's other end; empty on a unix socket."""

@@ -8,7 +8,7 @@ from penstock_common.llm.types import NANO_USD_PER_USD
 from penstock_gateway.domain.life.admission import RateState
 from penstock_gateway.domain.life.chat import ChatExchange
 from penstock_gateway.domain.life.embeddings import EmbeddingExchange
-from penstock_gateway.surfaces.arrival import rate_headers
+from penstock_gateway.surfaces.arrival import dropped_names, rate_headers
 from penstock_gateway.surfaces.http1.lines import printable
 
 JSON_LINE = b"content-type: application/json\r\n"
@@ -27,6 +27,7 @@ def exchange_lines(exchange: ChatExchange) -> bytes:
         f"x-penstock-cache: {printable(str(cache)) if cache.tier else cache.status}\r\n"
         f"{_rate_lines(exchange.rate)}"
         f"{_answered_by_lines(started.answered_by.model, started.answered_by.upstream) if started else ''}"
+        f"{_dropped_line(started.dropped) if started and started.dropped else ''}"
     ).encode("latin-1", "replace")
 
 
@@ -49,6 +50,10 @@ def format_cost_usd(cost_nano_usd: int) -> str:
     """Return nano-dollars as exact decimal dollars, such as ``0.000012``, never in exponent form."""
     dollars, rest = divmod(cost_nano_usd, NANO_USD_PER_USD)
     return f"{dollars}.{rest:09d}".rstrip("0").removesuffix(".")
+
+
+def _dropped_line(names: tuple[str, ...]) -> str:
+    return f"x-penstock-dropped: {dropped_names(names)}\r\n"
 
 
 def _rate_lines(rate: RateState) -> str:

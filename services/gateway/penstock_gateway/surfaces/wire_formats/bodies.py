@@ -12,6 +12,7 @@ import msgspec
 from penstock_gateway.domain.life.door import Place
 from penstock_gateway.surfaces.http1.messages import HttpRequest
 from penstock_gateway.surfaces.wire_formats.body_bounds import BodyBounds
+from penstock_gateway.surfaces.wire_formats.json_body import with_model
 
 ReadT = TypeVar("ReadT")
 
@@ -19,6 +20,11 @@ ReadT = TypeVar("ReadT")
 LARGE_BYTES = 256 * 1024
 # One character beyond the basic plane makes four bytes of each of the text's (PEP 393).
 _MOST_BYTES_PER_CHARACTER = 4
+
+
+def _naming(model: str, parse: Callable[[bytes], ReadT]) -> Callable[[bytes], ReadT]:
+    """Return what reads a body as if it had named the model that its path names."""
+    return lambda body: parse(with_model(body, model))
 
 
 class Bodies(msgspec.Struct, frozen=True):
@@ -39,6 +45,8 @@ class Bodies(msgspec.Struct, frozen=True):
             PenstockError: if it cannot be had, breaks a bound, or is not what ``parse`` reads.
         """
         body = await request.body(place)
+        if request.deployment:
+            parse = _naming(request.deployment, parse)
         if len(body) <= LARGE_BYTES:
             self.bounds.check(body)
             return parse(body)

@@ -15,7 +15,7 @@ import msgspec
 from penstock_common.contract.embedding import EmbedRequest, EmbedResponse
 from penstock_common.errors import PenstockError
 from penstock_common.llm.events import Answer
-from penstock_common.llm.types import GenerationEvent, GenerationInput, RequestContext
+from penstock_common.llm.types import GenerationEvent, GenerationInput, ModelInfo, RequestContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +37,43 @@ class Family:
     """Returns the frame that ends a stream which failed after its head was sent."""
 
 
+class AnswerForm(msgspec.Struct, frozen=True, kw_only=True):
+    """How an answer is to be written, where a format has more ways than one.
+
+    ``functions``: calls in the form that was there before tools. ``echo``: texts that
+    stand before the answers, one for each input, or none.
+    """
+
+    functions: bool = False
+    echo: tuple[str, ...] = ()
+
+
+USUAL_FORM = AnswerForm()
+
+
 class ReadRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A request for text, read. ``include_usage`` is only true with ``stream``."""
+    """A request for text, read. ``include_usage`` is only true with ``stream``.
+
+    ``more_inputs`` are asked after ``input``, each as a request of its own, and answered with it.
+    """
 
     input: GenerationInput
     context: RequestContext
     stream: bool
     include_usage: bool
+    more_inputs: tuple[GenerationInput, ...] = ()
+    form: AnswerForm = USUAL_FORM
 
 
 class StreamSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """What a stream's end tells beyond tokens; ``cache`` is as in the header ``x-penstock-cache``."""
+    """What a stream's end tells beyond tokens; ``cache`` is as in the header ``x-penstock-cache``.
+
+    ``dropped``: fields of the request that the upstream was asked without.
+    """
 
     overhead_ms: float
     cache: str
+    dropped: tuple[str, ...] = ()
 
 
 class StreamRenderer(Protocol):
@@ -71,9 +94,10 @@ class StreamRenderer(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationFormat:
-    """Asks for text. ``renderer`` and ``whole`` take the answer's id and its creation in Unix seconds.
+    """Asks for text. ``renderer`` and ``whole`` take the answer's id, its creation in Unix seconds and its form.
 
-    ``renderer`` also takes whether the stream ends with its usage.
+    ``renderer`` also takes, before the form, whether the stream ends with its usage. Where there
+    are several inputs, their answers come one after another.
     """
 
     family: Family
@@ -82,8 +106,8 @@ class GenerationFormat:
     keep_alive: bytes
     """The frame that fills a silence."""
     parse: Callable[[bytes], ReadRequest]
-    renderer: Callable[[str, int, bool], StreamRenderer]
-    whole: Callable[[Answer, str, int], bytes]
+    renderer: Callable[[str, int, bool, AnswerForm], StreamRenderer]
+    whole: Callable[[Sequence[Answer], str, int, AnswerForm], bytes]
 
 
 class ReadEmbeddingRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,8 +136,8 @@ class ModelsFormat:
 
     family: Family
     path: str
-    render_list: Callable[[Iterable[str], int], bytes]
-    render_one: Callable[[str, int], bytes]
+    render_list: Callable[[Iterable[ModelInfo], int], bytes]
+    render_one: Callable[[ModelInfo, int], bytes]
 
 
 Format = GenerationFormat | EmbeddingFormat | ModelsFormat

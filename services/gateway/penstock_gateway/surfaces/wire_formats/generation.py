@@ -12,8 +12,9 @@ from penstock_gateway.surfaces.http1.messages import HttpRequest, HttpResponse
 from penstock_gateway.surfaces.wire_formats.answer_head import JSON_LINE, bill_lines, exchange_lines
 from penstock_gateway.surfaces.wire_formats.bodies import Bodies
 from penstock_gateway.surfaces.wire_formats.event_stream import EventStream, Silences
-from penstock_gateway.surfaces.wire_formats.format import GenerationFormat, StreamRenderer, StreamSummary
+from penstock_gateway.surfaces.wire_formats.format import GenerationFormat, StreamRenderer
 from penstock_gateway.surfaces.wire_formats.refusals import known, refuse
+from penstock_gateway.surfaces.wire_formats.several import SHUTTING_DOWN, SeveralServer, summary_of
 
 _STREAMED, _WHOLE = CallOptions(stream=True), CallOptions(stream=False)
 _NS_PER_SECOND = 1_000_000_000
@@ -30,21 +31,27 @@ class GenerationServer:
         self._life = life
         self._bodies = bodies
         self._silences = silences
+        self._several = SeveralServer(wire_format, reception, life, silences)
 
     async def serve(self, arrival: Arrival, place: Place, request: HttpRequest, response: HttpResponse) -> None:
         """Serve one request; what fails it once it has begun is told here."""
         wire_format = self._format
         read = await self._bodies.read(request, place, wire_format.parse)
+        if read.more_inputs:
+            await self._several.serve(arrival, place, read, response)
+            return
         options = _STREAMED if read.stream else _WHOLE
         call = self._reception.chat_call(arrival, place, read.input, read.context, options)
         exchange = self._life.begin(call)
         answer_id, created = wire_format.id_prefix + call.order.generation_id, arrival.started_ns // _NS_PER_SECOND
         if read.stream:
-            await self._stream(exchange, wire_format.renderer(answer_id, created, read.include_usage), response)
+            await self._stream(
+                exchange, wire_format.renderer(answer_id, created, read.include_usage, read.form), response
+            )
             return
         try:
             async with exchange:
-                body = wire_format.whole(await exchange.answer(), answer_id, created)
+                body = wire_format.whole((await exchange.answer(),), answer_id, created, read.form)
             # Settled first: who has the answer may ask again at once, and needs the place.
             cost_nano_usd = exchange.finished.cost_nano_usd if exchange.finished else 0
             lines = JSON_LINE + exchange_lines(exchange) + bill_lines(cost_nano_usd, exchange.overhead_ms)
@@ -60,7 +67,7 @@ class GenerationServer:
             async with exchange:
                 async for batch in exchange.batches():
                     await stream.write(renderer.render(batch))
-            stream.end(renderer.end(_summary(exchange)))
+            stream.end(renderer.end(summary_of(exchange)))
             await exchange.afterwards()
         except Exception as error:  # noqa: BLE001 - the rim: whatever it is becomes an answer
             if isinstance(error, DeadlineExceeded) and not response.has_room:
@@ -73,11 +80,7 @@ class GenerationServer:
         except asyncio.CancelledError:
             if stream.begun and not response.is_complete:
                 # To one that has not left: this process ends.
-                stream.end(family.error_event(Overloaded("This server is shutting down. Try again.")))
+                stream.end(family.error_event(Overloaded(SHUTTING_DOWN)))
             raise
         finally:
             stream.stop()
-
-
-def _summary(exchange: ChatExchange) -> StreamSummary:
-    return StreamSummary(overhead_ms=exchange.overhead_ms, cache=str(exchange.cache_outcome))

@@ -49,6 +49,15 @@ _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _encode = msgspec.json.Encoder().encode
 
 
+def with_model(body: bytes, model: str) -> bytes:
+    """Return a body with the model in it that its path names, whatever the body says.
+
+    Raises:
+        InvalidRequest: if it is no object that a model could be put into.
+    """
+    return _encode({**read_members(body), "model": model})
+
+
 def read_members(body: bytes) -> dict[str, msgspec.Raw]:
     """Return the object's top-level members, their values verbatim.
 

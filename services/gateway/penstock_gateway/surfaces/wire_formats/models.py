@@ -20,14 +20,14 @@ class ModelsServer:
 
     async def serve_list(self, arrival: Arrival, place: Place, request: HttpRequest, response: HttpResponse) -> None:
         """Serve the list."""
-        names = [model.name for model in await self._models.visible_to(place.caller)]
-        _send(response, arrival, self._format.render_list(names, self._created))
+        models = await self._models.visible_to(place.caller)
+        _send(response, arrival, self._format.render_list(models, self._created))
 
     async def serve_one(self, arrival: Arrival, place: Place, request: HttpRequest, response: HttpResponse) -> None:
         """Serve one, by its name in the path."""
         name = request.path.removeprefix(f"{self._format.path}/")
         model = await self._models.find(place.caller, name)
-        _send(response, arrival, self._format.render_one(model.name, self._created))
+        _send(response, arrival, self._format.render_one(model, self._created))
 
 
 def _send(response: HttpResponse, arrival: Arrival, body: bytes) -> None:

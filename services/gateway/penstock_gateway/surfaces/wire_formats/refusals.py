@@ -5,13 +5,13 @@ from __future__ import annotations
 import structlog
 
 from penstock_common.errors import InternalError, PenstockError
-from penstock_gateway.surfaces.http1.failures import BodyTooLarge, BodyTooSlow
+from penstock_gateway.surfaces.http1.failures import BodyTooLarge, BodyTooSlow, UnsupportedEncoding
 from penstock_gateway.surfaces.http1.lines import header_lines
 from penstock_gateway.surfaces.http1.messages import HttpResponse
 from penstock_gateway.surfaces.wire_formats.format import Family
 
 # What HTTP has a number for, and the suite's errors have not.
-_OWN_STATUS: dict[type[PenstockError], int] = {BodyTooLarge: 413, BodyTooSlow: 408}
+_OWN_STATUS: dict[type[PenstockError], int] = {BodyTooLarge: 413, BodyTooSlow: 408, UnsupportedEncoding: 415}
 
 _log = structlog.get_logger(__name__)
 

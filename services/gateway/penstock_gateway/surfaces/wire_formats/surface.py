@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from penstock_common.errors import InternalError, InvalidRequest, PenstockError, ServiceUnavailable
-from penstock_gateway.domain.access.policy import Policy, policy_of
 from penstock_gateway.domain.life.chat import ChatLife
 from penstock_gateway.domain.life.door import Place
 from penstock_gateway.domain.life.embeddings import EmbeddingLife
@@ -21,51 +20,13 @@ from penstock_gateway.surfaces.wire_formats.embedding import EmbeddingServer
 from penstock_gateway.surfaces.wire_formats.event_stream import Silences, StreamTiming
 from penstock_gateway.surfaces.wire_formats.format import EmbeddingFormat, Family, Format, GenerationFormat
 from penstock_gateway.surfaces.wire_formats.generation import GenerationServer
+from penstock_gateway.surfaces.wire_formats.json_body import shortened
 from penstock_gateway.surfaces.wire_formats.models import ModelsServer
 from penstock_gateway.surfaces.wire_formats.refusals import refuse
+from penstock_gateway.surfaces.wire_formats.routes import Route, Routes
 from penstock_gateway.surfaces.wire_formats.table import DEFAULT_FAMILY, FORMATS
 
-Serve = Callable[[Arrival, Place, HttpRequest, HttpResponse], Awaitable[None]]
-_ANY_NAME = "/{id}"
 _OWN_FAULTS = {500: InternalError, 503: ServiceUnavailable}
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """A path's one method, and who serves it."""
-
-    method: str
-    family: Family
-    policy: Policy
-    serve: Serve
-
-
-class Routes:
-    """Finds the route of a path. A path that ends in ``/{id}`` takes any name there, slashes included."""
-
-    def __init__(self) -> None:
-        self._by_path: dict[str, Route] = {}
-        self._by_prefix: dict[str, Route] = {}
-
-    def add(self, method: str, path: str, family: Family, serve: Serve) -> None:
-        """Add a route; what it asks of a key stands in the table of policies.
-
-        Raises:
-            ScopeMissing: if it does not.
-        """
-        route = Route(method, family, policy_of(f"{method} {path}"), serve)
-        if path.endswith(_ANY_NAME):
-            self._by_prefix[path.removesuffix(_ANY_NAME) + "/"] = route
-        else:
-            self._by_path[path] = route
-
-    def find(self, path: str) -> Route | None:
-        """Return the route of a path that was decoded once."""
-        route = self._by_path.get(path)
-        if route is not None:
-            return route
-        matching = (prefix for prefix in self._by_prefix if path.startswith(prefix) and len(path) > len(prefix))
-        return self._by_prefix.get(next(matching, ""))
 
 
 def listed(paths: Iterable[str]) -> str:
@@ -103,12 +64,14 @@ class WireFormats:
     async def handle(self, request: HttpRequest, response: HttpResponse) -> None:
         """Serve one request; every failure is told in its format."""
         parts = self._parts
-        route = self._routes.find(request.path)
+        found = self._routes.by_path.get(request.path) or self._routes.find(request.path)
+        route = None if found is None else found.route
         family = DEFAULT_FAMILY if route is None else route.family
         arrival = parts.reception.receive(family.name, request.headers, request.peer)
-        if route is None or request.method != route.method:
+        if found is None or route is None or request.method not in route.methods:
             self._turn_away(request, response, route, arrival.request_id)
             return
+        request.path, request.deployment = found.path, found.deployment
         place: Place | None = None
         try:
             caller = await parts.reception.authorise(arrival, route.policy)
@@ -135,10 +98,12 @@ class WireFormats:
     def _turn_away(self, request: HttpRequest, response: HttpResponse, route: Route | None, request_id: str) -> None:
         id_line = request_id_line(request_id)
         if route is None:
-            message = f"Unknown request URL: {request.method} {request.path}. See {self._known_paths}."
+            nearest = self._routes.nearest(request.path)
+            hint = f"Did you mean {nearest}?" if nearest else f"See {self._known_paths}."
+            message = f"Unknown request URL: {request.method} {shortened(request.path)}. {hint}"
             response.whole(404, *_error(DEFAULT_FAMILY, InvalidRequest(message), id_line))
         else:
-            lines = b"allow: %b\r\n%b" % (route.method.encode(), id_line)
+            lines = b"allow: %b\r\n%b" % (", ".join(route.methods).encode(), id_line)
             response.whole(405, *_error(route.family, InvalidRequest(f"Not allowed. Use {route.method}."), lines))
 
     def _add(self, wire_format: Format) -> None:

@@ -134,6 +134,10 @@ class EventParser:
                 self._name = line[6:].removeprefix(b" ")
             elif line == b"data":
                 self._add_data(b"")
+            elif line.startswith(b"error:"):
+                # No field of the standard's: llama.cpp's way to say what an event named so says.
+                self._name = b"error"
+                self._add_data(line[6:])
         return events
 
     def _add_data(self, value: bytes) -> None:

@@ -29,6 +29,9 @@ class TimeoutSettings(Section):
     to twice ``first_token``. Where another candidate could be asked, at most half of what the caller's deadline leaves."""
     idle: Duration | None = None
     """Between content events; pings do not count."""
+    end: Duration | None = None
+    """1 s: how long the end of the response, and the usage that may come before it, is waited for once the answer has
+    come to its end. Then it is whole without."""
     total: Duration | None = None
     """The whole attempt; 600 s."""
 

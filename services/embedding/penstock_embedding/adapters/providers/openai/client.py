@@ -132,7 +132,7 @@ class ProviderEmbeddings:
 
     async def _answer(self, response: Response, texts: list[str]) -> Embedded | Refusal:
         try:
-            if response.status != HTTPStatus.OK:
+            if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
                 return refusal_of(response.status, response.headers, self._model.upstream)
             return embedded_from(await _bounded(response), texts)
         finally:

@@ -73,10 +73,13 @@ _PATHS = tuple(
         (r"^context\.user$", "user"),
         (r"^context\.tags\b", "metadata"),
         (r"^input\.sampling\.max_output_tokens$", "max_tokens"),
-        (r"^input\.(sampling|extra_json)\.", ""),
+        (r"^input\.sampling\.choices$", "n"),
+        (r"^input\.(sampling|extra_json|hints_json)\.", ""),
         (r"^input\.tool_choice\.parallel$", "parallel_tool_calls"),
         (r"^input\.tool_choice\.tool_name$", "tool_choice.function.name"),
         (r"^input\.tool_choice\.mode$", "tool_choice"),
+        (r"^input\.tool_choice\.allowed_tools(\[\d+\])?$", r"tool_choice.allowed_tools.tools\1"),
+        (r"^input\.(tools\[\d+\])\.custom_json$", r"\1.custom"),
         (r"^input\.(tools\[\d+\])\.parameters_json$", r"\1.function.parameters"),
         (r"^input\.(tools\[\d+\])\.(name|description|strict)$", r"\1.function.\2"),
         (r"^input\.(response_format\.json_schema)\.schema_json$", r"\1.schema"),
@@ -100,8 +103,14 @@ def error_response(error: errors.PenstockError) -> ErrorResponse:
 
 def error_body(error: errors.PenstockError) -> bytes:
     """Return ``{"error": {"message", "type", "param", "code"}}``."""
-    form = _form(error)
-    content = {"message": error.message, "type": form.type, "param": _param(error) or form.param, "code": form.code}
+    form, field = _form(error), _field(error)
+    param = param_from_field(field)
+    content = {
+        "message": _in_our_words(error.message, field, param),
+        "type": form.type,
+        "param": param or form.param,
+        "code": form.code,
+    }
     return msgspec.json.encode({"error": content})
 
 
@@ -115,7 +124,7 @@ def param_from_field(field: str) -> str:
 
     ``extra_json`` has no name there and comes back empty.
     """
-    if field == "input.extra_json":
+    if field in ("input.extra_json", "input.hints_json"):
         return ""
     if field.startswith("inputs"):
         return "input" + field.removeprefix("inputs")
@@ -130,12 +139,20 @@ def _form(error: errors.PenstockError) -> _Form:
     return next((_FORMS[kind] for kind in type(error).__mro__ if kind in _FORMS), _FORMS[errors.InternalError])
 
 
-def _param(error: errors.PenstockError) -> str | None:
-    if isinstance(error, errors.InvalidRequest):
-        return param_from_field(error.field) or None
+def _field(error: errors.PenstockError) -> str:
     if isinstance(error, errors.UnsupportedParameter):
-        return param_from_field(error.parameter) or None
-    return None
+        return error.parameter
+    return error.field if isinstance(error, errors.InvalidRequest) else ""
+
+
+def _in_our_words(message: str, field: str, param: str) -> str:
+    """Return the message with the contract's path of the field made the format's, which is what the caller wrote."""
+    if not field:
+        return message
+    name = f"'{param}'" if param else "What this format does not know"
+    if message.startswith(field):
+        return name + message[len(field) :]
+    return message if field == param else message.replace(field, name)
 
 
 def _retry_headers(error: errors.PenstockError) -> tuple[tuple[bytes, bytes], ...]:

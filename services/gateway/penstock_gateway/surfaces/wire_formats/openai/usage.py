@@ -38,10 +38,10 @@ class CompletionUsage(msgspec.Struct, kw_only=True):
     completion_tokens_details: CompletionTokensDetails
 
 
-def usage_of(usage: Usage | None) -> CompletionUsage | None:
-    """Return the usage as it stands on the wire."""
+def usage_of(usage: Usage | None) -> CompletionUsage | msgspec.UnsetType:
+    """Return the usage as it stands on the wire, where it is known."""
     if usage is None:
-        return None
+        return msgspec.UNSET
     return CompletionUsage(
         prompt_tokens=usage.input_tokens,
         completion_tokens=usage.output_tokens,
@@ -53,8 +53,20 @@ def usage_of(usage: Usage | None) -> CompletionUsage | None:
     )
 
 
+def usage_json(usage: Usage | None) -> bytes:
+    """Return the usage as a stream's last chunk tells it."""
+    return b"null" if usage is None else _encode(usage_of(usage))
+
+
 def extension_json(finished: Finished | None, summary: StreamSummary) -> bytes:
     """Return what a stream's usage chunk tells of Penstock's own: cost, overhead, cache."""
     cost = format_cost_usd(finished.cost_nano_usd if finished else 0)
     overhead_ms = round(summary.overhead_ms, 3)
-    return _encode({"cost_usd": msgspec.Raw(cost.encode()), "overhead_ms": overhead_ms, "cache": summary.cache})
+    told: dict[str, object] = {
+        "cost_usd": msgspec.Raw(cost.encode()),
+        "overhead_ms": overhead_ms,
+        "cache": summary.cache,
+    }
+    if summary.dropped:
+        told["dropped"] = summary.dropped
+    return _encode(told)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from penstock_common.configuration import ConfigurationError
 from penstock_common.http.client import HttpClient
 from penstock_inference.adapters.providers.openai.client import OpenAIUpstream
-from penstock_inference.adapters.providers.openai.request import DIALECTS
+from penstock_inference.adapters.providers.openai.dialect import DIALECTS
 from penstock_inference.adapters.providers.openai.settings import OpenAISettings
 from penstock_inference.adapters.providers.provider import OpenUpstream
 
@@ -23,8 +23,12 @@ async def open_upstream(settings: OpenAISettings, client: HttpClient) -> AsyncGe
     """
     tiers = any(model.service_tiers for model in settings.models)
     dialect = replace(DIALECTS[settings.provider], passthrough=settings.passthrough, service_tiers=tiers)
+    if settings.hand_back_extras is not None:
+        dialect = replace(dialect, extras=settings.hand_back_extras)
     try:
-        upstream = OpenAIUpstream(client, settings.base_url, settings.api_key.get_secret_value(), dialect)
+        upstream = OpenAIUpstream(
+            client, settings.base_url, settings.api_key.get_secret_value(), dialect, settings.manners_remembered
+        )
     except ValueError as error:
         raise ConfigurationError(f"'base_url' of the upstream '{settings.name}': {error}") from None
     yield OpenUpstream(upstream)

@@ -6,12 +6,14 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 from http import HTTPStatus
+from typing import cast
 
 import msgspec
 
 from penstock_common.http.failures import ConnectionCut, ConnectTimedOut, HttpFailure, NotHttp, TlsFailed
 from penstock_common.http.retrying import may_pass, seconds_in
 from penstock_common.http.retrying import retry_after as retry_after_in
+from penstock_inference.adapters.providers.openai.loose import Unreadable, value_of
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.watchdog import silence
 
@@ -40,6 +42,8 @@ class _ErrorBody(msgspec.Struct):
 
 class _Envelope(msgspec.Struct):
     error: _ErrorBody | str | None = None
+    type: object = None
+    code: object = None
     message: object = None
     detail: object = None
 
@@ -68,6 +72,11 @@ _INPUT_TOKENS = re.compile(
 _REFUSED_CODES = frozenset({"content_filter", "content_policy_violation", "responsibleaipolicyviolation"})
 _CREDENTIAL_REASONS = frozenset({"api_key_invalid", "api_key_expired", "access_token_expired"})
 _QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "enforced_spend_limit_reached"})
+
+_MESSAGE_FIELDS = ("message", "detail", "msg", "error_msg", "error_message", "errorMessage", "reason")
+_CODE_FIELDS = ("code", "status_code", "statusCode", "error_code", "errorCode", "status")
+_GOOD_CODES = (0, "0", 200, "200", "ok", "success")
+_DEEPEST_ERROR = 8
 
 _OF_THE_REQUEST = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY)
 _ERROR_STATUS = re.compile(r"[45]\d\d")
@@ -117,13 +126,78 @@ def error_in(body: bytes) -> _ErrorBody | None:
     """Return the error object that a JSON body carries, or None."""
     try:
         envelope = _ENVELOPES.decode(body)[0] if body.lstrip().startswith(b"[") else _ENVELOPE.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, IndexError):
+    except IndexError:
         return None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _error_of_any_shape(body)
     if isinstance(envelope.error, str):
         return _ErrorBody(message=envelope.error)
     if envelope.error is None and (envelope.message or envelope.detail):
-        return _ErrorBody(message=envelope.message or envelope.detail)
-    return envelope.error
+        return _ErrorBody(message=envelope.message or envelope.detail, type=envelope.type, code=envelope.code)
+    return envelope.error if envelope.error is not None else _error_of_any_shape(body)
+
+
+def named_error(payload: bytes) -> AttemptFailed:
+    """Return what an event means that says of itself that it is an error, in whatever words."""
+    error = error_in(payload)
+    if error is None:
+        return AttemptFailed(FailureKind.SERVER_ERROR, "the upstream reported an error")
+    return failure_in_band(error)
+
+
+def error_without_choices(payload: bytes) -> _ErrorBody | None:
+    """Return the error that a chunk without choices is; None where it says nothing, or is a sign of life."""
+    try:
+        value = value_of(payload)
+    except Unreadable:
+        return None
+    if not isinstance(value, dict):
+        return None
+    said = cast("dict[str, object]", value)
+    code = next((said[name] for name in _CODE_FIELDS if said.get(name)), None)
+    names_itself = "error" in (said.get("object"), said.get("type"), said.get("status"))
+    told = said.get("errors") or said.get("detail") or (_told(said) and code not in _GOOD_CODES and code)
+    return error_in(payload) or _ErrorBody() if names_itself or told else None
+
+
+def _error_of_any_shape(body: bytes) -> _ErrorBody | None:
+    """Return the error in a body whose fields have other names, or types, than the usual."""
+    try:
+        value = value_of(body)
+    except Unreadable:
+        return None
+    for _ in range(_DEEPEST_ERROR):
+        if isinstance(value, list):
+            value = next(iter(cast("list[object]", value)), None)
+        inner = cast("dict[str, object]", value) if isinstance(value, dict) else {}
+        if not (inner.get("error") or inner.get("errors")):
+            break
+        value = inner.get("error") or inner.get("errors")
+    if isinstance(value, str) and value:
+        return _ErrorBody(message=value)
+    if value is True:
+        value = value_of(body)
+    if not isinstance(value, dict):
+        return None
+    said = cast("dict[str, object]", value)
+    code = next((said[name] for name in _CODE_FIELDS if said.get(name)), None)
+    message = _told(said)
+    if not message and not code:
+        return None
+    return _ErrorBody(message=message, type=said.get("type"), code=code, param=said.get("param"))
+
+
+def _told(said: dict[str, object]) -> str:
+    """Return what an error says; a list of faults (FastAPI's) says what its first does."""
+    for name in _MESSAGE_FIELDS:
+        told = said.get(name)
+        if isinstance(told, list) and told:
+            told = cast("list[object]", told)[0]
+        if isinstance(told, dict):
+            told = _told(cast("dict[str, object]", told))
+        if isinstance(told, str) and told:
+            return told
+    return ""
 
 
 def _failure(status: int, error: _ErrorBody, retry_after: timedelta | None) -> AttemptFailed:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, Literal, Self, cast
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from penstock_common.addresses import BaseUrl
+from penstock_common.configuration import Duration
 from penstock_common.faults import refuse
 from penstock_inference.adapters.providers.upstream_settings import ModelSettings, UpstreamSettings
 
@@ -21,6 +23,12 @@ class OpenAISettings(UpstreamSettings):
     """What is asked of the upstream for a caller who does not stream: the answer in one piece (``timeouts.whole`` bounds
     it), or a stream, put together here, which costs twice the CPU and lets ``first_token`` and ``idle`` see a stall. Not
     said: ``whole``, but ``stream`` for models with ``reasoning``, which take minutes."""
+    hand_back_extras: bool | None = None
+    """Whether an assistant's earlier turn is sent with what the answer carried beside its text: reasoning, thought
+    signatures. Not said: yes, but not to ``openai``, which refuses fields that it does not know. A server that refuses
+    them is asked without."""
+    manners_remembered: Duration = timedelta(minutes=10)
+    """How long it is believed of a model that it refuses ``stream``, ``stream_options`` or such, once it did."""
     grpc: str = ""
     """Not for these; empty is as not said."""
     model_control: None = None
@@ -32,6 +40,13 @@ class OpenAISettings(UpstreamSettings):
         if isinstance(data, Mapping) and cast("Mapping[str, Any]", data).get("model_control") is not None:
             refuse([(("model_control",), "it is 'model_control', which only Triton has")])
         return data
+
+    @field_validator("manners_remembered")
+    @classmethod
+    def _not_in_the_past(cls, value: timedelta) -> timedelta:
+        if value < timedelta():
+            raise ValueError("it must not be negative; 0s remembers nothing")
+        return value
 
     @model_validator(mode="after")
     def _addressed(self) -> Self:

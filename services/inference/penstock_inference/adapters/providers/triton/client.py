@@ -14,6 +14,7 @@ from penstock_inference.adapters.providers.triton.errors import failure_of_rpc
 from penstock_inference.adapters.providers.triton.request import TritonModel, request_from_input
 from penstock_inference.adapters.providers.triton.stream import TensorStream
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
+from penstock_inference.domain.unsupported import FieldPolicy
 from penstock_inference.domain.upstream import UpstreamAnswer, UpstreamCall, UpstreamEvent
 from penstock_inference.domain.watchdog import silence
 
@@ -52,13 +53,13 @@ class TritonUpstream:
         """Return the answer; see the port. It is always streamed: Triton knows no other."""
         return TritonAnswer(self, call)
 
-    async def begin(self, call: UpstreamCall) -> Any:
-        """Return the running stream of responses, its one request sent.
+    async def begin(self, call: UpstreamCall, policy: FieldPolicy) -> Any:
+        """Return the running stream of responses, its one request sent; ``policy`` notes what was left out.
 
         Raises:
             AttemptFailed: if there is no connection in time, or the model cannot do what is asked.
         """
-        request = request_from_input(call.input, call.model, self._models[call.model])
+        request = request_from_input(call.input, call.model, self._models[call.model], policy)
         await self._connect_within(call.connect_seconds)
         traceparent = CURRENT_SCOPE.get().traceparent
         rpc = self._stub.ModelStreamInfer(metadata=((TRACEPARENT_KEY, traceparent),) if traceparent else None)
@@ -90,7 +91,7 @@ class TritonUpstream:
 class TritonAnswer:
     """One answer; see the port."""
 
-    __slots__ = ("_began", "_call", "_rpc", "_tensors", "_upstream", "ended")
+    __slots__ = ("_began", "_call", "_rpc", "_tensors", "_upstream", "dropped", "ended")
 
     def __init__(self, upstream: TritonUpstream, call: UpstreamCall) -> None:
         self._upstream = upstream
@@ -98,6 +99,7 @@ class TritonAnswer:
         self._rpc: Any = None
         self._tensors = TensorStream()
         self._began = False
+        self.dropped: tuple[str, ...] = ()
         self.ended = False
 
     @property
@@ -118,7 +120,9 @@ class TritonAnswer:
             if self._rpc is None:
                 # gRPC servers send their headers with the first message: there is no stage of its own.
                 self._call.headers_received()
-                self._rpc = await self._upstream.begin(self._call)
+                policy = FieldPolicy(self._call.unsupported)
+                self._rpc = await self._upstream.begin(self._call, policy)
+                self.dropped = policy.dropped
             while (response := await self._rpc.read()) is not _EOF:
                 self._began = True
                 events = self._tensors.read(response)

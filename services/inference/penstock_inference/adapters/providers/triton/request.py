@@ -16,6 +16,7 @@ from tritonclient.grpc import service_pb2
 
 from penstock_common.llm.types import GenerationInput, Message, Reasoning, SamplingParams, Text
 from penstock_inference.domain.failure import AttemptFailed, FailureKind, unsupported
+from penstock_inference.domain.unsupported import FieldPolicy
 
 # What text may hold of a marker is broken up, so that nobody's text poses as another turn.
 CHATML = (
@@ -31,6 +32,7 @@ _pb: Any = service_pb2
 
 _JSON = msgspec.json.Encoder()
 _SAMPLING_FIELDS = ("temperature", "top_p", "top_k", "seed", "presence_penalty", "frequency_penalty")
+_SMALLEST_TOP_P = 1e-6
 _TRUE = b"\x01"
 _FLAGS = (
     "stream",
@@ -88,13 +90,13 @@ class TritonModel:
     context_window_tokens: int = 0
 
 
-def request_from_input(value: GenerationInput, name: str, model: TritonModel) -> Any:
-    """Return the one ``ModelInferRequest`` of a decoupled stream.
+def request_from_input(value: GenerationInput, name: str, model: TritonModel, policy: FieldPolicy | None = None) -> Any:
+    """Return the one ``ModelInferRequest`` of a decoupled stream; ``policy`` notes what is left out.
 
     Raises:
         AttemptFailed: UNSUPPORTED for what this contract of tensors cannot say.
     """
-    _refuse_unsupported(value)
+    _check_fields(value, policy or FieldPolicy())
     prompt = model.template.render(value.messages)
     sampling = _JSON.encode(_sampling(value.sampling, model.context_window_tokens))
     return _pb.ModelInferRequest(
@@ -111,28 +113,49 @@ def request_from_input(value: GenerationInput, name: str, model: TritonModel) ->
     )
 
 
-def _refuse_unsupported(value: GenerationInput) -> None:
+def _check_fields(value: GenerationInput, policy: FieldPolicy) -> None:
+    """Check that nothing is asked for which this contract has no place; what may be left out is noted."""
     if value.tools or any(message.tool_calls for message in value.messages):
-        raise unsupported("tools")
-    if value.tool_choice is not None:
-        raise unsupported("tool_choice")
-    if value.response_format is not None:
-        raise unsupported("response_format")
-    if value.extra_json:
-        raise unsupported("extra fields", "are not supported")
-    if value.sampling.top_logprobs is not None:
-        raise unsupported("top_logprobs")
-    if value.sampling.reasoning_effort:
-        raise unsupported("reasoning_effort")
-    for message in value.messages:
-        if not all(isinstance(part, Text | Reasoning) for part in message.parts):
-            raise unsupported("messages", "may hold text only for this model")
+        raise unsupported("input.tools")
+    if value.sampling.choices is not None and value.sampling.choices > 1:
+        raise unsupported("input.sampling.choices")
+    for name, path, is_asked in (
+        ("response_format", "input.response_format", value.response_format is not None),
+        ("logprobs", "input.sampling.top_logprobs", value.sampling.top_logprobs is not None),
+        ("reasoning_effort", "input.sampling.reasoning_effort", bool(value.sampling.reasoning_effort)),
+        *((name, f"input.extra_json.{name}", True) for name in _names_in(value.extra_json)),
+    ):
+        if is_asked:
+            _leave_out(policy, name, path)
+    for name in _names_in(value.hints_json):
+        policy.drop(name)
+    for index, message in enumerate(value.messages):
+        for place, part in enumerate(message.parts):
+            if not isinstance(part, Text | Reasoning):
+                raise unsupported(f"input.messages[{index}].parts[{place}]", "must be text for this model")
+
+
+def _leave_out(policy: FieldPolicy, name: str, path: str) -> None:
+    if policy.sends(name, path):
+        # There is no place to send it to, whatever the policy.
+        raise unsupported(path)
+
+
+def _names_in(text: str) -> list[str]:
+    """Return the names of an object's members but of those that are false, which ask for nothing."""
+    if not text:
+        return []
+    members = msgspec.json.decode(text)
+    return [name for name, setting in members.items() if setting is not False] if isinstance(members, dict) else []
 
 
 def _sampling(sampling: SamplingParams, context_window_tokens: int) -> dict[str, Any]:
     settings: dict[str, Any] = {
         name: setting for name in _SAMPLING_FIELDS if (setting := getattr(sampling, name)) is not None
     }
+    if sampling.top_p == 0:
+        # vLLM takes none, and this leaves one token as well.
+        settings["top_p"] = _SMALLEST_TOP_P
     # vLLM stops after 16 tokens where nothing is said, and at the window's end whatever is said.
     max_tokens = sampling.max_output_tokens or context_window_tokens
     if max_tokens:

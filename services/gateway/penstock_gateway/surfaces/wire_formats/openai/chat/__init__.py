@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from penstock_gateway.surfaces.wire_formats.format import GenerationFormat
 from penstock_gateway.surfaces.wire_formats.openai.chat.parse import parse_chat_request
-from penstock_gateway.surfaces.wire_formats.openai.chat.render import ChunkRenderer, render_completion
+from penstock_gateway.surfaces.wire_formats.openai.chat.render import ChunkRenderer, render_whole
 from penstock_gateway.surfaces.wire_formats.openai.errors import OPENAI
 from penstock_gateway.surfaces.wire_formats.sse import COMMENT
 
@@ -15,5 +15,5 @@ FORMAT = GenerationFormat(
     keep_alive=COMMENT,
     parse=parse_chat_request,
     renderer=ChunkRenderer,
-    whole=render_completion,
+    whole=render_whole,
 )

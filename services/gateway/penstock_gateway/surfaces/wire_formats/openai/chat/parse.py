@@ -1,8 +1,8 @@
 """Turns the bytes of a chat-completions request into the suite's vocabulary.
 
 Only shape and types are checked here; sizes and ranges are the domain's, once
-for every surface. What Penstock cannot honour is refused by name; what it does
-not know travels on verbatim. Nothing is dropped in silence.
+for every surface. What no answer of ours could carry is refused by name; what
+Penstock does not know travels on verbatim. Nothing is dropped in silence.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from penstock_common.errors import InvalidRequest, UnsupportedParameter
+from penstock_common.llm.hints import HINTS
 from penstock_common.llm.types import (
     GenerationInput,
     JsonObject,
@@ -17,15 +18,21 @@ from penstock_common.llm.types import (
     RequestContext,
     ResponseFormat,
     SamplingParams,
-    Tool,
-    ToolChoice,
-    ToolChoiceMode,
 )
-from penstock_gateway.surfaces.wire_formats.format import ReadRequest
-from penstock_gateway.surfaces.wire_formats.json_body import read_members, read_object, shortened
+from penstock_gateway.surfaces.wire_formats.format import USUAL_FORM, AnswerForm, ReadRequest
+from penstock_gateway.surfaces.wire_formats.json_body import read_members, read_object
 from penstock_gateway.surfaces.wire_formats.openai.chat import request_wire as wire
+from penstock_gateway.surfaces.wire_formats.openai.chat.tools import tool_choice_of, tools_of
 from penstock_gateway.surfaces.wire_formats.openai.chat.turns import parse_turns, verbatim_object
-from penstock_gateway.surfaces.wire_formats.openai.fields import is_null, stop_strings, verbatim_members, wants_usage
+from penstock_gateway.surfaces.wire_formats.openai.fields import (
+    hints_in,
+    is_null,
+    stop_strings,
+    verbatim_members,
+    wants_usage,
+    whole_number,
+)
+from penstock_gateway.surfaces.wire_formats.openai.wire import ABSENT
 
 _REQUEST = msgspec.json.Decoder(wire.ChatCompletionRequest)
 
@@ -33,24 +40,15 @@ _CHOICES = {
     "messages[].content[].type": "one of 'text', 'image_url', 'file' and 'refusal'",
     "messages[].content[].cache_control.type": "'ephemeral'",
     "messages[].content[].prompt_cache_breakpoint.mode": "'explicit'",
-    "messages[].tool_calls[].type": "'function'",
-    "tools[].type": "'function'",
-    "tool_choice.type": "'function'",
+    "messages[].tool_calls[].type": "'function' or 'custom'",
+    "tools[].type": "'function' or 'custom'",
+    "tool_choice.type": "'function', 'custom' or 'allowed_tools'",
+    "tool_choice.allowed_tools.mode": "'auto' or 'required'",
+    "tool_choice.allowed_tools.tools[].type": "'function' or 'custom'",
     "response_format.type": "one of 'text', 'json_object' and 'json_schema'",
 }
-_READ = frozenset(field.encode_name for field in msgspec.structs.fields(wire.ChatCompletionRequest))
-_REFUSED = {
-    "functions": "Use 'tools' instead.",
-    "function_call": "Use 'tool_choice' instead.",
-    "audio": "Only text is generated.",
-    "prediction": "Leave it out.",
-    "web_search_options": "Leave it out.",
-}
-_TOOL_CHOICE_MODES = {
-    "auto": ToolChoiceMode.AUTO,
-    "none": ToolChoiceMode.NONE,
-    "required": ToolChoiceMode.REQUIRED,
-}
+_READ = frozenset(field.encode_name for field in msgspec.structs.fields(wire.ChatCompletionRequest)) | HINTS
+_FUNCTIONS = AnswerForm(functions=True)
 _DEFAULT_SERVICE_TIERS = (None, "auto", "default")
 
 
@@ -63,16 +61,20 @@ def parse_chat_request(body: bytes) -> ReadRequest:
     """
     members = read_members(body)
     request = read_object(_REQUEST, body, _CHOICES)
-    _refuse_what_is_not_built(request, members)
+    _refuse_what_is_not_carried(request)
+    has_no_choice = (
+        request.tool_choice is request.parallel_tool_calls is request.functions is request.function_call is None
+    )
     return ReadRequest(
         input=GenerationInput(
             model=request.model,
             messages=parse_turns(request.messages),
-            tools=tuple([_tool(tool, index) for index, tool in enumerate(request.tools)]) if request.tools else (),
-            tool_choice=_tool_choice(request),
+            tools=tools_of(request) if request.tools or request.functions else (),
+            tool_choice=None if has_no_choice else tool_choice_of(request),
             sampling=_sampling(request),
             response_format=_response_format(request.response_format),
             extra_json=_extra_json(request, members),
+            hints_json=hints_in(members) if HINTS & members.keys() else "",
         ),
         context=RequestContext(
             user=request.user or request.safety_identifier or "",
@@ -81,27 +83,22 @@ def parse_chat_request(body: bytes) -> ReadRequest:
         stream=request.stream is True,
         include_usage=request.stream_options is not None
         and wants_usage(request.stream_options, stream=request.stream is True),
+        form=_FUNCTIONS if request.functions else USUAL_FORM,
     )
 
 
-def _refuse_what_is_not_built(request: wire.ChatCompletionRequest, members: dict[str, msgspec.Raw]) -> None:
-    for name in _REFUSED.keys() & members.keys():
-        if not is_null(members[name]):
-            raise UnsupportedParameter(f"'{name}' is not supported. {_REFUSED[name]}", parameter=name)
-    if request.n not in (None, 1):
-        raise UnsupportedParameter(f"'n' must be 1, not {request.n}: one answer a request.", parameter="n")
-    if request.logprobs:
+def _refuse_what_is_not_carried(request: wire.ChatCompletionRequest) -> None:
+    speaks = request.audio is not ABSENT and not is_null(request.audio)
+    if speaks or request.modalities not in (None, [], ["text"]):
+        field = "audio" if speaks else "modalities"
         raise UnsupportedParameter(
-            "'logprobs' is not supported; leave it out or set it to false.", parameter="logprobs"
+            f'\'{field}\' is not supported: an answer\'s sound is not carried. Ask for text, "modalities": ["text"].',
+            parameter=field,
         )
-    if request.top_logprobs:
-        raise UnsupportedParameter("'top_logprobs' is not supported; leave it out.", parameter="top_logprobs")
-    if request.store:
-        raise UnsupportedParameter(
-            "'store' is not supported, answers are not kept; leave it out or set it to false.", parameter="store"
-        )
-    if request.modalities not in (None, [], ["text"]):
-        raise UnsupportedParameter("'modalities' must be [\"text\"]: only text is generated.", parameter="modalities")
+    if request.top_logprobs and not request.logprobs:
+        raise InvalidRequest("'top_logprobs' needs 'logprobs': true.", field="top_logprobs")
+    if request.tools and request.functions:
+        raise InvalidRequest("'functions' is the older form of 'tools'; give one of them.", field="functions")
 
 
 def _sampling(request: wire.ChatCompletionRequest) -> SamplingParams:
@@ -115,51 +112,27 @@ def _sampling(request: wire.ChatCompletionRequest) -> SamplingParams:
         frequency_penalty=request.frequency_penalty,
         presence_penalty=request.presence_penalty,
         reasoning_effort=request.reasoning_effort or "",
+        top_logprobs=(request.top_logprobs or 0) if request.logprobs else None,
+        choices=None if request.n == 1 else request.n,
     )
 
 
 def _max_output_tokens(request: wire.ChatCompletionRequest) -> int | None:
     old, new = request.max_tokens, request.max_completion_tokens
+    if old is not None:
+        old = whole_number(old, "max_tokens")
+    if new is not None:
+        new = whole_number(new, "max_completion_tokens")
     if old is not None and new is not None and old != new:
         raise InvalidRequest(
             f"'max_tokens' is {old} but 'max_completion_tokens' is {new}; give one of them.", field="max_tokens"
         )
-    return old if new is None else new
-
-
-def _tool(tool: wire.FunctionTool | wire.CustomTool, index: int) -> Tool:
-    if isinstance(tool, wire.CustomTool):
-        raise UnsupportedParameter(
-            f"'tools[{index}].custom' is not supported; declare a function.", parameter=f"tools[{index}].custom"
-        )
-    function = tool.function
-    return Tool(
-        name=function.name,
-        description=function.description or "",
-        parameters_json=verbatim_object(function.parameters, "tools[{}].function.parameters", index),
-        strict=function.strict,
-    )
-
-
-def _tool_choice(request: wire.ChatCompletionRequest) -> ToolChoice | None:
-    choice, parallel = request.tool_choice, request.parallel_tool_calls
-    if choice is None:
-        return None if parallel is None else ToolChoice(parallel=parallel)
-    if isinstance(choice, wire.FunctionChoice):
-        return ToolChoice(mode=ToolChoiceMode.NAMED, tool_name=choice.function.name, parallel=parallel)
-    if not isinstance(choice, str):
-        kind = choice.__struct_config__.tag
-        raise UnsupportedParameter(
-            f"'tool_choice' of type '{kind}' is not supported; name a function.", parameter="tool_choice"
-        )
-    mode = _TOOL_CHOICE_MODES.get(choice)
-    if mode is None:
-        raise InvalidRequest(
-            f"'tool_choice' must be 'none', 'auto', 'required' or an object that names a function, "
-            f"but is '{shortened(choice)}'.",
-            field="tool_choice",
-        )
-    return ToolChoice(mode=mode, parallel=parallel)
+    limit = old if new is None else new
+    if limit is not None and limit < 1:
+        # The domain knows one name for both.
+        field = "max_tokens" if new is None else "max_completion_tokens"
+        raise InvalidRequest(f"'{field}' must be at least 1, not {limit}.", field=field)
+    return limit
 
 
 def _response_format(
@@ -180,10 +153,7 @@ def _response_format(
 
 def _extra_json(request: wire.ChatCompletionRequest, members: dict[str, msgspec.Raw]) -> str:
     """Return one object of all members that Penstock does not read, in their order, or ''."""
-    names = [name for name in members if name not in _READ and name not in _REFUSED]
+    names = [name for name in members if name not in _READ]
     if request.service_tier not in _DEFAULT_SERVICE_TIERS:
         names.append("service_tier")
-    if request.user and request.safety_identifier and request.user != request.safety_identifier:
-        # The context holds one user; the upstream gets the other.
-        names.append("safety_identifier")
     return verbatim_members(members, names) if names else ""

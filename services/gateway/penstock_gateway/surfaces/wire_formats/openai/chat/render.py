@@ -7,27 +7,35 @@ then costs one JSON string and one join.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
 from penstock_common.llm.events import Answer
+from penstock_common.llm.extras import CALL_FIELDS, TURN_FIELDS
 from penstock_common.llm.types import (
+    ChoiceFinished,
     Finished,
+    FinishReason,
     GenerationEvent,
     ReasoningDelta,
     Started,
     TextDelta,
+    ToolCall,
     ToolCallDelta,
     Usage,
 )
-from penstock_gateway.surfaces.wire_formats.format import StreamSummary
+from penstock_gateway.surfaces.wire_formats.format import USUAL_FORM, AnswerForm, StreamSummary
 from penstock_gateway.surfaces.wire_formats.openai.chat import response_wire as wire
-from penstock_gateway.surfaces.wire_formats.openai.usage import extension_json, usage_of
+from penstock_gateway.surfaces.wire_formats.openai.usage import extension_json, usage_json, usage_of
 from penstock_gateway.surfaces.wire_formats.sse import on_one_line
 
 _encode = msgspec.json.Encoder().encode
 
+_EXTRA = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
 DONE = b"data: [DONE]\n\n"
+_ROLE = b'{"role":"assistant","content":"","refusal":null'
 
 
 class ChunkRenderer:
@@ -37,12 +45,16 @@ class ChunkRenderer:
     that no client takes it for complete.
     """
 
-    def __init__(self, completion_id: str, created: int, include_usage: bool) -> None:
+    def __init__(self, completion_id: str, created: int, include_usage: bool, form: AnswerForm = USUAL_FORM) -> None:
         self._completion_id = completion_id
         self._created = created
         self._include_usage = include_usage
         self._usage: Usage | None = None
         self._finished: Finished | None = None
+        self._functions = form.functions
+        # Of the choices after the first, those that have begun.
+        self._begun: dict[int, None] = {}
+        self._custom_calls: dict[tuple[int, int], None] = {}
         self._name_model("")
 
     def render(self, events: Sequence[GenerationEvent]) -> bytes:
@@ -52,7 +64,7 @@ class ChunkRenderer:
         """
         pieces: list[bytes] = []
         for event in events:
-            if type(event) is TextDelta:
+            if type(event) is TextDelta and not event.choice and not event.logprobs_json:
                 pieces += (self._text_head, _encode(event.text), self._delta_tail)
             else:
                 self._render_other(event, pieces)
@@ -62,7 +74,7 @@ class ChunkRenderer:
         """Return the last frames: the usage chunk where it was asked for, and ``[DONE]``."""
         if not self._include_usage:
             return DONE
-        usage = _encode(usage_of(self._usage))
+        usage = usage_json(self._usage)
         return b"".join(
             (
                 self._head,
@@ -78,29 +90,66 @@ class ChunkRenderer:
 
     def _render_other(self, event: GenerationEvent, pieces: list[bytes]) -> None:
         if isinstance(event, ToolCallDelta):
-            pieces += (self._delta_head, b'{"tool_calls":[', _tool_call_piece(event), b"]}", self._delta_tail[1:])
+            pieces += (self._head_of(event.choice, pieces), b"{", self._call_piece(event), self._delta_tail)
         elif isinstance(event, ReasoningDelta):
-            # The format has no place for a signature.
+            # The format has no place for a signature; what the provider gave beside the text stands beside it.
             if event.text:
-                pieces += (self._delta_head, b'{"reasoning_content":', _encode(event.text), self._delta_tail)
+                pieces += (self._head_of(event.choice, pieces), b'{"reasoning_content":', _encode(event.text))
+                pieces += (*_members(event.extra_json), self._delta_tail)
+            elif event.extra_json:
+                pieces += (self._head_of(event.choice, pieces), event.extra_json.encode()[:-1], self._delta_tail)
+        elif isinstance(event, TextDelta):
+            head = self._head_of(event.choice, pieces)
+            pieces += (head, b'{"content":', _encode(event.text), self._tail_with(event.logprobs_json))
+        elif isinstance(event, ChoiceFinished):
+            pieces += (self._head_of(event.choice, pieces), self._end_of(event.reason))
         elif isinstance(event, Started):
             self._name_model(event.answered_by.model)
-            pieces += (self._delta_head, b'{"role":"assistant","content":"","refusal":null', self._delta_tail)
+            pieces += (self._delta_head, _ROLE, self._delta_tail)
         elif isinstance(event, Usage):
             self._usage = event
-        elif isinstance(event, Finished):
+        else:
             self._finished = event
             # A recovery may have changed who answers.
             self._name_model(event.answered_by.model)
-            reason = event.reason.value.encode()
-            pieces += (self._delta_head, b'{},"logprobs":null,"finish_reason":"', reason, b'"', self._chunk_tail)
+            pieces += (self._delta_head, self._end_of(event.reason))
+
+    def _head_of(self, choice: int, pieces: list[bytes]) -> bytes:
+        """Return what comes before a choice's delta; a choice that begins says its role first."""
+        if not choice:
+            return self._delta_head
+        head = b'%b{"index":%d,"delta":' % (self._head, choice)
+        if choice not in self._begun:
+            self._begun[choice] = None
+            pieces += (head, _ROLE, self._delta_tail)
+        return head
+
+    def _tail_with(self, logprobs_json: str) -> bytes:
+        if not logprobs_json:
+            return self._delta_tail
+        told = logprobs_json.encode(errors="replace")
+        return b'},"logprobs":{"content":%b,"refusal":null},"finish_reason":null%b' % (told, self._chunk_tail)
+
+    def _end_of(self, reason: FinishReason) -> bytes:
+        word = finish_word(reason, functions=True) if self._functions else reason.value
+        return b'{},"logprobs":null,"finish_reason":"%b"%b' % (word.encode(), self._chunk_tail)
+
+    def _call_piece(self, event: ToolCallDelta) -> bytes:
+        """Return the member of a delta that tells of a call, in the form that was asked for."""
+        if self._functions:
+            name = b'"name":%b,' % _encode(event.name) if event.name else b""
+            return b'"function_call":{%b"arguments":%b}' % (name, _encode(event.arguments_json_fragment))
+        call = event.choice, event.index
+        if event.is_custom:
+            self._custom_calls[call] = None
+        return b'"tool_calls":[%b]' % _tool_call_piece(event, is_custom=call in self._custom_calls)
 
     def _name_model(self, model: str) -> None:
         self._head = b'data: {"id":%b,"object":"chat.completion.chunk","created":%d,"model":%b,%b' % (
             _encode(self._completion_id),
             self._created,
             _encode(model),
-            b'"system_fingerprint":null,"choices":[',
+            b'"choices":[',
         )
         self._chunk_tail = b'}],"usage":null}\n\n' if self._include_usage else b"}]}\n\n"
         self._delta_head = self._head + b'{"index":0,"delta":'
@@ -109,40 +158,91 @@ class ChunkRenderer:
 
 
 def render_completion(answer: Answer, completion_id: str, created: int) -> bytes:
-    """Return the body of a whole answer; ``answer`` is complete, ``created`` in Unix seconds."""
+    """Return the body of a whole answer in the usual form; ``answer`` is complete, ``created`` in Unix seconds."""
+    return render_whole((answer,), completion_id, created, USUAL_FORM)
+
+
+def render_whole(answers: Sequence[Answer], completion_id: str, created: int, form: AnswerForm) -> bytes:
+    """Return the body of a whole answer, of which there is one."""
+    (answer,) = answers
     finished = answer.finished
     if finished is None:
         raise ValueError("an answer without finished is not complete")
-    message = wire.CompletionMessage(
-        content=answer.text if answer.text or not answer.tool_calls else None,
-        reasoning_content=answer.reasoning or msgspec.UNSET,
-        tool_calls=_tool_calls(answer) or msgspec.UNSET,
-    )
+    first = _choice(0, answer, finished.reason, form)
+    more: list[wire.CompletionChoice] = []
+    if answer.choices:
+        more = [_choice(index, each, each.reason, form) for index, each in enumerate(answer.more, start=1)]
     return _encode(
         wire.ChatCompletion(
             id=completion_id,
             created=created,
             model=finished.answered_by.model,
-            choices=(wire.CompletionChoice(message=message, finish_reason=finished.reason.value),),
+            choices=(first, *more),
             usage=usage_of(answer.usage),
         )
     )
 
 
-def _tool_call_piece(delta: ToolCallDelta) -> bytes:
-    arguments = _encode(delta.arguments_json_fragment)
-    if not delta.id and not delta.name:
-        return b'{"index":%d,"function":{"arguments":%b}}' % (delta.index, arguments)
-    return b'{"index":%d,"id":%b,"type":"function","function":{"name":%b,"arguments":%b}}' % (
-        delta.index,
-        _encode(delta.id),
-        _encode(delta.name),
-        arguments,
+def _choice(index: int, answer: Answer, reason: FinishReason | None, form: AnswerForm) -> wire.CompletionChoice:
+    calls = answer.tool_calls
+    message = wire.CompletionMessage(
+        content=answer.text if answer.text or not calls else None,
+        reasoning_content=answer.reasoning or msgspec.UNSET,
+        **(_extras(answer.extra_json, TURN_FIELDS) if answer.extra_json else {}),
+    )
+    if calls and form.functions:
+        # The older form has a place for one, and the model was asked for no more.
+        message.function_call = wire.AnsweredFunction(name=calls[0].name, arguments=calls[0].arguments_json)
+    elif calls:
+        message.tool_calls = [_tool_call(call) for call in calls]
+    told = answer.logprobs_json if answer.logprobs else ""
+    return wire.CompletionChoice(
+        index=index,
+        message=message,
+        logprobs=wire.Logprobs(content=msgspec.Raw(told.encode(errors="replace"))) if told else None,
+        finish_reason=finish_word(reason, functions=form.functions) if reason is not None else "stop",
     )
 
 
-def _tool_calls(answer: Answer) -> list[wire.AnsweredToolCall]:
-    return [
-        wire.AnsweredToolCall(id=call.id, function=wire.AnsweredFunction(name=call.name, arguments=call.arguments_json))
-        for call in answer.tool_calls
-    ]
+def finish_word(reason: FinishReason, *, functions: bool = False) -> str:
+    """Return OpenAI's word for why an answer ended; ``functions``: in the form that was there before tools."""
+    return "function_call" if functions and reason is FinishReason.TOOL_CALLS else reason.value
+
+
+def _tool_call_piece(delta: ToolCallDelta, *, is_custom: bool) -> bytes:
+    said, kind, member = _encode(delta.arguments_json_fragment), b"function", b"arguments"
+    if is_custom:
+        kind, member = b"custom", b"input"
+    extra = b"".join(_members(delta.extra_json))
+    if not delta.id and not delta.name:
+        return b'{"index":%d,"%b":{"%b":%b}%b}' % (delta.index, kind, member, said, extra)
+    return b'{"index":%d,"id":%b,"type":"%b","%b":{"name":%b,"%b":%b}%b}' % (
+        delta.index,
+        _encode(delta.id),
+        kind,
+        kind,
+        _encode(delta.name),
+        member,
+        said,
+        extra,
+    )
+
+
+def _tool_call(call: ToolCall) -> wire.AnsweredToolCall:
+    extras = _extras(call.extra_json, CALL_FIELDS) if call.extra_json else {}
+    if call.is_custom:
+        custom = wire.AnsweredCustom(name=call.name, input=call.arguments_json)
+        return wire.AnsweredToolCall(id=call.id, type="custom", custom=custom, **extras)
+    function = wire.AnsweredFunction(name=call.name, arguments=call.arguments_json)
+    return wire.AnsweredToolCall(id=call.id, function=function, **extras)
+
+
+def _members(extra_json: str) -> tuple[bytes, ...]:
+    """Return the members of an object, verbatim, as they follow others."""
+    return (b",", extra_json.encode()[1:-1]) if extra_json else ()
+
+
+def _extras(extra_json: str, names: tuple[str, ...]) -> dict[str, Any]:
+    """Return those members of an object that have a place in a whole answer, verbatim."""
+    extra = _EXTRA.decode(extra_json)
+    return {name: extra[name] for name in names if name in extra}

@@ -52,7 +52,7 @@ class ImageUrl(WireObject):
 class ImagePart(Part, tag="image_url", kw_only=True):
     """An image."""
 
-    image_url: ImageUrl
+    image_url: ImageUrl | str
 
 
 class FileData(WireObject):
@@ -88,10 +88,14 @@ class CalledFunction(WireObject):
 
 
 class ToolCall(WireObject, tag_field="type"):
-    """A call the model asked for. ``index`` comes along when a client sends a stream's pieces back."""
+    """A call the model asked for. ``index`` comes along when a client sends a stream's pieces back.
+
+    ``extra_content`` is what a provider gave beside the call and may want back, such as Gemini's thought signature.
+    """
 
     id: str
     index: int | None = None
+    extra_content: msgspec.Raw = ABSENT
 
 
 class FunctionToolCall(ToolCall, tag="function", kw_only=True):
@@ -100,17 +104,26 @@ class FunctionToolCall(ToolCall, tag="function", kw_only=True):
     function: CalledFunction
 
 
-class CustomToolCall(ToolCall, tag="custom", kw_only=True):
-    """A call of a custom tool; known in order to be refused by name."""
+class CalledCustomTool(WireObject):
+    """The custom tool of a call, and its input as the model wrote it."""
 
-    custom: msgspec.Raw = ABSENT
+    name: str
+    input: str
+
+
+class CustomToolCall(ToolCall, tag="custom", kw_only=True):
+    """A call of a custom tool."""
+
+    custom: CalledCustomTool
 
 
 class Turn(WireObject):
     """One message of the conversation, of any role.
 
     ``reasoning_content`` is the field in which vLLM and DeepSeek carry the
-    reasoning trace, and in which we send it. ``annotations`` and ``parsed`` come
+    reasoning trace, and in which we send it; ``reasoning`` is the same to OpenRouter.
+    ``reasoning_details``, ``thinking_blocks`` and ``extra_content`` are what a provider
+    gave beside it and may want back. ``annotations`` and ``parsed`` come
     along when a client sends an answer back, and say nothing to a model.
     """
 
@@ -121,10 +134,24 @@ class Turn(WireObject):
     tool_call_id: str | None = None
     refusal: str | None = None
     reasoning_content: str | None = None
+    reasoning: msgspec.Raw = ABSENT
+    reasoning_details: msgspec.Raw = ABSENT
+    thinking_blocks: msgspec.Raw = ABSENT
+    extra_content: msgspec.Raw = ABSENT
     annotations: list[msgspec.Raw] | None = None
     parsed: msgspec.Raw = ABSENT
-    function_call: msgspec.Raw = ABSENT
+    function_call: CalledFunction | None = None
     audio: msgspec.Raw = ABSENT
+
+    @property
+    def has_extras(self) -> bool:
+        """Whether a field is there that a provider's own may stand in."""
+        return not (
+            self.reasoning is ABSENT
+            and self.reasoning_details is ABSENT
+            and self.thinking_blocks is ABSENT
+            and self.extra_content is ABSENT
+        )
 
 
 class Function(WireObject):
@@ -142,14 +169,22 @@ class FunctionTool(WireObject, tag_field="type", tag="function"):
     function: Function
 
 
-class CustomTool(WireObject, tag_field="type", tag="custom"):
-    """A tool of free-form input; known in order to be refused by name."""
+class Custom(WireObject):
+    """A tool whose input is free text, of a grammar where it has a ``format``."""
 
-    custom: msgspec.Raw = ABSENT
+    name: str
+    description: str | None = None
+    format: msgspec.Raw = ABSENT
+
+
+class CustomTool(WireObject, tag_field="type", tag="custom"):
+    """A tool of free-form input."""
+
+    custom: Custom
 
 
 class FunctionName(WireObject):
-    """A function by its name."""
+    """A function, or another tool, by its name."""
 
     name: str
 
@@ -161,15 +196,22 @@ class FunctionChoice(WireObject, tag_field="type", tag="function"):
 
 
 class CustomChoice(WireObject, tag_field="type", tag="custom"):
-    """Known in order to be refused by name."""
+    """The custom tool the model must call."""
 
-    custom: msgspec.Raw = ABSENT
+    custom: FunctionName
+
+
+class AllowedTools(WireObject):
+    """The tools that the model may, or must, choose from."""
+
+    mode: Literal["auto", "required"]
+    tools: list[FunctionChoice | CustomChoice]
 
 
 class AllowedToolsChoice(WireObject, tag_field="type", tag="allowed_tools"):
-    """Known in order to be refused by name."""
+    """A choice among some of the tools."""
 
-    allowed_tools: msgspec.Raw = ABSENT
+    allowed_tools: AllowedTools
 
 
 class TextFormat(WireObject, tag_field="type", tag="text"):
@@ -208,8 +250,8 @@ class ChatCompletionRequest(msgspec.Struct, kw_only=True, gc=False):
     temperature: float | None = None
     top_p: float | None = None
     top_k: int | None = None
-    max_tokens: int | None = None
-    max_completion_tokens: int | None = None
+    max_tokens: int | float | None = None
+    max_completion_tokens: int | float | None = None
     stop: str | list[str] | None = None
     seed: int | None = None
     frequency_penalty: float | None = None
@@ -219,12 +261,15 @@ class ChatCompletionRequest(msgspec.Struct, kw_only=True, gc=False):
     logprobs: bool | None = None
     top_logprobs: int | None = None
     tools: list[FunctionTool | CustomTool] | None = None
+    functions: list[Function] | None = None
+    function_call: str | FunctionName | None = None
     tool_choice: str | FunctionChoice | CustomChoice | AllowedToolsChoice | None = None
     parallel_tool_calls: bool | None = None
     response_format: TextFormat | JsonObjectFormat | JsonSchemaFormat | None = None
     modalities: list[str] | None = None
     service_tier: str | None = None
     store: bool | None = None
+    audio: msgspec.Raw = ABSENT
     user: str | None = None
     safety_identifier: str | None = None
     metadata: dict[str, str] | None = None

@@ -1,10 +1,14 @@
 """The objects of a whole chat completion as they stand on the wire.
 
 Names, order and defaults are those of OpenAI's own answers: what is always
-there stays there, as ``null`` or 0, because clients read it without asking.
+there stays there, as ``null`` or 0, because clients read it without asking. What
+its published schema lets be absent but not ``null`` is absent: strict readers
+refuse the other.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 import msgspec
 
@@ -18,12 +22,28 @@ class AnsweredFunction(msgspec.Struct, kw_only=True):
     arguments: str
 
 
+class AnsweredCustom(msgspec.Struct, kw_only=True):
+    """The custom tool of a call, and its input as the model wrote it."""
+
+    name: str
+    input: str
+
+
 class AnsweredToolCall(msgspec.Struct, kw_only=True):
-    """A call in a whole answer."""
+    """A call in a whole answer; ``type`` says which of the two it has."""
 
     id: str
-    type: str = "function"
-    function: AnsweredFunction
+    type: Literal["function", "custom"] = "function"
+    function: AnsweredFunction | msgspec.UnsetType = msgspec.UNSET
+    custom: AnsweredCustom | msgspec.UnsetType = msgspec.UNSET
+    extra_content: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class Logprobs(msgspec.Struct, kw_only=True):
+    """The tokens of a text with their probabilities, as the upstream told them."""
+
+    content: msgspec.Raw
+    refusal: None = None
 
 
 class CompletionMessage(msgspec.Struct, kw_only=True):
@@ -33,16 +53,20 @@ class CompletionMessage(msgspec.Struct, kw_only=True):
     content: str | None
     refusal: None = None
     reasoning_content: str | msgspec.UnsetType = msgspec.UNSET
+    reasoning_details: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    thinking_blocks: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    extra_content: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     tool_calls: list[AnsweredToolCall] | msgspec.UnsetType = msgspec.UNSET
+    function_call: AnsweredFunction | msgspec.UnsetType = msgspec.UNSET
     annotations: tuple[()] = ()
 
 
 class CompletionChoice(msgspec.Struct, kw_only=True):
-    """The one alternative of a whole answer."""
+    """One alternative of a whole answer."""
 
     index: int = 0
     message: CompletionMessage
-    logprobs: None = None
+    logprobs: Logprobs | None = None
     finish_reason: str
 
 
@@ -53,6 +77,5 @@ class ChatCompletion(msgspec.Struct, kw_only=True):
     object: str = "chat.completion"
     created: int
     model: str
-    choices: tuple[CompletionChoice]
-    usage: CompletionUsage | None
-    system_fingerprint: None = None
+    choices: tuple[CompletionChoice, ...]
+    usage: CompletionUsage | msgspec.UnsetType = msgspec.UNSET

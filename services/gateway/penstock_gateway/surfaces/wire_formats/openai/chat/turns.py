@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import binascii
 from collections.abc import Sequence
 
 import msgspec
 
 from penstock_common.errors import InvalidRequest, UnsupportedParameter
+from penstock_common.llm.extras import CALL_FIELDS, TURN_FIELDS
 from penstock_common.llm.types import ContentPart, File, Image, Message, Reasoning, Role, Text, ToolCall
 from penstock_gateway.surfaces.wire_formats.json_body import shortened
 from penstock_gateway.surfaces.wire_formats.openai.chat import request_wire as wire
+from penstock_gateway.surfaces.wire_formats.openai.chat.extras import extra_members, text_of
+from penstock_gateway.surfaces.wire_formats.openai.data_urls import DATA_SCHEME, file_in, image_in, trimmed
 from penstock_gateway.surfaces.wire_formats.openai.fields import is_null
 
-_ROLES = {role.value: role for role in Role}
-_DATA_SCHEME = "data:"
-_BASE64_MARK = ";base64"
+_FUNCTION = "function"
+_ROLES = {**{role.value: role for role in Role}, _FUNCTION: Role.TOOL}
 
 WirePart = wire.TextPart | wire.ImagePart | wire.FilePart | wire.RefusalPart | wire.AudioPart
 
@@ -29,7 +30,7 @@ def parse_turns(turns: Sequence[wire.Turn]) -> tuple[Message, ...]:
     """
     if not turns:
         raise InvalidRequest("'messages' must hold at least one message, but is empty.", field="messages")
-    return tuple([_turn(turn, index) for index, turn in enumerate(turns)])
+    return tuple([_turn(turn, index, turns) for index, turn in enumerate(turns)])
 
 
 def verbatim_object(value: msgspec.Raw, field: str, index: int = 0) -> str:
@@ -46,16 +47,20 @@ def verbatim_object(value: msgspec.Raw, field: str, index: int = 0) -> str:
     raise InvalidRequest(f"'{field}' must be an object, but is {shortened(text)}.", field=field)
 
 
-def _turn(turn: wire.Turn, index: int) -> Message:
+def _turn(turn: wire.Turn, index: int, turns: Sequence[wire.Turn]) -> Message:
     role = _ROLES.get(turn.role)
     if role is None:
         raise _unknown_role(turn.role, index)
+    if turn.audio is not wire.ABSENT and not is_null(turn.audio):
+        field = f"messages[{index}].audio"
+        raise UnsupportedParameter(f"'{field}' is not supported; send text.", parameter=field)
     if role is Role.ASSISTANT:
         return _assistant_turn(turn, index)
-    if turn.tool_calls or turn.refusal or turn.reasoning_content:
+    if turn.tool_calls or turn.function_call or turn.refusal or turn.reasoning_content:
         raise _assistants_only(turn, index)
-    if turn.function_call is not wire.ABSENT or turn.audio is not wire.ABSENT:
-        _refuse_calls_and_audio(turn, index)
+    if turn.role == _FUNCTION:
+        parts = () if turn.content is None else _content(turn.content, index)
+        return Message(role=role, parts=parts, tool_call_id=_call_answered(turn, index, turns))
     if turn.content is None:
         raise InvalidRequest(
             f"'messages[{index}].content' must be a string or an array of parts, but is missing.",
@@ -72,21 +77,22 @@ def _turn(turn: wire.Turn, index: int) -> Message:
 
 
 def _assistant_turn(turn: wire.Turn, index: int) -> Message:
-    if turn.function_call is not wire.ABSENT or turn.audio is not wire.ABSENT:
-        _refuse_calls_and_audio(turn, index)
     if turn.tool_call_id is not None:
         raise _misplaced_tool_call_id(Role.ASSISTANT, index)
     tool_calls: tuple[ToolCall, ...] = ()
     if turn.tool_calls:
         tool_calls = tuple([_tool_call(call, index, place) for place, call in enumerate(turn.tool_calls)])
+    if turn.function_call is not None:
+        called = turn.function_call
+        tool_calls = (*tool_calls, ToolCall(id=_call_id(index), name=called.name, arguments_json=called.arguments))
     parts: tuple[ContentPart, ...] = ()
     # A stream's first chunk says content "", so clients send it back beside the calls.
     if turn.content is not None and not (turn.content == "" and tool_calls):
         parts = _content(turn.content, index)
     if turn.refusal:
         parts = (*parts, Text(text=turn.refusal))
-    if turn.reasoning_content:
-        parts = (Reasoning(text=turn.reasoning_content), *parts)
+    if turn.reasoning_content or turn.has_extras:
+        parts = (*_reasoning(turn, index), *parts)
     if not parts and not tool_calls:
         raise InvalidRequest(
             f"'messages[{index}].content' must be set where 'tool_calls' is not, but both are missing.",
@@ -95,11 +101,23 @@ def _assistant_turn(turn: wire.Turn, index: int) -> Message:
     return Message(role=Role.ASSISTANT, parts=parts, tool_calls=tool_calls, name=turn.name or "")
 
 
+def _reasoning(turn: wire.Turn, index: int) -> tuple[Reasoning, ...]:
+    """Return, as at most one part, what the turn says of the model's reasoning, and what came with it."""
+    text = turn.reasoning_content or text_of(turn.reasoning)
+    extra_json = extra_members(turn, TURN_FIELDS, f"messages[{index}]")
+    return (Reasoning(text=text, extra_json=extra_json),) if text or extra_json else ()
+
+
 def _tool_call(call: wire.FunctionToolCall | wire.CustomToolCall, index: int, place: int) -> ToolCall:
+    extra_json = ""
+    if call.extra_content is not wire.ABSENT:
+        extra_json = extra_members(call, CALL_FIELDS, f"messages[{index}].tool_calls[{place}]")
     if isinstance(call, wire.CustomToolCall):
-        field = f"messages[{index}].tool_calls[{place}].custom"
-        raise UnsupportedParameter(f"'{field}' is not supported; only function calls are.", parameter=field)
-    return ToolCall(id=call.id, name=call.function.name, arguments_json=call.function.arguments)
+        custom = call.custom
+        return ToolCall(
+            id=call.id, name=custom.name, arguments_json=custom.input, extra_json=extra_json, is_custom=True
+        )
+    return ToolCall(id=call.id, name=call.function.name, arguments_json=call.function.arguments, extra_json=extra_json)
 
 
 def _content(content: str | list[WirePart], index: int) -> tuple[ContentPart, ...]:
@@ -139,19 +157,21 @@ def _refuse_lifetime(part: WirePart, path: str) -> None:
             raise UnsupportedParameter(f"'{field}' is not supported; leave it out.", parameter=field)
 
 
-def _image(image: wire.ImageUrl, path: str, ends_prefix: bool) -> Image:
-    url, detail = image.url, image.detail or ""
+def _image(image: wire.ImageUrl | str, path: str, ends_prefix: bool) -> Image:
+    # Many write the URL itself where the object belongs.
+    field = path if isinstance(image, str) else f"{path}.url"
+    url, detail = (image, "") if isinstance(image, str) else (image.url, image.detail or "")
+    url = trimmed(url)
     scheme = url[:8].lower()
-    if scheme.startswith(_DATA_SCHEME):
-        media_type, data = _decode_data_url(url, f"{path}.url")
+    if scheme.startswith(DATA_SCHEME):
+        media_type, data = image_in(url, field)
         return Image(data=data, media_type=media_type, detail=detail, cache_breakpoint=ends_prefix)
     if scheme.startswith(("https://", "http://")):
         # The domain compares the scheme in lower case.
         scheme = scheme.partition(":")[0]
         return Image(url=scheme + url[len(scheme) :], detail=detail, cache_breakpoint=ends_prefix)
     raise InvalidRequest(
-        f"'{path}.url' must be an http(s) URL or a base64 data: URL, but starts with '{url[:8]}'.",
-        field=f"{path}.url",
+        f"'{field}' must be an http(s) URL or a base64 data: URL, but starts with '{url[:8]}'.", field=field
     )
 
 
@@ -163,54 +183,37 @@ def _file(file: wire.FileData, path: str, ends_prefix: bool) -> File:
         )
     if file.file_data is None:
         raise InvalidRequest(f"'{path}.file_data' is required, but it is missing.", field=f"{path}.file_data")
-    media_type, data = _decode_data_url(file.file_data, f"{path}.file_data")
+    media_type, data = file_in(file.file_data, f"{path}.file_data")
     return File(name=file.filename or "", media_type=media_type, data=data, cache_breakpoint=ends_prefix)
 
 
-def _decode_data_url(url: str, field: str) -> tuple[str, bytes]:
-    """Return the media type, in lower case and without parameters, and the bytes of a data: URL (RFC 2397)."""
-    header, _, encoded = url.partition(",")
-    header = header.lower()
-    if not header.startswith(_DATA_SCHEME) or not header.endswith(_BASE64_MARK):
-        raise InvalidRequest(
-            f"'{field}' must be a data: URL in base64 (data:image/png;base64,…), "
-            f"but starts with '{shortened(header[:32])}'.",
-            field=field,
-        )
-    media_type = header[len(_DATA_SCHEME) : -len(_BASE64_MARK)].partition(";")[0]
-    try:
-        data = binascii.a2b_base64(encoded, strict_mode=True)
-    except ValueError as error:
-        raise InvalidRequest(f"'{field}' must be a data: URL in base64, but is not: {error}.", field=field) from None
-    if not data:
-        raise InvalidRequest(f"'{field}' must be a data: URL that holds data, but is empty.", field=field)
-    return media_type, data
+def _call_id(index: int) -> str:
+    """Return the id of a call in the older form, which has none: by its turn's number, so that it stays the same."""
+    return f"call_of_message_{index}"
 
 
-def _unknown_role(role: str, index: int) -> InvalidRequest | UnsupportedParameter:
+def _call_answered(turn: wire.Turn, index: int, turns: Sequence[wire.Turn]) -> str:
+    """Return the id of the call that a function's turn answers: the last one of its name."""
+    for at in range(index - 1, -1, -1):
+        called = turns[at].function_call
+        if called is not None and turn.name in (None, called.name):
+            return _call_id(at)
+    field = f"messages[{index}].name"
+    raise InvalidRequest(f"'{field}' must name a function that a message before it calls.", field=field)
+
+
+def _unknown_role(role: str, index: int) -> InvalidRequest:
     field = f"messages[{index}].role"
-    if role == "function":
-        return UnsupportedParameter(f"'{field}' is 'function', which is not supported; use 'tool'.", parameter=field)
     known = ", ".join(f"'{name}'" for name in _ROLES)
     return InvalidRequest(f"'{field}' must be one of {known}, but is '{shortened(role)}'.", field=field)
 
 
 def _assistants_only(turn: wire.Turn, index: int) -> InvalidRequest:
-    name = next(name for name in ("tool_calls", "refusal", "reasoning_content") if getattr(turn, name))
+    name = next(name for name in ("tool_calls", "function_call", "refusal", "reasoning_content") if getattr(turn, name))
     field = f"messages[{index}].{name}"
     return InvalidRequest(
         f"'{field}' is only allowed in an assistant's message, but the role is '{turn.role}'.", field=field
     )
-
-
-def _refuse_calls_and_audio(turn: wire.Turn, index: int) -> None:
-    for name, value, hint in (
-        ("function_call", turn.function_call, "use 'tool_calls'"),
-        ("audio", turn.audio, "send text"),
-    ):
-        if not is_null(value):
-            field = f"messages[{index}].{name}"
-            raise UnsupportedParameter(f"'{field}' is not supported; {hint}.", parameter=field)
 
 
 def _misplaced_tool_call_id(role: Role, index: int) -> InvalidRequest:

@@ -18,7 +18,7 @@ class CompletionRequest(msgspec.Struct, kw_only=True, gc=False):
     temperature: float | None = None
     top_p: float | None = None
     top_k: int | None = None
-    max_tokens: int | None = None
+    max_tokens: int | float | None = None
     stop: str | list[str] | None = None
     seed: int | None = None
     frequency_penalty: float | None = None
@@ -31,12 +31,21 @@ class CompletionRequest(msgspec.Struct, kw_only=True, gc=False):
     user: str | None = None
 
 
+class TextLogprobs(msgspec.Struct, kw_only=True):
+    """The tokens of a text with their probabilities; offsets in characters."""
+
+    tokens: list[str]
+    token_logprobs: list[float]
+    top_logprobs: list[dict[str, float]]
+    text_offset: list[int]
+
+
 class TextChoice(msgspec.Struct, kw_only=True):
-    """The one alternative of a whole completion."""
+    """One alternative of a whole completion."""
 
     text: str
     index: int = 0
-    logprobs: None = None
+    logprobs: TextLogprobs | None = None
     finish_reason: str
 
 
@@ -47,6 +56,5 @@ class TextCompletion(msgspec.Struct, kw_only=True):
     object: str = "text_completion"
     created: int
     model: str
-    choices: tuple[TextChoice]
-    usage: CompletionUsage | None
-    system_fingerprint: None = None
+    choices: list[TextChoice]
+    usage: CompletionUsage | msgspec.UnsetType = msgspec.UNSET

@@ -1,0 +1,37 @@
+"""What becomes of a request's fields that an upstream does not take."""
+
+from __future__ import annotations
+
+from penstock_common.llm.types import UnsupportedFields
+from penstock_inference.domain.failure import unsupported
+
+_SHOWN_CHARACTERS = 64
+_MOST_SHOWN = 20
+
+
+class FieldPolicy:
+    """Decides of each such field of one attempt; ``dropped`` are the names of those left out so far."""
+
+    __slots__ = ("_mode", "dropped")
+
+    def __init__(self, mode: UnsupportedFields = UnsupportedFields.REFUSE) -> None:
+        self._mode = mode
+        self.dropped: tuple[str, ...] = ()
+
+    def sends(self, name: str, path: str, why: str = "is not supported") -> bool:
+        """Return whether a field is sent all the same; ``name`` is the provider's, ``path`` the contract's.
+
+        Raises:
+            AttemptFailed: UNSUPPORTED, where the field may not be left out.
+        """
+        if self._mode is UnsupportedFields.REFUSE:
+            raise unsupported(path, why, may_be_dropped=True)
+        if self._mode is UnsupportedFields.PASS:
+            return True
+        self.drop(name)
+        return False
+
+    def drop(self, name: str) -> None:
+        """Note that a field is left out."""
+        if len(self.dropped) < _MOST_SHOWN and name not in self.dropped:
+            self.dropped = (*self.dropped, name[:_SHOWN_CHARACTERS])
