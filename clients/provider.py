@@ -10,7 +10,7 @@ import asyncio
 import base64
 import json
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -23,7 +23,7 @@ _PIECE = 7
 
 
 @asynccontextmanager
-async def provider() -> AsyncIterator[str]:
+async def provider() -> AsyncGenerator[str]:
     """Yield the base URL of a provider that serves meanwhile."""
     app = web.Application()
     app.router.add_post("/v1/chat/completions", _chat)
@@ -73,9 +73,7 @@ def _deltas(message: dict[str, Any]) -> list[dict[str, Any]]:
         begun = {**call, "function": {"name": call["function"]["name"], "arguments": ""}}
         deltas.append({"tool_calls": [{"index": index, **begun}]})
         for at in range(0, len(arguments), _PIECE):
-            deltas.append(
-                {"tool_calls": [{"index": index, "function": {"arguments": arguments[at : at + _PIECE]}}]}
-            )
+            deltas.append({"tool_calls": [{"index": index, "function": {"arguments": arguments[at : at + _PIECE]}}]})
     return deltas
 
 

@@ -15,7 +15,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -51,7 +51,7 @@ class Outcome:
 
 
 @asynccontextmanager
-async def stack(upstream: str) -> AsyncIterator[dict[str, str]]:
+async def stack(upstream: str) -> AsyncGenerator[dict[str, str]]:
     """Yield what a client's script must know of a stack that runs meanwhile."""
     state = Path(tempfile.mkdtemp(prefix="penstock-clients-"))
     http, grpc = free_port(), free_port()
@@ -126,7 +126,7 @@ async def run(client: Client, known: dict[str, str]) -> Outcome:
         return Outcome(client, {"the whole script": f"did not end in {_MOST_SECONDS} s"})
     told = [json.loads(line) for line in output.decode().splitlines() if line.startswith('{"check"')]
     outcome = Outcome(client, {each["check"]: each["error"] for each in told}, log=errors.decode())
-    if process.returncode and outcome.passed or not told:
+    if (process.returncode and outcome.passed) or not told:
         outcome.checks["the whole script"] = errors.decode().strip()[-300:] or f"exit {process.returncode}"
     return outcome
 

@@ -30,7 +30,12 @@ def list_services() -> None:
 
 @check
 def describe_a_service_a_method_and_a_message() -> None:
-    for symbol in (CHAT, f"{CHAT}.StreamChat", "penstock.gateway.v1.ChatRequest", "grpc.reflection.v1.ServerReflection"):
+    for symbol in (
+        CHAT,
+        f"{CHAT}.StreamChat",
+        "penstock.gateway.v1.ChatRequest",
+        "grpc.reflection.v1.ServerReflection",
+    ):
         assert " is a " in grpcurl(GRPC, "describe", symbol)
 
 
@@ -43,7 +48,14 @@ def call() -> None:
 @check
 def stream_by_the_descriptor_set() -> None:
     said = grpcurl(
-        "-protoset", os.environ["PENSTOCK_DESCRIPTORS"], "-H", f"x-api-key: {KEY}", "-d", QUESTION, GRPC, f"{CHAT}/StreamChat"
+        "-protoset",
+        os.environ["PENSTOCK_DESCRIPTORS"],
+        "-H",
+        f"x-api-key: {KEY}",
+        "-d",
+        QUESTION,
+        GRPC,
+        f"{CHAT}/StreamChat",
     )
     assert '"textDelta"' in said and '"finished"' in said
 

@@ -131,17 +131,22 @@ def bad_field_is_a_bad_request_error_with_its_name() -> None:
 @check
 def rate_limit_is_a_rate_limit_error_with_a_delay() -> None:
     spent = client.with_options(api_key=SPENT_KEY)
-    error = expect(openai.RateLimitError, lambda: [spent.chat.completions.create(model=MODEL, messages=QUESTION) for _ in "12"])
+    error = expect(
+        openai.RateLimitError, lambda: [spent.chat.completions.create(model=MODEL, messages=QUESTION) for _ in "12"]
+    )
     assert int(error.response.headers["retry-after"]) > 0
 
 
 @check
 def timeout_is_a_timeout_error() -> None:
     slow: list[Any] = [{"role": "user", "content": "patience"}]
-    expect(openai.APITimeoutError, lambda: client.with_options(timeout=1).chat.completions.create(model=MODEL, messages=slow))
+    expect(
+        openai.APITimeoutError,
+        lambda: client.with_options(timeout=1).chat.completions.create(model=MODEL, messages=slow),
+    )
 
 
-def expect(kind: type[Any], call: Any) -> Any:
+def expect(kind: type[Exception], call: Any) -> Any:
     try:
         call()
     except kind as error:

@@ -10,7 +10,9 @@ from checks import KEY, ORIGIN, check, run
 
 # A key may spend its allowance while it is tried, so that a valid request may be refused; and what a typed API calls
 # unimplemented or gone is 501 and 404. Everything else of schemathesis holds.
-CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,unsupported_method"
+CHECKS = (
+    "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,unsupported_method"
+)
 
 
 def schemathesis(*more: str) -> None:
