@@ -64,6 +64,10 @@ bench-peers: setup-dev ## Measure the suite beside other gateways, installed in 
 bench-streams: setup-dev ## Open ten thousand slow streams through one process; ARGS such as --grpc 1000
 	$(TOOLS) python bench/slow_streams.py $(ARGS)
 
+.PHONY: clients
+clients: setup-dev ## Run the clients that people have, from their registries in .clients/, against the stack; ARGS such as --publish
+	$(TOOLS) python clients/run.py $(ARGS)
+
 CHECKS := check-format check-lint check-types check-imports check-sizes check-links check-edge check-contract
 
 .PHONY: check $(CHECKS)
