@@ -12,7 +12,7 @@ from penstock.gateway.v1 import admin_service_pb2 as pb
 from penstock.gateway.v1.admin_service_pb2_grpc import AdminServiceStub
 from penstock_common.testing.openai_upstream import Answer
 
-HIT = "hit; tier=exact; similarity=1.00"
+HIT = "hit; tier=exact; similarity=1.00; temperature=unset"
 
 
 @pytest.fixture
