@@ -122,7 +122,9 @@ async def test_five_thousand_streams_at_once_are_whole(launch, wait, upstream):
 
 @pytest.mark.load
 async def test_what_is_over_the_limit_is_refused_and_told_when_to_come_back(launch, wait, upstream):
-    stack = await launch(("first", upstream), gateway={"max_in_flight": 100})
+    # All of them are one key's: what is tried is the process's own bound.
+    whole = {"max_in_flight": 100, "tenant_share": 1, "key_share": 1}
+    stack = await launch(("first", upstream), gateway=whole)
     rest = asyncio.Event()
     most = 100 * stack.gateways
     upstream.enqueue(*[Answer(tokens=TOKENS, hold={2: rest})] * most)
