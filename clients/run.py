@@ -62,8 +62,7 @@ async def stack(upstream: str) -> AsyncGenerator[dict[str, str]]:
     program = str(Path(sys.executable).parent / "penstock")
     process = await asyncio.create_subprocess_exec(program, *arguments, stdout=asyncio.subprocess.PIPE, stderr=log)
     try:
-        assert process.stdout is not None, "it is a pipe"
-        if not await asyncio.wait_for(process.stdout.readline(), _READY_SECONDS):
+        if not await asyncio.wait_for(_becomes_ready(process), _READY_SECONDS):
             raise SystemExit(f"the stack did not start:\n{(state / 'log').read_text()[-2000:]}")
         yield {
             "PENSTOCK_BASE_URL": f"http://127.0.0.1:{http}/v1",
@@ -80,6 +79,14 @@ async def stack(upstream: str) -> AsyncGenerator[dict[str, str]]:
         await process.wait()
         log.close()
         shutil.rmtree(state)
+
+
+async def _becomes_ready(process: asyncio.subprocess.Process) -> bool:
+    assert process.stdout is not None, "it is a pipe"
+    while line := await process.stdout.readline():
+        if json.loads(line).get("event") == "ready":
+            return True
+    return False
 
 
 def _configuration(upstream: str, http: int, grpc: int) -> dict[str, Any]:

@@ -18,7 +18,7 @@ def every_test_of_openai_chat() -> None:
     report = json.loads(done.stdout[done.stdout.index("{") :])
     summary = report.get("summary", report)
     print(json.dumps(summary), file=sys.stderr)
-    failed = [test for test in report.get("results", []) if test.get("status") not in ("passed", "skipped")]
+    failed = [test for test in report.get("results", []) if test.get("status") == "failed"]
     if failed or done.returncode:
         raise AssertionError("; ".join(str(test.get("name", test.get("id"))) for test in failed) or done.stderr[-300:])
 
