@@ -44,10 +44,11 @@ async def _chat(request: web.Request) -> web.StreamResponse:
     if "patience" in json.dumps(asked.get("messages", "")):
         await asyncio.sleep(60)
     message, reason = _message(asked)
+    usage = {**_USAGE, "completion_tokens_details": {"reasoning_tokens": 4 if asked.get("reasoning_effort") else 0}}
     head = {"id": "chatcmpl-1", "created": 1_790_000_000, "model": asked["model"]}
     if not asked.get("stream"):
         choices = [{"index": 0, "message": message, "logprobs": None, "finish_reason": reason}]
-        return web.json_response({**head, "object": "chat.completion", "choices": choices, "usage": _USAGE})
+        return web.json_response({**head, "object": "chat.completion", "choices": choices, "usage": usage})
     response = web.StreamResponse(headers={"content-type": "text/event-stream"})
     await response.prepare(request)
     head["object"] = "chat.completion.chunk"
@@ -55,7 +56,7 @@ async def _chat(request: web.Request) -> web.StreamResponse:
         choice = {"index": 0, "delta": delta, "finish_reason": None}
         await response.write(_event({**head, "choices": [choice]}))
     await response.write(_event({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": reason}]}))
-    await response.write(_event({**head, "choices": [], "usage": _USAGE}))
+    await response.write(_event({**head, "choices": [], "usage": usage}))
     await response.write(b"data: [DONE]\n\n")
     return response
 

@@ -70,6 +70,8 @@ async def stack(upstream: str) -> AsyncGenerator[dict[str, str]]:
             "PENSTOCK_KEY": KEY,
             "PENSTOCK_SPENT_KEY": SPENT_KEY,
             "PENSTOCK_MODEL": "fast",
+            # Some clients try reasoning where a name promises it, and nowhere else.
+            "PENSTOCK_REASONING_MODEL": "gpt-5-mini",
             "PENSTOCK_EMBEDDING_MODEL": "vectors",
             "PENSTOCK_SENTENCE": SENTENCE,
             "PENSTOCK_DESCRIPTORS": str(ROOT / "proto" / "python" / "penstock" / "descriptors.binpb"),
@@ -93,15 +95,16 @@ def _configuration(upstream: str, http: int, grpc: int) -> dict[str, Any]:
     model = {
         "name": "m",
         "context_window": 32768,
-        "capabilities": ["chat", "tools", "json_schema", "vision"],
+        "capabilities": ["chat", "tools", "json_schema", "vision", "reasoning"],
         "price": {"input": 1, "output": 2},
     }
     return {
         "listen": {"http": f"127.0.0.1:{http}", "grpc": f"127.0.0.1:{grpc}"},
         "upstreams": [
-            {"name": "u", "provider": "openai_compatible", "base_url": upstream, "api_key": "k", "models": [model]}
+            {"name": "u", "provider": "openai_compatible", "base_url": upstream, "api_key": "k", "models": [model]},
+            {"name": "o", "provider": "openai", "base_url": upstream, "api_key": "k", "models": [model]},
         ],
-        "models": [{"name": "fast", "candidates": ["u/m"]}],
+        "models": [{"name": "fast", "candidates": ["u/m"]}, {"name": "gpt-5-mini", "candidates": ["o/m"]}],
         "embedding": {
             "model": "vectors",
             "runtime": "provider",
