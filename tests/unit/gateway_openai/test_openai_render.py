@@ -27,8 +27,8 @@ from penstock_common.llm.types import (
     Usage,
 )
 from penstock_gateway.surfaces.wire_formats.answer_head import format_cost_usd
-from penstock_gateway.surfaces.wire_formats.format import StreamSummary
-from penstock_gateway.surfaces.wire_formats.openai.chat.render import ChunkRenderer, render_completion
+from penstock_gateway.surfaces.wire_formats.format import USUAL_FORM, StreamSummary
+from penstock_gateway.surfaces.wire_formats.openai.chat.render import ChunkRenderer, render_whole
 from penstock_gateway.surfaces.wire_formats.openai.errors import error_event
 from penstock_gateway.surfaces.wire_formats.openai.models.render import render_model, render_model_list
 from penstock_gateway.surfaces.wire_formats.sse import COMMENT
@@ -201,7 +201,7 @@ def test_no_text_ends_a_line_for_readers_that_split_at_unicode_separators(text: 
 
 def test_a_whole_answer_is_rendered_to_the_byte() -> None:
     answer = answer_of(STARTED, TextDelta(text="Hé"), TextDelta(text="llo"), USAGE, STOP)
-    assert render_completion(answer, "chatcmpl-1", 1_700_000_000).decode() == (
+    assert render_whole((answer,), "chatcmpl-1", 1_700_000_000, USUAL_FORM).decode() == (
         '{"id":"chatcmpl-1","object":"chat.completion","created":1700000000,"model":"gpt-4o-mini",'
         '"choices":[{"index":0,"message":{"role":"assistant","content":"Héllo","refusal":null,"annotations":[]},'
         f'"logprobs":null,"finish_reason":"stop"}}],"usage":{USAGE_JSON}}}'
@@ -216,7 +216,7 @@ def test_a_whole_answer_of_tool_calls_is_rendered_to_the_byte() -> None:
         ToolCallDelta(index=0, arguments_json_fragment='{"a":1}'),
         Finished(reason=FinishReason.TOOL_CALLS, answered_by=MINI),
     )
-    assert render_completion(answer, "chatcmpl-1", 1).decode() == (
+    assert render_whole((answer,), "chatcmpl-1", 1, USUAL_FORM).decode() == (
         '{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"gpt-4o-mini",'
         '"choices":[{"index":0,"message":{"role":"assistant","content":null,"refusal":null,"reasoning_content":"Hm",'
         '"tool_calls":[{"id":"call_1","type":"function","function":{"name":"f","arguments":"{\\"a\\":1}"}}],'
@@ -230,20 +230,20 @@ def test_a_whole_answer_is_valid_for_the_sdks_strict_type(reason: FinishReason) 
         STARTED, TextDelta(text="a"), ToolCallDelta(index=0, id="c", name="f"), USAGE,
         Finished(reason=reason, answered_by=MINI),
     )  # fmt: skip
-    body = json.loads(render_completion(answer, "chatcmpl-1", 1))
+    body = json.loads(render_whole((answer,), "chatcmpl-1", 1, USUAL_FORM))
     parsed = ChatCompletion.model_validate(body, strict=True)
     assert parsed.choices[0].finish_reason == reason.value
     assert parsed.model_dump(exclude_unset=True) == body
 
 
 def test_an_empty_answer_has_empty_content() -> None:
-    body = json.loads(render_completion(answer_of(STARTED, USAGE, STOP), "i", 1))
+    body = json.loads(render_whole((answer_of(STARTED, USAGE, STOP),), "i", 1, USUAL_FORM))
     assert body["choices"][0]["message"]["content"] == ""
 
 
 def test_an_incomplete_answer_is_never_rendered() -> None:
     with pytest.raises(ValueError, match="not complete"):
-        render_completion(answer_of(STARTED, TextDelta(text="a")), "i", 1)
+        render_whole((answer_of(STARTED, TextDelta(text="a")),), "i", 1, USUAL_FORM)
 
 
 def test_models_are_rendered_to_the_byte() -> None:

@@ -30,9 +30,9 @@ from penstock_common.llm.types import (
     UnitPrices,
     Usage,
 )
-from penstock_gateway.surfaces.wire_formats.format import StreamSummary
+from penstock_gateway.surfaces.wire_formats.format import USUAL_FORM, StreamSummary
 from penstock_gateway.surfaces.wire_formats.openai.chat.parse import parse_chat_request
-from penstock_gateway.surfaces.wire_formats.openai.chat.render import ChunkRenderer, render_completion
+from penstock_gateway.surfaces.wire_formats.openai.chat.render import ChunkRenderer, render_whole
 from penstock_gateway.surfaces.wire_formats.openai.errors import error_event
 from penstock_gateway.surfaces.wire_formats.openai.models.render import render_model, render_model_list
 from penstock_gateway.surfaces.wire_formats.sse import COMMENT
@@ -65,7 +65,7 @@ def completion_of(events: list[GenerationEvent], reason: FinishReason) -> bytes:
     answer = Answer()
     for event in [*events, USAGE, finished(reason)]:
         answer.add(event)
-    return render_completion(answer, "chatcmpl-1", 1_700_000_000)
+    return render_whole((answer,), "chatcmpl-1", 1_700_000_000, USUAL_FORM)
 
 
 def test_a_whole_answer_is_read(server: Any, sdk: openai.OpenAI) -> None:

@@ -8,7 +8,7 @@ import pytest
 from penstock_common.configuration import ConfigurationError
 from penstock_gateway.settings import GatewaySettings
 from penstock_suite.adapters.addresses import Address, parse_address
-from penstock_suite.app.check import checked, effective_settings
+from penstock_suite.app.check import checked, verdict
 from penstock_suite.app.local_processes import longest_answer
 from penstock_suite.app.plan import make_plan, state_root
 from penstock_suite.domain.failure import Misconfigured
@@ -46,6 +46,13 @@ def test_the_state_folder_is_chosen_then_named_then_the_checkouts_then_the_users
 def test_the_file_may_name_the_state_folder(written, tmp_path):
     selection = Selection(config=written("state_dir: /elsewhere").config)
     assert make_plan(selection).state.root == Path("/elsewhere")
+
+
+def effective_settings(selection):
+    """Return what `config check --show` shows."""
+    told = verdict(selection, show=True)
+    assert not told.faults
+    return told.settings
 
 
 def test_the_packaged_configuration_has_no_fault(tmp_path):

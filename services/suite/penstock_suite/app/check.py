@@ -213,16 +213,6 @@ def _replaced(found: Verdict, summary: str, settings: dict[str, Any] | None) -> 
     return Verdict(source=found.source, warnings=found.warnings, summary=summary, settings=settings)
 
 
-def effective_settings(selection: Selection) -> dict[str, Any]:
-    """Return the sections as they take effect in one process, in the file's usual order, secrets masked.
-
-    Raises:
-        ConfigurationError, Misconfigured, SuiteFailure: as ``checked``.
-    """
-    checked(selection)
-    return _of_stack(selection, load(selection), show=True).settings or {}
-
-
 def _shown(plan: StackPlan, read: list[BaseModel]) -> dict[str, Any]:
     sections: dict[str, Any] = {}
     for settings in read:

@@ -157,13 +157,8 @@ class ChunkRenderer:
         self._delta_tail = b'},"logprobs":null,"finish_reason":null' + self._chunk_tail
 
 
-def render_completion(answer: Answer, completion_id: str, created: int) -> bytes:
-    """Return the body of a whole answer in the usual form; ``answer`` is complete, ``created`` in Unix seconds."""
-    return render_whole((answer,), completion_id, created, USUAL_FORM)
-
-
 def render_whole(answers: Sequence[Answer], completion_id: str, created: int, form: AnswerForm) -> bytes:
-    """Return the body of a whole answer, of which there is one."""
+    """Return the body of a whole answer, of which there is one, complete; ``created`` is in Unix seconds."""
     (answer,) = answers
     finished = answer.finished
     if finished is None:
