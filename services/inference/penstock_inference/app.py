@@ -13,9 +13,10 @@ from penstock_inference.adapters.providers.provider import ModelsOfUpstream
 from penstock_inference.adapters.providers.registry import PROVIDERS
 from penstock_inference.adapters.providers.upstream_settings import ModelSettings, TimeoutSettings, UpstreamSettings
 from penstock_inference.adapters.telemetry import UnpricedAnswers
-from penstock_inference.domain.attempt_loop import AttemptLoop, Pauses
+from penstock_inference.domain.attempt_loop import AttemptLoop
 from penstock_inference.domain.catalogue import WHOLE_PER_FIRST_TOKEN, Capability, Catalogue, Model, Timeouts
 from penstock_inference.domain.endpoint import Endpoint, Pool
+from penstock_inference.domain.generation import GenerationParts, Pauses
 from penstock_inference.domain.model_control import ModelAdministration
 from penstock_inference.settings import Settings
 from penstock_inference.surfaces.grpc.servicer import InferenceServicer
@@ -38,7 +39,7 @@ async def build(settings: Settings, pauses: Pauses | None = None) -> AsyncGenera
         pools = {name: Pool((Endpoint(one.upstream),)) for name, one in opened.items()}
         models = {name: one.models for name, one in opened.items() if one.models is not None}
         unpriced = UnpricedAnswers()
-        attempt_loop = AttemptLoop(pools, catalogue, pauses, unpriced.note)
+        attempt_loop = AttemptLoop(GenerationParts(pools, catalogue, pauses or Pauses(), unpriced.note))
         servicer = InferenceServicer(attempt_loop, _administration(catalogue, models))
         yield Service("inference", servicer.handlers(), collectors=[unpriced])
 

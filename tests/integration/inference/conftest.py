@@ -13,7 +13,7 @@ from penstock_common.testing.openai_upstream import OpenAIUpstream
 from penstock_common.testing.ports import free_ports
 from penstock_common.testing.transports import IN_PROCESS, channel_to
 from penstock_inference.app import build
-from penstock_inference.domain.attempt_loop import Pauses
+from penstock_inference.domain.generation import Pauses
 from penstock_inference.settings import Settings
 from penstock_suite.adapters.triton import triton_command
 

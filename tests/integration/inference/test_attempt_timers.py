@@ -23,9 +23,10 @@ from penstock_common.testing.openai_upstream import (
 )
 from penstock_inference.adapters.providers.openai.client import OpenAIUpstream as OpenAIUpstreamAdapter
 from penstock_inference.adapters.providers.openai.dialect import Dialect
-from penstock_inference.domain.attempt_loop import AttemptLoop, Generation
+from penstock_inference.domain.attempt_loop import AttemptLoop
 from penstock_inference.domain.catalogue import Catalogue, Model
 from penstock_inference.domain.endpoint import Endpoint, Pool
+from penstock_inference.domain.generation import Generation, GenerationParts
 
 LONG = dict.fromkeys(("connect", "headers", "first_token", "idle", "total"), "10m")
 SHORT = "100ms"
@@ -113,7 +114,7 @@ async def test_the_deadline_ends_an_attempt_before_the_caller_gives_up(first):
     generation = Generation(QUESTION, Plan(candidates=(candidate,)), seconds_left=0.2)
     async with HttpClient() as client:
         upstream = OpenAIUpstreamAdapter(client, first.base_url, "", Dialect())
-        loop = AttemptLoop({"first": Pool([Endpoint(upstream)])}, Catalogue([Model(candidate)]))
+        loop = AttemptLoop(GenerationParts({"first": Pool([Endpoint(upstream)])}, Catalogue([Model(candidate)])))
         begun = time.monotonic()
         with pytest.raises(errors.DeadlineExceeded):
             await anext(loop.batches(generation, steps))

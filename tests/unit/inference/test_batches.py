@@ -22,9 +22,11 @@ from penstock_common.llm.types import (
     Usage,
 )
 from penstock_common.telemetry.steps import Steps
-from penstock_inference.domain.attempt_loop import AttemptLoop, Batches, Generation
+from penstock_inference.domain.attempt_loop import AttemptLoop
+from penstock_inference.domain.batches import Batches
 from penstock_inference.domain.catalogue import Catalogue, Model
 from penstock_inference.domain.endpoint import Endpoint, Pool
+from penstock_inference.domain.generation import Generation, GenerationParts
 from penstock_inference.domain.upstream import Stopped, UpstreamCall, UpstreamEvent
 
 CANDIDATE = Candidate(upstream="u", model="m")
@@ -76,7 +78,7 @@ class Answered:
 def batches_of(upstream: Answered, steps: Steps, *, whole: bool, answers_whole: bool = False) -> Batches:
     """Return the batches of one generation."""
     catalogue = Catalogue([Model(CANDIDATE, answers_whole=answers_whole)])
-    loop = AttemptLoop({"u": Pool([Endpoint(upstream)])}, catalogue)
+    loop = AttemptLoop(GenerationParts({"u": Pool([Endpoint(upstream)])}, catalogue))
     return loop.batches(Generation(QUESTION, Plan(candidates=(CANDIDATE,)), None, whole), steps)
 
 
@@ -113,7 +115,7 @@ def batches_of_two(first: Answered, second: Answered, steps: Steps, *, whole: bo
     """Return the batches of a generation with two candidates."""
     candidates = (Candidate(upstream="first", model="m"), Candidate(upstream="second", model="m"))
     pools = {"first": Pool([Endpoint(first)]), "second": Pool([Endpoint(second)])}
-    loop = AttemptLoop(pools, Catalogue(map(Model, candidates)))
+    loop = AttemptLoop(GenerationParts(pools, Catalogue(map(Model, candidates))))
     return loop.batches(Generation(QUESTION, Plan(candidates=candidates), None, whole), steps)
 
 

@@ -37,35 +37,43 @@ def failed(kind: FailureKind, seconds: float | None = None, **more: int) -> Atte
     return AttemptFailed(kind, "it failed", None if seconds is None else timedelta(seconds=seconds), **more)  # pyright: ignore[reportArgumentType] - sizes only
 
 
+def go_on(made: Succession, failure: AttemptFailed) -> float:
+    """Return the pause before the next attempt, or raise what the caller sees where there is none."""
+    delay = made.after(failure)
+    if delay is None:
+        raise made.error
+    return delay
+
+
 @pytest.mark.parametrize("chance", [0.0, 0.5, 0.999])
 def test_the_first_retry_has_full_jitter_of_a_quarter_second(chance: float) -> None:
-    assert succession(0, chance=chance).after(failed(FailureKind.SERVER_ERROR)) == chance * 0.25
+    assert go_on(succession(0, chance=chance), failed(FailureKind.SERVER_ERROR)) == chance * 0.25
 
 
 def test_a_retry_that_does_not_fit_the_deadline_goes_to_the_next_candidate() -> None:
     made = succession(0, 0, seconds_left=0.1)
-    assert made.after(failed(FailureKind.SERVER_ERROR)) == 0
+    assert go_on(made, failed(FailureKind.SERVER_ERROR)) == 0
     assert made.current.candidate.upstream == "u1"
 
 
 def test_an_upstream_that_says_when_is_not_asked_before() -> None:
-    delay = succession(0).after(failed(FailureKind.RATE_LIMITED, 3))
+    delay = go_on(succession(0), failed(FailureKind.RATE_LIMITED, 3))
     assert 3 <= delay <= 3.25
 
 
 def test_a_wait_longer_than_the_bound_is_an_error() -> None:
     with pytest.raises(errors.RateLimited) as limited:
-        succession(0).after(failed(FailureKind.RATE_LIMITED, LONGEST_WAIT.total_seconds() + 1))
+        go_on(succession(0), failed(FailureKind.RATE_LIMITED, LONGEST_WAIT.total_seconds() + 1))
     assert limited.value.retry_after == LONGEST_WAIT + timedelta(seconds=1)
 
 
 def test_a_rate_limit_that_says_nothing_is_waited_for_with_equal_jitter() -> None:
-    assert succession(0, chance=0).after(failed(FailureKind.RATE_LIMITED)) == 0.5
+    assert go_on(succession(0, chance=0), failed(FailureKind.RATE_LIMITED)) == 0.5
 
 
 def test_only_larger_windows_are_tried_after_a_conversation_was_too_long() -> None:
     made = succession(4096, 4096, 2048, 8192)
-    made.after(failed(FailureKind.CONTEXT_LENGTH))
+    go_on(made, failed(FailureKind.CONTEXT_LENGTH))
     assert made.current.context_window_tokens == 8192
 
 
@@ -89,33 +97,33 @@ def test_the_next_is_the_first_that_takes_more_than_the_window_that_was_too_smal
     configured: int, stated: int, others: tuple[int, ...], expected: int
 ) -> None:
     made = succession(configured, *others)
-    made.after(failed(FailureKind.CONTEXT_LENGTH, max_input_tokens=stated))
+    go_on(made, failed(FailureKind.CONTEXT_LENGTH, max_input_tokens=stated))
     assert made.current.context_window_tokens == expected
 
 
 def test_where_nobody_takes_more_the_error_names_the_window() -> None:
     made = succession(131_072, 4096, 2048)
     with pytest.raises(errors.ContextLengthExceeded) as told:
-        made.after(failed(FailureKind.CONTEXT_LENGTH, max_input_tokens=4096))
+        go_on(made, failed(FailureKind.CONTEXT_LENGTH, max_input_tokens=4096))
     assert told.value.max_input_tokens == 4096
 
 
 def test_a_candidate_that_was_not_asked_is_not_an_attempt() -> None:
     made = succession(0, 0)
-    made.after(failed(FailureKind.UNSUPPORTED))
+    go_on(made, failed(FailureKind.UNSUPPORTED))
     made.begin()
     assert made.attempts == 1
 
 
 def test_an_unsupported_field_is_what_the_caller_sees_only_where_no_candidate_was_asked() -> None:
     made = succession(0, 0)
-    made.after(failed(FailureKind.UNSUPPORTED))
+    go_on(made, failed(FailureKind.UNSUPPORTED))
     made.begin()
     with pytest.raises(errors.UpstreamTimeout):
-        made.after(AttemptFailed(FailureKind.TIMEOUT, "silent", stage="headers"))
+        go_on(made, AttemptFailed(FailureKind.TIMEOUT, "silent", stage="headers"))
     alone = succession(0)
     with pytest.raises(errors.UnsupportedParameter):
-        alone.after(failed(FailureKind.UNSUPPORTED))
+        go_on(alone, failed(FailureKind.UNSUPPORTED))
 
 
 @given(st.integers(1, 4), st.lists(st.sampled_from(list(FailureKind)), min_size=20, max_size=20))
@@ -126,7 +134,7 @@ def test_every_sequence_of_failures_ends_within_the_bound(candidates: int, kinds
         for kind in kinds:
             made.begin()
             asked.append(made.current.candidate.upstream)
-            made.after(failed(kind))
+            go_on(made, failed(kind))
     assert asked == sorted(asked)
     assert all(asked.count(name) <= ATTEMPTS_PER_CANDIDATE for name in asked)
 
@@ -145,29 +153,29 @@ def lacking() -> AttemptFailed:
 def test_who_takes_every_field_comes_first_and_the_others_are_the_last_resort(mode: UnsupportedFields) -> None:
     made = Succession(models(0, 0, 0), lambda: float("inf"), lambda: HALF, mode)
     made.begin()
-    made.after(lacking())
+    go_on(made, lacking())
     assert (made.current.candidate.upstream, made.unsupported) == ("u1", UnsupportedFields.REFUSE)
     made.begin()
-    made.after(failed(FailureKind.TIMEOUT))
+    go_on(made, failed(FailureKind.TIMEOUT))
     made.begin()
     assert made.others_left
-    made.after(lacking())
+    go_on(made, lacking())
     assert (made.current.candidate.upstream, made.unsupported) == ("u0", mode)
     made.begin()
-    made.after(failed(FailureKind.TIMEOUT))
+    go_on(made, failed(FailureKind.TIMEOUT))
     assert (made.current.candidate.upstream, made.unsupported) == ("u2", mode)
     made.begin()
     assert made.attempts == 3
     with pytest.raises(errors.UpstreamTimeout):
-        made.after(failed(FailureKind.TIMEOUT))
+        go_on(made, failed(FailureKind.TIMEOUT))
 
 
 def test_a_field_that_nobody_takes_is_refused_with_the_ways_out() -> None:
     made = succession(0, 0)
-    made.after(lacking())
+    go_on(made, lacking())
     made.begin()
     with pytest.raises(errors.UnsupportedParameter) as refused:
-        made.after(lacking())
+        go_on(made, lacking())
     assert refused.value.parameter == "x"
     assert "'unsupported: drop'" in refused.value.message
     assert "'passthrough: true'" in refused.value.message
@@ -177,4 +185,4 @@ def test_what_must_not_be_left_out_is_refused_whatever_the_switch() -> None:
     made = Succession(models(0), lambda: float("inf"), lambda: HALF, UnsupportedFields.DROP)
     made.begin()
     with pytest.raises(errors.UnsupportedParameter, match="Leave it out, or ask another model"):
-        made.after(AttemptFailed(FailureKind.UNSUPPORTED, "x is not supported", parameter="x"))
+        go_on(made, AttemptFailed(FailureKind.UNSUPPORTED, "x is not supported", parameter="x"))

@@ -63,27 +63,29 @@ class Succession:
         self.attempts += 1
         self._attempts_here += 1
 
-    def after(self, failure: AttemptFailed) -> float:
-        """Return the seconds to wait before ``current``, which may have moved on, is asked.
+    @property
+    def error(self) -> errors.PenstockError:
+        """What a caller who was sent nothing sees, once ``after`` has said that nobody is left."""
+        assert self._worst is not None, "an attempt has failed"
+        failure, model = self._worst
+        return error_before_content(failure, model.candidate)
 
-        Raises:
-            PenstockError: what the caller sees, when nobody is left to ask.
-        """
+    def after(self, failure: AttemptFailed) -> float | None:
+        """Return the seconds to wait before ``current``, which may have moved on, is asked; None when nobody is left."""
         if failure.weight is Weight.OURS:
             self.attempts -= 1
         if failure.may_be_dropped and self._last_resort is not UnsupportedFields.REFUSE:
             self._lacking.append(self.current)
-        if weightier(self._worst and self._worst[0], failure):
+        if failure.next is Next.FINAL or weightier(self._worst and self._worst[0], failure):
             self._worst = (failure, self.current)
         if failure.next is Next.FINAL:
-            raise error_before_content(failure, self.current.candidate)
+            return None
         if failure.next is Next.LARGER:
             self._keep_larger(failure)
         delay = self._delay_here(failure)
         if delay is not None:
             return delay
-        self._advance()
-        return 0.0
+        return 0.0 if self._advance() else None
 
     def _delay_here(self, failure: AttemptFailed) -> float | None:
         """Return the pause before the same candidate is asked again, or None where it is not."""
@@ -118,16 +120,16 @@ class Succession:
             for models in (self._rest, self._lacking)
         )
 
-    def _advance(self) -> None:
+    def _advance(self) -> bool:
+        """Go on to the next model; return whether there is one."""
         if not self._rest:
             self._rest, self._lacking = self._lacking, []
             self.unsupported, self._last_resort = self._last_resort, UnsupportedFields.REFUSE
         if not self._rest:
-            assert self._worst is not None, "after() has just recorded a failure"
-            failure, model = self._worst
-            raise error_before_content(failure, model.candidate)
+            return False
         self.current = self._rest.pop(0)
         self._attempts_here = 0
+        return True
 
 
 def models_of(plan: Plan, catalogue: Catalogue, value: GenerationInput, tier: AskedTier | None = None) -> list[Model]:

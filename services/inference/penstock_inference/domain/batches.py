@@ -1,0 +1,266 @@
+"""One answer as it is made: the attempts at it, and what of them the caller is given."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from typing import cast
+
+from penstock_common.llm.events import Answer, merge_deltas
+from penstock_common.llm.types import (
+    Batch,
+    Candidate,
+    ContentEvent,
+    Finished,
+    GenerationEvent,
+    Started,
+    UnitPrices,
+    Usage,
+    cost_nano_usd,
+)
+from penstock_common.telemetry.steps import Steps
+from penstock_inference.domain.attempt import Attempt
+from penstock_inference.domain.catalogue import Model
+from penstock_inference.domain.failure import AttemptFailed, FailureKind, error_within_answer
+from penstock_inference.domain.generation import Generation, GenerationParts
+from penstock_inference.domain.succession import Succession, models_of
+from penstock_inference.domain.tiers import asked_tier, prices_of
+from penstock_inference.domain.upstream import NoAnswer, Stopped, UpstreamAnswer, UpstreamCall
+from penstock_inference.domain.usage import settled_usage
+from penstock_inference.domain.watchdog import DEADLINE_MARGIN_SECONDS, Watchdog
+
+
+class Batches:
+    """One answer: an asynchronous iterator of non-empty batches, closed like a generator.
+
+    A batch is what was there at once: ``Started`` comes with the first content, usage
+    and ``Finished`` with the last where the end was there already. One attempt is open
+    at a time, and read inline, in the task of whoever iterates: a task of its own per
+    attempt is needed only where several are open, and ``Attempt`` can be driven by one.
+    An error or a cancellation ends the attempt that runs and closes its connection.
+
+    Raises:
+        PenstockError: what the caller sees.
+    """
+
+    __slots__ = (
+        "_answer",
+        "_attempt",
+        "_clock",
+        "_deadline",
+        "_done",
+        "_generation",
+        "_held",
+        "_parts",
+        "_steps",
+        "_succession",
+        "_tier",
+    )
+
+    def __init__(self, generation: Generation, parts: GenerationParts, steps: Steps) -> None:
+        seconds = generation.seconds_left
+        self._clock = asyncio.get_running_loop()
+        self._deadline = None if seconds is None else self._clock.time() + seconds
+        self._generation = generation
+        self._parts = parts
+        self._steps = steps
+        self._succession: Succession | None = None
+        self._tier = ""
+        self._attempt: Attempt | None = None
+        # What the caller has been sent so far: what a recovery would go on from.
+        self._answer = Answer()
+        # What a caller who wants the whole will be sent, if this attempt is the one.
+        self._held: list[ContentEvent] = []
+        self._done = False
+
+    def __aiter__(self) -> Batches:
+        return self
+
+    async def __anext__(self) -> Batch:
+        if self._done:
+            await self.aclose()
+            raise StopAsyncIteration
+        try:
+            return await self._next()
+        except BaseException:
+            await self.aclose()
+            raise
+
+    async def aclose(self) -> None:
+        """End the attempt that runs, if one does; may be repeated."""
+        self._done = True
+        # It asks us for the time that is left: a circle that nobody needs to collect.
+        self._succession = None
+        attempt, self._attempt = self._attempt, None
+        if attempt is not None:
+            if attempt.is_open:
+                attempt.interrupted(self._generation.input, self._written(), self._asked_prices(attempt.model))
+            await attempt.aclose()
+
+    async def _next(self) -> Batch:
+        attempt = self._attempt
+        if attempt is None:
+            tier = asked_tier(self._generation.input) if self._generation.input.extra_json else None
+            self._tier = tier.name if tier is not None else ""
+            models = models_of(self._generation.plan, self._parts.catalogue, self._generation.input, tier)
+            self._succession = Succession(
+                models, self._seconds_left, self._parts.pauses.chance, self._generation.plan.unsupported
+            )
+            attempt = self._begin_attempt(self._succession)
+        while True:
+            try:
+                content = await attempt.next_batch()
+                if attempt.is_whole:
+                    return self._last(attempt, content)
+            except AttemptFailed as failure:
+                attempt = await self._recover(attempt, failure)
+                continue
+            if not self._generation.whole:
+                return self._sent(attempt, content)
+            if not self._held:
+                attempt.first_content_came()
+            self._held.extend(content)
+
+    async def _recover(self, failed: Attempt, failure: AttemptFailed) -> Attempt:
+        """Begin another attempt after one failed.
+
+        Raises:
+            PenstockError: where nobody can take over. Once content was sent,
+                nobody can yet: continuing ``self._answer`` elsewhere begins here.
+        """
+        if failure.kind is FailureKind.DEADLINE:
+            # Whose time is over owes what one owes who leaves.
+            failed.interrupted(self._generation.input, self._written(), self._asked_prices(failed.model))
+        elif failure.may_have_cost:
+            failed.lost(self._generation.input)
+        failed.failed(failure)
+        await failed.aclose()
+        if self._answer.started is not None:
+            raise error_within_answer(failure, failed.model.candidate, _delivered(self._answer)) from failure
+        self._held.clear()
+        assert self._succession is not None, "an attempt has failed"
+        delay = self._succession.after(failure)
+        if delay is None:
+            raise self._succession.error from failure
+        if delay:
+            await self._parts.pauses.sleep(delay)
+        return self._begin_attempt(self._succession)
+
+    def _begin_attempt(self, succession: Succession) -> Attempt:
+        succession.begin()
+        model = succession.current
+        candidate = model.candidate
+        whole = self._generation.whole and model.answers_whole
+        watchdog = Watchdog(model.timeouts, self._deadline, self._clock, self._whole_seconds(model) if whole else None)
+        seconds = model.timeouts.seconds.connect
+        call = UpstreamCall(
+            candidate.model,
+            self._generation.input,
+            seconds,
+            watchdog.headers_received,
+            watchdog.whole_expected,
+            whole,
+            succession.unsupported,
+        )
+        step = self._steps.begin("attempt", upstream=candidate.upstream, model=candidate.model)
+        if whole:
+            step.attributes["whole"] = True
+        self._attempt = Attempt(model, self._ask(candidate, call), watchdog, step)
+        return self._attempt
+
+    def _ask(self, candidate: Candidate, call: UpstreamCall) -> UpstreamAnswer:
+        """Return the candidate's answer, not asked for yet; an adapter that fails here does so where it is read."""
+        try:
+            return self._parts.pools[candidate.upstream].choose().upstream.ask(call)
+        except Exception as error:  # noqa: BLE001 - read() raises it
+            return NoAnswer(error)
+
+    def _whole_seconds(self, model: Model) -> float:
+        """Return how long a whole answer may take; where another could be asked, half of what is left is kept for it."""
+        seconds = model.timeouts.seconds.whole
+        if self._deadline is not None and self._succession is not None and self._succession.others_left:
+            return min(seconds, self._seconds_left() / 2)
+        return seconds
+
+    def _seconds_left(self) -> float:
+        if self._deadline is None:
+            return float("inf")
+        return self._deadline - DEADLINE_MARGIN_SECONDS - self._clock.time()
+
+    def _written(self) -> Answer:
+        """Return what the attempt that runs has written so far; asked at its end alone."""
+        self._answer.extend(self._held)
+        return self._answer
+
+    def _sent(self, attempt: Attempt, content: Sequence[ContentEvent]) -> list[GenerationEvent]:
+        """Return the content as it goes to the caller, with ``Started`` before the first."""
+        events: list[GenerationEvent] = [*content]
+        if self._answer.started is None:
+            if content and not self._held:
+                attempt.first_content_came()
+            events.insert(0, self._started(attempt))
+        self._answer.extend(events)
+        return events
+
+    def _started(self, attempt: Attempt) -> Started:
+        model = attempt.model
+        return Started(
+            generation_id=f"gen-{secrets.token_hex(12)}",
+            answered_by=model.candidate,
+            unit_prices=self._asked_prices(model) if self._tier else model.prices,
+            dropped=attempt.answer.dropped,
+        )
+
+    def _last(self, attempt: Attempt, content: Sequence[ContentEvent]) -> Batch:
+        """Return what is left of a whole answer: content, usage and ``Finished``.
+
+        Raises:
+            AttemptFailed: if the answer is empty, and no rule explains it.
+        """
+        if self._held:
+            content = cast("list[ContentEvent]", merge_deltas([*self._held, *content]))
+        value, model, stopped = self._generation.input, attempt.model, attempt.stopped
+        assert stopped is not None, "the answer is whole"
+        if not content and self._answer.started is None:
+            attempt.check_not_empty(stop_was_asked=bool(value.sampling.stop))
+        events = self._sent(attempt, content) if content or self._answer.started is None else []
+        usage = settled_usage(attempt.usage, value, self._answer, model.context_window_tokens)
+        attempt.answered()
+        self._done = True
+        events += (usage, self._finished(model, stopped, usage))
+        return events
+
+    def _finished(self, model: Model, stopped: Stopped, usage: Usage) -> Finished:
+        assert self._succession is not None, "an attempt was made"
+        prices = (
+            self._billed_prices(model, stopped.service_tier) if self._tier or stopped.service_tier else model.prices
+        )
+        return Finished(
+            reason=stopped.reason,
+            answered_by=model.candidate,
+            matched_stop=stopped.matched_stop,
+            attempts=self._succession.attempts,
+            cost_nano_usd=cost_nano_usd(usage, prices),
+            unit_prices=prices,
+        )
+
+    def _asked_prices(self, model: Model) -> UnitPrices:
+        """Return what is billed while the upstream has not said at which tier it answers."""
+        return model.tier_prices.get(self._tier, model.prices)
+
+    def _billed_prices(self, model: Model, answered_tier: str) -> UnitPrices:
+        prices = prices_of(model, self._tier, answered_tier)
+        if prices is None:
+            self._parts.unpriced(model.candidate, answered_tier)
+            return self._asked_prices(model)
+        return prices
+
+
+def _delivered(answer: Answer) -> str:
+    parts = [f"{len(answer.text):,} characters"]
+    if answer.reasoning:
+        parts.append(f"{len(answer.reasoning):,} characters of reasoning")
+    if answer.tool_calls:
+        parts.append(f"{len(answer.tool_calls)} tool calls")
+    return " and ".join(parts)

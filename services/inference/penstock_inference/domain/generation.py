@@ -1,0 +1,55 @@
+"""What a plan is run for, and with what: one request, and the parts that every request's attempts have in common."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from penstock_common.llm.types import Candidate, GenerationInput, Plan
+from penstock_inference.domain.catalogue import Catalogue
+from penstock_inference.domain.endpoint import Pool
+
+_CHANCE = random.Random()  # noqa: S311 - spreads retries, hides nothing
+
+
+class Generation(msgspec.Struct, frozen=True):
+    """One request: what to generate, who may answer, and by when (None: no deadline).
+
+    ``whole``: the caller is told the answer once all of it is there. Until then it
+    has been sent nothing, and any break is a failure that another attempt makes good.
+    """
+
+    input: GenerationInput
+    plan: Plan
+    seconds_left: float | None = None
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pauses:
+    """Chance and waiting between attempts; tests put their own in."""
+
+    chance: Callable[[], float] = _CHANCE.random
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
+Unpriced = Callable[[Candidate, str], None]
+"""Told of an answer that its upstream served at a tier that has no price; it is billed as if it had been the asked one."""
+
+
+def nobody_hears(candidate: Candidate, tier: str) -> None:
+    """Let it be."""
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationParts:
+    """What attempts are made with. ``unpriced``: see ``Unpriced``."""
+
+    pools: Mapping[str, Pool]
+    catalogue: Catalogue
+    pauses: Pauses = Pauses()
+    unpriced: Unpriced = nobody_hears
