@@ -12,7 +12,7 @@ from penstock_common.service import Role, Service
 from penstock_inference.adapters.providers.provider import ModelsOfUpstream
 from penstock_inference.adapters.providers.registry import PROVIDERS
 from penstock_inference.adapters.providers.upstream_settings import ModelSettings, TimeoutSettings, UpstreamSettings
-from penstock_inference.adapters.telemetry import UnpricedAnswers
+from penstock_inference.adapters.telemetry import AttemptTelemetry
 from penstock_inference.domain.attempt_loop import AttemptLoop
 from penstock_inference.domain.catalogue import WHOLE_PER_FIRST_TOKEN, Capability, Catalogue, Model, Timeouts
 from penstock_inference.domain.endpoint import Endpoint, Pool
@@ -38,10 +38,10 @@ async def build(settings: Settings, pauses: Pauses | None = None) -> AsyncGenera
         }
         pools = {name: Pool((Endpoint(one.upstream),)) for name, one in opened.items()}
         models = {name: one.models for name, one in opened.items() if one.models is not None}
-        unpriced = UnpricedAnswers()
-        attempt_loop = AttemptLoop(GenerationParts(pools, catalogue, pauses or Pauses(), unpriced.note))
+        telemetry = AttemptTelemetry()
+        attempt_loop = AttemptLoop(GenerationParts(pools, catalogue, pauses or Pauses(), telemetry))
         servicer = InferenceServicer(attempt_loop, _administration(catalogue, models))
-        yield Service("inference", servicer.handlers(), collectors=[unpriced])
+        yield Service("inference", servicer.handlers(), collectors=[telemetry])
 
 
 @asynccontextmanager

@@ -86,10 +86,22 @@ async def test_the_steps_of_a_success_tell_the_time_to_the_first_token(caller, u
 async def test_a_fault_within_the_answer_is_a_status_after_the_part_sent(caller, upstream):
     seen = asyncio.Event()
     upstream.enqueue(Answer(stop_after=3, end=End.RESET, hold={3: seen}))
-    outcome = await caller.ask("openai/m", seen=lambda answer: seen.set() if answer.text == "Hello, " else None)
+    outcome = await caller.ask(
+        "openai/m", seen=lambda answer: seen.set() if answer.text == "Hello, " else None, may_recover=False
+    )
     assert outcome.answer.text == "Hello, "
     assert isinstance(outcome.error, errors.UpstreamFailed)
     assert outcome.outcomes == ["openai cut"]
+
+
+async def test_a_fault_within_the_answer_is_made_good_and_the_end_says_so(caller, upstream):
+    seen = asyncio.Event()
+    upstream.enqueue(Answer(stop_after=3, end=End.RESET, hold={3: seen}))
+    outcome = await caller.ask("openai/m", seen=lambda answer: seen.set() if answer.text == "Hello, " else None)
+    assert outcome.answer.text == "Hello, world."
+    assert outcome.outcomes == ["openai cut", "openai diverged", "openai answered"]
+    assert outcome.answer.finished is not None
+    assert [recovery.cause for recovery in outcome.answer.finished.recoveries] == ["cut"]
 
 
 async def test_cancelling_the_call_closes_the_upstreams_connection(caller, upstream):

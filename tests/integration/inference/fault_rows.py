@@ -175,7 +175,7 @@ FAILED = [
         outcomes=["first server_error", "first server_error", "second bad_request"], pauses=[0.125]),
 ]  # fmt: skip
 
-# After the first token nothing is retried yet. ``held`` is the frame that waits until the caller has what came before.
+# An answer breaks off. ``held`` is the frame that waits until the caller has what came before; ``outcomes`` is the first's.
 BROKEN_OFF = [
     Row(name="8 reset mid-answer", first=[Answer(stop_after=3, end=End.RESET)], held=3, text=PARTIAL,
         error=errors.UpstreamFailed, says="7 characters", outcomes=["first cut"]),

@@ -30,7 +30,7 @@ async def test_a_cut_is_never_a_success(end: End, delimited: bool, caller, first
     for offset in without_finish(end, delimited=delimited):
         cut = Answer(tokens=ANSWER.tokens, cut_at_byte=offset, end=end, delimited=delimited)
         first.enqueue(cut, cut)
-        outcome = await caller.ask("first/m")
+        outcome = await caller.ask("first/m", may_recover=False)
         assert isinstance(outcome.error, errors.UpstreamFailed), offset
         assert outcome.answer.finished is None
         assert TEXT.startswith(outcome.answer.text), offset

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from penstock_common import errors
+from penstock_common.llm.types import RecoveryWay
 from penstock_common.testing.openai_upstream import Answer, Body
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fault_rows import BROKEN_OFF, ELSEWHERE, FAIL_OVER, FAILED, RETRIED, TOO_LONG, Row, failure  # noqa: E402
+from fault_rows import BROKEN_OFF, ELSEWHERE, FAIL_OVER, FAILED, GOOD, RETRIED, TOO_LONG, Row, failure  # noqa: E402
 
 
 @pytest.mark.parametrize("row", [*FAIL_OVER, *RETRIED, *FAILED], ids=str)
@@ -46,23 +47,49 @@ async def test_the_caller_and_the_upstreams_see_what_the_design_says(row, caller
 
 
 @pytest.mark.parametrize("row", BROKEN_OFF, ids=str)
-async def test_a_fault_within_the_answer_ends_it_with_an_error_that_says_how_much_came(row: Row, caller, first, second):
+async def test_an_answer_that_breaks_off_is_made_whole_by_who_answers_the_same(row: Row, caller, first, second):
+    outcome = await break_off(row, caller, first)
+    assert outcome.error is None
+    assert outcome.answer.text == ELSEWHERE
+    assert outcome.outcomes == [*row.outcomes, "second answered"]
+    finished = outcome.answer.finished
+    assert finished is not None
+    assert str(finished.answered_by) == "second/m"
+    (recovery,) = finished.recoveries
+    assert (str(recovery.broke), recovery.way) == ("first/m", RecoveryWay.REGENERATED)
+    assert recovery.delivered_characters == len(row.text)
+
+
+@pytest.mark.parametrize("row", BROKEN_OFF, ids=str)
+async def test_where_another_answers_otherwise_the_error_is_the_first_break_and_says_how_much_came(
+    row: Row, caller, first, second
+):
+    second.otherwise = lambda _: GOOD
     outcome = await break_off(row, caller, first)
     assert outcome.answer.text == row.text
-    assert outcome.outcomes == list(row.outcomes)
+    assert outcome.outcomes == [*row.outcomes, "second diverged"]
     assert type(outcome.error) is row.error
     assert row.says in str(outcome.error)
+    assert "first/m" in str(outcome.error)
     assert outcome.answer.finished is None
+
+
+@pytest.mark.parametrize("row", BROKEN_OFF, ids=str)
+async def test_a_request_may_forbid_recovery(row: Row, caller, first, second):
+    outcome = await break_off(row, caller, first, may_recover=False)
+    assert outcome.answer.text == row.text
+    assert type(outcome.error) is row.error
+    assert row.says in str(outcome.error)
     assert second.requests == []
 
 
-async def break_off(row: Row, caller, first):
+async def break_off(row: Row, caller, first, **more):
     """Let the fault come once the caller has seen all of the row's text."""
     (behaviour,) = row.first
     assert isinstance(behaviour, Answer | Body)
     seen = asyncio.Event()
     first.enqueue(replace(behaviour, hold={row.held: seen}))
-    return await caller.ask(*row.plan, seen=lambda answer: seen.set() if answer.text == row.text else None)
+    return await caller.ask(*row.plan, seen=lambda answer: seen.set() if answer.text == row.text else None, **more)
 
 
 async def test_a_rate_limit_passes_on_when_to_come_again(caller, first):
@@ -111,5 +138,5 @@ async def test_an_empty_plan_is_invalid(caller):
 
 async def test_the_next_request_is_served_normally_after_each_fault(caller, first):
     for row in BROKEN_OFF:
-        assert (await break_off(row, caller, first)).error is not None
+        assert (await break_off(row, caller, first, may_recover=False)).error is not None
         assert (await caller.ask("first/m")).answer.text == ELSEWHERE

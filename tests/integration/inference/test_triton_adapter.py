@@ -215,7 +215,7 @@ async def test_a_passing_failure_is_retried_once(
 )
 async def test_a_fault_within_the_answer_ends_it_with_an_error(behaviour: TensorAnswer | TensorError, gpu, triton):
     triton.enqueue(behaviour)
-    outcome = await gpu.ask("gpu/m", "first/m")
+    outcome = await gpu.ask("gpu/m", "first/m", may_recover=False)
     assert isinstance(outcome.error, errors.UpstreamFailed)
     assert "7 characters" in outcome.error.message
     assert outcome.answer.text == "Hello, "

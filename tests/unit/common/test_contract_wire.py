@@ -36,6 +36,8 @@ from penstock_common.llm.types import (
     Plan,
     Reasoning,
     ReasoningDelta,
+    Recovery,
+    RecoveryWay,
     Role,
     SamplingParams,
     Started,
@@ -84,6 +86,16 @@ EVENTS = (
         attempts=2,
         cost_nano_usd=7,
         unit_prices=PRICES,
+        recoveries=(
+            Recovery(
+                broke=HERE,
+                cause="timeout:idle",
+                way=RecoveryWay.CONTINUED,
+                delivered_characters=9,
+                usage=Usage(input_tokens=1, output_tokens=2, estimated=True),
+                cost_nano_usd=3,
+            ),
+        ),
     ),
 )
 ASKED = GenerationInput(
@@ -198,7 +210,7 @@ PASSED = [
         ),
     ),
     (embedding.LIST_MODELS, None, (EMBEDDER,)),
-    (inference.GENERATE, GenerateRequest(input=ASKED, plan=PLAN, whole=True, batches=False), EVENTS),
+    (inference.GENERATE, GenerateRequest(input=ASKED, plan=PLAN, whole=True, batches=False, may_recover=False), EVENTS),
     (inference.LIST_MODELS, None, (MODEL,)),
     (inference.LOAD_MODEL, HERE, MODEL),
     (inference.UNLOAD_MODEL, HERE, MODEL),

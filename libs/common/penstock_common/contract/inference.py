@@ -12,12 +12,15 @@ class GenerateRequest(Value, frozen=True):
 
     ``whole``: the caller is told the answer once all of it is there. ``batches``:
     it reads several events of one response, as every caller of this version does.
+    ``may_recover``: should the answer break off after some of it was sent, another
+    attempt makes it whole.
     """
 
     input: GenerationInput
     plan: Plan
     whole: bool = False
     batches: bool = True
+    may_recover: bool = True
 
 
 class ModelState(Enum):

@@ -267,16 +267,21 @@ class Answer:
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
         """The tool calls so far, by index."""
-        return tuple(
-            ToolCall(
+        return tuple(self.tool_calls_by_index.values())
+
+    @property
+    def tool_calls_by_index(self) -> dict[int, ToolCall]:
+        """The tool calls so far under their indices, which need not be without gaps."""
+        return {
+            index: ToolCall(
                 id=call.id,
                 name=call.name,
                 arguments_json="".join(call.arguments),
                 extra_json=call.extra_json,
                 is_custom=call.is_custom,
             )
-            for _, call in sorted(self._tool_calls.items())
-        )
+            for index, call in sorted(self._tool_calls.items())
+        }
 
     def message(self) -> Message:
         """Return the assistant's turn."""

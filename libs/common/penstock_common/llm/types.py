@@ -314,8 +314,29 @@ class ChoiceFinished(Value, frozen=True, tag="choice_finished"):
     reason: FinishReason
 
 
+class RecoveryWay(Enum):
+    """How another attempt took over: it went on from what had been sent, or answered anew and began with it."""
+
+    CONTINUED = "continued"
+    REGENERATED = "regenerated"
+
+
+class Recovery(Value, frozen=True):
+    """An attempt broke off after some of the answer had been sent, and another made it whole.
+
+    ``cause`` is as in the trace; ``usage`` (estimated) and cost are the broken attempt's.
+    """
+
+    broke: Candidate
+    cause: str
+    way: RecoveryWay
+    delivered_characters: int = 0
+    usage: Usage = Usage()
+    cost_nano_usd: int = 0
+
+
 class Finished(Value, frozen=True, tag="finished"):
-    """The generation is complete."""
+    """The generation is complete. ``cost_nano_usd`` holds that of the ``recoveries``, which happened in their order."""
 
     reason: FinishReason
     answered_by: Candidate
@@ -323,6 +344,7 @@ class Finished(Value, frozen=True, tag="finished"):
     attempts: int = 0
     cost_nano_usd: int = 0
     unit_prices: UnitPrices = UnitPrices()
+    recoveries: tuple[Recovery, ...] = ()
 
 
 ContentEvent = TextDelta | ReasoningDelta | ToolCallDelta | ChoiceFinished

@@ -52,10 +52,13 @@ class GenerationCaller:
         timeout: float | None = None,
         seen: Callable[[Answer], None] = lambda _: None,
         whole: bool = False,
+        may_recover: bool = True,
     ) -> Outcome:
         """Run a plan to its end; call ``seen`` after each event."""
         outcome, invariants = Outcome(), StreamInvariants()
-        responses = self.call(*candidates, value=value, timeout=timeout, steps=outcome.steps, whole=whole)
+        responses = self.call(
+            *candidates, value=value, timeout=timeout, steps=outcome.steps, whole=whole, may_recover=may_recover
+        )
         try:
             async for batch in responses:
                 outcome.batches.append(len(batch))
@@ -78,10 +81,11 @@ class GenerationCaller:
         timeout: float | None = None,
         steps: list[Step] | None = None,
         whole: bool = False,
+        may_recover: bool = True,
     ) -> ResponseStream[Batch]:
         """Return the responses of a plan, which the caller closes; candidates are ``upstream/model``."""
         plan = Plan(candidates=tuple(_candidate(name) for name in candidates))
-        request = GenerateRequest(input=value, plan=plan, whole=whole)
+        request = GenerateRequest(input=value, plan=plan, whole=whole, may_recover=may_recover)
         return self.channel.stream(GENERATE, request, timeout=timeout, steps=steps)
 
 

@@ -5,8 +5,8 @@
         ...  # ask upstream.base_url
         assert len(upstream.requests) == 2
 
-Each request takes the next behaviour of the queue; an empty queue gives a
-normal short answer. Everything is written by hand on a socket, because most
+Each request takes the next behaviour of the queue; where that is empty, what
+``otherwise`` says, by default a normal short answer. Everything is written by hand on a socket, because most
 behaviours are ones that a proper server refuses.
 """
 
@@ -18,7 +18,7 @@ import socket
 import struct
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -72,6 +72,7 @@ class OpenAIUpstream:
     def __init__(self) -> None:
         self.requests: list[RecordedRequest] = []
         self.connections = 0
+        self.otherwise: Callable[[RecordedRequest], Behaviour] = lambda _: Answer()
         self._behaviours: deque[Behaviour] = deque()
         self._arrivals: asyncio.Queue[RecordedRequest] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -140,7 +141,7 @@ class OpenAIUpstream:
                 return
             self.requests.append(request)
             self._arrivals.put_nowait(request)
-            behaviour = self._behaviours.popleft() if self._behaviours else Answer()
+            behaviour = self._behaviours.popleft() if self._behaviours else self.otherwise(request)
             begun = await self._respond(request, behaviour, reader, writer)
             if writer.is_closing():
                 return

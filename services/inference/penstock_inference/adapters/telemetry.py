@@ -1,4 +1,4 @@
-"""Answers that nobody knows the price of, as a metric and a line in the log."""
+"""What operators want to know of attempts, as metrics and lines in the log."""
 
 from __future__ import annotations
 
@@ -8,36 +8,61 @@ import structlog
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 
-from penstock_common.llm.types import Candidate
+from penstock_common.llm.types import Candidate, Recovery
 from penstock_common.telemetry import semconv
 from penstock_common.telemetry.metrics import Counters
 
 # Upstreams say what they like; what is beyond is counted and not logged.
 _MOST_LOGGED = 100
+_LABELS = ("upstream", "model")
 
 _log = structlog.get_logger(__name__)
 
 
-class UnpricedAnswers:
-    """Counts answers at tiers of service without a price; says of each tier once that it came. A collector."""
+class AttemptTelemetry:
+    """Counts answers without a price, breaks within answers that were made good, and those that were not. A collector."""
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
-        self._counters = Counters(
-            self._registry,
+        registry = self._registry = CollectorRegistry()
+        self._unpriced = Counters(
+            registry,
             semconv.METRIC_UNPRICED,
             "Answers at a tier of service that has no price: billed as if it had been the asked one.",
-            ("upstream", "model"),
+            _LABELS,
+        )
+        self._recoveries = Counters(
+            registry,
+            semconv.METRIC_RECOVERIES,
+            "Breaks within answers that another attempt made good, by whose they were and how.",
+            (*_LABELS, "way"),
+        )
+        self._broken = Counters(
+            registry,
+            semconv.METRIC_BROKEN,
+            "Answers that broke off after some of it was sent, and that nobody made whole.",
+            _LABELS,
         )
         self._logged: set[tuple[str, str]] = set()
 
-    def note(self, candidate: Candidate, tier: str) -> None:
-        """Count an answer."""
-        self._counters.add((candidate.upstream, candidate.model))
+    def unpriced(self, candidate: Candidate, tier: str) -> None:
+        """Count an answer, and say of each tier once that it came."""
+        self._unpriced.add((candidate.upstream, candidate.model))
         seen = (str(candidate), tier)
         if seen not in self._logged and len(self._logged) < _MOST_LOGGED:
             self._logged.add(seen)
             _log.warning("service_tier_without_a_price", candidate=str(candidate), tier=tier)
+
+    def recovered(self, recovery: Recovery) -> None:
+        """Count a break that was made good."""
+        broke, way = recovery.broke, recovery.way.value
+        self._recoveries.add((broke.upstream, broke.model, way))
+        delivered = recovery.delivered_characters
+        _log.info("answer_recovered", broke=str(broke), cause=recovery.cause, way=way, delivered_characters=delivered)
+
+    def broke_off(self, candidate: Candidate, cause: str) -> None:
+        """Count an answer that nobody made whole."""
+        self._broken.add((candidate.upstream, candidate.model))
+        _log.warning("answer_broke_off", broke=str(candidate), cause=cause)
 
     def collect(self) -> Iterable[Metric]:
         """Yield the metrics, as prometheus_client asks of a collector."""

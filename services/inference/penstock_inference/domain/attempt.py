@@ -124,7 +124,7 @@ class Attempt:
 
     def failed(self, failure: AttemptFailed) -> None:
         """Record how the attempt failed, and where that is not the upstream's fault."""
-        outcome = failure.kind.value if not failure.stage else f"{failure.kind.value}:{failure.stage}"
+        outcome = failure.outcome
         if failure.is_of_the_request:
             self._step.attributes["fault"] = "request"
         if not failure.was_asked:
@@ -136,13 +136,17 @@ class Attempt:
         if self._whole:
             self._step.attributes["estimated_input_tokens"] = estimated_input_tokens(value)
 
-    def interrupted(self, value: GenerationInput, answer: Answer, prices: UnitPrices) -> None:
-        """Record what a caller owes who leaves, or whose time is over, when ``answer`` had come from the upstream.
+    def recovers(self, way: str) -> None:
+        """Record that it is to make an answer whole that broke off, and how."""
+        self._step.attributes["recovery"] = way
 
-        Nothing before the upstream was sent the prompt; from then on the prompt, and what has been written.
+    def interrupted(self, value: GenerationInput, answer: Answer, prices: UnitPrices) -> Usage | None:
+        """Record and return what is owed for an attempt that did not come to its end, when ``answer`` had come of it.
+
+        Nothing (None) before the upstream was sent the prompt; from then on the prompt, and what has been written.
         """
         if not self.answer.sent:
-            return
+            return None
         usage = interrupted_usage(self.usage, value, answer, self.answer.unread_bytes)
         told = self._step.attributes
         told["owed_input_tokens"] = usage.input_tokens
@@ -151,6 +155,7 @@ class Attempt:
         told["input_nano_usd"] = prices.input_nano_usd
         told["cached_input_nano_usd"] = prices.cached_input_nano_usd
         told["output_nano_usd"] = prices.output_nano_usd
+        return usage
 
     @property
     def is_open(self) -> bool:

@@ -7,6 +7,8 @@ import secrets
 from collections.abc import Sequence
 from typing import cast
 
+import msgspec
+
 from penstock_common.llm.events import Answer, merge_deltas
 from penstock_common.llm.types import (
     Batch,
@@ -14,6 +16,7 @@ from penstock_common.llm.types import (
     ContentEvent,
     Finished,
     GenerationEvent,
+    RecoveryWay,
     Started,
     UnitPrices,
     Usage,
@@ -22,8 +25,9 @@ from penstock_common.llm.types import (
 from penstock_common.telemetry.steps import Steps
 from penstock_inference.domain.attempt import Attempt
 from penstock_inference.domain.catalogue import Model
-from penstock_inference.domain.failure import AttemptFailed, FailureKind, error_within_answer
+from penstock_inference.domain.failure import AttemptFailed, FailureKind, Next, error_within_answer
 from penstock_inference.domain.generation import Generation, GenerationParts
+from penstock_inference.domain.recovery import AnswerRecovery
 from penstock_inference.domain.succession import Succession, models_of
 from penstock_inference.domain.tiers import asked_tier, prices_of
 from penstock_inference.domain.upstream import NoAnswer, Stopped, UpstreamAnswer, UpstreamCall
@@ -46,6 +50,7 @@ class Batches:
 
     __slots__ = (
         "_answer",
+        "_asked",
         "_attempt",
         "_clock",
         "_deadline",
@@ -53,6 +58,7 @@ class Batches:
         "_generation",
         "_held",
         "_parts",
+        "_recovery",
         "_steps",
         "_succession",
         "_tier",
@@ -68,7 +74,11 @@ class Batches:
         self._succession: Succession | None = None
         self._tier = ""
         self._attempt: Attempt | None = None
-        # What the caller has been sent so far: what a recovery would go on from.
+        # What the attempt that runs was asked: the caller's request, or how somebody goes on from a break.
+        self._asked = generation.input
+        # Since the first break within the answer.
+        self._recovery: AnswerRecovery | None = None
+        # What the caller has been sent so far: what a recovery goes on from.
         self._answer = Answer()
         # What a caller who wants the whole will be sent, if this attempt is the one.
         self._held: list[ContentEvent] = []
@@ -95,7 +105,7 @@ class Batches:
         attempt, self._attempt = self._attempt, None
         if attempt is not None:
             if attempt.is_open:
-                attempt.interrupted(self._generation.input, self._written(), self._asked_prices(attempt.model))
+                attempt.interrupted(self._asked, self._written(), self._asked_prices(attempt.model))
             await attempt.aclose()
 
     async def _next(self) -> Batch:
@@ -111,10 +121,15 @@ class Batches:
         while True:
             try:
                 content = await attempt.next_batch()
+                if self._recovery is not None:
+                    content = self._new_of(attempt, content, self._recovery)
                 if attempt.is_whole:
                     return self._last(attempt, content)
             except AttemptFailed as failure:
-                attempt = await self._recover(attempt, failure)
+                attempt = await self._after(attempt, failure)
+                continue
+            if not content:
+                # What has come of another's answer, the caller has already, or it is not decided yet.
                 continue
             if not self._generation.whole:
                 return self._sent(attempt, content)
@@ -122,52 +137,95 @@ class Batches:
                 attempt.first_content_came()
             self._held.extend(content)
 
-    async def _recover(self, failed: Attempt, failure: AttemptFailed) -> Attempt:
+    async def _after(self, failed: Attempt, failure: AttemptFailed) -> Attempt:
         """Begin another attempt after one failed.
 
         Raises:
-            PenstockError: where nobody can take over. Once content was sent,
-                nobody can yet: continuing ``self._answer`` elsewhere begins here.
+            PenstockError: where nobody can take over.
         """
-        if failure.kind is FailureKind.DEADLINE:
-            # Whose time is over owes what one owes who leaves.
-            failed.interrupted(self._generation.input, self._written(), self._asked_prices(failed.model))
-        elif failure.may_have_cost:
-            failed.lost(self._generation.input)
+        was_answering = self._answer.started is not None
+        cost = self._note_cost(failed, failure, was_answering=was_answering)
         failed.failed(failure)
         await failed.aclose()
-        if self._answer.started is not None:
-            raise error_within_answer(failure, failed.model.candidate, _delivered(self._answer)) from failure
-        self._held.clear()
         assert self._succession is not None, "an attempt has failed"
-        delay = self._succession.after(failure)
-        if delay is None:
-            raise self._succession.error from failure
+        if was_answering:
+            delay = self._recover(failed.model, failure, cost)
+        else:
+            self._held.clear()
+            delay = self._succession.after(failure)
+            if delay is None:
+                raise self._succession.error from failure
         if delay:
             await self._parts.pauses.sleep(delay)
         return self._begin_attempt(self._succession)
 
+    def _note_cost(self, failed: Attempt, failure: AttemptFailed, *, was_answering: bool) -> Usage | None:
+        """Record what a failed attempt has cost; return what of it is owed: what it wrote, or a caller's time ended."""
+        wrote = was_answering and (self._recovery is None or self._recovery.has_written)
+        if wrote or failure.kind is FailureKind.DEADLINE:
+            return failed.interrupted(self._asked, self._written(), self._asked_prices(failed.model))
+        if failure.may_have_cost:
+            failed.lost(self._asked)
+        return None
+
+    def _recover(self, model: Model, failure: AttemptFailed, cost: Usage | None) -> float:
+        """Return the seconds to wait before somebody is asked to make the answer whole that broke off.
+
+        Raises:
+            PenstockError: where nobody can.
+        """
+        recovery, succession = self._recovery, self._succession
+        assert succession is not None, "an attempt has failed"
+        if recovery is None:
+            recovery = self._recovery = AnswerRecovery(self._generation.input, self._answer, failure, model.candidate)
+        elif recovery.has_given:
+            recovery.note_break(failure, model.candidate)
+        if cost is not None:
+            recovery.note_cost(cost, self._asked_prices(model))
+        delay: float | None = None
+        if failure.next is not Next.FINAL and self._generation.may_recover and recovery.is_possible(failure):
+            delay = 0.0 if recovery.may_ask_otherwise(failure) else succession.after_break(failure)
+        if delay is None:
+            told = failure if failure.kind is FailureKind.DEADLINE else recovery.failure
+            self._parts.observer.broke_off(recovery.broke, recovery.failure.outcome)
+            raise error_within_answer(told, recovery.broke, _delivered(self._answer)) from failure
+        return delay
+
+    def _new_of(
+        self, attempt: Attempt, content: Sequence[ContentEvent], recovery: AnswerRecovery
+    ) -> Sequence[ContentEvent]:
+        """Return what the caller has not been sent of the content of an attempt that makes another's answer whole."""
+        new = recovery.take(content)
+        if not attempt.is_whole:
+            return new
+        assert attempt.stopped is not None, "the answer is whole"
+        return recovery.end(new, attempt.stopped.reason)
+
     def _begin_attempt(self, succession: Succession) -> Attempt:
         succession.begin()
-        model = succession.current
+        model, recovery = succession.current, self._recovery
         candidate = model.candidate
+        self._asked = self._generation.input if recovery is None else recovery.begin(model)
         whole = self._generation.whole and model.answers_whole
         watchdog = Watchdog(model.timeouts, self._deadline, self._clock, self._whole_seconds(model) if whole else None)
         seconds = model.timeouts.seconds.connect
         call = UpstreamCall(
             candidate.model,
-            self._generation.input,
+            self._asked,
             seconds,
             watchdog.headers_received,
             watchdog.whole_expected,
             whole,
+            recovery is not None and recovery.way is RecoveryWay.CONTINUED,
             succession.unsupported,
         )
         step = self._steps.begin("attempt", upstream=candidate.upstream, model=candidate.model)
         if whole:
             step.attributes["whole"] = True
-        self._attempt = Attempt(model, self._ask(candidate, call), watchdog, step)
-        return self._attempt
+        attempt = self._attempt = Attempt(model, self._ask(candidate, call), watchdog, step)
+        if recovery is not None:
+            attempt.recovers(recovery.way.value)
+        return attempt
 
     def _ask(self, candidate: Candidate, call: UpstreamCall) -> UpstreamAnswer:
         """Return the candidate's answer, not asked for yet; an adapter that fails here does so where it is read."""
@@ -190,6 +248,8 @@ class Batches:
 
     def _written(self) -> Answer:
         """Return what the attempt that runs has written so far; asked at its end alone."""
+        if self._recovery is not None:
+            return self._recovery.written
         self._answer.extend(self._held)
         return self._answer
 
@@ -225,11 +285,23 @@ class Batches:
         if not content and self._answer.started is None:
             attempt.check_not_empty(stop_was_asked=bool(value.sampling.stop))
         events = self._sent(attempt, content) if content or self._answer.started is None else []
-        usage = settled_usage(attempt.usage, value, self._answer, model.context_window_tokens)
+        wrote = self._answer if self._recovery is None else self._recovery.written
+        usage = settled_usage(attempt.usage, self._asked, wrote, model.context_window_tokens)
         attempt.answered()
         self._done = True
-        events += (usage, self._finished(model, stopped, usage))
+        finished = self._finished(model, stopped, usage)
+        if self._recovery is not None:
+            usage, finished = self._recovered(self._recovery, usage, finished)
+        events += (usage, finished)
         return events
+
+    def _recovered(self, recovery: AnswerRecovery, usage: Usage, finished: Finished) -> tuple[Usage, Finished]:
+        """Return the end of an answer that more than one attempt gave."""
+        recoveries = recovery.recoveries()
+        for made in recoveries:
+            self._parts.observer.recovered(made)
+        cost = finished.cost_nano_usd + recovery.cost_nano_usd
+        return recovery.usage_of(usage), msgspec.structs.replace(finished, cost_nano_usd=cost, recoveries=recoveries)
 
     def _finished(self, model: Model, stopped: Stopped, usage: Usage) -> Finished:
         assert self._succession is not None, "an attempt was made"
@@ -252,7 +324,7 @@ class Batches:
     def _billed_prices(self, model: Model, answered_tier: str) -> UnitPrices:
         prices = prices_of(model, self._tier, answered_tier)
         if prices is None:
-            self._parts.unpriced(model.candidate, answered_tier)
+            self._parts.observer.unpriced(model.candidate, answered_tier)
             return self._asked_prices(model)
         return prices
 

@@ -62,6 +62,8 @@ class FailureKind(Enum):
     CONTEXT_LENGTH = "context_length"
     REFUSED = "refused"
     DEADLINE = "deadline"
+    DIVERGED = "diverged"
+    """It was to make a broken answer whole, and answers otherwise than what the caller has been sent."""
     ADAPTER = "adapter_error"
     """Our own code for this provider failed, for this request perhaps alone: nothing was learnt about its health."""
 
@@ -85,13 +87,20 @@ _MEANING: dict[FailureKind, tuple[Next, Weight]] = {
     FailureKind.CONTEXT_LENGTH: (Next.LARGER, Weight.SAID),
     FailureKind.REFUSED: (Next.FINAL, Weight.SAID),
     FailureKind.DEADLINE: (Next.FINAL, Weight.SAID),
+    FailureKind.DIVERGED: (Next.NEXT, Weight.SILENT),
     FailureKind.ADAPTER: (Next.NEXT, Weight.SILENT),
 }
 
 
 # The upstream is well: it refused a request that is at fault, or had no time.
 _OF_THE_REQUEST = frozenset(
-    {FailureKind.BAD_REQUEST, FailureKind.CONTEXT_LENGTH, FailureKind.REFUSED, FailureKind.DEADLINE}
+    {
+        FailureKind.BAD_REQUEST,
+        FailureKind.CONTEXT_LENGTH,
+        FailureKind.REFUSED,
+        FailureKind.DEADLINE,
+        FailureKind.DIVERGED,
+    }
 )
 # The upstream may have generated, and charge for, what never arrived.
 _MAY_HAVE_COST = frozenset(
@@ -127,6 +136,11 @@ class AttemptFailed(Exception):
     def weight(self) -> Weight:
         """How much it tells the caller."""
         return _MEANING[self.kind][1]
+
+    @property
+    def outcome(self) -> str:
+        """What it is called in traces: the kind, and of silences the timer that ended them."""
+        return f"{self.kind.value}:{self.stage}" if self.stage else self.kind.value
 
     @property
     def was_asked(self) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import msgspec
 
-from penstock_common.llm.types import Candidate, GenerationInput, Plan
+from penstock_common.llm.types import Candidate, GenerationInput, Plan, Recovery
 from penstock_inference.domain.catalogue import Catalogue
 from penstock_inference.domain.endpoint import Pool
 
@@ -27,6 +28,7 @@ class Generation(msgspec.Struct, frozen=True):
     plan: Plan
     seconds_left: float | None = None
     whole: bool = False
+    may_recover: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +39,40 @@ class Pauses:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
-Unpriced = Callable[[Candidate, str], None]
-"""Told of an answer that its upstream served at a tier that has no price; it is billed as if it had been the asked one."""
+class AttemptObserver(Protocol):
+    """Hears what operators want to know of attempts; never raises, returns at once."""
+
+    def unpriced(self, candidate: Candidate, tier: str) -> None:
+        """An answer was served at a tier that has no price; it is billed as if it had been the asked one."""
+        ...
+
+    def recovered(self, recovery: Recovery) -> None:
+        """A break within an answer was made good."""
+        ...
+
+    def broke_off(self, candidate: Candidate, cause: str) -> None:
+        """An answer broke off after some of it was sent, and nobody made it whole."""
+        ...
 
 
-def nobody_hears(candidate: Candidate, tier: str) -> None:
-    """Let it be."""
+class NobodyHears:
+    """Lets it be."""
+
+    def unpriced(self, candidate: Candidate, tier: str) -> None:
+        """Let it be."""
+
+    def recovered(self, recovery: Recovery) -> None:
+        """Let it be."""
+
+    def broke_off(self, candidate: Candidate, cause: str) -> None:
+        """Let it be."""
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationParts:
-    """What attempts are made with. ``unpriced``: see ``Unpriced``."""
+    """What attempts are made with."""
 
     pools: Mapping[str, Pool]
     catalogue: Catalogue
     pauses: Pauses = Pauses()
-    unpriced: Unpriced = nobody_hears
+    observer: AttemptObserver = field(default_factory=NobodyHears)

@@ -87,6 +87,14 @@ class Succession:
             return delay
         return 0.0 if self._advance() else None
 
+    def after_break(self, failure: AttemptFailed) -> float | None:
+        """Return the same where ``current`` broke off within its answer: others come first, and it again where there are none."""
+        if self._advance():
+            return 0.0
+        if failure.next is not Next.RETRY or self._attempts_here >= ATTEMPTS_PER_CANDIDATE:
+            return None
+        return self._backoff()
+
     def _delay_here(self, failure: AttemptFailed) -> float | None:
         """Return the pause before the same candidate is asked again, or None where it is not."""
         if failure.next not in (Next.RETRY, Next.WAIT) or self._attempts_here >= ATTEMPTS_PER_CANDIDATE:

@@ -34,7 +34,8 @@ class UpstreamCall(msgspec.Struct, frozen=True):
     """One attempt, as an upstream sees it. ``unsupported``: what becomes of fields that it does not take.
 
     ``model`` is the upstream's own name of the model. ``whole``: nobody reads the
-    answer before its end, so it may be asked for in one piece. The upstream calls
+    answer before its end, so it may be asked for in one piece. ``is_continued``: the
+    last turn is the assistant's, begun, and the model is to go on with it. The upstream calls
     ``headers_received`` once, when the response has begun, and ``whole_expected``
     where it asks for one piece although a stream was wanted; every other timer than
     that of connecting is kept outside, and ends the attempt by cancelling it.
@@ -46,6 +47,7 @@ class UpstreamCall(msgspec.Struct, frozen=True):
     headers_received: Callable[[], None]
     whole_expected: Callable[[], None]
     whole: bool = False
+    is_continued: bool = False
     unsupported: UnsupportedFields = UnsupportedFields.REFUSE
 
 

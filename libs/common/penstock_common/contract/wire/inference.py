@@ -38,7 +38,11 @@ _STATE_FROM: dict[int, ModelState] = {number: state for state, number in _STATE_
 
 def _generate_to(value: GenerateRequest) -> pb.GenerateRequest:
     return pb.GenerateRequest(
-        input=input_to_proto(value.input), plan=plan_to_proto(value.plan), whole=value.whole, batches=value.batches
+        input=input_to_proto(value.input),
+        plan=plan_to_proto(value.plan),
+        whole=value.whole,
+        batches=value.batches,
+        no_recovery=not value.may_recover,
     )
 
 
@@ -48,6 +52,7 @@ def _generate_from(message: pb.GenerateRequest) -> GenerateRequest:
         plan=plan_from_proto(message.plan),
         whole=message.whole,
         batches=message.batches,
+        may_recover=not message.no_recovery,
     )
 
 

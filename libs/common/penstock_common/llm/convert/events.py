@@ -20,6 +20,11 @@ _FINISH_TO_PROTO = {
     t.FinishReason.TOOL_CALLS: gen.FINISH_REASON_TOOL_CALLS,
     t.FinishReason.CONTENT_FILTER: gen.FINISH_REASON_CONTENT_FILTER,
 }
+_WAY_TO_PROTO = {
+    t.RecoveryWay.CONTINUED: gen.Recovery.WAY_CONTINUED,
+    t.RecoveryWay.REGENERATED: gen.Recovery.WAY_REGENERATED,
+}
+_WAY_FROM_PROTO: dict[int, t.RecoveryWay] = {number: way for way, number in _WAY_TO_PROTO.items()}
 _FINISH_FROM_PROTO = {number: reason for reason, number in _FINISH_TO_PROTO.items()}
 
 
@@ -142,6 +147,7 @@ def _finished_to_proto(event: t.Finished) -> gen.GenerationFinished:
         attempts=event.attempts,
         cost_nano_usd=event.cost_nano_usd,
         unit_prices=unit_prices_to_proto(event.unit_prices),
+        recoveries=[_recovery_to_proto(recovery) for recovery in event.recoveries],
     )
 
 
@@ -153,6 +159,29 @@ def _finished_from_proto(proto: gen.GenerationFinished) -> t.Finished:
         attempts=proto.attempts,
         cost_nano_usd=proto.cost_nano_usd,
         unit_prices=unit_prices_from_proto(proto.unit_prices),
+        recoveries=tuple([_recovery_from_proto(recovery) for recovery in proto.recoveries]),
+    )
+
+
+def _recovery_to_proto(recovery: t.Recovery) -> gen.Recovery:
+    return gen.Recovery(
+        broke=candidate_to_proto(recovery.broke),
+        cause=recovery.cause,
+        way=_WAY_TO_PROTO[recovery.way],
+        delivered_characters=recovery.delivered_characters,
+        usage=usage_to_proto(recovery.usage),
+        cost_nano_usd=recovery.cost_nano_usd,
+    )
+
+
+def _recovery_from_proto(proto: gen.Recovery) -> t.Recovery:
+    return t.Recovery(
+        broke=candidate_from_proto(proto.broke),
+        cause=proto.cause,
+        way=_WAY_FROM_PROTO.get(proto.way, t.RecoveryWay.REGENERATED),
+        delivered_characters=proto.delivered_characters,
+        usage=usage_from_proto(proto.usage),
+        cost_nano_usd=proto.cost_nano_usd,
     )
 
 

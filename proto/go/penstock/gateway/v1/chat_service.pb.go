@@ -542,10 +542,13 @@ func (x *AnsweredChoice) GetLogprobsJson() string {
 
 // Request of StreamChat.
 type StreamChatRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Input         *v1.GenerationInput    `protobuf:"bytes,1,opt,name=input,proto3" json:"input,omitempty"`
-	CacheControl  *CacheControl          `protobuf:"bytes,2,opt,name=cache_control,json=cacheControl,proto3" json:"cache_control,omitempty"`
-	Context       *v1.RequestContext     `protobuf:"bytes,3,opt,name=context,proto3" json:"context,omitempty"`
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Input        *v1.GenerationInput    `protobuf:"bytes,1,opt,name=input,proto3" json:"input,omitempty"`
+	CacheControl *CacheControl          `protobuf:"bytes,2,opt,name=cache_control,json=cacheControl,proto3" json:"cache_control,omitempty"`
+	Context      *v1.RequestContext     `protobuf:"bytes,3,opt,name=context,proto3" json:"context,omitempty"`
+	// An answer that breaks off after some of it was sent ends in an error, and is not made whole by another attempt. On
+	// HTTP also the header `x-penstock-recovery: off`.
+	NoRecovery    bool `protobuf:"varint,30,opt,name=no_recovery,json=noRecovery,proto3" json:"no_recovery,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -599,6 +602,13 @@ func (x *StreamChatRequest) GetContext() *v1.RequestContext {
 		return x.Context
 	}
 	return nil
+}
+
+func (x *StreamChatRequest) GetNoRecovery() bool {
+	if x != nil {
+		return x.NoRecovery
+	}
+	return false
 }
 
 // One event of StreamChat. What the cache did comes as the initial metadata
@@ -695,11 +705,13 @@ const file_penstock_gateway_v1_chat_service_proto_rawDesc = "" +
 	"\x0eAnsweredChoice\x122\n" +
 	"\amessage\x18\x01 \x01(\v2\x18.penstock.llm.v1.MessageR\amessage\x12B\n" +
 	"\rfinish_reason\x18\x02 \x01(\x0e2\x1d.penstock.llm.v1.FinishReasonR\ffinishReason\x12#\n" +
-	"\rlogprobs_json\x18\x03 \x01(\tR\flogprobsJson\"\xd3\x01\n" +
+	"\rlogprobs_json\x18\x03 \x01(\tR\flogprobsJson\"\xf4\x01\n" +
 	"\x11StreamChatRequest\x12;\n" +
 	"\x05input\x18\x01 \x01(\v2 .penstock.llm.v1.GenerationInputB\x03\xe0A\x02R\x05input\x12F\n" +
 	"\rcache_control\x18\x02 \x01(\v2!.penstock.gateway.v1.CacheControlR\fcacheControl\x129\n" +
-	"\acontext\x18\x03 \x01(\v2\x1f.penstock.llm.v1.RequestContextR\acontext\"L\n" +
+	"\acontext\x18\x03 \x01(\v2\x1f.penstock.llm.v1.RequestContextR\acontext\x12\x1f\n" +
+	"\vno_recovery\x18\x1e \x01(\bR\n" +
+	"noRecovery\"L\n" +
 	"\x12StreamChatResponse\x126\n" +
 	"\x05event\x18\x01 \x01(\v2 .penstock.llm.v1.GenerationEventR\x05event2\xf4\x01\n" +
 	"\vChatService\x12d\n" +

@@ -136,6 +136,59 @@ func (UnsupportedFields) EnumDescriptor() ([]byte, []int) {
 	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{1}
 }
 
+// How another attempt takes over.
+type Recovery_Way int32
+
+const (
+	// Never sent.
+	Recovery_WAY_UNSPECIFIED Recovery_Way = 0
+	// It was handed what had been sent, and went on from there.
+	Recovery_WAY_CONTINUED Recovery_Way = 1
+	// It answered anew, and its answer began with what had been sent.
+	Recovery_WAY_REGENERATED Recovery_Way = 2
+)
+
+// Enum value maps for Recovery_Way.
+var (
+	Recovery_Way_name = map[int32]string{
+		0: "WAY_UNSPECIFIED",
+		1: "WAY_CONTINUED",
+		2: "WAY_REGENERATED",
+	}
+	Recovery_Way_value = map[string]int32{
+		"WAY_UNSPECIFIED": 0,
+		"WAY_CONTINUED":   1,
+		"WAY_REGENERATED": 2,
+	}
+)
+
+func (x Recovery_Way) Enum() *Recovery_Way {
+	p := new(Recovery_Way)
+	*p = x
+	return p
+}
+
+func (x Recovery_Way) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Recovery_Way) Descriptor() protoreflect.EnumDescriptor {
+	return file_penstock_llm_v1_generation_proto_enumTypes[2].Descriptor()
+}
+
+func (Recovery_Way) Type() protoreflect.EnumType {
+	return &file_penstock_llm_v1_generation_proto_enumTypes[2]
+}
+
+func (x Recovery_Way) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Recovery_Way.Descriptor instead.
+func (Recovery_Way) EnumDescriptor() ([]byte, []int) {
+	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{13, 0}
+}
+
 // Everything a model needs to produce one completion.
 type GenerationInput struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1224,8 +1277,10 @@ type GenerationFinished struct {
 	// Attempts made at upstreams, the successful one included. 0 when the cache answered.
 	Attempts    uint32 `protobuf:"varint,4,opt,name=attempts,proto3" json:"attempts,omitempty"`
 	CostNanoUsd int64  `protobuf:"varint,5,opt,name=cost_nano_usd,json=costNanoUsd,proto3" json:"cost_nano_usd,omitempty"`
-	// The unit prices that cost_nano_usd was computed with.
-	UnitPrices    *UnitPrices `protobuf:"bytes,6,opt,name=unit_prices,json=unitPrices,proto3" json:"unit_prices,omitempty"`
+	// The unit prices of the model that finished it. Without recoveries, cost_nano_usd was computed with them alone.
+	UnitPrices *UnitPrices `protobuf:"bytes,6,opt,name=unit_prices,json=unitPrices,proto3" json:"unit_prices,omitempty"`
+	// The breaks that were made good within the answer, in their order; their cost is part of cost_nano_usd.
+	Recoveries    []*Recovery `protobuf:"bytes,30,rep,name=recoveries,proto3" json:"recoveries,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1302,6 +1357,102 @@ func (x *GenerationFinished) GetUnitPrices() *UnitPrices {
 	return nil
 }
 
+func (x *GenerationFinished) GetRecoveries() []*Recovery {
+	if x != nil {
+		return x.Recoveries
+	}
+	return nil
+}
+
+// An attempt broke off after some of the answer had been sent, and another made it whole.
+type Recovery struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whose attempt broke off.
+	Broke *Candidate `protobuf:"bytes,1,opt,name=broke,proto3" json:"broke,omitempty"`
+	// How: cut, timeout:idle, malformed and the like, as in the trace.
+	Cause string       `protobuf:"bytes,2,opt,name=cause,proto3" json:"cause,omitempty"`
+	Way   Recovery_Way `protobuf:"varint,3,opt,name=way,proto3,enum=penstock.llm.v1.Recovery_Way" json:"way,omitempty"`
+	// Characters of text, reasoning and tool calls that the caller had been sent by then.
+	DeliveredCharacters uint32 `protobuf:"varint,4,opt,name=delivered_characters,json=deliveredCharacters,proto3" json:"delivered_characters,omitempty"`
+	// What the broken attempt has cost, as far as it is known; estimated.
+	Usage         *TokenUsage `protobuf:"bytes,5,opt,name=usage,proto3" json:"usage,omitempty"`
+	CostNanoUsd   int64       `protobuf:"varint,6,opt,name=cost_nano_usd,json=costNanoUsd,proto3" json:"cost_nano_usd,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Recovery) Reset() {
+	*x = Recovery{}
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Recovery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Recovery) ProtoMessage() {}
+
+func (x *Recovery) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Recovery.ProtoReflect.Descriptor instead.
+func (*Recovery) Descriptor() ([]byte, []int) {
+	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Recovery) GetBroke() *Candidate {
+	if x != nil {
+		return x.Broke
+	}
+	return nil
+}
+
+func (x *Recovery) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+func (x *Recovery) GetWay() Recovery_Way {
+	if x != nil {
+		return x.Way
+	}
+	return Recovery_WAY_UNSPECIFIED
+}
+
+func (x *Recovery) GetDeliveredCharacters() uint32 {
+	if x != nil {
+		return x.DeliveredCharacters
+	}
+	return 0
+}
+
+func (x *Recovery) GetUsage() *TokenUsage {
+	if x != nil {
+		return x.Usage
+	}
+	return nil
+}
+
+func (x *Recovery) GetCostNanoUsd() int64 {
+	if x != nil {
+		return x.CostNanoUsd
+	}
+	return 0
+}
+
 // Prices of one model. Unit: nano-dollars per million tokens.
 type UnitPrices struct {
 	state              protoimpl.MessageState `protogen:"open.v1"`
@@ -1314,7 +1465,7 @@ type UnitPrices struct {
 
 func (x *UnitPrices) Reset() {
 	*x = UnitPrices{}
-	mi := &file_penstock_llm_v1_generation_proto_msgTypes[13]
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1326,7 +1477,7 @@ func (x *UnitPrices) String() string {
 func (*UnitPrices) ProtoMessage() {}
 
 func (x *UnitPrices) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_llm_v1_generation_proto_msgTypes[13]
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1339,7 +1490,7 @@ func (x *UnitPrices) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnitPrices.ProtoReflect.Descriptor instead.
 func (*UnitPrices) Descriptor() ([]byte, []int) {
-	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{13}
+	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *UnitPrices) GetInputNanoUsd() int64 {
@@ -1374,7 +1525,7 @@ type Candidate struct {
 
 func (x *Candidate) Reset() {
 	*x = Candidate{}
-	mi := &file_penstock_llm_v1_generation_proto_msgTypes[14]
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1386,7 +1537,7 @@ func (x *Candidate) String() string {
 func (*Candidate) ProtoMessage() {}
 
 func (x *Candidate) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_llm_v1_generation_proto_msgTypes[14]
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1399,7 +1550,7 @@ func (x *Candidate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Candidate.ProtoReflect.Descriptor instead.
 func (*Candidate) Descriptor() ([]byte, []int) {
-	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{14}
+	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Candidate) GetUpstream() string {
@@ -1434,7 +1585,7 @@ type Plan struct {
 
 func (x *Plan) Reset() {
 	*x = Plan{}
-	mi := &file_penstock_llm_v1_generation_proto_msgTypes[15]
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1446,7 +1597,7 @@ func (x *Plan) String() string {
 func (*Plan) ProtoMessage() {}
 
 func (x *Plan) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_llm_v1_generation_proto_msgTypes[15]
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1459,7 +1610,7 @@ func (x *Plan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plan.ProtoReflect.Descriptor instead.
 func (*Plan) Descriptor() ([]byte, []int) {
-	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{15}
+	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Plan) GetCandidates() []*Candidate {
@@ -1519,7 +1670,7 @@ type Classification struct {
 
 func (x *Classification) Reset() {
 	*x = Classification{}
-	mi := &file_penstock_llm_v1_generation_proto_msgTypes[16]
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1531,7 +1682,7 @@ func (x *Classification) String() string {
 func (*Classification) ProtoMessage() {}
 
 func (x *Classification) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_llm_v1_generation_proto_msgTypes[16]
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1544,7 +1695,7 @@ func (x *Classification) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Classification.ProtoReflect.Descriptor instead.
 func (*Classification) Descriptor() ([]byte, []int) {
-	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{16}
+	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Classification) GetTask() string {
@@ -1675,7 +1826,7 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"\tis_custom\x18\x1f \x01(\bR\bisCustom\"_\n" +
 	"\x0eChoiceFinished\x12\x16\n" +
 	"\x06choice\x18\x01 \x01(\rR\x06choice\x125\n" +
-	"\x06reason\x18\x02 \x01(\x0e2\x1d.penstock.llm.v1.FinishReasonR\x06reason\"\xa9\x02\n" +
+	"\x06reason\x18\x02 \x01(\x0e2\x1d.penstock.llm.v1.FinishReasonR\x06reason\"\xe4\x02\n" +
 	"\x12GenerationFinished\x125\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x1d.penstock.llm.v1.FinishReasonR\x06reason\x12!\n" +
 	"\fmatched_stop\x18\x02 \x01(\tR\vmatchedStop\x12;\n" +
@@ -1684,7 +1835,21 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"\battempts\x18\x04 \x01(\rR\battempts\x12\"\n" +
 	"\rcost_nano_usd\x18\x05 \x01(\x03R\vcostNanoUsd\x12<\n" +
 	"\vunit_prices\x18\x06 \x01(\v2\x1b.penstock.llm.v1.UnitPricesR\n" +
-	"unitPrices\"\x8d\x01\n" +
+	"unitPrices\x129\n" +
+	"\n" +
+	"recoveries\x18\x1e \x03(\v2\x19.penstock.llm.v1.RecoveryR\n" +
+	"recoveries\"\xd1\x02\n" +
+	"\bRecovery\x120\n" +
+	"\x05broke\x18\x01 \x01(\v2\x1a.penstock.llm.v1.CandidateR\x05broke\x12\x14\n" +
+	"\x05cause\x18\x02 \x01(\tR\x05cause\x12/\n" +
+	"\x03way\x18\x03 \x01(\x0e2\x1d.penstock.llm.v1.Recovery.WayR\x03way\x121\n" +
+	"\x14delivered_characters\x18\x04 \x01(\rR\x13deliveredCharacters\x121\n" +
+	"\x05usage\x18\x05 \x01(\v2\x1b.penstock.llm.v1.TokenUsageR\x05usage\x12\"\n" +
+	"\rcost_nano_usd\x18\x06 \x01(\x03R\vcostNanoUsd\"B\n" +
+	"\x03Way\x12\x13\n" +
+	"\x0fWAY_UNSPECIFIED\x10\x00\x12\x11\n" +
+	"\rWAY_CONTINUED\x10\x01\x12\x13\n" +
+	"\x0fWAY_REGENERATED\x10\x02\"\x8d\x01\n" +
 	"\n" +
 	"UnitPrices\x12$\n" +
 	"\x0einput_nano_usd\x18\x01 \x01(\x03R\finputNanoUsd\x121\n" +
@@ -1733,63 +1898,69 @@ func file_penstock_llm_v1_generation_proto_rawDescGZIP() []byte {
 	return file_penstock_llm_v1_generation_proto_rawDescData
 }
 
-var file_penstock_llm_v1_generation_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_penstock_llm_v1_generation_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_penstock_llm_v1_generation_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_penstock_llm_v1_generation_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_penstock_llm_v1_generation_proto_goTypes = []any{
 	(FinishReason)(0),          // 0: penstock.llm.v1.FinishReason
 	(UnsupportedFields)(0),     // 1: penstock.llm.v1.UnsupportedFields
-	(*GenerationInput)(nil),    // 2: penstock.llm.v1.GenerationInput
-	(*SamplingParams)(nil),     // 3: penstock.llm.v1.SamplingParams
-	(*ResponseFormat)(nil),     // 4: penstock.llm.v1.ResponseFormat
-	(*JsonSchema)(nil),         // 5: penstock.llm.v1.JsonSchema
-	(*RequestContext)(nil),     // 6: penstock.llm.v1.RequestContext
-	(*TokenUsage)(nil),         // 7: penstock.llm.v1.TokenUsage
-	(*GenerationEvent)(nil),    // 8: penstock.llm.v1.GenerationEvent
-	(*GenerationStarted)(nil),  // 9: penstock.llm.v1.GenerationStarted
-	(*TextDelta)(nil),          // 10: penstock.llm.v1.TextDelta
-	(*ReasoningDelta)(nil),     // 11: penstock.llm.v1.ReasoningDelta
-	(*ToolCallDelta)(nil),      // 12: penstock.llm.v1.ToolCallDelta
-	(*ChoiceFinished)(nil),     // 13: penstock.llm.v1.ChoiceFinished
-	(*GenerationFinished)(nil), // 14: penstock.llm.v1.GenerationFinished
-	(*UnitPrices)(nil),         // 15: penstock.llm.v1.UnitPrices
-	(*Candidate)(nil),          // 16: penstock.llm.v1.Candidate
-	(*Plan)(nil),               // 17: penstock.llm.v1.Plan
-	(*Classification)(nil),     // 18: penstock.llm.v1.Classification
-	nil,                        // 19: penstock.llm.v1.RequestContext.TagsEntry
-	(*Message)(nil),            // 20: penstock.llm.v1.Message
-	(*Tool)(nil),               // 21: penstock.llm.v1.Tool
-	(*ToolChoice)(nil),         // 22: penstock.llm.v1.ToolChoice
+	(Recovery_Way)(0),          // 2: penstock.llm.v1.Recovery.Way
+	(*GenerationInput)(nil),    // 3: penstock.llm.v1.GenerationInput
+	(*SamplingParams)(nil),     // 4: penstock.llm.v1.SamplingParams
+	(*ResponseFormat)(nil),     // 5: penstock.llm.v1.ResponseFormat
+	(*JsonSchema)(nil),         // 6: penstock.llm.v1.JsonSchema
+	(*RequestContext)(nil),     // 7: penstock.llm.v1.RequestContext
+	(*TokenUsage)(nil),         // 8: penstock.llm.v1.TokenUsage
+	(*GenerationEvent)(nil),    // 9: penstock.llm.v1.GenerationEvent
+	(*GenerationStarted)(nil),  // 10: penstock.llm.v1.GenerationStarted
+	(*TextDelta)(nil),          // 11: penstock.llm.v1.TextDelta
+	(*ReasoningDelta)(nil),     // 12: penstock.llm.v1.ReasoningDelta
+	(*ToolCallDelta)(nil),      // 13: penstock.llm.v1.ToolCallDelta
+	(*ChoiceFinished)(nil),     // 14: penstock.llm.v1.ChoiceFinished
+	(*GenerationFinished)(nil), // 15: penstock.llm.v1.GenerationFinished
+	(*Recovery)(nil),           // 16: penstock.llm.v1.Recovery
+	(*UnitPrices)(nil),         // 17: penstock.llm.v1.UnitPrices
+	(*Candidate)(nil),          // 18: penstock.llm.v1.Candidate
+	(*Plan)(nil),               // 19: penstock.llm.v1.Plan
+	(*Classification)(nil),     // 20: penstock.llm.v1.Classification
+	nil,                        // 21: penstock.llm.v1.RequestContext.TagsEntry
+	(*Message)(nil),            // 22: penstock.llm.v1.Message
+	(*Tool)(nil),               // 23: penstock.llm.v1.Tool
+	(*ToolChoice)(nil),         // 24: penstock.llm.v1.ToolChoice
 }
 var file_penstock_llm_v1_generation_proto_depIdxs = []int32{
-	20, // 0: penstock.llm.v1.GenerationInput.messages:type_name -> penstock.llm.v1.Message
-	21, // 1: penstock.llm.v1.GenerationInput.tools:type_name -> penstock.llm.v1.Tool
-	22, // 2: penstock.llm.v1.GenerationInput.tool_choice:type_name -> penstock.llm.v1.ToolChoice
-	3,  // 3: penstock.llm.v1.GenerationInput.sampling:type_name -> penstock.llm.v1.SamplingParams
-	4,  // 4: penstock.llm.v1.GenerationInput.response_format:type_name -> penstock.llm.v1.ResponseFormat
-	5,  // 5: penstock.llm.v1.ResponseFormat.json_schema:type_name -> penstock.llm.v1.JsonSchema
-	19, // 6: penstock.llm.v1.RequestContext.tags:type_name -> penstock.llm.v1.RequestContext.TagsEntry
-	9,  // 7: penstock.llm.v1.GenerationEvent.started:type_name -> penstock.llm.v1.GenerationStarted
-	10, // 8: penstock.llm.v1.GenerationEvent.text_delta:type_name -> penstock.llm.v1.TextDelta
-	11, // 9: penstock.llm.v1.GenerationEvent.reasoning_delta:type_name -> penstock.llm.v1.ReasoningDelta
-	12, // 10: penstock.llm.v1.GenerationEvent.tool_call_delta:type_name -> penstock.llm.v1.ToolCallDelta
-	7,  // 11: penstock.llm.v1.GenerationEvent.usage:type_name -> penstock.llm.v1.TokenUsage
-	14, // 12: penstock.llm.v1.GenerationEvent.finished:type_name -> penstock.llm.v1.GenerationFinished
-	13, // 13: penstock.llm.v1.GenerationEvent.choice_finished:type_name -> penstock.llm.v1.ChoiceFinished
-	16, // 14: penstock.llm.v1.GenerationStarted.answered_by:type_name -> penstock.llm.v1.Candidate
-	15, // 15: penstock.llm.v1.GenerationStarted.unit_prices:type_name -> penstock.llm.v1.UnitPrices
+	22, // 0: penstock.llm.v1.GenerationInput.messages:type_name -> penstock.llm.v1.Message
+	23, // 1: penstock.llm.v1.GenerationInput.tools:type_name -> penstock.llm.v1.Tool
+	24, // 2: penstock.llm.v1.GenerationInput.tool_choice:type_name -> penstock.llm.v1.ToolChoice
+	4,  // 3: penstock.llm.v1.GenerationInput.sampling:type_name -> penstock.llm.v1.SamplingParams
+	5,  // 4: penstock.llm.v1.GenerationInput.response_format:type_name -> penstock.llm.v1.ResponseFormat
+	6,  // 5: penstock.llm.v1.ResponseFormat.json_schema:type_name -> penstock.llm.v1.JsonSchema
+	21, // 6: penstock.llm.v1.RequestContext.tags:type_name -> penstock.llm.v1.RequestContext.TagsEntry
+	10, // 7: penstock.llm.v1.GenerationEvent.started:type_name -> penstock.llm.v1.GenerationStarted
+	11, // 8: penstock.llm.v1.GenerationEvent.text_delta:type_name -> penstock.llm.v1.TextDelta
+	12, // 9: penstock.llm.v1.GenerationEvent.reasoning_delta:type_name -> penstock.llm.v1.ReasoningDelta
+	13, // 10: penstock.llm.v1.GenerationEvent.tool_call_delta:type_name -> penstock.llm.v1.ToolCallDelta
+	8,  // 11: penstock.llm.v1.GenerationEvent.usage:type_name -> penstock.llm.v1.TokenUsage
+	15, // 12: penstock.llm.v1.GenerationEvent.finished:type_name -> penstock.llm.v1.GenerationFinished
+	14, // 13: penstock.llm.v1.GenerationEvent.choice_finished:type_name -> penstock.llm.v1.ChoiceFinished
+	18, // 14: penstock.llm.v1.GenerationStarted.answered_by:type_name -> penstock.llm.v1.Candidate
+	17, // 15: penstock.llm.v1.GenerationStarted.unit_prices:type_name -> penstock.llm.v1.UnitPrices
 	0,  // 16: penstock.llm.v1.ChoiceFinished.reason:type_name -> penstock.llm.v1.FinishReason
 	0,  // 17: penstock.llm.v1.GenerationFinished.reason:type_name -> penstock.llm.v1.FinishReason
-	16, // 18: penstock.llm.v1.GenerationFinished.answered_by:type_name -> penstock.llm.v1.Candidate
-	15, // 19: penstock.llm.v1.GenerationFinished.unit_prices:type_name -> penstock.llm.v1.UnitPrices
-	16, // 20: penstock.llm.v1.Plan.candidates:type_name -> penstock.llm.v1.Candidate
-	18, // 21: penstock.llm.v1.Plan.classification:type_name -> penstock.llm.v1.Classification
-	15, // 22: penstock.llm.v1.Plan.prices:type_name -> penstock.llm.v1.UnitPrices
-	1,  // 23: penstock.llm.v1.Plan.unsupported:type_name -> penstock.llm.v1.UnsupportedFields
-	24, // [24:24] is the sub-list for method output_type
-	24, // [24:24] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	18, // 18: penstock.llm.v1.GenerationFinished.answered_by:type_name -> penstock.llm.v1.Candidate
+	17, // 19: penstock.llm.v1.GenerationFinished.unit_prices:type_name -> penstock.llm.v1.UnitPrices
+	16, // 20: penstock.llm.v1.GenerationFinished.recoveries:type_name -> penstock.llm.v1.Recovery
+	18, // 21: penstock.llm.v1.Recovery.broke:type_name -> penstock.llm.v1.Candidate
+	2,  // 22: penstock.llm.v1.Recovery.way:type_name -> penstock.llm.v1.Recovery.Way
+	8,  // 23: penstock.llm.v1.Recovery.usage:type_name -> penstock.llm.v1.TokenUsage
+	18, // 24: penstock.llm.v1.Plan.candidates:type_name -> penstock.llm.v1.Candidate
+	20, // 25: penstock.llm.v1.Plan.classification:type_name -> penstock.llm.v1.Classification
+	17, // 26: penstock.llm.v1.Plan.prices:type_name -> penstock.llm.v1.UnitPrices
+	1,  // 27: penstock.llm.v1.Plan.unsupported:type_name -> penstock.llm.v1.UnsupportedFields
+	28, // [28:28] is the sub-list for method output_type
+	28, // [28:28] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_penstock_llm_v1_generation_proto_init() }
@@ -1818,8 +1989,8 @@ func file_penstock_llm_v1_generation_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_penstock_llm_v1_generation_proto_rawDesc), len(file_penstock_llm_v1_generation_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   18,
+			NumEnums:      3,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

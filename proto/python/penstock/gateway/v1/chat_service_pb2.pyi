@@ -103,14 +103,16 @@ class AnsweredChoice(_message.Message):
     def __init__(self, message: _Optional[_Union[_message_pb2.Message, _Mapping]] = ..., finish_reason: _Optional[_Union[_generation_pb2.FinishReason, str]] = ..., logprobs_json: _Optional[str] = ...) -> None: ...
 
 class StreamChatRequest(_message.Message):
-    __slots__ = ("input", "cache_control", "context")
+    __slots__ = ("input", "cache_control", "context", "no_recovery")
     INPUT_FIELD_NUMBER: _ClassVar[int]
     CACHE_CONTROL_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    NO_RECOVERY_FIELD_NUMBER: _ClassVar[int]
     input: _generation_pb2.GenerationInput
     cache_control: CacheControl
     context: _generation_pb2.RequestContext
-    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., context: _Optional[_Union[_generation_pb2.RequestContext, _Mapping]] = ...) -> None: ...
+    no_recovery: bool
+    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., context: _Optional[_Union[_generation_pb2.RequestContext, _Mapping]] = ..., no_recovery: bool = ...) -> None: ...
 
 class StreamChatResponse(_message.Message):
     __slots__ = ("event",)

@@ -41,16 +41,18 @@ CAPABILITY_CHAT: Capability
 CAPABILITY_EMBEDDINGS: Capability
 
 class GenerateRequest(_message.Message):
-    __slots__ = ("input", "plan", "whole", "batches")
+    __slots__ = ("input", "plan", "whole", "batches", "no_recovery")
     INPUT_FIELD_NUMBER: _ClassVar[int]
     PLAN_FIELD_NUMBER: _ClassVar[int]
     WHOLE_FIELD_NUMBER: _ClassVar[int]
     BATCHES_FIELD_NUMBER: _ClassVar[int]
+    NO_RECOVERY_FIELD_NUMBER: _ClassVar[int]
     input: _generation_pb2.GenerationInput
     plan: _generation_pb2.Plan
     whole: bool
     batches: bool
-    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., plan: _Optional[_Union[_generation_pb2.Plan, _Mapping]] = ..., whole: bool = ..., batches: bool = ...) -> None: ...
+    no_recovery: bool
+    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., plan: _Optional[_Union[_generation_pb2.Plan, _Mapping]] = ..., whole: bool = ..., batches: bool = ..., no_recovery: bool = ...) -> None: ...
 
 class GenerateResponse(_message.Message):
     __slots__ = ("events",)

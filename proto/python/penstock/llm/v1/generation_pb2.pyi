@@ -209,20 +209,46 @@ class ChoiceFinished(_message.Message):
     def __init__(self, choice: _Optional[int] = ..., reason: _Optional[_Union[FinishReason, str]] = ...) -> None: ...
 
 class GenerationFinished(_message.Message):
-    __slots__ = ("reason", "matched_stop", "answered_by", "attempts", "cost_nano_usd", "unit_prices")
+    __slots__ = ("reason", "matched_stop", "answered_by", "attempts", "cost_nano_usd", "unit_prices", "recoveries")
     REASON_FIELD_NUMBER: _ClassVar[int]
     MATCHED_STOP_FIELD_NUMBER: _ClassVar[int]
     ANSWERED_BY_FIELD_NUMBER: _ClassVar[int]
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     COST_NANO_USD_FIELD_NUMBER: _ClassVar[int]
     UNIT_PRICES_FIELD_NUMBER: _ClassVar[int]
+    RECOVERIES_FIELD_NUMBER: _ClassVar[int]
     reason: FinishReason
     matched_stop: str
     answered_by: Candidate
     attempts: int
     cost_nano_usd: int
     unit_prices: UnitPrices
-    def __init__(self, reason: _Optional[_Union[FinishReason, str]] = ..., matched_stop: _Optional[str] = ..., answered_by: _Optional[_Union[Candidate, _Mapping]] = ..., attempts: _Optional[int] = ..., cost_nano_usd: _Optional[int] = ..., unit_prices: _Optional[_Union[UnitPrices, _Mapping]] = ...) -> None: ...
+    recoveries: _containers.RepeatedCompositeFieldContainer[Recovery]
+    def __init__(self, reason: _Optional[_Union[FinishReason, str]] = ..., matched_stop: _Optional[str] = ..., answered_by: _Optional[_Union[Candidate, _Mapping]] = ..., attempts: _Optional[int] = ..., cost_nano_usd: _Optional[int] = ..., unit_prices: _Optional[_Union[UnitPrices, _Mapping]] = ..., recoveries: _Optional[_Iterable[_Union[Recovery, _Mapping]]] = ...) -> None: ...
+
+class Recovery(_message.Message):
+    __slots__ = ("broke", "cause", "way", "delivered_characters", "usage", "cost_nano_usd")
+    class Way(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        WAY_UNSPECIFIED: _ClassVar[Recovery.Way]
+        WAY_CONTINUED: _ClassVar[Recovery.Way]
+        WAY_REGENERATED: _ClassVar[Recovery.Way]
+    WAY_UNSPECIFIED: Recovery.Way
+    WAY_CONTINUED: Recovery.Way
+    WAY_REGENERATED: Recovery.Way
+    BROKE_FIELD_NUMBER: _ClassVar[int]
+    CAUSE_FIELD_NUMBER: _ClassVar[int]
+    WAY_FIELD_NUMBER: _ClassVar[int]
+    DELIVERED_CHARACTERS_FIELD_NUMBER: _ClassVar[int]
+    USAGE_FIELD_NUMBER: _ClassVar[int]
+    COST_NANO_USD_FIELD_NUMBER: _ClassVar[int]
+    broke: Candidate
+    cause: str
+    way: Recovery.Way
+    delivered_characters: int
+    usage: TokenUsage
+    cost_nano_usd: int
+    def __init__(self, broke: _Optional[_Union[Candidate, _Mapping]] = ..., cause: _Optional[str] = ..., way: _Optional[_Union[Recovery.Way, str]] = ..., delivered_characters: _Optional[int] = ..., usage: _Optional[_Union[TokenUsage, _Mapping]] = ..., cost_nano_usd: _Optional[int] = ...) -> None: ...
 
 class UnitPrices(_message.Message):
     __slots__ = ("input_nano_usd", "cached_input_nano_usd", "output_nano_usd")

@@ -32,7 +32,7 @@ class InferenceServicer:
 
     def generate(self, request: GenerateRequest, call: ServerCall) -> Responses[Batch]:
         """Return the batches of one answer."""
-        generation = Generation(request.input, request.plan, call.seconds_left(), request.whole)
+        generation = Generation(request.input, request.plan, call.seconds_left(), request.whole, request.may_recover)
         batches = self._attempt_loop.batches(generation, call.steps)
         return batches if request.batches else one_by_one(batches)
 

@@ -166,7 +166,7 @@ class CompletionAnswer:
         dialect = upstream.manners.dialect(manners) if manners else upstream.manners.usual
         is_strict = call.unsupported is UnsupportedFields.REFUSE and not call.input.hints_json
         policy = None if is_strict else FieldPolicy(call.unsupported)
-        body = body_from_input(call.input, call.model, dialect, policy, whole=whole)
+        body = body_from_input(call.input, call.model, dialect, policy, whole=whole, is_continued=call.is_continued)
         self.dropped = () if policy is None else policy.dropped
         head = upstream.whole_head if whole else upstream.stream_head
         traceparent = CURRENT_SCOPE.get().traceparent

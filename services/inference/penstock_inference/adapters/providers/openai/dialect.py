@@ -39,6 +39,8 @@ class Dialect:
     """Refuses a turn's calls without a thought signature (Gemini)."""
     reasoned_turns: bool = False
     """Refuses a turn without its reasoning (DeepSeek)."""
+    says_continued: bool = False
+    """Begins a new turn after an assistant's, unless ``continue_final_message`` is said (vLLM)."""
 
 
 DIALECTS = {
@@ -54,6 +56,6 @@ DIALECTS = {
         extras=False,
     ),
     "openai_compatible": Dialect(),
-    "vllm": Dialect(fields=OF_VLLM),
+    "vllm": Dialect(fields=OF_VLLM, says_continued=True),
     "ollama": Dialect(top_k=False, choices=False, logprobs=False, fields=OF_OLLAMA),
 }

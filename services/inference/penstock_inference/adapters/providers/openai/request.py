@@ -60,7 +60,13 @@ class _Turn(msgspec.Struct, gc=False):
 
 
 def body_from_input(
-    value: GenerationInput, model: str, dialect: Dialect, policy: FieldPolicy | None = None, *, whole: bool = False
+    value: GenerationInput,
+    model: str,
+    dialect: Dialect,
+    policy: FieldPolicy | None = None,
+    *,
+    whole: bool = False,
+    is_continued: bool = False,
 ) -> bytes:
     """Return the request's JSON; it asks for a stream and for usage, or for a ``whole`` answer, which has it always.
 
@@ -72,6 +78,8 @@ def body_from_input(
     body: dict[str, Any] = {"model": model, "messages": _turns(value.messages, dialect), "stream": not whole}
     if dialect.stream_options and not whole:
         body["stream_options"] = {"include_usage": True}
+    if is_continued and dialect.says_continued:
+        body["continue_final_message"], body["add_generation_prompt"] = True, False
     if value.sampling is not _DEFAULT_SAMPLING and value.sampling != _DEFAULT_SAMPLING:
         _add_sampling(body, value.sampling, dialect, policy)
     if value.tools:

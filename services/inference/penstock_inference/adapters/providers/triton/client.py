@@ -59,7 +59,8 @@ class TritonUpstream:
         Raises:
             AttemptFailed: if there is no connection in time, or the model cannot do what is asked.
         """
-        request = request_from_input(call.input, call.model, self._models[call.model], policy)
+        model = self._models[call.model]
+        request = request_from_input(call.input, call.model, model, policy, is_continued=call.is_continued)
         await self._connect_within(call.connect_seconds)
         traceparent = CURRENT_SCOPE.get().traceparent
         rpc = self._stub.ModelStreamInfer(metadata=((TRACEPARENT_KEY, traceparent),) if traceparent else None)

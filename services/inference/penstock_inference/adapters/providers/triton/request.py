@@ -60,6 +60,10 @@ class ChatTemplate:
         except jinja2.TemplateError as error:
             raise ValueError(f"not a chat template: {error}") from None
 
+    def render_begun(self, messages: tuple[Message, ...]) -> str:
+        """Return the prompt that asks for more of the last turn, which is the assistant's; see ``render``."""
+        return self.render(messages[:-1]) + messages[-1].text
+
     def render(self, messages: tuple[Message, ...]) -> str:
         """Return the prompt that asks for the next turn.
 
@@ -90,14 +94,24 @@ class TritonModel:
     context_window_tokens: int = 0
 
 
-def request_from_input(value: GenerationInput, name: str, model: TritonModel, policy: FieldPolicy | None = None) -> Any:
+def request_from_input(
+    value: GenerationInput,
+    name: str,
+    model: TritonModel,
+    policy: FieldPolicy | None = None,
+    *,
+    is_continued: bool = False,
+) -> Any:
     """Return the one ``ModelInferRequest`` of a decoupled stream; ``policy`` notes what is left out.
+
+    ``is_continued``: the last turn is the assistant's, and the model goes on with it.
 
     Raises:
         AttemptFailed: UNSUPPORTED for what this contract of tensors cannot say.
     """
     _check_fields(value, policy or FieldPolicy())
-    prompt = model.template.render(value.messages)
+    render = model.template.render_begun if is_continued else model.template.render
+    prompt = render(value.messages)
     sampling = _JSON.encode(_sampling(value.sampling, model.context_window_tokens))
     return _pb.ModelInferRequest(
         model_name=name,
