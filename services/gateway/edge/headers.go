@@ -45,6 +45,7 @@ var allowedRequestHeaders = map[string]struct{}{
 	"X-Api-Key":                {},
 	"X-Penstock-Cache":         {},
 	"X-Penstock-Priority":      {},
+	"X-Penstock-Recovery":      {},
 	headerTimeout:              {},
 	headerRequestID:            {},
 	"X-Stainless-Read-Timeout": {},

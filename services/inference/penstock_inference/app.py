@@ -87,6 +87,9 @@ def timeouts_from(settings: TimeoutSettings, *, reasoning: bool) -> Timeouts:
     if "first_token" in said:
         said.setdefault("headers", said["first_token"])
         said.setdefault("whole", said["first_token"] * WHOLE_PER_FIRST_TOKEN)
+        said.setdefault("first_token_with_others", said["first_token"])
+    if "idle" in said:
+        said.setdefault("idle_with_others", said["idle"])
     return replace(defaults, **said)
 
 

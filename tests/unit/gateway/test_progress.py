@@ -90,7 +90,7 @@ PLAN = Plan(candidates=(FIRST, SECOND), prices=(OTHER_PRICES, PRICES))
 
 def test_who_leaves_before_the_first_token_owes_what_inference_says_at_the_prices_of_who_was_asked(ask):
     progress = after()
-    progress.note_ended(attempt(**OWED))
+    progress.note_ended([attempt(**OWED)])
     bill = progress.bill(ask())
     assert bill.usage == Usage(input_tokens=5, cached_input_tokens=2, output_tokens=3, estimated=True)
     assert bill.cost_nano_usd == 3 * 1_000 + 2 * 500 + 3 * 2_000
@@ -100,13 +100,13 @@ def test_who_leaves_before_the_first_token_owes_what_inference_says_at_the_price
 
 def test_nothing_is_owed_where_the_prompt_was_not_sent_or_the_attempt_failed(ask):
     progress = after()
-    progress.note_ended(attempt())
+    progress.note_ended([attempt()])
     assert progress.bill(ask()) == Bill()
 
 
 def test_what_had_begun_is_billed_as_inference_counted_and_priced_as_it_started(ask):
     progress = after(STARTED, TextDelta(text="abcd"))
-    progress.note_ended(attempt(**OWED))
+    progress.note_ended([attempt(**OWED)])
     assert progress.answered_by == FIRST
     assert progress.bill(ask()).usage.output_tokens == 3
 

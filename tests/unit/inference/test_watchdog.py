@@ -71,7 +71,7 @@ TIMEOUTS = Timeouts(
 
 async def watched(clock: FakeClock, deadline: float | None = None) -> tuple[Watchdog, asyncio.Task[None]]:
     """Return a watchdog and a task that waits for its upstream for ever."""
-    watchdog = Watchdog(TIMEOUTS, deadline, clock)
+    watchdog = Watchdog(TIMEOUTS.seconds, deadline, clock)
     waiting = asyncio.Event()
 
     async def wait() -> None:
@@ -203,7 +203,7 @@ async def test_content_schedules_nothing() -> None:
 @given(st.lists(st.tuples(st.sampled_from(["content", "headers", "resume"]), st.floats(0, 4)), max_size=30))
 def test_no_timer_is_ever_late(course: list[tuple[str, float]]) -> None:
     clock = FakeClock()
-    watchdog = Watchdog(TIMEOUTS, None, clock)
+    watchdog = Watchdog(TIMEOUTS.seconds, None, clock)
     waiting_since, came, reading = clock.now, False, False
     for event, seconds in course:
         clock.advance(seconds)
@@ -256,7 +256,7 @@ async def wait_for_ever(watchdog):
 
 async def test_a_whole_answer_has_one_limit_until_it_is_there() -> None:
     clock = FakeClock()
-    watchdog = Watchdog(TIMEOUTS, None, clock, whole_seconds=60.0)
+    watchdog = Watchdog(TIMEOUTS.seconds, None, clock, whole_seconds=60.0)
     task = asyncio.ensure_future(wait_for_ever(watchdog))
     await asyncio.sleep(0)
     # Neither headers (10 s) nor first_token (30 s) nor idle (5 s) say anything of an answer in one piece.
@@ -272,7 +272,7 @@ async def test_a_whole_answer_has_one_limit_until_it_is_there() -> None:
 
 async def test_a_whole_answer_that_comes_in_pieces_after_all_has_idle_between_them() -> None:
     clock = FakeClock()
-    watchdog = Watchdog(TIMEOUTS, None, clock, whole_seconds=60.0)
+    watchdog = Watchdog(TIMEOUTS.seconds, None, clock, whole_seconds=60.0)
     watchdog.pause()
     task = asyncio.ensure_future(wait_for_ever(watchdog))
     await asyncio.sleep(0)

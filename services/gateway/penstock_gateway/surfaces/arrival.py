@@ -164,6 +164,7 @@ class Reception:
             context=context,
             input=request,
             whole=not options.stream,
+            may_recover=options.may_recover and may_recover_in(arrival.headers),
             cache_control=options.cache_control or cache_control_in(arrival.headers),
         )
         return Call(order, caller, place, arrival.trace, arrival.steps, arrival.started_ns)
@@ -192,11 +193,15 @@ class Reception:
 
 
 class CallOptions(msgspec.Struct, frozen=True, gc=False):
-    """What a surface knows beside the body: streamed or not, its transport's deadline, its cache words."""
+    """What a surface knows beside the body: streamed or not, its transport's deadline, its cache words.
+
+    ``may_recover``: nothing but a header forbids that an answer that breaks off is made whole.
+    """
 
     stream: bool
     timeout: timedelta | None = None
     cache_control: CacheControl | None = None
+    may_recover: bool = True
 
 
 def credential_in(headers: Mapping[str, str]) -> str:
@@ -223,6 +228,24 @@ def timeout_in(headers: Mapping[str, str]) -> timedelta | None:
     if not timeout:
         raise InvalidRequest("x-penstock-timeout must be longer than 0.", field="x-penstock-timeout")
     return timeout
+
+
+def may_recover_in(headers: Mapping[str, str]) -> bool:
+    """Return what ``x-penstock-recovery`` says.
+
+    Raises:
+        InvalidRequest: for a word that means nothing here.
+    """
+    word = headers.get("x-penstock-recovery")
+    if word is None:
+        return True
+    word = word.strip().lower()
+    if word not in ("on", "off"):
+        raise InvalidRequest(
+            "x-penstock-recovery must be on or off: whether an answer that breaks off is made whole by another attempt.",
+            field="x-penstock-recovery",
+        )
+    return word == "on"
 
 
 def cache_control_in(headers: Mapping[str, str]) -> CacheControl:

@@ -207,12 +207,13 @@ class Batches:
         candidate = model.candidate
         self._asked = self._generation.input if recovery is None else recovery.begin(model)
         whole = self._generation.whole and model.answers_whole
-        watchdog = Watchdog(model.timeouts, self._deadline, self._clock, self._whole_seconds(model) if whole else None)
-        seconds = model.timeouts.seconds.connect
+        timeouts = model.timeouts
+        seconds = timeouts.seconds_with_others if succession.others_left else timeouts.seconds
+        watchdog = Watchdog(seconds, self._deadline, self._clock, self._whole_seconds(model) if whole else None)
         call = UpstreamCall(
             candidate.model,
             self._asked,
-            seconds,
+            seconds.connect,
             watchdog.headers_received,
             watchdog.whole_expected,
             whole,

@@ -25,8 +25,10 @@ class Capability(Enum):
 
 
 FIRST_TOKEN = timedelta(seconds=30)
+FIRST_TOKEN_WITH_OTHERS = timedelta(seconds=10)
 # A reasoning model may think for minutes before it says anything.
 FIRST_TOKEN_OF_REASONING = timedelta(seconds=300)
+FIRST_TOKEN_OF_REASONING_WITH_OTHERS = timedelta(seconds=120)
 WHOLE_PER_FIRST_TOKEN = 2
 """A whole answer comes at once, at its end: it may take this many times what the first token of a stream may."""
 
@@ -48,7 +50,8 @@ class Timeouts:
     """The timers of one attempt; ``idle`` is between content events, ``end`` after the answer's, the others from its start.
 
     ``whole`` stands in the place of ``headers`` and ``first_token`` where the
-    upstream is asked for a whole answer.
+    upstream is asked for a whole answer; the two ``_with_others`` in the place of their kind while somebody else could
+    answer, or go on with the answer.
     """
 
     connect: timedelta = timedelta(seconds=3)
@@ -58,18 +61,35 @@ class Timeouts:
     idle: timedelta = timedelta(seconds=20)
     end: timedelta = timedelta(seconds=1)
     total: timedelta = timedelta(seconds=600)
+    first_token_with_others: timedelta = FIRST_TOKEN_WITH_OTHERS
+    idle_with_others: timedelta = timedelta(seconds=10)
     seconds: TimerSeconds = field(init=False, repr=False, compare=False)
+    seconds_with_others: TimerSeconds = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         names = TimerSeconds.__struct_fields__
         seconds = TimerSeconds(*(getattr(self, name).total_seconds() for name in names))
+        first_token, idle = self.first_token_with_others.total_seconds(), self.idle_with_others.total_seconds()
+        with_others = msgspec.structs.replace(
+            seconds,
+            headers=min(seconds.headers, first_token),
+            first_token=min(seconds.first_token, first_token),
+            idle=min(seconds.idle, idle),
+        )
         object.__setattr__(self, "seconds", seconds)
+        object.__setattr__(self, "seconds_with_others", with_others)
 
     @classmethod
     def of_reasoning_models(cls) -> Timeouts:
         """Return the defaults of models that think before they answer."""
         long = FIRST_TOKEN_OF_REASONING
-        return replace(cls(), headers=long, first_token=long, whole=long * WHOLE_PER_FIRST_TOKEN)
+        return replace(
+            cls(),
+            headers=long,
+            first_token=long,
+            whole=long * WHOLE_PER_FIRST_TOKEN,
+            first_token_with_others=FIRST_TOKEN_OF_REASONING_WITH_OTHERS,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from penstock_inference.domain.catalogue import Timeouts
+from penstock_inference.domain.catalogue import TimerSeconds
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 
 DEADLINE_MARGIN_SECONDS = 0.02
@@ -76,11 +76,10 @@ class Watchdog:
     )
 
     def __init__(
-        self, timeouts: Timeouts, deadline: float | None, clock: Clock, whole_seconds: float | None = None
+        self, seconds: TimerSeconds, deadline: float | None, clock: Clock, whole_seconds: float | None = None
     ) -> None:
         """Begin; ``whole_seconds`` is how long an answer may take that comes in one piece, None for a stream."""
         now = clock.time()
-        seconds = timeouts.seconds
         self._clock = clock
         self._whole = whole_seconds is not None
         if whole_seconds is None:

@@ -167,7 +167,7 @@ class ChatExchange(Exchange[ChatOrder]):
         elif control.only_if_cached:
             raise NotCached("The request is only-if-cached, and the cache has no answer to it.")
         else:
-            request = GenerateRequest(input=effective, plan=plan, whole=order.whole)
+            request = GenerateRequest(input=effective, plan=plan, whole=order.whole, may_recover=order.may_recover)
             self._source = Generation(self._parts.generator, request)
         steps.stop()
 
@@ -249,7 +249,7 @@ class ChatExchange(Exchange[ChatOrder]):
     def _note_what_is_owed(self, attempts: Sequence[Step]) -> None:
         """Take in what inference alone knows of an answer that we ended, or what we must assume where it cannot tell."""
         if attempts:
-            self._progress.note_ended(attempts[-1])
+            self._progress.note_ended(attempts)
         elif self._was_left and not self._parts.inference_is_here and self._source is not None:
             plan = self._source.plan
             assert plan is not None, "it is generated"
@@ -282,6 +282,9 @@ class ChatExchange(Exchange[ChatOrder]):
         """Keep a complete, clean answer of the first candidate, or of another for as long as an outage lasts."""
         finished, source, control = self._progress.finished, self._source, self.call.order.cache_control
         if source is None or source.plan is None or finished is None or finished.reason is not FinishReason.STOP:
+            return
+        if finished.recoveries:
+            # Two models may have a part in it.
             return
         if control.no_store or not (self.cache_outcome is MISS or control.no_cache):
             return

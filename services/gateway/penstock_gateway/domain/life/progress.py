@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -20,7 +21,7 @@ from penstock_common.llm.types import (
     Usage,
     cost_nano_usd,
 )
-from penstock_common.telemetry.steps import Step
+from penstock_common.telemetry.steps import AttributeValue, Step
 
 
 class Bill(msgspec.Struct, frozen=True, gc=False):
@@ -37,7 +38,7 @@ NOTHING_OWED = Bill()
 class Progress:
     """The answer so far."""
 
-    __slots__ = ("events", "finished", "first_event_ns", "started", "usage")
+    __slots__ = ("_owed", "events", "finished", "first_event_ns", "started", "usage")
 
     def __init__(self) -> None:
         self.first_event_ns = 0
@@ -45,6 +46,7 @@ class Progress:
         self.usage: Usage | None = None
         self.finished: Finished | None = None
         self.events: list[GenerationEvent] = []
+        self._owed: Bill | None = None
 
     def note(self, batch: Batch) -> None:
         """Take the next events in, in the contract's order."""
@@ -62,29 +64,30 @@ class Progress:
                 elif isinstance(event, Usage):
                     self.usage = event
 
-    def note_ended(self, attempt: Step) -> None:
-        """Take in what is owed for the last attempt at an answer that ended early, and not by the upstream's fault.
+    def note_ended(self, attempts: Sequence[Step]) -> None:
+        """Take in what is owed for the attempts at an answer that came to no end.
 
-        The caller left, their time was over, or a guard refused. Inference says what that makes: nothing where the
-        upstream had not been sent the prompt yet.
+        The caller left, their time was over, a guard refused, or it broke off and nobody made it whole. Inference says what
+        that makes: nothing for an attempt whose upstream had not been sent the prompt yet.
         """
-        told = attempt.attributes
-        if "owed_input_tokens" not in told or self.usage is not None:
+        owing = [step.attributes for step in attempts if "owed_input_tokens" in step.attributes]
+        if not owing or self.usage is not None:
             return
-        self.usage = Usage(
-            input_tokens=int(told["owed_input_tokens"]),
-            output_tokens=int(told["owed_output_tokens"]),
-            cached_input_tokens=int(told["owed_cached_input_tokens"]),
-            estimated=True,
+        owed = [_owed(told) for told in owing]
+        last = owing[-1]
+        self._owed = Bill(
+            Usage(
+                input_tokens=sum(bill.usage.input_tokens for bill in owed),
+                output_tokens=sum(bill.usage.output_tokens for bill in owed),
+                cached_input_tokens=sum(bill.usage.cached_input_tokens for bill in owed),
+                estimated=True,
+            ),
+            owed[-1].unit_prices,
+            sum(bill.cost_nano_usd for bill in owed),
         )
         if self.started is None:
-            prices = UnitPrices(
-                input_nano_usd=int(told["input_nano_usd"]),
-                cached_input_nano_usd=int(told["cached_input_nano_usd"]),
-                output_nano_usd=int(told["output_nano_usd"]),
-            )
-            candidate = Candidate(upstream=str(told["upstream"]), model=str(told["model"]))
-            self.started = Started(generation_id="", answered_by=candidate, unit_prices=prices)
+            candidate = Candidate(upstream=str(last["upstream"]), model=str(last["model"]))
+            self.started = Started(generation_id="", answered_by=candidate, unit_prices=owed[-1].unit_prices)
 
     def assume_asked(self, plan: Plan, request: GenerationInput) -> None:
         """Take it that the plan's first candidate was sent the prompt, unless an answer says who was."""
@@ -104,6 +107,8 @@ class Progress:
         """Return what is owed: as finished; else, once the upstream had the prompt, for it and for what was written."""
         if self.finished is not None:
             return Bill(self.usage or Usage(), self.finished.unit_prices, self.finished.cost_nano_usd)
+        if self._owed is not None:
+            return self._owed
         if self.started is None:
             return NOTHING_OWED
         usage = self.usage
@@ -117,3 +122,19 @@ class Progress:
             )
         prices = self.started.unit_prices
         return Bill(usage, prices, cost_nano_usd(usage, prices))
+
+
+def _owed(told: Mapping[str, AttributeValue]) -> Bill:
+    """Return what one attempt's step says is owed for it."""
+    usage = Usage(
+        input_tokens=int(told["owed_input_tokens"]),
+        output_tokens=int(told["owed_output_tokens"]),
+        cached_input_tokens=int(told["owed_cached_input_tokens"]),
+        estimated=True,
+    )
+    prices = UnitPrices(
+        input_nano_usd=int(told["input_nano_usd"]),
+        cached_input_nano_usd=int(told["cached_input_nano_usd"]),
+        output_nano_usd=int(told["output_nano_usd"]),
+    )
+    return Bill(usage, prices, cost_nano_usd(usage, prices))

@@ -53,7 +53,7 @@ class ChatServicer:
 
     def _begin(self, request: ChatAsked, call: ServerCall, *, stream: bool) -> ChatExchange:
         admission = admitted(call)
-        options = CallOptions(stream, remaining(call), request.cache_control)
+        options = CallOptions(stream, remaining(call), request.cache_control, request.may_recover)
         place = place_of(admission)
         made = self._reception.chat_call(admission.arrival, place, request.input, request.context, options)
         admission.is_begun = True

@@ -32,11 +32,15 @@ _TIER = {"exact": pb.CacheResult.TIER_EXACT, "semantic": pb.CacheResult.TIER_SEM
 
 
 class ChatAsked(msgspec.Struct, frozen=True, gc=False):
-    """What a caller asks; ``cache_control`` is None where the message says nothing of it."""
+    """What a caller asks; ``cache_control`` is None where the message says nothing of it.
+
+    ``may_recover``: an answer that breaks off may be made whole by another attempt.
+    """
 
     input: GenerationInput
     context: RequestContext
     cache_control: CacheControl | None
+    may_recover: bool
 
 
 class ChatTold(msgspec.Struct, frozen=True):
@@ -48,7 +52,8 @@ class ChatTold(msgspec.Struct, frozen=True):
 
 def _asked(message: pb.ChatRequest | pb.StreamChatRequest) -> ChatAsked:
     control = _cache_control(message.cache_control) if message.HasField("cache_control") else None
-    return ChatAsked(input_from_proto(message.input), context_from_proto(message.context), control)
+    may_recover = not (isinstance(message, pb.StreamChatRequest) and message.no_recovery)
+    return ChatAsked(input_from_proto(message.input), context_from_proto(message.context), control, may_recover)
 
 
 def _cache_control(control: pb.CacheControl) -> CacheControl:

@@ -36,6 +36,11 @@ def bill_lines(cost_nano_usd: int, overhead_ms: float) -> bytes:
     return f"x-penstock-cost-usd: {format_cost_usd(cost_nano_usd)}\r\nx-penstock-overhead-ms: {overhead_ms:.2f}\r\n".encode()
 
 
+def attempts_line(attempts: int) -> bytes:
+    """Return how many attempts a whole answer took."""
+    return b"x-penstock-attempts: %d\r\n" % attempts
+
+
 def embedding_lines(exchange: EmbeddingExchange) -> bytes:
     """Return what is known of a request for vectors so far; it may have been refused."""
     lines = f"x-request-id: {exchange.call.order.request_id}\r\n{_rate_lines(exchange.rate)}"

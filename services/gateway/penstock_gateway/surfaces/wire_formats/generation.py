@@ -9,7 +9,7 @@ from penstock_gateway.domain.life.chat import ChatExchange, ChatLife
 from penstock_gateway.domain.life.door import Place
 from penstock_gateway.surfaces.arrival import Arrival, CallOptions, Reception
 from penstock_gateway.surfaces.http1.messages import HttpRequest, HttpResponse
-from penstock_gateway.surfaces.wire_formats.answer_head import JSON_LINE, bill_lines, exchange_lines
+from penstock_gateway.surfaces.wire_formats.answer_head import JSON_LINE, attempts_line, bill_lines, exchange_lines
 from penstock_gateway.surfaces.wire_formats.bodies import Bodies
 from penstock_gateway.surfaces.wire_formats.event_stream import EventStream, Silences
 from penstock_gateway.surfaces.wire_formats.format import GenerationFormat, StreamRenderer
@@ -53,8 +53,11 @@ class GenerationServer:
             async with exchange:
                 body = wire_format.whole((await exchange.answer(),), answer_id, created, read.form)
             # Settled first: who has the answer may ask again at once, and needs the place.
-            cost_nano_usd = exchange.finished.cost_nano_usd if exchange.finished else 0
+            finished = exchange.finished
+            cost_nano_usd = finished.cost_nano_usd if finished else 0
             lines = JSON_LINE + exchange_lines(exchange) + bill_lines(cost_nano_usd, exchange.overhead_ms)
+            if finished is not None and finished.attempts > 1:
+                lines += attempts_line(finished.attempts)
             response.whole(200, lines, body)
             await exchange.afterwards()
         except Exception as error:  # noqa: BLE001 - the rim: whatever it is becomes an answer

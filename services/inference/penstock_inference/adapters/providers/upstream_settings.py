@@ -24,11 +24,17 @@ class TimeoutSettings(Section):
     """Defaults to ``first_token``."""
     first_token: Duration | None = None
     """30 s; 300 s for models with ``reasoning``, whose thoughts count as content."""
+    first_token_with_others: Duration | None = None
+    """The same while another candidate is left: 10 s; 120 s for models with ``reasoning``. Defaults to ``first_token`` where
+    that is said."""
     whole: Duration | None = None
     """Until an answer that was asked for in one piece is there, in the place of ``headers`` and ``first_token``. Defaults
     to twice ``first_token``. Where another candidate could be asked, at most half of what the caller's deadline leaves."""
     idle: Duration | None = None
-    """Between content events; pings do not count."""
+    """20 s between content events; pings do not count."""
+    idle_with_others: Duration | None = None
+    """The same while another candidate is left, which would go on with the answer: 10 s. Defaults to ``idle`` where that is
+    said."""
     end: Duration | None = None
     """1 s: how long the end of the response, and the usage that may come before it, is waited for once the answer has
     come to its end. Then it is whole without."""

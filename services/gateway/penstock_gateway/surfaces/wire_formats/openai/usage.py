@@ -59,7 +59,7 @@ def usage_json(usage: Usage | None) -> bytes:
 
 
 def extension_json(finished: Finished | None, summary: StreamSummary) -> bytes:
-    """Return what a stream's usage chunk tells of Penstock's own: cost, overhead, cache."""
+    """Return what a stream's usage chunk tells of Penstock's own: cost, overhead, cache, and breaks made good."""
     cost = format_cost_usd(finished.cost_nano_usd if finished else 0)
     overhead_ms = round(summary.overhead_ms, 3)
     told: dict[str, object] = {
@@ -69,4 +69,14 @@ def extension_json(finished: Finished | None, summary: StreamSummary) -> bytes:
     }
     if summary.dropped:
         told["dropped"] = summary.dropped
+    if finished is not None and finished.recoveries:
+        told["recovered"] = [
+            {
+                "from": str(made.broke),
+                "cause": made.cause,
+                "way": made.way.value,
+                "delivered_characters": made.delivered_characters,
+            }
+            for made in finished.recoveries
+        ]
     return _encode(told)
