@@ -97,7 +97,7 @@ async def test_row_of_a_failure_names_it_and_costs_nothing(suite, upstream, stre
 
 async def test_row_of_an_answer_that_broke_is_billed_an_estimate(suite, upstream):
     upstream.enqueue(Answer(tokens=["12345678"], stop_after=2, end=End.RESET))
-    await suite.ask("x" * 40, stream=True)
+    await suite.ask("x" * 40, stream=True, headers={"x-penstock-recovery": "off"})
     (row,) = await suite.ledger_after_close()
     assert (row["outcome"], row["usage_estimated"]) == ("upstream_failed", 1)
     assert (row["input_tokens"], row["output_tokens"]) == (14, 2)

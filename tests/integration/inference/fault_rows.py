@@ -65,6 +65,10 @@ TOO_LONG = failure(
 CHUNK = '{"choices":[{"index":0,"delta":{"content":"Hello, "},"finish_reason":null}]}'
 
 FAIL_OVER = [
+    Row(name="10 malformed event that was no part of the answer", first=[Answer(insert={3: in_band("{nonsense")})],
+        text=ELSEWHERE, outcomes=["first answered"]),
+    Row(name="10 malformed event, and nobody counts the tokens", first=[Answer(insert={3: in_band("{nonsense")}, usage=None)],
+        text=ELSEWHERE, outcomes=["first answered"], estimated=True),
     Row(name="1 429 with seconds, another candidate", first=[failure(429, retry_after="3")], text=ELSEWHERE,
         outcomes=["first rate_limited", "second answered"]),
     Row(name="4 503 always, another candidate", first=[failure(503), failure(503)], text=ELSEWHERE,
@@ -187,8 +191,13 @@ BROKEN_OFF = [
         error=errors.UpstreamFailed, says="13 characters", outcomes=["first cut"]),
     Row(name="8 a finish reason that is none", first=[Answer(finish_reason="insufficient_system_resource")], held=5,
         text=ELSEWHERE, error=errors.UpstreamFailed, outcomes=["first cut"]),
-    Row(name="10 malformed event mid-answer", first=[Answer(insert={3: in_band("{nonsense")})], held=3, text=PARTIAL,
+    Row(name="10 malformed event in place of a token",
+        first=[Answer(tokens=["Hello, ", "wor"], insert={2: in_band("{nonsense")}, usage={"completion_tokens": 3})], held=2,
+        text=PARTIAL, error=errors.UpstreamFailed, says="malformed", outcomes=["first malformed"]),
+    Row(name="10 half a chunk mid-answer", first=[Answer(insert={3: in_band(CHUNK)[:-9] + b"\n\n"})], held=3, text=PARTIAL,
         error=errors.UpstreamFailed, says="malformed", outcomes=["first malformed"]),
+    Row(name="10 two malformed events mid-answer", first=[Answer(insert={3: in_band("{nonsense") * 2})], held=3,
+        text=PARTIAL, error=errors.UpstreamFailed, says="malformed", outcomes=["first malformed"]),
     Row(name="10 broken UTF-8 mid-answer", first=[Answer(insert={3: in_band(CHUNK).replace(b"Hello", b"\xc3")})], held=3,
         text=PARTIAL, error=errors.UpstreamFailed, outcomes=["first malformed"]),
     Row(name="16 error event mid-answer", held=3, text=PARTIAL, error=errors.UpstreamFailed,

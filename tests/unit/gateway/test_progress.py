@@ -98,6 +98,14 @@ def test_who_leaves_before_the_first_token_owes_what_inference_says_at_the_price
     assert progress.finished is None
 
 
+def test_every_attempt_at_an_answer_that_nobody_ended_is_owed_for(ask):
+    progress = after(STARTED, TextDelta(text="abcd"))
+    progress.note_ended([attempt(), attempt(**OWED), attempt(**{**OWED, "input_nano_usd": 2 * 10**9})])
+    bill = progress.bill(ask())
+    assert bill.usage == Usage(input_tokens=10, cached_input_tokens=4, output_tokens=6, estimated=True)
+    assert bill.cost_nano_usd == 2 * (3 * 1_000 + 2 * 500 + 3 * 2_000) + 3 * 1_000
+
+
 def test_nothing_is_owed_where_the_prompt_was_not_sent_or_the_attempt_failed(ask):
     progress = after()
     progress.note_ended([attempt()])

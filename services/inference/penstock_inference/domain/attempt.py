@@ -13,7 +13,7 @@ from penstock_common.llm.types import ContentEvent, FinishReason, GenerationInpu
 from penstock_common.telemetry.steps import Step, end
 from penstock_inference.domain.catalogue import Model
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
-from penstock_inference.domain.upstream import Stopped, UpstreamAnswer, UpstreamEvent
+from penstock_inference.domain.upstream import Gap, Stopped, UpstreamAnswer, UpstreamEvent
 from penstock_inference.domain.usage import interrupted_usage
 from penstock_inference.domain.watchdog import Watchdog
 
@@ -27,7 +27,7 @@ class Attempt:
     attempt, from a task of its own where several are open.
     """
 
-    __slots__ = ("_step", "_watchdog", "_whole", "answer", "is_whole", "model", "stopped", "usage")
+    __slots__ = ("_doubted", "_step", "_watchdog", "_whole", "answer", "is_whole", "model", "stopped", "usage")
 
     def __init__(self, model: Model, answer: UpstreamAnswer, watchdog: Watchdog, step: Step) -> None:
         self.model = model
@@ -39,6 +39,8 @@ class Attempt:
         self._watchdog = watchdog
         self._step = step
         self._whole = "whole" in step.attributes
+        # What has come since something came that nobody can read: whether all of it is there, the end says.
+        self._doubted: list[ContentEvent] | None = None
 
     async def next_batch(self) -> Sequence[ContentEvent]:
         """Return the content of the next read; at a whole answer's end what came with it, perhaps nothing.
@@ -58,9 +60,13 @@ class Attempt:
                 content = self._content_of(events)
                 if not events or (self.answer.ended and self.stopped is not None):
                     self._end()
-                    return content
+                    return content if self._doubted is None else [*content, *self._doubted]
                 if self.stopped is not None:
                     watchdog.answer_ended()
+                elif self._doubted is not None:
+                    # It comes, and nobody has it yet.
+                    watchdog.pause()
+                    watchdog.wait()
                 if content:
                     watchdog.pause()
                     return content
@@ -72,7 +78,7 @@ class Attempt:
         if self.stopped is None:
             raise watchdog.failure()
         self._end()
-        return ()
+        return self._doubted or ()
 
     def _cut_after_the_answer(self, error: BaseException) -> bool:
         return self.stopped is not None and isinstance(error, AttemptFailed) and error.kind is FailureKind.CUT
@@ -90,13 +96,17 @@ class Attempt:
 
     def _content_of(self, events: Sequence[UpstreamEvent]) -> Sequence[ContentEvent]:
         content: list[ContentEvent] = []
+        told = content if self._doubted is None else self._doubted
         for event in events:
             if isinstance(event, Stopped):
                 self.stopped = event
             elif isinstance(event, Usage):
                 self.usage = event
+            elif isinstance(event, Gap):
+                told = self._doubted = []
+                self._step.attributes["skipped_events"] = 1
             else:
-                content.append(event)
+                told.append(event)
         return content
 
     def check_not_empty(self, stop_was_asked: bool) -> None:

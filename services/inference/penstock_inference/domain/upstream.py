@@ -27,7 +27,14 @@ class Stopped(msgspec.Struct, frozen=True):
     service_tier: str = ""
 
 
-UpstreamEvent = TextDelta | ReasoningDelta | ToolCallDelta | ChoiceFinished | Usage | Stopped
+class Gap(msgspec.Struct, frozen=True):
+    """Something came here that nobody can read, and that need not have been a part of the answer.
+
+    An upstream that finds later that it was one fails.
+    """
+
+
+UpstreamEvent = TextDelta | ReasoningDelta | ToolCallDelta | ChoiceFinished | Usage | Stopped | Gap
 
 
 class UpstreamCall(msgspec.Struct, frozen=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import msgspec
 
@@ -14,7 +15,7 @@ from penstock_inference.adapters.providers.openai.loose import Unreadable, chunk
 from penstock_inference.adapters.providers.openai.reader import AnswerReader, Reader
 from penstock_inference.adapters.providers.server_sent_events import EventParser, StreamTooLargeError
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
-from penstock_inference.domain.upstream import Stopped, UpstreamEvent
+from penstock_inference.domain.upstream import Gap, Stopped, UpstreamEvent
 
 _DONE = b"[DONE]"
 # Words without an object around them that only say that somebody is there.
@@ -22,6 +23,10 @@ _PING = re.compile(rb"[\s:\"'\[(<]*(?:ping|pong|keep[-_ ]?alive|heart[-_ ]?beat|
 # What is broken in an event that has no choices is not a part of the answer.
 _WITHOUT_CHOICES = re.compile(rb'"choices"\s*:\s*(?:\[\s*\]|null)')
 _UNNAMED = (b"", b"message")
+# So much of a chunk tells what it is: its first member's name.
+_BEGINNING_BYTES = 6
+# What is in a part of the answer, and in nothing else.
+_OF_THE_ANSWER = re.compile(rb'"(?:choices|delta|content|tool_calls|reasoning)"')
 
 
 class CompletionStream:
@@ -31,8 +36,12 @@ class CompletionStream:
         """Begin; ``reader`` is one that reads more than an answer of one choice."""
         self._parser = EventParser()
         self._reader = reader or AnswerReader()
-        # The name of the events that chunks came in, where they have one.
+        # The name of the events that chunks came in, where they have one, and how they begin.
         self._name_of_chunks = b""
+        self._beginning = b""
+        # Chunks with a part of the answer, and whether something came that may have been one.
+        self._parts = 0
+        self._has_gap = False
         self.done = False
 
     @property
@@ -96,6 +105,7 @@ class CompletionStream:
         if texts:
             # Most reads end here: it must not cost a call.
             events.append(TextDelta(text="".join(texts)))
+            self._parts += len(texts)
             self._reader.said_anything = True
         if self.done:
             self._reader.end(events)
@@ -103,13 +113,14 @@ class CompletionStream:
 
     def _add_text(self, texts: list[str], events: list[UpstreamEvent]) -> None:
         events.append(TextDelta(text="".join(texts)))
+        self._parts += len(texts)
         self._reader.said_anything = True
 
     def _read_other(self, chunk: wire.Chunk | None, payload: bytes, events: list[UpstreamEvent]) -> None:
         if chunk is None:
             self._read_odd(b"", payload, events)
         else:
-            self._reader.add(chunk, payload, events)
+            self._read_chunk(chunk, payload, events)
 
     def _read_event(self, name: bytes, payload: bytes, events: list[UpstreamEvent]) -> None:
         if name == b"error":
@@ -121,7 +132,34 @@ class CompletionStream:
             return
         if chunk.choices and name not in _UNNAMED:
             self._name_of_chunks = name
+        self._read_chunk(chunk, payload, events)
+
+    def _read_chunk(self, chunk: wire.Chunk, payload: bytes, events: list[UpstreamEvent]) -> None:
+        before = len(events)
         self._reader.add(chunk, payload, events)
+        self._beginning = self._beginning or payload[:_BEGINNING_BYTES]
+        if len(events) > before and not isinstance(events[before], Usage | Stopped):
+            self._parts += 1
+        if self._has_gap:
+            self._check_gap(events[before:])
+
+    def _skip(self, payload: bytes, events: list[UpstreamEvent]) -> None:
+        """Skip an event that cannot be read, once, where nothing shows that it was a part of the answer.
+
+        Raises:
+            AttemptFailed: MALFORMED, where something does.
+        """
+        # Before the answer has begun another can give it, and nobody sees.
+        if self._has_gap or not self._parts or payload.startswith(self._beginning) or _OF_THE_ANSWER.search(payload):
+            raise _malformed()
+        self._has_gap = True
+        events.append(Gap())
+
+    def _check_gap(self, new: list[UpstreamEvent]) -> None:
+        """Raise where the count of tokens shows that what was skipped was one: they came one by one, but for it."""
+        for event in new:
+            if isinstance(event, Usage) and event.output_tokens == self._parts + 1:
+                raise _malformed()
 
     def _read_odd(self, name: bytes, payload: bytes, events: list[UpstreamEvent]) -> None:
         """Read an event that is not of the usual types: the end, a dialect, a sign of life, or a broken one."""
@@ -135,7 +173,7 @@ class CompletionStream:
             value = value_of(payload)
         except Unreadable:
             if self._is_needed(name, payload):
-                raise _malformed() from None
+                self._skip(payload, events)
             return
         if isinstance(value, list):
             error = error_in(payload)
@@ -145,7 +183,7 @@ class CompletionStream:
         if chunk.choices and name not in _UNNAMED:
             self._name_of_chunks = name
         self._reader.expect_halves()
-        self._reader.add(chunk, payload, events)
+        self._read_chunk(chunk, payload, events)
 
     def _is_needed(self, name: bytes, payload: bytes) -> bool:
         """Return whether an event that cannot be read may have held a part of the answer."""
@@ -211,7 +249,8 @@ def _text_alone(chunk: wire.Chunk) -> str | None:
 
 def _merged(events: list[UpstreamEvent]) -> list[UpstreamEvent]:
     """Return the deltas merged, then usage and end, which belong after them."""
-    deltas = [event for event in events if not isinstance(event, Usage | Stopped)]
-    merged: list[UpstreamEvent] = [*merge_deltas(deltas)]  # pyright: ignore[reportAssignmentType] - deltas in, deltas out
+    deltas: list[Any] = [event for event in events if not isinstance(event, Usage | Stopped)]
+    # Deltas in, deltas out; a gap parts its neighbours.
+    merged: list[Any] = merge_deltas(deltas)
     merged.extend(event for event in events if isinstance(event, Usage | Stopped))
     return merged
