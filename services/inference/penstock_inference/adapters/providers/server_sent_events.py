@@ -76,14 +76,19 @@ class EventParser:
         """
         if not (self._between_events and chunk.startswith(b"data: ") and chunk.endswith(b"\n\n")):
             return None
+        size = len(chunk)
+        # Where its end is the first, it is one event, as most are that come slowly.
+        is_one = chunk.find(b"\n") == size - 2
         # Every line end belongs to one of the ends of events, and no line is longer than a line may be.
-        if chunk.count(b"\n") != 2 * chunk.count(b"\n\ndata: ") + 2 or _CR in chunk or len(chunk) > MAX_EVENT_BYTES:
+        if not is_one and chunk.count(b"\n") != 2 * chunk.count(b"\n\ndata: ") + 2:
+            return None
+        if _CR in chunk or size > MAX_EVENT_BYTES:
             return None
         self._at_start = False
-        self._total_bytes += len(chunk)
+        self._total_bytes += size
         if self._total_bytes > MAX_STREAM_BYTES:
             raise StreamTooLargeError
-        return chunk[6:-2].split(b"\n\ndata: ")
+        return [chunk[6:-2]] if is_one else chunk[6:-2].split(b"\n\ndata: ")
 
     def _feed(self, chunk: bytes) -> list[Event]:
         if self._after_cr or chunk.find(_CR) >= 0:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import msgspec
-
 from penstock_common.llm.events import merge_deltas
 from penstock_common.llm.types import TextDelta, Usage
 from penstock_inference.adapters.providers.openai import chunks as wire
 from penstock_inference.adapters.providers.openai.errors import error_in, failure_in_band, named_error
 from penstock_inference.adapters.providers.openai.loose import Unreadable, chunk_of, value_of
+from penstock_inference.adapters.providers.openai.plain_text import UNREADABLE, TextFrame, text_alone
 from penstock_inference.adapters.providers.openai.reader import AnswerReader, Reader
 from penstock_inference.adapters.providers.server_sent_events import EventParser, StreamTooLargeError
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
@@ -36,6 +35,7 @@ class CompletionStream:
         """Begin; ``reader`` is one that reads more than an answer of one choice."""
         self._parser = EventParser()
         self._reader = reader or AnswerReader()
+        self._frame = TextFrame()
         # The name of the events that chunks came in, where they have one, and how they begin.
         self._name_of_chunks = b""
         self._beginning = b""
@@ -79,55 +79,64 @@ class CompletionStream:
 
     def _read_plain(self, payloads: list[bytes]) -> list[UpstreamEvent]:
         """Read events that came whole: what they add to the text goes straight into one delta."""
+        reader, frame = self._reader, self._frame
         events: list[UpstreamEvent] = []
         texts: list[str] = []
-        looks_at_all = self._reader.looks_at_all
-        for payload in payloads:
-            # Only what is none begins like this: a chunk is an object.
-            if payload[:1] == b"[" and payload.startswith(_DONE):
-                self.done = True
+        at, count = 0, len(payloads)
+        while True:
+            if frame.is_known and not reader.looks_at_all:
+                at = frame.take(payloads, at, texts)
+            if at == count:
                 break
-            try:
-                chunk = wire.CHUNK.decode(payload)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                chunk = None
-            text = None if chunk is None or looks_at_all else _text_alone(chunk)
-            if text is not None:
-                texts.append(text)
-                continue
-            if texts:
-                self._add_text(texts, events)
-                texts = []
-            self._read_other(chunk, payload, events)
-            looks_at_all = self._reader.looks_at_all
+            self._read_whole(payloads[at], texts, events)
+            at += 1
             if self.done:
                 break
         if texts:
             # Most reads end here: it must not cost a call.
             events.append(TextDelta(text="".join(texts)))
             self._parts += len(texts)
-            self._reader.said_anything = True
+            reader.said_anything = True
         if self.done:
-            self._reader.end(events)
+            reader.end(events)
         return _merged(events) if len(events) > 1 else events
+
+    def _read_whole(self, payload: bytes, texts: list[str], events: list[UpstreamEvent]) -> None:
+        """Read an event that came whole into ``texts`` where it adds nothing but text, else all of them into events."""
+        # Only what is none begins like this: a chunk is an object.
+        if payload[:1] == b"[" and payload.startswith(_DONE):
+            self.done = True
+            return
+        try:
+            chunk = wire.CHUNK.decode(payload)
+        except UNREADABLE:
+            chunk = None
+        text = None if chunk is None or self._reader.looks_at_all else text_alone(chunk)
+        if text is not None:
+            texts.append(text)
+            frame = self._frame
+            if frame.tries or frame.is_known:
+                frame.learn(payload, text)
+            return
+        if texts:
+            self._add_text(texts, events)
+            texts.clear()
+        if chunk is None:
+            self._read_odd(b"", payload, events)
+        else:
+            self._read_chunk(chunk, payload, events)
 
     def _add_text(self, texts: list[str], events: list[UpstreamEvent]) -> None:
         events.append(TextDelta(text="".join(texts)))
         self._parts += len(texts)
         self._reader.said_anything = True
 
-    def _read_other(self, chunk: wire.Chunk | None, payload: bytes, events: list[UpstreamEvent]) -> None:
-        if chunk is None:
-            self._read_odd(b"", payload, events)
-        else:
-            self._read_chunk(chunk, payload, events)
-
     def _read_event(self, name: bytes, payload: bytes, events: list[UpstreamEvent]) -> None:
         if name == b"error":
             raise named_error(payload)
         try:
             chunk = wire.CHUNK.decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except UNREADABLE:
             self._read_odd(name, payload, events)
             return
         if chunk.choices and name not in _UNNAMED:
@@ -201,7 +210,7 @@ def whole_answer(body: bytes, reader: Reader | None = None) -> list[UpstreamEven
     reader = reader or AnswerReader()
     try:
         chunk = wire.CHUNK.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         chunk = _loose(body)
         reader.expect_halves()
     if not chunk.choices and not chunk.error:
@@ -229,22 +238,6 @@ def _no_completion() -> AttemptFailed:
 
 def _malformed() -> AttemptFailed:
     return AttemptFailed(FailureKind.MALFORMED, "the upstream sent a malformed event")
-
-
-def _text_alone(chunk: wire.Chunk) -> str | None:
-    """Return the text that a chunk adds where it does nothing else; None where it does, or adds none."""
-    choices = chunk.choices
-    if not choices or len(choices) > 1 or chunk.usage is not None or chunk.error:
-        return None
-    choice = choices[0]
-    delta = choice.delta
-    if delta is None or choice.finish_reason or choice.index or choice.usage is not None or choice.error:
-        return None
-    if delta.reasoning_content or delta.reasoning or delta.tool_calls or delta.function_call is not None:
-        return None
-    if delta.extra_content or delta.reasoning_details or delta.thinking_blocks:
-        return None
-    return delta.content or None
 
 
 def _merged(events: list[UpstreamEvent]) -> list[UpstreamEvent]:
