@@ -208,6 +208,31 @@ async def test_what_was_whole_comes_before_the_failure():
         await response.read()
 
 
+@pytest.mark.parametrize("read_between", [True, False], ids=["read", "unread"])
+@pytest.mark.parametrize("answer", [PLAIN, CHUNKED], ids=["plain", "chunked"])
+async def test_nothing_of_another_answer_is_ever_taken_for_this_ones(answer, read_between):
+    connection = Connection()
+    response = Response(connection, asyncio.get_running_loop())
+    response.feed(answer)
+    read = [await response.read()] if read_between else []
+    for piece in (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nother", b"other"):
+        response.feed(piece)
+    read += [await response.read(), await response.read()]
+    assert b"".join(read) == b"hello"
+    assert response.at_end
+    response.release()
+    assert connection.reused is False
+
+
+async def test_nothing_is_taken_after_a_failure():
+    response = Response(Connection(), asyncio.get_running_loop())
+    response.feed(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\nrubbish\r\n")
+    response.feed(b"2\r\nho\r\n0\r\n\r\n")
+    assert await response.read() == b"hi"
+    with pytest.raises(NotHttp):
+        await response.read()
+
+
 async def test_a_server_that_offers_another_protocol_is_understood():
     offer = b"HTTP/1.1 200 OK\r\nupgrade: h2,h2c\r\nconnection: Upgrade, Keep-Alive\r\ncontent-length: 5\r\n\r\nhello"
     assert (await seen(offer, []))[2:] == (b"hello", None, True)

@@ -54,6 +54,7 @@ class Response:
         "_complete",
         "_ends_with_connection",
         "_error",
+        "_foreign_from",
         "_head_bytes",
         "_interim_answers",
         "_keep_alive",
@@ -67,19 +68,23 @@ class Response:
         "_waiter",
         "_waiting_bytes",
         "began",
+        "on_body",
         "status",
     )
 
     def __init__(self, carrier: Carrier, loop: asyncio.AbstractEventLoop) -> None:
         self._carrier: Carrier | None = carrier
         self._loop = loop
-        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._raw_headers: dict[bytes, bytes] = {}
         self._head_bytes = 0
         self._interim_answers = 0
         self._keep_alive = False
         self._ends_with_connection = False
         self._chunks: list[bytes] = []
+        # The parser calls this for every piece of a body, of which a stream has hundreds: so it fills the list itself.
+        self.on_body = self._chunks.append
+        # Where, in what has come at once, another answer's pieces begin.
+        self._foreign_from = 0
         # With what frames them: a little more than waits.
         self._waiting_bytes = 0
         # What came since the last byte of the body, or since the beginning.
@@ -94,6 +99,7 @@ class Response:
         self.began = False
         """Whether a byte has come."""
         self.status = 0
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -139,7 +145,7 @@ class Response:
             await self._arrival()
         chunks = self._chunks
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        self._chunks = []
+        chunks.clear()
         self._waiting_bytes = 0
         if self._paused and self._error is None and self._carrier is not None:
             self._paused = False
@@ -167,14 +173,16 @@ class Response:
     def feed(self, data: bytes) -> None:
         """Take what the connection brought."""
         parser = self._parser
-        if parser is None:
+        if parser is None or self._error is not None:
             return
         self.began = True
-        waited = len(self._chunks)
+        waited = self._foreign_from = len(self._chunks)
         try:
             parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._refuse(str(error))
+        if self._surplus:
+            del self._chunks[self._foreign_from :]
         if self._complete or len(self._chunks) > waited:
             size = len(data)
             self._silent_bytes = 0
@@ -241,15 +249,11 @@ class Response:
         )
         self.status = status
 
-    def on_body(self, body: bytes) -> None:
-        """Take a piece of the body."""
-        if self._error is None and not self._complete:
-            self._chunks.append(body)
-
     def on_message_complete(self) -> None:
         """Take the answer as whole, if it was the answer."""
-        if self.status and self._error is None:
+        if self.status and self._error is None and not self._complete:
             self._complete = True
+            self._foreign_from = len(self._chunks)
 
     def _refuse(self, why: str) -> None:
         """Let the answer fail, unless it is whole and only something after it is wrong."""
