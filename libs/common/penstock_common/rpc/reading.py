@@ -48,6 +48,8 @@ class MessageReader:
         self._few = replace(limits.bounds, max_elements=min(_FEW_ELEMENTS, limits.bounds.max_elements))
         self._turns = asyncio.Semaphore(limits.at_once)
         self._turns_of: dict[str, _Turns] = {}
+        # Where one may have all turns at once, their own are never over before everybody's.
+        self._shares = limits.at_once_per_caller < limits.at_once
         # One large message at a time is decoded: more would only take the processor from the loop.
         self._decoding = asyncio.Lock()
 
@@ -59,27 +61,32 @@ class MessageReader:
             DeadlineExceeded: its message did not.
             InvalidRequest: it brought none, or one that cannot be read or holds too much.
         """
+        if not self._shares:
+            return await self._read_in_turn(codec, call)
         own = self._turns_of.get(call.reader)
         if own is None:
             own = self._turns_of[call.reader] = _Turns(self._limits.at_once_per_caller)
         own.wanted += 1
         try:
-            return await self._read_in_turn(own.turns, codec, call)
+            await self._take(own.turns)
+            try:
+                return await self._read_in_turn(codec, call)
+            finally:
+                own.turns.release()
         finally:
             own.wanted -= 1
             if not own.wanted:
                 del self._turns_of[call.reader]
 
-    async def _read_in_turn(self, own: asyncio.Semaphore, codec: Codec[Any], call: ServerCall) -> Any:
-        await self._take(own)
+    async def _read_in_turn(self, codec: Codec[Any], call: ServerCall) -> Any:
+        await self._take(self._turns)
         try:
-            await self._take(self._turns)
-            try:
-                return await self._decode(codec, await self._message(call))
-            finally:
-                self._turns.release()
+            message = await self._message(call)
+            if len(message) <= _SMALL_BYTES:
+                return codec.decode(message)
+            return await self._decode(codec, message)
         finally:
-            own.release()
+            self._turns.release()
 
     async def _take(self, turns: asyncio.Semaphore) -> None:
         if not turns.locked():
@@ -103,7 +110,7 @@ class MessageReader:
         return message
 
     async def _decode(self, codec: Codec[Any], message: bytes) -> Any:
-        if not isinstance(codec, ProtobufCodec) or len(message) <= _SMALL_BYTES:
+        if not isinstance(codec, ProtobufCodec):
             return codec.decode(message)
         if len(message) <= _LARGE_BYTES and self._is_few(codec, message):
             return codec.decode(message)
