@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
 
@@ -168,32 +167,30 @@ def _is_empty(event: ContentEvent) -> bool:
     return not (event.id or event.name or event.arguments_json_fragment or event.extra_json)
 
 
-@dataclass(slots=True)
-class _ToolCallParts:
+class _ToolCallParts(msgspec.Struct):
     id: str = ""
     name: str = ""
     is_custom: bool = False
-    arguments: list[str] = field(default_factory=list[str])
+    arguments: list[str] = []
     extra_json: str = ""
 
 
-@dataclass(slots=True)
-class Answer:
+class Answer(msgspec.Struct):
     """The sum of a stream: what a caller who does not stream receives."""
 
     started: Started | None = None
     usage: Usage | None = None
     finished: Finished | None = None
-    logprobs: list[str] = field(default_factory=list[str])
+    logprobs: list[str] = []
     """JSON arrays of the text's tokens with their probabilities, where the upstream told them."""
-    choices: dict[int, Answer] = field(default_factory=dict[int, "Answer"])
+    choices: dict[int, Answer] = {}
     """The choices after the first, by number; see ``more``."""
     extra_json: str = ""
     """What came beside the reasoning; see ``Reasoning``."""
-    _text: list[str] = field(default_factory=list[str])
-    _reasoning: list[str] = field(default_factory=list[str])
+    _text: list[str] = []
+    _reasoning: list[str] = []
     _signature: bytes = b""
-    _tool_calls: dict[int, _ToolCallParts] = field(default_factory=dict[int, _ToolCallParts])
+    _tool_calls: dict[int, _ToolCallParts] = {}
     reason: FinishReason | None = None
     """Why it ended, where it is one of the choices after the first."""
 
@@ -257,6 +254,8 @@ class Answer:
     @property
     def more(self) -> tuple[Answer, ...]:
         """The choices after the first so far, by number."""
+        if not self.choices:
+            return ()
         return tuple(choice for _, choice in sorted(self.choices.items()))
 
     @property
@@ -267,7 +266,7 @@ class Answer:
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
         """The tool calls so far, by index."""
-        return tuple(self.tool_calls_by_index.values())
+        return tuple(self.tool_calls_by_index.values()) if self._tool_calls else ()
 
     @property
     def tool_calls_by_index(self) -> dict[int, ToolCall]:

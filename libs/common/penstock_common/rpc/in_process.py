@@ -51,7 +51,7 @@ class InProcessChannel:
         deadline = deadline_of(scope, timeout)
         if deadline <= time.monotonic():
             raise deadline_passed()
-        call = ServerCall(method.path, scope=scope, deadline=deadline, steps=Steps(steps))
+        call = ServerCall(method.path, scope, deadline, Steps() if steps is None else Steps(steps))
         servicer = handler.behaviour(request, call)
         try:
             waits_for = servicer.send(None)
@@ -78,7 +78,7 @@ class InProcessChannel:
             raise _nobody_serves(method)
         scope = CURRENT_SCOPE.get()
         deadline = deadline_of(scope, timeout)
-        call = ServerCall(method.path, scope=scope, deadline=deadline, steps=Steps(steps))
+        call = ServerCall(method.path, scope, deadline, Steps() if steps is None else Steps(steps))
         return _Responses(method.path, deadline, handler.behaviour(request, call))
 
 

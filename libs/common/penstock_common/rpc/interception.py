@@ -132,6 +132,7 @@ def _server_call(path: str, context: Any) -> ServerCall:
         steps=Steps(),
         metadata=metadata,
         context=context,
+        started=time.perf_counter(),
     )
 
 

@@ -5,43 +5,33 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import msgspec
+
 from penstock_common.rpc.scope import Metadata, RequestScope
 from penstock_common.telemetry.steps import Steps
 
 
-class ServerCall:
+class ServerCall(msgspec.Struct, eq=False):
     """Whose call it is, by when it must have ended, and what was done for it.
 
     ``path`` is ``/package.Service/Method``; ``deadline`` is on the clock of
     ``time.monotonic``, None for none. What a servicer notes in ``steps`` reaches
     the caller at the end, however the call ends. ``metadata`` and ``context`` are
     the socket's: in process there are none, as a caller there is trusted and has
-    nothing to prove. ``started`` is on the clock of ``time.perf_counter``.
+    nothing to prove. ``started`` is on the clock of ``time.perf_counter``, the socket's, too.
     """
 
-    __slots__ = ("admission", "context", "deadline", "metadata", "path", "reader", "scope", "started", "steps")
-
-    def __init__(
-        self,
-        path: str,
-        *,
-        scope: RequestScope,
-        deadline: float | None,
-        steps: Steps,
-        metadata: Metadata = (),
-        context: Any = None,
-    ) -> None:
-        self.path = path
-        self.scope = scope
-        self.deadline = deadline
-        self.steps = steps
-        self.metadata = metadata
-        self.context = context
-        self.admission: Any = None
-        """What an interceptor has found out about the caller, for the servicer; nothing inside the suite."""
-        self.reader = ""
-        """Whose requests share the turns of one caller to be read; an interceptor says."""
-        self.started = time.perf_counter() if context is not None else 0.0
+    path: str
+    scope: RequestScope
+    deadline: float | None
+    steps: Steps
+    metadata: Metadata = ()
+    context: Any = None
+    started: float = 0.0
+    admission: Any = None
+    """What an interceptor has found out about the caller, for the servicer; nothing inside the suite."""
+    reader: str = ""
+    """Whose requests share the turns of one caller to be read; an interceptor says."""
 
     def seconds_left(self) -> float | None:
         """Return the seconds until the deadline, at least 0; None where there is none."""

@@ -37,15 +37,11 @@ class Step(msgspec.Struct):
         return (self.end_ns - self.start_ns) / 1e9
 
 
-class Steps:
-    """The steps of one request in one service, in the order they began."""
+class Steps(msgspec.Struct, eq=False):
+    """The steps of one request in one service, in the order they began; ``recorded`` may be a list of the caller's."""
 
-    __slots__ = ("_running", "recorded")
-
-    def __init__(self, recorded: list[Step] | None = None) -> None:
-        """Record into ``recorded``, a list of the caller's; into one of its own where there is none."""
-        self.recorded: list[Step] = [] if recorded is None else recorded
-        self._running: Step | None = None
+    recorded: list[Step] = []
+    _running: Step | None = None
 
     def next(self, name: str) -> Step:
         """Record a step that lasts until the next one, or until ``stop``: for what is done one after another."""
