@@ -99,8 +99,10 @@ class Stats(Value, frozen=True):
 def probe_of(request: GenerationInput, route_digest: bytes = b"", regions: tuple[str, ...] = ()) -> Probe:
     """Return what the cache needs to know of ``request``, which takes a route, for a tenant of these regions."""
     in_flight = web = False
+    # A member is found through its class only slowly.
+    tool = Role.TOOL
     for message in request.messages:
-        if message.tool_calls or message.role is Role.TOOL:
+        if message.tool_calls or message.role is tool:
             in_flight = True
         elif len(message.parts) != 1 or isinstance(message.parts[0], Image):
             web = web or _refers_to_the_web(message)

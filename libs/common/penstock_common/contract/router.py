@@ -9,6 +9,7 @@ from penstock_common.llm.types import GenerationInput, Image, JsonSchema, Reason
 _MAX_BYTES_PER_TOKEN = 8
 
 _CHAT = frozenset({"chat"})
+_WORDS = (Text, Reasoning)
 
 
 class Requirements(Value, frozen=True):
@@ -31,7 +32,7 @@ def requirements_of(request: GenerationInput) -> Requirements:
     text_bytes, sees = 0, False
     for message in request.messages:
         for part in message.parts:
-            if isinstance(part, Text | Reasoning):
+            if isinstance(part, _WORDS):
                 text = part.text
                 text_bytes += len(text) if text.isascii() else len(text.encode(errors="replace"))
             elif isinstance(part, Image):

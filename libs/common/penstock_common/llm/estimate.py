@@ -62,7 +62,7 @@ def _tokens_of_turn(message: Message) -> int:
 
 
 def _tokens_of_part(part: ContentPart) -> int:
-    if isinstance(part, Text | Reasoning):
+    if isinstance(part, (Text, Reasoning)):
         return estimated_tokens(part.text)
     if isinstance(part, Image):
         return TOKENS_PER_SMALL_IMAGE if part.detail == "low" else TOKENS_PER_IMAGE

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 
 import msgspec
 
@@ -297,6 +298,8 @@ def dropped_names(names: tuple[str, ...]) -> str:
     return ", ".join([name if _HARMLESS.fullmatch(name) else "(another field)" for name in names])
 
 
+# Nearly always of the same duration, the limiter's window.
+@lru_cache(maxsize=64)
 def go_duration(duration: timedelta) -> str:
     """Return a duration as Go prints it: ``12ms``, ``1.5s``, ``6m0s``."""
     seconds = max(0.0, duration.total_seconds())

@@ -33,6 +33,7 @@ class Bill(msgspec.Struct, frozen=True, gc=False):
 
 
 NOTHING_OWED = Bill()
+_AT_THE_END = (Usage, Finished)
 
 
 class Progress:
@@ -57,7 +58,7 @@ class Progress:
                 self.started = first
         self.events += batch
         # Usage and end come last, so a batch that ends in a delta has neither.
-        if isinstance(batch[-1], Usage | Finished):
+        if isinstance(batch[-1], _AT_THE_END):
             for event in batch[-2:]:
                 if isinstance(event, Finished):
                     self.finished = event

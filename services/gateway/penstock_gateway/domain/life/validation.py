@@ -56,6 +56,7 @@ _MAX_SHOWN_NAME = 64
 MAX_CHOICES = 128
 _REASONING_EFFORTS = ("", "none", "minimal", "low", "medium", "high", "xhigh", "max")
 _NO_WISHES = SamplingParams()
+_NOTHING_SAID = RequestContext()
 
 
 def validate_input(request: GenerationInput) -> None:
@@ -64,8 +65,14 @@ def validate_input(request: GenerationInput) -> None:
     if not request.messages:
         raise InvalidRequest("input.messages must hold at least one message.", field="input.messages")
     _at_most("input.messages", len(request.messages), MAX_MESSAGES, "messages")
+    # A member is found through its class only slowly.
+    tool = Role.TOOL
     for index, message in enumerate(request.messages):
-        _validate_message(f"input.messages[{index}]", message)
+        parts = message.parts
+        # Nearly every turn is one text and nothing else, and may be any: it must not cost a call.
+        is_text = len(parts) == 1 and type(parts[0]) is Text and message.role is not tool
+        if not is_text or message.tool_calls or message.tool_call_id:
+            _validate_message(f"input.messages[{index}]", message)
     if request.tools:
         _validate_tools(request.tools)
     if request.tool_choice is not None:
@@ -81,6 +88,8 @@ def validate_input(request: GenerationInput) -> None:
 
 def validate_context(context: RequestContext) -> None:
     """Raise InvalidRequest for the first field that is out of bounds."""
+    if context == _NOTHING_SAID:
+        return
     _label("context.user", context.user, 0, MAX_USER_LENGTH)
     _label("context.feature", context.feature, 0, MAX_FEATURE_LENGTH)
     _at_most("context.tags", len(context.tags), MAX_TAGS, "tags")

@@ -97,15 +97,17 @@ def body_from_input(
 
 def _turns(messages: tuple[Message, ...], dialect: Dialect) -> list[_Turn | dict[str, Any]]:
     turns: list[_Turn | dict[str, Any]] = []
+    # Members are found through their class only slowly.
+    assistant, developer = Role.ASSISTANT, Role.DEVELOPER
     for index, message in enumerate(messages):
         parts = message.parts
         if message.tool_calls or message.tool_call_id or message.name or len(parts) != 1:
             turns.append(_message(message, dialect, index))
             continue
         part = parts[0]
-        if dialect.reasoned_turns and message.role is Role.ASSISTANT:
+        if dialect.reasoned_turns and message.role is assistant:
             turns.append(_message(message, dialect, index))
-        elif type(part) is Text and (message.role is not Role.DEVELOPER or dialect.developer_role):
+        elif type(part) is Text and (message.role is not developer or dialect.developer_role):
             turns.append(_Turn(message.role, part.text))
         else:
             turns.append(_message(message, dialect, index))

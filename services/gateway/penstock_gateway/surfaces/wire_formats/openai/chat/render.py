@@ -183,8 +183,10 @@ def _choice(index: int, answer: Answer, reason: FinishReason | None, form: Answe
     message = wire.CompletionMessage(
         content=answer.text if answer.text or not calls else None,
         reasoning_content=answer.reasoning or msgspec.UNSET,
-        **(_extras(answer.extra_json, TURN_FIELDS) if answer.extra_json else {}),
     )
+    if answer.extra_json:
+        for name, value in _extras(answer.extra_json, TURN_FIELDS).items():
+            setattr(message, name, value)
     if calls and form.functions:
         # The older form has a place for one, and the model was asked for no more.
         message.function_call = wire.AnsweredFunction(name=calls[0].name, arguments=calls[0].arguments_json)

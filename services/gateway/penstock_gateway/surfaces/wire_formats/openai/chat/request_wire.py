@@ -143,16 +143,6 @@ class Turn(WireObject):
     function_call: CalledFunction | None = None
     audio: msgspec.Raw = ABSENT
 
-    @property
-    def has_extras(self) -> bool:
-        """Whether a field is there that a provider's own may stand in."""
-        return not (
-            self.reasoning is ABSENT
-            and self.reasoning_details is ABSENT
-            and self.thinking_blocks is ABSENT
-            and self.extra_content is ABSENT
-        )
-
 
 class Function(WireObject):
     """A function the model may call."""

@@ -16,7 +16,9 @@ from penstock_gateway.surfaces.wire_formats.openai.data_urls import DATA_SCHEME,
 from penstock_gateway.surfaces.wire_formats.openai.fields import is_null
 
 _FUNCTION = "function"
-_ROLES = {**{role.value: role for role in Role}, _FUNCTION: Role.TOOL}
+# Asked for in every turn, and a member is found through its class only slowly.
+_ASSISTANT, _TOOL = Role.ASSISTANT, Role.TOOL
+_ROLES = {**{role.value: role for role in Role}, _FUNCTION: _TOOL}
 
 WirePart = wire.TextPart | wire.ImagePart | wire.FilePart | wire.RefusalPart | wire.AudioPart
 
@@ -54,7 +56,7 @@ def _turn(turn: wire.Turn, index: int, turns: Sequence[wire.Turn]) -> Message:
     if turn.audio is not wire.ABSENT and not is_null(turn.audio):
         field = f"messages[{index}].audio"
         raise UnsupportedParameter(f"'{field}' is not supported; send text.", parameter=field)
-    if role is Role.ASSISTANT:
+    if role is _ASSISTANT:
         return _assistant_turn(turn, index)
     if turn.tool_calls or turn.function_call or turn.refusal or turn.reasoning_content:
         raise _assistants_only(turn, index)
@@ -66,7 +68,7 @@ def _turn(turn: wire.Turn, index: int, turns: Sequence[wire.Turn]) -> Message:
             f"'messages[{index}].content' must be a string or an array of parts, but is missing.",
             field=f"messages[{index}].content",
         )
-    if (turn.tool_call_id is None) is (role is Role.TOOL):
+    if (turn.tool_call_id is None) is (role is _TOOL):
         raise _misplaced_tool_call_id(role, index)
     return Message(
         role=role,
@@ -91,14 +93,16 @@ def _assistant_turn(turn: wire.Turn, index: int) -> Message:
         parts = _content(turn.content, index)
     if turn.refusal:
         parts = (*parts, Text(text=turn.refusal))
-    if turn.reasoning_content or turn.has_extras:
+    if turn.reasoning_content or not (
+        turn.reasoning is turn.reasoning_details is turn.thinking_blocks is turn.extra_content is wire.ABSENT
+    ):
         parts = (*_reasoning(turn, index), *parts)
     if not parts and not tool_calls:
         raise InvalidRequest(
             f"'messages[{index}].content' must be set where 'tool_calls' is not, but both are missing.",
             field=f"messages[{index}].content",
         )
-    return Message(role=Role.ASSISTANT, parts=parts, tool_calls=tool_calls, name=turn.name or "")
+    return Message(role=_ASSISTANT, parts=parts, tool_calls=tool_calls, name=turn.name or "")
 
 
 def _reasoning(turn: wire.Turn, index: int) -> tuple[Reasoning, ...]:
