@@ -18,9 +18,9 @@ import time
 from types import CodeType
 from typing import NamedTuple
 
-from one_process import HIT, PACED, ROOT, STREAM, UNARY, Case, Suite, run_with_suite
+from one_process import HISTORY, HIT, PACED, ROOT, STREAM, UNARY, Case, Suite, run_with_suite
 
-CASES = (UNARY, STREAM, PACED, HIT)
+CASES = (UNARY, STREAM, PACED, HIT, HISTORY)
 IN_FLIGHT = 16
 
 

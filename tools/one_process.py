@@ -45,6 +45,8 @@ class Case:
     """A token arrives only when the one before has come out at the other end."""
     same: bool = False
     """The same every time, so that the cache answers."""
+    turns: int = 0
+    """Of history before the question."""
     requests: int = 400
     """That are counted, after a quarter as many."""
 
@@ -53,6 +55,7 @@ UNARY = Case("unary")
 STREAM = Case("stream", stream=True)
 PACED = Case("paced stream", stream=True, paced=True, requests=80)
 HIT = Case("hit", same=True)
+HISTORY = Case("20 turns", turns=20)
 
 
 class Suite:
@@ -81,6 +84,7 @@ class Suite:
             **({"kind": "BURST", "tokens": 100} if case.stream else {}),
             **({"kind": "STEP", "pacer": self._upstream} if case.paced else {}),
             "same": case.same,
+            "turns": case.turns,
             "salt": str(self._jobs),
         }
         if self._client.stdin is None or self._client.stdout is None:
