@@ -114,6 +114,7 @@ class CompletionStream:
         text = None if chunk is None or self._reader.looks_at_all else text_alone(chunk)
         if text is not None:
             texts.append(text)
+            self._beginning = self._beginning or payload[:_BEGINNING_BYTES]
             frame = self._frame
             if frame.tries or frame.is_known:
                 frame.learn(payload, text)
