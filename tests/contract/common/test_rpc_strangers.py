@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import grpc
 import pytest
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import StreamEnded, StreamReset
 
 from penstock.llm.v1 import message_pb2
 from penstock_common.errors import InvalidCredentials, InvalidRequest, RateLimited
@@ -71,6 +75,39 @@ async def test_who_does_not_prove_itself_is_refused_before_its_message_is_read(o
     assert served == []
 
 
+async def sent_to_path(target, path):
+    """Send a call to a path of any bytes, and return once the server has ended it."""
+    host, _, port = target.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    session = H2Connection(H2Configuration(header_encoding=None, validate_outbound_headers=False))
+    session.initiate_connection()
+    fields = [
+        (b":method", b"POST"),
+        (b":scheme", b"http"),
+        (b":authority", b"x"),
+        (b":path", path),
+        (b"te", b"trailers"),
+    ]
+    session.send_headers(1, [*fields, (b"content-type", b"application/grpc")])
+    session.send_data(1, bytes(5), end_stream=True)
+    writer.write(session.data_to_send())
+    try:
+        while received := await asyncio.wait_for(reader.read(65536), PATIENCE_SECONDS):
+            if any(isinstance(event, StreamEnded | StreamReset) for event in session.receive_data(received)):
+                return
+    finally:
+        writer.close()
+
+
+# Some versions of grpcio end the whole server over it.
+async def test_a_path_that_is_no_text_ends_its_own_call_alone(open_port):
+    channel, served = await open_port()
+    await sent_to_path(channel.target, b"/\xa6\xac/Say")
+    message = message_pb2.Message(tool_call_id="x")
+    await channel.unary_unary(METHOD.path)(message.SerializeToString(), metadata=PROOF, timeout=PATIENCE_SECONDS)
+    assert served == [message]
+
+
 async def test_garbage_is_an_invalid_request(open_port):
     channel, served = await open_port()
     error = await refusal(channel.unary_unary(METHOD.path)(b"\xff\xff\xff", metadata=PROOF))
@@ -130,3 +167,17 @@ async def test_who_reads_no_answers_gets_no_more_until_it_leaves(open_port):
         async with asyncio.timeout(PATIENCE_SECONDS):
             while await channel.unary_unary(METHOD.path)(b"", metadata=PROOF).code() is not grpc.StatusCode.OK:
                 await asyncio.sleep(0.01)
+
+
+async def test_calls_that_were_refused_leave_nothing_to_the_garbage_collector(open_port):
+    channel, _ = await open_port()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(40):
+            await refusal(channel.unary_unary(METHOD.path)(b"", metadata=()))
+        left = sum(isinstance(each, grpc.aio.AbortError) for each in gc.get_objects())
+    finally:
+        gc.enable()
+    # The last ones may be on their way out.
+    assert left < 10

@@ -17,6 +17,7 @@ import structlog
 from grpc_status import rpc_status
 
 from penstock_common import errors
+from penstock_common.rpc.aborting import abort
 from penstock_common.rpc.method import Handler
 from penstock_common.rpc.reading import MessageReader
 from penstock_common.rpc.scope import RequestScope
@@ -173,7 +174,7 @@ async def _fail(entered: list[ServerInterceptor], call: ServerCall, error: BaseE
     context = call.context
     trailing = (*(context.trailing_metadata() or ()), *status.trailing_metadata)
     try:
-        await context.abort(status.code, status.details, trailing)
+        await abort(context, status.code, status.details, trailing)
     except (grpc.aio.InternalError, grpc.aio.UsageError) as failure:
         raise CallerLeftError from failure
 

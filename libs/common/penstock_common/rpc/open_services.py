@@ -22,6 +22,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 from grpc_status import rpc_status
 
 from penstock_common.errors import DeadlineExceeded, InvalidRequest, PenstockError, RateLimited
+from penstock_common.rpc.aborting import abort
 from penstock_common.rpc.sending import written
 from penstock_common.status import status_from_error
 
@@ -60,7 +61,7 @@ class Health:
         """Answer once."""
         status = self._status.get((await call.only(health_pb2.HealthCheckRequest)).service)
         if status is None:
-            await call.context.abort(grpc.StatusCode.NOT_FOUND, "No such service.")
+            await abort(call.context, grpc.StatusCode.NOT_FOUND, "No such service.", ())
         await call.write(health_pb2.HealthCheckResponse(status=status))
 
     async def watch(self, call: OpenCall) -> None:
@@ -133,7 +134,7 @@ class OpenServices:
                     await behaviour(OpenCall(context))
             except PenstockError as error:
                 status = rpc_status.to_status(status_from_error(error))
-                await context.abort(status.code, status.details, status.trailing_metadata)
+                await abort(context, status.code, status.details, tuple(status.trailing_metadata))
 
         return bounded
 

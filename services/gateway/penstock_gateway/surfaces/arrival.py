@@ -49,7 +49,8 @@ class Timeouts:
     stream: timedelta = timedelta(seconds=600)
 
 
-class Arrival(msgspec.Struct, frozen=True, gc=False):
+# Seen by the garbage collector: ``peer`` leads to the call, and the error of a refused call leads back here.
+class Arrival(msgspec.Struct, frozen=True):
     """A request's head: names, times, nothing of its body. Header names are in lower case."""
 
     surface: str

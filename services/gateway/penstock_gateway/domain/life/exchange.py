@@ -47,7 +47,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     first_event_ns: int = 0
 
 
-class EndedExchange(msgspec.Struct, frozen=True, gc=False):
+# Seen by the garbage collector: an error knows every frame that it has left.
+class EndedExchange(msgspec.Struct, frozen=True):
     """Everything there is to say about a request that has ended.
 
     ``public_model`` is empty until the name that the caller chose is known to be a model's.
