@@ -15,6 +15,7 @@ from structlog.typing import EventDict
 from penstock_common.rpc.scope import CURRENT_SCOPE
 
 _TRACE_ID = slice(3, 35)
+_CALLERS_DOING = {"UnicodeDecodeError", "ExecuteBatchError"}
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
@@ -35,6 +36,7 @@ def configure_logging(level: str = "info", stream: TextIO | None = None) -> None
     )
     handler = logging.StreamHandler(out)
     handler.setFormatter(_StandardFormatter())
+    handler.addFilter(_is_ours_to_tell)
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
 
 
@@ -54,6 +56,18 @@ def _render(_: Any, __: str, event: EventDict) -> str:
     except UnicodeEncodeError:
         # Half a surrogate pair, which a caller's JSON can hold. To log must not fail a request.
         return json.dumps(event, default=str).encode("ascii").decode()
+
+
+def _is_ours_to_tell(record: logging.LogRecord) -> bool:
+    """Return whether a library's record may be written.
+
+    Of metadata or a path that is no UTF-8 gRPC writes the value, which a caller
+    chose and which may be a secret, with a traceback and as often as anybody
+    likes. The call is answered all the same. And it tells of each caller that has
+    left before its call was refused.
+    """
+    cause = record.exc_info[1] if record.exc_info else None
+    return record.name != "grpc._cython.cygrpc" or type(cause).__name__ not in _CALLERS_DOING
 
 
 class _StandardFormatter(logging.Formatter):

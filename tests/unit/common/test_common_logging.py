@@ -152,3 +152,14 @@ def test_lines_go_to_standard_error_unless_told_otherwise(configured, log, capsy
     captured = capsys.readouterr()
     assert captured.out == ""
     assert json.loads(captured.err)["event"] == "happened"
+
+
+def test_a_callers_bytes_are_not_written_because_grpc_cannot_read_them(configured):
+    lines = configured()
+    grpc_log = logging.getLogger("grpc._cython.cygrpc")
+    try:
+        b"secret\xff".decode()
+    except UnicodeDecodeError:
+        grpc_log.exception("Invalid encoding on %s", b"secret\xff")
+    grpc_log.warning("something else")
+    assert [line["event"] for line in lines()] == ["something else"]
