@@ -53,8 +53,9 @@ class Router:
             return known.plan
         model = self._catalogue.find(request.model)
         if model is None:
-            known = ", ".join(entry.name for entry in self._catalogue.all()[:10])
-            raise ModelNotFound(f"The model '{request.model}' does not exist. Available: {known}.", model=request.model)
+            # No name of another: which of them the key may use is not known here.
+            text = f"The model '{request.model}' does not exist; the list of models has those that your key may use."
+            raise ModelNotFound(text, model=request.model)
         fitting, left_out = _filter(model, needs, allowed_regions)
         if not fitting:
             raise _nobody_fits(model, needs, allowed_regions)
