@@ -10,10 +10,10 @@ import (
 )
 
 var (
-	errBodyTooLarge = errors.New("the request body is larger than the limit")
-	errBodyTooSlow  = errors.New("the request body arrived too slowly")
-	errBodyBroken   = errors.New("the request body is not framed as its headers say")
-	errBodyNoGzip   = errors.New("the request body is not the gzip that its headers say")
+	errBodyTooLarge    = errors.New("the request body is larger than the limit")
+	errBodyTooSlow     = errors.New("the request body arrived too slowly")
+	errBodyBroken      = errors.New("the request body is not framed as its headers say")
+	errBodyNotInflated = errors.New("the request body is not compressed as its headers say")
 )
 
 // refusedLingerFor is how long a caller may go on sending who is refused before its body has come.

@@ -90,6 +90,8 @@ func TestABadQueryIsToldByItsParameter(t *testing.T) {
 		{"/api/v1/admin/keys?page_size=1&page_size=2", "page_size", "The parameter page_size must be a whole number"},
 		{"/api/v1/admin/keys?pagesize=5", "pagesize", "There is no query parameter pagesize; did you mean page_size?"},
 		{"/api/v1/admin/keys?teanant=a", "teanant", "did you mean tenant?"},
+		{"/api/v1/admin/keys?tenant=%ff", "tenant", "The parameter tenant is not UTF-8"},
+		{"/api/v1/models/%ff", "", "The path is not UTF-8"},
 		{"/api/v1/admin/keys?page_size.x=1", "page_size.x", "There is no query parameter page_size.x"},
 	} {
 		response := edge.send(t, "GET", c.path, "")

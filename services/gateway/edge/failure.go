@@ -48,9 +48,14 @@ var (
 		message:    "This path exists, but not with this method; /openapi.json says which.",
 		openAIType: "invalid_request_error", openAICode: "method_not_allowed", anthropicType: "invalid_request_error",
 	}
+	failureNoMethod = failure{
+		httpStatus: http.StatusBadRequest, code: codes.InvalidArgument, reason: errorsv1.ErrorReason_ERROR_REASON_INVALID_REQUEST,
+		message:    "The request's method is not one word (RFC 9110, 9.1).",
+		openAIType: "invalid_request_error", openAICode: "malformed_method", anthropicType: "invalid_request_error",
+	}
 	failureEncoding = failure{
 		httpStatus: http.StatusUnsupportedMediaType, code: codes.InvalidArgument, reason: errorsv1.ErrorReason_ERROR_REASON_INVALID_REQUEST,
-		message:    "Request bodies may come as they are or as gzip, and in no other Content-Encoding.",
+		message:    "Request bodies may come as they are, as gzip or deflate, and in no other Content-Encoding.",
 		openAIType: "invalid_request_error", openAICode: "unsupported_content_encoding", anthropicType: "invalid_request_error",
 		closes: true,
 	}
@@ -74,9 +79,9 @@ var (
 		message:    "The request body is not framed as its headers say.",
 		openAIType: "invalid_request_error", openAICode: "malformed_body", anthropicType: "invalid_request_error", closes: true,
 	}
-	failureNoGzip = failure{
+	failureNotInflated = failure{
 		httpStatus: http.StatusBadRequest, code: codes.InvalidArgument, reason: errorsv1.ErrorReason_ERROR_REASON_INVALID_REQUEST,
-		message:    "The request body is not the gzip that its Content-Encoding says.",
+		message:    "The request body is not compressed as its Content-Encoding says.",
 		openAIType: "invalid_request_error", openAICode: "malformed_body", anthropicType: "invalid_request_error", closes: true,
 	}
 	failureBodies = failure{
@@ -113,8 +118,8 @@ func bodyFailure(err error) *failure {
 	if errors.Is(err, errBodyBroken) {
 		return &failureBroken
 	}
-	if errors.Is(err, errBodyNoGzip) {
-		return &failureNoGzip
+	if errors.Is(err, errBodyNotInflated) {
+		return &failureNotInflated
 	}
 	return &failureTooSlow
 }
@@ -167,7 +172,7 @@ func withDetails(s *status.Status, details ...protoadapt.MessageV1) *status.Stat
 }
 
 // acceptedEncodings is what an answer of 415 says (RFC 9110, 12.5.3).
-const acceptedEncodings = "gzip"
+const acceptedEncodings = "gzip, deflate"
 
 func writeJSON(w http.ResponseWriter, httpStatus int, body []byte) {
 	w.Header().Set("Content-Type", "application/json")

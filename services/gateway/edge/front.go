@@ -140,6 +140,13 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.wire.ServeHTTP(out, forwarded)
 }
 
+// isMethod says whether a text is a token as RFC 9110, 5.6.2 has it.
+func isMethod(text string) bool {
+	return text != "" && !strings.ContainsFunc(text, func(r rune) bool {
+		return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
+	})
+}
+
 // answerNow gives an answer that is at hand: all of it has the time of one write.
 func (f *front) answerNow(handler http.HandlerFunc, w http.ResponseWriter, r *http.Request) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(f.cfg.writeTimeout))
@@ -169,6 +176,9 @@ func (f *front) refusal(r *http.Request, forwarded http.Header, admitted bool, b
 	switch {
 	case !admitted:
 		return &failureDraining
+	// HTTP/2's server lets any method pass; nothing behind it would send one that is no token.
+	case !isMethod(r.Method):
+		return &failureNoMethod
 	// A path that a later hop would read differently must not pass as one of ours.
 	case !known || path.Clean(p) != strings.TrimSuffix(p, "/"):
 		return &failureNotFound
@@ -176,7 +186,7 @@ func (f *front) refusal(r *http.Request, forwarded http.Header, admitted bool, b
 		return &failureHead
 	case body.err() != nil:
 		return bodyFailure(body.err())
-	case encoding != "" && !strings.EqualFold(encoding, "identity") && !isGzip(encoding):
+	case encoding != "" && !strings.EqualFold(encoding, "identity") && compressionOf(encoding) == "":
 		return &failureEncoding
 	case !f.guesses.admits(forwarded.Get(headerClientAddress), f.guesses.in(forwarded)):
 		return &failureGuesses

@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"compress/flate"
 	"compress/gzip"
+	"compress/zlib"
 	"context"
 	"io"
 	"net/http"
@@ -38,7 +40,20 @@ func zipped(t *testing.T, text string) string {
 	return buffer.String()
 }
 
-func TestABodyMayComeAsGzip(t *testing.T) {
+func deflated(t *testing.T, text string, raw bool) string {
+	t.Helper()
+	var buffer bytes.Buffer
+	var w io.WriteCloser = zlib.NewWriter(&buffer)
+	if raw {
+		w, _ = flate.NewWriter(&buffer, flate.DefaultCompression)
+	}
+	_, err := io.WriteString(w, text)
+	must(t, err)
+	must(t, w.Close())
+	return buffer.String()
+}
+
+func TestABodyMayComeCompressed(t *testing.T) {
 	edge := start(t, func(c *config) { c.maxBodyBytes = 1 << 20 })
 	edge.gateway.chat = func(_ context.Context, r *gatewayv1.ChatRequest) (*gatewayv1.ChatResponse, error) {
 		return &gatewayv1.ChatResponse{Model: r.GetInput().GetModel()}, nil
@@ -47,6 +62,10 @@ func TestABodyMayComeAsGzip(t *testing.T) {
 	for _, encoding := range []string{"gzip", "GZIP", "x-gzip"} {
 		response := edge.send(t, "POST", "/api/v1/chat", zipped(t, body), "Content-Encoding", encoding)
 		equal(t, encoding, decode(t, readAll(t, response))["model"], any("fast"))
+	}
+	for _, raw := range []bool{false, true} {
+		response := edge.send(t, "POST", "/api/v1/chat", deflated(t, body, raw), "Content-Encoding", "deflate")
+		equal(t, "deflate", decode(t, readAll(t, response))["model"], any("fast"))
 	}
 	equal(t, "as it is", edge.send(t, "POST", "/api/v1/chat", body, "Content-Encoding", "identity").StatusCode, http.StatusOK)
 	for what, c := range map[string]struct {
@@ -60,12 +79,14 @@ func TestABodyMayComeAsGzip(t *testing.T) {
 		"twice":         {zipped(t, zipped(t, body)), "gzip, gzip", http.StatusUnsupportedMediaType},
 		"brotli":        {body, "br", http.StatusUnsupportedMediaType},
 		"zstd":          {body, "zstd", http.StatusUnsupportedMediaType},
-		"deflate":       {body, "deflate", http.StatusUnsupportedMediaType},
+		"no deflate":    {body, "deflate", http.StatusBadRequest},
+		"cut deflate":   {deflated(t, body, false)[:20], "deflate", http.StatusBadRequest},
+		"another bomb":  {deflated(t, strings.Repeat(" ", 2<<20), true), "deflate", http.StatusRequestEntityTooLarge},
 	} {
 		response := edge.send(t, "POST", "/api/v1/chat", c.body, "Content-Encoding", c.encoding)
 		equal(t, what, response.StatusCode, c.status)
 		if c.status == http.StatusUnsupportedMediaType {
-			equal(t, what, response.Header.Get("Accept-Encoding"), "gzip")
+			equal(t, what, response.Header.Get("Accept-Encoding"), "gzip, deflate")
 		}
 	}
 	// A PATCH reads its body twice.

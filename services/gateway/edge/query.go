@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"github.com/grpc-ecosystem/grpc-gateway/v2/utilities"
@@ -30,6 +31,9 @@ func (s *strictQuery) Parse(message proto.Message, values url.Values, filter *ut
 		field, err := parameter(message.ProtoReflect().Descriptor(), path)
 		if err != nil {
 			return err
+		}
+		if slices.ContainsFunc(values[key], func(value string) bool { return !utf8.ValidString(value) }) {
+			return fault(shortened(key), "The parameter %s is not UTF-8.", shortened(key))
 		}
 		if s.DefaultQueryParser.Parse(message, url.Values{key: values[key]}, filter) != nil {
 			return fault(shortened(key), "The parameter %s must be %s.", shortened(key), described(field))

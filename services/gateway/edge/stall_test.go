@@ -15,7 +15,8 @@ import (
 	gatewayv1 "penstock.dev/proto/penstock/gateway/v1"
 )
 
-// starving is a caller over HTTP/2 that keeps its connection well and gives its streams no window.
+// starving is a caller over HTTP/2 that keeps its connection well and gives its streams no window. A method may stand
+// before the path.
 func starving(t *testing.T, edge *running, path, body string) *http2.Framer {
 	t.Helper()
 	conn, err := tls.Dial("tcp", edge.address(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
@@ -28,9 +29,12 @@ func starving(t *testing.T, edge *running, path, body string) *http2.Framer {
 	must(t, framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0}))
 	var block bytes.Buffer
 	encoder := hpack.NewEncoder(&block)
-	method := "GET"
-	if body != "" {
-		method = "POST"
+	method, path, found := strings.Cut(path, " ")
+	if !found {
+		method, path = "GET", method
+		if body != "" {
+			method = "POST"
+		}
 	}
 	for _, field := range [][2]string{{":method", method}, {":scheme", "https"}, {":authority", "edge"}, {":path", path}, {"authorization", "Bearer k"}} {
 		must(t, encoder.WriteField(hpack.HeaderField{Name: field[0], Value: field[1]}))
@@ -123,4 +127,34 @@ func TestAReaderOverHTTP2MayPauseBetweenWrites(t *testing.T) {
 	time.Sleep(200 * time.Millisecond)
 	close(again)
 	equal(t, "answer", readAll(t, response), "data: x\n\ndata: x\n\n")
+}
+
+func TestAMethodThatIsNoTokenIsRefused(t *testing.T) {
+	certFile, keyFile, _ := selfSigned(t)
+	edge := start(t, func(c *config) { c.tlsCert, c.tlsKey = certFile, keyFile })
+	edge.gateway.wire = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }
+	for method, want := range map[string]string{"(": "400", "{GET}": "400", "BREW": "418"} {
+		framer := starving(t, edge, method+" /v1/models", "")
+		equal(t, method, statusOf(t, framer), want)
+	}
+}
+
+// statusOf gives the status of the first answer.
+func statusOf(t *testing.T, framer *http2.Framer) string {
+	t.Helper()
+	for {
+		frame, err := framer.ReadFrame()
+		must(t, err)
+		head, ok := frame.(*http2.HeadersFrame)
+		if !ok {
+			continue
+		}
+		fields, err := hpack.NewDecoder(4096, nil).DecodeFull(head.HeaderBlockFragment())
+		must(t, err)
+		for _, field := range fields {
+			if field.Name == ":status" {
+				return field.Value
+			}
+		}
+	}
 }

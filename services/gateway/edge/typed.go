@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/genproto/googleapis/api/annotations"
@@ -68,8 +69,13 @@ func newTypedHandler(ctx context.Context, cfg *config, gateway *gatewayConns) (h
 			return
 		}
 		exchangeOf(r.Context()).timeout = timeout
-		if isGzip(r.Header.Get("Content-Encoding")) {
-			inflate(r)
+		if !utf8.ValidString(r.URL.Path) {
+			// A message holds text only, and could not be sent.
+			writeError(r.Context(), mux, nil, w, r, invalidField("", "The path is not UTF-8."))
+			return
+		}
+		if compression := compressionOf(r.Header.Get("Content-Encoding")); compression != "" {
+			inflate(r, compression)
 		}
 		// grpc-gateway knows Accept only as an exact word, and would make x-forwarded-* of these two.
 		if acceptsEventStream(r.Header) {
