@@ -68,6 +68,10 @@ bench-streams: setup-dev ## Open ten thousand slow streams through one process; 
 clients: setup-dev ## Run the clients that people have, from their registries in .clients/, against the stack; ARGS such as --publish
 	$(TOOLS) python clients/run.py $(ARGS)
 
+.PHONY: fuzz
+fuzz: setup-dev ## Send 100,000 fuzzed requests to every surface of a running stack; ARGS such as "--requests 5000 --seed 7"
+	$(TOOLS) python fuzz/run.py $(ARGS)
+
 CHECKS := check-format check-lint check-types check-imports check-sizes check-links check-edge check-contract
 
 .PHONY: check $(CHECKS)

@@ -1,0 +1,187 @@
+"""Messages of the contract, made from the descriptors that are shipped, and bytes that were messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from documents import spoilt
+from google.api import annotations_pb2
+from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
+from google.protobuf.message import Message
+from hypothesis import strategies as st
+from values import DATA, FLOATS, INTEGERS, TEXTS
+
+DESCRIPTORS = Path(__file__).resolve().parent.parent / "proto" / "python" / "penstock" / "descriptors.binpb"
+_MOST_FIELDS = 4
+_DEEPEST = 5
+_RANGES = {
+    FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
+    FieldDescriptor.CPPTYPE_INT64: (-(2**63), 2**63 - 1),
+    FieldDescriptor.CPPTYPE_UINT32: (0, 2**32 - 1),
+    FieldDescriptor.CPPTYPE_UINT64: (0, 2**64 - 1),
+}
+_MODELS = ("fast", "fast", "fast", "vectors", "no-such-model", "")
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method of the contract, its verb and path on the typed API, and an example of what it takes."""
+
+    path: str
+    verb: str
+    rest: str
+    takes: Descriptor
+    example: dict[str, Any]
+
+    @property
+    def is_of_admins(self) -> bool:
+        """Whether it is for those who administer."""
+        return "AdminService" in self.path or "StatusService" in self.path
+
+
+@cache
+def methods() -> tuple[Method, ...]:
+    """Return every method of every service that is shipped."""
+    shipped = descriptor_pb2.FileDescriptorSet.FromString(DESCRIPTORS.read_bytes())
+    pool = descriptor_pool.DescriptorPool()
+    for file in shipped.file:
+        pool.Add(file)
+    services = [pool.FindServiceByName(f"{file.package}.{each.name}") for file in shipped.file for each in file.service]
+    return tuple(_method(each) for service in services for each in service.methods)
+
+
+def _method(method: MethodDescriptor) -> Method:
+    rule = method.GetOptions().Extensions[annotations_pb2.http]
+    verb = rule.WhichOneof("pattern")
+    path = f"/{method.containing_service.full_name}/{method.name}"
+    return Method(path, verb.upper(), getattr(rule, verb), method.input_type, _EXAMPLES.get(method.name, {}))
+
+
+_CHAT = {
+    "input": {
+        "model": "fast",
+        "messages": [
+            {"role": "ROLE_SYSTEM", "parts": [{"text": "Be brief."}]},
+            {
+                "role": "ROLE_USER",
+                "parts": [{"text": "Where?"}, {"image": {"media_type": "image/png", "data": "iVBORw0KGgo="}}],
+            },
+            {"role": "ROLE_ASSISTANT", "tool_calls": [{"id": "c1", "name": "place", "arguments_json": "{}"}]},
+            {"role": "ROLE_TOOL", "tool_call_id": "c1", "parts": [{"text": "Oslo"}]},
+        ],
+        "tools": [{"name": "place", "parameters_json": '{"type":"object"}'}],
+        "sampling": {"temperature": 0.5, "max_output_tokens": 20, "stop": ["x"]},
+    }
+}
+_NAME = "made-by-fuzzing"
+_EXAMPLES: dict[str, dict[str, Any]] = {
+    "Chat": _CHAT,
+    "StreamChat": _CHAT,
+    "Embed": {"model": "vectors", "inputs": ["one", "two"]},
+    "GetModel": {"name": "fast"},
+    "CreateTenant": {"name": _NAME, "tier": "pro", "models": ["fast"]},
+    "GetTenant": {"name": "app"},
+    "UpdateTenant": {"tenant": {"name": _NAME, "tier": "free"}, "update_mask": "tier"},
+    "DisableTenant": {"name": _NAME},
+    "EnableTenant": {"name": _NAME},
+    "ListTenants": {"page_size": 5},
+    "CreateKey": {"tenant": _NAME, "label": "a", "scopes": ["KEY_SCOPE_INFERENCE"]},
+    "ListKeys": {"tenant": _NAME, "page_size": 2},
+    "RotateKey": {"id": "unknownunknown"},
+    "RevokeKey": {"id": "unknownunknown"},
+    "CreateUser": {"tenant": _NAME, "name": "a", "role": "USER_ROLE_MEMBER"},
+    "ListUsers": {"tenant": _NAME},
+    "ListAuditEntries": {"tenant": _NAME, "page_size": 3},
+    "ClearCache": {"tenant": "app"},
+}
+
+
+@cache
+def _of_field(field: FieldDescriptor) -> st.SearchStrategy[Any]:
+    kind = field.cpp_type
+    if kind in _RANGES:
+        low, high = _RANGES[kind]
+        return INTEGERS.map(lambda value: min(max(value, low), high))
+    if kind in (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT):
+        return FLOATS
+    if kind == FieldDescriptor.CPPTYPE_BOOL:
+        return st.booleans()
+    if kind == FieldDescriptor.CPPTYPE_ENUM:
+        return st.one_of(st.sampled_from([value.number for value in field.enum_type.values]), st.sampled_from((77, -1)))
+    if field.type == FieldDescriptor.TYPE_BYTES:
+        return DATA
+    texts = TEXTS.filter(lambda text: not any("\ud800" <= letter <= "\udfff" for letter in text))
+    return st.one_of(st.sampled_from(_MODELS), texts) if field.name == "model" else texts
+
+
+@st.composite
+def messages(draw: st.DrawFn, method: Method) -> Message:
+    """Return a message that the method takes: its example, changed by fields of any value; or one of nothing else."""
+    message = message_factory.GetMessageClass(method.takes)()
+    if method.example and draw(st.sampled_from((True, True, True, False))):
+        json_format.ParseDict(method.example, message)
+    _fill(draw, message, _DEEPEST)
+    return message
+
+
+def _fill(draw: st.DrawFn, message: Message, depth: int) -> None:
+    fields = tuple(message.DESCRIPTOR.fields)
+    chosen = draw(st.lists(st.sampled_from(fields), max_size=_MOST_FIELDS)) if fields else []
+    for field in chosen:
+        if field.message_type is not None and field.message_type.GetOptions().map_entry:
+            _fill_map(draw, message, field)
+        elif field.message_type is not None:
+            _fill_message(draw, message, field, depth)
+        elif field.is_repeated:
+            getattr(message, field.name).extend(draw(st.lists(_of_field(field), max_size=3)))
+        else:
+            setattr(message, field.name, draw(_of_field(field)))
+
+
+def _fill_map(draw: st.DrawFn, message: Message, field: FieldDescriptor) -> None:
+    parts = field.message_type.fields_by_name
+    if parts["value"].message_type is None:
+        getattr(message, field.name)[draw(_of_field(parts["key"]))] = draw(_of_field(parts["value"]))
+
+
+def _fill_message(draw: st.DrawFn, message: Message, field: FieldDescriptor, depth: int) -> None:
+    if not depth:
+        return
+    inner = getattr(message, field.name)
+    if field.is_repeated:
+        old = len(inner) and draw(st.booleans())
+        inner = inner[draw(st.integers(0, len(inner) - 1))] if old else inner.add()
+    else:
+        inner.SetInParent()
+    _fill(draw, inner, depth - 1)
+
+
+@st.composite
+def wire_messages(draw: st.DrawFn, method: Method) -> bytes:
+    """Return bytes for the method, one time in four spoilt."""
+    data = draw(messages(method)).SerializeToString()
+    how = draw(st.sampled_from(("whole",) * 9 + ("spoilt", "cut", "any")))
+    if how == "cut":
+        return data[: draw(st.integers(0, len(data)))]
+    if how == "any":
+        return draw(st.binary(max_size=200))
+    return spoilt(draw, data, _PIECES) if how == "spoilt" else data
+
+
+# Wire types and lengths that are none: RFC-less, https://protobuf.dev/programming-guides/encoding.
+_PIECES = (
+    b"\x0a\xff\xff\xff\xff\x0f", b"\x0b", b"\x0c", b"\x0b" * 200, b"\x0a\x02\x0a\x00" * 50, b"\x00", b"\x07\x07",
+    b"\xff" * 11, b"\x0a\x01\xff", b"\x12\x04\xed\xa0\x80\x00", b"\xf8\xff\xff\xff\x0f\x01",
+)  # fmt: skip
+
+
+def as_json(message: Message, instead: dict[str, Any]) -> dict[str, Any]:
+    """Return a message as the typed API takes it; the example where it has no such form, as a time in the year 10⁹."""
+    try:
+        return json_format.MessageToDict(message, preserving_proto_field_name=True)
+    except (ValueError, json_format.Error):
+        return instead
