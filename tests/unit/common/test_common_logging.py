@@ -8,6 +8,7 @@ import sys
 
 import pytest
 import structlog
+from grpc._cython import cygrpc
 
 from penstock_common.logging import configure_logging
 from penstock_common.rpc.scope import CURRENT_SCOPE, RequestScope
@@ -161,5 +162,9 @@ def test_a_callers_bytes_are_not_written_because_grpc_cannot_read_them(configure
         b"secret\xff".decode()
     except UnicodeDecodeError:
         grpc_log.exception("Invalid encoding on %s", b"secret\xff")
+    try:
+        raise cygrpc.ExecuteBatchError("Failed", (), "")
+    except cygrpc.ExecuteBatchError:
+        grpc_log.exception("Failed sending error status from server")
     grpc_log.warning("something else")
     assert [line["event"] for line in lines()] == ["something else"]
