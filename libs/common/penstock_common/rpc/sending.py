@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 
 from penstock_common.errors import DeadlineExceeded
+from penstock_common.rpc.scope import Metadata
 
 
 class CallerLeftError(asyncio.CancelledError):
@@ -22,6 +23,18 @@ async def written(context: Any, response: bytes) -> None:
     """
     try:
         await context.write(response)
+    except (grpc.aio.InternalError, grpc.aio.UsageError) as failure:
+        raise CallerLeftError from failure
+
+
+async def begun(context: Any, head: Metadata) -> None:
+    """Send what an answer begins with.
+
+    Raises:
+        CallerLeftError: if it will never be sent.
+    """
+    try:
+        await context.send_initial_metadata(head)
     except (grpc.aio.InternalError, grpc.aio.UsageError) as failure:
         raise CallerLeftError from failure
 

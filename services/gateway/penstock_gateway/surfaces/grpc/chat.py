@@ -8,6 +8,7 @@ from contextlib import aclosing
 from penstock_common.background import StartWork
 from penstock_common.llm.types import GenerationEvent
 from penstock_common.rpc.method import Handler
+from penstock_common.rpc.sending import begun
 from penstock_common.rpc.server_call import ServerCall
 from penstock_gateway.domain.life.chat import ChatExchange, ChatLife
 from penstock_gateway.surfaces.arrival import CallOptions, Reception, dropped_names, rate_headers
@@ -34,7 +35,7 @@ class ChatServicer:
             async with exchange:
                 answer = await exchange.answer()
         finally:
-            await call.context.send_initial_metadata(_head(exchange))
+            await begun(call.context, _head(exchange))
         self._in_background(exchange.afterwards())
         return ChatTold(answer, exchange.cache_outcome)
 
@@ -62,7 +63,7 @@ class ChatServicer:
 
 async def _events(exchange: ChatExchange, call: ServerCall) -> AsyncGenerator[GenerationEvent, None]:
     async with exchange:
-        await call.context.send_initial_metadata(_head(exchange))
+        await begun(call.context, _head(exchange))
         async for batch in exchange.batches():
             for event in batch:
                 yield event

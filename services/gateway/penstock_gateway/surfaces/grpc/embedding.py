@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from penstock_common.rpc.method import Handler
+from penstock_common.rpc.sending import begun
 from penstock_common.rpc.server_call import ServerCall
 from penstock_gateway.domain.life.embeddings import EmbeddingExchange, EmbeddingLife
 from penstock_gateway.surfaces.arrival import CallOptions, Reception, rate_headers
@@ -29,7 +30,7 @@ class EmbeddingServicer:
             async with exchange:
                 embedded = await exchange.embed()
         finally:
-            await call.context.send_initial_metadata((("x-request-id", order.request_id), *rate_headers(exchange.rate)))
+            await begun(call.context, (("x-request-id", order.request_id), *rate_headers(exchange.rate)))
         return EmbedTold(order.generation_id, embedded, exchange.bill)
 
     def _begin(self, request: EmbedAsked, call: ServerCall) -> EmbeddingExchange:
