@@ -13,6 +13,7 @@ are resolved, so a role without providers holds no provider's key.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import typing
@@ -49,10 +50,12 @@ from penstock_common.faults import (
 from penstock_common.yaml_document import read_yaml
 
 __all__ = [
+    "RELOADED",
     "Configuration",
     "ConfigurationError",
     "Duration",
     "Fault",
+    "Reloaded",
     "Secret",
     "Section",
     "format_duration",
@@ -67,6 +70,14 @@ _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _MICROSECONDS = {"ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
 _MOST_WHOLE = 999_999_999
 _PASSES = 4
+_REVISION_DIGITS = 12
+
+
+class Reloaded:
+    """Notes of a setting that a running process takes over: all that stands below it, without a restart."""
+
+
+RELOADED = Reloaded()
 
 
 def parse_duration(text: str) -> timedelta:
@@ -202,10 +213,16 @@ class Configuration:
     """The parsed file, before any role has looked at it."""
 
     def __init__(
-        self, document: dict[str, Any], source: str = "the configuration", places: Places | None = None
+        self,
+        document: dict[str, Any],
+        source: str = "the configuration",
+        places: Places | None = None,
+        revision: str = "",
     ) -> None:
         self._document = document
         self._source = source
+        self.revision = revision
+        """Of the file as it was written: the first 12 hexadecimal digits of its SHA-256, as `sha256sum` prints it."""
         self.places: Places = {(): Fault("", file=source), **(places or {})}
         """Where each setting is written."""
 
@@ -217,12 +234,15 @@ class Configuration:
             ConfigurationError: if the file cannot be read or is not a YAML mapping.
         """
         try:
-            text = path.read_text(encoding="utf-8-sig")
+            content = path.read_bytes()
+            text = content.decode("utf-8-sig")
         except OSError as error:
             raise ConfigurationError(Fault(str(error.strerror), file=str(path))) from None
         except UnicodeDecodeError:
             raise ConfigurationError(Fault("it is not UTF-8 text", file=str(path))) from None
-        return cls.parse(text, environment, source=str(path))
+        parsed = cls.parse(text, environment, source=str(path))
+        parsed.revision = _revision(content)
+        return parsed
 
     @classmethod
     def parse(
@@ -238,7 +258,7 @@ class Configuration:
         # What is there for its anchors is nobody's section.
         sections = {name: value for name, value in sections.items() if not str(name).startswith(_OWN_PREFIX)}
         _override(sections, places, os.environ if environment is None else environment)
-        return cls(sections, source, places)
+        return cls(sections, source, places, _revision(text.encode()))
 
     @property
     def document(self) -> Mapping[str, Any]:
@@ -252,7 +272,7 @@ class Configuration:
 
     def with_document(self, document: dict[str, Any]) -> Configuration:
         """Return another document, told of by the places of this one."""
-        return Configuration(document, self._source, self.places)
+        return Configuration(document, self._source, self.places, self.revision)
 
     def fault(self, path: KeyPath, message: str) -> Fault:
         """Return a fault at the place where ``path`` is written."""
@@ -295,6 +315,10 @@ class Configuration:
         if unknown:
             told = (self.fault((name,), f"unknown section '{name}'{nearest(str(name), known)}") for name in unknown)
             raise ConfigurationError(*told)
+
+
+def _revision(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:_REVISION_DIGITS]
 
 
 def _leave_out(document: Any, path: KeyPath) -> bool:

@@ -141,6 +141,15 @@ class Secrets(Section):
     """ASCII; what the edge shows the gateway, so that the client's address it names is believed."""
 
 
+class ReloadSettings(Section):
+    """How a changed configuration is taken over."""
+
+    earlier_plans: Annotated[Duration, Field(ge=timedelta())] = timedelta(minutes=1)
+    """How long models that a reload took away still answer requests whose route was chosen before it."""
+    worker_patience: Annotated[Duration, Field(gt=timedelta())] = timedelta(seconds=30)
+    """How long `penstock up` waits for a worker to take a revision over, before it is told of as one that has not."""
+
+
 class Place(Section):
     """Where a role is: ``target`` for its callers, ``listen`` for itself."""
 
@@ -231,6 +240,7 @@ __all__ = [
     "Price",
     "PublicModel",
     "Redis",
+    "ReloadSettings",
     "Secret",
     "Secrets",
     "Services",

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
 from penstock_common.configuration import Section
 from penstock_common.rpc.method import Handler
+
+
+Commit = Callable[[], None]
+"""Has what comes from now on answered by what was prepared. It awaits nothing and cannot fail."""
+Prepare = Callable[[Any], Awaitable[Commit]]
+"""Makes all that other settings of the role need, and returns the commit; who does not call it has changed nothing.
+
+Raises ``ConfigurationError`` if they cannot be used.
+"""
+
+
+def _nothing_changes() -> None:
+    """Go on as before."""
+
+
+async def nothing_to_prepare(_: Any) -> Commit:
+    """Return the commit of a role that takes nothing over without a restart."""
+    return _nothing_changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +42,8 @@ class Service:
     """What it serves, over either transport."""
     collectors: Sequence[Any] = ()
     """What it measures, as prometheus_client's collectors, for the registry of the process that it runs in."""
+    prepare: Prepare = nothing_to_prepare
+    """Called with other settings of the role, whose settings that need a restart are as they were."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 
 from penstock_common.contract.wire.embedding import EMBED, LIST_MODELS
-from penstock_common.service import Role, Service
+from penstock_common.service import Commit, Role, Service
 from penstock_embedding.adapters.deferred_model import DeferredModel
 from penstock_embedding.adapters.model_cache import prepare
 from penstock_embedding.adapters.model_files import ModelFiles, ModelSource, TokenizerFiles, find_model, find_tokenizer
@@ -44,9 +45,13 @@ async def build(settings: Settings) -> AsyncGenerator[Service, None]:
         if own.load == "at_start" and own.provider is None:
             await embedder.embed(EmbedCall(["ready"]))
         servicer = EmbeddingServicer(embedder)
-        yield Service(
-            "embedding", (EMBED.served_by(servicer.embed), LIST_MODELS.served_by(servicer.list_models)), [metrics]
-        )
+
+        async def prepare(changed: Settings) -> Commit:
+            offer = replace(embedder.offer, unit_prices=changed.embedding.price.unit_prices())
+            return partial(setattr, embedder, "offer", offer)
+
+        handlers = EMBED.served_by(servicer.embed), LIST_MODELS.served_by(servicer.list_models)
+        yield Service("embedding", handlers, [metrics], prepare)
 
 
 @asynccontextmanager

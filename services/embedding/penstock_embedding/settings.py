@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from penstock_common.addresses import BaseUrl, Target
-from penstock_common.configuration import Duration, Secret, Section
+from penstock_common.configuration import RELOADED, Duration, Secret, Section
 from penstock_common.faults import refuse
 from penstock_common.llm.types import NANO_USD_PER_USD, UnitPrices
 from penstock_common.sections import DEFAULT_EMBEDDING_MODEL
@@ -90,7 +90,7 @@ class EmbeddingSettings(Section):
     """Such as sentence-transformers/all-MiniLM-L6-v2; needs the package huggingface-hub."""
     cache_dir: Path = Path("~/.cache/penstock/models")
     """Where prepared graphs are kept, 24 MB each."""
-    price: PriceSettings = PriceSettings()
+    price: Annotated[PriceSettings, RELOADED] = PriceSettings()
     min_dimensions: Annotated[int, Field(ge=0)] = 0
     """Callers may ask for shorter vectors, down to so many values: for models that are trained for it. 0: none may."""
     max_batch: Annotated[int, Field(ge=1, le=1024)] = 64

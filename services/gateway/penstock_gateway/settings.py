@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_v
 from pydantic_core import PydanticCustomError
 
 from penstock_common.addresses import Listen as ListenAddress
-from penstock_common.configuration import Duration, Secret, Section
+from penstock_common.configuration import RELOADED, Duration, Secret, Section
 from penstock_common.faults import KeyPath, nearest, refuse
 from penstock_common.sections import DEFAULT_EMBEDDING_MODEL, NetworkText, Redis, Secrets, Telemetry
 from penstock_common.sql.address import DatabaseAddress, DatabaseLimits
@@ -284,13 +284,13 @@ class Settings(Section):
     """The gateway's sections."""
 
     listen: Listen = Listen()
-    models: list[PublicName] = []
+    models: Annotated[list[PublicName], RELOADED] = []
     embedding: EmbeddingName | None = None
-    tenants: list[TenantSettings] = []
+    tenants: Annotated[list[TenantSettings], RELOADED] = []
     """Who may ask. None: one tenant, `demo`, with a key in the state folder."""
-    tiers: dict[str, TierSettings] = {}
+    tiers: Annotated[dict[str, TierSettings], RELOADED] = {}
     """Limits by name, beside or in the place of `free`, `pro` and `enterprise`; unset means unlimited."""
-    operator: OperatorSettings = OperatorSettings()
+    operator: Annotated[OperatorSettings, RELOADED] = OperatorSettings()
     redis: Redis = Redis()
     sql: DatabaseUrl = ""
     """Keys, tenants, users, the audit log and the ledger: `sqlite:///path`, or `postgresql://user@host/name`. Not said:

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 
-from penstock_common.http.client import HttpClient
 from penstock_common.llm.types import Candidate
-from penstock_common.service import Role, Service
+from penstock_common.service import Commit, Role, Service
+from penstock_inference.adapters.providers.open_upstreams import OpenUpstreams
 from penstock_inference.adapters.providers.provider import ModelsOfUpstream
 from penstock_inference.adapters.providers.registry import PROVIDERS
 from penstock_inference.adapters.providers.upstream_settings import ModelSettings, TimeoutSettings, UpstreamSettings
 from penstock_inference.adapters.telemetry import AttemptTelemetry
 from penstock_inference.domain.attempt_loop import AttemptLoop
 from penstock_inference.domain.catalogue import WHOLE_PER_FIRST_TOKEN, Capability, Catalogue, Model, Timeouts
-from penstock_inference.domain.endpoint import Endpoint, Pool
 from penstock_inference.domain.generation import GenerationParts, Pauses
 from penstock_inference.domain.model_control import ModelAdministration
+from penstock_inference.domain.revisions import Revision, Revisions
 from penstock_inference.settings import Settings
 from penstock_inference.surfaces.grpc.servicer import InferenceServicer
 
@@ -29,19 +30,22 @@ async def build(settings: Settings, pauses: Pauses | None = None) -> AsyncGenera
     Raises:
         ConfigurationError: if an upstream's address or a chat template cannot be used.
     """
-    catalogue = catalogue_from(settings)
-    async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(HttpClient())
-        opened = {
-            upstream.name: await stack.enter_async_context(PROVIDERS[upstream.provider].open_upstream(upstream, client))
-            for upstream in settings.upstreams
-        }
-        pools = {name: Pool((Endpoint(one.upstream),)) for name, one in opened.items()}
-        models = {name: one.models for name, one in opened.items() if one.models is not None}
-        telemetry = AttemptTelemetry()
-        attempt_loop = AttemptLoop(GenerationParts(pools, catalogue, pauses or Pauses(), telemetry))
-        servicer = InferenceServicer(attempt_loop, _administration(catalogue, models))
-        yield Service("inference", servicer.handlers(), collectors=[telemetry])
+    telemetry = AttemptTelemetry()
+    async with OpenUpstreams.opening() as upstreams:
+
+        async def revision_of(changed: Settings) -> Revision:
+            pools, catalogue = await upstreams.of(changed.upstreams), catalogue_from(changed)
+            models = {name: one.models for name, one in pools.upstreams.items() if one.models is not None}
+            attempt_loop = AttemptLoop(GenerationParts(pools, catalogue, pauses or Pauses(), telemetry))
+            return Revision(catalogue, attempt_loop, _administration(catalogue, models))
+
+        revisions = Revisions(await revision_of(settings))
+
+        async def prepare(changed: Settings) -> Commit:
+            return partial(revisions.take_over, await revision_of(changed), changed.reload.earlier_plans)
+
+        servicer = InferenceServicer(revisions)
+        yield Service("inference", servicer.handlers(), [telemetry], prepare)
 
 
 @asynccontextmanager

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import model_validator
 
-from penstock_common.configuration import Section
+from penstock_common.configuration import RELOADED, Section
 from penstock_common.faults import refuse
+from penstock_common.sections import ReloadSettings
 from penstock_inference.adapters.providers.registry import AnyUpstreamSettings
 
 
 class Settings(Section):
     """The inference service's sections."""
 
-    upstreams: list[AnyUpstreamSettings] = []
+    upstreams: Annotated[list[AnyUpstreamSettings], RELOADED] = []
     """Whom Penstock calls: a provider, or a server of your own, and the models that it has there."""
+    reload: Annotated[ReloadSettings, RELOADED] = ReloadSettings()
 
     @model_validator(mode="after")
     def _distinct(self) -> Settings:

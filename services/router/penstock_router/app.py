@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from penstock_common.contract.wire.router import LIST_MODELS, ROUTE
 from penstock_common.llm.types import Candidate
 from penstock_common.sections import PublicModel as PublicModelSettings
 from penstock_common.sections import split_candidate
-from penstock_common.service import Role, Service
+from penstock_common.service import Commit, Role, Service
 from penstock_router.domain.catalogue import Catalogue, PublicModel, UpstreamModel, digest_of
 from penstock_router.domain.routing import Router
 from penstock_router.settings import Settings
@@ -20,8 +21,18 @@ from penstock_router.surfaces.servicer import RouterServicer
 @asynccontextmanager
 async def build(settings: Settings) -> AsyncGenerator[Service, None]:
     """Yield the router; it holds nothing that needs closing."""
-    servicer = RouterServicer(Router(catalogue_from(settings), random.Random()))  # noqa: S311 - shares out load
-    yield Service("router", (ROUTE.served_by(servicer.route), LIST_MODELS.served_by(servicer.list_models)))
+    servicer = RouterServicer(_router(settings))
+
+    async def prepare(changed: Settings) -> Commit:
+        # Plans that are remembered are the earlier router's.
+        return partial(servicer.take_over, _router(changed))
+
+    handlers = ROUTE.served_by(servicer.route), LIST_MODELS.served_by(servicer.list_models)
+    yield Service("router", handlers, prepare=prepare)
+
+
+def _router(settings: Settings) -> Router:
+    return Router(catalogue_from(settings), random.Random())  # noqa: S311 - shares out load
 
 
 def catalogue_from(settings: Settings) -> Catalogue:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, cast
 
 from pydantic import ConfigDict, Field, model_validator
 
-from penstock_common.configuration import Section, resolved_if_possible
+from penstock_common.configuration import RELOADED, Section, resolved_if_possible
 from penstock_common.faults import KeyPath, nearest, refuse
 from penstock_common.sections import Price, PublicModel
 
@@ -57,8 +57,8 @@ class UpstreamSettings(_WithIdentity):
 class Settings(Section):
     """The router's sections."""
 
-    upstreams: list[UpstreamSettings] = []
-    models: list[PublicModel] = []
+    upstreams: Annotated[list[UpstreamSettings], RELOADED] = []
+    models: Annotated[list[PublicModel], RELOADED] = []
     """What callers ask for, each with the candidates that may answer."""
 
     @model_validator(mode="after")

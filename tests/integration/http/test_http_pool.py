@@ -62,7 +62,7 @@ def only_connection(pool):
 
 
 async def ask(pool, body=b"{}"):
-    head = RequestHead("POST", parse_address(f"http://{pool._origin.authority}/v1/x"), {})
+    head = RequestHead("POST", parse_address(f"http://{pool.origin.authority}/v1/x"), {})
     response = await pool.request(head, body, PATIENT_SECONDS)
     try:
         return response.status, await response.read_up_to(1_000_000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections import Counter
 from types import TracebackType
 from typing import Self
 
@@ -20,6 +21,8 @@ class HttpClient:
 
     def __init__(self) -> None:
         self._pools: dict[Origin, HttpPool] = {}
+        # How often each was handed out and not given back.
+        self._users: Counter[HttpPool] = Counter()
         self._tls: ssl.SSLContext | None = None
 
     async def __aenter__(self) -> Self:
@@ -32,13 +35,24 @@ class HttpClient:
             await pool.aclose()
 
     def pool(self, origin: Origin) -> HttpPool:
-        """Return the connections to this origin."""
+        """Return the connections to this origin, which all who ask for them share."""
         pool = self._pools.get(origin)
         if pool is None:
             if origin.tls and self._tls is None:
                 self._tls = _trusting_the_system()
             pool = self._pools[origin] = HttpPool(origin, self._tls)
+        self._users[pool] += 1
         return pool
+
+    async def give_back(self, pool: HttpPool) -> None:
+        """Close the connections once everybody who was handed the pool has given it back."""
+        self._users[pool] -= 1
+        if self._users[pool] > 0:
+            return
+        del self._users[pool]
+        if self._pools.get(pool.origin) is pool:
+            del self._pools[pool.origin]
+        await pool.aclose()
 
 
 def _trusting_the_system() -> ssl.SSLContext:

@@ -49,7 +49,8 @@ class HttpPool:
         look_up: LookUp | None = None,
     ) -> None:
         """Take the origin; ``tls`` is for those that have it, ``look_up`` finds a name's addresses."""
-        self._origin = origin
+        self.origin = origin
+        """Where its connections lead."""
         self._tls = tls if origin.tls else None
         self._look_up = look_up or addresses_of
         self._most_connections = most_connections
@@ -181,7 +182,7 @@ class HttpPool:
         sock = await aiohappyeyeballs.start_connection(
             await self._resolved(loop), happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY_SECONDS, interleave=1, loop=loop
         )
-        name = None if self._tls is None else self._origin.certificate_host
+        name = None if self._tls is None else self.origin.certificate_host
         _, connection = await loop.create_connection(
             lambda: Connection(self, loop), sock=sock, ssl=self._tls, server_hostname=name
         )
@@ -209,7 +210,7 @@ class HttpPool:
         return addresses
 
     async def _renew_addresses(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._addresses = await self._look_up(self._origin.host, self._origin.port)
+        self._addresses = await self._look_up(self.origin.host, self.origin.port)
         self._addresses_until = loop.time() + ADDRESSES_SECONDS
 
     def _renewed(self, renewal: asyncio.Task[None]) -> None:

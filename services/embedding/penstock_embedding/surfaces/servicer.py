@@ -7,7 +7,7 @@ from array import array
 from penstock_common.contract.embedding import EmbedRequest, EmbedResponse, TextVector
 from penstock_common.llm.types import ModelInfo
 from penstock_common.rpc.server_call import ServerCall
-from penstock_embedding.domain.embedder import EmbedCall, Embedded, Embedder
+from penstock_embedding.domain.embedder import EmbedCall, Embedded, Embedder, ModelOffer
 
 
 class EmbeddingServicer:
@@ -18,11 +18,13 @@ class EmbeddingServicer:
 
     async def embed(self, request: EmbedRequest, call: ServerCall) -> EmbedResponse:
         """Return one vector per text, in their order."""
+        # Of a change of prices meanwhile a request that runs knows nothing.
+        offer = self._embedder.offer
         asked = EmbedCall(request.texts, request.model, request.dimensions, call.deadline)
         with call.steps.step("embedding.embed", inputs=len(request.texts)) as step:
             embedded = await self._embedder.embed(asked)
             step.attributes["input_tokens"] = embedded.input_tokens
-        return self._response(embedded)
+        return self._response(embedded, offer)
 
     async def list_models(self, request: None, call: ServerCall) -> tuple[ModelInfo, ...]:
         """Return the one model."""
@@ -33,13 +35,13 @@ class EmbeddingServicer:
             ),
         )
 
-    def _response(self, embedded: Embedded) -> EmbedResponse:
+    def _response(self, embedded: Embedded, offer: ModelOffer) -> EmbedResponse:
         pairs = zip(embedded.vectors, embedded.truncated, strict=True)
         return EmbedResponse(
             vectors=[TextVector(array("f", vector), truncated) for vector, truncated in pairs],
             model=self._embedder.model_name,
             revision=self._embedder.model_revision,
-            upstream=self._embedder.offer.upstream,
+            upstream=offer.upstream,
             input_tokens=embedded.input_tokens,
-            unit_prices=self._embedder.offer.unit_prices,
+            unit_prices=offer.unit_prices,
         )

@@ -6,11 +6,12 @@ import random
 import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from penstock_common.background import StartWork
 from penstock_common.key_material import read_token
 from penstock_common.rpc.server_interceptors import CallTelemetry
-from penstock_common.service import Role
+from penstock_common.service import Commit, Prepare, Role
 from penstock_common.telemetry.trace_context import TraceStarter
 from penstock_gateway.adapters.services.cache import CacheClient, NoCache
 from penstock_gateway.adapters.services.channels import Channels
@@ -87,7 +88,8 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
     embedder = NoEmbedding() if channels.embedding is None else EmbeddingClient(channels.embedding, own.router_timeout)
     embeddings = EmbeddingLife(visits, embedder)
     store, keyring, models = SqlKeyStore(parts.engine), keyring_of(settings), ModelDirectory(router, embedder)
-    reception = _reception(settings, keyring, store, parts)
+    authenticator = _authenticator(settings, keyring, store, parts)
+    reception = _reception(settings, authenticator, parts)
     wire_formats = WireFormatsParts(
         reception=reception,
         bodies=Bodies(own.body_bounds, parts.readers),
@@ -109,7 +111,16 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
         http_limits=_http_limits(settings),
         grpc_limits=grpc_limits(own),
         interceptors=[CallTelemetry(parts.registry), PolicyGuard(reception, observer)],
+        prepare=_taken_over_by(authenticator, keyring.pepper),
     )
+
+
+def _taken_over_by(authenticator: Authenticator, pepper: bytes) -> Prepare:
+    async def prepare(changed: Settings) -> Commit:
+        terms, keys = changed.directory().terms, changed.configured_keys(pepper)
+        return partial(authenticator.take_over, terms, keys)
+
+    return prepare
 
 
 def _http_limits(settings: Settings) -> HttpLimits:
@@ -133,12 +144,17 @@ def _cache(settings: Settings, channels: Channels, in_background: StartWork) -> 
     )
 
 
-def _reception(settings: Settings, keyring: Keyring, store: SqlKeyStore, parts: Parts) -> Reception:
-    own, pepper = settings.gateway, keyring.pepper
-    keys, trust = settings.configured_keys(pepper), own.key_freshness
+def _authenticator(settings: Settings, keyring: Keyring, store: SqlKeyStore, parts: Parts) -> Authenticator:
+    pepper, trust = keyring.pepper, settings.gateway.key_freshness
+    keys = settings.configured_keys(pepper)
+    return Authenticator(pepper, keyring.directory, keys, store, parts.in_background, freshness=trust)
+
+
+def _reception(settings: Settings, authenticator: Authenticator, parts: Parts) -> Reception:
+    own = settings.gateway
     return Reception(
         parts.door,
-        Authenticator(pepper, keyring.directory, keys, store, parts.in_background, freshness=trust),
+        authenticator,
         TraceStarter(settings.telemetry.sample_ratio, random.Random()),  # noqa: S311 - ids, not secrets
         Timeouts(own.unary_timeout, own.stream_timeout),
         ClientAddresses(

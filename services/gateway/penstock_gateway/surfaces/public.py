@@ -13,7 +13,7 @@ from penstock_common.certificates import PemFiles
 from penstock_common.peers import Guestlist
 from penstock_common.rpc.interception import ServerInterceptor
 from penstock_common.rpc.server import GrpcLimits, GrpcListener, ServerOptions, listening
-from penstock_common.service import Service
+from penstock_common.service import Prepare, Service, nothing_to_prepare
 from penstock_gateway.domain.life.door import Door
 from penstock_gateway.surfaces.grpc.admin import AdminServicer
 from penstock_gateway.surfaces.grpc.chat import ChatServicer
@@ -44,6 +44,8 @@ class Surfaces:
     grpc_limits: GrpcLimits
     interceptors: Sequence[ServerInterceptor]
     """Around every public RPC."""
+    prepare: Prepare = nothing_to_prepare
+    """What makes other tenants, tiers and keys ready; see ``Service``."""
 
     def service(self) -> Service:
         """Return the public gRPC services."""
@@ -56,7 +58,9 @@ class Surfaces:
 class RunningGateway:
     """A gateway that listens."""
 
-    def __init__(self, listener: GrpcListener, http: HttpServer, door: Door) -> None:
+    def __init__(self, listener: GrpcListener, http: HttpServer, door: Door, prepare: Prepare) -> None:
+        self.prepare = prepare
+        """Called with other settings of the gateway; see ``Service``."""
         self._listener = listener
         self._http = http
         self._door = door
@@ -110,4 +114,4 @@ async def open_to_the_public(surfaces: Surfaces, door: Door, listen: Listen) -> 
             surfaces.wire_formats, listen.http, listen.http_tls, surfaces.http_limits, listen.http_guests
         ) as http,
     ):
-        yield RunningGateway(listener, http, door)
+        yield RunningGateway(listener, http, door, surfaces.prepare)

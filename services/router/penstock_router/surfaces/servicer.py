@@ -11,9 +11,13 @@ from penstock_router.domain.routing import Router
 
 
 class RouterServicer:
-    """Serves a ``Router``."""
+    """Serves a ``Router``, until another takes over."""
 
     def __init__(self, router: Router) -> None:
+        self._router = router
+
+    def take_over(self, router: Router) -> None:
+        """Have this router decide from now on."""
         self._router = router
 
     async def route(self, request: RouteRequest, call: ServerCall) -> Plan:

@@ -14,7 +14,7 @@ from penstock_common.errors import InvalidCredentials, RateLimited, ServiceUnava
 from penstock_gateway.domain.access.identity import OPERATORS, Caller, KeyRecord, digest_of, may_be_created
 from penstock_gateway.domain.access.look_ups import FoundKey, KeyStore, LookUp, LookUps
 from penstock_gateway.domain.access.policy import Policy
-from penstock_gateway.domain.access.tenancy import TenantDirectory
+from penstock_gateway.domain.access.tenancy import TenantDirectory, Terms
 
 _MAX_KEY_LENGTH = 512
 _MAX_CACHED_KEYS = 100_000
@@ -57,10 +57,12 @@ class _Proof:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What a look-up that began at ``seen_at`` has found; no proof for a key that is refused."""
+    """What a look-up that began at ``seen_at`` has found; no proof for a key that is refused by these ``terms``."""
 
+    found: FoundKey
     proof: _Proof | None
     seen_at: float
+    terms: Terms
 
 
 class Authenticator:
@@ -83,7 +85,7 @@ class Authenticator:
     ) -> None:
         self._pepper = pepper
         self._directory = directory
-        self._configured = {digest: self._proof(FoundKey(record)) for digest, record in configured.items()}
+        self._configured = self._proofs(configured)
         freshness = freshness or KeyFreshness()
         self._fresh = freshness.fresh.total_seconds()
         self._stale = freshness.stale.total_seconds()
@@ -95,6 +97,11 @@ class Authenticator:
         self._guesses: dict[bytes, float] = {}
         self._known = LookUps(store, in_background, self._learn, _MAX_PENDING_KNOWN)
         self._unknown = LookUps(store, in_background, self._learn, _MAX_PENDING_UNKNOWN)
+
+    def take_over(self, terms: Terms, configured: Mapping[bytes, KeyRecord]) -> None:
+        """Have tenants and the configuration's keys be these from now on; created keys prove what they do by them."""
+        self._directory.take_over(terms)
+        self._configured = self._proofs(configured)
 
     async def authenticate(self, key: str, policy: Policy) -> Caller:
         """Return whom ``key`` belongs to; waits for nothing where that is known.
@@ -124,12 +131,22 @@ class Authenticator:
         known = self._seen.get(digest)
         if known is None:
             return None
+        if known.terms is not self._directory.terms:
+            known = self._proven_again(digest, known)
         age = self._monotonic() - known.seen_at
         if age >= self._fresh:
             return None
         if age >= self._fresh / 2 and self._known.under_way(digest) is None:
             self._known.begin(digest, self._monotonic())
         return known.proof
+
+    def _proven_again(self, digest: bytes, known: _Known) -> _Known:
+        """Return what the store said of a key, by the terms that hold now."""
+        known = self._seen[digest] = self._concluded(known.found, known.seen_at)
+        return known
+
+    def _concluded(self, found: FoundKey, seen_at: float) -> _Known:
+        return _Known(found, self._proof(found), seen_at, self._directory.terms)
 
     async def _look_up(self, digest: bytes) -> _Known | None:
         known, now = self._seen.get(digest), self._monotonic()
@@ -167,7 +184,7 @@ class Authenticator:
         digest = look_up.digest
         if found is not None:
             self._guesses.pop(digest, None)
-            self._remember(digest, _Known(self._proof(found), look_up.began_at))
+            self._remember(digest, self._concluded(found, look_up.began_at))
             return
         self._seen.pop(digest, None)
         self._guesses.pop(digest, None)
@@ -179,6 +196,9 @@ class Authenticator:
         if len(self._seen) >= _MAX_CACHED_KEYS:
             self._seen.clear()
         self._seen[digest] = known
+
+    def _proofs(self, configured: Mapping[bytes, KeyRecord]) -> dict[bytes, _Proof | None]:
+        return {digest: self._proof(FoundKey(record)) for digest, record in configured.items()}
 
     def _proof(self, found: FoundKey) -> _Proof | None:
         """Return what the key proves; None for one that is refused, whatever the time."""

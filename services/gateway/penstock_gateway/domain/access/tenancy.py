@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from penstock_gateway.domain.access.identity import Tenant, TenantRecord, Tier
 
@@ -11,33 +12,49 @@ DEFAULT_TIER = "free"
 _STRICTEST = Tier(DEFAULT_TIER, requests_per_minute=10, concurrent_requests=2)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Terms:
+    """What the configuration says of tenants, as one revision of it does."""
+
+    configured: Mapping[str, Tenant]
+    tiers: Mapping[str, Tier]
+    models: frozenset[str] = frozenset()
+
+
 class TenantDirectory:
     """Turns a tenant's name into its limits. A configured tenant wins over a created one of the same name."""
 
     def __init__(
         self, configured: Mapping[str, Tenant], tiers: Mapping[str, Tier], models: frozenset[str] = frozenset()
     ) -> None:
-        self._configured = configured
-        self._tiers = tiers
-        self.models = models
+        self.terms = Terms(configured, tiers, models)
+        """Another object after every change: what was concluded from earlier ones no longer holds."""
+
+    def take_over(self, terms: Terms) -> None:
+        """Know these from now on."""
+        self.terms = terms
+
+    @property
+    def models(self) -> frozenset[str]:
         """What callers may ask for, by its public name; empty where nobody said."""
+        return self.terms.models
 
     @property
     def tiers(self) -> Mapping[str, Tier]:
         """The tiers that a created tenant can have, by name."""
-        return self._tiers
+        return self.terms.tiers
 
     @property
     def configured(self) -> Mapping[str, Tenant]:
         """The tenants of the configuration, by name."""
-        return self._configured
+        return self.terms.configured
 
     def tenant(self, name: str, created: TenantRecord | None) -> Tenant | None:
         """Return the tenant; None where there is none, or it is disabled."""
-        configured = self._configured.get(name)
+        configured = self.terms.configured.get(name)
         if configured is not None:
             return configured
         if created is None or created.disabled_at is not None:
             return None
-        tier = self._tiers.get(created.tier, _STRICTEST)
+        tier = self.terms.tiers.get(created.tier, _STRICTEST)
         return Tenant(created.name, tier, created.models, created.regions)

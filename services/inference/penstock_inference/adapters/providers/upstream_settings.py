@@ -117,6 +117,12 @@ class UpstreamSettings(Section):
         )
         return self
 
+    def makings(self) -> tuple[object, ...]:
+        """Return what its connections are made of: an upstream of equal makings is the same one."""
+        beside = {"region", "timeouts", "limits", "models"}
+        own = ((name, getattr(self, name)) for name in type(self).model_fields if name not in beside)
+        return (*own, any(model.service_tiers for model in self.models))
+
     def answers_whole(self, model: ModelSettings) -> bool:
         """Return whether the model is asked for a whole answer where the caller does not stream."""
         return False

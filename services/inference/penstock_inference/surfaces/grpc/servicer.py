@@ -10,16 +10,15 @@ from penstock_common.contract.wire.inference import GENERATE, LIST_MODELS, LOAD_
 from penstock_common.llm.types import Batch, Candidate
 from penstock_common.rpc.method import Handler, Responses
 from penstock_common.rpc.server_call import ServerCall
-from penstock_inference.domain.attempt_loop import AttemptLoop, Batches, Generation
-from penstock_inference.domain.model_control import ModelAdministration
+from penstock_inference.domain.attempt_loop import Batches, Generation
+from penstock_inference.domain.revisions import Revisions
 
 
 class InferenceServicer:
     """Runs plans; the attempts' steps reach the caller, also when all fail."""
 
-    def __init__(self, attempt_loop: AttemptLoop, models: ModelAdministration) -> None:
-        self._attempt_loop = attempt_loop
-        self._models = models
+    def __init__(self, revisions: Revisions) -> None:
+        self._revisions = revisions
 
     def handlers(self) -> tuple[Handler, ...]:
         """Return what this serves."""
@@ -33,20 +32,22 @@ class InferenceServicer:
     def generate(self, request: GenerateRequest, call: ServerCall) -> Responses[Batch]:
         """Return the batches of one answer."""
         generation = Generation(request.input, request.plan, call.seconds_left(), request.whole, request.may_recover)
-        batches = self._attempt_loop.batches(generation, call.steps)
+        revisions = self._revisions
+        revision = revisions.of(request.plan) if revisions.earlier else revisions.newest
+        batches = revision.attempt_loop.batches(generation, call.steps)
         return batches if request.batches else one_by_one(batches)
 
     async def list_models(self, _: None, call: ServerCall) -> tuple[RunnableModel, ...]:
         """Return the models of the catalogue, with their states."""
-        return tuple(await self._models.list())
+        return tuple(await self._revisions.newest.models.list())
 
     async def load_model(self, candidate: Candidate, call: ServerCall) -> RunnableModel:
         """Return the model once it serves."""
-        return await self._models.load(candidate)
+        return await self._revisions.newest.models.load(candidate)
 
     async def unload_model(self, candidate: Candidate, call: ServerCall) -> RunnableModel:
         """Return the model once it takes nothing new."""
-        return await self._models.unload(candidate)
+        return await self._revisions.newest.models.unload(candidate)
 
 
 async def one_by_one(batches: Batches) -> AsyncGenerator[Batch, None]:

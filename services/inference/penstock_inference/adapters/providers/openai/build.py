@@ -31,4 +31,7 @@ async def open_upstream(settings: OpenAISettings, client: HttpClient) -> AsyncGe
         )
     except ValueError as error:
         raise ConfigurationError(f"'base_url' of the upstream '{settings.name}': {error}") from None
-    yield OpenUpstream(upstream)
+    try:
+        yield OpenUpstream(upstream)
+    finally:
+        await client.give_back(upstream.pool)

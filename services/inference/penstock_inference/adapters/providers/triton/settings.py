@@ -29,6 +29,13 @@ class TritonSettings(UpstreamSettings):
     base_url: str = ""
     """Not for Triton; empty is as not said."""
 
+    def makings(self) -> tuple[object, ...]:
+        """Return what it is made of; see the base. Its models' templates are read when it is opened."""
+        templates = {model.chat_template for model in self.models if model.chat_template is not None}
+        written = [(path, path.read_bytes()) for path in sorted(templates) if path.is_file()]
+        models = [(model.name, model.context_window, model.chat_template) for model in self.models]
+        return (*super().makings(), *models, *written)
+
     @model_validator(mode="after")
     def _addressed(self) -> Self:
         if not self.grpc:

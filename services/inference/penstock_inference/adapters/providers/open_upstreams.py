@@ -1,0 +1,113 @@
+"""The upstreams that are open: each as long as a revision of the configuration that names it is in use."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from penstock_common.background import StartWork, background_work
+from penstock_common.http.client import HttpClient
+from penstock_inference.adapters.providers.provider import OpenUpstream
+from penstock_inference.adapters.providers.registry import PROVIDERS
+from penstock_inference.adapters.providers.upstream_settings import UpstreamSettings
+from penstock_inference.domain.endpoint import Endpoint, Pool
+
+
+@dataclass(slots=True, eq=False)
+class _Open:
+    """An upstream, who closes it, and how many revisions name it."""
+
+    makings: object
+    upstream: OpenUpstream
+    pool: Pool
+    closing: AsyncExitStack
+    users: int = 0
+
+
+class PoolsOfRevision(dict[str, Pool]):
+    """The pools of one revision, by upstream.
+
+    While somebody has this object none of its upstreams is closed: whoever
+    answers a request has it, so that closing waits for the last of them, and
+    nobody has to count requests.
+    """
+
+    def __init__(self, held: Sequence[tuple[str, _Open]]) -> None:
+        super().__init__((name, one.pool) for name, one in held)
+        self.upstreams = {name: one.upstream for name, one in held}
+
+
+class OpenUpstreams:
+    """Opens what a revision names. What is made as before is the same as before, with all that it has learnt."""
+
+    def __init__(self, client: HttpClient, in_background: StartWork) -> None:
+        self._client = client
+        self._in_background = in_background
+        self._loop = asyncio.get_running_loop()
+        self._open: list[_Open] = []
+        self._is_closed = False
+
+    @classmethod
+    @asynccontextmanager
+    async def opening(cls) -> AsyncGenerator[OpenUpstreams, None]:
+        """Yield one without an upstream; leaving closes every connection."""
+        async with HttpClient() as client, background_work() as in_background:
+            upstreams = cls(client, in_background)
+            try:
+                yield upstreams
+            finally:
+                await upstreams._close()
+
+    @property
+    def count(self) -> int:
+        """How many are open."""
+        return len(self._open)
+
+    async def of(self, settings: Sequence[UpstreamSettings]) -> PoolsOfRevision:
+        """Return their pools, opened where they are not.
+
+        Raises:
+            ConfigurationError: if an address or a chat template cannot be used; then nothing has been opened.
+        """
+        held: list[tuple[str, _Open]] = []
+        try:
+            for upstream in settings:
+                held.append((upstream.name, await self._held(upstream)))
+        except BaseException:
+            self._let_go(held)
+            raise
+        pools = PoolsOfRevision(held)
+        # It may be called in any thread, wherever the last reference ends.
+        weakref.finalize(pools, self._let_go_soon, held).atexit = False
+        return pools
+
+    async def _held(self, settings: UpstreamSettings) -> _Open:
+        makings = settings.makings()
+        one = next((one for one in reversed(self._open) if one.makings == makings), None)
+        if one is None:
+            closing = AsyncExitStack()
+            opening = PROVIDERS[settings.provider].open_upstream(settings, self._client)
+            upstream = await closing.enter_async_context(opening)
+            one = _Open(makings, upstream, Pool((Endpoint(upstream.upstream),)), closing)
+            self._open.append(one)
+        one.users += 1
+        return one
+
+    def _let_go_soon(self, held: Sequence[tuple[str, _Open]]) -> None:
+        if not self._is_closed:
+            self._loop.call_soon_threadsafe(self._let_go, held)
+
+    def _let_go(self, held: Sequence[tuple[str, _Open]]) -> None:
+        for _, one in held:
+            one.users -= 1
+            if one.users == 0 and not self._is_closed:
+                self._open.remove(one)
+                self._in_background(one.closing.aclose())
+
+    async def _close(self) -> None:
+        self._is_closed = True
+        while self._open:
+            await self._open.pop().closing.aclose()
