@@ -30,12 +30,13 @@ from penstock_suite.adapters.edge_server import edge_executable, edge_probe
 from penstock_suite.adapters.first_generation import generate_once
 from penstock_suite.adapters.operating_system import on_signals
 from penstock_suite.adapters.process import ChildProcess, Command, running_child
+from penstock_suite.adapters.revision_metrics import RevisionMetrics
 from penstock_suite.adapters.state_files import open_state_folder, recorded
 from penstock_suite.app.check import checked
+from penstock_suite.app.keys import ensure_keys
 from penstock_suite.app.local_processes import sample_ratio, start_redis_and_triton
 from penstock_suite.app.parts import Workshop
 from penstock_suite.app.plan import StackPlan
-from penstock_suite.app.up import ensure_keys
 from penstock_suite.domain.ending import Ending
 from penstock_suite.domain.progress import curl_for
 from penstock_suite.domain.requests import Selection
@@ -199,11 +200,13 @@ def say(event: dict[str, Any]) -> None:
 
 async def run(config: Path, state: Path) -> int:
     """Return the exit code once a signal has ended it."""
-    plan, _ = checked(Selection(config=config, state=state))
+    plan = checked(Selection(config=config, state=state)).plan
     open_state_folder(plan.state.root)
     ending = Ending()
-    workshop = Workshop(plan, AsyncExitStack(), ending, lambda _: None, time.monotonic())
-    with on_signals(ending.ask):
+    metrics = RevisionMetrics(plan.written.revision)
+    workshop = Workshop(plan, AsyncExitStack(), ending, lambda _: None, time.monotonic(), metrics)
+    # Each role reloads by itself, from the file that it was given.
+    with on_signals(ending.ask, lambda: None):
         async with workshop.stack:
             gateway: ChildProcess | None = None
             with ending.interrupts():

@@ -10,7 +10,6 @@ from typing import Any
 from penstock_common.configuration import Section
 from penstock_common.rpc.method import Handler
 
-
 Commit = Callable[[], None]
 """Has what comes from now on answered by what was prepared. It awaits nothing and cannot fail."""
 Prepare = Callable[[Any], Awaitable[Commit]]

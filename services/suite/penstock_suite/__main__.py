@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import time
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from penstock_suite.domain.administration import Administration
     from penstock_suite.domain.answers import BackedUp, Exported, GatewayReport, Restored
     from penstock_suite.domain.progress import Show
+    from penstock_suite.domain.reload import Reload
     from penstock_suite.domain.requests import (
         Administered,
         ChatTarget,
@@ -78,11 +80,17 @@ def main() -> None:
     command_line(entries)(prog_name="penstock")
 
 
+def _hold_hang_ups() -> None:
+    """Have a SIGHUP wait until the process can hear it, where it would end one that still starts."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))
+
+
 def _up() -> typer.Typer:
     from penstock_suite.surfaces.cli.up import up
 
     def run_stack(request: UpRequest, show: Show) -> None:
         began = time.monotonic()
+        _hold_hang_ups()
         from penstock_suite.app.up import up
 
         run(up(request, show, began))
@@ -194,7 +202,12 @@ def _config() -> typer.Typer:
 
         return reference()
 
-    return config(verdict_of, reference)
+    def reload_stack(selection: Selection, patience: timedelta) -> Reload:
+        from penstock_suite.app.reload_command import reload_stack
+
+        return run(reload_stack(selection, patience))
+
+    return config(verdict_of, reference, reload_stack)
 
 
 def _serve() -> typer.Typer:
@@ -202,6 +215,7 @@ def _serve() -> typer.Typer:
 
     def run_role(request: ServeRequest, show: Show) -> None:
         began = time.monotonic()
+        _hold_hang_ups()
         from penstock_suite.app.serve import serve
 
         run(serve(request, show, began))
@@ -214,6 +228,7 @@ def _worker() -> typer.Typer:
 
     def run_worker(plan: Path, show: Show) -> None:
         began = time.monotonic()
+        _hold_hang_ups()
         from penstock_suite.app.worker import work
 
         run(work(plan, show, began))

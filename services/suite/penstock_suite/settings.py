@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from penstock_common.addresses import Listen
-from penstock_common.configuration import Configuration, Section
+from penstock_common.configuration import RELOADED, Configuration, Section
 from penstock_common.faults import nearest, refuse, refuse_key
-from penstock_common.sections import NetworkText, PublicModel, Redis, Secrets, Services, Telemetry
+from penstock_common.sections import NetworkText, PublicModel, Redis, ReloadSettings, Secrets, Services, Telemetry
 
 # Whoever connects to an address of this machine comes from that address.
 _ADDRESSES = {"localhost": "127.0.0.1"}
@@ -40,6 +40,7 @@ class Document(BaseModel):
     operator: Any = None
     gateway: Any = None
     retention: Any = None
+    reload: Any = None
     local: Any = None
 
     @classmethod
@@ -199,6 +200,7 @@ class Settings(Joined):
     qdrant: Any = None
     """Vector search, which this version does not have: leave it out."""
     tenants: list[TenantSettings] = []
+    reload: Annotated[ReloadSettings, RELOADED] = ReloadSettings()
     local: LocalSettings = LocalSettings()
 
     @field_validator("qdrant")
@@ -233,6 +235,12 @@ class Settings(Joined):
         if demo and demo not in known:
             refuse([(("local", "demo_tenant"), f"it is '{demo}', which 'tenants' does not have{nearest(demo, known)}")])
         return self
+
+
+class PatienceSettings(Section):
+    """What is waited for while a configuration is taken over."""
+
+    reload: ReloadSettings = ReloadSettings()
 
 
 class RoleSettings(Section):

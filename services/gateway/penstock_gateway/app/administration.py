@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 
 from penstock_common.key_material import read_key_material
@@ -11,10 +11,13 @@ from penstock_gateway.adapters.sql.registry import SqlRegistry
 from penstock_gateway.adapters.sql.schema import GATEWAY
 from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.administration.administration import Administration
+from penstock_gateway.domain.administration.audit import AuditLog, Deed
 from penstock_gateway.domain.administration.cache import NoKeptAnswers
 from penstock_gateway.domain.administration.keys import Keyring
 from penstock_gateway.settings import Settings, StorageSettings
 from penstock_gateway.surfaces.grpc.admin import AdminServicer
+
+_BY_SIGNAL = "signal"
 
 
 async def upgrade_schema(settings: Settings | StorageSettings) -> None:
@@ -34,6 +37,20 @@ async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerato
     ) as engine:
         administration = Administration.over(keyring_of(settings), SqlRegistry(engine), NoKeptAnswers())
         yield AdminServicer(administration, lambda _context: actor)
+
+
+async def note_reload(settings: Settings, revision: str, outcome: str, details: Mapping[str, str]) -> None:
+    """Keep an entry in the audit log of a configuration that was to be taken over, by whoever may signal the process.
+
+    Raises:
+        ServiceUnavailable, OSError: if the database does not answer.
+    """
+    async with open_current_database(
+        settings.sql, settings.gateway.database_limits, GATEWAY, upgrades_schema=False
+    ) as engine:
+        actor = Actor(key_id=_BY_SIGNAL, is_operator=True)
+        deed = Deed(actor, "configuration.reload", "", revision, details)
+        await AuditLog(SqlRegistry(engine)).note(deed, outcome)
 
 
 def keyring_of(settings: Settings) -> Keyring:

@@ -99,6 +99,11 @@ class ChildProcess:
         with suppress(ProcessLookupError):
             self._process.terminate()
 
+    def hang_up(self) -> None:
+        """Send SIGHUP: a worker takes over what its plan says now."""
+        with suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGHUP)
+
     def kill(self) -> None:
         """End it and its children at once; the process may be gone already, and its group still live."""
         self._stopping = True

@@ -8,14 +8,18 @@ import secrets
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from penstock_suite.domain.failure import SuiteFailure
+from penstock_suite.domain.reload import ProcessRevision, Reload
 from penstock_suite.domain.run_record import RunRecord, WorkerPlan
 from penstock_suite.domain.state_folder import StateFolder
 
 _SECRET_BYTES = 32
+
+RecordT = TypeVar("RecordT")
 
 
 def open_state_folder(root: Path) -> StateFolder:
@@ -85,16 +89,54 @@ def keep_earlier_logs(state: StateFolder, count: int) -> None:
 
 def write_run_record(state: StateFolder, record: RunRecord) -> None:
     """Put the record in the place of an earlier one."""
-    fresh = state.run_record.with_suffix(".new")
-    fresh.write_bytes(msgspec.json.format(msgspec.json.encode(record)))
-    fresh.replace(state.run_record)
+    _replace(state.run_record, msgspec.json.format(msgspec.json.encode(record)))
+
+
+def write_last_reload(state: StateFolder, reload: Reload) -> None:
+    """Have whoever asked for it find what became of a reload."""
+    _replace(state.last_reload, msgspec.json.encode(reload))
+
+
+def read_last_reload(state: StateFolder) -> Reload | None:
+    """Return what became of the last reload; None where there was none."""
+    return _read(state.last_reload, Reload)
+
+
+def forget_reloads(state: StateFolder) -> None:
+    """Remove what an earlier run noted."""
+    for path in (state.last_reload, *state.revisions.glob("*.json")):
+        path.unlink(missing_ok=True)
+
+
+def write_revision(folder: Path, revision: ProcessRevision) -> None:
+    """Note which revision a process runs."""
+    _replace(folder / f"{revision.name}.json", msgspec.json.encode(revision))
+
+
+def read_revision(folder: Path, name: str) -> ProcessRevision | None:
+    """Return which revision a process has noted; it may have ended since."""
+    return _read(folder / f"{name}.json", ProcessRevision)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Put content in the place of what was there, so that nobody reads half of it."""
+    fresh = path.with_suffix(".new")
+    fresh.write_bytes(content)
+    fresh.replace(path)
+
+
+def _read(path: Path, kind: type[RecordT]) -> RecordT | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (OSError, msgspec.DecodeError):
+        return None
 
 
 def write_worker_plan(state: StateFolder, plan: WorkerPlan) -> Path:
     """Return where the plan lies, for its owner alone: a configuration may hold secrets."""
     path = state.worker_plan(plan.name)
-    path.touch(mode=0o600)
-    path.write_bytes(msgspec.json.encode(plan))
+    path.with_suffix(".new").touch(mode=0o600)
+    _replace(path, msgspec.json.encode(plan))
     return path
 
 
@@ -112,11 +154,8 @@ def read_worker_plan(path: Path) -> WorkerPlan:
 
 def read_run_record(state: StateFolder) -> RunRecord | None:
     """Return what runs on the folder; None if nothing does, or did and was killed."""
-    try:
-        record = msgspec.json.decode(state.run_record.read_bytes(), type=RunRecord)
-    except (OSError, msgspec.DecodeError, msgspec.ValidationError):
-        return None
-    return record if is_running(record.pid) else None
+    record = _read(state.run_record, RunRecord)
+    return record if record is not None and is_running(record.pid) else None
 
 
 def is_running(pid: int) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
@@ -66,8 +66,23 @@ class _Check:
             yield self.configuration.fault(path, f"'{dotted(path)}': {text}" if path else text)
 
 
-def checked(selection: Selection) -> tuple[StackPlan, Verdict]:
-    """Return the plan of a stack in one process, and what may not have been meant.
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A configuration that a stack can run with: its plan, what may not have been meant, and what each role reads of it."""
+
+    plan: StackPlan
+    warnings: tuple[Fault, ...]
+    read: tuple[BaseModel, ...]
+
+    def read_again(self) -> Checked:
+        """Return the same with the stack's own keys, which are there once it has started."""
+        full = self.plan.configuration()
+        read = (one if isinstance(one, Settings) else full.settings(type(one)) for one in self.read)
+        return replace(self, read=tuple(read))
+
+
+def checked(selection: Selection) -> Checked:
+    """Return what a stack is to run with.
 
     Raises:
         ConfigurationError: if the file cannot be read.
@@ -80,7 +95,7 @@ def checked(selection: Selection) -> tuple[StackPlan, Verdict]:
     verdict = check.verdict()
     if plan is None or not verdict.is_good:
         raise Misconfigured(*map(str, verdict.faults))
-    return plan, verdict
+    return Checked(plan, verdict.warnings, tuple(check.read))
 
 
 def _looked_at(selection: Selection, written: Configuration) -> tuple[_Check, StackPlan | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +17,7 @@ from penstock_suite.adapters.first_generation import generate_once
 from penstock_suite.app.parts import Workshop
 from penstock_suite.app.wiring import Wiring, all_here, public_credentials
 from penstock_suite.domain.progress import Prepared, Preparing
+from penstock_suite.domain.reload import ProcessRevision
 from penstock_suite.domain.requests import Role
 
 
@@ -35,6 +36,14 @@ class Gateways(Protocol):
 
     async def set_ready(self) -> None:
         """Return when each has served once, and accepts work."""
+        ...
+
+    async def take_over(self, configuration: Configuration, number: int) -> Sequence[ProcessRevision]:
+        """Answer what comes from now on by this configuration; return what other processes say of reload ``number``.
+
+        Raises:
+            ConfigurationError: if it cannot be; then nothing has changed.
+        """
         ...
 
     async def drain(self, grace: timedelta) -> None:
@@ -58,7 +67,7 @@ async def gateway_here(workshop: Workshop, configuration: Configuration, grpc: A
         ),
     )
     async with AsyncExitStack() as stack:
-        wiring = Wiring(configuration, all_here(configuration), stack)
+        wiring = Wiring(configuration, all_here(configuration), stack, [workshop.metrics])
         # Nobody else counts them, unless the configuration names a Redis, which other stacks may share.
         shares_limits = bool(workshop.plan.settings.redis.state)
         gateway = await wiring.gateway(listen, upgrades_schema=True, shares_limits=shares_limits)
@@ -90,6 +99,10 @@ class _Here:
                 await generate_once(await self._wiring.channel(Role.INFERENCE), upstream, model)
                 self._workshop.show(Prepared(model, time.monotonic() - began))
         await self._gateway.set_ready()
+
+    async def take_over(self, configuration: Configuration, number: int) -> Sequence[ProcessRevision]:
+        (await self._wiring.prepare(configuration))()
+        return ()
 
     async def drain(self, grace: timedelta) -> None:
         await self._gateway.drain(grace)

@@ -43,7 +43,8 @@ def _start_redis(workshop: Workshop, ready: asyncio.TaskGroup) -> str:
     # While it is away the gateway counts limits by itself and the cache misses; callers go on.
     part = Part(command, redis_probe(state.redis_socket), _REDIS_TIMEOUT)
     ready.create_task(workshop.stack.enter_async_context(kept_running(workshop, [part])))
-    return f"unix://{state.redis_socket}"
+    workshop.redis_url = f"unix://{state.redis_socket}"
+    return workshop.redis_url
 
 
 async def _start_triton(workshop: Workshop, ready: asyncio.TaskGroup) -> str:

@@ -12,6 +12,7 @@ from datetime import timedelta
 import structlog
 
 from penstock_suite.adapters.process import ChildProcess, Command, Probe, running_child
+from penstock_suite.adapters.revision_metrics import RevisionMetrics
 from penstock_suite.app.plan import StackPlan
 from penstock_suite.domain.ending import Ending
 from penstock_suite.domain.failure import SuiteFailure
@@ -34,11 +35,14 @@ class Workshop:
     ending: Ending
     show: Show
     began: float
+    metrics: RevisionMetrics
+    """Of the configuration that runs."""
     running: dict[str, int] = field(default_factory=dict[str, int])
     """Process ids by name."""
     on_change: Callable[[], None] = lambda: None
     """Called when one of them is another process than before."""
     triton_grpc: str = ""
+    redis_url: str = ""
 
     async def start(self, command: Command) -> ChildProcess:
         """Return the started child, which the stack's end stops, and whose own end is the stack's."""
@@ -102,6 +106,10 @@ class KeptRunning:
             asyncio.create_task(one.keep_running(), name=f"keep {one.name} running") for one in self._supervised
         ]
 
+    def child(self, name: str) -> ChildProcess | None:
+        """Return the process that a part is now; None between two."""
+        return next((one.child for one in self._supervised if one.name == name), None)
+
     async def serving(self) -> None:
         """Return when all have served."""
         await asyncio.gather(*(one.has_served for one in self._supervised))
@@ -124,13 +132,13 @@ class _Supervised:
         """Fails if the first one does not."""
         self._workshop = workshop
         self._part = part
-        self._child: ChildProcess | None = None
+        self.child: ChildProcess | None = None
         workshop.ending.on_cut(self._cut)
 
     def _cut(self) -> None:
         # The one that runs now: the number of one that died may be a stranger's by now.
-        if self._child is not None:
-            self._part.cut(self._child)
+        if self.child is not None:
+            self._part.cut(self.child)
 
     async def keep_running(self) -> None:
         pause = _FIRST_PAUSE_SECONDS
@@ -157,7 +165,7 @@ class _Supervised:
         command = replace(self._part.command, keeps_log=self.has_served.done())
         try:
             async with running_child(command, log, died.set_result) as child:
-                self._child = child
+                self.child = child
                 await child.wait_ready(self._part.serves, self._part.patience)
                 self._workshop.note_running(self.name, child.pid)
                 self._workshop.show(Prepared(self.name, time.monotonic() - began, child.pid))
@@ -165,4 +173,4 @@ class _Supervised:
                     self.has_served.set_result(None)
                 raise await died
         finally:
-            self._child = None
+            self.child = None

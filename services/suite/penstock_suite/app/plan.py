@@ -84,7 +84,7 @@ def load(selection: Selection) -> Configuration:
     if selection.config is not None:
         return Configuration.load(selection.config)
     packaged = Configuration.load(_packaged(without=selection.without_triton))
-    return Configuration(dict(packaged.document), "the packaged configuration")
+    return Configuration(dict(packaged.document), "the packaged configuration", revision=packaged.revision)
 
 
 def known_part(selection: Selection, configuration: Configuration) -> Configuration:
@@ -97,7 +97,7 @@ def known_part(selection: Selection, configuration: Configuration) -> Configurat
     # Places in these lists are others than in the file.
     moved = ("upstreams", "models")
     places = {path: place for path, place in configuration.places.items() if path[1:] == () or path[0] not in moved}
-    return Configuration(without_triton(document), configuration.source, places)
+    return Configuration(without_triton(document), configuration.source, places, configuration.revision)
 
 
 def _has_weights(model: str) -> bool:

@@ -10,12 +10,18 @@ from pathlib import Path
 from penstock_suite.adapters.addresses import parse_address
 from penstock_suite.adapters.edge_server import OK, Door, http_status
 from penstock_suite.adapters.gateway_client import SERVING, gateway_report, health_of
-from penstock_suite.adapters.state_files import is_running, open_state_folder, read_run_record
+from penstock_suite.adapters.state_files import (
+    is_running,
+    open_state_folder,
+    read_last_reload,
+    read_revision,
+    read_run_record,
+)
 from penstock_suite.app.plan import state_root
 from penstock_suite.domain.answers import GatewayReport
 from penstock_suite.domain.failure import Misconfigured, SuiteFailure, Unreachable
 from penstock_suite.domain.requests import GatewayTarget, Selection
-from penstock_suite.domain.run_record import PartStatus, RunRecord, StackStatus
+from penstock_suite.domain.run_record import PartStatus, RunningPart, RunRecord, StackStatus
 from penstock_suite.domain.state_folder import StateFolder
 
 _HTTP_WORDS = {0: "does not answer", OK: "ready", 503: "not ready"}
@@ -48,7 +54,7 @@ def chat_target(selection: Selection, address: str, key: str) -> tuple[str, str]
     if not address:
         record = read_run_record(state)
         if record is None:
-            raise _nothing_runs(state, ", or give --address")
+            raise nothing_runs(state, ", or give --address")
         address = record.gateways[0]
     if not key:
         if not state.demo_key.is_file():
@@ -66,7 +72,7 @@ async def stack_status(selection: Selection) -> StackStatus:
     state = open_state_folder(state_root(selection.state))
     record = read_run_record(state)
     if record is None:
-        raise _nothing_runs(state)
+        raise nothing_runs(state)
     scheme, _, authority = record.http.partition("://")
     async with asyncio.TaskGroup() as asking:
         door = Door(tls=scheme == "https", as_proxy=record.awaits_proxy_header)
@@ -74,6 +80,7 @@ async def stack_status(selection: Selection) -> StackStatus:
         grpc_told = [asking.create_task(health_of(gateway)) for gateway in record.gateways]
         reports = asking.create_task(_reports(record, state))
     http, grpc = http_told.result(), _worst(told.result() for told in grpc_told)
+    own = read_revision(state.revisions, record.parts[0].name)
     return StackStatus(
         ready=http == OK and grpc == SERVING,
         http=record.http,
@@ -83,9 +90,19 @@ async def stack_status(selection: Selection) -> StackStatus:
         state=str(state.root),
         config=record.config,
         started_at=record.started_at,
-        parts=tuple(PartStatus(part.name, part.pid, is_running(part.pid)) for part in record.parts),
+        revision=own.revision if own is not None else "",
+        revision_since=own.since if own is not None else "",
+        last_reload=read_last_reload(state),
+        parts=tuple(_part(part, state) for part in record.parts),
         gateways=reports.result(),
     )
+
+
+def _part(part: RunningPart, state: StateFolder) -> PartStatus:
+    said = read_revision(state.revisions, part.name)
+    if said is None or said.pid != part.pid:
+        return PartStatus(part.name, part.pid, is_running(part.pid))
+    return PartStatus(part.name, part.pid, is_running(part.pid), said.revision, said.since, said.problem)
 
 
 def _worst(told: Iterable[str]) -> str:
@@ -107,7 +124,8 @@ async def _report(target: GatewayTarget) -> GatewayReport | None:
         return None
 
 
-def _nothing_runs(state: StateFolder, also: str = "") -> SuiteFailure:
+def nothing_runs(state: StateFolder, also: str = "") -> SuiteFailure:
+    """Return what to say where no stack is found."""
     return Unreachable(
         f"no stack runs on {state.root}: start one with 'penstock up', "
         f"{'' if also else 'or '}name its folder with --state (that of 'make run' is .state){also}"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from prometheus_client import CollectorRegistry
@@ -19,7 +21,10 @@ from penstock_common.rpc.server import GrpcLimits, GrpcListener, ListenError, Se
 from penstock_common.rpc.server_interceptors import CallTelemetry, FinalFailures, IncomingScope
 from penstock_common.telemetry.metrics_endpoint import serving_metrics
 from penstock_suite.adapters.operating_system import on_signals, raise_file_limit, settle_memory
+from penstock_suite.adapters.revision_metrics import RevisionMetrics
 from penstock_suite.app.check import checked_role
+from penstock_suite.app.reloading import Reloads
+from penstock_suite.app.role_reload import Reloading, RoleReload
 from penstock_suite.app.wiring import Wiring, by_their_addresses, public_credentials
 from penstock_suite.domain.ending import Ending
 from penstock_suite.domain.failure import SuiteFailure
@@ -42,6 +47,14 @@ class RunningRole(Protocol):
         """Refuse arrivals, and wait until the rest have ended or ``grace`` is over."""
         ...
 
+    async def take_over(self, configuration: Configuration) -> None:
+        """Answer what comes from now on by this configuration.
+
+        Raises:
+            ConfigurationError: if it cannot; then nothing has changed.
+        """
+        ...
+
 
 Opening = Callable[[], AbstractAsyncContextManager[RunningRole]]
 
@@ -54,45 +67,62 @@ async def serve(request: ServeRequest, show: Show, began: float) -> None:
         SuiteFailure: if it cannot listen.
     """
     configuration = checked_role(request.role, request.config)
+    reload = RoleReload(request, configuration, show)
 
     def serving() -> Serving:
         listen = listen_of(request.role, configuration.settings(RoleSettings))
         return Serving(request.role, listen, round(time.monotonic() - began, 3))
 
-    await run_role(lambda: open_role(request.role, configuration), serving, request.grace, show)
+    def opening() -> AbstractAsyncContextManager[RunningRole]:
+        return open_role(request.role, configuration, reload.metrics)
+
+    await run_role(Run(opening, serving, request.grace, show, reload))
 
 
-async def run_role(opening: Opening, serving: Callable[[], Serving], grace: timedelta, show: Show) -> None:
-    """Open a role and run it until a signal asks for its end; calls in flight then have ``grace``.
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How a role is run: calls in flight have ``grace`` to end, and ``reload`` has it take another configuration over."""
+
+    opening: Opening
+    serving: Callable[[], Serving]
+    grace: timedelta
+    show: Show
+    reload: Reloading
+
+
+async def run_role(run: Run) -> None:
+    """Open a role and run it until a signal asks for its end.
 
     Raises:
         SuiteFailure: if it cannot listen.
     """
     raise_file_limit()
     configure_logging()
-    ending = Ending()
-    with on_signals(ending.ask):
+    ending, reloads = Ending(), Reloads()
+    with on_signals(ending.ask, reloads.ask):
         try:
-            await _run(opening, serving, grace, ending, show)
+            await _run(run, ending, reloads)
         except ListenError as error:
             raise SuiteFailure(str(error)) from None
-    show(Stopped(at_once=ending.at_once))
+    run.show(Stopped(at_once=ending.at_once))
 
 
-async def _run(opening: Opening, serving: Callable[[], Serving], grace: timedelta, ending: Ending, show: Show) -> None:
+async def _run(run: Run, ending: Ending, reloads: Reloads) -> None:
     async with AsyncExitStack() as stack:
         role: RunningRole | None = None
         with ending.interrupts():
-            role = await stack.enter_async_context(opening())
+            role = await stack.enter_async_context(run.opening())
             settle_memory()
             await role.set_ready()
-            show(serving())
-            await ending.wait()
+            run.reload.began()
+            run.show(run.serving())
+            async with reloads.answered(partial(run.reload.reload, role)):
+                await ending.wait()
         if role is None:
             return
-        show(Draining(grace.total_seconds()))
+        run.show(Draining(run.grace.total_seconds()))
         with ending.cuts():
-            await role.drain(grace)
+            await role.drain(run.grace)
 
 
 def listen_of(role: Role, settings: RoleSettings) -> str:
@@ -100,7 +130,9 @@ def listen_of(role: Role, settings: RoleSettings) -> str:
     return settings.listen.grpc if role is Role.GATEWAY else settings.services.listen_of(role)
 
 
-def open_role(role: Role, configuration: Configuration) -> AbstractAsyncContextManager[RunningRole]:
+def open_role(
+    role: Role, configuration: Configuration, metrics: RevisionMetrics | None = None
+) -> AbstractAsyncContextManager[RunningRole]:
     """Return the context of a running role; only its own sections of the configuration are resolved.
 
     Raises:
@@ -109,16 +141,34 @@ def open_role(role: Role, configuration: Configuration) -> AbstractAsyncContextM
     """
     settings = configuration.settings(RoleSettings)
     security = Security.of(settings.services, settings.secrets)
-    if role is Role.GATEWAY:
-        return _gateway(configuration, settings, security)
-    return _internal(role, configuration, settings, security)
+    opened = _Opened(role, configuration, settings, security, metrics or RevisionMetrics(configuration.revision))
+    return _gateway(opened) if role is Role.GATEWAY else _internal(opened)
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What a role is opened with."""
+
+    role: Role
+    configuration: Configuration
+    settings: RoleSettings
+    security: Security
+    metrics: RevisionMetrics
+
+    def wiring(self, stack: AsyncExitStack) -> Wiring:
+        places = by_their_addresses(self.settings, self.security)
+        return Wiring(self.configuration, places, stack, [self.metrics])
 
 
 class _InternalRole:
     """Implements ``RunningRole`` for a service behind the gateway."""
 
-    def __init__(self, listener: GrpcListener) -> None:
+    def __init__(self, listener: GrpcListener, wiring: Wiring) -> None:
         self._listener = listener
+        self._wiring = wiring
+
+    async def take_over(self, configuration: Configuration) -> None:
+        (await self._wiring.prepare(configuration))()
 
     async def set_ready(self) -> None:
         await self._listener.set_serving(serving=True)
@@ -129,24 +179,30 @@ class _InternalRole:
         await self._listener.stop(grace)
 
 
-class _Gateway:
-    """Implements ``RunningRole`` for the gateway, which may have others beside it."""
+class GatewayRole:
+    """Implements ``RunningRole`` for a gateway, which may have others beside it, and whatever is wired with it."""
 
-    def __init__(self, gateway: RunningGateway, notice: timedelta) -> None:
+    def __init__(self, gateway: RunningGateway, wiring: Wiring, notice: timedelta = timedelta()) -> None:
         self._gateway = gateway
+        self._wiring = wiring
         self._notice = notice
 
+    async def take_over(self, configuration: Configuration) -> None:
+        """Have all of it take another configuration over; see the port."""
+        (await self._wiring.prepare(configuration))()
+
     async def set_ready(self) -> None:
+        """Accept work; see the port."""
         await self._gateway.set_ready()
 
     async def drain(self, grace: timedelta) -> None:
+        """Refuse arrivals; see the port."""
         await self._gateway.drain(grace, self._notice)
 
 
 @asynccontextmanager
-async def _internal(
-    role: Role, configuration: Configuration, settings: RoleSettings, security: Security
-) -> AsyncGenerator[RunningRole]:
+async def _internal(opened: _Opened) -> AsyncGenerator[RunningRole]:
+    role, settings, security = opened.role, opened.settings, opened.security
     address = settings.services.listen_of(role)
     security.refuse_open_bind(address, f"services.{role}.listen")
     registry = CollectorRegistry()
@@ -163,11 +219,12 @@ async def _internal(
         serving_metrics(registry, settings.telemetry.metrics_listen),
         AsyncExitStack() as stack,
     ):
-        service = await Wiring(configuration, by_their_addresses(settings, security), stack).service(role)
+        wiring = opened.wiring(stack)
+        service = await wiring.service(role)
         listener = await stack.enter_async_context(listening(address, [service], interceptors, options))
-        for collector in service.collectors:
+        for collector in (opened.metrics, *service.collectors):
             registry.register(collector)
-        yield _InternalRole(listener)
+        yield _InternalRole(listener, wiring)
 
 
 def _guards(role: Role, settings: RoleSettings, security: Security) -> list[ServerInterceptor]:
@@ -177,11 +234,10 @@ def _guards(role: Role, settings: RoleSettings, security: Security) -> list[Serv
 
 
 @asynccontextmanager
-async def _gateway(
-    configuration: Configuration, settings: RoleSettings, security: Security
-) -> AsyncGenerator[RunningRole]:
+async def _gateway(opened: _Opened) -> AsyncGenerator[RunningRole]:
     from penstock_gateway.app.gateway import Listen
 
+    settings, security = opened.settings, opened.security
     address = settings.services.listen_of(Role.GATEWAY)
     security.refuse_open_bind(address, "services.gateway.listen")
     listen = Listen(
@@ -194,5 +250,5 @@ async def _gateway(
         http_guests=Guestlist(Role.GATEWAY, settings.services.peers.of(Role.GATEWAY)),
     )
     async with AsyncExitStack() as stack:
-        wiring = Wiring(configuration, by_their_addresses(settings, security), stack)
-        yield _Gateway(await wiring.gateway(listen), settings.services.drain_notice)
+        wiring = opened.wiring(stack)
+        yield GatewayRole(await wiring.gateway(listen), wiring, settings.services.drain_notice)

@@ -17,25 +17,26 @@ from msgspec.structs import replace
 
 from penstock_common.configuration import Configuration, ConfigurationError
 from penstock_common.logging import configure_logging
-from penstock_gateway.domain.access.identity import new_key
 from penstock_suite.adapters.addresses import Address, free_addresses, parse_address
 from penstock_suite.adapters.edge_server import edge_probe
 from penstock_suite.adapters.operating_system import on_signals, raise_file_limit, settle_memory
 from penstock_suite.adapters.process import came_true
 from penstock_suite.adapters.state_files import (
-    ensure_key_file,
+    forget_reloads,
     keep_earlier_logs,
     locked,
     open_state_folder,
-    random_secret,
     recorded,
     write_run_record,
 )
-from penstock_suite.app.check import checked
+from penstock_suite.app.check import Checked, checked
 from penstock_suite.app.gateways import Gateways, gateway_here
+from penstock_suite.app.keys import ensure_keys
 from penstock_suite.app.local_processes import start_edge, start_redis_and_triton
 from penstock_suite.app.parts import Workshop
 from penstock_suite.app.plan import StackPlan
+from penstock_suite.app.reloading import Reloads
+from penstock_suite.app.stack_reload import StackReload, revision_metrics
 from penstock_suite.app.workers import workers_running
 from penstock_suite.domain.ending import Ending
 from penstock_suite.domain.failure import ExitCode, Misconfigured, SuiteFailure
@@ -64,17 +65,20 @@ async def up(request: UpRequest, show: Show, began: float) -> None:
         ConfigurationError: if the configuration cannot be used.
         SuiteFailure: if the stack cannot start, or a part of it died.
     """
-    plan, verdict = checked(request.selection)
+    running = checked(request.selection)
+    plan = running.plan
     open_state_folder(plan.state.root)
     raise_file_limit()
-    ending = Ending()
+    ending, reloads = Ending(), Reloads()
     ending.on_cut(_leave_anyway)
-    with locked(plan.state), _own_log(plan) as log, on_signals(ending.ask):
+    with locked(plan.state), _own_log(plan) as log, on_signals(ending.ask, reloads.ask):
         configure_logging(stream=log)
-        for warning in verdict.warnings:
+        forget_reloads(plan.state)
+        for warning in running.warnings:
             _log.warning("configuration_warning", warning=str(warning))
         try:
-            await _run(request, Workshop(plan, AsyncExitStack(), ending, show, began))
+            workshop = Workshop(plan, AsyncExitStack(), ending, show, began, revision_metrics(running))
+            await _run(request, workshop, running, reloads)
         except (SuiteFailure, ConfigurationError):
             raise
         except Exception:
@@ -99,13 +103,15 @@ def _leave_anyway() -> None:
     asyncio.get_running_loop().call_later(_LAST_RESORT_SECONDS, os._exit, ExitCode.FAILED)
 
 
-async def _run(request: UpRequest, workshop: Workshop) -> None:
+async def _run(request: UpRequest, workshop: Workshop, running: Checked, reloads: Reloads) -> None:
     ending = workshop.ending
     async with workshop.stack:
         gateways: Gateways | None = None
         with ending.interrupts():
             gateways = await _start(request, workshop)
-            await ending.wait()
+            reload = StackReload(request.selection, workshop, gateways, running)
+            async with reloads.answered(reload.reload):
+                await ending.wait()
         if gateways is None:
             return
         grace = request.grace if ending.failure is None else min(request.grace, _BROKEN_GRACE)
@@ -150,16 +156,6 @@ def _free_addresses(plan: StackPlan) -> _Addresses:
     if http == grpc:
         raise Misconfigured(f"'listen.http' and 'listen.grpc' are both {http}")
     return _Addresses(http, grpc)
-
-
-def ensure_keys(plan: StackPlan) -> str:
-    """Make the secrets that the configuration does not name; return the demo key, empty if nobody has it."""
-    state = plan.state
-    ensure_key_file(state.key_pepper, random_secret)
-    ensure_key_file(state.cache_key, random_secret)
-    ensure_key_file(state.edge_token, random_secret)
-    ensure_key_file(state.operator_key, lambda: new_key()[0])
-    return ensure_key_file(state.demo_key, lambda: new_key()[0]) if plan.has_demo_key else ""
 
 
 async def _await_readiness(workshop: Workshop, http: Address) -> None:

@@ -16,7 +16,7 @@ import grpc
 
 from penstock_common import service
 from penstock_common.certificates import Certificates
-from penstock_common.configuration import Configuration, ConfigurationError
+from penstock_common.configuration import Configuration, ConfigurationError, Section
 from penstock_common.rpc.channel import ClientInterceptor, SocketChannel, open_channel
 from penstock_common.rpc.client import Channel
 from penstock_common.rpc.in_process import InProcessChannel
@@ -37,12 +37,16 @@ Places = Mapping[Role, Place | None]
 class Wiring:
     """Builds roles, each once, and closes them in reverse order with ``stack``."""
 
-    def __init__(self, configuration: Configuration, places: Places, stack: AsyncExitStack) -> None:
+    def __init__(
+        self, configuration: Configuration, places: Places, stack: AsyncExitStack, collectors: Sequence[Any] = ()
+    ) -> None:
+        """Take where roles are; ``collectors`` measure the process, and are shown with the gateway's."""
         self._configuration = configuration
         self._places = places
         self._stack = stack
         self._channels: dict[Role, Channel] = {}
-        self._collectors: list[Any] = []
+        self._collectors: list[Any] = [*collectors]
+        self._preparing: list[tuple[type[Section], service.Prepare]] = []
 
     async def service(self, role: Role) -> service.Service:
         """Return the role, built in this process.
@@ -55,6 +59,7 @@ class Wiring:
         built: service.Service = await self._stack.enter_async_context(
             declared.build(settings, **await self._called_by(declared))
         )
+        self._preparing.append((declared.settings, built.prepare))
         return built
 
     async def gateway(
@@ -78,9 +83,25 @@ class Wiring:
             collectors=self._collectors,
         )
         settings = self._configuration.settings(Settings)
-        return await self._stack.enter_async_context(
+        gateway = await self._stack.enter_async_context(
             running(settings, channels, listen, upgrades_schema=upgrades_schema, shares_limits=shares_limits)
         )
+        self._preparing.append((Settings, gateway.prepare))
+        return gateway
+
+    async def prepare(self, configuration: Configuration) -> service.Commit:
+        """Return what has every role that was built here take another configuration over, all at once.
+
+        Raises:
+            ConfigurationError: if one cannot; then nothing has changed.
+        """
+        commits = [await prepare(configuration.settings(settings)) for settings, prepare in self._preparing]
+
+        def commit() -> None:
+            for one in commits:
+                one()
+
+        return commit
 
     async def channel(self, role: Role) -> Channel:
         """Return the way to a role.

@@ -8,12 +8,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from penstock_common.configuration import Configuration
 from penstock_common.rpc.server import ServerOptions
-from penstock_gateway.app.gateway import Listen, RunningGateway
+from penstock_gateway.app.gateway import Listen
 from penstock_suite.adapters.first_generation import generate_once
+from penstock_suite.adapters.revision_metrics import RevisionMetrics
 from penstock_suite.adapters.state_files import read_worker_plan
-from penstock_suite.app.serve import run_role
+from penstock_suite.app.role_reload import WorkerReload, configuration_of
+from penstock_suite.app.serve import GatewayRole, Run, run_role
 from penstock_suite.app.wiring import Wiring, all_here, over_socket, public_credentials
 from penstock_suite.domain.progress import Serving, Show
 from penstock_suite.domain.requests import Role
@@ -29,16 +30,18 @@ async def work(plan_file: Path, show: Show, began: float) -> None:
         SuiteFailure: if it cannot listen, or a model of the local Triton does not answer.
     """
     plan = read_worker_plan(plan_file)
+    reload = WorkerReload(plan_file, plan)
 
     def serving() -> Serving:
         return Serving(plan.name, plan.grpc, round(time.monotonic() - began, 3))
 
-    await run_role(lambda: _open(plan), serving, timedelta(seconds=plan.grace_seconds), show)
+    grace = timedelta(seconds=plan.grace_seconds)
+    await run_role(Run(lambda: _open(plan, reload.metrics), serving, grace, show, reload))
 
 
 @asynccontextmanager
-async def _open(plan: WorkerPlan) -> AsyncGenerator[RunningGateway]:
-    configuration = Configuration(plan.document, plan.source)
+async def _open(plan: WorkerPlan, metrics: RevisionMetrics) -> AsyncGenerator[GatewayRole]:
+    configuration = configuration_of(plan)
     places = all_here(configuration)
     if plan.embedding_socket:
         # One model for all workers.
@@ -55,10 +58,10 @@ async def _open(plan: WorkerPlan) -> AsyncGenerator[RunningGateway]:
         ),
     )
     async with AsyncExitStack() as stack:
-        wiring = Wiring(configuration, places, stack)
+        wiring = Wiring(configuration, places, stack, [metrics])
         running = await wiring.gateway(listen)
         # Each worker has connections of its own to set up.
         for upstream, models in plan.local_triton_models.items():
             for model in models:
                 await generate_once(await wiring.channel(Role.INFERENCE), upstream, model)
-        yield running
+        yield GatewayRole(running, wiring)

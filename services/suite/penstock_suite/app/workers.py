@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections.abc import AsyncGenerator, Sequence
@@ -9,7 +10,9 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from penstock_common.configuration import Configuration
@@ -20,13 +23,15 @@ from penstock_gateway.app.administration import upgrade_schema
 from penstock_gateway.settings import StorageSettings
 from penstock_suite.adapters.addresses import LOOPBACK, Address, free_addresses, kept_for_sharing
 from penstock_suite.adapters.gateway_client import SERVING, health_of
-from penstock_suite.adapters.process import ChildProcess, Command
-from penstock_suite.adapters.state_files import write_worker_plan
+from penstock_suite.adapters.process import ChildProcess, Command, came_true
+from penstock_suite.adapters.state_files import read_revision, write_worker_plan
 from penstock_suite.adapters.worker_metrics import WorkerMetrics
 from penstock_suite.app.parts import KeptRunning, Part, Workshop, kept_running
 from penstock_suite.app.wiring import Wiring, all_here
+from penstock_suite.domain.reload import ProcessRevision
 from penstock_suite.domain.requests import Role
 from penstock_suite.domain.run_record import WorkerPlan
+from penstock_suite.settings import PatienceSettings
 
 _READY_TIMEOUT = timedelta(minutes=3)
 # After its grace a worker closes what it has opened.
@@ -55,25 +60,37 @@ async def workers_running(
     async with AsyncExitStack() as stack:
         stack.enter_context(kept_for_sharing(grpc))
         registry = CollectorRegistry()
+        registry.register(workshop.metrics)
+        embedding: Wiring | None = None
         if workshop.plan.settings.embedding is not None:
-            await stack.enter_async_context(_serving_embedding(workshop, configuration, registry))
+            embedding = await stack.enter_async_context(_serving_embedding(workshop, configuration, registry))
         metrics = free_addresses(*[(Address(LOOPBACK, 0), "metrics")] * count)
         common = _Common(configuration, grpc, grace)
         plans = [_plan(workshop, common, f"worker-{number}", address) for number, address in enumerate(metrics)]
         await stack.enter_async_context(_serving_metrics(workshop, plans, metrics, registry))
         parts = [_part(workshop, plan) for plan in plans]
-        yield Workers(plans, await stack.enter_async_context(kept_running(workshop, parts)))
+        running = await stack.enter_async_context(kept_running(workshop, parts))
+        yield Workers(workshop, plans, running, embedding)
+
+
+def _document(configuration: Configuration, metrics: str) -> dict[str, Any]:
+    """Return the configuration of a worker, whose metrics another process fetches and shows."""
+    document = dict(configuration.document)
+    telemetry = document.get("telemetry") or {}
+    if telemetry.get("metrics_listen"):
+        document["telemetry"] = {**telemetry, "metrics_listen": metrics}
+    return document
 
 
 def _plan(workshop: Workshop, common: _Common, name: str, metrics: Address) -> WorkerPlan:
     settings, state = workshop.plan.settings, workshop.plan.state
-    document = dict(common.configuration.document)
-    if settings.telemetry.metrics_listen:
-        document["telemetry"] = {**(document.get("telemetry") or {}), "metrics_listen": str(metrics)}
     return WorkerPlan(
         name=name,
-        document=document,
+        document=_document(common.configuration, str(metrics)),
         source=workshop.plan.source,
+        revision=common.configuration.revision,
+        revisions=str(state.revisions),
+        metrics=str(metrics),
         grpc=str(common.grpc),
         grpc_socket=str(state.worker_grpc_socket(name)),
         http_socket=str(state.worker_http_socket(name)),
@@ -86,16 +103,17 @@ def _plan(workshop: Workshop, common: _Common, name: str, metrics: Address) -> W
 @asynccontextmanager
 async def _serving_embedding(
     workshop: Workshop, configuration: Configuration, registry: CollectorRegistry
-) -> AsyncGenerator[None]:
+) -> AsyncGenerator[Wiring]:
     # One model for all: it is the largest thing in memory, and its batches fill better.
     address = f"unix:{workshop.plan.state.embedding_socket}"
     async with AsyncExitStack() as stack:
-        service = await Wiring(configuration, all_here(configuration), stack).service(Role.EMBEDDING)
+        wiring = Wiring(configuration, all_here(configuration), stack)
+        service = await wiring.service(Role.EMBEDDING)
         listener = await stack.enter_async_context(listening(address, [service], [FinalFailures(), IncomingScope()]))
         for collector in service.collectors:
             registry.register(collector)
         await listener.set_serving(serving=True)
-        yield
+        yield wiring
 
 
 def _serving_metrics(
@@ -126,13 +144,63 @@ def _part(workshop: Workshop, plan: WorkerPlan) -> Part:
 class Workers:
     """Implements ``gateways.Gateways`` with processes."""
 
-    def __init__(self, plans: Sequence[WorkerPlan], running: KeptRunning) -> None:
+    def __init__(
+        self, workshop: Workshop, plans: Sequence[WorkerPlan], running: KeptRunning, embedding: Wiring | None
+    ) -> None:
+        self._workshop = workshop
+        self._plans = plans
+        self._embedding = embedding
         self.grpc_targets = tuple(f"unix://{plan.grpc_socket}" for plan in plans)
         self.http_sockets = tuple(Path(plan.http_socket) for plan in plans)
         self._running = running
 
     async def set_ready(self) -> None:
         """They are: each says so by itself."""
+
+    async def take_over(self, configuration: Configuration, number: int) -> Sequence[ProcessRevision]:
+        """Tell all of them, and return what each says; see the port."""
+        commit = await self._embedding.prepare(configuration) if self._embedding is not None else None
+        self._plans = [
+            replace(
+                plan,
+                document=_document(configuration, plan.metrics),
+                revision=configuration.revision,
+                reload=number,
+            )
+            for plan in self._plans
+        ]
+        # All are written before one is told: a worker that starts meanwhile starts with it.
+        for plan in self._plans:
+            write_worker_plan(self._workshop.plan.state, plan)
+        patience = configuration.settings(PatienceSettings).reload.worker_patience
+        told = await asyncio.gather(*(self._told(plan, patience) for plan in self._plans))
+        if commit is not None:
+            commit()
+        return told
+
+    async def _told(self, plan: WorkerPlan, patience: timedelta) -> ProcessRevision:
+        """Return what a worker says of its newest plan, told of it as soon as it can hear."""
+        folder = self._workshop.plan.state.revisions
+        heard: set[int] = set()
+
+        async def has_answered() -> bool:
+            child, said = self._running.child(plan.name), read_revision(folder, plan.name)
+            if child is None or said is None or said.pid != child.pid:
+                return False
+            if said.number < plan.reload and child.pid not in heard:
+                heard.add(child.pid)
+                child.hang_up()
+            return said.number == plan.reload
+
+        answered = await came_true(has_answered, patience)
+        said = read_revision(folder, plan.name)
+        if said is not None and answered:
+            return said
+        problem = (
+            f"it did not answer within {patience.total_seconds():g} s; see {self._workshop.plan.state.log(plan.name)}"
+        )
+        nobody = ProcessRevision(name=plan.name, pid=0, revision="", since="")
+        return replace(said or nobody, problem=problem)
 
     async def drain(self, grace: timedelta) -> None:
         """End all of them; each was told its grace when it began."""

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import msgspec
 
+from penstock_suite.domain.reload import Reload
+
 
 class Preparing(msgspec.Struct, frozen=True, tag="preparing", tag_field="event"):
     """A part is being started."""
@@ -65,7 +67,7 @@ class Stopped(msgspec.Struct, frozen=True, tag="stopped", tag_field="event"):
     """A second signal came: requests in flight were cut."""
 
 
-Event = Preparing | Prepared | Ready | Serving | Lost | Draining | Stopped
+Event = Preparing | Prepared | Ready | Serving | Lost | Reload | Draining | Stopped
 Show = Callable[[Event], None]
 
 _CURL = """\

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from penstock_suite.domain.answers import GatewayReport
+from penstock_suite.domain.reload import Reload
 
 
 class RunningPart(msgspec.Struct, frozen=True):
@@ -50,6 +51,11 @@ class StackStatus(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     config: str
     started_at: str
+    revision: str
+    """Of the configuration: the first digits of the file's SHA-256."""
+    revision_since: str
+    last_reload: Reload | None
+    """None before the first."""
     parts: tuple[PartStatus, ...]
     gateways: tuple[GatewayReport, ...]
     """What each gateway says of itself; those that do not answer are missing."""
@@ -61,6 +67,11 @@ class PartStatus(msgspec.Struct, frozen=True):
     name: str
     pid: int
     running: bool
+    revision: str = ""
+    """Of the configuration; empty for a part that reads none."""
+    revision_since: str = ""
+    problem: str = ""
+    """Why it has not taken over the revision that it was told of last."""
 
 
 class WorkerPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +82,14 @@ class WorkerPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The configuration, completed with the local parts; its references are still to be resolved."""
     source: str
     """What errors call the configuration."""
+    revision: str
+    """Of the configuration."""
+    reload: int = 0
+    """Number of the reload that brought it."""
+    metrics: str = ""
+    """host:port where its metrics are fetched, if they are."""
+    revisions: str
+    """The folder where the worker notes which revision it runs."""
     grpc: str
     """host:port, shared."""
     grpc_socket: str

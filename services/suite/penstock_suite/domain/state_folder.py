@@ -73,6 +73,16 @@ class StateFolder:
         """What runs now; absent when nothing does."""
         return self.root / "run.json"
 
+    @property
+    def last_reload(self) -> Path:
+        """What became of the last reload of the stack that runs; absent before the first."""
+        return self.root / "reload.json"
+
+    @property
+    def revisions(self) -> Path:
+        """The folder where each process notes which revision of the configuration it runs."""
+        return self.root / "revisions"
+
     def log(self, part: str) -> Path:
         """Return the log file of a part."""
         return self.root / "logs" / f"{part}.log"
@@ -119,4 +129,5 @@ class StateFolder:
 
     def folders(self) -> tuple[Path, ...]:
         """Return every folder that must exist, parents first."""
-        return (self.root, self.redis, self.models, self.root / "logs", self.root / "workers", self.sockets)
+        own = (self.redis, self.models, self.root / "logs", self.root / "workers", self.revisions)
+        return (self.root, *own, self.sockets)

@@ -56,6 +56,11 @@ class AuditLog:
                 await records.note(self._entry(deed, outcome_of(error)))
             raise
 
+    async def note(self, deed: Deed, outcome: str) -> None:
+        """Keep an entry of what was done elsewhere than in the registry."""
+        async with self._registry.begin() as records:
+            await records.note(self._entry(deed, outcome))
+
     async def list(self, actor: Actor, tenant: str, page: Page) -> Listing[AuditEntry]:
         """Return entries about the tenant, the newest first; about every tenant for an operator who names none."""
         meant = named_tenant(actor.meant(tenant))

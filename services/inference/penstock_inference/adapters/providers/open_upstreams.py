@@ -75,7 +75,8 @@ class OpenUpstreams:
         held: list[tuple[str, _Open]] = []
         try:
             for upstream in settings:
-                held.append((upstream.name, await self._held(upstream)))
+                one = await self._held(upstream)
+                held.append((upstream.name, one))
         except BaseException:
             self._let_go(held)
             raise

@@ -1,4 +1,4 @@
-"""`penstock config check|init|reference`."""
+"""`penstock config check|init|reference|reload`."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from penstock_suite.surfaces.cli.options import (
     read_choice,
 )
 from penstock_suite.surfaces.cli.output import console, escape, failures_told, note, print_json
+from penstock_suite.surfaces.cli.reload import ReloadStack, add_reload
 
 if TYPE_CHECKING:
     from penstock_common.faults import Fault
@@ -50,11 +51,12 @@ class VerdictOf(Protocol):
         ...
 
 
-def config(verdict_of: VerdictOf, reference: Callable[[], str]) -> typer.Typer:
+def config(verdict_of: VerdictOf, reference: Callable[[], str], reload_stack: ReloadStack) -> typer.Typer:
     """Return the commands; ``reference`` returns the page of every key."""
     cli = group("The configuration file.")
     _add_check(cli, verdict_of)
     _add_init(cli)
+    add_reload(cli, reload_stack)
 
     @cli.command(
         "reference", help="Print every key with its type, default and meaning, as docs/configuration.md has it."

@@ -9,6 +9,7 @@ import typer
 
 from penstock_suite.domain.answers import GatewayReport
 from penstock_suite.domain.failure import ExitCode
+from penstock_suite.domain.reload import Outcome
 from penstock_suite.domain.requests import GatewayTarget, Selection
 from penstock_suite.domain.run_record import StackStatus
 from penstock_suite.surfaces.cli.options import CaOption, JsonOption, OperatorKeyOption, StateOption, command
@@ -65,8 +66,15 @@ def _show(out: Console, status: StackStatus) -> None:
     out.print(f"  state  {escape(status.state)}")
     if status.config:
         out.print(f"  config {escape(status.config)}")
+    if status.revision:
+        out.print(f"         revision {status.revision}, since {status.revision_since}")
+    if status.last_reload is not None and status.last_reload.outcome is not Outcome.APPLIED:
+        out.print(f"  [bold red]the last reload was {status.last_reload.outcome}[/]; 'penstock config check' says why")
     for part in status.parts:
-        out.print(f"  {part.name:<8} pid {part.pid}  {'running' if part.running else '[red]gone[/]'}")
+        revision = f"  revision {part.revision}, since {part.revision_since}" if part.revision else ""
+        out.print(f"  {part.name:<8} pid {part.pid}  {'running' if part.running else '[red]gone[/]'}{revision}")
+        if part.problem:
+            out.print(f"           [bold red]problem[/] {escape(part.problem)}")
     for gateway in status.gateways:
         _show_gateway(out, gateway)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from penstock_suite.domain.progress import Draining, Event, Lost, Prepared, Preparing, Ready, Serving, Show, Stopped
+from penstock_suite.domain.reload import Outcome, Reload
 from penstock_suite.domain.requests import Selection, UpRequest
 from penstock_suite.surfaces.cli.options import (
     ConfigOption,
@@ -20,6 +21,7 @@ from penstock_suite.surfaces.cli.options import (
     read_number,
 )
 from penstock_suite.surfaces.cli.output import console, escape, failures_told, print_json
+from penstock_suite.surfaces.cli.reload import show_reload
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -97,10 +99,23 @@ class _Lines:
                 )
             case Lost():
                 self._out.print(f"[yellow]![/] {escape(event.message)}; the stack goes on without it")
+            case Reload():
+                self._show_reload(event)
             case Draining():
                 self._out.print(f"stopping; requests in flight have {event.grace_seconds:g} s")
             case Stopped():
                 self._out.print("stopped at once" if event.at_once else "stopped")
+
+    def _show_reload(self, reload: Reload) -> None:
+        if reload.outcome is Outcome.REFUSED:
+            self._out.print(f"[yellow]![/] revision {reload.revision_before} runs on; the file was refused:")
+            for fault in reload.faults:
+                self._out.print(f"  {escape(fault)}")
+            return
+        show_reload(self._out, reload)
+        for process in reload.processes:
+            if process.problem:
+                self._out.print(f"[yellow]![/] {escape(process.name)}: {escape(process.problem)}")
 
     def _show_ready(self, ready: Ready) -> None:
         """Write four lines: where it is, the key, what to try, where to read on."""
