@@ -25,7 +25,7 @@ from penstock_gateway.domain.access.identity import (
 )
 from penstock_gateway.domain.access.look_ups import BATCH, FoundKey, KeyStoreUnavailable
 from penstock_gateway.domain.access.policy import INFERENCE, Policy
-from penstock_gateway.domain.access.tenancy import TenantDirectory
+from penstock_gateway.domain.access.tenancy import TenantDirectory, Terms
 
 PEPPER = b"p" * 32
 DEMO = Tenant("demo", Tier("pro"))
@@ -456,3 +456,32 @@ async def test_guesses_do_not_fill_the_memory(authenticator, store, monkeypatch)
             await id_of(authenticator, guess())
     assert len(authenticator._seen) == 1
     assert len(authenticator._guesses) == 100
+
+
+PRO, SLOW = Tier("pro", requests_per_minute=100), Tier("pro", requests_per_minute=1)
+
+
+async def test_a_created_key_has_the_limits_of_the_tiers_that_are_taken_over(authenticator, store, clock):
+    store.keep(tenant="new", created_tenant=TenantRecord("new", "pro", frozenset(), (), clock.now()))
+    before = await authenticator.authenticate(KEY, INFERENCE)
+    authenticator.take_over(Terms({}, {"pro": SLOW}), {})
+    after = await authenticator.authenticate(KEY, INFERENCE)
+    assert after.tenant.tier == SLOW != before.tenant.tier
+    # The store is not asked: it may be away.
+    assert store.asked == 1
+
+
+async def test_a_key_that_was_refused_for_its_tenant_works_with_it(authenticator, store):
+    store.keep(tenant="later")
+    with pytest.raises(InvalidCredentials):
+        await authenticator.authenticate(KEY, INFERENCE)
+    later = Tenant("later", PRO)
+    authenticator.take_over(Terms({"later": later}, {}), {})
+    assert (await authenticator.authenticate(KEY, INFERENCE)).tenant == later
+
+
+async def test_a_configured_key_that_is_gone_is_refused_at_once(authenticator):
+    assert await id_of(authenticator, "configured-key") == "config-demo-1"
+    authenticator.take_over(Terms({"demo": DEMO}, {}), {})
+    with pytest.raises(InvalidCredentials):
+        await authenticator.authenticate("configured-key", INFERENCE)

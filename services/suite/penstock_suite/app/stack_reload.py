@@ -6,6 +6,7 @@ import asyncio
 import os
 
 from msgspec.structs import replace
+from pydantic import BaseModel
 
 from penstock_suite.adapters.revision_metrics import RevisionMetrics
 from penstock_suite.adapters.state_files import write_last_reload, write_revision
@@ -81,7 +82,7 @@ def stack_changes(before: Checked, after: Checked) -> Changes:
     return Changes.joined([roles, own, Changes(restart=frozenset((*_parts(before, after),)))])
 
 
-def _of_roles(found: Checked) -> list[object]:
+def _of_roles(found: Checked) -> list[BaseModel]:
     return [settings for settings in found.read if not isinstance(settings, Settings)]
 
 
