@@ -20,6 +20,7 @@ from penstock_embedding.adapters.telemetry import BatchMetrics
 from penstock_gateway.adapters.telemetry import Metrics, show_ledger
 from penstock_gateway.domain.life.settlement import CANCELLED, OK, outcome_of
 from penstock_inference.adapters.telemetry import AttemptTelemetry
+from penstock_suite.adapters.revision_metrics import RevisionMetrics
 
 DEPLOY = ROOT / "deploy"
 ALERTS = DEPLOY / "prometheus" / "alerts.yaml"
@@ -44,7 +45,12 @@ def _of_services() -> dict[str, set[str]]:
     CallTelemetry(registry)
     registry.register(BatchMetrics())
     found: dict[str, set[str]] = {}
-    for collector in (*registry._collector_to_names, BatchMetrics()._registry, AttemptTelemetry()._registry):
+    for collector in (
+        *registry._collector_to_names,
+        BatchMetrics()._registry,
+        AttemptTelemetry()._registry,
+        RevisionMetrics("")._registry,
+    ):
         inner = collector._collector_to_names if isinstance(collector, CollectorRegistry) else [collector]
         for metric in inner:
             if not hasattr(metric, "_labelnames"):

@@ -62,6 +62,8 @@ func run(args []string) int {
 	defer runtime.KeepAlive(ballast)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	// Whoever has all processes of a deployment reload must not end the one that has nothing to reload.
+	signal.Ignore(syscall.SIGHUP)
 
 	edge, err := newEdge(context.Background(), cfg, logger)
 	if err != nil {

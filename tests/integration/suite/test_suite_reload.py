@@ -137,7 +137,7 @@ def costs(stack):
     """Return what each request was billed, oldest first, once the ledger is written."""
     assert stack.end(signal.SIGTERM) == 0
     with closing(sqlite3.connect(stack.state / "penstock.db")) as database:
-        return [row[0] for row in database.execute("SELECT cost_nano_usd FROM ledger ORDER BY started_at")]
+        return [row[0] for row in database.execute("SELECT cost_nano_usd FROM ledger ORDER BY created_at")]
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -22,7 +22,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from penstock_common.configuration import format_duration
+from penstock_common.configuration import Reloaded, format_duration
 from penstock_common.faults import branches
 from penstock_suite.app.check import settings_type
 from penstock_suite.domain.requests import Role
@@ -51,6 +51,8 @@ check` says whether it can be used, with every fault at once, and `--show` print
   what it holds. A literal `${` is written `$${`.
 - `PENSTOCK_LISTEN__HTTP=127.0.0.1:9000` overrides `listen: {http: …}`, and so on for every key that is not in a list.
 - Durations are written `500ms`, `3s`, `10m`, `1h` or `30d`.
+- What is marked as reloaded a running suite takes over: `penstock config reload`, or SIGHUP
+  ([operations](operations.md#changing-the-configuration-while-it-runs)).
 - A key that nobody knows is a fault, and so is one that is given twice. Sections whose names begin with `x-` are yours,
   such as for YAML anchors; `<<: *anchor` merges one in, and the mapping's own keys stand over it.
 
@@ -66,6 +68,8 @@ class Entry:
     kind: str
     default: str
     meaning: str
+    is_reloaded: bool = False
+    """Whether a running process takes it over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +87,20 @@ def reference() -> str:
         rows = "\n".join(
             f"| `{entry.key}` | {entry.kind} | {entry.default} | {_cell(entry.meaning)} |" for entry in entries
         )
-        parts.append(f"\n## {section}\n\n| key | type | default | meaning |\n|---|---|---|---|\n{rows}\n")
+        parts.append(
+            f"\n## {section}\n\n{_reloading(entries)}\n\n| key | type | default | meaning |\n|---|---|---|---|\n{rows}\n"
+        )
     return "".join(parts)
+
+
+def _reloading(entries: list[Entry]) -> str:
+    """Return what becomes of a change while the suite runs."""
+    taken_over = [entry.key for entry in entries if entry.is_reloaded]
+    if len(taken_over) == len(entries):
+        return "Reloaded: a change is taken over without a restart."
+    tops = [key for key in taken_over if key.rpartition(".")[0] not in taken_over]
+    reloaded = f", but for {', '.join(f'`{key}`' for key in tops)}, which is reloaded" if tops else ""
+    return f"A change needs a restart{reloaded}."
 
 
 def sections() -> Mapping[str, list[Entry]]:
@@ -124,18 +140,20 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
     return found
 
 
-def _entries(key: str, declared: list[_Declared]) -> Iterator[Entry]:
-    """Yield a key and, where it holds a section, the keys of that."""
+def _entries(key: str, declared: list[_Declared], *, is_reloaded: bool = False) -> Iterator[Entry]:
+    """Yield a key and, where it holds a section, the keys of that; what is reloaded is so with all below it."""
     models = [model for one in declared for model in _models(one.field.annotation)]
     first = declared[0]
     meaning = _meaning(declared) or (_doc(models[0]) if models else "")
-    yield Entry(key, _kind(first.field.annotation, first.field.metadata), _default(first.field), meaning)
+    is_reloaded = is_reloaded or any(isinstance(note, Reloaded) for note in first.field.metadata)
+    kind = _kind(first.field.annotation, first.field.metadata)
+    yield Entry(key, kind, _default(first.field), meaning, is_reloaded)
     below = key + _step(first.field.annotation)
     names = dict.fromkeys(name for model in models for name in model.model_fields)
     for name in names:
         holders = [_Declared(model, model.model_fields[name]) for model in models if name in model.model_fields]
         fitting = [one for one in holders if not _described(one).startswith(_NOT_THIS_ONES)]
-        for entry in _entries(f"{below}.{name}", fitting or holders):
+        for entry in _entries(f"{below}.{name}", fitting or holders, is_reloaded=is_reloaded):
             yield _marked(entry, models, fitting)
 
 

@@ -68,8 +68,10 @@ def _show(out: Console, status: StackStatus) -> None:
         out.print(f"  config {escape(status.config)}")
     if status.revision:
         out.print(f"         revision {status.revision}, since {status.revision_since}")
-    if status.last_reload is not None and status.last_reload.outcome is not Outcome.APPLIED:
-        out.print(f"  [bold red]the last reload was {status.last_reload.outcome}[/]; 'penstock config check' says why")
+    if status.last_reload is not None and status.last_reload.outcome is Outcome.REFUSED:
+        out.print("  [bold red]the last reload was refused[/], and that revision runs on:")
+        for fault in status.last_reload.faults:
+            out.print(f"         {escape(fault)}")
     for part in status.parts:
         revision = f"  revision {part.revision}, since {part.revision_since}" if part.revision else ""
         out.print(f"  {part.name:<8} pid {part.pid}  {'running' if part.running else '[red]gone[/]'}{revision}")
