@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
 from functools import partial
 
 from penstock_common.contract.wire.embedding import EMBED, LIST_MODELS
@@ -47,8 +46,7 @@ async def build(settings: Settings) -> AsyncGenerator[Service, None]:
         servicer = EmbeddingServicer(embedder)
 
         async def prepare(changed: Settings) -> Commit:
-            offer = replace(embedder.offer, unit_prices=changed.embedding.price.unit_prices())
-            return partial(setattr, embedder, "offer", offer)
+            return partial(embedder.charge, changed.embedding.price.unit_prices())
 
         handlers = EMBED.served_by(servicer.embed), LIST_MODELS.served_by(servicer.list_models)
         yield Service("embedding", handlers, [metrics], prepare)
@@ -102,8 +100,7 @@ def load_torch_model(settings: EmbeddingSettings) -> Loaded:
     """Return the model that the settings name, run by sentence-transformers; blocks."""
     from penstock_embedding.adapters.torch_model import TorchModel
 
-    source = str(settings.path) if settings.path else settings.hub_id or settings.model
-    model = TorchModel(source, settings.device)
+    model = TorchModel(str(settings.path or settings.hub_id or settings.model), settings.device)
     return model, ModelIdentity(settings.model, model.revision)
 
 
@@ -135,9 +132,8 @@ def _provider_model(name: str, settings: ProviderSettings) -> ProviderModel:
 
 def _files(settings: EmbeddingSettings) -> Files:
     source = ModelSource(settings.model, settings.path, settings.hub_id)
-    if settings.runtime == "triton":
-        return find_tokenizer(source)
-    return find_model(source) if settings.runtime == "onnx" else None
+    finding = {"triton": find_tokenizer, "onnx": find_model}.get(settings.runtime)
+    return finding(source) if finding is not None else None
 
 
 def _policy(settings: EmbeddingSettings) -> BatchPolicy:

@@ -163,6 +163,8 @@ def test_a_price_is_billed_and_a_model_answers_as_soon_as_the_command_says_so(
     status = json.loads(penstock("status", "--state", stack.state, "--json").stdout)
     running = {part["revision"] for part in status["parts"] if part["name"] == "penstock" or "worker" in part["name"]}
     assert running == {told["revision"]} == {status["revision"]}
+    # And so says each gateway itself, to whoever may ask from elsewhere.
+    assert [gateway["revision"] for gateway in status["gateways"]] == [told["revision"]] * workers
     assert status["last_reload"]["outcome"] == "applied"
     document["models"].pop()
     assert reload(stack)["removed"] == ["models.new"]

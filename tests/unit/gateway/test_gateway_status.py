@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from penstock_common.contract.inference import ModelState, RunnableModel
@@ -9,8 +11,10 @@ from penstock_common.errors import ServiceUnavailable
 from penstock_common.llm.types import Candidate
 from penstock_gateway.domain.life.door import Capacity, Door
 from penstock_gateway.domain.life.refusals import Refusals
-from penstock_gateway.domain.status.report import StatusReporter
+from penstock_gateway.domain.status.report import ConfigurationRevision, StatusReporter
 from penstock_gateway.domain.status.traffic import TrafficWindow
+
+REVISION = ConfigurationRevision("0123456789ab", datetime(2026, 1, 1, tzinfo=UTC))
 
 
 class Upstreams:
@@ -38,7 +42,7 @@ async def no():
 
 
 async def problems(upstreams, **checks):
-    reporter = StatusReporter(Door(Capacity(), Refusals(600)), TrafficWindow(), upstreams, checks)
+    reporter = StatusReporter(Door(Capacity(), Refusals(600)), TrafficWindow(), upstreams, checks, lambda: REVISION)
     return list((await reporter.report()).problems)
 
 

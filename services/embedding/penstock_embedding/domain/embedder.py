@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 from penstock_common.errors import ModelNotFound, UnsupportedParameter
@@ -81,6 +81,10 @@ class Embedder:
         self._model = model
         self._size = 0
         self.offer = offer
+
+    def charge(self, unit_prices: UnitPrices) -> None:
+        """Bill what is asked from now on at these prices."""
+        self.offer = replace(self.offer, unit_prices=unit_prices)
 
     @property
     def model_name(self) -> str:

@@ -31,7 +31,7 @@ from penstock_gateway.domain.life.embeddings import EmbeddingLife
 from penstock_gateway.domain.life.exchange import VisitParts
 from penstock_gateway.domain.life.guards import OpenInput
 from penstock_gateway.domain.models import ModelDirectory
-from penstock_gateway.domain.status.report import StatusReporter
+from penstock_gateway.domain.status.report import ConfigurationRevision, StatusReporter
 from penstock_gateway.settings import Settings
 from penstock_gateway.surfaces.arrival import Reception, Timeouts
 from penstock_gateway.surfaces.client_address import ClientAddresses
@@ -47,7 +47,7 @@ from penstock_gateway.surfaces.wire_formats.bodies import Bodies
 from penstock_gateway.surfaces.wire_formats.event_stream import StreamTiming
 from penstock_gateway.surfaces.wire_formats.surface import WireFormats, WireFormatsParts
 
-__all__ = ["ROLE", "Channels", "Listen", "RunningGateway", "running"]
+__all__ = ["ROLE", "Channels", "ConfigurationRevision", "Listen", "RunningGateway", "running"]
 
 
 @asynccontextmanager
@@ -88,8 +88,7 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
     embedder = NoEmbedding() if channels.embedding is None else EmbeddingClient(channels.embedding, own.router_timeout)
     embeddings = EmbeddingLife(visits, embedder)
     store, keyring, models = SqlKeyStore(parts.engine), keyring_of(settings), ModelDirectory(router, embedder)
-    authenticator = _authenticator(settings, keyring, store, parts)
-    reception = _reception(settings, authenticator, parts)
+    reception, prepare = _reception(settings, keyring, store, parts)
     wire_formats = WireFormatsParts(
         reception=reception,
         bodies=Bodies(own.body_bounds, parts.readers),
@@ -100,27 +99,23 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
         timing=StreamTiming(own.hold_back, own.keep_alive),
         started_at=int(time.time()),
     )
-    checks = {"The database": store.answers, "Redis": parts.limiter.answers}
     return Surfaces(
         chat=ChatServicer(reception, life, parts.in_background),
         embeddings=EmbeddingServicer(reception, embeddings),
         models=ModelServicer(models),
         admin=AdminServicer(Administration.over(keyring, SqlRegistry(parts.engine), cache), actors_of(reception)),
-        status=StatusServicer(StatusReporter(parts.door, parts.traffic, inference, checks)),
+        status=StatusServicer(_reporter(parts, channels, inference, store)),
         wire_formats=WireFormats(wire_formats),
         http_limits=_http_limits(settings),
         grpc_limits=grpc_limits(own),
         interceptors=[CallTelemetry(parts.registry), PolicyGuard(reception, observer)],
-        prepare=_taken_over_by(authenticator, keyring.pepper),
+        prepare=prepare,
     )
 
 
-def _taken_over_by(authenticator: Authenticator, pepper: bytes) -> Prepare:
-    async def prepare(changed: Settings) -> Commit:
-        terms, keys = changed.directory().terms, changed.configured_keys(pepper)
-        return partial(authenticator.take_over, terms, keys)
-
-    return prepare
+def _reporter(parts: Parts, channels: Channels, inference: InferenceClient, store: SqlKeyStore) -> StatusReporter:
+    checks = {"The database": store.answers, "Redis": parts.limiter.answers}
+    return StatusReporter(parts.door, parts.traffic, inference, checks, channels.revision)
 
 
 def _http_limits(settings: Settings) -> HttpLimits:
@@ -144,15 +139,16 @@ def _cache(settings: Settings, channels: Channels, in_background: StartWork) -> 
     )
 
 
-def _authenticator(settings: Settings, keyring: Keyring, store: SqlKeyStore, parts: Parts) -> Authenticator:
-    pepper, trust = keyring.pepper, settings.gateway.key_freshness
-    keys = settings.configured_keys(pepper)
-    return Authenticator(pepper, keyring.directory, keys, store, parts.in_background, freshness=trust)
+def _reception(settings: Settings, keyring: Keyring, store: SqlKeyStore, parts: Parts) -> tuple[Reception, Prepare]:
+    """Return who lets requests in, and what makes other tenants, tiers and keys ready for it."""
+    own, pepper = settings.gateway, keyring.pepper
+    keys, trust = settings.configured_keys(pepper), own.key_freshness
+    authenticator = Authenticator(pepper, keyring.directory, keys, store, parts.in_background, freshness=trust)
 
+    async def prepare(changed: Settings) -> Commit:
+        return partial(authenticator.take_over, changed.directory().terms, changed.configured_keys(pepper))
 
-def _reception(settings: Settings, authenticator: Authenticator, parts: Parts) -> Reception:
-    own = settings.gateway
-    return Reception(
+    reception = Reception(
         parts.door,
         authenticator,
         TraceStarter(settings.telemetry.sample_ratio, random.Random()),  # noqa: S311 - ids, not secrets
@@ -163,6 +159,7 @@ def _reception(settings: Settings, authenticator: Authenticator, parts: Parts) -
             settings.telemetry.parent_sampling,
         ),
     )
+    return reception, prepare
 
 
 ROLE = Role(Settings, running, calls=("router", "inference"), may_call=("cache", "embedding"))

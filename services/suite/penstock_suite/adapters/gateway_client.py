@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import Any
 
 import grpc
@@ -95,6 +96,8 @@ def _report(answer: pb.GetStatusResponse) -> GatewayReport:
         cache_hit_ratio=_known(traffic, "cache_hit_ratio"),
         cost_per_request_nano_usd=_known(traffic, "cost_per_request_nano_usd"),
         upstreams=tuple(_upstream(upstream) for upstream in answer.upstreams),
+        revision=answer.configuration_revision,
+        revision_since=answer.configuration_since.ToDatetime(UTC).isoformat(timespec="seconds"),
     )
 
 

@@ -47,7 +47,11 @@ class Reloads:
         while True:
             await self._asked.wait()
             self._asked.clear()
-            await reload()
+            try:
+                await reload()
+            except Exception:  # noqa: BLE001 - logged, and nobody waits for it
+                # Such as a full disk, when it is to be noted: the next one is heard all the same.
+                _log.exception("reload_failed")
 
 
 async def reloaded(work: Callable[[], Awaitable[Reload]], revision: str) -> Reload:

@@ -105,9 +105,11 @@ class WorkerReload:
 
     async def reload(self, running: TakesOver) -> None:
         """Reload, and note what became of it for who waits for it."""
-        before, fresh = self.plan, read_worker_plan(self.plan_file)
+        before = fresh = self.plan
 
         async def work() -> Reload:
+            nonlocal fresh
+            fresh = read_worker_plan(self.plan_file)
             await running.take_over(configuration_of(fresh))
             # Which settings differ is told by whoever has compared them.
             return applied(before.revision, fresh.revision, Changes())

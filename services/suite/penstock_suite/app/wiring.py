@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,7 @@ class Wiring:
     ) -> None:
         """Take where roles are; ``collectors`` measure the process, and are shown with the gateway's."""
         self._configuration = configuration
+        self._since = datetime.now(UTC)
         self._places = places
         self._stack = stack
         self._channels: dict[Role, Channel] = {}
@@ -73,7 +75,7 @@ class Wiring:
             ConfigurationError: as ``service``.
             ListenError: if an address is taken or not ours.
         """
-        from penstock_gateway.app.gateway import ROLE, Channels, running
+        from penstock_gateway.app.gateway import ROLE, Channels, ConfigurationRevision, running
         from penstock_gateway.settings import Settings
 
         channels = Channels(
@@ -81,6 +83,7 @@ class Wiring:
             cache_is_here=self._is_here(Role.CACHE),
             inference_is_here=self._is_here(Role.INFERENCE),
             collectors=self._collectors,
+            revision=lambda: ConfigurationRevision(self._configuration.revision, self._since),
         )
         settings = self._configuration.settings(Settings)
         gateway = await self._stack.enter_async_context(
@@ -100,6 +103,7 @@ class Wiring:
         def commit() -> None:
             for one in commits:
                 one()
+            self._configuration, self._since = configuration, datetime.now(UTC)
 
         return commit
 

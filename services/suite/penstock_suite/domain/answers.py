@@ -121,3 +121,7 @@ class GatewayReport(msgspec.Struct, frozen=True, kw_only=True):
     cache_hit_ratio: float | None
     cost_per_request_nano_usd: int | None
     upstreams: tuple[UpstreamReport, ...]
+    revision: str
+    """Of the configuration that it runs."""
+    revision_since: str
+    """RFC 3339, UTC."""

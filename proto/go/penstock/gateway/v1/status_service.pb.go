@@ -138,9 +138,13 @@ type GetStatusResponse struct {
 	// Of the requests that ended lately.
 	Traffic *TrafficSummary `protobuf:"bytes,7,opt,name=traffic,proto3" json:"traffic,omitempty"`
 	// By name.
-	Upstreams     []*UpstreamStatus `protobuf:"bytes,8,rep,name=upstreams,proto3" json:"upstreams,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Upstreams []*UpstreamStatus `protobuf:"bytes,8,rep,name=upstreams,proto3" json:"upstreams,omitempty"`
+	// Of the configuration that this process runs: the first 12 digits of the file's SHA-256.
+	ConfigurationRevision string `protobuf:"bytes,9,opt,name=configuration_revision,json=configurationRevision,proto3" json:"configuration_revision,omitempty"`
+	// When it was taken over.
+	ConfigurationSince *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=configuration_since,json=configurationSince,proto3" json:"configuration_since,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *GetStatusResponse) Reset() {
@@ -225,6 +229,20 @@ func (x *GetStatusResponse) GetTraffic() *TrafficSummary {
 func (x *GetStatusResponse) GetUpstreams() []*UpstreamStatus {
 	if x != nil {
 		return x.Upstreams
+	}
+	return nil
+}
+
+func (x *GetStatusResponse) GetConfigurationRevision() string {
+	if x != nil {
+		return x.ConfigurationRevision
+	}
+	return ""
+}
+
+func (x *GetStatusResponse) GetConfigurationSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ConfigurationSince
 	}
 	return nil
 }
@@ -492,7 +510,7 @@ var File_penstock_gateway_v1_status_service_proto protoreflect.FileDescriptor
 const file_penstock_gateway_v1_status_service_proto_rawDesc = "" +
 	"\n" +
 	"(penstock/gateway/v1/status_service.proto\x12\x13penstock.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n" +
-	"\x10GetStatusRequest\"\xed\x02\n" +
+	"\x10GetStatusRequest\"\xf1\x03\n" +
 	"\x11GetStatusResponse\x12\x1d\n" +
 	"\n" +
 	"is_healthy\x18\x01 \x01(\bR\tisHealthy\x12\x1a\n" +
@@ -503,7 +521,10 @@ const file_penstock_gateway_v1_status_service_proto_rawDesc = "" +
 	"started_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\x12,\n" +
 	"\x12requests_in_flight\x18\x06 \x01(\rR\x10requestsInFlight\x12=\n" +
 	"\atraffic\x18\a \x01(\v2#.penstock.gateway.v1.TrafficSummaryR\atraffic\x12A\n" +
-	"\tupstreams\x18\b \x03(\v2#.penstock.gateway.v1.UpstreamStatusR\tupstreams\"\xfa\x04\n" +
+	"\tupstreams\x18\b \x03(\v2#.penstock.gateway.v1.UpstreamStatusR\tupstreams\x125\n" +
+	"\x16configuration_revision\x18\t \x01(\tR\x15configurationRevision\x12K\n" +
+	"\x13configuration_since\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\x12configurationSince\"\xfa\x04\n" +
 	"\x0eTrafficSummary\x121\n" +
 	"\x06window\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x06window\x12\x1a\n" +
 	"\brequests\x18\x02 \x01(\x04R\brequests\x12\x1a\n" +
@@ -569,16 +590,17 @@ var file_penstock_gateway_v1_status_service_proto_depIdxs = []int32{
 	6, // 0: penstock.gateway.v1.GetStatusResponse.started_at:type_name -> google.protobuf.Timestamp
 	3, // 1: penstock.gateway.v1.GetStatusResponse.traffic:type_name -> penstock.gateway.v1.TrafficSummary
 	4, // 2: penstock.gateway.v1.GetStatusResponse.upstreams:type_name -> penstock.gateway.v1.UpstreamStatus
-	7, // 3: penstock.gateway.v1.TrafficSummary.window:type_name -> google.protobuf.Duration
-	5, // 4: penstock.gateway.v1.UpstreamStatus.models:type_name -> penstock.gateway.v1.UpstreamModelStatus
-	0, // 5: penstock.gateway.v1.UpstreamModelStatus.state:type_name -> penstock.gateway.v1.UpstreamModelStatus.State
-	1, // 6: penstock.gateway.v1.StatusService.GetStatus:input_type -> penstock.gateway.v1.GetStatusRequest
-	2, // 7: penstock.gateway.v1.StatusService.GetStatus:output_type -> penstock.gateway.v1.GetStatusResponse
-	7, // [7:8] is the sub-list for method output_type
-	6, // [6:7] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	6, // 3: penstock.gateway.v1.GetStatusResponse.configuration_since:type_name -> google.protobuf.Timestamp
+	7, // 4: penstock.gateway.v1.TrafficSummary.window:type_name -> google.protobuf.Duration
+	5, // 5: penstock.gateway.v1.UpstreamStatus.models:type_name -> penstock.gateway.v1.UpstreamModelStatus
+	0, // 6: penstock.gateway.v1.UpstreamModelStatus.state:type_name -> penstock.gateway.v1.UpstreamModelStatus.State
+	1, // 7: penstock.gateway.v1.StatusService.GetStatus:input_type -> penstock.gateway.v1.GetStatusRequest
+	2, // 8: penstock.gateway.v1.StatusService.GetStatus:output_type -> penstock.gateway.v1.GetStatusResponse
+	8, // [8:9] is the sub-list for method output_type
+	7, // [7:8] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_penstock_gateway_v1_status_service_proto_init() }

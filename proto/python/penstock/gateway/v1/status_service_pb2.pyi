@@ -15,7 +15,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("is_healthy", "problems", "replica", "version", "started_at", "requests_in_flight", "traffic", "upstreams")
+    __slots__ = ("is_healthy", "problems", "replica", "version", "started_at", "requests_in_flight", "traffic", "upstreams", "configuration_revision", "configuration_since")
     IS_HEALTHY_FIELD_NUMBER: _ClassVar[int]
     PROBLEMS_FIELD_NUMBER: _ClassVar[int]
     REPLICA_FIELD_NUMBER: _ClassVar[int]
@@ -24,6 +24,8 @@ class GetStatusResponse(_message.Message):
     REQUESTS_IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
     TRAFFIC_FIELD_NUMBER: _ClassVar[int]
     UPSTREAMS_FIELD_NUMBER: _ClassVar[int]
+    CONFIGURATION_REVISION_FIELD_NUMBER: _ClassVar[int]
+    CONFIGURATION_SINCE_FIELD_NUMBER: _ClassVar[int]
     is_healthy: bool
     problems: _containers.RepeatedScalarFieldContainer[str]
     replica: str
@@ -32,7 +34,9 @@ class GetStatusResponse(_message.Message):
     requests_in_flight: int
     traffic: TrafficSummary
     upstreams: _containers.RepeatedCompositeFieldContainer[UpstreamStatus]
-    def __init__(self, is_healthy: bool = ..., problems: _Optional[_Iterable[str]] = ..., replica: _Optional[str] = ..., version: _Optional[str] = ..., started_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., requests_in_flight: _Optional[int] = ..., traffic: _Optional[_Union[TrafficSummary, _Mapping]] = ..., upstreams: _Optional[_Iterable[_Union[UpstreamStatus, _Mapping]]] = ...) -> None: ...
+    configuration_revision: str
+    configuration_since: _timestamp_pb2.Timestamp
+    def __init__(self, is_healthy: bool = ..., problems: _Optional[_Iterable[str]] = ..., replica: _Optional[str] = ..., version: _Optional[str] = ..., started_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., requests_in_flight: _Optional[int] = ..., traffic: _Optional[_Union[TrafficSummary, _Mapping]] = ..., upstreams: _Optional[_Iterable[_Union[UpstreamStatus, _Mapping]]] = ..., configuration_revision: _Optional[str] = ..., configuration_since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class TrafficSummary(_message.Message):
     __slots__ = ("window", "requests", "failures", "error_ratio", "duration_p50_ms", "duration_p95_ms", "time_to_first_token_p50_ms", "time_to_first_token_p95_ms", "cache_hit_ratio", "cost_per_request_nano_usd")

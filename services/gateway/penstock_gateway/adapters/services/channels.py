@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from penstock_common.rpc.client import Channel
+from penstock_gateway.domain.status.report import ConfigurationRevision
+
+
+def _since_now() -> Callable[[], ConfigurationRevision]:
+    revision = ConfigurationRevision("", datetime.now(UTC))
+    return lambda: revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +32,5 @@ class Channels:
     inference_is_here: bool = False
     collectors: Sequence[Any] = ()
     """What services in this process measure, as prometheus_client's collectors."""
+    revision: Callable[[], ConfigurationRevision] = field(default_factory=_since_now)
+    """Tells which configuration this process runs now."""

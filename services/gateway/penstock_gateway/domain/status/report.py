@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from penstock_common.contract.inference import ModelState, RunnableModel
@@ -25,6 +25,14 @@ class Upstreams(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class ConfigurationRevision:
+    """Which revision of the configuration runs, and since when."""
+
+    name: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class GatewayStatus:
     """The status of one process; healthy without problems, a sentence each."""
 
@@ -32,10 +40,14 @@ class GatewayStatus:
     requests_in_flight: int
     traffic: TrafficSummary
     models: Sequence[RunnableModel]
+    revision: ConfigurationRevision
 
 
 class StatusReporter:
-    """Reports the status of this process. ``checks`` ask the parts beside the upstreams, by name."""
+    """Reports the status of this process. ``checks`` ask the parts beside the upstreams, by name.
+
+    ``revision`` returns that of the configuration, which changes while the process runs.
+    """
 
     def __init__(
         self,
@@ -43,11 +55,13 @@ class StatusReporter:
         traffic: TrafficWindow,
         upstreams: Upstreams,
         checks: Mapping[str, Callable[[], Awaitable[bool]]],
+        revision: Callable[[], ConfigurationRevision],
     ) -> None:
         self._door = door
         self._traffic = traffic
         self._upstreams = upstreams
         self._checks = checks
+        self._revision = revision
 
     async def report(self) -> GatewayStatus:
         """Return the status; a part that is silent is a problem, and takes no longer than three seconds."""
@@ -63,7 +77,7 @@ class StatusReporter:
             if model.state is ModelState.UNAVAILABLE:
                 why = f": {model.state_reason}" if model.state_reason else "."
                 problems.append(f"The model {model.candidate} does not answer{why}")
-        return GatewayStatus(problems, self._door.in_flight, self._traffic.summary(), models or ())
+        return GatewayStatus(problems, self._door.in_flight, self._traffic.summary(), models or (), self._revision())
 
     async def _models(self) -> Sequence[RunnableModel] | None:
         try:

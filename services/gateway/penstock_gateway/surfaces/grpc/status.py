@@ -53,7 +53,9 @@ class StatusServicer:
             requests_in_flight=status.requests_in_flight,
             traffic=_traffic(status.traffic),
             upstreams=_upstreams(status),
+            configuration_revision=status.revision.name,
         )
+        response.configuration_since.FromDatetime(status.revision.since)
         response.started_at.FromDatetime(self._started_at)
         return response
 

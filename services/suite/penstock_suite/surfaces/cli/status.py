@@ -83,6 +83,8 @@ def _show(out: Console, status: StackStatus) -> None:
 
 def _show_gateway(out: Console, gateway: GatewayReport) -> None:
     out.print(f"Gateway {escape(gateway.replica)}, this process alone, in the last {gateway.window_seconds:.0f} s")
+    if gateway.revision:
+        out.print(f"  revision    {gateway.revision}, since {gateway.revision_since}")
     for problem in gateway.problems:
         out.print(f"  [bold red]problem[/] {escape(problem)}")
     out.print(
