@@ -1,0 +1,227 @@
+"""The server that plays a script to whoever asks for chat completions or embeddings.
+
+    async with OpenAIUpstream(SCRIPTS["cut-reset"]) as upstream:
+        ...  # ask upstream.base_url
+        assert upstream.record.requests[0].left_at is None
+
+Everything is written by hand on a socket, because most of it is what a proper server refuses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Self
+
+from penstock_faults.gates import Gates
+from penstock_faults.openai.documents import encoded, models_document
+from penstock_faults.openai.response import Response, response_to
+from penstock_faults.openai.wire import Cut, Wire
+from penstock_faults.playback import Playback
+from penstock_faults.record import Connection, Record, Seen
+from penstock_faults.script import Break, Ending, Script, Step
+
+MAX_BODY_BYTES = 64 * 1024 * 1024
+"""Bound on a request's body; a client that sends more is cut off."""
+# The default backlog of 100 loses connections of a burst, which then wait for seconds to be tried again.
+_BACKLOG = 8192
+
+Choose = Callable[[str], Playback]
+"""Which playback a model's requests meet."""
+
+
+class OpenAIUpstream:
+    """Serves while it is entered, at ``base_url``."""
+
+    def __init__(
+        self,
+        script: Script | Choose,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        record: Record | None = None,
+        gates: Gates | None = None,
+    ) -> None:
+        """Take the script of every model, or a function that says which; port 0 takes a free one.
+
+        Without ``gates`` nothing is held.
+        """
+        self.record = record or Record()
+        self._playbacks = _always(Playback(script)) if isinstance(script, Script) else script
+        self._gates = gates
+        self._where = (host, port)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+        self.port = 0
+
+    @property
+    def base_url(self) -> str:
+        """What clients add ``/chat/completions`` to."""
+        host = f"[{self._where[0]}]" if ":" in self._where[0] else self._where[0]
+        return f"http://{host}:{self.port}/v1"
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._accept, *self._where, backlog=_BACKLOG)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._server is None:
+            return
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._server.wait_closed()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("start_server runs this in a task")
+        self._tasks.add(task)
+        connection = self.record.opened()
+        try:
+            await self._serve(connection, reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
+            writer.transport.abort()
+        except asyncio.CancelledError:
+            # Only our own end cancels it, which waits for the task and has no use for the word.
+            writer.transport.abort()
+        finally:
+            self._tasks.discard(task)
+            self.record.closed(connection)
+            writer.close()
+
+    async def _serve(self, connection: Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        begun = b""
+        while (request := await _read_request(reader, begun)) is not None:
+            path, headers, body = request
+            seen = self.record.arrived(connection, path, headers, body)
+            begun = await self._respond(seen, reader, writer)
+            if writer.is_closing():
+                return
+
+    async def _respond(self, seen: Seen, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+        """Write the response unless the client leaves first; return what it sent meanwhile."""
+        sending = asyncio.ensure_future(self._play(seen, writer))
+        leaving = asyncio.ensure_future(reader.read(1))
+        client_left = False
+        try:
+            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if sending.done() and not isinstance(sending.exception(), ConnectionError):
+                sending.result()
+                return leaving.result() if leaving.done() and leaving.exception() is None else b""
+            client_left = True
+            writer.transport.abort()
+            return b""
+        finally:
+            for part in (sending, leaving):
+                part.cancel()
+            await asyncio.gather(sending, leaving, return_exceptions=True)
+            self.record.ended(seen, client_left=client_left)
+
+    async def _play(self, seen: Seen, writer: asyncio.StreamWriter) -> None:
+        if seen.path.endswith("/models"):
+            wire = Wire(writer, seen, None)
+            response = Response(iter([encoded(models_document(["scripted"]))]))
+            await wire.head(response, until_close=False)
+            await wire.body(next(response.pieces))
+            await wire.end()
+            return
+        playback = self._playbacks(seen.model)
+        step = playback.next_step()
+        if step.drop is not None:
+            await end_connection(step.drop, writer)
+            return
+        response = response_to(seen, step, playback.script)
+        wire = Wire(writer, seen, step.broken)
+        try:
+            await self._write(response, step, wire, slow=playback.is_slow(step))
+        except Cut:
+            await self._break(step.broken or Break(), wire, writer)
+            return
+        await self._hold(step, _END)
+        if step.broken is not None and response.break_after_pieces is None:
+            await self._break(step.broken, wire, writer)
+            return
+        await wire.end()
+
+    async def _write(self, response: Response, step: Step, wire: Wire, *, slow: bool) -> None:
+        pace = step.pace
+        await asyncio.sleep(pace.headers_seconds)
+        await wire.head(response, until_close=step.framing == "until_close")
+        first_token_seconds = pace.slow_first_token_seconds if slow else pace.first_token_seconds
+        for number, piece in enumerate(response.pieces):
+            if number == response.first_content:
+                await asyncio.sleep(first_token_seconds + response.tokens_before * pace.token_seconds)
+            elif number > response.first_content:
+                await asyncio.sleep(pace.token_seconds)
+            if response.is_stream:
+                await self._hold(step, number)
+            if number == response.break_after_pieces:
+                raise Cut
+            await wire.body(piece)
+        if response.break_after_pieces is not None:
+            raise Cut
+
+    async def _hold(self, step: Step, number: int) -> None:
+        gate = step.hold.get(number)
+        if gate is not None and self._gates is not None:
+            await self._gates.opened(gate)
+
+    async def _break(self, broken: Break, wire: Wire, writer: asyncio.StreamWriter) -> None:
+        if broken.by == "end":
+            await wire.end()
+            return
+        while broken.by == "repeat":
+            await wire.again()
+        await end_connection(broken.by, writer)
+
+
+_END = -1
+
+
+def _always(playback: Playback) -> Choose:
+    return lambda _model: playback
+
+
+async def end_connection(by: Ending, writer: asyncio.StreamWriter) -> None:
+    """End a connection in this way, or leave it as it is until the client does."""
+    if by == "reset":
+        reset(writer)
+    elif by == "close":
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+    else:
+        await asyncio.Event().wait()
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Close so that the peer sees a reset rather than an end."""
+    own: Any = writer.get_extra_info("socket")
+    own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+async def _read_request(
+    reader: asyncio.StreamReader, begun: bytes
+) -> tuple[str, Mapping[str, str], bytes] | None:
+    """Return path, headers and body of the next request; None where the client has left."""
+    try:
+        head = begun + await reader.readuntil(b"\r\n\r\n")
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return None
+    first, *lines = head.decode("latin-1").split("\r\n")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
+    size = int(headers.get("content-length", "0"))
+    if not 0 <= size <= MAX_BODY_BYTES:
+        raise ValueError(f"a body of {size} bytes")
+    body = await reader.readexactly(size)
+    return first.split(" ")[1], headers, body
