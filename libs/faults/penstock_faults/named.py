@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from penstock_faults.script import (
     BREAK_AFTER_EVENTS,
     OTHER_TOKENS,
+    TOKENS,
     Answer,
     Body,
     Break,
@@ -38,9 +39,7 @@ def failing(
 
 def limited(retry_after: str = "") -> Step:
     """Return the step of a 429."""
-    return failing(
-        429, "Rate limit reached.", kind="requests", code="rate_limit_exceeded", retry_after=retry_after
-    )
+    return failing(429, "Rate limit reached.", kind="requests", code="rate_limit_exceeded", retry_after=retry_after)
 
 
 def broken(by: Ending, answer: Answer | None = None) -> Step:
@@ -74,7 +73,9 @@ def _well() -> Iterable[Script]:
     yield playing("other-answer", "answers otherwise than the rest", Step(answer=Answer(tokens=OTHER_TOKENS)))
     yield playing("refuses-prefill", "answers, and refuses to go on from a beginning", prefill="refuses")
     yield playing("ignores-prefill", "answers from the start, whatever beginning it is given", prefill="ignores")
-    yield playing("continues-when-asked", "goes on from a beginning only where the request says so, as vLLM", prefill="when_asked")
+    yield playing(
+        "continues-when-asked", "goes on from a beginning only where the request says so, as vLLM", prefill="when_asked"
+    )
     yield playing(
         "other-answer-refuses-prefill", "answers otherwise than the rest, and refuses to go on from a beginning",
         Step(answer=Answer(tokens=OTHER_TOKENS)), prefill="refuses",
@@ -84,7 +85,11 @@ def _well() -> Iterable[Script]:
         "bimodal", "every twentieth first token comes after 6 s instead of 0.3 s",
         Step(pace=Pace(first_token_seconds=0.3, slow_every=20, slow_first_token_seconds=6.0)),
     )  # fmt: skip
-    yield playing("slow", "a first token after 3 s, and one a second from then on", Step(pace=Pace(first_token_seconds=3, token_seconds=1)))
+    yield playing(
+        "slow",
+        "a first token after 3 s, and one a second from then on",
+        Step(pace=Pace(first_token_seconds=3, token_seconds=1)),
+    )
     yield Script(name="streams-only", about="streams, whatever is asked", streams="always")
     yield Script(name="whole-only", about="answers whole, whatever is asked", streams="never")
 
@@ -109,21 +114,45 @@ def _refusing() -> Iterable[Script]:
     yield playing("500", "500", failing(500))
     yield playing("503", "503", failing(503))
     yield playing("529", "529, as Anthropic says that it is overloaded", failing(529))
-    yield playing("down-for-a-minute", "503 for 60 s after the first request, then well", _for_seconds(failing(503), 60))
-    yield playing("context-length", "400: the conversation is too long", failing(400, _TOO_LONG, code="context_length_exceeded", kind="invalid_request_error"))
+    yield playing(
+        "down-for-a-minute", "503 for 60 s after the first request, then well", _for_seconds(failing(503), 60)
+    )
+    yield playing(
+        "context-length",
+        "400: the conversation is too long",
+        failing(400, _TOO_LONG, code="context_length_exceeded", kind="invalid_request_error"),
+    )
     yield playing("content-filter", "400: the content filter refuses", failing(400, _FILTERED, code="content_filter"))
-    yield playing("401", "401: the key is rejected", failing(401, "Incorrect API key provided.", code="invalid_api_key", kind="invalid_request_error"))
-    yield playing("403", "403: the key may not", failing(403, "Your key may not use this model.", kind="permission_error"))
-    yield playing("redirect", "302 to an address of the cloud's own", Step(status=302, headers={"location": "http://169.254.169.254/latest/meta-data/"}, body=Body()))
+    yield playing(
+        "401",
+        "401: the key is rejected",
+        failing(401, "Incorrect API key provided.", code="invalid_api_key", kind="invalid_request_error"),
+    )
+    yield playing(
+        "403", "403: the key may not", failing(403, "Your key may not use this model.", kind="permission_error")
+    )
+    yield playing(
+        "redirect",
+        "302 to an address of the cloud's own",
+        Step(status=302, headers={"location": "http://169.254.169.254/latest/meta-data/"}, body=Body()),
+    )
 
 
 def _silent() -> Iterable[Script]:
     yield playing("reset-once", "resets the first connection before any header, then answers", once(Step(drop="reset")))
-    yield playing("closed-once", "closes the first connection before any header, then answers", once(Step(drop="close")))
+    yield playing(
+        "closed-once", "closes the first connection before any header, then answers", once(Step(drop="close"))
+    )
     yield playing("reset", "resets every connection before any header", Step(drop="reset"))
     yield playing("silence", "accepts, and never says a word", Step(drop="stall"))
-    yield playing("headers-then-silence", "headers at once, and nothing after them", Step(broken=Break(by="stall", bytes=0)))
-    yield playing("first-token-late", "headers at once, the first token after two minutes", Step(pace=Pace(first_token_seconds=120)))
+    yield playing(
+        "headers-then-silence", "headers at once, and nothing after them", Step(broken=Break(by="stall", bytes=0))
+    )
+    yield playing(
+        "first-token-late",
+        "headers at once, the first token after two minutes",
+        Step(pace=Pace(first_token_seconds=120)),
+    )
 
 
 def _breaking() -> Iterable[Script]:
@@ -134,25 +163,69 @@ def _breaking() -> Iterable[Script]:
         ("stall", "nothing more comes"),
     ):
         yield playing(f"cut-{by}", f"some of the answer, then {says}", broken(by))  # type: ignore[arg-type]
-    yield playing("no-finish-reason", "all of the answer and [DONE], but never a finish reason", Step(answer=Answer(finish_reason=None, usage="missing")))
-    yield playing("malformed-event", "one event of the stream is no JSON; the rest is good", interrupted(Insert(event=_MIDST, data='{"choices":[{')))
-    yield playing("error-event", "some of the answer, then an error within the stream", interrupted(Insert(event=_MIDST, error=_OVERLOADED)))
-    yield playing("error-first", "an error event in the place of the first, under status 200", Step(insert=(Insert(event=0, error=_OVERLOADED),)))
+    # Its end is held, too: an answer that comes all at once has sent nothing when it turns out to be none.
+    yield playing(
+        "no-finish-reason", "all of the answer and [DONE], but never a finish reason",
+        Step(answer=Answer(finish_reason=None, usage="missing"), hold={1 + len(TOKENS): SEEN}),
+    )  # fmt: skip
+    yield playing(
+        "malformed-event",
+        "one event of the stream is no JSON; the rest is good",
+        interrupted(Insert(event=_MIDST, data='{"choices":[{')),
+    )
+    yield playing(
+        "error-event",
+        "some of the answer, then an error within the stream",
+        interrupted(Insert(event=_MIDST, error=_OVERLOADED)),
+    )
+    yield playing(
+        "error-first",
+        "an error event in the place of the first, under status 200",
+        Step(insert=(Insert(event=0, error=_OVERLOADED),)),
+    )
     yield playing("error-object", "an error object under status 200", Step(error=_OVERLOADED))
 
 
 def _odd() -> Iterable[Script]:
     yield playing("no-done", "no [DONE], but a finish reason and a clean end", Step(answer=Answer(done=False)))
-    yield playing("no-done-closed", "no [DONE], and the connection's end is the body's", Step(answer=Answer(done=False), framing="until_close"))
-    yield playing("pings", "comments between the events", Step(insert=tuple(Insert(event=number, raw=": ping\n\n") for number in range(12))))
+    yield playing(
+        "no-done-closed",
+        "no [DONE], and the connection's end is the body's",
+        Step(answer=Answer(done=False), framing="until_close"),
+    )
+    yield playing(
+        "pings",
+        "comments between the events",
+        Step(insert=tuple(Insert(event=number, raw=": ping\n\n") for number in range(12))),
+    )
     yield playing("html", "a page of a proxy, under status 200", Step(body=Body(text=_HTML)))
     yield playing("empty", "nothing, under status 200", Step(body=Body(content_type="application/json")))
-    yield playing("wrong-type", "plain words, under status 200", Step(body=Body(content_type="text/plain", text="The service is starting.")))
+    yield playing(
+        "wrong-type",
+        "plain words, under status 200",
+        Step(body=Body(content_type="text/plain", text="The service is starting.")),
+    )
     yield playing("null-content", "an answer without content", Step(answer=Answer(tokens=(), usage="missing")))
-    yield playing("long-line", "a line of 10 MB", Step(body=Body(content_type="text/event-stream", text="data: x", fill_bytes=_TEN_MEGABYTES)))
-    yield playing("endless", "a line that never ends", Step(body=Body(content_type="text/event-stream", text="data: x", fill_bytes=_TERABYTE)))
-    yield playing("endless-answer", "one word, for ever", Step(answer=Answer(tokens=("word ",)), broken=Break(by="repeat", events=2)))
-    yield playing("gzip-bomb", "a gigabyte of nothing, compressed", Step(body=Body(content_type="application/json", text=" ", fill_bytes=_GIGABYTE, gzip=True)))
+    yield playing(
+        "long-line",
+        "a line of 10 MB",
+        Step(body=Body(content_type="text/event-stream", text="data: x", fill_bytes=_TEN_MEGABYTES)),
+    )
+    yield playing(
+        "endless",
+        "a line that never ends",
+        Step(body=Body(content_type="text/event-stream", text="data: x", fill_bytes=_TERABYTE)),
+    )
+    yield playing(
+        "endless-answer",
+        "one word, for ever",
+        Step(answer=Answer(tokens=("word ",)), broken=Break(by="repeat", events=2)),
+    )
+    yield playing(
+        "gzip-bomb",
+        "a gigabyte of nothing, compressed",
+        Step(body=Body(content_type="application/json", text=" ", fill_bytes=_GIGABYTE, gzip=True)),
+    )
     yield playing("usage-missing", "an answer without usage", Step(answer=Answer(usage="missing")))
     yield playing("usage-zero", "an answer whose usage is zero", Step(answer=Answer(usage="zero")))
 

@@ -60,7 +60,9 @@ def _refuse_contradictions(script: Script, source: str) -> None:
     for number, step in enumerate(script.steps):
         where = f"{source}: steps[{number}]"
         if step.times is None and step.seconds is None and number + 1 < len(script.steps):
-            raise ScriptError(f"{where} is for ever, and no request would meet the next one: give it 'times' or 'seconds'")
+            raise ScriptError(
+                f"{where} is for ever, and no request would meet the next one: give it 'times' or 'seconds'"
+            )
         if (step.times is not None and step.times < 1) or (step.seconds is not None and step.seconds <= 0):
             raise ScriptError(f"{where}: 'times' and 'seconds' must be more than nothing")
         broken = step.broken

@@ -116,11 +116,24 @@ OTHERWISE = Promise(streamed=Sees.BROKEN, whole=Sees.OTHER_ANSWER, codes=(UPSTRE
 
 def _limits() -> Iterable[Row]:
     for name, seconds in (("429-one-second", 1.0), ("429-milliseconds", 1.5)):
-        yield Row(number=1, name=name, first=SCRIPTS[name], alone=ANSWERED, attempts_alone=(2, 2),
-                  not_again_within_seconds=seconds)
+        yield Row(
+            number=1,
+            name=name,
+            first=SCRIPTS[name],
+            alone=ANSWERED,
+            attempts_alone=(2, 2),
+            not_again_within_seconds=seconds,
+        )
     for name, told in (("429-a-minute", 55.0), ("429-date", 60.0)):
-        yield Row(number=1, name=name, first=SCRIPTS[name], alone=LIMITED, attempts=ONE, retry_after_seconds=told,
-                  others_asked=True)
+        yield Row(
+            number=1,
+            name=name,
+            first=SCRIPTS[name],
+            alone=LIMITED,
+            attempts=ONE,
+            retry_after_seconds=told,
+            others_asked=True,
+        )
     for name in ("429", "429-garbage", "429-negative"):
         yield Row(number=2, name=name, first=SCRIPTS[name], alone=LIMITED, retry_after_seconds=1.0, others_asked=True)
 
@@ -131,29 +144,70 @@ def _errors() -> Iterable[Row]:
         yield Row(number=4, name=name, first=SCRIPTS[name], others_asked=True)
     for name in ("reset-once", "closed-once"):
         yield Row(number=5, name=name, first=SCRIPTS[name], alone=ANSWERED, attempts=(2, 2), others_asked=False)
-    yield Row(number=6, name="silence", first=SCRIPTS["silence"], alone=TIMED_OUT, attempts=ONE, timer=Timer.FIRST_TOKEN,
-              cancelled=True, others_asked=True)
+    yield Row(
+        number=6,
+        name="silence",
+        first=SCRIPTS["silence"],
+        alone=TIMED_OUT,
+        attempts=ONE,
+        timer=Timer.FIRST_TOKEN,
+        cancelled=True,
+        others_asked=True,
+    )
     for name in ("headers-then-silence", "first-token-late"):
-        yield Row(number=7, name=name, first=SCRIPTS[name], alone=TIMED_OUT, attempts=ONE, timer=Timer.FIRST_TOKEN,
-                  cancelled=True, others_asked=True)
+        yield Row(
+            number=7,
+            name=name,
+            first=SCRIPTS[name],
+            alone=TIMED_OUT,
+            attempts=ONE,
+            timer=Timer.FIRST_TOKEN,
+            cancelled=True,
+            others_asked=True,
+        )
 
 
 def _breaks() -> Iterable[Row]:
     for name in ("cut-reset", "cut-close", "cut-end", "no-finish-reason"):
         yield Row(number=8, name=name, first=SCRIPTS[name], alone=CUT_OFF, others_asked=True)
-    yield Row(number=9, name="cut-stall", first=SCRIPTS["cut-stall"], alone=STALLED, attempts=ONE, timer=Timer.IDLE,
-              cancelled=True, others_asked=True)
-    yield Row(number=10, name="malformed-event", first=SCRIPTS["malformed-event"],
-              alone=Promise(streamed=Sees.ANSWER, whole=Sees.ERROR, codes=(UPSTREAM_FAILED,)))
+    yield Row(
+        number=9,
+        name="cut-stall",
+        first=SCRIPTS["cut-stall"],
+        alone=STALLED,
+        attempts=ONE,
+        timer=Timer.IDLE,
+        cancelled=True,
+        others_asked=True,
+    )
+    yield Row(
+        number=10,
+        name="malformed-event",
+        first=SCRIPTS["malformed-event"],
+        alone=Promise(streamed=Sees.ANSWER, whole=Sees.ERROR, codes=(UPSTREAM_FAILED,)),
+    )
     for name in ("no-done", "no-done-closed"):
         yield Row(number=11, name=name, first=SCRIPTS[name], alone=ANSWERED, attempts=ONE, others_asked=False)
 
 
 def _of_the_request() -> Iterable[Row]:
-    yield Row(number=12, name="context-length", first=SCRIPTS["context-length"], alone=TOO_LONG, attempts=ONE,
-              larger_window=True)
-    yield Row(number=13, name="content-filter", first=SCRIPTS["content-filter"], elsewhere=FILTERED, alone=FILTERED,
-              attempts=ONE, others_asked=False)
+    yield Row(
+        number=12,
+        name="context-length",
+        first=SCRIPTS["context-length"],
+        alone=TOO_LONG,
+        attempts=ONE,
+        larger_window=True,
+    )
+    yield Row(
+        number=13,
+        name="content-filter",
+        first=SCRIPTS["content-filter"],
+        elsewhere=FILTERED,
+        alone=FILTERED,
+        attempts=ONE,
+        others_asked=False,
+    )
 
 
 def _without_a_prefix() -> Iterable[Row]:
@@ -162,8 +216,15 @@ def _without_a_prefix() -> Iterable[Row]:
         ("ignores-prefill", ANSWERED),
         ("other-answer-refuses-prefill", OTHERWISE),
     ):
-        yield Row(number=14, name=f"cut-{others}", first=SCRIPTS["cut-reset"], others=SCRIPTS[others],
-                  elsewhere=promise, alone=CUT_OFF, others_asked=True)
+        yield Row(
+            number=14,
+            name=f"cut-{others}",
+            first=SCRIPTS["cut-reset"],
+            others=SCRIPTS[others],
+            elsewhere=promise,
+            alone=CUT_OFF,
+            others_asked=True,
+        )
 
 
 def _odd() -> Iterable[Row]:
@@ -176,8 +237,9 @@ def _odd() -> Iterable[Row]:
         yield Row(number=18, name=name, first=SCRIPTS[name], attempts=ONE, cancelled=True, others_asked=True)
     yield Row(number=18, name="redirect", first=SCRIPTS["redirect"], attempts=ONE, others_asked=True)
     for name in ("usage-missing", "usage-zero"):
-        yield Row(number=19, name=name, first=SCRIPTS[name], alone=ANSWERED, attempts=ONE, others_asked=False,
-                  output_tokens=2)
+        yield Row(
+            number=19, name=name, first=SCRIPTS[name], alone=ANSWERED, attempts=ONE, others_asked=False, output_tokens=2
+        )
     for name in ("401", "403"):
         yield Row(number=20, name=name, first=SCRIPTS[name], attempts=ONE, others_asked=True)
 

@@ -33,7 +33,9 @@ def events_of(answer: Answer, tokens: Sequence[str], model: str) -> Iterator[byt
         yield event(json.dumps(_chunk(model, {}, answer.finish_reason)))
     usage = _usage(answer, tokens)
     if usage is not None:
-        yield event(json.dumps({"id": _ID, "object": "chat.completion.chunk", "model": model, "choices": [], "usage": usage}))
+        yield event(
+            json.dumps({"id": _ID, "object": "chat.completion.chunk", "model": model, "choices": [], "usage": usage})
+        )
     if answer.done:
         yield event("[DONE]")
 
@@ -67,7 +69,10 @@ def embeddings_of(texts: Sequence[str], model: str) -> Document:
 
 def models_document(names: Sequence[str]) -> Document:
     """Return the list of models."""
-    return {"object": "list", "data": [{"id": name, "object": "model", "owned_by": "penstock-faults"} for name in names]}
+    return {
+        "object": "list",
+        "data": [{"id": name, "object": "model", "owned_by": "penstock-faults"} for name in names],
+    }
 
 
 def _chunk(model: str, delta: Mapping[str, Any], finish_reason: str | None) -> Document:

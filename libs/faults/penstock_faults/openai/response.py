@@ -79,9 +79,7 @@ def _streamed(step: Step, tokens: Sequence[str], model: str) -> Response:
         # An error within a stream is its end.
         pieces = [*pieces[:last], inserted[last]]
     after = step.broken.events if step.broken is not None else None
-    return Response(
-        iter(pieces), EVENT_STREAM, step.status, dict(step.headers), after, is_stream=True, first_content=1
-    )
+    return Response(iter(pieces), EVENT_STREAM, step.status, dict(step.headers), after, is_stream=True, first_content=1)
 
 
 def _in_one_piece(step: Step, tokens: Sequence[str], model: str) -> Response:

@@ -210,9 +210,7 @@ def reset(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
 
-async def _read_request(
-    reader: asyncio.StreamReader, begun: bytes
-) -> tuple[str, Mapping[str, str], bytes] | None:
+async def _read_request(reader: asyncio.StreamReader, begun: bytes) -> tuple[str, Mapping[str, str], bytes] | None:
     """Return path, headers and body of the next request; None where the client has left."""
     try:
         head = begun + await reader.readuntil(b"\r\n\r\n")

@@ -1,0 +1,149 @@
+"""`penstock rehearse`: the table of recovery against a configuration, with scripted upstreams in the place of its own.
+
+Each row has a stack of its own, in this process: what one row teaches about an upstream is nothing to the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from penstock_common.configuration import Configuration
+from penstock_faults.caller import Question, ask
+from penstock_faults.named import SEEN
+from penstock_faults.openai.server import OpenAIUpstream
+from penstock_faults.record import Record, Seen
+from penstock_faults.stage import Stage
+from penstock_faults.table import ROWS, Mode, Row
+from penstock_faults.verdict import Play, Sight, faults_in
+from penstock_gateway.app.administration import upgrade_schema
+from penstock_gateway.app.gateway import Listen
+from penstock_gateway.settings import StorageSettings
+from penstock_suite.app.wiring import Wiring, all_here
+from penstock_suite.domain.rehearsal import DATABASE, REHEARSAL_KEY, Document, PublicModel, Rehearsed, staged
+
+_AT_ONCE = 4
+_SECRET_BYTES = 32
+
+
+@dataclass(frozen=True)
+class Theatre:
+    """A stack whose upstreams play: ``records`` are what each upstream saw."""
+
+    socket: Path
+    stage: Stage
+    records: Mapping[str, Record]
+
+    async def ask(self, model: str, mode: Mode, **more: Any) -> Sight:
+        """Return what a caller sees; the gate of a break opens once it has seen some of the answer."""
+        if mode is Mode.WHOLE:
+            self.stage.gates.open(SEEN)
+        question = Question(model=model, key=REHEARSAL_KEY, mode=mode, socket=self.socket, more=more)
+        return await ask(question, lambda _text: self.stage.gates.open(SEEN))
+
+    def asked(self) -> dict[str, Sequence[Seen]]:
+        """Return the requests of each candidate, in the order in which they were first asked."""
+        return {
+            f"{upstream}/{model}": [seen for seen in self.records[upstream].requests if seen.model == model]
+            for upstream, model in self.stage.candidates
+        }
+
+
+class House:
+    """Where theatres stand: a folder with an empty database, which each gets a copy of."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @asynccontextmanager
+    async def theatre(self, document: Mapping[str, Any], model: PublicModel, stage: Stage) -> AsyncGenerator[Theatre]:
+        """Yield a stack of the document's model with nobody but scripted upstreams behind it."""
+        async with AsyncExitStack() as stack:
+            folder = Path(stack.enter_context(TemporaryDirectory(dir=self._folder)))
+            (folder / "secret").write_bytes(b"r" * _SECRET_BYTES)
+            shutil.copy(self._folder / DATABASE, folder)
+            records: dict[str, Record] = {}
+            addresses: dict[str, str] = {}
+            for upstream in sorted(model.upstreams):
+                server = await stack.enter_async_context(_upstream(upstream, stage))
+                records[upstream], addresses[upstream] = server.record, server.base_url
+            configuration = Configuration(staged(document, model, addresses, folder), "the rehearsal")
+            socket = folder / "gateway.sock"
+            listen = Listen(grpc=f"unix:{folder}/grpc.sock", http=f"unix:{socket}")
+            wiring = Wiring(configuration, all_here(configuration), stack)
+            gateway = await wiring.gateway(listen, upgrades_schema=False, shares_limits=False)
+            await gateway.set_ready()
+            yield Theatre(socket, stage, records)
+
+    async def play(self, document: Mapping[str, Any], model: PublicModel, row: Row, mode: Mode) -> Play:
+        """Return what became of one request while the upstreams played a row."""
+        async with self.theatre(document, model, Stage(row.first, row.others)) as scene:
+            sight = await scene.ask(model.name, mode)
+            if row.cancelled:
+                await _all_left(scene.asked())
+            alone = model.is_alone(larger_window=row.larger_window)
+            return Play(row=row, mode=mode, sight=sight, alone=alone, asked=scene.asked())
+
+
+async def built_house(folder: Path) -> House:
+    """Return a house in a folder that is its own."""
+    await upgrade_schema(StorageSettings.model_validate({"sql": f"sqlite:///{folder}/{DATABASE}"}))
+    return House(folder)
+
+
+def _upstream(name: str, stage: Stage) -> OpenAIUpstream:
+    return OpenAIUpstream(lambda model: stage.part_of(name, model), gates=stage.gates)
+
+
+async def _all_left(asked: Mapping[str, Sequence[Seen]]) -> None:
+    """Wait until the first upstream has seen its client leave, as long as anybody would believe that it still does."""
+    first = next(iter(asked.values()), ())
+    try:
+        async with asyncio.timeout(_LEAVING_SECONDS):
+            for seen in first:
+                await seen.left.wait()
+    except TimeoutError:
+        # The verdict says so.
+        return
+
+
+_LEAVING_SECONDS = 10.0
+
+
+async def rehearse(
+    document: Document, models: Sequence[PublicModel], rows: Sequence[Row] = ROWS, at_once: int = _AT_ONCE
+) -> AsyncIterator[Rehearsed]:
+    """Yield what became of each row, in the order of the table, streamed and whole."""
+    turns = asyncio.Semaphore(at_once)
+
+    async def one(house: House, model: PublicModel, row: Row, mode: Mode) -> Rehearsed:
+        async with turns:
+            return _told(model, await house.play(document, model, row, mode))
+
+    with TemporaryDirectory(prefix="penstock-rehearsal-") as folder:
+        house = await built_house(Path(folder))
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(one(house, model, row, mode)) for model in models for row in rows for mode in Mode
+            ]
+            for task in tasks:
+                yield await task
+
+
+def _told(model: PublicModel, played: Play) -> Rehearsed:
+    return Rehearsed(
+        model=model.name,
+        row=played.row.id,
+        did=played.row.first.about,
+        mode=played.mode.value,
+        sees=played.sight.told,
+        attempts={candidate: len(requests) for candidate, requests in played.asked.items()},
+        seconds=round(played.sight.seconds, 3),
+        faults=tuple(faults_in(played)),
+    )

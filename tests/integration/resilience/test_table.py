@@ -1,0 +1,51 @@
+"""The table of recovery, one test per rule and mode: what callers and upstreams see, with and without another candidate."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from penstock_faults.table import ROWS, Mode, Row
+from penstock_faults.verdict import faults_in
+from penstock_suite.domain.rehearsal import public_models
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from not_yet import expected_failure, is_expected_to_fail  # noqa: E402
+from scenery import document_for  # noqa: E402
+
+CASES = [
+    expected_failure(
+        row, mode, alone,
+        name=f"{row.id}-{mode}-{'alone' if alone else 'two'}",
+        fails=is_expected_to_fail(row, mode, alone=alone),
+    )
+    for row in ROWS
+    for mode in Mode
+    for alone in (False, True)
+]  # fmt: skip
+EVERY_CASE = pytest.mark.parametrize(("row", "mode", "alone"), CASES)
+
+
+@EVERY_CASE
+async def test_through_the_gateway(row: Row, mode: Mode, alone: bool, house):
+    document = document_for(row)
+    two, one = public_models(document)
+    played = await house.play(document, one if alone else two, row, mode)
+    assert faults_in(played) == []
+
+
+@EVERY_CASE
+async def test_through_the_inference_service(row: Row, mode: Mode, alone: bool, inference):
+    theatre = await inference(row)
+    candidates = ["first/first-model"] if alone else ["first/first-model", "second/second-model"]
+    played = await theatre.play(row, mode, *candidates)
+    assert faults_in(played) == []
+
+
+def test_every_rule_of_one_request_has_a_row():
+    # 15 takes many requests.
+    assert {row.number for row in ROWS} == {*range(1, 21)} - {15}
+    assert len({row.id for row in ROWS}) == len(ROWS)
