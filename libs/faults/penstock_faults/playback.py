@@ -44,3 +44,12 @@ class Playback:
         if step.times is not None and self._met >= step.times:
             return True
         return step.seconds is not None and self._met > 0 and self._now() - self._since >= step.seconds
+
+
+Choose = Callable[[str], Playback]
+"""Which playback a model's requests meet, by the name of the model."""
+
+
+def always(playback: Playback) -> Choose:
+    """Return the choice of one for all models."""
+    return lambda _model: playback

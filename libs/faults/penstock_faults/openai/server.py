@@ -10,28 +10,22 @@ Everything is written by hand on a socket, because most of it is what a proper s
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from penstock_faults.gates import Gates
 from penstock_faults.openai.documents import encoded, models_document
 from penstock_faults.openai.response import Response, response_to
 from penstock_faults.openai.wire import Cut, Wire
-from penstock_faults.playback import Playback
+from penstock_faults.playback import Choose, Playback, always
 from penstock_faults.record import Connection, Record, Seen
 from penstock_faults.script import Break, Ending, Script, Step
+from penstock_faults.sockets import Listener, reset
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 """Bound on a request's body; a client that sends more is cut off."""
-# The default backlog of 100 loses connections of a burst, which then wait for seconds to be tried again.
-_BACKLOG = 8192
-
-Choose = Callable[[str], Playback]
-"""Which playback a model's requests meet."""
 
 
 class OpenAIUpstream:
@@ -51,52 +45,33 @@ class OpenAIUpstream:
         Without ``gates`` nothing is held.
         """
         self.record = record or Record()
-        self._playbacks = _always(Playback(script)) if isinstance(script, Script) else script
+        self._playbacks = always(Playback(script)) if isinstance(script, Script) else script
         self._gates = gates
-        self._where = (host, port)
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
+        self._host = host
+        self._listener = Listener(self._accept, host, port)
         self.port = 0
 
     @property
     def base_url(self) -> str:
         """What clients add ``/chat/completions`` to."""
-        host = f"[{self._where[0]}]" if ":" in self._where[0] else self._where[0]
+        host = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{host}:{self.port}/v1"
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, *self._where, backlog=_BACKLOG)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self.port = await self._listener.open()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._server is None:
-            return
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._server.wait_closed()
+        await self._listener.close()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("start_server runs this in a task")
-        self._tasks.add(task)
         connection = self.record.opened()
         try:
             await self._serve(connection, reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
-            writer.transport.abort()
-        except asyncio.CancelledError:
-            # Only our own end cancels it, which waits for the task and has no use for the word.
-            writer.transport.abort()
         finally:
-            self._tasks.discard(task)
             self.record.closed(connection)
-            writer.close()
 
     async def _serve(self, connection: Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         begun = b""
@@ -121,10 +96,10 @@ class OpenAIUpstream:
             writer.transport.abort()
             return b""
         finally:
+            self.record.ended(seen, client_left=client_left)
             for part in (sending, leaving):
                 part.cancel()
             await asyncio.gather(sending, leaving, return_exceptions=True)
-            self.record.ended(seen, client_left=client_left)
 
     async def _play(self, seen: Seen, writer: asyncio.StreamWriter) -> None:
         if seen.path.endswith("/models"):
@@ -187,10 +162,6 @@ class OpenAIUpstream:
 _END = -1
 
 
-def _always(playback: Playback) -> Choose:
-    return lambda _model: playback
-
-
 async def end_connection(by: Ending, writer: asyncio.StreamWriter) -> None:
     """End a connection in this way, or leave it as it is until the client does."""
     if by == "reset":
@@ -203,13 +174,6 @@ async def end_connection(by: Ending, writer: asyncio.StreamWriter) -> None:
         await asyncio.Event().wait()
 
 
-def reset(writer: asyncio.StreamWriter) -> None:
-    """Close so that the peer sees a reset rather than an end."""
-    own: Any = writer.get_extra_info("socket")
-    own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()
-
-
 async def _read_request(reader: asyncio.StreamReader, begun: bytes) -> tuple[str, Mapping[str, str], bytes] | None:
     """Return path, headers and body of the next request; None where the client has left."""
     try:
@@ -218,8 +182,7 @@ async def _read_request(reader: asyncio.StreamReader, begun: bytes) -> tuple[str
         return None
     first, *lines = head.decode("latin-1").split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
-    size = int(headers.get("content-length", "0"))
-    if not 0 <= size <= MAX_BODY_BYTES:
-        raise ValueError(f"a body of {size} bytes")
-    body = await reader.readexactly(size)
-    return first.split(" ")[1], headers, body
+    path, size = first.partition(" ")[2].partition(" ")[0], headers.get("content-length", "0")
+    if not size.isdecimal() or int(size) > MAX_BODY_BYTES:
+        raise ConnectionAbortedError(f"a body of {size} bytes")
+    return path, headers, await reader.readexactly(int(size))

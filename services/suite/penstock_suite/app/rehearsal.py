@@ -71,8 +71,8 @@ class House:
             records: dict[str, Record] = {}
             addresses: dict[str, str] = {}
             for upstream in sorted(model.upstreams):
-                server = await stack.enter_async_context(_upstream(upstream, stage))
-                records[upstream], addresses[upstream] = server.record, server.base_url
+                opening = _scripted_triton if upstream in model.tritons else _scripted_openai
+                records[upstream], addresses[upstream] = await stack.enter_async_context(opening(upstream, stage))
             configuration = Configuration(staged(document, model, addresses, folder), "the rehearsal")
             socket = folder / "gateway.sock"
             listen = Listen(grpc=f"unix:{folder}/grpc.sock", http=f"unix:{socket}")
@@ -97,8 +97,19 @@ async def built_house(folder: Path) -> House:
     return House(folder)
 
 
-def _upstream(name: str, stage: Stage) -> OpenAIUpstream:
-    return OpenAIUpstream(lambda model: stage.part_of(name, model), gates=stage.gates)
+@asynccontextmanager
+async def _scripted_openai(name: str, stage: Stage) -> AsyncGenerator[tuple[Record, str]]:
+    async with OpenAIUpstream(lambda model: stage.part_of(name, model), gates=stage.gates) as server:
+        yield server.record, server.base_url
+
+
+@asynccontextmanager
+async def _scripted_triton(name: str, stage: Stage) -> AsyncGenerator[tuple[Record, str]]:
+    # What it speaks with is loaded where somebody has a Triton.
+    from penstock_faults.triton import TritonUpstream
+
+    async with TritonUpstream(lambda model: stage.part_of(name, model), gates=stage.gates) as server:
+        yield server.record, server.target
 
 
 async def _all_left(asked: Mapping[str, Sequence[Seen]]) -> None:

@@ -59,6 +59,12 @@ class PublicModel:
         """The upstreams of its candidates."""
         return frozenset(candidate.partition("/")[0] for candidate in self.candidates)
 
+    @property
+    def tritons(self) -> frozenset[str]:
+        """Those of them that are Tritons."""
+        pairs = zip(self.candidates, self.on_triton, strict=True)
+        return frozenset(candidate.partition("/")[0] for candidate, is_one in pairs if is_one)
+
     def is_alone(self, *, larger_window: bool) -> bool:
         """Return whether nobody could answer in the place of the first candidate."""
         if larger_window:
