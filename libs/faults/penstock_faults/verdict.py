@@ -87,10 +87,10 @@ def faults_in(play: Play) -> list[str]:
 def _of_the_caller(play: Play) -> Iterator[str]:
     sight, promise = play.sight, play.row.promise(alone=play.alone)
     wanted = promise.sees(play.mode)
-    if sight.sees is not wanted:
+    if not promise.allows(play.mode, sight.sees):
         yield f"the caller saw {sight.told}, not {wanted.value}"
         return
-    if wanted in (Sees.ERROR, Sees.BROKEN):
+    if sight.error_code:
         yield from _of_the_error(play, promise.codes)
         return
     least = play.row.output_tokens or 1

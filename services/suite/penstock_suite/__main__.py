@@ -32,6 +32,9 @@ if TYPE_CHECKING:
         ChatTarget,
         ExportRequest,
         GatewayTarget,
+        PlayRequest,
+        ProxyRequest,
+        RehearseRequest,
         Role,
         Selection,
         ServeRequest,
@@ -67,6 +70,8 @@ def main() -> None:
         Entry("usage", "What requests have cost.", _usage),
         Entry("models", "Models at the upstreams: which are ready; loading and unloading those of a Triton.", _models),
         Entry("config", "The configuration file.", _config),
+        Entry("rehearse", "Rehearse every failure of an upstream against a configuration.", _rehearse),
+        Entry("faults", "Upstreams and networks that fail as they are told, to rehearse with.", _faults),
         Entry("serve", "Run one role as a process of its own until SIGTERM.", _serve),
         Entry("worker", "Run a worker of `penstock up --workers`, which starts it.", _worker, hidden=True),
         Entry("health", "Ask a role on this machine whether it serves.", _health),
@@ -208,6 +213,43 @@ def _config() -> typer.Typer:
         return run(reload_stack(selection, patience))
 
     return config(verdict_of, reference, reload_stack)
+
+
+def _rehearse() -> typer.Typer:
+    from penstock_suite.surfaces.cli.rehearse import ShowRow, rehearse
+
+    def rehearse_failures(request: RehearseRequest, show: ShowRow) -> None:
+        from penstock_suite.app.rehearsal import rehearse
+
+        run(rehearse(request, show))
+
+    return rehearse(rehearse_failures)
+
+
+def _faults() -> typer.Typer:
+    from penstock_suite.surfaces.cli.faults import ShowPlace, ShowSeen, Work, faults
+
+    def play(request: PlayRequest, show_place: ShowPlace, show_seen: ShowSeen) -> None:
+        from penstock_suite.app.faults import play
+
+        run(play(request, show_place, show_seen))
+
+    def proxy(request: ProxyRequest, show_place: ShowPlace) -> None:
+        from penstock_suite.app.faults import proxy
+
+        run(proxy(request, show_place))
+
+    def known() -> dict[str, str]:
+        from penstock_suite.app.faults import known_scripts
+
+        return known_scripts()
+
+    def written(name: str) -> str:
+        from penstock_suite.app.faults import written_script
+
+        return written_script(name)
+
+    return faults(Work(play, proxy, known, written))
 
 
 def _serve() -> typer.Typer:

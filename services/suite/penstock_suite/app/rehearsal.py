@@ -6,8 +6,9 @@ Each row has a stack of its own, in this process: what one row teaches about an 
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,8 @@ from typing import Any
 
 from penstock_common.configuration import Configuration
 from penstock_faults.caller import Question, ask
-from penstock_faults.named import SEEN
+from penstock_common.logging import configure_logging
+from penstock_faults.named import SCRIPTS, SEEN
 from penstock_faults.openai.server import OpenAIUpstream
 from penstock_faults.record import Record, Seen
 from penstock_faults.stage import Stage
@@ -25,8 +27,24 @@ from penstock_faults.verdict import Play, Sight, faults_in
 from penstock_gateway.app.administration import upgrade_schema
 from penstock_gateway.app.gateway import Listen
 from penstock_gateway.settings import StorageSettings
+from penstock_router.settings import Settings as RouterSettings
+from penstock_suite.app.plan import known_part, load
 from penstock_suite.app.wiring import Wiring, all_here
-from penstock_suite.domain.rehearsal import DATABASE, REHEARSAL_KEY, Document, PublicModel, Rehearsed, staged
+from penstock_suite.domain.failure import Misconfigured
+from penstock_suite.domain.rehearsal import (
+    DATABASE,
+    REHEARSAL_KEY,
+    Document,
+    PublicModel,
+    Rehearsed,
+    public_models,
+    staged,
+    with_timers,
+)
+from penstock_suite.domain.requests import RehearseRequest
+
+ShowRow = Callable[[Rehearsed], None]
+
 
 _AT_ONCE = 4
 _SECRET_BYTES = 32
@@ -127,24 +145,77 @@ async def _all_left(asked: Mapping[str, Sequence[Seen]]) -> None:
 _LEAVING_SECONDS = 10.0
 
 
-async def rehearse(
-    document: Document, models: Sequence[PublicModel], rows: Sequence[Row] = ROWS, at_once: int = _AT_ONCE
-) -> AsyncIterator[Rehearsed]:
-    """Yield what became of each row, in the order of the table, streamed and whole."""
-    turns = asyncio.Semaphore(at_once)
+async def rehearse(request: RehearseRequest, show: ShowRow) -> None:
+    """Tell what became of each row, in the order of the table, streamed and whole.
 
-    async def one(house: House, model: PublicModel, row: Row, mode: Mode) -> Rehearsed:
-        async with turns:
-            return _told(model, await house.play(document, model, row, mode))
+    Raises:
+        ConfigurationError: if the configuration cannot be used.
+        Misconfigured: if it has no model of that name, or the table no row.
+    """
+    rows = rows_named(request.only)
+    document, model = _staged_model(request)
+    with (
+        Path(os.devnull).open("w", encoding="utf-8") as nowhere,
+        TemporaryDirectory(prefix="penstock-rehearsal-") as at,
+    ):
+        # What the stack would log of each row is what the rows are there to provoke.
+        configure_logging(stream=nowhere)
+        house = await built_house(Path(at))
+        turns = asyncio.Semaphore(_AT_ONCE)
 
-    with TemporaryDirectory(prefix="penstock-rehearsal-") as folder:
-        house = await built_house(Path(folder))
+        async def one(row: Row, mode: Mode) -> Rehearsed:
+            if skipped := _why_not(model, row):
+                return Rehearsed(model=model.name, row=row.id, did=row.first.about, mode=mode, skipped=skipped)
+            async with turns:
+                return _told(model, await house.play(document, model, row, mode))
+
         async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(one(house, model, row, mode)) for model in models for row in rows for mode in Mode
-            ]
+            tasks = [group.create_task(one(row, mode)) for row in rows for mode in Mode]
             for task in tasks:
-                yield await task
+                show(await task)
+
+
+def rows_named(names: Sequence[str]) -> list[Row]:
+    """Return the rows that are named, by number, name or both; all of them where none is.
+
+    Raises:
+        Misconfigured: if there is none of a name.
+    """
+    for name in names:
+        if not any(name in _names_of(row) for row in ROWS):
+            raise Misconfigured(f"--only: there is no row '{name}'; there are {', '.join(row.id for row in ROWS)}")
+    return [row for row in ROWS if not names or _names_of(row) & set(names)]
+
+
+def _names_of(row: Row) -> set[str]:
+    return {row.id, row.name, str(row.number)}
+
+
+def _staged_model(request: RehearseRequest) -> tuple[Document, PublicModel]:
+    """Return the configuration, and the model of it that is rehearsed."""
+    configuration = known_part(request.selection, load(request.selection))
+    # Says with file and line what is wrong with upstreams and models, and reads nobody's key.
+    configuration.settings(RouterSettings)
+    document = dict(configuration.document)
+    models = {model.name: model for model in public_models(document)}
+    if not models:
+        raise Misconfigured(f"{configuration.source} has no model to rehearse with: name one under 'models'")
+    if request.model and request.model not in models:
+        raise Misconfigured(f"--model: there is no '{request.model}'; there are {', '.join(models)}")
+    with_others = [model for model in models.values() if len(model.candidates) > 1]
+    chosen = models[request.model] if request.model else (*with_others, *models.values())[0]
+    return (document if request.timers is None else with_timers(document, request.timers)), chosen
+
+
+def _why_not(model: PublicModel, row: Row) -> str:
+    """Return why a row cannot be played for the model; empty where it can."""
+    if len(model.candidates) == 1 and row.others is not SCRIPTS["good"]:
+        return "the model has no other candidate"
+    if not model.on_triton[0]:
+        return ""
+    from penstock_faults.triton import plays
+
+    return "" if plays(row.first) else "only HTTP can go wrong so, and a Triton is asked first"
 
 
 def _told(model: PublicModel, played: Play) -> Rehearsed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,11 @@ class Rehearsed(msgspec.Struct, frozen=True, kw_only=True):
     did: str
     """What the upstream did."""
     mode: str
-    sees: str
+    sees: str = ""
     """What the caller saw."""
-    attempts: dict[str, int]
+    attempts: dict[str, int] = {}
     """By candidate, in the order in which they were first asked."""
-    seconds: float
+    seconds: float = 0.0
     faults: tuple[str, ...] = ()
     skipped: str = ""
     """Why it was not asked for at all."""
@@ -108,6 +109,15 @@ def staged(document: Mapping[str, Any], model: PublicModel, addresses: Mapping[s
     }
 
 
+def with_timers(document: Mapping[str, Any], longest: timedelta) -> Document:
+    """Return the configuration with every upstream's timers for tokens cut to ``longest``."""
+    cut = dict.fromkeys(_TIMERS, longest)
+    upstreams = [
+        {**upstream, "timeouts": {**(upstream.get("timeouts") or {}), **cut}} for upstream in document["upstreams"]
+    ]
+    return {**document, "upstreams": upstreams}
+
+
 def _moved(upstream: Mapping[str, Any], address: str) -> Document:
     """Return the entry at another address, with a key that is none, and nothing that leads elsewhere."""
     moved = {name: copy.deepcopy(value) for name, value in upstream.items() if name not in _WHERE}
@@ -118,4 +128,5 @@ def _moved(upstream: Mapping[str, Any], address: str) -> Document:
     return {**moved, place: address, "api_key": _UPSTREAM_KEY}
 
 
+_TIMERS = ("headers", "first_token", "whole", "idle")
 _WHERE = ("base_url", "base_urls", "grpc", "api_key", "api_keys", "model_control")

@@ -88,3 +88,41 @@ class ChatTarget:
     grpc_address: str
     key: str
     model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RehearseRequest:
+    """Rehearse failures: which rows (none: all), for which public model (empty: the first that has two candidates).
+
+    ``timers``: what the upstreams' timers are cut to; None leaves them as they are.
+    """
+
+    selection: Selection
+    only: tuple[str, ...] = ()
+    model: str = ""
+    timers: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlayRequest:
+    """Play a script, by its name or from a file, at an address, on the wire of ``openai`` or ``triton``."""
+
+    wire: str
+    listen: str
+    script: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyRequest:
+    """Pass connections on, badly: ``up`` and ``down`` say whether that holds for what clients send and what they get."""
+
+    listen: str
+    to: str
+    latency: timedelta = timedelta()
+    jitter: timedelta = timedelta()
+    bytes_per_second: int = 0
+    slice_bytes: int = 0
+    cut_after_bytes: int | None = None
+    cut_by: str = "reset"
+    up: bool = True
+    down: bool = True
