@@ -23,7 +23,7 @@ compile "$@" --override torch-elsewhere.in --no-emit-package torch --constraint 
 
 # names_for ROLE: every distribution that the role's packages ask for, by name; base.txt has the versions and the hashes.
 names_for() {
-  printf '%s\n' ../libs/common ../proto/python "../services/$1" ../services/suite setuptools |
+  printf '%s\n' ../libs/common ../libs/faults ../proto/python "../services/$1" ../services/suite setuptools |
     "${UV:-uv}" pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header --no-emit-index-url \
       --no-emit-find-links --constraint base.txt - |
     sed --quiet --regexp-extended 's/^([A-Za-z0-9._-]+)==.*/\1/p' | LC_ALL=C sort --unique

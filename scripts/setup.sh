@@ -14,7 +14,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 venv=.venv
 stamps=$venv/.penstock
-packages=(libs/common proto/python services/router services/cache services/embedding services/inference
+packages=(libs/common libs/faults proto/python services/router services/cache services/embedding services/inference
   services/gateway services/suite)
 
 dev='' embedding=yes triton=yes

@@ -38,8 +38,8 @@ from penstock_common.testing.ports import free_port
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parents[1]
 _PACKAGES = (
-    "libs/common", "proto/python", "services/gateway", "services/router", "services/cache", "services/inference",
-    "services/embedding", "services/suite",
+    "libs/common", "libs/faults", "proto/python", "services/gateway", "services/router", "services/cache",
+    "services/inference", "services/embedding", "services/suite",
 )  # fmt: skip
 _READY_SECONDS = 110.0
 _STOP_SECONDS = 90.0

@@ -18,6 +18,7 @@ from penstock_faults.script import (
     Prefill,
     Script,
     Step,
+    lasting,
     once,
 )
 
@@ -94,7 +95,7 @@ def _well() -> Iterable[Script]:
     yield Script(name="whole-only", about="answers whole, whatever is asked", streams="never")
 
 
-def _refusing() -> Iterable[Script]:
+def _limiting() -> Iterable[Script]:
     for name, form, says in (
         ("429-one-second", "1", "429 once, with Retry-After: 1, then an answer"),
         ("429-milliseconds", "1500ms", "429 once, with retry-after-ms: 1500, then an answer"),
@@ -110,13 +111,15 @@ def _refusing() -> Iterable[Script]:
         ("429-negative", "-1", "429, with Retry-After: -1"),
     ):
         yield playing(name, says, limited(form))
+
+
+def _refusing() -> Iterable[Script]:
     yield playing("500-once", "500 once, then an answer", once(failing(500)))
     yield playing("500", "500", failing(500))
     yield playing("503", "503", failing(503))
     yield playing("529", "529, as Anthropic says that it is overloaded", failing(529))
-    yield playing(
-        "down-for-a-minute", "503 for 60 s after the first request, then well", _for_seconds(failing(503), 60)
-    )
+    for name, seconds in (("outage", 6), ("down-for-a-minute", 60)):
+        yield playing(name, f"503 for {seconds} s after the first request, then well", lasting(failing(503), seconds))
     yield playing(
         "context-length",
         "400: the conversation is too long",
@@ -155,14 +158,17 @@ def _silent() -> Iterable[Script]:
     )
 
 
+_ENDS: tuple[tuple[Ending, str], ...] = (
+    ("reset", "the connection is reset"),
+    ("close", "the connection is closed without the body's end"),
+    ("end", "the body ends cleanly, without a finish reason"),
+    ("stall", "nothing more comes"),
+)
+
+
 def _breaking() -> Iterable[Script]:
-    for by, says in (
-        ("reset", "the connection is reset"),
-        ("close", "the connection is closed without the body's end"),
-        ("end", "the body ends cleanly, without a finish reason"),
-        ("stall", "nothing more comes"),
-    ):
-        yield playing(f"cut-{by}", f"some of the answer, then {says}", broken(by))  # type: ignore[arg-type]
+    for by, says in _ENDS:
+        yield playing(f"cut-{by}", f"some of the answer, then {says}", broken(by))
     # Its end is held, too: an answer that comes all at once has sent nothing when it turns out to be none.
     yield playing(
         "no-finish-reason", "all of the answer and [DONE], but never a finish reason",
@@ -198,6 +204,9 @@ def _odd() -> Iterable[Script]:
         "comments between the events",
         Step(insert=tuple(Insert(event=number, raw=": ping\n\n") for number in range(12))),
     )
+
+
+def _no_answers() -> Iterable[Script]:
     yield playing("html", "a page of a proxy, under status 200", Step(body=Body(text=_HTML)))
     yield playing("empty", "nothing, under status 200", Step(body=Body(content_type="application/json")))
     yield playing(
@@ -230,11 +239,6 @@ def _odd() -> Iterable[Script]:
     yield playing("usage-zero", "an answer whose usage is zero", Step(answer=Answer(usage="zero")))
 
 
-def _for_seconds(step: Step, seconds: float) -> Step:
-    return Step(seconds=seconds, status=step.status, error=step.error)
-
-
-SCRIPTS = {
-    script.name: script for scripts in (_well(), _refusing(), _silent(), _breaking(), _odd()) for script in scripts
-}
+_GROUPS = (_well(), _limiting(), _refusing(), _silent(), _breaking(), _odd(), _no_answers())
+SCRIPTS = {script.name: script for scripts in _GROUPS for script in scripts}
 """By name."""

@@ -150,3 +150,8 @@ class Script(_Value, frozen=True):
 def once(step: Step) -> Step:
     """Return the step for one request."""
     return msgspec.structs.replace(step, times=1)
+
+
+def lasting(step: Step, seconds: float) -> Step:
+    """Return the step for all requests within ``seconds`` of the first."""
+    return msgspec.structs.replace(step, seconds=seconds)

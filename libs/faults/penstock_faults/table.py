@@ -34,7 +34,7 @@ class Mode(StrEnum):
 class Timer(StrEnum):
     """Which timer a row waits for: the one to shorten where nobody wants to wait."""
 
-    FIRST_TOKEN = "first_token"
+    FIRST_TOKEN = "first_token"  # noqa: S105 - a timer
     IDLE = "idle"
 
 
@@ -246,7 +246,30 @@ def _odd() -> Iterable[Row]:
         yield Row(number=20, name=name, first=SCRIPTS[name], attempts=ONE, others_asked=True)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Outage:
+    """The rule of many requests: whoever is down is left alone, and is used again soon after it is well."""
+
+    number: int = 15
+    name: str = "outage"
+    first: Script = SCRIPTS["outage"]
+    down_seconds: float = 6.0
+    """As the script has it."""
+    between_seconds: float = 0.25
+    """From an answer to the next request."""
+    asked_while_down: int = 8
+    """At most: five failures eject it, the fifth may be a request's first attempt, and a probe may come."""
+    back_within_seconds: float = 30.0
+    """After it is well, it answers again."""
+
+    @property
+    def id(self) -> str:
+        """What it is called: its number and its name."""
+        return f"{self.number}-{self.name}"
+
+
+OUTAGE = Outage()
 ROWS: tuple[Row, ...] = (
     *_limits(), *_errors(), *_breaks(), *_of_the_request(), *_without_a_prefix(), *_odd(),
 )  # fmt: skip
-"""The table, but for the rows that take more than one request."""
+"""The table, but for the outage, which takes more than one request."""

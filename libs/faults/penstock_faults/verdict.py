@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from penstock_faults.record import Seen
 from penstock_faults.script import OTHER_TEXT, TEXT
-from penstock_faults.table import Mode, Row, Sees
+from penstock_faults.table import Mode, Outage, Row, Sees
 
 _OUR_FAULTS_ARE_NOT_THEIRS = ("invalid_api_key", "missing_scope")
 # Clocks are rounded on the way, and a wait may be counted from before the answer was read.
@@ -33,6 +33,11 @@ class Sight:
     model: str = ""
     """The model that it names."""
     seconds: float = 0.0
+
+    @property
+    def candidate(self) -> str:
+        """Who answered."""
+        return f"{self.answered_by}/{self.model}"
 
     @property
     def sees(self) -> Sees | None:
@@ -129,3 +134,42 @@ def _of_the_upstreams(play: Play) -> Iterator[str]:
 
 def _range(least: int, most: int) -> str:
     return str(least) if least == most else f"{least} to {most}"
+
+
+@dataclass(kw_only=True)
+class Weathered:
+    """Requests during and after an outage, each with the time at which it was begun; ``first`` was asked first."""
+
+    outage: Outage
+    first: str
+    """The candidate that was down: ``upstream/model``."""
+    sights: Sequence[tuple[float, Sight]]
+    asked: Sequence[Seen]
+    """The requests that it saw."""
+
+    @property
+    def well_at(self) -> float:
+        """When it was well again."""
+        return self.asked[0].at + self.outage.down_seconds if self.asked else 0.0
+
+    @property
+    def back_at(self) -> float | None:
+        """When the first request was begun that it answered again; None where it never did."""
+        times = (at for at, sight in self.sights if at >= self.well_at and sight.candidate == self.first)
+        return next(times, None)
+
+
+def faults_in_outage(weathered: Weathered) -> list[str]:
+    """Return what is not as the rule promises; empty where all of it is."""
+    outage, faults = weathered.outage, []
+    wrong = [sight for _, sight in weathered.sights if sight.sees is not Sees.ANSWER]
+    if wrong:
+        faults.append(f"{len(wrong)} of {len(weathered.sights)} callers saw {wrong[0].told}, not {Sees.ANSWER.value}")
+    while_down = sum(seen.at < weathered.well_at for seen in weathered.asked)
+    if while_down > outage.asked_while_down:
+        faults.append(
+            f"the first upstream was asked {while_down} times while it was down, {outage.asked_while_down} at most is right"
+        )
+    if weathered.back_at is None:
+        faults.append(f"the first upstream was not used again within {outage.back_within_seconds:g} s")
+    return faults

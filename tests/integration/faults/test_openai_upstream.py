@@ -136,10 +136,9 @@ async def test_a_beginning_is_gone_on_from_refused_or_passed_over(script, more, 
 
 
 async def test_every_byte_on_the_wire_can_be_the_last():
-    async with OpenAIUpstream(SCRIPTS["good"]) as upstream:
-        async with connected(upstream) as (reader, writer):
-            writer.write(request(stream=True))
-            whole = await reader.readuntil(b"\r\n0\r\n\r\n")
+    async with OpenAIUpstream(SCRIPTS["good"]) as upstream, connected(upstream) as (reader, writer):
+        writer.write(request(stream=True))
+        whole = await reader.readuntil(b"\r\n0\r\n\r\n")
     steps = tuple(once(Step(broken=Break(by="close", wire_bytes=number))) for number in range(1, len(whole), 7))
     async with OpenAIUpstream(Script(steps=steps)) as upstream:
         for number in range(1, len(whole), 7):
@@ -217,11 +216,10 @@ async def test_what_was_seen_is_told_without_the_key():
 
 
 async def test_connections_are_kept_and_counted():
-    async with OpenAIUpstream(SCRIPTS["good"]) as upstream:
-        async with connected(upstream) as (reader, writer):
-            for _ in range(3):
-                writer.write(request())
-                await reader.readuntil(b"\r\n0\r\n\r\n")
+    async with OpenAIUpstream(SCRIPTS["good"]) as upstream, connected(upstream) as (reader, writer):
+        for _ in range(3):
+            writer.write(request())
+            await reader.readuntil(b"\r\n0\r\n\r\n")
     assert len(upstream.record.requests) == 3
     assert len(upstream.record.connections) == 1
     assert upstream.record.most_concurrent == 1

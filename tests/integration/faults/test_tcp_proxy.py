@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from penstock_faults.tcp import Faults, FaultProxy
+from penstock_faults.tcp import FaultProxy, Faults
 
 PAYLOAD = bytes(range(256)) * 40
 

@@ -17,7 +17,7 @@ from penstock_faults.stage import Stage
 from penstock_faults.table import Row
 from penstock_inference.app import build
 from penstock_inference.settings import Settings
-from penstock_suite.app.rehearsal import built_house
+from penstock_suite.app.theatre import built_house
 
 sys.path.insert(0, str(Path(__file__).parent))
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from penstock_faults.table import ROWS, Mode, Row
-from penstock_faults.verdict import faults_in
+from penstock_faults.table import OUTAGE, ROWS, Mode, Row
+from penstock_faults.verdict import faults_in, faults_in_outage
 from penstock_suite.domain.rehearsal import public_models
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from not_yet import expected_failure, is_expected_to_fail  # noqa: E402
+from not_yet import OUTAGE_NOT_LEFT_ALONE, expected_failure, is_expected_to_fail  # noqa: E402
 from scenery import document_for  # noqa: E402
 
 CASES = [
@@ -45,7 +45,13 @@ async def test_through_the_inference_service(row: Row, mode: Mode, alone: bool, 
     assert faults_in(played) == []
 
 
-def test_every_rule_of_one_request_has_a_row():
-    # 15 takes many requests.
-    assert {row.number for row in ROWS} == {*range(1, 21)} - {15}
+@pytest.mark.parametrize("mode", [expected_failure(mode, name=mode, fails=OUTAGE_NOT_LEFT_ALONE) for mode in Mode])
+async def test_who_is_down_is_left_alone_and_used_again_once_it_is_well(mode: Mode, house):
+    document = document_for()
+    weathered = await house.weather(document, public_models(document)[0], OUTAGE, mode)
+    assert faults_in_outage(weathered) == []
+
+
+def test_every_rule_has_a_row():
+    assert {row.number for row in (*ROWS, OUTAGE)} == {*range(1, 21)}
     assert len({row.id for row in ROWS}) == len(ROWS)

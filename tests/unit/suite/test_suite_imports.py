@@ -60,7 +60,9 @@ def test_help_loads_nothing_but_the_command_line(arguments):
     assert loaded_by_command(*arguments) & allowed_nowhere == set()
 
 
-@pytest.mark.parametrize("command", ["up", "keys", "tenants", "users", "audit", "config", "serve", "backup", "models"])
+@pytest.mark.parametrize(
+    "command", ["up", "keys", "tenants", "users", "audit", "config", "serve", "backup", "models", "rehearse", "faults"]
+)
 def test_help_of_a_command_loads_none_of_its_work(command):
     assert loaded_by_command(command, "--help") & (HEAVY | {"rich", "uvloop"}) == set()
 

@@ -64,7 +64,7 @@ def test_the_part_of_a_role_holds_what_its_packages_ask_for(path):
     names = path.read_text().split()
     assert names == sorted(set(names))
     assert set(names) <= set(_locked()), "requirements/base.txt does not pin all of it: run 'make lock'"
-    packages = ("libs/common", "proto/python", f"services/{path.stem}", "services/suite")
+    packages = ("libs/common", "libs/faults", "proto/python", f"services/{path.stem}", "services/suite")
     for package in packages:
         for text in tomllib.loads((ROOT / package / "pyproject.toml").read_text())["project"]["dependencies"]:
             name = canonicalize_name(Requirement(text).name)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from http import HTTPStatus
 
 from penstock_faults.openai.documents import (
     completion_of,
@@ -44,7 +45,7 @@ class Response:
 
 def response_to(seen: Seen, step: Step, script: Script) -> Response:
     """Return what the step does with a request."""
-    if step.status >= 300 or step.error is not None or step.body is not None:
+    if step.status >= HTTPStatus.MULTIPLE_CHOICES or step.error is not None or step.body is not None:
         return _without_answer(step)
     if seen.path.endswith("/embeddings"):
         return _whole(encoded(embeddings_of(_texts(seen.body.get("input")), seen.model)), step.broken)

@@ -10,7 +10,7 @@ from penstock_faults.named import SCRIPTS
 from penstock_faults.openai.server import OpenAIUpstream
 from penstock_faults.reading import ScriptError, script_of, script_text
 from penstock_faults.record import Record, Seen
-from penstock_faults.tcp import Faults, FaultProxy
+from penstock_faults.tcp import FaultProxy, Faults
 from penstock_suite.adapters.addresses import parse_address
 from penstock_suite.adapters.operating_system import on_signals
 from penstock_suite.domain.ending import Ending
