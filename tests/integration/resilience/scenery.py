@@ -30,21 +30,26 @@ _CODES = {
 }
 
 
-def upstream_settings(name: str, row: Row | None = None, **more: Any) -> dict[str, Any]:
+def upstream_settings(name: str, row: Row | None = None, *, prefill: bool = True) -> dict[str, Any]:
     """The entry of an upstream whose window is the larger the later its name."""
     timer = row.timer if row is not None and name == "first" else None
     window = {"first": 4096, "second": 131_072}[name]
-    model = {"name": f"{name}-model", "context_window": window, "price": {"input": 1, "output": 2}, **more}
+    capabilities = ["chat", "prefill"] if prefill else ["chat"]
+    price = {"input": 1, "output": 2}
+    model = {"name": f"{name}-model", "context_window": window, "capabilities": capabilities, "price": price}
     return {
         "name": name, "provider": "openai_compatible", "base_url": "http://127.0.0.1:9/v1", "api_key": "sk-ours",
         "models": [model], "timeouts": _TIMEOUTS[timer],
     }  # fmt: skip
 
 
-def document_for(row: Row | None = None, **more: Any) -> dict[str, Any]:
+def document_for(row: Row | None = None, *, prefill: bool = True) -> dict[str, Any]:
     """A configuration as short as it gets: every setting that is not there has its default."""
     return {
-        "upstreams": [upstream_settings("first", row, **more), upstream_settings("second", row, **more)],
+        "upstreams": [
+            upstream_settings("first", row, prefill=prefill),
+            upstream_settings("second", row, prefill=prefill),
+        ],
         "models": [
             {"name": "two", "candidates": ["first/first-model", "second/second-model"]},
             {"name": "one", "candidates": ["first/first-model"]},

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from penstock_faults.script import TEXT
 from penstock_faults.table import OUTAGE, ROWS, Mode, Row
 from penstock_faults.verdict import faults_in, faults_in_outage
 from penstock_suite.domain.rehearsal import public_models
@@ -43,6 +44,30 @@ async def test_through_the_inference_service(row: Row, mode: Mode, alone: bool, 
     candidates = ["first/first-model"] if alone else ["first/first-model", "second/second-model"]
     played = await theatre.play(row, mode, *candidates)
     assert faults_in(played) == []
+
+
+BREAKS = [row for row in ROWS if row.number in (8, 9, 14)]
+
+
+@pytest.mark.parametrize("row", BREAKS, ids=lambda row: row.id)
+async def test_a_break_is_made_good_by_who_takes_no_prefix(row: Row, house):
+    document = document_for(row, prefill=False)
+    played = await house.play(document, public_models(document)[0], row, Mode.STREAMED)
+    assert faults_in(played) == []
+    (asked,) = list(played.asked.values())[1]
+    assert asked.body["messages"][-1]["role"] == "user"
+
+
+@pytest.mark.parametrize("row", [row for row in BREAKS if row.number != 14], ids=lambda row: row.id)
+async def test_a_break_is_gone_on_from_by_who_takes_a_prefix(row: Row, house):
+    document = document_for(row)
+    played = await house.play(document, public_models(document)[0], row, Mode.STREAMED)
+    assert faults_in(played) == []
+    (asked,) = list(played.asked.values())[1]
+    last = asked.body["messages"][-1]
+    assert last["role"] == "assistant"
+    assert TEXT.startswith(last["content"])
+    assert last["content"]
 
 
 @pytest.mark.parametrize("mode", [expected_failure(mode, name=mode, fails=OUTAGE_NOT_LEFT_ALONE) for mode in Mode])
