@@ -10,13 +10,15 @@ import pytest
 from penstock_faults.script import TEXT
 from penstock_faults.stage import Stage
 from penstock_faults.table import CONTENT_REFUSED, Mode, Row
+from penstock_inference.app import catalogue_from
+from penstock_inference.settings import Settings
 from penstock_suite.domain.rehearsal import public_models
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from not_yet import SCENARIOS_NOT_YET, expected_failure  # noqa: E402
 from scenarios import SCENARIOS, Scenario  # noqa: E402
-from scenery import document_for  # noqa: E402
+from scenery import document_for, upstream_settings  # noqa: E402
 
 CASES = [
     expected_failure(scenario, mode, name=f"{scenario}-{mode}", fails=(scenario.name, mode) in SCENARIOS_NOT_YET)
@@ -53,6 +55,13 @@ def _check(sight, scenario: Scenario, asked) -> None:
     if scenario.waits_seconds:
         earlier, later = asked["first"]
         assert later.at - earlier.at >= scenario.waits_seconds
+
+
+def test_the_timers_that_scenarios_cut_are_short_enough_by_default():
+    # The yardstick gives a first token 15 s until somebody else is asked.
+    (model,) = catalogue_from(Settings.model_validate({"upstreams": [upstream_settings("first")]}))
+    seconds = model.timeouts.seconds_with_others
+    assert max(seconds.headers, seconds.first_token, seconds.idle) <= 15
 
 
 def test_there_are_sixteen():

@@ -23,7 +23,7 @@ upstreams:
     provider: openai
     base_url: https://api.openai.com/v1
     api_key: ${NOBODY_HAS_SET_THIS}
-    timeouts: {connect: 1s, first_token: 7s}
+    timeouts: {connect: 1s, first_token: 7s, idle_with_others: 3s}
     models: [{name: m, context_window: 1000}, {name: n, context_window: 9000}]
   - {name: t, provider: triton, grpc: 'triton:8001', model_control: {key: '${file:/nowhere}'},
      models: [{name: m, context_window: 500, chat_template: /nowhere/else}]}
@@ -85,9 +85,14 @@ def test_models_know_whether_anybody_else_could_answer():
 
 def test_timers_are_cut_where_nobody_wants_to_wait(tmp_path):
     cut = with_timers(DOCUMENT, timedelta(milliseconds=500))
-    assert DOCUMENT["upstreams"][0]["timeouts"] == {"connect": "1s", "first_token": "7s"}
+    assert DOCUMENT["upstreams"][0]["timeouts"] == {
+        "connect": "1s",
+        "first_token": "7s",
+        "idle_with_others": "3s",
+    }
     timeouts = cut["upstreams"][0]["timeouts"]
     assert timeouts["connect"] == "1s"
+    assert "idle_with_others" not in timeouts
     assert {timeouts[name] for name in ("headers", "first_token", "whole", "idle")} == {timedelta(milliseconds=500)}
 
 

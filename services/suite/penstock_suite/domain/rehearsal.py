@@ -111,11 +111,16 @@ def staged(document: Mapping[str, Any], model: PublicModel, addresses: Mapping[s
 
 def with_timers(document: Mapping[str, Any], longest: timedelta) -> Document:
     """Return the configuration with every upstream's timers for tokens cut to ``longest``."""
-    cut = dict.fromkeys(_TIMERS, longest)
     upstreams = [
-        {**upstream, "timeouts": {**(upstream.get("timeouts") or {}), **cut}} for upstream in document["upstreams"]
+        {**upstream, "timeouts": _cut(upstream.get("timeouts") or {}, longest)} for upstream in document["upstreams"]
     ]
     return {**document, "upstreams": upstreams}
+
+
+def _cut(timeouts: Mapping[str, Any], longest: timedelta) -> Document:
+    # Those while others are left are the same where nothing is said of them.
+    kept = {name: value for name, value in timeouts.items() if not name.endswith("_with_others")}
+    return {**kept, **dict.fromkeys(_TIMERS, longest)}
 
 
 def _moved(upstream: Mapping[str, Any], address: str) -> Document:
