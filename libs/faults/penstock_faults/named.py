@@ -174,11 +174,19 @@ def _breaking() -> Iterable[Script]:
         "no-finish-reason", "all of the answer and [DONE], but never a finish reason",
         Step(answer=Answer(finish_reason=None, usage="missing"), hold={1 + len(TOKENS): SEEN}),
     )  # fmt: skip
-    yield playing(
-        "malformed-event",
-        "one event of the stream is no JSON; the rest is good",
-        interrupted(Insert(event=_MIDST, data='{"choices":[{')),
-    )
+    for name, says, data in (
+        (
+            "malformed-event",
+            "one event of the stream is no JSON, and nothing of the answer; the rest is good",
+            "{nonsense",
+        ),
+        (
+            "torn-event",
+            "one event of the stream is half a piece of the answer; the rest is good",
+            '{"choices":[{"delta":{"co',
+        ),
+    ):
+        yield playing(name, says, interrupted(Insert(event=_MIDST, data=data)))
     yield playing(
         "error-event",
         "some of the answer, then an error within the stream",

@@ -87,7 +87,7 @@ class Body(_Value, frozen=True):
 class Insert(_Value, frozen=True):
     """Something between the events of a stream, before the event ``event``; the one of the role is 0.
 
-    An answer that is asked for whole is the ``error`` in its place, or has ``data`` in its midst; a ``raw`` text is left out.
+    An answer that is asked for whole is the ``error`` in its place, or has ``data`` after its first byte; a ``raw`` text is left out.
     """
 
     event: int

@@ -188,6 +188,7 @@ def _breaks() -> Iterable[Row]:
     )
     skipped = Promise(streamed=Sees.ANSWER, whole=Sees.ERROR, codes=(UPSTREAM_FAILED,), as_streamed=True)
     yield Row(number=10, name="malformed-event", first=SCRIPTS["malformed-event"], alone=skipped)
+    yield Row(number=10, name="torn-event", first=SCRIPTS["torn-event"], alone=CUT_OFF)
     for name in ("no-done", "no-done-closed"):
         yield Row(number=11, name=name, first=SCRIPTS[name], alone=ANSWERED, attempts=ONE, others_asked=False)
 

@@ -89,7 +89,8 @@ def _in_one_piece(step: Step, tokens: Sequence[str], model: str) -> Response:
         if insert.error is not None:
             body = encoded(error_document(insert.error))
         elif insert.data:
-            body = body[: len(body) // 2] + insert.data.encode() + body[len(body) // 2 :]
+            # Not within a text, where it would be one.
+            body = body[:1] + insert.data.encode() + body[1:]
     return _whole(body, step.broken, len(tokens))
 
 
