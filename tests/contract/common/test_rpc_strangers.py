@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import weakref
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
@@ -181,3 +182,37 @@ async def test_calls_that_were_refused_leave_nothing_to_the_garbage_collector(op
         gc.enable()
     # The last ones may be on their way out.
     assert left < 10
+
+
+async def test_what_was_refused_is_not_kept_with_its_call():
+    """grpcio keeps a call's last error until the collector comes, and an error knows the frames that it has passed."""
+    seen = []
+
+    class Large:
+        """Stands for a message of many megabytes."""
+
+    async def say(request, call):
+        large = Large()
+        seen.append(weakref.ref(large))
+        try:
+            raise KeyError(large.__class__)
+        except KeyError as error:
+            raise InvalidRequest("No.") from error
+
+    service = Service("test", [METHOD.served_by(say)])
+    gc.collect()
+    gc.disable()
+    try:
+        async with AsyncExitStack() as stack:
+            unguarded = listening("127.0.0.1:0", [service], [], ServerOptions(reflection=False))
+            port = (await stack.enter_async_context(unguarded)).port
+            channel = await stack.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{port}"))
+            for _ in range(3):
+                call = channel.unary_unary(METHOD.path)(b"")
+                assert await call.code() == grpc.StatusCode.INVALID_ARGUMENT
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while any(one() is not None for one in seen):
+                    await asyncio.sleep(0.01)
+    finally:
+        gc.enable()
+    assert len(seen) == 3

@@ -168,6 +168,8 @@ async def _fail(entered: list[ServerInterceptor], call: ServerCall, error: BaseE
     if not isinstance(error, errors.PenstockError):
         _log.error(_FAILED, method=call.path, exc_info=error)
         error = errors.InternalError()
+    # grpcio keeps the error for as long as it keeps the call: not with the frames it passed, and what they hold.
+    _forget_frames(error)
     _add_trailing(call)
     status = rpc_status.to_status(status_from_error(error))
     # abort() replaces trailing metadata that was set before; keep both.
@@ -177,6 +179,14 @@ async def _fail(entered: list[ServerInterceptor], call: ServerCall, error: BaseE
         await abort(context, status.code, status.details, trailing)
     except (grpc.aio.InternalError, grpc.aio.UsageError) as failure:
         raise CallerLeftError from failure
+
+
+def _forget_frames(error: BaseException) -> None:
+    """Let go what an error was raised in, and what was raised before it: large messages among it."""
+    told: BaseException | None = error
+    while told is not None:
+        told.__traceback__ = None
+        told.__context__, told = None, told.__cause__ or told.__context__
 
 
 def _is_being_cancelled() -> bool:
