@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -64,12 +65,31 @@ def kept_for_sharing(address: Address) -> Generator[None]:
         SuiteFailure: if it is taken.
     """
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as held:
+    with _claimed(address), socket.socket(family, socket.SOCK_STREAM) as held:
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         try:
             held.bind((address.host, address.port))
         except OSError as error:
             raise SuiteFailure(_sentence(address, "listen.grpc", error)) from None
+        yield
+
+
+@contextmanager
+def _claimed(address: Address) -> Generator[None]:
+    """Be the one stack on this machine that shares the port among its processes.
+
+    The kernel would let any other of this user's share it too, and give each a part of the callers. A name in
+    Linux's abstract namespace is one socket's, and gone with its process, however that ends.
+
+    Raises:
+        SuiteFailure: if another stack is.
+    """
+    with socket.socket(socket.AF_UNIX) as claim:
+        if sys.platform == "linux":
+            try:
+                claim.bind(f"\0penstock shares {address}")
+            except OSError as error:
+                raise SuiteFailure(_sentence(address, "listen.grpc", error)) from None
         yield
 
 

@@ -20,7 +20,13 @@ from penstock_common.rpc.security import PeerGuard, Security, TokenGuard
 from penstock_common.rpc.server import GrpcLimits, GrpcListener, ListenError, ServerOptions, listening
 from penstock_common.rpc.server_interceptors import CallTelemetry, FinalFailures, IncomingScope
 from penstock_common.telemetry.metrics_endpoint import serving_metrics
-from penstock_suite.adapters.operating_system import on_signals, raise_file_limit, settle_memory
+from penstock_suite.adapters.operating_system import (
+    favour_the_loop,
+    on_signals,
+    raise_file_limit,
+    return_memory,
+    settle_memory,
+)
 from penstock_suite.adapters.revision_metrics import RevisionMetrics
 from penstock_suite.app.check import checked_role
 from penstock_suite.app.reloading import Reloads
@@ -97,6 +103,8 @@ async def run_role(run: Run) -> None:
         SuiteFailure: if it cannot listen.
     """
     raise_file_limit()
+    return_memory()
+    favour_the_loop()
     configure_logging()
     ending, reloads = Ending(), Reloads()
     with on_signals(ending.ask, reloads.ask):

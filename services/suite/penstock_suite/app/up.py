@@ -19,7 +19,13 @@ from penstock_common.configuration import Configuration, ConfigurationError
 from penstock_common.logging import configure_logging
 from penstock_suite.adapters.addresses import Address, free_addresses, parse_address
 from penstock_suite.adapters.edge_server import edge_probe
-from penstock_suite.adapters.operating_system import on_signals, raise_file_limit, settle_memory
+from penstock_suite.adapters.operating_system import (
+    favour_the_loop,
+    on_signals,
+    raise_file_limit,
+    return_memory,
+    settle_memory,
+)
 from penstock_suite.adapters.process import came_true
 from penstock_suite.adapters.state_files import (
     forget_reloads,
@@ -69,6 +75,8 @@ async def up(request: UpRequest, show: Show, began: float) -> None:
     plan = running.plan
     open_state_folder(plan.state.root)
     raise_file_limit()
+    return_memory()
+    favour_the_loop()
     ending, reloads = Ending(), Reloads()
     ending.on_cut(_leave_anyway)
     with locked(plan.state), _own_log(plan) as log, on_signals(ending.ask, reloads.ask):
