@@ -233,5 +233,25 @@ def test_another_route_or_region_makes_another_key() -> None:
     assert len(set(made)) == len(made)
 
 
+def test_large_data_counts_by_every_byte_and_by_its_place() -> None:
+    one, other = bytes(200_000), bytes(199_999) + b"\x01"
+
+    def asked(*data: bytes) -> bytes:
+        parts = tuple(Image(data=each, media_type="image/png") for each in data)
+        return probe_of(GenerationInput(model="fast", messages=(Message(role=Role.USER, parts=parts),))).digest
+
+    digests = {
+        asked(),
+        asked(one),
+        asked(other),
+        asked(one, other),
+        asked(other, one),
+        asked(b"", one),
+        asked(one, b""),
+    }
+    assert len(digests) == 7
+    assert asked(one, other) == asked(bytes(bytearray(one)), other)
+
+
 def test_another_secret_makes_other_keys() -> None:
     assert Identity(b"a" * 32).key(SCOPE, probe_of(FULL)) != Identity(b"b" * 32).key(SCOPE, probe_of(FULL))

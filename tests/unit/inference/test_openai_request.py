@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import replace as with_fields
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from penstock_common.http.body import BodyWithData
 from penstock_common.llm.types import (
     File,
     GenerationInput,
@@ -182,6 +184,31 @@ def test_images_inline_become_data_urls() -> None:
         {"type": "text", "text": "What?"},
         {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAE=", "detail": "low"}},
     ]
+
+
+def test_large_data_is_written_only_as_it_is_sent() -> None:
+    first, second = b"\x89PNG\r\n\x1a\n" + bytes(300_001), b"\xff\xd8\xff" + bytes(100_000)
+    small = Image(data=b"\x00\x01", media_type="image/png")
+    turns = (user(Image(data=first), small), user(Text(text="And?"), Image(data=second, detail="low")))
+    sent = body_from_input(replace(QUESTION, messages=turns), "m", COMPATIBLE)
+    assert isinstance(sent, BodyWithData)
+    written = b"".join(sent.pieces())
+    assert len(sent) == len(written)
+    one, other = (turn["content"] for turn in json.loads(written)["messages"])
+    assert [part["image_url"]["url"] for part in one] == [
+        "data:image/png;base64," + base64.b64encode(first).decode(),
+        "data:image/png;base64,AAE=",
+    ]
+    url = "data:image/jpeg;base64," + base64.b64encode(second).decode()
+    assert other[1] == {"type": "image_url", "image_url": {"url": url, "detail": "low"}}
+
+
+def test_a_large_file_is_written_only_as_it_is_sent() -> None:
+    file = File(name="a.pdf", media_type="application/pdf", data=bytes(200_000))
+    sent = body_from_input(replace(QUESTION, messages=(user(file),)), "m", OPENAI)
+    assert isinstance(sent, BodyWithData)
+    data = json.loads(b"".join(sent.pieces()))["messages"][0]["content"][0]["file"]["file_data"]
+    assert data == "data:application/pdf;base64," + base64.b64encode(file.data).decode()
 
 
 def test_a_url_goes_to_openai_and_to_nobody_inside_our_network() -> None:

@@ -9,7 +9,17 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec.structs import astuple
 
-from penstock_common.llm.types import Batch, GenerationInput, Image, Message, Role, SamplingParams, Value
+from penstock_common.llm.types import (
+    Batch,
+    ContentPart,
+    File,
+    GenerationInput,
+    Image,
+    Message,
+    Role,
+    SamplingParams,
+    Value,
+)
 
 # Part of every digest: a changed form must not meet old entries.
 CANONICAL_VERSION = 3
@@ -98,7 +108,7 @@ class Stats(Value, frozen=True):
 
 def probe_of(request: GenerationInput, route_digest: bytes = b"", regions: tuple[str, ...] = ()) -> Probe:
     """Return what the cache needs to know of ``request``, which takes a route, for a tenant of these regions."""
-    in_flight = web = False
+    in_flight = web = large = False
     # A member is found through its class only slowly.
     tool = Role.TOOL
     for message in request.messages:
@@ -106,9 +116,14 @@ def probe_of(request: GenerationInput, route_digest: bytes = b"", regions: tuple
             in_flight = True
         elif len(message.parts) != 1 or isinstance(message.parts[0], Image):
             web = web or _refers_to_the_web(message)
+            large = large or any(map(_is_large, message.parts))
     sampling = request.sampling
     return Probe(
-        digest=hashlib.sha256(canonical_form(request, route_digest, regions)).digest(),
+        digest=hashlib.sha256(
+            _form_with_digests(request, route_digest, regions)
+            if large
+            else canonical_form(request, route_digest, regions)
+        ).digest(),
         temperature=sampling.temperature,
         max_output_tokens=sampling.max_output_tokens,
         has_tools_in_flight=in_flight,
@@ -134,6 +149,30 @@ def canonical_form(request: GenerationInput, route_digest: bytes = b"", regions:
     return _ENCODER.encode((CANONICAL_VERSION, fields, route_digest, regions))
 
 
+def _form_with_digests(request: GenerationInput, route_digest: bytes, regions: tuple[str, ...]) -> bytes:
+    """Return what does as a canonical form, with digests in the place of large data, which is not copied."""
+    digests = [
+        (turn, place, hashlib.sha256(part.data).digest())
+        for turn, message in enumerate(request.messages)
+        for place, part in enumerate(message.parts)
+        if isinstance(part, Image | File) and len(part.data) > _LARGE_DATA_BYTES
+    ]
+    messages = tuple([_without_large_data(message) for message in request.messages])
+    form = canonical_form(msgspec.structs.replace(request, messages=messages), route_digest, regions)
+    return _ENCODER.encode((form, digests))
+
+
+def _without_large_data(message: Message) -> Message:
+    if not any(map(_is_large, message.parts)):
+        return message
+    parts = tuple([msgspec.structs.replace(part, data=b"") if _is_large(part) else part for part in message.parts])
+    return msgspec.structs.replace(message, parts=parts)
+
+
+def _is_large(part: ContentPart) -> bool:
+    return isinstance(part, Image | File) and len(part.data) > _LARGE_DATA_BYTES
+
+
 def _sampling(sampling: SamplingParams) -> tuple[Any, ...]:
     # Spelled out, as omit_defaults leaves out a nested default by identity, not by value.
     return tuple(int(value) if type(value) is float and value.is_integer() else value for value in astuple(sampling))
@@ -143,6 +182,7 @@ def _refers_to_the_web(message: Message) -> bool:
     return any(isinstance(part, Image) and part.url and not part.url.startswith("data:") for part in message.parts)
 
 
+_LARGE_DATA_BYTES = 64 * 1024
 _ENCODER = msgspec.msgpack.Encoder()
 _NAMES = [field.name for field in msgspec.structs.fields(GenerationInput)]
 _SAMPLING_AT, _HINTS_AT = _NAMES.index("sampling"), _NAMES.index("hints_json")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol, cast
 
+from penstock_common.http.body import PIECE_BYTES, Body, PlainBody
 from penstock_common.http.response import Response
 
-_PIECE_BYTES = 256 * 1024
 _FIRST_REFUSAL = 300
 
+
+_NOTHING: Iterator[bytes] = iter(())
 
 Sent = Callable[[], None]
 """Told that all of a request is on its way."""
@@ -36,6 +38,7 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_following",
         "_keeper",
         "_loop",
         "_response",
@@ -52,14 +55,16 @@ class Connection(asyncio.Protocol):
         self._loop = loop
         self._transport: asyncio.Transport | None = None
         self._response: Response | None = None
-        self._unsent: memoryview | None = None
+        # The next piece of a large body, and those behind it.
+        self._unsent: bytes | memoryview | None = None
+        self._following: Iterator[bytes | memoryview] = _NOTHING
         self._sent: Sent | None = None
         self._write_paused = False
         self._spoilt = False
         self.kept_at = 0.0
         """When it was last given back, on the loop's clock."""
 
-    async def exchange(self, head: bytes, body: bytes, sent: Sent | None = None) -> Response:
+    async def exchange(self, head: bytes, body: bytes | Body, sent: Sent | None = None) -> Response:
         """Return the response once its head has come; whoever has it releases it.
 
         ``sent`` is called when the last of the body is on its way.
@@ -140,29 +145,30 @@ class Connection(asyncio.Protocol):
     def let_go(self, *, reusable: bool) -> None:
         """End the exchange."""
         self._response = self._sent = None
+        self._following = _NOTHING
         # Where something is unsent, writing is paused.
         if reusable and self.is_usable and not self._write_paused and not self._spoilt:
             self._keeper.keep(self)
         else:
             self.abort()
 
-    def _send(self, head: bytes, body: bytes, sent: Sent | None) -> None:
+    def _send(self, head: bytes, body: bytes | Body, sent: Sent | None) -> None:
         if self._transport is None or not self.is_usable:
             self._lost_before()
-        elif len(body) <= _PIECE_BYTES:
+        elif isinstance(body, bytes) and len(body) <= PIECE_BYTES:
             self._transport.write(head + body)
             if sent is not None:
                 sent()
         else:
             self._sent = sent
             self._transport.write(head)
-            self._unsent = memoryview(body)
+            self._following = (PlainBody(body) if isinstance(body, bytes) else body).pieces()
+            self._unsent = next(self._following)
             self._send_pieces()
 
     def _send_pieces(self) -> None:
         while self._unsent is not None and self._transport is not None and not self._write_paused:
-            piece = self._unsent[:_PIECE_BYTES]
-            self._unsent = self._unsent[_PIECE_BYTES:] if len(self._unsent) > _PIECE_BYTES else None
+            piece, self._unsent = self._unsent, next(self._following, None)
             self._transport.write(piece)
             if self._unsent is None and self._sent is not None:
                 self._sent()

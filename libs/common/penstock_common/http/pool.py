@@ -12,6 +12,7 @@ from typing import Any
 import aiohappyeyeballs
 
 from penstock_common.http.address import Origin
+from penstock_common.http.body import Body
 from penstock_common.http.connection import Connection, Sent
 from penstock_common.http.failures import ConnectFailed, ConnectionCut, ConnectTimedOut, TlsFailed
 from penstock_common.http.request_head import RequestHead
@@ -67,7 +68,7 @@ class HttpPool:
     async def request(
         self,
         head: RequestHead,
-        body: bytes,
+        body: bytes | Body,
         connect_seconds: float,
         more_headers: bytes = b"",
         sent: Sent | None = None,

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 from penstock_common.http.address import Address
+from penstock_common.http.body import Body
 
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 # Field values of RFC 9110: no control characters but the tab; others than ASCII go as UTF-8.
@@ -35,7 +36,7 @@ class RequestHead:
             lines.append(header_line("Authorization", address.authorization))
         self._prefix = b"".join(lines)
 
-    def before(self, body: bytes, more: bytes = b"") -> bytes:
+    def before(self, body: bytes | Body, more: bytes = b"") -> bytes:
         """Return the head that goes before ``body``; ``more`` is lines of ``header_line``."""
         return b"%bContent-Length: %d\r\n%b\r\n" % (self._prefix, len(body), more)
 

@@ -48,6 +48,8 @@ from penstock_gateway.domain.life.sources import (
 from penstock_gateway.domain.life.validation import validate_input
 
 # An answer of another than the first candidate must not outlive the outage that caused it.
+# SHA-256 takes a millisecond for so many bytes; what takes longer is done beside the loop.
+_MUCH_TO_DIGEST_BYTES = 1024 * 1024
 SUBSTITUTE_ANSWER_TTL = timedelta(seconds=60)
 
 
@@ -173,7 +175,7 @@ class ChatExchange(Exchange[ChatOrder]):
 
     async def _look_up(self, effective: GenerationInput, plan: Plan) -> Hit | None:
         step = self._steps.next("cache.lookup")
-        probe = self._probe = probe_of(effective, plan.route_digest, self.call.caller.tenant.regions)
+        probe = self._probe = await self._probe_of(effective, plan)
         request = LookupRequest(scope=self._scope, probe=probe, max_age=self.call.order.cache_control.max_age)
         found = await self._parts.cache.look_up(request, step.children)
         if found.hit is not None:
@@ -185,6 +187,12 @@ class ChatExchange(Exchange[ChatOrder]):
             self._generation = found.generation
         step.attributes = {"result": self.cache_outcome.status, "reason": found.bypass_reason}
         return found.hit
+
+    async def _probe_of(self, effective: GenerationInput, plan: Plan) -> Probe:
+        regions = self.call.caller.tenant.regions
+        if self.call.place.held_bytes > _MUCH_TO_DIGEST_BYTES:
+            return await asyncio.to_thread(probe_of, effective, plan.route_digest, regions)
+        return probe_of(effective, plan.route_digest, regions)
 
     async def _route(self, effective: GenerationInput) -> Plan:
         step = self._steps.next("route")
@@ -290,7 +298,6 @@ class ChatExchange(Exchange[ChatOrder]):
             return
         if self._effective.sampling.choices not in (None, 1):
             return
-        tenant = self.call.caller.tenant
         is_substitute = finished.answered_by != source.plan.candidates[0]
         events = merge_deltas(self._progress.events if self._given is None else self._given.events)
         if self._effective.hints_json:
@@ -298,7 +305,7 @@ class ChatExchange(Exchange[ChatOrder]):
         await self._parts.cache.keep(
             StoreRequest(
                 scope=self._scope,
-                probe=self._probe or probe_of(self._effective, source.plan.route_digest, tenant.regions),
+                probe=self._probe or await self._probe_of(self._effective, source.plan),
                 events=events,
                 ttl=SUBSTITUTE_ANSWER_TTL if is_substitute else None,
                 generation=self._generation,

@@ -8,10 +8,12 @@ exception is a model's earlier reasoning, and what else came with it, where a se
 from __future__ import annotations
 
 import base64
+import secrets
 from typing import Any
 
 import msgspec
 
+from penstock_common.http.body import Body, BodyWithData
 from penstock_common.llm.hints import HINTS
 from penstock_common.llm.images import image_type
 from penstock_common.llm.types import (
@@ -48,6 +50,9 @@ _CHOICE_WORDS = {
     ToolChoiceMode.REQUIRED: "required",
 }
 _SMALLEST_TOP_P = 1e-6
+_LARGE_DATA_BYTES = 64 * 1024
+# Stands for large data until the body is sent. Nobody but this process knows it, so nobody can write it into a request.
+_DATA_MARK = secrets.token_hex(16)
 _NO_FORMAT = "{}"
 _SAMPLING_FIELDS = ("temperature", "top_p", "seed", "frequency_penalty", "presence_penalty")
 
@@ -67,15 +72,18 @@ def body_from_input(
     *,
     whole: bool = False,
     is_continued: bool = False,
-) -> bytes:
-    """Return the request's JSON; it asks for a stream and for usage, or for a ``whole`` answer, which has it always.
+) -> bytes | Body:
+    """Return the request's JSON, in which large data is written only as it is sent.
+
+    It asks for a stream and for usage, or for a ``whole`` answer, which has it always.
 
     ``policy`` decides of the fields that this upstream cannot honour, and notes those left out; None refuses them.
 
     Raises:
         AttemptFailed: UNSUPPORTED for a field this upstream cannot honour, BAD_REQUEST for JSON that is none.
     """
-    body: dict[str, Any] = {"model": model, "messages": _turns(value.messages, dialect), "stream": not whole}
+    large: list[bytes] = []
+    body: dict[str, Any] = {"model": model, "messages": _turns(value.messages, dialect, large), "stream": not whole}
     if dialect.stream_options and not whole:
         body["stream_options"] = {"include_usage": True}
     if is_continued and dialect.says_continued:
@@ -92,33 +100,34 @@ def body_from_input(
         _add_extra(body, value.extra_json, dialect, policy)
     if value.hints_json:
         _add_hints(body, value.hints_json, dialect, policy)
-    return _ENCODER.encode(body)
+    encoded = _ENCODER.encode(body)
+    return BodyWithData(encoded.split(_DATA_MARK.encode()), large) if large else encoded
 
 
-def _turns(messages: tuple[Message, ...], dialect: Dialect) -> list[_Turn | dict[str, Any]]:
+def _turns(messages: tuple[Message, ...], dialect: Dialect, large: list[bytes]) -> list[_Turn | dict[str, Any]]:
     turns: list[_Turn | dict[str, Any]] = []
     # Members are found through their class only slowly.
     assistant, developer = Role.ASSISTANT, Role.DEVELOPER
     for index, message in enumerate(messages):
         parts = message.parts
         if message.tool_calls or message.tool_call_id or message.name or len(parts) != 1:
-            turns.append(_message(message, dialect, index))
+            turns.append(_message(message, dialect, index, large))
             continue
         part = parts[0]
         if dialect.reasoned_turns and message.role is assistant:
-            turns.append(_message(message, dialect, index))
+            turns.append(_message(message, dialect, index, large))
         elif type(part) is Text and (message.role is not developer or dialect.developer_role):
             turns.append(_Turn(message.role, part.text))
         else:
-            turns.append(_message(message, dialect, index))
+            turns.append(_message(message, dialect, index, large))
     return turns
 
 
-def _message(message: Message, dialect: Dialect, index: int) -> dict[str, Any]:
+def _message(message: Message, dialect: Dialect, index: int, large: list[bytes]) -> dict[str, Any]:
     role = message.role
     if role is Role.DEVELOPER and not dialect.developer_role:
         role = Role.SYSTEM
-    turn: dict[str, Any] = {"role": role.value, "content": _content(message.parts, dialect, index)}
+    turn: dict[str, Any] = {"role": role.value, "content": _content(message.parts, dialect, index, large)}
     if message.name:
         turn["name"] = message.name
     if message.tool_call_id:
@@ -136,7 +145,9 @@ def _tool_call(call: ToolCall) -> dict[str, Any]:
     return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments_json}}
 
 
-def _content(parts: tuple[ContentPart, ...], dialect: Dialect, index: int) -> str | list[dict[str, Any]] | None:
+def _content(
+    parts: tuple[ContentPart, ...], dialect: Dialect, index: int, large: list[bytes]
+) -> str | list[dict[str, Any]] | None:
     if len(parts) == 1 and isinstance(parts[0], Text):
         return parts[0].text
     content: list[dict[str, Any]] = []
@@ -145,30 +156,36 @@ def _content(parts: tuple[ContentPart, ...], dialect: Dialect, index: int) -> st
         if isinstance(part, Text):
             content.append({"type": "text", "text": part.text})
         elif isinstance(part, Image):
-            content.append({"type": "image_url", "image_url": _image(part, dialect, path)})
+            content.append({"type": "image_url", "image_url": _image(part, dialect, path, large)})
         elif isinstance(part, File):
-            content.append({"type": "file", "file": _file(part, dialect, path)})
+            content.append({"type": "file", "file": _file(part, dialect, path, large)})
     if len(content) == 1 and content[0]["type"] == "text":
         # Beside it stood reasoning alone, which has a place of its own.
         return content[0]["text"]
     return content or None
 
 
-def _image(image: Image, dialect: Dialect, path: str) -> dict[str, str]:
-    url = image.url or _data_url(image_type(image.data, image.media_type), image.data)
+def _image(image: Image, dialect: Dialect, path: str, large: list[bytes]) -> dict[str, str]:
+    url = image.url or _data_url(image_type(image.data, image.media_type), image.data, large)
     if not url.startswith("data:") and not dialect.fetches_urls:
         raise unsupported(f"{path}.image.url", "must be a data: URL for this upstream")
     return {"url": url, "detail": image.detail} if image.detail else {"url": url}
 
 
-def _file(file: File, dialect: Dialect, path: str) -> dict[str, str]:
+def _file(file: File, dialect: Dialect, path: str, large: list[bytes]) -> dict[str, str]:
     if not dialect.files:
         raise unsupported(f"{path}.file")
-    return {"filename": file.name, "file_data": _data_url(file.media_type, file.data)}
+    return {"filename": file.name, "file_data": _data_url(file.media_type, file.data, large)}
 
 
-def _data_url(media_type: str, data: bytes) -> str:
-    return f"data:{media_type or 'application/octet-stream'};base64,{base64.b64encode(data).decode()}"
+def _data_url(media_type: str, data: bytes, large: list[bytes]) -> str:
+    """Return the data as a URL; what is large joins ``large`` instead, and a mark stands for it."""
+    if len(data) > _LARGE_DATA_BYTES:
+        large.append(data)
+        encoded = _DATA_MARK
+    else:
+        encoded = base64.b64encode(data).decode()
+    return f"data:{media_type or 'application/octet-stream'};base64,{encoded}"
 
 
 def _add_sampling(body: dict[str, Any], sampling: SamplingParams, dialect: Dialect, policy: FieldPolicy | None) -> None:
