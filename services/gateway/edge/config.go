@@ -39,6 +39,7 @@ type config struct {
 	maxConnections      int
 	maxTypedBytes       int64
 	maxTypedBytesOf     int64
+	memoryLimit         int64
 	maxJSONElements     int
 	maxJSONDepth        int
 	wrongKeysBurst      int
@@ -95,6 +96,7 @@ func (c *config) flags() *flag.FlagSet {
 	fs.IntVar(&c.maxConnections, "max-connections", 32768, "connections at once, and never more than half the files that the process may open; once half of them are there, one address has an eighth at most")
 	fs.Int64Var(&c.maxTypedBytes, "max-typed-bytes", 96<<20, "memory of the typed API's bodies that are being transcoded or answered; beyond it, 503")
 	fs.Int64Var(&c.maxTypedBytesOf, "max-typed-bytes-per-address", 64<<20, "of those, the bodies from one address; one that is alone always passes")
+	fs.Int64Var(&c.memoryLimit, "memory-limit", 128<<20, "`bytes` of memory from which on garbage is collected as often as it takes to stay below; no request is refused for it")
 	fs.IntVar(&c.maxJSONElements, "max-json-elements", 250_000, "values in a body of the typed API")
 	fs.IntVar(&c.maxJSONDepth, "max-json-depth", 64, "arrays and objects within each other in a body of the typed API")
 	fs.IntVar(&c.wrongKeysBurst, "wrong-keys-burst", 100, "wrong API keys that may come from one address at once")
@@ -185,6 +187,7 @@ func (c *config) validate() error {
 		"max-body-bytes": c.maxBodyBytes, "max-held-bytes": c.maxHeldBytes, "max-message-bytes": int64(c.maxMessageBytes), "body-min-rate": c.bodyMinRate,
 		"max-connections": int64(c.maxConnections),
 		"max-typed-bytes": c.maxTypedBytes, "max-typed-bytes-per-address": c.maxTypedBytesOf,
+		"memory-limit":      c.memoryLimit,
 		"max-json-elements": int64(c.maxJSONElements), "max-json-depth": int64(c.maxJSONDepth),
 		"wrong-keys-burst": int64(c.wrongKeysBurst), "wrong-keys-addresses": int64(c.wrongKeysAddresses),
 		"header-timeout": int64(c.headerTimeout), "body-timeout": int64(c.bodyTimeout), "idle-timeout": int64(c.idleTimeout),

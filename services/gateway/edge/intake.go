@@ -66,10 +66,6 @@ func (in *intake) read(r *http.Request) (release func(), err error) {
 		held.release()
 		return release, err
 	}
-	if err := in.bounds.check(data); err != nil {
-		held.release()
-		return release, err
-	}
 	body := &wholeBody{data: data}
 	body.Reset(data)
 	r.Body = body
@@ -77,21 +73,31 @@ func (in *intake) read(r *http.Request) (release func(), err error) {
 }
 
 func (in *intake) collect(r *http.Request, held *share) ([]byte, error) {
+	look := jsonLook{bounds: in.bounds}
 	if r.ContentLength >= 0 && r.ContentLength <= strangersBytes {
-		return io.ReadAll(r.Body)
+		data, err := io.ReadAll(r.Body)
+		if err == nil {
+			err = look.more(data)
+		}
+		return data, err
 	}
 	data, err := readUpTo(r.Body, nil, strangersBytes)
 	if err == nil {
 		err = in.authenticate(r)
 	}
+	looked := 0
 	for err == nil {
+		if err := look.more(data[looked:]); err != nil {
+			return nil, err
+		}
+		looked = len(data)
 		if !held.take(intakeStep) {
 			return nil, failureBodies.status().Err()
 		}
 		data, err = readUpTo(r.Body, data, intakeStep)
 	}
 	if errors.Is(err, io.EOF) {
-		return data, nil
+		return data, look.more(data[looked:])
 	}
 	return nil, err
 }

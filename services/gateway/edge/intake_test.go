@@ -109,6 +109,21 @@ func TestElementsAndDepthAreBounded(t *testing.T) {
 	}
 }
 
+func TestTooManyElementsAreRefusedBeforeTheRestHasCome(t *testing.T) {
+	edge := start(t, func(c *config) { c.maxJSONElements = 100_000 })
+	for _, framing := range []string{"Content-Length: 20000000", "Transfer-Encoding: chunked"} {
+		text := `{"input":{"messages":[` + strings.Repeat("{},", 300_000)
+		if strings.HasPrefix(framing, "T") {
+			text = fmt.Sprintf("%x\r\n%s\r\n", len(text), text)
+		}
+		_, in := edge.dial(t, post("/api/v1/chat", framing, "Content-Type: application/json", "Authorization: Bearer k")+text)
+		response, err := http.ReadResponse(in, nil)
+		must(t, err)
+		equal(t, framing, response.StatusCode, http.StatusBadRequest)
+		equal(t, "reason", reasonOf(t, response), "INVALID_REQUEST")
+	}
+}
+
 func TestGarbageIsATypedError(t *testing.T) {
 	edge := start(t)
 	for _, body := range []string{

@@ -15,51 +15,71 @@ type jsonBounds struct {
 	maxDepth    int
 }
 
-// check gives the error that refuses a body for its elements or depth, or nil. What is no JSON is left to the decoder: it
-// gives up no later than where this has counted to.
-func (b jsonBounds) check(body []byte) error {
-	elements, depth := 0, 0
-	for i := 0; i < len(body); i++ {
-		switch body[i] {
+// jsonLook is a look at one body as it comes: what holds too much is refused before all of it is there. What is no JSON is
+// left to the decoder: it gives up no later than where this has counted to.
+type jsonLook struct {
+	bounds          jsonBounds
+	elements, depth int
+	inString        bool
+	// escaped says that the last byte so far, within a string, was a backslash that escapes the next.
+	escaped bool
+}
+
+// more looks at what has come since, and gives the error that refuses the body for its elements or depth, or nil.
+func (l *jsonLook) more(piece []byte) error {
+	for i := 0; i < len(piece); i++ {
+		if l.inString {
+			i = l.stringEnd(piece, i)
+			continue
+		}
+		switch piece[i] {
 		case '"':
-			i = stringEnd(body, i+1)
+			l.inString = true
 		case '[', '{':
-			elements++
-			depth++
+			l.elements++
+			l.depth++
 		case ',':
-			elements++
+			l.elements++
 		case ']', '}':
-			depth--
+			l.depth--
 		}
-		if elements > b.maxElements {
-			return b.refusal("The request body holds more than %d JSON elements.", b.maxElements)
+		if l.elements > l.bounds.maxElements {
+			return l.bounds.refusal("The request body holds more than %d JSON elements.", l.bounds.maxElements)
 		}
-		if depth > b.maxDepth {
-			return b.refusal("The request body's arrays and objects lie within each other deeper than %d.", b.maxDepth)
+		if l.depth > l.bounds.maxDepth {
+			return l.bounds.refusal("The request body's arrays and objects lie within each other deeper than %d.", l.bounds.maxDepth)
 		}
 	}
 	return nil
 }
 
-func (jsonBounds) refusal(format string, limit int) error {
-	return badRequest(status.New(codes.InvalidArgument, fmt.Sprintf(format, limit)), "").Err()
-}
-
-// stringEnd gives where the string ends whose first byte is at start: at its quote, or behind the body's last byte.
-func stringEnd(body []byte, start int) int {
+// stringEnd gives where the string ends that the byte at start is in: at its quote, or behind the piece's last byte.
+func (l *jsonLook) stringEnd(piece []byte, start int) int {
 	for at := start; ; {
-		next := bytes.IndexByte(body[at:], '"')
+		next := bytes.IndexByte(piece[at:], '"')
+		inside := piece[at:]
+		if next >= 0 {
+			inside = piece[at : at+next]
+		}
+		backslashes := len(inside) - len(bytes.TrimRight(inside, "\\"))
+		odd := backslashes%2 == 1
+		if backslashes == len(inside) && l.escaped {
+			odd = !odd
+		}
 		if next < 0 {
-			return len(body)
+			l.escaped = odd
+			return len(piece)
 		}
+		l.escaped = false
 		at += next
-		escapes := 0
-		for at-escapes > start && body[at-escapes-1] == '\\' {
-			escapes++
-		}
-		if escapes%2 == 0 {
+		if !odd {
+			l.inString = false
 			return at
 		}
 		at++
 	}
+}
+
+func (jsonBounds) refusal(format string, limit int) error {
+	return badRequest(status.New(codes.InvalidArgument, fmt.Sprintf(format, limit)), "").Err()
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"syscall"
 
 	"google.golang.org/grpc/grpclog"
@@ -58,6 +59,7 @@ func run(args []string) int {
 	logger := newLogger(cfg)
 	// grpc-go and grpc-gateway write plain lines; what matters comes back as a status.
 	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
+	debug.SetMemoryLimit(cfg.memoryLimit)
 	ballast := make([]byte, ballastBytes)
 	defer runtime.KeepAlive(ballast)
 	signals := make(chan os.Signal, 2)
