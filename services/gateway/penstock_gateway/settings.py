@@ -157,7 +157,7 @@ class GatewaySettings(Section):
     """What a look into the cache may take; then it counts as a miss."""
     cache_store_timeout: PositiveDuration = timedelta(seconds=1)
     """What keeping an answer may take; then it is not kept."""
-    router_timeout: PositiveDuration = timedelta(seconds=1)
+    router_timeout: PositiveDuration = timedelta(seconds=10)
     """What the router may take."""
     key_fresh: KeyTrust = KeyFreshness().fresh
     """How long a looked-up key is trusted, and so the longest that a revoked one lives."""
@@ -179,13 +179,13 @@ class GatewaySettings(Section):
     """Arrays and objects inside one another."""
     max_held_body_bytes: Annotated[int, Field(gt=0)] = Capacity().body_bytes
     """Of all bodies over 64 KiB that are read or being answered; one that is alone with its key always passes."""
-    grpc_max_elements: Annotated[int, Field(gt=0)] = 250_000
+    grpc_max_elements: Annotated[int, Field(gt=0)] = 100_000
     """Fields and numbers that a message may hold, whatever its bytes."""
     grpc_message_timeout: PositiveDuration = timedelta(seconds=60)
     """How long a message may take to arrive once its caller is known."""
-    grpc_reads_at_once: Annotated[int, Field(gt=0)] = 64
+    grpc_reads_at_once: Annotated[int, Field(gt=0)] = 16
     """Messages that are arriving at once; further ones wait with the caller."""
-    grpc_reads_per_key: Annotated[int, Field(gt=0)] = 8
+    grpc_reads_per_key: Annotated[int, Field(gt=0)] = 2
     """Of those, messages of one key."""
     grpc_unread_bytes: Annotated[int, Field(gt=0)] = 192 * 1024 * 1024
     """Of answers that callers do not read; then no more are given."""

@@ -103,7 +103,7 @@ async def test_elements_are_bounded_as_well_as_bytes(suite, upstream):
     call = suite.channel.unary_unary(CHAT)(request_of(300_000), metadata=head(suite.KEY), timeout=PATIENCE_SECONDS)
     error = await refusal(call)
     assert (error.code(), info_of(error).reason) == (Code.INVALID_ARGUMENT, "INVALID_REQUEST")
-    assert "250000 elements" in error.details()
+    assert "100000 elements" in error.details()
     assert upstream.requests == []
 
 

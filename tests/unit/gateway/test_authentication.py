@@ -316,6 +316,34 @@ async def test_silent_store_refuses_unknown_keys_for_now(store, clock):
         store.open.set()
 
 
+async def test_a_loop_that_stood_still_is_not_taken_for_a_silent_store(store, clock):
+    store.keep()
+    store.open.clear()
+    loop = asyncio.get_running_loop()
+
+    def stall():
+        # All of the time that a request waits; the answer comes right behind, by a few steps of the loop.
+        began = loop.time()
+        while loop.time() < began + 0.5:
+            pass
+        hop(5)
+
+    def hop(left):
+        if left:
+            loop.call_soon(hop, left - 1)
+        else:
+            store.open.set()
+
+    async with background_work() as in_background:
+        patience = KeyFreshness(patience=timedelta(milliseconds=100))
+        directory = TenantDirectory({"demo": DEMO}, {"pro": DEMO.tier})
+        authenticator = Authenticator(PEPPER, directory, {}, store, in_background, freshness=patience)
+        asking = asyncio.create_task(id_of(authenticator))
+        await settled()
+        loop.call_soon(stall)
+        assert await asking == "k1"
+
+
 # Rights
 
 

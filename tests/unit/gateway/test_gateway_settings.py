@@ -113,7 +113,7 @@ def test_configuration_that_cannot_be_meant_is_refused(text, message):
 
 def test_what_a_process_takes_in_has_numbers():
     read = settings("").gateway
-    assert read.capacity == Capacity(requests=8192, body_bytes=128 * 1024 * 1024, tenant_ratio=0.8, key_ratio=0.7)
+    assert read.capacity == Capacity(requests=8192, body_bytes=96 * 1024 * 1024, tenant_ratio=0.8, key_ratio=0.7)
     assert (read.body_bounds, read.refusals_per_minute) == (BodyBounds(max_elements=100_000, max_depth=64), 600)
     read = settings("gateway: {max_in_flight: 9, max_held_body_bytes: 8, tenant_share: 1, key_share: 0.5}").gateway
     assert read.capacity == Capacity(requests=9, body_bytes=8, tenant_ratio=1, key_ratio=0.5)

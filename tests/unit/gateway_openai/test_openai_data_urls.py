@@ -74,6 +74,31 @@ def test_any_spelling_is_the_same_image(url):
     assert image_of({"url": url, "detail": None}) == image_of({"url": url, "detail": ""}) == expected
 
 
+LARGE = PNG + bytes(range(256)) * 4000
+"""More than is decoded at a time, with padding."""
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        pytest.param(lambda text: text, id="as it should be"),
+        pytest.param(lambda text: text.rstrip("="), id="unpadded"),
+        pytest.param(lambda text: "\n".join(text[at : at + 76] for at in range(0, len(text), 76)), id="wrapped"),
+        pytest.param(lambda text: text.replace("+", "-").replace("/", "_"), id="safe in URLs"),
+        pytest.param(lambda text: quote(text, safe=""), id="percent-encoded"),
+    ],
+)
+def test_a_large_image_is_the_same_in_any_spelling(spelled):
+    assert image_of(f"data:image/png;base64,{spelled(base64.b64encode(LARGE).decode())}").data == LARGE
+
+
+def test_padding_within_a_large_image_is_refused_wherever_it_stands():
+    text = base64.b64encode(LARGE).decode()
+    for at in (4, 256 * 1024, 512 * 1024):
+        with pytest.raises(InvalidRequest, match="padding|adding"):
+            image_of(f"data:image/png;base64,{text[: at - 2]}=={text[at:]}")
+
+
 @pytest.mark.parametrize(
     ("data", "called", "is_a"),
     [

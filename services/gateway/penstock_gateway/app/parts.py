@@ -27,8 +27,8 @@ from penstock_gateway.domain.status.traffic import TrafficWindow
 from penstock_gateway.settings import Settings
 
 _SERVICE_NAME = "penstock-gateway"
-# They share one interpreter: more would only keep more of what they make in memory.
-_READERS = 2
+# They would share one interpreter: more would only keep more of what they make in memory.
+_READERS = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

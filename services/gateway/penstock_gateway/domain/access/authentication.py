@@ -22,6 +22,8 @@ _MAX_CACHED_KEYS = 100_000
 _MAX_PENDING_KNOWN = 10_000
 _MAX_PENDING_UNKNOWN = 2_000
 _MAX_GUESSES = 10_000
+# A timer that fires so late says nothing of the store.
+_STALL_SECONDS = 0.05
 # A key that the store does not know is not asked for again within this; one that is made afterwards works as soon.
 _GUESS_REMEMBERED_SECONDS = 1.0
 
@@ -171,12 +173,15 @@ class Authenticator:
         """Return when the look-up has ended, or the store has been silent for as long as anybody waits for it."""
         # Those who come later to a slow look-up wait no longer than the first.
         patience = max(0.0, look_up.began_at + self._patience - now)
+        time_of = asyncio.get_running_loop().time
         while True:
-            answered = look_ups.answered
+            answered, began = look_ups.answered, time_of()
             await asyncio.wait((look_up.ended,), timeout=patience)
-            if look_up.ended.done() or look_ups.answered == answered:
+            is_late = time_of() - began - patience > _STALL_SECONDS
+            if look_up.ended.done() or (look_ups.answered == answered and not is_late):
                 return
-            # Many are before this one, and the store works on them.
+            # Many are before this one, and the store works on them; or this process stood still, and what the store
+            # has said meanwhile is not heard yet.
             patience = self._patience
 
     def _learn(self, look_up: LookUp, found: FoundKey | None) -> None:

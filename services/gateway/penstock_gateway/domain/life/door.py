@@ -22,7 +22,7 @@ class Capacity(msgspec.Struct, frozen=True, kw_only=True):
     """What one process takes in at once, and the largest part of it that one tenant, or one key, may have."""
 
     requests: int = 8192
-    body_bytes: int = 128 * 1024 * 1024
+    body_bytes: int = 96 * 1024 * 1024
     """Of bodies that are too large to be free (``Place.hold``)."""
     tenant_ratio: float = 0.8
     key_ratio: float = 0.7

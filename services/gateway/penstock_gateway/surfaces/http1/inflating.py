@@ -13,7 +13,7 @@ _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 """Told apart by their first bytes."""
 _RAW = -zlib.MAX_WBITS
 _PLAIN = ("", "identity")
-_PIECE_BYTES = 256 * 1024
+INFLATED_PIECE_BYTES = 256 * 1024
 _ZLIB_METHOD, _METHOD_BITS = 8, 0x0F
 
 
@@ -45,7 +45,7 @@ def inflated_pieces(body: bytes, encoding: str, max_bytes: int) -> Iterator[byte
     rest, size = body, 0
     while True:
         try:
-            piece = inflating.decompress(rest, _PIECE_BYTES)
+            piece = inflating.decompress(rest, INFLATED_PIECE_BYTES)
         except zlib.error:
             raise InvalidRequest(
                 f"The body is not {name}, as 'content-encoding' says.", field="content-encoding"
@@ -57,5 +57,5 @@ def inflated_pieces(body: bytes, encoding: str, max_bytes: int) -> Iterator[byte
         rest = inflating.unconsumed_tail
         if inflating.eof:
             return
-        if not rest and len(piece) < _PIECE_BYTES:
+        if not rest and len(piece) < INFLATED_PIECE_BYTES:
             raise InvalidRequest(f"The body is {name} that ends in the middle.", field="content-encoding")
