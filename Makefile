@@ -44,8 +44,8 @@ test: setup-dev ## Run every test, the end-to-end ones in each shape of the stac
 ifdef ARGS
 	$(TOOLS) pytest $(ARGS)
 else
-	$(TOOLS) pytest --numprocesses auto --dist loadfile --ignore tests/e2e --ignore tests/e2e_roles
-	$(TOOLS) pytest tests/e2e tests/e2e_roles
+	$(TOOLS) pytest --numprocesses auto --dist loadfile --ignore tests/e2e --ignore tests/e2e_roles --ignore tests/chaos
+	$(TOOLS) pytest tests/e2e tests/e2e_roles tests/chaos
 	PENSTOCK_TEST_SHAPE=workers $(TOOLS) pytest tests/e2e
 	PENSTOCK_TEST_SHAPE=six_processes $(TOOLS) pytest tests/e2e
 endif
@@ -63,6 +63,10 @@ bench-peers: setup-dev ## Measure the suite beside other gateways, installed in 
 .PHONY: bench-streams
 bench-streams: setup-dev ## Open ten thousand slow streams through one process; ARGS such as --grpc 1000
 	$(TOOLS) python bench/slow_streams.py $(ARGS)
+
+.PHONY: hostile
+hostile: setup-dev ## Attack the stack in every way that is known, while honest callers work; ARGS such as --publish, --only gRPC
+	$(TOOLS) PYTHONPATH="$(CURDIR)/bench" python -m hostile $(ARGS)
 
 .PHONY: clients
 clients: setup-dev ## Run the clients that people have, from their registries in .clients/, against the stack; ARGS such as --publish

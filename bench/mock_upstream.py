@@ -5,7 +5,8 @@ Run: python bench/mock_upstream.py PORT [--slow-tokens N] [--slow-seconds S] [--
 A request without ``"stream": true`` gets one JSON document, any other a stream. What a stream is like, a word in its
 body says: LONG has 100 tokens, each a write of its own and in turn with those of other streams; BURST has them in one
 write; STEP gets one at each request that says NEXT and the mark of the stream, which stands in parentheses in its
-prompt; SLOW gets one every so many seconds. Without such a word it is one short text.
+prompt; SLOW gets one every so many seconds; VAST gets 1 MB, as fast as they are read. Without such a word it is one
+short text.
 """
 
 from __future__ import annotations
@@ -73,6 +74,8 @@ _BEGIN = (
     + _delta({"role": "assistant", "content": ""})
 )
 _TOKEN = _delta({"content": " token"})
+_VAST_TOKEN = _delta({"content": "x" * 4_000})
+_VAST_TOKENS = 250
 _STOP = _delta({}, "stop")
 _DONE = _framed(b"data: [DONE]\n\n") + b"0\r\n\r\n"
 _USED = _chunk([], usage=_USAGE)
@@ -146,6 +149,8 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._body: list[bytes] = []
         self._end = b""
+        self._vast_left = 0
+        self._is_paused = False
         self._transport: Any = None
         self._call_soon = asyncio.get_running_loop().call_soon
 
@@ -158,6 +163,13 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._clock.forget(self)
         self._transport = None
+
+    def pause_writing(self) -> None:
+        self._is_paused = True
+
+    def resume_writing(self) -> None:
+        self._is_paused = False
+        self._write_vast()
 
     def on_body(self, body: bytes) -> None:
         self._body.append(body)
@@ -192,11 +204,26 @@ class Connection(asyncio.Protocol):
             self._steps.begin(mark[1], self)
         elif b"BURST" in body:
             self.write(_BEGIN + _TOKEN * TOKENS + self._end)
+        elif b"VAST" in body:
+            self.write(_BEGIN)
+            self._vast_left = _VAST_TOKENS
+            self._write_vast()
         elif b"LONG" in body:
             self.write(_BEGIN)
             self._call_soon(self._write_token, TOKENS)
         else:
             self.write(_BEGIN + _SHORT + self._end)
+
+    def _write_vast(self) -> None:
+        # One each turn of the loop, as of LONG, and none that the reader has no room for.
+        if self._is_paused or not self._vast_left or self._transport is None:
+            return
+        self._vast_left -= 1
+        self.write(_VAST_TOKEN)
+        if self._vast_left:
+            self._call_soon(self._write_vast)
+        else:
+            self.end_stream()
 
     def _write_token(self, left: int) -> None:
         # A turn of the loop for each, or they would leave as one write.

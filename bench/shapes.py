@@ -88,5 +88,5 @@ def _doors(shape: str, ready: dict[str, Any], state: Path) -> Iterator[Door]:
     # Only here does one socket lead to all of the suite, and without certificates.
     if shape in {ONE_PROCESS, EMBEDDING}:
         yield from (Door(SOCKET, str(path), headers=headers) for path in state.rglob("gateway.sock"))
-    yield Door(EDGE, ready["http"].removeprefix("http://"), headers=headers)
+    yield Door(EDGE, ready["http"].partition("://")[2], headers=headers)
     yield Door(GRPC, ready["grpc"], headers=headers)
