@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from hostile.attacks import Attack
+from hostile.attacks import HELD, Attack
 from hostile.job import Asked
 
 MOST_P99_MS = 1000.0
@@ -57,7 +57,7 @@ def unexpected(attack: Attack | None, seen: dict[str, int]) -> dict[str, int]:
     """Return what the attackers should not have seen; that nothing was seen counts as well."""
     if attack is None:
         return {}
-    found = {word: count for word, count in seen.items() if word not in attack.sees}
+    found = {word: count for word, count in seen.items() if word not in attack.sees and word != HELD}
     return found if seen else {"nothing": 1}
 
 
