@@ -103,7 +103,8 @@ async def _opened(server: Any, listen: str) -> AsyncGenerator[None]:
 
 async def _until_a_signal(opened: Any, where: Callable[[], str], show_place: ShowPlace) -> None:
     ending = Ending()
-    with on_signals(ending.ask):
+    # Nothing is reloaded: a hang-up ends it, as it does elsewhere.
+    with on_signals(ending.ask, ending.ask):
         async with opened:
             show_place(where())
             await ending.wait()
