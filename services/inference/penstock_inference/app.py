@@ -80,7 +80,7 @@ def _model(upstream: UpstreamSettings, settings: ModelSettings) -> Model:
         prices=settings.price.unit_prices(),
         tier_prices={name: price.unit_prices() for name, price in settings.service_tiers.items()},
         timeouts=timeouts_from(upstream.timeouts, reasoning=Capability.REASONING in capabilities),
-        answers_whole=upstream.answers_whole(settings),
+        whole_answers=upstream.asks_whole(settings),
     )
 
 

@@ -46,6 +46,24 @@ async def streaming(serve, first, second):
     )
 
 
+@pytest.fixture
+async def caller(serve, first, second):
+    """The service before upstreams that are asked for the whole even while another is left."""
+    return await serve(
+        first.settings("first", whole_answers="whole"),
+        second.settings("second", context_window=131072, whole_answers="whole"),
+    )
+
+
+async def test_whoever_is_not_alone_is_asked_for_a_stream_and_the_last_for_the_whole(serve, first, second):
+    usual = await serve(first.settings("first"), second.settings("second"))
+    first.enqueue(Failure(400))
+    outcome = await usual.ask("first/m", "second/m", whole=True)
+    assert outcome.answer.text == ELSEWHERE
+    assert first.requests[0].body["stream"] is True
+    assert second.requests[0].body["stream"] is False
+
+
 @pytest.mark.parametrize("row", [*FAIL_OVER, *RETRIED, *FAILED], ids=str)
 @pytest.mark.parametrize("asked", ["whole", "stream"])
 async def test_a_fault_before_content_is_the_same_for_who_does_not_stream(
@@ -222,7 +240,8 @@ async def test_models_that_reason_are_asked_for_streams_unless_the_settings_say_
 async def test_whole_fires_when_the_answer_does_not_come(serve, first, second, stuck):
     long = dict.fromkeys(("connect", "headers", "first_token", "idle", "total"), "10m")
     first.enqueue(stuck)
-    caller = await serve(first.settings("first", timeouts={**long, "whole": "100ms"}), second.settings("second"))
+    settings = first.settings("first", timeouts={**long, "whole": "100ms"}, whole_answers="whole")
+    caller = await serve(settings, second.settings("second"))
     outcome = await caller.ask("first/m", "second/m", whole=True)
     assert outcome.outcomes == ["first timeout:whole", "second answered"]
     assert outcome.steps[0].attributes["estimated_input_tokens"] > 0
@@ -238,11 +257,12 @@ async def test_a_slow_whole_answer_is_no_silent_one(serve, first):
     assert outcome.outcomes == ["first answered"]
 
 
-async def test_where_another_could_answer_half_of_the_deadline_is_kept_for_it(serve, first, second):
+@pytest.mark.parametrize(("asked", "stage"), [("whole", "whole"), ("stream", "headers")])
+async def test_where_another_could_answer_half_of_the_deadline_is_kept_for_it(asked, stage, serve, first, second):
     first.enqueue(NoResponse())
-    caller = await serve(first.settings("first"), second.settings("second"))
+    caller = await serve(first.settings("first", whole_answers=asked), second.settings("second"))
     outcome = await caller.ask("first/m", "second/m", whole=True, timeout=12)
-    assert outcome.outcomes == ["first timeout:whole", "second answered"]
+    assert outcome.outcomes == [f"first timeout:{stage}", "second answered"]
 
 
 async def test_the_last_candidate_has_all_that_is_left(serve, first):

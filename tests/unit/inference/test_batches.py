@@ -24,7 +24,7 @@ from penstock_common.llm.types import (
 from penstock_common.telemetry.steps import Steps
 from penstock_inference.domain.attempt_loop import AttemptLoop
 from penstock_inference.domain.batches import Batches
-from penstock_inference.domain.catalogue import Catalogue, Model
+from penstock_inference.domain.catalogue import Catalogue, Model, WholeAnswers
 from penstock_inference.domain.endpoint import Endpoint, Pool
 from penstock_inference.domain.generation import Generation, GenerationParts
 from penstock_inference.domain.upstream import Stopped, UpstreamCall, UpstreamEvent
@@ -77,7 +77,8 @@ class Answered:
 
 def batches_of(upstream: Answered, steps: Steps, *, whole: bool, answers_whole: bool = False) -> Batches:
     """Return the batches of one generation."""
-    catalogue = Catalogue([Model(CANDIDATE, answers_whole=answers_whole)])
+    rule = WholeAnswers.ALONE if answers_whole else WholeAnswers.NEVER
+    catalogue = Catalogue([Model(CANDIDATE, whole_answers=rule)])
     loop = AttemptLoop(GenerationParts({"u": Pool([Endpoint(upstream)])}, catalogue))
     return loop.batches(Generation(QUESTION, Plan(candidates=(CANDIDATE,)), None, whole), steps)
 

@@ -10,7 +10,7 @@ from penstock_common.configuration import Configuration, ConfigurationError
 from penstock_common.llm.types import Candidate, UnitPrices
 from penstock_inference.adapters.providers.registry import PROVIDERS
 from penstock_inference.app import catalogue_from
-from penstock_inference.domain.catalogue import Capability, Model
+from penstock_inference.domain.catalogue import Capability, Model, WholeAnswers
 from penstock_inference.settings import Settings
 
 CONTRACT = """
@@ -133,11 +133,11 @@ def model(text: str) -> Model:
 def test_whole_answers_are_asked_whole_of_those_who_can_and_need_not_think() -> None:
     plain = LEAST % ("vllm", ", base_url: 'http://x'")
     thinking = plain.replace("context_window: 9", "context_window: 9, capabilities: [reasoning]")
-    assert model(plain).answers_whole
-    assert not model(thinking).answers_whole
-    assert model(thinking.replace("base_url", "whole_answers: whole, base_url")).answers_whole
-    assert not model(plain.replace("base_url", "whole_answers: stream, base_url")).answers_whole
-    assert not model(LEAST % ("triton", ", grpc: 'x:1'")).answers_whole
+    assert model(plain).whole_answers is WholeAnswers.ALONE
+    assert model(thinking).whole_answers is WholeAnswers.NEVER
+    assert model(thinking.replace("base_url", "whole_answers: whole, base_url")).whole_answers is WholeAnswers.ALWAYS
+    assert model(plain.replace("base_url", "whole_answers: stream, base_url")).whole_answers is WholeAnswers.NEVER
+    assert model(LEAST % ("triton", ", grpc: 'x:1'")).whole_answers is WholeAnswers.NEVER
     assert "'upstreams[0].whole_answers'" in refused(plain.replace("base_url", "whole_answers: twice, base_url"))
 
 

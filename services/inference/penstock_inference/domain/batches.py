@@ -24,7 +24,7 @@ from penstock_common.llm.types import (
 )
 from penstock_common.telemetry.steps import Steps
 from penstock_inference.domain.attempt import Attempt
-from penstock_inference.domain.catalogue import Model
+from penstock_inference.domain.catalogue import Model, TimerSeconds, WholeAnswers
 from penstock_inference.domain.failure import AttemptFailed, FailureKind, Next, error_within_answer
 from penstock_inference.domain.generation import Generation, GenerationParts
 from penstock_inference.domain.recovery import AnswerRecovery
@@ -206,9 +206,8 @@ class Batches:
         model, recovery = succession.current, self._recovery
         candidate = model.candidate
         self._asked = self._generation.input if recovery is None else recovery.begin(model)
-        whole = self._generation.whole and model.answers_whole
-        timeouts = model.timeouts
-        seconds = timeouts.seconds_with_others if succession.others_left else timeouts.seconds
+        whole = self._generation.whole and _is_asked_whole(model, succession)
+        seconds = self._timers(model, succession)
         watchdog = Watchdog(seconds, self._deadline, self._clock, self._whole_seconds(model) if whole else None)
         call = UpstreamCall(
             candidate.model,
@@ -227,6 +226,16 @@ class Batches:
         if recovery is not None:
             attempt.recovers(recovery.way.value)
         return attempt
+
+    def _timers(self, model: Model, succession: Succession) -> TimerSeconds:
+        """Return how long each stage may take; where another could be asked, half of what is left is kept for it."""
+        timeouts = model.timeouts
+        if not succession.others_left:
+            return timeouts.seconds
+        seconds = timeouts.seconds_with_others
+        if self._deadline is None or (most := self._seconds_left() / 2) >= seconds.first_token:
+            return seconds
+        return msgspec.structs.replace(seconds, headers=min(seconds.headers, most), first_token=most)
 
     def _ask(self, candidate: Candidate, call: UpstreamCall) -> UpstreamAnswer:
         """Return the candidate's answer, not asked for yet; an adapter that fails here does so where it is read."""
@@ -328,6 +337,11 @@ class Batches:
             self._parts.observer.unpriced(model.candidate, answered_tier)
             return self._asked_prices(model)
         return prices
+
+
+def _is_asked_whole(model: Model, succession: Succession) -> bool:
+    rule = model.whole_answers
+    return rule is WholeAnswers.ALWAYS or (rule is WholeAnswers.ALONE and not succession.others_left)
 
 
 def _delivered(answer: Answer) -> str:

@@ -33,6 +33,18 @@ WHOLE_PER_FIRST_TOKEN = 2
 """A whole answer comes at once, at its end: it may take this many times what the first token of a stream may."""
 
 
+class WholeAnswers(Enum):
+    """Whether a model is asked for an answer in one piece where the caller does not stream; else for a stream, joined here.
+
+    In one piece it costs less, and nobody sees before its end whether it comes.
+    """
+
+    NEVER = "never"
+    ALONE = "alone"
+    """Where nobody else is left to ask, so that a silence seen early would help nobody."""
+    ALWAYS = "always"
+
+
 class TimerSeconds(msgspec.Struct, frozen=True, gc=False):
     """The timers of one attempt in seconds, reckoned once."""
 
@@ -96,8 +108,7 @@ class Timeouts:
 class Model:
     """One model at one upstream; ``context_window_tokens`` is 0 where unknown.
 
-    ``answers_whole``: for a caller who does not stream it is asked for a whole
-    answer, else for a stream, which is put together here. ``tier_prices``: of the tiers of service, beside the
+    ``tier_prices``: of the tiers of service, beside the
     standard one, that callers may ask for.
     """
 
@@ -106,7 +117,7 @@ class Model:
     capabilities: frozenset[Capability] = frozenset({Capability.CHAT})
     prices: UnitPrices = UnitPrices()
     timeouts: Timeouts = Timeouts()
-    answers_whole: bool = False
+    whole_answers: WholeAnswers = WholeAnswers.NEVER
     tier_prices: Mapping[str, UnitPrices] = field(default_factory=dict[str, UnitPrices])
 
 

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from penstock_common.configuration import Duration, Secret, Section
 from penstock_common.faults import refuse
 from penstock_common.sections import Price
+from penstock_inference.domain.catalogue import WholeAnswers
 from penstock_inference.domain.tiers import STANDARD
 
 CapabilityName = Literal["chat", "tools", "json_schema", "vision", "prefill", "embeddings", "reasoning"]
@@ -123,6 +124,6 @@ class UpstreamSettings(Section):
         own = ((name, getattr(self, name)) for name in type(self).model_fields if name not in beside)
         return (*own, any(model.service_tiers for model in self.models))
 
-    def answers_whole(self, model: ModelSettings) -> bool:
+    def asks_whole(self, model: ModelSettings) -> WholeAnswers:
         """Return whether the model is asked for a whole answer where the caller does not stream."""
-        return False
+        return WholeAnswers.NEVER

@@ -12,6 +12,7 @@ from penstock_common.addresses import BaseUrl
 from penstock_common.configuration import Duration
 from penstock_common.faults import refuse
 from penstock_inference.adapters.providers.upstream_settings import ModelSettings, UpstreamSettings
+from penstock_inference.domain.catalogue import WholeAnswers
 
 
 class OpenAISettings(UpstreamSettings):
@@ -21,8 +22,9 @@ class OpenAISettings(UpstreamSettings):
     """Ends before ``/chat/completions``, such as https://api.openai.com/v1."""
     whole_answers: Literal["whole", "stream"] | None = None
     """What is asked of the upstream for a caller who does not stream: the answer in one piece (``timeouts.whole`` bounds
-    it), or a stream, put together here, which costs twice the CPU and lets ``first_token`` and ``idle`` see a stall. Not
-    said: ``whole``, but ``stream`` for models with ``reasoning``, which take minutes."""
+    it), or a stream, put together here, which costs half as much again of CPU and lets ``first_token`` and ``idle`` see a
+    stall. Not said: ``whole`` where no other candidate is left, else ``stream``, so that a silence is seen in time; and
+    ``stream`` for models with ``reasoning``, which take minutes."""
     hand_back_extras: bool | None = None
     """Whether an assistant's earlier turn is sent with what the answer carried beside its text: reasoning, thought
     signatures. Not said: yes, but not to ``openai``, which refuses fields that it does not know. A server that refuses
@@ -56,8 +58,8 @@ class OpenAISettings(UpstreamSettings):
             refuse([(("grpc",), f"the upstream '{self.name}' has 'base_url'; only Triton has 'grpc'")])
         return self
 
-    def answers_whole(self, model: ModelSettings) -> bool:
+    def asks_whole(self, model: ModelSettings) -> WholeAnswers:
         """Return whether the model is asked for a whole answer where the caller does not stream."""
         if self.whole_answers is None:
-            return "reasoning" not in model.capabilities
-        return self.whole_answers == "whole"
+            return WholeAnswers.NEVER if "reasoning" in model.capabilities else WholeAnswers.ALONE
+        return WholeAnswers.ALWAYS if self.whole_answers == "whole" else WholeAnswers.NEVER
