@@ -19,7 +19,9 @@ from penstock_common.rpc.server_interceptors import CallTelemetry
 from penstock_embedding.adapters.telemetry import BatchMetrics
 from penstock_gateway.adapters.telemetry import Metrics, show_ledger
 from penstock_gateway.domain.life.settlement import CANCELLED, OK, outcome_of
-from penstock_inference.adapters.telemetry import AttemptTelemetry
+from penstock_inference.adapters.telemetry import AttemptTelemetry, HealthMetrics
+from penstock_inference.domain.endpoint import Endpoint, Pool
+from penstock_inference.domain.health.registry import Health
 from penstock_suite.adapters.revision_metrics import RevisionMetrics
 
 DEPLOY = ROOT / "deploy"
@@ -32,7 +34,7 @@ DEMO_MODEL = DEPLOY / "triton" / "repository" / "penstock-demo" / "1" / "model.p
 ADDED_LABELS = {"job", "instance", "role", "le"}
 _WORDS = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LANGUAGE = {
-    "sum", "rate", "by", "histogram_quantile", "count", "absent", "or", "and", "unless", "on", "label_values",
+    "sum", "max", "rate", "by", "histogram_quantile", "count", "absent", "or", "and", "unless", "on", "label_values",
     "__rate_interval", "model",
 }  # fmt: skip
 
@@ -50,6 +52,7 @@ def _of_services() -> dict[str, set[str]]:
         BatchMetrics()._registry,
         AttemptTelemetry()._registry,
         RevisionMetrics("")._registry,
+        HealthMetrics(Health())._registry,
     ):
         inner = collector._collector_to_names if isinstance(collector, CollectorRegistry) else [collector]
         for metric in inner:
@@ -60,7 +63,15 @@ def _of_services() -> dict[str, set[str]]:
                     described.type, ("",)
                 )
                 found |= {described.name + suffix: set(metric._labelnames) for suffix in suffixes}
-    return found
+    return found | _of_health()
+
+
+def _of_health() -> dict[str, set[str]]:
+    """Return the labels of the series that are made when they are asked for."""
+    health = Health()
+    Pool([Endpoint(None)], health.upstream("u")).places("m")
+    samples = [sample for family in HealthMetrics(health).collect() for sample in family.samples]
+    return {sample.name: set(sample.labels) for sample in samples}
 
 
 @pytest.fixture(scope="module")

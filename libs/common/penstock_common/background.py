@@ -25,6 +25,20 @@ async def background_work() -> AsyncGenerator[StartWork, None]:
         yield start
 
 
+@asynccontextmanager
+async def running(work: Coroutine[Any, Any, None]) -> AsyncGenerator[None, None]:
+    """Have a coroutine run that never returns; it is cancelled, and has ended, when this context ends.
+
+    If it fails, whoever holds the context is cancelled and sees the failure.
+    """
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(work)
+        try:
+            yield
+        finally:
+            task.cancel()
+
+
 async def _logged(work: Coroutine[Any, Any, None]) -> None:
     try:
         await work

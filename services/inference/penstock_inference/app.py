@@ -5,47 +5,87 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from functools import partial
+from typing import TYPE_CHECKING
 
+from penstock_common.background import running
+from penstock_common.configuration import ConfigurationError
 from penstock_common.llm.types import Candidate
 from penstock_common.service import Commit, Role, Service
-from penstock_inference.adapters.providers.open_upstreams import OpenUpstreams
+from penstock_inference.adapters.providers.open_upstreams import OpenUpstreams, PoolsOfRevision
 from penstock_inference.adapters.providers.provider import ModelsOfUpstream
 from penstock_inference.adapters.providers.registry import PROVIDERS
 from penstock_inference.adapters.providers.upstream_settings import ModelSettings, TimeoutSettings, UpstreamSettings
-from penstock_inference.adapters.telemetry import AttemptTelemetry
+from penstock_inference.adapters.telemetry import AttemptTelemetry, HealthMetrics
 from penstock_inference.domain.attempt_loop import AttemptLoop
 from penstock_inference.domain.catalogue import WHOLE_PER_FIRST_TOKEN, Capability, Catalogue, Model, Timeouts
 from penstock_inference.domain.generation import GenerationParts, Pauses
+from penstock_inference.domain.health.registry import Health
 from penstock_inference.domain.model_control import ModelAdministration
+from penstock_inference.domain.probe import Watch
 from penstock_inference.domain.revisions import Revision, Revisions
 from penstock_inference.settings import Settings
 from penstock_inference.surfaces.grpc.servicer import InferenceServicer
 
+if TYPE_CHECKING:
+    from penstock_inference.adapters.shared_health import SharedHealth
+
 
 @asynccontextmanager
-async def build(settings: Settings, pauses: Pauses | None = None) -> AsyncGenerator[Service, None]:
-    """Yield the inference service, its connections open; ``pauses`` is for tests.
+async def build(
+    settings: Settings, pauses: Pauses | None = None, health: Health | None = None
+) -> AsyncGenerator[Service, None]:
+    """Yield the inference service, its connections open; ``pauses``, and a ``health`` with its own clock, are for tests.
 
     Raises:
         ConfigurationError: if an upstream's address or a chat template cannot be used.
     """
     telemetry = AttemptTelemetry()
-    async with OpenUpstreams.opening() as upstreams:
+    health = health or Health(settings.health.rules())
+    health.observer = metrics = HealthMetrics(health)
+    async with OpenUpstreams.opening(health) as upstreams, AsyncExitStack() as stack:
+        shared = await _shared_health(settings, health, stack)
+        watch = Watch(health, shared)
 
-        async def revision_of(changed: Settings) -> Revision:
+        async def revision_of(changed: Settings) -> tuple[Revision, PoolsOfRevision]:
             pools, catalogue = await upstreams.of(changed.upstreams), catalogue_from(changed)
             models = {name: one.models for name, one in pools.upstreams.items() if one.models is not None}
             attempt_loop = AttemptLoop(GenerationParts(pools, catalogue, pauses or Pauses(), telemetry))
-            return Revision(catalogue, attempt_loop, _administration(catalogue, models))
+            return Revision(catalogue, attempt_loop, _administration(catalogue, models)), pools
 
-        revisions = Revisions(await revision_of(settings))
+        first, pools = await revision_of(settings)
+        revisions = Revisions(first)
+        watch.look_after(pools, first.catalogue)
+        del pools
+        if shared is not None:
+            await shared.exchange()
+            await stack.enter_async_context(running(shared.run(settings.health.share_every.total_seconds())))
+        await stack.enter_async_context(running(watch.run()))
 
         async def prepare(changed: Settings) -> Commit:
-            return partial(revisions.take_over, await revision_of(changed), changed.reload.earlier_plans)
+            revision, pools = await revision_of(changed)
+
+            def commit() -> None:
+                revisions.take_over(revision, changed.reload.earlier_plans)
+                watch.look_after(pools, revision.catalogue)
+
+            return commit
 
         servicer = InferenceServicer(revisions)
-        yield Service("inference", servicer.handlers(), [telemetry], prepare)
+        yield Service("inference", servicer.handlers(), [telemetry, metrics], prepare)
+
+
+async def _shared_health(settings: Settings, health: Health, stack: AsyncExitStack) -> SharedHealth | None:
+    if not settings.redis.state:
+        return None
+    # Who has no Redis waits for none of its library.
+    from penstock_common.redis_connection import RedisConnection
+    from penstock_inference.adapters.shared_health import SharedHealth
+
+    try:
+        connection = RedisConnection(settings.redis.state)
+    except ValueError as error:
+        raise ConfigurationError(f"'redis.state': {error}") from None
+    return SharedHealth(await stack.enter_async_context(connection), health)
 
 
 @asynccontextmanager

@@ -2,14 +2,77 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from datetime import timedelta
+from typing import Annotated, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
-from penstock_common.configuration import RELOADED, Section
+from penstock_common.configuration import RELOADED, Duration, Section
 from penstock_common.faults import refuse
-from penstock_common.sections import ReloadSettings
+from penstock_common.sections import Redis, ReloadSettings
 from penstock_inference.adapters.providers.registry import AnyUpstreamSettings
+from penstock_inference.domain.health.rules import HealthRules
+
+
+class HealthSettings(Section):
+    """When an upstream's place (a model at an address, asked with a key) is left out, and how it comes back."""
+
+    failures_in_a_row: Annotated[int, Field(gt=0)] = 5
+    """So many eject, of at least two requests, and of two tenants where others ask, too."""
+    failure_ratio: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """This share of failures ejects, too, of at least ``failure_requests`` within ``window``."""
+    failure_requests: Annotated[int, Field(gt=0)] = 20
+    """How many requests ``failure_ratio`` needs."""
+    window: Duration = timedelta(seconds=30)
+    """How long an answer or a failure counts."""
+    probe_every: Duration = timedelta(seconds=10)
+    """How often who is out, or slow, is asked for a token, +- 20 %; at once again after a good one, and three bring it back."""
+    probe_every_in_long_outage: Duration = timedelta(seconds=24)
+    """The same once it has been out for ten minutes; with the 20 % less than half a minute."""
+    probe_every_of_refused_key: Duration = timedelta(minutes=5)
+    """The same where our key was refused, or its account has no quota left."""
+    probe_timeout: Duration = timedelta(seconds=10)
+    """How long a probe may take until its first token."""
+    longest_cool_down: Duration = timedelta(hours=1)
+    """The most that is believed of what a 429 says of when to come again."""
+    slow_ratio: Annotated[float, Field(gt=1)] = 3.0
+    """How many times its usual time to the first token makes an upstream slow, which is then asked after others."""
+    slow_at_least: Duration = timedelta(milliseconds=200)
+    """Nobody is slow whose first token comes sooner."""
+    retries_at_once: Annotated[int, Field(ge=0)] = 3
+    """How many retries an upstream may be sent at once, or ``retry_ratio`` of its requests if that is more."""
+    retry_ratio: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """See ``retries_at_once``."""
+    share_every: Duration = timedelta(milliseconds=500)
+    """How often states are exchanged with other replicas, through ``redis.state``; at most a second."""
+
+    @model_validator(mode="after")
+    def _positive(self) -> Self:
+        values = {
+            name: value for name in type(self).model_fields if isinstance(value := getattr(self, name), timedelta)
+        }
+        refuse(((name,), "it must be longer than nothing") for name, value in values.items() if value <= timedelta())
+        if self.share_every > timedelta(seconds=1):
+            refuse([(("share_every",), "replicas must hear of a cool-down within a second")])
+        return self
+
+    def rules(self) -> HealthRules:
+        """Return the numbers as the domain takes them."""
+        return HealthRules(
+            failures_in_a_row=self.failures_in_a_row,
+            failure_ratio=self.failure_ratio,
+            failure_requests=self.failure_requests,
+            window_seconds=self.window.total_seconds(),
+            probe_seconds=self.probe_every.total_seconds(),
+            long_outage_probe_seconds=self.probe_every_in_long_outage.total_seconds(),
+            rejected_key_probe_seconds=self.probe_every_of_refused_key.total_seconds(),
+            probe_timeout_seconds=self.probe_timeout.total_seconds(),
+            longest_cool_down_seconds=self.longest_cool_down.total_seconds(),
+            slow_ratio=self.slow_ratio,
+            slow_seconds=self.slow_at_least.total_seconds(),
+            retries_in_flight=self.retries_at_once,
+            retry_ratio=self.retry_ratio,
+        )
 
 
 class Settings(Section):
@@ -18,6 +81,9 @@ class Settings(Section):
     upstreams: Annotated[list[AnyUpstreamSettings], RELOADED] = []
     """Whom Penstock calls: a provider, or a server of your own, and the models that it has there."""
     reload: Annotated[ReloadSettings, RELOADED] = ReloadSettings()
+
+    health: HealthSettings = HealthSettings()
+    redis: Redis = Redis()
 
     @model_validator(mode="after")
     def _distinct(self) -> Settings:

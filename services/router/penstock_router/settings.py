@@ -47,7 +47,7 @@ class UpstreamModelSettings(_WithIdentity):
 class UpstreamSettings(_WithIdentity):
     """An upstream, as far as routing cares."""
 
-    told_by = ("provider", "base_url", "grpc")
+    told_by = ("provider", "base_url", "base_urls", "grpc")
 
     name: str
     region: str = ""

@@ -25,6 +25,7 @@ class Document(BaseModel):
 
     listen: Any = None
     upstreams: Any = None
+    health: Any = None
     models: Any = None
     cache: Any = None
     embedding: Any = None

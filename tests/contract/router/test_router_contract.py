@@ -195,6 +195,7 @@ async def _digest(text=ROUTED, model="fast"):
     [
         ("openai_compatible", "vllm"),
         ("${ROUTED_BASE_URL}", "http://elsewhere"),
+        ("base_url: ${ROUTED_BASE_URL}", "base_urls: ['${ROUTED_BASE_URL}', 'http://too']"),
         ("127.0.0.1:1", "127.0.0.1:2"),
         ("one.jinja", "another.jinja"),
         ("region: eu", "region: us"),

@@ -35,9 +35,10 @@ async def serve(pauses):
 
     async with AsyncExitStack() as stack:
 
-        async def serve(*upstreams):
-            settings = Settings.model_validate({"upstreams": upstreams})
-            service = await stack.enter_async_context(build(settings, Pauses(chance=lambda: 0.5, sleep=pause)))
+        async def serve(*upstreams, known=None, **sections):
+            settings = Settings.model_validate({"upstreams": upstreams, **sections})
+            parts = build(settings, Pauses(chance=lambda: 0.5, sleep=pause), known)
+            service = await stack.enter_async_context(parts)
             serve.service = service
             return GenerationCaller(await stack.enter_async_context(channel_to(service, IN_PROCESS)))
 

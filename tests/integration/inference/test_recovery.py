@@ -100,7 +100,9 @@ def plan(serve, first: OpenAIUpstream, second: OpenAIUpstream):
             "price": {"input": 1, "output": 2},
         }
         settings = second.settings("second", models=[model], provider=provider)
-        return await serve(first.settings("first"), settings)
+        # It breaks off again and again, and is to be asked each time.
+        never_ejected = {"failures_in_a_row": 1_000_000, "failure_requests": 1_000_000}
+        return await serve(first.settings("first"), settings, health=never_ejected)
 
     return ask
 
@@ -309,7 +311,7 @@ async def test_the_metrics_say_whose_break_it_was_and_how_it_was_made_good(plan,
     first.enqueue(Answer(stop_after=3, end=End.RESET))
     second.otherwise = refuses_a_prefix(OTHER)
     await caller.ask("first/m", "second/m")
-    (collector,) = serve.service.collectors
+    collector = serve.service.collectors[0]
     counts = {
         (sample.name, *sample.labels.values()): sample.value
         for metric in collector.collect()

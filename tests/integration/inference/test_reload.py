@@ -9,6 +9,7 @@ from penstock_common.configuration import ConfigurationError
 from penstock_common.testing.openai_upstream import Answer, Failure, OpenAIUpstream
 from penstock_inference.adapters.providers.open_upstreams import OpenUpstreams
 from penstock_inference.adapters.providers.openai.settings import OpenAISettings
+from penstock_inference.domain.health.registry import Health
 from penstock_inference.settings import Settings
 
 DAY = "24h"
@@ -179,7 +180,7 @@ async def test_upstreams_close_with_the_last_revision_that_names_them():
             for name in names
         ]
 
-    async with OpenUpstreams.opening() as upstreams:
+    async with OpenUpstreams.opening(Health()) as upstreams:
         earlier = await upstreams.of(named("a", "b"))
         later = await upstreams.of(named("b", "c"))
         assert earlier["b"] is later["b"]

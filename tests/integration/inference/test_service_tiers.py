@@ -82,7 +82,7 @@ async def test_the_candidate_that_has_a_price_is_asked(serve, first, second):
 
 
 def unpriced(service):
-    (collector,) = service.collectors
+    collector = service.collectors[0]
     return {
         (sample.labels["upstream"], sample.labels["model"]): sample.value
         for family in collector.collect() for sample in family.samples if sample.name.endswith("_total")

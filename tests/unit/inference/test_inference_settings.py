@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from pydantic import ValidationError
 
 from penstock_common.configuration import Configuration, ConfigurationError
 from penstock_common.llm.types import Candidate, UnitPrices
 from penstock_inference.adapters.providers.registry import PROVIDERS
 from penstock_inference.app import catalogue_from
 from penstock_inference.domain.catalogue import Capability, Model, WholeAnswers
+from penstock_inference.domain.health.rules import HealthRules
 from penstock_inference.settings import Settings
 
 CONTRACT = """
@@ -239,3 +241,60 @@ def test_tiers_of_service_have_prices_of_their_own() -> None:
 @pytest.mark.parametrize("name", ["default", "auto", "Priority", "''"])
 def test_a_tier_that_could_not_be_asked_for_is_refused(name: str) -> None:
     assert "is no name of a tier" in refused(TIERED % f"{{{name}: {{input: 2}}}}")
+
+
+def replicas(**more: object) -> dict[str, object]:
+    """Return the settings of an upstream without an address."""
+    return {"name": "u", "provider": "vllm", "models": [{"name": "m", "context_window": 10}], **more}
+
+
+def test_each_address_with_each_key_is_an_endpoint_whose_name_holds_no_secret() -> None:
+    more = {"base_urls": ["http://a:1/v1", "http://b:1/v1/"], "api_keys": ["sk-one", "sk-two"]}
+    (upstream,) = Settings.model_validate({"upstreams": [replicas(**more)]}).upstreams
+    endpoints = upstream.endpoints()
+    assert [name.partition("#")[0] for name, _ in endpoints] == ["a:1/v1", "a:1/v1", "b:1/v1", "b:1/v1"]
+    assert len({name for name, _ in endpoints}) == 4
+    assert not any("sk-" in name for name, _ in endpoints)
+    one = endpoints[3][1]
+    assert (one.base_url, one.api_key.get_secret_value()) == ("http://b:1/v1/", "sk-two")
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"base_url": "http://a/v1", "base_urls": ["http://b/v1"]}, "one of the two says where"),
+        ({"base_url": "http://a/v1", "api_key": "x", "api_keys": ["y"]}, "one of the two says what"),
+        ({"base_urls": ["http://a/v1", "http://a/v1"]}, "is there twice"),
+    ],
+    ids=["two addresses", "two keys", "twice"],
+)
+def test_what_contradicts_itself_is_refused(more: dict[str, object], says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        Settings.model_validate({"upstreams": [replicas(**more)]})
+
+
+def test_the_numbers_of_health_reach_the_domain_and_are_the_domains_own_where_nothing_is_said() -> None:
+    assert Settings().health.rules() == HealthRules()
+    health = {
+        "failures_in_a_row": 7, "failure_ratio": 0.25, "failure_requests": 8, "window": "9s", "probe_every": "1s",
+        "probe_every_in_long_outage": "2s", "probe_every_of_refused_key": "3s", "probe_timeout": "4s",
+        "longest_cool_down": "5s", "slow_ratio": 6, "slow_at_least": "7s", "retries_at_once": 8, "retry_ratio": 0.5,
+    }  # fmt: skip
+    assert Settings.model_validate({"health": health}).health.rules() == HealthRules(
+        7, 0.25, 8, 9, 1, 2, 3, 4, 5, 6, 7, retries_in_flight=8, retry_ratio=0.5
+    )
+
+
+@pytest.mark.parametrize(
+    ("health", "says"),
+    [
+        ({"window": "0s"}, "longer than nothing"),
+        ({"share_every": "2s"}, "within a second"),
+        ({"failure_ratio": 1.1}, "less than or equal to 1"),
+        ({"slow_ratio": 1}, "greater than 1"),
+    ],
+    ids=str,
+)
+def test_numbers_of_health_that_cannot_be_are_refused(health: dict[str, object], says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        Settings.model_validate({"health": health})

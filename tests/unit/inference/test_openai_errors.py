@@ -112,7 +112,13 @@ def test_an_error_in_band_means_the_same_as_by_its_status(error: dict[str, Any],
         ({"retry-after": "nan"}, None),
         ({"retry-after": "Mon, 01 Jan 2024 00:00:00 +999999999999999999"}, None),
         ({}, None),
-        ({"retry-after": format_datetime(datetime.now(UTC) - timedelta(hours=1), usegmt=True)}, timedelta(0)),
+        ({"retry-after": format_datetime(datetime.now(UTC) - timedelta(hours=1), usegmt=True)}, None),
+        (
+            {"retry-after": "Mon, 01 Jan 2024 00:01:00 GMT", "date": "Mon, 01 Jan 2024 00:00:00 GMT"},
+            timedelta(minutes=1),
+        ),
+        ({"retry-after": "Mon, 01 Jan 2024 00:01:00 GMT", "date": "Mon, 01 Jan 2024 00:02:00 GMT"}, None),
+        ({"retry-after": "Mon, 01 Jan 2024 00:01:00 GMT", "date": "yesterday"}, None),
     ],
 )
 def test_retry_after(headers: dict[str, str], wait: timedelta | None) -> None:

@@ -24,7 +24,10 @@ def may_pass(status: int) -> bool:
 
 
 def retry_after(headers: Mapping[str, str]) -> timedelta | None:
-    """Return when to come again, from milliseconds, seconds or an HTTP date; None where none can be read."""
+    """Return when to come again, from milliseconds, seconds or an HTTP date; None where none can be read.
+
+    A date is read against the response's own ``Date``, as the server's clock need not be ours; one that is past says nothing.
+    """
     milliseconds = seconds_in(headers.get("retry-after-ms", ""))
     if milliseconds is not None:
         return timedelta(milliseconds=milliseconds)
@@ -33,13 +36,23 @@ def retry_after(headers: Mapping[str, str]) -> timedelta | None:
     if seconds is not None:
         return timedelta(seconds=seconds)
     try:
-        date = parsedate_to_datetime(value)
-        if date.tzinfo is None:
-            date = date.replace(tzinfo=UTC)
-        return max(timedelta(0), date - datetime.now(UTC))
+        wait = _date_in(value) - _now_of(headers.get("date", ""))
     except (ValueError, OverflowError):
         # No date, or one that no calendar reaches.
         return None
+    return wait if wait > timedelta(0) else None
+
+
+def _now_of(date: str) -> datetime:
+    try:
+        return _date_in(date)
+    except (ValueError, OverflowError):
+        return datetime.now(UTC)
+
+
+def _date_in(text: str) -> datetime:
+    date = parsedate_to_datetime(text)
+    return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
 
 
 def seconds_in(text: str) -> float | None:

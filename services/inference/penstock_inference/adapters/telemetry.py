@@ -6,11 +6,14 @@ from collections.abc import Iterable
 
 import structlog
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from penstock_common.llm.types import Candidate, Recovery
 from penstock_common.telemetry import semconv
 from penstock_common.telemetry.metrics import Counters
+from penstock_inference.domain.health.place import PlaceName
+from penstock_inference.domain.health.registry import Health
+from penstock_inference.domain.health.rules import State
 
 # Upstreams say what they like; what is beyond is counted and not logged.
 _MOST_LOGGED = 100
@@ -67,3 +70,66 @@ class AttemptTelemetry:
     def collect(self) -> Iterable[Metric]:
         """Yield the metrics, as prometheus_client asks of a collector."""
         return self._registry.collect()
+
+
+class HealthMetrics:
+    """Counts ejections and probes as they happen; reads states and retries when it is asked. A collector."""
+
+    def __init__(self, health: Health) -> None:
+        self._registry = CollectorRegistry()
+        self._health = health
+        self._ejections = Counters(
+            self._registry,
+            semconv.METRIC_EJECTIONS,
+            "Times that a model at an upstream was left out, by reason.",
+            ("upstream", "model", "reason"),
+        )
+        self._probes = Counters(
+            self._registry,
+            semconv.METRIC_PROBES,
+            "Requests of one token to upstreams that were out, slow or in doubt.",
+            ("upstream", "model", "outcome"),
+        )
+
+    def changed(self, name: PlaceName, before: State, after: State, reason: str) -> None:
+        """Count an ejection; what the operator writes is no label."""
+        if after is State.EJECTED:
+            self._ejections.add((name.upstream, name.model, reason))
+        elif after is State.BY_HAND:
+            self._ejections.add((name.upstream, name.model, after.value))
+
+    def probed(self, name: PlaceName, outcome: str) -> None:
+        """Count a probe."""
+        self._probes.add((name.upstream, name.model, outcome))
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield the metrics, as prometheus_client asks of a collector."""
+        yield from self._registry.collect()
+        yield _states(self._health)
+        yield from _retries(self._health)
+
+
+def _states(health: Health) -> Metric:
+    family = GaugeMetricFamily(
+        semconv.METRIC_UPSTREAM_STATE,
+        "1 for the state that a model at an upstream's endpoint is in.",
+        labels=("upstream", "model", "endpoint", "state"),
+    )
+    for place in health.states():
+        for state in State:
+            labels = (place.name.upstream, place.name.model, place.name.endpoint, state.value)
+            family.add_metric(labels, float(place.state is state))
+    return family
+
+
+def _retries(health: Health) -> Iterable[Metric]:
+    retries = CounterMetricFamily(semconv.METRIC_RETRIES, "Second attempts at the same upstream.", labels=("upstream",))
+    refused = CounterMetricFamily(
+        semconv.METRIC_RETRIES_REFUSED,
+        "Second attempts that were not made because the upstream's retry budget was spent.",
+        labels=("upstream",),
+    )
+    for name, budget in health.budgets():
+        retries.add_metric((name,), budget.spent)
+        refused.add_metric((name,), budget.refused)
+    return retries, refused

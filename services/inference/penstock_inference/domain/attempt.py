@@ -13,6 +13,7 @@ from penstock_common.llm.types import ContentEvent, FinishReason, GenerationInpu
 from penstock_common.telemetry.steps import Step, end
 from penstock_inference.domain.catalogue import Model
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
+from penstock_inference.domain.health.turn import Turn
 from penstock_inference.domain.upstream import Gap, Stopped, UpstreamAnswer, UpstreamEvent
 from penstock_inference.domain.usage import interrupted_usage
 from penstock_inference.domain.watchdog import Watchdog
@@ -27,9 +28,9 @@ class Attempt:
     attempt, from a task of its own where several are open.
     """
 
-    __slots__ = ("_doubted", "_step", "_watchdog", "_whole", "answer", "is_whole", "model", "stopped", "usage")
+    __slots__ = ("_doubted", "_step", "_turn", "_watchdog", "_whole", "answer", "is_whole", "model", "stopped", "usage")
 
-    def __init__(self, model: Model, answer: UpstreamAnswer, watchdog: Watchdog, step: Step) -> None:
+    def __init__(self, model: Model, answer: UpstreamAnswer, watchdog: Watchdog, step: Step, turn: Turn) -> None:
         self.model = model
         self.stopped: Stopped | None = None
         self.usage: Usage | None = None
@@ -38,6 +39,7 @@ class Attempt:
         self.answer = answer
         self._watchdog = watchdog
         self._step = step
+        self._turn = turn
         self._whole = "whole" in step.attributes
         # What has come since something came that nobody can read: whether all of it is there, the end says.
         self._doubted: list[ContentEvent] | None = None
@@ -124,12 +126,14 @@ class Attempt:
 
     def first_content_came(self) -> None:
         """Record the time to the first token; an answer in one piece has none."""
+        self._turn.content_came()
         if not self._whole:
             nanoseconds = time.time_ns() - self._step.start_ns
             self._step.attributes["time_to_first_token_ms"] = round(nanoseconds / 1e6, 3)
 
     def answered(self) -> None:
         """Record that this attempt's is the answer."""
+        self._turn.answered(self.usage)
         self._finish("answered")
 
     def failed(self, failure: AttemptFailed) -> None:
@@ -140,6 +144,11 @@ class Attempt:
         if not failure.was_asked:
             self._step.attributes["asked"] = False
         self._finish(outcome, error=outcome if failure.was_asked else "")
+        self._turn.failed(failure)
+
+    def retry_refused(self) -> None:
+        """Record that the same upstream was not asked again, although it might help: its retry budget is spent."""
+        self._step.attributes["retry"] = "budget"
 
     def lost(self, value: GenerationInput) -> None:
         """Record what an answer in one piece may have cost that never arrived: at least its input, estimated."""
@@ -176,6 +185,7 @@ class Attempt:
         """Stop the timers and end the exchange; an attempt that still runs counts as cancelled."""
         self._watchdog.stop()
         if self.is_open:
+            self._turn.left()
             self._finish("cancelled", error="cancelled")
         try:
             await self.answer.aclose()

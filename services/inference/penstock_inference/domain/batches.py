@@ -9,10 +9,10 @@ from typing import cast
 
 import msgspec
 
+from penstock_common.errors import PenstockError
 from penstock_common.llm.events import Answer, merge_deltas
 from penstock_common.llm.types import (
     Batch,
-    Candidate,
     ContentEvent,
     Finished,
     GenerationEvent,
@@ -27,6 +27,7 @@ from penstock_inference.domain.attempt import Attempt
 from penstock_inference.domain.catalogue import Model, TimerSeconds, WholeAnswers
 from penstock_inference.domain.failure import AttemptFailed, FailureKind, Next, error_within_answer
 from penstock_inference.domain.generation import Generation, GenerationParts
+from penstock_inference.domain.health.turn import Turn
 from penstock_inference.domain.recovery import AnswerRecovery
 from penstock_inference.domain.succession import Succession, models_of
 from penstock_inference.domain.tiers import asked_tier, prices_of
@@ -100,6 +101,8 @@ class Batches:
     async def aclose(self) -> None:
         """End the attempt that runs, if one does; may be repeated."""
         self._done = True
+        if self._succession is not None and self._succession.holds_retry:
+            self._succession.leave()
         # It asks us for the time that is left: a circle that nobody needs to collect.
         self._succession = None
         attempt, self._attempt = self._attempt, None
@@ -114,10 +117,17 @@ class Batches:
             tier = asked_tier(self._generation.input) if self._generation.input.extra_json else None
             self._tier = tier.name if tier is not None else ""
             models = models_of(self._generation.plan, self._parts.catalogue, self._generation.input, tier)
-            self._succession = Succession(
-                models, self._seconds_left, self._parts.pauses.chance, self._generation.plan.unsupported
+            succession = self._succession = Succession(
+                models,
+                self._seconds_left,
+                self._parts.pauses.chance,
+                self._generation.plan.unsupported,
+                self._parts.pools,
             )
-            attempt = self._begin_attempt(self._succession)
+            delay = succession.delay
+            attempt = self._begin_attempt(succession) if delay == 0 else await self._begin_after(delay, succession)
+            if attempt is None:
+                raise succession.error
         while True:
             try:
                 content = await attempt.next_batch()
@@ -153,11 +163,19 @@ class Batches:
         else:
             self._held.clear()
             delay = self._succession.after(failure)
-            if delay is None:
-                raise self._succession.error from failure
-        if delay:
+        if self._succession.retry_refused:
+            failed.retry_refused()
+        attempt = await self._begin_after(delay, self._succession)
+        if attempt is None:
+            raise (self._broken_off(failure) if was_answering else self._succession.error) from failure
+        return attempt
+
+    async def _begin_after(self, delay: float | None, succession: Succession) -> Attempt | None:
+        """Wait as the succession says, and begin an attempt at whom it says then; None where nobody is left to ask."""
+        while delay:
             await self._parts.pauses.sleep(delay)
-        return self._begin_attempt(self._succession)
+            delay = succession.woken()
+        return None if delay is None else self._begin_attempt(succession)
 
     def _note_cost(self, failed: Attempt, failure: AttemptFailed, *, was_answering: bool) -> Usage | None:
         """Record what a failed attempt has cost; return what of it is owed: what it wrote, or a caller's time ended."""
@@ -168,12 +186,8 @@ class Batches:
             failed.lost(self._asked)
         return None
 
-    def _recover(self, model: Model, failure: AttemptFailed, cost: Usage | None) -> float:
-        """Return the seconds to wait before somebody is asked to make the answer whole that broke off.
-
-        Raises:
-            PenstockError: where nobody can.
-        """
+    def _recover(self, model: Model, failure: AttemptFailed, cost: Usage | None) -> float | None:
+        """Return the seconds to wait before somebody is asked to make the answer whole that broke off; None: nobody can."""
         recovery, succession = self._recovery, self._succession
         assert succession is not None, "an attempt has failed"
         if recovery is None:
@@ -182,14 +196,17 @@ class Batches:
             recovery.note_break(failure, model.candidate)
         if cost is not None:
             recovery.note_cost(cost, self._asked_prices(model))
-        delay: float | None = None
-        if failure.next is not Next.FINAL and self._generation.may_recover and recovery.is_possible(failure):
-            delay = 0.0 if recovery.may_ask_otherwise(failure) else succession.after_break(failure)
-        if delay is None:
-            told = failure if failure.kind is FailureKind.DEADLINE else recovery.failure
-            self._parts.observer.broke_off(recovery.broke, recovery.failure.outcome)
-            raise error_within_answer(told, recovery.broke, _delivered(self._answer)) from failure
-        return delay
+        if failure.next is Next.FINAL or not self._generation.may_recover or not recovery.is_possible(failure):
+            return None
+        return 0.0 if recovery.may_ask_otherwise(failure) else succession.after_break(failure)
+
+    def _broken_off(self, failure: AttemptFailed) -> PenstockError:
+        """Return what the caller sees where nobody made the answer whole."""
+        recovery = self._recovery
+        assert recovery is not None, "the answer broke off"
+        told = failure if failure.kind is FailureKind.DEADLINE else recovery.failure
+        self._parts.observer.broke_off(recovery.broke, recovery.failure.outcome)
+        return error_within_answer(told, recovery.broke, _delivered(self._answer))
 
     def _new_of(
         self, attempt: Attempt, content: Sequence[ContentEvent], recovery: AnswerRecovery
@@ -222,7 +239,10 @@ class Batches:
         step = self._steps.begin("attempt", upstream=candidate.upstream, model=candidate.model)
         if whole:
             step.attributes["whole"] = True
-        attempt = self._attempt = Attempt(model, self._ask(candidate, call), watchdog, step)
+        if succession.availability is not None and (passed_over := succession.passed_over):
+            step.attributes["passed_over"] = passed_over
+        turn = succession.turn(call)
+        attempt = self._attempt = Attempt(model, _answer_of(turn), watchdog, step, turn)
         if recovery is not None:
             attempt.recovers(recovery.way.value)
         return attempt
@@ -236,13 +256,6 @@ class Batches:
         if self._deadline is None or (most := self._seconds_left() / 2) >= seconds.first_token:
             return seconds
         return msgspec.structs.replace(seconds, headers=min(seconds.headers, most), first_token=most)
-
-    def _ask(self, candidate: Candidate, call: UpstreamCall) -> UpstreamAnswer:
-        """Return the candidate's answer, not asked for yet; an adapter that fails here does so where it is read."""
-        try:
-            return self._parts.pools[candidate.upstream].choose().upstream.ask(call)
-        except Exception as error:  # noqa: BLE001 - read() raises it
-            return NoAnswer(error)
 
     def _whole_seconds(self, model: Model) -> float:
         """Return how long a whole answer may take; where another could be asked, half of what is left is kept for it."""
@@ -342,6 +355,14 @@ class Batches:
 def _is_asked_whole(model: Model, succession: Succession) -> bool:
     rule = model.whole_answers
     return rule is WholeAnswers.ALWAYS or (rule is WholeAnswers.ALONE and not succession.others_left)
+
+
+def _answer_of(turn: Turn) -> UpstreamAnswer:
+    """Return the answer, not asked for yet; an adapter that fails here does so where it is read."""
+    try:
+        return turn.endpoint.upstream.ask(turn.call)
+    except Exception as error:  # noqa: BLE001 - read() raises it
+        return NoAnswer(error)
 
 
 def _delivered(answer: Answer) -> str:

@@ -1,40 +1,158 @@
 """The places that serve one upstream's models, and which of them is asked next.
 
 A replica asked with one key is an endpoint: health, quota and latency belong to
-it, as keys have quotas of their own and replicas fail one by one. The
-configuration names one for each upstream today.
+it, as keys have quotas of their own and replicas fail one by one.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
-from penstock_inference.domain.upstream import Upstream
+from penstock_inference.domain.health.place import Place, least_bad
+from penstock_inference.domain.health.registry import Health, UpstreamHealth
+from penstock_inference.domain.health.rules import State
+from penstock_inference.domain.health.turn import Turn
+from penstock_inference.domain.upstream import Upstream, UpstreamCall
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """One replica and one key; ``name`` tells it from the others of its pool and holds no secret."""
+    """One replica and one key; ``name`` tells it from the others of its pool and holds no secret.
+
+    ``quota_group``: endpoints with the same share one quota.
+    """
 
     upstream: Upstream
     name: str = ""
+    quota_group: str = ""
+
+
+class Look(NamedTuple):
+    """What a pool is good for, for one model."""
+
+    state: State
+    """The best of its places'; never probing."""
+    ready_in: float = 0.0
+    """The seconds until the first of those that are not out has quota again."""
+    is_probed: bool = False
 
 
 class Pool:
-    """The endpoints of one upstream, any of which can answer any of its models."""
+    """The endpoints of one upstream, any of which can answer any of its models.
 
-    def __init__(self, endpoints: Sequence[Endpoint]) -> None:
-        """Take at least one endpoint."""
+    Of several, one is chosen by the power of two choices (Mitzenmacher 2001) over peak-EWMA latency times the requests
+    in flight: a replica that gets slow gets less before it fails. A new one begins with the average of its peers.
+    """
+
+    def __init__(self, endpoints: Sequence[Endpoint], health: UpstreamHealth | None = None) -> None:
+        """Take at least one endpoint; without ``health``, what is learned stays here."""
         if not endpoints:
             raise ValueError("a pool needs an endpoint")
         self._endpoints = tuple(endpoints)
+        self.health = health or Health().upstream("")
+        self._registry = self.health.health
+        self._places: dict[str, list[Place]] = {}
+        self._only: dict[str, Place] = {}
+        """By model, where there is one endpoint."""
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
         """All of them."""
         return self._endpoints
 
-    def choose(self) -> Endpoint:
-        """Return the endpoint to ask next."""
-        return self._endpoints[0]
+    def places(self, model: str) -> list[Place]:
+        """Return what is known of a model, at one endpoint after another."""
+        try:
+            return self._places[model]
+        except KeyError:
+            places = [
+                self._registry.place(self.health, each.name, model, each.quota_group or self.health.name)
+                for each in self._endpoints
+            ]
+            for place in places:
+                place.peers = places
+            self._places[model] = places
+            if len(places) == 1:
+                self._only[model] = places[0]
+            return places
+
+    def turn(self, call: UpstreamCall, avoid: Place | None = None) -> Turn:
+        """Return an attempt at the endpoint to ask next, another than ``avoid`` where there is one."""
+        try:
+            place = self._only[call.model]
+        except KeyError:
+            place = self._choose(self.places(call.model), avoid)
+            endpoint = self._endpoints[self._places[call.model].index(place)]
+            return Turn(self._registry, place, endpoint, call)
+        return Turn(self._registry, place, self._endpoints[0], call)
+
+    def look(self, model: str) -> Look:
+        """Return what it is good for now."""
+        now = self._registry.clock()
+        places = self.places(model)
+        is_probed = any(place.is_probed for place in places)
+        usable = [place for place in places if not place.is_out]
+        if not usable:
+            by_hand = all(place.condition is State.BY_HAND for place in places)
+            return Look(State.BY_HAND if by_hand else State.EJECTED, 0.0, is_probed)
+        ready_in = max(0.0, min(place.group.until for place in usable) - now)
+        if ready_in > 0:
+            return Look(State.COOLING, ready_in)
+        is_slow = all(place.condition is State.SLOW for place in usable if not place.group.is_cooling(now))
+        return Look(State.SLOW if is_slow else State.OK)
+
+    def ready_at(self, model: str) -> float:
+        """Return when there is quota again, on the clock of health; a time that is over where there is some."""
+        return min(place.group.until for place in self.places(model))
+
+    def has_another(self, model: str, than: Place) -> bool:
+        """Return whether another endpoint could be asked at once."""
+        now = self._registry.clock()
+        return any(
+            place is not than and not place.is_out and not place.group.is_cooling(now) for place in self.places(model)
+        )
+
+    def _choose(self, places: list[Place], avoid: Place | None) -> Place:
+        if len(places) == 1:
+            return places[0]
+        if self.health.trouble or avoid is not None:
+            places = self._usable(places, avoid)
+        if len(places) == 1:
+            return places[0]
+        chance = self._registry.chance
+        first = int(chance() * len(places))
+        second = int(chance() * (len(places) - 1))
+        one, other = places[first], places[second + (second >= first)]
+        now = self._registry.clock()
+        average = _average_peak(places)
+        return one if _load(one, now, average) <= _load(other, now, average) else other
+
+    def _usable(self, places: list[Place], avoid: Place | None) -> list[Place]:
+        now = self._registry.clock()
+        usable = [place for place in places if not place.is_out]
+        if not usable:
+            allowed = [place for place in places if place.condition is not State.BY_HAND]
+            return [least_bad(allowed or places)]
+        ready = [place for place in usable if not place.group.is_cooling(now)]
+        if not ready:
+            return [min(usable, key=lambda place: place.group.until)]
+        return [place for place in ready if place is not avoid] or ready
+
+
+def _average_peak(places: list[Place]) -> float:
+    known = [place.latency.peak for place in places if place.latency.peak >= 0]
+    return sum(known) / len(known) if known else 0.0
+
+
+def _load(place: Place, now: float, average: float) -> float:
+    """Return how much there is to wait for: peak EWMA times in flight, and no less than somebody waits already."""
+    latency = place.latency
+    seconds = average if latency.peak < 0 else latency.decayed_peak(now)
+    if place.waiting:
+        seconds = max(seconds, now - next(iter(place.waiting)).began)
+    if place.failing:
+        return math.inf
+    return seconds * (place.in_flight + 1)

@@ -1,29 +1,49 @@
-"""Whom to ask next, and when: the plan's candidates in order, before anything was sent.
+"""Whom to ask next, and when: the plan's candidates, those first that are well, before anything was sent.
 
 Pure: time and chance are handed in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from penstock_common import errors
 from penstock_common.llm.types import GenerationInput, Plan, UnsupportedFields
+from penstock_inference.domain.availability import Availability, Pools
 from penstock_inference.domain.catalogue import Catalogue, Model
-from penstock_inference.domain.failure import AttemptFailed, Next, Weight, error_before_content, weightier
+from penstock_inference.domain.failure import (
+    AttemptFailed,
+    FailureKind,
+    Next,
+    Weight,
+    error_before_content,
+    weightier,
+)
+from penstock_inference.domain.health.registry import Trouble
+from penstock_inference.domain.health.rules import State
+from penstock_inference.domain.health.turn import Turn
 from penstock_inference.domain.tiers import AskedTier
+from penstock_inference.domain.upstream import UpstreamCall
 
 ATTEMPTS_PER_CANDIDATE = 2
 BACKOFF_SECONDS = 0.25
 BACKOFF_LIMIT_SECONDS = 8.0
 """Full jitter: U(0, min(8 s, 0.25 s * 2^n)) before retry n; see "Exponential Backoff And Jitter", AWS 2015."""
 UNTOLD_WAIT_SECONDS = 1.0
-"""Equal jitter around this where a 429 does not say when to come again."""
+"""Equal jitter around this where a 429 does not say when to come again, and nobody keeps count of those."""
 LONGEST_WAIT = timedelta(seconds=8)
 """A caller is better served by an error than by a longer silence."""
 # Spreads those who were given the same time, so that they do not come back at once.
-_SPREAD_SECONDS = 0.25
+_SPREAD_SECONDS = 0.5
+
+
+# What another replica, or another key, of the same upstream may not fail with.
+_OF_THE_ENDPOINT = frozenset(
+    {FailureKind.CONNECT, FailureKind.CERTIFICATE, FailureKind.TIMEOUT, FailureKind.CREDENTIALS, FailureKind.QUOTA,
+     FailureKind.RATE_LIMITED, FailureKind.MISCONFIGURED}
+)  # fmt: skip
 
 
 class Succession:
@@ -31,18 +51,23 @@ class Succession:
 
     def __init__(
         self,
-        models: Iterable[Model],
+        models: Sequence[Model],
         seconds_left: Callable[[], float],
         chance: Callable[[], float],
         unsupported: UnsupportedFields = UnsupportedFields.REFUSE,
+        pools: Pools | None = None,
     ) -> None:
-        """Begin with the first model; ``chance`` returns a number in [0, 1).
+        """Begin with the first model that is well; ``chance`` returns a number in [0, 1).
 
         ``unsupported`` is what becomes of fields that no model takes. Those that take all of them come first.
         """
         self.current, *rest = models
         self.unsupported = UnsupportedFields.REFUSE
         """What becomes of fields that ``current`` does not take."""
+        self.delay: float | None = 0.0
+        """The seconds to wait before the first attempt; None where nobody may be asked, and ``error`` says why."""
+        self.retry_refused = False
+        """Whether the last failure was not repeated because the upstream's retry budget is spent."""
         self._rest = rest
         self._last_resort = unsupported
         # Those that do not take all fields, and may be asked without, or all the same, once nobody else is left.
@@ -52,26 +77,91 @@ class Succession:
         self._attempts_here = 0
         self.attempts = 0
         self._worst: tuple[AttemptFailed, Model] | None = None
+        self._models = models
+        self._pools = pools
+        self.availability: Availability | None = None
+        """The view of the pools; None while nobody needed one."""
+        self._turn: Turn | None = None
+        self.holds_retry = False
+        """Whether a retry of the budget is taken, and not yet a turn's."""
+        self._promised = -math.inf
+        self._waited = 0.0
+        if pools is not None:
+            for model in models:
+                trouble = pools[model.candidate.upstream].health.trouble
+                if trouble and (rest or trouble is Trouble.OUT):
+                    self._begin_in_trouble(models)
+                    break
+
+    def _begin_in_trouble(self, models: Sequence[Model]) -> None:
+        availability = self._available()
+        assert availability is not None, "there are pools"
+        self._rest = availability.order(models)
+        self.delay = self._advance()
 
     @property
     def others_left(self) -> bool:
         """Whether somebody else could be asked after ``current``."""
         return bool(self._rest or self._lacking)
 
+    @property
+    def passed_over(self) -> str:
+        """Who was not asked although the plan has it before, and why; empty where nobody was."""
+        if self.availability is None:
+            return ""
+        return ", ".join(f"{candidate} {state}" for candidate, state in self.availability.passed_over.items())
+
     def begin(self) -> None:
         """Count an attempt at ``current``."""
         self.attempts += 1
         self._attempts_here += 1
 
+    def turn(self, call: UpstreamCall) -> Turn:
+        """Return the attempt at ``current``, at one of its endpoints."""
+        assert self._pools is not None, "there are pools"
+        last = self._turn
+        avoid = last.place if last is not None and self._attempts_here > 1 else None
+        turn = self._turn = self._pools[self.current.candidate.upstream].turn(call, avoid)
+        if self.holds_retry:
+            turn.is_retry, self.holds_retry = True, False
+        if self.availability is not None and turn.place.condition is State.EJECTED:
+            turn.holds_probe = turn.place.is_probed = not turn.place.is_probed
+        return turn
+
+    def leave(self) -> None:
+        """Hand back a retry that was taken, and is not made."""
+        if self.holds_retry and self._turn is not None:
+            self.holds_retry = False
+            self._turn.place.budget.give_back()
+
     @property
     def error(self) -> errors.PenstockError:
         """What a caller who was sent nothing sees, once ``after`` has said that nobody is left."""
-        assert self._worst is not None, "an attempt has failed"
+        if self._worst is None:
+            return self._nobody_may_be_asked()
         failure, model = self._worst
-        return error_before_content(failure, model.candidate)
+        error = error_before_content(failure, model.candidate)
+        if isinstance(error, errors.RateLimited) and (available := self._available()) is not None:
+            soonest = available.soonest_of(self._models)
+            if soonest:
+                error.retry_after = timedelta(seconds=math.ceil(soonest))
+        return error
+
+    def _nobody_may_be_asked(self) -> errors.PenstockError:
+        soonest = self.availability.soonest_seconds if self.availability is not None else math.inf
+        if math.isinf(soonest):
+            return errors.NoHealthyUpstream(f"Every candidate is out of service: {self.passed_over}.")
+        return errors.RateLimited(
+            f"The rate limits of all candidates are reached: {self.passed_over}.",
+            limit="upstreams",
+            retry_after=timedelta(seconds=math.ceil(soonest)),
+        )
 
     def after(self, failure: AttemptFailed) -> float | None:
-        """Return the seconds to wait before ``current``, which may have moved on, is asked; None when nobody is left."""
+        """Return the seconds to wait before ``current``, which may have moved on, is asked; None when nobody is left.
+
+        After the wait, ``woken`` says whether it still is to be asked.
+        """
         if failure.weight is Weight.OURS:
             self.attempts -= 1
         if failure.may_be_dropped and self._last_resort is not UnsupportedFields.REFUSE:
@@ -82,39 +172,102 @@ class Succession:
             return None
         if failure.next is Next.LARGER:
             self._keep_larger(failure)
+        self.retry_refused = False
         delay = self._delay_here(failure)
-        if delay is not None:
-            return delay
-        return 0.0 if self._advance() else None
+        return self._advance() if delay is None else self._to_wait(delay)
+
+    def woken(self) -> float | None:
+        """Return the seconds to wait on, as what holds of ``current`` may have changed meanwhile; else as ``after``."""
+        available = self._available()
+        if available is None:
+            return 0.0
+        look = available.look(self.current)
+        if look.state is State.EJECTED and self.current is not available.least_bad and self.others_left:
+            return self._pass_over()
+        if self._ready_at() <= self._promised:
+            return 0.0
+        delay = available.delay_before(self.current, self.others_left, self._seconds_left())
+        if delay is None or self._waited + delay > LONGEST_WAIT.total_seconds():
+            return self._pass_over()
+        return self._to_wait(delay + self._chance() * _SPREAD_SECONDS) if delay else 0.0
+
+    def _pass_over(self) -> float | None:
+        self.leave()
+        return self._advance()
+
+    def _to_wait(self, delay: float) -> float:
+        if delay and self._pools is not None:
+            self._promised = self._ready_at()
+            self._waited += delay
+        return delay
+
+    def _ready_at(self) -> float:
+        assert self._pools is not None, "there are pools"
+        candidate = self.current.candidate
+        return self._pools[candidate.upstream].ready_at(candidate.model)
 
     def after_break(self, failure: AttemptFailed) -> float | None:
         """Return the same where ``current`` broke off within its answer: others come first, and it again where there are none."""
-        if self._advance():
-            return 0.0
-        if failure.next is not Next.RETRY or self._attempts_here >= ATTEMPTS_PER_CANDIDATE:
+        self.retry_refused = False
+        delay = self._advance()
+        if delay is not None:
+            return delay
+        if failure.next is not Next.RETRY or self._attempts_here >= ATTEMPTS_PER_CANDIDATE or not self._may_retry():
             return None
-        return self._backoff()
+        return self._to_wait(self._backoff())
 
     def _delay_here(self, failure: AttemptFailed) -> float | None:
         """Return the pause before the same candidate is asked again, or None where it is not."""
-        if failure.next not in (Next.RETRY, Next.WAIT) or self._attempts_here >= ATTEMPTS_PER_CANDIDATE:
+        if self._attempts_here >= ATTEMPTS_PER_CANDIDATE:
+            return None
+        if failure.kind in _OF_THE_ENDPOINT and self._has_another_endpoint():
+            return 0.0
+        if failure.next not in (Next.RETRY, Next.WAIT):
+            return None
+        turn = self._turn
+        if turn is not None and turn.place.is_out and self.others_left:
             return None
         told_to_wait = failure.next is Next.WAIT or failure.retry_after is not None
-        if told_to_wait and self.others_left:
-            return None
         delay = self._told_wait(failure) if told_to_wait else self._backoff()
-        return delay if delay is not None and delay < self._seconds_left() else None
+        if delay is None or delay >= self._seconds_left():
+            return None
+        return delay if told_to_wait or self._may_retry() else None
+
+    def _has_another_endpoint(self) -> bool:
+        turn = self._turn
+        if turn is None or self._pools is None:
+            return False
+        return self._pools[self.current.candidate.upstream].has_another(self.current.candidate.model, turn.place)
+
+    def _may_retry(self) -> bool:
+        if self._turn is None:
+            return True
+        self.holds_retry = self._turn.place.budget.take()
+        self.retry_refused = not self.holds_retry
+        return self.holds_retry
 
     def _backoff(self) -> float:
         longest = min(BACKOFF_LIMIT_SECONDS, BACKOFF_SECONDS * 2 ** (self._attempts_here - 1))
         return self._chance() * longest
 
     def _told_wait(self, failure: AttemptFailed) -> float | None:
-        if failure.retry_after is None:
+        """Return the wait that the upstream wants, or None where it is too long to be waited for."""
+        longest = LONGEST_WAIT.total_seconds()
+        if self.others_left:
+            if failure.retry_after is None or self._pools is None:
+                return None
+            longest = self._pools[self.current.candidate.upstream].health.wait_seconds
+        cooled = 0.0 if self._turn is None else self._turn.cooled_seconds
+        if failure.retry_after is None and not cooled:
             return UNTOLD_WAIT_SECONDS / 2 + self._chance() * UNTOLD_WAIT_SECONDS / 2
-        if failure.retry_after > LONGEST_WAIT:
-            return None
-        return failure.retry_after.total_seconds() + self._chance() * _SPREAD_SECONDS
+        told = 0.0 if failure.retry_after is None else failure.retry_after.total_seconds()
+        wait = max(told, cooled)
+        return None if wait > longest else wait + self._chance() * _SPREAD_SECONDS
+
+    def _available(self) -> Availability | None:
+        if self.availability is None and self._pools is not None:
+            self.availability = Availability(self._pools, LONGEST_WAIT.total_seconds())
+        return self.availability
 
     def _keep_larger(self, failure: AttemptFailed) -> None:
         """Leave out whose window is no larger than the one that was too small: what the upstream states, or we believe.
@@ -128,16 +281,23 @@ class Succession:
             for models in (self._rest, self._lacking)
         )
 
-    def _advance(self) -> bool:
-        """Go on to the next model; return whether there is one."""
-        if not self._rest:
-            self._rest, self._lacking = self._lacking, []
-            self.unsupported, self._last_resort = self._last_resort, UnsupportedFields.REFUSE
-        if not self._rest:
-            return False
-        self.current = self._rest.pop(0)
-        self._attempts_here = 0
-        return True
+    def _advance(self) -> float | None:
+        """Go on to the next model that may be asked; return the seconds to wait before, None where there is none."""
+        available = self._available()
+        while True:
+            if not self._rest:
+                self._rest, self._lacking = self._lacking, []
+                self.unsupported, self._last_resort = self._last_resort, UnsupportedFields.REFUSE
+            if not self._rest:
+                return None
+            model = self._rest.pop(0)
+            delay = 0.0
+            if available is not None:
+                delay = available.delay_before(model, self.others_left, self._seconds_left())
+            if delay is not None:
+                self.current = model
+                self._attempts_here = 0
+                return self._to_wait(delay + self._chance() * _SPREAD_SECONDS if delay else 0.0)
 
 
 def models_of(plan: Plan, catalogue: Catalogue, value: GenerationInput, tier: AskedTier | None = None) -> list[Model]:

@@ -14,6 +14,7 @@ from penstock_inference.adapters.providers.provider import OpenUpstream
 from penstock_inference.adapters.providers.registry import PROVIDERS
 from penstock_inference.adapters.providers.upstream_settings import UpstreamSettings
 from penstock_inference.domain.endpoint import Endpoint, Pool
+from penstock_inference.domain.health.registry import Health
 
 
 @dataclass(slots=True, eq=False)
@@ -43,8 +44,9 @@ class PoolsOfRevision(dict[str, Pool]):
 class OpenUpstreams:
     """Opens what a revision names. What is made as before is the same as before, with all that it has learnt."""
 
-    def __init__(self, client: HttpClient, in_background: StartWork) -> None:
+    def __init__(self, client: HttpClient, in_background: StartWork, health: Health) -> None:
         self._client = client
+        self._health = health
         self._in_background = in_background
         self._loop = asyncio.get_running_loop()
         self._open: list[_Open] = []
@@ -52,10 +54,10 @@ class OpenUpstreams:
 
     @classmethod
     @asynccontextmanager
-    async def opening(cls) -> AsyncGenerator[OpenUpstreams, None]:
+    async def opening(cls, health: Health) -> AsyncGenerator[OpenUpstreams, None]:
         """Yield one without an upstream; leaving closes every connection."""
         async with HttpClient() as client, background_work() as in_background:
-            upstreams = cls(client, in_background)
+            upstreams = cls(client, in_background, health)
             try:
                 yield upstreams
             finally:
@@ -90,12 +92,34 @@ class OpenUpstreams:
         one = next((one for one in reversed(self._open) if one.makings == makings), None)
         if one is None:
             closing = AsyncExitStack()
-            opening = PROVIDERS[settings.provider].open_upstream(settings, self._client)
-            upstream = await closing.enter_async_context(opening)
-            one = _Open(makings, upstream, Pool((Endpoint(upstream.upstream),)), closing)
+            try:
+                opened = await self._endpoints_of(settings, closing)
+            except BaseException:
+                await closing.aclose()
+                raise
+            one = _Open(makings, opened[0][1], self._pool(settings, opened), closing)
             self._open.append(one)
         one.users += 1
         return one
+
+    async def _endpoints_of(
+        self, settings: UpstreamSettings, closing: AsyncExitStack
+    ) -> list[tuple[str, OpenUpstream]]:
+        """Return each address with each key, opened, by names that hold no secret."""
+        opening = PROVIDERS[settings.provider].open_upstream
+        return [
+            (name, await closing.enter_async_context(opening(endpoint, self._client)))
+            for name, endpoint in settings.endpoints()
+        ]
+
+    def _pool(self, settings: UpstreamSettings, opened: Sequence[tuple[str, OpenUpstream]]) -> Pool:
+        """Return the pool, with what is known of its places already."""
+        group = settings.quota_group or settings.name
+        endpoints = [
+            Endpoint(one.upstream, name, group if settings.quotas == "one" else f"{group} {name.rpartition('#')[2]}")
+            for name, one in opened
+        ]
+        return Pool(endpoints, self._health.upstream(settings.name, settings.rate_limited.wait.total_seconds()))
 
     def _let_go_soon(self, held: Sequence[tuple[str, _Open]]) -> None:
         if not self._is_closed:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -64,6 +66,13 @@ class LimitSettings(Section):
     """Requests at once."""
 
 
+class RateLimitedSettings(Section):
+    """What is done about an upstream that says that its rate limit is reached, and when to come again."""
+
+    wait: Duration = timedelta(seconds=2)
+    """A time no longer than this is waited for, although another candidate could be asked; 0s: never."""
+
+
 class ModelSettings(Section):
     """A model at an upstream; ``name`` is the upstream's own."""
 
@@ -100,6 +109,10 @@ class UpstreamSettings(Section):
     """openai, openai_compatible, vllm, ollama or triton."""
     api_key: Secret = Secret("")
     """What it asks for; write `${NAME}` rather than the key itself."""
+    quota_group: str = ""
+    """Upstreams with the same word here share one quota: when one is refused for its rate limit, none of them is asked
+    before the time is over. Not said: the upstream has one of its own, for all its models."""
+    rate_limited: RateLimitedSettings = RateLimitedSettings()
     region: str = ""
     """Where it processes data; tenants may be kept to regions."""
     passthrough: bool = False
@@ -123,6 +136,15 @@ class UpstreamSettings(Section):
         beside = {"region", "timeouts", "limits", "models"}
         own = ((name, getattr(self, name)) for name in type(self).model_fields if name not in beside)
         return (*own, any(model.service_tiers for model in self.models))
+
+    @property
+    def quotas(self) -> Literal["one", "by key"]:
+        """Return whether all keys share one quota."""
+        return "one"
+
+    def endpoints(self) -> Sequence[tuple[str, Self]]:
+        """Return the places that serve the models, each as an upstream of one, by a name that holds no secret."""
+        return [("", self)]
 
     def asks_whole(self, model: ModelSettings) -> WholeAnswers:
         """Return whether the model is asked for a whole answer where the caller does not stream."""

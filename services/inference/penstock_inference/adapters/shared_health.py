@@ -1,0 +1,190 @@
+"""What replicas tell each other of upstreams, through one hash in Redis; each does without, and none waits for it.
+
+A field is a place, with its condition and when that began, or a quota's group, with the end of its cool-down. Times
+travel as what is left, or as an age, and Redis reckons with its own clock: the replicas' need not agree. Of two words on a
+place the later counts, of two cool-downs the longer. What is there converges whatever the order, so that a Redis that was away
+or has forgotten everything is told anew by whoever knows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import secrets
+from contextlib import suppress
+
+import msgspec
+import structlog
+from redis.exceptions import ResponseError
+
+from penstock_common.redis_connection import RedisConnection, RedisUnavailable, Script
+from penstock_inference.domain.health.place import Place, PlaceName
+from penstock_inference.domain.health.registry import Health
+from penstock_inference.domain.health.rules import State
+
+KEY = "penstock:health"
+LIFE_MILLISECONDS = 3_600_000
+"""How long the hash outlives the last replica that asked for it."""
+_CLOSE_SECONDS = 0.005
+"""Who hears of a cool-down that is longer by less has told of it."""
+
+# ARGV: life in milliseconds, then triples of field, microseconds (a group's: how long yet; a place's: how old), body.
+# The reply: triples of field, the same time as it is now, body.
+_EXCHANGE = Script(
+    """
+    local time = redis.call('TIME')
+    local now = time[1] * 1000000 + time[2]
+    for i = 2, #ARGV, 3 do
+        local field, microseconds, body = ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2]
+        local at = string.sub(field, 1, 1) == 'q' and now + microseconds or now - microseconds
+        local known = redis.call('HGET', KEYS[1], field)
+        if not known or tonumber(string.match(known, '^%d+')) < at then
+            redis.call('HSET', KEYS[1], field, string.format('%.0f', at) .. ' ' .. body)
+        end
+    end
+    local reply = {}
+    local all = redis.call('HGETALL', KEYS[1])
+    for i = 1, #all, 2 do
+        local at, body = string.match(all[i + 1], '^(%d+) (.*)$')
+        if string.sub(all[i], 1, 1) == 'q' then
+            if tonumber(at) > now then
+                table.insert(reply, all[i])
+                table.insert(reply, string.format('%.0f', tonumber(at) - now))
+                table.insert(reply, body)
+            else
+                redis.call('HDEL', KEYS[1], all[i])
+            end
+        else
+            table.insert(reply, all[i])
+            table.insert(reply, string.format('%.0f', now - tonumber(at)))
+            table.insert(reply, body)
+        end
+    end
+    if #all > 0 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+    return reply
+    """
+)
+_GIVE_BACK = Script("if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0")
+
+_log = structlog.get_logger(__name__)
+
+
+class _Said(msgspec.Struct, array_like=True):
+    """A place's condition as it travels; ``left_seconds``, of the operator's word, as it was when it was given."""
+
+    condition: State
+    reason: str
+    by: str
+    left_seconds: float | None = None
+
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(_Said)
+
+
+class SharedHealth:
+    """Tells what this replica has found out, and takes over what others have since. Also the lease of probes."""
+
+    def __init__(self, connection: RedisConnection, health: Health) -> None:
+        self._connection = connection
+        self._health = health
+        self._name = secrets.token_hex(8)
+        self._is_away = False
+        self._told_at = -math.inf
+
+    async def run(self, every_seconds: float) -> None:
+        """Exchange for ever; never return."""
+        while True:
+            await asyncio.sleep(every_seconds)
+            await self.exchange()
+
+    async def exchange(self) -> None:
+        """Tell and hear once; where Redis is away, or says what cannot be read, nothing happens but a line in the log."""
+        try:
+            self._take_over(await self._connection.run(_EXCHANGE, (KEY,), LIFE_MILLISECONDS, *self._told()))
+        except Exception as error:  # noqa: BLE001 - whatever stands in Redis, the service goes on without
+            if not self._is_away:
+                is_away = isinstance(error, RedisUnavailable | ResponseError)
+                _log.warning("health_not_shared", reason=str(error), exc_info=None if is_away else error)
+            self._is_away = True
+        else:
+            self._is_away = False
+
+    def _take_over(self, reply: list[bytes]) -> None:
+        now = self._health.clock()
+        for field, microseconds, body in zip(reply[::3], reply[1::3], reply[2::3], strict=True):
+            self._hear(field.decode(), float(microseconds) / 1e6, body, now)
+
+    async def take(self, name: str, seconds: float) -> bool:
+        """Return whether it is our turn to probe; where Redis is away, it is."""
+        try:
+            reply = await self._connection.execute(
+                "SET", f"{KEY}:probe:{name}", self._name, "NX", "PX", int(seconds * 1000)
+            )
+        except (RedisUnavailable, ResponseError):
+            return True
+        return reply is not None
+
+    async def give_back(self, name: str) -> None:
+        """Let others have their turn."""
+        with suppress(RedisUnavailable, ResponseError):
+            await self._connection.run(_GIVE_BACK, (f"{KEY}:probe:{name}",), self._name)
+
+    def _told(self) -> list[str | bytes | int]:
+        """Return which quotas cool down, and how every place is that has ever changed."""
+        now = self._health.clock()
+        told: list[str | bytes | int] = []
+        for group in self._health.groups.values():
+            if group.is_cooling(now):
+                told += (f"q {group.name}", _microseconds(group.until - now), b"")
+        self._told_at = now
+        for name, place in self._health.places.items():
+            if place.changed_at == -math.inf:
+                continue
+            left = place.until - place.changed_at if place.until < math.inf else None
+            said = _Said(place.condition, place.reason, self._name, left)
+            told += (_field(name), _microseconds(now - place.changed_at), _ENCODER.encode(said))
+        return told
+
+    def _hear(self, field: str, seconds: float, body: bytes, now: float) -> None:
+        if field.startswith("q "):
+            group = self._health.groups.get(field[2:])
+            if group is not None and now + seconds > group.until + _CLOSE_SECONDS:
+                group.cool(now, seconds)
+            return
+        place = self._health.places.get(_name_in(field))
+        if place is None or place.changed_at > self._told_at:
+            # What has changed since we told is told next time.
+            return
+        try:
+            said = _DECODER.decode(body)
+        except msgspec.DecodeError:
+            # A later version's word.
+            return
+        # Ours was among those of which Redis has kept the latest.
+        if said.by != self._name:
+            _adopt(place, said, now - seconds)
+
+
+def _adopt(place: Place, said: _Said, changed_at: float) -> None:
+    until = math.inf if said.left_seconds is None else changed_at + said.left_seconds
+    if said.condition is place.condition and (until == place.until or abs(until - place.until) < 1):
+        if place.changed_at == -math.inf:
+            place.changed_at = changed_at
+        return
+    place.adopt(said.condition, said.reason, changed_at, until)
+
+
+def _field(name: PlaceName) -> bytes:
+    return b"p " + msgspec.json.encode(tuple(name))
+
+
+def _name_in(field: str) -> PlaceName:
+    try:
+        return PlaceName(*msgspec.json.decode(field[2:], type=tuple[str, str, str]))
+    except msgspec.DecodeError:
+        return PlaceName("", "", "")
+
+
+def _microseconds(seconds: float) -> int:
+    return max(0, math.ceil(seconds * 1e6))

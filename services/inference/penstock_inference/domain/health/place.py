@@ -1,0 +1,293 @@
+"""One model at one endpoint: what speaks for it, what against it, and whether it is asked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+from penstock_common.llm.estimate import estimated_input_tokens
+from penstock_inference.domain.failure import AttemptFailed, FailureKind
+from penstock_inference.domain.health.evidence import Evidence, Verdict
+from penstock_inference.domain.health.latency import Latency, size_class
+from penstock_inference.domain.health.quota import QuotaGroup
+from penstock_inference.domain.health.retry_budget import RetryBudget
+from penstock_inference.domain.health.rules import (
+    GOOD_PROBES,
+    LONG_OUTAGE_SECONDS,
+    PROBE_SPREAD_RATIO,
+    HealthRules,
+    State,
+)
+
+if TYPE_CHECKING:
+    from penstock_inference.domain.health.turn import Turn
+
+_KEY_IS_REFUSED = frozenset({FailureKind.CREDENTIALS, FailureKind.QUOTA})
+_SAYS_NOTHING = frozenset(
+    {FailureKind.ADAPTER, FailureKind.UNSUPPORTED, FailureKind.RATE_LIMITED, FailureKind.DIVERGED}
+)
+# A reader who takes long uses that timer up, too.
+_READERS_STAGE = "total"
+_SILENT_REQUESTS = 5
+"""So many requests that wait for long, and nobody has heard anything meanwhile: it is silent, or slow."""
+_SILENT_RATIO = 3
+"""How many times longer than what is slow they must have waited, and a second at least, to be silence."""
+_DOUBT_SECONDS = 2.0
+"""No sooner after a probe is another made of a place that is in use."""
+PROBE = "(probe)"
+"""Who asks where the service itself does."""
+
+
+class PlaceName(NamedTuple):
+    """What tells a place from all others, in every process; no secret."""
+
+    upstream: str
+    endpoint: str
+    model: str
+
+    def __str__(self) -> str:
+        return f"{self.upstream}/{self.model}" + (f" at {self.endpoint}" if self.endpoint else "")
+
+
+class Place:
+    """Learns from its turns; goes out, slows down and comes back, and tells ``changed`` of each change.
+
+    At most half of its ``peers``, itself among them, are put out one by one; once none of the others is well, all are.
+    """
+
+    def __init__(
+        self,
+        name: PlaceName,
+        group: QuotaGroup,
+        budget: RetryBudget,
+        rules: HealthRules,
+        changed: Callable[[Place], None],
+    ) -> None:
+        self.name = name
+        self.group = group
+        self.budget = budget
+        self.rules = rules
+        self.peers: list[Place] = [self]
+        self.evidence = Evidence(rules)
+        self.latency = Latency(rules)
+        self.waiting: dict[Turn, None] = {}
+        """The turns that have heard no content yet, the oldest first."""
+        self.in_flight = 0
+        self.spoke_at = 0.0
+        self.tenant = self.other_tenant = ""
+        self.tenant_at = self.other_tenant_at = -math.inf
+        self.condition = State.OK
+        """Ok, slow, ejected or by hand; what else it is follows from its quota and its probes."""
+        self.reason = ""
+        self.changed_at = -math.inf
+        self.until = math.inf
+        """When the operator's word ends."""
+        self.failing = False
+        """Whether it would be out if that were not more than half."""
+        self.key_refused = False
+        self.probe_due = math.inf
+        self.probed_at = -math.inf
+        self.is_probed = False
+        """Whether a probe is open."""
+        self.good_probes = 0
+        self._changed = changed
+
+    @property
+    def is_out(self) -> bool:
+        """Whether it is asked only where nobody else could be."""
+        return self.condition is State.EJECTED or self.condition is State.BY_HAND
+
+    def state(self, now: float) -> State:
+        """Return what it is good for now."""
+        if self.condition is State.EJECTED and (self.is_probed or self.good_probes):
+            return State.PROBING
+        if not self.is_out and self.group.is_cooling(now):
+            return State.COOLING
+        return self.condition
+
+    @property
+    def badness(self) -> tuple[bool, int, float]:
+        """Sort by it: the least bad of those that are out comes first."""
+        return self.key_refused, -self.good_probes, self.changed_at
+
+    def note_tenant(self, tenant: str, now: float) -> None:
+        """Note whose requests come, where it is another's than the last."""
+        self.other_tenant, self.other_tenant_at = self.tenant, self.tenant_at
+        self.tenant = tenant
+
+    # What turns tell.
+
+    def recovered(self, now: float, began: float) -> None:
+        """Note an answer while something speaks against it."""
+        self.failing = False
+        if self.group.untold:
+            self.group.served(began)
+        if self.condition is State.EJECTED and began >= self.changed_at:
+            self._good(now)
+
+    def failed(self, failure: AttemptFailed, now: float, began: float, who: tuple[str, str]) -> float:
+        """Note a failure of the request and tenant ``who``; return for how many seconds its quota cools, 0 where it does not."""
+        if failure.is_of_the_request:
+            if failure.kind is not FailureKind.DEADLINE:
+                self.spoke_at = now
+            return 0.0
+        cools = self._cooled_by(failure, now, began)
+        if failure.kind in _KEY_IS_REFUSED:
+            self.spoke_at = now
+            if not (self.condition is State.EJECTED and self.key_refused):
+                self.key_refused = True
+                self.eject(now, failure.kind.value)
+        elif failure.kind not in _SAYS_NOTHING and failure.stage != _READERS_STAGE:
+            self.budget.failed()
+            self.evidence.failed(now, *who)
+            self._judge(now, failure.kind.value)
+        return cools
+
+    def _cooled_by(self, failure: AttemptFailed, now: float, began: float) -> float:
+        told = failure.retry_after
+        if failure.kind is FailureKind.RATE_LIMITED:
+            self.spoke_at = now
+            self.group.refused(now, began, None if told is None else told.total_seconds())
+        elif told is not None and told.total_seconds() > 0:
+            self.group.cool(now, told.total_seconds())
+        else:
+            return 0.0
+        return max(0.0, self.group.until - now)
+
+    def _judge(self, now: float, reason: str) -> None:
+        if self.condition is State.EJECTED:
+            self.good_probes = 0
+            return
+        if self.condition is State.BY_HAND:
+            return
+        asks = self.tenant_at, self.other_tenant_at
+        verdict = self.evidence.verdict(now, min(asks) > now - self.rules.window_seconds)
+        if verdict is Verdict.DOUBTFUL:
+            self.probe_due = min(self.probe_due, max(now, self.probed_at + _DOUBT_SECONDS))
+            self._changed(self)
+        elif verdict is Verdict.FAILING:
+            self._put_out(now, reason)
+
+    def _put_out(self, now: float, reason: str) -> None:
+        self.failing = True
+        self.reason = reason
+        peers = self.peers
+        out = sum(peer.is_out for peer in peers)
+        if out + 1 <= max(1, len(peers) // 2):
+            self.eject(now, reason)
+        elif all(peer.is_out or peer.failing for peer in peers):
+            for peer in peers:
+                if not peer.is_out:
+                    peer.eject(now, peer.reason)
+
+    # What the clock tells.
+
+    def look_at_waiting(self, now: float) -> None:
+        """See whether those who wait have waited for too long, while nothing was heard."""
+        if self.is_out or len(self.waiting) < _SILENT_REQUESTS:
+            return
+        oldest = tuple(islice(self.waiting, _SILENT_REQUESTS))
+        late = max(self._late_after(turn) for turn in oldest)
+        silent = max(1.0, _SILENT_RATIO * late)
+        newest = oldest[-1]
+        if now - newest.began > silent and now - self.spoke_at > silent:
+            # Whose requests they are is of no weight: others would wait as long.
+            self._put_out(now, "silent")
+        elif now - newest.began > late and now - self.latency.fine_at > late and self.condition is State.OK:
+            self.slow_down(now)
+
+    def _late_after(self, turn: Turn) -> float:
+        whole = turn.call.whole
+        return self.latency.slow_after(size_class(estimated_input_tokens(turn.call.input), 0, whole=whole), whole=whole)
+
+    def let_time_pass(self, now: float) -> None:
+        """End what lasts for a time only: the operator's word, and what was usual before it got slow for good."""
+        if self.condition is State.BY_HAND and now >= self.until:
+            self.restore(now, "the time that was set is over")
+        elif self.condition is State.SLOW and now >= self.changed_at + self.rules.slow_forgotten_seconds:
+            self.latency.forget()
+            self.restore(now, "slow for so long that it is usual")
+
+    # Probes.
+
+    def schedule_probe(self, now: float, chance: float) -> None:
+        """Set when the next probe is due; ``chance`` in [0, 1) spreads them."""
+        rules = self.rules
+        if self.key_refused:
+            seconds = rules.rejected_key_probe_seconds
+        elif self.condition is State.EJECTED and now - self.changed_at >= LONG_OUTAGE_SECONDS:
+            seconds = rules.long_outage_probe_seconds
+        else:
+            seconds = rules.probe_seconds
+        self.probe_due = now + seconds * (1 - PROBE_SPREAD_RATIO + 2 * PROBE_SPREAD_RATIO * chance)
+
+    def probe_ended(self, now: float, seconds: float, failure: AttemptFailed | None) -> None:
+        """Note how a probe went that took so long; the next is to be scheduled, unless this one made it due at once."""
+        self.is_probed = False
+        self.probed_at = now
+        self.probe_due = math.inf
+        if failure is None or failure.is_of_the_request:
+            # A refusal of so odd a request is a sign of life.
+            self.budget.answered()
+            self.evidence.answered(now)
+            if self.condition is not State.SLOW or not self.latency.is_probe_slow(seconds):
+                self._good(now)
+            else:
+                self.good_probes = 0
+            return
+        self.good_probes = 0
+        self.failed(failure, now, now, (PROBE, PROBE))
+
+    def _good(self, now: float) -> None:
+        if self.condition is State.EJECTED or self.condition is State.SLOW:
+            self.good_probes += 1
+            self.probe_due = now
+            if self.good_probes >= GOOD_PROBES:
+                self.restore(now, "")
+
+    # What it becomes.
+
+    def eject(self, now: float, reason: str) -> None:
+        """Put it out until probes succeed."""
+        self._become(State.EJECTED, reason, now)
+
+    def eject_by_hand(self, now: float, reason: str, seconds: float) -> None:
+        """Put it out for so long, whatever probes say."""
+        self.until = now + seconds
+        self._become(State.BY_HAND, reason, now)
+
+    def slow_down(self, now: float) -> None:
+        """Have it asked after those that are not slow."""
+        self._become(State.SLOW, "latency", now)
+
+    def restore(self, now: float, reason: str) -> None:
+        """Take it back; what spoke against it is forgotten."""
+        self.until = math.inf
+        self.key_refused = self.failing = False
+        self.evidence.forget()
+        self.latency.slow_share = 0.0
+        self._become(State.OK, reason, now)
+
+    def adopt(self, condition: State, reason: str, changed_at: float, until: float) -> None:
+        """Become what another replica has found out since."""
+        if condition is State.OK:
+            self.restore(changed_at, reason)
+        else:
+            self.until = until
+            self.key_refused = reason in {kind.value for kind in _KEY_IS_REFUSED}
+            self._become(condition, reason, changed_at)
+
+    def _become(self, condition: State, reason: str, now: float) -> None:
+        self.condition = condition
+        self.reason = reason
+        self.changed_at = now
+        self.good_probes = 0
+        self.probe_due = math.inf
+        self._changed(self)
+
+
+def least_bad(places: Iterable[Place]) -> Place:
+    """Return whom to ask of those that are out."""
+    return min(places, key=lambda place: place.badness)
