@@ -55,7 +55,8 @@ async def build(
         first, pools = await revision_of(settings)
         revisions = Revisions(first)
         watch.look_after(pools, first.catalogue)
-        del pools
+        # Who holds them keeps upstreams open that no later revision has.
+        del first, pools
         if shared is not None:
             await shared.exchange()
             await stack.enter_async_context(running(shared.run(settings.health.share_every.total_seconds())))

@@ -202,3 +202,32 @@ async def test_two_upstreams_of_one_address_share_connections_until_both_are_gon
     async with OpenAIUpstream() as other:
         await reload(other.settings("two"), earlier_plans=AT_ONCE)
         assert await eventually(lambda: len(first._tasks) == 0)
+
+
+async def test_what_is_known_of_an_unchanged_upstream_outlives_a_reload_in_an_outage(serve, reload, first, second):
+    caller = await serve(priced(first, "first", 1), second.settings("second"))
+    first.otherwise = lambda _: Failure(503)
+    while (await caller.ask("first/m", "second/m")).outcomes != ["second answered"]:
+        pass
+    seen = len(first.requests)
+    await reload(priced(first, "first", 5), second.settings("second"))
+    for _ in range(20):
+        assert (await caller.ask("first/m", "second/m")).outcomes == ["second answered"]
+    assert len(first.requests) == seen
+    # With another key it is another place.
+    first.otherwise = lambda _: Answer()
+    await reload(first.settings("first", api_key="sk-new"), second.settings("second"))
+    assert (await caller.ask("first/m", "second/m")).outcomes == ["first answered"]
+
+
+async def test_no_upstream_of_the_first_configuration_stays_open(serve, reload, first, second):
+    caller = await serve(first.settings("first"))
+    await caller.ask("first/m")
+    assert await open_connections(first) == 1
+    await reload(second.settings("second"), earlier_plans=AT_ONCE)
+    pools = [each for each in gc.get_objects() if type(each).__name__ == "PoolsOfRevision" and "first" in each]
+    while pools:
+        pools = None
+        await asyncio.sleep(0.01)
+        gc.collect()
+        pools = [each for each in gc.get_objects() if type(each).__name__ == "PoolsOfRevision" and "first" in each]
