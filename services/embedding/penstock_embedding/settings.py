@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -11,11 +12,12 @@ from pydantic import Field, model_validator
 
 from penstock_common.addresses import BaseUrl, Target
 from penstock_common.configuration import RELOADED, Duration, Secret, Section
-from penstock_common.faults import refuse
+from penstock_common.faults import KeyPath, refuse
 from penstock_common.llm.types import NANO_USD_PER_USD, UnitPrices
 from penstock_common.sections import DEFAULT_EMBEDDING_MODEL
 
 Positive = Annotated[Duration, Field(gt=timedelta())]
+Revision = Annotated[str, Field(max_length=128, pattern=r"^[^/\s]*$")]
 
 
 class PriceSettings(Section):
@@ -29,7 +31,15 @@ class PriceSettings(Section):
         return UnitPrices(input_nano_usd=int((self.input * NANO_USD_PER_USD).to_integral_value()))
 
 
-class ProviderSettings(Section):
+_UNDECLARED = (
+    "with standbys each upstream declares its 'revision', alike for all: their vectors are compared with one another. "
+    "Where you do not know that they serve the same weights, leave the standbys out"
+)
+_LONE_ATTEMPTS = 10
+_MOST_ATTEMPTS_WITH_STANDBYS = 2
+
+
+class ProviderStandby(Section):
     """A provider that speaks OpenAI's embeddings format."""
 
     name: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^/\s]+$")] = "provider"
@@ -40,31 +50,61 @@ class ProviderSettings(Section):
     """What it asks for; write `${NAME}` rather than the key itself."""
     model: str = ""
     """The provider's own name of the model; empty: the one that callers use."""
+    revision: Revision = ""
+    """What tells this model's vectors from those of another version, in words of yours. Needed where there are standbys."""
+    price: PriceSettings | None = None
+    """Where it is not `embedding.price`."""
+    max_inputs: Annotated[int, Field(ge=1, le=2048)] = 2048
+    """Texts in one request to it; more are sent in several. With standbys, the smallest of theirs counts."""
     connect_timeout: Positive = timedelta(seconds=3)
     """Until a connection stands."""
     timeout: Positive = timedelta(seconds=30)
     """Of one attempt."""
-    attempts: Annotated[int, Field(ge=1, le=10)] = 3
-    """Times that a request is made before its callers are told that it failed."""
+    timeout_with_others: Positive = timedelta(seconds=10)
+    """The same while another upstream could be asked instead."""
+
+
+class ProviderSettings(ProviderStandby):
+    """The provider that is asked first, and how all are asked."""
+
+    standbys: list[ProviderStandby] = []
+    """Providers of the same model and revision, asked in this order when those before fail."""
+    attempts: Annotated[int, Field(ge=1, le=_LONE_ATTEMPTS)] = 2
+    """Times that each is asked for the same texts before the next one is, or the caller is told; 2 at the most with standbys."""
     max_in_flight: Annotated[int, Field(ge=1)] = 256
-    """Requests to it at once; more wait."""
+    """Requests of callers at once; further ones are refused."""
 
 
-class TritonSettings(Section):
+class TritonStandby(Section):
     """A Triton that serves the model with our graph's tensors. The tokenizer is found as for the other runtimes."""
 
+    name: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^/\s]+$")] = "embedding"
+    """What the ledger calls it."""
     target: Annotated[Target, Field(min_length=1)]
     """host:port, of its gRPC."""
     model: Annotated[str, Field(max_length=128, pattern=r"^[^/\s]*$")] = ""
     """Its name there; empty: the one that callers use."""
     version: Annotated[str, Field(pattern=r"^[0-9]{0,18}$")] = ""
     """Empty: the newest one when the service starts. Another version is another revision, and takes a new start."""
-    start_timeout: Positive = timedelta(seconds=60)
-    """How long a start waits for the server. A model that is loaded by the first request waits for nothing."""
+    revision: Revision = ""
+    """What tells this model's vectors from those of another version, in words of yours. Needed where there are standbys."""
+    price: PriceSettings | None = None
+    """Where it is not `embedding.price`."""
     timeout: Positive = timedelta(seconds=10)
     """Of one attempt at one batch; less where its callers have less left."""
-    attempts: Annotated[int, Field(ge=1, le=10)] = 3
-    """Times that a batch is sent before its callers are told that it failed."""
+    timeout_with_others: Positive = timedelta(seconds=5)
+    """The same while another Triton could be asked instead."""
+
+
+class TritonSettings(TritonStandby):
+    """The Triton that is asked first, and how all are asked."""
+
+    standbys: list[TritonStandby] = []
+    """Tritons of the same model and revision, asked in this order when those before fail."""
+    start_timeout: Positive = timedelta(seconds=60)
+    """How long a start waits for a server, where none is there. A model that is loaded by the first request waits for nothing."""
+    attempts: Annotated[int, Field(ge=1, le=_LONE_ATTEMPTS)] = 2
+    """Times that each is sent the same batch before the next one is, or the callers are told; 2 at the most with standbys."""
     runs_at_once: Annotated[int, Field(ge=1, le=256)] = 4
     """Batches that may be under way."""
 
@@ -93,6 +133,9 @@ class EmbeddingSettings(Section):
     price: Annotated[PriceSettings, RELOADED] = PriceSettings()
     min_dimensions: Annotated[int, Field(ge=0)] = 0
     """Callers may ask for shorter vectors, down to so many values: for models that are trained for it. 0: none may."""
+    dimensions: Annotated[int, Field(ge=0, le=65_536)] = 0
+    """Values of a vector, as `triton` or `provider` has to answer; 0: as many as the first answer has. An answer of another
+    length is a failure, and reaches nobody."""
     max_batch: Annotated[int, Field(ge=1, le=1024)] = 64
     """Texts that run together, whichever callers they belong to."""
     max_batch_tokens: Annotated[int, Field(ge=1)] = 512
@@ -114,7 +157,33 @@ class EmbeddingSettings(Section):
             for name, section in (("provider", self.provider), ("triton", self.triton))
             if (self.runtime == name) != (section is not None)
         )
+        refuse(_contradictions_of("provider", self.provider))
+        refuse(_contradictions_of("triton", self.triton))
         return self
+
+
+def _contradictions_of(key: str, first: ProviderSettings | TritonSettings | None) -> Iterator[tuple[KeyPath, str]]:
+    """Yield why upstreams may not stand in for each other: nobody has said that their vectors may be compared."""
+    if first is None or not first.standbys:
+        return
+    if first.attempts > _MOST_ATTEMPTS_WITH_STANDBYS:
+        yield (key, "attempts"), f"with standbys at most {_MOST_ATTEMPTS_WITH_STANDBYS} are made at each upstream"
+    if not first.revision:
+        yield (key, "revision"), _UNDECLARED
+    names = {first.name}
+    for index, standby in enumerate(first.standbys):
+        where = (key, "standbys", index)
+        if not standby.revision and first.revision:
+            yield (*where, "revision"), _UNDECLARED
+        elif standby.revision != first.revision and first.revision:
+            yield (
+                (*where, "revision"),
+                f"'{standby.revision}' is not '{first.revision}', and vectors of two revisions may not be compared: "
+                "leave this standby out, or have it serve the same",
+            )
+        if standby.name in names:
+            yield (*where, "name"), f"the name '{standby.name}' is taken: give each upstream its own"
+        names.add(standby.name)
 
 
 class Settings(Section):

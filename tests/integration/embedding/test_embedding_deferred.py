@@ -14,6 +14,7 @@ from penstock_common.errors import ServiceUnavailable
 from penstock_embedding.adapters.deferred_model import DeferredModel
 from penstock_embedding.adapters.model_files import ModelFiles
 from penstock_embedding.app import build
+from penstock_embedding.domain.account import Account
 from penstock_embedding.domain.batching import PreparedText
 from penstock_embedding.domain.embedder import Vector
 from penstock_embedding.settings import Settings
@@ -26,7 +27,7 @@ class Model:
     async def prepare(self, texts: Sequence[str]) -> list[PreparedText]:
         return [PreparedText(text, 1, False) for text in texts]
 
-    async def run(self, batch: Sequence[PreparedText], deadline: float | None) -> list[Vector]:
+    async def run(self, batch: Sequence[PreparedText], deadline: float | None, account: Account) -> list[Vector]:
         return [[1.0] for _ in batch]
 
 
@@ -54,7 +55,7 @@ async def test_the_first_callers_load_the_model_once() -> None:
         assert opener.happened == ["loading"]
         assert [texts[0].content for texts in prepared] == ["a", "b", "c"]
         assert model.revision == "1"
-        assert await model.run(prepared[0], None) == [[1.0]]
+        assert await model.run(prepared[0], None, Account()) == [[1.0]]
     assert opener.happened == ["loading", "closed"]
 
 

@@ -28,7 +28,11 @@ from penstock_common.testing.openai_upstream import Body, End, Failure, NoRespon
 from penstock_common.testing.transports import channel_to
 from penstock_embedding.adapters.providers.openai.client import ProviderEmbeddings, ProviderModel
 from penstock_embedding.adapters.providers.openai.errors import refusal_of
+from penstock_embedding.adapters.providers.openai.upstream import ProviderPlace
+from penstock_embedding.adapters.telemetry import UpstreamMetrics
 from penstock_embedding.app import build
+from penstock_embedding.domain.account import Account
+from penstock_embedding.domain.failover import FailoverPolicy
 from penstock_embedding.settings import Settings
 
 
@@ -42,9 +46,11 @@ async def upstream() -> AsyncIterator[OpenAIUpstream]:
 async def open_model(upstream: OpenAIUpstream) -> AsyncIterator[Any]:
     async with AsyncExitStack() as stack:
 
-        async def start(**more: Any) -> ProviderEmbeddings:
-            model = ProviderModel(name="small", upstream="far", model="far-small", base_url=upstream.base_url, **more)
-            return await stack.enter_async_context(ProviderEmbeddings.open(model))
+        async def start(attempts: int = 2, max_in_flight: int = 256, **more: Any) -> ProviderEmbeddings:
+            place = ProviderPlace(upstream="far", model="far-small", base_url=upstream.base_url, **more)
+            policy = FailoverPolicy(attempts)
+            model = ProviderModel(name="small", places=(place,), policy=policy, max_in_flight=max_in_flight)
+            return await stack.enter_async_context(ProviderEmbeddings.open(model, UpstreamMetrics(["far"])))
 
         yield start
 
@@ -66,7 +72,7 @@ async def test_vectors_come_in_order_and_tokens_as_the_provider_counted(
 ) -> None:
     upstream.enqueue(answer([0.0, 1.0], [1.0, 0.0], tokens=7, order=[1, 0]))
     model = await open_model(api_key="sk-ours")
-    embedded = await model.embed(["one", "two"], None)
+    embedded = await model.embed(["one", "two"], None, Account())
     assert embedded == ([[1.0, 0.0], [0.0, 1.0]], [False, False], 7)
     (request,) = upstream.requests
     assert request.path == "/v1/embeddings"
@@ -79,7 +85,7 @@ async def test_vectors_of_another_length_are_normalised_and_missing_counts_estim
     upstream: OpenAIUpstream, open_model: Any
 ) -> None:
     upstream.enqueue(answer([3.0, 4.0], tokens=None))
-    embedded = await (await open_model()).embed(["x" * 40], None)
+    embedded = await (await open_model()).embed(["x" * 40], None, Account())
     assert embedded.vectors == [[0.6, 0.8]]
     assert embedded.input_tokens == 10
 
@@ -116,7 +122,7 @@ USAGES: dict[str, tuple[Any, int]] = {
 @pytest.mark.parametrize("dialect", DIALECTS)
 async def test_every_dialects_vectors_are_read(upstream: OpenAIUpstream, open_model: Any, dialect: str) -> None:
     upstream.enqueue(Body(frames=[json.dumps(DIALECTS[dialect]).encode()], content_type="text/plain"))
-    embedded = await (await open_model(attempts=1)).embed(["x" * 40, "y" * 40], None)
+    embedded = await (await open_model(attempts=1)).embed(["x" * 40, "y" * 40], None, Account())
     assert embedded == ([ONE, OTHER], [False, False], 20)
 
 
@@ -125,7 +131,7 @@ async def test_usage_that_is_none_costs_no_vectors(upstream: OpenAIUpstream, ope
     counted, tokens = USAGES[usage]
     body = {"data": [{"index": 0, "embedding": ONE}, {"index": 1, "embedding": OTHER}], "usage": counted}
     upstream.enqueue(Body(frames=[json.dumps(body).encode()], content_type="application/json"))
-    assert (await (await open_model(attempts=1)).embed(["x" * 40, "y" * 40], None)).input_tokens == tokens
+    assert (await (await open_model(attempts=1)).embed(["x" * 40, "y" * 40], None, Account())).input_tokens == tokens
 
 
 async def test_more_texts_than_a_request_may_hold_are_asked_in_pieces(
@@ -133,7 +139,7 @@ async def test_more_texts_than_a_request_may_hold_are_asked_in_pieces(
 ) -> None:
     upstream.enqueue(answer([1.0, 0.0], [1.0, 0.0], tokens=4), answer([0.0, 1.0], tokens=3))
     texts = ["a" * 200_000, "b" * 200_000, "c" * 200_000]
-    embedded = await (await open_model()).embed(texts, None)
+    embedded = await (await open_model()).embed(texts, None, Account())
     assert [len(request.body["input"]) for request in upstream.requests] == [2, 1]
     assert embedded == ([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]], [False] * 3, 7)
 
@@ -158,7 +164,7 @@ async def test_more_texts_than_a_request_may_hold_are_asked_in_pieces(
 )
 async def test_what_may_pass_is_asked_again(upstream: OpenAIUpstream, open_model: Any, passing: Any) -> None:
     upstream.enqueue(passing, answer([1.0, 0.0]))
-    assert (await (await open_model()).embed(["one"], None)).vectors == [[1.0, 0.0]]
+    assert (await (await open_model()).embed(["one"], None, Account())).vectors == [[1.0, 0.0]]
     assert len(upstream.requests) == 2
 
 
@@ -178,7 +184,7 @@ async def test_what_does_not_pass_is_a_typed_error(
 ) -> None:
     upstream.enqueue(failure, failure)
     with pytest.raises(kind) as failed:
-        await (await open_model(attempts=2)).embed(["one"], None)
+        await (await open_model(attempts=2)).embed(["one"], None, Account())
     assert "secret" not in str(failed.value)
     assert len(upstream.requests) == requests
 
@@ -188,27 +194,27 @@ async def test_silence_is_a_timeout(upstream: OpenAIUpstream, open_model: Any) -
 
     upstream.enqueue(NoResponse())
     with pytest.raises(UpstreamTimeout):
-        await (await open_model(attempts=1, timeout=timedelta(milliseconds=100))).embed(["one"], None)
+        await (await open_model(attempts=1, timeout=timedelta(milliseconds=100))).embed(["one"], None, Account())
 
 
 async def test_the_callers_deadline_ends_it_and_the_connection(upstream: OpenAIUpstream, open_model: Any) -> None:
     upstream.enqueue(NoResponse())
     with pytest.raises(DeadlineExceeded):
-        await (await open_model()).embed(["one"], time.monotonic() + 3)
+        await (await open_model()).embed(["one"], time.monotonic() + 3, Account())
     await asyncio.wait_for(upstream.requests[0].left.wait(), 60)
 
 
 async def test_too_many_at_once_are_refused(upstream: OpenAIUpstream, open_model: Any) -> None:
     upstream.enqueue(NoResponse())
     model = await open_model(max_in_flight=1)
-    waiting = asyncio.ensure_future(model.embed(["one"], None))
+    waiting = asyncio.ensure_future(model.embed(["one"], None, Account()))
     await upstream.next_request()
     with pytest.raises(Overloaded):
-        await model.embed(["two"], None)
+        await model.embed(["two"], None, Account())
     waiting.cancel()
     await asyncio.wait([waiting])
     upstream.enqueue(answer([1.0, 0.0]))
-    assert (await model.embed(["three"], None)).vectors == [[1.0, 0.0]]
+    assert (await model.embed(["three"], None, Account())).vectors == [[1.0, 0.0]]
 
 
 async def test_the_service_serves_a_provider_with_its_price(upstream: OpenAIUpstream, transport: str) -> None:
@@ -236,9 +242,10 @@ def test_a_provider_and_its_runtime_go_together(section: dict[str, Any]) -> None
 
 @pytest.mark.parametrize("place", [{"base_url": "http://x:port/v1"}, {"api_key": "very-secret\r\nHost: y"}])
 async def test_an_address_or_a_key_that_cannot_be_one_is_named_at_the_start(place: dict[str, str]) -> None:
-    model = ProviderModel(**{"name": "m", "upstream": "far", "model": "m", "base_url": "http://x/v1", **place})
+    far = ProviderPlace(**{"upstream": "far", "model": "m", "base_url": "http://x/v1", **place})
+    model = ProviderModel(name="m", places=(far,))
     with pytest.raises(ConfigurationError, match="'far'") as refused:
-        async with ProviderEmbeddings.open(model):
+        async with ProviderEmbeddings.open(model, UpstreamMetrics(())):
             pass
     assert "very-secret" not in str(refused.value)
 
@@ -248,8 +255,8 @@ async def test_an_address_or_a_key_that_cannot_be_one_is_named_at_the_start(plac
     [
         ({"retry-after": "3"}, 3),
         ({"retry-after-ms": "1500"}, 1.5),
-        ({"retry-after": "600"}, 30),
-        ({"retry-after": "86400"}, None),
+        ({"retry-after": "600"}, 600),
+        ({"retry-after": "soon"}, None),
         ({"retry-after": "Thu, 01 Jan 1970 00:00:00 GMT"}, 0),
         ({}, None),
     ],

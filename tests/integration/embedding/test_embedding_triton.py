@@ -156,7 +156,7 @@ async def test_what_is_no_vector_is_a_typed_error_without_tritons_words(
 ) -> None:
     error = await failure_of(await serve(triton, fault, load="on_first_use"))
     assert isinstance(error, UpstreamFailed)
-    assert error.upstream == "triton"
+    assert error.upstream == "embedding"
     assert "0x7f" not in error.message
 
 

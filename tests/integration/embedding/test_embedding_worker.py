@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from penstock_embedding.adapters.model_worker import ModelIdentity, ModelWorker
+from penstock_embedding.domain.account import Account
 from penstock_embedding.domain.batching import PreparedText
 from penstock_embedding.domain.embedder import Vector
 
@@ -37,7 +38,7 @@ class GateModel:
 async def test_the_loop_goes_on_while_the_model_runs_and_texts_are_prepared() -> None:
     model = GateModel()
     async with ModelWorker.open(model, IDENTITY) as worker, asyncio.TaskGroup() as group:
-        job = group.create_task(worker.run(await worker.prepare(["busy"]), None))
+        job = group.create_task(worker.run(await worker.prepare(["busy"]), None, Account()))
         await asyncio.to_thread(model.entered.wait)
         for text in ("short", LONG):
             (prepared,) = await worker.prepare([text])
@@ -60,7 +61,7 @@ async def test_closing_waits_for_what_runs_and_drops_what_waits() -> None:
     jobs: list[asyncio.Task[list[Vector]]] = []
     async with ModelWorker.open(model, IDENTITY) as worker:
         texts = await worker.prepare(["0", "1"])
-        jobs.extend(asyncio.create_task(worker.run([text], None)) for text in texts)
+        jobs.extend(asyncio.create_task(worker.run([text], None, Account())) for text in texts)
         await asyncio.to_thread(model.entered.wait)
         asyncio.get_running_loop().call_soon(model.gate.set)
     outcomes = await asyncio.gather(*jobs, return_exceptions=True)
@@ -76,4 +77,4 @@ async def test_a_failure_of_the_model_reaches_the_caller() -> None:
 
     async with ModelWorker.open(Broken(), IDENTITY) as worker:
         with pytest.raises(ZeroDivisionError):
-            await worker.run(await worker.prepare(["a"]), None)
+            await worker.run(await worker.prepare(["a"]), None, Account())

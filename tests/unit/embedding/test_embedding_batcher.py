@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock_common.errors import DeadlineExceeded, ModelNotFound, Overloaded, UnsupportedParameter
+from penstock_embedding.domain.account import Account
 from penstock_embedding.domain.batcher import Batcher, BatchPolicy, RanBatch
 from penstock_embedding.domain.batching import BatchBounds, PreparedText
 from penstock_embedding.domain.embedder import EmbedCall, Embedder, ModelOffer, Vector
@@ -35,7 +36,7 @@ class LengthModel:
     async def prepare(self, texts: Sequence[str]) -> list[PreparedText]:
         return [PreparedText(text[:20], min(20, len(text)), len(text) > 20) for text in texts]
 
-    async def run(self, batch: Sequence[PreparedText], deadline: float | None) -> list[Vector]:
+    async def run(self, batch: Sequence[PreparedText], deadline: float | None, account: Account) -> list[Vector]:
         self.deadlines.append(deadline)
         self.began.put_nowait([text.content for text in batch])
         await self.permits.acquire()
@@ -69,8 +70,8 @@ class World:
         self.batcher = Batcher(self.model, BatchPolicy(**policy), self.noted, lambda: self.now)  # type: ignore[arg-type]
         await self._stack.enter_async_context(self.batcher.running())
 
-    def ask(self, *texts: str, deadline: float | None = None) -> asyncio.Task:
-        return asyncio.ensure_future(self.batcher.embed(texts, deadline))
+    def ask(self, *texts: str, deadline: float | None = None, account: Account | None = None) -> asyncio.Task:
+        return asyncio.ensure_future(self.batcher.embed(texts, deadline, account or Account()))
 
     async def busy(self) -> asyncio.Task:
         """Return the call that keeps the model busy until there is a permit."""
@@ -100,7 +101,7 @@ async def test_vectors_come_in_the_order_of_the_inputs(inputs: list[str], max_te
     policy = BatchPolicy(bounds=BatchBounds(max_texts, max_padded_tokens=60))
     batcher = Batcher(LengthModel(10_000), policy, Noted())
     async with batcher.running():
-        embedded = await batcher.embed(inputs, None)
+        embedded = await batcher.embed(inputs, None, Account())
     assert embedded.vectors == [vector(text) for text in inputs]
     assert embedded.truncated == [len(text) > 20 for text in inputs]
     assert embedded.input_tokens == sum(min(20, len(text)) for text in inputs)
@@ -178,12 +179,12 @@ async def test_a_full_queue_refuses_with_advice_and_recovers(world: World) -> No
     waiting = world.ask("one", "two")
     await settled()
     with pytest.raises(Overloaded, match="2 texts wait to be embedded already") as refused:
-        await world.batcher.embed(["three"], None)
+        await world.batcher.embed(["three"], None, Account())
     assert refused.value.retry_after > timedelta()
     for _ in range(9):
         world.model.permits.release()
     await asyncio.wait([busy, waiting])
-    assert (await world.batcher.embed(["three"], None)).vectors == [vector("three")]
+    assert (await world.batcher.embed(["three"], None, Account())).vectors == [vector("three")]
 
 
 async def test_a_queue_full_of_tokens_refuses(world: World) -> None:
@@ -192,7 +193,7 @@ async def test_a_queue_full_of_tokens_refuses(world: World) -> None:
     waiting = world.ask("x" * 20)
     await settled()
     with pytest.raises(Overloaded):
-        await world.batcher.embed(["y" * 11], None)
+        await world.batcher.embed(["y" * 11], None, Account())
     for _ in range(9):
         world.model.permits.release()
     await asyncio.wait([busy, waiting])
@@ -200,7 +201,7 @@ async def test_a_queue_full_of_tokens_refuses(world: World) -> None:
 
 async def test_one_call_may_be_larger_than_the_queue(world: World) -> None:
     await world.start(permits=99, max_waiting_texts=2, max_waiting_tokens=3)
-    assert len((await world.batcher.embed(["one"] * 40, None)).vectors) == 40
+    assert len((await world.batcher.embed(["one"] * 40, None, Account())).vectors) == 40
 
 
 async def test_a_call_whose_deadline_has_passed_is_refused_and_never_runs(world: World) -> None:
@@ -244,22 +245,22 @@ async def test_a_run_has_as_long_as_its_most_patient_caller(
 async def test_a_run_that_fails_fails_its_callers_and_no_others(world: World) -> None:
     await world.start(permits=9)
     world.model.failure = ZeroDivisionError("boom")
-    failing = await asyncio.gather(world.batcher.embed(["one"], None), return_exceptions=True)
+    failing = await asyncio.gather(world.batcher.embed(["one"], None, Account()), return_exceptions=True)
     assert isinstance(failing[0], ZeroDivisionError)
     world.model.failure = None
-    assert (await world.batcher.embed(["two"], None)).vectors == [vector("two")]
+    assert (await world.batcher.embed(["two"], None, Account())).vectors == [vector("two")]
 
 
 async def test_closing_refuses_who_waits_and_who_comes() -> None:
     model = LengthModel(0)
     batcher = Batcher(model, BatchPolicy(), Noted())
     async with batcher.running():
-        calls = [asyncio.ensure_future(batcher.embed([text], None)) for text in ("one", "two two two two two two")]
+        calls = [asyncio.ensure_future(batcher.embed([text], None, Account())) for text in ("one", "two two two two two two")]
         await model.began.get()
     outcomes = await asyncio.gather(*calls, return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [Overloaded, Overloaded]
     with pytest.raises(Overloaded, match="wait to be embedded|shutting down"):
-        await batcher.embed(["three"], None)
+        await batcher.embed(["three"], None, Account())
 
 
 async def test_runs_of_a_model_that_is_elsewhere_overlap(world: World) -> None:

@@ -78,6 +78,12 @@ FAULTY = [
     ("listen:", "sql: mysql://db\nlisten:", "sql", "postgresql://"),
     ("listen:", "embedding: {model: nobody}\nlisten:", "embedding.model", "is not here: set embedding.path"),
     ("listen:", "embedding: {path: /nowhere}\nlisten:", "embedding.path", "is no directory"),
+    (
+        "listen:",
+        "embedding: {runtime: provider, provider: {base_url: 'http://a/v1', standbys: [{name: b, base_url: 'http://b/v1', revision: '1'}]}}\nlisten:",
+        "embedding.provider.revision",
+        "each upstream declares its 'revision'",
+    ),
     ("listen:", "local: {edge: /nowhere}\nlisten:", "local.edge", "is not there"),
     ("listen:", "local: {redis_server: /nowhere}\nlisten:", "local.redis_server", "is not there"),
     ("listen:", "secrets: {key_pepper_file: /nowhere}\nlisten:", "secrets.key_pepper_file", "No such file"),

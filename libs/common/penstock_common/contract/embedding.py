@@ -31,7 +31,12 @@ class TextVector(NamedTuple):
 
 
 class EmbedResponse(Value, frozen=True):
-    """Vectors in the order of the inputs, who made them, and what they are billed at."""
+    """Vectors in the order of the inputs, who made most of them, and what they are billed at.
+
+    ``cost_nano_usd`` is exact where several made them, at prices of their own;
+    ``attempts`` is the most that a part of them took. A service that is older
+    tells neither: then ``attempts`` is 0.
+    """
 
     vectors: Sequence[TextVector]
     model: str
@@ -39,3 +44,5 @@ class EmbedResponse(Value, frozen=True):
     upstream: str
     input_tokens: int
     unit_prices: UnitPrices = UnitPrices()
+    attempts: int = 0
+    cost_nano_usd: int = 0

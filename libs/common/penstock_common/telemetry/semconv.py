@@ -56,6 +56,8 @@ METRIC_EMBEDDING_WAIT = "penstock_embedding_wait_seconds"
 METRIC_EMBEDDING_BATCH = "penstock_embedding_batch_texts"
 METRIC_EMBEDDING_RUN = "penstock_embedding_run_seconds"
 METRIC_EMBEDDING_TOKENS = "penstock_embedding_run_tokens_total"
+METRIC_EMBEDDING_ATTEMPTS = "penstock_embedding_attempts_total"
+METRIC_EMBEDDING_LEFT_ALONE = "penstock_embedding_upstream_left_alone"
 METRIC_REQUEST_DURATION = "gen_ai_server_request_duration_seconds"
 METRIC_TIME_TO_FIRST_TOKEN = "gen_ai_server_time_to_first_token_seconds"  # noqa: S105 - a token of text
 

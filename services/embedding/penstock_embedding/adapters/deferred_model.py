@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 
 from penstock_common.configuration import ConfigurationError
 from penstock_common.errors import ServiceUnavailable
+from penstock_embedding.domain.account import Account
 from penstock_embedding.domain.batcher import BatchModel
 from penstock_embedding.domain.batching import PreparedText
 from penstock_embedding.domain.embedder import Vector
@@ -50,10 +51,10 @@ class DeferredModel:
         model = self._model or await self._loaded()
         return await model.prepare(texts)
 
-    async def run(self, batch: Sequence[PreparedText], deadline: float | None) -> list[Vector]:
+    async def run(self, batch: Sequence[PreparedText], deadline: float | None, account: Account) -> list[Vector]:
         """Return the texts' vectors, as ``BatchModel`` says; they were prepared, so it is loaded."""
         assert self._model is not None, "run before it was loaded"
-        return await self._model.run(batch, deadline)
+        return await self._model.run(batch, deadline, account)
 
     async def _loaded(self) -> BatchModel:
         async with self._loading:

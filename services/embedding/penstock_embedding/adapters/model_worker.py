@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from penstock_embedding.domain.account import Account
 from penstock_embedding.domain.batching import PreparedText
 from penstock_embedding.domain.embedder import Vector
 
@@ -72,6 +73,6 @@ class ModelWorker:
             return self._model.prepare(texts)
         return await asyncio.get_running_loop().run_in_executor(self._preparing, self._model.prepare, texts)
 
-    async def run(self, batch: Sequence[PreparedText], deadline: float | None) -> list[Vector]:
+    async def run(self, batch: Sequence[PreparedText], deadline: float | None, account: Account) -> list[Vector]:
         """Return the texts' vectors, as ``BatchModel`` says; what runs runs to its end."""
         return await asyncio.get_running_loop().run_in_executor(self._running, self._model.run, batch)

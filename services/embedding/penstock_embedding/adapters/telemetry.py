@@ -1,15 +1,18 @@
-"""What the batcher does, as metrics."""
+"""What the batcher does and what upstreams answer, as metrics and lines in the log."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.metrics_core import Metric
 
 from penstock_common.telemetry import semconv
+from penstock_common.telemetry.metrics import Counters
 from penstock_embedding.domain.batcher import RanBatch
 
+_LOG = logging.getLogger(__name__)
 _BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 _WAIT_BUCKETS = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _RUN_BUCKETS = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 1.0, 2.5)
@@ -57,3 +60,48 @@ class BatchMetrics:
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics, as prometheus_client asks of a collector."""
         yield from self._registry.collect()
+
+
+class UpstreamMetrics:
+    """A ``FailoverObserver``, and a collector."""
+
+    def __init__(self, upstreams: Iterable[str]) -> None:
+        """Count from zero for each upstream."""
+        registry = self._registry = CollectorRegistry()
+        self._attempts = Counters(
+            registry,
+            semconv.METRIC_EMBEDDING_ATTEMPTS,
+            "Attempts at upstreams of embeddings, by outcome: answered, cancelled, or why it failed.",
+            ("upstream", "outcome"),
+        )
+        for upstream in upstreams:
+            self._attempts.add((upstream, "answered"), 0)
+        self._standing: Callable[[], Mapping[str, bool]] = dict[str, bool]
+
+    def watch_standing(self, standing: Callable[[], Mapping[str, bool]]) -> None:
+        """Ask ``standing`` at each scrape which upstreams are left alone."""
+        self._standing = standing
+
+    def attempted(self, upstream: str, outcome: str) -> None:
+        """Count an attempt."""
+        self._attempts.add((upstream, outcome))
+        if outcome == "key":
+            _LOG.error("embedding_key_refused upstream=%s: its key or account is refused", upstream)
+
+    def put_out(self, upstream: str, cause: str) -> None:
+        """Say that an upstream is asked no more, but to see whether it is well again."""
+        _LOG.warning("embedding_upstream_out upstream=%s cause=%s", upstream, cause)
+
+    def taken_back(self, upstream: str) -> None:
+        """Say that it is back."""
+        _LOG.info("embedding_upstream_back upstream=%s", upstream)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics, as prometheus_client asks of a collector."""
+        yield from self._registry.collect()
+        standing = Metric(
+            semconv.METRIC_EMBEDDING_LEFT_ALONE, "1 while an upstream of embeddings is left alone, as it fails or asks for time.", "gauge"
+        )
+        for upstream, is_left_alone in self._standing().items():
+            standing.add_sample(standing.name, {"upstream": upstream}, float(is_left_alone))
+        yield standing

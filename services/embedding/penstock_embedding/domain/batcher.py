@@ -6,13 +6,14 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import NamedTuple, Protocol
 
 from penstock_common.errors import DeadlineExceeded, Overloaded
+from penstock_embedding.domain.account import Account, most_of
 from penstock_embedding.domain.batching import BatchBounds, PreparedText, QueuedCall, QueuedText, TextQueue
-from penstock_embedding.domain.embedder import Embedded, Vector
+from penstock_embedding.domain.embedder import OWN_UPSTREAM, Embedded, Vector
 
 # The pace falls to what was seen at once and rises slowly: a machine that stalls for a moment must drop no calls.
 _PACE_RISE = 0.1
@@ -39,8 +40,11 @@ class BatchModel(Protocol):
         """Return the texts as ``run`` takes them, in order."""
         ...
 
-    async def run(self, batch: Sequence[PreparedText], deadline: float | None) -> list[Vector]:
-        """Return one L2-normalised vector per text, in order; after ``deadline`` nobody waits for them any more."""
+    async def run(self, batch: Sequence[PreparedText], deadline: float | None, account: Account) -> list[Vector]:
+        """Return one L2-normalised vector per text, in order; after ``deadline`` nobody waits for them any more.
+
+        A model that is elsewhere notes in ``account`` whom it asked, and who answered.
+        """
         ...
 
 
@@ -91,10 +95,12 @@ class _Call(QueuedCall):
     missing: int = 0
     done: asyncio.Future[None] | None = None
     expiry: asyncio.TimerHandle | None = None
+    account: Account = field(default_factory=Account)
 
-    def deliver(self, index: int, vector: Vector) -> None:
+    def deliver(self, queued: QueuedText, vector: Vector, upstream: str) -> None:
         assert self.vectors is not None, "a call without a place for its vectors"
-        self.vectors[index] = vector
+        self.vectors[queued.position] = vector
+        self.account.note_answered(upstream, queued.text.tokens)
         self.missing -= 1
         if not self.missing and self.done is not None and not self.done.done():
             self.done.set_result(None)
@@ -113,10 +119,13 @@ class Batcher:
         policy: BatchPolicy,
         observer: BatchObserver,
         monotonic: Callable[[], float] = time.monotonic,
+        upstream: str = OWN_UPSTREAM,
     ) -> None:
+        """Take the model; ``upstream`` is where its work is done, or which one is asked first."""
         self._model = model
         self._policy = policy
         self._observer = observer
+        self._upstream = upstream
         self._monotonic = monotonic
         self._queue = TextQueue(policy.bounds)
         self._preparing = 0
@@ -159,10 +168,10 @@ class Batcher:
                 for call in list(self._calls):
                     call.fail(Overloaded("The embedding service is shutting down. Try again."))
 
-    async def embed(self, texts: Sequence[str], deadline: float | None) -> Embedded:
+    async def embed(self, texts: Sequence[str], deadline: float | None, account: Account) -> Embedded:
         """Return the texts' vectors, as ``EmbeddingModel`` says; a caller that is cancelled takes its texts along."""
         prepared = await self._prepare(texts)
-        call = self._admit(prepared, deadline)
+        call = self._admit(prepared, deadline, account)
         try:
             assert call.done is not None, "admitted without a future"
             await call.done
@@ -187,11 +196,11 @@ class Batcher:
         finally:
             self._preparing -= count
 
-    def _admit(self, texts: list[PreparedText], deadline: float | None) -> _Call:
+    def _admit(self, texts: list[PreparedText], deadline: float | None, account: Account) -> _Call:
         tokens = sum(text.tokens for text in texts)
         if self._closed or (self._queue.tokens and self._queue.tokens + tokens > self._policy.max_waiting_tokens):
             raise self._overloaded()
-        call = _Call(self._monotonic(), deadline, vectors=[[]] * len(texts), missing=len(texts))
+        call = _Call(self._monotonic(), deadline, vectors=[[]] * len(texts), missing=len(texts), account=account)
         loop = asyncio.get_running_loop()
         call.done = loop.create_future()
         if deadline is not None:
@@ -248,8 +257,11 @@ class Batcher:
     async def _run(self, batch: list[QueuedText]) -> None:
         taken_at = self._monotonic()
         self._under_way += 1
+        ran = Account()
+        for queued in batch:
+            _own(queued).account.note_sent(self._upstream, queued.text.tokens)
         try:
-            vectors = await self._model.run([queued.text for queued in batch], _latest_deadline(batch))
+            vectors = await self._model.run([queued.text for queued in batch], _latest_deadline(batch), ran)
         except Exception as error:  # noqa: BLE001 - it belongs to the callers; the next batch may do better
             for queued in batch:
                 _own(queued).fail(error)
@@ -260,8 +272,10 @@ class Batcher:
             began = max(taken_at, self._last_end) if self._policy.taken_ahead else taken_at
             self._last_end = self._monotonic()
             self._note_waits(batch, began)
+            self._note_attempts(batch, ran)
+        upstream = most_of(ran.answered, self._upstream)
         for queued, vector in zip(batch, vectors, strict=True):
-            _own(queued).deliver(queued.position, vector)
+            _own(queued).deliver(queued, vector, upstream)
         self._note_run(batch, self._last_end - began)
 
     def _note_waits(self, batch: list[QueuedText], now: float) -> None:
@@ -269,6 +283,14 @@ class Batcher:
             if not queued.call.has_begun:
                 queued.call.has_begun = True
                 self._observer.waited(now - queued.call.arrived)
+
+    def _note_attempts(self, batch: list[QueuedText], ran: Account) -> None:
+        """Share what was done for a batch with its calls: all of it was done for each."""
+        for queued in batch:
+            _own(queued).account.note_failed(self._upstream, queued.text.tokens)
+        for call in {id(queued.call): _own(queued) for queued in batch}.values():
+            call.account.note_attempts(ran.attempts or 1)
+            call.account.steps.recorded.extend(ran.steps.recorded)
 
     def _note_run(self, batch: list[QueuedText], seconds: float) -> None:
         sizes = [queued.text.tokens for queued in batch]

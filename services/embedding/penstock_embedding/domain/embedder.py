@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
 from penstock_common.errors import ModelNotFound, UnsupportedParameter
 from penstock_common.llm.types import UnitPrices
+from penstock_embedding.domain.account import Account, cost_of
 from penstock_embedding.domain.limits import check_inputs
 
 Vector = list[float]
@@ -33,12 +34,22 @@ class ModelOffer:
     ``min_dimensions`` is 0 for a model whose vectors are as long as they are. A
     model trained so that the head of a vector stands for the whole
     (Matryoshka, arXiv:2205.13147) may be asked for fewer, down to this many.
+    ``upstream`` is asked first; ``prices`` has those of all.
     """
 
     min_dimensions: int = 0
     context_window_tokens: int = 0
     unit_prices: UnitPrices = UnitPrices()
     upstream: str = OWN_UPSTREAM
+    prices: Mapping[str, UnitPrices] = field(default_factory=dict[str, UnitPrices])
+
+    def price_of(self, upstream: str) -> UnitPrices:
+        """Return what an upstream's tokens are billed at."""
+        return self.prices.get(upstream, self.unit_prices)
+
+    def cost_nano_usd(self, tokens: Mapping[str, int]) -> int:
+        """Return what the tokens of each upstream cost together."""
+        return cost_of(tokens, {upstream: self.price_of(upstream) for upstream in tokens})
 
 
 class EmbeddingModel(Protocol):
@@ -54,8 +65,10 @@ class EmbeddingModel(Protocol):
         """What tells vectors apart."""
         ...
 
-    async def embed(self, texts: Sequence[str], deadline: float | None) -> Embedded:
+    async def embed(self, texts: Sequence[str], deadline: float | None, account: Account) -> Embedded:
         """Return one L2-normalised vector per text, in order; ``deadline`` is on the clock of ``time.monotonic``.
+
+        What was done for it stands in ``account``, however it ends.
 
         Raises:
             Overloaded: if too much waits already.
@@ -72,6 +85,7 @@ class EmbedCall:
     model: str = ""
     dimensions: int = 0
     deadline: float | None = None
+    account: Account = field(default_factory=Account)
 
 
 class Embedder:
@@ -82,9 +96,9 @@ class Embedder:
         self._size = 0
         self.offer = offer
 
-    def charge(self, unit_prices: UnitPrices) -> None:
-        """Bill what is asked from now on at these prices."""
-        self.offer = replace(self.offer, unit_prices=unit_prices)
+    def charge(self, offer: ModelOffer) -> None:
+        """Bill what is asked from now on at the offer's prices."""
+        self.offer = replace(self.offer, unit_prices=offer.unit_prices, prices=offer.prices)
 
     @property
     def model_name(self) -> str:
@@ -112,7 +126,7 @@ class Embedder:
             )
         check_inputs(call.inputs)
         self._check_dimensions(call.dimensions)
-        embedded = await self._model.embed(call.inputs, call.deadline)
+        embedded = await self._model.embed(call.inputs, call.deadline, call.account)
         if not self._size:
             self._size = len(embedded.vectors[0])
             self._check_dimensions(call.dimensions)

@@ -7,6 +7,8 @@ from array import array
 from penstock_common.contract.embedding import EmbedRequest, EmbedResponse, TextVector
 from penstock_common.llm.types import ModelInfo
 from penstock_common.rpc.server_call import ServerCall
+from penstock_common.telemetry.steps import Step, Steps
+from penstock_embedding.domain.account import Account, most_of
 from penstock_embedding.domain.embedder import EmbedCall, Embedded, Embedder, ModelOffer
 
 
@@ -20,11 +22,16 @@ class EmbeddingServicer:
         """Return one vector per text, in their order."""
         # Of a change of prices meanwhile a request that runs knows nothing.
         offer = self._embedder.offer
-        asked = EmbedCall(request.texts, request.model, request.dimensions, call.deadline)
         with call.steps.step("embedding.embed", inputs=len(request.texts)) as step:
-            embedded = await self._embedder.embed(asked)
+            account = Account(Steps(step.children))
+            asked = EmbedCall(request.texts, request.model, request.dimensions, call.deadline, account)
+            try:
+                embedded = await self._embedder.embed(asked)
+            except BaseException:
+                _note_owed(account, offer, step)
+                raise
             step.attributes["input_tokens"] = embedded.input_tokens
-        return self._response(embedded, offer)
+        return self._response(embedded, account, offer)
 
     async def list_models(self, request: None, call: ServerCall) -> tuple[ModelInfo, ...]:
         """Return the one model."""
@@ -35,13 +42,31 @@ class EmbeddingServicer:
             ),
         )
 
-    def _response(self, embedded: Embedded, offer: ModelOffer) -> EmbedResponse:
+    def _response(self, embedded: Embedded, account: Account, offer: ModelOffer) -> EmbedResponse:
         pairs = zip(embedded.vectors, embedded.truncated, strict=True)
+        upstream = most_of(account.answered, offer.upstream)
         return EmbedResponse(
             vectors=[TextVector(array("f", vector), truncated) for vector, truncated in pairs],
             model=self._embedder.model_name,
             revision=self._embedder.model_revision,
-            upstream=offer.upstream,
+            upstream=upstream,
             input_tokens=embedded.input_tokens,
-            unit_prices=offer.unit_prices,
+            unit_prices=offer.price_of(upstream),
+            attempts=account.attempts,
+            cost_nano_usd=offer.cost_nano_usd(account.answered),
         )
+
+
+def _note_owed(account: Account, offer: ModelOffer, step: Step) -> None:
+    """Tell what a caller owes who left, or whose time is over; whether it is their doing the gateway knows."""
+    if account.attempts:
+        step.attributes["attempts"] = account.attempts
+    owed = account.owed
+    if owed:
+        upstream = most_of(owed, offer.upstream)
+        step.attributes |= {
+            "owed_input_tokens": sum(owed.values()),
+            "owed_cost_nano_usd": offer.cost_nano_usd(owed),
+            "input_nano_usd": offer.price_of(upstream).input_nano_usd,
+            "upstream": upstream,
+        }

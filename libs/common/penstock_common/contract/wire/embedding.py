@@ -31,6 +31,8 @@ def _embedded_to(value: EmbedResponse) -> pb.EmbedResponse:
         model_revision=value.revision,
         unit_prices=unit_prices_to_proto(value.unit_prices),
         upstream=value.upstream,
+        attempts=value.attempts,
+        cost_nano_usd=value.cost_nano_usd,
     )
 
 
@@ -42,6 +44,8 @@ def _embedded_from(message: pb.EmbedResponse) -> EmbedResponse:
         upstream=message.upstream,
         input_tokens=message.input_tokens,
         unit_prices=unit_prices_from_proto(message.unit_prices),
+        attempts=message.attempts,
+        cost_nano_usd=message.cost_nano_usd,
     )
 
 

@@ -105,9 +105,12 @@ type EmbedResponse struct {
 	// What tells vectors apart: those of different revisions may not be compared.
 	ModelRevision string `protobuf:"bytes,3,opt,name=model_revision,json=modelRevision,proto3" json:"model_revision,omitempty"`
 	// One per input, in the order of the inputs.
-	Embeddings    []*Embedding   `protobuf:"bytes,4,rep,name=embeddings,proto3" json:"embeddings,omitempty"`
-	Usage         *v1.TokenUsage `protobuf:"bytes,5,opt,name=usage,proto3" json:"usage,omitempty"`
-	CostNanoUsd   int64          `protobuf:"varint,6,opt,name=cost_nano_usd,json=costNanoUsd,proto3" json:"cost_nano_usd,omitempty"`
+	Embeddings  []*Embedding   `protobuf:"bytes,4,rep,name=embeddings,proto3" json:"embeddings,omitempty"`
+	Usage       *v1.TokenUsage `protobuf:"bytes,5,opt,name=usage,proto3" json:"usage,omitempty"`
+	CostNanoUsd int64          `protobuf:"varint,6,opt,name=cost_nano_usd,json=costNanoUsd,proto3" json:"cost_nano_usd,omitempty"`
+	// The most attempts at upstreams that a part of the inputs took; 1 where
+	// everybody answered at once.
+	Attempts      uint32 `protobuf:"varint,7,opt,name=attempts,proto3" json:"attempts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -184,6 +187,13 @@ func (x *EmbedResponse) GetCostNanoUsd() int64 {
 	return 0
 }
 
+func (x *EmbedResponse) GetAttempts() uint32 {
+	if x != nil {
+		return x.Attempts
+	}
+	return 0
+}
+
 // One L2-normalised vector.
 type Embedding struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
@@ -249,7 +259,7 @@ const file_penstock_gateway_v1_embedding_service_proto_rawDesc = "" +
 	"\n" +
 	"dimensions\x18\x03 \x01(\rR\n" +
 	"dimensions\x129\n" +
-	"\acontext\x18\x04 \x01(\v2\x1f.penstock.llm.v1.RequestContextR\acontext\"\x8b\x02\n" +
+	"\acontext\x18\x04 \x01(\v2\x1f.penstock.llm.v1.RequestContextR\acontext\"\xa7\x02\n" +
 	"\rEmbedResponse\x12&\n" +
 	"\fembedding_id\x18\x01 \x01(\tB\x03\xe0A\x03R\vembeddingId\x12\x14\n" +
 	"\x05model\x18\x02 \x01(\tR\x05model\x12%\n" +
@@ -258,7 +268,8 @@ const file_penstock_gateway_v1_embedding_service_proto_rawDesc = "" +
 	"embeddings\x18\x04 \x03(\v2\x1e.penstock.gateway.v1.EmbeddingR\n" +
 	"embeddings\x121\n" +
 	"\x05usage\x18\x05 \x01(\v2\x1b.penstock.llm.v1.TokenUsageR\x05usage\x12\"\n" +
-	"\rcost_nano_usd\x18\x06 \x01(\x03R\vcostNanoUsd\"A\n" +
+	"\rcost_nano_usd\x18\x06 \x01(\x03R\vcostNanoUsd\x12\x1a\n" +
+	"\battempts\x18\a \x01(\rR\battempts\"A\n" +
 	"\tEmbedding\x12\x16\n" +
 	"\x06values\x18\x01 \x03(\x02R\x06values\x12\x1c\n" +
 	"\ttruncated\x18\x02 \x01(\bR\ttruncated2\x81\x01\n" +

@@ -27,7 +27,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from penstock.llm.v1 import generation_pb2 as penstock_dot_llm_dot_v1_dot_generation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+penstock/gateway/v1/embedding_service.proto\x12\x13penstock.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a penstock/llm/v1/generation.proto\"}\n\x0c\x45mbedRequest\x12\x12\n\x05model\x18\x01 \x01(\tB\x03\xe0\x41\x02\x12\x13\n\x06inputs\x18\x02 \x03(\tB\x03\xe0\x41\x02\x12\x12\n\ndimensions\x18\x03 \x01(\r\x12\x30\n\x07\x63ontext\x18\x04 \x01(\x0b\x32\x1f.penstock.llm.v1.RequestContext\"\xc8\x01\n\rEmbedResponse\x12\x19\n\x0c\x65mbedding_id\x18\x01 \x01(\tB\x03\xe0\x41\x03\x12\r\n\x05model\x18\x02 \x01(\t\x12\x16\n\x0emodel_revision\x18\x03 \x01(\t\x12\x32\n\nembeddings\x18\x04 \x03(\x0b\x32\x1e.penstock.gateway.v1.Embedding\x12*\n\x05usage\x18\x05 \x01(\x0b\x32\x1b.penstock.llm.v1.TokenUsage\x12\x15\n\rcost_nano_usd\x18\x06 \x01(\x03\".\n\tEmbedding\x12\x0e\n\x06values\x18\x01 \x03(\x02\x12\x11\n\ttruncated\x18\x02 \x01(\x08\x32\x81\x01\n\x10\x45mbeddingService\x12m\n\x05\x45mbed\x12!.penstock.gateway.v1.EmbedRequest\x1a\".penstock.gateway.v1.EmbedResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\"\x12/api/v1/embeddings:\x01*B2Z0penstock.dev/proto/penstock/gateway/v1;gatewayv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+penstock/gateway/v1/embedding_service.proto\x12\x13penstock.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a penstock/llm/v1/generation.proto\"}\n\x0c\x45mbedRequest\x12\x12\n\x05model\x18\x01 \x01(\tB\x03\xe0\x41\x02\x12\x13\n\x06inputs\x18\x02 \x03(\tB\x03\xe0\x41\x02\x12\x12\n\ndimensions\x18\x03 \x01(\r\x12\x30\n\x07\x63ontext\x18\x04 \x01(\x0b\x32\x1f.penstock.llm.v1.RequestContext\"\xda\x01\n\rEmbedResponse\x12\x19\n\x0c\x65mbedding_id\x18\x01 \x01(\tB\x03\xe0\x41\x03\x12\r\n\x05model\x18\x02 \x01(\t\x12\x16\n\x0emodel_revision\x18\x03 \x01(\t\x12\x32\n\nembeddings\x18\x04 \x03(\x0b\x32\x1e.penstock.gateway.v1.Embedding\x12*\n\x05usage\x18\x05 \x01(\x0b\x32\x1b.penstock.llm.v1.TokenUsage\x12\x15\n\rcost_nano_usd\x18\x06 \x01(\x03\x12\x10\n\x08\x61ttempts\x18\x07 \x01(\r\".\n\tEmbedding\x12\x0e\n\x06values\x18\x01 \x03(\x02\x12\x11\n\ttruncated\x18\x02 \x01(\x08\x32\x81\x01\n\x10\x45mbeddingService\x12m\n\x05\x45mbed\x12!.penstock.gateway.v1.EmbedRequest\x1a\".penstock.gateway.v1.EmbedResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\"\x12/api/v1/embeddings:\x01*B2Z0penstock.dev/proto/penstock/gateway/v1;gatewayv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,9 +46,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EMBEDREQUEST']._serialized_start=165
   _globals['_EMBEDREQUEST']._serialized_end=290
   _globals['_EMBEDRESPONSE']._serialized_start=293
-  _globals['_EMBEDRESPONSE']._serialized_end=493
-  _globals['_EMBEDDING']._serialized_start=495
-  _globals['_EMBEDDING']._serialized_end=541
-  _globals['_EMBEDDINGSERVICE']._serialized_start=544
-  _globals['_EMBEDDINGSERVICE']._serialized_end=673
+  _globals['_EMBEDRESPONSE']._serialized_end=511
+  _globals['_EMBEDDING']._serialized_start=513
+  _globals['_EMBEDDING']._serialized_end=559
+  _globals['_EMBEDDINGSERVICE']._serialized_start=562
+  _globals['_EMBEDDINGSERVICE']._serialized_end=691
 # @@protoc_insertion_point(module_scope)

@@ -22,20 +22,22 @@ class EmbedRequest(_message.Message):
     def __init__(self, model: _Optional[str] = ..., inputs: _Optional[_Iterable[str]] = ..., dimensions: _Optional[int] = ..., context: _Optional[_Union[_generation_pb2.RequestContext, _Mapping]] = ...) -> None: ...
 
 class EmbedResponse(_message.Message):
-    __slots__ = ("embedding_id", "model", "model_revision", "embeddings", "usage", "cost_nano_usd")
+    __slots__ = ("embedding_id", "model", "model_revision", "embeddings", "usage", "cost_nano_usd", "attempts")
     EMBEDDING_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     MODEL_REVISION_FIELD_NUMBER: _ClassVar[int]
     EMBEDDINGS_FIELD_NUMBER: _ClassVar[int]
     USAGE_FIELD_NUMBER: _ClassVar[int]
     COST_NANO_USD_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     embedding_id: str
     model: str
     model_revision: str
     embeddings: _containers.RepeatedCompositeFieldContainer[Embedding]
     usage: _generation_pb2.TokenUsage
     cost_nano_usd: int
-    def __init__(self, embedding_id: _Optional[str] = ..., model: _Optional[str] = ..., model_revision: _Optional[str] = ..., embeddings: _Optional[_Iterable[_Union[Embedding, _Mapping]]] = ..., usage: _Optional[_Union[_generation_pb2.TokenUsage, _Mapping]] = ..., cost_nano_usd: _Optional[int] = ...) -> None: ...
+    attempts: int
+    def __init__(self, embedding_id: _Optional[str] = ..., model: _Optional[str] = ..., model_revision: _Optional[str] = ..., embeddings: _Optional[_Iterable[_Union[Embedding, _Mapping]]] = ..., usage: _Optional[_Union[_generation_pb2.TokenUsage, _Mapping]] = ..., cost_nano_usd: _Optional[int] = ..., attempts: _Optional[int] = ...) -> None: ...
 
 class Embedding(_message.Message):
     __slots__ = ("values", "truncated")

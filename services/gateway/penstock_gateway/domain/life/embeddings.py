@@ -10,11 +10,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from typing import NamedTuple
 
 from penstock_common.contract.embedding import EmbedResponse
-from penstock_common.errors import ModelNotFound, PenstockError
-from penstock_common.llm.types import Candidate, Usage, cost_nano_usd
+from penstock_common.errors import DeadlineExceeded, ModelNotFound, PenstockError
+from penstock_common.llm.estimate import estimated_tokens
+from penstock_common.llm.types import Candidate, UnitPrices, Usage, cost_nano_usd
+from penstock_common.rpc.client import is_time_left
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.life.exchange import Exchange, Outcome, VisitParts
 from penstock_gateway.domain.life.order import Call, EmbeddingOrder
@@ -23,35 +27,64 @@ from penstock_gateway.domain.life.progress import NOTHING_OWED, Bill
 from penstock_gateway.domain.life.validation import validate_embedding_input
 
 
+class Tariff(NamedTuple):
+    """Who is asked for a model's vectors, and what they cost there."""
+
+    upstream: str
+    unit_prices: UnitPrices
+
+
+class Tariffs:
+    """What the last answers of each model said: the service alone knows prices, and who leaves does not hear them."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Tariff] = {}
+
+    def note(self, embedded: EmbedResponse) -> None:
+        """Take in an answer."""
+        self._known[embedded.model] = Tariff(embedded.upstream, embedded.unit_prices)
+
+    def of(self, model: str) -> Tariff | None:
+        """Return what is known of a model; None before its first answer."""
+        return self._known.get(model)
+
+
 class EmbeddingLife:
     """Begins exchanges."""
 
     def __init__(self, visits: VisitParts, embedder: TextEmbedder) -> None:
         self._visits = visits
         self._embedder = embedder
+        self._tariffs = Tariffs()
 
     def begin(self, call: Call[EmbeddingOrder]) -> EmbeddingExchange:
         """Return the exchange of an authenticated request; nothing happens before it is entered."""
-        return EmbeddingExchange(call, self._visits, self._embedder)
+        return EmbeddingExchange(call, self._visits, self._embedder, self._tariffs)
 
 
 class EmbeddingExchange(Exchange[EmbeddingOrder]):
     """One request's life."""
 
-    def __init__(self, call: Call[EmbeddingOrder], visits: VisitParts, embedder: TextEmbedder) -> None:
+    def __init__(
+        self, call: Call[EmbeddingOrder], visits: VisitParts, embedder: TextEmbedder, tariffs: Tariffs
+    ) -> None:
         super().__init__(call, visits)
+        self._tariffs = tariffs
         self.embedded: EmbedResponse | None = None
         self._embedder = embedder
         self._embed: Step | None = None
+        self._owed = NOTHING_OWED
+        self._answered_by: Candidate | None = None
 
     @property
     def bill(self) -> Bill:
         """What is owed so far."""
         embedded = self.embedded
         if embedded is None:
-            return NOTHING_OWED
-        usage = Usage(input_tokens=embedded.input_tokens)
-        return Bill(usage, embedded.unit_prices, cost_nano_usd(usage, embedded.unit_prices))
+            return self._owed
+        usage, prices = Usage(input_tokens=embedded.input_tokens), embedded.unit_prices
+        cost = embedded.cost_nano_usd if embedded.attempts else cost_nano_usd(usage, prices)
+        return Bill(usage, prices, cost)
 
     async def embed(self) -> EmbedResponse:
         """Return the vectors; asked once.
@@ -62,8 +95,16 @@ class EmbeddingExchange(Exchange[EmbeddingOrder]):
         request = self.call.order.input
         with self._steps.step("embed", inputs=len(request.texts)) as step:
             self._embed = step
-            self.embedded = await self._embedder.embed(request, step.children)
-        return self.embedded
+            is_asked = is_time_left()
+            try:
+                embedded = self.embedded = await self._embedder.embed(request, step.children)
+            except (asyncio.CancelledError, DeadlineExceeded):
+                if is_asked:
+                    self._note_left(step)
+                raise
+        self._answered_by = Candidate(upstream=embedded.upstream, model=embedded.model)
+        self._tariffs.note(embedded)
+        return embedded
 
     async def _prepare(self) -> None:
         self._steps.next("validate")
@@ -73,15 +114,42 @@ class EmbeddingExchange(Exchange[EmbeddingOrder]):
         await self._reserve()
         self._steps.stop()
 
+    def _note_left(self, step: Step) -> None:
+        """Take in what is owed for texts that somebody works on, or worked on, while nobody waits for their vectors.
+
+        The service says what that makes: nothing where nobody had been sent them yet.
+        """
+        request = self.call.order.input
+        if step.children:
+            told = step.children[-1].attributes
+            if "owed_input_tokens" not in told:
+                return
+            usage = Usage(input_tokens=int(told["owed_input_tokens"]), estimated=True)
+            prices = UnitPrices(input_nano_usd=int(told["input_nano_usd"]))
+            self._owed = Bill(usage, prices, int(told["owed_cost_nano_usd"]))
+            self._answered_by = Candidate(upstream=str(told["upstream"]), model=request.model)
+        elif (tariff := self._tariffs.of(request.model)) is not None:
+            # Who hangs up a call to another process hears no more of it: it is taken that the first was sent all.
+            usage = Usage(input_tokens=sum(map(estimated_tokens, request.texts)), estimated=True)
+            self._owed = Bill(usage, tariff.unit_prices, cost_nano_usd(usage, tariff.unit_prices))
+            self._answered_by = Candidate(upstream=tariff.upstream, model=request.model)
+
     def _outcome(self) -> Outcome:
-        embedded = self.embedded
         return Outcome(
             bill=self.bill,
             # Callers choose names; only one that was answered is known to be a model's.
-            public_model=self.call.order.input.model if embedded else "",
-            answered_by=Candidate(upstream=embedded.upstream, model=embedded.model) if embedded else None,
-            attempts=int(self._embed is not None),
+            public_model=self.call.order.input.model if self._answered_by is not None else "",
+            answered_by=self._answered_by,
+            attempts=self._attempts_made(),
         )
+
+    def _attempts_made(self) -> int:
+        if self.embedded is not None:
+            return self.embedded.attempts or 1
+        if self._embed is None:
+            return 0
+        told = [step.attributes["attempts"] for step in self._embed.children if "attempts" in step.attributes]
+        return int(told[-1]) if told else 1
 
     def _was_refused(self, error: PenstockError) -> bool:
         # Which models there are, the service says that is asked for the vectors.

@@ -42,6 +42,7 @@ def _told(value: EmbedTold) -> pb.EmbedResponse:
         embeddings=[pb.Embedding(values=vector.values, truncated=vector.truncated) for vector in embedded.vectors],
         usage=usage_to_proto(bill.usage),
         cost_nano_usd=bill.cost_nano_usd,
+        attempts=embedded.attempts,
     )
 
 

@@ -48,7 +48,10 @@ def embedding_lines(exchange: EmbeddingExchange) -> bytes:
     if embedded is None:
         return lines.encode()
     lines += _answered_by_lines(embedded.model, embedded.upstream)
-    return lines.encode("latin-1", "replace") + bill_lines(exchange.bill.cost_nano_usd, exchange.overhead_ms)
+    told = bill_lines(exchange.bill.cost_nano_usd, exchange.overhead_ms)
+    if embedded.attempts > 1:
+        told += attempts_line(embedded.attempts)
+    return lines.encode("latin-1", "replace") + told
 
 
 def format_cost_usd(cost_nano_usd: int) -> str:

@@ -26,13 +26,13 @@ def body_of(model: str, texts: Sequence[str]) -> bytes:
     return _encode(EmbeddingsBody(model=model, input=list(texts)))
 
 
-def pieces(texts: Sequence[str]) -> Iterator[list[str]]:
-    """Yield the texts, in order, as many at once as one request may hold."""
+def pieces(texts: Sequence[str], most: int = MAX_INPUTS) -> Iterator[list[str]]:
+    """Yield the texts, in order, as many at once as one request may hold, ``most`` at the most."""
     piece: list[str] = []
     held_bytes = 0
     for text in texts:
         size = len(text.encode())
-        if piece and (len(piece) == MAX_INPUTS or held_bytes + size > MAX_BYTES):
+        if piece and (len(piece) == most or held_bytes + size > MAX_BYTES):
             yield piece
             piece, held_bytes = [], 0
         piece.append(text)

@@ -15,8 +15,8 @@ from typing import Any, cast
 
 import msgspec
 
-from penstock_common.llm.estimate import estimated_tokens
-from penstock_embedding.domain.embedder import Embedded, Vector, normalised
+from penstock_embedding.domain.embedder import Vector, normalised
+from penstock_embedding.domain.failover import Vectors
 
 
 class Malformed(Exception):
@@ -43,8 +43,8 @@ _MOST_TOKENS = 2**32 - 1
 _LENGTH_TOLERANCE = 1e-3
 
 
-def embedded_from(body: bytes, texts: Sequence[str]) -> Embedded:
-    """Return the vectors in the order of the texts; tokens are estimated where the provider counts none.
+def vectors_from(body: bytes, texts: Sequence[str]) -> Vectors:
+    """Return the vectors in the order of the texts, and the tokens as the provider counted them.
 
     Raises:
         Malformed: if a vector is missing, or is none.
@@ -57,8 +57,7 @@ def embedded_from(body: bytes, texts: Sequence[str]) -> Embedded:
         raise Malformed(f"{len(answer.data)} vectors for {len(texts)} texts")
     vectors = [_vector(item.embedding) for item in _in_order(answer.data)]
     checked = [_checked(vector, len(vectors[0])) for vector in vectors]
-    tokens = _tokens(answer.usage) or sum(map(estimated_tokens, texts))
-    return Embedded(checked, [False] * len(texts), tokens)
+    return Vectors(checked, _tokens(answer.usage))
 
 
 def _in_order(items: list[EmbeddingItem]) -> list[EmbeddingItem]:

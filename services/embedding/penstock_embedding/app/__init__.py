@@ -13,13 +13,14 @@ from penstock_embedding.adapters.deferred_model import DeferredModel
 from penstock_embedding.adapters.model_cache import prepare
 from penstock_embedding.adapters.model_files import ModelFiles, ModelSource, TokenizerFiles, find_model, find_tokenizer
 from penstock_embedding.adapters.model_worker import BlockingModel, ModelIdentity, ModelWorker
-from penstock_embedding.adapters.providers.openai.client import ProviderEmbeddings, ProviderModel
-from penstock_embedding.adapters.telemetry import BatchMetrics
-from penstock_embedding.adapters.triton.place import TritonPlace
+from penstock_embedding.adapters.providers.openai.client import ProviderEmbeddings
+from penstock_embedding.adapters.telemetry import BatchMetrics, UpstreamMetrics
+from penstock_embedding.app.upstreams import offer_of, provider_model, triton_places, upstreams_of
 from penstock_embedding.domain.batcher import Batcher, BatchModel, BatchPolicy
 from penstock_embedding.domain.batching import BatchBounds
-from penstock_embedding.domain.embedder import OWN_UPSTREAM, EmbedCall, Embedder, EmbeddingModel, ModelOffer
-from penstock_embedding.settings import EmbeddingSettings, ProviderSettings, Settings, TritonSettings
+from penstock_embedding.domain.embedder import EmbedCall, Embedder, EmbeddingModel
+from penstock_embedding.domain.failover import FailoverPolicy
+from penstock_embedding.settings import EmbeddingSettings, Settings
 from penstock_embedding.surfaces.servicer import EmbeddingServicer
 
 Files = ModelFiles | TokenizerFiles | None
@@ -33,50 +34,59 @@ async def build(settings: Settings) -> AsyncGenerator[Service, None]:
     Raises:
         ConfigurationError: if the model is nowhere to be found, or cannot be prepared or asked.
     """
-    own, metrics = settings.embedding, BatchMetrics()
+    own = settings.embedding
+    metrics, asked = BatchMetrics(), UpstreamMetrics([upstream.name for upstream in upstreams_of(own)])
     # Found at once also where it is loaded later: who starts a stack hears what is missing.
     files = await asyncio.to_thread(_files, own)
     window = files.max_tokens if files is not None else 0
-    async with _running(own, files, metrics) as model:
-        upstream = own.provider.name if own.provider is not None else OWN_UPSTREAM
-        embedder = Embedder(model, ModelOffer(own.min_dimensions, window, own.price.unit_prices(), upstream))
+    async with _running(own, files, metrics, asked) as model:
+        embedder = Embedder(model, offer_of(own, window))
         # A provider is asked by callers alone: each text has its price.
         if own.load == "at_start" and own.provider is None:
             await embedder.embed(EmbedCall(["ready"]))
         servicer = EmbeddingServicer(embedder)
 
         async def prepare(changed: Settings) -> Commit:
-            return partial(embedder.charge, changed.embedding.price.unit_prices())
+            return partial(embedder.charge, offer_of(changed.embedding, window))
 
         handlers = EMBED.served_by(servicer.embed), LIST_MODELS.served_by(servicer.list_models)
-        yield Service("embedding", handlers, [metrics], prepare)
+        yield Service("embedding", handlers, [metrics, asked], prepare)
 
 
 @asynccontextmanager
 async def _running(
-    settings: EmbeddingSettings, files: Files, metrics: BatchMetrics
+    settings: EmbeddingSettings, files: Files, metrics: BatchMetrics, asked: UpstreamMetrics
 ) -> AsyncGenerator[EmbeddingModel, None]:
     def opened() -> AbstractAsyncContextManager[BatchModel]:
-        return _opened(settings, files)
+        return _opened(settings, files, asked)
 
     if settings.provider is not None:
-        async with ProviderEmbeddings.open(_provider_model(settings.model, settings.provider)) as model:
+        async with ProviderEmbeddings.open(provider_model(settings, settings.provider), asked) as model:
+            asked.watch_standing(model.failover.standing)
             yield model
         return
     deferred = settings.load == "on_first_use"
     async with DeferredModel.open(settings.model, opened) if deferred else opened() as model:
-        batcher = Batcher(model, _policy(settings), metrics)
+        batcher = Batcher(model, _policy(settings), metrics, upstream=offer_of(settings, 0).upstream)
         metrics.watch_queue(lambda: batcher.waiting_texts)
         async with batcher.running():
             yield batcher
 
 
 @asynccontextmanager
-async def _opened(settings: EmbeddingSettings, files: Files) -> AsyncGenerator[BatchModel, None]:
+async def _opened(settings: EmbeddingSettings, files: Files, asked: UpstreamMetrics) -> AsyncGenerator[BatchModel, None]:
     if isinstance(files, TokenizerFiles) and settings.triton is not None:
-        from penstock_embedding.adapters.triton.client import TritonModel
+        from penstock_embedding.adapters.triton.client import TritonCluster, TritonModel
 
-        async with TritonModel.open(_triton_place(settings, settings.triton), settings.model, files) as model:
+        first = settings.triton
+        cluster = TritonCluster(
+            name=settings.model,
+            places=triton_places(settings, first),
+            revision=first.revision,
+            policy=FailoverPolicy(first.attempts, settings.dimensions),
+        )
+        async with TritonModel.open(cluster, files, asked) as model:
+            asked.watch_standing(model.failover.standing)
             yield model
         return
     # Hashing, building and loading take up to seconds, and other roles may share the loop.
@@ -102,32 +112,6 @@ def load_torch_model(settings: EmbeddingSettings) -> Loaded:
 
     model = TorchModel(str(settings.path or settings.hub_id or settings.model), settings.device)
     return model, ModelIdentity(settings.model, model.revision)
-
-
-def _triton_place(settings: EmbeddingSettings, triton: TritonSettings) -> TritonPlace:
-    return TritonPlace(
-        target=triton.target,
-        model=triton.model or settings.model,
-        version=triton.version,
-        timeout=triton.timeout,
-        attempts=triton.attempts,
-        patience=triton.start_timeout if settings.load == "at_start" else None,
-        most_texts=settings.max_batch,
-    )
-
-
-def _provider_model(name: str, settings: ProviderSettings) -> ProviderModel:
-    return ProviderModel(
-        name=name,
-        upstream=settings.name,
-        model=settings.model or name,
-        base_url=settings.base_url,
-        api_key=settings.api_key.get_secret_value(),
-        connect_timeout=settings.connect_timeout,
-        timeout=settings.timeout,
-        attempts=settings.attempts,
-        max_in_flight=settings.max_in_flight,
-    )
 
 
 def _files(settings: EmbeddingSettings) -> Files:
