@@ -176,11 +176,8 @@ def _contradictions_of(key: str, first: ProviderSettings | TritonSettings | None
         if not standby.revision and first.revision:
             yield (*where, "revision"), _UNDECLARED
         elif standby.revision != first.revision and first.revision:
-            yield (
-                (*where, "revision"),
-                f"'{standby.revision}' is not '{first.revision}', and vectors of two revisions may not be compared: "
-                "leave this standby out, or have it serve the same",
-            )
+            others = f"'{standby.revision}' is not '{first.revision}', and vectors of two revisions may not be compared"
+            yield (*where, "revision"), f"{others}: leave this standby out, or have it serve the same"
         if standby.name in names:
             yield (*where, "name"), f"the name '{standby.name}' is taken: give each upstream its own"
         names.add(standby.name)

@@ -249,3 +249,42 @@ async def test_a_model_loaded_later_is_unavailable_while_triton_is_away(
 def test_settings_that_cannot_work_are_refused(section: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         Settings.model_validate({"embedding": section})
+
+
+@pytest.fixture
+def pair(model_files: ModelFiles, tmp_path: Path) -> Iterator[tuple[LocalTriton, LocalTriton]]:
+    """Two servers of one model, the second running."""
+    servers = []
+    for name in ("north", "south"):
+        (tmp_path / name).mkdir()
+        servers.append(LocalTriton(tmp_path / name, model_files.weights))
+        servers[-1].add(NAME)
+    servers[1].start()
+    yield servers[0], servers[1]
+    for server in servers:
+        server.kill()
+
+
+async def test_a_standby_with_the_same_revision_serves_while_the_first_is_away(
+    pair: tuple[LocalTriton, LocalTriton], serve: Any
+) -> None:
+    first, second = pair
+    standby = {
+        "name": "south",
+        "target": second.target,
+        "revision": "7",
+        "timeout": "60s",
+        "timeout_with_others": "60s",
+    }
+    channel = await serve(first, name="north", revision="7", timeout_with_others="60s", standbys=[standby])
+    away = await channel.call(EMBED, EmbedRequest(texts=("hello",)), timeout=60)
+    assert (away.upstream, away.revision.split("/")[2]) == ("south", "7")
+    assert away.attempts > 1
+    await asyncio.to_thread(first.start)
+    async with asyncio.timeout(60):
+        while (back := await channel.call(EMBED, EmbedRequest(texts=("hello",)), timeout=60)).upstream != "north":
+            pass
+    assert back.revision == away.revision
+    assert np.array(back.vectors[0].values) == pytest.approx(np.array(away.vectors[0].values), abs=1e-5)
+    second.kill()
+    assert (await channel.call(EMBED, EmbedRequest(texts=("hello",)), timeout=60)).upstream == "north"

@@ -255,7 +255,9 @@ async def test_closing_refuses_who_waits_and_who_comes() -> None:
     model = LengthModel(0)
     batcher = Batcher(model, BatchPolicy(), Noted())
     async with batcher.running():
-        calls = [asyncio.ensure_future(batcher.embed([text], None, Account())) for text in ("one", "two two two two two two")]
+        calls = [
+            asyncio.ensure_future(batcher.embed([text], None, Account())) for text in ("one", "two two two two two two")
+        ]
         await model.began.get()
     outcomes = await asyncio.gather(*calls, return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [Overloaded, Overloaded]

@@ -241,7 +241,7 @@ async def test_it_is_back_after_three_good_probes_in_a_row(world: World) -> None
     asked_before = len(second.asked)
     for _ in range(3):
         await world.ask()
-    assert ("back", "a") == world.events[-1]
+    assert world.events[-1] == ("back", "a")
     assert len(second.asked) == asked_before
     first.then(failing("a", Again.ELSEWHERE, "connect"))
     await world.ask()
@@ -345,7 +345,9 @@ async def test_nobody_asks_before_the_time_that_was_told(world: World) -> None:
     assert not any(event[0] == "out" for event in world.events)
 
 
-@pytest.mark.parametrize("order", [(60.0, 1.0, None), (1.0, None, 60.0), (None, 60.0, 1.0)], ids=["60-1", "1-60", "none"])
+@pytest.mark.parametrize(
+    "order", [(60.0, 1.0, None), (1.0, None, 60.0), (None, 60.0, 1.0)], ids=["60-1", "1-60", "none"]
+)
 def test_a_later_refusal_never_shortens_the_time(order: tuple[float | None, ...]) -> None:
     health = UpstreamHealth()
     for seconds in order:
@@ -371,7 +373,9 @@ async def test_a_short_time_is_waited_for_where_all_are_left_alone(world: World)
     assert (len(first.asked), len(second.asked)) == (2, 1)
 
 
-@pytest.mark.parametrize(("told", "seconds"), [(9.0, None), (3.0, 2.0)], ids=["a long time", "longer than the deadline"])
+@pytest.mark.parametrize(
+    ("told", "seconds"), [(9.0, None), (3.0, 2.0)], ids=["a long time", "longer than the deadline"]
+)
 async def test_a_time_that_is_too_long_is_told(world: World, told: float, seconds: float | None) -> None:
     first, second = world.open()
     first.always, second.always = busy("a", told), busy("b", told + 1)

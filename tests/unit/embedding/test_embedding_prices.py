@@ -22,7 +22,7 @@ class Slow:
         self.asked = asyncio.Event()
         self.may_answer = asyncio.Event()
 
-    async def embed(self, texts, deadline):
+    async def embed(self, texts, deadline, account):
         self.asked.set()
         await self.may_answer.wait()
         return Embedded(vectors=[[1.0]] * len(texts), input_tokens=1, truncated=[False] * len(texts))
@@ -39,6 +39,6 @@ async def test_a_request_is_billed_at_the_price_that_it_began_with():
 
     first = asyncio.create_task(ask())
     await model.asked.wait()
-    embedder.charge(DEAR)
+    embedder.charge(ModelOffer(unit_prices=DEAR))
     model.may_answer.set()
     assert ((await first).unit_prices, (await ask()).unit_prices) == (CHEAP, DEAR)

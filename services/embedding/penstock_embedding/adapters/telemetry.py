@@ -100,7 +100,9 @@ class UpstreamMetrics:
         """Yield the metrics, as prometheus_client asks of a collector."""
         yield from self._registry.collect()
         standing = Metric(
-            semconv.METRIC_EMBEDDING_LEFT_ALONE, "1 while an upstream of embeddings is left alone, as it fails or asks for time.", "gauge"
+            semconv.METRIC_EMBEDDING_LEFT_ALONE,
+            "1 while an upstream of embeddings is left alone, as it fails or asks for time.",
+            "gauge",
         )
         for upstream, is_left_alone in self._standing().items():
             standing.add_sample(standing.name, {"upstream": upstream}, float(is_left_alone))

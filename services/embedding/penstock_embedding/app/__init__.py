@@ -74,7 +74,9 @@ async def _running(
 
 
 @asynccontextmanager
-async def _opened(settings: EmbeddingSettings, files: Files, asked: UpstreamMetrics) -> AsyncGenerator[BatchModel, None]:
+async def _opened(
+    settings: EmbeddingSettings, files: Files, asked: UpstreamMetrics
+) -> AsyncGenerator[BatchModel, None]:
     if isinstance(files, TokenizerFiles) and settings.triton is not None:
         from penstock_embedding.adapters.triton.client import TritonCluster, TritonModel
 

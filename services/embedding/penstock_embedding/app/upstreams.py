@@ -10,7 +10,13 @@ from penstock_embedding.adapters.providers.openai.upstream import ProviderPlace
 from penstock_embedding.adapters.triton.place import TritonPlace
 from penstock_embedding.domain.embedder import OWN_UPSTREAM, ModelOffer
 from penstock_embedding.domain.failover import FailoverPolicy
-from penstock_embedding.settings import EmbeddingSettings, ProviderSettings, ProviderStandby, TritonSettings, TritonStandby
+from penstock_embedding.settings import (
+    EmbeddingSettings,
+    ProviderSettings,
+    ProviderStandby,
+    TritonSettings,
+    TritonStandby,
+)
 
 
 def upstreams_of(settings: EmbeddingSettings) -> tuple[ProviderStandby, ...] | tuple[TritonStandby, ...]:

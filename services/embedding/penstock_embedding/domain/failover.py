@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -53,7 +53,9 @@ class Upstream(Protocol[AskedT_contra]):
         """What the ledger calls it."""
         ...
 
-    async def ask(self, asked: AskedT_contra, seconds: float, *, others_left: bool, sent: Callable[[], None]) -> Vectors:
+    async def ask(
+        self, asked: AskedT_contra, seconds: float, *, others_left: bool, sent: Callable[[], None]
+    ) -> Vectors:
         """Return the vectors of one attempt, which takes ``seconds`` at the most; ``sent`` is called once the texts are on their way.
 
         Where ``others_left``, silence is borne for a shorter time of its own.
@@ -94,7 +96,7 @@ class Clocks:
 
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    chance: Callable[[], float] = random.random
+    chance: Callable[[], float] = random.random  # noqa: S311 - no secret
 
 
 @dataclass(eq=False, slots=True)
@@ -199,7 +201,7 @@ class Failover(Generic[AskedT]):
         return answer
 
     @contextmanager
-    def _recorded(self, place: _Place[AskedT], part: _Part[AskedT]) -> Iterator[None]:
+    def _recorded(self, place: _Place[AskedT], part: _Part[AskedT]) -> Generator[None]:
         """Count and record one attempt, whatever ends it."""
         name, health, account = place.upstream.name, place.health, part.account
         is_retry, is_probe = place in part.made, health.out_since is not None

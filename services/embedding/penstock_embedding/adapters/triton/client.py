@@ -107,9 +107,12 @@ async def _find(servers: Sequence[TritonServer], places: Sequence[TritonPlace]) 
     pairs = list(zip(servers, places, strict=True))
     away = await asyncio.gather(*[_look(server, place.timeout, waits=False) for server, place in pairs])
     if None not in away:
-        away = await asyncio.gather(
-            *[_look(server, place.patience, waits=True) for server, place in pairs if place.patience is not None]
-        ) or away
+        away = (
+            await asyncio.gather(
+                *[_look(server, place.patience, waits=True) for server, place in pairs if place.patience is not None]
+            )
+            or away
+        )
     missing = [error for error in away if error is not None]
     if len(missing) == len(servers):
         raise missing[0]

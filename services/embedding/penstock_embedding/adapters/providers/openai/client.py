@@ -47,9 +47,7 @@ class ProviderEmbeddings:
 
     @classmethod
     @asynccontextmanager
-    async def open(
-        cls, model: ProviderModel, observer: FailoverObserver
-    ) -> AsyncGenerator[ProviderEmbeddings, None]:
+    async def open(cls, model: ProviderModel, observer: FailoverObserver) -> AsyncGenerator[ProviderEmbeddings, None]:
         """Yield the model; on exit, close its connections.
 
         Raises:
