@@ -32,7 +32,7 @@ from penstock_embedding.adapters.providers.openai.upstream import ProviderPlace
 from penstock_embedding.adapters.telemetry import UpstreamMetrics
 from penstock_embedding.app import build
 from penstock_embedding.domain.account import Account
-from penstock_embedding.domain.failover import FailoverPolicy
+from penstock_embedding.domain.upstream import FailoverPolicy
 from penstock_embedding.settings import Settings
 
 

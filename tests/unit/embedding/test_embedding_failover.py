@@ -12,8 +12,9 @@ import pytest
 
 from penstock_common.errors import DeadlineExceeded, InvalidRequest, Overloaded, UpstreamFailed, UpstreamTimeout
 from penstock_embedding.domain.account import Account
-from penstock_embedding.domain.failover import Clocks, Failover, FailoverPolicy, Vectors
+from penstock_embedding.domain.failover import Failover
 from penstock_embedding.domain.failure import Again, AttemptFailed
+from penstock_embedding.domain.upstream import Clocks, FailoverPolicy, Vectors
 from penstock_embedding.domain.upstream_health import RetryBudget, UpstreamHealth
 
 

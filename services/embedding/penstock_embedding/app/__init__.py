@@ -19,7 +19,7 @@ from penstock_embedding.app.upstreams import offer_of, provider_model, triton_pl
 from penstock_embedding.domain.batcher import Batcher, BatchModel, BatchPolicy
 from penstock_embedding.domain.batching import BatchBounds
 from penstock_embedding.domain.embedder import EmbedCall, Embedder, EmbeddingModel
-from penstock_embedding.domain.failover import FailoverPolicy
+from penstock_embedding.domain.upstream import FailoverPolicy
 from penstock_embedding.settings import EmbeddingSettings, Settings
 from penstock_embedding.surfaces.servicer import EmbeddingServicer
 

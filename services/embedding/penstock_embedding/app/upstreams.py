@@ -9,7 +9,7 @@ from penstock_embedding.adapters.providers.openai.client import ProviderModel
 from penstock_embedding.adapters.providers.openai.upstream import ProviderPlace
 from penstock_embedding.adapters.triton.place import TritonPlace
 from penstock_embedding.domain.embedder import OWN_UPSTREAM, ModelOffer
-from penstock_embedding.domain.failover import FailoverPolicy
+from penstock_embedding.domain.upstream import FailoverPolicy
 from penstock_embedding.settings import (
     EmbeddingSettings,
     ProviderSettings,

@@ -16,7 +16,8 @@ from penstock_embedding.adapters.triton.server import Away, TritonServer
 from penstock_embedding.domain.account import Account
 from penstock_embedding.domain.batching import PreparedText
 from penstock_embedding.domain.embedder import Vector
-from penstock_embedding.domain.failover import Failover, FailoverObserver, FailoverPolicy
+from penstock_embedding.domain.failover import Failover
+from penstock_embedding.domain.upstream import FailoverObserver, FailoverPolicy
 
 # Tokenizing so much takes a third of a millisecond, which is what going to a thread and back costs a busy loop.
 _SHORT_CHARACTERS = 1000

@@ -16,8 +16,8 @@ from penstock_embedding.adapters.triton.errors import detail_of, failure_of, mal
 from penstock_embedding.adapters.triton.place import TritonPlace
 from penstock_embedding.adapters.triton.tensors import Malformed, check_tensors, request_of, vectors_from
 from penstock_embedding.domain.batching import PreparedText
-from penstock_embedding.domain.failover import Vectors
 from penstock_embedding.domain.failure import Again, AttemptFailed
+from penstock_embedding.domain.upstream import Vectors
 
 MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 _OPTIONS = (
@@ -44,7 +44,7 @@ class Away(ConfigurationError):
 
 
 class TritonServer:
-    """A ``failover.Upstream`` for texts that were tokenized.
+    """A ``Upstream`` for texts that were tokenized.
 
     One version of the model is asked for as long as this lives: another's
     vectors may not be compared to its own. ``version`` is empty until it is found.
@@ -71,7 +71,7 @@ class TritonServer:
     async def ask(
         self, asked: Sequence[PreparedText], seconds: float, *, others_left: bool, sent: Callable[[], None]
     ) -> Vectors:
-        """Return the texts' vectors, as ``failover.Upstream`` says; a server that was away at the start is looked at first.
+        """Return the texts' vectors, as ``Upstream`` says; a server that was away at the start is looked at first.
 
         Raises:
             AttemptFailed: if it does not answer, or not properly.

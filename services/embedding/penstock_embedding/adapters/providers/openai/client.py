@@ -19,7 +19,8 @@ from penstock_embedding.adapters.providers.openai.request import MAX_INPUTS, pie
 from penstock_embedding.adapters.providers.openai.upstream import ProviderPlace, ProviderUpstream
 from penstock_embedding.domain.account import Account
 from penstock_embedding.domain.embedder import Embedded
-from penstock_embedding.domain.failover import Failover, FailoverObserver, FailoverPolicy
+from penstock_embedding.domain.failover import Failover
+from penstock_embedding.domain.upstream import FailoverObserver, FailoverPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from typing import Any, cast
 import msgspec
 
 from penstock_embedding.domain.embedder import Vector, normalised
-from penstock_embedding.domain.failover import Vectors
+from penstock_embedding.domain.upstream import Vectors
 
 
 class Malformed(Exception):

@@ -20,7 +20,7 @@ from penstock_common.rpc.scope import CURRENT_SCOPE, TRACEPARENT_KEY
 from penstock_embedding.adapters.providers.openai.errors import failure_of, malformed_of, refusal_of, silence_of
 from penstock_embedding.adapters.providers.openai.request import body_of
 from penstock_embedding.adapters.providers.openai.response import Malformed, vectors_from
-from penstock_embedding.domain.failover import Vectors
+from penstock_embedding.domain.upstream import Vectors
 
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
 _HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "identity", "User-Agent": "penstock"}
@@ -46,7 +46,7 @@ class ProviderPlace:
 
 
 class ProviderUpstream:
-    """A ``failover.Upstream`` for texts."""
+    """A ``Upstream`` for texts."""
 
     def __init__(self, place: ProviderPlace, client: HttpClient) -> None:
         """Take the place, and the connections.
@@ -69,7 +69,7 @@ class ProviderUpstream:
         return self._place.upstream
 
     async def ask(self, asked: list[str], seconds: float, *, others_left: bool, sent: Callable[[], None]) -> Vectors:
-        """Return the texts' vectors, as ``failover.Upstream`` says.
+        """Return the texts' vectors, as ``Upstream`` says.
 
         Raises:
             AttemptFailed: if it does not answer, or not properly.
