@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from penstock_common.errors import PenstockError
 from penstock_common.rpc.server_interceptors import CallTelemetry
-from penstock_embedding.adapters.telemetry import BatchMetrics
+from penstock_embedding.adapters.telemetry import BatchMetrics, UpstreamMetrics
 from penstock_gateway.adapters.telemetry import Metrics, show_ledger
 from penstock_gateway.domain.life.settlement import CANCELLED, OK, outcome_of
 from penstock_inference.adapters.telemetry import AttemptTelemetry, HealthMetrics
@@ -50,6 +50,7 @@ def _of_services() -> dict[str, set[str]]:
     for collector in (
         *registry._collector_to_names,
         BatchMetrics()._registry,
+        UpstreamMetrics(())._registry,
         AttemptTelemetry()._registry,
         RevisionMetrics("")._registry,
         HealthMetrics(Health())._registry,

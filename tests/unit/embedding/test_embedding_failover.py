@@ -197,6 +197,14 @@ async def test_a_refused_key_puts_an_upstream_out_at_once(world: World) -> None:
     assert len(first.asked) == 1
 
 
+async def test_who_has_no_time_for_a_pause_is_told_at_once(world: World) -> None:
+    (only,) = world.open(1)
+    only.always = failed("a")
+    with pytest.raises(UpstreamFailed):
+        await world.ask(seconds=0.1)
+    assert (len(only.asked), world.slept) == (1, [])
+
+
 async def test_no_proper_answer_is_asked_for_once_more_where_nobody_else_is_left(world: World) -> None:
     (only,) = world.open(1)
     only.then(malformed("a"))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 from penstock_common.telemetry import semconv
 from penstock_common.telemetry.metrics import Counters
@@ -62,6 +63,27 @@ class BatchMetrics:
         yield from self._registry.collect()
 
 
+class _Standing(Collector):
+    """A gauge of each upstream, asked at each scrape."""
+
+    _labelnames = ("upstream",)
+
+    def __init__(self) -> None:
+        self.ask: Callable[[], Mapping[str, bool]] = dict[str, bool]
+
+    def describe(self) -> list[Metric]:
+        """Return the family without its gauges."""
+        text = "1 while an upstream of embeddings is left alone, as it fails or asks for time."
+        return [Metric(semconv.METRIC_EMBEDDING_LEFT_ALONE, text, "gauge")]
+
+    def collect(self) -> list[Metric]:
+        """Return the family as it is now."""
+        (family,) = self.describe()
+        for upstream, is_left_alone in self.ask().items():
+            family.add_sample(family.name, {"upstream": upstream}, float(is_left_alone))
+        return [family]
+
+
 class UpstreamMetrics:
     """A ``FailoverObserver``, and a collector."""
 
@@ -76,11 +98,12 @@ class UpstreamMetrics:
         )
         for upstream in upstreams:
             self._attempts.add((upstream, "answered"), 0)
-        self._standing: Callable[[], Mapping[str, bool]] = dict[str, bool]
+        self._standing = _Standing()
+        registry.register(self._standing)
 
     def watch_standing(self, standing: Callable[[], Mapping[str, bool]]) -> None:
         """Ask ``standing`` at each scrape which upstreams are left alone."""
-        self._standing = standing
+        self._standing.ask = standing
 
     def attempted(self, upstream: str, outcome: str) -> None:
         """Count an attempt."""
@@ -99,11 +122,3 @@ class UpstreamMetrics:
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics, as prometheus_client asks of a collector."""
         yield from self._registry.collect()
-        standing = Metric(
-            semconv.METRIC_EMBEDDING_LEFT_ALONE,
-            "1 while an upstream of embeddings is left alone, as it fails or asks for time.",
-            "gauge",
-        )
-        for upstream, is_left_alone in self._standing().items():
-            standing.add_sample(standing.name, {"upstream": upstream}, float(is_left_alone))
-        yield standing

@@ -63,8 +63,6 @@ class _Part(Generic[AskedT]):
             self.worst = failure
         if failure.again is Again.ELSEWHERE or place.health.out_since is not None:
             self.given_up.add(place)
-        if failure.again is Again.OTHERS_FIRST:
-            self.later.add(place)
 
 
 class Failover(Generic[AskedT]):
@@ -111,6 +109,7 @@ class Failover(Generic[AskedT]):
                     raise failure.error from None
                 part.note(place, failure)
                 if not await self._may_repeat(place, part, failure):
+                    part.later.add(place)
                     place = await self._next(part)
 
     async def _attempt(self, place: _Place[AskedT], part: _Part[AskedT]) -> Vectors:
@@ -233,9 +232,12 @@ class Failover(Generic[AskedT]):
                 raise _busy(part, soonest - now) from None
             await self._clocks.sleep(pause)
             has_waited = True
-        if place in part.later and not has_waited and not await self._pause(place, part):
+        if place not in part.later or has_waited:
+            return place
+        if not await self._pause(place, part):
             raise self._error_of(part) from None
-        return place
+        # Others may have found out during the pause that it is down, or others are well again.
+        return place if place.health.is_in(self._clocks.monotonic()) else await self._next(part)
 
     def _error_of(self, part: _Part[AskedT]) -> PenstockError:
         failure = part.worst
