@@ -51,7 +51,7 @@ class ProviderStandby(Section):
     model: str = ""
     """The provider's own name of the model; empty: the one that callers use."""
     revision: Revision = ""
-    """What tells this model's vectors from those of another version, in words of yours. Needed where there are standbys."""
+    """What tells this model's vectors from another version's, in words of yours: answers carry it. Needed with standbys."""
     price: PriceSettings | None = None
     """Where it is not `embedding.price`."""
     max_inputs: Annotated[int, Field(ge=1, le=2048)] = 2048
@@ -87,7 +87,7 @@ class TritonStandby(Section):
     version: Annotated[str, Field(pattern=r"^[0-9]{0,18}$")] = ""
     """Empty: the newest one when the service starts. Another version is another revision, and takes a new start."""
     revision: Revision = ""
-    """What tells this model's vectors from those of another version, in words of yours. Needed where there are standbys."""
+    """What tells this model's vectors from another version's, in words of yours: answers carry it. Needed with standbys."""
     price: PriceSettings | None = None
     """Where it is not `embedding.price`."""
     timeout: Positive = timedelta(seconds=10)

@@ -200,7 +200,7 @@ async def test_all_that_ask_for_time_are_a_refusal_that_says_when(world: World) 
     world.south.otherwise = lambda _: Failure(429, headers={"retry-after": "90"})
     with pytest.raises(Overloaded) as refused:
         await world.embed("hello")
-    assert 50 < refused.value.retry_after.total_seconds() <= 60
+    assert 0 < refused.value.retry_after.total_seconds() <= 60
 
 
 async def test_five_failures_in_a_row_put_it_out(world: World) -> None:
