@@ -34,7 +34,7 @@ DEMO_MODEL = DEPLOY / "triton" / "repository" / "penstock-demo" / "1" / "model.p
 ADDED_LABELS = {"job", "instance", "role", "le"}
 _WORDS = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LANGUAGE = {
-    "sum", "max", "rate", "by", "histogram_quantile", "count", "absent", "or", "and", "unless", "on", "label_values",
+    "sum", "max", "rate", "increase", "by", "histogram_quantile", "count", "absent", "or", "and", "unless", "on", "label_values",
     "__rate_interval", "model",
 }  # fmt: skip
 

@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from penstock_common.addresses import HttpUrl, InnerListen, Listen, RedisUrl, Target
 from penstock_common.configuration import ConfigurationError, Duration, Secret, Section
+from penstock_common.degradation import DegradationStep
 from penstock_common.faults import KeyPath, refuse
 from penstock_common.llm.types import NANO_USD_PER_USD, UnitPrices, UnsupportedFields
 
@@ -50,6 +51,10 @@ class PublicModel(Section):
     unsupported: UnsupportedFields = UnsupportedFields.REFUSE
     """What becomes of a request's fields that no candidate takes: ``refuse``, ``drop`` (the answer says so in
     ``x-penstock-dropped``) or ``pass`` (they are sent all the same). Candidates that take all of them are asked first."""
+
+    degradation: list[DegradationStep] = []
+    """What callers are given, in this order, where all candidates have failed; the header ``x-penstock-degraded`` says so.
+    Empty: the error. A step that a request cannot take is left out, and ``x-penstock-degrade: off`` refuses all."""
 
     @field_validator("candidates")
     @classmethod

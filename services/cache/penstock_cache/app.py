@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from penstock_cache.adapters.redis import RedisTier
 from penstock_cache.adapters.sealing import derive_key
@@ -19,7 +20,7 @@ from penstock_common.configuration import ConfigurationError
 from penstock_common.contract.wire.cache import GET_STATS, INVALIDATE, LOOKUP, STORE
 from penstock_common.key_material import read_key_material
 from penstock_common.redis_connection import RedisConnection
-from penstock_common.service import Role, Service
+from penstock_common.service import Commit, Role, Service
 
 
 @asynccontextmanager
@@ -30,7 +31,12 @@ async def build(settings: Settings) -> AsyncGenerator[Service, None]:
         ConfigurationError: if the cache is on and its secret is missing or too short.
     """
     async with AsyncExitStack() as stack:
-        servicer = CacheServicer(await _response_cache(settings, stack))
+        cache = await _response_cache(settings, stack)
+        servicer = CacheServicer(cache)
+
+        async def prepare(changed: Settings) -> Commit:
+            return partial(cache.keep_stale, changed.longest_stale)
+
         yield Service(
             "cache",
             (
@@ -39,6 +45,7 @@ async def build(settings: Settings) -> AsyncGenerator[Service, None]:
                 INVALIDATE.served_by(servicer.invalidate),
                 GET_STATS.served_by(servicer.get_stats),
             ),
+            prepare=prepare,
         )
 
 
@@ -55,7 +62,9 @@ async def _response_cache(settings: Settings, stack: AsyncExitStack) -> Response
             memory=MemoryTier(settings.cache.memory_entries, settings.cache.memory_bytes),
             shared=await _shared_tier(settings, secret, stack),
         ),
-        lifetimes=Lifetimes(default=settings.cache.redis_ttl, memory=settings.cache.memory_ttl),
+        lifetimes=Lifetimes(
+            default=settings.cache.redis_ttl, memory=settings.cache.memory_ttl, stale=settings.longest_stale
+        ),
         clocks=(time.time, time.monotonic),
     )
 
@@ -67,7 +76,8 @@ async def _shared_tier(settings: Settings, secret: bytes, stack: AsyncExitStack)
         connection = RedisConnection(settings.redis.cache, settings.cache.redis_timeout)
     except ValueError as error:
         raise ConfigurationError(f"'redis.cache': {error}") from None
-    return RedisTier(await stack.enter_async_context(connection), secret, index_life=settings.cache.redis_ttl)
+    longest = settings.cache.redis_ttl + settings.longest_stale
+    return RedisTier(await stack.enter_async_context(connection), secret, index_life=longest)
 
 
 ROLE = Role(Settings, build)

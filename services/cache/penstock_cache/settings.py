@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from penstock_common.configuration import Duration, Section
+from penstock_common.configuration import RELOADED, Duration, Section
+from penstock_common.degradation import DegradationStep
 from penstock_common.sections import Redis, Secrets
 
 _MEBIBYTE = 1024 * 1024
@@ -51,10 +52,25 @@ class CacheSettings(Section):
         return value
 
 
+class LadderOfModel(Section):
+    """A public model, as far as its answers may serve for longer than they are fresh."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    degradation: list[DegradationStep] = []
+
+
 class Settings(Section):
     """The cache's sections."""
 
+    models: Annotated[list[LadderOfModel], RELOADED] = []
     cache: CacheSettings = CacheSettings()
     """Which answers are given again, and for how long."""
     redis: Redis = Redis()
     secrets: Secrets = Secrets()
+
+    @property
+    def longest_stale(self) -> timedelta:
+        """The longest that any model's answers may serve beyond their time."""
+        steps = [step for model in self.models for step in model.degradation]
+        return max((step.stale_if_error for step in steps if step.stale_if_error is not None), default=timedelta())

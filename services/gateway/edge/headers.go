@@ -44,6 +44,7 @@ var allowedRequestHeaders = map[string]struct{}{
 	"User-Agent":               {},
 	"X-Api-Key":                {},
 	"X-Penstock-Cache":         {},
+	"X-Penstock-Degrade":       {},
 	"X-Penstock-Priority":      {},
 	"X-Penstock-Recovery":      {},
 	headerTimeout:              {},
@@ -138,7 +139,7 @@ func requestMetadata(name string) (string, bool) {
 // responseHeader says whether a caller may see this metadata of the gateway, under its own name.
 func responseHeader(key string) bool {
 	switch key {
-	case "x-request-id", "retry-after", "x-should-retry":
+	case "x-request-id", "retry-after", "x-should-retry", "age":
 		return true
 	}
 	return strings.HasPrefix(key, "x-ratelimit-") || strings.HasPrefix(key, "x-penstock-")

@@ -37,7 +37,7 @@ func retryIn(delay time.Duration) *anypb.Any {
 func TestAWholeAnswerAndItsMetadata(t *testing.T) {
 	edge := start(t)
 	edge.gateway.chat = func(ctx context.Context, r *gatewayv1.ChatRequest) (*gatewayv1.ChatResponse, error) {
-		grpc.SetHeader(ctx, metadata.Pairs("x-penstock-cache", "miss", "x-ratelimit-limit-requests", "10", "penstock-tenant", "t", "x-request-id", "gw"))
+		grpc.SetHeader(ctx, metadata.Pairs("x-penstock-cache", "miss", "x-penstock-degraded", "stale", "age", "60", "x-ratelimit-limit-requests", "10", "penstock-tenant", "t", "x-request-id", "gw"))
 		grpc.SetTrailer(ctx, metadata.Pairs("x-penstock-cost-usd", "0.01", "x-internal", "1"))
 		return &gatewayv1.ChatResponse{Model: r.GetInput().GetModel(), Usage: &llmv1.TokenUsage{InputTokens: 3}}, nil
 	}
@@ -49,7 +49,7 @@ func TestAWholeAnswerAndItsMetadata(t *testing.T) {
 		equal(t, "names of the contract", body["usage"].(map[string]any)["input_tokens"], any(3.0))
 		equal(t, "type", response.Header.Get("Content-Type"), "application/json")
 		for name, want := range map[string]string{
-			"x-penstock-cache": "miss", "x-ratelimit-limit-requests": "10", "x-penstock-cost-usd": "0.01", "x-request-id": "gw",
+			"x-penstock-cache": "miss", "x-penstock-degraded": "stale", "age": "60", "x-ratelimit-limit-requests": "10", "x-penstock-cost-usd": "0.01", "x-request-id": "gw",
 			"penstock-tenant": "", "x-internal": "", "grpc-metadata-penstock-tenant": "", "grpc-metadata-content-type": "",
 		} {
 			equal(t, name, strings.Join(response.Header.Values(name), "|"), want)

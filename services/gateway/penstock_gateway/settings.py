@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from penstock_common.addresses import Listen as ListenAddress
 from penstock_common.configuration import RELOADED, Duration, Secret, Section
+from penstock_common.degradation import DegradationStep
 from penstock_common.faults import KeyPath, nearest, refuse
 from penstock_common.sections import DEFAULT_EMBEDDING_MODEL, NetworkText, Redis, Secrets, Telemetry
 from penstock_common.sql.address import DatabaseAddress, DatabaseLimits
@@ -20,6 +21,7 @@ from penstock_gateway.domain.access.identity import KeyRecord, KeyScope, Tenant,
 from penstock_gateway.domain.access.networks import Network
 from penstock_gateway.domain.access.tenancy import TenantDirectory
 from penstock_gateway.domain.life.door import Capacity
+from penstock_gateway.domain.life.ladder import Ladder, Rung, SmallerModel, StaleAnswer, Template
 from penstock_gateway.surfaces.wire_formats.body_bounds import BodyBounds
 
 MIN_KEY_LENGTH = 16
@@ -95,11 +97,12 @@ class CacheSwitch(Section):
 
 
 class PublicName(Section):
-    """A model that callers may ask for, as far as keys and tenants name it."""
+    """A model that callers may ask for: what keys and tenants name, and what stands in for its answers."""
 
     model_config = ConfigDict(extra="ignore")
 
     name: str
+    degradation: list[DegradationStep] = []
 
 
 class EmbeddingName(Section):
@@ -327,6 +330,10 @@ class Settings(Section):
         names = [model.name for model in self.models]
         return frozenset([*names, self.embedding.model] if names and self.embedding is not None else names)
 
+    def ladders(self) -> dict[str, Ladder]:
+        """Return what stands in for the answers of public models, by their names, where something does."""
+        return {model.name: Ladder.of(*map(_rung, model.degradation)) for model in self.models if model.degradation}
+
     def configured_keys(self, pepper: bytes) -> dict[bytes, KeyRecord]:
         """Return the keys that the file names, by digest."""
         keys = [(tenant.name, f"config-{tenant.name}", tenant.keys, KeyScope.INFERENCE) for tenant in self.tenants]
@@ -370,6 +377,12 @@ class Settings(Section):
                 elif len(text) < MIN_KEY_LENGTH:
                     yield where, f"a key of {owner} is shorter than {MIN_KEY_LENGTH} characters"
                 owners.setdefault(text, owner)
+
+
+def _rung(step: DegradationStep) -> Rung:
+    if step.model is not None:
+        return SmallerModel(step.model)
+    return Template(step.texts) if step.stale_if_error is None else StaleAnswer(step.stale_if_error)
 
 
 def _tier(name: str, limits: TierSettings) -> Tier:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, cast
 from pydantic import ConfigDict, Field, model_validator
 
 from penstock_common.configuration import RELOADED, Section, resolved_if_possible
+from penstock_common.degradation import faults_of_ladders
 from penstock_common.faults import KeyPath, nearest, refuse
 from penstock_common.sections import Price, PublicModel
 
@@ -72,6 +73,8 @@ class Settings(Section):
                 faults.append(((*path, "name"), f"the model '{model.name}' is defined twice"))
             names.add(model.name)
             faults += [((*path, *below), text) for below, text in _at_odds(model, known)]
+        for index, found in enumerate(faults_of_ladders([(model.name, model.degradation) for model in self.models])):
+            faults += [(("models", index, "degradation", *below), text) for below, text in found]
         refuse(faults)
         return self
 

@@ -99,6 +99,7 @@ async def new_cache(redis_server: RedisServer, clock: FakeClock) -> AsyncIterato
             identity: Identity | None = None,
             redis_timeout: timedelta = timedelta(seconds=5),
             memory_entries: int = 100,
+            stale: timedelta = timedelta(),
         ) -> ExactCache:
             connection = await stack.enter_async_context(RedisConnection(redis_server.url, redis_timeout))
             return ExactCache(
@@ -106,9 +107,9 @@ async def new_cache(redis_server: RedisServer, clock: FakeClock) -> AsyncIterato
                 Eligibility(max_temperature=0.3),
                 Tiers(
                     MemoryTier(memory_entries, max_bytes=1024 * 1024),
-                    RedisTier(connection, secret, timedelta(hours=1), (clock, clock)),
+                    RedisTier(connection, secret, timedelta(hours=1) + stale, (clock, clock)),
                 ),
-                Lifetimes(default=timedelta(hours=1), memory=timedelta(minutes=5)),
+                Lifetimes(default=timedelta(hours=1), memory=timedelta(minutes=5), stale=stale),
                 (clock, clock),
             )
 

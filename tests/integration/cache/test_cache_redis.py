@@ -140,6 +140,30 @@ async def test_redis_forgets_entries_by_itself(
         assert 0 < client.ttl(index) <= 3600
 
 
+async def test_what_may_serve_past_its_time_is_kept_and_indexed_for_so_long_and_its_generation_longer(
+    new_cache: NewCache, ask: Ask, answer_events: Events, redis_server: RedisServer, clock: Any
+) -> None:
+    day, minute = timedelta(days=1), timedelta(minutes=1)
+    cache = await new_cache(stale=day, **NO_MEMORY)
+    kept = store(SCOPE, ask(), answer_events(), ttl=minute)
+    await keep(cache, msgspec.structs.replace(kept, stale_for=timedelta(days=2)))
+    with redis_server.client() as client:
+        (entry,) = _redis_keys(redis_server, "*exact*")
+        assert day.total_seconds() < client.ttl(entry) <= (day + minute).total_seconds()
+        generations = _redis_keys(redis_server, "*generations")
+        assert min(map(client.ttl, generations)) > client.ttl(entry)
+    clock.advance(3600)
+    await keep(cache, store(SCOPE, ask("second"), answer_events()))
+    (index,) = _redis_keys(redis_server, "*index*")
+    with redis_server.client() as client:
+        assert client.zcard(index) == 2
+    assert is_miss(await cache.lookup(lookup(SCOPE, ask())))
+    wanted = msgspec.structs.replace(lookup(SCOPE, ask()), stale_for=day)
+    assert (await cache.lookup(wanted)).hit is not None
+    assert await cache.invalidate(SCOPE) == 2
+    assert is_miss(await cache.lookup(wanted))
+
+
 async def test_everything_in_redis_has_a_life(
     new_cache: NewCache, redis_server: RedisServer, ask: Ask, answer_events: Events
 ) -> None:

@@ -71,6 +71,24 @@ async def test_hit_bills_no_tokens(suite, scrape):
     assert value(samples, "penstock_tokens_total", upstream="first", model="m1", type="input") == before
 
 
+@pytest.fixture
+def with_a_ladder(document):
+    """What ``suite`` is to be served with; asked for before it."""
+    document["models"][0]["degradation"] = [{"stale_if_error": "1h"}, {"template": "Sorry."}]
+
+
+async def test_what_stands_in_for_an_answer_is_counted_by_step(with_a_ladder, suite, scrape, upstream):
+    await suite.ask("Kept")
+    upstream.otherwise = lambda _: Failure(500)
+    await suite.ask("Hi")
+    samples = await scrape()
+    assert value(samples, "penstock_degraded_answers_total", model="fast", step="template") == 1
+    assert value(samples, "penstock_requests_total", surface="openai", model="fast", outcome="ok") == 2
+    # Of the first answer alone: a text of the operator's has none.
+    assert value(samples, "penstock_tokens_total", upstream="first", model="m1", type="input") == 7
+    assert ("penstock_tokens_total", ("model", "template"), ("type", "input"), ("upstream", "")) not in samples
+
+
 async def test_ledger_rows_that_wait_are_those_not_committed(suite, scrape, tmp_path):
     # Another process writes, and does not end.
     with closing(sqlite3.connect(tmp_path / "penstock.db")) as other:

@@ -52,6 +52,7 @@ async def test_row_of_an_answer_says_who_asked_what_came_and_what_it_cost(suite)
         "attempts": 1,
         "user": "ann",
         "feature": "",
+        "degraded": "",
         "exported_at": None,
     }
 

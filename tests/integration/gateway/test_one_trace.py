@@ -110,6 +110,19 @@ async def test_failed_attempts_are_spans_beside_the_one_that_answered(spans_afte
     assert [bool(span.status.code) for span in attempts] == [True, True, False]
 
 
+async def test_each_step_of_a_ladder_is_a_span_though_nobody_samples_the_request(spans_after, document, upstream):
+    upstream.otherwise = lambda _: Failure(500)
+    document["models"][0]["degradation"] = [{"stale_if_error": "1h"}, {"template": "Sorry."}]
+    spans = await spans_after(headers=UNSAMPLED)
+    steps = {span.name: attributes(span) for span in spans if span.name.startswith("degrade.")}
+    assert steps == {
+        "degrade.stale": {"cause": "UpstreamFailed", "result": "skipped", "reason": "no answer is kept"},
+        "degrade.template": {"cause": "UpstreamFailed", "result": "taken", "reason": ""},
+    }
+    (root,) = [span for span in spans if span.parent_span_id.hex() == PARENT_ID]
+    assert attributes(root)["penstock.degraded"] == "template"
+
+
 async def test_request_that_nobody_samples_leaves_no_span(spans_after):
     assert await spans_after(headers=UNSAMPLED) == []
 

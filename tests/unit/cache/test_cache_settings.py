@@ -75,3 +75,10 @@ async def test_a_secret_may_begin_and_end_with_any_byte(tmp_path: Path) -> None:
     key_file = tmp_path / "key"
     key_file.write_bytes(b"\n" + b"x" * 30 + b" ")
     assert await _build(f"secrets: {{cache_key_file: {key_file}}}") == "cache"
+
+
+def test_answers_are_kept_beyond_their_time_for_the_longest_that_any_model_says() -> None:
+    assert _settings("models: [{name: a, candidates: [u/m]}]").longest_stale == timedelta()
+    ladders = ["[{stale_if_error: 2h}]", "{model: c}, {stale_if_error: 24h}]", "{template: Sorry.}]"]
+    models = ", ".join(f"{{name: m{n}, degradation: [{ladder.removeprefix('[')}}}" for n, ladder in enumerate(ladders))
+    assert _settings(f"models: [{models}]").longest_stale == timedelta(hours=24)

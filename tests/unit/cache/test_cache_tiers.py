@@ -87,6 +87,57 @@ async def test_an_entry_leaves_memory_after_the_shorter_of_its_lives(
     assert (await cache.lookup(lookup(SCOPE, ask()))).hit is None
 
 
+@pytest.fixture
+def lenient(clock: Callable[[], float]) -> ExactCache:
+    """A cache whose memory keeps for a day, and whose models' answers may serve for two minutes beyond their time."""
+    return ExactCache(
+        Identity(b"k" * 32),
+        Eligibility(max_temperature=0.3),
+        Tiers(MemoryTier(max_entries=100, max_bytes=1024 * 1024), NoSharedTier()),
+        Lifetimes(default=timedelta(hours=1), memory=timedelta(days=1), stale=timedelta(minutes=2)),
+        (clock, clock),
+    )
+
+
+@pytest.mark.parametrize(
+    ("kept_for", "asked_for", "lives_seconds"),
+    [(None, 120, 60), (30, 120, 90), (120, 120, 180), (3600, 7200, 180), (120, 30, 90), (120, None, 60)],
+)
+async def test_an_entry_serves_beyond_its_time_where_both_sides_say_so_and_the_settings_do(
+    lenient: ExactCache,
+    ask: Ask,
+    answer_events: Events,
+    clock: object,
+    kept_for: float | None,
+    asked_for: float | None,
+    lives_seconds: float,
+) -> None:
+    def seconds(value: float | None) -> timedelta | None:
+        return None if value is None else timedelta(seconds=value)
+
+    kept = store(SCOPE, ask(), answer_events(), ttl=timedelta(seconds=60))
+    await lenient.store(msgspec.structs.replace(kept, stale_for=seconds(kept_for)))
+    wanted = msgspec.structs.replace(lookup(SCOPE, ask()), stale_for=seconds(asked_for))
+    clock.advance(lives_seconds - 0.01)  # type: ignore[attr-defined] - the fake clock of conftest
+    assert (await lenient.lookup(wanted)).hit is not None
+    clock.advance(0.02)  # type: ignore[attr-defined] - the fake clock of conftest
+    assert (await lenient.lookup(wanted)).hit is None
+
+
+async def test_a_stale_entry_is_no_older_than_asked_and_none_after_an_invalidation(
+    lenient: ExactCache, ask: Ask, answer_events: Events, clock: object
+) -> None:
+    kept = store(SCOPE, ask(), answer_events(), ttl=timedelta(seconds=60))
+    await lenient.store(msgspec.structs.replace(kept, stale_for=timedelta(minutes=2)))
+    clock.advance(90)  # type: ignore[attr-defined] - the fake clock of conftest
+    wanted = msgspec.structs.replace(lookup(SCOPE, ask()), stale_for=timedelta(minutes=2))
+    assert (await lenient.lookup(msgspec.structs.replace(wanted, max_age=timedelta(seconds=89)))).hit is None
+    assert (await lenient.lookup(msgspec.structs.replace(wanted, scope=Scope("rival", "fast")))).hit is None
+    assert (await lenient.lookup(wanted)).hit is not None
+    await lenient.invalidate(SCOPE)
+    assert (await lenient.lookup(wanted)).hit is None
+
+
 @pytest.mark.parametrize("seconds", [0, -1])
 async def test_a_life_that_is_over_is_refused(
     cache: ExactCache, ask: Ask, answer_events: Events, seconds: float

@@ -25,6 +25,7 @@ from penstock_common.llm.types import (
     Candidate,
     ChoiceFinished,
     Classification,
+    Degradation,
     File,
     Finished,
     FinishReason,
@@ -96,6 +97,7 @@ EVENTS = (
                 cost_nano_usd=3,
             ),
         ),
+        degraded=Degradation.STALE,
     ),
 )
 ASKED = GenerationInput(
@@ -170,7 +172,7 @@ PASSED = [
     (router.LIST_MODELS, None, (INFO,)),
     (
         cache.LOOKUP,
-        LookupRequest(scope=SCOPE, probe=PROBE, max_age=timedelta(seconds=1.5)),
+        LookupRequest(scope=SCOPE, probe=PROBE, max_age=timedelta(seconds=1.5), stale_for=timedelta(days=1)),
         LookupResponse(
             hit=Hit(events=EVENTS, created_at=1_764_412_345.678_901_2, similarity=0.5),
         ),
@@ -185,6 +187,7 @@ PASSED = [
             created_at=1_764_412_345.25,
             ttl=timedelta(minutes=5),
             generation="g",
+            stale_for=timedelta(hours=2),
         ),
         "The answer has no text.",
     ),

@@ -10,6 +10,7 @@ from penstock_common.configuration import Configuration, ConfigurationError
 from penstock_common.sql.address import DatabaseLimits
 from penstock_gateway.domain.access.identity import KeyScope, Tier, digest_of
 from penstock_gateway.domain.life.door import Capacity
+from penstock_gateway.domain.life.ladder import Ladder, SmallerModel, StaleAnswer, Template
 from penstock_gateway.settings import Settings
 from penstock_gateway.surfaces.wire_formats.body_bounds import BodyBounds
 
@@ -60,6 +61,15 @@ def test_created_tenants_can_have_the_tiers_of_the_file_and_the_built_in_ones():
     tiers = read.directory().tiers
     assert tiers["pro"] == Tier("pro", 7, None)
     assert set(tiers) == {"free", "pro", "enterprise", "gold"}
+
+
+def test_a_models_ladder_has_its_steps_in_their_order_and_others_have_none():
+    steps = "[{stale_if_error: 2h}, {model: b}, {templates: {general: Sorry., faq: See there.}}]"
+    text = f"models: [{{name: a, degradation: {steps}}}, {{name: b, candidates: [u/m]}}, {{name: c, degradation: []}}]"
+    texts = {"general": "Sorry.", "faq": "See there."}
+    assert Configuration.parse(text, {}).settings(Settings).ladders() == {
+        "a": Ladder.of(StaleAnswer(timedelta(hours=2)), SmallerModel("b"), Template(texts))
+    }
 
 
 def test_gateway_has_the_designs_times():

@@ -32,6 +32,9 @@ class Instruments:
         self.tokens = counter("penstock_tokens_total", "Tokens billed.", "upstream", "model", "type")
         self.cost = counter("penstock_cost_usd_total", "Dollars billed.", "upstream", "model")
         self.cache = counter("penstock_cache_requests_total", "What the cache did.", "result")
+        self.degraded = counter(
+            "penstock_degraded_answers_total", "Answers that stood in for a model's own.", "model", "step"
+        )
         self.duration = histogram(
             "gen_ai_server_request_duration_seconds", "Seconds from arrival to settlement.", REQUEST_BOUNDS, "model",
             "outcome",
@@ -53,6 +56,8 @@ class Instruments:
         self.overhead.labels(row.surface).observe(row.overhead_ms / 1e3)
         if row.cache_status and (model or row.cache_status == "miss"):
             self.cache.labels(row.cache_status).inc()
+        if row.degraded:
+            self.degraded.labels(model, row.degraded).inc()
         if row.time_to_first_token_ms is not None:
             self.first_token.labels(model).observe(row.time_to_first_token_ms / 1e3)
         if row.model and row.cache_status != "hit":
@@ -71,7 +76,7 @@ def rows():
             surface=surface, outcome=outcome, cache_status=cache_status, model=model, upstream=f"of {model}",
             usage=Usage(input_tokens=7, output_tokens=4), cost_nano_usd=123_456_789,
             duration_ms=next(milliseconds), overhead_ms=next(milliseconds),
-            time_to_first_token_ms=next(milliseconds) if model else None,
+            time_to_first_token_ms=next(milliseconds) if model else None, degraded="stale" if model else "",
         )  # fmt: skip
 
 

@@ -104,6 +104,10 @@ tenants: [{name: t, tier: free, keys: [tenant-secret-1234]}]
         ("a: [", ["is not valid YAML"]),
         ("cache: {mode: sometimes}", ["'cache.mode'"]),
         ("cache: {mode: semantic}", ["not built yet"]),
+        (
+            "models: [{name: m, candidates: [u/x], degradation: [{model: n}]}]",
+            ["'n', which is no public model; known are m"],
+        ),
         ("models: [{name: m, candidates: [nobody/x]}]", ["'nobody/x', which no upstream has"]),
         ("models: [{name: m, candidates: [x]}]", ["upstream/model"]),
         ("upstreams: [{name: u, provider: openai, base_url: 'https://a', api_key: '${UNSET_KEY}', models: [{name: m, context_window: 1}]}]",

@@ -51,11 +51,15 @@ class Probe(Value, frozen=True):
 
 
 class LookupRequest(Value, frozen=True):
-    """Asks for an answer to an equal request of the scope that is not older than ``max_age``."""
+    """Asks for an answer to an equal request of the scope that is not older than ``max_age``.
+
+    With ``stale_for`` one will do whose time to live has been over for at most so long.
+    """
 
     scope: Scope
     probe: Probe
     max_age: timedelta | None = None
+    stale_for: timedelta | None = None
 
 
 class Hit(Value, frozen=True):
@@ -78,6 +82,7 @@ class StoreRequest(Value, frozen=True):
     """Asks to keep an answer; ``created_at`` None means now, ``ttl`` None the service's own.
 
     ``generation`` is that of the look-up before, so that no invalidation in between is undone; empty means the present one.
+    ``stale_for`` is how long it is kept past its time to live, for look-ups that ask for that.
     """
 
     scope: Scope
@@ -86,6 +91,7 @@ class StoreRequest(Value, frozen=True):
     created_at: float | None = None
     ttl: timedelta | None = None
     generation: str = ""
+    stale_for: timedelta | None = None
 
 
 class Invalidation(Value, frozen=True):

@@ -204,6 +204,10 @@ class Candidate(Value, frozen=True):
         return f"{self.upstream}/{self.model}"
 
 
+GENERAL_TASK = "general"
+"""The task of a prompt that nobody has classified, or that is none of the others."""
+
+
 class Classification(Value, frozen=True):
     """What the router saw in the prompt; ``complexity`` and ``confidence`` in [0, 1]."""
 
@@ -335,8 +339,22 @@ class Recovery(Value, frozen=True):
     cost_nano_usd: int = 0
 
 
+class Degradation(Enum):
+    """What a caller is given in the place of the model's own answer, where the model's candidates have all failed.
+
+    The answer of another public model, one that was kept for longer than it is fresh, or a text of the operator's.
+    """
+
+    SMALLER_MODEL = "smaller_model"
+    STALE = "stale"
+    TEMPLATE = "template"
+
+
 class Finished(Value, frozen=True, tag="finished"):
-    """The generation is complete. ``cost_nano_usd`` holds that of the ``recoveries``, which happened in their order."""
+    """The generation is complete. ``cost_nano_usd`` holds that of the ``recoveries``, which happened in their order.
+
+    ``degraded`` is None where it is the model's own answer.
+    """
 
     reason: FinishReason
     answered_by: Candidate
@@ -345,6 +363,7 @@ class Finished(Value, frozen=True, tag="finished"):
     cost_nano_usd: int = 0
     unit_prices: UnitPrices = UnitPrices()
     recoveries: tuple[Recovery, ...] = ()
+    degraded: Degradation | None = None
 
 
 ContentEvent = TextDelta | ReasoningDelta | ToolCallDelta | ChoiceFinished

@@ -134,8 +134,7 @@ class RedisTier:
         self._connection = connection
         self._keys = RedisKeys(secret)
         self._sealer = EntrySealer(secret)
-        self._index_life_ms = _milliseconds(index_life)
-        self._generations_life_ms = _milliseconds(index_life + _GENERATIONS_OUTLIVE)
+        self.keep_for(index_life)
         self._now, monotonic = clocks
         self._reads = OutageGate("reading the cache's Redis", COOL_DOWN, monotonic)
         self._writes = OutageGate("writing the cache's Redis", COOL_DOWN, monotonic)
@@ -169,13 +168,18 @@ class RedisTier:
             self._sealer.seal(key, encode_entry(key, entry)),
             _milliseconds(time_to_live),
             key.digest.hex(),
-            entry.fresh_until,
-            self._now(),
+            (now := self._now()) + time_to_live.total_seconds(),
+            now,
             self._index_life_ms,
             heard=self._put_ended,
         )
         if not is_sent:
             self._writes.failed(RedisUnavailable("Redis is not reachable"))
+
+    def keep_for(self, longest: timedelta) -> None:
+        """Let indexes and generations outlive entries that live for so long, as ``SharedTier`` says."""
+        self._index_life_ms = _milliseconds(longest)
+        self._generations_life_ms = _milliseconds(longest + _GENERATIONS_OUTLIVE)
 
     def _put_ended(self, reply: Any) -> None:
         if isinstance(reply, Exception):

@@ -47,6 +47,10 @@ class ResponseCache(Protocol):
         """
         ...
 
+    def keep_stale(self, longest: timedelta) -> None:
+        """Keep what is stored from now on for at most ``longest`` beyond its time."""
+        ...
+
     def stats(self) -> Stats:
         """Return the counts since this process started."""
         ...
@@ -54,10 +58,14 @@ class ResponseCache(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
-    """How long an entry serves: at most ``default``, in one process's memory ``memory``."""
+    """How long an entry serves: at most ``default``, in one process's memory ``memory``.
+
+    After that it is kept for at most ``stale`` more, for those who ask for such entries.
+    """
 
     default: timedelta
     memory: timedelta
+    stale: timedelta = timedelta()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +107,7 @@ class ExactCache:
         self._shared = tiers.shared
         self._default_life = lifetimes.default
         self._memory_seconds = lifetimes.memory.total_seconds()
+        self._longest_stale = lifetimes.stale
         self._now, monotonic = clocks
         self._generations = Generations(tiers.shared, monotonic)
         self._counts = _Counts()
@@ -115,13 +124,15 @@ class ExactCache:
             generation = await self._generations.read(scope)
         now = self._now()
         oldest = None if request.max_age is None else now - request.max_age.total_seconds()
+        over_at = now if request.stale_for is None else now - request.stale_for.total_seconds()
         entry = self._memory.get(key, now)
-        if entry is not None and _usable(entry, generation, now, oldest):
+        if entry is not None and _usable(entry, generation, over_at, oldest):
             self._counts.memory_hits += 1
             return Found(entry.hit, "memory")
         entry = await self._shared.get(key)
-        if entry is not None and _usable(entry, generation, now, oldest):
-            self._memory.put(key, entry, min(entry.fresh_until, now + self._memory_seconds))
+        if entry is not None and _usable(entry, generation, over_at, oldest):
+            if entry.fresh_until > now:
+                self._memory.put(key, entry, min(entry.fresh_until, now + self._memory_seconds))
             self._counts.redis_hits += 1
             return Found(entry.hit, "redis")
         self._counts.misses += 1
@@ -150,7 +161,9 @@ class ExactCache:
         created_at = now if request.created_at is None else min(request.created_at, now)
         entry = Entry(Hit(events=events, created_at=created_at), now + life.total_seconds(), generation)
         key = self._identity.key(request.scope, request.probe)
-        self._memory.put(key, entry, min(entry.fresh_until, now + self._memory_seconds))
+        if request.stale_for is not None:
+            life += min(request.stale_for, self._longest_stale)
+        self._memory.put(key, entry, now + min(life.total_seconds(), self._memory_seconds))
         self._counts.stores += 1
         self._shared.put(key, entry, life)
         return ""
@@ -165,6 +178,11 @@ class ExactCache:
             # What came in meanwhile may be of the old generation.
             dropped += self._memory.drop(scope)
         return max(dropped, deleted)
+
+    def keep_stale(self, longest: timedelta) -> None:
+        """Keep what is stored from now on longer or shorter, as ``ResponseCache`` says."""
+        self._longest_stale = longest
+        self._shared.keep_for(self._default_life + longest)
 
     def stats(self) -> Stats:
         """Return the counts since this process started."""
@@ -182,10 +200,10 @@ class ExactCache:
 _NO_TIME = timedelta()
 
 
-def _usable(entry: Entry, generation: str, now: float, oldest: float | None) -> bool:
+def _usable(entry: Entry, generation: str, over_at: float, oldest: float | None) -> bool:
     return (
         entry.generation == generation
-        and entry.fresh_until > now
+        and entry.fresh_until > over_at
         and (oldest is None or entry.hit.created_at >= oldest)
     )
 
@@ -204,6 +222,9 @@ class NoCache:
     async def invalidate(self, scope: Scope) -> int:
         """Return 0."""
         return 0
+
+    def keep_stale(self, longest: timedelta) -> None:
+        """Keep nothing."""
 
     def stats(self) -> Stats:
         """Return zeros."""

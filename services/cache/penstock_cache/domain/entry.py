@@ -22,7 +22,7 @@ class EntryKey(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """An answer as the hit that it is returned as; ``fresh_until`` in Unix seconds.
+    """An answer as the hit that it is returned as; ``fresh_until`` in Unix seconds, which it may be kept beyond.
 
     ``generation`` is the scope's at the time of storing: an invalidation
     changes the scope's, and the entry is void.

@@ -22,6 +22,10 @@ class SharedTier(Protocol):
         """Have the entry kept, if the tier can be reached, and wait for nothing: what is asked later comes after."""
         ...
 
+    def keep_for(self, longest: timedelta) -> None:
+        """Expect entries that live for at most so long."""
+        ...
+
     async def generation(self, scope: Scope) -> str:
         """Return the scope's generation, new after every invalidation; empty if the tier does not answer in time."""
         ...
@@ -47,6 +51,9 @@ class NoSharedTier:
 
     def put(self, key: EntryKey, entry: Entry, time_to_live: timedelta) -> None:
         """Keep nothing."""
+
+    def keep_for(self, longest: timedelta) -> None:
+        """Change nothing."""
 
     async def generation(self, scope: Scope) -> str:
         """Return when something was last invalidated that the scope lies in."""

@@ -40,6 +40,9 @@ class Metrics:
         self.tokens = Counters(registry, semconv.METRIC_TOKENS, "Tokens billed.", ("upstream", "model", "type"))
         self.cost = Counters(registry, semconv.METRIC_COST, "Dollars billed.", ("upstream", "model"))
         self.cache = Counters(registry, semconv.METRIC_CACHE, "What the cache did.", ("result",))
+        self.degraded = Counters(
+            registry, semconv.METRIC_DEGRADED, "Answers that stood in for a model's own.", ("model", "step")
+        )
         self.duration = Histograms(
             registry,
             semconv.METRIC_REQUEST_DURATION,
@@ -72,9 +75,11 @@ class Metrics:
         if row.cache_status and (model or row.cache_status == "miss"):
             # Others were refused before anybody thought of the cache.
             self.cache.add((row.cache_status,))
+        if row.degraded:
+            self.degraded.add((model, row.degraded))
         if row.time_to_first_token_ms is not None:
             self.first_token.observe((model,), row.time_to_first_token_ms / 1e3)
-        if row.model and row.cache_status != "hit":
+        if row.model and row.upstream and row.cache_status != "hit":
             self.tokens.add((row.upstream, row.model, "input"), row.usage.input_tokens)
             self.tokens.add((row.upstream, row.model, "output"), row.usage.output_tokens)
             self.cost.add((row.upstream, row.model), row.cost_nano_usd / _NANO)
@@ -141,8 +146,10 @@ class TelemetryObserver:
         self._traffic.note(row, exchange.steps, is_fault=is_fault)
         if is_fault:
             _log.warning("request_failed", outcome=row.outcome, reason=str(error), model=row.requested_model)
+        if row.degraded:
+            _log.warning("request_degraded", step=row.degraded, model=row.requested_model, outcome=row.outcome)
         is_slow = row.overhead_ms > _SLOW_OVERHEAD_MS
-        if self._spans.is_on and (exchange.call.trace.sampled or is_fault or is_slow):
+        if self._spans.is_on and (exchange.call.trace.sampled or is_fault or is_slow or row.degraded):
             self._emit(exchange)
 
     def turned_away(self, surface: str, error: BaseException) -> None:
@@ -176,6 +183,8 @@ class TelemetryObserver:
             semconv.COST_NANO_USD: row.cost_nano_usd,
             semconv.OVERHEAD_MS: row.overhead_ms,
         }
+        if row.degraded:
+            attributes[semconv.DEGRADED] = row.degraded
         if self._capture_content and isinstance(order, ChatOrder):
             attributes[semconv.INPUT_MESSAGES] = msgspec.json.encode(order.input.messages).decode()
         self._spans.emit(call.trace, root, attributes)

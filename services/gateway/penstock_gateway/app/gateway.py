@@ -6,7 +6,6 @@ import random
 import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
 
 from penstock_common.background import StartWork
 from penstock_common.key_material import read_token
@@ -83,12 +82,12 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
             router=router,
             generator=inference,
             inference_is_here=channels.inference_is_here,
+            ladders=parts.ladders,
         )
     )
     embedder = NoEmbedding() if channels.embedding is None else EmbeddingClient(channels.embedding, own.router_timeout)
-    embeddings = EmbeddingLife(visits, embedder)
-    store, keyring, models = SqlKeyStore(parts.engine), keyring_of(settings), ModelDirectory(router, embedder)
-    reception, prepare = _reception(settings, keyring, store, parts)
+    embeddings, store, keyring = EmbeddingLife(visits, embedder), SqlKeyStore(parts.engine), keyring_of(settings)
+    models, (reception, prepare) = ModelDirectory(router, embedder), _reception(settings, keyring, store, parts)
     wire_formats = WireFormatsParts(
         reception=reception,
         bodies=Bodies(own.body_bounds, parts.readers),
@@ -140,13 +139,19 @@ def _cache(settings: Settings, channels: Channels, in_background: StartWork) -> 
 
 
 def _reception(settings: Settings, keyring: Keyring, store: SqlKeyStore, parts: Parts) -> tuple[Reception, Prepare]:
-    """Return who lets requests in, and what makes other tenants, tiers and keys ready for it."""
+    """Return who lets requests in, and what makes other tenants, tiers, keys and ladders ready."""
     own, pepper = settings.gateway, keyring.pepper
     keys, trust = settings.configured_keys(pepper), own.key_freshness
     authenticator = Authenticator(pepper, keyring.directory, keys, store, parts.in_background, freshness=trust)
 
     async def prepare(changed: Settings) -> Commit:
-        return partial(authenticator.take_over, changed.directory().terms, changed.configured_keys(pepper))
+        terms, configured, by_name = changed.directory().terms, changed.configured_keys(pepper), changed.ladders()
+
+        def commit() -> None:
+            authenticator.take_over(terms, configured)
+            parts.ladders.take_over(by_name)
+
+        return commit
 
     reception = Reception(
         parts.door,

@@ -21,6 +21,7 @@ from penstock_gateway.adapters.sql.ledger import SqlLedger, writing_ledger
 from penstock_gateway.adapters.sql.schema import GATEWAY
 from penstock_gateway.adapters.telemetry import Telemetry, TelemetryObserver, observing, show_ledger
 from penstock_gateway.domain.life.door import Door
+from penstock_gateway.domain.life.ladder import Ladders
 from penstock_gateway.domain.life.refusals import Refusals
 from penstock_gateway.domain.retention import Kept, Retention, RetentionRule
 from penstock_gateway.domain.status.traffic import TrafficWindow
@@ -45,6 +46,8 @@ class Parts:
     observer: TelemetryObserver
     ledger: SqlLedger
     limiter: InMemoryLimiter | RedisLimiter
+    ladders: Ladders
+    """Of the revision that runs."""
 
 
 async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_schema: bool, shares_limits: bool) -> Parts:
@@ -71,6 +74,7 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
         observer=await opened(observing(registry, traffic, lambda: door.in_flight, _telemetry(settings))),
         ledger=await opened(writing_ledger(engine, own.max_queued_ledger_rows)),
         limiter=await opened(open_limiter(settings.redis.state if shares_limits else "", own.redis_timeout)),
+        ladders=Ladders(settings.ladders()),
     )
     await opened(cutting(retention_of(settings, engine)))
     show_ledger(registry, lambda: parts.ledger.waiting)

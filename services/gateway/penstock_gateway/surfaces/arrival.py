@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
 
 from penstock_common.configuration import parse_duration
 from penstock_common.contract.embedding import EmbedRequest
 from penstock_common.errors import AddressNotPermitted, InvalidRequest, UnsupportedParameter
-from penstock_common.llm.types import GenerationInput, RequestContext
+from penstock_common.llm.types import Degradation, GenerationInput, RequestContext
 from penstock_common.telemetry.steps import Steps
 from penstock_common.telemetry.trace_context import TraceContext, TraceStarter
 from penstock_gateway.domain.access.authentication import Authenticator
@@ -39,6 +40,17 @@ _DIGITS_PER_BYTE = 2
 _BEARER = "bearer "
 # Known to callers of other gateways, and not honoured yet: refused rather than dropped.
 _NOT_BUILT = ("idempotency-key", "x-penstock-priority")
+
+
+class Switch(NamedTuple):
+    """A header that is ``on`` or ``off``, and what it decides."""
+
+    name: str
+    decides: str
+
+
+_RECOVERY = Switch("x-penstock-recovery", "an answer that breaks off is made whole by another attempt")
+_DEGRADE = Switch("x-penstock-degrade", "less than the model's own answer will do where it has none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +178,9 @@ class Reception:
             context=context,
             input=request,
             whole=not options.stream,
-            may_recover=options.may_recover and may_recover_in(arrival.headers),
+            may_recover=options.may_recover and is_on(arrival.headers, _RECOVERY),
+            may_degrade=options.may_degrade
+            and (_DEGRADE.name not in arrival.headers or is_on(arrival.headers, _DEGRADE)),
             cache_control=options.cache_control or cache_control_in(arrival.headers),
         )
         return Call(order, caller, place, arrival.trace, arrival.steps, arrival.started_ns)
@@ -197,13 +211,15 @@ class Reception:
 class CallOptions(msgspec.Struct, frozen=True, gc=False):
     """What a surface knows beside the body: streamed or not, its transport's deadline, its cache words.
 
-    ``may_recover``: nothing but a header forbids that an answer that breaks off is made whole.
+    ``may_recover``: nothing but a header forbids that an answer that breaks off is made whole. ``may_degrade``: nor that
+    another stands in for an answer that nobody can give.
     """
 
     stream: bool
     timeout: timedelta | None = None
     cache_control: CacheControl | None = None
     may_recover: bool = True
+    may_degrade: bool = True
 
 
 def credential_in(headers: Mapping[str, str]) -> str:
@@ -232,21 +248,18 @@ def timeout_in(headers: Mapping[str, str]) -> timedelta | None:
     return timeout
 
 
-def may_recover_in(headers: Mapping[str, str]) -> bool:
-    """Return what ``x-penstock-recovery`` says.
+def is_on(headers: Mapping[str, str], switch: Switch) -> bool:
+    """Return what the switch's header says; a switch is on where it is not there.
 
     Raises:
         InvalidRequest: for a word that means nothing here.
     """
-    word = headers.get("x-penstock-recovery")
+    word = headers.get(switch.name)
     if word is None:
         return True
     word = word.strip().lower()
     if word not in ("on", "off"):
-        raise InvalidRequest(
-            "x-penstock-recovery must be on or off: whether an answer that breaks off is made whole by another attempt.",
-            field="x-penstock-recovery",
-        )
+        raise InvalidRequest(f"{switch.name} must be on or off: whether {switch.decides}.", field=switch.name)
     return word == "on"
 
 
@@ -292,6 +305,12 @@ def rate_headers(rate: RateState) -> list[tuple[str, str]]:
         ("x-ratelimit-remaining-requests", str(rate.remaining)),
         ("x-ratelimit-reset-requests", go_duration(rate.reset)),
     ]
+
+
+def degradation_headers(degradation: Degradation, age_seconds: int | None) -> list[tuple[str, str]]:
+    """Return the headers that tell what stands in for the model's own answer, and how old it is where it was kept."""
+    told = [("x-penstock-degraded", degradation.value)]
+    return told if age_seconds is None else [*told, ("age", str(age_seconds))]
 
 
 def dropped_names(names: tuple[str, ...]) -> str:

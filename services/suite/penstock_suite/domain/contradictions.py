@@ -45,6 +45,20 @@ def doubts(document: Document) -> Iterator[Finding]:
                 text = f"the model '{model.get('name')}' has no price, and is billed at nothing: "
                 text += "say price: {input: …, output: …} in USD per million tokens"
                 yield ("upstreams", index, "models", place, "price"), text
+    yield from _stale_without_a_cache(document)
+
+
+def _stale_without_a_cache(document: Document) -> Iterator[Finding]:
+    cache: Any = document.get("cache")
+    mode: Any = cast("Document", cache).get("mode") if isinstance(cache, dict) else None
+    # YAML reads a bare off as false.
+    if mode not in ("off", False):
+        return
+    for index, model in _mappings(document.get("models")):
+        for place, step in _mappings(model.get("degradation")):
+            if "stale_if_error" in step:
+                text = f"the cache is off, so there is no answer of the model '{model.get('name')}' to give again"
+                yield ("models", index, "degradation", place, "stale_if_error"), text
 
 
 def _serving_nothing(document: Document) -> Iterator[Finding]:

@@ -66,6 +66,8 @@ def _lookup_to(value: LookupRequest) -> pb.LookupRequest:
     message = pb.LookupRequest(scope=_scope_to(value.scope), probe=_probe_to(value.probe))
     if value.max_age is not None:
         message.max_age.FromTimedelta(value.max_age)
+    if value.stale_for is not None:
+        message.stale_for.FromTimedelta(value.stale_for)
     return message
 
 
@@ -74,6 +76,7 @@ def _lookup_from(message: pb.LookupRequest) -> LookupRequest:
         scope=_scope_from(message.scope),
         probe=_probe_from(message.probe),
         max_age=duration_from(message, "max_age", _LONGEST),
+        stale_for=duration_from(message, "stale_for", _LONGEST),
     )
 
 
@@ -119,6 +122,8 @@ def _store_to(value: StoreRequest) -> pb.StoreRequest:
     )
     if value.ttl is not None:
         message.ttl.FromTimedelta(value.ttl)
+    if value.stale_for is not None:
+        message.stale_for.FromTimedelta(value.stale_for)
     return message
 
 
@@ -135,6 +140,7 @@ def _store_from(message: pb.StoreRequest) -> StoreRequest:
         created_at=_created_at(message.entry),
         ttl=duration_from(message, "ttl", _LONGEST),
         generation=message.generation,
+        stale_for=duration_from(message, "stale_for", _LONGEST),
     )
 
 

@@ -7,6 +7,7 @@ say. An enum value that this version does not know is read as unset.
 from __future__ import annotations
 
 from penstock_common.llm.convert.events import (
+    degradation_to_proto,
     event_from_proto,
     event_to_proto,
     finish_reason_to_proto,
@@ -37,6 +38,7 @@ __all__ = [
     "candidate_from_proto",
     "candidate_to_proto",
     "context_from_proto",
+    "degradation_to_proto",
     "event_from_proto",
     "event_to_proto",
     "finish_reason_to_proto",

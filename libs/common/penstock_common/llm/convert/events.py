@@ -25,6 +25,15 @@ _WAY_TO_PROTO = {
     t.RecoveryWay.REGENERATED: gen.Recovery.WAY_REGENERATED,
 }
 _WAY_FROM_PROTO: dict[int, t.RecoveryWay] = {number: way for way, number in _WAY_TO_PROTO.items()}
+_DEGRADATION_TO_PROTO = {
+    None: gen.DEGRADATION_UNSPECIFIED,
+    t.Degradation.SMALLER_MODEL: gen.DEGRADATION_SMALLER_MODEL,
+    t.Degradation.STALE: gen.DEGRADATION_STALE,
+    t.Degradation.TEMPLATE: gen.DEGRADATION_TEMPLATE,
+}
+_DEGRADATION_FROM_PROTO: dict[int, t.Degradation | None] = {
+    number: degradation for degradation, number in _DEGRADATION_TO_PROTO.items()
+}
 _FINISH_FROM_PROTO = {number: reason for reason, number in _FINISH_TO_PROTO.items()}
 
 
@@ -148,6 +157,7 @@ def _finished_to_proto(event: t.Finished) -> gen.GenerationFinished:
         cost_nano_usd=event.cost_nano_usd,
         unit_prices=unit_prices_to_proto(event.unit_prices),
         recoveries=[_recovery_to_proto(recovery) for recovery in event.recoveries],
+        degraded=_DEGRADATION_TO_PROTO[event.degraded],
     )
 
 
@@ -160,6 +170,7 @@ def _finished_from_proto(proto: gen.GenerationFinished) -> t.Finished:
         cost_nano_usd=proto.cost_nano_usd,
         unit_prices=unit_prices_from_proto(proto.unit_prices),
         recoveries=tuple([_recovery_from_proto(recovery) for recovery in proto.recoveries]),
+        degraded=_DEGRADATION_FROM_PROTO.get(proto.degraded),
     )
 
 
@@ -191,6 +202,11 @@ def _finish_reason_from(proto: gen.FinishReason) -> t.FinishReason:
         # Taking it for a stop could pass a truncated answer off as a whole one.
         raise ValueError(f"a finish reason that this version does not know: {proto}")
     return reason
+
+
+def degradation_to_proto(degradation: t.Degradation | None) -> gen.Degradation:
+    """Return the wire form of what was given in the place of an answer."""
+    return _DEGRADATION_TO_PROTO[degradation]
 
 
 def finish_reason_to_proto(reason: t.FinishReason) -> gen.FinishReason:

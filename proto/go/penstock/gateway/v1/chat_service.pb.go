@@ -216,8 +216,10 @@ type CacheResult struct {
 	Similarity float32 `protobuf:"fixed32,3,opt,name=similarity,proto3" json:"similarity,omitempty"`
 	// The request says no temperature, so the model may have answered differently each time.
 	UnsetTemperature bool `protobuf:"varint,30,opt,name=unset_temperature,json=unsetTemperature,proto3" json:"unset_temperature,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// It is older than it would be given at other times; see Degradation.
+	Stale         bool `protobuf:"varint,40,opt,name=stale,proto3" json:"stale,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CacheResult) Reset() {
@@ -278,12 +280,22 @@ func (x *CacheResult) GetUnsetTemperature() bool {
 	return false
 }
 
+func (x *CacheResult) GetStale() bool {
+	if x != nil {
+		return x.Stale
+	}
+	return false
+}
+
 // Request of Chat.
 type ChatRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Input         *v1.GenerationInput    `protobuf:"bytes,1,opt,name=input,proto3" json:"input,omitempty"`
-	CacheControl  *CacheControl          `protobuf:"bytes,2,opt,name=cache_control,json=cacheControl,proto3" json:"cache_control,omitempty"`
-	Context       *v1.RequestContext     `protobuf:"bytes,3,opt,name=context,proto3" json:"context,omitempty"`
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Input        *v1.GenerationInput    `protobuf:"bytes,1,opt,name=input,proto3" json:"input,omitempty"`
+	CacheControl *CacheControl          `protobuf:"bytes,2,opt,name=cache_control,json=cacheControl,proto3" json:"cache_control,omitempty"`
+	Context      *v1.RequestContext     `protobuf:"bytes,3,opt,name=context,proto3" json:"context,omitempty"`
+	// Where the model's candidates have all failed, the answer is their error, and nothing less than what was asked for. On
+	// HTTP also the header `x-penstock-degrade: off`.
+	NoDegradation bool `protobuf:"varint,40,opt,name=no_degradation,json=noDegradation,proto3" json:"no_degradation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -339,6 +351,13 @@ func (x *ChatRequest) GetContext() *v1.RequestContext {
 	return nil
 }
 
+func (x *ChatRequest) GetNoDegradation() bool {
+	if x != nil {
+		return x.NoDegradation
+	}
+	return false
+}
+
 // Response of Chat.
 type ChatResponse struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
@@ -351,7 +370,7 @@ type ChatResponse struct {
 	Cache        *CacheResult    `protobuf:"bytes,6,opt,name=cache,proto3" json:"cache,omitempty"`
 	// The upstream that answered.
 	Upstream string `protobuf:"bytes,7,opt,name=upstream,proto3" json:"upstream,omitempty"`
-	// Attempts made at upstreams. 0 when the cache answered.
+	// Attempts made at upstreams. 0 when nobody was asked, as the cache answered.
 	Attempts    uint32 `protobuf:"varint,8,opt,name=attempts,proto3" json:"attempts,omitempty"`
 	CostNanoUsd int64  `protobuf:"varint,9,opt,name=cost_nano_usd,json=costNanoUsd,proto3" json:"cost_nano_usd,omitempty"`
 	// The answers after the first, where the request asks for several.
@@ -359,7 +378,9 @@ type ChatResponse struct {
 	// Fields of the request that the upstream was asked without.
 	Dropped []string `protobuf:"bytes,31,rep,name=dropped,proto3" json:"dropped,omitempty"`
 	// The tokens of the text with their probabilities, a JSON array, where the request asks for it.
-	LogprobsJson  string `protobuf:"bytes,32,opt,name=logprobs_json,json=logprobsJson,proto3" json:"logprobs_json,omitempty"`
+	LogprobsJson string `protobuf:"bytes,32,opt,name=logprobs_json,json=logprobsJson,proto3" json:"logprobs_json,omitempty"`
+	// As in GenerationFinished.
+	Degraded      v1.Degradation `protobuf:"varint,40,opt,name=degraded,proto3,enum=penstock.llm.v1.Degradation" json:"degraded,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -478,6 +499,13 @@ func (x *ChatResponse) GetLogprobsJson() string {
 	return ""
 }
 
+func (x *ChatResponse) GetDegraded() v1.Degradation {
+	if x != nil {
+		return x.Degraded
+	}
+	return v1.Degradation(0)
+}
+
 // One more answer to the same question.
 type AnsweredChoice struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
@@ -548,7 +576,9 @@ type StreamChatRequest struct {
 	Context      *v1.RequestContext     `protobuf:"bytes,3,opt,name=context,proto3" json:"context,omitempty"`
 	// An answer that breaks off after some of it was sent ends in an error, and is not made whole by another attempt. On
 	// HTTP also the header `x-penstock-recovery: off`.
-	NoRecovery    bool `protobuf:"varint,30,opt,name=no_recovery,json=noRecovery,proto3" json:"no_recovery,omitempty"`
+	NoRecovery bool `protobuf:"varint,30,opt,name=no_recovery,json=noRecovery,proto3" json:"no_recovery,omitempty"`
+	// As in ChatRequest.
+	NoDegradation bool `protobuf:"varint,40,opt,name=no_degradation,json=noDegradation,proto3" json:"no_degradation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -611,6 +641,13 @@ func (x *StreamChatRequest) GetNoRecovery() bool {
 	return false
 }
 
+func (x *StreamChatRequest) GetNoDegradation() bool {
+	if x != nil {
+		return x.NoDegradation
+	}
+	return false
+}
+
 // One event of StreamChat. What the cache did comes as the initial metadata
 // `x-penstock-cache`, as on HTTP.
 type StreamChatResponse struct {
@@ -666,14 +703,15 @@ const file_penstock_gateway_v1_chat_service_proto_rawDesc = "" +
 	"\bno_store\x18\x01 \x01(\bR\anoStore\x12\x19\n" +
 	"\bno_cache\x18\x02 \x01(\bR\anoCache\x12$\n" +
 	"\x0eonly_if_cached\x18\x03 \x01(\bR\fonlyIfCached\x122\n" +
-	"\amax_age\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x06maxAge\"\xed\x02\n" +
+	"\amax_age\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x06maxAge\"\x83\x03\n" +
 	"\vCacheResult\x12?\n" +
 	"\x06status\x18\x01 \x01(\x0e2'.penstock.gateway.v1.CacheResult.StatusR\x06status\x129\n" +
 	"\x04tier\x18\x02 \x01(\x0e2%.penstock.gateway.v1.CacheResult.TierR\x04tier\x12\x1e\n" +
 	"\n" +
 	"similarity\x18\x03 \x01(\x02R\n" +
 	"similarity\x12+\n" +
-	"\x11unset_temperature\x18\x1e \x01(\bR\x10unsetTemperature\"T\n" +
+	"\x11unset_temperature\x18\x1e \x01(\bR\x10unsetTemperature\x12\x14\n" +
+	"\x05stale\x18( \x01(\bR\x05stale\"T\n" +
 	"\x06Status\x12\x16\n" +
 	"\x12STATUS_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
@@ -684,11 +722,12 @@ const file_penstock_gateway_v1_chat_service_proto_rawDesc = "" +
 	"\x10TIER_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
 	"TIER_EXACT\x10\x01\x12\x11\n" +
-	"\rTIER_SEMANTIC\x10\x02\"\xcd\x01\n" +
+	"\rTIER_SEMANTIC\x10\x02\"\xf4\x01\n" +
 	"\vChatRequest\x12;\n" +
 	"\x05input\x18\x01 \x01(\v2 .penstock.llm.v1.GenerationInputB\x03\xe0A\x02R\x05input\x12F\n" +
 	"\rcache_control\x18\x02 \x01(\v2!.penstock.gateway.v1.CacheControlR\fcacheControl\x129\n" +
-	"\acontext\x18\x03 \x01(\v2\x1f.penstock.llm.v1.RequestContextR\acontext\"\x94\x04\n" +
+	"\acontext\x18\x03 \x01(\v2\x1f.penstock.llm.v1.RequestContextR\acontext\x12%\n" +
+	"\x0eno_degradation\x18( \x01(\bR\rnoDegradation\"\xce\x04\n" +
 	"\fChatResponse\x12(\n" +
 	"\rgeneration_id\x18\x01 \x01(\tB\x03\xe0A\x03R\fgenerationId\x12\x14\n" +
 	"\x05model\x18\x02 \x01(\tR\x05model\x122\n" +
@@ -701,17 +740,19 @@ const file_penstock_gateway_v1_chat_service_proto_rawDesc = "" +
 	"\rcost_nano_usd\x18\t \x01(\x03R\vcostNanoUsd\x12F\n" +
 	"\fmore_choices\x18\x1e \x03(\v2#.penstock.gateway.v1.AnsweredChoiceR\vmoreChoices\x12\x18\n" +
 	"\adropped\x18\x1f \x03(\tR\adropped\x12#\n" +
-	"\rlogprobs_json\x18  \x01(\tR\flogprobsJson\"\xad\x01\n" +
+	"\rlogprobs_json\x18  \x01(\tR\flogprobsJson\x128\n" +
+	"\bdegraded\x18( \x01(\x0e2\x1c.penstock.llm.v1.DegradationR\bdegraded\"\xad\x01\n" +
 	"\x0eAnsweredChoice\x122\n" +
 	"\amessage\x18\x01 \x01(\v2\x18.penstock.llm.v1.MessageR\amessage\x12B\n" +
 	"\rfinish_reason\x18\x02 \x01(\x0e2\x1d.penstock.llm.v1.FinishReasonR\ffinishReason\x12#\n" +
-	"\rlogprobs_json\x18\x03 \x01(\tR\flogprobsJson\"\xf4\x01\n" +
+	"\rlogprobs_json\x18\x03 \x01(\tR\flogprobsJson\"\x9b\x02\n" +
 	"\x11StreamChatRequest\x12;\n" +
 	"\x05input\x18\x01 \x01(\v2 .penstock.llm.v1.GenerationInputB\x03\xe0A\x02R\x05input\x12F\n" +
 	"\rcache_control\x18\x02 \x01(\v2!.penstock.gateway.v1.CacheControlR\fcacheControl\x129\n" +
 	"\acontext\x18\x03 \x01(\v2\x1f.penstock.llm.v1.RequestContextR\acontext\x12\x1f\n" +
 	"\vno_recovery\x18\x1e \x01(\bR\n" +
-	"noRecovery\"L\n" +
+	"noRecovery\x12%\n" +
+	"\x0eno_degradation\x18( \x01(\bR\rnoDegradation\"L\n" +
 	"\x12StreamChatResponse\x126\n" +
 	"\x05event\x18\x01 \x01(\v2 .penstock.llm.v1.GenerationEventR\x05event2\xf4\x01\n" +
 	"\vChatService\x12d\n" +
@@ -749,7 +790,8 @@ var file_penstock_gateway_v1_chat_service_proto_goTypes = []any{
 	(*v1.Message)(nil),          // 12: penstock.llm.v1.Message
 	(v1.FinishReason)(0),        // 13: penstock.llm.v1.FinishReason
 	(*v1.TokenUsage)(nil),       // 14: penstock.llm.v1.TokenUsage
-	(*v1.GenerationEvent)(nil),  // 15: penstock.llm.v1.GenerationEvent
+	(v1.Degradation)(0),         // 15: penstock.llm.v1.Degradation
+	(*v1.GenerationEvent)(nil),  // 16: penstock.llm.v1.GenerationEvent
 }
 var file_penstock_gateway_v1_chat_service_proto_depIdxs = []int32{
 	9,  // 0: penstock.gateway.v1.CacheControl.max_age:type_name -> google.protobuf.Duration
@@ -763,21 +805,22 @@ var file_penstock_gateway_v1_chat_service_proto_depIdxs = []int32{
 	14, // 8: penstock.gateway.v1.ChatResponse.usage:type_name -> penstock.llm.v1.TokenUsage
 	3,  // 9: penstock.gateway.v1.ChatResponse.cache:type_name -> penstock.gateway.v1.CacheResult
 	6,  // 10: penstock.gateway.v1.ChatResponse.more_choices:type_name -> penstock.gateway.v1.AnsweredChoice
-	12, // 11: penstock.gateway.v1.AnsweredChoice.message:type_name -> penstock.llm.v1.Message
-	13, // 12: penstock.gateway.v1.AnsweredChoice.finish_reason:type_name -> penstock.llm.v1.FinishReason
-	10, // 13: penstock.gateway.v1.StreamChatRequest.input:type_name -> penstock.llm.v1.GenerationInput
-	2,  // 14: penstock.gateway.v1.StreamChatRequest.cache_control:type_name -> penstock.gateway.v1.CacheControl
-	11, // 15: penstock.gateway.v1.StreamChatRequest.context:type_name -> penstock.llm.v1.RequestContext
-	15, // 16: penstock.gateway.v1.StreamChatResponse.event:type_name -> penstock.llm.v1.GenerationEvent
-	4,  // 17: penstock.gateway.v1.ChatService.Chat:input_type -> penstock.gateway.v1.ChatRequest
-	7,  // 18: penstock.gateway.v1.ChatService.StreamChat:input_type -> penstock.gateway.v1.StreamChatRequest
-	5,  // 19: penstock.gateway.v1.ChatService.Chat:output_type -> penstock.gateway.v1.ChatResponse
-	8,  // 20: penstock.gateway.v1.ChatService.StreamChat:output_type -> penstock.gateway.v1.StreamChatResponse
-	19, // [19:21] is the sub-list for method output_type
-	17, // [17:19] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	15, // 11: penstock.gateway.v1.ChatResponse.degraded:type_name -> penstock.llm.v1.Degradation
+	12, // 12: penstock.gateway.v1.AnsweredChoice.message:type_name -> penstock.llm.v1.Message
+	13, // 13: penstock.gateway.v1.AnsweredChoice.finish_reason:type_name -> penstock.llm.v1.FinishReason
+	10, // 14: penstock.gateway.v1.StreamChatRequest.input:type_name -> penstock.llm.v1.GenerationInput
+	2,  // 15: penstock.gateway.v1.StreamChatRequest.cache_control:type_name -> penstock.gateway.v1.CacheControl
+	11, // 16: penstock.gateway.v1.StreamChatRequest.context:type_name -> penstock.llm.v1.RequestContext
+	16, // 17: penstock.gateway.v1.StreamChatResponse.event:type_name -> penstock.llm.v1.GenerationEvent
+	4,  // 18: penstock.gateway.v1.ChatService.Chat:input_type -> penstock.gateway.v1.ChatRequest
+	7,  // 19: penstock.gateway.v1.ChatService.StreamChat:input_type -> penstock.gateway.v1.StreamChatRequest
+	5,  // 20: penstock.gateway.v1.ChatService.Chat:output_type -> penstock.gateway.v1.ChatResponse
+	8,  // 21: penstock.gateway.v1.ChatService.StreamChat:output_type -> penstock.gateway.v1.StreamChatResponse
+	20, // [20:22] is the sub-list for method output_type
+	18, // [18:20] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_penstock_gateway_v1_chat_service_proto_init() }

@@ -83,6 +83,63 @@ func (FinishReason) EnumDescriptor() ([]byte, []int) {
 	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{0}
 }
 
+// What the caller of a model is given where its candidates have failed, and its configuration says what then.
+type Degradation int32
+
+const (
+	// The answer is the model's own.
+	Degradation_DEGRADATION_UNSPECIFIED Degradation = 0
+	// Another public model answered, which the configuration names for that.
+	Degradation_DEGRADATION_SMALLER_MODEL Degradation = 1
+	// An answer that was kept, and is older than it would be given at other times.
+	Degradation_DEGRADATION_STALE Degradation = 2
+	// A text that the configuration has for that.
+	Degradation_DEGRADATION_TEMPLATE Degradation = 3
+)
+
+// Enum value maps for Degradation.
+var (
+	Degradation_name = map[int32]string{
+		0: "DEGRADATION_UNSPECIFIED",
+		1: "DEGRADATION_SMALLER_MODEL",
+		2: "DEGRADATION_STALE",
+		3: "DEGRADATION_TEMPLATE",
+	}
+	Degradation_value = map[string]int32{
+		"DEGRADATION_UNSPECIFIED":   0,
+		"DEGRADATION_SMALLER_MODEL": 1,
+		"DEGRADATION_STALE":         2,
+		"DEGRADATION_TEMPLATE":      3,
+	}
+)
+
+func (x Degradation) Enum() *Degradation {
+	p := new(Degradation)
+	*p = x
+	return p
+}
+
+func (x Degradation) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Degradation) Descriptor() protoreflect.EnumDescriptor {
+	return file_penstock_llm_v1_generation_proto_enumTypes[1].Descriptor()
+}
+
+func (Degradation) Type() protoreflect.EnumType {
+	return &file_penstock_llm_v1_generation_proto_enumTypes[1]
+}
+
+func (x Degradation) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Degradation.Descriptor instead.
+func (Degradation) EnumDescriptor() ([]byte, []int) {
+	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{1}
+}
+
 // What becomes of a field of the request that no candidate takes.
 type UnsupportedFields int32
 
@@ -120,11 +177,11 @@ func (x UnsupportedFields) String() string {
 }
 
 func (UnsupportedFields) Descriptor() protoreflect.EnumDescriptor {
-	return file_penstock_llm_v1_generation_proto_enumTypes[1].Descriptor()
+	return file_penstock_llm_v1_generation_proto_enumTypes[2].Descriptor()
 }
 
 func (UnsupportedFields) Type() protoreflect.EnumType {
-	return &file_penstock_llm_v1_generation_proto_enumTypes[1]
+	return &file_penstock_llm_v1_generation_proto_enumTypes[2]
 }
 
 func (x UnsupportedFields) Number() protoreflect.EnumNumber {
@@ -133,7 +190,7 @@ func (x UnsupportedFields) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use UnsupportedFields.Descriptor instead.
 func (UnsupportedFields) EnumDescriptor() ([]byte, []int) {
-	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{1}
+	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{2}
 }
 
 // How another attempt takes over.
@@ -173,11 +230,11 @@ func (x Recovery_Way) String() string {
 }
 
 func (Recovery_Way) Descriptor() protoreflect.EnumDescriptor {
-	return file_penstock_llm_v1_generation_proto_enumTypes[2].Descriptor()
+	return file_penstock_llm_v1_generation_proto_enumTypes[3].Descriptor()
 }
 
 func (Recovery_Way) Type() protoreflect.EnumType {
-	return &file_penstock_llm_v1_generation_proto_enumTypes[2]
+	return &file_penstock_llm_v1_generation_proto_enumTypes[3]
 }
 
 func (x Recovery_Way) Number() protoreflect.EnumNumber {
@@ -1274,13 +1331,15 @@ type GenerationFinished struct {
 	MatchedStop string `protobuf:"bytes,2,opt,name=matched_stop,json=matchedStop,proto3" json:"matched_stop,omitempty"`
 	// Who finished it; differs from the one that started after a recovery.
 	AnsweredBy *Candidate `protobuf:"bytes,3,opt,name=answered_by,json=answeredBy,proto3" json:"answered_by,omitempty"`
-	// Attempts made at upstreams, the successful one included. 0 when the cache answered.
+	// Attempts made at upstreams, the successful one included. 0 when nobody was asked, as the cache answered.
 	Attempts    uint32 `protobuf:"varint,4,opt,name=attempts,proto3" json:"attempts,omitempty"`
 	CostNanoUsd int64  `protobuf:"varint,5,opt,name=cost_nano_usd,json=costNanoUsd,proto3" json:"cost_nano_usd,omitempty"`
 	// The unit prices of the model that finished it. Without recoveries, cost_nano_usd was computed with them alone.
 	UnitPrices *UnitPrices `protobuf:"bytes,6,opt,name=unit_prices,json=unitPrices,proto3" json:"unit_prices,omitempty"`
 	// The breaks that were made good within the answer, in their order; their cost is part of cost_nano_usd.
-	Recoveries    []*Recovery `protobuf:"bytes,30,rep,name=recoveries,proto3" json:"recoveries,omitempty"`
+	Recoveries []*Recovery `protobuf:"bytes,30,rep,name=recoveries,proto3" json:"recoveries,omitempty"`
+	// The answer is less than what was asked for, as the model's own candidates had all failed.
+	Degraded      Degradation `protobuf:"varint,40,opt,name=degraded,proto3,enum=penstock.llm.v1.Degradation" json:"degraded,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1362,6 +1421,13 @@ func (x *GenerationFinished) GetRecoveries() []*Recovery {
 		return x.Recoveries
 	}
 	return nil
+}
+
+func (x *GenerationFinished) GetDegraded() Degradation {
+	if x != nil {
+		return x.Degraded
+	}
+	return Degradation_DEGRADATION_UNSPECIFIED
 }
 
 // An attempt broke off after some of the answer had been sent, and another made it whole.
@@ -1826,7 +1892,7 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"\tis_custom\x18\x1f \x01(\bR\bisCustom\"_\n" +
 	"\x0eChoiceFinished\x12\x16\n" +
 	"\x06choice\x18\x01 \x01(\rR\x06choice\x125\n" +
-	"\x06reason\x18\x02 \x01(\x0e2\x1d.penstock.llm.v1.FinishReasonR\x06reason\"\xe4\x02\n" +
+	"\x06reason\x18\x02 \x01(\x0e2\x1d.penstock.llm.v1.FinishReasonR\x06reason\"\x9e\x03\n" +
 	"\x12GenerationFinished\x125\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x1d.penstock.llm.v1.FinishReasonR\x06reason\x12!\n" +
 	"\fmatched_stop\x18\x02 \x01(\tR\vmatchedStop\x12;\n" +
@@ -1838,7 +1904,8 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"unitPrices\x129\n" +
 	"\n" +
 	"recoveries\x18\x1e \x03(\v2\x19.penstock.llm.v1.RecoveryR\n" +
-	"recoveries\"\xd1\x02\n" +
+	"recoveries\x128\n" +
+	"\bdegraded\x18( \x01(\x0e2\x1c.penstock.llm.v1.DegradationR\bdegraded\"\xd1\x02\n" +
 	"\bRecovery\x120\n" +
 	"\x05broke\x18\x01 \x01(\v2\x1a.penstock.llm.v1.CandidateR\x05broke\x12\x14\n" +
 	"\x05cause\x18\x02 \x01(\tR\x05cause\x12/\n" +
@@ -1880,7 +1947,12 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"\x12FINISH_REASON_STOP\x10\x01\x12\x18\n" +
 	"\x14FINISH_REASON_LENGTH\x10\x02\x12\x1c\n" +
 	"\x18FINISH_REASON_TOOL_CALLS\x10\x03\x12 \n" +
-	"\x1cFINISH_REASON_CONTENT_FILTER\x10\x04*q\n" +
+	"\x1cFINISH_REASON_CONTENT_FILTER\x10\x04*z\n" +
+	"\vDegradation\x12\x1b\n" +
+	"\x17DEGRADATION_UNSPECIFIED\x10\x00\x12\x1d\n" +
+	"\x19DEGRADATION_SMALLER_MODEL\x10\x01\x12\x15\n" +
+	"\x11DEGRADATION_STALE\x10\x02\x12\x18\n" +
+	"\x14DEGRADATION_TEMPLATE\x10\x03*q\n" +
 	"\x11UnsupportedFields\x12\"\n" +
 	"\x1eUNSUPPORTED_FIELDS_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17UNSUPPORTED_FIELDS_DROP\x10\x01\x12\x1b\n" +
@@ -1898,69 +1970,71 @@ func file_penstock_llm_v1_generation_proto_rawDescGZIP() []byte {
 	return file_penstock_llm_v1_generation_proto_rawDescData
 }
 
-var file_penstock_llm_v1_generation_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_penstock_llm_v1_generation_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
 var file_penstock_llm_v1_generation_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_penstock_llm_v1_generation_proto_goTypes = []any{
 	(FinishReason)(0),          // 0: penstock.llm.v1.FinishReason
-	(UnsupportedFields)(0),     // 1: penstock.llm.v1.UnsupportedFields
-	(Recovery_Way)(0),          // 2: penstock.llm.v1.Recovery.Way
-	(*GenerationInput)(nil),    // 3: penstock.llm.v1.GenerationInput
-	(*SamplingParams)(nil),     // 4: penstock.llm.v1.SamplingParams
-	(*ResponseFormat)(nil),     // 5: penstock.llm.v1.ResponseFormat
-	(*JsonSchema)(nil),         // 6: penstock.llm.v1.JsonSchema
-	(*RequestContext)(nil),     // 7: penstock.llm.v1.RequestContext
-	(*TokenUsage)(nil),         // 8: penstock.llm.v1.TokenUsage
-	(*GenerationEvent)(nil),    // 9: penstock.llm.v1.GenerationEvent
-	(*GenerationStarted)(nil),  // 10: penstock.llm.v1.GenerationStarted
-	(*TextDelta)(nil),          // 11: penstock.llm.v1.TextDelta
-	(*ReasoningDelta)(nil),     // 12: penstock.llm.v1.ReasoningDelta
-	(*ToolCallDelta)(nil),      // 13: penstock.llm.v1.ToolCallDelta
-	(*ChoiceFinished)(nil),     // 14: penstock.llm.v1.ChoiceFinished
-	(*GenerationFinished)(nil), // 15: penstock.llm.v1.GenerationFinished
-	(*Recovery)(nil),           // 16: penstock.llm.v1.Recovery
-	(*UnitPrices)(nil),         // 17: penstock.llm.v1.UnitPrices
-	(*Candidate)(nil),          // 18: penstock.llm.v1.Candidate
-	(*Plan)(nil),               // 19: penstock.llm.v1.Plan
-	(*Classification)(nil),     // 20: penstock.llm.v1.Classification
-	nil,                        // 21: penstock.llm.v1.RequestContext.TagsEntry
-	(*Message)(nil),            // 22: penstock.llm.v1.Message
-	(*Tool)(nil),               // 23: penstock.llm.v1.Tool
-	(*ToolChoice)(nil),         // 24: penstock.llm.v1.ToolChoice
+	(Degradation)(0),           // 1: penstock.llm.v1.Degradation
+	(UnsupportedFields)(0),     // 2: penstock.llm.v1.UnsupportedFields
+	(Recovery_Way)(0),          // 3: penstock.llm.v1.Recovery.Way
+	(*GenerationInput)(nil),    // 4: penstock.llm.v1.GenerationInput
+	(*SamplingParams)(nil),     // 5: penstock.llm.v1.SamplingParams
+	(*ResponseFormat)(nil),     // 6: penstock.llm.v1.ResponseFormat
+	(*JsonSchema)(nil),         // 7: penstock.llm.v1.JsonSchema
+	(*RequestContext)(nil),     // 8: penstock.llm.v1.RequestContext
+	(*TokenUsage)(nil),         // 9: penstock.llm.v1.TokenUsage
+	(*GenerationEvent)(nil),    // 10: penstock.llm.v1.GenerationEvent
+	(*GenerationStarted)(nil),  // 11: penstock.llm.v1.GenerationStarted
+	(*TextDelta)(nil),          // 12: penstock.llm.v1.TextDelta
+	(*ReasoningDelta)(nil),     // 13: penstock.llm.v1.ReasoningDelta
+	(*ToolCallDelta)(nil),      // 14: penstock.llm.v1.ToolCallDelta
+	(*ChoiceFinished)(nil),     // 15: penstock.llm.v1.ChoiceFinished
+	(*GenerationFinished)(nil), // 16: penstock.llm.v1.GenerationFinished
+	(*Recovery)(nil),           // 17: penstock.llm.v1.Recovery
+	(*UnitPrices)(nil),         // 18: penstock.llm.v1.UnitPrices
+	(*Candidate)(nil),          // 19: penstock.llm.v1.Candidate
+	(*Plan)(nil),               // 20: penstock.llm.v1.Plan
+	(*Classification)(nil),     // 21: penstock.llm.v1.Classification
+	nil,                        // 22: penstock.llm.v1.RequestContext.TagsEntry
+	(*Message)(nil),            // 23: penstock.llm.v1.Message
+	(*Tool)(nil),               // 24: penstock.llm.v1.Tool
+	(*ToolChoice)(nil),         // 25: penstock.llm.v1.ToolChoice
 }
 var file_penstock_llm_v1_generation_proto_depIdxs = []int32{
-	22, // 0: penstock.llm.v1.GenerationInput.messages:type_name -> penstock.llm.v1.Message
-	23, // 1: penstock.llm.v1.GenerationInput.tools:type_name -> penstock.llm.v1.Tool
-	24, // 2: penstock.llm.v1.GenerationInput.tool_choice:type_name -> penstock.llm.v1.ToolChoice
-	4,  // 3: penstock.llm.v1.GenerationInput.sampling:type_name -> penstock.llm.v1.SamplingParams
-	5,  // 4: penstock.llm.v1.GenerationInput.response_format:type_name -> penstock.llm.v1.ResponseFormat
-	6,  // 5: penstock.llm.v1.ResponseFormat.json_schema:type_name -> penstock.llm.v1.JsonSchema
-	21, // 6: penstock.llm.v1.RequestContext.tags:type_name -> penstock.llm.v1.RequestContext.TagsEntry
-	10, // 7: penstock.llm.v1.GenerationEvent.started:type_name -> penstock.llm.v1.GenerationStarted
-	11, // 8: penstock.llm.v1.GenerationEvent.text_delta:type_name -> penstock.llm.v1.TextDelta
-	12, // 9: penstock.llm.v1.GenerationEvent.reasoning_delta:type_name -> penstock.llm.v1.ReasoningDelta
-	13, // 10: penstock.llm.v1.GenerationEvent.tool_call_delta:type_name -> penstock.llm.v1.ToolCallDelta
-	8,  // 11: penstock.llm.v1.GenerationEvent.usage:type_name -> penstock.llm.v1.TokenUsage
-	15, // 12: penstock.llm.v1.GenerationEvent.finished:type_name -> penstock.llm.v1.GenerationFinished
-	14, // 13: penstock.llm.v1.GenerationEvent.choice_finished:type_name -> penstock.llm.v1.ChoiceFinished
-	18, // 14: penstock.llm.v1.GenerationStarted.answered_by:type_name -> penstock.llm.v1.Candidate
-	17, // 15: penstock.llm.v1.GenerationStarted.unit_prices:type_name -> penstock.llm.v1.UnitPrices
+	23, // 0: penstock.llm.v1.GenerationInput.messages:type_name -> penstock.llm.v1.Message
+	24, // 1: penstock.llm.v1.GenerationInput.tools:type_name -> penstock.llm.v1.Tool
+	25, // 2: penstock.llm.v1.GenerationInput.tool_choice:type_name -> penstock.llm.v1.ToolChoice
+	5,  // 3: penstock.llm.v1.GenerationInput.sampling:type_name -> penstock.llm.v1.SamplingParams
+	6,  // 4: penstock.llm.v1.GenerationInput.response_format:type_name -> penstock.llm.v1.ResponseFormat
+	7,  // 5: penstock.llm.v1.ResponseFormat.json_schema:type_name -> penstock.llm.v1.JsonSchema
+	22, // 6: penstock.llm.v1.RequestContext.tags:type_name -> penstock.llm.v1.RequestContext.TagsEntry
+	11, // 7: penstock.llm.v1.GenerationEvent.started:type_name -> penstock.llm.v1.GenerationStarted
+	12, // 8: penstock.llm.v1.GenerationEvent.text_delta:type_name -> penstock.llm.v1.TextDelta
+	13, // 9: penstock.llm.v1.GenerationEvent.reasoning_delta:type_name -> penstock.llm.v1.ReasoningDelta
+	14, // 10: penstock.llm.v1.GenerationEvent.tool_call_delta:type_name -> penstock.llm.v1.ToolCallDelta
+	9,  // 11: penstock.llm.v1.GenerationEvent.usage:type_name -> penstock.llm.v1.TokenUsage
+	16, // 12: penstock.llm.v1.GenerationEvent.finished:type_name -> penstock.llm.v1.GenerationFinished
+	15, // 13: penstock.llm.v1.GenerationEvent.choice_finished:type_name -> penstock.llm.v1.ChoiceFinished
+	19, // 14: penstock.llm.v1.GenerationStarted.answered_by:type_name -> penstock.llm.v1.Candidate
+	18, // 15: penstock.llm.v1.GenerationStarted.unit_prices:type_name -> penstock.llm.v1.UnitPrices
 	0,  // 16: penstock.llm.v1.ChoiceFinished.reason:type_name -> penstock.llm.v1.FinishReason
 	0,  // 17: penstock.llm.v1.GenerationFinished.reason:type_name -> penstock.llm.v1.FinishReason
-	18, // 18: penstock.llm.v1.GenerationFinished.answered_by:type_name -> penstock.llm.v1.Candidate
-	17, // 19: penstock.llm.v1.GenerationFinished.unit_prices:type_name -> penstock.llm.v1.UnitPrices
-	16, // 20: penstock.llm.v1.GenerationFinished.recoveries:type_name -> penstock.llm.v1.Recovery
-	18, // 21: penstock.llm.v1.Recovery.broke:type_name -> penstock.llm.v1.Candidate
-	2,  // 22: penstock.llm.v1.Recovery.way:type_name -> penstock.llm.v1.Recovery.Way
-	8,  // 23: penstock.llm.v1.Recovery.usage:type_name -> penstock.llm.v1.TokenUsage
-	18, // 24: penstock.llm.v1.Plan.candidates:type_name -> penstock.llm.v1.Candidate
-	20, // 25: penstock.llm.v1.Plan.classification:type_name -> penstock.llm.v1.Classification
-	17, // 26: penstock.llm.v1.Plan.prices:type_name -> penstock.llm.v1.UnitPrices
-	1,  // 27: penstock.llm.v1.Plan.unsupported:type_name -> penstock.llm.v1.UnsupportedFields
-	28, // [28:28] is the sub-list for method output_type
-	28, // [28:28] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	19, // 18: penstock.llm.v1.GenerationFinished.answered_by:type_name -> penstock.llm.v1.Candidate
+	18, // 19: penstock.llm.v1.GenerationFinished.unit_prices:type_name -> penstock.llm.v1.UnitPrices
+	17, // 20: penstock.llm.v1.GenerationFinished.recoveries:type_name -> penstock.llm.v1.Recovery
+	1,  // 21: penstock.llm.v1.GenerationFinished.degraded:type_name -> penstock.llm.v1.Degradation
+	19, // 22: penstock.llm.v1.Recovery.broke:type_name -> penstock.llm.v1.Candidate
+	3,  // 23: penstock.llm.v1.Recovery.way:type_name -> penstock.llm.v1.Recovery.Way
+	9,  // 24: penstock.llm.v1.Recovery.usage:type_name -> penstock.llm.v1.TokenUsage
+	19, // 25: penstock.llm.v1.Plan.candidates:type_name -> penstock.llm.v1.Candidate
+	21, // 26: penstock.llm.v1.Plan.classification:type_name -> penstock.llm.v1.Classification
+	18, // 27: penstock.llm.v1.Plan.prices:type_name -> penstock.llm.v1.UnitPrices
+	2,  // 28: penstock.llm.v1.Plan.unsupported:type_name -> penstock.llm.v1.UnsupportedFields
+	29, // [29:29] is the sub-list for method output_type
+	29, // [29:29] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_penstock_llm_v1_generation_proto_init() }
@@ -1989,7 +2063,7 @@ func file_penstock_llm_v1_generation_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_penstock_llm_v1_generation_proto_rawDesc), len(file_penstock_llm_v1_generation_proto_rawDesc)),
-			NumEnums:      3,
+			NumEnums:      4,
 			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   0,

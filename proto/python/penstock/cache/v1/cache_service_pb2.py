@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from penstock.llm.v1 import generation_pb2 as penstock_dot_llm_dot_v1_dot_generation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%penstock/cache/v1/cache_service.proto\x12\x11penstock.cache.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a penstock/llm/v1/generation.proto\"+\n\nCacheScope\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\"o\n\nCacheEntry\x12\x30\n\x06\x65vents\x18\x01 \x03(\x0b\x32 .penstock.llm.v1.GenerationEvent\x12/\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb4\x01\n\nCacheProbe\x12\x0e\n\x06\x64igest\x18\x01 \x01(\x0c\x12\x18\n\x0btemperature\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x1e\n\x11max_output_tokens\x18\x03 \x01(\rH\x01\x88\x01\x01\x12\x1b\n\x13has_tools_in_flight\x18\x04 \x01(\x08\x12\x19\n\x11refers_to_the_web\x18\x05 \x01(\x08\x42\x0e\n\x0c_temperatureB\x14\n\x12_max_output_tokens\"\xb4\x01\n\rLookupRequest\x12*\n\x07max_age\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\x05scope\x18\x05 \x01(\x0b\x32\x1d.penstock.cache.v1.CacheScope\x12,\n\x05probe\x18\x06 \x01(\x0b\x32\x1d.penstock.cache.v1.CacheProbeJ\x04\x08\x01\x10\x04R\x05inputR\x0emin_similarity\"e\n\x0eLookupResponse\x12(\n\x03hit\x18\x01 \x01(\x0b\x32\x1b.penstock.cache.v1.CacheHit\x12\x15\n\rbypass_reason\x18\x02 \x01(\t\x12\x12\n\ngeneration\x18( \x01(\t\"L\n\x08\x43\x61\x63heHit\x12,\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x1d.penstock.cache.v1.CacheEntry\x12\x12\n\nsimilarity\x18\x02 \x01(\x02\"\xe1\x01\n\x0cStoreRequest\x12,\n\x05\x65ntry\x18\x03 \x01(\x0b\x32\x1d.penstock.cache.v1.CacheEntry\x12&\n\x03ttl\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\x05scope\x18\x05 \x01(\x0b\x32\x1d.penstock.cache.v1.CacheScope\x12,\n\x05probe\x18\x06 \x01(\x0b\x32\x1d.penstock.cache.v1.CacheProbe\x12\x12\n\ngeneration\x18( \x01(\tJ\x04\x08\x01\x10\x03R\x05input\"7\n\rStoreResponse\x12\x0e\n\x06stored\x18\x01 \x01(\x08\x12\x16\n\x0erefusal_reason\x18\x02 \x01(\t\"W\n\x11InvalidateRequest\x12,\n\x05scope\x18\x01 \x01(\x0b\x32\x1d.penstock.cache.v1.CacheScope\x12\x14\n\x0c\x65very_tenant\x18( \x01(\x08\"-\n\x12InvalidateResponse\x12\x17\n\x0f\x64\x65leted_entries\x18\x01 \x01(\x04\"\x11\n\x0fGetStatsRequest\"\x85\x01\n\x10GetStatsResponse\x12\x13\n\x0bmemory_hits\x18\x01 \x01(\x04\x12\x12\n\nredis_hits\x18\x02 \x01(\x04\x12\x0e\n\x06misses\x18\x03 \x01(\x04\x12\x0e\n\x06stores\x18\x04 \x01(\x04\x12\x10\n\x08refusals\x18\x05 \x01(\x04\x12\x16\n\x0ememory_entries\x18\x06 \x01(\x04\x32\xd9\x02\n\x0c\x43\x61\x63heService\x12M\n\x06Lookup\x12 .penstock.cache.v1.LookupRequest\x1a!.penstock.cache.v1.LookupResponse\x12J\n\x05Store\x12\x1f.penstock.cache.v1.StoreRequest\x1a .penstock.cache.v1.StoreResponse\x12Y\n\nInvalidate\x12$.penstock.cache.v1.InvalidateRequest\x1a%.penstock.cache.v1.InvalidateResponse\x12S\n\x08GetStats\x12\".penstock.cache.v1.GetStatsRequest\x1a#.penstock.cache.v1.GetStatsResponseB.Z,penstock.dev/proto/penstock/cache/v1;cachev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%penstock/cache/v1/cache_service.proto\x12\x11penstock.cache.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a penstock/llm/v1/generation.proto\"+\n\nCacheScope\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\"o\n\nCacheEntry\x12\x30\n\x06\x65vents\x18\x01 \x03(\x0b\x32 .penstock.llm.v1.GenerationEvent\x12/\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb4\x01\n\nCacheProbe\x12\x0e\n\x06\x64igest\x18\x01 \x01(\x0c\x12\x18\n\x0btemperature\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x1e\n\x11max_output_tokens\x18\x03 \x01(\rH\x01\x88\x01\x01\x12\x1b\n\x13has_tools_in_flight\x18\x04 \x01(\x08\x12\x19\n\x11refers_to_the_web\x18\x05 \x01(\x08\x42\x0e\n\x0c_temperatureB\x14\n\x12_max_output_tokens\"\xe2\x01\n\rLookupRequest\x12*\n\x07max_age\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\x05scope\x18\x05 \x01(\x0b\x32\x1d.penstock.cache.v1.CacheScope\x12,\n\x05probe\x18\x06 \x01(\x0b\x32\x1d.penstock.cache.v1.CacheProbe\x12,\n\tstale_for\x18( \x01(\x0b\x32\x19.google.protobuf.DurationJ\x04\x08\x01\x10\x04R\x05inputR\x0emin_similarity\"e\n\x0eLookupResponse\x12(\n\x03hit\x18\x01 \x01(\x0b\x32\x1b.penstock.cache.v1.CacheHit\x12\x15\n\rbypass_reason\x18\x02 \x01(\t\x12\x12\n\ngeneration\x18( \x01(\t\"L\n\x08\x43\x61\x63heHit\x12,\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x1d.penstock.cache.v1.CacheEntry\x12\x12\n\nsimilarity\x18\x02 \x01(\x02\"\x8f\x02\n\x0cStoreRequest\x12,\n\x05\x65ntry\x18\x03 \x01(\x0b\x32\x1d.penstock.cache.v1.CacheEntry\x12&\n\x03ttl\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\x05scope\x18\x05 \x01(\x0b\x32\x1d.penstock.cache.v1.CacheScope\x12,\n\x05probe\x18\x06 \x01(\x0b\x32\x1d.penstock.cache.v1.CacheProbe\x12\x12\n\ngeneration\x18( \x01(\t\x12,\n\tstale_for\x18) \x01(\x0b\x32\x19.google.protobuf.DurationJ\x04\x08\x01\x10\x03R\x05input\"7\n\rStoreResponse\x12\x0e\n\x06stored\x18\x01 \x01(\x08\x12\x16\n\x0erefusal_reason\x18\x02 \x01(\t\"W\n\x11InvalidateRequest\x12,\n\x05scope\x18\x01 \x01(\x0b\x32\x1d.penstock.cache.v1.CacheScope\x12\x14\n\x0c\x65very_tenant\x18( \x01(\x08\"-\n\x12InvalidateResponse\x12\x17\n\x0f\x64\x65leted_entries\x18\x01 \x01(\x04\"\x11\n\x0fGetStatsRequest\"\x85\x01\n\x10GetStatsResponse\x12\x13\n\x0bmemory_hits\x18\x01 \x01(\x04\x12\x12\n\nredis_hits\x18\x02 \x01(\x04\x12\x0e\n\x06misses\x18\x03 \x01(\x04\x12\x0e\n\x06stores\x18\x04 \x01(\x04\x12\x10\n\x08refusals\x18\x05 \x01(\x04\x12\x16\n\x0ememory_entries\x18\x06 \x01(\x04\x32\xd9\x02\n\x0c\x43\x61\x63heService\x12M\n\x06Lookup\x12 .penstock.cache.v1.LookupRequest\x1a!.penstock.cache.v1.LookupResponse\x12J\n\x05Store\x12\x1f.penstock.cache.v1.StoreRequest\x1a .penstock.cache.v1.StoreResponse\x12Y\n\nInvalidate\x12$.penstock.cache.v1.InvalidateRequest\x1a%.penstock.cache.v1.InvalidateResponse\x12S\n\x08GetStats\x12\".penstock.cache.v1.GetStatsRequest\x1a#.penstock.cache.v1.GetStatsResponseB.Z,penstock.dev/proto/penstock/cache/v1;cachev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,23 +42,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CACHEPROBE']._serialized_start=318
   _globals['_CACHEPROBE']._serialized_end=498
   _globals['_LOOKUPREQUEST']._serialized_start=501
-  _globals['_LOOKUPREQUEST']._serialized_end=681
-  _globals['_LOOKUPRESPONSE']._serialized_start=683
-  _globals['_LOOKUPRESPONSE']._serialized_end=784
-  _globals['_CACHEHIT']._serialized_start=786
-  _globals['_CACHEHIT']._serialized_end=862
-  _globals['_STOREREQUEST']._serialized_start=865
-  _globals['_STOREREQUEST']._serialized_end=1090
-  _globals['_STORERESPONSE']._serialized_start=1092
-  _globals['_STORERESPONSE']._serialized_end=1147
-  _globals['_INVALIDATEREQUEST']._serialized_start=1149
-  _globals['_INVALIDATEREQUEST']._serialized_end=1236
-  _globals['_INVALIDATERESPONSE']._serialized_start=1238
-  _globals['_INVALIDATERESPONSE']._serialized_end=1283
-  _globals['_GETSTATSREQUEST']._serialized_start=1285
-  _globals['_GETSTATSREQUEST']._serialized_end=1302
-  _globals['_GETSTATSRESPONSE']._serialized_start=1305
-  _globals['_GETSTATSRESPONSE']._serialized_end=1438
-  _globals['_CACHESERVICE']._serialized_start=1441
-  _globals['_CACHESERVICE']._serialized_end=1786
+  _globals['_LOOKUPREQUEST']._serialized_end=727
+  _globals['_LOOKUPRESPONSE']._serialized_start=729
+  _globals['_LOOKUPRESPONSE']._serialized_end=830
+  _globals['_CACHEHIT']._serialized_start=832
+  _globals['_CACHEHIT']._serialized_end=908
+  _globals['_STOREREQUEST']._serialized_start=911
+  _globals['_STOREREQUEST']._serialized_end=1182
+  _globals['_STORERESPONSE']._serialized_start=1184
+  _globals['_STORERESPONSE']._serialized_end=1239
+  _globals['_INVALIDATEREQUEST']._serialized_start=1241
+  _globals['_INVALIDATEREQUEST']._serialized_end=1328
+  _globals['_INVALIDATERESPONSE']._serialized_start=1330
+  _globals['_INVALIDATERESPONSE']._serialized_end=1375
+  _globals['_GETSTATSREQUEST']._serialized_start=1377
+  _globals['_GETSTATSREQUEST']._serialized_end=1394
+  _globals['_GETSTATSRESPONSE']._serialized_start=1397
+  _globals['_GETSTATSRESPONSE']._serialized_end=1530
+  _globals['_CACHESERVICE']._serialized_start=1533
+  _globals['_CACHESERVICE']._serialized_end=1878
 # @@protoc_insertion_point(module_scope)

@@ -40,14 +40,16 @@ class CacheProbe(_message.Message):
     def __init__(self, digest: _Optional[bytes] = ..., temperature: _Optional[float] = ..., max_output_tokens: _Optional[int] = ..., has_tools_in_flight: bool = ..., refers_to_the_web: bool = ...) -> None: ...
 
 class LookupRequest(_message.Message):
-    __slots__ = ("max_age", "scope", "probe")
+    __slots__ = ("max_age", "scope", "probe", "stale_for")
     MAX_AGE_FIELD_NUMBER: _ClassVar[int]
     SCOPE_FIELD_NUMBER: _ClassVar[int]
     PROBE_FIELD_NUMBER: _ClassVar[int]
+    STALE_FOR_FIELD_NUMBER: _ClassVar[int]
     max_age: _duration_pb2.Duration
     scope: CacheScope
     probe: CacheProbe
-    def __init__(self, max_age: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., scope: _Optional[_Union[CacheScope, _Mapping]] = ..., probe: _Optional[_Union[CacheProbe, _Mapping]] = ...) -> None: ...
+    stale_for: _duration_pb2.Duration
+    def __init__(self, max_age: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., scope: _Optional[_Union[CacheScope, _Mapping]] = ..., probe: _Optional[_Union[CacheProbe, _Mapping]] = ..., stale_for: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class LookupResponse(_message.Message):
     __slots__ = ("hit", "bypass_reason", "generation")
@@ -68,18 +70,20 @@ class CacheHit(_message.Message):
     def __init__(self, entry: _Optional[_Union[CacheEntry, _Mapping]] = ..., similarity: _Optional[float] = ...) -> None: ...
 
 class StoreRequest(_message.Message):
-    __slots__ = ("entry", "ttl", "scope", "probe", "generation")
+    __slots__ = ("entry", "ttl", "scope", "probe", "generation", "stale_for")
     ENTRY_FIELD_NUMBER: _ClassVar[int]
     TTL_FIELD_NUMBER: _ClassVar[int]
     SCOPE_FIELD_NUMBER: _ClassVar[int]
     PROBE_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
+    STALE_FOR_FIELD_NUMBER: _ClassVar[int]
     entry: CacheEntry
     ttl: _duration_pb2.Duration
     scope: CacheScope
     probe: CacheProbe
     generation: str
-    def __init__(self, entry: _Optional[_Union[CacheEntry, _Mapping]] = ..., ttl: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., scope: _Optional[_Union[CacheScope, _Mapping]] = ..., probe: _Optional[_Union[CacheProbe, _Mapping]] = ..., generation: _Optional[str] = ...) -> None: ...
+    stale_for: _duration_pb2.Duration
+    def __init__(self, entry: _Optional[_Union[CacheEntry, _Mapping]] = ..., ttl: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., scope: _Optional[_Union[CacheScope, _Mapping]] = ..., probe: _Optional[_Union[CacheProbe, _Mapping]] = ..., generation: _Optional[str] = ..., stale_for: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class StoreResponse(_message.Message):
     __slots__ = ("stored", "refusal_reason")

@@ -25,7 +25,7 @@ class CacheControl(_message.Message):
     def __init__(self, no_store: bool = ..., no_cache: bool = ..., only_if_cached: bool = ..., max_age: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class CacheResult(_message.Message):
-    __slots__ = ("status", "tier", "similarity", "unset_temperature")
+    __slots__ = ("status", "tier", "similarity", "unset_temperature", "stale")
     class Status(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATUS_UNSPECIFIED: _ClassVar[CacheResult.Status]
@@ -48,24 +48,28 @@ class CacheResult(_message.Message):
     TIER_FIELD_NUMBER: _ClassVar[int]
     SIMILARITY_FIELD_NUMBER: _ClassVar[int]
     UNSET_TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
+    STALE_FIELD_NUMBER: _ClassVar[int]
     status: CacheResult.Status
     tier: CacheResult.Tier
     similarity: float
     unset_temperature: bool
-    def __init__(self, status: _Optional[_Union[CacheResult.Status, str]] = ..., tier: _Optional[_Union[CacheResult.Tier, str]] = ..., similarity: _Optional[float] = ..., unset_temperature: bool = ...) -> None: ...
+    stale: bool
+    def __init__(self, status: _Optional[_Union[CacheResult.Status, str]] = ..., tier: _Optional[_Union[CacheResult.Tier, str]] = ..., similarity: _Optional[float] = ..., unset_temperature: bool = ..., stale: bool = ...) -> None: ...
 
 class ChatRequest(_message.Message):
-    __slots__ = ("input", "cache_control", "context")
+    __slots__ = ("input", "cache_control", "context", "no_degradation")
     INPUT_FIELD_NUMBER: _ClassVar[int]
     CACHE_CONTROL_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    NO_DEGRADATION_FIELD_NUMBER: _ClassVar[int]
     input: _generation_pb2.GenerationInput
     cache_control: CacheControl
     context: _generation_pb2.RequestContext
-    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., context: _Optional[_Union[_generation_pb2.RequestContext, _Mapping]] = ...) -> None: ...
+    no_degradation: bool
+    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., context: _Optional[_Union[_generation_pb2.RequestContext, _Mapping]] = ..., no_degradation: bool = ...) -> None: ...
 
 class ChatResponse(_message.Message):
-    __slots__ = ("generation_id", "model", "message", "finish_reason", "usage", "cache", "upstream", "attempts", "cost_nano_usd", "more_choices", "dropped", "logprobs_json")
+    __slots__ = ("generation_id", "model", "message", "finish_reason", "usage", "cache", "upstream", "attempts", "cost_nano_usd", "more_choices", "dropped", "logprobs_json", "degraded")
     GENERATION_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
@@ -78,6 +82,7 @@ class ChatResponse(_message.Message):
     MORE_CHOICES_FIELD_NUMBER: _ClassVar[int]
     DROPPED_FIELD_NUMBER: _ClassVar[int]
     LOGPROBS_JSON_FIELD_NUMBER: _ClassVar[int]
+    DEGRADED_FIELD_NUMBER: _ClassVar[int]
     generation_id: str
     model: str
     message: _message_pb2.Message
@@ -90,7 +95,8 @@ class ChatResponse(_message.Message):
     more_choices: _containers.RepeatedCompositeFieldContainer[AnsweredChoice]
     dropped: _containers.RepeatedScalarFieldContainer[str]
     logprobs_json: str
-    def __init__(self, generation_id: _Optional[str] = ..., model: _Optional[str] = ..., message: _Optional[_Union[_message_pb2.Message, _Mapping]] = ..., finish_reason: _Optional[_Union[_generation_pb2.FinishReason, str]] = ..., usage: _Optional[_Union[_generation_pb2.TokenUsage, _Mapping]] = ..., cache: _Optional[_Union[CacheResult, _Mapping]] = ..., upstream: _Optional[str] = ..., attempts: _Optional[int] = ..., cost_nano_usd: _Optional[int] = ..., more_choices: _Optional[_Iterable[_Union[AnsweredChoice, _Mapping]]] = ..., dropped: _Optional[_Iterable[str]] = ..., logprobs_json: _Optional[str] = ...) -> None: ...
+    degraded: _generation_pb2.Degradation
+    def __init__(self, generation_id: _Optional[str] = ..., model: _Optional[str] = ..., message: _Optional[_Union[_message_pb2.Message, _Mapping]] = ..., finish_reason: _Optional[_Union[_generation_pb2.FinishReason, str]] = ..., usage: _Optional[_Union[_generation_pb2.TokenUsage, _Mapping]] = ..., cache: _Optional[_Union[CacheResult, _Mapping]] = ..., upstream: _Optional[str] = ..., attempts: _Optional[int] = ..., cost_nano_usd: _Optional[int] = ..., more_choices: _Optional[_Iterable[_Union[AnsweredChoice, _Mapping]]] = ..., dropped: _Optional[_Iterable[str]] = ..., logprobs_json: _Optional[str] = ..., degraded: _Optional[_Union[_generation_pb2.Degradation, str]] = ...) -> None: ...
 
 class AnsweredChoice(_message.Message):
     __slots__ = ("message", "finish_reason", "logprobs_json")
@@ -103,16 +109,18 @@ class AnsweredChoice(_message.Message):
     def __init__(self, message: _Optional[_Union[_message_pb2.Message, _Mapping]] = ..., finish_reason: _Optional[_Union[_generation_pb2.FinishReason, str]] = ..., logprobs_json: _Optional[str] = ...) -> None: ...
 
 class StreamChatRequest(_message.Message):
-    __slots__ = ("input", "cache_control", "context", "no_recovery")
+    __slots__ = ("input", "cache_control", "context", "no_recovery", "no_degradation")
     INPUT_FIELD_NUMBER: _ClassVar[int]
     CACHE_CONTROL_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_FIELD_NUMBER: _ClassVar[int]
     NO_RECOVERY_FIELD_NUMBER: _ClassVar[int]
+    NO_DEGRADATION_FIELD_NUMBER: _ClassVar[int]
     input: _generation_pb2.GenerationInput
     cache_control: CacheControl
     context: _generation_pb2.RequestContext
     no_recovery: bool
-    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., context: _Optional[_Union[_generation_pb2.RequestContext, _Mapping]] = ..., no_recovery: bool = ...) -> None: ...
+    no_degradation: bool
+    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., context: _Optional[_Union[_generation_pb2.RequestContext, _Mapping]] = ..., no_recovery: bool = ..., no_degradation: bool = ...) -> None: ...
 
 class StreamChatResponse(_message.Message):
     __slots__ = ("event",)

@@ -17,6 +17,13 @@ class FinishReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FINISH_REASON_TOOL_CALLS: _ClassVar[FinishReason]
     FINISH_REASON_CONTENT_FILTER: _ClassVar[FinishReason]
 
+class Degradation(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DEGRADATION_UNSPECIFIED: _ClassVar[Degradation]
+    DEGRADATION_SMALLER_MODEL: _ClassVar[Degradation]
+    DEGRADATION_STALE: _ClassVar[Degradation]
+    DEGRADATION_TEMPLATE: _ClassVar[Degradation]
+
 class UnsupportedFields(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     UNSUPPORTED_FIELDS_UNSPECIFIED: _ClassVar[UnsupportedFields]
@@ -27,6 +34,10 @@ FINISH_REASON_STOP: FinishReason
 FINISH_REASON_LENGTH: FinishReason
 FINISH_REASON_TOOL_CALLS: FinishReason
 FINISH_REASON_CONTENT_FILTER: FinishReason
+DEGRADATION_UNSPECIFIED: Degradation
+DEGRADATION_SMALLER_MODEL: Degradation
+DEGRADATION_STALE: Degradation
+DEGRADATION_TEMPLATE: Degradation
 UNSUPPORTED_FIELDS_UNSPECIFIED: UnsupportedFields
 UNSUPPORTED_FIELDS_DROP: UnsupportedFields
 UNSUPPORTED_FIELDS_PASS: UnsupportedFields
@@ -209,7 +220,7 @@ class ChoiceFinished(_message.Message):
     def __init__(self, choice: _Optional[int] = ..., reason: _Optional[_Union[FinishReason, str]] = ...) -> None: ...
 
 class GenerationFinished(_message.Message):
-    __slots__ = ("reason", "matched_stop", "answered_by", "attempts", "cost_nano_usd", "unit_prices", "recoveries")
+    __slots__ = ("reason", "matched_stop", "answered_by", "attempts", "cost_nano_usd", "unit_prices", "recoveries", "degraded")
     REASON_FIELD_NUMBER: _ClassVar[int]
     MATCHED_STOP_FIELD_NUMBER: _ClassVar[int]
     ANSWERED_BY_FIELD_NUMBER: _ClassVar[int]
@@ -217,6 +228,7 @@ class GenerationFinished(_message.Message):
     COST_NANO_USD_FIELD_NUMBER: _ClassVar[int]
     UNIT_PRICES_FIELD_NUMBER: _ClassVar[int]
     RECOVERIES_FIELD_NUMBER: _ClassVar[int]
+    DEGRADED_FIELD_NUMBER: _ClassVar[int]
     reason: FinishReason
     matched_stop: str
     answered_by: Candidate
@@ -224,7 +236,8 @@ class GenerationFinished(_message.Message):
     cost_nano_usd: int
     unit_prices: UnitPrices
     recoveries: _containers.RepeatedCompositeFieldContainer[Recovery]
-    def __init__(self, reason: _Optional[_Union[FinishReason, str]] = ..., matched_stop: _Optional[str] = ..., answered_by: _Optional[_Union[Candidate, _Mapping]] = ..., attempts: _Optional[int] = ..., cost_nano_usd: _Optional[int] = ..., unit_prices: _Optional[_Union[UnitPrices, _Mapping]] = ..., recoveries: _Optional[_Iterable[_Union[Recovery, _Mapping]]] = ...) -> None: ...
+    degraded: Degradation
+    def __init__(self, reason: _Optional[_Union[FinishReason, str]] = ..., matched_stop: _Optional[str] = ..., answered_by: _Optional[_Union[Candidate, _Mapping]] = ..., attempts: _Optional[int] = ..., cost_nano_usd: _Optional[int] = ..., unit_prices: _Optional[_Union[UnitPrices, _Mapping]] = ..., recoveries: _Optional[_Iterable[_Union[Recovery, _Mapping]]] = ..., degraded: _Optional[_Union[Degradation, str]] = ...) -> None: ...
 
 class Recovery(_message.Message):
     __slots__ = ("broke", "cause", "way", "delivered_characters", "usage", "cost_nano_usd")

@@ -117,6 +117,7 @@ def _sqlite_form(row: LedgerRow) -> tuple[Any, ...]:
         row.user,
         row.feature,
         json.dumps(row.tags) if row.tags else "{}",
+        row.degraded,
     )
 
 
@@ -189,4 +190,5 @@ def values_of(row: LedgerRow) -> dict[str, Any]:
         "user": row.user,
         "feature": row.feature,
         "tags": row.tags,
+        "degraded": row.degraded,
     }

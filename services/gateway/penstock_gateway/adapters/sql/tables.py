@@ -111,6 +111,7 @@ ledger = Table(
     Column("user", String(256), nullable=False),
     Column("feature", String(64), nullable=False),
     Column("tags", JSON, nullable=False),
+    Column("degraded", String(16), nullable=False, server_default=""),
     # Not the writer's: an export sets it.
     Column("exported_at", DateTime(timezone=True)),
 )

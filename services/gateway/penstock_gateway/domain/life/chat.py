@@ -28,11 +28,23 @@ from penstock_common.contract.inference import GenerateRequest
 from penstock_common.contract.router import RouteRequest, requirements_of
 from penstock_common.errors import DeadlineExceeded, NotCached, PenstockError
 from penstock_common.llm.events import Answer, merge_deltas
-from penstock_common.llm.types import Batch, Finished, FinishReason, GenerationInput, Plan, Started, Usage
+from penstock_common.llm.types import (
+    Batch,
+    Degradation,
+    Finished,
+    FinishReason,
+    GenerationInput,
+    Plan,
+    Started,
+    Usage,
+)
 from penstock_common.telemetry.steps import Step
+from penstock_gateway.domain.life.cache_outcome import BYPASS, MISS, CacheOutcome
+from penstock_gateway.domain.life.descent import Descent, Fallbacks, Stranded, goes_on
 from penstock_gateway.domain.life.effective import InputStep, effective_input
 from penstock_gateway.domain.life.exchange import Exchange, Outcome, VisitParts
 from penstock_gateway.domain.life.guards import OutputGuard
+from penstock_gateway.domain.life.ladder import Ladder, Ladders
 from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.ports import AnswerCache, Generator, Router
 from penstock_gateway.domain.life.progress import Bill, Progress
@@ -47,35 +59,18 @@ from penstock_gateway.domain.life.sources import (
 )
 from penstock_gateway.domain.life.validation import validate_input
 
+NO_LADDERS = Ladders({})
 # An answer of another than the first candidate must not outlive the outage that caused it.
 # SHA-256 takes a millisecond for so many bytes; what takes longer is done beside the loop.
 _MUCH_TO_DIGEST_BYTES = 1024 * 1024
 SUBSTITUTE_ANSWER_TTL = timedelta(seconds=60)
 
 
-class CacheOutcome(msgspec.Struct, frozen=True, gc=False):
-    """What the cache did: ``hit``, ``miss`` or ``bypass``."""
-
-    status: str = "bypass"
-    tier: str = ""
-    similarity: float = 0.0
-    unset_temperature: bool = False
-    """The request left the temperature to the model, which might have answered otherwise this time."""
-
-    def __str__(self) -> str:
-        if self.status != "hit":
-            return self.status
-        unset = "; temperature=unset" if self.unset_temperature else ""
-        return f"hit; tier={self.tier}; similarity={self.similarity:.2f}{unset}"
-
-
-BYPASS, MISS = CacheOutcome(), CacheOutcome("miss")
-
-
 class LifeParts(msgspec.Struct, frozen=True, kw_only=True):
     """What the life of a request is made of. ``input_steps`` and ``guards`` come in their order.
 
-    ``inference_is_here``: it is in this process, and tells of its attempts even where a caller leaves.
+    ``inference_is_here``: it is in this process, and tells of its attempts even where a caller leaves. ``ladders``: what
+    stands in for the answers of public models, by their names, where there is something.
     """
 
     visits: VisitParts
@@ -85,6 +80,7 @@ class LifeParts(msgspec.Struct, frozen=True, kw_only=True):
     generator: Generator
     guards: Sequence[OutputGuard] = ()
     inference_is_here: bool = False
+    ladders: Ladders = NO_LADDERS
 
 
 class ChatLife:
@@ -104,7 +100,12 @@ class ChatExchange(Exchange[ChatOrder]):
     def __init__(self, call: Call[ChatOrder], parts: LifeParts) -> None:
         super().__init__(call, parts.visits)
         self.cache_outcome = BYPASS
+        self.degraded: Degradation | None = None
+        """What is given in the place of the model's own answer, known before the first event; None where it is that."""
+        self.age_seconds: int | None = None
+        """Of a stale answer."""
         self._parts = parts
+        self._ladders = parts.ladders.by_name
         self._progress = Progress()
         self._effective: GenerationInput = call.order.input
         self._scope = Scope(call.order.tenant, call.order.input.model)
@@ -116,6 +117,12 @@ class ChatExchange(Exchange[ChatOrder]):
         self._generate: Step | None = None
         self._was_left = False
         self._generation = ""
+        self._descent: Descent | None = None
+
+    @property
+    def may_degrade(self) -> bool:
+        """Whether another answer may stand in for the model's own, so that what headers say is not known at once."""
+        return self._ladder() is not None
 
     @property
     def started(self) -> Started | None:
@@ -133,22 +140,36 @@ class ChatExchange(Exchange[ChatOrder]):
         return self._batches
 
     async def _read(self) -> AsyncGenerator[Batch, None]:
-        note = self._progress.note
-        async for batch in self._opened():
-            named = batch if self._progress.started is not None else self._renamed(batch)
-            note(named)
-            yield named
+        note, is_open = self._progress.note, False
+        while not is_open:
+            try:
+                async for batch in self._opened():
+                    named = batch if self._progress.started is not None else self._renamed(batch)
+                    note(named)
+                    yield named
+                is_open = True
+            except PenstockError as error:
+                if self._progress.first_event_ns:
+                    # The caller has some of it already.
+                    raise
+                await self._step_down(error)
         self._has_ended()
 
     async def answer(self) -> Answer:
         """Return the whole answer; asked once, instead of ``batches``."""
-        note, answer = self._progress.note, Answer()
-        async for batch in self._opened():
-            named = batch if self._progress.started is not None else self._renamed(batch)
-            note(named)
-            answer.extend(named)
-        self._has_ended()
-        return answer
+        while True:
+            note, answer = self._progress.note, Answer()
+            try:
+                async for batch in self._opened():
+                    named = batch if self._progress.started is not None else self._renamed(batch)
+                    note(named)
+                    answer.extend(named)
+            except PenstockError as error:
+                await self._step_down(error)
+                self._progress = Progress()
+            else:
+                self._has_ended()
+                return answer
 
     async def _prepare(self) -> None:
         order, steps = self.call.order, self._steps
@@ -160,7 +181,11 @@ class ChatExchange(Exchange[ChatOrder]):
         effective = self._effective = await effective_input(self.call, self._parts.input_steps)
         control = order.cache_control
         # First, so that no kept answer is given in the name of a model that would not be asked now.
-        plan = await self._route(effective)
+        try:
+            plan = await self._route(effective)
+        except PenstockError as error:
+            await self._step_down(error)
+            return
         # Several answers to one question are wanted because they differ.
         may_look_up = control.may_look_up and effective.sampling.choices in (None, 1)
         hit = await self._look_up(effective, plan) if may_look_up else None
@@ -193,6 +218,59 @@ class ChatExchange(Exchange[ChatOrder]):
         if self.call.place.held_bytes > _MUCH_TO_DIGEST_BYTES:
             return await asyncio.to_thread(probe_of, effective, plan.route_digest, regions)
         return probe_of(effective, plan.route_digest, regions)
+
+    def _ladder(self) -> Ladder | None:
+        order = self.call.order
+        if not order.may_degrade or order.cache_control.only_if_cached:
+            return None
+        return self._ladders.get(order.input.model)
+
+    async def _step_down(self, error: PenstockError) -> None:
+        """Let the next step of the model's ladder be the answer's source, in the place of what ``error`` has ended.
+
+        Raises:
+            PenstockError: what ended the model's own answer, where nothing stands in for it.
+        """
+        told: PenstockError | None = error
+        try:
+            told = await self._below(error)
+            if told is not None:
+                raise told
+        finally:
+            # They know this frame, and would live on with the request and all that it holds.
+            del error, told
+
+    async def _below(self, error: PenstockError) -> PenstockError | None:
+        """Take the next step, as ``_step_down`` says; return what the caller is told where there is none."""
+        descent, ladder = self._descent, self._ladder()
+        self.degraded, self.age_seconds = None, None
+        if ladder is None or not goes_on(error, is_down=descent is not None):
+            return error
+        if self._stream is not None:
+            await self._stream.aclose()
+        failure = type(error).__name__
+        self._has_ended(failure)
+        self._steps.stop(failure)
+        if descent is None:
+            descent = self._descent = self._begin_descent(ladder, error)
+        descent.note_failed(self._generate)
+        self._generate = None
+        taken = await descent.next(self._steps)
+        if taken is None:
+            cause, descent.cause = descent.cause, None
+            return cause or error
+        self._steps.stop()
+        self._source, self.degraded, self.age_seconds = taken
+        if taken.age_seconds is not None:
+            unset = self._effective.sampling.temperature is None
+            self.cache_outcome = CacheOutcome("hit", "exact", 1.0, is_stale=True, unset_temperature=unset)
+        return None
+
+    def _begin_descent(self, ladder: Ladder, cause: PenstockError) -> Descent:
+        plan = self._source.plan if self._source is not None else None
+        stranded = Stranded(self.call, self._effective, self._scope, self._probe, plan)
+        parts = self._parts
+        return Descent(ladder, stranded, Fallbacks(parts.router, parts.generator, parts.cache), cause)
 
     async def _route(self, effective: GenerationInput) -> Plan:
         step = self._steps.next("route")
@@ -234,14 +312,17 @@ class ChatExchange(Exchange[ChatOrder]):
             await self._batches.aclose()
         if self._stream is not None:
             await self._stream.aclose()
+        if self._descent is not None:
+            # It knows the frames that it passed, and would live on with the request and all that it holds.
+            self._descent.cause = None
         self._was_left = isinstance(error, asyncio.CancelledError | GeneratorExit | DeadlineExceeded)
         # Of all that ends an answer, only what a service says is its failure.
         self._has_ended(type(error).__name__ if isinstance(error, PenstockError) else "interrupted")
 
     def _outcome(self) -> Outcome:
-        progress, is_hit = self._progress, isinstance(self._source, Replay)
-        if progress.finished is None and self._generate is not None:
-            self._note_what_is_owed(self._generate.children)
+        progress, is_hit = self._progress, self.cache_outcome.status == "hit"
+        if progress.finished is None and (self._generate is not None or self._descent is not None):
+            self._note_what_is_owed(self._attempts())
         finished = progress.finished
         return Outcome(
             # A hit costs nothing, however far its replay came.
@@ -252,17 +333,21 @@ class ChatExchange(Exchange[ChatOrder]):
             cache_status=self.cache_outcome.status,
             attempts=finished.attempts if finished else self._attempts_made(),
             first_event_ns=0 if self._came_whole() else progress.first_event_ns,
+            degraded=self.degraded.value if self.degraded is not None else "",
         )
+
+    def _attempts(self) -> Sequence[Step]:
+        """Return the attempts made so far, at whatever model."""
+        made = self._generate.children if self._generate is not None else []
+        return made if self._descent is None else [*self._descent.attempts(), *made]
 
     def _note_what_is_owed(self, attempts: Sequence[Step]) -> None:
         """Take in what inference alone knows of an answer that we ended, or what we must assume where it cannot tell."""
         if attempts:
             self._progress.note_ended(attempts)
-        elif self._was_left and not self._parts.inference_is_here and self._source is not None:
-            plan = self._source.plan
-            assert plan is not None, "it is generated"
+        elif self._was_left and not self._parts.inference_is_here and self._source is not None and self._source.plan:
             # Who hangs up a call to another process hears no more of it.
-            self._progress.assume_asked(plan, self._effective)
+            self._progress.assume_asked(self._source.plan, self._effective)
 
     def _came_whole(self) -> bool:
         """Return whether the upstream was asked for a whole answer: it has no first token that anybody saw."""
@@ -270,8 +355,7 @@ class ChatExchange(Exchange[ChatOrder]):
 
     def _attempts_made(self) -> int:
         """Return how many attempts an unfinished answer took, as far as inference could tell before it ended."""
-        attempts = self._generate.children if self._generate is not None else ()
-        told = sum(attempt.attributes.get("asked") is not False for attempt in attempts)
+        told = sum(attempt.attributes.get("asked") is not False for attempt in self._attempts())
         return max(told, int(self._progress.started is not None))
 
     def _was_refused(self, error: PenstockError) -> bool:
@@ -280,24 +364,26 @@ class ChatExchange(Exchange[ChatOrder]):
 
     def _waiting_ns(self) -> int:
         step = self._generate
+        before_ns = 0 if self._descent is None else self._descent.waited_ns()
         if step is None:
-            return 0
+            return before_ns
         if step.children:
-            return sum(attempt.end_ns - attempt.start_ns for attempt in step.children)
-        return (step.end_ns or time.time_ns()) - step.start_ns
+            return before_ns + sum(attempt.end_ns - attempt.start_ns for attempt in step.children)
+        return before_ns + (step.end_ns or time.time_ns()) - step.start_ns
 
     async def _afterwards(self) -> None:
         """Keep a complete, clean answer of the first candidate, or of another for as long as an outage lasts."""
         finished, source, control = self._progress.finished, self._source, self.call.order.cache_control
         if source is None or source.plan is None or finished is None or finished.reason is not FinishReason.STOP:
             return
-        if finished.recoveries:
-            # Two models may have a part in it.
+        if finished.recoveries or finished.degraded is not None:
+            # Two models may have a part in it, or the asked one has none.
             return
         if control.no_store or not (self.cache_outcome is MISS or control.no_cache):
             return
         if self._effective.sampling.choices not in (None, 1):
             return
+        ladder = self._ladders.get(self._scope.model)
         is_substitute = finished.answered_by != source.plan.candidates[0]
         events = merge_deltas(self._progress.events if self._given is None else self._given.events)
         if self._effective.hints_json:
@@ -309,5 +395,6 @@ class ChatExchange(Exchange[ChatOrder]):
                 events=events,
                 ttl=SUBSTITUTE_ANSWER_TTL if is_substitute else None,
                 generation=self._generation,
+                stale_for=None if ladder is None or is_substitute else ladder.stale_for,
             )
         )

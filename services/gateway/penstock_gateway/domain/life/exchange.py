@@ -45,6 +45,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     cache_status: str = ""
     attempts: int = 0
     first_event_ns: int = 0
+    degraded: str = ""
 
 
 # Seen by the garbage collector: an error knows every frame that it has left.
@@ -297,6 +298,7 @@ class Exchange(Generic[OrderT_co]):
             user=context.user,
             feature=context.feature,
             tags=context.tags,
+            degraded=outcome.degraded,
         )
 
 

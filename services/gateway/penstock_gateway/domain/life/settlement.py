@@ -19,7 +19,8 @@ OVERLOADED = "overloaded"
 class LedgerRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One request's bill. ``generation_id`` makes writing it idempotent; ``request_id`` may be the caller's own.
 
-    ``outcome`` is ok, cancelled, or the snake-case name of the error.
+    ``outcome`` is ok, cancelled, or the snake-case name of the error. ``degraded`` is the kind of what was given in the
+    place of the model's own answer, empty where it was that.
     """
 
     generation_id: str
@@ -44,6 +45,7 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     user: str = ""
     feature: str = ""
     tags: dict[str, str] = {}
+    degraded: str = ""
 
 
 class Ledger(Protocol):

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 import msgspec
 
 from penstock_common.contract.cache import Hit
 from penstock_common.contract.inference import GenerateRequest
-from penstock_common.llm.types import Batch, Finished, GenerationEvent, Plan, Started
+from penstock_common.llm.types import (
+    Batch,
+    Candidate,
+    Degradation,
+    Finished,
+    FinishReason,
+    GenerationEvent,
+    Plan,
+    Started,
+    TextDelta,
+    Usage,
+)
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.life.ports import Generator
 
@@ -64,6 +75,61 @@ class Replay:
     def open(self, steps: list[Step]) -> AnswerStream:
         """Return the answer, all of it at once."""
         return _Replayed(self._hit.events)
+
+
+# Whom an answer names that no model has given.
+_NOBODY = Candidate(upstream="", model="template")
+
+
+def text_alone(text: str) -> Replay:
+    """Return an answer of this text, which nobody was asked for and which costs nothing."""
+    started = Started(generation_id="", answered_by=_NOBODY)
+    finished = Finished(reason=FinishReason.STOP, answered_by=_NOBODY)
+    return Replay(Hit(events=(started, TextDelta(text=text), Usage(), finished), created_at=0))
+
+
+class Degraded:
+    """An answer that is given in the place of the model's own, and says so at its end.
+
+    ``attempts`` were made in vain before it.
+    """
+
+    __slots__ = ("_attempts", "_degradation", "_source", "plan")
+
+    def __init__(self, source: AnswerSource, degradation: Degradation, attempts: int) -> None:
+        self._source = source
+        self._degradation = degradation
+        self._attempts = attempts
+        self.plan: Plan | None = source.plan
+
+    def open(self, steps: list[Step]) -> AnswerStream:
+        """Return the answer."""
+        return _Marked(self._source.open(steps), self._mark)
+
+    def _mark(self, finished: Finished) -> Finished:
+        attempts = finished.attempts + self._attempts
+        return msgspec.structs.replace(finished, degraded=self._degradation, attempts=attempts)
+
+
+class _Marked:
+    __slots__ = ("_answer", "_batches", "_mark")
+
+    def __init__(self, answer: AnswerStream, mark: Callable[[Finished], Finished]) -> None:
+        self._answer = answer
+        self._batches = aiter(answer)
+        self._mark = mark
+
+    def __aiter__(self) -> _Marked:
+        return self
+
+    async def __anext__(self) -> Batch:
+        batch = await anext(self._batches)
+        last = batch[-1]
+        return (*batch[:-1], self._mark(last)) if isinstance(last, Finished) else batch
+
+    async def aclose(self) -> None:
+        """End it."""
+        await self._answer.aclose()
 
 
 class Recorded:

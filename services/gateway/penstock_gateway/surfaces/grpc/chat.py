@@ -11,7 +11,7 @@ from penstock_common.rpc.method import Handler
 from penstock_common.rpc.sending import begun
 from penstock_common.rpc.server_call import ServerCall
 from penstock_gateway.domain.life.chat import ChatExchange, ChatLife
-from penstock_gateway.surfaces.arrival import CallOptions, Reception, dropped_names, rate_headers
+from penstock_gateway.surfaces.arrival import CallOptions, Reception, degradation_headers, dropped_names, rate_headers
 from penstock_gateway.surfaces.grpc.arrival import admitted, place_of, remaining
 from penstock_gateway.surfaces.grpc.chat_messages import CHAT, STREAM_CHAT, ChatAsked, ChatTold
 
@@ -54,7 +54,9 @@ class ChatServicer:
 
     def _begin(self, request: ChatAsked, call: ServerCall, *, stream: bool) -> ChatExchange:
         admission = admitted(call)
-        options = CallOptions(stream, remaining(call), request.cache_control, request.may_recover)
+        options = CallOptions(
+            stream, remaining(call), request.cache_control, request.may_recover, may_degrade=request.may_degrade
+        )
         place = place_of(admission)
         made = self._reception.chat_call(admission.arrival, place, request.input, request.context, options)
         admission.is_begun = True
@@ -63,8 +65,14 @@ class ChatServicer:
 
 async def _events(exchange: ChatExchange, call: ServerCall) -> AsyncGenerator[GenerationEvent, None]:
     async with exchange:
-        await begun(call.context, _head(exchange))
+        # What stands in for an answer is known with its first event, and not before.
+        is_told = not exchange.may_degrade
+        if is_told:
+            await begun(call.context, _head(exchange))
         async for batch in exchange.batches():
+            if not is_told:
+                is_told = True
+                await begun(call.context, _head(exchange))
             for event in batch:
                 yield event
 
@@ -76,5 +84,6 @@ def _head(exchange: ChatExchange) -> tuple[tuple[str, str], ...]:
         ("x-request-id", exchange.call.order.request_id),
         ("x-penstock-cache", str(exchange.cache_outcome)),
         *dropped,
+        *(degradation_headers(exchange.degraded, exchange.age_seconds) if exchange.degraded is not None else ()),
         *rate_headers(exchange.rate),
     )

@@ -7,6 +7,7 @@ import msgspec
 from penstock.gateway.v1 import chat_service_pb2 as pb
 from penstock_common.llm.convert import (
     context_from_proto,
+    degradation_to_proto,
     event_to_proto,
     finish_reason_to_proto,
     input_from_proto,
@@ -18,7 +19,7 @@ from penstock_common.llm.types import FinishReason, GenerationEvent, GenerationI
 from penstock_common.rpc.durations import duration_from
 from penstock_common.rpc.method import StreamMethod, UnaryMethod
 from penstock_common.rpc.protobuf import ProtobufCodec, unread, unwritten
-from penstock_gateway.domain.life.chat import CacheOutcome
+from penstock_gateway.domain.life.cache_outcome import CacheOutcome
 from penstock_gateway.domain.life.order import MAX_CACHE_AGE, CacheControl
 
 _SERVICE = "/penstock.gateway.v1.ChatService/"
@@ -34,13 +35,15 @@ _TIER = {"exact": pb.CacheResult.TIER_EXACT, "semantic": pb.CacheResult.TIER_SEM
 class ChatAsked(msgspec.Struct, frozen=True, gc=False):
     """What a caller asks; ``cache_control`` is None where the message says nothing of it.
 
-    ``may_recover``: an answer that breaks off may be made whole by another attempt.
+    ``may_recover``: an answer that breaks off may be made whole by another attempt. ``may_degrade``: what the model's
+    ladder has will do where it has no answer.
     """
 
     input: GenerationInput
     context: RequestContext
     cache_control: CacheControl | None
     may_recover: bool
+    may_degrade: bool
 
 
 class ChatTold(msgspec.Struct, frozen=True):
@@ -53,7 +56,13 @@ class ChatTold(msgspec.Struct, frozen=True):
 def _asked(message: pb.ChatRequest | pb.StreamChatRequest) -> ChatAsked:
     control = _cache_control(message.cache_control) if message.HasField("cache_control") else None
     may_recover = not (isinstance(message, pb.StreamChatRequest) and message.no_recovery)
-    return ChatAsked(input_from_proto(message.input), context_from_proto(message.context), control, may_recover)
+    return ChatAsked(
+        input_from_proto(message.input),
+        context_from_proto(message.context),
+        control,
+        may_recover,
+        may_degrade=not message.no_degradation,
+    )
 
 
 def _cache_control(control: pb.CacheControl) -> CacheControl:
@@ -80,6 +89,7 @@ def _told(value: ChatTold) -> pb.ChatResponse:
         message.finish_reason = finish_reason_to_proto(finished.reason)
         message.attempts = finished.attempts
         message.cost_nano_usd = finished.cost_nano_usd
+        message.degraded = degradation_to_proto(finished.degraded)
     if started is not None and started.dropped:
         message.dropped.extend(started.dropped)
     message.logprobs_json = value.answer.logprobs_json
@@ -98,6 +108,7 @@ def _cache_result(outcome: CacheOutcome) -> pb.CacheResult:
         tier=_TIER.get(outcome.tier, pb.CacheResult.TIER_UNSPECIFIED),
         similarity=outcome.similarity,
         unset_temperature=outcome.unset_temperature,
+        stale=outcome.is_stale,
     )
 
 

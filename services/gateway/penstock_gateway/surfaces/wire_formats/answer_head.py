@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from penstock_common.llm.types import NANO_USD_PER_USD
+from penstock_common.llm.types import NANO_USD_PER_USD, Degradation
 from penstock_gateway.domain.life.admission import RateState
 from penstock_gateway.domain.life.chat import ChatExchange
 from penstock_gateway.domain.life.embeddings import EmbeddingExchange
-from penstock_gateway.surfaces.arrival import dropped_names, rate_headers
+from penstock_gateway.surfaces.arrival import degradation_headers, dropped_names, rate_headers
 from penstock_gateway.surfaces.http1.lines import printable
 
 JSON_LINE = b"content-type: application/json\r\n"
@@ -26,6 +26,7 @@ def exchange_lines(exchange: ChatExchange) -> bytes:
         f"x-request-id: {exchange.call.order.request_id}\r\n"
         f"x-penstock-cache: {printable(str(cache)) if cache.tier else cache.status}\r\n"
         f"{_rate_lines(exchange.rate)}"
+        f"{_degraded_lines(exchange) if exchange.degraded is not None else ''}"
         f"{_answered_by_lines(started.answered_by.model, started.answered_by.upstream) if started else ''}"
         f"{_dropped_line(started.dropped) if started and started.dropped else ''}"
     ).encode("latin-1", "replace")
@@ -39,6 +40,11 @@ def bill_lines(cost_nano_usd: int, overhead_ms: float) -> bytes:
 def attempts_line(attempts: int) -> bytes:
     """Return how many attempts a whole answer took."""
     return b"x-penstock-attempts: %d\r\n" % attempts
+
+
+def degraded_line(degradation: Degradation) -> bytes:
+    """Return what stood in for an answer."""
+    return b"x-penstock-degraded: %b\r\n" % degradation.value.encode()
 
 
 def embedding_lines(exchange: EmbeddingExchange) -> bytes:
@@ -64,10 +70,18 @@ def _dropped_line(names: tuple[str, ...]) -> str:
     return f"x-penstock-dropped: {dropped_names(names)}\r\n"
 
 
+def _degraded_lines(exchange: ChatExchange) -> str:
+    degradation = exchange.degraded
+    assert degradation is not None, "asked for what it is"
+    return "".join([f"{name}: {value}\r\n" for name, value in degradation_headers(degradation, exchange.age_seconds)])
+
+
 def _rate_lines(rate: RateState) -> str:
     return "".join([f"{name}: {value}\r\n" for name, value in rate_headers(rate)]) if rate.limit else ""
 
 
 @lru_cache(maxsize=1024)
 def _answered_by_lines(model: str, upstream: str) -> str:
-    return f"x-penstock-model: {printable(model)}\r\nx-penstock-upstream: {printable(upstream)}\r\n"
+    # Nobody has given what is a text of the operator's.
+    by = f"x-penstock-upstream: {printable(upstream)}\r\n" if upstream else ""
+    return f"x-penstock-model: {printable(model)}\r\n{by}"

@@ -12,12 +12,12 @@ from contextlib import aclosing
 from datetime import timedelta
 
 from penstock_common.errors import DeadlineExceeded, Overloaded
-from penstock_common.llm.types import Batch
+from penstock_common.llm.types import Batch, Degradation
 from penstock_gateway.domain.life.chat import ChatExchange, ChatLife
 from penstock_gateway.domain.life.door import Place
 from penstock_gateway.surfaces.arrival import Arrival, CallOptions, Reception
 from penstock_gateway.surfaces.http1.messages import HttpResponse
-from penstock_gateway.surfaces.wire_formats.answer_head import JSON_LINE, bill_lines, exchange_lines
+from penstock_gateway.surfaces.wire_formats.answer_head import JSON_LINE, bill_lines, degraded_line, exchange_lines
 from penstock_gateway.surfaces.wire_formats.event_stream import EventStream, Silences
 from penstock_gateway.surfaces.wire_formats.format import GenerationFormat, ReadRequest, StreamRenderer, StreamSummary
 from penstock_gateway.surfaces.wire_formats.refusals import known, refuse
@@ -49,6 +49,8 @@ class SeveralServer:
                 answers = [await exchange.answer() async for exchange in each]
             body = self._format.whole(answers, answer_id, created, read.form)
             lines = JSON_LINE + exchange_lines(exchanges.current)
+            if exchanges.degraded is not None and exchanges.current.degraded is None:
+                lines += degraded_line(exchanges.degraded)
             response.whole(200, lines + bill_lines(exchanges.cost_nano_usd, exchanges.overhead_ms), body)
         except Exception as error:  # noqa: BLE001 - the rim: whatever it is becomes an answer
             refuse(response, self._format.family, error, exchange_lines(exchanges.current))
@@ -80,6 +82,8 @@ class _Exchanges:
     """The exchanges of one request; ``current`` is the one that runs, or ran last."""
 
     def __init__(self, reception: Reception, life: ChatLife, arrival: Arrival, place: Place, read: ReadRequest) -> None:
+        self.degraded: Degradation | None = None
+        """What stood in for the first answer that was not the model's own."""
         self.cost_nano_usd = 0
         self.overhead_ms = 0.0
         self._reception = reception
@@ -102,6 +106,7 @@ class _Exchanges:
                 self.current = self._next(place - 1)
             async with self.current:
                 yield self.current
+            self.degraded = self.degraded or self.current.degraded
             finished = self.current.finished
             self.cost_nano_usd += finished.cost_nano_usd if finished else 0
             self.overhead_ms += self.current.overhead_ms

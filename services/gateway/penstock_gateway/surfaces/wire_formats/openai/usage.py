@@ -59,7 +59,7 @@ def usage_json(usage: Usage | None) -> bytes:
 
 
 def extension_json(finished: Finished | None, summary: StreamSummary) -> bytes:
-    """Return what a stream's usage chunk tells of Penstock's own: cost, overhead, cache, and breaks made good."""
+    """Return what a stream's usage chunk tells of Penstock's own: cost, overhead, cache, what stood in, and breaks made good."""
     cost = format_cost_usd(finished.cost_nano_usd if finished else 0)
     overhead_ms = round(summary.overhead_ms, 3)
     told: dict[str, object] = {
@@ -69,6 +69,8 @@ def extension_json(finished: Finished | None, summary: StreamSummary) -> bytes:
     }
     if summary.dropped:
         told["dropped"] = summary.dropped
+    if finished is not None and finished.degraded is not None:
+        told["degraded"] = finished.degraded.value
     if finished is not None and finished.recoveries:
         told["recovered"] = [
             {
