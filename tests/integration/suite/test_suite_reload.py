@@ -174,6 +174,25 @@ def test_a_price_is_billed_and_a_model_answers_as_soon_as_the_command_says_so(
     assert {cost for cost in billed[1:] if cost} == {100_000 + 200_000}
 
 
+def test_a_ladder_comes_and_goes_in_gateway_router_and_cache(start, config, document, reload, written):
+    document["upstreams"][0]["base_url"] = "http://127.0.0.1:9/v1"
+    document["cache"] = {"mode": "exact"}
+    written()
+    stack = start("--config", config)
+    ready = stack.until("ready")
+    assert ask(ready)[0] >= 500
+    document["models"][0]["degradation"] = [{"stale_if_error": "24h"}, {"template": "Sorry."}]
+    assert reload(stack)["outcome"] == "applied"
+    status, answer = ask(ready)
+    assert (status, answer["choices"][0]["message"]["content"]) == (200, "Sorry.")
+    document["models"][0]["degradation"] = [{"model": "absent"}]
+    assert "which is no public model" in reload(stack, expected=2)["faults"][0]
+    assert ask(ready)[0] == 200
+    del document["models"][0]["degradation"]
+    assert reload(stack)["outcome"] == "applied"
+    assert ask(ready)[0] >= 500
+
+
 def test_a_stream_under_way_ends_whole_though_its_upstream_is_gone(start, config, document, provider, reload):
     stack = start("--config", config)
     ready = stack.until("ready")

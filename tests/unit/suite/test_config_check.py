@@ -181,6 +181,14 @@ def test_what_may_not_have_been_meant_is_a_warning_and_no_fault(written, old, ne
     assert [warning.key for warning in found.warnings] == [key]
 
 
+@pytest.mark.parametrize(("mode", "keys"), [("off", ["models[0].degradation[0].stale_if_error"]), ("exact", [])])
+def test_a_stale_answer_needs_a_cache(written, mode, keys):
+    models = "models: [{name: fast, candidates: [far/m], degradation: [{stale_if_error: 1h}]}]"
+    text = GOOD.replace("models: [{name: fast, candidates: [far/m]}]", models) + f"\ncache: {{mode: {mode}}}\n"
+    found = verdict(written(text))
+    assert (found.is_good, [warning.key for warning in found.warnings]) == (True, keys)
+
+
 @pytest.mark.parametrize("provider", ["ollama", "vllm"])
 def test_a_server_of_ones_own_needs_no_price(written, provider):
     text = GOOD.replace("openai_compatible", provider).replace(", price: {input: 1, output: 2}", "")
