@@ -57,6 +57,7 @@ class LadderOfModel(Section):
 
     model_config = ConfigDict(extra="ignore")
 
+    name: str
     degradation: list[DegradationStep] = []
 
 
