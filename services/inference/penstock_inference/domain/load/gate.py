@@ -1,0 +1,179 @@
+"""One upstream's gate: how many requests are inside at once and in any minute, and who waits before it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from penstock_inference.domain.load.adaptive_limit import AdaptiveLimit
+from penstock_inference.domain.load.allowance import Allowance
+from penstock_inference.domain.load.fair_queue import FairQueue, Priority, Ticket
+
+SHARES = {Priority.CRITICAL: 1.0, Priority.DEFAULT: 0.8, Priority.SHEDDABLE: 0.7}
+"""How much of what fits inside a class may fill while critical requests come: a fifth is kept for them."""
+RESERVED_SECONDS = 60.0
+"""For how long after a critical request places are kept for the next ones; without any, all places are everybody's."""
+
+
+class Handle(Protocol):
+    """A scheduled call."""
+
+    def cancel(self) -> None:
+        """Unschedule it."""
+        ...
+
+
+class Clock(Protocol):
+    """The part of an event loop that keeps time, in seconds."""
+
+    def time(self) -> float:
+        """Return the present."""
+        ...
+
+    def call_at(self, when: float, callback: Callable[[], None], /) -> Handle:
+        """Schedule ``callback``."""
+        ...
+
+
+class GateLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What an upstream takes; 0 is without limit. ``most_waiting`` requests wait before it."""
+
+    requests_per_minute: int = 0
+    tokens_per_minute: int = 0
+    concurrent_requests: int = 0
+    most_waiting: int = 1000
+
+
+class Gate:
+    """Lets requests in while they fit, else in the order of ``FairQueue``.
+
+    Whoever came in leaves exactly once. Inside, nobody overtakes: a request that fits waits all the same where one of its class
+    or a higher one does.
+    """
+
+    def __init__(self, limits: GateLimits, clock: Clock, adaptive: AdaptiveLimit | None = None) -> None:
+        now = clock.time()
+        self.in_flight = 0
+        self.shed = 0
+        """How many were turned away, or shed from the queue."""
+        self.queue = FairQueue(limits.most_waiting)
+        self._clock = clock
+        self._limits = limits
+        self._adaptive = adaptive
+        self._requests = Allowance(limits.requests_per_minute, now) if limits.requests_per_minute else None
+        self._tokens = Allowance(limits.tokens_per_minute, now) if limits.tokens_per_minute else None
+        self._reserved_until = now
+        self._timer: Handle | None = None
+
+    @property
+    def most_inside(self) -> float:
+        """How many may be inside at once now; infinite where nothing limits them."""
+        most = float(self._limits.concurrent_requests or "inf")
+        return most if self._adaptive is None else min(most, self._adaptive.value)
+
+    def try_enter(self, priority: Priority, tokens: int) -> bool:
+        """Go in at once where that is possible; ``tokens`` are what it may take at most, as far as is known."""
+        now = self._clock.time()
+        if priority is Priority.CRITICAL:
+            self._reserved_until = now + RESERVED_SECONDS
+        if len(self.queue) and self.queue.first(now) is not None:
+            return False
+        if self._seconds_until_fits(priority, tokens, now):
+            return False
+        self._go_in(tokens, now)
+        return True
+
+    async def enter(self, tenant: str, priority: Priority, tokens: int, wait_seconds: float) -> bool:
+        """Wait until it is one's turn; return whether it came within ``wait_seconds``, and nobody took the place."""
+        now, loop = self._clock.time(), asyncio.get_running_loop()
+        turn: asyncio.Future[bool] = loop.create_future()
+        ticket = Ticket(
+            tenant, priority, now + wait_seconds, tokens, lambda comes: turn.done() or turn.set_result(comes)
+        )
+        if wait_seconds <= 0 or not self.queue.push(ticket):
+            self.shed += 1
+            return False
+        patience = self._clock.call_at(ticket.due, lambda: ticket.tell(False))
+        self._let_in()
+        try:
+            comes = await turn
+        except BaseException:
+            if turn.done() and not turn.cancelled() and turn.result():
+                self.leave(tokens, 0)
+            raise
+        finally:
+            patience.cancel()
+            self.queue.leave(ticket)
+        self.shed += not comes
+        return comes
+
+    def leave(self, tokens: int, used_tokens: int | None) -> None:
+        """Come out; ``tokens`` are those that were taken, and ``used_tokens`` what it took, None where nobody knows."""
+        self.in_flight -= 1
+        if self._tokens is not None and used_tokens is not None:
+            self._tokens.correct(used_tokens - tokens)
+        if len(self.queue):
+            self._let_in()
+
+    def answered(self, first_token_seconds: float) -> None:
+        """Take in how soon an answer began."""
+        if self._adaptive is not None:
+            self._adaptive.answered(first_token_seconds, self.in_flight)
+
+    def refused(self) -> None:
+        """Take in that the upstream said that it is too much, or said nothing."""
+        if self._adaptive is not None:
+            self._adaptive.refused()
+
+    def close(self) -> None:
+        """Let nobody wait any longer."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while (ticket := self.queue.first(self._clock.time())) is not None:
+            self.queue.pop(ticket)
+            ticket.tell(False)
+
+    def _go_in(self, tokens: int, now: float) -> None:
+        self.in_flight += 1
+        if self._requests is not None:
+            self._requests.take(1, now)
+        if self._tokens is not None:
+            self._tokens.take(tokens, now)
+
+    def _let_in(self) -> None:
+        """Let in who is next, as long as there is room, and look again when there will be."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        now = self._clock.time()
+        while (ticket := self.queue.first(now)) is not None:
+            seconds = self._seconds_until_fits(ticket.priority, ticket.tokens, now)
+            if seconds:
+                if seconds != float("inf"):
+                    self._timer = self._clock.call_at(now + seconds, self._look_again)
+                return
+            self.queue.pop(ticket)
+            self._go_in(ticket.tokens, now)
+            ticket.tell(True)
+
+    def _look_again(self) -> None:
+        self._timer = None
+        self._let_in()
+
+    def _seconds_until_fits(self, priority: Priority, tokens: int, now: float) -> float:
+        """Return 0 where a request fits now; infinite where somebody has to come out first."""
+        most = self.most_inside
+        if priority is not Priority.CRITICAL and now < self._reserved_until:
+            most = max(1.0, most * SHARES[priority])
+        if self.in_flight + 1 > most:
+            return float("inf")
+        wait = 0.0
+        if self._requests is not None:
+            wait = self._requests.wait_seconds(1, now)
+        if self._tokens is not None:
+            wait = max(wait, self._tokens.wait_seconds(tokens, now))
+        return wait

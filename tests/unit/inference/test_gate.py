@@ -1,0 +1,229 @@
+"""An upstream's gate on a clock that a test moves: its limits, its queue, and who is shed."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock_inference.domain.load.adaptive_limit import LEAST, Aimd, Gradient2
+from penstock_inference.domain.load.allowance import Allowance
+from penstock_inference.domain.load.fair_queue import FairQueue, Priority, Ticket
+from penstock_inference.domain.load.gate import Gate, GateLimits
+
+
+class Handle:
+    """A scheduled call."""
+
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self.callback: Callable[[], None] | None = callback
+
+    def cancel(self) -> None:
+        """Unschedule."""
+        self.callback = None
+
+
+class FakeClock:
+    """Time that moves when told, and fires what is due on the way."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self._handles: list[tuple[float, int, Handle]] = []
+
+    def time(self) -> float:
+        """Return the present."""
+        return self.now
+
+    def call_at(self, when: float, callback: Callable[[], None], /) -> Handle:
+        """Schedule."""
+        handle = Handle(callback)
+        heapq.heappush(self._handles, (when, len(self._handles), handle))
+        return handle
+
+    async def advance(self, seconds: float) -> None:
+        """Move on, once whoever can run has run, and let whoever was told go on."""
+        await settle()
+        end = self.now + seconds
+        while self._handles and self._handles[0][0] <= end:
+            when, _, handle = heapq.heappop(self._handles)
+            self.now = max(self.now, when)
+            if handle.callback is not None:
+                handle.callback()
+            await settle()
+        self.now = end
+        await settle()
+
+
+async def settle() -> None:
+    """Let everything run that can."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+def waiting(gate: Gate, tenant: str = "t", priority: Priority = Priority.DEFAULT, tokens: int = 0, seconds: float = 60):
+    """Return the task of one that waits."""
+    return asyncio.ensure_future(gate.enter(tenant, priority, tokens, seconds))
+
+
+async def test_as_many_are_inside_as_the_limit_says_and_the_next_comes_when_one_leaves(clock: FakeClock) -> None:
+    gate = Gate(GateLimits(concurrent_requests=2), clock)
+    assert [gate.try_enter(Priority.DEFAULT, 0) for _ in range(3)] == [True, True, False]
+    third = waiting(gate)
+    await settle()
+    assert not third.done()
+    gate.leave(0, 0)
+    assert await third
+    assert gate.in_flight == 2
+
+
+async def test_a_minutes_requests_come_evenly_after_the_burst(clock: FakeClock) -> None:
+    gate = Gate(GateLimits(requests_per_minute=60), clock)
+    came = sum(gate.try_enter(Priority.DEFAULT, 0) for _ in range(100))
+    assert came == 10
+    next_one = waiting(gate)
+    await clock.advance(0.9)
+    assert not next_one.done()
+    await clock.advance(0.2)
+    assert await next_one
+
+
+async def test_a_request_larger_than_the_burst_is_let_in_alone_and_its_tokens_are_corrected(clock: FakeClock) -> None:
+    gate = Gate(GateLimits(tokens_per_minute=600), clock)
+    assert gate.try_enter(Priority.DEFAULT, 500)
+    assert not gate.try_enter(Priority.DEFAULT, 10)
+    # It took nothing after all.
+    gate.leave(500, 0)
+    assert gate.try_enter(Priority.DEFAULT, 10)
+
+
+async def test_whose_time_passes_is_told_so_and_takes_no_place(clock: FakeClock) -> None:
+    gate = Gate(GateLimits(concurrent_requests=1), clock)
+    assert gate.try_enter(Priority.DEFAULT, 0)
+    late = waiting(gate, seconds=2)
+    await clock.advance(2.1)
+    assert await late is False
+    gate.leave(0, 0)
+    assert (gate.in_flight, len(gate.queue), gate.shed) == (0, 0, 1)
+
+
+async def test_who_leaves_the_queue_leaves_nothing_behind_even_when_told_at_that_moment(clock: FakeClock) -> None:
+    gate = Gate(GateLimits(concurrent_requests=1), clock)
+    assert gate.try_enter(Priority.DEFAULT, 0)
+    one, other = waiting(gate), waiting(gate)
+    await settle()
+    gate.leave(0, 0)
+    one.cancel()
+    await settle()
+    assert await other
+    assert (gate.in_flight, len(gate.queue)) == (1, 0)
+
+
+async def test_tenants_take_turns_whatever_each_has_waiting(clock: FakeClock) -> None:
+    gate = Gate(GateLimits(concurrent_requests=1), clock)
+    assert gate.try_enter(Priority.DEFAULT, 0)
+    many = [waiting(gate, "many") for _ in range(100)]
+    await settle()
+    few = waiting(gate, "few")
+    await settle()
+    for _ in range(2):
+        gate.leave(0, 0)
+        await settle()
+    assert few.done()
+    assert sum(task.done() for task in many) == 1
+    gate.close()
+    await asyncio.gather(*many)
+
+
+async def test_critical_requests_come_first_and_a_fifth_is_kept_for_them_while_they_come(clock: FakeClock) -> None:
+    gate = Gate(GateLimits(concurrent_requests=10), clock)
+    assert all(gate.try_enter(Priority.DEFAULT, 0) for _ in range(10))
+    for _ in range(10):
+        gate.leave(0, 0)
+    assert gate.try_enter(Priority.CRITICAL, 0)
+    came = sum(gate.try_enter(Priority.DEFAULT, 0) for _ in range(10))
+    assert came == 7
+    assert not gate.try_enter(Priority.SHEDDABLE, 0)
+    assert gate.try_enter(Priority.CRITICAL, 0)
+    await clock.advance(61)
+    assert gate.try_enter(Priority.DEFAULT, 0)
+
+
+async def test_a_full_queue_sheds_the_lowest_class_of_who_has_most(clock: FakeClock) -> None:
+    gate = Gate(GateLimits(concurrent_requests=1, most_waiting=3), clock)
+    assert gate.try_enter(Priority.DEFAULT, 0)
+    shed = [waiting(gate, tenant, Priority.SHEDDABLE) for tenant in ("one", "many", "many")]
+    await settle()
+    assert await waiting(gate, "late", Priority.SHEDDABLE) is False
+    critical = waiting(gate, "one", Priority.CRITICAL)
+    await settle()
+    assert [task.done() for task in shed] == [False, False, True]
+    gate.leave(0, 0)
+    assert await critical
+    gate.close()
+    assert await asyncio.gather(*shed) == [False, False, False]
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a", "b", "c"]), st.sampled_from(list(Priority))), max_size=40))
+def test_everybody_who_waits_is_served_once_and_classes_in_their_order(comers: list[tuple[str, Priority]]) -> None:
+    queue = FairQueue(most=100)
+    tickets = [Ticket(tenant, priority, 10.0, 0, lambda _: None) for tenant, priority in comers]
+    assert all(queue.push(ticket) for ticket in tickets)
+    served: list[Ticket] = []
+    while (ticket := queue.first(0.0)) is not None:
+        queue.pop(ticket)
+        served.append(ticket)
+    assert sorted(map(id, served)) == sorted(map(id, tickets))
+    assert [ticket.priority for ticket in served] == sorted(ticket.priority for ticket in tickets)
+    assert len(queue) == 0
+
+
+@given(st.integers(1, 10_000), st.lists(st.floats(0, 5), min_size=1, max_size=60))
+def test_no_minute_sees_more_than_the_allowance_and_its_burst(per_minute: int, gaps: list[float]) -> None:
+    now, taken = 0.0, []
+    allowance = Allowance(per_minute, now)
+    for gap in gaps:
+        now += gap
+        while not allowance.wait_seconds(1, now) and len(taken) < 3000:
+            allowance.take(1, now)
+            taken.append(now)
+    burst = max(1, per_minute / 6)
+    for start in set(taken):
+        assert sum(start <= at < start + 60 for at in taken) <= per_minute + burst + 1
+
+
+def test_a_limit_falls_by_a_tenth_at_a_refusal_and_rises_only_while_it_is_used() -> None:
+    limit = Aimd(initial=100)
+    limit.refused()
+    assert limit.value == pytest.approx(90)
+    limit.answered(1.0, in_flight=3)
+    assert limit.value == pytest.approx(90)
+    for _ in range(90):
+        limit.answered(1.0, in_flight=80)
+    assert 90.9 < limit.value < 91.1
+    for _ in range(100):
+        limit.refused()
+    assert limit.value == LEAST
+
+
+def test_a_gpu_that_gets_slow_is_asked_less_and_more_again_when_it_is_fast() -> None:
+    limit = Gradient2(initial=50)
+    for _ in range(200):
+        limit.answered(0.1, in_flight=50)
+    quick = limit.value
+    assert quick > 50
+    for _ in range(20):
+        limit.answered(1.0, in_flight=int(limit.value))
+    slow = limit.value
+    assert slow < quick / 2
+    for _ in range(200):
+        limit.answered(0.1, in_flight=int(limit.value))
+    assert limit.value > slow * 2
