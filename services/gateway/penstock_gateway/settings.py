@@ -14,6 +14,7 @@ from penstock_common.addresses import Listen as ListenAddress
 from penstock_common.configuration import RELOADED, Duration, Secret, Section
 from penstock_common.degradation import DegradationStep
 from penstock_common.faults import KeyPath, nearest, refuse
+from penstock_common.priority import PRIORITIES
 from penstock_common.sections import DEFAULT_EMBEDDING_MODEL, NetworkText, Redis, Secrets, Telemetry
 from penstock_common.sql.address import DatabaseAddress, DatabaseLimits
 from penstock_gateway.domain.access.authentication import KeyFreshness
@@ -57,6 +58,9 @@ class TierSettings(Section):
     """Requests of a tenant in any minute, over all processes."""
     concurrent_requests: Limit = None
     """Requests of a tenant at once, over all processes."""
+    priority: Literal["critical", "default", "sheddable"] = "default"
+    """The most that a request may matter, which it says by `x-penstock-priority`. One that says nothing is `default`, or this
+    where it is less."""
 
 
 class TenantSettings(Section):
@@ -386,4 +390,4 @@ def _rung(step: DegradationStep) -> Rung:
 
 
 def _tier(name: str, limits: TierSettings) -> Tier:
-    return Tier(name, limits.requests_per_minute, limits.concurrent_requests)
+    return Tier(name, limits.requests_per_minute, limits.concurrent_requests, PRIORITIES[limits.priority])

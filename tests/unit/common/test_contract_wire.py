@@ -53,6 +53,7 @@ from penstock_common.llm.types import (
     UnsupportedFields,
     Usage,
 )
+from penstock_common.priority import Priority
 from penstock_common.rpc.method import Method
 from penstock_common.testing.transports import alike
 
@@ -213,7 +214,13 @@ PASSED = [
         ),
     ),
     (embedding.LIST_MODELS, None, (EMBEDDER,)),
-    (inference.GENERATE, GenerateRequest(input=ASKED, plan=PLAN, whole=True, batches=False, may_recover=False), EVENTS),
+    (
+        inference.GENERATE,
+        GenerateRequest(
+            input=ASKED, plan=PLAN, whole=True, batches=False, may_recover=False, priority=Priority.SHEDDABLE
+        ),
+        EVENTS,
+    ),
     (inference.LIST_MODELS, None, (MODEL,)),
     (inference.LOAD_MODEL, HERE, MODEL),
     (inference.UNLOAD_MODEL, HERE, MODEL),

@@ -127,7 +127,7 @@ def test_credential_is_found_where_each_sdk_puts_it(headers, credential):
     assert credential_in(headers) == credential
 
 
-@pytest.mark.parametrize("name", ["idempotency-key", "x-penstock-priority"])
+@pytest.mark.parametrize("name", ["idempotency-key"])
 async def test_header_that_cannot_be_honoured_is_refused_by_name(reception, name):
     arrival = reception.receive("openai", {"x-api-key": KEY, name: "1"})
     with pytest.raises(UnsupportedParameter) as refused:

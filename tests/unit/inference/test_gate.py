@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from penstock_common.priority import Priority
 from penstock_inference.domain.load.adaptive_limit import LEAST, Aimd, Gradient2
 from penstock_inference.domain.load.allowance import Allowance
-from penstock_inference.domain.load.fair_queue import FairQueue, Priority, Ticket
+from penstock_inference.domain.load.fair_queue import FairQueue, Ticket
 from penstock_inference.domain.load.gate import Gate, GateLimits
 
 

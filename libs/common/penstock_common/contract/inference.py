@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from penstock_common.llm.types import Candidate, GenerationInput, Plan, Value
+from penstock_common.priority import Priority
 
 
 class GenerateRequest(Value, frozen=True):
@@ -21,6 +22,7 @@ class GenerateRequest(Value, frozen=True):
     whole: bool = False
     batches: bool = True
     may_recover: bool = True
+    priority: Priority = Priority.DEFAULT
 
 
 class ModelState(Enum):

@@ -18,6 +18,7 @@ from penstock_common.configuration import parse_duration
 from penstock_common.contract.embedding import EmbedRequest
 from penstock_common.errors import AddressNotPermitted, InvalidRequest, UnsupportedParameter
 from penstock_common.llm.types import Degradation, GenerationInput, RequestContext
+from penstock_common.priority import PRIORITIES, Priority
 from penstock_common.telemetry.steps import Steps
 from penstock_common.telemetry.trace_context import TraceContext, TraceStarter
 from penstock_gateway.domain.access.authentication import Authenticator
@@ -39,7 +40,7 @@ _POOL_BYTES = 4096
 _DIGITS_PER_BYTE = 2
 _BEARER = "bearer "
 # Known to callers of other gateways, and not honoured yet: refused rather than dropped.
-_NOT_BUILT = ("idempotency-key", "x-penstock-priority")
+_NOT_BUILT = ("idempotency-key",)
 
 
 class Switch(NamedTuple):
@@ -153,6 +154,17 @@ class Reception:
                 raise UnsupportedParameter(f"The header '{name}' is not supported yet. Leave it out.", parameter=name)
         return caller
 
+    def enter(self, arrival: Arrival, caller: Caller) -> Place:
+        """Let a request in, its body unread: as much as it matters by its headers.
+
+        Raises:
+            InvalidRequest: if they say what means nothing.
+            TurnedAway, RateLimited: as ``Door.enter``.
+        """
+        if "x-penstock-priority" not in arrival.headers and caller.tenant.tier.priority is not Priority.SHEDDABLE:
+            return self.door.enter(caller)
+        return self.door.enter(caller, priority_of(priority_in(arrival.headers), caller))
+
     def address_of(self, arrival: Arrival) -> str:
         """Return the client's address; empty where it is not proven."""
         return self._addresses.of(arrival.headers, arrival.peer)
@@ -181,6 +193,9 @@ class Reception:
             may_recover=options.may_recover and is_on(arrival.headers, _RECOVERY),
             may_degrade=options.may_degrade
             and (_DEGRADE.name not in arrival.headers or is_on(arrival.headers, _DEGRADE)),
+            priority=priority_of(
+                priority_in(arrival.headers) if options.priority is None else options.priority, caller
+            ),
             cache_control=options.cache_control or cache_control_in(arrival.headers),
         )
         return Call(order, caller, place, arrival.trace, arrival.steps, arrival.started_ns)
@@ -212,7 +227,7 @@ class CallOptions(msgspec.Struct, frozen=True, gc=False):
     """What a surface knows beside the body: streamed or not, its transport's deadline, its cache words.
 
     ``may_recover``: nothing but a header forbids that an answer that breaks off is made whole. ``may_degrade``: nor that
-    another stands in for an answer that nobody can give.
+    another stands in for an answer that nobody can give. ``priority``: what the body says of it.
     """
 
     stream: bool
@@ -220,6 +235,7 @@ class CallOptions(msgspec.Struct, frozen=True, gc=False):
     cache_control: CacheControl | None = None
     may_recover: bool = True
     may_degrade: bool = True
+    priority: Priority | None = None
 
 
 def credential_in(headers: Mapping[str, str]) -> str:
@@ -246,6 +262,29 @@ def timeout_in(headers: Mapping[str, str]) -> timedelta | None:
     if not timeout:
         raise InvalidRequest("x-penstock-timeout must be longer than 0.", field="x-penstock-timeout")
     return timeout
+
+
+def priority_in(headers: Mapping[str, str]) -> Priority | None:
+    """Return what ``x-penstock-priority`` says, None where it is not there.
+
+    Raises:
+        InvalidRequest: for a word that means nothing here.
+    """
+    word = headers.get("x-penstock-priority")
+    if word is None:
+        return None
+    priority = PRIORITIES.get(word.strip().lower())
+    if priority is None:
+        raise InvalidRequest(
+            f"x-penstock-priority must be one of {', '.join(PRIORITIES)}.", field="x-penstock-priority"
+        )
+    return priority
+
+
+def priority_of(asked: Priority | None, caller: Caller) -> Priority:
+    """Return how much a request matters: what it asks for, or the default, and no more than its tier permits."""
+    most = caller.tenant.tier.priority
+    return max(Priority.DEFAULT if asked is None else asked, most)
 
 
 def is_on(headers: Mapping[str, str], switch: Switch) -> bool:

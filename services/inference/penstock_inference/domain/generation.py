@@ -11,6 +11,7 @@ from typing import Protocol
 import msgspec
 
 from penstock_common.llm.types import Candidate, GenerationInput, Plan, Recovery
+from penstock_common.priority import Priority
 from penstock_inference.domain.catalogue import Catalogue
 from penstock_inference.domain.endpoint import Pool
 
@@ -29,6 +30,7 @@ class Generation(msgspec.Struct, frozen=True):
     seconds_left: float | None = None
     whole: bool = False
     may_recover: bool = True
+    priority: Priority = Priority.DEFAULT
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,9 @@ from penstock_common.llm.convert import (
     plan_from_proto,
     plan_to_proto,
 )
+from penstock_common.llm.convert.priority import priority_from_proto, priority_to_proto
 from penstock_common.llm.types import Batch, Candidate
+from penstock_common.priority import Priority
 from penstock_common.rpc.method import StreamMethod, UnaryMethod
 from penstock_common.rpc.protobuf import ProtobufCodec
 
@@ -43,6 +45,7 @@ def _generate_to(value: GenerateRequest) -> pb.GenerateRequest:
         whole=value.whole,
         batches=value.batches,
         no_recovery=not value.may_recover,
+        priority=priority_to_proto(value.priority),
     )
 
 
@@ -53,6 +56,7 @@ def _generate_from(message: pb.GenerateRequest) -> GenerateRequest:
         whole=message.whole,
         batches=message.batches,
         may_recover=not message.no_recovery,
+        priority=priority_from_proto(message.priority) or Priority.DEFAULT,
     )
 
 

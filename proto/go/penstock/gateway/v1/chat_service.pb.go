@@ -296,6 +296,8 @@ type ChatRequest struct {
 	// Where the model's candidates have all failed, the answer is their error, and nothing less than what was asked for. On
 	// HTTP also the header `x-penstock-degrade: off`.
 	NoDegradation bool `protobuf:"varint,40,opt,name=no_degradation,json=noDegradation,proto3" json:"no_degradation,omitempty"`
+	// What the key's tier permits at most is what a request gets. On HTTP also the header `x-penstock-priority`.
+	Priority      v1.Priority `protobuf:"varint,31,opt,name=priority,proto3,enum=penstock.llm.v1.Priority" json:"priority,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -356,6 +358,13 @@ func (x *ChatRequest) GetNoDegradation() bool {
 		return x.NoDegradation
 	}
 	return false
+}
+
+func (x *ChatRequest) GetPriority() v1.Priority {
+	if x != nil {
+		return x.Priority
+	}
+	return v1.Priority(0)
 }
 
 // Response of Chat.
@@ -579,6 +588,8 @@ type StreamChatRequest struct {
 	NoRecovery bool `protobuf:"varint,30,opt,name=no_recovery,json=noRecovery,proto3" json:"no_recovery,omitempty"`
 	// As in ChatRequest.
 	NoDegradation bool `protobuf:"varint,40,opt,name=no_degradation,json=noDegradation,proto3" json:"no_degradation,omitempty"`
+	// What the key's tier permits at most is what a request gets. On HTTP also the header `x-penstock-priority`.
+	Priority      v1.Priority `protobuf:"varint,31,opt,name=priority,proto3,enum=penstock.llm.v1.Priority" json:"priority,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -646,6 +657,13 @@ func (x *StreamChatRequest) GetNoDegradation() bool {
 		return x.NoDegradation
 	}
 	return false
+}
+
+func (x *StreamChatRequest) GetPriority() v1.Priority {
+	if x != nil {
+		return x.Priority
+	}
+	return v1.Priority(0)
 }
 
 // One event of StreamChat. What the cache did comes as the initial metadata
@@ -722,12 +740,13 @@ const file_penstock_gateway_v1_chat_service_proto_rawDesc = "" +
 	"\x10TIER_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
 	"TIER_EXACT\x10\x01\x12\x11\n" +
-	"\rTIER_SEMANTIC\x10\x02\"\xf4\x01\n" +
+	"\rTIER_SEMANTIC\x10\x02\"\xab\x02\n" +
 	"\vChatRequest\x12;\n" +
 	"\x05input\x18\x01 \x01(\v2 .penstock.llm.v1.GenerationInputB\x03\xe0A\x02R\x05input\x12F\n" +
 	"\rcache_control\x18\x02 \x01(\v2!.penstock.gateway.v1.CacheControlR\fcacheControl\x129\n" +
 	"\acontext\x18\x03 \x01(\v2\x1f.penstock.llm.v1.RequestContextR\acontext\x12%\n" +
-	"\x0eno_degradation\x18( \x01(\bR\rnoDegradation\"\xce\x04\n" +
+	"\x0eno_degradation\x18( \x01(\bR\rnoDegradation\x125\n" +
+	"\bpriority\x18\x1f \x01(\x0e2\x19.penstock.llm.v1.PriorityR\bpriority\"\xce\x04\n" +
 	"\fChatResponse\x12(\n" +
 	"\rgeneration_id\x18\x01 \x01(\tB\x03\xe0A\x03R\fgenerationId\x12\x14\n" +
 	"\x05model\x18\x02 \x01(\tR\x05model\x122\n" +
@@ -745,14 +764,15 @@ const file_penstock_gateway_v1_chat_service_proto_rawDesc = "" +
 	"\x0eAnsweredChoice\x122\n" +
 	"\amessage\x18\x01 \x01(\v2\x18.penstock.llm.v1.MessageR\amessage\x12B\n" +
 	"\rfinish_reason\x18\x02 \x01(\x0e2\x1d.penstock.llm.v1.FinishReasonR\ffinishReason\x12#\n" +
-	"\rlogprobs_json\x18\x03 \x01(\tR\flogprobsJson\"\x9b\x02\n" +
+	"\rlogprobs_json\x18\x03 \x01(\tR\flogprobsJson\"\xd2\x02\n" +
 	"\x11StreamChatRequest\x12;\n" +
 	"\x05input\x18\x01 \x01(\v2 .penstock.llm.v1.GenerationInputB\x03\xe0A\x02R\x05input\x12F\n" +
 	"\rcache_control\x18\x02 \x01(\v2!.penstock.gateway.v1.CacheControlR\fcacheControl\x129\n" +
 	"\acontext\x18\x03 \x01(\v2\x1f.penstock.llm.v1.RequestContextR\acontext\x12\x1f\n" +
 	"\vno_recovery\x18\x1e \x01(\bR\n" +
 	"noRecovery\x12%\n" +
-	"\x0eno_degradation\x18( \x01(\bR\rnoDegradation\"L\n" +
+	"\x0eno_degradation\x18( \x01(\bR\rnoDegradation\x125\n" +
+	"\bpriority\x18\x1f \x01(\x0e2\x19.penstock.llm.v1.PriorityR\bpriority\"L\n" +
 	"\x12StreamChatResponse\x126\n" +
 	"\x05event\x18\x01 \x01(\v2 .penstock.llm.v1.GenerationEventR\x05event2\xf4\x01\n" +
 	"\vChatService\x12d\n" +
@@ -787,11 +807,12 @@ var file_penstock_gateway_v1_chat_service_proto_goTypes = []any{
 	(*durationpb.Duration)(nil), // 9: google.protobuf.Duration
 	(*v1.GenerationInput)(nil),  // 10: penstock.llm.v1.GenerationInput
 	(*v1.RequestContext)(nil),   // 11: penstock.llm.v1.RequestContext
-	(*v1.Message)(nil),          // 12: penstock.llm.v1.Message
-	(v1.FinishReason)(0),        // 13: penstock.llm.v1.FinishReason
-	(*v1.TokenUsage)(nil),       // 14: penstock.llm.v1.TokenUsage
-	(v1.Degradation)(0),         // 15: penstock.llm.v1.Degradation
-	(*v1.GenerationEvent)(nil),  // 16: penstock.llm.v1.GenerationEvent
+	(v1.Priority)(0),            // 12: penstock.llm.v1.Priority
+	(*v1.Message)(nil),          // 13: penstock.llm.v1.Message
+	(v1.FinishReason)(0),        // 14: penstock.llm.v1.FinishReason
+	(*v1.TokenUsage)(nil),       // 15: penstock.llm.v1.TokenUsage
+	(v1.Degradation)(0),         // 16: penstock.llm.v1.Degradation
+	(*v1.GenerationEvent)(nil),  // 17: penstock.llm.v1.GenerationEvent
 }
 var file_penstock_gateway_v1_chat_service_proto_depIdxs = []int32{
 	9,  // 0: penstock.gateway.v1.CacheControl.max_age:type_name -> google.protobuf.Duration
@@ -800,27 +821,29 @@ var file_penstock_gateway_v1_chat_service_proto_depIdxs = []int32{
 	10, // 3: penstock.gateway.v1.ChatRequest.input:type_name -> penstock.llm.v1.GenerationInput
 	2,  // 4: penstock.gateway.v1.ChatRequest.cache_control:type_name -> penstock.gateway.v1.CacheControl
 	11, // 5: penstock.gateway.v1.ChatRequest.context:type_name -> penstock.llm.v1.RequestContext
-	12, // 6: penstock.gateway.v1.ChatResponse.message:type_name -> penstock.llm.v1.Message
-	13, // 7: penstock.gateway.v1.ChatResponse.finish_reason:type_name -> penstock.llm.v1.FinishReason
-	14, // 8: penstock.gateway.v1.ChatResponse.usage:type_name -> penstock.llm.v1.TokenUsage
-	3,  // 9: penstock.gateway.v1.ChatResponse.cache:type_name -> penstock.gateway.v1.CacheResult
-	6,  // 10: penstock.gateway.v1.ChatResponse.more_choices:type_name -> penstock.gateway.v1.AnsweredChoice
-	15, // 11: penstock.gateway.v1.ChatResponse.degraded:type_name -> penstock.llm.v1.Degradation
-	12, // 12: penstock.gateway.v1.AnsweredChoice.message:type_name -> penstock.llm.v1.Message
-	13, // 13: penstock.gateway.v1.AnsweredChoice.finish_reason:type_name -> penstock.llm.v1.FinishReason
-	10, // 14: penstock.gateway.v1.StreamChatRequest.input:type_name -> penstock.llm.v1.GenerationInput
-	2,  // 15: penstock.gateway.v1.StreamChatRequest.cache_control:type_name -> penstock.gateway.v1.CacheControl
-	11, // 16: penstock.gateway.v1.StreamChatRequest.context:type_name -> penstock.llm.v1.RequestContext
-	16, // 17: penstock.gateway.v1.StreamChatResponse.event:type_name -> penstock.llm.v1.GenerationEvent
-	4,  // 18: penstock.gateway.v1.ChatService.Chat:input_type -> penstock.gateway.v1.ChatRequest
-	7,  // 19: penstock.gateway.v1.ChatService.StreamChat:input_type -> penstock.gateway.v1.StreamChatRequest
-	5,  // 20: penstock.gateway.v1.ChatService.Chat:output_type -> penstock.gateway.v1.ChatResponse
-	8,  // 21: penstock.gateway.v1.ChatService.StreamChat:output_type -> penstock.gateway.v1.StreamChatResponse
-	20, // [20:22] is the sub-list for method output_type
-	18, // [18:20] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	12, // 6: penstock.gateway.v1.ChatRequest.priority:type_name -> penstock.llm.v1.Priority
+	13, // 7: penstock.gateway.v1.ChatResponse.message:type_name -> penstock.llm.v1.Message
+	14, // 8: penstock.gateway.v1.ChatResponse.finish_reason:type_name -> penstock.llm.v1.FinishReason
+	15, // 9: penstock.gateway.v1.ChatResponse.usage:type_name -> penstock.llm.v1.TokenUsage
+	3,  // 10: penstock.gateway.v1.ChatResponse.cache:type_name -> penstock.gateway.v1.CacheResult
+	6,  // 11: penstock.gateway.v1.ChatResponse.more_choices:type_name -> penstock.gateway.v1.AnsweredChoice
+	16, // 12: penstock.gateway.v1.ChatResponse.degraded:type_name -> penstock.llm.v1.Degradation
+	13, // 13: penstock.gateway.v1.AnsweredChoice.message:type_name -> penstock.llm.v1.Message
+	14, // 14: penstock.gateway.v1.AnsweredChoice.finish_reason:type_name -> penstock.llm.v1.FinishReason
+	10, // 15: penstock.gateway.v1.StreamChatRequest.input:type_name -> penstock.llm.v1.GenerationInput
+	2,  // 16: penstock.gateway.v1.StreamChatRequest.cache_control:type_name -> penstock.gateway.v1.CacheControl
+	11, // 17: penstock.gateway.v1.StreamChatRequest.context:type_name -> penstock.llm.v1.RequestContext
+	12, // 18: penstock.gateway.v1.StreamChatRequest.priority:type_name -> penstock.llm.v1.Priority
+	17, // 19: penstock.gateway.v1.StreamChatResponse.event:type_name -> penstock.llm.v1.GenerationEvent
+	4,  // 20: penstock.gateway.v1.ChatService.Chat:input_type -> penstock.gateway.v1.ChatRequest
+	7,  // 21: penstock.gateway.v1.ChatService.StreamChat:input_type -> penstock.gateway.v1.StreamChatRequest
+	5,  // 22: penstock.gateway.v1.ChatService.Chat:output_type -> penstock.gateway.v1.ChatResponse
+	8,  // 23: penstock.gateway.v1.ChatService.StreamChat:output_type -> penstock.gateway.v1.StreamChatResponse
+	22, // [22:24] is the sub-list for method output_type
+	20, // [20:22] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_penstock_gateway_v1_chat_service_proto_init() }

@@ -22,6 +22,62 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// How much a request matters beside others, where not all can be served.
+type Priority int32
+
+const (
+	// As the key's tier says by itself: default, or less.
+	Priority_PRIORITY_UNSPECIFIED Priority = 0
+	// Served first; a part of every limit is kept for these while they come.
+	Priority_PRIORITY_CRITICAL Priority = 1
+	Priority_PRIORITY_DEFAULT  Priority = 2
+	// Served while there is room, and shed first.
+	Priority_PRIORITY_SHEDDABLE Priority = 3
+)
+
+// Enum value maps for Priority.
+var (
+	Priority_name = map[int32]string{
+		0: "PRIORITY_UNSPECIFIED",
+		1: "PRIORITY_CRITICAL",
+		2: "PRIORITY_DEFAULT",
+		3: "PRIORITY_SHEDDABLE",
+	}
+	Priority_value = map[string]int32{
+		"PRIORITY_UNSPECIFIED": 0,
+		"PRIORITY_CRITICAL":    1,
+		"PRIORITY_DEFAULT":     2,
+		"PRIORITY_SHEDDABLE":   3,
+	}
+)
+
+func (x Priority) Enum() *Priority {
+	p := new(Priority)
+	*p = x
+	return p
+}
+
+func (x Priority) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Priority) Descriptor() protoreflect.EnumDescriptor {
+	return file_penstock_llm_v1_generation_proto_enumTypes[0].Descriptor()
+}
+
+func (Priority) Type() protoreflect.EnumType {
+	return &file_penstock_llm_v1_generation_proto_enumTypes[0]
+}
+
+func (x Priority) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Priority.Descriptor instead.
+func (Priority) EnumDescriptor() ([]byte, []int) {
+	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{0}
+}
+
 // Why the model stopped.
 type FinishReason int32
 
@@ -67,11 +123,11 @@ func (x FinishReason) String() string {
 }
 
 func (FinishReason) Descriptor() protoreflect.EnumDescriptor {
-	return file_penstock_llm_v1_generation_proto_enumTypes[0].Descriptor()
+	return file_penstock_llm_v1_generation_proto_enumTypes[1].Descriptor()
 }
 
 func (FinishReason) Type() protoreflect.EnumType {
-	return &file_penstock_llm_v1_generation_proto_enumTypes[0]
+	return &file_penstock_llm_v1_generation_proto_enumTypes[1]
 }
 
 func (x FinishReason) Number() protoreflect.EnumNumber {
@@ -80,7 +136,7 @@ func (x FinishReason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use FinishReason.Descriptor instead.
 func (FinishReason) EnumDescriptor() ([]byte, []int) {
-	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{0}
+	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{1}
 }
 
 // What the caller of a model is given where its candidates have failed, and its configuration says what then.
@@ -124,11 +180,11 @@ func (x Degradation) String() string {
 }
 
 func (Degradation) Descriptor() protoreflect.EnumDescriptor {
-	return file_penstock_llm_v1_generation_proto_enumTypes[1].Descriptor()
+	return file_penstock_llm_v1_generation_proto_enumTypes[2].Descriptor()
 }
 
 func (Degradation) Type() protoreflect.EnumType {
-	return &file_penstock_llm_v1_generation_proto_enumTypes[1]
+	return &file_penstock_llm_v1_generation_proto_enumTypes[2]
 }
 
 func (x Degradation) Number() protoreflect.EnumNumber {
@@ -137,7 +193,7 @@ func (x Degradation) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Degradation.Descriptor instead.
 func (Degradation) EnumDescriptor() ([]byte, []int) {
-	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{1}
+	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{2}
 }
 
 // What becomes of a field of the request that no candidate takes.
@@ -177,11 +233,11 @@ func (x UnsupportedFields) String() string {
 }
 
 func (UnsupportedFields) Descriptor() protoreflect.EnumDescriptor {
-	return file_penstock_llm_v1_generation_proto_enumTypes[2].Descriptor()
+	return file_penstock_llm_v1_generation_proto_enumTypes[3].Descriptor()
 }
 
 func (UnsupportedFields) Type() protoreflect.EnumType {
-	return &file_penstock_llm_v1_generation_proto_enumTypes[2]
+	return &file_penstock_llm_v1_generation_proto_enumTypes[3]
 }
 
 func (x UnsupportedFields) Number() protoreflect.EnumNumber {
@@ -190,7 +246,7 @@ func (x UnsupportedFields) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use UnsupportedFields.Descriptor instead.
 func (UnsupportedFields) EnumDescriptor() ([]byte, []int) {
-	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{2}
+	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{3}
 }
 
 // How another attempt takes over.
@@ -230,11 +286,11 @@ func (x Recovery_Way) String() string {
 }
 
 func (Recovery_Way) Descriptor() protoreflect.EnumDescriptor {
-	return file_penstock_llm_v1_generation_proto_enumTypes[3].Descriptor()
+	return file_penstock_llm_v1_generation_proto_enumTypes[4].Descriptor()
 }
 
 func (Recovery_Way) Type() protoreflect.EnumType {
-	return &file_penstock_llm_v1_generation_proto_enumTypes[3]
+	return &file_penstock_llm_v1_generation_proto_enumTypes[4]
 }
 
 func (x Recovery_Way) Number() protoreflect.EnumNumber {
@@ -1941,7 +1997,12 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"complexity\x12\x1e\n" +
 	"\n" +
 	"confidence\x18\x03 \x01(\x02R\n" +
-	"confidence*\x9f\x01\n" +
+	"confidence*i\n" +
+	"\bPriority\x12\x18\n" +
+	"\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11PRIORITY_CRITICAL\x10\x01\x12\x14\n" +
+	"\x10PRIORITY_DEFAULT\x10\x02\x12\x16\n" +
+	"\x12PRIORITY_SHEDDABLE\x10\x03*\x9f\x01\n" +
 	"\fFinishReason\x12\x1d\n" +
 	"\x19FINISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12FINISH_REASON_STOP\x10\x01\x12\x18\n" +
@@ -1970,66 +2031,67 @@ func file_penstock_llm_v1_generation_proto_rawDescGZIP() []byte {
 	return file_penstock_llm_v1_generation_proto_rawDescData
 }
 
-var file_penstock_llm_v1_generation_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_penstock_llm_v1_generation_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
 var file_penstock_llm_v1_generation_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_penstock_llm_v1_generation_proto_goTypes = []any{
-	(FinishReason)(0),          // 0: penstock.llm.v1.FinishReason
-	(Degradation)(0),           // 1: penstock.llm.v1.Degradation
-	(UnsupportedFields)(0),     // 2: penstock.llm.v1.UnsupportedFields
-	(Recovery_Way)(0),          // 3: penstock.llm.v1.Recovery.Way
-	(*GenerationInput)(nil),    // 4: penstock.llm.v1.GenerationInput
-	(*SamplingParams)(nil),     // 5: penstock.llm.v1.SamplingParams
-	(*ResponseFormat)(nil),     // 6: penstock.llm.v1.ResponseFormat
-	(*JsonSchema)(nil),         // 7: penstock.llm.v1.JsonSchema
-	(*RequestContext)(nil),     // 8: penstock.llm.v1.RequestContext
-	(*TokenUsage)(nil),         // 9: penstock.llm.v1.TokenUsage
-	(*GenerationEvent)(nil),    // 10: penstock.llm.v1.GenerationEvent
-	(*GenerationStarted)(nil),  // 11: penstock.llm.v1.GenerationStarted
-	(*TextDelta)(nil),          // 12: penstock.llm.v1.TextDelta
-	(*ReasoningDelta)(nil),     // 13: penstock.llm.v1.ReasoningDelta
-	(*ToolCallDelta)(nil),      // 14: penstock.llm.v1.ToolCallDelta
-	(*ChoiceFinished)(nil),     // 15: penstock.llm.v1.ChoiceFinished
-	(*GenerationFinished)(nil), // 16: penstock.llm.v1.GenerationFinished
-	(*Recovery)(nil),           // 17: penstock.llm.v1.Recovery
-	(*UnitPrices)(nil),         // 18: penstock.llm.v1.UnitPrices
-	(*Candidate)(nil),          // 19: penstock.llm.v1.Candidate
-	(*Plan)(nil),               // 20: penstock.llm.v1.Plan
-	(*Classification)(nil),     // 21: penstock.llm.v1.Classification
-	nil,                        // 22: penstock.llm.v1.RequestContext.TagsEntry
-	(*Message)(nil),            // 23: penstock.llm.v1.Message
-	(*Tool)(nil),               // 24: penstock.llm.v1.Tool
-	(*ToolChoice)(nil),         // 25: penstock.llm.v1.ToolChoice
+	(Priority)(0),              // 0: penstock.llm.v1.Priority
+	(FinishReason)(0),          // 1: penstock.llm.v1.FinishReason
+	(Degradation)(0),           // 2: penstock.llm.v1.Degradation
+	(UnsupportedFields)(0),     // 3: penstock.llm.v1.UnsupportedFields
+	(Recovery_Way)(0),          // 4: penstock.llm.v1.Recovery.Way
+	(*GenerationInput)(nil),    // 5: penstock.llm.v1.GenerationInput
+	(*SamplingParams)(nil),     // 6: penstock.llm.v1.SamplingParams
+	(*ResponseFormat)(nil),     // 7: penstock.llm.v1.ResponseFormat
+	(*JsonSchema)(nil),         // 8: penstock.llm.v1.JsonSchema
+	(*RequestContext)(nil),     // 9: penstock.llm.v1.RequestContext
+	(*TokenUsage)(nil),         // 10: penstock.llm.v1.TokenUsage
+	(*GenerationEvent)(nil),    // 11: penstock.llm.v1.GenerationEvent
+	(*GenerationStarted)(nil),  // 12: penstock.llm.v1.GenerationStarted
+	(*TextDelta)(nil),          // 13: penstock.llm.v1.TextDelta
+	(*ReasoningDelta)(nil),     // 14: penstock.llm.v1.ReasoningDelta
+	(*ToolCallDelta)(nil),      // 15: penstock.llm.v1.ToolCallDelta
+	(*ChoiceFinished)(nil),     // 16: penstock.llm.v1.ChoiceFinished
+	(*GenerationFinished)(nil), // 17: penstock.llm.v1.GenerationFinished
+	(*Recovery)(nil),           // 18: penstock.llm.v1.Recovery
+	(*UnitPrices)(nil),         // 19: penstock.llm.v1.UnitPrices
+	(*Candidate)(nil),          // 20: penstock.llm.v1.Candidate
+	(*Plan)(nil),               // 21: penstock.llm.v1.Plan
+	(*Classification)(nil),     // 22: penstock.llm.v1.Classification
+	nil,                        // 23: penstock.llm.v1.RequestContext.TagsEntry
+	(*Message)(nil),            // 24: penstock.llm.v1.Message
+	(*Tool)(nil),               // 25: penstock.llm.v1.Tool
+	(*ToolChoice)(nil),         // 26: penstock.llm.v1.ToolChoice
 }
 var file_penstock_llm_v1_generation_proto_depIdxs = []int32{
-	23, // 0: penstock.llm.v1.GenerationInput.messages:type_name -> penstock.llm.v1.Message
-	24, // 1: penstock.llm.v1.GenerationInput.tools:type_name -> penstock.llm.v1.Tool
-	25, // 2: penstock.llm.v1.GenerationInput.tool_choice:type_name -> penstock.llm.v1.ToolChoice
-	5,  // 3: penstock.llm.v1.GenerationInput.sampling:type_name -> penstock.llm.v1.SamplingParams
-	6,  // 4: penstock.llm.v1.GenerationInput.response_format:type_name -> penstock.llm.v1.ResponseFormat
-	7,  // 5: penstock.llm.v1.ResponseFormat.json_schema:type_name -> penstock.llm.v1.JsonSchema
-	22, // 6: penstock.llm.v1.RequestContext.tags:type_name -> penstock.llm.v1.RequestContext.TagsEntry
-	11, // 7: penstock.llm.v1.GenerationEvent.started:type_name -> penstock.llm.v1.GenerationStarted
-	12, // 8: penstock.llm.v1.GenerationEvent.text_delta:type_name -> penstock.llm.v1.TextDelta
-	13, // 9: penstock.llm.v1.GenerationEvent.reasoning_delta:type_name -> penstock.llm.v1.ReasoningDelta
-	14, // 10: penstock.llm.v1.GenerationEvent.tool_call_delta:type_name -> penstock.llm.v1.ToolCallDelta
-	9,  // 11: penstock.llm.v1.GenerationEvent.usage:type_name -> penstock.llm.v1.TokenUsage
-	16, // 12: penstock.llm.v1.GenerationEvent.finished:type_name -> penstock.llm.v1.GenerationFinished
-	15, // 13: penstock.llm.v1.GenerationEvent.choice_finished:type_name -> penstock.llm.v1.ChoiceFinished
-	19, // 14: penstock.llm.v1.GenerationStarted.answered_by:type_name -> penstock.llm.v1.Candidate
-	18, // 15: penstock.llm.v1.GenerationStarted.unit_prices:type_name -> penstock.llm.v1.UnitPrices
-	0,  // 16: penstock.llm.v1.ChoiceFinished.reason:type_name -> penstock.llm.v1.FinishReason
-	0,  // 17: penstock.llm.v1.GenerationFinished.reason:type_name -> penstock.llm.v1.FinishReason
-	19, // 18: penstock.llm.v1.GenerationFinished.answered_by:type_name -> penstock.llm.v1.Candidate
-	18, // 19: penstock.llm.v1.GenerationFinished.unit_prices:type_name -> penstock.llm.v1.UnitPrices
-	17, // 20: penstock.llm.v1.GenerationFinished.recoveries:type_name -> penstock.llm.v1.Recovery
-	1,  // 21: penstock.llm.v1.GenerationFinished.degraded:type_name -> penstock.llm.v1.Degradation
-	19, // 22: penstock.llm.v1.Recovery.broke:type_name -> penstock.llm.v1.Candidate
-	3,  // 23: penstock.llm.v1.Recovery.way:type_name -> penstock.llm.v1.Recovery.Way
-	9,  // 24: penstock.llm.v1.Recovery.usage:type_name -> penstock.llm.v1.TokenUsage
-	19, // 25: penstock.llm.v1.Plan.candidates:type_name -> penstock.llm.v1.Candidate
-	21, // 26: penstock.llm.v1.Plan.classification:type_name -> penstock.llm.v1.Classification
-	18, // 27: penstock.llm.v1.Plan.prices:type_name -> penstock.llm.v1.UnitPrices
-	2,  // 28: penstock.llm.v1.Plan.unsupported:type_name -> penstock.llm.v1.UnsupportedFields
+	24, // 0: penstock.llm.v1.GenerationInput.messages:type_name -> penstock.llm.v1.Message
+	25, // 1: penstock.llm.v1.GenerationInput.tools:type_name -> penstock.llm.v1.Tool
+	26, // 2: penstock.llm.v1.GenerationInput.tool_choice:type_name -> penstock.llm.v1.ToolChoice
+	6,  // 3: penstock.llm.v1.GenerationInput.sampling:type_name -> penstock.llm.v1.SamplingParams
+	7,  // 4: penstock.llm.v1.GenerationInput.response_format:type_name -> penstock.llm.v1.ResponseFormat
+	8,  // 5: penstock.llm.v1.ResponseFormat.json_schema:type_name -> penstock.llm.v1.JsonSchema
+	23, // 6: penstock.llm.v1.RequestContext.tags:type_name -> penstock.llm.v1.RequestContext.TagsEntry
+	12, // 7: penstock.llm.v1.GenerationEvent.started:type_name -> penstock.llm.v1.GenerationStarted
+	13, // 8: penstock.llm.v1.GenerationEvent.text_delta:type_name -> penstock.llm.v1.TextDelta
+	14, // 9: penstock.llm.v1.GenerationEvent.reasoning_delta:type_name -> penstock.llm.v1.ReasoningDelta
+	15, // 10: penstock.llm.v1.GenerationEvent.tool_call_delta:type_name -> penstock.llm.v1.ToolCallDelta
+	10, // 11: penstock.llm.v1.GenerationEvent.usage:type_name -> penstock.llm.v1.TokenUsage
+	17, // 12: penstock.llm.v1.GenerationEvent.finished:type_name -> penstock.llm.v1.GenerationFinished
+	16, // 13: penstock.llm.v1.GenerationEvent.choice_finished:type_name -> penstock.llm.v1.ChoiceFinished
+	20, // 14: penstock.llm.v1.GenerationStarted.answered_by:type_name -> penstock.llm.v1.Candidate
+	19, // 15: penstock.llm.v1.GenerationStarted.unit_prices:type_name -> penstock.llm.v1.UnitPrices
+	1,  // 16: penstock.llm.v1.ChoiceFinished.reason:type_name -> penstock.llm.v1.FinishReason
+	1,  // 17: penstock.llm.v1.GenerationFinished.reason:type_name -> penstock.llm.v1.FinishReason
+	20, // 18: penstock.llm.v1.GenerationFinished.answered_by:type_name -> penstock.llm.v1.Candidate
+	19, // 19: penstock.llm.v1.GenerationFinished.unit_prices:type_name -> penstock.llm.v1.UnitPrices
+	18, // 20: penstock.llm.v1.GenerationFinished.recoveries:type_name -> penstock.llm.v1.Recovery
+	2,  // 21: penstock.llm.v1.GenerationFinished.degraded:type_name -> penstock.llm.v1.Degradation
+	20, // 22: penstock.llm.v1.Recovery.broke:type_name -> penstock.llm.v1.Candidate
+	4,  // 23: penstock.llm.v1.Recovery.way:type_name -> penstock.llm.v1.Recovery.Way
+	10, // 24: penstock.llm.v1.Recovery.usage:type_name -> penstock.llm.v1.TokenUsage
+	20, // 25: penstock.llm.v1.Plan.candidates:type_name -> penstock.llm.v1.Candidate
+	22, // 26: penstock.llm.v1.Plan.classification:type_name -> penstock.llm.v1.Classification
+	19, // 27: penstock.llm.v1.Plan.prices:type_name -> penstock.llm.v1.UnitPrices
+	3,  // 28: penstock.llm.v1.Plan.unsupported:type_name -> penstock.llm.v1.UnsupportedFields
 	29, // [29:29] is the sub-list for method output_type
 	29, // [29:29] is the sub-list for method input_type
 	29, // [29:29] is the sub-list for extension type_name
@@ -2063,7 +2125,7 @@ func file_penstock_llm_v1_generation_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_penstock_llm_v1_generation_proto_rawDesc), len(file_penstock_llm_v1_generation_proto_rawDesc)),
-			NumEnums:      4,
+			NumEnums:      5,
 			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   0,

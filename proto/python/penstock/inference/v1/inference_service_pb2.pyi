@@ -41,18 +41,20 @@ CAPABILITY_CHAT: Capability
 CAPABILITY_EMBEDDINGS: Capability
 
 class GenerateRequest(_message.Message):
-    __slots__ = ("input", "plan", "whole", "batches", "no_recovery")
+    __slots__ = ("input", "plan", "whole", "batches", "no_recovery", "priority")
     INPUT_FIELD_NUMBER: _ClassVar[int]
     PLAN_FIELD_NUMBER: _ClassVar[int]
     WHOLE_FIELD_NUMBER: _ClassVar[int]
     BATCHES_FIELD_NUMBER: _ClassVar[int]
     NO_RECOVERY_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
     input: _generation_pb2.GenerationInput
     plan: _generation_pb2.Plan
     whole: bool
     batches: bool
     no_recovery: bool
-    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., plan: _Optional[_Union[_generation_pb2.Plan, _Mapping]] = ..., whole: bool = ..., batches: bool = ..., no_recovery: bool = ...) -> None: ...
+    priority: _generation_pb2.Priority
+    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., plan: _Optional[_Union[_generation_pb2.Plan, _Mapping]] = ..., whole: bool = ..., batches: bool = ..., no_recovery: bool = ..., priority: _Optional[_Union[_generation_pb2.Priority, str]] = ...) -> None: ...
 
 class GenerateResponse(_message.Message):
     __slots__ = ("events",)

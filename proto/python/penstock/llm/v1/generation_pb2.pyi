@@ -9,6 +9,13 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class Priority(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PRIORITY_UNSPECIFIED: _ClassVar[Priority]
+    PRIORITY_CRITICAL: _ClassVar[Priority]
+    PRIORITY_DEFAULT: _ClassVar[Priority]
+    PRIORITY_SHEDDABLE: _ClassVar[Priority]
+
 class FinishReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     FINISH_REASON_UNSPECIFIED: _ClassVar[FinishReason]
@@ -29,6 +36,10 @@ class UnsupportedFields(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     UNSUPPORTED_FIELDS_UNSPECIFIED: _ClassVar[UnsupportedFields]
     UNSUPPORTED_FIELDS_DROP: _ClassVar[UnsupportedFields]
     UNSUPPORTED_FIELDS_PASS: _ClassVar[UnsupportedFields]
+PRIORITY_UNSPECIFIED: Priority
+PRIORITY_CRITICAL: Priority
+PRIORITY_DEFAULT: Priority
+PRIORITY_SHEDDABLE: Priority
 FINISH_REASON_UNSPECIFIED: FinishReason
 FINISH_REASON_STOP: FinishReason
 FINISH_REASON_LENGTH: FinishReason

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from penstock_common.priority import Priority
 from penstock_gateway.domain.access.networks import Network
 
 _ALPHABET = string.digits + string.ascii_letters
@@ -68,6 +69,8 @@ class Tier:
     name: str
     requests_per_minute: int | None = None
     concurrent_requests: int | None = None
+    priority: Priority = Priority.DEFAULT
+    """The most that its requests may matter."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,7 +194,13 @@ class ChatExchange(Exchange[ChatOrder]):
         elif control.only_if_cached:
             raise NotCached("The request is only-if-cached, and the cache has no answer to it.")
         else:
-            request = GenerateRequest(input=effective, plan=plan, whole=order.whole, may_recover=order.may_recover)
+            request = GenerateRequest(
+                input=effective,
+                plan=plan,
+                whole=order.whole,
+                may_recover=order.may_recover,
+                priority=order.priority,
+            )
             self._source = Generation(self._parts.generator, request)
         steps.stop()
 

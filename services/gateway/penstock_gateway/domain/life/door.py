@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
 from datetime import timedelta
 
 import msgspec
 
 from penstock_common.errors import PenstockError, RateLimited
+from penstock_common.priority import RESERVED_SECONDS, SHARES, Priority
 from penstock_gateway.domain.access.identity import Caller
 from penstock_gateway.domain.life.admission import CONCURRENT_REQUESTS, TurnedAway
 from penstock_gateway.domain.life.refusals import Refusals
@@ -44,6 +46,8 @@ class Door:
         self.is_leaving = False
         """Whether this process is about to end, though it may still let requests in."""
         self.in_flight = 0
+        # Until then places are kept for critical requests; 0 while none come.
+        self._reserved_until = 0.0
         self.emptied = asyncio.Event()
         """Set once the door is shut and nobody is inside any more."""
         self._tenants: defaultdict[str, int] = defaultdict(int)
@@ -58,8 +62,10 @@ class Door:
         """Whether new requests are let in."""
         return not self._shut
 
-    def enter(self, caller: Caller) -> Place:
+    def enter(self, caller: Caller, priority: Priority = Priority.DEFAULT) -> Place:
         """Let a request in; its place is left by ``Place.leave``.
+
+        Those that matter less are turned away before it is full: while critical ones come, places are kept for them.
 
         Raises:
             TurnedAway: the process is draining, or full.
@@ -69,6 +75,8 @@ class Door:
             raise TurnedAway("This server is shutting down. Try again.")
         if self.in_flight >= self._capacity.requests:
             raise TurnedAway(f"This server is busy with {self.in_flight} requests, its most. Try again.")
+        if priority is not Priority.DEFAULT or self._reserved_until:
+            self._check_class(priority)
         tenant, key = caller.tenant.name, caller.key_id
         if key in self._refusals.buckets:
             self._refusals.check(key)
@@ -80,6 +88,20 @@ class Door:
         self._tenants[tenant] += 1
         self._keys[key] += 1
         return Place(self, caller)
+
+    def _check_class(self, priority: Priority) -> None:
+        now = time.monotonic()
+        if priority is Priority.CRITICAL:
+            self._reserved_until = now + RESERVED_SECONDS
+            return
+        if self._reserved_until and now > self._reserved_until:
+            self._reserved_until = 0.0
+        if priority is Priority.SHEDDABLE or self._reserved_until:
+            most = _share(self._capacity.requests, SHARES[priority])
+            if self.in_flight >= most:
+                raise TurnedAway(
+                    f"This server has no more room for requests whose priority is {priority.word}. Try again."
+                )
 
     def give_notice(self) -> None:
         """Say that the door is about to be shut."""

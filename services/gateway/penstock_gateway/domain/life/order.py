@@ -13,6 +13,7 @@ import msgspec
 
 from penstock_common.contract.embedding import EmbedRequest
 from penstock_common.llm.types import GenerationInput, RequestContext
+from penstock_common.priority import Priority
 from penstock_common.telemetry.steps import Steps
 from penstock_common.telemetry.trace_context import TraceContext
 from penstock_gateway.domain.access.identity import Caller
@@ -66,6 +67,7 @@ class ChatOrder(Order, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     whole: bool = False
     may_recover: bool = True
     may_degrade: bool = True
+    priority: Priority = Priority.DEFAULT
     cache_control: CacheControl = _DEFAULT_CACHE_CONTROL
 
 

@@ -63,7 +63,7 @@ class PolicyGuard:
         try:
             policy = policy_of(call.path)
             caller = await self._reception.authorise(arrival, policy)
-            place = self._reception.door.enter(caller) if policy is INFERENCE else None
+            place = self._reception.enter(arrival, caller) if policy is INFERENCE else None
         except PenstockError as error:
             self._turn_away(call, arrival, error)
             raise

@@ -55,7 +55,12 @@ class ChatServicer:
     def _begin(self, request: ChatAsked, call: ServerCall, *, stream: bool) -> ChatExchange:
         admission = admitted(call)
         options = CallOptions(
-            stream, remaining(call), request.cache_control, request.may_recover, may_degrade=request.may_degrade
+            stream,
+            remaining(call),
+            request.cache_control,
+            request.may_recover,
+            may_degrade=request.may_degrade,
+            priority=request.priority,
         )
         place = place_of(admission)
         made = self._reception.chat_call(admission.arrival, place, request.input, request.context, options)

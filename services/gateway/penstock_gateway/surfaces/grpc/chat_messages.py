@@ -14,8 +14,10 @@ from penstock_common.llm.convert import (
     message_to_proto,
     usage_to_proto,
 )
+from penstock_common.llm.convert.priority import priority_from_proto
 from penstock_common.llm.events import Answer
 from penstock_common.llm.types import FinishReason, GenerationEvent, GenerationInput, RequestContext
+from penstock_common.priority import Priority
 from penstock_common.rpc.durations import duration_from
 from penstock_common.rpc.method import StreamMethod, UnaryMethod
 from penstock_common.rpc.protobuf import ProtobufCodec, unread, unwritten
@@ -44,6 +46,7 @@ class ChatAsked(msgspec.Struct, frozen=True, gc=False):
     cache_control: CacheControl | None
     may_recover: bool
     may_degrade: bool
+    priority: Priority | None
 
 
 class ChatTold(msgspec.Struct, frozen=True):
@@ -62,6 +65,7 @@ def _asked(message: pb.ChatRequest | pb.StreamChatRequest) -> ChatAsked:
         control,
         may_recover,
         may_degrade=not message.no_degradation,
+        priority=priority_from_proto(message.priority),
     )
 
 

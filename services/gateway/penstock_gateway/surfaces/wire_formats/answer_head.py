@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 
 from penstock_common.llm.types import NANO_USD_PER_USD, Degradation
+from penstock_common.llm.types import NANO_USD_PER_USD
+from penstock_common.priority import Priority
 from penstock_gateway.domain.life.admission import RateState
 from penstock_gateway.domain.life.chat import ChatExchange
 from penstock_gateway.domain.life.embeddings import EmbeddingExchange
@@ -29,6 +31,7 @@ def exchange_lines(exchange: ChatExchange) -> bytes:
         f"{_degraded_lines(exchange) if exchange.degraded is not None else ''}"
         f"{_answered_by_lines(started.answered_by.model, started.answered_by.upstream) if started else ''}"
         f"{_dropped_line(started.dropped) if started and started.dropped else ''}"
+        f"{_priority_line(exchange) if exchange.call.order.priority is not Priority.DEFAULT else ''}"
     ).encode("latin-1", "replace")
 
 
@@ -64,6 +67,10 @@ def format_cost_usd(cost_nano_usd: int) -> str:
     """Return nano-dollars as exact decimal dollars, such as ``0.000012``, never in exponent form."""
     dollars, rest = divmod(cost_nano_usd, NANO_USD_PER_USD)
     return f"{dollars}.{rest:09d}".rstrip("0").removesuffix(".")
+
+
+def _priority_line(exchange: ChatExchange) -> str:
+    return f"x-penstock-priority: {exchange.call.order.priority.word}\r\n"
 
 
 def _dropped_line(names: tuple[str, ...]) -> str:

@@ -75,7 +75,7 @@ class WireFormats:
         place: Place | None = None
         try:
             caller = await parts.reception.authorise(arrival, route.policy)
-            place = parts.reception.door.enter(caller)
+            place = parts.reception.enter(arrival, caller)
             await route.serve(arrival, place, request, response)
         except Exception as error:  # noqa: BLE001 - the rim: whatever it is becomes an answer
             self._refuse(response, family, error, arrival)

@@ -4,17 +4,10 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from enum import IntEnum
 
 import msgspec
 
-
-class Priority(IntEnum):
-    """What is served first, and shed last."""
-
-    CRITICAL = 0
-    DEFAULT = 1
-    SHEDDABLE = 2
+from penstock_common.priority import Priority
 
 
 class Ticket(msgspec.Struct, eq=False, gc=False):

@@ -8,14 +8,10 @@ from typing import Protocol
 
 import msgspec
 
+from penstock_common.priority import RESERVED_SECONDS, SHARES, Priority
 from penstock_inference.domain.load.adaptive_limit import AdaptiveLimit
 from penstock_inference.domain.load.allowance import Allowance
-from penstock_inference.domain.load.fair_queue import FairQueue, Priority, Ticket
-
-SHARES = {Priority.CRITICAL: 1.0, Priority.DEFAULT: 0.8, Priority.SHEDDABLE: 0.7}
-"""How much of what fits inside a class may fill while critical requests come: a fifth is kept for them."""
-RESERVED_SECONDS = 60.0
-"""For how long after a critical request places are kept for the next ones; without any, all places are everybody's."""
+from penstock_inference.domain.load.fair_queue import FairQueue, Ticket
 
 
 class Handle(Protocol):
@@ -90,9 +86,12 @@ class Gate:
         """Wait until it is one's turn; return whether it came within ``wait_seconds``, and nobody took the place."""
         now, loop = self._clock.time(), asyncio.get_running_loop()
         turn: asyncio.Future[bool] = loop.create_future()
-        ticket = Ticket(
-            tenant, priority, now + wait_seconds, tokens, lambda comes: turn.done() or turn.set_result(comes)
-        )
+
+        def tell(comes: bool) -> None:
+            if not turn.done():
+                turn.set_result(comes)
+
+        ticket = Ticket(tenant, priority, now + wait_seconds, tokens, tell)
         if wait_seconds <= 0 or not self.queue.push(ticket):
             self.shed += 1
             return False

@@ -31,7 +31,9 @@ class InferenceServicer:
 
     def generate(self, request: GenerateRequest, call: ServerCall) -> Responses[Batch]:
         """Return the batches of one answer."""
-        generation = Generation(request.input, request.plan, call.seconds_left(), request.whole, request.may_recover)
+        generation = Generation(
+            request.input, request.plan, call.seconds_left(), request.whole, request.may_recover, request.priority
+        )
         revisions = self._revisions
         revision = revisions.of(request.plan) if revisions.earlier else revisions.newest
         batches = revision.attempt_loop.batches(generation, call.steps)
