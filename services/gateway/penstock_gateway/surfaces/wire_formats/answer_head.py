@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import lru_cache
 
 from penstock_common.llm.types import NANO_USD_PER_USD, Degradation
-from penstock_common.llm.types import NANO_USD_PER_USD
 from penstock_common.priority import Priority
 from penstock_gateway.domain.life.admission import RateState
 from penstock_gateway.domain.life.chat import ChatExchange
