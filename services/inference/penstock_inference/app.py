@@ -15,7 +15,7 @@ from penstock_inference.adapters.providers.open_upstreams import OpenUpstreams, 
 from penstock_inference.adapters.providers.provider import ModelsOfUpstream
 from penstock_inference.adapters.providers.registry import PROVIDERS
 from penstock_inference.adapters.providers.upstream_settings import ModelSettings, TimeoutSettings, UpstreamSettings
-from penstock_inference.adapters.telemetry import AttemptTelemetry, HealthMetrics
+from penstock_inference.adapters.telemetry import AttemptTelemetry, HealthMetrics, LimitMetrics
 from penstock_inference.domain.attempt_loop import AttemptLoop
 from penstock_inference.domain.catalogue import WHOLE_PER_FIRST_TOKEN, Capability, Catalogue, Model, Timeouts
 from penstock_inference.domain.generation import GenerationParts, Pauses
@@ -72,7 +72,7 @@ async def build(
             return commit
 
         servicer = InferenceServicer(revisions)
-        yield Service("inference", servicer.handlers(), [telemetry, metrics], prepare)
+        yield Service("inference", servicer.handlers(), [telemetry, metrics, LimitMetrics(upstreams.gates)], prepare)
 
 
 async def _shared_health(settings: Settings, health: Health, stack: AsyncExitStack) -> SharedHealth | None:

@@ -211,6 +211,8 @@ PASSED = [
             upstream="far",
             input_tokens=5,
             unit_prices=PRICES,
+            attempts=2,
+            cost_nano_usd=9,
         ),
     ),
     (embedding.LIST_MODELS, None, (EMBEDDER,)),

@@ -11,9 +11,10 @@ import pytest
 from penstock_common.background import background_work
 from penstock_common.errors import InvalidCredentials, InvalidRequest, UnsupportedParameter
 from penstock_common.llm.types import RequestContext
+from penstock_common.priority import Priority
 from penstock_common.telemetry.trace_context import TraceStarter
 from penstock_gateway.domain.access.authentication import Authenticator
-from penstock_gateway.domain.access.identity import KeyRecord, KeyScope, Tenant, Tier, digest_of
+from penstock_gateway.domain.access.identity import Caller, KeyRecord, KeyScope, Tenant, Tier, digest_of
 from penstock_gateway.domain.access.policy import INFERENCE
 from penstock_gateway.domain.access.tenancy import TenantDirectory
 from penstock_gateway.domain.life.admission import RateState
@@ -27,6 +28,8 @@ from penstock_gateway.surfaces.arrival import (
     cache_control_in,
     credential_in,
     go_duration,
+    priority_in,
+    priority_of,
     rate_headers,
     timeout_in,
 )
@@ -259,3 +262,35 @@ def test_limit_headers_are_openais():
 
 def test_no_limit_has_no_headers():
     assert rate_headers(RateState()) == []
+
+
+@pytest.mark.parametrize(
+    ("most", "asked", "given"),
+    [
+        (Priority.DEFAULT, None, Priority.DEFAULT),
+        (Priority.DEFAULT, "critical", Priority.DEFAULT),
+        (Priority.CRITICAL, "critical", Priority.CRITICAL),
+        (Priority.CRITICAL, None, Priority.DEFAULT),
+        (Priority.CRITICAL, " Sheddable ", Priority.SHEDDABLE),
+        (Priority.SHEDDABLE, None, Priority.SHEDDABLE),
+        (Priority.SHEDDABLE, "critical", Priority.SHEDDABLE),
+    ],
+    ids=[
+        "nothing said",
+        "more than the tier",
+        "as much as the tier",
+        "tier alone",
+        "less",
+        "low tier",
+        "low tier asks",
+    ],
+)
+def test_a_request_matters_as_much_as_it_says_and_no_more_than_its_tier(most, asked, given):
+    headers = {} if asked is None else {"x-penstock-priority": asked}
+    caller = Caller(Tenant("demo", Tier("own", priority=most)), "k", frozenset())
+    assert priority_of(priority_in(headers), caller) is given
+
+
+def test_a_priority_that_means_nothing_is_refused():
+    with pytest.raises(InvalidRequest, match="critical, default, sheddable"):
+        priority_in({"x-penstock-priority": "urgent"})

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock_common.errors import InvalidRequest, Overloaded, RateLimited
+from penstock_common.priority import Priority
 from penstock_gateway.domain.access.identity import Caller, Tenant, Tier
 from penstock_gateway.domain.life.admission import CONCURRENT_REQUESTS
 from penstock_gateway.domain.life.door import BODY_BYTES, Capacity, Door
@@ -153,3 +154,20 @@ def test_a_key_that_was_refused_too_much_is_not_let_in_and_others_are():
         door.enter(caller())
     door.enter(caller(key="other"))
     assert door.in_flight == 1
+
+
+def test_those_that_matter_less_are_turned_away_before_it_is_full():
+    door = door_of(requests=10)
+    places = [door.enter(caller(), Priority.SHEDDABLE) for _ in range(7)]
+    with pytest.raises(Overloaded, match="whose priority is sheddable"):
+        door.enter(caller(), Priority.SHEDDABLE)
+    # Without critical requests all places are for the others.
+    places += [door.enter(caller()) for _ in range(3)]
+    for place in places:
+        place.leave()
+    door.enter(caller(), Priority.CRITICAL)
+    for _ in range(7):
+        door.enter(caller())
+    with pytest.raises(Overloaded, match="whose priority is default"):
+        door.enter(caller())
+    assert [door.enter(caller(), Priority.CRITICAL).is_inside for _ in range(2)] == [True, True]

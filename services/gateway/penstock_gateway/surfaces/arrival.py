@@ -50,6 +50,7 @@ class Switch(NamedTuple):
     decides: str
 
 
+_LEAST = Priority.SHEDDABLE
 _RECOVERY = Switch("x-penstock-recovery", "an answer that breaks off is made whole by another attempt")
 _DEGRADE = Switch("x-penstock-degrade", "less than the model's own answer will do where it has none")
 
@@ -179,7 +180,11 @@ class Reception:
         self, arrival: Arrival, place: Place, request: GenerationInput, context: RequestContext, options: CallOptions
     ) -> Call[ChatOrder]:
         """Return the call that the gateway's domain takes."""
-        caller = place.caller
+        caller, headers = place.caller, arrival.headers
+        priority = Priority.DEFAULT
+        if options.priority is not None or "x-penstock-priority" in headers or caller.tenant.tier.priority is _LEAST:
+            asked = priority_in(headers) if options.priority is None else options.priority
+            priority = priority_of(asked, caller)
         order = ChatOrder(
             request_id=arrival.request_id,
             generation_id=self._ids.take(_GENERATION_ID_BYTES),
@@ -193,9 +198,7 @@ class Reception:
             may_recover=options.may_recover and is_on(arrival.headers, _RECOVERY),
             may_degrade=options.may_degrade
             and (_DEGRADE.name not in arrival.headers or is_on(arrival.headers, _DEGRADE)),
-            priority=priority_of(
-                priority_in(arrival.headers) if options.priority is None else options.priority, caller
-            ),
+            priority=priority,
             cache_control=options.cache_control or cache_control_in(arrival.headers),
         )
         return Call(order, caller, place, arrival.trace, arrival.steps, arrival.started_ns)

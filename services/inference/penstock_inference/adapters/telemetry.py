@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -14,6 +14,7 @@ from penstock_common.telemetry.metrics import Counters
 from penstock_inference.domain.health.place import PlaceName
 from penstock_inference.domain.health.registry import Health
 from penstock_inference.domain.health.rules import State
+from penstock_inference.domain.load.gate import Gate
 
 # Upstreams say what they like; what is beyond is counted and not logged.
 _MOST_LOGGED = 100
@@ -133,3 +134,36 @@ def _retries(health: Health) -> Iterable[Metric]:
         retries.add_metric((name,), budget.spent)
         refused.add_metric((name,), budget.refused)
     return retries, refused
+
+
+class LimitMetrics:
+    """Tells of the limits before upstreams: who is inside, who waits, how many fit, how many were shed. A collector."""
+
+    def __init__(self, gates: Callable[[], Iterable[tuple[str, Gate]]]) -> None:
+        self._gates = gates
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield the metrics, as prometheus_client asks of a collector."""
+        inside = GaugeMetricFamily(
+            semconv.METRIC_UPSTREAM_INSIDE, "Requests at an upstream that has limits.", labels=["upstream"]
+        )
+        waiting = GaugeMetricFamily(
+            semconv.METRIC_UPSTREAM_WAITING, "Requests that wait for an upstream's limits.", labels=["upstream"]
+        )
+        limit = GaugeMetricFamily(
+            semconv.METRIC_UPSTREAM_LIMIT,
+            "Requests that an upstream takes at once, said or learned.",
+            labels=["upstream"],
+        )
+        shed = CounterMetricFamily(
+            semconv.METRIC_UPSTREAM_SHED,
+            "Requests that an upstream's limits did not let in in time.",
+            labels=["upstream"],
+        )
+        for name, gate in self._gates():
+            inside.add_metric([name], gate.in_flight)
+            waiting.add_metric([name], len(gate.queue))
+            shed.add_metric([name], gate.shed)
+            if gate.most_inside != float("inf"):
+                limit.add_metric([name], gate.most_inside)
+        return (inside, waiting, limit, shed)

@@ -14,9 +14,13 @@ from penstock_common.telemetry.steps import Step, end
 from penstock_inference.domain.catalogue import Model
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.health.turn import Turn
+from penstock_inference.domain.load.gate import Permit
 from penstock_inference.domain.upstream import Gap, Stopped, UpstreamAnswer, UpstreamEvent
 from penstock_inference.domain.usage import interrupted_usage
 from penstock_inference.domain.watchdog import Watchdog
+
+# What an upstream says, or does, that is asked too much.
+_TOO_MUCH = frozenset({FailureKind.RATE_LIMITED, FailureKind.TIMEOUT})
 
 _log = structlog.get_logger(__name__)
 
@@ -28,7 +32,9 @@ class Attempt:
     attempt, from a task of its own where several are open.
     """
 
-    __slots__ = ("_doubted", "_step", "_turn", "_watchdog", "_whole", "answer", "is_whole", "model", "stopped", "usage")
+    __slots__ = (
+        "_doubted", "_step", "_turn", "_watchdog", "_whole", "answer", "is_whole", "model", "permit", "stopped", "usage",
+    )  # fmt: skip
 
     def __init__(self, model: Model, answer: UpstreamAnswer, watchdog: Watchdog, step: Step, turn: Turn) -> None:
         self.model = model
@@ -37,6 +43,8 @@ class Attempt:
         self.is_whole = False
         """Whether the answer has come to its end, and is one."""
         self.answer = answer
+        self.permit: Permit | None = None
+        """What let it into its upstream, where that has limits."""
         self._watchdog = watchdog
         self._step = step
         self._turn = turn
@@ -129,6 +137,8 @@ class Attempt:
         self._turn.content_came()
         if not self._whole:
             nanoseconds = time.time_ns() - self._step.start_ns
+            if self.permit is not None:
+                self.permit.gate.answered(nanoseconds / 1e9)
             self._step.attributes["time_to_first_token_ms"] = round(nanoseconds / 1e6, 3)
 
     def answered(self) -> None:
@@ -145,6 +155,12 @@ class Attempt:
             self._step.attributes["asked"] = False
         self._finish(outcome, error=outcome if failure.was_asked else "")
         self._turn.failed(failure)
+        if self.permit is not None and failure.kind in _TOO_MUCH:
+            self.permit.gate.refused()
+
+    def waited(self, seconds: float) -> None:
+        """Record how long it waited until its upstream's limits let it in."""
+        self._step.attributes["queued_ms"] = round(seconds * 1000, 3)
 
     def retry_refused(self) -> None:
         """Record that the same upstream was not asked again, although it might help: its retry budget is spent."""
@@ -187,6 +203,9 @@ class Attempt:
         if self.is_open:
             self._turn.left()
             self._finish("cancelled", error="cancelled")
+        if self.permit is not None:
+            usage = self.usage
+            self.permit.leave(None if usage is None else usage.input_tokens + usage.output_tokens)
         try:
             await self.answer.aclose()
         except Exception as error:  # noqa: BLE001 - what came before stands: an answer, or what another makes good

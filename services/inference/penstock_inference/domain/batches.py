@@ -27,11 +27,12 @@ from penstock_inference.domain.attempt import Attempt
 from penstock_inference.domain.catalogue import Model, TimerSeconds, WholeAnswers
 from penstock_inference.domain.failure import AttemptFailed, FailureKind, Next, error_within_answer
 from penstock_inference.domain.generation import Generation, GenerationParts
-from penstock_inference.domain.health.turn import Turn
-from penstock_inference.domain.recovery import AnswerRecovery
+from penstock_inference.domain.load.admission import SATURATED, permit_at, record_shed
+from penstock_inference.domain.load.gate import Gate
+from penstock_inference.domain.recovery import AnswerRecovery, delivered
 from penstock_inference.domain.succession import Succession, models_of
 from penstock_inference.domain.tiers import asked_tier, prices_of
-from penstock_inference.domain.upstream import NoAnswer, Stopped, UpstreamAnswer, UpstreamCall
+from penstock_inference.domain.upstream import Stopped, UpstreamCall
 from penstock_inference.domain.usage import settled_usage
 from penstock_inference.domain.watchdog import DEADLINE_MARGIN_SECONDS, Watchdog
 
@@ -114,20 +115,7 @@ class Batches:
     async def _next(self) -> Batch:
         attempt = self._attempt
         if attempt is None:
-            tier = asked_tier(self._generation.input) if self._generation.input.extra_json else None
-            self._tier = tier.name if tier is not None else ""
-            models = models_of(self._generation.plan, self._parts.catalogue, self._generation.input, tier)
-            succession = self._succession = Succession(
-                models,
-                self._seconds_left,
-                self._parts.pauses.chance,
-                self._generation.plan.unsupported,
-                self._parts.pools,
-            )
-            delay = succession.delay
-            attempt = self._begin_attempt(succession) if delay == 0 else await self._begin_after(delay, succession)
-            if attempt is None:
-                raise succession.error
+            attempt = await self._first_attempt()
         while True:
             try:
                 content = await attempt.next_batch()
@@ -146,6 +134,22 @@ class Batches:
             if not self._held:
                 attempt.first_content_came()
             self._held.extend(content)
+
+    async def _first_attempt(self) -> Attempt:
+        generation, parts = self._generation, self._parts
+        tier = asked_tier(generation.input) if generation.input.extra_json else None
+        self._tier = tier.name if tier is not None else ""
+        models = models_of(generation.plan, parts.catalogue, generation.input, tier)
+        succession = self._succession = Succession(
+            models, self._seconds_left, parts.pauses.chance, generation.plan.unsupported, parts.pools
+        )
+        delay = succession.delay
+        if delay == 0 and parts.pools[succession.current.candidate.upstream].gate is None:
+            return self._begin_attempt(succession)
+        attempt = await self._begin_after(delay, succession)
+        if attempt is None:
+            raise succession.error
+        return attempt
 
     async def _after(self, failed: Attempt, failure: AttemptFailed) -> Attempt:
         """Begin another attempt after one failed.
@@ -172,10 +176,42 @@ class Batches:
 
     async def _begin_after(self, delay: float | None, succession: Succession) -> Attempt | None:
         """Wait as the succession says, and begin an attempt at whom it says then; None where nobody is left to ask."""
-        while delay:
-            await self._parts.pauses.sleep(delay)
-            delay = succession.woken()
-        return None if delay is None else self._begin_attempt(succession)
+        while True:
+            while delay:
+                await self._parts.pauses.sleep(delay)
+                delay = succession.woken()
+            if delay is None:
+                return None
+            gate = self._gate_of(succession)
+            if gate is None:
+                return self._begin_attempt(succession)
+            attempt = await self._begin_inside(gate, succession)
+            if attempt is not None:
+                return attempt
+            succession.begin()
+            delay = succession.after(SATURATED)
+
+    async def _begin_inside(self, gate: Gate, succession: Succession) -> Attempt | None:
+        """Begin an attempt once its upstream's limits let it in; None where that is not in time."""
+        model, began = succession.current, self._clock.time()
+        pool = self._parts.pools[model.candidate.upstream]
+        wait = min(pool.health.wait_seconds if succession.others_left else gate.wait_seconds, self._seconds_left())
+        permit = await permit_at(gate, self._generation.input, self._generation.priority, wait)
+        if permit is None:
+            record_shed(model, self._steps)
+            return None
+        try:
+            attempt = self._begin_attempt(succession)
+        except BaseException:
+            permit.leave(0)
+            raise
+        attempt.permit = permit
+        if permit.has_waited:
+            attempt.waited(self._clock.time() - began)
+        return attempt
+
+    def _gate_of(self, succession: Succession) -> Gate | None:
+        return self._parts.pools[succession.current.candidate.upstream].gate
 
     def _note_cost(self, failed: Attempt, failure: AttemptFailed, *, was_answering: bool) -> Usage | None:
         """Record what a failed attempt has cost; return what of it is owed: what it wrote, or a caller's time ended."""
@@ -206,7 +242,7 @@ class Batches:
         assert recovery is not None, "the answer broke off"
         told = failure if failure.kind is FailureKind.DEADLINE else recovery.failure
         self._parts.observer.broke_off(recovery.broke, recovery.failure.outcome)
-        return error_within_answer(told, recovery.broke, _delivered(self._answer))
+        return error_within_answer(told, recovery.broke, delivered(self._answer))
 
     def _new_of(
         self, attempt: Attempt, content: Sequence[ContentEvent], recovery: AnswerRecovery
@@ -242,7 +278,7 @@ class Batches:
         if succession.availability is not None and (passed_over := succession.passed_over):
             step.attributes["passed_over"] = passed_over
         turn = succession.turn(call)
-        attempt = self._attempt = Attempt(model, _answer_of(turn), watchdog, step, turn)
+        attempt = self._attempt = Attempt(model, turn.answer(), watchdog, step, turn)
         if recovery is not None:
             attempt.recovers(recovery.way.value)
         return attempt
@@ -355,20 +391,3 @@ class Batches:
 def _is_asked_whole(model: Model, succession: Succession) -> bool:
     rule = model.whole_answers
     return rule is WholeAnswers.ALWAYS or (rule is WholeAnswers.ALONE and not succession.others_left)
-
-
-def _answer_of(turn: Turn) -> UpstreamAnswer:
-    """Return the answer, not asked for yet; an adapter that fails here does so where it is read."""
-    try:
-        return turn.endpoint.upstream.ask(turn.call)
-    except Exception as error:  # noqa: BLE001 - read() raises it
-        return NoAnswer(error)
-
-
-def _delivered(answer: Answer) -> str:
-    parts = [f"{len(answer.text):,} characters"]
-    if answer.reasoning:
-        parts.append(f"{len(answer.reasoning):,} characters of reasoning")
-    if answer.tool_calls:
-        parts.append(f"{len(answer.tool_calls)} tool calls")
-    return " and ".join(parts)

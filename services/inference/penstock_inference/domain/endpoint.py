@@ -16,6 +16,7 @@ from penstock_inference.domain.health.place import Place, least_bad
 from penstock_inference.domain.health.registry import Health, UpstreamHealth
 from penstock_inference.domain.health.rules import State
 from penstock_inference.domain.health.turn import Turn
+from penstock_inference.domain.load.gate import Gate
 from penstock_inference.domain.upstream import Upstream, UpstreamCall
 
 
@@ -47,10 +48,14 @@ class Pool:
     in flight: a replica that gets slow gets less before it fails. A new one begins with the average of its peers.
     """
 
-    def __init__(self, endpoints: Sequence[Endpoint], health: UpstreamHealth | None = None) -> None:
+    def __init__(
+        self, endpoints: Sequence[Endpoint], health: UpstreamHealth | None = None, gate: Gate | None = None
+    ) -> None:
         """Take at least one endpoint; without ``health``, what is learned stays here."""
         if not endpoints:
             raise ValueError("a pool needs an endpoint")
+        self.gate = gate
+        """Whom it lets in; None where the upstream has no limits."""
         self._endpoints = tuple(endpoints)
         self.health = health or Health().upstream("")
         self._registry = self.health.health

@@ -62,6 +62,8 @@ class FailureKind(Enum):
     CONTEXT_LENGTH = "context_length"
     REFUSED = "refused"
     DEADLINE = "deadline"
+    SATURATED = "saturated"
+    """Its limits were reached, on our side, and it did not become one's turn in time: it was not asked."""
     DIVERGED = "diverged"
     """It was to make a broken answer whole, and answers otherwise than what the caller has been sent."""
     ADAPTER = "adapter_error"
@@ -87,6 +89,7 @@ _MEANING: dict[FailureKind, tuple[Next, Weight]] = {
     FailureKind.CONTEXT_LENGTH: (Next.LARGER, Weight.SAID),
     FailureKind.REFUSED: (Next.FINAL, Weight.SAID),
     FailureKind.DEADLINE: (Next.FINAL, Weight.SAID),
+    FailureKind.SATURATED: (Next.NEXT, Weight.OURS),
     FailureKind.DIVERGED: (Next.NEXT, Weight.SILENT),
     FailureKind.ADAPTER: (Next.NEXT, Weight.SILENT),
 }
@@ -100,6 +103,7 @@ _OF_THE_REQUEST = frozenset(
         FailureKind.REFUSED,
         FailureKind.DEADLINE,
         FailureKind.DIVERGED,
+        FailureKind.SATURATED,
     }
 )
 # The upstream may have generated, and charge for, what never arrived.
@@ -188,7 +192,7 @@ def error_before_content(failure: AttemptFailed, candidate: Candidate) -> errors
             )
         case FailureKind.TIMEOUT:
             return errors.UpstreamTimeout(message, upstream=candidate.upstream, stage=failure.stage)
-        case FailureKind.RATE_LIMITED:
+        case FailureKind.RATE_LIMITED | FailureKind.SATURATED:
             retry_after = failure.retry_after or RETRY_AFTER_WHERE_NONE_IS_GIVEN
             return errors.RateLimited(message, limit=f"upstream {candidate.upstream}", retry_after=retry_after)
         case FailureKind.BAD_REQUEST:

@@ -214,6 +214,16 @@ def _is_json(sent: Answer, new: Sequence[ContentEvent]) -> bool:
     return True
 
 
+def delivered(answer: Answer) -> str:
+    """Return how much of an answer was sent, in the words of an error."""
+    parts = [f"{len(answer.text):,} characters"]
+    if answer.reasoning:
+        parts.append(f"{len(answer.reasoning):,} characters of reasoning")
+    if answer.tool_calls:
+        parts.append(f"{len(answer.tool_calls)} tool calls")
+    return " and ".join(parts)
+
+
 def _delivered_characters(answer: Answer) -> int:
     calls = sum(len(call.name) + len(call.arguments_json) for call in answer.tool_calls)
     return len(answer.text) + len(answer.reasoning) + calls

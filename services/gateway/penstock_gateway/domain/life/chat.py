@@ -24,7 +24,6 @@ from datetime import timedelta
 import msgspec
 
 from penstock_common.contract.cache import Hit, LookupRequest, Probe, Scope, StoreRequest, probe_of
-from penstock_common.contract.inference import GenerateRequest
 from penstock_common.contract.router import RouteRequest, requirements_of
 from penstock_common.errors import DeadlineExceeded, NotCached, PenstockError
 from penstock_common.llm.events import Answer, merge_deltas
@@ -55,6 +54,7 @@ from penstock_gateway.domain.life.sources import (
     Recorded,
     Replay,
     renamed,
+    request_of,
     without_hints,
 )
 from penstock_gateway.domain.life.validation import validate_input
@@ -194,14 +194,7 @@ class ChatExchange(Exchange[ChatOrder]):
         elif control.only_if_cached:
             raise NotCached("The request is only-if-cached, and the cache has no answer to it.")
         else:
-            request = GenerateRequest(
-                input=effective,
-                plan=plan,
-                whole=order.whole,
-                may_recover=order.may_recover,
-                priority=order.priority,
-            )
-            self._source = Generation(self._parts.generator, request)
+            self._source = Generation(self._parts.generator, request_of(order, effective, plan))
         steps.stop()
 
     async def _look_up(self, effective: GenerationInput, plan: Plan) -> Hit | None:

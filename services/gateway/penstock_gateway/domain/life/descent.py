@@ -9,7 +9,6 @@ from typing import NamedTuple
 import msgspec
 
 from penstock_common.contract.cache import LookupRequest, Probe, Scope
-from penstock_common.contract.inference import GenerateRequest
 from penstock_common.contract.router import RouteRequest, requirements_of
 from penstock_common.errors import ContentRefused, DeadlineExceeded, PenstockError
 from penstock_common.llm.types import Degradation, GenerationInput, Plan
@@ -18,7 +17,7 @@ from penstock_common.telemetry.steps import Step, Steps
 from penstock_gateway.domain.life.ladder import Asked, Ladder, Rung, SmallerModel, StaleAnswer, is_an_upstreams
 from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.ports import AnswerCache, Generator, Router
-from penstock_gateway.domain.life.sources import AnswerSource, Degraded, Generation, Replay, text_alone
+from penstock_gateway.domain.life.sources import AnswerSource, Degraded, Generation, Replay, request_of, text_alone
 
 
 class Fallbacks(NamedTuple):
@@ -117,7 +116,7 @@ class Descent:
         except PenstockError as error:
             return error.message
         order = call.order
-        asked = GenerateRequest(input=request, plan=plan, whole=order.whole, may_recover=order.may_recover)
+        asked = request_of(order, request, plan)
         return Generation(self._fallbacks.generator, asked)
 
     async def _look_for_stale(self, rung: StaleAnswer, step: Step) -> Taken | str:

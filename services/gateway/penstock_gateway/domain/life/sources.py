@@ -16,12 +16,14 @@ from penstock_common.llm.types import (
     Finished,
     FinishReason,
     GenerationEvent,
+    GenerationInput,
     Plan,
     Started,
     TextDelta,
     Usage,
 )
 from penstock_common.telemetry.steps import Step
+from penstock_gateway.domain.life.order import ChatOrder
 from penstock_gateway.domain.life.ports import Generator
 
 
@@ -46,6 +48,17 @@ class AnswerSource(Protocol):
     def open(self, steps: list[Step]) -> AnswerStream:
         """Return the answer; the attempts that are made for it are added to ``steps``."""
         ...
+
+
+def request_of(order: ChatOrder, effective: GenerationInput, plan: Plan) -> GenerateRequest:
+    """Return what inference is asked for an order."""
+    return GenerateRequest(
+        input=effective,
+        plan=plan,
+        whole=order.whole,
+        may_recover=order.may_recover,
+        priority=order.priority,
+    )
 
 
 class Generation:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -15,6 +15,11 @@ from penstock_inference.adapters.providers.registry import PROVIDERS
 from penstock_inference.adapters.providers.upstream_settings import UpstreamSettings
 from penstock_inference.domain.endpoint import Endpoint, Pool
 from penstock_inference.domain.health.registry import Health
+from penstock_inference.domain.load.adaptive_limit import Aimd, Gradient2
+from penstock_inference.domain.load.gate import Gate, GateLimits
+
+# They do not refuse what is too much, and become slow.
+_OWN_SERVERS = frozenset({"triton", "vllm", "ollama"})
 
 
 @dataclass(slots=True, eq=False)
@@ -63,6 +68,12 @@ class OpenUpstreams:
             finally:
                 await upstreams._close()
 
+    def gates(self) -> Iterator[tuple[str, Gate]]:
+        """Yield the upstreams that have limits."""
+        for one in self._open:
+            if one.pool.gate is not None:
+                yield one.pool.health.name, one.pool.gate
+
     @property
     def count(self) -> int:
         """How many are open."""
@@ -97,7 +108,10 @@ class OpenUpstreams:
             except BaseException:
                 await closing.aclose()
                 raise
-            one = _Open(makings, opened[0][1], self._pool(settings, opened), closing)
+            pool = self._pool(settings, opened)
+            if pool.gate is not None:
+                closing.callback(pool.gate.close)
+            one = _Open(makings, opened[0][1], pool, closing)
             self._open.append(one)
         one.users += 1
         return one
@@ -119,7 +133,25 @@ class OpenUpstreams:
             Endpoint(one.upstream, name, group if settings.quotas == "one" else f"{group} {name.rpartition('#')[2]}")
             for name, one in opened
         ]
-        return Pool(endpoints, self._health.upstream(settings.name, settings.rate_limited.wait.total_seconds()))
+        health = self._health.upstream(settings.name, settings.rate_limited.wait.total_seconds())
+        return Pool(endpoints, health, self._gate(settings))
+
+    def _gate(self, settings: UpstreamSettings) -> Gate | None:
+        limits = settings.limits
+        if limits.are_none:
+            return None
+        learned = (Gradient2() if settings.provider in _OWN_SERVERS else Aimd()) if limits.adaptive else None
+        return Gate(
+            GateLimits(
+                requests_per_minute=limits.requests_per_minute or 0,
+                tokens_per_minute=limits.tokens_per_minute or 0,
+                concurrent_requests=limits.concurrent_requests or 0,
+                most_waiting=limits.most_waiting,
+                wait_seconds=limits.wait.total_seconds(),
+            ),
+            self._loop,
+            learned,
+        )
 
     def _let_go_soon(self, held: Sequence[tuple[str, _Open]]) -> None:
         if not self._is_closed:

@@ -56,14 +56,37 @@ class TimeoutSettings(Section):
 
 
 class LimitSettings(Section):
-    """The provider's own limits. Accepted and not enforced yet: a 429 fails over or waits."""
+    """What the upstream takes, as far as you know it: whoever does not fit waits here for a turn, and is not refused there.
+
+    Each process of the inference service counts for itself: divide by their number.
+    """
 
     requests_per_minute: Annotated[int, Field(gt=0)] | None = None
-    """Requests in any minute."""
+    """Requests in any minute; a sixth of them may come at once."""
     tokens_per_minute: Annotated[int, Field(gt=0)] | None = None
-    """Tokens in any minute."""
+    """Tokens in any minute: a request counts with its prompt and its `max_tokens`, and is corrected by what it took."""
     concurrent_requests: Annotated[int, Field(gt=0)] | None = None
     """Requests at once."""
+    adaptive: bool = False
+    """Learn how many the upstream takes at once: of a provider by its refusals (a tenth less for each, one more while all goes
+    well), of your own GPU (Triton, vLLM, Ollama) by how the time to the first token grows. Between 2 and 1000, at first 100."""
+    most_waiting: Annotated[int, Field(gt=0)] = 1000
+    """How many wait; then the least important, of the tenant with the most, is shed."""
+    wait: Duration = timedelta(seconds=10)
+    """How long a request waits where no other candidate is left; else `rate_limited.wait`."""
+
+    @field_validator("wait")
+    @classmethod
+    def _not_in_the_past(cls, value: timedelta) -> timedelta:
+        if value < timedelta():
+            raise ValueError("it must not be negative; 0s never waits")
+        return value
+
+    @property
+    def are_none(self) -> bool:
+        """Whether nothing limits the upstream."""
+        said = (self.requests_per_minute, self.tokens_per_minute, self.concurrent_requests)
+        return not self.adaptive and said == (None, None, None)
 
 
 class RateLimitedSettings(Section):
@@ -133,7 +156,7 @@ class UpstreamSettings(Section):
 
     def makings(self) -> tuple[object, ...]:
         """Return what its connections are made of: an upstream of equal makings is the same one."""
-        beside = {"region", "timeouts", "limits", "models"}
+        beside = {"region", "timeouts", "models"}
         own = ((name, getattr(self, name)) for name in type(self).model_fields if name not in beside)
         return (*own, any(model.service_tiers for model in self.models))
 

@@ -9,7 +9,7 @@ from penstock_common.llm.types import Usage
 from penstock_inference.domain.failure import AttemptFailed
 from penstock_inference.domain.health.latency import OUTPUT_BITS, SLOW_SHARE, WHOLE_CLASSES, size_class
 from penstock_inference.domain.health.rules import State
-from penstock_inference.domain.upstream import UpstreamCall
+from penstock_inference.domain.upstream import NoAnswer, UpstreamAnswer, UpstreamCall
 
 if TYPE_CHECKING:
     from penstock_inference.domain.endpoint import Endpoint
@@ -45,6 +45,13 @@ class Turn:
         place.in_flight += 1
         place.budget.in_flight += 1
         place.waiting[self] = None
+
+    def answer(self) -> UpstreamAnswer:
+        """Return the answer, not asked for yet; an adapter that fails here does so where it is read."""
+        try:
+            return self.endpoint.upstream.ask(self.call)
+        except Exception as error:  # noqa: BLE001 - read() raises it
+            return NoAnswer(error)
 
     def content_came(self) -> None:
         """Note the first content."""

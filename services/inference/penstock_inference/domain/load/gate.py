@@ -41,6 +41,25 @@ class GateLimits(msgspec.Struct, frozen=True, kw_only=True):
     tokens_per_minute: int = 0
     concurrent_requests: int = 0
     most_waiting: int = 1000
+    wait_seconds: float = 10.0
+
+
+class Permit:
+    """One request inside; it leaves exactly once, however often it is told to."""
+
+    __slots__ = ("_is_inside", "_tokens", "gate", "has_waited")
+
+    def __init__(self, gate: Gate, tokens: int, *, has_waited: bool = False) -> None:
+        self.gate = gate
+        self.has_waited = has_waited
+        self._tokens = tokens
+        self._is_inside = True
+
+    def leave(self, used_tokens: int | None) -> None:
+        """Come out; ``used_tokens`` is what it took, None where nobody knows."""
+        if self._is_inside:
+            self._is_inside = False
+            self.gate.leave(self._tokens, used_tokens)
 
 
 class Gate:
@@ -63,6 +82,16 @@ class Gate:
         self._tokens = Allowance(limits.tokens_per_minute, now) if limits.tokens_per_minute else None
         self._reserved_until = now
         self._timer: Handle | None = None
+
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether it matters how many tokens a request may take."""
+        return self._tokens is not None
+
+    @property
+    def wait_seconds(self) -> float:
+        """How long a request waits at most where nobody else is left."""
+        return self._limits.wait_seconds
 
     @property
     def most_inside(self) -> float:
