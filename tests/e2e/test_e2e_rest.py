@@ -91,7 +91,7 @@ async def test_tokens_arrive_while_the_upstream_still_writes(stack, first, accep
 
 async def test_a_stream_that_breaks_says_so_last(stack, first):
     first.enqueue(Answer(tokens=["Hel", "lo"], stop_after=2, end=End.RESET))
-    answer = await stack.request("POST", STREAM, json=body("rest cut"))
+    answer = await stack.request("POST", STREAM, json={**body("rest cut"), "noRecovery": True})
     assert answer.status == 200
     *_, last = [json.loads(line) for line in answer.body.decode().splitlines()]
     assert set(last) == {"error"}
@@ -99,9 +99,19 @@ async def test_a_stream_that_breaks_says_so_last(stack, first):
     assert reason_of(last["error"]) == "UPSTREAM_FAILED"
 
 
+async def test_a_stream_that_breaks_is_made_whole(stack, first):
+    first.enqueue(Answer(tokens=["Hello, ", "world."], stop_after=2, end=End.RESET))
+    answer = await stack.request("POST", STREAM, json=body("rest recovered"))
+    events = [json.loads(line)["result"]["event"] for line in answer.body.decode().splitlines()]
+    assert "".join(event.get("text_delta", {}).get("text", "") for event in events) == "Hello, world."
+    (recovery,) = events[-1]["finished"]["recoveries"]
+    assert recovery["cause"] == "cut"
+
+
 async def test_an_event_stream_that_breaks_says_so_last(stack, first):
     first.enqueue(Answer(tokens=["Hel", "lo"], stop_after=2, end=End.FIN))
-    answer = await stack.request("POST", STREAM, json=body("rest cut sse"), headers={"accept": "text/event-stream"})
+    headers = {"accept": "text/event-stream", "x-penstock-recovery": "off"}
+    answer = await stack.request("POST", STREAM, json=body("rest cut sse"), headers=headers)
     event, data = answer.body.decode().split("\n\n")[-2].split("\n")
     assert event == "event: error"
     assert reason_of(json.loads(data.removeprefix("data: "))) == "UPSTREAM_FAILED"
