@@ -56,9 +56,12 @@ class RoleReload:
     configuration: Configuration
     show: Show
     metrics: RevisionMetrics = field(init=False)
+    # As it was read: files that the configuration refers to may be others by now, or gone.
+    _running: list[BaseModel] = field(init=False)
 
     def __post_init__(self) -> None:
         self.metrics = RevisionMetrics(self.configuration.revision)
+        self._running = self._read(self.configuration)
 
     def began(self) -> None:
         """Leave it at the ready line."""
@@ -78,10 +81,11 @@ class RoleReload:
     async def _taken_over(self, running: TakesOver) -> Reload:
         before = self.configuration
         fresh = await asyncio.to_thread(checked_role, self.request.role, self.request.config)
-        changes = changes_of(self._read(before), self._read(fresh))
+        read = self._read(fresh)
+        changes = changes_of(self._running, read)
         refuse_what_needs_a_restart(changes, fresh)
         await running.take_over(fresh)
-        self.configuration = fresh
+        self.configuration, self._running = fresh, read
         return applied(before.revision, fresh.revision, changes)
 
     def _read(self, configuration: Configuration) -> list[BaseModel]:
