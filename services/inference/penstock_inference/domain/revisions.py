@@ -36,9 +36,10 @@ class Revisions:
 
     def take_over(self, revision: Revision, earlier_plans: timedelta) -> None:
         """Run requests by this one from now on; the one before it is let go after ``earlier_plans``."""
-        self.earlier.appendleft(self.newest)
-        self.newest = revision
-        asyncio.get_running_loop().call_later(earlier_plans.total_seconds(), self._let_go_of_oldest)
+        before, self.newest = self.newest, revision
+        self.earlier.appendleft(before)
+        # Each goes at its own time, which a reload may have changed.
+        asyncio.get_running_loop().call_later(earlier_plans.total_seconds(), self.earlier.remove, before)
 
     def of(self, plan: Plan) -> Revision:
         """Return the newest revision that has every candidate of the plan; the newest of all where none has."""
@@ -46,7 +47,3 @@ class Revisions:
             if not revision.lacks(plan):
                 return revision
         return self.newest
-
-    def _let_go_of_oldest(self) -> None:
-        if self.earlier:
-            self.earlier.pop()

@@ -41,15 +41,19 @@ class InferenceServicer:
 
     async def list_models(self, _: None, call: ServerCall) -> tuple[RunnableModel, ...]:
         """Return the models of the catalogue, with their states."""
-        return tuple(await self._revisions.newest.models.list())
+        # Whoever has the revision keeps its upstreams open: a reload meanwhile closes none of them.
+        revision = self._revisions.newest
+        return tuple(await revision.models.list())
 
     async def load_model(self, candidate: Candidate, call: ServerCall) -> RunnableModel:
         """Return the model once it serves."""
-        return await self._revisions.newest.models.load(candidate)
+        revision = self._revisions.newest
+        return await revision.models.load(candidate)
 
     async def unload_model(self, candidate: Candidate, call: ServerCall) -> RunnableModel:
         """Return the model once it takes nothing new."""
-        return await self._revisions.newest.models.unload(candidate)
+        revision = self._revisions.newest
+        return await revision.models.unload(candidate)
 
 
 async def one_by_one(batches: Batches) -> AsyncGenerator[Batch, None]:
