@@ -158,13 +158,14 @@ async def test_fifty_reloads_under_load_lose_no_request_and_leave_nothing_open(s
     assert await eventually(lambda: len(asyncio.all_tasks()) - len(first._tasks) <= before)
 
 
-async def test_settings_that_cannot_be_used_change_nothing_and_open_nothing(serve, reload, first, tmp_path):
+@pytest.mark.parametrize("template", ["absent.jinja", "/proc/self/mem"], ids=["no file", "one that cannot be read"])
+async def test_settings_that_cannot_be_used_change_nothing_and_open_nothing(serve, reload, first, tmp_path, template):
     caller = await serve(first.settings("first"))
     bad = {
         "name": "t",
         "provider": "triton",
         "grpc": "127.0.0.1:1",
-        "models": [{"name": "m", "context_window": 10, "chat_template": str(tmp_path / "absent.jinja")}],
+        "models": [{"name": "m", "context_window": 10, "chat_template": str(tmp_path / template)}],
     }
     with pytest.raises(ConfigurationError, match="chat template"):
         await reload(first.settings("other"), bad)

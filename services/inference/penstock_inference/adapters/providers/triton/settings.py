@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Self
 
 from pydantic import model_validator
@@ -32,7 +33,7 @@ class TritonSettings(UpstreamSettings):
     def makings(self) -> tuple[object, ...]:
         """Return what it is made of; see the base. Its models' templates are read when it is opened."""
         templates = {model.chat_template for model in self.models if model.chat_template is not None}
-        written = [(path, path.read_bytes()) for path in sorted(templates) if path.is_file()]
+        written = [(path, _content(path)) for path in sorted(templates)]
         models = [(model.name, model.context_window, model.chat_template) for model in self.models]
         return (*super().makings(), *models, *written)
 
@@ -43,3 +44,11 @@ class TritonSettings(UpstreamSettings):
         if self.base_url:
             refuse([(("base_url",), f"the upstream '{self.name}' is a Triton, which has 'grpc' (host:port) instead")])
         return self
+
+
+def _content(path: Path) -> bytes | None:
+    """Return what a file holds; None where it cannot be read, of which whoever opens the upstream tells."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
