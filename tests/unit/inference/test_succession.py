@@ -186,3 +186,37 @@ def test_what_must_not_be_left_out_is_refused_whatever_the_switch() -> None:
     made.begin()
     with pytest.raises(errors.UnsupportedParameter, match="Leave it out, or ask another model"):
         go_on(made, AttemptFailed(FailureKind.UNSUPPORTED, "x is not supported", parameter="x"))
+
+
+def test_others_make_a_broken_answer_whole_and_who_broke_off_where_there_are_none() -> None:
+    made = succession(0, 0)
+    assert made.after_break(failed(FailureKind.CUT)) == 0
+    assert made.current.candidate.upstream == "u1"
+    made.begin()
+    assert made.after_break(failed(FailureKind.CUT)) == HALF * 0.25
+    assert made.current.candidate.upstream == "u1"
+    made.begin()
+    assert made.after_break(failed(FailureKind.CUT)) is None
+    assert made.attempts == 3
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [FailureKind.TIMEOUT, FailureKind.MALFORMED, FailureKind.DIVERGED, FailureKind.RATE_LIMITED],
+    ids=lambda kind: kind.value,
+)
+def test_who_broke_off_is_not_asked_again_where_that_cannot_help(kind: FailureKind) -> None:
+    assert succession(0).after_break(failed(kind)) is None
+
+
+def test_a_pause_after_a_break_that_does_not_fit_the_deadline_is_none() -> None:
+    assert succession(0, seconds_left=0.1).after_break(failed(FailureKind.CUT)) is None
+
+
+def test_who_could_not_be_asked_to_make_an_answer_whole_is_no_attempt() -> None:
+    made = succession(0, 0, 0)
+    made.after_break(failed(FailureKind.CUT))
+    made.begin()
+    assert made.after_break(failed(FailureKind.UNSUPPORTED)) == 0
+    made.begin()
+    assert (made.current.candidate.upstream, made.attempts) == ("u2", 2)

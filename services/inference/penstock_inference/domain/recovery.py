@@ -149,11 +149,13 @@ class AnswerRecovery:
         if self._way is RecoveryWay.REGENERATED:
             return reported
         before = self._tokens_at_begin
+        input_tokens = max(1, reported.input_tokens - before)
         return msgspec.structs.replace(
             reported,
-            input_tokens=max(1, reported.input_tokens - before),
+            input_tokens=input_tokens,
             output_tokens=reported.output_tokens + before,
-            cached_input_tokens=min(reported.cached_input_tokens, max(1, reported.input_tokens - before)),
+            cached_input_tokens=min(reported.cached_input_tokens, input_tokens),
+            cache_write_input_tokens=min(reported.cache_write_input_tokens, input_tokens),
             estimated=True,
         )
 
@@ -234,5 +236,7 @@ def _sum(first: Usage, second: Usage) -> Usage:
         input_tokens=first.input_tokens + second.input_tokens,
         output_tokens=first.output_tokens + second.output_tokens,
         cached_input_tokens=first.cached_input_tokens + second.cached_input_tokens,
+        cache_write_input_tokens=first.cache_write_input_tokens + second.cache_write_input_tokens,
+        reasoning_tokens=first.reasoning_tokens + second.reasoning_tokens,
         estimated=True,
     )

@@ -208,13 +208,16 @@ class Succession:
 
     def after_break(self, failure: AttemptFailed) -> float | None:
         """Return the same where ``current`` broke off within its answer: others come first, and it again where there are none."""
+        if failure.weight is Weight.OURS:
+            self.attempts -= 1
         self.retry_refused = False
         delay = self._advance()
         if delay is not None:
             return delay
-        if failure.next is not Next.RETRY or self._attempts_here >= ATTEMPTS_PER_CANDIDATE or not self._may_retry():
+        if failure.next is not Next.RETRY or self._attempts_here >= ATTEMPTS_PER_CANDIDATE:
             return None
-        return self._to_wait(self._backoff())
+        delay = self._backoff()
+        return self._to_wait(delay) if delay < self._seconds_left() and self._may_retry() else None
 
     def _delay_here(self, failure: AttemptFailed) -> float | None:
         """Return the pause before the same candidate is asked again, or None where it is not."""
