@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
 import grpc
@@ -184,6 +184,27 @@ async def test_calls_that_were_refused_leave_nothing_to_the_garbage_collector(op
     assert left < 10
 
 
+@asynccontextmanager
+async def unguarded_channel(behaviour):
+    """Yield a channel to a server that asks nobody who they are."""
+    service = Service("test", [METHOD.served_by(behaviour)])
+    async with AsyncExitStack() as stack:
+        unguarded = listening("127.0.0.1:0", [service], [], ServerOptions(reflection=False))
+        port = (await stack.enter_async_context(unguarded)).port
+        yield await stack.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{port}"))
+
+
+async def test_errors_that_are_the_cause_of_one_another_are_an_answer_all_the_same():
+    async def say(request, call):
+        refused, cause = InvalidRequest("No."), KeyError("x")
+        refused.__cause__, cause.__cause__ = cause, refused
+        raise refused
+
+    async with unguarded_channel(say) as channel:
+        call = channel.unary_unary(METHOD.path)(b"", timeout=PATIENCE_SECONDS)
+        assert await call.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
 async def test_what_was_refused_is_not_kept_with_its_call():
     """grpcio keeps a call's last error until the collector comes, and an error knows the frames that it has passed."""
     seen = []
@@ -199,14 +220,10 @@ async def test_what_was_refused_is_not_kept_with_its_call():
         except KeyError as error:
             raise InvalidRequest("No.") from error
 
-    service = Service("test", [METHOD.served_by(say)])
     gc.collect()
     gc.disable()
     try:
-        async with AsyncExitStack() as stack:
-            unguarded = listening("127.0.0.1:0", [service], [], ServerOptions(reflection=False))
-            port = (await stack.enter_async_context(unguarded)).port
-            channel = await stack.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{port}"))
+        async with unguarded_channel(say) as channel:
             for _ in range(3):
                 call = channel.unary_unary(METHOD.path)(b"")
                 assert await call.code() == grpc.StatusCode.INVALID_ARGUMENT

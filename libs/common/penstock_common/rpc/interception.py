@@ -186,7 +186,10 @@ def _forget_frames(error: BaseException) -> None:
     told: BaseException | None = error
     while told is not None:
         told.__traceback__ = None
-        told.__context__, told = None, told.__cause__ or told.__context__
+        earlier = told.__cause__ or told.__context__
+        # Both go, so that this comes to an end also where errors are the cause of one another.
+        told.__cause__ = told.__context__ = None
+        told = earlier
 
 
 def _is_being_cancelled() -> bool:
