@@ -61,7 +61,11 @@ def _silence() -> Generator[None]:
     """Keep what the stack logs to itself: it is what the rows are there to provoke."""
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
         configure_logging(stream=nowhere)
-        yield
+        try:
+            yield
+        finally:
+            # Whoever still has something to say must not meet a closed file.
+            configure_logging()
 
 
 def rows_named(names: Sequence[str]) -> list[Row | Outage]:

@@ -60,9 +60,9 @@ from penstock_gateway.domain.life.sources import (
 from penstock_gateway.domain.life.validation import validate_input
 
 NO_LADDERS = Ladders({})
-# An answer of another than the first candidate must not outlive the outage that caused it.
 # SHA-256 takes a millisecond for so many bytes; what takes longer is done beside the loop.
 _MUCH_TO_DIGEST_BYTES = 1024 * 1024
+# An answer of another than the first candidate must not outlive the outage that caused it.
 SUBSTITUTE_ANSWER_TTL = timedelta(seconds=60)
 
 
