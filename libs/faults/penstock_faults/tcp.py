@@ -73,7 +73,8 @@ class FaultProxy:
     @property
     def address(self) -> str:
         """Where clients connect to."""
-        return f"{self._host}:{self.port}"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{host}:{self.port}"
 
     async def __aenter__(self) -> Self:
         self.port = await self._listener.open()

@@ -73,8 +73,8 @@ class TritonUpstream(_grpc.GRPCInferenceServiceServicer):
         self.record = record or Record()
         self._playbacks = always(Playback(script)) if isinstance(script, Script) else script
         self._gates = gates
-        self._address = f"{host}:{port}"
-        self._host = host
+        self._host = f"[{host}]" if ":" in host else host
+        self._address = f"{self._host}:{port}"
         self._connections: dict[str, Connection] = {}
         self._server: grpc.aio.Server | None = None
         self.port = 0
