@@ -167,3 +167,12 @@ def test_parts_that_were_joined_and_do_not_fit_are_nobodys_to_mend():
     sent.extend([TextDelta(text="More.")])
     assert not recovery.is_possible(diverged)
     assert recovery.is_possible(CUT)
+
+
+def test_json_is_asked_for_anew_before_it_is_gone_on_with():
+    recovery, _ = recovery_of(TextDelta(text='{"a": '), value=JSON)
+    ways = []
+    for _ in range(2):
+        recovery.begin(PREFILL)
+        ways.append(recovery.way)
+    assert ways == [RecoveryWay.REGENERATED, RecoveryWay.CONTINUED]

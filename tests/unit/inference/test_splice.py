@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock_common.llm.events import Answer
-from penstock_common.llm.types import ContentEvent, ReasoningDelta, TextDelta, ToolCallDelta
+from penstock_common.llm.types import (
+    ChoiceFinished,
+    ContentEvent,
+    FinishReason,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+)
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.splice import Continued, Regenerated, Splice
 
@@ -176,3 +183,27 @@ def test_new_reasoning_is_told_only_where_it_goes_on_as_it_began(
 def test_reasoning_of_a_continuation_is_not_told() -> None:
     answer = joined(Continued("Hello", "Hello"), [ReasoningDelta(text="Hm"), TextDelta(text=", world")])
     assert (answer.reasoning, answer.text) == ("", ", world")
+
+
+def test_what_was_held_back_comes_before_the_call_that_follows_it() -> None:
+    call = ToolCallDelta(index=0, id="call_a", name="look")
+    splice = Continued("ha, ho", "ha, ho")
+    assert splice.take([TextDelta(text="ha"), call]) == [TextDelta(text="ha"), call]
+    assert splice.take([TextDelta(text="ha, ho")]) == [TextDelta(text="ha, ho")]
+
+
+def test_spaces_in_the_middle_of_a_continuation_are_its_own() -> None:
+    splice = Continued("a  ", "a")
+    given_events = [event for text in (" ", "b", " ", "c") for event in splice.take([TextDelta(text=text)])]
+    assert "".join(event.text for event in given_events if isinstance(event, TextDelta)) == "b c"
+
+
+def test_another_choice_is_refused() -> None:
+    with pytest.raises(AttemptFailed):
+        Regenerated(answer_of(TextDelta(text="a"))).take([ChoiceFinished(choice=1, reason=FinishReason.STOP)])
+
+
+def test_a_signature_comes_once_the_reasoning_before_it_has_come() -> None:
+    splice = Regenerated(answer_of(ReasoningDelta(text="Hm, well")))
+    assert splice.take([ReasoningDelta(text="Hm", signature=b"early")]) == []
+    assert splice.take([ReasoningDelta(text=", well", signature=b"s")]) == [ReasoningDelta(text="", signature=b"s")]
