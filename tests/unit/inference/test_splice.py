@@ -207,3 +207,28 @@ def test_a_signature_comes_once_the_reasoning_before_it_has_come() -> None:
     splice = Regenerated(answer_of(ReasoningDelta(text="Hm, well")))
     assert splice.take([ReasoningDelta(text="Hm", signature=b"early")]) == []
     assert splice.take([ReasoningDelta(text=", well", signature=b"s")]) == [ReasoningDelta(text="", signature=b"s")]
+
+
+NAME_ALONE = ToolCallDelta(index=0, id="call_a", name="look")
+TOO_LITTLE = {
+    "no call at all": ([NAME_ALONE], []),
+    "arguments that end before": ([CALLS[0]], [ToolCallDelta(index=0, id="x", name="look", arguments_json_fragment="{")]),
+    "another call instead of the rest": (
+        [CALLS[0]],
+        [
+            ToolCallDelta(index=0, id="x", name="look", arguments_json_fragment="{"),
+            ToolCallDelta(index=1, id="y", name="find"),
+        ],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("sent", "again"), TOO_LITTLE.values(), ids=TOO_LITTLE)
+def test_calls_that_do_not_come_as_far_as_they_were_sent_are_refused_and_nothing_is_given(
+    sent: list[ContentEvent], again: list[ContentEvent]
+) -> None:
+    splice = Regenerated(answer_of(TextDelta(text="Wait"), *sent))
+    assert splice.take([TextDelta(text="Wait"), *again]) == []
+    with pytest.raises(AttemptFailed) as refused:
+        splice.end()
+    assert refused.value.kind is FailureKind.DIVERGED
