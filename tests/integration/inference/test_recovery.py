@@ -320,3 +320,29 @@ async def test_the_metrics_say_whose_break_it_was_and_how_it_was_made_good(plan,
     }
     assert counts[("penstock_recovered_breaks_total", "first", "m", "regenerated")] == 1
     assert counts[("penstock_broken_answers_total", "first", "m")] == 1
+
+
+async def test_who_refuses_to_go_on_has_cost_nothing(plan, first, second):
+    caller = await plan()
+    second.otherwise = refuses_a_prefix(SIXTY)
+    first.enqueue(replace(SIXTY, stop_after=3, end=End.RESET))
+    outcome = await caller.ask("first/m", "second/m")
+    assert outcome.outcomes == ["first cut", "second bad_request", "second answered"]
+    assert outcome.answer.finished is not None
+    (recovery,) = outcome.answer.finished.recoveries
+    told = outcome.steps[0].attributes
+    assert recovery.usage.input_tokens == told["owed_input_tokens"]
+    assert recovery.usage.output_tokens == told["owed_output_tokens"]
+    assert "owed_input_tokens" not in outcome.steps[1].attributes
+
+
+async def test_whose_content_is_refused_within_the_recovery_is_asked_for_by_nobody_else(serve, first, second):
+    async with OpenAIUpstream() as third:
+        caller = await serve(first.settings("first"), second.settings("second"), third.settings("third"))
+        first.enqueue(Answer(stop_after=3, end=End.RESET))
+        second.otherwise = lambda _: Failure(400, {"message": "no", "code": "content_filter"})
+        outcome = await caller.ask("first/m", "second/m", "third/m")
+        assert third.requests == []
+    assert outcome.outcomes == ["first cut", "second refused"]
+    assert isinstance(outcome.error, errors.UpstreamFailed)
+    assert "first/m" in outcome.error.message

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from penstock_common.errors import UpstreamFailed
+from penstock_common.errors import DeadlineExceeded, UpstreamFailed
 from penstock_common.llm.types import (
     Candidate,
     Finished,
@@ -26,7 +26,7 @@ from penstock_inference.domain.attempt_loop import AttemptLoop
 from penstock_inference.domain.batches import Batches
 from penstock_inference.domain.catalogue import Catalogue, Model, WholeAnswers
 from penstock_inference.domain.endpoint import Endpoint, Pool
-from penstock_inference.domain.generation import Generation, GenerationParts
+from penstock_inference.domain.generation import Generation, GenerationParts, Pauses
 from penstock_inference.domain.upstream import Stopped, UpstreamCall, UpstreamEvent
 
 CANDIDATE = Candidate(upstream="u", model="m")
@@ -247,3 +247,80 @@ async def test_who_leaves_owes_the_prompt_once_it_was_sent_and_what_was_written(
 async def _read_all(batches: Batches) -> None:
     async for _ in batches:
         pass
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["streams", "does not"])
+async def test_who_is_answered_too_late_owes_what_was_written_by_then(whole: bool) -> None:
+    upstream, steps = Answered(TEXT, stalls=True), Steps()
+    loop = AttemptLoop(GenerationParts({"u": Pool([Endpoint(upstream)])}, Catalogue([Model(CANDIDATE)])))
+    with pytest.raises(DeadlineExceeded):
+        await _read_all(loop.batches(Generation(QUESTION, Plan(candidates=(CANDIDATE,)), 0.05, whole), steps))
+    (step,) = steps.recorded
+    assert (step.attributes["owed_input_tokens"], step.attributes["owed_output_tokens"]) == (ASKED, 4)
+    assert upstream.closed > 0
+
+
+class SlowToClose(Answered):
+    """Breaks off after its reads, and closes when a test lets it."""
+
+    def __init__(self, reads: Sequence[Sequence[UpstreamEvent]]) -> None:
+        super().__init__(reads)
+        self.closing = asyncio.Event()
+
+    async def aclose(self) -> None:
+        await super().aclose()
+        if self.closed == 1:
+            self.closing.set()
+            await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["streams", "does not"])
+async def test_who_leaves_while_a_broken_attempt_is_closed_leaves_nothing_open(whole: bool) -> None:
+    first, second, steps = SlowToClose(TEXT), Answered([[TextDelta(text="a"), *END]]), Steps()
+    asking = asyncio.ensure_future(_read_all(batches_of_two(first, second, steps, whole=whole)))
+    await first.closing.wait()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    (step,) = steps.recorded
+    assert step.attributes["outcome"] == "cut"
+    # Of one who was sent nothing nothing is owed for an attempt that came to nothing.
+    assert step.attributes.get("owed_output_tokens") == (None if whole else 4)
+    assert first.closed > 1
+    assert second.call is None
+
+
+async def test_who_leaves_before_a_broken_attempt_is_made_good_owes_it_once() -> None:
+    upstream, steps, waiting = Answered(TEXT), Steps(), asyncio.Event()
+
+    async def sleep(_: float) -> None:
+        waiting.set()
+        await asyncio.Event().wait()
+
+    parts = GenerationParts(
+        {"u": Pool([Endpoint(upstream)])}, Catalogue([Model(CANDIDATE)]), Pauses(chance=lambda: 0.5, sleep=sleep)
+    )
+    batches = AttemptLoop(parts).batches(Generation(QUESTION, Plan(candidates=(CANDIDATE,))), steps)
+    asking = asyncio.ensure_future(_read_all(batches))
+    await waiting.wait()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    (step,) = steps.recorded
+    assert (step.attributes["owed_input_tokens"], step.attributes["owed_output_tokens"]) == (ASKED, 4)
+    assert upstream.closed > 0
+    assert [batch async for batch in batches] == []
+
+
+async def test_a_broken_attempt_is_closed_before_another_is_asked() -> None:
+    first, steps = Answered(TEXT), Steps()
+
+    class Second(Answered):
+        def ask(self, call: UpstreamCall) -> Answered:
+            assert first.closed == 1
+            return super().ask(call)
+
+    second = Second([[TextDelta(text="12345678" * 2), TextDelta(text="9"), *END]])
+    read = [event for batch in [b async for b in batches_of_two(first, second, steps, whole=False)] for event in batch]
+    assert "".join(event.text for event in read if isinstance(event, TextDelta)) == "12345678" * 2 + "9"
+    assert [step.attributes["outcome"] for step in steps.recorded] == ["cut", "answered"]

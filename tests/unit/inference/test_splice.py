@@ -139,7 +139,7 @@ OTHER_CALLS = {
     "more text before": [TextDelta(text="Wait, "), ToolCallDelta(index=0, id="x", name="look", arguments_json_fragment='{"q":1}')],
     "no call": [TextDelta(text="Wait")],
     "a call too early": [ToolCallDelta(index=0, id="x", name="look", arguments_json_fragment='{"q":1}')],
-    "a custom call": [TextDelta(text="Wait"), ToolCallDelta(index=0, id="x", name="look", is_custom=True)],
+    "a custom call": [TextDelta(text="Wait"), ToolCallDelta(index=0, id="x", name="look", is_custom=True, arguments_json_fragment='{"q":1}')],
 }  # fmt: skip
 
 
@@ -200,7 +200,9 @@ def test_spaces_in_the_middle_of_a_continuation_are_its_own() -> None:
 
 def test_another_choice_is_refused() -> None:
     with pytest.raises(AttemptFailed):
-        Regenerated(answer_of(TextDelta(text="a"))).take([ChoiceFinished(choice=1, reason=FinishReason.STOP)])
+        Regenerated(answer_of(TextDelta(text="a"))).take(
+            [TextDelta(text="a"), ChoiceFinished(choice=1, reason=FinishReason.STOP)]
+        )
 
 
 def test_a_signature_comes_once_the_reasoning_before_it_has_come() -> None:
