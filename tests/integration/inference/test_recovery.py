@@ -346,3 +346,11 @@ async def test_whose_content_is_refused_within_the_recovery_is_asked_for_by_nobo
     assert outcome.outcomes == ["first cut", "second refused"]
     assert isinstance(outcome.error, errors.UpstreamFailed)
     assert "first/m" in outcome.error.message
+
+
+async def test_who_is_asked_anew_is_told_of_no_turn_to_go_on_with(plan, first, second):
+    caller = await plan(second_has=("chat",), provider="vllm")
+    first.enqueue(Answer(stop_after=3, end=End.RESET))
+    assert (await caller.ask("first/m", "second/m")).error is None
+    (request,) = second.requests
+    assert {"continue_final_message", "add_generation_prompt"}.isdisjoint(request.body)

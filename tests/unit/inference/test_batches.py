@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 
@@ -24,7 +25,7 @@ from penstock_common.llm.types import (
 from penstock_common.telemetry.steps import Steps
 from penstock_inference.domain.attempt_loop import AttemptLoop
 from penstock_inference.domain.batches import Batches
-from penstock_inference.domain.catalogue import Catalogue, Model, WholeAnswers
+from penstock_inference.domain.catalogue import Capability, Catalogue, Model, Timeouts, WholeAnswers
 from penstock_inference.domain.endpoint import Endpoint, Pool
 from penstock_inference.domain.generation import Generation, GenerationParts, Pauses
 from penstock_inference.domain.upstream import Stopped, UpstreamCall, UpstreamEvent
@@ -324,3 +325,43 @@ async def test_a_broken_attempt_is_closed_before_another_is_asked() -> None:
     read = [event for batch in [b async for b in batches_of_two(first, second, steps, whole=False)] for event in batch]
     assert "".join(event.text for event in read if isinstance(event, TextDelta)) == "12345678" * 2 + "9"
     assert [step.attributes["outcome"] for step in steps.recorded] == ["cut", "answered"]
+
+
+async def test_a_deadline_that_passes_while_another_makes_an_answer_whole_is_told_as_one() -> None:
+    candidates = (Candidate(upstream="first", model="m"), Candidate(upstream="second", model="m"))
+    pools = {"first": Pool([Endpoint(Answered(TEXT))]), "second": Pool([Endpoint(Answered([], stalls=True))])}
+    loop = AttemptLoop(GenerationParts(pools, Catalogue(map(Model, candidates))))
+    with pytest.raises(DeadlineExceeded, match="16 characters"):
+        await _read_all(loop.batches(Generation(QUESTION, Plan(candidates=candidates), 0.05), Steps()))
+
+
+async def test_a_continuation_that_nobody_counted_is_reckoned_by_what_it_wrote_itself() -> None:
+    first, second = Candidate(upstream="first", model="m"), Candidate(upstream="second", model="m")
+    goes_on = Answered([[TextDelta(text="abcd"), Stopped(FinishReason.STOP)]])
+    pools = {"first": Pool([Endpoint(Answered(TEXT))]), "second": Pool([Endpoint(goes_on)])}
+    models = [Model(first), Model(second, capabilities=frozenset({Capability.CHAT, Capability.PREFILL}))]
+    loop = AttemptLoop(GenerationParts(pools, Catalogue(models)))
+    batches = loop.batches(Generation(QUESTION, Plan(candidates=(first, second))), Steps())
+    events = [event for batch in [each async for each in batches] for event in batch]
+    (usage,) = [event for event in events if isinstance(event, Usage)]
+    # Four tokens of the first, and one of its own.
+    assert (usage.output_tokens, usage.estimated) == (4 + 1, True)
+
+
+@pytest.mark.parametrize(
+    ("reads", "outcome"), [([], "timeout:first_token"), (TEXT, "timeout:idle")], ids=["before the answer", "within it"]
+)
+async def test_silence_is_borne_a_shorter_time_while_another_is_left(
+    reads: Sequence[Sequence[UpstreamEvent]], outcome: str
+) -> None:
+    candidates = (Candidate(upstream="first", model="m"), Candidate(upstream="second", model="m"))
+    first, second, steps = Answered(reads, stalls=True), Answered([*TEXT, END]), Steps()
+    pools = {"first": Pool([Endpoint(first)]), "second": Pool([Endpoint(second)])}
+    short, hour = timedelta(milliseconds=20), timedelta(hours=1)
+    timeouts = Timeouts(
+        first_token=hour, headers=hour, idle=hour, total=hour, first_token_with_others=short, idle_with_others=short
+    )
+    loop = AttemptLoop(GenerationParts(pools, Catalogue(Model(each, timeouts=timeouts) for each in candidates)))
+    await _read_all(loop.batches(Generation(QUESTION, Plan(candidates=candidates)), steps))
+    assert [step.attributes["outcome"] for step in steps.recorded][1:] == ["answered"]
+    assert steps.recorded[0].attributes["outcome"] in (outcome, "timeout:headers")
