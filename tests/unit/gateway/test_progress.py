@@ -131,3 +131,10 @@ def test_what_began_says_itself_who_was_asked(ask):
     progress.assume_asked(PLAN, ask())
     assert progress.answered_by == SECOND
     assert progress.bill(ask()).usage == Usage(input_tokens=6, output_tokens=1, estimated=True)
+
+
+def test_once_the_usage_has_come_nothing_else_is_owed(ask):
+    usage = Usage(input_tokens=100, output_tokens=10)
+    progress = after(STARTED, TextDelta(text="x"), usage)
+    progress.note_ended([attempt(**OWED)])
+    assert progress.bill(ask()) == Bill(usage, PRICES, 100 * 1_000 + 10 * 2_000)

@@ -28,7 +28,7 @@ from penstock_inference.domain.batches import Batches
 from penstock_inference.domain.catalogue import Capability, Catalogue, Model, Timeouts, WholeAnswers
 from penstock_inference.domain.endpoint import Endpoint, Pool
 from penstock_inference.domain.generation import Generation, GenerationParts, Pauses
-from penstock_inference.domain.upstream import Stopped, UpstreamCall, UpstreamEvent
+from penstock_inference.domain.upstream import Gap, Stopped, UpstreamCall, UpstreamEvent
 
 CANDIDATE = Candidate(upstream="u", model="m")
 QUESTION = GenerationInput(model="fast", messages=(Message(role=Role.USER, parts=(Text(text="x" * 40),)),))
@@ -365,3 +365,33 @@ async def test_silence_is_borne_a_shorter_time_while_another_is_left(
     await _read_all(loop.batches(Generation(QUESTION, Plan(candidates=candidates)), steps))
     assert [step.attributes["outcome"] for step in steps.recorded][1:] == ["answered"]
     assert steps.recorded[0].attributes["outcome"] in (outcome, "timeout:headers")
+
+
+DOUBTED = [[TextDelta(text="a")], [Gap()], [TextDelta(text="b")], [TextDelta(text="c")]]
+STOPPED: list[UpstreamEvent] = [TextDelta(text="d"), Stopped(FinishReason.STOP)]
+
+
+@pytest.mark.parametrize(
+    "upstream",
+    [Answered([*DOUBTED, STOPPED]), Answered([*DOUBTED, STOPPED], stalls=True)],
+    ids=["that ends", "whose end never comes"],
+)
+@pytest.mark.parametrize("whole", [False, True], ids=["streams", "does not"])
+async def test_what_comes_after_a_gap_is_given_once_the_end_has_shown_that_it_is_all(
+    upstream: Answered, whole: bool
+) -> None:
+    upstream = upstream.again()
+    model = Model(CANDIDATE, timeouts=Timeouts(end=timedelta(milliseconds=20)))
+    loop = AttemptLoop(GenerationParts({"u": Pool([Endpoint(upstream)])}, Catalogue([model])))
+    read = [
+        batch async for batch in loop.batches(Generation(QUESTION, Plan(candidates=(CANDIDATE,)), None, whole), Steps())
+    ]
+    texts = ["".join(event.text for event in batch if isinstance(event, TextDelta)) for batch in read]
+    assert texts == (["abcd"] if whole else ["a", "bcd"])
+
+
+async def test_nothing_of_what_comes_after_a_gap_is_given_where_the_answer_breaks_off() -> None:
+    batches = batches_of(Answered(DOUBTED, stalls=False), Steps(), whole=False)
+    assert kinds(await anext(batches)) == [Started, TextDelta]
+    with pytest.raises(UpstreamFailed, match="after 1 characters"):
+        await anext(batches)
