@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 from penstock_common.configuration import Configuration, ConfigurationError, Fault
 from penstock_suite.adapters.revision_metrics import RevisionMetrics
 from penstock_suite.app.check import settings_type
-from penstock_suite.app.reloading import Reloads, note, refuse_what_needs_a_restart, reloaded
+from penstock_suite.app.reloading import Reloads, changes_of, note, refuse_what_needs_a_restart, reloaded
 from penstock_suite.domain.changes import Changes, is_reloaded
 from penstock_suite.domain.failure import Unreachable
 from penstock_suite.domain.reload import Outcome, applied
@@ -144,3 +144,20 @@ def test_what_a_running_process_takes_over(setting, reloaded):
 
 def test_a_section_for_reloads_is_known():
     assert "reload" in Document.model_fields
+
+
+async def test_after_a_reload_that_could_not_even_be_noted_the_next_is_heard():
+    reloads, begun = Reloads(), asyncio.Queue()
+
+    async def reload():
+        begun.put_nowait(None)
+        raise OSError("the disk is full")
+
+    async with reloads.answered(reload):
+        for _ in range(2):
+            reloads.ask()
+            await begun.get()
+
+
+def test_settings_of_a_role_that_did_not_run_are_no_changes():
+    assert changes_of([], [Document()]) == Changes()
