@@ -29,6 +29,7 @@ from penstock_inference.adapters.providers.openai.manners import (
     manner_of_refusal,
     would_differ,
 )
+from penstock_inference.adapters.providers.openai.own_key import without_key
 from penstock_inference.adapters.providers.openai.request import body_from_input
 from penstock_inference.adapters.providers.openai.stream import CompletionStream, whole_answer
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
@@ -67,6 +68,7 @@ class OpenAIUpstream:
             ValueError: if the URL is none, or the key cannot stand in a header.
         """
         address = parse_address(f"{base_url.rstrip('/')}/chat/completions")
+        self.key = api_key
         headers = {**_HEADERS, "Authorization": f"Bearer {api_key}"} if api_key else _HEADERS
         self.pool = client.pool(address.origin)
         self.manners = LearntManners(dialect, manners_remembered.total_seconds())
@@ -120,6 +122,8 @@ class CompletionAnswer:
             return await self._understood(response)
         except HttpFailure as error:
             raise failure_of_exchange(error) from error
+        except AttemptFailed as failure:
+            raise without_key(failure, self._upstream.key) from failure.__cause__
 
     async def aclose(self) -> None:
         """End the exchange; see the port."""
