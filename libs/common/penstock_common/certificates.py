@@ -11,6 +11,7 @@ from typing import Protocol
 import structlog
 
 from penstock_common.configuration import ConfigurationError
+from penstock_common.file_contents import file_contents
 
 _log = structlog.get_logger(__name__)
 
@@ -138,6 +139,6 @@ def _stamp_of(files: PemFiles) -> Stamp | None:
 
 def _read(path: Path, setting: str) -> bytes:
     try:
-        return path.read_bytes()
+        return file_contents(path)
     except OSError as error:
         raise ConfigurationError(f"'{setting}': {path}: {error.strerror}") from None

@@ -17,12 +17,12 @@ import hashlib
 import os
 import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -47,9 +47,12 @@ from penstock_common.faults import (
     refuse,
     refuse_key,
 )
+from penstock_common.file_contents import file_contents
 from penstock_common.yaml_document import read_yaml
 
 __all__ = [
+    "MAX_INT32",
+    "MAX_WHOLE_NUMBER",
     "RELOADED",
     "Configuration",
     "ConfigurationError",
@@ -71,6 +74,11 @@ _MICROSECONDS = {"ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_00
 _MOST_WHOLE = 999_999_999
 _PASSES = 4
 _REVISION_DIGITS = 12
+
+MAX_INT32 = 2**31 - 1
+"""The largest number that gRPC's options and the contract's counts of tokens hold."""
+MAX_WHOLE_NUMBER = 2**53 - 1
+"""The largest whole number of any setting: JSON and Redis's scripts count no further exactly."""
 
 
 class Reloaded:
@@ -141,6 +149,25 @@ class Section(BaseModel):
         refuse(faults)
         return section
 
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        refuse(
+            (path, f"it must be at most {MAX_WHOLE_NUMBER}")
+            for name in type(self).model_fields
+            for path, number in _whole_numbers(getattr(self, name), (name,))
+            if number > MAX_WHOLE_NUMBER
+        )
+        return self
+
+
+def _whole_numbers(value: object, path: KeyPath) -> Iterator[tuple[KeyPath, int]]:
+    """Return the numbers of a field; those of a section within it are its own to look at."""
+    if isinstance(value, int):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, item in typing.cast("dict[Any, object]", value).items():
+            yield from _whole_numbers(item, (*path, str(key)))
+
 
 def _resolve(value: Any, annotation: Any, path: KeyPath, faults: list[tuple[KeyPath, str]]) -> Any:
     """Return the value with its references resolved; what cannot be is added to the faults."""
@@ -191,7 +218,7 @@ def _replaced(match: re.Match[str]) -> str:
 
 def _held_by_file(path: str) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8")
+        return file_contents(Path(path)).decode()
     except (OSError, UnicodeDecodeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it holds no text"
         raise _UnresolvedError(f"the file {path}: {reason}") from None
@@ -234,7 +261,7 @@ class Configuration:
             ConfigurationError: if the file cannot be read or is not a YAML mapping.
         """
         try:
-            content = path.read_bytes()
+            content = file_contents(path)
             text = content.decode("utf-8-sig")
         except OSError as error:
             raise ConfigurationError(Fault(str(error.strerror), file=str(path))) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from penstock_common.configuration import ConfigurationError
+from penstock_common.file_contents import file_contents
 
 MIN_BYTES = 32
 
@@ -19,7 +20,7 @@ def read_key_material(path: Path | None, setting: str) -> bytes:
         raise ConfigurationError(f"'{setting}' is missing: name a file with at least {MIN_BYTES} random bytes")
     try:
         # As it is: one random key in twenty begins or ends with a byte that is white space.
-        material = path.read_bytes()
+        material = file_contents(path)
     except OSError as error:
         raise ConfigurationError(f"'{setting}': {path}: {error.strerror}") from None
     if len(material) < MIN_BYTES:

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_v
 from pydantic_core import PydanticCustomError
 
 from penstock_common.addresses import Listen as ListenAddress
-from penstock_common.configuration import RELOADED, Duration, Secret, Section
+from penstock_common.configuration import MAX_INT32, RELOADED, Duration, Secret, Section
 from penstock_common.degradation import DegradationStep
 from penstock_common.faults import KeyPath, nearest, refuse
 from penstock_common.priority import PRIORITIES
@@ -178,7 +178,7 @@ class GatewaySettings(Section):
     """The same for one API key."""
     refusals_per_minute: Annotated[int, Field(gt=0)] = 600
     """Of one key; then its requests are refused before their bodies are read. One more for every 256 KiB of a body."""
-    max_body_bytes: Annotated[int, Field(gt=0)] = 32 * 1024 * 1024
+    max_body_bytes: Annotated[int, Field(gt=0, le=MAX_INT32)] = 32 * 1024 * 1024
     """Largest body of a request, and largest message over gRPC."""
     max_body_elements: Annotated[int, Field(gt=0)] = BodyBounds().max_elements
     """Of the JSON in a body: values in arrays and members of objects."""
@@ -198,9 +198,9 @@ class GatewaySettings(Section):
     """Of answers that callers do not read; then no more are given."""
     grpc_unread_bytes_per_key: Annotated[int, Field(gt=0)] = 64 * 1024 * 1024
     """Of those, answers to one key."""
-    grpc_streams_per_connection: Annotated[int, Field(gt=0)] = 1000
+    grpc_streams_per_connection: Annotated[int, Field(gt=0, le=MAX_INT32)] = 1000
     """Calls at once over one connection; a client's further ones wait in its library."""
-    grpc_connections: Annotated[int, Field(gt=0)] = 4096
+    grpc_connections: Annotated[int, Field(gt=0, le=MAX_INT32)] = 4096
     """Connections to the gRPC port at once; further ones are closed."""
     grpc_connection_idle: PositiveDuration = timedelta(minutes=5)
     """How long a connection is kept that has no call."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, cast
 
 from pydantic import ConfigDict, Field, model_validator
 
-from penstock_common.configuration import RELOADED, Section, resolved_if_possible
+from penstock_common.configuration import MAX_INT32, RELOADED, Section, resolved_if_possible
 from penstock_common.degradation import faults_of_ladders
 from penstock_common.faults import KeyPath, nearest, refuse
 from penstock_common.sections import Price, PublicModel
@@ -40,7 +40,7 @@ class UpstreamModelSettings(_WithIdentity):
     told_by = ("chat_template",)
 
     name: str
-    context_window: Annotated[int, Field(gt=0)]
+    context_window: Annotated[int, Field(gt=0, le=MAX_INT32)]
     capabilities: list[str] = ["chat"]
     price: Price = Price()
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import Field
 
 from penstock_common.configuration import (
+    MAX_WHOLE_NUMBER,
     Configuration,
     ConfigurationError,
     Duration,
@@ -480,3 +481,14 @@ def test_the_default_configuration_can_be_parsed():
     root = Path(__file__).parents[3]
     for path in sorted((root / "services/suite/penstock_suite").glob("*.yaml")):
         assert Configuration.load(path, {}) is not None
+
+
+@pytest.mark.parametrize("number", [2**53, 10**23], ids=["one-more", "huge"])
+def test_a_number_that_nothing_counts_exactly_is_refused(number):
+    text = fault(f"upstreams: [{{name: x, limits: {{requests_per_minute: {number}}}}}]")
+    assert "'upstreams[0].limits.requests_per_minute': it must be at most 9007199254740991" in text
+
+
+def test_the_largest_whole_number_is_taken():
+    settings = Configuration.parse(f"retries: {MAX_WHOLE_NUMBER}", {}).settings(Upstream)
+    assert settings.retries == MAX_WHOLE_NUMBER

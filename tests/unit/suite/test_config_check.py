@@ -273,3 +273,20 @@ def test_no_message_speaks_of_our_classes(wrong):
     assert [path for path, fault in said if not (fault.key and fault.line)] == []
     known = {"OPENAI_API_KEY", "ChatML"}
     assert [(path, fault) for path, fault in said if set(OURS.findall(fault.message)) - known] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        (GOOD.replace("4096", "2147483648"), "upstreams[0].models[0].context_window"),
+        (GOOD.replace("[far/m]}", f"[far/m], weights: {{far/m: {10**23}}}}}"), "models[0].weights.far/m"),
+        (GOOD + f"tiers: {{pro: {{requests_per_minute: {10**23}}}}}\n", "tiers.pro.requests_per_minute"),
+        (GOOD + "gateway: {max_body_bytes: 2147483648}\n", "gateway.max_body_bytes"),
+        (GOOD + "gateway: {grpc_streams_per_connection: 2147483648}\n", "gateway.grpc_streams_per_connection"),
+        (GOOD + "gateway: {grpc_connections: 2147483648}\n", "gateway.grpc_connections"),
+    ],
+    ids=["window", "weight", "tier", "body", "streams", "connections"],
+)
+def test_numbers_that_would_not_fit_where_they_go_are_refused(written, text, key):
+    with pytest.raises(Misconfigured, match=re.escape(f"'{key}': it must be at most")):
+        checked(written(text))

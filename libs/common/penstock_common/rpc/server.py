@@ -19,6 +19,8 @@ from penstock_common.rpc.unread import UnreadAnswers, UnreadLimits
 from penstock_common.service import Service
 
 MAX_METADATA_BYTES = 16 * 1024
+# gRPC counts in 32 bits, which are over after 24 days, and takes the largest number for ever.
+_FOR_EVER_MILLISECONDS = 2**31 - 1
 # As long as the longest call may last.
 _LONGEST_WAIT_FOR_THE_LOOP_SECONDS = 600
 _LAST_RESPONSES = timedelta(seconds=1)
@@ -176,4 +178,4 @@ def _arguments(options: ServerOptions) -> list[tuple[str, int]]:
 
 
 def _milliseconds(duration: timedelta | None) -> int | None:
-    return None if duration is None else int(duration.total_seconds() * 1000)
+    return None if duration is None else min(int(duration.total_seconds() * 1000), _FOR_EVER_MILLISECONDS)

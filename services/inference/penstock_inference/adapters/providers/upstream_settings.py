@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from penstock_common.configuration import Duration, Secret, Section
+from penstock_common.configuration import MAX_INT32, Duration, Secret, Section
 from penstock_common.faults import refuse
 from penstock_common.sections import Price
 from penstock_inference.domain.catalogue import WholeAnswers
@@ -101,7 +101,7 @@ class ModelSettings(Section):
 
     name: Annotated[str, Field(min_length=1)]
     """The upstream's own name of it; candidates name it after their `/`."""
-    context_window: Annotated[int, Field(gt=0)]
+    context_window: Annotated[int, Field(gt=0, le=MAX_INT32)]
     """Tokens, question and answer together."""
     capabilities: list[CapabilityName] = ["chat"]
     """What it can do. A request that needs one goes to models that have it."""

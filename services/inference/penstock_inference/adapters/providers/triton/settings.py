@@ -10,6 +10,7 @@ from pydantic import model_validator
 from penstock_common.addresses import Target
 from penstock_common.configuration import Secret, Section
 from penstock_common.faults import refuse
+from penstock_common.file_contents import file_contents
 from penstock_inference.adapters.providers.upstream_settings import UpstreamSettings
 
 
@@ -49,6 +50,6 @@ class TritonSettings(UpstreamSettings):
 def _content(path: Path) -> bytes | None:
     """Return what a file holds; None where it cannot be read, of which whoever opens the upstream tells."""
     try:
-        return path.read_bytes()
+        return file_contents(path)
     except OSError:
         return None
