@@ -77,3 +77,9 @@ def test_the_reference_has_every_section_and_its_keys():
 
 def test_the_page_of_the_reference_is_current():
     assert (ROOT / "docs/configuration.md").read_text() == reference(), "run tools/gen_configuration_docs.py"
+
+
+def test_no_kind_and_no_default_is_a_word_of_the_program():
+    rows = [line.split(" | ") for line in reference().splitlines() if line.startswith("| `")]
+    assert ["`refuse`, `drop`, `pass`", "`refuse`"] in [row[1:3] for row in rows]
+    assert [row for row in rows if re.search(r"[A-Z]\w+\.[A-Z]", row[2])] == []

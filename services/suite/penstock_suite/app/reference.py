@@ -14,6 +14,7 @@ import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from enum import Enum
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -236,6 +237,8 @@ def _kind_of(form: Any) -> str:
         return "secret"
     if issubclass(form, BaseModel):
         return "mapping"
+    if issubclass(form, Enum):
+        return ", ".join(f"`{choice.value}`" for choice in form)
     return _NAMES.get(form, "number")
 
 
@@ -245,7 +248,7 @@ def _bound(metadata: list[Any], name: str) -> Any:
 
 
 def _default(field: FieldInfo) -> str:
-    value = field.default
+    value = field.default.value if isinstance(field.default, Enum) else field.default
     if value is PydanticUndefined:
         return "required"
     if isinstance(value, SecretStr | BaseModel) or value in (None, "", [], {}):

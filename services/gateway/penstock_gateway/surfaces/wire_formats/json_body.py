@@ -114,6 +114,10 @@ def check_json(value: msgspec.Raw, field: str) -> None:
     try:
         msgspec.json.decode(raw)
     except Exception as error:  # noqa: BLE001 - decoders raise what they please; none may pass
+        if isinstance(error, msgspec.ValidationError):
+            # Its path begins at the value; callers know it by the field.
+            text, _, below = str(error).partition(" - at `$")
+            raise _shape_refusal(f"{text} - at `$.{field}{below or '`'}", _NO_CHOICES) from None
         reason = _refusal(error, raw, _NO_CHOICES).message
         raise InvalidRequest(f"'{field}' cannot be read: {reason}", field=field) from None
 
