@@ -17,7 +17,7 @@ import hashlib
 import os
 import re
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
 from datetime import timedelta
 from decimal import Decimal
@@ -48,6 +48,7 @@ from penstock_common.faults import (
     refuse_key,
 )
 from penstock_common.file_contents import file_contents
+from penstock_common.whole_numbers import MAX_INT32, MAX_WHOLE_NUMBER, whole_numbers
 from penstock_common.yaml_document import read_yaml
 
 __all__ = [
@@ -74,11 +75,6 @@ _MICROSECONDS = {"ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_00
 _MOST_WHOLE = 999_999_999
 _PASSES = 4
 _REVISION_DIGITS = 12
-
-MAX_INT32 = 2**31 - 1
-"""The largest number that gRPC's options and the contract's counts of tokens hold."""
-MAX_WHOLE_NUMBER = 2**53 - 1
-"""The largest whole number of any setting: JSON and Redis's scripts count no further exactly."""
 
 
 class Reloaded:
@@ -154,19 +150,10 @@ class Section(BaseModel):
         refuse(
             (path, f"it must be at most {MAX_WHOLE_NUMBER}")
             for name in type(self).model_fields
-            for path, number in _whole_numbers(getattr(self, name), (name,))
+            for path, number in whole_numbers(getattr(self, name), (name,))
             if number > MAX_WHOLE_NUMBER
         )
         return self
-
-
-def _whole_numbers(value: object, path: KeyPath) -> Iterator[tuple[KeyPath, int]]:
-    """Return the numbers of a field; those of a section within it are its own to look at."""
-    if isinstance(value, int):
-        yield path, value
-    elif isinstance(value, dict):
-        for key, item in typing.cast("dict[Any, object]", value).items():
-            yield from _whole_numbers(item, (*path, str(key)))
 
 
 def _resolve(value: Any, annotation: Any, path: KeyPath, faults: list[tuple[KeyPath, str]]) -> Any:
