@@ -16,15 +16,10 @@ from penstock_suite.domain.rehearsal import public_models
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from not_yet import SCENARIOS_NOT_YET, expected_failure  # noqa: E402
 from scenarios import SCENARIOS, Scenario  # noqa: E402
 from scenery import document_for, upstream_settings  # noqa: E402
 
-CASES = [
-    expected_failure(scenario, mode, name=f"{scenario}-{mode}", fails=(scenario.name, mode) in SCENARIOS_NOT_YET)
-    for scenario in SCENARIOS
-    for mode in Mode
-]
+CASES = [pytest.param(scenario, mode, id=f"{scenario}-{mode}") for scenario in SCENARIOS for mode in Mode]
 
 
 @pytest.mark.parametrize(("scenario", "mode"), CASES)

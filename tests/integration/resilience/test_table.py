@@ -14,19 +14,14 @@ from penstock_suite.domain.rehearsal import public_models
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from not_yet import OUTAGE_NOT_LEFT_ALONE, expected_failure, is_expected_to_fail  # noqa: E402
 from scenery import document_for  # noqa: E402
 
 CASES = [
-    expected_failure(
-        row, mode, alone,
-        name=f"{row.id}-{mode}-{'alone' if alone else 'two'}",
-        fails=is_expected_to_fail(row, mode, alone=alone),
-    )
+    pytest.param(row, mode, alone, id=f"{row.id}-{mode}-{'alone' if alone else 'two'}")
     for row in ROWS
     for mode in Mode
     for alone in (False, True)
-]  # fmt: skip
+]
 EVERY_CASE = pytest.mark.parametrize(("row", "mode", "alone"), CASES)
 
 
@@ -70,7 +65,7 @@ async def test_a_break_is_gone_on_from_by_who_takes_a_prefix(row: Row, house):
     assert last["content"]
 
 
-@pytest.mark.parametrize("mode", [expected_failure(mode, name=mode, fails=OUTAGE_NOT_LEFT_ALONE) for mode in Mode])
+@pytest.mark.parametrize("mode", list(Mode), ids=str)
 async def test_who_is_down_is_left_alone_and_used_again_once_it_is_well(mode: Mode, house):
     document = document_for()
     weathered = await house.weather(document, public_models(document)[0], OUTAGE, mode)

@@ -17,15 +17,9 @@ from penstock_suite.domain.rehearsal import public_models
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from not_yet import expected_failure, is_expected_to_fail  # noqa: E402
 from scenery import document_for  # noqa: E402
 
-CASES = [
-    expected_failure(row, mode, name=f"{row.id}-{mode}", fails=is_expected_to_fail(row, mode, alone=False))
-    for row in ROWS
-    if plays(row.first)
-    for mode in Mode
-]
+CASES = [pytest.param(row, mode, id=f"{row.id}-{mode}") for row in ROWS if plays(row.first) for mode in Mode]
 
 
 def document_with_triton(row: Row) -> dict:
