@@ -3,6 +3,11 @@
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine is no defect: neither an example's time nor that of making one is judged.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 # Servers are started as another user, which forks; gRPC's own handlers of a fork break the child now and then.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
