@@ -127,8 +127,11 @@ async def test_database_of_the_first_version_goes_on_as_it_is(old_url):
 
 
 def upgraded(contents):
-    """Return what the newest version keeps of the first one's rows: all of it, exported by nobody yet."""
-    marked = {name: [(*row, None) for row in contents[name]] for name in ("ledger", "audit_log")}
+    """Return what the newest version keeps of the first one's rows: all of it, exported by nobody yet, and never degraded."""
+    marked = {
+        "ledger": [(*row, None, "") for row in contents["ledger"]],
+        "audit_log": [(*row, None) for row in contents["audit_log"]],
+    }
     return contents | marked | {"alembic_version": [(GATEWAY.newest_revision(),)]}
 
 

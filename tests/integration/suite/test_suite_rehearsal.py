@@ -65,13 +65,14 @@ def test_programs_get_one_document(penstock, configuration):
 
 
 def test_a_row_that_is_not_kept_is_told_with_the_reason_and_ends_with_one(penstock, tmp_path):
-    # A deadline that is over before the first upstream is given up: no time is left for anybody else.
+    # One request a minute, and no waiting: nobody makes good what the only candidate does once.
     path = tmp_path / "penstock.yaml"
-    path.write_text(CONFIGURATION + "gateway: {stream_timeout: 500ms}\n")
-    told = penstock("rehearse", "--config", path, "--only", "silence", "--model", "fast", "--timers", "5s")
-    assert told.returncode == 1
-    assert "✗ streamed  deadline_exceeded (504)" in told.stdout
-    assert "the caller saw deadline_exceeded (504), not the whole answer" in told.stdout
+    limited = "provider: openai\n    limits: {requests_per_minute: 1, wait: 0s}\n"
+    path.write_text(CONFIGURATION.replace("provider: openai\n", limited))
+    told = penstock("rehearse", "--config", path, "--only", "500-once", "--model", "alone")
+    assert told.returncode == 1, told.stdout + told.stderr
+    assert "✗ streamed  upstream_failed (502)" in told.stdout
+    assert "the caller saw upstream_failed (502), not the whole answer" in told.stdout
     assert "of 2 as promised" in told.stderr
 
 

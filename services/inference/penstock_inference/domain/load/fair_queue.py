@@ -10,7 +10,7 @@ import msgspec
 from penstock_common.priority import Priority
 
 
-class Ticket(msgspec.Struct, eq=False, gc=False):
+class Ticket(msgspec.Struct, eq=False):
     """One that waits: whose it is, until when it makes sense (on the queue's clock), and whom to tell.
 
     ``tell`` is called once, with True where it may go in, and False where it was shed.
