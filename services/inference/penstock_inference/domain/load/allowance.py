@@ -36,8 +36,3 @@ class Allowance:
     def correct(self, units: float) -> None:
         """Take more, or give back (below 0), once it is known what an answer took."""
         self._due += units * self._seconds_per_unit
-
-    def scale(self, factor: float) -> None:
-        """Make the allowance ``factor`` times what it was: others share it, or did."""
-        self._seconds_per_unit /= factor
-        self._ahead_most = max(BURST_SECONDS, self._seconds_per_unit)

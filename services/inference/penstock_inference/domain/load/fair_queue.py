@@ -39,10 +39,6 @@ class FairQueue:
     def __len__(self) -> int:
         return self._waiting
 
-    def waiting(self, priority: Priority) -> int:
-        """Return how many of a class wait."""
-        return sum(len(tickets) for tickets in self._classes[priority].values())
-
     def push(self, ticket: Ticket) -> bool:
         """Let one wait; return whether there is room."""
         if self._waiting >= self._most and not self._shed_below(ticket.priority):
