@@ -117,11 +117,14 @@ async def test_a_trace_from_outside_is_continued_over_grpc(stack, caller, first,
 async def test_what_failed_is_in_the_trace(stack, broken, collector, wait):
     for server in broken:
         server.enqueue(*[Failure(500)] * 30)
-    answer = await stack.ask(f"trace {uuid.uuid4()}", model="hopeless")
+    prompt = f"trace {uuid.uuid4()}"
+    answer = await stack.ask(prompt, model="hopeless")
     assert answer.status == 502
     spans = await trace_of(collector, wait, answer.header["x-request-id"])
     attempts = [span for span in spans if span.name.startswith("attempt")]
-    assert len(attempts) == sum(len(server.requests) for server in broken)
+    # Earlier failures may have put these upstreams out; the probes that look after them are not attempts.
+    asked = [request for server in broken for request in server.requests if prompt.encode() in request.raw_body]
+    assert len(attempts) == len(asked) >= 2
     assert all(span.attributes.get("error.type") for span in attempts)
     assert len({span.trace_id for span in spans}) == 1
 
