@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import stat
 from datetime import timedelta
@@ -10,6 +11,8 @@ from datetime import timedelta
 import pytest
 
 from penstock_common.rpc.server import ListenError
+from penstock_gateway.surfaces.http1.connection import Connection
+from penstock_gateway.surfaces.http1.messages import HttpRequest
 from penstock_gateway.surfaces.http1.server import serving_http
 
 from .conftest import head, until
@@ -244,3 +247,54 @@ def _has_ipv6():
 def _free_port():
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return probe.getsockname()[1]
+
+
+LARGE = 1_000_000
+
+
+async def is_answered(client, application):
+    client.post("/echo", b"x" * LARGE)
+    assert (await client.answer()).status == 200
+
+
+async def is_refused(client, application):
+    client.send(head("POST", "/echo", "content-length: 9999999999") + b"x" * LARGE)
+    assert (await client.answer()).status == 413
+
+
+async def is_no_request(client, application):
+    client.send(b"hello" * 100)
+    assert (await client.answer()).status == 400
+
+
+async def still_sends(client, application):
+    client.send(head("POST", "/echo", f"content-length: {LARGE}") + b"x" * (LARGE - 1))
+    await application.running.wait()
+
+
+async def still_waits(client, application):
+    client.post("/held", b"x" * 1000)
+    await application.running.wait()
+
+
+@pytest.mark.parametrize("what", [is_answered, is_refused, is_no_request, still_sends, still_waits])
+async def test_client_that_leaves_leaves_nothing_to_the_garbage_collector(serve, application, what):
+    """It runs seldom, and a body may have many megabytes."""
+
+    def left() -> int:
+        application.seen.clear()
+        return sum(isinstance(each, Connection | HttpRequest) for each in gc.get_objects())
+
+    served = await serve()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            client = await served.connect()
+            application.running.clear()
+            await what(client, application)
+            resets(client)
+        await until(lambda: not served.server._connections and not served.server.tasks and not left())
+        assert left() == 0
+    finally:
+        gc.enable()

@@ -110,10 +110,18 @@ class Connection(asyncio.Protocol):
         self.is_lost = True
         self.shared.left(self)
         self._make_room(is_room=False)
+        self._reader.let_go()
+        # It knows where it was raised.
+        self.refused = None
         if self.task is not None:
             # One that has not begun yet ends without a step of its own.
-            self.task.add_done_callback(self.shared.tasks.discard)
+            self.task.add_done_callback(self._let_go)
             self.task.cancel()
+
+    def _let_go(self, task: asyncio.Task[None]) -> None:
+        """Forget a request that nobody waits for: it refers to its connection, and its body may be large."""
+        self.shared.tasks.discard(task)
+        self.task = self._request = None
 
     def eof_received(self) -> None:
         """Take the end of what the client sends for its leaving: nothing tells the two apart (docs/adr/0011)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from penstock_common.errors import PenstockError
 from penstock_gateway.surfaces.http1.failures import BodyTooLarge
@@ -47,7 +47,7 @@ class HttpRequest:
     """
 
     __slots__ = (
-        "_failure", "_max_body_bytes", "_received", "_room", "_sender", "_waiting", "announced_bytes", "deployment",
+        "_failure", "_is_given_up", "_max_body_bytes", "_received", "_room", "_sender", "_waiting", "announced_bytes", "deployment",
         "expects_continue", "headers", "is_complete", "keeps_alive", "method", "path", "takes_chunks",
     )  # fmt: skip
 
@@ -73,6 +73,7 @@ class HttpRequest:
         self._room: Room | None = None
         self._received: bytes | bytearray = b""
         self._failure: PenstockError | None = None
+        self._is_given_up = False
         self._waiting: asyncio.Future[None] | None = None
 
     async def body(self, room: Room | None = None) -> bytes:
@@ -97,7 +98,7 @@ class HttpRequest:
             self._sender.expect_body()
             await self._waiting
         if self._failure is not None:
-            raise self._failure
+            self._raise(self._failure)
         received, self._received = self._received, b""
         body = received if isinstance(received, bytes) else bytes(received)
         return await self._inflated(body) if "content-encoding" in self.headers else body
@@ -136,7 +137,7 @@ class HttpRequest:
 
     def take(self, piece: bytes) -> None:
         """Take in the next piece of the body."""
-        if self._failure is not None:
+        if self._is_given_up:
             return
         if not self._received:
             self._received = piece
@@ -158,8 +159,17 @@ class HttpRequest:
     def fail(self, error: PenstockError) -> None:
         """Give the body up; whoever asks for it, or has asked, gets ``error``."""
         self._failure = error
+        self._is_given_up = True
         self._received = b""
         self._wake()
+
+    def _raise(self, failure: PenstockError) -> NoReturn:
+        """Raise, and keep nothing: a failure leads to the request, and the two would be the garbage collector's."""
+        self._failure = None
+        try:
+            raise failure
+        finally:
+            del failure
 
     def _find_room(self, size: int) -> None:
         if size > self._max_body_bytes:

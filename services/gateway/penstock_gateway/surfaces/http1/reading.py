@@ -84,14 +84,19 @@ class RequestReader:
             # Answered as if it had not asked; what it would send in the new protocol is not read.
             self._is_full = True
         except httptools.HttpParserError as error:
-            cause = error.__context__
-            raise cause if isinstance(cause, Refused) else _malformed(error) from None
+            raise _refusal_of(error) from None
         if self._unread_bytes > self._limits.max_head_bytes:
             raise self._endless()
 
     def close(self, refused: Refused) -> None:
         """Refuse whatever comes, and read none of it."""
         self._closed = refused
+
+    def let_go(self) -> None:
+        """Read nothing more. Parser, reader and connection refer to each other: what they hold would be the collector's."""
+        del self._parser, self._sender, self.on_header, self.on_url
+        self.arrived.clear()
+        self.incoming = None
 
     def on_headers_complete(self) -> None:
         """Make the request out of what was collected."""
@@ -209,8 +214,9 @@ def _check_upgrade(request: HttpRequest) -> None:
         raise Refused(400, "The header 'upgrade' is not supported on a request with a body.")
 
 
-def _malformed(error: Exception) -> Refused:
-    return Refused(400, f"This is not a valid HTTP request: {error}.")
+def _refusal_of(error: httptools.HttpParserError) -> Refused:
+    cause = error.__context__
+    return cause if isinstance(cause, Refused) else Refused(400, f"This is not a valid HTTP request: {error}.")
 
 
 def _target_too_long(limits: HttpLimits) -> Refused:
