@@ -11,7 +11,7 @@ from google.protobuf import json_format
 from penstock.gateway.v1 import chat_service_pb2 as chat_pb
 from penstock_common.llm.convert import event_from_proto
 from penstock_common.llm.events import StreamInvariants
-from penstock_common.testing.openai_upstream import Answer, End, Failure
+from penstock_common.testing.openai_upstream import Answer, End, Failure, NoResponse
 
 CHAT, STREAM = "/api/v1/chat", "/api/v1/chat:stream"
 
@@ -183,3 +183,34 @@ async def test_the_openapi_document_describes_the_chat(stack):
     assert answer.json["openapi"] == "3.1.0"
     assert {CHAT, STREAM, "/api/v1/models", "/v1/chat/completions"} <= set(answer.json["paths"])
     assert "post" in answer.json["paths"][CHAT]
+
+
+CALLS = {
+    "typed, whole": (CHAT, body),
+    "typed, streamed": (STREAM, body),
+    "openai, whole": ("/v1/chat/completions", lambda text: {"model": "fast", "messages": [user(text)]}),
+    "openai, streamed": (
+        "/v1/chat/completions",
+        lambda text: {"model": "fast", "messages": [user(text)], "stream": True},
+    ),
+}
+
+
+def user(text: str) -> dict:
+    return {"role": "user", "content": text}
+
+
+@pytest.mark.parametrize("name", CALLS)
+async def test_who_leaves_closes_the_upstreams_connection_and_owes_the_prompt(stack, first, name):
+    path, asked = CALLS[name]
+    first.enqueue(NoResponse())
+    request_id = f"leaves-{name.replace(', ', '-')}"
+    asking = asyncio.ensure_future(
+        stack.request("POST", path, json=asked("rest leave"), headers={"x-request-id": request_id})
+    )
+    request = await first.next_request()
+    asking.cancel()
+    await asyncio.wait_for(request.left.wait(), 60)
+    row = await stack.ledger_row(request_id=request_id)
+    # Ten bytes, four to a token, and four for the turn.
+    assert (row["outcome"], row["input_tokens"], row["output_tokens"]) == ("cancelled", 7, 0)

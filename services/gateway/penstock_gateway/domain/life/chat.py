@@ -342,11 +342,12 @@ class ChatExchange(Exchange[ChatOrder]):
 
     def _note_what_is_owed(self, attempts: Sequence[Step]) -> None:
         """Take in what inference alone knows of an answer that we ended, or what we must assume where it cannot tell."""
-        if attempts:
-            self._progress.note_ended(attempts)
-        elif self._was_left and not self._parts.inference_is_here and self._source is not None and self._source.plan:
+        self._progress.note_ended(attempts)
+        generate, plan = self._generate, self._source.plan if self._source is not None else None
+        is_untold = self._was_left and generate is not None and not generate.children
+        if is_untold and plan is not None and not self._parts.inference_is_here:
             # Who hangs up a call to another process hears no more of it.
-            self._progress.assume_asked(self._source.plan, self._effective)
+            self._progress.assume_asked(plan, self._effective)
 
     def _came_whole(self) -> bool:
         """Return whether the upstream was asked for a whole answer: it has no first token that anybody saw."""
