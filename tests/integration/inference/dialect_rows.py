@@ -104,6 +104,8 @@ TOOL_CALLS = [
            head(0, "call_x78", arguments=':"Oslo"}'), CALLED),
     called("empty id and name in later pieces", head(0, "call_one", "weather", ""),
            head(0, "", "", '{"city":"Oslo"}'), CALLED),
+    called("a blank id and name in later pieces", head(0, "call_one", "weather", ""),
+           head(0, " ", "\n", '{"city":"Oslo"}'), CALLED),
     called("arguments as an object", head(0, "call_one", "weather", {"city": "Oslo"}), CALLED),
     called("arguments again at the end", head(0, "call_one", "weather", ""), head(0, arguments='{"city":"Oslo"}'),
            head(0, "call_one", "weather", '{"city":"Oslo"}'), CALLED),

@@ -136,5 +136,13 @@ def test_what_began_says_itself_who_was_asked(ask):
 def test_once_the_usage_has_come_nothing_else_is_owed(ask):
     usage = Usage(input_tokens=100, output_tokens=10)
     progress = after(STARTED, TextDelta(text="x"), usage)
-    progress.note_ended([attempt(**OWED)])
+    progress.note_ended([attempt(outcome="cancelled", **OWED)])
     assert progress.bill(ask()) == Bill(usage, PRICES, 100 * 1_000 + 10 * 2_000)
+
+
+def test_who_broke_off_is_owed_beside_the_usage_of_who_made_the_answer_whole(ask):
+    usage = Usage(input_tokens=100, output_tokens=10)
+    progress = after(STARTED, TextDelta(text="x"), usage)
+    progress.note_ended([attempt(outcome="cut", **OWED), attempt(outcome="answered")])
+    broken_off = 3 * 1_000 + 2 * 500 + 3 * 2_000
+    assert progress.bill(ask()) == Bill(usage, PRICES, 100 * 1_000 + 10 * 2_000 + broken_off)

@@ -213,6 +213,29 @@ def test_a_pause_after_a_break_that_does_not_fit_the_deadline_is_none() -> None:
     assert succession(0, seconds_left=0.1).after_break(failed(FailureKind.CUT)) is None
 
 
+def test_only_larger_windows_are_asked_to_make_an_answer_whole_that_was_too_long_for_one() -> None:
+    made = succession(4096, 8192, 4096, 16_384)
+    made.after_break(failed(FailureKind.CUT))
+    made.begin()
+    assert made.after_break(failed(FailureKind.CONTEXT_LENGTH)) == 0
+    assert made.current.context_window_tokens == 16_384
+    made.begin()
+    assert made.after_break(failed(FailureKind.CONTEXT_LENGTH)) is None
+
+
+def test_who_lacks_a_field_makes_an_answer_whole_without_it_where_nobody_else_can() -> None:
+    made = Succession(models(0, 0), lambda: float("inf"), lambda: HALF, UnsupportedFields.DROP)
+    made.begin()
+    made.after_break(failed(FailureKind.CUT))
+    made.begin()
+    assert made.unsupported is UnsupportedFields.REFUSE
+    lacks = AttemptFailed(FailureKind.UNSUPPORTED, "it lacks it", may_be_dropped=True)
+    assert made.after_break(lacks) == 0
+    made.begin()
+    assert (made.current.candidate.upstream, made.unsupported) == ("u1", UnsupportedFields.DROP)
+    assert made.attempts == 2
+
+
 def test_who_could_not_be_asked_to_make_an_answer_whole_is_no_attempt() -> None:
     made = succession(0, 0, 0)
     made.after_break(failed(FailureKind.CUT))

@@ -162,19 +162,23 @@ class Succession:
 
         After the wait, ``woken`` says whether it still is to be asked.
         """
-        if failure.weight is Weight.OURS:
-            self.attempts -= 1
-        if failure.may_be_dropped and self._last_resort is not UnsupportedFields.REFUSE:
-            self._lacking.append(self.current)
+        self._learn(failure)
         if failure.next is Next.FINAL or weightier(self._worst and self._worst[0], failure):
             self._worst = (failure, self.current)
         if failure.next is Next.FINAL:
             return None
-        if failure.next is Next.LARGER:
-            self._keep_larger(failure)
-        self.retry_refused = False
         delay = self._delay_here(failure)
         return self._advance() if delay is None else self._to_wait(delay)
+
+    def _learn(self, failure: AttemptFailed) -> None:
+        """Take in what a failure says of whom to ask, and how."""
+        self.retry_refused = False
+        if failure.weight is Weight.OURS:
+            self.attempts -= 1
+        if failure.may_be_dropped and self._last_resort is not UnsupportedFields.REFUSE:
+            self._lacking.append(self.current)
+        if failure.next is Next.LARGER:
+            self._keep_larger(failure)
 
     def woken(self) -> float | None:
         """Return the seconds to wait on, as what holds of ``current`` may have changed meanwhile; else as ``after``."""
@@ -208,9 +212,7 @@ class Succession:
 
     def after_break(self, failure: AttemptFailed) -> float | None:
         """Return the same where ``current`` broke off within its answer: others come first, and it again where there are none."""
-        if failure.weight is Weight.OURS:
-            self.attempts -= 1
-        self.retry_refused = False
+        self._learn(failure)
         delay = self._advance()
         if delay is not None:
             return delay

@@ -34,6 +34,8 @@ class Bill(msgspec.Struct, frozen=True, gc=False):
 
 NOTHING_OWED = Bill()
 _AT_THE_END = (Usage, Finished)
+# Inference's word for an attempt that was ended by whoever had asked for it.
+_INTERRUPTED = "cancelled"
 
 
 class Progress:
@@ -72,7 +74,10 @@ class Progress:
         that makes: nothing for an attempt whose upstream had not been sent the prompt yet.
         """
         owing = [step.attributes for step in attempts if "owed_input_tokens" in step.attributes]
-        if not owing or self.usage is not None:
+        if self.usage is not None:
+            # The attempt that runs is billed by what it has said itself.
+            owing = [told for told in owing if told.get("outcome") != _INTERRUPTED]
+        if not owing:
             return
         owed = [_owed(told) for told in owing]
         last = owing[-1]
@@ -108,11 +113,11 @@ class Progress:
         """Return what is owed: as finished; else, once the upstream had the prompt, for it and for what was written."""
         if self.finished is not None:
             return Bill(self.usage or Usage(), self.finished.unit_prices, self.finished.cost_nano_usd)
-        if self._owed is not None:
-            return self._owed
+        usage, owed = self.usage, self._owed
+        if owed is not None and usage is None:
+            return owed
         if self.started is None:
             return NOTHING_OWED
-        usage = self.usage
         if usage is None:
             answer = Answer()
             answer.extend(self.events)
@@ -122,7 +127,9 @@ class Progress:
                 estimated=True,
             )
         prices = self.started.unit_prices
-        return Bill(usage, prices, cost_nano_usd(usage, prices))
+        # Whoever broke off is owed beside the one whose end was on its way.
+        broken_off = owed.cost_nano_usd if owed is not None else 0
+        return Bill(usage, prices, cost_nano_usd(usage, prices) + broken_off)
 
 
 def _owed(told: Mapping[str, AttributeValue]) -> Bill:

@@ -52,7 +52,7 @@ class _Call:
     def is_continued_by(self, piece: wire.ToolCall) -> bool:
         """Return whether a piece that belongs here by its number or its place does so by what it says, too."""
         function = _function_of(piece)
-        identity, name, arguments = piece.id, function.name, function.arguments or ""
+        identity, name, arguments = _said(piece.id), _said(function.name), function.arguments or ""
         if identity and self.id and identity != self.id:
             if piece.index is None:
                 return not self.name
@@ -110,7 +110,7 @@ class ToolCalls:
     def add(self, piece: wire.ToolCall, events: list[UpstreamEvent]) -> None:
         """Add what a piece allows to be told."""
         function = _function_of(piece)
-        identity, name = piece.id or "", function.name or ""
+        identity, name = _said(piece.id), _said(function.name)
         call = self._call_of(piece)
         self._last = call
         call.is_custom = call.is_custom or piece.custom is not None
@@ -136,7 +136,7 @@ class ToolCalls:
         function = _function_of(piece)
         call = self._begun()
         call.is_custom = piece.custom is not None
-        call.take_names(piece.id or "", function.name or "")
+        call.take_names(_said(piece.id), _said(function.name))
         if call.id in self._by_id:
             call.id = ""
         self._by_id[call.id] = call
@@ -156,7 +156,7 @@ class ToolCalls:
                 events.append(ToolCallDelta(index=call.sent, arguments_json_fragment=rest))
 
     def _call_of(self, piece: wire.ToolCall) -> _Call:
-        index, identity = _number(piece.index), piece.id
+        index, identity = _number(piece.index), _said(piece.id)
         known = self._by_id.get(identity) if identity else None
         call = known or (self._last if index is None else self._by_index.get(index))
         if call is None and self._is_more_of_the_last(piece):
@@ -170,7 +170,7 @@ class ToolCalls:
     def _is_more_of_the_last(self, piece: wire.ToolCall) -> bool:
         """Return whether a piece of an unknown number goes on where the last ended: some number pieces, not calls."""
         last = self._last
-        named = piece.id or _function_of(piece).name
+        named = _said(piece.id) or _said(_function_of(piece).name)
         return last is not None and not named and bool(last.name) and not last.is_complete
 
     def _begun(self) -> _Call:
@@ -224,6 +224,11 @@ def _function_of(piece: wire.ToolCall) -> wire.Function:
     if piece.custom is not None:
         return wire.Function(piece.custom.name, piece.custom.input)
     return piece.function or wire.Function(piece.name, piece.arguments)
+
+
+def _said(word: str | None) -> str:
+    """Return an id or a name; a blank says nothing, and is a part of neither."""
+    return word if word and not word.isspace() else ""
 
 
 def _number(index: int | str | None) -> int | str | None:
