@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,11 @@ import msgspec
 import yaml
 
 from penstock_faults.named import SCRIPTS
-from penstock_faults.script import Script
+from penstock_faults.script import Script, Step
+
+# RFC 9110, 5.1 and 5.5: a line's end within would begin another header, or the body.
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
 class ScriptError(ValueError):
@@ -70,3 +76,17 @@ def _refuse_contradictions(script: Script, source: str) -> None:
             raise ScriptError(f"{where}.break: one of 'events', 'bytes' and 'wire_bytes' says where, not several")
         if step.drop in ("end", "repeat"):
             raise ScriptError(f"{where}.drop: nothing was begun; 'stall', 'close' and 'reset' are possible")
+        for name, value in _fields_of(step):
+            if not _NAME.fullmatch(name):
+                raise ScriptError(f"{where}.headers: {name!a} is no header's name")
+            if not _VALUE.fullmatch(value):
+                raise ScriptError(f"{where}: the header '{name}' has a value that no header can have: {value!a}")
+
+
+def _fields_of(step: Step) -> Iterator[tuple[str, str]]:
+    """Yield what a step puts into the head of a response as it stands."""
+    yield from step.headers.items()
+    if step.retry_after:
+        yield "retry-after", step.retry_after
+    if step.body is not None:
+        yield "content-type", step.body.content_type

@@ -109,6 +109,7 @@ def test_rows_that_need_another_candidate_are_skipped_without_one(penstock, conf
         (("--only", "99"), "--only: there is no row '99'"),
         (("--model", "nothing"), "--model: there is no 'nothing'; there are alone, fast, local"),
         (("--timers", "soon"), "--timers"),
+        (("--timers", "0s"), "--timers"),
     ],
 )
 def test_what_is_not_there_is_told_by_its_option(penstock, configuration, arguments, says):

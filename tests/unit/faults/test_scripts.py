@@ -58,6 +58,12 @@ def test_yaml_and_json_say_the_same():
         ("steps: [{seconds: -1}]", "more than nothing"),
         ("steps: [{break: {events: 1, bytes: 2}}]", "one of"),
         ("steps: [{drop: end}]", "nothing was begun"),
+        ('steps: [{headers: {x-a: "1\\r\\nx-b: 2"}}]', "'x-a' has a value that no header can have"),
+        ('steps: [{headers: {x-a: "1\\n"}}]', "'x-a' has a value that no header can have"),
+        ('steps: [{headers: {"x-a\\r\\nx-b": "1"}}]', "no header's name"),
+        ('steps: [{headers: {x-a: "日"}}]', "'x-a' has a value that no header can have"),
+        ('steps: [{status: 429, retry_after: "1\\r\\n"}]', "'retry-after' has a value that no header can have"),
+        ('steps: [{body: {content_type: "a/b\\r\\n"}}]', "'content-type' has a value that no header can have"),
     ],
 )
 def test_what_cannot_be_played_is_refused_with_a_reason(text, says):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
@@ -134,10 +134,29 @@ def _read(path: Path, kind: type[RecordT]) -> RecordT | None:
 
 def write_worker_plan(state: StateFolder, plan: WorkerPlan) -> Path:
     """Return where the plan lies, for its owner alone: a configuration may hold secrets."""
-    path = state.worker_plan(plan.name)
-    path.with_suffix(".new").touch(mode=0o600)
-    _replace(path, msgspec.json.encode(plan))
-    return path
+    write_worker_plans(state, (plan,))
+    return state.worker_plan(plan.name)
+
+
+def write_worker_plans(state: StateFolder, plans: Sequence[WorkerPlan]) -> None:
+    """Put these plans in the place of those that lie there, all or none.
+
+    Raises:
+        SuiteFailure: if one cannot be written; then nothing has changed.
+    """
+    paths = [state.worker_plan(plan.name) for plan in plans]
+    fresh = [path.with_suffix(".new") for path in paths]
+    try:
+        for new, plan in zip(fresh, plans, strict=True):
+            new.touch(mode=0o600)
+            new.write_bytes(msgspec.json.encode(plan))
+    except OSError as error:
+        for new in fresh:
+            with suppress(OSError):
+                new.unlink()
+        raise SuiteFailure(f"{error.filename}: {error.strerror}: the workers' plans cannot be written") from None
+    for new, path in zip(fresh, paths, strict=True):
+        new.replace(path)
 
 
 def read_worker_plan(path: Path) -> WorkerPlan:

@@ -24,7 +24,7 @@ from penstock_gateway.settings import StorageSettings
 from penstock_suite.adapters.addresses import LOOPBACK, Address, free_addresses, kept_for_sharing
 from penstock_suite.adapters.gateway_client import SERVING, health_of
 from penstock_suite.adapters.process import ChildProcess, Command, came_true
-from penstock_suite.adapters.state_files import read_revision, write_worker_plan
+from penstock_suite.adapters.state_files import read_revision, write_worker_plan, write_worker_plans
 from penstock_suite.adapters.worker_metrics import WorkerMetrics
 from penstock_suite.app.parts import KeptRunning, Part, Workshop, kept_running
 from penstock_suite.app.wiring import Wiring, all_here
@@ -160,7 +160,7 @@ class Workers:
     async def take_over(self, configuration: Configuration, number: int) -> Sequence[ProcessRevision]:
         """Tell all of them, and return what each says; see the port."""
         commit = await self._embedding.prepare(configuration) if self._embedding is not None else None
-        self._plans = [
+        plans = [
             replace(
                 plan,
                 document=_document(configuration, plan.metrics),
@@ -170,8 +170,8 @@ class Workers:
             for plan in self._plans
         ]
         # All are written before one is told: a worker that starts meanwhile starts with it.
-        for plan in self._plans:
-            write_worker_plan(self._workshop.plan.state, plan)
+        write_worker_plans(self._workshop.plan.state, plans)
+        self._plans = plans
         patience = configuration.settings(PatienceSettings).reload.worker_patience
         told = await asyncio.gather(*(self._told(plan, patience) for plan in self._plans))
         if commit is not None:

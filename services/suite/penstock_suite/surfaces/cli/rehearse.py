@@ -49,6 +49,8 @@ def rehearse(run: Rehearse) -> typer.Typer:
         as_json: JsonOption = False,
     ) -> None:
         cut = read_duration(timers, "--timers") if timers else None
+        if cut is not None and not cut:
+            raise typer.BadParameter("a time longer than 0s is expected", param_hint="'--timers'")
         request = RehearseRequest(Selection(config), tuple(only or ()), model, cut)
         rows: list[Rehearsed] = []
         with failures_told(as_json=as_json):
