@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import accumulate
@@ -11,6 +12,7 @@ import pytest
 
 from penstock_common import errors
 from penstock_common.llm.types import (
+    FinishReason,
     JsonSchema,
     Message,
     RecoveryWay,
@@ -241,6 +243,21 @@ async def test_both_attempts_are_billed_and_the_usage_counts_the_answer_once(pla
     assert finished.cost_nano_usd == broken + 30 * 1000 + 2 * 2000
     assert [step.attributes.get("recovery") for step in outcome.steps] == [None, "continued"]
     assert outcome.steps[0].attributes["owed_output_tokens"] == 3
+
+
+async def test_a_stop_string_across_the_seam_ends_the_answer_and_lets_the_upstream_go(plan, first, second):
+    caller = await plan()
+    first.enqueue(Answer(tokens=["Hello, ", "EN"], stop_after=3, end=End.RESET))
+    second.enqueue(Answer(tokens=["D of it"], stop_after=2, end=End.STALL))
+    question = msgspec.structs.replace(QUESTION, sampling=SamplingParams(stop=("END",)))
+    outcome = await caller.ask("first/m", "second/m", value=question)
+    assert (outcome.answer.text, outcome.error) == ("Hello, EN", None)
+    finished, usage = outcome.answer.finished, outcome.answer.usage
+    assert finished is not None and usage is not None
+    assert (finished.reason, finished.matched_stop) == (FinishReason.STOP, "END")
+    assert outcome.outcomes == ["first cut", "second answered"]
+    assert usage.estimated
+    await asyncio.wait_for(second.requests[0].left.wait(), 60)
 
 
 async def test_a_second_break_is_made_good_by_a_third(serve, first, second):

@@ -234,3 +234,45 @@ def test_calls_that_do_not_come_as_far_as_they_were_sent_are_refused_and_nothing
     with pytest.raises(AttemptFailed) as refused:
         splice.end()
     assert refused.value.kind is FailureKind.DIVERGED
+
+
+@pytest.mark.parametrize(
+    ("sent", "follows", "stops", "new", "met"),
+    [
+        ("Say ST", "OP it", ("STOP",), "", "STOP"),
+        ("Say S", "TOP", ("STOP",), "", "STOP"),
+        ("Say ST", "OR it", ("STOP",), "OR it", ""),
+        # Held back to the end, and no stop after all.
+        ("Say ST", "O", ("STOP",), "O", ""),
+        # Whole in what follows: whoever writes it sees it.
+        ("Say ", "STOP it", ("STOP",), "STOP it", ""),
+        # The one that ends first.
+        ("abc", "de", ("bcde", "cd"), "", "cd"),
+        ("aaa", "b", ("aab",), "", "aab"),
+        ("cab", "ab", ("bab",), "", "bab"),
+        ("one\n", "\ntwo", ("\n\n",), "", "\n\n"),
+        ("one", "two", ("x",), "two", ""),
+        ("one", "two", (), "two", ""),
+    ],
+)
+def test_a_stop_string_across_the_seam_ends_the_answer_there(
+    sent: str, follows: str, stops: tuple[str, ...], new: str, met: str
+) -> None:
+    for cuts in ([], range(1, len(follows))):
+        splice = Continued(sent, sent, stops)
+        assert joined(splice, pieces(follows, list(cuts))).text == new
+        assert splice.met_stop == met
+
+
+def test_after_a_stop_across_the_seam_nothing_comes() -> None:
+    splice = Continued("ST", "ST", ("STOP",))
+    call = ToolCallDelta(index=0, id="a", name="look", arguments_json_fragment="{}")
+    assert splice.take([TextDelta(text="OP"), TextDelta(text=" on"), call]) == []
+    assert splice.take([TextDelta(text="and on")]) == []
+    assert splice.end() == []
+
+
+def test_spaces_that_the_caller_has_already_are_on_its_side_of_the_seam() -> None:
+    splice = Continued("one \n", "one", ("\n\n",))
+    assert joined(splice, [TextDelta(text=" \n\ntwo")]).text == ""
+    assert splice.met_stop == "\n\n"

@@ -119,6 +119,12 @@ class Attempt:
                 told.append(event)
         return content
 
+    def met_stop(self, stop: str) -> None:
+        """Take it that the answer ends here, at a stop string which the upstream does not see."""
+        self.stopped = Stopped(FinishReason.STOP, stop)
+        self._watchdog.stop()
+        self.is_whole = True
+
     def check_not_empty(self, stop_was_asked: bool) -> None:
         """Refuse an answer without content that no rule explains.
 

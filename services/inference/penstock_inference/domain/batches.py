@@ -249,6 +249,8 @@ class Batches:
     ) -> Sequence[ContentEvent]:
         """Return what the caller has not been sent of the content of an attempt that makes another's answer whole."""
         new = recovery.take(content)
+        if recovery.met_stop:
+            attempt.met_stop(recovery.met_stop)
         if not attempt.is_whole:
             return new
         assert attempt.stopped is not None, "the answer is whole"

@@ -118,7 +118,7 @@ class AnswerRecovery:
             return self._value
         text = self._sent.text
         prefix = text.rstrip()
-        self._splice = Continued(text, prefix)
+        self._splice = Continued(text, prefix, self._value.sampling.stop)
         self._tokens_at_begin = estimated_output_tokens(self._value, self._sent)
         return _continuing(self._value, prefix, self._tokens_at_begin)
 
@@ -131,6 +131,11 @@ class AnswerRecovery:
         """Return what is new of the running attempt's content; see ``Splice``."""
         self.written.extend(content)
         return self._splice.take(content)
+
+    @property
+    def met_stop(self) -> str:
+        """The caller's stop string that the answer has met across a seam, and ends at; empty where it has met none."""
+        return self._splice.met_stop
 
     def end(self, last: Sequence[ContentEvent], reason: FinishReason) -> list[ContentEvent]:
         """Return the last of the answer, where the running attempt has ended with ``last``, its reason given.

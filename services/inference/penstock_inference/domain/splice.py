@@ -19,6 +19,11 @@ from penstock_inference.domain.failure import AttemptFailed, FailureKind
 class Splice(Protocol):
     """Takes the later attempt's content; gives what is new of it."""
 
+    @property
+    def met_stop(self) -> str:
+        """The caller's stop string that ends the answer across the seam; empty where none does."""
+        ...
+
     def take(self, content: Sequence[ContentEvent]) -> list[ContentEvent]:
         """Return what may be sent now; nothing while that is not decided.
 
@@ -41,23 +46,32 @@ class Continued:
 
     ``sent`` is the text that the caller has: the prefix, and spaces that no provider takes at the end of a turn. What begins
     with all of it may be the answer once more, of a server that disregards the prefix, and is refused: who is asked without
-    one is not in doubt. Its reasoning is left out: the text has begun.
+    one is not in doubt. Its reasoning is left out: the text has begun. ``stops`` are looked for across the seam, which no
+    upstream sees.
     """
 
-    def __init__(self, sent: str, prefix: str) -> None:
+    def __init__(self, sent: str, prefix: str, stops: Sequence[str] = ()) -> None:
         self._sent = sent
+        self._seam = _Seam(sent, stops)
         self._spaces = sent[len(prefix) :]
         # What has come while it may yet be the answer once more; None once it is not.
         self._beginning: str | None = ""
+
+    @property
+    def met_stop(self) -> str:
+        """The stop string across the seam; see the port."""
+        return self._seam.met
 
     def take(self, content: Sequence[ContentEvent]) -> list[ContentEvent]:
         """Return what may be sent now; see the port."""
         new: list[ContentEvent] = []
         for event in content:
+            if self._seam.met:
+                break
             if isinstance(event, ReasoningDelta):
                 continue
             if isinstance(event, TextDelta):
-                text = self._without_spaces(self._decided(event.text))
+                text = self._seam.passed(self._without_spaces(self._decided(event.text)))
                 if text:
                     new.append(TextDelta(text=text))
             else:
@@ -67,7 +81,7 @@ class Continued:
     def end(self) -> list[ContentEvent]:
         """Return what was held back; see the port. So short an end is one."""
         held, self._beginning = self._beginning, None
-        text = self._without_spaces(held or "")
+        text = self._seam.passed(self._without_spaces(held or "")) + self._seam.end()
         return [TextDelta(text=text)] if text else []
 
     def _decided(self, text: str) -> str:
@@ -92,6 +106,46 @@ class Continued:
         return text[count:]
 
 
+class _Seam:
+    """Looks for stop strings that begin in what was sent, and end in what follows; what may be a part of one is held back."""
+
+    __slots__ = ("_before", "_held", "_is_near", "_stops", "met")
+
+    def __init__(self, sent: str, stops: Sequence[str]) -> None:
+        longest = max(map(len, stops), default=0)
+        self._stops = stops
+        self._before = sent[-(longest - 1) :] if longest > 1 else ""
+        self._held = ""
+        self._is_near = bool(self._before)
+        self.met = ""
+
+    def passed(self, text: str) -> str:
+        """Return what may be sent of the next piece and of what was held back."""
+        if self.met:
+            return ""
+        if not self._is_near or not text:
+            return text
+        come = self._held + text
+        around = self._before + come
+        is_open = False
+        ends: list[tuple[int, str]] = []
+        for start in range(len(self._before)):
+            for stop in self._stops:
+                if around.startswith(stop, start) and start + len(stop) > len(self._before):
+                    ends.append((start + len(stop), stop))
+                is_open = is_open or stop.startswith(around[start:])
+        if ends:
+            self._held, self.met = "", min(ends)[1]
+            return ""
+        self._is_near, self._held = is_open, come if is_open else ""
+        return "" if is_open else come
+
+    def end(self) -> str:
+        """Return what was held back, where nothing follows."""
+        held, self._held, self._is_near = self._held, "", False
+        return held
+
+
 class Regenerated:
     """The later attempt answers anew: it must begin with what has been sent, and the rest of it is new.
 
@@ -99,6 +153,9 @@ class Regenerated:
     that were sent. Reasoning differs each time: what is new of it is told where it goes on as it began and nothing else had
     been sent, else none is.
     """
+
+    met_stop = ""
+    """Whoever answers anew sees the stop strings itself."""
 
     def __init__(self, sent: Answer) -> None:
         self._text = _Expected(sent.text)
