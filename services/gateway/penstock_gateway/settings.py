@@ -154,6 +154,8 @@ class GatewaySettings(Section):
     """The same for a stream."""
     hold_back: Duration = timedelta(seconds=10)
     """How long a stream's headers wait for its first content, so that a failure still has a status."""
+    degradation_reserve: Duration = timedelta(milliseconds=250)
+    """What of a request's time, a tenth at most, models leave for a stale answer or a text, where `degradation` has one."""
     keep_alive: PositiveDuration = timedelta(seconds=15)
     """Silence after which a stream gets a comment."""
     write_timeout: PositiveDuration = timedelta(seconds=60)
@@ -336,7 +338,9 @@ class Settings(Section):
 
     def ladders(self) -> dict[str, Ladder]:
         """Return what stands in for the answers of public models, by their names, where something does."""
-        return {model.name: Ladder.of(*map(_rung, model.degradation)) for model in self.models if model.degradation}
+        reserve = self.gateway.degradation_reserve
+        rungs = {model.name: map(_rung, model.degradation) for model in self.models if model.degradation}
+        return {name: Ladder.of(*steps, reserve=reserve) for name, steps in rungs.items()}
 
     def configured_keys(self, pepper: bytes) -> dict[bytes, KeyRecord]:
         """Return the keys that the file names, by digest."""

@@ -15,7 +15,8 @@ from penstock.gateway.v1 import chat_service_pb2_grpc as rpc
 from penstock.gateway.v1.admin_service_pb2_grpc import AdminServiceStub as AdminStub
 from penstock.llm.v1 import generation_pb2 as gen
 from penstock_common.redis_connection import RedisConnection
-from penstock_common.testing.openai_upstream import Answer, End, Failure
+from penstock_common.testing.openai_upstream import Answer, End, Failure, NoResponse
+from penstock_gateway.domain.life import sources
 
 TEXT = "Hello, world."
 SORRY = "We cannot answer now. Please try again in an hour."
@@ -408,3 +409,24 @@ async def test_of_several_inputs_one_that_something_stood_in_for_is_told(ladder,
     assert answered.header["x-penstock-degraded"] == "smaller_model"
     first, second = await suite.ledger_after_close()
     assert (first["degraded"], second["degraded"]) == ("smaller_model", "")
+
+
+@pytest.mark.parametrize("transport", ["in_process", "socket"])
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+async def test_a_silence_that_would_use_up_the_callers_time_leaves_some_for_a_text(
+    ladder, document, serve, upstream, second_upstream, stream, transport, monkeypatch
+):
+    # Much of it, as machines that run tests stall: a second for the model, and nine for what follows.
+    document["gateway"]["degradation_reserve"] = "9s"
+    monkeypatch.setattr(sources, "_MOST_RESERVED", 1.0)
+    suite = await serve(transport)
+    upstream.enqueue(NoResponse())
+    answered = await suite.ask(stream=stream, headers={"x-penstock-timeout": "10s"})
+    assert (text_of(answered) if stream else content_of(answered)) == SORRY
+    assert answered.header["x-penstock-degraded"] == "template"
+    assert second_upstream.requests == []
+    async with asyncio.timeout(60):
+        for request in upstream.requests:
+            await request.left.wait()
+    (row,) = await suite.ledger_after_close()
+    assert (row["outcome"], row["degraded"], row["cost_nano_usd"]) == ("ok", "template", 0)

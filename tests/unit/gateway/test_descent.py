@@ -36,6 +36,7 @@ from penstock_common.telemetry.trace_context import TraceStarter
 from penstock_gateway.adapters.limits_in_memory import InMemoryLimiter
 from penstock_gateway.domain.access.identity import Caller, Tenant, Tier
 from penstock_gateway.domain.life.chat import ChatLife, LifeParts
+from penstock_gateway.domain.life.descent import waited_ns
 from penstock_gateway.domain.life.door import Capacity, Door
 from penstock_gateway.domain.life.exchange import VisitParts
 from penstock_gateway.domain.life.ladder import Ladder, Ladders, SmallerModel, StaleAnswer, Template
@@ -74,6 +75,8 @@ class World:
     kept: list = field(default_factory=list)
     rows: list = field(default_factory=list)
     steps: list = field(default_factory=list)
+    timeouts: list = field(default_factory=list)
+    """What each generation was given, in seconds."""
     closed: int = 0
     on_failure: object = None
 
@@ -89,8 +92,9 @@ class World:
             raise self.routes[request.model]
         return Plan(candidates=(Candidate(upstream="up", model=request.model),), reason="by order", route_digest=b"r")
 
-    async def generate(self, request, steps):
+    async def generate(self, request, steps, timeout=None):
         model = request.input.model
+        self.timeouts.append(timeout)
         self.asked.append(request)
         steps.append(Step("attempt", 100, 103, attributes={"upstream": "up", "model": model, **self.owed}))
         try:
@@ -125,7 +129,7 @@ def world():
 def begin(world, ask):
     door, limiter = Door(Capacity(requests=10), Refusals(600)), InMemoryLimiter()
 
-    def make(*rungs, guards=(), control=None, models=frozenset(), whole=False, **more):
+    def make(*rungs, guards=(), control=None, models=frozenset(), whole=False, reserve=timedelta(), **more):
         parts = LifeParts(
             visits=VisitParts(limiter=limiter, ledger=world, observer=world),
             input_steps=(),
@@ -133,7 +137,7 @@ def begin(world, ask):
             router=world,
             generator=world,
             guards=guards,
-            ladders=Ladders({"m": Ladder.of(*rungs)} if rungs else {}),
+            ladders=Ladders({"m": Ladder.of(*rungs, reserve=reserve)} if rungs else {}),
         )
         order = ChatOrder(
             request_id="r",
@@ -141,11 +145,10 @@ def begin(world, ask):
             surface="openai",
             tenant="t",
             key_id="k",
-            timeout=timedelta(seconds=60),
             input=ask(model="m"),
             whole=whole,
             cache_control=control or CacheControl(),
-            **more,
+            **{"timeout": timedelta(seconds=60), **more},
         )
         caller = Caller(
             Tenant("t", Tier("own", requests_per_minute=100, concurrent_requests=1)),
@@ -295,13 +298,41 @@ async def test_where_no_step_is_left_the_first_error_is_told_and_what_is_owed_is
 
 
 @pytest.mark.parametrize(
-    "error", [ContentRefused("No."), DeadlineExceeded("Late.")], ids=["its policy", "the request's time"]
+    ("error", "rungs"),
+    [(ContentRefused("No."), (SMALL, TEXT)), (DeadlineExceeded("Late."), (SMALL,))],
+    ids=["its policy", "the request's time"],
 )
-async def test_what_ends_a_step_for_good_ends_the_walk(begin, world, error):
+async def test_what_ends_a_step_for_good_ends_the_walk(begin, world, error, rungs):
     world.answers["small"] = (error,)
     with pytest.raises(type(error)):
-        await text_of(begin(SMALL, TEXT))
+        await text_of(begin(*rungs))
     assert world.rows[0].degraded == ""
+
+
+@pytest.mark.parametrize("model", ["m", "small"])
+async def test_where_a_models_time_is_over_there_is_some_for_what_asks_none(begin, world, model):
+    world.answers[model] = (DeadlineExceeded("Late."),)
+    exchange = begin(SMALL, TEXT, reserve=timedelta(seconds=1))
+    assert await text_of(exchange) == SORRY
+    skipped = ("smaller_model", "skipped", "the time that is left is too short for a model")
+    taken = ("smaller_model", "taken", "")
+    assert walked(world) == [skipped if model == "m" else taken, ("template", "taken", "")]
+    # Of sixty seconds.
+    assert all(57 < timeout <= 59 for timeout in world.timeouts)
+
+
+async def test_of_a_short_time_a_tenth_is_kept(begin, world):
+    await text_of(begin(SMALL, TEXT, reserve=timedelta(seconds=1), timeout=timedelta(seconds=2)))
+    assert all(0 < timeout <= 1.8 for timeout in world.timeouts)
+
+
+async def test_nothing_is_kept_where_every_step_asks_a_model(begin, world):
+    await text_of(begin(SMALL, reserve=timedelta(seconds=1)))
+    world.answers["small"] = (DOWN,)
+    await text_of(begin(TEXT, SMALL, reserve=timedelta(seconds=1)))
+    first, small, before_a_text = world.timeouts
+    assert (first, small) == (None, None)
+    assert before_a_text is not None
 
 
 async def test_a_step_that_cannot_take_the_request_after_all_is_left_for_the_next(begin, world):
@@ -346,3 +377,23 @@ async def test_a_caller_who_leaves_owes_what_the_smaller_model_wrote(begin, worl
     (row,) = world.rows
     assert (row.model, row.degraded, row.usage.estimated) == ("small", "smaller_model", True)
     assert row.cost_nano_usd == row.usage.output_tokens
+
+
+def step(start_ns, end_ns, **attributes):
+    return Step("attempt", start_ns, end_ns, attributes=attributes)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "nanoseconds"),
+    [
+        ([step(100, 103)], 3),
+        # A pause between two.
+        ([step(100, 103), step(200, 210)], 110),
+        # Two at once, of which the first lasts longer.
+        ([step(100, 300), step(200, 210)], 200),
+        # Two milliseconds until the limits let it in.
+        ([step(100, 103, queued_ms=2.0)], 2_000_003),
+    ],
+)
+def test_what_is_waited_for_upstreams_is_from_the_first_attempt_to_the_last_ones_end(attempts, nanoseconds):
+    assert waited_ns(attempts) == nanoseconds

@@ -100,7 +100,7 @@ class World:
             await asyncio.Event().wait()
         return Plan(candidates=(CANDIDATE, OTHER), reason="by order", route_digest=b"route")
 
-    def generate(self, request, steps):
+    def generate(self, request, steps, timeout=None):
         self.asked.append(request)
         return Answering(self)
 

@@ -68,7 +68,9 @@ def test_a_models_ladder_has_its_steps_in_their_order_and_others_have_none():
     text = f"models: [{{name: a, degradation: {steps}}}, {{name: b, candidates: [u/m]}}, {{name: c, degradation: []}}]"
     texts = {"general": "Sorry.", "faq": "See there."}
     assert Configuration.parse(text, {}).settings(Settings).ladders() == {
-        "a": Ladder.of(StaleAnswer(timedelta(hours=2)), SmallerModel("b"), Template(texts))
+        "a": Ladder.of(
+            StaleAnswer(timedelta(hours=2)), SmallerModel("b"), Template(texts), reserve=timedelta(milliseconds=250)
+        )
     }
 
 

@@ -42,6 +42,23 @@ def test_only_what_is_an_upstreams_leads_down(kind):
     assert goes_on(kind("No."), is_down=False) is (kind in OF_UPSTREAMS)
 
 
+@pytest.mark.parametrize("is_down", [True, False])
+def test_what_asks_no_model_follows_the_end_of_a_models_time(is_down):
+    late = errors.DeadlineExceeded("Late.")
+    assert goes_on(late, is_down=is_down, has_quick_steps=True)
+    assert not goes_on(late, is_down=is_down, has_quick_steps=False)
+
+
+def test_time_is_kept_for_steps_that_ask_no_model_alone():
+    assert Ladder.of(SmallerModel("small"), reserve=DAY).reserve == timedelta()
+    assert Ladder.of(SmallerModel("small"), TEXT, reserve=DAY).reserve == DAY
+    assert [Ladder.of(*rungs).has_quick_steps for rungs in ((STALE,), (TEXT,), (SmallerModel("s"),))] == [
+        True,
+        True,
+        False,
+    ]
+
+
 def test_a_full_process_of_ours_is_no_upstream():
     assert not is_an_upstreams(TurnedAway("Full."))
 

@@ -14,14 +14,16 @@ _LIST_TIMEOUT_SECONDS = 2.0
 
 
 class InferenceClient:
-    """Implements ``ports.Generator`` and ``report.Upstreams``; a request's deadline is that of its generation."""
+    """Implements ``ports.Generator`` and ``report.Upstreams``; a generation ends with its request's deadline at the latest."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
 
-    def generate(self, request: GenerateRequest, steps: list[Step]) -> ResponseStream[Batch]:
+    def generate(
+        self, request: GenerateRequest, steps: list[Step], timeout: float | None = None
+    ) -> ResponseStream[Batch]:
         """Return the answer; closing it ends the upstream's work."""
-        return self._channel.stream(GENERATE, request, steps=steps)
+        return self._channel.stream(GENERATE, request, timeout=timeout, steps=steps)
 
     async def models(self) -> Sequence[RunnableModel]:
         """Return every model of every upstream."""

@@ -39,11 +39,11 @@ from penstock_common.llm.types import (
 )
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.life.cache_outcome import BYPASS, MISS, CacheOutcome
-from penstock_gateway.domain.life.descent import Descent, Fallbacks, Stranded, goes_on
+from penstock_gateway.domain.life.descent import Descent, Fallbacks, Stranded, goes_on, waited_ns
 from penstock_gateway.domain.life.effective import InputStep, effective_input
 from penstock_gateway.domain.life.exchange import Exchange, Outcome, VisitParts
 from penstock_gateway.domain.life.guards import OutputGuard
-from penstock_gateway.domain.life.ladder import Ladder, Ladders
+from penstock_gateway.domain.life.ladder import NO_LADDERS, Ladder, Ladders
 from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.ports import AnswerCache, Generator, Router
 from penstock_gateway.domain.life.progress import Bill, Progress
@@ -59,7 +59,6 @@ from penstock_gateway.domain.life.sources import (
 )
 from penstock_gateway.domain.life.validation import validate_input
 
-NO_LADDERS = Ladders({})
 # SHA-256 takes a millisecond for so many bytes; what takes longer is done beside the loop.
 _MUCH_TO_DIGEST_BYTES = 1024 * 1024
 # An answer of another than the first candidate must not outlive the outage that caused it.
@@ -194,7 +193,7 @@ class ChatExchange(Exchange[ChatOrder]):
         elif control.only_if_cached:
             raise NotCached("The request is only-if-cached, and the cache has no answer to it.")
         else:
-            self._source = Generation(self._parts.generator, request_of(order, effective, plan))
+            self._source = Generation(self._parts.generator, request_of(order, effective, plan), self._ladder())
         steps.stop()
 
     async def _look_up(self, effective: GenerationInput, plan: Plan) -> Hit | None:
@@ -243,7 +242,7 @@ class ChatExchange(Exchange[ChatOrder]):
         """Take the next step, as ``_step_down`` says; return what the caller is told where there is none."""
         descent, ladder = self._descent, self._ladder()
         self.degraded, self.age_seconds = None, None
-        if ladder is None or not goes_on(error, is_down=descent is not None):
+        if ladder is None or not goes_on(error, is_down=descent is not None, has_quick_steps=ladder.has_quick_steps):
             return error
         if self._stream is not None:
             await self._stream.aclose()
@@ -368,7 +367,7 @@ class ChatExchange(Exchange[ChatOrder]):
         if step is None:
             return before_ns
         if step.children:
-            return before_ns + sum(attempt.end_ns - attempt.start_ns for attempt in step.children)
+            return before_ns + waited_ns(step.children)
         return before_ns + (step.end_ns or time.time_ns()) - step.start_ns
 
     async def _afterwards(self) -> None:

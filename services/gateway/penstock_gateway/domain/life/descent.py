@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -14,7 +14,15 @@ from penstock_common.errors import ContentRefused, DeadlineExceeded, PenstockErr
 from penstock_common.llm.types import Degradation, GenerationInput, Plan
 from penstock_common.rpc.scope import CURRENT_SCOPE
 from penstock_common.telemetry.steps import Step, Steps
-from penstock_gateway.domain.life.ladder import Asked, Ladder, Rung, SmallerModel, StaleAnswer, is_an_upstreams
+from penstock_gateway.domain.life.ladder import (
+    Asked,
+    Ladder,
+    Rung,
+    SmallerModel,
+    StaleAnswer,
+    asks_no_model,
+    is_an_upstreams,
+)
 from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.ports import AnswerCache, Generator, Router
 from penstock_gateway.domain.life.sources import AnswerSource, Degraded, Generation, Replay, request_of, text_alone
@@ -56,7 +64,9 @@ class Descent:
     def __init__(self, ladder: Ladder, stranded: Stranded, fallbacks: Fallbacks, cause: PenstockError) -> None:
         self.cause: PenstockError | None = cause
         self._failed: list[Step] = []
-        self._left: Iterator[Rung] = iter(ladder.rungs)
+        self._left = list(ladder.rungs)
+        self._ladder = ladder
+        self._is_late = isinstance(cause, DeadlineExceeded)
         self._stranded = stranded
         self._fallbacks = fallbacks
         self._why = type(cause).__name__
@@ -72,14 +82,12 @@ class Descent:
 
     def waited_ns(self) -> int:
         """Return the nanoseconds that generations took which have failed."""
-        made = [each for generation in self._failed for each in generation.children or (generation,)]
-        return sum(each.end_ns - each.start_ns for each in made)
+        return sum(waited_ns(generation.children or (generation,)) for generation in self._failed)
 
     async def next(self, steps: Steps) -> Taken | None:
         """Return the next step that the request can take; None where there is none, or no time. Each is recorded."""
-        for rung in self._left:
-            if not _is_time_left():
-                return None
+        while self._left and _is_time_left():
+            rung = self._left.pop(0)
             step = steps.next(f"degrade.{rung.kind.value}")
             taken = await self._try(rung, step)
             reason = taken if isinstance(taken, str) else ""
@@ -105,6 +113,8 @@ class Descent:
         call = self._stranded.call
         if not call.caller.may_use(rung.model):
             return f"the key may not use the model '{rung.model}'"
+        if self._is_late:
+            return "the time that is left is too short for a model"
         request = msgspec.structs.replace(self._stranded.effective, model=rung.model)
         route = RouteRequest(
             model=rung.model, requirements=requirements_of(request), allowed_regions=call.caller.tenant.regions
@@ -117,7 +127,9 @@ class Descent:
             return error.message
         order = call.order
         asked = request_of(order, request, plan)
-        return Generation(self._fallbacks.generator, asked)
+        return Generation(
+            self._fallbacks.generator, asked, self._ladder if any(map(asks_no_model, self._left)) else None
+        )
 
     async def _look_for_stale(self, rung: StaleAnswer, step: Step) -> Taken | str:
         stranded = self._stranded
@@ -140,15 +152,26 @@ class Descent:
         return Taken(Degraded(source, kind, made), kind, age_seconds)
 
 
-def goes_on(error: PenstockError, *, is_down: bool) -> bool:
+def goes_on(error: PenstockError, *, is_down: bool, has_quick_steps: bool = False) -> bool:
     """Return whether the ladder is to be gone down after this error; ``is_down``: it is a step's.
 
     A step that could not take the request after all is left for the next; what
-    refuses the content, or ends the request's time, is the end.
+    refuses the content is the end. So is the end of the time that a model had, but for steps that ask none.
     """
+    if isinstance(error, DeadlineExceeded) and has_quick_steps:
+        return True
     if is_down:
         return not isinstance(error, ContentRefused | DeadlineExceeded)
     return is_an_upstreams(error)
+
+
+def waited_ns(attempts: Sequence[Step]) -> int:
+    """Return the nanoseconds from the first attempt to the last one's end: a pause between two is no work of ours.
+
+    Nor is the time until an upstream's limits let the first one in.
+    """
+    queued_ms = float(attempts[0].attributes.get("queued_ms", 0))
+    return max(attempt.end_ns for attempt in attempts) - attempts[0].start_ns + round(queued_ms * 1e6)
 
 
 def _is_time_left() -> bool:

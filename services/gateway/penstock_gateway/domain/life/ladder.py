@@ -105,17 +105,31 @@ class Template(msgspec.Struct, frozen=True):
 Rung = SmallerModel | StaleAnswer | Template
 
 
+def asks_no_model(rung: Rung) -> bool:
+    """Return whether a step takes next to no time."""
+    return not isinstance(rung, SmallerModel)
+
+
 class Ladder(msgspec.Struct, frozen=True):
-    """A model's steps in their order; ``stale_for`` is how long its answers are kept past their time, None if not at all."""
+    """A model's steps in their order; ``stale_for`` is how long its answers are kept past their time, None if not at all.
+
+    ``reserve`` is what a request's time is shortened by while a model is asked, for the steps that ask none.
+    """
 
     rungs: tuple[Rung, ...]
     stale_for: timedelta | None = None
+    reserve: timedelta = timedelta()
 
     @classmethod
-    def of(cls, *rungs: Rung) -> Ladder:
+    def of(cls, *rungs: Rung, reserve: timedelta = timedelta()) -> Ladder:
         """Return the ladder of these steps."""
         kept = [rung.stale_for for rung in rungs if isinstance(rung, StaleAnswer)]
-        return cls(rungs, max(kept, default=None))
+        return cls(rungs, max(kept, default=None), reserve if any(map(asks_no_model, rungs)) else timedelta())
+
+    @property
+    def has_quick_steps(self) -> bool:
+        """Whether a step of it asks no model: it gives an answer where there is hardly any time left."""
+        return any(map(asks_no_model, self.rungs))
 
 
 class Ladders:
@@ -129,6 +143,9 @@ class Ladders:
     def take_over(self, by_name: Mapping[str, Ladder]) -> None:
         """Let requests that begin from now on have these."""
         self.by_name = by_name
+
+
+NO_LADDERS = Ladders({})
 
 
 def _is_object(text: str) -> bool:

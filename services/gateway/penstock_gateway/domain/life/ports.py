@@ -43,8 +43,8 @@ class Router(Protocol):
 class Generator(Protocol):
     """Runs a plan."""
 
-    def generate(self, request: GenerateRequest, steps: list[Step]) -> AnswerStream:
-        """Return the answer; closing it ends the upstream's work.
+    def generate(self, request: GenerateRequest, steps: list[Step], timeout: float | None = None) -> AnswerStream:
+        """Return the answer, which takes ``timeout`` seconds at most; closing it ends the upstream's work.
 
         The attempts that were made are added to ``steps``, however it ended.
         """

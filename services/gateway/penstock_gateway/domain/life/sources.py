@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
@@ -22,9 +23,14 @@ from penstock_common.llm.types import (
     TextDelta,
     Usage,
 )
+from penstock_common.rpc.scope import CURRENT_SCOPE
 from penstock_common.telemetry.steps import Step
+from penstock_gateway.domain.life.ladder import Ladder
 from penstock_gateway.domain.life.order import ChatOrder
 from penstock_gateway.domain.life.ports import Generator
+
+# A short deadline is the answer's own.
+_MOST_RESERVED = 0.1
 
 
 class AnswerStream(Protocol):
@@ -62,18 +68,26 @@ def request_of(order: ChatOrder, effective: GenerationInput, plan: Plan) -> Gene
 
 
 class Generation:
-    """An answer that a model gives now."""
+    """An answer that a model gives now, in time for the steps ``below`` it."""
 
-    __slots__ = ("_generator", "_request", "plan")
+    __slots__ = ("_generator", "_request", "_reserve_seconds", "plan")
 
-    def __init__(self, generator: Generator, request: GenerateRequest) -> None:
+    def __init__(self, generator: Generator, request: GenerateRequest, below: Ladder | None = None) -> None:
         self._generator = generator
         self._request = request
+        self._reserve_seconds = 0.0 if below is None else below.reserve.total_seconds()
         self.plan: Plan | None = request.plan
 
     def open(self, steps: list[Step]) -> AnswerStream:
         """Return the answer."""
-        return self._generator.generate(self._request, steps)
+        return self._generator.generate(self._request, steps, self._timeout() if self._reserve_seconds else None)
+
+    def _timeout(self) -> float | None:
+        deadline = CURRENT_SCOPE.get().deadline
+        if deadline is None:
+            return None
+        left = deadline - time.monotonic()
+        return left - min(self._reserve_seconds, left * _MOST_RESERVED)
 
 
 class Replay:
