@@ -104,6 +104,11 @@ var (
 		message:    "The gateway did not answer; try again.",
 		openAIType: "server_error", openAICode: "service_unavailable", anthropicType: "api_error", retryAfter: true,
 	}
+	failureCut = failure{
+		httpStatus: http.StatusServiceUnavailable, code: codes.Unavailable, reason: errorsv1.ErrorReason_ERROR_REASON_SERVICE_UNAVAILABLE,
+		message:    "The gateway went away before the end of its answer: this is not all of it.",
+		openAIType: "server_error", openAICode: "service_unavailable", anthropicType: "api_error",
+	}
 	failureTimeout = failure{
 		httpStatus: http.StatusGatewayTimeout, code: codes.DeadlineExceeded, reason: errorsv1.ErrorReason_ERROR_REASON_DEADLINE_EXCEEDED,
 		message:    "The gateway did not answer in time.",

@@ -99,6 +99,9 @@ func (p *passage) passWhole(conn *gatewayConn, left int64, release func()) bool 
 // passStream passes a body whose end only it knows: what is ready goes out in one write, at once.
 func (p *passage) passStream(conn *gatewayConn, chunked bool, release func()) bool {
 	var chunks http1.Chunks
+	var end passedEnd
+	// The answer's head goes when more is read.
+	isTold := chunked && hasEventStream(&conn.answer)
 	for {
 		ready := conn.in[conn.start:conn.end]
 		used, ended, ok := len(ready), false, true
@@ -114,13 +117,18 @@ func (p *passage) passStream(conn *gatewayConn, chunked bool, release func()) bo
 		if ended {
 			return true
 		}
+		if isTold {
+			end.pass(ready[:used])
+		}
 		err := conn.read(p.due)
 		if !chunked && errors.Is(err, io.EOF) {
 			release()
 			return p.send([]byte("0\r\n\r\n"))
 		}
 		if err != nil {
-			return false
+			// The gateway's connection is of no more use; the caller's is.
+			conn.answer.Closes = true
+			return isTold && chunks.Between() && end.isAt(endOfEventChunk) && p.tellCut(err)
 		}
 	}
 }

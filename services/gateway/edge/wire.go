@@ -47,6 +47,9 @@ func newWireHandler(ctx context.Context, cfg *config, trust *tls.Config, logger 
 		ModifyResponse: func(response *http.Response) error {
 			response.Header.Del("Server")
 			response.Header.Del(refusedHeader)
+			if isEventStream(response.Header.Get("Content-Type")) {
+				response.Body = &toldStream{ReadCloser: response.Body, request: response.Request}
+			}
 			return nil
 		},
 		ErrorHandler: proxyFailed,

@@ -46,6 +46,9 @@ func (c *Chunks) Scan(data []byte) (used int, ended, ok bool) {
 	return used, false, true
 }
 
+// Between tells whether the next byte would begin a chunk.
+func (c *Chunks) Between() bool { return c.expects == sizeDigits && c.digits == 0 }
+
 // step takes a byte of the framing.
 func (c *Chunks) step(b byte) bool {
 	switch c.expects {
