@@ -450,3 +450,36 @@ class Traffic(RuleBasedStateMachine):
 
 TestTraffic = Traffic.TestCase
 TestTraffic.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_silent"), [(FailureKind.DEADLINE, True), (FailureKind.BAD_REQUEST, False)], ids=["deadline", "refusal"]
+)
+def test_a_callers_deadline_is_no_word_of_the_upstream_and_a_refusal_is(kind: FailureKind, is_silent: bool) -> None:
+    world = World()
+    world.answer(100, 0.3)
+    for _ in range(5):
+        world.turn()
+    world.now += 2.7
+    world.fail(kind, 1)
+    world.pass_time(0.1)
+    assert (world.place.condition is State.EJECTED) is is_silent
+
+
+def test_an_answer_that_was_asked_for_before_the_outage_brings_nobody_back() -> None:
+    world = World()
+    earlier = world.turn()
+    world.now += 1
+    world.fail()
+    for turn in (earlier, world.turn()):
+        world.now += 1
+        turn.content_came()
+        turn.answered(USAGE)
+        assert world.place.good_probes == (turn is not earlier)
+
+
+def test_what_an_operator_has_put_out_no_failure_puts_out_anew() -> None:
+    world = World()
+    world.place.eject_by_hand(world.now, "maintenance", 600)
+    world.fail(times=50)
+    assert (world.place.condition, world.place.reason) == (State.BY_HAND, "maintenance")

@@ -56,6 +56,13 @@ def test_a_retry_that_does_not_fit_the_deadline_goes_to_the_next_candidate() -> 
     assert made.current.candidate.upstream == "u1"
 
 
+@pytest.mark.parametrize(("seconds_left", "upstream"), [(0.125, "u1"), (0.126, "u0")])
+def test_a_retry_that_would_begin_at_the_deadline_does_not_fit_it(seconds_left: float, upstream: str) -> None:
+    made = succession(0, 0, seconds_left=seconds_left)
+    go_on(made, failed(FailureKind.SERVER_ERROR))
+    assert made.current.candidate.upstream == upstream
+
+
 def test_an_upstream_that_says_when_is_not_asked_before() -> None:
     delay = go_on(succession(0), failed(FailureKind.RATE_LIMITED, 3))
     assert 3 <= delay <= 3.25
