@@ -288,3 +288,27 @@ def test_another_replica_or_key_of_the_same_upstream_is_asked_before_the_next_ca
     assert not second.is_retry
     fail(made, second, kind)
     assert asked(made) == "b"
+
+
+@pytest.mark.parametrize(("upstreams", "next_one"), [("a", "a"), ("ab", "b")])
+def test_who_is_out_is_repeated_where_nobody_else_is_left(upstreams: str, next_one: str) -> None:
+    world = World(upstreams)
+    made = world.succession()
+    turn = begin(made)
+    world.eject("a")
+    assert fail(made, turn, FailureKind.SERVER_ERROR) is not None
+    assert asked(made) == next_one
+
+
+def test_who_broke_off_is_asked_again_at_the_cost_of_a_retry_and_not_without_one() -> None:
+    world = World("a")
+    cut = AttemptFailed(FailureKind.CUT, "it was cut")
+    made = world.succession()
+    begin(made).failed(cut)
+    assert made.after_break(cut) is not None
+    assert (made.holds_retry, world.place("a").budget.retries) == (True, 1)
+    world.place("a").budget.tokens = 0.0
+    poor = world.succession()
+    begin(poor).failed(cut)
+    assert poor.after_break(cut) is None
+    assert poor.retry_refused
