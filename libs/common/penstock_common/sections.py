@@ -45,7 +45,8 @@ class PublicModel(Section):
     weights: dict[str, Annotated[int, Field(ge=0)]] = {}
     """Share of traffic that a candidate gets as the first choice; unnamed ones keep their order behind."""
     policy: Policy | None = None
-    """How a router would choose by itself. This version refuses it; name candidates."""
+    """How the router chooses among the candidates. ``latency``: by the learned time to the first token. Other words this
+    version refuses."""
     routes: dict[str, str] = {}
     """Public models by kind of task. This version refuses it; name candidates."""
     unsupported: UnsupportedFields = UnsupportedFields.REFUSE

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from penstock_common.background import running
 from penstock_common.configuration import ConfigurationError
 from penstock_common.llm.types import Candidate
 from penstock_common.service import Commit, Role, Service
+from penstock_common.upstreams.state import Board
 from penstock_inference.adapters.providers.open_upstreams import OpenUpstreams, PoolsOfRevision
 from penstock_inference.adapters.providers.provider import ModelsOfUpstream
 from penstock_inference.adapters.providers.registry import PROVIDERS
@@ -20,6 +22,7 @@ from penstock_inference.domain.attempt_loop import AttemptLoop
 from penstock_inference.domain.catalogue import WHOLE_PER_FIRST_TOKEN, Capability, Catalogue, Model, Timeouts
 from penstock_inference.domain.generation import GenerationParts, Pauses
 from penstock_inference.domain.health.registry import Health
+from penstock_inference.domain.health.summary import summary
 from penstock_inference.domain.model_control import ModelAdministration
 from penstock_inference.domain.probe import Watch
 from penstock_inference.domain.revisions import Revision, Revisions
@@ -32,9 +35,11 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def build(
-    settings: Settings, pauses: Pauses | None = None, health: Health | None = None
+    settings: Settings, pauses: Pauses | None = None, health: Health | None = None, board: Board | None = None
 ) -> AsyncGenerator[Service, None]:
     """Yield the inference service, its connections open; ``pauses``, and a ``health`` with its own clock, are for tests.
+
+    The ``board`` is where the router of the same process reads how upstreams are.
 
     Raises:
         ConfigurationError: if an upstream's address or a chat template cannot be used.
@@ -42,6 +47,8 @@ async def build(
     telemetry = AttemptTelemetry()
     health = health or Health(settings.health.rules())
     health.observer = metrics = HealthMetrics(health)
+    if board is not None:
+        board.tell = partial(summary, health)
     async with OpenUpstreams.opening(health) as upstreams, AsyncExitStack() as stack:
         shared = await _shared_health(settings, health, stack)
         watch = Watch(health, shared)
@@ -138,4 +145,4 @@ def timeouts_from(settings: TimeoutSettings, *, reasoning: bool) -> Timeouts:
     return replace(defaults, **said)
 
 
-ROLE = Role(Settings, build)
+ROLE = Role(Settings, build, meets=("router",))

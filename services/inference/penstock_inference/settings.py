@@ -27,8 +27,8 @@ class HealthSettings(Section):
     """How long an answer or a failure counts."""
     probe_every: Duration = timedelta(seconds=10)
     """How often who is out, or slow, is asked for a token, +- 20 %; at once again after a good one, and three bring it back."""
-    probe_every_in_long_outage: Duration = timedelta(seconds=24)
-    """The same once it has been out for ten minutes; with the 20 % less than half a minute."""
+    probe_every_in_long_outage: Duration = timedelta(seconds=22)
+    """The same once it has been out for ten minutes; with the 20 %, and until every router has heard, less than half a minute."""
     probe_every_of_refused_key: Duration = timedelta(minutes=5)
     """The same where our key was refused, or its account has no quota left."""
     probe_timeout: Duration = timedelta(seconds=10)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
+from penstock_common.background import running
+from penstock_common.configuration import ConfigurationError
 from penstock_common.contract.wire.router import LIST_MODELS, ROUTE
 from penstock_common.llm.types import Candidate
 from penstock_common.sections import PublicModel as PublicModelSettings
 from penstock_common.sections import split_candidate
 from penstock_common.service import Commit, Role, Service
+from penstock_common.upstreams.state import Board
+from penstock_router.adapters.listener import Listener, Source
 from penstock_router.domain.catalogue import Catalogue, PublicModel, UpstreamModel, digest_of
 from penstock_router.domain.routing import Router
 from penstock_router.settings import Settings
@@ -19,20 +23,47 @@ from penstock_router.surfaces.servicer import RouterServicer
 
 
 @asynccontextmanager
-async def build(settings: Settings) -> AsyncGenerator[Service, None]:
-    """Yield the router; it holds nothing that needs closing."""
+async def build(settings: Settings, board: Board | None = None) -> AsyncGenerator[Service, None]:
+    """Yield the router; the ``board`` is where the inference service of the same process says how upstreams are.
+
+    Raises:
+        ConfigurationError: if the address of Redis cannot be one.
+    """
     servicer = RouterServicer(_router(settings))
 
     async def prepare(changed: Settings) -> Commit:
         # Plans that are remembered are the earlier router's.
         return partial(servicer.take_over, _router(changed))
 
-    handlers = ROUTE.served_by(servicer.route), LIST_MODELS.served_by(servicer.list_models)
-    yield Service("router", handlers, prepare=prepare)
+    async with AsyncExitStack() as stack:
+        source = board or await _source(settings, stack)
+        if source is not None:
+            listener = Listener(source, servicer.hear, settings.router.believed_for.total_seconds())
+            await listener.listen()
+            every_seconds = settings.router.listen_every.total_seconds()
+            await stack.enter_async_context(running(listener.run(every_seconds)))
+        handlers = ROUTE.served_by(servicer.route), LIST_MODELS.served_by(servicer.list_models)
+        yield Service("router", handlers, prepare=prepare)
+
+
+async def _source(settings: Settings, stack: AsyncExitStack) -> Source | None:
+    if not settings.redis.state:
+        return None
+    # Who has no Redis waits for none of its library.
+    from penstock_common.redis_connection import RedisConnection
+    from penstock_common.upstreams.redis_feed import RedisFeed
+
+    try:
+        connection = RedisConnection(settings.redis.state)
+    except ValueError as error:
+        raise ConfigurationError(f"'redis.state': {error}") from None
+    await stack.enter_async_context(connection)
+    return RedisFeed(connection, settings.router.believed_for.total_seconds())
 
 
 def _router(settings: Settings) -> Router:
-    return Router(catalogue_from(settings), random.Random())  # noqa: S311 - shares out load
+    rules = settings.router.rules()
+    return Router(catalogue_from(settings), random.Random(), rules)  # noqa: S311 - shares out load
 
 
 def catalogue_from(settings: Settings) -> Catalogue:
@@ -56,13 +87,15 @@ def catalogue_from(settings: Settings) -> Catalogue:
 def _public_model(settings: PublicModelSettings, known: dict[tuple[str, str], UpstreamModel]) -> PublicModel:
     candidates = tuple(known[split_candidate(candidate)] for candidate in settings.candidates)
     weights = {known[split_candidate(name)].candidate: weight for name, weight in settings.weights.items()}
+    prefers_fast = settings.policy == "latency"
     return PublicModel(
         name=settings.name,
         candidates=candidates,
         weights=weights,
-        digest=digest_of(candidates, weights),
+        digest=digest_of(candidates, weights, prefers_fast=prefers_fast),
         unsupported=settings.unsupported,
+        prefers_fast=prefers_fast,
     )
 
 
-ROLE = Role(Settings, build)
+ROLE = Role(Settings, build, meets=("inference",))

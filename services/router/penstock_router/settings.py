@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, cast
+from datetime import timedelta
+from typing import Annotated, Any, ClassVar, Self, cast
 
 from pydantic import ConfigDict, Field, model_validator
 
-from penstock_common.configuration import MAX_INT32, RELOADED, Section, resolved_if_possible
+from penstock_common.configuration import MAX_INT32, RELOADED, Duration, Section, resolved_if_possible
 from penstock_common.degradation import faults_of_ladders
 from penstock_common.faults import KeyPath, nearest, refuse
-from penstock_common.sections import Price, PublicModel
+from penstock_common.sections import Price, PublicModel, Redis
+from penstock_router.domain.preference import PreferenceRules
 
 
 class _WithIdentity(Section):
@@ -55,12 +57,43 @@ class UpstreamSettings(_WithIdentity):
     models: list[UpstreamModelSettings] = []
 
 
+class RouterSettings(Section):
+    """How the router hears of upstreams, and what it makes of it."""
+
+    listen_every: Duration = timedelta(milliseconds=500)
+    """How often it reads what inference says of its upstreams: in its own process, else in ``redis.state``."""
+    believed_for: Duration = timedelta(seconds=5)
+    """After so long without another word what was said counts for nothing, and plans are those of the configuration."""
+    latency_margin: Annotated[float, Field(ge=0)] = 0.2
+    """With `policy: latency`, by how much of its own time to the first token another must be faster to come before the first."""
+    explore_ratio: Annotated[float, Field(ge=0, le=1)] = 0.02
+    """With `policy: latency`, the share of requests that goes to candidates whose latency is not known, while there are some."""
+    measured_for: Duration = timedelta(minutes=1)
+    """After so long without an answer a candidate's latency is not known any more, for ``explore_ratio``."""
+
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        values = {
+            name: value for name in type(self).model_fields if isinstance(value := getattr(self, name), timedelta)
+        }
+        refuse(((name,), "it must be longer than nothing") for name, value in values.items() if value <= timedelta())
+        if self.believed_for <= self.listen_every:
+            refuse([(("believed_for",), "it must be longer than 'listen_every', or nothing is ever believed")])
+        return self
+
+    def rules(self) -> PreferenceRules:
+        """Return the numbers as the domain takes them."""
+        return PreferenceRules(self.latency_margin, self.explore_ratio, self.measured_for.total_seconds())
+
+
 class Settings(Section):
     """The router's sections."""
 
     upstreams: Annotated[list[UpstreamSettings], RELOADED] = []
     models: Annotated[list[PublicModel], RELOADED] = []
     """What callers ask for, each with the candidates that may answer."""
+    router: RouterSettings = RouterSettings()
+    redis: Redis = Redis()
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
@@ -80,10 +113,17 @@ class Settings(Section):
 
 
 def _at_odds(model: PublicModel, known: set[str]) -> Iterator[tuple[KeyPath, str]]:
-    for later in ("policy", "routes"):
-        if getattr(model, later):
-            yield (later,), f"the model '{model.name}' uses it, which this version does not have yet; name candidates"
-    if not model.candidates and not (model.policy or model.routes):
+    if model.routes:
+        yield ("routes",), f"the model '{model.name}' uses it, which this version does not have yet; name candidates"
+    if model.policy is not None and model.policy != "latency":
+        text = (
+            f"the model '{model.name}' wants '{model.policy}', which this version does not have yet: say latency, or "
+        )
+        yield ("policy",), text + "leave it out, and candidates are asked in their order"
+    if model.policy and model.weights:
+        text = f"the model '{model.name}' has a policy too, and only one of them can say who comes first: leave one out"
+        yield ("weights",), text
+    if not model.candidates and not model.routes:
         yield ("candidates",), f"the model '{model.name}' names no candidates"
     for index, candidate in enumerate(model.candidates):
         if candidate not in known:

@@ -27,6 +27,7 @@ class Document(BaseModel):
     upstreams: Any = None
     health: Any = None
     models: Any = None
+    router: Any = None
     cache: Any = None
     embedding: Any = None
     services: Any = None

@@ -1,4 +1,4 @@
-"""What replicas tell each other of upstreams, through one hash in Redis; each does without, and none waits for it.
+"""What replicas tell each other of upstreams, and all of them the router, through Redis; each does without, and none waits for it.
 
 A field is a place, with its condition and when that began, or a quota's group, with the end of its cool-down. Times
 travel as what is left, or as an age, and Redis reckons with its own clock: the replicas' need not agree. Of two words on a
@@ -18,9 +18,11 @@ import structlog
 from redis.exceptions import ResponseError
 
 from penstock_common.redis_connection import RedisConnection, RedisUnavailable, Script
+from penstock_common.upstreams.redis_feed import RedisFeed
 from penstock_inference.domain.health.place import Place, PlaceName
 from penstock_inference.domain.health.registry import Health
 from penstock_inference.domain.health.rules import State
+from penstock_inference.domain.health.summary import summary
 
 KEY = "penstock:health"
 LIFE_MILLISECONDS = 3_600_000
@@ -87,6 +89,7 @@ class SharedHealth:
 
     def __init__(self, connection: RedisConnection, health: Health) -> None:
         self._connection = connection
+        self._feed = RedisFeed(connection)
         self._health = health
         self._name = secrets.token_hex(8)
         self._is_away = False
@@ -102,6 +105,8 @@ class SharedHealth:
         """Tell and hear once; where Redis is away, or says what cannot be read, nothing happens but a line in the log."""
         try:
             self._take_over(await self._connection.run(_EXCHANGE, (KEY,), LIFE_MILLISECONDS, *self._told()))
+            # After what others have found out, so that all say the same to the router.
+            await self._feed.tell(self._name, summary(self._health))
         except Exception as error:  # noqa: BLE001 - whatever stands in Redis, the service goes on without
             if not self._is_away:
                 is_away = isinstance(error, RedisUnavailable | ResponseError)

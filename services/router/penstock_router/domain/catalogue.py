@@ -42,6 +42,8 @@ class PublicModel:
     weights: Mapping[Candidate, int] = field(default_factory=dict[Candidate, int])
     digest: bytes = b""
     unsupported: UnsupportedFields = UnsupportedFields.REFUSE
+    prefers_fast: bool = False
+    """Whether the learned time to the first token says who comes first, rather than the order alone."""
 
     @property
     def capabilities(self) -> frozenset[str]:
@@ -60,14 +62,18 @@ class PublicModel:
         return first.prices if first.has_price else None
 
 
-def digest_of(candidates: Sequence[UpstreamModel], weights: Mapping[Candidate, int]) -> bytes:
+def digest_of(
+    candidates: Sequence[UpstreamModel], weights: Mapping[Candidate, int], *, prefers_fast: bool = False
+) -> bytes:
     """Return what two routes have in common that lead to the same models in the same way.
 
     Prices, windows and capabilities are not part of it: they change who is asked, not what a candidate answers.
     """
-    route = [
+    route: list[object] = [
         (str(entry.candidate), entry.region, entry.identity, weights.get(entry.candidate, 0)) for entry in candidates
     ]
+    if prefers_fast:
+        route.append("latency")
     return hashlib.sha256(msgspec.msgpack.encode(route)).digest()
 
 

@@ -8,8 +8,10 @@ from typing import NamedTuple
 
 from penstock_common.contract.router import Requirements, RouteRequest
 from penstock_common.errors import ContextLengthExceeded, ModelNotFound, ModelNotPermitted, UnsupportedParameter
-from penstock_common.llm.types import Plan
+from penstock_common.llm.types import Candidate, Plan
+from penstock_common.upstreams.state import Condition, States, UpstreamState
 from penstock_router.domain.catalogue import Catalogue, PublicModel, UpstreamModel
+from penstock_router.domain.preference import Preference, PreferenceRules, preferred
 
 # How the caller's request names what a capability serves.
 _PARAMETER_OF_CAPABILITY = {
@@ -33,10 +35,40 @@ class _Known(NamedTuple):
 class Router:
     """Decides; carries no tokens, and of earlier requests remembers but the plans that chance had no part in."""
 
-    def __init__(self, catalogue: Catalogue, chance: random.Random) -> None:
+    def __init__(self, catalogue: Catalogue, chance: random.Random, rules: PreferenceRules | None = None) -> None:
         self._catalogue = catalogue
         self._chance = chance
+        self._rules = rules or PreferenceRules()
         self._known: dict[tuple[str, frozenset[str], tuple[str, ...]], _Known] = {}
+        self._troubled: dict[Candidate, UpstreamState] = {}
+        """Who is out, or has no quota left."""
+        self._preferences: dict[str, Preference] = {}
+        """Of models that want to be fast, by name."""
+        self._unmeasured: dict[str, tuple[Candidate, ...]] = {}
+
+    def hear(self, states: States) -> None:
+        """Plan by this from now on; where nothing is known, by the configuration alone."""
+        troubled = {
+            name: state
+            for name, state in states.items()
+            if state.condition.is_out or state.condition is Condition.COOLING
+        }
+        preferences = self._preferred(states) if states else {}
+        # Who is out has been so for longer than when it was last said.
+        if troubled or self._troubled or preferences != self._preferences:
+            self._known.clear()
+        self._troubled, self._preferences = troubled, preferences
+        self._unmeasured = {name: one.unmeasured for name, one in preferences.items() if one.unmeasured}
+
+    def _preferred(self, states: States) -> dict[str, Preference]:
+        found: dict[str, Preference] = {}
+        for model in self._catalogue.all():
+            if model.prefers_fast:
+                configured = [entry.candidate for entry in model.candidates]
+                before = self._preferences.get(model.name)
+                first = before.order[0] if before else configured[0]
+                found[model.name] = preferred(first, configured, states, self._rules)
+        return found
 
     def plan(self, request: RouteRequest) -> Plan:
         """Return the candidates that can answer, best first, and what each is billed at.
@@ -48,8 +80,9 @@ class Router:
             ContextLengthExceeded: the conversation fits no candidate.
         """
         needs, allowed_regions = request.requirements, request.allowed_regions
+        tried = self._to_be_tried(request.model) if self._unmeasured else None
         known = self._known.get((request.model, needs.capabilities, allowed_regions))
-        if known is not None and needs.min_input_tokens <= known.smallest_window_tokens:
+        if known is not None and tried is None and needs.min_input_tokens <= known.smallest_window_tokens:
             return known.plan
         model = self._catalogue.find(request.model)
         if model is None:
@@ -59,18 +92,11 @@ class Router:
         fitting, left_out = _filter(model, needs, allowed_regions)
         if not fitting:
             raise _nobody_fits(model, needs, allowed_regions)
-        ordered, how = self._order(model, fitting)
-        reason = f"{model.name}: {ordered[0].candidate} first {how}"
-        if left_out:
-            reason += "; left out " + ", ".join(left_out)
-        plan = Plan(
-            candidates=tuple([entry.candidate for entry in ordered]),
-            reason=reason,
-            prices=tuple([entry.prices for entry in ordered]),
-            unsupported=model.unsupported,
-            route_digest=model.digest,
-        )
-        if not model.weights:
+        if self._troubled:
+            fitting = self._without_who_is_out(fitting, left_out)
+        ordered, how = self._order(model, fitting, tried)
+        plan = _plan(model, ordered, how, left_out)
+        if not model.weights and tried is None:
             self._remember(request, plan, min(entry.context_window_tokens for entry in model.candidates))
         return plan
 
@@ -87,12 +113,67 @@ class Router:
         """Return every public model, sorted by name."""
         return self._catalogue.all()
 
-    def _order(self, model: PublicModel, fitting: list[UpstreamModel]) -> tuple[list[UpstreamModel], str]:
+    def _to_be_tried(self, model: str) -> Candidate | None:
+        """Return whom this request is to find out about; mostly nobody."""
+        unmeasured = self._unmeasured.get(model)
+        if unmeasured is None or self._chance.random() >= self._rules.explore_ratio:
+            return None
+        return self._chance.choice(unmeasured)
+
+    def _without_who_is_out(self, fitting: list[UpstreamModel], left_out: list[str]) -> list[UpstreamModel]:
+        """Return who is not out, where one of them can be asked at once; else all, as the engine knows who is the least bad."""
+        troubled = self._troubled
+        if all(entry.candidate in troubled for entry in fitting):
+            return fitting
+        left: list[UpstreamModel] = []
+        for entry in fitting:
+            state = troubled.get(entry.candidate)
+            if state is None or not state.condition.is_out:
+                left.append(entry)
+            else:
+                left_out.append(f"{entry.candidate} ({_told(state)})")
+        return left
+
+    def _order(
+        self, model: PublicModel, fitting: list[UpstreamModel], tried: Candidate | None
+    ) -> tuple[list[UpstreamModel], str]:
+        preference = self._preferences.get(model.name)
+        if preference is not None:
+            return _by_latency(fitting, preference, tried)
         weights = [model.weights.get(entry.candidate, 0) for entry in fitting]
         if not any(weights):
             return fitting, "by order"
         first = self._chance.choices(fitting, weights)[0]
         return [first, *(entry for entry in fitting if entry is not first)], "by weight"
+
+
+def _plan(model: PublicModel, ordered: Sequence[UpstreamModel], how: str, left_out: Sequence[str]) -> Plan:
+    reason = f"{model.name}: {ordered[0].candidate} first {how}"
+    if left_out:
+        reason += "; left out " + ", ".join(left_out)
+    return Plan(
+        candidates=tuple([entry.candidate for entry in ordered]),
+        reason=reason,
+        prices=tuple([entry.prices for entry in ordered]),
+        unsupported=model.unsupported,
+        route_digest=model.digest,
+    )
+
+
+def _by_latency(
+    fitting: list[UpstreamModel], preference: Preference, tried: Candidate | None
+) -> tuple[list[UpstreamModel], str]:
+    ordered = sorted(fitting, key=lambda entry: preference.order.index(entry.candidate))
+    first = next((entry for entry in ordered if entry.candidate == tried), None)
+    if first is None:
+        return ordered, "by latency"
+    return [first, *(entry for entry in ordered if entry is not first)], "to learn its latency"
+
+
+def _told(state: UpstreamState) -> str:
+    """Return what is the matter with somebody, in words."""
+    what = ": ".join(filter(None, (state.condition.value, state.reason)))
+    return what if state.since_seconds is None else f"{what}, {state.since_seconds:.0f} s ago"
 
 
 def _filter(

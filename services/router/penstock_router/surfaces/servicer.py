@@ -7,6 +7,7 @@ import time
 from penstock_common.contract.router import RouteRequest
 from penstock_common.llm.types import ModelInfo, Plan
 from penstock_common.rpc.server_call import ServerCall
+from penstock_common.upstreams.state import States
 from penstock_router.domain.routing import Router
 
 
@@ -15,10 +16,17 @@ class RouterServicer:
 
     def __init__(self, router: Router) -> None:
         self._router = router
+        self._states: States = {}
 
     def take_over(self, router: Router) -> None:
         """Have this router decide from now on."""
+        router.hear(self._states)
         self._router = router
+
+    def hear(self, states: States) -> None:
+        """Have the router, and whichever takes over, decide by this."""
+        self._states = states
+        self._router.hear(states)
 
     async def route(self, request: RouteRequest, call: ServerCall) -> Plan:
         """Return the plan for a request."""

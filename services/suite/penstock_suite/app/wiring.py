@@ -23,6 +23,7 @@ from penstock_common.rpc.client import Channel
 from penstock_common.rpc.in_process import InProcessChannel
 from penstock_common.rpc.renewing import renewing_channel
 from penstock_common.rpc.security import Security, TokenSender, server_credentials
+from penstock_common.upstreams.state import Board
 from penstock_suite.domain.requests import Role
 from penstock_suite.settings import Joined, RoleSettings, TlsSettings
 
@@ -47,6 +48,7 @@ class Wiring:
         self._places = places
         self._stack = stack
         self._channels: dict[Role, Channel] = {}
+        self._board = Board()
         self._collectors: list[Any] = [*collectors]
         self._preparing: list[tuple[type[Section], service.Prepare]] = []
 
@@ -59,7 +61,7 @@ class Wiring:
         declared = _declared(role)
         settings = self._configuration.settings(declared.settings)
         built: service.Service = await self._stack.enter_async_context(
-            declared.build(settings, **await self._called_by(declared))
+            declared.build(settings, **await self._called_by(declared), **self._shared_by(declared))
         )
         self._preparing.append((declared.settings, built.prepare))
         return built
@@ -120,6 +122,10 @@ class Wiring:
     async def _called_by(self, declared: service.Role) -> dict[str, Any]:
         there = [name for name in declared.may_call if Role(name) in self._places]
         return {name: await self.channel(Role(name)) for name in (*declared.calls, *there)}
+
+    def _shared_by(self, declared: service.Role) -> dict[str, Any]:
+        meets = bool(declared.meets) and all(self._is_here(Role(name)) for name in declared.meets)
+        return {"board": self._board} if meets else {}
 
     async def _opened(self, role: Role) -> Channel:
         if role not in self._places:

@@ -12,6 +12,8 @@ from penstock_inference.domain.health.rules import HealthRules
 
 _SAMPLES_WANTED = 20
 """What is usual is not known before."""
+_SAMPLES_TOLD = 5
+"""What is told of it before that would be chance."""
 _MEAN_WEIGHT = 1 / 16
 _DEVIATION_WEIGHT = 1 / 8
 _DEVIATIONS = 4
@@ -111,6 +113,14 @@ class Latency:
     def decayed_peak(self, now: float) -> float:
         """Return the peak EWMA, less the longer nothing was heard: who was slow is tried again."""
         return self.peak * 2.0 ** ((self.peak_at - now) / _PEAK_DECAY_SECONDS)
+
+    def usual_first_token(self) -> float | None:
+        """Return the usual seconds to the first token of streamed answers, of each size as often as it came; None where few did."""
+        streamed = [usual for size, usual in self._classes.items() if size < WHOLE_CLASSES]
+        samples = sum(usual.samples for usual in streamed)
+        if samples < _SAMPLES_TOLD:
+            return None
+        return sum(usual.mean * usual.samples for usual in streamed) / samples
 
     def forget(self) -> None:
         """Learn what is usual anew."""

@@ -46,8 +46,9 @@ class HealthRules:
     failure_requests: int = 20
     window_seconds: float = 30.0
     probe_seconds: float = 10.0
-    # With the spread less than 29 s: with the two that follow at once, back within 30 s of recovery.
-    long_outage_probe_seconds: float = 24.0
+    # With the spread less than 27 s: with the two that follow at once, a second until replicas and routers have heard, and
+    # what probes take, back in use within 30 s of recovery.
+    long_outage_probe_seconds: float = 22.0
     rejected_key_probe_seconds: float = 300.0
     probe_timeout_seconds: float = 10.0
     longest_cool_down_seconds: float = 3600.0

@@ -1,0 +1,1 @@
+"""How upstreams are, as the inference service tells it and the router hears it."""

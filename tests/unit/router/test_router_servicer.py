@@ -1,0 +1,28 @@
+"""What was heard outlives the router that heard it."""
+
+import random
+
+from penstock_common.contract.router import Requirements, RouteRequest
+from penstock_common.llm.types import Candidate
+from penstock_common.upstreams.state import Condition, UpstreamState
+from penstock_router.domain.catalogue import Catalogue, PublicModel, UpstreamModel
+from penstock_router.domain.routing import Router
+from penstock_router.surfaces.servicer import RouterServicer
+
+A, B = (Candidate(upstream=name, model="m") for name in "ab")
+
+
+def made():
+    entries = tuple(UpstreamModel(name, "", 100, frozenset({"chat"})) for name in (A, B))
+    return Router(Catalogue([PublicModel("fast", entries)]), random.Random(1))
+
+
+def test_a_router_that_takes_over_has_heard_what_the_earlier_one_heard():
+    servicer, request = RouterServicer(made()), RouteRequest(model="fast", requirements=Requirements())
+    servicer.hear({A: UpstreamState(candidate=A, condition=Condition.EJECTED, since_seconds=1.0)})
+    later = made()
+    assert later.plan(request).candidates == (A, B)
+    servicer.take_over(later)
+    assert later.plan(request).candidates == (B,)
+    servicer.hear({})
+    assert later.plan(request).candidates == (A, B)
