@@ -77,6 +77,7 @@ def catalogue_from(settings: Settings) -> Catalogue:
             prices=model.price.unit_prices(),
             has_price="price" in model.model_fields_set,
             identity=(*upstream.identity, *model.identity),
+            provider=upstream.kind,
         )
         for upstream in settings.upstreams
         for model in upstream.models

@@ -56,6 +56,11 @@ class UpstreamSettings(_WithIdentity):
     region: str = ""
     models: list[UpstreamModelSettings] = []
 
+    @property
+    def kind(self) -> str:
+        """Return the provider that it is."""
+        return str((self.model_extra or {}).get("provider", ""))
+
 
 class RouterSettings(Section):
     """How the router hears of upstreams, and what it makes of it."""

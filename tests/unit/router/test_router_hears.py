@@ -15,12 +15,13 @@ A, B, C = (Candidate(upstream=name, model="m") for name in "abc")
 OUT = [Condition.EJECTED, Condition.BY_HAND]
 
 
-def upstream_model(name):
-    return UpstreamModel(name, "eu" if name == A else "us", 1000 if name == C else 100, frozenset({"chat"}))
+def upstream_model(name, window=100, capabilities=("chat",), provider="openai"):
+    region = "eu" if name == A else "us"
+    return UpstreamModel(name, region, window, frozenset(capabilities), provider=provider)
 
 
-def router(*candidates, weights=None, prefers_fast=False, rules=None, seed=1):
-    entries = tuple(upstream_model(name) for name in candidates or (A, B, C))
+def router(*entries, weights=None, prefers_fast=False, rules=None, seed=1):
+    entries = entries or tuple(map(upstream_model, (A, B, C)))
     model = PublicModel("smart", entries, weights or {}, prefers_fast=prefers_fast)
     return Router(Catalogue([model]), random.Random(seed), rules)
 
@@ -75,14 +76,38 @@ def test_only_who_fits_the_request_counts_as_somebody_else():
     made = router()
     hear(made, state(A, Condition.EJECTED, 9.0))
     assert names(made) == [B, C]
-    # Nobody else is in that region, and only one has the window.
+    # Nobody else is in that region.
     assert names(made, regions=("eu",)) == [A]
-    hear(made, state(C, Condition.EJECTED, 9.0))
-    assert names(made, tokens=500) == [C]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"window": 1000}, {"capabilities": ("chat", "tools")}, {"provider": "triton"}],
+    ids=lambda more: next(iter(more)),
+)
+def test_who_is_out_comes_last_where_nobody_who_is_left_is_as_able(more):
+    """Or a request that only it can answer would be told that nobody ever can."""
+    made = router(upstream_model(A, **more), upstream_model(B), upstream_model(C))
+    hear(made, state(A, Condition.EJECTED, 12.0, "connect"))
+    plan = made.plan(request())
+    assert list(plan.candidates) == [B, C, A]
+    assert len(plan.prices) == 3
+    assert plan.reason == "smart: b/m first by order, last a/m (ejected: connect, 12 s ago)"
+    hear(made, state(A, Condition.EJECTED, 12.0, "connect"), state(B, Condition.BY_HAND, 1.0))
+    assert names(made) == [C, A]
+    weighted = router(upstream_model(A, **more), upstream_model(B), weights={A: 1, B: 1})
+    hear(weighted, state(A, Condition.EJECTED, 12.0))
+    assert {tuple(names(weighted)) for _ in range(20)} == {(B, A)}
+
+
+def test_who_can_do_more_stands_in():
+    made = router(upstream_model(A), upstream_model(B, window=200, capabilities=("chat", "tools")))
+    hear(made, state(A, Condition.EJECTED, 12.0))
+    assert names(made) == [B]
 
 
 def test_a_single_candidate_is_never_left_out():
-    made = router(A)
+    made = router(upstream_model(A))
     hear(made, state(A, Condition.EJECTED, 9.0))
     assert names(made) == [A]
 

@@ -80,3 +80,22 @@ async def test_a_role_that_is_nowhere_is_told_before_anything_is_served(declare,
 )
 def test_one_process_has_the_roles_of_its_configuration(document, optional):
     assert set(all_here(Configuration(document))) == {Role.ROUTER, Role.INFERENCE} | optional
+
+
+async def test_roles_that_meet_share_a_board_where_both_are_in_this_process_and_nowhere_else(declare, stack):
+    router, inference = declare("router", meets=("inference",)), declare("inference", meets=("router",))
+    here = Wiring(Configuration({}), dict.fromkeys((Role.ROUTER, Role.INFERENCE)), stack)
+    for role in (Role.ROUTER, Role.INFERENCE):
+        await here.channel(role)
+    assert router[0]["board"] is inference[0]["board"]
+
+    def elsewhere():
+        raise AssertionError("nobody calls it")
+
+    apart = Wiring(Configuration({}), {Role.ROUTER: None, Role.INFERENCE: elsewhere}, stack)
+    await apart.channel(Role.ROUTER)
+    # As `penstock serve` does, whose own role is at an address, too.
+    alone = Wiring(Configuration({}), {Role.ROUTER: elsewhere, Role.INFERENCE: elsewhere}, stack)
+    await alone.service(Role.ROUTER)
+    await alone.service(Role.INFERENCE)
+    assert (router[1:], inference[1:]) == ([{}, {}], [{}])

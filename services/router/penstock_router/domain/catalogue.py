@@ -26,6 +26,18 @@ class UpstreamModel:
     prices: UnitPrices = UnitPrices()
     has_price: bool = False
     identity: tuple[str, ...] = ()
+    provider: str = ""
+
+    def can_stand_in_for(self, other: UpstreamModel) -> bool:
+        """Return whether whatever the other can be asked this one can be asked, too.
+
+        What a request may say beside its capabilities is known of providers alone, and by inference.
+        """
+        return (
+            self.provider == other.provider
+            and self.capabilities >= other.capabilities
+            and self.context_window_tokens >= other.context_window_tokens
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,10 +92,13 @@ class Router:
         fitting, left_out = _filter(model, needs, allowed_regions)
         if not fitting:
             raise _nobody_fits(model, needs, allowed_regions)
+        last: list[UpstreamModel] = []
         if self._troubled:
-            fitting = self._without_who_is_out(fitting, left_out)
+            fitting, last = self._without_who_is_out(fitting, left_out)
         ordered, how = self._order(model, fitting, tried)
-        plan = _plan(model, ordered, how, left_out)
+        if last:
+            how += ", last " + ", ".join(map(self._told, last))
+        plan = _plan(model, [*ordered, *last], how, left_out)
         if not model.weights and tried is None:
             self._remember(request, plan, min(entry.context_window_tokens for entry in model.candidates))
         return plan
@@ -120,19 +123,35 @@ class Router:
             return None
         return self._chance.choice(unmeasured)
 
-    def _without_who_is_out(self, fitting: list[UpstreamModel], left_out: list[str]) -> list[UpstreamModel]:
-        """Return who is not out, where one of them can be asked at once; else all, as the engine knows who is the least bad."""
-        troubled = self._troubled
-        if all(entry.candidate in troubled for entry in fitting):
-            return fitting
+    def _without_who_is_out(
+        self, fitting: list[UpstreamModel], left_out: list[str]
+    ) -> tuple[list[UpstreamModel], list[UpstreamModel]]:
+        """Return who is not out, and who is and yet comes last, as there is nobody as able; all where none can be asked.
+
+        For without those a request that only they could answer would be told that nobody ever can.
+        """
+        ready = [entry for entry in fitting if entry.candidate not in self._troubled]
+        if not ready:
+            # The engine knows who is the least bad.
+            return fitting, []
         left: list[UpstreamModel] = []
+        last: list[UpstreamModel] = []
         for entry in fitting:
-            state = troubled.get(entry.candidate)
+            state = self._troubled.get(entry.candidate)
             if state is None or not state.condition.is_out:
                 left.append(entry)
+            elif any(other.can_stand_in_for(entry) for other in ready):
+                left_out.append(self._told(entry))
             else:
-                left_out.append(f"{entry.candidate} ({_told(state)})")
-        return left
+                last.append(entry)
+        return left, last
+
+    def _told(self, entry: UpstreamModel) -> str:
+        """Return who is out, and why, in words."""
+        state = self._troubled[entry.candidate]
+        what = ": ".join(filter(None, (state.condition.value, state.reason)))
+        since = "" if state.since_seconds is None else f", {state.since_seconds:.0f} s ago"
+        return f"{entry.candidate} ({what}{since})"
 
     def _order(
         self, model: PublicModel, fitting: list[UpstreamModel], tried: Candidate | None
@@ -168,12 +187,6 @@ def _by_latency(
     if first is None:
         return ordered, "by latency"
     return [first, *(entry for entry in ordered if entry is not first)], "to learn its latency"
-
-
-def _told(state: UpstreamState) -> str:
-    """Return what is the matter with somebody, in words."""
-    what = ": ".join(filter(None, (state.condition.value, state.reason)))
-    return what if state.since_seconds is None else f"{what}, {state.since_seconds:.0f} s ago"
 
 
 def _filter(
