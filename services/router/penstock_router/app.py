@@ -78,6 +78,7 @@ def catalogue_from(settings: Settings) -> Catalogue:
             has_price="price" in model.model_fields_set,
             identity=(*upstream.identity, *model.identity),
             provider=upstream.kind,
+            service_tiers=frozenset(model.service_tiers),
         )
         for upstream in settings.upstreams
         for model in upstream.models

@@ -45,6 +45,7 @@ class UpstreamModelSettings(_WithIdentity):
     context_window: Annotated[int, Field(gt=0, le=MAX_INT32)]
     capabilities: list[str] = ["chat"]
     price: Price = Price()
+    service_tiers: dict[str, Any] = {}
 
 
 class UpstreamSettings(_WithIdentity):

@@ -15,9 +15,11 @@ A, B, C = (Candidate(upstream=name, model="m") for name in "abc")
 OUT = [Condition.EJECTED, Condition.BY_HAND]
 
 
-def upstream_model(name, window=100, capabilities=("chat",), provider="openai"):
+def upstream_model(name, window=100, capabilities=("chat",), provider="openai", tiers=()):
     region = "eu" if name == A else "us"
-    return UpstreamModel(name, region, window, frozenset(capabilities), provider=provider)
+    return UpstreamModel(
+        name, region, window, frozenset(capabilities), provider=provider, service_tiers=frozenset(tiers)
+    )
 
 
 def router(*entries, weights=None, prefers_fast=False, rules=None, seed=1):
@@ -82,7 +84,7 @@ def test_only_who_fits_the_request_counts_as_somebody_else():
 
 @pytest.mark.parametrize(
     "more",
-    [{"window": 1000}, {"capabilities": ("chat", "tools")}, {"provider": "triton"}],
+    [{"window": 1000}, {"capabilities": ("chat", "tools")}, {"provider": "triton"}, {"tiers": ("flex",)}],
     ids=lambda more: next(iter(more)),
 )
 def test_who_is_out_comes_last_where_nobody_who_is_left_is_as_able(more):

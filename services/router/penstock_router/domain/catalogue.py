@@ -27,6 +27,7 @@ class UpstreamModel:
     has_price: bool = False
     identity: tuple[str, ...] = ()
     provider: str = ""
+    service_tiers: frozenset[str] = frozenset()
 
     def can_stand_in_for(self, other: UpstreamModel) -> bool:
         """Return whether whatever the other can be asked this one can be asked, too.
@@ -36,6 +37,7 @@ class UpstreamModel:
         return (
             self.provider == other.provider
             and self.capabilities >= other.capabilities
+            and self.service_tiers >= other.service_tiers
             and self.context_window_tokens >= other.context_window_tokens
         )
 
