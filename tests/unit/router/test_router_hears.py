@@ -166,6 +166,13 @@ def test_who_wants_to_be_fast_gets_the_fastest_first_and_others_the_configuratio
     assert fast.plan(request()).reason == "smart: a/m first by order"
 
 
+def test_where_no_latency_is_known_the_reason_claims_none():
+    made = router(prefers_fast=True, rules=PreferenceRules(explore_ratio=0.0))
+    hear(made, state(B, Condition.SLOW, 3.0))
+    assert names(made) == [A, C, B]
+    assert made.plan(request()).reason == "smart: a/m first by order"
+
+
 def test_an_order_by_latency_is_remembered_and_forgotten_when_it_changes():
     made = router(prefers_fast=True)
     known = [state(name, latency=seconds, measured=1.0) for name, seconds in ((A, 0.9), (B, 0.3), (C, 0.5))]

@@ -26,10 +26,12 @@ class PreferenceRules:
 
 @dataclass(frozen=True, slots=True)
 class Preference:
-    """An order of a model's candidates, and who of them is to be tried for once; none is where the first is not known."""
+    """An order of a model's candidates, and who of them but the first is to be tried for once, to learn its latency."""
 
     order: tuple[Candidate, ...]
     unmeasured: tuple[Candidate, ...] = ()
+    is_learned: bool = True
+    """Whether the latency of any is known."""
 
 
 def preferred(first: Candidate, configured: Sequence[Candidate], states: States, rules: PreferenceRules) -> Preference:
@@ -52,7 +54,7 @@ def preferred(first: Candidate, configured: Sequence[Candidate], states: States,
         order.remove(first)
         order.insert(0, first)
     unmeasured = tuple(name for name in order[1:] if _is_to_be_tried(states.get(name), rules))
-    return Preference(tuple(order), unmeasured)
+    return Preference(tuple(order), unmeasured, bool(latency))
 
 
 def _latency(state: UpstreamState | None) -> float | None:

@@ -185,7 +185,7 @@ def _by_latency(
     ordered = sorted(fitting, key=lambda entry: preference.order.index(entry.candidate))
     first = next((entry for entry in ordered if entry.candidate == tried), None)
     if first is None:
-        return ordered, "by latency"
+        return ordered, "by latency" if preference.is_learned else "by order"
     return [first, *(entry for entry in ordered if entry is not first)], "to learn its latency"
 
 
