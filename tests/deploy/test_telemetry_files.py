@@ -16,6 +16,8 @@ from prometheus_client import CollectorRegistry
 
 from penstock_common.errors import PenstockError
 from penstock_common.rpc.server_interceptors import CallTelemetry
+from penstock_common.rpc.shedding import LoadShedding
+from penstock_common.sections import RoomSettings
 from penstock_embedding.adapters.telemetry import BatchMetrics, UpstreamMetrics
 from penstock_gateway.adapters.telemetry import Metrics, show_ledger
 from penstock_gateway.domain.life.settlement import CANCELLED, OK, outcome_of
@@ -72,6 +74,7 @@ def _of_health() -> dict[str, set[str]]:
     health = Health()
     Pool([Endpoint(None)], health.upstream("u")).places("m")
     samples = [sample for family in HealthMetrics(health).collect() for sample in family.samples]
+    samples += [sample for family in LoadShedding(RoomSettings().of("cache")).collect() for sample in family.samples]
     return {sample.name: set(sample.labels) for sample in samples}
 
 

@@ -255,6 +255,31 @@ async def test_stream_ends_properly_while_its_replica_is_replaced(fleet, upstrea
     assert await stopping == 0
 
 
+async def test_full_process_turns_away_what_another_cannot_take_either_and_hits_go_on(
+    edge, idle_fleet, upgraded, roles, upstream
+):
+    idle_fleet.document["services"]["room"] = {"inference": 1}
+    await upgraded(idle_fleet)
+    await roles(idle_fleet)
+    assert (await idle_fleet.ask("known", temperature=0))[0] == 200
+    async with asyncio.timeout(60):
+        # It is kept behind the answer.
+        while "hit" not in (await idle_fleet.ask("known", temperature=0))[2]["x-penstock-cache"]:
+            await asyncio.sleep(0.05)
+    upstream.enqueue(Answer(tokens=["one", "two"], stop_after=2, end=End.STALL))
+    async with idle_fleet.open_chat("fills it", stream=True) as response:
+        received = b""
+        while b"one" not in received:
+            received += await response.content.readany()
+        status, body, headers = await idle_fleet.ask("has no place")
+        assert (status, body["error"]["code"]) == (503, "overloaded")
+        assert "inference service is busy" in body["error"]["message"]
+        assert int(headers["retry-after"]) >= 1
+        status, _, headers = await idle_fleet.ask("known", temperature=0)
+        assert status == 200
+        assert "hit" in headers["x-penstock-cache"]
+
+
 async def test_replica_that_starts_late_takes_its_share(edge, idle_fleet, upgraded, roles, names):
     port = name(idle_fleet, names, "inference", "127.0.0.1")
     metrics_port = free_ports(1)[0]

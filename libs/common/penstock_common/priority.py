@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
+
+import msgspec
 
 
 class Priority(IntEnum):
@@ -24,3 +27,15 @@ RESERVED_SECONDS = 60.0
 """For how long after a critical request places are kept for the next ones; without any, all places are everybody's."""
 
 PRIORITIES = {each.word: each for each in Priority}
+
+
+class Room(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of its room each class may fill in one process of ``service``, which has room for ``calls`` at once.
+
+    ``others_may_help``: another of its processes is worth asking. Where the caller can do without, nobody is.
+    """
+
+    service: str
+    calls: int
+    shares: Mapping[Priority, float]
+    others_may_help: bool = True

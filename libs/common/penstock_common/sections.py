@@ -8,18 +8,21 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from penstock_common.addresses import HttpUrl, InnerListen, Listen, RedisUrl, Target
 from penstock_common.configuration import ConfigurationError, Duration, Secret, Section
 from penstock_common.degradation import DegradationStep
-from penstock_common.faults import KeyPath, refuse
+from penstock_common.faults import KeyPath, refuse, refuse_key
 from penstock_common.llm.types import NANO_USD_PER_USD, UnitPrices, UnsupportedFields
+from penstock_common.priority import Priority, Room
 
 Policy = Literal["balanced", "cost", "latency", "quality"]
 ParentSampling = Literal["trusted", "always", "never"]
 DEFAULT_EMBEDDING_MODEL = "all-MiniLM-L6-v2"
+Calls = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(gt=0, le=1)]
 Usd = Annotated[Decimal, Field(ge=0, le=1_000_000)]
 
 
@@ -196,6 +199,47 @@ class Peers(Section):
         return names
 
 
+class RoomSettings(Section):
+    """How many calls one process of a role takes in hand at once; beyond its share of them a class of requests is turned away.
+
+    The gateway's own is ``gateway.max_in_flight``, and the only one where all roles are one process.
+    """
+
+    router: Calls = 4096
+    """Of the router."""
+    cache: Calls = 2048
+    """Of the cache; a look-up that it turns away is a miss."""
+    embedding: Calls = 2048
+    """Of the embedding service."""
+    inference: Calls = 8192
+    """Of the inference service; an answer counts until its end."""
+    critical_share: Share = 0.95
+    """How full a process may be and still take in a ``critical`` request; a ``default`` one, too, while no critical ones come."""
+    default_share: Share = 0.8
+    """The same for ``default`` ones within a minute of a critical one."""
+    sheddable_share: Share = 0.7
+    """The same for ``sheddable`` ones."""
+
+    @model_validator(mode="after")
+    def _least_for_the_least(self) -> RoomSettings:
+        if not self.sheddable_share <= self.default_share <= self.critical_share:
+            refuse_key(
+                "what matters less may not fill more: sheddable_share <= default_share <= critical_share is expected"
+            )
+        return self
+
+    def of(self, role: str) -> Room:
+        """Return what one process of the role takes in."""
+        calls: int = getattr(self, role)
+        shares = {
+            Priority.CRITICAL: self.critical_share,
+            Priority.DEFAULT: self.default_share,
+            Priority.SHEDDABLE: self.sheddable_share,
+        }
+        # Who misses the cache has its answer sooner than who asks for it again.
+        return Room(service=role, calls=calls, shares=shares, others_may_help=role != "cache")
+
+
 class Services(Section):
     """Where the roles are when each is a process, and how they trust each other."""
 
@@ -207,6 +251,7 @@ class Services(Section):
     inference: Place = Place(listen="127.0.0.1:9005")
     tls: MutualTls | None = None
     peers: Peers = Peers()
+    room: RoomSettings = RoomSettings()
     connection_age: Duration = timedelta(seconds=30)
     """After this long a connection is closed and the name asked again, which is how a new replica gets its share.
     Calls on it go on for ``connection_grace``."""

@@ -37,7 +37,7 @@ _SLOWEST_RECONNECT_MS = 500
 _RESOLVE_AGAIN_MS = 5_000
 
 # What the transport lost before an answer began is asked of another replica (gRFC A6). What a service reports by itself
-# is final: its listener says so (server_interceptors.FinalFailures).
+# is final: its listener says so (server_interceptors.FinalFailures), unless it only had no room (shedding.Shed).
 _SERVICE_CONFIG = json.dumps(
     {
         "loadBalancingConfig": [{"round_robin": {}}],

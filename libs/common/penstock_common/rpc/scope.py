@@ -11,15 +11,18 @@ from contextvars import ContextVar
 
 import msgspec
 
+from penstock_common.priority import PRIORITIES, Priority
+
 REQUEST_ID_KEY = "x-request-id"
 TRACEPARENT_KEY = "traceparent"
 TENANT_KEY = "penstock-tenant"
+PRIORITY_KEY = "penstock-priority"
 
 Metadata = tuple[tuple[str, str | bytes], ...]
 
 
 class RequestScope(msgspec.Struct, frozen=True, gc=False):
-    """The identity of one request, in every service it passes.
+    """The identity of one request, in every service it passes, and how much it matters.
 
     ``deadline`` is on the clock of ``time.monotonic`` and travels as gRPC's own
     deadline, not as metadata.
@@ -29,6 +32,7 @@ class RequestScope(msgspec.Struct, frozen=True, gc=False):
     tenant: str = ""
     traceparent: str = ""
     deadline: float | None = None
+    priority: Priority = Priority.DEFAULT
 
     def to_metadata(self) -> Metadata:
         """Return the metadata of an outgoing call."""
@@ -38,6 +42,7 @@ class RequestScope(msgspec.Struct, frozen=True, gc=False):
                 (REQUEST_ID_KEY, self.request_id),
                 (TENANT_KEY, self.tenant),
                 (TRACEPARENT_KEY, self.traceparent),
+                (PRIORITY_KEY, "" if self.priority is Priority.DEFAULT else self.priority.word),
             )
             if value
         )
@@ -50,6 +55,8 @@ class RequestScope(msgspec.Struct, frozen=True, gc=False):
             request_id=values.get(REQUEST_ID_KEY, ""),
             tenant=values.get(TENANT_KEY, ""),
             traceparent=values.get(TRACEPARENT_KEY, ""),
+            # A later version's word is none of ours.
+            priority=PRIORITIES.get(values.get(PRIORITY_KEY, ""), Priority.DEFAULT),
         )
 
 

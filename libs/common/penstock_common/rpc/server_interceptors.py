@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from penstock_common.errors import PenstockError
 from penstock_common.rpc.scope import CURRENT_SCOPE, RequestScope
 from penstock_common.rpc.server_call import ServerCall
+from penstock_common.rpc.shedding import Shed
 from penstock_common.status import code_of
 from penstock_common.telemetry import semconv
 from penstock_common.telemetry.metrics import Histograms
@@ -41,7 +42,8 @@ class IncomingScope:
 class FinalFailures:
     """Tells the caller's gRPC not to repeat what the service itself refused or failed at (gRFC A6, pushback).
 
-    For listeners inside the suite, whose callers repeat what the transport lost.
+    But for what a process sheds for want of room: the next attempt is another process's turn, and the caller's retry throttle
+    sees to it that a service which is full everywhere is not asked more for that. For listeners inside the suite, whose callers repeat what the transport lost.
     """
 
     async def on_start(self, call: ServerCall) -> None:
@@ -49,7 +51,7 @@ class FinalFailures:
 
     def on_end(self, call: ServerCall, error: BaseException | None) -> None:
         """Mark a failure as final."""
-        if isinstance(error, Exception):
+        if isinstance(error, Exception) and not isinstance(error, Shed):
             context = call.context
             context.set_trailing_metadata((*(context.trailing_metadata() or ()), _FINAL))
 

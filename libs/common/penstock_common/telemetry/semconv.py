@@ -37,6 +37,9 @@ EMBEDDINGS = "embeddings"
 
 # Metrics, as Prometheus spells them.
 METRIC_RPC_DURATION = "rpc_server_call_duration_seconds"
+METRIC_CALLS_IN_FLIGHT = "penstock_service_calls_in_flight"
+METRIC_CALLS_LIMIT = "penstock_service_calls_limit"
+METRIC_CALLS_SHED = "penstock_service_calls_shed_total"
 METRIC_REQUESTS = "penstock_requests_total"
 METRIC_REQUESTS_IN_FLIGHT = "penstock_requests_in_flight"
 METRIC_LEDGER_WAITING = "penstock_ledger_rows_waiting"

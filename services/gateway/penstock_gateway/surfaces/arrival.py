@@ -180,11 +180,7 @@ class Reception:
         self, arrival: Arrival, place: Place, request: GenerationInput, context: RequestContext, options: CallOptions
     ) -> Call[ChatOrder]:
         """Return the call that the gateway's domain takes."""
-        caller, headers = place.caller, arrival.headers
-        priority = Priority.DEFAULT
-        if options.priority is not None or "x-penstock-priority" in headers or caller.tenant.tier.priority is _LEAST:
-            asked = priority_in(headers) if options.priority is None else options.priority
-            priority = priority_of(asked, caller)
+        caller = place.caller
         order = ChatOrder(
             request_id=arrival.request_id,
             generation_id=self._ids.take(_GENERATION_ID_BYTES),
@@ -198,7 +194,7 @@ class Reception:
             may_recover=options.may_recover and is_on(arrival.headers, _RECOVERY),
             may_degrade=options.may_degrade
             and (_DEGRADE.name not in arrival.headers or is_on(arrival.headers, _DEGRADE)),
-            priority=priority,
+            priority=_priority(arrival.headers, caller, options),
             cache_control=options.cache_control or cache_control_in(arrival.headers),
         )
         return Call(order, caller, place, arrival.trace, arrival.steps, arrival.started_ns)
@@ -217,6 +213,7 @@ class Reception:
             timeout=self._timeout(arrival.headers, options),
             context=context,
             input=request,
+            priority=_priority(arrival.headers, caller, options),
         )
         return Call(order, caller, place, arrival.trace, arrival.steps, arrival.started_ns)
 
@@ -288,6 +285,13 @@ def priority_of(asked: Priority | None, caller: Caller) -> Priority:
     """Return how much a request matters: what it asks for, or the default, and no more than its tier permits."""
     most = caller.tenant.tier.priority
     return max(Priority.DEFAULT if asked is None else asked, most)
+
+
+def _priority(headers: Mapping[str, str], caller: Caller, options: CallOptions) -> Priority:
+    """Return how much a request matters; its body's word counts more than its header's."""
+    if options.priority is None and "x-penstock-priority" not in headers and caller.tenant.tier.priority is not _LEAST:
+        return Priority.DEFAULT
+    return priority_of(priority_in(headers) if options.priority is None else options.priority, caller)
 
 
 def is_on(headers: Mapping[str, str], switch: Switch) -> bool:

@@ -19,6 +19,7 @@ from penstock_common.rpc.interception import ServerInterceptor
 from penstock_common.rpc.security import PeerGuard, Security, TokenGuard
 from penstock_common.rpc.server import GrpcLimits, GrpcListener, ListenError, ServerOptions, listening
 from penstock_common.rpc.server_interceptors import CallTelemetry, FinalFailures, IncomingScope
+from penstock_common.rpc.shedding import LoadShedding
 from penstock_common.telemetry.metrics_endpoint import serving_metrics
 from penstock_suite.adapters.operating_system import (
     favour_the_loop,
@@ -214,7 +215,15 @@ async def _internal(opened: _Opened) -> AsyncGenerator[RunningRole]:
     address = settings.services.listen_of(role)
     security.refuse_open_bind(address, f"services.{role}.listen")
     registry = CollectorRegistry()
-    interceptors = [FinalFailures(), CallTelemetry(registry), *_guards(role, settings, security), IncomingScope()]
+    shedding = LoadShedding(settings.services.room.of(role))
+    registry.register(shedding)
+    interceptors: list[ServerInterceptor] = [
+        FinalFailures(),
+        CallTelemetry(registry),
+        *_guards(role, settings, security),
+        IncomingScope(),
+        shedding,
+    ]
     options = ServerOptions(
         credentials=security.server_credentials(),
         reflection=False,

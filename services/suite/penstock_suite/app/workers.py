@@ -18,6 +18,8 @@ from prometheus_client import CollectorRegistry
 from penstock_common.configuration import Configuration
 from penstock_common.rpc.server import listening
 from penstock_common.rpc.server_interceptors import FinalFailures, IncomingScope
+from penstock_common.rpc.shedding import LoadShedding
+from penstock_common.sections import RoomSettings
 from penstock_common.telemetry.metrics_endpoint import serving_metrics
 from penstock_gateway.app.administration import upgrade_schema
 from penstock_gateway.settings import StorageSettings
@@ -109,8 +111,10 @@ async def _serving_embedding(
     async with AsyncExitStack() as stack:
         wiring = Wiring(configuration, all_here(configuration), stack)
         service = await wiring.service(Role.EMBEDDING)
-        listener = await stack.enter_async_context(listening(address, [service], [FinalFailures(), IncomingScope()]))
-        for collector in service.collectors:
+        shedding = LoadShedding(RoomSettings().of(Role.EMBEDDING))
+        interceptors = [FinalFailures(), IncomingScope(), shedding]
+        listener = await stack.enter_async_context(listening(address, [service], interceptors))
+        for collector in (shedding, *service.collectors):
             registry.register(collector)
         await listener.set_serving(serving=True)
         yield wiring

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from penstock_common.contract.embedding import EmbedRequest, EmbedResponse
 from penstock_common.contract.wire.embedding import EMBED, LIST_MODELS
-from penstock_common.errors import DeadlineExceeded, ModelNotFound, ServiceUnavailable
+from penstock_common.errors import DeadlineExceeded, ModelNotFound, Overloaded, ServiceUnavailable
 from penstock_common.llm.types import ModelInfo
 from penstock_common.rpc.client import Channel
 from penstock_common.telemetry.steps import Step
@@ -25,10 +25,10 @@ class EmbeddingClient:
         return await self._channel.call(EMBED, request, steps=steps)
 
     async def models(self) -> Sequence[ModelInfo]:
-        """Return the service's models; none while it is away, so that the others can still be listed."""
+        """Return the service's models; none while it is away or full, so that the others can still be listed."""
         try:
             return await self._channel.call(LIST_MODELS, None, timeout=self._list_seconds)
-        except (ServiceUnavailable, DeadlineExceeded):
+        except (ServiceUnavailable, Overloaded, DeadlineExceeded):
             return ()
 
 

@@ -180,6 +180,7 @@ class Exchange(Generic[OrderT_co]):
                 tenant=order.tenant,
                 traceparent=self.call.trace.traceparent,
                 deadline=time.monotonic() + seconds,
+                priority=order.priority,
             )
         )
 

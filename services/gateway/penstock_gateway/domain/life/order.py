@@ -54,6 +54,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=T
     key_id: str
     timeout: timedelta
     context: RequestContext = RequestContext()
+    priority: Priority = Priority.DEFAULT
 
 
 class ChatOrder(Order, frozen=True, kw_only=True, gc=False, omit_defaults=True):
@@ -67,7 +68,6 @@ class ChatOrder(Order, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     whole: bool = False
     may_recover: bool = True
     may_degrade: bool = True
-    priority: Priority = Priority.DEFAULT
     cache_control: CacheControl = _DEFAULT_CACHE_CONTROL
 
 
