@@ -68,6 +68,10 @@ bench-streams: setup-dev ## Open ten thousand slow streams through one process; 
 hostile: setup-dev ## Attack the stack in every way that is known, while honest callers work; ARGS such as --publish, --only gRPC
 	$(TOOLS) PYTHONPATH="$(CURDIR)/bench" python -m hostile $(ARGS)
 
+.PHONY: chaos
+chaos: setup-dev ## Twenty thousand requests while everything fails, an outage, slowness, 429 and a burst; ARGS such as "--only outage"
+	$(TOOLS) PYTHONPATH="$(CURDIR)/bench" python -m chaos $(ARGS)
+
 .PHONY: clients
 clients: setup-dev ## Run the clients that people have, from their registries in .clients/, against the stack; ARGS such as --publish
 	$(TOOLS) python clients/run.py $(ARGS)

@@ -57,6 +57,10 @@ class OpenAIUpstream:
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{host}:{self.port}/v1"
 
+    def playback_of(self, seen: Seen) -> Playback:
+        """Return what a request meets, once for each; whoever decides by more than the model overrides it."""
+        return self._playbacks(seen.model)
+
     async def __aenter__(self) -> Self:
         self.port = await self._listener.open()
         return self
@@ -109,7 +113,7 @@ class OpenAIUpstream:
             await wire.body(next(response.pieces))
             await wire.end()
             return
-        playback = self._playbacks(seen.model)
+        playback = self.playback_of(seen)
         step = playback.next_step()
         if step.drop is not None:
             await end_connection(step.drop, writer)
