@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
 from collections.abc import Sequence
 from typing import cast
@@ -20,19 +21,19 @@ from penstock_common.llm.types import (
     Started,
     UnitPrices,
     Usage,
-    cost_nano_usd,
 )
 from penstock_common.telemetry.steps import Steps
 from penstock_inference.domain.attempt import Attempt
-from penstock_inference.domain.catalogue import Model, TimerSeconds, WholeAnswers
+from penstock_inference.domain.catalogue import Model
 from penstock_inference.domain.failure import AttemptFailed, FailureKind, Next, error_within_answer
 from penstock_inference.domain.generation import Generation, GenerationParts
 from penstock_inference.domain.load.admission import SATURATED, permit_at, record_shed
 from penstock_inference.domain.load.gate import Gate
 from penstock_inference.domain.recovery import AnswerRecovery, delivered
+from penstock_inference.domain.settlement import asked_prices, finished_of
 from penstock_inference.domain.succession import Succession, models_of
-from penstock_inference.domain.tiers import asked_tier, prices_of
-from penstock_inference.domain.upstream import Stopped, UpstreamCall
+from penstock_inference.domain.tiers import asked_tier
+from penstock_inference.domain.upstream import UpstreamCall
 from penstock_inference.domain.usage import settled_usage
 from penstock_inference.domain.watchdog import DEADLINE_MARGIN_SECONDS, Watchdog
 
@@ -261,9 +262,12 @@ class Batches:
         model, recovery = succession.current, self._recovery
         candidate = model.candidate
         self._asked = self._generation.input if recovery is None else recovery.begin(model)
-        whole = self._generation.whole and _is_asked_whole(model, succession)
-        seconds = self._timers(model, succession)
-        watchdog = Watchdog(seconds, self._deadline, self._clock, self._whole_seconds(model) if whole else None)
+        others_left = succession.others_left
+        whole = self._generation.whole and model.is_asked_whole(others_left=others_left)
+        share = self._seconds_left() / 2 if others_left and self._deadline is not None else math.inf
+        seconds = model.timeouts.beside_others(share) if others_left else model.timeouts.seconds
+        whole_seconds = min(seconds.whole, share) if whole else None
+        watchdog = Watchdog(seconds, self._deadline, self._clock, whole_seconds)
         call = UpstreamCall(
             candidate.model,
             self._asked,
@@ -284,23 +288,6 @@ class Batches:
         if recovery is not None:
             attempt.recovers(recovery.way.value)
         return attempt
-
-    def _timers(self, model: Model, succession: Succession) -> TimerSeconds:
-        """Return how long each stage may take; where another could be asked, half of what is left is kept for it."""
-        timeouts = model.timeouts
-        if not succession.others_left:
-            return timeouts.seconds
-        seconds = timeouts.seconds_with_others
-        if self._deadline is None or (most := self._seconds_left() / 2) >= seconds.first_token:
-            return seconds
-        return msgspec.structs.replace(seconds, headers=min(seconds.headers, most), first_token=most)
-
-    def _whole_seconds(self, model: Model) -> float:
-        """Return how long a whole answer may take; where another could be asked, half of what is left is kept for it."""
-        seconds = model.timeouts.seconds.whole
-        if self._deadline is not None and self._succession is not None and self._succession.others_left:
-            return min(seconds, self._seconds_left() / 2)
-        return seconds
 
     def _seconds_left(self) -> float:
         if self._deadline is None:
@@ -341,16 +328,16 @@ class Batches:
         """
         if self._held:
             content = cast("list[ContentEvent]", merge_deltas([*self._held, *content]))
-        value, model, stopped = self._generation.input, attempt.model, attempt.stopped
-        assert stopped is not None, "the answer is whole"
+        value = self._generation.input
+        assert self._succession is not None, "an attempt was made"
         if not content and self._answer.started is None:
             attempt.check_not_empty(stop_was_asked=bool(value.sampling.stop))
         events = self._sent(attempt, content) if content or self._answer.started is None else []
         wrote = self._answer if self._recovery is None else self._recovery.written
-        usage = settled_usage(attempt.usage, self._asked, wrote, model.context_window_tokens)
+        usage = settled_usage(attempt.usage, self._asked, wrote, attempt.model.context_window_tokens)
         attempt.answered()
         self._done = True
-        finished = self._finished(model, stopped, usage)
+        finished = finished_of(attempt, usage, self._tier, self._succession.attempts, self._parts.observer)
         if self._recovery is not None:
             usage, finished = self._recovered(self._recovery, usage, finished)
         events += (usage, finished)
@@ -364,32 +351,6 @@ class Batches:
         cost = finished.cost_nano_usd + recovery.cost_nano_usd
         return recovery.usage_of(usage), msgspec.structs.replace(finished, cost_nano_usd=cost, recoveries=recoveries)
 
-    def _finished(self, model: Model, stopped: Stopped, usage: Usage) -> Finished:
-        assert self._succession is not None, "an attempt was made"
-        prices = (
-            self._billed_prices(model, stopped.service_tier) if self._tier or stopped.service_tier else model.prices
-        )
-        return Finished(
-            reason=stopped.reason,
-            answered_by=model.candidate,
-            matched_stop=stopped.matched_stop,
-            attempts=self._succession.attempts,
-            cost_nano_usd=cost_nano_usd(usage, prices),
-            unit_prices=prices,
-        )
-
     def _asked_prices(self, model: Model) -> UnitPrices:
         """Return what is billed while the upstream has not said at which tier it answers."""
-        return model.tier_prices.get(self._tier, model.prices)
-
-    def _billed_prices(self, model: Model, answered_tier: str) -> UnitPrices:
-        prices = prices_of(model, self._tier, answered_tier)
-        if prices is None:
-            self._parts.observer.unpriced(model.candidate, answered_tier)
-            return self._asked_prices(model)
-        return prices
-
-
-def _is_asked_whole(model: Model, succession: Succession) -> bool:
-    rule = model.whole_answers
-    return rule is WholeAnswers.ALWAYS or (rule is WholeAnswers.ALONE and not succession.others_left)
+        return asked_prices(model, self._tier)

@@ -91,6 +91,13 @@ class Timeouts:
         object.__setattr__(self, "seconds", seconds)
         object.__setattr__(self, "seconds_with_others", with_others)
 
+    def beside_others(self, most_seconds: float) -> TimerSeconds:
+        """Return the timers where another could be asked, for whom ``most_seconds`` before the first token leave enough."""
+        seconds = self.seconds_with_others
+        if most_seconds >= seconds.first_token:
+            return seconds
+        return msgspec.structs.replace(seconds, headers=min(seconds.headers, most_seconds), first_token=most_seconds)
+
     @classmethod
     def of_reasoning_models(cls) -> Timeouts:
         """Return the defaults of models that think before they answer."""
@@ -119,6 +126,11 @@ class Model:
     timeouts: Timeouts = Timeouts()
     whole_answers: WholeAnswers = WholeAnswers.NEVER
     tier_prices: Mapping[str, UnitPrices] = field(default_factory=dict[str, UnitPrices])
+
+    def is_asked_whole(self, *, others_left: bool) -> bool:
+        """Return whether it is asked for an answer in one piece where the caller does not stream."""
+        rule = self.whole_answers
+        return rule is WholeAnswers.ALWAYS or (rule is WholeAnswers.ALONE and not others_left)
 
 
 class Catalogue:
