@@ -45,6 +45,7 @@ var allowedRequestHeaders = map[string]struct{}{
 	"X-Api-Key":                {},
 	"X-Penstock-Cache":         {},
 	"X-Penstock-Degrade":       {},
+	"X-Penstock-Hedge":         {},
 	"X-Penstock-Priority":      {},
 	"X-Penstock-Recovery":      {},
 	headerTimeout:              {},

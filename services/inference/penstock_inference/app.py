@@ -23,6 +23,7 @@ from penstock_inference.domain.catalogue import WHOLE_PER_FIRST_TOKEN, Capabilit
 from penstock_inference.domain.generation import GenerationParts, Pauses
 from penstock_inference.domain.health.registry import Health
 from penstock_inference.domain.health.summary import summary
+from penstock_inference.domain.hedging import Hedging
 from penstock_inference.domain.model_control import ModelAdministration
 from penstock_inference.domain.probe import Watch
 from penstock_inference.domain.revisions import Revision, Revisions
@@ -44,7 +45,7 @@ async def build(
     Raises:
         ConfigurationError: if an upstream's address or a chat template cannot be used.
     """
-    telemetry = AttemptTelemetry()
+    telemetry, hedging = AttemptTelemetry(), Hedging(settings.hedging.rules())
     health = health or Health(settings.health.rules())
     health.observer = metrics = HealthMetrics(health)
     if board is not None:
@@ -56,8 +57,9 @@ async def build(
         async def revision_of(changed: Settings) -> tuple[Revision, PoolsOfRevision]:
             pools, catalogue = await upstreams.of(changed.upstreams), catalogue_from(changed)
             models = {name: one.models for name, one in pools.upstreams.items() if one.models is not None}
-            attempt_loop = AttemptLoop(GenerationParts(pools, catalogue, pauses or Pauses(), telemetry))
-            return Revision(catalogue, attempt_loop, _administration(catalogue, models)), pools
+            hedges = hedging if changed.hedging.enabled else None
+            loop = AttemptLoop(GenerationParts(pools, catalogue, pauses or Pauses(), telemetry, hedges))
+            return Revision(catalogue, loop, _administration(catalogue, models)), pools
 
         first, pools = await revision_of(settings)
         revisions = Revisions(first)
@@ -75,11 +77,12 @@ async def build(
             def commit() -> None:
                 revisions.take_over(revision, changed.reload.earlier_plans)
                 watch.look_after(pools, revision.catalogue)
+                hedging.rules = changed.hedging.rules()
 
             return commit
 
-        servicer = InferenceServicer(revisions)
-        yield Service("inference", servicer.handlers(), [telemetry, metrics, LimitMetrics(upstreams.gates)], prepare)
+        collectors = [telemetry, metrics, LimitMetrics(upstreams.gates)]
+        yield Service("inference", InferenceServicer(revisions).handlers(), collectors, prepare)
 
 
 async def _shared_health(settings: Settings, health: Health, stack: AsyncExitStack) -> SharedHealth | None:

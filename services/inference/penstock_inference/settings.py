@@ -12,6 +12,7 @@ from penstock_common.faults import refuse
 from penstock_common.sections import Redis, ReloadSettings
 from penstock_inference.adapters.providers.registry import AnyUpstreamSettings
 from penstock_inference.domain.health.rules import HealthRules
+from penstock_inference.domain.hedging import HedgingRules
 
 
 class HealthSettings(Section):
@@ -75,12 +76,36 @@ class HealthSettings(Section):
         )
 
 
+class HedgingSettings(Section):
+    """A second candidate asked where the first token is late; whoever has content first answers, and both are paid."""
+
+    enabled: bool = False
+    """Off, everybody waits for the one that was asked, until it fails or its time is over."""
+    share: Annotated[float, Field(gt=0, le=0.5)] = 0.05
+    """How many of the requests may be hedged, of any stretch of them and ten more. What is late is later than 95 % of a model's
+    first tokens, so less than 0.05 leaves some of the late ones late, and with them the 99th percentile."""
+    at_least: Duration = timedelta(milliseconds=300)
+    """No first token is late that comes sooner."""
+
+    @model_validator(mode="after")
+    def _positive(self) -> Self:
+        if self.at_least <= timedelta():
+            refuse([(("at_least",), "it must be longer than nothing")])
+        return self
+
+    def rules(self) -> HedgingRules:
+        """Return the numbers as the domain takes them."""
+        return HedgingRules(self.share, self.at_least.total_seconds())
+
+
 class Settings(Section):
     """The inference service's sections."""
 
     upstreams: Annotated[list[AnyUpstreamSettings], RELOADED] = []
     """Whom Penstock calls: a provider, or a server of your own, and the models that it has there."""
     reload: Annotated[ReloadSettings, RELOADED] = ReloadSettings()
+
+    hedging: Annotated[HedgingSettings, RELOADED] = HedgingSettings()
 
     health: HealthSettings = HealthSettings()
     redis: Redis = Redis()

@@ -25,6 +25,7 @@ class Document(BaseModel):
 
     listen: Any = None
     upstreams: Any = None
+    hedging: Any = None
     health: Any = None
     models: Any = None
     router: Any = None

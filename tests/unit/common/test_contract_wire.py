@@ -219,7 +219,13 @@ PASSED = [
     (
         inference.GENERATE,
         GenerateRequest(
-            input=ASKED, plan=PLAN, whole=True, batches=False, may_recover=False, priority=Priority.SHEDDABLE
+            input=ASKED,
+            plan=PLAN,
+            whole=True,
+            batches=False,
+            may_recover=False,
+            may_hedge=False,
+            priority=Priority.SHEDDABLE,
         ),
         EVENTS,
     ),

@@ -14,7 +14,8 @@ class GenerateRequest(Value, frozen=True):
     ``whole``: the caller is told the answer once all of it is there. ``batches``:
     it reads several events of one response, as every caller of this version does.
     ``may_recover``: should the answer break off after some of it was sent, another
-    attempt makes it whole.
+    attempt makes it whole. ``may_hedge``: should its first token be late, another may
+    be asked beside who was.
     """
 
     input: GenerationInput
@@ -22,6 +23,7 @@ class GenerateRequest(Value, frozen=True):
     whole: bool = False
     batches: bool = True
     may_recover: bool = True
+    may_hedge: bool = True
     priority: Priority = Priority.DEFAULT
 
 

@@ -53,11 +53,18 @@ class GenerationCaller:
         seen: Callable[[Answer], None] = lambda _: None,
         whole: bool = False,
         may_recover: bool = True,
+        may_hedge: bool = True,
     ) -> Outcome:
         """Run a plan to its end; call ``seen`` after each event."""
         outcome, invariants = Outcome(), StreamInvariants()
         responses = self.call(
-            *candidates, value=value, timeout=timeout, steps=outcome.steps, whole=whole, may_recover=may_recover
+            *candidates,
+            value=value,
+            timeout=timeout,
+            steps=outcome.steps,
+            whole=whole,
+            may_recover=may_recover,
+            may_hedge=may_hedge,
         )
         try:
             async for batch in responses:
@@ -82,10 +89,11 @@ class GenerationCaller:
         steps: list[Step] | None = None,
         whole: bool = False,
         may_recover: bool = True,
+        may_hedge: bool = True,
     ) -> ResponseStream[Batch]:
         """Return the responses of a plan, which the caller closes; candidates are ``upstream/model``."""
         plan = Plan(candidates=tuple(_candidate(name) for name in candidates))
-        request = GenerateRequest(input=value, plan=plan, whole=whole, may_recover=may_recover)
+        request = GenerateRequest(input=value, plan=plan, whole=whole, may_recover=may_recover, may_hedge=may_hedge)
         return self.channel.stream(GENERATE, request, timeout=timeout, steps=steps)
 
 

@@ -52,6 +52,7 @@ class Switch(NamedTuple):
 
 _LEAST = Priority.SHEDDABLE
 _RECOVERY = Switch("x-penstock-recovery", "an answer that breaks off is made whole by another attempt")
+_HEDGE = Switch("x-penstock-hedge", "another may be asked, too, where the first token is late")
 _DEGRADE = Switch("x-penstock-degrade", "less than the model's own answer will do where it has none")
 
 
@@ -194,6 +195,7 @@ class Reception:
             may_recover=options.may_recover and is_on(arrival.headers, _RECOVERY),
             may_degrade=options.may_degrade
             and (_DEGRADE.name not in arrival.headers or is_on(arrival.headers, _DEGRADE)),
+            may_hedge=options.may_hedge and (_HEDGE.name not in arrival.headers or is_on(arrival.headers, _HEDGE)),
             priority=_priority(arrival.headers, caller, options),
             cache_control=options.cache_control or cache_control_in(arrival.headers),
         )
@@ -227,7 +229,8 @@ class CallOptions(msgspec.Struct, frozen=True, gc=False):
     """What a surface knows beside the body: streamed or not, its transport's deadline, its cache words.
 
     ``may_recover``: nothing but a header forbids that an answer that breaks off is made whole. ``may_degrade``: nor that
-    another stands in for an answer that nobody can give. ``priority``: what the body says of it.
+    another stands in for an answer that nobody can give. ``may_hedge``: nor that another is asked where the first token is
+    late. ``priority``: what the body says of it.
     """
 
     stream: bool
@@ -235,6 +238,7 @@ class CallOptions(msgspec.Struct, frozen=True, gc=False):
     cache_control: CacheControl | None = None
     may_recover: bool = True
     may_degrade: bool = True
+    may_hedge: bool = True
     priority: Priority | None = None
 
 

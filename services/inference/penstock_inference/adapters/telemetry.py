@@ -14,6 +14,7 @@ from penstock_common.telemetry.metrics import Counters
 from penstock_inference.domain.health.place import PlaceName
 from penstock_inference.domain.health.registry import Health
 from penstock_inference.domain.health.rules import State
+from penstock_inference.domain.hedging import HedgeOutcome
 from penstock_inference.domain.load.gate import Gate
 
 # Upstreams say what they like; what is beyond is counted and not logged.
@@ -24,7 +25,7 @@ _log = structlog.get_logger(__name__)
 
 
 class AttemptTelemetry:
-    """Counts answers without a price, breaks within answers that were made good, and those that were not. A collector."""
+    """Counts answers without a price, breaks within answers that were made good or were not, late first tokens. A collector."""
 
     def __init__(self) -> None:
         registry = self._registry = CollectorRegistry()
@@ -45,6 +46,12 @@ class AttemptTelemetry:
             semconv.METRIC_BROKEN,
             "Answers that broke off after some of it was sent, and that nobody made whole.",
             _LABELS,
+        )
+        self._hedges = Counters(
+            registry,
+            semconv.METRIC_HEDGES,
+            "First tokens that were late, by whose they were and what came of a second attempt, or why there was none.",
+            (*_LABELS, "outcome"),
         )
         self._logged: set[tuple[str, str]] = set()
 
@@ -67,6 +74,10 @@ class AttemptTelemetry:
         """Count an answer that nobody made whole."""
         self._broken.add((candidate.upstream, candidate.model))
         _log.warning("answer_broke_off", broke=str(candidate), cause=cause)
+
+    def hedged(self, candidate: Candidate, outcome: HedgeOutcome) -> None:
+        """Count a late first token."""
+        self._hedges.add((candidate.upstream, candidate.model, outcome.value))
 
     def collect(self) -> Iterable[Metric]:
         """Yield the metrics, as prometheus_client asks of a collector."""

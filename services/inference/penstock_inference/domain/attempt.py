@@ -14,6 +14,7 @@ from penstock_common.telemetry.steps import Step, end
 from penstock_inference.domain.catalogue import Model
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.health.turn import Turn
+from penstock_inference.domain.hedging import FirstTokens
 from penstock_inference.domain.load.gate import Permit
 from penstock_inference.domain.upstream import Gap, Stopped, UpstreamAnswer, UpstreamEvent
 from penstock_inference.domain.usage import interrupted_usage
@@ -33,7 +34,8 @@ class Attempt:
     """
 
     __slots__ = (
-        "_doubted", "_step", "_turn", "_watchdog", "_whole", "answer", "is_whole", "model", "permit", "stopped", "usage",
+        "_doubted", "_step", "_watchdog", "_whole", "answer", "first_tokens", "is_whole", "model", "permit", "stopped", "turn",
+        "usage",
     )  # fmt: skip
 
     def __init__(self, model: Model, answer: UpstreamAnswer, watchdog: Watchdog, step: Step, turn: Turn) -> None:
@@ -45,9 +47,11 @@ class Attempt:
         self.answer = answer
         self.permit: Permit | None = None
         """What let it into its upstream, where that has limits."""
+        self.first_tokens: FirstTokens | None = None
+        """What its first token teaches, where that is of use to anybody."""
+        self.turn = turn
         self._watchdog = watchdog
         self._step = step
-        self._turn = turn
         self._whole = "whole" in step.attributes
         # What has come since something came that nobody can read: whether all of it is there, the end says.
         self._doubted: list[ContentEvent] | None = None
@@ -140,8 +144,10 @@ class Attempt:
 
     def first_content_came(self) -> None:
         """Record the time to the first token; an answer in one piece has none."""
-        self._turn.content_came()
+        self.turn.content_came()
         if not self._whole:
+            if self.first_tokens is not None and not self._watchdog.expects_whole:
+                self.first_tokens.observe(self.turn.seconds)
             nanoseconds = time.time_ns() - self._step.start_ns
             if self.permit is not None:
                 self.permit.gate.answered(nanoseconds / 1e9)
@@ -149,7 +155,7 @@ class Attempt:
 
     def answered(self) -> None:
         """Record that this attempt's is the answer."""
-        self._turn.answered(self.usage)
+        self.turn.answered(self.usage)
         self._finish("answered")
 
     def failed(self, failure: AttemptFailed) -> None:
@@ -160,9 +166,20 @@ class Attempt:
         if not failure.was_asked:
             self._step.attributes["asked"] = False
         self._finish(outcome, error=outcome if failure.was_asked else "")
-        self._turn.failed(failure)
+        self.turn.failed(failure)
         if self.permit is not None and failure.kind in _TOO_MUCH:
             self.permit.gate.refused()
+
+    def hedges(self) -> None:
+        """Record that it was made beside another, whose first token was late."""
+        self._step.attributes["hedge"] = True
+
+    def outrun(self) -> None:
+        """Record that another attempt had content first."""
+        if self.first_tokens is not None:
+            self.first_tokens.outlasted(self.turn.seconds)
+        self.turn.outrun()
+        self._finish("hedge_lost")
 
     def waited(self, seconds: float) -> None:
         """Record how long it waited until its upstream's limits let it in."""
@@ -199,6 +216,11 @@ class Attempt:
         return usage
 
     @property
+    def may_be_hedged(self) -> bool:
+        """Whether a first token is to come of it: an answer in one piece has none."""
+        return not self._whole and not self._watchdog.expects_whole
+
+    @property
     def is_open(self) -> bool:
         """Whether neither an end nor a failure has been recorded."""
         return not self._step.end_ns
@@ -207,7 +229,7 @@ class Attempt:
         """Stop the timers and end the exchange; an attempt that still runs counts as cancelled."""
         self._watchdog.stop()
         if self.is_open:
-            self._turn.left()
+            self.turn.left()
             self._finish("cancelled", error="cancelled")
         if self.permit is not None:
             usage = self.usage

@@ -24,14 +24,17 @@ from penstock_common.llm.types import (
 )
 from penstock_common.telemetry.steps import Steps
 from penstock_inference.domain.attempt import Attempt
+from penstock_inference.domain.candidates import models_of
 from penstock_inference.domain.catalogue import Model
 from penstock_inference.domain.failure import AttemptFailed, FailureKind, Next, error_within_answer
 from penstock_inference.domain.generation import Generation, GenerationParts
+from penstock_inference.domain.hedging import Hedging
 from penstock_inference.domain.load.admission import SATURATED, permit_at, record_shed
 from penstock_inference.domain.load.gate import Gate
+from penstock_inference.domain.race import Course, Race, race_of
 from penstock_inference.domain.recovery import AnswerRecovery, delivered
 from penstock_inference.domain.settlement import asked_prices, finished_of
-from penstock_inference.domain.succession import Succession, models_of
+from penstock_inference.domain.succession import Succession
 from penstock_inference.domain.tiers import asked_tier
 from penstock_inference.domain.upstream import UpstreamCall
 from penstock_inference.domain.usage import settled_usage
@@ -43,8 +46,8 @@ class Batches:
 
     A batch is what was there at once: ``Started`` comes with the first content, usage
     and ``Finished`` with the last where the end was there already. One attempt is open
-    at a time, and read inline, in the task of whoever iterates: a task of its own per
-    attempt is needed only where several are open, and ``Attempt`` can be driven by one.
+    at a time, and read inline, in the task of whoever iterates; two only within a
+    ``Race``, which reads each in a task of its own.
     An error or a cancellation ends the attempt that runs and closes its connection.
 
     Raises:
@@ -61,6 +64,7 @@ class Batches:
         "_generation",
         "_held",
         "_parts",
+        "_race",
         "_recovery",
         "_steps",
         "_succession",
@@ -77,6 +81,8 @@ class Batches:
         self._succession: Succession | None = None
         self._tier = ""
         self._attempt: Attempt | None = None
+        # Where the first token is late, the first two attempts run side by side.
+        self._race: Race | None = None
         # What the attempt that runs was asked: the caller's request, or how somebody goes on from a break.
         self._asked = generation.input
         # Since the first break within the answer.
@@ -107,19 +113,31 @@ class Batches:
             self._succession.leave()
         # It asks us for the time that is left: a circle that nobody needs to collect.
         self._succession = None
-        attempt, self._attempt = self._attempt, None
-        if attempt is not None:
-            if attempt.is_open:
-                attempt.interrupted(self._asked, self._written(), self._asked_prices(attempt.model))
-            await attempt.aclose()
+        race, self._race = self._race, None
+        try:
+            if race is not None:
+                await race.aclose()
+        finally:
+            attempt, self._attempt = self._attempt, None
+            if attempt is not None:
+                if attempt.is_open:
+                    attempt.interrupted(self._asked, self._written(), self._asked_prices(attempt.model))
+                await attempt.aclose()
 
     async def _next(self) -> Batch:
-        attempt = self._attempt
+        attempt, race = self._attempt, None
         if attempt is None:
             attempt = await self._first_attempt()
+            hedging = self._parts.hedging
+            race = self._race = None if hedging is None else self._race_of(attempt, hedging)
         while True:
             try:
-                content = await attempt.next_batch()
+                if race is None:
+                    content = await attempt.next_batch()
+                else:
+                    running, race = race, None
+                    attempt, content = await running.run()
+                    self._attempt = attempt
                 if self._recovery is not None:
                     content = self._new_of(attempt, content, self._recovery)
                 if attempt.is_whole:
@@ -152,6 +170,11 @@ class Batches:
             raise succession.error
         return attempt
 
+    def _race_of(self, first: Attempt, hedging: Hedging) -> Race | None:
+        assert self._succession is not None, "an attempt was made"
+        begin, left = self._begin_attempt, self._seconds_left
+        return race_of(first, Course(self._generation, self._parts, hedging, self._succession, left, begin, self._tier))
+
     async def _after(self, failed: Attempt, failure: AttemptFailed) -> Attempt:
         """Begin another attempt after one failed.
 
@@ -159,9 +182,12 @@ class Batches:
             PenstockError: where nobody can take over.
         """
         was_answering = self._answer.started is not None
-        cost = self._note_cost(failed, failure, was_answering=was_answering)
-        failed.failed(failure)
-        await failed.aclose()
+        cost = None
+        # One that failed within a race may have been ended before the other failed, too.
+        if failed.is_open:
+            cost = self._note_cost(failed, failure, was_answering=was_answering)
+            failed.failed(failure)
+            await failed.aclose()
         assert self._succession is not None, "an attempt has failed"
         if was_answering:
             delay = self._recover(failed.model, failure, cost)
@@ -257,13 +283,17 @@ class Batches:
         assert attempt.stopped is not None, "the answer is whole"
         return recovery.end(new, attempt.stopped.reason)
 
-    def _begin_attempt(self, succession: Succession) -> Attempt:
-        succession.begin()
-        model, recovery = succession.current, self._recovery
+    def _begin_attempt(self, succession: Succession, beside: Model | None = None) -> Attempt:
+        """Begin an attempt at whom the succession has chosen, or at another ``beside`` the one that runs."""
+        if beside is None:
+            succession.begin()
+        else:
+            succession.begin_beside(beside)
+        model, recovery = beside or succession.current, self._recovery
         candidate = model.candidate
         self._asked = self._generation.input if recovery is None else recovery.begin(model)
         others_left = succession.others_left
-        whole = self._generation.whole and model.is_asked_whole(others_left=others_left)
+        whole = self._generation.whole and model.is_asked_whole(others_left=others_left or beside is not None)
         share = self._seconds_left() / 2 if others_left and self._deadline is not None else math.inf
         seconds = model.timeouts.beside_others(share) if others_left else model.timeouts.seconds
         whole_seconds = min(seconds.whole, share) if whole else None
@@ -283,8 +313,14 @@ class Batches:
             step.attributes["whole"] = True
         if succession.availability is not None and (passed_over := succession.passed_over):
             step.attributes["passed_over"] = passed_over
-        turn = succession.turn(call)
-        attempt = self._attempt = Attempt(model, turn.answer(), watchdog, step, turn)
+        turn = succession.turn(call, beside)
+        attempt = Attempt(model, turn.answer(), watchdog, step, turn)
+        if self._parts.hedging is not None:
+            attempt.first_tokens = self._parts.hedging.first_tokens(candidate, self._asked)
+        if beside is not None:
+            attempt.hedges()
+            return attempt
+        self._attempt = attempt
         if recovery is not None:
             attempt.recovers(recovery.way.value)
         return attempt
@@ -338,6 +374,9 @@ class Batches:
         attempt.answered()
         self._done = True
         finished = finished_of(attempt, usage, self._tier, self._succession.attempts, self._parts.observer)
+        if self._race is not None and self._race.cost_nano_usd:
+            cost = finished.cost_nano_usd + self._race.cost_nano_usd
+            finished = msgspec.structs.replace(finished, cost_nano_usd=cost)
         if self._recovery is not None:
             usage, finished = self._recovered(self._recovery, usage, finished)
         events += (usage, finished)

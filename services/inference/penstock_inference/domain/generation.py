@@ -14,6 +14,7 @@ from penstock_common.llm.types import Candidate, GenerationInput, Plan, Recovery
 from penstock_common.priority import Priority
 from penstock_inference.domain.catalogue import Catalogue
 from penstock_inference.domain.endpoint import Pool
+from penstock_inference.domain.hedging import HedgeOutcome, Hedging
 
 _CHANCE = random.Random()  # noqa: S311 - spreads retries, hides nothing
 
@@ -31,6 +32,7 @@ class Generation(msgspec.Struct, frozen=True):
     whole: bool = False
     may_recover: bool = True
     priority: Priority = Priority.DEFAULT
+    may_hedge: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,10 @@ class AttemptObserver(Protocol):
         """An answer broke off after some of it was sent, and nobody made it whole."""
         ...
 
+    def hedged(self, candidate: Candidate, outcome: HedgeOutcome) -> None:
+        """A candidate's first token was late; what came of the second attempt, or why there was none."""
+        ...
+
 
 class NobodyHears:
     """Lets it be."""
@@ -69,6 +75,9 @@ class NobodyHears:
     def broke_off(self, candidate: Candidate, cause: str) -> None:
         """Let it be."""
 
+    def hedged(self, candidate: Candidate, outcome: HedgeOutcome) -> None:
+        """Let it be."""
+
 
 @dataclass(frozen=True, slots=True)
 class GenerationParts:
@@ -78,3 +87,5 @@ class GenerationParts:
     catalogue: Catalogue
     pauses: Pauses = Pauses()
     observer: AttemptObserver = field(default_factory=NobodyHears)
+    hedging: Hedging | None = None
+    """None: nobody is asked beside an attempt whose first token is late."""

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from penstock_common import errors
-from penstock_common.llm.types import GenerationInput, Plan, UnsupportedFields
+from penstock_common.llm.types import UnsupportedFields
 from penstock_inference.domain.availability import Availability, Pools
-from penstock_inference.domain.catalogue import Catalogue, Model
+from penstock_inference.domain.catalogue import Model, WholeAnswers
 from penstock_inference.domain.failure import (
     AttemptFailed,
     FailureKind,
@@ -24,7 +24,6 @@ from penstock_inference.domain.failure import (
 from penstock_inference.domain.health.registry import Trouble
 from penstock_inference.domain.health.rules import State
 from penstock_inference.domain.health.turn import Turn
-from penstock_inference.domain.tiers import AskedTier
 from penstock_inference.domain.upstream import UpstreamCall
 
 ATTEMPTS_PER_CANDIDATE = 2
@@ -37,7 +36,8 @@ LONGEST_WAIT = timedelta(seconds=8)
 """A caller is better served by an error than by a longer silence."""
 # Spreads those who were given the same time, so that they do not come back at once.
 _SPREAD_SECONDS = 0.5
-
+# After these the same candidate may be asked again.
+_AGAIN = frozenset({Next.RETRY, Next.WAIT})
 
 # What another replica, or another key, of the same upstream may not fail with.
 _OF_THE_ENDPOINT = frozenset(
@@ -75,6 +75,10 @@ class Succession:
         self._seconds_left = seconds_left
         self._chance = chance
         self._attempts_here = 0
+        # Who was asked once, beside another, and may be once more.
+        self._asked_once: Model | None = None
+        # The attempt that is made beside that at ``current``: at whom, and the turn of ``current``.
+        self._beside: tuple[Model, Turn | None] | None = None
         self.attempts = 0
         self._worst: tuple[AttemptFailed, Model] | None = None
         self._models = models
@@ -116,12 +120,71 @@ class Succession:
         self.attempts += 1
         self._attempts_here += 1
 
-    def turn(self, call: UpstreamCall) -> Turn:
-        """Return the attempt at ``current``, at one of its endpoints."""
+    def well_beside(self, *, whole: bool) -> Model | None:
+        """Return whom to ask beside ``current``: the next that is well, else it itself at another endpoint; None where none is.
+
+        ``whole``: the caller does not stream; who is asked for an answer in one piece then has no first token.
+        """
+        available = self._available()
+        assert available is not None, "there are pools"
+        for model in self._rest:
+            if available.look(model).state is State.OK and not (whole and model.whole_answers is WholeAnswers.ALWAYS):
+                return model
+        return self.current if self._has_another_endpoint() else None
+
+    def may_ask_beside(self, model: Model) -> bool:
+        """Return whether so few requests fail that one may be asked that need not be; at the same upstream it is a retry."""
+        assert self._turn is not None, "an attempt runs"
+        assert self._pools is not None, "there are pools"
+        here, there = self._turn.place.budget, self._pools[model.candidate.upstream].health.budget
+        if not (here.is_ample and there.is_ample):
+            return False
+        self.holds_retry = here is there and here.take()
+        return self.holds_retry or here is not there
+
+    def begin_beside(self, model: Model) -> None:
+        """Count an attempt at another, beside that at ``current``."""
+        self.attempts += 1
+        if model is self.current:
+            self._attempts_here += 1
+        else:
+            self._rest.remove(model)
+        self._beside = model, self._turn
+
+    def beside_won(self, failure: AttemptFailed | None) -> None:
+        """Go on with whom was asked beside ``current``, which may be asked once more unless it ``failed`` for good."""
+        (model, _), self._beside = self._taken_beside(), None
+        late, self.current = self.current, model
+        if model is not late and (failure is None or failure.next in _AGAIN):
+            self._keep_for_once(late)
+
+    def beside_lost(self) -> None:
+        """Go on with ``current``; whom was asked beside it may be asked once more."""
+        (model, self._turn), self._beside = self._taken_beside(), None
+        if model is not self.current:
+            self._keep_for_once(model)
+
+    def beside_failed(self, failure: AttemptFailed) -> None:
+        """Go on with ``current``, as whom was asked beside it has failed."""
+        (model, self._turn), self._beside = self._taken_beside(), None
+        self._note(failure, model)
+        if model is not self.current and failure.next in _AGAIN:
+            self._keep_for_once(model)
+
+    def _taken_beside(self) -> tuple[Model, Turn | None]:
+        assert self._beside is not None, "somebody was asked beside"
+        return self._beside
+
+    def _keep_for_once(self, model: Model) -> None:
+        self._rest.insert(0, model)
+        self._asked_once = model
+
+    def turn(self, call: UpstreamCall, beside: Model | None = None) -> Turn:
+        """Return the attempt at ``current``, or at whom is asked ``beside`` it, at one of its endpoints."""
         assert self._pools is not None, "there are pools"
         last = self._turn
         avoid = last.place if last is not None and self._attempts_here > 1 else None
-        turn = self._turn = self._pools[self.current.candidate.upstream].turn(call, avoid)
+        turn = self._turn = self._pools[(beside or self.current).candidate.upstream].turn(call, avoid)
         if self.holds_retry:
             turn.is_retry, self.holds_retry = True, False
         if self.availability is not None and turn.place.condition is State.EJECTED:
@@ -162,23 +225,32 @@ class Succession:
 
         After the wait, ``woken`` says whether it still is to be asked.
         """
-        self._learn(failure)
-        if failure.next is Next.FINAL or weightier(self._worst and self._worst[0], failure):
-            self._worst = (failure, self.current)
-        if failure.next is Next.FINAL:
+        self._note(failure, self.current)
+        if self._is_over:
             return None
         delay = self._delay_here(failure)
         return self._advance() if delay is None else self._to_wait(delay)
 
-    def _learn(self, failure: AttemptFailed) -> None:
-        """Take in what a failure says of whom to ask, and how."""
+    def _note(self, failure: AttemptFailed, model: Model) -> None:
+        """Take in a failure of a model that had sent nothing: it may be what the caller sees."""
+        self._learn(failure, model)
+        if not self._is_over and (failure.next is Next.FINAL or weightier(self._worst and self._worst[0], failure)):
+            self._worst = (failure, model)
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether a failure was one after which nobody else is asked."""
+        return self._worst is not None and self._worst[0].next is Next.FINAL
+
+    def _learn(self, failure: AttemptFailed, model: Model) -> None:
+        """Take in what a failure of a model says of whom to ask, and how."""
         self.retry_refused = False
         if failure.weight is Weight.OURS:
             self.attempts -= 1
         if failure.may_be_dropped and self._last_resort is not UnsupportedFields.REFUSE:
-            self._lacking.append(self.current)
+            self._lacking.append(model)
         if failure.next is Next.LARGER:
-            self._keep_larger(failure)
+            self._keep_larger(failure, model)
 
     def woken(self) -> float | None:
         """Return the seconds to wait on, as what holds of ``current`` may have changed meanwhile; else as ``after``."""
@@ -212,7 +284,7 @@ class Succession:
 
     def after_break(self, failure: AttemptFailed) -> float | None:
         """Return the same where ``current`` broke off within its answer: others come first, and it again where there are none."""
-        self._learn(failure)
+        self._learn(failure, self.current)
         delay = self._advance()
         if delay is not None:
             return delay
@@ -227,7 +299,7 @@ class Succession:
             return None
         if failure.kind in _OF_THE_ENDPOINT and self._has_another_endpoint():
             return 0.0
-        if failure.next not in (Next.RETRY, Next.WAIT):
+        if failure.next not in _AGAIN:
             return None
         turn = self._turn
         if turn is not None and turn.place.is_out and self.others_left:
@@ -274,15 +346,15 @@ class Succession:
             self.availability = Availability(self._pools, LONGEST_WAIT.total_seconds())
         return self.availability
 
-    def _keep_larger(self, failure: AttemptFailed) -> None:
+    def _keep_larger(self, failure: AttemptFailed, model: Model) -> None:
         """Leave out whose window is no larger than the one that was too small: what the upstream states, or we believe.
 
         The smaller of the two: a model may be served with less than it has, and an error may quote what a caller wrote.
         """
-        known = [size for size in (failure.max_input_tokens, self.current.context_window_tokens) if size > 0]
+        known = [size for size in (failure.max_input_tokens, model.context_window_tokens) if size > 0]
         too_small = min(known, default=0)
         self._rest, self._lacking = (
-            [model for model in models if model.context_window_tokens == 0 or model.context_window_tokens > too_small]
+            [each for each in models if each.context_window_tokens == 0 or each.context_window_tokens > too_small]
             for models in (self._rest, self._lacking)
         )
 
@@ -301,38 +373,5 @@ class Succession:
                 delay = available.delay_before(model, self.others_left, self._seconds_left())
             if delay is not None:
                 self.current = model
-                self._attempts_here = 0
+                self._attempts_here = int(model is self._asked_once)
                 return self._to_wait(delay + self._chance() * _SPREAD_SECONDS if delay else 0.0)
-
-
-def models_of(plan: Plan, catalogue: Catalogue, value: GenerationInput, tier: AskedTier | None = None) -> list[Model]:
-    """Return the plan's models that this instance knows, in order, each once; at least one.
-
-    Raises:
-        InvalidRequest: if the plan is empty.
-        NoHealthyUpstream: if this instance knows none of its candidates.
-        UnsupportedParameter: if none of them has a price for the tier that is asked for.
-    """
-    if not plan.candidates:
-        raise errors.InvalidRequest("A plan needs at least one candidate.", field="plan.candidates")
-    known: list[Model] = []
-    for candidate in plan.candidates:
-        model = catalogue.find(candidate)
-        if model is not None and model not in known:
-            known.append(model)
-    if not known:
-        names = ", ".join(map(str, plan.candidates))
-        raise errors.NoHealthyUpstream(f"This instance knows none of {names}.", model=value.model)
-    return known if tier is None else _with_a_price_for(tier, known, value.model)
-
-
-def _with_a_price_for(tier: AskedTier, models: list[Model], asked: str) -> list[Model]:
-    priced = [model for model in models if tier.name in model.tier_prices]
-    if not priced:
-        choice = f"{tier.field}: {tier.name}" if tier.name else tier.field
-        raise errors.UnsupportedParameter(
-            f"'{choice}' changes what an answer costs, and no candidate of the model '{asked}' has a price for it "
-            "('service_tiers' of the upstream's model). Leave it out.",
-            parameter=tier.field,
-        )
-    return priced

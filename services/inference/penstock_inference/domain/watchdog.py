@@ -124,6 +124,11 @@ class Watchdog:
         self._whole = True
         self._first_token_due = self._headers_due = self._whole_due
 
+    @property
+    def expects_whole(self) -> bool:
+        """Whether the answer is to come in one piece."""
+        return self._whole
+
     def answer_ended(self) -> None:
         """Note that the answer is whole, and only the end of the response is waited for."""
         now = self._stopped_at = self._clock.time()

@@ -45,6 +45,7 @@ def _generate_to(value: GenerateRequest) -> pb.GenerateRequest:
         whole=value.whole,
         batches=value.batches,
         no_recovery=not value.may_recover,
+        no_hedging=not value.may_hedge,
         priority=priority_to_proto(value.priority),
     )
 
@@ -56,6 +57,7 @@ def _generate_from(message: pb.GenerateRequest) -> GenerateRequest:
         whole=message.whole,
         batches=message.batches,
         may_recover=not message.no_recovery,
+        may_hedge=not message.no_hedging,
         priority=priority_from_proto(message.priority) or Priority.DEFAULT,
     )
 

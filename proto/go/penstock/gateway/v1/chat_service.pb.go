@@ -296,6 +296,9 @@ type ChatRequest struct {
 	// Where the model's candidates have all failed, the answer is their error, and nothing less than what was asked for. On
 	// HTTP also the header `x-penstock-degrade: off`.
 	NoDegradation bool `protobuf:"varint,40,opt,name=no_degradation,json=noDegradation,proto3" json:"no_degradation,omitempty"`
+	// Where a first token is late, nobody else is asked beside the one that was: for requests whose answer has side effects.
+	// On HTTP also the header `x-penstock-hedge: off`.
+	NoHedging bool `protobuf:"varint,42,opt,name=no_hedging,json=noHedging,proto3" json:"no_hedging,omitempty"`
 	// What the key's tier permits at most is what a request gets. On HTTP also the header `x-penstock-priority`.
 	Priority      v1.Priority `protobuf:"varint,31,opt,name=priority,proto3,enum=penstock.llm.v1.Priority" json:"priority,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -356,6 +359,13 @@ func (x *ChatRequest) GetContext() *v1.RequestContext {
 func (x *ChatRequest) GetNoDegradation() bool {
 	if x != nil {
 		return x.NoDegradation
+	}
+	return false
+}
+
+func (x *ChatRequest) GetNoHedging() bool {
+	if x != nil {
+		return x.NoHedging
 	}
 	return false
 }
@@ -588,6 +598,9 @@ type StreamChatRequest struct {
 	NoRecovery bool `protobuf:"varint,30,opt,name=no_recovery,json=noRecovery,proto3" json:"no_recovery,omitempty"`
 	// As in ChatRequest.
 	NoDegradation bool `protobuf:"varint,40,opt,name=no_degradation,json=noDegradation,proto3" json:"no_degradation,omitempty"`
+	// Where a first token is late, nobody else is asked beside the one that was: for requests whose answer has side effects.
+	// On HTTP also the header `x-penstock-hedge: off`.
+	NoHedging bool `protobuf:"varint,42,opt,name=no_hedging,json=noHedging,proto3" json:"no_hedging,omitempty"`
 	// What the key's tier permits at most is what a request gets. On HTTP also the header `x-penstock-priority`.
 	Priority      v1.Priority `protobuf:"varint,31,opt,name=priority,proto3,enum=penstock.llm.v1.Priority" json:"priority,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -655,6 +668,13 @@ func (x *StreamChatRequest) GetNoRecovery() bool {
 func (x *StreamChatRequest) GetNoDegradation() bool {
 	if x != nil {
 		return x.NoDegradation
+	}
+	return false
+}
+
+func (x *StreamChatRequest) GetNoHedging() bool {
+	if x != nil {
+		return x.NoHedging
 	}
 	return false
 }
@@ -740,12 +760,14 @@ const file_penstock_gateway_v1_chat_service_proto_rawDesc = "" +
 	"\x10TIER_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
 	"TIER_EXACT\x10\x01\x12\x11\n" +
-	"\rTIER_SEMANTIC\x10\x02\"\xab\x02\n" +
+	"\rTIER_SEMANTIC\x10\x02\"\xca\x02\n" +
 	"\vChatRequest\x12;\n" +
 	"\x05input\x18\x01 \x01(\v2 .penstock.llm.v1.GenerationInputB\x03\xe0A\x02R\x05input\x12F\n" +
 	"\rcache_control\x18\x02 \x01(\v2!.penstock.gateway.v1.CacheControlR\fcacheControl\x129\n" +
 	"\acontext\x18\x03 \x01(\v2\x1f.penstock.llm.v1.RequestContextR\acontext\x12%\n" +
-	"\x0eno_degradation\x18( \x01(\bR\rnoDegradation\x125\n" +
+	"\x0eno_degradation\x18( \x01(\bR\rnoDegradation\x12\x1d\n" +
+	"\n" +
+	"no_hedging\x18* \x01(\bR\tnoHedging\x125\n" +
 	"\bpriority\x18\x1f \x01(\x0e2\x19.penstock.llm.v1.PriorityR\bpriority\"\xce\x04\n" +
 	"\fChatResponse\x12(\n" +
 	"\rgeneration_id\x18\x01 \x01(\tB\x03\xe0A\x03R\fgenerationId\x12\x14\n" +
@@ -764,14 +786,16 @@ const file_penstock_gateway_v1_chat_service_proto_rawDesc = "" +
 	"\x0eAnsweredChoice\x122\n" +
 	"\amessage\x18\x01 \x01(\v2\x18.penstock.llm.v1.MessageR\amessage\x12B\n" +
 	"\rfinish_reason\x18\x02 \x01(\x0e2\x1d.penstock.llm.v1.FinishReasonR\ffinishReason\x12#\n" +
-	"\rlogprobs_json\x18\x03 \x01(\tR\flogprobsJson\"\xd2\x02\n" +
+	"\rlogprobs_json\x18\x03 \x01(\tR\flogprobsJson\"\xf1\x02\n" +
 	"\x11StreamChatRequest\x12;\n" +
 	"\x05input\x18\x01 \x01(\v2 .penstock.llm.v1.GenerationInputB\x03\xe0A\x02R\x05input\x12F\n" +
 	"\rcache_control\x18\x02 \x01(\v2!.penstock.gateway.v1.CacheControlR\fcacheControl\x129\n" +
 	"\acontext\x18\x03 \x01(\v2\x1f.penstock.llm.v1.RequestContextR\acontext\x12\x1f\n" +
 	"\vno_recovery\x18\x1e \x01(\bR\n" +
 	"noRecovery\x12%\n" +
-	"\x0eno_degradation\x18( \x01(\bR\rnoDegradation\x125\n" +
+	"\x0eno_degradation\x18( \x01(\bR\rnoDegradation\x12\x1d\n" +
+	"\n" +
+	"no_hedging\x18* \x01(\bR\tnoHedging\x125\n" +
 	"\bpriority\x18\x1f \x01(\x0e2\x19.penstock.llm.v1.PriorityR\bpriority\"L\n" +
 	"\x12StreamChatResponse\x126\n" +
 	"\x05event\x18\x01 \x01(\v2 .penstock.llm.v1.GenerationEventR\x05event2\xf4\x01\n" +

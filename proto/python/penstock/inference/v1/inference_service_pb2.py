@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from penstock.llm.v1 import generation_pb2 as penstock_dot_llm_dot_v1_dot_generation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-penstock/inference/v1/inference_service.proto\x12\x15penstock.inference.v1\x1a penstock/llm/v1/generation.proto\"\xc9\x01\n\x0fGenerateRequest\x12/\n\x05input\x18\x01 \x01(\x0b\x32 .penstock.llm.v1.GenerationInput\x12#\n\x04plan\x18\x02 \x01(\x0b\x32\x15.penstock.llm.v1.Plan\x12\r\n\x05whole\x18\x03 \x01(\x08\x12\x0f\n\x07\x62\x61tches\x18\x04 \x01(\x08\x12\x13\n\x0bno_recovery\x18\x1e \x01(\x08\x12+\n\x08priority\x18\x1f \x01(\x0e\x32\x19.penstock.llm.v1.Priority\"D\n\x10GenerateResponse\x12\x30\n\x06\x65vents\x18\x01 \x03(\x0b\x32 .penstock.llm.v1.GenerationEvent\"\x13\n\x11ListModelsRequest\"B\n\x12ListModelsResponse\x12,\n\x06models\x18\x01 \x03(\x0b\x32\x1c.penstock.inference.v1.Model\"A\n\x10LoadModelRequest\x12-\n\tcandidate\x18\x01 \x01(\x0b\x32\x1a.penstock.llm.v1.Candidate\"@\n\x11LoadModelResponse\x12+\n\x05model\x18\x01 \x01(\x0b\x32\x1c.penstock.inference.v1.Model\"C\n\x12UnloadModelRequest\x12-\n\tcandidate\x18\x01 \x01(\x0b\x32\x1a.penstock.llm.v1.Candidate\"B\n\x13UnloadModelResponse\x12+\n\x05model\x18\x01 \x01(\x0b\x32\x1c.penstock.inference.v1.Model\"\xef\x01\n\x05Model\x12-\n\tcandidate\x18\x01 \x01(\x0b\x32\x1a.penstock.llm.v1.Candidate\x12\x1d\n\x15\x63ontext_window_tokens\x18\x02 \x01(\r\x12\x37\n\x0c\x63\x61pabilities\x18\x03 \x03(\x0e\x32!.penstock.inference.v1.Capability\x12\x30\n\x05state\x18\x04 \x01(\x0e\x32!.penstock.inference.v1.ModelState\x12\x14\n\x0cstate_reason\x18\x05 \x01(\t\x12\x17\n\x0fis_controllable\x18\x06 \x01(\x08*\x91\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11MODEL_STATE_READY\x10\x01\x12\x17\n\x13MODEL_STATE_LOADING\x10\x02\x12\x19\n\x15MODEL_STATE_UNLOADING\x10\x03\x12\x1b\n\x17MODEL_STATE_UNAVAILABLE\x10\x04*\xd3\x01\n\nCapability\x12\x1a\n\x16\x43\x41PABILITY_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43\x41PABILITY_TOOLS\x10\x01\x12\x15\n\x11\x43\x41PABILITY_VISION\x10\x02\x12\x1a\n\x16\x43\x41PABILITY_JSON_SCHEMA\x10\x03\x12\x18\n\x14\x43\x41PABILITY_REASONING\x10\x04\x12\x16\n\x12\x43\x41PABILITY_PREFILL\x10\x05\x12\x13\n\x0f\x43\x41PABILITY_CHAT\x10\x06\x12\x19\n\x15\x43\x41PABILITY_EMBEDDINGS\x10\x07\x32\x9a\x03\n\x10InferenceService\x12]\n\x08Generate\x12&.penstock.inference.v1.GenerateRequest\x1a\'.penstock.inference.v1.GenerateResponse0\x01\x12\x61\n\nListModels\x12(.penstock.inference.v1.ListModelsRequest\x1a).penstock.inference.v1.ListModelsResponse\x12^\n\tLoadModel\x12\'.penstock.inference.v1.LoadModelRequest\x1a(.penstock.inference.v1.LoadModelResponse\x12\x64\n\x0bUnloadModel\x12).penstock.inference.v1.UnloadModelRequest\x1a*.penstock.inference.v1.UnloadModelResponseB6Z4penstock.dev/proto/penstock/inference/v1;inferencev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-penstock/inference/v1/inference_service.proto\x12\x15penstock.inference.v1\x1a penstock/llm/v1/generation.proto\"\xdd\x01\n\x0fGenerateRequest\x12/\n\x05input\x18\x01 \x01(\x0b\x32 .penstock.llm.v1.GenerationInput\x12#\n\x04plan\x18\x02 \x01(\x0b\x32\x15.penstock.llm.v1.Plan\x12\r\n\x05whole\x18\x03 \x01(\x08\x12\x0f\n\x07\x62\x61tches\x18\x04 \x01(\x08\x12\x13\n\x0bno_recovery\x18\x1e \x01(\x08\x12+\n\x08priority\x18\x1f \x01(\x0e\x32\x19.penstock.llm.v1.Priority\x12\x12\n\nno_hedging\x18  \x01(\x08\"D\n\x10GenerateResponse\x12\x30\n\x06\x65vents\x18\x01 \x03(\x0b\x32 .penstock.llm.v1.GenerationEvent\"\x13\n\x11ListModelsRequest\"B\n\x12ListModelsResponse\x12,\n\x06models\x18\x01 \x03(\x0b\x32\x1c.penstock.inference.v1.Model\"A\n\x10LoadModelRequest\x12-\n\tcandidate\x18\x01 \x01(\x0b\x32\x1a.penstock.llm.v1.Candidate\"@\n\x11LoadModelResponse\x12+\n\x05model\x18\x01 \x01(\x0b\x32\x1c.penstock.inference.v1.Model\"C\n\x12UnloadModelRequest\x12-\n\tcandidate\x18\x01 \x01(\x0b\x32\x1a.penstock.llm.v1.Candidate\"B\n\x13UnloadModelResponse\x12+\n\x05model\x18\x01 \x01(\x0b\x32\x1c.penstock.inference.v1.Model\"\xef\x01\n\x05Model\x12-\n\tcandidate\x18\x01 \x01(\x0b\x32\x1a.penstock.llm.v1.Candidate\x12\x1d\n\x15\x63ontext_window_tokens\x18\x02 \x01(\r\x12\x37\n\x0c\x63\x61pabilities\x18\x03 \x03(\x0e\x32!.penstock.inference.v1.Capability\x12\x30\n\x05state\x18\x04 \x01(\x0e\x32!.penstock.inference.v1.ModelState\x12\x14\n\x0cstate_reason\x18\x05 \x01(\t\x12\x17\n\x0fis_controllable\x18\x06 \x01(\x08*\x91\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11MODEL_STATE_READY\x10\x01\x12\x17\n\x13MODEL_STATE_LOADING\x10\x02\x12\x19\n\x15MODEL_STATE_UNLOADING\x10\x03\x12\x1b\n\x17MODEL_STATE_UNAVAILABLE\x10\x04*\xd3\x01\n\nCapability\x12\x1a\n\x16\x43\x41PABILITY_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43\x41PABILITY_TOOLS\x10\x01\x12\x15\n\x11\x43\x41PABILITY_VISION\x10\x02\x12\x1a\n\x16\x43\x41PABILITY_JSON_SCHEMA\x10\x03\x12\x18\n\x14\x43\x41PABILITY_REASONING\x10\x04\x12\x16\n\x12\x43\x41PABILITY_PREFILL\x10\x05\x12\x13\n\x0f\x43\x41PABILITY_CHAT\x10\x06\x12\x19\n\x15\x43\x41PABILITY_EMBEDDINGS\x10\x07\x32\x9a\x03\n\x10InferenceService\x12]\n\x08Generate\x12&.penstock.inference.v1.GenerateRequest\x1a\'.penstock.inference.v1.GenerateResponse0\x01\x12\x61\n\nListModels\x12(.penstock.inference.v1.ListModelsRequest\x1a).penstock.inference.v1.ListModelsResponse\x12^\n\tLoadModel\x12\'.penstock.inference.v1.LoadModelRequest\x1a(.penstock.inference.v1.LoadModelResponse\x12\x64\n\x0bUnloadModel\x12).penstock.inference.v1.UnloadModelRequest\x1a*.penstock.inference.v1.UnloadModelResponseB6Z4penstock.dev/proto/penstock/inference/v1;inferencev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,28 +33,28 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'penstock.inference.v1.infer
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'Z4penstock.dev/proto/penstock/inference/v1;inferencev1'
-  _globals['_MODELSTATE']._serialized_start=982
-  _globals['_MODELSTATE']._serialized_end=1127
-  _globals['_CAPABILITY']._serialized_start=1130
-  _globals['_CAPABILITY']._serialized_end=1341
+  _globals['_MODELSTATE']._serialized_start=1002
+  _globals['_MODELSTATE']._serialized_end=1147
+  _globals['_CAPABILITY']._serialized_start=1150
+  _globals['_CAPABILITY']._serialized_end=1361
   _globals['_GENERATEREQUEST']._serialized_start=107
-  _globals['_GENERATEREQUEST']._serialized_end=308
-  _globals['_GENERATERESPONSE']._serialized_start=310
-  _globals['_GENERATERESPONSE']._serialized_end=378
-  _globals['_LISTMODELSREQUEST']._serialized_start=380
-  _globals['_LISTMODELSREQUEST']._serialized_end=399
-  _globals['_LISTMODELSRESPONSE']._serialized_start=401
-  _globals['_LISTMODELSRESPONSE']._serialized_end=467
-  _globals['_LOADMODELREQUEST']._serialized_start=469
-  _globals['_LOADMODELREQUEST']._serialized_end=534
-  _globals['_LOADMODELRESPONSE']._serialized_start=536
-  _globals['_LOADMODELRESPONSE']._serialized_end=600
-  _globals['_UNLOADMODELREQUEST']._serialized_start=602
-  _globals['_UNLOADMODELREQUEST']._serialized_end=669
-  _globals['_UNLOADMODELRESPONSE']._serialized_start=671
-  _globals['_UNLOADMODELRESPONSE']._serialized_end=737
-  _globals['_MODEL']._serialized_start=740
-  _globals['_MODEL']._serialized_end=979
-  _globals['_INFERENCESERVICE']._serialized_start=1344
-  _globals['_INFERENCESERVICE']._serialized_end=1754
+  _globals['_GENERATEREQUEST']._serialized_end=328
+  _globals['_GENERATERESPONSE']._serialized_start=330
+  _globals['_GENERATERESPONSE']._serialized_end=398
+  _globals['_LISTMODELSREQUEST']._serialized_start=400
+  _globals['_LISTMODELSREQUEST']._serialized_end=419
+  _globals['_LISTMODELSRESPONSE']._serialized_start=421
+  _globals['_LISTMODELSRESPONSE']._serialized_end=487
+  _globals['_LOADMODELREQUEST']._serialized_start=489
+  _globals['_LOADMODELREQUEST']._serialized_end=554
+  _globals['_LOADMODELRESPONSE']._serialized_start=556
+  _globals['_LOADMODELRESPONSE']._serialized_end=620
+  _globals['_UNLOADMODELREQUEST']._serialized_start=622
+  _globals['_UNLOADMODELREQUEST']._serialized_end=689
+  _globals['_UNLOADMODELRESPONSE']._serialized_start=691
+  _globals['_UNLOADMODELRESPONSE']._serialized_end=757
+  _globals['_MODEL']._serialized_start=760
+  _globals['_MODEL']._serialized_end=999
+  _globals['_INFERENCESERVICE']._serialized_start=1364
+  _globals['_INFERENCESERVICE']._serialized_end=1774
 # @@protoc_insertion_point(module_scope)

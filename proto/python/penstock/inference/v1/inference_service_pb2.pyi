@@ -41,20 +41,22 @@ CAPABILITY_CHAT: Capability
 CAPABILITY_EMBEDDINGS: Capability
 
 class GenerateRequest(_message.Message):
-    __slots__ = ("input", "plan", "whole", "batches", "no_recovery", "priority")
+    __slots__ = ("input", "plan", "whole", "batches", "no_recovery", "priority", "no_hedging")
     INPUT_FIELD_NUMBER: _ClassVar[int]
     PLAN_FIELD_NUMBER: _ClassVar[int]
     WHOLE_FIELD_NUMBER: _ClassVar[int]
     BATCHES_FIELD_NUMBER: _ClassVar[int]
     NO_RECOVERY_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    NO_HEDGING_FIELD_NUMBER: _ClassVar[int]
     input: _generation_pb2.GenerationInput
     plan: _generation_pb2.Plan
     whole: bool
     batches: bool
     no_recovery: bool
     priority: _generation_pb2.Priority
-    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., plan: _Optional[_Union[_generation_pb2.Plan, _Mapping]] = ..., whole: bool = ..., batches: bool = ..., no_recovery: bool = ..., priority: _Optional[_Union[_generation_pb2.Priority, str]] = ...) -> None: ...
+    no_hedging: bool
+    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., plan: _Optional[_Union[_generation_pb2.Plan, _Mapping]] = ..., whole: bool = ..., batches: bool = ..., no_recovery: bool = ..., priority: _Optional[_Union[_generation_pb2.Priority, str]] = ..., no_hedging: bool = ...) -> None: ...
 
 class GenerateResponse(_message.Message):
     __slots__ = ("events",)

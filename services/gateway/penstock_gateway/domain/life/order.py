@@ -61,13 +61,15 @@ class ChatOrder(Order, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """Asks for an answer. ``whole``: the caller does not stream, and is told the answer once all of it is there.
 
     ``may_recover``: should it break off after some of it was sent, another attempt may make it whole. ``may_degrade``:
-    where the model's candidates have all failed, what its ladder has will do.
+    where the model's candidates have all failed, what its ladder has will do. ``may_hedge``: should its first token be
+    late, another may be asked beside who was.
     """
 
     input: GenerationInput
     whole: bool = False
     may_recover: bool = True
     may_degrade: bool = True
+    may_hedge: bool = True
     cache_control: CacheControl = _DEFAULT_CACHE_CONTROL
 
 

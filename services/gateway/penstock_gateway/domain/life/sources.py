@@ -63,6 +63,7 @@ def request_of(order: ChatOrder, effective: GenerationInput, plan: Plan) -> Gene
         plan=plan,
         whole=order.whole,
         may_recover=order.may_recover,
+        may_hedge=order.may_hedge,
         priority=order.priority,
     )
 

@@ -60,6 +60,7 @@ class ChatServicer:
             request.cache_control,
             request.may_recover,
             may_degrade=request.may_degrade,
+            may_hedge=request.may_hedge,
             priority=request.priority,
         )
         place = place_of(admission)

@@ -38,7 +38,7 @@ class ChatAsked(msgspec.Struct, frozen=True, gc=False):
     """What a caller asks; ``cache_control`` is None where the message says nothing of it.
 
     ``may_recover``: an answer that breaks off may be made whole by another attempt. ``may_degrade``: what the model's
-    ladder has will do where it has no answer.
+    ladder has will do where it has no answer. ``may_hedge``: where its first token is late, another may be asked, too.
     """
 
     input: GenerationInput
@@ -46,6 +46,7 @@ class ChatAsked(msgspec.Struct, frozen=True, gc=False):
     cache_control: CacheControl | None
     may_recover: bool
     may_degrade: bool
+    may_hedge: bool
     priority: Priority | None
 
 
@@ -65,6 +66,7 @@ def _asked(message: pb.ChatRequest | pb.StreamChatRequest) -> ChatAsked:
         control,
         may_recover,
         may_degrade=not message.no_degradation,
+        may_hedge=not message.no_hedging,
         priority=priority_from_proto(message.priority),
     )
 

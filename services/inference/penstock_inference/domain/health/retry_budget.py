@@ -26,6 +26,11 @@ class RetryBudget:
         self.spent = 0
         self.refused = 0
 
+    @property
+    def is_ample(self) -> bool:
+        """Whether so few requests fail that more may be asked than need be."""
+        return self.tokens > self.full / 2
+
     def take(self) -> bool:
         """Return whether a retry may be made; if so it counts until ``give_back``."""
         if self.tokens <= self.full / 2 or self.retries >= max(self._least, self._ratio * self.in_flight):

@@ -53,6 +53,11 @@ class Turn:
         except Exception as error:  # noqa: BLE001 - read() raises it
             return NoAnswer(error)
 
+    @property
+    def seconds(self) -> float:
+        """How long its first content took; so far, while none has come."""
+        return (self._health.clock() if self._spoke_at < 0 else self._spoke_at) - self.began
+
     def content_came(self) -> None:
         """Note the first content."""
         if self._spoke_at < 0:
@@ -105,9 +110,22 @@ class Turn:
         self.cooled_seconds = self.place.failed(failure, self._health.clock(), self.began, (request, scope.tenant))
 
     def left(self) -> None:
-        """Note that the caller left, or that another attempt was better."""
+        """Note that nobody waits any longer: nothing was learnt."""
         if self._is_open:
             self._end()
+
+    def outrun(self) -> None:
+        """Note that another attempt had content sooner: to have been slow by then is evidence, and nothing else is."""
+        if not self._is_open:
+            return
+        place, waited = self.place, self.seconds
+        size = size_class(estimated_input_tokens(self.call.input), 0, whole=False)
+        if self._spoke_at < 0 and waited > place.latency.slow_after(size, whole=False):
+            now = self.began + waited
+            place.latency.observe(now, waited, size)
+            if place.latency.slow_share > SLOW_SHARE and place.condition is State.OK:
+                place.slow_down(now)
+        self._end()
 
     def _end(self) -> None:
         self._is_open = False

@@ -21,14 +21,24 @@ async def permit_at(gate: Gate, value: GenerationInput, priority: Priority, wait
 
     It counts with its prompt and the answer that it allows, as providers count beforehand.
     """
-    tokens = 0
-    if gate.counts_tokens:
-        tokens = estimated_input_tokens(value) + (value.sampling.max_output_tokens or 0)
+    tokens = _tokens_of(gate, value)
     if gate.try_enter(priority, tokens):
         return Permit(gate, tokens)
     if await gate.enter(CURRENT_SCOPE.get().tenant, priority, tokens, wait_seconds):
         return Permit(gate, tokens, has_waited=True)
     return None
+
+
+def permit_at_once(gate: Gate, value: GenerationInput, priority: Priority) -> Permit | None:
+    """Return the permit of a request that need not be made; None where it does not fit just now."""
+    tokens = _tokens_of(gate, value)
+    return Permit(gate, tokens) if gate.try_enter(priority, tokens) else None
+
+
+def _tokens_of(gate: Gate, value: GenerationInput) -> int:
+    if not gate.counts_tokens:
+        return 0
+    return estimated_input_tokens(value) + (value.sampling.max_output_tokens or 0)
 
 
 def record_shed(model: Model, steps: Steps) -> None:

@@ -32,7 +32,13 @@ class InferenceServicer:
     def generate(self, request: GenerateRequest, call: ServerCall) -> Responses[Batch]:
         """Return the batches of one answer."""
         generation = Generation(
-            request.input, request.plan, call.seconds_left(), request.whole, request.may_recover, request.priority
+            request.input,
+            request.plan,
+            call.seconds_left(),
+            request.whole,
+            request.may_recover,
+            request.priority,
+            request.may_hedge,
         )
         revisions = self._revisions
         revision = revisions.of(request.plan) if revisions.earlier else revisions.newest
