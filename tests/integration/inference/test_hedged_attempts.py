@@ -9,6 +9,7 @@ import pytest
 from penstock_common.testing.openai_upstream import NoResponse, stalled_after_headers
 from penstock_faults.openai.server import OpenAIUpstream
 from penstock_faults.script import TEXT, Pace, Script, Step
+from penstock_faults.triton import TritonUpstream
 from penstock_inference.domain.hedging import BURST, SAMPLES_WANTED
 from penstock_inference.settings import Settings
 
@@ -25,11 +26,12 @@ BIMODAL = Script(
 )
 
 
-def settings_of(name: str, upstream: OpenAIUpstream):
+def settings_of(name: str, upstream: OpenAIUpstream | TritonUpstream):
     model = {"name": "m", "context_window": 4096, "price": {"input": 1, "output": 2}}
-    return {
-        "name": name, "provider": "openai_compatible", "base_url": upstream.base_url, "models": [model], "timeouts": LONG,
-    }  # fmt: skip
+    common = {"name": name, "models": [model], "timeouts": LONG}
+    if isinstance(upstream, TritonUpstream):
+        return {**common, "provider": "triton", "grpc": upstream.target}
+    return {**common, "provider": "openai_compatible", "base_url": upstream.base_url}
 
 
 def hedges_of(service):
@@ -42,8 +44,9 @@ def hedges_of(service):
 
 
 @pytest.mark.parametrize("whole", [False, True], ids=["streamed", "whole"])
-async def test_one_in_twenty_that_never_comes_is_answered_by_the_next_candidate(serve, whole: bool):
-    async with OpenAIUpstream(BIMODAL) as first, OpenAIUpstream(Script()) as second:
+@pytest.mark.parametrize("played", [OpenAIUpstream, TritonUpstream], ids=["openai", "triton"])
+async def test_one_in_twenty_that_never_comes_is_answered_by_the_next_candidate(serve, played, whole: bool):
+    async with played(BIMODAL) as first, played(Script()) as second:
         caller = await serve(settings_of("first", first), settings_of("second", second), hedging=HEDGING)
         requests = SAMPLES_WANTED + 2 * ONE_IN
         late = [SAMPLES_WANTED + ONE_IN, requests]
@@ -94,8 +97,7 @@ async def test_whoever_leaves_within_the_race_closes_both_connections(hedging, f
     await call.aclose()
     for request in (first.requests[-1], asked):
         await asyncio.wait_for(request.left.wait(), 60)
-    while left := [task for task in asyncio.all_tasks() - before if "Race" in repr(task.get_coro())]:
-        await asyncio.wait(left)
+    assert [task for task in asyncio.all_tasks() - before if "Race" in repr(task.get_coro())] == []
     # And the next one is served as ever.
     assert (await hedging.ask("first/m", "second/m")).answer.text == "Hello, world."
 

@@ -74,6 +74,8 @@ async def test_who_was_asked_first_wins_a_tie():
     events = await asking
     assert events[0].answered_by.upstream == "first"
     assert races.outcomes == ["first answered", "second hedge_lost"]
+    # It has counted what it wrote.
+    assert races.steps.recorded[1].attributes["owed_output_tokens"] == 2
     assert (races.observer.hedges, races.open()) == ([HedgeOutcome.LOST], [])
 
 

@@ -89,10 +89,11 @@ class Race:
             for attempt, failure in came.items():
                 if isinstance(failure, AttemptFailed):
                     await self._failed(attempt, failure)
-            for attempt, content in came.items():
-                if not isinstance(content, AttemptFailed):
-                    await self._won(attempt)
-                    return attempt, content
+            contents = [(attempt, each) for attempt, each in came.items() if not isinstance(each, AttemptFailed)]
+            if contents:
+                (winner, content), *tied = contents
+                await self._won(winner, tied[0][1] if tied else ())
+                return winner, content
 
     async def aclose(self) -> None:
         """End whoever runs, as the caller has left; may be repeated."""
@@ -218,16 +219,16 @@ class Race:
         self._course.succession.beside_lost()
         await self._end_loser(second, HedgeOutcome.LOST)
 
-    async def _won(self, winner: Attempt) -> None:
+    async def _won(self, winner: Attempt, came_too: Sequence[ContentEvent]) -> None:
+        """End the other, of which this ``came_too``, at the same moment."""
         succession, first, second = self._course.succession, self._first, self._second
         if winner is second:
             succession.beside_won(self._first_failed)
-            if first.is_open:
-                self._note_owed(first)
+            self._note_owed(first, came_too)
             await self._end_loser(first, HedgeOutcome.WON)
         elif second is not None and second.is_open:
             succession.beside_lost()
-            self._note_owed(second)
+            self._note_owed(second, came_too)
             await self._end_loser(second, HedgeOutcome.LOST)
         self._open.clear()
 
@@ -238,11 +239,13 @@ class Race:
             await self._stop_reading()
             await loser.aclose()
 
-    def _note_owed(self, attempt: Attempt) -> None:
-        """Note what is owed for an attempt whose upstream may have been sent the prompt: it may have begun to write."""
+    def _note_owed(self, attempt: Attempt, wrote: Sequence[ContentEvent] = ()) -> None:
+        """Note what is owed for an attempt that comes to no end: the prompt, where it was sent, and what it ``wrote``."""
         if not attempt.is_open:
             return
+        answer = Answer()
+        answer.extend(wrote)
         prices = asked_prices(attempt.model, self._course.tier)
-        usage = attempt.interrupted(self._course.generation.input, Answer(), prices)
+        usage = attempt.interrupted(self._course.generation.input, answer, prices)
         if usage is not None:
             self.cost_nano_usd += cost_nano_usd(usage, prices)
