@@ -17,6 +17,8 @@ NEVER_SECONDS = 3600.0
 LONG = dict.fromkeys(("connect", "headers", "first_token", "whole", "idle", "total"), "10m")
 # What an upstream of this machine never takes, but where the machine stands still.
 HEDGING = {"enabled": True, "share": 0.5, "at_least": "300ms"}
+# A busy machine makes nobody slow, who would be asked after the other.
+HEALTH = {"slow_at_least": "1h"}
 ONE_IN = 20
 BIMODAL = Script(
     steps=(
@@ -47,7 +49,7 @@ def hedges_of(service):
 @pytest.mark.parametrize("played", [OpenAIUpstream, TritonUpstream], ids=["openai", "triton"])
 async def test_one_in_twenty_that_never_comes_is_answered_by_the_next_candidate(serve, played, whole: bool):
     async with played(BIMODAL) as first, played(Script()) as second:
-        caller = await serve(settings_of("first", first), settings_of("second", second), hedging=HEDGING)
+        caller = await serve(settings_of("first", first), settings_of("second", second), hedging=HEDGING, health=HEALTH)
         requests = SAMPLES_WANTED + 2 * ONE_IN
         late = [SAMPLES_WANTED + ONE_IN, requests]
         outcomes = [await caller.ask("first/m", "second/m", whole=whole) for _ in range(requests)]
@@ -72,7 +74,10 @@ async def test_one_in_twenty_that_never_comes_is_answered_by_the_next_candidate(
 async def hedging(serve, first, second):
     """The service before two upstreams, and all known of the first that has to be."""
     caller = await serve(
-        first.settings("first", timeouts=LONG), second.settings("second", timeouts=LONG), hedging=HEDGING
+        first.settings("first", timeouts=LONG),
+        second.settings("second", timeouts=LONG),
+        hedging=HEDGING,
+        health=HEALTH,
     )
     for _ in range(SAMPLES_WANTED):
         assert (await caller.ask("first/m")).error is None
@@ -128,10 +133,12 @@ async def test_it_is_turned_on_and_off_while_the_service_runs(serve, first, seco
     upstreams = [first.settings("first", timeouts=LONG), second.settings("second", timeouts=LONG)]
 
     async def reload(**hedging):
-        settings = Settings.model_validate({"upstreams": upstreams, "hedging": {**HEDGING, **hedging}})
+        settings = Settings.model_validate(
+            {"upstreams": upstreams, "hedging": {**HEDGING, **hedging}, "health": HEALTH}
+        )
         (await serve.service.prepare(settings))()
 
-    caller = await serve(*upstreams)
+    caller = await serve(*upstreams, health=HEALTH)
     await reload()
     for _ in range(SAMPLES_WANTED):
         await caller.ask("first/m")

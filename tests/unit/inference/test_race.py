@@ -345,13 +345,14 @@ async def test_closing_the_batches_within_a_race_ends_both():
 
 
 async def test_the_callers_deadline_ends_both_and_both_are_owed():
-    # With another candidate left, half of the time would be kept for it.
-    races = Races("first", endpoints=2)
-    asking = races.ask(seconds=0.1)
+    races = Races()
+    asking = races.ask()
+    first, _ = await races.both()
+    first.tell(AttemptFailed(FailureKind.DEADLINE, "no answer in time", stage="deadline"))
     with pytest.raises(DeadlineExceeded):
         await asking
     assert [step.attributes["owed_input_tokens"] for step in races.steps.recorded] == [ASKED, ASKED]
-    assert races.open() == []
+    assert (races.observer.hedges, races.open()) == ([HedgeOutcome.LOST], [])
 
 
 async def test_a_silent_first_attempt_is_left_to_the_second_by_its_own_timer():
