@@ -9,13 +9,23 @@ import structlog
 
 from penstock_common.llm.estimate import estimated_input_tokens
 from penstock_common.llm.events import Answer
-from penstock_common.llm.types import ContentEvent, FinishReason, GenerationInput, UnitPrices, Usage
+from penstock_common.llm.types import (
+    ContentEvent,
+    Finished,
+    FinishReason,
+    GenerationInput,
+    UnitPrices,
+    Usage,
+    cost_nano_usd,
+)
 from penstock_common.telemetry.steps import Step, end
 from penstock_inference.domain.catalogue import Model
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
+from penstock_inference.domain.generation import AttemptObserver
 from penstock_inference.domain.health.turn import Turn
 from penstock_inference.domain.hedging import FirstTokens
 from penstock_inference.domain.load.gate import Permit
+from penstock_inference.domain.tiers import asked_prices, prices_of
 from penstock_inference.domain.upstream import Gap, Stopped, UpstreamAnswer, UpstreamEvent
 from penstock_inference.domain.usage import interrupted_usage
 from penstock_inference.domain.watchdog import Watchdog
@@ -157,6 +167,26 @@ class Attempt:
         """Record that this attempt's is the answer."""
         self.turn.answered(self.usage)
         self._finish("answered")
+
+    def finished(self, usage: Usage, tier: str, attempts: int, observer: AttemptObserver) -> Finished:
+        """Return the end of the answer that it gave, the last of so many ``attempts``; ``tier`` was asked for."""
+        model, stopped = self.model, self.stopped
+        assert stopped is not None, "the answer is whole"
+        prices = model.prices
+        if tier or stopped.service_tier:
+            told = prices_of(model, tier, stopped.service_tier)
+            if told is None:
+                observer.unpriced(model.candidate, stopped.service_tier)
+                told = asked_prices(model, tier)
+            prices = told
+        return Finished(
+            reason=stopped.reason,
+            answered_by=model.candidate,
+            matched_stop=stopped.matched_stop,
+            attempts=attempts,
+            cost_nano_usd=cost_nano_usd(usage, prices),
+            unit_prices=prices,
+        )
 
     def failed(self, failure: AttemptFailed) -> None:
         """Record how the attempt failed, and where that is not the upstream's fault."""

@@ -24,8 +24,7 @@ from penstock_common.llm.types import (
 )
 from penstock_common.telemetry.steps import Steps
 from penstock_inference.domain.attempt import Attempt
-from penstock_inference.domain.candidates import models_of
-from penstock_inference.domain.catalogue import Model
+from penstock_inference.domain.catalogue import Model, models_of
 from penstock_inference.domain.failure import AttemptFailed, FailureKind, Next, error_within_answer
 from penstock_inference.domain.generation import Generation, GenerationParts
 from penstock_inference.domain.hedging import Hedging
@@ -33,9 +32,8 @@ from penstock_inference.domain.load.admission import SATURATED, permit_at, recor
 from penstock_inference.domain.load.gate import Gate
 from penstock_inference.domain.race import Course, Race, race_of
 from penstock_inference.domain.recovery import AnswerRecovery, delivered
-from penstock_inference.domain.settlement import asked_prices, finished_of
 from penstock_inference.domain.succession import Succession
-from penstock_inference.domain.tiers import asked_tier
+from penstock_inference.domain.tiers import asked_prices, asked_tier
 from penstock_inference.domain.upstream import UpstreamCall
 from penstock_inference.domain.usage import settled_usage
 from penstock_inference.domain.watchdog import DEADLINE_MARGIN_SECONDS, Watchdog
@@ -373,7 +371,7 @@ class Batches:
         usage = settled_usage(attempt.usage, self._asked, wrote, attempt.model.context_window_tokens)
         attempt.answered()
         self._done = True
-        finished = finished_of(attempt, usage, self._tier, self._succession.attempts, self._parts.observer)
+        finished = attempt.finished(usage, self._tier, self._succession.attempts, self._parts.observer)
         if self._race is not None and self._race.cost_nano_usd:
             cost = finished.cost_nano_usd + self._race.cost_nano_usd
             finished = msgspec.structs.replace(finished, cost_nano_usd=cost)

@@ -17,8 +17,8 @@ from penstock_inference.domain.generation import Generation, GenerationParts
 from penstock_inference.domain.hedging import HedgeOutcome, Hedging
 from penstock_inference.domain.load.admission import permit_at_once
 from penstock_inference.domain.load.gate import Permit
-from penstock_inference.domain.settlement import asked_prices
 from penstock_inference.domain.succession import Succession
+from penstock_inference.domain.tiers import asked_prices
 
 _Came = Sequence[ContentEvent] | AttemptFailed
 

@@ -55,6 +55,11 @@ def is_tier_field(name: str) -> bool:
     return _plain(name) in _TIER_FIELDS
 
 
+def asked_prices(model: Model, tier: str) -> UnitPrices:
+    """Return what is billed while the upstream has not said at which tier it answers; ``tier`` was asked for."""
+    return model.tier_prices.get(tier, model.prices)
+
+
 def prices_of(model: Model, asked: str, answered: str) -> UnitPrices | None:
     """Return what an answer is billed at; None where the upstream names a tier that has no price.
 
