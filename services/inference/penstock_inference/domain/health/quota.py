@@ -37,7 +37,7 @@ class QuotaGroup:
         Refusals of requests that were under way when the cool-down began are one refusal.
         """
         if told_seconds is not None and told_seconds >= _LEAST_TOLD_SECONDS:
-            seconds = min(told_seconds, self._rules.longest_cool_down_seconds)
+            seconds = told_seconds
         else:
             if began > self.since or not self.untold:
                 self.untold += 1
