@@ -187,6 +187,16 @@ def test_everybody_who_waits_is_served_once_and_classes_in_their_order(comers: l
     assert len(queue) == 0
 
 
+@pytest.mark.parametrize(("now", "next_one"), [(9.9, "hasty"), (10.0, "patient"), (20.0, None)])
+def test_whose_time_has_passed_is_not_next_though_nobody_told_it(now: float, next_one: str | None) -> None:
+    queue = FairQueue(most=100)
+    for tenant, due in (("hasty", 10.0), ("patient", 20.0)):
+        queue.push(Ticket(tenant, Priority.DEFAULT, due, 0, lambda _: None))
+    first = queue.first(now)
+    assert (first.tenant if first is not None else None) == next_one
+    assert len(queue) == (now < 10) + (now < 20)
+
+
 @given(st.integers(1, 10_000), st.lists(st.floats(0, 5), min_size=1, max_size=60))
 def test_no_minute_sees_more_than_the_allowance_and_its_burst(per_minute: int, gaps: list[float]) -> None:
     now, taken = 0.0, []
