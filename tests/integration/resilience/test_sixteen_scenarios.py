@@ -10,7 +10,7 @@ import pytest
 from penstock_faults.script import TEXT
 from penstock_faults.stage import Stage
 from penstock_faults.table import CONTENT_REFUSED, Mode, Row
-from penstock_inference.app import catalogue_from
+from penstock_inference.configured import catalogue_from
 from penstock_inference.settings import Settings
 from penstock_suite.domain.rehearsal import public_models
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from penstock_common.configuration import Configuration, ConfigurationError
 from penstock_common.llm.types import Candidate, UnitPrices
 from penstock_inference.adapters.providers.registry import PROVIDERS
-from penstock_inference.app import catalogue_from
+from penstock_inference.configured import catalogue_from
 from penstock_inference.domain.catalogue import Capability, Model, WholeAnswers
 from penstock_inference.domain.health.rules import HealthRules
 from penstock_inference.settings import Settings
