@@ -6,15 +6,17 @@ Ours are the files under ``services/`` and ``libs/``. A file is entered where on
 of its coroutines or generators is entered or resumed; what files do when they are imported does not count. A move is
 such a call whose direct caller stands in another file of ours; a call that comes from a library or from the loop is
 none. Requests come one at a time, after others; a file counts if it is entered once for every twenty of them, so that
-what is done for several together counts, such as writing their rows, and what is done by the clock does not. On a slow
-machine that may come as often; so of several rounds the one with the fewest files counts.
+what is done for several together counts, such as writing their rows, and what is done by the clock does not: what is
+entered in as long a time without requests is subtracted.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import sys
+import time
 from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -23,7 +25,6 @@ from types import FrameType
 from one_process import ROOT, UNARY, Suite, run_with_suite
 
 REQUESTS = 100
-ROUNDS = 3
 WARM_UP_REQUESTS = 50
 _TOGETHER = 20
 _OURS = tuple(f"{ROOT / folder}/" for folder in ("services", "libs"))
@@ -83,11 +84,15 @@ def main() -> int:
 
 async def _traced(suite: Suite) -> Trace:
     await suite.ask(UNARY, WARM_UP_REQUESTS, 1)
-    traces = [Trace() for _ in range(ROUNDS)]
-    for trace in traces:
-        with trace.watching():
-            await suite.ask(UNARY, REQUESTS, 1)
-    return min(traces, key=lambda trace: len(trace.files))
+    trace, idle = Trace(), Trace()
+    began = time.monotonic()
+    with trace.watching():
+        await suite.ask(UNARY, REQUESTS, 1)
+    with idle.watching():
+        await asyncio.sleep(time.monotonic() - began)
+    trace.entered.subtract(idle.entered)
+    trace.moves.subtract(idle.moves)
+    return trace
 
 
 def _show(trace: Trace, files: list[str]) -> None:
