@@ -10,6 +10,7 @@ import pytest
 
 from penstock_common.background import background_work
 from penstock_common.errors import InvalidCredentials, RateLimited, ScopeMissing, ServiceUnavailable
+from penstock_gateway.domain.access import authentication
 from penstock_gateway.domain.access.authentication import Authenticator, Clock, KeyFreshness
 from penstock_gateway.domain.access.identity import (
     OPERATORS,
@@ -139,7 +140,8 @@ async def test_what_cannot_be_a_key_of_ours_is_refused_without_asking(authentica
 
 
 @pytest.mark.parametrize("length", [513, 1024 * 1024])
-async def test_overlong_key_is_refused_before_anything_is_computed_or_asked(authenticator, store, length):
+async def test_overlong_key_is_refused_before_anything_is_computed_or_asked(authenticator, store, length, monkeypatch):
+    monkeypatch.setattr(authentication, "digest_of", None)
     with pytest.raises(InvalidCredentials):
         await id_of(authenticator, "x" * length)
     assert store.asked == 0
@@ -513,3 +515,11 @@ async def test_a_configured_key_that_is_gone_is_refused_at_once(authenticator):
     authenticator.take_over(Terms({"demo": DEMO}, {}), {})
     with pytest.raises(InvalidCredentials):
         await authenticator.authenticate("configured-key", INFERENCE)
+
+
+async def test_no_more_keys_are_remembered_than_there_is_room_for(authenticator, store, monkeypatch):
+    monkeypatch.setattr(authentication, "_MAX_CACHED_KEYS", 2)
+    for number, key in enumerate(new_key()[0] for _ in range(5)):
+        store.keep(key, id=f"k{number}")
+        assert await id_of(authenticator, key) == f"k{number}"
+        assert len(authenticator._seen) <= 2

@@ -72,6 +72,7 @@ class World:
     """What the failed attempt's step says."""
     asked: list = field(default_factory=list)
     looked_up: list = field(default_factory=list)
+    routed: list = field(default_factory=list)
     kept: list = field(default_factory=list)
     rows: list = field(default_factory=list)
     steps: list = field(default_factory=list)
@@ -88,6 +89,7 @@ class World:
         self.kept.append(request)
 
     async def route(self, request, steps):
+        self.routed.append(request)
         if request.model in self.routes:
             raise self.routes[request.model]
         return Plan(candidates=(Candidate(upstream="up", model=request.model),), reason="by order", route_digest=b"r")
@@ -129,7 +131,7 @@ def world():
 def begin(world, ask):
     door, limiter = Door(Capacity(requests=10), Refusals(600)), InMemoryLimiter()
 
-    def make(*rungs, guards=(), control=None, models=frozenset(), whole=False, reserve=timedelta(), **more):
+    def make(*rungs, guards=(), control=None, models=frozenset(), whole=False, reserve=timedelta(), regions=(), **more):
         parts = LifeParts(
             visits=VisitParts(limiter=limiter, ledger=world, observer=world),
             input_steps=(),
@@ -151,7 +153,7 @@ def begin(world, ask):
             **{"timeout": timedelta(seconds=60), **more},
         )
         caller = Caller(
-            Tenant("t", Tier("own", requests_per_minute=100, concurrent_requests=1)),
+            Tenant("t", Tier("own", requests_per_minute=100, concurrent_requests=1), regions=regions),
             "k",
             frozenset(),
             frozenset(models),
@@ -397,3 +399,39 @@ def step(start_ns, end_ns, **attributes):
 )
 def test_what_is_waited_for_upstreams_is_from_the_first_attempt_to_the_last_ones_end(attempts, nanoseconds):
     assert waited_ns(attempts) == nanoseconds
+
+
+async def test_a_step_whose_route_takes_the_rest_of_the_time_is_the_end(begin, world):
+    world.routes["small"] = DeadlineExceeded("Late.")
+    with pytest.raises(DeadlineExceeded):
+        await text_of(begin(SMALL))
+
+
+async def test_an_answer_of_a_clock_that_is_ahead_has_no_age(begin, world):
+    kept = tuple(event for batch in answer_of("m", "Kept.") for event in batch)
+    world.stale = Hit(events=kept, created_at=time.time() + 3600)
+    exchange = begin(STALE)
+    assert await text_of(exchange) == "Kept."
+    assert exchange.age_seconds == 0
+
+
+async def test_a_stale_answer_is_no_older_than_the_request_wants_it(begin, world):
+    with pytest.raises(UpstreamFailed):
+        await text_of(begin(STALE, control=CacheControl(max_age=timedelta(seconds=7))))
+    assert [request.max_age for request in world.looked_up] == [timedelta(seconds=7)] * 2
+
+
+async def test_who_was_not_asked_is_no_attempt_in_vain(begin, world):
+    world.owed = {"asked": False}
+    exchange = begin(TEXT)
+    assert await text_of(exchange) == SORRY
+    assert exchange.finished.attempts == 0
+
+
+async def test_a_smaller_model_is_looked_for_where_the_tenant_may_be_served(begin, world):
+    regions = ("eu",)
+    assert await text_of(begin(SMALL, regions=regions)) == "Hi"
+    assert [(request.model, tuple(request.allowed_regions)) for request in world.routed] == [
+        ("m", regions),
+        ("small", regions),
+    ]

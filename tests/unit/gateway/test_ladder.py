@@ -138,3 +138,12 @@ def test_the_text_is_the_tasks_where_it_has_one(plan, text):
 def test_answers_are_kept_longer_only_where_a_step_gives_them():
     assert Ladder.of(SmallerModel("small"), TEXT).stale_for is None
     assert Ladder.of(SmallerModel("small"), STALE, TEXT).stale_for == DAY
+
+
+def test_one_text_that_is_no_object_is_enough_to_be_no_answer(ask):
+    texts = Template({"general": "{}", "faq": "See there."})
+    assert texts.objection(asked(ask, response_format=JsonObject())) == "the answer must be a JSON object"
+
+
+def test_answers_are_kept_for_the_longest_of_the_ladders_steps():
+    assert Ladder.of(StaleAnswer(DAY), StaleAnswer(2 * DAY)).stale_for == 2 * DAY

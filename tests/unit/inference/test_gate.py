@@ -106,6 +106,24 @@ async def test_a_request_larger_than_the_burst_is_let_in_alone_and_its_tokens_ar
     assert gate.try_enter(Priority.DEFAULT, 10)
 
 
+async def test_who_would_fit_does_not_overtake_who_waits_for_more(clock: FakeClock) -> None:
+    gate = Gate(GateLimits(tokens_per_minute=600), clock)
+    assert gate.try_enter(Priority.DEFAULT, 50)
+    large = waiting(gate, tokens=90)
+    await settle()
+    assert not gate.try_enter(Priority.DEFAULT, 10)
+    large.cancel()
+    await settle()
+    assert gate.try_enter(Priority.DEFAULT, 10)
+
+
+async def test_what_is_kept_for_critical_requests_is_never_the_only_place(clock: FakeClock) -> None:
+    gate = Gate(GateLimits(concurrent_requests=1), clock)
+    assert gate.try_enter(Priority.CRITICAL, 0)
+    gate.leave(0, 0)
+    assert gate.try_enter(Priority.SHEDDABLE, 0)
+
+
 async def test_whose_time_passes_is_told_so_and_takes_no_place(clock: FakeClock) -> None:
     gate = Gate(GateLimits(concurrent_requests=1), clock)
     assert gate.try_enter(Priority.DEFAULT, 0)
