@@ -55,9 +55,8 @@ async def build(
         async def revision_of(changed: Settings) -> tuple[Revision, PoolsOfRevision]:
             pools, catalogue = await upstreams.of(changed.upstreams), catalogue_from(changed)
             models = {name: one.models for name, one in pools.upstreams.items() if one.models is not None}
-            hedges = hedging if changed.hedging.enabled else None
-            loop = AttemptLoop(GenerationParts(pools, catalogue, pauses or Pauses(), telemetry, hedges))
-            return Revision(catalogue, loop, _administration(catalogue, models)), pools
+            parts = GenerationParts(pools, catalogue, pauses or Pauses(), telemetry, changed.hedging.of(hedging))
+            return Revision(catalogue, AttemptLoop(parts), _administration(catalogue, models)), pools
 
         first, pools = await revision_of(settings)
         revisions = Revisions(first)
@@ -79,8 +78,8 @@ async def build(
 
             return commit
 
-        collectors = [telemetry, metrics, LimitMetrics(upstreams.gates)]
-        yield Service("inference", InferenceServicer(revisions).handlers(), collectors, prepare)
+        servicer = InferenceServicer(revisions)
+        yield Service("inference", servicer.handlers(), [telemetry, metrics, LimitMetrics(upstreams.gates)], prepare)
 
 
 async def _shared_health(settings: Settings, health: Health, stack: AsyncExitStack) -> SharedHealth | None:

@@ -12,7 +12,7 @@ from penstock_common.faults import refuse
 from penstock_common.sections import Redis, ReloadSettings
 from penstock_inference.adapters.providers.registry import AnyUpstreamSettings
 from penstock_inference.domain.health.rules import HealthRules
-from penstock_inference.domain.hedging import HedgingRules
+from penstock_inference.domain.hedging import Hedging, HedgingRules
 
 
 class HealthSettings(Section):
@@ -96,6 +96,10 @@ class HedgingSettings(Section):
     def rules(self) -> HedgingRules:
         """Return the numbers as the domain takes them."""
         return HedgingRules(self.share, self.at_least.total_seconds())
+
+    def of(self, hedging: Hedging) -> Hedging | None:
+        """Return what hedges, None where nothing is to."""
+        return hedging if self.enabled else None
 
 
 class Settings(Section):
