@@ -13,7 +13,7 @@ import pytest
 from penstock_common.errors import ContentRefused, DeadlineExceeded, PenstockError, UpstreamFailed
 from penstock_common.llm.types import Finished, Started, TextDelta, UnitPrices, Usage, cost_nano_usd
 from penstock_inference.domain.batches import Batches
-from penstock_inference.domain.catalogue import Timeouts, WholeAnswers
+from penstock_inference.domain.catalogue import Model, Timeouts, WholeAnswers
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.health.latency import size_class
 from penstock_inference.domain.hedging import BURST, HedgeOutcome
@@ -332,6 +332,65 @@ async def test_who_leaves_while_the_loser_is_closed_leaves_nothing_open():
     assert races.open() == []
 
 
+async def test_who_leaves_while_the_loser_is_still_read_leaves_after_its_reading_has_ended():
+    races = Races()
+    asking = races.ask()
+    first, second = await races.both()
+    cancelled, may_end, read, close = asyncio.Event(), asyncio.Event(), first._told.get, first.aclose
+    was_read_when_closed: list[bool] = []
+
+    async def ends_slowly():
+        try:
+            return await read()
+        finally:
+            cancelled.set()
+            await may_end.wait()
+
+    async def noted() -> None:
+        assert first.reading is not None
+        was_read_when_closed.append(not first.reading.done())
+        await close()
+
+    # What it waits in now is the earlier one: it reads on from here.
+    first._told.get = ends_slowly
+    first.tell([Usage(input_tokens=1)])
+    await settled()
+    first.aclose = noted
+    second.tell(A)
+    await cancelled.wait()
+    asking.cancel()
+    await settled()
+    assert not asking.done()
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert (set(was_read_when_closed), races.open()) == ({False}, [])
+
+
+async def test_who_leaves_while_the_loser_is_closed_owes_what_the_winner_wrote():
+    races = Races()
+    asking = races.ask()
+    first, second = await races.both()
+    closing, close = asyncio.Event(), first.aclose
+
+    async def slowly() -> None:
+        await close()
+        if not closing.is_set():
+            closing.set()
+            await asyncio.Event().wait()
+
+    first.aclose = slowly
+    second.tell([TextDelta(text="one two three four five six seven")])
+    await closing.wait()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    owed = [step.attributes["owed_output_tokens"] for step in races.steps.recorded]
+    assert owed[0] == 0
+    assert isinstance(owed[1], int)
+    assert owed[1] > 0
+
+
 async def test_closing_the_batches_within_a_race_ends_both():
     races = Races()
     batches = races.batches()
@@ -505,6 +564,31 @@ async def test_a_hedge_that_asked_nobody_is_not_counted():
     first.tell(WHOLE)
     assert (await asking)[-1].attempts == 1
     assert sum(races.hedging.take() for _ in range(20)) == BURST
+
+
+async def test_a_first_attempt_that_asked_nobody_is_not_counted_where_the_second_answers():
+    races = Races()
+    asking = races.ask()
+    first, second = await races.both()
+    first.tell(AttemptFailed(FailureKind.UNSUPPORTED, "seed is not supported", parameter="seed"))
+    await settled()
+    second.tell(WHOLE)
+    assert (await asking)[-1].attempts == 1
+
+
+async def test_who_takes_no_more_than_the_first_is_not_asked_after_the_second_has_broken_off():
+    races = Races("first", "second", "small", context_window_tokens=100)
+    races.models[1] = Model(races.candidates[1], context_window_tokens=1000)
+    asking = races.ask()
+    first, second = await races.both()
+    first.tell(AttemptFailed(FailureKind.CONTEXT_LENGTH, "too long", max_input_tokens=100))
+    await settled()
+    second.tell(A)
+    await settled()
+    second.tell(AttemptFailed(FailureKind.CUT, "cut"))
+    await asking
+    assert races.upstream("small").answers == []
+    assert races.outcomes == ["first context_length", "second cut", "second answered"]
 
 
 async def test_nothing_is_hedged_once_an_attempt_has_failed():

@@ -56,7 +56,7 @@ class Race:
     """
 
     __slots__ = (
-        "_course", "_first", "_first_failed", "_is_told", "_open", "_reads", "_second", "_seconds", "cost_nano_usd",
+        "_course", "_first", "_first_failed", "_is_told", "_open", "_reads", "_second", "_seconds", "_wrote", "cost_nano_usd",
     )  # fmt: skip
 
     def __init__(self, first: Attempt, course: Course, seconds: float) -> None:
@@ -72,6 +72,8 @@ class Race:
         self._open = [first]
         self._is_told = False
         self._reads: dict[asyncio.Task[_Came], Attempt] = {}
+        # The first content of each; also where nobody is given it.
+        self._wrote: dict[Attempt, Sequence[ContentEvent]] = {}
 
     async def run(self) -> tuple[Attempt, Sequence[ContentEvent]]:
         """Return who has content first, and it.
@@ -86,13 +88,13 @@ class Race:
         while True:
             await asyncio.wait(self._reads, return_when=asyncio.FIRST_COMPLETED)
             came = {self._reads.pop(read): read.result() for read in tuple(self._reads) if read.done()}
+            self._wrote = {attempt: each for attempt, each in came.items() if not isinstance(each, AttemptFailed)}
             for attempt, failure in came.items():
                 if isinstance(failure, AttemptFailed):
                     await self._failed(attempt, failure)
-            contents = [(attempt, each) for attempt, each in came.items() if not isinstance(each, AttemptFailed)]
-            if contents:
-                (winner, content), *tied = contents
-                await self._won(winner, tied[0][1] if tied else ())
+            # Of those that came at the same moment it is the first.
+            for winner, content in self._wrote.items():
+                await self._won(winner)
                 return winner, content
 
     async def aclose(self) -> None:
@@ -132,12 +134,14 @@ class Race:
         return content
 
     async def _stop_reading(self) -> None:
-        reads = tuple(self._reads)
-        self._reads.clear()
-        for read in reads:
-            read.cancel()
-        if reads:
-            await asyncio.wait(reads)
+        for read in self._reads:
+            # Once: what it does to end itself is not to be disturbed.
+            if not read.cancelling():
+                read.cancel()
+        if self._reads:
+            await asyncio.wait(self._reads)
+            # Whoever is cancelled before has them waited for by ``aclose``.
+            self._reads.clear()
 
     def _begin_second(self) -> None:
         course = self._course
@@ -219,16 +223,16 @@ class Race:
         self._course.succession.beside_lost()
         await self._end_loser(second, HedgeOutcome.LOST)
 
-    async def _won(self, winner: Attempt, came_too: Sequence[ContentEvent]) -> None:
-        """End the other, of which this ``came_too``, at the same moment."""
+    async def _won(self, winner: Attempt) -> None:
+        """End the other."""
         succession, first, second = self._course.succession, self._first, self._second
         if winner is second:
             succession.beside_won(self._first_failed)
-            self._note_owed(first, came_too)
+            self._note_owed(first)
             await self._end_loser(first, HedgeOutcome.WON)
         elif second is not None and second.is_open:
             succession.beside_lost()
-            self._note_owed(second, came_too)
+            self._note_owed(second)
             await self._end_loser(second, HedgeOutcome.LOST)
         self._open.clear()
 
@@ -239,12 +243,12 @@ class Race:
             await self._stop_reading()
             await loser.aclose()
 
-    def _note_owed(self, attempt: Attempt, wrote: Sequence[ContentEvent] = ()) -> None:
-        """Note what is owed for an attempt that comes to no end: the prompt, where it was sent, and what it ``wrote``."""
+    def _note_owed(self, attempt: Attempt) -> None:
+        """Note what is owed for an attempt that comes to no end: the prompt, where it was sent, and what it wrote."""
         if not attempt.is_open:
             return
         answer = Answer()
-        answer.extend(wrote)
+        answer.extend(self._wrote.get(attempt, ()))
         prices = asked_prices(attempt.model, self._course.tier)
         usage = attempt.interrupted(self._course.generation.input, answer, prices)
         if usage is not None:

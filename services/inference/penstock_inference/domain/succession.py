@@ -155,6 +155,8 @@ class Succession:
         """Go on with whom was asked beside ``current``, which may be asked once more unless it ``failed`` for good."""
         (model, _), self._beside = self._taken_beside(), None
         late, self.current = self.current, model
+        if failure is not None:
+            self._note(failure, late)
         if model is not late and (failure is None or failure.next in _AGAIN):
             self._keep_for_once(late)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Turn:
-    """One attempt. Exactly one of ``answered``, ``failed`` and ``left`` ends it; what comes after that is nothing."""
+    """One attempt. Exactly one of ``answered``, ``failed``, ``outrun`` and ``left`` ends it; what comes after that is nothing."""
 
     __slots__ = (
         "_health", "_is_open", "_spoke_at", "began", "call", "cooled_seconds", "endpoint", "holds_probe", "is_retry", "place",
