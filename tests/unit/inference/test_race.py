@@ -414,6 +414,17 @@ async def test_the_callers_deadline_ends_both_and_both_are_owed():
     assert (races.observer.hedges, races.open()) == ([HedgeOutcome.LOST], [])
 
 
+async def test_a_second_attempt_that_the_deadline_ends_first_is_owed():
+    races = Races()
+    asking = races.ask()
+    first, second = await races.both()
+    second.tell(AttemptFailed(FailureKind.DEADLINE, "no answer in time", stage="deadline"))
+    await settled()
+    first.tell(WHOLE)
+    await asking
+    assert races.steps.recorded[1].attributes["owed_input_tokens"] == ASKED
+
+
 async def test_a_silent_first_attempt_is_left_to_the_second_by_its_own_timer():
     hour = timedelta(hours=1)
     races = Races(timeouts=Timeouts(first_token_with_others=timedelta(milliseconds=20), total=hour, idle=hour))
