@@ -194,6 +194,7 @@ async def test_what_a_later_version_says_is_passed_over(connect, redis: RedisSer
         at = said.partition(b" ")[0]
         client.hset(KEY, "later", at + b' [{"candidate":{"upstream":"v","model":"m"},"condition":"dreaming"}]')
         client.hset(KEY, "odd", at + b" \xff nonsense")
+        client.hset(KEY, "no text", at + b' [{"candidate":{"upstream":"\xff","model":"m"}}]')
         client.hset(KEY, "no time", b"nonsense")
         assert await router.plan() == ["v/m"]
         client.delete(KEY)

@@ -83,6 +83,7 @@ class RedisFeed:
         for microseconds, word in zip(reply[::2], reply[1::2], strict=True):
             try:
                 words.append(Word(float(microseconds) / 1e6, _DECODER.decode(word)))
-            except msgspec.DecodeError:
+            except ValueError:
+                # Also a text that is no UTF-8, for which msgspec has no error of its own.
                 continue
         return words
