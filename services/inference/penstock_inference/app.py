@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from penstock_common.background import running
-from penstock_common.configuration import ConfigurationError
 from penstock_common.service import Commit, Role, Service
 from penstock_common.upstreams.state import Board
 from penstock_inference.adapters.providers.open_upstreams import OpenUpstreams, PoolsOfRevision
@@ -29,7 +28,7 @@ from penstock_inference.settings import Settings
 from penstock_inference.surfaces.grpc.servicer import InferenceServicer
 
 if TYPE_CHECKING:
-    from penstock_inference.adapters.shared_health import SharedHealth
+    from penstock_inference.adapters.shared import Shared
 
 
 @asynccontextmanager
@@ -41,16 +40,18 @@ async def build(
     The ``board`` is where the router of the same process reads how upstreams are.
 
     Raises:
-        ConfigurationError: if an upstream's address or a chat template cannot be used.
+        ConfigurationError: if an upstream's or Redis' address, or a chat template cannot be used.
     """
     telemetry, hedging = AttemptTelemetry(), Hedging(settings.hedging.rules())
     health = health or Health(settings.health.rules())
     health.observer = metrics = HealthMetrics(health)
     if board is not None:
         board.tell = partial(summary, health)
-    async with OpenUpstreams.opening(health) as upstreams, AsyncExitStack() as stack:
-        shared = await _shared_health(settings, health, stack)
-        watch = Watch(health, shared)
+    async with AsyncExitStack() as stack:
+        shared = await _shared(settings, health, stack)
+        limits, known = (None, None) if shared is None else (shared.limits, shared.health)
+        upstreams = await stack.enter_async_context(OpenUpstreams.opening(health, limits))
+        watch = Watch(health, known)
 
         async def revision_of(changed: Settings) -> tuple[Revision, PoolsOfRevision]:
             pools, catalogue = await upstreams.of(changed.upstreams), catalogue_from(changed)
@@ -64,8 +65,7 @@ async def build(
         # Who holds them keeps upstreams open that no later revision has.
         del first, pools
         if shared is not None:
-            await shared.exchange()
-            await stack.enter_async_context(running(shared.run(settings.health.share_every.total_seconds())))
+            await shared.go_on(settings.health.share_every.total_seconds(), stack)
         await stack.enter_async_context(running(watch.run()))
 
         async def prepare(changed: Settings) -> Commit:
@@ -82,18 +82,13 @@ async def build(
         yield Service("inference", servicer.handlers(), [telemetry, metrics, LimitMetrics(upstreams.gates)], prepare)
 
 
-async def _shared_health(settings: Settings, health: Health, stack: AsyncExitStack) -> SharedHealth | None:
+async def _shared(settings: Settings, health: Health, stack: AsyncExitStack) -> Shared | None:
     if not settings.redis.state:
         return None
     # Who has no Redis waits for none of its library.
-    from penstock_common.redis_connection import RedisConnection
-    from penstock_inference.adapters.shared_health import SharedHealth
+    from penstock_inference.adapters.shared import sharing
 
-    try:
-        connection = RedisConnection(settings.redis.state)
-    except ValueError as error:
-        raise ConfigurationError(f"'redis.state': {error}") from None
-    return SharedHealth(await stack.enter_async_context(connection), health)
+    return await stack.enter_async_context(sharing(settings.redis.state, health))
 
 
 @asynccontextmanager

@@ -3,66 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
-from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock_common.priority import Priority
+from penstock_common.testing.fake_clock import FakeClock, settle
 from penstock_inference.domain.load.adaptive_limit import LEAST, Aimd, Gradient2
 from penstock_inference.domain.load.allowance import Allowance
 from penstock_inference.domain.load.fair_queue import FairQueue, Ticket
 from penstock_inference.domain.load.gate import Gate, GateLimits
-
-
-class Handle:
-    """A scheduled call."""
-
-    def __init__(self, callback: Callable[[], None]) -> None:
-        self.callback: Callable[[], None] | None = callback
-
-    def cancel(self) -> None:
-        """Unschedule."""
-        self.callback = None
-
-
-class FakeClock:
-    """Time that moves when told, and fires what is due on the way."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-        self._handles: list[tuple[float, int, Handle]] = []
-
-    def time(self) -> float:
-        """Return the present."""
-        return self.now
-
-    def call_at(self, when: float, callback: Callable[[], None], /) -> Handle:
-        """Schedule."""
-        handle = Handle(callback)
-        heapq.heappush(self._handles, (when, len(self._handles), handle))
-        return handle
-
-    async def advance(self, seconds: float) -> None:
-        """Move on, once whoever can run has run, and let whoever was told go on."""
-        await settle()
-        end = self.now + seconds
-        while self._handles and self._handles[0][0] <= end:
-            when, _, handle = heapq.heappop(self._handles)
-            self.now = max(self.now, when)
-            if handle.callback is not None:
-                handle.callback()
-            await settle()
-        self.now = end
-        await settle()
-
-
-async def settle() -> None:
-    """Let everything run that can."""
-    for _ in range(5):
-        await asyncio.sleep(0)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from penstock_inference.adapters.providers.upstream_settings import UpstreamSett
 from penstock_inference.domain.endpoint import Endpoint, Pool
 from penstock_inference.domain.health.registry import Health
 from penstock_inference.domain.load.adaptive_limit import Aimd, Gradient2
+from penstock_inference.domain.load.budgets import Budgets, Sharing
 from penstock_inference.domain.load.gate import Gate, GateLimits
 
 # They do not refuse what is too much, and become slow.
@@ -49,20 +50,23 @@ class PoolsOfRevision(dict[str, Pool]):
 class OpenUpstreams:
     """Opens what a revision names. What is made as before is the same as before, with all that it has learnt."""
 
-    def __init__(self, client: HttpClient, in_background: StartWork, health: Health) -> None:
+    def __init__(
+        self, client: HttpClient, in_background: StartWork, health: Health, sharing: Sharing | None = None
+    ) -> None:
         self._client = client
         self._health = health
         self._in_background = in_background
         self._loop = asyncio.get_running_loop()
+        self._budgets = Budgets(self._loop, sharing)
         self._open: list[_Open] = []
         self._is_closed = False
 
     @classmethod
     @asynccontextmanager
-    async def opening(cls, health: Health) -> AsyncGenerator[OpenUpstreams, None]:
-        """Yield one without an upstream; leaving closes every connection."""
+    async def opening(cls, health: Health, sharing: Sharing | None = None) -> AsyncGenerator[OpenUpstreams, None]:
+        """Yield one without an upstream; leaving closes every connection. Limits are shared by ``sharing``, or by nobody."""
         async with HttpClient() as client, background_work() as in_background:
-            upstreams = cls(client, in_background, health)
+            upstreams = cls(client, in_background, health, sharing)
             try:
                 yield upstreams
             finally:
@@ -134,23 +138,25 @@ class OpenUpstreams:
             for name, one in opened
         ]
         health = self._health.upstream(settings.name, settings.rate_limited.wait.total_seconds())
-        return Pool(endpoints, health, self._gate(settings))
+        return Pool(endpoints, health, self._gate(settings, group))
 
-    def _gate(self, settings: UpstreamSettings) -> Gate | None:
+    def _gate(self, settings: UpstreamSettings, group: str) -> Gate | None:
         limits = settings.limits
         if limits.are_none:
             return None
+        requests, tokens = limits.requests_per_minute or 0, limits.tokens_per_minute or 0
         learned = (Gradient2() if settings.provider in _OWN_SERVERS else Aimd()) if limits.adaptive else None
         return Gate(
             GateLimits(
-                requests_per_minute=limits.requests_per_minute or 0,
-                tokens_per_minute=limits.tokens_per_minute or 0,
+                requests_per_minute=requests,
+                tokens_per_minute=tokens,
                 concurrent_requests=limits.concurrent_requests or 0,
                 most_waiting=limits.most_waiting,
                 wait_seconds=limits.wait.total_seconds(),
             ),
             self._loop,
             learned,
+            self._budgets.parts(group, requests, tokens, limits.processes),
         )
 
     def _let_go_soon(self, held: Sequence[tuple[str, _Open]]) -> None:

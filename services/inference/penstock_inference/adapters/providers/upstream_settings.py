@@ -58,7 +58,8 @@ class TimeoutSettings(Section):
 class LimitSettings(Section):
     """What the upstream takes, as far as you know it: whoever does not fit waits here for a turn, and is not refused there.
 
-    Each process of the inference service counts for itself: divide by their number.
+    It is what all processes of the inference service may ask together. They share it through ``redis.state``; without, each has
+    its part of it by ``processes``.
     """
 
     requests_per_minute: Annotated[int, Field(gt=0)] | None = None
@@ -66,12 +67,14 @@ class LimitSettings(Section):
     tokens_per_minute: Annotated[int, Field(gt=0)] | None = None
     """Tokens in any minute: a request counts with its prompt and its `max_tokens`, and is corrected by what it took."""
     concurrent_requests: Annotated[int, Field(gt=0)] | None = None
-    """Requests at once."""
+    """Requests at once. Each process has an equal part of them, one at least."""
     adaptive: bool = False
     """Learn how many the upstream takes at once: of a provider by its refusals (a tenth less for each, one more while all goes
     well), of your own GPU (Triton, vLLM, Ollama) by how the time to the first token grows. Between 2 and 1000, at first 100."""
+    processes: Annotated[int, Field(gt=0)] = 1
+    """How many processes share the limits where Redis does not tell: there is none, or it was away since this one began."""
     most_waiting: Annotated[int, Field(gt=0)] = 1000
-    """How many wait; then the least important, of the tenant with the most, is shed."""
+    """How many wait in one process; then the least important, of the tenant with the most, is shed."""
     wait: Duration = timedelta(seconds=10)
     """How long a request waits where no other candidate is left; else `rate_limited.wait`."""
 

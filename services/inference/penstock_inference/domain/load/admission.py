@@ -22,7 +22,7 @@ async def permit_at(gate: Gate, value: GenerationInput, priority: Priority, wait
     It counts with its prompt and the answer that it allows, as providers count beforehand.
     """
     tokens = _tokens_of(gate, value)
-    if gate.try_enter(priority, tokens):
+    if gate.try_enter(priority, tokens) or await gate.try_enter_once_told(priority, tokens):
         return Permit(gate, tokens)
     if await gate.enter(CURRENT_SCOPE.get().tenant, priority, tokens, wait_seconds):
         return Permit(gate, tokens, has_waited=True)

@@ -3,39 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Protocol
 
 import msgspec
 
 from penstock_common.priority import RESERVED_SECONDS, SHARES, Priority
 from penstock_inference.domain.load.adaptive_limit import AdaptiveLimit
-from penstock_inference.domain.load.allowance import Allowance
+from penstock_inference.domain.load.budgets import Budgets, GateParts
 from penstock_inference.domain.load.fair_queue import FairQueue, Ticket
-
-
-class Handle(Protocol):
-    """A scheduled call."""
-
-    def cancel(self) -> None:
-        """Unschedule it."""
-        ...
-
-
-class Clock(Protocol):
-    """The part of an event loop that keeps time, in seconds."""
-
-    def time(self) -> float:
-        """Return the present."""
-        ...
-
-    def call_at(self, when: float, callback: Callable[[], None], /) -> Handle:
-        """Schedule ``callback``."""
-        ...
+from penstock_inference.domain.load.shared_allowance import Clock, Handle
 
 
 class GateLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """What an upstream takes; 0 is without limit. ``most_waiting`` requests wait before it."""
+    """What an upstream takes of all processes; 0 is without limit. ``most_waiting`` requests wait before it in this one."""
 
     requests_per_minute: int = 0
     tokens_per_minute: int = 0
@@ -69,8 +48,16 @@ class Gate:
     or a higher one does.
     """
 
-    def __init__(self, limits: GateLimits, clock: Clock, adaptive: AdaptiveLimit | None = None) -> None:
-        now = clock.time()
+    def __init__(
+        self,
+        limits: GateLimits,
+        clock: Clock,
+        adaptive: AdaptiveLimit | None = None,
+        parts: GateParts | None = None,
+    ) -> None:
+        """``parts`` are what its limits are counted by; not said: by this process alone."""
+        if parts is None:
+            parts = Budgets(clock).parts("", limits.requests_per_minute, limits.tokens_per_minute, 1)
         self.in_flight = 0
         self.shed = 0
         """How many were turned away, or shed from the queue."""
@@ -78,9 +65,11 @@ class Gate:
         self._clock = clock
         self._limits = limits
         self._adaptive = adaptive
-        self._requests = Allowance(limits.requests_per_minute, now) if limits.requests_per_minute else None
-        self._tokens = Allowance(limits.tokens_per_minute, now) if limits.tokens_per_minute else None
-        self._reserved_until = now
+        self._requests, self._tokens, self._fellows = parts
+        self._budgets = [each for each in parts[:2] if each is not None]
+        for budget in self._budgets:
+            budget.listen(self._let_in)
+        self._reserved_until = clock.time()
         self._timer: Handle | None = None
 
     @property
@@ -96,7 +85,8 @@ class Gate:
     @property
     def most_inside(self) -> float:
         """How many may be inside at once now; infinite where nothing limits them."""
-        most = float(self._limits.concurrent_requests or "inf")
+        places = self._limits.concurrent_requests
+        most = float(self._fellows.part_of(places) if places else "inf")
         return most if self._adaptive is None else min(most, self._adaptive.value)
 
     def try_enter(self, priority: Priority, tokens: int) -> bool:
@@ -110,6 +100,18 @@ class Gate:
             return False
         self._go_in(tokens, now)
         return True
+
+    async def try_enter_once_told(self, priority: Priority, tokens: int) -> bool:
+        """Go in as soon as it is known what of a shared limit there is for this process; nobody waits here for anything else."""
+        # What is on its way may have been asked for before this request came; the next is asked for it, too.
+        for _ in range(2):
+            asked = next((budget for budget in self._budgets if budget.is_asking), None)
+            if asked is None or len(self.queue):
+                return False
+            await asked.answered()
+            if self.try_enter(priority, tokens):
+                return True
+        return False
 
     async def enter(self, tenant: str, priority: Priority, tokens: int, wait_seconds: float) -> bool:
         """Wait until it is one's turn; return whether it came within ``wait_seconds``, and nobody took the place."""
@@ -142,7 +144,7 @@ class Gate:
         """Come out; ``tokens`` are those that were taken, and ``used_tokens`` what it took, None where nobody knows."""
         self.in_flight -= 1
         if self._tokens is not None and used_tokens is not None:
-            self._tokens.correct(used_tokens - tokens)
+            self._tokens.correct(used_tokens - tokens, self._clock.time())
         if len(self.queue):
             self._let_in()
 
@@ -158,6 +160,8 @@ class Gate:
 
     def close(self) -> None:
         """Let nobody wait any longer."""
+        for budget in self._budgets:
+            budget.forget(self._let_in)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
