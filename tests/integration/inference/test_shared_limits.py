@@ -219,6 +219,24 @@ async def test_two_services_together_ask_no_more_than_the_provider_allows(serve,
     assert len(first.requests) + len(refused) == 30
 
 
+@pytest.mark.parametrize("has_limits", [True, False])
+async def test_only_who_has_limits_says_again_and_again_that_it_is_there(has_limits, serve, first, redis):
+    limits = {"requests_per_minute": 60} if has_limits else {}
+    await serve(first.settings("first", limits=limits), redis={"state": redis.url}, health={"share_every": "10ms"})
+    with redis.client() as client:
+
+        def told():
+            return client.hgetall(f"{KEY}:processes")
+
+        at_first, exchanges = told(), client.info("commandstats")["cmdstat_evalsha"]["calls"]
+        assert len(at_first) == 1
+        async with asyncio.timeout(60):
+            # What replicas know of upstreams goes on in any case.
+            while client.info("commandstats")["cmdstat_evalsha"]["calls"] < exchanges + 10:
+                await asyncio.sleep(0.01)
+        assert (told() != at_first) is has_limits
+
+
 async def test_upstreams_of_one_quota_share_what_it_allows(serve, first, second):
     limits = {"requests_per_minute": 60, "wait": "0s"}
     group = {"limits": limits, "quota_group": "account", "rate_limited": {"wait": "0s"}}

@@ -95,11 +95,13 @@ class SharedLimits:
         self._name = secrets.token_hex(8)
         self._budgets: list[SharedAllowance] = []
         self._fellows: WeakSet[Fellows] = WeakSet()
+        self._has_limits = asyncio.Event()
         self._place: tuple[int, int] | None = None
         self._is_away = False
 
     async def run(self, every_seconds: float) -> None:
-        """Say for ever that this process is there, and hear how many are; never return."""
+        """Say for ever that this process is there, and hear how many are, once it has limits to share; never return."""
+        await self._has_limits.wait()
         while True:
             await asyncio.sleep(every_seconds)
             await self.beat()
@@ -136,6 +138,7 @@ class SharedLimits:
     def tell(self, fellows: Fellows) -> None:
         """Keep ``fellows`` up to date."""
         self._fellows.add(fellows)
+        self._has_limits.set()
         if self._place is not None:
             fellows.rank, fellows.count = self._place
 
