@@ -143,6 +143,17 @@ async def test_one_that_was_killed_is_gone_after_a_while(start, redis):
     assert one.gate.most_inside == 10
 
 
+async def test_what_in_redis_is_no_number_counts_for_nothing_and_is_written_over(start, redis):
+    (one,) = await start(1, requests_per_minute=600)
+    with redis.client() as client:
+        client.hset(f"{KEY}:processes", "nobody", "nonsense")
+        client.set(f"{KEY}:requests:600:u", "nonsense")
+        await one.limits.beat()
+        assert await one.enter()
+        assert (one.limits._is_away, client.hlen(f"{KEY}:processes")) == (False, 1)
+        assert float(client.get(f"{KEY}:requests:600:u")) > 0
+
+
 async def test_redis_is_asked_about_once_a_second_and_not_for_each_request(start, redis):
     (one,) = await start(1, requests_per_minute=60_000)
     with redis.client() as client:

@@ -352,3 +352,23 @@ async def test_a_gate_has_its_part_of_the_places_as_soon_as_it_knows_how_many_sh
     assert gate.most_inside == 3
     fellows.rank = 1
     assert gate.most_inside == 2
+
+
+def test_a_reload_that_says_another_number_of_processes_divides_anew():
+    clock = FakeClock()
+    budgets = Budgets(clock)
+    for processes in (1, 4):
+        requests, _, _ = budgets.parts("u", 60, 0, processes)
+        assert requests is not None
+        share = BURST_SECONDS / processes
+        assert requests.wait_seconds(share, clock.now) == 0
+        requests.take(share, clock.now)
+        assert requests.wait_seconds(1, clock.now) == pytest.approx(processes)
+
+
+def test_upstreams_of_one_quota_that_say_the_same_share_it():
+    budgets = Budgets(FakeClock())
+    one, other = (budgets.parts("u", 60, 60, 2) for _ in range(2))
+    assert one.requests is other.requests
+    assert one.tokens is other.tokens
+    assert one.requests is not budgets.parts("v", 60, 60, 2).requests

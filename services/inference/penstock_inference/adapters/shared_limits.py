@@ -32,7 +32,7 @@ _LEND = Script(
     local time = redis.call('TIME')
     local now = time[1] * 1000000 + time[2]
     local unit, most = tonumber(ARGV[1]), tonumber(ARGV[2])
-    local ahead = math.max(0, tonumber(redis.call('GET', KEYS[1]) or 0) - now)
+    local ahead = math.max(0, (tonumber(redis.call('GET', KEYS[1]) or 0) or 0) - now)
     local least = tonumber(ARGV[3])
     local wait = ahead + math.min(least * unit, most) - most
     local units = 0
@@ -53,7 +53,7 @@ _GIVE_BACK = Script(
     """
     local time = redis.call('TIME')
     local now = time[1] * 1000000 + time[2]
-    local ahead = math.max(0, tonumber(redis.call('GET', KEYS[1]) or 0) - now) - ARGV[1]
+    local ahead = math.max(0, (tonumber(redis.call('GET', KEYS[1]) or 0) or 0) - now) - ARGV[1]
     if ahead > 0 then
         redis.call('SET', KEYS[1], string.format('%.0f', now + ahead), 'PX', math.ceil(ahead / 1000) + 1)
     else
@@ -71,7 +71,7 @@ _BEAT = Script(
     local all = redis.call('HGETALL', KEYS[1])
     local rank, count = 0, 0
     for i = 1, #all, 2 do
-        if tonumber(all[i + 1]) < now - tonumber(ARGV[2]) then
+        if (tonumber(all[i + 1]) or 0) < now - tonumber(ARGV[2]) then
             redis.call('HDEL', KEYS[1], all[i])
         else
             count = count + 1

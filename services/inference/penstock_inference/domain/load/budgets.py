@@ -83,7 +83,8 @@ class Budgets:
     def __init__(self, clock: Clock, sharing: Sharing | None = None) -> None:
         self._clock = clock
         self._sharing = sharing
-        self._made: dict[BudgetName, Budget] = {}
+        # With the number of processes that the settings say, by which each has its share where nobody tells.
+        self._made: dict[tuple[BudgetName, int], Budget] = {}
 
     def parts(self, group: str, requests: int, tokens: int, processes: int) -> GateParts:
         """Return what a gate of the quota ``group`` counts by; 0 is without limit.
@@ -94,15 +95,15 @@ class Budgets:
         if self._sharing is not None:
             self._sharing.tell(fellows)
         return GateParts(
-            self._budget(BudgetName(group, "requests", requests), fellows) if requests else None,
-            self._budget(BudgetName(group, "tokens", tokens), fellows) if tokens else None,
+            self._budget(BudgetName(group, "requests", requests), processes, fellows) if requests else None,
+            self._budget(BudgetName(group, "tokens", tokens), processes, fellows) if tokens else None,
             fellows,
         )
 
-    def _budget(self, name: BudgetName, fellows: Fellows) -> Budget:
-        budget = self._made.get(name)
+    def _budget(self, name: BudgetName, processes: int, fellows: Fellows) -> Budget:
+        budget = self._made.get((name, processes))
         if budget is None:
-            budget = self._made[name] = self._new(name, fellows)
+            budget = self._made[name, processes] = self._new(name, fellows)
         return budget
 
     def _new(self, name: BudgetName, fellows: Fellows) -> Budget:
