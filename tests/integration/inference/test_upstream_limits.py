@@ -97,11 +97,40 @@ async def test_whatever_ends_a_request_its_place_is_free_again(ending, serve, fi
 
 
 async def test_tokens_count_as_asked_for_and_are_corrected_by_what_was_used(serve, first):
-    caller = await serve(first.settings("first", limits={"tokens_per_minute": 60_000, "wait": "0s"}))
+    settings = first.settings("first", limits={"tokens_per_minute": 60_000, "wait": "0s"}, context_window=100_000)
+    caller = await serve(settings)
     value = msgspec.structs.replace(QUESTION, sampling=SamplingParams(max_output_tokens=9_000))
     # A sixth of a minute's at once, of which each asks for nearly all and uses next to nothing.
     for _ in range(3):
         assert (await caller.ask("first/m", value=value)).error is None
+
+
+async def test_who_allows_an_answer_without_end_keeps_nobody_out_while_it_is_made(serve, first, held):
+    settings = first.settings("first", limits={"tokens_per_minute": 60_000, "wait": "0s"}, context_window=4096)
+    caller = await serve(settings)
+    value = msgspec.structs.replace(QUESTION, sampling=SamplingParams(max_output_tokens=2**31 - 1))
+    first.enqueue(Answer(hold={0: held}))
+    one = asyncio.ensure_future(caller.ask("first/m", value=value))
+    await inside(first, 1)
+    assert (await caller.ask("first/m")).error is None
+    held.set()
+    assert (await one).error is None
+
+
+async def test_an_upstream_that_lies_about_its_tokens_keeps_nobody_out(serve, first):
+    caller = await serve(first.settings("first", limits={"tokens_per_minute": 60_000, "wait": "0s"}))
+    first.enqueue(Answer(usage={"prompt_tokens": 4_000_000_000, "completion_tokens": 4_000_000_000}))
+    for _ in range(2):
+        assert (await caller.ask("first/m")).error is None
+
+
+async def test_callers_in_a_hurry_teach_nothing_of_how_much_it_takes(serve, first, second, held):
+    settings = first.settings("first", limits={"adaptive": True, "wait": "0s"})
+    caller = await serve(settings, second.settings("second"))
+    first.enqueue(Answer(hold={0: held}))
+    outcome = await caller.ask("first/m", "second/m", timeout=2)
+    assert outcome.outcomes == ["first timeout:first_token", "second answered"]
+    assert metric(serve, "penstock_upstream_requests_limit") == 100
 
 
 async def test_what_it_takes_is_learned_from_its_refusals(serve, first, held):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from penstock_common.llm.estimate import TOKENS_PER_TURN, WRAPPING_BYTES
 from penstock_common.llm.events import Answer
 from penstock_common.llm.types import GenerationInput, Message, Role, SamplingParams, Text, TextDelta, Usage
-from penstock_inference.domain.usage import interrupted_usage, settled_usage
+from penstock_inference.domain.usage import counted_tokens, interrupted_usage, settled_usage
 
 QUESTION = GenerationInput(model="m", messages=(Message(role=Role.USER, parts=(Text(text="x" * 40),)),))
 
@@ -84,3 +84,17 @@ def test_whatever_an_upstream_says_the_figures_fit_the_contract(
     assert 0 <= settled.cached_input_tokens <= settled.input_tokens
     assert 0 <= settled.cache_write_input_tokens <= settled.input_tokens
     assert 0 <= settled.reasoning_tokens <= settled.output_tokens
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "tokens"),
+    [(10, 5, 15), (0, 0, None), (-10, 4, None), (4_000_000_000, 5, None), (90, 20, None)],
+)
+def test_what_a_limit_counts_is_what_the_upstream_says_where_that_can_be_true(
+    inputs: int, outputs: int, tokens: int | None
+) -> None:
+    assert counted_tokens(Usage(input_tokens=inputs, output_tokens=outputs), 100) == tokens
+
+
+def test_what_no_upstream_has_counted_is_not_known() -> None:
+    assert counted_tokens(None, 100) is None

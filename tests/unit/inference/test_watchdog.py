@@ -7,10 +7,12 @@ import heapq
 from collections.abc import Callable
 from datetime import timedelta
 
+import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock_inference.domain.catalogue import Timeouts
+from penstock_inference.domain.catalogue import Timeouts, TimerSeconds
 from penstock_inference.domain.watchdog import DEADLINE_MARGIN_SECONDS, Watchdog
 
 
@@ -69,9 +71,11 @@ TIMEOUTS = Timeouts(
 )
 
 
-async def watched(clock: FakeClock, deadline: float | None = None) -> tuple[Watchdog, asyncio.Task[None]]:
+async def watched(
+    clock: FakeClock, deadline: float | None = None, seconds: TimerSeconds = TIMEOUTS.seconds
+) -> tuple[Watchdog, asyncio.Task[None]]:
     """Return a watchdog and a task that waits for its upstream for ever."""
-    watchdog = Watchdog(TIMEOUTS.seconds, deadline, clock)
+    watchdog = Watchdog(seconds, deadline, clock)
     waiting = asyncio.Event()
 
     async def wait() -> None:
@@ -112,6 +116,32 @@ async def test_first_token_is_due_when_the_response_has_begun() -> None:
     clock.advance(0.02)
     assert watchdog.expired == "first_token"
     assert await ended(task)
+
+
+async def test_a_silence_that_a_callers_deadline_cut_short_says_so() -> None:
+    hurried = msgspec.structs.replace(TIMEOUTS.seconds, first_token=1.0, hurried=True)
+    clock = FakeClock()
+    watchdog, task = await watched(clock, clock.now + 2, hurried)
+    clock.advance(1)
+    assert (watchdog.failure().stage, watchdog.failure().hurried) == ("first_token", True)
+    assert await ended(task)
+
+
+async def test_an_answer_that_takes_too_long_is_not_the_hurry_of_its_caller() -> None:
+    clock = FakeClock()
+    watchdog, task = await watched(clock, seconds=msgspec.structs.replace(TIMEOUTS.seconds, hurried=True))
+    watchdog.pause()
+    clock.advance(100)
+    assert (watchdog.failure().stage, watchdog.failure().hurried) == ("total", False)
+    assert not await ended(task)
+
+
+@pytest.mark.parametrize(("granted", "hurried"), [(1.0, True), (TIMEOUTS.seconds.whole, False)])
+async def test_a_whole_answer_that_a_callers_deadline_cut_short_says_so(granted: float, hurried: bool) -> None:
+    clock = FakeClock()
+    watchdog = Watchdog(TIMEOUTS.seconds, None, clock, granted)
+    clock.advance(granted)
+    assert (watchdog.failure().stage, watchdog.failure().hurried) == ("whole", hurried)
 
 
 async def test_what_came_while_the_loop_stalled_is_read_before_silence_is_believed() -> None:

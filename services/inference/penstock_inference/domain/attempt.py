@@ -27,7 +27,7 @@ from penstock_inference.domain.hedging import FirstTokens
 from penstock_inference.domain.load.gate import Permit
 from penstock_inference.domain.tiers import asked_prices, prices_of
 from penstock_inference.domain.upstream import Gap, Stopped, UpstreamAnswer, UpstreamEvent
-from penstock_inference.domain.usage import interrupted_usage
+from penstock_inference.domain.usage import counted_tokens, interrupted_usage
 from penstock_inference.domain.watchdog import Watchdog
 
 # What an upstream says, or does, that is asked too much.
@@ -197,7 +197,7 @@ class Attempt:
             self._step.attributes["asked"] = False
         self._finish(outcome, error=outcome if failure.was_asked else "")
         self.turn.failed(failure)
-        if self.permit is not None and failure.kind in _TOO_MUCH:
+        if self.permit is not None and failure.kind in _TOO_MUCH and not failure.hurried:
             self.permit.gate.refused()
 
     def hedges(self) -> None:
@@ -262,8 +262,7 @@ class Attempt:
             self.turn.left()
             self._finish("cancelled", error="cancelled")
         if self.permit is not None:
-            usage = self.usage
-            self.permit.leave(None if usage is None else usage.input_tokens + usage.output_tokens)
+            self.permit.leave(counted_tokens(self.usage, self.model.context_window_tokens))
         try:
             await self.answer.aclose()
         except Exception as error:  # noqa: BLE001 - what came before stands: an answer, or what another makes good

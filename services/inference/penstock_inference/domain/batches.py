@@ -221,7 +221,7 @@ class Batches:
         model, began = succession.current, self._clock.time()
         pool = self._parts.pools[model.candidate.upstream]
         wait = min(pool.health.wait_seconds if succession.others_left else gate.wait_seconds, self._seconds_left())
-        permit = await permit_at(gate, self._generation.input, self._generation.priority, wait)
+        permit = await permit_at(gate, model, self._generation.input, self._generation.priority, wait)
         if permit is None:
             record_shed(model, self._steps)
             return None

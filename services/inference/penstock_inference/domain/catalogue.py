@@ -51,7 +51,7 @@ class WholeAnswers(Enum):
 
 
 class TimerSeconds(msgspec.Struct, frozen=True, gc=False):
-    """The timers of one attempt in seconds, reckoned once."""
+    """The timers of one attempt in seconds, reckoned once; ``hurried`` where a caller's deadline made some shorter."""
 
     connect: float
     headers: float
@@ -60,6 +60,7 @@ class TimerSeconds(msgspec.Struct, frozen=True, gc=False):
     idle: float
     end: float
     total: float
+    hurried: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class Timeouts:
     seconds_with_others: TimerSeconds = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        names = TimerSeconds.__struct_fields__
+        names = [name for name in TimerSeconds.__struct_fields__ if name != "hurried"]
         seconds = TimerSeconds(*(getattr(self, name).total_seconds() for name in names))
         first_token, idle = self.first_token_with_others.total_seconds(), self.idle_with_others.total_seconds()
         with_others = msgspec.structs.replace(
@@ -101,7 +102,8 @@ class Timeouts:
         seconds = self.seconds_with_others
         if most_seconds >= seconds.first_token:
             return seconds
-        return msgspec.structs.replace(seconds, headers=min(seconds.headers, most_seconds), first_token=most_seconds)
+        headers = min(seconds.headers, most_seconds)
+        return msgspec.structs.replace(seconds, headers=headers, first_token=most_seconds, hurried=True)
 
     @classmethod
     def of_reasoning_models(cls) -> Timeouts:

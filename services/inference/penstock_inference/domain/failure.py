@@ -127,6 +127,8 @@ class AttemptFailed(Exception):
     parameter: str = ""
     may_be_dropped: bool = False
     """The request can be asked without the parameter."""
+    hurried: bool = False
+    """A silence that was borne for a shorter time than the model is granted, as its caller had no more."""
 
     def __post_init__(self) -> None:
         super().__init__(self.detail)

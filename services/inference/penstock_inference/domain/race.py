@@ -175,7 +175,7 @@ class Race:
         gate, permit = course.parts.pools[model.candidate.upstream].gate, None
         refused = None if succession.may_ask_beside(model) else HedgeOutcome.NO_BUDGET
         if refused is None and gate is not None:
-            permit = permit_at_once(gate, generation.input, generation.priority)
+            permit = permit_at_once(gate, model, generation.input, generation.priority)
             refused = HedgeOutcome.NO_PERMIT if permit is None else None
         if refused is None:
             return model, permit

@@ -36,6 +36,14 @@ def settled_usage(reported: Usage | None, value: GenerationInput, answer: Answer
     )
 
 
+def counted_tokens(reported: Usage | None, window_tokens: int) -> int | None:
+    """Return how many tokens the upstream says an answer took, question included; None where that cannot be true."""
+    if reported is None:
+        return None
+    tokens = reported.input_tokens + reported.output_tokens
+    return tokens if 0 < tokens <= (window_tokens or _MOST_TOKENS) else None
+
+
 def interrupted_usage(reported: Usage | None, value: GenerationInput, answer: Answer, unread_bytes: int) -> Usage:
     """Return what an answer that nobody waits for any longer has cost: what the upstream has counted so far, if it has.
 

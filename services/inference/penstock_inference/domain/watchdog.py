@@ -18,6 +18,7 @@ DEADLINE_MARGIN_SECONDS = 0.02
 """How long before the caller's deadline an attempt ends, so that its error still arrives."""
 
 DEADLINE = "deadline"
+_BEFORE_CONTENT = frozenset({"headers", "first_token", "whole"})
 # A loop may fire a timer this much early (asyncio by its clock's resolution, uvloop by a millisecond).
 _EARLY_SECONDS = 0.001
 # One that fires so much late has stalled, and hears its timers before its sockets: what has come is read before silence is
@@ -65,6 +66,7 @@ class Watchdog:
         "_handle",
         "_headers_came",
         "_headers_due",
+        "_hurried",
         "_idle_seconds",
         "_stopped_at",
         "_task",
@@ -88,6 +90,7 @@ class Watchdog:
         else:
             self._headers_due = self._first_token_due = now + whole_seconds
         self._whole_due = now + seconds.whole
+        self._hurried = seconds.hurried if whole_seconds is None else whole_seconds < seconds.whole
         self._idle_seconds = seconds.idle
         self._end_seconds = seconds.end
         # When the answer came to its end, and the last of what belongs to it; below 0 while it has not.
@@ -154,7 +157,7 @@ class Watchdog:
         """Return what the timer that expired means."""
         if self.expired == DEADLINE:
             return AttemptFailed(FailureKind.DEADLINE, "no answer within the caller's deadline", stage=DEADLINE)
-        return silence(self.expired)
+        return silence(self.expired, hurried=self._hurried and self.expired in _BEFORE_CONTENT)
 
     def _due(self) -> tuple[float, str]:
         """Return the timer that is due first, and when; the earlier stage wins a tie."""
@@ -194,8 +197,8 @@ class Watchdog:
             self._task.cancel()
 
 
-def silence(stage: str) -> AttemptFailed:
-    """Return the failure of an upstream that was silent too long in ``stage``."""
+def silence(stage: str, *, hurried: bool = False) -> AttemptFailed:
+    """Return the failure of an upstream that was silent too long in ``stage``; ``hurried``: for a caller in a hurry."""
     what = {
         "connect": "no connection in time",
         "headers": "no response in time",
@@ -205,4 +208,4 @@ def silence(stage: str) -> AttemptFailed:
         "end": "the response did not end",
         "total": "the answer took too long",
     }[stage]
-    return AttemptFailed(FailureKind.TIMEOUT, what, stage=stage)
+    return AttemptFailed(FailureKind.TIMEOUT, what, stage=stage, hurried=hurried)

@@ -16,12 +16,15 @@ SATURATED = AttemptFailed(
 )
 
 
-async def permit_at(gate: Gate, value: GenerationInput, priority: Priority, wait_seconds: float) -> Permit | None:
+async def permit_at(
+    gate: Gate, model: Model, value: GenerationInput, priority: Priority, wait_seconds: float
+) -> Permit | None:
     """Return the permit of the request that is served, once it fits; None where that takes longer, or it is shed.
 
-    It counts with its prompt and the answer that it allows, as providers count beforehand.
+    It counts with its prompt and the answer that it allows, as providers count beforehand: no more than the model's window,
+    whatever the request says.
     """
-    tokens = _tokens_of(gate, value)
+    tokens = _tokens_of(gate, model, value)
     if gate.try_enter(priority, tokens) or await gate.try_enter_once_told(priority, tokens):
         return Permit(gate, tokens)
     if await gate.enter(CURRENT_SCOPE.get().tenant, priority, tokens, wait_seconds):
@@ -29,16 +32,17 @@ async def permit_at(gate: Gate, value: GenerationInput, priority: Priority, wait
     return None
 
 
-def permit_at_once(gate: Gate, value: GenerationInput, priority: Priority) -> Permit | None:
+def permit_at_once(gate: Gate, model: Model, value: GenerationInput, priority: Priority) -> Permit | None:
     """Return the permit of a request that need not be made; None where it does not fit just now."""
-    tokens = _tokens_of(gate, value)
+    tokens = _tokens_of(gate, model, value)
     return Permit(gate, tokens) if gate.try_enter(priority, tokens) else None
 
 
-def _tokens_of(gate: Gate, value: GenerationInput) -> int:
+def _tokens_of(gate: Gate, model: Model, value: GenerationInput) -> int:
     if not gate.counts_tokens:
         return 0
-    return estimated_input_tokens(value) + (value.sampling.max_output_tokens or 0)
+    tokens = estimated_input_tokens(value) + (value.sampling.max_output_tokens or 0)
+    return min(tokens, model.context_window_tokens or tokens)
 
 
 def record_shed(model: Model, steps: Steps) -> None:
