@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
+from unicodedata import normalize
 
 import pytest
 from hypothesis import given
@@ -276,3 +278,20 @@ def test_spaces_that_the_caller_has_already_are_on_its_side_of_the_seam() -> Non
     splice = Continued("one \n", "one", ("\n\n",))
     assert joined(splice, [TextDelta(text=" \n\ntwo")]).text == ""
     assert splice.met_stop == "\n\n"
+
+
+@pytest.mark.parametrize(("sent", "again"), [("NFC", "NFD"), ("NFD", "NFC")])
+@given(
+    st.text(st.sampled_from("aé日 ü"), min_size=1, max_size=20),
+    st.text("ab é", max_size=5),
+    st.lists(st.integers(0, 30)),
+)
+def test_the_answer_once_more_is_found_out_in_whichever_form_of_unicode(
+    sent: Literal["NFC", "NFD"], again: Literal["NFC", "NFD"], text: str, rest: str, cuts: list[int]
+) -> None:
+    splice, told = Continued(normalize(sent, text), normalize(sent, text)), list[ContentEvent]()
+    with pytest.raises(AttemptFailed) as refused:
+        for event in pieces(normalize(again, text) + rest, cuts):
+            told += splice.take([event])
+    assert refused.value.kind is FailureKind.DIVERGED
+    assert told == []

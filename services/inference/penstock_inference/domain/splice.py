@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import takewhile
 from typing import Protocol
+from unicodedata import normalize
 
 import msgspec
 
@@ -45,17 +46,19 @@ class Continued:
     """The later attempt was handed ``prefix``, and goes on from there.
 
     ``sent`` is the text that the caller has: the prefix, and spaces that no provider takes at the end of a turn. What begins
-    with all of it may be the answer once more, of a server that disregards the prefix, and is refused: who is asked without
-    one is not in doubt. Its reasoning is left out: the text has begun. ``stops`` are looked for across the seam, which no
-    upstream sees.
+    with all of it, in whichever of Unicode's forms, may be the answer once more, of a server that disregards the prefix, and
+    is refused: who is asked without one is not in doubt. Its reasoning is left out: the text has begun. ``stops`` are looked
+    for across the seam, which no upstream sees.
     """
 
     def __init__(self, sent: str, prefix: str, stops: Sequence[str] = ()) -> None:
-        self._sent = sent
         self._seam = _Seam(sent, stops)
         self._spaces = sent[len(prefix) :]
-        # What has come while it may yet be the answer once more; None once it is not.
-        self._beginning: str | None = ""
+        # Decomposed, the beginning of a text stays one wherever a piece ends.
+        self._again = normalize("NFD", sent)
+        self._at = 0
+        self._held: list[str] | None = []
+        """What has come while it may yet be the answer once more; None once it is not."""
 
     @property
     def met_stop(self) -> str:
@@ -80,21 +83,25 @@ class Continued:
 
     def end(self) -> list[ContentEvent]:
         """Return what was held back; see the port. So short an end is one."""
-        held, self._beginning = self._beginning, None
-        text = self._seam.passed(self._without_spaces(held or "")) + self._seam.end()
+        text = self._seam.passed(self._without_spaces(self._let_go())) + self._seam.end()
         return [TextDelta(text=text)] if text else []
 
     def _decided(self, text: str) -> str:
-        if self._beginning is None:
+        if self._held is None:
             return text
-        come = self._beginning + text
-        if come.startswith(self._sent):
-            raise AttemptFailed(FailureKind.DIVERGED, "the continuation begins with what had been sent")
-        if self._sent.startswith(come):
-            self._beginning = come
+        self._held.append(text)
+        come = normalize("NFD", text)
+        left = len(self._again) - self._at
+        if len(come) < left and self._again.startswith(come, self._at):
+            self._at += len(come)
             return ""
-        self._beginning = None
-        return come
+        if come.startswith(self._again[self._at :]):
+            raise AttemptFailed(FailureKind.DIVERGED, "the continuation begins with what had been sent")
+        return self._let_go()
+
+    def _let_go(self) -> str:
+        held, self._held = self._held, None
+        return "".join(held or ())
 
     def _without_spaces(self, text: str) -> str:
         """Return the text without the spaces that the caller has already."""
