@@ -209,11 +209,23 @@ def test_others_make_a_broken_answer_whole_and_who_broke_off_where_there_are_non
 
 @pytest.mark.parametrize(
     "kind",
-    [FailureKind.TIMEOUT, FailureKind.MALFORMED, FailureKind.DIVERGED, FailureKind.RATE_LIMITED],
+    [FailureKind.TIMEOUT, FailureKind.MALFORMED, FailureKind.DIVERGED],
     ids=lambda kind: kind.value,
 )
 def test_who_broke_off_is_not_asked_again_where_that_cannot_help(kind: FailureKind) -> None:
     assert succession(0).after_break(failed(kind)) is None
+
+
+@pytest.mark.parametrize(("seconds", "delay"), [(None, 0.75), (3, 3.25), (60, None)])
+def test_the_last_that_could_make_an_answer_whole_is_waited_for_where_it_soon_has_quota(
+    seconds: float | None, delay: float | None
+) -> None:
+    made = succession(0, 0)
+    made.after_break(failed(FailureKind.CUT))
+    made.begin()
+    told = None if seconds is None else timedelta(seconds=seconds)
+    assert made.after_break(AttemptFailed(FailureKind.RATE_LIMITED, "it failed", told)) == delay
+    assert made.current.candidate.upstream == "u1"
 
 
 def test_a_pause_after_a_break_that_does_not_fit_the_deadline_is_none() -> None:

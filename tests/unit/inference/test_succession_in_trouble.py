@@ -312,3 +312,38 @@ def test_who_broke_off_is_asked_again_at_the_cost_of_a_retry_and_not_without_one
     begin(poor).failed(cut)
     assert poor.after_break(cut) is None
     assert poor.retry_refused
+
+
+def test_an_open_probe_stays_the_only_one_however_many_ask_who_is_out() -> None:
+    world = World("a")
+    world.eject("a")
+    turns = [begin(world.succession()) for _ in range(4)]
+    assert [turn.holds_probe for turn in turns] == [True, False, False, False]
+    for turn in turns[1:]:
+        turn.left()
+        assert world.place("a").is_probed
+    turns[0].left()
+    assert not world.place("a").is_probed
+
+
+def test_an_answer_in_the_place_of_a_probe_is_one_until_it_begins() -> None:
+    world = World("a")
+    world.eject("a")
+    turn = begin(world.succession())
+    assert world.place("a").is_probed
+    turn.content_came()
+    assert not world.place("a").is_probed
+    world.now += 60
+    assert list(world.health.due_probes()) == [world.place("a")]
+    turn.left()
+    assert world.place("a").is_probed
+
+
+def test_another_replica_makes_an_answer_whole_whose_own_fell_silent() -> None:
+    world = World("a", endpoints=2)
+    made = world.succession()
+    turn = begin(made)
+    silent = AttemptFailed(FailureKind.TIMEOUT, "stalled", stage="idle")
+    turn.failed(silent)
+    assert made.after_break(silent) == 0
+    assert begin(made).place is not turn.place

@@ -189,8 +189,8 @@ class Succession:
         turn = self._turn = self._pools[(beside or self.current).candidate.upstream].turn(call, avoid)
         if self.holds_retry:
             turn.is_retry, self.holds_retry = True, False
-        if self.availability is not None and turn.place.condition is State.EJECTED:
-            turn.holds_probe = turn.place.is_probed = not turn.place.is_probed
+        if self.availability is not None and turn.place.condition is State.EJECTED and not turn.place.is_probed:
+            turn.holds_probe = turn.place.is_probed = True
         return turn
 
     def leave(self) -> None:
@@ -290,10 +290,8 @@ class Succession:
         delay = self._advance()
         if delay is not None:
             return delay
-        if failure.next is not Next.RETRY or self._attempts_here >= ATTEMPTS_PER_CANDIDATE:
-            return None
-        delay = self._backoff()
-        return self._to_wait(delay) if delay < self._seconds_left() and self._may_retry() else None
+        delay = self._delay_here(failure)
+        return None if delay is None else self._to_wait(delay)
 
     def _delay_here(self, failure: AttemptFailed) -> float | None:
         """Return the pause before the same candidate is asked again, or None where it is not."""

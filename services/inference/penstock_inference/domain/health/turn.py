@@ -22,6 +22,7 @@ class Turn:
 
     __slots__ = (
         "_health", "_is_open", "_spoke_at", "began", "call", "cooled_seconds", "endpoint", "holds_probe", "is_retry", "place",
+        "tenant",
     )  # fmt: skip
 
     def __init__(self, health: Health, place: Place, endpoint: Endpoint, call: UpstreamCall) -> None:
@@ -38,7 +39,7 @@ class Turn:
         self.cooled_seconds = 0.0
         """For how long its end has made the quota cool."""
         now = self.began = health.clock()
-        tenant = health.whose().tenant
+        tenant = self.tenant = health.whose().tenant
         if tenant != place.tenant:
             place.note_tenant(tenant, now)
         place.tenant_at = now
@@ -63,6 +64,9 @@ class Turn:
         if self._spoke_at < 0:
             self._spoke_at = self.place.spoke_at = self._health.clock()
             del self.place.waiting[self]
+            if self.holds_probe:
+                # An answer that begins is a good probe; its end may be minutes away.
+                self.holds_probe = self.place.is_probed = False
 
     def answered(self, usage: Usage | None) -> None:
         """Note a whole answer, and what the upstream counted."""
