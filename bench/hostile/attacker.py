@@ -21,6 +21,7 @@ from hostile.job import AttackJob
 from hostile.weapon import Weapon
 
 WEAPONS = {**http_weapons.WEAPONS, **http2_weapons.WEAPONS, **grpc_weapons.WEAPONS}
+_AT_ONCE_TO_CONNECT = 64
 _LAST_ANSWERS_SECONDS = 5.0
 
 
@@ -37,7 +38,9 @@ class Tally:
         return time.monotonic() >= self._ends_at
 
 
-async def _go_on(weapon: Weapon, key: str, tally: Tally) -> None:
+async def _go_on(weapon: Weapon, key: str, tally: Tally, starting: asyncio.Semaphore) -> None:
+    async with starting:
+        await asyncio.sleep(0)
     while not tally.is_over:
         try:
             tally.seen.update(await weapon.strike(key))
@@ -48,9 +51,12 @@ async def _go_on(weapon: Weapon, key: str, tally: Tally) -> None:
 
 async def attack(job: AttackJob, weapon: Weapon) -> dict[str, int]:
     """Return what was seen."""
-    tally = Tally(job.seconds)
+    tally, starting = Tally(job.seconds), asyncio.Semaphore(_AT_ONCE_TO_CONNECT)
     keys = job.keys or ("",)
-    tasks = [asyncio.ensure_future(_go_on(weapon, keys[number % len(keys)], tally)) for number in range(job.at_once)]
+    tasks = [
+        asyncio.ensure_future(_go_on(weapon, keys[number % len(keys)], tally, starting))
+        for number in range(job.at_once)
+    ]
     lasting = 0.0 if weapon.holds_on else _LAST_ANSWERS_SECONDS
     await asyncio.wait(tasks, timeout=job.seconds + lasting)
     for task in tasks:

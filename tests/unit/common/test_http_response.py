@@ -9,14 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock_common.http.failures import ConnectionCut, HttpFailure, NotHttp
-from penstock_common.http.response import (
-    HIGH_WATER_BYTES,
-    MAX_HEAD_BYTES,
-    MAX_HEADERS,
-    MAX_INTERIM_ANSWERS,
-    READ_BYTES,
-    Response,
-)
+from penstock_common.http.response import HIGH_WATER_BYTES, MAX_HEAD_BYTES, MAX_HEADERS, MAX_INTERIM_ANSWERS, Response
 
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: 1\r\nx-a: 2\r\n\r\nhello"
 CHUNKED = (
@@ -186,42 +179,8 @@ async def test_a_reader_that_is_slow_pauses_the_sender_and_reading_lets_it_go_on
     assert connection.reading
     response.feed(b"x")
     assert not connection.reading
-    while len(await response.read()) == READ_BYTES:
-        pass
+    assert len(await response.read()) == HIGH_WATER_BYTES + 1
     assert connection.reading
-
-
-@pytest.mark.parametrize(
-    "sizes", [[3 * READ_BYTES + 1], [READ_BYTES - 1, 2, READ_BYTES, 5], [1] * 3 + [2 * READ_BYTES]]
-)
-async def test_a_reader_is_given_a_bounded_piece_at_once_and_the_loop_serves_others_between_two(sizes):
-    loop = asyncio.get_running_loop()
-    response = Response(Connection(), loop)
-    response.feed(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
-    bodies = [bytes([number]) * size for number, size in enumerate(sizes, ord("a"))]
-    response.feed(b"".join(b"%x\r\n%b\r\n" % (len(body), body) for body in bodies))
-    expected, pieces = b"".join(bodies), []
-    while sum(map(len, pieces)) < len(expected):
-        others: list[str] = []
-        loop.call_soon(others.append, "served")
-        pieces.append(await response.read())
-        assert len(pieces[-1]) <= READ_BYTES
-        # What is left at the last is little, and held nobody up.
-        assert others or sum(map(len, pieces)) == len(expected)
-    assert b"".join(pieces) == expected
-    assert len(pieces) > 1
-
-
-async def test_a_sender_goes_on_while_no_more_than_a_piece_waits():
-    connection = Connection()
-    response = Response(connection, asyncio.get_running_loop())
-    response.feed(b"HTTP/1.1 200 OK\r\ncontent-length: 9999999\r\n\r\n" + b"x" * (HIGH_WATER_BYTES + 1))
-    seen = []
-    for _ in range(HIGH_WATER_BYTES // READ_BYTES):
-        await response.read()
-        seen.append(connection.reading)
-    assert seen[0] is False
-    assert seen[-1] is True
 
 
 async def test_an_answer_that_is_not_read_to_its_end_closes_its_connection():

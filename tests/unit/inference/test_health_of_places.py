@@ -163,15 +163,59 @@ def test_one_request_alone_ejects_nobody_before_a_probe_has_failed() -> None:
     assert world.place.is_out
 
 
-@pytest.mark.parametrize("kind", [FailureKind.CREDENTIALS, FailureKind.QUOTA], ids=lambda kind: kind.value)
-def test_a_key_that_is_refused_is_out_at_once_and_probed_every_five_minutes(kind: FailureKind) -> None:
+KEY_REFUSED = pytest.mark.parametrize("kind", [FailureKind.CREDENTIALS, FailureKind.QUOTA], ids=lambda kind: kind.value)
+
+
+@KEY_REFUSED
+def test_a_key_that_is_refused_is_out_at_once_and_probed_at_once_then_every_five_minutes(kind: FailureKind) -> None:
     world = World(3)
     world.fail(kind, 1, place=world.places[0])
     assert [place.is_out for place in world.places] == [True, False, False]
+    assert world.probe(AttemptFailed(kind, "refused")) == 1
     world.pass_time(299)
     assert world.probe() == 0
     world.pass_time(1)
     assert world.probe() == 1
+
+
+@KEY_REFUSED
+def test_a_request_that_is_refused_as_if_the_key_were_puts_nobody_out_who_answers(kind: FailureKind) -> None:
+    world = World()
+    for _ in range(10):
+        world.answer(tenant="b")
+        world.fail(kind, 5, tenant="poison")
+        assert not world.place.is_out
+        world.pass_time(2)
+        assert world.probe() == 1
+
+
+@KEY_REFUSED
+def test_a_key_that_is_refused_after_answers_is_out_as_soon_as_a_probe_says_so(kind: FailureKind) -> None:
+    world = World()
+    world.answer()
+    world.fail(kind, 1)
+    assert not world.place.is_out
+    assert world.probe(AttemptFailed(kind, "refused")) == 1
+    assert (world.place.is_out, world.place.key_refused) == (True, True)
+    world.pass_time(299)
+    assert world.probe() == 0
+
+
+@KEY_REFUSED
+def test_a_first_request_that_is_refused_so_costs_three_probes_and_no_five_minutes(kind: FailureKind) -> None:
+    world = World()
+    world.fail(kind, 1)
+    assert [world.probe() for _ in range(GOOD_PROBES)] == [1, 1, 1]
+    assert not world.place.is_out
+
+
+@KEY_REFUSED
+def test_a_refused_key_does_not_end_the_operators_word(kind: FailureKind) -> None:
+    world = World()
+    turn = world.turn()
+    world.health.eject("u", "maintenance", 1800, force=True)
+    turn.failed(AttemptFailed(kind, "refused"))
+    assert world.place.state(world.now) is State.BY_HAND
 
 
 def test_three_good_probes_in_a_row_bring_it_back_and_they_follow_at_once() -> None:
@@ -240,6 +284,57 @@ def test_silence_of_those_who_wait_is_evidence_before_any_timer_ends() -> None:
     assert (world.place.condition, world.place.reason) == (State.EJECTED, "silent")
     for turn in waiting:
         turn.left()
+
+
+def test_one_tenants_silent_requests_put_nobody_out_where_others_ask_and_a_probe_answers() -> None:
+    world = World()
+    world.answer(100, 0.3, tenant="b")
+    waiting = [world.turn(tenant="slow") for _ in range(20)]
+    for _ in range(20):
+        world.pass_time(0.5)
+        world.probe()
+        assert world.place.condition is not State.EJECTED
+    for turn in waiting:
+        turn.left()
+
+
+def test_silence_that_a_probe_meets_too_is_the_upstreams() -> None:
+    world = World()
+    world.answer(100, 0.3, tenant="b")
+    waiting = [world.turn(tenant="slow") for _ in range(5)]
+    world.pass_time(2.8)
+    assert world.probe(AttemptFailed(FailureKind.TIMEOUT, "silent", stage="first_token")) == 1
+    world.pass_time(0.25)
+    assert (world.place.condition, world.place.reason) == (State.EJECTED, "silent")
+    for turn in waiting:
+        turn.left()
+
+
+def test_silence_that_two_tenants_hear_is_the_upstreams() -> None:
+    world = World()
+    world.answer(100, 0.3, tenant="b")
+    waiting = [world.turn(tenant=tenant) for tenant in ("a", "a", "a", "a", "b")]
+    world.pass_time(2.8)
+    assert (world.place.condition, world.place.reason) == (State.EJECTED, "silent")
+    for turn in waiting:
+        turn.left()
+
+
+def hurried() -> AttemptFailed:
+    """Return the failure of an attempt whose caller had no time."""
+    return AttemptFailed(FailureKind.TIMEOUT, "no first token in time", stage="first_token", hurried=True)
+
+
+def test_callers_in_a_hurry_put_nobody_out_before_a_probe_has_failed() -> None:
+    world = World()
+    for _ in range(4):
+        world.fail(failure=hurried, times=50)
+        assert not world.place.is_out
+        assert world.probe() == 1
+        world.pass_time(2)
+    world.fail(failure=hurried, times=5)
+    assert world.probe(AttemptFailed(FailureKind.TIMEOUT, "silent", stage="first_token")) == 1
+    assert world.place.is_out
 
 
 def test_a_few_that_wait_long_while_others_are_answered_are_no_evidence() -> None:

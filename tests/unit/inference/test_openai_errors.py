@@ -39,6 +39,8 @@ def body(**error: Any) -> bytes:
         (408, b"", FailureKind.SERVER_ERROR),
         (429, body(code="insufficient_quota"), FailureKind.QUOTA),
         (429, b"not json", FailureKind.RATE_LIMITED),
+        (429, body(code="rate_limit_exceeded", message="Request too large for gpt-4o: Limit 30000, Requested 41000."),
+         FailureKind.BAD_REQUEST),
         (500, b"", FailureKind.SERVER_ERROR),
         (529, body(type="overloaded_error"), FailureKind.SERVER_ERROR),
         (307, b"", FailureKind.MISCONFIGURED),

@@ -19,8 +19,6 @@ MAX_INTERIM_ANSWERS = 8
 """Answers of status 1xx before the answer."""
 HIGH_WATER_BYTES = 256 * 1024
 """So much of the body waits for its reader; what comes on top is one read of the loop's, 256 KiB at most."""
-READ_BYTES = 64 * 1024
-"""What a reader is given at once at most: a few hundred events of a stream. Of more, the loop serves others in between."""
 
 _FIRST_FINAL_STATUS = 200
 _SWITCHING_PROTOCOLS = 101
@@ -134,7 +132,7 @@ class Response:
             await self._arrival()
 
     async def read(self) -> bytes:
-        """Return what has come of the body since the last call, ``READ_BYTES`` at most, waiting for it; nothing at its end.
+        """Return what has come of the body since the last call, waiting for it; nothing at its end.
 
         Raises:
             ConnectionCut, NotHttp: if it does not come to its end; first comes what was whole.
@@ -146,38 +144,13 @@ class Response:
                 raise self._error
             await self._arrival()
         chunks = self._chunks
-        if self._waiting_bytes > READ_BYTES:
-            return await self._piece()
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         chunks.clear()
         self._waiting_bytes = 0
-        if self._paused:
-            self._resume()
-        return data
-
-    async def _piece(self) -> bytes:
-        """Return as much as a reader is given at once, in the pieces that it came in; the loop has served others before."""
-        await asyncio.sleep(0)
-        chunks, count, size = self._chunks, 0, 0
-        while count < len(chunks) and size + len(chunks[count]) <= READ_BYTES:
-            size += len(chunks[count])
-            count += 1
-        if not count:
-            first = chunks[0]
-            data, chunks[0] = first[:READ_BYTES], first[READ_BYTES:]
-        else:
-            data = b"".join(chunks[:count])
-            # In place: the parser adds to it.
-            del chunks[:count]
-        self._waiting_bytes = max(0, self._waiting_bytes - len(data)) if chunks else 0
-        if self._paused and self._waiting_bytes <= READ_BYTES:
-            self._resume()
-        return data
-
-    def _resume(self) -> None:
-        if self._error is None and self._carrier is not None:
+        if self._paused and self._error is None and self._carrier is not None:
             self._paused = False
             self._carrier.resume_reading()
+        return data
 
     async def read_up_to(self, most_bytes: int) -> bytes:
         """Return the body where it is no longer than ``most_bytes``, else that much of it and one byte more."""

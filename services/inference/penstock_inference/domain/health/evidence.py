@@ -61,6 +61,12 @@ class Evidence:
         self._failures += 1
         self._witnesses.append((now, request, tenant))
 
+    def has_answers(self, now: float) -> bool:
+        """Return whether there was an answer within the window."""
+        if now >= self.bucket_ends:
+            self.begin_bucket(now)
+        return bool(self.answers or any(answered for _, answered, _ in self._past))
+
     def verdict(self, now: float, other_tenant_asks: bool) -> Verdict:
         """Return what the failures amount to; ``other_tenant_asks``: more than one tenant had requests of late."""
         rules = self._rules

@@ -17,6 +17,7 @@ from penstock_inference.domain.health.rules import (
     GOOD_PROBES,
     LONG_OUTAGE_SECONDS,
     PROBE_SPREAD_RATIO,
+    WITNESSES,
     HealthRules,
     State,
 )
@@ -38,6 +39,8 @@ _DOUBT_SECONDS = 2.0
 """No sooner after a probe is another made of a place that is in use."""
 PROBE = "(probe)"
 """Who asks where the service itself does."""
+HURRIED = "(hurried)"
+"""The one witness that all requests are that would not wait: they put nobody out without a probe."""
 
 
 class PlaceName(NamedTuple):
@@ -88,7 +91,7 @@ class Place:
         """Whether it would be out if that were not more than half."""
         self.key_refused = False
         self.probe_due = math.inf
-        self.probed_at = -math.inf
+        self.probed_at = self.probe_failed_at = -math.inf
         self.is_probed = False
         """Whether a probe is open."""
         self.good_probes = 0
@@ -136,14 +139,33 @@ class Place:
         cools = self._cooled_by(failure, now, began)
         if failure.kind in _KEY_IS_REFUSED:
             self.spoke_at = now
-            if not (self.condition is State.EJECTED and self.key_refused):
-                self.key_refused = True
-                self.eject(now, failure.kind.value)
+            self._note_refused_key(now, failure.kind.value, is_probe=who[0] == PROBE)
         elif failure.kind not in _SAYS_NOTHING and failure.stage != _READERS_STAGE:
             self.budget.failed()
-            self.evidence.failed(now, *who)
+            request, tenant = who
+            self.evidence.failed(now, HURRIED if failure.hurried else request, tenant)
             self._judge(now, failure.kind.value)
         return cools
+
+    def _note_refused_key(self, now: float, reason: str, *, is_probe: bool) -> None:
+        """Put it out, unless it has answered of late: then a probe says whether it was the key, or what was asked.
+
+        Servers refuse single requests in the same words: a moderation, a firewall that reads prompts.
+        """
+        if self.condition is State.BY_HAND or (self.condition is State.EJECTED and self.key_refused):
+            return
+        if not is_probe and self.evidence.has_answers(now):
+            self._doubt(now)
+            return
+        self.key_refused = True
+        self.eject(now, reason)
+        if not is_probe:
+            self.probe_due = now
+
+    def _doubt(self, now: float) -> None:
+        """Have it probed soon, while it is in use."""
+        self.probe_due = min(self.probe_due, max(now, self.probed_at + _DOUBT_SECONDS))
+        self._changed(self)
 
     def _cooled_by(self, failure: AttemptFailed, now: float, began: float) -> float:
         told = failure.retry_after
@@ -162,13 +184,14 @@ class Place:
             return
         if self.condition is State.BY_HAND:
             return
-        asks = self.tenant_at, self.other_tenant_at
-        verdict = self.evidence.verdict(now, min(asks) > now - self.rules.window_seconds)
+        verdict = self.evidence.verdict(now, self._other_tenant_asks(now))
         if verdict is Verdict.DOUBTFUL:
-            self.probe_due = min(self.probe_due, max(now, self.probed_at + _DOUBT_SECONDS))
-            self._changed(self)
+            self._doubt(now)
         elif verdict is Verdict.FAILING:
             self._put_out(now, reason)
+
+    def _other_tenant_asks(self, now: float) -> bool:
+        return min(self.tenant_at, self.other_tenant_at) > now - self.rules.window_seconds
 
     def _put_out(self, now: float, reason: str) -> None:
         self.failing = True
@@ -193,10 +216,17 @@ class Place:
         silent = max(1.0, _SILENT_RATIO * late)
         newest = oldest[-1]
         if now - newest.began > silent and now - self.spoke_at > silent:
-            # Whose requests they are is of no weight: others would wait as long.
-            self._put_out(now, "silent")
+            if self.probe_failed_at < self.spoke_at and self._are_one_tenants(late, now):
+                self._doubt(now)
+            else:
+                self._put_out(now, "silent")
         elif now - newest.began > late and now - self.latency.fine_at > late and self.condition is State.OK:
             self.slow_down(now)
+
+    def _are_one_tenants(self, late: float, now: float) -> bool:
+        """Return whether all that are late are one tenant's, while others ask too: what it asks may take so long."""
+        tenants = {turn.tenant for turn in self.waiting if now - turn.began > late}
+        return len(tenants) < WITNESSES and self._other_tenant_asks(now)
 
     def _late_after(self, turn: Turn) -> float:
         whole = turn.call.whole
@@ -230,6 +260,7 @@ class Place:
         self.probe_due = math.inf
         if failure is None or failure.is_of_the_request:
             # A refusal of so odd a request is a sign of life.
+            self.spoke_at = now
             self.budget.answered()
             self.evidence.answered(now)
             if self.condition is not State.SLOW or not self.latency.is_probe_slow(seconds):
@@ -238,6 +269,7 @@ class Place:
                 self.good_probes = 0
             return
         self.good_probes = 0
+        self.probe_failed_at = now
         self.failed(failure, now, now, (PROBE, PROBE))
 
     def _good(self, now: float) -> None:

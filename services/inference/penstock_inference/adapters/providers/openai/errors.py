@@ -69,6 +69,8 @@ _INPUT_TOKENS = re.compile(
     re.IGNORECASE,
 )
 
+_TOO_LARGE = re.compile("request too large", re.IGNORECASE)
+
 _REFUSED_CODES = frozenset({"content_filter", "content_policy_violation", "responsibleaipolicyviolation"})
 _CREDENTIAL_REASONS = frozenset({"api_key_invalid", "api_key_expired", "access_token_expired"})
 _QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "enforced_spend_limit_reached"})
@@ -209,6 +211,9 @@ def _failure(status: int, error: _ErrorBody, retry_after: timedelta | None) -> A
         return _failure_of_request(error, message, words)
     if words & _QUOTA_CODES:
         return AttemptFailed(FailureKind.QUOTA, "our account there has no quota left")
+    if status == HTTPStatus.TOO_MANY_REQUESTS and _TOO_LARGE.match(message):
+        # More than a minute's tokens in one request: no wait helps it, and nobody else is refused.
+        return AttemptFailed(FailureKind.BAD_REQUEST, message)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return AttemptFailed(FailureKind.RATE_LIMITED, "the upstream's rate limit was reached", retry_after)
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
