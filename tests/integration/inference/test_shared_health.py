@@ -194,6 +194,64 @@ async def test_what_a_later_version_says_is_passed_over(replicas, redis) -> None
     assert one.place.state(one.now) is State.OK
 
 
+GARBAGE = {
+    b"nonsense": b"nonsense",
+    b"\xff\xfe": b"5 \xff",
+    b"q u": b"soon",
+    b"q v": b"99999999999999999999 ",
+    b'p ["u","here","m"]': b"",
+    b'p ["v","here","m"]': b'7 ["ejected","\xff","somebody",null]',
+    b'p ["u","there"]': b'7 ["ok","","somebody",null]',
+    b'p ["u","here","other"]': b"-5 x",
+}
+
+
+async def test_whatever_stands_in_redis_what_can_be_read_is_shared_and_the_rest_is_thrown_away(replicas, redis) -> None:
+    one, other = replicas
+    async with RedisConnection(redis.url, PATIENCE) as connection:
+        await connection.execute("HSET", KEY, *[part for field in GARBAGE.items() for part in field])
+        one.place.eject(one.now, "connect")
+        await exchange(one, other)
+        assert conditions(one, other) == [State.EJECTED] * 2
+        assert other.other.state(other.now) is State.OK
+        left = await connection.execute("HKEYS", KEY)
+    assert b"nonsense" not in left
+    assert not [field for field in left if field.startswith(b"q")]
+
+
+@pytest.mark.parametrize("condition", ["probing", "cooling", "of a later version"])
+async def test_a_place_becomes_nothing_that_it_cannot_be_by_itself(condition, replicas, redis) -> None:
+    one, _ = replicas
+    said = f'1 ["{condition}","","somebody",null]'
+    async with RedisConnection(redis.url, PATIENCE) as connection:
+        await connection.execute("HSET", KEY, 'p ["u","here","m"]', said)
+        await one.shared.exchange()
+    assert one.place.condition is State.OK
+
+
+async def test_what_was_told_before_redis_clock_went_back_is_told_anew(replicas, redis) -> None:
+    one, other = replicas
+    ahead = int((time.time() + 7200) * 1e6)
+    async with RedisConnection(redis.url, PATIENCE) as connection:
+        await connection.execute("HSET", KEY, 'p ["u","here","m"]', f'{ahead} ["ejected","connect","somebody",null]')
+        await connection.execute("HSET", KEY, "q v", f"{ahead} ")
+        await exchange(one, other)
+        assert conditions(one, other) == [State.OK] * 2
+        assert not one.other.group.is_cooling(one.now)
+        one.place.eject(one.now, "connect")
+        await exchange(one, other)
+        assert conditions(one, other) == [State.EJECTED] * 2
+
+
+@pytest.mark.parametrize("life", [[], ["PX", 3_600_000]], ids=["for ever", "an hour"])
+async def test_a_lease_that_no_replica_can_have_taken_keeps_nobody_from_probing(life, replicas, redis) -> None:
+    one, other = replicas
+    async with RedisConnection(redis.url, PATIENCE) as connection:
+        await connection.execute("SET", f"{KEY}:probe:u/m", "somebody", *life)
+    assert await one.shared.take("u/m", 15)
+    assert not await other.shared.take("u/m", 15)
+
+
 @pytest.mark.parametrize("seed", range(8))
 async def test_whatever_happens_in_whatever_order_both_agree_in_the_end(seed, replicas) -> None:
     chance = random.Random(seed)

@@ -30,40 +30,51 @@ LIFE_MILLISECONDS = 3_600_000
 _CLOSE_SECONDS = 0.005
 """Who hears of a cool-down that is longer by less has told of it."""
 
-# ARGV: life in milliseconds, then triples of field, microseconds (a group's: how long yet; a place's: how old), body.
-# The reply: triples of field, the same time as it is now, body.
+# ARGV: life in milliseconds, the longest cool-down in microseconds, then triples of field, microseconds (a group's: how long
+# yet; a place's: how old), body. The reply: triples of field, the same time as it is now, body. What cannot be a word, or is of
+# a time that has not come yet (Redis' clock went back), is thrown away: whoever knows better tells it anew.
 _EXCHANGE = Script(
     """
     local time = redis.call('TIME')
     local now = time[1] * 1000000 + time[2]
-    for i = 2, #ARGV, 3 do
+    local function is_quota(field) return string.sub(field, 1, 1) == 'q' end
+    local function read(field, value)
+        local at, body = string.match(value or '', '^(%d+) (.*)$')
+        at = tonumber(at)
+        if at and at <= now + (is_quota(field) and tonumber(ARGV[2]) or 0) then return at, body end
+    end
+    for i = 3, #ARGV, 3 do
         local field, microseconds, body = ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2]
-        local at = string.sub(field, 1, 1) == 'q' and now + microseconds or now - microseconds
-        local known = redis.call('HGET', KEYS[1], field)
-        if not known or tonumber(string.match(known, '^%d+')) < at then
+        local at = is_quota(field) and now + microseconds or now - microseconds
+        local known = read(field, redis.call('HGET', KEYS[1], field))
+        if not known or known < at then
             redis.call('HSET', KEYS[1], field, string.format('%.0f', at) .. ' ' .. body)
         end
     end
     local reply = {}
     local all = redis.call('HGETALL', KEYS[1])
     for i = 1, #all, 2 do
-        local at, body = string.match(all[i + 1], '^(%d+) (.*)$')
-        if string.sub(all[i], 1, 1) == 'q' then
-            if tonumber(at) > now then
-                table.insert(reply, all[i])
-                table.insert(reply, string.format('%.0f', tonumber(at) - now))
-                table.insert(reply, body)
-            else
-                redis.call('HDEL', KEYS[1], all[i])
-            end
-        else
-            table.insert(reply, all[i])
-            table.insert(reply, string.format('%.0f', now - tonumber(at)))
+        local field = all[i]
+        local at, body = read(field, all[i + 1])
+        if at and not (is_quota(field) and at <= now) then
+            table.insert(reply, field)
+            table.insert(reply, string.format('%.0f', math.abs(now - at)))
             table.insert(reply, body)
+        else
+            redis.call('HDEL', KEYS[1], field)
         end
     end
     if #all > 0 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
     return reply
+    """
+)
+# A lease that lasts for longer than any does, or for ever, is nobody's: Redis' clock went back, or it was put there.
+_TAKE = Script(
+    """
+    local left = redis.call('PTTL', KEYS[1])
+    if left >= 0 and left <= tonumber(ARGV[2]) then return 0 end
+    redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+    return 1
     """
 )
 _GIVE_BACK = Script("if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0")
@@ -80,6 +91,8 @@ class _Said(msgspec.Struct, array_like=True):
     left_seconds: float | None = None
 
 
+_CONDITIONS = frozenset({State.OK, State.SLOW, State.EJECTED, State.BY_HAND})
+"""What a place can be by itself; its quota and its probes make it the rest."""
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(_Said)
 
@@ -104,7 +117,8 @@ class SharedHealth:
     async def exchange(self) -> None:
         """Tell and hear once; where Redis is away, or says what cannot be read, nothing happens but a line in the log."""
         try:
-            self._take_over(await self._connection.run(_EXCHANGE, (KEY,), LIFE_MILLISECONDS, *self._told()))
+            longest = _microseconds(self._health.rules.longest_cool_down_seconds)
+            self._take_over(await self._connection.run(_EXCHANGE, (KEY,), LIFE_MILLISECONDS, longest, *self._told()))
             # After what others have found out, so that all say the same to the router.
             await self._feed.tell(self._name, summary(self._health))
         except Exception as error:  # noqa: BLE001 - whatever stands in Redis, the service goes on without
@@ -118,17 +132,15 @@ class SharedHealth:
     def _take_over(self, reply: list[bytes]) -> None:
         now = self._health.clock()
         for field, microseconds, body in zip(reply[::3], reply[1::3], reply[2::3], strict=True):
-            self._hear(field.decode(), float(microseconds) / 1e6, body, now)
+            self._hear(field.decode(errors="replace"), float(microseconds) / 1e6, body, now)
 
     async def take(self, name: str, seconds: float) -> bool:
         """Return whether it is our turn to probe; where Redis is away, it is."""
         try:
-            reply = await self._connection.execute(
-                "SET", f"{KEY}:probe:{name}", self._name, "NX", "PX", int(seconds * 1000)
-            )
+            key = f"{KEY}:probe:{name}"
+            return bool(await self._connection.run(_TAKE, (key,), self._name, int(seconds * 1000)))
         except (RedisUnavailable, ResponseError):
             return True
-        return reply is not None
 
     async def give_back(self, name: str) -> None:
         """Let others have their turn."""
@@ -163,8 +175,10 @@ class SharedHealth:
             return
         try:
             said = _DECODER.decode(body)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             # A later version's word.
+            return
+        if said.condition not in _CONDITIONS:
             return
         # Ours was among those of which Redis has kept the latest.
         if said.by != self._name:
@@ -187,7 +201,7 @@ def _field(name: PlaceName) -> bytes:
 def _name_in(field: str) -> PlaceName:
     try:
         return PlaceName(*msgspec.json.decode(field[2:], type=tuple[str, str, str]))
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return PlaceName("", "", "")
 
 
