@@ -53,6 +53,8 @@ class Played:
         self.others_left: list[bool] = []
         self.takes_seconds = 0.0
         self.always: Behaviour = None
+        self.fails: AttemptFailed | None = None
+        """What those meet who have waited for an event; nothing: a good answer."""
         self._world = world
         self._next: deque[Behaviour] = deque()
 
@@ -68,6 +70,8 @@ class Played:
         behaviour = self._next.popleft() if self._next else self.always
         if isinstance(behaviour, asyncio.Event):
             await behaviour.wait()
+            if self.fails is not None:
+                raise self.fails
             return GOOD
         if isinstance(behaviour, AttemptFailed):
             raise behaviour
@@ -469,4 +473,23 @@ async def test_who_leaves_owes_what_was_answered_and_what_is_being_worked_on(wor
         await asyncio.sleep(0)
     left.cancel()
     await asyncio.wait([left])
+    assert account.owed == {"a": 3, "b": 10}
+
+
+async def test_parts_of_one_call_that_run_at_once_owe_each_its_own(world: World) -> None:
+    first, second = world.open()
+    account, answered, failed_at = Account(), asyncio.Event(), asyncio.Event()
+    first.then(answered, failed_at)
+    second.always = asyncio.Event()
+    one, other = (asyncio.ensure_future(world.ask(account=account)) for _ in range(2))
+    while len(first.asked) < 2:
+        await asyncio.sleep(0)
+    answered.set()
+    await one
+    first.fails = failing("a", Again.ELSEWHERE, "connect")
+    failed_at.set()
+    while not second.asked:
+        await asyncio.sleep(0)
+    other.cancel()
+    await asyncio.wait([other])
     assert account.owed == {"a": 3, "b": 10}

@@ -7,6 +7,7 @@ the part that failed is asked again.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -125,10 +126,16 @@ class Failover(Generic[AskedT]):
                 account.note_sent(upstream.name, part.tokens)
 
         with self._recorded(place, part):
-            answer = await upstream.ask(part.asked, seconds, others_left=others_left, sent=sent)
-            self._check_size(answer, upstream.name)
-        if was_sent:
-            account.note_failed(upstream.name, part.tokens)
+            try:
+                answer = await upstream.ask(part.asked, seconds, others_left=others_left, sent=sent)
+                self._check_size(answer, upstream.name)
+            except asyncio.CancelledError:
+                # Who leaves owes what is being worked on.
+                was_sent = False
+                raise
+            finally:
+                if was_sent:
+                    account.note_failed(upstream.name, part.tokens)
         account.note_answered(upstream.name, answer.tokens or part.tokens)
         if place.health.succeeded(self._clocks.monotonic()):
             self._observer.taken_back(upstream.name)
@@ -147,7 +154,6 @@ class Failover(Generic[AskedT]):
         if is_probe:
             step.attributes["probe"] = True
             health.begin_probe(part.began, self._clocks.chance())
-        before = account.unanswered.get(name, 0)
         health.budget.begin(is_retry=is_retry)
         outcome, error = "cancelled", "cancelled"
         try:
@@ -155,7 +161,6 @@ class Failover(Generic[AskedT]):
             outcome, error = "answered", ""
         except AttemptFailed as failure:
             outcome = error = failure.cause
-            account.unanswered[name] = before
             raise
         finally:
             health.budget.end(is_retry=is_retry)
