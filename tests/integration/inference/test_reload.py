@@ -241,3 +241,30 @@ async def test_no_upstream_of_the_first_configuration_stays_open(serve, reload, 
         while pools_with_first(of_others):
             await asyncio.sleep(0.01)
             gc.collect()
+
+
+def series(serve, of):
+    """Return the labels and the value of each series that the service tells under this name."""
+    families = [family for collector in serve.service.collectors for family in collector.collect()]
+    return [
+        (dict(sample.labels), sample.value) for family in families for sample in family.samples if sample.name == of
+    ]
+
+
+async def test_metrics_tell_of_an_upstream_once_while_an_earlier_revision_of_it_is_in_use(serve, reload, first):
+    caller = await serve(first.settings("first", limits={"concurrent_requests": 5}))
+    held = asyncio.Event()
+    first.enqueue(Answer(hold={0: held}))
+    answering = asyncio.create_task(caller.ask("first/m"))
+    await asyncio.wait_for(first.next_request(), 60)
+    await reload(first.settings("first", limits={"concurrent_requests": 4}), earlier_plans=AT_ONCE)
+    assert series(serve, "penstock_upstream_requests_limit") == [({"upstream": "first"}, 4)]
+    assert series(serve, "penstock_upstream_requests_inside") == [({"upstream": "first"}, 1)]
+    held.set()
+    assert (await answering).error is None
+
+
+async def test_metrics_forget_an_upstream_that_is_gone(serve, reload, first, second):
+    await serve(first.settings("first"))
+    await reload(second.settings("second"), earlier_plans=AT_ONCE)
+    assert series(serve, "penstock_upstream_retries_total") == [({"upstream": "second"}, 0)]

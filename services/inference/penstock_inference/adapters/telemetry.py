@@ -171,10 +171,14 @@ class LimitMetrics:
             "Requests that an upstream's limits did not let in in time.",
             labels=["upstream"],
         )
+        upstreams: dict[str, list[Gate]] = {}
         for name, gate in self._gates():
-            inside.add_metric([name], gate.in_flight)
-            waiting.add_metric([name], len(gate.queue))
-            shed.add_metric([name], gate.shed)
-            if gate.most_inside != float("inf"):
-                limit.add_metric([name], gate.most_inside)
+            upstreams.setdefault(name, []).append(gate)
+        for name, gates in upstreams.items():
+            # One that a reload has replaced is there until its last answer has ended; the newest comes last.
+            inside.add_metric([name], sum(gate.in_flight for gate in gates))
+            waiting.add_metric([name], sum(len(gate.queue) for gate in gates))
+            shed.add_metric([name], sum(gate.shed for gate in gates))
+            if gates[-1].most_inside != float("inf"):
+                limit.add_metric([name], gates[-1].most_inside)
         return (inside, waiting, limit, shed)

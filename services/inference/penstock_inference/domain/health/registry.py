@@ -201,8 +201,8 @@ class Health:
         return [self._state_of(place, now) for place in self.places.values()]
 
     def budgets(self) -> list[tuple[str, RetryBudget]]:
-        """Return the retry budget of every upstream, by name."""
-        return [(name, upstream.budget) for name, upstream in self._upstreams.items()]
+        """Return the retry budget of every upstream that the configuration has, by name."""
+        return [(name, upstream.budget) for name, upstream in self._upstreams.items() if upstream.places]
 
     def eject(self, upstream: str, why: str, seconds: float, model: str = "", *, force: bool = False) -> None:
         """Put out an upstream, or a model of it, by the operator's word.
