@@ -56,15 +56,15 @@ def test_an_empty_answer_may_have_no_tokens() -> None:
     ids=["nothing counted", "a placeholder", "counted so far"],
 )
 def test_an_interrupted_answer_costs_what_was_counted_or_came(counted: Usage | None, expected: Usage) -> None:
-    assert interrupted_usage(counted, QUESTION, answer(), 0) == expected
+    assert interrupted_usage(counted, QUESTION, answer(), 0, 0) == expected
 
 
 def test_a_part_of_an_answer_in_one_piece_is_reckoned_by_its_size_and_the_limit_holds() -> None:
     bounded = GenerationInput(model="m", messages=QUESTION.messages, sampling=SamplingParams(max_output_tokens=30))
     part_bytes = WRAPPING_BYTES + 400
-    assert interrupted_usage(None, QUESTION, answer(""), part_bytes).output_tokens == 100
-    assert interrupted_usage(None, bounded, answer(""), part_bytes).output_tokens == 30
-    assert interrupted_usage(None, QUESTION, answer(""), 80).output_tokens == 0
+    assert interrupted_usage(None, QUESTION, answer(""), part_bytes, 0).output_tokens == 100
+    assert interrupted_usage(None, bounded, answer(""), part_bytes, 0).output_tokens == 30
+    assert interrupted_usage(None, QUESTION, answer(""), 80, 0).output_tokens == 0
 
 
 @given(*[st.integers(-(2**70), 2**70)] * 5, st.integers(0, 10**6))
@@ -98,3 +98,9 @@ def test_what_a_limit_counts_is_what_the_upstream_says_where_that_can_be_true(
 
 def test_what_no_upstream_has_counted_is_not_known() -> None:
     assert counted_tokens(None, 100) is None
+
+
+@pytest.mark.parametrize("said", [None, Usage(input_tokens=7, output_tokens=2**31)])
+def test_an_answer_without_end_is_owed_for_no_more_than_its_window(said: Usage | None) -> None:
+    endless = answer("word " * 10_000)
+    assert interrupted_usage(said, QUESTION, endless, 10**9, 500).output_tokens == 500

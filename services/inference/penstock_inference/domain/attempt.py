@@ -235,7 +235,8 @@ class Attempt:
         """
         if not self.answer.sent:
             return None
-        usage = interrupted_usage(self.usage, value, answer, self.answer.unread_bytes)
+        unread_bytes, window_tokens = self.answer.unread_bytes, self.model.context_window_tokens
+        usage = interrupted_usage(self.usage, value, answer, unread_bytes, window_tokens)
         told = self._step.attributes
         told["owed_input_tokens"] = usage.input_tokens
         told["owed_cached_input_tokens"] = usage.cached_input_tokens

@@ -44,13 +44,17 @@ def counted_tokens(reported: Usage | None, window_tokens: int) -> int | None:
     return tokens if 0 < tokens <= (window_tokens or _MOST_TOKENS) else None
 
 
-def interrupted_usage(reported: Usage | None, value: GenerationInput, answer: Answer, unread_bytes: int) -> Usage:
+def interrupted_usage(
+    reported: Usage | None, value: GenerationInput, answer: Answer, unread_bytes: int, window_tokens: int
+) -> Usage:
     """Return what an answer that nobody waits for any longer has cost: what the upstream has counted so far, if it has.
 
-    Its count of what it wrote may be a placeholder, or older than what has come: the larger figure is nearer.
+    Its count of what it wrote may be a placeholder, or older than what has come: the larger figure is nearer. An answer that
+    never ends is owed for up to the window that it can have had.
     """
     usage = settled_usage(reported, value, answer, 0)
     output_tokens = max(usage.output_tokens, estimated_output_tokens(value, answer, unread_bytes))
+    output_tokens = min(output_tokens, window_tokens or _MOST_TOKENS)
     return msgspec.structs.replace(usage, output_tokens=output_tokens, estimated=True)
 
 

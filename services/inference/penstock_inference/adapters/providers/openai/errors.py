@@ -69,6 +69,7 @@ _INPUT_TOKENS = re.compile(
     re.IGNORECASE,
 )
 
+_NO_CREDIT = re.compile("credit balance is too low", re.IGNORECASE)
 _TOO_LARGE = re.compile("request too large", re.IGNORECASE)
 
 _REFUSED_CODES = frozenset({"content_filter", "content_policy_violation", "responsibleaipolicyviolation"})
@@ -207,10 +208,10 @@ def _failure(status: int, error: _ErrorBody, retry_after: timedelta | None) -> A
     words = {_word(error.code), _word(error.type), _inner_code(error)}
     if any(detail.reason.lower() in _CREDENTIAL_REASONS for detail in _details(error)):
         return AttemptFailed(FailureKind.CREDENTIALS, "the upstream refused our credentials")
+    if status == HTTPStatus.PAYMENT_REQUIRED or words & _QUOTA_CODES or _NO_CREDIT.search(message):
+        return AttemptFailed(FailureKind.QUOTA, "our account there has no quota left")
     if status in _OF_THE_REQUEST or "context_length_exceeded" in words:
         return _failure_of_request(error, message, words)
-    if words & _QUOTA_CODES:
-        return AttemptFailed(FailureKind.QUOTA, "our account there has no quota left")
     if status == HTTPStatus.TOO_MANY_REQUESTS and _TOO_LARGE.match(message):
         # More than a minute's tokens in one request: no wait helps it, and nobody else is refused.
         return AttemptFailed(FailureKind.BAD_REQUEST, message)
