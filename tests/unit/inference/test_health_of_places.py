@@ -293,7 +293,7 @@ def test_one_tenants_silent_requests_put_nobody_out_where_others_ask_and_a_probe
     for _ in range(20):
         world.pass_time(0.5)
         world.probe()
-        assert world.place.condition is not State.EJECTED
+        assert world.place.condition is State.OK
     for turn in waiting:
         turn.left()
 

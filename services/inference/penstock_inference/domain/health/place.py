@@ -214,14 +214,15 @@ class Place:
         oldest = tuple(islice(self.waiting, _SILENT_REQUESTS))
         late = max(self._late_after(turn) for turn in oldest)
         silent = max(1.0, _SILENT_RATIO * late)
-        newest = oldest[-1]
-        if now - newest.began > silent and now - self.spoke_at > silent:
+        waited = now - oldest[-1].began
+        if waited > silent and now - self.spoke_at > silent:
             if self.probe_failed_at < self.spoke_at and self._are_one_tenants(late, now):
                 self._doubt(now)
             else:
                 self._put_out(now, "silent")
-        elif now - newest.began > late and now - self.latency.fine_at > late and self.condition is State.OK:
-            self.slow_down(now)
+        elif waited > late and now - self.latency.fine_at > late and self.condition is State.OK:
+            if not self._are_one_tenants(late, now):
+                self.slow_down(now)
 
     def _are_one_tenants(self, late: float, now: float) -> bool:
         """Return whether all that are late are one tenant's, while others ask too: what it asks may take so long."""
