@@ -18,6 +18,11 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
+_LEAST_STATUS = 200
+_MOST_STATUS = 999
+"""What HTTP/1.1 can write; providers have statuses of their own beyond 599."""
+
+
 class ScriptError(ValueError):
     """A script that cannot be played; the message says why, and what there is instead."""
 
@@ -51,6 +56,8 @@ def read_script(text: str, source: str = "the script") -> Script:
         script = msgspec.convert(document, Script, str_keys=True)
     except yaml.YAMLError as error:
         raise ScriptError(f"{source}: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise ScriptError(f"{source}: it is nested deeper than any script is") from None
     except msgspec.ValidationError as error:
         raise ScriptError(f"{source}: {error}") from None
     _refuse_contradictions(script, source)
@@ -71,6 +78,8 @@ def _refuse_contradictions(script: Script, source: str) -> None:
             )
         if (step.times is not None and step.times < 1) or (step.seconds is not None and step.seconds <= 0):
             raise ScriptError(f"{where}: 'times' and 'seconds' must be more than nothing")
+        if not _LEAST_STATUS <= step.status <= _MOST_STATUS:
+            raise ScriptError(f"{where}.status: a response's is {_LEAST_STATUS} to {_MOST_STATUS}, not {step.status}")
         broken = step.broken
         if broken is not None and sum(at is not None for at in (broken.events, broken.bytes, broken.wire_bytes)) > 1:
             raise ScriptError(f"{where}.break: one of 'events', 'bytes' and 'wire_bytes' says where, not several")

@@ -64,6 +64,9 @@ def test_yaml_and_json_say_the_same():
         ('steps: [{headers: {x-a: "日"}}]', "'x-a' has a value that no header can have"),
         ('steps: [{status: 429, retry_after: "1\\r\\n"}]', "'retry-after' has a value that no header can have"),
         ('steps: [{body: {content_type: "a/b\\r\\n"}}]', "'content-type' has a value that no header can have"),
+        ("steps: [{status: 99}]", "200 to 999"),
+        ("steps: [{status: 1000}]", "200 to 999"),
+        ("steps: " + "[" * 5000 + "]" * 5000, "nested deeper"),
     ],
 )
 def test_what_cannot_be_played_is_refused_with_a_reason(text, says):
