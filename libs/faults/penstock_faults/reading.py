@@ -17,7 +17,6 @@ from penstock_faults.script import Script, Step
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
-
 _LEAST_STATUS = 200
 _MOST_STATUS = 999
 """What HTTP/1.1 can write; providers have statuses of their own beyond 599."""

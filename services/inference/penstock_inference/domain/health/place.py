@@ -220,9 +220,11 @@ class Place:
                 self._doubt(now)
             else:
                 self._put_out(now, "silent")
-        elif waited > late and now - self.latency.fine_at > late and self.condition is State.OK:
-            if not self._are_one_tenants(late, now):
-                self.slow_down(now)
+        elif waited > late and self._is_fine_no_more(late, now) and not self._are_one_tenants(late, now):
+            self.slow_down(now)
+
+    def _is_fine_no_more(self, late: float, now: float) -> bool:
+        return self.condition is State.OK and now - self.latency.fine_at > late
 
     def _are_one_tenants(self, late: float, now: float) -> bool:
         """Return whether all that are late are one tenant's, while others ask too: what it asks may take so long."""
