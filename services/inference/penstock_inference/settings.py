@@ -45,8 +45,8 @@ class HealthSettings(Section):
     retry_ratio: Annotated[float, Field(ge=0, le=1)] = 0.1
     """See ``retries_at_once``."""
     share_every: Duration = timedelta(milliseconds=500)
-    """How often states are exchanged with other replicas, and how many share the limits of upstreams, through ``redis.state``; at
-    most a second."""
+    """How often states of other replicas are heard of, and how many share the limits of upstreams, through ``redis.state``; at most
+    a second. What is new is told at once."""
 
     @model_validator(mode="after")
     def _positive(self) -> Self:

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 import pytest
 
+from penstock_common.background import running
 from penstock_common.redis_connection import RedisConnection
 from penstock_common.testing.openai_upstream import Answer, Failure
 from penstock_common.testing.redis_server import RedisServer
@@ -97,6 +98,48 @@ async def test_the_longest_cool_down_holds_everywhere_on_every_clock(told, repli
     assert other.place.group.until - other.now == pytest.approx(60, abs=5)
     assert other.place.state(other.now) is State.COOLING
     assert other.other.state(other.now) is State.OK
+
+
+@pytest.mark.parametrize("what", ["a cool-down", "an ejection"])
+async def test_news_is_told_at_once(what, replicas) -> None:
+    one, other = replicas
+    async with running(one.shared.run(3600)), asyncio.timeout(60):
+        # It begins to listen.
+        await asyncio.sleep(0)
+        if what == "a cool-down":
+            one.refuse(60)
+        else:
+            one.place.eject(one.now, "connect")
+        while other.place.state(other.now) is State.OK:
+            await other.shared.exchange()
+            await asyncio.sleep(0.01)
+
+
+class FarRedis(RedisConnection):
+    """A Redis that is some way off."""
+
+    async def run(self, *arguments, **options):
+        await asyncio.sleep(0.02)
+        reply = await super().run(*arguments, **options)
+        await asyncio.sleep(0.02)
+        return reply
+
+
+async def test_a_cool_down_does_not_grow_by_being_told_and_is_told_anew_where_it_was_forgotten(redis) -> None:
+    one = Replica(10_000.0)
+    async with AsyncExitStack() as stack:
+        one.shared = SharedHealth(await stack.enter_async_context(FarRedis(redis.url, PATIENCE)), one.health)
+        one.refuse(600)
+        client = stack.enter_context(redis.client())
+        kept = set()
+        for _ in range(4):
+            await one.shared.exchange()
+            kept.add(client.hget(KEY, "q u"))
+        assert len(kept) == 1
+        client.flushall()
+        for _ in range(2):
+            await one.shared.exchange()
+        assert client.hget(KEY, "q u")
 
 
 async def test_who_is_out_is_out_everywhere_and_back_everywhere(replicas) -> None:

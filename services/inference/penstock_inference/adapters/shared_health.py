@@ -29,6 +29,8 @@ LIFE_MILLISECONDS = 3_600_000
 """How long the hash outlives the last replica that asked for it."""
 _CLOSE_SECONDS = 0.005
 """Who hears of a cool-down that is longer by less has told of it."""
+GATHER_SECONDS = 0.05
+"""What comes so soon after the first of the news is told with it."""
 
 # ARGV: life in milliseconds, the longest cool-down in microseconds, then triples of field, microseconds (a group's: how long
 # yet; a place's: how old), body. The reply: triples of field, the same time as it is now, body. What cannot be a word, or is of
@@ -107,11 +109,19 @@ class SharedHealth:
         self._name = secrets.token_hex(8)
         self._is_away = False
         self._told_at = -math.inf
+        self._news = asyncio.Event()
+        # Until when quotas cool as Redis has it. Told again, it would be later each time by how long the telling took.
+        self._known: dict[str, float] = {}
 
     async def run(self, every_seconds: float) -> None:
-        """Exchange for ever; never return."""
+        """Exchange for ever, and at once where there is news to tell; never return."""
+        self._health.news = self._news.set
         while True:
-            await asyncio.sleep(every_seconds)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(every_seconds):
+                    await self._news.wait()
+                await asyncio.sleep(GATHER_SECONDS)
+            self._news.clear()
             await self.exchange()
 
     async def exchange(self) -> None:
@@ -130,9 +140,12 @@ class SharedHealth:
             self._is_away = False
 
     def _take_over(self, reply: list[bytes]) -> None:
-        now = self._health.clock()
+        now, known = self._health.clock(), self._known
+        self._known = {}
         for field, microseconds, body in zip(reply[::3], reply[1::3], reply[2::3], strict=True):
             self._hear(field.decode(errors="replace"), float(microseconds) / 1e6, body, now)
+        # A reply that took longer had it later, and none has made it sooner.
+        self._known = {name: max(until, known.get(name, until)) for name, until in self._known.items()}
 
     async def take(self, name: str, seconds: float) -> bool:
         """Return whether it is our turn to probe; where Redis is away, it is."""
@@ -152,7 +165,7 @@ class SharedHealth:
         now = self._health.clock()
         told: list[str | bytes | int] = []
         for group in self._health.groups.values():
-            if group.is_cooling(now):
+            if group.is_cooling(now) and group.until > self._known.get(group.name, -math.inf) + _CLOSE_SECONDS:
                 told += (f"q {group.name}", _microseconds(group.until - now), b"")
         self._told_at = now
         for name, place in self._health.places.items():
@@ -165,6 +178,7 @@ class SharedHealth:
 
     def _hear(self, field: str, seconds: float, body: bytes, now: float) -> None:
         if field.startswith("q "):
+            self._known[field[2:]] = now + seconds
             group = self._health.groups.get(field[2:])
             if group is not None and now + seconds > group.until + _CLOSE_SECONDS:
                 group.cool(now, seconds)

@@ -28,6 +28,10 @@ _CHANCE = random.Random()  # noqa: S311 - spreads probes and choices, hides noth
 _log = structlog.get_logger(__name__)
 
 
+def _nobody_hears() -> None:
+    """Let it be."""
+
+
 class PlaceState(msgspec.Struct, frozen=True):
     """What is known of one place now; times are seconds, ``until_seconds`` None where no time is set."""
 
@@ -88,6 +92,7 @@ class UpstreamHealth:
     def troubled(self) -> None:
         """Note that nobody may be asked without a look."""
         self.trouble = Trouble.OUT
+        self.health.news()
 
     def worst(self, now: float) -> Trouble:
         """Return how its places are, of which the worst counts."""
@@ -115,6 +120,8 @@ class Health:
         self.chance = chance
         self.whose = whose
         self.observer: Observer = observer or Unobserved()
+        self.news: Callable[[], None] = _nobody_hears
+        """Called whenever a quota has begun to cool, or cools for longer, and whenever a place's condition has changed."""
         self.groups: dict[str, QuotaGroup] = {}
         self.places: dict[PlaceName, Place] = {}
         self._upstreams: dict[str, UpstreamHealth] = {}
@@ -273,6 +280,7 @@ class Health:
         if before is after:
             return
         self._conditions[place.name] = after
+        self.news()
         self._schedule(place)
         self.observer.changed(place.name, before, after, place.reason)
         say = _log.error if place.key_refused else _log.warning if after is not State.OK else _log.info
