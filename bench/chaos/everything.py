@@ -159,10 +159,13 @@ class Judge:
         if not answer.heard.whole:
             return
         last = self._answering(answer)
-        if last is None or last.seen.left_at is not None:
+        if last is None:
             yield f"the ledger names {row['upstream']} as who answered"
         if answer.heard.upstream != row["upstream"] and not _may_name_who_began(answer, parts):
             yield f"the caller is told of {answer.heard.upstream}, the ledger names {row['upstream']}"
+        if last is not None and last.seen.left_at is not None and row["usage_estimated"]:
+            # All was said, and the usage came later than anybody waits for it.
+            return
         counted = self.counted(answer)
         billed = row["input_tokens"], row["output_tokens"]
         if counted is None:
@@ -188,7 +191,7 @@ class Judge:
         """Return the sums of what upstreams counted, and of the rows for it."""
         whole = [answer for answer in answers if answer.heard.whole]
         counted = {each.asked.request_id: self.counted(each) for each in whole}
-        exact = {name: each for name, each in counted.items() if each is not None}
+        exact = {name: each for name, each in counted.items() if each is not None and not self._is_estimated(name)}
         rows = [row for name in exact for row in self._bills.get(name, ())]
         return {
             "rows": sum(map(len, self._bills.values())),
@@ -197,6 +200,9 @@ class Judge:
             "their rows' tokens": sum(row["input_tokens"] + row["output_tokens"] for row in rows),
             "answers estimated": len(counted) - len(exact),
         }
+
+    def _is_estimated(self, request_id: str) -> bool:
+        return any(row["usage_estimated"] for row in self._bills.get(request_id, ()))
 
     def sum_faults(self, answers: Sequence[Answer]) -> Iterator[str]:
         """Yield where the sums are not equal."""

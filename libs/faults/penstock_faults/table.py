@@ -228,6 +228,15 @@ def _without_a_prefix() -> Iterable[Row]:
             alone=CUT_OFF,
             others_asked=True,
         )
+    yield Row(
+        number=14,
+        name="cut-null-content",
+        first=SCRIPTS["cut-reset"],
+        others=SCRIPTS["null-content"],
+        elsewhere=CUT_OFF,
+        alone=CUT_OFF,
+        others_asked=True,
+    )
 
 
 def _odd() -> Iterable[Row]:

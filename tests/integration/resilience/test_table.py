@@ -58,11 +58,13 @@ async def test_a_break_is_gone_on_from_by_who_takes_a_prefix(row: Row, house):
     document = document_for(row)
     played = await house.play(document, public_models(document)[0], row, Mode.STREAMED)
     assert faults_in(played) == []
-    (asked,) = list(played.asked.values())[1]
+    asked, *anew = list(played.asked.values())[1]
     last = asked.body["messages"][-1]
     assert last["role"] == "assistant"
     assert TEXT.startswith(last["content"])
     assert last["content"]
+    # Where nothing was left to say, that is not believed.
+    assert len(anew) == (last["content"] == TEXT)
 
 
 @pytest.mark.parametrize("mode", list(Mode), ids=str)

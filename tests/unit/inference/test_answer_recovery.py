@@ -176,3 +176,17 @@ def test_json_is_asked_for_anew_before_it_is_gone_on_with():
         recovery.begin(PREFILL)
         ways.append(recovery.way)
     assert ways == [RecoveryWay.REGENERATED, RecoveryWay.CONTINUED]
+
+
+@pytest.mark.parametrize("reason", [FinishReason.STOP, FinishReason.LENGTH])
+def test_a_continuation_that_says_nothing_and_stops_is_none(reason):
+    recovery, _ = recovery_of(TextDelta(text=SENT))
+    recovery.begin(PREFILL)
+    if reason is FinishReason.LENGTH:
+        # The tokens that were left may not do for one.
+        assert recovery.end([], reason) == []
+        return
+    with pytest.raises(AttemptFailed) as failed:
+        recovery.end([], reason)
+    assert recovery.may_ask_otherwise(failed.value)
+    assert recovery.is_possible(failed.value)

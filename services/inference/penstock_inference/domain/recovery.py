@@ -141,9 +141,12 @@ class AnswerRecovery:
         """Return the last of the answer, where the running attempt has ended with ``last``, its reason given.
 
         Raises:
-            AttemptFailed: DIVERGED, where the two do not make one answer.
+            AttemptFailed: DIVERGED, where the two do not make one answer; also where whoever was to go on said nothing, which
+                is how the answer ends whose end alone was lost, and what a broken server says of any beginning.
         """
         new = [*last, *self._splice.end()]
+        if self._way is RecoveryWay.CONTINUED and reason is FinishReason.STOP and not _says(self.written):
+            raise AttemptFailed(FailureKind.DIVERGED, "the continuation was empty")
         is_json_due = self._value.response_format is not None and reason is FinishReason.STOP
         if is_json_due and not _is_json(self._sent, new):
             raise AttemptFailed(FailureKind.DIVERGED, "the two parts do not make one JSON text")
@@ -207,6 +210,10 @@ def _continuing(value: GenerationInput, prefix: str, sent_tokens: int) -> Genera
         return msgspec.structs.replace(value, messages=messages)
     sampling = msgspec.structs.replace(value.sampling, max_output_tokens=max(1, most - sent_tokens))
     return msgspec.structs.replace(value, messages=messages, sampling=sampling)
+
+
+def _says(answer: Answer) -> bool:
+    return bool(answer.text or answer.tool_calls)
 
 
 def _is_json(sent: Answer, new: Sequence[ContentEvent]) -> bool:
