@@ -43,9 +43,9 @@ async def run(scale: Scale, folder: Path) -> Finding:
     """Return what came of it."""
     account = Account()
     async with staged(scale, folder, (direct, account), {BUSY: (BUSY,), FAIR: (FAIR,)}, _UPSTREAMS) as stage:
-        await _both(stage, scale.of(10, 2), 1)
-        quiet, shed_before = await _both(stage, scale.of(_PHASE_SECONDS, 4), 1)
-        critical, sheddable = await _both(stage, scale.of(_PHASE_SECONDS, 4), _TIMES)
+        await _both(stage, scale.of(10, 1), 1)
+        quiet, shed_before = await _both(stage, scale.of(_PHASE_SECONDS, 3), 1)
+        critical, sheddable = await _both(stage, scale.of(_PHASE_SECONDS, 3), _TIMES)
         many, one = await _one_among_many(stage, int(scale.of(_MANY, 100)))
     before_one = _served_before(one, many, account)
     ratio = percentile_ms(critical, 99) / max(1.0, percentile_ms(quiet, 99))

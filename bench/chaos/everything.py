@@ -46,10 +46,10 @@ _TYPED = {
 async def run(scale: Scale, folder: Path) -> Finding:
     """Return what came of it."""
     cast, account = Cast(scale.seed), Account()
-    requests = scale.requests or int(scale.of(_REQUESTS, 300))
+    requests = scale.requests or int(scale.of(_REQUESTS, 250))
     per_second = scale.per_second or _PER_SECOND
     async with staged(scale, folder, (cast.direct, account), MODELS, _UPSTREAMS, health=_HEALTH) as stage:
-        await stage.crowd.ask(_load(scale.of(1000, 60), per_second))
+        await stage.crowd.ask(_load(scale.of(1000, 40), per_second))
         tell(f"{NAME}: {len(stage.fleet.replicas)} replicas are warm")
         before = await held(stage.fleet)
         answers = await _in_three(stage, requests, per_second, scale.of(_WITHOUT_REDIS_SECONDS, 1))

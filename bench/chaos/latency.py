@@ -46,7 +46,7 @@ async def run(scale: Scale, folder: Path) -> Finding:
     health = {"probe_every": "1s"} if scale.short else {}
     async with staged(scale, folder, (paces.direct, account), models, pool, health=health) as stage:
         answers, spans = await _slow_and_back(stage, paces, scale)
-        answers += await _ask(stage, scale.of(_REPLICAS_SECONDS, 6), REPLICAS)
+        answers += await _ask(stage, scale.of(_REPLICAS_SECONDS, 3), REPLICAS)
         asked = {name: _asked(account, name) for name in (FIRST, SECOND, FAST, SLOW)}
     lost = _after(spans[0], spans[1], asked, lambda share: share <= _LOST_SHARE, lasting=True)
     back = _after(spans[1], spans[2], asked, lambda share: share >= _BACK_SHARE, lasting=False)
@@ -74,11 +74,11 @@ async def run(scale: Scale, folder: Path) -> Finding:
 
 async def _slow_and_back(stage: Stage, paces: Paces, scale: Scale) -> tuple[list[Answer], tuple[float, float, float]]:
     """Return the answers, and when on the machine's clock it got slow, recovered, and all was over."""
-    answers = await _ask(stage, scale.of(_WARM_SECONDS, 6), TWO)
+    answers = await _ask(stage, scale.of(_WARM_SECONDS, 3), TWO)
     paces.seconds[FIRST], slow = _LONG_SECONDS, time.monotonic()
-    answers += await _ask(stage, scale.of(_SLOW_SECONDS, 6), TWO)
+    answers += await _ask(stage, scale.of(_SLOW_SECONDS, 3), TWO)
     paces.seconds[FIRST], well = _USUAL_SECONDS, time.monotonic()
-    answers += await _ask(stage, scale.of(_AFTER_SECONDS, 6), TWO)
+    answers += await _ask(stage, scale.of(_AFTER_SECONDS, 3), TWO)
     return answers, (slow, well, time.monotonic())
 
 

@@ -93,7 +93,7 @@ async def run(scale: Scale, folder: Path) -> Finding:
     late: list[str] = []
     requests = 0
     async with staged(scale, folder, (Limits(account).direct, account), models) as stage:
-        for number, (alone, form) in enumerate(product(_ALONE, FORMS)):
+        for number, (alone, form) in enumerate(product(_ALONE, FORMS[:: 2 if scale.short else 1])):
             answers = await _storm(stage, form.upstream(alone=alone), _PAUSE_SECONDS * (1 + number), scale)
             requests += len(answers)
             storm = Storm(form, alone, answers, account)

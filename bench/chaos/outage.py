@@ -58,7 +58,7 @@ async def run(scale: Scale, folder: Path) -> Finding:
     # Briefly: probes come so soon that the outage sees some, and its end is not waited for.
     health = {"probe_every": "1s"} if scale.short else {}
     async with staged(scale, folder, (weather.direct, account), models, health=health) as stage:
-        await stage.crowd.ask(even(_PER_SECOND * scale.of(_WARM_SECONDS, 4), _PER_SECOND, MODEL))
+        await stage.crowd.ask(even(_PER_SECOND * scale.of(_WARM_SECONDS, 1), _PER_SECOND, MODEL))
         during, times = await _through(stage, weather, scale)
         record = stage.player(FIRST).record
         parts = [part for parts in account.parts.values() for part in parts]
@@ -68,7 +68,7 @@ async def run(scale: Scale, folder: Path) -> Finding:
 
 async def _through(stage: Stage, weather: Weather, scale: Scale) -> tuple[list[Answer], _Times]:
     record = stage.player(FIRST).record
-    down, after = scale.of(_DOWN_SECONDS, 6), scale.of(_AFTER_SECONDS, 8)
+    down, after = scale.of(_DOWN_SECONDS, 4), scale.of(_AFTER_SECONDS, 4)
     weather.first_is_down, began = True, record.elapsed()
     answers = await stage.crowd.ask(even(2 * _PER_SECOND * down, 2 * _PER_SECOND, MODEL))
     weather.first_is_down, ended = False, record.elapsed()
