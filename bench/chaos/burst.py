@@ -20,14 +20,14 @@ NAME = "burst"
 ABOUT = "ten times as many sheddable requests as usual, on three replicas, beside critical ones; one request behind a thousand"
 BUSY, FAIR = "busy", "fair"
 _CRITICAL, _SHEDDABLE = {"x-penstock-priority": "critical"}, {"x-penstock-priority": "sheddable"}
-_SECONDS = {BUSY: 0.3, FAIR: 0.1}
+_SECONDS = {BUSY: 0.5, FAIR: 0.1}
 """That each upstream takes for an answer."""
 _AT_ONCE = 4
 _UPSTREAMS = {
     BUSY: {"limits": {"concurrent_requests": _AT_ONCE, "most_waiting": 50, "wait": "2s"}},
     FAIR: {"limits": {"concurrent_requests": _AT_ONCE, "most_waiting": 2000, "wait": "55s"}},
 }
-_CRITICAL_PER_SECOND, _SHEDDABLE_PER_SECOND, _TIMES = 8.0, 6.0, 10
+_CRITICAL_PER_SECOND, _SHEDDABLE_PER_SECOND, _TIMES = 4.0, 2.0, 10
 _PHASE_SECONDS = 45.0
 _LEAST_SERVED, _MOST_P99_RATIO = 0.999, 1.5
 _MANY = 1000

@@ -24,7 +24,7 @@ NAME = "everything"
 ABOUT = "every fault of the table at random on three replicas, Redis killed and back"
 # Whom a question asks: each upstream first in turn, and now and then one alone.
 MODELS = {"abc": "abc", "bca": "bca", "cab": "cab", "alone": "c"}
-_REQUESTS, _PER_SECOND = 20_000, 25.0
+_REQUESTS, _PER_SECOND = 20_000, 20.0
 _WITHOUT_REDIS_SECONDS = 10.0
 _SPARE_DESCRIPTORS = 6
 """Of a kind of process, over all replicas: threads' sockets and files that are opened when first needed."""

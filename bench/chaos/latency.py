@@ -18,8 +18,8 @@ NAME = "latency"
 ABOUT = "the first of two upstreams takes ten times as long; of two replicas of another one, one does"
 FIRST, SECOND, FAST, SLOW = "first", "second", "fast", "slow"
 TWO, REPLICAS = "two", "replicas"
-_USUAL_SECONDS, _LONG_SECONDS = 0.06, 0.6
-_PER_SECOND = 15.0
+_USUAL_SECONDS, _LONG_SECONDS = 0.2, 2.0
+_PER_SECOND = 10.0
 _WARM_SECONDS, _SLOW_SECONDS, _AFTER_SECONDS, _REPLICAS_SECONDS = 30.0, 40.0, 45.0, 40.0
 _WINDOW_SECONDS, _STEP_SECONDS = 2.0, 0.5
 _LOST_SHARE, _BACK_SHARE, _FAST_SHARE = 0.1, 0.5, 0.9
@@ -55,6 +55,7 @@ async def run(scale: Scale, folder: Path) -> Finding:
         "answered %": round(100 * share_answered(answers), 3),
         "traffic lost after s": lost if lost is None else round(lost, 1),
         "traffic back after s": back if back is None else round(back, 1),
+        "its share in each 5 s of it %": _shares(spans[0], spans[1], asked),
         "share of the fast replica %": round(100 * fast, 1),
         "p50 ms": percentile_ms(answers, 50),
         "p99 ms": percentile_ms(answers, 99),
@@ -95,6 +96,15 @@ def _asked(account: Account, upstream: str) -> list[float]:
         for part in parts
         if part.upstream == upstream
     ]
+
+
+def _shares(began: float, ended: float, asked: Mapping[str, Sequence[float]]) -> list[int]:
+    """Return the first upstream's share of each five seconds, in percent."""
+    spans = [(began + number, began + number + 5) for number in range(0, int(ended - began), 5)]
+    counts = [
+        [sum(since <= each < until for each in asked[name]) for name in (FIRST, SECOND)] for since, until in spans
+    ]
+    return [round(100 * first / max(1, first + second)) for first, second in counts]
 
 
 def _after(

@@ -84,7 +84,7 @@ class Cast:
 
     def _tokens(self, serial: int, upstream: str) -> tuple[str, ...]:
         chance = self._chance("tokens", serial)
-        words = chance.choices(_WORDS, k=chance.randint(6, 40))
+        words = chance.choices(_WORDS, k=chance.randint(6, 16))
         own = f"by {upstream} " if self.differs(serial) else ""
         return (f"Answer {serial} {own}", *(f"{word} " for word in words))
 

@@ -24,7 +24,7 @@ from penstock_common.status import error_from_rpc, error_from_status, reason_of
 from penstock_faults import caller
 from penstock_faults.table import Mode
 
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 600.0
 
 
 class Way(StrEnum):
