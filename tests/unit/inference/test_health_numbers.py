@@ -207,3 +207,15 @@ def test_a_probe_is_slow_by_what_the_shortest_take() -> None:
         latency.observe(number, 30, 8)
     assert latency.is_probe_slow(10)
     assert not latency.is_probe_slow(2)
+
+
+def test_answers_that_were_under_way_when_it_got_slow_do_not_make_that_usual():
+    latency = Latency(RULES)
+    size = size_class(7, 0, whole=False)
+    for number in range(100):
+        latency.observe(number, 0.2, size)
+    for number in range(200):
+        latency.observe(100 + number, 2.0, size)
+    assert latency.slow_share > SLOW_SHARE
+    assert latency.is_probe_slow(2.0)
+    assert not latency.is_probe_slow(0.2)

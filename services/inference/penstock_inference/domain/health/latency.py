@@ -78,6 +78,9 @@ class Latency:
             is_slow = seconds > usual.limit
             self.slow_share += _VERDICT_WEIGHT * (is_slow - self.slow_share)
             if is_slow:
+                if self.slow_share > SLOW_SHARE:
+                    # It is known to be slow. Did those that were under way make that usual, probes would find it well.
+                    return
                 # What is slow shall become usual in the end, not at once.
                 seconds = usual.limit
             else:
