@@ -12,7 +12,7 @@ PenstockError
 ├── ModelNotPermitted         the key may not use this model
 ├── ModelNotFound             no such model
 ├── NotCached                 only_if_cached, and nothing is cached
-├── ResourceNotFound          no such tenant, user or key
+├── ResourceNotFound          no such tenant, user, key or upstream
 ├── ResourceExists            the name is taken
 ├── ResourceState             its state does not permit the change
 ├── RateLimited               too fast; retry helps
@@ -127,7 +127,7 @@ class NotCached(PenstockError):
 
 @dataclass(eq=False)
 class ResourceNotFound(PenstockError):
-    """There is no tenant, user or key of this name; ``kind`` says which of them."""
+    """There is no tenant, user, key or upstream of this name; ``kind`` says which of them."""
 
     kind: str = ""
     name: str = ""

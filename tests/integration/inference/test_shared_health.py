@@ -173,6 +173,66 @@ async def test_the_operators_word_holds_everywhere_and_for_a_process_that_starts
     assert other.place.condition is State.OK
 
 
+async def test_nothing_that_another_finds_out_meanwhile_stands_against_the_operators_word(replicas) -> None:
+    one, other = replicas
+    one.place.eject(one.now, "connect")
+    await exchange(one, other)
+    one.health.eject("u", "maintenance", 1800)
+    # The other has not heard, and its probes succeed.
+    other.probe_well()
+    assert conditions(one, other) == [State.BY_HAND, State.OK]
+    await exchange(other, one)
+    assert conditions(one, other) == [State.BY_HAND] * 2
+    await exchange(one, other)
+    assert conditions(one, other) == [State.BY_HAND] * 2
+
+
+async def test_a_restoring_by_hand_reaches_all_but_not_who_has_failed_since(replicas) -> None:
+    one, other = replicas
+    one.health.eject("u", "maintenance", 1800)
+    one.other.eject(one.now, "connect")
+    one.move(60)
+    await exchange(one, other)
+    assert conditions(one, other) == [State.BY_HAND] * 2
+    other.health.restore("u")
+    other.health.restore("v")
+    other.move(10)
+    one.other.eject(one.now, "cut")
+    await exchange(other, one)
+    assert conditions(one, other) == [State.OK] * 2
+    assert [replica.other.condition for replica in (one, other)] == [State.EJECTED] * 2
+    assert [replica.other.reason for replica in (one, other)] == ["cut"] * 2
+    await exchange(one, other)
+    assert conditions(one, other) == [State.OK] * 2
+
+
+async def test_a_later_word_of_the_operator_counts_although_its_time_is_over(replicas) -> None:
+    one, other = replicas
+    one.health.eject("u", "maintenance", 1800)
+    one.move(60)
+    await exchange(one, other)
+    assert conditions(one, other) == [State.BY_HAND] * 2
+    one.health.eject("u", "a moment will do", 10)
+    one.move(20)
+    await exchange(one, other)
+    assert conditions(one, other) == [State.OK] * 2
+    assert other.place.reason == "the time that was set is over"
+    other.health.tick()
+    assert not other.health.upstream("u").trouble
+
+
+async def test_a_process_that_starts_later_is_not_told_of_what_is_over(replicas, redis) -> None:
+    one, _ = replicas
+    one.health.eject("u", "maintenance", 1)
+    one.move(10)
+    await one.shared.exchange()
+    async with AsyncExitStack() as stack:
+        new = Replica(5.0)
+        await new.connect(redis, stack)
+        await new.shared.exchange()
+        assert new.place.condition is State.OK
+
+
 async def test_without_redis_each_goes_on_and_what_was_learned_meanwhile_is_told_after(redis) -> None:
     one, other = Replica(10_000.0), Replica(13_600.0)
     async with AsyncExitStack() as stack:
@@ -300,18 +360,24 @@ async def test_whatever_happens_in_whatever_order_both_agree_in_the_end(seed, re
     chance = random.Random(seed)
     for _ in range(40):
         replica = chance.choice(replicas)
-        match chance.randrange(4):
-            case 0:
+        is_by_hand = replica.place.condition is State.BY_HAND
+        match chance.randrange(6):
+            case 0 if not is_by_hand:
                 replica.place.eject(replica.now, "cut")
-            case 1:
+            case 1 if not is_by_hand:
                 replica.place.restore(replica.now, "")
             case 2:
                 replica.refuse(chance.choice([None, 1, 300, 3600]))
+            case 3:
+                replica.health.eject("u", chance.choice(["why", "why not"]), chance.choice([900, 1800]))
+            case 4:
+                replica.health.restore("u")
             case _:
                 await replica.shared.exchange()
     await exchange(*replicas)
     one, other = replicas
     assert one.place.condition is other.place.condition
+    assert one.place.until - one.now == pytest.approx(other.place.until - other.now, abs=5)
     left = [replica.place.group.until - replica.now for replica in replicas]
     assert left[0] == pytest.approx(left[1], abs=5)
 

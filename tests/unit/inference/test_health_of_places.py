@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from penstock_common.errors import InvalidRequest
+from penstock_common.errors import ResourceNotFound, ResourceState
 from penstock_common.llm.types import GenerationInput, Message, Role, Text, Usage
 from penstock_common.rpc.scope import RequestScope
 from penstock_inference.domain.endpoint import Endpoint, Pool
@@ -422,21 +422,65 @@ def test_ejected_by_hand_no_probe_brings_it_back_before_its_time() -> None:
 
 def test_the_last_is_not_ejected_by_hand_without_force_and_strangers_are_refused() -> None:
     world = World()
-    with pytest.raises(InvalidRequest, match="nobody is left"):
+    with pytest.raises(ResourceState, match="Without u nobody is left"):
         world.health.eject("u", "why", 60)
+    with pytest.raises(ResourceState, match="Without u/m nobody is left"):
+        world.health.eject("u", "why", 60, "m")
+    assert world.place.condition is State.OK
     world.health.eject("u", "why", 60, force=True)
     world.health.restore("u", "m")
     assert world.place.condition is State.OK
-    with pytest.raises(InvalidRequest, match="There is no upstream w"):
-        world.health.probe_now("w")
+    for act in (world.health.probe_now, world.health.restore, world.health.states_of):
+        with pytest.raises(ResourceNotFound, match="There is no upstream 'w'") as told:
+            act("w")
+        assert (told.value.kind, told.value.name) == ("upstream", "w")
+        with pytest.raises(ResourceNotFound, match="There is no upstream 'u/other'"):
+            act("u", "other")
 
 
-def test_a_probe_can_be_had_at_once() -> None:
+def test_a_key_that_is_refused_meanwhile_does_not_lift_the_operators_word() -> None:
+    world = World(2)
+    under_way = world.turn(world.place)
+    world.health.eject("u", "maintenance", 60, force=True)
+    under_way.failed(AttemptFailed(FailureKind.CREDENTIALS, "who are you?"))
+    assert world.place.condition is State.BY_HAND
+    world.pass_time(60)
+    assert world.place.condition is State.OK
+    assert not world.place.key_refused
+
+
+def test_restored_by_hand_what_spoke_against_it_is_forgotten() -> None:
+    world = World(2)
+    world.fail(place=world.place)
+    world.health.restore("u")
+    world.fail(times=4, place=world.place)
+    assert world.place.condition is State.OK
+    world.fail(times=1, place=world.place)
+    assert world.place.condition is State.EJECTED
+
+
+@pytest.mark.parametrize("is_out", [True, False])
+def test_a_probe_can_be_had_at_once_and_what_it_found_is_told(is_out) -> None:
     world = World()
-    world.fail()
+    if is_out:
+        world.fail()
     assert world.probe() == 0
+    (state,) = world.health.states()
+    assert state.probed_seconds is None
+    world.health.probe_now("u", "m")
+    (place,) = world.health.due_probes()
+    world.health.probe_ended(place, 0.05, "connect", AttemptFailed(FailureKind.CONNECT, "it failed"))
+    world.pass_time(3)
+    (state,) = world.health.states_of("u")
+    assert (state.probed_seconds, state.probe_outcome) == (3, "connect")
+    assert world.probe() == 0
+
+
+def test_whom_the_operator_has_put_out_is_not_probed() -> None:
+    world = World()
+    world.health.eject("u", "maintenance", 60, force=True)
     world.health.probe_now("u")
-    assert world.probe() == 1
+    assert world.probe() == 0
 
 
 def test_what_is_known_outlives_a_new_pool_and_goes_with_its_name() -> None:

@@ -1,9 +1,10 @@
 """What replicas tell each other of upstreams, and all of them the router, through Redis; each does without, and none waits for it.
 
-A field is a place, with its condition and when that began, or a quota's group, with the end of its cool-down. Times
-travel as what is left, or as an age, and Redis reckons with its own clock: the replicas' need not agree. Of two words on a
-place the later counts, of two cool-downs the longer. What is there converges whatever the order, so that a Redis that was away
-or has forgotten everything is told anew by whoever knows.
+A field is a place, with its condition and when that began, a place with the operator's last word on it, or a quota's group,
+with the end of its cool-down. Times travel as what is left, or as an age, and Redis reckons with its own clock: the replicas'
+need not agree. Of two words on a place the later counts, of two cool-downs the longer, and nothing that a replica finds out
+stands against what the operator has put out. What is there converges whatever the order, so that a Redis that was away or has
+forgotten everything is told anew by whoever knows.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from redis.exceptions import ResponseError
 
 from penstock_common.redis_connection import RedisConnection, RedisUnavailable, Script
 from penstock_common.upstreams.redis_feed import RedisFeed
-from penstock_inference.domain.health.place import Place, PlaceName
+from penstock_inference.domain.health.place import OperatorsWord, Place, PlaceName
 from penstock_inference.domain.health.registry import Health
 from penstock_inference.domain.health.rules import State
 from penstock_inference.domain.health.summary import summary
@@ -31,6 +32,9 @@ _CLOSE_SECONDS = 0.005
 """Who hears of a cool-down that is longer by less has told of it."""
 GATHER_SECONDS = 0.05
 """What comes so soon after the first of the news is told with it."""
+_SAME_SECONDS = 1.0
+"""Two equal words are one, if no more lies between them than it takes to tell."""
+_QUOTA, _PLACE, _OPERATOR = b"q ", b"p ", b"o "
 
 # ARGV: life in milliseconds, the longest cool-down in microseconds, then triples of field, microseconds (a group's: how long
 # yet; a place's: how old), body. The reply: triples of field, the same time as it is now, body. What cannot be a word, or is of
@@ -85,7 +89,7 @@ _log = structlog.get_logger(__name__)
 
 
 class _Said(msgspec.Struct, array_like=True):
-    """A place's condition as it travels; ``left_seconds``, of the operator's word, as it was when it was given."""
+    """A place's condition, or the operator's word on it, which lasts for ``left_seconds`` from when it was given."""
 
     condition: State
     reason: str
@@ -142,8 +146,10 @@ class SharedHealth:
     def _take_over(self, reply: list[bytes]) -> None:
         now, known = self._health.clock(), self._known
         self._known = {}
-        for field, microseconds, body in zip(reply[::3], reply[1::3], reply[2::3], strict=True):
-            self._hear(field.decode(errors="replace"), float(microseconds) / 1e6, body, now)
+        said = zip(reply[::3], reply[1::3], reply[2::3], strict=True)
+        # The operator's first: what was found out since then counts after it.
+        for field, microseconds, body in sorted(said, key=lambda each: not each[0].startswith(_OPERATOR)):
+            self._hear(field, float(microseconds) / 1e6, body, now)
         # A reply that took longer had it later, and none has made it sooner.
         self._known = {name: max(until, known.get(name, until)) for name, until in self._known.items()}
 
@@ -161,58 +167,75 @@ class SharedHealth:
             await self._connection.run(_GIVE_BACK, (f"{KEY}:probe:{name}",), self._name)
 
     def _told(self) -> list[str | bytes | int]:
-        """Return which quotas cool down, and how every place is that has ever changed."""
+        """Return which quotas cool down, what the operator has said, and how every other place is that has ever changed."""
         now = self._health.clock()
         told: list[str | bytes | int] = []
         for group in self._health.groups.values():
             if group.is_cooling(now) and group.until > self._known.get(group.name, -math.inf) + _CLOSE_SECONDS:
-                told += (f"q {group.name}", _microseconds(group.until - now), b"")
+                told += (_QUOTA + group.name.encode(), _microseconds(group.until - now), b"")
         self._told_at = now
         for name, place in self._health.places.items():
-            if place.changed_at == -math.inf:
-                continue
-            left = place.until - place.changed_at if place.until < math.inf else None
-            said = _Said(place.condition, place.reason, self._name, left)
-            told += (_field(name), _microseconds(now - place.changed_at), _ENCODER.encode(said))
+            word = place.word
+            if word is not None:
+                condition = State.BY_HAND if word.seconds else State.OK
+                said = _Said(condition, word.reason, self._name, word.seconds)
+                told += (_field(_OPERATOR, name), _microseconds(now - word.given_at), _ENCODER.encode(said))
+            if place.changed_at > -math.inf and place.condition is not State.BY_HAND:
+                said = _Said(place.condition, place.reason, self._name)
+                told += (_field(_PLACE, name), _microseconds(now - place.changed_at), _ENCODER.encode(said))
         return told
 
-    def _hear(self, field: str, seconds: float, body: bytes, now: float) -> None:
-        if field.startswith("q "):
-            self._known[field[2:]] = now + seconds
-            group = self._health.groups.get(field[2:])
+    def _hear(self, field: bytes, seconds: float, body: bytes, now: float) -> None:
+        if field.startswith(_QUOTA):
+            name = field[2:].decode(errors="replace")
+            self._known[name] = now + seconds
+            group = self._health.groups.get(name)
             if group is not None and now + seconds > group.until + _CLOSE_SECONDS:
                 group.cool(now, seconds)
             return
         place = self._health.places.get(_name_in(field))
-        if place is None or place.changed_at > self._told_at:
-            # What has changed since we told is told next time.
+        if place is None:
             return
         try:
             said = _DECODER.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError):
             # A later version's word.
             return
-        if said.condition not in _CONDITIONS:
+        if said.condition not in _CONDITIONS or said.by == self._name:
+            # Ours was among those of which Redis has kept the latest.
             return
-        # Ours was among those of which Redis has kept the latest.
-        if said.by != self._name:
+        if field.startswith(_OPERATOR):
+            _heed(place, said, now - seconds, now)
+        elif place.changed_at <= self._told_at:
+            # What has changed since we told is told next time.
             _adopt(place, said, now - seconds)
 
 
+def _heed(place: Place, said: _Said, given_at: float, now: float) -> None:
+    word, known = OperatorsWord(given_at, said.left_seconds or 0.0, said.reason), place.word
+    if known is not None:
+        is_same = word[1:] == known[1:] and abs(given_at - known.given_at) < _SAME_SECONDS
+        if is_same or given_at <= known.given_at:
+            return
+    place.heed(word, now)
+
+
 def _adopt(place: Place, said: _Said, changed_at: float) -> None:
-    until = math.inf if said.left_seconds is None else changed_at + said.left_seconds
-    if said.condition is place.condition and (until == place.until or abs(until - place.until) < 1):
+    if place.condition is State.BY_HAND or said.condition is State.BY_HAND:
+        return
+    if said.condition is place.condition:
         if place.changed_at == -math.inf:
             place.changed_at = changed_at
         return
-    place.adopt(said.condition, said.reason, changed_at, until)
+    if changed_at > place.changed_at:
+        place.adopt(said.condition, said.reason, changed_at)
 
 
-def _field(name: PlaceName) -> bytes:
-    return b"p " + msgspec.json.encode(tuple(name))
+def _field(kind: bytes, name: PlaceName) -> bytes:
+    return kind + msgspec.json.encode(tuple(name))
 
 
-def _name_in(field: str) -> PlaceName:
+def _name_in(field: bytes) -> PlaceName:
     try:
         return PlaceName(*msgspec.json.decode(field[2:], type=tuple[str, str, str]))
     except (msgspec.DecodeError, UnicodeDecodeError):

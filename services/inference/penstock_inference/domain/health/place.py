@@ -37,6 +37,7 @@ _SILENT_RATIO = 3
 """How many times longer than what is slow they must have waited, and a second at least, to be silence."""
 _DOUBT_SECONDS = 2.0
 """No sooner after a probe is another made of a place that is in use."""
+TIME_IS_OVER = "the time that was set is over"
 PROBE = "(probe)"
 """Who asks where the service itself does."""
 HURRIED = "(hurried)"
@@ -52,6 +53,19 @@ class PlaceName(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.upstream}/{self.model}" + (f" at {self.endpoint}" if self.endpoint else "")
+
+
+class OperatorsWord(NamedTuple):
+    """What the operator has said of a place, and when: out for so many seconds, or back where they are 0."""
+
+    given_at: float
+    seconds: float
+    reason: str
+
+    @property
+    def until(self) -> float:
+        """Return when it is over."""
+        return self.given_at + self.seconds
 
 
 class Place:
@@ -87,6 +101,8 @@ class Place:
         self.changed_at = -math.inf
         self.until = math.inf
         """When the operator's word ends."""
+        self.word: OperatorsWord | None = None
+        """The operator's last, also once it is over."""
         self.failing = False
         """Whether it would be out if that were not more than half."""
         self.key_refused = False
@@ -95,6 +111,8 @@ class Place:
         self.is_probed = False
         """Whether a probe is open."""
         self.good_probes = 0
+        self.probe_outcome = ""
+        """How the last one went: answered, or the kind of failure."""
         self._changed = changed
 
     @property
@@ -238,7 +256,8 @@ class Place:
     def let_time_pass(self, now: float) -> None:
         """End what lasts for a time only: the operator's word, and what was usual before it got slow for good."""
         if self.condition is State.BY_HAND and now >= self.until:
-            self.restore(now, "the time that was set is over")
+            # Every replica's at the same moment, whenever each looks.
+            self.restore(self.until, TIME_IS_OVER)
         elif self.condition is State.SLOW and now >= self.changed_at + self.rules.slow_forgotten_seconds:
             self.latency.forget()
             self.restore(now, "slow for so long that it is usual")
@@ -288,10 +307,14 @@ class Place:
         """Put it out until probes succeed."""
         self._become(State.EJECTED, reason, now)
 
-    def eject_by_hand(self, now: float, reason: str, seconds: float) -> None:
-        """Put it out for so long, whatever probes say."""
-        self.until = now + seconds
-        self._become(State.BY_HAND, reason, now)
+    def heed(self, word: OperatorsWord, now: float) -> None:
+        """Do as the operator says: out for so long, whatever probes say, or back unless it has failed since."""
+        self.word = word
+        if now < word.until:
+            self.until = word.until
+            self._become(State.BY_HAND, word.reason, word.given_at)
+        elif self.condition is State.BY_HAND or (not word.seconds and self.changed_at <= word.given_at):
+            self.restore(word.until, TIME_IS_OVER if word.seconds else word.reason)
 
     def slow_down(self, now: float) -> None:
         """Have it asked after those that are not slow."""
@@ -305,12 +328,11 @@ class Place:
         self.latency.slow_share = 0.0
         self._become(State.OK, reason, now)
 
-    def adopt(self, condition: State, reason: str, changed_at: float, until: float) -> None:
+    def adopt(self, condition: State, reason: str, changed_at: float) -> None:
         """Become what another replica has found out since."""
         if condition is State.OK:
             self.restore(changed_at, reason)
         else:
-            self.until = until
             self.key_refused = reason in {kind.value for kind in _KEY_IS_REFUSED}
             self._become(condition, reason, changed_at)
 

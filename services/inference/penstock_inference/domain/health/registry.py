@@ -19,12 +19,13 @@ import structlog
 from penstock_common import errors
 from penstock_common.rpc.scope import CURRENT_SCOPE, RequestScope
 from penstock_inference.domain.failure import AttemptFailed
-from penstock_inference.domain.health.place import Place, PlaceName
+from penstock_inference.domain.health.place import OperatorsWord, Place, PlaceName
 from penstock_inference.domain.health.quota import QuotaGroup
 from penstock_inference.domain.health.retry_budget import RetryBudget
 from penstock_inference.domain.health.rules import HealthRules, State
 
 _CHANCE = random.Random()  # noqa: S311 - spreads probes and choices, hides nothing
+_KIND = "upstream"
 _log = structlog.get_logger(__name__)
 
 
@@ -42,6 +43,9 @@ class PlaceState(msgspec.Struct, frozen=True):
     until_seconds: float | None
     latency_seconds: float | None
     in_flight: int
+    probed_seconds: float | None = None
+    """How long ago it was probed here."""
+    probe_outcome: str = ""
 
 
 class Observer(Protocol):
@@ -192,7 +196,8 @@ class Health:
                 yield place
 
     def probe_ended(self, place: Place, seconds: float, outcome: str, failure: AttemptFailed | None) -> None:
-        """Note how a probe went; ``outcome`` is for metrics."""
+        """Note how a probe went; ``outcome`` is for metrics, and for the operator."""
+        place.probe_outcome = outcome
         place.probe_ended(self.clock(), seconds, failure)
         self.observer.probed(place.name, outcome)
         self._schedule(place)
@@ -207,6 +212,15 @@ class Health:
         now = self.clock()
         return [self._state_of(place, now) for place in self.places.values()]
 
+    def states_of(self, upstream: str, model: str = "") -> list[PlaceState]:
+        """Return what is known of an upstream, or of one model of it.
+
+        Raises:
+            ResourceNotFound: if there is no such upstream, or model of it.
+        """
+        now = self.clock()
+        return [self._state_of(place, now) for place in self._named(upstream, model)]
+
     def budgets(self) -> list[tuple[str, RetryBudget]]:
         """Return the retry budget of every upstream that the configuration has, by name."""
         return [(name, upstream.budget) for name, upstream in self._upstreams.items() if upstream.places]
@@ -215,45 +229,48 @@ class Health:
         """Put out an upstream, or a model of it, by the operator's word.
 
         Raises:
-            InvalidRequest: if there is none, or nobody else would be left and it is not ``force``d.
+            ResourceNotFound: if there is no such upstream, or model of it.
+            ResourceState: if nobody else would be left, and it is not ``force``d.
         """
         named = self._named(upstream, model)
         if not force and all(place.is_out for place in self.places.values() if place not in named):
-            raise errors.InvalidRequest(
-                f"Without {upstream} nobody is left to ask. Say so with force, if you mean it.", field="upstream"
+            what = _called(upstream, model)
+            raise errors.ResourceState(
+                f"Without {what} nobody is left to ask. Say so with force, if you mean it.", kind=_KIND, name=what
             )
         now = self.clock()
         for place in named:
-            place.eject_by_hand(now, why, seconds)
+            place.heed(OperatorsWord(now, seconds, why), now)
 
     def restore(self, upstream: str, model: str = "") -> None:
-        """Take back whoever put it out.
+        """Take back whoever put it out; what spoke against it is forgotten.
 
         Raises:
-            InvalidRequest: if there is no such upstream, or model of it.
+            ResourceNotFound: if there is no such upstream, or model of it.
         """
         now = self.clock()
         for place in self._named(upstream, model):
-            place.restore(now, "by hand")
+            place.heed(OperatorsWord(now, 0.0, "by hand"), now)
 
     def probe_now(self, upstream: str, model: str = "") -> None:
-        """Have what is out, or slow, probed at once.
+        """Have it probed at once, one place after another; not what the operator has put out.
 
         Raises:
-            InvalidRequest: if there is no such upstream, or model of it.
+            ResourceNotFound: if there is no such upstream, or model of it.
         """
         now = self.clock()
         for place in self._named(upstream, model):
-            if place.condition in (State.EJECTED, State.SLOW):
+            if place.condition is not State.BY_HAND:
                 place.probe_due = now
+                self._changed(place)
 
     def _named(self, upstream: str, model: str) -> list[Place]:
         named = [
             place for name, place in self.places.items() if name.upstream == upstream and model in ("", name.model)
         ]
         if not named:
-            what = f"{upstream}/{model}" if model else upstream
-            raise errors.InvalidRequest(f"There is no upstream {what}.", field="upstream")
+            what = _called(upstream, model)
+            raise errors.ResourceNotFound(f"There is no upstream '{what[:256]}'.", kind=_KIND, name=what)
         return named
 
     def _state_of(self, place: Place, now: float) -> PlaceState:
@@ -271,6 +288,8 @@ class Health:
             until_seconds=until - now if until < math.inf else None,
             latency_seconds=place.latency.peak if place.latency.peak >= 0 else None,
             in_flight=place.in_flight,
+            probed_seconds=now - place.probed_at if place.probed_at > -math.inf else None,
+            probe_outcome=place.probe_outcome,
         )
 
     def _changed(self, place: Place) -> None:
@@ -289,3 +308,7 @@ class Health:
     def _schedule(self, place: Place) -> None:
         if place.condition in (State.EJECTED, State.SLOW) and place.probe_due == math.inf:
             place.schedule_probe(self.clock(), self.chance())
+
+
+def _called(upstream: str, model: str) -> str:
+    return f"{upstream}/{model}" if model else upstream
