@@ -24,6 +24,7 @@ from penstock_inference.domain.hedging import Hedging
 from penstock_inference.domain.model_control import ModelAdministration
 from penstock_inference.domain.probe import Watch
 from penstock_inference.domain.revisions import Revision, Revisions
+from penstock_inference.domain.upstream_control import UpstreamControl, nobody_to_tell
 from penstock_inference.settings import Settings
 from penstock_inference.surfaces.grpc.servicer import InferenceServicer
 
@@ -78,7 +79,8 @@ async def build(
 
             return commit
 
-        servicer = InferenceServicer(revisions)
+        share = nobody_to_tell if known is None else known.exchange
+        servicer = InferenceServicer(revisions, UpstreamControl(health, upstreams.gates, share))
         yield Service("inference", servicer.handlers(), [telemetry, metrics, LimitMetrics(upstreams.gates)], prepare)
 
 

@@ -69,6 +69,7 @@ def main() -> None:
         Entry("audit", "Show who changed which tenant, user or key, the newest first.", _audit),
         Entry("usage", "What requests have cost.", _usage),
         Entry("models", "Models at the upstreams: which are ready; loading and unloading those of a Triton.", _models),
+        Entry("upstreams", "Upstreams as requests meet them: who is left out and why; leaving one out.", _upstreams),
         Entry("config", "The configuration file.", _config),
         Entry("rehearse", "Rehearse every failure of an upstream against a configuration.", _rehearse),
         Entry("faults", "Upstreams and networks that fail as they are told, to rehearse with.", _faults),
@@ -192,6 +193,12 @@ def _models() -> typer.Typer:
         return opened_models(selection)
 
     return models(opened)
+
+
+def _upstreams() -> typer.Typer:
+    from penstock_suite.surfaces.cli.upstreams import upstreams
+
+    return upstreams(_administration)
 
 
 def _config() -> typer.Typer:

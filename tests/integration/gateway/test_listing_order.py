@@ -19,6 +19,7 @@ from penstock_gateway.domain.administration.keys import Keyring
 from penstock_gateway.domain.administration.paging import Page
 from penstock_gateway.domain.administration.registry import KeyFilter
 from penstock_gateway.domain.administration.tenants import TenantTerms
+from penstock_gateway.domain.administration.upstreams import NoUpstreams
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 OPERATOR = Actor(key_id="k", is_operator=True)
@@ -43,7 +44,7 @@ async def database(request, tmp_path):
 @pytest.fixture
 def opened(database):
     directory = TenantDirectory({name: Tenant(name, FREE) for name in CONFIGURED}, {"free": FREE})
-    return Administration.over(Keyring(b"p" * 32, directory), SqlRegistry(database), NoKeptAnswers())
+    return Administration.over(Keyring(b"p" * 32, directory), SqlRegistry(database), NoKeptAnswers(), NoUpstreams())
 
 
 async def all_pages(fetch, size):

@@ -1,7 +1,7 @@
 """Every method's codecs bring back what they wrote, every field of it, those that are added later included."""
 
 from array import array
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
@@ -17,7 +17,15 @@ from penstock_common.contract.cache import (
     StoreRequest,
 )
 from penstock_common.contract.embedding import EmbedRequest, EmbedResponse, TextVector
-from penstock_common.contract.inference import GenerateRequest, ModelState, RunnableModel
+from penstock_common.contract.inference import (
+    GenerateRequest,
+    ModelState,
+    RunnableModel,
+    UpstreamAction,
+    UpstreamOrder,
+    UpstreamPlace,
+    UpstreamState,
+)
 from penstock_common.contract.router import Requirements, RouteRequest
 from penstock_common.contract.wire import cache, embedding, inference, router
 from penstock_common.errors import InvalidRequest
@@ -157,6 +165,29 @@ MODEL = RunnableModel(
     state_reason="It loads.",
     is_controllable=True,
 )
+PLACE = UpstreamPlace(
+    upstream="openai",
+    endpoint="api.example#0123456789ab",
+    model="gpt-4o-mini",
+    state=UpstreamState.BY_HAND,
+    reason="maintenance",
+    since=datetime(2026, 11, 29, 12, 0, 0, 123_456, UTC),
+    until=datetime(2026, 11, 29, 13, tzinfo=UTC),
+    latency=timedelta(seconds=0.25),
+    in_flight=3,
+    waiting=0,
+    limit=8,
+    probed_at=datetime(2026, 11, 29, 11, 59, tzinfo=UTC),
+    probe_outcome="connect",
+)
+EJECTION = UpstreamOrder(
+    upstream="openai",
+    model="gpt-4o-mini",
+    action=UpstreamAction.EJECT,
+    duration=timedelta(minutes=10),
+    reason="maintenance",
+    force=True,
+)
 INFO = ModelInfo(name="fast", capabilities=("chat", "tools"), context_window_tokens=128_000, prices=PRICES)
 EMBEDDER = ModelInfo(name="all-MiniLM-L6-v2", capabilities=("embeddings",), context_window_tokens=256)
 
@@ -232,6 +263,13 @@ PASSED = [
     (inference.LIST_MODELS, None, (MODEL,)),
     (inference.LOAD_MODEL, HERE, MODEL),
     (inference.UNLOAD_MODEL, HERE, MODEL),
+    (
+        inference.LIST_UPSTREAMS,
+        None,
+        tuple(UpstreamPlace(upstream="openai", model="m", state=state) for state in UpstreamState) + (PLACE,),
+    ),
+    (inference.CONTROL_UPSTREAM, EJECTION, (PLACE,)),
+    *((inference.CONTROL_UPSTREAM, UpstreamOrder(upstream="openai", action=action), ()) for action in UpstreamAction),
 ]
 
 

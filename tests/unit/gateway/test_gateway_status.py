@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from penstock_common.contract.inference import ModelState, RunnableModel
+from penstock_common.contract.inference import ModelState, RunnableModel, UpstreamPlace, UpstreamState
 from penstock_common.errors import ServiceUnavailable
 from penstock_common.llm.types import Candidate
 from penstock_gateway.domain.life.door import Capacity, Door
@@ -20,13 +20,19 @@ REVISION = ConfigurationRevision("0123456789ab", datetime(2026, 1, 1, tzinfo=UTC
 class Upstreams:
     """Lists what a test says, or fails."""
 
-    def __init__(self, *models, error=None):
-        self._models, self._error = models, error
+    def __init__(self, *models, places=(), error=None):
+        self._models, self._places, self._error = models, places, error
 
     async def models(self):
+        return list(await self._told(self._models))
+
+    async def places(self):
+        return await self._told(self._places)
+
+    async def _told(self, what):
         if self._error is not None:
             raise self._error
-        return list(self._models)
+        return what
 
 
 def model_of(upstream, name, state, reason=""):
@@ -41,9 +47,13 @@ async def no():
     return False
 
 
-async def problems(upstreams, **checks):
+async def status(upstreams, **checks):
     reporter = StatusReporter(Door(Capacity(), Refusals(600)), TrafficWindow(), upstreams, checks, lambda: REVISION)
-    return list((await reporter.report()).problems)
+    return await reporter.report()
+
+
+async def problems(upstreams, **checks):
+    return list((await status(upstreams, **checks)).problems)
 
 
 async def test_gateway_whose_parts_answer_has_no_problem():
@@ -64,3 +74,14 @@ async def test_inference_that_does_not_answer_is_a_problem():
 async def test_model_that_does_not_answer_is_named_with_its_upstreams_reason(reason, told):
     model = model_of("local", "demo", ModelState.UNAVAILABLE, reason)
     assert await problems(Upstreams(model)) == [f"The model local/demo does not answer{told}"]
+
+
+async def test_upstreams_that_are_not_well_are_told_and_no_problem_while_one_is_left():
+    well, slow, out, by_hand = [
+        UpstreamPlace(upstream="u", model=state.name, state=state)
+        for state in (UpstreamState.OK, UpstreamState.SLOW, UpstreamState.EJECTED, UpstreamState.BY_HAND)
+    ]
+    told = await status(Upstreams(places=(slow, well, out)))
+    assert list(told.unwell) == [slow, out]
+    assert list(told.problems) == []
+    assert await problems(Upstreams(places=(out, by_hand))) == ["Every upstream is left out."]

@@ -14,7 +14,9 @@ from penstock_common.llm.types import Candidate, Plan
 from penstock_inference.domain.attempt_loop import AttemptLoop
 from penstock_inference.domain.catalogue import Catalogue, Model
 from penstock_inference.domain.generation import GenerationParts
+from penstock_inference.domain.health.registry import Health
 from penstock_inference.domain.revisions import Revision, Revisions
+from penstock_inference.domain.upstream_control import UpstreamControl
 from penstock_inference.surfaces.grpc.servicer import InferenceServicer
 
 DAY = timedelta(days=1)
@@ -92,7 +94,7 @@ async def test_a_call_about_models_keeps_the_upstreams_that_it_asks_open(
     models = SlowModels()
     revisions = Revisions(revision("a", models=models))
     held = weakref.ref(revisions.newest.attempt_loop)
-    calling = asyncio.create_task(call(InferenceServicer(revisions)))
+    calling = asyncio.create_task(call(InferenceServicer(revisions, UpstreamControl(Health(), list))))
     await models.asked.wait()
     revisions.take_over(revision("b"), AT_ONCE)
     await turns()

@@ -1,7 +1,8 @@
-"""What the inference service is asked, and what it answers: an answer's events in batches, or the models it can run."""
+"""What the inference service is asked, and what it answers: an answer's events in batches, its models, its upstreams."""
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from enum import Enum
 
 from penstock_common.llm.types import Candidate, GenerationInput, Plan, Value
@@ -47,3 +48,68 @@ class RunnableModel(Value, frozen=True):
     state: ModelState = ModelState.UNTOLD
     state_reason: str = ""
     is_controllable: bool = False
+
+
+class UpstreamState(Enum):
+    """What an upstream's place is good for; the value is what people read."""
+
+    UNTOLD = ""
+    OK = "ok"
+    SLOW = "slow"
+    """Answers, much later than it usually does: asked after those that do not."""
+    COOLING = "cooling"
+    """Its quota is used up for a time."""
+    EJECTED = "ejected"
+    """Left out until probes succeed."""
+    PROBING = "probing"
+    """Left out, and a probe is open or some have succeeded."""
+    BY_HAND = "by hand"
+    """Left out by the operator."""
+
+
+class UpstreamPlace(Value, frozen=True):
+    """One model at one endpoint of an upstream: what is in use or left out.
+
+    State, reason and times are those that the replicas share; ``latency`` (to the first token), the counts and the last
+    probe are the answering one's own. None stands for what is not known, or not limited; times are in UTC.
+    """
+
+    upstream: str
+    endpoint: str = ""
+    """Tells it from the upstream's others; no secret."""
+    model: str = ""
+    state: UpstreamState = UpstreamState.UNTOLD
+    reason: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    latency: timedelta | None = None
+    in_flight: int = 0
+    waiting: int | None = None
+    """Requests before the upstream's limits, whatever the model."""
+    limit: int | None = None
+    """How many requests the upstream takes at once now, said or learned."""
+    probed_at: datetime | None = None
+    probe_outcome: str = ""
+
+
+class UpstreamAction(Enum):
+    """What is done with an upstream."""
+
+    PROBE = "probe"
+    EJECT = "eject"
+    RESTORE = "restore"
+
+
+MAX_EJECTION = timedelta(days=30)
+
+
+class UpstreamOrder(Value, frozen=True):
+    """What the operator wants of an upstream, or of one ``model`` of it; the rest is of an ejection alone."""
+
+    upstream: str
+    action: UpstreamAction
+    model: str = ""
+    duration: timedelta | None = None
+    """How long it is left out: longer than nothing, at most ``MAX_EJECTION``."""
+    reason: str = ""
+    force: bool = False

@@ -14,6 +14,7 @@ from penstock_gateway.domain.administration.administration import Administration
 from penstock_gateway.domain.administration.audit import AuditLog, Deed
 from penstock_gateway.domain.administration.cache import NoKeptAnswers
 from penstock_gateway.domain.administration.keys import Keyring
+from penstock_gateway.domain.administration.upstreams import NoUpstreams
 from penstock_gateway.settings import Settings, StorageSettings
 from penstock_gateway.surfaces.grpc.admin import AdminServicer
 
@@ -35,7 +36,8 @@ async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerato
     async with open_current_database(
         settings.sql, settings.gateway.database_limits, GATEWAY, upgrades_schema=True
     ) as engine:
-        administration = Administration.over(keyring_of(settings), SqlRegistry(engine), NoKeptAnswers())
+        registry = SqlRegistry(engine)
+        administration = Administration.over(keyring_of(settings), registry, NoKeptAnswers(), NoUpstreams())
         yield AdminServicer(administration, lambda _context: actor)
 
 

@@ -102,13 +102,21 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
         chat=ChatServicer(reception, life, parts.in_background),
         embeddings=EmbeddingServicer(reception, embeddings),
         models=ModelServicer(models),
-        admin=AdminServicer(Administration.over(keyring, SqlRegistry(parts.engine), cache), actors_of(reception)),
+        admin=_admin(keyring, parts, cache, inference, reception),
         status=StatusServicer(_reporter(parts, channels, inference, store)),
         wire_formats=WireFormats(wire_formats),
         http_limits=_http_limits(settings),
         grpc_limits=grpc_limits(own),
         interceptors=[CallTelemetry(parts.registry), PolicyGuard(reception, observer)],
         prepare=prepare,
+    )
+
+
+def _admin(
+    keyring: Keyring, parts: Parts, cache: CacheClient | NoCache, inference: InferenceClient, reception: Reception
+) -> AdminServicer:
+    return AdminServicer(
+        Administration.over(keyring, SqlRegistry(parts.engine), cache, inference), actors_of(reception)
     )
 
 

@@ -20,12 +20,15 @@ from penstock_common.errors import (
     PenstockError,
     ResourceNotFound,
     ScopeMissing,
+    ServiceUnavailable,
 )
 from penstock_common.status import error_from_rpc
 from penstock_suite.adapters.gateway_client import failed
+from penstock_suite.adapters.upstream_rows import upstream_rows
 from penstock_suite.domain.administration import (
     Administration,
     CacheCounts,
+    EjectionRequest,
     KeyRequest,
     StoredEntry,
     StoredKey,
@@ -33,7 +36,8 @@ from penstock_suite.domain.administration import (
     StoredUser,
     TenantRequest,
 )
-from penstock_suite.domain.failure import Misconfigured, NotThere, Refused, SuiteFailure
+from penstock_suite.domain.answers import UpstreamRow
+from penstock_suite.domain.failure import Misconfigured, NotThere, Refused, SuiteFailure, Unreachable
 from penstock_suite.domain.requests import GatewayTarget
 
 Ask = Callable[[str, Any], Awaitable[Any]]
@@ -66,6 +70,8 @@ _OPTIONS = {
     "tier": "--tier",
     "role": "--role",
     "name": "NAME",
+    "duration": "--for",
+    "reason": "--reason",
 }
 _PAGE_SIZE = 500
 _TIMEOUT_SECONDS = 30.0
@@ -167,6 +173,27 @@ class _AdminClient:
         told = await self._ask("GetCacheStats", pb.GetCacheStatsRequest())
         return CacheCounts(**{name: getattr(told, name) for name in CacheCounts.__struct_fields__})
 
+    async def upstreams(self) -> tuple[UpstreamRow, ...]:
+        return upstream_rows((await self._ask("ListUpstreams", pb.ListUpstreamsRequest())).places)
+
+    async def probe_upstream(self, upstream: str, model: str) -> tuple[UpstreamRow, ...]:
+        request = pb.ProbeUpstreamRequest(upstream=upstream, model=model)
+        return upstream_rows((await self._ask("ProbeUpstream", request)).places)
+
+    async def eject_upstream(self, wanted: EjectionRequest) -> tuple[UpstreamRow, ...]:
+        request = pb.EjectUpstreamRequest(
+            upstream=wanted.upstream,
+            model=wanted.model,
+            duration=_duration(wanted.duration),
+            reason=wanted.reason,
+            force=wanted.force,
+        )
+        return upstream_rows((await self._ask("EjectUpstream", request)).places)
+
+    async def restore_upstream(self, upstream: str, model: str) -> tuple[UpstreamRow, ...]:
+        request = pb.RestoreUpstreamRequest(upstream=upstream, model=model)
+        return upstream_rows((await self._ask("RestoreUpstream", request)).places)
+
     async def _all(self, method: str, request: Any, listed: Listed) -> list[Any]:
         """Return the items of every page."""
         found: list[Any] = []
@@ -189,6 +216,8 @@ class _AdminClient:
             raise NotThere(str(error)) from None
         except (AddressNotPermitted, InvalidCredentials, ModelNotPermitted, ScopeMissing) as error:
             raise Refused(str(error)) from None
+        except ServiceUnavailable as error:
+            raise Unreachable(str(error)) from None
         except PenstockError as error:
             raise SuiteFailure(str(error)) from None
 

@@ -11,6 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from penstock.gateway.v1 import status_service_pb2 as pb
 from penstock.gateway.v1 import status_service_pb2_grpc
 from penstock_common.rpc.channel import open_channel
+from penstock_suite.adapters.upstream_rows import upstream_rows
 from penstock_suite.domain.answers import GatewayReport, UpstreamModelReport, UpstreamReport
 from penstock_suite.domain.failure import Refused, SuiteFailure, Unreachable
 from penstock_suite.domain.requests import GatewayTarget
@@ -96,6 +97,7 @@ def _report(answer: pb.GetStatusResponse) -> GatewayReport:
         cache_hit_ratio=_known(traffic, "cache_hit_ratio"),
         cost_per_request_nano_usd=_known(traffic, "cost_per_request_nano_usd"),
         upstreams=tuple(_upstream(upstream) for upstream in answer.upstreams),
+        unwell=upstream_rows(answer.unwell_places),
         revision=answer.configuration_revision,
         revision_since=answer.configuration_since.ToDatetime(UTC).isoformat(timespec="seconds"),
     )

@@ -1,4 +1,4 @@
-"""Tenants, users, keys and the audit log as people see them, and what may be asked of them."""
+"""Tenants, users, keys, upstreams and the audit log as people see them, and what may be asked of them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Protocol
 
 import msgspec
 
+from penstock_suite.domain.answers import UpstreamRow
 from penstock_suite.domain.requests import Administered
 
 
@@ -109,8 +110,19 @@ class CacheCounts(msgspec.Struct, frozen=True, kw_only=True):
     memory_entries: int
 
 
+class EjectionRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Leave an upstream out, or one ``model`` of it; no ``duration`` means ten minutes."""
+
+    upstream: str
+    model: str
+    duration: timedelta | None
+    reason: str
+    force: bool
+    """Also where nobody is left then."""
+
+
 class Administration(Protocol):
-    """Keeps tenants, users and keys, and clears the cache. What it refuses is a ``SuiteFailure``; what cannot be meant, ``Misconfigured``."""
+    """Keeps tenants, users and keys, clears the cache, and has a word on upstreams. What it refuses is a ``SuiteFailure``; what cannot be meant, ``Misconfigured``."""
 
     async def create_tenant(self, wanted: TenantRequest) -> StoredTenant:
         """Return the new tenant."""
@@ -172,6 +184,22 @@ class Administration(Protocol):
 
     async def cache_counts(self) -> CacheCounts:
         """Return what the cache has done."""
+        ...
+
+    async def upstreams(self) -> tuple[UpstreamRow, ...]:
+        """Return every upstream's places, in the configuration's order."""
+        ...
+
+    async def probe_upstream(self, upstream: str, model: str) -> tuple[UpstreamRow, ...]:
+        """Return the upstream's places, or those of a model of it, which are about to be probed."""
+        ...
+
+    async def eject_upstream(self, wanted: EjectionRequest) -> tuple[UpstreamRow, ...]:
+        """Return the places that are left out from now on; every process of the stack knows within a second."""
+        ...
+
+    async def restore_upstream(self, upstream: str, model: str) -> tuple[UpstreamRow, ...]:
+        """Return the places that are asked again; every process of the stack knows within a second."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""What commands answer: a conversation's pieces, models, copies of the database, and what a gateway says of itself."""
+"""What commands answer: a conversation's pieces, models, upstreams, copies of the database, what a gateway says of itself."""
 
 from __future__ import annotations
 
@@ -45,6 +45,37 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it can be loaded and unloaded."""
     context_window_tokens: int
     public_names: tuple[str, ...]
+
+
+class UpstreamRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A model at one endpoint of an upstream: state, reason and times of all replicas, figures of the answering one.
+
+    None stands for what is not known, or not limited.
+    """
+
+    upstream: str
+    model: str
+    endpoint: str
+    """Tells it from the upstream's others; no secret."""
+    state: str
+    """ok, slow, cooling, ejected, probing or by hand; empty where it is not told."""
+    reason: str
+    since: datetime | None
+    until: datetime | None
+    latency_ms: float | None
+    """Until the first token."""
+    in_flight: int
+    waiting: int | None
+    """Requests before the upstream's limits, whatever the model."""
+    limit: int | None
+    """How many requests the upstream takes at once now."""
+    probed_at: datetime | None
+    probe_outcome: str
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return f"{self.upstream}/{self.model}" + (f" at {self.endpoint}" if self.endpoint else "")
 
 
 class Exported(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,6 +152,8 @@ class GatewayReport(msgspec.Struct, frozen=True, kw_only=True):
     cache_hit_ratio: float | None
     cost_per_request_nano_usd: int | None
     upstreams: tuple[UpstreamReport, ...]
+    unwell: tuple[UpstreamRow, ...]
+    """What is not ok of the upstreams' places."""
     revision: str
     """Of the configuration that it runs."""
     revision_since: str

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from penstock.inference.v1 import inference_service_pb2 as pb
-from penstock_common.contract.inference import GenerateRequest, ModelState, RunnableModel
+from penstock_common.contract.inference import (
+    GenerateRequest,
+    ModelState,
+    RunnableModel,
+    UpstreamOrder,
+    UpstreamPlace,
+)
+from penstock_common.contract.wire.upstreams import order_from, order_to, place_from, place_to
 from penstock_common.llm.convert import (
     candidate_from_proto,
     candidate_to_proto,
@@ -132,5 +139,23 @@ UNLOAD_MODEL = UnaryMethod[Candidate, RunnableModel](
         pb.UnloadModelResponse,
         lambda model: pb.UnloadModelResponse(model=_model_to(model)),
         lambda message: _model_from(message.model),
+    ),
+)
+LIST_UPSTREAMS = UnaryMethod[None, tuple[UpstreamPlace, ...]](
+    f"{_SERVICE}ListUpstreams",
+    ProtobufCodec(pb.ListUpstreamsRequest, lambda _: pb.ListUpstreamsRequest(), lambda _: None),
+    ProtobufCodec(
+        pb.ListUpstreamsResponse,
+        lambda places: pb.ListUpstreamsResponse(places=[place_to(place) for place in places]),
+        lambda message: tuple(place_from(place) for place in message.places),
+    ),
+)
+CONTROL_UPSTREAM = UnaryMethod[UpstreamOrder, tuple[UpstreamPlace, ...]](
+    f"{_SERVICE}ControlUpstream",
+    ProtobufCodec(pb.ControlUpstreamRequest, order_to, order_from),
+    ProtobufCodec(
+        pb.ControlUpstreamResponse,
+        lambda places: pb.ControlUpstreamResponse(places=[place_to(place) for place in places]),
+        lambda message: tuple(place_from(place) for place in message.places),
     ),
 )

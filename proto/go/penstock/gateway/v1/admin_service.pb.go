@@ -2553,11 +2553,423 @@ func (x *GetCacheStatsResponse) GetMemoryEntries() uint64 {
 	return 0
 }
 
+// Request of ListUpstreams.
+type ListUpstreamsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListUpstreamsRequest) Reset() {
+	*x = ListUpstreamsRequest{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListUpstreamsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListUpstreamsRequest) ProtoMessage() {}
+
+func (x *ListUpstreamsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListUpstreamsRequest.ProtoReflect.Descriptor instead.
+func (*ListUpstreamsRequest) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{40}
+}
+
+// Response of ListUpstreams.
+type ListUpstreamsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Places        []*UpstreamPlace       `protobuf:"bytes,1,rep,name=places,proto3" json:"places,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListUpstreamsResponse) Reset() {
+	*x = ListUpstreamsResponse{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListUpstreamsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListUpstreamsResponse) ProtoMessage() {}
+
+func (x *ListUpstreamsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListUpstreamsResponse.ProtoReflect.Descriptor instead.
+func (*ListUpstreamsResponse) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *ListUpstreamsResponse) GetPlaces() []*UpstreamPlace {
+	if x != nil {
+		return x.Places
+	}
+	return nil
+}
+
+// Request of ProbeUpstream.
+type ProbeUpstreamRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The configuration's name.
+	Upstream string `protobuf:"bytes,1,opt,name=upstream,proto3" json:"upstream,omitempty"`
+	// The upstream's own name of it; empty means all of its models.
+	Model         string `protobuf:"bytes,2,opt,name=model,proto3" json:"model,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProbeUpstreamRequest) Reset() {
+	*x = ProbeUpstreamRequest{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProbeUpstreamRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProbeUpstreamRequest) ProtoMessage() {}
+
+func (x *ProbeUpstreamRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProbeUpstreamRequest.ProtoReflect.Descriptor instead.
+func (*ProbeUpstreamRequest) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *ProbeUpstreamRequest) GetUpstream() string {
+	if x != nil {
+		return x.Upstream
+	}
+	return ""
+}
+
+func (x *ProbeUpstreamRequest) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+// Response of ProbeUpstream.
+type ProbeUpstreamResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Those that were meant, as they are now: the probe itself is still to come.
+	Places        []*UpstreamPlace `protobuf:"bytes,1,rep,name=places,proto3" json:"places,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProbeUpstreamResponse) Reset() {
+	*x = ProbeUpstreamResponse{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProbeUpstreamResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProbeUpstreamResponse) ProtoMessage() {}
+
+func (x *ProbeUpstreamResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProbeUpstreamResponse.ProtoReflect.Descriptor instead.
+func (*ProbeUpstreamResponse) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *ProbeUpstreamResponse) GetPlaces() []*UpstreamPlace {
+	if x != nil {
+		return x.Places
+	}
+	return nil
+}
+
+// Request of EjectUpstream.
+type EjectUpstreamRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The configuration's name.
+	Upstream string `protobuf:"bytes,1,opt,name=upstream,proto3" json:"upstream,omitempty"`
+	// The upstream's own name of it; empty means all of its models.
+	Model string `protobuf:"bytes,2,opt,name=model,proto3" json:"model,omitempty"`
+	// How long it is left out; unset means ten minutes. At most 30 days.
+	Duration *durationpb.Duration `protobuf:"bytes,3,opt,name=duration,proto3" json:"duration,omitempty"`
+	// Why, for other people; at most 256 characters.
+	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Do so although nobody is left then.
+	Force         bool `protobuf:"varint,5,opt,name=force,proto3" json:"force,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EjectUpstreamRequest) Reset() {
+	*x = EjectUpstreamRequest{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EjectUpstreamRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EjectUpstreamRequest) ProtoMessage() {}
+
+func (x *EjectUpstreamRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EjectUpstreamRequest.ProtoReflect.Descriptor instead.
+func (*EjectUpstreamRequest) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *EjectUpstreamRequest) GetUpstream() string {
+	if x != nil {
+		return x.Upstream
+	}
+	return ""
+}
+
+func (x *EjectUpstreamRequest) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *EjectUpstreamRequest) GetDuration() *durationpb.Duration {
+	if x != nil {
+		return x.Duration
+	}
+	return nil
+}
+
+func (x *EjectUpstreamRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *EjectUpstreamRequest) GetForce() bool {
+	if x != nil {
+		return x.Force
+	}
+	return false
+}
+
+// Response of EjectUpstream.
+type EjectUpstreamResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Those that are left out.
+	Places        []*UpstreamPlace `protobuf:"bytes,1,rep,name=places,proto3" json:"places,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EjectUpstreamResponse) Reset() {
+	*x = EjectUpstreamResponse{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EjectUpstreamResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EjectUpstreamResponse) ProtoMessage() {}
+
+func (x *EjectUpstreamResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EjectUpstreamResponse.ProtoReflect.Descriptor instead.
+func (*EjectUpstreamResponse) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *EjectUpstreamResponse) GetPlaces() []*UpstreamPlace {
+	if x != nil {
+		return x.Places
+	}
+	return nil
+}
+
+// Request of RestoreUpstream.
+type RestoreUpstreamRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The configuration's name.
+	Upstream string `protobuf:"bytes,1,opt,name=upstream,proto3" json:"upstream,omitempty"`
+	// The upstream's own name of it; empty means all of its models.
+	Model         string `protobuf:"bytes,2,opt,name=model,proto3" json:"model,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestoreUpstreamRequest) Reset() {
+	*x = RestoreUpstreamRequest{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestoreUpstreamRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestoreUpstreamRequest) ProtoMessage() {}
+
+func (x *RestoreUpstreamRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestoreUpstreamRequest.ProtoReflect.Descriptor instead.
+func (*RestoreUpstreamRequest) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *RestoreUpstreamRequest) GetUpstream() string {
+	if x != nil {
+		return x.Upstream
+	}
+	return ""
+}
+
+func (x *RestoreUpstreamRequest) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+// Response of RestoreUpstream.
+type RestoreUpstreamResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Those that are asked again.
+	Places        []*UpstreamPlace `protobuf:"bytes,1,rep,name=places,proto3" json:"places,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestoreUpstreamResponse) Reset() {
+	*x = RestoreUpstreamResponse{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestoreUpstreamResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestoreUpstreamResponse) ProtoMessage() {}
+
+func (x *RestoreUpstreamResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestoreUpstreamResponse.ProtoReflect.Descriptor instead.
+func (*RestoreUpstreamResponse) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *RestoreUpstreamResponse) GetPlaces() []*UpstreamPlace {
+	if x != nil {
+		return x.Places
+	}
+	return nil
+}
+
 var File_penstock_gateway_v1_admin_service_proto protoreflect.FileDescriptor
 
 const file_penstock_gateway_v1_admin_service_proto_rawDesc = "" +
 	"\n" +
-	"'penstock/gateway/v1/admin_service.proto\x12\x13penstock.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x93\x02\n" +
+	"'penstock/gateway/v1/admin_service.proto\x12\x13penstock.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"penstock/gateway/v1/upstream.proto\"\x93\x02\n" +
 	"\x06Tenant\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12\x12\n" +
 	"\x04tier\x18\x02 \x01(\tR\x04tier\x12\x16\n" +
@@ -2729,7 +3141,28 @@ const file_penstock_gateway_v1_admin_service_proto_rawDesc = "" +
 	"\x06misses\x18\x03 \x01(\x04R\x06misses\x12\x16\n" +
 	"\x06stores\x18\x04 \x01(\x04R\x06stores\x12\x1a\n" +
 	"\brefusals\x18\x05 \x01(\x04R\brefusals\x12%\n" +
-	"\x0ememory_entries\x18\x06 \x01(\x04R\rmemoryEntries*\x7f\n" +
+	"\x0ememory_entries\x18\x06 \x01(\x04R\rmemoryEntries\"\x16\n" +
+	"\x14ListUpstreamsRequest\"S\n" +
+	"\x15ListUpstreamsResponse\x12:\n" +
+	"\x06places\x18\x01 \x03(\v2\".penstock.gateway.v1.UpstreamPlaceR\x06places\"M\n" +
+	"\x14ProbeUpstreamRequest\x12\x1f\n" +
+	"\bupstream\x18\x01 \x01(\tB\x03\xe0A\x02R\bupstream\x12\x14\n" +
+	"\x05model\x18\x02 \x01(\tR\x05model\"S\n" +
+	"\x15ProbeUpstreamResponse\x12:\n" +
+	"\x06places\x18\x01 \x03(\v2\".penstock.gateway.v1.UpstreamPlaceR\x06places\"\xb2\x01\n" +
+	"\x14EjectUpstreamRequest\x12\x1f\n" +
+	"\bupstream\x18\x01 \x01(\tB\x03\xe0A\x02R\bupstream\x12\x14\n" +
+	"\x05model\x18\x02 \x01(\tR\x05model\x125\n" +
+	"\bduration\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\bduration\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x14\n" +
+	"\x05force\x18\x05 \x01(\bR\x05force\"S\n" +
+	"\x15EjectUpstreamResponse\x12:\n" +
+	"\x06places\x18\x01 \x03(\v2\".penstock.gateway.v1.UpstreamPlaceR\x06places\"O\n" +
+	"\x16RestoreUpstreamRequest\x12\x1f\n" +
+	"\bupstream\x18\x01 \x01(\tB\x03\xe0A\x02R\bupstream\x12\x14\n" +
+	"\x05model\x18\x02 \x01(\tR\x05model\"U\n" +
+	"\x17RestoreUpstreamResponse\x12:\n" +
+	"\x06places\x18\x01 \x03(\v2\".penstock.gateway.v1.UpstreamPlaceR\x06places*\x7f\n" +
 	"\bKeyScope\x12\x19\n" +
 	"\x15KEY_SCOPE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13KEY_SCOPE_INFERENCE\x10\x01\x12\x12\n" +
@@ -2740,7 +3173,7 @@ const file_penstock_gateway_v1_admin_service_proto_rawDesc = "" +
 	"\x15USER_ROLE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10USER_ROLE_VIEWER\x10\x01\x12\x14\n" +
 	"\x10USER_ROLE_MEMBER\x10\x02\x12\x13\n" +
-	"\x0fUSER_ROLE_ADMIN\x10\x032\xa9\x13\n" +
+	"\x0fUSER_ROLE_ADMIN\x10\x032\x95\x18\n" +
 	"\fAdminService\x12\x85\x01\n" +
 	"\fCreateTenant\x12(.penstock.gateway.v1.CreateTenantRequest\x1a).penstock.gateway.v1.CreateTenantResponse\" \x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/api/v1/admin/tenants\x12\x80\x01\n" +
 	"\tGetTenant\x12%.penstock.gateway.v1.GetTenantRequest\x1a&.penstock.gateway.v1.GetTenantResponse\"$\x82\xd3\xe4\x93\x02\x1e\x12\x1c/api/v1/admin/tenants/{name}\x12\x7f\n" +
@@ -2763,7 +3196,11 @@ const file_penstock_gateway_v1_admin_service_proto_rawDesc = "" +
 	"\x10ListAuditEntries\x12,.penstock.gateway.v1.ListAuditEntriesRequest\x1a-.penstock.gateway.v1.ListAuditEntriesResponse\"#\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/v1/admin/audit-entries\x12\x83\x01\n" +
 	"\n" +
 	"ClearCache\x12&.penstock.gateway.v1.ClearCacheRequest\x1a'.penstock.gateway.v1.ClearCacheResponse\"$\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/api/v1/admin/cache:clear\x12\x83\x01\n" +
-	"\rGetCacheStats\x12).penstock.gateway.v1.GetCacheStatsRequest\x1a*.penstock.gateway.v1.GetCacheStatsResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/api/v1/admin/cacheB2Z0penstock.dev/proto/penstock/gateway/v1;gatewayv1b\x06proto3"
+	"\rGetCacheStats\x12).penstock.gateway.v1.GetCacheStatsRequest\x1a*.penstock.gateway.v1.GetCacheStatsResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/api/v1/admin/cache\x12\x87\x01\n" +
+	"\rListUpstreams\x12).penstock.gateway.v1.ListUpstreamsRequest\x1a*.penstock.gateway.v1.ListUpstreamsResponse\"\x1f\x82\xd3\xe4\x93\x02\x19\x12\x17/api/v1/admin/upstreams\x12\x9b\x01\n" +
+	"\rProbeUpstream\x12).penstock.gateway.v1.ProbeUpstreamRequest\x1a*.penstock.gateway.v1.ProbeUpstreamResponse\"3\x82\xd3\xe4\x93\x02-:\x01*\"(/api/v1/admin/upstreams/{upstream}:probe\x12\x9b\x01\n" +
+	"\rEjectUpstream\x12).penstock.gateway.v1.EjectUpstreamRequest\x1a*.penstock.gateway.v1.EjectUpstreamResponse\"3\x82\xd3\xe4\x93\x02-:\x01*\"(/api/v1/admin/upstreams/{upstream}:eject\x12\xa3\x01\n" +
+	"\x0fRestoreUpstream\x12+.penstock.gateway.v1.RestoreUpstreamRequest\x1a,.penstock.gateway.v1.RestoreUpstreamResponse\"5\x82\xd3\xe4\x93\x02/:\x01*\"*/api/v1/admin/upstreams/{upstream}:restoreB2Z0penstock.dev/proto/penstock/gateway/v1;gatewayv1b\x06proto3"
 
 var (
 	file_penstock_gateway_v1_admin_service_proto_rawDescOnce sync.Once
@@ -2778,7 +3215,7 @@ func file_penstock_gateway_v1_admin_service_proto_rawDescGZIP() []byte {
 }
 
 var file_penstock_gateway_v1_admin_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_penstock_gateway_v1_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
+var file_penstock_gateway_v1_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
 var file_penstock_gateway_v1_admin_service_proto_goTypes = []any{
 	(KeyScope)(0),                    // 0: penstock.gateway.v1.KeyScope
 	(UserRole)(0),                    // 1: penstock.gateway.v1.UserRole
@@ -2822,37 +3259,46 @@ var file_penstock_gateway_v1_admin_service_proto_goTypes = []any{
 	(*ClearCacheResponse)(nil),       // 39: penstock.gateway.v1.ClearCacheResponse
 	(*GetCacheStatsRequest)(nil),     // 40: penstock.gateway.v1.GetCacheStatsRequest
 	(*GetCacheStatsResponse)(nil),    // 41: penstock.gateway.v1.GetCacheStatsResponse
-	nil,                              // 42: penstock.gateway.v1.AuditEntry.DetailsEntry
-	(*timestamppb.Timestamp)(nil),    // 43: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),    // 44: google.protobuf.FieldMask
-	(*durationpb.Duration)(nil),      // 45: google.protobuf.Duration
+	(*ListUpstreamsRequest)(nil),     // 42: penstock.gateway.v1.ListUpstreamsRequest
+	(*ListUpstreamsResponse)(nil),    // 43: penstock.gateway.v1.ListUpstreamsResponse
+	(*ProbeUpstreamRequest)(nil),     // 44: penstock.gateway.v1.ProbeUpstreamRequest
+	(*ProbeUpstreamResponse)(nil),    // 45: penstock.gateway.v1.ProbeUpstreamResponse
+	(*EjectUpstreamRequest)(nil),     // 46: penstock.gateway.v1.EjectUpstreamRequest
+	(*EjectUpstreamResponse)(nil),    // 47: penstock.gateway.v1.EjectUpstreamResponse
+	(*RestoreUpstreamRequest)(nil),   // 48: penstock.gateway.v1.RestoreUpstreamRequest
+	(*RestoreUpstreamResponse)(nil),  // 49: penstock.gateway.v1.RestoreUpstreamResponse
+	nil,                              // 50: penstock.gateway.v1.AuditEntry.DetailsEntry
+	(*timestamppb.Timestamp)(nil),    // 51: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),    // 52: google.protobuf.FieldMask
+	(*durationpb.Duration)(nil),      // 53: google.protobuf.Duration
+	(*UpstreamPlace)(nil),            // 54: penstock.gateway.v1.UpstreamPlace
 }
 var file_penstock_gateway_v1_admin_service_proto_depIdxs = []int32{
-	43, // 0: penstock.gateway.v1.Tenant.created_at:type_name -> google.protobuf.Timestamp
-	43, // 1: penstock.gateway.v1.Tenant.disabled_at:type_name -> google.protobuf.Timestamp
+	51, // 0: penstock.gateway.v1.Tenant.created_at:type_name -> google.protobuf.Timestamp
+	51, // 1: penstock.gateway.v1.Tenant.disabled_at:type_name -> google.protobuf.Timestamp
 	0,  // 2: penstock.gateway.v1.Key.scopes:type_name -> penstock.gateway.v1.KeyScope
-	43, // 3: penstock.gateway.v1.Key.created_at:type_name -> google.protobuf.Timestamp
-	43, // 4: penstock.gateway.v1.Key.expires_at:type_name -> google.protobuf.Timestamp
-	43, // 5: penstock.gateway.v1.Key.revoked_at:type_name -> google.protobuf.Timestamp
+	51, // 3: penstock.gateway.v1.Key.created_at:type_name -> google.protobuf.Timestamp
+	51, // 4: penstock.gateway.v1.Key.expires_at:type_name -> google.protobuf.Timestamp
+	51, // 5: penstock.gateway.v1.Key.revoked_at:type_name -> google.protobuf.Timestamp
 	1,  // 6: penstock.gateway.v1.User.role:type_name -> penstock.gateway.v1.UserRole
-	43, // 7: penstock.gateway.v1.User.created_at:type_name -> google.protobuf.Timestamp
-	43, // 8: penstock.gateway.v1.User.disabled_at:type_name -> google.protobuf.Timestamp
-	43, // 9: penstock.gateway.v1.AuditEntry.occurred_at:type_name -> google.protobuf.Timestamp
-	42, // 10: penstock.gateway.v1.AuditEntry.details:type_name -> penstock.gateway.v1.AuditEntry.DetailsEntry
+	51, // 7: penstock.gateway.v1.User.created_at:type_name -> google.protobuf.Timestamp
+	51, // 8: penstock.gateway.v1.User.disabled_at:type_name -> google.protobuf.Timestamp
+	51, // 9: penstock.gateway.v1.AuditEntry.occurred_at:type_name -> google.protobuf.Timestamp
+	50, // 10: penstock.gateway.v1.AuditEntry.details:type_name -> penstock.gateway.v1.AuditEntry.DetailsEntry
 	2,  // 11: penstock.gateway.v1.CreateTenantResponse.tenant:type_name -> penstock.gateway.v1.Tenant
 	2,  // 12: penstock.gateway.v1.GetTenantResponse.tenant:type_name -> penstock.gateway.v1.Tenant
 	2,  // 13: penstock.gateway.v1.ListTenantsResponse.tenants:type_name -> penstock.gateway.v1.Tenant
 	2,  // 14: penstock.gateway.v1.UpdateTenantRequest.tenant:type_name -> penstock.gateway.v1.Tenant
-	44, // 15: penstock.gateway.v1.UpdateTenantRequest.update_mask:type_name -> google.protobuf.FieldMask
+	52, // 15: penstock.gateway.v1.UpdateTenantRequest.update_mask:type_name -> google.protobuf.FieldMask
 	2,  // 16: penstock.gateway.v1.UpdateTenantResponse.tenant:type_name -> penstock.gateway.v1.Tenant
 	2,  // 17: penstock.gateway.v1.DisableTenantResponse.tenant:type_name -> penstock.gateway.v1.Tenant
 	2,  // 18: penstock.gateway.v1.EnableTenantResponse.tenant:type_name -> penstock.gateway.v1.Tenant
 	0,  // 19: penstock.gateway.v1.CreateKeyRequest.scopes:type_name -> penstock.gateway.v1.KeyScope
-	45, // 20: penstock.gateway.v1.CreateKeyRequest.lifetime:type_name -> google.protobuf.Duration
+	53, // 20: penstock.gateway.v1.CreateKeyRequest.lifetime:type_name -> google.protobuf.Duration
 	3,  // 21: penstock.gateway.v1.CreateKeyResponse.key:type_name -> penstock.gateway.v1.Key
 	3,  // 22: penstock.gateway.v1.ListKeysResponse.keys:type_name -> penstock.gateway.v1.Key
-	45, // 23: penstock.gateway.v1.RotateKeyRequest.overlap:type_name -> google.protobuf.Duration
-	45, // 24: penstock.gateway.v1.RotateKeyRequest.lifetime:type_name -> google.protobuf.Duration
+	53, // 23: penstock.gateway.v1.RotateKeyRequest.overlap:type_name -> google.protobuf.Duration
+	53, // 24: penstock.gateway.v1.RotateKeyRequest.lifetime:type_name -> google.protobuf.Duration
 	3,  // 25: penstock.gateway.v1.RotateKeyResponse.key:type_name -> penstock.gateway.v1.Key
 	3,  // 26: penstock.gateway.v1.RotateKeyResponse.previous_key:type_name -> penstock.gateway.v1.Key
 	3,  // 27: penstock.gateway.v1.RevokeKeyResponse.key:type_name -> penstock.gateway.v1.Key
@@ -2860,52 +3306,65 @@ var file_penstock_gateway_v1_admin_service_proto_depIdxs = []int32{
 	4,  // 29: penstock.gateway.v1.CreateUserResponse.user:type_name -> penstock.gateway.v1.User
 	4,  // 30: penstock.gateway.v1.ListUsersResponse.users:type_name -> penstock.gateway.v1.User
 	4,  // 31: penstock.gateway.v1.UpdateUserRequest.user:type_name -> penstock.gateway.v1.User
-	44, // 32: penstock.gateway.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
+	52, // 32: penstock.gateway.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
 	4,  // 33: penstock.gateway.v1.UpdateUserResponse.user:type_name -> penstock.gateway.v1.User
 	4,  // 34: penstock.gateway.v1.DisableUserResponse.user:type_name -> penstock.gateway.v1.User
 	4,  // 35: penstock.gateway.v1.EnableUserResponse.user:type_name -> penstock.gateway.v1.User
 	5,  // 36: penstock.gateway.v1.ListAuditEntriesResponse.entries:type_name -> penstock.gateway.v1.AuditEntry
-	6,  // 37: penstock.gateway.v1.AdminService.CreateTenant:input_type -> penstock.gateway.v1.CreateTenantRequest
-	8,  // 38: penstock.gateway.v1.AdminService.GetTenant:input_type -> penstock.gateway.v1.GetTenantRequest
-	10, // 39: penstock.gateway.v1.AdminService.ListTenants:input_type -> penstock.gateway.v1.ListTenantsRequest
-	12, // 40: penstock.gateway.v1.AdminService.UpdateTenant:input_type -> penstock.gateway.v1.UpdateTenantRequest
-	14, // 41: penstock.gateway.v1.AdminService.DisableTenant:input_type -> penstock.gateway.v1.DisableTenantRequest
-	16, // 42: penstock.gateway.v1.AdminService.EnableTenant:input_type -> penstock.gateway.v1.EnableTenantRequest
-	18, // 43: penstock.gateway.v1.AdminService.CreateKey:input_type -> penstock.gateway.v1.CreateKeyRequest
-	20, // 44: penstock.gateway.v1.AdminService.ListKeys:input_type -> penstock.gateway.v1.ListKeysRequest
-	22, // 45: penstock.gateway.v1.AdminService.RotateKey:input_type -> penstock.gateway.v1.RotateKeyRequest
-	24, // 46: penstock.gateway.v1.AdminService.RevokeKey:input_type -> penstock.gateway.v1.RevokeKeyRequest
-	26, // 47: penstock.gateway.v1.AdminService.CreateUser:input_type -> penstock.gateway.v1.CreateUserRequest
-	28, // 48: penstock.gateway.v1.AdminService.ListUsers:input_type -> penstock.gateway.v1.ListUsersRequest
-	30, // 49: penstock.gateway.v1.AdminService.UpdateUser:input_type -> penstock.gateway.v1.UpdateUserRequest
-	32, // 50: penstock.gateway.v1.AdminService.DisableUser:input_type -> penstock.gateway.v1.DisableUserRequest
-	34, // 51: penstock.gateway.v1.AdminService.EnableUser:input_type -> penstock.gateway.v1.EnableUserRequest
-	36, // 52: penstock.gateway.v1.AdminService.ListAuditEntries:input_type -> penstock.gateway.v1.ListAuditEntriesRequest
-	38, // 53: penstock.gateway.v1.AdminService.ClearCache:input_type -> penstock.gateway.v1.ClearCacheRequest
-	40, // 54: penstock.gateway.v1.AdminService.GetCacheStats:input_type -> penstock.gateway.v1.GetCacheStatsRequest
-	7,  // 55: penstock.gateway.v1.AdminService.CreateTenant:output_type -> penstock.gateway.v1.CreateTenantResponse
-	9,  // 56: penstock.gateway.v1.AdminService.GetTenant:output_type -> penstock.gateway.v1.GetTenantResponse
-	11, // 57: penstock.gateway.v1.AdminService.ListTenants:output_type -> penstock.gateway.v1.ListTenantsResponse
-	13, // 58: penstock.gateway.v1.AdminService.UpdateTenant:output_type -> penstock.gateway.v1.UpdateTenantResponse
-	15, // 59: penstock.gateway.v1.AdminService.DisableTenant:output_type -> penstock.gateway.v1.DisableTenantResponse
-	17, // 60: penstock.gateway.v1.AdminService.EnableTenant:output_type -> penstock.gateway.v1.EnableTenantResponse
-	19, // 61: penstock.gateway.v1.AdminService.CreateKey:output_type -> penstock.gateway.v1.CreateKeyResponse
-	21, // 62: penstock.gateway.v1.AdminService.ListKeys:output_type -> penstock.gateway.v1.ListKeysResponse
-	23, // 63: penstock.gateway.v1.AdminService.RotateKey:output_type -> penstock.gateway.v1.RotateKeyResponse
-	25, // 64: penstock.gateway.v1.AdminService.RevokeKey:output_type -> penstock.gateway.v1.RevokeKeyResponse
-	27, // 65: penstock.gateway.v1.AdminService.CreateUser:output_type -> penstock.gateway.v1.CreateUserResponse
-	29, // 66: penstock.gateway.v1.AdminService.ListUsers:output_type -> penstock.gateway.v1.ListUsersResponse
-	31, // 67: penstock.gateway.v1.AdminService.UpdateUser:output_type -> penstock.gateway.v1.UpdateUserResponse
-	33, // 68: penstock.gateway.v1.AdminService.DisableUser:output_type -> penstock.gateway.v1.DisableUserResponse
-	35, // 69: penstock.gateway.v1.AdminService.EnableUser:output_type -> penstock.gateway.v1.EnableUserResponse
-	37, // 70: penstock.gateway.v1.AdminService.ListAuditEntries:output_type -> penstock.gateway.v1.ListAuditEntriesResponse
-	39, // 71: penstock.gateway.v1.AdminService.ClearCache:output_type -> penstock.gateway.v1.ClearCacheResponse
-	41, // 72: penstock.gateway.v1.AdminService.GetCacheStats:output_type -> penstock.gateway.v1.GetCacheStatsResponse
-	55, // [55:73] is the sub-list for method output_type
-	37, // [37:55] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	54, // 37: penstock.gateway.v1.ListUpstreamsResponse.places:type_name -> penstock.gateway.v1.UpstreamPlace
+	54, // 38: penstock.gateway.v1.ProbeUpstreamResponse.places:type_name -> penstock.gateway.v1.UpstreamPlace
+	53, // 39: penstock.gateway.v1.EjectUpstreamRequest.duration:type_name -> google.protobuf.Duration
+	54, // 40: penstock.gateway.v1.EjectUpstreamResponse.places:type_name -> penstock.gateway.v1.UpstreamPlace
+	54, // 41: penstock.gateway.v1.RestoreUpstreamResponse.places:type_name -> penstock.gateway.v1.UpstreamPlace
+	6,  // 42: penstock.gateway.v1.AdminService.CreateTenant:input_type -> penstock.gateway.v1.CreateTenantRequest
+	8,  // 43: penstock.gateway.v1.AdminService.GetTenant:input_type -> penstock.gateway.v1.GetTenantRequest
+	10, // 44: penstock.gateway.v1.AdminService.ListTenants:input_type -> penstock.gateway.v1.ListTenantsRequest
+	12, // 45: penstock.gateway.v1.AdminService.UpdateTenant:input_type -> penstock.gateway.v1.UpdateTenantRequest
+	14, // 46: penstock.gateway.v1.AdminService.DisableTenant:input_type -> penstock.gateway.v1.DisableTenantRequest
+	16, // 47: penstock.gateway.v1.AdminService.EnableTenant:input_type -> penstock.gateway.v1.EnableTenantRequest
+	18, // 48: penstock.gateway.v1.AdminService.CreateKey:input_type -> penstock.gateway.v1.CreateKeyRequest
+	20, // 49: penstock.gateway.v1.AdminService.ListKeys:input_type -> penstock.gateway.v1.ListKeysRequest
+	22, // 50: penstock.gateway.v1.AdminService.RotateKey:input_type -> penstock.gateway.v1.RotateKeyRequest
+	24, // 51: penstock.gateway.v1.AdminService.RevokeKey:input_type -> penstock.gateway.v1.RevokeKeyRequest
+	26, // 52: penstock.gateway.v1.AdminService.CreateUser:input_type -> penstock.gateway.v1.CreateUserRequest
+	28, // 53: penstock.gateway.v1.AdminService.ListUsers:input_type -> penstock.gateway.v1.ListUsersRequest
+	30, // 54: penstock.gateway.v1.AdminService.UpdateUser:input_type -> penstock.gateway.v1.UpdateUserRequest
+	32, // 55: penstock.gateway.v1.AdminService.DisableUser:input_type -> penstock.gateway.v1.DisableUserRequest
+	34, // 56: penstock.gateway.v1.AdminService.EnableUser:input_type -> penstock.gateway.v1.EnableUserRequest
+	36, // 57: penstock.gateway.v1.AdminService.ListAuditEntries:input_type -> penstock.gateway.v1.ListAuditEntriesRequest
+	38, // 58: penstock.gateway.v1.AdminService.ClearCache:input_type -> penstock.gateway.v1.ClearCacheRequest
+	40, // 59: penstock.gateway.v1.AdminService.GetCacheStats:input_type -> penstock.gateway.v1.GetCacheStatsRequest
+	42, // 60: penstock.gateway.v1.AdminService.ListUpstreams:input_type -> penstock.gateway.v1.ListUpstreamsRequest
+	44, // 61: penstock.gateway.v1.AdminService.ProbeUpstream:input_type -> penstock.gateway.v1.ProbeUpstreamRequest
+	46, // 62: penstock.gateway.v1.AdminService.EjectUpstream:input_type -> penstock.gateway.v1.EjectUpstreamRequest
+	48, // 63: penstock.gateway.v1.AdminService.RestoreUpstream:input_type -> penstock.gateway.v1.RestoreUpstreamRequest
+	7,  // 64: penstock.gateway.v1.AdminService.CreateTenant:output_type -> penstock.gateway.v1.CreateTenantResponse
+	9,  // 65: penstock.gateway.v1.AdminService.GetTenant:output_type -> penstock.gateway.v1.GetTenantResponse
+	11, // 66: penstock.gateway.v1.AdminService.ListTenants:output_type -> penstock.gateway.v1.ListTenantsResponse
+	13, // 67: penstock.gateway.v1.AdminService.UpdateTenant:output_type -> penstock.gateway.v1.UpdateTenantResponse
+	15, // 68: penstock.gateway.v1.AdminService.DisableTenant:output_type -> penstock.gateway.v1.DisableTenantResponse
+	17, // 69: penstock.gateway.v1.AdminService.EnableTenant:output_type -> penstock.gateway.v1.EnableTenantResponse
+	19, // 70: penstock.gateway.v1.AdminService.CreateKey:output_type -> penstock.gateway.v1.CreateKeyResponse
+	21, // 71: penstock.gateway.v1.AdminService.ListKeys:output_type -> penstock.gateway.v1.ListKeysResponse
+	23, // 72: penstock.gateway.v1.AdminService.RotateKey:output_type -> penstock.gateway.v1.RotateKeyResponse
+	25, // 73: penstock.gateway.v1.AdminService.RevokeKey:output_type -> penstock.gateway.v1.RevokeKeyResponse
+	27, // 74: penstock.gateway.v1.AdminService.CreateUser:output_type -> penstock.gateway.v1.CreateUserResponse
+	29, // 75: penstock.gateway.v1.AdminService.ListUsers:output_type -> penstock.gateway.v1.ListUsersResponse
+	31, // 76: penstock.gateway.v1.AdminService.UpdateUser:output_type -> penstock.gateway.v1.UpdateUserResponse
+	33, // 77: penstock.gateway.v1.AdminService.DisableUser:output_type -> penstock.gateway.v1.DisableUserResponse
+	35, // 78: penstock.gateway.v1.AdminService.EnableUser:output_type -> penstock.gateway.v1.EnableUserResponse
+	37, // 79: penstock.gateway.v1.AdminService.ListAuditEntries:output_type -> penstock.gateway.v1.ListAuditEntriesResponse
+	39, // 80: penstock.gateway.v1.AdminService.ClearCache:output_type -> penstock.gateway.v1.ClearCacheResponse
+	41, // 81: penstock.gateway.v1.AdminService.GetCacheStats:output_type -> penstock.gateway.v1.GetCacheStatsResponse
+	43, // 82: penstock.gateway.v1.AdminService.ListUpstreams:output_type -> penstock.gateway.v1.ListUpstreamsResponse
+	45, // 83: penstock.gateway.v1.AdminService.ProbeUpstream:output_type -> penstock.gateway.v1.ProbeUpstreamResponse
+	47, // 84: penstock.gateway.v1.AdminService.EjectUpstream:output_type -> penstock.gateway.v1.EjectUpstreamResponse
+	49, // 85: penstock.gateway.v1.AdminService.RestoreUpstream:output_type -> penstock.gateway.v1.RestoreUpstreamResponse
+	64, // [64:86] is the sub-list for method output_type
+	42, // [42:64] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_penstock_gateway_v1_admin_service_proto_init() }
@@ -2913,13 +3372,14 @@ func file_penstock_gateway_v1_admin_service_proto_init() {
 	if File_penstock_gateway_v1_admin_service_proto != nil {
 		return
 	}
+	file_penstock_gateway_v1_upstream_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_penstock_gateway_v1_admin_service_proto_rawDesc), len(file_penstock_gateway_v1_admin_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   41,
+			NumMessages:   49,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -37,6 +37,10 @@ const (
 	AdminService_ListAuditEntries_FullMethodName = "/penstock.gateway.v1.AdminService/ListAuditEntries"
 	AdminService_ClearCache_FullMethodName       = "/penstock.gateway.v1.AdminService/ClearCache"
 	AdminService_GetCacheStats_FullMethodName    = "/penstock.gateway.v1.AdminService/GetCacheStats"
+	AdminService_ListUpstreams_FullMethodName    = "/penstock.gateway.v1.AdminService/ListUpstreams"
+	AdminService_ProbeUpstream_FullMethodName    = "/penstock.gateway.v1.AdminService/ProbeUpstream"
+	AdminService_EjectUpstream_FullMethodName    = "/penstock.gateway.v1.AdminService/EjectUpstream"
+	AdminService_RestoreUpstream_FullMethodName  = "/penstock.gateway.v1.AdminService/RestoreUpstream"
 )
 
 // AdminServiceClient is the client API for AdminService service.
@@ -92,6 +96,19 @@ type AdminServiceClient interface {
 	ClearCache(ctx context.Context, in *ClearCacheRequest, opts ...grpc.CallOption) (*ClearCacheResponse, error)
 	// GetCacheStats counts what one process of the cache has done since it started. For operators.
 	GetCacheStats(ctx context.Context, in *GetCacheStatsRequest, opts ...grpc.CallOption) (*GetCacheStatsResponse, error)
+	// ListUpstreams tells how every upstream's models are, in the configuration's
+	// order: which are left out, why, and since when. For operators.
+	ListUpstreams(ctx context.Context, in *ListUpstreamsRequest, opts ...grpc.CallOption) (*ListUpstreamsResponse, error)
+	// ProbeUpstream has an upstream asked for a token at once, unless an operator
+	// has left it out. Three good answers in a row bring back what is out. For operators.
+	ProbeUpstream(ctx context.Context, in *ProbeUpstreamRequest, opts ...grpc.CallOption) (*ProbeUpstreamResponse, error)
+	// EjectUpstream has an upstream, or one model of it, left out for a time,
+	// whatever probes say; FAILED_PRECONDITION where nobody would be left, unless
+	// it is forced. Every process knows within a second. For operators.
+	EjectUpstream(ctx context.Context, in *EjectUpstreamRequest, opts ...grpc.CallOption) (*EjectUpstreamResponse, error)
+	// RestoreUpstream has it asked again, whoever left it out; what spoke against
+	// it is forgotten. Every process knows within a second. For operators.
+	RestoreUpstream(ctx context.Context, in *RestoreUpstreamRequest, opts ...grpc.CallOption) (*RestoreUpstreamResponse, error)
 }
 
 type adminServiceClient struct {
@@ -282,6 +299,46 @@ func (c *adminServiceClient) GetCacheStats(ctx context.Context, in *GetCacheStat
 	return out, nil
 }
 
+func (c *adminServiceClient) ListUpstreams(ctx context.Context, in *ListUpstreamsRequest, opts ...grpc.CallOption) (*ListUpstreamsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListUpstreamsResponse)
+	err := c.cc.Invoke(ctx, AdminService_ListUpstreams_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) ProbeUpstream(ctx context.Context, in *ProbeUpstreamRequest, opts ...grpc.CallOption) (*ProbeUpstreamResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ProbeUpstreamResponse)
+	err := c.cc.Invoke(ctx, AdminService_ProbeUpstream_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) EjectUpstream(ctx context.Context, in *EjectUpstreamRequest, opts ...grpc.CallOption) (*EjectUpstreamResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EjectUpstreamResponse)
+	err := c.cc.Invoke(ctx, AdminService_EjectUpstream_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) RestoreUpstream(ctx context.Context, in *RestoreUpstreamRequest, opts ...grpc.CallOption) (*RestoreUpstreamResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RestoreUpstreamResponse)
+	err := c.cc.Invoke(ctx, AdminService_RestoreUpstream_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AdminServiceServer is the server API for AdminService service.
 // All implementations must embed UnimplementedAdminServiceServer
 // for forward compatibility.
@@ -335,6 +392,19 @@ type AdminServiceServer interface {
 	ClearCache(context.Context, *ClearCacheRequest) (*ClearCacheResponse, error)
 	// GetCacheStats counts what one process of the cache has done since it started. For operators.
 	GetCacheStats(context.Context, *GetCacheStatsRequest) (*GetCacheStatsResponse, error)
+	// ListUpstreams tells how every upstream's models are, in the configuration's
+	// order: which are left out, why, and since when. For operators.
+	ListUpstreams(context.Context, *ListUpstreamsRequest) (*ListUpstreamsResponse, error)
+	// ProbeUpstream has an upstream asked for a token at once, unless an operator
+	// has left it out. Three good answers in a row bring back what is out. For operators.
+	ProbeUpstream(context.Context, *ProbeUpstreamRequest) (*ProbeUpstreamResponse, error)
+	// EjectUpstream has an upstream, or one model of it, left out for a time,
+	// whatever probes say; FAILED_PRECONDITION where nobody would be left, unless
+	// it is forced. Every process knows within a second. For operators.
+	EjectUpstream(context.Context, *EjectUpstreamRequest) (*EjectUpstreamResponse, error)
+	// RestoreUpstream has it asked again, whoever left it out; what spoke against
+	// it is forgotten. Every process knows within a second. For operators.
+	RestoreUpstream(context.Context, *RestoreUpstreamRequest) (*RestoreUpstreamResponse, error)
 	mustEmbedUnimplementedAdminServiceServer()
 }
 
@@ -398,6 +468,18 @@ func (UnimplementedAdminServiceServer) ClearCache(context.Context, *ClearCacheRe
 }
 func (UnimplementedAdminServiceServer) GetCacheStats(context.Context, *GetCacheStatsRequest) (*GetCacheStatsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetCacheStats not implemented")
+}
+func (UnimplementedAdminServiceServer) ListUpstreams(context.Context, *ListUpstreamsRequest) (*ListUpstreamsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListUpstreams not implemented")
+}
+func (UnimplementedAdminServiceServer) ProbeUpstream(context.Context, *ProbeUpstreamRequest) (*ProbeUpstreamResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ProbeUpstream not implemented")
+}
+func (UnimplementedAdminServiceServer) EjectUpstream(context.Context, *EjectUpstreamRequest) (*EjectUpstreamResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method EjectUpstream not implemented")
+}
+func (UnimplementedAdminServiceServer) RestoreUpstream(context.Context, *RestoreUpstreamRequest) (*RestoreUpstreamResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RestoreUpstream not implemented")
 }
 func (UnimplementedAdminServiceServer) mustEmbedUnimplementedAdminServiceServer() {}
 func (UnimplementedAdminServiceServer) testEmbeddedByValue()                      {}
@@ -744,6 +826,78 @@ func _AdminService_GetCacheStats_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AdminService_ListUpstreams_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListUpstreamsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).ListUpstreams(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_ListUpstreams_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).ListUpstreams(ctx, req.(*ListUpstreamsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_ProbeUpstream_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ProbeUpstreamRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).ProbeUpstream(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_ProbeUpstream_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).ProbeUpstream(ctx, req.(*ProbeUpstreamRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_EjectUpstream_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EjectUpstreamRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).EjectUpstream(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_EjectUpstream_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).EjectUpstream(ctx, req.(*EjectUpstreamRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_RestoreUpstream_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RestoreUpstreamRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).RestoreUpstream(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_RestoreUpstream_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).RestoreUpstream(ctx, req.(*RestoreUpstreamRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // AdminService_ServiceDesc is the grpc.ServiceDesc for AdminService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -822,6 +976,22 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetCacheStats",
 			Handler:    _AdminService_GetCacheStats_Handler,
+		},
+		{
+			MethodName: "ListUpstreams",
+			Handler:    _AdminService_ListUpstreams_Handler,
+		},
+		{
+			MethodName: "ProbeUpstream",
+			Handler:    _AdminService_ProbeUpstream_Handler,
+		},
+		{
+			MethodName: "EjectUpstream",
+			Handler:    _AdminService_EjectUpstream_Handler,
+		},
+		{
+			MethodName: "RestoreUpstream",
+			Handler:    _AdminService_RestoreUpstream_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

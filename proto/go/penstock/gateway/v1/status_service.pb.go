@@ -143,8 +143,10 @@ type GetStatusResponse struct {
 	ConfigurationRevision string `protobuf:"bytes,9,opt,name=configuration_revision,json=configurationRevision,proto3" json:"configuration_revision,omitempty"`
 	// When it was taken over.
 	ConfigurationSince *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=configuration_since,json=configurationSince,proto3" json:"configuration_since,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// The upstreams' models that are not ok, in the configuration's order.
+	UnwellPlaces  []*UpstreamPlace `protobuf:"bytes,20,rep,name=unwell_places,json=unwellPlaces,proto3" json:"unwell_places,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetStatusResponse) Reset() {
@@ -243,6 +245,13 @@ func (x *GetStatusResponse) GetConfigurationRevision() string {
 func (x *GetStatusResponse) GetConfigurationSince() *timestamppb.Timestamp {
 	if x != nil {
 		return x.ConfigurationSince
+	}
+	return nil
+}
+
+func (x *GetStatusResponse) GetUnwellPlaces() []*UpstreamPlace {
+	if x != nil {
+		return x.UnwellPlaces
 	}
 	return nil
 }
@@ -509,8 +518,8 @@ var File_penstock_gateway_v1_status_service_proto protoreflect.FileDescriptor
 
 const file_penstock_gateway_v1_status_service_proto_rawDesc = "" +
 	"\n" +
-	"(penstock/gateway/v1/status_service.proto\x12\x13penstock.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n" +
-	"\x10GetStatusRequest\"\xf1\x03\n" +
+	"(penstock/gateway/v1/status_service.proto\x12\x13penstock.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"penstock/gateway/v1/upstream.proto\"\x12\n" +
+	"\x10GetStatusRequest\"\xba\x04\n" +
 	"\x11GetStatusResponse\x12\x1d\n" +
 	"\n" +
 	"is_healthy\x18\x01 \x01(\bR\tisHealthy\x12\x1a\n" +
@@ -524,7 +533,8 @@ const file_penstock_gateway_v1_status_service_proto_rawDesc = "" +
 	"\tupstreams\x18\b \x03(\v2#.penstock.gateway.v1.UpstreamStatusR\tupstreams\x125\n" +
 	"\x16configuration_revision\x18\t \x01(\tR\x15configurationRevision\x12K\n" +
 	"\x13configuration_since\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\x12configurationSince\"\xfa\x04\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\x12configurationSince\x12G\n" +
+	"\runwell_places\x18\x14 \x03(\v2\".penstock.gateway.v1.UpstreamPlaceR\funwellPlaces\"\xfa\x04\n" +
 	"\x0eTrafficSummary\x121\n" +
 	"\x06window\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x06window\x12\x1a\n" +
 	"\brequests\x18\x02 \x01(\x04R\brequests\x12\x1a\n" +
@@ -584,23 +594,25 @@ var file_penstock_gateway_v1_status_service_proto_goTypes = []any{
 	(*UpstreamStatus)(nil),         // 4: penstock.gateway.v1.UpstreamStatus
 	(*UpstreamModelStatus)(nil),    // 5: penstock.gateway.v1.UpstreamModelStatus
 	(*timestamppb.Timestamp)(nil),  // 6: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),    // 7: google.protobuf.Duration
+	(*UpstreamPlace)(nil),          // 7: penstock.gateway.v1.UpstreamPlace
+	(*durationpb.Duration)(nil),    // 8: google.protobuf.Duration
 }
 var file_penstock_gateway_v1_status_service_proto_depIdxs = []int32{
 	6, // 0: penstock.gateway.v1.GetStatusResponse.started_at:type_name -> google.protobuf.Timestamp
 	3, // 1: penstock.gateway.v1.GetStatusResponse.traffic:type_name -> penstock.gateway.v1.TrafficSummary
 	4, // 2: penstock.gateway.v1.GetStatusResponse.upstreams:type_name -> penstock.gateway.v1.UpstreamStatus
 	6, // 3: penstock.gateway.v1.GetStatusResponse.configuration_since:type_name -> google.protobuf.Timestamp
-	7, // 4: penstock.gateway.v1.TrafficSummary.window:type_name -> google.protobuf.Duration
-	5, // 5: penstock.gateway.v1.UpstreamStatus.models:type_name -> penstock.gateway.v1.UpstreamModelStatus
-	0, // 6: penstock.gateway.v1.UpstreamModelStatus.state:type_name -> penstock.gateway.v1.UpstreamModelStatus.State
-	1, // 7: penstock.gateway.v1.StatusService.GetStatus:input_type -> penstock.gateway.v1.GetStatusRequest
-	2, // 8: penstock.gateway.v1.StatusService.GetStatus:output_type -> penstock.gateway.v1.GetStatusResponse
-	8, // [8:9] is the sub-list for method output_type
-	7, // [7:8] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	7, // 4: penstock.gateway.v1.GetStatusResponse.unwell_places:type_name -> penstock.gateway.v1.UpstreamPlace
+	8, // 5: penstock.gateway.v1.TrafficSummary.window:type_name -> google.protobuf.Duration
+	5, // 6: penstock.gateway.v1.UpstreamStatus.models:type_name -> penstock.gateway.v1.UpstreamModelStatus
+	0, // 7: penstock.gateway.v1.UpstreamModelStatus.state:type_name -> penstock.gateway.v1.UpstreamModelStatus.State
+	1, // 8: penstock.gateway.v1.StatusService.GetStatus:input_type -> penstock.gateway.v1.GetStatusRequest
+	2, // 9: penstock.gateway.v1.StatusService.GetStatus:output_type -> penstock.gateway.v1.GetStatusResponse
+	9, // [9:10] is the sub-list for method output_type
+	8, // [8:9] is the sub-list for method input_type
+	8, // [8:8] is the sub-list for extension type_name
+	8, // [8:8] is the sub-list for extension extendee
+	0, // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_penstock_gateway_v1_status_service_proto_init() }
@@ -608,6 +620,7 @@ func file_penstock_gateway_v1_status_service_proto_init() {
 	if File_penstock_gateway_v1_status_service_proto != nil {
 		return
 	}
+	file_penstock_gateway_v1_upstream_proto_init()
 	file_penstock_gateway_v1_status_service_proto_msgTypes[2].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -3,6 +3,7 @@ from google.api import field_behavior_pb2 as _field_behavior_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from penstock.gateway.v1 import upstream_pb2 as _upstream_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -416,3 +417,61 @@ class GetCacheStatsResponse(_message.Message):
     refusals: int
     memory_entries: int
     def __init__(self, memory_hits: _Optional[int] = ..., redis_hits: _Optional[int] = ..., misses: _Optional[int] = ..., stores: _Optional[int] = ..., refusals: _Optional[int] = ..., memory_entries: _Optional[int] = ...) -> None: ...
+
+class ListUpstreamsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListUpstreamsResponse(_message.Message):
+    __slots__ = ("places",)
+    PLACES_FIELD_NUMBER: _ClassVar[int]
+    places: _containers.RepeatedCompositeFieldContainer[_upstream_pb2.UpstreamPlace]
+    def __init__(self, places: _Optional[_Iterable[_Union[_upstream_pb2.UpstreamPlace, _Mapping]]] = ...) -> None: ...
+
+class ProbeUpstreamRequest(_message.Message):
+    __slots__ = ("upstream", "model")
+    UPSTREAM_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    upstream: str
+    model: str
+    def __init__(self, upstream: _Optional[str] = ..., model: _Optional[str] = ...) -> None: ...
+
+class ProbeUpstreamResponse(_message.Message):
+    __slots__ = ("places",)
+    PLACES_FIELD_NUMBER: _ClassVar[int]
+    places: _containers.RepeatedCompositeFieldContainer[_upstream_pb2.UpstreamPlace]
+    def __init__(self, places: _Optional[_Iterable[_Union[_upstream_pb2.UpstreamPlace, _Mapping]]] = ...) -> None: ...
+
+class EjectUpstreamRequest(_message.Message):
+    __slots__ = ("upstream", "model", "duration", "reason", "force")
+    UPSTREAM_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    DURATION_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    FORCE_FIELD_NUMBER: _ClassVar[int]
+    upstream: str
+    model: str
+    duration: _duration_pb2.Duration
+    reason: str
+    force: bool
+    def __init__(self, upstream: _Optional[str] = ..., model: _Optional[str] = ..., duration: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., reason: _Optional[str] = ..., force: bool = ...) -> None: ...
+
+class EjectUpstreamResponse(_message.Message):
+    __slots__ = ("places",)
+    PLACES_FIELD_NUMBER: _ClassVar[int]
+    places: _containers.RepeatedCompositeFieldContainer[_upstream_pb2.UpstreamPlace]
+    def __init__(self, places: _Optional[_Iterable[_Union[_upstream_pb2.UpstreamPlace, _Mapping]]] = ...) -> None: ...
+
+class RestoreUpstreamRequest(_message.Message):
+    __slots__ = ("upstream", "model")
+    UPSTREAM_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    upstream: str
+    model: str
+    def __init__(self, upstream: _Optional[str] = ..., model: _Optional[str] = ...) -> None: ...
+
+class RestoreUpstreamResponse(_message.Message):
+    __slots__ = ("places",)
+    PLACES_FIELD_NUMBER: _ClassVar[int]
+    places: _containers.RepeatedCompositeFieldContainer[_upstream_pb2.UpstreamPlace]
+    def __init__(self, places: _Optional[_Iterable[_Union[_upstream_pb2.UpstreamPlace, _Mapping]]] = ...) -> None: ...

@@ -134,6 +134,26 @@ class AdminServiceStub(object):
                 request_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.GetCacheStatsRequest.SerializeToString,
                 response_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.GetCacheStatsResponse.FromString,
                 _registered_method=True)
+        self.ListUpstreams = channel.unary_unary(
+                '/penstock.gateway.v1.AdminService/ListUpstreams',
+                request_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ListUpstreamsRequest.SerializeToString,
+                response_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ListUpstreamsResponse.FromString,
+                _registered_method=True)
+        self.ProbeUpstream = channel.unary_unary(
+                '/penstock.gateway.v1.AdminService/ProbeUpstream',
+                request_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ProbeUpstreamRequest.SerializeToString,
+                response_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ProbeUpstreamResponse.FromString,
+                _registered_method=True)
+        self.EjectUpstream = channel.unary_unary(
+                '/penstock.gateway.v1.AdminService/EjectUpstream',
+                request_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.EjectUpstreamRequest.SerializeToString,
+                response_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.EjectUpstreamResponse.FromString,
+                _registered_method=True)
+        self.RestoreUpstream = channel.unary_unary(
+                '/penstock.gateway.v1.AdminService/RestoreUpstream',
+                request_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.RestoreUpstreamRequest.SerializeToString,
+                response_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.RestoreUpstreamResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer(object):
@@ -277,6 +297,39 @@ class AdminServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListUpstreams(self, request, context):
+        """ListUpstreams tells how every upstream's models are, in the configuration's
+        order: which are left out, why, and since when. For operators.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ProbeUpstream(self, request, context):
+        """ProbeUpstream has an upstream asked for a token at once, unless an operator
+        has left it out. Three good answers in a row bring back what is out. For operators.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EjectUpstream(self, request, context):
+        """EjectUpstream has an upstream, or one model of it, left out for a time,
+        whatever probes say; FAILED_PRECONDITION where nobody would be left, unless
+        it is forced. Every process knows within a second. For operators.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RestoreUpstream(self, request, context):
+        """RestoreUpstream has it asked again, whoever left it out; what spoke against
+        it is forgotten. Every process knows within a second. For operators.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -369,6 +422,26 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.GetCacheStats,
                     request_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.GetCacheStatsRequest.FromString,
                     response_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.GetCacheStatsResponse.SerializeToString,
+            ),
+            'ListUpstreams': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListUpstreams,
+                    request_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ListUpstreamsRequest.FromString,
+                    response_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ListUpstreamsResponse.SerializeToString,
+            ),
+            'ProbeUpstream': grpc.unary_unary_rpc_method_handler(
+                    servicer.ProbeUpstream,
+                    request_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ProbeUpstreamRequest.FromString,
+                    response_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ProbeUpstreamResponse.SerializeToString,
+            ),
+            'EjectUpstream': grpc.unary_unary_rpc_method_handler(
+                    servicer.EjectUpstream,
+                    request_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.EjectUpstreamRequest.FromString,
+                    response_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.EjectUpstreamResponse.SerializeToString,
+            ),
+            'RestoreUpstream': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreUpstream,
+                    request_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.RestoreUpstreamRequest.FromString,
+                    response_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.RestoreUpstreamResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -867,6 +940,114 @@ class AdminService(object):
             '/penstock.gateway.v1.AdminService/GetCacheStats',
             penstock_dot_gateway_dot_v1_dot_admin__service__pb2.GetCacheStatsRequest.SerializeToString,
             penstock_dot_gateway_dot_v1_dot_admin__service__pb2.GetCacheStatsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListUpstreams(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.gateway.v1.AdminService/ListUpstreams',
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ListUpstreamsRequest.SerializeToString,
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ListUpstreamsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ProbeUpstream(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.gateway.v1.AdminService/ProbeUpstream',
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ProbeUpstreamRequest.SerializeToString,
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ProbeUpstreamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EjectUpstream(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.gateway.v1.AdminService/EjectUpstream',
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.EjectUpstreamRequest.SerializeToString,
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.EjectUpstreamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RestoreUpstream(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.gateway.v1.AdminService/RestoreUpstream',
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.RestoreUpstreamRequest.SerializeToString,
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.RestoreUpstreamResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -143,6 +143,39 @@ class AdminServiceStub:
     ]
     """GetCacheStats counts what one process of the cache has done since it started. For operators."""
 
+    ListUpstreams: grpc.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.ListUpstreamsRequest,
+        penstock.gateway.v1.admin_service_pb2.ListUpstreamsResponse,
+    ]
+    """ListUpstreams tells how every upstream's models are, in the configuration's
+    order: which are left out, why, and since when. For operators.
+    """
+
+    ProbeUpstream: grpc.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.ProbeUpstreamRequest,
+        penstock.gateway.v1.admin_service_pb2.ProbeUpstreamResponse,
+    ]
+    """ProbeUpstream has an upstream asked for a token at once, unless an operator
+    has left it out. Three good answers in a row bring back what is out. For operators.
+    """
+
+    EjectUpstream: grpc.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.EjectUpstreamRequest,
+        penstock.gateway.v1.admin_service_pb2.EjectUpstreamResponse,
+    ]
+    """EjectUpstream has an upstream, or one model of it, left out for a time,
+    whatever probes say; FAILED_PRECONDITION where nobody would be left, unless
+    it is forced. Every process knows within a second. For operators.
+    """
+
+    RestoreUpstream: grpc.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.RestoreUpstreamRequest,
+        penstock.gateway.v1.admin_service_pb2.RestoreUpstreamResponse,
+    ]
+    """RestoreUpstream has it asked again, whoever left it out; what spoke against
+    it is forgotten. Every process knows within a second. For operators.
+    """
+
 class AdminServiceAsyncStub:
     """AdminService keeps tenants, their users and their keys.
 
@@ -267,6 +300,39 @@ class AdminServiceAsyncStub:
         penstock.gateway.v1.admin_service_pb2.GetCacheStatsResponse,
     ]
     """GetCacheStats counts what one process of the cache has done since it started. For operators."""
+
+    ListUpstreams: grpc.aio.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.ListUpstreamsRequest,
+        penstock.gateway.v1.admin_service_pb2.ListUpstreamsResponse,
+    ]
+    """ListUpstreams tells how every upstream's models are, in the configuration's
+    order: which are left out, why, and since when. For operators.
+    """
+
+    ProbeUpstream: grpc.aio.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.ProbeUpstreamRequest,
+        penstock.gateway.v1.admin_service_pb2.ProbeUpstreamResponse,
+    ]
+    """ProbeUpstream has an upstream asked for a token at once, unless an operator
+    has left it out. Three good answers in a row bring back what is out. For operators.
+    """
+
+    EjectUpstream: grpc.aio.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.EjectUpstreamRequest,
+        penstock.gateway.v1.admin_service_pb2.EjectUpstreamResponse,
+    ]
+    """EjectUpstream has an upstream, or one model of it, left out for a time,
+    whatever probes say; FAILED_PRECONDITION where nobody would be left, unless
+    it is forced. Every process knows within a second. For operators.
+    """
+
+    RestoreUpstream: grpc.aio.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.RestoreUpstreamRequest,
+        penstock.gateway.v1.admin_service_pb2.RestoreUpstreamResponse,
+    ]
+    """RestoreUpstream has it asked again, whoever left it out; what spoke against
+    it is forgotten. Every process knows within a second. For operators.
+    """
 
 class AdminServiceServicer(metaclass=abc.ABCMeta):
     """AdminService keeps tenants, their users and their keys.
@@ -428,5 +494,46 @@ class AdminServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[penstock.gateway.v1.admin_service_pb2.GetCacheStatsResponse, collections.abc.Awaitable[penstock.gateway.v1.admin_service_pb2.GetCacheStatsResponse]]:
         """GetCacheStats counts what one process of the cache has done since it started. For operators."""
+
+    @abc.abstractmethod
+    def ListUpstreams(
+        self,
+        request: penstock.gateway.v1.admin_service_pb2.ListUpstreamsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[penstock.gateway.v1.admin_service_pb2.ListUpstreamsResponse, collections.abc.Awaitable[penstock.gateway.v1.admin_service_pb2.ListUpstreamsResponse]]:
+        """ListUpstreams tells how every upstream's models are, in the configuration's
+        order: which are left out, why, and since when. For operators.
+        """
+
+    @abc.abstractmethod
+    def ProbeUpstream(
+        self,
+        request: penstock.gateway.v1.admin_service_pb2.ProbeUpstreamRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[penstock.gateway.v1.admin_service_pb2.ProbeUpstreamResponse, collections.abc.Awaitable[penstock.gateway.v1.admin_service_pb2.ProbeUpstreamResponse]]:
+        """ProbeUpstream has an upstream asked for a token at once, unless an operator
+        has left it out. Three good answers in a row bring back what is out. For operators.
+        """
+
+    @abc.abstractmethod
+    def EjectUpstream(
+        self,
+        request: penstock.gateway.v1.admin_service_pb2.EjectUpstreamRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[penstock.gateway.v1.admin_service_pb2.EjectUpstreamResponse, collections.abc.Awaitable[penstock.gateway.v1.admin_service_pb2.EjectUpstreamResponse]]:
+        """EjectUpstream has an upstream, or one model of it, left out for a time,
+        whatever probes say; FAILED_PRECONDITION where nobody would be left, unless
+        it is forced. Every process knows within a second. For operators.
+        """
+
+    @abc.abstractmethod
+    def RestoreUpstream(
+        self,
+        request: penstock.gateway.v1.admin_service_pb2.RestoreUpstreamRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[penstock.gateway.v1.admin_service_pb2.RestoreUpstreamResponse, collections.abc.Awaitable[penstock.gateway.v1.admin_service_pb2.RestoreUpstreamResponse]]:
+        """RestoreUpstream has it asked again, whoever left it out; what spoke against
+        it is forgotten. Every process knows within a second. For operators.
+        """
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -25,9 +25,10 @@ _sym_db = _symbol_database.Default()
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from penstock.gateway.v1 import upstream_pb2 as penstock_dot_gateway_dot_v1_dot_upstream__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(penstock/gateway/v1/status_service.proto\x12\x13penstock.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n\x10GetStatusRequest\"\xee\x02\n\x11GetStatusResponse\x12\x12\n\nis_healthy\x18\x01 \x01(\x08\x12\x10\n\x08problems\x18\x02 \x03(\t\x12\x0f\n\x07replica\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\t\x12.\n\nstarted_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1a\n\x12requests_in_flight\x18\x06 \x01(\r\x12\x34\n\x07traffic\x18\x07 \x01(\x0b\x32#.penstock.gateway.v1.TrafficSummary\x12\x36\n\tupstreams\x18\x08 \x03(\x0b\x32#.penstock.gateway.v1.UpstreamStatus\x12\x1e\n\x16\x63onfiguration_revision\x18\t \x01(\t\x12\x37\n\x13\x63onfiguration_since\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xe0\x03\n\x0eTrafficSummary\x12)\n\x06window\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08requests\x18\x02 \x01(\x04\x12\x10\n\x08\x66\x61ilures\x18\x03 \x01(\x04\x12\x13\n\x0b\x65rror_ratio\x18\x04 \x01(\x01\x12\x1c\n\x0f\x64uration_p50_ms\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x1c\n\x0f\x64uration_p95_ms\x18\x06 \x01(\x01H\x01\x88\x01\x01\x12\'\n\x1atime_to_first_token_p50_ms\x18\x07 \x01(\x01H\x02\x88\x01\x01\x12\'\n\x1atime_to_first_token_p95_ms\x18\x08 \x01(\x01H\x03\x88\x01\x01\x12\x1c\n\x0f\x63\x61\x63he_hit_ratio\x18\t \x01(\x01H\x04\x88\x01\x01\x12&\n\x19\x63ost_per_request_nano_usd\x18\n \x01(\x03H\x05\x88\x01\x01\x42\x12\n\x10_duration_p50_msB\x12\n\x10_duration_p95_msB\x1d\n\x1b_time_to_first_token_p50_msB\x1d\n\x1b_time_to_first_token_p95_msB\x12\n\x10_cache_hit_ratioB\x1c\n\x1a_cost_per_request_nano_usd\"\x83\x01\n\x0eUpstreamStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x38\n\x06models\x18\x02 \x03(\x0b\x32(.penstock.gateway.v1.UpstreamModelStatus\x12\x10\n\x08\x61ttempts\x18\x03 \x01(\x04\x12\x17\n\x0f\x66\x61iled_attempts\x18\x04 \x01(\x04\"\xe2\x01\n\x13UpstreamModelStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12=\n\x05state\x18\x02 \x01(\x0e\x32..penstock.gateway.v1.UpstreamModelStatus.State\x12\x0e\n\x06reason\x18\x03 \x01(\t\"n\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSTATE_READY\x10\x01\x12\x11\n\rSTATE_LOADING\x10\x02\x12\x13\n\x0fSTATE_UNLOADING\x10\x03\x12\x15\n\x11STATE_UNAVAILABLE\x10\x04\x32\x83\x01\n\rStatusService\x12r\n\tGetStatus\x12%.penstock.gateway.v1.GetStatusRequest\x1a&.penstock.gateway.v1.GetStatusResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/v1/statusB2Z0penstock.dev/proto/penstock/gateway/v1;gatewayv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(penstock/gateway/v1/status_service.proto\x12\x13penstock.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"penstock/gateway/v1/upstream.proto\"\x12\n\x10GetStatusRequest\"\xa9\x03\n\x11GetStatusResponse\x12\x12\n\nis_healthy\x18\x01 \x01(\x08\x12\x10\n\x08problems\x18\x02 \x03(\t\x12\x0f\n\x07replica\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\t\x12.\n\nstarted_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1a\n\x12requests_in_flight\x18\x06 \x01(\r\x12\x34\n\x07traffic\x18\x07 \x01(\x0b\x32#.penstock.gateway.v1.TrafficSummary\x12\x36\n\tupstreams\x18\x08 \x03(\x0b\x32#.penstock.gateway.v1.UpstreamStatus\x12\x1e\n\x16\x63onfiguration_revision\x18\t \x01(\t\x12\x37\n\x13\x63onfiguration_since\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x39\n\runwell_places\x18\x14 \x03(\x0b\x32\".penstock.gateway.v1.UpstreamPlace\"\xe0\x03\n\x0eTrafficSummary\x12)\n\x06window\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08requests\x18\x02 \x01(\x04\x12\x10\n\x08\x66\x61ilures\x18\x03 \x01(\x04\x12\x13\n\x0b\x65rror_ratio\x18\x04 \x01(\x01\x12\x1c\n\x0f\x64uration_p50_ms\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x1c\n\x0f\x64uration_p95_ms\x18\x06 \x01(\x01H\x01\x88\x01\x01\x12\'\n\x1atime_to_first_token_p50_ms\x18\x07 \x01(\x01H\x02\x88\x01\x01\x12\'\n\x1atime_to_first_token_p95_ms\x18\x08 \x01(\x01H\x03\x88\x01\x01\x12\x1c\n\x0f\x63\x61\x63he_hit_ratio\x18\t \x01(\x01H\x04\x88\x01\x01\x12&\n\x19\x63ost_per_request_nano_usd\x18\n \x01(\x03H\x05\x88\x01\x01\x42\x12\n\x10_duration_p50_msB\x12\n\x10_duration_p95_msB\x1d\n\x1b_time_to_first_token_p50_msB\x1d\n\x1b_time_to_first_token_p95_msB\x12\n\x10_cache_hit_ratioB\x1c\n\x1a_cost_per_request_nano_usd\"\x83\x01\n\x0eUpstreamStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x38\n\x06models\x18\x02 \x03(\x0b\x32(.penstock.gateway.v1.UpstreamModelStatus\x12\x10\n\x08\x61ttempts\x18\x03 \x01(\x04\x12\x17\n\x0f\x66\x61iled_attempts\x18\x04 \x01(\x04\"\xe2\x01\n\x13UpstreamModelStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12=\n\x05state\x18\x02 \x01(\x0e\x32..penstock.gateway.v1.UpstreamModelStatus.State\x12\x0e\n\x06reason\x18\x03 \x01(\t\"n\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSTATE_READY\x10\x01\x12\x11\n\rSTATE_LOADING\x10\x02\x12\x13\n\x0fSTATE_UNLOADING\x10\x03\x12\x15\n\x11STATE_UNAVAILABLE\x10\x04\x32\x83\x01\n\rStatusService\x12r\n\tGetStatus\x12%.penstock.gateway.v1.GetStatusRequest\x1a&.penstock.gateway.v1.GetStatusResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/v1/statusB2Z0penstock.dev/proto/penstock/gateway/v1;gatewayv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,18 +38,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'Z0penstock.dev/proto/penstock/gateway/v1;gatewayv1'
   _globals['_STATUSSERVICE'].methods_by_name['GetStatus']._loaded_options = None
   _globals['_STATUSSERVICE'].methods_by_name['GetStatus']._serialized_options = b'\202\323\344\223\002\020\022\016/api/v1/status'
-  _globals['_GETSTATUSREQUEST']._serialized_start=160
-  _globals['_GETSTATUSREQUEST']._serialized_end=178
-  _globals['_GETSTATUSRESPONSE']._serialized_start=181
-  _globals['_GETSTATUSRESPONSE']._serialized_end=547
-  _globals['_TRAFFICSUMMARY']._serialized_start=550
-  _globals['_TRAFFICSUMMARY']._serialized_end=1030
-  _globals['_UPSTREAMSTATUS']._serialized_start=1033
-  _globals['_UPSTREAMSTATUS']._serialized_end=1164
-  _globals['_UPSTREAMMODELSTATUS']._serialized_start=1167
-  _globals['_UPSTREAMMODELSTATUS']._serialized_end=1393
-  _globals['_UPSTREAMMODELSTATUS_STATE']._serialized_start=1283
-  _globals['_UPSTREAMMODELSTATUS_STATE']._serialized_end=1393
-  _globals['_STATUSSERVICE']._serialized_start=1396
-  _globals['_STATUSSERVICE']._serialized_end=1527
+  _globals['_GETSTATUSREQUEST']._serialized_start=196
+  _globals['_GETSTATUSREQUEST']._serialized_end=214
+  _globals['_GETSTATUSRESPONSE']._serialized_start=217
+  _globals['_GETSTATUSRESPONSE']._serialized_end=642
+  _globals['_TRAFFICSUMMARY']._serialized_start=645
+  _globals['_TRAFFICSUMMARY']._serialized_end=1125
+  _globals['_UPSTREAMSTATUS']._serialized_start=1128
+  _globals['_UPSTREAMSTATUS']._serialized_end=1259
+  _globals['_UPSTREAMMODELSTATUS']._serialized_start=1262
+  _globals['_UPSTREAMMODELSTATUS']._serialized_end=1488
+  _globals['_UPSTREAMMODELSTATUS_STATE']._serialized_start=1378
+  _globals['_UPSTREAMMODELSTATUS_STATE']._serialized_end=1488
+  _globals['_STATUSSERVICE']._serialized_start=1491
+  _globals['_STATUSSERVICE']._serialized_end=1622
 # @@protoc_insertion_point(module_scope)

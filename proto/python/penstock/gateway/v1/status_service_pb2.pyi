@@ -1,6 +1,7 @@
 from google.api import annotations_pb2 as _annotations_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from penstock.gateway.v1 import upstream_pb2 as _upstream_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -15,7 +16,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("is_healthy", "problems", "replica", "version", "started_at", "requests_in_flight", "traffic", "upstreams", "configuration_revision", "configuration_since")
+    __slots__ = ("is_healthy", "problems", "replica", "version", "started_at", "requests_in_flight", "traffic", "upstreams", "configuration_revision", "configuration_since", "unwell_places")
     IS_HEALTHY_FIELD_NUMBER: _ClassVar[int]
     PROBLEMS_FIELD_NUMBER: _ClassVar[int]
     REPLICA_FIELD_NUMBER: _ClassVar[int]
@@ -26,6 +27,7 @@ class GetStatusResponse(_message.Message):
     UPSTREAMS_FIELD_NUMBER: _ClassVar[int]
     CONFIGURATION_REVISION_FIELD_NUMBER: _ClassVar[int]
     CONFIGURATION_SINCE_FIELD_NUMBER: _ClassVar[int]
+    UNWELL_PLACES_FIELD_NUMBER: _ClassVar[int]
     is_healthy: bool
     problems: _containers.RepeatedScalarFieldContainer[str]
     replica: str
@@ -36,7 +38,8 @@ class GetStatusResponse(_message.Message):
     upstreams: _containers.RepeatedCompositeFieldContainer[UpstreamStatus]
     configuration_revision: str
     configuration_since: _timestamp_pb2.Timestamp
-    def __init__(self, is_healthy: bool = ..., problems: _Optional[_Iterable[str]] = ..., replica: _Optional[str] = ..., version: _Optional[str] = ..., started_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., requests_in_flight: _Optional[int] = ..., traffic: _Optional[_Union[TrafficSummary, _Mapping]] = ..., upstreams: _Optional[_Iterable[_Union[UpstreamStatus, _Mapping]]] = ..., configuration_revision: _Optional[str] = ..., configuration_since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    unwell_places: _containers.RepeatedCompositeFieldContainer[_upstream_pb2.UpstreamPlace]
+    def __init__(self, is_healthy: bool = ..., problems: _Optional[_Iterable[str]] = ..., replica: _Optional[str] = ..., version: _Optional[str] = ..., started_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., requests_in_flight: _Optional[int] = ..., traffic: _Optional[_Union[TrafficSummary, _Mapping]] = ..., upstreams: _Optional[_Iterable[_Union[UpstreamStatus, _Mapping]]] = ..., configuration_revision: _Optional[str] = ..., configuration_since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., unwell_places: _Optional[_Iterable[_Union[_upstream_pb2.UpstreamPlace, _Mapping]]] = ...) -> None: ...
 
 class TrafficSummary(_message.Message):
     __slots__ = ("window", "requests", "failures", "error_ratio", "duration_p50_ms", "duration_p95_ms", "time_to_first_token_p50_ms", "time_to_first_token_p95_ms", "cache_hit_ratio", "cost_per_request_nano_usd")

@@ -55,6 +55,16 @@ class InferenceServiceStub(object):
                 request_serializer=penstock_dot_inference_dot_v1_dot_inference__service__pb2.UnloadModelRequest.SerializeToString,
                 response_deserializer=penstock_dot_inference_dot_v1_dot_inference__service__pb2.UnloadModelResponse.FromString,
                 _registered_method=True)
+        self.ListUpstreams = channel.unary_unary(
+                '/penstock.inference.v1.InferenceService/ListUpstreams',
+                request_serializer=penstock_dot_inference_dot_v1_dot_inference__service__pb2.ListUpstreamsRequest.SerializeToString,
+                response_deserializer=penstock_dot_inference_dot_v1_dot_inference__service__pb2.ListUpstreamsResponse.FromString,
+                _registered_method=True)
+        self.ControlUpstream = channel.unary_unary(
+                '/penstock.inference.v1.InferenceService/ControlUpstream',
+                request_serializer=penstock_dot_inference_dot_v1_dot_inference__service__pb2.ControlUpstreamRequest.SerializeToString,
+                response_deserializer=penstock_dot_inference_dot_v1_dot_inference__service__pb2.ControlUpstreamResponse.FromString,
+                _registered_method=True)
 
 
 class InferenceServiceServicer(object):
@@ -93,6 +103,23 @@ class InferenceServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListUpstreams(self, request, context):
+        """ListUpstreams tells how every place is where a request may be sent, in the
+        configuration's order. States, their reasons and times are those that all
+        replicas share through Redis; the figures are this instance's own.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ControlUpstream(self, request, context):
+        """ControlUpstream does as the operator says with an upstream, or with one
+        model of it. The other replicas hear of it through Redis within a second.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_InferenceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -115,6 +142,16 @@ def add_InferenceServiceServicer_to_server(servicer, server):
                     servicer.UnloadModel,
                     request_deserializer=penstock_dot_inference_dot_v1_dot_inference__service__pb2.UnloadModelRequest.FromString,
                     response_serializer=penstock_dot_inference_dot_v1_dot_inference__service__pb2.UnloadModelResponse.SerializeToString,
+            ),
+            'ListUpstreams': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListUpstreams,
+                    request_deserializer=penstock_dot_inference_dot_v1_dot_inference__service__pb2.ListUpstreamsRequest.FromString,
+                    response_serializer=penstock_dot_inference_dot_v1_dot_inference__service__pb2.ListUpstreamsResponse.SerializeToString,
+            ),
+            'ControlUpstream': grpc.unary_unary_rpc_method_handler(
+                    servicer.ControlUpstream,
+                    request_deserializer=penstock_dot_inference_dot_v1_dot_inference__service__pb2.ControlUpstreamRequest.FromString,
+                    response_serializer=penstock_dot_inference_dot_v1_dot_inference__service__pb2.ControlUpstreamResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -226,6 +263,60 @@ class InferenceService(object):
             '/penstock.inference.v1.InferenceService/UnloadModel',
             penstock_dot_inference_dot_v1_dot_inference__service__pb2.UnloadModelRequest.SerializeToString,
             penstock_dot_inference_dot_v1_dot_inference__service__pb2.UnloadModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListUpstreams(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.inference.v1.InferenceService/ListUpstreams',
+            penstock_dot_inference_dot_v1_dot_inference__service__pb2.ListUpstreamsRequest.SerializeToString,
+            penstock_dot_inference_dot_v1_dot_inference__service__pb2.ListUpstreamsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ControlUpstream(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.inference.v1.InferenceService/ControlUpstream',
+            penstock_dot_inference_dot_v1_dot_inference__service__pb2.ControlUpstreamRequest.SerializeToString,
+            penstock_dot_inference_dot_v1_dot_inference__service__pb2.ControlUpstreamResponse.FromString,
             options,
             channel_credentials,
             insecure,

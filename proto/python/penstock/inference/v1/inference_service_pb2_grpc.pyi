@@ -53,6 +53,23 @@ class InferenceServiceStub:
     have ended, and answers when arrivals are refused.
     """
 
+    ListUpstreams: grpc.UnaryUnaryMultiCallable[
+        penstock.inference.v1.inference_service_pb2.ListUpstreamsRequest,
+        penstock.inference.v1.inference_service_pb2.ListUpstreamsResponse,
+    ]
+    """ListUpstreams tells how every place is where a request may be sent, in the
+    configuration's order. States, their reasons and times are those that all
+    replicas share through Redis; the figures are this instance's own.
+    """
+
+    ControlUpstream: grpc.UnaryUnaryMultiCallable[
+        penstock.inference.v1.inference_service_pb2.ControlUpstreamRequest,
+        penstock.inference.v1.inference_service_pb2.ControlUpstreamResponse,
+    ]
+    """ControlUpstream does as the operator says with an upstream, or with one
+    model of it. The other replicas hear of it through Redis within a second.
+    """
+
 class InferenceServiceAsyncStub:
     """InferenceService runs a plan against upstreams: Triton or a provider."""
 
@@ -86,6 +103,23 @@ class InferenceServiceAsyncStub:
     ]
     """UnloadModel has the model's upstream let it go once its running requests
     have ended, and answers when arrivals are refused.
+    """
+
+    ListUpstreams: grpc.aio.UnaryUnaryMultiCallable[
+        penstock.inference.v1.inference_service_pb2.ListUpstreamsRequest,
+        penstock.inference.v1.inference_service_pb2.ListUpstreamsResponse,
+    ]
+    """ListUpstreams tells how every place is where a request may be sent, in the
+    configuration's order. States, their reasons and times are those that all
+    replicas share through Redis; the figures are this instance's own.
+    """
+
+    ControlUpstream: grpc.aio.UnaryUnaryMultiCallable[
+        penstock.inference.v1.inference_service_pb2.ControlUpstreamRequest,
+        penstock.inference.v1.inference_service_pb2.ControlUpstreamResponse,
+    ]
+    """ControlUpstream does as the operator says with an upstream, or with one
+    model of it. The other replicas hear of it through Redis within a second.
     """
 
 class InferenceServiceServicer(metaclass=abc.ABCMeta):
@@ -129,6 +163,27 @@ class InferenceServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[penstock.inference.v1.inference_service_pb2.UnloadModelResponse, collections.abc.Awaitable[penstock.inference.v1.inference_service_pb2.UnloadModelResponse]]:
         """UnloadModel has the model's upstream let it go once its running requests
         have ended, and answers when arrivals are refused.
+        """
+
+    @abc.abstractmethod
+    def ListUpstreams(
+        self,
+        request: penstock.inference.v1.inference_service_pb2.ListUpstreamsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[penstock.inference.v1.inference_service_pb2.ListUpstreamsResponse, collections.abc.Awaitable[penstock.inference.v1.inference_service_pb2.ListUpstreamsResponse]]:
+        """ListUpstreams tells how every place is where a request may be sent, in the
+        configuration's order. States, their reasons and times are those that all
+        replicas share through Redis; the figures are this instance's own.
+        """
+
+    @abc.abstractmethod
+    def ControlUpstream(
+        self,
+        request: penstock.inference.v1.inference_service_pb2.ControlUpstreamRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[penstock.inference.v1.inference_service_pb2.ControlUpstreamResponse, collections.abc.Awaitable[penstock.inference.v1.inference_service_pb2.ControlUpstreamResponse]]:
+        """ControlUpstream does as the operator says with an upstream, or with one
+        model of it. The other replicas hear of it through Redis within a second.
         """
 
 def add_InferenceServiceServicer_to_server(servicer: InferenceServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -1,20 +1,24 @@
-"""The inference service as ports: what generates, and what tells of the upstreams' models."""
+"""The inference service as ports: what generates, what tells of the upstreams, and who does with them as operators say."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from penstock_common.contract.inference import GenerateRequest, RunnableModel
-from penstock_common.contract.wire.inference import GENERATE, LIST_MODELS
+from penstock_common.contract.inference import GenerateRequest, RunnableModel, UpstreamOrder, UpstreamPlace
+from penstock_common.contract.wire.inference import CONTROL_UPSTREAM, GENERATE, LIST_MODELS, LIST_UPSTREAMS
 from penstock_common.llm.types import Batch
 from penstock_common.rpc.client import Channel, ResponseStream
 from penstock_common.telemetry.steps import Step
 
 _LIST_TIMEOUT_SECONDS = 2.0
+_CONTROL_TIMEOUT_SECONDS = 5.0
 
 
 class InferenceClient:
-    """Implements ``ports.Generator`` and ``report.Upstreams``; a generation ends with its request's deadline at the latest."""
+    """Implements ``ports.Generator``, ``report.Upstreams`` and ``UpstreamPlaces``.
+
+    A generation ends with its request's deadline at the latest.
+    """
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
@@ -28,3 +32,11 @@ class InferenceClient:
     async def models(self) -> Sequence[RunnableModel]:
         """Return every model of every upstream."""
         return await self._channel.call(LIST_MODELS, None, timeout=_LIST_TIMEOUT_SECONDS)
+
+    async def places(self) -> Sequence[UpstreamPlace]:
+        """Return every model at every endpoint of every upstream."""
+        return await self._channel.call(LIST_UPSTREAMS, None, timeout=_LIST_TIMEOUT_SECONDS)
+
+    async def control(self, order: UpstreamOrder) -> Sequence[UpstreamPlace]:
+        """Return the places that were meant, once it is done."""
+        return await self._channel.call(CONTROL_UPSTREAM, order, timeout=_CONTROL_TIMEOUT_SECONDS)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
+from penstock_common.contract.inference import MAX_EJECTION
 from penstock_common.errors import InvalidRequest, ModelNotFound
 from penstock_gateway.domain.access.networks import Network, read_network
 
@@ -20,6 +21,7 @@ DEFAULT_OVERLAP = timedelta(days=1)
 _MAX_NAME_LENGTH = 128
 _MAX_USER_NAME_LENGTH = 256
 _MAX_LABEL_LENGTH = 128
+_MAX_REASON_LENGTH = 256
 _TENANT_NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
@@ -112,6 +114,18 @@ def overlap(value: timedelta | None) -> timedelta:
     if not timedelta() <= value <= MAX_OVERLAP:
         raise InvalidRequest(f"overlap must be between 0 and {MAX_OVERLAP.days} days.", field="overlap")
     return value
+
+
+def ejection(value: timedelta | None) -> timedelta | None:
+    """Return how long an upstream is left out."""
+    if value is not None and not timedelta() < value <= MAX_EJECTION:
+        raise InvalidRequest(f"duration must be longer than 0 and at most {MAX_EJECTION.days} days.", field="duration")
+    return value
+
+
+def reason(text: str) -> str:
+    """Return the reason if people can read it."""
+    return _text("reason", text, 0, _MAX_REASON_LENGTH)
 
 
 def _text(field: str, value: str, least: int, most: int) -> str:

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 import msgspec
 
 from penstock.gateway.v1 import admin_service_pb2 as pb
+from penstock_common.contract.inference import MAX_EJECTION
 from penstock_common.errors import InvalidRequest
 from penstock_common.rpc.durations import duration_from
 from penstock_common.rpc.server_call import ServerCall
@@ -20,6 +21,7 @@ from penstock_gateway.domain.administration.keys import NewKey
 from penstock_gateway.domain.administration.paging import Page
 from penstock_gateway.domain.administration.registry import KeyFilter
 from penstock_gateway.domain.administration.tenants import TenantTerms
+from penstock_gateway.domain.administration.upstreams import EjectionTerms
 from penstock_gateway.surfaces.arrival import Reception
 from penstock_gateway.surfaces.client_address import ADDRESS_HEADER
 from penstock_gateway.surfaces.grpc.admin_messages import (
@@ -31,6 +33,7 @@ from penstock_gateway.surfaces.grpc.admin_messages import (
     user_message,
 )
 from penstock_gateway.surfaces.grpc.arrival import admitted
+from penstock_gateway.surfaces.grpc.upstream_messages import place_messages
 
 ActorOf = Callable[[ServerCall], Actor]
 """Returns who makes a call."""
@@ -50,6 +53,7 @@ class AdminServicer:
         self._keys = administration.keys
         self._audit = administration.audit
         self._cache = administration.cache
+        self._upstreams = administration.upstreams
 
     async def CreateTenant(self, request: pb.CreateTenantRequest, call: ServerCall) -> pb.CreateTenantResponse:
         """Return a new tenant."""
@@ -156,6 +160,26 @@ class AdminServicer:
     async def GetCacheStats(self, request: pb.GetCacheStatsRequest, call: ServerCall) -> pb.GetCacheStatsResponse:
         """Return what one process of the cache has counted."""
         return pb.GetCacheStatsResponse(**msgspec.structs.asdict(await self._cache.stats()))
+
+    async def ListUpstreams(self, request: pb.ListUpstreamsRequest, call: ServerCall) -> pb.ListUpstreamsResponse:
+        """Return how every upstream's models are."""
+        return pb.ListUpstreamsResponse(places=place_messages(await self._upstreams.list()))
+
+    async def ProbeUpstream(self, request: pb.ProbeUpstreamRequest, call: ServerCall) -> pb.ProbeUpstreamResponse:
+        """Return what is about to be probed."""
+        places = await self._upstreams.probe(self._actor(call), request.upstream, request.model)
+        return pb.ProbeUpstreamResponse(places=place_messages(places))
+
+    async def EjectUpstream(self, request: pb.EjectUpstreamRequest, call: ServerCall) -> pb.EjectUpstreamResponse:
+        """Return what is left out."""
+        terms = EjectionTerms(duration_from(request, "duration", MAX_EJECTION), request.reason, request.force)
+        places = await self._upstreams.eject(self._actor(call), request.upstream, request.model, terms)
+        return pb.EjectUpstreamResponse(places=place_messages(places))
+
+    async def RestoreUpstream(self, request: pb.RestoreUpstreamRequest, call: ServerCall) -> pb.RestoreUpstreamResponse:
+        """Return what is asked again."""
+        places = await self._upstreams.restore(self._actor(call), request.upstream, request.model)
+        return pb.RestoreUpstreamResponse(places=place_messages(places))
 
 
 def actors_of(reception: Reception) -> ActorOf:

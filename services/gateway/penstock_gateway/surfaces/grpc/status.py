@@ -15,6 +15,7 @@ from penstock_common.rpc.server_call import ServerCall
 from penstock_gateway import __version__
 from penstock_gateway.domain.status.report import GatewayStatus, StatusReporter
 from penstock_gateway.domain.status.traffic import WINDOW, TrafficSummary
+from penstock_gateway.surfaces.grpc.upstream_messages import place_messages
 
 _STATES = {
     ModelState.UNTOLD: pb.UpstreamModelStatus.STATE_UNSPECIFIED,
@@ -54,6 +55,7 @@ class StatusServicer:
             traffic=_traffic(status.traffic),
             upstreams=_upstreams(status),
             configuration_revision=status.revision.name,
+            unwell_places=place_messages(status.unwell),
         )
         response.configuration_since.FromDatetime(status.revision.since)
         response.started_at.FromDatetime(self._started_at)

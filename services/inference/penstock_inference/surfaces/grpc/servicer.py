@@ -1,24 +1,33 @@
-"""The inference service: what it is asked, handed on to the attempt loop and to the models' administration."""
+"""The inference service: what it is asked, handed on to the attempt loop and to who administers models and upstreams."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from penstock_common.contract.inference import GenerateRequest, RunnableModel
-from penstock_common.contract.wire.inference import GENERATE, LIST_MODELS, LOAD_MODEL, UNLOAD_MODEL
+from penstock_common.contract.inference import GenerateRequest, RunnableModel, UpstreamOrder, UpstreamPlace
+from penstock_common.contract.wire.inference import (
+    CONTROL_UPSTREAM,
+    GENERATE,
+    LIST_MODELS,
+    LIST_UPSTREAMS,
+    LOAD_MODEL,
+    UNLOAD_MODEL,
+)
 from penstock_common.llm.types import Batch, Candidate
 from penstock_common.rpc.method import Handler, Responses
 from penstock_common.rpc.server_call import ServerCall
 from penstock_inference.domain.attempt_loop import Batches, Generation
 from penstock_inference.domain.revisions import Revisions
+from penstock_inference.domain.upstream_control import UpstreamControl
 
 
 class InferenceServicer:
     """Runs plans; the attempts' steps reach the caller, also when all fail."""
 
-    def __init__(self, revisions: Revisions) -> None:
+    def __init__(self, revisions: Revisions, upstreams: UpstreamControl) -> None:
         self._revisions = revisions
+        self._upstreams = upstreams
 
     def handlers(self) -> tuple[Handler, ...]:
         """Return what this serves."""
@@ -27,6 +36,8 @@ class InferenceServicer:
             LIST_MODELS.served_by(self.list_models),
             LOAD_MODEL.served_by(self.load_model),
             UNLOAD_MODEL.served_by(self.unload_model),
+            LIST_UPSTREAMS.served_by(self.list_upstreams),
+            CONTROL_UPSTREAM.served_by(self.control_upstream),
         )
 
     def generate(self, request: GenerateRequest, call: ServerCall) -> Responses[Batch]:
@@ -60,6 +71,14 @@ class InferenceServicer:
         """Return the model once it takes nothing new."""
         revision = self._revisions.newest
         return await revision.models.unload(candidate)
+
+    async def list_upstreams(self, _: None, call: ServerCall) -> tuple[UpstreamPlace, ...]:
+        """Return how every upstream's places are."""
+        return self._upstreams.list()
+
+    async def control_upstream(self, order: UpstreamOrder, call: ServerCall) -> tuple[UpstreamPlace, ...]:
+        """Return the places that were meant, once it is done."""
+        return await self._upstreams.obey(order)
 
 
 async def one_by_one(batches: Batches) -> AsyncGenerator[Batch, None]:

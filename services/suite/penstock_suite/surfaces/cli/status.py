@@ -14,6 +14,7 @@ from penstock_suite.domain.requests import GatewayTarget, Selection
 from penstock_suite.domain.run_record import StackStatus
 from penstock_suite.surfaces.cli.options import CaOption, JsonOption, OperatorKeyOption, StateOption, command
 from penstock_suite.surfaces.cli.output import console, escape, failures_told, print_json
+from penstock_suite.surfaces.cli.upstreams import described
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -101,6 +102,8 @@ def _show_gateway(out: Console, gateway: GatewayReport) -> None:
         models = ", ".join(f"{model.name} {model.state}".rstrip() for model in upstream.models)
         attempts = f"{upstream.attempts} attempts, {upstream.failed_attempts} failed"
         out.print(f"  upstream    {escape(upstream.name)}: {attempts}; {escape(models)}")
+    for place in gateway.unwell:
+        out.print(f"  [bold]not well[/]    {described(place)}")
 
 
 def _percentiles(p50_ms: float | None, p95_ms: float | None) -> str:
