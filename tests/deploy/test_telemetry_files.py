@@ -21,9 +21,11 @@ from penstock_common.sections import RoomSettings
 from penstock_embedding.adapters.telemetry import BatchMetrics, UpstreamMetrics
 from penstock_gateway.adapters.telemetry import Metrics, show_ledger
 from penstock_gateway.domain.life.settlement import CANCELLED, OK, outcome_of
-from penstock_inference.adapters.telemetry import AttemptTelemetry, HealthMetrics
+from penstock_inference.adapters.telemetry import AttemptTelemetry, HealthMetrics, LimitMetrics
 from penstock_inference.domain.endpoint import Endpoint, Pool
 from penstock_inference.domain.health.registry import Health
+from penstock_inference.domain.health.rules import State
+from penstock_inference.domain.load.gate import Gate, GateLimits
 from penstock_suite.adapters.revision_metrics import RevisionMetrics
 
 DEPLOY = ROOT / "deploy"
@@ -66,16 +68,25 @@ def _of_services() -> dict[str, set[str]]:
                     described.type, ("",)
                 )
                 found |= {described.name + suffix: set(metric._labelnames) for suffix in suffixes}
-    return found | _of_health()
+    return found | _made_when_asked_for()
 
 
-def _of_health() -> dict[str, set[str]]:
-    """Return the labels of the series that are made when they are asked for."""
+def _made_when_asked_for() -> dict[str, set[str]]:
+    """Return the labels of such series."""
     health = Health()
     Pool([Endpoint(None)], health.upstream("u")).places("m")
-    samples = [sample for family in HealthMetrics(health).collect() for sample in family.samples]
-    samples += [sample for family in LoadShedding(RoomSettings().of("cache")).collect() for sample in family.samples]
+    gate = Gate(GateLimits(concurrent_requests=1), Clock())
+    shedding = LoadShedding(RoomSettings().of("cache"))
+    collectors = (HealthMetrics(health), LimitMetrics(lambda: [("u", gate)]), shedding)
+    samples = [sample for collector in collectors for family in collector.collect() for sample in family.samples]
     return {sample.name: set(sample.labels) for sample in samples}
+
+
+class Clock:
+    """Stands still."""
+
+    def time(self) -> float:
+        return 0.0
 
 
 @pytest.fixture(scope="module")
@@ -91,16 +102,19 @@ def known() -> dict[str, set[str]]:
     }
 
 
+def _panels() -> list[dict[str, Any]]:
+    return json.loads(DASHBOARD.read_text())["panels"]
+
+
 def _expressions() -> Iterator[tuple[str, str]]:
     """Yield every expression of Grafana and Prometheus, and where it stands."""
     for group in yaml.safe_load(ALERTS.read_text())["groups"]:
         for rule in group["rules"]:
             yield rule["alert"], rule["expr"]
-    dashboard = json.loads(DASHBOARD.read_text())
-    for panel in dashboard["panels"]:
+    for panel in _panels():
         for target in panel.get("targets", []):
             yield panel["title"], target["expr"]
-    for variable in dashboard["templating"]["list"]:
+    for variable in json.loads(DASHBOARD.read_text())["templating"]["list"]:
         yield variable["name"], variable["query"]["query"]
 
 
@@ -123,6 +137,25 @@ def test_an_expression_names_metrics_and_labels_that_exist(expression, known):
     assert names <= set(known), f"no metric is called {names - set(known)}"
     for label in grouped - {""}:
         assert any(label in known[name] | ADDED_LABELS for name in names), f"nothing has the label {label}"
+
+
+def test_all_that_is_measured_of_upstreams_can_be_seen(known):
+    shown = " ".join(target["expr"] for panel in _panels() for target in panel.get("targets", []))
+    measured = {name for name in known if name.startswith("penstock_upstream_")}
+    measured |= {"penstock_recovered_breaks_total", "penstock_broken_answers_total", "penstock_degraded_answers_total"}
+    assert len(measured) > 8
+    assert {name for name in measured if name not in shown} == set()
+
+
+def test_states_that_rules_name_are_states():
+    found = {
+        state
+        for _, text in EXPRESSIONS
+        for group in re.findall(r'state(?:=~|!=|=)"([^"]+)"', text)
+        for state in group.split("|")
+    }
+    assert {"by hand", "ejected"} <= found
+    assert found <= {state.value for state in State}
 
 
 def test_outcomes_that_count_as_faults_are_outcomes():

@@ -126,6 +126,25 @@ async def test_the_cache_is_cleared_and_counted_over_rest(suite, edge):
     assert (status, int(body["stores"]) > 0) == (200, True)
 
 
+async def test_upstreams_are_listed_left_out_and_taken_back_over_rest(suite, edge):
+    operator, first = suite.OPERATOR_KEY, "/api/v1/admin/upstreams/first"
+    status, body = await call(edge, "GET", "/api/v1/admin/upstreams", operator)
+    assert (status, [place["state"] for place in body["places"]]) == (200, ["STATE_OK"] * 2)
+    wanted = {"model": "m1", "duration": "90s", "reason": "maintenance"}
+    status, body = await call(edge, "POST", f"{first}:eject", operator, wanted)
+    (place,) = body["places"]
+    assert (status, place["state"], place["reason"]) == (200, "STATE_BY_HAND", "maintenance")
+    assert {"since", "until"} <= set(place)
+    status, body = await call(edge, "GET", "/api/v1/status", operator)
+    assert (status, [place["upstream"] for place in body["unwell_places"]]) == (200, ["first"])
+    for verb in ("probe", "restore"):
+        assert (await call(edge, "POST", f"{first}:{verb}", operator))[0] == 200
+    status, body = await call(edge, "GET", "/api/v1/admin/upstreams", operator)
+    assert (status, [place["state"] for place in body["places"]]) == (200, ["STATE_OK"] * 2)
+    assert (await call(edge, "POST", f"{first}:eject", operator, {"duration": "0s"}))[0] == 400
+    assert (await call(edge, "POST", "/api/v1/admin/upstreams/third:eject", operator))[0] == 404
+
+
 async def bound_key(suite, session, *networks):
     wanted = {"tenant": "demo", "allowed_networks": networks}
     return (await call(session, "POST", "/api/v1/admin/keys", suite.OPERATOR_KEY, wanted))[1]["secret"]

@@ -91,6 +91,55 @@ def test_where_nothing_runs_there_is_no_cache_to_clear(penstock, config, tmp_pat
         assert "Nothing runs here that has a cache." in told.stderr
 
 
+def test_upstreams_of_a_running_stack_are_listed_left_out_and_taken_back(start, penstock, command, config):
+    stack = start("--config", config)
+    stack.until("ready")
+    (row,) = command("upstreams", "list")
+    assert (row["upstream"], row["model"], row["state"], row["since"]) == ("remote", "m", "ok", None)
+    assert "nobody is left" in command("upstreams", "eject", "remote", exit_code=1)["message"]
+    where = ("--config", config, "--state", stack.state)
+    told = penstock("upstreams", "eject", "remote/m", "--for", "1h", "--reason", "a new card", "--force", *where)
+    assert (told.returncode, told.stdout) == (0, "")
+    assert told.stderr.startswith("remote/m at 127.0.0.1:9/v1 is left out until 2")
+    table = penstock("upstreams", "list", *where).stdout
+    assert "by hand" in table
+    assert "a new card" in table
+    status = penstock("status", "--state", stack.state)
+    assert "Every upstream is left out." in status.stdout
+    assert "remote/m at 127.0.0.1:9/v1: by hand (a new card), since 2" in status.stdout
+    (gateway,) = json.loads(penstock("status", "--state", stack.state, "--json").stdout)["gateways"]
+    assert [(row["upstream"], row["state"]) for row in gateway["unwell"]] == [("remote", "by hand")]
+    assert [row["state"] for row in command("upstreams", "restore", "remote")] == ["ok"]
+    assert command("upstreams", "probe", "remote")[0]["upstream"] == "remote"
+    actions = [(entry["action"], entry["target"], entry["outcome"]) for entry in command("audit")[:4]]
+    assert actions == [
+        ("upstream.probe", "remote", "ok"),
+        ("upstream.restore", "remote", "ok"),
+        ("upstream.eject", "remote/m", "ok"),
+        ("upstream.eject", "remote", "resource_state"),
+    ]
+
+
+def test_upstreams_that_are_not_there_or_cannot_be_asked_end_with_the_documented_codes(
+    start, penstock, command, config, tmp_path
+):
+    where = ("--config", config, "--state", tmp_path / "state")
+    for words in (("list",), ("probe", "remote"), ("eject", "remote"), ("restore", "remote")):
+        told = penstock("upstreams", *words, *where)
+        assert (told.returncode, told.stdout) == (5, "")
+        assert "Nothing runs here that asks upstreams." in told.stderr
+    stack = start("--config", config)
+    ready = stack.until("ready")
+    told = penstock("upstreams", "restore", "third", *where)
+    assert (told.returncode, "see 'penstock upstreams list'" in told.stderr) == (3, True)
+    told = penstock("upstreams", "eject", "remote", "--for", "31d", *where)
+    assert (told.returncode, "--for must be between 0 and 30 days" in told.stderr) == (2, True)
+    assert penstock("upstreams", "eject", "remote", "--for", "soon", *where).returncode == 2
+    address = ("--address", ready["grpc"])
+    assert penstock("upstreams", "list", *address, "--key", ready["key"]).returncode == 4
+    assert penstock("upstreams", "list", "--address", "127.0.0.1:9", "--key", "k").returncode == 5
+
+
 def test_status_shows_what_the_gateway_says(start, penstock, command, config):
     stack = start("--config", config)
     stack.until("ready")

@@ -122,7 +122,7 @@ def test_exit_codes_are_in_the_help_and_in_the_documentation(penstock):
     [
         ("up",), ("status",), ("chat",), ("serve",), ("health",), ("backup",), ("restore",), ("certificates",), ("audit",),
         ("keys", "create"), ("keys", "rotate"), ("tenants", "create"), ("tenants", "update"), ("users", "create"),
-        ("models", "load"), ("config", "check"), ("config", "init"), ("db", "upgrade"), ("completion",),
+        ("models", "load"), ("upstreams", "eject"), ("config", "check"), ("config", "init"), ("db", "upgrade"), ("completion",),
     ],
 )  # fmt: skip
 def test_help_shows_options_as_people_write_them(penstock, command):

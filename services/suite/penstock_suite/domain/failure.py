@@ -20,7 +20,7 @@ class ExitCode(IntEnum):
     MISCONFIGURED = 2
     """The configuration, or what the command line says, is wrong."""
     NOT_THERE = 3
-    """There is no tenant, user, key or model of that name."""
+    """There is no tenant, user, key, model or upstream of that name."""
     REFUSED = 4
     """The key is missing, unknown, or may not do it."""
     UNREACHABLE = 5
