@@ -189,14 +189,19 @@ class Attempt:
         )
 
     def failed(self, failure: AttemptFailed) -> None:
-        """Record how the attempt failed, and where that is not the upstream's fault."""
-        outcome = failure.outcome
+        """Record how the attempt failed, where that is not the upstream's fault, and what its place has become by it."""
+        outcome, turn, told = failure.outcome, self.turn, self._step.attributes
+        place, before = turn.place, turn.place.condition
         if failure.is_of_the_request:
-            self._step.attributes["fault"] = "request"
+            told["fault"] = "request"
         if not failure.was_asked:
-            self._step.attributes["asked"] = False
+            told["asked"] = False
         self._finish(outcome, error=outcome if failure.was_asked else "")
-        self.turn.failed(failure)
+        turn.failed(failure)
+        if turn.cooled_seconds:
+            told["cools_ms"] = round(turn.cooled_seconds * 1000, 3)
+        if place.condition is not before:
+            told["became"] = place.condition.value
         if self.permit is not None and failure.kind in _TOO_MUCH and not failure.hurried:
             self.permit.gate.refused()
 
@@ -270,5 +275,9 @@ class Attempt:
             _log.error("adapter_not_closed", candidate=str(self.model.candidate), exc_info=error)
 
     def _finish(self, outcome: str, error: str = "") -> None:
-        self._step.attributes["outcome"] = outcome
+        told, place = self._step.attributes, self.turn.place
+        told["outcome"] = outcome
+        if place.peers[0] is not place.peers[-1]:
+            # Of several, which one it was.
+            told["endpoint"] = place.name.endpoint
         end(self._step, error)
