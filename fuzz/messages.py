@@ -78,6 +78,8 @@ _CHAT = {
     }
 }
 _NAME = "made-by-fuzzing"
+SPARE_UPSTREAM = "spare-for-fuzzing"
+"""One that no public model has: whoever leaves it out does no honest request harm."""
 _EXAMPLES: dict[str, dict[str, Any]] = {
     "Chat": _CHAT,
     "StreamChat": _CHAT,
@@ -97,6 +99,9 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
     "ListUsers": {"tenant": _NAME},
     "ListAuditEntries": {"tenant": _NAME, "page_size": 3},
     "ClearCache": {"tenant": "app"},
+    "ProbeUpstream": {"upstream": SPARE_UPSTREAM},
+    "EjectUpstream": {"upstream": SPARE_UPSTREAM, "duration": "1s", "reason": "a"},
+    "RestoreUpstream": {"upstream": SPARE_UPSTREAM, "model": "m"},
 }
 
 

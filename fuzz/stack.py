@@ -17,6 +17,7 @@ from typing import IO, Any
 
 from cases import Door
 from growth import Holding, census, holding, keys
+from messages import SPARE_UPSTREAM
 from surfaces import APP_KEY, NARROW_KEY, OPERATOR_KEY
 
 from penstock_common.testing.certificates import CertificateFiles
@@ -119,15 +120,22 @@ def _configuration(upstream: str) -> dict[str, Any]:
         return {"name": name, "context_window": 32768, "capabilities": able, "price": {"input": 1, "output": 2}}
 
     unlimited = {"requests_per_minute": _NEVER, "concurrent_requests": _NEVER}
-    openai = {"name": "o", "provider": "openai", "base_url": upstream, "api_key": "sk-upstream", "models": [model("m")]}
-    compatible = {**openai, "name": "u", "provider": "openai_compatible"}
+    # By names that no text hits that is made at random: operators may leave an upstream out.
+    openai = {
+        "name": "openai",
+        "provider": "openai",
+        "base_url": upstream,
+        "api_key": "sk-upstream",
+        "models": [model("m")],
+    }
+    compatible = {**openai, "name": "compatible", "provider": "openai_compatible"}
     return {
         "listen": {"http": f"127.0.0.1:{free_port()}", "grpc": f"127.0.0.1:{free_port()}"},
-        "upstreams": [compatible, openai],
+        "upstreams": [compatible, openai, {**openai, "name": SPARE_UPSTREAM}],
         "models": [
-            {"name": "fast", "candidates": ["u/m"]},
-            {"name": "a/b", "candidates": ["o/m"]},
-            {"name": "withheld", "candidates": ["u/m"]},
+            {"name": "fast", "candidates": ["compatible/m"]},
+            {"name": "a/b", "candidates": ["openai/m"]},
+            {"name": "withheld", "candidates": ["compatible/m"]},
         ],
         "embedding": {
             "model": "vectors",
