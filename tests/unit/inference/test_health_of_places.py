@@ -16,7 +16,7 @@ from penstock_common.llm.types import GenerationInput, Message, Role, Text, Usag
 from penstock_common.rpc.scope import RequestScope
 from penstock_inference.domain.endpoint import Endpoint, Pool
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
-from penstock_inference.domain.health.place import Place
+from penstock_inference.domain.health.place import OperatorsWord, Place
 from penstock_inference.domain.health.registry import Health, Trouble
 from penstock_inference.domain.health.rules import GOOD_PROBES, State
 from penstock_inference.domain.health.turn import Turn
@@ -619,6 +619,6 @@ def test_an_answer_that_was_asked_for_before_the_outage_brings_nobody_back() -> 
 
 def test_what_an_operator_has_put_out_no_failure_puts_out_anew() -> None:
     world = World()
-    world.place.eject_by_hand(world.now, "maintenance", 600)
+    world.place.heed(OperatorsWord(world.now, 600.0, "maintenance"), world.now)
     world.fail(times=50)
     assert (world.place.condition, world.place.reason) == (State.BY_HAND, "maintenance")
