@@ -142,14 +142,17 @@ class AnswerRecovery:
 
         Raises:
             AttemptFailed: DIVERGED, where the two do not make one answer; also where whoever was to go on said nothing, which
-                is how the answer ends whose end alone was lost, and what a broken server says of any beginning.
+                is how the answer ends whose end alone was lost, and what a broken server says of any beginning. JSON shows
+                by itself whether it is whole.
         """
         new = [*last, *self._splice.end()]
-        if self._way is RecoveryWay.CONTINUED and reason is FinishReason.STOP and not _says(self.written):
+        if reason is not FinishReason.STOP:
+            return new
+        if self._value.response_format is not None:
+            if not _is_json(self._sent, new):
+                raise AttemptFailed(FailureKind.DIVERGED, "the two parts do not make one JSON text")
+        elif self._way is RecoveryWay.CONTINUED and not _says(self.written):
             raise AttemptFailed(FailureKind.DIVERGED, "the continuation was empty")
-        is_json_due = self._value.response_format is not None and reason is FinishReason.STOP
-        if is_json_due and not _is_json(self._sent, new):
-            raise AttemptFailed(FailureKind.DIVERGED, "the two parts do not make one JSON text")
         return new
 
     def usage_of(self, reported: Usage) -> Usage:
