@@ -1,6 +1,7 @@
 """`penstock rehearse` and `penstock faults`, run as a person runs them."""
 
 import json
+import re
 import select
 import signal
 import socket
@@ -100,7 +101,7 @@ def test_rows_that_need_another_candidate_are_skipped_without_one(penstock, conf
     told = penstock("rehearse", "--config", configuration, "--only", "14", "--model", "alone")
     assert told.returncode == 0
     assert "the model has no other candidate" in told.stdout
-    assert "6 skipped" in told.stderr
+    assert re.search(r"\b0 of 0 as promised, [1-9]\d* skipped", told.stderr)
 
 
 @pytest.mark.parametrize(

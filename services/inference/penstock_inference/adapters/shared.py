@@ -23,6 +23,8 @@ class Shared(NamedTuple):
     async def go_on(self, every_seconds: float, stack: AsyncExitStack) -> None:
         """Exchange now, and then for as long as ``stack`` is open."""
         await self.health.exchange()
+        if self.limits.are_there:
+            await self.limits.beat()
         await stack.enter_async_context(running(self.health.run(every_seconds)))
         await stack.enter_async_context(running(self.limits.run(every_seconds)))
 
@@ -40,7 +42,6 @@ async def sharing(url: str, health: Health) -> AsyncGenerator[Shared]:
         raise ConfigurationError(f"'redis.state': {error}") from None
     async with connection, background_work() as in_background:
         limits = SharedLimits(connection, in_background)
-        await limits.beat()
         try:
             yield Shared(SharedHealth(connection, health), limits)
         finally:

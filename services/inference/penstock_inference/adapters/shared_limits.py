@@ -99,6 +99,11 @@ class SharedLimits:
         self._place: tuple[int, int] | None = None
         self._is_away = False
 
+    @property
+    def are_there(self) -> bool:
+        """Whether any upstream of this process has limits."""
+        return self._has_limits.is_set()
+
     async def run(self, every_seconds: float) -> None:
         """Say for ever that this process is there, and hear how many are, once it has limits to share; never return."""
         await self._has_limits.wait()
