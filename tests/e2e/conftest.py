@@ -367,7 +367,7 @@ async def collector() -> AsyncIterator[OtlpCollector]:
 async def upstreams() -> AsyncIterator[dict[str, Upstream]]:
     """Programmable upstreams by name."""
     async with AsyncExitStack() as stack:
-        names = ("first", "second", "broken", "broken-too")
+        names = ("first", "second", "frail", "broken", "broken-too")
         yield {name: await stack.enter_async_context(Upstream()) for name in names}
 
 
@@ -376,6 +376,13 @@ async def first(upstreams: dict[str, Upstream]) -> Upstream:
     """The upstream that answers ``fast``."""
     await upstreams["first"].forget()
     return upstreams["first"]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def frail(upstreams: dict[str, Upstream]) -> Upstream:
+    """The upstream that answers ``frail``: its retries are spent by no other test's failures."""
+    await upstreams["frail"].forget()
+    return upstreams["frail"]
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -411,6 +418,7 @@ async def stack(
         "models": [
             {"name": "penstock-demo", "candidates": ["local/penstock-demo"]},
             {"name": "fast", "candidates": ["first/first-1"]},
+            {"name": "frail", "candidates": ["frail/frail-1"]},
             {"name": "hopeless", "candidates": ["broken/broken-1", "broken-too/broken-too-1"]},
         ],
         "cache": {"mode": "exact", "redis_timeout": "2s"},

@@ -160,7 +160,7 @@ async def test_models_are_listed_and_retrieved(stack):
         names = [model.id async for model in client.models.list()]
         one = await client.models.retrieve("penstock-demo")
     assert names == sorted(names)
-    assert set(names) == {"fast", "hopeless", "penstock-demo"}
+    assert set(names) == {"fast", "frail", "hopeless", "penstock-demo"}
     assert (one.id, one.object) == ("penstock-demo", "model")
 
 

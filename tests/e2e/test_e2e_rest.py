@@ -99,9 +99,9 @@ async def test_a_stream_that_breaks_says_so_last(stack, first):
     assert reason_of(last["error"]) == "UPSTREAM_FAILED"
 
 
-async def test_a_stream_that_breaks_is_made_whole(stack, first):
-    first.enqueue(Answer(tokens=["Hello, ", "world."], stop_after=2, end=End.RESET))
-    answer = await stack.request("POST", STREAM, json=body("rest recovered"))
+async def test_a_stream_that_breaks_is_made_whole(stack, frail):
+    frail.enqueue(Answer(tokens=["Hello, ", "world."], stop_after=2, end=End.RESET))
+    answer = await stack.request("POST", STREAM, json=body("rest recovered", "frail"))
     events = [json.loads(line)["result"]["event"] for line in answer.body.decode().splitlines()]
     assert "".join(event.get("text_delta", {}).get("text", "") for event in events) == "Hello, world."
     (recovery,) = events[-1]["finished"]["recoveries"]
@@ -170,7 +170,7 @@ async def test_a_provider_that_fails_everywhere_is_unavailable(stack, broken):
 
 async def test_models_over_rest(stack):
     listed = await stack.request("GET", "/api/v1/models")
-    assert [model["name"] for model in listed.json["models"]] == ["fast", "hopeless", "penstock-demo"]
+    assert [model["name"] for model in listed.json["models"]] == ["fast", "frail", "hopeless", "penstock-demo"]
     one = await stack.request("GET", "/api/v1/models/penstock-demo")
     assert one.json["model"]["context_window_tokens"] == 512
     none = await stack.request("GET", "/api/v1/models/no-such-model")
