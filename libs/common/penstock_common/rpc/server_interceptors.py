@@ -43,7 +43,8 @@ class FinalFailures:
     """Tells the caller's gRPC not to repeat what the service itself refused or failed at (gRFC A6, pushback).
 
     But for what a process sheds for want of room: the next attempt is another process's turn, and the caller's retry throttle
-    sees to it that a service which is full everywhere is not asked more for that. For listeners inside the suite, whose callers repeat what the transport lost.
+    sees to it that a service which is full everywhere is not asked more for that. For listeners inside the suite, whose callers
+    repeat what the transport lost.
     """
 
     async def on_start(self, call: ServerCall) -> None:

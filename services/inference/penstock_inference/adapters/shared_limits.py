@@ -172,7 +172,9 @@ class SharedLimits:
     def _lose(self, error: Exception) -> None:
         if not self._is_away:
             self._is_away = True
-            _log.warning("limits_not_shared", reason=str(error), processes=self._place and self._place[1])
+            expected = isinstance(error, RedisUnavailable | ResponseError)
+            trace, processes = None if expected else error, self._place and self._place[1]
+            _log.warning("limits_not_shared", reason=str(error), processes=processes, exc_info=trace)
         for budget in self._budgets:
             budget.lost()
 
