@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from penstock_common.contract.inference import UpstreamAction, UpstreamOrder, UpstreamState
+from penstock_common.contract.inference import PlaceCondition, UpstreamAction, UpstreamOrder
 from penstock_common.contract.wire.inference import CONTROL_UPSTREAM, LIST_UPSTREAMS
 from penstock_common.testing.openai_upstream import Failure
 from penstock_common.testing.redis_server import RedisServer
@@ -55,13 +55,13 @@ async def test_what_one_is_told_both_do(channels):
     one, other = channels
     hour = timedelta(hours=1)
     (told,) = await control(one, UpstreamAction.EJECT, duration=hour, reason="maintenance")
-    heard = await until_first_is(other, UpstreamState.BY_HAND)
+    heard = await until_first_is(other, PlaceCondition.BY_HAND)
     assert (heard.upstream, heard.model, heard.reason) == ("first", "m", "maintenance")
     assert told.until - told.since == heard.until - heard.since == hour
     assert abs(told.until - heard.until) < timedelta(minutes=1)
     await control(other, UpstreamAction.RESTORE)
-    assert (await until_first_is(one, UpstreamState.OK)).until is None
-    assert [place.state for place in await places(other)] == [UpstreamState.OK] * 2
+    assert (await until_first_is(one, PlaceCondition.OK)).until is None
+    assert [place.state for place in await places(other)] == [PlaceCondition.OK] * 2
 
 
 async def test_a_probe_by_hand_is_made_and_seen(channels, first):

@@ -20,11 +20,11 @@ from penstock_common.contract.embedding import EmbedRequest, EmbedResponse, Text
 from penstock_common.contract.inference import (
     GenerateRequest,
     ModelState,
+    PlaceCondition,
     RunnableModel,
     UpstreamAction,
     UpstreamOrder,
     UpstreamPlace,
-    UpstreamState,
 )
 from penstock_common.contract.router import Requirements, RouteRequest
 from penstock_common.contract.wire import cache, embedding, inference, router
@@ -169,7 +169,7 @@ PLACE = UpstreamPlace(
     upstream="openai",
     endpoint="api.example#0123456789ab",
     model="gpt-4o-mini",
-    state=UpstreamState.BY_HAND,
+    state=PlaceCondition.BY_HAND,
     reason="maintenance",
     since=datetime(2026, 11, 29, 12, 0, 0, 123_456, UTC),
     until=datetime(2026, 11, 29, 13, tzinfo=UTC),
@@ -266,7 +266,7 @@ PASSED = [
     (
         inference.LIST_UPSTREAMS,
         None,
-        tuple(UpstreamPlace(upstream="openai", model="m", state=state) for state in UpstreamState) + (PLACE,),
+        tuple(UpstreamPlace(upstream="openai", model="m", state=state) for state in PlaceCondition) + (PLACE,),
     ),
     (inference.CONTROL_UPSTREAM, EJECTION, (PLACE,)),
     *((inference.CONTROL_UPSTREAM, UpstreamOrder(upstream="openai", action=action), ()) for action in UpstreamAction),

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from penstock_common.contract.inference import ModelState, RunnableModel, UpstreamPlace, UpstreamState
+from penstock_common.contract.inference import ModelState, PlaceCondition, RunnableModel, UpstreamPlace
 from penstock_common.errors import ServiceUnavailable
 from penstock_common.llm.types import Candidate
 from penstock_gateway.domain.life.door import Capacity, Door
@@ -79,7 +79,7 @@ async def test_model_that_does_not_answer_is_named_with_its_upstreams_reason(rea
 async def test_upstreams_that_are_not_well_are_told_and_no_problem_while_one_is_left():
     well, slow, out, by_hand = [
         UpstreamPlace(upstream="u", model=state.name, state=state)
-        for state in (UpstreamState.OK, UpstreamState.SLOW, UpstreamState.EJECTED, UpstreamState.BY_HAND)
+        for state in (PlaceCondition.OK, PlaceCondition.SLOW, PlaceCondition.EJECTED, PlaceCondition.BY_HAND)
     ]
     told = await status(Upstreams(places=(slow, well, out)))
     assert list(told.unwell) == [slow, out]

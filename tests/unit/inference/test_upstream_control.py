@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from penstock_common.contract.inference import MAX_EJECTION, UpstreamAction, UpstreamOrder, UpstreamState
+from penstock_common.contract.inference import MAX_EJECTION, PlaceCondition, UpstreamAction, UpstreamOrder
 from penstock_common.errors import InvalidRequest, ResourceNotFound, ResourceState
 from penstock_common.priority import Priority
 from penstock_inference.domain.endpoint import Endpoint, Pool
@@ -60,7 +60,7 @@ async def test_places_are_told_with_reason_and_times_of_day(world):
     assert [(place.upstream, place.endpoint, place.model) for place in told] == [
         ("u", "here", "m"), ("u", "there", "m"), ("v", "", "m"),
     ]  # fmt: skip
-    assert states(told) == [UpstreamState.EJECTED, UpstreamState.COOLING, UpstreamState.OK]
+    assert states(told) == [PlaceCondition.EJECTED, PlaceCondition.COOLING, PlaceCondition.OK]
     ten_seconds = timedelta(seconds=10)
     assert [place.since for place in told] == [NOON - ten_seconds, NOON - ten_seconds, None]
     assert [place.until for place in told] == [None, NOON + timedelta(seconds=20), None]
@@ -80,13 +80,13 @@ async def test_where_limits_stand_is_told_for_upstreams_that_have_some(world):
 
 async def test_an_upstream_is_put_out_for_a_time_and_taken_back_and_others_are_told(world):
     out = await world.order(UpstreamAction.EJECT, model="m", duration=TEN_MINUTES, reason="maintenance")
-    assert states(out) == [UpstreamState.BY_HAND] * 2
+    assert states(out) == [PlaceCondition.BY_HAND] * 2
     assert [(place.reason, place.since, place.until) for place in out] == [
         ("maintenance", NOON, NOON + TEN_MINUTES)
     ] * 2
     assert world.shared == 1
     back = await world.order(UpstreamAction.RESTORE)
-    assert states(back) == [UpstreamState.OK] * 2
+    assert states(back) == [PlaceCondition.OK] * 2
     assert [place.until for place in back] == [None] * 2
     assert world.shared == 2
 
@@ -95,9 +95,9 @@ async def test_the_last_is_put_out_by_force_alone(world):
     await world.order(UpstreamAction.EJECT, "v", duration=TEN_MINUTES)
     with pytest.raises(ResourceState, match="Without u nobody is left"):
         await world.order(UpstreamAction.EJECT, duration=TEN_MINUTES)
-    assert states(world.control.list()) == [UpstreamState.OK, UpstreamState.OK, UpstreamState.BY_HAND]
+    assert states(world.control.list()) == [PlaceCondition.OK, PlaceCondition.OK, PlaceCondition.BY_HAND]
     await world.order(UpstreamAction.EJECT, duration=TEN_MINUTES, force=True)
-    assert states(world.control.list()) == [UpstreamState.BY_HAND] * 3
+    assert states(world.control.list()) == [PlaceCondition.BY_HAND] * 3
 
 
 async def test_a_probe_by_hand_comes_at_once_and_its_outcome_is_told(world):
@@ -126,4 +126,4 @@ async def test_an_ejection_has_an_end(duration, world):
 
 
 def test_every_state_of_a_place_can_be_told():
-    assert {state.value for state in State} == {state.value for state in UpstreamState} - {""}
+    assert {state.value for state in State} == {state.value for state in PlaceCondition} - {""}

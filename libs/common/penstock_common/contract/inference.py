@@ -50,7 +50,7 @@ class RunnableModel(Value, frozen=True):
     is_controllable: bool = False
 
 
-class UpstreamState(Enum):
+class PlaceCondition(Enum):
     """What an upstream's place is good for; the value is what people read."""
 
     UNTOLD = ""
@@ -78,7 +78,7 @@ class UpstreamPlace(Value, frozen=True):
     endpoint: str = ""
     """Tells it from the upstream's others; no secret."""
     model: str = ""
-    state: UpstreamState = UpstreamState.UNTOLD
+    state: PlaceCondition = PlaceCondition.UNTOLD
     reason: str = ""
     since: datetime | None = None
     until: datetime | None = None

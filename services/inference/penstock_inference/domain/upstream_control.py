@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 from penstock_common.contract.inference import (
     MAX_EJECTION,
+    PlaceCondition,
     UpstreamAction,
     UpstreamOrder,
     UpstreamPlace,
-    UpstreamState,
 )
 from penstock_common.errors import InvalidRequest
 from penstock_inference.domain.health.registry import Health, PlaceState
@@ -85,7 +85,7 @@ def _seen(state: PlaceState, gate: Gate | None, now: datetime) -> UpstreamPlace:
         upstream=name.upstream,
         endpoint=name.endpoint,
         model=name.model,
-        state=UpstreamState(state.state.value),
+        state=PlaceCondition(state.state.value),
         reason=state.reason,
         since=None if state.since_seconds is None else now - timedelta(seconds=state.since_seconds),
         until=None if state.until_seconds is None else now + timedelta(seconds=state.until_seconds),

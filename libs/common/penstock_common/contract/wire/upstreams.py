@@ -8,24 +8,24 @@ from typing import Any
 from penstock.inference.v1 import inference_service_pb2 as pb
 from penstock_common.contract.inference import (
     MAX_EJECTION,
+    PlaceCondition,
     UpstreamAction,
     UpstreamOrder,
     UpstreamPlace,
-    UpstreamState,
 )
 from penstock_common.errors import InvalidRequest
 from penstock_common.rpc.durations import duration_from
 
-_STATE_TO: dict[UpstreamState, Any] = {
-    UpstreamState.UNTOLD: pb.PLACE_STATE_UNSPECIFIED,
-    UpstreamState.OK: pb.PLACE_STATE_OK,
-    UpstreamState.SLOW: pb.PLACE_STATE_SLOW,
-    UpstreamState.COOLING: pb.PLACE_STATE_COOLING,
-    UpstreamState.EJECTED: pb.PLACE_STATE_EJECTED,
-    UpstreamState.PROBING: pb.PLACE_STATE_PROBING,
-    UpstreamState.BY_HAND: pb.PLACE_STATE_BY_HAND,
+_STATE_TO: dict[PlaceCondition, Any] = {
+    PlaceCondition.UNTOLD: pb.PLACE_STATE_UNSPECIFIED,
+    PlaceCondition.OK: pb.PLACE_STATE_OK,
+    PlaceCondition.SLOW: pb.PLACE_STATE_SLOW,
+    PlaceCondition.COOLING: pb.PLACE_STATE_COOLING,
+    PlaceCondition.EJECTED: pb.PLACE_STATE_EJECTED,
+    PlaceCondition.PROBING: pb.PLACE_STATE_PROBING,
+    PlaceCondition.BY_HAND: pb.PLACE_STATE_BY_HAND,
 }
-_STATE_FROM: dict[int, UpstreamState] = {number: state for state, number in _STATE_TO.items()}
+_STATE_FROM: dict[int, PlaceCondition] = {number: state for state, number in _STATE_TO.items()}
 _ACTION_TO: dict[UpstreamAction, Any] = {
     UpstreamAction.PROBE: pb.UPSTREAM_ACTION_PROBE,
     UpstreamAction.EJECT: pb.UPSTREAM_ACTION_EJECT,
@@ -61,7 +61,7 @@ def place_from(message: pb.UpstreamPlace) -> UpstreamPlace:
         upstream=message.upstream,
         endpoint=message.endpoint,
         model=message.model,
-        state=_STATE_FROM.get(message.state, UpstreamState.UNTOLD),
+        state=_STATE_FROM.get(message.state, PlaceCondition.UNTOLD),
         reason=message.reason,
         since=_moment(message, "since"),
         until=_moment(message, "until"),

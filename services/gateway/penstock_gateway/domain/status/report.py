@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
-from penstock_common.contract.inference import ModelState, RunnableModel, UpstreamPlace, UpstreamState
+from penstock_common.contract.inference import ModelState, PlaceCondition, RunnableModel, UpstreamPlace
 from penstock_common.errors import PenstockError
 from penstock_gateway.domain.life.door import Door
 from penstock_gateway.domain.status.traffic import TrafficSummary, TrafficWindow
 
 _PATIENCE = timedelta(seconds=3)
 AnswerT = TypeVar("AnswerT")
-_OUT = frozenset({UpstreamState.EJECTED, UpstreamState.PROBING, UpstreamState.BY_HAND})
+_OUT = frozenset({PlaceCondition.EJECTED, PlaceCondition.PROBING, PlaceCondition.BY_HAND})
 
 
 class Upstreams(Protocol):
@@ -89,7 +89,7 @@ class StatusReporter:
         places = looking.result() or ()
         if places and all(place.state in _OUT for place in places):
             problems.append("Every upstream is left out.")
-        unwell = [place for place in places if place.state is not UpstreamState.OK]
+        unwell = [place for place in places if place.state is not PlaceCondition.OK]
         return GatewayStatus(
             problems, self._door.in_flight, self._traffic.summary(), models or (), unwell, self._revision()
         )

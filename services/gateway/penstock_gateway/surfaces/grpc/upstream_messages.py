@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from penstock.gateway.v1 import upstream_pb2 as pb
-from penstock_common.contract.inference import UpstreamPlace, UpstreamState
+from penstock_common.contract.inference import PlaceCondition, UpstreamPlace
 
-_STATES: dict[UpstreamState, Any] = {
-    UpstreamState.UNTOLD: pb.UpstreamPlace.STATE_UNSPECIFIED,
+_STATES: dict[PlaceCondition, Any] = {
+    PlaceCondition.UNTOLD: pb.UpstreamPlace.STATE_UNSPECIFIED,
     **{
         state: pb.UpstreamPlace.State.Value(f"STATE_{state.name}")
-        for state in UpstreamState
-        if state is not UpstreamState.UNTOLD
+        for state in PlaceCondition
+        if state is not PlaceCondition.UNTOLD
     },
 }
 
