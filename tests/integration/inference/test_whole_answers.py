@@ -20,7 +20,7 @@ from penstock_common.testing.openai_upstream import (
     ToolCall,
     stalled_after_headers,
 )
-from penstock_inference.adapters.providers.openai import client as client_module
+from penstock_inference.adapters.providers.http import answer as answer_module
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -206,7 +206,7 @@ async def test_an_upstream_that_answers_whole_though_asked_for_a_stream_is_under
 
 
 async def test_a_whole_answer_over_its_bound_is_refused(caller, first, monkeypatch):
-    monkeypatch.setattr(client_module, "MAX_WHOLE_ANSWER_BYTES", 1000)
+    monkeypatch.setattr(answer_module, "MAX_WHOLE_ANSWER_BYTES", 1000)
     first.enqueue(Body(frames=[b"x" * 2000], content_type="application/json", end=End.STALL))
     outcome = await caller.ask("first/m", "second/m", whole=True)
     assert outcome.outcomes == ["first oversize", "second answered"]

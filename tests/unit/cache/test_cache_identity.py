@@ -18,6 +18,7 @@ from penstock_common.llm.types import (
     JsonObject,
     JsonSchema,
     Message,
+    Opaque,
     Reasoning,
     Role,
     SamplingParams,
@@ -35,24 +36,37 @@ IDENTITY = Identity(b"k" * 32)
 FULL = GenerationInput(
     model="fast",
     messages=(
-        Message(role=Role.SYSTEM, parts=(Text(text="Be brief.", cache_breakpoint=True),), name="operator"),
+        Message(
+            role=Role.SYSTEM,
+            parts=(Text(text="Be brief.", cache_breakpoint=True, cache_ttl="1h", citations_json="[1]"),),
+            name="operator",
+        ),
         Message(
             role=Role.USER,
             parts=(
                 Image(url="data:image/png;base64,AA", data=b"\x01", media_type="image/png", detail="low"),
                 File(name="a.pdf", media_type="application/pdf", data=b"%PDF"),
-                Reasoning(text="hm", signature=b"s"),
+                Reasoning(text="hm", signature=b"s", hidden=b"h", origin="a/b"),
+                Opaque(format="anthropic", json="{}"),
             ),
         ),
         Message(
             role=Role.ASSISTANT,
-            tool_calls=(ToolCall(id="c1", name="look_up", arguments_json='{"q": 1}', is_custom=True),),
+            tool_calls=(ToolCall(id="c1", name="look_up", arguments_json='{"q": 1}', is_custom=True, parts_before=1),),
             tool_call_id="c1",
+            is_error=True,
         ),
     ),
     tools=(
         Tool(
-            name="look_up", description="Looks up.", parameters_json='{"type":"object"}', strict=True, custom_json="{}"
+            name="look_up",
+            description="Looks up.",
+            parameters_json='{"type":"object"}',
+            strict=True,
+            custom_json="{}",
+            cache_breakpoint=True,
+            cache_ttl="1h",
+            opaque=Opaque(format="anthropic", json="{}"),
         ),
     ),
     tool_choice=ToolChoice(mode=ToolChoiceMode.NAMED, tool_name="look_up", parallel=False, allowed_tools=("look_up",)),

@@ -30,7 +30,8 @@ parts = st.one_of(
     st.builds(t.Image, url=some_text, media_type=text, detail=text, cache_breakpoint=flag),
     st.builds(t.Image, data=binary, media_type=text, detail=text, cache_breakpoint=flag),
     st.builds(t.File, name=text, media_type=text, data=binary, cache_breakpoint=flag),
-    st.builds(t.Reasoning, text=text, signature=binary, cache_breakpoint=flag),
+    st.builds(t.Reasoning, text=text, signature=binary, hidden=binary, origin=text, cache_breakpoint=flag),
+    st.builds(t.Opaque, format=text, json=text, cache_breakpoint=flag),
 )
 messages = st.builds(
     t.Message,

@@ -15,6 +15,8 @@ from penstock_common.llm.types import (
     Finished,
     FinishReason,
     Message,
+    Opaque,
+    OpaqueDelta,
     Reasoning,
     ReasoningDelta,
     Role,
@@ -188,10 +190,10 @@ def test_the_sum_of_a_stream_is_the_assistants_turn():
     )
     assert answer.message() == Message(
         role=Role.ASSISTANT,
-        parts=(Reasoning(text="Hm", signature=b"s"), Text(text="Hello, world.")),
+        parts=(Reasoning(text="Hm", signature=b"s"), Text(text="Hello, "), Text(text="world.")),
         tool_calls=(
-            ToolCall(id="a", name="f", arguments_json='{"x":1}'),
-            ToolCall(id="b", name="g", arguments_json="{}"),
+            ToolCall(id="a", name="f", arguments_json='{"x":1}', parts_before=2),
+            ToolCall(id="b", name="g", arguments_json="{}", parts_before=2),
         ),
     )
     assert answer.message().text == answer.text == "Hello, world."
@@ -227,3 +229,50 @@ def test_more_cached_tokens_than_there_are_never_cost_less_than_nothing():
     usage = Usage(input_tokens=1, cached_input_tokens=10)
     prices = UnitPrices(input_nano_usd=10**9, cached_input_nano_usd=10**6)
     assert cost_nano_usd(usage, prices) == 10
+
+
+def test_the_turn_has_its_parts_in_the_order_in_which_they_came():
+    search = Opaque(format="anthropic", json='{"type":"server_tool_use"}')
+    answer = sum_of(
+        [
+            ReasoningDelta(text="First "),
+            ReasoningDelta(text="this."),
+            ReasoningDelta(signature=b"s1", origin="a/b"),
+            ReasoningDelta(hidden=b"h", origin="a/b"),
+            ToolCallDelta(index=0, id="a", name="f", arguments_json_fragment="{}"),
+            ReasoningDelta(text="Then that."),
+            TextDelta(text="It is "),
+            TextDelta(text="so.", citations_json="[1]"),
+            TextDelta(text="And more."),
+            OpaqueDelta(block=search),
+            ToolCallDelta(index=1, id="b", name="g", arguments_json_fragment="{}"),
+        ]
+    )
+    assert answer.message() == Message(
+        role=Role.ASSISTANT,
+        parts=(
+            Reasoning(text="First this.", signature=b"s1", origin="a/b"),
+            Reasoning(hidden=b"h", origin="a/b"),
+            Reasoning(text="Then that."),
+            Text(text="It is so.", citations_json="[1]"),
+            Text(text="And more."),
+            search,
+        ),
+        tool_calls=(
+            ToolCall(id="a", name="f", arguments_json="{}", parts_before=2),
+            ToolCall(id="b", name="g", arguments_json="{}"),
+        ),
+    )
+
+
+def test_neighbours_are_not_merged_across_the_end_of_a_block():
+    events = [
+        ReasoningDelta(text="a", signature=b"s"),
+        ReasoningDelta(text="b"),
+        ReasoningDelta(hidden=b"h"),
+        ReasoningDelta(text="c"),
+        TextDelta(text="d", citations_json="[1]"),
+        TextDelta(text="e"),
+        TextDelta(text="f", is_refusal=True),
+    ]
+    assert merge_deltas(events) == events

@@ -42,6 +42,8 @@ from penstock_common.llm.types import (
     JsonSchema,
     Message,
     ModelInfo,
+    Opaque,
+    OpaqueDelta,
     Plan,
     Reasoning,
     ReasoningDelta,
@@ -50,6 +52,7 @@ from penstock_common.llm.types import (
     Role,
     SamplingParams,
     Started,
+    StopDetails,
     Text,
     TextDelta,
     Tool,
@@ -66,11 +69,22 @@ from penstock_common.rpc.method import Method
 from penstock_common.testing.transports import alike
 
 HERE = Candidate(upstream="openai", model="gpt-4o-mini")
-PRICES = UnitPrices(input_nano_usd=1, cached_input_nano_usd=2, output_nano_usd=3)
+PRICES = UnitPrices(
+    input_nano_usd=1,
+    cached_input_nano_usd=2,
+    output_nano_usd=3,
+    cache_write_nano_usd=4,
+    cache_write_1h_nano_usd=5,
+    is_unknown=True,
+)
+SEARCH = Opaque(format="anthropic", json='{"type":"web_search_20250305"}')
 EVENTS = (
     Started(generation_id="g", answered_by=HERE, unit_prices=PRICES, dropped=("user",)),
     ReasoningDelta(text="Hm.", signature=b"\x00\xff", extra_json='{"reasoning_details":[1]}', choice=1),
+    ReasoningDelta(hidden=b"\x01", origin="anthropic/opus#a1"),
+    OpaqueDelta(block=SEARCH, choice=1),
     TextDelta(text="A pipe.", choice=1, logprobs_json='[{"token":"A pipe."}]'),
+    TextDelta(text="No.", citations_json='[{"cited_text":"No."}]', is_refusal=True),
     ToolCallDelta(
         index=1,
         id="c",
@@ -88,6 +102,7 @@ EVENTS = (
         cache_write_input_tokens=3,
         reasoning_tokens=2,
         estimated=True,
+        cache_write_1h_input_tokens=1,
     ),
     Finished(
         reason=FinishReason.STOP,
@@ -107,28 +122,52 @@ EVENTS = (
             ),
         ),
         degraded=Degradation.STALE,
+        stop_details=StopDetails(word="refusal", category="cyber", explanation="It may harm."),
+        service_tier="flex",
     ),
 )
 ASKED = GenerationInput(
     model="fast",
     messages=(
-        Message(role=Role.SYSTEM, parts=(Text(text="Be brief.", cache_breakpoint=True),), name="operator"),
+        Message(
+            role=Role.SYSTEM, parts=(Text(text="Be brief.", cache_breakpoint=True, cache_ttl="1h"),), name="operator"
+        ),
         Message(
             role=Role.USER,
             parts=(
-                Image(data=b"\x01", media_type="image/png", detail="low", cache_breakpoint=True),
+                Image(data=b"\x01", media_type="image/png", detail="low", cache_breakpoint=True, cache_ttl="5m"),
                 Image(url="https://a"),
-                File(name="a.pdf", media_type="application/pdf", data=b"%PDF", cache_breakpoint=True),
-                Reasoning(text="hm", signature=b"s", extra_json='{"x":1}', cache_breakpoint=True),
+                File(name="a.pdf", media_type="application/pdf", data=b"%PDF", cache_breakpoint=True, cache_ttl="5m"),
+                File(url="https://b", context="A report.", with_citations=True),
+                File(id="file-1"),
+                Reasoning(text="hm", signature=b"s", extra_json='{"x":1}', cache_breakpoint=True, cache_ttl="5m"),
+                Reasoning(hidden=b"\x00", origin="anthropic/opus#a1"),
+                Text(text="It is so.", citations_json='[{"cited_text":"so"}]'),
+                Opaque(format="anthropic", json='{"type":"x"}', cache_breakpoint=True, cache_ttl="1h"),
             ),
         ),
         Message(
             role=Role.ASSISTANT,
-            tool_calls=(ToolCall(id="c1", name="look_up", arguments_json="{}", extra_json='{"y":2}', is_custom=True),),
+            tool_calls=(
+                ToolCall(id="c1", name="look_up", arguments_json="{}", extra_json='{"y":2}', is_custom=True),
+                ToolCall(id="c2", name="look_up", arguments_json="{}", parts_before=0),
+            ),
         ),
         Message(role=Role.TOOL, parts=(Text(text="42"),), tool_call_id="c1"),
+        Message(role=Role.TOOL, tool_call_id="c2", is_error=True),
     ),
-    tools=(Tool(name="look_up", description="Looks up.", parameters_json="{}", strict=False, custom_json="{}"),),
+    tools=(
+        Tool(
+            name="look_up",
+            description="Looks up.",
+            parameters_json="{}",
+            strict=False,
+            custom_json="{}",
+            cache_breakpoint=True,
+            cache_ttl="1h",
+        ),
+        Tool(name="web_search", opaque=SEARCH),
+    ),
     tool_choice=ToolChoice(mode=ToolChoiceMode.NAMED, tool_name="look_up", parallel=False, allowed_tools=("look_up",)),
     sampling=SamplingParams(
         temperature=0.3,

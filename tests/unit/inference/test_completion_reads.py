@@ -13,8 +13,12 @@ from hypothesis import strategies as st
 
 from penstock_common.llm.events import merge_deltas
 from penstock_common.llm.types import TextDelta
+from penstock_inference.adapters.providers.http.server_sent_events import (
+    MAX_EVENT_BYTES,
+    EventParser,
+    StreamTooLargeError,
+)
 from penstock_inference.adapters.providers.openai.stream import CompletionStream, whole_answer
-from penstock_inference.adapters.providers.server_sent_events import MAX_EVENT_BYTES, EventParser, StreamTooLargeError
 from penstock_inference.domain.failure import AttemptFailed
 from penstock_inference.domain.upstream import Stopped, UpstreamEvent
 
@@ -136,7 +140,7 @@ def test_a_mark_is_one_only_at_the_very_beginning() -> None:
 
 
 def test_plain_events_count_towards_the_streams_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    from penstock_inference.adapters.providers import server_sent_events
+    from penstock_inference.adapters.providers.http import server_sent_events
 
     monkeypatch.setattr(server_sent_events, "MAX_STREAM_BYTES", 100)
     parser = EventParser()

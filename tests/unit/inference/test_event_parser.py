@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock_inference.adapters.providers.server_sent_events import (
+from penstock_inference.adapters.providers.http.server_sent_events import (
     MAX_EVENT_BYTES,
     MAX_STREAM_BYTES,
     Event,

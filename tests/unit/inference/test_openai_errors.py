@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from penstock_inference.adapters.providers.openai.errors import (
+from penstock_inference.adapters.providers.http.errors import (
     MAX_MESSAGE_CHARACTERS,
     error_in,
     failure_in_band,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from penstock_inference.adapters.providers.openai.own_key import without_key
+from penstock_inference.adapters.providers.http.own_key import without_key
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 
 KEY = "sk-live-0123456789abcdef"

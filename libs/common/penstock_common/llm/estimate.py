@@ -7,7 +7,17 @@ An estimate is made of what the model reads, or has written so far, and always m
 from __future__ import annotations
 
 from penstock_common.llm.events import Answer
-from penstock_common.llm.types import ContentPart, File, GenerationInput, Image, JsonSchema, Message, Reasoning, Text
+from penstock_common.llm.types import (
+    ContentPart,
+    File,
+    GenerationInput,
+    Image,
+    JsonSchema,
+    Message,
+    Opaque,
+    Reasoning,
+    Text,
+)
 
 BYTES_PER_TOKEN = 4
 """English text and code, byte-pair vocabularies of 50,000 to 200,000 entries (OpenAI's rule of thumb)."""
@@ -64,12 +74,17 @@ def _tokens_of_turn(message: Message) -> int:
 def _tokens_of_part(part: ContentPart) -> int:
     if isinstance(part, (Text, Reasoning)):
         return estimated_tokens(part.text)
+    if isinstance(part, Opaque):
+        return estimated_tokens(part.json)
     if isinstance(part, Image):
         return TOKENS_PER_SMALL_IMAGE if part.detail == "low" else TOKENS_PER_IMAGE
     return _tokens_of_file(part)
 
 
 def _tokens_of_file(file: File) -> int:
+    if not file.data:
+        # Nobody here has seen it.
+        return TOKENS_PER_PAGE
     if file.media_type.startswith("text/"):
         return -(-len(file.data) // BYTES_PER_TOKEN)
     return -(-len(file.data) // BYTES_PER_PAGE) * TOKENS_PER_PAGE

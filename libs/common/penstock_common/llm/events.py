@@ -13,10 +13,12 @@ from penstock_common.llm.types import (
     Batch,
     ChoiceFinished,
     ContentEvent,
+    ContentPart,
     Finished,
     FinishReason,
     GenerationEvent,
     Message,
+    OpaqueDelta,
     Reasoning,
     ReasoningDelta,
     Role,
@@ -48,6 +50,9 @@ def merge_deltas(events: Iterable[GenerationEvent]) -> list[GenerationEvent]:
                 and event.choice == run[-1].choice
                 # Text without probabilities would take those of its neighbour.
                 and (not event.logprobs_json) is (not run[-1].logprobs_json)
+                and event.is_refusal is run[-1].is_refusal
+                # Citations refer to the text before them, up to the next.
+                and not run[-1].citations_json
             )
             or _continues(run[-1], event)
         ):
@@ -68,9 +73,14 @@ def _joined(run: list[Any]) -> GenerationEvent:
     first = run[0]
     if isinstance(first, TextDelta):
         text = "".join([event.text for event in run])
-        if first.choice or first.logprobs_json:
+        cited = run[-1].citations_json
+        if first.choice or first.logprobs_json or first.is_refusal or cited:
             return TextDelta(
-                text=text, choice=first.choice, logprobs_json=joined_arrays([event.logprobs_json for event in run])
+                text=text,
+                choice=first.choice,
+                logprobs_json=joined_arrays([event.logprobs_json for event in run]),
+                citations_json=cited,
+                is_refusal=first.is_refusal,
             )
         return TextDelta(text=text)
     if isinstance(first, ReasoningDelta):
@@ -79,6 +89,7 @@ def _joined(run: list[Any]) -> GenerationEvent:
             signature=run[-1].signature,
             extra_json=_extras_of(run),
             choice=first.choice,
+            origin=run[-1].origin,
         )
     return ToolCallDelta(
         index=first.index,
@@ -104,7 +115,9 @@ def joined_arrays(arrays: Iterable[str]) -> str:
 def _continues(last: GenerationEvent, event: GenerationEvent) -> bool:
     """Return whether ``event`` goes on where ``last`` ends, beside text."""
     if isinstance(last, ReasoningDelta):
-        return isinstance(event, ReasoningDelta) and not last.signature and event.choice == last.choice
+        if not isinstance(event, ReasoningDelta) or event.choice != last.choice:
+            return False
+        return not (last.signature or last.hidden or event.hidden)
     if isinstance(last, ToolCallDelta) and isinstance(event, ToolCallDelta):
         is_same_call = last.index == event.index and last.choice == event.choice
         return is_same_call and not event.id and not event.name
@@ -161,13 +174,16 @@ def _is_empty(event: ContentEvent) -> bool:
     if isinstance(event, ChoiceFinished):
         return not event.choice
     if isinstance(event, TextDelta):
-        return not event.text
+        return not (event.text or event.citations_json)
     if isinstance(event, ReasoningDelta):
-        return not (event.text or event.signature or event.extra_json)
+        return not (event.text or event.signature or event.extra_json or event.hidden)
+    if isinstance(event, OpaqueDelta):
+        return not event.block.json
     return not (event.id or event.name or event.arguments_json_fragment or event.extra_json)
 
 
 class _ToolCallParts(msgspec.Struct):
+    parts_before: int
     id: str = ""
     name: str = ""
     is_custom: bool = False
@@ -187,10 +203,15 @@ class Answer(msgspec.Struct):
     """The choices after the first, by number; see ``more``."""
     extra_json: str = ""
     """What came beside the reasoning; see ``Reasoning``."""
+    is_refusal: bool = False
+    """Whether the text says that the model will not answer."""
     _text: list[str] = []
     _reasoning: list[str] = []
-    _signature: bytes = b""
     _tool_calls: dict[int, _ToolCallParts] = {}
+    # The turn's parts that are complete. After them come reasoning that is not (from its first piece on) and text.
+    _parts: list[ContentPart] = []
+    _text_in_parts: int = 0
+    _reasoning_in_parts: int = 0
     reason: FinishReason | None = None
     """Why it ended, where it is one of the choices after the first."""
 
@@ -206,24 +227,60 @@ class Answer(msgspec.Struct):
             self._add_to_choice(event)
         elif isinstance(event, TextDelta):
             self._text.append(event.text)
-            if event.logprobs_json:
-                self.logprobs.append(event.logprobs_json)
+            self._add_beside_text(event)
         elif isinstance(event, ReasoningDelta):
-            self._reasoning.append(event.text)
-            self._signature = event.signature or self._signature
-            if event.extra_json:
-                self.extra_json = joined_extras(self.extra_json, event.extra_json)
+            self._add_reasoning(event)
         elif isinstance(event, ToolCallDelta):
             self._add_tool_call(event)
+        elif isinstance(event, OpaqueDelta):
+            self._complete_parts()
+            self._parts.append(event.block)
 
     def extend(self, batch: Batch) -> None:
         """Take the next events in."""
         add_text = self._text.append
         for event in batch:
-            if isinstance(event, TextDelta) and not event.choice and not event.logprobs_json:
+            if isinstance(event, TextDelta) and not event.choice:
                 add_text(event.text)
+                if event.logprobs_json or event.is_refusal or event.citations_json:
+                    self._add_beside_text(event)
             else:
                 self.add(event)
+
+    def _add_beside_text(self, event: TextDelta) -> None:
+        if event.logprobs_json:
+            self.logprobs.append(event.logprobs_json)
+        if event.is_refusal:
+            self.is_refusal = True
+        if event.citations_json:
+            self._complete_parts(event.citations_json)
+
+    def _add_reasoning(self, event: ReasoningDelta) -> None:
+        if event.hidden or len(self._text) > self._text_in_parts:
+            self._complete_parts()
+        if event.text:
+            self._reasoning.append(event.text)
+        if event.signature or event.hidden:
+            text = "".join(self._reasoning[self._reasoning_in_parts :])
+            self._reasoning_in_parts = len(self._reasoning)
+            self._parts.append(
+                Reasoning(text=text, signature=event.signature, hidden=event.hidden, origin=event.origin)
+            )
+        if event.extra_json:
+            self.extra_json = joined_extras(self.extra_json, event.extra_json)
+
+    def _complete_parts(self, citations_json: str = "") -> None:
+        """Take what has come since the last complete part as parts of their own."""
+        self._parts.extend(self._parts_begun(citations_json))
+        self._reasoning_in_parts, self._text_in_parts = len(self._reasoning), len(self._text)
+
+    def _parts_begun(self, citations_json: str = "") -> list[ContentPart]:
+        begun: list[ContentPart] = []
+        if len(self._reasoning) > self._reasoning_in_parts:
+            begun.append(Reasoning(text="".join(self._reasoning[self._reasoning_in_parts :])))
+        if len(self._text) > self._text_in_parts:
+            begun.append(Text(text="".join(self._text[self._text_in_parts :]), citations_json=citations_json))
+        return begun
 
     def _add_to_choice(self, event: ContentEvent) -> None:
         choice = self.choices.setdefault(event.choice, Answer())
@@ -233,7 +290,10 @@ class Answer(msgspec.Struct):
             choice.add(msgspec.structs.replace(event, choice=0))
 
     def _add_tool_call(self, delta: ToolCallDelta) -> None:
-        call = self._tool_calls.setdefault(delta.index, _ToolCallParts())
+        call = self._tool_calls.get(delta.index)
+        if call is None:
+            self._complete_parts()
+            call = self._tool_calls[delta.index] = _ToolCallParts(len(self._parts))
         call.id = delta.id or call.id
         call.name = delta.name or call.name
         call.is_custom = delta.is_custom or call.is_custom
@@ -271,6 +331,11 @@ class Answer(msgspec.Struct):
     @property
     def tool_calls_by_index(self) -> dict[int, ToolCall]:
         """The tool calls so far under their indices, which need not be without gaps."""
+        if not self._tool_calls:
+            return {}
+        parts = self.parts
+        # What came beside an answer without reasoning stands first.
+        shift = 1 if self.extra_json and not any(isinstance(part, Reasoning) for part in self._parts) else 0
         return {
             index: ToolCall(
                 id=call.id,
@@ -278,15 +343,23 @@ class Answer(msgspec.Struct):
                 arguments_json="".join(call.arguments),
                 extra_json=call.extra_json,
                 is_custom=call.is_custom,
+                parts_before=None if call.parts_before + shift == len(parts) else call.parts_before + shift,
             )
             for index, call in sorted(self._tool_calls.items())
         }
 
+    @property
+    def parts(self) -> tuple[ContentPart, ...]:
+        """The turn's parts so far, in their order; what came beside the reasoning is with the first of it."""
+        parts = [*self._parts, *self._parts_begun()]
+        if not self.extra_json:
+            return tuple(parts)
+        for index, part in enumerate(parts):
+            if isinstance(part, Reasoning):
+                parts[index] = msgspec.structs.replace(part, extra_json=self.extra_json)
+                return tuple(parts)
+        return (Reasoning(extra_json=self.extra_json), *parts)
+
     def message(self) -> Message:
         """Return the assistant's turn."""
-        parts: list[Text | Reasoning] = []
-        if self._reasoning or self._signature or self.extra_json:
-            parts.append(Reasoning(text=self.reasoning, signature=self._signature, extra_json=self.extra_json))
-        if self._text:
-            parts.append(Text(text=self.text))
-        return Message(role=Role.ASSISTANT, parts=tuple(parts), tool_calls=self.tool_calls)
+        return Message(role=Role.ASSISTANT, parts=self.parts, tool_calls=self.tool_calls)

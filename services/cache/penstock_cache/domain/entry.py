@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from penstock_common.contract.cache import Hit, Scope
-from penstock_common.llm.types import GenerationEvent, ReasoningDelta, TextDelta, ToolCallDelta
+from penstock_common.llm.types import GenerationEvent, OpaqueDelta, ReasoningDelta, TextDelta, ToolCallDelta
 
 # What an entry costs beside its text: key, structs, events, names. Traced: 1,720 where every name was read
 # from a socket or from Redis, 800 where requests of one process share them.
@@ -40,9 +40,11 @@ def weight_bytes(events: Iterable[GenerationEvent]) -> int:
 
 def _content_bytes(event: GenerationEvent) -> int:
     if isinstance(event, TextDelta):
-        return sys.getsizeof(event.text)
+        return sys.getsizeof(event.text) + len(event.citations_json)
     if isinstance(event, ReasoningDelta):
-        return sys.getsizeof(event.text) + len(event.signature) + len(event.extra_json)
+        return sys.getsizeof(event.text) + len(event.signature) + len(event.hidden) + len(event.extra_json)
+    if isinstance(event, OpaqueDelta):
+        return len(event.block.json)
     if isinstance(event, ToolCallDelta):
         return sys.getsizeof(event.arguments_json_fragment) + len(event.extra_json)
     return 0

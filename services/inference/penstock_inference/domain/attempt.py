@@ -186,6 +186,8 @@ class Attempt:
             attempts=attempts,
             cost_nano_usd=cost_nano_usd(usage, prices),
             unit_prices=prices,
+            stop_details=stopped.details,
+            service_tier=stopped.service_tier,
         )
 
     def failed(self, failure: AttemptFailed) -> None:

@@ -305,6 +305,7 @@ class Batches:
             whole,
             recovery is not None and recovery.way is RecoveryWay.CONTINUED,
             succession.unsupported,
+            model.facts,
         )
         step = self._steps.begin("attempt", upstream=candidate.upstream, model=candidate.model)
         if whole:

@@ -12,6 +12,7 @@ import msgspec
 
 from penstock_common import errors
 from penstock_common.llm.types import Candidate, GenerationInput, Plan, UnitPrices
+from penstock_inference.domain.model_facts import UNKNOWN_MODEL, ModelFacts
 
 if TYPE_CHECKING:
     from penstock_inference.domain.tiers import AskedTier
@@ -133,6 +134,7 @@ class Model:
     timeouts: Timeouts = Timeouts()
     whole_answers: WholeAnswers = WholeAnswers.NEVER
     tier_prices: Mapping[str, UnitPrices] = field(default_factory=dict[str, UnitPrices])
+    facts: ModelFacts = UNKNOWN_MODEL
 
     def is_asked_whole(self, *, others_left: bool) -> bool:
         """Return whether it is asked for an answer in one piece where the caller does not stream."""

@@ -13,7 +13,15 @@ from unicodedata import normalize
 import msgspec
 
 from penstock_common.llm.events import Answer
-from penstock_common.llm.types import ChoiceFinished, ContentEvent, ReasoningDelta, TextDelta, ToolCall, ToolCallDelta
+from penstock_common.llm.types import (
+    ChoiceFinished,
+    ContentEvent,
+    OpaqueDelta,
+    ReasoningDelta,
+    TextDelta,
+    ToolCall,
+    ToolCallDelta,
+)
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 
 
@@ -201,10 +209,10 @@ class Regenerated:
             if text and self._calls:
                 # The text had ended where the calls began.
                 raise _diverged()
-            return TextDelta(text=text) if text else None
+            return msgspec.structs.replace(event, text=text) if text else None
         if isinstance(event, ReasoningDelta):
             return self._new_reasoning(event)
-        if isinstance(event, ChoiceFinished):
+        if isinstance(event, ChoiceFinished | OpaqueDelta):
             raise _diverged()
         return self._new_of_call(event)
 
@@ -216,7 +224,7 @@ class Regenerated:
         except AttemptFailed:
             self._reasoning = None
             return None
-        is_new = not self._reasoning.left and (text or event.signature or event.extra_json)
+        is_new = not self._reasoning.left and (text or event.signature or event.hidden or event.extra_json)
         return msgspec.structs.replace(event, text=text) if is_new else None
 
     def _new_of_call(self, event: ToolCallDelta) -> ToolCallDelta | None:

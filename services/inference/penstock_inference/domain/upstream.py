@@ -11,20 +11,27 @@ from penstock_common.llm.types import (
     ChoiceFinished,
     FinishReason,
     GenerationInput,
+    OpaqueDelta,
     ReasoningDelta,
+    StopDetails,
     TextDelta,
     ToolCallDelta,
     UnsupportedFields,
     Usage,
 )
+from penstock_inference.domain.model_facts import UNKNOWN_MODEL, ModelFacts
 
 
 class Stopped(msgspec.Struct, frozen=True):
-    """The model stopped of its own accord: the answer is whole; ``service_tier`` where the upstream says which it had."""
+    """The model stopped of its own accord: the answer is whole; ``service_tier`` where the upstream says which it had.
+
+    ``details`` where it says more of the end than our reasons do.
+    """
 
     reason: FinishReason
     matched_stop: str = ""
     service_tier: str = ""
+    details: StopDetails | None = None
 
 
 class Gap(msgspec.Struct, frozen=True):
@@ -34,7 +41,7 @@ class Gap(msgspec.Struct, frozen=True):
     """
 
 
-UpstreamEvent = TextDelta | ReasoningDelta | ToolCallDelta | ChoiceFinished | Usage | Stopped | Gap
+UpstreamEvent = TextDelta | ReasoningDelta | ToolCallDelta | OpaqueDelta | ChoiceFinished | Usage | Stopped | Gap
 
 
 class UpstreamCall(msgspec.Struct, frozen=True):
@@ -56,6 +63,7 @@ class UpstreamCall(msgspec.Struct, frozen=True):
     whole: bool = False
     is_continued: bool = False
     unsupported: UnsupportedFields = UnsupportedFields.REFUSE
+    facts: ModelFacts = UNKNOWN_MODEL
 
 
 class UpstreamAnswer(Protocol):

@@ -7,6 +7,7 @@ from typing import Any
 
 from penstock.llm.v1 import generation_pb2 as gen
 from penstock_common.llm import types as t
+from penstock_common.llm.convert.input import opaque_from_proto, opaque_to_proto
 from penstock_common.llm.convert.plan import (
     candidate_from_proto,
     candidate_to_proto,
@@ -46,6 +47,7 @@ def usage_to_proto(usage: t.Usage) -> gen.TokenUsage:
         cache_write_input_tokens=usage.cache_write_input_tokens,
         reasoning_tokens=usage.reasoning_tokens,
         estimated=usage.estimated,
+        cache_write_1h_input_tokens=usage.cache_write_1h_input_tokens,
     )
 
 
@@ -58,6 +60,7 @@ def usage_from_proto(proto: gen.TokenUsage) -> t.Usage:
         cache_write_input_tokens=proto.cache_write_input_tokens,
         reasoning_tokens=proto.reasoning_tokens,
         estimated=proto.estimated,
+        cache_write_1h_input_tokens=proto.cache_write_1h_input_tokens,
     )
 
 
@@ -97,8 +100,34 @@ def _started_from_proto(proto: gen.GenerationStarted) -> t.Started:
     )
 
 
+def _text_delta_to_proto(event: t.TextDelta) -> gen.GenerationEvent:
+    delta = gen.TextDelta(
+        text=event.text,
+        choice=event.choice,
+        logprobs_json=event.logprobs_json,
+        citations_json=event.citations_json,
+        is_refusal=event.is_refusal,
+    )
+    return gen.GenerationEvent(text_delta=delta)
+
+
 def _text_delta_from_proto(proto: gen.TextDelta) -> t.TextDelta:
-    return t.TextDelta(text=proto.text, choice=proto.choice, logprobs_json=proto.logprobs_json)
+    return t.TextDelta(
+        text=proto.text,
+        choice=proto.choice,
+        logprobs_json=proto.logprobs_json,
+        citations_json=proto.citations_json,
+        is_refusal=proto.is_refusal,
+    )
+
+
+def _opaque_delta_to_proto(event: t.OpaqueDelta) -> gen.GenerationEvent:
+    delta = gen.OpaqueDelta(block=opaque_to_proto(event.block), choice=event.choice)
+    return gen.GenerationEvent(opaque_delta=delta)
+
+
+def _opaque_delta_from_proto(proto: gen.OpaqueDelta) -> t.OpaqueDelta:
+    return t.OpaqueDelta(block=opaque_from_proto(proto.block), choice=proto.choice)
 
 
 def _tool_call_delta_to_proto(event: t.ToolCallDelta) -> gen.GenerationEvent:
@@ -128,14 +157,24 @@ def _tool_call_delta_from_proto(proto: gen.ToolCallDelta) -> t.ToolCallDelta:
 
 def _reasoning_delta_to_proto(event: t.ReasoningDelta) -> gen.GenerationEvent:
     delta = gen.ReasoningDelta(
-        text=event.text, signature=event.signature, extra_json=event.extra_json, choice=event.choice
+        text=event.text,
+        signature=event.signature,
+        extra_json=event.extra_json,
+        hidden=event.hidden,
+        origin=event.origin,
+        choice=event.choice,
     )
     return gen.GenerationEvent(reasoning_delta=delta)
 
 
 def _reasoning_delta_from_proto(proto: gen.ReasoningDelta) -> t.ReasoningDelta:
     return t.ReasoningDelta(
-        text=proto.text, signature=proto.signature, extra_json=proto.extra_json, choice=proto.choice
+        text=proto.text,
+        signature=proto.signature,
+        extra_json=proto.extra_json,
+        hidden=proto.hidden,
+        origin=proto.origin,
+        choice=proto.choice,
     )
 
 
@@ -158,6 +197,8 @@ def _finished_to_proto(event: t.Finished) -> gen.GenerationFinished:
         unit_prices=unit_prices_to_proto(event.unit_prices),
         recoveries=[_recovery_to_proto(recovery) for recovery in event.recoveries],
         degraded=_DEGRADATION_TO_PROTO[event.degraded],
+        stop_details=None if event.stop_details is None else _stop_details_to_proto(event.stop_details),
+        service_tier=event.service_tier,
     )
 
 
@@ -171,7 +212,17 @@ def _finished_from_proto(proto: gen.GenerationFinished) -> t.Finished:
         unit_prices=unit_prices_from_proto(proto.unit_prices),
         recoveries=tuple([_recovery_from_proto(recovery) for recovery in proto.recoveries]),
         degraded=_DEGRADATION_FROM_PROTO.get(proto.degraded),
+        stop_details=_stop_details_from_proto(proto.stop_details) if proto.HasField("stop_details") else None,
+        service_tier=proto.service_tier,
     )
+
+
+def _stop_details_to_proto(details: t.StopDetails) -> gen.StopDetails:
+    return gen.StopDetails(word=details.word, category=details.category, explanation=details.explanation)
+
+
+def _stop_details_from_proto(proto: gen.StopDetails) -> t.StopDetails:
+    return t.StopDetails(word=proto.word, category=proto.category, explanation=proto.explanation)
 
 
 def _recovery_to_proto(recovery: t.Recovery) -> gen.Recovery:
@@ -216,9 +267,8 @@ def finish_reason_to_proto(reason: t.FinishReason) -> gen.FinishReason:
 
 # A table instead of a chain of isinstance: this is done for every event, in every service.
 _EVENT_TO_PROTO: dict[type[t.GenerationEvent], Callable[[Any], gen.GenerationEvent]] = {
-    t.TextDelta: lambda event: gen.GenerationEvent(
-        text_delta=gen.TextDelta(text=event.text, choice=event.choice, logprobs_json=event.logprobs_json)
-    ),
+    t.TextDelta: _text_delta_to_proto,
+    t.OpaqueDelta: _opaque_delta_to_proto,
     t.ToolCallDelta: _tool_call_delta_to_proto,
     t.ReasoningDelta: _reasoning_delta_to_proto,
     t.ChoiceFinished: _choice_finished_to_proto,
@@ -230,6 +280,7 @@ _EVENT_FROM_PROTO: dict[str, Callable[[Any], t.GenerationEvent]] = {
     "text_delta": _text_delta_from_proto,
     "tool_call_delta": _tool_call_delta_from_proto,
     "reasoning_delta": _reasoning_delta_from_proto,
+    "opaque_delta": _opaque_delta_from_proto,
     "choice_finished": _choice_finished_from_proto,
     "usage": usage_from_proto,
     "started": _started_from_proto,

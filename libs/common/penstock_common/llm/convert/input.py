@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from penstock.llm.v1 import generation_pb2 as gen
 from penstock.llm.v1 import message_pb2 as msg
 from penstock_common.llm import types as t
@@ -47,26 +50,63 @@ class UnknownRoleError(ValueError):
 
 def part_to_proto(part: t.ContentPart) -> msg.ContentPart:
     """Return the wire form of one content part."""
-    breakpoint_ = part.cache_breakpoint
-    if isinstance(part, t.Text):
-        return msg.ContentPart(text=part.text, cache_breakpoint=breakpoint_)
-    if isinstance(part, t.Image):
-        image = msg.Image(media_type=part.media_type, detail=part.detail)
-        if part.url:
-            image.url = part.url
-        else:
-            image.data = part.data
-        return msg.ContentPart(image=image, cache_breakpoint=breakpoint_)
-    if isinstance(part, t.File):
-        file = msg.File(name=part.name, media_type=part.media_type, data=part.data)
-        return msg.ContentPart(file=file, cache_breakpoint=breakpoint_)
-    reasoning = msg.Reasoning(text=part.text, signature=part.signature, extra_json=part.extra_json)
-    return msg.ContentPart(reasoning=reasoning, cache_breakpoint=breakpoint_)
+    proto = _PART_TO_PROTO[type(part)](part)
+    if part.cache_breakpoint:
+        proto.cache_breakpoint = True
+        proto.cache_ttl = part.cache_ttl
+    return proto
+
+
+def _text_to_proto(part: t.Text) -> msg.ContentPart:
+    return msg.ContentPart(text=part.text, citations_json=part.citations_json)
+
+
+def _image_to_proto(part: t.Image) -> msg.ContentPart:
+    image = msg.Image(media_type=part.media_type, detail=part.detail)
+    if part.url:
+        image.url = part.url
+    else:
+        image.data = part.data
+    return msg.ContentPart(image=image)
+
+
+def _file_to_proto(part: t.File) -> msg.ContentPart:
+    file = msg.File(
+        name=part.name,
+        media_type=part.media_type,
+        data=part.data,
+        url=part.url,
+        id=part.id,
+        context=part.context,
+        with_citations=part.with_citations,
+    )
+    return msg.ContentPart(file=file)
+
+
+def _reasoning_to_proto(part: t.Reasoning) -> msg.ContentPart:
+    reasoning = msg.Reasoning(
+        text=part.text,
+        signature=part.signature,
+        extra_json=part.extra_json,
+        hidden=part.hidden,
+        origin=part.origin,
+    )
+    return msg.ContentPart(reasoning=reasoning)
+
+
+_PART_TO_PROTO: dict[type[t.ContentPart], Callable[[Any], msg.ContentPart]] = {
+    t.Text: _text_to_proto,
+    t.Image: _image_to_proto,
+    t.File: _file_to_proto,
+    t.Reasoning: _reasoning_to_proto,
+    t.Opaque: lambda part: msg.ContentPart(opaque=opaque_to_proto(part)),
+}
 
 
 def part_from_proto(part: msg.ContentPart) -> t.ContentPart:
     """Return the value of one content part; one with nothing set reads as empty text."""
     kind = part.WhichOneof("part")
+    breakpoint_, ttl = part.cache_breakpoint, part.cache_ttl
     if kind == "image":
         image = part.image
         return t.Image(
@@ -74,21 +114,47 @@ def part_from_proto(part: msg.ContentPart) -> t.ContentPart:
             data=image.data,
             media_type=image.media_type,
             detail=image.detail,
-            cache_breakpoint=part.cache_breakpoint,
+            cache_breakpoint=breakpoint_,
+            cache_ttl=ttl,
         )
     if kind == "file":
         file = part.file
         return t.File(
-            name=file.name, media_type=file.media_type, data=file.data, cache_breakpoint=part.cache_breakpoint
+            name=file.name,
+            media_type=file.media_type,
+            data=file.data,
+            url=file.url,
+            id=file.id,
+            context=file.context,
+            with_citations=file.with_citations,
+            cache_breakpoint=breakpoint_,
+            cache_ttl=ttl,
         )
     if kind == "reasoning":
+        reasoning = part.reasoning
         return t.Reasoning(
-            text=part.reasoning.text,
-            signature=part.reasoning.signature,
-            extra_json=part.reasoning.extra_json,
-            cache_breakpoint=part.cache_breakpoint,
+            text=reasoning.text,
+            signature=reasoning.signature,
+            extra_json=reasoning.extra_json,
+            hidden=reasoning.hidden,
+            origin=reasoning.origin,
+            cache_breakpoint=breakpoint_,
+            cache_ttl=ttl,
         )
-    return t.Text(text=part.text, cache_breakpoint=part.cache_breakpoint)
+    if kind == "opaque":
+        block = part.opaque
+        return t.Opaque(format=block.format, json=block.json, cache_breakpoint=breakpoint_, cache_ttl=ttl)
+    return t.Text(text=part.text, cache_breakpoint=breakpoint_, cache_ttl=ttl, citations_json=part.citations_json)
+
+
+def opaque_to_proto(block: t.Opaque) -> msg.OpaqueBlock:
+    """Return the wire form of a block that only one format knows."""
+    return msg.OpaqueBlock(format=block.format, json=block.json)
+
+
+def opaque_from_proto(proto: msg.OpaqueBlock) -> t.Opaque:
+    """Return the value of a block that only one format knows."""
+    return t.Opaque(format=proto.format, json=proto.json)
 
 
 def message_to_proto(message: t.Message) -> msg.Message:
@@ -99,6 +165,7 @@ def message_to_proto(message: t.Message) -> msg.Message:
         tool_calls=[_tool_call_to_proto(call) for call in message.tool_calls],
         tool_call_id=message.tool_call_id,
         name=message.name,
+        is_error=message.is_error,
     )
 
 
@@ -117,6 +184,7 @@ def message_from_proto(message: msg.Message, index: int = 0) -> t.Message:
         tool_calls=tuple([_tool_call_from_proto(call) for call in message.tool_calls]),
         tool_call_id=message.tool_call_id,
         name=message.name,
+        is_error=message.is_error,
     )
 
 
@@ -127,6 +195,7 @@ def _tool_call_to_proto(call: t.ToolCall) -> msg.ToolCall:
         arguments_json=call.arguments_json,
         extra_json=call.extra_json,
         is_custom=call.is_custom,
+        parts_before=call.parts_before,  # None leaves it unset
     )
 
 
@@ -137,6 +206,7 @@ def _tool_call_from_proto(call: msg.ToolCall) -> t.ToolCall:
         arguments_json=call.arguments_json,
         extra_json=call.extra_json,
         is_custom=call.is_custom,
+        parts_before=call.parts_before if call.HasField("parts_before") else None,
     )
 
 
@@ -195,6 +265,9 @@ def _tool_to_proto(tool: t.Tool) -> msg.Tool:
         parameters_json=tool.parameters_json,
         strict=tool.strict,  # type: ignore[arg-type]  # None leaves it unset
         custom_json=tool.custom_json,
+        cache_breakpoint=tool.cache_breakpoint,
+        cache_ttl=tool.cache_ttl,
+        opaque=None if tool.opaque is None else opaque_to_proto(tool.opaque),
     )
 
 
@@ -205,6 +278,9 @@ def _tool_from_proto(tool: msg.Tool) -> t.Tool:
         parameters_json=tool.parameters_json,
         strict=tool.strict if tool.HasField("strict") else None,
         custom_json=tool.custom_json,
+        cache_breakpoint=tool.cache_breakpoint,
+        cache_ttl=tool.cache_ttl,
+        opaque=opaque_from_proto(tool.opaque) if tool.HasField("opaque") else None,
     )
 
 

@@ -62,6 +62,9 @@ def unit_prices_to_proto(prices: t.UnitPrices) -> gen.UnitPrices:
         input_nano_usd=prices.input_nano_usd,
         cached_input_nano_usd=prices.cached_input_nano_usd,
         output_nano_usd=prices.output_nano_usd,
+        cache_write_nano_usd=prices.cache_write_nano_usd,
+        cache_write_1h_nano_usd=prices.cache_write_1h_nano_usd,
+        is_unknown=prices.is_unknown,
     )
 
 
@@ -71,4 +74,7 @@ def unit_prices_from_proto(proto: gen.UnitPrices) -> t.UnitPrices:
         input_nano_usd=proto.input_nano_usd,
         cached_input_nano_usd=proto.cached_input_nano_usd,
         output_nano_usd=proto.output_nano_usd,
+        cache_write_nano_usd=proto.cache_write_nano_usd,
+        cache_write_1h_nano_usd=proto.cache_write_1h_nano_usd,
+        is_unknown=proto.is_unknown,
     )

@@ -299,7 +299,7 @@ func (x Recovery_Way) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Recovery_Way.Descriptor instead.
 func (Recovery_Way) EnumDescriptor() ([]byte, []int) {
-	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{13, 0}
+	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{15, 0}
 }
 
 // Everything a model needs to produce one completion.
@@ -777,9 +777,11 @@ type TokenUsage struct {
 	// Part of output_tokens spent on reasoning.
 	ReasoningTokens uint32 `protobuf:"varint,5,opt,name=reasoning_tokens,json=reasoningTokens,proto3" json:"reasoning_tokens,omitempty"`
 	// Counted by Penstock because the upstream gave no usage, or a wrong one.
-	Estimated     bool `protobuf:"varint,6,opt,name=estimated,proto3" json:"estimated,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Estimated bool `protobuf:"varint,6,opt,name=estimated,proto3" json:"estimated,omitempty"`
+	// Part of cache_write_input_tokens that is kept for an hour.
+	CacheWrite_1HInputTokens uint32 `protobuf:"varint,20,opt,name=cache_write_1h_input_tokens,json=cacheWrite1hInputTokens,proto3" json:"cache_write_1h_input_tokens,omitempty"`
+	unknownFields            protoimpl.UnknownFields
+	sizeCache                protoimpl.SizeCache
 }
 
 func (x *TokenUsage) Reset() {
@@ -854,6 +856,13 @@ func (x *TokenUsage) GetEstimated() bool {
 	return false
 }
 
+func (x *TokenUsage) GetCacheWrite_1HInputTokens() uint32 {
+	if x != nil {
+		return x.CacheWrite_1HInputTokens
+	}
+	return 0
+}
+
 // One step of a streamed generation.
 //
 // Order on the wire: started, then any deltas, then at most one usage, then
@@ -870,6 +879,7 @@ type GenerationEvent struct {
 	//	*GenerationEvent_Usage
 	//	*GenerationEvent_Finished
 	//	*GenerationEvent_ChoiceFinished
+	//	*GenerationEvent_OpaqueDelta
 	Event         isGenerationEvent_Event `protobuf_oneof:"event"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -975,6 +985,15 @@ func (x *GenerationEvent) GetChoiceFinished() *ChoiceFinished {
 	return nil
 }
 
+func (x *GenerationEvent) GetOpaqueDelta() *OpaqueDelta {
+	if x != nil {
+		if x, ok := x.Event.(*GenerationEvent_OpaqueDelta); ok {
+			return x.OpaqueDelta
+		}
+	}
+	return nil
+}
+
 type isGenerationEvent_Event interface {
 	isGenerationEvent_Event()
 }
@@ -1007,6 +1026,10 @@ type GenerationEvent_ChoiceFinished struct {
 	ChoiceFinished *ChoiceFinished `protobuf:"bytes,30,opt,name=choice_finished,json=choiceFinished,proto3,oneof"`
 }
 
+type GenerationEvent_OpaqueDelta struct {
+	OpaqueDelta *OpaqueDelta `protobuf:"bytes,31,opt,name=opaque_delta,json=opaqueDelta,proto3,oneof"`
+}
+
 func (*GenerationEvent_Started) isGenerationEvent_Event() {}
 
 func (*GenerationEvent_TextDelta) isGenerationEvent_Event() {}
@@ -1020,6 +1043,8 @@ func (*GenerationEvent_Usage) isGenerationEvent_Event() {}
 func (*GenerationEvent_Finished) isGenerationEvent_Event() {}
 
 func (*GenerationEvent_ChoiceFinished) isGenerationEvent_Event() {}
+
+func (*GenerationEvent_OpaqueDelta) isGenerationEvent_Event() {}
 
 // An upstream accepted the request and its first content has come.
 type GenerationStarted struct {
@@ -1099,7 +1124,11 @@ type TextDelta struct {
 	// Which of the choices it belongs to.
 	Choice uint32 `protobuf:"varint,30,opt,name=choice,proto3" json:"choice,omitempty"`
 	// The tokens of the text with their probabilities, a JSON array in OpenAI's form, where the request asks for it.
-	LogprobsJson  string `protobuf:"bytes,31,opt,name=logprobs_json,json=logprobsJson,proto3" json:"logprobs_json,omitempty"`
+	LogprobsJson string `protobuf:"bytes,31,opt,name=logprobs_json,json=logprobsJson,proto3" json:"logprobs_json,omitempty"`
+	// What the text refers to; see ContentPart.citations_json.
+	CitationsJson string `protobuf:"bytes,32,opt,name=citations_json,json=citationsJson,proto3" json:"citations_json,omitempty"`
+	// The model says in it that it will not answer.
+	IsRefusal     bool `protobuf:"varint,33,opt,name=is_refusal,json=isRefusal,proto3" json:"is_refusal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1155,13 +1184,85 @@ func (x *TextDelta) GetLogprobsJson() string {
 	return ""
 }
 
-// Text to append to the reasoning trace.
+func (x *TextDelta) GetCitationsJson() string {
+	if x != nil {
+		return x.CitationsJson
+	}
+	return ""
+}
+
+func (x *TextDelta) GetIsRefusal() bool {
+	if x != nil {
+		return x.IsRefusal
+	}
+	return false
+}
+
+// A whole block that only the provider's own format knows.
+type OpaqueDelta struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Block *OpaqueBlock           `protobuf:"bytes,1,opt,name=block,proto3" json:"block,omitempty"`
+	// Which of the choices it belongs to.
+	Choice        uint32 `protobuf:"varint,2,opt,name=choice,proto3" json:"choice,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OpaqueDelta) Reset() {
+	*x = OpaqueDelta{}
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OpaqueDelta) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OpaqueDelta) ProtoMessage() {}
+
+func (x *OpaqueDelta) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OpaqueDelta.ProtoReflect.Descriptor instead.
+func (*OpaqueDelta) Descriptor() ([]byte, []int) {
+	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *OpaqueDelta) GetBlock() *OpaqueBlock {
+	if x != nil {
+		return x.Block
+	}
+	return nil
+}
+
+func (x *OpaqueDelta) GetChoice() uint32 {
+	if x != nil {
+		return x.Choice
+	}
+	return 0
+}
+
+// Text to append to the reasoning trace. A signature, or hidden content, ends one block of it.
 type ReasoningDelta struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Text      string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
 	Signature []byte                 `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"`
 	// One JSON object; see Reasoning.extra_json. Of several, lists are joined and objects united.
 	ExtraJson string `protobuf:"bytes,20,opt,name=extra_json,json=extraJson,proto3" json:"extra_json,omitempty"`
+	// See Reasoning.hidden.
+	Hidden []byte `protobuf:"bytes,21,opt,name=hidden,proto3" json:"hidden,omitempty"`
+	// See Reasoning.origin; with a signature or hidden content.
+	Origin string `protobuf:"bytes,22,opt,name=origin,proto3" json:"origin,omitempty"`
 	// Which of the choices it belongs to.
 	Choice        uint32 `protobuf:"varint,30,opt,name=choice,proto3" json:"choice,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1170,7 +1271,7 @@ type ReasoningDelta struct {
 
 func (x *ReasoningDelta) Reset() {
 	*x = ReasoningDelta{}
-	mi := &file_penstock_llm_v1_generation_proto_msgTypes[9]
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1182,7 +1283,7 @@ func (x *ReasoningDelta) String() string {
 func (*ReasoningDelta) ProtoMessage() {}
 
 func (x *ReasoningDelta) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_llm_v1_generation_proto_msgTypes[9]
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1195,7 +1296,7 @@ func (x *ReasoningDelta) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReasoningDelta.ProtoReflect.Descriptor instead.
 func (*ReasoningDelta) Descriptor() ([]byte, []int) {
-	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{9}
+	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ReasoningDelta) GetText() string {
@@ -1215,6 +1316,20 @@ func (x *ReasoningDelta) GetSignature() []byte {
 func (x *ReasoningDelta) GetExtraJson() string {
 	if x != nil {
 		return x.ExtraJson
+	}
+	return ""
+}
+
+func (x *ReasoningDelta) GetHidden() []byte {
+	if x != nil {
+		return x.Hidden
+	}
+	return nil
+}
+
+func (x *ReasoningDelta) GetOrigin() string {
+	if x != nil {
+		return x.Origin
 	}
 	return ""
 }
@@ -1248,7 +1363,7 @@ type ToolCallDelta struct {
 
 func (x *ToolCallDelta) Reset() {
 	*x = ToolCallDelta{}
-	mi := &file_penstock_llm_v1_generation_proto_msgTypes[10]
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1260,7 +1375,7 @@ func (x *ToolCallDelta) String() string {
 func (*ToolCallDelta) ProtoMessage() {}
 
 func (x *ToolCallDelta) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_llm_v1_generation_proto_msgTypes[10]
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1273,7 +1388,7 @@ func (x *ToolCallDelta) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToolCallDelta.ProtoReflect.Descriptor instead.
 func (*ToolCallDelta) Descriptor() ([]byte, []int) {
-	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{10}
+	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ToolCallDelta) GetIndex() uint32 {
@@ -1337,7 +1452,7 @@ type ChoiceFinished struct {
 
 func (x *ChoiceFinished) Reset() {
 	*x = ChoiceFinished{}
-	mi := &file_penstock_llm_v1_generation_proto_msgTypes[11]
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1349,7 +1464,7 @@ func (x *ChoiceFinished) String() string {
 func (*ChoiceFinished) ProtoMessage() {}
 
 func (x *ChoiceFinished) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_llm_v1_generation_proto_msgTypes[11]
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1362,7 +1477,7 @@ func (x *ChoiceFinished) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChoiceFinished.ProtoReflect.Descriptor instead.
 func (*ChoiceFinished) Descriptor() ([]byte, []int) {
-	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{11}
+	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ChoiceFinished) GetChoice() uint32 {
@@ -1394,6 +1509,10 @@ type GenerationFinished struct {
 	UnitPrices *UnitPrices `protobuf:"bytes,6,opt,name=unit_prices,json=unitPrices,proto3" json:"unit_prices,omitempty"`
 	// The breaks that were made good within the answer, in their order; their cost is part of cost_nano_usd.
 	Recoveries []*Recovery `protobuf:"bytes,30,rep,name=recoveries,proto3" json:"recoveries,omitempty"`
+	// What the provider said of the end beyond the reason, if it did.
+	StopDetails *StopDetails `protobuf:"bytes,31,opt,name=stop_details,json=stopDetails,proto3" json:"stop_details,omitempty"`
+	// The tier of service that the answer was given at, in the provider's word; empty where it does not tell.
+	ServiceTier string `protobuf:"bytes,32,opt,name=service_tier,json=serviceTier,proto3" json:"service_tier,omitempty"`
 	// The answer is less than what was asked for, as the model's own candidates had all failed.
 	Degraded      Degradation `protobuf:"varint,40,opt,name=degraded,proto3,enum=penstock.llm.v1.Degradation" json:"degraded,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1402,7 +1521,7 @@ type GenerationFinished struct {
 
 func (x *GenerationFinished) Reset() {
 	*x = GenerationFinished{}
-	mi := &file_penstock_llm_v1_generation_proto_msgTypes[12]
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1414,7 +1533,7 @@ func (x *GenerationFinished) String() string {
 func (*GenerationFinished) ProtoMessage() {}
 
 func (x *GenerationFinished) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_llm_v1_generation_proto_msgTypes[12]
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1427,7 +1546,7 @@ func (x *GenerationFinished) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GenerationFinished.ProtoReflect.Descriptor instead.
 func (*GenerationFinished) Descriptor() ([]byte, []int) {
-	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{12}
+	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GenerationFinished) GetReason() FinishReason {
@@ -1479,11 +1598,89 @@ func (x *GenerationFinished) GetRecoveries() []*Recovery {
 	return nil
 }
 
+func (x *GenerationFinished) GetStopDetails() *StopDetails {
+	if x != nil {
+		return x.StopDetails
+	}
+	return nil
+}
+
+func (x *GenerationFinished) GetServiceTier() string {
+	if x != nil {
+		return x.ServiceTier
+	}
+	return ""
+}
+
 func (x *GenerationFinished) GetDegraded() Degradation {
 	if x != nil {
 		return x.Degraded
 	}
 	return Degradation_DEGRADATION_UNSPECIFIED
+}
+
+// What a provider said of the end of its answer.
+type StopDetails struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its own word for the reason, such as refusal, pause_turn or SAFETY, where ours says less.
+	Word string `protobuf:"bytes,1,opt,name=word,proto3" json:"word,omitempty"`
+	// Of a refusal: what it is about, in the provider's word.
+	Category string `protobuf:"bytes,2,opt,name=category,proto3" json:"category,omitempty"`
+	// Of a refusal: why, in the provider's words.
+	Explanation   string `protobuf:"bytes,3,opt,name=explanation,proto3" json:"explanation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StopDetails) Reset() {
+	*x = StopDetails{}
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StopDetails) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StopDetails) ProtoMessage() {}
+
+func (x *StopDetails) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StopDetails.ProtoReflect.Descriptor instead.
+func (*StopDetails) Descriptor() ([]byte, []int) {
+	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *StopDetails) GetWord() string {
+	if x != nil {
+		return x.Word
+	}
+	return ""
+}
+
+func (x *StopDetails) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *StopDetails) GetExplanation() string {
+	if x != nil {
+		return x.Explanation
+	}
+	return ""
 }
 
 // An attempt broke off after some of the answer had been sent, and another made it whole.
@@ -1505,7 +1702,7 @@ type Recovery struct {
 
 func (x *Recovery) Reset() {
 	*x = Recovery{}
-	mi := &file_penstock_llm_v1_generation_proto_msgTypes[13]
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1517,7 +1714,7 @@ func (x *Recovery) String() string {
 func (*Recovery) ProtoMessage() {}
 
 func (x *Recovery) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_llm_v1_generation_proto_msgTypes[13]
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1530,7 +1727,7 @@ func (x *Recovery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Recovery.ProtoReflect.Descriptor instead.
 func (*Recovery) Descriptor() ([]byte, []int) {
-	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{13}
+	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Recovery) GetBroke() *Candidate {
@@ -1581,13 +1778,19 @@ type UnitPrices struct {
 	InputNanoUsd       int64                  `protobuf:"varint,1,opt,name=input_nano_usd,json=inputNanoUsd,proto3" json:"input_nano_usd,omitempty"`
 	CachedInputNanoUsd int64                  `protobuf:"varint,2,opt,name=cached_input_nano_usd,json=cachedInputNanoUsd,proto3" json:"cached_input_nano_usd,omitempty"`
 	OutputNanoUsd      int64                  `protobuf:"varint,3,opt,name=output_nano_usd,json=outputNanoUsd,proto3" json:"output_nano_usd,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// Of input that is written to the provider's prompt cache; 0 means as input_nano_usd.
+	CacheWriteNanoUsd int64 `protobuf:"varint,20,opt,name=cache_write_nano_usd,json=cacheWriteNanoUsd,proto3" json:"cache_write_nano_usd,omitempty"`
+	// Of input that is written to be kept for an hour; 0 means as cache_write_nano_usd.
+	CacheWrite_1HNanoUsd int64 `protobuf:"varint,21,opt,name=cache_write_1h_nano_usd,json=cacheWrite1hNanoUsd,proto3" json:"cache_write_1h_nano_usd,omitempty"`
+	// Nobody knows what it costs: the other fields are 0, and so is every cost made of them.
+	IsUnknown     bool `protobuf:"varint,22,opt,name=is_unknown,json=isUnknown,proto3" json:"is_unknown,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UnitPrices) Reset() {
 	*x = UnitPrices{}
-	mi := &file_penstock_llm_v1_generation_proto_msgTypes[14]
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1599,7 +1802,7 @@ func (x *UnitPrices) String() string {
 func (*UnitPrices) ProtoMessage() {}
 
 func (x *UnitPrices) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_llm_v1_generation_proto_msgTypes[14]
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1612,7 +1815,7 @@ func (x *UnitPrices) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnitPrices.ProtoReflect.Descriptor instead.
 func (*UnitPrices) Descriptor() ([]byte, []int) {
-	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{14}
+	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *UnitPrices) GetInputNanoUsd() int64 {
@@ -1636,6 +1839,27 @@ func (x *UnitPrices) GetOutputNanoUsd() int64 {
 	return 0
 }
 
+func (x *UnitPrices) GetCacheWriteNanoUsd() int64 {
+	if x != nil {
+		return x.CacheWriteNanoUsd
+	}
+	return 0
+}
+
+func (x *UnitPrices) GetCacheWrite_1HNanoUsd() int64 {
+	if x != nil {
+		return x.CacheWrite_1HNanoUsd
+	}
+	return 0
+}
+
+func (x *UnitPrices) GetIsUnknown() bool {
+	if x != nil {
+		return x.IsUnknown
+	}
+	return false
+}
+
 // One model at one upstream.
 type Candidate struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1647,7 +1871,7 @@ type Candidate struct {
 
 func (x *Candidate) Reset() {
 	*x = Candidate{}
-	mi := &file_penstock_llm_v1_generation_proto_msgTypes[15]
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1659,7 +1883,7 @@ func (x *Candidate) String() string {
 func (*Candidate) ProtoMessage() {}
 
 func (x *Candidate) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_llm_v1_generation_proto_msgTypes[15]
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1672,7 +1896,7 @@ func (x *Candidate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Candidate.ProtoReflect.Descriptor instead.
 func (*Candidate) Descriptor() ([]byte, []int) {
-	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{15}
+	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Candidate) GetUpstream() string {
@@ -1707,7 +1931,7 @@ type Plan struct {
 
 func (x *Plan) Reset() {
 	*x = Plan{}
-	mi := &file_penstock_llm_v1_generation_proto_msgTypes[16]
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1719,7 +1943,7 @@ func (x *Plan) String() string {
 func (*Plan) ProtoMessage() {}
 
 func (x *Plan) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_llm_v1_generation_proto_msgTypes[16]
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1732,7 +1956,7 @@ func (x *Plan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plan.ProtoReflect.Descriptor instead.
 func (*Plan) Descriptor() ([]byte, []int) {
-	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{16}
+	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Plan) GetCandidates() []*Candidate {
@@ -1792,7 +2016,7 @@ type Classification struct {
 
 func (x *Classification) Reset() {
 	*x = Classification{}
-	mi := &file_penstock_llm_v1_generation_proto_msgTypes[17]
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1804,7 +2028,7 @@ func (x *Classification) String() string {
 func (*Classification) ProtoMessage() {}
 
 func (x *Classification) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_llm_v1_generation_proto_msgTypes[17]
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1817,7 +2041,7 @@ func (x *Classification) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Classification.ProtoReflect.Descriptor instead.
 func (*Classification) Descriptor() ([]byte, []int) {
-	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{17}
+	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Classification) GetTask() string {
@@ -1901,7 +2125,7 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"\x04tags\x18\x03 \x03(\v2).penstock.llm.v1.RequestContext.TagsEntryR\x04tags\x1a7\n" +
 	"\tTagsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x86\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc4\x02\n" +
 	"\n" +
 	"TokenUsage\x12!\n" +
 	"\finput_tokens\x18\x01 \x01(\rR\vinputTokens\x12#\n" +
@@ -1909,7 +2133,8 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"\x13cached_input_tokens\x18\x03 \x01(\rR\x11cachedInputTokens\x127\n" +
 	"\x18cache_write_input_tokens\x18\x04 \x01(\rR\x15cacheWriteInputTokens\x12)\n" +
 	"\x10reasoning_tokens\x18\x05 \x01(\rR\x0freasoningTokens\x12\x1c\n" +
-	"\testimated\x18\x06 \x01(\bR\testimated\"\xf1\x03\n" +
+	"\testimated\x18\x06 \x01(\bR\testimated\x12<\n" +
+	"\x1bcache_write_1h_input_tokens\x18\x14 \x01(\rR\x17cacheWrite1hInputTokens\"\xb4\x04\n" +
 	"\x0fGenerationEvent\x12>\n" +
 	"\astarted\x18\x01 \x01(\v2\".penstock.llm.v1.GenerationStartedH\x00R\astarted\x12;\n" +
 	"\n" +
@@ -1918,7 +2143,8 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"\x0ftool_call_delta\x18\x04 \x01(\v2\x1e.penstock.llm.v1.ToolCallDeltaH\x00R\rtoolCallDelta\x123\n" +
 	"\x05usage\x18\x05 \x01(\v2\x1b.penstock.llm.v1.TokenUsageH\x00R\x05usage\x12A\n" +
 	"\bfinished\x18\x06 \x01(\v2#.penstock.llm.v1.GenerationFinishedH\x00R\bfinished\x12J\n" +
-	"\x0fchoice_finished\x18\x1e \x01(\v2\x1f.penstock.llm.v1.ChoiceFinishedH\x00R\x0echoiceFinishedB\a\n" +
+	"\x0fchoice_finished\x18\x1e \x01(\v2\x1f.penstock.llm.v1.ChoiceFinishedH\x00R\x0echoiceFinished\x12A\n" +
+	"\fopaque_delta\x18\x1f \x01(\v2\x1c.penstock.llm.v1.OpaqueDeltaH\x00R\vopaqueDeltaB\a\n" +
 	"\x05event\"\xcd\x01\n" +
 	"\x11GenerationStarted\x12#\n" +
 	"\rgeneration_id\x18\x01 \x01(\tR\fgenerationId\x12;\n" +
@@ -1926,16 +2152,24 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"answeredBy\x12<\n" +
 	"\vunit_prices\x18\x03 \x01(\v2\x1b.penstock.llm.v1.UnitPricesR\n" +
 	"unitPrices\x12\x18\n" +
-	"\adropped\x18\x1e \x03(\tR\adropped\"\\\n" +
+	"\adropped\x18\x1e \x03(\tR\adropped\"\xa2\x01\n" +
 	"\tTextDelta\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12\x16\n" +
 	"\x06choice\x18\x1e \x01(\rR\x06choice\x12#\n" +
-	"\rlogprobs_json\x18\x1f \x01(\tR\flogprobsJson\"y\n" +
+	"\rlogprobs_json\x18\x1f \x01(\tR\flogprobsJson\x12%\n" +
+	"\x0ecitations_json\x18  \x01(\tR\rcitationsJson\x12\x1d\n" +
+	"\n" +
+	"is_refusal\x18! \x01(\bR\tisRefusal\"Y\n" +
+	"\vOpaqueDelta\x122\n" +
+	"\x05block\x18\x01 \x01(\v2\x1c.penstock.llm.v1.OpaqueBlockR\x05block\x12\x16\n" +
+	"\x06choice\x18\x02 \x01(\rR\x06choice\"\xa9\x01\n" +
 	"\x0eReasoningDelta\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12\x1c\n" +
 	"\tsignature\x18\x02 \x01(\fR\tsignature\x12\x1d\n" +
 	"\n" +
 	"extra_json\x18\x14 \x01(\tR\textraJson\x12\x16\n" +
+	"\x06hidden\x18\x15 \x01(\fR\x06hidden\x12\x16\n" +
+	"\x06origin\x18\x16 \x01(\tR\x06origin\x12\x16\n" +
 	"\x06choice\x18\x1e \x01(\rR\x06choice\"\xd5\x01\n" +
 	"\rToolCallDelta\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\rR\x05index\x12\x0e\n" +
@@ -1948,7 +2182,7 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"\tis_custom\x18\x1f \x01(\bR\bisCustom\"_\n" +
 	"\x0eChoiceFinished\x12\x16\n" +
 	"\x06choice\x18\x01 \x01(\rR\x06choice\x125\n" +
-	"\x06reason\x18\x02 \x01(\x0e2\x1d.penstock.llm.v1.FinishReasonR\x06reason\"\x9e\x03\n" +
+	"\x06reason\x18\x02 \x01(\x0e2\x1d.penstock.llm.v1.FinishReasonR\x06reason\"\x82\x04\n" +
 	"\x12GenerationFinished\x125\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x1d.penstock.llm.v1.FinishReasonR\x06reason\x12!\n" +
 	"\fmatched_stop\x18\x02 \x01(\tR\vmatchedStop\x12;\n" +
@@ -1960,8 +2194,14 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"unitPrices\x129\n" +
 	"\n" +
 	"recoveries\x18\x1e \x03(\v2\x19.penstock.llm.v1.RecoveryR\n" +
-	"recoveries\x128\n" +
-	"\bdegraded\x18( \x01(\x0e2\x1c.penstock.llm.v1.DegradationR\bdegraded\"\xd1\x02\n" +
+	"recoveries\x12?\n" +
+	"\fstop_details\x18\x1f \x01(\v2\x1c.penstock.llm.v1.StopDetailsR\vstopDetails\x12!\n" +
+	"\fservice_tier\x18  \x01(\tR\vserviceTier\x128\n" +
+	"\bdegraded\x18( \x01(\x0e2\x1c.penstock.llm.v1.DegradationR\bdegraded\"_\n" +
+	"\vStopDetails\x12\x12\n" +
+	"\x04word\x18\x01 \x01(\tR\x04word\x12\x1a\n" +
+	"\bcategory\x18\x02 \x01(\tR\bcategory\x12 \n" +
+	"\vexplanation\x18\x03 \x01(\tR\vexplanation\"\xd1\x02\n" +
 	"\bRecovery\x120\n" +
 	"\x05broke\x18\x01 \x01(\v2\x1a.penstock.llm.v1.CandidateR\x05broke\x12\x14\n" +
 	"\x05cause\x18\x02 \x01(\tR\x05cause\x12/\n" +
@@ -1972,12 +2212,16 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"\x03Way\x12\x13\n" +
 	"\x0fWAY_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rWAY_CONTINUED\x10\x01\x12\x13\n" +
-	"\x0fWAY_REGENERATED\x10\x02\"\x8d\x01\n" +
+	"\x0fWAY_REGENERATED\x10\x02\"\x93\x02\n" +
 	"\n" +
 	"UnitPrices\x12$\n" +
 	"\x0einput_nano_usd\x18\x01 \x01(\x03R\finputNanoUsd\x121\n" +
 	"\x15cached_input_nano_usd\x18\x02 \x01(\x03R\x12cachedInputNanoUsd\x12&\n" +
-	"\x0foutput_nano_usd\x18\x03 \x01(\x03R\routputNanoUsd\"=\n" +
+	"\x0foutput_nano_usd\x18\x03 \x01(\x03R\routputNanoUsd\x12/\n" +
+	"\x14cache_write_nano_usd\x18\x14 \x01(\x03R\x11cacheWriteNanoUsd\x124\n" +
+	"\x17cache_write_1h_nano_usd\x18\x15 \x01(\x03R\x13cacheWrite1hNanoUsd\x12\x1d\n" +
+	"\n" +
+	"is_unknown\x18\x16 \x01(\bR\tisUnknown\"=\n" +
 	"\tCandidate\x12\x1a\n" +
 	"\bupstream\x18\x01 \x01(\tR\bupstream\x12\x14\n" +
 	"\x05model\x18\x02 \x01(\tR\x05model\"\xc1\x02\n" +
@@ -2032,7 +2276,7 @@ func file_penstock_llm_v1_generation_proto_rawDescGZIP() []byte {
 }
 
 var file_penstock_llm_v1_generation_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_penstock_llm_v1_generation_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_penstock_llm_v1_generation_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_penstock_llm_v1_generation_proto_goTypes = []any{
 	(Priority)(0),              // 0: penstock.llm.v1.Priority
 	(FinishReason)(0),          // 1: penstock.llm.v1.FinishReason
@@ -2048,55 +2292,61 @@ var file_penstock_llm_v1_generation_proto_goTypes = []any{
 	(*GenerationEvent)(nil),    // 11: penstock.llm.v1.GenerationEvent
 	(*GenerationStarted)(nil),  // 12: penstock.llm.v1.GenerationStarted
 	(*TextDelta)(nil),          // 13: penstock.llm.v1.TextDelta
-	(*ReasoningDelta)(nil),     // 14: penstock.llm.v1.ReasoningDelta
-	(*ToolCallDelta)(nil),      // 15: penstock.llm.v1.ToolCallDelta
-	(*ChoiceFinished)(nil),     // 16: penstock.llm.v1.ChoiceFinished
-	(*GenerationFinished)(nil), // 17: penstock.llm.v1.GenerationFinished
-	(*Recovery)(nil),           // 18: penstock.llm.v1.Recovery
-	(*UnitPrices)(nil),         // 19: penstock.llm.v1.UnitPrices
-	(*Candidate)(nil),          // 20: penstock.llm.v1.Candidate
-	(*Plan)(nil),               // 21: penstock.llm.v1.Plan
-	(*Classification)(nil),     // 22: penstock.llm.v1.Classification
-	nil,                        // 23: penstock.llm.v1.RequestContext.TagsEntry
-	(*Message)(nil),            // 24: penstock.llm.v1.Message
-	(*Tool)(nil),               // 25: penstock.llm.v1.Tool
-	(*ToolChoice)(nil),         // 26: penstock.llm.v1.ToolChoice
+	(*OpaqueDelta)(nil),        // 14: penstock.llm.v1.OpaqueDelta
+	(*ReasoningDelta)(nil),     // 15: penstock.llm.v1.ReasoningDelta
+	(*ToolCallDelta)(nil),      // 16: penstock.llm.v1.ToolCallDelta
+	(*ChoiceFinished)(nil),     // 17: penstock.llm.v1.ChoiceFinished
+	(*GenerationFinished)(nil), // 18: penstock.llm.v1.GenerationFinished
+	(*StopDetails)(nil),        // 19: penstock.llm.v1.StopDetails
+	(*Recovery)(nil),           // 20: penstock.llm.v1.Recovery
+	(*UnitPrices)(nil),         // 21: penstock.llm.v1.UnitPrices
+	(*Candidate)(nil),          // 22: penstock.llm.v1.Candidate
+	(*Plan)(nil),               // 23: penstock.llm.v1.Plan
+	(*Classification)(nil),     // 24: penstock.llm.v1.Classification
+	nil,                        // 25: penstock.llm.v1.RequestContext.TagsEntry
+	(*Message)(nil),            // 26: penstock.llm.v1.Message
+	(*Tool)(nil),               // 27: penstock.llm.v1.Tool
+	(*ToolChoice)(nil),         // 28: penstock.llm.v1.ToolChoice
+	(*OpaqueBlock)(nil),        // 29: penstock.llm.v1.OpaqueBlock
 }
 var file_penstock_llm_v1_generation_proto_depIdxs = []int32{
-	24, // 0: penstock.llm.v1.GenerationInput.messages:type_name -> penstock.llm.v1.Message
-	25, // 1: penstock.llm.v1.GenerationInput.tools:type_name -> penstock.llm.v1.Tool
-	26, // 2: penstock.llm.v1.GenerationInput.tool_choice:type_name -> penstock.llm.v1.ToolChoice
+	26, // 0: penstock.llm.v1.GenerationInput.messages:type_name -> penstock.llm.v1.Message
+	27, // 1: penstock.llm.v1.GenerationInput.tools:type_name -> penstock.llm.v1.Tool
+	28, // 2: penstock.llm.v1.GenerationInput.tool_choice:type_name -> penstock.llm.v1.ToolChoice
 	6,  // 3: penstock.llm.v1.GenerationInput.sampling:type_name -> penstock.llm.v1.SamplingParams
 	7,  // 4: penstock.llm.v1.GenerationInput.response_format:type_name -> penstock.llm.v1.ResponseFormat
 	8,  // 5: penstock.llm.v1.ResponseFormat.json_schema:type_name -> penstock.llm.v1.JsonSchema
-	23, // 6: penstock.llm.v1.RequestContext.tags:type_name -> penstock.llm.v1.RequestContext.TagsEntry
+	25, // 6: penstock.llm.v1.RequestContext.tags:type_name -> penstock.llm.v1.RequestContext.TagsEntry
 	12, // 7: penstock.llm.v1.GenerationEvent.started:type_name -> penstock.llm.v1.GenerationStarted
 	13, // 8: penstock.llm.v1.GenerationEvent.text_delta:type_name -> penstock.llm.v1.TextDelta
-	14, // 9: penstock.llm.v1.GenerationEvent.reasoning_delta:type_name -> penstock.llm.v1.ReasoningDelta
-	15, // 10: penstock.llm.v1.GenerationEvent.tool_call_delta:type_name -> penstock.llm.v1.ToolCallDelta
+	15, // 9: penstock.llm.v1.GenerationEvent.reasoning_delta:type_name -> penstock.llm.v1.ReasoningDelta
+	16, // 10: penstock.llm.v1.GenerationEvent.tool_call_delta:type_name -> penstock.llm.v1.ToolCallDelta
 	10, // 11: penstock.llm.v1.GenerationEvent.usage:type_name -> penstock.llm.v1.TokenUsage
-	17, // 12: penstock.llm.v1.GenerationEvent.finished:type_name -> penstock.llm.v1.GenerationFinished
-	16, // 13: penstock.llm.v1.GenerationEvent.choice_finished:type_name -> penstock.llm.v1.ChoiceFinished
-	20, // 14: penstock.llm.v1.GenerationStarted.answered_by:type_name -> penstock.llm.v1.Candidate
-	19, // 15: penstock.llm.v1.GenerationStarted.unit_prices:type_name -> penstock.llm.v1.UnitPrices
-	1,  // 16: penstock.llm.v1.ChoiceFinished.reason:type_name -> penstock.llm.v1.FinishReason
-	1,  // 17: penstock.llm.v1.GenerationFinished.reason:type_name -> penstock.llm.v1.FinishReason
-	20, // 18: penstock.llm.v1.GenerationFinished.answered_by:type_name -> penstock.llm.v1.Candidate
-	19, // 19: penstock.llm.v1.GenerationFinished.unit_prices:type_name -> penstock.llm.v1.UnitPrices
-	18, // 20: penstock.llm.v1.GenerationFinished.recoveries:type_name -> penstock.llm.v1.Recovery
-	2,  // 21: penstock.llm.v1.GenerationFinished.degraded:type_name -> penstock.llm.v1.Degradation
-	20, // 22: penstock.llm.v1.Recovery.broke:type_name -> penstock.llm.v1.Candidate
-	4,  // 23: penstock.llm.v1.Recovery.way:type_name -> penstock.llm.v1.Recovery.Way
-	10, // 24: penstock.llm.v1.Recovery.usage:type_name -> penstock.llm.v1.TokenUsage
-	20, // 25: penstock.llm.v1.Plan.candidates:type_name -> penstock.llm.v1.Candidate
-	22, // 26: penstock.llm.v1.Plan.classification:type_name -> penstock.llm.v1.Classification
-	19, // 27: penstock.llm.v1.Plan.prices:type_name -> penstock.llm.v1.UnitPrices
-	3,  // 28: penstock.llm.v1.Plan.unsupported:type_name -> penstock.llm.v1.UnsupportedFields
-	29, // [29:29] is the sub-list for method output_type
-	29, // [29:29] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	18, // 12: penstock.llm.v1.GenerationEvent.finished:type_name -> penstock.llm.v1.GenerationFinished
+	17, // 13: penstock.llm.v1.GenerationEvent.choice_finished:type_name -> penstock.llm.v1.ChoiceFinished
+	14, // 14: penstock.llm.v1.GenerationEvent.opaque_delta:type_name -> penstock.llm.v1.OpaqueDelta
+	22, // 15: penstock.llm.v1.GenerationStarted.answered_by:type_name -> penstock.llm.v1.Candidate
+	21, // 16: penstock.llm.v1.GenerationStarted.unit_prices:type_name -> penstock.llm.v1.UnitPrices
+	29, // 17: penstock.llm.v1.OpaqueDelta.block:type_name -> penstock.llm.v1.OpaqueBlock
+	1,  // 18: penstock.llm.v1.ChoiceFinished.reason:type_name -> penstock.llm.v1.FinishReason
+	1,  // 19: penstock.llm.v1.GenerationFinished.reason:type_name -> penstock.llm.v1.FinishReason
+	22, // 20: penstock.llm.v1.GenerationFinished.answered_by:type_name -> penstock.llm.v1.Candidate
+	21, // 21: penstock.llm.v1.GenerationFinished.unit_prices:type_name -> penstock.llm.v1.UnitPrices
+	20, // 22: penstock.llm.v1.GenerationFinished.recoveries:type_name -> penstock.llm.v1.Recovery
+	19, // 23: penstock.llm.v1.GenerationFinished.stop_details:type_name -> penstock.llm.v1.StopDetails
+	2,  // 24: penstock.llm.v1.GenerationFinished.degraded:type_name -> penstock.llm.v1.Degradation
+	22, // 25: penstock.llm.v1.Recovery.broke:type_name -> penstock.llm.v1.Candidate
+	4,  // 26: penstock.llm.v1.Recovery.way:type_name -> penstock.llm.v1.Recovery.Way
+	10, // 27: penstock.llm.v1.Recovery.usage:type_name -> penstock.llm.v1.TokenUsage
+	22, // 28: penstock.llm.v1.Plan.candidates:type_name -> penstock.llm.v1.Candidate
+	24, // 29: penstock.llm.v1.Plan.classification:type_name -> penstock.llm.v1.Classification
+	21, // 30: penstock.llm.v1.Plan.prices:type_name -> penstock.llm.v1.UnitPrices
+	3,  // 31: penstock.llm.v1.Plan.unsupported:type_name -> penstock.llm.v1.UnsupportedFields
+	32, // [32:32] is the sub-list for method output_type
+	32, // [32:32] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_penstock_llm_v1_generation_proto_init() }
@@ -2119,6 +2369,7 @@ func file_penstock_llm_v1_generation_proto_init() {
 		(*GenerationEvent_Usage)(nil),
 		(*GenerationEvent_Finished)(nil),
 		(*GenerationEvent_ChoiceFinished)(nil),
+		(*GenerationEvent_OpaqueDelta)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2126,7 +2377,7 @@ func file_penstock_llm_v1_generation_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_penstock_llm_v1_generation_proto_rawDesc), len(file_penstock_llm_v1_generation_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   19,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

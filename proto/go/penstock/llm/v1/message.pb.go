@@ -137,7 +137,7 @@ func (x ToolChoice_Mode) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ToolChoice_Mode.Descriptor instead.
 func (ToolChoice_Mode) EnumDescriptor() ([]byte, []int) {
-	return file_penstock_llm_v1_message_proto_rawDescGZIP(), []int{7, 0}
+	return file_penstock_llm_v1_message_proto_rawDescGZIP(), []int{8, 0}
 }
 
 // One turn of a conversation, oldest first in any list.
@@ -151,7 +151,9 @@ type Message struct {
 	// The call this turn answers. Only with ROLE_TOOL.
 	ToolCallId string `protobuf:"bytes,4,opt,name=tool_call_id,json=toolCallId,proto3" json:"tool_call_id,omitempty"`
 	// Participant's name, where the caller gave one.
-	Name          string `protobuf:"bytes,5,opt,name=name,proto3" json:"name,omitempty"`
+	Name string `protobuf:"bytes,5,opt,name=name,proto3" json:"name,omitempty"`
+	// The call failed, and the turn says how. Only with ROLE_TOOL.
+	IsError       bool `protobuf:"varint,20,opt,name=is_error,json=isError,proto3" json:"is_error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -221,6 +223,13 @@ func (x *Message) GetName() string {
 	return ""
 }
 
+func (x *Message) GetIsError() bool {
+	if x != nil {
+		return x.IsError
+	}
+	return false
+}
+
 // A piece of a turn.
 type ContentPart struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -230,11 +239,16 @@ type ContentPart struct {
 	//	*ContentPart_Image
 	//	*ContentPart_File
 	//	*ContentPart_Reasoning
+	//	*ContentPart_Opaque
 	Part isContentPart_Part `protobuf_oneof:"part"`
 	// The provider's prompt cache may end a prefix after this part.
 	CacheBreakpoint bool `protobuf:"varint,15,opt,name=cache_breakpoint,json=cacheBreakpoint,proto3" json:"cache_breakpoint,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// How long it is to be kept from there: 5m or 1h; empty means as the provider does by itself. Only with cache_breakpoint.
+	CacheTtl string `protobuf:"bytes,21,opt,name=cache_ttl,json=cacheTtl,proto3" json:"cache_ttl,omitempty"`
+	// What the text refers to: a JSON array in the form of the provider that wrote it, verbatim. Only with text.
+	CitationsJson string `protobuf:"bytes,22,opt,name=citations_json,json=citationsJson,proto3" json:"citations_json,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ContentPart) Reset() {
@@ -310,11 +324,34 @@ func (x *ContentPart) GetReasoning() *Reasoning {
 	return nil
 }
 
+func (x *ContentPart) GetOpaque() *OpaqueBlock {
+	if x != nil {
+		if x, ok := x.Part.(*ContentPart_Opaque); ok {
+			return x.Opaque
+		}
+	}
+	return nil
+}
+
 func (x *ContentPart) GetCacheBreakpoint() bool {
 	if x != nil {
 		return x.CacheBreakpoint
 	}
 	return false
+}
+
+func (x *ContentPart) GetCacheTtl() string {
+	if x != nil {
+		return x.CacheTtl
+	}
+	return ""
+}
+
+func (x *ContentPart) GetCitationsJson() string {
+	if x != nil {
+		return x.CitationsJson
+	}
+	return ""
 }
 
 type isContentPart_Part interface {
@@ -337,6 +374,10 @@ type ContentPart_Reasoning struct {
 	Reasoning *Reasoning `protobuf:"bytes,4,opt,name=reasoning,proto3,oneof"`
 }
 
+type ContentPart_Opaque struct {
+	Opaque *OpaqueBlock `protobuf:"bytes,20,opt,name=opaque,proto3,oneof"`
+}
+
 func (*ContentPart_Text) isContentPart_Part() {}
 
 func (*ContentPart_Image) isContentPart_Part() {}
@@ -344,6 +385,64 @@ func (*ContentPart_Image) isContentPart_Part() {}
 func (*ContentPart_File) isContentPart_Part() {}
 
 func (*ContentPart_Reasoning) isContentPart_Part() {}
+
+func (*ContentPart_Opaque) isContentPart_Part() {}
+
+// A block that only one format knows, such as a search that the provider made by itself: kept as it stands for the
+// providers that speak that format, and no part of the conversation for the others.
+type OpaqueBlock struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// anthropic, openai_responses, gemini or bedrock.
+	Format string `protobuf:"bytes,1,opt,name=format,proto3" json:"format,omitempty"`
+	// One JSON object, verbatim. At most 1 MiB.
+	Json          string `protobuf:"bytes,2,opt,name=json,proto3" json:"json,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OpaqueBlock) Reset() {
+	*x = OpaqueBlock{}
+	mi := &file_penstock_llm_v1_message_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OpaqueBlock) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OpaqueBlock) ProtoMessage() {}
+
+func (x *OpaqueBlock) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_llm_v1_message_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OpaqueBlock.ProtoReflect.Descriptor instead.
+func (*OpaqueBlock) Descriptor() ([]byte, []int) {
+	return file_penstock_llm_v1_message_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *OpaqueBlock) GetFormat() string {
+	if x != nil {
+		return x.Format
+	}
+	return ""
+}
+
+func (x *OpaqueBlock) GetJson() string {
+	if x != nil {
+		return x.Json
+	}
+	return ""
+}
 
 // An image by reference or inline.
 type Image struct {
@@ -362,7 +461,7 @@ type Image struct {
 
 func (x *Image) Reset() {
 	*x = Image{}
-	mi := &file_penstock_llm_v1_message_proto_msgTypes[2]
+	mi := &file_penstock_llm_v1_message_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -374,7 +473,7 @@ func (x *Image) String() string {
 func (*Image) ProtoMessage() {}
 
 func (x *Image) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_llm_v1_message_proto_msgTypes[2]
+	mi := &file_penstock_llm_v1_message_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -387,7 +486,7 @@ func (x *Image) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Image.ProtoReflect.Descriptor instead.
 func (*Image) Descriptor() ([]byte, []int) {
-	return file_penstock_llm_v1_message_proto_rawDescGZIP(), []int{2}
+	return file_penstock_llm_v1_message_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Image) GetSource() isImage_Source {
@@ -445,19 +544,27 @@ func (*Image_Url) isImage_Source() {}
 
 func (*Image_Data) isImage_Source() {}
 
-// A document inline.
+// A document: inline, or by reference. One of data, url and id is set.
 type File struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	MediaType     string                 `protobuf:"bytes,2,opt,name=media_type,json=mediaType,proto3" json:"media_type,omitempty"`
-	Data          []byte                 `protobuf:"bytes,3,opt,name=data,proto3" json:"data,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Name      string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	MediaType string                 `protobuf:"bytes,2,opt,name=media_type,json=mediaType,proto3" json:"media_type,omitempty"`
+	Data      []byte                 `protobuf:"bytes,3,opt,name=data,proto3" json:"data,omitempty"`
+	// http or https.
+	Url string `protobuf:"bytes,20,opt,name=url,proto3" json:"url,omitempty"`
+	// As the provider that keeps it calls it.
+	Id string `protobuf:"bytes,21,opt,name=id,proto3" json:"id,omitempty"`
+	// What the model is told about it beside its name.
+	Context string `protobuf:"bytes,22,opt,name=context,proto3" json:"context,omitempty"`
+	// The answer is to say which of its passages it rests on.
+	WithCitations bool `protobuf:"varint,23,opt,name=with_citations,json=withCitations,proto3" json:"with_citations,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *File) Reset() {
 	*x = File{}
-	mi := &file_penstock_llm_v1_message_proto_msgTypes[3]
+	mi := &file_penstock_llm_v1_message_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -469,7 +576,7 @@ func (x *File) String() string {
 func (*File) ProtoMessage() {}
 
 func (x *File) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_llm_v1_message_proto_msgTypes[3]
+	mi := &file_penstock_llm_v1_message_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -482,7 +589,7 @@ func (x *File) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use File.ProtoReflect.Descriptor instead.
 func (*File) Descriptor() ([]byte, []int) {
-	return file_penstock_llm_v1_message_proto_rawDescGZIP(), []int{3}
+	return file_penstock_llm_v1_message_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *File) GetName() string {
@@ -506,6 +613,34 @@ func (x *File) GetData() []byte {
 	return nil
 }
 
+func (x *File) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *File) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *File) GetContext() string {
+	if x != nil {
+		return x.Context
+	}
+	return ""
+}
+
+func (x *File) GetWithCitations() bool {
+	if x != nil {
+		return x.WithCitations
+	}
+	return false
+}
+
 // A model's earlier reasoning, handed back to it unchanged.
 type Reasoning struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -514,14 +649,19 @@ type Reasoning struct {
 	Signature []byte `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"`
 	// What else the provider gave beside the reasoning and may want back, as one JSON object: reasoning_details,
 	// thinking_blocks, extra_content. At most 1 MiB.
-	ExtraJson     string `protobuf:"bytes,20,opt,name=extra_json,json=extraJson,proto3" json:"extra_json,omitempty"`
+	ExtraJson string `protobuf:"bytes,20,opt,name=extra_json,json=extraJson,proto3" json:"extra_json,omitempty"`
+	// Reasoning that the provider does not show, as it gave it: redacted, or encrypted. Instead of text.
+	Hidden []byte `protobuf:"bytes,21,opt,name=hidden,proto3" json:"hidden,omitempty"`
+	// Who gave it, where its signature or hidden content is bound to that: `upstream/model`, and after a `#` what tells the
+	// account. As ReasoningDelta gave it; empty means unknown.
+	Origin        string `protobuf:"bytes,22,opt,name=origin,proto3" json:"origin,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Reasoning) Reset() {
 	*x = Reasoning{}
-	mi := &file_penstock_llm_v1_message_proto_msgTypes[4]
+	mi := &file_penstock_llm_v1_message_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -533,7 +673,7 @@ func (x *Reasoning) String() string {
 func (*Reasoning) ProtoMessage() {}
 
 func (x *Reasoning) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_llm_v1_message_proto_msgTypes[4]
+	mi := &file_penstock_llm_v1_message_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -546,7 +686,7 @@ func (x *Reasoning) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reasoning.ProtoReflect.Descriptor instead.
 func (*Reasoning) Descriptor() ([]byte, []int) {
-	return file_penstock_llm_v1_message_proto_rawDescGZIP(), []int{4}
+	return file_penstock_llm_v1_message_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Reasoning) GetText() string {
@@ -570,6 +710,20 @@ func (x *Reasoning) GetExtraJson() string {
 	return ""
 }
 
+func (x *Reasoning) GetHidden() []byte {
+	if x != nil {
+		return x.Hidden
+	}
+	return nil
+}
+
+func (x *Reasoning) GetOrigin() string {
+	if x != nil {
+		return x.Origin
+	}
+	return ""
+}
+
 // A function the model may call.
 type Tool struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
@@ -580,14 +734,20 @@ type Tool struct {
 	Strict         *bool  `protobuf:"varint,4,opt,name=strict,proto3,oneof" json:"strict,omitempty"`
 	// Set for a tool whose input is free text and not a function's arguments: its grammar as OpenAI's `custom.format`
 	// says it, verbatim, or `{}`.
-	CustomJson    string `protobuf:"bytes,30,opt,name=custom_json,json=customJson,proto3" json:"custom_json,omitempty"`
+	CustomJson string `protobuf:"bytes,30,opt,name=custom_json,json=customJson,proto3" json:"custom_json,omitempty"`
+	// The provider's prompt cache may end a prefix after this tool.
+	CacheBreakpoint bool `protobuf:"varint,31,opt,name=cache_breakpoint,json=cacheBreakpoint,proto3" json:"cache_breakpoint,omitempty"`
+	// As ContentPart's.
+	CacheTtl string `protobuf:"bytes,32,opt,name=cache_ttl,json=cacheTtl,proto3" json:"cache_ttl,omitempty"`
+	// A tool that the provider runs by itself; then the other fields are empty but for the name.
+	Opaque        *OpaqueBlock `protobuf:"bytes,33,opt,name=opaque,proto3" json:"opaque,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Tool) Reset() {
 	*x = Tool{}
-	mi := &file_penstock_llm_v1_message_proto_msgTypes[5]
+	mi := &file_penstock_llm_v1_message_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -599,7 +759,7 @@ func (x *Tool) String() string {
 func (*Tool) ProtoMessage() {}
 
 func (x *Tool) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_llm_v1_message_proto_msgTypes[5]
+	mi := &file_penstock_llm_v1_message_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -612,7 +772,7 @@ func (x *Tool) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tool.ProtoReflect.Descriptor instead.
 func (*Tool) Descriptor() ([]byte, []int) {
-	return file_penstock_llm_v1_message_proto_rawDescGZIP(), []int{5}
+	return file_penstock_llm_v1_message_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Tool) GetName() string {
@@ -650,6 +810,27 @@ func (x *Tool) GetCustomJson() string {
 	return ""
 }
 
+func (x *Tool) GetCacheBreakpoint() bool {
+	if x != nil {
+		return x.CacheBreakpoint
+	}
+	return false
+}
+
+func (x *Tool) GetCacheTtl() string {
+	if x != nil {
+		return x.CacheTtl
+	}
+	return ""
+}
+
+func (x *Tool) GetOpaque() *OpaqueBlock {
+	if x != nil {
+		return x.Opaque
+	}
+	return nil
+}
+
 // A call the model asked for.
 type ToolCall struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -661,14 +842,16 @@ type ToolCall struct {
 	// Gemini's thought signature. At most 1 MiB.
 	ExtraJson string `protobuf:"bytes,20,opt,name=extra_json,json=extraJson,proto3" json:"extra_json,omitempty"`
 	// A call of a tool with `custom_json`.
-	IsCustom      bool `protobuf:"varint,30,opt,name=is_custom,json=isCustom,proto3" json:"is_custom,omitempty"`
+	IsCustom bool `protobuf:"varint,30,opt,name=is_custom,json=isCustom,proto3" json:"is_custom,omitempty"`
+	// How many of the turn's parts stand before it. Unset means all of them.
+	PartsBefore   *uint32 `protobuf:"varint,31,opt,name=parts_before,json=partsBefore,proto3,oneof" json:"parts_before,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ToolCall) Reset() {
 	*x = ToolCall{}
-	mi := &file_penstock_llm_v1_message_proto_msgTypes[6]
+	mi := &file_penstock_llm_v1_message_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -680,7 +863,7 @@ func (x *ToolCall) String() string {
 func (*ToolCall) ProtoMessage() {}
 
 func (x *ToolCall) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_llm_v1_message_proto_msgTypes[6]
+	mi := &file_penstock_llm_v1_message_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -693,7 +876,7 @@ func (x *ToolCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToolCall.ProtoReflect.Descriptor instead.
 func (*ToolCall) Descriptor() ([]byte, []int) {
-	return file_penstock_llm_v1_message_proto_rawDescGZIP(), []int{6}
+	return file_penstock_llm_v1_message_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ToolCall) GetId() string {
@@ -731,6 +914,13 @@ func (x *ToolCall) GetIsCustom() bool {
 	return false
 }
 
+func (x *ToolCall) GetPartsBefore() uint32 {
+	if x != nil && x.PartsBefore != nil {
+		return *x.PartsBefore
+	}
+	return 0
+}
+
 // Which tool the model must or may call.
 type ToolChoice struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -746,7 +936,7 @@ type ToolChoice struct {
 
 func (x *ToolChoice) Reset() {
 	*x = ToolChoice{}
-	mi := &file_penstock_llm_v1_message_proto_msgTypes[7]
+	mi := &file_penstock_llm_v1_message_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -758,7 +948,7 @@ func (x *ToolChoice) String() string {
 func (*ToolChoice) ProtoMessage() {}
 
 func (x *ToolChoice) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_llm_v1_message_proto_msgTypes[7]
+	mi := &file_penstock_llm_v1_message_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -771,7 +961,7 @@ func (x *ToolChoice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToolChoice.ProtoReflect.Descriptor instead.
 func (*ToolChoice) Descriptor() ([]byte, []int) {
-	return file_penstock_llm_v1_message_proto_rawDescGZIP(), []int{7}
+	return file_penstock_llm_v1_message_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ToolChoice) GetMode() ToolChoice_Mode {
@@ -806,7 +996,7 @@ var File_penstock_llm_v1_message_proto protoreflect.FileDescriptor
 
 const file_penstock_llm_v1_message_proto_rawDesc = "" +
 	"\n" +
-	"\x1dpenstock/llm/v1/message.proto\x12\x0fpenstock.llm.v1\x1a\x1fgoogle/api/field_behavior.proto\"\xdd\x01\n" +
+	"\x1dpenstock/llm/v1/message.proto\x12\x0fpenstock.llm.v1\x1a\x1fgoogle/api/field_behavior.proto\"\xf8\x01\n" +
 	"\aMessage\x12.\n" +
 	"\x04role\x18\x01 \x01(\x0e2\x15.penstock.llm.v1.RoleB\x03\xe0A\x02R\x04role\x122\n" +
 	"\x05parts\x18\x02 \x03(\v2\x1c.penstock.llm.v1.ContentPartR\x05parts\x128\n" +
@@ -814,46 +1004,64 @@ const file_penstock_llm_v1_message_proto_rawDesc = "" +
 	"tool_calls\x18\x03 \x03(\v2\x19.penstock.llm.v1.ToolCallR\ttoolCalls\x12 \n" +
 	"\ftool_call_id\x18\x04 \x01(\tR\n" +
 	"toolCallId\x12\x12\n" +
-	"\x04name\x18\x05 \x01(\tR\x04name\"\xef\x01\n" +
+	"\x04name\x18\x05 \x01(\tR\x04name\x12\x19\n" +
+	"\bis_error\x18\x14 \x01(\bR\aisError\"\xeb\x02\n" +
 	"\vContentPart\x12\x14\n" +
 	"\x04text\x18\x01 \x01(\tH\x00R\x04text\x12.\n" +
 	"\x05image\x18\x02 \x01(\v2\x16.penstock.llm.v1.ImageH\x00R\x05image\x12+\n" +
 	"\x04file\x18\x03 \x01(\v2\x15.penstock.llm.v1.FileH\x00R\x04file\x12:\n" +
-	"\treasoning\x18\x04 \x01(\v2\x1a.penstock.llm.v1.ReasoningH\x00R\treasoning\x12)\n" +
-	"\x10cache_breakpoint\x18\x0f \x01(\bR\x0fcacheBreakpointB\x06\n" +
-	"\x04part\"r\n" +
+	"\treasoning\x18\x04 \x01(\v2\x1a.penstock.llm.v1.ReasoningH\x00R\treasoning\x126\n" +
+	"\x06opaque\x18\x14 \x01(\v2\x1c.penstock.llm.v1.OpaqueBlockH\x00R\x06opaque\x12)\n" +
+	"\x10cache_breakpoint\x18\x0f \x01(\bR\x0fcacheBreakpoint\x12\x1b\n" +
+	"\tcache_ttl\x18\x15 \x01(\tR\bcacheTtl\x12%\n" +
+	"\x0ecitations_json\x18\x16 \x01(\tR\rcitationsJsonB\x06\n" +
+	"\x04part\"9\n" +
+	"\vOpaqueBlock\x12\x16\n" +
+	"\x06format\x18\x01 \x01(\tR\x06format\x12\x12\n" +
+	"\x04json\x18\x02 \x01(\tR\x04json\"r\n" +
 	"\x05Image\x12\x12\n" +
 	"\x03url\x18\x01 \x01(\tH\x00R\x03url\x12\x14\n" +
 	"\x04data\x18\x02 \x01(\fH\x00R\x04data\x12\x1d\n" +
 	"\n" +
 	"media_type\x18\x03 \x01(\tR\tmediaType\x12\x16\n" +
 	"\x06detail\x18\x04 \x01(\tR\x06detailB\b\n" +
-	"\x06source\"M\n" +
+	"\x06source\"\xb0\x01\n" +
 	"\x04File\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
 	"\n" +
 	"media_type\x18\x02 \x01(\tR\tmediaType\x12\x12\n" +
-	"\x04data\x18\x03 \x01(\fR\x04data\"\\\n" +
+	"\x04data\x18\x03 \x01(\fR\x04data\x12\x10\n" +
+	"\x03url\x18\x14 \x01(\tR\x03url\x12\x0e\n" +
+	"\x02id\x18\x15 \x01(\tR\x02id\x12\x18\n" +
+	"\acontext\x18\x16 \x01(\tR\acontext\x12%\n" +
+	"\x0ewith_citations\x18\x17 \x01(\bR\rwithCitations\"\x8c\x01\n" +
 	"\tReasoning\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12\x1c\n" +
 	"\tsignature\x18\x02 \x01(\fR\tsignature\x12\x1d\n" +
 	"\n" +
-	"extra_json\x18\x14 \x01(\tR\textraJson\"\xb3\x01\n" +
+	"extra_json\x18\x14 \x01(\tR\textraJson\x12\x16\n" +
+	"\x06hidden\x18\x15 \x01(\fR\x06hidden\x12\x16\n" +
+	"\x06origin\x18\x16 \x01(\tR\x06origin\"\xb1\x02\n" +
 	"\x04Tool\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12 \n" +
 	"\vdescription\x18\x02 \x01(\tR\vdescription\x12'\n" +
 	"\x0fparameters_json\x18\x03 \x01(\tR\x0eparametersJson\x12\x1b\n" +
 	"\x06strict\x18\x04 \x01(\bH\x00R\x06strict\x88\x01\x01\x12\x1f\n" +
 	"\vcustom_json\x18\x1e \x01(\tR\n" +
-	"customJsonB\t\n" +
-	"\a_strict\"\x91\x01\n" +
+	"customJson\x12)\n" +
+	"\x10cache_breakpoint\x18\x1f \x01(\bR\x0fcacheBreakpoint\x12\x1b\n" +
+	"\tcache_ttl\x18  \x01(\tR\bcacheTtl\x124\n" +
+	"\x06opaque\x18! \x01(\v2\x1c.penstock.llm.v1.OpaqueBlockR\x06opaqueB\t\n" +
+	"\a_strict\"\xca\x01\n" +
 	"\bToolCall\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12%\n" +
 	"\x0earguments_json\x18\x03 \x01(\tR\rargumentsJson\x12\x1d\n" +
 	"\n" +
 	"extra_json\x18\x14 \x01(\tR\textraJson\x12\x1b\n" +
-	"\tis_custom\x18\x1e \x01(\bR\bisCustom\"\x91\x02\n" +
+	"\tis_custom\x18\x1e \x01(\bR\bisCustom\x12&\n" +
+	"\fparts_before\x18\x1f \x01(\rH\x00R\vpartsBefore\x88\x01\x01B\x0f\n" +
+	"\r_parts_before\"\x91\x02\n" +
 	"\n" +
 	"ToolChoice\x124\n" +
 	"\x04mode\x18\x01 \x01(\x0e2 .penstock.llm.v1.ToolChoice.ModeR\x04mode\x12\x1b\n" +
@@ -889,32 +1097,35 @@ func file_penstock_llm_v1_message_proto_rawDescGZIP() []byte {
 }
 
 var file_penstock_llm_v1_message_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_penstock_llm_v1_message_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_penstock_llm_v1_message_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_penstock_llm_v1_message_proto_goTypes = []any{
 	(Role)(0),            // 0: penstock.llm.v1.Role
 	(ToolChoice_Mode)(0), // 1: penstock.llm.v1.ToolChoice.Mode
 	(*Message)(nil),      // 2: penstock.llm.v1.Message
 	(*ContentPart)(nil),  // 3: penstock.llm.v1.ContentPart
-	(*Image)(nil),        // 4: penstock.llm.v1.Image
-	(*File)(nil),         // 5: penstock.llm.v1.File
-	(*Reasoning)(nil),    // 6: penstock.llm.v1.Reasoning
-	(*Tool)(nil),         // 7: penstock.llm.v1.Tool
-	(*ToolCall)(nil),     // 8: penstock.llm.v1.ToolCall
-	(*ToolChoice)(nil),   // 9: penstock.llm.v1.ToolChoice
+	(*OpaqueBlock)(nil),  // 4: penstock.llm.v1.OpaqueBlock
+	(*Image)(nil),        // 5: penstock.llm.v1.Image
+	(*File)(nil),         // 6: penstock.llm.v1.File
+	(*Reasoning)(nil),    // 7: penstock.llm.v1.Reasoning
+	(*Tool)(nil),         // 8: penstock.llm.v1.Tool
+	(*ToolCall)(nil),     // 9: penstock.llm.v1.ToolCall
+	(*ToolChoice)(nil),   // 10: penstock.llm.v1.ToolChoice
 }
 var file_penstock_llm_v1_message_proto_depIdxs = []int32{
 	0, // 0: penstock.llm.v1.Message.role:type_name -> penstock.llm.v1.Role
 	3, // 1: penstock.llm.v1.Message.parts:type_name -> penstock.llm.v1.ContentPart
-	8, // 2: penstock.llm.v1.Message.tool_calls:type_name -> penstock.llm.v1.ToolCall
-	4, // 3: penstock.llm.v1.ContentPart.image:type_name -> penstock.llm.v1.Image
-	5, // 4: penstock.llm.v1.ContentPart.file:type_name -> penstock.llm.v1.File
-	6, // 5: penstock.llm.v1.ContentPart.reasoning:type_name -> penstock.llm.v1.Reasoning
-	1, // 6: penstock.llm.v1.ToolChoice.mode:type_name -> penstock.llm.v1.ToolChoice.Mode
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	9, // 2: penstock.llm.v1.Message.tool_calls:type_name -> penstock.llm.v1.ToolCall
+	5, // 3: penstock.llm.v1.ContentPart.image:type_name -> penstock.llm.v1.Image
+	6, // 4: penstock.llm.v1.ContentPart.file:type_name -> penstock.llm.v1.File
+	7, // 5: penstock.llm.v1.ContentPart.reasoning:type_name -> penstock.llm.v1.Reasoning
+	4, // 6: penstock.llm.v1.ContentPart.opaque:type_name -> penstock.llm.v1.OpaqueBlock
+	4, // 7: penstock.llm.v1.Tool.opaque:type_name -> penstock.llm.v1.OpaqueBlock
+	1, // 8: penstock.llm.v1.ToolChoice.mode:type_name -> penstock.llm.v1.ToolChoice.Mode
+	9, // [9:9] is the sub-list for method output_type
+	9, // [9:9] is the sub-list for method input_type
+	9, // [9:9] is the sub-list for extension type_name
+	9, // [9:9] is the sub-list for extension extendee
+	0, // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_penstock_llm_v1_message_proto_init() }
@@ -927,20 +1138,22 @@ func file_penstock_llm_v1_message_proto_init() {
 		(*ContentPart_Image)(nil),
 		(*ContentPart_File)(nil),
 		(*ContentPart_Reasoning)(nil),
+		(*ContentPart_Opaque)(nil),
 	}
-	file_penstock_llm_v1_message_proto_msgTypes[2].OneofWrappers = []any{
+	file_penstock_llm_v1_message_proto_msgTypes[3].OneofWrappers = []any{
 		(*Image_Url)(nil),
 		(*Image_Data)(nil),
 	}
-	file_penstock_llm_v1_message_proto_msgTypes[5].OneofWrappers = []any{}
+	file_penstock_llm_v1_message_proto_msgTypes[6].OneofWrappers = []any{}
 	file_penstock_llm_v1_message_proto_msgTypes[7].OneofWrappers = []any{}
+	file_penstock_llm_v1_message_proto_msgTypes[8].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_penstock_llm_v1_message_proto_rawDesc), len(file_penstock_llm_v1_message_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   8,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -137,23 +137,25 @@ class RequestContext(_message.Message):
     def __init__(self, user: _Optional[str] = ..., feature: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class TokenUsage(_message.Message):
-    __slots__ = ("input_tokens", "output_tokens", "cached_input_tokens", "cache_write_input_tokens", "reasoning_tokens", "estimated")
+    __slots__ = ("input_tokens", "output_tokens", "cached_input_tokens", "cache_write_input_tokens", "reasoning_tokens", "estimated", "cache_write_1h_input_tokens")
     INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     CACHED_INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     CACHE_WRITE_INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     REASONING_TOKENS_FIELD_NUMBER: _ClassVar[int]
     ESTIMATED_FIELD_NUMBER: _ClassVar[int]
+    CACHE_WRITE_1H_INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     input_tokens: int
     output_tokens: int
     cached_input_tokens: int
     cache_write_input_tokens: int
     reasoning_tokens: int
     estimated: bool
-    def __init__(self, input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., cached_input_tokens: _Optional[int] = ..., cache_write_input_tokens: _Optional[int] = ..., reasoning_tokens: _Optional[int] = ..., estimated: bool = ...) -> None: ...
+    cache_write_1h_input_tokens: int
+    def __init__(self, input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., cached_input_tokens: _Optional[int] = ..., cache_write_input_tokens: _Optional[int] = ..., reasoning_tokens: _Optional[int] = ..., estimated: bool = ..., cache_write_1h_input_tokens: _Optional[int] = ...) -> None: ...
 
 class GenerationEvent(_message.Message):
-    __slots__ = ("started", "text_delta", "reasoning_delta", "tool_call_delta", "usage", "finished", "choice_finished")
+    __slots__ = ("started", "text_delta", "reasoning_delta", "tool_call_delta", "usage", "finished", "choice_finished", "opaque_delta")
     STARTED_FIELD_NUMBER: _ClassVar[int]
     TEXT_DELTA_FIELD_NUMBER: _ClassVar[int]
     REASONING_DELTA_FIELD_NUMBER: _ClassVar[int]
@@ -161,6 +163,7 @@ class GenerationEvent(_message.Message):
     USAGE_FIELD_NUMBER: _ClassVar[int]
     FINISHED_FIELD_NUMBER: _ClassVar[int]
     CHOICE_FINISHED_FIELD_NUMBER: _ClassVar[int]
+    OPAQUE_DELTA_FIELD_NUMBER: _ClassVar[int]
     started: GenerationStarted
     text_delta: TextDelta
     reasoning_delta: ReasoningDelta
@@ -168,7 +171,8 @@ class GenerationEvent(_message.Message):
     usage: TokenUsage
     finished: GenerationFinished
     choice_finished: ChoiceFinished
-    def __init__(self, started: _Optional[_Union[GenerationStarted, _Mapping]] = ..., text_delta: _Optional[_Union[TextDelta, _Mapping]] = ..., reasoning_delta: _Optional[_Union[ReasoningDelta, _Mapping]] = ..., tool_call_delta: _Optional[_Union[ToolCallDelta, _Mapping]] = ..., usage: _Optional[_Union[TokenUsage, _Mapping]] = ..., finished: _Optional[_Union[GenerationFinished, _Mapping]] = ..., choice_finished: _Optional[_Union[ChoiceFinished, _Mapping]] = ...) -> None: ...
+    opaque_delta: OpaqueDelta
+    def __init__(self, started: _Optional[_Union[GenerationStarted, _Mapping]] = ..., text_delta: _Optional[_Union[TextDelta, _Mapping]] = ..., reasoning_delta: _Optional[_Union[ReasoningDelta, _Mapping]] = ..., tool_call_delta: _Optional[_Union[ToolCallDelta, _Mapping]] = ..., usage: _Optional[_Union[TokenUsage, _Mapping]] = ..., finished: _Optional[_Union[GenerationFinished, _Mapping]] = ..., choice_finished: _Optional[_Union[ChoiceFinished, _Mapping]] = ..., opaque_delta: _Optional[_Union[OpaqueDelta, _Mapping]] = ...) -> None: ...
 
 class GenerationStarted(_message.Message):
     __slots__ = ("generation_id", "answered_by", "unit_prices", "dropped")
@@ -183,26 +187,42 @@ class GenerationStarted(_message.Message):
     def __init__(self, generation_id: _Optional[str] = ..., answered_by: _Optional[_Union[Candidate, _Mapping]] = ..., unit_prices: _Optional[_Union[UnitPrices, _Mapping]] = ..., dropped: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class TextDelta(_message.Message):
-    __slots__ = ("text", "choice", "logprobs_json")
+    __slots__ = ("text", "choice", "logprobs_json", "citations_json", "is_refusal")
     TEXT_FIELD_NUMBER: _ClassVar[int]
     CHOICE_FIELD_NUMBER: _ClassVar[int]
     LOGPROBS_JSON_FIELD_NUMBER: _ClassVar[int]
+    CITATIONS_JSON_FIELD_NUMBER: _ClassVar[int]
+    IS_REFUSAL_FIELD_NUMBER: _ClassVar[int]
     text: str
     choice: int
     logprobs_json: str
-    def __init__(self, text: _Optional[str] = ..., choice: _Optional[int] = ..., logprobs_json: _Optional[str] = ...) -> None: ...
+    citations_json: str
+    is_refusal: bool
+    def __init__(self, text: _Optional[str] = ..., choice: _Optional[int] = ..., logprobs_json: _Optional[str] = ..., citations_json: _Optional[str] = ..., is_refusal: bool = ...) -> None: ...
+
+class OpaqueDelta(_message.Message):
+    __slots__ = ("block", "choice")
+    BLOCK_FIELD_NUMBER: _ClassVar[int]
+    CHOICE_FIELD_NUMBER: _ClassVar[int]
+    block: _message_pb2.OpaqueBlock
+    choice: int
+    def __init__(self, block: _Optional[_Union[_message_pb2.OpaqueBlock, _Mapping]] = ..., choice: _Optional[int] = ...) -> None: ...
 
 class ReasoningDelta(_message.Message):
-    __slots__ = ("text", "signature", "extra_json", "choice")
+    __slots__ = ("text", "signature", "extra_json", "hidden", "origin", "choice")
     TEXT_FIELD_NUMBER: _ClassVar[int]
     SIGNATURE_FIELD_NUMBER: _ClassVar[int]
     EXTRA_JSON_FIELD_NUMBER: _ClassVar[int]
+    HIDDEN_FIELD_NUMBER: _ClassVar[int]
+    ORIGIN_FIELD_NUMBER: _ClassVar[int]
     CHOICE_FIELD_NUMBER: _ClassVar[int]
     text: str
     signature: bytes
     extra_json: str
+    hidden: bytes
+    origin: str
     choice: int
-    def __init__(self, text: _Optional[str] = ..., signature: _Optional[bytes] = ..., extra_json: _Optional[str] = ..., choice: _Optional[int] = ...) -> None: ...
+    def __init__(self, text: _Optional[str] = ..., signature: _Optional[bytes] = ..., extra_json: _Optional[str] = ..., hidden: _Optional[bytes] = ..., origin: _Optional[str] = ..., choice: _Optional[int] = ...) -> None: ...
 
 class ToolCallDelta(_message.Message):
     __slots__ = ("index", "id", "name", "arguments_json_fragment", "extra_json", "choice", "is_custom")
@@ -231,7 +251,7 @@ class ChoiceFinished(_message.Message):
     def __init__(self, choice: _Optional[int] = ..., reason: _Optional[_Union[FinishReason, str]] = ...) -> None: ...
 
 class GenerationFinished(_message.Message):
-    __slots__ = ("reason", "matched_stop", "answered_by", "attempts", "cost_nano_usd", "unit_prices", "recoveries", "degraded")
+    __slots__ = ("reason", "matched_stop", "answered_by", "attempts", "cost_nano_usd", "unit_prices", "recoveries", "stop_details", "service_tier", "degraded")
     REASON_FIELD_NUMBER: _ClassVar[int]
     MATCHED_STOP_FIELD_NUMBER: _ClassVar[int]
     ANSWERED_BY_FIELD_NUMBER: _ClassVar[int]
@@ -239,6 +259,8 @@ class GenerationFinished(_message.Message):
     COST_NANO_USD_FIELD_NUMBER: _ClassVar[int]
     UNIT_PRICES_FIELD_NUMBER: _ClassVar[int]
     RECOVERIES_FIELD_NUMBER: _ClassVar[int]
+    STOP_DETAILS_FIELD_NUMBER: _ClassVar[int]
+    SERVICE_TIER_FIELD_NUMBER: _ClassVar[int]
     DEGRADED_FIELD_NUMBER: _ClassVar[int]
     reason: FinishReason
     matched_stop: str
@@ -247,8 +269,20 @@ class GenerationFinished(_message.Message):
     cost_nano_usd: int
     unit_prices: UnitPrices
     recoveries: _containers.RepeatedCompositeFieldContainer[Recovery]
+    stop_details: StopDetails
+    service_tier: str
     degraded: Degradation
-    def __init__(self, reason: _Optional[_Union[FinishReason, str]] = ..., matched_stop: _Optional[str] = ..., answered_by: _Optional[_Union[Candidate, _Mapping]] = ..., attempts: _Optional[int] = ..., cost_nano_usd: _Optional[int] = ..., unit_prices: _Optional[_Union[UnitPrices, _Mapping]] = ..., recoveries: _Optional[_Iterable[_Union[Recovery, _Mapping]]] = ..., degraded: _Optional[_Union[Degradation, str]] = ...) -> None: ...
+    def __init__(self, reason: _Optional[_Union[FinishReason, str]] = ..., matched_stop: _Optional[str] = ..., answered_by: _Optional[_Union[Candidate, _Mapping]] = ..., attempts: _Optional[int] = ..., cost_nano_usd: _Optional[int] = ..., unit_prices: _Optional[_Union[UnitPrices, _Mapping]] = ..., recoveries: _Optional[_Iterable[_Union[Recovery, _Mapping]]] = ..., stop_details: _Optional[_Union[StopDetails, _Mapping]] = ..., service_tier: _Optional[str] = ..., degraded: _Optional[_Union[Degradation, str]] = ...) -> None: ...
+
+class StopDetails(_message.Message):
+    __slots__ = ("word", "category", "explanation")
+    WORD_FIELD_NUMBER: _ClassVar[int]
+    CATEGORY_FIELD_NUMBER: _ClassVar[int]
+    EXPLANATION_FIELD_NUMBER: _ClassVar[int]
+    word: str
+    category: str
+    explanation: str
+    def __init__(self, word: _Optional[str] = ..., category: _Optional[str] = ..., explanation: _Optional[str] = ...) -> None: ...
 
 class Recovery(_message.Message):
     __slots__ = ("broke", "cause", "way", "delivered_characters", "usage", "cost_nano_usd")
@@ -275,14 +309,20 @@ class Recovery(_message.Message):
     def __init__(self, broke: _Optional[_Union[Candidate, _Mapping]] = ..., cause: _Optional[str] = ..., way: _Optional[_Union[Recovery.Way, str]] = ..., delivered_characters: _Optional[int] = ..., usage: _Optional[_Union[TokenUsage, _Mapping]] = ..., cost_nano_usd: _Optional[int] = ...) -> None: ...
 
 class UnitPrices(_message.Message):
-    __slots__ = ("input_nano_usd", "cached_input_nano_usd", "output_nano_usd")
+    __slots__ = ("input_nano_usd", "cached_input_nano_usd", "output_nano_usd", "cache_write_nano_usd", "cache_write_1h_nano_usd", "is_unknown")
     INPUT_NANO_USD_FIELD_NUMBER: _ClassVar[int]
     CACHED_INPUT_NANO_USD_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_NANO_USD_FIELD_NUMBER: _ClassVar[int]
+    CACHE_WRITE_NANO_USD_FIELD_NUMBER: _ClassVar[int]
+    CACHE_WRITE_1H_NANO_USD_FIELD_NUMBER: _ClassVar[int]
+    IS_UNKNOWN_FIELD_NUMBER: _ClassVar[int]
     input_nano_usd: int
     cached_input_nano_usd: int
     output_nano_usd: int
-    def __init__(self, input_nano_usd: _Optional[int] = ..., cached_input_nano_usd: _Optional[int] = ..., output_nano_usd: _Optional[int] = ...) -> None: ...
+    cache_write_nano_usd: int
+    cache_write_1h_nano_usd: int
+    is_unknown: bool
+    def __init__(self, input_nano_usd: _Optional[int] = ..., cached_input_nano_usd: _Optional[int] = ..., output_nano_usd: _Optional[int] = ..., cache_write_nano_usd: _Optional[int] = ..., cache_write_1h_nano_usd: _Optional[int] = ..., is_unknown: bool = ...) -> None: ...
 
 class Candidate(_message.Message):
     __slots__ = ("upstream", "model")

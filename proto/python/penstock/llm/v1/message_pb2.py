@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dpenstock/llm/v1/message.proto\x12\x0fpenstock.llm.v1\x1a\x1fgoogle/api/field_behavior.proto\"\xb3\x01\n\x07Message\x12(\n\x04role\x18\x01 \x01(\x0e\x32\x15.penstock.llm.v1.RoleB\x03\xe0\x41\x02\x12+\n\x05parts\x18\x02 \x03(\x0b\x32\x1c.penstock.llm.v1.ContentPart\x12-\n\ntool_calls\x18\x03 \x03(\x0b\x32\x19.penstock.llm.v1.ToolCall\x12\x14\n\x0ctool_call_id\x18\x04 \x01(\t\x12\x0c\n\x04name\x18\x05 \x01(\t\"\xc0\x01\n\x0b\x43ontentPart\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\'\n\x05image\x18\x02 \x01(\x0b\x32\x16.penstock.llm.v1.ImageH\x00\x12%\n\x04\x66ile\x18\x03 \x01(\x0b\x32\x15.penstock.llm.v1.FileH\x00\x12/\n\treasoning\x18\x04 \x01(\x0b\x32\x1a.penstock.llm.v1.ReasoningH\x00\x12\x18\n\x10\x63\x61\x63he_breakpoint\x18\x0f \x01(\x08\x42\x06\n\x04part\"T\n\x05Image\x12\r\n\x03url\x18\x01 \x01(\tH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x12\x12\n\nmedia_type\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\tB\x08\n\x06source\"6\n\x04\x46ile\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nmedia_type\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"@\n\tReasoning\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x12\n\nextra_json\x18\x14 \x01(\t\"|\n\x04Tool\x12\x11\n\x04name\x18\x01 \x01(\tB\x03\xe0\x41\x02\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x17\n\x0fparameters_json\x18\x03 \x01(\t\x12\x13\n\x06strict\x18\x04 \x01(\x08H\x00\x88\x01\x01\x12\x13\n\x0b\x63ustom_json\x18\x1e \x01(\tB\t\n\x07_strict\"c\n\x08ToolCall\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x03 \x01(\t\x12\x12\n\nextra_json\x18\x14 \x01(\t\x12\x11\n\tis_custom\x18\x1e \x01(\x08\"\xe9\x01\n\nToolChoice\x12.\n\x04mode\x18\x01 \x01(\x0e\x32 .penstock.llm.v1.ToolChoice.Mode\x12\x11\n\ttool_name\x18\x02 \x01(\t\x12\x15\n\x08parallel\x18\x03 \x01(\x08H\x00\x88\x01\x01\x12\x15\n\rallowed_tools\x18\x1e \x03(\t\"]\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\r\n\tMODE_AUTO\x10\x01\x12\r\n\tMODE_NONE\x10\x02\x12\x11\n\rMODE_REQUIRED\x10\x03\x12\x0e\n\nMODE_NAMED\x10\x04\x42\x0b\n\t_parallel*s\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\x12\n\x0eROLE_DEVELOPER\x10\x02\x12\r\n\tROLE_USER\x10\x03\x12\x12\n\x0eROLE_ASSISTANT\x10\x04\x12\r\n\tROLE_TOOL\x10\x05\x42*Z(penstock.dev/proto/penstock/llm/v1;llmv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dpenstock/llm/v1/message.proto\x12\x0fpenstock.llm.v1\x1a\x1fgoogle/api/field_behavior.proto\"\xc5\x01\n\x07Message\x12(\n\x04role\x18\x01 \x01(\x0e\x32\x15.penstock.llm.v1.RoleB\x03\xe0\x41\x02\x12+\n\x05parts\x18\x02 \x03(\x0b\x32\x1c.penstock.llm.v1.ContentPart\x12-\n\ntool_calls\x18\x03 \x03(\x0b\x32\x19.penstock.llm.v1.ToolCall\x12\x14\n\x0ctool_call_id\x18\x04 \x01(\t\x12\x0c\n\x04name\x18\x05 \x01(\t\x12\x10\n\x08is_error\x18\x14 \x01(\x08\"\x9b\x02\n\x0b\x43ontentPart\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\'\n\x05image\x18\x02 \x01(\x0b\x32\x16.penstock.llm.v1.ImageH\x00\x12%\n\x04\x66ile\x18\x03 \x01(\x0b\x32\x15.penstock.llm.v1.FileH\x00\x12/\n\treasoning\x18\x04 \x01(\x0b\x32\x1a.penstock.llm.v1.ReasoningH\x00\x12.\n\x06opaque\x18\x14 \x01(\x0b\x32\x1c.penstock.llm.v1.OpaqueBlockH\x00\x12\x18\n\x10\x63\x61\x63he_breakpoint\x18\x0f \x01(\x08\x12\x11\n\tcache_ttl\x18\x15 \x01(\t\x12\x16\n\x0e\x63itations_json\x18\x16 \x01(\tB\x06\n\x04part\"+\n\x0bOpaqueBlock\x12\x0e\n\x06\x66ormat\x18\x01 \x01(\t\x12\x0c\n\x04json\x18\x02 \x01(\t\"T\n\x05Image\x12\r\n\x03url\x18\x01 \x01(\tH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x12\x12\n\nmedia_type\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\tB\x08\n\x06source\"x\n\x04\x46ile\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nmedia_type\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x12\x0b\n\x03url\x18\x14 \x01(\t\x12\n\n\x02id\x18\x15 \x01(\t\x12\x0f\n\x07\x63ontext\x18\x16 \x01(\t\x12\x16\n\x0ewith_citations\x18\x17 \x01(\x08\"`\n\tReasoning\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x12\n\nextra_json\x18\x14 \x01(\t\x12\x0e\n\x06hidden\x18\x15 \x01(\x0c\x12\x0e\n\x06origin\x18\x16 \x01(\t\"\xd7\x01\n\x04Tool\x12\x11\n\x04name\x18\x01 \x01(\tB\x03\xe0\x41\x02\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x17\n\x0fparameters_json\x18\x03 \x01(\t\x12\x13\n\x06strict\x18\x04 \x01(\x08H\x00\x88\x01\x01\x12\x13\n\x0b\x63ustom_json\x18\x1e \x01(\t\x12\x18\n\x10\x63\x61\x63he_breakpoint\x18\x1f \x01(\x08\x12\x11\n\tcache_ttl\x18  \x01(\t\x12,\n\x06opaque\x18! \x01(\x0b\x32\x1c.penstock.llm.v1.OpaqueBlockB\t\n\x07_strict\"\x8f\x01\n\x08ToolCall\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x03 \x01(\t\x12\x12\n\nextra_json\x18\x14 \x01(\t\x12\x11\n\tis_custom\x18\x1e \x01(\x08\x12\x19\n\x0cparts_before\x18\x1f \x01(\rH\x00\x88\x01\x01\x42\x0f\n\r_parts_before\"\xe9\x01\n\nToolChoice\x12.\n\x04mode\x18\x01 \x01(\x0e\x32 .penstock.llm.v1.ToolChoice.Mode\x12\x11\n\ttool_name\x18\x02 \x01(\t\x12\x15\n\x08parallel\x18\x03 \x01(\x08H\x00\x88\x01\x01\x12\x15\n\rallowed_tools\x18\x1e \x03(\t\"]\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\r\n\tMODE_AUTO\x10\x01\x12\r\n\tMODE_NONE\x10\x02\x12\x11\n\rMODE_REQUIRED\x10\x03\x12\x0e\n\nMODE_NAMED\x10\x04\x42\x0b\n\t_parallel*s\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\x12\n\x0eROLE_DEVELOPER\x10\x02\x12\r\n\tROLE_USER\x10\x03\x12\x12\n\x0eROLE_ASSISTANT\x10\x04\x12\r\n\tROLE_TOOL\x10\x05\x42*Z(penstock.dev/proto/penstock/llm/v1;llmv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,24 +37,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MESSAGE'].fields_by_name['role']._serialized_options = b'\340A\002'
   _globals['_TOOL'].fields_by_name['name']._loaded_options = None
   _globals['_TOOL'].fields_by_name['name']._serialized_options = b'\340A\002'
-  _globals['_ROLE']._serialized_start=1131
-  _globals['_ROLE']._serialized_end=1246
+  _globals['_ROLE']._serialized_start=1520
+  _globals['_ROLE']._serialized_end=1635
   _globals['_MESSAGE']._serialized_start=84
-  _globals['_MESSAGE']._serialized_end=263
-  _globals['_CONTENTPART']._serialized_start=266
-  _globals['_CONTENTPART']._serialized_end=458
-  _globals['_IMAGE']._serialized_start=460
-  _globals['_IMAGE']._serialized_end=544
-  _globals['_FILE']._serialized_start=546
-  _globals['_FILE']._serialized_end=600
-  _globals['_REASONING']._serialized_start=602
-  _globals['_REASONING']._serialized_end=666
-  _globals['_TOOL']._serialized_start=668
-  _globals['_TOOL']._serialized_end=792
-  _globals['_TOOLCALL']._serialized_start=794
-  _globals['_TOOLCALL']._serialized_end=893
-  _globals['_TOOLCHOICE']._serialized_start=896
-  _globals['_TOOLCHOICE']._serialized_end=1129
-  _globals['_TOOLCHOICE_MODE']._serialized_start=1023
-  _globals['_TOOLCHOICE_MODE']._serialized_end=1116
+  _globals['_MESSAGE']._serialized_end=281
+  _globals['_CONTENTPART']._serialized_start=284
+  _globals['_CONTENTPART']._serialized_end=567
+  _globals['_OPAQUEBLOCK']._serialized_start=569
+  _globals['_OPAQUEBLOCK']._serialized_end=612
+  _globals['_IMAGE']._serialized_start=614
+  _globals['_IMAGE']._serialized_end=698
+  _globals['_FILE']._serialized_start=700
+  _globals['_FILE']._serialized_end=820
+  _globals['_REASONING']._serialized_start=822
+  _globals['_REASONING']._serialized_end=918
+  _globals['_TOOL']._serialized_start=921
+  _globals['_TOOL']._serialized_end=1136
+  _globals['_TOOLCALL']._serialized_start=1139
+  _globals['_TOOLCALL']._serialized_end=1282
+  _globals['_TOOLCHOICE']._serialized_start=1285
+  _globals['_TOOLCHOICE']._serialized_end=1518
+  _globals['_TOOLCHOICE_MODE']._serialized_start=1412
+  _globals['_TOOLCHOICE_MODE']._serialized_end=1505
 # @@protoc_insertion_point(module_scope)

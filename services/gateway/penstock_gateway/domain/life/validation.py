@@ -22,6 +22,7 @@ from penstock_common.llm.types import (
     Image,
     JsonSchema,
     Message,
+    Opaque,
     Reasoning,
     RequestContext,
     Role,
@@ -54,6 +55,8 @@ _MAX_SHOWN_BITS = 64
 _MAX_SHOWN_TYPE = 64
 _MAX_SHOWN_NAME = 64
 MAX_CHOICES = 128
+OPAQUE_FORMATS = ("anthropic", "openai_responses", "gemini", "bedrock")
+CACHE_TTLS = ("", "5m", "1h")
 _REASONING_EFFORTS = ("", "none", "minimal", "low", "medium", "high", "xhigh", "max")
 _NO_WISHES = SamplingParams()
 _NOTHING_SAID = RequestContext()
@@ -139,15 +142,47 @@ def _validate_message(path: str, message: Message) -> None:
 
 def _validate_parts(path: str, parts: tuple[ContentPart, ...]) -> None:
     for index, part in enumerate(parts):
+        if part.cache_ttl not in CACHE_TTLS:
+            raise _no_cache_ttl(f"{path}.parts[{index}]")
         if isinstance(part, Text):
             continue
         where = f"{path}.parts[{index}]"
         if isinstance(part, Image):
             _validate_image(where, part)
-        elif isinstance(part, File) and not part.data:
-            raise InvalidRequest(f"{where}.file.data is empty.", field=f"{where}.file.data")
+        elif isinstance(part, File):
+            _validate_file(where, part)
         elif isinstance(part, Reasoning):
             _length(f"{where}.reasoning.extra_json", part.extra_json, 0, MAX_EXTRA_CHARACTERS)
+        else:
+            _validate_opaque(f"{where}.opaque", part)
+
+
+def _no_cache_ttl(path: str) -> InvalidRequest:
+    return InvalidRequest(f"{path}.cache_ttl must be 5m or 1h.", field=f"{path}.cache_ttl")
+
+
+def _validate_file(path: str, file: File) -> None:
+    if not (file.data or file.url or file.id):
+        raise InvalidRequest(f"{path}.file.data is empty.", field=f"{path}.file.data")
+    if (bool(file.data), bool(file.url), bool(file.id)).count(True) > 1:
+        raise InvalidRequest(f"{path}.file needs one of data, url and id.", field=f"{path}.file")
+    if file.url and not file.url.startswith(("https://", "http://")):
+        raise InvalidRequest(f"{path}.file.url must be http(s).", field=f"{path}.file.url")
+
+
+def _validate_opaque(path: str, block: Opaque) -> None:
+    if block.format not in OPAQUE_FORMATS:
+        raise InvalidRequest(
+            f"{path}.format is '{block.format[:_MAX_SHOWN_TYPE]}', and must be one of {', '.join(OPAQUE_FORMATS)}.",
+            field=f"{path}.format",
+        )
+    _length(f"{path}.json", block.json, 1, MAX_EXTRA_CHARACTERS)
+    try:
+        whole = msgspec.json.decode(block.json)
+    except msgspec.DecodeError:
+        whole = None
+    if not isinstance(whole, dict):
+        raise InvalidRequest(f"{path}.json must be one JSON object.", field=f"{path}.json")
 
 
 def _validate_image(path: str, image: Image) -> None:
@@ -175,6 +210,10 @@ def _validate_tools(tools: tuple[Tool, ...]) -> None:
         if tool.name in seen:
             raise InvalidRequest(f"{path}.name: the tool '{tool.name}' is defined twice.", field=f"{path}.name")
         seen.add(tool.name)
+        if tool.cache_ttl not in CACHE_TTLS:
+            raise _no_cache_ttl(path)
+        if tool.opaque is not None:
+            _validate_opaque(f"{path}.opaque", tool.opaque)
         if tool.parameters_json:
             _json_object(f"{path}.parameters_json", tool.parameters_json)
         if tool.custom_json:

@@ -13,28 +13,12 @@ from typing import Any, cast
 
 import msgspec
 
+from penstock_inference.adapters.providers.http.halves import mended
 from penstock_inference.adapters.providers.openai import chunks as wire
-from penstock_inference.adapters.providers.openai.halves import mended
 
 _WORD_FIELDS = ("type", "reason", "value")
 # Names of the parts of a trace of reasoning, by vendor.
 _THOUGHTS = ("thinking", "reasoning", "reasoning_content", "reasoning_text", "thought")
-
-
-class Unreadable(Exception):
-    """The bytes are no JSON at all."""
-
-
-def value_of(payload: bytes) -> object:
-    """Return what a JSON text says, halves of surrogate pairs and raw control characters included.
-
-    Raises:
-        Unreadable: if it is none, or is nested too deeply to be a chunk.
-    """
-    try:
-        return json.loads(payload.decode(), strict=False)
-    except (ValueError, RecursionError) as error:
-        raise Unreadable(str(error)) from None
 
 
 def chunk_of(value: object) -> wire.Chunk:

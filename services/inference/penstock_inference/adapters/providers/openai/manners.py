@@ -14,8 +14,8 @@ from datetime import timedelta
 from enum import Enum
 from http import HTTPStatus
 
+from penstock_inference.adapters.providers.http.errors import error_in
 from penstock_inference.adapters.providers.openai.dialect import Dialect
-from penstock_inference.adapters.providers.openai.errors import error_in
 
 
 class Manner(Enum):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Protocol
 
 from penstock_common.llm.types import FinishReason, ReasoningDelta, TextDelta, Usage
+from penstock_inference.adapters.providers.http.errors import error_without_choices, failure_in_band, named_error
+from penstock_inference.adapters.providers.http.finish import BrokenOff, finish_reason_of, weightier
+from penstock_inference.adapters.providers.http.halves import Halves, mended
 from penstock_inference.adapters.providers.openai import chunks as wire
-from penstock_inference.adapters.providers.openai.errors import error_without_choices, failure_in_band, named_error
 from penstock_inference.adapters.providers.openai.extras import extra_json_of
-from penstock_inference.adapters.providers.openai.finish import BrokenOff, finish_reason_of, weightier
-from penstock_inference.adapters.providers.openai.halves import Halves, mended
 from penstock_inference.adapters.providers.openai.tool_calls import ToolCalls
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.upstream import Stopped, UpstreamEvent

@@ -7,12 +7,13 @@ from typing import Any
 
 from penstock_common.llm.events import merge_deltas
 from penstock_common.llm.types import TextDelta, Usage
+from penstock_inference.adapters.providers.http.errors import error_in, failure_in_band, named_error
+from penstock_inference.adapters.providers.http.json_text import Unreadable, value_of
+from penstock_inference.adapters.providers.http.server_sent_events import EventParser, StreamTooLargeError
 from penstock_inference.adapters.providers.openai import chunks as wire
-from penstock_inference.adapters.providers.openai.errors import error_in, failure_in_band, named_error
-from penstock_inference.adapters.providers.openai.loose import Unreadable, chunk_of, value_of
+from penstock_inference.adapters.providers.openai.loose import chunk_of
 from penstock_inference.adapters.providers.openai.plain_text import UNREADABLE, TextFrame, text_alone
 from penstock_inference.adapters.providers.openai.reader import AnswerReader, Reader
-from penstock_inference.adapters.providers.server_sent_events import EventParser, StreamTooLargeError
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.upstream import Gap, Stopped, UpstreamEvent
 

@@ -15,9 +15,9 @@ import msgspec
 
 from penstock_common.llm.extras import joined_extras
 from penstock_common.llm.types import ToolCallDelta
+from penstock_inference.adapters.providers.http.halves import Halves, mended
 from penstock_inference.adapters.providers.openai import chunks as wire
 from penstock_inference.adapters.providers.openai.extras import extra_json_of
-from penstock_inference.adapters.providers.openai.halves import Halves, mended
 from penstock_inference.domain.upstream import UpstreamEvent
 
 NO_ARGUMENTS = "{}"

@@ -108,7 +108,7 @@ class ChunkRenderer:
             pieces += (self._delta_head, _ROLE, self._delta_tail)
         elif isinstance(event, Usage):
             self._usage = event
-        else:
+        elif isinstance(event, Finished):
             self._finished = event
             # A recovery may have changed who answers.
             self._name_model(event.answered_by.model)

@@ -13,7 +13,7 @@ import msgspec
 from penstock_common.http.failures import ConnectionCut, ConnectTimedOut, HttpFailure, NotHttp, TlsFailed
 from penstock_common.http.retrying import may_pass, seconds_in
 from penstock_common.http.retrying import retry_after as retry_after_in
-from penstock_inference.adapters.providers.openai.loose import Unreadable, value_of
+from penstock_inference.adapters.providers.http.json_text import Unreadable, value_of
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.watchdog import silence
 

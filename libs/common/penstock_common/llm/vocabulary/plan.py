@@ -1,0 +1,114 @@
+"""Who may answer, and what it costs."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from penstock_common.llm.vocabulary.conversation import Value
+
+NANO_USD_PER_USD = 1_000_000_000
+
+
+TOKENS_PER_PRICE_UNIT = 1_000_000
+
+
+class Candidate(Value, frozen=True):
+    """One model at one upstream."""
+
+    upstream: str
+    model: str
+
+    def __str__(self) -> str:
+        return f"{self.upstream}/{self.model}"
+
+
+GENERAL_TASK = "general"
+"""The task of a prompt that nobody has classified, or that is none of the others."""
+
+
+class Classification(Value, frozen=True):
+    """What the router saw in the prompt; ``complexity`` and ``confidence`` in [0, 1]."""
+
+    task: str
+    complexity: float
+    confidence: float
+
+
+class UnitPrices(Value, frozen=True):
+    """Prices of one model in nano-dollars per million tokens.
+
+    Input that the provider's prompt cache is written with costs as other input where its price is 0, and for an hour as
+    for less. ``is_unknown``: nobody knows them, and all are 0.
+    """
+
+    input_nano_usd: int = 0
+    cached_input_nano_usd: int = 0
+    output_nano_usd: int = 0
+    cache_write_nano_usd: int = 0
+    cache_write_1h_nano_usd: int = 0
+    is_unknown: bool = False
+
+
+class UnsupportedFields(Enum):
+    """What becomes of a request's fields that no candidate takes, in the configuration's words."""
+
+    REFUSE = "refuse"
+    DROP = "drop"
+    PASS = "pass"  # noqa: S105 - a word of the configuration, and no password
+
+
+class Plan(Value, frozen=True):
+    """Candidates in order of preference, what each is billed at (in the same order, or nothing), and why.
+
+    ``route_digest``: plans for one public model have equal ones where the same upstreams stand behind it in the same way.
+    """
+
+    candidates: tuple[Candidate, ...]
+    reason: str = ""
+    classification: Classification | None = None
+    prices: tuple[UnitPrices, ...] = ()
+    route_digest: bytes = b""
+    unsupported: UnsupportedFields = UnsupportedFields.REFUSE
+
+
+class ModelInfo(Value, frozen=True):
+    """A model that callers may name; ``capabilities`` and window (in tokens) are the best of its candidates.
+
+    ``prices`` are its first candidate's, None where the configuration says none.
+    """
+
+    name: str
+    capabilities: tuple[str, ...] = ()
+    context_window_tokens: int = 0
+    prices: UnitPrices | None = None
+
+
+class Usage(Value, frozen=True, tag="usage"):
+    """Tokens counted by the model that answered.
+
+    Input holds what was read from the provider's prompt cache and what was written to it, the latter what is kept for an hour.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_input_tokens: int = 0
+    cache_write_input_tokens: int = 0
+    reasoning_tokens: int = 0
+    estimated: bool = False
+    cache_write_1h_input_tokens: int = 0
+
+
+def cost_nano_usd(usage: Usage, prices: UnitPrices) -> int:
+    """Return what ``usage`` costs, rounded half up once."""
+    written = usage.cache_write_input_tokens
+    fresh_input_tokens = max(0, usage.input_tokens - usage.cached_input_tokens - written)
+    total = (
+        fresh_input_tokens * prices.input_nano_usd
+        + usage.cached_input_tokens * prices.cached_input_nano_usd
+        + usage.output_tokens * prices.output_nano_usd
+    )
+    if written:
+        usual = prices.cache_write_nano_usd or prices.input_nano_usd
+        for_an_hour = min(usage.cache_write_1h_input_tokens, written)
+        total += (written - for_an_hour) * usual + for_an_hour * (prices.cache_write_1h_nano_usd or usual)
+    return (total + TOKENS_PER_PRICE_UNIT // 2) // TOKENS_PER_PRICE_UNIT

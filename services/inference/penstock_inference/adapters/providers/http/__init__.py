@@ -1,0 +1,1 @@
+"""What all providers share that are asked over HTTP."""
