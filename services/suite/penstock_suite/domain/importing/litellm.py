@@ -149,28 +149,28 @@ def _fallbacks(settings: Fields, routing: Fields, groups: _Groups, found: Import
     """Return whom a group falls back to, by its name; the default is everybody's."""
     fallbacks: dict[str, tuple[str, ...]] = {}
     for place, section in (("litellm_settings", settings), ("router_settings", routing)):
-        rules = section.get("fallbacks")
-        for rule in rules if isinstance(rules, list) else ():
-            if isinstance(rule, Mapping):
-                for name, others in cast("Fields", rule).items():
-                    fallbacks[str(name)] = _names(others)
+        for rule in _list(section.get("fallbacks")):
+            rules = cast("Fields", rule) if isinstance(rule, Mapping) else {}
+            fallbacks |= {str(name): _names(others) for name, others in rules.items()}
         for name in ("context_window_fallbacks", "content_policy_fallbacks"):
             if section.get(name):
                 found.note(
                     f"{place}.{name}",
                     "a longer window is found among a model's own candidates; a refusal is not asked again elsewhere",
                 )
-    everybodys = _names(settings.get("default_fallbacks"))
-    if "*" in fallbacks:
-        everybodys += fallbacks.pop("*")
+    everybodys = _names(settings.get("default_fallbacks")) + fallbacks.pop("*", ())
     for name in (*fallbacks, *(other for others in fallbacks.values() for other in others), *everybodys):
         if name not in groups:
             found.note("fallbacks", f"there is no model '{name}'")
     return {name: tuple(dict.fromkeys((*fallbacks.get(name, ()), *everybodys))) for name in groups}
 
 
+def _list(value: object) -> list[object]:
+    return cast("list[object]", value) if isinstance(value, list) else []
+
+
 def _names(value: object) -> tuple[str, ...]:
-    return tuple(str(name) for name in cast("list[object]", value)) if isinstance(value, list) else ()
+    return tuple(str(name) for name in _list(value))
 
 
 def _public_model(name: str, group: list[_Member], fallbacks: Sequence[str], groups: _Groups) -> dict[str, Any]:
