@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from pydantic import ValidatorFunctionWrapHandler, WrapValidator, field_validator
 
+from penstock_inference.adapters.providers.deepseek.settings import DeepSeekSettings
 from penstock_inference.adapters.providers.openai.settings import OpenAISettings
 from penstock_inference.adapters.providers.provider import ModelsOfUpstream, OpenUpstream, Provider
 from penstock_inference.adapters.providers.triton.settings import TritonSettings
@@ -43,6 +44,7 @@ PROVIDERS: Mapping[str, Provider] = {
     "openai_compatible": _OPENAI,
     "vllm": _OPENAI,
     "ollama": _OPENAI,
+    "deepseek": Provider(DeepSeekSettings, _open_openai),
     "triton": Provider(TritonSettings, _open_triton, _open_models_of_triton),
 }
 NOT_YET = ("azure_openai", "anthropic")
@@ -68,5 +70,5 @@ def _by_provider(value: Any, handler: ValidatorFunctionWrapHandler) -> UpstreamS
     return (_OfNoProvider if provider is None else provider.settings).model_validate(value)
 
 
-AnyUpstreamSettings = Annotated[OpenAISettings | TritonSettings, WrapValidator(_by_provider)]
+AnyUpstreamSettings = Annotated[OpenAISettings | DeepSeekSettings | TritonSettings, WrapValidator(_by_provider)]
 """One entry of ``upstreams``: read as its provider's."""

@@ -151,7 +151,7 @@ def _add_init(cli: typer.Typer) -> None:
         *,
         provider: Annotated[
             list[str] | None,
-            typer.Option(metavar="NAME", help="Repeatable: openai, openai_compatible, vllm, ollama or triton."),
+            typer.Option(metavar="NAME", help="Repeatable: a name that docs/providers.md has."),
         ] = None,
         to: Annotated[
             Path, typer.Option("--to", metavar="FILE", help="Where to write it; '-' is standard output.")
