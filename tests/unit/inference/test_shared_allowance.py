@@ -140,6 +140,19 @@ async def test_what_an_answer_did_not_take_goes_back_and_what_it_took_more_is_ow
     assert world.bank.lent - lent >= 510
 
 
+async def test_what_an_answer_gives_back_long_after_the_last_slice_is_not_kept_for_ever() -> None:
+    world = World(6000)
+    for _ in range(3):
+        assert world.borrow(0, 900)
+        # Nobody else asks meanwhile, and the clock rests.
+        await world.clock.advance(60)
+        assert world.clock.scheduled == []
+        world.budgets[0].correct(-900, world.clock.now)
+    await world.clock.advance(2 * SLICE_SECONDS)
+    assert world.bank.returned == pytest.approx(world.bank.lent)
+    assert world.clock.scheduled == []
+
+
 async def test_a_take_larger_than_the_burst_is_granted_alone_and_then_everybody_waits() -> None:
     world = World(600, processes=2)
     assert world.borrow(0, 500)

@@ -152,6 +152,8 @@ class SharedAllowance:
             self._taken_alone += units
         else:
             self._in_hand -= units
+            # An answer may end long after the last slice: what it gives back is not kept for ever.
+            self._keep_time(now)
 
     def wish(self) -> Wish:
         """Return what is to be borrowed: for all who lack something, or for a second, and no more than a second has.
