@@ -200,6 +200,16 @@ def test_the_peak_rises_at_once_and_falls_with_time() -> None:
     assert latency.decayed_peak(21) == pytest.approx(1.5)
 
 
+def test_a_long_answer_that_began_before_others_lets_nothing_be_forgotten_backwards() -> None:
+    latency = learned(1.0)
+    latency.observe(700, 2, 3)
+    latency.observe(100, 1, 3)
+    assert (latency.peak, latency.peak_at, latency.fine_at) == (2, 700, 700)
+    # What is no less than the peak is one, whenever it was.
+    latency.observe(100, 2.5, 3)
+    assert (latency.peak, latency.peak_at) == (2.5, 700)
+
+
 def test_a_probe_is_slow_by_what_the_shortest_take() -> None:
     assert not Latency(RULES).is_probe_slow(100)
     latency = learned(1.0, size=2)
