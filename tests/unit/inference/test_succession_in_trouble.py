@@ -15,6 +15,7 @@ from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.health.place import Place
 from penstock_inference.domain.health.registry import Health
 from penstock_inference.domain.health.turn import Turn
+from penstock_inference.domain.load.admission import SATURATED
 from penstock_inference.domain.succession import LONGEST_WAIT, Succession
 from penstock_inference.domain.upstream import UpstreamCall
 
@@ -236,6 +237,20 @@ def test_who_wakes_to_an_upstream_that_went_out_meanwhile_goes_elsewhere_and_han
     assert made.woken() == 0
     assert asked(made) == "b"
     assert world.place("a").budget.retries == 0
+
+
+def test_a_retry_that_its_upstreams_limits_do_not_let_in_is_handed_back_and_is_nobody_elses() -> None:
+    world = World("ab")
+    made = world.succession()
+    assert fail(made, begin(made), FailureKind.SERVER_ERROR)
+    # It waited for its turn in vain.
+    made.begin()
+    assert made.after(SATURATED) == 0
+    assert asked(made) == "b"
+    turn = begin(made)
+    assert (turn.is_retry, world.place("a").budget.retries) == (False, 0)
+    turn.left()
+    assert [world.place(name).budget.retries for name in "ab"] == [0, 0]
 
 
 def test_of_two_hundred_that_fail_at_once_few_ask_again_and_all_find_another() -> None:

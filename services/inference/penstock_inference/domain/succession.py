@@ -261,17 +261,13 @@ class Succession:
             return 0.0
         look = available.look(self.current)
         if look.state is State.EJECTED and self.current is not available.least_bad and self.others_left:
-            return self._pass_over()
+            return self._advance()
         if self._ready_at() <= self._promised:
             return 0.0
         delay = available.delay_before(self.current, self.others_left, self._seconds_left())
         if delay is None or self._waited + delay > LONGEST_WAIT.total_seconds():
-            return self._pass_over()
+            return self._advance()
         return self._to_wait(delay + self._chance() * _SPREAD_SECONDS) if delay else 0.0
-
-    def _pass_over(self) -> float | None:
-        self.leave()
-        return self._advance()
 
     def _to_wait(self, delay: float) -> float:
         if delay and self._pools is not None:
@@ -360,6 +356,7 @@ class Succession:
 
     def _advance(self) -> float | None:
         """Go on to the next model that may be asked; return the seconds to wait before, None where there is none."""
+        self.leave()
         available = self._available()
         while True:
             if not self._rest:
