@@ -23,7 +23,6 @@ from penstock_common.llm.types import (
     Usage,
 )
 from penstock_common.telemetry.steps import Steps
-from penstock_inference.domain.attempt_loop import AttemptLoop
 from penstock_inference.domain.batches import Batches
 from penstock_inference.domain.catalogue import Capability, Catalogue, Model, Timeouts, WholeAnswers
 from penstock_inference.domain.endpoint import Endpoint, Pool
@@ -80,8 +79,8 @@ def batches_of(upstream: Answered, steps: Steps, *, whole: bool, answers_whole: 
     """Return the batches of one generation."""
     rule = WholeAnswers.ALONE if answers_whole else WholeAnswers.NEVER
     catalogue = Catalogue([Model(CANDIDATE, whole_answers=rule)])
-    loop = AttemptLoop(GenerationParts({"u": Pool([Endpoint(upstream)])}, catalogue))
-    return loop.batches(Generation(QUESTION, Plan(candidates=(CANDIDATE,)), None, whole), steps)
+    parts = GenerationParts({"u": Pool([Endpoint(upstream)])}, catalogue)
+    return Batches(Generation(QUESTION, Plan(candidates=(CANDIDATE,)), None, whole), parts, steps)
 
 
 def kinds(batch: Sequence[object]) -> list[type]:
@@ -117,8 +116,8 @@ def batches_of_two(first: Answered, second: Answered, steps: Steps, *, whole: bo
     """Return the batches of a generation with two candidates."""
     candidates = (Candidate(upstream="first", model="m"), Candidate(upstream="second", model="m"))
     pools = {"first": Pool([Endpoint(first)]), "second": Pool([Endpoint(second)])}
-    loop = AttemptLoop(GenerationParts(pools, Catalogue(map(Model, candidates))))
-    return loop.batches(Generation(QUESTION, Plan(candidates=candidates), None, whole), steps)
+    parts = GenerationParts(pools, Catalogue(map(Model, candidates)))
+    return Batches(Generation(QUESTION, Plan(candidates=candidates), None, whole), parts, steps)
 
 
 SECRET = "what the exception says"
@@ -253,9 +252,9 @@ async def _read_all(batches: Batches) -> None:
 @pytest.mark.parametrize("whole", [False, True], ids=["streams", "does not"])
 async def test_who_is_answered_too_late_owes_what_was_written_by_then(whole: bool) -> None:
     upstream, steps = Answered(TEXT, stalls=True), Steps()
-    loop = AttemptLoop(GenerationParts({"u": Pool([Endpoint(upstream)])}, Catalogue([Model(CANDIDATE)])))
+    parts = GenerationParts({"u": Pool([Endpoint(upstream)])}, Catalogue([Model(CANDIDATE)]))
     with pytest.raises(DeadlineExceeded):
-        await _read_all(loop.batches(Generation(QUESTION, Plan(candidates=(CANDIDATE,)), 0.05, whole), steps))
+        await _read_all(Batches(Generation(QUESTION, Plan(candidates=(CANDIDATE,)), 0.05, whole), parts, steps))
     (step,) = steps.recorded
     assert (step.attributes["owed_input_tokens"], step.attributes["owed_output_tokens"]) == (ASKED, 4)
     assert upstream.closed > 0
@@ -301,7 +300,7 @@ async def test_who_leaves_before_a_broken_attempt_is_made_good_owes_it_once() ->
     parts = GenerationParts(
         {"u": Pool([Endpoint(upstream)])}, Catalogue([Model(CANDIDATE)]), Pauses(chance=lambda: 0.5, sleep=sleep)
     )
-    batches = AttemptLoop(parts).batches(Generation(QUESTION, Plan(candidates=(CANDIDATE,))), steps)
+    batches = Batches(Generation(QUESTION, Plan(candidates=(CANDIDATE,))), parts, steps)
     asking = asyncio.ensure_future(_read_all(batches))
     await waiting.wait()
     asking.cancel()
@@ -330,9 +329,9 @@ async def test_a_broken_attempt_is_closed_before_another_is_asked() -> None:
 async def test_a_deadline_that_passes_while_another_makes_an_answer_whole_is_told_as_one() -> None:
     candidates = (Candidate(upstream="first", model="m"), Candidate(upstream="second", model="m"))
     pools = {"first": Pool([Endpoint(Answered(TEXT))]), "second": Pool([Endpoint(Answered([], stalls=True))])}
-    loop = AttemptLoop(GenerationParts(pools, Catalogue(map(Model, candidates))))
+    parts = GenerationParts(pools, Catalogue(map(Model, candidates)))
     with pytest.raises(DeadlineExceeded, match="16 characters"):
-        await _read_all(loop.batches(Generation(QUESTION, Plan(candidates=candidates), 0.05), Steps()))
+        await _read_all(Batches(Generation(QUESTION, Plan(candidates=candidates), 0.05), parts, Steps()))
 
 
 async def test_a_continuation_that_nobody_counted_is_reckoned_by_what_it_wrote_itself() -> None:
@@ -340,8 +339,8 @@ async def test_a_continuation_that_nobody_counted_is_reckoned_by_what_it_wrote_i
     goes_on = Answered([[TextDelta(text="abcd"), Stopped(FinishReason.STOP)]])
     pools = {"first": Pool([Endpoint(Answered(TEXT))]), "second": Pool([Endpoint(goes_on)])}
     models = [Model(first), Model(second, capabilities=frozenset({Capability.CHAT, Capability.PREFILL}))]
-    loop = AttemptLoop(GenerationParts(pools, Catalogue(models)))
-    batches = loop.batches(Generation(QUESTION, Plan(candidates=(first, second))), Steps())
+    parts = GenerationParts(pools, Catalogue(models))
+    batches = Batches(Generation(QUESTION, Plan(candidates=(first, second))), parts, Steps())
     events = [event for batch in [each async for each in batches] for event in batch]
     (usage,) = [event for event in events if isinstance(event, Usage)]
     # Four tokens of the first, and one of its own.
@@ -361,8 +360,8 @@ async def test_silence_is_borne_a_shorter_time_while_another_is_left(
     timeouts = Timeouts(
         first_token=hour, headers=hour, idle=hour, total=hour, first_token_with_others=short, idle_with_others=short
     )
-    loop = AttemptLoop(GenerationParts(pools, Catalogue(Model(each, timeouts=timeouts) for each in candidates)))
-    await _read_all(loop.batches(Generation(QUESTION, Plan(candidates=candidates)), steps))
+    parts = GenerationParts(pools, Catalogue(Model(each, timeouts=timeouts) for each in candidates))
+    await _read_all(Batches(Generation(QUESTION, Plan(candidates=candidates)), parts, steps))
     assert [step.attributes["outcome"] for step in steps.recorded][1:] == ["answered"]
     assert steps.recorded[0].attributes["outcome"] in (outcome, "timeout:headers")
 
@@ -382,9 +381,10 @@ async def test_what_comes_after_a_gap_is_given_once_the_end_has_shown_that_it_is
 ) -> None:
     upstream = upstream.again()
     model = Model(CANDIDATE, timeouts=Timeouts(end=timedelta(milliseconds=20)))
-    loop = AttemptLoop(GenerationParts({"u": Pool([Endpoint(upstream)])}, Catalogue([model])))
+    parts = GenerationParts({"u": Pool([Endpoint(upstream)])}, Catalogue([model]))
     read = [
-        batch async for batch in loop.batches(Generation(QUESTION, Plan(candidates=(CANDIDATE,)), None, whole), Steps())
+        batch
+        async for batch in Batches(Generation(QUESTION, Plan(candidates=(CANDIDATE,)), None, whole), parts, Steps())
     ]
     texts = ["".join(event.text for event in batch if isinstance(event, TextDelta)) for batch in read]
     assert texts == (["abcd"] if whole else ["a", "bcd"])

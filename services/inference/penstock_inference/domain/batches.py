@@ -40,10 +40,11 @@ from penstock_inference.domain.watchdog import DEADLINE_MARGIN_SECONDS, Watchdog
 
 
 class Batches:
-    """One answer: an asynchronous iterator of non-empty batches, closed like a generator.
+    """One answer: an asynchronous iterator of non-empty batches in the contract's order, closed like a generator.
 
     A batch is what was there at once: ``Started`` comes with the first content, usage
-    and ``Finished`` with the last where the end was there already. One attempt is open
+    and ``Finished`` with the last where the end was there already. Nothing comes before the
+    first content, so that failing over stays invisible. One attempt is open
     at a time, and read inline, in the task of whoever iterates; two only within a
     ``Race``, which reads each in a task of its own.
     An error or a cancellation ends the attempt that runs and closes its connection.
@@ -70,6 +71,7 @@ class Batches:
     )
 
     def __init__(self, generation: Generation, parts: GenerationParts, steps: Steps) -> None:
+        """Begin; ``steps`` takes one step per attempt."""
         seconds = generation.seconds_left
         self._clock = asyncio.get_running_loop()
         self._deadline = None if seconds is None else self._clock.time() + seconds
