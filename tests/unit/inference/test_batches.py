@@ -13,6 +13,7 @@ from penstock_common.llm.types import (
     Candidate,
     Finished,
     FinishReason,
+    GenerationEvent,
     GenerationInput,
     Message,
     Plan,
@@ -26,6 +27,7 @@ from penstock_common.telemetry.steps import Steps
 from penstock_inference.domain.batches import Batches
 from penstock_inference.domain.catalogue import Capability, Catalogue, Model, Timeouts, WholeAnswers
 from penstock_inference.domain.endpoint import Endpoint, Pool
+from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.generation import Generation, GenerationParts, Pauses
 from penstock_inference.domain.upstream import Gap, Stopped, UpstreamCall, UpstreamEvent
 
@@ -334,17 +336,55 @@ async def test_a_deadline_that_passes_while_another_makes_an_answer_whole_is_tol
         await _read_all(Batches(Generation(QUESTION, Plan(candidates=candidates), 0.05), parts, Steps()))
 
 
+def made_whole(first: Answered, second: Answered, steps: Steps, *, may_recover: bool = True) -> Batches:
+    """Return the batches of an answer that the first gives until it breaks off, and that the second can go on with."""
+    candidates = (Candidate(upstream="first", model="m"), Candidate(upstream="second", model="m"))
+    pools = {"first": Pool([Endpoint(first)]), "second": Pool([Endpoint(second)])}
+    able = frozenset({Capability.CHAT, Capability.PREFILL})
+    parts = GenerationParts(pools, Catalogue([Model(candidates[0]), Model(candidates[1], capabilities=able)]))
+    return Batches(Generation(QUESTION, Plan(candidates=candidates), may_recover=may_recover), parts, steps)
+
+
+async def events_of(batches: Batches) -> list[GenerationEvent]:
+    return [event for batch in [each async for each in batches] for event in batch]
+
+
 async def test_a_continuation_that_nobody_counted_is_reckoned_by_what_it_wrote_itself() -> None:
-    first, second = Candidate(upstream="first", model="m"), Candidate(upstream="second", model="m")
     goes_on = Answered([[TextDelta(text="abcd"), Stopped(FinishReason.STOP)]])
-    pools = {"first": Pool([Endpoint(Answered(TEXT))]), "second": Pool([Endpoint(goes_on)])}
-    models = [Model(first), Model(second, capabilities=frozenset({Capability.CHAT, Capability.PREFILL}))]
-    parts = GenerationParts(pools, Catalogue(models))
-    batches = Batches(Generation(QUESTION, Plan(candidates=(first, second))), parts, Steps())
-    events = [event for batch in [each async for each in batches] for event in batch]
+    events = await events_of(made_whole(Answered(TEXT), goes_on, Steps()))
     (usage,) = [event for event in events if isinstance(event, Usage)]
     # Four tokens of the first, and one of its own.
     assert (usage.output_tokens, usage.estimated) == (4 + 1, True)
+
+
+class OneByOne(Answered):
+    """Answers each call as the next of these does."""
+
+    def __init__(self, *answers: Answered) -> None:
+        super().__init__([])
+        self.answers = list(answers)
+
+    def ask(self, call: UpstreamCall) -> Answered:
+        return self.answers.pop(0).ask(call)
+
+
+async def test_a_way_of_going_on_that_was_not_even_asked_for_is_no_attempt() -> None:
+    refused = Broken(AttemptFailed(FailureKind.UNSUPPORTED, "no turn can be begun here"), "read")
+    anew = Answered([[TextDelta(text="12345678" * 2 + "9"), *END]])
+    steps = Steps()
+    events = await events_of(made_whole(Answered(TEXT), OneByOne(refused, anew), steps))
+    assert [step.attributes["outcome"] for step in steps.recorded] == ["cut", "unsupported_parameter", "answered"]
+    assert isinstance(events[-1], Finished)
+    assert events[-1].attempts == 2
+
+
+async def test_a_retry_that_was_refused_before_is_not_told_of_who_breaks_off_later() -> None:
+    steps, first = Steps(), Broken(AttemptFailed(FailureKind.SERVER_ERROR, "503"), "read")
+    batches = made_whole(first, Answered(TEXT), steps, may_recover=False)
+    batches._parts.pools["first"].health.budget.tokens = 0  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - as after many failures
+    with pytest.raises(UpstreamFailed):
+        await events_of(batches)
+    assert [step.attributes.get("retry") for step in steps.recorded] == ["budget", None]
 
 
 @pytest.mark.parametrize(

@@ -261,7 +261,7 @@ class Batches:
             recovery.note_cost(cost, self._asked_prices(model))
         if failure.next is Next.FINAL or not self._generation.may_recover or not recovery.is_possible(failure):
             return None
-        return 0.0 if recovery.may_ask_otherwise(failure) else succession.after_break(failure)
+        return succession.after_break(failure, another_way=recovery.may_ask_otherwise(failure))
 
     def _broken_off(self, failure: AttemptFailed) -> PenstockError:
         """Return what the caller sees where nobody made the answer whole."""

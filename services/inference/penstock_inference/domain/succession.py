@@ -117,6 +117,7 @@ class Succession:
 
     def begin(self) -> None:
         """Count an attempt at ``current``."""
+        self.retry_refused = False
         self.attempts += 1
         self._attempts_here += 1
 
@@ -246,13 +247,15 @@ class Succession:
 
     def _learn(self, failure: AttemptFailed, model: Model) -> None:
         """Take in what a failure of a model says of whom to ask, and how."""
-        self.retry_refused = False
-        if failure.weight is Weight.OURS:
-            self.attempts -= 1
+        self._discount(failure)
         if failure.may_be_dropped and self._last_resort is not UnsupportedFields.REFUSE:
             self._lacking.append(model)
         if failure.next is Next.LARGER:
             self._keep_larger(failure, model)
+
+    def _discount(self, failure: AttemptFailed) -> None:
+        if failure.weight is Weight.OURS:
+            self.attempts -= 1
 
     def woken(self) -> float | None:
         """Return the seconds to wait on, as what holds of ``current`` may have changed meanwhile; else as ``after``."""
@@ -280,8 +283,14 @@ class Succession:
         candidate = self.current.candidate
         return self._pools[candidate.upstream].ready_at(candidate.model)
 
-    def after_break(self, failure: AttemptFailed) -> float | None:
-        """Return the same where ``current`` broke off within its answer: others come first, and it again where there are none."""
+    def after_break(self, failure: AttemptFailed, *, another_way: bool = False) -> float | None:
+        """Return the same where ``current`` broke off within its answer: others come first, and it again where there are none.
+
+        Where there is ``another_way`` to ask it to make the answer whole, that comes before all.
+        """
+        if another_way:
+            self._discount(failure)
+            return 0.0
         self._learn(failure, self.current)
         delay = self._advance()
         if delay is not None:
