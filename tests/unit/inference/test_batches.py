@@ -357,6 +357,20 @@ async def test_a_continuation_that_nobody_counted_is_reckoned_by_what_it_wrote_i
     assert (usage.output_tokens, usage.estimated) == (4 + 1, True)
 
 
+@pytest.mark.parametrize("text", ["12345678", "12345678" * 2, "12345678" * 2 + "9"], ids=["a part", "all", "more"])
+async def test_whoever_makes_an_answer_whole_is_heard_when_it_speaks_and_not_when_it_ends(text: str) -> None:
+    steps, anew = Steps(), Answered([[TextDelta(text=text)]], stalls=True)
+    batches = batches_of_two(Answered(TEXT), anew, steps, whole=False)
+    reading = asyncio.ensure_future(_read_all(batches))
+    await anew.stalled.wait()
+    (place,) = batches._parts.pools["second"].places("m")  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - what is known of it
+    assert (place.in_flight, place.waiting) == (1, {})
+    assert "time_to_first_token_ms" in steps.recorded[1].attributes
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+
+
 class OneByOne(Answered):
     """Answers each call as the next of these does."""
 

@@ -79,6 +79,18 @@ async def test_who_was_asked_first_wins_a_tie():
     assert (races.observer.hedges, races.open()) == ([HedgeOutcome.LOST], [])
 
 
+async def test_the_first_token_of_each_is_learned_of_once_whoever_wins():
+    races = Races()
+    known = [races.hedging.first_tokens(candidate, QUESTION) for candidate in races.candidates]
+    before = [len(each._recent) for each in known]
+    asking = races.ask()
+    first, second = await races.both()
+    second.tell(WHOLE)
+    first.tell(WHOLE)
+    await asking
+    assert [len(each._recent) for each in known] == [count + 1 for count in before]
+
+
 async def test_who_was_late_and_comes_first_all_the_same_is_the_answer():
     races = Races()
     asking = races.ask()

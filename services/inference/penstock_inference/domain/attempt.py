@@ -44,7 +44,7 @@ class Attempt:
     """
 
     __slots__ = (
-        "_doubted", "_step", "_watchdog", "_whole", "answer", "first_tokens", "is_whole", "model", "permit", "stopped", "turn",
+        "_doubted", "_has_spoken", "_step", "_watchdog", "_whole", "answer", "first_tokens", "is_whole", "model", "permit", "stopped", "turn",
         "usage",
     )  # fmt: skip
 
@@ -63,6 +63,7 @@ class Attempt:
         self._watchdog = watchdog
         self._step = step
         self._whole = "whole" in step.attributes
+        self._has_spoken = False
         # What has come since something came that nobody can read: whether all of it is there, the end says.
         self._doubted: list[ContentEvent] | None = None
 
@@ -131,6 +132,8 @@ class Attempt:
                 self._step.attributes["skipped_events"] = 1
             else:
                 told.append(event)
+        if content and not self._has_spoken:
+            self._note_first_content()
         return content
 
     def met_stop(self, stop: str) -> None:
@@ -152,8 +155,9 @@ class Attempt:
             raise AttemptFailed(FailureKind.REFUSED, "the upstream's content filter refused")
         raise AttemptFailed(FailureKind.EMPTY, "the answer was empty")
 
-    def first_content_came(self) -> None:
+    def _note_first_content(self) -> None:
         """Record the time to the first token; an answer in one piece has none."""
+        self._has_spoken = True
         self.turn.content_came()
         if not self._whole:
             if self.first_tokens is not None and not self._watchdog.expects_whole:
@@ -213,7 +217,7 @@ class Attempt:
 
     def outrun(self) -> None:
         """Record that another attempt had content first."""
-        if self.first_tokens is not None:
+        if self.first_tokens is not None and not self._has_spoken:
             self.first_tokens.outlasted(self.turn.seconds)
         self.turn.outrun()
         self._finish("hedge_lost")

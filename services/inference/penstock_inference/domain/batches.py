@@ -150,8 +150,6 @@ class Batches:
                 continue
             if not self._generation.whole:
                 return self._sent(attempt, content)
-            if not self._held:
-                attempt.first_content_came()
             self._held.extend(content)
 
     async def _first_attempt(self) -> Attempt:
@@ -342,8 +340,6 @@ class Batches:
         """Return the content as it goes to the caller, with ``Started`` before the first."""
         events: list[GenerationEvent] = [*content]
         if self._answer.started is None:
-            if content and not self._held:
-                attempt.first_content_came()
             events.insert(0, self._started(attempt))
         self._answer.extend(events)
         return events
