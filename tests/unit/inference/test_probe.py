@@ -158,6 +158,55 @@ async def test_a_fault_of_ours_ends_neither_the_watch_nor_the_service() -> None:
         await watching
 
 
+class SlowToTell:
+    """A lease that is ours, and that is given back when a test lets it."""
+
+    def __init__(self, fault: Exception | None = None) -> None:
+        self.fault = fault
+        self.asked = asyncio.Event()
+        self.may_end = asyncio.Event()
+
+    async def take(self, name: str, seconds: float) -> bool:
+        self.asked.set()
+        if self.fault is not None:
+            raise self.fault
+        return True
+
+    async def give_back(self, name: str) -> None:
+        await self.may_end.wait()
+
+
+async def test_there_is_one_probe_until_the_lease_of_the_last_is_given_back() -> None:
+    lease, upstream = SlowToTell(), Played(AttemptFailed(FailureKind.CONNECT, "no connection"))
+    health, pool, place = world(upstream)
+    place.probe_due = 0.0
+    watch = watch_over(health, pool, lease)
+    (due,) = health.due_probes()
+    probing = asyncio.ensure_future(watch.probe(due))
+    await upstream.asked.wait()
+    while not upstream.closed:
+        await asyncio.sleep(0)
+    assert list(health.due_probes()) == []
+    lease.may_end.set()
+    await probing
+    # The next is due in its time.
+    assert (place.is_probed, place.probe_due, list(health.due_probes())) == (False, 110.0, [])
+
+
+async def test_a_lease_that_cannot_be_asked_for_puts_the_probe_off_and_ends_no_later_one() -> None:
+    lease = SlowToTell(KeyError("ours"))
+    health, pool, place = world(Played())
+    place.probe_due = 0.0
+    watching = asyncio.ensure_future(watch_over(health, pool, lease).run(0))
+    await lease.asked.wait()
+    while place.probe_due == 0.0:
+        await asyncio.sleep(0)
+    assert (place.is_probed, place.probe_due) == (False, 110.0)
+    watching.cancel()
+    with suppress(asyncio.CancelledError):
+        await watching
+
+
 async def test_a_watch_that_ends_in_a_probe_closes_it() -> None:
     upstream = Played(stalls=True)
     health, pool, place = world(upstream)

@@ -129,21 +129,24 @@ class Watch:
             await self.probe(place)
         except Exception as error:  # noqa: BLE001 - as above
             _log.error("health_watch_failed", place=str(place.name), exc_info=error)
+            self._health.probe_put_off(place)
 
     async def probe(self, place: Place) -> None:
         """Probe a place that is marked as being probed, unless another replica does; note how it went."""
         health, name = self._health, str(place.name)
         seconds = health.rules.probe_timeout_seconds
         endpoint = self._endpoint_of(place)
-        if endpoint is None or not await self._lease.take(name, seconds + LEASE_SPARE_SECONDS):
-            health.probe_put_off(place)
-            return
         try:
-            probed = await probe(endpoint, place.name.model, seconds, health.clock)
+            if endpoint is None or not await self._lease.take(name, seconds + LEASE_SPARE_SECONDS):
+                health.probe_put_off(place)
+                return
+            try:
+                probed = await probe(endpoint, place.name.model, seconds, health.clock)
+            finally:
+                await self._lease.give_back(name)
         finally:
-            # Also where the service ends meanwhile.
+            # Not before others can have their turn, and also where the service ends meanwhile.
             place.is_probed = False
-            await self._lease.give_back(name)
         failure = probed.failure
         health.probe_ended(place, probed.seconds, "answered" if failure is None else failure.kind.value, failure)
 
