@@ -93,9 +93,19 @@ def test_refusals_that_say_nothing_double_up_to_a_minute_and_one_storm_is_one() 
 
 def test_whoever_listens_hears_of_every_lengthening() -> None:
     group, heard = QuotaGroup("g", RULES), list[float]()
-    group.heard.append(lambda: heard.append(group.until))
+
+    class Listening:
+        def troubled(self) -> None:
+            heard.append(group.until)
+
+    listening = Listening()
+    group.listeners.add(listening)
     for seconds in (5, 3, 9):
         group.cool(0, seconds)
+    assert heard == [5, 9]
+    # Nobody is kept for it alone.
+    del listening
+    group.cool(0, 10)
     assert heard == [5, 9]
 
 

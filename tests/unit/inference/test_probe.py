@@ -123,6 +123,35 @@ async def test_what_the_configuration_no_longer_has_is_not_probed() -> None:
     assert not place.is_probed
 
 
+def test_an_upstream_that_the_configuration_has_again_is_looked_after_again_in_its_place() -> None:
+    health, pool, place = world(Played())
+    other = Pool([Endpoint(Played())], health.upstream("other"))
+    watch = watch_over(health, pool)
+    models = {name: Model(Candidate(upstream=name, model="m")) for name in ("other", "u")}
+    watch.look_after({"other": other}, [models["other"]])
+    place.probe_due = 0.0
+    assert [state.name.upstream for state in health.states()] == ["other"]
+    assert list(health.due_probes()) == []
+    # An earlier revision was still in use, so that it is the same.
+    watch.look_after({"other": other, "u": pool}, models.values())
+    assert [state.name.upstream for state in health.states()] == ["other", "u"]
+    assert list(health.due_probes()) == [place]
+
+
+def test_nothing_is_kept_of_what_the_configuration_no_longer_has_but_when_a_quota_may_be_used_again() -> None:
+    health, pool, _ = world(Played())
+    watch = watch_over(health, pool)
+    for number in range(3):
+        name = f"u{number}"
+        passing = Pool([Endpoint(Played())], health.upstream(name))
+        watch.look_after({name: passing}, [Model(Candidate(upstream=name, model="m"))])
+    assert list(health.groups) == ["u2"]
+    assert [name for name, _ in health.budgets()] == ["u2"]
+    health.group("u2").cool(health.clock(), 60)
+    watch.look_after({"u": pool}, [Model(Candidate(upstream="u", model="m"))])
+    assert set(health.groups) == {"u", "u2"}
+
+
 async def test_the_watch_brings_back_who_is_well_and_ends_when_it_is_told() -> None:
     upstream = Played()
     health, pool, place = world(upstream)

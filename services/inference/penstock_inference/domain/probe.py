@@ -13,7 +13,7 @@ from penstock_inference.domain.catalogue import Model
 from penstock_inference.domain.endpoint import Endpoint, Pool
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.health.place import Place
-from penstock_inference.domain.health.registry import Health
+from penstock_inference.domain.health.registry import Health, UpstreamHealth
 from penstock_inference.domain.upstream import UpstreamCall
 from penstock_inference.domain.watchdog import silence
 
@@ -102,12 +102,11 @@ class Watch:
         The mapping itself is let go of: who holds it may keep upstreams open.
         """
         self._pools = dict(pools)
-        kept = [
-            place.name
-            for model in models
-            for place in self._pools[model.candidate.upstream].places(model.candidate.model)
-        ]
-        self._health.keep_only(kept)
+        kept: dict[UpstreamHealth, list[Place]] = {pool.health: [] for pool in pools.values()}
+        for model in models:
+            pool = pools[model.candidate.upstream]
+            kept[pool.health] += pool.places(model.candidate.model)
+        self._health.look_after(kept)
 
     async def run(self, every_seconds: float = 0.25) -> None:
         """Never return, and never fail: whatever goes wrong is logged, and looked at again."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import IntEnum
+from functools import partial
 from itertools import count
 from typing import Protocol
 
@@ -129,7 +130,6 @@ class Health:
         self.groups: dict[str, QuotaGroup] = {}
         self.places: dict[PlaceName, Place] = {}
         self._upstreams: dict[str, UpstreamHealth] = {}
-        self._conditions: dict[PlaceName, State] = {}
         self._numbers = count()
 
     def nameless_request(self) -> str:
@@ -149,13 +149,11 @@ class Health:
         name = PlaceName(upstream.name, endpoint, model)
         place = self.places.get(name)
         if place is None:
-            place = Place(name, self.group(quota_group), upstream.budget, self.rules, self._changed)
+            place = Place(name, self.group(quota_group), upstream.budget, self.rules, partial(self._changed, upstream))
             self.places[name] = place
-            self._conditions[name] = place.condition
             upstream.places.append(place)
         place.group = self.group(quota_group)
-        if upstream.troubled not in place.group.heard:
-            place.group.heard.append(upstream.troubled)
+        place.group.listeners.add(upstream)
         return place
 
     def group(self, name: str) -> QuotaGroup:
@@ -165,11 +163,20 @@ class Health:
             group = self.groups[name] = QuotaGroup(name, self.rules)
         return group
 
-    def keep_only(self, names: Iterable[PlaceName]) -> None:
-        """Forget every place that the configuration no longer has."""
-        for name in self.places.keys() - set(names):
-            place = self.places.pop(name)
-            self._upstreams[name.upstream].places.remove(place)
+    def look_after(self, upstreams: Mapping[UpstreamHealth, Sequence[Place]]) -> None:
+        """Look after these places from now on, in this order, and forget all others, but for quotas that cool down.
+
+        One that was forgotten may be back, with all that it knew: an earlier revision of the configuration had it meanwhile.
+        """
+        now = self.clock()
+        self.groups = {name: group for name, group in self.groups.items() if group.is_cooling(now)}
+        self._upstreams = {upstream.name: upstream for upstream in upstreams}
+        self.places = {}
+        for upstream, places in upstreams.items():
+            upstream.places = [*places]
+            for place in places:
+                self.places[place.name] = place
+                self.groups[place.group.name] = place.group
 
     def tick(self) -> None:
         """Let time pass: see who waits for too long, what is over, and who needs nobody's look any more."""
@@ -261,8 +268,7 @@ class Health:
         now = self.clock()
         for place in self._named(upstream, model):
             if place.condition is not State.BY_HAND:
-                place.probe_due = now
-                self._changed(place)
+                place.have_probed(now)
 
     def _named(self, upstream: str, model: str) -> list[Place]:
         named = [
@@ -292,13 +298,11 @@ class Health:
             probe_outcome=place.probe_outcome,
         )
 
-    def _changed(self, place: Place) -> None:
-        upstream = self._upstreams[place.name.upstream]
+    def _changed(self, upstream: UpstreamHealth, place: Place, before: State) -> None:
         upstream.trouble = max(upstream.trouble, Trouble.OUT if place.is_out else Trouble.SLOW)
-        before, after = self._conditions[place.name], place.condition
+        after = place.condition
         if before is after:
             return
-        self._conditions[place.name] = after
         self.news()
         self._schedule(place)
         self.observer.changed(place.name, before, after, place.reason)
