@@ -75,6 +75,7 @@ async def build(
                 revisions.take_over(revision, changed.reload.earlier_plans)
                 watch.look_after(pools, revision.catalogue)
                 hedging.rules = changed.hedging.rules()
+                hedging.keep_only(model.candidate for model in revision.catalogue)
 
             return commit
 
