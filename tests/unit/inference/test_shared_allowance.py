@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from penstock_common.priority import Priority
 from penstock_common.testing.fake_clock import FakeClock, settle
+from penstock_inference.adapters.shared_limits import SharedLimits
 from penstock_inference.domain.load.allowance import BURST_SECONDS, Allowance
 from penstock_inference.domain.load.budgets import Budgets, Fellows
 from penstock_inference.domain.load.gate import Gate, GateLimits
@@ -377,6 +379,22 @@ def test_a_reload_that_says_another_number_of_processes_divides_anew():
         assert requests.wait_seconds(share, clock.now) == 0
         requests.take(share, clock.now)
         assert requests.wait_seconds(1, clock.now) == pytest.approx(processes)
+
+
+@pytest.mark.parametrize("is_shared", [False, True], ids=["its own", "shared"])
+def test_what_no_gate_counts_by_any_longer_is_gone(is_shared: bool):
+    clock = FakeClock()
+    limits = SharedLimits(cast("Any", None), lambda work: work.close()) if is_shared else None
+    budgets = Budgets(clock, limits)
+    gate = Gate(GateLimits(requests_per_minute=60), clock, None, budgets.parts("g", 60, 0, 1))
+    kept, gone = budgets.parts("g", 60, 0, 1), weakref.ref(budgets.parts("g", 120, 0, 1).requests)
+    assert gone() is None
+    held = weakref.ref(kept.requests)
+    gate.close()
+    del gate
+    assert held() is not None
+    del kept
+    assert held() is None
 
 
 def test_upstreams_of_one_quota_that_say_the_same_share_it():
