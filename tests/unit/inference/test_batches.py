@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from penstock_common.errors import DeadlineExceeded, UpstreamFailed
+from penstock_common.errors import DeadlineExceeded, UnsupportedParameter, UpstreamFailed
 from penstock_common.llm.types import (
     Candidate,
     Finished,
@@ -23,16 +23,21 @@ from penstock_common.llm.types import (
     TextDelta,
     Usage,
 )
+from penstock_common.priority import Priority
 from penstock_common.telemetry.steps import Steps
+from penstock_common.testing.fake_clock import FakeClock
 from penstock_inference.domain.batches import Batches
 from penstock_inference.domain.catalogue import Capability, Catalogue, Model, Timeouts, WholeAnswers
 from penstock_inference.domain.endpoint import Endpoint, Pool
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.generation import Generation, GenerationParts, Pauses
+from penstock_inference.domain.load.gate import Gate, GateLimits
 from penstock_inference.domain.upstream import Gap, Stopped, UpstreamCall, UpstreamEvent
 
 CANDIDATE = Candidate(upstream="u", model="m")
 QUESTION = GenerationInput(model="fast", messages=(Message(role=Role.USER, parts=(Text(text="x" * 40),)),))
+# Four bytes a token, and four for the turn.
+ASKED = 14
 END: list[UpstreamEvent] = [Usage(input_tokens=7, output_tokens=2), Stopped(FinishReason.STOP)]
 
 
@@ -176,6 +181,18 @@ async def test_an_adapter_that_cannot_close_spoils_no_answer() -> None:
     assert read == [[Started, TextDelta, Usage, Finished]]
 
 
+@pytest.mark.parametrize(("sent", "left"), [(False, 100), (True, 100 - ASKED)], ids=["not sent", "sent"])
+async def test_what_was_never_sent_takes_no_tokens_of_the_upstreams_limit(sent: bool, left: int) -> None:
+    upstream = Broken(AttemptFailed(FailureKind.UNSUPPORTED, "seed is not supported"), "read")
+    upstream.sent = sent
+    gate = Gate(GateLimits(tokens_per_minute=600), FakeClock())
+    parts = GenerationParts({"u": Pool([Endpoint(upstream)], gate=gate)}, Catalogue([Model(CANDIDATE)]))
+    with pytest.raises(UnsupportedParameter):
+        await _read_all(Batches(Generation(QUESTION, Plan(candidates=(CANDIDATE,))), parts, Steps()))
+    assert gate.try_enter(Priority.DEFAULT, left)
+    assert not gate.try_enter(Priority.DEFAULT, 1)
+
+
 async def test_what_is_there_at_once_is_one_batch() -> None:
     upstream = Answered([[TextDelta(text="a"), *END]])
     read = [kinds(batch) async for batch in batches_of(upstream, Steps(), whole=False)]
@@ -211,8 +228,6 @@ async def test_nothing_is_asked_before_the_first_batch_is() -> None:
 
 TOLD = Usage(input_tokens=7, cached_input_tokens=3, output_tokens=1)
 TEXT = [[TextDelta(text="12345678")], [TextDelta(text="12345678")]]
-# Four bytes a token, and four for the turn.
-ASKED = 14
 
 
 @pytest.mark.parametrize("whole", [False, True], ids=["streams", "does not"])

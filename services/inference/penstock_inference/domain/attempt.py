@@ -274,7 +274,9 @@ class Attempt:
             self.turn.left()
             self._finish("cancelled", error="cancelled")
         if self.permit is not None:
-            self.permit.leave(counted_tokens(self.usage, self.model.context_window_tokens))
+            # Whoever was not sent the prompt has counted none of it.
+            window_tokens = self.model.context_window_tokens
+            self.permit.leave(counted_tokens(self.usage, window_tokens) if self.answer.sent else 0)
         try:
             await self.answer.aclose()
         except Exception as error:  # noqa: BLE001 - what came before stands: an answer, or what another makes good
