@@ -368,8 +368,8 @@ async def test_a_continuation_that_nobody_counted_is_reckoned_by_what_it_wrote_i
     goes_on = Answered([[TextDelta(text="abcd"), Stopped(FinishReason.STOP)]])
     events = await events_of(made_whole(Answered(TEXT), goes_on, Steps()))
     (usage,) = [event for event in events if isinstance(event, Usage)]
-    # Four tokens of the first, and one of its own.
-    assert (usage.output_tokens, usage.estimated) == (4 + 1, True)
+    # Four tokens of the first, and one of its own; it was asked the question, and the turn that was begun.
+    assert (usage.output_tokens, usage.input_tokens, usage.estimated) == (4 + 1, ASKED + 4, True)
 
 
 @pytest.mark.parametrize("text", ["12345678", "12345678" * 2, "12345678" * 2 + "9"], ids=["a part", "all", "more"])
@@ -384,6 +384,25 @@ async def test_whoever_makes_an_answer_whole_is_heard_when_it_speaks_and_not_whe
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
+
+
+@pytest.mark.parametrize(
+    ("given", "broke"), [("", ["first"]), ("12345678" * 2, ["first"]), ("12345678" * 2 + "9", ["first", "second"])],
+    ids=["nothing", "nothing new", "something new"],
+)  # fmt: skip
+async def test_who_gave_the_caller_something_before_it_broke_off_is_a_break_of_its_own(
+    given: str, broke: list[str]
+) -> None:
+    breaks = Answered([[TextDelta(text=given)]] if given else [])
+    whole = Answered([[TextDelta(text="12345678" * 2 + "9"), *END]])
+    candidates = tuple(Candidate(upstream=name, model="m") for name in ("first", "second", "third"))
+    upstreams = zip(candidates, (Answered(TEXT), breaks, whole), strict=True)
+    pools = {candidate.upstream: Pool([Endpoint(upstream)]) for candidate, upstream in upstreams}
+    parts = GenerationParts(pools, Catalogue(map(Model, candidates)))
+    events = await events_of(Batches(Generation(QUESTION, Plan(candidates=candidates)), parts, Steps()))
+    assert isinstance(events[-1], Finished)
+    assert [made.broke.upstream for made in events[-1].recoveries] == broke
+    assert events[-1].answered_by.upstream == "third"
 
 
 class OneByOne(Answered):

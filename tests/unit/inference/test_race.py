@@ -545,6 +545,31 @@ async def test_where_less_time_is_left_than_was_waited_nobody_is_asked(monkeypat
     await alone(Races(), HedgeOutcome.NO_TIME)
 
 
+async def test_where_as_much_time_is_left_as_was_waited_another_is_asked(monkeypatch):
+    monkeypatch.setattr(Batches, "_seconds_left", lambda _: 0.0)
+    races = Races()
+    asking = races.ask()
+    _, second = await races.both()
+    second.tell(WHOLE)
+    await asking
+    assert races.outcomes == ["first hedge_lost", "second answered"]
+
+
+async def test_a_second_attempt_that_cannot_be_begun_leaves_its_permit_and_nothing_open(monkeypatch):
+    begin = Batches._begin_attempt
+
+    def faulty(self, succession, beside=None):
+        if beside is not None:
+            raise KeyError("ours")
+        return begin(self, succession)
+
+    monkeypatch.setattr(Batches, "_begin_attempt", faulty)
+    races = Races()
+    with pytest.raises(KeyError):
+        await races.ask()
+    assert races.open() == []
+
+
 async def test_a_share_that_is_used_up_lets_nobody_ask():
     races = Races(share=1e-6)
     while races.hedging.take():
