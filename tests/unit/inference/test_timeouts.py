@@ -14,14 +14,23 @@ def timeouts(**seconds: float) -> Timeouts:
 
 
 @pytest.mark.parametrize(
-    ("most_seconds", "headers", "first_token", "hurried"),
-    [(9, 2, 8, False), (8, 2, 8, False), (7.9, 2, 7.9, True), (2, 2, 2, True), (1.5, 1.5, 1.5, True)],
+    ("most_seconds", "headers", "first_token", "whole", "hurried"),
+    [
+        (21, 2, 8, 20, ""),
+        (20, 2, 8, 20, ""),
+        (19, 2, 8, 19, "whole"),
+        (8, 2, 8, 8, "whole"),
+        (7.9, 2, 7.9, 7.9, "both"),
+        (2, 2, 2, 2, "both"),
+        (1.5, 1.5, 1.5, 1.5, "both"),
+    ],
 )
-def test_half_of_the_callers_time_bounds_the_first_token_and_the_headers_only_where_it_is_shorter(
-    most_seconds: float, headers: float, first_token: float, hurried: bool
+def test_half_of_the_callers_time_bounds_what_comes_before_the_first_token_where_it_is_shorter(
+    most_seconds: float, headers: float, first_token: float, whole: float, hurried: str
 ) -> None:
-    seconds = timeouts(headers=2, first_token=30, first_token_with_others=8).beside_others(most_seconds)
-    assert (seconds.headers, seconds.first_token, seconds.hurried) == (headers, first_token, hurried)
+    seconds = timeouts(headers=2, first_token=30, whole=20, first_token_with_others=8).beside_others(most_seconds)
+    assert (seconds.headers, seconds.first_token, seconds.whole) == (headers, first_token, whole)
+    assert (seconds.hurried, seconds.whole_hurried) == (hurried == "both", hurried != "")
 
 
 @pytest.mark.parametrize("long", ["headers", "first_token", "idle"])

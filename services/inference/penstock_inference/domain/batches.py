@@ -294,8 +294,7 @@ class Batches:
         whole = self._generation.whole and model.is_asked_whole(others_left=others_left or beside is not None)
         share = self._seconds_left() / 2 if others_left and self._deadline is not None else math.inf
         seconds = model.timeouts.beside_others(share) if others_left else model.timeouts.seconds
-        whole_seconds = min(seconds.whole, share) if whole else None
-        watchdog = Watchdog(seconds, self._deadline, self._clock, whole_seconds)
+        watchdog = Watchdog(seconds, self._deadline, self._clock, expects_whole=whole)
         call = UpstreamCall(
             candidate.model,
             self._asked,
