@@ -31,6 +31,7 @@ from penstock_inference.domain.catalogue import Capability, Catalogue, Model, Ti
 from penstock_inference.domain.endpoint import Endpoint, Pool
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.generation import Generation, GenerationParts, Pauses
+from penstock_inference.domain.health.registry import Health
 from penstock_inference.domain.load.gate import Gate, GateLimits
 from penstock_inference.domain.upstream import Gap, Stopped, UpstreamCall, UpstreamEvent
 
@@ -191,6 +192,22 @@ async def test_what_was_never_sent_takes_no_tokens_of_the_upstreams_limit(sent: 
         await _read_all(Batches(Generation(QUESTION, Plan(candidates=(CANDIDATE,))), parts, Steps()))
     assert gate.try_enter(Priority.DEFAULT, left)
     assert not gate.try_enter(Priority.DEFAULT, 1)
+
+
+@pytest.mark.parametrize("is_out", [False, True], ids=["who is well", "who is out"])
+async def test_time_is_left_for_who_is_well(is_out: bool) -> None:
+    first, second, health = Answered([[TextDelta(text="a"), *END]]), Answered([]), Health()
+    candidates = (Candidate(upstream="first", model="m"), Candidate(upstream="second", model="m"))
+    upstreams = zip(candidates, (first, second), strict=True)
+    pools = {name.upstream: Pool([Endpoint(one)], health.upstream(name.upstream)) for name, one in upstreams}
+    if is_out:
+        pools["second"].places("m")[0].eject(health.clock(), "connect")
+    models = [Model(candidate, whole_answers=WholeAnswers.ALONE) for candidate in candidates]
+    parts = GenerationParts(pools, Catalogue(models))
+    await _read_all(Batches(Generation(QUESTION, Plan(candidates=candidates), whole=True), parts, Steps()))
+    # In one piece, which says of no silence early that it is one.
+    assert first.call is not None
+    assert first.call.whole is is_out
 
 
 async def test_what_is_there_at_once_is_one_batch() -> None:

@@ -92,6 +92,23 @@ def test_who_is_well_comes_first_then_who_is_slow_and_who_is_out_last() -> None:
     assert walked(made) == "cdba"
 
 
+def test_time_is_left_for_others_that_could_answer_and_for_nobody_else() -> None:
+    assert World("ab").succession().others_could_answer
+    assert not World("a").succession().others_could_answer
+    world = World("abc")
+    world.eject("b")
+    assert world.succession().others_could_answer
+    world.health.eject("c", "maintenance", 60)
+    made = world.succession()
+    assert (asked(made), made.others_left, made.others_could_answer) == ("a", True, False)
+    world.health.restore("c")
+    longest = LONGEST_WAIT.total_seconds()
+    world.cool("c", longest)
+    assert world.succession().others_could_answer
+    world.cool("c", longest + 0.1)
+    assert not world.succession().others_could_answer
+
+
 def test_in_the_place_of_a_probe_alone_is_asked_who_is_out() -> None:
     world = World("ab")
     world.eject("a")

@@ -290,7 +290,7 @@ class Batches:
         model, recovery = beside or succession.current, self._recovery
         candidate = model.candidate
         self._asked = self._generation.input if recovery is None else recovery.begin(model)
-        others_left = succession.others_left
+        others_left = succession.others_could_answer
         whole = self._generation.whole and model.is_asked_whole(others_left=others_left or beside is not None)
         share = self._seconds_left() / 2 if others_left and self._deadline is not None else math.inf
         seconds = model.timeouts.beside_others(share) if others_left else model.timeouts.seconds

@@ -109,6 +109,14 @@ class Succession:
         return bool(self._rest or self._lacking)
 
     @property
+    def others_could_answer(self) -> bool:
+        """Whether one of those is well enough that time is to be left for it."""
+        available = self.availability
+        if available is None:
+            return self.others_left
+        return any(available.could_answer(model) for model in (*self._rest, *self._lacking))
+
+    @property
     def passed_over(self) -> str:
         """Who was not asked although the plan has it before, and why; empty where nobody was."""
         if self.availability is None:
