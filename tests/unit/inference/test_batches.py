@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from penstock_common.errors import DeadlineExceeded, UnsupportedParameter, UpstreamFailed
+from penstock_common.errors import DeadlineExceeded, PenstockError, UnsupportedParameter, UpstreamFailed
 from penstock_common.llm.types import (
     Candidate,
     Finished,
@@ -32,6 +32,7 @@ from penstock_inference.domain.endpoint import Endpoint, Pool
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.generation import Generation, GenerationParts, Pauses
 from penstock_inference.domain.health.registry import Health
+from penstock_inference.domain.load.adaptive_limit import Aimd
 from penstock_inference.domain.load.gate import Gate, GateLimits
 from penstock_inference.domain.upstream import Gap, Stopped, UpstreamCall, UpstreamEvent
 
@@ -208,6 +209,29 @@ async def test_time_is_left_for_who_is_well(is_out: bool) -> None:
     # In one piece, which says of no silence early that it is one.
     assert first.call is not None
     assert first.call.whole is is_out
+
+
+@pytest.mark.parametrize(
+    ("failure", "is_lower"),
+    [
+        (AttemptFailed(FailureKind.RATE_LIMITED, "429"), True),
+        (AttemptFailed(FailureKind.TIMEOUT, "silent", stage="idle"), True),
+        (AttemptFailed(FailureKind.TIMEOUT, "silent", stage="first_token", hurried=True), False),
+        (AttemptFailed(FailureKind.TIMEOUT, "too long", stage="total"), False),
+        (AttemptFailed(FailureKind.SERVER_ERROR, "500"), False),
+    ],
+    ids=["a refusal", "a silence", "a caller in a hurry", "a reader that may have taken long", "an error"],
+)
+async def test_what_an_upstream_takes_at_once_is_less_after_what_is_too_much_for_it_alone(
+    failure: AttemptFailed, is_lower: bool
+) -> None:
+    learned, pauses = Aimd(initial=100), Pauses(sleep=lambda _: asyncio.sleep(0))
+    gate = Gate(GateLimits(concurrent_requests=100), FakeClock(), learned)
+    pools = {"u": Pool([Endpoint(Broken(failure, "read"))], gate=gate)}
+    parts = GenerationParts(pools, Catalogue([Model(CANDIDATE)]), pauses)
+    with pytest.raises(PenstockError):
+        await _read_all(Batches(Generation(QUESTION, Plan(candidates=(CANDIDATE,))), parts, Steps()))
+    assert (learned.value < 100) is is_lower
 
 
 async def test_what_is_there_at_once_is_one_batch() -> None:

@@ -208,7 +208,7 @@ class Attempt:
             told["cools_ms"] = round(turn.cooled_seconds * 1000, 3)
         if place.condition is not before:
             told["became"] = place.condition.value
-        if self.permit is not None and failure.kind in _TOO_MUCH and not failure.hurried:
+        if self.permit is not None and _is_too_much(failure):
             self.permit.gate.refused()
 
     def hedges(self) -> None:
@@ -289,3 +289,8 @@ class Attempt:
             # Of several, which one it was.
             told["endpoint"] = place.name.endpoint
         end(self._step, error)
+
+
+def _is_too_much(failure: AttemptFailed) -> bool:
+    """Return whether an upstream failed so because it was asked too much, and not because somebody was in a hurry, or slow."""
+    return failure.kind in _TOO_MUCH and not failure.hurried and not failure.may_be_the_readers

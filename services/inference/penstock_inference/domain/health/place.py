@@ -29,8 +29,6 @@ _KEY_IS_REFUSED = frozenset({FailureKind.CREDENTIALS, FailureKind.QUOTA})
 _SAYS_NOTHING = frozenset(
     {FailureKind.ADAPTER, FailureKind.UNSUPPORTED, FailureKind.RATE_LIMITED, FailureKind.DIVERGED}
 )
-# A reader who takes long uses that timer up, too.
-_READERS_STAGE = "total"
 _SILENT_REQUESTS = 5
 """So many requests that wait for long, and nobody has heard anything meanwhile: it is silent, or slow."""
 _SILENT_RATIO = 3
@@ -158,7 +156,7 @@ class Place:
         if failure.kind in _KEY_IS_REFUSED:
             self.spoke_at = now
             self._note_refused_key(now, failure.kind.value, is_probe=who[0] == PROBE)
-        elif failure.kind not in _SAYS_NOTHING and failure.stage != _READERS_STAGE:
+        elif failure.kind not in _SAYS_NOTHING and not failure.may_be_the_readers:
             self.budget.failed()
             request, tenant = who
             self.evidence.failed(now, HURRIED if failure.hurried else request, tenant)
