@@ -133,13 +133,29 @@ async def test_what_an_answer_did_not_take_goes_back_and_what_it_took_more_is_ow
     assert world.borrow(0, 900)
     assert not world.borrow(1, 900)
     world.budgets[0].correct(-900, world.clock.now)
-    await world.clock.advance(SLICE_SECONDS)
+    await world.clock.advance(2 * SLICE_SECONDS)
     assert world.borrow(1, 900)
     world.budgets[1].correct(500, world.clock.now)
-    lent = world.bank.lent
+    out = world.bank.lent - world.bank.returned
     await world.clock.advance(BURST_SECONDS)
     assert world.borrow(1, 10)
-    assert world.bank.lent - lent >= 510
+    assert world.bank.lent - world.bank.returned - out == pytest.approx(510)
+
+
+@pytest.mark.parametrize("is_closed", [False, True], ids=["within a second", "when it ends"])
+async def test_what_an_answer_took_more_than_was_lent_all_know(is_closed: bool) -> None:
+    world = World(6000, processes=2)
+    assert world.borrow(0, 10)
+    await world.clock.advance(60)
+    world.budgets[0].correct(700, world.clock.now)
+    if is_closed:
+        world.budgets[0].close()
+    else:
+        await world.clock.advance(SLICE_SECONDS)
+    # A burst has a thousand, and a second a hundred.
+    assert not world.borrow(1, 500)
+    await world.clock.advance(2)
+    assert world.borrow(1, 300)
 
 
 async def test_what_an_answer_gives_back_long_after_the_last_slice_is_not_kept_for_ever() -> None:
