@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
 from typing import Any, cast
 
 import pytest
@@ -13,6 +14,7 @@ from penstock_inference.adapters.providers import registry
 from penstock_inference.adapters.providers.open_upstreams import OpenUpstreams
 from penstock_inference.adapters.providers.openai.settings import OpenAISettings
 from penstock_inference.adapters.providers.provider import OpenUpstream, Provider
+from penstock_inference.adapters.providers.upstream_settings import RateLimitedSettings
 from penstock_inference.domain.health.registry import Health
 from penstock_inference.settings import Settings
 
@@ -103,3 +105,15 @@ async def test_all_are_closed_in_the_end_though_one_cannot_be(doors: Callable[..
     assert failed.group_contains(ValueError, match="b")
     assert made.open == []
     del held
+
+
+async def test_a_revision_that_is_not_taken_over_changes_nothing_for_the_one_that_is(
+    doors: Callable[..., Doors],
+) -> None:
+    doors()
+    usual = at("u", "a")
+    patient = usual.model_copy(update={"rate_limited": RateLimitedSettings(wait=timedelta(seconds=7))})
+    async with OpenUpstreams.opening(Health()) as upstreams:
+        now, next_one = await upstreams.of([usual]), await upstreams.of([patient])
+        assert [pools["u"].wait_seconds for pools in (now, next_one)] == [2, 7]
+        assert now["u"].health is next_one["u"].health

@@ -59,7 +59,7 @@ class Availability:
         pool = self._pools[model.candidate.upstream]
         look = pool.look(model.candidate.model)
         if look.state is State.COOLING:
-            longest = pool.health.wait_seconds if others_left else self._longest_wait_seconds
+            longest = pool.wait_seconds if others_left else self._longest_wait_seconds
             if look.ready_in <= longest and look.ready_in < seconds_left:
                 return look.ready_in
             self.soonest_seconds = min(self.soonest_seconds, look.ready_in)

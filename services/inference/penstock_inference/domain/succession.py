@@ -346,7 +346,7 @@ class Succession:
         if self.others_left:
             if failure.retry_after is None or self._pools is None:
                 return None
-            longest = self._pools[self.current.candidate.upstream].health.wait_seconds
+            longest = self._pools[self.current.candidate.upstream].wait_seconds
         cooled = 0.0 if self._turn is None else self._turn.cooled_seconds
         if failure.retry_after is None and not cooled:
             return UNTOLD_WAIT_SECONDS / 2 + self._chance() * UNTOLD_WAIT_SECONDS / 2

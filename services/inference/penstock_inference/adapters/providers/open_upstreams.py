@@ -133,8 +133,8 @@ class OpenUpstreams:
             Endpoint(one.upstream, name, group if settings.quotas == "one" else f"{group} {name.rpartition('#')[2]}")
             for name, one in opened
         ]
-        health = self._health.upstream(settings.name, settings.rate_limited.wait.total_seconds())
-        return Pool(endpoints, health, self._gate(settings, group))
+        health = self._health.upstream(settings.name)
+        return Pool(endpoints, health, self._gate(settings, group), settings.rate_limited.wait.total_seconds())
 
     def _gate(self, settings: UpstreamSettings, group: str) -> Gate | None:
         limits = settings.limits

@@ -84,11 +84,9 @@ class Trouble(IntEnum):
 class UpstreamHealth:
     """What is known of one upstream as a whole, for its pool."""
 
-    def __init__(self, health: Health, name: str, wait_seconds: float) -> None:
+    def __init__(self, health: Health, name: str) -> None:
         self.health = health
         self.name = name
-        self.wait_seconds = wait_seconds
-        """A cool-down no longer than this is waited for."""
         self.budget = RetryBudget(health.rules)
         self.trouble = Trouble.NONE
         """The worst that any place of it may be; while there is none, nobody needs to look."""
@@ -136,12 +134,11 @@ class Health:
         """Return a name for a request that has none."""
         return f"request {next(self._numbers)}"
 
-    def upstream(self, name: str, wait_seconds: float = 2.0) -> UpstreamHealth:
+    def upstream(self, name: str) -> UpstreamHealth:
         """Return what is known of an upstream; nothing at first."""
         found = self._upstreams.get(name)
         if found is None:
-            found = self._upstreams[name] = UpstreamHealth(self, name, wait_seconds)
-        found.wait_seconds = wait_seconds
+            found = self._upstreams[name] = UpstreamHealth(self, name)
         return found
 
     def place(self, upstream: UpstreamHealth, endpoint: str, model: str, quota_group: str) -> Place:
