@@ -109,6 +109,21 @@ def test_time_is_left_for_others_that_could_answer_and_for_nobody_else() -> None
     assert not world.succession().others_could_answer
 
 
+@pytest.mark.parametrize(("seconds", "delay"), [(5, 5 + SPREAD), (None, 1 + SPREAD)], ids=["told", "not told"])
+def test_a_rate_limit_is_waited_for_longer_where_the_others_are_out(seconds: float | None, delay: float) -> None:
+    world = World("ab")
+    world.eject("b")
+    made = world.succession()
+    assert fail(made, begin(made), FailureKind.RATE_LIMITED, seconds) == pytest.approx(delay)
+    assert asked(made) == "a"
+    # So do those who come meanwhile, and those who wake to a longer one.
+    later = world.succession()
+    assert (asked(later), later.delay) == ("a", pytest.approx(delay))
+    world.now += delay
+    world.cool("a", 2.5)
+    assert (later.woken(), asked(later)) == (pytest.approx(2.5 + SPREAD), "a")
+
+
 def test_in_the_place_of_a_probe_alone_is_asked_who_is_out() -> None:
     world = World("ab")
     world.eject("a")

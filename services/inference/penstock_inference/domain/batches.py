@@ -220,7 +220,7 @@ class Batches:
         """Begin an attempt once its upstream's limits let it in; None where that is not in time."""
         model, began = succession.current, self._clock.time()
         pool = self._parts.pools[model.candidate.upstream]
-        wait = min(pool.wait_seconds if succession.others_left else gate.wait_seconds, self._seconds_left())
+        wait = min(pool.wait_seconds if succession.others_could_answer else gate.wait_seconds, self._seconds_left())
         permit = await permit_at(gate, model, self._generation.input, self._generation.priority, wait)
         if permit is None:
             record_shed(model, self._steps)

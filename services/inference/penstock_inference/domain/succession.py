@@ -275,7 +275,7 @@ class Succession:
             return self._advance()
         if self._ready_at() <= self._promised:
             return 0.0
-        delay = available.delay_before(self.current, self.others_left, self._seconds_left())
+        delay = available.delay_before(self.current, self.others_could_answer, self._seconds_left())
         if delay is None or self._waited + delay > LONGEST_WAIT.total_seconds():
             return self._advance()
         return self._to_wait(delay + self._chance() * _SPREAD_SECONDS) if delay else 0.0
@@ -343,7 +343,7 @@ class Succession:
     def _told_wait(self, failure: AttemptFailed) -> float | None:
         """Return the wait that the upstream wants, or None where it is too long to be waited for."""
         longest = LONGEST_WAIT.total_seconds()
-        if self.others_left:
+        if self.others_could_answer:
             if failure.retry_after is None or self._pools is None:
                 return None
             longest = self._pools[self.current.candidate.upstream].wait_seconds
@@ -384,7 +384,7 @@ class Succession:
             model = self._rest.pop(0)
             delay = 0.0
             if available is not None:
-                delay = available.delay_before(model, self.others_left, self._seconds_left())
+                delay = available.delay_before(model, self.others_could_answer, self._seconds_left())
             if delay is not None:
                 self.current = model
                 self._attempts_here = int(model is self._asked_once)
