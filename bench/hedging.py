@@ -33,7 +33,7 @@ from penstock_common.llm.types import (
     Usage,
 )
 from penstock_common.telemetry.steps import Steps
-from penstock_inference.domain.attempt_loop import AttemptLoop
+from penstock_inference.domain.batches import Batches
 from penstock_inference.domain.catalogue import Catalogue, Model
 from penstock_inference.domain.endpoint import Endpoint, Pool
 from penstock_inference.domain.generation import Generation, GenerationParts
@@ -157,12 +157,12 @@ async def _asked(share: float, late: float, requests: int) -> tuple[list[float],
         for candidate, upstream in zip(_CANDIDATES, upstreams, strict=True)
     }
     hedging = Hedging(HedgingRules(share)) if share else None
-    attempts = AttemptLoop(GenerationParts(pools, Catalogue(map(Model, _CANDIDATES)), hedging=hedging))
+    parts = GenerationParts(pools, Catalogue(map(Model, _CANDIDATES)), hedging=hedging)
     seconds: list[float] = []
 
     async def ask() -> None:
         began = loop.time()
-        batches = attempts.batches(Generation(_QUESTION, Plan(candidates=_CANDIDATES)), Steps())
+        batches = Batches(Generation(_QUESTION, Plan(candidates=_CANDIDATES)), parts, Steps())
         first, *_ = [loop.time() - began async for _ in batches]
         seconds.append(first)
 

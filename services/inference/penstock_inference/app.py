@@ -15,7 +15,6 @@ from penstock_inference.adapters.providers.provider import ModelsOfUpstream
 from penstock_inference.adapters.providers.registry import PROVIDERS
 from penstock_inference.adapters.telemetry import AttemptTelemetry, HealthMetrics, LimitMetrics
 from penstock_inference.configured import catalogue_from
-from penstock_inference.domain.attempt_loop import AttemptLoop
 from penstock_inference.domain.catalogue import Catalogue
 from penstock_inference.domain.generation import GenerationParts, Pauses
 from penstock_inference.domain.health.registry import Health
@@ -58,7 +57,7 @@ async def build(
             pools, catalogue = await upstreams.of(changed.upstreams), catalogue_from(changed)
             models = {name: one.models for name, one in pools.upstreams.items() if one.models is not None}
             parts = GenerationParts(pools, catalogue, pauses or Pauses(), telemetry, changed.hedging.of(hedging))
-            return Revision(catalogue, AttemptLoop(parts), _administration(catalogue, models)), pools
+            return Revision(catalogue, parts, _administration(catalogue, models)), pools
 
         first, pools = await revision_of(settings)
         revisions = Revisions(first)
@@ -76,6 +75,7 @@ async def build(
                 revisions.take_over(revision, changed.reload.earlier_plans)
                 watch.look_after(pools, revision.catalogue)
                 hedging.rules = changed.hedging.rules()
+                hedging.keep_only(model.candidate for model in revision.catalogue)
 
             return commit
 

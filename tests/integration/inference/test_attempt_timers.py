@@ -23,7 +23,7 @@ from penstock_common.testing.openai_upstream import (
 )
 from penstock_inference.adapters.providers.openai.client import OpenAIUpstream as OpenAIUpstreamAdapter
 from penstock_inference.adapters.providers.openai.dialect import Dialect
-from penstock_inference.domain.attempt_loop import AttemptLoop
+from penstock_inference.domain.batches import Batches
 from penstock_inference.domain.catalogue import Catalogue, Model
 from penstock_inference.domain.endpoint import Endpoint, Pool
 from penstock_inference.domain.generation import Generation, GenerationParts
@@ -114,10 +114,10 @@ async def test_the_deadline_ends_an_attempt_before_the_caller_gives_up(first):
     generation = Generation(QUESTION, Plan(candidates=(candidate,)), seconds_left=0.2)
     async with HttpClient() as client:
         upstream = OpenAIUpstreamAdapter(client, first.base_url, "", Dialect())
-        loop = AttemptLoop(GenerationParts({"first": Pool([Endpoint(upstream)])}, Catalogue([Model(candidate)])))
+        parts = GenerationParts({"first": Pool([Endpoint(upstream)])}, Catalogue([Model(candidate)]))
         begun = time.monotonic()
         with pytest.raises(errors.DeadlineExceeded):
-            await anext(loop.batches(generation, steps))
+            await anext(Batches(generation, parts, steps))
     assert time.monotonic() - begun > 0.17
     assert [step.attributes["outcome"] for step in steps.recorded] == ["deadline:deadline"]
 

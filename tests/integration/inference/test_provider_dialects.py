@@ -18,7 +18,7 @@ from penstock_common.testing.generations import QUESTION
 from penstock_common.testing.openai_upstream import Answer, Body, End, Failure
 from penstock_inference.adapters.providers.openai.client import OpenAIUpstream as OpenAIUpstreamAdapter
 from penstock_inference.adapters.providers.openai.dialect import DIALECTS as SERVERS
-from penstock_inference.domain.attempt_loop import AttemptLoop
+from penstock_inference.domain.batches import Batches
 from penstock_inference.domain.catalogue import Catalogue, Model, Timeouts
 from penstock_inference.domain.endpoint import Endpoint, Pool
 from penstock_inference.domain.generation import Generation, GenerationParts
@@ -228,8 +228,8 @@ async def test_a_deadline_that_passes_after_the_end_is_met(first):
     model = Model(candidate, timeouts=Timeouts(end=timedelta(seconds=300)))
     async with HttpClient() as client:
         upstream = OpenAIUpstreamAdapter(client, first.base_url, "", SERVERS["vllm"])
-        loop = AttemptLoop(GenerationParts({"first": Pool([Endpoint(upstream)])}, Catalogue([model])))
-        batches = [batch async for batch in loop.batches(generation, steps)]
+        parts = GenerationParts({"first": Pool([Endpoint(upstream)])}, Catalogue([model]))
+        batches = [batch async for batch in Batches(generation, parts, steps)]
     assert isinstance(batches[-1][-1], Finished)
 
 

@@ -31,8 +31,8 @@ from penstock_faults.record import Seen
 from penstock_faults.script import Answer, Break, Script, Step
 from penstock_gateway.app.gateway import Channels, Listen, running
 from penstock_inference.app import build as inference_of
-from penstock_inference.domain.attempt import Attempt
 from penstock_inference.domain.generation import Pauses
+from penstock_inference.domain.health.turn import Turn
 
 PIECE = "12345678"
 """Two tokens, where nobody has counted."""
@@ -298,13 +298,13 @@ async def standing(moment: Moment, transport: str, door: str, folder: Path) -> A
 def _contents_told(stand: Stand) -> Generator[None]:
     """Tell when content has been read for a caller who does not stream, which nobody outside can see."""
     stand.contents.update({name: asyncio.Event() for name in ("first", "second")})
-    noted = Attempt.first_content_came
+    noted = Turn.content_came
 
-    def note(attempt: Attempt) -> None:
-        noted(attempt)
-        stand.contents[attempt.model.candidate.upstream].set()
+    def note(turn: Turn) -> None:
+        noted(turn)
+        stand.contents[turn.place.name.upstream].set()
 
-    with mock.patch.object(Attempt, "first_content_came", note):
+    with mock.patch.object(Turn, "content_came", note):
         yield
 
 

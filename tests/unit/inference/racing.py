@@ -20,7 +20,6 @@ from penstock_common.llm.types import (
     Usage,
 )
 from penstock_common.telemetry.steps import Steps
-from penstock_inference.domain.attempt_loop import AttemptLoop
 from penstock_inference.domain.batches import Batches
 from penstock_inference.domain.catalogue import Catalogue, Model
 from penstock_inference.domain.endpoint import Endpoint, Pool
@@ -106,7 +105,7 @@ class Observer:
 
 
 class Races:
-    """An attempt loop before ``first`` and ``second``; whatever the first is asked is late at once."""
+    """Requests to ``first`` and ``second``; whatever the first is asked is late at once."""
 
     def __init__(self, *names: str, endpoints: int = 1, share: float = 0.05, room: int = ROOM, **model: object) -> None:
         names = names or ("first", "second")
@@ -143,9 +142,9 @@ class Races:
 
         catalogue = Catalogue(self.models)
         pauses = Pauses(lambda: 0.5, sleep)
-        loop = AttemptLoop(GenerationParts(self.pools, catalogue, pauses, self.observer, self.hedging))
+        parts = GenerationParts(self.pools, catalogue, pauses, self.observer, self.hedging)
         plan = Plan(candidates=tuple(self.candidates))
-        return loop.batches(Generation(QUESTION, plan, seconds, whole, may_hedge=may_hedge), self.steps)
+        return Batches(Generation(QUESTION, plan, seconds, whole, may_hedge=may_hedge), parts, self.steps)
 
     def ask(
         self, *, whole: bool = False, seconds: float | None = None, may_hedge: bool = True

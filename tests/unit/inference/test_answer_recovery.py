@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from penstock_common.llm.events import Answer
@@ -167,6 +168,34 @@ def test_parts_that_were_joined_and_do_not_fit_are_nobodys_to_mend():
     sent.extend([TextDelta(text="More.")])
     assert not recovery.is_possible(diverged)
     assert recovery.is_possible(CUT)
+
+
+@pytest.mark.parametrize(
+    ("sampling", "possible"),
+    [
+        (SamplingParams(), True),
+        (SamplingParams(choices=1), True),
+        (SamplingParams(choices=2), False),
+        (SamplingParams(top_logprobs=0), False),
+        (SamplingParams(top_logprobs=5), False),
+    ],
+    ids=["one answer", "one that was asked for", "two answers", "with its probabilities", "with those of others, too"],
+)
+def test_nobody_goes_on_with_several_answers_or_with_probabilities(sampling, possible):
+    value = msgspec.structs.replace(QUESTION, sampling=sampling)
+    recovery, _ = recovery_of(TextDelta(text=SENT), value=value)
+    assert recovery.is_possible(CUT) is possible
+
+
+def test_an_attempt_has_given_something_once_the_caller_has_more_than_when_it_began():
+    recovery, sent = recovery_of(TextDelta(text=SENT))
+    recovery.begin(Model(SECOND))
+    recovery.take([TextDelta(text=SENT)])
+    assert (recovery.has_written, recovery.has_given) == (True, False)
+    sent.extend(recovery.take([TextDelta(text="M")]))
+    assert recovery.has_given
+    recovery.begin(Model(SECOND))
+    assert not recovery.has_given
 
 
 def test_json_is_asked_for_anew_before_it_is_gone_on_with():

@@ -8,11 +8,12 @@ from datetime import timedelta
 
 import pytest
 
-from penstock_common.errors import DeadlineExceeded, UpstreamFailed
+from penstock_common.errors import DeadlineExceeded, PenstockError, UnsupportedParameter, UpstreamFailed
 from penstock_common.llm.types import (
     Candidate,
     Finished,
     FinishReason,
+    GenerationEvent,
     GenerationInput,
     Message,
     Plan,
@@ -22,16 +23,23 @@ from penstock_common.llm.types import (
     TextDelta,
     Usage,
 )
+from penstock_common.priority import Priority
 from penstock_common.telemetry.steps import Steps
-from penstock_inference.domain.attempt_loop import AttemptLoop
+from penstock_common.testing.fake_clock import FakeClock
 from penstock_inference.domain.batches import Batches
 from penstock_inference.domain.catalogue import Capability, Catalogue, Model, Timeouts, WholeAnswers
 from penstock_inference.domain.endpoint import Endpoint, Pool
+from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.generation import Generation, GenerationParts, Pauses
+from penstock_inference.domain.health.registry import Health
+from penstock_inference.domain.load.adaptive_limit import Aimd
+from penstock_inference.domain.load.gate import Gate, GateLimits
 from penstock_inference.domain.upstream import Gap, Stopped, UpstreamCall, UpstreamEvent
 
 CANDIDATE = Candidate(upstream="u", model="m")
 QUESTION = GenerationInput(model="fast", messages=(Message(role=Role.USER, parts=(Text(text="x" * 40),)),))
+# Four bytes a token, and four for the turn.
+ASKED = 14
 END: list[UpstreamEvent] = [Usage(input_tokens=7, output_tokens=2), Stopped(FinishReason.STOP)]
 
 
@@ -80,8 +88,8 @@ def batches_of(upstream: Answered, steps: Steps, *, whole: bool, answers_whole: 
     """Return the batches of one generation."""
     rule = WholeAnswers.ALONE if answers_whole else WholeAnswers.NEVER
     catalogue = Catalogue([Model(CANDIDATE, whole_answers=rule)])
-    loop = AttemptLoop(GenerationParts({"u": Pool([Endpoint(upstream)])}, catalogue))
-    return loop.batches(Generation(QUESTION, Plan(candidates=(CANDIDATE,)), None, whole), steps)
+    parts = GenerationParts({"u": Pool([Endpoint(upstream)])}, catalogue)
+    return Batches(Generation(QUESTION, Plan(candidates=(CANDIDATE,)), None, whole), parts, steps)
 
 
 def kinds(batch: Sequence[object]) -> list[type]:
@@ -117,8 +125,8 @@ def batches_of_two(first: Answered, second: Answered, steps: Steps, *, whole: bo
     """Return the batches of a generation with two candidates."""
     candidates = (Candidate(upstream="first", model="m"), Candidate(upstream="second", model="m"))
     pools = {"first": Pool([Endpoint(first)]), "second": Pool([Endpoint(second)])}
-    loop = AttemptLoop(GenerationParts(pools, Catalogue(map(Model, candidates))))
-    return loop.batches(Generation(QUESTION, Plan(candidates=candidates), None, whole), steps)
+    parts = GenerationParts(pools, Catalogue(map(Model, candidates)))
+    return Batches(Generation(QUESTION, Plan(candidates=candidates), None, whole), parts, steps)
 
 
 SECRET = "what the exception says"
@@ -175,6 +183,57 @@ async def test_an_adapter_that_cannot_close_spoils_no_answer() -> None:
     assert read == [[Started, TextDelta, Usage, Finished]]
 
 
+@pytest.mark.parametrize(("sent", "left"), [(False, 100), (True, 100 - ASKED)], ids=["not sent", "sent"])
+async def test_what_was_never_sent_takes_no_tokens_of_the_upstreams_limit(sent: bool, left: int) -> None:
+    upstream = Broken(AttemptFailed(FailureKind.UNSUPPORTED, "seed is not supported"), "read")
+    upstream.sent = sent
+    gate = Gate(GateLimits(tokens_per_minute=600), FakeClock())
+    parts = GenerationParts({"u": Pool([Endpoint(upstream)], gate=gate)}, Catalogue([Model(CANDIDATE)]))
+    with pytest.raises(UnsupportedParameter):
+        await _read_all(Batches(Generation(QUESTION, Plan(candidates=(CANDIDATE,))), parts, Steps()))
+    assert gate.try_enter(Priority.DEFAULT, left)
+    assert not gate.try_enter(Priority.DEFAULT, 1)
+
+
+@pytest.mark.parametrize("is_out", [False, True], ids=["who is well", "who is out"])
+async def test_time_is_left_for_who_is_well(is_out: bool) -> None:
+    first, second, health = Answered([[TextDelta(text="a"), *END]]), Answered([]), Health()
+    candidates = (Candidate(upstream="first", model="m"), Candidate(upstream="second", model="m"))
+    upstreams = zip(candidates, (first, second), strict=True)
+    pools = {name.upstream: Pool([Endpoint(one)], health.upstream(name.upstream)) for name, one in upstreams}
+    if is_out:
+        pools["second"].places("m")[0].eject(health.clock(), "connect")
+    models = [Model(candidate, whole_answers=WholeAnswers.ALONE) for candidate in candidates]
+    parts = GenerationParts(pools, Catalogue(models))
+    await _read_all(Batches(Generation(QUESTION, Plan(candidates=candidates), whole=True), parts, Steps()))
+    # In one piece, which says of no silence early that it is one.
+    assert first.call is not None
+    assert first.call.whole is is_out
+
+
+@pytest.mark.parametrize(
+    ("failure", "is_lower"),
+    [
+        (AttemptFailed(FailureKind.RATE_LIMITED, "429"), True),
+        (AttemptFailed(FailureKind.TIMEOUT, "silent", stage="idle"), True),
+        (AttemptFailed(FailureKind.TIMEOUT, "silent", stage="first_token", hurried=True), False),
+        (AttemptFailed(FailureKind.TIMEOUT, "too long", stage="total"), False),
+        (AttemptFailed(FailureKind.SERVER_ERROR, "500"), False),
+    ],
+    ids=["a refusal", "a silence", "a caller in a hurry", "a reader that may have taken long", "an error"],
+)
+async def test_what_an_upstream_takes_at_once_is_less_after_what_is_too_much_for_it_alone(
+    failure: AttemptFailed, is_lower: bool
+) -> None:
+    learned, pauses = Aimd(initial=100), Pauses(sleep=lambda _: asyncio.sleep(0))
+    gate = Gate(GateLimits(concurrent_requests=100), FakeClock(), learned)
+    pools = {"u": Pool([Endpoint(Broken(failure, "read"))], gate=gate)}
+    parts = GenerationParts(pools, Catalogue([Model(CANDIDATE)]), pauses)
+    with pytest.raises(PenstockError):
+        await _read_all(Batches(Generation(QUESTION, Plan(candidates=(CANDIDATE,))), parts, Steps()))
+    assert (learned.value < 100) is is_lower
+
+
 async def test_what_is_there_at_once_is_one_batch() -> None:
     upstream = Answered([[TextDelta(text="a"), *END]])
     read = [kinds(batch) async for batch in batches_of(upstream, Steps(), whole=False)]
@@ -210,8 +269,6 @@ async def test_nothing_is_asked_before_the_first_batch_is() -> None:
 
 TOLD = Usage(input_tokens=7, cached_input_tokens=3, output_tokens=1)
 TEXT = [[TextDelta(text="12345678")], [TextDelta(text="12345678")]]
-# Four bytes a token, and four for the turn.
-ASKED = 14
 
 
 @pytest.mark.parametrize("whole", [False, True], ids=["streams", "does not"])
@@ -253,9 +310,9 @@ async def _read_all(batches: Batches) -> None:
 @pytest.mark.parametrize("whole", [False, True], ids=["streams", "does not"])
 async def test_who_is_answered_too_late_owes_what_was_written_by_then(whole: bool) -> None:
     upstream, steps = Answered(TEXT, stalls=True), Steps()
-    loop = AttemptLoop(GenerationParts({"u": Pool([Endpoint(upstream)])}, Catalogue([Model(CANDIDATE)])))
+    parts = GenerationParts({"u": Pool([Endpoint(upstream)])}, Catalogue([Model(CANDIDATE)]))
     with pytest.raises(DeadlineExceeded):
-        await _read_all(loop.batches(Generation(QUESTION, Plan(candidates=(CANDIDATE,)), 0.05, whole), steps))
+        await _read_all(Batches(Generation(QUESTION, Plan(candidates=(CANDIDATE,)), 0.05, whole), parts, steps))
     (step,) = steps.recorded
     assert (step.attributes["owed_input_tokens"], step.attributes["owed_output_tokens"]) == (ASKED, 4)
     assert upstream.closed > 0
@@ -301,7 +358,7 @@ async def test_who_leaves_before_a_broken_attempt_is_made_good_owes_it_once() ->
     parts = GenerationParts(
         {"u": Pool([Endpoint(upstream)])}, Catalogue([Model(CANDIDATE)]), Pauses(chance=lambda: 0.5, sleep=sleep)
     )
-    batches = AttemptLoop(parts).batches(Generation(QUESTION, Plan(candidates=(CANDIDATE,))), steps)
+    batches = Batches(Generation(QUESTION, Plan(candidates=(CANDIDATE,))), parts, steps)
     asking = asyncio.ensure_future(_read_all(batches))
     await waiting.wait()
     asking.cancel()
@@ -330,22 +387,93 @@ async def test_a_broken_attempt_is_closed_before_another_is_asked() -> None:
 async def test_a_deadline_that_passes_while_another_makes_an_answer_whole_is_told_as_one() -> None:
     candidates = (Candidate(upstream="first", model="m"), Candidate(upstream="second", model="m"))
     pools = {"first": Pool([Endpoint(Answered(TEXT))]), "second": Pool([Endpoint(Answered([], stalls=True))])}
-    loop = AttemptLoop(GenerationParts(pools, Catalogue(map(Model, candidates))))
+    parts = GenerationParts(pools, Catalogue(map(Model, candidates)))
     with pytest.raises(DeadlineExceeded, match="16 characters"):
-        await _read_all(loop.batches(Generation(QUESTION, Plan(candidates=candidates), 0.05), Steps()))
+        await _read_all(Batches(Generation(QUESTION, Plan(candidates=candidates), 0.05), parts, Steps()))
+
+
+def made_whole(first: Answered, second: Answered, steps: Steps, *, may_recover: bool = True) -> Batches:
+    """Return the batches of an answer that the first gives until it breaks off, and that the second can go on with."""
+    candidates = (Candidate(upstream="first", model="m"), Candidate(upstream="second", model="m"))
+    pools = {"first": Pool([Endpoint(first)]), "second": Pool([Endpoint(second)])}
+    able = frozenset({Capability.CHAT, Capability.PREFILL})
+    parts = GenerationParts(pools, Catalogue([Model(candidates[0]), Model(candidates[1], capabilities=able)]))
+    return Batches(Generation(QUESTION, Plan(candidates=candidates), may_recover=may_recover), parts, steps)
+
+
+async def events_of(batches: Batches) -> list[GenerationEvent]:
+    return [event for batch in [each async for each in batches] for event in batch]
 
 
 async def test_a_continuation_that_nobody_counted_is_reckoned_by_what_it_wrote_itself() -> None:
-    first, second = Candidate(upstream="first", model="m"), Candidate(upstream="second", model="m")
     goes_on = Answered([[TextDelta(text="abcd"), Stopped(FinishReason.STOP)]])
-    pools = {"first": Pool([Endpoint(Answered(TEXT))]), "second": Pool([Endpoint(goes_on)])}
-    models = [Model(first), Model(second, capabilities=frozenset({Capability.CHAT, Capability.PREFILL}))]
-    loop = AttemptLoop(GenerationParts(pools, Catalogue(models)))
-    batches = loop.batches(Generation(QUESTION, Plan(candidates=(first, second))), Steps())
-    events = [event for batch in [each async for each in batches] for event in batch]
+    events = await events_of(made_whole(Answered(TEXT), goes_on, Steps()))
     (usage,) = [event for event in events if isinstance(event, Usage)]
-    # Four tokens of the first, and one of its own.
-    assert (usage.output_tokens, usage.estimated) == (4 + 1, True)
+    # Four tokens of the first, and one of its own; it was asked the question, and the turn that was begun.
+    assert (usage.output_tokens, usage.input_tokens, usage.estimated) == (4 + 1, ASKED + 4, True)
+
+
+@pytest.mark.parametrize("text", ["12345678", "12345678" * 2, "12345678" * 2 + "9"], ids=["a part", "all", "more"])
+async def test_whoever_makes_an_answer_whole_is_heard_when_it_speaks_and_not_when_it_ends(text: str) -> None:
+    steps, anew = Steps(), Answered([[TextDelta(text=text)]], stalls=True)
+    batches = batches_of_two(Answered(TEXT), anew, steps, whole=False)
+    reading = asyncio.ensure_future(_read_all(batches))
+    await anew.stalled.wait()
+    (place,) = batches._parts.pools["second"].places("m")  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - what is known of it
+    assert (place.in_flight, place.waiting) == (1, {})
+    assert "time_to_first_token_ms" in steps.recorded[1].attributes
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+
+
+@pytest.mark.parametrize(
+    ("given", "broke"), [("", ["first"]), ("12345678" * 2, ["first"]), ("12345678" * 2 + "9", ["first", "second"])],
+    ids=["nothing", "nothing new", "something new"],
+)  # fmt: skip
+async def test_who_gave_the_caller_something_before_it_broke_off_is_a_break_of_its_own(
+    given: str, broke: list[str]
+) -> None:
+    breaks = Answered([[TextDelta(text=given)]] if given else [])
+    whole = Answered([[TextDelta(text="12345678" * 2 + "9"), *END]])
+    candidates = tuple(Candidate(upstream=name, model="m") for name in ("first", "second", "third"))
+    upstreams = zip(candidates, (Answered(TEXT), breaks, whole), strict=True)
+    pools = {candidate.upstream: Pool([Endpoint(upstream)]) for candidate, upstream in upstreams}
+    parts = GenerationParts(pools, Catalogue(map(Model, candidates)))
+    events = await events_of(Batches(Generation(QUESTION, Plan(candidates=candidates)), parts, Steps()))
+    assert isinstance(events[-1], Finished)
+    assert [made.broke.upstream for made in events[-1].recoveries] == broke
+    assert events[-1].answered_by.upstream == "third"
+
+
+class OneByOne(Answered):
+    """Answers each call as the next of these does."""
+
+    def __init__(self, *answers: Answered) -> None:
+        super().__init__([])
+        self.answers = list(answers)
+
+    def ask(self, call: UpstreamCall) -> Answered:
+        return self.answers.pop(0).ask(call)
+
+
+async def test_a_way_of_going_on_that_was_not_even_asked_for_is_no_attempt() -> None:
+    refused = Broken(AttemptFailed(FailureKind.UNSUPPORTED, "no turn can be begun here"), "read")
+    anew = Answered([[TextDelta(text="12345678" * 2 + "9"), *END]])
+    steps = Steps()
+    events = await events_of(made_whole(Answered(TEXT), OneByOne(refused, anew), steps))
+    assert [step.attributes["outcome"] for step in steps.recorded] == ["cut", "unsupported_parameter", "answered"]
+    assert isinstance(events[-1], Finished)
+    assert events[-1].attempts == 2
+
+
+async def test_a_retry_that_was_refused_before_is_not_told_of_who_breaks_off_later() -> None:
+    steps, first = Steps(), Broken(AttemptFailed(FailureKind.SERVER_ERROR, "503"), "read")
+    batches = made_whole(first, Answered(TEXT), steps, may_recover=False)
+    batches._parts.pools["first"].health.budget.tokens = 0  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - as after many failures
+    with pytest.raises(UpstreamFailed):
+        await events_of(batches)
+    assert [step.attributes.get("retry") for step in steps.recorded] == ["budget", None]
 
 
 @pytest.mark.parametrize(
@@ -361,8 +489,8 @@ async def test_silence_is_borne_a_shorter_time_while_another_is_left(
     timeouts = Timeouts(
         first_token=hour, headers=hour, idle=hour, total=hour, first_token_with_others=short, idle_with_others=short
     )
-    loop = AttemptLoop(GenerationParts(pools, Catalogue(Model(each, timeouts=timeouts) for each in candidates)))
-    await _read_all(loop.batches(Generation(QUESTION, Plan(candidates=candidates)), steps))
+    parts = GenerationParts(pools, Catalogue(Model(each, timeouts=timeouts) for each in candidates))
+    await _read_all(Batches(Generation(QUESTION, Plan(candidates=candidates)), parts, steps))
     assert [step.attributes["outcome"] for step in steps.recorded][1:] == ["answered"]
     assert steps.recorded[0].attributes["outcome"] in (outcome, "timeout:headers")
 
@@ -382,9 +510,10 @@ async def test_what_comes_after_a_gap_is_given_once_the_end_has_shown_that_it_is
 ) -> None:
     upstream = upstream.again()
     model = Model(CANDIDATE, timeouts=Timeouts(end=timedelta(milliseconds=20)))
-    loop = AttemptLoop(GenerationParts({"u": Pool([Endpoint(upstream)])}, Catalogue([model])))
+    parts = GenerationParts({"u": Pool([Endpoint(upstream)])}, Catalogue([model]))
     read = [
-        batch async for batch in loop.batches(Generation(QUESTION, Plan(candidates=(CANDIDATE,)), None, whole), Steps())
+        batch
+        async for batch in Batches(Generation(QUESTION, Plan(candidates=(CANDIDATE,)), None, whole), parts, Steps())
     ]
     texts = ["".join(event.text for event in batch if isinstance(event, TextDelta)) for batch in read]
     assert texts == (["abcd"] if whole else ["a", "bcd"])

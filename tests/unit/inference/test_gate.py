@@ -97,6 +97,82 @@ async def test_who_leaves_the_queue_leaves_nothing_behind_even_when_told_at_that
     assert (gate.in_flight, len(gate.queue)) == (1, 0)
 
 
+async def test_no_place_is_kept_for_who_left_before_it_could_leave_the_queue(clock: FakeClock) -> None:
+    gate = Gate(GateLimits(concurrent_requests=1), clock)
+    assert gate.try_enter(Priority.DEFAULT, 0)
+    gone, next_one = waiting(gate, "gone"), waiting(gate, "next")
+    await settle()
+    gone.cancel()
+    # In the same turn of the loop: the one that is gone has not run since.
+    gate.leave(0, 0)
+    await settle()
+    assert next_one.done()
+    assert (gate.in_flight, len(gate.queue)) == (1, 0)
+
+
+async def test_no_place_is_kept_for_whose_time_has_passed_by_a_timer_that_is_early(clock: FakeClock) -> None:
+    gate = Gate(GateLimits(concurrent_requests=1), clock)
+    assert gate.try_enter(Priority.DEFAULT, 0)
+    late = waiting(gate, seconds=1)
+    await settle()
+    (patience,) = clock.scheduled
+    patience()
+    gate.leave(0, 0)
+    assert await late is False
+    assert (gate.in_flight, len(gate.queue)) == (0, 0)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["come", "answer", "cancel", "turn", "time"]), st.integers(0, 7)), max_size=60)
+)
+async def test_whatever_callers_do_at_the_same_moment_every_place_is_given_back(events: list[tuple[str, int]]) -> None:
+    clock = FakeClock()
+    gate = Gate(GateLimits(concurrent_requests=2, most_waiting=4), clock)
+    callers: list[asyncio.Task[None]] = []
+    answered = [asyncio.Event() for _ in range(8)]
+
+    async def call(number: int) -> None:
+        if gate.try_enter(Priority.DEFAULT, 0) or await gate.enter(str(number % 2), Priority.DEFAULT, 0, 60):
+            try:
+                await answered[number].wait()
+            finally:
+                gate.leave(0, 0)
+
+    for event, number in events:
+        match event:
+            case "come":
+                callers.append(asyncio.ensure_future(call(number)))
+            case "answer":
+                answered[number].set()
+            case "cancel" if number < len(callers):
+                callers[number].cancel()
+            case "time":
+                # Somewhat too early, as timers may be.
+                for due in clock.scheduled[:number]:
+                    due()
+            case _:
+                await asyncio.sleep(0)
+    await settle()
+    gate.close()
+    for each in answered:
+        each.set()
+    await asyncio.gather(*callers, return_exceptions=True)
+    assert (gate.in_flight, len(gate.queue), clock.scheduled) == (0, 0, [])
+
+
+async def test_one_timer_at_a_time_waits_for_room_and_none_once_the_gate_is_closed(clock: FakeClock) -> None:
+    gate = Gate(GateLimits(requests_per_minute=60), clock)
+    while gate.try_enter(Priority.DEFAULT, 0):
+        pass
+    several = [waiting(gate) for _ in range(3)]
+    await settle()
+    # One for each that waits, until its time has passed, and one for all of them.
+    assert len(clock.scheduled) == 3 + 1
+    gate.close()
+    assert await asyncio.gather(*several) == [False] * 3
+    assert clock.scheduled == []
+
+
 async def test_tenants_take_turns_whatever_each_has_waiting(clock: FakeClock) -> None:
     gate = Gate(GateLimits(concurrent_requests=1), clock)
     assert gate.try_enter(Priority.DEFAULT, 0)
@@ -145,7 +221,7 @@ async def test_a_full_queue_sheds_the_lowest_class_of_who_has_most(clock: FakeCl
 @given(st.lists(st.tuples(st.sampled_from(["a", "b", "c"]), st.sampled_from(list(Priority))), max_size=40))
 def test_everybody_who_waits_is_served_once_and_classes_in_their_order(comers: list[tuple[str, Priority]]) -> None:
     queue = FairQueue(most=100)
-    tickets = [Ticket(tenant, priority, 10.0, 0, lambda _: None) for tenant, priority in comers]
+    tickets = [Ticket(tenant, priority, 10.0, 0, lambda _: True) for tenant, priority in comers]
     assert all(queue.push(ticket) for ticket in tickets)
     served: list[Ticket] = []
     while (ticket := queue.first(0.0)) is not None:
@@ -160,7 +236,7 @@ def test_everybody_who_waits_is_served_once_and_classes_in_their_order(comers: l
 def test_whose_time_has_passed_is_not_next_though_nobody_told_it(now: float, next_one: str | None) -> None:
     queue = FairQueue(most=100)
     for tenant, due in (("hasty", 10.0), ("patient", 20.0)):
-        queue.push(Ticket(tenant, Priority.DEFAULT, due, 0, lambda _: None))
+        queue.push(Ticket(tenant, Priority.DEFAULT, due, 0, lambda _: True))
     first = queue.first(now)
     assert (first.tenant if first is not None else None) == next_one
     assert len(queue) == (now < 10) + (now < 20)

@@ -93,9 +93,19 @@ def test_refusals_that_say_nothing_double_up_to_a_minute_and_one_storm_is_one() 
 
 def test_whoever_listens_hears_of_every_lengthening() -> None:
     group, heard = QuotaGroup("g", RULES), list[float]()
-    group.heard.append(lambda: heard.append(group.until))
+
+    class Listening:
+        def troubled(self) -> None:
+            heard.append(group.until)
+
+    listening = Listening()
+    group.listeners.add(listening)
     for seconds in (5, 3, 9):
         group.cool(0, seconds)
+    assert heard == [5, 9]
+    # Nobody is kept for it alone.
+    del listening
+    group.cool(0, 10)
     assert heard == [5, 9]
 
 
@@ -198,6 +208,16 @@ def test_the_peak_rises_at_once_and_falls_with_time() -> None:
     latency.observe(11, 1, 0)
     assert latency.peak == pytest.approx(3)
     assert latency.decayed_peak(21) == pytest.approx(1.5)
+
+
+def test_a_long_answer_that_began_before_others_lets_nothing_be_forgotten_backwards() -> None:
+    latency = learned(1.0)
+    latency.observe(700, 2, 3)
+    latency.observe(100, 1, 3)
+    assert (latency.peak, latency.peak_at, latency.fine_at) == (2, 700, 700)
+    # What is no less than the peak is one, whenever it was.
+    latency.observe(100, 2.5, 3)
+    assert (latency.peak, latency.peak_at) == (2.5, 700)
 
 
 def test_a_probe_is_slow_by_what_the_shortest_take() -> None:

@@ -488,7 +488,7 @@ def test_what_is_known_outlives_a_new_pool_and_goes_with_its_name() -> None:
     world.fail()
     again = Pool([Endpoint(None, "e0"), Endpoint(None, "e1")], world.health.upstream("u"))  # pyright: ignore[reportArgumentType] - never asked
     assert [place.is_out for place in again.places("m")] == [True, False]
-    world.health.keep_only(place.name for place in again.places("m")[1:])
+    world.health.look_after({again.health: again.places("m")[1:]})
     assert [place.name.endpoint for place in world.health.states()] == ["e1"]
 
 

@@ -123,3 +123,11 @@ def test_another_share_holds_from_its_setting_on() -> None:
         assert not hedging.take()
         hedging.note_request()
     assert hedging.take()
+
+
+def test_what_was_learned_of_models_that_are_gone_is_forgotten_and_of_the_others_it_is_kept() -> None:
+    hedging, gone = Hedging(), Candidate(upstream="gone", model="m")
+    kept, lost = hedging.first_tokens(CANDIDATE, asked(1)), hedging.first_tokens(gone, asked(1))
+    hedging.keep_only([CANDIDATE])
+    assert hedging.first_tokens(CANDIDATE, asked(1)) is kept
+    assert hedging.first_tokens(gone, asked(1)) is not lost

@@ -123,6 +123,35 @@ async def test_what_the_configuration_no_longer_has_is_not_probed() -> None:
     assert not place.is_probed
 
 
+def test_an_upstream_that_the_configuration_has_again_is_looked_after_again_in_its_place() -> None:
+    health, pool, place = world(Played())
+    other = Pool([Endpoint(Played())], health.upstream("other"))
+    watch = watch_over(health, pool)
+    models = {name: Model(Candidate(upstream=name, model="m")) for name in ("other", "u")}
+    watch.look_after({"other": other}, [models["other"]])
+    place.probe_due = 0.0
+    assert [state.name.upstream for state in health.states()] == ["other"]
+    assert list(health.due_probes()) == []
+    # An earlier revision was still in use, so that it is the same.
+    watch.look_after({"other": other, "u": pool}, models.values())
+    assert [state.name.upstream for state in health.states()] == ["other", "u"]
+    assert list(health.due_probes()) == [place]
+
+
+def test_nothing_is_kept_of_what_the_configuration_no_longer_has_but_when_a_quota_may_be_used_again() -> None:
+    health, pool, _ = world(Played())
+    watch = watch_over(health, pool)
+    for number in range(3):
+        name = f"u{number}"
+        passing = Pool([Endpoint(Played())], health.upstream(name))
+        watch.look_after({name: passing}, [Model(Candidate(upstream=name, model="m"))])
+    assert list(health.groups) == ["u2"]
+    assert [name for name, _ in health.budgets()] == ["u2"]
+    health.group("u2").cool(health.clock(), 60)
+    watch.look_after({"u": pool}, [Model(Candidate(upstream="u", model="m"))])
+    assert set(health.groups) == {"u", "u2"}
+
+
 async def test_the_watch_brings_back_who_is_well_and_ends_when_it_is_told() -> None:
     upstream = Played()
     health, pool, place = world(upstream)
@@ -153,6 +182,55 @@ async def test_a_fault_of_ours_ends_neither_the_watch_nor_the_service() -> None:
     while place.condition is not State.OK:
         await asyncio.sleep(0)
     assert not faults
+    watching.cancel()
+    with suppress(asyncio.CancelledError):
+        await watching
+
+
+class SlowToTell:
+    """A lease that is ours, and that is given back when a test lets it."""
+
+    def __init__(self, fault: Exception | None = None) -> None:
+        self.fault = fault
+        self.asked = asyncio.Event()
+        self.may_end = asyncio.Event()
+
+    async def take(self, name: str, seconds: float) -> bool:
+        self.asked.set()
+        if self.fault is not None:
+            raise self.fault
+        return True
+
+    async def give_back(self, name: str) -> None:
+        await self.may_end.wait()
+
+
+async def test_there_is_one_probe_until_the_lease_of_the_last_is_given_back() -> None:
+    lease, upstream = SlowToTell(), Played(AttemptFailed(FailureKind.CONNECT, "no connection"))
+    health, pool, place = world(upstream)
+    place.probe_due = 0.0
+    watch = watch_over(health, pool, lease)
+    (due,) = health.due_probes()
+    probing = asyncio.ensure_future(watch.probe(due))
+    await upstream.asked.wait()
+    while not upstream.closed:
+        await asyncio.sleep(0)
+    assert list(health.due_probes()) == []
+    lease.may_end.set()
+    await probing
+    # The next is due in its time.
+    assert (place.is_probed, place.probe_due, list(health.due_probes())) == (False, 110.0, [])
+
+
+async def test_a_lease_that_cannot_be_asked_for_puts_the_probe_off_and_ends_no_later_one() -> None:
+    lease = SlowToTell(KeyError("ours"))
+    health, pool, place = world(Played())
+    place.probe_due = 0.0
+    watching = asyncio.ensure_future(watch_over(health, pool, lease).run(0))
+    await lease.asked.wait()
+    while place.probe_due == 0.0:
+        await asyncio.sleep(0)
+    assert (place.is_probed, place.probe_due) == (False, 110.0)
     watching.cancel()
     with suppress(asyncio.CancelledError):
         await watching

@@ -10,6 +10,15 @@ def quota() -> QuotaGroup:
     return QuotaGroup("q", HealthRules())
 
 
+class Listening:
+    """Counts what it hears."""
+
+    heard = 0
+
+    def troubled(self) -> None:
+        self.heard += 1
+
+
 def test_an_answer_to_a_request_from_before_the_cool_downs_end_says_nothing_of_the_quota() -> None:
     group = quota()
     group.refused(now=100.0, began=99.0, told_seconds=None)
@@ -36,8 +45,10 @@ def test_no_cool_down_is_longer_than_the_longest_and_none_gets_shorter() -> None
     longest = HealthRules().longest_cool_down_seconds
     group.refused(now=100.0, began=100.0, told_seconds=longest * 2)
     assert group.until == 100.0 + longest
-    heard: list[float] = []
-    group.heard.append(lambda: heard.append(group.until))
+    listening = Listening()
+    group.listeners.add(listening)
     group.refused(now=101.0, began=101.0, told_seconds=1.0)
     assert group.until == 100.0 + longest
-    assert heard == []
+    assert listening.heard == 0
+    group.cool(102.0, longest)
+    assert listening.heard == 1

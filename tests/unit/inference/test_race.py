@@ -79,6 +79,18 @@ async def test_who_was_asked_first_wins_a_tie():
     assert (races.observer.hedges, races.open()) == ([HedgeOutcome.LOST], [])
 
 
+async def test_the_first_token_of_each_is_learned_of_once_whoever_wins():
+    races = Races()
+    known = [races.hedging.first_tokens(candidate, QUESTION) for candidate in races.candidates]
+    before = [len(each._recent) for each in known]
+    asking = races.ask()
+    first, second = await races.both()
+    second.tell(WHOLE)
+    first.tell(WHOLE)
+    await asking
+    assert [len(each._recent) for each in known] == [count + 1 for count in before]
+
+
 async def test_who_was_late_and_comes_first_all_the_same_is_the_answer():
     races = Races()
     asking = races.ask()
@@ -531,6 +543,31 @@ async def test_nothing_is_hedged_while_little_is_known_of_the_model():
 async def test_where_less_time_is_left_than_was_waited_nobody_is_asked(monkeypatch):
     monkeypatch.setattr(Batches, "_seconds_left", lambda _: -0.001)
     await alone(Races(), HedgeOutcome.NO_TIME)
+
+
+async def test_where_as_much_time_is_left_as_was_waited_another_is_asked(monkeypatch):
+    monkeypatch.setattr(Batches, "_seconds_left", lambda _: 0.0)
+    races = Races()
+    asking = races.ask()
+    _, second = await races.both()
+    second.tell(WHOLE)
+    await asking
+    assert races.outcomes == ["first hedge_lost", "second answered"]
+
+
+async def test_a_second_attempt_that_cannot_be_begun_leaves_its_permit_and_nothing_open(monkeypatch):
+    begin = Batches._begin_attempt
+
+    def faulty(self, succession, beside=None):
+        if beside is not None:
+            raise KeyError("ours")
+        return begin(self, succession)
+
+    monkeypatch.setattr(Batches, "_begin_attempt", faulty)
+    races = Races()
+    with pytest.raises(KeyError):
+        await races.ask()
+    assert races.open() == []
 
 
 async def test_a_share_that_is_used_up_lets_nobody_ask():

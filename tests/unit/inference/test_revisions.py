@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from penstock_common.llm.types import Candidate, Plan
-from penstock_inference.domain.attempt_loop import AttemptLoop
 from penstock_inference.domain.catalogue import Catalogue, Model
 from penstock_inference.domain.generation import GenerationParts
 from penstock_inference.domain.health.registry import Health
@@ -47,7 +46,7 @@ class SlowModels:
 
 def revision(*names: str, models: Any = None) -> Revision:
     catalogue = Catalogue(Model(Candidate(upstream=name, model="m")) for name in names)
-    return Revision(catalogue, AttemptLoop(GenerationParts({}, catalogue)), models or SlowModels())
+    return Revision(catalogue, GenerationParts({}, catalogue), models or SlowModels())
 
 
 def plan(*names: str) -> Plan:
@@ -93,7 +92,7 @@ async def test_a_call_about_models_keeps_the_upstreams_that_it_asks_open(
 ) -> None:
     models = SlowModels()
     revisions = Revisions(revision("a", models=models))
-    held = weakref.ref(revisions.newest.attempt_loop)
+    held = weakref.ref(revisions.newest.catalogue)
     calling = asyncio.create_task(call(InferenceServicer(revisions, UpstreamControl(Health(), list))))
     await models.asked.wait()
     revisions.take_over(revision("b"), AT_ONCE)

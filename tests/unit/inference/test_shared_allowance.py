@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from penstock_common.priority import Priority
 from penstock_common.testing.fake_clock import FakeClock, settle
+from penstock_inference.adapters.shared_limits import SharedLimits
 from penstock_inference.domain.load.allowance import BURST_SECONDS, Allowance
 from penstock_inference.domain.load.budgets import Budgets, Fellows
 from penstock_inference.domain.load.gate import Gate, GateLimits
@@ -131,13 +133,42 @@ async def test_what_an_answer_did_not_take_goes_back_and_what_it_took_more_is_ow
     assert world.borrow(0, 900)
     assert not world.borrow(1, 900)
     world.budgets[0].correct(-900, world.clock.now)
-    await world.clock.advance(SLICE_SECONDS)
+    await world.clock.advance(2 * SLICE_SECONDS)
     assert world.borrow(1, 900)
     world.budgets[1].correct(500, world.clock.now)
-    lent = world.bank.lent
+    out = world.bank.lent - world.bank.returned
     await world.clock.advance(BURST_SECONDS)
     assert world.borrow(1, 10)
-    assert world.bank.lent - lent >= 510
+    assert world.bank.lent - world.bank.returned - out == pytest.approx(510)
+
+
+@pytest.mark.parametrize("is_closed", [False, True], ids=["within a second", "when it ends"])
+async def test_what_an_answer_took_more_than_was_lent_all_know(is_closed: bool) -> None:
+    world = World(6000, processes=2)
+    assert world.borrow(0, 10)
+    await world.clock.advance(60)
+    world.budgets[0].correct(700, world.clock.now)
+    if is_closed:
+        world.budgets[0].close()
+    else:
+        await world.clock.advance(SLICE_SECONDS)
+    # A burst has a thousand, and a second a hundred.
+    assert not world.borrow(1, 500)
+    await world.clock.advance(2)
+    assert world.borrow(1, 300)
+
+
+async def test_what_an_answer_gives_back_long_after_the_last_slice_is_not_kept_for_ever() -> None:
+    world = World(6000)
+    for _ in range(3):
+        assert world.borrow(0, 900)
+        # Nobody else asks meanwhile, and the clock rests.
+        await world.clock.advance(60)
+        assert world.clock.scheduled == []
+        world.budgets[0].correct(-900, world.clock.now)
+    await world.clock.advance(2 * SLICE_SECONDS)
+    assert world.bank.returned == pytest.approx(world.bank.lent)
+    assert world.clock.scheduled == []
 
 
 async def test_a_take_larger_than_the_burst_is_granted_alone_and_then_everybody_waits() -> None:
@@ -364,6 +395,22 @@ def test_a_reload_that_says_another_number_of_processes_divides_anew():
         assert requests.wait_seconds(share, clock.now) == 0
         requests.take(share, clock.now)
         assert requests.wait_seconds(1, clock.now) == pytest.approx(processes)
+
+
+@pytest.mark.parametrize("is_shared", [False, True], ids=["its own", "shared"])
+def test_what_no_gate_counts_by_any_longer_is_gone(is_shared: bool):
+    clock = FakeClock()
+    limits = SharedLimits(cast("Any", None), lambda work: work.close()) if is_shared else None
+    budgets = Budgets(clock, limits)
+    gate = Gate(GateLimits(requests_per_minute=60), clock, None, budgets.parts("g", 60, 0, 1))
+    kept, gone = budgets.parts("g", 60, 0, 1), weakref.ref(budgets.parts("g", 120, 0, 1).requests)
+    assert gone() is None
+    held = weakref.ref(kept.requests)
+    gate.close()
+    del gate
+    assert held() is not None
+    del kept
+    assert held() is None
 
 
 def test_upstreams_of_one_quota_that_say_the_same_share_it():

@@ -15,6 +15,7 @@ from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.health.place import Place
 from penstock_inference.domain.health.registry import Health
 from penstock_inference.domain.health.turn import Turn
+from penstock_inference.domain.load.admission import SATURATED
 from penstock_inference.domain.succession import LONGEST_WAIT, Succession
 from penstock_inference.domain.upstream import UpstreamCall
 
@@ -89,6 +90,38 @@ def test_who_is_well_comes_first_then_who_is_slow_and_who_is_out_last() -> None:
     made = world.succession()
     assert made.passed_over == "a/m ejected, b/m slow"
     assert walked(made) == "cdba"
+
+
+def test_time_is_left_for_others_that_could_answer_and_for_nobody_else() -> None:
+    assert World("ab").succession().others_could_answer
+    assert not World("a").succession().others_could_answer
+    world = World("abc")
+    world.eject("b")
+    assert world.succession().others_could_answer
+    world.health.eject("c", "maintenance", 60)
+    made = world.succession()
+    assert (asked(made), made.others_left, made.others_could_answer) == ("a", True, False)
+    world.health.restore("c")
+    longest = LONGEST_WAIT.total_seconds()
+    world.cool("c", longest)
+    assert world.succession().others_could_answer
+    world.cool("c", longest + 0.1)
+    assert not world.succession().others_could_answer
+
+
+@pytest.mark.parametrize(("seconds", "delay"), [(5, 5 + SPREAD), (None, 1 + SPREAD)], ids=["told", "not told"])
+def test_a_rate_limit_is_waited_for_longer_where_the_others_are_out(seconds: float | None, delay: float) -> None:
+    world = World("ab")
+    world.eject("b")
+    made = world.succession()
+    assert fail(made, begin(made), FailureKind.RATE_LIMITED, seconds) == pytest.approx(delay)
+    assert asked(made) == "a"
+    # So do those who come meanwhile, and those who wake to a longer one.
+    later = world.succession()
+    assert (asked(later), later.delay) == ("a", pytest.approx(delay))
+    world.now += delay
+    world.cool("a", 2.5)
+    assert (later.woken(), asked(later)) == (pytest.approx(2.5 + SPREAD), "a")
 
 
 def test_in_the_place_of_a_probe_alone_is_asked_who_is_out() -> None:
@@ -236,6 +269,20 @@ def test_who_wakes_to_an_upstream_that_went_out_meanwhile_goes_elsewhere_and_han
     assert made.woken() == 0
     assert asked(made) == "b"
     assert world.place("a").budget.retries == 0
+
+
+def test_a_retry_that_its_upstreams_limits_do_not_let_in_is_handed_back_and_is_nobody_elses() -> None:
+    world = World("ab")
+    made = world.succession()
+    assert fail(made, begin(made), FailureKind.SERVER_ERROR)
+    # It waited for its turn in vain.
+    made.begin()
+    assert made.after(SATURATED) == 0
+    assert asked(made) == "b"
+    turn = begin(made)
+    assert (turn.is_retry, world.place("a").budget.retries) == (False, 0)
+    turn.left()
+    assert [world.place(name).budget.retries for name in "ab"] == [0, 0]
 
 
 def test_of_two_hundred_that_fail_at_once_few_ask_again_and_all_find_another() -> None:

@@ -136,11 +136,17 @@ async def test_an_answer_that_takes_too_long_is_not_the_hurry_of_its_caller() ->
     assert not await ended(task)
 
 
-@pytest.mark.parametrize(("granted", "hurried"), [(1.0, True), (TIMEOUTS.seconds.whole, False)])
-async def test_a_whole_answer_that_a_callers_deadline_cut_short_says_so(granted: float, hurried: bool) -> None:
+@pytest.mark.parametrize("is_asked", [True, False], ids=["asked for", "in the place of a stream"])
+@pytest.mark.parametrize(("granted", "hurried"), [(1.0, True), (20.0, True), (TIMEOUTS.seconds.whole, False)])
+async def test_a_whole_answer_that_a_callers_deadline_cut_short_says_so(
+    granted: float, hurried: bool, is_asked: bool
+) -> None:
     clock = FakeClock()
-    watchdog = Watchdog(TIMEOUTS.seconds, None, clock, granted)
-    clock.advance(granted)
+    watchdog = Watchdog(TIMEOUTS.beside_others(granted), None, clock, expects_whole=is_asked)
+    watchdog.whole_expected()
+    clock.advance(granted - 0.1)
+    assert watchdog.expired == ""
+    clock.advance(0.1)
     assert (watchdog.failure().stage, watchdog.failure().hurried) == ("whole", hurried)
 
 
@@ -286,7 +292,7 @@ async def wait_for_ever(watchdog):
 
 async def test_a_whole_answer_has_one_limit_until_it_is_there() -> None:
     clock = FakeClock()
-    watchdog = Watchdog(TIMEOUTS.seconds, None, clock, whole_seconds=60.0)
+    watchdog = Watchdog(TIMEOUTS.seconds, None, clock, expects_whole=True)
     task = asyncio.ensure_future(wait_for_ever(watchdog))
     await asyncio.sleep(0)
     # Neither headers (10 s) nor first_token (30 s) nor idle (5 s) say anything of an answer in one piece.
@@ -302,7 +308,7 @@ async def test_a_whole_answer_has_one_limit_until_it_is_there() -> None:
 
 async def test_a_whole_answer_that_comes_in_pieces_after_all_has_idle_between_them() -> None:
     clock = FakeClock()
-    watchdog = Watchdog(TIMEOUTS.seconds, None, clock, whole_seconds=60.0)
+    watchdog = Watchdog(TIMEOUTS.seconds, None, clock, expects_whole=True)
     watchdog.pause()
     task = asyncio.ensure_future(wait_for_ever(watchdog))
     await asyncio.sleep(0)

@@ -37,6 +37,11 @@ class FakeClock:
         heapq.heappush(self._handles, (when, next(self._numbers), handle))
         return handle
 
+    @property
+    def scheduled(self) -> list[Callable[[], None]]:
+        """What is to be called, in no order."""
+        return [handle.callback for _, _, handle in self._handles if handle.callback is not None]
+
     async def advance(self, seconds: float) -> None:
         """Move on, once whoever can run has run, and let whoever was told go on."""
         await settle()

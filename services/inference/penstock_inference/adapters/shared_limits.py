@@ -93,7 +93,7 @@ class SharedLimits:
         self._connection = connection
         self._in_background = in_background
         self._name = secrets.token_hex(8)
-        self._budgets: list[SharedAllowance] = []
+        self._budgets: WeakSet[SharedAllowance] = WeakSet()
         self._fellows: WeakSet[Fellows] = WeakSet()
         self._has_limits = asyncio.Event()
         self._place: tuple[int, int] | None = None
@@ -136,7 +136,7 @@ class SharedLimits:
 
     def join(self, budget: SharedAllowance) -> None:
         """Tell a budget when Redis is away, and when it is back."""
-        self._budgets.append(budget)
+        self._budgets.add(budget)
         if self._is_away:
             budget.lost()
 

@@ -44,7 +44,7 @@ class Attempt:
     """
 
     __slots__ = (
-        "_doubted", "_step", "_watchdog", "_whole", "answer", "first_tokens", "is_whole", "model", "permit", "stopped", "turn",
+        "_doubted", "_has_spoken", "_step", "_watchdog", "_whole", "answer", "first_tokens", "is_whole", "model", "permit", "stopped", "turn",
         "usage",
     )  # fmt: skip
 
@@ -63,6 +63,7 @@ class Attempt:
         self._watchdog = watchdog
         self._step = step
         self._whole = "whole" in step.attributes
+        self._has_spoken = False
         # What has come since something came that nobody can read: whether all of it is there, the end says.
         self._doubted: list[ContentEvent] | None = None
 
@@ -131,6 +132,8 @@ class Attempt:
                 self._step.attributes["skipped_events"] = 1
             else:
                 told.append(event)
+        if content and not self._has_spoken:
+            self._note_first_content()
         return content
 
     def met_stop(self, stop: str) -> None:
@@ -152,8 +155,9 @@ class Attempt:
             raise AttemptFailed(FailureKind.REFUSED, "the upstream's content filter refused")
         raise AttemptFailed(FailureKind.EMPTY, "the answer was empty")
 
-    def first_content_came(self) -> None:
+    def _note_first_content(self) -> None:
         """Record the time to the first token; an answer in one piece has none."""
+        self._has_spoken = True
         self.turn.content_came()
         if not self._whole:
             if self.first_tokens is not None and not self._watchdog.expects_whole:
@@ -204,7 +208,7 @@ class Attempt:
             told["cools_ms"] = round(turn.cooled_seconds * 1000, 3)
         if place.condition is not before:
             told["became"] = place.condition.value
-        if self.permit is not None and failure.kind in _TOO_MUCH and not failure.hurried:
+        if self.permit is not None and _is_too_much(failure):
             self.permit.gate.refused()
 
     def hedges(self) -> None:
@@ -213,7 +217,7 @@ class Attempt:
 
     def outrun(self) -> None:
         """Record that another attempt had content first."""
-        if self.first_tokens is not None:
+        if self.first_tokens is not None and not self._has_spoken:
             self.first_tokens.outlasted(self.turn.seconds)
         self.turn.outrun()
         self._finish("hedge_lost")
@@ -270,7 +274,9 @@ class Attempt:
             self.turn.left()
             self._finish("cancelled", error="cancelled")
         if self.permit is not None:
-            self.permit.leave(counted_tokens(self.usage, self.model.context_window_tokens))
+            # Whoever was not sent the prompt has counted none of it.
+            window_tokens = self.model.context_window_tokens
+            self.permit.leave(counted_tokens(self.usage, window_tokens) if self.answer.sent else 0)
         try:
             await self.answer.aclose()
         except Exception as error:  # noqa: BLE001 - what came before stands: an answer, or what another makes good
@@ -283,3 +289,8 @@ class Attempt:
             # Of several, which one it was.
             told["endpoint"] = place.name.endpoint
         end(self._step, error)
+
+
+def _is_too_much(failure: AttemptFailed) -> bool:
+    """Return whether an upstream failed so because it was asked too much, and not because somebody was in a hurry, or slow."""
+    return failure.kind in _TOO_MUCH and not failure.hurried and not failure.may_be_the_readers

@@ -47,12 +47,19 @@ class Availability:
         """Return what a model is good for now."""
         return self._pools[model.candidate.upstream].look(model.candidate.model)
 
+    def could_answer(self, model: Model) -> bool:
+        """Return whether a model is worth being left time for."""
+        look = self.look(model)
+        if look.state is State.COOLING:
+            return look.ready_in <= self._longest_wait_seconds
+        return look.state not in (State.EJECTED, State.BY_HAND)
+
     def delay_before(self, model: Model, others_left: bool, seconds_left: float) -> float | None:
         """Return the seconds until a model may be asked, 0 for at once; None where it is to be passed over."""
         pool = self._pools[model.candidate.upstream]
         look = pool.look(model.candidate.model)
         if look.state is State.COOLING:
-            longest = pool.health.wait_seconds if others_left else self._longest_wait_seconds
+            longest = pool.wait_seconds if others_left else self._longest_wait_seconds
             if look.ready_in <= longest and look.ready_in < seconds_left:
                 return look.ready_in
             self.soonest_seconds = min(self.soonest_seconds, look.ready_in)

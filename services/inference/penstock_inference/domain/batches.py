@@ -40,10 +40,11 @@ from penstock_inference.domain.watchdog import DEADLINE_MARGIN_SECONDS, Watchdog
 
 
 class Batches:
-    """One answer: an asynchronous iterator of non-empty batches, closed like a generator.
+    """One answer: an asynchronous iterator of non-empty batches in the contract's order, closed like a generator.
 
     A batch is what was there at once: ``Started`` comes with the first content, usage
-    and ``Finished`` with the last where the end was there already. One attempt is open
+    and ``Finished`` with the last where the end was there already. Nothing comes before the
+    first content, so that failing over stays invisible. One attempt is open
     at a time, and read inline, in the task of whoever iterates; two only within a
     ``Race``, which reads each in a task of its own.
     An error or a cancellation ends the attempt that runs and closes its connection.
@@ -70,6 +71,7 @@ class Batches:
     )
 
     def __init__(self, generation: Generation, parts: GenerationParts, steps: Steps) -> None:
+        """Begin; ``steps`` takes one step per attempt."""
         seconds = generation.seconds_left
         self._clock = asyncio.get_running_loop()
         self._deadline = None if seconds is None else self._clock.time() + seconds
@@ -148,8 +150,6 @@ class Batches:
                 continue
             if not self._generation.whole:
                 return self._sent(attempt, content)
-            if not self._held:
-                attempt.first_content_came()
             self._held.extend(content)
 
     async def _first_attempt(self) -> Attempt:
@@ -220,7 +220,7 @@ class Batches:
         """Begin an attempt once its upstream's limits let it in; None where that is not in time."""
         model, began = succession.current, self._clock.time()
         pool = self._parts.pools[model.candidate.upstream]
-        wait = min(pool.health.wait_seconds if succession.others_left else gate.wait_seconds, self._seconds_left())
+        wait = min(pool.wait_seconds if succession.others_could_answer else gate.wait_seconds, self._seconds_left())
         permit = await permit_at(gate, model, self._generation.input, self._generation.priority, wait)
         if permit is None:
             record_shed(model, self._steps)
@@ -259,7 +259,7 @@ class Batches:
             recovery.note_cost(cost, self._asked_prices(model))
         if failure.next is Next.FINAL or not self._generation.may_recover or not recovery.is_possible(failure):
             return None
-        return 0.0 if recovery.may_ask_otherwise(failure) else succession.after_break(failure)
+        return succession.after_break(failure, another_way=recovery.may_ask_otherwise(failure))
 
     def _broken_off(self, failure: AttemptFailed) -> PenstockError:
         """Return what the caller sees where nobody made the answer whole."""
@@ -290,12 +290,11 @@ class Batches:
         model, recovery = beside or succession.current, self._recovery
         candidate = model.candidate
         self._asked = self._generation.input if recovery is None else recovery.begin(model)
-        others_left = succession.others_left
+        others_left = succession.others_could_answer
         whole = self._generation.whole and model.is_asked_whole(others_left=others_left or beside is not None)
         share = self._seconds_left() / 2 if others_left and self._deadline is not None else math.inf
         seconds = model.timeouts.beside_others(share) if others_left else model.timeouts.seconds
-        whole_seconds = min(seconds.whole, share) if whole else None
-        watchdog = Watchdog(seconds, self._deadline, self._clock, whole_seconds)
+        watchdog = Watchdog(seconds, self._deadline, self._clock, expects_whole=whole)
         call = UpstreamCall(
             candidate.model,
             self._asked,
@@ -340,8 +339,6 @@ class Batches:
         """Return the content as it goes to the caller, with ``Started`` before the first."""
         events: list[GenerationEvent] = [*content]
         if self._answer.started is None:
-            if content and not self._held:
-                attempt.first_content_came()
             events.insert(0, self._started(attempt))
         self._answer.extend(events)
         return events

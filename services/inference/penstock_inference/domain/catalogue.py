@@ -52,7 +52,11 @@ class WholeAnswers(Enum):
 
 
 class TimerSeconds(msgspec.Struct, frozen=True, gc=False):
-    """The timers of one attempt in seconds, reckoned once; ``hurried`` where a caller's deadline made some shorter."""
+    """The timers of one attempt in seconds, reckoned once.
+
+    ``hurried``: a caller's deadline made those shorter that end a stream before its first token; ``whole_hurried``: that of an
+    answer in one piece.
+    """
 
     connect: float
     headers: float
@@ -62,6 +66,7 @@ class TimerSeconds(msgspec.Struct, frozen=True, gc=False):
     end: float
     total: float
     hurried: bool = False
+    whole_hurried: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,7 @@ class Timeouts:
     seconds_with_others: TimerSeconds = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        names = [name for name in TimerSeconds.__struct_fields__ if name != "hurried"]
+        names = [name for name in TimerSeconds.__struct_fields__ if not name.endswith("hurried")]
         seconds = TimerSeconds(*(getattr(self, name).total_seconds() for name in names))
         first_token, idle = self.first_token_with_others.total_seconds(), self.idle_with_others.total_seconds()
         with_others = msgspec.structs.replace(
@@ -101,10 +106,16 @@ class Timeouts:
     def beside_others(self, most_seconds: float) -> TimerSeconds:
         """Return the timers where another could be asked, for whom ``most_seconds`` before the first token leave enough."""
         seconds = self.seconds_with_others
-        if most_seconds >= seconds.first_token:
+        if most_seconds >= seconds.first_token and most_seconds >= seconds.whole:
             return seconds
-        headers = min(seconds.headers, most_seconds)
-        return msgspec.structs.replace(seconds, headers=headers, first_token=most_seconds, hurried=True)
+        return msgspec.structs.replace(
+            seconds,
+            headers=min(seconds.headers, most_seconds),
+            first_token=min(seconds.first_token, most_seconds),
+            whole=min(seconds.whole, most_seconds),
+            hurried=most_seconds < seconds.first_token,
+            whole_hurried=most_seconds < seconds.whole,
+        )
 
     @classmethod
     def of_reasoning_models(cls) -> Timeouts:

@@ -49,13 +49,19 @@ class Pool:
     """
 
     def __init__(
-        self, endpoints: Sequence[Endpoint], health: UpstreamHealth | None = None, gate: Gate | None = None
+        self,
+        endpoints: Sequence[Endpoint],
+        health: UpstreamHealth | None = None,
+        gate: Gate | None = None,
+        wait_seconds: float = 2.0,
     ) -> None:
         """Take at least one endpoint; without ``health``, what is learned stays here."""
         if not endpoints:
             raise ValueError("a pool needs an endpoint")
         self.gate = gate
         """Whom it lets in; None where the upstream has no limits."""
+        self.wait_seconds = wait_seconds
+        """A cool-down no longer than this is waited for, although another could be asked."""
         self._endpoints = tuple(endpoints)
         self.health = health or Health().upstream("")
         self._registry = self.health.health

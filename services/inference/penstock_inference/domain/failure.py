@@ -159,6 +159,11 @@ class AttemptFailed(Exception):
         return self.kind in _OF_THE_REQUEST
 
     @property
+    def may_be_the_readers(self) -> bool:
+        """Whether a reader who takes long can have used up the time that was over."""
+        return self.stage == "total"
+
+    @property
     def may_have_cost(self) -> bool:
         """Whether the upstream may charge for an answer that never arrived."""
         return self.kind in _MAY_HAVE_COST or (self.kind is FailureKind.TIMEOUT and self.stage != "connect")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, insort
 from collections import deque
+from collections.abc import Iterable
 from enum import Enum
 
 import msgspec
@@ -105,6 +106,11 @@ class Hedging:
         if found is None:
             found = self._first_tokens[key] = FirstTokens()
         return found
+
+    def keep_only(self, candidates: Iterable[Candidate]) -> None:
+        """Forget what was learned of all others."""
+        kept = set(candidates)
+        self._first_tokens = {key: known for key, known in self._first_tokens.items() if key[0] in kept}
 
     def delay(self, known: FirstTokens) -> float:
         """Return the seconds after which a second attempt is made; infinite where none is."""

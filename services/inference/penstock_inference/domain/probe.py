@@ -13,7 +13,7 @@ from penstock_inference.domain.catalogue import Model
 from penstock_inference.domain.endpoint import Endpoint, Pool
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.health.place import Place
-from penstock_inference.domain.health.registry import Health
+from penstock_inference.domain.health.registry import Health, UpstreamHealth
 from penstock_inference.domain.upstream import UpstreamCall
 from penstock_inference.domain.watchdog import silence
 
@@ -102,12 +102,11 @@ class Watch:
         The mapping itself is let go of: who holds it may keep upstreams open.
         """
         self._pools = dict(pools)
-        kept = [
-            place.name
-            for model in models
-            for place in self._pools[model.candidate.upstream].places(model.candidate.model)
-        ]
-        self._health.keep_only(kept)
+        kept: dict[UpstreamHealth, list[Place]] = {pool.health: [] for pool in pools.values()}
+        for model in models:
+            pool = pools[model.candidate.upstream]
+            kept[pool.health] += pool.places(model.candidate.model)
+        self._health.look_after(kept)
 
     async def run(self, every_seconds: float = 0.25) -> None:
         """Never return, and never fail: whatever goes wrong is logged, and looked at again."""
@@ -129,21 +128,24 @@ class Watch:
             await self.probe(place)
         except Exception as error:  # noqa: BLE001 - as above
             _log.error("health_watch_failed", place=str(place.name), exc_info=error)
+            self._health.probe_put_off(place)
 
     async def probe(self, place: Place) -> None:
         """Probe a place that is marked as being probed, unless another replica does; note how it went."""
         health, name = self._health, str(place.name)
         seconds = health.rules.probe_timeout_seconds
         endpoint = self._endpoint_of(place)
-        if endpoint is None or not await self._lease.take(name, seconds + LEASE_SPARE_SECONDS):
-            health.probe_put_off(place)
-            return
         try:
-            probed = await probe(endpoint, place.name.model, seconds, health.clock)
+            if endpoint is None or not await self._lease.take(name, seconds + LEASE_SPARE_SECONDS):
+                health.probe_put_off(place)
+                return
+            try:
+                probed = await probe(endpoint, place.name.model, seconds, health.clock)
+            finally:
+                await self._lease.give_back(name)
         finally:
-            # Also where the service ends meanwhile.
+            # Not before others can have their turn, and also where the service ends meanwhile.
             place.is_probed = False
-            await self._lease.give_back(name)
         failure = probed.failure
         health.probe_ended(place, probed.seconds, "answered" if failure is None else failure.kind.value, failure)
 

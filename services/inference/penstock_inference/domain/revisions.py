@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from penstock_common.llm.types import Plan
-from penstock_inference.domain.attempt_loop import AttemptLoop
 from penstock_inference.domain.catalogue import Catalogue
+from penstock_inference.domain.generation import GenerationParts
 from penstock_inference.domain.model_control import ModelAdministration
 
 
@@ -18,7 +18,7 @@ class Revision:
     """What can be run: never changed, so that a request ends on the one that it began with."""
 
     catalogue: Catalogue
-    attempt_loop: AttemptLoop
+    parts: GenerationParts
     models: ModelAdministration
 
     def lacks(self, plan: Plan) -> bool:

@@ -109,6 +109,14 @@ class Succession:
         return bool(self._rest or self._lacking)
 
     @property
+    def others_could_answer(self) -> bool:
+        """Whether one of those is well enough that time is to be left for it."""
+        available = self.availability
+        if available is None:
+            return self.others_left
+        return any(available.could_answer(model) for model in (*self._rest, *self._lacking))
+
+    @property
     def passed_over(self) -> str:
         """Who was not asked although the plan has it before, and why; empty where nobody was."""
         if self.availability is None:
@@ -117,6 +125,7 @@ class Succession:
 
     def begin(self) -> None:
         """Count an attempt at ``current``."""
+        self.retry_refused = False
         self.attempts += 1
         self._attempts_here += 1
 
@@ -246,13 +255,15 @@ class Succession:
 
     def _learn(self, failure: AttemptFailed, model: Model) -> None:
         """Take in what a failure of a model says of whom to ask, and how."""
-        self.retry_refused = False
-        if failure.weight is Weight.OURS:
-            self.attempts -= 1
+        self._discount(failure)
         if failure.may_be_dropped and self._last_resort is not UnsupportedFields.REFUSE:
             self._lacking.append(model)
         if failure.next is Next.LARGER:
             self._keep_larger(failure, model)
+
+    def _discount(self, failure: AttemptFailed) -> None:
+        if failure.weight is Weight.OURS:
+            self.attempts -= 1
 
     def woken(self) -> float | None:
         """Return the seconds to wait on, as what holds of ``current`` may have changed meanwhile; else as ``after``."""
@@ -261,17 +272,13 @@ class Succession:
             return 0.0
         look = available.look(self.current)
         if look.state is State.EJECTED and self.current is not available.least_bad and self.others_left:
-            return self._pass_over()
+            return self._advance()
         if self._ready_at() <= self._promised:
             return 0.0
-        delay = available.delay_before(self.current, self.others_left, self._seconds_left())
+        delay = available.delay_before(self.current, self.others_could_answer, self._seconds_left())
         if delay is None or self._waited + delay > LONGEST_WAIT.total_seconds():
-            return self._pass_over()
+            return self._advance()
         return self._to_wait(delay + self._chance() * _SPREAD_SECONDS) if delay else 0.0
-
-    def _pass_over(self) -> float | None:
-        self.leave()
-        return self._advance()
 
     def _to_wait(self, delay: float) -> float:
         if delay and self._pools is not None:
@@ -284,8 +291,14 @@ class Succession:
         candidate = self.current.candidate
         return self._pools[candidate.upstream].ready_at(candidate.model)
 
-    def after_break(self, failure: AttemptFailed) -> float | None:
-        """Return the same where ``current`` broke off within its answer: others come first, and it again where there are none."""
+    def after_break(self, failure: AttemptFailed, *, another_way: bool = False) -> float | None:
+        """Return the same where ``current`` broke off within its answer: others come first, and it again where there are none.
+
+        Where there is ``another_way`` to ask it to make the answer whole, that comes before all.
+        """
+        if another_way:
+            self._discount(failure)
+            return 0.0
         self._learn(failure, self.current)
         delay = self._advance()
         if delay is not None:
@@ -330,10 +343,10 @@ class Succession:
     def _told_wait(self, failure: AttemptFailed) -> float | None:
         """Return the wait that the upstream wants, or None where it is too long to be waited for."""
         longest = LONGEST_WAIT.total_seconds()
-        if self.others_left:
+        if self.others_could_answer:
             if failure.retry_after is None or self._pools is None:
                 return None
-            longest = self._pools[self.current.candidate.upstream].health.wait_seconds
+            longest = self._pools[self.current.candidate.upstream].wait_seconds
         cooled = 0.0 if self._turn is None else self._turn.cooled_seconds
         if failure.retry_after is None and not cooled:
             return UNTOLD_WAIT_SECONDS / 2 + self._chance() * UNTOLD_WAIT_SECONDS / 2
@@ -360,6 +373,7 @@ class Succession:
 
     def _advance(self) -> float | None:
         """Go on to the next model that may be asked; return the seconds to wait before, None where there is none."""
+        self.leave()
         available = self._available()
         while True:
             if not self._rest:
@@ -370,7 +384,7 @@ class Succession:
             model = self._rest.pop(0)
             delay = 0.0
             if available is not None:
-                delay = available.delay_before(model, self.others_left, self._seconds_left())
+                delay = available.delay_before(model, self.others_could_answer, self._seconds_left())
             if delay is not None:
                 self.current = model
                 self._attempts_here = int(model is self._asked_once)

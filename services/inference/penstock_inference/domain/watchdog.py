@@ -74,23 +74,24 @@ class Watchdog:
         "_waiting_since",
         "_whole",
         "_whole_due",
+        "_whole_hurried",
         "expired",
     )
 
     def __init__(
-        self, seconds: TimerSeconds, deadline: float | None, clock: Clock, whole_seconds: float | None = None
+        self, seconds: TimerSeconds, deadline: float | None, clock: Clock, *, expects_whole: bool = False
     ) -> None:
-        """Begin; ``whole_seconds`` is how long an answer may take that comes in one piece, None for a stream."""
+        """Begin; ``expects_whole``: the answer is to come in one piece."""
         now = clock.time()
         self._clock = clock
-        self._whole = whole_seconds is not None
-        if whole_seconds is None:
-            self._headers_due = now + seconds.headers
-            self._first_token_due = now + seconds.first_token
-        else:
-            self._headers_due = self._first_token_due = now + whole_seconds
+        self._whole = False
+        self._headers_due = now + seconds.headers
+        self._first_token_due = now + seconds.first_token
         self._whole_due = now + seconds.whole
-        self._hurried = seconds.hurried if whole_seconds is None else whole_seconds < seconds.whole
+        self._hurried = seconds.hurried
+        self._whole_hurried = seconds.whole_hurried
+        if expects_whole:
+            self.whole_expected()
         self._idle_seconds = seconds.idle
         self._end_seconds = seconds.end
         # When the answer came to its end, and the last of what belongs to it; below 0 while it has not.
@@ -123,8 +124,9 @@ class Watchdog:
         self._headers_came = True
 
     def whole_expected(self) -> None:
-        """Note that the answer will come in one piece although a stream was wanted."""
+        """Note that the answer will come in one piece, perhaps although a stream was wanted."""
         self._whole = True
+        self._hurried = self._whole_hurried
         self._first_token_due = self._headers_due = self._whole_due
 
     @property

@@ -106,16 +106,12 @@ class OpenUpstreams:
         makings = settings.makings()
         one = next((one for one in reversed(self._open) if one.makings == makings), None)
         if one is None:
-            closing = AsyncExitStack()
-            try:
-                opened = await self._endpoints_of(settings, closing)
-            except BaseException:
-                await closing.aclose()
-                raise
-            pool = self._pool(settings, opened)
-            if pool.gate is not None:
-                closing.callback(pool.gate.close)
-            one = _Open(makings, opened[0][1], pool, closing)
+            async with AsyncExitStack() as opening:
+                opened = await self._endpoints_of(settings, opening)
+                pool = self._pool(settings, opened)
+                if pool.gate is not None:
+                    opening.callback(pool.gate.close)
+                one = _Open(makings, opened[0][1], pool, opening.pop_all())
             self._open.append(one)
         one.users += 1
         return one
@@ -137,8 +133,8 @@ class OpenUpstreams:
             Endpoint(one.upstream, name, group if settings.quotas == "one" else f"{group} {name.rpartition('#')[2]}")
             for name, one in opened
         ]
-        health = self._health.upstream(settings.name, settings.rate_limited.wait.total_seconds())
-        return Pool(endpoints, health, self._gate(settings, group))
+        health = self._health.upstream(settings.name)
+        return Pool(endpoints, health, self._gate(settings, group), settings.rate_limited.wait.total_seconds())
 
     def _gate(self, settings: UpstreamSettings, group: str) -> Gate | None:
         limits = settings.limits
@@ -172,5 +168,8 @@ class OpenUpstreams:
 
     async def _close(self) -> None:
         self._is_closed = True
-        while self._open:
-            await self._open.pop().closing.aclose()
+        async with AsyncExitStack() as closing:
+            # One that cannot be closed keeps none of the others open.
+            for one in self._open:
+                closing.push_async_callback(one.closing.aclose)
+            self._open.clear()

@@ -63,13 +63,13 @@ class Latency:
         self.peak_at = 0.0
 
     def observe(self, now: float, seconds: float, size: int) -> None:
-        """Note how long the first content took of an answer of this class."""
+        """Note how long the first content took of an answer of this class, which came ``now``, or a long answer ago."""
         if seconds >= self.peak:
             self.peak = seconds
-        else:
+        elif now > self.peak_at:
             kept = 2.0 ** ((self.peak_at - now) / _PEAK_DECAY_SECONDS)
             self.peak = self.peak * kept + seconds * (1 - kept)
-        self.peak_at = now
+        self.peak_at = max(self.peak_at, now)
         try:
             usual = self._classes[size]
         except KeyError:
@@ -83,7 +83,7 @@ class Latency:
                     return
                 # What is slow shall become usual in the end, not at once.
                 seconds = usual.limit
-            else:
+            elif now > self.fine_at:
                 self.fine_at = now
             mean_weight, deviation_weight = _MEAN_WEIGHT, _DEVIATION_WEIGHT
         else:

@@ -29,8 +29,6 @@ _KEY_IS_REFUSED = frozenset({FailureKind.CREDENTIALS, FailureKind.QUOTA})
 _SAYS_NOTHING = frozenset(
     {FailureKind.ADAPTER, FailureKind.UNSUPPORTED, FailureKind.RATE_LIMITED, FailureKind.DIVERGED}
 )
-# A reader who takes long uses that timer up, too.
-_READERS_STAGE = "total"
 _SILENT_REQUESTS = 5
 """So many requests that wait for long, and nobody has heard anything meanwhile: it is silent, or slow."""
 _SILENT_RATIO = 3
@@ -69,7 +67,7 @@ class OperatorsWord(NamedTuple):
 
 
 class Place:
-    """Learns from its turns; goes out, slows down and comes back, and tells ``changed`` of each change.
+    """Learns from its turns; goes out, slows down and comes back, and tells ``changed`` of each change, with the condition that it had before.
 
     At most half of its ``peers``, itself among them, are put out one by one; once none of the others is well, all are.
     """
@@ -80,7 +78,7 @@ class Place:
         group: QuotaGroup,
         budget: RetryBudget,
         rules: HealthRules,
-        changed: Callable[[Place], None],
+        changed: Callable[[Place, State], None],
     ) -> None:
         self.name = name
         self.group = group
@@ -158,7 +156,7 @@ class Place:
         if failure.kind in _KEY_IS_REFUSED:
             self.spoke_at = now
             self._note_refused_key(now, failure.kind.value, is_probe=who[0] == PROBE)
-        elif failure.kind not in _SAYS_NOTHING and failure.stage != _READERS_STAGE:
+        elif failure.kind not in _SAYS_NOTHING and not failure.may_be_the_readers:
             self.budget.failed()
             request, tenant = who
             self.evidence.failed(now, HURRIED if failure.hurried else request, tenant)
@@ -182,8 +180,7 @@ class Place:
 
     def _doubt(self, now: float) -> None:
         """Have it probed soon, while it is in use."""
-        self.probe_due = min(self.probe_due, max(now, self.probed_at + _DOUBT_SECONDS))
-        self._changed(self)
+        self.have_probed(min(self.probe_due, max(now, self.probed_at + _DOUBT_SECONDS)))
 
     def _cooled_by(self, failure: AttemptFailed, now: float, began: float) -> float:
         told = failure.retry_after
@@ -264,6 +261,11 @@ class Place:
 
     # Probes.
 
+    def have_probed(self, when: float) -> None:
+        """Have it probed then, whatever it is."""
+        self.probe_due = when
+        self._changed(self, self.condition)
+
     def schedule_probe(self, now: float, chance: float) -> None:
         """Set when the next probe is due; ``chance`` in [0, 1) spreads them."""
         rules = self.rules
@@ -337,12 +339,12 @@ class Place:
             self._become(condition, reason, changed_at)
 
     def _become(self, condition: State, reason: str, now: float) -> None:
-        self.condition = condition
+        before, self.condition = self.condition, condition
         self.reason = reason
         self.changed_at = now
         self.good_probes = 0
         self.probe_due = math.inf
-        self._changed(self)
+        self._changed(self, before)
 
 
 def least_bad(places: Iterable[Place]) -> Place:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Protocol
+from weakref import WeakSet
 
 from penstock_inference.domain.health.rules import (
     LONGEST_UNTOLD_COOL_DOWN_SECONDS,
@@ -14,6 +15,14 @@ _LEAST_TOLD_SECONDS = 0.001
 """Who names a time shorter than this has named none."""
 
 
+class Listener(Protocol):
+    """Whom a quota's cool-down concerns."""
+
+    def troubled(self) -> None:
+        """Hear that it has begun, or that it is longer."""
+        ...
+
+
 class QuotaGroup:
     """One quota, of an upstream or of several; ``until`` is when it may be used again, and only ever moves away."""
 
@@ -21,8 +30,8 @@ class QuotaGroup:
         self.name = name
         self.until = 0.0
         self.since = 0.0
-        self.heard: list[Callable[[], None]] = []
-        """Called whenever it has begun to cool, or cools for longer."""
+        self.listeners: WeakSet[Listener] = WeakSet()
+        """The upstreams that draw on it, for as long as there are any."""
         self._rules = rules
         self.untold = 0
         """How many refusals in a row said nothing of when to come again."""
@@ -54,8 +63,8 @@ class QuotaGroup:
         if not self.is_cooling(now):
             self.since = now
         self.until = until
-        for listener in self.heard:
-            listener()
+        for listener in self.listeners:
+            listener.troubled()
 
     def served(self, began: float) -> None:
         """Note an answer to a request that ``began`` then: there is quota again."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import IntEnum
+from functools import partial
 from itertools import count
 from typing import Protocol
 
@@ -83,11 +84,9 @@ class Trouble(IntEnum):
 class UpstreamHealth:
     """What is known of one upstream as a whole, for its pool."""
 
-    def __init__(self, health: Health, name: str, wait_seconds: float) -> None:
+    def __init__(self, health: Health, name: str) -> None:
         self.health = health
         self.name = name
-        self.wait_seconds = wait_seconds
-        """A cool-down no longer than this is waited for."""
         self.budget = RetryBudget(health.rules)
         self.trouble = Trouble.NONE
         """The worst that any place of it may be; while there is none, nobody needs to look."""
@@ -129,19 +128,17 @@ class Health:
         self.groups: dict[str, QuotaGroup] = {}
         self.places: dict[PlaceName, Place] = {}
         self._upstreams: dict[str, UpstreamHealth] = {}
-        self._conditions: dict[PlaceName, State] = {}
         self._numbers = count()
 
     def nameless_request(self) -> str:
         """Return a name for a request that has none."""
         return f"request {next(self._numbers)}"
 
-    def upstream(self, name: str, wait_seconds: float = 2.0) -> UpstreamHealth:
+    def upstream(self, name: str) -> UpstreamHealth:
         """Return what is known of an upstream; nothing at first."""
         found = self._upstreams.get(name)
         if found is None:
-            found = self._upstreams[name] = UpstreamHealth(self, name, wait_seconds)
-        found.wait_seconds = wait_seconds
+            found = self._upstreams[name] = UpstreamHealth(self, name)
         return found
 
     def place(self, upstream: UpstreamHealth, endpoint: str, model: str, quota_group: str) -> Place:
@@ -149,13 +146,11 @@ class Health:
         name = PlaceName(upstream.name, endpoint, model)
         place = self.places.get(name)
         if place is None:
-            place = Place(name, self.group(quota_group), upstream.budget, self.rules, self._changed)
+            place = Place(name, self.group(quota_group), upstream.budget, self.rules, partial(self._changed, upstream))
             self.places[name] = place
-            self._conditions[name] = place.condition
             upstream.places.append(place)
         place.group = self.group(quota_group)
-        if upstream.troubled not in place.group.heard:
-            place.group.heard.append(upstream.troubled)
+        place.group.listeners.add(upstream)
         return place
 
     def group(self, name: str) -> QuotaGroup:
@@ -165,11 +160,20 @@ class Health:
             group = self.groups[name] = QuotaGroup(name, self.rules)
         return group
 
-    def keep_only(self, names: Iterable[PlaceName]) -> None:
-        """Forget every place that the configuration no longer has."""
-        for name in self.places.keys() - set(names):
-            place = self.places.pop(name)
-            self._upstreams[name.upstream].places.remove(place)
+    def look_after(self, upstreams: Mapping[UpstreamHealth, Sequence[Place]]) -> None:
+        """Look after these places from now on, in this order, and forget all others, but for quotas that cool down.
+
+        One that was forgotten may be back, with all that it knew: an earlier revision of the configuration had it meanwhile.
+        """
+        now = self.clock()
+        self.groups = {name: group for name, group in self.groups.items() if group.is_cooling(now)}
+        self._upstreams = {upstream.name: upstream for upstream in upstreams}
+        self.places = {}
+        for upstream, places in upstreams.items():
+            upstream.places = [*places]
+            for place in places:
+                self.places[place.name] = place
+                self.groups[place.group.name] = place.group
 
     def tick(self) -> None:
         """Let time pass: see who waits for too long, what is over, and who needs nobody's look any more."""
@@ -261,8 +265,7 @@ class Health:
         now = self.clock()
         for place in self._named(upstream, model):
             if place.condition is not State.BY_HAND:
-                place.probe_due = now
-                self._changed(place)
+                place.have_probed(now)
 
     def _named(self, upstream: str, model: str) -> list[Place]:
         named = [
@@ -292,13 +295,11 @@ class Health:
             probe_outcome=place.probe_outcome,
         )
 
-    def _changed(self, place: Place) -> None:
-        upstream = self._upstreams[place.name.upstream]
+    def _changed(self, upstream: UpstreamHealth, place: Place, before: State) -> None:
         upstream.trouble = max(upstream.trouble, Trouble.OUT if place.is_out else Trouble.SLOW)
-        before, after = self._conditions[place.name], place.condition
+        after = place.condition
         if before is after:
             return
-        self._conditions[place.name] = after
         self.news()
         self._schedule(place)
         self.observer.changed(place.name, before, after, place.reason)

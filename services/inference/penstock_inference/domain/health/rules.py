@@ -38,7 +38,6 @@ class HealthRules:
     """When somebody is put out, and how they come back. Times are seconds.
 
     ``failures_in_a_row``, or ``failure_ratio`` of at least ``failure_requests`` within ``window_seconds``, eject.
-    ``wait_seconds``: a cool-down that is told and no longer than this is waited for, although another could be asked.
     """
 
     failures_in_a_row: int = 5

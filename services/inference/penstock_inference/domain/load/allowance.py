@@ -22,7 +22,7 @@ def seconds_ahead(per_minute: float) -> float:
 class Allowance:
     """So many units in any minute, and a burst of a sixth of them; a single take larger than that is granted alone."""
 
-    __slots__ = ("_ahead_most", "_due", "_seconds_per_unit")
+    __slots__ = ("__weakref__", "_ahead_most", "_due", "_seconds_per_unit")
 
     is_asking = False
     """Nobody has to be asked."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -84,7 +85,8 @@ class Budgets:
         self._clock = clock
         self._sharing = sharing
         # With the number of processes that the settings say, by which each has its share where nobody tells.
-        self._made: dict[tuple[BudgetName, int], Budget] = {}
+        # As long as a gate counts by it.
+        self._made: WeakValueDictionary[tuple[BudgetName, int], Budget] = WeakValueDictionary()
 
     def parts(self, group: str, requests: int, tokens: int, processes: int) -> GateParts:
         """Return what a gate of the quota ``group`` counts by; 0 is without limit.

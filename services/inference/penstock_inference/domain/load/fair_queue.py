@@ -13,14 +13,14 @@ from penstock_common.priority import Priority
 class Ticket(msgspec.Struct, eq=False):
     """One that waits: whose it is, until when it makes sense (on the queue's clock), and whom to tell.
 
-    ``tell`` is called once, with True where it may go in, and False where it was shed.
+    ``tell`` is called once, with True where it may go in, and False where it was shed; it returns whether anybody heard.
     """
 
     tenant: str
     priority: Priority
     due: float
     tokens: int
-    tell: Callable[[bool], None]
+    tell: Callable[[bool], bool]
     is_waiting: bool = True
 
 

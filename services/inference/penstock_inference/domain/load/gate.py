@@ -118,15 +118,21 @@ class Gate:
         now, loop = self._clock.time(), asyncio.get_running_loop()
         turn: asyncio.Future[bool] = loop.create_future()
 
-        def tell(comes: bool) -> None:
-            if not turn.done():
-                turn.set_result(comes)
+        def tell(comes: bool) -> bool:
+            if turn.done():
+                # Cancelled, or out of time, and not awake yet to leave the queue.
+                return False
+            turn.set_result(comes)
+            return True
+
+        def give_up() -> None:
+            tell(False)
 
         ticket = Ticket(tenant, priority, now + wait_seconds, tokens, tell)
         if wait_seconds <= 0 or not self.queue.push(ticket):
             self.shed += 1
             return False
-        patience = self._clock.call_at(ticket.due, lambda: ticket.tell(False))
+        patience = self._clock.call_at(ticket.due, give_up)
         self._let_in()
         try:
             comes = await turn
@@ -189,8 +195,8 @@ class Gate:
                     self._timer = self._clock.call_at(now + seconds, self._look_again)
                 return
             self.queue.pop(ticket)
-            self._go_in(ticket.tokens, now)
-            ticket.tell(True)
+            if ticket.tell(True):
+                self._go_in(ticket.tokens, now)
 
     def _look_again(self) -> None:
         self._timer = None

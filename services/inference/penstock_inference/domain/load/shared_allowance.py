@@ -146,12 +146,14 @@ class SharedAllowance:
             self._ask(0.0)
 
     def correct(self, units: float, now: float) -> None:
-        """Take more, or give back (below 0); what is owed is part of the next loan."""
+        """Take more, or give back (below 0); what is owed is part of the next loan, or told within a second."""
         if self._own is not None:
             self._own.correct(units, now)
             self._taken_alone += units
         else:
             self._in_hand -= units
+            # An answer may end long after the last slice: neither what it gives back nor what it owes is kept for ever.
+            self._keep_time(now)
 
     def wish(self) -> Wish:
         """Return what is to be borrowed: for all who lack something, or for a second, and no more than a second has.
@@ -196,11 +198,11 @@ class SharedAllowance:
             self._tell()
 
     def close(self) -> None:
-        """Give back what is in hand."""
+        """Give back what is in hand, or say what is owed."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._give_back(self._in_hand)
+        self._keep(0.0)
 
     def _ask(self, least: float) -> None:
         if not self.is_asking:
@@ -225,14 +227,15 @@ class SharedAllowance:
             self._timer = self._clock.call_at(now + SLICE_SECONDS, self._second_over)
 
     def _second_over(self) -> None:
-        """Measure the next slice by what this second took, and give back what is more."""
+        """Measure the next slice by what this second took, and give back what is more; what is owed all shall know."""
         self._timer = None
         self._slice, self._taken = min(self._taken, self._per_slice), 0.0
-        self._give_back(self._in_hand - self._slice)
+        self._keep(self._slice)
         if self._slice or self._in_hand > 0:
             self._keep_time(self._clock.time())
 
-    def _give_back(self, units: float) -> None:
-        if units > 0 and self._own is None:
+    def _keep(self, most: float) -> None:
+        units = max(0.0, self._in_hand - most) + min(0.0, self._in_hand)
+        if abs(units) > _ROUNDING_UNITS and self._own is None:
             self._in_hand -= units
             self._lender.give_back(self, units)

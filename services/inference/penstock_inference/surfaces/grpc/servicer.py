@@ -1,4 +1,4 @@
-"""The inference service: what it is asked, handed on to the attempt loop and to who administers models and upstreams."""
+"""The inference service: what it is asked, handed on to the attempts and to who administers models and upstreams."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from penstock_common.contract.wire.inference import (
 from penstock_common.llm.types import Batch, Candidate
 from penstock_common.rpc.method import Handler, Responses
 from penstock_common.rpc.server_call import ServerCall
-from penstock_inference.domain.attempt_loop import Batches, Generation
+from penstock_inference.domain.batches import Batches
+from penstock_inference.domain.generation import Generation
 from penstock_inference.domain.revisions import Revisions
 from penstock_inference.domain.upstream_control import UpstreamControl
 
@@ -53,7 +54,7 @@ class InferenceServicer:
         )
         revisions = self._revisions
         revision = revisions.of(request.plan) if revisions.earlier else revisions.newest
-        batches = revision.attempt_loop.batches(generation, call.steps)
+        batches = Batches(generation, revision.parts, call.steps)
         return batches if request.batches else one_by_one(batches)
 
     async def list_models(self, _: None, call: ServerCall) -> tuple[RunnableModel, ...]:

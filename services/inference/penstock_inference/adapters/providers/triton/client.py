@@ -22,7 +22,7 @@ _EOF: Any = getattr(grpc.aio, "EOF")  # noqa: B009 - the stubs do not know it
 MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 
 _OPTIONS = (
-    # Retries belong to the attempt loop alone.
+    # Retries belong to the attempt engine alone.
     ("grpc.enable_retries", 0),
     # Triton forgives two pings within five minutes; more often, it closes the connection.
     ("grpc.keepalive_time_ms", 120_000),
