@@ -8,8 +8,8 @@ from typing import Any
 
 from penstock_common import errors
 from penstock_common.testing.generations import GenerationCaller, Outcome
+from penstock_faults.http.server import ScriptedUpstream
 from penstock_faults.named import SEEN
-from penstock_faults.openai.server import OpenAIUpstream
 from penstock_faults.stage import Stage
 from penstock_faults.table import Mode, Row, Timer
 from penstock_faults.verdict import Play, Sight
@@ -65,7 +65,7 @@ class InferenceTheatre:
 
     caller: GenerationCaller
     stage: Stage
-    servers: dict[str, OpenAIUpstream]
+    servers: dict[str, ScriptedUpstream]
 
     async def play(self, row: Row, mode: Mode, *candidates: str) -> Play:
         """One request, and what became of it."""

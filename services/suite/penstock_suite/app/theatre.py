@@ -13,8 +13,8 @@ from typing import Any
 
 from penstock_common.configuration import Configuration
 from penstock_faults.caller import Question, ask
+from penstock_faults.http.server import ScriptedUpstream
 from penstock_faults.named import SCRIPTS, SEEN
-from penstock_faults.openai.server import OpenAIUpstream
 from penstock_faults.record import Record, Seen
 from penstock_faults.stage import Stage
 from penstock_faults.table import Mode, Outage, Row
@@ -111,7 +111,7 @@ async def built_house(folder: Path) -> House:
 
 @asynccontextmanager
 async def _scripted_openai(name: str, stage: Stage) -> AsyncGenerator[tuple[Record, str]]:
-    async with OpenAIUpstream(lambda model: stage.part_of(name, model), gates=stage.gates) as server:
+    async with ScriptedUpstream(lambda model: stage.part_of(name, model), gates=stage.gates) as server:
         yield server.record, server.base_url
 
 
