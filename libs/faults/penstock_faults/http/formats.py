@@ -13,15 +13,14 @@ from penstock_faults.ollama.format import OllamaFormat
 from penstock_faults.openai.format import ChatFormat
 from penstock_faults.openai_responses.format import ResponsesFormat
 
-_CHAT = ChatFormat()
 # Whoever looks closer stands first.
 _FORMATS: tuple[Format, ...] = (
-    ResponsesFormat(), AzureFormat(), AnthropicFormat(), GeminiFormat(), BedrockFormat(), OllamaFormat(), _CHAT,
+    ResponsesFormat(), AzureFormat(), AnthropicFormat(), GeminiFormat(), BedrockFormat(), OllamaFormat(), ChatFormat(),
 )  # fmt: skip
 FORMATS: Mapping[str, Format] = {form.name: form for form in _FORMATS}
 """By the names of their wires."""
 
 
-def format_of(path: str) -> Format:
-    """Return the format that a path without its query belongs to; OpenAI's where it is nobody's."""
-    return next((form for form in _FORMATS if form.answers(path)), _CHAT)
+def format_of(path: str, otherwise: str = "openai") -> Format:
+    """Return the format that a path without its query belongs to, ``otherwise`` where it is nobody's."""
+    return next((form for form in _FORMATS if form.answers(path)), FORMATS[otherwise])

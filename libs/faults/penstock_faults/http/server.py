@@ -40,13 +40,13 @@ class ScriptedUpstream:
         port: int = 0,
         record: Record | None = None,
         gates: Gates | None = None,
-        wire: str = "",
+        wire: str = "openai",
     ) -> None:
         """Take the script of every model, or a function that says which; port 0 takes a free one.
 
-        Without ``gates`` nothing is held. ``wire`` is the only one that it plays; without, it is every one, by the path.
+        Without ``gates`` nothing is held. ``wire`` is whose ``base_url`` it has, and whose the paths are that are nobody's.
         """
-        self._format = FORMATS[wire] if wire else None
+        self._wire = wire
         self.record = record or Record()
         self._playbacks = always(Playback(script)) if isinstance(script, Script) else script
         self._gates = gates
@@ -62,8 +62,8 @@ class ScriptedUpstream:
 
     @property
     def base_url(self) -> str:
-        """What clients of the wire that it plays, else of OpenAI's, add their path to."""
-        return self.base_url_of("openai" if self._format is None else self._format.name)
+        """What clients of its wire add their path to, such as ``/chat/completions``."""
+        return self.base_url_of(self._wire)
 
     def base_url_of(self, wire: str) -> str:
         """Return what clients of a wire add their path to."""
@@ -100,7 +100,7 @@ class ScriptedUpstream:
 
     async def _respond(self, seen: Seen, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
         """Write the response unless the client leaves first; return what it sent meanwhile."""
-        form = self._format or format_of(seen.bare_path)
+        form = format_of(seen.bare_path, self._wire)
         asked = form.asked(seen)
         seen.model, seen.streams = asked.model, asked.streams
         sending = asyncio.ensure_future(self._play(seen, form, asked, writer))

@@ -60,7 +60,7 @@ async def play(request: PlayRequest, show_place: ShowPlace, show_seen: ShowSeen)
         triton = TritonUpstream(script, **where)
         await _until_a_signal(_opened(triton, request.listen), lambda: triton.target, show_place)
         return
-    upstream = ScriptedUpstream(script, **where)
+    upstream = ScriptedUpstream(script, wire=request.wire, **where)
     await _until_a_signal(_opened(upstream, request.listen), lambda: upstream.base_url, show_place)
 
 
