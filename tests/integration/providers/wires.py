@@ -1,0 +1,174 @@
+"""What each provider's wire can say, and where a request has what it was told: one entry for every provider of the registry."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from typing import Any
+
+from penstock_faults.http.server import ScriptedUpstream
+from penstock_inference.adapters.providers.carried import Table, Use
+from penstock_inference.adapters.providers.registry import PROVIDERS
+
+Body = Mapping[str, Any]
+Told = tuple[Any, ...]
+"""A block of a turn as a request has it: ``("text", text)``, ``("reasoning", text, signature)``, ``("hidden", data)`` or
+``("call", id, name, arguments)``."""
+
+
+def _text_of(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    return "".join(str(part.get("text", "")) for part in content or [] if isinstance(part, dict))
+
+
+def _of_chat(body: Body) -> Iterator[Told]:
+    turn = [message for message in body["messages"] if message["role"] == "assistant"][-1]
+    if turn.get("reasoning_content"):
+        yield "reasoning", turn["reasoning_content"], ""
+    if turn.get("content"):
+        yield "text", _text_of(turn["content"])
+    if turn.get("refusal"):
+        yield "text", turn["refusal"]
+    for call in turn.get("tool_calls") or []:
+        yield "call", call["id"], call["function"]["name"], call["function"]["arguments"]
+
+
+def _of_anthropic(body: Body) -> Iterator[Told]:
+    turn = [message for message in body["messages"] if message["role"] == "assistant"][-1]
+    content = turn["content"] if isinstance(turn["content"], list) else [{"type": "text", "text": turn["content"]}]
+    for block in content:
+        if block["type"] == "text":
+            yield "text", block["text"], block.get("citations") or []
+        elif block["type"] == "thinking":
+            yield "reasoning", block["thinking"], block["signature"]
+        elif block["type"] == "redacted_thinking":
+            yield "hidden", block["data"]
+        elif block["type"] == "tool_use":
+            yield "call", block["id"], block["name"], block["input"]
+
+
+def _of_gemini(body: Body) -> Iterator[Told]:
+    turn = [content for content in body["contents"] if content["role"] == "model"][-1]
+    for part in turn["parts"]:
+        if "functionCall" in part:
+            call = part["functionCall"]
+            yield "call", call.get("id", ""), call["name"], call.get("args", {})
+        elif part.get("thought"):
+            yield "reasoning", part["text"], part.get("thoughtSignature", "")
+        elif "text" in part:
+            yield "text", part["text"]
+
+
+def _of_bedrock(body: Body) -> Iterator[Told]:
+    turn = [message for message in body["messages"] if message["role"] == "assistant"][-1]
+    for block in turn["content"]:
+        if "text" in block:
+            yield "text", block["text"]
+        elif "toolUse" in block:
+            yield "call", block["toolUse"]["toolUseId"], block["toolUse"]["name"], block["toolUse"]["input"]
+        elif "redactedContent" in block.get("reasoningContent", {}):
+            yield "hidden", block["reasoningContent"]["redactedContent"]
+        elif "reasoningContent" in block:
+            thought = block["reasoningContent"]["reasoningText"]
+            yield "reasoning", thought["text"], thought.get("signature", "")
+
+
+def _of_responses(body: Body) -> Iterator[Told]:
+    for item in body["input"]:
+        if item.get("type", "message") == "message" and item.get("role") == "assistant":
+            for part in item["content"] if isinstance(item["content"], list) else [{"text": item["content"]}]:
+                yield "text", part.get("text") or part.get("refusal", "")
+        elif item.get("type") == "function_call":
+            yield "call", item["call_id"], item["name"], item["arguments"]
+        elif item.get("type") == "reasoning":
+            yield "hidden", item.get("encrypted_content", "")
+
+
+def _of_ollama(body: Body) -> Iterator[Told]:
+    turn = [message for message in body["messages"] if message["role"] == "assistant"][-1]
+    if turn.get("thinking"):
+        yield "reasoning", turn["thinking"], ""
+    if turn.get("content"):
+        yield "text", turn["content"]
+    for call in turn.get("tool_calls") or []:
+        yield "call", "", call["function"]["name"], call["function"]["arguments"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wire:
+    """A provider's wire: what of a script it can say, and how a turn is read from a request that hands it back."""
+
+    format: str
+    told: Callable[[Body], Iterator[Told]]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Of an upstream, beside its name, address, key and models."""
+    reasoning: bool = True
+    signatures: bool = False
+    hidden: bool = False
+    citations: bool = False
+    ordered: bool = False
+    """Blocks come, and are handed back, in their order."""
+    refusals: bool = False
+    """A refusal is told from other text."""
+    ids: bool = True
+    counts: frozenset[str] = frozenset({"cached", "written", "reasoning"})
+    matched_stop: bool = False
+    details: bool = False
+    filters: bool = True
+    """It can say that a filter ended an answer, or refused a question."""
+    beginning: bool = True
+    """It can be asked to go on with a turn."""
+    holds: Mapping[Use, str] = field(default_factory=dict)
+    """Of a use that is carried in other words: what the request has of it, a regular expression."""
+    by_facts: frozenset[Use] = frozenset()
+    """What a model of which nothing is known is not asked for."""
+
+    def upstream(self, provider: str, server: ScriptedUpstream, name: str = "first", **more: Any) -> dict[str, Any]:
+        """The entry of an upstream that asks this server."""
+        model = {"name": "m", "context_window": 100_000, "price": {"input": 1, "output": 2}, **more.pop("model", {})}
+        return {
+            "name": name, "provider": provider, "base_url": server.base_url_of(self.format), "api_key": "sk-ours",
+            "models": [model], **self.settings, **more,
+        }  # fmt: skip
+
+
+_NO_TOOLS = r'^(?!.*"tools")'
+_CHAT = Wire(format="openai", told=_of_chat, refusals=True)
+
+WIRES: dict[str, Wire] = {
+    "openai": replace(_CHAT, reasoning=False, by_facts=frozenset({Use.CACHE_BREAKPOINT})),
+    "openai_compatible": _CHAT,
+    "vllm": replace(_CHAT, matched_stop=True),
+    "ollama": replace(_CHAT, holds={Use.TOOL_CHOICE_NONE: _NO_TOOLS}),
+}
+"""By the provider's name. Triton is no wire of HTTP, and has tests of its own."""
+
+ELSEWHERE = frozenset({"triton"})
+
+
+def table_of(provider: str) -> Table:
+    """Return what a provider says of itself."""
+    module = import_module(PROVIDERS[provider].settings.__module__.rpartition(".")[0] + ".table")
+    tables: Mapping[str, Table] = getattr(module, "TABLES", {})
+    return tables.get(provider) or module.TABLE
+
+
+def as_document(arguments: Any) -> Any:
+    """Return a call's arguments as they mean, whether a wire has them as a text or not."""
+    return json.loads(arguments) if isinstance(arguments, str) else arguments
+
+
+def as_text(data: bytes) -> str:
+    """Return signatures and what is hidden as wires have them."""
+    return data.decode() if _is_base64(data) else base64.b64encode(data).decode()
+
+
+def _is_base64(data: bytes) -> bool:
+    try:
+        return base64.b64encode(base64.b64decode(data, validate=True)) == data
+    except ValueError:
+        return False
