@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from pydantic import ValidatorFunctionWrapHandler, WrapValidator, field_validator
 
+from penstock_inference.adapters.providers.bedrock.settings import BedrockSettings
 from penstock_inference.adapters.providers.openai.settings import OpenAISettings
 from penstock_inference.adapters.providers.provider import ModelsOfUpstream, OpenUpstream, Provider
 from penstock_inference.adapters.providers.triton.settings import TritonSettings
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 
 def _open_openai(settings: OpenAISettings, client: HttpClient) -> AbstractAsyncContextManager[OpenUpstream]:
     from penstock_inference.adapters.providers.openai.build import open_upstream
+
+    return open_upstream(settings, client)
+
+
+def _open_bedrock(settings: BedrockSettings, client: HttpClient) -> AbstractAsyncContextManager[OpenUpstream]:
+    from penstock_inference.adapters.providers.bedrock.build import open_upstream
 
     return open_upstream(settings, client)
 
@@ -43,6 +50,7 @@ PROVIDERS: Mapping[str, Provider] = {
     "openai_compatible": _OPENAI,
     "vllm": _OPENAI,
     "ollama": _OPENAI,
+    "bedrock": Provider(BedrockSettings, _open_bedrock),
     "triton": Provider(TritonSettings, _open_triton, _open_models_of_triton),
 }
 NOT_YET = ("azure_openai", "anthropic")
@@ -68,5 +76,5 @@ def _by_provider(value: Any, handler: ValidatorFunctionWrapHandler) -> UpstreamS
     return (_OfNoProvider if provider is None else provider.settings).model_validate(value)
 
 
-AnyUpstreamSettings = Annotated[OpenAISettings | TritonSettings, WrapValidator(_by_provider)]
+AnyUpstreamSettings = Annotated[OpenAISettings | BedrockSettings | TritonSettings, WrapValidator(_by_provider)]
 """One entry of ``upstreams``: read as its provider's."""
