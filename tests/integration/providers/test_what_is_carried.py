@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from penstock_common.errors import UnsupportedParameter
-from penstock_common.llm.types import UnsupportedFields
+from penstock_common.llm.types import GenerationInput, UnsupportedFields
 from penstock_faults.script import Answer
-from penstock_inference.adapters.providers.carried import How, Row, Use
+from penstock_inference.adapters.providers.carried import How, Row, Table, Use
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from uses import CITED, USES, is_held  # noqa: E402
+from uses import CITED, USES, is_held, of_address  # noqa: E402
 from wires import WIRES, Wire, table_of  # noqa: E402
 
 REFUSE, DROP = UnsupportedFields.REFUSE, UnsupportedFields.DROP
@@ -32,7 +32,7 @@ def test_everything_is_asked_for():
 @pytest.mark.parametrize("provider", WIRES)
 async def test_it_does_what_its_table_says(provider: str, use: Use, stage_of):
     wire, stage, table = WIRES[provider], await stage_of(provider), table_of(provider)
-    value = CITED if use is Use.CITATIONS and table[Use.FILE].how not in CARRIED else USES[use]
+    value = _input(use, wire, table)
     if use in wire.by_facts:
         return
     stage.plays(ANSWER)
@@ -43,6 +43,12 @@ async def test_it_does_what_its_table_says(provider: str, use: Use, stage_of):
         requests = stage.server.record.requests[before:]
         faults += [f"{mode.value}: {fault}" for fault in _faults(outcome, requests, wire, use, table[use], mode)]
     assert faults == []
+
+
+def _input(use: Use, wire: Wire, table: Table) -> GenerationInput:
+    if use is Use.CITATIONS and table[Use.FILE].how not in CARRIED:
+        return CITED
+    return of_address(use, wire.addresses) if use in (Use.IMAGE_URL, Use.FILE_URL) else USES[use]
 
 
 def _faults(outcome, requests, wire: Wire, use: Use, row: Row, mode: UnsupportedFields) -> Iterator[str]:

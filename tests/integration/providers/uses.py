@@ -47,6 +47,13 @@ def _answered(*parts: object) -> GenerationInput:
     return asked(user("Hi?"), turn, user("Go on."))
 
 
+def of_address(use: Use, where: str) -> GenerationInput:
+    """Return the request of an image or a document that lies there."""
+    if use is Use.IMAGE_URL:
+        return _given(Image(url=f"{where}/dot.png", media_type="image/png"))
+    return _given(File(name="a.pdf", media_type="application/pdf", url=f"{where}/a.pdf"))
+
+
 USES: Mapping[Use, GenerationInput] = {
     Use.TEMPERATURE: _sampled(temperature=0.625),
     Use.TOP_P: _sampled(top_p=0.375),
@@ -70,13 +77,13 @@ USES: Mapping[Use, GenerationInput] = {
     Use.JSON_OBJECT: asked(response_format=JsonObject()),
     Use.JSON_SCHEMA: asked(response_format=JsonSchema(name="color", schema_json=SCHEMA, strict=True)),
     Use.IMAGE: _given(Image(data=PIXEL, media_type="image/png")),
-    Use.IMAGE_URL: _given(Image(url="https://images.example/dot.png", media_type="image/png")),
+    Use.IMAGE_URL: of_address(Use.IMAGE_URL, "https://files.example"),
     Use.IMAGE_DETAIL: _given(Image(data=PIXEL, media_type="image/png", detail="high")),
     Use.FILE: _given(File(name="a.pdf", media_type="application/pdf", data=PDF)),
-    Use.FILE_URL: _given(File(name="a.pdf", media_type="application/pdf", url="https://files.example/a.pdf")),
+    Use.FILE_URL: of_address(Use.FILE_URL, "https://files.example"),
     Use.FILE_ID: _given(File(id="file-4711", media_type="application/pdf")),
     Use.CITATIONS: _given(File(name="a.pdf", media_type="application/pdf", data=PDF, with_citations=True)),
-    Use.REASONING: _answered(Reasoning(text="Aha, so.", signature=b"c2lnbmVk"), Text(text="So.")),
+    Use.REASONING: _answered(Reasoning(text="Aha, so.", signature=b"c2lnbmVk", origin="first/m"), Text(text="So.")),
     Use.CACHE_BREAKPOINT: asked(Message(role=Role.USER, parts=(Text(text="Keep.", cache_breakpoint=True),))),
     Use.CACHE_TTL: asked(Message(role=Role.USER, parts=(Text(text="Keep.", cache_breakpoint=True, cache_ttl="1h"),))),
     Use.NAME: asked(Message(role=Role.USER, parts=(Text(text="Hi?"),), name="annabel")),
@@ -103,8 +110,8 @@ _USUAL: Mapping[Use, str] = {
     Use.STOP: "HALT!", Use.SEED: "424242", Use.FREQUENCY_PENALTY: r"0\.875", Use.PRESENCE_PENALTY: r"0\.125",
     Use.TOOLS: "What the weather is", Use.CUSTOM_TOOLS: "Free text", Use.STRICT_TOOLS: '"strict":true',
     Use.ALLOWED_TOOLS: "weather", Use.JSON_SCHEMA: '"color"', Use.IMAGE: _BASE64_OF_PIXEL,
-    Use.IMAGE_URL: "https://images.example/dot.png", Use.IMAGE_DETAIL: '"high"', Use.FILE: _BASE64_OF_PDF,
-    Use.FILE_URL: "https://files.example/a.pdf", Use.FILE_ID: "file-4711", Use.CITATIONS: '"citations"',
+    Use.IMAGE_URL: "//files.*/dot.png", Use.IMAGE_DETAIL: '"high"', Use.FILE: _BASE64_OF_PDF,
+    Use.FILE_URL: "//files.*/a.pdf", Use.FILE_ID: "file-4711", Use.CITATIONS: '"citations"',
     Use.REASONING: r"Aha, so\.|c2lnbmVk", Use.CACHE_BREAKPOINT: "ephemeral|cachePoint|prompt_cache_breakpoint",
     Use.CACHE_TTL: '"1h"', Use.NAME: "annabel", Use.LATER_SYSTEM: r"Be kind\.", Use.FAILED_CALL: "no such city",
     Use.IMAGE_OF_TOOL: _BASE64_OF_PIXEL, Use.PREFILL: "One, two,",

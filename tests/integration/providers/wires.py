@@ -120,8 +120,8 @@ class Wire:
     details: bool = False
     filters: bool = True
     """It can say that a filter ended an answer, or refused a question."""
-    beginning: bool = True
-    """It can be asked to go on with a turn."""
+    addresses: str = "https://files.example"
+    """Where what it fetches by an address may lie."""
     holds: Mapping[Use, str] = field(default_factory=dict)
     """Of a use that is carried in other words: what the request has of it, a regular expression."""
     by_facts: frozenset[Use] = frozenset()
@@ -143,8 +143,17 @@ WIRES: dict[str, Wire] = {
     "openai": replace(_CHAT, reasoning=False, by_facts=frozenset({Use.CACHE_BREAKPOINT})),
     "openai_compatible": _CHAT,
     "vllm": replace(_CHAT, matched_stop=True),
+    "anthropic": Wire(
+        format="anthropic", told=_of_anthropic, signatures=True, hidden=True, citations=True, ordered=True,
+        counts=frozenset({"cached", "written", "written_1h", "reasoning"}), matched_stop=True, details=True,
+    ),
+    "bedrock": Wire(
+        format="bedrock", told=_of_bedrock, settings={"aws_region": "eu-central-1"}, signatures=True, hidden=True,
+        citations=True, ordered=True, counts=frozenset({"cached", "written", "written_1h"}), matched_stop=True,
+        holds={Use.TOOL_CHOICE_NONE: _NO_TOOLS}, addresses="s3://files",
+    ),
     "ollama": replace(_CHAT, holds={Use.TOOL_CHOICE_NONE: _NO_TOOLS}),
-}
+}  # fmt: skip
 """By the provider's name. Triton is no wire of HTTP, and has tests of its own."""
 
 ELSEWHERE = frozenset({"triton"})

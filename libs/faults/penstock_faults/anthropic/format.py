@@ -41,7 +41,7 @@ class AnthropicFormat:
     """Messages."""
 
     name = "anthropic"
-    base_path = "/v1"
+    base_path = ""
     stream_type = EVENT_STREAM
     ping = b'event: ping\ndata: {"type": "ping"}\n\n'
     torn = '{"type":"content_block_delta","index":0,"delta":{"type":"text_de'

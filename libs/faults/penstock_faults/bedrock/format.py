@@ -21,7 +21,7 @@ from penstock_faults.http.format import (
 )
 from penstock_faults.record import Seen
 from penstock_faults.reply import prefix_of
-from penstock_faults.script import Block, Error, Text, Thought, ToolCall
+from penstock_faults.script import Answer, Block, Error, Text, Thought, ToolCall
 
 _CALL = re.compile(r"/model/([^/]+)/(converse|converse-stream|count-tokens)$")
 _STOPS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "content_filtered"}
@@ -100,7 +100,14 @@ class BedrockFormat:
 
     def failure(self, error: Error, status: int, retry_after: str, asked: Asked) -> Failure:
         """Return an error in the place of an answer; what the filter refuses is an answer that says so."""
-        del retry_after, asked
+        del retry_after
+        if error.code == "content_filter":
+            refused = Reply(
+                answer=Answer(finish_reason="content_filter"), blocks=(), model=asked.model, counts=Counts()
+            )
+            if asked.streams:
+                return Failure(200, b"".join(self.events(refused)), content_type=self.stream_type)
+            return Failure(200, self.whole(refused))
         message = _TOO_LONG if error.code == "context_length_exceeded" else error.message
         kind = _EXCEPTIONS.get(status_of(error) if status < _FIRST_ERROR else status, "InternalServerException")
         return Failure(
@@ -140,6 +147,8 @@ def _usage(counts: Counts) -> Document:
     }
     if counts.cached or counts.written:
         usage |= {"cacheReadInputTokens": counts.cached, "cacheWriteInputTokens": counts.written}
+        lives = {"5m": counts.written - counts.written_1h, "1h": counts.written_1h}
+        usage["cacheDetails"] = [{"ttl": ttl, "inputTokens": tokens} for ttl, tokens in lives.items() if tokens]
     return usage
 
 
