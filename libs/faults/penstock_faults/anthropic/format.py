@@ -35,6 +35,7 @@ _TYPES = {
     503: "overloaded_error", _OVERLOADED: "overloaded_error",
 }  # fmt: skip
 _TOO_LONG = "prompt is too long: 4100 tokens > 16 maximum"
+_PIECE = "content_block_delta"
 
 
 class AnthropicFormat:
@@ -127,8 +128,8 @@ class AnthropicFormat:
         return server_sent_event(written(document), "error")
 
     def event(self, data: str) -> bytes:
-        """Return an event of a stream that carries this."""
-        return server_sent_event(data)
+        """Return an event of a stream that carries this, by its name where it is a piece of the answer."""
+        return server_sent_event(data, _PIECE if data.startswith(f'{{"type":"{_PIECE}"') else "")
 
 
 _FIRST_ERROR = 400

@@ -26,7 +26,7 @@ from penstock_faults.script import Answer, Block, Error, Text, Thought, ToolCall
 _CALL = re.compile(r"/model/([^/]+)/(converse|converse-stream|count-tokens)$")
 _STOPS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "content_filtered"}
 _EXCEPTIONS = {
-    400: "ValidationException", 403: "AccessDeniedException", 404: "ResourceNotFoundException", 408: "ModelTimeoutException",
+    400: "ValidationException", 401: "UnrecognizedClientException", 403: "AccessDeniedException", 404: "ResourceNotFoundException", 408: "ModelTimeoutException",
     424: "ModelErrorException", 429: "ThrottlingException", 500: "InternalServerException", 503: "ServiceUnavailableException",
 }  # fmt: skip
 _FIRST_ERROR = 400
@@ -90,7 +90,8 @@ class BedrockFormat:
     def whole(self, reply: Reply) -> bytes:
         """Return the answer in one piece."""
         message = {"role": "assistant", "content": [_block(block) for block in reply.blocks]}
-        document: Document = {"output": {"message": message}, **_end(reply), "metrics": {"latencyMs": 1}}
+        end = _end(reply) if reply.answer.finish_reason is not None else {}
+        document: Document = {"output": {"message": message}, **end, "metrics": {"latencyMs": 1}}
         return encoded(document if reply.counts is None else {**document, "usage": _usage(reply.counts)})
 
     def other(self, seen: Seen, asked: Asked) -> bytes:
@@ -131,7 +132,7 @@ def _event(kind: str, **document: Any) -> bytes:
 
 def _end(reply: Reply) -> Document:
     answer = reply.answer
-    word = answer.finish_reason or "stop"
+    word = answer.finish_reason or ""
     if not answer.matched_stop:
         return {"stopReason": _STOPS.get(word, word)}
     return {"stopReason": "stop_sequence", "additionalModelResponseFields": {"stop_sequence": answer.matched_stop}}

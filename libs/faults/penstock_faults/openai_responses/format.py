@@ -24,6 +24,7 @@ from penstock_faults.script import Block, Error, Refusal, Text, Thought, ToolCal
 
 _ID, _CREATED = "resp_scripted", 1_700_000_000
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
+_PIECE = "response.output_text.delta"
 
 
 class ResponsesFormat:
@@ -108,8 +109,8 @@ class ResponsesFormat:
         return told + server_sent_event(written(document), "response.failed")
 
     def event(self, data: str) -> bytes:
-        """Return an event of a stream that carries this."""
-        return server_sent_event(data)
+        """Return an event of a stream that carries this, by its name where it is a piece of the answer."""
+        return server_sent_event(data, _PIECE if data.startswith(f'{{"type":"{_PIECE}"') else "")
 
 
 class _Item:
