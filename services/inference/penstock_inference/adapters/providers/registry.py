@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 from pydantic import ValidatorFunctionWrapHandler, WrapValidator, field_validator
 
 from penstock_inference.adapters.providers.anthropic.settings import AnthropicSettings
+from penstock_inference.adapters.providers.gemini.settings import GeminiSettings
 from penstock_inference.adapters.providers.openai.settings import OpenAISettings
 from penstock_inference.adapters.providers.provider import ModelsOfUpstream, OpenUpstream, Provider
 from penstock_inference.adapters.providers.triton.settings import TritonSettings
 from penstock_inference.adapters.providers.upstream_settings import UpstreamSettings
+from penstock_inference.adapters.providers.vertex.settings import VertexSettings
 
 if TYPE_CHECKING:
     # Read with the settings, where nobody asks a provider yet.
@@ -21,6 +23,12 @@ if TYPE_CHECKING:
 
 def _open_anthropic(settings: AnthropicSettings, client: HttpClient) -> AbstractAsyncContextManager[OpenUpstream]:
     from penstock_inference.adapters.providers.anthropic.build import open_upstream
+
+    return open_upstream(settings, client)
+
+
+def _open_gemini(settings: GeminiSettings, client: HttpClient) -> AbstractAsyncContextManager[OpenUpstream]:
+    from penstock_inference.adapters.providers.gemini.build import open_upstream
 
     return open_upstream(settings, client)
 
@@ -43,6 +51,12 @@ def _open_models_of_triton(settings: TritonSettings) -> AbstractAsyncContextMana
     return open_models(settings)
 
 
+def _open_vertex(settings: VertexSettings, client: HttpClient) -> AbstractAsyncContextManager[OpenUpstream]:
+    from penstock_inference.adapters.providers.vertex.build import open_upstream
+
+    return open_upstream(settings, client)
+
+
 _OPENAI = Provider(OpenAISettings, _open_openai)
 
 PROVIDERS: Mapping[str, Provider] = {
@@ -51,6 +65,8 @@ PROVIDERS: Mapping[str, Provider] = {
     "vllm": _OPENAI,
     "ollama": _OPENAI,
     "anthropic": Provider(AnthropicSettings, _open_anthropic),
+    "gemini": Provider(GeminiSettings, _open_gemini),
+    "vertex": Provider(VertexSettings, _open_vertex),
     "triton": Provider(TritonSettings, _open_triton, _open_models_of_triton),
 }
 NOT_YET = ("azure_openai",)
@@ -76,5 +92,7 @@ def _by_provider(value: Any, handler: ValidatorFunctionWrapHandler) -> UpstreamS
     return (_OfNoProvider if provider is None else provider.settings).model_validate(value)
 
 
-AnyUpstreamSettings = Annotated[OpenAISettings | AnthropicSettings | TritonSettings, WrapValidator(_by_provider)]
+AnyUpstreamSettings = Annotated[
+    OpenAISettings | AnthropicSettings | GeminiSettings | VertexSettings | TritonSettings, WrapValidator(_by_provider)
+]
 """One entry of ``upstreams``: read as its provider's."""
