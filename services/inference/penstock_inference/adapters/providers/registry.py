@@ -10,10 +10,12 @@ from pydantic import ValidatorFunctionWrapHandler, WrapValidator, field_validato
 
 from penstock_inference.adapters.providers.anthropic.settings import AnthropicSettings
 from penstock_inference.adapters.providers.bedrock.settings import BedrockSettings
+from penstock_inference.adapters.providers.gemini.settings import GeminiSettings
 from penstock_inference.adapters.providers.openai.settings import OpenAISettings
 from penstock_inference.adapters.providers.provider import ModelsOfUpstream, OpenUpstream, Provider
 from penstock_inference.adapters.providers.triton.settings import TritonSettings
 from penstock_inference.adapters.providers.upstream_settings import UpstreamSettings
+from penstock_inference.adapters.providers.vertex.settings import VertexSettings
 
 if TYPE_CHECKING:
     # Read with the settings, where nobody asks a provider yet.
@@ -22,6 +24,12 @@ if TYPE_CHECKING:
 
 def _open_anthropic(settings: AnthropicSettings, client: HttpClient) -> AbstractAsyncContextManager[OpenUpstream]:
     from penstock_inference.adapters.providers.anthropic.build import open_upstream
+
+    return open_upstream(settings, client)
+
+
+def _open_gemini(settings: GeminiSettings, client: HttpClient) -> AbstractAsyncContextManager[OpenUpstream]:
+    from penstock_inference.adapters.providers.gemini.build import open_upstream
 
     return open_upstream(settings, client)
 
@@ -50,6 +58,12 @@ def _open_models_of_triton(settings: TritonSettings) -> AbstractAsyncContextMana
     return open_models(settings)
 
 
+def _open_vertex(settings: VertexSettings, client: HttpClient) -> AbstractAsyncContextManager[OpenUpstream]:
+    from penstock_inference.adapters.providers.vertex.build import open_upstream
+
+    return open_upstream(settings, client)
+
+
 _OPENAI = Provider(OpenAISettings, _open_openai)
 
 PROVIDERS: Mapping[str, Provider] = {
@@ -59,6 +73,8 @@ PROVIDERS: Mapping[str, Provider] = {
     "ollama": _OPENAI,
     "anthropic": Provider(AnthropicSettings, _open_anthropic),
     "bedrock": Provider(BedrockSettings, _open_bedrock),
+    "gemini": Provider(GeminiSettings, _open_gemini),
+    "vertex": Provider(VertexSettings, _open_vertex),
     "triton": Provider(TritonSettings, _open_triton, _open_models_of_triton),
 }
 NOT_YET = ("azure_openai",)
@@ -85,6 +101,7 @@ def _by_provider(value: Any, handler: ValidatorFunctionWrapHandler) -> UpstreamS
 
 
 AnyUpstreamSettings = Annotated[
-    OpenAISettings | AnthropicSettings | BedrockSettings | TritonSettings, WrapValidator(_by_provider)
+    OpenAISettings | AnthropicSettings | BedrockSettings | GeminiSettings | VertexSettings | TritonSettings,
+    WrapValidator(_by_provider),
 ]
 """One entry of ``upstreams``: read as its provider's."""

@@ -67,6 +67,8 @@ class Options:
     passthrough: bool = False
     service_tiers: bool = False
     """Takes a field for the tier of service: one of its models has prices for some."""
+    cloud_version: str = ""
+    """What clouds want in the body in the place of the model, which stands in their path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,10 @@ class _Request:
     def written(self, *, folds_system: bool) -> MessagesRequest:
         writing, value, body = self._writing, self._value, self._body
         without = left_out(value, TABLE, self._policy)
-        body["model"] = self._call.model
+        if self._options.cloud_version:
+            body["anthropic_version"] = self._options.cloud_version
+        else:
+            body["model"] = self._call.model
         max_tokens = body["max_tokens"] = self._max_tokens()
         turns = self._turns(folds_system=folds_system)
         system = [*turns.system, *self._format_in_words()]
