@@ -11,9 +11,7 @@ from penstock_common.http.address import parse_address
 from penstock_common.http.client import HttpClient
 from penstock_common.http.request_head import RequestHead
 from penstock_common.http.response import Response
-from penstock_common.llm.types import UnsupportedFields
 from penstock_inference.adapters.providers.http.answer import HEADERS, MAX_ERROR_BODY_BYTES, HttpAnswer
-from penstock_inference.adapters.providers.http.errors import failure_of_response
 from penstock_inference.adapters.providers.openai.beginning import Kind, kind_of
 from penstock_inference.adapters.providers.openai.choices import ChoicesReader, are_asked_for
 from penstock_inference.adapters.providers.openai.dialect import Dialect
@@ -94,7 +92,7 @@ class CompletionAnswer(HttpAnswer):
             beginning = await response.read_up_to(MAX_ERROR_BODY_BYTES)
             manner = manner_of_refusal(response.status, beginning, whole=whole)
             if manner is None or not would_differ(manners, manner):
-                raise failure_of_response(response.status, response.headers, beginning)
+                raise self._failure(response, beginning)
             manners |= {manner}
             self._response = None
             response.release()
@@ -106,13 +104,12 @@ class CompletionAnswer(HttpAnswer):
     async def _completion(self, manners: Manners, whole: bool) -> Response:
         upstream, call = self._upstream, self._call
         dialect = upstream.manners.dialect(manners) if manners else upstream.manners.usual
-        is_strict = call.unsupported is UnsupportedFields.REFUSE and not call.input.hints_json
-        policy = None if is_strict else FieldPolicy(call.unsupported)
+        policy = FieldPolicy(call.unsupported)
         continued, facts = call.is_continued, call.facts
         body = body_from_input(
             call.input, call.model, dialect, policy, whole=whole, is_continued=continued, facts=facts
         )
-        self.dropped = () if policy is None else policy.dropped
+        self.dropped = policy.dropped
         return await self._exchanged(upstream.whole_head if whole else upstream.stream_head, body)
 
     def _reader(self) -> ChoicesReader | None:

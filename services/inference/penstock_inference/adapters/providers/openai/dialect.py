@@ -27,6 +27,10 @@ class Dialect:
     """Takes a ``top_p`` of 0, which leaves one token, as the smallest number does."""
     custom_tools: bool = False
     """Takes tools of free text, and ``allowed_tools`` as a choice among tools."""
+    tool_choice: bool = True
+    """Takes ``tool_choice`` and ``parallel_tool_calls``."""
+    cache_breakpoints: bool = False
+    """Takes the ends of prefixes for its prompt cache, where the model does."""
     fields: frozenset[str] = OF_COMPATIBLE
     """Top-level fields that it takes, of those that we do not read."""
     service_tiers: bool = False
@@ -52,10 +56,11 @@ DIALECTS = {
         files=True,
         zero_top_p=True,
         custom_tools=True,
+        cache_breakpoints=True,
         fields=OF_OPENAI,
         extras=False,
     ),
     "openai_compatible": Dialect(),
     "vllm": Dialect(fields=OF_VLLM, says_continued=True),
-    "ollama": Dialect(top_k=False, choices=False, logprobs=False, fields=OF_OLLAMA),
+    "ollama": Dialect(top_k=False, choices=False, logprobs=False, tool_choice=False, fields=OF_OLLAMA),
 }
