@@ -42,6 +42,11 @@ class OpenAISettings(UpstreamSettings):
     them is asked without."""
     manners_remembered: Duration = timedelta(minutes=10)
     """How long it is believed of a model that it refuses ``stream``, ``stream_options`` or such, once it did."""
+    api: Literal["auto", "chat", "responses"] | None = None
+    """`openai` only: by which of its two interfaces it is asked. Not said, or `auto`: by chat completions, and by Responses where
+    the model takes tools only there, or the history holds what only Responses take back."""
+    reasoning_summary: Literal["auto", "concise", "detailed"] | None = None
+    """`openai` only: the form in which Responses are asked to sum up their reasoning. Not said: none is asked for."""
     grpc: str = ""
     """Not for these; empty is as not said."""
     model_control: None = None
@@ -60,6 +65,16 @@ class OpenAISettings(UpstreamSettings):
         if value < timedelta():
             raise ValueError("it must not be negative; 0s remembers nothing")
         return value
+
+    @model_validator(mode="after")
+    def _of_responses(self) -> Self:
+        if not self.has_responses:
+            refuse(
+                ((name,), f"it is for OpenAI's own interfaces, and the provider is '{self.provider}'")
+                for name in ("api", "reasoning_summary")
+                if getattr(self, name) not in (None, "auto", "chat")
+            )
+        return self
 
     @model_validator(mode="after")
     def _addressed(self) -> Self:
@@ -81,6 +96,16 @@ class OpenAISettings(UpstreamSettings):
 
     def _keys(self) -> list[Secret]:
         return self.api_keys or [self.api_key]
+
+    @property
+    def has_responses(self) -> bool:
+        """Return whether it can be asked by the Responses API."""
+        return self.provider == "openai"
+
+    @property
+    def interface(self) -> Literal["auto", "chat", "responses"]:
+        """Return by which interface it is asked; ``auto``: as each call needs."""
+        return (self.api or "auto") if self.has_responses else "chat"
 
     @property
     def quotas(self) -> Literal["one", "by key"]:
