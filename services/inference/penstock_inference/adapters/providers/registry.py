@@ -10,6 +10,7 @@ from pydantic import ValidatorFunctionWrapHandler, WrapValidator, field_validato
 
 from penstock_inference.adapters.providers.anthropic.settings import AnthropicSettings
 from penstock_inference.adapters.providers.bedrock.settings import BedrockSettings
+from penstock_inference.adapters.providers.deepseek.settings import DeepSeekSettings
 from penstock_inference.adapters.providers.gemini.settings import GeminiSettings
 from penstock_inference.adapters.providers.openai.settings import OpenAISettings
 from penstock_inference.adapters.providers.provider import ModelsOfUpstream, OpenUpstream, Provider
@@ -75,6 +76,7 @@ PROVIDERS: Mapping[str, Provider] = {
     "bedrock": Provider(BedrockSettings, _open_bedrock),
     "gemini": Provider(GeminiSettings, _open_gemini),
     "vertex": Provider(VertexSettings, _open_vertex),
+    "deepseek": Provider(DeepSeekSettings, _open_openai),
     "triton": Provider(TritonSettings, _open_triton, _open_models_of_triton),
 }
 NOT_YET = ("azure_openai",)
@@ -101,7 +103,13 @@ def _by_provider(value: Any, handler: ValidatorFunctionWrapHandler) -> UpstreamS
 
 
 AnyUpstreamSettings = Annotated[
-    OpenAISettings | AnthropicSettings | BedrockSettings | GeminiSettings | VertexSettings | TritonSettings,
+    OpenAISettings
+    | AnthropicSettings
+    | BedrockSettings
+    | DeepSeekSettings
+    | GeminiSettings
+    | VertexSettings
+    | TritonSettings,
     WrapValidator(_by_provider),
 ]
 """One entry of ``upstreams``: read as its provider's."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from http import HTTPStatus
 
@@ -43,15 +43,19 @@ class OpenAIUpstream:
         api_key: str,
         dialect: Dialect,
         manners_remembered: timedelta = MANNERS_REMEMBERED,
+        *,
+        own_headers: Mapping[str, str] | None = None,
+        query: str = "",
     ) -> None:
-        """Take the upstream.
+        """Take the upstream; ``own_headers`` say who we are in the place of the key as a bearer.
 
         Raises:
             ValueError: if the URL is none, or the key cannot stand in a header.
         """
-        address = parse_address(f"{base_url.rstrip('/')}/chat/completions")
+        address = parse_address(f"{base_url.rstrip('/')}/chat/completions{query}")
         self.key = api_key
-        headers = {**HEADERS, "Authorization": f"Bearer {api_key}"} if api_key else HEADERS
+        bearer = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        headers = {**HEADERS, **(bearer if own_headers is None else own_headers)}
         self.pool = client.pool(address.origin)
         self.manners = LearntManners(dialect, manners_remembered.total_seconds())
         self.stream_head = RequestHead("POST", address, {**headers, "Accept": "text/event-stream"})

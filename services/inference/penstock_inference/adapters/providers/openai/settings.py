@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Literal, Self
 
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from penstock_common.configuration import Duration
+from penstock_common.faults import refuse
 from penstock_inference.adapters.providers.http.settings import HttpUpstreamSettings
+from penstock_inference.adapters.providers.openai.dialect import DIALECTS, Dialect
 
 
 class OpenAISettings(HttpUpstreamSettings):
@@ -19,6 +22,11 @@ class OpenAISettings(HttpUpstreamSettings):
     them is asked without."""
     manners_remembered: Duration = timedelta(minutes=10)
     """How long it is believed of a model that it refuses ``stream``, ``stream_options`` or such, once it did."""
+    api: Literal["auto", "chat", "responses"] | None = None
+    """`openai` only: by which of its two interfaces it is asked. Not said, or `auto`: by chat completions, and by Responses where
+    the model takes tools only there, or the history holds what only Responses take back."""
+    reasoning_summary: Literal["auto", "concise", "detailed"] | None = None
+    """`openai` only: the form in which Responses are asked to sum up their reasoning. Not said: none is asked for."""
 
     @field_validator("manners_remembered")
     @classmethod
@@ -26,3 +34,27 @@ class OpenAISettings(HttpUpstreamSettings):
         if value < timedelta():
             raise ValueError("it must not be negative; 0s remembers nothing")
         return value
+
+    @model_validator(mode="after")
+    def _of_responses(self) -> Self:
+        if not self.has_responses:
+            refuse(
+                ((name,), f"it is for OpenAI's own interfaces, and the provider is '{self.provider}'")
+                for name in ("api", "reasoning_summary")
+                if getattr(self, name) not in (None, "auto", "chat")
+            )
+        return self
+
+    @property
+    def has_responses(self) -> bool:
+        """Return whether it can be asked by the Responses API."""
+        return self.provider == "openai"
+
+    @property
+    def interface(self) -> Literal["auto", "chat", "responses"]:
+        """Return by which interface it is asked; ``auto``: as each call needs."""
+        return (self.api or "auto") if self.has_responses else "chat"
+
+    def dialect(self) -> Dialect:
+        """Return how the server differs from others that speak the format."""
+        return DIALECTS[self.provider]

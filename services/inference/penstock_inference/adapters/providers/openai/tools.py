@@ -34,13 +34,13 @@ def add_tools(body: dict[str, Any], value: GenerationInput, dialect: Dialect, po
     told = [
         _tool(tool, index, dialect)
         for index, tool in enumerate(value.tools)
-        if (not allowed or tool.name in allowed) and (tool.opaque is None or not _leaves_out(index, policy))
+        if (not allowed or tool.name in allowed) and (tool.opaque is None or not leaves_out_opaque(index, policy))
     ]
     if told:
         body["tools"] = told
 
 
-def _leaves_out(index: int, policy: FieldPolicy) -> bool:
+def leaves_out_opaque(index: int, policy: FieldPolicy) -> bool:
     """Return True: a tool of another format is never sent, whatever the policy, and refused where it is not left out."""
     path = f"input.tools[{index}].opaque"
     if policy.sends("tools of the provider's", path, _OPAQUE):
