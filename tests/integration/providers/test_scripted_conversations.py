@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from penstock_common import errors
-from penstock_common.llm.types import FinishReason, TextDelta
+from penstock_common.llm.types import FinishReason, TextDelta, UnsupportedFields
 from penstock_faults.named import SCRIPTS, SEEN
 from penstock_faults.script import TEXT, Answer, Refusal
+from penstock_inference.adapters.providers.carried import How, uses_of
 from penstock_inference.adapters.providers.registry import PROVIDERS
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -19,12 +20,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 from conversations import CONVERSATIONS, Conversation  # noqa: E402
 from wires import ELSEWHERE, WIRES, as_document, table_of  # noqa: E402
 
+DROP = UnsupportedFields.DROP
 EVERY = pytest.mark.parametrize("provider", WIRES)
 MODES = pytest.mark.parametrize("whole", [False, True], ids=["streamed", "whole"])
 
 
 def test_every_provider_has_a_wire_and_a_table():
-    assert WIRES.keys() | ELSEWHERE == PROVIDERS.keys()
+    assert {wire.provider or name for name, wire in WIRES.items()} | ELSEWHERE == PROVIDERS.keys()
     for provider in WIRES:
         assert table_of(provider)
 
@@ -36,6 +38,11 @@ async def test_a_conversation(provider: str, whole: bool, conversation: Conversa
     wire, stage = WIRES[provider], await stage_of(provider)
     stage.plays(conversation.answer)
     outcome = await stage.caller.ask("first/m", value=conversation.input, whole=whole)
+    untold = [use for use in uses_of(conversation.input) if table_of(provider)[use].how is How.NO]
+    if untold:
+        assert isinstance(outcome.error, errors.UnsupportedParameter)
+        outcome = await stage.caller.ask("first/m", value=conversation.input, whole=whole, unsupported=DROP)
+        assert outcome.answer.started.dropped == tuple(use.value for use in untold)
     assert outcome.error is None
     answer = outcome.answer
     assert answer.text == conversation.text
@@ -46,7 +53,7 @@ async def test_a_conversation(provider: str, whole: bool, conversation: Conversa
     asked = stage.last
     assert stage.server.record.requests == [asked]
     assert asked.streams is not whole
-    for word in conversation.holds:
+    for word in conversation.holds if not untold else ():
         assert word in json.dumps(asked.body, ensure_ascii=False), word
 
 

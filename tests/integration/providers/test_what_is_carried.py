@@ -46,6 +46,8 @@ async def test_it_does_what_its_table_says(provider: str, use: Use, stage_of):
 
 
 def _input(use: Use, wire: Wire, table: Table) -> GenerationInput:
+    if use in wire.inputs:
+        return wire.inputs[use]
     if use is Use.CITATIONS and table[Use.FILE].how not in CARRIED:
         return CITED
     return of_address(use, wire.addresses) if use in (Use.IMAGE_URL, Use.FILE_URL) else USES[use]

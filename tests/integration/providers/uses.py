@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 from conversations import PIXEL, SCHEMA, WEATHER, asked, called, user
+from wires import answered
 
 from penstock_common.llm.types import (
     File,
@@ -40,11 +41,6 @@ def _chosen(**more: object) -> GenerationInput:
 
 def _given(*parts: object) -> GenerationInput:
     return asked(Message(role=Role.USER, parts=(Text(text="Look."), *parts)))  # type: ignore[arg-type]
-
-
-def _answered(*parts: object) -> GenerationInput:
-    turn = Message(role=Role.ASSISTANT, parts=parts)  # type: ignore[arg-type]
-    return asked(user("Hi?"), turn, user("Go on."))
 
 
 def of_address(use: Use, where: str) -> GenerationInput:
@@ -83,7 +79,7 @@ USES: Mapping[Use, GenerationInput] = {
     Use.FILE_URL: of_address(Use.FILE_URL, "https://files.example"),
     Use.FILE_ID: _given(File(id="file-4711", media_type="application/pdf")),
     Use.CITATIONS: _given(File(name="a.pdf", media_type="application/pdf", data=PDF, with_citations=True)),
-    Use.REASONING: _answered(Reasoning(text="Aha, so.", signature=b"c2lnbmVk", origin="first/m"), Text(text="So.")),
+    Use.REASONING: answered(Reasoning(text="Aha, so.", signature=b"c2lnbmVk", origin="first/m"), Text(text="So.")),
     Use.CACHE_BREAKPOINT: asked(Message(role=Role.USER, parts=(Text(text="Keep.", cache_breakpoint=True),))),
     Use.CACHE_TTL: asked(Message(role=Role.USER, parts=(Text(text="Keep.", cache_breakpoint=True, cache_ttl="1h"),))),
     Use.NAME: asked(Message(role=Role.USER, parts=(Text(text="Hi?"),), name="annabel")),
@@ -100,7 +96,7 @@ USES: Mapping[Use, GenerationInput] = {
     ),
     Use.PREFILL: asked(user("Count."), Message(role=Role.ASSISTANT, parts=(Text(text="One, two,"),))),
 }
-CITED = _answered(Text(text="So.", citations_json=CITATIONS))
+CITED = answered(Text(text="So.", citations_json=CITATIONS))
 """An answer that cites, handed back: of a provider that takes no documents."""
 
 _BASE64_OF_PDF = "JVBERi0xLjQ"

@@ -9,8 +9,13 @@ from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any
 
+from penstock_common.llm.encrypted_reasoning import EncryptedReasoning, hidden_of
+from penstock_common.llm.types import GenerationInput, Message, Reasoning, Role, Text
 from penstock_faults.http.server import ScriptedUpstream
 from penstock_inference.adapters.providers.carried import Table, Use
+from penstock_inference.adapters.providers.deepseek.settings import _DIALECT as DEEPSEEK
+from penstock_inference.adapters.providers.openai.table import table_of as of_dialect
+from penstock_inference.adapters.providers.openai_responses.table import TABLE as RESPONSES
 from penstock_inference.adapters.providers.registry import PROVIDERS
 
 Body = Mapping[str, Any]
@@ -103,6 +108,10 @@ class Wire:
     """A provider's wire: what of a script it can say, and how a turn is read from a request that hands it back."""
 
     format: str
+    provider: str = ""
+    """Its name in the configuration, where the wire has another."""
+    table: Table | None = None
+    """Its own, where its provider's folder has none by its name."""
     told: Callable[[Body], Iterator[Told]]
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Of an upstream, beside its name, address, key and models."""
@@ -124,16 +133,24 @@ class Wire:
     """Where what it fetches by an address may lie."""
     holds: Mapping[Use, str] = field(default_factory=dict)
     """Of a use that is carried in other words: what the request has of it, a regular expression."""
+    inputs: Mapping[Use, GenerationInput] = field(default_factory=dict)
+    """Requests that ask for a use in a form that it can carry, where the usual one is not."""
     by_facts: frozenset[Use] = frozenset()
     """What a model of which nothing is known is not asked for."""
 
-    def upstream(self, provider: str, server: ScriptedUpstream, name: str = "first", **more: Any) -> dict[str, Any]:
+    def upstream(self, name_of_wire: str, server: ScriptedUpstream, name: str = "first", **more: Any) -> dict[str, Any]:
         """The entry of an upstream that asks this server."""
         model = {"name": "m", "context_window": 100_000, "price": {"input": 1, "output": 2}, **more.pop("model", {})}
         return {
-            "name": name, "provider": provider, "base_url": server.base_url_of(self.format), "api_key": "sk-ours",
+            "name": name, "provider": self.provider or name_of_wire, "base_url": server.base_url_of(self.format), "api_key": "sk-ours",
             "models": [model], **self.settings, **more,
         }  # fmt: skip
+
+
+def answered(*parts: Any) -> GenerationInput:
+    """A request whose history has an answer of these parts."""
+    said = Message(role=Role.USER, parts=(Text(text="Hi?"),))
+    return GenerationInput(model="m", messages=(said, Message(role=Role.ASSISTANT, parts=parts), said))
 
 
 _NO_TOOLS = r'^(?!.*"tools")'
@@ -143,6 +160,16 @@ WIRES: dict[str, Wire] = {
     "openai": replace(_CHAT, reasoning=False, by_facts=frozenset({Use.CACHE_BREAKPOINT})),
     "openai_compatible": _CHAT,
     "vllm": replace(_CHAT, matched_stop=True),
+    "deepseek": replace(_CHAT, table=of_dialect(DEEPSEEK)),
+    "openai by responses": Wire(
+        format="openai_responses", provider="openai", table=RESPONSES, told=_of_responses, settings={"api": "responses"},
+        hidden=True, ordered=True, refusals=True, by_facts=frozenset({Use.CACHE_BREAKPOINT}),
+        inputs={Use.REASONING: answered(Reasoning(hidden=hidden_of(EncryptedReasoning("rs_1", "c2lnbmVk"))))},
+    ),
+    "gemini": Wire(
+        format="gemini", told=_of_gemini, signatures=True, ordered=True, counts=frozenset({"cached", "reasoning"}),
+        details=True, addresses="gs://files", holds={Use.STRICT_TOOLS: "VALIDATED"},
+    ),
     "anthropic": Wire(
         format="anthropic", told=_of_anthropic, signatures=True, hidden=True, citations=True, ordered=True,
         counts=frozenset({"cached", "written", "written_1h", "reasoning"}), matched_stop=True, details=True,
@@ -156,11 +183,15 @@ WIRES: dict[str, Wire] = {
 }  # fmt: skip
 """By the provider's name. Triton is no wire of HTTP, and has tests of its own."""
 
-ELSEWHERE = frozenset({"triton"})
+ELSEWHERE = frozenset({"triton", "vertex"})
 
 
-def table_of(provider: str) -> Table:
-    """Return what a provider says of itself."""
+def table_of(name: str) -> Table:
+    """Return what the provider of a wire says of itself."""
+    wire = WIRES[name]
+    if wire.table is not None:
+        return wire.table
+    provider = wire.provider or name
     module = import_module(PROVIDERS[provider].settings.__module__.rpartition(".")[0] + ".table")
     tables: Mapping[str, Table] = getattr(module, "TABLES", {})
     return tables.get(provider) or module.TABLE
