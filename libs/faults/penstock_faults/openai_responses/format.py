@@ -226,9 +226,10 @@ class _Numbered:
 
 
 def _ended(reply: Reply) -> Document:
-    word = reply.answer.finish_reason or "stop"
-    incomplete = _INCOMPLETE.get(word)
     items = [item.whole for item in _items(reply)]
+    if reply.answer.finish_reason is None:
+        return _response(reply, items, "in_progress", None)
+    incomplete = _INCOMPLETE.get(reply.answer.finish_reason)
     return _response(reply, items, "incomplete" if incomplete else "completed", incomplete)
 
 
