@@ -59,20 +59,24 @@ def _of_anthropic(body: Body) -> Iterator[Told]:
 def _of_gemini(body: Body) -> Iterator[Told]:
     turn = [content for content in body["contents"] if content["role"] == "model"][-1]
     for part in turn["parts"]:
+        signature = part.get("thoughtSignature", "")
         if "functionCall" in part:
             call = part["functionCall"]
-            yield "call", call.get("id", ""), call["name"], call.get("args", {})
+            yield "call", call.get("id", ""), call["name"], call.get("args", {}), signature
         elif part.get("thought"):
-            yield "reasoning", part["text"], part.get("thoughtSignature", "")
+            yield "reasoning", part["text"], signature
         elif "text" in part:
-            yield "text", part["text"]
+            yield "text", part["text"], signature
 
 
 def _of_bedrock(body: Body) -> Iterator[Told]:
     turn = [message for message in body["messages"] if message["role"] == "assistant"][-1]
     for block in turn["content"]:
         if "text" in block:
-            yield "text", block["text"]
+            yield "text", block["text"], []
+        elif "citationsContent" in block:
+            cited = block["citationsContent"]
+            yield "text", _text_of(cited["content"]), cited["citations"]
         elif "toolUse" in block:
             yield "call", block["toolUse"]["toolUseId"], block["toolUse"]["name"], block["toolUse"]["input"]
         elif "redactedContent" in block.get("reasoningContent", {}):
@@ -90,7 +94,7 @@ def _of_responses(body: Body) -> Iterator[Told]:
         elif item.get("type") == "function_call":
             yield "call", item["call_id"], item["name"], item["arguments"]
         elif item.get("type") == "reasoning":
-            yield "hidden", item.get("encrypted_content", "")
+            yield "hidden", item.get("encrypted_content", ""), "".join(part["text"] for part in item["summary"])
 
 
 def _of_ollama(body: Body) -> Iterator[Told]:
