@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from pydantic import ValidatorFunctionWrapHandler, WrapValidator, field_validator
 
+from penstock_inference.adapters.providers.azure_openai.settings import AzureOpenAISettings
 from penstock_inference.adapters.providers.deepseek.settings import DeepSeekSettings
 from penstock_inference.adapters.providers.openai.settings import OpenAISettings
 from penstock_inference.adapters.providers.provider import ModelsOfUpstream, OpenUpstream, Provider
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 
 def _open_openai(settings: OpenAISettings, client: HttpClient) -> AbstractAsyncContextManager[OpenUpstream]:
     from penstock_inference.adapters.providers.openai.build import open_upstream
+
+    return open_upstream(settings, client)
+
+
+def _open_azure_openai(settings: AzureOpenAISettings, client: HttpClient) -> AbstractAsyncContextManager[OpenUpstream]:
+    from penstock_inference.adapters.providers.azure_openai.build import open_upstream
 
     return open_upstream(settings, client)
 
@@ -44,10 +51,11 @@ PROVIDERS: Mapping[str, Provider] = {
     "openai_compatible": _OPENAI,
     "vllm": _OPENAI,
     "ollama": _OPENAI,
+    "azure_openai": Provider(AzureOpenAISettings, _open_azure_openai),
     "deepseek": Provider(DeepSeekSettings, _open_openai),
     "triton": Provider(TritonSettings, _open_triton, _open_models_of_triton),
 }
-NOT_YET = ("azure_openai", "anthropic")
+NOT_YET = ("anthropic",)
 
 
 class _OfNoProvider(UpstreamSettings, extra="ignore"):
@@ -70,5 +78,7 @@ def _by_provider(value: Any, handler: ValidatorFunctionWrapHandler) -> UpstreamS
     return (_OfNoProvider if provider is None else provider.settings).model_validate(value)
 
 
-AnyUpstreamSettings = Annotated[OpenAISettings | DeepSeekSettings | TritonSettings, WrapValidator(_by_provider)]
+AnyUpstreamSettings = Annotated[
+    OpenAISettings | AzureOpenAISettings | DeepSeekSettings | TritonSettings, WrapValidator(_by_provider)
+]
 """One entry of ``upstreams``: read as its provider's."""

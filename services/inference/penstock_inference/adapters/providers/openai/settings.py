@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from hashlib import sha256
-from typing import Any, Literal, Self, cast
+from typing import Any, ClassVar, Literal, Self, cast
 
 from pydantic import field_validator, model_validator
 
@@ -21,6 +21,8 @@ _FINGERPRINT_CHARACTERS = 8
 
 class OpenAISettings(UpstreamSettings):
     """OpenAI itself, and servers that speak its format with differences."""
+
+    example: ClassVar[str] = "https://api.openai.com/v1"
 
     base_url: BaseUrl = ""
     """Ends before ``/chat/completions``, such as https://api.openai.com/v1."""
@@ -86,7 +88,7 @@ class OpenAISettings(UpstreamSettings):
         if len(set(places)) < len(places):
             refuse([(("base_urls",), "an address, or a key, is there twice")])
         if not self._urls():
-            refuse([(("base_url",), f"the upstream '{self.name}' needs one, such as https://api.openai.com/v1")])
+            refuse([(("base_url",), f"the upstream '{self.name}' needs one, such as {self.example}")])
         if self.grpc:
             refuse([(("grpc",), f"the upstream '{self.name}' has 'base_url'; only Triton has 'grpc'")])
         return self
