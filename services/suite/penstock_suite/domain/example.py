@@ -47,6 +47,21 @@ EXAMPLES: Mapping[str, Example] = {
         price: {input: 0, output: 0}            # USD per million tokens
 """,
     ),
+    "azure_openai": Example(
+        "azure/my-deployment",
+        """\
+  - name: azure
+    provider: azure_openai
+    base_url: https://my-resource.openai.azure.com   # the resource alone
+    api_key: ${AZURE_OPENAI_API_KEY}            # or `entra: true`
+    models:
+      - name: my-deployment                     # as the deployment is called
+        context_window: 128000
+        capabilities: [chat, tools, json_schema, vision]
+        price: {input: 0.15, cached_input: 0.075, output: 0.60}   # USD per million tokens, of the model behind it
+""",
+        "AZURE_OPENAI_API_KEY",
+    ),
     "deepseek": Example(
         "deepseek/deepseek-chat",
         """\

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 from pydantic import ValidatorFunctionWrapHandler, WrapValidator, field_validator
 
 from penstock_inference.adapters.providers.anthropic.settings import AnthropicSettings
+from penstock_inference.adapters.providers.azure_openai.settings import AzureOpenAISettings
 from penstock_inference.adapters.providers.bedrock.settings import BedrockSettings
 from penstock_inference.adapters.providers.deepseek.settings import DeepSeekSettings
 from penstock_inference.adapters.providers.gemini.settings import GeminiSettings
@@ -47,6 +48,12 @@ def _open_bedrock(settings: BedrockSettings, client: HttpClient) -> AbstractAsyn
     return open_upstream(settings, client)
 
 
+def _open_azure_openai(settings: AzureOpenAISettings, client: HttpClient) -> AbstractAsyncContextManager[OpenUpstream]:
+    from penstock_inference.adapters.providers.azure_openai.build import open_upstream
+
+    return open_upstream(settings, client)
+
+
 def _open_triton(settings: TritonSettings, client: HttpClient) -> AbstractAsyncContextManager[OpenUpstream]:
     from penstock_inference.adapters.providers.triton.build import open_upstream
 
@@ -73,13 +80,13 @@ PROVIDERS: Mapping[str, Provider] = {
     "vllm": _OPENAI,
     "ollama": _OPENAI,
     "anthropic": Provider(AnthropicSettings, _open_anthropic),
+    "azure_openai": Provider(AzureOpenAISettings, _open_azure_openai),
     "bedrock": Provider(BedrockSettings, _open_bedrock),
     "gemini": Provider(GeminiSettings, _open_gemini),
     "vertex": Provider(VertexSettings, _open_vertex),
     "deepseek": Provider(DeepSeekSettings, _open_openai),
     "triton": Provider(TritonSettings, _open_triton, _open_models_of_triton),
 }
-NOT_YET = ("azure_openai",)
 
 
 class _OfNoProvider(UpstreamSettings, extra="ignore"):
@@ -88,9 +95,7 @@ class _OfNoProvider(UpstreamSettings, extra="ignore"):
     @field_validator("provider")
     @classmethod
     def _servable(cls, value: str) -> str:
-        if value in NOT_YET:
-            raise ValueError(f"this version cannot serve the provider '{value}' yet; it serves {', '.join(PROVIDERS)}")
-        raise ValueError(f"unknown provider '{value}'; known are {', '.join((*PROVIDERS, *NOT_YET))}")
+        raise ValueError(f"unknown provider '{value}'; known are {', '.join(PROVIDERS)}")
 
 
 def _by_provider(value: Any, handler: ValidatorFunctionWrapHandler) -> UpstreamSettings:
@@ -105,6 +110,7 @@ def _by_provider(value: Any, handler: ValidatorFunctionWrapHandler) -> UpstreamS
 AnyUpstreamSettings = Annotated[
     OpenAISettings
     | AnthropicSettings
+    | AzureOpenAISettings
     | BedrockSettings
     | DeepSeekSettings
     | GeminiSettings

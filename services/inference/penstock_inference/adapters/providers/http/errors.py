@@ -87,7 +87,9 @@ THINKING = "thinking"
 """The parameter of a failure by the thinking that was handed back: whoever asks again, asks without it."""
 _TOO_LARGE = re.compile("request too large", re.IGNORECASE)
 
-_REFUSED_CODES = frozenset({"content_filter", "content_policy_violation", "responsibleaipolicyviolation"})
+_REFUSED_CODES = frozenset(
+    {"content_filter", "content_policy_violation", "responsibleaipolicyviolation", "contentfiltered"}
+)
 _CREDENTIAL_REASONS = frozenset({"api_key_invalid", "api_key_expired", "access_token_expired"})
 _QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "enforced_spend_limit_reached"})
 

@@ -23,6 +23,8 @@ class HttpUpstreamSettings(UpstreamSettings):
     own_url: ClassVar[str] = ""
     """Where it is where nothing is said; '' where it has to be."""
 
+    example: ClassVar[str] = "https://api.openai.com/v1"
+
     base_url: BaseUrl = ""
     """Ends before ``/chat/completions``, such as https://api.openai.com/v1."""
     base_urls: list[BaseUrl] = []
@@ -59,7 +61,7 @@ class HttpUpstreamSettings(UpstreamSettings):
         if len(set(places)) < len(places):
             refuse([(("base_urls",), "an address, or a key, is there twice")])
         if not self._urls():
-            refuse([(("base_url",), f"the upstream '{self.name}' needs one, such as https://api.openai.com/v1")])
+            refuse([(("base_url",), f"the upstream '{self.name}' needs one, such as {self.example}")])
         if self.grpc:
             refuse([(("grpc",), f"the upstream '{self.name}' has 'base_url'; only Triton has 'grpc'")])
         return self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from penstock_common.llm.encrypted_reasoning import is_encrypted
-from penstock_common.llm.types import GenerationInput, Opaque, Reasoning, Role
+from penstock_common.llm.types import GenerationInput, Opaque, Reasoning, Role, Text
 from penstock_inference.adapters.providers.openai_responses.items import FORMAT
 from penstock_inference.domain.model_facts import ModelFacts, Tools
 from penstock_inference.domain.upstream import Upstream, UpstreamAnswer, UpstreamCall
@@ -38,11 +38,16 @@ def _tools_need_responses(value: GenerationInput, facts: ModelFacts) -> bool:
 
 def _history_needs_responses(value: GenerationInput) -> bool:
     """Return whether a turn holds what only the Responses API takes back; without it the model would think afresh."""
-    for message in value.messages:
-        if message.role is Role.ASSISTANT:
-            for part in message.parts:
-                if isinstance(part, Reasoning) and is_encrypted(part.hidden):
-                    return True
-                if isinstance(part, Opaque) and part.format == FORMAT:
-                    return True
-    return False
+    assistant = Role.ASSISTANT
+    # Nearly all parts are text, and a conversation has many.
+    others = [
+        part
+        for message in value.messages
+        if message.role is assistant
+        for part in message.parts
+        if type(part) is not Text
+    ]
+    return any(
+        is_encrypted(part.hidden) if isinstance(part, Reasoning) else isinstance(part, Opaque) and part.format == FORMAT
+        for part in others
+    )

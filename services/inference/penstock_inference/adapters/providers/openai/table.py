@@ -10,35 +10,37 @@ _IN_WORDS = converted("its text begins with `Error: `")
 _SHOWN_AFTER = converted("in a user's turn after the tools' answers, which may hold text alone")
 _AS_HISTORY = Row(How.YES, "the answer goes on with it where the model has the capability `prefill`")
 
+_OF_ALL: Table = {
+    **dict.fromkeys(
+        (Use.TEMPERATURE, Use.TOP_P, Use.STOP, Use.SEED, Use.FREQUENCY_PENALTY, Use.PRESENCE_PENALTY), _BY_FACTS
+    ),
+    **dict.fromkeys(
+        (
+            Use.TOOLS, Use.STRICT_TOOLS, Use.JSON_OBJECT, Use.JSON_SCHEMA, Use.IMAGE, Use.IMAGE_DETAIL, Use.NAME,
+            Use.LATER_SYSTEM,
+        ),
+        YES,
+    ),
+}  # fmt: skip
+
 
 def table_of(dialect: Dialect) -> Table:
     """Return the table of one kind of server."""
     custom, choice = dialect.custom_tools, dialect.tool_choice
     return {
-        Use.TEMPERATURE: _BY_FACTS,
-        Use.TOP_P: _BY_FACTS,
+        **_OF_ALL,
         Use.TOP_K: _BY_FACTS if dialect.top_k else NO,
         Use.MAX_OUTPUT_TOKENS: Row(How.YES, f"`{dialect.max_tokens_field}`, or what the model's facts name"),
-        Use.STOP: _BY_FACTS,
-        Use.SEED: _BY_FACTS,
-        Use.FREQUENCY_PENALTY: _BY_FACTS,
-        Use.PRESENCE_PENALTY: _BY_FACTS,
         Use.REASONING_EFFORT: Row(How.YES, "the nearest that the model takes, where its facts name them"),
         Use.LOGPROBS: YES if dialect.logprobs else NO,
         Use.CHOICES: YES if dialect.choices else NEVER,
-        Use.TOOLS: YES,
         Use.CUSTOM_TOOLS: YES if custom else NEVER,
-        Use.STRICT_TOOLS: YES,
         Use.TOOL_CHOICE_NONE: YES if choice else converted("no tools are told of"),
         Use.TOOL_CHOICE_REQUIRED: YES if choice else NO,
         Use.TOOL_CHOICE_NAMED: YES if choice else NO,
         Use.ALLOWED_TOOLS: YES if custom else converted("the others are not told of"),
         Use.PARALLEL_TOOLS: YES if choice else NO,
-        Use.JSON_OBJECT: YES,
-        Use.JSON_SCHEMA: YES,
-        Use.IMAGE: YES,
         Use.IMAGE_URL: YES if dialect.fetches_urls else Row(How.NEVER, "must be a data: URL for this upstream"),
-        Use.IMAGE_DETAIL: YES,
         Use.FILE: YES if dialect.files else NEVER,
         Use.FILE_URL: NEVER,
         Use.FILE_ID: YES if dialect.files else NEVER,
@@ -50,8 +52,6 @@ def table_of(dialect: Dialect) -> Table:
             else Row(How.HINT, "left out without a word")
         ),
         Use.CACHE_TTL: Row(How.HINT, "left out without a word"),
-        Use.NAME: YES,
-        Use.LATER_SYSTEM: YES,
         Use.FAILED_CALL: _IN_WORDS,
         Use.IMAGE_OF_TOOL: _SHOWN_AFTER,
         Use.PREFILL: _AS_HISTORY,
