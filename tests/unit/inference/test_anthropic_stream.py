@@ -132,7 +132,6 @@ PARTS = [
         id="toolu_01",
         name="weather",
         arguments_json_fragment='{"zip": 150, "at": 1.50}',
-        extra_json='{"caller":{"type":"direct"}}',
     ),
     ReasoningDelta(signature=b"c2Vjb25k"),
     ToolCallDelta(index=1, id="toolu_02", name="now", arguments_json_fragment="{}"),
@@ -235,7 +234,6 @@ def test_the_turn_keeps_the_order_of_its_blocks():
                 id="toolu_01",
                 name="weather",
                 arguments_json='{"zip": 150, "at": 1.50}',
-                extra_json='{"caller":{"type":"direct"}}',
                 parts_before=3,
             ),
             ToolCall(id="toolu_02", name="now", arguments_json="{}"),
@@ -272,6 +270,13 @@ def test_arguments_that_come_with_the_start_alone_are_taken():
              "content_block": {"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}}}  # fmt: skip
     events = read([answers.event(start), answers.event({"type": "content_block_stop", "index": 0})])
     assert told(events)[0] == [ToolCallDelta(index=0, id="t", name="f", arguments_json_fragment='{"a":1}')]
+
+
+def test_what_made_a_call_goes_with_it_where_it_was_not_the_model():
+    caller = {"type": "code_execution_20260120", "tool_id": "srvtoolu_1"}
+    call = {"type": "tool_use", "id": "t", "name": "f", "input": {}, "caller": caller, "toolset_name": None}
+    (event,) = told(of_content(call, stop_reason="tool_use"))[0]
+    assert json.loads(event.extra_json) == {"caller": caller}
 
 
 CITATION = {"type": "char_location", "cited_text": "é", "document_index": 0, "start_char_index": 1, "end_char_index": 2}

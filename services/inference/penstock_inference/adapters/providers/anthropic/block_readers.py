@@ -171,9 +171,18 @@ class OpaqueReader:
 
 
 def _beside_the_call(raw: msgspec.Raw) -> str:
-    """Return what else a call's block has, such as who made it: one object; '' where there is nothing."""
-    beside = {name: value for name, value in wire.MEMBERS.decode(raw).items() if name not in _OF_A_CALL}
+    """Return what else a call's block has, such as the code that made it: one object; '' where there is nothing."""
+    beside = {
+        name: value
+        for name, value in wire.MEMBERS.decode(raw).items()
+        if name not in _OF_A_CALL and bytes(value) not in _NOTHING and not (name == "caller" and _is_direct(value))
+    }
     return _encode(beside).decode() if beside else ""
+
+
+def _is_direct(caller: msgspec.Raw) -> bool:
+    """Return whether the model itself made the call, which is so where nothing is said."""
+    return wire.TYPE.decode(caller).type == "direct"
 
 
 def _joined(values: list[msgspec.Raw]) -> msgspec.Raw:
