@@ -33,6 +33,20 @@ EXAMPLES: Mapping[str, Example] = {
 """,
         "OPENAI_API_KEY",
     ),
+    "anthropic": Example(
+        "anthropic/claude-haiku-4-5",
+        """\
+  - name: anthropic
+    provider: anthropic
+    api_key: ${ANTHROPIC_API_KEY}
+    models:
+      - name: claude-haiku-4-5
+        context_window: 200000
+        capabilities: [chat, tools, json_schema, vision]
+        price: {input: 1, cached_input: 0.10, output: 5}   # USD per million tokens: look it up before you rely on it
+""",
+        "ANTHROPIC_API_KEY",
+    ),
     "openai_compatible": Example(
         "compatible/my-model",
         """\

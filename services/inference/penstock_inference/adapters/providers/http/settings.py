@@ -26,7 +26,8 @@ class HttpUpstreamSettings(UpstreamSettings):
     example: ClassVar[str] = "https://api.openai.com/v1"
 
     base_url: BaseUrl = ""
-    """Ends before ``/chat/completions``, such as https://api.openai.com/v1."""
+    """Ends before ``/chat/completions``, such as https://api.openai.com/v1; of ``anthropic`` before ``/v1/messages``, and is
+    https://api.anthropic.com where nothing is said."""
     base_urls: list[BaseUrl] = []
     """Replicas of one server, in the place of ``base_url``: requests go to those that are well, and of these to the one with
     less to wait for."""
