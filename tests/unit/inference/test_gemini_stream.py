@@ -96,7 +96,7 @@ def failure(*chunks):
 
 REASONED = (
     chunk(text("Let me ", thought=True)),
-    chunk(text("see 日.", thought=True), text("", thought=True, thoughtSignature="c2ln+/=="), thoughtsTokenCount=4),
+    chunk(text("see 日.", thought=True), text("", thought=True, thoughtSignature="c2ln+/8="), thoughtsTokenCount=4),
     chunk(text("It is ")),
     chunk(text("cold 😀."), cachedContentTokenCount=3),
     chunk({"executableCode": {"language": "PYTHON", "code": "1"}, "thoughtSignature": "eA=="}),
@@ -108,7 +108,7 @@ REASONED = (
 )  # fmt: skip
 REASONED_TOLD = (
     (
-        Reasoning(text="Let me see 日.", signature=b"c2ln+/=="),
+        Reasoning(text="Let me see 日.", signature=b"c2ln+/8="),
         Text(text="It is cold 😀."),
         Opaque(
             format="gemini",
@@ -168,7 +168,7 @@ def test_what_came_goes_back_as_it_came():
     (content,) = Conversation([turn], LargeData(), any_url=False).contents()
     sent = [one for response in REASONED for one in response["candidates"][0]["content"]["parts"]]
     merged = [
-        text("Let me see 日.", thought=True, thoughtSignature="c2ln+/=="), text("It is cold 😀."), *sent[5:8],
+        text("Let me see 日.", thought=True, thoughtSignature="c2ln+/8="), text("It is cold 😀."), *sent[5:8],
         {**calling(args={"city": "Oslo"}, id="call_0_dbde7181a84e"), "thoughtSignature": "Zg=="}, *sent[9:],
     ]  # fmt: skip
     assert json.loads(json.dumps(content["parts"], default=lambda raw: json.loads(bytes(raw)))) == merged
