@@ -173,7 +173,10 @@ async def test_a_loop_of_tools_gives_back_every_signature(caller, first):
         value = GenerationInput(model="fast", messages=tuple(turns), tools=tools)
         answer = (await caller.ask("first/m", value=value)).answer
         assert answer.finished.reason is FinishReason.TOOL_CALLS
-        assert [call.id for call in answer.tool_calls] == [f"call_{2 * step}", f"call_{2 * step + 1}"]
+        assert [call.id.rpartition("_")[0] for call in answer.tool_calls] == [
+            f"call_{2 * step}",
+            f"call_{2 * step + 1}",
+        ]
         turns += [answer.message()]
         turns += [
             Message(role=Role.TOOL, tool_call_id=call.id, parts=(Text(text="cold"),))
@@ -190,7 +193,7 @@ async def test_a_loop_of_tools_gives_back_every_signature(caller, first):
     ]
     results = [turn["parts"] for turn in bodies[-1] if "functionResponse" in turn["parts"][0]]
     assert [[part["functionResponse"]["id"] for part in parts] for parts in results] == [
-        [f"call_{2 * step}", f"call_{2 * step + 1}"] for step in range(3)
+        [part["functionCall"]["id"] for part in parts] for parts in models
     ]
 
 

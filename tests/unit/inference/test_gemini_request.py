@@ -101,7 +101,7 @@ GOLDEN = asked(
     Message(role=Role.DEVELOPER, parts=(said("No jokes."),)),
     user(said("Weather?"), Image(data=b"\x89PNG\r\n\x1a\n", media_type="image/jpg")),
     model(
-        Reasoning(text="Two places.", signature=b"c2ln+/="),
+        Reasoning(text="Two places.", signature=b"c2ln+/8="),
         said("I look."),
         calls=(
             call("a", '{"city": "Oslo",  "n": 1.0}', signature="AAA="),
@@ -122,7 +122,7 @@ GOLDEN_BODY = (
     '{"systemInstruction":{"parts":[{"text":"Be brief."},{"text":"Be kind."},{"text":"No jokes."}]},'
     '"contents":[{"role":"user","parts":[{"text":"Weather?"},'
     '{"inlineData":{"mimeType":"image/png","data":"iVBORw0KGgo="}}]},'
-    '{"role":"model","parts":[{"text":"Two places.","thought":true,"thoughtSignature":"c2ln+/="},{"text":"I look."},'
+    '{"role":"model","parts":[{"text":"Two places.","thought":true,"thoughtSignature":"c2ln+/8="},{"text":"I look."},'
     '{"functionCall":{"id":"a","name":"f","args":{"city": "Oslo",  "n": 1.0}},"thoughtSignature":"AAA="},'
     '{"functionCall":{"id":"b","name":"f","args":{"city":"Rome"}}}]},'
     '{"role":"user","parts":[{"functionResponse":{"id":"a","name":"f","response":{"error":"cold"}}},'

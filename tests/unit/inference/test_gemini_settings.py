@@ -1,5 +1,8 @@
 """How Gemini and Vertex AI are described, and which of it is told to be wrong."""
 
+import subprocess
+import sys
+
 import pytest
 from pydantic import ValidationError
 
@@ -82,3 +85,11 @@ def test_another_region_or_other_credentials_are_another_upstream(tmp_path):
     assert makings != vertex(credentials_file=str(path), region="us").makings()
     path.write_text("two")
     assert makings != vertex(credentials_file=str(path)).makings()
+
+
+def test_google_s_library_is_loaded_by_nobody_who_has_opened_no_upstream_of_it():
+    script = (
+        "import sys, penstock_inference.app\nprint(*[name for name in sys.modules if name.startswith('google.auth')])"
+    )
+    loaded = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, check=True)
+    assert loaded.stdout.split() == []

@@ -96,7 +96,7 @@ def failure(*chunks):
 
 REASONED = (
     chunk(text("Let me ", thought=True)),
-    chunk(text("see 日.", thought=True), text("", thought=True, thoughtSignature="c2ln+/=="), thoughtsTokenCount=4),
+    chunk(text("see 日.", thought=True), text("", thought=True, thoughtSignature="c2ln+/8="), thoughtsTokenCount=4),
     chunk(text("It is ")),
     chunk(text("cold 😀."), cachedContentTokenCount=3),
     chunk({"executableCode": {"language": "PYTHON", "code": "1"}, "thoughtSignature": "eA=="}),
@@ -108,7 +108,7 @@ REASONED = (
 )  # fmt: skip
 REASONED_TOLD = (
     (
-        Reasoning(text="Let me see 日.", signature=b"c2ln+/=="),
+        Reasoning(text="Let me see 日.", signature=b"c2ln+/8="),
         Text(text="It is cold 😀."),
         Opaque(
             format="gemini",
@@ -120,7 +120,7 @@ REASONED_TOLD = (
         Reasoning(hidden=b"bGFzdA=="),
     ),
     (
-        ToolCall(id="call_0", name="f", arguments_json='{"city": "Oslo"}', extra_json=extra_of_call("Zg=="), parts_before=6),
+        ToolCall(id="call_0_dbde7181a84e", name="f", arguments_json='{"city": "Oslo"}', extra_json=extra_of_call("Zg=="), parts_before=6),
         ToolCall(id="own", name="g", arguments_json="{}", parts_before=6),
     ),
     "",
@@ -168,8 +168,8 @@ def test_what_came_goes_back_as_it_came():
     (content,) = Conversation([turn], LargeData(), any_url=False).contents()
     sent = [one for response in REASONED for one in response["candidates"][0]["content"]["parts"]]
     merged = [
-        text("Let me see 日.", thought=True, thoughtSignature="c2ln+/=="), text("It is cold 😀."), *sent[5:8],
-        {**calling(args={"city": "Oslo"}, id="call_0"), "thoughtSignature": "Zg=="}, *sent[9:],
+        text("Let me see 日.", thought=True, thoughtSignature="c2ln+/8="), text("It is cold 😀."), *sent[5:8],
+        {**calling(args={"city": "Oslo"}, id="call_0_dbde7181a84e"), "thoughtSignature": "Zg=="}, *sent[9:],
     ]  # fmt: skip
     assert json.loads(json.dumps(content["parts"], default=lambda raw: json.loads(bytes(raw)))) == merged
 
@@ -197,7 +197,16 @@ def test_ids_are_by_their_place_in_the_conversation_and_nobody_else_s():
     )  # fmt: skip
     for _ in range(2):
         ids = CallIds(earlier)
-        assert [ids.of(given) for given in ("", "x", "", "x", "")] == ["call_2", "x", "call_4", "call_5", "call_6"]
+        assert [ids.of(given, "") for given in ("", "x", "", "x", "")] == ["call_2", "x", "call_4", "call_5", "call_6"]
+
+
+def test_two_answers_that_are_signed_in_two_ways_have_ids_of_their_own():
+    def ids_of(signature):
+        ids = CallIds(())
+        return [ids.of("", signature), ids.of("", "")]
+
+    assert ids_of("a") == ids_of("a")
+    assert len({*ids_of("a"), *ids_of("b"), *ids_of("")}) == 6
 
 
 def test_a_call_without_arguments_has_none():

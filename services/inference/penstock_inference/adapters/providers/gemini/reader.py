@@ -155,7 +155,7 @@ class _Choice:
         events.append(
             ToolCallDelta(
                 index=self.calls,
-                id=self._ids.of(call.id or ""),
+                id=self._ids.of(call.id or "", signature),
                 name=call.name,
                 arguments_json_fragment=_NO_ARGUMENTS if arguments in ("", "null") else arguments,
                 extra_json=extra_of_call(signature) if signature else "",

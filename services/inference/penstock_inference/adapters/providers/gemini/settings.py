@@ -28,6 +28,11 @@ class GeminiSettings(HttpUpstreamSettings):
     it, unless a caller says it in ``safetySettings``, which is refused where anything is said here."""
 
     @property
+    def takes_reasoning(self) -> bool:
+        """Return whether it is to be handed back the signatures that it gave with calls."""
+        return True
+
+    @property
     def versioned_url(self) -> str:
         """``base_url`` with the version of the API, which may be left out."""
         url = (self.base_url or self.own_url).rstrip("/")

@@ -64,6 +64,11 @@ class VertexSettings(HttpUpstreamSettings):
         refuse([((name,), f"the models of '{self.publisher}' have no '{name}'") for name in said])
         return self
 
+    @property
+    def takes_reasoning(self) -> bool:
+        """Return whether it is to be handed back what it signed beside its calls."""
+        return True
+
     def _urls(self) -> list[BaseUrl]:
         return self.base_urls or [self.base_url or f"https://{self._host}"]
 
