@@ -47,6 +47,20 @@ EXAMPLES: Mapping[str, Example] = {
         price: {input: 0, output: 0}            # USD per million tokens
 """,
     ),
+    "deepseek": Example(
+        "deepseek/deepseek-chat",
+        """\
+  - name: deepseek
+    provider: deepseek
+    api_key: ${DEEPSEEK_API_KEY}
+    models:
+      - name: deepseek-chat
+        context_window: 128000
+        capabilities: [chat, tools]
+        price: {input: 0.28, cached_input: 0.028, output: 0.42}   # USD per million tokens: look it up before you rely on it
+""",
+        "DEEPSEEK_API_KEY",
+    ),
     "vllm": Example(
         "vllm/Qwen/Qwen3-8B",
         """\

@@ -12,6 +12,7 @@ from pydantic import field_validator, model_validator
 from penstock_common.addresses import BaseUrl
 from penstock_common.configuration import Duration, Secret
 from penstock_common.faults import refuse
+from penstock_inference.adapters.providers.openai.dialect import DIALECTS, Dialect
 from penstock_inference.adapters.providers.upstream_settings import ModelSettings, UpstreamSettings
 from penstock_inference.domain.catalogue import WholeAnswers
 
@@ -96,6 +97,10 @@ class OpenAISettings(UpstreamSettings):
             for url in self._urls()
             for key in self._keys()
         ]
+
+    def dialect(self) -> Dialect:
+        """Return how the server differs from others that speak the format."""
+        return DIALECTS[self.provider]
 
     def asks_whole(self, model: ModelSettings) -> WholeAnswers:
         """Return whether the model is asked for a whole answer where the caller does not stream."""
