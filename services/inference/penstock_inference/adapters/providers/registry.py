@@ -14,6 +14,7 @@ from penstock_inference.adapters.providers.openai.settings import OpenAISettings
 from penstock_inference.adapters.providers.provider import ModelsOfUpstream, OpenUpstream, Provider
 from penstock_inference.adapters.providers.triton.settings import TritonSettings
 from penstock_inference.adapters.providers.upstream_settings import UpstreamSettings
+from penstock_inference.adapters.providers.vllm.settings import VllmSettings
 
 if TYPE_CHECKING:
     # Read with the settings, where nobody asks a provider yet.
@@ -49,7 +50,7 @@ _OPENAI = Provider(OpenAISettings, _open_openai)
 PROVIDERS: Mapping[str, Provider] = {
     "openai": _OPENAI,
     "openai_compatible": _OPENAI,
-    "vllm": _OPENAI,
+    "vllm": Provider(VllmSettings, _open_openai),
     "ollama": _OPENAI,
     "bedrock": Provider(BedrockSettings, _open_bedrock),
     "deepseek": Provider(DeepSeekSettings, _open_openai),
@@ -79,6 +80,6 @@ def _by_provider(value: Any, handler: ValidatorFunctionWrapHandler) -> UpstreamS
 
 
 AnyUpstreamSettings = Annotated[
-    BedrockSettings | OpenAISettings | DeepSeekSettings | TritonSettings, WrapValidator(_by_provider)
+    BedrockSettings | OpenAISettings | DeepSeekSettings | VllmSettings | TritonSettings, WrapValidator(_by_provider)
 ]
 """One entry of ``upstreams``: read as its provider's."""

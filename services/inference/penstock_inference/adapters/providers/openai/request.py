@@ -32,6 +32,7 @@ from penstock_common.llm.types import (
     ToolChoice,
     ToolChoiceMode,
 )
+from penstock_common.rpc.scope import CURRENT_SCOPE
 from penstock_inference.adapters.providers.openai.dialect import Dialect
 from penstock_inference.adapters.providers.openai.extras import add_extras
 from penstock_inference.adapters.providers.openai.fields import READ
@@ -100,6 +101,8 @@ def body_from_input(
         _add_extra(body, value.extra_json, dialect, policy)
     if value.hints_json:
         _add_hints(body, value.hints_json, dialect, policy)
+    if dialect.fields_of_scope is not None:
+        body.update(dialect.fields_of_scope(CURRENT_SCOPE.get()))
     encoded = _ENCODER.encode(body)
     return BodyWithData(encoded.split(_DATA_MARK.encode()), large) if large else encoded
 
@@ -302,6 +305,8 @@ def _add_extra(body: dict[str, Any], extra_json: str, dialect: Dialect, policy: 
         path = f"input.extra_json.{name}"
         if name in READ:
             raise unsupported(path, "has a field of its own")
+        if not dialect.nulls and bytes(setting) == b"null":
+            continue
         is_tier = is_tier_field(name)
         if dialect.passthrough or name in dialect.fields or (is_tier and dialect.service_tiers):
             body[name] = setting
