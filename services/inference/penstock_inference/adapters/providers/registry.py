@@ -10,6 +10,7 @@ from pydantic import ValidatorFunctionWrapHandler, WrapValidator, field_validato
 
 from penstock_inference.adapters.providers.bedrock.settings import BedrockSettings
 from penstock_inference.adapters.providers.deepseek.settings import DeepSeekSettings
+from penstock_inference.adapters.providers.ollama.settings import OllamaSettings
 from penstock_inference.adapters.providers.openai.settings import OpenAISettings
 from penstock_inference.adapters.providers.provider import ModelsOfUpstream, OpenUpstream, Provider
 from penstock_inference.adapters.providers.triton.settings import TritonSettings
@@ -33,6 +34,12 @@ def _open_bedrock(settings: BedrockSettings, client: HttpClient) -> AbstractAsyn
     return open_upstream(settings, client)
 
 
+def _open_ollama(settings: OllamaSettings, client: HttpClient) -> AbstractAsyncContextManager[OpenUpstream]:
+    from penstock_inference.adapters.providers.ollama.build import open_upstream
+
+    return open_upstream(settings, client)
+
+
 def _open_triton(settings: TritonSettings, client: HttpClient) -> AbstractAsyncContextManager[OpenUpstream]:
     from penstock_inference.adapters.providers.triton.build import open_upstream
 
@@ -51,7 +58,7 @@ PROVIDERS: Mapping[str, Provider] = {
     "openai": _OPENAI,
     "openai_compatible": _OPENAI,
     "vllm": Provider(VllmSettings, _open_openai),
-    "ollama": _OPENAI,
+    "ollama": Provider(OllamaSettings, _open_ollama),
     "bedrock": Provider(BedrockSettings, _open_bedrock),
     "deepseek": Provider(DeepSeekSettings, _open_openai),
     "triton": Provider(TritonSettings, _open_triton, _open_models_of_triton),
@@ -80,6 +87,7 @@ def _by_provider(value: Any, handler: ValidatorFunctionWrapHandler) -> UpstreamS
 
 
 AnyUpstreamSettings = Annotated[
-    BedrockSettings | OpenAISettings | DeepSeekSettings | VllmSettings | TritonSettings, WrapValidator(_by_provider)
+    BedrockSettings | OpenAISettings | DeepSeekSettings | VllmSettings | OllamaSettings | TritonSettings,
+    WrapValidator(_by_provider),
 ]
 """One entry of ``upstreams``: read as its provider's."""
