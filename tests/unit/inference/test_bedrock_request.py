@@ -192,7 +192,26 @@ def test_a_result_of_nothing_is_one():
 def test_a_later_system_turn_is_the_users_text_in_its_place():
     turns = messages(HELLO, assistant("Yes?"), turn(Role.SYSTEM, "Be kind."), user("Go."))
     assert [one["role"] for one in turns] == ["user", "assistant", "user"]
-    assert turns[2]["content"] == [{"text": "Be kind."}, {"text": "Go."}]
+    assert turns[2]["content"] == [{"text": "<system>\nBe kind.\n</system>"}, {"text": "Go."}]
+
+
+@pytest.mark.parametrize(
+    ("facts", "is_continued"), [(UNKNOWN_MODEL, False), (ModelFacts(prefill=True, thinking=frozenset()), False),
+                                (ModelFacts(thinking=frozenset()), True)]
+)  # fmt: skip
+def test_a_turn_that_is_begun_stays_begun_but_for_blanks_at_its_end(facts, is_continued):
+    sent = body(asked(HELLO, assistant("So it \n")), facts, is_continued=is_continued)
+    assert sent["messages"][1] == {"role": "assistant", "content": [{"text": "So it"}]}
+
+
+def test_a_model_that_does_not_go_on_is_asked_to():
+    facts = ModelFacts(thinking=frozenset({"adaptive"}))
+    sent = body(asked(HELLO, assistant("So ", "it ")), facts)["messages"]
+    assert [one["role"] for one in sent] == ["user"]
+    assert sent[0]["content"][1]["text"].startswith("<answer_so_far>\nSo it\n</answer_so_far>\n")
+    assert len(body(asked(HELLO, assistant(" ")), facts)["messages"]) == 1
+    calling = assistant(tool_calls=(call("a"),))
+    assert body(asked(HELLO, calling), facts)["messages"][1]["role"] == "assistant"
 
 
 def test_reasoning_that_nobody_signed_is_left_out_and_said():
@@ -352,6 +371,11 @@ def test_tools_of_the_providers_own_are_verbatim_and_those_of_others_left_out():
 # What the model's facts decide.
 
 
+def told_so(facts: ModelFacts) -> bool:
+    """Return whether a model can be told not to think."""
+    return "disabled" in (facts.thinking or ()) or "none" in facts.efforts
+
+
 @pytest.mark.parametrize(
     ("facts", "effort", "output", "thinking"),
     [
@@ -362,6 +386,10 @@ def test_tools_of_the_providers_own_are_verbatim_and_those_of_others_left_out():
         (ModelFacts(thinking=frozenset({"enabled"})), "high", None, {"type": "enabled", "budget_tokens": 16384}),
         (ModelFacts(thinking=frozenset(), efforts=("low", "high")), "medium", "low", None),
         (ModelFacts(efforts=("medium", "high")), "low", "medium", None),
+        (ModelFacts(efforts=("low", "high")), "none", "low", None),
+        (ModelFacts(efforts=("none", "high")), "none", None, None),
+        (ModelFacts(thinking=frozenset({"adaptive"})), "none", "low", {"type": "adaptive"}),
+        (ModelFacts(thinking=frozenset({"enabled"})), "none", None, {"type": "enabled", "budget_tokens": 1024}),
     ],
 )
 def test_an_effort_is_told_as_the_model_takes_it(facts, effort, output, thinking):
@@ -369,7 +397,7 @@ def test_an_effort_is_told_as_the_model_takes_it(facts, effort, output, thinking
     sent = body(sampled(reasoning_effort=effort), facts, policy)
     assert sent.get("outputConfig", {}).get("effort") == output
     assert sent.get("additionalModelRequestFields", {}).get("thinking") == thinking
-    clamped = bool(facts.efforts) and effort not in facts.efforts
+    clamped = (bool(facts.efforts) and effort not in facts.efforts) or (effort == "none" and not told_so(facts))
     assert policy.dropped == ((f"reasoning_effort: {effort}",) if clamped else ())
 
 

@@ -60,9 +60,10 @@ class BedrockUpstream:
         self.key = api_key
         self.signer = signer
         self.manners = manners or Manners()
-        self.pool = client.pool(self._address.origin)
         self._headers = {**HEADERS, "Authorization": f"Bearer {api_key}"} if api_key else HEADERS
+        # What cannot be a head is found out now.
         self.head("", whole=True)
+        self.pool = client.pool(self._address.origin)
 
     def ask(self, call: UpstreamCall) -> UpstreamAnswer:
         """Return the answer; see the port."""
@@ -103,6 +104,7 @@ class ConverseAnswer(HttpAnswer):
             policy,
             service_tiers=manners.service_tiers,
             passthrough=manners.passthrough,
+            is_continued=call.is_continued,
         )
         self.dropped = policy.dropped
         head, self._url = self._upstream.head(call.model, whole=call.whole)

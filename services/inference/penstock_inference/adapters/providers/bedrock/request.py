@@ -35,7 +35,7 @@ from penstock_inference.adapters.providers.bedrock.turns import (
 from penstock_inference.adapters.providers.carried import Use, left_out, uses_of
 from penstock_inference.adapters.providers.http.large_data import LargeData
 from penstock_inference.domain.failure import AttemptFailed, FailureKind, unsupported
-from penstock_inference.domain.model_facts import ModelFacts
+from penstock_inference.domain.model_facts import UNKNOWN_MODEL, ModelFacts
 from penstock_inference.domain.tiers import STANDARD, is_tier_field
 from penstock_inference.domain.unsupported import FieldPolicy
 
@@ -69,7 +69,7 @@ _MODELS_FIELDS = "additionalModelRequestFields"
 _SAMPLING = (("maxTokens", "max_output_tokens"), ("temperature", "temperature"), ("topP", "top_p"))
 _OF_A_MODEL = (Use.SEED, Use.FREQUENCY_PENALTY, Use.PRESENCE_PENALTY)
 # What ``pass`` cannot send either.
-_WITHOUT_A_PLACE = (Use.LOGPROBS, Use.JSON_OBJECT, Use.NAME, Use.PARALLEL_TOOLS)
+_WITHOUT_A_PLACE = (Use.LOGPROBS, Use.JSON_OBJECT, Use.PARALLEL_TOOLS)
 _ANY_ARGUMENTS = {"type": "object"}
 
 
@@ -80,10 +80,12 @@ def body_from_input(
     *,
     service_tiers: bool = False,
     passthrough: bool = False,
+    is_continued: bool = False,
 ) -> bytes | Body:
     """Return the request's JSON, in which large data is written only as it is sent.
 
-    ``service_tiers``: a field for the tier of service is sent; ``passthrough``: fields that we do not know are the model's.
+    ``service_tiers``: a field for the tier of service is sent; ``passthrough``: fields that we do not know are the model's;
+    ``is_continued``: the model is one that goes on with a turn.
 
     Raises:
         AttemptFailed: UNSUPPORTED for a field this upstream cannot honour, BAD_REQUEST for JSON that is none.
@@ -95,7 +97,7 @@ def body_from_input(
         if use in uses:
             policy.drop(use.value)
     request = _Request(value, facts, policy)
-    large = request.add_turns()
+    large = request.add_turns(goes_on=is_continued or facts.prefill or facts == UNKNOWN_MODEL)
     request.add_sampling(without)
     request.add_tools()
     if isinstance(value.response_format, JsonSchema):
@@ -127,14 +129,17 @@ class _Request:
         self.body: dict[str, Any] = {}
         self.of_the_model: dict[str, Any] = {}
 
-    def add_turns(self) -> LargeData:
-        """Add the system's and the conversation's turns; return their large data."""
+    def add_turns(self, *, goes_on: bool) -> LargeData:
+        """Add the system's and the conversation's turns; return their large data.
+
+        ``goes_on``: the model goes on with an assistant's turn at the end.
+        """
         large = LargeData()
         turns = Turns(large, self._policy, caches=self._facts.cache_breakpoints)
         system, first = turns.system(self._value.messages)
         if system:
             self.body["system"] = system
-        self.body["messages"] = turns.conversation(self._value.messages, first)
+        self.body["messages"] = turns.conversation(self._value.messages, first, goes_on=goes_on)
         return large
 
     def add_sampling(self, without: frozenset[Use]) -> None:

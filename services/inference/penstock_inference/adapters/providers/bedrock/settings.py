@@ -47,6 +47,11 @@ class BedrockSettings(UpstreamSettings):
         """Whether the configuration says the AWS credentials."""
         return bool(self.aws_access_key_id.get_secret_value())
 
+    @property
+    def takes_reasoning(self) -> bool:
+        """Whether reasoning goes back to it that callers may lose."""
+        return True
+
     @model_validator(mode="after")
     def _addressed(self) -> Self:
         has_key = bool(self.api_key.get_secret_value())

@@ -15,7 +15,9 @@ TABLE: Table = {
     Use.SEED: _OF_A_MODEL,
     Use.FREQUENCY_PENALTY: _OF_A_MODEL,
     Use.PRESENCE_PENALTY: _OF_A_MODEL,
-    Use.REASONING_EFFORT: converted("`outputConfig.effort`, or `thinking`, as the model's facts say"),
+    Use.REASONING_EFFORT: converted(
+        "`outputConfig.effort`, or `thinking`, as the model's facts say; the nearest that it has"
+    ),
     Use.LOGPROBS: NO,
     Use.CHOICES: NEVER,
     Use.TOOLS: YES,
@@ -41,9 +43,11 @@ TABLE: Table = {
     Use.REASONING: converted("what is signed or redacted; other reasoning is left out, as Bedrock refuses it"),
     Use.CACHE_BREAKPOINT: converted("a `cachePoint` after the block; none where the model has none"),
     Use.CACHE_TTL: YES,
-    Use.NAME: NO,
-    Use.LATER_SYSTEM: converted("text of the user's, in its place"),
+    Use.NAME: HINT,
+    Use.LATER_SYSTEM: converted("within the user's turn as `<system>`, in its place"),
     Use.FAILED_CALL: YES,
     Use.IMAGE_OF_TOOL: YES,
-    Use.PREFILL: YES,
+    Use.PREFILL: converted(
+        "as it is; of a model that is known not to go on with it a user's turn that quotes it and asks to go on from its end"
+    ),
 }

@@ -16,6 +16,8 @@ from penstock_inference.domain.unsupported import FieldPolicy
 
 NONE = "none"
 _EFFORTS = (NONE, "minimal", "low", "medium", "high", "xhigh", "max")
+# What each model has that thinks in Anthropic's way.
+_OF_ALL = ("low", "medium", "high", "xhigh", "max")
 _LEAST_BUDGET_TOKENS = 1024
 _BUDGET_TOKENS = {"minimal": 1024, "low": 1024, "medium": 4096, "high": 16384, "xhigh": 32768, "max": 32768}
 _PATH = "input.sampling.reasoning_effort"
@@ -42,14 +44,16 @@ def thinking_of(sampling: SamplingParams, facts: ModelFacts, policy: FieldPolicy
     asked = sampling.reasoning_effort
     if not asked:
         return DEFAULT
-    effort = _taken(asked, facts.efforts)
+    types = facts.thinking or frozenset()
+    if asked == NONE and "disabled" in types:
+        return Thinking(thinking={"type": "disabled"})
+    if asked == NONE and facts.thinking is None and not facts.efforts:
+        return _unless_refused(policy, "cannot be 'none' for a model of which nothing is known")
+    effort = _taken(asked, facts.efforts or (_OF_ALL if types else ()))
     if effort != asked:
         policy.drop(f"reasoning_effort: {asked}")
-    types = facts.thinking or frozenset()
     if effort == NONE:
-        if "disabled" in types:
-            return Thinking(thinking={"type": "disabled"})
-        return _unless_refused(policy, "cannot be told not to think")
+        return DEFAULT
     word = _CONVERSE_WORDS.get(effort, effort)
     if "adaptive" in types:
         return Thinking(word, {"type": "adaptive"})

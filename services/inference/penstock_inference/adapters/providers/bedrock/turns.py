@@ -39,6 +39,11 @@ _CITATION_FIELDS = frozenset({"title", "source", "sourceContent", "location"})
 _CALL_ID = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
 _NOT_OF_A_NAME = re.compile(r"[^A-Za-z0-9\s\-()\[\]]+")
 _LONGEST_NAME = 200
+_GO_ON = (
+    "<answer_so_far>\n{begun}\n</answer_so_far>\n"
+    "Your answer broke off there. Continue it from exactly that point: write only what comes after the last character of "
+    "<answer_so_far>, and repeat nothing of it, nor say anything about it."
+)
 _SYSTEM = (Role.SYSTEM, Role.DEVELOPER)
 _DOCUMENT_FORMATS = {
     "application/pdf": "pdf",
@@ -110,12 +115,14 @@ class Turns:
                 blocks += self._blocks_of_part(part, f"input.messages[{index}].parts[{place}]")
         return blocks, len(messages)
 
-    def conversation(self, messages: tuple[Message, ...], first: int) -> list[Block]:
-        """Return the turns from the one of this number on."""
+    def conversation(self, messages: tuple[Message, ...], first: int, *, goes_on: bool) -> list[Block]:
+        """Return the turns from the one of this number on; ``goes_on``: the model does with an assistant's at the end."""
         turns: list[Block] = []
         for index, message in enumerate(messages[first:], start=first):
             role = "assistant" if message.role is Role.ASSISTANT else "user"
             content = self._content(message, f"input.messages[{index}]")
+            if role == "assistant" and index == len(messages) - 1:
+                role, content = _begun(content) if goes_on else _quoted(content)
             if not content:
                 # A turn of nothing is refused.
                 continue
@@ -129,6 +136,8 @@ class Turns:
         if message.role is Role.TOOL:
             return self._tool_result(message, path)
         content: list[Block] = []
+        if message.role in _SYSTEM:
+            return [{"text": f"<system>\n{message.text}\n</system>"}] if message.text.strip() else []
         for block in blocks_of(message, FORMAT):
             if isinstance(block, int):
                 content.append(_tool_use(message.tool_calls[block], f"{path}.tool_calls[{block}]"))
@@ -218,6 +227,21 @@ class Turns:
             return [{"reasoningContent": {"reasoningText": signed}}]
         self._policy.drop(Use.REASONING.value)
         return []
+
+
+def _begun(content: list[Block]) -> tuple[str, list[Block]]:
+    """Return an assistant's turn at the end as it is, without blanks at its end, which are refused."""
+    if content and "text" in content[-1]:
+        content[-1]["text"] = content[-1]["text"].rstrip()
+    return "assistant", content
+
+
+def _quoted(content: list[Block]) -> tuple[str, list[Block]]:
+    """Return a user's turn that asks to go on with such a turn; as it is where it holds more than text."""
+    if not all("text" in block for block in content):
+        return _begun(content)
+    begun = "".join(block["text"] for block in content).rstrip()
+    return "user", [{"text": _GO_ON.format(begun=begun)}] if begun else []
 
 
 def _text(part: Text) -> list[Block]:

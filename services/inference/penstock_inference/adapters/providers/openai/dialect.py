@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from penstock_common.rpc.scope import RequestScope
 from penstock_inference.adapters.providers.openai.fields import OF_COMPATIBLE, OF_OLLAMA, OF_OPENAI, OF_VLLM
 
 
@@ -39,6 +41,12 @@ class Dialect:
     """Takes top-level fields that we do not know."""
     extras: bool = True
     """Takes back what an answer carried beside its text, or does not mind it."""
+    reasoning_field: str = "reasoning_content"
+    """Where a turn's reasoning stands that is handed back."""
+    nulls: bool = True
+    """Takes a field that says nothing."""
+    fields_of_scope: Callable[[RequestScope], Mapping[str, object]] | None = None
+    """Makes top-level fields from who asks; they stand in the place of a caller's."""
     signed_calls: bool = False
     """Refuses a turn's calls without a thought signature (Gemini)."""
     reasoned_turns: bool = False

@@ -73,6 +73,8 @@ def body_from_input(
         _add_extra(body, value.extra_json, dialect, policy)
     if value.hints_json:
         _add_hints(body, value.hints_json, dialect, policy)
+    if dialect.fields_of_scope is not None:
+        body.update(dialect.fields_of_scope(CURRENT_SCOPE.get()))
     encoded = _ENCODER.encode(body)
     return body_with(encoded, sending.large) if sending.large else encoded
 
@@ -130,6 +132,8 @@ def _add_extra(body: dict[str, Any], extra_json: str, dialect: Dialect, policy: 
         path = f"input.extra_json.{name}"
         if name in READ:
             raise unsupported(path, "has a field of its own")
+        if not dialect.nulls and bytes(setting) == b"null":
+            continue
         is_tier = is_tier_field(name)
         if dialect.passthrough or name in dialect.fields or (is_tier and dialect.service_tiers):
             body[name] = setting
