@@ -14,6 +14,7 @@ from penstock_common.llm.types import GenerationInput, Message, Reasoning, Role,
 from penstock_faults.http.server import ScriptedUpstream
 from penstock_inference.adapters.providers.carried import Table, Use
 from penstock_inference.adapters.providers.deepseek.settings import _DIALECT as DEEPSEEK
+from penstock_inference.adapters.providers.openai.table import TABLES as CHAT
 from penstock_inference.adapters.providers.openai.table import table_of as of_dialect
 from penstock_inference.adapters.providers.openai_responses.table import TABLE as RESPONSES
 from penstock_inference.adapters.providers.registry import PROVIDERS
@@ -114,6 +115,8 @@ class Wire:
     format: str
     provider: str = ""
     """Its name in the configuration, where the wire has another."""
+    place: str = ""
+    """The format whose base URL it has, where that is another."""
     table: Table | None = None
     """Its own, where its provider's folder has none by its name."""
     told: Callable[[Body], Iterator[Told]]
@@ -146,7 +149,7 @@ class Wire:
         """The entry of an upstream that asks this server."""
         model = {"name": "m", "context_window": 100_000, "price": {"input": 1, "output": 2}, **more.pop("model", {})}
         return {
-            "name": name, "provider": self.provider or name_of_wire, "base_url": server.base_url_of(self.format), "api_key": "sk-ours",
+            "name": name, "provider": self.provider or name_of_wire, "base_url": server.base_url_of(self.place or self.format), "api_key": "sk-ours",
             "models": [model], **self.settings, **more,
         }  # fmt: skip
 
@@ -160,16 +163,19 @@ def answered(*parts: Any) -> GenerationInput:
 _NO_TOOLS = r'^(?!.*"tools")'
 _CHAT = Wire(format="openai", told=_of_chat, refusals=True)
 
+_OPENAI = replace(_CHAT, reasoning=False, by_facts=frozenset({Use.CACHE_BREAKPOINT}))
+_RESPONSES = Wire(
+    format="openai_responses", provider="openai", table=RESPONSES, told=_of_responses, settings={"api": "responses"},
+    hidden=True, ordered=True, refusals=True, by_facts=frozenset({Use.CACHE_BREAKPOINT}),
+    inputs={Use.REASONING: answered(Reasoning(hidden=hidden_of(EncryptedReasoning("rs_1", "c2lnbmVk"))))},
+)  # fmt: skip
+
 WIRES: dict[str, Wire] = {
-    "openai": replace(_CHAT, reasoning=False, by_facts=frozenset({Use.CACHE_BREAKPOINT})),
+    "openai": _OPENAI,
     "openai_compatible": _CHAT,
-    "vllm": replace(_CHAT, matched_stop=True),
+    "vllm": replace(_CHAT, table=CHAT["vllm"], matched_stop=True),
     "deepseek": replace(_CHAT, table=of_dialect(DEEPSEEK)),
-    "openai by responses": Wire(
-        format="openai_responses", provider="openai", table=RESPONSES, told=_of_responses, settings={"api": "responses"},
-        hidden=True, ordered=True, refusals=True, by_facts=frozenset({Use.CACHE_BREAKPOINT}),
-        inputs={Use.REASONING: answered(Reasoning(hidden=hidden_of(EncryptedReasoning("rs_1", "c2lnbmVk"))))},
-    ),
+    "openai by responses": _RESPONSES,
     "gemini": Wire(
         format="gemini", told=_of_gemini, signatures=True, ordered=True, counts=frozenset({"cached", "reasoning"}),
         details=True, addresses="gs://files", holds={Use.STRICT_TOOLS: "VALIDATED"},
@@ -183,7 +189,16 @@ WIRES: dict[str, Wire] = {
         citations=True, ordered=True, counts=frozenset({"cached", "written", "written_1h"}), matched_stop=True,
         holds={Use.TOOL_CHOICE_NONE: _NO_TOOLS}, addresses="s3://files",
     ),
-    "ollama": replace(_CHAT, holds={Use.TOOL_CHOICE_NONE: _NO_TOOLS}),
+    "ollama": replace(_CHAT, table=CHAT["ollama"], holds={Use.TOOL_CHOICE_NONE: _NO_TOOLS}),
+    "ollama by its own API": Wire(
+        format="ollama", provider="ollama", told=_of_ollama, settings={"native_api": True}, ids=False, filters=False,
+        counts=frozenset(), holds={Use.TOOL_CHOICE_NONE: _NO_TOOLS},
+    ),
+    "azure_openai": replace(_OPENAI, format="azure"),
+    "azure_openai by deployments": replace(
+        _OPENAI, format="azure", provider="azure_openai", settings={"form": "deployments", "api_version": "2024-10-21"}
+    ),
+    "azure_openai by responses": replace(_RESPONSES, provider="azure_openai", place="azure"),
 }  # fmt: skip
 """By the provider's name. Triton is no wire of HTTP, and has tests of its own."""
 
@@ -197,8 +212,7 @@ def table_of(name: str) -> Table:
         return wire.table
     provider = wire.provider or name
     module = import_module(PROVIDERS[provider].settings.__module__.rpartition(".")[0] + ".table")
-    tables: Mapping[str, Table] = getattr(module, "TABLES", {})
-    return tables.get(provider) or module.TABLE
+    return getattr(module, "TABLES", {}).get(provider) or module.TABLE
 
 
 def as_document(arguments: Any) -> Any:

@@ -13,11 +13,13 @@ from penstock_inference.adapters.providers.azure_openai.settings import AzureOpe
 from penstock_inference.adapters.providers.bedrock.settings import BedrockSettings
 from penstock_inference.adapters.providers.deepseek.settings import DeepSeekSettings
 from penstock_inference.adapters.providers.gemini.settings import GeminiSettings
+from penstock_inference.adapters.providers.ollama.settings import OllamaSettings
 from penstock_inference.adapters.providers.openai.settings import OpenAISettings
 from penstock_inference.adapters.providers.provider import ModelsOfUpstream, OpenUpstream, Provider
 from penstock_inference.adapters.providers.triton.settings import TritonSettings
 from penstock_inference.adapters.providers.upstream_settings import UpstreamSettings
 from penstock_inference.adapters.providers.vertex.settings import VertexSettings
+from penstock_inference.adapters.providers.vllm.settings import VllmSettings
 
 if TYPE_CHECKING:
     # Read with the settings, where nobody asks a provider yet.
@@ -54,6 +56,12 @@ def _open_azure_openai(settings: AzureOpenAISettings, client: HttpClient) -> Abs
     return open_upstream(settings, client)
 
 
+def _open_ollama(settings: OllamaSettings, client: HttpClient) -> AbstractAsyncContextManager[OpenUpstream]:
+    from penstock_inference.adapters.providers.ollama.build import open_upstream
+
+    return open_upstream(settings, client)
+
+
 def _open_triton(settings: TritonSettings, client: HttpClient) -> AbstractAsyncContextManager[OpenUpstream]:
     from penstock_inference.adapters.providers.triton.build import open_upstream
 
@@ -77,8 +85,8 @@ _OPENAI = Provider(OpenAISettings, _open_openai)
 PROVIDERS: Mapping[str, Provider] = {
     "openai": _OPENAI,
     "openai_compatible": _OPENAI,
-    "vllm": _OPENAI,
-    "ollama": _OPENAI,
+    "vllm": Provider(VllmSettings, _open_openai),
+    "ollama": Provider(OllamaSettings, _open_ollama),
     "anthropic": Provider(AnthropicSettings, _open_anthropic),
     "azure_openai": Provider(AzureOpenAISettings, _open_azure_openai),
     "bedrock": Provider(BedrockSettings, _open_bedrock),
@@ -114,7 +122,9 @@ AnyUpstreamSettings = Annotated[
     | BedrockSettings
     | DeepSeekSettings
     | GeminiSettings
+    | OllamaSettings
     | VertexSettings
+    | VllmSettings
     | TritonSettings,
     WrapValidator(_by_provider),
 ]

@@ -14,6 +14,7 @@ import msgspec
 from penstock_common.http.body import Body
 from penstock_common.llm.hints import HINTS
 from penstock_common.llm.types import GenerationInput, JsonObject, ResponseFormat, SamplingParams
+from penstock_common.rpc.scope import CURRENT_SCOPE
 from penstock_inference.adapters.providers.http.data_urls import body_with
 from penstock_inference.adapters.providers.http.verbatim import members, verbatim
 from penstock_inference.adapters.providers.openai.dialect import Dialect
