@@ -17,6 +17,8 @@ from penstock_faults.gates import Gates
 from penstock_faults.http.server import ScriptedUpstream
 from penstock_faults.playback import Playback
 from penstock_faults.script import Answer, Script, Step
+from penstock_inference.adapters.providers.http.access_token import Token
+from penstock_inference.adapters.providers.vertex.credentials import GoogleCredentials
 from penstock_inference.app import build
 from penstock_inference.domain.generation import Pauses
 from penstock_inference.settings import Settings
@@ -47,6 +49,16 @@ class Stage:
 
 async def _at_once(_seconds: float) -> None:
     """A pause that is over."""
+
+
+async def _granted(_credentials: GoogleCredentials) -> Token:
+    return Token("ya29.ours", 3600)
+
+
+@pytest.fixture(autouse=True)
+def google_grants_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody asks Google, and the machine has no account there."""
+    monkeypatch.setattr(GoogleCredentials, "obtain", _granted)
 
 
 @asynccontextmanager

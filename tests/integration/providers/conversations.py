@@ -106,7 +106,7 @@ CONVERSATIONS = (
     ),
     Conversation(
         name="image", input=asked(user("What is it?", Image(data=PIXEL, media_type="image/png"))),
-        answer=Answer(tokens=("A dot.",)), text="A dot.", holds=("iVBORw0KGgo", "png"),
+        answer=Answer(tokens=("A dot.",)), text="A dot.", holds=("iVBORw0KGgo",),
     ),
     Conversation(
         name="reasoning", input=asked(sampling=SamplingParams(max_output_tokens=9000)),

@@ -7,13 +7,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock_common.http.client import HttpClient
 from penstock_common.llm.events import merge_deltas
-from penstock_common.llm.types import Usage
+from penstock_common.llm.types import ToolCallDelta, Usage
 from penstock_faults.http.formats import FORMATS
 from penstock_faults.http.response import reply_of
 from penstock_faults.script import Answer, Refusal, Text, Thought, ToolCall
@@ -73,9 +74,15 @@ def read(stream: Any, pieces: list[bytes]) -> list[Any]:
             events += stream.feed(piece)
     if not stream.done:
         events += stream.end()
-    deltas = merge_deltas(event for event in events if not isinstance(event, Usage | Stopped))
+    deltas = merge_deltas(_with_known_id(event) for event in events if not isinstance(event, Usage | Stopped))
     usages = [event for event in events if isinstance(event, Usage)]
     return [*deltas, *usages[-1:], *[event for event in events if isinstance(event, Stopped)][-1:]]
+
+
+def _with_known_id(event: Any) -> Any:
+    """A call without an id is given one by chance."""
+    is_given = isinstance(event, ToolCallDelta) and event.id not in ("", "call_a", "call_b")
+    return msgspec.structs.replace(event, id="given") if is_given else event
 
 
 @pytest.mark.parametrize("answer", ANSWERS)

@@ -12,8 +12,10 @@ from typing import Any
 from penstock_common.llm.encrypted_reasoning import EncryptedReasoning, hidden_of
 from penstock_common.llm.types import GenerationInput, Message, Reasoning, Role, Text
 from penstock_faults.http.server import ScriptedUpstream
+from penstock_inference.adapters.providers.anthropic.table import TABLE as ANTHROPIC
 from penstock_inference.adapters.providers.carried import Table, Use
 from penstock_inference.adapters.providers.deepseek.settings import _DIALECT as DEEPSEEK
+from penstock_inference.adapters.providers.gemini.table import TABLE as GEMINI
 from penstock_inference.adapters.providers.openai.table import TABLES as CHAT
 from penstock_inference.adapters.providers.openai.table import table_of as of_dialect
 from penstock_inference.adapters.providers.openai_responses.table import TABLE as RESPONSES
@@ -119,6 +121,8 @@ class Wire:
     """The format whose base URL it has, where that is another."""
     table: Table | None = None
     """Its own, where its provider's folder has none by its name."""
+    has_key: bool = True
+    """It is asked with a key, and not with a token of the machine's."""
     told: Callable[[Body], Iterator[Told]]
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Of an upstream, beside its name, address, key and models."""
@@ -148,8 +152,9 @@ class Wire:
     def upstream(self, name_of_wire: str, server: ScriptedUpstream, name: str = "first", **more: Any) -> dict[str, Any]:
         """The entry of an upstream that asks this server."""
         model = {"name": "m", "context_window": 100_000, "price": {"input": 1, "output": 2}, **more.pop("model", {})}
+        key = {"api_key": "sk-ours"} if self.has_key else {}
         return {
-            "name": name, "provider": self.provider or name_of_wire, "base_url": server.base_url_of(self.place or self.format), "api_key": "sk-ours",
+            "name": name, "provider": self.provider or name_of_wire, "base_url": server.base_url_of(self.place or self.format), **key,
             "models": [model], **self.settings, **more,
         }  # fmt: skip
 
@@ -170,20 +175,30 @@ _RESPONSES = Wire(
     inputs={Use.REASONING: answered(Reasoning(hidden=hidden_of(EncryptedReasoning("rs_1", "c2lnbmVk"))))},
 )  # fmt: skip
 
+_GEMINI = Wire(
+    format="gemini", told=_of_gemini, signatures=True, ordered=True, counts=frozenset({"cached", "reasoning"}),
+    details=True, addresses="gs://files", holds={Use.STRICT_TOOLS: "VALIDATED"},
+)  # fmt: skip
+
+_ANTHROPIC = Wire(
+    format="anthropic", told=_of_anthropic, signatures=True, hidden=True, citations=True, ordered=True,
+    counts=frozenset({"cached", "written", "written_1h", "reasoning"}), matched_stop=True, details=True,
+)  # fmt: skip
+_OF_VERTEX = {"project": "ours", "region": "europe-west4"}
+
 WIRES: dict[str, Wire] = {
     "openai": _OPENAI,
     "openai_compatible": _CHAT,
     "vllm": replace(_CHAT, table=CHAT["vllm"], matched_stop=True),
     "deepseek": replace(_CHAT, table=of_dialect(DEEPSEEK)),
     "openai by responses": _RESPONSES,
-    "gemini": Wire(
-        format="gemini", told=_of_gemini, signatures=True, ordered=True, counts=frozenset({"cached", "reasoning"}),
-        details=True, addresses="gs://files", holds={Use.STRICT_TOOLS: "VALIDATED"},
+    "gemini": _GEMINI,
+    "vertex": replace(_GEMINI, table=GEMINI, settings=_OF_VERTEX, has_key=False),
+    "vertex with claude": replace(
+        _ANTHROPIC, provider="vertex", place="gemini", table=ANTHROPIC, settings={**_OF_VERTEX, "publisher": "anthropic"},
+        has_key=False,
     ),
-    "anthropic": Wire(
-        format="anthropic", told=_of_anthropic, signatures=True, hidden=True, citations=True, ordered=True,
-        counts=frozenset({"cached", "written", "written_1h", "reasoning"}), matched_stop=True, details=True,
-    ),
+    "anthropic": _ANTHROPIC,
     "bedrock": Wire(
         format="bedrock", told=_of_bedrock, settings={"aws_region": "eu-central-1"}, signatures=True, hidden=True,
         citations=True, ordered=True, counts=frozenset({"cached", "written", "written_1h"}), matched_stop=True,
@@ -202,7 +217,7 @@ WIRES: dict[str, Wire] = {
 }  # fmt: skip
 """By the provider's name. Triton is no wire of HTTP, and has tests of its own."""
 
-ELSEWHERE = frozenset({"triton", "vertex"})
+ELSEWHERE = frozenset({"triton"})
 
 
 def table_of(name: str) -> Table:
