@@ -18,7 +18,7 @@ from chaos.parts import FAULTS, WELL, Cast
 from chaos.players import PROBE, Account, Part
 from chaos.stage import Stage, staged
 from chaos.ways import Way
-from penstock_faults.openai.documents import INPUT_TOKENS
+from penstock_faults.http.format import INPUT_TOKENS
 
 NAME = "everything"
 ABOUT = "every fault of the table at random on three replicas, Redis killed and back"

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from penstock_faults.openai.server import OpenAIUpstream
+from penstock_faults.http.server import ScriptedUpstream
 from penstock_faults.playback import Playback
 from penstock_faults.record import Seen
 from penstock_faults.reply import prefix_of
@@ -70,7 +70,7 @@ def serial_of(seen: Seen) -> int:
     return int(found[1]) if found else PROBE
 
 
-class Player(OpenAIUpstream):
+class Player(ScriptedUpstream):
     """An upstream by name, directed anew at each request."""
 
     def __init__(self, name: str, direct: Direct, account: Account) -> None:

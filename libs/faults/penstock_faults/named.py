@@ -174,19 +174,16 @@ def _breaking() -> Iterable[Script]:
         "no-finish-reason", "all of the answer and [DONE], but never a finish reason",
         Step(answer=Answer(finish_reason=None, usage="missing"), hold={1 + len(TOKENS): SEEN}),
     )  # fmt: skip
-    for name, says, data in (
-        (
-            "malformed-event",
-            "one event of the stream is no JSON, and nothing of the answer; the rest is good",
-            "{nonsense",
-        ),
-        (
-            "torn-event",
-            "one event of the stream is half a piece of the answer; the rest is good",
-            '{"choices":[{"delta":{"co',
-        ),
-    ):
-        yield playing(name, says, interrupted(Insert(event=_MIDST, data=data)))
+    yield playing(
+        "malformed-event",
+        "one event of the stream is no JSON, and nothing of the answer; the rest is good",
+        interrupted(Insert(event=_MIDST, data="{nonsense")),
+    )
+    yield playing(
+        "torn-event",
+        "one event of the stream is half a piece of the answer; the rest is good",
+        interrupted(Insert(event=_MIDST, torn=True)),
+    )
     yield playing(
         "error-event",
         "some of the answer, then an error within the stream",
@@ -209,8 +206,8 @@ def _odd() -> Iterable[Script]:
     )
     yield playing(
         "pings",
-        "comments between the events",
-        Step(insert=tuple(Insert(event=number, raw=": ping\n\n") for number in range(12))),
+        "signs of life between the events",
+        Step(insert=tuple(Insert(event=number, ping=True) for number in range(12))),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,14 +11,18 @@ from typing import Any, cast
 
 import msgspec
 
-_SECRET_HEADERS = frozenset({"authorization", "api-key", "x-api-key"})
+_SECRET_HEADERS = frozenset({"authorization", "api-key", "x-api-key", "x-goog-api-key", "x-amz-security-token"})
+_SECRET_IN_QUERY = re.compile(r"([?&](?:key|api-key)=)[^&]*")
 
 Document = dict[str, Any]
 
 
 @dataclass
 class Seen:
-    """A request. Times are seconds since the upstream began; ``left_at`` is set where the client left before the end."""
+    """A request. Times are seconds since the upstream began; ``left_at`` is set where the client left before the end.
+
+    ``model`` and ``streams`` are what it asks for, where its body says so; whoever reads them elsewhere sets them.
+    """
 
     number: int
     connection: int
@@ -30,6 +35,19 @@ class Seen:
     ended_at: float | None = None
     left_at: float | None = None
     left: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+    model: str = ""
+    streams: bool = False
+
+    def __post_init__(self) -> None:
+        """Read what the body says of the model and of streams."""
+        body = self.body
+        self.model = str(body.get("model", ""))
+        self.streams = body.get("stream") is True
+
+    @property
+    def bare_path(self) -> str:
+        """The path without its query."""
+        return self.path.partition("?")[0]
 
     @property
     def body(self) -> Document:
@@ -40,23 +58,13 @@ class Seen:
             return {}
         return cast("Document", found) if isinstance(found, dict) else {}
 
-    @property
-    def model(self) -> str:
-        """The model that it names."""
-        return str(self.body.get("model", ""))
-
-    @property
-    def streams(self) -> bool:
-        """Whether it asks for a stream."""
-        return self.body.get("stream") is True
-
     def document(self) -> Document:
         """Return it for a program; what a key could be read from is left out."""
         headers = {name: value for name, value in self.headers.items() if name not in _SECRET_HEADERS}
         return {
-            "request": self.number, "connection": self.connection, "at_seconds": round(self.at, 6), "path": self.path,
-            "headers": headers, "body": self.body, "sent_bytes": self.sent_bytes, "ended_at_seconds": self.ended_at,
-            "left_at_seconds": self.left_at,
+            "request": self.number, "connection": self.connection, "at_seconds": round(self.at, 6),
+            "path": _SECRET_IN_QUERY.sub(r"\1", self.path), "model": self.model, "streams": self.streams, "headers": headers,
+            "body": self.body, "sent_bytes": self.sent_bytes, "ended_at_seconds": self.ended_at, "left_at_seconds": self.left_at,
         }  # fmt: skip
 
 

@@ -38,16 +38,19 @@ def _after(tokens: Sequence[str], prefix: str) -> Sequence[str]:
     return ()
 
 
-def prefix_of(messages: Any) -> str:
-    """Return the text of an assistant's turn that ends a conversation; empty where none does."""
-    if not isinstance(messages, list) or not messages:
+def prefix_of(turns: Any, role: str = "assistant", content: str = "content") -> str:
+    """Return the text of an assistant's turn that ends a conversation; empty where none does.
+
+    ``role`` is what it is called, ``content`` where its text or its parts are.
+    """
+    if not isinstance(turns, list) or not turns:
         return ""
-    last: Any = messages[-1]
-    if not isinstance(last, dict) or last.get("role") != "assistant":
+    last: Any = turns[-1]
+    if not isinstance(last, dict) or last.get("role") != role:
         return ""
-    content: Any = last.get("content")
-    if isinstance(content, str):
-        return content
-    if isinstance(content, list):
-        return "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+    said: Any = last.get(content)
+    if isinstance(said, str):
+        return said
+    if isinstance(said, list):
+        return "".join(str(part.get("text", "")) for part in said if isinstance(part, dict) and not part.get("thought"))
     return ""

@@ -6,7 +6,7 @@ used up yet; after the last one every request gets a normal answer.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -34,12 +34,40 @@ class _Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """A part of a script; a word that it does not know is refused."""
 
 
-class ToolCall(_Value, frozen=True):
-    """A tool call and the pieces that its arguments come in."""
+class Text(_Value, frozen=True, tag="text"):
+    """Text in pieces. ``citations`` are what it refers to, each as the wire has them."""
+
+    pieces: tuple[str, ...]
+    citations: tuple[dict[str, Any], ...] = ()
+    signature: str = ""
+    """Base64; only Gemini signs text."""
+
+
+class Thought(_Value, frozen=True, tag="reasoning"):
+    """Reasoning in pieces, and its signature; or ``hidden``: in the place of both, what the provider does not show. Base64."""
+
+    pieces: tuple[str, ...] = ()
+    signature: str = ""
+    hidden: str = ""
+
+
+class Refusal(_Value, frozen=True, tag="refusal"):
+    """Text that says that the model will not answer; plain text on a wire that has no other."""
+
+    pieces: tuple[str, ...]
+
+
+class ToolCall(_Value, frozen=True, tag="call"):
+    """A tool call and the pieces that its arguments come in; a wire that knows no pieces has it whole."""
 
     name: str
     fragments: tuple[str, ...] = ("{}",)
     id: str = "call_1"
+    signature: str = ""
+    """Base64; only Gemini signs calls."""
+
+
+Block = Text | Thought | Refusal | ToolCall
 
 
 class Answer(_Value, frozen=True):
@@ -48,11 +76,31 @@ class Answer(_Value, frozen=True):
     tokens: tuple[str, ...] = TOKENS
     reasoning: tuple[str, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
+    blocks: tuple[Block, ...] = ()
+    """All of these in an order of their own, in their place; a beginning is passed over then."""
     finish_reason: str | None = "stop"
-    """None: it never says why it ended."""
+    """``stop``, ``length``, ``tool_calls`` and ``content_filter`` in the wire's own word; any other word as it stands. None: it
+    never says why it ended."""
+    matched_stop: str = ""
+    """The stop string that ended it, where the wire tells."""
+    details: dict[str, str] = {}
+    """Of a refusal: ``category`` and ``explanation``, where the wire tells."""
+    service_tier: str = ""
     usage: Literal["counted", "missing", "zero"] | dict[str, int] = "counted"
+    """Numbers are ``input``, ``output``, ``cached``, ``written``, ``written_1h`` and ``reasoning``, in the wire's own names: input
+    holds what was cached and written, output the reasoning. Any other name stands as it is."""
+    usage_in: Literal["last", "end", "every"] = "last"
+    """Where a stream has it: after the end where the wire has a place there, with the end, or with every event."""
     done: bool = True
-    """Whether ``[DONE]`` ends a stream."""
+    """Whether what ends a stream comes: ``[DONE]``, ``message_stop`` or the wire's like."""
+
+    def said(self, tokens: tuple[str, ...]) -> tuple[Block, ...]:
+        """Return what is said, in its order; ``tokens`` are those of the text that are left to say."""
+        if self.blocks:
+            return self.blocks
+        thought = (Thought(pieces=self.reasoning),) if self.reasoning else ()
+        text = (Text(pieces=tokens),) if tokens else ()
+        return (*thought, *text, *self.tool_calls)
 
 
 class Pace(_Value, frozen=True):
@@ -85,17 +133,23 @@ class Body(_Value, frozen=True):
 
 
 class Insert(_Value, frozen=True):
-    """Something between the events of a stream, before the event ``event``; the one of the role is 0.
+    """Something between the events of a stream, before the event ``event``.
 
-    An answer that is asked for whole is the ``error`` in its place, or has ``data`` after its first byte; a ``raw`` text is left out.
+    All that comes before the first piece of the answer is event 0, and every piece is one, with what stands before it.
+    An answer that is asked for whole is the ``error`` in its place, or has ``data`` or what is ``torn`` after its first byte; the
+    rest is left out.
     """
 
     event: int
     error: Error | None = None
     data: str = ""
     """What one event carries, as it stands."""
+    torn: bool = False
+    """An event that is half a piece of the answer, and no JSON."""
+    ping: bool = False
+    """A sign of life in the wire's own form: an event that says nothing, a comment, a blank line."""
     raw: str = ""
-    """Bytes of the stream as they stand, such as a comment."""
+    """Bytes of the stream as they stand."""
 
 
 class Break(_Value, frozen=True):

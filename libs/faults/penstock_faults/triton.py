@@ -20,11 +20,11 @@ import grpc
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from penstock_faults.gates import Gates
-from penstock_faults.openai.documents import INPUT_TOKENS
+from penstock_faults.http.format import INPUT_TOKENS
 from penstock_faults.playback import Choose, Playback, always
 from penstock_faults.record import Connection, Record, Seen
 from penstock_faults.reply import tokens_of
-from penstock_faults.script import Script, Step
+from penstock_faults.script import Insert, Script, Step
 
 # The generated code has no types.
 _pb: Any = service_pb2
@@ -54,7 +54,11 @@ def _has_a_likeness(step: Step) -> bool:
     if step.error is not None and (step.status < _FIRST_ERROR or step.error.code == "content_filter"):
         return False
     cut_in_a_message = step.broken is not None and (step.broken.wire_bytes or step.broken.bytes)
-    return not cut_in_a_message and not any(insert.raw or insert.data for insert in step.insert)
+    return not cut_in_a_message and not any(_is_of_http(insert) for insert in step.insert)
+
+
+def _is_of_http(insert: Insert) -> bool:
+    return bool(insert.raw or insert.data or insert.torn or insert.ping)
 
 
 class TritonUpstream(_grpc.GRPCInferenceServiceServicer):

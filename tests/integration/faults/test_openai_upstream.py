@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from penstock_faults.gates import Gates
+from penstock_faults.http.server import ScriptedUpstream
 from penstock_faults.named import SCRIPTS, SEEN
-from penstock_faults.openai.server import OpenAIUpstream
 from penstock_faults.record import Record
 from penstock_faults.script import OTHER_TOKENS, TEXT, TOKENS, Answer, Break, Pace, Script, Step, ToolCall, once
 
@@ -68,7 +68,7 @@ def text_of(stream: bytes) -> str:
 
 
 async def test_a_stream_has_role_text_reason_usage_and_end():
-    async with OpenAIUpstream(SCRIPTS["good"]) as upstream:
+    async with ScriptedUpstream(SCRIPTS["good"]) as upstream:
         status, headers, body = await asked(upstream, stream=True)
     assert status == 200
     assert headers["content-type"].startswith("text/event-stream")
@@ -79,7 +79,7 @@ async def test_a_stream_has_role_text_reason_usage_and_end():
 
 
 async def test_a_whole_answer_is_one_document():
-    async with OpenAIUpstream(SCRIPTS["good"]) as upstream:
+    async with ScriptedUpstream(SCRIPTS["good"]) as upstream:
         _, headers, body = await asked(upstream)
     document = json.loads(body)
     assert headers["content-type"] == "application/json"
@@ -92,7 +92,7 @@ async def test_a_tool_call_in_pieces_is_the_same_call(stream):
     script = Script(steps=(Step(answer=Answer(tokens=(), finish_reason="tool_calls", tool_calls=(
         ToolCall(name="weather", fragments=('{"city"', ': "Oslo"}')),
     ))),))  # fmt: skip
-    async with OpenAIUpstream(script) as upstream:
+    async with ScriptedUpstream(script) as upstream:
         _, _, body = await asked(upstream, stream=stream)
     if stream:
         chunks = [json.loads(event[6:]) for event in body.decode().split("\n\n") if event.startswith("data: {")]
@@ -106,7 +106,7 @@ async def test_a_tool_call_in_pieces_is_the_same_call(stream):
 
 
 async def test_embeddings_are_the_same_for_the_same_text():
-    async with OpenAIUpstream(SCRIPTS["good"]) as upstream:
+    async with ScriptedUpstream(SCRIPTS["good"]) as upstream:
         _, _, body = await asked(upstream, "/v1/embeddings", input=["a", "b", "a"])
     first, second, third = (entry["embedding"] for entry in json.loads(body)["data"])
     assert first == third != second
@@ -128,7 +128,7 @@ PREFIX = "".join(TOKENS[:3])[:-2]
 )
 async def test_a_beginning_is_gone_on_from_refused_or_passed_over(script, more, status, text):
     messages = [*HELLO, {"role": "assistant", "content": PREFIX}]
-    async with OpenAIUpstream(SCRIPTS[script]) as upstream:
+    async with ScriptedUpstream(SCRIPTS[script]) as upstream:
         answered, _, body = await asked(upstream, stream=True, messages=messages, **more)
     assert (answered, text_of(body)) == (status, text)
     if status == 400:
@@ -136,21 +136,21 @@ async def test_a_beginning_is_gone_on_from_refused_or_passed_over(script, more, 
 
 
 async def test_every_byte_on_the_wire_can_be_the_last():
-    async with OpenAIUpstream(SCRIPTS["good"]) as upstream, connected(upstream) as (reader, writer):
+    async with ScriptedUpstream(SCRIPTS["good"]) as upstream, connected(upstream) as (reader, writer):
         writer.write(request(stream=True))
         whole = await reader.readuntil(b"\r\n0\r\n\r\n")
     steps = tuple(once(Step(broken=Break(by="close", wire_bytes=number))) for number in range(1, len(whole), 7))
-    async with OpenAIUpstream(Script(steps=steps)) as upstream:
+    async with ScriptedUpstream(Script(steps=steps)) as upstream:
         for number in range(1, len(whole), 7):
             got, was_reset = await raw(upstream, request(stream=True))
             assert (got, was_reset) == (whole[:number], False)
 
 
 async def test_a_reset_is_one_and_a_close_is_none():
-    async with OpenAIUpstream(SCRIPTS["cut-reset"]) as upstream:
+    async with ScriptedUpstream(SCRIPTS["cut-reset"]) as upstream:
         got, was_reset = await raw(upstream, request(stream=True))
     assert was_reset
-    async with OpenAIUpstream(SCRIPTS["cut-close"]) as upstream:
+    async with ScriptedUpstream(SCRIPTS["cut-close"]) as upstream:
         got, was_reset = await raw(upstream, request(stream=True))
     assert not was_reset
     assert got.count(b"data: ") == 4
@@ -159,7 +159,7 @@ async def test_a_reset_is_one_and_a_close_is_none():
 
 async def test_what_is_held_waits_for_its_gate():
     gates = Gates()
-    async with OpenAIUpstream(SCRIPTS["cut-close"], gates=gates) as upstream, connected(upstream) as (reader, writer):
+    async with ScriptedUpstream(SCRIPTS["cut-close"], gates=gates) as upstream, connected(upstream) as (reader, writer):
         writer.write(request(stream=True))
         await reader.readuntil(TOKENS[2].encode())
         assert upstream.record.concurrent == 1
@@ -177,25 +177,25 @@ async def test_what_is_held_waits_for_its_gate():
     ],
 )
 async def test_retry_after_has_its_forms(name, header, value):
-    async with OpenAIUpstream(SCRIPTS[name]) as upstream:
+    async with ScriptedUpstream(SCRIPTS[name]) as upstream:
         status, headers, _ = await asked(upstream)
     assert (status, headers[header]) == (429, value)
 
 
 async def test_a_date_says_when():
-    async with OpenAIUpstream(SCRIPTS["429-date"]) as upstream:
+    async with ScriptedUpstream(SCRIPTS["429-date"]) as upstream:
         _, headers, _ = await asked(upstream)
     assert headers["retry-after"].endswith(" GMT")
 
 
 async def test_steps_are_met_in_turn_and_then_all_is_well():
     script = Script(steps=(Step(times=2, status=500), once(Step(status=429))))
-    async with OpenAIUpstream(script) as upstream:
+    async with ScriptedUpstream(script) as upstream:
         assert [(await asked(upstream))[0] for _ in range(4)] == [500, 500, 429, 200]
 
 
 async def test_a_client_that_leaves_is_seen_to_leave():
-    async with OpenAIUpstream(SCRIPTS["silence"]) as upstream:
+    async with ScriptedUpstream(SCRIPTS["silence"]) as upstream:
         async with connected(upstream) as (_, writer):
             writer.write(request())
             seen = await upstream.record.next_request()
@@ -206,7 +206,7 @@ async def test_a_client_that_leaves_is_seen_to_leave():
 
 async def test_what_was_seen_is_told_without_the_key():
     told = []
-    async with OpenAIUpstream(SCRIPTS["good"], record=Record(told.append)) as upstream:
+    async with ScriptedUpstream(SCRIPTS["good"], record=Record(told.append)) as upstream:
         await asked(upstream)
     (seen,) = told
     document = seen.document()
@@ -216,7 +216,7 @@ async def test_what_was_seen_is_told_without_the_key():
 
 
 async def test_connections_are_kept_and_counted():
-    async with OpenAIUpstream(SCRIPTS["good"]) as upstream, connected(upstream) as (reader, writer):
+    async with ScriptedUpstream(SCRIPTS["good"]) as upstream, connected(upstream) as (reader, writer):
         for _ in range(3):
             writer.write(request())
             await reader.readuntil(b"\r\n0\r\n\r\n")
@@ -227,14 +227,14 @@ async def test_connections_are_kept_and_counted():
 
 @pytest.mark.parametrize("name", ["streams-only", "whole-only"])
 async def test_some_answer_in_their_own_way_whatever_is_asked(name):
-    async with OpenAIUpstream(SCRIPTS[name]) as upstream:
+    async with ScriptedUpstream(SCRIPTS[name]) as upstream:
         _, headers, _ = await asked(upstream, stream=name == "whole-only")
     assert headers["content-type"].startswith("text/event-stream" if name == "streams-only" else "application/json")
 
 
 async def test_tokens_keep_their_pace():
     script = Script(steps=(Step(answer=Answer(tokens=("a", "b", "c")), pace=Pace(token_seconds=0.02)),))
-    async with OpenAIUpstream(script) as upstream:
+    async with ScriptedUpstream(script) as upstream:
         _, _, body = await asked(upstream, stream=True)
     assert text_of(body) == "abc"
     (seen,) = upstream.record.requests
@@ -243,7 +243,7 @@ async def test_tokens_keep_their_pace():
 
 @pytest.mark.parametrize("name", sorted(set(SCRIPTS) - {"slow", "first-token-late", "paced", "bimodal"}))
 async def test_every_script_by_name_can_be_played_and_left(name):
-    async with OpenAIUpstream(SCRIPTS[name]) as upstream:
+    async with ScriptedUpstream(SCRIPTS[name]) as upstream:
         async with connected(upstream) as (_, writer):
             writer.write(request(stream=True))
             seen = await upstream.record.next_request()

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from penstock_common.testing.openai_upstream import NoResponse, stalled_after_headers
-from penstock_faults.openai.server import OpenAIUpstream
+from penstock_faults.http.server import ScriptedUpstream
 from penstock_faults.script import TEXT, Pace, Script, Step
 from penstock_faults.triton import TritonUpstream
 from penstock_inference.domain.hedging import BURST, SAMPLES_WANTED
@@ -28,7 +28,7 @@ BIMODAL = Script(
 )
 
 
-def settings_of(name: str, upstream: OpenAIUpstream | TritonUpstream):
+def settings_of(name: str, upstream: ScriptedUpstream | TritonUpstream):
     model = {"name": "m", "context_window": 4096, "price": {"input": 1, "output": 2}}
     common = {"name": name, "models": [model], "timeouts": LONG}
     if isinstance(upstream, TritonUpstream):
@@ -46,7 +46,7 @@ def hedges_of(service):
 
 
 @pytest.mark.parametrize("whole", [False, True], ids=["streamed", "whole"])
-@pytest.mark.parametrize("played", [OpenAIUpstream, TritonUpstream], ids=["openai", "triton"])
+@pytest.mark.parametrize("played", [ScriptedUpstream, TritonUpstream], ids=["openai", "triton"])
 async def test_one_in_twenty_that_never_comes_is_answered_by_the_next_candidate(serve, played, whole: bool):
     async with played(BIMODAL) as first, played(Script()) as second:
         caller = await serve(settings_of("first", first), settings_of("second", second), hedging=HEDGING, health=HEALTH)

@@ -12,7 +12,7 @@ import pytest
 
 from penstock_common.testing.generations import GenerationCaller
 from penstock_common.testing.transports import SOCKET, channel_to
-from penstock_faults.openai.server import OpenAIUpstream
+from penstock_faults.http.server import ScriptedUpstream
 from penstock_faults.stage import Stage
 from penstock_faults.table import Row
 from penstock_inference.app import build
@@ -40,7 +40,7 @@ async def inference():
             stage = Stage(row.first, row.others)
             servers, upstreams = {}, []
             for name in ("first", "second"):
-                server = OpenAIUpstream(lambda model, name=name: stage.part_of(name, model), gates=stage.gates)
+                server = ScriptedUpstream(lambda model, name=name: stage.part_of(name, model), gates=stage.gates)
                 servers[name] = await stack.enter_async_context(server)
                 upstreams.append({**upstream_settings(name, row), "base_url": server.base_url})
             service = await stack.enter_async_context(build(Settings.model_validate({"upstreams": upstreams})))

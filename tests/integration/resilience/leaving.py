@@ -26,7 +26,7 @@ from penstock_common.service import Service
 from penstock_common.telemetry.semconv import METRIC_UPSTREAM_WAITING
 from penstock_common.testing.transports import IN_PROCESS, channel_to
 from penstock_faults.gates import Gates
-from penstock_faults.openai.server import OpenAIUpstream
+from penstock_faults.http.server import ScriptedUpstream
 from penstock_faults.record import Seen
 from penstock_faults.script import Answer, Break, Script, Step
 from penstock_gateway.app.gateway import Channels, Listen, running
@@ -61,8 +61,8 @@ class Caller(Protocol):
 class Stand:
     """A gateway, what is below it, and where callers come in."""
 
-    first: OpenAIUpstream
-    second: OpenAIUpstream
+    first: ScriptedUpstream
+    second: ScriptedUpstream
     gates: Gates
     http: Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
     channel: grpc.aio.Channel
@@ -206,7 +206,7 @@ MOMENTS = (
 """Of every call."""
 
 
-def document_of(moment: Moment, stand: Mapping[str, OpenAIUpstream], folder: Path) -> dict[str, Any]:
+def document_of(moment: Moment, stand: Mapping[str, ScriptedUpstream], folder: Path) -> dict[str, Any]:
     """Return the configuration of a moment's stand."""
     (folder / "secret").write_bytes(b"l" * 32)
     limits = {"limits": {"concurrent_requests": 1, "wait": "1h"}} if moment.id == "upstream's queue" else {}
@@ -248,8 +248,8 @@ async def standing(moment: Moment, transport: str, door: str, folder: Path) -> A
     """Yield a moment's stand; ``door`` is ``direct``, or the Go program in front."""
     async with AsyncExitStack() as stack:
         gates = Gates()
-        first = await stack.enter_async_context(OpenAIUpstream(moment.first, gates=gates))
-        second = await stack.enter_async_context(OpenAIUpstream(moment.second, gates=gates))
+        first = await stack.enter_async_context(ScriptedUpstream(moment.first, gates=gates))
+        second = await stack.enter_async_context(ScriptedUpstream(moment.second, gates=gates))
         configuration = Configuration(document_of(moment, {"first": first, "second": second}, folder))
         pausing, paused = asyncio.Event(), asyncio.Event()
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from penstock_common import errors
 from penstock_common.testing.generations import GenerationCaller, Outcome
+from penstock_faults.http.server import ScriptedUpstream
 from penstock_faults.named import SEEN
-from penstock_faults.openai.server import OpenAIUpstream
 from penstock_faults.stage import Stage
 from penstock_faults.table import Mode, Row, Timer
 from penstock_faults.verdict import Play, Sight
@@ -30,7 +30,9 @@ _CODES = {
 }
 
 
-def upstream_settings(name: str, row: Row | None = None, *, prefill: bool = True) -> dict[str, Any]:
+def upstream_settings(
+    name: str, row: Row | None = None, *, prefill: bool = True, provider: str = "openai_compatible"
+) -> dict[str, Any]:
     """The entry of an upstream whose window is the larger the later its name."""
     timer = row.timer if row is not None and name == "first" else None
     window = {"first": 4096, "second": 131_072}[name]
@@ -38,7 +40,7 @@ def upstream_settings(name: str, row: Row | None = None, *, prefill: bool = True
     price = {"input": 1, "output": 2}
     model = {"name": f"{name}-model", "context_window": window, "capabilities": capabilities, "price": price}
     return {
-        "name": name, "provider": "openai_compatible", "base_url": "http://127.0.0.1:9/v1", "api_key": "sk-ours",
+        "name": name, "provider": provider, "base_url": "http://127.0.0.1:9/v1", "api_key": "sk-ours",
         "models": [model], "timeouts": _TIMEOUTS[timer],
     }  # fmt: skip
 
@@ -65,7 +67,7 @@ class InferenceTheatre:
 
     caller: GenerationCaller
     stage: Stage
-    servers: dict[str, OpenAIUpstream]
+    servers: dict[str, ScriptedUpstream]
 
     async def play(self, row: Row, mode: Mode, *candidates: str) -> Play:
         """One request, and what became of it."""

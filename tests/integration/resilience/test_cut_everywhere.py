@@ -11,8 +11,9 @@ import pytest
 
 from penstock_common.testing.generations import GenerationCaller
 from penstock_common.testing.transports import SOCKET, channel_to
-from penstock_faults.openai.documents import events_of
-from penstock_faults.openai.server import OpenAIUpstream
+from penstock_faults.http.formats import FORMATS
+from penstock_faults.http.response import reply_of
+from penstock_faults.http.server import ScriptedUpstream
 from penstock_faults.playback import Playback
 from penstock_faults.script import Answer, Break, Ending, Prefill, Script, Step
 from penstock_inference.app import build
@@ -27,8 +28,9 @@ from scenery import upstream_settings  # noqa: E402
 ANSWER = Answer(tokens=tuple(f"{word}{number} " for number, word in enumerate(("Hé", "wörld", "日本", "👋🏽") * 15)))
 TEXT = "".join(ANSWER.tokens)
 OTHER = Answer(tokens=("Something ", "else."))
-ENDS = [len(b"".join(list(events_of(ANSWER, ANSWER.tokens, "first-model"))[:number])) for number in range(1, 65)]
-WHOLE = len(b"".join(events_of(ANSWER, ANSWER.tokens, "first-model")))
+EVENTS = list(FORMATS["openai"].events(reply_of(ANSWER, "first-model")))
+ENDS = [len(b"".join(EVENTS[:number])) for number in range(1, 65)]
+WHOLE = len(b"".join(EVENTS))
 OFFSETS = sorted({min(max(1, end + beside), WHOLE) for end in ENDS for beside in (-1, 0, 1)})
 
 
@@ -49,8 +51,8 @@ async def service():
     """A caller of an inference service over a socket, and what its two upstreams play."""
     cast = Cast(Playback(Script()), Playback(Script()))
     async with AsyncExitStack() as stack:
-        first = await stack.enter_async_context(OpenAIUpstream(lambda _: cast.first))
-        second = await stack.enter_async_context(OpenAIUpstream(lambda _: cast.second))
+        first = await stack.enter_async_context(ScriptedUpstream(lambda _: cast.first))
+        second = await stack.enter_async_context(ScriptedUpstream(lambda _: cast.second))
         upstreams = [
             {**upstream_settings(name), "base_url": server.base_url}
             for name, server in (("first", first), ("second", second))

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from penstock_faults.http.server import ScriptedUpstream
 from penstock_faults.named import SCRIPTS
-from penstock_faults.openai.server import OpenAIUpstream
 from penstock_faults.playback import Playback
 from penstock_faults.reading import ScriptError, read_script, script_of, script_text
 from penstock_faults.reply import prefix_of, tokens_of
@@ -162,5 +162,5 @@ def test_a_beginning_is_an_assistants_last_turn(messages, prefix):
 @pytest.mark.parametrize(("host", "told"), [("127.0.0.1", "127.0.0.1:0"), ("::1", "[::1]:0")], ids=["IPv4", "IPv6"])
 def test_what_listens_is_told_as_clients_write_it(host, told):
     script = SCRIPTS["good"]
-    assert OpenAIUpstream(script, host=host).base_url == f"http://{told}/v1"
+    assert ScriptedUpstream(script, host=host).base_url == f"http://{told}/v1"
     assert FaultProxy("127.0.0.1:1", host=host).address == TritonUpstream(script, host=host).target == told

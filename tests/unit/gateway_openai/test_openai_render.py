@@ -274,3 +274,21 @@ def test_keep_alive_is_a_comment() -> None:
 )  # fmt: skip
 def test_cost_is_exact_and_without_exponent(cost_nano_usd: int, expected: str) -> None:
     assert format_cost_usd(cost_nano_usd) == expected
+
+
+@pytest.mark.parametrize("logprobs", ["", '[{"token":"No","logprob":-0.5,"bytes":null,"top_logprobs":[]}]'])
+def test_a_refusal_stands_in_the_place_of_content(logprobs: str) -> None:
+    refusal = TextDelta(text="No.", is_refusal=True, logprobs_json=logprobs)
+    told = f'{{"content":null,"refusal":{logprobs}}}' if logprobs else "null"
+    chunks = renderer()
+    chunks.render([STARTED])
+    assert chunks.render([refusal]).decode() == (
+        f'{HEAD}{{"index":0,"delta":{{"refusal":"No."}},"logprobs":{told},"finish_reason":null}}]}}\n\n'
+    )
+    answer = Answer()
+    for event in (STARTED, refusal, STOP):
+        answer.add(event)
+    body = render_whole([answer], "chatcmpl-1", 1, USUAL_FORM)
+    message = ChatCompletion.model_validate_json(body).choices[0].message
+    assert (message.content, message.refusal) == (None, "No.")
+    assert json.loads(body)["choices"][0]["logprobs"] == (json.loads(told) if logprobs else None)

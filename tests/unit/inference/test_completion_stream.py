@@ -49,8 +49,11 @@ def test_reasoning_has_two_names(field: str) -> None:
     assert read(chunk({field: "Hm."}) + chunk({"content": "Hi"})) == [ReasoningDelta(text="Hm."), TextDelta(text="Hi")]
 
 
-def test_a_refusal_is_text() -> None:
-    assert read(chunk({"refusal": "No."})) == [TextDelta(text="No.")]
+def test_a_refusal_is_text_that_says_so() -> None:
+    assert read(chunk({"refusal": "No"}) + chunk({"refusal": "."}), chunk({"content": "But"})) == [
+        TextDelta(text="No.", is_refusal=True),
+        TextDelta(text="But"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_nothing_of_it_leads_anywhere_else(tmp_path):
 def test_models_know_whether_anybody_else_could_answer():
     fast, large, alone = public_models(DOCUMENT)
     assert fast.upstreams == {"a", "t"}
-    assert fast.tritons == {"t"}
+    assert fast.wires["t"] == "triton"
     assert [model.is_alone(larger_window=False) for model in (fast, large, alone)] == [False, False, True]
     assert [model.is_alone(larger_window=True) for model in (fast, large, alone)] == [True, False, True]
 

@@ -14,7 +14,17 @@ from penstock_common.contract.inference import GenerateRequest
 from penstock_common.contract.wire.inference import GENERATE
 from penstock_common.errors import PenstockError
 from penstock_common.llm.events import Answer, StreamInvariants
-from penstock_common.llm.types import Batch, Candidate, GenerationEvent, GenerationInput, Message, Plan, Role, Text
+from penstock_common.llm.types import (
+    Batch,
+    Candidate,
+    GenerationEvent,
+    GenerationInput,
+    Message,
+    Plan,
+    Role,
+    Text,
+    UnsupportedFields,
+)
 from penstock_common.rpc.client import Channel, ResponseStream
 from penstock_common.telemetry.steps import Step
 
@@ -54,6 +64,7 @@ class GenerationCaller:
         whole: bool = False,
         may_recover: bool = True,
         may_hedge: bool = True,
+        unsupported: UnsupportedFields = UnsupportedFields.REFUSE,
     ) -> Outcome:
         """Run a plan to its end; call ``seen`` after each event."""
         outcome, invariants = Outcome(), StreamInvariants()
@@ -65,6 +76,7 @@ class GenerationCaller:
             whole=whole,
             may_recover=may_recover,
             may_hedge=may_hedge,
+            unsupported=unsupported,
         )
         try:
             async for batch in responses:
@@ -90,9 +102,10 @@ class GenerationCaller:
         whole: bool = False,
         may_recover: bool = True,
         may_hedge: bool = True,
+        unsupported: UnsupportedFields = UnsupportedFields.REFUSE,
     ) -> ResponseStream[Batch]:
         """Return the responses of a plan, which the caller closes; candidates are ``upstream/model``."""
-        plan = Plan(candidates=tuple(_candidate(name) for name in candidates))
+        plan = Plan(candidates=tuple(_candidate(name) for name in candidates), unsupported=unsupported)
         request = GenerateRequest(input=value, plan=plan, whole=whole, may_recover=may_recover, may_hedge=may_hedge)
         return self.channel.stream(GENERATE, request, timeout=timeout, steps=steps)
 

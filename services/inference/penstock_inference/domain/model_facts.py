@@ -10,6 +10,8 @@ from enum import Enum
 
 import msgspec
 
+_EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+
 
 class Tools(Enum):
     """Whether a model takes tools on OpenAI's chat completions."""
@@ -80,6 +82,14 @@ class ModelFacts(msgspec.Struct, frozen=True, gc=False):
         if self.sampling is not None and name not in self.sampling:
             return False
         return not self.sampling_without_effort or (effort or self.default_effort) == "none"
+
+    def nearest_effort(self, effort: str) -> str:
+        """Return the effort that it takes in the place of one; of two as near, the greater."""
+        taken = [known for known in self.efforts if known in _EFFORTS]
+        if not taken or effort in self.efforts or effort not in _EFFORTS:
+            return effort
+        asked = _EFFORTS.index(effort)
+        return min(taken, key=lambda known: (abs(_EFFORTS.index(known) - asked), -_EFFORTS.index(known)))
 
 
 UNKNOWN_MODEL = ModelFacts()

@@ -75,7 +75,7 @@ def _asked_in(fields: Mapping[str, object]) -> list[AskedTier]:
     for name, choice in fields.items():
         plain = _plain(name)
         if plain in _TIER_FIELDS:
-            tier = choice.lower() if isinstance(choice, str) else ""
+            tier = _word_of(choice)
             if choice is not None and (not tier or tier not in STANDARD):
                 found.append(AskedTier(name, tier))
         elif plain in _OTHER_MODELS:
@@ -83,6 +83,14 @@ def _asked_in(fields: Mapping[str, object]) -> list[AskedTier]:
         elif plain == _WRAPPER and isinstance(choice, dict):
             found += _asked_in(cast("Mapping[str, object]", choice))
     return found
+
+
+def _word_of(choice: object) -> str:
+    """Return the tier that a field names: its text, or that of an object of one member (Bedrock)."""
+    if isinstance(choice, dict):
+        members = list(cast("Mapping[str, object]", choice).values())
+        choice = members[0] if len(members) == 1 else None
+    return choice.lower() if isinstance(choice, str) else ""
 
 
 def _plain(name: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from penstock_common.llm.types import UnsupportedFields
 from penstock_inference.domain.failure import unsupported
 
@@ -9,14 +11,11 @@ _SHOWN_CHARACTERS = 64
 _MOST_SHOWN = 20
 
 
-class FieldPolicy:
+class FieldPolicy(msgspec.Struct):
     """Decides of each such field of one attempt; ``dropped`` are the names of those left out so far."""
 
-    __slots__ = ("_mode", "dropped")
-
-    def __init__(self, mode: UnsupportedFields = UnsupportedFields.REFUSE) -> None:
-        self._mode = mode
-        self.dropped: tuple[str, ...] = ()
+    mode: UnsupportedFields = UnsupportedFields.REFUSE
+    dropped: tuple[str, ...] = ()
 
     def sends(self, name: str, path: str, why: str = "is not supported") -> bool:
         """Return whether a field is sent all the same; ``name`` is the provider's, ``path`` the contract's.
@@ -24,9 +23,9 @@ class FieldPolicy:
         Raises:
             AttemptFailed: UNSUPPORTED, where the field may not be left out.
         """
-        if self._mode is UnsupportedFields.REFUSE:
+        if self.mode is UnsupportedFields.REFUSE:
             raise unsupported(path, why, may_be_dropped=True)
-        if self._mode is UnsupportedFields.PASS:
+        if self.mode is UnsupportedFields.PASS:
             return True
         self.drop(name)
         return False

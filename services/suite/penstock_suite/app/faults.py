@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from penstock_faults.http.server import ScriptedUpstream
 from penstock_faults.named import SCRIPTS
-from penstock_faults.openai.server import OpenAIUpstream
 from penstock_faults.reading import ScriptError, script_of, script_text
 from penstock_faults.record import Record, Seen
 from penstock_faults.tcp import FaultProxy, Faults
@@ -60,7 +60,7 @@ async def play(request: PlayRequest, show_place: ShowPlace, show_seen: ShowSeen)
         triton = TritonUpstream(script, **where)
         await _until_a_signal(_opened(triton, request.listen), lambda: triton.target, show_place)
         return
-    upstream = OpenAIUpstream(script, **where)
+    upstream = ScriptedUpstream(script, wire=request.wire, **where)
     await _until_a_signal(_opened(upstream, request.listen), lambda: upstream.base_url, show_place)
 
 

@@ -20,7 +20,7 @@ from penstock_router.settings import Settings as RouterSettings
 from penstock_suite.app.plan import known_part, load
 from penstock_suite.app.theatre import House, built_house
 from penstock_suite.domain.failure import Misconfigured
-from penstock_suite.domain.rehearsal import Document, PublicModel, Rehearsed, public_models, with_timers
+from penstock_suite.domain.rehearsal import TRITON, Document, PublicModel, Rehearsed, public_models, with_timers
 from penstock_suite.domain.requests import RehearseRequest
 
 ShowRow = Callable[[Rehearsed], None]
@@ -105,7 +105,7 @@ def _why_not(model: PublicModel, row: Row | Outage) -> str:
     needs_others = isinstance(row, Outage) or row.others is not SCRIPTS["good"]
     if len(model.candidates) == 1 and needs_others:
         return "the model has no other candidate"
-    if not model.on_triton[0]:
+    if model.providers[0] != TRITON:
         return ""
     from penstock_faults.triton import plays
 

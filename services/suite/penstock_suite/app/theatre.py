@@ -13,8 +13,8 @@ from typing import Any
 
 from penstock_common.configuration import Configuration
 from penstock_faults.caller import Question, ask
+from penstock_faults.http.server import ScriptedUpstream
 from penstock_faults.named import SCRIPTS, SEEN
-from penstock_faults.openai.server import OpenAIUpstream
 from penstock_faults.record import Record, Seen
 from penstock_faults.stage import Stage
 from penstock_faults.table import Mode, Outage, Row
@@ -23,7 +23,7 @@ from penstock_gateway.app.administration import upgrade_schema
 from penstock_gateway.app.gateway import Listen
 from penstock_gateway.settings import StorageSettings
 from penstock_suite.app.wiring import Wiring, all_here
-from penstock_suite.domain.rehearsal import DATABASE, REHEARSAL_KEY, PublicModel, staged
+from penstock_suite.domain.rehearsal import DATABASE, REHEARSAL_KEY, TRITON, PublicModel, staged
 
 _SECRET_BYTES = 32
 _LEAVING_SECONDS = 10.0
@@ -68,9 +68,9 @@ class House:
             shutil.copy(self._folder / DATABASE, folder)
             records: dict[str, Record] = {}
             addresses: dict[str, str] = {}
-            for upstream in sorted(model.upstreams):
-                opening = _scripted_triton if upstream in model.tritons else _scripted_openai
-                records[upstream], addresses[upstream] = await stack.enter_async_context(opening(upstream, stage))
+            for upstream, wire in sorted(model.wires.items()):
+                opened = _scripted_triton(upstream, stage) if wire == TRITON else _scripted_http(upstream, stage, wire)
+                records[upstream], addresses[upstream] = await stack.enter_async_context(opened)
             configuration = Configuration(staged(document, model, addresses, folder), "the rehearsal")
             socket = folder / "gateway.sock"
             listen = Listen(grpc=f"unix:{folder}/grpc.sock", http=f"unix:{socket}")
@@ -110,8 +110,8 @@ async def built_house(folder: Path) -> House:
 
 
 @asynccontextmanager
-async def _scripted_openai(name: str, stage: Stage) -> AsyncGenerator[tuple[Record, str]]:
-    async with OpenAIUpstream(lambda model: stage.part_of(name, model), gates=stage.gates) as server:
+async def _scripted_http(name: str, stage: Stage, wire: str) -> AsyncGenerator[tuple[Record, str]]:
+    async with ScriptedUpstream(lambda model: stage.part_of(name, model), gates=stage.gates, wire=wire) as server:
         yield server.record, server.base_url
 
 

@@ -33,6 +33,20 @@ EXAMPLES: Mapping[str, Example] = {
 """,
         "OPENAI_API_KEY",
     ),
+    "anthropic": Example(
+        "anthropic/claude-haiku-4-5",
+        """\
+  - name: anthropic
+    provider: anthropic
+    api_key: ${ANTHROPIC_API_KEY}
+    models:
+      - name: claude-haiku-4-5
+        context_window: 200000
+        capabilities: [chat, tools, json_schema, vision]
+        price: {input: 1, cached_input: 0.10, output: 5}   # USD per million tokens: look it up before you rely on it
+""",
+        "ANTHROPIC_API_KEY",
+    ),
     "openai_compatible": Example(
         "compatible/my-model",
         """\
@@ -46,6 +60,21 @@ EXAMPLES: Mapping[str, Example] = {
         capabilities: [chat]
         price: {input: 0, output: 0}            # USD per million tokens
 """,
+    ),
+    "azure_openai": Example(
+        "azure/my-deployment",
+        """\
+  - name: azure
+    provider: azure_openai
+    base_url: https://my-resource.openai.azure.com   # the resource alone
+    api_key: ${AZURE_OPENAI_API_KEY}            # or `entra: true`
+    models:
+      - name: my-deployment                     # as the deployment is called
+        context_window: 128000
+        capabilities: [chat, tools, json_schema, vision]
+        price: {input: 0.15, cached_input: 0.075, output: 0.60}   # USD per million tokens, of the model behind it
+""",
+        "AZURE_OPENAI_API_KEY",
     ),
     "deepseek": Example(
         "deepseek/deepseek-chat",

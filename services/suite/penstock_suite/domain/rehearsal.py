@@ -19,7 +19,12 @@ DATABASE = "penstock.db"
 _UPSTREAM_KEY = "rehearsal-upstream-key"
 # What the stack of a rehearsal keeps: how models are served, and the gateway's own bounds.
 _KEPT = ("gateway",)
-_TRITON = "triton"
+TRITON = "triton"
+"""The wire that is no HTTP, and its provider."""
+_WIRES = {name: name for name in (TRITON, "anthropic", "gemini", "bedrock")} | {
+    "azure_openai": "azure",
+    "vertex": "gemini",
+}
 
 
 class Rehearsed(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +58,8 @@ class PublicModel:
     candidates: tuple[str, ...]
     windows: tuple[int, ...]
     """The context window of each candidate, in tokens."""
-    on_triton: tuple[bool, ...]
+    providers: tuple[str, ...]
+    """The provider of each candidate's upstream."""
 
     @property
     def upstreams(self) -> frozenset[str]:
@@ -61,10 +67,10 @@ class PublicModel:
         return frozenset(candidate.partition("/")[0] for candidate in self.candidates)
 
     @property
-    def tritons(self) -> frozenset[str]:
-        """Those of them that are Tritons."""
-        pairs = zip(self.candidates, self.on_triton, strict=True)
-        return frozenset(candidate.partition("/")[0] for candidate, is_one in pairs if is_one)
+    def wires(self) -> Mapping[str, str]:
+        """The wire of each of its upstreams, by the upstream's name."""
+        pairs = zip(self.candidates, self.providers, strict=True)
+        return {candidate.partition("/")[0]: wire_of(provider) for candidate, provider in pairs}
 
     def is_alone(self, *, larger_window: bool) -> bool:
         """Return whether nobody could answer in the place of the first candidate."""
@@ -73,10 +79,15 @@ class PublicModel:
         return len(self.candidates) == 1
 
 
+def wire_of(provider: str) -> str:
+    """Return the wire that a provider of this name is asked on."""
+    return _WIRES.get(provider, "openai")
+
+
 def public_models(document: Mapping[str, Any]) -> list[PublicModel]:
     """Return the models that callers may name, in the order of the file."""
     known = {
-        f"{upstream['name']}/{model['name']}": (int(model["context_window"]), upstream.get("provider") == _TRITON)
+        f"{upstream['name']}/{model['name']}": (int(model["context_window"]), str(upstream.get("provider", "")))
         for upstream in document.get("upstreams") or []
         for model in upstream["models"]
     }
@@ -85,7 +96,7 @@ def public_models(document: Mapping[str, Any]) -> list[PublicModel]:
             name=str(model["name"]),
             candidates=tuple(model["candidates"]),
             windows=tuple(known[candidate][0] for candidate in model["candidates"]),
-            on_triton=tuple(known[candidate][1] for candidate in model["candidates"]),
+            providers=tuple(known[candidate][1] for candidate in model["candidates"]),
         )
         for model in document.get("models") or []
         if model.get("candidates")
@@ -129,7 +140,7 @@ def _moved(upstream: Mapping[str, Any], address: str) -> Document:
     for model in moved["models"]:
         # Whether a template is there is not what is rehearsed.
         model.pop("chat_template", None)
-    place = "grpc" if upstream.get("provider") == _TRITON else "base_url"
+    place = "grpc" if upstream.get("provider") == TRITON else "base_url"
     return {**moved, place: address, "api_key": _UPSTREAM_KEY}
 
 

@@ -105,7 +105,7 @@ class RehearseRequest:
 
 @dataclass(frozen=True, slots=True)
 class PlayRequest:
-    """Play a script, by its name or from a file, at an address, on the wire of ``openai`` or ``triton``."""
+    """Play a script, by its name or from a file, at an address, on the wire of ``triton`` or of one that HTTP carries."""
 
     wire: str
     listen: str

@@ -1,4 +1,4 @@
-"""`penstock faults openai|triton|proxy|scripts`."""
+"""`penstock faults`: scripted upstreams of every wire, a proxy, and the scripts."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ ShowPlace = Callable[[str], None]
 ShowSeen = Callable[[dict[str, Any]], None]
 
 _MOST_BYTES = 1 << 40
-_OPENAI_HELP = """Play a script as an upstream that speaks OpenAI's chat completions and embeddings, until Ctrl-C.
+_HTTP_HELP = """Play a script as an upstream that speaks {}, until Ctrl-C.
 
-Each request is told once it is over: what was asked, how much was sent, and whether the client left before the end.
+The path of a request decides, so that it speaks the other formats as well. Each request is told once it is over: what was asked, how much was sent, and whether the client left before the end.
 """
 _TRITON_HELP = """Play a script as a Triton with the tensors of the vLLM backend, until Ctrl-C.
 
@@ -29,6 +29,14 @@ _PROXY_HELP = """Pass TCP connections on, badly, until Ctrl-C.
 
 Faults hold for both directions, unless --up or --down names one: what clients send, or what they get.
 """
+_HTTP = {
+    "openai": "OpenAI's chat completions, responses and embeddings",
+    "azure": "Azure OpenAI, by deployments and by its v1 paths",
+    "anthropic": "Anthropic's messages",
+    "gemini": "Gemini's generateContent",
+    "bedrock": "Amazon Bedrock's Converse",
+    "ollama": "Ollama's own /api",
+}
 _ListenOption = Annotated[str, typer.Option("--listen", metavar="HOST:PORT", help="Port 0 takes a free one.")]
 _ScriptOption = Annotated[
     str,
@@ -61,8 +69,9 @@ class Work:
 def faults(work: Work) -> typer.Typer:
     """Return the commands."""
     cli = group("Upstreams and networks that fail as they are told, to rehearse with.")
-    for wire, about in (("openai", _OPENAI_HELP), ("triton", _TRITON_HELP)):
-        _add_upstream(cli, work, wire, about)
+    for wire, about in _HTTP.items():
+        _add_upstream(cli, work, wire, _HTTP_HELP.format(about))
+    _add_upstream(cli, work, "triton", _TRITON_HELP)
     _add_proxy(cli, work)
     _add_scripts(cli, work)
     return cli
@@ -142,8 +151,8 @@ def _place(what: str, *, as_json: bool) -> ShowPlace:
 
 
 def _show_seen(seen: dict[str, Any]) -> None:
-    body, left = seen["body"], seen["left_at_seconds"]
-    asked = f"{body.get('model', '')} {'streamed' if body.get('stream') else 'whole'}"
+    left = seen["left_at_seconds"]
+    asked = f"{seen['model']} {'streamed' if seen['streams'] else 'whole'}"
     ended = "the client left" if left is not None else "to its end"
     console().print(
         f"{seen['at_seconds']:9.3f} s  #{seen['request']} on connection {seen['connection']}  {escape(seen['path'])}  "

@@ -9,8 +9,13 @@ from dataclasses import replace
 from penstock_common.configuration import ConfigurationError
 from penstock_common.http.client import HttpClient
 from penstock_inference.adapters.providers.openai.client import OpenAIUpstream
+from penstock_inference.adapters.providers.openai.dialect import Dialect
+from penstock_inference.adapters.providers.openai.interfaces import BothInterfaces
 from penstock_inference.adapters.providers.openai.settings import OpenAISettings
+from penstock_inference.adapters.providers.openai_responses.client import ResponsesUpstream
+from penstock_inference.adapters.providers.openai_responses.request import Asking
 from penstock_inference.adapters.providers.provider import OpenUpstream
+from penstock_inference.domain.upstream import Upstream
 
 
 @asynccontextmanager
@@ -20,17 +25,34 @@ async def open_upstream(settings: OpenAISettings, client: HttpClient) -> AsyncGe
     Raises:
         ConfigurationError: if its address cannot be one.
     """
-    tiers = any(model.service_tiers for model in settings.models)
-    dialect = replace(settings.dialect(), passthrough=settings.passthrough, service_tiers=tiers)
-    if settings.hand_back_extras is not None:
-        dialect = replace(dialect, extras=settings.hand_back_extras)
+    url, key = settings.base_url, settings.api_key.get_secret_value()
     try:
-        upstream = OpenAIUpstream(
-            client, settings.base_url, settings.api_key.get_secret_value(), dialect, settings.manners_remembered
-        )
+        chat = OpenAIUpstream(client, url, key, dialect_of(settings), settings.manners_remembered)
+        responses = ResponsesUpstream(client, url, key, asking_of(settings))
     except ValueError as error:
         raise ConfigurationError(f"'base_url' of the upstream '{settings.name}': {error}") from None
     try:
-        yield OpenUpstream(upstream)
+        yield OpenUpstream(by_interface(settings, chat, responses))
     finally:
-        await client.give_back(upstream.pool)
+        await client.give_back(chat.pool)
+
+
+def dialect_of(settings: OpenAISettings) -> Dialect:
+    """Return how the server takes chat completions."""
+    tiers = any(model.service_tiers for model in settings.models)
+    dialect = replace(settings.dialect(), passthrough=settings.passthrough, service_tiers=tiers)
+    return dialect if settings.hand_back_extras is None else replace(dialect, extras=settings.hand_back_extras)
+
+
+def asking_of(settings: OpenAISettings) -> Asking:
+    """Return how the server takes requests of the Responses API."""
+    tiers = any(model.service_tiers for model in settings.models)
+    return Asking(passthrough=settings.passthrough, service_tiers=tiers, summary=settings.reasoning_summary or "")
+
+
+def by_interface(settings: OpenAISettings, chat: Upstream, responses: Upstream) -> Upstream:
+    """Return what is asked: one of the interfaces, or the one that a call needs."""
+    api = settings.interface
+    if api == "auto":
+        return BothInterfaces(chat, responses)
+    return chat if api == "chat" else responses

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from http import HTTPStatus
 
@@ -11,9 +11,7 @@ from penstock_common.http.address import parse_address
 from penstock_common.http.client import HttpClient
 from penstock_common.http.request_head import RequestHead
 from penstock_common.http.response import Response
-from penstock_common.llm.types import UnsupportedFields
 from penstock_inference.adapters.providers.http.answer import HEADERS, MAX_ERROR_BODY_BYTES, HttpAnswer
-from penstock_inference.adapters.providers.http.errors import failure_of_response
 from penstock_inference.adapters.providers.openai.beginning import Kind, kind_of
 from penstock_inference.adapters.providers.openai.choices import ChoicesReader, are_asked_for
 from penstock_inference.adapters.providers.openai.dialect import Dialect
@@ -45,15 +43,19 @@ class OpenAIUpstream:
         api_key: str,
         dialect: Dialect,
         manners_remembered: timedelta = MANNERS_REMEMBERED,
+        *,
+        own_headers: Mapping[str, str] | None = None,
+        query: str = "",
     ) -> None:
-        """Take the upstream.
+        """Take the upstream; ``own_headers`` say who we are in the place of the key as a bearer.
 
         Raises:
             ValueError: if the URL is none, or the key cannot stand in a header.
         """
-        address = parse_address(f"{base_url.rstrip('/')}/chat/completions")
+        address = parse_address(f"{base_url.rstrip('/')}/chat/completions{query}")
         self.key = api_key
-        headers = {**HEADERS, "Authorization": f"Bearer {api_key}"} if api_key else HEADERS
+        bearer = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        headers = {**HEADERS, **(bearer if own_headers is None else own_headers)}
         self.pool = client.pool(address.origin)
         self.manners = LearntManners(dialect, manners_remembered.total_seconds())
         self.stream_head = RequestHead("POST", address, {**headers, "Accept": "text/event-stream"})
@@ -94,7 +96,7 @@ class CompletionAnswer(HttpAnswer):
             beginning = await response.read_up_to(MAX_ERROR_BODY_BYTES)
             manner = manner_of_refusal(response.status, beginning, whole=whole)
             if manner is None or not would_differ(manners, manner):
-                raise failure_of_response(response.status, response.headers, beginning)
+                raise self._failure(response, beginning)
             manners |= {manner}
             self._response = None
             response.release()
@@ -106,10 +108,12 @@ class CompletionAnswer(HttpAnswer):
     async def _completion(self, manners: Manners, whole: bool) -> Response:
         upstream, call = self._upstream, self._call
         dialect = upstream.manners.dialect(manners) if manners else upstream.manners.usual
-        is_strict = call.unsupported is UnsupportedFields.REFUSE and not call.input.hints_json
-        policy = None if is_strict else FieldPolicy(call.unsupported)
-        body = body_from_input(call.input, call.model, dialect, policy, whole=whole, is_continued=call.is_continued)
-        self.dropped = () if policy is None else policy.dropped
+        policy = FieldPolicy(call.unsupported)
+        continued, facts = call.is_continued, call.facts
+        body = body_from_input(
+            call.input, call.model, dialect, policy, whole=whole, is_continued=continued, facts=facts
+        )
+        self.dropped = policy.dropped
         return await self._exchanged(upstream.whole_head if whole else upstream.stream_head, body)
 
     def _reader(self) -> ChoicesReader | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from penstock_common.rpc.scope import RequestScope
 from penstock_inference.adapters.providers.openai.fields import OF_COMPATIBLE, OF_OLLAMA, OF_OPENAI, OF_VLLM
 
 
@@ -27,6 +29,10 @@ class Dialect:
     """Takes a ``top_p`` of 0, which leaves one token, as the smallest number does."""
     custom_tools: bool = False
     """Takes tools of free text, and ``allowed_tools`` as a choice among tools."""
+    tool_choice: bool = True
+    """Takes ``tool_choice`` and ``parallel_tool_calls``."""
+    cache_breakpoints: bool = False
+    """Takes the ends of prefixes for its prompt cache, where the model does."""
     fields: frozenset[str] = OF_COMPATIBLE
     """Top-level fields that it takes, of those that we do not read."""
     service_tiers: bool = False
@@ -35,6 +41,12 @@ class Dialect:
     """Takes top-level fields that we do not know."""
     extras: bool = True
     """Takes back what an answer carried beside its text, or does not mind it."""
+    reasoning_field: str = "reasoning_content"
+    """Where a turn's reasoning stands that is handed back."""
+    nulls: bool = True
+    """Takes a field that says nothing."""
+    fields_of_scope: Callable[[RequestScope], Mapping[str, object]] | None = None
+    """Makes top-level fields from who asks; they stand in the place of a caller's."""
     signed_calls: bool = False
     """Refuses a turn's calls without a thought signature (Gemini)."""
     reasoned_turns: bool = False
@@ -52,10 +64,11 @@ DIALECTS = {
         files=True,
         zero_top_p=True,
         custom_tools=True,
+        cache_breakpoints=True,
         fields=OF_OPENAI,
         extras=False,
     ),
     "openai_compatible": Dialect(),
     "vllm": Dialect(fields=OF_VLLM, says_continued=True),
-    "ollama": Dialect(top_k=False, choices=False, logprobs=False, fields=OF_OLLAMA),
+    "ollama": Dialect(top_k=False, choices=False, logprobs=False, tool_choice=False, fields=OF_OLLAMA),
 }

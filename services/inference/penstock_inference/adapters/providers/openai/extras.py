@@ -40,7 +40,7 @@ def add_extras(turn: dict[str, Any], message: Message, dialect: Dialect) -> None
     if dialect.extras:
         for part in message.parts:
             if isinstance(part, Reasoning):
-                _add_reasoning(turn, part)
+                _add_reasoning(turn, part, dialect.reasoning_field)
         for call, known in zip(calls, message.tool_calls, strict=True):
             _add_members(call, known.extra_json, CALL_FIELDS)
     if dialect.reasoned_turns:
@@ -50,9 +50,9 @@ def add_extras(turn: dict[str, Any], message: Message, dialect: Dialect) -> None
         calls[0]["extra_content"] = _UNSIGNED
 
 
-def _add_reasoning(turn: dict[str, Any], part: Reasoning) -> None:
+def _add_reasoning(turn: dict[str, Any], part: Reasoning, field: str) -> None:
     if part.text:
-        turn["reasoning_content"] = turn.get("reasoning_content", "") + part.text
+        turn[field] = turn.get(field, "") + part.text
     _add_members(turn, part.extra_json, TURN_FIELDS)
 
 

@@ -20,7 +20,7 @@ _NO_ERRORS = (b"", b"null", b"false", b'""', b"{}", b"[]", b"0")
 _USUAL_WORDS = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH, "tool_calls": FinishReason.TOOL_CALLS}
 _MOST_TIER_CHARACTERS = 64
 _LEGACY_CALL = "function_call"
-_TEXT, _REASONING = "text", "reasoning"
+_TEXT, _REASONING, _REFUSAL = "text", "reasoning", "refusal"
 
 
 class Reader(Protocol):
@@ -137,10 +137,11 @@ class AnswerReader:
 
     def _add_delta(self, delta: wire.Delta, events: list[UpstreamEvent], whole: bool) -> None:
         reasoning = delta.reasoning_content or delta.reasoning or ""
-        text = delta.content or delta.refusal or ""
+        text, refusal = delta.content or "", delta.refusal or ""
         if self._halves is not None:
             reasoning = self._halves.joined(_REASONING, reasoning) if reasoning else ""
             text = self._halves.joined(_TEXT, text) if text else ""
+            refusal = self._halves.joined(_REFUSAL, refusal) if refusal else ""
         extra_json = ""
         if delta.reasoning_details or delta.thinking_blocks or delta.extra_content:
             extra_json = _extra_json(delta)
@@ -149,6 +150,9 @@ class AnswerReader:
             self.said_anything = True
         if text:
             events.append(TextDelta(text=text))
+            self.said_anything = True
+        if refusal:
+            events.append(TextDelta(text=refusal, is_refusal=True))
             self.said_anything = True
         if delta.tool_calls or delta.function_call is not None:
             self._add_calls(delta, events, whole)

@@ -64,7 +64,7 @@ class ChunkRenderer:
         """
         pieces: list[bytes] = []
         for event in events:
-            if type(event) is TextDelta and not event.choice and not event.logprobs_json:
+            if type(event) is TextDelta and not (event.choice or event.logprobs_json or event.is_refusal):
                 pieces += (self._text_head, _encode(event.text), self._delta_tail)
             else:
                 self._render_other(event, pieces)
@@ -99,8 +99,8 @@ class ChunkRenderer:
             elif event.extra_json:
                 pieces += (self._head_of(event.choice, pieces), event.extra_json.encode()[:-1], self._delta_tail)
         elif isinstance(event, TextDelta):
-            head = self._head_of(event.choice, pieces)
-            pieces += (head, b'{"content":', _encode(event.text), self._tail_with(event.logprobs_json))
+            head, name = self._head_of(event.choice, pieces), _name_of(event)
+            pieces += (head, b'{"%b":' % name, _encode(event.text), self._tail_with(event))
         elif isinstance(event, ChoiceFinished):
             pieces += (self._head_of(event.choice, pieces), self._end_of(event.reason))
         elif isinstance(event, Started):
@@ -124,11 +124,12 @@ class ChunkRenderer:
             pieces += (head, _ROLE, self._delta_tail)
         return head
 
-    def _tail_with(self, logprobs_json: str) -> bytes:
-        if not logprobs_json:
+    def _tail_with(self, event: TextDelta) -> bytes:
+        if not event.logprobs_json:
             return self._delta_tail
-        told = logprobs_json.encode(errors="replace")
-        return b'},"logprobs":{"content":%b,"refusal":null},"finish_reason":null%b' % (told, self._chunk_tail)
+        told, nothing = event.logprobs_json.encode(errors="replace"), b"null"
+        both = (nothing, told) if event.is_refusal else (told, nothing)
+        return b'},"logprobs":{"content":%b,"refusal":%b},"finish_reason":null%b' % (*both, self._chunk_tail)
 
     def _end_of(self, reason: FinishReason) -> bytes:
         word = finish_word(reason, functions=True) if self._functions else reason.value
@@ -181,7 +182,8 @@ def render_whole(answers: Sequence[Answer], completion_id: str, created: int, fo
 def _choice(index: int, answer: Answer, reason: FinishReason | None, form: AnswerForm) -> wire.CompletionChoice:
     calls = answer.tool_calls
     message = wire.CompletionMessage(
-        content=answer.text if answer.text or not calls else None,
+        content=answer.text if not answer.is_refusal and (answer.text or not calls) else None,
+        refusal=answer.text if answer.is_refusal else None,
         reasoning_content=answer.reasoning or msgspec.UNSET,
     )
     if answer.extra_json:
@@ -196,9 +198,18 @@ def _choice(index: int, answer: Answer, reason: FinishReason | None, form: Answe
     return wire.CompletionChoice(
         index=index,
         message=message,
-        logprobs=wire.Logprobs(content=msgspec.Raw(told.encode(errors="replace"))) if told else None,
+        logprobs=_logprobs(told, is_refusal=answer.is_refusal) if told else None,
         finish_reason=finish_word(reason, functions=form.functions) if reason is not None else "stop",
     )
+
+
+def _name_of(event: TextDelta) -> bytes:
+    return b"refusal" if event.is_refusal else b"content"
+
+
+def _logprobs(told: str, *, is_refusal: bool) -> wire.Logprobs:
+    raw = msgspec.Raw(told.encode(errors="replace"))
+    return wire.Logprobs(content=None, refusal=raw) if is_refusal else wire.Logprobs(content=raw)
 
 
 def finish_word(reason: FinishReason, *, functions: bool = False) -> str:

@@ -42,8 +42,8 @@ class AnsweredToolCall(msgspec.Struct, kw_only=True):
 class Logprobs(msgspec.Struct, kw_only=True):
     """The tokens of a text with their probabilities, as the upstream told them."""
 
-    content: msgspec.Raw
-    refusal: None = None
+    content: msgspec.Raw | None
+    refusal: msgspec.Raw | None = None
 
 
 class CompletionMessage(msgspec.Struct, kw_only=True):
@@ -51,7 +51,7 @@ class CompletionMessage(msgspec.Struct, kw_only=True):
 
     role: str = "assistant"
     content: str | None
-    refusal: None = None
+    refusal: str | None = None
     reasoning_content: str | msgspec.UnsetType = msgspec.UNSET
     reasoning_details: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     thinking_blocks: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET

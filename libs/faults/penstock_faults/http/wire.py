@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from penstock_faults.openai.response import Response
+from penstock_faults.http.response import Response
 from penstock_faults.record import Seen
 from penstock_faults.script import Break
 

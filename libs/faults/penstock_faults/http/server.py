@@ -1,7 +1,7 @@
-"""The server that plays a script to whoever asks for chat completions or embeddings.
+"""The server that plays a script to whoever asks on a wire that it knows; the path of a request says which that is.
 
-    async with OpenAIUpstream(SCRIPTS["cut-reset"]) as upstream:
-        ...  # ask upstream.base_url
+    async with ScriptedUpstream(SCRIPTS["cut-reset"]) as upstream:
+        ...  # ask upstream.base_url, or upstream.base_url_of("gemini")
         assert upstream.record.requests[0].left_at is None
 
 Everything is written by hand on a socket, because most of it is what a proper server refuses.
@@ -16,9 +16,10 @@ from types import TracebackType
 from typing import Self
 
 from penstock_faults.gates import Gates
-from penstock_faults.openai.documents import encoded, models_document
-from penstock_faults.openai.response import Response, response_to
-from penstock_faults.openai.wire import Cut, Wire
+from penstock_faults.http.format import Asked, Format
+from penstock_faults.http.formats import FORMATS, format_of
+from penstock_faults.http.response import Response, response_to
+from penstock_faults.http.wire import Cut, Wire
 from penstock_faults.playback import Choose, Playback, always
 from penstock_faults.record import Connection, Record, Seen
 from penstock_faults.script import Break, Ending, Script, Step
@@ -28,7 +29,7 @@ MAX_BODY_BYTES = 64 * 1024 * 1024
 """Bound on a request's body; a client that sends more is cut off."""
 
 
-class OpenAIUpstream:
+class ScriptedUpstream:
     """Serves while it is entered, at ``base_url``."""
 
     def __init__(
@@ -39,11 +40,13 @@ class OpenAIUpstream:
         port: int = 0,
         record: Record | None = None,
         gates: Gates | None = None,
+        wire: str = "openai",
     ) -> None:
         """Take the script of every model, or a function that says which; port 0 takes a free one.
 
-        Without ``gates`` nothing is held.
+        Without ``gates`` nothing is held. ``wire`` is whose ``base_url`` it has, and whose the paths are that are nobody's.
         """
+        self._wire = wire
         self.record = record or Record()
         self._playbacks = always(Playback(script)) if isinstance(script, Script) else script
         self._gates = gates
@@ -52,10 +55,19 @@ class OpenAIUpstream:
         self.port = 0
 
     @property
-    def base_url(self) -> str:
-        """What clients add ``/chat/completions`` to."""
+    def address(self) -> str:
+        """Where it is: scheme, host and port."""
         host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{self.port}/v1"
+        return f"http://{host}:{self.port}"
+
+    @property
+    def base_url(self) -> str:
+        """What clients of its wire add their path to, such as ``/chat/completions``."""
+        return self.base_url_of(self._wire)
+
+    def base_url_of(self, wire: str) -> str:
+        """Return what clients of a wire add their path to."""
+        return self.address + FORMATS[wire].base_path
 
     def playback_of(self, seen: Seen) -> Playback:
         """Return what a request meets, once for each; whoever decides by more than the model overrides it."""
@@ -88,7 +100,10 @@ class OpenAIUpstream:
 
     async def _respond(self, seen: Seen, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
         """Write the response unless the client leaves first; return what it sent meanwhile."""
-        sending = asyncio.ensure_future(self._play(seen, writer))
+        form = format_of(seen.bare_path, self._wire)
+        asked = form.asked(seen)
+        seen.model, seen.streams = asked.model, asked.streams
+        sending = asyncio.ensure_future(self._play(seen, form, asked, writer))
         leaving = asyncio.ensure_future(reader.read(1))
         client_left = False
         try:
@@ -105,10 +120,10 @@ class OpenAIUpstream:
                 part.cancel()
             await asyncio.gather(sending, leaving, return_exceptions=True)
 
-    async def _play(self, seen: Seen, writer: asyncio.StreamWriter) -> None:
-        if seen.path.endswith("/models"):
+    async def _play(self, seen: Seen, form: Format, asked: Asked, writer: asyncio.StreamWriter) -> None:
+        if asked.kind == "models":
             wire = Wire(writer, seen, None)
-            response = Response(iter([encoded(models_document(["scripted"]))]))
+            response = Response(iter([form.other(seen, asked)]))
             await wire.head(response, until_close=False)
             await wire.body(next(response.pieces))
             await wire.end()
@@ -118,7 +133,7 @@ class OpenAIUpstream:
         if step.drop is not None:
             await end_connection(step.drop, writer)
             return
-        response = response_to(seen, step, playback.script)
+        response = response_to(seen, asked, step, playback.script, form)
         wire = Wire(writer, seen, step.broken)
         try:
             await self._write(response, step, wire, slow=playback.is_slow(step))

@@ -1,0 +1,1 @@
+"""Azure OpenAI's forms of them, as a script says."""

@@ -1,0 +1,1 @@
+"""Gemini's own interface, as a script says."""

@@ -1,0 +1,1 @@
+"""Ollama's own interface, as a script says."""

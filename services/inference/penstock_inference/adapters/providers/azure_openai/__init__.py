@@ -1,0 +1,1 @@
+"""Azure OpenAI: OpenAI's interfaces at a resource of Azure's."""

@@ -1,0 +1,1 @@
+"""Amazon Bedrock: its Converse API, which has one form for every model there."""

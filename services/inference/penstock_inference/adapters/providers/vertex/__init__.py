@@ -1,0 +1,1 @@
+"""Models on Google Cloud (Vertex AI), asked with Google's credentials."""

@@ -1,0 +1,1 @@
+"""vLLM: OpenAI's chat completions, and what its server takes beside them."""

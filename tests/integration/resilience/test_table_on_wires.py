@@ -1,0 +1,101 @@
+"""The table of recovery over other wires than OpenAI's chat completions; and vendors that go on with each other's answers."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from penstock_common.testing.generations import GenerationCaller
+from penstock_common.testing.transports import IN_PROCESS, channel_to
+from penstock_faults.http.server import ScriptedUpstream
+from penstock_faults.stage import Stage
+from penstock_faults.table import CUT_OFF, ROWS, Mode, Row
+from penstock_faults.verdict import Play, faults_in
+from penstock_inference.app import build
+from penstock_inference.settings import Settings
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "providers")]
+
+from scenery import InferenceTheatre, upstream_settings  # noqa: E402
+from wires import WIRES  # noqa: E402
+
+ON_WIRES = [name for name in ("anthropic", "azure_openai", "gemini", "bedrock", "openai by responses") if name in WIRES]
+AT_ONCE = 24
+# Whatever comes there may have been a piece of the answer: none is passed over.
+NONE_SKIPPED = ("gemini", "openai by responses")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A row, how it is asked for, and the wires of the candidates, in their order."""
+
+    row: Row
+    mode: Mode
+    wires: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.row.id}, {self.mode}, {' then '.join(self.wires)}"
+
+
+async def played(case: Case) -> Play:
+    """One request, and what became of it."""
+    row, names = case.row, ("first", "second")[: len(case.wires)]
+    stage = Stage(row.first, row.others)
+    async with AsyncExitStack() as stack:
+        servers, upstreams = {}, []
+        for name, wire in zip(names, case.wires, strict=True):
+            server = ScriptedUpstream(lambda model, name=name: stage.part_of(name, model), gates=stage.gates)
+            servers[name] = await stack.enter_async_context(server)
+            settings = upstream_settings(name, row)
+            upstreams.append({**settings, **WIRES[wire].upstream(wire, server, name), "models": settings["models"]})
+        service = await stack.enter_async_context(build(Settings.model_validate({"upstreams": upstreams})))
+        caller = GenerationCaller(await stack.enter_async_context(channel_to(service, IN_PROCESS)))
+        theatre = InferenceTheatre(caller, stage, servers)
+        return await theatre.play(row, case.mode, *(f"{name}/{name}-model" for name in names))
+
+
+async def faults_of(cases: Iterable[Case]) -> list[str]:
+    """What is not as the rows promise; they play side by side, as most of them wait for a timer."""
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def one(case: Case) -> list[str]:
+        async with turns:
+            return [f"{case}: {fault}" for fault in faults_in(await played(case))]
+
+    return [fault for faults in await asyncio.gather(*map(one, cases)) for fault in faults]
+
+
+def row_on(row: Row, wire: str) -> Row:
+    """The row as it is on a wire."""
+    return replace(row, alone=CUT_OFF) if row.name == "malformed-event" and wire in NONE_SKIPPED else row
+
+
+@pytest.mark.parametrize("mode", list(Mode), ids=str)
+@pytest.mark.parametrize("wire", ON_WIRES)
+async def test_the_table(wire: str, mode: Mode):
+    rows = [row_on(row, wire) for row in ROWS]
+    assert await faults_of([Case(row, mode, wires) for row in rows for wires in ((wire,), (wire, wire))]) == []
+
+
+VENDORS = ["openai_compatible", *ON_WIRES]
+BREAKS = [
+    row
+    for row in ROWS
+    if row.name in ("cut-reset", "cut-stall", "no-finish-reason", "error-event", "cut-refuses-prefill", "503")
+]
+
+
+async def test_a_cut_answer_of_one_vendor_is_made_whole_by_another():
+    pairs = [(first, second) for first in VENDORS for second in VENDORS if first != second]
+    assert await faults_of([Case(row, Mode.STREAMED, pair) for pair in pairs for row in BREAKS]) == []
+
+
+async def test_an_answer_in_one_piece_that_breaks_off_is_given_by_another_vendor():
+    ring = zip(VENDORS, [*VENDORS[1:], VENDORS[0]], strict=True)
+    assert await faults_of([Case(row, Mode.WHOLE, pair) for pair in ring for row in BREAKS]) == []
