@@ -575,8 +575,9 @@ def test_own_fields_pass_with_the_betas_that_they_need():
     )
     # The one that is configured in another version stays in that.
     assert made.betas == "mcp-client-2025-04-04,context-management-2025-06-27"
-    both = asked(sampling=SamplingParams(reasoning_effort="high"), extra_json='{"thinking":{"type":"disabled"}}')
-    assert body_of(both)["thinking"] == {"type": "disabled"}
+    sampling = SamplingParams(reasoning_effort="high", temperature=0.5)
+    both = body_of(asked(sampling=sampling, extra_json='{"thinking":{"type":"disabled"}}'))
+    assert (both["thinking"], both["temperature"]) == ({"type": "disabled"}, 0.5)
     config = asked(
         sampling=SamplingParams(reasoning_effort="high"),
         extra_json='{"output_config":{"task_budget":{"a":1},"effort":"low"}}',
@@ -635,6 +636,8 @@ def test_a_user_is_told_and_other_hints_are_left_out(hints: str, user: str | Non
 
 def test_a_begun_answer_goes_as_it_is_to_models_that_go_on_with_it():
     begun = said(Role.ASSISTANT, "It began", " so \n")
+    value = asked(HI, begun, sampling=SamplingParams(reasoning_effort="high"))
+    assert request(value, BUDGETED).dropped == ("reasoning_effort",)
     assert turns_of(HI, begun, facts=BUDGETED)[1:] == [
         {"role": "assistant", "content": [text("It began"), text(" so")]}
     ]
