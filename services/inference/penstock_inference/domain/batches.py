@@ -16,6 +16,7 @@ from penstock_common.llm.types import (
     Batch,
     ContentEvent,
     Finished,
+    FinishReason,
     GenerationEvent,
     RecoveryWay,
     Started,
@@ -31,6 +32,7 @@ from penstock_inference.domain.hedging import Hedging
 from penstock_inference.domain.load.admission import SATURATED, permit_at, record_shed
 from penstock_inference.domain.load.gate import Gate
 from penstock_inference.domain.race import Course, Race, race_of
+from penstock_inference.domain.reasoning.handing import SHORTEST_HISTORY, Handing, handing_of, keep_calls
 from penstock_inference.domain.recovery import AnswerRecovery, delivered
 from penstock_inference.domain.succession import Succession
 from penstock_inference.domain.tiers import asked_prices, asked_tier
@@ -53,21 +55,9 @@ class Batches:
     """
 
     __slots__ = (
-        "_answer",
-        "_asked",
-        "_attempt",
-        "_clock",
-        "_deadline",
-        "_done",
-        "_generation",
-        "_held",
-        "_parts",
-        "_race",
-        "_recovery",
-        "_steps",
-        "_succession",
-        "_tier",
-    )
+        "_answer", "_asked", "_attempt", "_clock", "_deadline", "_done", "_generation", "_handing", "_held", "_parts", "_race",
+        "_recovery", "_steps", "_succession", "_tier",
+    )  # fmt: skip
 
     def __init__(self, generation: Generation, parts: GenerationParts, steps: Steps) -> None:
         seconds = generation.seconds_left
@@ -78,6 +68,8 @@ class Batches:
         self._steps = steps
         self._succession: Succession | None = None
         self._tier = ""
+        # Where the conversation holds calls or reasoning of an assistant.
+        self._handing: Handing | None = None
         self._attempt: Attempt | None = None
         # Where the first token is late, the first two attempts run side by side.
         self._race: Race | None = None
@@ -127,7 +119,9 @@ class Batches:
         if attempt is None:
             attempt = await self._first_attempt()
             hedging = self._parts.hedging
-            race = self._race = None if hedging is None else self._race_of(attempt, hedging)
+            race = self._race = (
+                None if hedging is None or self._handing is not None else self._race_of(attempt, hedging)
+            )
         while True:
             try:
                 if race is None:
@@ -156,9 +150,13 @@ class Batches:
         generation, parts = self._generation, self._parts
         tier = asked_tier(generation.input) if generation.input.extra_json else None
         self._tier = tier.name if tier is not None else ""
-        models = models_of(generation.plan, parts.catalogue, generation.input, tier)
+        models, stays_with = models_of(generation.plan, parts.catalogue, generation.input, tier), None
+        if len(generation.input.messages) >= SHORTEST_HISTORY:
+            handing = self._handing = await handing_of(generation, parts, models)
+            if handing is not None:
+                models, stays_with = handing.models, handing.stays_with
         succession = self._succession = Succession(
-            models, self._seconds_left, parts.pauses.chance, generation.plan.unsupported, parts.pools
+            models, self._seconds_left, parts.pauses.chance, generation.plan.unsupported, parts.pools, stays_with
         )
         delay = succession.delay
         if delay == 0 and parts.pools[succession.current.candidate.upstream].gate is None:
@@ -187,7 +185,9 @@ class Batches:
             failed.failed(failure)
             await failed.aclose()
         assert self._succession is not None, "an attempt has failed"
-        if was_answering:
+        if self._handing is not None and self._handing.asks_without(failed.model, failure):
+            delay = self._succession.ask_otherwise()
+        elif was_answering:
             delay = self._recover(failed.model, failure, cost)
         else:
             self._held.clear()
@@ -312,8 +312,15 @@ class Batches:
             step.attributes["whole"] = True
         if succession.availability is not None and (passed_over := succession.passed_over):
             step.attributes["passed_over"] = passed_over
-        turn = succession.turn(call, beside)
+        missing = ""
+        if self._handing is None:
+            turn = succession.turn(call, beside)
+        else:
+            turn = succession.turn(call, beside, self._handing.account_at(model))
+            self._asked, missing = self._handing.tell(turn, model, self._asked)
         attempt = Attempt(model, turn.answer(), watchdog, step, turn)
+        if missing:
+            attempt.lacks_reasoning(missing)
         if self._parts.hedging is not None:
             attempt.first_tokens = self._parts.hedging.first_tokens(candidate, self._asked)
         if beside is not None:
@@ -352,7 +359,7 @@ class Batches:
             generation_id=f"gen-{secrets.token_hex(12)}",
             answered_by=model.candidate,
             unit_prices=self._asked_prices(model) if self._tier else model.prices,
-            dropped=attempt.answer.dropped,
+            dropped=attempt.dropped,
         )
 
     def _last(self, attempt: Attempt, content: Sequence[ContentEvent]) -> Batch:
@@ -373,6 +380,10 @@ class Batches:
         attempt.answered()
         self._done = True
         finished = attempt.finished(usage, self._tier, self._succession.attempts, self._parts.observer)
+        if self._handing is not None:
+            self._handing.answered(attempt.model)
+        if finished.reason is FinishReason.TOOL_CALLS and self._recovery is None:
+            keep_calls(self._generation, self._parts, attempt, self._asked, self._answer)
         if self._race is not None and self._race.cost_nano_usd:
             cost = finished.cost_nano_usd + self._race.cost_nano_usd
             finished = msgspec.structs.replace(finished, cost_nano_usd=cost)

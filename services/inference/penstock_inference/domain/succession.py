@@ -56,10 +56,11 @@ class Succession:
         chance: Callable[[], float],
         unsupported: UnsupportedFields = UnsupportedFields.REFUSE,
         pools: Pools | None = None,
+        stays_with: Model | None = None,
     ) -> None:
         """Begin with the first model that is well; ``chance`` returns a number in [0, 1).
 
-        ``unsupported`` is what becomes of fields that no model takes. Those that take all of them come first.
+        The one that the conversation ``stays_with`` may be slow. ``unsupported`` is what becomes of fields that no model takes. Those that take all of them come first.
         """
         self.current, *rest = models
         self.unsupported = UnsupportedFields.REFUSE
@@ -90,17 +91,18 @@ class Succession:
         """Whether a retry of the budget is taken, and not yet a turn's."""
         self._promised = -math.inf
         self._waited = 0.0
+        self._is_same_again = False
         if pools is not None:
             for model in models:
                 trouble = pools[model.candidate.upstream].health.trouble
                 if trouble and (rest or trouble is Trouble.OUT):
-                    self._begin_in_trouble(models)
+                    self._begin_in_trouble(models, stays_with)
                     break
 
-    def _begin_in_trouble(self, models: Sequence[Model]) -> None:
+    def _begin_in_trouble(self, models: Sequence[Model], stays_with: Model | None) -> None:
         availability = self._available()
         assert availability is not None, "there are pools"
-        self._rest = availability.order(models)
+        self._rest = availability.order(models, stays_with)
         self.delay = self._advance()
 
     @property
@@ -181,12 +183,22 @@ class Succession:
         self._rest.insert(0, model)
         self._asked_once = model
 
-    def turn(self, call: UpstreamCall, beside: Model | None = None) -> Turn:
-        """Return the attempt at ``current``, or at whom is asked ``beside`` it, at one of its endpoints."""
+    def ask_otherwise(self) -> float:
+        """Have ``current`` asked at once, at the same endpoint, as it is asked something else."""
+        self._attempts_here -= 1
+        self._is_same_again, self.retry_refused = True, False
+        return 0.0
+
+    def turn(self, call: UpstreamCall, beside: Model | None = None, account: str = "") -> Turn:
+        """Return the attempt at ``current``, or at whom is asked ``beside`` it, at one of its endpoints.
+
+        It is one of the ``account`` while any of those is well.
+        """
         assert self._pools is not None, "there are pools"
         last = self._turn
-        avoid = last.place if last is not None and self._attempts_here > 1 else None
-        turn = self._turn = self._pools[(beside or self.current).candidate.upstream].turn(call, avoid)
+        avoid = last.place if last is not None and self._attempts_here > 1 and not self._is_same_again else None
+        self._is_same_again = False
+        turn = self._turn = self._pools[(beside or self.current).candidate.upstream].turn(call, avoid, account)
         if self.holds_retry:
             turn.is_retry, self.holds_retry = True, False
         if self.availability is not None and turn.place.condition is State.EJECTED and not turn.place.is_probed:

@@ -86,6 +86,11 @@ class OpenAISettings(UpstreamSettings):
         """Return whether all keys share one quota."""
         return "one" if self.keys_share_quota else "by key"
 
+    @property
+    def takes_reasoning(self) -> bool:
+        """Return whether it is to be handed back what it gave beside its calls."""
+        return bool(self.hand_back_extras)
+
     def endpoints(self) -> Sequence[tuple[str, Self]]:
         """Return each address with each key; names are the address, and the beginning of the key's digest."""
         return [

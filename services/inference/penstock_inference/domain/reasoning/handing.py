@@ -1,0 +1,83 @@
+"""Reasoning on its way through one request: what is handed back to whom is asked, and what is kept of the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from penstock_common.llm.events import Answer
+from penstock_common.llm.types import GenerationInput
+from penstock_inference.domain.attempt import Attempt
+from penstock_inference.domain.catalogue import Model
+from penstock_inference.domain.failure import AttemptFailed
+from penstock_inference.domain.generation import Generation, GenerationParts
+from penstock_inference.domain.health.turn import Turn
+from penstock_inference.domain.model_facts import ThinkingBound
+from penstock_inference.domain.reasoning.history import History, Told, history_of, prefix_of
+from penstock_inference.domain.reasoning.turns import kept_turn
+
+SHORTEST_HISTORY = 3
+"""A question, the assistant's turn, and what came of it."""
+
+
+class Handing:
+    """What one request's history means for whoever is asked."""
+
+    __slots__ = ("_history", "_parts", "_told", "models", "stays_with")
+
+    def __init__(self, history: History, parts: GenerationParts, models: Sequence[Model]) -> None:
+        self._history = history
+        self._parts = parts
+        self._told: Told | None = None
+        self.models = history.order(models)
+        """The plan's, first the one that the conversation stays with."""
+        self.stays_with = history.stays_with(self.models)
+
+    def account_at(self, model: Model) -> str:
+        """Return the account that a model is to be asked with; empty where any will do."""
+        return self._history.account_at(model)
+
+    def tell(self, turn: Turn, model: Model, value: GenerationInput) -> tuple[GenerationInput, str]:
+        """Have an attempt ask with what its candidate reads alone; return that, and why some of it is missing."""
+        told = self._told = self._history.told_to(
+            model, turn.endpoint.account, value, needs_reasoning=_needs_reasoning(model, self._parts)
+        )
+        if told.input is not value:
+            turn.call = msgspec.structs.replace(turn.call, input=told.input)
+        if told.missing:
+            self._parts.observer.reasoning_missing(model.candidate, told.missing)
+        return told.input, told.missing
+
+    def asks_without(self, model: Model, failure: AttemptFailed) -> bool:
+        """Return whether who failed so is asked once more, without any reasoning."""
+        return self._told is not None and self._history.asks_without(model, self._told, failure)
+
+    def answered(self, model: Model) -> None:
+        """Note that a candidate has answered."""
+        self._history.answered(model)
+
+
+async def handing_of(generation: Generation, parts: GenerationParts, models: Sequence[Model]) -> Handing | None:
+    """Return what a request's history means; None where no assistant has called or reasoned in it."""
+    needs_reasoning = any(_needs_reasoning(model, parts) for model in models)
+    history = await history_of(generation.input, parts.reasoning, needs_reasoning=needs_reasoning)
+    return None if history is None else Handing(history, parts, models)
+
+
+def keep_calls(
+    generation: Generation, parts: GenerationParts, attempt: Attempt, asked: GenerationInput, answer: Answer
+) -> None:
+    """Keep, of an answer that asks for calls, what its caller may lose; it was given to what was ``asked``."""
+    message = answer.message()
+    if not message.tool_calls:
+        return
+    needs_reasoning = _needs_reasoning(attempt.model, parts)
+    prefix = prefix_of(asked, attempt.model) if needs_reasoning else b""
+    kept = kept_turn(message, attempt.origin, prefix)
+    parts.reasoning.keep(generation.input.messages, message, kept, is_shared=needs_reasoning)
+
+
+def _needs_reasoning(model: Model, parts: GenerationParts) -> bool:
+    is_bound = model.facts.thinking_bound is not ThinkingBound.NOTHING
+    return is_bound or parts.pools[model.candidate.upstream].takes_reasoning
