@@ -334,6 +334,11 @@ class Answer(msgspec.Struct):
         return "".join(self._reasoning)
 
     @property
+    def has_hidden_reasoning(self) -> bool:
+        """Whether some of its reasoning is not shown, or has a signature."""
+        return any(isinstance(part, Reasoning) for part in self._parts)
+
+    @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
         """The tool calls so far, by index."""
         return tuple(self.tool_calls_by_index.values()) if self._tool_calls else ()

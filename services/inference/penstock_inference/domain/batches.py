@@ -119,9 +119,7 @@ class Batches:
         if attempt is None:
             attempt = await self._first_attempt()
             hedging = self._parts.hedging
-            race = self._race = (
-                None if hedging is None or self._handing is not None else self._race_of(attempt, hedging)
-            )
+            race = self._race = None if hedging is None else self._race_of(attempt, hedging)
         while True:
             try:
                 if race is None:
@@ -168,6 +166,9 @@ class Batches:
 
     def _race_of(self, first: Attempt, hedging: Hedging) -> Race | None:
         assert self._succession is not None, "an attempt was made"
+        if self._handing is not None and self._handing.stays_with is not None:
+            # Another would be asked without the reasoning that this one reads.
+            return None
         begin, left = self._begin_attempt, self._seconds_left
         return race_of(first, Course(self._generation, self._parts, hedging, self._succession, left, begin, self._tier))
 
@@ -312,15 +313,12 @@ class Batches:
             step.attributes["whole"] = True
         if succession.availability is not None and (passed_over := succession.passed_over):
             step.attributes["passed_over"] = passed_over
-        missing = ""
-        if self._handing is None:
-            turn = succession.turn(call, beside)
-        else:
-            turn = succession.turn(call, beside, self._handing.account_at(model))
-            self._asked, missing = self._handing.tell(turn, model, self._asked)
+        handing = self._handing
+        turn = succession.turn(call, beside) if handing is None else handing.turn(succession, call, model, beside)
+        self._asked = turn.call.input
         attempt = Attempt(model, turn.answer(), watchdog, step, turn)
-        if missing:
-            attempt.lacks_reasoning(missing)
+        if handing is not None and handing.missing:
+            attempt.lacks_reasoning(handing.missing)
         if self._parts.hedging is not None:
             attempt.first_tokens = self._parts.hedging.first_tokens(candidate, self._asked)
         if beside is not None:

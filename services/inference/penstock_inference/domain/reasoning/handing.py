@@ -16,6 +16,8 @@ from penstock_inference.domain.health.turn import Turn
 from penstock_inference.domain.model_facts import ThinkingBound
 from penstock_inference.domain.reasoning.history import History, Told, history_of, prefix_of
 from penstock_inference.domain.reasoning.turns import kept_turn
+from penstock_inference.domain.succession import Succession
+from penstock_inference.domain.upstream import UpstreamCall
 
 SHORTEST_HISTORY = 3
 """A question, the assistant's turn, and what came of it."""
@@ -33,21 +35,24 @@ class Handing:
         self.models = history.order(models)
         """The plan's, first the one that the conversation stays with."""
         self.stays_with = history.stays_with(self.models)
+        """That one; None where the plan has it not, or nobody is known."""
 
-    def account_at(self, model: Model) -> str:
-        """Return the account that a model is to be asked with; empty where any will do."""
-        return self._history.account_at(model)
-
-    def tell(self, turn: Turn, model: Model, value: GenerationInput) -> tuple[GenerationInput, str]:
-        """Have an attempt ask with what its candidate reads alone; return that, and why some of it is missing."""
+    def turn(self, succession: Succession, call: UpstreamCall, model: Model, beside: Model | None) -> Turn:
+        """Return the attempt at a model, with the account that its reasoning is of, which asks with what it reads alone."""
+        turn = succession.turn(call, beside, self._history.account_at(model))
         told = self._told = self._history.told_to(
-            model, turn.endpoint.account, value, needs_reasoning=_needs_reasoning(model, self._parts)
+            model, turn.endpoint.account, call.input, needs_reasoning=_needs_reasoning(model, self._parts)
         )
-        if told.input is not value:
-            turn.call = msgspec.structs.replace(turn.call, input=told.input)
+        if told.input is not call.input:
+            turn.call = msgspec.structs.replace(call, input=told.input)
         if told.missing:
             self._parts.observer.reasoning_missing(model.candidate, told.missing)
-        return told.input, told.missing
+        return turn
+
+    @property
+    def missing(self) -> str:
+        """Why whoever was asked last was asked without some reasoning; empty where it was asked with all."""
+        return self._told.missing if self._told is not None else ""
 
     def asks_without(self, model: Model, failure: AttemptFailed) -> bool:
         """Return whether who failed so is asked once more, without any reasoning."""
