@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from pydantic import ValidatorFunctionWrapHandler, WrapValidator, field_validator
 
+from penstock_inference.adapters.providers.anthropic.settings import AnthropicSettings
 from penstock_inference.adapters.providers.openai.settings import OpenAISettings
 from penstock_inference.adapters.providers.provider import ModelsOfUpstream, OpenUpstream, Provider
 from penstock_inference.adapters.providers.triton.settings import TritonSettings
@@ -16,6 +17,12 @@ from penstock_inference.adapters.providers.upstream_settings import UpstreamSett
 if TYPE_CHECKING:
     # Read with the settings, where nobody asks a provider yet.
     from penstock_common.http.client import HttpClient
+
+
+def _open_anthropic(settings: AnthropicSettings, client: HttpClient) -> AbstractAsyncContextManager[OpenUpstream]:
+    from penstock_inference.adapters.providers.anthropic.build import open_upstream
+
+    return open_upstream(settings, client)
 
 
 def _open_openai(settings: OpenAISettings, client: HttpClient) -> AbstractAsyncContextManager[OpenUpstream]:
@@ -43,9 +50,10 @@ PROVIDERS: Mapping[str, Provider] = {
     "openai_compatible": _OPENAI,
     "vllm": _OPENAI,
     "ollama": _OPENAI,
+    "anthropic": Provider(AnthropicSettings, _open_anthropic),
     "triton": Provider(TritonSettings, _open_triton, _open_models_of_triton),
 }
-NOT_YET = ("azure_openai", "anthropic")
+NOT_YET = ("azure_openai",)
 
 
 class _OfNoProvider(UpstreamSettings, extra="ignore"):
@@ -68,5 +76,5 @@ def _by_provider(value: Any, handler: ValidatorFunctionWrapHandler) -> UpstreamS
     return (_OfNoProvider if provider is None else provider.settings).model_validate(value)
 
 
-AnyUpstreamSettings = Annotated[OpenAISettings | TritonSettings, WrapValidator(_by_provider)]
+AnyUpstreamSettings = Annotated[OpenAISettings | AnthropicSettings | TritonSettings, WrapValidator(_by_provider)]
 """One entry of ``upstreams``: read as its provider's."""

@@ -132,7 +132,7 @@ class UpstreamSettings(Section):
     name: Annotated[str, Field(min_length=1, pattern=r"^[^/\s]+$")]
     """How candidates name it, before their `/`."""
     provider: str
-    """openai, openai_compatible, vllm, ollama or triton."""
+    """openai, openai_compatible, vllm, ollama, anthropic or triton."""
     api_key: Secret = Secret("")
     """What it asks for; write `${NAME}` rather than the key itself."""
     quota_group: str = ""

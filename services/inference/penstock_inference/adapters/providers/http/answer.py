@@ -107,6 +107,11 @@ class HttpAnswer:
         del head, body
         return b""
 
+    def _asks_otherwise(self, response: Response, body: bytes) -> bool:
+        """Return whether a refusal, of which ``body`` is the beginning, is answered with another request."""
+        del response, body
+        return False
+
     def _stream(self) -> Stream:
         """Return who reads a streamed answer."""
         raise NotImplementedError
@@ -160,11 +165,16 @@ class HttpAnswer:
 
     async def _asked(self) -> Response:
         """Send the request and return its response, once it is known to be an answer."""
-        head, body = self._request()
-        response = await self._exchanged(head, body, await self._authorization(head, body))
-        if not _is_answer(response.status):
-            raise self._failure(response, await response.read_up_to(MAX_ERROR_BODY_BYTES))
-        return self._begun(response)
+        while True:
+            head, body = self._request()
+            response = await self._exchanged(head, body, await self._authorization(head, body))
+            if _is_answer(response.status):
+                return self._begun(response)
+            beginning = await response.read_up_to(MAX_ERROR_BODY_BYTES)
+            if not self._asks_otherwise(response, beginning):
+                raise self._failure(response, beginning)
+            self._response = None
+            response.release()
 
     async def _exchanged(self, head: RequestHead, body: bytes | Body, more: bytes = b"") -> Response:
         call = self._call

@@ -28,6 +28,12 @@ class _Detail(msgspec.Struct):
     retry_delay: str = msgspec.field(default="", name="retryDelay")
 
 
+class _DetailsWithCode(msgspec.Struct):
+    """Anthropic's details."""
+
+    error_code: object = None
+
+
 class _ErrorBody(msgspec.Struct):
     """The parts of ``error`` that decide; vendors disagree on the types of all of them."""
 
@@ -52,10 +58,11 @@ _ENVELOPE = msgspec.json.Decoder(_Envelope)
 # Google's server wraps the errors of its OpenAI-compatible endpoint into an array.
 _ENVELOPES = msgspec.json.Decoder(list[_Envelope])
 _DETAILS = msgspec.json.Decoder(list[_Detail])
+_CODE = msgspec.json.Decoder(_DetailsWithCode)
 
 # The windows and sizes that servers put into their messages (OpenAI, vLLM, SGLang, llama.cpp, Anthropic, Gemini).
 _CONTEXT_LENGTH = re.compile(
-    r"context[ _]length|context window|context size|maximum model length|prompt is too long|too many tokens"
+    r"context[ _]length|context window|context size|context limit|maximum model length|prompt is too long|too many tokens"
     r"|input (?:is|are) too long|input token count .{0,40}exceeds",
     re.IGNORECASE,
 )
@@ -65,11 +72,19 @@ _MAX_TOKENS = re.compile(
     re.IGNORECASE,
 )
 _INPUT_TOKENS = re.compile(
-    r"(?:resulted in|you requested|request has|contains|prompt is too long:|length|input token count) \(?(?:about )?(\d[\d,]*)",
+    r"(?:resulted in|you requested|request has|contains|prompt is too long:|length|context limit:|input token count) \(?(?:about )?(\d[\d,]*)",
     re.IGNORECASE,
 )
 
-_NO_CREDIT = re.compile("credit balance is too low", re.IGNORECASE)
+_NO_CREDIT = re.compile("credit balance is too low|reached your specified .{0,20}usage limits", re.IGNORECASE)
+# Anthropic's words, which the clouds that serve Claude repeat: the same history is refused again and again.
+_THINKING = re.compile(
+    r"invalid .?signature.? in .?thinking|thinking.{0,80}cannot be modified|expected .?thinking.{0,40}but found"
+    r"|must start with a thinking block",
+    re.IGNORECASE,
+)
+THINKING = "thinking"
+"""The parameter of a failure by the thinking that was handed back: whoever asks again, asks without it."""
 _TOO_LARGE = re.compile("request too large", re.IGNORECASE)
 
 _REFUSED_CODES = frozenset({"content_filter", "content_policy_violation", "responsibleaipolicyviolation"})
@@ -90,12 +105,16 @@ _STATUS_OF_TYPE = {
     "authentication_error": 401,
     "permission_error": 403,
     "permission_denied": 403,
+    "billing_error": 402,
     "not_found_error": 404,
     "notfounderror": 404,
+    "conflict_error": 409,
+    "request_too_large": 413,
     "rate_limit_error": 429,
     "rate_limit_exceeded": 429,
     "tokens": 429,
     "requests": 429,
+    "timeout_error": 504,
     "overloaded_error": 529,
 }
 
@@ -236,7 +255,7 @@ def _failure_of_request(error: _ErrorBody, message: str, words: set[str]) -> Att
             input_tokens=_number(_INPUT_TOKENS, message),
             max_input_tokens=_number(_MAX_TOKENS, message),
         )
-    parameter = error.param if isinstance(error.param, str) else ""
+    parameter = error.param if isinstance(error.param, str) else THINKING if _THINKING.search(message) else ""
     return AttemptFailed(FailureKind.BAD_REQUEST, message or "the upstream refused the request", parameter=parameter)
 
 
@@ -255,8 +274,13 @@ def _word(value: object) -> str:
 
 
 def _inner_code(error: _ErrorBody) -> str:
-    """Return Azure's inner code, which says what its outer one does not."""
-    return _word(error.innererror.get("code")) if error.innererror else ""
+    """Return Azure's inner code, or that of Anthropic's details, which says what the outer one does not."""
+    if error.innererror:
+        return _word(error.innererror.get("code"))
+    try:
+        return _word(_CODE.decode(error.details).error_code) if error.details else ""
+    except msgspec.DecodeError:
+        return ""
 
 
 def _details(error: _ErrorBody) -> list[_Detail]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
-from penstock_common.llm.events import merge_deltas
 from penstock_common.llm.types import TextDelta, Usage
 from penstock_inference.adapters.providers.http.errors import error_in, failure_in_band, named_error
 from penstock_inference.adapters.providers.http.json_text import Unreadable, value_of
+from penstock_inference.adapters.providers.http.merging import merged
 from penstock_inference.adapters.providers.http.server_sent_events import EventParser, StreamTooLargeError
 from penstock_inference.adapters.providers.openai import chunks as wire
 from penstock_inference.adapters.providers.openai.loose import chunk_of
@@ -70,13 +69,13 @@ class CompletionStream:
             if self.done:
                 self._reader.end(events)
                 break
-        return _merged(events) if len(events) > 1 else events
+        return merged(events) if len(events) > 1 else events
 
     def end(self) -> list[UpstreamEvent]:
         """Return what waited for more, where the response ends without ``[DONE]``."""
         events: list[UpstreamEvent] = []
         self._reader.end(events)
-        return _merged(events) if len(events) > 1 else events
+        return merged(events) if len(events) > 1 else events
 
     def _read_plain(self, payloads: list[bytes]) -> list[UpstreamEvent]:
         """Read events that came whole: what they add to the text goes straight into one delta."""
@@ -100,7 +99,7 @@ class CompletionStream:
             reader.said_anything = True
         if self.done:
             reader.end(events)
-        return _merged(events) if len(events) > 1 else events
+        return merged(events) if len(events) > 1 else events
 
     def _read_whole(self, payload: bytes, texts: list[str], events: list[UpstreamEvent]) -> None:
         """Read an event that came whole into ``texts`` where it adds nothing but text, else all of them into events."""
@@ -240,12 +239,3 @@ def _no_completion() -> AttemptFailed:
 
 def _malformed() -> AttemptFailed:
     return AttemptFailed(FailureKind.MALFORMED, "the upstream sent a malformed event")
-
-
-def _merged(events: list[UpstreamEvent]) -> list[UpstreamEvent]:
-    """Return the deltas merged, then usage and end, which belong after them."""
-    deltas: list[Any] = [event for event in events if not isinstance(event, Usage | Stopped)]
-    # Deltas in, deltas out; a gap parts its neighbours.
-    merged: list[Any] = merge_deltas(deltas)
-    merged.extend(event for event in events if isinstance(event, Usage | Stopped))
-    return merged
