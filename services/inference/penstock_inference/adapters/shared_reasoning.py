@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import lru_cache
 
 import structlog
@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from redis.exceptions import ResponseError
 
+from penstock_common.background import StartWork, background_work
 from penstock_common.configuration import ConfigurationError
 from penstock_common.redis_connection import RedisConnection, RedisUnavailable
 
@@ -31,8 +32,9 @@ _log = structlog.get_logger(__name__)
 class SharedReasoning:
     """Turns in Redis; see the port."""
 
-    def __init__(self, connection: RedisConnection, secret: bytes) -> None:
+    def __init__(self, connection: RedisConnection, secret: bytes, in_background: StartWork) -> None:
         self._connection = connection
+        self._in_background = in_background
         self._is_away = False
 
         @lru_cache(maxsize=_MAX_TENANT_KEYS)
@@ -64,7 +66,18 @@ class SharedReasoning:
         """Keep it, and return at once."""
         nonce = os.urandom(_NONCE_BYTES)
         sealed = _VERSION + nonce + self._cipher(tenant).encrypt(nonce, content, key.encode())
-        self._connection.send("SET", KEY + key, sealed, "PX", int(seconds * 1000))
+        command = ("SET", KEY + key, sealed, "PX", int(seconds * 1000))
+        if not self._connection.send(*command):
+            self._in_background(self._connected(command))
+
+    async def connect(self) -> None:
+        """Connect, so that what is written first is not lost; Redis may be away."""
+        await self._connected(("PING",))
+
+    async def _connected(self, command: Sequence[str | bytes | int]) -> None:
+        """Send a command over a connection that is made for it, if there is none; where Redis is away it is lost."""
+        with suppress(RedisUnavailable, ResponseError):
+            await self._connection.execute(*command)
 
     def _open(self, tenant: str, key: str, sealed: bytes | None) -> bytes | None:
         if sealed is None or sealed[:1] != _VERSION:
@@ -87,5 +100,7 @@ async def sharing_reasoning(url: str, secret: bytes) -> AsyncGenerator[SharedRea
         connection = RedisConnection(url)
     except ValueError as error:
         raise ConfigurationError(f"'redis': {error}") from None
-    async with connection:
-        yield SharedReasoning(connection, secret)
+    async with connection, background_work() as in_background:
+        shared = SharedReasoning(connection, secret, in_background)
+        await shared.connect()
+        yield shared

@@ -184,7 +184,7 @@ class Succession:
         self._asked_once = model
 
     def ask_otherwise(self) -> float:
-        """Have ``current`` asked at once, at the same endpoint, as it is asked something else."""
+        """Have ``current`` asked at once, with the same account, as it is asked something else."""
         self._attempts_here -= 1
         self._is_same_again, self.retry_refused = True, False
         return 0.0
@@ -196,8 +196,9 @@ class Succession:
         """
         assert self._pools is not None, "there are pools"
         last = self._turn
-        avoid = last.place if last is not None and self._attempts_here > 1 and not self._is_same_again else None
-        self._is_same_again = False
+        avoid = last.place if last is not None and self._attempts_here > 1 else None
+        if self._is_same_again and last is not None:
+            account, avoid, self._is_same_again = last.endpoint.account, None, False
         turn = self._turn = self._pools[(beside or self.current).candidate.upstream].turn(call, avoid, account)
         if self.holds_retry:
             turn.is_retry, self.holds_retry = True, False
