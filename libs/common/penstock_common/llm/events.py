@@ -211,6 +211,8 @@ class Answer(msgspec.Struct):
     """What came beside the reasoning; see ``Reasoning``."""
     origin: str = ""
     """Whom that is bound to."""
+    is_signed: bool = False
+    """Whether some of its reasoning has a signature, or is not shown."""
     is_refusal: bool = False
     """Whether the text says that the model will not answer."""
     _text: list[str] = []
@@ -270,7 +272,7 @@ class Answer(msgspec.Struct):
             self._reasoning.append(event.text)
         if event.signature or event.hidden:
             text = "".join(self._reasoning[self._reasoning_in_parts :])
-            self._reasoning_in_parts = len(self._reasoning)
+            self._reasoning_in_parts, self.is_signed = len(self._reasoning), True
             self._parts.append(
                 Reasoning(text=text, signature=event.signature, hidden=event.hidden, origin=event.origin)
             )
@@ -332,11 +334,6 @@ class Answer(msgspec.Struct):
     def reasoning(self) -> str:
         """The reasoning trace so far."""
         return "".join(self._reasoning)
-
-    @property
-    def has_hidden_reasoning(self) -> bool:
-        """Whether some of its reasoning is not shown, or has a signature."""
-        return any(isinstance(part, Reasoning) for part in self._parts)
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:

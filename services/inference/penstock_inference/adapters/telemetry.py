@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -53,18 +53,6 @@ class AttemptTelemetry:
             "First tokens that were late, by whose they were and what came of a second attempt, or why there was none.",
             (*_LABELS, "outcome"),
         )
-        self._input_tokens = Counters(
-            registry,
-            semconv.METRIC_UPSTREAM_INPUT_TOKENS,
-            "Tokens of what was asked, by who answered.",
-            _LABELS,
-        )
-        self._cached_input_tokens = Counters(
-            registry,
-            semconv.METRIC_UPSTREAM_CACHED_INPUT_TOKENS,
-            "Those of them that the provider's prompt cache had.",
-            _LABELS,
-        )
         self._reasoning_missing = Counters(
             registry,
             semconv.METRIC_REASONING_MISSING,
@@ -72,6 +60,8 @@ class AttemptTelemetry:
             (*_LABELS, "why"),
         )
         self._logged: set[tuple[str, str]] = set()
+        # Input tokens, and those of them that a prompt cache had, by upstream and model.
+        self._prompts: dict[Candidate, tuple[int, int]] = {}
 
     def unpriced(self, candidate: Candidate, tier: str) -> None:
         """Count an answer, and say of each tier once that it came."""
@@ -99,9 +89,9 @@ class AttemptTelemetry:
 
     def answered(self, candidate: Candidate, usage: Usage) -> None:
         """Count what was asked, and what of it the provider knew already."""
-        labels = candidate.upstream, candidate.model
-        self._input_tokens.add(labels, usage.input_tokens)
-        self._cached_input_tokens.add(labels, usage.cached_input_tokens)
+        prompts = self._prompts
+        asked, cached = prompts.get(candidate, (0, 0))
+        prompts[candidate] = asked + usage.input_tokens, cached + usage.cached_input_tokens
 
     def reasoning_missing(self, candidate: Candidate, why: str) -> None:
         """Count an attempt without reasoning that stood in the conversation."""
@@ -109,7 +99,24 @@ class AttemptTelemetry:
 
     def collect(self) -> Iterable[Metric]:
         """Yield the metrics, as prometheus_client asks of a collector."""
-        return self._registry.collect()
+        yield from self._registry.collect()
+        yield from _prompts(self._prompts.copy())
+
+
+def _prompts(counts: Mapping[Candidate, tuple[int, int]]) -> Iterable[Metric]:
+    asked = CounterMetricFamily(
+        semconv.METRIC_UPSTREAM_INPUT_TOKENS, "Tokens of what was asked, by who answered.", labels=_LABELS
+    )
+    cached = CounterMetricFamily(
+        semconv.METRIC_UPSTREAM_CACHED_INPUT_TOKENS,
+        "Those of them that the provider's prompt cache had.",
+        labels=_LABELS,
+    )
+    for candidate, (all_tokens, cached_tokens) in counts.items():
+        labels = candidate.upstream, candidate.model
+        asked.add_metric(labels, all_tokens)
+        cached.add_metric(labels, cached_tokens)
+    return asked, cached
 
 
 class HealthMetrics:

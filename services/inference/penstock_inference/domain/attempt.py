@@ -30,7 +30,7 @@ from penstock_inference.domain.hedging import FirstTokens
 from penstock_inference.domain.load.gate import Permit
 from penstock_inference.domain.reasoning.origin import origin_text
 from penstock_inference.domain.tiers import asked_prices, prices_of
-from penstock_inference.domain.upstream import Gap, Stopped, UpstreamAnswer, UpstreamEvent
+from penstock_inference.domain.upstream import Gap, Stopped, UpstreamEvent
 from penstock_inference.domain.usage import counted_tokens, interrupted_usage
 from penstock_inference.domain.watchdog import Watchdog
 
@@ -55,13 +55,13 @@ class Attempt:
         "permit", "stopped", "turn", "usage",
     )  # fmt: skip
 
-    def __init__(self, model: Model, answer: UpstreamAnswer, watchdog: Watchdog, step: Step, turn: Turn) -> None:
+    def __init__(self, model: Model, turn: Turn, watchdog: Watchdog, step: Step) -> None:
         self.model = model
         self.stopped: Stopped | None = None
         self.usage: Usage | None = None
         self.is_whole = False
         """Whether the answer has come to its end, and is one."""
-        self.answer = answer
+        self.answer = turn.answer()
         self.permit: Permit | None = None
         """What let it into its upstream, where that has limits."""
         self.first_tokens: FirstTokens | None = None
@@ -161,8 +161,9 @@ class Attempt:
         return (*self.answer.dropped, REASONING) if self.missing_reasoning else self.answer.dropped
 
     def lacks_reasoning(self, why: str) -> None:
-        """Record that it is asked without reasoning that stood in the conversation: moved, refused or lost."""
-        self.missing_reasoning = self._step.attributes["reasoning"] = why
+        """Record why it is asked without reasoning that stood in the conversation: moved, refused or lost; '' if it is not."""
+        if why:
+            self.missing_reasoning = self._step.attributes["reasoning"] = why
 
     def met_stop(self, stop: str) -> None:
         """Take it that the answer ends here, at a stop string which the upstream does not see."""

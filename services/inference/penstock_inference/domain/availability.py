@@ -29,20 +29,12 @@ class Availability:
         self.least_bad: Model | None = None
         """Whom to ask although it is out: nobody else could be."""
 
-    def order(self, models: Iterable[Model], stays_with: Model | None = None) -> list[Model]:
-        """Return the models with those first that are well; at equal state the plan's order stands.
-
-        The one that the conversation ``stays_with`` may be slow.
-        """
+    def order(self, models: Iterable[Model]) -> list[Model]:
+        """Return the models with those first that are well; at equal state the plan's order stands."""
         looks = [(model, self.look(model)) for model in models]
-
-        def rank(each: tuple[Model, Look]) -> int:
-            model, look = each
-            return 0 if model is stays_with and look.state is State.SLOW else _RANKS[look.state]
-
-        ranked = [model for model, _ in sorted(looks, key=rank)]
+        ranked = [model for model, _ in sorted(looks, key=lambda each: _RANKS[each[1].state])]
         for model, look in looks:
-            if rank((model, look)):
+            if _RANKS[look.state]:
                 self.passed_over[str(model.candidate)] = look.state.value
         out = [model for model, look in looks if look.state is State.EJECTED]
         if out and all(look.state in (State.EJECTED, State.BY_HAND) for _, look in looks):

@@ -32,7 +32,8 @@ from penstock_inference.domain.hedging import Hedging
 from penstock_inference.domain.load.admission import SATURATED, permit_at, record_shed
 from penstock_inference.domain.load.gate import Gate
 from penstock_inference.domain.race import Course, Race, race_of
-from penstock_inference.domain.reasoning.handing import SHORTEST_HISTORY, Handing, handing_of, keep_calls
+from penstock_inference.domain.reasoning.handing import Handing, handing_of, keep_calls
+from penstock_inference.domain.reasoning.history import has_history
 from penstock_inference.domain.recovery import AnswerRecovery, delivered
 from penstock_inference.domain.succession import Succession
 from penstock_inference.domain.tiers import asked_prices, asked_tier
@@ -148,14 +149,16 @@ class Batches:
         generation, parts = self._generation, self._parts
         tier = asked_tier(generation.input) if generation.input.extra_json else None
         self._tier = tier.name if tier is not None else ""
-        models, stays_with = models_of(generation.plan, parts.catalogue, generation.input, tier), None
-        if len(generation.input.messages) >= SHORTEST_HISTORY:
+        models = models_of(generation.plan, parts.catalogue, generation.input, tier)
+        handing = None
+        if generation.input.messages[2:] and has_history(generation.input.messages):
             handing = self._handing = await handing_of(generation, parts, models)
-            if handing is not None:
-                models, stays_with = handing.models, handing.stays_with
         succession = self._succession = Succession(
-            models, self._seconds_left, parts.pauses.chance, generation.plan.unsupported, parts.pools, stays_with
-        )
+            models if handing is None else handing.models,
+            self._seconds_left, parts.pauses.chance, generation.plan.unsupported, parts.pools,
+        )  # fmt: skip
+        if handing is not None:
+            handing.begin(succession)
         delay = succession.delay
         if delay == 0 and parts.pools[succession.current.candidate.upstream].gate is None:
             return self._begin_attempt(succession)
@@ -166,8 +169,7 @@ class Batches:
 
     def _race_of(self, first: Attempt, hedging: Hedging) -> Race | None:
         assert self._succession is not None, "an attempt was made"
-        if self._handing is not None and self._handing.stays_with is not None:
-            # Another would be asked without the reasoning that this one reads.
+        if self._handing is not None and self._handing.stays:
             return None
         begin, left = self._begin_attempt, self._seconds_left
         return race_of(first, Course(self._generation, self._parts, hedging, self._succession, left, begin, self._tier))
@@ -284,10 +286,7 @@ class Batches:
 
     def _begin_attempt(self, succession: Succession, beside: Model | None = None) -> Attempt:
         """Begin an attempt at whom the succession has chosen, or at another ``beside`` the one that runs."""
-        if beside is None:
-            succession.begin()
-        else:
-            succession.begin_beside(beside)
+        succession.begin() if beside is None else succession.begin_beside(beside)
         model, recovery = beside or succession.current, self._recovery
         candidate = model.candidate
         self._asked = self._generation.input if recovery is None else recovery.begin(model)
@@ -298,27 +297,20 @@ class Batches:
         whole_seconds = min(seconds.whole, share) if whole else None
         watchdog = Watchdog(seconds, self._deadline, self._clock, whole_seconds)
         call = UpstreamCall(
-            candidate.model,
-            self._asked,
-            seconds.connect,
-            watchdog.headers_received,
-            watchdog.whole_expected,
-            whole,
-            recovery is not None and recovery.way is RecoveryWay.CONTINUED,
-            succession.unsupported,
-            model.facts,
-        )
+            candidate.model, self._asked, seconds.connect, watchdog.headers_received, watchdog.whole_expected, whole,
+            recovery is not None and recovery.way is RecoveryWay.CONTINUED, succession.unsupported, model.facts,
+        )  # fmt: skip
         step = self._steps.begin("attempt", upstream=candidate.upstream, model=candidate.model)
         if whole:
             step.attributes["whole"] = True
         if succession.availability is not None and (passed_over := succession.passed_over):
             step.attributes["passed_over"] = passed_over
-        handing = self._handing
-        turn = succession.turn(call, beside) if handing is None else handing.turn(succession, call, model, beside)
-        self._asked = turn.call.input
-        attempt = Attempt(model, turn.answer(), watchdog, step, turn)
-        if handing is not None and handing.missing:
-            attempt.lacks_reasoning(handing.missing)
+        if self._handing is None:
+            attempt = Attempt(model, succession.turn(call, beside), watchdog, step)
+        else:
+            attempt = Attempt(model, self._handing.turn(succession, call, model, beside), watchdog, step)
+            attempt.lacks_reasoning(self._handing.missing)
+            self._asked = attempt.turn.call.input
         if self._parts.hedging is not None:
             attempt.first_tokens = self._parts.hedging.first_tokens(candidate, self._asked)
         if beside is not None:
@@ -381,7 +373,7 @@ class Batches:
         if self._handing is not None:
             self._handing.answered(attempt.model)
         if finished.reason is FinishReason.TOOL_CALLS and self._recovery is None:
-            keep_calls(self._generation, self._parts, attempt, self._asked, self._answer)
+            keep_calls(self._generation, self._parts, attempt, self._answer)
         if self._race is not None and self._race.cost_nano_usd:
             cost = finished.cost_nano_usd + self._race.cost_nano_usd
             finished = msgspec.structs.replace(finished, cost_nano_usd=cost)

@@ -56,11 +56,10 @@ class Succession:
         chance: Callable[[], float],
         unsupported: UnsupportedFields = UnsupportedFields.REFUSE,
         pools: Pools | None = None,
-        stays_with: Model | None = None,
     ) -> None:
         """Begin with the first model that is well; ``chance`` returns a number in [0, 1).
 
-        The one that the conversation ``stays_with`` may be slow. ``unsupported`` is what becomes of fields that no model takes. Those that take all of them come first.
+        ``unsupported`` is what becomes of fields that no model takes. Those that take all of them come first.
         """
         self.current, *rest = models
         self.unsupported = UnsupportedFields.REFUSE
@@ -96,14 +95,24 @@ class Succession:
             for model in models:
                 trouble = pools[model.candidate.upstream].health.trouble
                 if trouble and (rest or trouble is Trouble.OUT):
-                    self._begin_in_trouble(models, stays_with)
+                    self._begin_in_trouble(models)
                     break
 
-    def _begin_in_trouble(self, models: Sequence[Model], stays_with: Model | None) -> None:
+    def _begin_in_trouble(self, models: Sequence[Model]) -> None:
         availability = self._available()
         assert availability is not None, "there are pools"
-        self._rest = availability.order(models, stays_with)
+        self._rest = availability.order(models)
         self.delay = self._advance()
+
+    def stay_with(self, model: Model) -> None:
+        """Begin with a model that the conversation stays with, although it is slow; not if it is worse."""
+        if self.availability is None or self.current is model or model not in self._rest:
+            return
+        if self.availability.look(model).state is State.SLOW:
+            self._rest.remove(model)
+            self._rest.insert(0, self.current)
+            self.current, self.delay = model, 0.0
+            self.availability.passed_over.pop(str(model.candidate), None)
 
     @property
     def others_left(self) -> bool:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import msgspec
 
 from penstock_common.llm.events import Answer
-from penstock_common.llm.types import GenerationInput
 from penstock_inference.domain.attempt import Attempt
 from penstock_inference.domain.catalogue import Model
 from penstock_inference.domain.failure import AttemptFailed
@@ -19,14 +18,11 @@ from penstock_inference.domain.reasoning.turns import kept_turn
 from penstock_inference.domain.succession import Succession
 from penstock_inference.domain.upstream import UpstreamCall
 
-SHORTEST_HISTORY = 3
-"""A question, the assistant's turn, and what came of it."""
-
 
 class Handing:
     """What one request's history means for whoever is asked."""
 
-    __slots__ = ("_history", "_parts", "_told", "models", "stays_with")
+    __slots__ = ("_history", "_parts", "_stays_with", "_told", "models")
 
     def __init__(self, history: History, parts: GenerationParts, models: Sequence[Model]) -> None:
         self._history = history
@@ -34,8 +30,18 @@ class Handing:
         self._told: Told | None = None
         self.models = history.order(models)
         """The plan's, first the one that the conversation stays with."""
-        self.stays_with = history.stays_with(self.models)
+        self._stays_with = history.stays_with(self.models)
         """That one; None where the plan has it not, or nobody is known."""
+
+    @property
+    def stays(self) -> bool:
+        """Whether another would be asked without reasoning that this one reads, or in the middle of its loop."""
+        return self._stays_with is not None
+
+    def begin(self, succession: Succession) -> None:
+        """Have the model that the conversation stays with asked first, although it is slow."""
+        if self._stays_with is not None:
+            succession.stay_with(self._stays_with)
 
     def turn(self, succession: Succession, call: UpstreamCall, model: Model, beside: Model | None) -> Turn:
         """Return the attempt at a model, with the account that its reasoning is of, which asks with what it reads alone."""
@@ -70,15 +76,13 @@ async def handing_of(generation: Generation, parts: GenerationParts, models: Seq
     return None if history is None else Handing(history, parts, models)
 
 
-def keep_calls(
-    generation: Generation, parts: GenerationParts, attempt: Attempt, asked: GenerationInput, answer: Answer
-) -> None:
-    """Keep, of an answer that asks for calls, what its caller may lose; it was given to what was ``asked``."""
+def keep_calls(generation: Generation, parts: GenerationParts, attempt: Attempt, answer: Answer) -> None:
+    """Keep, of an answer that asks for calls, what its caller may lose."""
     message = answer.message()
     if not message.tool_calls:
         return
     needs_reasoning = _needs_reasoning(attempt.model, parts)
-    prefix = prefix_of(asked, attempt.model) if needs_reasoning else b""
+    prefix = prefix_of(attempt.turn.call.input, attempt.model) if needs_reasoning else b""
     kept = kept_turn(message, attempt.origin, prefix)
     parts.reasoning.keep(generation.input.messages, message, kept, is_shared=needs_reasoning)
 

@@ -7,7 +7,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from penstock_common.llm.types import GenerationInput, Message, Reasoning, Role, ToolCall
+from penstock_common.llm.types import GenerationInput, Message, Reasoning, Role, Text, ToolCall
 from penstock_inference.domain.catalogue import Model
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.model_facts import ThinkingBound
@@ -178,20 +178,25 @@ class _Telling:
         return turn
 
 
+def has_history(messages: Sequence[Message]) -> bool:
+    """Return whether an assistant's turn is anything but one text; called for every conversation."""
+    assistant = Role.ASSISTANT
+    for message in messages:
+        if message.role is assistant:
+            parts = message.parts
+            if message.tool_calls or not parts or parts[1:] or type(parts[0]) is not Text:
+                return True
+    return False
+
+
 async def history_of(value: GenerationInput, keeping: KeptReasoning, *, needs_reasoning: bool) -> History | None:
     """Return the history of a request, None where no assistant has called or reasoned in it.
 
     ``needs_reasoning``: somebody may be asked who has to be handed it back, so that others are asked for what they keep.
     """
-    places: list[int] = []
-    is_bound_somewhere = False
-    for place, message in enumerate(value.messages):
-        if message.role is Role.ASSISTANT:
-            if lacks_reasoning(message):
-                places.append(place)
-            elif holds_bound(message):
-                is_bound_somewhere = True
-    if not places and not is_bound_somewhere:
+    turns = [(place, turn) for place, turn in enumerate(value.messages) if turn.role is Role.ASSISTANT]
+    places = [place for place, turn in turns if lacks_reasoning(turn)]
+    if not places and not any(holds_bound(turn) for _, turn in turns):
         return None
     kept: dict[int, KeptTurn] = {}
     if places:
@@ -238,14 +243,18 @@ def _last_origin(messages: Sequence[Message], kept: dict[int, KeptTurn]) -> Orig
     waits = True
     for place in range(len(messages) - 1, -1, -1):
         message = messages[place]
-        if message.role is Role.ASSISTANT:
-            for part in reversed(_bound_in(message)):
-                if (origin := Origin.of(part.origin)) is not None:
-                    return origin
-            turn = kept.get(place)
-            if turn is not None and (waits or turn.has_reasoning):
-                return Origin.of(turn.origin)
-            waits = False
-        elif message.role is not Role.TOOL:
-            waits = False
+        if message.role is Role.TOOL:
+            continue
+        origin = _origin_of(message, kept.get(place), waits=waits) if message.role is Role.ASSISTANT else None
+        if origin is not None:
+            return origin
+        waits = False
     return None
+
+
+def _origin_of(message: Message, kept: KeptTurn | None, *, waits: bool) -> Origin | None:
+    """Return whose an assistant's turn is, as far as that matters; ``waits``: its calls wait for the model to hear of them."""
+    for part in reversed(_bound_in(message)):
+        if (origin := Origin.of(part.origin)) is not None:
+            return origin
+    return Origin.of(kept.origin) if kept is not None and (waits or kept.has_reasoning) else None

@@ -231,10 +231,8 @@ def _choice(index: int, answer: Answer, reason: FinishReason | None, form: Answe
     if answer.extra_json:
         for name, value in _extras(wrapped_extras(answer.extra_json, answer.origin), TURN_FIELDS).items():
             setattr(message, name, value)
-    if answer.reasoning or answer.has_hidden_reasoning:
-        blocks = blocks_json(answer)
-        if blocks:
-            message.thinking_blocks = msgspec.Raw(blocks)
+    if answer.is_signed:
+        message.thinking_blocks = msgspec.Raw(blocks_json(answer))
     if calls and form.functions:
         # The older form has a place for one, and the model was asked for no more.
         message.function_call = wire.AnsweredFunction(name=calls[0].name, arguments=calls[0].arguments_json)

@@ -62,7 +62,7 @@ def block_json(text: str, sealed: Sealed) -> bytes:
 
 
 def blocks_json(answer: Answer) -> bytes:
-    """Return the list of a whole answer's blocks, b"" where it has none."""
+    """Return the list of a whole answer's blocks."""
     blocks: list[bytes] = []
     calls, parts, characters = answer.tool_calls, answer.parts, 0
     for place, part in enumerate(parts):
@@ -71,7 +71,7 @@ def blocks_json(answer: Answer) -> bytes:
         elif isinstance(part, Reasoning) and (part.signature or part.hidden):
             before = sum(call.parts_before is not None and call.parts_before <= place for call in calls)
             blocks.append(block_json(part.text, Sealed(part.origin, part.signature, part.hidden, characters, before)))
-    return b"[%b]" % b",".join(blocks) if blocks else b""
+    return b"[%b]" % b",".join(blocks)
 
 
 def wrapped_extras(extra_json: str, origin: str) -> str:
