@@ -15,6 +15,7 @@ from image_roots import ROOT
 from prometheus_client import CollectorRegistry
 
 from penstock_common.errors import PenstockError
+from penstock_common.llm.types import Candidate, Usage
 from penstock_common.rpc.server_interceptors import CallTelemetry
 from penstock_common.rpc.shedding import LoadShedding
 from penstock_common.sections import RoomSettings
@@ -77,7 +78,9 @@ def _made_when_asked_for() -> dict[str, set[str]]:
     Pool([Endpoint(None)], health.upstream("u")).places("m")
     gate = Gate(GateLimits(concurrent_requests=1), Clock())
     shedding = LoadShedding(RoomSettings().of("cache"))
-    collectors = (HealthMetrics(health), LimitMetrics(lambda: [("u", gate)]), shedding)
+    attempts = AttemptTelemetry()
+    attempts.answered(Candidate(upstream="u", model="m"), Usage())
+    collectors = (HealthMetrics(health), LimitMetrics(lambda: [("u", gate)]), shedding, attempts)
     samples = [sample for collector in collectors for family in collector.collect() for sample in family.samples]
     return {sample.name: set(sample.labels) for sample in samples}
 
@@ -142,6 +145,7 @@ def test_an_expression_names_metrics_and_labels_that_exist(expression, known):
 def test_all_that_is_measured_of_upstreams_can_be_seen(known):
     shown = " ".join(target["expr"] for panel in _panels() for target in panel.get("targets", []))
     measured = {name for name in known if name.startswith("penstock_upstream_")}
+    measured |= {name for name in known if name.startswith("penstock_inference_")}
     measured |= {"penstock_recovered_breaks_total", "penstock_broken_answers_total", "penstock_degraded_answers_total"}
     assert len(measured) > 8
     assert {name for name in measured if name not in shown} == set()

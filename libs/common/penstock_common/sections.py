@@ -143,7 +143,7 @@ class Secrets(Section):
     key_pepper_file: Path | None = None
     """What API keys are digested with; another one, and no stored key works. `penstock up` makes its own."""
     cache_key_file: Path | None = None
-    """What cached answers are sealed with; another one, and they are misses. `penstock up` makes its own."""
+    """What cached answers, and kept reasoning, are sealed with; another one, and they are misses. `penstock up` makes its own."""
     service_token_file: Path | None = None
     """ASCII; what the suite's processes show each other where they have no certificates."""
     edge_token_file: Path | None = None

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from penstock_common.background import running
+from penstock_common.key_material import read_key_material
 from penstock_common.service import Commit, Role, Service
 from penstock_common.upstreams.state import Board
 from penstock_inference.adapters.providers.open_upstreams import OpenUpstreams, PoolsOfRevision
@@ -22,6 +23,7 @@ from penstock_inference.domain.health.summary import summary
 from penstock_inference.domain.hedging import Hedging
 from penstock_inference.domain.model_control import ModelAdministration
 from penstock_inference.domain.probe import Watch
+from penstock_inference.domain.reasoning.kept import KeptReasoning, SharedTurns
 from penstock_inference.domain.revisions import Revision, Revisions
 from penstock_inference.domain.upstream_control import UpstreamControl, nobody_to_tell
 from penstock_inference.settings import Settings
@@ -52,11 +54,13 @@ async def build(
         limits, known = (None, None) if shared is None else (shared.limits, shared.health)
         upstreams = await stack.enter_async_context(OpenUpstreams.opening(health, limits))
         watch = Watch(health, known)
+        kept = KeptReasoning(settings.reasoning.rules(), await _shared_reasoning(settings, stack))
 
         async def revision_of(changed: Settings) -> tuple[Revision, PoolsOfRevision]:
             pools, catalogue = await upstreams.of(changed.upstreams), catalogue_from(changed)
             models = {name: one.models for name, one in pools.upstreams.items() if one.models is not None}
-            parts = GenerationParts(pools, catalogue, pauses or Pauses(), telemetry, changed.hedging.of(hedging))
+            hedged = changed.hedging.of(hedging)
+            parts = GenerationParts(pools, catalogue, pauses or Pauses(), telemetry, hedged, kept)
             return Revision(catalogue, parts, _administration(catalogue, models)), pools
 
         first, pools = await revision_of(settings)
@@ -74,7 +78,7 @@ async def build(
             def commit() -> None:
                 revisions.take_over(revision, changed.reload.earlier_plans)
                 watch.look_after(pools, revision.catalogue)
-                hedging.rules = changed.hedging.rules()
+                hedging.rules, kept.rules = changed.hedging.rules(), changed.reasoning.rules()
                 hedging.keep_only(model.candidate for model in revision.catalogue)
 
             return commit
@@ -91,6 +95,16 @@ async def _shared(settings: Settings, health: Health, stack: AsyncExitStack) -> 
     from penstock_inference.adapters.shared import sharing
 
     return await stack.enter_async_context(sharing(settings.redis.state, health))
+
+
+async def _shared_reasoning(settings: Settings, stack: AsyncExitStack) -> SharedTurns | None:
+    url, key = settings.redis.cache or settings.redis.state, settings.secrets.cache_key_file
+    if not url or key is None or not settings.reasoning.memory_turns:
+        return None
+    from penstock_inference.adapters.shared_reasoning import sharing_reasoning
+
+    secret = read_key_material(key, "secrets.cache_key_file")
+    return await stack.enter_async_context(sharing_reasoning(url, secret))
 
 
 @asynccontextmanager

@@ -9,10 +9,11 @@ from pydantic import Field, model_validator
 
 from penstock_common.configuration import RELOADED, Duration, Section
 from penstock_common.faults import refuse
-from penstock_common.sections import Redis, ReloadSettings
+from penstock_common.sections import Redis, ReloadSettings, Secrets
 from penstock_inference.adapters.providers.registry import AnyUpstreamSettings
 from penstock_inference.domain.health.rules import HealthRules
 from penstock_inference.domain.hedging import Hedging, HedgingRules
+from penstock_inference.domain.reasoning.kept import KeepingRules
 
 
 class HealthSettings(Section):
@@ -103,6 +104,31 @@ class HedgingSettings(Section):
         return hedging if self.enabled else None
 
 
+class ReasoningSettings(Section):
+    """What is kept of an answer that asks for calls, for callers who send back the calls alone: signed and hidden reasoning.
+
+    Processes share it through ``redis.cache``, or else ``redis.state``, sealed with ``secrets.cache_key_file``; without the
+    key, or Redis, each has its own.
+    """
+
+    kept_for: Duration = timedelta(hours=1)
+    """How long after its last use."""
+    memory_turns: Annotated[int, Field(ge=0)] = 20_000
+    """The most that one process keeps; 0 keeps nothing."""
+    memory_bytes: Annotated[int, Field(gt=0)] = 64 * 1024 * 1024
+    """The same in bytes; what was not used for the longest goes first."""
+
+    @model_validator(mode="after")
+    def _positive(self) -> Self:
+        if self.kept_for <= timedelta():
+            refuse([(("kept_for",), "it must be longer than nothing; memory_turns 0 keeps nothing")])
+        return self
+
+    def rules(self) -> KeepingRules:
+        """Return the numbers as the domain takes them."""
+        return KeepingRules(self.kept_for.total_seconds(), self.memory_turns, self.memory_bytes)
+
+
 class Settings(Section):
     """The inference service's sections."""
 
@@ -112,8 +138,11 @@ class Settings(Section):
 
     hedging: Annotated[HedgingSettings, RELOADED] = HedgingSettings()
 
+    reasoning: Annotated[ReasoningSettings, RELOADED] = ReasoningSettings()
+
     health: HealthSettings = HealthSettings()
     redis: Redis = Redis()
+    secrets: Secrets = Secrets()
 
     @model_validator(mode="after")
     def _distinct(self) -> Settings:

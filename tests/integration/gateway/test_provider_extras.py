@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from penstock_common.testing.openai_upstream import Body, Failure
+from penstock_gateway.surfaces.wire_formats.openai.chat.thinking import unwrapped_extras
 
 SIGNED = {"google": {"thought_signature": "AY89a18Iw=="}}
 DETAILS = [{"type": "reasoning.text", "text": "Hm.", "index": 0, "signature": "sig", "format": "x"}]
@@ -30,6 +31,13 @@ def whole(finish: str = "stop", **message: Any) -> Body:
     # As some write it: over several lines.
     frame = json.dumps({"object": "chat.completion", "choices": [choice]}, indent=1).encode()
     return Body(frames=[frame], content_type="application/json")
+
+
+def opened(told: Any) -> Any:
+    """Return what a caller was given as the provider gave it: its signatures are wrapped, with whose they are."""
+    text, origin = unwrapped_extras(json.dumps(told))
+    assert origin == "first/m1"
+    return json.loads(text)
 
 
 def message_of(answered: Any) -> dict[str, Any]:
@@ -79,7 +87,7 @@ async def test_a_calls_signature_comes_and_goes_back(suite, upstream, stream):
     else:
         upstream.enqueue(whole("tool_calls", content=None, tool_calls=[call]))
     message = message_of(await suite.ask(stream=stream, tools=[WEATHER]))
-    assert [called["extra_content"] for called in message["tool_calls"]] == [SIGNED]
+    assert [opened(called["extra_content"]) for called in message["tool_calls"]] == [SIGNED]
     assert (await continued(suite, message, tools=[WEATHER])).status == 200
     (sent,) = last_turn_of_the_assistant(upstream)["tool_calls"]
     assert (sent["id"], sent["extra_content"]) == ("call_one", SIGNED)
@@ -93,7 +101,7 @@ async def test_reasoning_and_its_proofs_come_and_go_back(suite, upstream, stream
     message = message_of(await suite.ask(stream=stream))
     assert message["reasoning_content"] == "Hm."
     extras = {"reasoning_details": DETAILS, "thinking_blocks": BLOCKS, "extra_content": SIGNED}
-    assert {name: message[name] for name in extras} == extras
+    assert {name: opened(message[name]) for name in extras} == extras
     assert (await continued(suite, message)).status == 200
     turn = last_turn_of_the_assistant(upstream)
     assert {name: turn[name] for name in extras} == extras
@@ -103,7 +111,7 @@ async def test_reasoning_and_its_proofs_come_and_go_back(suite, upstream, stream
 async def test_a_signature_of_its_own_comes_in_a_stream(suite, upstream):
     upstream.enqueue(events({"content": "Hi"}, {"content": "", "extra_content": SIGNED}))
     message = message_of(await suite.ask(stream=True))
-    assert (message["content"], message["extra_content"]) == ("Hi", SIGNED)
+    assert (message["content"], opened(message["extra_content"])) == ("Hi", SIGNED)
 
 
 async def test_pieces_of_a_detail_are_one_to_who_does_not_stream(serve, document, upstream):
@@ -113,7 +121,8 @@ async def test_pieces_of_a_detail_are_one_to_who_does_not_stream(serve, document
     pieces.append({"type": "reasoning.text", "index": 0, "signature": "sig"})
     upstream.enqueue(events(*[{"reasoning_details": [piece]} for piece in pieces], {"content": "Hi"}))
     message = message_of(await suite.ask())
-    assert message["reasoning_details"] == [{"type": "reasoning.text", "index": 0, "text": "Hm.", "signature": "sig"}]
+    detail = {"type": "reasoning.text", "index": 0, "text": "Hm.", "signature": "sig"}
+    assert opened(message["reasoning_details"]) == [detail]
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,7 @@ EVENTS = (
         name="f",
         arguments_json_fragment="{",
         extra_json='{"extra_content":{}}',
+        origin="gemini/flash",
         choice=1,
         is_custom=True,
     ),
@@ -149,7 +150,14 @@ ASKED = GenerationInput(
         Message(
             role=Role.ASSISTANT,
             tool_calls=(
-                ToolCall(id="c1", name="look_up", arguments_json="{}", extra_json='{"y":2}', is_custom=True),
+                ToolCall(
+                    id="c1",
+                    name="look_up",
+                    arguments_json="{}",
+                    extra_json='{"y":2}',
+                    is_custom=True,
+                    origin="gemini/flash",
+                ),
                 ToolCall(id="c2", name="look_up", arguments_json="{}", parts_before=0),
             ),
         ),

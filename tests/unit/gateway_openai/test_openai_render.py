@@ -116,9 +116,9 @@ def test_a_stream_of_tool_calls_is_rendered_to_the_byte() -> None:
 
 
 def test_reasoning_is_rendered_where_clients_of_open_models_read_it() -> None:
-    frames = renderer().render([STARTED, ReasoningDelta(text="Hm"), ReasoningDelta(signature=b"s")])
+    frames = renderer().render([STARTED, ReasoningDelta(text="Hm"), ReasoningDelta(text="m")])
     assert frames.decode().removeprefix(chunk('{"role":"assistant","content":"","refusal":null}')) == (
-        chunk('{"reasoning_content":"Hm"}')
+        chunk('{"reasoning_content":"Hm"}') + chunk('{"reasoning_content":"m"}')
     )
 
 

@@ -103,6 +103,10 @@ class Observer:
 
     def broke_off(self, candidate: Candidate, cause: str) -> None: ...
 
+    def answered(self, candidate: Candidate, usage: Usage) -> None: ...
+
+    def reasoning_missing(self, candidate: Candidate, why: str) -> None: ...
+
 
 class Races:
     """Requests to ``first`` and ``second``; whatever the first is asked is late at once."""

@@ -89,7 +89,7 @@ def _joined(run: list[Any]) -> GenerationEvent:
             signature=run[-1].signature,
             extra_json=_extras_of(run),
             choice=first.choice,
-            origin=run[-1].origin,
+            origin=_origin_of(run),
         )
     return ToolCallDelta(
         index=first.index,
@@ -99,7 +99,12 @@ def _joined(run: list[Any]) -> GenerationEvent:
         extra_json=_extras_of(run),
         choice=first.choice,
         is_custom=first.is_custom,
+        origin=_origin_of(run),
     )
+
+
+def _origin_of(run: list[Any]) -> str:
+    return next((event.origin for event in run if event.origin), "")
 
 
 def _extras_of(run: list[Any]) -> str:
@@ -189,6 +194,7 @@ class _ToolCallParts(msgspec.Struct):
     is_custom: bool = False
     arguments: list[str] = []
     extra_json: str = ""
+    origin: str = ""
 
 
 class Answer(msgspec.Struct):
@@ -203,6 +209,10 @@ class Answer(msgspec.Struct):
     """The choices after the first, by number; see ``more``."""
     extra_json: str = ""
     """What came beside the reasoning; see ``Reasoning``."""
+    origin: str = ""
+    """Whom that is bound to."""
+    is_signed: bool = False
+    """Whether some of its reasoning has a signature, or is not shown."""
     is_refusal: bool = False
     """Whether the text says that the model will not answer."""
     _text: list[str] = []
@@ -262,12 +272,13 @@ class Answer(msgspec.Struct):
             self._reasoning.append(event.text)
         if event.signature or event.hidden:
             text = "".join(self._reasoning[self._reasoning_in_parts :])
-            self._reasoning_in_parts = len(self._reasoning)
+            self._reasoning_in_parts, self.is_signed = len(self._reasoning), True
             self._parts.append(
                 Reasoning(text=text, signature=event.signature, hidden=event.hidden, origin=event.origin)
             )
         if event.extra_json:
             self.extra_json = joined_extras(self.extra_json, event.extra_json)
+            self.origin = event.origin or self.origin
 
     def _complete_parts(self, citations_json: str = "") -> None:
         """Take what has come since the last complete part as parts of their own."""
@@ -300,6 +311,7 @@ class Answer(msgspec.Struct):
         call.arguments.append(delta.arguments_json_fragment)
         if delta.extra_json:
             call.extra_json = joined_extras(call.extra_json, delta.extra_json)
+            call.origin = delta.origin or call.origin
 
     @property
     def text(self) -> str:
@@ -342,6 +354,7 @@ class Answer(msgspec.Struct):
                 name=call.name,
                 arguments_json="".join(call.arguments),
                 extra_json=call.extra_json,
+                origin=call.origin,
                 is_custom=call.is_custom,
                 parts_before=None if call.parts_before + shift == len(parts) else call.parts_before + shift,
             )
@@ -356,9 +369,11 @@ class Answer(msgspec.Struct):
             return tuple(parts)
         for index, part in enumerate(parts):
             if isinstance(part, Reasoning):
-                parts[index] = msgspec.structs.replace(part, extra_json=self.extra_json)
+                parts[index] = msgspec.structs.replace(
+                    part, extra_json=self.extra_json, origin=part.origin or self.origin
+                )
                 return tuple(parts)
-        return (Reasoning(extra_json=self.extra_json), *parts)
+        return (Reasoning(extra_json=self.extra_json, origin=self.origin), *parts)
 
     def message(self) -> Message:
         """Return the assistant's turn."""

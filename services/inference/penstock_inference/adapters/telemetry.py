@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import structlog
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from penstock_common.llm.types import Candidate, Recovery
+from penstock_common.llm.types import Candidate, Recovery, Usage
 from penstock_common.telemetry import semconv
 from penstock_common.telemetry.metrics import Counters
 from penstock_inference.domain.health.place import PlaceName
@@ -25,7 +25,7 @@ _log = structlog.get_logger(__name__)
 
 
 class AttemptTelemetry:
-    """Counts answers without a price, breaks within answers that were made good or were not, late first tokens. A collector."""
+    """Counts answers without a price, breaks within answers, late first tokens, and what was read of prompt caches. A collector."""
 
     def __init__(self) -> None:
         registry = self._registry = CollectorRegistry()
@@ -53,7 +53,15 @@ class AttemptTelemetry:
             "First tokens that were late, by whose they were and what came of a second attempt, or why there was none.",
             (*_LABELS, "outcome"),
         )
+        self._reasoning_missing = Counters(
+            registry,
+            semconv.METRIC_REASONING_MISSING,
+            "Attempts without reasoning that stood in the conversation, by why: it moved, was refused, or was lost.",
+            (*_LABELS, "why"),
+        )
         self._logged: set[tuple[str, str]] = set()
+        # Input tokens, and those of them that a prompt cache had, by upstream and model.
+        self._prompts: dict[Candidate, tuple[int, int]] = {}
 
     def unpriced(self, candidate: Candidate, tier: str) -> None:
         """Count an answer, and say of each tier once that it came."""
@@ -79,9 +87,36 @@ class AttemptTelemetry:
         """Count a late first token."""
         self._hedges.add((candidate.upstream, candidate.model, outcome.value))
 
+    def answered(self, candidate: Candidate, usage: Usage) -> None:
+        """Count what was asked, and what of it the provider knew already."""
+        prompts = self._prompts
+        asked, cached = prompts.get(candidate, (0, 0))
+        prompts[candidate] = asked + usage.input_tokens, cached + usage.cached_input_tokens
+
+    def reasoning_missing(self, candidate: Candidate, why: str) -> None:
+        """Count an attempt without reasoning that stood in the conversation."""
+        self._reasoning_missing.add((candidate.upstream, candidate.model, why))
+
     def collect(self) -> Iterable[Metric]:
         """Yield the metrics, as prometheus_client asks of a collector."""
-        return self._registry.collect()
+        yield from self._registry.collect()
+        yield from _prompts(self._prompts.copy())
+
+
+def _prompts(counts: Mapping[Candidate, tuple[int, int]]) -> Iterable[Metric]:
+    asked = CounterMetricFamily(
+        semconv.METRIC_UPSTREAM_INPUT_TOKENS, "Tokens of what was asked, by who answered.", labels=_LABELS
+    )
+    cached = CounterMetricFamily(
+        semconv.METRIC_UPSTREAM_CACHED_INPUT_TOKENS,
+        "Those of them that the provider's prompt cache had.",
+        labels=_LABELS,
+    )
+    for candidate, (all_tokens, cached_tokens) in counts.items():
+        labels = candidate.upstream, candidate.model
+        asked.add_metric(labels, all_tokens)
+        cached.add_metric(labels, cached_tokens)
+    return asked, cached
 
 
 class HealthMetrics:

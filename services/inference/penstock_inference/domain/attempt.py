@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+import msgspec
 import structlog
 
 from penstock_common.llm.estimate import estimated_input_tokens
@@ -14,6 +15,8 @@ from penstock_common.llm.types import (
     Finished,
     FinishReason,
     GenerationInput,
+    ReasoningDelta,
+    ToolCallDelta,
     UnitPrices,
     Usage,
     cost_nano_usd,
@@ -25,13 +28,17 @@ from penstock_inference.domain.generation import AttemptObserver
 from penstock_inference.domain.health.turn import Turn
 from penstock_inference.domain.hedging import FirstTokens
 from penstock_inference.domain.load.gate import Permit
+from penstock_inference.domain.reasoning.origin import origin_text
 from penstock_inference.domain.tiers import asked_prices, prices_of
-from penstock_inference.domain.upstream import Gap, Stopped, UpstreamAnswer, UpstreamEvent
+from penstock_inference.domain.upstream import Gap, Stopped, UpstreamEvent
 from penstock_inference.domain.usage import counted_tokens, interrupted_usage
 from penstock_inference.domain.watchdog import Watchdog
 
 # What an upstream says, or does, that is asked too much.
 _TOO_MUCH = frozenset({FailureKind.RATE_LIMITED, FailureKind.TIMEOUT})
+
+REASONING = "reasoning"
+"""What an answer says was dropped of the conversation."""
 
 _log = structlog.get_logger(__name__)
 
@@ -44,22 +51,24 @@ class Attempt:
     """
 
     __slots__ = (
-        "_doubted", "_has_spoken", "_step", "_watchdog", "_whole", "answer", "first_tokens", "is_whole", "model", "permit", "stopped", "turn",
-        "usage",
+        "_doubted", "_has_spoken", "_step", "_watchdog", "_whole", "answer", "first_tokens", "is_whole", "missing_reasoning",
+        "model", "permit", "stopped", "turn", "usage",
     )  # fmt: skip
 
-    def __init__(self, model: Model, answer: UpstreamAnswer, watchdog: Watchdog, step: Step, turn: Turn) -> None:
+    def __init__(self, model: Model, turn: Turn, watchdog: Watchdog, step: Step) -> None:
         self.model = model
         self.stopped: Stopped | None = None
         self.usage: Usage | None = None
         self.is_whole = False
         """Whether the answer has come to its end, and is one."""
-        self.answer = answer
+        self.answer = turn.answer()
         self.permit: Permit | None = None
         """What let it into its upstream, where that has limits."""
         self.first_tokens: FirstTokens | None = None
         """What its first token teaches, where that is of use to anybody."""
         self.turn = turn
+        self.missing_reasoning = ""
+        """Why it is asked without reasoning that stood in the conversation; empty where it is asked with all of it."""
         self._watchdog = watchdog
         self._step = step
         self._whole = "whole" in step.attributes
@@ -130,11 +139,34 @@ class Attempt:
             elif isinstance(event, Gap):
                 told = self._doubted = []
                 self._step.attributes["skipped_events"] = 1
+            elif type(event) is ReasoningDelta or type(event) is ToolCallDelta:
+                told.append(self._stamped(event))
             else:
                 told.append(event)
         if content and not self._has_spoken:
             self._note_first_content()
         return content
+
+    def _stamped(self, event: ReasoningDelta | ToolCallDelta) -> ReasoningDelta | ToolCallDelta:
+        """Return the event with whom its signature, hidden content or extras are bound to, where it has any."""
+        if event.extra_json or (isinstance(event, ReasoningDelta) and (event.signature or event.hidden)):
+            return msgspec.structs.replace(event, origin=self.origin)
+        return event
+
+    @property
+    def origin(self) -> str:
+        """Whom the reasoning that it gives is bound to."""
+        return origin_text(self.model.candidate, self.turn.endpoint.account)
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """What the upstream was asked without."""
+        return (*self.answer.dropped, REASONING) if self.missing_reasoning else self.answer.dropped
+
+    def lacks_reasoning(self, why: str) -> None:
+        """Record why it is asked without reasoning that stood in the conversation: moved, refused or lost; '' if it is not."""
+        if why:
+            self.missing_reasoning = self._step.attributes["reasoning"] = why
 
     def met_stop(self, stop: str) -> None:
         """Take it that the answer ends here, at a stop string which the upstream does not see."""
@@ -176,6 +208,7 @@ class Attempt:
         """Return the end of the answer that it gave, the last of so many ``attempts``; ``tier`` was asked for."""
         model, stopped = self.model, self.stopped
         assert stopped is not None, "the answer is whole"
+        observer.answered(model.candidate, usage)
         prices = model.prices
         if tier or stopped.service_tier:
             told = prices_of(model, tier, stopped.service_tier)

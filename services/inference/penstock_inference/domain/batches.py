@@ -16,6 +16,7 @@ from penstock_common.llm.types import (
     Batch,
     ContentEvent,
     Finished,
+    FinishReason,
     GenerationEvent,
     RecoveryWay,
     Started,
@@ -31,6 +32,8 @@ from penstock_inference.domain.hedging import Hedging
 from penstock_inference.domain.load.admission import SATURATED, permit_at, record_shed
 from penstock_inference.domain.load.gate import Gate
 from penstock_inference.domain.race import Course, Race, race_of
+from penstock_inference.domain.reasoning.handing import Handing, handing_of, keep_calls
+from penstock_inference.domain.reasoning.history import has_history
 from penstock_inference.domain.recovery import AnswerRecovery, delivered
 from penstock_inference.domain.succession import Succession
 from penstock_inference.domain.tiers import asked_prices, asked_tier
@@ -54,21 +57,9 @@ class Batches:
     """
 
     __slots__ = (
-        "_answer",
-        "_asked",
-        "_attempt",
-        "_clock",
-        "_deadline",
-        "_done",
-        "_generation",
-        "_held",
-        "_parts",
-        "_race",
-        "_recovery",
-        "_steps",
-        "_succession",
-        "_tier",
-    )
+        "_answer", "_asked", "_attempt", "_clock", "_deadline", "_done", "_generation", "_handing", "_held", "_parts", "_race",
+        "_recovery", "_steps", "_succession", "_tier",
+    )  # fmt: skip
 
     def __init__(self, generation: Generation, parts: GenerationParts, steps: Steps) -> None:
         """Begin; ``steps`` takes one step per attempt."""
@@ -80,6 +71,8 @@ class Batches:
         self._steps = steps
         self._succession: Succession | None = None
         self._tier = ""
+        # Where the conversation holds calls or reasoning of an assistant.
+        self._handing: Handing | None = None
         self._attempt: Attempt | None = None
         # Where the first token is late, the first two attempts run side by side.
         self._race: Race | None = None
@@ -157,9 +150,15 @@ class Batches:
         tier = asked_tier(generation.input) if generation.input.extra_json else None
         self._tier = tier.name if tier is not None else ""
         models = models_of(generation.plan, parts.catalogue, generation.input, tier)
+        handing = None
+        if generation.input.messages[2:] and has_history(generation.input.messages):
+            handing = self._handing = await handing_of(generation, parts, models)
         succession = self._succession = Succession(
-            models, self._seconds_left, parts.pauses.chance, generation.plan.unsupported, parts.pools
-        )
+            models if handing is None else handing.models,
+            self._seconds_left, parts.pauses.chance, generation.plan.unsupported, parts.pools,
+        )  # fmt: skip
+        if handing is not None:
+            handing.begin(succession)
         delay = succession.delay
         if delay == 0 and parts.pools[succession.current.candidate.upstream].gate is None:
             return self._begin_attempt(succession)
@@ -170,6 +169,8 @@ class Batches:
 
     def _race_of(self, first: Attempt, hedging: Hedging) -> Race | None:
         assert self._succession is not None, "an attempt was made"
+        if self._handing is not None and self._handing.stays:
+            return None
         begin, left = self._begin_attempt, self._seconds_left
         return race_of(first, Course(self._generation, self._parts, hedging, self._succession, left, begin, self._tier))
 
@@ -187,7 +188,9 @@ class Batches:
             failed.failed(failure)
             await failed.aclose()
         assert self._succession is not None, "an attempt has failed"
-        if was_answering:
+        if self._handing is not None and self._handing.asks_without(failed.model, failure):
+            delay = self._succession.ask_otherwise()
+        elif was_answering:
             delay = self._recover(failed.model, failure, cost)
         else:
             self._held.clear()
@@ -283,10 +286,7 @@ class Batches:
 
     def _begin_attempt(self, succession: Succession, beside: Model | None = None) -> Attempt:
         """Begin an attempt at whom the succession has chosen, or at another ``beside`` the one that runs."""
-        if beside is None:
-            succession.begin()
-        else:
-            succession.begin_beside(beside)
+        succession.begin() if beside is None else succession.begin_beside(beside)
         model, recovery = beside or succession.current, self._recovery
         candidate = model.candidate
         self._asked = self._generation.input if recovery is None else recovery.begin(model)
@@ -296,23 +296,20 @@ class Batches:
         seconds = model.timeouts.beside_others(share) if others_left else model.timeouts.seconds
         watchdog = Watchdog(seconds, self._deadline, self._clock, expects_whole=whole)
         call = UpstreamCall(
-            candidate.model,
-            self._asked,
-            seconds.connect,
-            watchdog.headers_received,
-            watchdog.whole_expected,
-            whole,
-            recovery is not None and recovery.way is RecoveryWay.CONTINUED,
-            succession.unsupported,
-            model.facts,
-        )
+            candidate.model, self._asked, seconds.connect, watchdog.headers_received, watchdog.whole_expected, whole,
+            recovery is not None and recovery.way is RecoveryWay.CONTINUED, succession.unsupported, model.facts,
+        )  # fmt: skip
         step = self._steps.begin("attempt", upstream=candidate.upstream, model=candidate.model)
         if whole:
             step.attributes["whole"] = True
         if succession.availability is not None and (passed_over := succession.passed_over):
             step.attributes["passed_over"] = passed_over
-        turn = succession.turn(call, beside)
-        attempt = Attempt(model, turn.answer(), watchdog, step, turn)
+        if self._handing is None:
+            attempt = Attempt(model, succession.turn(call, beside), watchdog, step)
+        else:
+            attempt = Attempt(model, self._handing.turn(succession, call, model, beside), watchdog, step)
+            attempt.lacks_reasoning(self._handing.missing)
+            self._asked = attempt.turn.call.input
         if self._parts.hedging is not None:
             attempt.first_tokens = self._parts.hedging.first_tokens(candidate, self._asked)
         if beside is not None:
@@ -349,7 +346,7 @@ class Batches:
             generation_id=f"gen-{secrets.token_hex(12)}",
             answered_by=model.candidate,
             unit_prices=self._asked_prices(model) if self._tier else model.prices,
-            dropped=attempt.answer.dropped,
+            dropped=attempt.dropped,
         )
 
     def _last(self, attempt: Attempt, content: Sequence[ContentEvent]) -> Batch:
@@ -370,6 +367,10 @@ class Batches:
         attempt.answered()
         self._done = True
         finished = attempt.finished(usage, self._tier, self._succession.attempts, self._parts.observer)
+        if self._handing is not None:
+            self._handing.answered(attempt.model)
+        if finished.reason is FinishReason.TOOL_CALLS and self._recovery is None:
+            keep_calls(self._generation, self._parts, attempt, self._answer)
         if self._race is not None and self._race.cost_nano_usd:
             cost = finished.cost_nano_usd + self._race.cost_nano_usd
             finished = msgspec.structs.replace(finished, cost_nano_usd=cost)

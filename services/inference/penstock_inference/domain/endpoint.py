@@ -23,12 +23,13 @@ from penstock_inference.domain.upstream import Upstream, UpstreamCall
 class Endpoint(msgspec.Struct, frozen=True):
     """One replica and one key; ``name`` tells it from the others of its pool and holds no secret.
 
-    ``quota_group``: endpoints with the same share one quota.
+    ``quota_group``: endpoints with the same share one quota; ``account`` tells keys apart where there are several.
     """
 
     upstream: Upstream
     name: str = ""
     quota_group: str = ""
+    account: str = ""
 
 
 class Look(NamedTuple):
@@ -54,6 +55,8 @@ class Pool:
         health: UpstreamHealth | None = None,
         gate: Gate | None = None,
         wait_seconds: float = 2.0,
+        *,
+        takes_reasoning: bool = False,
     ) -> None:
         """Take at least one endpoint; without ``health``, what is learned stays here."""
         if not endpoints:
@@ -62,6 +65,8 @@ class Pool:
         """Whom it lets in; None where the upstream has no limits."""
         self.wait_seconds = wait_seconds
         """A cool-down no longer than this is waited for, although another could be asked."""
+        self.takes_reasoning = takes_reasoning
+        """Whether it is to be handed back the reasoning that it gave with calls."""
         self._endpoints = tuple(endpoints)
         self.health = health or Health().upstream("")
         self._registry = self.health.health
@@ -90,12 +95,16 @@ class Pool:
                 self._only[model] = places[0]
             return places
 
-    def turn(self, call: UpstreamCall, avoid: Place | None = None) -> Turn:
-        """Return an attempt at the endpoint to ask next, another than ``avoid`` where there is one."""
+    def turn(self, call: UpstreamCall, avoid: Place | None = None, account: str = "") -> Turn:
+        """Return an attempt at the endpoint to ask next, another than ``avoid`` where there is one.
+
+        It is one of the ``account`` while any of those is well.
+        """
         try:
             place = self._only[call.model]
         except KeyError:
-            place = self._choose(self.places(call.model), avoid)
+            places = self.places(call.model)
+            place = self._choose((account and self._of_account(account, places, avoid)) or places, avoid)
             endpoint = self._endpoints[self._places[call.model].index(place)]
             return Turn(self._registry, place, endpoint, call)
         return Turn(self._registry, place, self._endpoints[0], call)
@@ -125,6 +134,18 @@ class Pool:
         return any(
             place is not than and not place.is_out and not place.group.is_cooling(now) for place in self.places(model)
         )
+
+    def _of_account(self, account: str, places: list[Place], avoid: Place | None) -> list[Place]:
+        """Return those of an account's places that can be asked at once."""
+        now = self._registry.clock()
+        return [
+            place
+            for place, endpoint in zip(places, self._endpoints, strict=True)
+            if endpoint.account == account
+            and place is not avoid
+            and not place.is_out
+            and not place.group.is_cooling(now)
+        ]
 
     def _choose(self, places: list[Place], avoid: Place | None) -> Place:
         if len(places) == 1:

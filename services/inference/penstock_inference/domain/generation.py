@@ -10,11 +10,12 @@ from typing import Protocol
 
 import msgspec
 
-from penstock_common.llm.types import Candidate, GenerationInput, Plan, Recovery
+from penstock_common.llm.types import Candidate, GenerationInput, Plan, Recovery, Usage
 from penstock_common.priority import Priority
 from penstock_inference.domain.catalogue import Catalogue
 from penstock_inference.domain.endpoint import Pool
 from penstock_inference.domain.hedging import HedgeOutcome, Hedging
+from penstock_inference.domain.reasoning.kept import KeptReasoning
 
 _CHANCE = random.Random()  # noqa: S311 - spreads retries, hides nothing
 
@@ -62,6 +63,14 @@ class AttemptObserver(Protocol):
         """A candidate's first token was late; what came of the second attempt, or why there was none."""
         ...
 
+    def answered(self, candidate: Candidate, usage: Usage) -> None:
+        """An answer is whole, and took so many tokens."""
+        ...
+
+    def reasoning_missing(self, candidate: Candidate, why: str) -> None:
+        """A candidate is asked without reasoning that stood in the conversation; ``why``: moved, refused or lost."""
+        ...
+
 
 class NobodyHears:
     """Lets it be."""
@@ -78,6 +87,12 @@ class NobodyHears:
     def hedged(self, candidate: Candidate, outcome: HedgeOutcome) -> None:
         """Let it be."""
 
+    def answered(self, candidate: Candidate, usage: Usage) -> None:
+        """Let it be."""
+
+    def reasoning_missing(self, candidate: Candidate, why: str) -> None:
+        """Let it be."""
+
 
 @dataclass(frozen=True, slots=True)
 class GenerationParts:
@@ -89,3 +104,4 @@ class GenerationParts:
     observer: AttemptObserver = field(default_factory=NobodyHears)
     hedging: Hedging | None = None
     """None: nobody is asked beside an attempt whose first token is late."""
+    reasoning: KeptReasoning = field(default_factory=KeptReasoning)

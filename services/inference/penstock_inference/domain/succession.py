@@ -90,6 +90,7 @@ class Succession:
         """Whether a retry of the budget is taken, and not yet a turn's."""
         self._promised = -math.inf
         self._waited = 0.0
+        self._is_same_again = False
         if pools is not None:
             for model in models:
                 trouble = pools[model.candidate.upstream].health.trouble
@@ -102,6 +103,16 @@ class Succession:
         assert availability is not None, "there are pools"
         self._rest = availability.order(models)
         self.delay = self._advance()
+
+    def stay_with(self, model: Model) -> None:
+        """Begin with a model that the conversation stays with, although it is slow; not if it is worse."""
+        if self.availability is None or self.current is model or model not in self._rest:
+            return
+        if self.availability.look(model).state is State.SLOW:
+            self._rest.remove(model)
+            self._rest.insert(0, self.current)
+            self.current, self.delay = model, 0.0
+            self.availability.passed_over.pop(str(model.candidate), None)
 
     @property
     def others_left(self) -> bool:
@@ -190,12 +201,23 @@ class Succession:
         self._rest.insert(0, model)
         self._asked_once = model
 
-    def turn(self, call: UpstreamCall, beside: Model | None = None) -> Turn:
-        """Return the attempt at ``current``, or at whom is asked ``beside`` it, at one of its endpoints."""
+    def ask_otherwise(self) -> float:
+        """Have ``current`` asked at once, with the same account, as it is asked something else."""
+        self._attempts_here -= 1
+        self._is_same_again, self.retry_refused = True, False
+        return 0.0
+
+    def turn(self, call: UpstreamCall, beside: Model | None = None, account: str = "") -> Turn:
+        """Return the attempt at ``current``, or at whom is asked ``beside`` it, at one of its endpoints.
+
+        It is one of the ``account`` while any of those is well.
+        """
         assert self._pools is not None, "there are pools"
         last = self._turn
         avoid = last.place if last is not None and self._attempts_here > 1 else None
-        turn = self._turn = self._pools[(beside or self.current).candidate.upstream].turn(call, avoid)
+        if self._is_same_again and last is not None:
+            account, avoid, self._is_same_again = last.endpoint.account, None, False
+        turn = self._turn = self._pools[(beside or self.current).candidate.upstream].turn(call, avoid, account)
         if self.holds_retry:
             turn.is_retry, self.holds_retry = True, False
         if self.availability is not None and turn.place.condition is State.EJECTED and not turn.place.is_probed:

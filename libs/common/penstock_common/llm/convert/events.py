@@ -139,6 +139,7 @@ def _tool_call_delta_to_proto(event: t.ToolCallDelta) -> gen.GenerationEvent:
         choice=event.choice,
         is_custom=event.is_custom,
         extra_json=event.extra_json,
+        origin=event.origin,
     )
     return gen.GenerationEvent(tool_call_delta=delta)
 
@@ -152,6 +153,7 @@ def _tool_call_delta_from_proto(proto: gen.ToolCallDelta) -> t.ToolCallDelta:
         choice=proto.choice,
         is_custom=proto.is_custom,
         extra_json=proto.extra_json,
+        origin=proto.origin,
     )
 
 

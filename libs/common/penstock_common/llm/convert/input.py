@@ -194,6 +194,7 @@ def _tool_call_to_proto(call: t.ToolCall) -> msg.ToolCall:
         name=call.name,
         arguments_json=call.arguments_json,
         extra_json=call.extra_json,
+        origin=call.origin,
         is_custom=call.is_custom,
         parts_before=call.parts_before,  # None leaves it unset
     )
@@ -205,6 +206,7 @@ def _tool_call_from_proto(call: msg.ToolCall) -> t.ToolCall:
         name=call.name,
         arguments_json=call.arguments_json,
         extra_json=call.extra_json,
+        origin=call.origin,
         is_custom=call.is_custom,
         parts_before=call.parts_before if call.HasField("parts_before") else None,
     )

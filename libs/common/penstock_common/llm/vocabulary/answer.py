@@ -69,6 +69,7 @@ class ToolCallDelta(Value, frozen=True, tag="tool_call_delta"):
     extra_json: str = ""
     choice: int = 0
     is_custom: bool = False
+    origin: str = ""
 
 
 class ChoiceFinished(Value, frozen=True, tag="choice_finished"):

@@ -65,8 +65,8 @@ class File(Value, frozen=True, tag="file"):
 class Reasoning(Value, frozen=True, tag="reasoning"):
     """A model's earlier reasoning, handed back to it unchanged; ``extra_json`` is what ``extras`` says.
 
-    ``hidden`` stands in the place of ``text`` that the provider does not show. ``origin`` is whom signature and hidden
-    content are bound to: ``upstream/model``, perhaps with ``#account``; ``''`` where nobody knows.
+    ``hidden`` stands in the place of ``text`` that the provider does not show. ``origin`` is whom signature, hidden content
+    and extras are bound to: ``upstream/model``, perhaps with ``#account``; ``''`` where nobody knows.
     """
 
     text: str = ""
@@ -93,7 +93,8 @@ ContentPart = Text | Image | File | Reasoning | Opaque
 class ToolCall(Value, frozen=True):
     """A call the model asked for.
 
-    ``arguments_json`` is as the model wrote it, of a custom tool any text; ``extra_json`` what ``extras`` says.
+    ``arguments_json`` is as the model wrote it, of a custom tool any text; ``extra_json`` what ``extras`` says, and
+    ``origin`` whom that is bound to, as ``Reasoning`` has it.
     ``parts_before``: how many of the turn's parts stand before it, None for all of them.
     """
 
@@ -103,6 +104,7 @@ class ToolCall(Value, frozen=True):
     is_custom: bool = False
     extra_json: str = ""
     parts_before: int | None = None
+    origin: str = ""
 
 
 class Message(Value, frozen=True):

@@ -1261,7 +1261,7 @@ type ReasoningDelta struct {
 	ExtraJson string `protobuf:"bytes,20,opt,name=extra_json,json=extraJson,proto3" json:"extra_json,omitempty"`
 	// See Reasoning.hidden.
 	Hidden []byte `protobuf:"bytes,21,opt,name=hidden,proto3" json:"hidden,omitempty"`
-	// See Reasoning.origin; with a signature or hidden content.
+	// See Reasoning.origin; with a signature, hidden content or extra_json.
 	Origin string `protobuf:"bytes,22,opt,name=origin,proto3" json:"origin,omitempty"`
 	// Which of the choices it belongs to.
 	Choice        uint32 `protobuf:"varint,30,opt,name=choice,proto3" json:"choice,omitempty"`
@@ -1353,6 +1353,8 @@ type ToolCallDelta struct {
 	ArgumentsJsonFragment string `protobuf:"bytes,4,opt,name=arguments_json_fragment,json=argumentsJsonFragment,proto3" json:"arguments_json_fragment,omitempty"`
 	// One JSON object; see ToolCall.extra_json. Of several, lists are joined and objects united.
 	ExtraJson string `protobuf:"bytes,20,opt,name=extra_json,json=extraJson,proto3" json:"extra_json,omitempty"`
+	// See ToolCall.origin; with extra_json.
+	Origin string `protobuf:"bytes,21,opt,name=origin,proto3" json:"origin,omitempty"`
 	// Which of the choices it belongs to; `index` counts within it.
 	Choice uint32 `protobuf:"varint,30,opt,name=choice,proto3" json:"choice,omitempty"`
 	// A call of a custom tool; set on the first fragment only.
@@ -1422,6 +1424,13 @@ func (x *ToolCallDelta) GetArgumentsJsonFragment() string {
 func (x *ToolCallDelta) GetExtraJson() string {
 	if x != nil {
 		return x.ExtraJson
+	}
+	return ""
+}
+
+func (x *ToolCallDelta) GetOrigin() string {
+	if x != nil {
+		return x.Origin
 	}
 	return ""
 }
@@ -2170,7 +2179,7 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"extra_json\x18\x14 \x01(\tR\textraJson\x12\x16\n" +
 	"\x06hidden\x18\x15 \x01(\fR\x06hidden\x12\x16\n" +
 	"\x06origin\x18\x16 \x01(\tR\x06origin\x12\x16\n" +
-	"\x06choice\x18\x1e \x01(\rR\x06choice\"\xd5\x01\n" +
+	"\x06choice\x18\x1e \x01(\rR\x06choice\"\xed\x01\n" +
 	"\rToolCallDelta\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\rR\x05index\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x12\n" +
@@ -2178,6 +2187,7 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"\x17arguments_json_fragment\x18\x04 \x01(\tR\x15argumentsJsonFragment\x12\x1d\n" +
 	"\n" +
 	"extra_json\x18\x14 \x01(\tR\textraJson\x12\x16\n" +
+	"\x06origin\x18\x15 \x01(\tR\x06origin\x12\x16\n" +
 	"\x06choice\x18\x1e \x01(\rR\x06choice\x12\x1b\n" +
 	"\tis_custom\x18\x1f \x01(\bR\bisCustom\"_\n" +
 	"\x0eChoiceFinished\x12\x16\n" +

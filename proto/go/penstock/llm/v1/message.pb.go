@@ -652,8 +652,8 @@ type Reasoning struct {
 	ExtraJson string `protobuf:"bytes,20,opt,name=extra_json,json=extraJson,proto3" json:"extra_json,omitempty"`
 	// Reasoning that the provider does not show, as it gave it: redacted, or encrypted. Instead of text.
 	Hidden []byte `protobuf:"bytes,21,opt,name=hidden,proto3" json:"hidden,omitempty"`
-	// Who gave it, where its signature or hidden content is bound to that: `upstream/model`, and after a `#` what tells the
-	// account. As ReasoningDelta gave it; empty means unknown.
+	// Who gave it, where its signature, hidden content or extra_json is bound to that: `upstream/model`, and after a `#` what
+	// tells the account. As ReasoningDelta gave it; empty means unknown.
 	Origin        string `protobuf:"bytes,22,opt,name=origin,proto3" json:"origin,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -841,6 +841,8 @@ type ToolCall struct {
 	// What else the provider gave beside the call and may want back, as one JSON object: extra_content, which holds
 	// Gemini's thought signature. At most 1 MiB.
 	ExtraJson string `protobuf:"bytes,20,opt,name=extra_json,json=extraJson,proto3" json:"extra_json,omitempty"`
+	// Who gave it, where extra_json is bound to that; see Reasoning.origin.
+	Origin string `protobuf:"bytes,21,opt,name=origin,proto3" json:"origin,omitempty"`
 	// A call of a tool with `custom_json`.
 	IsCustom bool `protobuf:"varint,30,opt,name=is_custom,json=isCustom,proto3" json:"is_custom,omitempty"`
 	// How many of the turn's parts stand before it. Unset means all of them.
@@ -903,6 +905,13 @@ func (x *ToolCall) GetArgumentsJson() string {
 func (x *ToolCall) GetExtraJson() string {
 	if x != nil {
 		return x.ExtraJson
+	}
+	return ""
+}
+
+func (x *ToolCall) GetOrigin() string {
+	if x != nil {
+		return x.Origin
 	}
 	return ""
 }
@@ -1052,13 +1061,14 @@ const file_penstock_llm_v1_message_proto_rawDesc = "" +
 	"\x10cache_breakpoint\x18\x1f \x01(\bR\x0fcacheBreakpoint\x12\x1b\n" +
 	"\tcache_ttl\x18  \x01(\tR\bcacheTtl\x124\n" +
 	"\x06opaque\x18! \x01(\v2\x1c.penstock.llm.v1.OpaqueBlockR\x06opaqueB\t\n" +
-	"\a_strict\"\xca\x01\n" +
+	"\a_strict\"\xe2\x01\n" +
 	"\bToolCall\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12%\n" +
 	"\x0earguments_json\x18\x03 \x01(\tR\rargumentsJson\x12\x1d\n" +
 	"\n" +
-	"extra_json\x18\x14 \x01(\tR\textraJson\x12\x1b\n" +
+	"extra_json\x18\x14 \x01(\tR\textraJson\x12\x16\n" +
+	"\x06origin\x18\x15 \x01(\tR\x06origin\x12\x1b\n" +
 	"\tis_custom\x18\x1e \x01(\bR\bisCustom\x12&\n" +
 	"\fparts_before\x18\x1f \x01(\rH\x00R\vpartsBefore\x88\x01\x01B\x0f\n" +
 	"\r_parts_before\"\x91\x02\n" +

@@ -225,12 +225,13 @@ class ReasoningDelta(_message.Message):
     def __init__(self, text: _Optional[str] = ..., signature: _Optional[bytes] = ..., extra_json: _Optional[str] = ..., hidden: _Optional[bytes] = ..., origin: _Optional[str] = ..., choice: _Optional[int] = ...) -> None: ...
 
 class ToolCallDelta(_message.Message):
-    __slots__ = ("index", "id", "name", "arguments_json_fragment", "extra_json", "choice", "is_custom")
+    __slots__ = ("index", "id", "name", "arguments_json_fragment", "extra_json", "origin", "choice", "is_custom")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     ARGUMENTS_JSON_FRAGMENT_FIELD_NUMBER: _ClassVar[int]
     EXTRA_JSON_FIELD_NUMBER: _ClassVar[int]
+    ORIGIN_FIELD_NUMBER: _ClassVar[int]
     CHOICE_FIELD_NUMBER: _ClassVar[int]
     IS_CUSTOM_FIELD_NUMBER: _ClassVar[int]
     index: int
@@ -238,9 +239,10 @@ class ToolCallDelta(_message.Message):
     name: str
     arguments_json_fragment: str
     extra_json: str
+    origin: str
     choice: int
     is_custom: bool
-    def __init__(self, index: _Optional[int] = ..., id: _Optional[str] = ..., name: _Optional[str] = ..., arguments_json_fragment: _Optional[str] = ..., extra_json: _Optional[str] = ..., choice: _Optional[int] = ..., is_custom: bool = ...) -> None: ...
+    def __init__(self, index: _Optional[int] = ..., id: _Optional[str] = ..., name: _Optional[str] = ..., arguments_json_fragment: _Optional[str] = ..., extra_json: _Optional[str] = ..., origin: _Optional[str] = ..., choice: _Optional[int] = ..., is_custom: bool = ...) -> None: ...
 
 class ChoiceFinished(_message.Message):
     __slots__ = ("choice", "reason")

@@ -132,20 +132,22 @@ class Tool(_message.Message):
     def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ..., parameters_json: _Optional[str] = ..., strict: bool = ..., custom_json: _Optional[str] = ..., cache_breakpoint: bool = ..., cache_ttl: _Optional[str] = ..., opaque: _Optional[_Union[OpaqueBlock, _Mapping]] = ...) -> None: ...
 
 class ToolCall(_message.Message):
-    __slots__ = ("id", "name", "arguments_json", "extra_json", "is_custom", "parts_before")
+    __slots__ = ("id", "name", "arguments_json", "extra_json", "origin", "is_custom", "parts_before")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     ARGUMENTS_JSON_FIELD_NUMBER: _ClassVar[int]
     EXTRA_JSON_FIELD_NUMBER: _ClassVar[int]
+    ORIGIN_FIELD_NUMBER: _ClassVar[int]
     IS_CUSTOM_FIELD_NUMBER: _ClassVar[int]
     PARTS_BEFORE_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     arguments_json: str
     extra_json: str
+    origin: str
     is_custom: bool
     parts_before: int
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., arguments_json: _Optional[str] = ..., extra_json: _Optional[str] = ..., is_custom: bool = ..., parts_before: _Optional[int] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., arguments_json: _Optional[str] = ..., extra_json: _Optional[str] = ..., origin: _Optional[str] = ..., is_custom: bool = ..., parts_before: _Optional[int] = ...) -> None: ...
 
 class ToolChoice(_message.Message):
     __slots__ = ("mode", "tool_name", "parallel", "allowed_tools")

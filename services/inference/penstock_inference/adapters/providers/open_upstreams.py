@@ -129,12 +129,21 @@ class OpenUpstreams:
     def _pool(self, settings: UpstreamSettings, opened: Sequence[tuple[str, OpenUpstream]]) -> Pool:
         """Return the pool, with what is known of its places already."""
         group = settings.quota_group or settings.name
+        keys = {name: name.rpartition("#")[2] for name, _ in opened}
+        has_several = len(set(keys.values())) > 1 and all("#" in name for name in keys)
         endpoints = [
-            Endpoint(one.upstream, name, group if settings.quotas == "one" else f"{group} {name.rpartition('#')[2]}")
+            Endpoint(
+                one.upstream,
+                name,
+                group if settings.quotas == "one" else f"{group} {keys[name]}",
+                keys[name] if has_several else "",
+            )
             for name, one in opened
         ]
         health = self._health.upstream(settings.name)
-        return Pool(endpoints, health, self._gate(settings, group), settings.rate_limited.wait.total_seconds())
+        wait_seconds = settings.rate_limited.wait.total_seconds()
+        gate = self._gate(settings, group)
+        return Pool(endpoints, health, gate, wait_seconds, takes_reasoning=settings.takes_reasoning)
 
     def _gate(self, settings: UpstreamSettings, group: str) -> Gate | None:
         limits = settings.limits

@@ -168,6 +168,11 @@ class UpstreamSettings(Section):
         """Return whether all keys share one quota."""
         return "one"
 
+    @property
+    def takes_reasoning(self) -> bool:
+        """Return whether it is to be handed back the signed or hidden reasoning that it gave with calls."""
+        return False
+
     def endpoints(self) -> Sequence[tuple[str, Self]]:
         """Return the places that serve the models, each as an upstream of one, by a name that holds no secret."""
         return [("", self)]

@@ -28,3 +28,8 @@ class AnthropicSettings(HttpUpstreamSettings):
     thinking_display: Literal["summarized", "omitted"] | None = "summarized"
     """What is shown of the thinking that a caller's ``reasoning_effort`` asks for. Not said (null): as the model does by
     itself, which of the newest is nothing."""
+
+    @property
+    def takes_reasoning(self) -> bool:
+        """Return whether it is to be handed back the thinking that it gave with calls."""
+        return True

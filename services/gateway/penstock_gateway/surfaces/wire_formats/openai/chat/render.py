@@ -27,6 +27,7 @@ from penstock_common.llm.types import (
 )
 from penstock_gateway.surfaces.wire_formats.format import USUAL_FORM, AnswerForm, StreamSummary
 from penstock_gateway.surfaces.wire_formats.openai.chat import response_wire as wire
+from penstock_gateway.surfaces.wire_formats.openai.chat.thinking import Sealed, block_json, blocks_json, wrapped_extras
 from penstock_gateway.surfaces.wire_formats.openai.usage import extension_json, usage_json, usage_of
 from penstock_gateway.surfaces.wire_formats.sse import on_one_line
 
@@ -55,6 +56,9 @@ class ChunkRenderer:
         # Of the choices after the first, those that have begun.
         self._begun: dict[int, None] = {}
         self._custom_calls: dict[tuple[int, int], None] = {}
+        # Of each choice that reasons: its reasoning since the last signature.
+        self._thoughts: dict[int, _Thoughts] = {}
+        self._has_text = False
         self._name_model("")
 
     def render(self, events: Sequence[GenerationEvent]) -> bytes:
@@ -65,6 +69,9 @@ class ChunkRenderer:
         pieces: list[bytes] = []
         for event in events:
             if type(event) is TextDelta and not (event.choice or event.logprobs_json or event.is_refusal):
+                self._has_text = True
+                if self._thoughts:
+                    self._note_text(event)
                 pieces += (self._text_head, _encode(event.text), self._delta_tail)
             else:
                 self._render_other(event, pieces)
@@ -92,13 +99,9 @@ class ChunkRenderer:
         if isinstance(event, ToolCallDelta):
             pieces += (self._head_of(event.choice, pieces), b"{", self._call_piece(event), self._delta_tail)
         elif isinstance(event, ReasoningDelta):
-            # The format has no place for a signature; what the provider gave beside the text stands beside it.
-            if event.text:
-                pieces += (self._head_of(event.choice, pieces), b'{"reasoning_content":', _encode(event.text))
-                pieces += (*_members(event.extra_json), self._delta_tail)
-            elif event.extra_json:
-                pieces += (self._head_of(event.choice, pieces), event.extra_json.encode()[:-1], self._delta_tail)
+            self._render_reasoning(event, pieces)
         elif isinstance(event, TextDelta):
+            self._note_text(event)
             head, name = self._head_of(event.choice, pieces), _name_of(event)
             pieces += (head, b'{"%b":' % name, _encode(event.text), self._tail_with(event))
         elif isinstance(event, ChoiceFinished):
@@ -113,6 +116,28 @@ class ChunkRenderer:
             # A recovery may have changed who answers.
             self._name_model(event.answered_by.model)
             pieces += (self._delta_head, self._end_of(event.reason))
+
+    def _render_reasoning(self, event: ReasoningDelta, pieces: list[bytes]) -> None:
+        """Add a piece of reasoning; a block that has its signature is told whole, as callers hand it back."""
+        thoughts = self._thoughts.get(event.choice)
+        if thoughts is None:
+            is_first = not event.choice and not self._has_text
+            thoughts = self._thoughts[event.choice] = _Thoughts(0 if is_first else -1)
+        members: list[bytes] = []
+        if event.text:
+            thoughts.texts.append(event.text)
+            members.append(b'"reasoning_content":%b' % _encode(event.text))
+        if event.signature or event.hidden:
+            members.append(b'"thinking_blocks":[%b]' % thoughts.end_block(event))
+        if event.extra_json:
+            members.append(wrapped_extras(event.extra_json, event.origin).encode()[1:-1])
+        if members:
+            pieces += (self._head_of(event.choice, pieces), b"{", b",".join(members), self._delta_tail)
+
+    def _note_text(self, event: TextDelta) -> None:
+        thoughts = self._thoughts.get(event.choice)
+        if thoughts is not None and thoughts.characters >= 0:
+            thoughts.characters += len(event.text)
 
     def _head_of(self, choice: int, pieces: list[bytes]) -> bytes:
         """Return what comes before a choice's delta; a choice that begins says its role first."""
@@ -143,6 +168,8 @@ class ChunkRenderer:
         call = event.choice, event.index
         if event.is_custom:
             self._custom_calls[call] = None
+        if self._thoughts and event.choice in self._thoughts:
+            self._thoughts[event.choice].calls[event.index] = None
         return b'"tool_calls":[%b]' % _tool_call_piece(event, is_custom=call in self._custom_calls)
 
     def _name_model(self, model: str) -> None:
@@ -156,6 +183,23 @@ class ChunkRenderer:
         self._delta_head = self._head + b'{"index":0,"delta":'
         self._text_head = self._delta_head + b'{"content":'
         self._delta_tail = b'},"logprobs":null,"finish_reason":null' + self._chunk_tail
+
+
+class _Thoughts:
+    """One choice's reasoning so far, and what came beside it; ``characters`` of text is -1 where that is not known."""
+
+    __slots__ = ("calls", "characters", "texts")
+
+    def __init__(self, characters: int) -> None:
+        self.texts: list[str] = []
+        self.characters = characters
+        self.calls: dict[int, None] = {}
+
+    def end_block(self, event: ReasoningDelta) -> bytes:
+        """Return the block that an event ends."""
+        text = "".join(self.texts)
+        self.texts.clear()
+        return block_json(text, Sealed(event.origin, event.signature, event.hidden, self.characters, len(self.calls)))
 
 
 def render_whole(answers: Sequence[Answer], completion_id: str, created: int, form: AnswerForm) -> bytes:
@@ -187,8 +231,10 @@ def _choice(index: int, answer: Answer, reason: FinishReason | None, form: Answe
         reasoning_content=answer.reasoning or msgspec.UNSET,
     )
     if answer.extra_json:
-        for name, value in _extras(answer.extra_json, TURN_FIELDS).items():
+        for name, value in _extras(wrapped_extras(answer.extra_json, answer.origin), TURN_FIELDS).items():
             setattr(message, name, value)
+    if answer.is_signed:
+        message.thinking_blocks = msgspec.Raw(blocks_json(answer))
     if calls and form.functions:
         # The older form has a place for one, and the model was asked for no more.
         message.function_call = wire.AnsweredFunction(name=calls[0].name, arguments=calls[0].arguments_json)
@@ -221,7 +267,7 @@ def _tool_call_piece(delta: ToolCallDelta, *, is_custom: bool) -> bytes:
     said, kind, member = _encode(delta.arguments_json_fragment), b"function", b"arguments"
     if is_custom:
         kind, member = b"custom", b"input"
-    extra = b"".join(_members(delta.extra_json))
+    extra = b"".join(_members(wrapped_extras(delta.extra_json, delta.origin))) if delta.extra_json else b""
     if not delta.id and not delta.name:
         return b'{"index":%d,"%b":{"%b":%b}%b}' % (delta.index, kind, member, said, extra)
     return b'{"index":%d,"id":%b,"type":"%b","%b":{"name":%b,"%b":%b}%b}' % (
@@ -237,7 +283,7 @@ def _tool_call_piece(delta: ToolCallDelta, *, is_custom: bool) -> bytes:
 
 
 def _tool_call(call: ToolCall) -> wire.AnsweredToolCall:
-    extras = _extras(call.extra_json, CALL_FIELDS) if call.extra_json else {}
+    extras = _extras(wrapped_extras(call.extra_json, call.origin), CALL_FIELDS) if call.extra_json else {}
     if call.is_custom:
         custom = wire.AnsweredCustom(name=call.name, input=call.arguments_json)
         return wire.AnsweredToolCall(id=call.id, type="custom", custom=custom, **extras)

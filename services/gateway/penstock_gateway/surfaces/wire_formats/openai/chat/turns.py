@@ -12,6 +12,13 @@ from penstock_common.llm.types import ContentPart, File, Image, Message, Reasoni
 from penstock_gateway.surfaces.wire_formats.json_body import shortened
 from penstock_gateway.surfaces.wire_formats.openai.chat import request_wire as wire
 from penstock_gateway.surfaces.wire_formats.openai.chat.extras import extra_members, text_of
+from penstock_gateway.surfaces.wire_formats.openai.chat.thinking import (
+    BLOCK,
+    Block,
+    blocks_in,
+    laid_out,
+    unwrapped_extras,
+)
 from penstock_gateway.surfaces.wire_formats.openai.data_urls import DATA_SCHEME, file_in, image_in, trimmed
 from penstock_gateway.surfaces.wire_formats.openai.fields import is_null
 
@@ -96,7 +103,7 @@ def _assistant_turn(turn: wire.Turn, index: int) -> Message:
     if turn.reasoning_content or not (
         turn.reasoning is turn.reasoning_details is turn.thinking_blocks is turn.extra_content is wire.ABSENT
     ):
-        parts = (*_reasoning(turn, index), *parts)
+        parts, tool_calls = _with_reasoning(turn, index, parts, tool_calls)
     if not parts and not tool_calls:
         raise InvalidRequest(
             f"'messages[{index}].content' must be set where 'tool_calls' is not, but both are missing.",
@@ -105,23 +112,46 @@ def _assistant_turn(turn: wire.Turn, index: int) -> Message:
     return Message(role=_ASSISTANT, parts=parts, tool_calls=tool_calls, name=turn.name or "")
 
 
-def _reasoning(turn: wire.Turn, index: int) -> tuple[Reasoning, ...]:
-    """Return, as at most one part, what the turn says of the model's reasoning, and what came with it."""
+def _with_reasoning(
+    turn: wire.Turn, index: int, parts: tuple[ContentPart, ...], calls: tuple[ToolCall, ...]
+) -> tuple[tuple[ContentPart, ...], tuple[ToolCall, ...]]:
+    """Return the turn's parts and calls with what it says of the model's reasoning, and what came with it."""
+    blocks: list[Block] = []
+    if turn.thinking_blocks is not wire.ABSENT and not is_null(turn.thinking_blocks):
+        blocks = blocks_in(bytes(turn.thinking_blocks))
+    is_ours = BLOCK.encode() in bytes(turn.thinking_blocks)
+    names = tuple([name for name in TURN_FIELDS if not (is_ours and name == "thinking_blocks")])
+    extra_json, origin = unwrapped_extras(extra_members(turn, names, f"messages[{index}]"))
+    if not origin and blocks:
+        if extra_json:
+            first = blocks[0].reasoning
+            blocks[0].reasoning = msgspec.structs.replace(first, extra_json=extra_json)
+        return laid_out(blocks, parts, calls)
     text = turn.reasoning_content or text_of(turn.reasoning)
-    extra_json = extra_members(turn, TURN_FIELDS, f"messages[{index}]")
-    return (Reasoning(text=text, extra_json=extra_json),) if text or extra_json else ()
+    if not text and not extra_json:
+        return parts, calls
+    return (Reasoning(text=text, extra_json=extra_json, origin=origin), *parts), calls
 
 
 def _tool_call(call: wire.FunctionToolCall | wire.CustomToolCall, index: int, place: int) -> ToolCall:
-    extra_json = ""
+    extra_json = origin = ""
     if call.extra_content is not wire.ABSENT:
-        extra_json = extra_members(call, CALL_FIELDS, f"messages[{index}].tool_calls[{place}]")
+        given = extra_members(call, CALL_FIELDS, f"messages[{index}].tool_calls[{place}]")
+        extra_json, origin = unwrapped_extras(given)
     if isinstance(call, wire.CustomToolCall):
         custom = call.custom
         return ToolCall(
-            id=call.id, name=custom.name, arguments_json=custom.input, extra_json=extra_json, is_custom=True
+            id=call.id,
+            name=custom.name,
+            arguments_json=custom.input,
+            extra_json=extra_json,
+            origin=origin,
+            is_custom=True,
         )
-    return ToolCall(id=call.id, name=call.function.name, arguments_json=call.function.arguments, extra_json=extra_json)
+    function = call.function
+    return ToolCall(
+        id=call.id, name=function.name, arguments_json=function.arguments, extra_json=extra_json, origin=origin
+    )
 
 
 def _content(content: str | list[WirePart], index: int) -> tuple[ContentPart, ...]:
