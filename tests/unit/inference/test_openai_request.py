@@ -31,6 +31,7 @@ from penstock_common.llm.types import (
 from penstock_inference.adapters.providers.openai.dialect import DIALECTS, Dialect
 from penstock_inference.adapters.providers.openai.request import body_from_input
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
+from penstock_inference.domain.model_facts import ModelFacts
 from penstock_inference.domain.unsupported import FieldPolicy
 
 OPENAI = DIALECTS["openai"]
@@ -411,3 +412,45 @@ def test_extras_that_are_no_object_are_a_bad_request(extra_json: str) -> None:
     with pytest.raises(AttemptFailed) as failed:
         turn_of(Message(role=Role.ASSISTANT, parts=(Reasoning(extra_json=extra_json),)))
     assert failed.value.kind is FailureKind.BAD_REQUEST
+
+
+SAMPLING = SamplingParams(temperature=0.5, top_p=0.9, stop=("x",), seed=1, max_output_tokens=9, reasoning_effort="low")
+
+
+def sampled(facts: ModelFacts, mode: UnsupportedFields) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the body that a model of these facts is sent, and what was left out of it."""
+    policy = FieldPolicy(mode)
+    sent = body_from_input(replace(QUESTION, sampling=SAMPLING), "m", OPENAI, policy, facts=facts)
+    return json.loads(sent), policy.dropped
+
+
+def test_a_model_is_told_its_token_limit_in_the_field_that_it_has() -> None:
+    sent, _ = sampled(ModelFacts(max_tokens_field="max_tokens"), UnsupportedFields.DROP)
+    assert (sent["max_tokens"], "max_completion_tokens" in sent) == (9, False)
+
+
+def test_sampling_that_a_model_does_not_take_is_left_out_and_told() -> None:
+    sent, dropped = sampled(ModelFacts(sampling=frozenset({"stop", "seed"})), UnsupportedFields.DROP)
+    assert (set(sent) & {"temperature", "top_p", "stop", "seed"}, dropped) == (
+        {"stop", "seed"},
+        ("temperature", "top_p"),
+    )
+    assert sent["max_completion_tokens"] == 9
+
+
+def test_sampling_that_a_model_does_not_take_is_refused_where_nothing_may_be_left_out() -> None:
+    with pytest.raises(AttemptFailed, match=r"temperature is not taken by this model") as caught:
+        sampled(ModelFacts(sampling=frozenset()), UnsupportedFields.REFUSE)
+    assert caught.value.kind is FailureKind.UNSUPPORTED
+
+
+def test_sampling_that_a_model_does_not_take_is_sent_to_who_wants_it_so() -> None:
+    sent, dropped = sampled(ModelFacts(sampling=frozenset()), UnsupportedFields.PASS)
+    assert (sent["temperature"], sent["stop"], dropped) == (0.5, ["x"], ())
+
+
+def test_sampling_beside_an_effort_is_left_out_where_the_model_takes_it_without_alone() -> None:
+    facts = ModelFacts(sampling_without_effort=True, default_effort="none")
+    assert "temperature" not in sampled(facts, UnsupportedFields.DROP)[0]
+    plain = replace(QUESTION, sampling=SamplingParams(temperature=0.5))
+    assert json.loads(body_from_input(plain, "m", OPENAI, facts=facts))["temperature"] == 0.5

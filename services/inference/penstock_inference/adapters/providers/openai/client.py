@@ -108,7 +108,10 @@ class CompletionAnswer(HttpAnswer):
         dialect = upstream.manners.dialect(manners) if manners else upstream.manners.usual
         is_strict = call.unsupported is UnsupportedFields.REFUSE and not call.input.hints_json
         policy = None if is_strict else FieldPolicy(call.unsupported)
-        body = body_from_input(call.input, call.model, dialect, policy, whole=whole, is_continued=call.is_continued)
+        continued, facts = call.is_continued, call.facts
+        body = body_from_input(
+            call.input, call.model, dialect, policy, whole=whole, is_continued=continued, facts=facts
+        )
         self.dropped = () if policy is None else policy.dropped
         return await self._exchanged(upstream.whole_head if whole else upstream.stream_head, body)
 

@@ -36,6 +36,7 @@ from penstock_inference.adapters.providers.openai.dialect import Dialect
 from penstock_inference.adapters.providers.openai.extras import add_extras
 from penstock_inference.adapters.providers.openai.fields import READ
 from penstock_inference.domain.failure import AttemptFailed, FailureKind, unsupported
+from penstock_inference.domain.model_facts import UNKNOWN_MODEL, ModelFacts
 from penstock_inference.domain.tiers import is_tier_field
 from penstock_inference.domain.unsupported import FieldPolicy
 
@@ -55,6 +56,7 @@ _LARGE_DATA_BYTES = 64 * 1024
 _DATA_MARK = secrets.token_hex(16)
 _NO_FORMAT = "{}"
 _SAMPLING_FIELDS = ("temperature", "top_p", "seed", "frequency_penalty", "presence_penalty")
+_REFUSABLE_FIELDS = (*_SAMPLING_FIELDS, "top_k", "stop")
 
 
 class _Turn(msgspec.Struct, gc=False):
@@ -72,12 +74,14 @@ def body_from_input(
     *,
     whole: bool = False,
     is_continued: bool = False,
+    facts: ModelFacts = UNKNOWN_MODEL,
 ) -> bytes | Body:
     """Return the request's JSON, in which large data is written only as it is sent.
 
     It asks for a stream and for usage, or for a ``whole`` answer, which has it always.
 
-    ``policy`` decides of the fields that this upstream cannot honour, and notes those left out; None refuses them.
+    ``policy`` decides of the fields that this upstream cannot honour, or this model by its ``facts``, and notes those left
+    out; None refuses them.
 
     Raises:
         AttemptFailed: UNSUPPORTED for a field this upstream cannot honour, BAD_REQUEST for JSON that is none.
@@ -89,7 +93,7 @@ def body_from_input(
     if is_continued and dialect.says_continued:
         body["continue_final_message"], body["add_generation_prompt"] = True, False
     if value.sampling is not _DEFAULT_SAMPLING and value.sampling != _DEFAULT_SAMPLING:
-        _add_sampling(body, value.sampling, dialect, policy)
+        _add_sampling(body, value.sampling, dialect, policy, facts)
     if value.tools:
         body["tools"] = [_tool(tool, index, dialect) for index, tool in _tools_sent(value, dialect)]
     if value.tool_choice is not None:
@@ -188,7 +192,11 @@ def _data_url(media_type: str, data: bytes, large: list[bytes]) -> str:
     return f"data:{media_type or 'application/octet-stream'};base64,{encoded}"
 
 
-def _add_sampling(body: dict[str, Any], sampling: SamplingParams, dialect: Dialect, policy: FieldPolicy | None) -> None:
+def _add_sampling(
+    body: dict[str, Any], sampling: SamplingParams, dialect: Dialect, policy: FieldPolicy | None, facts: ModelFacts
+) -> None:
+    if facts is not UNKNOWN_MODEL:
+        sampling = _sampling_taken(sampling, facts, policy)
     for name in _SAMPLING_FIELDS:
         setting = getattr(sampling, name)
         if setting is not None:
@@ -198,12 +206,24 @@ def _add_sampling(body: dict[str, Any], sampling: SamplingParams, dialect: Diale
     if sampling.top_k is not None and (dialect.top_k or _sends(policy, "top_k", "input.sampling.top_k")):
         body["top_k"] = sampling.top_k
     if sampling.max_output_tokens is not None:
-        body[dialect.max_tokens_field] = sampling.max_output_tokens
+        body[facts.max_tokens_field or dialect.max_tokens_field] = sampling.max_output_tokens
     if sampling.stop:
         body["stop"] = sampling.stop
     if sampling.reasoning_effort:
         body["reasoning_effort"] = sampling.reasoning_effort
     _add_answers_form(body, sampling, dialect, policy)
+
+
+def _sampling_taken(sampling: SamplingParams, facts: ModelFacts, policy: FieldPolicy | None) -> SamplingParams:
+    """Return the parameters without those that the model does not take; see the policy."""
+    left_out = {
+        name: getattr(_DEFAULT_SAMPLING, name)
+        for name in _REFUSABLE_FIELDS
+        if getattr(sampling, name) not in (None, ())
+        and not facts.takes_sampling(name, sampling.reasoning_effort)
+        and not _sends(policy, name, f"input.sampling.{name}", "is not taken by this model")
+    }
+    return msgspec.structs.replace(sampling, **left_out) if left_out else sampling
 
 
 def _add_answers_form(
@@ -293,8 +313,8 @@ def _verbatim(text: str, field: str) -> msgspec.Raw:
         raise AttemptFailed(FailureKind.BAD_REQUEST, f"{field} is not valid JSON", parameter=field) from None
 
 
-def _sends(policy: FieldPolicy | None, name: str, path: str) -> bool:
-    return (policy or FieldPolicy()).sends(name, path)
+def _sends(policy: FieldPolicy | None, name: str, path: str, why: str = "is not supported") -> bool:
+    return (policy or FieldPolicy()).sends(name, path, why)
 
 
 def _add_extra(body: dict[str, Any], extra_json: str, dialect: Dialect, policy: FieldPolicy | None) -> None:
