@@ -29,7 +29,8 @@ class AnswerEnd(msgspec.Struct, frozen=True, kw_only=True):
     finish_reason: str
     input_tokens: int
     output_tokens: int
-    cost_nano_usd: int
+    cost_nano_usd: int | None
+    """None where nobody knows."""
 
 
 class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
