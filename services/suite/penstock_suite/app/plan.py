@@ -82,10 +82,19 @@ def load(selection: Selection) -> Configuration:
     Raises:
         ConfigurationError: if it, or a datasheet, cannot be read.
     """
+    return described(load_alone(selection))
+
+
+def load_alone(selection: Selection) -> Configuration:
+    """Return the selected file, as it is written.
+
+    Raises:
+        ConfigurationError: if it cannot be read.
+    """
     if selection.config is not None:
-        return described(Configuration.load(selection.config))
+        return Configuration.load(selection.config)
     packaged = Configuration.load(_packaged(without=selection.without_triton))
-    return described(Configuration(dict(packaged.document), "the packaged configuration", revision=packaged.revision))
+    return Configuration(dict(packaged.document), "the packaged configuration", revision=packaged.revision)
 
 
 def known_part(selection: Selection, configuration: Configuration) -> Configuration:
