@@ -76,6 +76,10 @@ chaos: setup-dev ## Twenty thousand requests while everything fails, an outage, 
 clients: setup-dev ## Run the clients that people have, from their registries in .clients/, against the stack; ARGS such as --publish
 	$(TOOLS) python clients/run.py $(ARGS)
 
+.PHONY: bills
+bills: setup-dev ## Settle ten thousand mixed requests, and compare each ledger row to what its provider bills
+	PENSTOCK_BILLS=10000 $(BIN)/pytest -q tests/integration/gateway/test_bills.py $(ARGS)
+
 .PHONY: fuzz
 fuzz: setup-dev ## Send 100,000 fuzzed requests to every surface of a running stack; ARGS such as "--requests 5000 --seed 7"
 	$(TOOLS) python fuzz/run.py $(ARGS)

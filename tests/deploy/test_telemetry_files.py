@@ -132,7 +132,7 @@ def test_an_expression_names_metrics_and_labels_that_exist(expression, known):
     for name, matchers in selectors:
         for label in re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", matchers):
             assert label in known[name] | ADDED_LABELS, f"{name} has no label {label}"
-    bare = re.sub(r"\{[^}]*\}|\[[^\]]*\]|\"[^\"]*\"", "", expression)
+    bare = re.sub(r"\{[^}]*\}|\[[^\]]*\]|\"[^\"]*\"|offset \d+\w", "", expression)
     grouped = {label for labels in re.findall(r"by \(([^)]*)\)", bare) for label in re.split(r",\s*", labels)}
     names = {word for word in _WORDS.findall(re.sub(r"by \([^)]*\)", "", bare)) if word not in _LANGUAGE}
     names |= {name for name, _ in selectors}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from decimal import Decimal
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,7 +14,8 @@ from penstock_common.addresses import HttpUrl, InnerListen, Listen, RedisUrl, Ta
 from penstock_common.configuration import ConfigurationError, Duration, Secret, Section
 from penstock_common.degradation import DegradationStep
 from penstock_common.faults import KeyPath, refuse, refuse_key
-from penstock_common.llm.types import NANO_USD_PER_USD, UnitPrices, UnsupportedFields
+from penstock_common.llm.types import UnsupportedFields
+from penstock_common.prices import Price, Usd
 from penstock_common.priority import Priority, Room
 
 Policy = Literal["balanced", "cost", "latency", "quality"]
@@ -23,7 +23,6 @@ ParentSampling = Literal["trusted", "always", "never"]
 DEFAULT_EMBEDDING_MODEL = "all-MiniLM-L6-v2"
 Calls = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, le=1)]
-Usd = Annotated[Decimal, Field(ge=0, le=1_000_000)]
 
 
 def split_candidate(text: str) -> tuple[str, str]:
@@ -73,30 +72,6 @@ class PublicModel(Section):
                 faults.append(((index,), f"the candidate '{candidate}' is named twice"))
         refuse(faults)
         return value
-
-
-class Price(Section):
-    """What a model costs, in USD per million tokens; what is not said is free, cached input costs as much as fresh."""
-
-    input: Usd = Decimal(0)
-    """For what is asked."""
-    cached_input: Usd | None = None
-    """For what the provider remembers of an earlier request; not said: as `input`."""
-    output: Usd = Decimal(0)
-    """For what is answered."""
-
-    def unit_prices(self) -> UnitPrices:
-        """Return the prices in nano-dollars per million tokens, rounded to whole ones."""
-        cached = self.input if self.cached_input is None else self.cached_input
-        return UnitPrices(
-            input_nano_usd=_nano_usd(self.input),
-            cached_input_nano_usd=_nano_usd(cached),
-            output_nano_usd=_nano_usd(self.output),
-        )
-
-
-def _nano_usd(usd: Decimal) -> int:
-    return int((usd * NANO_USD_PER_USD).to_integral_value())
 
 
 def _names_a_network(text: str) -> str:

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
+
+from penstock_common.datasheet.sheet import Facts
 from penstock_common.llm.types import Candidate
+from penstock_common.prices import Price, unit_prices_of
 from penstock_inference.adapters.providers.upstream_settings import ModelSettings, TimeoutSettings, UpstreamSettings
 from penstock_inference.domain.catalogue import WHOLE_PER_FIRST_TOKEN, Capability, Catalogue, Model, Timeouts
+from penstock_inference.domain.model_facts import UNKNOWN_MODEL, ModelFacts
+from penstock_inference.domain.price_steps import PriceStep
 from penstock_inference.settings import Settings
 
 
@@ -17,15 +23,30 @@ def catalogue_from(settings: Settings) -> Catalogue:
 
 def _model(upstream: UpstreamSettings, settings: ModelSettings) -> Model:
     capabilities = frozenset(Capability(name) for name in settings.capabilities)
+    tiers = settings.service_tiers
+    steps = {name: _steps(price) for name, price in (("", settings.price), *tiers.items()) if price and price.steps}
     return Model(
         candidate=Candidate(upstream=upstream.name, model=settings.name),
         context_window_tokens=settings.context_window,
         capabilities=capabilities,
-        prices=settings.price.unit_prices(),
-        tier_prices={name: price.unit_prices() for name, price in settings.service_tiers.items()},
+        prices=unit_prices_of(settings.price),
+        tier_prices={name: price.unit_prices() for name, price in tiers.items()},
+        price_steps=steps,
         timeouts=timeouts_from(upstream.timeouts, reasoning=Capability.REASONING in capabilities),
         whole_answers=upstream.asks_whole(settings),
+        facts=_facts(settings.facts),
     )
+
+
+def _steps(price: Price) -> tuple[PriceStep, ...]:
+    return tuple(
+        PriceStep(step.above_input_tokens, prices, step.counts_cached) for step, prices in price.unit_prices_above()
+    )
+
+
+def _facts(settings: Facts) -> ModelFacts:
+    told = settings.model_dump(exclude_none=True)
+    return msgspec.convert(told, ModelFacts) if told else UNKNOWN_MODEL
 
 
 def timeouts_from(settings: TimeoutSettings, *, reasoning: bool) -> Timeouts:

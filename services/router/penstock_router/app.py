@@ -11,6 +11,7 @@ from penstock_common.background import running
 from penstock_common.configuration import ConfigurationError
 from penstock_common.contract.wire.router import LIST_MODELS, ROUTE
 from penstock_common.llm.types import Candidate
+from penstock_common.prices import unit_prices_of
 from penstock_common.sections import PublicModel as PublicModelSettings
 from penstock_common.sections import split_candidate
 from penstock_common.service import Commit, Role, Service
@@ -74,8 +75,7 @@ def catalogue_from(settings: Settings) -> Catalogue:
             region=upstream.region,
             context_window_tokens=model.context_window,
             capabilities=frozenset(model.capabilities),
-            prices=model.price.unit_prices(),
-            has_price="price" in model.model_fields_set,
+            prices=unit_prices_of(model.price),
             identity=(*upstream.identity, *model.identity),
             provider=upstream.kind,
             service_tiers=frozenset(model.service_tiers),

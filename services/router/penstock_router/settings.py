@@ -11,7 +11,8 @@ from pydantic import ConfigDict, Field, model_validator
 from penstock_common.configuration import MAX_INT32, RELOADED, Duration, Section, resolved_if_possible
 from penstock_common.degradation import faults_of_ladders
 from penstock_common.faults import KeyPath, nearest, refuse
-from penstock_common.sections import Price, PublicModel, Redis
+from penstock_common.prices import Price
+from penstock_common.sections import PublicModel, Redis
 from penstock_router.domain.preference import PreferenceRules
 
 
@@ -44,7 +45,7 @@ class UpstreamModelSettings(_WithIdentity):
     name: str
     context_window: Annotated[int, Field(gt=0, le=MAX_INT32)]
     capabilities: list[str] = ["chat"]
-    price: Price = Price()
+    price: Price | None = None
     service_tiers: dict[str, Any] = {}
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import typer
 
     from penstock_suite.domain.administration import Administration
-    from penstock_suite.domain.answers import BackedUp, Exported, GatewayReport, Restored
+    from penstock_suite.domain.answers import BackedUp, Exported, GatewayReport, ModelSheet, Restored
     from penstock_suite.domain.importing.deployment import Imported
     from penstock_suite.domain.progress import Show
     from penstock_suite.domain.reload import Reload
@@ -69,7 +69,11 @@ def main() -> None:
         Entry("cache", "Answers that were kept: voiding them, and what the cache has done.", _cache),
         Entry("audit", "Show who changed which tenant, user or key, the newest first.", _audit),
         Entry("usage", "What requests have cost.", _usage),
-        Entry("models", "Models at the upstreams: which are ready; loading and unloading those of a Triton.", _models),
+        Entry(
+            "models",
+            "Models: which are ready, loading and unloading those of a Triton; what is known of each.",
+            _models,
+        ),
         Entry("upstreams", "Upstreams as requests meet them: who is left out and why; leaving one out.", _upstreams),
         Entry("config", "The configuration file.", _config),
         Entry("rehearse", "Rehearse every failure of an upstream against a configuration.", _rehearse),
@@ -193,7 +197,17 @@ def _models() -> typer.Typer:
 
         return opened_models(selection)
 
-    return models(opened)
+    def sheets_of(selection: Selection, name: str) -> list[ModelSheet]:
+        from penstock_suite.app.model_sheets import model_sheets
+
+        return model_sheets(selection, name)
+
+    def known(selection: Selection) -> list[str]:
+        from penstock_suite.app.model_sheets import known_models
+
+        return known_models(selection)
+
+    return models(opened, sheets_of, known)
 
 
 def _upstreams() -> typer.Typer:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 
 from penstock_common.addresses import Listen
 from penstock_common.configuration import RELOADED, Configuration, Section
+from penstock_common.datasheet.files import DatasheetSettings
 from penstock_common.faults import nearest, refuse, refuse_key
 from penstock_common.sections import NetworkText, PublicModel, Redis, ReloadSettings, Secrets, Services, Telemetry
 
@@ -24,6 +25,7 @@ class Document(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     listen: Any = None
+    datasheets: Any = None
     upstreams: Any = None
     hedging: Any = None
     health: Any = None
@@ -188,7 +190,7 @@ class Joined(Section):
         return self.cache.mode != "off"
 
 
-class Settings(Joined):
+class Settings(Joined, DatasheetSettings):
     """The suite's sections."""
 
     listen: ListenSettings = ListenSettings()
@@ -246,7 +248,7 @@ class PatienceSettings(Section):
     reload: ReloadSettings = ReloadSettings()
 
 
-class RoleSettings(Section):
+class RoleSettings(DatasheetSettings):
     """What `penstock serve` reads beside a role's own sections."""
 
     listen: ListenSettings = ListenSettings()

@@ -6,6 +6,7 @@ from penstock_common.configuration import Configuration
 from penstock_common.contract.router import RouteRequest, requirements_of
 from penstock_common.contract.wire.router import LIST_MODELS, ROUTE
 from penstock_common.llm.types import GenerationInput, Image, JsonSchema, Message, Role, Text, Tool, UnitPrices
+from penstock_common.prices import UNKNOWN_PRICES
 from penstock_common.testing.transports import channel_to
 from penstock_router.app import build
 from penstock_router.settings import Settings
@@ -62,8 +63,8 @@ async def test_a_weighted_candidate_comes_first(plan_of):
 
 async def test_a_plan_says_what_each_candidate_is_billed_at_in_their_order(plan_of):
     priced = UnitPrices(input_nano_usd=100_000_000, cached_input_nano_usd=50_000_000, output_nano_usd=2_000_000_000)
-    assert (await plan_of(request_for("fast"))).prices == (priced, UnitPrices())
-    assert (await plan_of(request_for("heavy"))).prices == (UnitPrices(), priced)
+    assert (await plan_of(request_for("fast"))).prices == (priced, UNKNOWN_PRICES)
+    assert (await plan_of(request_for("heavy"))).prices == (UNKNOWN_PRICES, priced)
 
 
 async def test_tools_leave_out_who_has_none_and_the_reason_says_so(plan_of):

@@ -11,6 +11,9 @@ from datetime import UTC, datetime, timedelta
 import aiohttp
 import pytest
 
+from penstock.gateway.v1 import chat_service_pb2
+from penstock.gateway.v1.chat_service_pb2_grpc import ChatServiceStub
+from penstock.llm.v1 import message_pb2
 from penstock_common.testing.openai_upstream import Answer, End, Failure
 
 USD = 1_000_000_000
@@ -53,6 +56,10 @@ async def test_row_of_an_answer_says_who_asked_what_came_and_what_it_cost(suite)
         "user": "ann",
         "feature": "",
         "degraded": "",
+        "cost_unknown": 0,
+        "cache_write_1h_input_tokens": 0,
+        "cache_write_price_nano_usd": 0,
+        "cache_write_1h_price_nano_usd": 0,
         "exported_at": None,
     }
 
@@ -170,3 +177,25 @@ async def test_two_hundred_requests_of_which_many_are_left_have_one_row_each(sui
     for row in rows:
         assert row["cost_nano_usd"] == row["input_tokens"] * 1_000 + row["output_tokens"] * 2_000
     assert suite.gateway._door.in_flight == 0
+
+
+async def test_an_answer_without_a_price_tells_no_cost_and_its_row_says_that_nobody_knows(document, serve):
+    for upstream in document["upstreams"]:
+        for model in upstream["models"]:
+            del model["price"]
+    suite = await serve()
+    answered = await suite.ask()
+    assert answered.header["x-penstock-cost-usd"] == "unknown"
+    request = chat_service_pb2.ChatRequest()
+    request.input.model = "fast"
+    request.input.messages.add(role=message_pb2.ROLE_USER).parts.add(text="Hello?")
+    told = await ChatServiceStub(suite.channel).Chat(request, metadata=[("authorization", f"Bearer {suite.KEY}")])
+    assert (told.cost_is_unknown, told.cost_nano_usd) == (True, 0)
+    async with asyncio.timeout(60):
+        while "hit" not in (again := await suite.ask()).header["x-penstock-cache"]:
+            await asyncio.sleep(0.005)
+    # Nobody was asked again.
+    assert again.header["x-penstock-cost-usd"] == "0"
+    rows = await suite.ledger_after_close()
+    assert {(row["cost_unknown"], row["cost_nano_usd"]) for row in rows if row["cache_status"] != "hit"} == {(1, 0)}
+    assert {(row["cost_unknown"], row["cost_nano_usd"]) for row in rows if row["cache_status"] == "hit"} == {(0, 0)}

@@ -68,6 +68,7 @@ def test_nothing_to_list_is_said_beside_standard_output(penstock, where, listed)
         (("users", "disable", "nobody"), 3),
         (("tenants", "disable", "nobody"), 3),
         (("tenants", "create", "acme", "--model", "nothing"), 3),
+        (("models", "show", "nothing"), 3),
         # It is so already, or may not be changed.
         (("tenants", "create", "demo"), 1),
         (("tenants", "update", "demo", "--tier", "free"), 1),

@@ -218,6 +218,30 @@ def test_a_cost_is_the_exact_sum_rounded_half_up_once(fresh, cached, output, pri
     assert cost == floor(exact + Fraction(1, 2))
 
 
+@given(*[tokens] * 5, *[nano_usd] * 5)
+def test_what_is_written_to_a_cache_costs_by_how_long_it_is_kept(  # noqa: PLR0913, PLR0917 - each is drawn by itself
+    fresh, cached, written, for_an_hour, output, price, cached_price, write_price, hour_price, output_price
+):
+    usage = Usage(
+        input_tokens=fresh + cached + written + for_an_hour,
+        cached_input_tokens=cached,
+        cache_write_input_tokens=written + for_an_hour,
+        cache_write_1h_input_tokens=for_an_hour,
+        output_tokens=output,
+    )
+    prices = UnitPrices(
+        input_nano_usd=price,
+        cached_input_nano_usd=cached_price,
+        output_nano_usd=output_price,
+        cache_write_nano_usd=write_price,
+        cache_write_1h_nano_usd=hour_price,
+    )
+    usual = write_price or price
+    total = fresh * price + cached * cached_price + written * usual + for_an_hour * (hour_price or usual)
+    exact = Fraction(total + output * output_price, 1_000_000)
+    assert cost_nano_usd(usage, prices) == floor(exact + Fraction(1, 2))
+
+
 @pytest.mark.parametrize(
     ("input_tokens", "cost"), [(0, 0), (1, 0), (499_999, 0), (500_000, 1), (1_000_000, 1), (1_500_000, 2)]
 )

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from penstock_common.llm.types import Usage
+from penstock_common.llm.types import UnitPrices, Usage
 from penstock_gateway.adapters.telemetry import Metrics
 from penstock_gateway.domain.life.settlement import LedgerRow
 
@@ -31,6 +31,12 @@ class Instruments:
         self.requests = counter("penstock_requests_total", "Requests that ended.", "surface", "model", "outcome")
         self.tokens = counter("penstock_tokens_total", "Tokens billed.", "upstream", "model", "type")
         self.cost = counter("penstock_cost_usd_total", "Dollars billed.", "upstream", "model")
+        self.unpriced = counter(
+            "penstock_unpriced_answers_total",
+            "Answers of which nobody knows what they cost: no price is configured, and the datasheet has none.",
+            "upstream",
+            "model",
+        )
         self.cache = counter("penstock_cache_requests_total", "What the cache did.", "result")
         self.degraded = counter(
             "penstock_degraded_answers_total", "Answers that stood in for a model's own.", "model", "step"
@@ -64,6 +70,8 @@ class Instruments:
             self.tokens.labels(row.upstream, row.model, "input").inc(row.usage.input_tokens)
             self.tokens.labels(row.upstream, row.model, "output").inc(row.usage.output_tokens)
             self.cost.labels(row.upstream, row.model).inc(row.cost_nano_usd / 1e9)
+            if row.unit_prices.is_unknown:
+                self.unpriced.labels(row.upstream, row.model).inc()
 
 
 def rows():
@@ -75,6 +83,7 @@ def rows():
             generation_id="g", request_id="r", created_at=NOW, tenant="t", key_id="k", requested_model="fast",
             surface=surface, outcome=outcome, cache_status=cache_status, model=model, upstream=f"of {model}",
             usage=Usage(input_tokens=7, output_tokens=4), cost_nano_usd=123_456_789,
+            unit_prices=UnitPrices(is_unknown=surface == "grpc"),
             duration_ms=next(milliseconds), overhead_ms=next(milliseconds),
             time_to_first_token_ms=next(milliseconds) if model else None, degraded="stale" if model else "",
         )  # fmt: skip

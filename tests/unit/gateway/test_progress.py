@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
+from penstock_common.llm.owed import Owed
 from penstock_common.llm.types import (
     Candidate,
     Finished,
@@ -146,3 +148,35 @@ def test_who_broke_off_is_owed_beside_the_usage_of_who_made_the_answer_whole(ask
     progress.note_ended([attempt(outcome="cut", **OWED), attempt(outcome="answered")])
     broken_off = 3 * 1_000 + 2 * 500 + 3 * 2_000
     assert progress.bill(ask()) == Bill(usage, PRICES, 100 * 1_000 + 10 * 2_000 + broken_off)
+
+
+UNKNOWN = UnitPrices(is_unknown=True)
+
+
+def test_what_is_written_to_a_cache_is_owed_at_its_price(ask):
+    usage = Usage(input_tokens=10, cache_write_input_tokens=6, cache_write_1h_input_tokens=2, output_tokens=1)
+    prices = UnitPrices(1_000_000, 0, 2_000_000, 3_000_000, 4_000_000)
+    progress = after(STARTED, TextDelta(text="abcd"))
+    progress.note_ended([attempt(**Owed(usage, prices).told())])
+    bill = progress.bill(ask())
+    assert bill.usage == replace(usage, estimated=True)
+    assert (bill.unit_prices, bill.cost_nano_usd) == (prices, 4 * 1 + 4 * 3 + 2 * 4 + 1 * 2)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_bill_is_unknown_where_a_part_of_it_is(ask, order):
+    owed = [Owed(Usage(input_tokens=1), prices).told() for prices in (PRICES, UNKNOWN)]
+    progress = after()
+    progress.note_ended([attempt(**told) for told in owed[::order]])
+    assert progress.bill(ask()).known_cost_nano_usd is None
+
+
+def test_who_broke_off_at_an_unknown_price_makes_the_whole_cost_unknown(ask):
+    progress = after(STARTED, TextDelta(text="x"), Usage(input_tokens=1))
+    progress.note_ended([attempt(outcome="cut", **Owed(Usage(input_tokens=1), UNKNOWN).told())])
+    assert progress.bill(ask()).known_cost_nano_usd is None
+
+
+def test_a_price_of_nothing_makes_a_known_bill(ask):
+    finished = Finished(reason=FinishReason.STOP, answered_by=FIRST)
+    assert after(STARTED, TextDelta(text="x"), Usage(input_tokens=1), finished).bill(ask()).known_cost_nano_usd == 0

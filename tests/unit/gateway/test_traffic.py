@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from penstock_common.llm.types import UnitPrices
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.life.settlement import LedgerRow
 from penstock_gateway.domain.status.traffic import SLOT_SECONDS, SLOTS, TrafficWindow, UpstreamTraffic
@@ -119,3 +120,14 @@ def test_memory_does_not_grow_with_names(window):
     for number in range(1_000):
         window.note(row(attempts=1), attempts(f"u{number}"), is_fault=False)
     assert len(window.summary().upstreams) == 256
+
+
+def test_a_cost_that_nobody_knows_is_not_shared_out(window):
+    window.note(row(cost_nano_usd=300), (), is_fault=False)
+    window.note(row(unit_prices=UnitPrices(is_unknown=True)), (), is_fault=False)
+    assert (window.summary().requests, window.summary().cost_per_request_nano_usd) == (2, 300)
+
+
+def test_nobody_knows_what_a_request_costs_where_none_has_a_price(window):
+    window.note(row(unit_prices=UnitPrices(is_unknown=True)), (), is_fault=False)
+    assert window.summary().cost_per_request_nano_usd is None

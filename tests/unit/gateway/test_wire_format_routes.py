@@ -115,4 +115,5 @@ def test_no_name_ends_a_line_of_the_head(name):
 
 def test_lines_end():
     assert header_lines([(b"a", b"b"), (b"c", b"d")]) == b"a: b\r\nc: d\r\n"
+    assert bill_lines(None, 1.0).startswith(b"x-penstock-cost-usd: unknown\r\n")
     assert bill_lines(12_000, 1.234) == b"x-penstock-cost-usd: 0.000012\r\nx-penstock-overhead-ms: 1.23\r\n"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from openai._streaming import SSEDecoder
 from openai.types import Model
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
@@ -24,11 +25,13 @@ from penstock_common.llm.types import (
     Started,
     TextDelta,
     ToolCallDelta,
+    UnitPrices,
     Usage,
 )
 from penstock_gateway.surfaces.wire_formats.answer_head import format_cost_usd
 from penstock_gateway.surfaces.wire_formats.format import USUAL_FORM, StreamSummary
 from penstock_gateway.surfaces.wire_formats.openai.chat.render import ChunkRenderer, render_whole
+from penstock_gateway.surfaces.wire_formats.openai.completions.render import costing
 from penstock_gateway.surfaces.wire_formats.openai.errors import error_event
 from penstock_gateway.surfaces.wire_formats.openai.models.render import render_model, render_model_list
 from penstock_gateway.surfaces.wire_formats.sse import COMMENT
@@ -292,3 +295,17 @@ def test_a_refusal_stands_in_the_place_of_content(logprobs: str) -> None:
     message = ChatCompletion.model_validate_json(body).choices[0].message
     assert (message.content, message.refusal) == (None, "No.")
     assert json.loads(body)["choices"][0]["logprobs"] == (json.loads(told) if logprobs else None)
+
+
+def test_a_cost_that_nobody_knows_is_null() -> None:
+    stream = renderer(include_usage=True)
+    unknown = replace(STOP, unit_prices=UnitPrices(is_unknown=True), cost_nano_usd=0)
+    stream.render([STARTED, TextDelta(text="Hi"), USAGE, unknown])
+    assert b'"x_penstock":{"cost_usd":null,' in stream.end(SUMMARY)
+
+
+def test_answers_cost_what_nobody_knows_where_one_of_them_does() -> None:
+    unknown = replace(STOP, unit_prices=UnitPrices(is_unknown=True))
+    for finished, before in ((STOP, unknown), (unknown, STOP)):
+        assert costing(finished, before).known_cost_nano_usd is None
+    assert costing(STOP, STOP).known_cost_nano_usd == 2 * STOP.cost_nano_usd

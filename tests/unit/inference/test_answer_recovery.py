@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from penstock_common.llm.events import Answer
+from penstock_common.llm.owed import Owed
 from penstock_common.llm.types import (
     Candidate,
     FinishReason,
@@ -44,8 +45,9 @@ def recovery_of(*sent, value=QUESTION):
 
 def test_all_that_came_to_nothing_since_a_break_is_summed_up():
     recovery, _ = recovery_of(TextDelta(text=SENT))
-    recovery.note_cost(Usage(input_tokens=5, cached_input_tokens=2, output_tokens=8), PRICES)
-    recovery.note_cost(Usage(input_tokens=7, cache_write_input_tokens=3, output_tokens=1, reasoning_tokens=1), PRICES)
+    recovery.note_cost(Owed(Usage(input_tokens=5, cached_input_tokens=2, output_tokens=8), PRICES))
+    written = Usage(input_tokens=7, cache_write_input_tokens=3, output_tokens=1, reasoning_tokens=1)
+    recovery.note_cost(Owed(written, PRICES))
     (made,) = recovery.recoveries()
     assert made.usage == Usage(
         input_tokens=12,
@@ -61,9 +63,9 @@ def test_all_that_came_to_nothing_since_a_break_is_summed_up():
 
 def test_what_a_second_break_has_cost_is_its_own():
     recovery, _ = recovery_of(TextDelta(text=SENT))
-    recovery.note_cost(Usage(input_tokens=5, output_tokens=8), PRICES)
+    recovery.note_cost(Owed(Usage(input_tokens=5, output_tokens=8), PRICES))
     recovery.note_break(CUT, SECOND)
-    recovery.note_cost(Usage(input_tokens=1, output_tokens=1), PRICES)
+    recovery.note_cost(Owed(Usage(input_tokens=1, output_tokens=1), PRICES))
     assert [made.cost_nano_usd for made in recovery.recoveries()] == [21_000, 3_000]
     assert [made.broke for made in recovery.recoveries()] == [FIRST, SECOND]
     assert recovery.cost_nano_usd == 24_000

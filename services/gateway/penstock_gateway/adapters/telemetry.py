@@ -39,6 +39,12 @@ class Metrics:
         )
         self.tokens = Counters(registry, semconv.METRIC_TOKENS, "Tokens billed.", ("upstream", "model", "type"))
         self.cost = Counters(registry, semconv.METRIC_COST, "Dollars billed.", ("upstream", "model"))
+        self.unpriced = Counters(
+            registry,
+            semconv.METRIC_UNPRICED_ANSWERS,
+            "Answers of which nobody knows what they cost: no price is configured, and the datasheet has none.",
+            ("upstream", "model"),
+        )
         self.cache = Counters(registry, semconv.METRIC_CACHE, "What the cache did.", ("result",))
         self.degraded = Counters(
             registry, semconv.METRIC_DEGRADED, "Answers that stood in for a model's own.", ("model", "step")
@@ -83,6 +89,8 @@ class Metrics:
             self.tokens.add((row.upstream, row.model, "input"), row.usage.input_tokens)
             self.tokens.add((row.upstream, row.model, "output"), row.usage.output_tokens)
             self.cost.add((row.upstream, row.model), row.cost_nano_usd / _NANO)
+            if row.unit_prices.is_unknown:
+                self.unpriced.add((row.upstream, row.model))
 
 
 def show_ledger(registry: CollectorRegistry, waiting: Callable[[], int]) -> None:
@@ -180,9 +188,10 @@ class TelemetryObserver:
             semconv.SURFACE: row.surface,
             semconv.UPSTREAM: row.upstream,
             semconv.CACHE: row.cache_status,
-            semconv.COST_NANO_USD: row.cost_nano_usd,
             semconv.OVERHEAD_MS: row.overhead_ms,
         }
+        if not row.unit_prices.is_unknown:
+            attributes[semconv.COST_NANO_USD] = row.cost_nano_usd
         if row.degraded:
             attributes[semconv.DEGRADED] = row.degraded
         if self._capture_content and isinstance(order, ChatOrder):

@@ -10,6 +10,7 @@ import structlog
 
 from penstock_common.llm.estimate import estimated_input_tokens
 from penstock_common.llm.events import Answer
+from penstock_common.llm.owed import Owed
 from penstock_common.llm.types import (
     ContentEvent,
     Finished,
@@ -17,7 +18,6 @@ from penstock_common.llm.types import (
     GenerationInput,
     ReasoningDelta,
     ToolCallDelta,
-    UnitPrices,
     Usage,
     cost_nano_usd,
 )
@@ -209,13 +209,10 @@ class Attempt:
         model, stopped = self.model, self.stopped
         assert stopped is not None, "the answer is whole"
         observer.answered(model.candidate, usage)
-        prices = model.prices
-        if tier or stopped.service_tier:
-            told = prices_of(model, tier, stopped.service_tier)
-            if told is None:
-                observer.unpriced(model.candidate, stopped.service_tier)
-                told = asked_prices(model, tier)
-            prices = told
+        prices = prices_of(model, tier, stopped.service_tier, usage)
+        if prices is None:
+            observer.unpriced(model.candidate, stopped.service_tier)
+            prices = asked_prices(model, tier, usage)
         return Finished(
             reason=stopped.reason,
             answered_by=model.candidate,
@@ -272,23 +269,19 @@ class Attempt:
         """Record that it is to make an answer whole that broke off, and how."""
         self._step.attributes["recovery"] = way
 
-    def interrupted(self, value: GenerationInput, answer: Answer, prices: UnitPrices) -> Usage | None:
+    def interrupted(self, value: GenerationInput, answer: Answer, tier: str) -> Owed | None:
         """Record and return what is owed for an attempt that did not come to its end, when ``answer`` had come of it.
 
         Nothing (None) before the upstream was sent the prompt; from then on the prompt, and what has been written.
+        ``tier`` was asked for.
         """
         if not self.answer.sent:
             return None
         unread_bytes, window_tokens = self.answer.unread_bytes, self.model.context_window_tokens
         usage = interrupted_usage(self.usage, value, answer, unread_bytes, window_tokens)
-        told = self._step.attributes
-        told["owed_input_tokens"] = usage.input_tokens
-        told["owed_cached_input_tokens"] = usage.cached_input_tokens
-        told["owed_output_tokens"] = usage.output_tokens
-        told["input_nano_usd"] = prices.input_nano_usd
-        told["cached_input_nano_usd"] = prices.cached_input_nano_usd
-        told["output_nano_usd"] = prices.output_nano_usd
-        return usage
+        owed = Owed(usage, asked_prices(self.model, tier, usage))
+        self._step.attributes.update(owed.told())
+        return owed
 
     @property
     def may_be_hedged(self) -> bool:

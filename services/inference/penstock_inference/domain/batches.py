@@ -12,6 +12,7 @@ import msgspec
 
 from penstock_common.errors import PenstockError
 from penstock_common.llm.events import Answer, merge_deltas
+from penstock_common.llm.owed import Owed
 from penstock_common.llm.types import (
     Batch,
     ContentEvent,
@@ -20,7 +21,6 @@ from penstock_common.llm.types import (
     GenerationEvent,
     RecoveryWay,
     Started,
-    UnitPrices,
     Usage,
 )
 from penstock_common.telemetry.steps import Steps
@@ -114,7 +114,7 @@ class Batches:
             attempt, self._attempt = self._attempt, None
             if attempt is not None:
                 if attempt.is_open:
-                    attempt.interrupted(self._asked, self._written(), self._asked_prices(attempt.model))
+                    attempt.interrupted(self._asked, self._written(), self._tier)
                 await attempt.aclose()
 
     async def _next(self) -> Batch:
@@ -241,16 +241,16 @@ class Batches:
     def _gate_of(self, succession: Succession) -> Gate | None:
         return self._parts.pools[succession.current.candidate.upstream].gate
 
-    def _note_cost(self, failed: Attempt, failure: AttemptFailed, *, was_answering: bool) -> Usage | None:
+    def _note_cost(self, failed: Attempt, failure: AttemptFailed, *, was_answering: bool) -> Owed | None:
         """Record what a failed attempt has cost; return what of it is owed: what it wrote, or a caller's time ended."""
         wrote = was_answering and (self._recovery is None or self._recovery.has_written)
         if wrote or failure.kind is FailureKind.DEADLINE:
-            return failed.interrupted(self._asked, self._written(), self._asked_prices(failed.model))
+            return failed.interrupted(self._asked, self._written(), self._tier)
         if failure.may_have_cost:
             failed.lost(self._asked)
         return None
 
-    def _recover(self, model: Model, failure: AttemptFailed, cost: Usage | None) -> float | None:
+    def _recover(self, model: Model, failure: AttemptFailed, cost: Owed | None) -> float | None:
         """Return the seconds to wait before somebody is asked to make the answer whole that broke off; None: nobody can."""
         recovery, succession = self._recovery, self._succession
         assert succession is not None, "an attempt has failed"
@@ -259,7 +259,7 @@ class Batches:
         elif recovery.has_given:
             recovery.note_break(failure, model.candidate)
         if cost is not None:
-            recovery.note_cost(cost, self._asked_prices(model))
+            recovery.note_cost(cost)
         if failure.next is Next.FINAL or not self._generation.may_recover or not recovery.is_possible(failure):
             return None
         return succession.after_break(failure, another_way=recovery.may_ask_otherwise(failure))
@@ -345,7 +345,7 @@ class Batches:
         return Started(
             generation_id=f"gen-{secrets.token_hex(12)}",
             answered_by=model.candidate,
-            unit_prices=self._asked_prices(model) if self._tier else model.prices,
+            unit_prices=asked_prices(model, self._tier) if self._tier else model.prices,
             dropped=attempt.dropped,
         )
 
@@ -371,9 +371,9 @@ class Batches:
             self._handing.answered(attempt.model)
         if finished.reason is FinishReason.TOOL_CALLS and self._recovery is None:
             keep_calls(self._generation, self._parts, attempt, self._answer)
-        if self._race is not None and self._race.cost_nano_usd:
-            cost = finished.cost_nano_usd + self._race.cost_nano_usd
-            finished = msgspec.structs.replace(finished, cost_nano_usd=cost)
+        race = self._race
+        if race is not None and (race.cost_nano_usd or race.has_unknown_cost):
+            finished = _costing(finished, race.cost_nano_usd, has_unknown=race.has_unknown_cost)
         if self._recovery is not None:
             usage, finished = self._recovered(self._recovery, usage, finished)
         events += (usage, finished)
@@ -384,9 +384,13 @@ class Batches:
         recoveries = recovery.recoveries()
         for made in recoveries:
             self._parts.observer.recovered(made)
-        cost = finished.cost_nano_usd + recovery.cost_nano_usd
-        return recovery.usage_of(usage), msgspec.structs.replace(finished, cost_nano_usd=cost, recoveries=recoveries)
+        finished = _costing(finished, recovery.cost_nano_usd, has_unknown=recovery.has_unknown_cost)
+        return recovery.usage_of(usage), msgspec.structs.replace(finished, recoveries=recoveries)
 
-    def _asked_prices(self, model: Model) -> UnitPrices:
-        """Return what is billed while the upstream has not said at which tier it answers."""
-        return asked_prices(model, self._tier)
+
+def _costing(finished: Finished, more_nano_usd: int, *, has_unknown: bool) -> Finished:
+    """Return the end of an answer beside which something else was asked that is paid, too."""
+    prices = finished.unit_prices
+    if has_unknown and not prices.is_unknown:
+        prices = msgspec.structs.replace(prices, is_unknown=True)
+    return msgspec.structs.replace(finished, cost_nano_usd=finished.cost_nano_usd + more_nano_usd, unit_prices=prices)

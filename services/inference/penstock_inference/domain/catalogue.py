@@ -13,6 +13,7 @@ import msgspec
 from penstock_common import errors
 from penstock_common.llm.types import Candidate, GenerationInput, Plan, UnitPrices
 from penstock_inference.domain.model_facts import UNKNOWN_MODEL, ModelFacts
+from penstock_inference.domain.price_steps import PriceStep
 
 if TYPE_CHECKING:
     from penstock_inference.domain.tiers import AskedTier
@@ -135,7 +136,7 @@ class Model:
     """One model at one upstream; ``context_window_tokens`` is 0 where unknown.
 
     ``tier_prices``: of the tiers of service, beside the
-    standard one, that callers may ask for.
+    standard one, that callers may ask for. ``price_steps``: what long requests cost, by tier; ``""`` is the standard one.
     """
 
     candidate: Candidate
@@ -146,6 +147,7 @@ class Model:
     whole_answers: WholeAnswers = WholeAnswers.NEVER
     tier_prices: Mapping[str, UnitPrices] = field(default_factory=dict[str, UnitPrices])
     facts: ModelFacts = UNKNOWN_MODEL
+    price_steps: Mapping[str, tuple[PriceStep, ...]] = field(default_factory=dict[str, tuple[PriceStep, ...]])
 
     def is_asked_whole(self, *, others_left: bool) -> bool:
         """Return whether it is asked for an answer in one piece where the caller does not stream."""

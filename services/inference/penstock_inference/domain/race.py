@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from penstock_common.llm.events import Answer
-from penstock_common.llm.types import ContentEvent, cost_nano_usd
+from penstock_common.llm.types import ContentEvent
 from penstock_inference.domain.attempt import Attempt
 from penstock_inference.domain.catalogue import Model
 from penstock_inference.domain.failure import AttemptFailed, FailureKind, Next, Weight
@@ -18,7 +18,6 @@ from penstock_inference.domain.hedging import HedgeOutcome, Hedging
 from penstock_inference.domain.load.admission import permit_at_once
 from penstock_inference.domain.load.gate import Permit
 from penstock_inference.domain.succession import Succession
-from penstock_inference.domain.tiers import asked_prices
 
 _Came = Sequence[ContentEvent] | AttemptFailed
 
@@ -57,11 +56,13 @@ class Race:
 
     __slots__ = (
         "_course", "_first", "_first_failed", "_is_told", "_open", "_reads", "_second", "_seconds", "_wrote", "cost_nano_usd",
+        "has_unknown_cost",
     )  # fmt: skip
 
     def __init__(self, first: Attempt, course: Course, seconds: float) -> None:
         """A second attempt is begun where the first has no content after ``seconds``."""
         self.cost_nano_usd = 0
+        self.has_unknown_cost = False
         """What is owed for the one that lost."""
         self._first = first
         self._second: Attempt | None = None
@@ -249,7 +250,7 @@ class Race:
             return
         answer = Answer()
         answer.extend(self._wrote.get(attempt, ()))
-        prices = asked_prices(attempt.model, self._course.tier)
-        usage = attempt.interrupted(self._course.generation.input, answer, prices)
-        if usage is not None:
-            self.cost_nano_usd += cost_nano_usd(usage, prices)
+        owed = attempt.interrupted(self._course.generation.input, answer, self._course.tier)
+        if owed is not None:
+            self.cost_nano_usd += owed.cost_nano_usd
+            self.has_unknown_cost |= owed.unit_prices.is_unknown

@@ -14,6 +14,7 @@ import msgspec
 
 from penstock_common.llm.estimate import estimated_output_tokens
 from penstock_common.llm.events import Answer
+from penstock_common.llm.owed import Owed
 from penstock_common.llm.types import (
     Candidate,
     ContentEvent,
@@ -24,9 +25,7 @@ from penstock_common.llm.types import (
     RecoveryWay,
     Role,
     Text,
-    UnitPrices,
     Usage,
-    cost_nano_usd,
 )
 from penstock_inference.domain.catalogue import Capability, Model
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
@@ -60,6 +59,8 @@ class AnswerRecovery:
         self.broke = broke
         self.written = Answer()
         """What the attempt that runs has written by itself."""
+        self.has_unknown_cost = False
+        """Whether something has come to nothing whose price nobody knows."""
         self._value = value
         self._sent = sent
         self._breaks: list[_Break] = []
@@ -76,11 +77,12 @@ class AnswerRecovery:
         self._breaks.append(_Break(candidate, failure.outcome, _delivered_characters(self._sent)))
         self._model, self._ways = None, []
 
-    def note_cost(self, usage: Usage, prices: UnitPrices) -> None:
+    def note_cost(self, owed: Owed) -> None:
         """Take in what an attempt has cost that came to nothing since the last break, that one's own included."""
         made = self._breaks[-1]
-        made.usage = _sum(made.usage, usage)
-        made.cost_nano_usd += cost_nano_usd(usage, prices)
+        made.usage = _sum(made.usage, owed.usage)
+        made.cost_nano_usd += owed.cost_nano_usd
+        self.has_unknown_cost |= owed.unit_prices.is_unknown
 
     @property
     def has_written(self) -> bool:
@@ -167,6 +169,7 @@ class AnswerRecovery:
             output_tokens=reported.output_tokens + before,
             cached_input_tokens=min(reported.cached_input_tokens, input_tokens),
             cache_write_input_tokens=min(reported.cache_write_input_tokens, input_tokens),
+            cache_write_1h_input_tokens=min(reported.cache_write_1h_input_tokens, input_tokens),
             estimated=True,
         )
 
@@ -254,4 +257,5 @@ def _sum(first: Usage, second: Usage) -> Usage:
         cache_write_input_tokens=first.cache_write_input_tokens + second.cache_write_input_tokens,
         reasoning_tokens=first.reasoning_tokens + second.reasoning_tokens,
         estimated=True,
+        cache_write_1h_input_tokens=first.cache_write_1h_input_tokens + second.cache_write_1h_input_tokens,
     )

@@ -12,8 +12,9 @@ from typing import cast
 
 import msgspec
 
-from penstock_common.llm.types import GenerationInput, UnitPrices
+from penstock_common.llm.types import GenerationInput, UnitPrices, Usage
 from penstock_inference.domain.catalogue import Model
+from penstock_inference.domain.price_steps import prices_at
 
 STANDARD = frozenset({"", "auto", "default", "standard", "standard_only", "on_demand", "global"})
 """What vendors call the tier that a model's price is for: OpenAI, Anthropic, Groq."""
@@ -25,6 +26,7 @@ _OTHER_MODELS = frozenset({"models", "fallbacks", "fallbackmodels"})
 # Gemini and LiteLLM read what is within as if it stood outside.
 _WRAPPER = "extrabody"
 _OBJECT = msgspec.json.Decoder(dict[str, object])
+_SHORT = Usage()
 
 
 class AskedTier(msgspec.Struct, frozen=True, gc=False):
@@ -55,19 +57,28 @@ def is_tier_field(name: str) -> bool:
     return _plain(name) in _TIER_FIELDS
 
 
-def asked_prices(model: Model, tier: str) -> UnitPrices:
+def asked_prices(model: Model, tier: str, usage: Usage = _SHORT) -> UnitPrices:
     """Return what is billed while the upstream has not said at which tier it answers; ``tier`` was asked for."""
-    return model.tier_prices.get(tier, model.prices)
+    priced = tier if tier in model.tier_prices else ""
+    return _prices_in(model, priced, usage)
 
 
-def prices_of(model: Model, asked: str, answered: str) -> UnitPrices | None:
+def prices_of(model: Model, asked: str, answered: str, usage: Usage = _SHORT) -> UnitPrices | None:
     """Return what an answer is billed at; None where the upstream names a tier that has no price.
 
     ``answered`` is the tier that the upstream says the answer had, empty where it does not: then it is the one that was
     asked for. An upstream may serve a dearer tier's request at the standard one, and by default at another.
     """
     tier = answered.lower() or asked
-    return model.prices if tier in STANDARD else model.tier_prices.get(tier)
+    if tier in STANDARD:
+        return _prices_in(model, "", usage)
+    return _prices_in(model, tier, usage) if tier in model.tier_prices else None
+
+
+def _prices_in(model: Model, tier: str, usage: Usage) -> UnitPrices:
+    prices = model.tier_prices[tier] if tier else model.prices
+    steps = model.price_steps.get(tier) if model.price_steps else None
+    return prices_at(usage, prices, steps) if steps else prices
 
 
 def _asked_in(fields: Mapping[str, object]) -> list[AskedTier]:

@@ -63,18 +63,21 @@ def _said_anything(answer: Answer) -> bool:
 
 
 def _bounded(usage: Usage) -> Usage:
-    """Return the usage with every part no larger than its whole."""
-    cached = usage.cached_input_tokens
-    written = usage.cache_write_input_tokens
-    reasoning = usage.reasoning_tokens
+    """Return the usage with every part no larger than its whole; what was remembered is not written, too."""
     inputs, outputs = usage.input_tokens, usage.output_tokens
-    if 0 <= cached <= inputs and 0 <= written <= inputs and 0 <= reasoning <= outputs:
+    cached = _clip(usage.cached_input_tokens, inputs)
+    written = _clip(usage.cache_write_input_tokens, inputs - cached)
+    for_an_hour = _clip(usage.cache_write_1h_input_tokens, written)
+    reasoning = _clip(usage.reasoning_tokens, outputs)
+    told = (usage.cached_input_tokens, usage.cache_write_input_tokens, usage.cache_write_1h_input_tokens)
+    if (cached, written, for_an_hour) == told and reasoning == usage.reasoning_tokens:
         return usage
     return msgspec.structs.replace(
         usage,
-        cached_input_tokens=_clip(cached, inputs),
-        cache_write_input_tokens=_clip(written, inputs),
-        reasoning_tokens=_clip(reasoning, outputs),
+        cached_input_tokens=cached,
+        cache_write_input_tokens=written,
+        cache_write_1h_input_tokens=for_an_hour,
+        reasoning_tokens=reasoning,
         estimated=True,
     )
 

@@ -16,7 +16,6 @@ class UpstreamModel:
     """One model at one upstream, and what it is billed at; ``region`` is empty where the operator names none.
 
     ``identity`` tells it from another that has its names: the provider, where it is, how it is asked.
-    ``has_price``: the operator said what it costs, be it nothing.
     """
 
     candidate: Candidate
@@ -24,7 +23,6 @@ class UpstreamModel:
     context_window_tokens: int
     capabilities: frozenset[str]
     prices: UnitPrices = UnitPrices()
-    has_price: bool = False
     identity: tuple[str, ...] = ()
     provider: str = ""
     service_tiers: frozenset[str] = frozenset()
@@ -71,9 +69,9 @@ class PublicModel:
 
     @property
     def prices(self) -> UnitPrices | None:
-        """What the first candidate is billed at; None where nobody said."""
-        first = self.candidates[0]
-        return first.prices if first.has_price else None
+        """What the first candidate is billed at; None where nobody knows."""
+        prices = self.candidates[0].prices
+        return None if prices.is_unknown else prices
 
 
 def digest_of(

@@ -105,7 +105,7 @@ def _end(finished: generation_pb2.GenerationFinished, usage: generation_pb2.Toke
         finish_reason=reason,
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
-        cost_nano_usd=finished.cost_nano_usd,
+        cost_nano_usd=None if finished.unit_prices.is_unknown else finished.cost_nano_usd,
     )
 
 

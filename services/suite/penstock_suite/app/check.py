@@ -12,11 +12,20 @@ from typing import Any
 from pydantic import BaseModel
 
 from penstock_common.configuration import Configuration, ConfigurationError
+from penstock_common.datasheet.described import described
+from penstock_common.datasheet.files import datasheet_of
 from penstock_common.faults import Fault, KeyPath, dotted, nearest
 from penstock_common.sections import DEFAULT_EMBEDDING_MODEL
 from penstock_suite.app.plan import StackPlan, known_part, load, plan_of, triton_folders, unplanned
 from penstock_suite.app.resources import missing_embedding_model, missing_resources, unusable_certificate
-from penstock_suite.domain.contradictions import contradictions, doubts, missing_keys, needs_a_key
+from penstock_suite.domain.contradictions import (
+    contradictions,
+    doubts,
+    missing_keys,
+    needs_a_key,
+    unknown_base_models,
+    unpriced,
+)
 from penstock_suite.domain.failure import Misconfigured, SuiteFailure
 from penstock_suite.domain.rendering import masked, merged, referred
 from penstock_suite.domain.requests import Role, Selection
@@ -133,8 +142,9 @@ def _note_unknown_sections(check: _Check) -> None:
 
 
 def _note_contradictions(check: _Check, document: dict[str, Any]) -> None:
-    check.note((*contradictions(document), *_empty_keys(check.read)))
-    check.doubt(doubts(document))
+    known = datasheet_of(check.configuration).all_names
+    check.note((*contradictions(document), *unknown_base_models(document, known), *_empty_keys(check.read)))
+    check.doubt(doubts(document, known))
     check.note(missing_embedding_model(document.get("embedding")))
 
 
@@ -252,7 +262,7 @@ def checked_role(role: Role, config: Path) -> Configuration:
     Raises:
         ConfigurationError, Misconfigured, SuiteFailure: as ``role_settings``.
     """
-    configuration = Configuration.load(config)
+    configuration = described(Configuration.load(config))
     found = _of_roles(configuration, [role], show=False)
     if not found.is_good:
         raise Misconfigured(*map(str, found.faults))
@@ -267,7 +277,7 @@ def role_settings(role: Role, config: Path) -> dict[str, Any]:
         Misconfigured: with a line per fault.
         SuiteFailure: if a package that the role needs is not installed.
     """
-    found = _of_roles(Configuration.load(config), [role], show=True)
+    found = _of_roles(described(Configuration.load(config)), [role], show=True)
     if not found.is_good:
         raise Misconfigured(*map(str, found.faults))
     return found.settings or {}
@@ -292,7 +302,9 @@ def _of_roles(written: Configuration, roles: list[Role], *, show: bool) -> Verdi
     if len(roles) > 1:
         _note_contradictions(check, document)
     elif roles == [Role.INFERENCE]:
-        check.note((*missing_keys(document), *_empty_keys(check.read)))
+        known = datasheet_of(check.configuration).all_names
+        check.note((*missing_keys(document), *unknown_base_models(document, known), *_empty_keys(check.read)))
+        check.doubt(unpriced(document, known))
     found = check.verdict()
     if not found.is_good:
         return found

@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from penstock_common.configuration import Configuration
+from penstock_common.datasheet.described import described
 from penstock_suite.adapters.triton import TritonFolders
 from penstock_suite.domain.effective import LocalParts, completed, has_demo_key, without_triton
 from penstock_suite.domain.failure import Misconfigured
@@ -76,6 +77,15 @@ def make_plan(selection: Selection) -> StackPlan:
 
 
 def load(selection: Selection) -> Configuration:
+    """Return the selected file, as it is written, with what the datasheet knows of its models.
+
+    Raises:
+        ConfigurationError: if it, or a datasheet, cannot be read.
+    """
+    return described(load_alone(selection))
+
+
+def load_alone(selection: Selection) -> Configuration:
     """Return the selected file, as it is written.
 
     Raises:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -29,7 +30,29 @@ class AnswerEnd(msgspec.Struct, frozen=True, kw_only=True):
     finish_reason: str
     input_tokens: int
     output_tokens: int
-    cost_nano_usd: int
+    cost_nano_usd: int | None
+    """None where nobody knows."""
+
+
+class SheetLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that is known of a model."""
+
+    key: str
+    value: Any
+    said_at: str
+    """file:line"""
+    source: str
+    """The vendor's page, where a datasheet says it."""
+
+
+class ModelSheet(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a model; ``candidate`` is empty where no upstream of the configuration has it."""
+
+    name: str
+    candidate: str
+    also: tuple[str, ...]
+    price_is_known: bool
+    lines: tuple[SheetLine, ...]
 
 
 class ModelRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,10 +5,12 @@ Everything here takes the document as it is written, and leaves to the roles wha
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import difflib
+from collections.abc import Collection, Iterator
 from typing import Any, cast
 
 from penstock_common.addresses import host_and_port
+from penstock_common.datasheet.described import OF_ONES_OWN
 from penstock_common.faults import KeyPath, nearest
 from penstock_common.sections import DEFAULT_EMBEDDING_MODEL
 
@@ -17,8 +19,6 @@ Finding = tuple[KeyPath, str]
 
 _ANY_HOST = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
 _LOOPBACK = {"localhost": "127.0.0.1"}
-# Servers of one's own, which nobody bills for.
-_UNBILLED = frozenset({"triton", "vllm", "ollama"})
 
 
 def contradictions(document: Document) -> Iterator[Finding]:
@@ -30,8 +30,8 @@ def contradictions(document: Document) -> Iterator[Finding]:
     yield from _unknown_models(document)
 
 
-def doubts(document: Document) -> Iterator[Finding]:
-    """Yield what can be used, and may not have been meant."""
+def doubts(document: Document, known: Collection[str] = ()) -> Iterator[Finding]:
+    """Yield what can be used, and may not have been meant; ``known`` are the names of the datasheet's models."""
     asked = {str(one) for _, model in _mappings(document.get("models")) for one in _list(model.get("candidates"))}
     for index, upstream in _mappings(document.get("upstreams")):
         name, models = upstream.get("name"), list(_mappings(upstream.get("models")))
@@ -40,12 +40,39 @@ def doubts(document: Document) -> Iterator[Finding]:
                 ("upstreams", index),
                 f"no model under 'models' has a candidate of the upstream '{name}': nobody can ask it",
             )
-        for place, model in models:
-            if model.get("price") is None and upstream.get("provider") not in _UNBILLED:
-                text = f"the model '{model.get('name')}' has no price, and is billed at nothing: "
-                text += "say price: {input: …, output: …} in USD per million tokens"
-                yield ("upstreams", index, "models", place, "price"), text
+    yield from unpriced(document, known)
     yield from _stale_without_a_cache(document)
+
+
+def unpriced(document: Document, known: Collection[str]) -> Iterator[Finding]:
+    """Yield the models of which nobody says what they cost; ``known`` are the names of the datasheet's models."""
+    for index, upstream in _mappings(document.get("upstreams")):
+        for place, model in _mappings(upstream.get("models")):
+            if model.get("price") is not None or upstream.get("provider") in OF_ONES_OWN:
+                continue
+            name = str(model.get("base_model") or model.get("name"))
+            text = f"nobody says what the model '{model.get('name')}' costs, and its answers tell no cost: "
+            text += "say price: {input: …, output: …} in USD per million tokens"
+            if name in known:
+                text += "; the datasheet knows the model, and not its whole price ('penstock models show')"
+            else:
+                text += f", or base_model; the datasheet has no '{name}'{_nearest(name, known)}"
+            yield ("upstreams", index, "models", place, "price"), text
+
+
+def unknown_base_models(document: Document, known: Collection[str]) -> Iterator[Finding]:
+    """Yield the names of base models that the datasheet does not have."""
+    for index, upstream in _mappings(document.get("upstreams")):
+        for place, model in _mappings(upstream.get("models")):
+            name = model.get("base_model")
+            if isinstance(name, str) and name and "${" not in name and name not in known:
+                text = f"the datasheet has no model '{name}'{_nearest(name, known)}"
+                yield ("upstreams", index, "models", place, "base_model"), text
+
+
+def _nearest(name: str, known: Collection[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"; the nearest is '{near[0]}'" if near else ""
 
 
 def _stale_without_a_cache(document: Document) -> Iterator[Finding]:

@@ -143,6 +143,11 @@ class Finished(Value, frozen=True, tag="finished"):
     stop_details: StopDetails | None = None
     service_tier: str = ""
 
+    @property
+    def known_cost_nano_usd(self) -> int | None:
+        """The cost; None where nobody knows the price of all that it was made of."""
+        return None if self.unit_prices.is_unknown else self.cost_nano_usd
+
 
 ContentEvent = TextDelta | ReasoningDelta | ToolCallDelta | OpaqueDelta | ChoiceFinished
 

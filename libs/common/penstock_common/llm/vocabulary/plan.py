@@ -38,7 +38,7 @@ class UnitPrices(Value, frozen=True):
     """Prices of one model in nano-dollars per million tokens.
 
     Input that the provider's prompt cache is written with costs as other input where its price is 0, and for an hour as
-    for less. ``is_unknown``: nobody knows them, and all are 0.
+    for less. ``is_unknown``: nobody knows them, or not of all that was billed: a cost made of them is not known, be it 0.
     """
 
     input_nano_usd: int = 0
@@ -99,7 +99,7 @@ class Usage(Value, frozen=True, tag="usage"):
 
 
 def cost_nano_usd(usage: Usage, prices: UnitPrices) -> int:
-    """Return what ``usage`` costs, rounded half up once."""
+    """Return what ``usage`` costs, rounded half up once; nothing as far as the prices are not known."""
     written = usage.cache_write_input_tokens
     fresh_input_tokens = max(0, usage.input_tokens - usage.cached_input_tokens - written)
     total = (

@@ -392,6 +392,8 @@ type ChatResponse struct {
 	// Attempts made at upstreams. 0 when nobody was asked, as the cache answered.
 	Attempts    uint32 `protobuf:"varint,8,opt,name=attempts,proto3" json:"attempts,omitempty"`
 	CostNanoUsd int64  `protobuf:"varint,9,opt,name=cost_nano_usd,json=costNanoUsd,proto3" json:"cost_nano_usd,omitempty"`
+	// Nobody knows the price of all that it was made of: cost_nano_usd is not what it cost.
+	CostIsUnknown bool `protobuf:"varint,33,opt,name=cost_is_unknown,json=costIsUnknown,proto3" json:"cost_is_unknown,omitempty"`
 	// The answers after the first, where the request asks for several.
 	MoreChoices []*AnsweredChoice `protobuf:"bytes,30,rep,name=more_choices,json=moreChoices,proto3" json:"more_choices,omitempty"`
 	// Fields of the request that the upstream was asked without.
@@ -495,6 +497,13 @@ func (x *ChatResponse) GetCostNanoUsd() int64 {
 		return x.CostNanoUsd
 	}
 	return 0
+}
+
+func (x *ChatResponse) GetCostIsUnknown() bool {
+	if x != nil {
+		return x.CostIsUnknown
+	}
+	return false
 }
 
 func (x *ChatResponse) GetMoreChoices() []*AnsweredChoice {
@@ -768,7 +777,7 @@ const file_penstock_gateway_v1_chat_service_proto_rawDesc = "" +
 	"\x0eno_degradation\x18( \x01(\bR\rnoDegradation\x12\x1d\n" +
 	"\n" +
 	"no_hedging\x18* \x01(\bR\tnoHedging\x125\n" +
-	"\bpriority\x18\x1f \x01(\x0e2\x19.penstock.llm.v1.PriorityR\bpriority\"\xce\x04\n" +
+	"\bpriority\x18\x1f \x01(\x0e2\x19.penstock.llm.v1.PriorityR\bpriority\"\xf6\x04\n" +
 	"\fChatResponse\x12(\n" +
 	"\rgeneration_id\x18\x01 \x01(\tB\x03\xe0A\x03R\fgenerationId\x12\x14\n" +
 	"\x05model\x18\x02 \x01(\tR\x05model\x122\n" +
@@ -778,7 +787,8 @@ const file_penstock_gateway_v1_chat_service_proto_rawDesc = "" +
 	"\x05cache\x18\x06 \x01(\v2 .penstock.gateway.v1.CacheResultR\x05cache\x12\x1a\n" +
 	"\bupstream\x18\a \x01(\tR\bupstream\x12\x1a\n" +
 	"\battempts\x18\b \x01(\rR\battempts\x12\"\n" +
-	"\rcost_nano_usd\x18\t \x01(\x03R\vcostNanoUsd\x12F\n" +
+	"\rcost_nano_usd\x18\t \x01(\x03R\vcostNanoUsd\x12&\n" +
+	"\x0fcost_is_unknown\x18! \x01(\bR\rcostIsUnknown\x12F\n" +
 	"\fmore_choices\x18\x1e \x03(\v2#.penstock.gateway.v1.AnsweredChoiceR\vmoreChoices\x12\x18\n" +
 	"\adropped\x18\x1f \x03(\tR\adropped\x12#\n" +
 	"\rlogprobs_json\x18  \x01(\tR\flogprobsJson\x128\n" +

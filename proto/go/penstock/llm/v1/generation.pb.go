@@ -1791,7 +1791,7 @@ type UnitPrices struct {
 	CacheWriteNanoUsd int64 `protobuf:"varint,20,opt,name=cache_write_nano_usd,json=cacheWriteNanoUsd,proto3" json:"cache_write_nano_usd,omitempty"`
 	// Of input that is written to be kept for an hour; 0 means as cache_write_nano_usd.
 	CacheWrite_1HNanoUsd int64 `protobuf:"varint,21,opt,name=cache_write_1h_nano_usd,json=cacheWrite1hNanoUsd,proto3" json:"cache_write_1h_nano_usd,omitempty"`
-	// Nobody knows what it costs: the other fields are 0, and so is every cost made of them.
+	// Nobody knows what it costs, or not of all that was billed: a cost made of them is not known, be it 0.
 	IsUnknown     bool `protobuf:"varint,22,opt,name=is_unknown,json=isUnknown,proto3" json:"is_unknown,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

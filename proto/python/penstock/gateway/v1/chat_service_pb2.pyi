@@ -73,7 +73,7 @@ class ChatRequest(_message.Message):
     def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., context: _Optional[_Union[_generation_pb2.RequestContext, _Mapping]] = ..., no_degradation: bool = ..., no_hedging: bool = ..., priority: _Optional[_Union[_generation_pb2.Priority, str]] = ...) -> None: ...
 
 class ChatResponse(_message.Message):
-    __slots__ = ("generation_id", "model", "message", "finish_reason", "usage", "cache", "upstream", "attempts", "cost_nano_usd", "more_choices", "dropped", "logprobs_json", "degraded")
+    __slots__ = ("generation_id", "model", "message", "finish_reason", "usage", "cache", "upstream", "attempts", "cost_nano_usd", "cost_is_unknown", "more_choices", "dropped", "logprobs_json", "degraded")
     GENERATION_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
@@ -83,6 +83,7 @@ class ChatResponse(_message.Message):
     UPSTREAM_FIELD_NUMBER: _ClassVar[int]
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     COST_NANO_USD_FIELD_NUMBER: _ClassVar[int]
+    COST_IS_UNKNOWN_FIELD_NUMBER: _ClassVar[int]
     MORE_CHOICES_FIELD_NUMBER: _ClassVar[int]
     DROPPED_FIELD_NUMBER: _ClassVar[int]
     LOGPROBS_JSON_FIELD_NUMBER: _ClassVar[int]
@@ -96,11 +97,12 @@ class ChatResponse(_message.Message):
     upstream: str
     attempts: int
     cost_nano_usd: int
+    cost_is_unknown: bool
     more_choices: _containers.RepeatedCompositeFieldContainer[AnsweredChoice]
     dropped: _containers.RepeatedScalarFieldContainer[str]
     logprobs_json: str
     degraded: _generation_pb2.Degradation
-    def __init__(self, generation_id: _Optional[str] = ..., model: _Optional[str] = ..., message: _Optional[_Union[_message_pb2.Message, _Mapping]] = ..., finish_reason: _Optional[_Union[_generation_pb2.FinishReason, str]] = ..., usage: _Optional[_Union[_generation_pb2.TokenUsage, _Mapping]] = ..., cache: _Optional[_Union[CacheResult, _Mapping]] = ..., upstream: _Optional[str] = ..., attempts: _Optional[int] = ..., cost_nano_usd: _Optional[int] = ..., more_choices: _Optional[_Iterable[_Union[AnsweredChoice, _Mapping]]] = ..., dropped: _Optional[_Iterable[str]] = ..., logprobs_json: _Optional[str] = ..., degraded: _Optional[_Union[_generation_pb2.Degradation, str]] = ...) -> None: ...
+    def __init__(self, generation_id: _Optional[str] = ..., model: _Optional[str] = ..., message: _Optional[_Union[_message_pb2.Message, _Mapping]] = ..., finish_reason: _Optional[_Union[_generation_pb2.FinishReason, str]] = ..., usage: _Optional[_Union[_generation_pb2.TokenUsage, _Mapping]] = ..., cache: _Optional[_Union[CacheResult, _Mapping]] = ..., upstream: _Optional[str] = ..., attempts: _Optional[int] = ..., cost_nano_usd: _Optional[int] = ..., cost_is_unknown: bool = ..., more_choices: _Optional[_Iterable[_Union[AnsweredChoice, _Mapping]]] = ..., dropped: _Optional[_Iterable[str]] = ..., logprobs_json: _Optional[str] = ..., degraded: _Optional[_Union[_generation_pb2.Degradation, str]] = ...) -> None: ...
 
 class AnsweredChoice(_message.Message):
     __slots__ = ("message", "finish_reason", "logprobs_json")

@@ -118,6 +118,10 @@ def _sqlite_form(row: LedgerRow) -> tuple[Any, ...]:
         row.feature,
         json.dumps(row.tags) if row.tags else "{}",
         row.degraded,
+        1 if prices.is_unknown else 0,
+        usage.cache_write_1h_input_tokens,
+        prices.cache_write_nano_usd,
+        prices.cache_write_1h_nano_usd,
     )
 
 
@@ -191,4 +195,8 @@ def values_of(row: LedgerRow) -> dict[str, Any]:
         "feature": row.feature,
         "tags": row.tags,
         "degraded": row.degraded,
+        "cost_unknown": prices.is_unknown,
+        "cache_write_1h_input_tokens": usage.cache_write_1h_input_tokens,
+        "cache_write_price_nano_usd": prices.cache_write_nano_usd,
+        "cache_write_1h_price_nano_usd": prices.cache_write_1h_nano_usd,
     }

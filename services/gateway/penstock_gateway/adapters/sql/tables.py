@@ -16,6 +16,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    false,
 )
 
 metadata = MetaData()
@@ -112,6 +113,10 @@ ledger = Table(
     Column("feature", String(64), nullable=False),
     Column("tags", JSON, nullable=False),
     Column("degraded", String(16), nullable=False, server_default=""),
+    Column("cost_unknown", Boolean, nullable=False, server_default=false()),
+    Column("cache_write_1h_input_tokens", BigInteger, nullable=False, server_default="0"),
+    Column("cache_write_price_nano_usd", BigInteger, nullable=False, server_default="0"),
+    Column("cache_write_1h_price_nano_usd", BigInteger, nullable=False, server_default="0"),
     # Not the writer's: an export sets it.
     Column("exported_at", DateTime(timezone=True)),
 )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
 from penstock_common.llm.estimate import estimated_input_tokens, estimated_output_tokens
 from penstock_common.llm.events import Answer
+from penstock_common.llm.owed import is_owing, owed_in
 from penstock_common.llm.types import (
     Batch,
     Candidate,
@@ -21,7 +22,7 @@ from penstock_common.llm.types import (
     Usage,
     cost_nano_usd,
 )
-from penstock_common.telemetry.steps import AttributeValue, Step
+from penstock_common.telemetry.steps import Step
 
 
 class Bill(msgspec.Struct, frozen=True, gc=False):
@@ -30,6 +31,11 @@ class Bill(msgspec.Struct, frozen=True, gc=False):
     usage: Usage = Usage()
     unit_prices: UnitPrices = UnitPrices()
     cost_nano_usd: int = 0
+
+    @property
+    def known_cost_nano_usd(self) -> int | None:
+        """The cost; None where nobody knows the price of all that it was made of."""
+        return None if self.unit_prices.is_unknown else self.cost_nano_usd
 
 
 NOTHING_OWED = Bill()
@@ -73,24 +79,16 @@ class Progress:
         The caller left, their time was over, a guard refused, or it broke off and nobody made it whole. Inference says what
         that makes: nothing for an attempt whose upstream had not been sent the prompt yet.
         """
-        owing = [step.attributes for step in attempts if "owed_input_tokens" in step.attributes]
+        owing = [step.attributes for step in attempts if is_owing(step.attributes)]
         if self.usage is not None:
             # The attempt that runs is billed by what it has said itself.
             owing = [told for told in owing if told.get("outcome") != _INTERRUPTED]
         if not owing:
             return
-        owed = [_owed(told) for told in owing]
+        owed = [owed_in(told) for told in owing]
         last = owing[-1]
-        self._owed = Bill(
-            Usage(
-                input_tokens=sum(bill.usage.input_tokens for bill in owed),
-                output_tokens=sum(bill.usage.output_tokens for bill in owed),
-                cached_input_tokens=sum(bill.usage.cached_input_tokens for bill in owed),
-                estimated=True,
-            ),
-            owed[-1].unit_prices,
-            sum(bill.cost_nano_usd for bill in owed),
-        )
+        prices = _with_unknown(owed[-1].unit_prices, any(bill.unit_prices.is_unknown for bill in owed))
+        self._owed = Bill(_sum([bill.usage for bill in owed]), prices, sum(bill.cost_nano_usd for bill in owed))
         if self.started is None:
             candidate = Candidate(upstream=str(last["upstream"]), model=str(last["model"]))
             self.started = Started(generation_id="", answered_by=candidate, unit_prices=owed[-1].unit_prices)
@@ -127,22 +125,24 @@ class Progress:
                 estimated=True,
             )
         prices = self.started.unit_prices
+        if owed is None:
+            return Bill(usage, prices, cost_nano_usd(usage, prices))
         # Whoever broke off is owed beside the one whose end was on its way.
-        broken_off = owed.cost_nano_usd if owed is not None else 0
-        return Bill(usage, prices, cost_nano_usd(usage, prices) + broken_off)
+        cost = cost_nano_usd(usage, prices) + owed.cost_nano_usd
+        return Bill(usage, _with_unknown(prices, owed.unit_prices.is_unknown), cost)
 
 
-def _owed(told: Mapping[str, AttributeValue]) -> Bill:
-    """Return what one attempt's step says is owed for it."""
-    usage = Usage(
-        input_tokens=int(told["owed_input_tokens"]),
-        output_tokens=int(told["owed_output_tokens"]),
-        cached_input_tokens=int(told["owed_cached_input_tokens"]),
+def _with_unknown(prices: UnitPrices, has_unknown: bool) -> UnitPrices:
+    """Return the prices, marked where beside them something is billed whose price nobody knows."""
+    return msgspec.structs.replace(prices, is_unknown=True) if has_unknown and not prices.is_unknown else prices
+
+
+def _sum(usages: Sequence[Usage]) -> Usage:
+    return Usage(
+        input_tokens=sum(usage.input_tokens for usage in usages),
+        output_tokens=sum(usage.output_tokens for usage in usages),
+        cached_input_tokens=sum(usage.cached_input_tokens for usage in usages),
+        cache_write_input_tokens=sum(usage.cache_write_input_tokens for usage in usages),
+        cache_write_1h_input_tokens=sum(usage.cache_write_1h_input_tokens for usage in usages),
         estimated=True,
     )
-    prices = UnitPrices(
-        input_nano_usd=int(told["input_nano_usd"]),
-        cached_input_nano_usd=int(told["cached_input_nano_usd"]),
-        output_nano_usd=int(told["output_nano_usd"]),
-    )
-    return Bill(usage, prices, cost_nano_usd(usage, prices))

@@ -198,7 +198,9 @@ class _Replayed:
             raise StopAsyncIteration
         *before, last = events
         if isinstance(last, Finished):
-            last = msgspec.structs.replace(last, attempts=0, cost_nano_usd=0)
+            # Nothing is asked and nothing costs, whatever the price is.
+            prices = msgspec.structs.replace(last.unit_prices, is_unknown=False)
+            last = msgspec.structs.replace(last, attempts=0, cost_nano_usd=0, unit_prices=prices)
         return (*before, last)
 
     async def aclose(self) -> None:

@@ -59,6 +59,8 @@ class _Slot:
     requests: int = 0
     failures: int = 0
     cost_nano_usd: int = 0
+    unpriced: int = 0
+    """Requests of which nobody knows what they cost."""
     cache_hits: int = 0
     cache_misses: int = 0
     durations: list[int] = field(default_factory=lambda: [0] * _BUCKETS)
@@ -81,7 +83,10 @@ class TrafficWindow:
             slot = self._slots[number % SLOTS] = _Slot(number)
         slot.requests += 1
         slot.failures += is_fault
-        slot.cost_nano_usd += row.cost_nano_usd
+        if row.unit_prices.is_unknown:
+            slot.unpriced += 1
+        else:
+            slot.cost_nano_usd += row.cost_nano_usd
         slot.cache_hits += row.cache_status == "hit"
         slot.cache_misses += row.cache_status == "miss"
         slot.durations[_bucket(row.duration_ms)] += 1
@@ -95,6 +100,7 @@ class TrafficWindow:
         oldest = int(self._monotonic() / SLOT_SECONDS) - SLOTS
         slots = [slot for slot in self._slots if slot.number > oldest]
         requests = sum(slot.requests for slot in slots)
+        priced = requests - sum(slot.unpriced for slot in slots)
         hits = sum(slot.cache_hits for slot in slots)
         asked = hits + sum(slot.cache_misses for slot in slots)
         durations = _sum(slot.durations for slot in slots)
@@ -107,7 +113,7 @@ class TrafficWindow:
             time_to_first_token_p50_ms=_percentile(first_tokens, 0.50),
             time_to_first_token_p95_ms=_percentile(first_tokens, 0.95),
             cache_hit_ratio=hits / asked if asked else None,
-            cost_per_request_nano_usd=sum(slot.cost_nano_usd for slot in slots) // requests if requests else None,
+            cost_per_request_nano_usd=sum(slot.cost_nano_usd for slot in slots) // priced if priced else None,
             upstreams=_upstreams(slots),
         )
 

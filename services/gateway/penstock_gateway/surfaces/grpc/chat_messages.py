@@ -95,6 +95,7 @@ def _told(value: ChatTold) -> pb.ChatResponse:
         message.finish_reason = finish_reason_to_proto(finished.reason)
         message.attempts = finished.attempts
         message.cost_nano_usd = finished.cost_nano_usd
+        message.cost_is_unknown = finished.unit_prices.is_unknown
         message.degraded = degradation_to_proto(finished.degraded)
     if started is not None and started.dropped:
         message.dropped.extend(started.dropped)

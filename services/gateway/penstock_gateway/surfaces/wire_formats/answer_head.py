@@ -34,9 +34,10 @@ def exchange_lines(exchange: ChatExchange) -> bytes:
     ).encode("latin-1", "replace")
 
 
-def bill_lines(cost_nano_usd: int, overhead_ms: float) -> bytes:
-    """Return what a whole answer cost, in money and in time."""
-    return f"x-penstock-cost-usd: {format_cost_usd(cost_nano_usd)}\r\nx-penstock-overhead-ms: {overhead_ms:.2f}\r\n".encode()
+def bill_lines(cost_nano_usd: int | None, overhead_ms: float) -> bytes:
+    """Return what a whole answer cost, in money (None: nobody knows) and in time."""
+    cost = "unknown" if cost_nano_usd is None else format_cost_usd(cost_nano_usd)
+    return f"x-penstock-cost-usd: {cost}\r\nx-penstock-overhead-ms: {overhead_ms:.2f}\r\n".encode()
 
 
 def attempts_line(attempts: int) -> bytes:
@@ -56,7 +57,7 @@ def embedding_lines(exchange: EmbeddingExchange) -> bytes:
     if embedded is None:
         return lines.encode()
     lines += _answered_by_lines(embedded.model, embedded.upstream)
-    told = bill_lines(exchange.bill.cost_nano_usd, exchange.overhead_ms)
+    told = bill_lines(exchange.bill.known_cost_nano_usd, exchange.overhead_ms)
     if embedded.attempts > 1:
         told += attempts_line(embedded.attempts)
     return lines.encode("latin-1", "replace") + told

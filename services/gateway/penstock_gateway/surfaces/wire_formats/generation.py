@@ -54,7 +54,7 @@ class GenerationServer:
                 body = wire_format.whole((await exchange.answer(),), answer_id, created, read.form)
             # Settled first: who has the answer may ask again at once, and needs the place.
             finished = exchange.finished
-            cost_nano_usd = finished.cost_nano_usd if finished else 0
+            cost_nano_usd = finished.known_cost_nano_usd if finished else 0
             lines = JSON_LINE + exchange_lines(exchange) + bill_lines(cost_nano_usd, exchange.overhead_ms)
             if finished is not None and finished.attempts > 1:
                 lines += attempts_line(finished.attempts)

@@ -84,7 +84,8 @@ class _Exchanges:
     def __init__(self, reception: Reception, life: ChatLife, arrival: Arrival, place: Place, read: ReadRequest) -> None:
         self.degraded: Degradation | None = None
         """What stood in for the first answer that was not the model's own."""
-        self.cost_nano_usd = 0
+        self.cost_nano_usd: int | None = 0
+        """None once one of them has a price that nobody knows."""
         self.overhead_ms = 0.0
         self._reception = reception
         self._life = life
@@ -108,7 +109,8 @@ class _Exchanges:
                 yield self.current
             self.degraded = self.degraded or self.current.degraded
             finished = self.current.finished
-            self.cost_nano_usd += finished.cost_nano_usd if finished else 0
+            cost = finished.known_cost_nano_usd if finished else 0
+            self.cost_nano_usd = None if cost is None or self.cost_nano_usd is None else self.cost_nano_usd + cost
             self.overhead_ms += self.current.overhead_ms
             await self.current.afterwards()
 

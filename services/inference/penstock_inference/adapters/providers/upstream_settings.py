@@ -10,12 +10,11 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from penstock_common.configuration import MAX_INT32, Duration, Secret, Section
+from penstock_common.datasheet.sheet import CapabilityName, Facts
 from penstock_common.faults import refuse
-from penstock_common.sections import Price
+from penstock_common.prices import Price
 from penstock_inference.domain.catalogue import WholeAnswers
 from penstock_inference.domain.tiers import STANDARD
-
-CapabilityName = Literal["chat", "tools", "json_schema", "vision", "prefill", "embeddings", "reasoning"]
 
 
 class TimeoutSettings(Section):
@@ -104,14 +103,20 @@ class ModelSettings(Section):
 
     name: Annotated[str, Field(min_length=1)]
     """The upstream's own name of it; candidates name it after their `/`."""
+    base_model: str = ""
+    """What the datasheet calls it, where ``name`` is your own word for it: a deployment of Azure's, an ARN."""
     context_window: Annotated[int, Field(gt=0, le=MAX_INT32)]
-    """Tokens, question and answer together."""
+    """Tokens, question and answer together. The datasheet may know it."""
     capabilities: list[CapabilityName] = ["chat"]
-    """What it can do. A request that needs one goes to models that have it."""
-    price: Price = Price()
+    """What it can do. A request that needs one goes to models that have it. The datasheet may know it."""
+    price: Price | None = None
+    """What it costs. Not said: what the datasheet says, else nobody knows, and answers tell no cost. One without ``input``
+    completes the datasheet's."""
     service_tiers: dict[str, Price] = {}
     """What tiers of service cost that callers may ask for, by the name in ``service_tier`` (or ``speed``), such as
     ``priority``. Any other tier is refused; the standard one costs ``price``."""
+    facts: Facts = Facts()
+    """What it takes and refuses; what is not said is as in the datasheet."""
     chat_template: Path | None = None
     """Triton only: a Jinja file by Hugging Face's convention. Default: ChatML."""
 

@@ -125,7 +125,8 @@ async def _answer(out: Console, conversation: Conversation, turns: Sequence[Turn
 
 
 def _summary(end: AnswerEnd) -> str:
-    cost = f", ${end.cost_nano_usd / _NANO:.6f}" if end.cost_nano_usd else ""
+    known = f", ${end.cost_nano_usd / _NANO:.6f}" if end.cost_nano_usd else ""
+    cost = ", cost unknown" if end.cost_nano_usd is None else known
     return f"{end.upstream}/{end.model}, {end.input_tokens} + {end.output_tokens} tokens, {end.finish_reason}{cost}"
 
 

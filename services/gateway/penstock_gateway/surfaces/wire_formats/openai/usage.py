@@ -60,7 +60,8 @@ def usage_json(usage: Usage | None) -> bytes:
 
 def extension_json(finished: Finished | None, summary: StreamSummary) -> bytes:
     """Return what a stream's usage chunk tells of Penstock's own: cost, overhead, cache, what stood in, and breaks made good."""
-    cost = format_cost_usd(finished.cost_nano_usd if finished else 0)
+    cost_nano_usd = finished.known_cost_nano_usd if finished else 0
+    cost = "null" if cost_nano_usd is None else format_cost_usd(cost_nano_usd)
     overhead_ms = round(summary.overhead_ms, 3)
     told: dict[str, object] = {
         "cost_usd": msgspec.Raw(cost.encode()),

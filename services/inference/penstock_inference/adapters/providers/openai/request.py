@@ -31,6 +31,7 @@ _DEFAULT_SAMPLING = SamplingParams()
 _ENCODER = msgspec.json.Encoder()
 _SMALLEST_TOP_P = 1e-6
 _SAMPLING_FIELDS = ("temperature", "top_p", "seed", "frequency_penalty", "presence_penalty")
+_REFUSABLE_FIELDS = (*_SAMPLING_FIELDS, "top_k", "stop")
 
 
 def body_from_input(

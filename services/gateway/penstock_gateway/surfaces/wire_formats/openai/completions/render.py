@@ -152,6 +152,7 @@ def summed(before: Usage | None, usage: Usage) -> Usage:
         cache_write_input_tokens=before.cache_write_input_tokens + usage.cache_write_input_tokens,
         reasoning_tokens=before.reasoning_tokens + usage.reasoning_tokens,
         estimated=before.estimated or usage.estimated,
+        cache_write_1h_input_tokens=before.cache_write_1h_input_tokens + usage.cache_write_1h_input_tokens,
     )
 
 
@@ -159,4 +160,8 @@ def costing(finished: Finished, before: Finished | None) -> Finished:
     """Return an answer's end with what the answers before it cost, too."""
     if before is None:
         return finished
-    return msgspec.structs.replace(finished, cost_nano_usd=finished.cost_nano_usd + before.cost_nano_usd)
+    prices = finished.unit_prices
+    if before.unit_prices.is_unknown:
+        prices = msgspec.structs.replace(prices, is_unknown=True)
+    cost_nano_usd = finished.cost_nano_usd + before.cost_nano_usd
+    return msgspec.structs.replace(finished, cost_nano_usd=cost_nano_usd, unit_prices=prices)
