@@ -94,6 +94,9 @@ class Row:
     note: str = ""
 
 
+# What parts a text that refers to nothing from the next one.
+_NO_CITATIONS = "[]"
+
 Table = Mapping[Use, Row]
 YES, NO, NEVER, HINT = Row(How.YES), Row(How.NO), Row(How.NEVER), Row(How.HINT)
 
@@ -213,7 +216,7 @@ def _uses_of_part(part: ContentPart, path: str) -> Iterator[tuple[Use, str]]:
             yield Use.CITATIONS, f"{path}.file.with_citations"
     elif isinstance(part, Reasoning):
         yield Use.REASONING, f"{path}.reasoning"
-    elif isinstance(part, Text) and part.citations_json:
+    elif isinstance(part, Text) and part.citations_json not in ("", _NO_CITATIONS):
         yield Use.CITATIONS, f"{path}.citations_json"
     if part.cache_breakpoint:
         yield from _cache_uses(path, part.cache_ttl)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -57,6 +58,10 @@ _STANDARD_LATENCY = ("", "standard")
 _EXCEPTION, _EVENT = ("exception", "error"), "event"
 
 
+# Ends a block of text that refers to nothing, where another follows: the two came as two, and go back so.
+_ANOTHER_TEXT = TextDelta(text="", citations_json="[]")
+
+
 class _Block(msgspec.Struct):
     """A content block that has not ended; ``call`` is its number among the calls, -1 where it is none."""
 
@@ -75,13 +80,15 @@ class _Block(msgspec.Struct):
 class ConverseStream:
     """Reads one stream; see ``Stream``."""
 
-    __slots__ = ("_blocks", "_calls", "_frames", "_readers", "_stopped", "done")
+    __slots__ = ("_blocks", "_calls", "_frames", "_readers", "_stopped", "_text", "done")
 
     def __init__(self) -> None:
         self.done = False
         self._frames = FrameReader()
         self._blocks: dict[int, _Block] = {}
         self._calls = 0
+        # The block of text that what comes next follows, -1 where it is none, or refers to something.
+        self._text = -1
         self._stopped: Stopped | None = None
         self._readers: dict[str, Callable[[bytes, list[UpstreamEvent]], None]] = {
             "contentBlockDelta": self._read_delta,
@@ -128,8 +135,10 @@ class ConverseStream:
         delta, index = event.delta, event.content_block_index
         if delta.text is not None:
             if delta.text:
-                events.append(TextDelta(text=delta.text))
-        elif delta.tool_use is not None:
+                self._add_text(index, delta.text, events)
+            return
+        self._text = -1
+        if delta.tool_use is not None:
             self._add_arguments(self._block(index), delta.tool_use.input, events)
         elif delta.reasoning_content is not None:
             self._add_reasoning(index, delta.reasoning_content, events)
@@ -142,6 +151,12 @@ class ConverseStream:
             block = self._block(index)
             block.kind = block.kind or "image"
             block.opaque.update(delta.image)
+
+    def _add_text(self, index: int, text: str, events: list[UpstreamEvent]) -> None:
+        if self._text not in (-1, index):
+            events.append(_ANOTHER_TEXT)
+        self._text = index
+        events.append(TextDelta(text=text))
 
     def _block(self, index: int) -> _Block:
         block = self._blocks.get(index)
@@ -167,6 +182,7 @@ class ConverseStream:
             self._block(index).hidden.append(piece.redacted_content)
 
     def _read_start(self, payload: bytes, events: list[UpstreamEvent]) -> None:
+        self._text = -1
         event = _decoded(wire.START, payload)
         block, start = self._block(event.content_block_index), event.start
         if start.tool_use is not None and not start.tool_use.type:
@@ -229,7 +245,9 @@ def whole_answer(body: bytes) -> list[UpstreamEvent]:
     answer = _decoded(wire.WHOLE, body)
     events: list[UpstreamEvent] = []
     calls = 0
-    for block in answer.output.message.content:
+    for before, block in pairwise((None, *answer.output.message.content)):
+        if before is not None and before.text and (block.text or block.citations_content is not None):
+            events.append(_ANOTHER_TEXT)
         if (use := block.tool_use) is not None and not use.type:
             arguments = _text(use.input) or "{}"
             events.append(
