@@ -18,7 +18,7 @@ from penstock_gateway.surfaces.wire_formats.openai.chat.parse import parse_chat_
 from penstock_gateway.surfaces.wire_formats.openai.chat.render import ChunkRenderer, render_whole
 from penstock_inference.adapters.providers.anthropic.client import AnthropicUpstream
 from penstock_inference.adapters.providers.anthropic.request import Options
-from penstock_inference.domain.attempt_loop import AttemptLoop
+from penstock_inference.domain.batches import Batches
 from penstock_inference.domain.catalogue import Catalogue, Model
 from penstock_inference.domain.endpoint import Endpoint, Pool
 from penstock_inference.domain.generation import AttemptObserver, Generation, GenerationParts, NobodyHears, Pauses
@@ -55,7 +55,7 @@ class Service:
             Model(each, facts=self.facts.get(each.upstream, ModelFacts())) for each in self.candidates
         )
         pauses = Pauses(chance=lambda: 0.5, sleep=_at_once)
-        self.loop = AttemptLoop(GenerationParts(pools, catalogue, pauses, self.observer, reasoning=self.kept))
+        self.parts = GenerationParts(pools, catalogue, pauses, self.observer, reasoning=self.kept)
 
     def _pool(self, name: str, accounts: Mapping[str, OpenAIUpstream]) -> Pool:
         options = Options("2023-06-01", (), 1024, None, passthrough=False, service_tiers=False)
@@ -109,7 +109,7 @@ class Conversation:
         events: list[Any] = []
         scope = CURRENT_SCOPE.set(RequestScope(tenant=self.tenant, request_id=f"{self.name}{len(self.told)}"))
         try:
-            async for batch in self.service.loop.batches(generation, steps):
+            async for batch in Batches(generation, self.service.parts, steps):
                 events.extend(batch)
                 answer.extend(batch)
         finally:
