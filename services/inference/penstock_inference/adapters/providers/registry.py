@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 from pydantic import ValidatorFunctionWrapHandler, WrapValidator, field_validator
 
 from penstock_inference.adapters.providers.anthropic.settings import AnthropicSettings
+from penstock_inference.adapters.providers.deepseek.settings import DeepSeekSettings
 from penstock_inference.adapters.providers.gemini.settings import GeminiSettings
 from penstock_inference.adapters.providers.openai.settings import OpenAISettings
 from penstock_inference.adapters.providers.provider import ModelsOfUpstream, OpenUpstream, Provider
@@ -65,6 +66,7 @@ PROVIDERS: Mapping[str, Provider] = {
     "vllm": _OPENAI,
     "ollama": _OPENAI,
     "anthropic": Provider(AnthropicSettings, _open_anthropic),
+    "deepseek": Provider(DeepSeekSettings, _open_openai),
     "gemini": Provider(GeminiSettings, _open_gemini),
     "vertex": Provider(VertexSettings, _open_vertex),
     "triton": Provider(TritonSettings, _open_triton, _open_models_of_triton),
@@ -93,6 +95,7 @@ def _by_provider(value: Any, handler: ValidatorFunctionWrapHandler) -> UpstreamS
 
 
 AnyUpstreamSettings = Annotated[
-    OpenAISettings | AnthropicSettings | GeminiSettings | VertexSettings | TritonSettings, WrapValidator(_by_provider)
+    OpenAISettings | AnthropicSettings | DeepSeekSettings | GeminiSettings | VertexSettings | TritonSettings,
+    WrapValidator(_by_provider),
 ]
 """One entry of ``upstreams``: read as its provider's."""
