@@ -69,8 +69,7 @@ class ResponseReader:
         if response.status in ("failed", "cancelled") or (response.error and bytes(response.error) != b"null"):
             raise failure_of_response(response.error)
         for place, raw in enumerate(response.output or ()):
-            if place not in self._done:
-                self._end_item(place, raw, events)
+            self._end_item(place, raw, events)
         self._tell_annotations(events)
         reason, word = self._reason_of(response)
         if response.usage is not None:
