@@ -110,6 +110,11 @@ class OpenAISettings(UpstreamSettings):
         return (self.api or "auto") if self.has_responses else "chat"
 
     @property
+    def takes_reasoning(self) -> bool:
+        """Return whether it is to be handed back what it gave beside its calls: extras, or what Responses encrypted."""
+        return bool(self.hand_back_extras) or self.interface != "chat"
+
+    @property
     def quotas(self) -> Literal["one", "by key"]:
         """Return whether all keys share one quota."""
         return "one" if self.keys_share_quota else "by key"
