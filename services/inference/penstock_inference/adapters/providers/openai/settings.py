@@ -60,6 +60,11 @@ class OpenAISettings(HttpUpstreamSettings):
         """Return by which interface it is asked; ``auto``: as each call needs."""
         return (self.api or "auto") if self.has_responses else "chat"
 
+    @property
+    def takes_reasoning(self) -> bool:
+        """Return whether it is to be handed back what it gave beside its calls: extras, or what Responses encrypted."""
+        return bool(self.hand_back_extras) or self.interface != "chat"
+
     def dialect(self) -> Dialect:
         """Return how the server differs from others that speak the format."""
         return DIALECTS[self.provider]
