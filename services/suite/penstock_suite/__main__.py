@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from penstock_suite.domain.administration import Administration
     from penstock_suite.domain.answers import BackedUp, Exported, GatewayReport, Restored
+    from penstock_suite.domain.importing.deployment import Imported
     from penstock_suite.domain.progress import Show
     from penstock_suite.domain.reload import Reload
     from penstock_suite.domain.requests import (
@@ -219,7 +220,12 @@ def _config() -> typer.Typer:
 
         return run(reload_stack(selection, patience))
 
-    return config(verdict_of, reference, reload_stack)
+    def import_litellm(file: Path, to: str) -> tuple[Imported, str]:
+        from penstock_suite.app.importing import import_litellm
+
+        return import_litellm(file, to)
+
+    return config(verdict_of, reference, reload_stack, import_litellm)
 
 
 def _rehearse() -> typer.Typer:

@@ -33,6 +33,20 @@ EXAMPLES: Mapping[str, Example] = {
 """,
         "OPENAI_API_KEY",
     ),
+    "anthropic": Example(
+        "anthropic/claude-haiku-4-5",
+        """\
+  - name: anthropic
+    provider: anthropic
+    api_key: ${ANTHROPIC_API_KEY}
+    models:
+      - name: claude-haiku-4-5
+        context_window: 200000
+        capabilities: [chat, tools, json_schema, vision]
+        price: {input: 1, cached_input: 0.10, output: 5}   # USD per million tokens: look it up before you rely on it
+""",
+        "ANTHROPIC_API_KEY",
+    ),
     "openai_compatible": Example(
         "compatible/my-model",
         """\
@@ -46,6 +60,20 @@ EXAMPLES: Mapping[str, Example] = {
         capabilities: [chat]
         price: {input: 0, output: 0}            # USD per million tokens
 """,
+    ),
+    "deepseek": Example(
+        "deepseek/deepseek-chat",
+        """\
+  - name: deepseek
+    provider: deepseek
+    api_key: ${DEEPSEEK_API_KEY}
+    models:
+      - name: deepseek-chat
+        context_window: 128000
+        capabilities: [chat, tools]
+        price: {input: 0.28, cached_input: 0.028, output: 0.42}   # USD per million tokens: look it up before you rely on it
+""",
+        "DEEPSEEK_API_KEY",
     ),
     "vllm": Example(
         "vllm/Qwen/Qwen3-8B",

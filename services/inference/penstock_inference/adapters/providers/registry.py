@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 from pydantic import ValidatorFunctionWrapHandler, WrapValidator, field_validator
 
 from penstock_inference.adapters.providers.anthropic.settings import AnthropicSettings
+from penstock_inference.adapters.providers.deepseek.settings import DeepSeekSettings
 from penstock_inference.adapters.providers.openai.settings import OpenAISettings
 from penstock_inference.adapters.providers.provider import ModelsOfUpstream, OpenUpstream, Provider
 from penstock_inference.adapters.providers.triton.settings import TritonSettings
@@ -51,6 +52,7 @@ PROVIDERS: Mapping[str, Provider] = {
     "vllm": _OPENAI,
     "ollama": _OPENAI,
     "anthropic": Provider(AnthropicSettings, _open_anthropic),
+    "deepseek": Provider(DeepSeekSettings, _open_openai),
     "triton": Provider(TritonSettings, _open_triton, _open_models_of_triton),
 }
 NOT_YET = ("azure_openai",)
@@ -76,5 +78,7 @@ def _by_provider(value: Any, handler: ValidatorFunctionWrapHandler) -> UpstreamS
     return (_OfNoProvider if provider is None else provider.settings).model_validate(value)
 
 
-AnyUpstreamSettings = Annotated[OpenAISettings | AnthropicSettings | TritonSettings, WrapValidator(_by_provider)]
+AnyUpstreamSettings = Annotated[
+    OpenAISettings | AnthropicSettings | DeepSeekSettings | TritonSettings, WrapValidator(_by_provider)
+]
 """One entry of ``upstreams``: read as its provider's."""

@@ -132,7 +132,7 @@ class UpstreamSettings(Section):
     name: Annotated[str, Field(min_length=1, pattern=r"^[^/\s]+$")]
     """How candidates name it, before their `/`."""
     provider: str
-    """openai, openai_compatible, vllm, ollama, anthropic or triton."""
+    """Who it is: the names that docs/providers.md has."""
     api_key: Secret = Secret("")
     """What it asks for; write `${NAME}` rather than the key itself."""
     quota_group: str = ""

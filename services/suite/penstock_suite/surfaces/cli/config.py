@@ -1,4 +1,4 @@
-"""`penstock config check|init|reference|reload`."""
+"""`penstock config check|init|import|reference|reload`."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from penstock_suite.surfaces.cli.reload import ReloadStack, add_reload
 
 if TYPE_CHECKING:
     from penstock_common.faults import Fault
+    from penstock_suite.domain.importing.deployment import Imported
     from penstock_suite.domain.verdict import Verdict
 
 _LINE_WIDTH = 120
@@ -38,6 +39,10 @@ _INIT_HELP = """Write a commented configuration to begin with; without --provide
 
 It can be used as it is, once the environment has the keys that it names.
 """
+_IMPORT_HELP = """Write a configuration that does what LiteLLM's config.yaml does, and say what could not be carried.
+
+Keys are written as variables of the environment, never by themselves. Keys, teams and spend in LiteLLM's database are not read.
+"""
 _RoleOption = Annotated[
     str | None, typer.Option("--role", metavar="ROLE", help="Look as `penstock serve ROLE` would: at its part alone.")
 ]
@@ -51,11 +56,22 @@ class VerdictOf(Protocol):
         ...
 
 
-def config(verdict_of: VerdictOf, reference: Callable[[], str], reload_stack: ReloadStack) -> typer.Typer:
+class Imports(Protocol):
+    """Reads another gateway's file, and says it in our words."""
+
+    def __call__(self, file: Path, to: str) -> tuple[Imported, str]:
+        """Return what it says, and the text of our file, which is called ``to``."""
+        ...
+
+
+def config(
+    verdict_of: VerdictOf, reference: Callable[[], str], reload_stack: ReloadStack, import_litellm: Imports
+) -> typer.Typer:
     """Return the commands; ``reference`` returns the page of every key."""
     cli = group("The configuration file.")
     _add_check(cli, verdict_of)
     _add_init(cli)
+    _add_import(cli, import_litellm)
     add_reload(cli, reload_stack)
 
     @cli.command(
@@ -135,7 +151,7 @@ def _add_init(cli: typer.Typer) -> None:
         *,
         provider: Annotated[
             list[str] | None,
-            typer.Option(metavar="NAME", help="Repeatable: openai, openai_compatible, vllm, ollama or triton."),
+            typer.Option(metavar="NAME", help="Repeatable: a name that docs/providers.md has."),
         ] = None,
         to: Annotated[
             Path, typer.Option("--to", metavar="FILE", help="Where to write it; '-' is standard output.")
@@ -161,6 +177,35 @@ def _add_init(cli: typer.Typer) -> None:
                 note(f"Set {name} before it is used.")
             if to != _STANDARD_OUTPUT:
                 note(f"Wrote {to}. Next: penstock up --config {to}")
+
+
+def _add_import(cli: typer.Typer, read: Imports) -> None:
+    importing = group("Write a configuration from another gateway's.")
+    cli.add_typer(importing, name="import")
+
+    @importing.command("litellm", help=_IMPORT_HELP)
+    def import_litellm(
+        *,
+        file: Annotated[Path, typer.Argument(metavar="FILE", help="LiteLLM's config.yaml.")],
+        to: Annotated[
+            Path, typer.Option("--to", metavar="FILE", help="Where to write ours; '-' is standard output.")
+        ] = Path("penstock.yaml"),
+        force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+        as_json: JsonOption = False,
+    ) -> None:
+        with failures_told(as_json=as_json):
+            found, text = read(file, "penstock.yaml" if to == _STANDARD_OUTPUT else str(to))
+            _write(to, text, force=force)
+            unset = [name for name in found.variables if not os.environ.get(name)]
+            if as_json and to != _STANDARD_OUTPUT:
+                print_json({"file": str(to), "not_carried": found.notes, "unset_variables": unset})
+                return
+            for left in found.notes:
+                note(f"Not carried: {left}")
+            for name in unset:
+                note(f"Set {name} before it is used.")
+            if to != _STANDARD_OUTPUT:
+                note(f"Wrote {to}. Next: penstock config check --config {to}")
 
 
 def _write(to: Path, text: str, *, force: bool) -> None:

@@ -18,6 +18,7 @@ from penstock_inference.domain.upstream import UpstreamEvent
 _NO_CITATIONS = "[]"
 _NO_ARGUMENTS = "{}"
 _MAX_OPAQUE_BYTES = 1024 * 1024
+_OF_A_CALL = ("type", "id", "name", "input", "cache_control")
 _NOTHING = (b"", b"null", b"{}")
 _STRING = msgspec.json.Decoder(str)
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
@@ -93,14 +94,20 @@ class ThinkingReader:
 class CallReader:
     """A call of a tool; that of one of free text has the text for its arguments."""
 
-    def __init__(self, block: wire.Block, index: int, *, is_custom: bool, events: _Events) -> None:
+    def __init__(self, raw: msgspec.Raw, index: int, custom: frozenset[str], events: _Events) -> None:
+        block = wire.BLOCK.decode(raw)
+        is_custom = block.name in custom
         self._index = index
         self._is_custom = is_custom
         # What it has from the start stands where no piece comes.
         self._whole = "" if bytes(block.input) in _NOTHING else bytes(block.input).decode()
         self._pieces: list[str] = []
         identity = block.id or f"toolu_{secrets.token_hex(12)}"
-        events.append(ToolCallDelta(index=index, id=identity, name=block.name or "", is_custom=is_custom))
+        events.append(
+            ToolCallDelta(
+                index=index, id=identity, name=block.name or "", is_custom=is_custom, extra_json=_beside_the_call(raw)
+            )
+        )
 
     def add(self, raw: msgspec.Raw, events: _Events) -> None:
         """See the port."""
@@ -128,9 +135,10 @@ class OpaqueReader:
 
     def __init__(self, raw: msgspec.Raw) -> None:
         self._raw = raw
-        self._members: dict[str, msgspec.Raw] | None = None
-        self._input: list[str] = []
         self._bytes = len(bytes(raw))
+        # What the pieces add to each member, and to the arguments.
+        self._more: dict[str, list[msgspec.Raw]] = {}
+        self._input: list[str] = []
 
     def add(self, raw: msgspec.Raw, events: _Events) -> None:
         """See the port. Whatever a piece is, its texts and lists go on where the block's end."""
@@ -138,38 +146,54 @@ class OpaqueReader:
         self._bytes += len(bytes(raw))
         if self._bytes > _MAX_OPAQUE_BYTES:
             raise AttemptFailed(FailureKind.OVERSIZE, "the upstream sent a larger block than can be kept")
-        if self._members is None:
-            self._members = wire.MEMBERS.decode(self._raw)
         for name, value in wire.MEMBERS.decode(raw).items():
             if name == "partial_json":
                 self._input.append(_STRING.decode(value))
             elif name == "citation":
-                self._members["citations"] = _joined(
-                    self._members.get("citations"), msgspec.Raw(b"[%b]" % bytes(value))
-                )
+                self._more.setdefault("citations", []).append(msgspec.Raw(b"[%b]" % bytes(value)))
             elif name != "type":
-                self._members[name] = _joined(self._members.get(name), value)
+                self._more.setdefault(name, []).append(value)
 
     def end(self, events: _Events) -> None:
         """See the port."""
-        members, text = self._members, bytes(self._raw)
-        if members is not None:
-            if arguments := "".join(self._input):
-                members["input"] = msgspec.Raw(_valid(arguments))
-            text = _encode(members)
+        text = self._with_more() if self._more or self._input else bytes(self._raw)
         # The ends of lines in a JSON text are blanks.
         json = text.replace(b"\n", b" ").replace(b"\r", b" ").decode()
         events.append(OpaqueDelta(block=Opaque(format=FORMAT, json=json)))
 
+    def _with_more(self) -> bytes:
+        members = wire.MEMBERS.decode(self._raw)
+        for name, more in self._more.items():
+            members[name] = _joined([*([members[name]] if name in members else []), *more])
+        if arguments := "".join(self._input):
+            members["input"] = msgspec.Raw(_valid(arguments))
+        return _encode(members)
 
-def _joined(before: msgspec.Raw | None, more: msgspec.Raw) -> msgspec.Raw:
-    """Return a member with more of it: text after text, a list's items after a list's, else what came last."""
-    if before is not None and bytes(before[:1]) == bytes(more[:1]):
-        if before[:1] == b'"':
-            return msgspec.Raw(_encode(_STRING.decode(before) + _STRING.decode(more)))
-        if before[:1] == b"[":
-            return msgspec.Raw(_encode([*_LIST.decode(before), *_LIST.decode(more)]))
-    return more
+
+def _beside_the_call(raw: msgspec.Raw) -> str:
+    """Return what else a call's block has, such as the code that made it: one object; '' where there is nothing."""
+    beside = {
+        name: value
+        for name, value in wire.MEMBERS.decode(raw).items()
+        if name not in _OF_A_CALL and bytes(value) not in _NOTHING and not (name == "caller" and _is_direct(value))
+    }
+    return _encode(beside).decode() if beside else ""
+
+
+def _is_direct(caller: msgspec.Raw) -> bool:
+    """Return whether the model itself made the call, which is so where nothing is said."""
+    return wire.TYPE.decode(caller).type == "direct"
+
+
+def _joined(values: list[msgspec.Raw]) -> msgspec.Raw:
+    """Return a member's values as one: text after text, a list's items after a list's, else what came last."""
+    known = [bytes(value) for value in values if bytes(value) != b"null"]
+    kinds = {value[:1] for value in known}
+    if kinds == {b'"'}:
+        return msgspec.Raw(_encode("".join(map(_STRING.decode, known))))
+    if kinds == {b"["}:
+        return msgspec.Raw(_encode([item for value in known for item in _LIST.decode(value)]))
+    return values[-1]
 
 
 def _valid(arguments: str) -> bytes:

@@ -13,7 +13,7 @@ from penstock_common.llm.images import image_type
 from penstock_common.llm.types import ContentPart, File, Image, Message, Reasoning, Role, Text, Tool, ToolCall
 from penstock_inference.adapters.providers.anthropic.fields import FILES_BETA
 from penstock_inference.adapters.providers.carried import Use, blocks_of
-from penstock_inference.adapters.providers.http.json_body import LargeData, verbatim
+from penstock_inference.adapters.providers.http.json_body import LargeData, members, verbatim
 from penstock_inference.domain.failure import unsupported
 from penstock_inference.domain.model_facts import ModelFacts
 from penstock_inference.domain.unsupported import FieldPolicy
@@ -30,6 +30,8 @@ _PDF = "application/pdf"
 _CALL_ID = re.compile(r"[A-Za-z0-9_-]+")
 _NOT_IN_IDS = re.compile(r"[^A-Za-z0-9_-]")
 _DIGEST_CHARACTERS = 12
+# What else came with a call, and goes back with it.
+_BESIDE_A_CALL = ("caller", "toolset_name")
 _EMPTY_OBJECT = msgspec.Raw(b"{}")
 # As Anthropic asks for calls whose arguments broke off:
 # https://platform.claude.com/docs/en/agents-and-tools/tool-use/fine-grained-tool-streaming
@@ -170,16 +172,15 @@ class Writing:
 
     def _thinking(self, part: Reasoning) -> Block | None:
         """Return signed thinking, or what stands for it, that the model reads; nothing else is its thinking."""
-        if not self._reads(part.origin):
-            return None
         try:
-            if part.hidden:
+            if part.hidden and self._reads(part.origin):
                 return {"type": "redacted_thinking", "data": part.hidden.decode()}
-            if part.signature:
+            if part.signature and self._reads(part.origin):
                 return {"type": "thinking", "thinking": part.text, "signature": part.signature.decode()}
         except UnicodeDecodeError:
             # Somebody else's.
             pass
+        self.policy.drop(Use.REASONING.value)
         return None
 
     def _reads(self, origin: str) -> bool:
@@ -206,7 +207,11 @@ def type_of(block: Block | msgspec.Raw) -> str:
 
 
 def _tool_use(call: ToolCall) -> Block:
-    return {"type": "tool_use", "id": _call_id(call.id), "name": call.name, "input": _input_of(call)}
+    block: Block = {"type": "tool_use", "id": _call_id(call.id), "name": call.name, "input": _input_of(call)}
+    if call.extra_json:
+        beside = members(call.extra_json, "extra_json")
+        block |= {name: beside[name] for name in _BESIDE_A_CALL if name in beside}
+    return block
 
 
 def _input_of(call: ToolCall) -> msgspec.Raw | dict[str, str]:

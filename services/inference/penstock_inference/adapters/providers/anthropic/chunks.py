@@ -77,10 +77,9 @@ class CacheCreation(msgspec.Struct, gc=False):
 
 
 class OutputDetails(msgspec.Struct, gc=False):
-    """Parts of what was written; the name of the first is a beta's."""
+    """Parts of what was written."""
 
     thinking_tokens: int | None = None
-    reasoning_tokens: int | None = None
 
 
 class UsageCounts(msgspec.Struct, gc=False):
@@ -95,6 +94,9 @@ class UsageCounts(msgspec.Struct, gc=False):
     service_tier: str | None = None
     speed: str | None = None
     inference_geo: str | None = None
+    iterations: list[UsageCounts] | None = None
+    type: str | None = None
+    """Of an iteration: what it was for."""
 
 
 EVENT = msgspec.json.Decoder(Event)

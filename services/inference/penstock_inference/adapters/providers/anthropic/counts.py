@@ -7,7 +7,7 @@ from penstock_inference.adapters.providers.anthropic import chunks as wire
 
 _MOST_TIER_CHARACTERS = 64
 # What is said of the speed and the place of an answer that had no choice of them.
-_USUAL = frozenset({"", "standard", "global", "not_available"})
+_USUAL = frozenset({"standard", "global", "not_available"})
 
 
 class Counts:
@@ -30,21 +30,18 @@ class Counts:
         except wire.UNREADABLE:
             return
         self.is_known = True
-        written = counts.cache_creation or wire.CacheCreation()
-        for_an_hour = written.ephemeral_1h_input_tokens or 0
-        split = for_an_hour + (written.ephemeral_5m_input_tokens or 0)
+        # What it took to sum up the conversation is billed, and no part of the rest.
+        billed = [counts, *(one for one in counts.iterations or () if one.type == "compaction")]
+        self._input = max(self._input, sum(one.input_tokens or 0 for one in billed))
+        self._read = max(self._read, sum(one.cache_read_input_tokens or 0 for one in billed))
+        self._written = max(self._written, sum(map(_written, billed)))
+        self._written_1h = max(self._written_1h, sum(map(_written_1h, billed)))
+        self._output = max(self._output, sum(one.output_tokens or 0 for one in billed))
         details = counts.output_tokens_details or wire.OutputDetails()
-        self._input = max(self._input, counts.input_tokens or 0)
-        self._read = max(self._read, counts.cache_read_input_tokens or 0)
-        self._written = max(self._written, counts.cache_creation_input_tokens or 0, split)
-        self._written_1h = max(self._written_1h, for_an_hour)
-        self._output = max(self._output, counts.output_tokens or 0)
-        self._reasoning = max(self._reasoning, details.thinking_tokens or details.reasoning_tokens or 0)
+        self._reasoning = max(self._reasoning, details.thinking_tokens or 0)
         self._tier = counts.service_tier or self._tier
-        self._unusual = (
-            next((word for word in (counts.speed, counts.inference_geo) if (word or "") not in _USUAL), "")
-            or self._unusual
-        )
+        unusual = [word for word in (counts.speed, counts.inference_geo) if word and word not in _USUAL]
+        self._unusual = unusual[0] if unusual else self._unusual
 
     @property
     def usage(self) -> Usage:
@@ -62,3 +59,15 @@ class Counts:
     def service_tier(self) -> str:
         """What changed the price, in the provider's word; '' where it does not tell."""
         return (self._unusual or self._tier)[:_MOST_TIER_CHARACTERS]
+
+
+def _written(counts: wire.UsageCounts) -> int:
+    split = counts.cache_creation or wire.CacheCreation()
+    return max(
+        counts.cache_creation_input_tokens or 0,
+        (split.ephemeral_5m_input_tokens or 0) + (split.ephemeral_1h_input_tokens or 0),
+    )
+
+
+def _written_1h(counts: wire.UsageCounts) -> int:
+    return (counts.cache_creation.ephemeral_1h_input_tokens or 0) if counts.cache_creation is not None else 0

@@ -51,6 +51,10 @@ class MessageReader:
         if kind not in _READ_HERE:
             self._blocks[index] = OpaqueReader(raw)
             return
+        if kind == "tool_use":
+            self._blocks[index] = CallReader(raw, self._calls, self._custom, events)
+            self._calls += 1
+            return
         block = wire.BLOCK.decode(raw)
         if kind == "text":
             if before is not None:
@@ -58,9 +62,6 @@ class MessageReader:
             self._blocks[index] = self._text = TextReader(block, events)
         elif kind == "thinking":
             self._blocks[index] = ThinkingReader(block, events)
-        elif kind == "tool_use":
-            self._blocks[index] = CallReader(block, self._calls, is_custom=block.name in self._custom, events=events)
-            self._calls += 1
         elif block.data:
             events.append(ReasoningDelta(hidden=block.data.encode()))
 

@@ -186,7 +186,7 @@ class _Request:
         """Return whether the vendor refuses thinking beside what is asked, or after what has been said."""
         if forces(self._body.get("tool_choice")):
             return True
-        return is_by_budget and _loop_begins_without_thinking(self._body["messages"])
+        return is_by_budget and _goes_on_without_thinking(self._body["messages"])
 
     def _add_sampling(self, without: frozenset[Use]) -> None:
         sampling, body = self._value.sampling, self._body
@@ -289,11 +289,14 @@ def _goes_with_thinking(name: str, setting: float) -> bool:
     return name == "temperature" and setting == 1
 
 
-def _loop_begins_without_thinking(messages: list[dict[str, Any]]) -> bool:
-    """Return whether a loop of tools is open whose turn was made without thinking, or lost it."""
+def _goes_on_without_thinking(messages: list[dict[str, Any]]) -> bool:
+    """Return whether the model is to go on with a turn of its own that was made without thinking, or lost it.
+
+    It is one after whose calls their results stand, or the last.
+    """
     answers = [turn for turn in messages if turn["role"] == "assistant"]
     last = next((turn for turn in reversed(messages) if turn["role"] != "system"), None)
-    if not answers or last is None or type_of(last["content"][0]) != "tool_result":
+    if not answers or last is None or (last is not answers[-1] and type_of(last["content"][0]) != "tool_result"):
         return False
     return type_of(answers[-1]["content"][0]) not in ("thinking", "redacted_thinking")
 

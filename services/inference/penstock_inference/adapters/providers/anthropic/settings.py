@@ -6,7 +6,6 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from penstock_common.addresses import BaseUrl
 from penstock_inference.adapters.providers.http.settings import HttpUpstreamSettings
 
 Beta = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")]
@@ -17,9 +16,6 @@ class AnthropicSettings(HttpUpstreamSettings):
 
     own_url: ClassVar[str] = "https://api.anthropic.com"
 
-    base_url: BaseUrl = ""
-    """Ends before ``/v1/messages``; of Foundry it is https://NAME.services.ai.azure.com/anthropic. Not said:
-    https://api.anthropic.com."""
     auth: Literal["x-api-key", "bearer"] = "x-api-key"
     """The header in which the key goes: ``x-api-key``, or ``Authorization: Bearer``."""
     api_version: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] = "2023-06-01"

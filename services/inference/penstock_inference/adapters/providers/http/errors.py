@@ -89,7 +89,12 @@ _TOO_LARGE = re.compile("request too large", re.IGNORECASE)
 
 _REFUSED_CODES = frozenset({"content_filter", "content_policy_violation", "responsibleaipolicyviolation"})
 _CREDENTIAL_REASONS = frozenset({"api_key_invalid", "api_key_expired", "access_token_expired"})
-_QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "enforced_spend_limit_reached"})
+_QUOTA_CODES = frozenset(
+    {
+        "insufficient_quota", "billing_hard_limit_reached", "enforced_spend_limit_reached", "contract_spend_limit_reached",
+        "linked_organization_spend_limit_reached",
+    }
+)  # fmt: skip
 
 _MESSAGE_FIELDS = ("message", "detail", "msg", "error_msg", "error_message", "errorMessage", "reason")
 _CODE_FIELDS = ("code", "status_code", "statusCode", "error_code", "errorCode", "status")

@@ -24,7 +24,8 @@ class HttpUpstreamSettings(UpstreamSettings):
     """Where it is where nothing is said; '' where it has to be."""
 
     base_url: BaseUrl = ""
-    """Ends before ``/chat/completions``, such as https://api.openai.com/v1."""
+    """Ends before ``/chat/completions``, such as https://api.openai.com/v1; of ``anthropic`` before ``/v1/messages``, and is
+    https://api.anthropic.com where nothing is said."""
     base_urls: list[BaseUrl] = []
     """Replicas of one server, in the place of ``base_url``: requests go to those that are well, and of these to the one with
     less to wait for."""

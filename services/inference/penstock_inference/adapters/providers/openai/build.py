@@ -9,7 +9,6 @@ from dataclasses import replace
 from penstock_common.configuration import ConfigurationError
 from penstock_common.http.client import HttpClient
 from penstock_inference.adapters.providers.openai.client import OpenAIUpstream
-from penstock_inference.adapters.providers.openai.dialect import DIALECTS
 from penstock_inference.adapters.providers.openai.settings import OpenAISettings
 from penstock_inference.adapters.providers.provider import OpenUpstream
 
@@ -22,7 +21,7 @@ async def open_upstream(settings: OpenAISettings, client: HttpClient) -> AsyncGe
         ConfigurationError: if its address cannot be one.
     """
     tiers = any(model.service_tiers for model in settings.models)
-    dialect = replace(DIALECTS[settings.provider], passthrough=settings.passthrough, service_tiers=tiers)
+    dialect = replace(settings.dialect(), passthrough=settings.passthrough, service_tiers=tiers)
     if settings.hand_back_extras is not None:
         dialect = replace(dialect, extras=settings.hand_back_extras)
     try:

@@ -8,6 +8,7 @@ from pydantic import field_validator
 
 from penstock_common.configuration import Duration
 from penstock_inference.adapters.providers.http.settings import HttpUpstreamSettings
+from penstock_inference.adapters.providers.openai.dialect import DIALECTS, Dialect
 
 
 class OpenAISettings(HttpUpstreamSettings):
@@ -31,3 +32,7 @@ class OpenAISettings(HttpUpstreamSettings):
         if value < timedelta():
             raise ValueError("it must not be negative; 0s remembers nothing")
         return value
+
+    def dialect(self) -> Dialect:
+        """Return how the server differs from others that speak the format."""
+        return DIALECTS[self.provider]

@@ -1,0 +1,1 @@
+"""Configurations of other gateways, said in Penstock's words."""
