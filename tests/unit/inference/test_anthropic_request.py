@@ -367,8 +367,10 @@ def test_opaque_blocks_and_tools_stand_verbatim_in_their_places():
 )
 def test_thinking_goes_to_the_model_that_reads_it_and_nothing_else_does(part: Reasoning, is_sent: bool):
     facts = ModelFacts(reads_thinking_of=frozenset({"kin"}))
-    content = body_of(asked(HI, said(Role.ASSISTANT, part, "A"), HI), facts)["messages"][1]["content"]
+    made = request(asked(HI, said(Role.ASSISTANT, part, "A"), HI), facts)
+    content = json.loads(written(made.body))["messages"][1]["content"]
     assert ("thinking" in content[0]["type"]) is is_sent
+    assert made.dropped == (() if is_sent else ("reasoning handed back",))
     assert content[-1] == text("A")
 
 

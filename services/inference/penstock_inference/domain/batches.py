@@ -188,12 +188,12 @@ class Batches:
             failed.failed(failure)
             await failed.aclose()
         assert self._succession is not None, "an attempt has failed"
-        if self._handing is not None and self._handing.asks_without(failed.model, failure):
+        self._held.clear()
+        if self._asks_without(failed.model, failure):
             delay = self._succession.ask_otherwise()
         elif was_answering:
             delay = self._recover(failed.model, failure, cost)
         else:
-            self._held.clear()
             delay = self._succession.after(failure)
         if self._succession.retry_refused:
             failed.retry_refused()
@@ -201,6 +201,11 @@ class Batches:
         if attempt is None:
             raise (self._broken_off(failure) if was_answering else self._succession.error) from failure
         return attempt
+
+    def _asks_without(self, model: Model, failure: AttemptFailed) -> bool:
+        """Return whether who failed, and had written nothing, is asked once more without the conversation's reasoning."""
+        wrote = self._answer.started is not None and (self._recovery is None or self._recovery.has_written)
+        return self._handing is not None and not wrote and self._handing.asks_without(model, failure)
 
     async def _begin_after(self, delay: float | None, succession: Succession) -> Attempt | None:
         """Wait as the succession says, and begin an attempt at whom it says then; None where nobody is left to ask."""

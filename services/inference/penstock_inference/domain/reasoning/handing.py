@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from penstock_common.llm.events import Answer
+from penstock_common.llm.types import Candidate
 from penstock_inference.domain.attempt import Attempt
 from penstock_inference.domain.catalogue import Model
 from penstock_inference.domain.failure import AttemptFailed
@@ -22,12 +23,14 @@ from penstock_inference.domain.upstream import UpstreamCall
 class Handing:
     """What one request's history means for whoever is asked."""
 
-    __slots__ = ("_history", "_parts", "_stays_with", "_told", "models")
+    __slots__ = ("_history", "_parts", "_stays_with", "_told", "missing", "models")
 
     def __init__(self, history: History, parts: GenerationParts, models: Sequence[Model]) -> None:
         self._history = history
         self._parts = parts
-        self._told: Told | None = None
+        self._told: dict[Candidate, Told] = {}
+        self.missing = ""
+        """Why whoever was asked last was asked without some reasoning; empty where it was asked with all."""
         self.models = history.order(models)
         """The plan's, first the one that the conversation stays with."""
         self._stays_with = history.stays_with(self.models)
@@ -46,23 +49,19 @@ class Handing:
     def turn(self, succession: Succession, call: UpstreamCall, model: Model, beside: Model | None) -> Turn:
         """Return the attempt at a model, with the account that its reasoning is of, which asks with what it reads alone."""
         turn = succession.turn(call, beside, self._history.account_at(model))
-        told = self._told = self._history.told_to(
+        told = self._told[model.candidate] = self._history.told_to(
             model, turn.endpoint.account, call.input, needs_reasoning=_needs_reasoning(model, self._parts)
         )
         if told.input is not call.input:
             turn.call = msgspec.structs.replace(call, input=told.input)
+        self.missing = told.missing
         if told.missing:
             self._parts.observer.reasoning_missing(model.candidate, told.missing)
         return turn
 
-    @property
-    def missing(self) -> str:
-        """Why whoever was asked last was asked without some reasoning; empty where it was asked with all."""
-        return self._told.missing if self._told is not None else ""
-
     def asks_without(self, model: Model, failure: AttemptFailed) -> bool:
         """Return whether who failed so is asked once more, without any reasoning."""
-        return self._told is not None and self._history.asks_without(model, self._told, failure)
+        return self._history.asks_without(model, self._told[model.candidate], failure)
 
     def answered(self, model: Model) -> None:
         """Note that a candidate has answered."""

@@ -28,11 +28,6 @@ class OpenAISettings(HttpUpstreamSettings):
     reasoning_summary: Literal["auto", "concise", "detailed"] | None = None
     """`openai` only: the form in which Responses are asked to sum up their reasoning. Not said: none is asked for."""
 
-    @property
-    def takes_reasoning(self) -> bool:
-        """Return whether it is to be handed back what it gave beside its calls."""
-        return bool(self.hand_back_extras)
-
     @field_validator("manners_remembered")
     @classmethod
     def _not_in_the_past(cls, value: timedelta) -> timedelta:
