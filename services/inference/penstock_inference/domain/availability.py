@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 
+from penstock_common import errors
 from penstock_inference.domain.catalogue import Model
 from penstock_inference.domain.endpoint import Look, Pool
 from penstock_inference.domain.health.place import least_bad
@@ -76,6 +78,21 @@ class Availability:
         """Return the seconds until the first of these models has quota again; 0 where none is without."""
         cooling = [look.ready_in for look in map(self.look, models) if look.state is State.COOLING]
         return min(cooling, default=0.0)
+
+    @property
+    def told(self) -> str:
+        """Who was passed over, and why, in words."""
+        return ", ".join(f"{candidate} {state}" for candidate, state in self.passed_over.items())
+
+    def nobody_may_be_asked(self) -> errors.PenstockError:
+        """Return what a caller sees where every candidate was passed over."""
+        if math.isinf(self.soonest_seconds):
+            return errors.NoHealthyUpstream(f"Every candidate is out of service: {self.told}.")
+        return errors.RateLimited(
+            f"The rate limits of all candidates are reached: {self.told}.",
+            limit="upstreams",
+            retry_after=timedelta(seconds=math.ceil(self.soonest_seconds)),
+        )
 
     def _least_bad_of(self, models: list[Model]) -> Model:
         places = {

@@ -38,7 +38,7 @@ from penstock_inference.domain.recovery import AnswerRecovery, delivered
 from penstock_inference.domain.succession import Succession
 from penstock_inference.domain.tiers import asked_prices, asked_tier
 from penstock_inference.domain.upstream import UpstreamCall
-from penstock_inference.domain.usage import settled_usage
+from penstock_inference.domain.usage import costing_more, settled_usage
 from penstock_inference.domain.watchdog import DEADLINE_MARGIN_SECONDS, Watchdog
 
 
@@ -378,7 +378,7 @@ class Batches:
             keep_calls(self._generation, self._parts, attempt, self._answer)
         race = self._race
         if race is not None and (race.cost_nano_usd or race.has_unknown_cost):
-            finished = _costing(finished, race.cost_nano_usd, has_unknown=race.has_unknown_cost)
+            finished = costing_more(finished, race.cost_nano_usd, has_unknown=race.has_unknown_cost)
         if self._recovery is not None:
             usage, finished = self._recovered(self._recovery, usage, finished)
         events += (usage, finished)
@@ -389,13 +389,5 @@ class Batches:
         recoveries = recovery.recoveries()
         for made in recoveries:
             self._parts.observer.recovered(made)
-        finished = _costing(finished, recovery.cost_nano_usd, has_unknown=recovery.has_unknown_cost)
+        finished = costing_more(finished, recovery.cost_nano_usd, has_unknown=recovery.has_unknown_cost)
         return recovery.usage_of(usage), msgspec.structs.replace(finished, recoveries=recoveries)
-
-
-def _costing(finished: Finished, more_nano_usd: int, *, has_unknown: bool) -> Finished:
-    """Return the end of an answer beside which something else was asked that is paid, too."""
-    prices = finished.unit_prices
-    if has_unknown and not prices.is_unknown:
-        prices = msgspec.structs.replace(prices, is_unknown=True)
-    return msgspec.structs.replace(finished, cost_nano_usd=finished.cost_nano_usd + more_nano_usd, unit_prices=prices)

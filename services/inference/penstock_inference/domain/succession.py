@@ -130,9 +130,7 @@ class Succession:
     @property
     def passed_over(self) -> str:
         """Who was not asked although the plan has it before, and why; empty where nobody was."""
-        if self.availability is None:
-            return ""
-        return ", ".join(f"{candidate} {state}" for candidate, state in self.availability.passed_over.items())
+        return "" if self.availability is None else self.availability.told
 
     def begin(self) -> None:
         """Count an attempt at ``current``."""
@@ -234,7 +232,8 @@ class Succession:
     def error(self) -> errors.PenstockError:
         """What a caller who was sent nothing sees, once ``after`` has said that nobody is left."""
         if self._worst is None:
-            return self._nobody_may_be_asked()
+            assert self.availability is not None, "somebody was asked, or nobody is well"
+            return self.availability.nobody_may_be_asked()
         failure, model = self._worst
         error = error_before_content(failure, model.candidate)
         if isinstance(error, errors.RateLimited) and (available := self._available()) is not None:
@@ -242,16 +241,6 @@ class Succession:
             if soonest:
                 error.retry_after = timedelta(seconds=math.ceil(soonest))
         return error
-
-    def _nobody_may_be_asked(self) -> errors.PenstockError:
-        soonest = self.availability.soonest_seconds if self.availability is not None else math.inf
-        if math.isinf(soonest):
-            return errors.NoHealthyUpstream(f"Every candidate is out of service: {self.passed_over}.")
-        return errors.RateLimited(
-            f"The rate limits of all candidates are reached: {self.passed_over}.",
-            limit="upstreams",
-            retry_after=timedelta(seconds=math.ceil(soonest)),
-        )
 
     def after(self, failure: AttemptFailed) -> float | None:
         """Return the seconds to wait before ``current``, which may have moved on, is asked; None when nobody is left.

@@ -6,7 +6,7 @@ import msgspec
 
 from penstock_common.llm.estimate import estimated_input_tokens, estimated_output_tokens
 from penstock_common.llm.events import Answer
-from penstock_common.llm.types import GenerationInput, Usage
+from penstock_common.llm.types import Finished, GenerationInput, Usage
 
 # The counters of the contract are uint32.
 _MOST_TOKENS = 2**32 - 1
@@ -84,3 +84,11 @@ def _bounded(usage: Usage) -> Usage:
 
 def _clip(part: int, whole: int) -> int:
     return min(max(0, part), whole)
+
+
+def costing_more(finished: Finished, more_nano_usd: int, *, has_unknown: bool) -> Finished:
+    """Return the end of an answer beside which something else was asked that is paid, too."""
+    prices = finished.unit_prices
+    if has_unknown and not prices.is_unknown:
+        prices = msgspec.structs.replace(prices, is_unknown=True)
+    return msgspec.structs.replace(finished, cost_nano_usd=finished.cost_nano_usd + more_nano_usd, unit_prices=prices)
