@@ -210,7 +210,8 @@ def test_an_address_that_is_none_is_named_at_the_start(url: str, says: str) -> N
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_every_provider_of_the_table_can_be_configured(provider: str) -> None:
-    place = ", grpc: 'x:1'" if provider == "triton" else ", base_url: 'http://x'"
+    places = {"triton": ", grpc: 'x:1'", "vertex": ", project: x, region: global"}
+    place = places.get(provider, ", base_url: 'http://x'")
     (upstream,) = settings(LEAST % (provider, place)).upstreams
     assert isinstance(upstream, PROVIDERS[provider].settings)
     assert upstream.provider == provider
