@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock_common.llm.convert.events import event_from_proto, event_to_proto
@@ -77,6 +77,7 @@ def with_ids_of_this_format(blocks: list[dict[str, Any]]) -> list[dict[str, Any]
     ]
 
 
+@settings(max_examples=50)
 @pytest.mark.parametrize("is_whole", [False, True], ids=["streamed", "whole"])
 @given(blocks=st.lists(BLOCKS, min_size=1, max_size=7).map(with_ids_of_this_format), pieces=st.integers(1, 9))
 def test_an_answer_goes_back_as_it_came(is_whole: bool, blocks: list[dict[str, Any]], pieces: int):
