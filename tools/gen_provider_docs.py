@@ -1,6 +1,6 @@
 """Writes the tables of docs/providers.md: what each provider can be told of a request, as the code that decides it says.
 
-    python tools/gen_provider_docs.py [--check]
+python tools/gen_provider_docs.py [--check]
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def table_of(provider: str) -> Table:
     folder = PROVIDERS[provider].settings.__module__.rpartition(".")[0]
     module = import_module(f"{folder}.table")
     tables: dict[str, Table] = getattr(module, "TABLES", {})
-    return tables[provider] if provider in tables else module.TABLE
+    return tables.get(provider, module.TABLE)
 
 
 def generated() -> str:
@@ -32,8 +32,7 @@ def generated() -> str:
     head = ["", *(f"`{provider}`" for provider in tables)]
     lines = [_row(head), _row(["---"] * len(head))]
     notes: list[str] = []
-    for use in Use:
-        lines.append(_row([use.value, *(_cell(table[use], notes) for table in tables.values())]))
+    lines += [_row([use.value, *(_cell(table[use], notes) for table in tables.values())]) for use in Use]
     lines += ["", *(f"{number}. {note}" for number, note in enumerate(notes, start=1)), ""]
     return "\n".join(lines)
 

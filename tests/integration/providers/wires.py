@@ -14,7 +14,7 @@ from penstock_common.llm.types import GenerationInput, Message, Reasoning, Role,
 from penstock_faults.http.server import ScriptedUpstream
 from penstock_inference.adapters.providers.anthropic.table import TABLE as ANTHROPIC
 from penstock_inference.adapters.providers.carried import Table, Use
-from penstock_inference.adapters.providers.deepseek.settings import _DIALECT as DEEPSEEK
+from penstock_inference.adapters.providers.deepseek.settings import DIALECT as DEEPSEEK
 from penstock_inference.adapters.providers.gemini.table import TABLE as GEMINI
 from penstock_inference.adapters.providers.openai.table import TABLES as CHAT
 from penstock_inference.adapters.providers.openai.table import table_of as of_dialect

@@ -210,7 +210,11 @@ def test_an_address_that_is_none_is_named_at_the_start(url: str, says: str) -> N
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_every_provider_of_the_table_can_be_configured(provider: str) -> None:
-    places = {"triton": ", grpc: 'x:1'", "bedrock": ", region: us-east-1"}
+    places = {
+        "triton": ", grpc: 'x:1'",
+        "bedrock": ", region: us-east-1",
+        "vertex": ", project: x, region: global",
+    }
     place = places.get(provider, ", base_url: 'http://x'")
     (upstream,) = settings(LEAST % (provider, place)).upstreams
     assert isinstance(upstream, PROVIDERS[provider].settings)

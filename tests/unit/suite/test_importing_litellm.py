@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from penstock_inference.adapters.providers.vertex.settings import VertexSettings
 from penstock_suite.app.importing import import_litellm, told
 from penstock_suite.domain.importing.litellm import NotLiteLlm, imported
 from penstock_suite.surfaces.cli.config import config
@@ -222,3 +223,14 @@ def test_a_file_that_is_none_is_refused_with_its_place(content, said, tmp_path):
     ran = run(["import", "litellm", str(source), "--to", "-"])
     assert ran.exit_code == 2
     assert said in ran.stderr
+
+
+def test_a_model_on_vertex_is_an_upstream_that_its_settings_take():
+    deployment = {
+        "model_name": "gemini",
+        "litellm_params": {"model": "vertex_ai/gemini-x", "vertex_project": "ours", "vertex_location": "europe-west4"},
+        "model_info": {"max_input_tokens": 1000},
+    }
+    (found,) = imported({"model_list": [deployment]}).document["upstreams"]
+    read = VertexSettings.model_validate(found)
+    assert (read.project, read.region, read.models[0].name) == ("ours", "europe-west4", "gemini-x")

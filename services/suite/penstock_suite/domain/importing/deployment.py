@@ -86,7 +86,7 @@ def _add_place(upstream: dict[str, Any], params: Fields) -> None:
     if upstream["provider"] == "vertex":
         upstream |= {
             ours: str(params[theirs])
-            for ours, theirs in (("project", "vertex_project"), ("location", "vertex_location"))
+            for ours, theirs in (("project", "vertex_project"), ("region", "vertex_location"))
             if params.get(theirs)
         }
 

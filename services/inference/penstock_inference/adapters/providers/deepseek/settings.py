@@ -14,12 +14,13 @@ from penstock_inference.adapters.providers.openai.settings import OpenAISettings
 BASE_URL = "https://api.deepseek.com/v1"
 # https://api-docs.deepseek.com: no penalties' tokens, no `n`; a turn that called tools comes back with its reasoning, or is
 # refused; usage tells of its cache in `prompt_cache_hit_tokens`, which the reader of completions knows.
-_DIALECT = Dialect(
+DIALECT = Dialect(
     choices=False,
     top_k=False,
     fields=OF_COMPATIBLE - {"logit_bias"},
     reasoned_turns=True,
 )
+"""How it differs from others that speak the format."""
 
 
 class DeepSeekSettings(OpenAISettings):
@@ -35,4 +36,4 @@ class DeepSeekSettings(OpenAISettings):
 
     def dialect(self) -> Dialect:
         """Return how it differs from others that speak the format."""
-        return _DIALECT
+        return DIALECT
