@@ -104,6 +104,7 @@ check-links:
 	$(BIN)/python tools/check_links.py
 	$(BIN)/python tools/gen_error_docs.py --check
 	$(BIN)/python tools/gen_configuration_docs.py --check
+	$(BIN)/python tools/gen_provider_docs.py --check
 check-edge:
 	$(TOOLS) scripts/check_go.sh
 check-contract:

@@ -13,14 +13,7 @@ from penstock_common import errors
 from penstock_common.llm.types import UnsupportedFields
 from penstock_inference.domain.availability import Availability, Pools
 from penstock_inference.domain.catalogue import Model, WholeAnswers
-from penstock_inference.domain.failure import (
-    AttemptFailed,
-    FailureKind,
-    Next,
-    Weight,
-    error_before_content,
-    weightier,
-)
+from penstock_inference.domain.failure import AttemptFailed, FailureKind, Next, Weight, error_before_content, weightier
 from penstock_inference.domain.health.registry import Trouble
 from penstock_inference.domain.health.rules import State
 from penstock_inference.domain.health.turn import Turn
