@@ -64,7 +64,6 @@ DIALECTS = {
         extras=False,
     ),
     "openai_compatible": Dialect(),
-    # It gave and took ``reasoning_content`` once, and reads it no more.
-    "vllm": Dialect(fields=OF_VLLM, says_continued=True, reasoning_field="reasoning", nulls=False),
+    "vllm": Dialect(fields=OF_VLLM, says_continued=True),
     "ollama": Dialect(top_k=False, choices=False, logprobs=False, fields=OF_OLLAMA),
 }
