@@ -30,7 +30,7 @@ from penstock_inference.adapters.providers.bedrock.request import body_from_inpu
 from penstock_inference.adapters.providers.bedrock.table import TABLE
 from penstock_inference.adapters.providers.carried import Use
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
-from penstock_inference.domain.model_facts import UNKNOWN_MODEL, ModelFacts
+from penstock_inference.domain.model_facts import UNKNOWN_MODEL, ModelFacts, ThinkingBound
 from penstock_inference.domain.unsupported import FieldPolicy
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -344,6 +344,22 @@ def test_none_leaves_the_tools_out_and_is_refused_where_bedrock_wants_some():
 def test_tools_that_may_not_be_called_are_left_out():
     told = tool_config(chosen(ToolChoiceMode.AUTO, allowed_tools=("now",)))
     assert [one["toolSpec"]["name"] for one in told["tools"]] == ["now"]
+
+
+def test_thinking_that_is_bound_to_the_tools_is_not_parted_from_them():
+    bound, thought = (
+        ModelFacts(thinking_bound=ThinkingBound.PREFIX),
+        assistant(Reasoning(text="Hm.", signature=b"c"), "So."),
+    )
+    turns = (HELLO, thought, HELLO)
+    assert refused(chosen(ToolChoiceMode.NONE, *turns), bound, dropping()).parameter == "input.tool_choice"
+    assert tool_config(chosen(ToolChoiceMode.NONE, HELLO), bound) is None
+    fewer = chosen(ToolChoiceMode.AUTO, *turns, allowed_tools=("now",))
+    assert refused(fewer, bound).parameter == "input.tool_choice.allowed_tools"
+    policy = dropping()
+    assert len(tool_config(fewer, bound, policy)["tools"]) == 2
+    assert policy.dropped == ("allowed_tools",)
+    assert len(tool_config(fewer)["tools"]) == 1
 
 
 def test_a_model_that_cannot_be_forced_is_not():

@@ -117,6 +117,21 @@ EXAMPLES: Mapping[str, Example] = {
         price: {input: 0, output: 0}
 """,
     ),
+    "bedrock": Example(
+        "bedrock/eu.anthropic.claude-haiku-4-5-20251001-v1:0",
+        """\
+  - name: bedrock
+    provider: bedrock
+    region: eu-central-1
+    api_key: ${AWS_BEARER_TOKEN_BEDROCK}        # without it: the AWS credentials that are found, as AWS' own tools do
+    models:
+      - name: eu.anthropic.claude-haiku-4-5-20251001-v1:0   # a model's id, an inference profile's, or an ARN
+        context_window: 200000
+        capabilities: [chat, tools, json_schema, vision]
+        price: {input: 1.10, cached_input: 0.11, output: 5.50}   # USD per million tokens: look it up before you rely on it
+""",
+        "AWS_BEARER_TOKEN_BEDROCK",
+    ),
     "triton": Example(
         "local/penstock-demo",
         """\

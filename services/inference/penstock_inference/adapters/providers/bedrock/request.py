@@ -16,6 +16,7 @@ from penstock_common.llm.hints import HINTS
 from penstock_common.llm.types import (
     GenerationInput,
     JsonSchema,
+    Reasoning,
     Role,
     Tool,
     ToolChoice,
@@ -35,7 +36,7 @@ from penstock_inference.adapters.providers.bedrock.turns import (
 from penstock_inference.adapters.providers.carried import Use, left_out, uses_of
 from penstock_inference.adapters.providers.http.large_data import LargeData
 from penstock_inference.domain.failure import AttemptFailed, FailureKind, unsupported
-from penstock_inference.domain.model_facts import UNKNOWN_MODEL, ModelFacts
+from penstock_inference.domain.model_facts import UNKNOWN_MODEL, ModelFacts, ThinkingBound
 from penstock_inference.domain.tiers import STANDARD, is_tier_field
 from penstock_inference.domain.unsupported import FieldPolicy
 
@@ -178,10 +179,12 @@ class _Request:
         calls = [call.name for message in messages for call in message.tool_calls]
         has_calls = bool(calls) or any(message.role is Role.TOOL for message in messages)
         if choice.mode is ToolChoiceMode.NONE:
-            if tools and has_calls:
-                raise unsupported("input.tool_choice", "cannot be 'none' here once the conversation holds calls")
+            if tools and (has_calls or self._thinking_is_bound):
+                raise unsupported(
+                    "input.tool_choice", "cannot be 'none' here once the conversation holds calls, or thinking"
+                )
             tools = ()
-        told = self._tools_told(tools, choice)
+        told = self._tools_told(tools, self._allowed(choice))
         if not told and has_calls:
             told = [_tool_spec(name, _ANY_ARGUMENTS) for name in dict.fromkeys(calls or ["tool"])]
         if not told:
@@ -191,7 +194,26 @@ class _Request:
             config["toolChoice"] = chosen
         self.body["toolConfig"] = config
 
-    def _tools_told(self, tools: tuple[Tool, ...], choice: ToolChoice) -> list[Block]:
+    @property
+    def _thinking_is_bound(self) -> bool:
+        """Whether the history holds thinking that another list of tools would make invalid."""
+        return self._facts.thinking_bound is not ThinkingBound.NOTHING and any(
+            isinstance(part, Reasoning) and (part.signature or part.hidden)
+            for message in self._value.messages
+            for part in message.parts
+        )
+
+    def _allowed(self, choice: ToolChoice) -> tuple[str, ...]:
+        """Return the names of the tools that are told of; none for all of them."""
+        if choice.allowed_tools and self._thinking_is_bound:
+            path, why = (
+                "input.tool_choice.allowed_tools",
+                "would part the model from its thinking, which is bound to the tools",
+            )
+            return choice.allowed_tools if self._policy.sends("allowed_tools", path, why) else ()
+        return choice.allowed_tools
+
+    def _tools_told(self, tools: tuple[Tool, ...], allowed: tuple[str, ...]) -> list[Block]:
         told: list[Block] = []
         for index, tool in enumerate(tools):
             path = f"input.tools[{index}]"
@@ -200,7 +222,7 @@ class _Request:
                     self._policy.drop(f"tool {tool.name}")
                     continue
                 told.append(opaque_block(tool.opaque, f"{path}.opaque"))
-            elif not choice.allowed_tools or tool.name in choice.allowed_tools:
+            elif not allowed or tool.name in allowed:
                 told.append(_tool(tool, path))
             else:
                 continue

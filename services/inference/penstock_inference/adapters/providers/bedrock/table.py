@@ -25,11 +25,14 @@ TABLE: Table = {
     Use.STRICT_TOOLS: YES,
     Use.TOOL_CHOICE_NONE: converted(
         "without the tools, which is another prompt to its cache; refused where earlier turns hold calls, as Bedrock then "
-        "wants tools"
+        "wants tools, or thinking that is bound to them"
     ),
     Use.TOOL_CHOICE_REQUIRED: converted("`any`"),
     Use.TOOL_CHOICE_NAMED: YES,
-    Use.ALLOWED_TOOLS: converted("the others are left out"),
+    Use.ALLOWED_TOOLS: converted(
+        "the others are left out. Where thinking is bound to the tools, as `unsupported` says, and dropped means that all may be "
+        "called"
+    ),
     Use.PARALLEL_TOOLS: Row(How.NO, "is as each model does; `true` asks for nothing"),
     Use.JSON_OBJECT: Row(How.NO, "has no field in Converse; a schema has"),
     Use.JSON_SCHEMA: converted("`outputConfig.textFormat`"),

@@ -16,6 +16,8 @@ from penstock_inference.adapters.providers.openai.dialect import DIALECTS, Diale
 from penstock_inference.adapters.providers.openai.settings import OpenAISettings
 
 _SHORTEST_SECRET = 32
+# It gave and took ``reasoning_content`` once, and reads it no more.
+_DIALECT = replace(DIALECTS["vllm"], reasoning_field="reasoning", nulls=False)
 
 
 class VllmSettings(OpenAISettings):
@@ -38,7 +40,7 @@ class VllmSettings(OpenAISettings):
     def dialect(self) -> Dialect:
         """Return how it differs from others that speak the format."""
         fields = _FieldsOfScope(self.cache_salt_secret.get_secret_value(), self.sends_priority)
-        return replace(DIALECTS["vllm"], fields_of_scope=fields if fields.are_any else None)
+        return replace(_DIALECT, fields_of_scope=fields) if fields.are_any else _DIALECT
 
 
 class _FieldsOfScope:
