@@ -281,9 +281,7 @@ def test_an_end_comes_once():
 
 
 def test_the_tier_is_the_last_that_was_said():
-    *_, stopped = streamed(
-        chunk(text("a"), trafficType="ON_DEMAND_FLEX"), {"candidates": [candidate(finishReason="STOP")]}
-    )
+    *_, stopped = streamed(chunk(text("a"), trafficType="ON_DEMAND_FLEX"), chunk(finishReason="STOP"))
     assert stopped.service_tier == "flex"
 
 

@@ -100,6 +100,12 @@ FAULTY = [
         "upstreams[0].api_key",
         "api_key: ${ANTHROPIC_API_KEY}",
     ),
+    (
+        "openai_compatible\n    base_url: http://127.0.0.1:9/v1",
+        "gemini\n    api_key: ''",
+        "upstreams[0].api_key",
+        "api_key: ${GEMINI_API_KEY}",
+    ),
     ("openai_compatible", "openai\n    api_key: ${UNSET_KEY}", "upstreams[0].api_key", "UNSET_KEY is not set"),
     ("openai_compatible", "opnai", "upstreams[0].provider", "unknown provider"),
     ("models: [{name: fast, candidates: [far/m]}]", "", "models", "nothing to serve"),

@@ -123,11 +123,15 @@ def _overlap(first: tuple[str, int], second: tuple[str, int]) -> bool:
     return first[1] == second[1] and (first[0] == second[0] or bool({first[0], second[0]} & _ANY_HOST))
 
 
+# Where no address is said, it is the vendor's.
+_KEYED_AT_HOME = ("anthropic", "gemini")
+
+
 def asks_for_a_key(upstream: Mapping[str, Any]) -> bool:
     """Return whether an upstream is a vendor's own, who answers nobody without a key."""
     provider = upstream.get("provider")
     return provider == "openai" or (
-        provider == "anthropic" and not (upstream.get("base_url") or upstream.get("base_urls"))
+        provider in _KEYED_AT_HOME and not (upstream.get("base_url") or upstream.get("base_urls"))
     )
 
 
