@@ -486,7 +486,33 @@ def test_an_effort_is_told_as_the_model_takes_it(
     assert body.get("thinking") == thinking
     assert body.get("output_config", {}).get("effort") == told
     assert made.dropped == dropped
-    assert "thinking" not in body_of(asked(), facts)
+
+
+def test_thinking_that_nobody_asked_for_is_shown_by_a_model_that_thinks_anyway():
+    assert body_of(asked(), ADAPTIVE)["thinking"] == {"type": "adaptive", "display": "summarized"}
+    assert "output_config" not in body_of(asked(), ADAPTIVE)
+    may_not = ModelFacts(thinking=frozenset({"adaptive", "disabled"}))
+    for facts, options in (
+        (UNKNOWN_MODEL, SUMMARIZED),
+        (BUDGETED, SUMMARIZED),
+        (may_not, SUMMARIZED),
+        (ADAPTIVE, Options()),
+    ):
+        assert "thinking" not in body_of(asked(), facts, options=options)
+    forced = asked(tools=TWO, tool_choice=ToolChoice(mode=ToolChoiceMode.REQUIRED))
+    made = request(forced, ModelFacts(thinking=frozenset({"adaptive"})))
+    assert (made.dropped, b'"thinking"' in written(made.body)) == ((), False)
+
+
+def test_a_model_that_never_thinks_is_not_told_to():
+    facts = ModelFacts(thinking=frozenset())
+    dropped, body = dropped_and_body(sampled(reasoning_effort="high"), facts)
+    assert dropped == ("reasoning_effort",)
+    assert "thinking" not in body
+    assert "output_config" not in body
+    made = request(sampled(reasoning_effort="none"), facts)
+    assert (made.dropped, b"thinking" in written(made.body)) == ((), False)
+    assert body_of(sampled(reasoning_effort="high"), facts, PASS)["output_config"] == {"effort": "high"}
 
 
 def test_an_answer_too_short_for_any_thinking_is_asked_for_without():

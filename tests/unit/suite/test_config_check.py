@@ -94,6 +94,12 @@ FAULTY = [
     ("input: 1", "input: -1", "upstreams[0].models[0].price.input", "at least 0"),
     ("openai_compatible", "openai", "upstreams[0].api_key", "api_key: ${OPENAI_API_KEY}"),
     ("openai_compatible", "openai\n    api_key: ${EMPTY_KEY}", "upstreams[0].api_key", "needs a key"),
+    (
+        "openai_compatible\n    base_url: http://127.0.0.1:9/v1",
+        "anthropic\n    api_key: ''",
+        "upstreams[0].api_key",
+        "api_key: ${ANTHROPIC_API_KEY}",
+    ),
     ("openai_compatible", "openai\n    api_key: ${UNSET_KEY}", "upstreams[0].api_key", "UNSET_KEY is not set"),
     ("openai_compatible", "opnai", "upstreams[0].provider", "unknown provider"),
     ("models: [{name: fast, candidates: [far/m]}]", "", "models", "nothing to serve"),
@@ -107,6 +113,11 @@ FAULTY = [
     ("[fast]", "[fast], keys: [short]", "tenants[0].keys[0]", "shorter than 16"),
     ("[fast]", "[fast], keys: [1234567890123456]", "tenants[0].keys[0]", "in quotes"),
 ]
+
+
+@pytest.mark.parametrize("keyed", ["openai\n    api_keys: [sk-one, sk-two]", "anthropic"])
+def test_keys_are_there_in_the_plural_too_and_others_servers_need_none(written, keyed):
+    assert verdict(written(GOOD.replace("openai_compatible", keyed, 1))).faults == ()
 
 
 @pytest.mark.parametrize(("old", "new", "key", "says"), FAULTY)

@@ -16,7 +16,7 @@ from penstock_common.faults import Fault, KeyPath, dotted, nearest
 from penstock_common.sections import DEFAULT_EMBEDDING_MODEL
 from penstock_suite.app.plan import StackPlan, known_part, load, plan_of, triton_folders, unplanned
 from penstock_suite.app.resources import missing_embedding_model, missing_resources, unusable_certificate
-from penstock_suite.domain.contradictions import contradictions, doubts, missing_keys, needs_a_key
+from penstock_suite.domain.contradictions import asks_for_a_key, contradictions, doubts, missing_keys, needs_a_key
 from penstock_suite.domain.failure import Misconfigured, SuiteFailure
 from penstock_suite.domain.rendering import masked, merged, referred
 from penstock_suite.domain.requests import Role, Selection
@@ -143,8 +143,11 @@ def _empty_keys(read: Iterable[Any]) -> Iterator[tuple[KeyPath, str]]:
     for settings in read:
         for index, upstream in enumerate(getattr(settings, "upstreams", ())):
             key = getattr(upstream, "api_key", None)
-            if key is not None and upstream.provider == "openai" and not key.get_secret_value():
-                yield ("upstreams", index, "api_key"), needs_a_key(upstream.name)
+            if key is None or key.get_secret_value() or getattr(upstream, "api_keys", ()):
+                continue
+            said = {name: getattr(upstream, name, None) for name in ("name", "provider", "base_url", "base_urls")}
+            if asks_for_a_key(said):
+                yield ("upstreams", index, "api_key"), needs_a_key(said)
 
 
 def _optional(document: dict[str, Any]) -> list[Role]:

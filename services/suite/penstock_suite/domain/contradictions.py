@@ -5,7 +5,7 @@ Everything here takes the document as it is written, and leaves to the roles wha
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from penstock_common.addresses import host_and_port
@@ -96,17 +96,26 @@ def _overlap(first: tuple[str, int], second: tuple[str, int]) -> bool:
     return first[1] == second[1] and (first[0] == second[0] or bool({first[0], second[0]} & _ANY_HOST))
 
 
-def needs_a_key(upstream: Any) -> str:
-    """Return what to say of an upstream of OpenAI itself that has no key."""
-    text = f"the upstream '{upstream}' needs a key: say api_key: ${{OPENAI_API_KEY}}, "
-    return text + "or provider: openai_compatible for a server that asks for none"
+def asks_for_a_key(upstream: Mapping[str, Any]) -> bool:
+    """Return whether an upstream is a vendor's own, who answers nobody without a key."""
+    provider = upstream.get("provider")
+    return provider == "openai" or (
+        provider == "anthropic" and not (upstream.get("base_url") or upstream.get("base_urls"))
+    )
+
+
+def needs_a_key(upstream: Mapping[str, Any]) -> str:
+    """Return what to say of a vendor's own upstream that has no key."""
+    provider = str(upstream.get("provider"))
+    text = f"the upstream '{upstream.get('name')}' needs a key: say api_key: ${{{provider.upper()}_API_KEY}}"
+    return f"{text}, or provider: openai_compatible for a server that asks for none" if provider == "openai" else text
 
 
 def missing_keys(document: Document) -> Iterator[Finding]:
     """Yield the upstreams that would answer nothing but 401."""
     for index, upstream in _mappings(document.get("upstreams")):
-        if upstream.get("provider") == "openai" and upstream.get("api_key") in (None, ""):
-            yield ("upstreams", index, "api_key"), needs_a_key(upstream.get("name"))
+        if asks_for_a_key(upstream) and not upstream.get("api_key") and not upstream.get("api_keys"):
+            yield ("upstreams", index, "api_key"), needs_a_key(upstream)
 
 
 def _unknown_candidates(document: Document) -> Iterator[Finding]:

@@ -26,9 +26,12 @@ from penstock_inference.adapters.providers.anthropic.fields import (
 from penstock_inference.adapters.providers.anthropic.table import TABLE
 from penstock_inference.adapters.providers.anthropic.thinking import (
     NONE,
+    always_thinks,
     effort_of,
     is_by_budget,
     is_on,
+    never_thinks,
+    shown,
     thinking_of,
     thinks_by_budget,
 )
@@ -166,21 +169,31 @@ class _Request:
         return [{"type": "text", "text": f"{_JSON_OF_SCHEMA}{wanted.schema_json}"}]
 
     def _add_thinking(self, max_tokens: int, extra: dict[str, msgspec.Raw]) -> None:
-        writing, asked = self._writing, self._value.sampling.reasoning_effort
-        if not asked:
-            return
-        effort = effort_of(asked, writing)
-        if not thinks_by_budget(writing) and effort != NONE:
+        writing, display = self._writing, self._options.thinking_display
+        effort = self._effort()
+        if effort not in ("", NONE) and not thinks_by_budget(writing):
             self._config["effort"] = effort
         if "thinking" in extra:
             # The caller has said so in the format's own words.
             return
-        thinking = thinking_of(effort, max_tokens, writing, self._options.thinking_display)
+        thinking = thinking_of(effort, max_tokens, writing, display)
+        if not effort and display and always_thinks(writing):
+            thinking = shown(display)
         if is_on(thinking) and self._may_not_think(is_by_budget=is_by_budget(thinking)):
-            self._policy.drop(Use.REASONING_EFFORT.value)
-            thinking = None
+            if effort:
+                self._policy.drop(Use.REASONING_EFFORT.value)
+            return
         if thinking is not None:
             self._body["thinking"] = thinking
+
+    def _effort(self) -> str:
+        """Return the effort that the model is asked for, in its own words; '' where none is."""
+        asked, writing = self._value.sampling.reasoning_effort, self._writing
+        if asked and never_thinks(writing):
+            name, path = Use.REASONING_EFFORT.value, "input.sampling.reasoning_effort"
+            if asked == NONE or not self._policy.sends(name, path, "is not supported by this model"):
+                return ""
+        return effort_of(asked, writing) if asked else ""
 
     def _may_not_think(self, *, is_by_budget: bool) -> bool:
         """Return whether the vendor refuses thinking beside what is asked, or after what has been said."""
