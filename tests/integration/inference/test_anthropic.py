@@ -356,15 +356,17 @@ async def test_loops_of_tools_with_signed_thinking_go_on_without_a_single_refusa
     assert len(value.messages) > 40
 
 
-async def test_the_vendor_of_the_loops_would_have_refused_whatever_was_altered(serve, first):
+async def test_whatever_is_altered_is_refused_and_asked_once_more_without_thinking(serve, first):
     thinker = SignedThinker()
     first.otherwise = thinker
     caller = await serve(settings(first))
     value = await converse(caller, thinker, 1)
     messages = (*value.messages[:1], user("Another question?"), *value.messages[2:], user("And?"))
     outcome = await caller.ask("claude/m", value=msgspec.structs.replace(value, messages=messages))
-    assert outcome.outcomes == ["claude bad_request"]
-    assert "bound to a different conversation" in str(outcome.error)
+    assert outcome.outcomes == ["claude bad_request", "claude answered"]
+    assert outcome.answer.started.dropped == ("reasoning",)
+    (refused,) = thinker.refusals
+    assert "bound to a different conversation" in refused
 
 
 async def test_a_conversation_that_grows_is_sent_with_the_same_beginning(serve, first):
