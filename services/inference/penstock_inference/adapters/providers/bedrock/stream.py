@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -245,9 +244,11 @@ def whole_answer(body: bytes) -> list[UpstreamEvent]:
     answer = _decoded(wire.WHOLE, body)
     events: list[UpstreamEvent] = []
     calls = 0
-    for before, block in pairwise((None, *answer.output.message.content)):
-        if before is not None and before.text and (block.text or block.citations_content is not None):
+    follows_text = False
+    for block in answer.output.message.content:
+        if follows_text and (block.text or block.citations_content is not None):
             events.append(_ANOTHER_TEXT)
+        follows_text = bool(block.text)
         if (use := block.tool_use) is not None and not use.type:
             arguments = _text(use.input) or "{}"
             events.append(
