@@ -281,9 +281,12 @@ async def test_a_model_that_takes_no_system_turns_is_asked_without_and_remembere
     assert first.requests[1].body["messages"][0]["content"][1]["text"] == "<system>\nNew rule.\n</system>"
 
 
-async def test_any_other_refusal_of_a_conversation_with_system_turns_stands(claude, first):
-    first.otherwise = lambda _: answers.refusal(400, "invalid_request_error", "messages: too many")
-    assert (await claude.ask("claude/m", value=LATE)).outcomes == ["claude bad_request"]
+@pytest.mark.parametrize(
+    ("value", "message"), [(LATE, "messages: too many"), (QUESTION, 'messages: Unexpected role "system"')]
+)
+async def test_any_other_refusal_stands(value: GenerationInput, message: str, claude, first):
+    first.otherwise = lambda _: answers.refusal(400, "invalid_request_error", message)
+    assert (await claude.ask("claude/m", value=value)).outcomes == ["claude bad_request"]
     assert len(first.requests) == 1
 
 

@@ -367,8 +367,10 @@ def test_opaque_blocks_and_tools_stand_verbatim_in_their_places():
 )
 def test_thinking_goes_to_the_model_that_reads_it_and_nothing_else_does(part: Reasoning, is_sent: bool):
     facts = ModelFacts(reads_thinking_of=frozenset({"kin"}))
-    content = body_of(asked(HI, said(Role.ASSISTANT, part, "A"), HI), facts)["messages"][1]["content"]
+    made = request(asked(HI, said(Role.ASSISTANT, part, "A"), HI), facts)
+    content = json.loads(written(made.body))["messages"][1]["content"]
     assert ("thinking" in content[0]["type"]) is is_sent
+    assert made.dropped == (() if is_sent else ("reasoning handed back",))
     assert content[-1] == text("A")
 
 
@@ -484,7 +486,33 @@ def test_an_effort_is_told_as_the_model_takes_it(
     assert body.get("thinking") == thinking
     assert body.get("output_config", {}).get("effort") == told
     assert made.dropped == dropped
-    assert "thinking" not in body_of(asked(), facts)
+
+
+def test_thinking_that_nobody_asked_for_is_shown_by_a_model_that_thinks_anyway():
+    assert body_of(asked(), ADAPTIVE)["thinking"] == {"type": "adaptive", "display": "summarized"}
+    assert "output_config" not in body_of(asked(), ADAPTIVE)
+    may_not = ModelFacts(thinking=frozenset({"adaptive", "disabled"}))
+    for facts, options in (
+        (UNKNOWN_MODEL, SUMMARIZED),
+        (BUDGETED, SUMMARIZED),
+        (may_not, SUMMARIZED),
+        (ADAPTIVE, Options()),
+    ):
+        assert "thinking" not in body_of(asked(), facts, options=options)
+    forced = asked(tools=TWO, tool_choice=ToolChoice(mode=ToolChoiceMode.REQUIRED))
+    made = request(forced, ModelFacts(thinking=frozenset({"adaptive"})))
+    assert (made.dropped, b'"thinking"' in written(made.body)) == ((), False)
+
+
+def test_a_model_that_never_thinks_is_not_told_to():
+    facts = ModelFacts(thinking=frozenset())
+    dropped, body = dropped_and_body(sampled(reasoning_effort="high"), facts)
+    assert dropped == ("reasoning_effort",)
+    assert "thinking" not in body
+    assert "output_config" not in body
+    made = request(sampled(reasoning_effort="none"), facts)
+    assert (made.dropped, b"thinking" in written(made.body)) == ((), False)
+    assert body_of(sampled(reasoning_effort="high"), facts, PASS)["output_config"] == {"effort": "high"}
 
 
 def test_an_answer_too_short_for_any_thinking_is_asked_for_without():
@@ -575,8 +603,9 @@ def test_own_fields_pass_with_the_betas_that_they_need():
     )
     # The one that is configured in another version stays in that.
     assert made.betas == "mcp-client-2025-04-04,context-management-2025-06-27"
-    both = asked(sampling=SamplingParams(reasoning_effort="high"), extra_json='{"thinking":{"type":"disabled"}}')
-    assert body_of(both)["thinking"] == {"type": "disabled"}
+    sampling = SamplingParams(reasoning_effort="high", temperature=0.5)
+    both = body_of(asked(sampling=sampling, extra_json='{"thinking":{"type":"disabled"}}'))
+    assert (both["thinking"], both["temperature"]) == ({"type": "disabled"}, 0.5)
     config = asked(
         sampling=SamplingParams(reasoning_effort="high"),
         extra_json='{"output_config":{"task_budget":{"a":1},"effort":"low"}}',
@@ -635,6 +664,8 @@ def test_a_user_is_told_and_other_hints_are_left_out(hints: str, user: str | Non
 
 def test_a_begun_answer_goes_as_it_is_to_models_that_go_on_with_it():
     begun = said(Role.ASSISTANT, "It began", " so \n")
+    value = asked(HI, begun, sampling=SamplingParams(reasoning_effort="high"))
+    assert request(value, BUDGETED).dropped == ("reasoning_effort",)
     assert turns_of(HI, begun, facts=BUDGETED)[1:] == [
         {"role": "assistant", "content": [text("It began"), text(" so")]}
     ]

@@ -388,6 +388,23 @@ def test_a_word_that_says_that_it_broke_is_no_end():
     assert caught.value.kind is FailureKind.CUT
 
 
+def test_an_end_after_calls_is_one_for_them():
+    call = {"type": "tool_use", "id": "t", "name": "f", "input": {}}
+    assert told(of_content(call, stop_reason="end_turn"))[2] == Stopped(FinishReason.TOOL_CALLS)
+    assert told(of_content(call, stop_reason="max_tokens"))[2] == Stopped(FinishReason.LENGTH)
+
+
+def test_blocks_that_are_not_ended_end_with_the_answer():
+    content = [
+        {"type": "thinking", "thinking": "Hm", "signature": "c2ln"},
+        {"type": "text", "text": "So.", "citations": [CITATION]},
+        {"type": "tool_use", "id": "t", "name": "f", "input": {}},
+    ]
+    frames = answers.Message(content=content, stop_reason="tool_use").streamed().frames
+    unended = [frame for frame in frames if b"content_block_stop" not in frame]
+    assert sorted(map(repr, read(unended))) == sorted(map(repr, read(frames)))
+
+
 # Usage.
 
 
@@ -454,8 +471,8 @@ HELLO = answers.event({"type": "content_block_start", "index": 0, "content_block
 )
 def test_an_error_within_the_stream_is_known_by_its_type(kind: str, failure: FailureKind):
     for document in (answers.error(kind, "Overloaded"), {"error": {"type": kind, "message": "Overloaded"}}):
-        frame = b"event: error\ndata: %b\n\n" % json.dumps(document).encode()
-        for pieces in ([frame], [HELLO, frame]):
+        data = b"data: %b\n\n" % json.dumps(document).encode()
+        for pieces in ([data], [b"event: error\n" + data], [HELLO, b"event: error\n" + data]):
             with pytest.raises(AttemptFailed) as caught:
                 read(pieces)
             assert caught.value.kind is failure

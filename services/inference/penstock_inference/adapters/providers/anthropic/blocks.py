@@ -172,16 +172,15 @@ class Writing:
 
     def _thinking(self, part: Reasoning) -> Block | None:
         """Return signed thinking, or what stands for it, that the model reads; nothing else is its thinking."""
-        if not self._reads(part.origin):
-            return None
         try:
-            if part.hidden:
+            if part.hidden and self._reads(part.origin):
                 return {"type": "redacted_thinking", "data": part.hidden.decode()}
-            if part.signature:
+            if part.signature and self._reads(part.origin):
                 return {"type": "thinking", "thinking": part.text, "signature": part.signature.decode()}
         except UnicodeDecodeError:
             # Somebody else's.
             pass
+        self.policy.drop(Use.REASONING.value)
         return None
 
     def _reads(self, origin: str) -> bool:

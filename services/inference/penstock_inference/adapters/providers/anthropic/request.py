@@ -26,9 +26,12 @@ from penstock_inference.adapters.providers.anthropic.fields import (
 from penstock_inference.adapters.providers.anthropic.table import TABLE
 from penstock_inference.adapters.providers.anthropic.thinking import (
     NONE,
+    always_thinks,
     effort_of,
     is_by_budget,
     is_on,
+    never_thinks,
+    shown,
     thinking_of,
     thinks_by_budget,
 )
@@ -173,27 +176,37 @@ class _Request:
         return [{"type": "text", "text": f"{_JSON_OF_SCHEMA}{wanted.schema_json}"}]
 
     def _add_thinking(self, max_tokens: int, extra: dict[str, msgspec.Raw]) -> None:
-        writing, asked = self._writing, self._value.sampling.reasoning_effort
-        if not asked:
-            return
-        effort = effort_of(asked, writing)
-        if not thinks_by_budget(writing) and effort != NONE:
+        writing, display = self._writing, self._options.thinking_display
+        effort = self._effort()
+        if effort not in ("", NONE) and not thinks_by_budget(writing):
             self._config["effort"] = effort
         if "thinking" in extra:
             # The caller has said so in the format's own words.
             return
-        thinking = thinking_of(effort, max_tokens, writing, self._options.thinking_display)
+        thinking = thinking_of(effort, max_tokens, writing, display)
+        if not effort and display and always_thinks(writing):
+            thinking = shown(display)
         if is_on(thinking) and self._may_not_think(is_by_budget=is_by_budget(thinking)):
-            self._policy.drop(Use.REASONING_EFFORT.value)
-            thinking = None
+            if effort:
+                self._policy.drop(Use.REASONING_EFFORT.value)
+            return
         if thinking is not None:
             self._body["thinking"] = thinking
+
+    def _effort(self) -> str:
+        """Return the effort that the model is asked for, in its own words; '' where none is."""
+        asked, writing = self._value.sampling.reasoning_effort, self._writing
+        if asked and never_thinks(writing):
+            name, path = Use.REASONING_EFFORT.value, "input.sampling.reasoning_effort"
+            if asked == NONE or not self._policy.sends(name, path, "is not supported by this model"):
+                return ""
+        return effort_of(asked, writing) if asked else ""
 
     def _may_not_think(self, *, is_by_budget: bool) -> bool:
         """Return whether the vendor refuses thinking beside what is asked, or after what has been said."""
         if forces(self._body.get("tool_choice")):
             return True
-        return is_by_budget and _loop_begins_without_thinking(self._body["messages"])
+        return is_by_budget and _goes_on_without_thinking(self._body["messages"])
 
     def _add_sampling(self, without: frozenset[Use]) -> None:
         sampling, body = self._value.sampling, self._body
@@ -296,11 +309,14 @@ def _goes_with_thinking(name: str, setting: float) -> bool:
     return name == "temperature" and setting == 1
 
 
-def _loop_begins_without_thinking(messages: list[dict[str, Any]]) -> bool:
-    """Return whether a loop of tools is open whose turn was made without thinking, or lost it."""
+def _goes_on_without_thinking(messages: list[dict[str, Any]]) -> bool:
+    """Return whether the model is to go on with a turn of its own that was made without thinking, or lost it.
+
+    It is one after whose calls their results stand, or the last.
+    """
     answers = [turn for turn in messages if turn["role"] == "assistant"]
     last = next((turn for turn in reversed(messages) if turn["role"] != "system"), None)
-    if not answers or last is None or type_of(last["content"][0]) != "tool_result":
+    if not answers or last is None or (last is not answers[-1] and type_of(last["content"][0]) != "tool_result"):
         return False
     return type_of(answers[-1]["content"][0]) not in ("thinking", "redacted_thinking")
 

@@ -59,7 +59,6 @@ class MessageStream:
         if kind == "error":
             raise named_error(payload)
         if kind == "message_stop":
-            self._reader.end_blocks(events)
             self.done = True
         elif kind in _OF_THE_ANSWER:
             try:

@@ -48,8 +48,12 @@ TABLE: Table = {
     Use.FILE: converted("PDF and text, of models that read documents; else refused"),
     Use.FILE_URL: converted("PDF, of models that read documents; else refused"),
     Use.FILE_ID: converted("one of its Files API"),
-    Use.CITATIONS: converted("Anthropic's own; in a user's text, and of other providers, left out"),
-    Use.REASONING: converted("signed thinking of a model whose thinking this one reads; other reasoning is left out"),
+    Use.CITATIONS: converted(
+        "Anthropic's own; those of other providers, and from 2026-10-21 on a user's, are left out, and `x-penstock-dropped` names them"
+    ),
+    Use.REASONING: converted(
+        "signed thinking of a model whose thinking this one reads; other reasoning is left out, and `x-penstock-dropped` names it"
+    ),
     Use.CACHE_BREAKPOINT: converted("`cache_control`, of models that take it"),
     Use.CACHE_TTL: converted("`cache_control.ttl`: 5m or 1h"),
     Use.NAME: HINT,

@@ -22,6 +22,23 @@ def thinks_by_budget(writing: Writing) -> bool:
     return thinking is not None and _ADAPTIVE not in thinking and _ENABLED in thinking
 
 
+def never_thinks(writing: Writing) -> bool:
+    """Return whether the model takes no kind of thinking."""
+    thinking = writing.facts.thinking
+    return thinking is not None and not thinking & {_ADAPTIVE, _ENABLED}
+
+
+def always_thinks(writing: Writing) -> bool:
+    """Return whether the model thinks unless it is told otherwise, and takes no telling."""
+    thinking = writing.facts.thinking
+    return thinking is not None and _ADAPTIVE in thinking and _DISABLED not in thinking
+
+
+def shown(display: str) -> Block:
+    """Return ``thinking`` of a model that thinks anyway, and by itself shows nothing of it."""
+    return {"type": _ADAPTIVE, "display": display}
+
+
 def effort_of(asked: str, writing: Writing) -> str:
     """Return the effort of those that the model has which is nearest to the one asked for; '' where none is asked for."""
     facts = writing.facts
