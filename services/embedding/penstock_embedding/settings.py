@@ -40,12 +40,14 @@ _MOST_ATTEMPTS_WITH_STANDBYS = 2
 
 
 class ProviderStandby(Section):
-    """A provider that speaks OpenAI's embeddings format."""
+    """A provider that speaks OpenAI's embeddings format, or Gemini's."""
 
     name: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^/\s]+$")] = "provider"
     """What the ledger calls it."""
     base_url: Annotated[BaseUrl, Field(min_length=1)]
-    """Ends before ``/embeddings``, such as https://api.openai.com/v1."""
+    """Ends before ``/embeddings``, such as https://api.openai.com/v1; of Gemini it is https://generativelanguage.googleapis.com."""
+    format: Literal["openai", "gemini"] = "openai"
+    """What it speaks: OpenAI's embeddings, or Gemini's ``batchEmbedContents``, which takes 100 texts at once."""
     api_key: Secret = Secret("")
     """What it asks for; write `${NAME}` rather than the key itself."""
     model: str = ""

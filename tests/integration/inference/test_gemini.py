@@ -5,17 +5,20 @@ import sys
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from penstock_common.llm.types import (
     FinishReason,
     GenerationInput,
     Message,
     Role,
+    SamplingParams,
     StopDetails,
     Text,
     Tool,
     ToolCall,
 )
+from penstock_common.testing.generations import QUESTION
 from penstock_common.testing.openai_upstream import Body, End
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -207,6 +210,26 @@ async def test_a_history_of_another_s_is_asked_with_the_word_that_google_gives_f
     enqueue(first, HI, STOP)
     await caller.ask("first/m", value=GenerationInput(model="fast", messages=turns))
     assert first.requests[0].body["contents"][1]["parts"][0]["thoughtSignature"] == "skip_thought_signature_validator"
+
+
+@pytest.mark.parametrize(
+    "message", ["thinking_level is not supported by this model.", "Thinking level is not supported."]
+)
+async def test_a_model_that_takes_no_levels_is_told_a_budget_and_remembered(message, caller, first):
+    refuse(first, 400, "INVALID_ARGUMENT", message)
+    first.enqueue(*[Body(frames=[HI, STOP])] * 2)
+    sampling = SamplingParams(reasoning_effort="low")
+    for _ in range(2):
+        outcome = await caller.ask("first/m", value=replace(QUESTION, sampling=sampling))
+        assert outcome.outcomes == ["first answered"]
+    told = [request.body["generationConfig"]["thinkingConfig"] for request in first.requests]
+    budget = {"includeThoughts": True, "thinkingBudget": 1024}
+    assert told == [{"includeThoughts": True, "thinkingLevel": "LOW"}, budget, budget]
+
+
+async def test_a_refusal_of_levels_that_were_not_asked_for_is_told(caller, first):
+    refuse(first, 400, "INVALID_ARGUMENT", "thinking_level is not supported by this model.")
+    assert (await caller.ask("first/m")).outcomes == ["first bad_request"]
 
 
 async def test_the_tier_that_it_says_is_billed(serve, first):

@@ -236,7 +236,7 @@ def test_every_signature_is_on_the_part_that_it_came_with():
     parts = (
         Reasoning(text="Hm.", signature=b"one"), said("A"), Reasoning(signature=b"two"), said("B"),
         Reasoning(hidden=b"three"), Opaque(format="gemini", json='{"executableCode": {"code":"1"},"thoughtSignature":"x"}'),
-        Reasoning(signature=b"four"),
+        Reasoning(signature=b"four"), said("C"), Reasoning(signature=b"five"), Reasoning(signature=b"six"),
     )  # fmt: skip
     assert model_parts(*parts) == [
         {"text": "Hm.", "thought": True, "thoughtSignature": "one"},
@@ -245,6 +245,8 @@ def test_every_signature_is_on_the_part_that_it_came_with():
         {"text": "", "thoughtSignature": "three"},
         {"executableCode": {"code": "1"}, "thoughtSignature": "x"},
         {"text": "", "thoughtSignature": "four"},
+        {"text": "C", "thoughtSignature": "five"},
+        {"text": "", "thoughtSignature": "six"},
     ]
 
 

@@ -193,11 +193,18 @@ def test_a_whole_answer_is_one_response():
 def test_ids_are_by_their_place_in_the_conversation_and_nobody_else_s():
     earlier = (
         Message(role=Role.ASSISTANT, tool_calls=(ToolCall(id="call_0", name="f", arguments_json="{}"),
-                                                 ToolCall(id="call_3", name="f", arguments_json="{}"))),
+                                                 ToolCall(id="call_3", name="f", arguments_json="{}"),
+                                                 ToolCall(id="call_4", name="f", arguments_json="{}"))),
     )  # fmt: skip
     for _ in range(2):
         ids = CallIds(earlier)
-        assert [ids.of(given, "") for given in ("", "x", "", "x", "")] == ["call_2", "x", "call_4", "call_5", "call_6"]
+        assert [ids.of(given, "") for given in ("", "x", "", "x", "")] == ["call_5", "x", "call_6", "call_7", "call_8"]
+
+
+def test_ids_that_are_taken_are_passed_over():
+    earlier = [Message(role=Role.ASSISTANT, tool_calls=(ToolCall(id=identity, name="f", arguments_json="{}"),))
+               for identity in ("call_3", "call_4", "a")]  # fmt: skip
+    assert CallIds(earlier).of("", "") == "call_5"
 
 
 def test_two_answers_that_are_signed_in_two_ways_have_ids_of_their_own():
@@ -260,6 +267,24 @@ def test_an_unknown_word_is_an_end_and_is_told():
 @pytest.mark.parametrize("word", [None, "", "FINISH_REASON_UNSPECIFIED"])
 def test_without_a_reason_it_has_not_ended(word):
     assert streamed(chunk(text("a"), finishReason=word))[-1] is None
+
+
+def test_an_end_with_calls_that_is_no_stop_is_what_it_says():
+    assert streamed(chunk(calling(), finishReason="MAX_TOKENS"))[-1] == Stopped(FinishReason.LENGTH)
+
+
+def test_an_end_comes_once():
+    end = chunk(finishReason="STOP", groundingMetadata={"a": 1})
+    events = read(ContentStream(QUESTION), [sse(chunk(text("a")), end), sse(end)])
+    assert sum(isinstance(event, Stopped) for event in events) == 1
+    assert told(events)[0] == (Text(text="a", citations_json='[{"a": 1}]'),)
+
+
+def test_the_tier_is_the_last_that_was_said():
+    *_, stopped = streamed(
+        chunk(text("a"), trafficType="ON_DEMAND_FLEX"), {"candidates": [candidate(finishReason="STOP")]}
+    )
+    assert stopped.service_tier == "flex"
 
 
 def test_usage_after_the_end_counts():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from penstock_common.llm.types import UnitPrices
+from penstock_embedding.adapters.providers.formats import FORMATS
 from penstock_embedding.adapters.providers.openai.client import ProviderModel
 from penstock_embedding.adapters.providers.openai.upstream import ProviderPlace
 from penstock_embedding.adapters.triton.place import TritonPlace
@@ -48,7 +49,7 @@ def provider_model(settings: EmbeddingSettings, first: ProviderSettings) -> Prov
         revision=first.revision,
         policy=FailoverPolicy(first.attempts, settings.dimensions),
         max_in_flight=first.max_in_flight,
-        max_inputs=min(place.max_inputs for place in all_of_them),
+        max_inputs=min(min(place.max_inputs, FORMATS[place.format].most_inputs) for place in all_of_them),
     )
 
 
@@ -67,6 +68,7 @@ def _provider_place(name: str, settings: ProviderStandby) -> ProviderPlace:
         model=settings.model or name,
         base_url=settings.base_url,
         api_key=settings.api_key.get_secret_value(),
+        format=settings.format,
         connect_timeout=settings.connect_timeout,
         timeout=settings.timeout,
         timeout_with_others=min(settings.timeout, settings.timeout_with_others),

@@ -15,12 +15,9 @@ from typing import Any, cast
 
 import msgspec
 
+from penstock_embedding.adapters.providers.format import Malformed
 from penstock_embedding.domain.embedder import Vector, normalised
 from penstock_embedding.domain.upstream import Vectors
-
-
-class Malformed(Exception):
-    """The answer is not what was asked for."""
 
 
 class EmbeddingItem(msgspec.Struct):
@@ -56,8 +53,7 @@ def vectors_from(body: bytes, texts: Sequence[str]) -> Vectors:
     if len(answer.data) != len(texts):
         raise Malformed(f"{len(answer.data)} vectors for {len(texts)} texts")
     vectors = [_vector(item.embedding) for item in _in_order(answer.data)]
-    checked = [_checked(vector, len(vectors[0])) for vector in vectors]
-    return Vectors(checked, _tokens(answer.usage))
+    return Vectors([checked(vector, len(vectors[0])) for vector in vectors], _tokens(answer.usage))
 
 
 def _in_order(items: list[EmbeddingItem]) -> list[EmbeddingItem]:
@@ -107,7 +103,12 @@ def _whole(value: object) -> int | None:
     return int(value)
 
 
-def _checked(vector: Vector, size: int) -> Vector:
+def checked(vector: Vector, size: int) -> Vector:
+    """Return a vector of length 1 that has so many values.
+
+    Raises:
+        Malformed: if it has others, or no direction.
+    """
     length = math.hypot(*vector)
     if not size or len(vector) != size or not math.isfinite(length) or length == 0:
         raise Malformed("a vector is empty, of another length, or no direction")

@@ -1,4 +1,4 @@
-"""One provider that speaks OpenAI's embeddings format, over HTTP."""
+"""One provider of embeddings, over HTTP, in whichever format it speaks."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from penstock_common.http.pool import HttpPool
 from penstock_common.http.request_head import RequestHead, header_line
 from penstock_common.http.response import Response
 from penstock_common.rpc.scope import CURRENT_SCOPE, TRACEPARENT_KEY
-from penstock_embedding.adapters.providers.openai.errors import failure_of, malformed_of, refusal_of, silence_of
-from penstock_embedding.adapters.providers.openai.request import body_of
-from penstock_embedding.adapters.providers.openai.response import Malformed, vectors_from
+from penstock_embedding.adapters.providers.format import Malformed
+from penstock_embedding.adapters.providers.formats import FORMATS, OPENAI
+from penstock_embedding.adapters.providers.openai.errors import failure_of, malformed_of, silence_of
 from penstock_embedding.domain.upstream import Vectors
 
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
@@ -32,7 +32,7 @@ _LOG = logging.getLogger(__name__)
 class ProviderPlace:
     """Who is asked, and under which name it has the model.
 
-    ``base_url`` ends before ``/embeddings``. ``timeout`` is one attempt's, and
+    ``base_url`` ends where its ``format`` says. ``timeout`` is one attempt's, and
     ``timeout_with_others`` where another provider could be asked instead.
     """
 
@@ -40,6 +40,7 @@ class ProviderPlace:
     model: str
     base_url: str
     api_key: str = ""
+    format: str = OPENAI
     connect_timeout: timedelta = timedelta(seconds=3)
     timeout: timedelta = timedelta(seconds=30)
     timeout_with_others: timedelta = timedelta(seconds=10)
@@ -54,9 +55,10 @@ class ProviderUpstream:
         Raises:
             ConfigurationError: if its address or key cannot be one.
         """
-        headers = {**_HEADERS, **({"Authorization": f"Bearer {place.api_key}"} if place.api_key else {})}
+        self._format = FORMATS[place.format]
+        headers = {**_HEADERS, **(self._format.key_headers(place.api_key) if place.api_key else {})}
         try:
-            address = parse_address(f"{place.base_url.rstrip('/')}/embeddings")
+            address = parse_address(self._format.url(place.base_url, place.model))
             self._head = RequestHead("POST", address, headers)
         except ValueError as error:
             raise ConfigurationError(f"the provider '{place.upstream}' of embeddings: {error}") from None
@@ -79,7 +81,7 @@ class ProviderUpstream:
         limit = asyncio.timeout(min(seconds, timeout.total_seconds()))
         try:
             async with limit:
-                return await self._answer(await self._sent(body_of(place.model, asked), sent), asked)
+                return await self._answer(await self._sent(self._format.body(place.model, asked), sent), asked)
         except TimeoutError:
             raise silence_of(place.upstream, "total") from None
         except HttpFailure as failure:
@@ -92,8 +94,8 @@ class ProviderUpstream:
     async def _answer(self, response: Response, texts: list[str]) -> Vectors:
         try:
             if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
-                raise refusal_of(response.status, response.headers, self._place.upstream)
-            return vectors_from(await _bounded(response), texts)
+                raise await self._format.refusal(response, self._place.upstream)
+            return self._format.vectors(await _bounded(response), texts)
         finally:
             response.release()
 

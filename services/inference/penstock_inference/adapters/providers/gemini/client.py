@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import re
+from http import HTTPStatus
 from urllib.parse import quote
 
 from penstock_common.http.address import Address, parse_address
@@ -18,6 +21,10 @@ from penstock_inference.domain.failure import AttemptFailed
 from penstock_inference.domain.unsupported import FieldPolicy
 from penstock_inference.domain.upstream import UpstreamAnswer, UpstreamCall, UpstreamEvent
 
+_LOG = logging.getLogger(__name__)
+
+# Models that came before levels name them, in one spelling or another.
+_REFUSES_LEVELS = re.compile(rb"thinking[ _]?level", re.IGNORECASE)
 _WHOLE = "generateContent"
 _STREAM = "streamGenerateContent?alt=sse"
 
@@ -38,6 +45,8 @@ class GeminiUpstream:
         self.manner = manner
         self._base_url = base_url.rstrip("/")
         self._headers = {**HEADERS, "x-goog-api-key": api_key} if api_key else HEADERS
+        self.by_budget: set[str] = set()
+        """The models that have refused levels of thinking, and are told budgets."""
         self._heads: dict[tuple[str, bool], RequestHead] = {}
         self.pool = client.pool(self._address("", _WHOLE).origin)
         self.head("", whole=True)
@@ -71,10 +80,20 @@ class GeminiAnswer(HttpAnswer):
     _upstream: GeminiUpstream
 
     def _request(self) -> tuple[RequestHead, bytes | Body]:
-        call, policy = self._call, FieldPolicy(self._call.unsupported)
-        body = body_of(call, self._upstream.manner, policy)
+        call, upstream, policy = self._call, self._upstream, FieldPolicy(self._call.unsupported)
+        body = body_of(call, upstream.manner, policy, by_budget=call.model in upstream.by_budget)
         self.dropped = policy.dropped
-        return self._upstream.head(call.model, whole=call.whole), body
+        return upstream.head(call.model, whole=call.whole), body
+
+    def _asks_otherwise(self, response: Response, body: bytes) -> bool:
+        """Return whether a level of thinking was refused that the model can be told as a budget."""
+        model, known = self._call.model, self._upstream.by_budget
+        is_for_that = response.status == HTTPStatus.BAD_REQUEST and _REFUSES_LEVELS.search(body) is not None
+        if not is_for_that or model in known or not self._call.input.sampling.reasoning_effort:
+            return False
+        _LOG.info("thinking_by_budget model=%s: it takes no levels", model)
+        known.add(model)
+        return True
 
     def _stream(self) -> ContentStream:
         return ContentStream(self._call.input)

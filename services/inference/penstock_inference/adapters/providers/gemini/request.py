@@ -37,8 +37,8 @@ _SAMPLING = (
 _Object = dict[str, Any]
 
 
-def body_of(call: UpstreamCall, manner: Manner, policy: FieldPolicy) -> bytes | Body:
-    """Return the request's JSON; ``policy`` notes what is left out of it.
+def body_of(call: UpstreamCall, manner: Manner, policy: FieldPolicy, *, by_budget: bool = False) -> bytes | Body:
+    """Return the request's JSON; ``policy`` notes what is left out of it. ``by_budget``: see ``thinking_config``.
 
     Raises:
         AttemptFailed: UNSUPPORTED for what Gemini cannot be told, BAD_REQUEST for JSON that is none.
@@ -56,7 +56,7 @@ def body_of(call: UpstreamCall, manner: Manner, policy: FieldPolicy) -> bytes | 
         body["safetySettings"] = [{"category": name, "threshold": word} for name, word in manner.safety.items()]
     config = _generation_config(value, without)
     if Use.REASONING_EFFORT not in without:
-        thinking = thinking_config(value.sampling.reasoning_effort, facts, policy)
+        thinking = thinking_config(value.sampling.reasoning_effort, facts, policy, by_budget=by_budget)
         config |= {"thinkingConfig": thinking} if thinking else {}
     if config:
         body["generationConfig"] = config

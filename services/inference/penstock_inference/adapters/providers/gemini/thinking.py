@@ -16,15 +16,15 @@ _LEVELS = frozenset({"minimal", "low", "medium", "high"})
 _BY_BUDGET = "enabled"
 
 
-def thinking_config(effort: str, facts: ModelFacts, policy: FieldPolicy) -> dict[str, Any]:
+def thinking_config(effort: str, facts: ModelFacts, policy: FieldPolicy, *, by_budget: bool = False) -> dict[str, Any]:
     """Return the ``thinkingConfig``; nothing where nothing is asked for and nothing known.
 
-    A model of which budgets of thinking are known (``enabled`` among the types) is told one, any other a level. Thoughts
-    are asked for wherever there are any to show.
+    A model of which budgets of thinking are known (``enabled`` among the types), or learnt (``by_budget``), is told
+    one, any other a level. Thoughts are asked for wherever there are any to show.
     """
     if not effort:
         return {"includeThoughts": True} if _reasons(facts) else {}
-    if facts.thinking is not None and _BY_BUDGET in facts.thinking:
+    if by_budget or (facts.thinking is not None and _BY_BUDGET in facts.thinking):
         budget = _BUDGETS.get(effort, -1)
         return {"includeThoughts": True, "thinkingBudget": budget} if budget else {"thinkingBudget": 0}
     level = _nearest(effort, facts)

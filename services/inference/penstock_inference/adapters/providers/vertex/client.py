@@ -47,4 +47,4 @@ class VertexAnswer(GeminiAnswer):
         return line
 
     def _asks_otherwise(self, response: Response, body: bytes) -> bool:
-        return self._access.is_renewed_for(response.status)
+        return self._access.is_renewed_for(response.status) or super()._asks_otherwise(response, body)
