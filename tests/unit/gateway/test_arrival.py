@@ -27,6 +27,7 @@ from penstock_gateway.surfaces.arrival import (
     Timeouts,
     cache_control_in,
     credential_in,
+    dropped_names,
     go_duration,
     priority_in,
     priority_of,
@@ -34,6 +35,7 @@ from penstock_gateway.surfaces.arrival import (
     timeout_in,
 )
 from penstock_gateway.surfaces.client_address import ClientAddresses
+from penstock_inference.adapters.providers.carried import Use
 
 PEPPER = b"p" * 32
 KEY = "configured-key-1"
@@ -294,3 +296,13 @@ def test_a_request_matters_as_much_as_it_says_and_no_more_than_its_tier(most, as
 def test_a_priority_that_means_nothing_is_refused():
     with pytest.raises(InvalidRequest, match="critical, default, sheddable"):
         priority_in({"x-penstock-priority": "urgent"})
+
+
+@pytest.mark.parametrize("name", [*[use.value for use in Use], "reasoning_effort=max", "x" * 64])
+def test_what_was_left_out_is_told_in_our_own_words_too(name):
+    assert dropped_names((name,)) == name
+
+
+@pytest.mark.parametrize("name", ["", " a", "a ", "a  b", "a\r\nb", "a, b", "a\n", "é", "x" * 65, '"a"'])
+def test_a_callers_word_that_could_be_read_as_more_is_not_told(name):
+    assert dropped_names((name,)) == "(another field)"

@@ -268,6 +268,18 @@ def test_probabilities_are_told_in_the_contracts_form():
     ]  # fmt: skip
 
 
+def test_the_last_event_may_repeat_a_long_answer_and_no_opaque_item_is_larger_than_one_may_be():
+    long = "x" * 2_000_000
+    part = {"type": "output_text", "text": long, "annotations": []}
+    (said, *_) = read(
+        *BEGUN, recorded.numbered([recorded.ended("completed", [{**recorded.MESSAGE, "content": [part]}])])[0]
+    )
+    assert said == TextDelta(text=long)
+    picture = {"type": "image_generation_call", "id": "ig_1", "result": long}
+    assert failed_with(recorded.numbered([recorded.done(0, picture)])[0]).kind is FailureKind.OVERSIZE
+    assert failed_with(b"data: " + b"x" * 17_000_000).kind is FailureKind.OVERSIZE
+
+
 @pytest.mark.parametrize("kind", ["response.reasoning_text.delta", "response.reasoning.delta"])
 def test_raw_reasoning_has_two_names(kind):
     assert read(*BEGUN, event(kind, output_index=0, delta="Hm."), HI, END)[:2] == [

@@ -31,7 +31,8 @@ from penstock_gateway.domain.life.order import MAX_CACHE_AGE, CacheControl, Call
 from penstock_gateway.surfaces.client_address import ClientAddresses
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_HARMLESS = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+# Names of fields, and our own words for what has none: "a turn's name", "tool_choice: none", "reasoning_effort=max".
+_HARMLESS = re.compile(r"(?=.{1,64}\Z)[A-Za-z0-9_.:='-]+(?: [A-Za-z0-9_.:='-]+)*")
 _SECONDS = re.compile(r"[0-9]+")
 _MOST_CACHE_SECONDS = MAX_CACHE_AGE // timedelta(seconds=1)
 _REQUEST_ID_BYTES = 16

@@ -6,7 +6,7 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-
 from __future__ import annotations
 
 MAX_EVENT_BYTES = 1024 * 1024
-"""Bound on one line, and on the data of one event."""
+"""Bound on one line, and on the data of one event, unless the format has larger ones."""
 MAX_STREAM_BYTES = 128 * 1024 * 1024
 """Bound on one response: 128,000 tokens at 250 bytes of JSON each, four times over."""
 
@@ -34,13 +34,16 @@ class EventParser:
         "_between_events",
         "_data",
         "_data_bytes",
+        "_max_event_bytes",
         "_name",
         "_tail",
         "_tail_bytes",
         "_total_bytes",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
+        """Begin; no line, and no event, may be larger than ``max_event_bytes``."""
+        self._max_event_bytes = max_event_bytes
         self._at_start = True
         # Nothing of an event has come yet.
         self._between_events = True
@@ -82,7 +85,7 @@ class EventParser:
         # Every line end belongs to one of the ends of events, and no line is longer than a line may be.
         if not is_one and chunk.count(b"\n") != 2 * chunk.count(b"\n\ndata: ") + 2:
             return None
-        if _CR in chunk or size > MAX_EVENT_BYTES:
+        if _CR in chunk or size > self._max_event_bytes:
             return None
         self._at_start = False
         self._total_bytes += size
@@ -117,7 +120,7 @@ class EventParser:
 
     def _keep(self, piece: bytes) -> None:
         self._tail_bytes += len(piece)
-        if self._tail_bytes > MAX_EVENT_BYTES:
+        if self._tail_bytes > self._max_event_bytes:
             raise StreamTooLargeError
         self._tail.append(piece)
 
@@ -147,6 +150,6 @@ class EventParser:
 
     def _add_data(self, value: bytes) -> None:
         self._data_bytes += len(value) + 1
-        if self._data_bytes > MAX_EVENT_BYTES + 1:
+        if self._data_bytes > self._max_event_bytes + 1:
             raise StreamTooLargeError
         self._data.append(value.removeprefix(b" "))

@@ -8,6 +8,8 @@ from penstock_inference.adapters.providers.openai_responses.items import FORMAT
 from penstock_inference.domain.model_facts import ModelFacts, Tools
 from penstock_inference.domain.upstream import Upstream, UpstreamAnswer, UpstreamCall
 
+_GREATEST_EFFORT = "max"
+
 
 class BothInterfaces:
     """Asks by chat completions what they can be asked, and by the Responses API what they cannot."""
@@ -19,7 +21,12 @@ class BothInterfaces:
     def ask(self, call: UpstreamCall) -> UpstreamAnswer:
         """Return the answer; see the port."""
         value = call.input
-        if (value.tools and _tools_need_responses(value, call.facts)) or _history_needs_responses(value):
+        if (
+            (value.tools and _tools_need_responses(value, call.facts))
+            # Models that take tools there alone have their greatest effort there alone, too.
+            or (value.sampling.reasoning_effort == _GREATEST_EFFORT and call.facts.tools_on_chat is Tools.NO)
+            or _history_needs_responses(value)
+        ):
             return self._responses.ask(call)
         return self._chat.ask(call)
 

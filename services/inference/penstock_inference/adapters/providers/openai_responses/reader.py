@@ -24,6 +24,8 @@ from penstock_inference.adapters.providers.openai_responses.items import FORMAT
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.upstream import Stopped, UpstreamEvent
 
+MAX_OPAQUE_BYTES = 1024 * 1024
+"""What the contract's opaque blocks hold."""
 NO_ARGUMENTS = "{}"
 _BETWEEN_SUMMARIES = "\n\n"
 _MOST_TIER_CHARACTERS = 64
@@ -69,8 +71,7 @@ class ResponseReader:
         if response.status in ("failed", "cancelled") or (response.error and bytes(response.error) != b"null"):
             raise failure_of_response(response.error)
         for place, raw in enumerate(response.output or ()):
-            if place not in self._done:
-                self._end_item(place, raw, events)
+            self._end_item(place, raw, events)
         self._tell_annotations(events)
         reason, word = self._reason_of(response)
         if response.usage is not None:
@@ -189,6 +190,8 @@ class ResponseReader:
             self._end_reasoning(place, wire.item_in(raw), events)
         elif kind in _CALLS:
             self._end_call(place, wire.item_in(raw), events)
+        elif kind and len(bytes(raw)) > MAX_OPAQUE_BYTES:
+            raise AttemptFailed(FailureKind.OVERSIZE, "the upstream sent a larger item than can be kept")
         elif kind:
             events.append(OpaqueDelta(block=Opaque(format=FORMAT, json=bytes(raw).decode())))
 

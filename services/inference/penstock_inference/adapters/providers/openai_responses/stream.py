@@ -14,6 +14,8 @@ from penstock_inference.adapters.providers.openai_responses.reader import CONTEN
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.upstream import Stopped, UpstreamEvent
 
+MAX_EVENT_BYTES = 16 * 1024 * 1024
+"""Bound on one event: the last one repeats the whole answer, its reasoning and what was asked with it."""
 _DONE = b"[DONE]"
 _ENDS = frozenset({"response.completed", "response.incomplete", "response.failed", "response.cancelled"})
 _STATUS_OF = {name: name.removeprefix("response.") for name in _ENDS}
@@ -24,7 +26,7 @@ class ResponseStream:
     """Reads one response's bytes; see ``Stream``. It is done with its terminal event, whatever follows that."""
 
     def __init__(self) -> None:
-        self._parser = EventParser()
+        self._parser = EventParser(MAX_EVENT_BYTES)
         self._reader = ResponseReader()
         self.done = False
 
