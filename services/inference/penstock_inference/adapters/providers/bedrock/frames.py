@@ -1,8 +1,8 @@
 """The frames of ``application/vnd.amazon.eventstream``: big-endian lengths, headers, a payload, and two checksums.
 
 https://smithy.io/2.0/aws/amazon-eventstream.html. botocore has a reader, too, of which a test holds this one's equal:
-that one copies what waits with every read, so that a large frame in small pieces costs its square, takes five times as
-long for the usual ones, and would be loaded for upstreams that need nothing else of it.
+that one copies what waits with every read, so that a large frame in small pieces costs its square, takes seven times as
+long for the usual ones (12 µs and 1.7), and would be loaded for upstreams that need nothing else of it.
 """
 
 from __future__ import annotations
@@ -41,10 +41,13 @@ class FrameTooLargeError(Exception):
 class FrameReader:
     """Turns chunks, cut anywhere, into frames. Memory is bounded by the largest frame and one chunk."""
 
-    __slots__ = ("_total_bytes", "_waiting")
+    __slots__ = ("_needed_bytes", "_total_bytes", "_waiting", "_waiting_bytes")
 
     def __init__(self) -> None:
-        self._waiting = bytearray()
+        # The frame that is not complete yet, in the pieces it came in, and how much of it has to be there.
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
+        self._needed_bytes = 0
         self._total_bytes = 0
 
     def feed(self, chunk: bytes) -> list[Frame]:
@@ -57,31 +60,35 @@ class FrameReader:
         self._total_bytes += len(chunk)
         if self._total_bytes > MAX_STREAM_BYTES:
             raise FrameTooLargeError
-        waiting = self._waiting
-        waiting += chunk
+        if not self._waiting:
+            return self._frames_in(chunk)
+        self._waiting.append(chunk)
+        self._waiting_bytes += len(chunk)
+        return self._frames_in(b"".join(self._waiting)) if self._waiting_bytes >= self._needed_bytes else []
+
+    def _frames_in(self, data: bytes) -> list[Frame]:
         frames: list[Frame] = []
-        start, size = 0, len(waiting)
-        with memoryview(waiting) as view:
-            while size - start >= _PRELUDE.size:
-                total, headers_bytes = _lengths(view, start)
-                end = start + total
-                if end > size:
-                    break
-                if crc32(view[start : end - _U32.size]) != _U32.unpack_from(view, end - _U32.size)[0]:
-                    raise BrokenFrameError("the checksum of a frame does not hold")
-                payload_at = start + _PRELUDE.size + headers_bytes
-                headers = _headers_of(bytes(view[start + _PRELUDE.size : payload_at]))
-                frames.append((headers, bytes(view[payload_at : end - _U32.size])))
-                start = end
-        if start:
-            del waiting[:start]
+        start, size = 0, len(data)
+        needed = _PRELUDE.size
+        while size - start >= _PRELUDE.size:
+            total, headers_bytes = _lengths(data, start)
+            payload_at, payload_end = start + _PRELUDE.size + headers_bytes, start + total - _U32.size
+            if start + total > size:
+                needed = total
+                break
+            if crc32(data[start:payload_end]) != _U32.unpack_from(data, payload_end)[0]:
+                raise BrokenFrameError("the checksum of a frame does not hold")
+            frames.append((_headers_of(data[start + _PRELUDE.size : payload_at]), data[payload_at:payload_end]))
+            start += total
+        self._waiting = [data[start:]] if start < size else []
+        self._waiting_bytes, self._needed_bytes = size - start, needed
         return frames
 
 
-def _lengths(view: memoryview, start: int) -> tuple[int, int]:
+def _lengths(data: bytes, start: int) -> tuple[int, int]:
     """Return the bytes of the frame that starts here, and of its headers."""
-    total, headers_bytes, checksum = _PRELUDE.unpack_from(view, start)
-    if crc32(view[start : start + 2 * _U32.size]) != checksum:
+    total, headers_bytes, checksum = _PRELUDE.unpack_from(data, start)
+    if crc32(data[start : start + 2 * _U32.size]) != checksum:
         raise BrokenFrameError("the checksum of a frame's beginning does not hold")
     if total > MAX_FRAME_BYTES:
         raise FrameTooLargeError
