@@ -2,7 +2,7 @@
 
 https://smithy.io/2.0/aws/amazon-eventstream.html. botocore has a reader, too, of which a test holds this one's equal:
 that one copies what waits with every read, so that a large frame in small pieces costs its square, takes seven times as
-long for the usual ones (12 µs and 1.7), and would be loaded for upstreams that need nothing else of it.
+long for the usual ones (12 us and 1.7), and would be loaded for upstreams that need nothing else of it.
 """
 
 from __future__ import annotations
