@@ -97,6 +97,25 @@ def test_a_triton_plays_what_it_can(penstock, configuration):
     assert "only HTTP" in skipped["skipped"]
 
 
+VENDORS = """
+upstreams:
+  - {name: cloud, provider: vertex, project: ours, region: europe-west4, models: [{name: v, context_window: 9000}]}
+  - {name: aws, provider: bedrock, aws_region: eu-central-1, aws_profile: ours, models: [{name: b, context_window: 9000}]}
+models:
+  - {name: mixed, candidates: [cloud/v, aws/b]}
+"""
+
+
+def test_each_candidate_is_played_on_the_wire_of_its_provider(penstock, tmp_path):
+    path = tmp_path / "penstock.yaml"
+    path.write_text(VENDORS)
+    told = penstock("rehearse", "--config", path, "--only", "4-503", "--only", "8-cut-reset", "--json")
+    assert told.returncode == 0, told.stdout + told.stderr
+    for row in json.loads(told.stdout)["rows"]:
+        assert list(row["attempts"]) == ["cloud/v", "aws/b"]
+        assert row["sees"] == "the whole answer"
+
+
 def test_rows_that_need_another_candidate_are_skipped_without_one(penstock, configuration):
     told = penstock("rehearse", "--config", configuration, "--only", "14", "--model", "alone")
     assert told.returncode == 0
@@ -181,6 +200,26 @@ def test_an_upstream_plays_a_file_tells_requests_and_ends_on_a_signal(penstock_e
         assert first["left_at_seconds"] is None
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_SECONDS) == 0
+
+
+@pytest.mark.parametrize(
+    ("wire", "path", "body", "word"),
+    [
+        ("anthropic", "/v1/messages", {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}, "end_turn"),
+        ("gemini", "/models/m:generateContent", {"contents": [{"parts": [{"text": "Hi"}]}]}, "finishReason"),
+        ("azure", "/openai/deployments/m/chat/completions", {"messages": [{"role": "user"}]}, "prompt_filter_results"),
+        ("bedrock", "/model/m/converse", {"messages": [{"role": "user", "content": [{"text": "Hi"}]}]}, "stopReason"),
+        ("ollama", "/api/chat", {"model": "m", "messages": [{"role": "user"}], "stream": False}, "done_reason"),
+    ],
+)
+def test_an_upstream_speaks_any_wire(penstock_environment, wire, path, body, word):
+    with running(penstock_environment, wire) as (process, address):
+        request = urllib.request.Request(f"{address}{path}", json.dumps(body).encode())
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(request, timeout=PATIENCE_SECONDS) as response:
+            assert word in response.read().decode()
+        seen = json.loads(process.stdout.readline())
+        assert (seen["model"], seen["streams"]) == ("m", False)
 
 
 def test_a_proxy_passes_on_and_cuts(penstock_environment):

@@ -90,12 +90,6 @@ def test_a_secret_is_not_shown() -> None:
     assert "very-secret" not in repr(settings(CONTRACT))
 
 
-@pytest.mark.parametrize("provider", ["anthropic"])
-def test_a_provider_of_a_later_version_is_refused_with_a_sentence_that_says_so(provider: str) -> None:
-    said = refused(LEAST % (provider, ", base_url: 'https://x'"))
-    assert f"this version cannot serve the provider '{provider}' yet" in said
-
-
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -21,10 +21,8 @@ _UPSTREAM_KEY = "rehearsal-upstream-key"
 _KEPT = ("gateway",)
 TRITON = "triton"
 """The wire that is no HTTP, and its provider."""
-_WIRES = {name: name for name in (TRITON, "anthropic", "gemini", "bedrock")} | {
-    "azure_openai": "azure",
-    "vertex": "gemini",
-}
+_VERTEX = "vertex"
+_WIRES = {name: name for name in (TRITON, "anthropic", "gemini", "bedrock")} | {"azure_openai": "azure"}
 
 
 class Rehearsed(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +77,14 @@ class PublicModel:
         return len(self.candidates) == 1
 
 
+def played_as(upstream: Mapping[str, Any]) -> str:
+    """Return the provider that an upstream is rehearsed as: nobody has a token of Google's for Vertex' models."""
+    provider = str(upstream.get("provider", ""))
+    if provider != _VERTEX:
+        return provider
+    return "anthropic" if upstream.get("publisher") == "anthropic" else "gemini"
+
+
 def wire_of(provider: str) -> str:
     """Return the wire that a provider of this name is asked on."""
     return _WIRES.get(provider, "openai")
@@ -87,7 +93,7 @@ def wire_of(provider: str) -> str:
 def public_models(document: Mapping[str, Any]) -> list[PublicModel]:
     """Return the models that callers may name, in the order of the file."""
     known = {
-        f"{upstream['name']}/{model['name']}": (int(model["context_window"]), str(upstream.get("provider", "")))
+        f"{upstream['name']}/{model['name']}": (int(model["context_window"]), played_as(upstream))
         for upstream in document.get("upstreams") or []
         for model in upstream["models"]
     }
@@ -140,9 +146,13 @@ def _moved(upstream: Mapping[str, Any], address: str) -> Document:
     for model in moved["models"]:
         # Whether a template is there is not what is rehearsed.
         model.pop("chat_template", None)
-    place = "grpc" if upstream.get("provider") == TRITON else "base_url"
-    return {**moved, place: address, "api_key": _UPSTREAM_KEY}
+    provider = played_as(upstream)
+    place = "grpc" if provider == TRITON else "base_url"
+    return {**moved, "provider": provider, place: address, "api_key": _UPSTREAM_KEY}
 
 
 _TIMERS = ("headers", "first_token", "whole", "idle")
-_WHERE = ("base_url", "base_urls", "grpc", "api_key", "api_keys", "model_control")
+_WHERE = (
+    "base_url", "base_urls", "grpc", "api_key", "api_keys", "model_control", "entra", "aws_profile", "aws_access_key_id",
+    "aws_secret_access_key", "aws_session_token", "credentials_file", "project", "publisher", "cache_salt_secret",
+)  # fmt: skip
