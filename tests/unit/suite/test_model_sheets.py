@@ -102,13 +102,13 @@ def test_the_check_names_models_that_nobody_prices_with_the_nearest_name(selecti
         assert "not its whole price" in told["upstreams[0].models[2].price"]
 
 
-def test_a_base_model_that_the_datasheet_does_not_have_is_a_fault(selection):
+def test_a_base_model_that_the_datasheet_does_not_have_is_named_with_the_nearest(selection):
     text = selection.config.read_text().replace("base_model: newest", "base_model: newst")
     selection.config.write_text(text)
     for found in (verdict(selection), verdict(selection, Role.INFERENCE)):
-        (fault,) = found.faults
-        assert (fault.key, fault.line) == ("upstreams[0].models[0].base_model", 7)
-        assert "the nearest is 'newest'" in fault.message
+        warning = found.warnings[0]
+        assert (found.is_good, warning.key, warning.line) == (True, "upstreams[0].models[0].base_model", 7)
+        assert "the nearest is 'newest'" in warning.message
 
 
 def test_what_is_shown_is_what_takes_effect(selection):

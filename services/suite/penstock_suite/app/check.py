@@ -144,7 +144,7 @@ def _note_unknown_sections(check: _Check) -> None:
 
 def _note_contradictions(check: _Check, document: dict[str, Any]) -> None:
     known = datasheet_of(check.configuration).all_names
-    check.note((*contradictions(document), *unknown_base_models(document, known), *_empty_keys(check.read)))
+    check.note((*contradictions(document), *_empty_keys(check.read)))
     check.doubt(doubts(document, known))
     check.note(missing_embedding_model(document.get("embedding")))
 
@@ -307,8 +307,8 @@ def _of_roles(written: Configuration, roles: list[Role], *, show: bool) -> Verdi
         _note_contradictions(check, document)
     elif roles == [Role.INFERENCE]:
         known = datasheet_of(check.configuration).all_names
-        check.note((*missing_keys(document), *unknown_base_models(document, known), *_empty_keys(check.read)))
-        check.doubt(unpriced(document, known))
+        check.note((*missing_keys(document), *_empty_keys(check.read)))
+        check.doubt((*unknown_base_models(document, known), *unpriced(document, known)))
     found = check.verdict()
     if not found.is_good:
         return found

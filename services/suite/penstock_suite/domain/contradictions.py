@@ -40,6 +40,7 @@ def doubts(document: Document, known: Collection[str] = ()) -> Iterator[Finding]
                 ("upstreams", index),
                 f"no model under 'models' has a candidate of the upstream '{name}': nobody can ask it",
             )
+    yield from unknown_base_models(document, known)
     yield from unpriced(document, known)
     yield from _stale_without_a_cache(document)
 
