@@ -238,3 +238,19 @@ def test_prices_are_exact_decimals():
             for name, usd in (entry.get("price") or {}).items():
                 if name not in ("source", "steps"):
                     assert (Decimal(str(usd)) * USD) % 1 == 0, (path, entry["name"])
+
+
+def test_what_the_page_shows_is_a_sheet_and_a_configuration(sheet):
+    page = (ROOT / "docs" / "models.md").read_text()
+    written, shown = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    model = model_of("{name: cloud.newest-2}", sheet(shown))
+    assert (model.prices.cache_write_1h_nano_usd, [step.above_input_tokens for step in model.price_steps[""]]) == (
+        8 * USD,
+        [200_000],
+    )
+    assert model.facts.tools_on_chat.value == "no"
+    text = written.replace("/etc/penstock/models.yaml", str(sheet(shown))).replace("${AZURE_KEY}", "k")
+    (deployment,) = catalogue_from(described(Configuration.parse(text, {})).settings(Settings))
+    # What it knows of the base model, and what is said beside it.
+    assert deployment.prices.cache_write_nano_usd == 5 * USD // 2
+    assert (deployment.facts.sampling_without_effort, deployment.facts.default_effort) == (True, "none")
