@@ -41,7 +41,7 @@ from penstock_gateway.adapters.sql.tables import ledger
 from penstock_gateway.domain.life.progress import Progress
 from penstock_gateway.domain.life.settlement import LedgerRow
 from penstock_inference.configured import catalogue_from
-from penstock_inference.domain.attempt_loop import AttemptLoop
+from penstock_inference.domain.batches import Batches
 from penstock_inference.domain.endpoint import Endpoint, Pool
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.generation import Generation, GenerationParts
@@ -231,7 +231,7 @@ def configured(sheet: Path) -> Settings:
     return described(Configuration({"upstreams": upstreams, "datasheets": [str(sheet)]})).settings(Settings)
 
 
-async def settled(loop: AttemptLoop, number: int, asked: Asked) -> LedgerRow:
+async def settled(parts: GenerationParts, number: int, asked: Asked) -> LedgerRow:
     """Return the row that a request leaves."""
     candidates = [Candidate(upstream="first", model=asked.name)]
     if asked.ends == "broken":
@@ -240,7 +240,7 @@ async def settled(loop: AttemptLoop, number: int, asked: Asked) -> LedgerRow:
     extra = f'{{"service_tier":"{asked.asked_tier}"}}' if asked.asked_tier else ""
     value = GenerationInput(model="any", messages=(turn,), extra_json=extra)
     steps, progress = Steps([]), Progress()
-    batches = loop.batches(Generation(value, Plan(candidates=tuple(candidates))), steps)
+    batches = Batches(Generation(value, Plan(candidates=tuple(candidates))), parts, steps)
     try:
         async for batch in batches:
             progress.note(batch)
@@ -273,12 +273,12 @@ async def test_the_ledger_says_what_the_providers_bill(database_url, tmp_path):
     requests = [some_request(chance) for _ in range(REQUESTS)]
     provider = Provider(requests)
     pools = {name: Pool([Endpoint(provider)]) for name in ("first", "others")}
-    loop = AttemptLoop(GenerationParts(pools, catalogue_from(configured(sheet))))
+    parts = GenerationParts(pools, catalogue_from(configured(sheet)))
     async with open_database(database_url) as engine:
         await upgrade(engine, GATEWAY)
         async with writing_ledger(engine, REQUESTS) as writer:
             for number, asked in enumerate(requests):
-                writer.append(await settled(loop, number, asked))
+                writer.append(await settled(parts, number, asked))
         async with engine.connect() as connection:
             found = {int(row["generation_id"]): row for row in (await connection.execute(sa.select(ledger))).mappings()}
     assert len(found) == REQUESTS

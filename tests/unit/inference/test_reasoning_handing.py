@@ -24,7 +24,7 @@ from penstock_common.llm.types import (
     Usage,
 )
 from penstock_common.telemetry.steps import Steps
-from penstock_inference.domain.attempt_loop import AttemptLoop
+from penstock_inference.domain.batches import Batches
 from penstock_inference.domain.catalogue import Catalogue, Model
 from penstock_inference.domain.endpoint import Endpoint, Pool
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
@@ -103,17 +103,16 @@ class Scene:
             """Wait for nothing."""
 
         self.kept = KeptReasoning()
-        parts = GenerationParts(
+        self.parts = GenerationParts(
             pools, Catalogue(map(Model, candidates)), Pauses(lambda: 0.5, at_once), reasoning=self.kept
         )
-        self.loop = AttemptLoop(parts)
         self.steps = Steps()
 
     async def ask(self, *messages: Message, whole: bool = False) -> Answer:
         self.steps = Steps()
         value = GenerationInput(model="m", messages=messages)
         answer = Answer()
-        async for batch in self.loop.batches(Generation(value, self.plan, whole=whole), self.steps):
+        async for batch in Batches(Generation(value, self.plan, whole=whole), self.parts, self.steps):
             answer.extend(batch)
         return answer
 
