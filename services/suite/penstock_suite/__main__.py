@@ -10,7 +10,7 @@ import gc
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from penstock_suite.domain.administration import Administration
     from penstock_suite.domain.answers import BackedUp, Exported, GatewayReport, ModelSheet, Restored
+    from penstock_suite.domain.example import Example
     from penstock_suite.domain.importing.deployment import Imported
     from penstock_suite.domain.progress import Show
     from penstock_suite.domain.reload import Reload
@@ -239,7 +240,12 @@ def _config() -> typer.Typer:
 
         return import_litellm(file, to)
 
-    return config(verdict_of, reference, reload_stack, import_litellm)
+    def examples() -> Mapping[str, Example]:
+        from penstock_suite.adapters.examples import examples
+
+        return examples()
+
+    return config(verdict_of, reference, reload_stack, examples, import_litellm)
 
 
 def _rehearse() -> typer.Typer:

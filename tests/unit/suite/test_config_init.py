@@ -8,13 +8,20 @@ import pytest
 import yaml
 
 from penstock_inference.adapters.providers.registry import PROVIDERS
+from penstock_suite.adapters.examples import examples
 from penstock_suite.app.check import verdict
 from penstock_suite.app.reference import reference, sections, undescribed
-from penstock_suite.domain.example import EXAMPLES, example_configuration
+from penstock_suite.domain.example import example_configuration
 from penstock_suite.domain.requests import Selection
 from penstock_suite.settings import Document
 
 ROOT = Path(__file__).parents[3]
+EXAMPLES = examples()
+
+
+def configured(providers, path="penstock.yaml"):
+    """Return the file for these providers."""
+    return example_configuration([EXAMPLES[name] for name in providers], path)
 
 
 def test_there_is_an_example_for_every_provider():
@@ -29,7 +36,7 @@ def test_an_example_can_be_used_without_a_warning_once_its_keys_are_there(provid
         if example.variable:
             monkeypatch.setenv(example.variable, "sk-of-somebody")
     path = tmp_path / "penstock.yaml"
-    path.write_text(example_configuration(providers, "penstock.yaml"))
+    path.write_text(configured(providers))
     found = verdict(Selection(config=path, state=tmp_path / "state"))
     assert (found.faults, found.warnings) == ((), ())
 
@@ -37,7 +44,7 @@ def test_an_example_can_be_used_without_a_warning_once_its_keys_are_there(provid
 def test_an_example_without_its_key_says_which_and_where(tmp_path, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     path = tmp_path / "penstock.yaml"
-    path.write_text(example_configuration(["openai"], "penstock.yaml"))
+    path.write_text(configured(["openai"]))
     (fault,) = verdict(Selection(config=path, state=tmp_path / "state")).faults
     assert "OPENAI_API_KEY is not set" in fault.message
     assert "api_key" in path.read_text().splitlines()[fault.line - 1]
@@ -52,7 +59,7 @@ def test_every_example_of_the_deployment_can_be_used(path, tmp_path, monkeypatch
 
 
 def test_an_example_is_commented_and_says_how_to_change_the_port():
-    text = example_configuration(["triton"], "mine.yaml")
+    text = configured(["triton"], "mine.yaml")
     assert "penstock up --config mine.yaml" in text
     assert "another port" in text
     assert yaml.safe_load(text)["listen"]["http"] == "127.0.0.1:8080"

@@ -51,7 +51,7 @@ def run(arguments):
     def unused(*_, **__):
         raise AssertionError("only the import is asked for")
 
-    return CliRunner().invoke(config(unused, unused, unused, import_litellm), arguments)
+    return CliRunner().invoke(config(unused, unused, unused, unused, import_litellm), arguments)
 
 
 @pytest.fixture

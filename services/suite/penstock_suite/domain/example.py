@@ -2,149 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+_NAME = re.compile(r"^ *- name: (\S+)", re.MULTILINE)
+_KEY = re.compile(r"^ *api_key: \$\{(\w+)\}", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """An upstream as the file has it, below ``upstreams:``."""
+    """An upstream as the file has it, below ``upstreams:``; ``candidate`` is upstream/model.
+
+    ``variable`` is what the environment must hold.
+    """
 
     candidate: str
-    """upstream/model."""
     text: str
     variable: str = ""
-    """What the environment must hold."""
 
 
-EXAMPLES: Mapping[str, Example] = {
-    "openai": Example(
-        "openai/gpt-4o-mini",
-        """\
-  - name: openai
-    provider: openai
-    base_url: https://api.openai.com/v1
-    api_key: ${OPENAI_API_KEY}                  # read from the environment when the stack starts
-    models:
-      - name: gpt-4o-mini
-        context_window: 128000
-        capabilities: [chat, tools, json_schema, vision]
-        price: {input: 0.15, cached_input: 0.075, output: 0.60}   # USD per million tokens
-""",
-        "OPENAI_API_KEY",
-    ),
-    "anthropic": Example(
-        "anthropic/claude-haiku-4-5",
-        """\
-  - name: anthropic
-    provider: anthropic
-    api_key: ${ANTHROPIC_API_KEY}
-    models:
-      - name: claude-haiku-4-5
-        context_window: 200000
-        capabilities: [chat, tools, json_schema, vision]
-        price: {input: 1, cached_input: 0.10, output: 5}   # USD per million tokens: look it up before you rely on it
-""",
-        "ANTHROPIC_API_KEY",
-    ),
-    "openai_compatible": Example(
-        "compatible/my-model",
-        """\
-  - name: compatible                            # any server that speaks OpenAI's format
-    provider: openai_compatible
-    base_url: http://127.0.0.1:8000/v1          # ends before /chat/completions
-    # api_key: ${COMPATIBLE_API_KEY}            # if it asks for one
-    models:
-      - name: my-model                          # as that server calls it
-        context_window: 8192
-        capabilities: [chat]
-        price: {input: 0, output: 0}            # USD per million tokens
-""",
-    ),
-    "azure_openai": Example(
-        "azure/my-deployment",
-        """\
-  - name: azure
-    provider: azure_openai
-    base_url: https://my-resource.openai.azure.com   # the resource alone
-    api_key: ${AZURE_OPENAI_API_KEY}            # or `entra: true`
-    models:
-      - name: my-deployment                     # as the deployment is called
-        context_window: 128000
-        capabilities: [chat, tools, json_schema, vision]
-        price: {input: 0.15, cached_input: 0.075, output: 0.60}   # USD per million tokens, of the model behind it
-""",
-        "AZURE_OPENAI_API_KEY",
-    ),
-    "deepseek": Example(
-        "deepseek/deepseek-chat",
-        """\
-  - name: deepseek
-    provider: deepseek
-    api_key: ${DEEPSEEK_API_KEY}
-    models:
-      - name: deepseek-chat
-        context_window: 128000
-        capabilities: [chat, tools]
-        price: {input: 0.28, cached_input: 0.028, output: 0.42}   # USD per million tokens: look it up before you rely on it
-""",
-        "DEEPSEEK_API_KEY",
-    ),
-    "vllm": Example(
-        "vllm/Qwen/Qwen3-8B",
-        """\
-  - name: vllm
-    provider: vllm
-    base_url: http://127.0.0.1:8000/v1
-    # api_key: ${VLLM_API_KEY}                  # if it was started with --api-key
-    models:
-      - name: Qwen/Qwen3-8B                     # what `vllm serve` was given
-        context_window: 32768
-        capabilities: [chat, tools, json_schema]
-        price: {input: 0, output: 0}
-""",
-    ),
-    "ollama": Example(
-        "ollama/llama3.2",
-        """\
-  - name: ollama
-    provider: ollama
-    base_url: http://127.0.0.1:11434/v1
-    models:
-      - name: llama3.2                          # as `ollama list` calls it
-        context_window: 8192                    # what Ollama was told to give it, not what the model could have
-        capabilities: [chat, tools]
-        price: {input: 0, output: 0}
-""",
-    ),
-    "bedrock": Example(
-        "bedrock/eu.anthropic.claude-haiku-4-5-20251001-v1:0",
-        """\
-  - name: bedrock
-    provider: bedrock
-    region: eu-central-1
-    api_key: ${AWS_BEARER_TOKEN_BEDROCK}        # without it: the AWS credentials that are found, as AWS' own tools do
-    models:
-      - name: eu.anthropic.claude-haiku-4-5-20251001-v1:0   # a model's id, an inference profile's, or an ARN
-        context_window: 200000
-        capabilities: [chat, tools, json_schema, vision]
-        price: {input: 1.10, cached_input: 0.11, output: 5.50}   # USD per million tokens: look it up before you rely on it
-""",
-        "AWS_BEARER_TOKEN_BEDROCK",
-    ),
-    "triton": Example(
-        "local/penstock-demo",
-        """\
-  - name: local
-    provider: triton                            # without `grpc: host:port`, the stack starts the one of `make setup`
-    models:
-      - name: penstock-demo
-        context_window: 512
-        capabilities: [chat]
-        price: {input: 0, output: 0}
-""",
-    ),
-}
+def example_of(text: str) -> Example:
+    """Return the example that a list of one upstream is."""
+    names = _NAME.findall(text)
+    key = _KEY.search(text)
+    indented = "".join(f"  {line}\n" if line else "\n" for line in text.splitlines())
+    return Example(f"{names[0]}/{names[1]}", indented, key[1] if key else "")
+
 
 _FILE = """\
 # A configuration of Penstock. docs/configuration.md has every key, and so has `penstock config reference`.
@@ -179,9 +63,9 @@ cache: {{mode: exact, max_temperature: 0.3}}
 """
 
 
-def example_configuration(providers: Sequence[str], path: str) -> str:
-    """Return the file for these providers, each once; ``path`` is what its comments call it."""
-    examples = [EXAMPLES[name] for name in dict.fromkeys(providers)]
+def example_configuration(examples: Iterable[Example], path: str) -> str:
+    """Return the file with these examples, each once; ``path`` is what its comments call it."""
+    examples = list(dict.fromkeys(examples))
     return _FILE.format(
         path=path,
         upstreams="\n".join(example.text for example in examples),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Protocol
 
@@ -24,6 +24,7 @@ from penstock_suite.surfaces.cli.reload import ReloadStack, add_reload
 
 if TYPE_CHECKING:
     from penstock_common.faults import Fault
+    from penstock_suite.domain.example import Example
     from penstock_suite.domain.importing.deployment import Imported
     from penstock_suite.domain.verdict import Verdict
 
@@ -65,12 +66,16 @@ class Imports(Protocol):
 
 
 def config(
-    verdict_of: VerdictOf, reference: Callable[[], str], reload_stack: ReloadStack, import_litellm: Imports
+    verdict_of: VerdictOf,
+    reference: Callable[[], str],
+    reload_stack: ReloadStack,
+    examples: Callable[[], Mapping[str, Example]],
+    import_litellm: Imports,
 ) -> typer.Typer:
-    """Return the commands; ``reference`` returns the page of every key."""
+    """Return the commands; ``reference`` returns the page of every key, ``examples`` an upstream for each provider."""
     cli = group("The configuration file.")
     _add_check(cli, verdict_of)
-    _add_init(cli)
+    _add_init(cli, examples)
     _add_import(cli, import_litellm)
     add_reload(cli, reload_stack)
 
@@ -145,7 +150,7 @@ def _place(fault: Fault) -> str:
     return escape(f"{fault.file}:{fault.line}: " if fault.line else f"{fault.file}: " if fault.file else "")
 
 
-def _add_init(cli: typer.Typer) -> None:
+def _add_init(cli: typer.Typer, examples: Callable[[], Mapping[str, Example]]) -> None:
     @cli.command("init", help=_INIT_HELP)
     def init(
         *,
@@ -159,17 +164,18 @@ def _add_init(cli: typer.Typer) -> None:
         force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
         as_json: JsonOption = False,
     ) -> None:
-        from penstock_suite.domain.example import EXAMPLES, example_configuration
+        from penstock_suite.domain.example import example_configuration
 
         with failures_told(as_json=as_json):
-            providers = provider or ["triton"]
-            if unknown := [name for name in providers if name not in EXAMPLES]:
+            known, providers = examples(), provider or ["triton"]
+            if unknown := [name for name in providers if name not in known]:
                 raise Misconfigured(
-                    f"there is no example for the provider '{unknown[0]}'; there are {', '.join(EXAMPLES)}"
+                    f"there is no example for the provider '{unknown[0]}'; there are {', '.join(known)}"
                 )
-            _write(to, example_configuration(providers, str(to)), force=force)
-            variables = [EXAMPLES[name].variable for name in providers if EXAMPLES[name].variable]
-            unset = [name for name in dict.fromkeys(variables) if not os.environ.get(name)]
+            chosen = [known[name] for name in providers]
+            _write(to, example_configuration(chosen, str(to)), force=force)
+            variables = dict.fromkeys(example.variable for example in chosen if example.variable)
+            unset = [name for name in variables if not os.environ.get(name)]
             if as_json and to != _STANDARD_OUTPUT:
                 print_json({"file": str(to), "providers": providers, "unset_variables": unset})
                 return
