@@ -76,6 +76,11 @@ class RedisConnection:
             with suppress(asyncio.CancelledError):
                 await task
 
+    @property
+    def unsent_bytes(self) -> int:
+        """How much waits until Redis takes it: what nobody waits for is better left out than added to much."""
+        return 0 if self._pipeline is None else self._pipeline.unsent_bytes
+
     async def execute(self, *command: Any) -> Any:
         """Return Redis' reply to one command; texts come as bytes.
 

@@ -105,6 +105,11 @@ class RedisPipeline(asyncio.Protocol):
             self._loop.call_soon(self._flush)
         self._unsent.append(packed)
 
+    @property
+    def unsent_bytes(self) -> int:
+        """How much of what was put has not been sent yet."""
+        return self._transport.get_write_buffer_size() + sum(map(len, self._unsent))
+
     def _flush(self) -> None:
         """Write everything that this turn of the loop has gathered."""
         commands, self._unsent = self._unsent, []

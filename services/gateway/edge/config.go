@@ -40,6 +40,7 @@ type config struct {
 	maxTypedBytes       int64
 	maxTypedBytesOf     int64
 	memoryLimit         int64
+	memoryLookEvery     time.Duration
 	maxJSONElements     int
 	maxJSONDepth        int
 	wrongKeysBurst      int
@@ -97,6 +98,7 @@ func (c *config) flags() *flag.FlagSet {
 	fs.Int64Var(&c.maxTypedBytes, "max-typed-bytes", 96<<20, "memory of the typed API's bodies that are being transcoded or answered; beyond it, 503")
 	fs.Int64Var(&c.maxTypedBytesOf, "max-typed-bytes-per-address", 64<<20, "of those, the bodies from one address; one that is alone always passes")
 	fs.Int64Var(&c.memoryLimit, "memory-limit", 128<<20, "`bytes` of memory from which on garbage is collected as often as it takes to stay below; no request is refused for it")
+	fs.DurationVar(&c.memoryLookEvery, "memory-look-every", 5*time.Second, "time between two looks at whether a burst has left memory behind, which is then given back to the system")
 	fs.IntVar(&c.maxJSONElements, "max-json-elements", 250_000, "values in a body of the typed API")
 	fs.IntVar(&c.maxJSONDepth, "max-json-depth", 64, "arrays and objects within each other in a body of the typed API")
 	fs.IntVar(&c.wrongKeysBurst, "wrong-keys-burst", 100, "wrong API keys that may come from one address at once")
@@ -194,6 +196,7 @@ func (c *config) validate() error {
 		"write-timeout": int64(c.writeTimeout), "unary-timeout": int64(c.unaryTimeout), "stream-timeout": int64(c.streamTimeout),
 		"response-timeout": int64(c.responseTimeout), "connect-timeout": int64(c.connectTimeout),
 		"handshakes-at-once": int64(c.handshakesAtOnce), "handshake-wait": int64(c.handshakeWait),
+		"memory-look-every":    int64(c.memoryLookEvery),
 		"gateway-idle-timeout": int64(c.gatewayIdleTimeout), "readiness-timeout": int64(c.readinessTimeout),
 	} {
 		if value <= 0 {

@@ -62,6 +62,7 @@ func run(args []string) int {
 	debug.SetMemoryLimit(cfg.memoryLimit)
 	ballast := make([]byte, ballastBytes)
 	defer runtime.KeepAlive(ballast)
+	go newLeftovers().watch(cfg.memoryLookEvery)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	// Whoever has all processes of a deployment reload must not end the one that has nothing to reload.

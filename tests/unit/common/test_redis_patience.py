@@ -48,11 +48,19 @@ class HandRunLoop:
 
 
 class Wire:
+    """Takes nothing until it is told to."""
+
+    def __init__(self):
+        self.waiting = 0
+
+    def get_write_buffer_size(self):
+        return self.waiting
+
     def set_protocol(self, protocol):
         pass
 
     def write(self, words):
-        pass
+        self.waiting += len(words)
 
     def abort(self):
         pass
@@ -132,3 +140,15 @@ async def test_patience_ends_once_after_its_looks_and_never_once_cancelled(monke
     Patience(TIMEOUT_SECONDS, lambda: expired.append(True)).cancel()
     monkeypatch.undo()
     assert (expired, loop.is_idle) == ([True], True)
+
+
+async def test_what_the_wire_has_not_taken_is_unsent_and_so_is_what_waits_for_this_turns_end(pipeline, loop):
+    assert pipeline.unsent_bytes == 0
+    pipeline.put(b"PING", None)
+    pipeline.put(b"PONG!", None)
+    assert pipeline.unsent_bytes == 9
+    loop.turn()
+    pipeline.put(b"PING", None)
+    assert pipeline.unsent_bytes == 13
+    pipeline._transport.waiting = 0
+    assert pipeline.unsent_bytes == 4

@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from penstock_common.errors import DeadlineExceeded, InvalidRequest, RateLimited
+from penstock_common.free_memory import give_back
 from penstock_common.rpc.message_bounds import MessageBounds, TooMuchError, check_bounds, count_elements
 from penstock_common.rpc.method import Codec
 from penstock_common.rpc.protobuf import ProtobufCodec
@@ -125,6 +126,9 @@ class MessageReader:
         return True
 
     def _decode_bounded(self, codec: ProtobufCodec[Any, Any], message: bytes) -> Any:
+        if len(message) > _LARGE_BYTES:
+            # It came in pieces, and twice: they are free now, and glibc would keep them beside the next message's.
+            give_back()
         check_bounds(message, codec.descriptor, self._limits.bounds)
         return codec.decode(message)
 

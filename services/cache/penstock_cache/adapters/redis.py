@@ -41,6 +41,8 @@ from penstock_common.errors import ServiceUnavailable
 from penstock_common.redis_connection import RedisConnection, RedisUnavailable, Script
 
 COOL_DOWN = timedelta(seconds=1)
+MOST_UNSENT_BYTES = 8 * 1024 * 1024
+"""Of entries that wait until Redis takes them; further ones are not kept there. Each is in memory twice until it is."""
 _TENANT_HASH_HEX = 24
 _DELETE_BATCH = 512
 _MAX_PREFIXES = 4096
@@ -159,8 +161,11 @@ class RedisTier:
             return None
 
     def put(self, key: EntryKey, entry: Entry, time_to_live: timedelta) -> None:
-        """Send the entry and go on; one without a generation could never be invalidated, so it is not kept."""
-        if not entry.generation or not self._writes.may_try():
+        """Send the entry and go on; one without a generation could never be invalidated, so it is not kept.
+
+        Nor is one that would wait behind too many others: they come faster than Redis takes them.
+        """
+        if not entry.generation or self._connection.unsent_bytes >= MOST_UNSENT_BYTES or not self._writes.may_try():
             return
         is_sent = self._connection.send_script(
             _PUT,

@@ -19,7 +19,7 @@ class SharedTier(Protocol):
         ...
 
     def put(self, key: EntryKey, entry: Entry, time_to_live: timedelta) -> None:
-        """Have the entry kept, if the tier can be reached, and wait for nothing: what is asked later comes after."""
+        """Have the entry kept, if the tier can take it now, and wait for nothing: what is asked later comes after."""
         ...
 
     def keep_for(self, longest: timedelta) -> None:
