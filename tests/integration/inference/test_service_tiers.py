@@ -85,7 +85,8 @@ def unpriced(service):
     collector = service.collectors[0]
     return {
         (sample.labels["upstream"], sample.labels["model"]): sample.value
-        for family in collector.collect() for sample in family.samples if sample.name.endswith("_total")
+        for family in collector.collect() for sample in family.samples
+        if sample.name == "penstock_answers_without_a_price_total"
     }  # fmt: skip
 
 

@@ -35,8 +35,8 @@ def _text_of(content: Any) -> str:
 
 def _of_chat(body: Body) -> Iterator[Told]:
     turn = [message for message in body["messages"] if message["role"] == "assistant"][-1]
-    if turn.get("reasoning_content"):
-        yield "reasoning", turn["reasoning_content"], ""
+    if thoughts := turn.get("reasoning_content") or turn.get("reasoning"):
+        yield "reasoning", thoughts, ""
     if turn.get("content"):
         yield "text", _text_of(turn["content"])
     if turn.get("refusal"):

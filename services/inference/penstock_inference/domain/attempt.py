@@ -209,10 +209,13 @@ class Attempt:
         model, stopped = self.model, self.stopped
         assert stopped is not None, "the answer is whole"
         observer.answered(model.candidate, usage)
-        prices = prices_of(model, tier, stopped.service_tier, usage)
-        if prices is None:
-            observer.unpriced(model.candidate, stopped.service_tier)
-            prices = asked_prices(model, tier, usage)
+        prices = model.prices
+        if tier or stopped.service_tier or model.price_steps:
+            told = prices_of(model, tier, stopped.service_tier, usage)
+            if told is None:
+                observer.unpriced(model.candidate, stopped.service_tier)
+                told = asked_prices(model, tier, usage)
+            prices = told
         return Finished(
             reason=stopped.reason,
             answered_by=model.candidate,

@@ -351,7 +351,7 @@ class Batches:
             generation_id=f"gen-{secrets.token_hex(12)}",
             answered_by=model.candidate,
             unit_prices=asked_prices(model, self._tier) if self._tier else model.prices,
-            dropped=attempt.dropped,
+            dropped=attempt.dropped if attempt.missing_reasoning else attempt.answer.dropped,
         )
 
     def _last(self, attempt: Attempt, content: Sequence[ContentEvent]) -> Batch:

@@ -117,7 +117,7 @@ class Succession:
         """Whether one of those is well enough that time is to be left for it."""
         available = self.availability
         if available is None:
-            return self.others_left
+            return bool(self._rest or self._lacking)
         return any(available.could_answer(model) for model in (*self._rest, *self._lacking))
 
     @property

@@ -64,14 +64,18 @@ def _said_anything(answer: Answer) -> bool:
 
 def _bounded(usage: Usage) -> Usage:
     """Return the usage with every part no larger than its whole; what was remembered is not written, too."""
-    inputs, outputs = usage.input_tokens, usage.output_tokens
-    cached = _clip(usage.cached_input_tokens, inputs)
-    written = _clip(usage.cache_write_input_tokens, inputs - cached)
-    for_an_hour = _clip(usage.cache_write_1h_input_tokens, written)
-    reasoning = _clip(usage.reasoning_tokens, outputs)
-    told = (usage.cached_input_tokens, usage.cache_write_input_tokens, usage.cache_write_1h_input_tokens)
-    if (cached, written, for_an_hour) == told and reasoning == usage.reasoning_tokens:
+    cached, written, for_an_hour = (
+        usage.cached_input_tokens,
+        usage.cache_write_input_tokens,
+        usage.cache_write_1h_input_tokens,
+    )
+    inputs, outputs, reasoning = usage.input_tokens, usage.output_tokens, usage.reasoning_tokens
+    # Nearly every usage is as it should be: it must not cost a call.
+    if cached >= 0 <= for_an_hour <= written <= inputs - cached and 0 <= reasoning <= outputs:
         return usage
+    cached = _clip(cached, inputs)
+    written = _clip(written, inputs - cached)
+    for_an_hour, reasoning = _clip(for_an_hour, written), _clip(reasoning, outputs)
     return msgspec.structs.replace(
         usage,
         cached_input_tokens=cached,

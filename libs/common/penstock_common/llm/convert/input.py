@@ -53,6 +53,7 @@ def part_to_proto(part: t.ContentPart) -> msg.ContentPart:
     proto = _PART_TO_PROTO[type(part)](part)
     if part.cache_breakpoint:
         proto.cache_breakpoint = True
+    if part.cache_ttl:
         proto.cache_ttl = part.cache_ttl
     return proto
 

@@ -74,7 +74,7 @@ def validate_input(request: GenerationInput) -> None:
         parts = message.parts
         # Nearly every turn is one text and nothing else, and may be any: it must not cost a call.
         is_text = len(parts) == 1 and type(parts[0]) is Text and message.role is not tool
-        if not is_text or message.tool_calls or message.tool_call_id:
+        if not is_text or message.tool_calls or message.tool_call_id or parts[0].cache_ttl:
             _validate_message(f"input.messages[{index}]", message)
     if request.tools:
         _validate_tools(request.tools)
