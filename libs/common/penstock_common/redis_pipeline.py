@@ -108,7 +108,8 @@ class RedisPipeline(asyncio.Protocol):
     @property
     def unsent_bytes(self) -> int:
         """How much of what was put has not been sent yet."""
-        return self._transport.get_write_buffer_size() + sum(map(len, self._unsent))
+        written = self._transport.get_write_buffer_size()
+        return written + sum(map(len, self._unsent)) if self._unsent else written
 
     def _flush(self) -> None:
         """Write everything that this turn of the loop has gathered."""
