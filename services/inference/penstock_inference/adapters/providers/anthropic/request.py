@@ -105,9 +105,7 @@ class _Request:
         self._options = options
         self._policy = FieldPolicy(call.unsupported)
         version = call.facts.api_version or options.api_version
-        # Who is asked to go on with a turn has the capability, whatever else is known of the model.
-        facts = msgspec.structs.replace(call.facts, prefill=True) if call.is_continued else call.facts
-        self._writing = Writing(call.model, facts, version, self._policy)
+        self._writing = Writing(call.model, call.facts, version, self._policy)
         self._betas = list(options.betas)
         self._body: dict[str, Any] = {}
         # Of the field ``output_config``.

@@ -34,7 +34,7 @@ from penstock_inference.adapters.providers.carried import Use, left_out, uses_of
 from penstock_inference.adapters.providers.http.large_data import LargeData
 from penstock_inference.adapters.providers.http.verbatim import members, verbatim, verbatim_object
 from penstock_inference.domain.failure import AttemptFailed, FailureKind, unsupported
-from penstock_inference.domain.model_facts import UNKNOWN_MODEL, ModelFacts, ThinkingBound
+from penstock_inference.domain.model_facts import ModelFacts, ThinkingBound
 from penstock_inference.domain.tiers import STANDARD, is_tier_field
 from penstock_inference.domain.unsupported import FieldPolicy
 
@@ -78,12 +78,10 @@ def body_from_input(
     *,
     service_tiers: bool = False,
     passthrough: bool = False,
-    is_continued: bool = False,
 ) -> bytes | Body:
     """Return the request's JSON, in which large data is written only as it is sent.
 
-    ``service_tiers``: a field for the tier of service is sent; ``passthrough``: fields that we do not know are the model's;
-    ``is_continued``: the model is one that goes on with a turn.
+    ``service_tiers``: a field for the tier of service is sent; ``passthrough``: fields that we do not know are the model's.
 
     Raises:
         AttemptFailed: UNSUPPORTED for a field this upstream cannot honour, BAD_REQUEST for JSON that is none.
@@ -95,7 +93,7 @@ def body_from_input(
         if use in uses:
             policy.drop(use.value)
     request = _Request(value, facts, policy)
-    large = request.add_turns(goes_on=is_continued or facts.prefill or facts == UNKNOWN_MODEL)
+    large = request.add_turns(goes_on=facts.prefill or not facts.is_known)
     request.add_sampling(without)
     request.add_tools()
     if isinstance(value.response_format, JsonSchema):

@@ -56,7 +56,7 @@ def body_from_input(
     """
     policy = policy or FieldPolicy()
     # Those of a model that nobody has described may be too old to know them.
-    breakpoints = dialect.cache_breakpoints and facts is not UNKNOWN_MODEL and facts.cache_breakpoints
+    breakpoints = dialect.cache_breakpoints and facts.is_known and facts.cache_breakpoints
     sending = Sending(dialect, policy, breakpoints, LargeData())
     body: dict[str, Any] = {"model": model, "messages": turns_from(value.messages, sending), "stream": not whole}
     if dialect.stream_options and not whole:
@@ -85,7 +85,7 @@ def body_from_input(
 def _add_sampling(
     body: dict[str, Any], sampling: SamplingParams, dialect: Dialect, policy: FieldPolicy, facts: ModelFacts
 ) -> None:
-    if facts is not UNKNOWN_MODEL:
+    if facts.is_known:
         sampling = sampling_taken(sampling, facts, policy)
     for name in _SAMPLING_FIELDS:
         setting = getattr(sampling, name)

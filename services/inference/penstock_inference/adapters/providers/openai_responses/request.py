@@ -24,7 +24,7 @@ from penstock_inference.adapters.providers.openai_responses.items import Sending
 from penstock_inference.adapters.providers.openai_responses.table import TABLE
 from penstock_inference.adapters.providers.openai_responses.tools import tool_choice_from, tools_from
 from penstock_inference.domain.failure import unsupported
-from penstock_inference.domain.model_facts import UNKNOWN_MODEL, ModelFacts, Tools
+from penstock_inference.domain.model_facts import ModelFacts, Tools
 from penstock_inference.domain.tiers import is_tier_field
 from penstock_inference.domain.unsupported import FieldPolicy
 
@@ -58,8 +58,8 @@ def body_from_input(
     """
     value = replace(value, sampling=_without_zero_penalties(value.sampling))
     without = left_out(value, TABLE, policy)
-    sampling = value.sampling if facts is UNKNOWN_MODEL else sampling_taken(value.sampling, facts, policy)
-    breakpoints = facts is not UNKNOWN_MODEL and facts.cache_breakpoints
+    sampling = sampling_taken(value.sampling, facts, policy) if facts.is_known else value.sampling
+    breakpoints = facts.is_known and facts.cache_breakpoints
     sending = Sending(breakpoints, policy, LargeData())
     body: dict[str, Any] = {"model": model, "store": False, "stream": not whole}
     if value.tools:
