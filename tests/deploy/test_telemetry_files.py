@@ -15,7 +15,6 @@ from image_roots import ROOT
 from prometheus_client import CollectorRegistry
 
 from penstock_common.errors import PenstockError
-from penstock_common.llm.types import Candidate, Usage
 from penstock_common.rpc.server_interceptors import CallTelemetry
 from penstock_common.rpc.shedding import LoadShedding
 from penstock_common.sections import RoomSettings
@@ -79,7 +78,6 @@ def _made_when_asked_for() -> dict[str, set[str]]:
     gate = Gate(GateLimits(concurrent_requests=1), Clock())
     shedding = LoadShedding(RoomSettings().of("cache"))
     attempts = AttemptTelemetry()
-    attempts.answered(Candidate(upstream="u", model="m"), Usage())
     collectors = (HealthMetrics(health), LimitMetrics(lambda: [("u", gate)]), shedding, attempts)
     samples = [sample for collector in collectors for family in collector.collect() for sample in family.samples]
     return {sample.name: set(sample.labels) for sample in samples}

@@ -34,7 +34,7 @@ def _model(upstream: UpstreamSettings, settings: ModelSettings) -> Model:
         price_steps=steps,
         timeouts=timeouts_from(upstream.timeouts, reasoning=Capability.REASONING in capabilities),
         whole_answers=upstream.asks_whole(settings),
-        facts=_facts(settings.facts),
+        facts=_facts(settings.facts, capabilities),
     )
 
 
@@ -44,9 +44,13 @@ def _steps(price: Price) -> tuple[PriceStep, ...]:
     )
 
 
-def _facts(settings: Facts) -> ModelFacts:
+def _facts(settings: Facts, capabilities: frozenset[Capability]) -> ModelFacts:
+    """Return the facts; what is a capability, too, is said there alone."""
     told = settings.model_dump(exclude_none=True)
-    return msgspec.convert(told, ModelFacts) if told else UNKNOWN_MODEL
+    facts = msgspec.convert(told, ModelFacts) if told else UNKNOWN_MODEL
+    return msgspec.structs.replace(
+        facts, prefill=Capability.PREFILL in capabilities, json_schema=Capability.JSON_SCHEMA in capabilities
+    )
 
 
 def timeouts_from(settings: TimeoutSettings, *, reasoning: bool) -> Timeouts:

@@ -19,8 +19,9 @@ from penstock_common.testing.generations import QUESTION
 from penstock_common.testing.openai_upstream import Body, Failure
 from penstock_inference.adapters.providers.azure_openai import entra
 from penstock_inference.adapters.providers.azure_openai.build import open_upstream
-from penstock_inference.adapters.providers.azure_openai.entra import EntraTokens
+from penstock_inference.adapters.providers.azure_openai.entra import EntraCredential
 from penstock_inference.adapters.providers.azure_openai.settings import AzureOpenAISettings
+from penstock_inference.adapters.providers.http.access_token import Token
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.upstream import UpstreamCall
 
@@ -214,52 +215,24 @@ def now():
     return [1000.0]
 
 
-def tokens_of(credential, now):
-    return EntraTokens("scope", lambda: credential, lambda: now[0])
-
-
-async def test_one_token_is_had_for_all_who_wait_and_renewed_before_its_end(now):
-    credential = FakeCredential(now)
-    tokens = tokens_of(credential, now)
-    assert set(await asyncio.gather(*[tokens.token() for _ in range(20)])) == {"token-number-1"}
-    now[0] += 3600 - 301
-    assert await tokens.token() == "token-number-1"
-    now[0] += 2
-    assert set(await asyncio.gather(*[tokens.token() for _ in range(20)])) == {"token-number-2"}
+async def test_tokens_are_had_beside_the_loop_and_live_as_long_as_they_say(now):
+    credential = FakeCredential(now, 3600, 90)
+    entra_credential = EntraCredential("scope", lambda: credential, lambda: now[0])
+    assert [await entra_credential.obtain() for _ in range(2)] == [
+        Token("token-number-1", 3600.0), Token("token-number-2", 90.0),
+    ]  # fmt: skip
     assert threading.current_thread() not in credential.threads
-    await tokens.aclose()
+    await entra_credential.aclose()
     assert credential.closed == 1
 
 
-async def test_a_token_serves_to_its_end_where_no_other_is_had(now, caplog):
-    credential = FakeCredential(now, 3600, OSError("no network"), OSError("no network"))
-    tokens = tokens_of(credential, now)
-    await tokens.token()
-    now[0] += 3500
-    assert await tokens.token() == "token-number-1"
-    now[0] += 100
+async def test_what_the_library_says_is_for_the_operator(now, caplog):
+    credential = FakeCredential(now, OSError("no network"))
     with pytest.raises(AttemptFailed) as failed:
-        await tokens.token()
+        await EntraCredential("scope", lambda: credential, lambda: now[0]).obtain()
     assert failed.value.kind is FailureKind.CREDENTIALS
     assert "no network" not in failed.value.detail
     assert "no network" in caplog.text
-    assert await tokens.token() == "token-number-4"
-    await tokens.aclose()
-
-
-async def test_who_gives_up_leaves_the_others_waiting(now):
-    let_go = threading.Event()
-    credential = FakeCredential(now)
-    usual = credential.get_token
-    credential.get_token = lambda scope: (let_go.wait(10), usual(scope))[1]
-    tokens = tokens_of(credential, now)
-    waiting = [asyncio.create_task(tokens.token()) for _ in range(2)]
-    await asyncio.sleep(0)
-    waiting[0].cancel()
-    let_go.set()
-    assert await waiting[1] == "token-number-1"
-    assert waiting[0].cancelled()
-    await tokens.aclose()
 
 
 @pytest.mark.parametrize(
@@ -307,6 +280,35 @@ async def test_a_token_that_is_refused_is_not_sent_again(first, now, monkeypatch
         "Bearer token-number-1", "Bearer token-number-2",
     ]  # fmt: skip
     assert credential.closed == 1
+
+
+async def test_a_late_refusal_of_the_last_token_says_nothing_of_it_and_leaves_the_newer_one(first, now, monkeypatch):
+    now[0] = 1e11
+    credential = FakeCredential(now)
+    monkeypatch.setattr(entra, "default_credential", lambda: credential)
+    settings = AzureOpenAISettings.model_validate(azure(first, api_key="", entra=True))
+    late = asyncio.Event()
+    said = json.dumps({"error": {"message": "What is token-number-1?"}}).encode()
+    for status in (400, 401):
+        first.enqueue(Body(frames=[said], status=status, content_type="application/json", hold={0: late}))
+    first.enqueue(Failure(401))
+    async with HttpClient() as client, open_upstream(settings, client) as opened:
+        answers = [opened.upstream.ask(UpstreamCall("m", QUESTION, 5, lambda: None, lambda: None)) for _ in range(5)]
+        slow = [asyncio.create_task(answer.read()) for answer in answers[:2]]
+        async with asyncio.timeout(5):
+            for _ in slow:
+                await first.next_request()
+        with pytest.raises(AttemptFailed):
+            await answers[2].read()
+        assert await answers[3].read()
+        late.set()
+        told = await asyncio.gather(*slow, return_exceptions=True)
+        assert await answers[4].read()
+        for answer in answers:
+            await answer.aclose()
+    assert any("What is [key]?" in str(failure) for failure in told)
+    assert "token-number" not in str(told)
+    assert len(credential.scopes) == 2
 
 
 def test_the_library_is_read_by_who_asks_with_it_alone():

@@ -374,8 +374,11 @@ async def test_credentials_that_end_are_renewed(profile, tmp_path, serve, aws):
     assert keys == ["KEY2", "KEY3", "KEY3", "KEY3"]
 
 
-@pytest.mark.parametrize("is_none", [False, True])
-async def test_without_credentials_others_are_asked(is_none, profile, monkeypatch, serve, aws, second):
+@pytest.mark.parametrize("why", ["it fails", "it is not there", "nobody has any"])
+async def test_without_credentials_others_are_asked(why, profile, monkeypatch, serve, aws, second):
+    is_none = why == "nobody has any"
+    if why == "it is not there":
+        profile("/nowhere/program")
     if is_none:
         monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
         monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")

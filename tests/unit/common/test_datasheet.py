@@ -6,6 +6,7 @@ import re
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 import yaml
 
@@ -123,8 +124,17 @@ def test_a_price_that_is_not_whole_is_not_known_until_it_is_completed(sheet):
 
 def test_a_model_that_nobody_knows_has_no_price_and_takes_everything():
     model = model_of("{name: nobody-knows-it, context_window: 9}")
-    assert (model.prices.is_unknown, model.facts) == (True, UNKNOWN_MODEL)
-    assert model.facts is UNKNOWN_MODEL
+    assert model.prices.is_unknown
+    assert msgspec.structs.replace(model.facts, json_schema=True) == UNKNOWN_MODEL
+
+
+@pytest.mark.parametrize("name", ["nobody-knows-it", "claude-sonnet-4-5", "claude-opus-4-7"])
+def test_what_is_a_capability_is_said_there_alone_and_the_facts_follow(name):
+    for capabilities in ("[chat]", "[chat, prefill]", "[chat, json_schema]", "[chat, prefill, json_schema]"):
+        model = model_of(f"{{name: {name}, context_window: 9, capabilities: {capabilities}}}")
+        assert model.facts.prefill is (Capability.PREFILL in model.capabilities) is ("prefill" in capabilities)
+        assert model.facts.json_schema is (Capability.JSON_SCHEMA in model.capabilities) is ("json_" in capabilities)
+        assert model.facts.is_known is (name != "nobody-knows-it")
 
 
 def test_a_server_of_ones_own_bills_nothing():
@@ -229,7 +239,8 @@ def test_no_models_name_stands_in_code():
 
 
 def test_each_fact_can_be_said_in_a_sheet():
-    assert {*Facts.model_fields} == {*ModelFacts.__struct_fields__}
+    of_capabilities = {"prefill", "json_schema"}
+    assert {*Facts.model_fields} | of_capabilities | {"is_known"} == {*ModelFacts.__struct_fields__}
 
 
 def test_prices_are_exact_decimals():

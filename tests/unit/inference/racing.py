@@ -103,8 +103,6 @@ class Observer:
 
     def broke_off(self, candidate: Candidate, cause: str) -> None: ...
 
-    def answered(self, candidate: Candidate, usage: Usage) -> None: ...
-
     def reasoning_missing(self, candidate: Candidate, why: str) -> None: ...
 
 
@@ -131,6 +129,7 @@ class Races:
             known = self.hedging.first_tokens(candidate, QUESTION)
             for _ in range(SAMPLES_WANTED):
                 known.observe(0.0)
+        self.question = QUESTION
         self.observer = Observer()
         self.steps = Steps()
         self.asking: asyncio.Task[list[GenerationEvent]] | None = None
@@ -148,7 +147,7 @@ class Races:
         pauses = Pauses(lambda: 0.5, sleep)
         parts = GenerationParts(self.pools, catalogue, pauses, self.observer, self.hedging)
         plan = Plan(candidates=tuple(self.candidates))
-        return Batches(Generation(QUESTION, plan, seconds, whole, may_hedge=may_hedge), parts, self.steps)
+        return Batches(Generation(self.question, plan, seconds, whole, may_hedge=may_hedge), parts, self.steps)
 
     def ask(
         self, *, whole: bool = False, seconds: float | None = None, may_hedge: bool = True

@@ -90,6 +90,22 @@ async def test_it_serves_to_its_end_where_no_other_is_granted(server, token):
     assert await token.get() == "token-5"
 
 
+async def test_whatever_is_raised_there_is_none_and_it_is_asked_for_again_after_a_while(server, token, caplog):
+    await token.get()
+    server.failure = ValueError("not JSON")
+    server.now = 80.0
+    for _ in range(3):
+        assert await token.get() == "token-1"
+        await settled()
+    assert server.asked == 2
+    assert "not JSON" in caplog.text
+    server.now = 100.0
+    with pytest.raises(AttemptFailed) as failed:
+        await token.get()
+    assert failed.value.kind is FailureKind.CREDENTIALS
+    assert "not JSON" not in failed.value.detail
+
+
 async def test_one_that_is_refused_serves_nobody(server, token):
     assert await token.get() == "token-1"
     token.refused("token-0")

@@ -196,11 +196,10 @@ def test_a_later_system_turn_is_the_users_text_in_its_place():
 
 
 @pytest.mark.parametrize(
-    ("facts", "is_continued"), [(UNKNOWN_MODEL, False), (ModelFacts(prefill=True, thinking=frozenset()), False),
-                                (ModelFacts(thinking=frozenset()), True)]
+    "facts", [UNKNOWN_MODEL, ModelFacts(prefill=True, thinking=frozenset())]
 )  # fmt: skip
-def test_a_turn_that_is_begun_stays_begun_but_for_blanks_at_its_end(facts, is_continued):
-    sent = body(asked(HELLO, assistant("So it \n")), facts, is_continued=is_continued)
+def test_a_turn_that_is_begun_stays_begun_but_for_blanks_at_its_end(facts):
+    sent = body(asked(HELLO, assistant("So it \n")), facts)
     assert sent["messages"][1] == {"role": "assistant", "content": [{"text": "So it"}]}
 
 

@@ -11,7 +11,7 @@ from penstock_common.llm.events import Answer
 from penstock_common.llm.types import GenerationInput, Message, Role, Usage
 from penstock_inference.adapters.providers.gemini.contents import Conversation
 from penstock_inference.adapters.providers.gemini.stream import ContentStream, whole_answer
-from penstock_inference.adapters.providers.http.json_body import LargeData
+from penstock_inference.adapters.providers.http.large_data import LargeData
 from penstock_inference.domain.upstream import Stopped
 
 QUESTION = GenerationInput(model="m", messages=())

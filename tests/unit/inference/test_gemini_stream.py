@@ -29,7 +29,7 @@ from penstock_inference.adapters.providers.gemini.call_ids import CallIds
 from penstock_inference.adapters.providers.gemini.contents import Conversation
 from penstock_inference.adapters.providers.gemini.signatures import extra_of_call
 from penstock_inference.adapters.providers.gemini.stream import ContentStream, whole_answer
-from penstock_inference.adapters.providers.http.json_body import LargeData
+from penstock_inference.adapters.providers.http.large_data import LargeData
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.upstream import Stopped
 

@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from penstock_common.errors import ResourceNotFound, ResourceState
 from penstock_common.llm.types import GenerationInput, Message, Role, Text, Usage
 from penstock_common.rpc.scope import RequestScope
+from penstock_inference.adapters.telemetry import HealthMetrics
 from penstock_inference.domain.endpoint import Endpoint, Pool
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.health.place import OperatorsWord, Place
@@ -622,3 +623,23 @@ def test_what_an_operator_has_put_out_no_failure_puts_out_anew() -> None:
     world.place.heed(OperatorsWord(world.now, 600.0, "maintenance"), world.now)
     world.fail(times=50)
     assert (world.place.condition, world.place.reason) == (State.BY_HAND, "maintenance")
+
+
+def test_what_prompt_caches_had_is_counted_by_model_where_the_upstream_counts():
+    world = World(endpoints=2)
+    for place in world.places:
+        world.turn(place).answered(Usage(input_tokens=100, cached_input_tokens=40))
+    uncounted = world.turn()
+    uncounted.answered(None)
+    families = HealthMetrics(world.health).collect()
+    told = {
+        sample.name: (sample.labels, sample.value)
+        for family in families
+        for sample in family.samples
+        if "input_tokens" in sample.name
+    }
+    labels = {"upstream": "u", "model": "m"}
+    assert told == {
+        "penstock_inference_input_tokens_total": (labels, 200),
+        "penstock_inference_cached_input_tokens_total": (labels, 80),
+    }

@@ -137,6 +137,15 @@ async def test_what_a_later_version_has_written_is_a_miss(content):
     assert not await found(KeptReasoning(shared=shared), 0, is_shared=True)
 
 
+def test_what_one_tenants_was_refused_is_nothing_to_another():
+    kept = KeptReasoning()
+    token = CURRENT_SCOPE.set(RequestScope(tenant="one"))
+    kept.refused([b"usual"])
+    assert kept.is_refused(b"usual")
+    CURRENT_SCOPE.reset(token)
+    assert not kept.is_refused(b"usual")
+
+
 def test_what_was_refused_is_remembered_and_no_more_than_so_much():
     kept = KeptReasoning()
     assert not kept.has_refused

@@ -5,19 +5,35 @@ from __future__ import annotations
 import asyncio
 import itertools
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from penstock_common.errors import ContentRefused, DeadlineExceeded, PenstockError, UpstreamFailed
-from penstock_common.llm.types import Finished, Started, TextDelta, UnitPrices, Usage, cost_nano_usd
+from penstock_common.llm.estimate import estimated_input_tokens
+from penstock_common.llm.types import (
+    Finished,
+    FinishReason,
+    Message,
+    Reasoning,
+    Role,
+    Started,
+    Text,
+    TextDelta,
+    UnitPrices,
+    Usage,
+    cost_nano_usd,
+)
 from penstock_inference.domain.batches import Batches
 from penstock_inference.domain.catalogue import Model, Timeouts, WholeAnswers
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.health.latency import size_class
-from penstock_inference.domain.hedging import BURST, HedgeOutcome
-from penstock_inference.domain.upstream import UpstreamCall
+from penstock_inference.domain.hedging import BURST, SAMPLES_WANTED, HedgeOutcome
+from penstock_inference.domain.model_facts import ModelFacts
+from penstock_inference.domain.upstream import Stopped, UpstreamCall
 
 sys.path.insert(0, str(Path(__file__).parent))
 from racing import END, QUESTION, ROOM, WHOLE, A, Races, settled  # noqa: E402
@@ -63,6 +79,26 @@ async def test_the_loser_is_closed_before_the_caller_has_the_first_content():
     assert gate.in_flight == 0
     await batches.aclose()
     assert races.open() == []
+
+
+async def test_who_answers_is_counted_with_what_it_was_asked_itself():
+    """The second reads none of the reasoning in the conversation, which is as long as all the rest."""
+    races = Races()
+    races.models[0] = replace(races.models[0], facts=ModelFacts(reads_thinking_of=frozenset({"x"})))
+    reasoned = Message(
+        role=Role.ASSISTANT, parts=(Reasoning(text="y" * 400, signature=b"s", origin="gone/x"), Text(text="So."))
+    )
+    races.question = msgspec.structs.replace(QUESTION, messages=(*QUESTION.messages, reasoned, *QUESTION.messages))
+    for candidate in races.candidates:
+        known = races.hedging.first_tokens(candidate, races.question)
+        for _ in range(SAMPLES_WANTED):
+            known.observe(0.0)
+    asking = races.ask()
+    first, second = await races.both()
+    assert len(second.call.input.messages[1].parts) < len(first.call.input.messages[1].parts)
+    first.tell([TextDelta(text="a b"), Stopped(FinishReason.STOP)])
+    usage = next(event for event in await asking if isinstance(event, Usage))
+    assert usage.input_tokens == estimated_input_tokens(first.call.input) > estimated_input_tokens(second.call.input)
 
 
 async def test_who_was_asked_first_wins_a_tie():

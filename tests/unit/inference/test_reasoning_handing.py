@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -25,7 +26,7 @@ from penstock_common.llm.types import (
 )
 from penstock_common.telemetry.steps import Steps
 from penstock_inference.domain.batches import Batches
-from penstock_inference.domain.catalogue import Catalogue, Model
+from penstock_inference.domain.catalogue import Capability, Catalogue, Model
 from penstock_inference.domain.endpoint import Endpoint, Pool
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.generation import Generation, GenerationParts, Pauses
@@ -236,6 +237,22 @@ async def test_a_refusal_within_an_answer_begins_none_anew():
     with pytest.raises(errors.PenstockError, match="broke off"):
         await scene.ask(QUESTION, signed(), RESULT)
     assert len(scene.first[0].calls) == 1
+
+
+async def test_who_goes_on_with_a_broken_answer_is_asked_to_once_more_without_the_reasoning_that_it_refuses():
+    scene = Scene()
+    goes_on = frozenset({Capability.CHAT, Capability.PREFILL})
+    models = [Model(each, capabilities=goes_on) for each in scene.plan.candidates]
+    scene.parts = replace(scene.parts, catalogue=Catalogue(models))
+    scene.first[0].scripts.append([[TextDelta(text="H")], AttemptFailed(FailureKind.CUT, "It ended.")])
+    scene.second.scripts += [
+        [ABOUT_THINKING],
+        [[TextDelta(text="i."), *END]],
+    ]
+    answer = await scene.ask(QUESTION, signed(), RESULT)
+    assert answer.text == "Hi."
+    assert [call.is_continued for call in scene.second.calls] == [True, True]
+    assert [call.input.messages[1].parts for call in scene.second.calls] == [signed().parts, ()]
 
 
 async def test_a_whole_answer_that_was_refused_within_holds_nothing_of_it():

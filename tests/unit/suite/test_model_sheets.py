@@ -28,7 +28,7 @@ upstreams:
     provider: openai_compatible
     base_url: http://127.0.0.1:9/v1
     models:
-      - {name: mine, base_model: newest, context_window: 9, facts: {prefill: true}}
+      - {name: mine, base_model: newest, context_window: 9, facts: {documents: false}}
       - {name: neest, context_window: 9}
       - {name: half, context_window: 9}
   - name: own
@@ -68,7 +68,7 @@ def test_a_configured_model_is_shown_with_what_stands_over_the_sheet(selection, 
         "price.output": (20, "sheet.yaml:5", "Its prices"),
         "price.cache_write": ("5", "sheet.yaml:6", "Its prices"),
         "facts.sampling": ([], "sheet.yaml:7", "A page"),
-        "facts.prefill": (True, "penstock.yaml:7", ""),
+        "facts.documents": (False, "penstock.yaml:7", ""),
     }
 
 
@@ -118,5 +118,5 @@ def test_what_is_shown_is_what_takes_effect(selection):
     assert (mine["price"]["input"], mine["price"]["cache_write"], mine["facts"]) == (
         "4",
         "5",
-        {"sampling": [], "prefill": True},
+        {"sampling": [], "documents": False},
     )

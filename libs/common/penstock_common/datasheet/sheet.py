@@ -26,7 +26,7 @@ def _word(value: Any) -> Any:
 
 
 class Facts(Section):
-    """What a model takes, refuses, and is bound to. What is not said is as of a model that nobody knows."""
+    """What a model takes, refuses, and is bound to, beside its capabilities. Not said: as of a model that nobody knows."""
 
     sampling: list[SamplingName] | None = None
     """The sampling parameters that it takes; an empty list for none. Not said: all."""
@@ -48,10 +48,6 @@ class Facts(Section):
     """It can be told not to call several tools at once. Not said: yes."""
     tools_on_chat: Annotated[Literal["yes", "without_effort", "no"], BeforeValidator(_word)] | None = None
     """Whether chat completions take tools for it: `without_effort` with effort `none` alone; `no`: the Responses API does."""
-    prefill: bool | None = None
-    """It goes on with an assistant's turn that ends the conversation. Not said: no."""
-    json_schema: bool | None = None
-    """It keeps to a JSON schema by itself. Not said: yes."""
     documents: bool | None = None
     """It reads documents. Not said: yes."""
     images_by_url: bool | None = None

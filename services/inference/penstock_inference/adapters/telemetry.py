@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 import structlog
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from penstock_common.llm.types import Candidate, Recovery, Usage
+from penstock_common.llm.types import Candidate, Recovery
 from penstock_common.telemetry import semconv
 from penstock_common.telemetry.metrics import Counters
 from penstock_inference.domain.health.place import PlaceName
@@ -25,7 +25,7 @@ _log = structlog.get_logger(__name__)
 
 
 class AttemptTelemetry:
-    """Counts answers without a price, breaks within answers, late first tokens, and what was read of prompt caches. A collector."""
+    """Counts answers without a price, breaks within answers, late first tokens, and reasoning that was missing. A collector."""
 
     def __init__(self) -> None:
         registry = self._registry = CollectorRegistry()
@@ -60,8 +60,6 @@ class AttemptTelemetry:
             (*_LABELS, "why"),
         )
         self._logged: set[tuple[str, str]] = set()
-        # Input tokens, and those of them that a prompt cache had, by upstream and model.
-        self._prompts: dict[Candidate, tuple[int, int]] = {}
 
     def unpriced(self, candidate: Candidate, tier: str) -> None:
         """Count an answer, and say of each tier once that it came."""
@@ -87,12 +85,6 @@ class AttemptTelemetry:
         """Count a late first token."""
         self._hedges.add((candidate.upstream, candidate.model, outcome.value))
 
-    def answered(self, candidate: Candidate, usage: Usage) -> None:
-        """Count what was asked, and what of it the provider knew already."""
-        prompts = self._prompts
-        asked, cached = prompts.get(candidate, (0, 0))
-        prompts[candidate] = asked + usage.input_tokens, cached + usage.cached_input_tokens
-
     def reasoning_missing(self, candidate: Candidate, why: str) -> None:
         """Count an attempt without reasoning that stood in the conversation."""
         self._reasoning_missing.add((candidate.upstream, candidate.model, why))
@@ -100,27 +92,10 @@ class AttemptTelemetry:
     def collect(self) -> Iterable[Metric]:
         """Yield the metrics, as prometheus_client asks of a collector."""
         yield from self._registry.collect()
-        yield from _prompts(self._prompts.copy())
-
-
-def _prompts(counts: Mapping[Candidate, tuple[int, int]]) -> Iterable[Metric]:
-    asked = CounterMetricFamily(
-        semconv.METRIC_UPSTREAM_INPUT_TOKENS, "Tokens of what was asked, by who answered.", labels=_LABELS
-    )
-    cached = CounterMetricFamily(
-        semconv.METRIC_UPSTREAM_CACHED_INPUT_TOKENS,
-        "Those of them that the provider's prompt cache had.",
-        labels=_LABELS,
-    )
-    for candidate, (all_tokens, cached_tokens) in counts.items():
-        labels = candidate.upstream, candidate.model
-        asked.add_metric(labels, all_tokens)
-        cached.add_metric(labels, cached_tokens)
-    return asked, cached
 
 
 class HealthMetrics:
-    """Counts ejections and probes as they happen; reads states and retries when it is asked. A collector."""
+    """Counts ejections and probes as they happen; reads states, retries and tokens when it is asked. A collector."""
 
     def __init__(self, health: Health) -> None:
         self._registry = CollectorRegistry()
@@ -154,6 +129,7 @@ class HealthMetrics:
         yield from self._registry.collect()
         yield _states(self._health)
         yield from _retries(self._health)
+        yield from _prompts(self._health)
 
 
 def _states(health: Health) -> Metric:
@@ -180,6 +156,26 @@ def _retries(health: Health) -> Iterable[Metric]:
         retries.add_metric((name,), budget.spent)
         refused.add_metric((name,), budget.refused)
     return retries, refused
+
+
+def _prompts(health: Health) -> Iterable[Metric]:
+    asked = CounterMetricFamily(
+        semconv.METRIC_UPSTREAM_INPUT_TOKENS, "Tokens of what was asked, as who answered counted.", labels=_LABELS
+    )
+    cached = CounterMetricFamily(
+        semconv.METRIC_UPSTREAM_CACHED_INPUT_TOKENS,
+        "Those of them that the provider's prompt cache had.",
+        labels=_LABELS,
+    )
+    counts: dict[tuple[str, str], tuple[int, int]] = {}
+    for place in list(health.places.values()):
+        labels = place.name.upstream, place.name.model
+        all_tokens, cached_tokens = counts.get(labels, (0, 0))
+        counts[labels] = all_tokens + place.input_tokens, cached_tokens + place.cached_input_tokens
+    for labels, (all_tokens, cached_tokens) in counts.items():
+        asked.add_metric(labels, all_tokens)
+        cached.add_metric(labels, cached_tokens)
+    return asked, cached
 
 
 class LimitMetrics:

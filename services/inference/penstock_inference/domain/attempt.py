@@ -208,7 +208,6 @@ class Attempt:
         """Return the end of the answer that it gave, the last of so many ``attempts``; ``tier`` was asked for."""
         model, stopped = self.model, self.stopped
         assert stopped is not None, "the answer is whole"
-        observer.answered(model.candidate, usage)
         prices = model.prices
         if tier or stopped.service_tier or model.price_steps:
             told = prices_of(model, tier, stopped.service_tier, usage)

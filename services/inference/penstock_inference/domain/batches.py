@@ -57,7 +57,7 @@ class Batches:
     """
 
     __slots__ = (
-        "_answer", "_asked", "_attempt", "_clock", "_deadline", "_done", "_generation", "_handing", "_held", "_parts", "_race",
+        "_answer", "_attempt", "_clock", "_deadline", "_done", "_generation", "_handing", "_held", "_parts", "_race",
         "_recovery", "_steps", "_succession", "_tier",
     )  # fmt: skip
 
@@ -76,8 +76,6 @@ class Batches:
         self._attempt: Attempt | None = None
         # Where the first token is late, the first two attempts run side by side.
         self._race: Race | None = None
-        # What the attempt that runs was asked: the caller's request, or how somebody goes on from a break.
-        self._asked = generation.input
         # Since the first break within the answer.
         self._recovery: AnswerRecovery | None = None
         # What the caller has been sent so far: what a recovery goes on from.
@@ -114,7 +112,7 @@ class Batches:
             attempt, self._attempt = self._attempt, None
             if attempt is not None:
                 if attempt.is_open:
-                    attempt.interrupted(self._asked, self._written(), self._tier)
+                    attempt.interrupted(attempt.turn.call.input, self._written(), self._tier)
                 await attempt.aclose()
 
     async def _next(self) -> Batch:
@@ -190,6 +188,8 @@ class Batches:
         assert self._succession is not None, "an attempt has failed"
         self._held.clear()
         if self._asks_without(failed.model, failure):
+            if self._recovery is not None:
+                self._recovery.repeat()
             delay = self._succession.ask_otherwise()
         elif was_answering:
             delay = self._recover(failed.model, failure, cost)
@@ -250,9 +250,9 @@ class Batches:
         """Record what a failed attempt has cost; return what of it is owed: what it wrote, or a caller's time ended."""
         wrote = was_answering and (self._recovery is None or self._recovery.has_written)
         if wrote or failure.kind is FailureKind.DEADLINE:
-            return failed.interrupted(self._asked, self._written(), self._tier)
+            return failed.interrupted(failed.turn.call.input, self._written(), self._tier)
         if failure.may_have_cost:
-            failed.lost(self._asked)
+            failed.lost(failed.turn.call.input)
         return None
 
     def _recover(self, model: Model, failure: AttemptFailed, cost: Owed | None) -> float | None:
@@ -294,14 +294,14 @@ class Batches:
         succession.begin() if beside is None else succession.begin_beside(beside)
         model, recovery = beside or succession.current, self._recovery
         candidate = model.candidate
-        self._asked = self._generation.input if recovery is None else recovery.begin(model)
+        asked = self._generation.input if recovery is None else recovery.begin(model)
         others_left = succession.others_could_answer
         whole = self._generation.whole and model.is_asked_whole(others_left=others_left or beside is not None)
         share = self._seconds_left() / 2 if others_left and self._deadline is not None else math.inf
         seconds = model.timeouts.beside_others(share) if others_left else model.timeouts.seconds
         watchdog = Watchdog(seconds, self._deadline, self._clock, expects_whole=whole)
         call = UpstreamCall(
-            candidate.model, self._asked, seconds.connect, watchdog.headers_received, watchdog.whole_expected, whole,
+            candidate.model, asked, seconds.connect, watchdog.headers_received, watchdog.whole_expected, whole,
             recovery is not None and recovery.way is RecoveryWay.CONTINUED, succession.unsupported, model.facts,
         )  # fmt: skip
         step = self._steps.begin("attempt", upstream=candidate.upstream, model=candidate.model)
@@ -314,9 +314,8 @@ class Batches:
         else:
             attempt = Attempt(model, self._handing.turn(succession, call, model, beside), watchdog, step)
             attempt.lacks_reasoning(self._handing.missing)
-            self._asked = attempt.turn.call.input
         if self._parts.hedging is not None:
-            attempt.first_tokens = self._parts.hedging.first_tokens(candidate, self._asked)
+            attempt.first_tokens = self._parts.hedging.first_tokens(candidate, attempt.turn.call.input)
         if beside is not None:
             attempt.hedges()
             return attempt
@@ -368,7 +367,7 @@ class Batches:
             attempt.check_not_empty(stop_was_asked=bool(value.sampling.stop))
         events = self._sent(attempt, content) if content or self._answer.started is None else []
         wrote = self._answer if self._recovery is None else self._recovery.written
-        usage = settled_usage(attempt.usage, self._asked, wrote, attempt.model.context_window_tokens)
+        usage = settled_usage(attempt.usage, attempt.turn.call.input, wrote, attempt.model.context_window_tokens)
         attempt.answered()
         self._done = True
         finished = attempt.finished(usage, self._tier, self._succession.attempts, self._parts.observer)

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import msgspec
 
-from penstock_common.llm.types import Candidate, GenerationInput, Plan, Recovery, Usage
+from penstock_common.llm.types import Candidate, GenerationInput, Plan, Recovery
 from penstock_common.priority import Priority
 from penstock_inference.domain.catalogue import Catalogue
 from penstock_inference.domain.endpoint import Pool
@@ -63,10 +63,6 @@ class AttemptObserver(Protocol):
         """A candidate's first token was late; what came of the second attempt, or why there was none."""
         ...
 
-    def answered(self, candidate: Candidate, usage: Usage) -> None:
-        """An answer is whole, and took so many tokens."""
-        ...
-
     def reasoning_missing(self, candidate: Candidate, why: str) -> None:
         """A candidate is asked without reasoning that stood in the conversation; ``why``: moved, refused or lost."""
         ...
@@ -85,9 +81,6 @@ class NobodyHears:
         """Let it be."""
 
     def hedged(self, candidate: Candidate, outcome: HedgeOutcome) -> None:
-        """Let it be."""
-
-    def answered(self, candidate: Candidate, usage: Usage) -> None:
         """Let it be."""
 
     def reasoning_missing(self, candidate: Candidate, why: str) -> None:

@@ -47,8 +47,9 @@ class ModelFacts(msgspec.Struct, frozen=True, gc=False):
     forced_tool_choice: it can be made to call a tool.
     parallel_tools: it can be told not to call several tools at once.
     tools_on_chat: whether chat completions take tools for it.
-    prefill: it goes on with an assistant's turn that ends the conversation.
-    json_schema: it keeps to a JSON schema by itself.
+    is_known: somebody has described it.
+    prefill: it goes on with an assistant's turn that ends the conversation; its capability of that name, and nothing beside.
+    json_schema: it keeps to a JSON schema by itself; as above.
     documents, images_by_url: it reads documents; it fetches images.
     max_tokens_field: of chat completions: ``max_tokens`` or ``max_completion_tokens``; empty for its dialect's.
     max_output_tokens: the most that it writes; 0 where unknown.
@@ -67,6 +68,7 @@ class ModelFacts(msgspec.Struct, frozen=True, gc=False):
     forced_tool_choice: bool = True
     parallel_tools: bool = True
     tools_on_chat: Tools = Tools.YES
+    is_known: bool = True
     prefill: bool = False
     json_schema: bool = True
     documents: bool = True
@@ -92,4 +94,4 @@ class ModelFacts(msgspec.Struct, frozen=True, gc=False):
         return min(taken, key=lambda known: (abs(_EFFORTS.index(known) - asked), -_EFFORTS.index(known)))
 
 
-UNKNOWN_MODEL = ModelFacts()
+UNKNOWN_MODEL = ModelFacts(is_known=False)

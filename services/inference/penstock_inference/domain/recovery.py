@@ -124,6 +124,10 @@ class AnswerRecovery:
         self._tokens_at_begin = estimated_output_tokens(self._value, self._sent)
         return _continuing(self._value, prefix, self._tokens_at_begin)
 
+    def repeat(self) -> None:
+        """Have the same candidate asked in the same way once more: not the way is what it refused."""
+        self._ways.insert(0, self._way)
+
     @property
     def way(self) -> RecoveryWay:
         """How the attempt that runs takes over."""

@@ -90,6 +90,8 @@ class Place:
         self.waiting: dict[Turn, None] = {}
         """The turns that have heard no content yet, the oldest first."""
         self.in_flight = 0
+        self.input_tokens = self.cached_input_tokens = 0
+        """Of all answers, as the upstream counted."""
         self.spoke_at = 0.0
         self.tenant = self.other_tenant = ""
         self.tenant_at = self.other_tenant_at = -math.inf

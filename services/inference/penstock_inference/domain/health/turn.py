@@ -94,6 +94,8 @@ class Turn:
         if usage is None:
             size = size_class(estimated_input_tokens(self.call.input), 0, whole=self.call.whole)
         else:
+            place.input_tokens += usage.input_tokens
+            place.cached_input_tokens += usage.cached_input_tokens
             size = usage.input_tokens.bit_length() >> 1
             if self.call.whole:
                 size = WHOLE_CLASSES + (size << OUTPUT_BITS) + (usage.output_tokens.bit_length() >> 1)

@@ -61,7 +61,8 @@ class KeptReasoning:
         # In the order of their last use, with when each is over.
         self._turns: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
         self._bytes = 0
-        self._refused: OrderedDict[bytes, None] = OrderedDict()
+        # By tenant, too: what stands beside calls may be the same for many.
+        self._refused: OrderedDict[tuple[str, bytes], None] = OrderedDict()
 
     @property
     def entries(self) -> int:
@@ -98,15 +99,16 @@ class KeptReasoning:
         return {place: turn for place, content in found.items() if content and (turn := _turn_in(content)) is not None}
 
     def refused(self, signs: Iterable[bytes]) -> None:
-        """Note what a candidate does not read although it should: it is not sent again."""
+        """Note what a candidate does not read although it should: it is not sent again for this tenant."""
+        tenant = CURRENT_SCOPE.get().tenant
         for sign in signs:
-            self._refused[sign] = None
+            self._refused[tenant, sign] = None
         while len(self._refused) > _MOST_REFUSED:
             self._refused.popitem(last=False)
 
     def is_refused(self, sign: bytes) -> bool:
         """Return whether that was noted."""
-        return sign in self._refused
+        return (CURRENT_SCOPE.get().tenant, sign) in self._refused
 
     @property
     def has_refused(self) -> bool:

@@ -13,7 +13,8 @@ from penstock_common.llm.images import image_type
 from penstock_common.llm.types import ContentPart, File, Image, Message, Reasoning, Role, Text, Tool, ToolCall
 from penstock_inference.adapters.providers.anthropic.fields import FILES_BETA
 from penstock_inference.adapters.providers.carried import Use, blocks_of
-from penstock_inference.adapters.providers.http.json_body import LargeData, members, verbatim
+from penstock_inference.adapters.providers.http.large_data import LargeData
+from penstock_inference.adapters.providers.http.verbatim import is_object, members, verbatim
 from penstock_inference.domain.failure import unsupported
 from penstock_inference.domain.model_facts import ModelFacts
 from penstock_inference.domain.unsupported import FieldPolicy
@@ -43,7 +44,6 @@ class _Typed(msgspec.Struct):
 
 
 _TYPED = msgspec.json.Decoder(_Typed)
-_ARGUMENTS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _CITATIONS = msgspec.json.Decoder(list[dict[str, object]])
 
 
@@ -219,9 +219,7 @@ def _input_of(call: ToolCall) -> msgspec.Raw | dict[str, str]:
         return {"input": call.arguments_json}
     if not call.arguments_json.strip():
         return _EMPTY_OBJECT
-    try:
-        _ARGUMENTS.decode(call.arguments_json)
-    except (msgspec.DecodeError, RecursionError):
+    if not is_object(call.arguments_json):
         return {_NO_JSON: call.arguments_json}
     return msgspec.Raw(call.arguments_json.encode())
 

@@ -38,12 +38,13 @@ from penstock_inference.adapters.providers.anthropic.thinking import (
 from penstock_inference.adapters.providers.anthropic.tools import choice_of, forces, tools_of
 from penstock_inference.adapters.providers.anthropic.turns import Turns
 from penstock_inference.adapters.providers.carried import Use, left_out
-from penstock_inference.adapters.providers.http.json_body import members, verbatim
+from penstock_inference.adapters.providers.http.verbatim import members, verbatim
 from penstock_inference.domain.failure import AttemptFailed, FailureKind, unsupported
 from penstock_inference.domain.tiers import is_tier_field
 from penstock_inference.domain.unsupported import FieldPolicy
 from penstock_inference.domain.upstream import UpstreamCall
 
+_ENCODER = msgspec.json.Encoder()
 _JSON_ALONE = (
     "Answer with one JSON object and nothing else: no words before it or after it, and no code fence around it."
 )
@@ -104,9 +105,7 @@ class _Request:
         self._options = options
         self._policy = FieldPolicy(call.unsupported)
         version = call.facts.api_version or options.api_version
-        # Who is asked to go on with a turn has the capability, whatever else is known of the model.
-        facts = msgspec.structs.replace(call.facts, prefill=True) if call.is_continued else call.facts
-        self._writing = Writing(call.model, facts, version, self._policy)
+        self._writing = Writing(call.model, call.facts, version, self._policy)
         self._betas = list(options.betas)
         self._body: dict[str, Any] = {}
         # Of the field ``output_config``.
@@ -138,7 +137,11 @@ class _Request:
         body["stream"] = not self._call.whole
         betas = betas_sent(self._betas, writing.betas, self._call.facts.denied_betas)
         return MessagesRequest(
-            writing.large.body(body), writing.version, betas, self._policy.dropped, turns.has_system_turns
+            writing.large.body(_ENCODER.encode(body)),
+            writing.version,
+            betas,
+            self._policy.dropped,
+            turns.has_system_turns,
         )
 
     def _max_tokens(self) -> int:

@@ -9,7 +9,7 @@ import msgspec
 from penstock_common.llm.types import GenerationInput, Opaque, Tool, ToolChoice, ToolChoiceMode
 from penstock_inference.adapters.providers.anthropic.blocks import FORMAT, Block, Writing
 from penstock_inference.adapters.providers.carried import Use
-from penstock_inference.adapters.providers.http.json_body import verbatim
+from penstock_inference.adapters.providers.http.verbatim import verbatim
 from penstock_inference.domain.failure import unsupported
 from penstock_inference.domain.model_facts import ThinkingBound
 

@@ -10,8 +10,9 @@ from penstock_common.configuration import ConfigurationError
 from penstock_common.http.address import parse_address
 from penstock_common.http.client import HttpClient
 from penstock_inference.adapters.providers.azure_openai.client import AzureChat, AzureResponses, Deployments
-from penstock_inference.adapters.providers.azure_openai.entra import SCOPES, EntraTokens
+from penstock_inference.adapters.providers.azure_openai.entra import SCOPES, EntraCredential
 from penstock_inference.adapters.providers.azure_openai.settings import AzureOpenAISettings
+from penstock_inference.adapters.providers.http.access_token import AccessToken
 from penstock_inference.adapters.providers.openai.build import asking_of, by_interface, dialect_of
 from penstock_inference.adapters.providers.provider import OpenUpstream
 from penstock_inference.domain.upstream import Upstream
@@ -24,21 +25,23 @@ async def open_upstream(settings: AzureOpenAISettings, client: HttpClient) -> As
     Raises:
         ConfigurationError: if its address cannot be one.
     """
-    tokens = EntraTokens(SCOPES[settings.form]) if settings.entra else None
+    entra = EntraCredential(SCOPES[settings.form]) if settings.entra else None
+    token = None if entra is None else AccessToken(entra.obtain)
     try:
         pool = client.pool(parse_address(settings.base_url).origin)
-        upstream = _upstream(settings, client, tokens)
+        upstream = _upstream(settings, client, token)
     except ValueError as error:
         raise ConfigurationError(f"'base_url' of the upstream '{settings.name}': {error}") from None
     try:
         yield OpenUpstream(upstream)
     finally:
-        if tokens is not None:
-            await tokens.aclose()
+        if entra is not None and token is not None:
+            await token.aclose()
+            await entra.aclose()
         await client.give_back(pool)
 
 
-def _upstream(settings: AzureOpenAISettings, client: HttpClient, tokens: EntraTokens | None) -> Upstream:
+def _upstream(settings: AzureOpenAISettings, client: HttpClient, token: AccessToken | None) -> Upstream:
     key = settings.api_key.get_secret_value()
     headers = {"api-key": key} if key else {}
 
@@ -47,13 +50,13 @@ def _upstream(settings: AzureOpenAISettings, client: HttpClient, tokens: EntraTo
         made = AzureChat(
             client, f"{_base(settings)}{path}", key, dialect_of(settings), settings.manners_remembered, **more
         )
-        made.tokens = tokens
+        made.token = token
         return made
 
     if settings.form == "deployments":
         return Deployments(lambda path: chat(path, f"?api-version={settings.api_version}"))
     responses = AzureResponses(client, f"{_base(settings)}/openai/v1", key, asking_of(settings), headers)
-    responses.tokens = tokens
+    responses.token = token
     return by_interface(settings, chat("/openai/v1"), responses)
 
 

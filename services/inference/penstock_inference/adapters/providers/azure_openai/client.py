@@ -10,7 +10,7 @@ from urllib.parse import quote
 from penstock_common.http.body import Body
 from penstock_common.http.request_head import RequestHead, header_line
 from penstock_common.http.response import Response
-from penstock_inference.adapters.providers.azure_openai.entra import EntraTokens
+from penstock_inference.adapters.providers.http.access_token import AccessToken
 from penstock_inference.adapters.providers.http.answer import HttpAnswer
 from penstock_inference.adapters.providers.openai.client import CompletionAnswer, OpenAIUpstream
 from penstock_inference.adapters.providers.openai_responses.client import ResponsesAnswer, ResponsesUpstream
@@ -19,9 +19,9 @@ from penstock_inference.domain.upstream import Upstream, UpstreamAnswer, Upstrea
 
 
 class Resource:
-    """What both interfaces of a resource have; ``tokens`` are None where it is asked with a key."""
+    """What both interfaces of a resource have; ``token`` is None where it is asked with a key."""
 
-    tokens: EntraTokens | None = None
+    token: AccessToken | None = None
     key: str
 
 
@@ -62,18 +62,24 @@ class _AzureAnswer(HttpAnswer):
 
     __slots__ = ()
 
+    _sent: str
+
+    @property
+    def _key(self) -> str:
+        resource = cast("Resource", self._upstream)
+        return resource.key if resource.token is None else getattr(self, "_sent", "")
+
     async def _exchanged(self, head: RequestHead, body: bytes | Body, more: bytes = b"") -> Response:
         resource = cast("Resource", self._upstream)
-        if resource.tokens is not None:
-            # What no error may tell, like a key.
-            resource.key = token = await resource.tokens.token()
-            more += header_line("authorization", f"Bearer {token}")
+        if resource.token is not None:
+            self._sent = await resource.token.get()
+            more += header_line("authorization", f"Bearer {self._sent}")
         return await super()._exchanged(head, body, more)
 
     def _failure(self, response: Response, body: bytes) -> AttemptFailed:
-        tokens = cast("Resource", self._upstream).tokens
-        if tokens is not None and response.status == HTTPStatus.UNAUTHORIZED:
-            tokens.forget()
+        token = cast("Resource", self._upstream).token
+        if token is not None and response.status == HTTPStatus.UNAUTHORIZED:
+            token.refused(self._sent)
         failure = super()._failure(response, body)
         if response.status == HTTPStatus.FAILED_DEPENDENCY and failure.kind is FailureKind.MISCONFIGURED:
             # A model that took too long, behind Azure's own gateway.
@@ -82,8 +88,8 @@ class _AzureAnswer(HttpAnswer):
 
 
 class _AzureCompletion(_AzureAnswer, CompletionAnswer):
-    __slots__ = ()
+    __slots__ = ("_sent",)
 
 
 class _AzureResponse(_AzureAnswer, ResponsesAnswer):
-    __slots__ = ()
+    __slots__ = ("_sent",)

@@ -1,4 +1,4 @@
-"""Tokens of Microsoft Entra, in the place of a key."""
+"""Tokens of Microsoft Entra, in the place of a key, by Microsoft's own library."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Protocol
 
+from penstock_inference.adapters.providers.http.access_token import Token
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 
-RENEWED_SECONDS_BEFORE = 300.0
-"""A token with less than this left is renewed: as azure-core does."""
 SCOPES = {
     "v1": "https://ai.azure.com/.default",
     "deployments": "https://cognitiveservices.azure.com/.default",
@@ -21,7 +19,7 @@ SCOPES = {
 _LOG = logging.getLogger(__name__)
 
 
-class AccessToken(Protocol):
+class EntraToken(Protocol):
     """A token; ``expires_on`` is in Unix seconds."""
 
     @property
@@ -38,7 +36,7 @@ class AccessToken(Protocol):
 class Credential(Protocol):
     """What azure-identity gives."""
 
-    def get_token(self, *scopes: str) -> AccessToken:
+    def get_token(self, *scopes: str) -> EntraToken:
         """Return a token; blocks."""
         ...
 
@@ -55,8 +53,8 @@ def default_credential() -> Credential:
     return DefaultAzureCredential()
 
 
-class EntraTokens:
-    """Has a token, and renews it before its end: once for all who wait, and off the loop, as the library blocks."""
+class EntraCredential:
+    """Asks for tokens off the loop, as the library blocks."""
 
     def __init__(
         self, scope: str, credential: Callable[[], Credential] | None = None, now: Callable[[], float] = time.time
@@ -65,64 +63,27 @@ class EntraTokens:
         self._make = credential or default_credential
         self._now = now
         self._credential: Credential | None = None
-        self._known: AccessToken | None = None
-        self._renewal: asyncio.Task[AccessToken] | None = None
 
-    async def token(self) -> str:
-        """Return a token that is good for a while yet.
+    async def obtain(self) -> Token:
+        """Return a token.
 
         Raises:
             AttemptFailed: CREDENTIALS, where none is had.
         """
-        known = self._known
-        if known is not None and known.expires_on - self._now() > RENEWED_SECONDS_BEFORE:
-            return known.token
         try:
-            return (await self._renewed()).token
-        except AttemptFailed:
-            if known is not None and known.expires_on > self._now():
-                return known.token
-            raise
-
-    def forget(self) -> None:
-        """Have the next request ask for another: this one was refused."""
-        self._known = None
-
-    async def aclose(self) -> None:
-        """Ask for nothing more."""
-        renewal, self._renewal = self._renewal, None
-        if renewal is not None:
-            renewal.cancel()
-            with suppress(asyncio.CancelledError, AttemptFailed):
-                await renewal
-        if self._credential is not None:
-            await asyncio.to_thread(self._credential.close)
-
-    async def _renewed(self) -> AccessToken:
-        if self._renewal is None:
-            self._renewal = asyncio.create_task(self._renew())
-            # Whoever waited for it may be gone by then.
-            self._renewal.add_done_callback(_have_seen)
-        # Who gives up leaves the others waiting.
-        return await asyncio.shield(self._renewal)
-
-    async def _renew(self) -> AccessToken:
-        try:
-            self._known = await asyncio.to_thread(self._had)
+            known = await asyncio.to_thread(self._had)
         except Exception as error:
             # What the library says is long, and of our own surroundings: it is for the operator.
             _LOG.warning("entra_token_failed scope=%s: %s", self._scope, error)
             raise AttemptFailed(FailureKind.CREDENTIALS, "no token of Microsoft Entra could be had") from error
-        finally:
-            self._renewal = None
-        return self._known
+        return Token(known.token, known.expires_on - self._now())
 
-    def _had(self) -> AccessToken:
+    async def aclose(self) -> None:
+        """Close the library's connections."""
+        if self._credential is not None:
+            await asyncio.to_thread(self._credential.close)
+
+    def _had(self) -> EntraToken:
         if self._credential is None:
             self._credential = self._make()
         return self._credential.get_token(self._scope)
-
-
-def _have_seen(task: asyncio.Task[AccessToken]) -> None:
-    if not task.cancelled():
-        task.exception()

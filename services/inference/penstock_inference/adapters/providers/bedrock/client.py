@@ -104,7 +104,6 @@ class ConverseAnswer(HttpAnswer):
             policy,
             service_tiers=manners.service_tiers,
             passthrough=manners.passthrough,
-            is_continued=call.is_continued,
         )
         self.dropped = policy.dropped
         head, self._url = self._upstream.head(call.model, whole=call.whole)

@@ -6,7 +6,6 @@ botocore 1.44. Schemas and arguments go verbatim.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -30,18 +29,16 @@ from penstock_inference.adapters.providers.bedrock.turns import (
     Turns,
     cache_point,
     opaque_block,
-    verbatim,
-    verbatim_object,
 )
 from penstock_inference.adapters.providers.carried import Use, left_out, uses_of
 from penstock_inference.adapters.providers.http.large_data import LargeData
+from penstock_inference.adapters.providers.http.verbatim import members, verbatim, verbatim_object
 from penstock_inference.domain.failure import AttemptFailed, FailureKind, unsupported
-from penstock_inference.domain.model_facts import UNKNOWN_MODEL, ModelFacts, ThinkingBound
+from penstock_inference.domain.model_facts import ModelFacts, ThinkingBound
 from penstock_inference.domain.tiers import STANDARD, is_tier_field
 from penstock_inference.domain.unsupported import FieldPolicy
 
 _ENCODER = msgspec.json.Encoder()
-_EXTRA = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _WORDS = msgspec.json.Decoder(list[str])
 _WORD = msgspec.json.Decoder(str)
 _STOP_POINTER = "/stop_sequence"
@@ -81,12 +78,10 @@ def body_from_input(
     *,
     service_tiers: bool = False,
     passthrough: bool = False,
-    is_continued: bool = False,
 ) -> bytes | Body:
     """Return the request's JSON, in which large data is written only as it is sent.
 
-    ``service_tiers``: a field for the tier of service is sent; ``passthrough``: fields that we do not know are the model's;
-    ``is_continued``: the model is one that goes on with a turn.
+    ``service_tiers``: a field for the tier of service is sent; ``passthrough``: fields that we do not know are the model's.
 
     Raises:
         AttemptFailed: UNSUPPORTED for a field this upstream cannot honour, BAD_REQUEST for JSON that is none.
@@ -98,7 +93,7 @@ def body_from_input(
         if use in uses:
             policy.drop(use.value)
     request = _Request(value, facts, policy)
-    large = request.add_turns(goes_on=is_continued or facts.prefill or facts == UNKNOWN_MODEL)
+    large = request.add_turns(goes_on=facts.prefill or not facts.is_known)
     request.add_sampling(without)
     request.add_tools()
     if isinstance(value.response_format, JsonSchema):
@@ -255,7 +250,7 @@ class _Request:
 
     def add_extra(self, *, service_tiers: bool, passthrough: bool) -> None:
         """Add fields that the contract has none for."""
-        for name, setting in _members(self._value.extra_json, "extra_json").items():
+        for name, setting in members(self._value.extra_json, "extra_json").items():
             path = f"input.extra_json.{name}"
             if is_tier_field(name):
                 if not service_tiers:
@@ -264,7 +259,7 @@ class _Request:
             elif name in _OF_CONVERSE:
                 self.body[name] = setting
             elif name == _MODELS_FIELDS:
-                for own, its in _members(bytes(setting), name).items():
+                for own, its in members(bytes(setting).decode(), name).items():
                     self._add_models_own(own, its, f"{path}.{own}")
             elif name in _OF_THE_MODEL or passthrough or self._policy.sends(name, path):
                 self._add_models_own(name, setting, path)
@@ -288,7 +283,7 @@ class _Request:
 
     def note_hints(self) -> None:
         """Note what hints are left out: Converse takes none of them."""
-        for name, setting in _members(self._value.hints_json, "hints_json").items():
+        for name, setting in members(self._value.hints_json, "hints_json").items():
             if name not in HINTS:
                 raise unsupported(f"input.hints_json.{name}", "is no hint")
             if bytes(setting) != b"false":
@@ -325,10 +320,3 @@ def _add_tier(body: dict[str, Any], name: str, setting: msgspec.Raw) -> None:
     except msgspec.DecodeError:
         raise AttemptFailed(FailureKind.BAD_REQUEST, f"{path} is not a text", parameter=path) from None
     body["serviceTier"] = {"type": "default" if word in STANDARD else word}
-
-
-def _members(text: str | bytes, field: str) -> Mapping[str, msgspec.Raw]:
-    try:
-        return _EXTRA.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        raise AttemptFailed(FailureKind.BAD_REQUEST, f"{field} is not a JSON object") from None

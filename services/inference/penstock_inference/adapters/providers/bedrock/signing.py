@@ -14,7 +14,7 @@ from typing import Any
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
+from botocore.exceptions import ProfileNotFound
 from botocore.session import Session
 
 from penstock_common.http.body import Body
@@ -90,7 +90,8 @@ class Signer:
                 found = self._session.get_credentials()
             if found is not None:
                 return found.get_frozen_credentials()
-        except (BotoCoreError, ClientError) as error:
+        except Exception as error:
+            # Botocore's own, and what its sources raise beside: of programs that are not there, of files.
             _LOG.warning("aws_credentials_failed: %s", error)
             raise AttemptFailed(FailureKind.CREDENTIALS, "AWS credentials could not be had") from error
         raise AttemptFailed(FailureKind.CREDENTIALS, "there are no AWS credentials")

@@ -24,7 +24,8 @@ from penstock_common.llm.types import (
 )
 from penstock_inference.adapters.providers.carried import Use, blocks_of
 from penstock_inference.adapters.providers.http.large_data import LargeData
-from penstock_inference.domain.failure import AttemptFailed, FailureKind, unsupported
+from penstock_inference.adapters.providers.http.verbatim import members, verbatim, verbatim_object
+from penstock_inference.domain.failure import unsupported
 from penstock_inference.domain.unsupported import FieldPolicy
 
 FORMAT = "bedrock"
@@ -32,8 +33,6 @@ FORMAT = "bedrock"
 
 Block = dict[str, Any]
 
-_RAW = msgspec.json.Decoder(msgspec.Raw)
-_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _CITATIONS = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 _CITATION_FIELDS = frozenset({"title", "source", "sourceContent", "location"})
 _CALL_ID = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
@@ -59,36 +58,13 @@ _DOCUMENT_FORMATS = {
 _SUFFIXES = frozenset(_DOCUMENT_FORMATS.values())
 
 
-def verbatim(text: str, field: str) -> msgspec.Raw:
-    """Return the text as it stands, once it is known to be one JSON value: nothing may break out of it.
-
-    Raises:
-        AttemptFailed: BAD_REQUEST, if it is none.
-    """
-    try:
-        return _RAW.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        raise AttemptFailed(FailureKind.BAD_REQUEST, f"{field} is not valid JSON", parameter=field) from None
-
-
-def verbatim_object(text: str, field: str) -> msgspec.Raw:
-    """Return the same of a JSON object."""
-    raw = verbatim(text, field)
-    if not bytes(raw).lstrip().startswith(b"{"):
-        raise AttemptFailed(FailureKind.BAD_REQUEST, f"{field} is not a JSON object", parameter=field)
-    return raw
-
-
 def opaque_block(opaque: Opaque, path: str) -> Block:
     """Return a block that only Converse knows, its members verbatim.
 
     Raises:
         AttemptFailed: BAD_REQUEST, if it is no JSON object.
     """
-    try:
-        return _OBJECT.decode(opaque.json)
-    except (msgspec.DecodeError, RecursionError):
-        raise AttemptFailed(FailureKind.BAD_REQUEST, f"{path} is not a JSON object", parameter=path) from None
+    return members(opaque.json, path)
 
 
 def cache_point(ttl: str) -> Block:
@@ -204,7 +180,7 @@ class Turns:
 
     def _source(self, url: str, data: bytes, path: str) -> Block:
         if not url:
-            return {"bytes": self._large.base64_of(data)}
+            return {"bytes": self._large.base64(data)}
         if not url.startswith("s3://"):
             raise unsupported(f"{path}.url", "must be an s3:// address for this upstream, which fetches no other")
         return {"s3Location": {"uri": url}}
@@ -260,7 +236,7 @@ def _citations(text: str) -> msgspec.Raw | None:
     except (msgspec.DecodeError, RecursionError):
         return None
     is_ours = citations and all(one and _CITATION_FIELDS.issuperset(one) for one in citations)
-    return _RAW.decode(text) if is_ours else None
+    return verbatim(text, "citations_json") if is_ours else None
 
 
 def _tool_use(call: ToolCall, path: str) -> Block:

@@ -14,12 +14,12 @@ from penstock_inference.adapters.providers.carried import blocks_of
 from penstock_inference.adapters.providers.gemini.reader import FORMAT
 from penstock_inference.adapters.providers.gemini.signatures import NO_SIGNATURE, signature_of_call, text_of
 from penstock_inference.adapters.providers.gemini.table import OF_GOOGLE
-from penstock_inference.adapters.providers.http.json_body import LargeData, verbatim
+from penstock_inference.adapters.providers.http.large_data import LargeData
+from penstock_inference.adapters.providers.http.verbatim import is_object, verbatim, verbatim_object
 from penstock_inference.domain.failure import AttemptFailed, FailureKind, unsupported
 
 _INSTRUCTIONS = (Role.SYSTEM, Role.DEVELOPER)
 _ADDRESSES_OF_GOOGLE = ("gs://", "https://generativelanguage.googleapis.com/")
-_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 _Object = dict[str, Any]
 
@@ -160,26 +160,13 @@ def _arguments(text: str, path: str) -> msgspec.Raw | _Object:
     """Return a call's arguments, verbatim."""
     if not text.strip():
         return {}
-    if not _is_object(text):
-        field = f"{path}.arguments_json"
-        raise AttemptFailed(FailureKind.BAD_REQUEST, f"{field} is not a JSON object", parameter=field)
-    return verbatim(text, path)
+    return verbatim_object(text, f"{path}.arguments_json")
 
 
 def _response(message: Message) -> Any:
     """Return a result as the object that it has to be: itself where it is one, else by the name that Google gives it."""
     text = message.text
-    told = msgspec.Raw(text.encode()) if _is_object(text) else text
+    told = msgspec.Raw(text.encode()) if is_object(text) else text
     if message.is_error:
         return {"error": told}
     return told if isinstance(told, msgspec.Raw) else {"output": told}
-
-
-def _is_object(text: str) -> bool:
-    if not text.lstrip().startswith("{"):
-        return False
-    try:
-        _OBJECT.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        return False
-    return True

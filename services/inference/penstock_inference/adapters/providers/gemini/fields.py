@@ -6,7 +6,7 @@ from typing import Any
 
 from penstock_common.llm.hints import HINTS
 from penstock_inference.adapters.providers.gemini.manner import Manner
-from penstock_inference.adapters.providers.http.json_body import members
+from penstock_inference.adapters.providers.http.verbatim import members
 from penstock_inference.domain.failure import unsupported
 from penstock_inference.domain.tiers import is_tier_field
 from penstock_inference.domain.unsupported import FieldPolicy

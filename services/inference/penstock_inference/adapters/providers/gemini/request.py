@@ -24,10 +24,12 @@ from penstock_inference.adapters.providers.gemini.manner import Manner
 from penstock_inference.adapters.providers.gemini.reader import FORMAT
 from penstock_inference.adapters.providers.gemini.table import table_for
 from penstock_inference.adapters.providers.gemini.thinking import thinking_config
-from penstock_inference.adapters.providers.http.json_body import LargeData, verbatim
+from penstock_inference.adapters.providers.http.large_data import LargeData
+from penstock_inference.adapters.providers.http.verbatim import verbatim
 from penstock_inference.domain.unsupported import FieldPolicy
 from penstock_inference.domain.upstream import UpstreamCall
 
+_ENCODER = msgspec.json.Encoder()
 _SMALLEST_TOP_P = 1e-6
 _SAMPLING = (
     (Use.TEMPERATURE, "temperature"), (Use.TOP_P, "topP"), (Use.TOP_K, "topK"), (Use.MAX_OUTPUT_TOKENS, "maxOutputTokens"),
@@ -64,7 +66,7 @@ def body_of(call: UpstreamCall, manner: Manner, policy: FieldPolicy, *, by_budge
         add_extra(body, value.extra_json, manner, policy)
     if value.hints_json:
         drop_hints(value.hints_json, policy)
-    return data.body(body)
+    return data.body(_ENCODER.encode(body))
 
 
 def _checked(value: GenerationInput) -> GenerationInput:

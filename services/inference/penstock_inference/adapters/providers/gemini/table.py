@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from penstock_inference.adapters.providers.carried import HINT, NEVER, YES, How, Row, Table, Use, converted
-from penstock_inference.domain.model_facts import UNKNOWN_MODEL, ModelFacts
+from penstock_inference.domain.model_facts import ModelFacts
 
 OF_GOOGLE = "must be gs://, or a file of the Files API"
 """What is asked of an address; any other is sent where ``unsupported`` is ``pass``, and else refused."""
@@ -56,7 +56,7 @@ _NOT_TAKEN = Row(How.NO, "is not taken by this model")
 
 def table_for(facts: ModelFacts, effort: str) -> Table:
     """Return the table of one model, asked with this reasoning effort."""
-    if facts is UNKNOWN_MODEL:
+    if not facts.is_known:
         return TABLE
     table = dict(TABLE)
     for use in _SAMPLING:

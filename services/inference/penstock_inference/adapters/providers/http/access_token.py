@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import msgspec
 
-from penstock_inference.domain.failure import AttemptFailed
+from penstock_inference.domain.failure import AttemptFailed, FailureKind
 
 _LOG = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class AccessToken:
     """Keeps one; ``current`` is the last, '' before there is any."""
 
     def __init__(self, obtain: Callable[[], Awaitable[Token]], clock: Callable[[], float] = time.monotonic) -> None:
-        """Take who obtains one; it raises AttemptFailed where there is none to be had."""
+        """Take who obtains one; whatever it raises, there is none to be had."""
         self._obtain = obtain
         self._clock = clock
         self.current = ""
@@ -74,10 +74,13 @@ class AccessToken:
     async def _renew(self) -> None:
         try:
             token = await self._obtain()
-        except AttemptFailed as failure:
-            _LOG.warning("access_token_not_renewed: %s", failure.detail)
+        except Exception as error:
+            # What a vendor's library raises beside is of our own surroundings, too: it is for the operator.
+            _LOG.warning("access_token_not_renewed: %s", getattr(error, "detail", error))
             self._renewed_at = self._clock() + _PAUSE_SECONDS
-            raise
+            if isinstance(error, AttemptFailed):
+                raise
+            raise AttemptFailed(FailureKind.CREDENTIALS, "no access token could be had") from error
         now = self._clock()
         self.current = token.text
         self._ends_at = now + token.seconds

@@ -129,6 +129,11 @@ class HttpAnswer:
         return failure_of_response(response.status, response.headers, body)
 
     @property
+    def _key(self) -> str:
+        """What this request was sent with, and no error may tell."""
+        return self._upstream.key
+
+    @property
     def unread_bytes(self) -> int:
         """How much of a whole answer has come; see the port."""
         response = self._response
@@ -150,7 +155,7 @@ class HttpAnswer:
         except HttpFailure as error:
             raise failure_of_exchange(error) from error
         except AttemptFailed as failure:
-            raise without_key(failure, self._upstream.key) from failure.__cause__
+            raise without_key(failure, self._key) from failure.__cause__
 
     async def aclose(self) -> None:
         """End the exchange; see the port."""

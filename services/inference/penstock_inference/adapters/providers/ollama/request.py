@@ -26,16 +26,15 @@ from penstock_common.llm.types import (
 )
 from penstock_inference.adapters.providers.carried import Use, left_out, uses_of
 from penstock_inference.adapters.providers.http.large_data import LargeData
+from penstock_inference.adapters.providers.http.verbatim import members, verbatim_object
 from penstock_inference.adapters.providers.ollama.table import TABLE
 from penstock_inference.adapters.providers.openai.fields import READ
-from penstock_inference.domain.failure import AttemptFailed, FailureKind, unsupported
+from penstock_inference.domain.failure import unsupported
 from penstock_inference.domain.model_facts import ModelFacts
 from penstock_inference.domain.tiers import is_tier_field
 from penstock_inference.domain.unsupported import FieldPolicy
 
 _ENCODER = msgspec.json.Encoder()
-_RAW = msgspec.json.Decoder(msgspec.Raw)
-_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _NO_PARAMETERS = {"type": "object", "properties": dict[str, object]()}
 _SAMPLING = (
     ("temperature", "temperature"), ("top_p", "top_p"), ("top_k", "top_k"), ("seed", "seed"),
@@ -105,7 +104,7 @@ def _turn(message: Message, names: Mapping[str, str], path: str, large: LargeDat
     turn: dict[str, Any] = {"role": _ROLES.get(message.role, message.role.value), "content": text}
     if thinking := "".join(part.text for part in message.parts if isinstance(part, Reasoning)):
         turn["thinking"] = thinking
-    if images := [large.base64_of(part.data) for part in message.parts if isinstance(part, Image)]:
+    if images := [large.base64(part.data) for part in message.parts if isinstance(part, Image)]:
         turn["images"] = images
     if message.tool_calls:
         turn["tool_calls"] = [
@@ -120,7 +119,7 @@ def _turn(message: Message, names: Mapping[str, str], path: str, large: LargeDat
 def _arguments(call: ToolCall, path: str) -> object:
     if call.is_custom:
         return {"input": call.arguments_json}
-    return _object(call.arguments_json or "{}", f"{path}.arguments_json")
+    return verbatim_object(call.arguments_json or "{}", f"{path}.arguments_json")
 
 
 def _tools(value: GenerationInput, policy: FieldPolicy) -> list[dict[str, Any]]:
@@ -142,14 +141,14 @@ def _function(tool: Tool, path: str) -> dict[str, Any]:
     if tool.description:
         function["description"] = tool.description
     parameters = tool.parameters_json
-    function["parameters"] = _object(parameters, f"{path}.parameters_json") if parameters else _NO_PARAMETERS
+    function["parameters"] = verbatim_object(parameters, f"{path}.parameters_json") if parameters else _NO_PARAMETERS
     return function
 
 
 def _format(wanted: ResponseFormat) -> object:
     if isinstance(wanted, JsonObject) or not wanted.schema_json:
         return "json"
-    return _object(wanted.schema_json, "input.response_format.json_schema.schema_json")
+    return verbatim_object(wanted.schema_json, "input.response_format.json_schema.schema_json")
 
 
 def _think(effort: str, facts: ModelFacts) -> bool | str:
@@ -182,7 +181,7 @@ def _takes(name: str, effort: str, facts: ModelFacts, policy: FieldPolicy) -> bo
 def _add_extra(
     body: dict[str, Any], options: dict[str, Any], value: GenerationInput, room: Room, policy: FieldPolicy
 ) -> None:
-    for name, setting in _members(value.extra_json, "extra_json").items():
+    for name, setting in members(value.extra_json, "extra_json").items():
         path = f"input.extra_json.{name}"
         if name in _NOT_THE_CALLERS or is_tier_field(name):
             raise unsupported(path, "is not a caller's to set")
@@ -190,25 +189,9 @@ def _add_extra(
             options[name] = setting
         elif room.passthrough or policy.sends(name, path):
             body[name] = setting
-    for name, setting in _members(value.hints_json, "hints_json").items():
+    for name, setting in members(value.hints_json, "hints_json").items():
         if name not in HINTS:
             raise unsupported(f"input.hints_json.{name}", "is no hint")
         if bytes(setting) != b"false":
             # Who does not know of storing does not store.
             policy.drop(name)
-
-
-def _members(text: str, field: str) -> Mapping[str, msgspec.Raw]:
-    try:
-        return _MEMBERS.decode(text) if text else {}
-    except (msgspec.DecodeError, RecursionError):
-        raise AttemptFailed(FailureKind.BAD_REQUEST, f"{field} is not a JSON object") from None
-
-
-def _object(text: str, field: str) -> msgspec.Raw:
-    """Return a JSON object as it stands, once it is known to be one: nothing may break out of it."""
-    try:
-        _MEMBERS.decode(text)
-        return _RAW.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        raise AttemptFailed(FailureKind.BAD_REQUEST, f"{field} is not a JSON object", parameter=field) from None

@@ -9,23 +9,20 @@ import msgspec
 
 from penstock_common.llm.extras import CALL_FIELDS, TURN_FIELDS
 from penstock_common.llm.types import Message, Reasoning
+from penstock_inference.adapters.providers.http.verbatim import members
 from penstock_inference.adapters.providers.openai.dialect import Dialect
-from penstock_inference.domain.failure import AttemptFailed, FailureKind
 
 # Google's own for calls whose signature is lost: https://ai.google.dev/gemini-api/docs/thought-signatures
 _UNSIGNED = {"google": {"thought_signature": "skip_thought_signature_validator"}}
 MAX_EXTRA_BYTES = 1024 * 1024
 """Bound on what is kept of one chunk; more is left out."""
 _NOTHING = (b"", b"null", b"{}", b"[]", b'""')
-_EXTRA = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def extra_json_of(fields: Iterable[tuple[str, msgspec.Raw]]) -> str:
     """Return one JSON object, on one line, of those fields that say anything; '' where none does."""
-    members = [
-        f'"{name}":{bytes(raw).decode("utf-8", "replace")}' for name, raw in fields if bytes(raw) not in _NOTHING
-    ]
-    extra = f"{{{','.join(members)}}}" if members else ""
+    told = [f'"{name}":{bytes(raw).decode("utf-8", "replace")}' for name, raw in fields if bytes(raw) not in _NOTHING]
+    extra = f"{{{','.join(told)}}}" if told else ""
     # The ends of lines in a JSON text are blanks.
     return extra.replace("\n", " ").replace("\r", " ") if len(extra) <= MAX_EXTRA_BYTES else ""
 
@@ -59,8 +56,5 @@ def _add_reasoning(turn: dict[str, Any], part: Reasoning, field: str) -> None:
 def _add_members(target: dict[str, Any], extra_json: str, names: tuple[str, ...]) -> None:
     if not extra_json:
         return
-    try:
-        extra = _EXTRA.decode(extra_json)
-    except (msgspec.DecodeError, RecursionError):
-        raise AttemptFailed(FailureKind.BAD_REQUEST, "extra_json is not a JSON object") from None
+    extra = members(extra_json, "extra_json")
     target.update({name: extra[name] for name in names if name in extra})

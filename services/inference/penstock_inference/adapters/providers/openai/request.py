@@ -15,7 +15,7 @@ from penstock_common.http.body import Body
 from penstock_common.llm.hints import HINTS
 from penstock_common.llm.types import GenerationInput, JsonObject, ResponseFormat, SamplingParams
 from penstock_common.rpc.scope import CURRENT_SCOPE
-from penstock_inference.adapters.providers.http.data_urls import body_with
+from penstock_inference.adapters.providers.http.large_data import LargeData
 from penstock_inference.adapters.providers.http.verbatim import members, verbatim
 from penstock_inference.adapters.providers.openai.dialect import Dialect
 from penstock_inference.adapters.providers.openai.fields import READ
@@ -56,8 +56,8 @@ def body_from_input(
     """
     policy = policy or FieldPolicy()
     # Those of a model that nobody has described may be too old to know them.
-    breakpoints = dialect.cache_breakpoints and facts is not UNKNOWN_MODEL and facts.cache_breakpoints
-    sending = Sending(dialect, policy, breakpoints)
+    breakpoints = dialect.cache_breakpoints and facts.is_known and facts.cache_breakpoints
+    sending = Sending(dialect, policy, breakpoints, LargeData())
     body: dict[str, Any] = {"model": model, "messages": turns_from(value.messages, sending), "stream": not whole}
     if dialect.stream_options and not whole:
         body["stream_options"] = {"include_usage": True}
@@ -77,14 +77,15 @@ def body_from_input(
         _add_hints(body, value.hints_json, dialect, policy)
     if dialect.fields_of_scope is not None:
         body.update(dialect.fields_of_scope(CURRENT_SCOPE.get()))
-    encoded = _ENCODER.encode(body)
-    return body_with(encoded, sending.large) if sending.large else encoded
+    encoded, large = _ENCODER.encode(body), sending.large
+    # Most have none.
+    return large.body(encoded) if large.pieces else encoded
 
 
 def _add_sampling(
     body: dict[str, Any], sampling: SamplingParams, dialect: Dialect, policy: FieldPolicy, facts: ModelFacts
 ) -> None:
-    if facts is not UNKNOWN_MODEL:
+    if facts.is_known:
         sampling = sampling_taken(sampling, facts, policy)
     for name in _SAMPLING_FIELDS:
         setting = getattr(sampling, name)

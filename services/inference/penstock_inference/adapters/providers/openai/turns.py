@@ -9,7 +9,7 @@ import msgspec
 from penstock_common.llm.images import image_type
 from penstock_common.llm.types import ContentPart, File, Image, Message, Reasoning, Role, Text, ToolCall
 from penstock_inference.adapters.providers.carried import Use
-from penstock_inference.adapters.providers.http.data_urls import data_url
+from penstock_inference.adapters.providers.http.large_data import LargeData
 from penstock_inference.adapters.providers.openai.dialect import Dialect
 from penstock_inference.adapters.providers.openai.extras import add_extras
 from penstock_inference.domain.failure import unsupported
@@ -41,7 +41,7 @@ class Sending(msgspec.Struct):
     dialect: Dialect
     policy: FieldPolicy
     breakpoints: bool
-    large: list[bytes] = []
+    large: LargeData
     shown: dict[int, list[dict[str, Any]]] = {}
 
 
@@ -136,7 +136,7 @@ def _pieces(part: ContentPart, sending: Sending, path: str) -> list[dict[str, An
 
 
 def _image(image: Image, sending: Sending, path: str) -> dict[str, str]:
-    url = image.url or data_url(image_type(image.data, image.media_type), image.data, sending.large)
+    url = image.url or sending.large.url(image_type(image.data, image.media_type), image.data)
     if not url.startswith("data:") and not sending.dialect.fetches_urls:
         raise unsupported(f"{path}.image.url", "must be a data: URL for this upstream")
     return {"url": url, "detail": image.detail} if image.detail else {"url": url}
@@ -149,7 +149,7 @@ def _file(file: File, sending: Sending, path: str) -> dict[str, str]:
         raise unsupported(f"{path}.file.url", "is not fetched by this upstream; send the document itself")
     if file.id:
         return {"file_id": file.id}
-    return {"filename": file.name, "file_data": data_url(file.media_type, file.data, sending.large)}
+    return {"filename": file.name, "file_data": sending.large.url(file.media_type, file.data)}
 
 
 def _of_tool(

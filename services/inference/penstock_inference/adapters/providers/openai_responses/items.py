@@ -14,7 +14,7 @@ from penstock_common.llm.encrypted_reasoning import encrypted_in
 from penstock_common.llm.images import image_type
 from penstock_common.llm.types import ContentPart, File, Image, Message, Opaque, Reasoning, Role, Text, ToolCall
 from penstock_inference.adapters.providers.carried import Use, blocks_of
-from penstock_inference.adapters.providers.http.data_urls import data_url
+from penstock_inference.adapters.providers.http.large_data import LargeData
 from penstock_inference.adapters.providers.http.verbatim import verbatim
 from penstock_inference.adapters.providers.openai.turns import BREAKPOINT, failed
 from penstock_inference.domain.failure import unsupported
@@ -29,7 +29,7 @@ class Sending(msgspec.Struct):
 
     breakpoints: bool
     policy: FieldPolicy
-    large: list[bytes] = []
+    large: LargeData
     custom_calls: set[str] = set()
     """Ids of the calls whose input is free text: their answers are items of another type."""
 
@@ -139,7 +139,7 @@ def _pieces(part: ContentPart, sending: Sending, path: str) -> list[dict[str, An
     if isinstance(part, Text):
         return [_text(part, "input_text", sending)]
     if isinstance(part, Image):
-        url = part.url or data_url(image_type(part.data, part.media_type), part.data, sending.large)
+        url = part.url or sending.large.url(image_type(part.data, part.media_type), part.data)
         piece = {"type": "input_image", "image_url": url}
         return [_marked({**piece, "detail": part.detail} if part.detail else piece, part, sending)]
     if isinstance(part, File):
@@ -165,4 +165,4 @@ def _file(file: File, sending: Sending) -> dict[str, str]:
         return {"file_id": file.id}
     if file.url:
         return {"file_url": file.url}
-    return {"filename": file.name, "file_data": data_url(file.media_type, file.data, sending.large)}
+    return {"filename": file.name, "file_data": sending.large.url(file.media_type, file.data)}

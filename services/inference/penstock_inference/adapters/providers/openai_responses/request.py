@@ -16,7 +16,7 @@ from penstock_common.llm.encrypted_reasoning import is_encrypted
 from penstock_common.llm.hints import HINTS
 from penstock_common.llm.types import GenerationInput, JsonObject, Reasoning, ResponseFormat, SamplingParams
 from penstock_inference.adapters.providers.carried import Use, left_out
-from penstock_inference.adapters.providers.http.data_urls import body_with
+from penstock_inference.adapters.providers.http.large_data import LargeData
 from penstock_inference.adapters.providers.http.verbatim import members, verbatim
 from penstock_inference.adapters.providers.openai.sampling import sampling_taken
 from penstock_inference.adapters.providers.openai_responses.fields import READ, TAKEN
@@ -24,7 +24,7 @@ from penstock_inference.adapters.providers.openai_responses.items import Sending
 from penstock_inference.adapters.providers.openai_responses.table import TABLE
 from penstock_inference.adapters.providers.openai_responses.tools import tool_choice_from, tools_from
 from penstock_inference.domain.failure import unsupported
-from penstock_inference.domain.model_facts import UNKNOWN_MODEL, ModelFacts, Tools
+from penstock_inference.domain.model_facts import ModelFacts, Tools
 from penstock_inference.domain.tiers import is_tier_field
 from penstock_inference.domain.unsupported import FieldPolicy
 
@@ -58,9 +58,9 @@ def body_from_input(
     """
     value = replace(value, sampling=_without_zero_penalties(value.sampling))
     without = left_out(value, TABLE, policy)
-    sampling = value.sampling if facts is UNKNOWN_MODEL else sampling_taken(value.sampling, facts, policy)
-    breakpoints = facts is not UNKNOWN_MODEL and facts.cache_breakpoints
-    sending = Sending(breakpoints, policy)
+    sampling = sampling_taken(value.sampling, facts, policy) if facts.is_known else value.sampling
+    breakpoints = facts.is_known and facts.cache_breakpoints
+    sending = Sending(breakpoints, policy, LargeData())
     body: dict[str, Any] = {"model": model, "store": False, "stream": not whole}
     if value.tools:
         tools = tools_from(value.tools, policy)
@@ -83,8 +83,7 @@ def body_from_input(
         reasoning["effort"] = sampling.reasoning_effort
     body |= {name: made for name, made in (("reasoning", reasoning), ("text", text), ("include", include)) if made}
     _add_hints(body, value.hints_json, policy)
-    encoded = _ENCODER.encode(body)
-    return body_with(encoded, sending.large) if sending.large else encoded
+    return sending.large.body(_ENCODER.encode(body))
 
 
 def _without_zero_penalties(sampling: SamplingParams) -> SamplingParams:
@@ -145,7 +144,7 @@ def _add_extra(
 ) -> None:
     """Add the fields that the contract has none for; ``within`` are the objects for reasoning and for text."""
     reasoning, text = within
-    for name, setting in (members(extra_json, "extra_json") if extra_json else {}).items():
+    for name, setting in members(extra_json, "extra_json").items():
         path = f"input.extra_json.{name}"
         if name in READ:
             raise unsupported(path, "has a field of its own")
@@ -163,7 +162,7 @@ def _add_extra(
 
 
 def _add_hints(body: dict[str, Any], hints_json: str, policy: FieldPolicy) -> None:
-    for name, setting in (members(hints_json, "hints_json") if hints_json else {}).items():
+    for name, setting in members(hints_json, "hints_json").items():
         if name not in HINTS:
             raise unsupported(f"input.hints_json.{name}", "is no hint")
         if name in TAKEN:

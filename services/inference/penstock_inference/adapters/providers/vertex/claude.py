@@ -67,9 +67,11 @@ class ClaudeAnswer(MessageAnswer):
         return self._claude.head(self._call.model, whole=self._call.whole), body
 
     async def _authorization(self, head: RequestHead, body: bytes | Body) -> bytes:
-        line = await self._access.header()
-        self._upstream.key = self._access.sent
-        return line + await super()._authorization(head, body)
+        return await self._access.header() + await super()._authorization(head, body)
+
+    @property
+    def _key(self) -> str:
+        return self._access.sent
 
     def _asks_otherwise(self, response: Response, body: bytes) -> bool:
         return self._access.is_renewed_for(response.status) or super()._asks_otherwise(response, body)

@@ -42,9 +42,11 @@ class VertexAnswer(GeminiAnswer):
         self._access = Access(upstream.token)
 
     async def _authorization(self, head: RequestHead, body: bytes | Body) -> bytes:
-        line = await self._access.header()
-        self._upstream.key = self._access.sent
-        return line
+        return await self._access.header()
+
+    @property
+    def _key(self) -> str:
+        return self._access.sent
 
     def _asks_otherwise(self, response: Response, body: bytes) -> bool:
         return self._access.is_renewed_for(response.status) or super()._asks_otherwise(response, body)

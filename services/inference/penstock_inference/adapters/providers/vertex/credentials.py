@@ -9,6 +9,7 @@ import urllib.request
 import warnings
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from http.client import HTTPException
 from typing import Any
 
 import google.auth
@@ -127,5 +128,5 @@ class _Request(transport.Request):
         except urllib.error.HTTPError as error:
             with error:
                 return _Answer(error.code, dict(error.headers), error.read())
-        except (OSError, ValueError) as error:
+        except (OSError, HTTPException, ValueError) as error:
             raise exceptions.TransportError(str(error)) from error
