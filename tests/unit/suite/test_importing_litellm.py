@@ -257,7 +257,8 @@ def test_an_azure_address_with_its_path_is_the_resource_alone(address, version, 
     monkeypatch.setenv("K", "a-key")
     ours, _ = the_upstream_of(model="azure/d", api_base=address, api_version=version, api_key="os.environ/K")
     assert ours == {"provider": "azure_openai", "base_url": "https://r.openai.azure.com", "api_key": "${K}", **form}
-    AzureOpenAISettings.model_validate({"name": "u", "models": [], **ours})
+    models = [{"name": "d", "context_window": 1000, "capabilities": ["chat"]}]
+    AzureOpenAISettings.model_validate({"name": "u", "models": models, **ours})
 
 
 def test_whose_credentials_a_cloud_is_asked_with_is_carried_and_none_is_copied():
