@@ -220,6 +220,16 @@ def test_reasoning_that_nobody_signed_is_left_out_and_said():
     assert policy.dropped == ("reasoning handed back",)
 
 
+def test_a_life_in_the_cache_that_bedrock_has_not_is_left_out_and_said():
+    policy = FieldPolicy()
+    tools = (replace(WEATHER, cache_breakpoint=True, cache_ttl="99y"),)
+    asking = asked(user(Text(text="Hi.", cache_breakpoint=True, cache_ttl='1h","x":"')), tools=tools)
+    told = body(asking, policy=policy)
+    assert told["messages"][0]["content"][1] == {"cachePoint": {"type": "default"}}
+    assert told["toolConfig"]["tools"][1] == {"cachePoint": {"type": "default"}}
+    assert policy.dropped == ("cache_ttl",)
+
+
 def test_blocks_of_ours_are_verbatim_and_those_of_others_left_out():
     ours, theirs = Opaque(format="bedrock", json='{"video":{"x": 1.0}}'), Opaque(format="gemini", json="{}")
     wire = written(asked(HELLO, assistant(ours, theirs, "So."), HELLO))

@@ -207,6 +207,20 @@ def test_every_reason_is_known_streamed_and_whole(word, reason, details):
         assert [one for one in events if isinstance(one, Stopped)] == [Stopped(reason, details=details)]
 
 
+def test_an_end_with_calls_that_says_it_is_a_plain_one_asks_for_their_results():
+    answer = Converse(blocks=[tool_use("t1", "weather", "{}")], stop_reason="end_turn")
+    for events in (read(answer), whole_answer(answer.completion().frames[0])):
+        assert [one for one in events if isinstance(one, Stopped)] == [Stopped(FinishReason.TOOL_CALLS)]
+
+
+@pytest.mark.parametrize("usage", [{"inputTokens": "10"}, {"outputTokens": 1.5}, {"inputTokens": None}, [], "none"])
+def test_usage_that_cannot_be_read_takes_nothing_from_the_answer(usage):
+    answer = Converse(usage=usage)
+    for events in (read(answer), whole_answer(answer.completion().frames[0])):
+        assert not [one for one in events if isinstance(one, Usage)]
+        assert [one for one in events if isinstance(one, Stopped)] == [Stopped(FinishReason.STOP)]
+
+
 @pytest.mark.parametrize("word", ["malformed_model_output", "malformed_tool_use"])
 def test_what_broke_is_no_end(word):
     answer = Converse(stop_reason=word)

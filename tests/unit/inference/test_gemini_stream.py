@@ -291,6 +291,14 @@ def test_usage_after_the_end_counts():
     )
 
 
+@pytest.mark.parametrize(
+    "usage", [{"promptTokenCount": "8"}, {"candidatesTokenCount": 1.5}, {"thoughtsTokenCount": {}}, []]
+)
+def test_usage_that_cannot_be_read_takes_nothing_from_the_answer(usage):
+    *_, counted, stopped = streamed(chunk(text("a"), finishReason="STOP"), {"usageMetadata": usage})
+    assert (counted.input_tokens, stopped.reason) == (TOKENS["promptTokenCount"], FinishReason.STOP)
+
+
 BLOCKED = {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT", "blockReasonMessage": "Not this.",
                               "safetyRatings": [{"category": "HARM_CATEGORY_X", "blocked": True}]}}  # fmt: skip
 

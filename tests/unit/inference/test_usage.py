@@ -38,6 +38,12 @@ def test_an_output_that_cannot_be_true_is_estimated(output_tokens: int) -> None:
     assert settled == Usage(input_tokens=9, output_tokens=5, estimated=True)
 
 
+def test_parts_of_an_input_that_cannot_be_true_make_nothing_cheaper() -> None:
+    counted = Usage(input_tokens=10**15, output_tokens=5, cached_input_tokens=10**15, cache_write_input_tokens=9)
+    settled = settled_usage(counted, QUESTION, answer(), 4096)
+    assert settled == Usage(input_tokens=10 + TOKENS_PER_TURN, output_tokens=5, estimated=True)
+
+
 def test_an_empty_answer_may_have_no_tokens() -> None:
     assert not settled_usage(Usage(input_tokens=9), QUESTION, answer(""), 4096).estimated
 

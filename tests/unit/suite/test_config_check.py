@@ -212,6 +212,15 @@ def test_a_server_of_ones_own_needs_no_price(written, provider):
     assert verdict(written(text)).warnings == ()
 
 
+def test_a_file_of_credentials_that_is_not_there_is_a_fault(written, tmp_path):
+    cloud = f"provider: vertex\n    project: p\n    region: global\n    credentials_file: {tmp_path}/key.json"
+    text = re.sub(r"provider: openai_compatible\n.*", cloud, GOOD)
+    (fault,) = verdict(written(text)).faults
+    assert fault.key == "upstreams[0].credentials_file"
+    (tmp_path / "key.json").write_text("{}")
+    assert verdict(written(text)).is_good
+
+
 def test_a_certificate_that_is_none_or_of_another_key_is_a_fault(written, tmp_path):
     provide_certificates(tmp_path, ["one", "other"], timedelta(days=1))
     text = GOOD.replace("grpc:", f"tls: {{cert_file: {tmp_path}/one/cert.pem, key_file: %s}}, grpc:")

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from penstock_inference.adapters.providers.azure_openai.settings import AzureOpenAISettings
 from penstock_inference.adapters.providers.vertex.settings import VertexSettings
 from penstock_suite.app.importing import import_litellm, told
 from penstock_suite.domain.importing.litellm import NotLiteLlm, imported
@@ -234,3 +235,55 @@ def test_a_model_on_vertex_is_an_upstream_that_its_settings_take():
     (found,) = imported({"model_list": [deployment]}).document["upstreams"]
     read = VertexSettings.model_validate(found)
     assert (read.project, read.region, read.models[0].name) == ("ours", "europe-west4", "gemini-x")
+
+
+def the_upstream_of(**params):
+    found = imported({"model_list": [{"model_name": "m", "litellm_params": params}]})
+    (ours,) = found.document["upstreams"]
+    return {name: value for name, value in ours.items() if name not in ("name", "models")}, found.notes
+
+
+@pytest.mark.parametrize(
+    ("address", "version", "form"),
+    [
+        ("https://r.openai.azure.com/openai/v1", "v1", {}),
+        ("https://r.openai.azure.com/openai/v1/", None, {}),
+        ("https://r.openai.azure.com/openai/deployments/d/chat/completions?api-version=2024-10-21", None,
+         {"form": "deployments", "api_version": "2024-10-21"}),
+        ("https://r.openai.azure.com", "preview", {}),
+    ],
+)  # fmt: skip
+def test_an_azure_address_with_its_path_is_the_resource_alone(address, version, form, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("K", "a-key")
+    ours, _ = the_upstream_of(model="azure/d", api_base=address, api_version=version, api_key="os.environ/K")
+    assert ours == {"provider": "azure_openai", "base_url": "https://r.openai.azure.com", "api_key": "${K}", **form}
+    models = [{"name": "d", "context_window": 1000, "capabilities": ["chat"]}]
+    AzureOpenAISettings.model_validate({"name": "u", "models": models, **ours})
+
+
+def test_whose_credentials_a_cloud_is_asked_with_is_carried_and_none_is_copied():
+    ours, notes = the_upstream_of(
+        model="bedrock/m", aws_region_name="eu-west-1", aws_access_key_id="AKIA1", aws_secret_access_key="os.environ/S"
+    )
+    assert (ours["aws_access_key_id"], ours["aws_secret_access_key"]) == ("${AWS_ACCESS_KEY_ID}", "${S}")
+    assert "AKIA1" not in str((ours, notes))
+    assert the_upstream_of(model="bedrock/m", aws_profile_name="p")[0]["aws_profile"] == "p"
+    assert (
+        the_upstream_of(model="vertex_ai/m", vertex_credentials="/run/key.json")[0]["credentials_file"]
+        == "/run/key.json"
+    )
+
+
+@pytest.mark.parametrize("params", [{"vertex_credentials": '{"private_key": "secret"}'}, {"aws_profile_name": "p"}])
+def test_an_identity_that_is_no_text_or_somebody_elses_is_named(params):
+    ours, notes = the_upstream_of(model="vertex_ai/m", **params)
+    assert ours == {"provider": "vertex"}
+    assert any(f"model_list[0].litellm_params.{name}: " in note for name in params for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("model", "provider"), [("claude-x", "anthropic"), ("gemini-x", "vertex"), ("gpt-x", "openai")]
+)
+def test_a_name_without_a_prefix_is_its_makers_and_so_is_the_key(model, provider):
+    assert the_upstream_of(model=model, api_key="os.environ/K")[0]["provider"] == provider
+    assert the_upstream_of(model=model, api_base="http://a/v1")[0]["provider"] == "openai_compatible"

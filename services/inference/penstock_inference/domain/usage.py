@@ -27,6 +27,10 @@ def settled_usage(reported: Usage | None, value: GenerationInput, answer: Answer
     input_tokens, output_tokens = reported.input_tokens, reported.output_tokens
     if not 0 < input_tokens <= most:
         input_tokens = estimated_input_tokens(value)
+        # Parts of a whole that cannot be true are none: they might make the estimate cheaper.
+        reported = msgspec.structs.replace(
+            reported, cached_input_tokens=0, cache_write_input_tokens=0, cache_write_1h_input_tokens=0
+        )
     if not 0 <= output_tokens <= most or (output_tokens == 0 and _said_anything(answer)):
         output_tokens = estimated_output_tokens(value, answer)
     if input_tokens == reported.input_tokens and output_tokens == reported.output_tokens:

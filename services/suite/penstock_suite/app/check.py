@@ -17,7 +17,12 @@ from penstock_common.datasheet.files import datasheet_of
 from penstock_common.faults import Fault, KeyPath, dotted, nearest
 from penstock_common.sections import DEFAULT_EMBEDDING_MODEL
 from penstock_suite.app.plan import StackPlan, known_part, load, plan_of, triton_folders, unplanned
-from penstock_suite.app.resources import missing_embedding_model, missing_resources, unusable_certificate
+from penstock_suite.app.resources import (
+    missing_credentials,
+    missing_embedding_model,
+    missing_resources,
+    unusable_certificate,
+)
 from penstock_suite.domain.contradictions import (
     asks_for_a_key,
     contradictions,
@@ -129,6 +134,7 @@ def _looked_at(selection: Selection, written: Configuration) -> tuple[_Check, St
     check.settings(full, *map(settings_type, roles))
     _note_contradictions(check, document)
     if plan is not None:
+        check.note(missing_credentials(check.read))
         check.read.append(plan.settings)
     return check, plan
 

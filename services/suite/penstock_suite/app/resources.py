@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,15 @@ def missing_resources(plan: StackPlan) -> Iterator[Finding]:
     yield from _unusable_secrets(plan)
     yield from _missing_parts(settings)
     yield from _missing_triton(settings)
+
+
+def missing_credentials(read: Iterable[Any]) -> Iterator[Finding]:
+    """Yield the files of credentials that settings name and nobody can read: opening such an upstream is refused."""
+    for settings in read:
+        for index, upstream in enumerate(getattr(settings, "upstreams", ())):
+            path: Path | None = getattr(upstream, "credentials_file", None)
+            if path is not None and (not path.is_file() or not os.access(path, os.R_OK)):
+                yield ("upstreams", index, "credentials_file"), f"{path} is not there, or not to be read"
 
 
 def unusable_certificate(tls: TlsSettings) -> Iterator[Finding]:

@@ -7,12 +7,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from penstock_suite.domain.importing.providers import Origin
 
 Fields = Mapping[str, Any]
 _ENVIRONMENT = re.compile(r"os\.environ/([A-Za-z_][A-Za-z0-9_]*)")
 _VERSION = re.compile(r"/v\d+(?:beta\d*)?$")
+# LiteLLM's words for Azure's newer paths, which have no version.
+_V1_VERSIONS = frozenset({"v1", "latest", "preview"})
+IDENTITY = {
+    "aws_access_key_id": ("bedrock", "aws_access_key_id", "AWS_ACCESS_KEY_ID"),
+    "aws_secret_access_key": ("bedrock", "aws_secret_access_key", "AWS_SECRET_ACCESS_KEY"),
+    "aws_session_token": ("bedrock", "aws_session_token", "AWS_SESSION_TOKEN"),
+    "aws_profile_name": ("bedrock", "aws_profile", ""),
+    "vertex_credentials": ("vertex", "credentials_file", ""),
+}
+"""What LiteLLM calls it, whose it is, what we call it, and the variable that usually holds it where it is a secret."""
 _TOKENS = 1_000_000
 _CAPABILITIES = {
     "supports_function_calling": "tools",
@@ -68,14 +79,39 @@ def upstream_of(origin: Origin, params: Fields, address: str, place: str, found:
     variable = origin.variable or (f"{origin.provider.upper()}_API_KEY" if params.get("api_key") else "")
     if secret := found.secret(params.get("api_key"), variable, f"{place}.litellm_params.api_key"):
         upstream["api_key"] = secret
-    if version := params.get("api_version"):
-        upstream |= {"form": "deployments", "api_version": str(version)}
+    if origin.provider == "azure_openai":
+        _add_form(upstream, str(params.get("api_version") or ""))
     _add_place(upstream, params)
+    _add_identity(upstream, params, place, found)
     if limits := _limits(params):
         upstream["limits"] = limits
     if timeouts := _timeouts(params):
         upstream["timeouts"] = timeouts
     return upstream
+
+
+def _add_form(upstream: dict[str, Any], version: str) -> None:
+    """Add which form of Azure's paths is asked for; its URL is often written, or pasted, with them."""
+    resource, is_path, below = str(upstream.get("base_url", "")).partition("/openai/")
+    if is_path:
+        upstream["base_url"] = resource
+        version = version or parse_qs(urlsplit(below).query).get("api-version", [""])[0]
+    if version and version not in _V1_VERSIONS:
+        upstream |= {"form": "deployments", "api_version": version}
+
+
+def _add_identity(upstream: dict[str, Any], params: Fields, place: str, found: Imported) -> None:
+    """Add as whom a cloud is asked, where that is not left to what its own tools find."""
+    for theirs, (provider, ours, variable) in IDENTITY.items():
+        value, where = params.get(theirs), f"{place}.litellm_params.{theirs}"
+        if value is None:
+            continue
+        if provider != upstream["provider"] or not isinstance(value, str) or value.lstrip().startswith("{"):
+            found.note(where, "it is no text that says as whom this provider is asked; a key's JSON goes into a file")
+        elif variable or _ENVIRONMENT.fullmatch(value):
+            upstream[ours] = found.secret(value, variable, where)
+        else:
+            upstream[ours] = value
 
 
 def _add_place(upstream: dict[str, Any], params: Fields) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from penstock_suite.domain.importing.deployment import Fields, Imported, model_of, upstream_of
+from penstock_suite.domain.importing.deployment import IDENTITY, Fields, Imported, model_of, upstream_of
 from penstock_suite.domain.importing.providers import origin_of
 
 _NAME = re.compile(r"[^a-z0-9_.-]+")
@@ -19,7 +19,7 @@ _CARRIED_PARAMS = frozenset({
     "model", "api_base", "base_url", "api_key", "api_version", "custom_llm_provider", "rpm", "tpm", "timeout", "stream_timeout",
     "max_parallel_requests", "input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost",
     "cache_creation_input_token_cost", "weight", "order", "region_name", "aws_region_name", "vertex_project", "vertex_location",
-    "drop_params",
+    "drop_params", *IDENTITY,
 })  # fmt: skip
 _CARRIED_INFO = frozenset({
     "max_input_tokens", "max_tokens", "base_model", "input_cost_per_token", "output_cost_per_token",

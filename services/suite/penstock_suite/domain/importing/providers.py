@@ -54,6 +54,8 @@ ORIGINS: Mapping[str, Origin] = {
     "deepinfra": _compatible("https://api.deepinfra.com/v1/openai", "DEEPINFRA_API_KEY"),
     "sambanova": _compatible("https://api.sambanova.ai/v1", "SAMBANOVA_API_KEY"),
 }
+# Families whose names LiteLLM takes without a prefix, and whose key must not be shown to OpenAI.
+FAMILIES = {"claude": "anthropic", "gemini": "vertex_ai"}
 # Words between the provider and the model that choose an interface of the provider's; ours chooses by itself.
 ROUTES = frozenset({"converse", "invoke", "converse_like", "responses", "chat", "openai"})
 
@@ -61,8 +63,8 @@ ROUTES = frozenset({"converse", "invoke", "converse_like", "responses", "chat", 
 def origin_of(model: str, said: str, has_address: bool) -> tuple[Origin | None, str]:
     """Return who serves a model of LiteLLM's, None where nobody here does, and the provider's own name of it.
 
-    ``said`` is its ``custom_llm_provider``, or ''. A name without a known prefix is OpenAI's, or a compatible server's where
-    it has an address of its own: LiteLLM looks it up in a table of names, which Penstock has none of.
+    ``said`` is its ``custom_llm_provider``, or ''. A name without a known prefix is that of its family's maker, else OpenAI's, or
+    a compatible server's where it has an address of its own: LiteLLM looks it up in a table of names, which Penstock has none of.
     """
     prefix, _, rest = model.partition("/")
     if said:
@@ -71,6 +73,8 @@ def origin_of(model: str, said: str, has_address: bool) -> tuple[Origin | None, 
         return ORIGINS[prefix], _without_route(rest)
     if rest and prefix in UNKNOWN:
         return None, rest
+    if not rest and (family := FAMILIES.get(model.partition("-")[0])) and not has_address:
+        return ORIGINS[family], model
     return (COMPATIBLE if has_address else OPENAI), model
 
 

@@ -222,7 +222,7 @@ class _Request:
             else:
                 continue
             if tool.cache_breakpoint and self._facts.cache_breakpoints:
-                told.append(cache_point(tool.cache_ttl))
+                told.append(cache_point(tool.cache_ttl, self._policy))
         return told
 
     def _choice(self, choice: ToolChoice) -> Block | None:

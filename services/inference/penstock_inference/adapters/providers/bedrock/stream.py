@@ -53,6 +53,7 @@ _OPAQUE = (
     ("toolUse", "tool_use"), ("toolResult", "tool_result"), ("image", "image"), ("video", "video"), ("audio", "audio"),
 )  # fmt: skip
 """Whole blocks that only Converse knows, by the wire's names and ours."""
+_NOTHING = b"null"
 _STANDARD_LATENCY = ("", "standard")
 _EXCEPTION, _EVENT = ("exception", "error"), "event"
 
@@ -206,13 +207,12 @@ class ConverseStream:
         for index in sorted(self._blocks):
             _end_block(self._blocks[index], events)
         self._blocks.clear()
-        self._stopped = _stopped(end.stop_reason, end.additional_model_response_fields)
+        self._stopped = _stopped(end.stop_reason, end.additional_model_response_fields, has_calls=self._calls > 0)
         events.append(self._stopped)
 
     def _read_metadata(self, payload: bytes, events: list[UpstreamEvent]) -> None:
         metadata = _decoded(wire.METADATA, payload)
-        if metadata.usage is not None:
-            events.append(_usage(metadata.usage))
+        _add_usage(metadata.usage, events)
         tier = _tier(metadata)
         if self._stopped is not None:
             if tier:
@@ -257,9 +257,8 @@ def whole_answer(body: bytes) -> list[UpstreamEvent]:
             calls += 1
         else:
             _add_block(block, events)
-    if answer.usage is not None:
-        events.append(_usage(answer.usage))
-    stopped = _stopped(answer.stop_reason, answer.additional_model_response_fields)
+    _add_usage(answer.usage, events)
+    stopped = _stopped(answer.stop_reason, answer.additional_model_response_fields, has_calls=calls > 0)
     events.append(msgspec.structs.replace(stopped, service_tier=_tier(answer)))
     return merged(events)
 
@@ -310,7 +309,7 @@ def _arguments(text: str) -> msgspec.Raw:
     return msgspec.Raw((text or "{}").encode())
 
 
-def _stopped(word: str, more: object) -> Stopped:
+def _stopped(word: str, more: object, *, has_calls: bool) -> Stopped:
     reason = _REASONS.get(word)
     if reason is None:
         try:
@@ -319,12 +318,25 @@ def _stopped(word: str, more: object) -> Stopped:
             raise AttemptFailed(FailureKind.CUT, f"the model's answer broke off ({word})") from None
         if reason is None:
             raise _malformed()
+    if reason is FinishReason.STOP and has_calls:
+        # What a client goes by who runs the tools: not every model's answer says so.
+        reason = FinishReason.TOOL_CALLS
     matched = cast("dict[str, object]", more).get("stop_sequence") if isinstance(more, dict) else None
     return Stopped(
         reason,
         matched if isinstance(matched, str) and word == "stop_sequence" else "",
         details=None if word in _PLAIN else StopDetails(word=word),
     )
+
+
+def _add_usage(raw: msgspec.Raw, events: list[UpstreamEvent]) -> None:
+    """Add what was used; what cannot be read is not counted, and takes nothing from the answer."""
+    try:
+        usage = wire.USAGE.decode(raw or _NOTHING)
+    except _UNREADABLE:
+        return
+    if usage is not None:
+        events.append(_usage(usage))
 
 
 def _usage(usage: wire.TokenUsage) -> Usage:

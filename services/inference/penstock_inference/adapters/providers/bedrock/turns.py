@@ -38,6 +38,7 @@ _CITATION_FIELDS = frozenset({"title", "source", "sourceContent", "location"})
 _CALL_ID = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
 _NOT_OF_A_NAME = re.compile(r"[^A-Za-z0-9\s\-()\[\]]+")
 _LONGEST_NAME = 200
+_TTLS = ("5m", "1h")
 _GO_ON = (
     "<answer_so_far>\n{begun}\n</answer_so_far>\n"
     "Your answer broke off there. Continue it from exactly that point: write only what comes after the last character of "
@@ -67,9 +68,13 @@ def opaque_block(opaque: Opaque, path: str) -> Block:
     return members(opaque.json, path)
 
 
-def cache_point(ttl: str) -> Block:
-    """Return the block after which a prefix ends for the cache."""
-    return {"cachePoint": {"type": "default", "ttl": ttl} if ttl else {"type": "default"}}
+def cache_point(ttl: str, policy: FieldPolicy) -> Block:
+    """Return the block after which a prefix ends for the cache; a life that Bedrock has not is left out, and said."""
+    if ttl in _TTLS:
+        return {"cachePoint": {"type": "default", "ttl": ttl}}
+    if ttl:
+        policy.drop(Use.CACHE_TTL.value)
+    return {"cachePoint": {"type": "default"}}
 
 
 class Turns:
@@ -140,7 +145,7 @@ class Turns:
 
     def _point(self, part: ContentPart) -> Iterator[Block]:
         if part.cache_breakpoint and self._caches:
-            yield cache_point(part.cache_ttl)
+            yield cache_point(part.cache_ttl, self._policy)
 
     def _block(self, part: ContentPart, path: str) -> list[Block]:
         """Return a part's block; none for text of blanks alone, which Bedrock refuses, and for what it does not take."""

@@ -109,7 +109,7 @@ class Performance(msgspec.Struct, rename="camel"):
 class Metadata(msgspec.Struct, rename="camel"):
     """``metadata``."""
 
-    usage: TokenUsage | None = None
+    usage: msgspec.Raw = NOTHING
     service_tier: ServiceTier | None = None
     performance_config: Performance | None = None
 
@@ -180,7 +180,7 @@ class Whole(msgspec.Struct, rename="camel"):
 
     output: Output
     stop_reason: str
-    usage: TokenUsage | None = None
+    usage: msgspec.Raw = NOTHING
     additional_model_response_fields: Any = None
     service_tier: ServiceTier | None = None
     performance_config: Performance | None = None
@@ -191,4 +191,5 @@ START = msgspec.json.Decoder(Start)
 STOP = msgspec.json.Decoder(Stop)
 END = msgspec.json.Decoder(End)
 METADATA = msgspec.json.Decoder(Metadata)
+USAGE = msgspec.json.Decoder(TokenUsage | None)
 WHOLE = msgspec.json.Decoder(Whole)

@@ -73,10 +73,18 @@ def _add_config(body: dict[str, Any], text: str, manner: Manner, policy: FieldPo
     config = body.setdefault(_CONFIG, {})
     for name, setting in members(text, _CONFIG).items():
         path = f"input.extra_json.{_CONFIG}.{name}"
-        if name in _READ_OF_CONFIG:
+        if _camel(name) in _READ_OF_CONFIG:
             raise unsupported(path, "has a field of its own")
+        if is_tier_field(name):
+            raise unsupported(path)
         if name in _OF_CONFIG or manner.passthrough or policy.sends(name, path):
             config[name] = setting
+
+
+def _camel(name: str) -> str:
+    """Return a field's name in the form that is written here; Google's servers take ``snake_case`` as well."""
+    first, *rest = name.split("_")
+    return first + "".join([word.capitalize() for word in rest])
 
 
 def drop_hints(hints_json: str, policy: FieldPolicy) -> None:

@@ -58,8 +58,9 @@ class AnswerReader:
         """
         if bytes(chunk.error) not in _NOTHING:
             raise failure_in_band(b'{"error":%b}' % bytes(chunk.error))
-        if chunk.usage_metadata is not None:
-            self._tier = _tier_of(chunk.usage_metadata) or self._tier
+        usage = _usage_in(chunk.usage_metadata)
+        if usage is not None:
+            self._tier = _tier_of(usage) or self._tier
         before = len(events)
         ends: _Events = []
         for candidate in chunk.candidates or ():
@@ -68,8 +69,8 @@ class AnswerReader:
         feedback = chunk.prompt_feedback
         if feedback is not None and feedback.block_reason and not chunk.candidates:
             self._add_block(details_of_block(feedback), ends)
-        if chunk.usage_metadata is not None:
-            events.append(_usage_of(chunk.usage_metadata))
+        if usage is not None:
+            events.append(_usage_of(usage))
         events += ends
 
     def _add_candidate(self, candidate: wire.Candidate, events: _Events, ends: _Events) -> None:
@@ -163,6 +164,16 @@ class _Choice:
             )
         )
         self.calls += 1
+
+
+def _usage_in(raw: msgspec.Raw) -> wire.UsageMetadata | None:
+    """Return what was counted; None where nothing was, or what cannot be read, which takes nothing from the answer."""
+    if bytes(raw) in (b"", b"null"):
+        return None
+    try:
+        return wire.USAGE.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def _usage_of(usage: wire.UsageMetadata) -> Usage:

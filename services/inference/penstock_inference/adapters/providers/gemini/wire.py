@@ -77,7 +77,7 @@ class Chunk(msgspec.Struct, gc=False, rename="camel"):
     """One event of a stream, or a whole answer."""
 
     candidates: list[Candidate] | None = None
-    usage_metadata: UsageMetadata | None = None
+    usage_metadata: msgspec.Raw = ABSENT
     prompt_feedback: PromptFeedback | None = None
     error: msgspec.Raw = ABSENT
 
@@ -85,3 +85,4 @@ class Chunk(msgspec.Struct, gc=False, rename="camel"):
 CHUNK = msgspec.json.Decoder(Chunk)
 CHUNKS = msgspec.json.Decoder(list[Chunk])
 PART = msgspec.json.Decoder(Part)
+USAGE = msgspec.json.Decoder(UsageMetadata)
