@@ -192,7 +192,7 @@ def test_config_init_writes_what_config_check_takes(penstock, tmp_path):
     assert "provider: triton" in to.read_text()
     unknown = penstock("config", "init", "--provider", "nobody", "--to", "-")
     assert (unknown.returncode, unknown.stdout) == (2, "")
-    assert "openai, openai_compatible, vllm, ollama, triton" in unknown.stderr
+    assert "there are anthropic, azure_openai, bedrock," in unknown.stderr
 
 
 def test_config_check_says_its_verdict_first_and_settings_on_request(penstock, config, where):

@@ -7,6 +7,7 @@ paths of its own finds the path in the message and puts its own there.
 
 from __future__ import annotations
 
+import re
 from typing import cast
 
 import msgspec
@@ -56,6 +57,9 @@ _MAX_SHOWN_TYPE = 64
 _MAX_SHOWN_NAME = 64
 MAX_CHOICES = 128
 OPAQUE_FORMATS = ("anthropic", "openai_responses", "gemini", "bedrock")
+# Gemini's and Bedrock's words for an address in a storage.
+_OF_STORED_FILES = frozenset({"fileData", "file_data", "fileUri", "file_uri", "s3Location"})
+_FILE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]{0,255}")
 CACHE_TTLS = ("", "5m", "1h")
 _REASONING_EFFORTS = ("", "none", "minimal", "low", "medium", "high", "xhigh", "max")
 _NO_WISHES = SamplingParams()
@@ -135,12 +139,12 @@ def _validate_message(path: str, message: Message) -> None:
         raise InvalidRequest(f"{path}.tool_call_id may only stand in a tool's message.", field=f"{path}.tool_call_id")
     if not message.parts and not message.tool_calls and message.role is not Role.TOOL:
         raise InvalidRequest(f"{path}.parts is empty.", field=f"{path}.parts")
-    _validate_parts(path, message.parts)
+    _validate_parts(path, message.parts, message.role)
     for index, call in enumerate(message.tool_calls):
         _length(f"{path}.tool_calls[{index}].extra_json", call.extra_json, 0, MAX_EXTRA_CHARACTERS)
 
 
-def _validate_parts(path: str, parts: tuple[ContentPart, ...]) -> None:
+def _validate_parts(path: str, parts: tuple[ContentPart, ...], role: Role) -> None:
     for index, part in enumerate(parts):
         if part.cache_ttl not in CACHE_TTLS:
             raise _no_cache_ttl(f"{path}.parts[{index}]")
@@ -154,6 +158,11 @@ def _validate_parts(path: str, parts: tuple[ContentPart, ...]) -> None:
         elif isinstance(part, Reasoning):
             _length(f"{where}.reasoning.extra_json", part.extra_json, 0, MAX_EXTRA_CHARACTERS)
         else:
+            if role is not Role.ASSISTANT:
+                raise InvalidRequest(
+                    f"{where}.opaque may only stand in an assistant's message, as the provider gave it.",
+                    field=f"{where}.opaque",
+                )
             _validate_opaque(f"{where}.opaque", part)
 
 
@@ -168,6 +177,11 @@ def _validate_file(path: str, file: File) -> None:
         raise InvalidRequest(f"{path}.file needs one of data, url and id.", field=f"{path}.file")
     if file.url and not file.url.startswith(("https://", "http://")):
         raise InvalidRequest(f"{path}.file.url must be http(s).", field=f"{path}.file.url")
+    if file.id and _FILE_ID.fullmatch(file.id) is None:
+        # An address would be read with the operator's account.
+        raise InvalidRequest(
+            f"{path}.file.id must be a provider's name of a file, and no address.", field=f"{path}.file.id"
+        )
 
 
 def _validate_opaque(path: str, block: Opaque) -> None:
@@ -179,10 +193,29 @@ def _validate_opaque(path: str, block: Opaque) -> None:
     _length(f"{path}.json", block.json, 1, MAX_EXTRA_CHARACTERS)
     try:
         whole = msgspec.json.decode(block.json)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         whole = None
     if not isinstance(whole, dict):
         raise InvalidRequest(f"{path}.json must be one JSON object.", field=f"{path}.json")
+    if _names_a_stored_file(cast("object", whole)):
+        raise InvalidRequest(
+            f"{path}.json names a file in somebody's storage, which the provider would read with the operator's account.",
+            field=f"{path}.json",
+        )
+
+
+def _names_a_stored_file(value: object) -> bool:
+    waiting = [value]
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, dict):
+            members = cast("dict[str, object]", found)
+            if not _OF_STORED_FILES.isdisjoint(members):
+                return True
+            waiting += members.values()
+        elif isinstance(found, list):
+            waiting += cast("list[object]", found)
+    return False
 
 
 def _validate_image(path: str, image: Image) -> None:
