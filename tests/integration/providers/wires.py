@@ -151,7 +151,10 @@ class Wire:
 
     def upstream(self, name_of_wire: str, server: ScriptedUpstream, name: str = "first", **more: Any) -> dict[str, Any]:
         """The entry of an upstream that asks this server."""
-        model = {"name": "m", "context_window": 100_000, "price": {"input": 1, "output": 2}, **more.pop("model", {})}
+        model = {
+            "name": "m", "context_window": 100_000, "capabilities": ["chat", "tools", "json_schema", "vision"],
+            "price": {"input": 1, "output": 2}, **more.pop("model", {}),
+        }  # fmt: skip
         key = {"api_key": "sk-ours"} if self.has_key else {}
         return {
             "name": name, "provider": self.provider or name_of_wire, "base_url": server.base_url_of(self.place or self.format), **key,
