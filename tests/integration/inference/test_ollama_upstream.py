@@ -331,9 +331,10 @@ def test_unknown_fields_pass_where_that_is_declared():
 
 
 @pytest.mark.parametrize("arguments", ["{", "[1]", '{"a":1}}'])
-def test_arguments_that_are_no_object_are_refused(arguments):
+def test_arguments_that_are_no_object_are_handed_back_within_one(arguments):
     call = ToolCall(id="a", name="f", arguments_json=arguments)
-    assert refused(asked(turn(Role.ASSISTANT, tool_calls=(call,)))).kind is FailureKind.BAD_REQUEST
+    (told,) = json.loads(written(asked(turn(Role.ASSISTANT, tool_calls=(call,)))))["messages"]
+    assert told["tool_calls"][0]["function"]["arguments"] == {"INVALID_JSON": arguments}
 
 
 def settings(**more: Any) -> Any:

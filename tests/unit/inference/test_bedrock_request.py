@@ -258,10 +258,9 @@ def test_a_call_without_arguments_has_an_empty_object_and_a_custom_one_its_text(
 
 
 @pytest.mark.parametrize("arguments", ["{", "[1]", '{"a":1}}', "7"])
-def test_arguments_that_are_no_object_are_refused(arguments):
-    failure = refused(asked(assistant(tool_calls=(call("a", arguments=arguments),)), result("a", "x")))
-    assert failure.kind is FailureKind.BAD_REQUEST
-    assert failure.parameter == "input.messages[0].tool_calls[0].arguments_json"
+def test_arguments_that_are_no_object_are_handed_back_within_one(arguments):
+    turns = messages(assistant(tool_calls=(call("a", arguments=arguments),)))
+    assert [block["toolUse"]["input"] for block in turns[0]["content"]] == [{"INVALID_JSON": arguments}]
 
 
 def test_nothing_breaks_out_of_a_schema():

@@ -213,11 +213,10 @@ def test_arguments_stand_as_they_were_written(text, told):
 
 
 @pytest.mark.parametrize("text", ["[1]", "{oops", "1", '"x"', '{} , "x":{}'])
-def test_arguments_that_are_no_object_are_refused(text):
-    failure = refusal(asked(user(), model(calls=(call("a", text),))))
-    assert (failure.kind, failure.parameter) == (
-        FailureKind.BAD_REQUEST, "input.messages[1].tool_calls[0].arguments_json",
-    )  # fmt: skip
+def test_arguments_that_are_no_object_are_handed_back_within_one(text):
+    raw = sent(asked(user(), model(calls=(call("a", text),)), result("a", said("x"))))[0]
+    (part,) = json.loads(raw)["contents"][1]["parts"]
+    assert part["functionCall"]["args"] == {"INVALID_JSON": text}
 
 
 def test_the_input_of_a_custom_tool_is_one_argument():

@@ -14,7 +14,7 @@ from penstock_common.llm.types import ContentPart, File, Image, Message, Reasoni
 from penstock_inference.adapters.providers.anthropic.fields import FILES_BETA
 from penstock_inference.adapters.providers.carried import Use, blocks_of
 from penstock_inference.adapters.providers.http.large_data import LargeData
-from penstock_inference.adapters.providers.http.verbatim import is_object, members, verbatim
+from penstock_inference.adapters.providers.http.verbatim import arguments_of, members, verbatim
 from penstock_inference.domain.failure import unsupported
 from penstock_inference.domain.model_facts import ModelFacts
 from penstock_inference.domain.unsupported import FieldPolicy
@@ -33,10 +33,6 @@ _NOT_IN_IDS = re.compile(r"[^A-Za-z0-9_-]")
 _DIGEST_CHARACTERS = 12
 # What else came with a call, and goes back with it.
 _BESIDE_A_CALL = ("caller", "toolset_name")
-_EMPTY_OBJECT = msgspec.Raw(b"{}")
-# As Anthropic asks for calls whose arguments broke off:
-# https://platform.claude.com/docs/en/agents-and-tools/tool-use/fine-grained-tool-streaming
-_NO_JSON = "INVALID_JSON"
 
 
 class _Typed(msgspec.Struct):
@@ -207,21 +203,11 @@ def type_of(block: Block | msgspec.Raw) -> str:
 
 
 def _tool_use(call: ToolCall) -> Block:
-    block: Block = {"type": "tool_use", "id": _call_id(call.id), "name": call.name, "input": _input_of(call)}
+    block: Block = {"type": "tool_use", "id": _call_id(call.id), "name": call.name, "input": arguments_of(call)}
     if call.extra_json:
         beside = members(call.extra_json, "extra_json")
         block |= {name: beside[name] for name in _BESIDE_A_CALL if name in beside}
     return block
-
-
-def _input_of(call: ToolCall) -> msgspec.Raw | dict[str, str]:
-    if call.is_custom:
-        return {"input": call.arguments_json}
-    if not call.arguments_json.strip():
-        return _EMPTY_OBJECT
-    if not is_object(call.arguments_json):
-        return {_NO_JSON: call.arguments_json}
-    return msgspec.Raw(call.arguments_json.encode())
 
 
 def _call_id(identity: str) -> str:

@@ -24,7 +24,7 @@ from penstock_common.llm.types import (
 )
 from penstock_inference.adapters.providers.carried import Use, blocks_of
 from penstock_inference.adapters.providers.http.large_data import LargeData
-from penstock_inference.adapters.providers.http.verbatim import members, verbatim, verbatim_object
+from penstock_inference.adapters.providers.http.verbatim import arguments_of, members, verbatim
 from penstock_inference.domain.failure import unsupported
 from penstock_inference.domain.unsupported import FieldPolicy
 
@@ -121,7 +121,7 @@ class Turns:
             return [{"text": f"<system>\n{message.text}\n</system>"}] if message.text.strip() else []
         for block in blocks_of(message, FORMAT):
             if isinstance(block, int):
-                content.append(_tool_use(message.tool_calls[block], f"{path}.tool_calls[{block}]"))
+                content.append(_tool_use(message.tool_calls[block]))
             else:
                 content += self._blocks_of_part(block, f"{path}.parts")
         return content
@@ -244,11 +244,8 @@ def _citations(text: str) -> msgspec.Raw | None:
     return verbatim(text, "citations_json") if is_ours else None
 
 
-def _tool_use(call: ToolCall, path: str) -> Block:
-    arguments: object = {"input": call.arguments_json}
-    if not call.is_custom:
-        arguments = verbatim_object(call.arguments_json or "{}", f"{path}.arguments_json")
-    return {"toolUse": {"toolUseId": _call_id(call.id), "name": call.name, "input": arguments}}
+def _tool_use(call: ToolCall) -> Block:
+    return {"toolUse": {"toolUseId": _call_id(call.id), "name": call.name, "input": arguments_of(call)}}
 
 
 def _call_id(known: str) -> str:

@@ -15,7 +15,7 @@ from penstock_inference.adapters.providers.gemini.reader import FORMAT
 from penstock_inference.adapters.providers.gemini.signatures import NO_SIGNATURE, signature_of_call, text_of
 from penstock_inference.adapters.providers.gemini.table import OF_GOOGLE
 from penstock_inference.adapters.providers.http.large_data import LargeData
-from penstock_inference.adapters.providers.http.verbatim import is_object, verbatim, verbatim_object
+from penstock_inference.adapters.providers.http.verbatim import arguments_of, is_object, verbatim
 from penstock_inference.domain.failure import AttemptFailed, FailureKind, unsupported
 
 _INSTRUCTIONS = (Role.SYSTEM, Role.DEVELOPER)
@@ -100,8 +100,7 @@ class Conversation:
         is_first_call = True
         for block in blocks_of(message, FORMAT):
             if isinstance(block, int):
-                path = f"input.messages[{index}].tool_calls[{block}]"
-                parts.append(self._call(message.tool_calls[block], path, is_first=is_first_call))
+                parts.append(self._call(message.tool_calls[block], is_first=is_first_call))
                 is_first_call = False
             elif isinstance(block, Reasoning):
                 _add_thought(parts, block)
@@ -111,12 +110,11 @@ class Conversation:
                     parts.append(told)
         return parts
 
-    def _call(self, call: ToolCall, path: str, *, is_first: bool) -> _Object:
+    def _call(self, call: ToolCall, *, is_first: bool) -> _Object:
         if call.id:
             self._names[call.id] = call.name
-        arguments = {"input": call.arguments_json} if call.is_custom else _arguments(call.arguments_json, path)
         identity = {"id": call.id} if call.id else {}
-        part: _Object = {"functionCall": {**identity, "name": call.name, "args": arguments}}
+        part: _Object = {"functionCall": {**identity, "name": call.name, "args": arguments_of(call)}}
         # Of calls made at once the first has the signature of all. Without any, Gemini refuses the turn.
         signature = signature_of_call(call.extra_json) or (NO_SIGNATURE if is_first else "")
         return {**part, "thoughtSignature": signature} if signature else part
@@ -154,13 +152,6 @@ def _add_thought(parts: list[Any], thought: Reasoning) -> None:
         parts[-1]["thoughtSignature"] = signature
     else:
         parts.append({"text": "", "thoughtSignature": signature})
-
-
-def _arguments(text: str, path: str) -> msgspec.Raw | _Object:
-    """Return a call's arguments, verbatim."""
-    if not text.strip():
-        return {}
-    return verbatim_object(text, f"{path}.arguments_json")
 
 
 def _response(message: Message) -> Any:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import msgspec
 
+from penstock_common.llm.types import ToolCall
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 
 _RAW = msgspec.json.Decoder(msgspec.Raw)
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _UNREADABLE = (msgspec.DecodeError, RecursionError)
+_NO_JSON = "INVALID_JSON"
+"""As Anthropic asks for calls whose arguments broke off:
+https://platform.claude.com/docs/en/agents-and-tools/tool-use/fine-grained-tool-streaming"""
 
 
 def verbatim(text: str, field: str) -> msgspec.Raw:
@@ -54,3 +58,16 @@ def is_object(text: str) -> bool:
     except _UNREADABLE:
         return False
     return True
+
+
+def arguments_of(call: ToolCall) -> msgspec.Raw | dict[str, str]:
+    """Return an earlier call's arguments as an object: verbatim where they are one.
+
+    A model may have broken off within them, or have called a tool of free text: a conversation in which it did goes on.
+    """
+    text = call.arguments_json
+    if call.is_custom:
+        return {"input": text}
+    if not text.strip():
+        return {}
+    return msgspec.Raw(text.encode()) if is_object(text) else {_NO_JSON: text}

@@ -21,12 +21,11 @@ from penstock_common.llm.types import (
     ResponseFormat,
     Role,
     Tool,
-    ToolCall,
     ToolChoiceMode,
 )
 from penstock_inference.adapters.providers.carried import Use, left_out, uses_of
 from penstock_inference.adapters.providers.http.large_data import LargeData
-from penstock_inference.adapters.providers.http.verbatim import members, verbatim_object
+from penstock_inference.adapters.providers.http.verbatim import arguments_of, members, verbatim_object
 from penstock_inference.adapters.providers.ollama.table import TABLE
 from penstock_inference.adapters.providers.openai.fields import READ
 from penstock_inference.domain.failure import unsupported
@@ -96,10 +95,10 @@ def body_from_input(
 
 def _turns(messages: tuple[Message, ...], large: LargeData) -> list[dict[str, Any]]:
     names = {call.id: call.name for message in messages for call in message.tool_calls}
-    return [_turn(message, names, f"input.messages[{index}]", large) for index, message in enumerate(messages)]
+    return [_turn(message, names, large) for message in messages]
 
 
-def _turn(message: Message, names: Mapping[str, str], path: str, large: LargeData) -> dict[str, Any]:
+def _turn(message: Message, names: Mapping[str, str], large: LargeData) -> dict[str, Any]:
     text = f"Error: {message.text}" if message.is_error else message.text
     turn: dict[str, Any] = {"role": _ROLES.get(message.role, message.role.value), "content": text}
     if thinking := "".join(part.text for part in message.parts if isinstance(part, Reasoning)):
@@ -108,18 +107,11 @@ def _turn(message: Message, names: Mapping[str, str], path: str, large: LargeDat
         turn["images"] = images
     if message.tool_calls:
         turn["tool_calls"] = [
-            {"function": {"name": call.name, "arguments": _arguments(call, f"{path}.tool_calls[{place}]")}}
-            for place, call in enumerate(message.tool_calls)
+            {"function": {"name": call.name, "arguments": arguments_of(call)}} for call in message.tool_calls
         ]
     if message.role is Role.TOOL:
         turn["tool_name"] = names.get(message.tool_call_id, message.name)
     return turn
-
-
-def _arguments(call: ToolCall, path: str) -> object:
-    if call.is_custom:
-        return {"input": call.arguments_json}
-    return verbatim_object(call.arguments_json or "{}", f"{path}.arguments_json")
 
 
 def _tools(value: GenerationInput, policy: FieldPolicy) -> list[dict[str, Any]]:
