@@ -1,10 +1,7 @@
-"""What of a request Azure OpenAI carries: what OpenAI's own interfaces do."""
+"""What of a request Azure OpenAI carries: what OpenAI's own chat completions do."""
 
 from __future__ import annotations
 
-from penstock_inference.adapters.providers.openai.table import TABLE as TABLE_OF_CHAT
-from penstock_inference.adapters.providers.openai_responses.table import TABLE as TABLE_OF_RESPONSES
+from penstock_inference.adapters.providers.openai.table import TABLE
 
-TABLE = TABLE_OF_CHAT
-
-__all__ = ["TABLE", "TABLE_OF_CHAT", "TABLE_OF_RESPONSES"]
+__all__ = ["TABLE"]
