@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
@@ -21,8 +22,9 @@ from penstock_common.sql.postgresql import DatabaseUnavailable
 
 # SQLite waits for a lock in a thread that nothing can interrupt.
 _LONGEST_BUSY = timedelta(seconds=30)
-# Under this name an engine's execution options say how long its connections wait for a lock.
-_BUSY_TIMEOUT_MS = "penstock_busy_timeout_ms"
+_NEXT_TRY_S = 0.01
+# Under this name an engine's execution options say how its connections are opened.
+_CONNECT_OPTIONS = "penstock_connect_options"
 
 Work: TypeAlias = Callable[[sqlite3.Connection], None]
 
@@ -31,24 +33,24 @@ Work: TypeAlias = Callable[[sqlite3.Connection], None]
 async def open_sqlite(address: DatabaseAddress, limits: DatabaseLimits) -> AsyncGenerator[AsyncEngine, None]:
     """Yield an engine; nothing is connected yet."""
     rest = address.url.removeprefix("sqlite:")
-    busy_timeout_ms = min(limits.statement_timeout, _LONGEST_BUSY) // timedelta(milliseconds=1)
+    connect_options = {
+        "timeout": min(limits.statement_timeout, _LONGEST_BUSY).total_seconds(),
+        "factory": PreparedConnection,
+    }
     engine = create_async_engine(
         f"sqlite+aiosqlite:{rest}",
         pool_size=limits.pool_size,
         max_overflow=0,
         pool_timeout=limits.connect_timeout.total_seconds(),
-        execution_options={_BUSY_TIMEOUT_MS: busy_timeout_ms},
+        connect_args=connect_options,
+        execution_options={_CONNECT_OPTIONS: connect_options},
     )
-
-    def on_connect(connection: Any, _: Any) -> None:
-        _prepare(connection, busy_timeout_ms)
 
     def on_error(context: ExceptionContext) -> BaseException | None:
         if context.connection is None:
             return DatabaseUnavailable(f"the database at {address.shown} cannot be used: {context.original_exception}")
         return None
 
-    event.listen(engine.sync_engine, "connect", on_connect)
     event.listen(engine.sync_engine, "handle_error", on_error, retval=True)
     try:
         yield engine
@@ -56,19 +58,37 @@ async def open_sqlite(address: DatabaseAddress, limits: DatabaseLimits) -> Async
         await engine.dispose()
 
 
-def _prepare(connection: Any, busy_timeout_ms: int) -> None:
-    try:
-        cursor = connection.cursor()
-        cursor.execute(f"PRAGMA busy_timeout={busy_timeout_ms}")
-        # Readers do not wait for the writer; a commit survives a killed process, and a power cut costs at most the
-        # last ones (sqlite.org/wal.html).
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=NORMAL")
-        cursor.close()
-    except Exception:
-        # Nobody else would, and its thread would outlive the loop.
-        connection.close()
-        raise
+class PreparedConnection(sqlite3.Connection):
+    """A connection that is prepared, in the thread that opens it and may wait there."""
+
+    def __init__(self, *arguments: Any, timeout: float, **options: Any) -> None:
+        """``timeout`` is in seconds, of every wait for a lock."""
+        super().__init__(*arguments, timeout=timeout, **options)
+        try:
+            _write_ahead(self, timeout)
+        except BaseException:
+            self.close()
+            raise
+
+
+def _write_ahead(connection: sqlite3.Connection, timeout_s: float) -> None:
+    """Readers do not wait for the writer; a commit survives a killed process, and a power cut costs at most the last
+    ones (sqlite.org/wal.html).
+
+    Whoever makes the file so needs it alone, and of several who start at once
+    SQLite refuses some without waiting.
+    """
+    until = time.monotonic() + timeout_s
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                raise
+            time.sleep(_NEXT_TRY_S)
+        else:
+            break
+    connection.execute("PRAGMA synchronous=NORMAL")
 
 
 class SqliteThread:
@@ -83,8 +103,7 @@ class SqliteThread:
         """``engine`` is one of ``open_sqlite``."""
         arguments, options = engine.dialect.create_connect_args(engine.url)
         self._arguments: Any = arguments
-        self._options: Any = options
-        self._busy_timeout_ms: int = engine.get_execution_options()[_BUSY_TIMEOUT_MS]
+        self._options: Any = options | engine.get_execution_options()[_CONNECT_OPTIONS]
         self._jobs: SimpleQueue[tuple[Work, asyncio.Future[None]] | None] = SimpleQueue()
         self._loop: asyncio.AbstractEventLoop
         self._ended: asyncio.Future[None]
@@ -135,9 +154,7 @@ class SqliteThread:
             self._loop.call_soon_threadsafe(_settle, future, error)
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(*self._arguments, **self._options, isolation_level=None)
-        _prepare(connection, self._busy_timeout_ms)
-        return connection
+        return sqlite3.connect(*self._arguments, **self._options, isolation_level=None)
 
 
 def _in_transaction(connection: sqlite3.Connection, work: Work) -> None:
