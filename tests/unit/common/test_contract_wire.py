@@ -7,10 +7,21 @@ import msgspec
 import pytest
 
 from penstock_common.contract.cache import (
+    Deletion,
+    Dispute,
+    EntryFilter,
+    EntryPage,
+    EntryQuery,
+    EntryRecord,
+    ExplainRequest,
+    Explanation,
     Hit,
     Invalidation,
     LookupRequest,
     LookupResponse,
+    Meaning,
+    Near,
+    Origin,
     Probe,
     Scope,
     Stats,
@@ -27,7 +38,7 @@ from penstock_common.contract.inference import (
     UpstreamPlace,
 )
 from penstock_common.contract.router import Requirements, RouteRequest
-from penstock_common.contract.wire import cache, embedding, inference, router
+from penstock_common.contract.wire import cache, cache_entries, embedding, inference, router
 from penstock_common.errors import InvalidRequest
 from penstock_common.llm.types import (
     Candidate,
@@ -238,6 +249,34 @@ EJECTION = UpstreamOrder(
 INFO = ModelInfo(name="fast", capabilities=("chat", "tools"), context_window_tokens=128_000, prices=PRICES)
 EMBEDDER = ModelInfo(name="all-MiniLM-L6-v2", capabilities=("embeddings",), context_window_tokens=256)
 
+MEANING = Meaning(
+    text="How are you?",
+    fingerprint=b"f",
+    user="ada",
+    vector=b"\x00\x00\x80?",
+    vector_model="all-MiniLM-L6-v2@r",
+    is_private=True,
+)
+ENTRIES = EntryFilter(SCOPE, entry_ids=("e",), tag="faq", user="ada")
+ENTRY = EntryRecord(
+    entry_id="e",
+    model="fast",
+    question="How?",
+    answer="So.",
+    tags=("faq",),
+    is_private=True,
+    created_at=1_764_412_345.25,
+    expires_at=1_764_412_355.5,
+    origin=Origin.IMPORTED,
+    hits=2,
+    threshold=0.875,
+    evidence_same=3,
+    evidence_different=1,
+    alias_of="d",
+    saved_tokens=9,
+    saved_nano_usd=10,
+)
+
 PASSED = [
     (
         router.ROUTE,
@@ -253,8 +292,22 @@ PASSED = [
         cache.LOOKUP,
         LookupRequest(scope=SCOPE, probe=PROBE, max_age=timedelta(seconds=1.5), stale_for=timedelta(days=1)),
         LookupResponse(
-            hit=Hit(events=EVENTS, created_at=1_764_412_345.678_901_2, similarity=0.5),
+            hit=Hit(
+                events=EVENTS,
+                created_at=1_764_412_345.678_901_2,
+                similarity=0.5,
+                entry_id="e",
+                by_meaning=True,
+                origin=Origin.ALIAS,
+            ),
+            vector=b"\x00\x00\x80?",
+            vector_model="all-MiniLM-L6-v2@r",
         ),
+    ),
+    (
+        cache.LOOKUP,
+        LookupRequest(scope=SCOPE, probe=Probe(digest=b"d", meaning=MEANING)),
+        LookupResponse(generation="g", miss_reason="number", near=Near("e", 0.75, 0.5)),
     ),
     (cache.LOOKUP, LookupRequest(scope=SCOPE, probe=Probe(digest=b"d")), LookupResponse(bypass_reason="It is off.")),
     (
@@ -267,6 +320,9 @@ PASSED = [
             ttl=timedelta(minutes=5),
             generation="g",
             stale_for=timedelta(hours=2),
+            tags=("faq", "v2"),
+            near=Near("e", 0.75, 0.5),
+            origin=Origin.IMPORTED,
         ),
         "The answer has no text.",
     ),
@@ -277,8 +333,41 @@ PASSED = [
     (
         cache.GET_STATS,
         None,
-        Stats(memory_hits=1, redis_hits=2, misses=3, stores=4, refusals=5, memory_entries=6),
+        Stats(
+            memory_hits=1,
+            redis_hits=2,
+            misses=3,
+            stores=4,
+            refusals=5,
+            memory_entries=6,
+            semantic_hits=7,
+            refused_by_guard={"number": 8},
+            not_compared={"personal": 9},
+            embedded=10,
+            judged_hits=11,
+            false_hits=12,
+            saved_tokens=13,
+            saved_nano_usd=14,
+            semantic_entries=15,
+            semantic_trouble="Qdrant does not answer.",
+        ),
     ),
+    (
+        cache_entries.LIST_ENTRIES,
+        EntryQuery(ENTRIES, page_size=7, page_token="t", with_content=True),
+        EntryPage((ENTRY,), next_page_token="n"),
+    ),
+    (cache_entries.DELETE_ENTRIES, Deletion(ENTRIES, dry_run=True), 3),
+    (
+        cache_entries.EXPLAIN,
+        ExplainRequest(SCOPE, "Is it 30?", "Is it 45?"),
+        Explanation(
+            served=True, reason="number", detail="30 → 45", similarity=0.75, score=0.25, threshold=0.5, floor=0.125
+        ),
+    ),
+    (cache_entries.DISPUTE, Dispute(SCOPE, "e"), True),
+    (cache_entries.SHRED_TENANT, "acme", 4),
+    (cache_entries.ROTATE_KEYS, "acme", 1),
     (
         embedding.EMBED,
         EmbedRequest(model="m", texts=("a", "b"), dimensions=64),
@@ -349,7 +438,7 @@ def test_the_values_above_set_every_field_that_there_is():
 def test_every_method_is_among_them():
     methods = {
         value.path
-        for module in (cache, embedding, inference, router)
+        for module in (cache, cache_entries, embedding, inference, router)
         for value in vars(module).values()
         if isinstance(value, Method)
     }

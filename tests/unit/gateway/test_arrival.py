@@ -25,7 +25,6 @@ from penstock_gateway.surfaces.arrival import (
     CallOptions,
     Reception,
     Timeouts,
-    cache_control_in,
     credential_in,
     dropped_names,
     go_duration,
@@ -34,6 +33,7 @@ from penstock_gateway.surfaces.arrival import (
     rate_headers,
     timeout_in,
 )
+from penstock_gateway.surfaces.cache_words import cache_control_in
 from penstock_gateway.surfaces.client_address import ClientAddresses
 from penstock_inference.adapters.providers.carried import Use
 

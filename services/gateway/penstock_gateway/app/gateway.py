@@ -49,6 +49,9 @@ from penstock_gateway.surfaces.wire_formats.surface import WireFormats, WireForm
 __all__ = ["ROLE", "Channels", "ConfigurationRevision", "Listen", "RunningGateway", "running"]
 
 
+Cache = CacheClient | NoCache
+
+
 @asynccontextmanager
 async def running(
     settings: Settings, channels: Channels, listen: Listen, *, upgrades_schema: bool, shares_limits: bool
@@ -74,17 +77,7 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
     visits = VisitParts(limiter=parts.limiter, ledger=parts.ledger, observer=observer)
     router, inference = RouterClient(channels.router, own.router_timeout), InferenceClient(channels.inference)
     cache = _cache(settings, channels, parts.in_background)
-    life = ChatLife(
-        LifeParts(
-            visits=visits,
-            input_steps=(OpenInput(),),
-            cache=cache,
-            router=router,
-            generator=inference,
-            inference_is_here=channels.inference_is_here,
-            ladders=parts.ladders,
-        )
-    )
+    life = ChatLife(_life_parts(settings, channels, parts, visits, (router, cache, inference)))
     embedder = NoEmbedding() if channels.embedding is None else EmbeddingClient(channels.embedding, own.router_timeout)
     embeddings, store, keyring = EmbeddingLife(visits, embedder), SqlKeyStore(parts.engine), keyring_of(settings)
     models, (reception, prepare) = ModelDirectory(router, embedder), _reception(settings, keyring, store, parts)
@@ -112,8 +105,28 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
     )
 
 
+def _life_parts(
+    settings: Settings,
+    channels: Channels,
+    parts: Parts,
+    visits: VisitParts,
+    services: tuple[RouterClient, Cache, InferenceClient],
+) -> LifeParts:
+    router, cache, inference = services
+    return LifeParts(
+        visits=visits,
+        input_steps=(OpenInput(),),
+        cache=cache,
+        router=router,
+        generator=inference,
+        inference_is_here=channels.inference_is_here,
+        matches_meaning=settings.cache.mode == "semantic",
+        ladders=parts.ladders,
+    )
+
+
 def _admin(
-    keyring: Keyring, parts: Parts, cache: CacheClient | NoCache, inference: InferenceClient, reception: Reception
+    keyring: Keyring, parts: Parts, cache: Cache, inference: InferenceClient, reception: Reception
 ) -> AdminServicer:
     return AdminServicer(
         Administration.over(keyring, SqlRegistry(parts.engine), cache, inference), actors_of(reception)
@@ -134,7 +147,7 @@ def _http_limits(settings: Settings) -> HttpLimits:
     )
 
 
-def _cache(settings: Settings, channels: Channels, in_background: StartWork) -> CacheClient | NoCache:
+def _cache(settings: Settings, channels: Channels, in_background: StartWork) -> Cache:
     if channels.cache is None:
         return NoCache()
     own = settings.gateway

@@ -27,14 +27,14 @@ from penstock_gateway.domain.access.networks import lies_within
 from penstock_gateway.domain.access.policy import Policy
 from penstock_gateway.domain.life.admission import RateState
 from penstock_gateway.domain.life.door import Door, Place
-from penstock_gateway.domain.life.order import MAX_CACHE_AGE, CacheControl, Call, ChatOrder, EmbeddingOrder
+from penstock_gateway.domain.life.order import DEFAULT_CACHE_CONTROL, CacheControl, Call, ChatOrder, EmbeddingOrder
+from penstock_gateway.surfaces.cache_words import cache_control_in
 from penstock_gateway.surfaces.client_address import ClientAddresses
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 # Names of fields, and our own words for what has none: "a turn's name", "tool_choice: none", "reasoning_effort=max".
 _HARMLESS = re.compile(r"(?=.{1,64}\Z)[A-Za-z0-9_.:='-]+(?: [A-Za-z0-9_.:='-]+)*")
 _SECONDS = re.compile(r"[0-9]+")
-_MOST_CACHE_SECONDS = MAX_CACHE_AGE // timedelta(seconds=1)
 _REQUEST_ID_BYTES = 16
 _GENERATION_ID_BYTES = 12
 _POOL_BYTES = 4096
@@ -198,7 +198,8 @@ class Reception:
             and (_DEGRADE.name not in arrival.headers or is_on(arrival.headers, _DEGRADE)),
             may_hedge=options.may_hedge and (_HEDGE.name not in arrival.headers or is_on(arrival.headers, _HEDGE)),
             priority=_priority(arrival.headers, caller, options),
-            cache_control=options.cache_control or cache_control_in(arrival.headers),
+            cache_control=options.cache_control
+            or (cache_control_in(arrival.headers) if "x-penstock-cache" in arrival.headers else DEFAULT_CACHE_CONTROL),
         )
         return Call(order, caller, place, arrival.trace, arrival.steps, arrival.started_ns)
 
@@ -312,39 +313,6 @@ def is_on(headers: Mapping[str, str], switch: Switch) -> bool:
     if word not in ("on", "off"):
         raise InvalidRequest(f"{switch.name} must be on or off: whether {switch.decides}.", field=switch.name)
     return word == "on"
-
-
-def cache_control_in(headers: Mapping[str, str]) -> CacheControl:
-    """Return what ``x-penstock-cache`` says.
-
-    Raises:
-        InvalidRequest: for a word that means nothing here, or an age out of bounds.
-    """
-    text = headers.get("x-penstock-cache")
-    if text is None:
-        return CacheControl()
-    words = {word.strip().lower() for word in text.split(",") if word.strip()}
-    flags = {name: name.replace("_", "-") in words for name in ("no_store", "no_cache", "only_if_cached")}
-    max_age: timedelta | None = None
-    for word in words - {"no-store", "no-cache", "only-if-cached"}:
-        name, _, seconds = word.partition("=")
-        if name != "max-age" or not _SECONDS.fullmatch(seconds):
-            raise InvalidRequest(
-                f"x-penstock-cache: '{word}' is not one of no-store, no-cache, only-if-cached, max-age=SECONDS.",
-                field="x-penstock-cache",
-            )
-        max_age = _cache_age(seconds)
-    return CacheControl(max_age=max_age, **flags)
-
-
-def _cache_age(seconds: str) -> timedelta:
-    # Digits are counted first: of too many no number may be made.
-    seconds = seconds.lstrip("0") or "0"
-    if len(seconds) > len(str(_MOST_CACHE_SECONDS)) or int(seconds) > _MOST_CACHE_SECONDS:
-        raise InvalidRequest(
-            f"x-penstock-cache: max-age must be between 0 and {_MOST_CACHE_SECONDS} seconds.", field="x-penstock-cache"
-        )
-    return timedelta(seconds=int(seconds))
 
 
 def rate_headers(rate: RateState) -> list[tuple[str, str]]:

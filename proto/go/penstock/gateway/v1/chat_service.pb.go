@@ -91,19 +91,23 @@ const (
 	CacheResult_TIER_EXACT CacheResult_Tier = 1
 	// A request of the same meaning.
 	CacheResult_TIER_SEMANTIC CacheResult_Tier = 2
+	// An equal request that is being answered right now.
+	CacheResult_TIER_FLIGHT CacheResult_Tier = 30
 )
 
 // Enum value maps for CacheResult_Tier.
 var (
 	CacheResult_Tier_name = map[int32]string{
-		0: "TIER_UNSPECIFIED",
-		1: "TIER_EXACT",
-		2: "TIER_SEMANTIC",
+		0:  "TIER_UNSPECIFIED",
+		1:  "TIER_EXACT",
+		2:  "TIER_SEMANTIC",
+		30: "TIER_FLIGHT",
 	}
 	CacheResult_Tier_value = map[string]int32{
 		"TIER_UNSPECIFIED": 0,
 		"TIER_EXACT":       1,
 		"TIER_SEMANTIC":    2,
+		"TIER_FLIGHT":      30,
 	}
 )
 
@@ -144,7 +148,15 @@ type CacheControl struct {
 	// A hit or NOT_FOUND; no upstream is asked.
 	OnlyIfCached bool `protobuf:"varint,3,opt,name=only_if_cached,json=onlyIfCached,proto3" json:"only_if_cached,omitempty"`
 	// An entry older than this is not served. At most 999,999,999 s.
-	MaxAge        *durationpb.Duration `protobuf:"bytes,4,opt,name=max_age,json=maxAge,proto3" json:"max_age,omitempty"`
+	MaxAge *durationpb.Duration `protobuf:"bytes,4,opt,name=max_age,json=maxAge,proto3" json:"max_age,omitempty"`
+	// An equal request's answer alone will do, and none of a request of the same meaning. As a word of the header: `exact`.
+	Exact bool `protobuf:"varint,40,opt,name=exact,proto3" json:"exact,omitempty"`
+	// What is kept serves this user alone; see RequestContext.user.
+	Private bool `protobuf:"varint,41,opt,name=private,proto3" json:"private,omitempty"`
+	// What is kept lives for at most so long. As a word of the header: `ttl=SECONDS`.
+	Ttl *durationpb.Duration `protobuf:"bytes,42,opt,name=ttl,proto3" json:"ttl,omitempty"`
+	// What is kept can be deleted by them: at most 16, of 128 bytes each. As words of the header: `tag=NAME`.
+	Tags          []string `protobuf:"bytes,43,rep,name=tags,proto3" json:"tags,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -207,6 +219,34 @@ func (x *CacheControl) GetMaxAge() *durationpb.Duration {
 	return nil
 }
 
+func (x *CacheControl) GetExact() bool {
+	if x != nil {
+		return x.Exact
+	}
+	return false
+}
+
+func (x *CacheControl) GetPrivate() bool {
+	if x != nil {
+		return x.Private
+	}
+	return false
+}
+
+func (x *CacheControl) GetTtl() *durationpb.Duration {
+	if x != nil {
+		return x.Ttl
+	}
+	return nil
+}
+
+func (x *CacheControl) GetTags() []string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
 // What the cache did for this request.
 type CacheResult struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
@@ -217,7 +257,13 @@ type CacheResult struct {
 	// The request says no temperature, so the model may have answered differently each time.
 	UnsetTemperature bool `protobuf:"varint,30,opt,name=unset_temperature,json=unsetTemperature,proto3" json:"unset_temperature,omitempty"`
 	// It is older than it would be given at other times; see Degradation.
-	Stale         bool `protobuf:"varint,40,opt,name=stale,proto3" json:"stale,omitempty"`
+	Stale bool `protobuf:"varint,40,opt,name=stale,proto3" json:"stale,omitempty"`
+	// What a semantic hit's entry is deleted or disputed by.
+	EntryId string `protobuf:"bytes,41,opt,name=entry_id,json=entryId,proto3" json:"entry_id,omitempty"`
+	// How old a hit's answer is.
+	Age *durationpb.Duration `protobuf:"bytes,42,opt,name=age,proto3" json:"age,omitempty"`
+	// Why it was no hit, in one word, where there is more to say than that nothing was kept.
+	Reason        string `protobuf:"bytes,43,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -285,6 +331,27 @@ func (x *CacheResult) GetStale() bool {
 		return x.Stale
 	}
 	return false
+}
+
+func (x *CacheResult) GetEntryId() string {
+	if x != nil {
+		return x.EntryId
+	}
+	return ""
+}
+
+func (x *CacheResult) GetAge() *durationpb.Duration {
+	if x != nil {
+		return x.Age
+	}
+	return nil
+}
+
+func (x *CacheResult) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
 }
 
 // Request of Chat.
@@ -745,12 +812,16 @@ var File_penstock_gateway_v1_chat_service_proto protoreflect.FileDescriptor
 
 const file_penstock_gateway_v1_chat_service_proto_rawDesc = "" +
 	"\n" +
-	"&penstock/gateway/v1/chat_service.proto\x12\x13penstock.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a penstock/llm/v1/generation.proto\x1a\x1dpenstock/llm/v1/message.proto\"\x9e\x01\n" +
+	"&penstock/gateway/v1/chat_service.proto\x12\x13penstock.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a penstock/llm/v1/generation.proto\x1a\x1dpenstock/llm/v1/message.proto\"\x8f\x02\n" +
 	"\fCacheControl\x12\x19\n" +
 	"\bno_store\x18\x01 \x01(\bR\anoStore\x12\x19\n" +
 	"\bno_cache\x18\x02 \x01(\bR\anoCache\x12$\n" +
 	"\x0eonly_if_cached\x18\x03 \x01(\bR\fonlyIfCached\x122\n" +
-	"\amax_age\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x06maxAge\"\x83\x03\n" +
+	"\amax_age\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x06maxAge\x12\x14\n" +
+	"\x05exact\x18( \x01(\bR\x05exact\x12\x18\n" +
+	"\aprivate\x18) \x01(\bR\aprivate\x12+\n" +
+	"\x03ttl\x18* \x01(\v2\x19.google.protobuf.DurationR\x03ttl\x12\x12\n" +
+	"\x04tags\x18+ \x03(\tR\x04tags\"\xf4\x03\n" +
 	"\vCacheResult\x12?\n" +
 	"\x06status\x18\x01 \x01(\x0e2'.penstock.gateway.v1.CacheResult.StatusR\x06status\x129\n" +
 	"\x04tier\x18\x02 \x01(\x0e2%.penstock.gateway.v1.CacheResult.TierR\x04tier\x12\x1e\n" +
@@ -758,18 +829,22 @@ const file_penstock_gateway_v1_chat_service_proto_rawDesc = "" +
 	"similarity\x18\x03 \x01(\x02R\n" +
 	"similarity\x12+\n" +
 	"\x11unset_temperature\x18\x1e \x01(\bR\x10unsetTemperature\x12\x14\n" +
-	"\x05stale\x18( \x01(\bR\x05stale\"T\n" +
+	"\x05stale\x18( \x01(\bR\x05stale\x12\x19\n" +
+	"\bentry_id\x18) \x01(\tR\aentryId\x12+\n" +
+	"\x03age\x18* \x01(\v2\x19.google.protobuf.DurationR\x03age\x12\x16\n" +
+	"\x06reason\x18+ \x01(\tR\x06reason\"T\n" +
 	"\x06Status\x12\x16\n" +
 	"\x12STATUS_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
 	"STATUS_HIT\x10\x01\x12\x0f\n" +
 	"\vSTATUS_MISS\x10\x02\x12\x11\n" +
-	"\rSTATUS_BYPASS\x10\x03\"?\n" +
+	"\rSTATUS_BYPASS\x10\x03\"P\n" +
 	"\x04Tier\x12\x14\n" +
 	"\x10TIER_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
 	"TIER_EXACT\x10\x01\x12\x11\n" +
-	"\rTIER_SEMANTIC\x10\x02\"\xca\x02\n" +
+	"\rTIER_SEMANTIC\x10\x02\x12\x0f\n" +
+	"\vTIER_FLIGHT\x10\x1e\"\xca\x02\n" +
 	"\vChatRequest\x12;\n" +
 	"\x05input\x18\x01 \x01(\v2 .penstock.llm.v1.GenerationInputB\x03\xe0A\x02R\x05input\x12F\n" +
 	"\rcache_control\x18\x02 \x01(\v2!.penstock.gateway.v1.CacheControlR\fcacheControl\x129\n" +
@@ -850,34 +925,36 @@ var file_penstock_gateway_v1_chat_service_proto_goTypes = []any{
 }
 var file_penstock_gateway_v1_chat_service_proto_depIdxs = []int32{
 	9,  // 0: penstock.gateway.v1.CacheControl.max_age:type_name -> google.protobuf.Duration
-	0,  // 1: penstock.gateway.v1.CacheResult.status:type_name -> penstock.gateway.v1.CacheResult.Status
-	1,  // 2: penstock.gateway.v1.CacheResult.tier:type_name -> penstock.gateway.v1.CacheResult.Tier
-	10, // 3: penstock.gateway.v1.ChatRequest.input:type_name -> penstock.llm.v1.GenerationInput
-	2,  // 4: penstock.gateway.v1.ChatRequest.cache_control:type_name -> penstock.gateway.v1.CacheControl
-	11, // 5: penstock.gateway.v1.ChatRequest.context:type_name -> penstock.llm.v1.RequestContext
-	12, // 6: penstock.gateway.v1.ChatRequest.priority:type_name -> penstock.llm.v1.Priority
-	13, // 7: penstock.gateway.v1.ChatResponse.message:type_name -> penstock.llm.v1.Message
-	14, // 8: penstock.gateway.v1.ChatResponse.finish_reason:type_name -> penstock.llm.v1.FinishReason
-	15, // 9: penstock.gateway.v1.ChatResponse.usage:type_name -> penstock.llm.v1.TokenUsage
-	3,  // 10: penstock.gateway.v1.ChatResponse.cache:type_name -> penstock.gateway.v1.CacheResult
-	6,  // 11: penstock.gateway.v1.ChatResponse.more_choices:type_name -> penstock.gateway.v1.AnsweredChoice
-	16, // 12: penstock.gateway.v1.ChatResponse.degraded:type_name -> penstock.llm.v1.Degradation
-	13, // 13: penstock.gateway.v1.AnsweredChoice.message:type_name -> penstock.llm.v1.Message
-	14, // 14: penstock.gateway.v1.AnsweredChoice.finish_reason:type_name -> penstock.llm.v1.FinishReason
-	10, // 15: penstock.gateway.v1.StreamChatRequest.input:type_name -> penstock.llm.v1.GenerationInput
-	2,  // 16: penstock.gateway.v1.StreamChatRequest.cache_control:type_name -> penstock.gateway.v1.CacheControl
-	11, // 17: penstock.gateway.v1.StreamChatRequest.context:type_name -> penstock.llm.v1.RequestContext
-	12, // 18: penstock.gateway.v1.StreamChatRequest.priority:type_name -> penstock.llm.v1.Priority
-	17, // 19: penstock.gateway.v1.StreamChatResponse.event:type_name -> penstock.llm.v1.GenerationEvent
-	4,  // 20: penstock.gateway.v1.ChatService.Chat:input_type -> penstock.gateway.v1.ChatRequest
-	7,  // 21: penstock.gateway.v1.ChatService.StreamChat:input_type -> penstock.gateway.v1.StreamChatRequest
-	5,  // 22: penstock.gateway.v1.ChatService.Chat:output_type -> penstock.gateway.v1.ChatResponse
-	8,  // 23: penstock.gateway.v1.ChatService.StreamChat:output_type -> penstock.gateway.v1.StreamChatResponse
-	22, // [22:24] is the sub-list for method output_type
-	20, // [20:22] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	9,  // 1: penstock.gateway.v1.CacheControl.ttl:type_name -> google.protobuf.Duration
+	0,  // 2: penstock.gateway.v1.CacheResult.status:type_name -> penstock.gateway.v1.CacheResult.Status
+	1,  // 3: penstock.gateway.v1.CacheResult.tier:type_name -> penstock.gateway.v1.CacheResult.Tier
+	9,  // 4: penstock.gateway.v1.CacheResult.age:type_name -> google.protobuf.Duration
+	10, // 5: penstock.gateway.v1.ChatRequest.input:type_name -> penstock.llm.v1.GenerationInput
+	2,  // 6: penstock.gateway.v1.ChatRequest.cache_control:type_name -> penstock.gateway.v1.CacheControl
+	11, // 7: penstock.gateway.v1.ChatRequest.context:type_name -> penstock.llm.v1.RequestContext
+	12, // 8: penstock.gateway.v1.ChatRequest.priority:type_name -> penstock.llm.v1.Priority
+	13, // 9: penstock.gateway.v1.ChatResponse.message:type_name -> penstock.llm.v1.Message
+	14, // 10: penstock.gateway.v1.ChatResponse.finish_reason:type_name -> penstock.llm.v1.FinishReason
+	15, // 11: penstock.gateway.v1.ChatResponse.usage:type_name -> penstock.llm.v1.TokenUsage
+	3,  // 12: penstock.gateway.v1.ChatResponse.cache:type_name -> penstock.gateway.v1.CacheResult
+	6,  // 13: penstock.gateway.v1.ChatResponse.more_choices:type_name -> penstock.gateway.v1.AnsweredChoice
+	16, // 14: penstock.gateway.v1.ChatResponse.degraded:type_name -> penstock.llm.v1.Degradation
+	13, // 15: penstock.gateway.v1.AnsweredChoice.message:type_name -> penstock.llm.v1.Message
+	14, // 16: penstock.gateway.v1.AnsweredChoice.finish_reason:type_name -> penstock.llm.v1.FinishReason
+	10, // 17: penstock.gateway.v1.StreamChatRequest.input:type_name -> penstock.llm.v1.GenerationInput
+	2,  // 18: penstock.gateway.v1.StreamChatRequest.cache_control:type_name -> penstock.gateway.v1.CacheControl
+	11, // 19: penstock.gateway.v1.StreamChatRequest.context:type_name -> penstock.llm.v1.RequestContext
+	12, // 20: penstock.gateway.v1.StreamChatRequest.priority:type_name -> penstock.llm.v1.Priority
+	17, // 21: penstock.gateway.v1.StreamChatResponse.event:type_name -> penstock.llm.v1.GenerationEvent
+	4,  // 22: penstock.gateway.v1.ChatService.Chat:input_type -> penstock.gateway.v1.ChatRequest
+	7,  // 23: penstock.gateway.v1.ChatService.StreamChat:input_type -> penstock.gateway.v1.StreamChatRequest
+	5,  // 24: penstock.gateway.v1.ChatService.Chat:output_type -> penstock.gateway.v1.ChatResponse
+	8,  // 25: penstock.gateway.v1.ChatService.StreamChat:output_type -> penstock.gateway.v1.StreamChatResponse
+	24, // [24:26] is the sub-list for method output_type
+	22, // [22:24] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_penstock_gateway_v1_chat_service_proto_init() }

@@ -55,6 +55,36 @@ class CacheServiceStub(object):
                 request_serializer=penstock_dot_cache_dot_v1_dot_cache__service__pb2.GetStatsRequest.SerializeToString,
                 response_deserializer=penstock_dot_cache_dot_v1_dot_cache__service__pb2.GetStatsResponse.FromString,
                 _registered_method=True)
+        self.ListEntries = channel.unary_unary(
+                '/penstock.cache.v1.CacheService/ListEntries',
+                request_serializer=penstock_dot_cache_dot_v1_dot_cache__service__pb2.ListEntriesRequest.SerializeToString,
+                response_deserializer=penstock_dot_cache_dot_v1_dot_cache__service__pb2.ListEntriesResponse.FromString,
+                _registered_method=True)
+        self.DeleteEntries = channel.unary_unary(
+                '/penstock.cache.v1.CacheService/DeleteEntries',
+                request_serializer=penstock_dot_cache_dot_v1_dot_cache__service__pb2.DeleteEntriesRequest.SerializeToString,
+                response_deserializer=penstock_dot_cache_dot_v1_dot_cache__service__pb2.DeleteEntriesResponse.FromString,
+                _registered_method=True)
+        self.Explain = channel.unary_unary(
+                '/penstock.cache.v1.CacheService/Explain',
+                request_serializer=penstock_dot_cache_dot_v1_dot_cache__service__pb2.ExplainRequest.SerializeToString,
+                response_deserializer=penstock_dot_cache_dot_v1_dot_cache__service__pb2.ExplainResponse.FromString,
+                _registered_method=True)
+        self.Dispute = channel.unary_unary(
+                '/penstock.cache.v1.CacheService/Dispute',
+                request_serializer=penstock_dot_cache_dot_v1_dot_cache__service__pb2.DisputeRequest.SerializeToString,
+                response_deserializer=penstock_dot_cache_dot_v1_dot_cache__service__pb2.DisputeResponse.FromString,
+                _registered_method=True)
+        self.ShredTenant = channel.unary_unary(
+                '/penstock.cache.v1.CacheService/ShredTenant',
+                request_serializer=penstock_dot_cache_dot_v1_dot_cache__service__pb2.ShredTenantRequest.SerializeToString,
+                response_deserializer=penstock_dot_cache_dot_v1_dot_cache__service__pb2.ShredTenantResponse.FromString,
+                _registered_method=True)
+        self.RotateKeys = channel.unary_unary(
+                '/penstock.cache.v1.CacheService/RotateKeys',
+                request_serializer=penstock_dot_cache_dot_v1_dot_cache__service__pb2.RotateKeysRequest.SerializeToString,
+                response_deserializer=penstock_dot_cache_dot_v1_dot_cache__service__pb2.RotateKeysResponse.FromString,
+                _registered_method=True)
 
 
 class CacheServiceServicer(object):
@@ -90,6 +120,48 @@ class CacheServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListEntries(self, request, context):
+        """ListEntries pages through a tenant's entries that are matched by meaning, oldest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteEntries(self, request, context):
+        """DeleteEntries deletes what a filter names, or counts it first. What it deletes is served by no process after a second.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Explain(self, request, context):
+        """Explain says whether an answer to one text would be served to another, and why.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Dispute(self, request, context):
+        """Dispute says that an entry was served, and was wrong: it is removed, and what led to it is believed less.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ShredTenant(self, request, context):
+        """ShredTenant destroys a tenant's keys and entries: nobody reads them again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateKeys(self, request, context):
+        """RotateKeys gives a tenant, or every one, a new key for what is kept from now on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CacheServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -112,6 +184,36 @@ def add_CacheServiceServicer_to_server(servicer, server):
                     servicer.GetStats,
                     request_deserializer=penstock_dot_cache_dot_v1_dot_cache__service__pb2.GetStatsRequest.FromString,
                     response_serializer=penstock_dot_cache_dot_v1_dot_cache__service__pb2.GetStatsResponse.SerializeToString,
+            ),
+            'ListEntries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEntries,
+                    request_deserializer=penstock_dot_cache_dot_v1_dot_cache__service__pb2.ListEntriesRequest.FromString,
+                    response_serializer=penstock_dot_cache_dot_v1_dot_cache__service__pb2.ListEntriesResponse.SerializeToString,
+            ),
+            'DeleteEntries': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteEntries,
+                    request_deserializer=penstock_dot_cache_dot_v1_dot_cache__service__pb2.DeleteEntriesRequest.FromString,
+                    response_serializer=penstock_dot_cache_dot_v1_dot_cache__service__pb2.DeleteEntriesResponse.SerializeToString,
+            ),
+            'Explain': grpc.unary_unary_rpc_method_handler(
+                    servicer.Explain,
+                    request_deserializer=penstock_dot_cache_dot_v1_dot_cache__service__pb2.ExplainRequest.FromString,
+                    response_serializer=penstock_dot_cache_dot_v1_dot_cache__service__pb2.ExplainResponse.SerializeToString,
+            ),
+            'Dispute': grpc.unary_unary_rpc_method_handler(
+                    servicer.Dispute,
+                    request_deserializer=penstock_dot_cache_dot_v1_dot_cache__service__pb2.DisputeRequest.FromString,
+                    response_serializer=penstock_dot_cache_dot_v1_dot_cache__service__pb2.DisputeResponse.SerializeToString,
+            ),
+            'ShredTenant': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShredTenant,
+                    request_deserializer=penstock_dot_cache_dot_v1_dot_cache__service__pb2.ShredTenantRequest.FromString,
+                    response_serializer=penstock_dot_cache_dot_v1_dot_cache__service__pb2.ShredTenantResponse.SerializeToString,
+            ),
+            'RotateKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateKeys,
+                    request_deserializer=penstock_dot_cache_dot_v1_dot_cache__service__pb2.RotateKeysRequest.FromString,
+                    response_serializer=penstock_dot_cache_dot_v1_dot_cache__service__pb2.RotateKeysResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -223,6 +325,168 @@ class CacheService(object):
             '/penstock.cache.v1.CacheService/GetStats',
             penstock_dot_cache_dot_v1_dot_cache__service__pb2.GetStatsRequest.SerializeToString,
             penstock_dot_cache_dot_v1_dot_cache__service__pb2.GetStatsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListEntries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.cache.v1.CacheService/ListEntries',
+            penstock_dot_cache_dot_v1_dot_cache__service__pb2.ListEntriesRequest.SerializeToString,
+            penstock_dot_cache_dot_v1_dot_cache__service__pb2.ListEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteEntries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.cache.v1.CacheService/DeleteEntries',
+            penstock_dot_cache_dot_v1_dot_cache__service__pb2.DeleteEntriesRequest.SerializeToString,
+            penstock_dot_cache_dot_v1_dot_cache__service__pb2.DeleteEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Explain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.cache.v1.CacheService/Explain',
+            penstock_dot_cache_dot_v1_dot_cache__service__pb2.ExplainRequest.SerializeToString,
+            penstock_dot_cache_dot_v1_dot_cache__service__pb2.ExplainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Dispute(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.cache.v1.CacheService/Dispute',
+            penstock_dot_cache_dot_v1_dot_cache__service__pb2.DisputeRequest.SerializeToString,
+            penstock_dot_cache_dot_v1_dot_cache__service__pb2.DisputeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShredTenant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.cache.v1.CacheService/ShredTenant',
+            penstock_dot_cache_dot_v1_dot_cache__service__pb2.ShredTenantRequest.SerializeToString,
+            penstock_dot_cache_dot_v1_dot_cache__service__pb2.ShredTenantResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.cache.v1.CacheService/RotateKeys',
+            penstock_dot_cache_dot_v1_dot_cache__service__pb2.RotateKeysRequest.SerializeToString,
+            penstock_dot_cache_dot_v1_dot_cache__service__pb2.RotateKeysResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -47,6 +47,42 @@ class CacheServiceStub:
     ]
     """GetStats counts since this process started."""
 
+    ListEntries: grpc.UnaryUnaryMultiCallable[
+        penstock.cache.v1.cache_service_pb2.ListEntriesRequest,
+        penstock.cache.v1.cache_service_pb2.ListEntriesResponse,
+    ]
+    """ListEntries pages through a tenant's entries that are matched by meaning, oldest first."""
+
+    DeleteEntries: grpc.UnaryUnaryMultiCallable[
+        penstock.cache.v1.cache_service_pb2.DeleteEntriesRequest,
+        penstock.cache.v1.cache_service_pb2.DeleteEntriesResponse,
+    ]
+    """DeleteEntries deletes what a filter names, or counts it first. What it deletes is served by no process after a second."""
+
+    Explain: grpc.UnaryUnaryMultiCallable[
+        penstock.cache.v1.cache_service_pb2.ExplainRequest,
+        penstock.cache.v1.cache_service_pb2.ExplainResponse,
+    ]
+    """Explain says whether an answer to one text would be served to another, and why."""
+
+    Dispute: grpc.UnaryUnaryMultiCallable[
+        penstock.cache.v1.cache_service_pb2.DisputeRequest,
+        penstock.cache.v1.cache_service_pb2.DisputeResponse,
+    ]
+    """Dispute says that an entry was served, and was wrong: it is removed, and what led to it is believed less."""
+
+    ShredTenant: grpc.UnaryUnaryMultiCallable[
+        penstock.cache.v1.cache_service_pb2.ShredTenantRequest,
+        penstock.cache.v1.cache_service_pb2.ShredTenantResponse,
+    ]
+    """ShredTenant destroys a tenant's keys and entries: nobody reads them again."""
+
+    RotateKeys: grpc.UnaryUnaryMultiCallable[
+        penstock.cache.v1.cache_service_pb2.RotateKeysRequest,
+        penstock.cache.v1.cache_service_pb2.RotateKeysResponse,
+    ]
+    """RotateKeys gives a tenant, or every one, a new key for what is kept from now on."""
+
 class CacheServiceAsyncStub:
     """CacheService stores answers by identity and by meaning."""
 
@@ -75,6 +111,42 @@ class CacheServiceAsyncStub:
         penstock.cache.v1.cache_service_pb2.GetStatsResponse,
     ]
     """GetStats counts since this process started."""
+
+    ListEntries: grpc.aio.UnaryUnaryMultiCallable[
+        penstock.cache.v1.cache_service_pb2.ListEntriesRequest,
+        penstock.cache.v1.cache_service_pb2.ListEntriesResponse,
+    ]
+    """ListEntries pages through a tenant's entries that are matched by meaning, oldest first."""
+
+    DeleteEntries: grpc.aio.UnaryUnaryMultiCallable[
+        penstock.cache.v1.cache_service_pb2.DeleteEntriesRequest,
+        penstock.cache.v1.cache_service_pb2.DeleteEntriesResponse,
+    ]
+    """DeleteEntries deletes what a filter names, or counts it first. What it deletes is served by no process after a second."""
+
+    Explain: grpc.aio.UnaryUnaryMultiCallable[
+        penstock.cache.v1.cache_service_pb2.ExplainRequest,
+        penstock.cache.v1.cache_service_pb2.ExplainResponse,
+    ]
+    """Explain says whether an answer to one text would be served to another, and why."""
+
+    Dispute: grpc.aio.UnaryUnaryMultiCallable[
+        penstock.cache.v1.cache_service_pb2.DisputeRequest,
+        penstock.cache.v1.cache_service_pb2.DisputeResponse,
+    ]
+    """Dispute says that an entry was served, and was wrong: it is removed, and what led to it is believed less."""
+
+    ShredTenant: grpc.aio.UnaryUnaryMultiCallable[
+        penstock.cache.v1.cache_service_pb2.ShredTenantRequest,
+        penstock.cache.v1.cache_service_pb2.ShredTenantResponse,
+    ]
+    """ShredTenant destroys a tenant's keys and entries: nobody reads them again."""
+
+    RotateKeys: grpc.aio.UnaryUnaryMultiCallable[
+        penstock.cache.v1.cache_service_pb2.RotateKeysRequest,
+        penstock.cache.v1.cache_service_pb2.RotateKeysResponse,
+    ]
+    """RotateKeys gives a tenant, or every one, a new key for what is kept from now on."""
 
 class CacheServiceServicer(metaclass=abc.ABCMeta):
     """CacheService stores answers by identity and by meaning."""
@@ -112,5 +184,53 @@ class CacheServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[penstock.cache.v1.cache_service_pb2.GetStatsResponse, collections.abc.Awaitable[penstock.cache.v1.cache_service_pb2.GetStatsResponse]]:
         """GetStats counts since this process started."""
+
+    @abc.abstractmethod
+    def ListEntries(
+        self,
+        request: penstock.cache.v1.cache_service_pb2.ListEntriesRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[penstock.cache.v1.cache_service_pb2.ListEntriesResponse, collections.abc.Awaitable[penstock.cache.v1.cache_service_pb2.ListEntriesResponse]]:
+        """ListEntries pages through a tenant's entries that are matched by meaning, oldest first."""
+
+    @abc.abstractmethod
+    def DeleteEntries(
+        self,
+        request: penstock.cache.v1.cache_service_pb2.DeleteEntriesRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[penstock.cache.v1.cache_service_pb2.DeleteEntriesResponse, collections.abc.Awaitable[penstock.cache.v1.cache_service_pb2.DeleteEntriesResponse]]:
+        """DeleteEntries deletes what a filter names, or counts it first. What it deletes is served by no process after a second."""
+
+    @abc.abstractmethod
+    def Explain(
+        self,
+        request: penstock.cache.v1.cache_service_pb2.ExplainRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[penstock.cache.v1.cache_service_pb2.ExplainResponse, collections.abc.Awaitable[penstock.cache.v1.cache_service_pb2.ExplainResponse]]:
+        """Explain says whether an answer to one text would be served to another, and why."""
+
+    @abc.abstractmethod
+    def Dispute(
+        self,
+        request: penstock.cache.v1.cache_service_pb2.DisputeRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[penstock.cache.v1.cache_service_pb2.DisputeResponse, collections.abc.Awaitable[penstock.cache.v1.cache_service_pb2.DisputeResponse]]:
+        """Dispute says that an entry was served, and was wrong: it is removed, and what led to it is believed less."""
+
+    @abc.abstractmethod
+    def ShredTenant(
+        self,
+        request: penstock.cache.v1.cache_service_pb2.ShredTenantRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[penstock.cache.v1.cache_service_pb2.ShredTenantResponse, collections.abc.Awaitable[penstock.cache.v1.cache_service_pb2.ShredTenantResponse]]:
+        """ShredTenant destroys a tenant's keys and entries: nobody reads them again."""
+
+    @abc.abstractmethod
+    def RotateKeys(
+        self,
+        request: penstock.cache.v1.cache_service_pb2.RotateKeysRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[penstock.cache.v1.cache_service_pb2.RotateKeysResponse, collections.abc.Awaitable[penstock.cache.v1.cache_service_pb2.RotateKeysResponse]]:
+        """RotateKeys gives a tenant, or every one, a new key for what is kept from now on."""
 
 def add_CacheServiceServicer_to_server(servicer: CacheServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

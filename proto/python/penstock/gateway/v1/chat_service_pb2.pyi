@@ -13,19 +13,27 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class CacheControl(_message.Message):
-    __slots__ = ("no_store", "no_cache", "only_if_cached", "max_age")
+    __slots__ = ("no_store", "no_cache", "only_if_cached", "max_age", "exact", "private", "ttl", "tags")
     NO_STORE_FIELD_NUMBER: _ClassVar[int]
     NO_CACHE_FIELD_NUMBER: _ClassVar[int]
     ONLY_IF_CACHED_FIELD_NUMBER: _ClassVar[int]
     MAX_AGE_FIELD_NUMBER: _ClassVar[int]
+    EXACT_FIELD_NUMBER: _ClassVar[int]
+    PRIVATE_FIELD_NUMBER: _ClassVar[int]
+    TTL_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
     no_store: bool
     no_cache: bool
     only_if_cached: bool
     max_age: _duration_pb2.Duration
-    def __init__(self, no_store: bool = ..., no_cache: bool = ..., only_if_cached: bool = ..., max_age: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    exact: bool
+    private: bool
+    ttl: _duration_pb2.Duration
+    tags: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, no_store: bool = ..., no_cache: bool = ..., only_if_cached: bool = ..., max_age: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., exact: bool = ..., private: bool = ..., ttl: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., tags: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class CacheResult(_message.Message):
-    __slots__ = ("status", "tier", "similarity", "unset_temperature", "stale")
+    __slots__ = ("status", "tier", "similarity", "unset_temperature", "stale", "entry_id", "age", "reason")
     class Status(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATUS_UNSPECIFIED: _ClassVar[CacheResult.Status]
@@ -41,20 +49,28 @@ class CacheResult(_message.Message):
         TIER_UNSPECIFIED: _ClassVar[CacheResult.Tier]
         TIER_EXACT: _ClassVar[CacheResult.Tier]
         TIER_SEMANTIC: _ClassVar[CacheResult.Tier]
+        TIER_FLIGHT: _ClassVar[CacheResult.Tier]
     TIER_UNSPECIFIED: CacheResult.Tier
     TIER_EXACT: CacheResult.Tier
     TIER_SEMANTIC: CacheResult.Tier
+    TIER_FLIGHT: CacheResult.Tier
     STATUS_FIELD_NUMBER: _ClassVar[int]
     TIER_FIELD_NUMBER: _ClassVar[int]
     SIMILARITY_FIELD_NUMBER: _ClassVar[int]
     UNSET_TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
     STALE_FIELD_NUMBER: _ClassVar[int]
+    ENTRY_ID_FIELD_NUMBER: _ClassVar[int]
+    AGE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
     status: CacheResult.Status
     tier: CacheResult.Tier
     similarity: float
     unset_temperature: bool
     stale: bool
-    def __init__(self, status: _Optional[_Union[CacheResult.Status, str]] = ..., tier: _Optional[_Union[CacheResult.Tier, str]] = ..., similarity: _Optional[float] = ..., unset_temperature: bool = ..., stale: bool = ...) -> None: ...
+    entry_id: str
+    age: _duration_pb2.Duration
+    reason: str
+    def __init__(self, status: _Optional[_Union[CacheResult.Status, str]] = ..., tier: _Optional[_Union[CacheResult.Tier, str]] = ..., similarity: _Optional[float] = ..., unset_temperature: bool = ..., stale: bool = ..., entry_id: _Optional[str] = ..., age: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class ChatRequest(_message.Message):
     __slots__ = ("input", "cache_control", "context", "no_degradation", "no_hedging", "priority")

@@ -19,11 +19,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
-from datetime import timedelta
 
 import msgspec
 
-from penstock_common.contract.cache import Hit, LookupRequest, Probe, Scope, StoreRequest, probe_of
 from penstock_common.contract.router import RouteRequest, requirements_of
 from penstock_common.errors import DeadlineExceeded, NotCached, PenstockError
 from penstock_common.llm.events import Answer, merge_deltas
@@ -38,7 +36,8 @@ from penstock_common.llm.types import (
     Usage,
 )
 from penstock_common.telemetry.steps import Step
-from penstock_gateway.domain.life.cache_outcome import BYPASS, MISS, CacheOutcome
+from penstock_gateway.domain.life.cache_outcome import BYPASS, CacheOutcome
+from penstock_gateway.domain.life.caching import CacheVisit
 from penstock_gateway.domain.life.descent import Descent, Fallbacks, Stranded, goes_on, waited_ns
 from penstock_gateway.domain.life.effective import InputStep, effective_input
 from penstock_gateway.domain.life.exchange import Exchange, Outcome, VisitParts
@@ -59,17 +58,12 @@ from penstock_gateway.domain.life.sources import (
 )
 from penstock_gateway.domain.life.validation import validate_input
 
-# SHA-256 takes a millisecond for so many bytes; what takes longer is done beside the loop.
-_MUCH_TO_DIGEST_BYTES = 1024 * 1024
-# An answer of another than the first candidate must not outlive the outage that caused it.
-SUBSTITUTE_ANSWER_TTL = timedelta(seconds=60)
-
 
 class LifeParts(msgspec.Struct, frozen=True, kw_only=True):
     """What the life of a request is made of. ``input_steps`` and ``guards`` come in their order.
 
-    ``inference_is_here``: it is in this process, and tells of its attempts even where a caller leaves. ``ladders``: what
-    stands in for the answers of public models, by their names, where there is something.
+    ``inference_is_here``: it is in this process, and tells of its attempts even where a caller leaves.
+    ``matches_meaning``: so does the cache, where the configuration says so. ``ladders``: what stands in for the answers of public models, by their names, where there is something.
     """
 
     visits: VisitParts
@@ -79,6 +73,7 @@ class LifeParts(msgspec.Struct, frozen=True, kw_only=True):
     generator: Generator
     guards: Sequence[OutputGuard] = ()
     inference_is_here: bool = False
+    matches_meaning: bool = False
     ladders: Ladders = NO_LADDERS
 
 
@@ -107,15 +102,13 @@ class ChatExchange(Exchange[ChatOrder]):
         self._ladders = parts.ladders.by_name
         self._progress = Progress()
         self._effective: GenerationInput = call.order.input
-        self._scope = Scope(call.order.tenant, call.order.input.model)
-        self._probe: Probe | None = None
+        self._visit = CacheVisit(call, parts.cache, by_meaning=parts.matches_meaning)
         self._source: AnswerSource | None = None
         self._given: Recorded | None = None
         self._stream: AnswerStream | None = None
         self._batches: AsyncGenerator[Batch, None] | None = None
         self._generate: Step | None = None
         self._was_left = False
-        self._generation = ""
         self._descent: Descent | None = None
 
     @property
@@ -187,7 +180,10 @@ class ChatExchange(Exchange[ChatOrder]):
             return
         # Several answers to one question are wanted because they differ.
         may_look_up = control.may_look_up and effective.sampling.choices in (None, 1)
-        hit = await self._look_up(effective, plan) if may_look_up else None
+        hit = None
+        if may_look_up:
+            hit = await self._visit.look_up(effective, plan, self._steps.next("cache.lookup"))
+            self.cache_outcome = self._visit.outcome
         if hit is not None:
             self._source = Replay(hit)
         elif control.only_if_cached:
@@ -195,27 +191,6 @@ class ChatExchange(Exchange[ChatOrder]):
         else:
             self._source = Generation(self._parts.generator, request_of(order, effective, plan), self._ladder())
         steps.stop()
-
-    async def _look_up(self, effective: GenerationInput, plan: Plan) -> Hit | None:
-        step = self._steps.next("cache.lookup")
-        probe = self._probe = await self._probe_of(effective, plan)
-        request = LookupRequest(scope=self._scope, probe=probe, max_age=self.call.order.cache_control.max_age)
-        found = await self._parts.cache.look_up(request, step.children)
-        if found.hit is not None:
-            similarity = found.hit.similarity
-            tier, unset = "exact" if similarity >= 1 else "semantic", effective.sampling.temperature is None
-            self.cache_outcome = CacheOutcome("hit", tier, similarity, unset)
-        elif not found.bypass_reason:
-            self.cache_outcome = MISS
-            self._generation = found.generation
-        step.attributes = {"result": self.cache_outcome.status, "reason": found.bypass_reason}
-        return found.hit
-
-    async def _probe_of(self, effective: GenerationInput, plan: Plan) -> Probe:
-        regions = self.call.caller.tenant.regions
-        if self.call.place.held_bytes > _MUCH_TO_DIGEST_BYTES:
-            return await asyncio.to_thread(probe_of, effective, plan.route_digest, regions)
-        return probe_of(effective, plan.route_digest, regions)
 
     def _ladder(self) -> Ladder | None:
         order = self.call.order
@@ -266,7 +241,7 @@ class ChatExchange(Exchange[ChatOrder]):
 
     def _begin_descent(self, ladder: Ladder, cause: PenstockError) -> Descent:
         plan = self._source.plan if self._source is not None else None
-        stranded = Stranded(self.call, self._effective, self._scope, self._probe, plan)
+        stranded = Stranded(self.call, self._effective, self._visit.scope, self._visit.probe, plan)
         parts = self._parts
         return Descent(ladder, stranded, Fallbacks(parts.router, parts.generator, parts.cache), cause)
 
@@ -378,22 +353,19 @@ class ChatExchange(Exchange[ChatOrder]):
         if finished.recoveries or finished.degraded is not None:
             # Two models may have a part in it, or the asked one has none.
             return
-        if control.no_store or not (self.cache_outcome is MISS or control.no_cache):
+        if control.no_store or not (self.cache_outcome.status == "miss" or control.no_cache):
             return
         if self._effective.sampling.choices not in (None, 1):
             return
-        ladder = self._ladders.get(self._scope.model)
+        ladder = self._ladders.get(self.call.order.input.model)
         is_substitute = finished.answered_by != source.plan.candidates[0]
         events = merge_deltas(self._progress.events if self._given is None else self._given.events)
         if self._effective.hints_json:
             events = without_hints(events, self._effective.hints_json)
-        await self._parts.cache.keep(
-            StoreRequest(
-                scope=self._scope,
-                probe=self._probe or await self._probe_of(self._effective, source.plan),
-                events=events,
-                ttl=SUBSTITUTE_ANSWER_TTL if is_substitute else None,
-                generation=self._generation,
-                stale_for=None if ladder is None or is_substitute else ladder.stale_for,
-            )
+        await self._visit.keep(
+            self._effective,
+            source.plan,
+            events,
+            is_substitute=is_substitute,
+            stale_for=None if ladder is None else ladder.stale_for,
         )

@@ -21,15 +21,25 @@ from penstock_gateway.domain.life.door import Place
 
 MAX_CACHE_AGE = timedelta(seconds=999_999_999)
 """No entry lives as long; what a surface reads may be no larger."""
+MAX_CACHE_TAGS, MAX_CACHE_TAG_BYTES = 16, 128
+"""Of one request."""
 
 
 class CacheControl(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """How the cache takes part; the words of HTTP's Cache-Control."""
+    """How the cache takes part; the words of HTTP's Cache-Control, and some of ours.
+
+    ``exact``: an equal request's answer alone will do. What is kept serves this
+    user alone where ``private``, lives for at most ``ttl`` and can be deleted by its ``tags``.
+    """
 
     no_store: bool = False
     no_cache: bool = False
     only_if_cached: bool = False
     max_age: timedelta | None = None
+    exact: bool = False
+    private: bool = False
+    ttl: timedelta | None = None
+    tags: tuple[str, ...] = ()
 
     @property
     def may_look_up(self) -> bool:
@@ -37,7 +47,7 @@ class CacheControl(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         return not (self.no_store or self.no_cache)
 
 
-_DEFAULT_CACHE_CONTROL = CacheControl()
+DEFAULT_CACHE_CONTROL = CacheControl()
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
@@ -70,7 +80,7 @@ class ChatOrder(Order, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     may_recover: bool = True
     may_degrade: bool = True
     may_hedge: bool = True
-    cache_control: CacheControl = _DEFAULT_CACHE_CONTROL
+    cache_control: CacheControl = DEFAULT_CACHE_CONTROL
 
 
 class EmbeddingOrder(Order, frozen=True, kw_only=True, gc=False, omit_defaults=True):

@@ -23,6 +23,7 @@ from penstock_common.rpc.method import StreamMethod, UnaryMethod
 from penstock_common.rpc.protobuf import ProtobufCodec, unread, unwritten
 from penstock_gateway.domain.life.cache_outcome import CacheOutcome
 from penstock_gateway.domain.life.order import MAX_CACHE_AGE, CacheControl
+from penstock_gateway.surfaces.cache_words import checked_tags
 
 _SERVICE = "/penstock.gateway.v1.ChatService/"
 
@@ -31,7 +32,11 @@ _STATUS = {
     "miss": pb.CacheResult.STATUS_MISS,
     "bypass": pb.CacheResult.STATUS_BYPASS,
 }
-_TIER = {"exact": pb.CacheResult.TIER_EXACT, "semantic": pb.CacheResult.TIER_SEMANTIC}
+_TIER = {
+    "exact": pb.CacheResult.TIER_EXACT,
+    "semantic": pb.CacheResult.TIER_SEMANTIC,
+    "flight": pb.CacheResult.TIER_FLIGHT,
+}
 
 
 class ChatAsked(msgspec.Struct, frozen=True, gc=False):
@@ -77,6 +82,10 @@ def _cache_control(control: pb.CacheControl) -> CacheControl:
         no_cache=control.no_cache,
         only_if_cached=control.only_if_cached,
         max_age=duration_from(control, "max_age", MAX_CACHE_AGE, "cache_control.max_age"),
+        exact=control.exact,
+        private=control.private,
+        ttl=duration_from(control, "ttl", MAX_CACHE_AGE, "cache_control.ttl"),
+        tags=checked_tags(control.tags, "cache_control.tags"),
     )
 
 
@@ -110,13 +119,18 @@ def _told(value: ChatTold) -> pb.ChatResponse:
 
 
 def _cache_result(outcome: CacheOutcome) -> pb.CacheResult:
-    return pb.CacheResult(
+    result = pb.CacheResult(
         status=_STATUS[outcome.status],
         tier=_TIER.get(outcome.tier, pb.CacheResult.TIER_UNSPECIFIED),
         similarity=outcome.similarity,
         unset_temperature=outcome.unset_temperature,
         stale=outcome.is_stale,
+        entry_id=outcome.entry_id,
+        reason=outcome.reason,
     )
+    if outcome.created_at:
+        result.age.FromSeconds(outcome.age_seconds)
+    return result
 
 
 def _event(value: GenerationEvent) -> pb.StreamChatResponse:

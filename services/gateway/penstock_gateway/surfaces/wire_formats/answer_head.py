@@ -25,7 +25,7 @@ def exchange_lines(exchange: ChatExchange) -> bytes:
     started, cache = exchange.started, exchange.cache_outcome
     return (
         f"x-request-id: {exchange.call.order.request_id}\r\n"
-        f"x-penstock-cache: {printable(str(cache)) if cache.tier else cache.status}\r\n"
+        f"x-penstock-cache: {printable(str(cache)) if cache.tier or cache.reason else cache.status}\r\n"
         f"{_rate_lines(exchange.rate)}"
         f"{_degraded_lines(exchange) if exchange.degraded is not None else ''}"
         f"{_answered_by_lines(started.answered_by.model, started.answered_by.upstream) if started else ''}"

@@ -1,0 +1,123 @@
+"""What the cache has to do with one request: it is looked into before anybody is asked, and given the answer afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import msgspec
+
+from penstock_common.contract.cache import (
+    Hit,
+    LookupRequest,
+    Near,
+    Probe,
+    Scope,
+    StoreRequest,
+    meaning_of,
+    probe_of,
+)
+from penstock_common.llm.types import Batch, GenerationInput, Plan
+from penstock_common.telemetry.steps import Step
+from penstock_gateway.domain.life.cache_outcome import BYPASS, MISS, CacheOutcome
+from penstock_gateway.domain.life.order import Call, ChatOrder
+from penstock_gateway.domain.life.ports import AnswerCache
+
+# SHA-256 takes a millisecond for so many bytes; what takes longer is done beside the loop.
+_MUCH_TO_DIGEST_BYTES = 1024 * 1024
+# An answer of another than the first candidate must not outlive the outage that caused it.
+SUBSTITUTE_ANSWER_TTL = timedelta(seconds=60)
+
+
+class CacheVisit:
+    """One request's dealings with the cache."""
+
+    __slots__ = ("_by_meaning", "_cache", "_call", "_generation", "_near", "outcome", "probe", "scope")
+
+    def __init__(self, call: Call[ChatOrder], cache: AnswerCache, *, by_meaning: bool) -> None:
+        """``by_meaning``: the cache matches requests by meaning, too."""
+        self.outcome = BYPASS
+        self.scope = Scope(call.order.tenant, call.order.input.model)
+        self.probe: Probe | None = None
+        """None until it is needed."""
+        self._by_meaning = by_meaning
+        self._cache = cache
+        self._call = call
+        self._generation = ""
+        self._near: Near | None = None
+
+    async def look_up(self, effective: GenerationInput, plan: Plan, step: Step) -> Hit | None:
+        """Return the answer that was given before, if there is one that will do."""
+        probe = self.probe = await self._probe_of(effective, plan)
+        control = self._call.order.cache_control
+        request = LookupRequest(scope=self.scope, probe=probe, max_age=control.max_age)
+        found = await self._cache.look_up(request, step.children)
+        hit = found.hit
+        if hit is not None:
+            self.outcome = hit_outcome(hit, effective)
+        elif not found.bypass_reason:
+            self.outcome = CacheOutcome("miss", reason=found.miss_reason) if found.miss_reason else MISS
+            self._generation, self._near = found.generation, found.near
+        step.attributes = {"result": self.outcome.status, "reason": found.bypass_reason or found.miss_reason}
+        return hit
+
+    async def keep(
+        self,
+        effective: GenerationInput,
+        plan: Plan,
+        events: Batch,
+        *,
+        is_substitute: bool = False,
+        stale_for: timedelta | None = None,
+    ) -> None:
+        """Give the cache a complete, clean answer, which for ``is_substitute`` is another than the first candidate's."""
+        control = self._call.order.cache_control
+        await self._cache.keep(
+            StoreRequest(
+                scope=self.scope,
+                probe=self.probe or await self._probe_of(effective, plan),
+                events=events,
+                ttl=_shorter(control.ttl, SUBSTITUTE_ANSWER_TTL if is_substitute else None),
+                generation=self._generation,
+                stale_for=None if is_substitute else stale_for,
+                tags=control.tags,
+                near=self._near,
+            )
+        )
+
+    async def _probe_of(self, effective: GenerationInput, plan: Plan) -> Probe:
+        regions = self._call.caller.tenant.regions
+        if self._call.place.held_bytes > _MUCH_TO_DIGEST_BYTES:
+            probe = await asyncio.to_thread(probe_of, effective, plan.route_digest, regions)
+        else:
+            probe = probe_of(effective, plan.route_digest, regions)
+        return self._with_meaning(probe, effective, plan) if self._by_meaning else probe
+
+    def _with_meaning(self, probe: Probe, effective: GenerationInput, plan: Plan) -> Probe:
+        order = self._call.order
+        if order.cache_control.exact or self._call.place.held_bytes > _MUCH_TO_DIGEST_BYTES:
+            return probe
+        meaning = meaning_of(effective, plan.route_digest, self._call.caller.tenant.regions, user=order.context.user)
+        if meaning is None:
+            return probe
+        if order.cache_control.private:
+            meaning = msgspec.structs.replace(meaning, is_private=True)
+        return msgspec.structs.replace(probe, meaning=meaning)
+
+
+def hit_outcome(hit: Hit, effective: GenerationInput, *, is_stale: bool = False) -> CacheOutcome:
+    """Return how a hit is told."""
+    return CacheOutcome(
+        "hit",
+        "semantic" if hit.by_meaning else "exact",
+        hit.similarity,
+        effective.sampling.temperature is None,
+        is_stale,
+        entry_id=hit.entry_id,
+        created_at=hit.created_at,
+        origin=hit.origin.value,
+    )
+
+
+def _shorter(one: timedelta | None, other: timedelta | None) -> timedelta | None:
+    return one if other is None else other if one is None else min(one, other)
