@@ -1,6 +1,7 @@
 """What every test may ask for."""
 
 import os
+import sys
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -8,6 +9,10 @@ from hypothesis import HealthCheck, settings
 # A busy machine is no defect: neither an example's time nor that of making one is judged.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
+
+# With its bytecode kept each start of Python but the first is seconds shorter, and tests start hundreds.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # Servers are started as another user, which forks; gRPC's own handlers of a fork break the child now and then.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")

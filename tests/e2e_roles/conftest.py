@@ -154,8 +154,7 @@ class Fleet:
 
 
 def _environment() -> dict[str, str]:
-    ours = ("PENSTOCK_", "PYTHONDONTWRITEBYTECODE")
-    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return {name: value for name, value in os.environ.items() if not name.startswith("PENSTOCK_")}
 
 
 async def _ready(process: asyncio.subprocess.Process, errors: Path) -> None:
