@@ -21,6 +21,12 @@ from penstock_common.testing.postgres_server import PostgresServer, postgres_pro
 from penstock_common.testing.transports import TRANSPORTS  # noqa: E402 - as above
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return what ``--numprocesses auto`` starts: tests wait as long as they compute, and four keep two cores busy."""
+    return max(4, os.cpu_count() or 1)
+
+
 @pytest.fixture(params=TRANSPORTS)
 def transport(request):
     """Each of the suite's transports in turn."""
