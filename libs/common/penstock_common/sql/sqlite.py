@@ -85,8 +85,10 @@ class PreparedConnection(sqlite3.Connection):
 
 
 def _write_ahead(connection: sqlite3.Connection, timeout_s: float) -> None:
-    """Readers do not wait for the writer; a commit survives a killed process, and a power cut costs at most the last
-    ones (sqlite.org/wal.html).
+    """Have readers not wait for the writer (sqlite.org/wal.html).
+
+    A commit survives a killed process, and a power cut costs at most the last
+    ones.
 
     Whoever makes the file so needs it alone, and of several who start at once
     SQLite refuses some without waiting.
