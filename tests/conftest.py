@@ -1,6 +1,7 @@
 """What every test may ask for."""
 
 import os
+import sys
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -9,11 +10,21 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
+# With its bytecode kept each start of Python but the first is seconds shorter, and tests start hundreds.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 # Servers are started as another user, which forks; gRPC's own handlers of a fork break the child now and then.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
 
 from penstock_common.testing.postgres_server import PostgresServer, postgres_programs  # noqa: E402 - as above
 from penstock_common.testing.transports import TRANSPORTS  # noqa: E402 - as above
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return what ``--numprocesses auto`` starts: tests wait as long as they compute, and four keep two cores busy."""
+    return max(4, os.cpu_count() or 1)
 
 
 @pytest.fixture(params=TRANSPORTS)

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import aiohttp
 import grpc
 import pytest
+import pytest_asyncio
 from openai import AsyncOpenAI
 
 from penstock_common.configuration import ConfigurationError
@@ -154,8 +156,7 @@ class Fleet:
 
 
 def _environment() -> dict[str, str]:
-    ours = ("PENSTOCK_", "PYTHONDONTWRITEBYTECODE")
-    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return {name: value for name, value in os.environ.items() if not name.startswith("PENSTOCK_")}
 
 
 async def _ready(process: asyncio.subprocess.Process, errors: Path) -> None:
@@ -223,13 +224,13 @@ async def names() -> AsyncIterator[NameServer]:
         yield server
 
 
-@pytest.fixture
-async def idle_fleet(tmp_path: Path, upstream: OpenAIUpstream) -> AsyncIterator[Fleet]:
-    """A configuration of which nothing runs yet; what a test starts is ended for it."""
+@asynccontextmanager
+async def fleet_in(folder: Path, upstream: OpenAIUpstream) -> AsyncIterator[Fleet]:
+    """Yield a configuration of which nothing runs yet; what is started by it has ended on exit."""
     with RedisServer() as redis:
-        pki = CertificateFiles.make(tmp_path, "*.penstock.test")
-        document = configuration(tmp_path, pki, upstream, redis.url)
-        fleet = Fleet(tmp_path, document, pki, grpc=document["listen"]["grpc"])
+        pki = CertificateFiles.make(folder, "*.penstock.test")
+        document = configuration(folder, pki, upstream, redis.url)
+        fleet = Fleet(folder, document, pki, grpc=document["listen"]["grpc"])
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
             fleet.session = session
             try:
@@ -239,6 +240,13 @@ async def idle_fleet(tmp_path: Path, upstream: OpenAIUpstream) -> AsyncIterator[
                     if role.process.returncode is None:
                         role.kill()
                         await role.process.communicate()
+
+
+@pytest.fixture
+async def idle_fleet(tmp_path: Path, upstream: OpenAIUpstream) -> AsyncIterator[Fleet]:
+    """A configuration of which nothing runs yet; what a test starts is ended for it."""
+    async with fleet_in(tmp_path, upstream) as fleet:
+        yield fleet
 
 
 async def _upgrade(fleet: Fleet) -> None:
@@ -295,6 +303,15 @@ async def fleet(edge: None, idle_fleet: Fleet) -> Fleet:
     await _upgrade(idle_fleet)
     await _start_all(idle_fleet)
     return idle_fleet
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def standing(edge: None, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Fleet, OpenAIUpstream]]:
+    """Six processes that no test of a module ends, and whom they ask: to start them takes longer than most tests."""
+    async with OpenAIUpstream() as upstream, fleet_in(tmp_path_factory.mktemp("standing"), upstream) as fleet:
+        await _upgrade(fleet)
+        await _start_all(fleet)
+        yield fleet, upstream
 
 
 @pytest.fixture

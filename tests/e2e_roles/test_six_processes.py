@@ -16,6 +16,8 @@ from penstock.llm.v1 import generation_pb2, message_pb2
 from penstock_common.testing.openai_upstream import Answer, End
 from penstock_common.testing.otlp_collector import OtlpCollector
 
+of_the_standing = pytest.mark.asyncio(loop_scope="module")
+
 STEPS = {"validate", "admit", "cache.lookup", "route", "generate", "attempt", "settle"}
 
 
@@ -24,7 +26,9 @@ def grpc_input(text: str) -> generation_pb2.GenerationInput:
     return generation_pb2.GenerationInput(model="fast", messages=[turn])
 
 
-async def test_callers_of_every_surface_are_answered(fleet, upstream):
+@of_the_standing
+async def test_callers_of_every_surface_are_answered(standing):
+    fleet, upstream = standing
     upstream.enqueue(*[Answer(tokens=["Hel", "lo"])] * 4)
     async with fleet.sdk() as client:
         whole = await client.chat.completions.create(model="fast", messages=[{"role": "user", "content": "a"}])
@@ -61,7 +65,9 @@ async def test_callers_of_every_surface_are_answered(fleet, upstream):
         assert response.status == 200, await response.text()
 
 
-async def test_second_request_is_a_hit_and_asks_nobody(fleet, upstream):
+@of_the_standing
+async def test_second_request_is_a_hit_and_asks_nobody(standing):
+    fleet, upstream = standing
     question = f"What is a hit? {uuid.uuid4()}"
     _, _, first = await fleet.ask(question)
     async with asyncio.timeout(60):
@@ -73,7 +79,9 @@ async def test_second_request_is_a_hit_and_asks_nobody(fleet, upstream):
     assert len(upstream.requests) == asked
 
 
-async def test_caller_that_leaves_ends_the_upstreams_work(fleet, upstream):
+@of_the_standing
+async def test_caller_that_leaves_ends_the_upstreams_work(standing):
+    fleet, upstream = standing
     upstream.enqueue(Answer(tokens=["12345678"], stop_after=2, end=End.STALL))
     async with fleet.sdk() as client:
         stream = await client.chat.completions.create(
@@ -100,7 +108,9 @@ async def test_request_is_one_trace_over_all_processes(edge, idle_fleet, upgrade
         assert len({span.trace_id for span in collector.spans if span.name in STEPS}) == 1
 
 
-async def test_health_answers_and_reflection_lists_the_public_services_alone(fleet):
+@of_the_standing
+async def test_health_answers_and_reflection_lists_the_public_services_alone(standing):
+    fleet, _ = standing
     async with fleet.channel() as channel:
         answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
         listed = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(
@@ -116,8 +126,10 @@ async def test_health_answers_and_reflection_lists_the_public_services_alone(fle
     }
 
 
+@of_the_standing
 @pytest.mark.parametrize("role", ["router", "cache", "inference"])
-async def test_stranger_without_a_certificate_is_refused_inside(fleet, role):
+async def test_stranger_without_a_certificate_is_refused_inside(standing, role):
+    fleet, _ = standing
     target = fleet.document["services"][role]["listen"]
     for credentials in (None, grpc.ssl_channel_credentials(fleet.pki.ca.read_bytes())):
         channel = (
@@ -129,10 +141,10 @@ async def test_stranger_without_a_certificate_is_refused_inside(fleet, role):
         assert told.value.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
-@pytest.mark.parametrize("role", ["router", "cache", "inference", "gateway"])
-async def test_health_command_sees_a_role_serve_and_end(fleet, run_command, role):
-    assert await run_command(fleet, "health", role) == (0, f"{role} is SERVING\n")
-    assert await fleet.roles[role].stop() == 0
-    code, words = await run_command(fleet, "health", role)
-    assert code == 1
-    assert "UNREACHABLE" in words
+async def test_health_command_sees_each_role_serve_and_end(fleet, run_command):
+    for role in ("router", "cache", "inference", "gateway"):
+        assert await run_command(fleet, "health", role) == (0, f"{role} is SERVING\n")
+        assert await fleet.roles[role].stop() == 0
+        code, words = await run_command(fleet, "health", role)
+        assert code == 1
+        assert "UNREACHABLE" in words

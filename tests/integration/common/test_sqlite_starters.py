@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import threading
 from datetime import timedelta
@@ -11,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from penstock_common.sql.address import DatabaseLimits
 from penstock_common.sql.database import open_database
+from penstock_common.sql.postgresql import DatabaseUnavailable
 from penstock_common.sql.sqlite import PreparedConnection
 
 _STARTERS = 6
@@ -62,3 +64,22 @@ async def test_connections_of_an_engine_are_prepared(tmp_path):
         assert [await pragma(name) for name in ("journal_mode", "synchronous", "busy_timeout")] == ["wal", 1, 7000]
         with pytest.raises(DBAPIError):
             await connection.exec_driver_sql("SELECT nothing")
+
+
+def test_a_file_that_is_no_database_leaves_nothing_to_a_loop_that_is_closed(tmp_path, monkeypatch):
+    path = tmp_path / "other.db"
+    path.write_text("No database at all. " * 100)
+    lost = []
+    monkeypatch.setattr(threading, "excepthook", lost.append)
+
+    async def open_it():
+        async with open_database(f"sqlite:///{path}") as engine, engine.connect():
+            pass
+
+    before = set(threading.enumerate())
+    for _ in range(_FILES):
+        with pytest.raises(DatabaseUnavailable):
+            asyncio.run(open_it())
+    for thread in set(threading.enumerate()) - before:
+        thread.join()
+    assert lost == []

@@ -3,6 +3,7 @@
 import json
 import os
 import select
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -136,6 +137,22 @@ class Exits:
 def exits() -> type[Exits]:
     """Watch processes that are not our children."""
     return Exits
+
+
+@pytest.fixture(scope="session")
+def made_once(penstock: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The state folder that a first command has made."""
+    folder = tmp_path_factory.mktemp("made")
+    (folder / "penstock.yaml").write_text(PROVIDER)
+    told = penstock("keys", "list", "--config", folder / "penstock.yaml", "--state", folder / "state")
+    assert told.returncode == 0, told.stderr
+    return folder / "state"
+
+
+@pytest.fixture
+def state(made_once: Path, tmp_path: Path) -> Path:
+    """A state folder of the test's own whose database has the schema, which takes a command longer than all it does."""
+    return shutil.copytree(made_once, tmp_path / "state")
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ from penstock.gateway.v1 import admin_service_pb2, admin_service_pb2_grpc
 
 
 @pytest.fixture
-def command(penstock, config, tmp_path):
+def command(penstock, config, state):
     """A function that runs an administrative command with --json, and returns what it wrote."""
 
     def run(*arguments, exit_code=0):
-        told = penstock(*arguments, "--config", config, "--state", tmp_path / "state", "--json")
+        told = penstock(*arguments, "--config", config, "--state", state, "--json")
         assert told.returncode == exit_code, told.stderr or told.stdout
         return json.loads(told.stdout)
 

@@ -14,8 +14,8 @@ KEY = re.compile(r"psk_[A-Za-z0-9_-]+\n|[A-Za-z0-9_-]{30,}\n")
 
 
 @pytest.fixture
-def where(config, tmp_path):
-    return ("--config", config, "--state", tmp_path / "state")
+def where(config, state):
+    return ("--config", config, "--state", state)
 
 
 def test_a_new_key_stands_alone_on_standard_output(penstock, where):

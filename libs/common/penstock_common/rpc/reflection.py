@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING
 
 import grpc
@@ -48,7 +49,7 @@ class _Described:
         everything = descriptor_pool.Default()
         for name in services:
             if name == _V1:
-                self._pool.AddSerializedFile(_version_1().SerializeToString())
+                self._pool.AddSerializedFile(_version_1())
                 continue
             with suppress(KeyError):  # a service that no file describes is listed, and nothing more
                 self._add(everything.FindFileContainingSymbol(name))
@@ -85,9 +86,10 @@ class _Described:
             return name in self._pool.FindEnumTypeByName(owner).values_by_name
 
 
-def _version_1() -> descriptor_pb2.FileDescriptorProto:
+@cache
+def _version_1() -> bytes:
     """Version 1's own file, which no package on the registry carries: v1alpha's under its name."""
     alpha = descriptor_pb2.FileDescriptorProto()
     reflection_pb2.DESCRIPTOR.CopyToProto(alpha)
     renamed = text_format.MessageToString(alpha).replace("v1alpha", "v1")
-    return text_format.Parse(renamed, descriptor_pb2.FileDescriptorProto())
+    return text_format.Parse(renamed, descriptor_pb2.FileDescriptorProto()).SerializeToString()

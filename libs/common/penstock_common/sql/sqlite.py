@@ -12,6 +12,7 @@ from datetime import timedelta
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Self, TypeAlias
+from weakref import WeakSet
 
 from sqlalchemy import event
 from sqlalchemy.engine import ExceptionContext
@@ -37,12 +38,21 @@ async def open_sqlite(address: DatabaseAddress, limits: DatabaseLimits) -> Async
         "timeout": min(limits.statement_timeout, _LONGEST_BUSY).total_seconds(),
         "factory": PreparedConnection,
     }
+    in_vain: WeakSet[threading.Thread] = WeakSet()
+
+    def opened(*arguments: Any, **options: Any) -> PreparedConnection:
+        try:
+            return PreparedConnection(*arguments, **options)
+        except BaseException:
+            in_vain.add(threading.current_thread())
+            raise
+
     engine = create_async_engine(
         f"sqlite+aiosqlite:{rest}",
         pool_size=limits.pool_size,
         max_overflow=0,
         pool_timeout=limits.connect_timeout.total_seconds(),
-        connect_args=connect_options,
+        connect_args={**connect_options, "factory": opened},
         execution_options={_CONNECT_OPTIONS: connect_options},
     )
 
@@ -56,6 +66,9 @@ async def open_sqlite(address: DatabaseAddress, limits: DatabaseLimits) -> Async
         yield engine
     finally:
         await engine.dispose()
+        # The driver waits for the thread of no connection that could not be opened, and it tells its loop that it ends.
+        for thread in list(in_vain):
+            await asyncio.to_thread(thread.join)
 
 
 class PreparedConnection(sqlite3.Connection):
@@ -72,11 +85,13 @@ class PreparedConnection(sqlite3.Connection):
 
 
 def _write_ahead(connection: sqlite3.Connection, timeout_s: float) -> None:
-    """Let readers not wait for the writer.
+    """Have readers not wait for the writer (sqlite.org/wal.html).
 
     A commit survives a killed process, and a power cut costs at most the last
-    ones (sqlite.org/wal.html). Whoever makes the file so needs it alone, and of
-    several who start at once SQLite refuses some without waiting.
+    ones.
+
+    Whoever makes the file so needs it alone, and of several who start at once
+    SQLite refuses some without waiting.
     """
     until = time.monotonic() + timeout_s
     while True:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -147,12 +148,16 @@ class RedisServer:
         ]
 
     def _answers(self) -> bool:
-        try:
-            with self.client() as client:
-                return bool(client.ping())
-        except redis.ConnectionError:
-            # Not listening yet, or still loading its data (BusyLoadingError).
-            return False
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(START_TIMEOUT_SECONDS)
+            try:
+                probe.connect(str(self.socket_path))
+                probe.sendall(b"PING\r\n")
+                # While it loads its data it says that.
+                return probe.recv(64).startswith(b"+PONG")
+            except OSError:
+                # Not listening yet.
+                return False
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.poll() is None:
