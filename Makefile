@@ -45,9 +45,9 @@ ifdef ARGS
 	$(TOOLS) pytest $(ARGS)
 else
 	$(TOOLS) pytest --numprocesses auto --dist loadfile --ignore tests/e2e --ignore tests/e2e_roles --ignore tests/chaos
-	$(TOOLS) pytest --numprocesses 2 --dist loadfile tests/e2e tests/e2e_roles tests/chaos
-	PENSTOCK_TEST_SHAPE=workers $(TOOLS) pytest --numprocesses 2 --dist loadfile tests/e2e
-	PENSTOCK_TEST_SHAPE=six_processes $(TOOLS) pytest --numprocesses 2 --dist loadfile tests/e2e
+	$(TOOLS) pytest tests/e2e tests/e2e_roles tests/chaos
+	PENSTOCK_TEST_SHAPE=workers $(TOOLS) pytest tests/e2e
+	PENSTOCK_TEST_SHAPE=six_processes $(TOOLS) pytest tests/e2e
 endif
 
 .PHONY: parity

@@ -23,8 +23,8 @@ from penstock_common.testing.transports import TRANSPORTS  # noqa: E402 - as abo
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Return what ``--numprocesses auto`` starts: tests wait as long as they compute, and four keep two cores busy."""
-    return max(4, os.cpu_count() or 1)
+    """Return what ``--numprocesses auto`` starts: tests wait as long as they compute, and three keep two cores busy."""
+    return max(3, os.cpu_count() or 1)
 
 
 @pytest.fixture(params=TRANSPORTS)
