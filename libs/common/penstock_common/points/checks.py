@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from array import array
 from collections.abc import Iterable, Sequence
 
 from penstock_common.errors import InvalidRequest
-from penstock_common.points.store import TENANT, Collection, Payload, Point, Where
+from penstock_common.points.store import TENANT, Collection, Payload, Point, Vector, Where
 
 
-def check_vector(collection: Collection, vector: array[float]) -> None:
+def check_vector(collection: Collection, vector: Vector) -> None:
     """Refuse a vector of another dimension."""
     if len(vector) != collection.dimension:
         raise InvalidRequest(

@@ -6,9 +6,15 @@ import hashlib
 import re
 from array import array
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from penstock_common.errors import ServiceUnavailable
+
+if TYPE_CHECKING:
+    Vector = array[float]
+else:
+    # Of 3.11 it cannot be subscribed at run time, and codecs read annotations.
+    Vector = array
 
 Payload = Mapping[str, str | int | float | Sequence[str]]
 """Small fields beside a vector. Only those that the collection names as keywords or numbers can be asked for."""
@@ -18,7 +24,7 @@ TENANT = "tenant"
 _WORD = re.compile(r"[a-z0-9]+")
 _SLUG_CHARACTERS = 40
 _DIGEST_CHARACTERS = 12
-_NOTHING: Mapping[str, str | int] = {}
+_NOTHING: Mapping[str, str] = {}
 _UNBOUNDED: Mapping[str, float] = {}
 
 
@@ -40,7 +46,7 @@ class Collection(NamedTuple):
     revision: str
     dimension: int
     keywords: tuple[str, ...] = ()
-    """Fields of text, lists of text or whole numbers that ``Where.equal`` may name."""
+    """Fields of text, or lists of it, that ``Where.equal`` may name."""
     numbers: tuple[str, ...] = ()
     """Numeric fields that ``Where.above`` and ``Where.below`` may name."""
 
@@ -71,7 +77,7 @@ class Point(NamedTuple):
 
     id: str
     tenant: str
-    vector: array[float]
+    vector: Vector
     payload: Payload
 
 
@@ -92,7 +98,7 @@ class Where(NamedTuple):
     """
 
     tenant: str
-    equal: Mapping[str, str | int] = _NOTHING
+    equal: Mapping[str, str] = _NOTHING
     above: Mapping[str, float] = _UNBOUNDED
     below: Mapping[str, float] = _UNBOUNDED
     ids: Sequence[str] | None = None
@@ -122,7 +128,7 @@ class Points(Protocol):
 
     async def nearest(
         self,
-        vector: array[float],
+        vector: Vector,
         where: Where,
         *,
         limit: int,
