@@ -44,6 +44,7 @@ class EdgeProcess:
         self._connection: _Connection | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._numbers = 0
+        self._up = asyncio.Event()
 
     @property
     def pid(self) -> int | None:
@@ -97,6 +98,11 @@ class EdgeProcess:
             await self._end(connection)
             raise ConfigurationError(self._words(error)) from None
         self._connection = connection
+        self._up.set()
+
+    async def until_up(self) -> None:
+        """Return when questions are taken, again or still."""
+        await self._up.wait()
 
     async def keep_running(self) -> None:
         """Start it again whenever it dies."""
@@ -104,6 +110,7 @@ class EdgeProcess:
             if self._connection is not None:
                 await self._connection.lost
                 self._connection = None
+                self._up.clear()
             if self._process is not None:
                 _log.warning("vector_store_ended", folder=str(self._folder), status=await self._process.wait())
                 self._process = None
