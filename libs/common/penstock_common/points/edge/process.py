@@ -54,7 +54,7 @@ class EdgeProcess:
     async def ask(self, question: Question, timeout: float | None, /) -> Any:  # noqa: ASYNC109 - as in Points
         """Return the answer; implements ``Ask``."""
         connection = self._connection
-        if connection is None:
+        if connection is None or connection.lost.done():
             raise _unavailable("is starting again")
         if connection.is_resting and isinstance(question, Nearest):
             raise _unavailable("is indexing")
@@ -62,14 +62,15 @@ class EdgeProcess:
             raise _unavailable(f"has {self._most_waiting} questions waiting")
         seconds = self._timeout if timeout is None else timeout
         self._numbers += 1
-        answer = connection.send(Asked(self._numbers, time.monotonic() + seconds, question))
+        number = self._numbers
+        answer = connection.send(Asked(number, time.monotonic() + seconds, question))
         try:
             async with asyncio.timeout(seconds):
                 told = await answer
         except TimeoutError:
             raise _unavailable(f"did not answer within {round(seconds * 1000)} ms") from None
         finally:
-            connection.waiting.pop(self._numbers, None)
+            connection.waiting.pop(number, None)
         return ANSWER_TO[type(question)].decode(told)
 
     async def start(self) -> None:
@@ -99,6 +100,7 @@ class EdgeProcess:
             raise ConfigurationError(self._words(error)) from None
         self._connection = connection
         self._up.set()
+        connection.lost.add_done_callback(lambda _: self._up.clear())
 
     async def until_up(self) -> None:
         """Return when questions are taken, again or still."""
@@ -110,7 +112,6 @@ class EdgeProcess:
             if self._connection is not None:
                 await self._connection.lost
                 self._connection = None
-                self._up.clear()
             if self._process is not None:
                 _log.warning("vector_store_ended", folder=str(self._folder), status=await self._process.wait())
                 self._process = None
@@ -183,13 +184,14 @@ class _Connection(asyncio.Protocol):
                 self._heard(told.kind, told.answer)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        # Whoever waits for an answer finds it lost, once told.
+        if not self.lost.done():
+            self.lost.set_result(None)
         for future in (*self.waiting.values(), self.ready):
             if not future.done():
                 future.set_exception(_unavailable("has ended"))
                 # Nobody may be waiting for the start any more.
                 future.exception()
-        if not self.lost.done():
-            self.lost.set_result(None)
 
     def send(self, asked: Asked) -> asyncio.Future[msgspec.Raw]:
         """Return what the answer will be."""
