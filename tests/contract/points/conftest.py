@@ -1,23 +1,39 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from penstock_common.points.edge.engine import open_edge
+from penstock_common.points.edge.engine import EdgeEngine, open_edge
 from penstock_common.points.edge.messages import Settings
+from penstock_common.points.remote import RemoteEngine
+from penstock_common.points.servicer import points_service
 from penstock_common.points.store import Engine
+from penstock_common.testing.transports import IN_PROCESS, SOCKET, channel_to
 
-ENGINES = ("edge",)
+EDGE, OF_ANOTHER_PROCESS = "edge", "of another process"
+ENGINES = (EDGE, f"{OF_ANOTHER_PROCESS}, {IN_PROCESS}", f"{OF_ANOTHER_PROCESS}, {SOCKET}")
+PATIENT = timedelta(seconds=30)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def edge(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EdgeEngine]:
+    folder: Path = tmp_path_factory.mktemp("engine") / "points"
+    async with open_edge(folder, Settings(), call_timeout=PATIENT, cool_down=timedelta(0)) as engine:
+        yield engine
 
 
 @pytest_asyncio.fixture(params=ENGINES, scope="module", loop_scope="module")
-async def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Engine]:
-    """Each engine in turn, with nothing in it."""
-    patient = timedelta(seconds=30)
-    async with open_edge(
-        tmp_path_factory.mktemp("engine") / "points", Settings(), call_timeout=patient, cool_down=timedelta(0)
-    ) as edge:
-        yield edge
+async def engine(request: pytest.FixtureRequest, edge: EdgeEngine) -> AsyncIterator[Engine]:
+    """Each engine in turn."""
+    name, _, transport = request.param.partition(", ")
+    async with AsyncExitStack() as stack:
+        if name == EDGE:
+            yield edge
+        else:
+            channel = await stack.enter_async_context(channel_to(points_service(edge), transport))
+            yield RemoteEngine(channel, timeout=PATIENT, cool_down=timedelta(0))

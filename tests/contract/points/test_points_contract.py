@@ -205,7 +205,7 @@ async def test_a_dropped_tenant_is_gone_and_the_others_stay(points, acme, globex
 
 
 async def test_sweeping_deletes_of_every_tenant(engine, acme, globex):
-    points = engine.points(CACHE._replace(purpose="swept"))
+    points = engine.points(CACHE._replace(purpose=f"swept{uuid.uuid4().hex}"))
     await points.put([point(acme, EAST, hits=1), point(globex, EAST, hits=1), point(globex, EAST, hits=2)])
     await points.put([point(globex, EAST)])
 
@@ -214,7 +214,7 @@ async def test_sweeping_deletes_of_every_tenant(engine, acme, globex):
 
 
 async def test_collections_do_not_meet(engine, acme):
-    old, new = engine.points(CACHE), engine.points(CACHE._replace(revision="r2"))
+    old, new = engine.points(CACHE), engine.points(CACHE._replace(revision=str(uuid.uuid4())))
     await old.put([point(acme, EAST)])
 
     assert list(await near(new, EAST, Where(acme))) == []
