@@ -135,7 +135,7 @@ class Qdrant(Section):
     timeout: Annotated[Duration, Field(gt=timedelta())] = timedelta(milliseconds=100)
     """What one question may take before it counts as a miss."""
     write_timeout: Annotated[Duration, Field(gt=timedelta())] = timedelta(seconds=5)
-    """What a change may take before it counts as lost."""
+    """What a change may take, and whatever else no request waits for."""
     cool_down: Annotated[Duration, Field(gt=timedelta())] = timedelta(seconds=1)
     """After a failure Qdrant is left alone for so long, and what needs it is a miss at once."""
     quantization: Literal["none", "scalar", "binary"] = "none"

@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from penstock_common.points.edge.engine import EdgeEngine, open_edge
 from penstock_common.points.edge.messages import Settings
+from penstock_common.points.gated import Patience
 from penstock_common.points.remote import RemoteEngine
 from penstock_common.points.servicer import points_service
 from penstock_common.points.store import Engine
@@ -17,13 +18,13 @@ from penstock_common.testing.transports import IN_PROCESS, SOCKET, channel_to
 
 EDGE, OF_ANOTHER_PROCESS = "edge", "of another process"
 ENGINES = (EDGE, f"{OF_ANOTHER_PROCESS}, {IN_PROCESS}", f"{OF_ANOTHER_PROCESS}, {SOCKET}")
-PATIENT = timedelta(seconds=30)
+PATIENT = Patience(timedelta(seconds=30), timedelta(seconds=30), timedelta(0))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def edge(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EdgeEngine]:
     folder: Path = tmp_path_factory.mktemp("engine") / "points"
-    async with open_edge(folder, Settings(), call_timeout=PATIENT, cool_down=timedelta(0)) as engine:
+    async with open_edge(folder, Settings(), PATIENT) as engine:
         yield engine
 
 
@@ -36,4 +37,4 @@ async def engine(request: pytest.FixtureRequest, edge: EdgeEngine) -> AsyncItera
             yield edge
         else:
             channel = await stack.enter_async_context(channel_to(points_service(edge), transport))
-            yield RemoteEngine(channel, timeout=PATIENT, cool_down=timedelta(0))
+            yield RemoteEngine(channel, PATIENT)

@@ -26,6 +26,7 @@ from penstock_common.faults import ConfigurationError
 from penstock_common.points.edge.engine import EdgeEngine, open_edge
 from penstock_common.points.edge.host import Host, serve
 from penstock_common.points.edge.messages import ANSWERS, Asked, Settings, framed, frames_of
+from penstock_common.points.gated import Patience
 from penstock_common.points.store import Collection, Point, PointsUnavailable, Where
 
 DIMENSION = 16
@@ -37,8 +38,7 @@ def opened(folder: Path, *, cool_down: timedelta = NEVER, **settings: Any) -> Ab
     return open_edge(
         folder,
         Settings(**settings),
-        call_timeout=timedelta(seconds=60),
-        cool_down=cool_down,
+        Patience(timedelta(seconds=60), timedelta(seconds=60), cool_down),
         restart_after=timedelta(),
     )
 

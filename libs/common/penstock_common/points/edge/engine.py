@@ -10,7 +10,7 @@ from pathlib import Path
 from penstock_common.points.asked import AskedPoints
 from penstock_common.points.edge.messages import Settings
 from penstock_common.points.edge.process import EdgeProcess, running_engine
-from penstock_common.points.gated import GatedAsk
+from penstock_common.points.gated import GatedAsk, Patience
 from penstock_common.points.store import Collection
 
 MOST_WAITING = 256
@@ -21,9 +21,9 @@ _RESTART_AFTER = timedelta(seconds=1)
 class EdgeEngine:
     """Implements ``Engine``; ``process`` is for those who watch over it."""
 
-    def __init__(self, process: EdgeProcess, cool_down: timedelta) -> None:
+    def __init__(self, process: EdgeProcess, patience: Patience) -> None:
         self.process = process
-        self._ask = GatedAsk("the embedded vector store", process.ask, cool_down)
+        self._ask = GatedAsk("the embedded vector store", process.ask, patience)
 
     def points(self, collection: Collection) -> AskedPoints:
         """Return the collection."""
@@ -34,12 +34,11 @@ class EdgeEngine:
 async def open_edge(
     folder: Path,
     settings: Settings,
+    patience: Patience,
     *,
-    call_timeout: timedelta,
-    cool_down: timedelta,
     restart_after: timedelta = _RESTART_AFTER,
 ) -> AsyncGenerator[EdgeEngine]:
-    """Yield the engine of a folder; ``call_timeout`` is that of calls that bring none.
+    """Yield the engine of a folder.
 
     Raises:
         ConfigurationError: if another process has the folder, it cannot be used, or the package is missing.
@@ -47,9 +46,8 @@ async def open_edge(
     process = EdgeProcess(
         folder,
         settings,
-        timeout=call_timeout.total_seconds(),
         most_waiting=MOST_WAITING,
         restart_after=restart_after.total_seconds(),
     )
     async with running_engine(process):
-        yield EdgeEngine(process, cool_down)
+        yield EdgeEngine(process, patience)

@@ -32,13 +32,10 @@ _log = structlog.get_logger(__name__)
 class EdgeProcess:
     """The engine's process on one folder. At most ``most_waiting`` questions wait; each has its time."""
 
-    def __init__(
-        self, folder: Path, settings: Settings, *, timeout: float, most_waiting: int, restart_after: float
-    ) -> None:
-        """``timeout`` is what a question has that brings none; ``restart_after`` a pause. Both are seconds."""
+    def __init__(self, folder: Path, settings: Settings, *, most_waiting: int, restart_after: float) -> None:
+        """``restart_after`` is a pause in seconds."""
         self._folder = folder
         self._settings = settings
-        self._timeout = timeout
         self._most_waiting = most_waiting
         self._restart_after = restart_after
         self._connection: _Connection | None = None
@@ -51,8 +48,8 @@ class EdgeProcess:
         """The engine's process, while there is one."""
         return None if self._process is None else self._process.pid
 
-    async def ask(self, question: Question, timeout: float | None, /) -> Any:  # noqa: ASYNC109 - as in Points
-        """Return the answer; implements ``Ask``."""
+    async def ask(self, question: Question, timeout: float, /) -> Any:  # noqa: ASYNC109 - as in Points
+        """Return the answer; implements ``TimedAsk``."""
         connection = self._connection
         if connection is None or connection.lost.done():
             raise _unavailable("is starting again")
@@ -60,15 +57,14 @@ class EdgeProcess:
             raise _unavailable("is indexing")
         if len(connection.waiting) >= self._most_waiting:
             raise _unavailable(f"has {self._most_waiting} questions waiting")
-        seconds = self._timeout if timeout is None else timeout
         self._numbers += 1
         number = self._numbers
-        answer = connection.send(Asked(number, time.monotonic() + seconds, question))
+        answer = connection.send(Asked(number, time.monotonic() + timeout, question))
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(timeout):
                 told = await answer
         except TimeoutError:
-            raise _unavailable(f"did not answer within {round(seconds * 1000)} ms") from None
+            raise _unavailable(f"did not answer within {round(timeout * 1000)} ms") from None
         finally:
             connection.waiting.pop(number, None)
         return ANSWER_TO[type(question)].decode(told)
