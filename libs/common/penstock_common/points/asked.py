@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from penstock_common.contract.points import (
     Count,
@@ -49,9 +49,8 @@ class AskedPoints:
         """Return the nearest."""
         checks.check_vector(self._collection, vector)
         checks.check_where(self._collection, where)
-        return await self._ask(
-            Nearest(collection=self._collection, vector=vector, where=where, limit=limit, floor=floor), timeout
-        )
+        question = Nearest(collection=self._collection, vector=vector, where=where, limit=limit, floor=floor)
+        return _of(where.tenant, await self._ask(question, timeout))
 
     async def put(self, points: Sequence[Point], *, timeout: float | None = None) -> None:
         """Keep the points."""
@@ -63,7 +62,8 @@ class AskedPoints:
         """Return those that the tenant has."""
         checks.check_tenant(tenant)
         checks.check_ids(ids)
-        return await self._ask(Get(collection=self._collection, tenant=tenant, ids=ids), timeout) if ids else ()
+        question = Get(collection=self._collection, tenant=tenant, ids=ids)
+        return _of(tenant, await self._ask(question, timeout)) if ids else ()
 
     async def set_payload(self, where: Where, payload: Payload, *, timeout: float | None = None) -> None:
         """Change fields."""
@@ -85,7 +85,9 @@ class AskedPoints:
         """Return a page."""
         checks.check_where(self._collection, where)
         checks.check_ids([after] if after else [])
-        return await self._ask(Scroll(collection=self._collection, where=where, limit=limit, after=after), timeout)
+        question = Scroll(collection=self._collection, where=where, limit=limit, after=after)
+        page: Page = await self._ask(question, timeout)
+        return Page(_of(where.tenant, page.points), page.after)
 
     async def drop_tenant(self, tenant: str, *, timeout: float | None = None) -> None:
         """Delete all that the tenant has."""
@@ -99,3 +101,11 @@ class AskedPoints:
     async def size(self, *, timeout: float | None = None) -> int:
         """Return how many there are."""
         return await self._ask(Size(collection=self._collection), timeout)
+
+
+_Owned = TypeVar("_Owned", Point, Scored)
+
+
+def _of(tenant: str, found: Sequence[_Owned]) -> Sequence[_Owned]:
+    """Return those that are the tenant's: nothing of another goes on, also where an engine loses its filter."""
+    return tuple([one for one in found if one.tenant == tenant])
