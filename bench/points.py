@@ -89,7 +89,6 @@ async def engine_of(kind: str, folder: Path, options: argparse.Namespace) -> Asy
         "hnsw_m": options.m,
         "hnsw_ef_construct": options.ef_construct,
         "full_scan_kilobytes": options.full_scan,
-        "least_free_bytes": 0,
     }
     if kind == "edge":
         async with open_points(Qdrant(path=folder, **common)) as engine:

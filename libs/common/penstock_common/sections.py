@@ -151,8 +151,8 @@ class Qdrant(Section):
     indexing_kilobytes: Annotated[int, Field(ge=10)] = 10_000
     """New vectors enter the graphs when there are so many of them. The embedded engine finds nothing meanwhile, which is
     seconds, and waits with it for a quiet moment."""
-    least_free_bytes: Annotated[int, Field(ge=0)] = 256 * 1024 * 1024
-    """The embedded engine writes nothing that would leave the disk with less."""
+    least_free_bytes: Annotated[int, Field(ge=64 * 1024 * 1024)] = 256 * 1024 * 1024
+    """The embedded engine writes nothing that would leave the disk with less: one that is full would end it."""
     flush_interval: Annotated[Duration, Field(gt=timedelta())] = timedelta(seconds=5)
     """What the embedded engine may lose where the power fails; where a process is killed, it loses nothing."""
     replication_factor: Annotated[int, Field(ge=1, le=32)] = 1

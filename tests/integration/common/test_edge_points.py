@@ -26,6 +26,7 @@ from penstock_common.faults import ConfigurationError
 from penstock_common.points.edge.engine import EdgeEngine, open_edge
 from penstock_common.points.edge.host import Host, serve
 from penstock_common.points.edge.messages import ANSWERS, Asked, Settings, framed, frames_of
+from penstock_common.points.edge.shard import Shard
 from penstock_common.points.gated import Patience
 from penstock_common.points.store import Collection, Point, PointsUnavailable, Where
 
@@ -237,6 +238,23 @@ def test_what_waits_for_an_index_gets_one_and_is_found_as_before(tmp_path):
     assert waits == (True, Settings().quiet_seconds)
     assert after == (False, True)
     assert len(found) == 3
+
+
+def test_an_index_that_cannot_be_made_is_told_of_and_searching_goes_on(tmp_path, monkeypatch):
+    host = Host(tmp_path, Settings(indexing_threshold_kilobytes=6, full_scan_kilobytes=1))
+    host.answer(Put(collection=CACHE, points=[point(number) for number in range(400)]))
+
+    def no_room(shard: Shard) -> None:
+        raise Exception("Not enough space available for optimization")
+
+    monkeypatch.setattr(Shard, "optimize", no_room)
+    host.index()
+    found = host.answer(Nearest(collection=CACHE, vector=unit(3), where=Where("acme"), limit=3, floor=0.9))
+    waits = host.wants_index()
+    host.close()
+
+    assert [("Not enough space" in note, CACHE.name in note) for note in host.notes] == [(True, True)]
+    assert (len(found), waits) == (3, False)
 
 
 def test_an_index_that_was_not_made_is_made_after_a_restart(tmp_path):

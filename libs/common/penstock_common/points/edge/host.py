@@ -15,6 +15,7 @@ import socket
 import sys
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -119,10 +120,10 @@ class Host:
         """Flush what has been written some seconds ago."""
         if time.monotonic() < self._last_flush + self._settings.flush_seconds:
             return
-        for shard in self._shards.values():
-            if shard.is_changed:
-                shard.flush()
         self._last_flush = time.monotonic()
+        for name, shard in self._shards.items():
+            if shard.is_changed:
+                self._try(f"{name} is not flushed", shard.flush)
 
     def must_index(self) -> bool:
         """Return whether so much waits for an index that searches suffer."""
@@ -135,13 +136,20 @@ class Host:
     def index(self) -> None:
         """Index all that waits for it; nothing is answered meanwhile."""
         for name in self._backlog():
-            self._shards[name].optimize()
+            self._try(f"{name} is not indexed", self._shards[name].optimize)
+            # What was not is when as much has come again.
             self._unindexed[name] = 0
 
     def close(self) -> None:
         """Flush and let go."""
         for shard in self._shards.values():
             shard.close()
+
+    def _try(self, failing: str, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - the engine's own have no kinds
+            self.notes.append(f"{failing}: {error}")
 
     def _backlog(self, times: int = 1) -> list[str]:
         least = self._settings.indexing_threshold_kilobytes * _KIBIBYTE * times
@@ -169,6 +177,8 @@ class Host:
         attempts = self._folder / f"{collection.name}.opening"
         failed = int(attempts.read_text() or 0) if attempts.exists() else 0
         if failed >= _MOST_FAILED_OPENINGS:
+            # A disk that is full ends the engine, too, and says nothing of the data.
+            self._check_room(0)
             self._set_aside(folder, f"opening it ended the engine {failed} times")
         attempts.write_text(str(failed + 1))
         try:
@@ -213,6 +223,9 @@ def serve(connection: socket.socket, host: Host) -> None:
             host.index()
             _tell(connection, 0, "rested", None)
         host.flush_if_due()
+        for note in host.notes:
+            _tell(connection, 0, "note", note)
+        host.notes.clear()
 
 
 def _answer(connection: socket.socket, host: Host, asked: Asked) -> None:
@@ -222,9 +235,6 @@ def _answer(connection: socket.socket, host: Host, asked: Asked) -> None:
         kind, answer = "", host.answer(asked.question)
     except Exception as error:  # noqa: BLE001 - the engine's own have no kinds
         kind, answer = "unavailable", str(error)
-    for note in host.notes:
-        _tell(connection, 0, "note", note)
-    host.notes.clear()
     _tell(connection, asked.number, kind, answer)
 
 
