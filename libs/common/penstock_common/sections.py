@@ -149,8 +149,8 @@ class Qdrant(Section):
     full_scan_kilobytes: Annotated[int, Field(ge=10)] = 10_000
     """A tenant with fewer vectors has no graph: all of its vectors are compared. 10 000 are 6 800 of 384 numbers."""
     indexing_kilobytes: Annotated[int, Field(ge=10)] = 10_000
-    """New vectors enter the graphs when there are so many of them. The embedded engine finds nothing meanwhile, which is
-    seconds, and waits with it for a quiet moment."""
+    """New vectors enter the graphs when there are so many of them; until then they are compared one by one. The embedded
+    engine waits with it for a quiet moment, and indexes a copy, which takes the disk's room twice for as long."""
     least_free_bytes: Annotated[int, Field(ge=64 * 1024 * 1024)] = 256 * 1024 * 1024
     """The embedded engine writes nothing that would leave the disk with less: one that is full would end it."""
     flush_interval: Annotated[Duration, Field(gt=timedelta())] = timedelta(seconds=5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -21,12 +22,11 @@ import msgspec
 import pytest
 import structlog
 
-from penstock_common.contract.points import Nearest, Put, Size
+from penstock_common.contract.points import Delete, Get, Nearest, Put, SetPayload, Size
 from penstock_common.faults import ConfigurationError
 from penstock_common.points.edge.engine import EdgeEngine, open_edge
 from penstock_common.points.edge.host import Host, serve
 from penstock_common.points.edge.messages import ANSWERS, Asked, Settings, framed, frames_of
-from penstock_common.points.edge.shard import Shard
 from penstock_common.points.gated import Patience
 from penstock_common.points.store import Collection, Point, PointsUnavailable, Where
 
@@ -221,52 +221,99 @@ async def test_without_the_package_the_refusal_says_what_to_do(tmp_path, monkeyp
             pass
 
 
-def test_what_waits_for_an_index_gets_one_and_is_found_as_before(tmp_path):
-    host = Host(tmp_path, Settings(indexing_threshold_kilobytes=6, full_scan_kilobytes=1))
+INDEXED_SOON = Settings(indexing_threshold_kilobytes=6, full_scan_kilobytes=1)
+
+
+def until_indexed(host: Host) -> None:
+    while host.is_indexing:
+        select.select([], [], [], host.patience())
+        host.index(is_quiet=False)
+
+
+def searched(host: Host, number: int) -> Any:
+    return host.answer(Nearest(collection=CACHE, vector=unit(number), where=Where("acme"), limit=1000, floor=0.9))
+
+
+def test_what_waits_for_an_index_gets_one_and_what_changes_meanwhile_is_kept(tmp_path):
+    host = Host(tmp_path, INDEXED_SOON)
     host.answer(Size(collection=CACHE))
-    before = host.wants_index(), host.patience()
-    for start in range(0, 400, 100):
-        host.answer(Put(collection=CACHE, points=[point(number) for number in range(start, start + 100)]))
-        heavy = host.must_index()
-    waits = host.wants_index(), host.patience()
-    host.index()
-    found = host.answer(Nearest(collection=CACHE, vector=unit(3), where=Where("acme"), limit=3, floor=0.9))
-    after = host.wants_index(), heavy
-    host.close()
-
-    assert before == (False, None)
-    assert waits == (True, Settings().quiet_seconds)
-    assert after == (False, True)
-    assert len(found) == 3
-
-
-def test_an_index_that_cannot_be_made_is_told_of_and_searching_goes_on(tmp_path, monkeypatch):
-    host = Host(tmp_path, Settings(indexing_threshold_kilobytes=6, full_scan_kilobytes=1))
+    assert host.patience() is None
     host.answer(Put(collection=CACHE, points=[point(number) for number in range(400)]))
+    assert host.patience() == Settings().quiet_seconds
+    host.index(is_quiet=True)
+    assert host.is_indexing
+    host.answer(Put(collection=CACHE, points=[point(number) for number in range(400, 480)]))
+    host.answer(Delete(collection=CACHE, where=Where("acme", ids=[point(3).id, point(401).id])))
+    host.answer(SetPayload(collection=CACHE, where=Where("acme", ids=[point(19).id]), payload={"hits": -1}))
 
-    def no_room(shard: Shard) -> None:
-        raise Exception("Not enough space available for optimization")
+    until_indexed(host)
 
-    monkeypatch.setattr(Shard, "optimize", no_room)
-    host.index()
-    found = host.answer(Nearest(collection=CACHE, vector=unit(3), where=Where("acme"), limit=3, floor=0.9))
-    waits = host.wants_index()
+    ids = [point(number).id for number in (3, 19, 35, 401, 467)]
+    kept = host.answer(Get(collection=CACHE, tenant="acme", ids=ids))
+    assert host.notes == []
+    assert [one.payload["hits"] for one in kept] == [-1, 35, 467]
+    # Of equal vectors a graph does not find all.
+    assert {one.score for one in searched(host, 3)} == {1.0}
+    assert host.answer(Size(collection=CACHE)) == 478
+    assert [path.name for path in tmp_path.iterdir()] == [CACHE.name]
+    host.close()
+    again = Host(tmp_path, INDEXED_SOON)
+    assert again.answer(Size(collection=CACHE)) == 478
+    again.close()
+
+
+def test_in_traffic_without_a_pause_what_waits_is_indexed_when_it_is_much(tmp_path):
+    host = Host(tmp_path, INDEXED_SOON)
+    host.answer(Put(collection=CACHE, points=[point(number) for number in range(100)]))
+    host.index(is_quiet=False)
+    few = host.is_indexing
+    host.answer(Put(collection=CACHE, points=[point(number) for number in range(100, 400)]))
+    host.index(is_quiet=False)
+    many = host.is_indexing
     host.close()
 
-    assert [("Not enough space" in note, CACHE.name in note) for note in host.notes] == [(True, True)]
-    assert (len(found), waits) == (3, False)
+    assert (few, many) == (False, True)
+    assert [path.name for path in tmp_path.iterdir()] == [CACHE.name]
+
+
+def test_an_index_that_cannot_be_made_is_told_of_and_searching_goes_on(tmp_path):
+    host = Host(tmp_path, INDEXED_SOON)
+    host.answer(Put(collection=CACHE, points=[point(number) for number in range(400)]))
+    host.index(is_quiet=True)
+    (tmp_path / f"{CACHE.name}.indexing" / "edge_config.json").write_text("{")
+    until_indexed(host)
+
+    assert [CACHE.name in note for note in host.notes] == [True]
+    assert len(searched(host, 3)) == 400 // DIMENSION
+    host.close()
 
 
 def test_an_index_that_was_not_made_is_made_after_a_restart(tmp_path):
-    settings = Settings(indexing_threshold_kilobytes=6, full_scan_kilobytes=1)
-    first = Host(tmp_path, settings)
+    first = Host(tmp_path, INDEXED_SOON)
     first.answer(Put(collection=CACHE, points=[point(number) for number in range(400)]))
     first.close()
-    second = Host(tmp_path, settings)
+    second = Host(tmp_path, INDEXED_SOON)
     second.answer(Size(collection=CACHE))
+    second.index(is_quiet=True)
 
-    assert second.wants_index()
+    assert second.is_indexing
     second.close()
+
+
+@pytest.mark.parametrize("is_renamed", [False, True])
+def test_who_is_killed_while_shards_change_places_finds_the_whole_one(tmp_path, is_renamed):
+    host = Host(tmp_path, INDEXED_SOON)
+    host.answer(Put(collection=CACHE, points=[point(1)]))
+    host.close()
+    here, replaced, copy = (tmp_path / f"{CACHE.name}{ending}" for ending in ("", ".replaced", ".indexing"))
+    copy.mkdir()
+    if is_renamed:
+        here.rename(replaced)
+    again = Host(tmp_path, INDEXED_SOON)
+
+    assert again.answer(Size(collection=CACHE)) == 1
+    assert [path.name for path in tmp_path.iterdir()] == [CACHE.name]
+    again.close()
 
 
 def test_a_question_that_nobody_waits_for_any_more_is_not_answered(tmp_path):

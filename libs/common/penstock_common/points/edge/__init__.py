@@ -1,1 +1,1 @@
-"""Qdrant Edge in a process of its own: it keeps the interpreter's lock while it works, also for the seconds of an indexing."""
+"""Qdrant Edge in a process of its own: it keeps the interpreter's lock while it works."""

@@ -1,7 +1,7 @@
 """The engine's process: holds a folder of shards, and answers one question after another until its owner is gone.
 
-It is a process of its own because the engine holds the interpreter's lock while it works, which is seconds while it
-indexes, and because a disk that fills under its mapped files ends the process.
+It is a process of its own because the engine holds the interpreter's lock while it works, and because a disk that fills
+under its mapped files ends the process. A further one indexes.
 """
 
 from __future__ import annotations
@@ -16,17 +16,22 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
 import msgspec
 
 from penstock_common.contract.points import Put, Question, SetPayload
+from penstock_common.points.edge.indexing import Indexing, forget
 from penstock_common.points.edge.messages import QUESTIONS, Asked, Settings, Told, framed, frames_of, packed
 from penstock_common.points.edge.shard import Shard
 from penstock_common.points.store import Collection
 
 _READ_BYTES = 1 << 20
+_BLOCK_BYTES = 512
+"""The unit of stat(2)."""
+_LOOK_SECONDS = 0.2
 _KIBIBYTE = 1024
 _FLOAT_BYTES = 4
 _ROOM_PER_WRITTEN_BYTE = 4
@@ -91,6 +96,7 @@ class Host:
         self._settings = settings
         self._shards: dict[str, Shard] = {}
         self._unindexed: dict[str, int] = {}
+        self._indexing: dict[str, Indexing] = {}
         self._last_flush = time.monotonic()
         self.notes: list[str] = []
         """What the owner should log."""
@@ -107,10 +113,15 @@ class Host:
             self._unindexed[question.collection.name] += len(question.points)
         elif isinstance(question, SetPayload):
             self._check_room(0)
-        return shard.answer(question)
+        answer = shard.answer(question)
+        if (indexing := self._indexing.get(question.collection.name)) is not None:
+            indexing.note(question)
+        return answer
 
     def patience(self) -> float | None:
         """Return for how long a pause must last until ``rest`` has something to do, in seconds; None is for ever."""
+        if self._indexing:
+            return _LOOK_SECONDS
         if self._backlog():
             return self._settings.quiet_seconds
         changed = any(shard.is_changed for shard in self._shards.values())
@@ -125,23 +136,35 @@ class Host:
             if shard.is_changed:
                 self._try(f"{name} is not flushed", shard.flush)
 
-    def must_index(self) -> bool:
-        """Return whether so much waits for an index that searches suffer."""
-        return self._backlog(_HEAVY_BACKLOG) != []
-
-    def wants_index(self) -> bool:
-        """Return whether a quiet moment should be used."""
-        return self._backlog() != []
-
-    def index(self) -> None:
-        """Index all that waits for it; nothing is answered meanwhile."""
-        for name in self._backlog():
-            self._try(f"{name} is not indexed", self._shards[name].optimize)
-            # What was not is when as much has come again.
+    def index(self, *, is_quiet: bool) -> None:
+        """Begin to index what waits for it, in a quiet moment or where searches suffer; and end what was begun."""
+        for name in [name for name, indexing in self._indexing.items() if indexing.has_ended]:
+            self._try(f"{name} is not indexed", partial(self._exchange, name))
+        for name in self._backlog(1 if is_quiet else _HEAVY_BACKLOG):
+            # What fails is tried again when as much has come.
             self._unindexed[name] = 0
+            self._try(f"{name} is not indexed", partial(self._begin, name))
+
+    @property
+    def is_indexing(self) -> bool:
+        """Whether a copy of a shard is being indexed."""
+        return bool(self._indexing)
+
+    def _begin(self, name: str) -> None:
+        shard, folder = self._shards[name], self._folder / name
+        shard.flush()
+        self._check_room(sum(file.stat().st_blocks for file in folder.rglob("*")) * _BLOCK_BYTES, times=2)
+        self._indexing[name] = Indexing(shard.collection, folder, self._settings)
+
+    def _exchange(self, name: str) -> None:
+        indexing = self._indexing.pop(name)
+        self._shards[name] = indexing.exchange(self._shards[name])
+        self._unindexed[name] += indexing.late_points
 
     def close(self) -> None:
         """Flush and let go."""
+        for indexing in self._indexing.values():
+            indexing.stop()
         for shard in self._shards.values():
             shard.close()
 
@@ -153,15 +176,16 @@ class Host:
 
     def _backlog(self, times: int = 1) -> list[str]:
         least = self._settings.indexing_threshold_kilobytes * _KIBIBYTE * times
-        return [name for name, points in self._unindexed.items() if points * self._bytes_of_a_vector(name) >= least]
+        waiting = [name for name in self._unindexed if name not in self._indexing]
+        return [name for name in waiting if self._unindexed[name] * self._bytes_of_a_vector(name) >= least]
 
     def _bytes_of_a_vector(self, name: str) -> int:
-        return self._shards[name].dimension * _FLOAT_BYTES
+        return self._shards[name].collection.dimension * _FLOAT_BYTES
 
-    def _check_room(self, more_bytes: int) -> None:
+    def _check_room(self, more_bytes: int, times: int = _ROOM_PER_WRITTEN_BYTE) -> None:
         disk = os.statvfs(self._folder)
         free = disk.f_bavail * disk.f_frsize
-        if free < self._settings.least_free_bytes + more_bytes * _ROOM_PER_WRITTEN_BYTE:
+        if free < self._settings.least_free_bytes + more_bytes * times:
             raise DiskFull(f"the disk of {self._folder} has only {free // _KIBIBYTE**2} MiB left")
 
     def _shard(self, collection: Collection) -> Shard:
@@ -174,6 +198,7 @@ class Host:
 
     def _opened(self, collection: Collection) -> Shard:
         folder = self._folder / collection.name
+        forget(folder)
         attempts = self._folder / f"{collection.name}.opening"
         failed = int(attempts.read_text() or 0) if attempts.exists() else 0
         if failed >= _MOST_FAILED_OPENINGS:
@@ -218,10 +243,7 @@ def serve(connection: socket.socket, host: Host) -> None:
             waiting.extend(frames_of(buffer))
         if waiting:
             _answer(connection, host, QUESTIONS.decode(waiting.popleft()))
-        if host.must_index() or (not readable and not waiting and host.wants_index()):
-            _tell(connection, 0, "resting", None)
-            host.index()
-            _tell(connection, 0, "rested", None)
+        host.index(is_quiet=not readable and not waiting)
         host.flush_if_due()
         for note in host.notes:
             _tell(connection, 0, "note", note)

@@ -55,7 +55,7 @@ class Told(NamedTuple):
     """An answer to the question of this number, or a piece of news under 0.
 
     ``kind`` is empty for an answer; ``invalid`` or ``unavailable`` for a refusal, whose reason is the answer; and of
-    news ``ready``, ``held``, ``refused``, ``resting``, ``rested`` or ``note``.
+    news ``ready``, ``held``, ``refused`` or ``note``.
     """
 
     number: int

@@ -17,7 +17,7 @@ import msgspec
 import structlog
 
 from penstock_common.background import running
-from penstock_common.contract.points import Nearest, Question
+from penstock_common.contract.points import Question
 from penstock_common.faults import ConfigurationError
 from penstock_common.points.edge.messages import ANSWER_TO, ANSWERS, TEXT, Asked, Settings, framed, frames_of
 from penstock_common.points.store import PointsUnavailable
@@ -53,8 +53,6 @@ class EdgeProcess:
         connection = self._connection
         if connection is None or connection.lost.done():
             raise _unavailable("is starting again")
-        if connection.is_resting and isinstance(question, Nearest):
-            raise _unavailable("is indexing")
         if len(connection.waiting) >= self._most_waiting:
             raise _unavailable(f"has {self._most_waiting} questions waiting")
         self._numbers += 1
@@ -162,7 +160,6 @@ class _Connection(asyncio.Protocol):
         self.waiting: dict[int, asyncio.Future[msgspec.Raw]] = {}
         self.ready: asyncio.Future[None] = loop.create_future()
         self.lost: asyncio.Future[None] = loop.create_future()
-        self.is_resting = False
         self._buffer = bytearray()
         self._transport: asyncio.WriteTransport | None = None
 
@@ -214,8 +211,6 @@ class _Connection(asyncio.Protocol):
     def _heard(self, kind: str, news: msgspec.Raw) -> None:
         if kind == "note":
             _log.warning("vector_store_note", note=TEXT.decode(news))
-        elif kind in ("resting", "rested"):
-            self.is_resting = kind == "resting"
         elif kind == "ready":
             self.ready.set_result(None)
         else:

@@ -61,9 +61,9 @@ class Shard:
         return self._answers[type(question)](question)
 
     @property
-    def dimension(self) -> int:
-        """How many numbers a vector has."""
-        return self._collection.dimension
+    def collection(self) -> Collection:
+        """What is kept."""
+        return self._collection
 
     @property
     def is_changed(self) -> bool:
