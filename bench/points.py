@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 
 from penstock_common.points.opening import open_points
-from penstock_common.points.store import Collection, Engine, Point, Points, PointsUnavailable, Where
+from penstock_common.points.store import Collection, Engine, Point, Points, Where
 from penstock_common.sections import Qdrant
 
 DIMENSION = 384
@@ -142,17 +142,23 @@ async def fill(points: Points, kept: Any, tenants: int, pid: int) -> dict[str, f
     }
 
 
-async def indexed(points: Points, pid: int) -> dict[str, float]:
-    """Wait until searches are answered and the engine is idle: it has indexed all that it will."""
-    began, used = time.perf_counter(), cpu_seconds(pid)
-    idle, last = 0, used
+async def indexed(points: Points, folder: Path, pid: int) -> dict[str, float]:
+    """Wait until the engine is idle and no copy is being indexed: it has indexed all that it will."""
+    began, last = time.perf_counter(), cpu_seconds(pid)
+    idle = 0
     while idle < 4:
         await asyncio.sleep(1)
         now = cpu_seconds(pid)
-        idle = idle + 1 if now - last < 0.05 else 0
-        last = now
+        is_busy = now - last > 0.05 or any(folder.glob("*.indexing"))
+        idle, last = (0 if is_busy else idle + 1), now
     await points.size()
-    return {"index_seconds": round(time.perf_counter() - began - 4, 1), "index_cpu_seconds": round(last - used, 1)}
+    return {"index_seconds": round(time.perf_counter() - began - 4, 1), "index_cpu_seconds": children_seconds(pid)}
+
+
+def children_seconds(pid: int) -> float:
+    """Return what the processes have used that the engine has started and that have ended."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
 
 
 async def search(points: Points, kept: Any, tenants: int, pid: int, rounds: int) -> dict[str, Any]:
@@ -213,7 +219,7 @@ async def measure(kind: str, tenants: int, options: argparse.Namespace) -> dict[
             await points.size()
             row = {"engine": kind, "tenants": tenants, "points": len(kept), "quantization": options.quantization}
             row |= await fill(points, kept, tenants, pid)
-            row |= await indexed(points, pid)
+            row |= await indexed(points, folder, pid)
             row |= await search(points, kept, tenants, pid, options.rounds)
             row |= await idle_cost(points, options.rounds, pid)
             row |= resident_mebibytes(pid) | {"disk_mebibytes": disk_mebibytes(folder)}
@@ -234,12 +240,7 @@ async def probe(options: argparse.Namespace) -> int:
                 place = number % len(kept)
                 where = Where(f"tenant-{place % 100}-stranger", {"fingerprint": FINGERPRINT})
                 vector = array("f", kept[place].tobytes())
-                while True:
-                    try:
-                        return len(await points.nearest(vector, where, limit=3, floor=-1.0))
-                    except PointsUnavailable:
-                        # It indexes.
-                        await asyncio.sleep(1)
+                return len(await points.nearest(vector, where, limit=3, floor=-1.0))
 
             for start in range(0, options.probes, 100):
                 found += sum(await asyncio.gather(*map(one, range(start, start + 100))))

@@ -165,6 +165,22 @@ async def test_a_server_that_is_not_there_yet_is_used_once_it_is(tmp_path):
             assert await points.size() == 1
 
 
+async def test_leaving_does_not_wait_for_a_server_that_is_silent(server):
+    server.faults.silent = True
+    async with asyncio.timeout(20):
+        async with opened(server) as engine:
+            with pytest.raises(PointsUnavailable):
+                await engine.points(CACHE).nearest(EAST, Where("acme"), limit=1, floor=0.5, timeout=0.05)
+
+
+async def test_many_points_travel_in_several_messages(server):
+    async with opened(server) as engine:
+        await engine.points(CACHE).put([point() for _ in range(1001)])
+        assert await engine.points(CACHE).size() == 1001
+
+    assert [len(seen.request.points) for seen in server.seen if seen.method == "Upsert"] == [1000, 1]
+
+
 async def test_a_full_server_is_still_read(server):
     async with opened(server, cool_down="1h") as engine:
         points = engine.points(CACHE)

@@ -156,7 +156,8 @@ async def open_server(settings: Qdrant) -> AsyncGenerator[ServerEngine]:
     Raises:
         ConfigurationError: if the file of the authority cannot be read.
     """
-    async with _open_channel(settings) as channel, background_work() as start:
+    # The channel goes first, and takes with it what is still being prepared.
+    async with background_work() as start, _open_channel(settings) as channel:
         yield ServerEngine(channel, settings, start)
 
 

@@ -28,6 +28,8 @@ _WITH: Any = _pb.WithPayloadSelector(enable=True)
 
 Call = Callable[[str, Any], Any]
 """Asks one method of service Points for the answer to a message."""
+_AT_ONCE = 1_000
+"""Points of one change; strict mode permits more."""
 OVERSAMPLING = {"scalar": 2.0, "binary": 4.0}
 
 
@@ -84,10 +86,11 @@ async def _put(asked: Put, call: Call) -> None:
         by_tenant.setdefault(point.tenant, []).append(kept)
     for tenant, points in by_tenant.items():
         # A point of another tenant that has the id stays as it is.
-        request = _pb.UpsertPoints(
-            collection_name=asked.collection.name, wait=True, points=points, update_filter=filter_of(Where(tenant))
-        )
-        await call("Upsert", request)
+        own = filter_of(Where(tenant))
+        for start in range(0, len(points), _AT_ONCE):
+            some = points[start : start + _AT_ONCE]
+            request = _pb.UpsertPoints(collection_name=asked.collection.name, wait=True, points=some, update_filter=own)
+            await call("Upsert", request)
 
 
 async def _get(asked: Get, call: Call) -> Sequence[Point]:
