@@ -64,6 +64,10 @@ bench-peers: setup-dev ## Measure the suite beside other gateways, installed in 
 bench-streams: setup-dev ## Open ten thousand slow streams through one process; ARGS such as --grpc 1000
 	$(TOOLS) python bench/slow_streams.py $(ARGS)
 
+.PHONY: probes
+probes: setup-dev ## Ask a full vector store 100,000 times as other tenants for what it has; fails if anything is found
+	$(TOOLS) python bench/points.py --probes 100000 $(ARGS)
+
 .PHONY: hostile
 hostile: setup-dev ## Attack the stack in every way that is known, while honest callers work; ARGS such as --publish, --only gRPC
 	$(TOOLS) PYTHONPATH="$(CURDIR)/bench" python -m hostile $(ARGS)

@@ -6,6 +6,7 @@ from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -95,6 +96,80 @@ class Redis(Section):
     """Limits and reservations; losing it degrades."""
     cache: RedisUrl = ""
     """Cached answers; may evict."""
+
+
+def _names_a_server(text: str) -> str:
+    if not text:
+        return text
+    try:
+        parts = urlsplit(text)
+        named = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        parts, named = urlsplit(""), False
+    if parts.scheme not in ("http", "https") or not named or parts.path.strip("/") or parts.query or parts.fragment:
+        # Not quoted: it may hold a password.
+        refuse_key("it must be http://host:6334 or https://host:6334, the port of Qdrant's gRPC")
+    if parts.username or parts.password:
+        refuse_key("it holds a password: leave it out, and name 'qdrant.api_key'")
+    if parts.port == _QDRANT_REST_PORT:
+        refuse_key("6333 is the port of Qdrant's REST interface: name that of its gRPC, which is 6334")
+    return text
+
+
+_QDRANT_REST_PORT = 6333
+QdrantUrl = Annotated[str, AfterValidator(_names_a_server)]
+"""``http://host:6334``, or ``https`` with TLS."""
+
+
+class Qdrant(Section):
+    """Where vectors are kept, and how: a Qdrant server or cluster at ``url``, or the embedded engine."""
+
+    url: QdrantUrl = ""
+    """The gRPC of a server, such as http://qdrant:6334. Empty: the embedded engine."""
+    path: Path | None = None
+    """Folder of the embedded engine, which one process at a time has; `penstock up` takes one in the state folder."""
+    api_key: Secret | None = None
+    """The server's key; it travels over https, or in a network that you trust."""
+    ca_file: Path | None = None
+    """The authority that the server's certificate must come from; unset: those that the machine trusts."""
+    timeout: Annotated[Duration, Field(gt=timedelta())] = timedelta(milliseconds=100)
+    """What one question may take before it counts as a miss."""
+    write_timeout: Annotated[Duration, Field(gt=timedelta())] = timedelta(seconds=5)
+    """What a change may take, and whatever else no request waits for."""
+    cool_down: Annotated[Duration, Field(gt=timedelta())] = timedelta(seconds=1)
+    """After a failure Qdrant is left alone for so long, and what needs it is a miss at once."""
+    quantization: Literal["none", "scalar", "binary"] = "none"
+    """`scalar` keeps a byte for each number of a vector beside the vector itself and searches those first, `binary` a bit."""
+    hnsw_m: Annotated[int, Field(ge=4, le=128)] = 16
+    """Edges of a vector in the graph of its tenant: more find better, and take more memory and time to build."""
+    hnsw_ef_construct: Annotated[int, Field(ge=4, le=4096)] = 100
+    """How many neighbours are looked at where a vector enters the graph."""
+    hnsw_ef: Annotated[int, Field(ge=4, le=4096)] = 64
+    """How many neighbours a search looks at: more find better, and take longer."""
+    full_scan_kilobytes: Annotated[int, Field(ge=10)] = 10_000
+    """A tenant with fewer vectors has no graph: all of its vectors are compared. 10 000 are 6 800 of 384 numbers."""
+    indexing_kilobytes: Annotated[int, Field(ge=10)] = 10_000
+    """New vectors enter the graphs when there are so many of them; until then they are compared one by one. The embedded
+    engine waits with it for a quiet moment, and indexes a copy, which takes the disk's room twice for as long."""
+    least_free_bytes: Annotated[int, Field(ge=64 * 1024 * 1024)] = 256 * 1024 * 1024
+    """The embedded engine writes nothing that would leave the disk with less: one that is full would end it."""
+    flush_interval: Annotated[Duration, Field(gt=timedelta())] = timedelta(seconds=5)
+    """What the embedded engine may lose where the power fails; where a process is killed, it loses nothing."""
+    replication_factor: Annotated[int, Field(ge=1, le=32)] = 1
+    """On how many nodes of a cluster each vector is. Counts when a collection is made."""
+    shards: Annotated[int, Field(ge=1, le=1024)] = 1
+    """Into how many parts a collection is divided. Counts when it is made."""
+
+    @model_validator(mode="after")
+    def _one_engine(self) -> Qdrant:
+        if self.url and self.path is not None:
+            refuse_key("'path' is of the embedded engine and 'url' of a server: leave out one of them")
+        alien = [name for name in ("api_key", "ca_file") if getattr(self, name) is not None]
+        if alien and not self.url:
+            refuse_key(f"'{alien[0]}' is for a server: name it with 'url', or leave '{alien[0]}' out")
+        if self.ca_file is not None and not self.url.startswith("https:"):
+            refuse_key("'ca_file' needs an 'url' that begins with https://")
+        return self
 
 
 class Telemetry(Section):
@@ -265,6 +340,7 @@ __all__ = [
     "Policy",
     "Price",
     "PublicModel",
+    "Qdrant",
     "Redis",
     "ReloadSettings",
     "Secret",

@@ -35,7 +35,7 @@ def _asked(path: Path) -> list[str]:
     """Return what a package and the whole stack need; other extras are a deployment's own business."""
     project = tomllib.loads(path.read_text())["project"]
     extras = project.get("optional-dependencies", {})
-    return [*project["dependencies"], *extras.get("up", []), *extras.get("sql", [])]
+    return [*project["dependencies"], *extras.get("up", []), *extras.get("sql", []), *extras.get("qdrant", [])]
 
 
 @pytest.mark.parametrize("path", PACKAGES, ids=lambda path: path.parent.name)

@@ -33,11 +33,11 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from penstock_cache.adapters.codec import EntryFormatError, decode_entry, encode_entry
-from penstock_cache.adapters.outage import OutageGate
 from penstock_cache.adapters.sealing import EntrySealer, UnsealingError, derive_key
 from penstock_cache.domain.entry import Entry, EntryKey
 from penstock_common.contract.cache import Scope
 from penstock_common.errors import ServiceUnavailable
+from penstock_common.outage import OutageGate
 from penstock_common.redis_connection import RedisConnection, RedisUnavailable, Script
 
 COOL_DOWN = timedelta(seconds=1)

@@ -1,4 +1,4 @@
-"""Leaving a failing Redis alone for a moment, and saying so once."""
+"""Leaving what fails alone for a moment, and saying so once."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Qdrant Edge in a process of its own: it keeps the interpreter's lock while it works."""
