@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 
@@ -69,3 +70,7 @@ class KeyRing(Protocol):
 
 class KeysUnavailable(Exception):
     """Whatever holds the keys does not answer, or has no room."""
+
+
+Shreddable = Callable[[str], Awaitable[int]]
+"""Deletes what somebody keeps of a tenant; returns how many entries that were."""

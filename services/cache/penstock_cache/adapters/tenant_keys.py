@@ -1,0 +1,56 @@
+"""What the unwrapped keys of one tenant do."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from array import array
+
+from penstock_cache.adapters.sealing import derive_key, key_version, open_record, seal_record
+from penstock_cache.adapters.turning import Turning
+from penstock_cache.domain.secrecy import Unreadable
+
+
+class TenantKeys:
+    """A tenant's ``TenantSecrets``: sealing keys by version, and one secret that no rotation changes."""
+
+    def __init__(self, name: str, sealing: dict[int, bytes], lasting: bytes) -> None:
+        self.name = name
+        self._sealing = sealing
+        self._newest = max(sealing)
+        self._newest_key = sealing[self._newest]
+        self._bound_to = _measured(name)
+        self._digest_key = derive_key(lasting, b"digest")
+        self._turning_key = derive_key(lasting, b"turning")
+        self._turnings: dict[int, Turning] = {}
+
+    def seal(self, kind: str, entry_id: str, content: bytes) -> bytes:
+        """Return the content encrypted, as ``TenantSecrets`` says."""
+        return seal_record(self._newest_key, self._newest, self._place(kind, entry_id), content)
+
+    def unseal(self, kind: str, entry_id: str, sealed: bytes) -> bytes:
+        """Return the content, as ``TenantSecrets`` says."""
+        key = self._sealing.get(key_version(sealed))
+        if key is None:
+            raise Unreadable("the record does not open with this tenant's key: it was sealed by one that is gone")
+        return open_record(key, self._place(kind, entry_id), sealed)
+
+    def digest(self, purpose: str, content: bytes) -> str:
+        """Return a keyed hash, as ``TenantSecrets`` says."""
+        return hmac.digest(self._digest_key, _measured(purpose) + content, hashlib.sha256).hex()
+
+    def turned(self, vector: array[float]) -> array[float]:
+        """Return the vector turned, as ``TenantSecrets`` says."""
+        turning = self._turnings.get(len(vector))
+        if turning is None:
+            turning = self._turnings[len(vector)] = Turning(self._turning_key, len(vector))
+        return turning(vector)
+
+    def _place(self, kind: str, entry_id: str) -> bytes:
+        return self._bound_to + _measured(kind) + entry_id.encode()
+
+
+def _measured(text: str) -> bytes:
+    """Return the text with its length before it, so that it cannot run into what follows."""
+    encoded = text.encode()
+    return len(encoded).to_bytes(4) + encoded
