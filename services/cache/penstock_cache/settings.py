@@ -37,8 +37,8 @@ class CacheSettings(Section):
     redis_timeout: Duration = timedelta(milliseconds=50)
     """What one operation may take before it counts as a miss."""
     key_dir: Path | None = None
-    """Folder for tenants' wrapped keys where there is no ``redis.cache``, of one machine's processes; without it, and
-    without Redis, they live as long as the process."""
+    """Folder for tenants' wrapped keys where there is no ``redis.cache``, which processes of one machine may share; without
+    either they live as long as the process. Beside Redis it notes shreddings, so that a backup of Redis undoes none."""
 
     @field_validator("mode", mode="before")
     @classmethod
