@@ -16,6 +16,7 @@ from pathlib import Path
 from penstock_cache.domain.envelope import ROOT, Kept
 from penstock_cache.domain.secrecy import KeysUnavailable
 
+_NOTHING = Kept(b"", 0)
 _RING, _NOTE, _ROOT_STEM = ".keys", ".shredded", "root"
 
 
@@ -100,11 +101,11 @@ class MemoryRings:
 
     async def read(self, name: str) -> Kept:
         """Return what lies under the name, as ``RingStore`` says."""
-        return self._kept.get(name, Kept(b"", 0))
+        return self._kept.get(name, _NOTHING)
 
     async def replace(self, name: str, seen: bytes, ring: bytes) -> bool:
         """Put the ring where ``seen`` lies, as ``RingStore`` says."""
-        kept = await self.read(name)
+        kept = self._kept.get(name, _NOTHING)
         if kept.ring != seen:
             return False
         self._kept[name] = kept._replace(ring=ring)
@@ -112,7 +113,7 @@ class MemoryRings:
 
     async def shred(self, name: str, at_ms: int) -> None:
         """Delete the ring and note when, as ``RingStore`` says."""
-        self._kept[name] = Kept(b"", max(at_ms, (await self.read(name)).shredded_ms))
+        self._kept[name] = Kept(b"", max(at_ms, self._kept.get(name, _NOTHING).shredded_ms))
 
     async def names(self) -> list[str]:
         """Return the names of all rings, as ``RingStore`` says."""
