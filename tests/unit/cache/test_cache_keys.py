@@ -311,7 +311,7 @@ async def test_nothing_that_is_kept_holds_a_key_in_clear() -> None:
     keys = await ring_over(store).of("acme")
     kept = b"".join(each.ring for each in store._kept.values())
     ring = rings.decode((await store.read(keys.name)).ring, rings.Ring)
-    for secret in (*keys._sealing.values(), NAMING, SECRET):
+    for secret in (*[sealer._key for sealer in keys._sealers.values()], NAMING, SECRET):
         assert secret not in kept
         assert all(secret not in wrapped for wrapped in (ring.lasting, *ring.sealing.values()))
     assert b"acme" not in kept

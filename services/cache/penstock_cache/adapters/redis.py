@@ -25,12 +25,13 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 from redis.exceptions import RedisError
 
 from penstock_cache.adapters.codec import EntryFormatError, decode_entry, encode_entry
-from penstock_cache.adapters.key_ring import EnvelopeKeyRing, Names
+from penstock_cache.adapters.key_ring import MAX_TENANTS, EnvelopeKeyRing, Names
 from penstock_cache.adapters.outage import OutageGate
 from penstock_cache.domain.entry import Entry, EntryKey
 from penstock_cache.domain.envelope import RingRefused
@@ -89,10 +90,11 @@ class RedisKeys:
     """Names of keys: a tenant is named by a keyed hash, so a listing names nobody."""
 
     def __init__(self, names: Names) -> None:
-        self._names = names
+        @lru_cache(maxsize=MAX_TENANTS)
+        def prefix(tenant: str) -> str:
+            return "{t:" + names(tenant) + "}:cache:"
 
-    def _prefix(self, tenant: str) -> str:
-        return "{t:" + self._names(tenant) + "}:cache:"
+        self._prefix = prefix
 
     def entry(self, key: EntryKey) -> str:
         """Return where an entry lies."""

@@ -8,7 +8,6 @@ record, would open by the same key of the tenant and take 60 bytes more.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import os
 
@@ -25,7 +24,9 @@ NONCE_BYTES = 12
 _VERSION_BYTES = 4
 _SALT_BYTES = 16
 _HEAD_BYTES = len(FORMAT) + _VERSION_BYTES
-_CONTENT_AT = _HEAD_BYTES + _SALT_BYTES + NONCE_BYTES
+_RANDOM_BYTES = _SALT_BYTES + NONCE_BYTES
+_NONCE_AT = _HEAD_BYTES + _SALT_BYTES
+_CONTENT_AT = _NONCE_AT + NONCE_BYTES
 _RECORD_KEY = b"penstock cache record"
 
 
@@ -34,11 +35,32 @@ def derive_key(secret: bytes, purpose: bytes) -> bytes:
     return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=b"penstock cache v1\0" + purpose).derive(secret)
 
 
-def seal_record(key: bytes, version: int, bound_to: bytes, content: bytes) -> bytes:
-    """Return format, key version, salt, nonce and ciphertext with tag (AES-256-GCM), bound to all of that too."""
-    head, random = FORMAT + version.to_bytes(_VERSION_BYTES), os.urandom(_SALT_BYTES + NONCE_BYTES)
-    sealed = _cipher(key, random[:_SALT_BYTES]).encrypt(random[_SALT_BYTES:], content, head + bound_to)
-    return head + random + sealed
+class RecordSealer:
+    """Seals records by one version of a tenant's key."""
+
+    def __init__(self, key: bytes, version: int) -> None:
+        self._key = key
+        self._head = FORMAT + version.to_bytes(_VERSION_BYTES)
+
+    def seal(self, bound_to: bytes, content: bytes) -> bytes:
+        """Return format, key version, salt, nonce and ciphertext with tag (AES-256-GCM), bound to all of that too."""
+        head, random = self._head, os.urandom(_RANDOM_BYTES)
+        # Here and below the record's key is spelled out: every answer that is kept comes by.
+        cipher = AESGCM(hmac.digest(self._key, _RECORD_KEY + random[:_SALT_BYTES] + b"\x01", "sha256"))
+        return head + random + cipher.encrypt(random[_SALT_BYTES:], content, head + bound_to)
+
+    def open(self, bound_to: bytes, sealed: bytes) -> bytes:
+        """Return the content of a record of this version.
+
+        Raises:
+            Unreadable: if another key sealed it, or it is bound to something else, or was changed.
+        """
+        salt, nonce = sealed[_HEAD_BYTES:_NONCE_AT], sealed[_NONCE_AT:_CONTENT_AT]
+        cipher = AESGCM(hmac.digest(self._key, _RECORD_KEY + salt + b"\x01", "sha256"))
+        try:
+            return cipher.decrypt(nonce, sealed[_CONTENT_AT:], self._head + bound_to)
+        except (InvalidTag, ValueError):
+            raise Unreadable("the record does not open with this tenant's key") from None
 
 
 def key_version(sealed: bytes) -> int:
@@ -47,24 +69,6 @@ def key_version(sealed: bytes) -> int:
     Raises:
         Unreadable: if it is no record of this format.
     """
-    if sealed[:1] != FORMAT or len(sealed) <= _CONTENT_AT:
+    if sealed[:1] != FORMAT:
         raise Unreadable("the record is of another format")
     return int.from_bytes(sealed[1:_HEAD_BYTES])
-
-
-def open_record(key: bytes, bound_to: bytes, sealed: bytes) -> bytes:
-    """Return the content of a record of this format.
-
-    Raises:
-        Unreadable: if another key sealed it, or it is bound to something else, or was changed.
-    """
-    salt = sealed[_HEAD_BYTES : _HEAD_BYTES + _SALT_BYTES]
-    nonce = sealed[_HEAD_BYTES + _SALT_BYTES : _CONTENT_AT]
-    try:
-        return _cipher(key, salt).decrypt(nonce, sealed[_CONTENT_AT:], sealed[:_HEAD_BYTES] + bound_to)
-    except (InvalidTag, ValueError):
-        raise Unreadable("the record does not open with this tenant's key") from None
-
-
-def _cipher(key: bytes, salt: bytes) -> AESGCM:
-    return AESGCM(hmac.digest(key, _RECORD_KEY + salt + b"\x01", hashlib.sha256))

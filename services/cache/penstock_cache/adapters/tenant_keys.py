@@ -6,9 +6,11 @@ import hashlib
 import hmac
 from array import array
 
-from penstock_cache.adapters.sealing import derive_key, key_version, open_record, seal_record
+from penstock_cache.adapters.sealing import RecordSealer, derive_key, key_version
 from penstock_cache.adapters.turning import Turning
 from penstock_cache.domain.secrecy import Unreadable
+
+_MAX_KINDS = 64
 
 
 class TenantKeys:
@@ -16,24 +18,23 @@ class TenantKeys:
 
     def __init__(self, name: str, sealing: dict[int, bytes], lasting: bytes) -> None:
         self.name = name
-        self._sealing = sealing
-        self._newest = max(sealing)
-        self._newest_key = sealing[self._newest]
-        self._bound_to = _measured(name)
+        self._sealers = {version: RecordSealer(key, version) for version, key in sealing.items()}
+        self._newest = self._sealers[max(sealing)]
+        self._places: dict[str, bytes] = {}
         self._digest_key = derive_key(lasting, b"digest")
         self._turning_key = derive_key(lasting, b"turning")
         self._turnings: dict[int, Turning] = {}
 
     def seal(self, kind: str, entry_id: str, content: bytes) -> bytes:
         """Return the content encrypted, as ``TenantSecrets`` says."""
-        return seal_record(self._newest_key, self._newest, self._place(kind, entry_id), content)
+        return self._newest.seal((self._places.get(kind) or self._place(kind)) + entry_id.encode(), content)
 
     def unseal(self, kind: str, entry_id: str, sealed: bytes) -> bytes:
         """Return the content, as ``TenantSecrets`` says."""
-        key = self._sealing.get(key_version(sealed))
-        if key is None:
+        sealer = self._sealers.get(key_version(sealed))
+        if sealer is None:
             raise Unreadable("the record does not open with this tenant's key: it was sealed by one that is gone")
-        return open_record(key, self._place(kind, entry_id), sealed)
+        return sealer.open((self._places.get(kind) or self._place(kind)) + entry_id.encode(), sealed)
 
     def digest(self, purpose: str, content: bytes) -> str:
         """Return a keyed hash, as ``TenantSecrets`` says."""
@@ -46,8 +47,12 @@ class TenantKeys:
             turning = self._turnings[len(vector)] = Turning(self._turning_key, len(vector))
         return turning(vector)
 
-    def _place(self, kind: str, entry_id: str) -> bytes:
-        return self._bound_to + _measured(kind) + entry_id.encode()
+    def _place(self, kind: str) -> bytes:
+        """Return what a record is bound to, before its id; kinds are few, and the program's own."""
+        place = _measured(self.name) + _measured(kind)
+        if len(self._places) < _MAX_KINDS:
+            self._places[kind] = place
+        return place
 
 
 def _measured(text: str) -> bytes:
