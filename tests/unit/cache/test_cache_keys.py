@@ -104,7 +104,7 @@ def test_a_record_opens_in_its_place_alone(kind: str, entry_id: str, content: by
 
 
 def test_no_two_records_share_a_key_and_a_nonce() -> None:
-    heads = {PLAIN_KEYS.seal(*SEALED)[5:33] for _ in range(1000)}
+    heads = {PLAIN_KEYS.seal(*SEALED)[7:35] for _ in range(1000)}
     assert len(heads) == 1000
 
 
@@ -150,7 +150,7 @@ async def test_rotations_at_once_all_count(store: RingStore) -> None:
     await ring_over(store).of("acme")
     assert await asyncio.gather(*[ring_over(store).rotate("acme") for _ in range(4)]) == [1] * 4
     kept = await store.read((await ring_over(store).read_names())("acme"))
-    assert rings.decode(kept.ring, rings.Ring).newest == 5
+    assert rings.decode(kept.ring, rings.Ring).newest - int(CLOCK.now * 1000) == 5
 
 
 # Shredding
@@ -300,7 +300,8 @@ async def test_a_wrapped_key_serves_in_no_other_place() -> None:
     await ring.rotate("acme")
     kept = (await store.read(acme.name)).ring
     swapped = rings.decode(kept, rings.Ring)
-    swapped = rings.Ring(swapped.born_ms, swapped.lasting, {1: swapped.sealing[2], 2: swapped.sealing[1]})
+    (first, one), (second, other) = swapped.sealing.items()
+    swapped = rings.Ring(swapped.born_ms, swapped.lasting, {first: other, second: one})
     await store.replace(acme.name, kept, rings.encode(swapped))
     with pytest.raises(WrongKek):
         await ring_over(store).of("acme")

@@ -132,7 +132,7 @@ class EnvelopeKeyRing:
         kept = await self._store.read(name)
         at_ms = self._now_ms()
         if kept.ring:
-            at_ms = max(at_ms, _born_ms(kept.ring))
+            at_ms = max(at_ms, _latest_ms(kept.ring))
         await self._store.shred(name, at_ms)
         # What is being read now may be what was destroyed.
         self._changes += 1
@@ -239,9 +239,10 @@ def _living(name: str, kept: Kept) -> Ring | None:
     return None
 
 
-def _born_ms(ring: bytes) -> int:
+def _latest_ms(ring: bytes) -> int:
+    """Return a time after which a ring has no version of this one."""
     try:
-        return rings.decode(ring, Ring).born_ms
+        return rings.decode(ring, Ring).newest
     except KeysUnavailable:
         # Damaged: to be destroyed all the same.
         return 0

@@ -35,7 +35,7 @@ from penstock_cache.adapters.key_ring import MAX_TENANTS, EnvelopeKeyRing, Names
 from penstock_cache.adapters.outage import OutageGate
 from penstock_cache.domain.entry import Entry, EntryKey
 from penstock_cache.domain.envelope import RingRefused
-from penstock_cache.domain.secrecy import KeysUnavailable, Unreadable
+from penstock_cache.domain.secrecy import KeyGone, KeysUnavailable, Unreadable
 from penstock_common.contract.cache import Scope
 from penstock_common.errors import ServiceUnavailable
 from penstock_common.redis_connection import RedisConnection, RedisUnavailable, Script
@@ -152,7 +152,7 @@ class RedisTier:
             tenant = key.scope.tenant
             secrets = self._ring.known(tenant) or await self._ring.of(tenant)
             return decode_entry(key, secrets.unseal(_KIND, key.digest.hex(), sealed))
-        except RingRefused:
+        except (RingRefused, KeyGone):
             return None
         except _FAILURES as error:
             self._reads.failed(error)

@@ -18,7 +18,10 @@ _LASTING = 0
 
 
 class Ring(msgspec.Struct, frozen=True):
-    """The keys of a tenant; ``born_ms`` (Unix) tells it from one of the same name that was shredded."""
+    """The keys of a tenant; ``born_ms`` (Unix) tells it from one of the same name that was shredded.
+
+    Versions count from it, so that no key has that of another, nor of one that is lost.
+    """
 
     born_ms: int
     lasting: bytes
@@ -69,7 +72,7 @@ async def draw(kek: Kek, name: str, born_ms: int) -> Ring:
 
 async def with_new_key(kek: Kek, name: str, ring: Ring) -> Ring:
     """Return the ring with one more key, which seals from now on."""
-    version = max(ring.sealing, default=_LASTING) + 1
+    version = max(ring.sealing, default=ring.born_ms) + 1
     wrapped = await kek.wrap(os.urandom(KEY_BYTES), _context(name, ring.born_ms, version))
     kept = sorted(ring.sealing.items())[-(MAX_VERSIONS - 1) :]
     return msgspec.structs.replace(ring, sealing={**dict(kept), version: wrapped})

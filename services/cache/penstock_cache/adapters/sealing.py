@@ -16,12 +16,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from penstock_cache.domain.secrecy import Unreadable
+from penstock_cache.domain.secrecy import KeyGone, Unreadable
 
 FORMAT = b"\x02"
 KEY_BYTES = 32
 NONCE_BYTES = 12
-_VERSION_BYTES = 4
+_VERSION_BYTES = 6
 _SALT_BYTES = 16
 _HEAD_BYTES = len(FORMAT) + _VERSION_BYTES
 _RANDOM_BYTES = _SALT_BYTES + NONCE_BYTES
@@ -67,8 +67,8 @@ def key_version(sealed: bytes) -> int:
     """Return the version of the key that sealed a record.
 
     Raises:
-        Unreadable: if it is no record of this format.
+        KeyGone: if it is no record of this format.
     """
     if sealed[:1] != FORMAT:
-        raise Unreadable("the record is of another format")
+        raise KeyGone("the record is of another format")
     return int.from_bytes(sealed[1:_HEAD_BYTES])

@@ -8,7 +8,7 @@ from array import array
 
 from penstock_cache.adapters.sealing import RecordSealer, derive_key, key_version
 from penstock_cache.adapters.turning import Turning
-from penstock_cache.domain.secrecy import Unreadable
+from penstock_cache.domain.secrecy import KeyGone
 
 _MAX_KINDS = 64
 
@@ -33,7 +33,7 @@ class TenantKeys:
         """Return the content, as ``TenantSecrets`` says."""
         sealer = self._sealers.get(key_version(sealed))
         if sealer is None:
-            raise Unreadable("the record does not open with this tenant's key: it was sealed by one that is gone")
+            raise KeyGone("the record was sealed by a key that is gone")
         return sealer.open((self._places.get(kind) or self._place(kind)) + entry_id.encode(), sealed)
 
     def digest(self, purpose: str, content: bytes) -> str:

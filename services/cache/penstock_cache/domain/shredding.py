@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from penstock_cache.domain.secrecy import KeyRing, KeysUnavailable, Shreddable
@@ -30,7 +31,11 @@ class Shredder:
             raise ServiceUnavailable(
                 f"The tenant's keys may still be there ({error}). Shred again.", service="cache"
             ) from error
-        return sum([await delete(tenant) for delete in self._shreddables])
+        deletions = await asyncio.gather(*[delete(tenant) for delete in self._shreddables], return_exceptions=True)
+        for failure in deletions:
+            if isinstance(failure, BaseException):
+                raise failure
+        return sum(deleted for deleted in deletions if isinstance(deleted, int))
 
     async def rotate(self, tenant: str) -> int:
         """Give a tenant, or every one where none is named, a new key; return how many.
