@@ -218,6 +218,20 @@ async def test_another_secret_misses_says_why_once_and_overwrites_nothing(
         await wrong._shared._ring.of("acme")  # type: ignore[attr-defined]
 
 
+async def test_a_new_tenant_whose_keys_have_no_room_takes_nothing_from_others(
+    new_cache: NewCache, ask: Ask, answer_events: Events, redis_server: RedisServer, caplog: Any
+) -> None:
+    cache = await new_cache(**NO_MEMORY)
+    await keep(cache, SCOPE, ask(), answer_events())
+    with redis_server.client() as client:
+        client.config_set("maxmemory", "1")
+    with caplog.at_level(logging.WARNING):
+        for number in range(5):
+            assert (await cache.lookup(lookup(Scope(f"new {number}", "fast"), ask()))).hit is None
+            assert (await cache.lookup(lookup(SCOPE, ask()))).tier == "redis"
+    assert caplog.text.count("keys of a tenant are not at hand") == 1
+
+
 # The wall
 
 

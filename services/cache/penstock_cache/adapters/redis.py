@@ -33,6 +33,7 @@ from redis.exceptions import RedisError
 from penstock_cache.adapters.codec import EntryFormatError, decode_entry, encode_entry
 from penstock_cache.adapters.key_ring import MAX_TENANTS, EnvelopeKeyRing, Names
 from penstock_cache.adapters.outage import OutageGate
+from penstock_cache.adapters.tenant_keys import TenantKeys
 from penstock_cache.domain.entry import Entry, EntryKey
 from penstock_cache.domain.envelope import RingRefused
 from penstock_cache.domain.secrecy import KeyGone, KeysUnavailable, Unreadable
@@ -41,6 +42,7 @@ from penstock_common.errors import ServiceUnavailable
 from penstock_common.redis_connection import RedisConnection, RedisUnavailable, Script
 
 COOL_DOWN = timedelta(seconds=1)
+TELL_AGAIN_SECONDS = 60.0
 MOST_UNSENT_BYTES = 8 * 1024 * 1024
 """Of entries that wait until Redis takes them; further ones are not kept there. Each is in memory twice until it is."""
 _DELETE_BATCH = 512
@@ -134,9 +136,10 @@ class RedisTier:
         self._ring = ring
         self._keys: RedisKeys | None = None
         self.keep_for(index_life)
-        self._now, monotonic = clocks
-        self._reads = OutageGate("reading the cache's Redis", COOL_DOWN, monotonic)
-        self._writes = OutageGate("writing the cache's Redis", COOL_DOWN, monotonic)
+        self._now, self._monotonic = clocks
+        self._reads = OutageGate("reading the cache's Redis", COOL_DOWN, self._monotonic)
+        self._writes = OutageGate("writing the cache's Redis", COOL_DOWN, self._monotonic)
+        self._tell_again_at = self._monotonic()
 
     async def get(self, key: EntryKey) -> Entry | None:
         """Return the entry, or None, as ``SharedTier`` says."""
@@ -150,7 +153,9 @@ class RedisTier:
             if sealed is None:
                 return None
             tenant = key.scope.tenant
-            secrets = self._ring.known(tenant) or await self._ring.of(tenant)
+            secrets = self._ring.known(tenant) or await self._keys_of(tenant)
+            if secrets is None:
+                return None
             return decode_entry(key, secrets.unseal(_KIND, key.digest.hex(), sealed))
         except (RingRefused, KeyGone):
             return None
@@ -206,7 +211,7 @@ class RedisTier:
             self._tokens(keys.generations(scope.tenant), scope.model),
             self._tokens(EVERY_TENANTS_GENERATIONS, scope.model),
             # Whoever stores next waits for nothing.
-            self._try(self._reads, lambda: self._ring.of(scope.tenant)),
+            self._keys_of(scope.tenant),
         )
         return b".".join((*own, *everybodys)).decode() if own and everybodys else ""
 
@@ -270,6 +275,19 @@ class RedisTier:
             names = [RedisKeys.entry_beside(index, digest.decode()) for digest in digests]
             deleted += await self._connection.execute("UNLINK", *names)
         return deleted
+
+    async def _keys_of(self, tenant: str) -> TenantKeys | None:
+        """Return a tenant's keys, or None: one whose keys have no room in Redis keeps no other from reading theirs."""
+        try:
+            return await self._ring.of(tenant)
+        except RingRefused:
+            return None
+        except KeysUnavailable as error:
+            now = self._monotonic()
+            if now >= self._tell_again_at:
+                _LOG.warning("keys of a tenant are not at hand, so nothing of it is kept or found: %s", error)
+                self._tell_again_at = now + TELL_AGAIN_SECONDS
+            return None
 
     async def _named(self) -> RedisKeys:
         keys = self._keys = RedisKeys(await self._ring.read_names())
