@@ -18,6 +18,7 @@ from penstock_cache.adapters.kek import FileKek
 from penstock_cache.adapters.key_ring import EnvelopeKeyRing
 from penstock_cache.adapters.redis_rings import RedisRings
 from penstock_cache.domain.cache import ExactCache
+from penstock_cache.domain.envelope import Kept
 from penstock_cache.domain.secrecy import KeysUnavailable, Unreadable
 from penstock_cache.domain.shredding import Shredder
 from penstock_cache.surfaces.servicer import CacheServicer
@@ -109,6 +110,30 @@ async def test_a_ring_in_redis_is_shredded_for_every_process_and_stays_so(
     for process in (first, second, await new_ring()):
         with pytest.raises(Unreadable):
             (await process.of("acme")).unseal("exact", "id", sealed)
+
+
+async def test_only_who_has_seen_a_ring_in_redis_replaces_it(redis_server: RedisServer) -> None:
+    async with RedisConnection(redis_server.url, timedelta(seconds=5)) as connection:
+        store = RedisRings(connection)
+        assert not await store.replace("name", b"seen", b"ring")
+        assert await store.replace("name", b"", b"ring")
+        for seen in (b"", b"another"):
+            assert not await store.replace("name", seen, b"late")
+        assert (await store.read("name")).ring == b"ring"
+        assert await store.replace("name", b"ring", b"next")
+        await store.shred("name", 7)
+        await store.shred("name", 5)
+        assert await store.read("name") == Kept(b"", 7)
+
+
+async def test_rotations_by_replicas_at_once_all_count(new_ring: NewRing) -> None:
+    replicas = [await new_ring() for _ in range(4)]
+    first = (await replicas[0].of("acme")).seal("exact", "id", b"content")
+    assert await asyncio.gather(*[ring.rotate("acme") for ring in replicas]) == [1] * 4
+    newest = [(await ring.of("acme")).seal("exact", "id", b"content") for ring in replicas]
+    keys = await (await new_ring()).of("acme")
+    assert {keys.unseal("exact", "id", sealed) for sealed in (first, *newest)} == {b"content"}
+    assert {int.from_bytes(sealed[1:7]) - int.from_bytes(first[1:7]) for sealed in newest} <= {1, 2, 3, 4}
 
 
 async def test_all_tenants_are_rotated_and_counted(new_ring: NewRing) -> None:

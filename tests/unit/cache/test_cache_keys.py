@@ -108,6 +108,16 @@ def test_no_two_records_share_a_key_and_a_nonce() -> None:
     assert len(heads) == 1000
 
 
+async def test_only_who_has_seen_a_ring_replaces_it(store: RingStore) -> None:
+    assert not await store.replace("name", b"seen", b"ring")
+    assert await store.replace("name", b"", b"ring")
+    for seen in (b"", b"another"):
+        assert not await store.replace("name", seen, b"late")
+    assert (await store.read("name")).ring == b"ring"
+    assert await store.replace("name", b"ring", b"next")
+    assert await store.names() == ["name"]
+
+
 # Rotation
 
 
