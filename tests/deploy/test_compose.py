@@ -241,7 +241,7 @@ def test_redis_keeps_limits_and_drops_answers(compose_model):
 
     state, cache = flags("redis-state"), flags("redis-cache")
     assert (state["--appendonly"], state["--maxmemory-policy"]) == ("yes", "noeviction")
-    assert (cache["--appendonly"], cache["--maxmemory-policy"]) == ("no", "allkeys-lru")
+    assert (cache["--appendonly"], cache["--maxmemory-policy"]) == ("no", "volatile-lru")
     assert state["--maxmemory"] and cache["--maxmemory"]
 
 

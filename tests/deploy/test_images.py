@@ -145,7 +145,7 @@ def test_redis_asks_for_the_password_and_keeps_the_files_policies(outcome):
     state, cache = outcome["redis"]["redis-state"], outcome["redis"]["redis-cache"]
     assert state["stranger"] == cache["stranger"] == "AuthenticationError"
     assert (state["maxmemory-policy"], state["appendonly"]) == ("noeviction", "yes")
-    assert (cache["maxmemory-policy"], cache["appendonly"]) == ("allkeys-lru", "no")
+    assert (cache["maxmemory-policy"], cache["appendonly"]) == ("volatile-lru", "no")
     assert state["keys"] > 0, "limits are counted there"
 
 

@@ -193,7 +193,9 @@ class Secrets(Section):
     key_pepper_file: Path | None = None
     """What API keys are digested with; another one, and no stored key works. `penstock up` makes its own."""
     cache_key_file: Path | None = None
-    """What cached answers, and kept reasoning, are sealed with; another one, and they are misses. `penstock up` makes its own."""
+    """What wraps the keys that cached answers are sealed with, and seals kept reasoning. `penstock up` makes its own."""
+    old_cache_key_files: list[Path] = []
+    """What did so before: keys of the cache that one of these wrapped are wrapped anew by ``cache_key_file``."""
     service_token_file: Path | None = None
     """ASCII; what the suite's processes show each other where they have no certificates."""
     edge_token_file: Path | None = None

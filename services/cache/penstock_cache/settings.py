@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator
@@ -35,6 +36,9 @@ class CacheSettings(Section):
     """Longest life of an entry, in Redis or not."""
     redis_timeout: Duration = timedelta(milliseconds=50)
     """What one operation may take before it counts as a miss."""
+    key_dir: Path | None = None
+    """Folder for tenants' wrapped keys where there is no ``redis.cache``, which processes of one machine may share; without
+    either they live as long as the process. Beside Redis it notes shreddings, so that a backup of Redis undoes none."""
 
     @field_validator("mode", mode="before")
     @classmethod

@@ -24,6 +24,7 @@ from penstock_common.contract.cache import (
     probe_of,
 )
 from penstock_common.contract.wire.cache import GET_STATS, INVALIDATE, LOOKUP, STORE
+from penstock_common.contract.wire.cache_entries import ROTATE_KEYS, SHRED_TENANT
 from penstock_common.errors import InvalidRequest
 from penstock_common.llm.events import StreamInvariants
 from penstock_common.llm.types import (
@@ -189,6 +190,22 @@ async def test_what_was_invalidated_meanwhile_is_not_kept(channel: Channel) -> N
     await channel.call(INVALIDATE, Invalidation(scope=SCOPE))
     assert await _store(channel, *_events("A pipe."), generation=missed.generation) != ""
     assert (await _lookup(channel)).hit is None
+
+
+async def test_a_shredded_tenant_has_no_entry_and_others_have_theirs(channel: Channel) -> None:
+    for tenant in ("acme", "rival"):
+        await _store(channel, *_events("A pipe."), scope=Scope(tenant, "fast"))
+    assert await channel.call(SHRED_TENANT, "acme") == 1
+    assert (await _lookup(channel)).hit is None
+    assert (await _lookup(channel, scope=Scope("rival", "fast"))).hit is not None
+    with pytest.raises(InvalidRequest) as caught:
+        await channel.call(SHRED_TENANT, "")
+    assert caught.value.field == "scope.tenant"
+
+
+async def test_a_rotation_counts_tenants_that_have_keys(channel: Channel) -> None:
+    assert await channel.call(ROTATE_KEYS, "acme") == 0
+    assert await channel.call(ROTATE_KEYS, "") == 0
 
 
 async def test_stats_count_since_the_start(channel: Channel) -> None:

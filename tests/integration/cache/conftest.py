@@ -7,7 +7,10 @@ from datetime import timedelta
 
 import pytest
 
+from penstock_cache.adapters.kek import FileKek
+from penstock_cache.adapters.key_ring import EnvelopeKeyRing
 from penstock_cache.adapters.redis import RedisTier
+from penstock_cache.adapters.redis_rings import RedisRings
 from penstock_cache.domain.cache import ExactCache, Lifetimes, Tiers
 from penstock_cache.domain.eligibility import Eligibility
 from penstock_cache.domain.identity import Identity
@@ -102,12 +105,13 @@ async def new_cache(redis_server: RedisServer, clock: FakeClock) -> AsyncIterato
             stale: timedelta = timedelta(),
         ) -> ExactCache:
             connection = await stack.enter_async_context(RedisConnection(redis_server.url, redis_timeout))
+            ring = EnvelopeKeyRing(RedisRings(connection), FileKek(secret), secret, (clock, clock))
             return ExactCache(
                 identity or Identity(secret),
                 Eligibility(max_temperature=0.3),
                 Tiers(
                     MemoryTier(memory_entries, max_bytes=1024 * 1024),
-                    RedisTier(connection, secret, timedelta(hours=1) + stale, (clock, clock)),
+                    RedisTier(connection, ring, timedelta(hours=1) + stale, (clock, clock)),
                 ),
                 Lifetimes(default=timedelta(hours=1), memory=timedelta(minutes=5), stale=stale),
                 (clock, clock),

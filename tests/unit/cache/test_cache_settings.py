@@ -60,6 +60,14 @@ async def test_the_service_names_a_secret_that_cannot_be_read(tmp_path: Path) ->
         await _build(f"secrets: {{cache_key_file: {tmp_path / 'none'}}}")
 
 
+async def test_an_old_secret_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    key_file, old = tmp_path / "key", tmp_path / "old"
+    key_file.write_bytes(b"x" * 32)
+    old.write_bytes(b"x" * 3)
+    with pytest.raises(ConfigurationError, match=r"'secrets.old_cache_key_files\[1\]': .* holds 3 bytes"):
+        await _build(f"secrets: {{cache_key_file: {key_file}, old_cache_key_files: [{key_file}, {old}]}}")
+
+
 async def test_a_cache_that_is_off_needs_no_secret() -> None:
     assert await _build("cache: {mode: off}") == "cache"
 

@@ -37,6 +37,7 @@ def test_what_the_file_names_stands():
         "sql": "postgresql://db/penstock",
         "redis": {"state": "redis://r", "cache": "redis://c"},
         "secrets": {"key_pepper_file": "/p", "cache_key_file": "/c", "edge_token_file": "/e"},
+        "cache": {"key_dir": "/k"},
         "operator": {"keys": ["o"]},
         "telemetry": {"sample_ratio": 0.5},
         "tenants": [{"name": "t", "keys": ["k"]}],
@@ -53,6 +54,7 @@ def test_what_the_file_leaves_open_is_the_stacks_own():
         "cache_key_file": "/state/cache-key",
         "edge_token_file": "/state/edge-token",
     }
+    assert full["cache"] == {"key_dir": "/state/cache-keys"}
     assert full["operator"] == {"keys": ["${file:/state/operator-key}"]}
     assert full["telemetry"] == {"sample_ratio": 1.0}
     assert "embedding" not in full

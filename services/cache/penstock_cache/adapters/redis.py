@@ -19,8 +19,6 @@ renewed whenever it is read, and longer than its entries'.
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import logging
 import re
 import secrets
@@ -33,19 +31,21 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from penstock_cache.adapters.codec import EntryFormatError, decode_entry, encode_entry
-from penstock_cache.adapters.sealing import EntrySealer, UnsealingError, derive_key
+from penstock_cache.adapters.key_ring import MAX_TENANTS, EnvelopeKeyRing, Names
+from penstock_cache.adapters.tenant_keys import TenantKeys
 from penstock_cache.domain.entry import Entry, EntryKey
+from penstock_cache.domain.envelope import RingRefused
+from penstock_cache.domain.secrecy import KeyGone, KeysUnavailable, Unreadable
 from penstock_common.contract.cache import Scope
 from penstock_common.errors import ServiceUnavailable
 from penstock_common.outage import OutageGate
 from penstock_common.redis_connection import RedisConnection, RedisUnavailable, Script
 
 COOL_DOWN = timedelta(seconds=1)
+TELL_AGAIN_SECONDS = 60.0
 MOST_UNSENT_BYTES = 8 * 1024 * 1024
 """Of entries that wait until Redis takes them; further ones are not kept there. Each is in memory twice until it is."""
-_TENANT_HASH_HEX = 24
 _DELETE_BATCH = 512
-_MAX_PREFIXES = 4096
 _WHOLE_TENANT = ""
 EVERY_TENANTS_GENERATIONS = "cache:generations"
 # A walk over a million keys, the cache's or not.
@@ -55,7 +55,8 @@ _GLOB = re.compile(r"[\\*?\[\]^-]")
 # Between reading a generation and storing under it lies an answer.
 _GENERATIONS_OUTLIVE = timedelta(hours=1)
 
-_FAILURES = (RedisUnavailable, RedisError)
+_FAILURES = (RedisUnavailable, RedisError, KeysUnavailable)
+_KIND = "exact"
 
 # KEYS: entry, index. ARGV: sealed entry, life in ms, digest, expiry, now, life of the index in ms.
 _PUT = Script("""
@@ -90,12 +91,10 @@ _LOG = logging.getLogger(__name__)
 class RedisKeys:
     """Names of keys: a tenant is named by a keyed hash, so a listing names nobody."""
 
-    def __init__(self, secret: bytes) -> None:
-        hash_key = derive_key(secret, b"tenant hash")
-
-        @lru_cache(maxsize=_MAX_PREFIXES)
+    def __init__(self, names: Names) -> None:
+        @lru_cache(maxsize=MAX_TENANTS)
         def prefix(tenant: str) -> str:
-            return "{t:" + hmac.digest(hash_key, tenant.encode(), hashlib.sha256).hex()[:_TENANT_HASH_HEX] + "}:cache:"
+            return "{t:" + names(tenant) + "}:cache:"
 
         self._prefix = prefix
 
@@ -128,18 +127,19 @@ class RedisTier:
     def __init__(
         self,
         connection: RedisConnection,
-        secret: bytes,
+        ring: EnvelopeKeyRing,
         index_life: timedelta,
         clocks: tuple[Callable[[], float], Callable[[], float]] = (time.time, time.monotonic),
     ) -> None:
         """``index_life`` is at least the longest life of an entry; ``clocks`` are wall clock and monotonic clock."""
         self._connection = connection
-        self._keys = RedisKeys(secret)
-        self._sealer = EntrySealer(secret)
+        self._ring = ring
+        self._keys: RedisKeys | None = None
         self.keep_for(index_life)
-        self._now, monotonic = clocks
-        self._reads = OutageGate("reading the cache's Redis", COOL_DOWN, monotonic)
-        self._writes = OutageGate("writing the cache's Redis", COOL_DOWN, monotonic)
+        self._now, self._monotonic = clocks
+        self._reads = OutageGate("reading the cache's Redis", COOL_DOWN, self._monotonic)
+        self._writes = OutageGate("writing the cache's Redis", COOL_DOWN, self._monotonic)
+        self._tell_again_at = self._monotonic()
 
     async def get(self, key: EntryKey) -> Entry | None:
         """Return the entry, or None, as ``SharedTier`` says."""
@@ -147,16 +147,22 @@ class RedisTier:
         if not self._reads.may_try():
             return None
         try:
-            sealed = await self._connection.execute("GET", self._keys.entry(key))
+            keys = self._keys or await self._named()
+            sealed = await self._connection.execute("GET", keys.entry(key))
+            self._reads.succeeded()
+            if sealed is None:
+                return None
+            tenant = key.scope.tenant
+            secrets = self._ring.known(tenant) or await self._keys_of(tenant)
+            if secrets is None:
+                return None
+            return decode_entry(key, secrets.unseal(_KIND, key.digest.hex(), sealed))
+        except (RingRefused, KeyGone):
+            return None
         except _FAILURES as error:
             self._reads.failed(error)
             return None
-        self._reads.succeeded()
-        if sealed is None:
-            return None
-        try:
-            return decode_entry(key, self._sealer.unseal(key, sealed))
-        except (UnsealingError, EntryFormatError) as error:
+        except (Unreadable, EntryFormatError) as error:
             _LOG.warning("a cache entry in Redis is not used: %s", error)
             return None
 
@@ -165,14 +171,18 @@ class RedisTier:
 
         Nor is one that would wait behind too many others: they come faster than Redis takes them.
         """
-        if not entry.generation or self._connection.unsent_bytes >= MOST_UNSENT_BYTES or not self._writes.may_try():
+        keys, secrets = self._keys, self._ring.last_known(key.scope.tenant)
+        if not entry.generation or keys is None or secrets is None:
             return
+        if self._connection.unsent_bytes >= MOST_UNSENT_BYTES or not self._writes.may_try():
+            return
+        digest = key.digest.hex()
         is_sent = self._connection.send_script(
             _PUT,
-            (self._keys.entry(key), self._keys.index(key.scope)),
-            self._sealer.seal(key, encode_entry(key, entry)),
+            (keys.entry(key), keys.index(key.scope)),
+            secrets.seal(_KIND, digest, encode_entry(key, entry)),
             _milliseconds(time_to_live),
-            key.digest.hex(),
+            digest,
             (now := self._now()) + time_to_live.total_seconds(),
             now,
             self._index_life_ms,
@@ -194,9 +204,14 @@ class RedisTier:
 
     async def generation(self, scope: Scope) -> str:
         """Return tenant's and model's generation as one, as ``SharedTier`` says."""
-        own, everybodys = await asyncio.gather(
-            self._tokens(self._keys.generations(scope.tenant), scope.model),
+        keys = self._keys or await self._try(self._reads, self._named)
+        if keys is None:
+            return ""
+        own, everybodys, _ = await asyncio.gather(
+            self._tokens(keys.generations(scope.tenant), scope.model),
             self._tokens(EVERY_TENANTS_GENERATIONS, scope.model),
+            # Whoever stores next waits for nothing.
+            self._keys_of(scope.tenant),
         )
         return b".".join((*own, *everybodys)).decode() if own and everybodys else ""
 
@@ -215,8 +230,9 @@ class RedisTier:
 
     async def invalidate(self, scope: Scope) -> int:
         """Change the generation, then delete what the index knows, as ``SharedTier`` says."""
-        name = self._keys.generations(scope.tenant)
         try:
+            keys = self._keys or await self._named()
+            name = keys.generations(scope.tenant)
             await self._connection.run(_CHANGE_GENERATION, (name,), scope.model or _WHOLE_TENANT, _token())
         except _FAILURES as error:
             raise ServiceUnavailable(
@@ -225,21 +241,25 @@ class RedisTier:
             ) from error
         self._renew(name)
         try:
-            indexes = await self._indexes_within(scope) if scope.tenant else await self._indexes_of_all(scope.model)
+            indexes = (
+                await self._indexes_within(keys, scope)
+                if scope.tenant
+                else await self._indexes_of_all(keys, scope.model)
+            )
             return sum([await self._delete(index) for index in indexes])
         except _FAILURES as error:
             _LOG.warning("invalidated entries were not all deleted, and expire by themselves: %s", error)
             return 0
 
-    async def _indexes_within(self, scope: Scope) -> list[str]:
+    async def _indexes_within(self, keys: RedisKeys, scope: Scope) -> list[str]:
         if scope.model:
-            return [self._keys.index(scope)]
-        fields = await self._connection.execute("HKEYS", self._keys.generations(scope.tenant))
-        return [self._keys.index(Scope(scope.tenant, field.decode())) for field in fields]
+            return [keys.index(scope)]
+        fields = await self._connection.execute("HKEYS", keys.generations(scope.tenant))
+        return [keys.index(Scope(scope.tenant, field.decode())) for field in fields]
 
-    async def _indexes_of_all(self, model: str) -> list[str]:
+    async def _indexes_of_all(self, keys: RedisKeys, model: str) -> list[str]:
         """Return what indexes a walk over the whole Redis finds; beyond its bound entries expire by themselves."""
-        pattern, cursor = self._keys.indexes_of_every_tenant(model), b"0"
+        pattern, cursor = keys.indexes_of_every_tenant(model), b"0"
         found: set[bytes] = set()
         for _ in range(_MAX_SCAN_ROUNDS):
             cursor, names = await self._connection.execute("SCAN", cursor, "MATCH", pattern, "COUNT", _SCAN_COUNT)
@@ -252,9 +272,26 @@ class RedisTier:
         deleted = 0
         while popped := await self._connection.execute("ZPOPMIN", index, _DELETE_BATCH):
             digests = _members(popped)
-            names = [self._keys.entry_beside(index, digest.decode()) for digest in digests]
+            names = [RedisKeys.entry_beside(index, digest.decode()) for digest in digests]
             deleted += await self._connection.execute("UNLINK", *names)
         return deleted
+
+    async def _keys_of(self, tenant: str) -> TenantKeys | None:
+        """Return a tenant's keys, or None: one whose keys have no room in Redis keeps no other from reading theirs."""
+        try:
+            return await self._ring.of(tenant)
+        except RingRefused:
+            return None
+        except KeysUnavailable as error:
+            now = self._monotonic()
+            if now >= self._tell_again_at:
+                _LOG.warning("keys of a tenant are not at hand, so nothing of it is kept or found: %s", error)
+                self._tell_again_at = now + TELL_AGAIN_SECONDS
+            return None
+
+    async def _named(self) -> RedisKeys:
+        keys = self._keys = RedisKeys(await self._ring.read_names())
+        return keys
 
     async def _try(self, gate: OutageGate, operation: Callable[[], Awaitable[Any]]) -> Any:
         """Return the operation's reply, or None where Redis does not answer or is left alone."""
@@ -262,6 +299,8 @@ class RedisTier:
             return None
         try:
             reply = await operation()
+        except RingRefused:
+            return None
         except _FAILURES as error:
             gate.failed(error)
             return None

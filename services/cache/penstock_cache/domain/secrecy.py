@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 
 class Unreadable(Exception):
     """The bytes were not sealed for this tenant, under this kind and id, or were changed, or their key is gone."""
+
+
+class KeyGone(Unreadable):
+    """They were sealed by a key that is gone, or that this process has not heard of yet, or in an older format."""
 
 
 class TenantSecrets(Protocol):
@@ -69,3 +74,7 @@ class KeyRing(Protocol):
 
 class KeysUnavailable(Exception):
     """Whatever holds the keys does not answer, or has no room."""
+
+
+Shreddable = Callable[[str], Awaitable[int]]
+"""Deletes what somebody keeps of a tenant; returns how many entries that were."""

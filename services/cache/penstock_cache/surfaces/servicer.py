@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from penstock_cache.domain.cache import ResponseCache
+from penstock_cache.domain.shredding import Shredder
 from penstock_common.contract.cache import Invalidation, LookupRequest, LookupResponse, Scope, Stats, StoreRequest
 from penstock_common.errors import InvalidRequest
 from penstock_common.rpc.server_call import ServerCall
@@ -21,8 +22,9 @@ _BYPASS_STEP: dict[str, AttributeValue] = {"result": "bypass"}
 class CacheServicer:
     """Serves one ``ResponseCache``."""
 
-    def __init__(self, cache: ResponseCache) -> None:
+    def __init__(self, cache: ResponseCache, shredder: Shredder) -> None:
         self._cache = cache
+        self._shredder = shredder
 
     async def lookup(self, request: LookupRequest, call: ServerCall) -> LookupResponse:
         """Return the hit, or why there may be none, or nothing on a miss."""
@@ -47,6 +49,15 @@ class CacheServicer:
         elif request.scope.tenant:
             raise InvalidRequest("The scope names a tenant, and means every one.", field="every_tenant")
         return await self._cache.invalidate(request.scope)
+
+    async def shred_tenant(self, tenant: str, call: ServerCall) -> int:
+        """Destroy a tenant's keys and entries; return how many entries were deleted."""
+        _require_tenant(Scope(tenant, ""))
+        return await self._shredder.shred(tenant)
+
+    async def rotate_keys(self, tenant: str, call: ServerCall) -> int:
+        """Give a tenant, or every one, a new key; return how many."""
+        return await self._shredder.rotate(tenant)
 
     async def get_stats(self, request: None, call: ServerCall) -> Stats:
         """Return the counts since this process started."""

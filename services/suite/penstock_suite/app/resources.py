@@ -11,6 +11,7 @@ from typing import Any
 
 from penstock_common.faults import KeyPath
 from penstock_common.key_material import MIN_BYTES
+from penstock_common.sections import Secrets
 from penstock_suite.adapters.triton import missing_model
 from penstock_suite.app.plan import StackPlan, triton_folders
 from penstock_suite.settings import Settings, TlsSettings
@@ -53,17 +54,25 @@ def unusable_certificate(tls: TlsSettings) -> Iterator[Finding]:
 
 def _unusable_secrets(plan: StackPlan) -> Iterator[Finding]:
     made_at_the_start = (plan.state.key_pepper, plan.state.cache_key, plan.state.edge_token)
-    for name in type(plan.settings.secrets).model_fields:
-        path: Path | None = getattr(plan.settings.secrets, name)
-        if path is None or path in made_at_the_start:
+    for place, path in _secret_files(plan.settings.secrets):
+        if path in made_at_the_start:
             continue
         try:
             size = len(path.read_bytes())
         except OSError as error:
-            yield ("secrets", name), f"{path}: {error.strerror}"
+            yield place, f"{path}: {error.strerror}"
             continue
         if size < MIN_BYTES:
-            yield ("secrets", name), f"{path} holds {size} bytes, at least {MIN_BYTES} are needed"
+            yield place, f"{path} holds {size} bytes, at least {MIN_BYTES} are needed"
+
+
+def _secret_files(secrets: Secrets) -> Iterator[tuple[KeyPath, Path]]:
+    for name in type(secrets).model_fields:
+        named: Path | list[Path] | None = getattr(secrets, name)
+        if isinstance(named, list):
+            yield from ((("secrets", name, number), path) for number, path in enumerate(named))
+        elif named is not None:
+            yield ("secrets", name), named
 
 
 def _missing_parts(settings: Settings) -> Iterator[Finding]:

@@ -47,6 +47,7 @@ def completed(document: Document, parts: LocalParts) -> Document:
     )
     _add_operator_key(full, parts.operator_key)
     _default_keys(full, "redis", state=parts.redis_url, cache=parts.redis_url)
+    _default_keys(full, "cache", key_dir=str(state.cache_keys))
     # One person's machine: every trace is worth seeing.
     _default_keys(full, "telemetry", sample_ratio=1.0)
     if "embedding" in full:

@@ -44,6 +44,11 @@ class StateFolder:
         return self.root / "cache-key"
 
     @property
+    def cache_keys(self) -> Path:
+        """The folder of tenants' wrapped keys, or of the times at which they were shredded."""
+        return self.root / "cache-keys"
+
+    @property
     def triton_key(self) -> Path:
         """The secret of whoever loads and unloads the local Triton's models."""
         return self.root / "triton-key"
