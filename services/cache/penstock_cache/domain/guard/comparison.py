@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cached_property
 
-from penstock_cache.domain.guard.facts import Facts, facts_of, joined_of
+from penstock_cache.domain.guard.facts import Facts, facts_of
 from penstock_cache.domain.guard.lexicon import is_known
 from penstock_cache.domain.guard.text import Word, is_misspelling, sentences_of
 from penstock_cache.domain.guard.vocabulary import NUMBER_WORDS
@@ -16,7 +16,7 @@ from penstock_cache.domain.guard.vocabulary import NUMBER_WORDS
 NEAR_RATIO = 0.7
 # From this ratio of their words on, the longer text is taken for a short one among others.
 LONG_RATIO = 1.3
-MAX_MISSPELT_WORDS = 40
+MAX_MISSPELT_WORDS = 16
 _SQUEEZED_LETTERS = 4
 
 
@@ -116,7 +116,7 @@ def _written_apart(facts: Facts, other: Facts) -> set[int]:
     """Return the places of words that the other text has too, in fewer or more pieces."""
     return {
         at
-        for run, (start, end) in joined_of(facts.words).items()
+        for run, (start, end) in facts.joined.items()
         if len(run) >= _SQUEEZED_LETTERS and run in other.joined
         for at in range(start, end)
     }

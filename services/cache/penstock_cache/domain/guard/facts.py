@@ -32,9 +32,9 @@ _DIGITS = re.compile(r"\d+(?:[.,]\d+)*")
 _ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)")
 _CLOCK = re.compile(r"(\d{1,2})[:.](\d{2})")
 _DEGREES = {"c": "celsius", "f": "fahrenheit"}
-_FORMULA = re.compile(r"(?=[^\s]*[\d^=])[a-z0-9.]+(?:\s*[-+*/^=<>]\s*[a-z0-9.]+)+(?![a-z])")
+_FORMULA = re.compile(r"(?<![a-z0-9.])(?=[^\s]*[\d^=])[a-z0-9.]++(?:\s?[-+*/^=<>]\s?[a-z0-9.]++)++(?![a-z])")
 _YEARS = range(1500, 2200)
-_TO_LANGUAGE = frozenset("in into to auf en sur ins nach zu em".split())
+_TO_LANGUAGE = frozenset(["in", "into", "to", "auf", "en", "sur", "ins", "nach", "zu", "em"])
 
 
 class Number(NamedTuple):
@@ -79,7 +79,7 @@ class Facts:
     sources: frozenset[str]
     targets: frozenset[str]
     stems: frozenset[str]
-    joined: frozenset[str]
+    joined: dict[str, tuple[int, int]]
     formulas: frozenset[str]
     counted: frozenset[tuple[float, str]]
 
@@ -106,13 +106,13 @@ def facts_of(text: str) -> Facts:
         sources=_after(words, SOURCE_PREPOSITIONS),
         targets=_after(words, TARGET_PREPOSITIONS),
         stems=frozenset(word.stem for word in words if word.is_content),
-        joined=frozenset(joined_of(words)),
-        formulas=frozenset(re.sub(r"\s+", "", match.group()) for match in _FORMULA.finditer(text.lower())),
+        joined=_joined(words),
+        formulas=frozenset(re.sub(r"\s+", "", match.group()).rstrip(".") for match in _FORMULA.finditer(text.lower())),
         counted=frozenset(counted.counted),
     )
 
 
-def joined_of(words: Sequence[Word]) -> dict[str, tuple[int, int]]:
+def _joined(words: Sequence[Word]) -> dict[str, tuple[int, int]]:
     """Return each run of up to three words written as one, with the places it spans: "power bank" is "powerbank"."""
     bare = ["".join(filter(str.isalnum, word.text)) for word in words]
     runs: dict[str, tuple[int, int]] = {}

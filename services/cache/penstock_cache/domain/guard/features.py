@@ -15,9 +15,32 @@ NAMES = (
     "names_short", "names_long", "rare_short", "numbers_short", "numbers_core", "dates_short", "dates_core", "negations", "quantifiers",
     "formats", "audiences", "length_ratio", "length_short", "question", "turned", "objections", "same_order", "prepositions",
     "rest_words", "rest_names", "rest_numbers", "refers_back",
+    "inversions",
 )  # fmt: skip
 
-_BACKWARDS = frozenset("it its that this these those there them they such one ones so then he she him her".split())
+MAX_ORDERED = 12
+_BACKWARDS = frozenset(
+    [
+        "it",
+        "its",
+        "that",
+        "this",
+        "these",
+        "those",
+        "there",
+        "them",
+        "they",
+        "such",
+        "one",
+        "ones",
+        "so",
+        "then",
+        "he",
+        "she",
+        "him",
+        "her",
+    ]
+)
 
 
 def features_of(whole: Comparison, core: Comparison, found: Sequence[Objection], similarity: float) -> list[float]:
@@ -54,6 +77,7 @@ def features_of(whole: Comparison, core: Comparison, found: Sequence[Objection],
         float(not core.edits),
         _few(moved_prepositions(core), 2),
         *_rest(whole, core),
+        _inversions(core),
     ]
 
 
@@ -61,6 +85,14 @@ def _sides(core: Comparison) -> tuple[Facts, Facts, Sequence[Word], Sequence[Wor
     if len(core.stored.words) <= len(core.asked.words):
         return core.stored, core.asked, core.only_stored, core.only_asked
     return core.asked, core.stored, core.only_asked, core.only_stored
+
+
+def _inversions(core: Comparison) -> float:
+    """Return the share of the shared content words' pairs that stand the other way round."""
+    places = {word.stem: at for at, word in enumerate(core.asked.words) if word.is_content}
+    order = list(dict.fromkeys(places[word.stem] for word in core.stored.words if word.stem in places))[:MAX_ORDERED]
+    pairs = [(one, other) for at, one in enumerate(order) for other in order[at + 1 :]]
+    return sum(one > other for one, other in pairs) / len(pairs) if pairs else 0.0
 
 
 def _rest(whole: Comparison, core: Comparison) -> Iterable[float]:

@@ -1,4 +1,4 @@
-"""What was learned, as plain arithmetic: a logistic model over the features, and over the verifier's opinion."""
+"""What was learned, as plain arithmetic: a logistic model and small boosted trees over the features, calibrated."""
 
 from __future__ import annotations
 
@@ -7,39 +7,63 @@ import math
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
+from operator import mul
 from typing import NamedTuple
 
 from penstock_cache.domain.guard.features import NAMES
 
+_LEAF = -1
+
+
+class _Tree(NamedTuple):
+    """Nodes in parallel lists; a leaf has the feature -1, others go left up to their threshold."""
+
+    features: list[int]
+    thresholds: list[float]
+    lefts: list[int]
+    rights: list[int]
+    values: list[float]
+
+    def value(self, features: Sequence[float]) -> float:
+        at = 0
+        while self.features[at] != _LEAF:
+            at = self.lefts[at] if features[self.features[at]] <= self.thresholds[at] else self.rights[at]
+        return self.values[at]
+
 
 class _Model(NamedTuple):
     intercept: float
-    coefficients: tuple[float, ...]
+    coefficients: list[float]
+    trees_start: float
+    trees: list[_Tree]
+    slope: float
+    offset: float
 
 
 @cache
-def _models() -> dict[str, _Model]:
+def _model() -> _Model:
     """Read the weights; they carry the features' names, so that other features than those of training are noticed."""
     read = json.loads((files(__package__) / "weights.json").read_text(encoding="utf-8"))
-    assert tuple(read["features"]) == NAMES, "weights.json was trained on other features; run tools/train_guard"
-    return {
-        name: _Model(read[name]["intercept"], tuple(read[name]["coefficients"]))
-        for name in ("alone", "verified")
-        if name in read
-    }
+    if tuple(read["features"]) != NAMES:
+        raise RuntimeError("weights.json was trained on other features than these; run tools/train_guard/train.py.")
+    return _Model(
+        intercept=read["intercept"],
+        coefficients=read["coefficients"],
+        trees_start=read["trees_start"],
+        trees=[_Tree(*tree) for tree in read["trees"]],
+        slope=read["slope"],
+        offset=read["offset"],
+    )
 
 
-def probability(features: Sequence[float], learned: float | None) -> float:
-    """Return how probably the answer is right; ``learned`` is the verifier's probability, None without one."""
-    if learned is None:
-        model, values = _models()["alone"], list(features)
-    else:
-        model, values = _models()["verified"], [*features, logit(learned)]
-    total = model.intercept + sum(map(float.__mul__, model.coefficients, values))
-    return 1 / (1 + math.exp(-max(-40.0, min(total, 40.0))))
+def probability(features: Sequence[float]) -> float:
+    """Return how probably the answer is right, were right and wrong candidates equally many."""
+    model = _model()
+    line = model.intercept + sum(map(mul, model.coefficients, features))
+    trees = model.trees_start + sum(tree.value(features) for tree in model.trees)
+    return sigmoid(model.slope * (line + trees) / 2 + model.offset)
 
 
-def logit(probability: float) -> float:
-    """Return the log odds, within ±10."""
-    bounded = max(4.54e-5, min(probability, 1 - 4.54e-5))
-    return math.log(bounded / (1 - bounded))
+def sigmoid(log_odds: float) -> float:
+    """Return the probability of the log odds."""
+    return 1 / (1 + math.exp(-max(-40.0, min(log_odds, 40.0))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import cache
 from typing import NamedTuple
 
 from penstock_cache.domain.guard.comparison import Comparison, Edit, squeezed
@@ -12,7 +13,9 @@ from penstock_cache.domain.guard.tongue import tongue_of
 from penstock_cache.domain.guard.verdict import Reason
 from penstock_cache.domain.guard.vocabulary import (
     AVOIDANCES,
+    BACK_REFERENCES,
     COMMUTATIVE,
+    CONDITIONS,
     MEASURES,
     NEGATIVE_PREFIXES,
     OPPOSITES,
@@ -21,8 +24,13 @@ from penstock_cache.domain.guard.vocabulary import (
     TENSES,
 )
 
-
 _ASKED_BY_WHICH = frozenset(("why", "when", "where", "how"))
+# From this share of common words on, in order, the question itself is the same one.
+VERBATIM_RATIO = 0.85
+SHORTEST_DENIED = 4
+# Texts whose turned part is longer say the same in another order, or something else altogether.
+MAX_TURNED_WORDS = 30
+_NOTHING: frozenset[str] = frozenset()
 _ARTICLES = frozenset(("a", "an", "the"))
 _PRONOUNS = {"me": "i", "them": "they", "him": "he", "us": "we"}
 
@@ -163,6 +171,8 @@ def _swap(comparison: Comparison) -> Objection | None:
         at for at, (one, other) in enumerate(zip(reversed(stored), reversed(asked), strict=True)) if one != other
     )
     old, new = stored[start:end], asked[start:end]
+    if len(old) > MAX_TURNED_WORDS:
+        return None
     for first in range(1, len(old)):
         for last in range(1, len(old) - first + 1):
             middle = old[first : len(old) - last]
@@ -196,23 +206,37 @@ def _comparative(whole: Comparison, core: Comparison) -> Objection | None:
 
 
 def _opposites(stored: set[str], asked: set[str], *, is_near: bool) -> Iterator[tuple[str, str]]:
+    partners = _partners()
+    for word in sorted(stored):
+        for other in partners.get(word, _NOTHING) & asked:
+            yield word, other
+    for word in sorted(stored | asked) if is_near else ():
+        bare = _without_negative_prefix(word, asked if word in stored else stored)
+        if bare:
+            yield (word, bare) if word in stored else (bare, word)
+    if stored & AVOIDANCES and not asked & AVOIDANCES:
+        yield "avoid", ""
+    if asked & AVOIDANCES and not stored & AVOIDANCES:
+        yield "", "avoid"
+
+
+@cache
+def _partners() -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
     for one, other in OPPOSITES:
-        first, second = {one, stem(one)}, {other, stem(other)}
-        if first & stored and second & asked:
-            yield one, other
-        if second & stored and first & asked:
-            yield other, one
-    for word in sorted(stored | asked):
-        for prefix in NEGATIVE_PREFIXES:
-            bare = word.removeprefix(prefix)
-            if is_near and len(bare) >= 4 and bare != word:
-                if word in stored and bare in asked:
-                    yield word, bare
-                if word in asked and bare in stored:
-                    yield bare, word
-    for one, other in ((stored, asked), (asked, stored)):
-        if one & AVOIDANCES and not other & AVOIDANCES:
-            yield ("avoid", "") if one is stored else ("", "avoid")
+        for word, partner in ((one, other), (other, one)):
+            for form in (word, stem(word)):
+                found.setdefault(form, set()).update((partner, stem(partner)))
+    return {word: frozenset(partners) for word, partners in found.items()}
+
+
+def _without_negative_prefix(word: str, others: set[str]) -> str:
+    """Return the word that it denies, if that is among the others: "invalid" denies "valid"."""
+    for prefix in NEGATIVE_PREFIXES:
+        bare = word.removeprefix(prefix)
+        if bare != word and len(bare) >= SHORTEST_DENIED and bare in others:
+            return bare
+    return ""
 
 
 def _quantifier(whole: Comparison, core: Comparison) -> Objection | None:
@@ -266,6 +290,18 @@ def _scope(whole: Comparison, core: Comparison) -> Objection | None:
     return None
 
 
+def _condition(whole: Comparison, core: Comparison) -> Objection | None:
+    """Object to a question that stayed, where what stands before it changes what is asked."""
+    if whole is core or core.overlap < VERBATIM_RATIO:
+        return None
+    for edit in core.edits:
+        back = [word.shown for side in (edit.stored, edit.asked) for word in side if word.text in BACK_REFERENCES]
+        if back:
+            return Objection("scope", f"refers back: {back[0]}")
+    states = [{word.text for word in facts.words if word.text in CONDITIONS} for facts in (whole.stored, whole.asked)]
+    return Objection("scope", _change(*states)) if states[0] != states[1] else None
+
+
 def _adds(edit: Edit) -> bool:
     """Return whether content stands on one side of the edit and none on the other."""
     if len(edit.stored) == len(edit.asked) and all(
@@ -286,5 +322,5 @@ def _change(stored: Iterable[str], asked: Iterable[str]) -> str:
 
 _RULES: tuple[Callable[[Comparison, Comparison], Objection | None], ...] = (
     _language, _number, _unit, _date, _tense, _entity, _direction, _negation, _comparative, _quantifier, _format,
-    _audience, _intent, _scope,
+    _audience, _intent, _scope, _condition,
 )  # fmt: skip

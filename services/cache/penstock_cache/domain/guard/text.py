@@ -11,12 +11,13 @@ from penstock_cache.domain.guard.vocabulary import CONTRACTIONS, FUNCTION_WORDS,
 
 # Texts beyond it are not compared by meaning: what differs could be anywhere in them.
 MAX_CHARACTERS = 4000
+MAX_WORDS = 256
 
 _WORD = re.compile(
     r"\bw/o?\b|\bw/(?=\s)"
-    r"|\d+(?:[.,:/]\d+)*(?:st|nd|rd|th)?(?![^\W\d_])"  # 30, 1,000.50, 10:30, 2024/05, 2nd
-    r"|[^\W_](?:\w|[.'&/-](?=[^\W\d_])|[-.](?=\w))*[+#]*(?!\w)"  # words, it's, e-mail, C++, node.js, AT&T
-    r"|[^\W_]\w*"
+    r"|\d+(?:[.,:/]\d+)*+(?:st|nd|rd|th)?(?![^\W\d_])"  # 30, 1,000.50, 10:30, 2024/05, 2nd
+    r"|[^\W_](?:\w|['&/](?=[^\W\d_])|[-.](?=\w))*+[+#]*(?!\w)"  # words, it's, e-mail, C++, node.js, AT&T
+    r"|[^\W_]\w*+"
     r"|[$€£¥%°&,?!.;:\n()+*=<>^-]"
 )
 _MARKS = frozenset(".?!;:(),")
@@ -25,7 +26,7 @@ _INVISIBLE = re.compile(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "`": "'", "´": "'", "“": '"', "”": '"', "–": "-", "—": ",", "‑": "-"})
 _END = re.compile(r"(?<=[.?!;])\s+|\n+")
 _SIGN_OFF = re.compile(
-    r"[\s,.!?;]*\b(?:(?:kind|best|warm|with|many|a lot of|mit|freundlichen?|viele|bien|un) ){0,2}"
+    r"\b(?:(?:kind|best|warm|with|many|a lot of|mit|freundlichen?|viele|bien|un) ){0,2}"
     r"(?:regards|thanks|thank you|thx|cheers|greetings|wishes|grüßen?|grüsse|cordialement|merci|saludos|gracias|saluti|grazie"
     r"|atenciosamente|obrigad[oa]|danke)\b[^.?!;\n]{0,40}[.!?]*\s*$",
     re.IGNORECASE,
@@ -51,7 +52,7 @@ def tidy(text: str) -> str:
     text = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).translate(_QUOTES)
     if not text.isprintable():
         text = "".join(character if character.isprintable() or character == "\n" else " " for character in text)
-    return _SIGN_OFF.sub("", text) or text
+    return _SIGN_OFF.sub("", text).rstrip(" ,") or text
 
 
 def sentences_of(text: str) -> list[str]:
