@@ -12,7 +12,9 @@ from penstock_cache.domain.guard.text import Word, words_of
 from penstock_cache.domain.guard.vocabulary import (
     AMBIGUOUS_NUMBERS,
     AUDIENCES,
+    EACH,
     FORMATS,
+    FREQUENCIES,
     LANGUAGES,
     MONTHS,
     NEGATIONS,
@@ -190,11 +192,21 @@ class _Quantities:
             self.dates.add(f"month {MONTHS[text]}")
         elif text in RELATIVE_TIMES:
             self.dates.add(RELATIVE_TIMES[text])
+        elif text in FREQUENCIES:
+            self.dates.add(f"per {FREQUENCIES[text]}")
+        elif text in PERIODS and self._text(at - 1) in EACH and self._is_frequency(at):
+            self.dates.add(f"per {text}")
+            self._read_unit(self._words[at])
         elif text in POINTERS and self._text(at + 1) in PERIODS:
             self.dates.add(POINTERS[text])
         else:
             return False
         return True
+
+    def _is_frequency(self, at: int) -> bool:
+        """Return whether "a day" says how often: after every, per, each; or after a number, once or twice."""
+        before = self._text(at - 2)
+        return self._text(at - 1) != "a" or before in {"once", "twice", "times"} or _value(before or "-") is not None
 
     def _read_unit(self, word: Word) -> None:
         unit = UNITS.get(word.text) or UNITS.get(word.stem)
@@ -247,7 +259,7 @@ class _Quantities:
         before = UNITS.get(self._text(at - 1)) if at and not self._text(at - 1).isalpha() else None
         known = unit or before
         dimension, size = known or ("", 1.0)
-        is_version = known is None and self._is_version(at)
+        is_version = known is None and self._words[at].text[0].isdigit() and self._is_version(at)
         self.numbers.append(Number(value, f"{value * size:.3g}" if known else f"{value:.9g}", dimension, is_version))
         noun = next((word.stem for word in self._words[end : end + 2] if word.is_content), "")
         if unit is None and noun:

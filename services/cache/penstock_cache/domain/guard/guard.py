@@ -14,11 +14,13 @@ from penstock_cache.domain.guard.text import MAX_CHARACTERS, MAX_WORDS, tidy
 from penstock_cache.domain.guard.verdict import Reason, Verdict
 
 # An entry without evidence is served from this score on; docs/cache-guard.md has what it was measured to do.
-COLD_THRESHOLD = 0.9
+COLD_THRESHOLD = 0.77
 # Below this share of common words the texts are no two wordings of one question, as far as words say.
 UNLIKE_RATIO = 0.25
 # What a rule forbids scores no more than this.
 VETOED_SCORE = 0.5
+# Nor does a pair without a common word: nothing like it was learned from.
+STRANGE_SCORE = 0.5
 
 
 class Candidate(NamedTuple):
@@ -67,6 +69,8 @@ def _compared(stored: str, asked: str, similarity: float) -> Verdict:
     score = probability(features_of(whole, core, found, similarity))
     if found:
         return Verdict(min(score, VETOED_SCORE), is_vetoed=True, reason=found[0].reason, detail=found[0].detail)
+    if not core.stored.stems & core.asked.stems:
+        score = min(score, STRANGE_SCORE)
     if score >= COLD_THRESHOLD:
         return Verdict(score, is_vetoed=False, reason="same", detail="")
     doubt = _doubt(core)

@@ -43,7 +43,7 @@ class _Model(NamedTuple):
 @cache
 def _model() -> _Model:
     """Read the weights; they carry the features' names, so that other features than those of training are noticed."""
-    read = json.loads((files(__package__) / "weights.json").read_text(encoding="utf-8"))
+    read = json.loads((files("penstock_cache.domain.guard") / "weights.json").read_text(encoding="utf-8"))
     if tuple(read["features"]) != NAMES:
         raise RuntimeError("weights.json was trained on other features than these; run tools/train_guard/train.py.")
     return _Model(

@@ -8,7 +8,7 @@ from importlib.resources import files
 
 @cache
 def _words() -> frozenset[str]:
-    return frozenset((files(__package__) / "words.txt").read_text(encoding="utf-8").split())
+    return frozenset((files("penstock_cache.domain.guard") / "words.txt").read_text(encoding="utf-8").split())
 
 
 def is_known(word: str) -> bool:

@@ -27,6 +27,10 @@ from penstock_cache.domain.guard.vocabulary import (
 _ASKED_BY_WHICH = frozenset(("why", "when", "where", "how"))
 # From this share of common words on, in order, the question itself is the same one.
 VERBATIM_RATIO = 0.85
+# Below this share of common words, in order, an opposite may belong to another statement.
+ALIKE_RATIO = 0.3
+HALF_RATIO = 0.5
+TURNED_NAMES = 2
 SHORTEST_DENIED = 4
 # Texts whose turned part is longer say the same in another order, or something else altogether.
 MAX_TURNED_WORDS = 30
@@ -108,7 +112,7 @@ def _entity(whole: Comparison, core: Comparison) -> Objection | None:
     one, other = core.stored.codes - whole.asked.codes, core.asked.codes - whole.stored.codes
     one = {code for code in one if code not in whole.asked.joined}
     other = {code for code in other if code not in whole.stored.joined}
-    if one and other and core.overlap >= 0.5:
+    if one and other and core.overlap >= HALF_RATIO:
         return Objection("entity", _change(one, other))
     if not core.is_near:
         return None
@@ -146,7 +150,7 @@ def moved_prepositions(core: Comparison) -> int:
 def _direction(whole: Comparison, core: Comparison) -> Objection | None:
     turned = (core.stored.sources & core.asked.targets) | (core.stored.targets & core.asked.sources)
     kept = (core.stored.sources & core.asked.sources) | (core.stored.targets & core.asked.targets)
-    if len(turned) >= 2 and not turned & kept:
+    if len(turned) >= TURNED_NAMES and not turned & kept:
         return Objection("direction", " ⇄ ".join(sorted(turned)))
     return _recounted(whole) or _swap(core) or (None if whole is core else _swap(whole))
 
@@ -200,7 +204,8 @@ def _comparative(whole: Comparison, core: Comparison) -> Objection | None:
     asked = {word.text for word in core.asked.words} | {word.stem for word in core.asked.words}
     for one, other in _opposites(stored - asked, asked - stored, is_near=core.is_near):
         is_turned_twice = one in asked or other in stored
-        if not is_turned_twice and core.overlap >= 0.5:
+        is_alike = core.is_near if {one, other} & PREPOSITIONS else core.overlap >= ALIKE_RATIO
+        if is_alike and not is_turned_twice:
             return Objection("comparative", f"{one} → {other}")
     return None
 
@@ -281,7 +286,7 @@ def question_of(facts: Facts) -> str:
 
 def _scope(whole: Comparison, core: Comparison) -> Objection | None:
     for comparison in (core, whole):
-        if not comparison.is_near or comparison.overlap < 0.85:
+        if not comparison.is_near or comparison.overlap < VERBATIM_RATIO:
             continue
         added = [edit for edit in comparison.edits if _adds(edit)]
         if added and not all(edit.is_before for edit in added):
