@@ -87,7 +87,7 @@ def test_what_differs_in_form_is_not_vetoed(stored: str, asked: str) -> None:
     [
         ("How do I renew my parking permit?", "hi, how do i renew my parkign permit pls", 0.93),
         ("Which trains run from Cork to Dublin on Sundays?", "On Sundays, which trains run from Cork to Dublin?", 0.97),
-        ("How do I remove rust from a bicycle chain?", "how can I remove rust from a bicycle chain", 0.95),
+        ("How do I remove rust from a bicycle chain?", "hello, how do I remove rust from a bicycle chain please", 0.95),
     ],
 )
 def test_another_form_of_the_question_is_served_cold(stored: str, asked: str, similarity: float) -> None:
