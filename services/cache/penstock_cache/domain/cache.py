@@ -13,19 +13,26 @@ from penstock_cache.domain.generations import Generations
 from penstock_cache.domain.identity import Identity
 from penstock_cache.domain.memory import MemoryTier
 from penstock_cache.domain.shared import SharedTier
-from penstock_common.contract.cache import Hit, LookupRequest, Scope, Stats, StoreRequest
+from penstock_common.contract.cache import Hit, LookupRequest, Near, Scope, Stats, StoreRequest
 from penstock_common.llm.events import merge_deltas
 
 _OFF = "The cache is off."
 
 
 class Found(NamedTuple):
-    """The outcome of a lookup: a hit and its tier, or neither; a bypass says why, a miss in which generation."""
+    """The outcome of a lookup: a hit and its tier, or neither; a bypass says why, a miss in which generation.
+
+    A miss may also say why nothing was matched by meaning, what was near, and have the text's vector.
+    """
 
     hit: Hit | None = None
     tier: str = ""
     bypass_reason: str = ""
     generation: str = ""
+    miss_reason: str = ""
+    near: Near | None = None
+    vector: bytes = b""
+    vector_model: str = ""
 
 
 class ResponseCache(Protocol):
@@ -178,6 +185,10 @@ class ExactCache:
             # What came in meanwhile may be of the old generation.
             dropped += self._memory.drop(scope)
         return max(dropped, deleted)
+
+    async def generation(self, scope: Scope) -> str:
+        """Return the scope's generation, read anew; empty if it was never learned."""
+        return await self._generations.read(scope)
 
     def keep_stale(self, longest: timedelta) -> None:
         """Keep what is stored from now on longer or shorter, as ``ResponseCache`` says."""

@@ -1,0 +1,72 @@
+"""The entries that are matched by meaning, as a surface asks for them."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from penstock_cache.domain.cache import ResponseCache
+from penstock_common.contract.cache import Deletion, Dispute, EntryPage, EntryQuery, ExplainRequest, Explanation, Scope
+from penstock_common.errors import ResourceState
+
+
+class Entries(Protocol):
+    """All raise ``ServiceUnavailable`` where what they need does not answer."""
+
+    async def list(self, query: EntryQuery) -> EntryPage:
+        """Return a page of a tenant's."""
+        ...
+
+    async def delete(self, deletion: Deletion) -> int:
+        """Delete what a filter names, or count it; return how many."""
+        ...
+
+    async def explain(self, request: ExplainRequest) -> Explanation:
+        """Return whether an answer to one text would be served to another."""
+        ...
+
+    async def dispute(self, dispute: Dispute) -> bool:
+        """Remove what was wrong; return whether there was one."""
+        ...
+
+    async def shred(self, tenant: str) -> int:
+        """Destroy a tenant's keys and entries; return how many entries that were."""
+        ...
+
+    async def rotate(self, tenant: str) -> int:
+        """Give a tenant, or every one, a new key; return how many have one."""
+        ...
+
+
+class NoEntries:
+    """Stands where nothing is matched by meaning: there are no entries, and a tenant's keys are the exact tiers'."""
+
+    def __init__(self, exact: ResponseCache) -> None:
+        self._exact = exact
+
+    async def list(self, query: EntryQuery) -> EntryPage:
+        """Return none."""
+        return EntryPage()
+
+    async def delete(self, deletion: Deletion) -> int:
+        """Return 0."""
+        return 0
+
+    async def explain(self, request: ExplainRequest) -> Explanation:
+        """Refuse."""
+        raise _not_on()
+
+    async def dispute(self, dispute: Dispute) -> bool:
+        """Return that there was none."""
+        return False
+
+    async def shred(self, tenant: str) -> int:
+        """Void what the exact tiers have."""
+        return await self._exact.invalidate(Scope(tenant, ""))
+
+    async def rotate(self, tenant: str) -> int:
+        """Refuse."""
+        raise _not_on()
+
+
+def _not_on() -> ResourceState:
+    return ResourceState("Nothing is matched by meaning here; 'cache.mode: semantic' turns that on.")
