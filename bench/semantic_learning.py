@@ -69,7 +69,7 @@ def _one(
     question: int,
     draw: random.Random,
     outcome: Outcome,
-    learns: bool,  # noqa: FBT001 - of one simulation
+    learns: bool,
     judge_errs: float,
     max_error: float,
 ) -> None:
@@ -97,7 +97,7 @@ def _one(
             entry.known.add(wording)
 
 
-def _score(is_right: bool, draw: random.Random) -> float:  # noqa: FBT001 - of one simulation
+def _score(is_right: bool, draw: random.Random) -> float:
     if draw.random() < (SURE_SAME if is_right else SURE_CHANGED):
         return draw.uniform(COLD, 1.0)
     return min(draw.betavariate(6, 2) if is_right else draw.betavariate(3, 4), COLD - 0.001)

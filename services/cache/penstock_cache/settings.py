@@ -6,21 +6,88 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from penstock_cache.domain.guard.guard import COLD_THRESHOLD
 from penstock_common.configuration import RELOADED, Duration, Section
 from penstock_common.degradation import DegradationStep
-from penstock_common.sections import Redis, Secrets
+from penstock_common.faults import refuse, refuse_key
+from penstock_common.sections import Qdrant, Redis, Secrets
 
 _MEBIBYTE = 1024 * 1024
+STRICT_THRESHOLD = 0.96
+Score = Annotated[float, Field(gt=0, le=1)]
+Cosine = Annotated[float, Field(ge=0, lt=1)]
+
+
+def positive(value: timedelta) -> timedelta:
+    """Return the duration; refuse one that is not longer than zero."""
+    if value <= timedelta():
+        raise PydanticCustomError("duration", "a duration longer than zero is expected")
+    return value
+
+
+class SemanticModel(Section):
+    """How answers of one public model are matched by meaning; what is left out is as for all."""
+
+    mode: Literal["exact", "semantic"] = "semantic"
+    """`exact`: the model's answers are given again to equal requests only."""
+    threshold: Score | None = None
+    strict_threshold: Score | None = None
+    floor: Cosine | None = None
+
+
+class SemanticSettings(Section):
+    """Matching by meaning, with ``mode: semantic``."""
+
+    threshold: Score = COLD_THRESHOLD
+    """How sure the guard must be, from 0 to 1, that an answer is right for another wording, while nothing was learned
+    of the answer. This is no cosine: 0.9 means nine in ten."""
+    strict_threshold: Score = STRICT_THRESHOLD
+    """The same for an answer that only another user has seen so far."""
+    floor: Cosine = 0.5
+    """Texts whose vectors have a lower cosine are not compared any further."""
+    max_error: Annotated[float, Field(gt=0, le=0.2)] = 0.01
+    """Bound on the share of wrong answers among those that learned thresholds serve."""
+    ttl: Duration = timedelta(hours=24)
+    """Longest life of an entry that is matched by meaning."""
+    timeout: Duration = timedelta(milliseconds=60)
+    """What matching by meaning may take before the request is a miss; the gateway's own limit for looking into the cache
+    is ``gateway.cache_lookup_timeout``."""
+    candidates: Annotated[int, Field(ge=1, le=10)] = 3
+    """How many of the nearest entries the guard looks at."""
+    max_entries: Annotated[int, Field(ge=1)] = 200_000
+    """Entries of all tenants together. Beyond it, whoever stores loses those of its own that are worth least."""
+    max_entries_of_a_tenant: Annotated[int, Field(ge=1)] = 100_000
+    """Entries of one tenant; beyond it those that are worth least go, by hits, cost and age."""
+    max_waiting: Annotated[int, Field(ge=1)] = 256
+    """Answers that wait to be stored by meaning; further ones are not."""
+    models: dict[str, SemanticModel] = {}
+    """What is different for a public model, by its name."""
+
+    @field_validator("ttl", "timeout")
+    @classmethod
+    def _positive(cls, value: timedelta) -> timedelta:
+        return positive(value)
+
+    @model_validator(mode="after")
+    def _stricter_is_not_laxer(self) -> SemanticSettings:
+        for name, settings in (("", self), *self.models.items()):
+            threshold = self.threshold if settings.threshold is None else settings.threshold
+            strict = self.strict_threshold if settings.strict_threshold is None else settings.strict_threshold
+            if strict < threshold:
+                where = f" of the model '{name}'" if name else ""
+                refuse_key(f"strict_threshold{where} is {strict:g}, below the threshold of {threshold:g}: raise it")
+        return self
 
 
 class CacheSettings(Section):
     """Section ``cache``."""
 
-    mode: Literal["off", "exact"] = "exact"
-    """`exact` answers a repeated request from what was answered before; `semantic` is refused by this version."""
+    mode: Literal["off", "exact", "semantic"] = "exact"
+    """`exact` answers a repeated request from what was answered before; `semantic` also one that asks the same in other
+    words, which needs an embedding service and section ``qdrant``."""
     max_temperature: Annotated[float, Field(ge=0, le=2)] = 0.3
     """Requests with a higher temperature are not cached."""
     unset_temperature: Literal["cache", "bypass"] = "cache"
@@ -36,6 +103,7 @@ class CacheSettings(Section):
     """Longest life of an entry, in Redis or not."""
     redis_timeout: Duration = timedelta(milliseconds=50)
     """What one operation may take before it counts as a miss."""
+    semantic: SemanticSettings = SemanticSettings()
     key_dir: Path | None = None
     """Folder for tenants' wrapped keys where there is no ``redis.cache``, which processes of one machine may share; without
     either they live as long as the process. Beside Redis it notes shreddings, so that a backup of Redis undoes none."""
@@ -43,17 +111,13 @@ class CacheSettings(Section):
     @field_validator("mode", mode="before")
     @classmethod
     def _known_mode(cls, value: Any) -> Any:
-        if value == "semantic":
-            raise PydanticCustomError("not_built", "'semantic' is not built yet; use exact or off")
         # YAML reads a bare off as a boolean.
         return "off" if value is False else value
 
     @field_validator("memory_ttl", "redis_ttl", "redis_timeout")
     @classmethod
     def _positive(cls, value: timedelta) -> timedelta:
-        if value <= timedelta():
-            raise PydanticCustomError("duration", "a duration longer than zero is expected")
-        return value
+        return positive(value)
 
 
 class LadderOfModel(Section):
@@ -72,7 +136,19 @@ class Settings(Section):
     cache: CacheSettings = CacheSettings()
     """Which answers are given again, and for how long."""
     redis: Redis = Redis()
+    qdrant: Qdrant = Qdrant()
+    """Where entries that are matched by meaning lie."""
     secrets: Secrets = Secrets()
+
+    @model_validator(mode="after")
+    def _known_models(self) -> Settings:
+        known = {model.name for model in self.models}
+        refuse(
+            (("cache", "semantic", "models", name), f"there is no public model '{name}'")
+            for name in self.cache.semantic.models
+            if known and name not in known
+        )
+        return self
 
     @property
     def longest_stale(self) -> timedelta:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from penstock_cache.domain.cache import ResponseCache
-from penstock_common.contract.cache import Deletion, Dispute, EntryPage, EntryQuery, ExplainRequest, Explanation, Scope
+from penstock_common.contract.cache import Deletion, Dispute, EntryPage, EntryQuery, ExplainRequest, Explanation
 from penstock_common.errors import ResourceState
 
 
@@ -28,20 +27,9 @@ class Entries(Protocol):
         """Remove what was wrong; return whether there was one."""
         ...
 
-    async def shred(self, tenant: str) -> int:
-        """Destroy a tenant's keys and entries; return how many entries that were."""
-        ...
-
-    async def rotate(self, tenant: str) -> int:
-        """Give a tenant, or every one, a new key; return how many have one."""
-        ...
-
 
 class NoEntries:
-    """Stands where nothing is matched by meaning: there are no entries, and a tenant's keys are the exact tiers'."""
-
-    def __init__(self, exact: ResponseCache) -> None:
-        self._exact = exact
+    """Stands where nothing is matched by meaning: there are no entries."""
 
     async def list(self, query: EntryQuery) -> EntryPage:
         """Return none."""
@@ -53,20 +41,8 @@ class NoEntries:
 
     async def explain(self, request: ExplainRequest) -> Explanation:
         """Refuse."""
-        raise _not_on()
+        raise ResourceState("Nothing is matched by meaning here; 'cache.mode: semantic' turns that on.")
 
     async def dispute(self, dispute: Dispute) -> bool:
         """Return that there was none."""
         return False
-
-    async def shred(self, tenant: str) -> int:
-        """Void what the exact tiers have."""
-        return await self._exact.invalidate(Scope(tenant, ""))
-
-    async def rotate(self, tenant: str) -> int:
-        """Refuse."""
-        raise _not_on()
-
-
-def _not_on() -> ResourceState:
-    return ResourceState("Nothing is matched by meaning here; 'cache.mode: semantic' turns that on.")

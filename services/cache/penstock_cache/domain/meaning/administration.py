@@ -6,6 +6,7 @@ import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 
+from penstock_cache.domain.guard.guard import Candidate
 from penstock_cache.domain.meaning.answers import cosine_of
 from penstock_cache.domain.meaning.audience import user_digest
 from penstock_cache.domain.meaning.decision import Seen, decide
@@ -16,7 +17,6 @@ from penstock_cache.domain.meaning.policy import Bounds, Policies, Policy
 from penstock_cache.domain.meaning.screening import refusal
 from penstock_cache.domain.meaning.shelf import BACKGROUND_SECONDS, Shelf
 from penstock_cache.domain.meaning.tier import World
-from penstock_cache.domain.guard.guard import Candidate
 from penstock_cache.domain.secrecy import KeysUnavailable
 from penstock_common.contract.cache import (
     Deletion,
@@ -82,8 +82,11 @@ class Administration:
         if not scope.tenant:
             await self._world.library.register(self._world.vectors.maker)
             # What the store knows of a model is keyed for each tenant, so one model of all cannot be named.
-            return sum([await points.sweep("kept_until", _END_OF_TIME) for points in self._world.library.every_points()])
+            return sum(
+                [await points.sweep("kept_until", _END_OF_TIME) for points in self._world.library.every_points()]
+            )
         count = 0
+        self._world.vectors.forget()
         async for shelf in self._shelves(scope.tenant):
             equal = {"model": model_digest(shelf, scope.model)} if scope.model else {}
             count += await shelf.delete(Where(shelf.keys.name, equal))
@@ -154,20 +157,6 @@ class Administration:
             threshold=decision.threshold,
             floor=policy.floor,
         )
-
-    async def shred(self, tenant: str) -> int:
-        """Destroy a tenant's keys and delete what they have sealed; return how many entries that were."""
-        names = [shelf async for shelf in self._shelves(tenant)]
-        async with _keys_told():
-            await self._world.library.keys.shred(tenant)
-        self._world.vectors.forget()
-        self._world.occupancy.clear()
-        return sum([await shelf.delete(Where(shelf.keys.name)) for shelf in names])
-
-    async def rotate(self, tenant: str) -> int:
-        """Give a tenant, or every one, a new key; return how many have one."""
-        async with _keys_told():
-            return await self._world.library.keys.rotate(tenant)
 
     async def _shelves(self, tenant: str) -> AsyncGenerator[Shelf, None]:
         async with _keys_told():

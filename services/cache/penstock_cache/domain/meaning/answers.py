@@ -65,7 +65,7 @@ def cosine_of(one: array[float], other: array[float]) -> float:
 
 
 def _words(text: str) -> list[str]:
-    return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+    return _WORD.findall(unicodedata.normalize("NFKC", text).casefold().replace("\u2019", "'"))
 
 
 def _numbers(text: str) -> Counter[str]:
@@ -84,7 +84,7 @@ def _stance(words: list[str]) -> str:
 
 
 def _negations(words: list[str]) -> int:
-    return sum(word in _NEGATIONS or word.endswith(("n't", "n’t")) for word in words)
+    return sum(word in _NEGATIONS or word.endswith("n't") for word in words)
 
 
 def _code(text: str) -> list[str]:
@@ -95,9 +95,35 @@ def _content(text: str) -> Counter[str]:
     return Counter(word for word in _words(text) if len(word) > 3 or word.isdigit())  # noqa: PLR2004 - short ones are glue
 
 
-_WORD = re.compile(r"[^\W_]+(?:['’.,][^\W_]+)*")
+_WORD = re.compile(r"[^\W_]+(?:['.,][^\W_]+)*")
 _NUMBER = re.compile(r"(?<![\w.])(?!\d{1,2}[.)]\s)[-+]?\d[\d,]*(?:\.\d+)?")
 _NAME = re.compile(r"(?<=[a-z,;:] )[A-Z][\w-]*|\b[A-Z]{2,}\b")
 _CODE = re.compile(r"`{1,3}[^`]+`{1,3}")
-_STANCES = frozenset("yes no ja nein oui non sí si não sim true false correct incorrect".split())
-_NEGATIONS = frozenset("not no never none cannot without nicht kein keine nie ohne ne pas jamais sans nunca sin não sem non mai".split())
+_STANCES = frozenset(
+    ["yes", "no", "ja", "nein", "oui", "non", "sí", "si", "não", "sim", "true", "false", "correct", "incorrect"]
+)
+_NEGATIONS = frozenset(
+    [
+        "not",
+        "no",
+        "never",
+        "none",
+        "cannot",
+        "without",
+        "nicht",
+        "kein",
+        "keine",
+        "nie",
+        "ohne",
+        "ne",
+        "pas",
+        "jamais",
+        "sans",
+        "nunca",
+        "sin",
+        "não",
+        "sem",
+        "non",
+        "mai",
+    ]
+)

@@ -19,8 +19,11 @@ class Seen(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """``reason`` is empty where it is served; ``cold``: nothing is known but what the guard says; ``learned``: answers to
-    such wordings were others; ``user``: another user's, whom nobody else has confirmed yet."""
+    """Whether an entry is served, the score that it needs, and why not; the reason is empty where it is served.
+
+    ``cold``: nothing is known but what the guard says; ``learned``: what such wordings were answered is known, and it was
+    not enough; ``user``: another user's, whom nobody else has confirmed yet.
+    """
 
     is_served: bool
     threshold: float

@@ -130,7 +130,7 @@ def _probabilities(score: float) -> list[float]:
 
 
 @lru_cache(maxsize=2 * (_STEPS + 1))
-def _log_likelihoods(score_steps: int, is_same: bool) -> tuple[float, ...]:  # noqa: FBT001 - a cached function's key
+def _log_likelihoods(score_steps: int, is_same: bool) -> tuple[float, ...]:
     chances = _probabilities(score_steps / _STEPS)
     return tuple(math.log(max(chance if is_same else 1.0 - chance, 1e-12)) for chance in chances)
 

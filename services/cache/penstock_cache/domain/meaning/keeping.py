@@ -105,9 +105,9 @@ class Keeper:
             # Its wording was known as another's; asked afresh, the answer shows whether it still is.
             near = Near(present.card.root, 1.0, 1.0)
         root = (await shelf.get([near.entry_id])).get(near.entry_id) if near is not None else None
-        if near is not None and root is not None and root.id != entry_id and root.card.group == group.digest:
-            if await self._learn(answer, place, near, root):
-                return
+        is_other = root is not None and root.id != entry_id and root.card.group == group.digest
+        if near is not None and root is not None and is_other and await self._learn(answer, place, near, root):
+            return
         await self._put_own(answer, place, present)
 
     async def _learn(self, answer: Answer, place: _Place, near: Near, root: MeaningEntry) -> bool:

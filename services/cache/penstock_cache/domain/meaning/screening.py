@@ -29,6 +29,7 @@ _MOST_WORDS_OF_A_REPLY = 4
 
 def refusal(text: str, user: str, window_tokens: int) -> NotCompared | None:
     """Return why a text is not matched by meaning, or None if it may be; 0 tokens are an unknown window."""
+    text = _plain(text)
     words = _WORD.findall(text.casefold())
     # A word is a token at least.
     if window_tokens and len(words) > window_tokens:
@@ -65,12 +66,18 @@ def is_personal(text: str) -> bool:
 
     How something of one's own is done ("How do I reset my password?") is asked by many, and answered alike.
     """
+    text = _plain(text)
     return bool(_PERSONAL_DATA.search(text) or (_OWN.search(text) and not _HOW_TO.search(text)))
+
+
+def _plain(text: str) -> str:
+    """Return the text with the one apostrophe that the lists know."""
+    return text.replace("\u2019", "'")
 
 
 def _question_of(text: str) -> str:
     """Return what of a text asks: when somebody's story happened changes no answer."""
-    asking = [sentence for sentence in _SENTENCE.split(text) if sentence.endswith(("?", "？"))]
+    asking = [sentence for sentence in _SENTENCE.split(text) if sentence.endswith(("?", "\uff1f"))]
     return " ".join(asking) if asking else text
 
 
@@ -78,17 +85,17 @@ def _any_of(*alternatives: str) -> re.Pattern[str]:
     return re.compile("|".join(alternatives), re.IGNORECASE)
 
 
-_SENTENCE = re.compile(r"(?<=[.!?？。])\s+|\n+")
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_SENTENCE = re.compile(r"(?<=[.!?\uff1f\u3002])\s+|\n+")
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
 _MOMENT = _any_of(
     r"\b(?:today|tonight|tomorrow|yesterday|nowadays|right now|just now|as of now|at the moment|up[- ]to[- ]date|breaking news)\b",
     r"\b(?:current|present) (?:time|date|day|year|month|price|rate|status|weather|temperature|version|president|score)\b",
     r"\b(?:who|what) (?:is|are) currently\b|\b(?:latest|newest|most recent)\b|\bthis (?:morning|afternoon|evening|week|weekend|month|year)\b",
-    r"\bwhat(?:'s|’s| is) (?:the )?(?:time|date|weather|day)(?: in \w+| of today| now| today)?\s*(?:\?|$)|\bwhat (?:time|day|date|year) is it\b|\bweather (?:in|for|forecast)\b",
+    r"\bwhat(?:'s| is) (?:the )?(?:time|date|weather|day)(?: in \w+| of today| now| today)?\s*(?:\?|$)|\bwhat (?:time|day|date|year) is it\b|\bweather (?:in|for|forecast)\b",
     r"\b(?:stock|share) price\b|\bexchange rate\b|\b(?:price|worth|cost|available|open) now\b",
     r"\b(?:heute|gestern|morgen früh|derzeit|zurzeit|aktuell\w*|neueste[nrsm]?|gerade jetzt|im moment)\b|\bwie (?:spät|ist das wetter)\b",
-    r"\b(?:aujourd['’]hui|hier soir|en ce moment|actuellement|maintenant)\b|\b(?:hoy|ahora|actualmente|ayer)\b",
+    r"\b(?:aujourd'hui|hier soir|en ce moment|actuellement|maintenant)\b|\b(?:hoy|ahora|actualmente|ayer)\b",
     r"\b(?:oggi|adesso|attualmente|ieri)\b|\b(?:hoje|agora|atualmente|ontem)\b|\b(?:vandaag|momenteel|gisteren)\b",
     r"今天|现在|目前|最新|今日|現在|сегодня|сейчас|bugün|şu an",
 )
@@ -108,13 +115,13 @@ _PERSONAL_DATA = _any_of(
     r" ?[#:]? ?[a-z-]{0,4}\d{3,}",
     r"\b(?:rechnung|bestellung|auftrag|konto|kunde|vertrag|buchung|facture|commande|pedido|factura|fattura|ordine|fatura)"
     r"(?:s?nummer|snr\.?| nr\.?| n°)? ?[#:]? ?[a-z-]{0,4}\d{3,}",
-    r"\b(?:my name is|i(?:'m| am) called|i live (?:in|at)|i was born|ich hei(?:ß|ss)e|mein name ist|ich wohne|je m['’]appelle"
-    r"|j['’]habite|me llamo|mi nombre es|vivo en|mi chiamo|abito|meu nome é|me chamo|moro em|ik heet|mijn naam is|我叫|我的名字)\b",
-    r"\bi(?:'m| am) (?:a )?\d{1,3}(?: years? old|-year-old)?\b|\bich bin \d{1,3}\b|\bj['’]ai \d{1,3} ans\b|\btengo \d{1,3} años\b",
+    r"\b(?:my name is|i(?:'m| am) called|i live (?:in|at)|i was born|ich hei(?:ß|ss)e|mein name ist|ich wohne|je m'appelle"
+    r"|j'habite|me llamo|mi nombre es|vivo en|mi chiamo|abito|meu nome é|me chamo|moro em|ik heet|mijn naam is|我叫|我的名字)\b",
+    r"\bi(?:'m| am) (?:a )?\d{1,3}(?: years? old|-year-old)?\b|\bich bin \d{1,3}\b|\bj'ai \d{1,3} ans\b|\btengo \d{1,3} años\b",
     r"\b(?:dear|hi|hello|hallo|lieber?|bonjour|hola|ciao) (?:mr|mrs|ms|dr|herr|frau|m\.|mme|señora?)\b",
 )
 _OWN = _any_of(
-    r"(?:^|[.!?:;,] |\b(?:please|you|and) )(?:what(?:'s|’s| is| are| was| were)|when(?:'s| is| are| was| does| do| will)|where(?:'s| is| are| was)"
+    r"(?:^|[.!?:;,] |\b(?:please|you|and) )(?:what(?:'s| is| are| was| were)|when(?:'s| is| are| was| does| do| will)|where(?:'s| is| are| was)"
     r"|who(?:'s| is| are)|which of|how (?:much|many|old|long|far)|show|list|find|check|give me|tell me|summari[sz]e|do i (?:have|owe))\b"
     r"(?:\W+\w+){0,3}?\W+(?:my|mine|our|ours)\b",
     r"\b(?:do|did|have|am|was) i (?:still )?(?:owe|paid|registered|enrolled)\b",
@@ -139,22 +146,314 @@ _ONE_OF_THEM = re.compile(
     r"|\b(?:el|la) (?:primer|segund|tercer|últim)[oa]?$"
 )
 _REPLIES = frozenset(
-    "yes yeah yep no nope ok okay sure please thanks thank you continue go on proceed more again next right correct exactly"
-    " why how really and then so do it that hi hello hey stop help shorter longer better simpler elaborate explain"
-    " ja nein bitte danke weiter mehr nochmal genau warum doch oui non merci continue encore pourquoi sí si no gracias sigue más"
-    " otra vez sì grazie continua ancora perché sim não obrigado mais nee dank verder meer".split()
+    [
+        "yes",
+        "yeah",
+        "yep",
+        "no",
+        "nope",
+        "ok",
+        "okay",
+        "sure",
+        "please",
+        "thanks",
+        "thank",
+        "you",
+        "continue",
+        "go",
+        "on",
+        "proceed",
+        "more",
+        "again",
+        "next",
+        "right",
+        "correct",
+        "exactly",
+        "why",
+        "how",
+        "really",
+        "and",
+        "then",
+        "so",
+        "do",
+        "it",
+        "that",
+        "hi",
+        "hello",
+        "hey",
+        "stop",
+        "help",
+        "shorter",
+        "longer",
+        "better",
+        "simpler",
+        "elaborate",
+        "explain",
+        "ja",
+        "nein",
+        "bitte",
+        "danke",
+        "weiter",
+        "mehr",
+        "nochmal",
+        "genau",
+        "warum",
+        "doch",
+        "oui",
+        "non",
+        "merci",
+        "continue",
+        "encore",
+        "pourquoi",
+        "sí",
+        "si",
+        "no",
+        "gracias",
+        "sigue",
+        "más",
+        "otra",
+        "vez",
+        "sì",
+        "grazie",
+        "continua",
+        "ancora",
+        "perché",
+        "sim",
+        "não",
+        "obrigado",
+        "mais",
+        "nee",
+        "dank",
+        "verder",
+        "meer",
+    ]
 )
-_CONJUNCTIONS = frozenset("and but or so then also und aber oder et mais ou y pero o e ma en maar 和 那".split())
+_CONJUNCTIONS = frozenset(
+    [
+        "and",
+        "but",
+        "or",
+        "so",
+        "then",
+        "also",
+        "und",
+        "aber",
+        "oder",
+        "et",
+        "mais",
+        "ou",
+        "y",
+        "pero",
+        "o",
+        "e",
+        "ma",
+        "en",
+        "maar",
+        "和",
+        "那",
+    ]
+)
 _POINTING = frozenset(
-    "it its it's that that's this these those they them their he she him her his hers there es das dies diese dieser dieses"
-    " er sie ihn ihm ihr dazu davon dafür ça cela il elle ils elles eux ello eso esto ellos ellas lo questo quello esso isso ele ela"
-    " dat dit deze zij hij".split()
+    [
+        "it",
+        "its",
+        "it's",
+        "that",
+        "that's",
+        "this",
+        "these",
+        "those",
+        "they",
+        "them",
+        "their",
+        "he",
+        "she",
+        "him",
+        "her",
+        "his",
+        "hers",
+        "there",
+        "es",
+        "das",
+        "dies",
+        "diese",
+        "dieser",
+        "dieses",
+        "er",
+        "sie",
+        "ihn",
+        "ihm",
+        "ihr",
+        "dazu",
+        "davon",
+        "dafür",
+        "ça",
+        "cela",
+        "il",
+        "elle",
+        "ils",
+        "elles",
+        "eux",
+        "ello",
+        "eso",
+        "esto",
+        "ellos",
+        "ellas",
+        "lo",
+        "questo",
+        "quello",
+        "esso",
+        "isso",
+        "ele",
+        "ela",
+        "dat",
+        "dit",
+        "deze",
+        "zij",
+        "hij",
+    ]
 )
 _FUNCTION_WORDS = frozenset(
-    "a an the of to in on at for with from by as is are was were be been do does did can could will would should may might must"
-    " have has had what when where who why how which and or but not no i you me my we us one ones please mean"
-    " der die den dem des ein eine einen ist sind war kann könnte was wann wo wer warum wie welche und oder nicht ich du mir wir"
-    " le la les un une des de du est sont que qui quoi quand où comment pourquoi et ou ne pas je tu"
-    " el los las una unos es son qué cuándo dónde quién por cómo y no yo di del al"
-    " il lo gli i uno è sono che chi quando dove perché come e non io".split()
+    [
+        "a",
+        "an",
+        "the",
+        "of",
+        "to",
+        "in",
+        "on",
+        "at",
+        "for",
+        "with",
+        "from",
+        "by",
+        "as",
+        "is",
+        "are",
+        "was",
+        "were",
+        "be",
+        "been",
+        "do",
+        "does",
+        "did",
+        "can",
+        "could",
+        "will",
+        "would",
+        "should",
+        "may",
+        "might",
+        "must",
+        "have",
+        "has",
+        "had",
+        "what",
+        "when",
+        "where",
+        "who",
+        "why",
+        "how",
+        "which",
+        "and",
+        "or",
+        "but",
+        "not",
+        "no",
+        "i",
+        "you",
+        "me",
+        "my",
+        "we",
+        "us",
+        "one",
+        "ones",
+        "please",
+        "mean",
+        "der",
+        "die",
+        "den",
+        "dem",
+        "des",
+        "ein",
+        "eine",
+        "einen",
+        "ist",
+        "sind",
+        "war",
+        "kann",
+        "könnte",
+        "was",
+        "wann",
+        "wo",
+        "wer",
+        "warum",
+        "wie",
+        "welche",
+        "und",
+        "oder",
+        "nicht",
+        "ich",
+        "du",
+        "mir",
+        "wir",
+        "le",
+        "la",
+        "les",
+        "un",
+        "une",
+        "des",
+        "de",
+        "du",
+        "est",
+        "sont",
+        "que",
+        "qui",
+        "quoi",
+        "quand",
+        "où",
+        "comment",
+        "pourquoi",
+        "et",
+        "ou",
+        "ne",
+        "pas",
+        "je",
+        "tu",
+        "el",
+        "los",
+        "las",
+        "una",
+        "unos",
+        "es",
+        "son",
+        "qué",
+        "cuándo",
+        "dónde",
+        "quién",
+        "por",
+        "cómo",
+        "y",
+        "no",
+        "yo",
+        "di",
+        "del",
+        "al",
+        "il",
+        "lo",
+        "gli",
+        "i",
+        "uno",
+        "è",
+        "sono",
+        "che",
+        "chi",
+        "quando",
+        "dove",
+        "perché",
+        "come",
+        "e",
+        "non",
+        "io",
+    ]
 )

@@ -48,9 +48,7 @@ class Shelf:
         self, vector: array[float], where: Where, *, limit: int, floor: float, seconds: float
     ) -> list[Neighbour]:
         """Return entries whose text is near."""
-        found = await self.points.nearest(
-            self.keys.turned(vector), where, limit=limit, floor=floor, timeout=seconds
-        )
+        found = await self.points.nearest(self.keys.turned(vector), where, limit=limit, floor=floor, timeout=seconds)
         entries = [(self._opened(each.id, each.tenant, each.payload), each.score) for each in found]
         return [Neighbour(entry, similarity) for entry, similarity in entries if entry is not None]
 
@@ -160,7 +158,9 @@ class Library:
 
 def _maker_of(payload: Payload) -> VectorMaker:
     name, revision, dimension = payload["name"], payload["revision"], payload["dimension"]
-    assert isinstance(name, str) and isinstance(revision, str) and isinstance(dimension, int)
+    assert isinstance(name, str)
+    assert isinstance(revision, str)
+    assert isinstance(dimension, int)
     return VectorMaker(name, revision, dimension)
 
 

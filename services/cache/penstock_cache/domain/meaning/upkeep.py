@@ -71,7 +71,9 @@ class Upkeep:
         if least <= 0:
             return 0
         now = self._now()
-        valued = [(worth(entry.card, now), entry.card.root) async for entry in shelf.all(shelf.where()) if not entry.is_alias]
+        valued = [
+            (worth(entry.card, now), entry.card.root) async for entry in shelf.all(shelf.where()) if not entry.is_alias
+        ]
         evicted = 0
         for _, root in heapq.nsmallest(least, valued):
             evicted += await shelf.delete(shelf.where(root=root))
