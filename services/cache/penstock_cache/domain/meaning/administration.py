@@ -186,7 +186,7 @@ class Administration:
             question=entry.body.question if with_content else "",
             answer=answer_text(entry.body.events) if with_content else "",
             tags=entry.body.tags,
-            is_private=card.is_private,
+            is_private=bool(card.is_private),
             created_at=card.created_at,
             expires_at=card.fresh_until,
             origin=origin_of(card),

@@ -17,6 +17,7 @@ _SAME_COSINE = 0.9
 _DIFFERENT_COSINE = 0.6
 _SAME_SHARED_RATIO = 0.6
 _SHORT_WORDS = 40
+_A_FEW_WORDS = 6
 _MOST_COMPARED_CHARACTERS = 16_384
 
 
@@ -41,6 +42,8 @@ def compare_texts(one: str, other: str) -> Sameness | None:
         return against
     if _negations(first) != _negations(second) or _code(one) != _code(other):
         return Sameness.UNSURE
+    if max(len(first), len(second)) <= _A_FEW_WORDS and not _content(one) & _content(other):
+        return Sameness.DIFFERENT
     names, other_names = _names(one), _names(other)
     if names - set(second) and other_names - set(first):
         return against

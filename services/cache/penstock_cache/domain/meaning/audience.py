@@ -31,4 +31,4 @@ def user_digest(keys: TenantSecrets, user: str) -> str:
 def is_shared_with(entry: MeaningEntry, user: str) -> bool:
     """Return whether an entry serves a user as it serves who put it there."""
     card = entry.card
-    return card.is_confirmed or card.user == user or card.origin == Origin.IMPORTED.value
+    return bool(card.is_confirmed) or card.user == user or card.origin == Origin.IMPORTED.value

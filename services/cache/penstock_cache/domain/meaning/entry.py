@@ -37,6 +37,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     """What the store sees: keyed hashes, numbers, and the sealed body.
 
     ``root`` is the entry whose answer it has, itself unless it is an alias.
+    ``is_private`` and ``is_confirmed`` are 0 or 1, as no store takes a truth value.
     ``fresh_until`` is 0 for what was found wrong: it is kept for its evidence, and never served.
     """
 
@@ -46,8 +47,8 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     user: str
     tags: tuple[str, ...]
     origin: str
-    is_private: bool
-    is_confirmed: bool
+    is_private: int
+    is_confirmed: int
     created_at: float
     fresh_until: float
     kept_until: float

@@ -63,6 +63,8 @@ class Evidence(NamedTuple):
         if not text:
             return NO_EVIDENCE
         same, different, worst, *seen = text.split()
+        if any(each[-1] not in "+-" for each in seen):
+            raise ValueError("an observation without its outcome")
         latest = tuple(Observation(int(each[:-1]) / _STEPS, each[-1] == "+") for each in seen)
         return cls(int(same), int(different), int(worst) / _STEPS, latest)
 

@@ -120,7 +120,7 @@ class Keeper:
         evidence = root.evidence.with_one(near.score, is_same=is_same)
         is_another_user = is_same and place.user != root.card.user
         await place.shelf.change(
-            root.id, {"evidence": evidence.to_text(), "is_confirmed": root.card.is_confirmed or is_another_user}
+            root.id, {"evidence": evidence.to_text(), "is_confirmed": int(root.card.is_confirmed or is_another_user)}
         )
         if not is_same or root.card.fresh_until <= self._now():
             return False
@@ -132,7 +132,7 @@ class Keeper:
             user=place.user,
             tags=root.card.tags,
             origin=Origin.ALIAS.value,
-            is_private=place.group.is_private,
+            is_private=int(place.group.is_private),
             is_confirmed=root.card.is_confirmed,
             created_at=self._now(),
             fresh_until=root.card.fresh_until,
@@ -166,8 +166,8 @@ class Keeper:
             user=place.user,
             tags=tuple(tag_digest(place.shelf, tag) for tag in request.tags),
             origin=request.origin.value,
-            is_private=place.group.is_private,
-            is_confirmed=self._is_confirmed(answer, place, present),
+            is_private=int(place.group.is_private),
+            is_confirmed=int(self._is_confirmed(answer, place, present)),
             created_at=created_at,
             fresh_until=fresh_until,
             kept_until=fresh_until + stale,
@@ -185,7 +185,7 @@ class Keeper:
         if present is None or present.is_alias:
             return False
         is_same = compare_texts(answer_text(answer.events), answer_text(present.body.events)) is Sameness.SAME
-        return is_same and (present.card.is_confirmed or present.card.user != place.user)
+        return is_same and (bool(present.card.is_confirmed) or present.card.user != place.user)
 
     async def _put(self, answer: Answer, place: _Place, card: Card, body: Body) -> None:
         scope = answer.request.scope

@@ -34,10 +34,10 @@ def refusal(text: str, user: str, window_tokens: int) -> NotCompared | None:
     # A word is a token at least.
     if window_tokens and len(words) > window_tokens:
         return "too_long"
-    if is_dependent(words):
-        return "dependent"
     if _MOMENT.search(_question_of(text)):
         return "moment"
+    if is_dependent(words):
+        return "dependent"
     if _RANDOM.search(text):
         return "random"
     if not user and is_personal(text):
