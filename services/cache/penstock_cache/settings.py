@@ -55,7 +55,7 @@ class SemanticSettings(Section):
     timeout: Duration = timedelta(milliseconds=60)
     """What matching by meaning may take before the request is a miss; the gateway's own limit for looking into the cache
     is ``gateway.cache_lookup_timeout``."""
-    candidates: Annotated[int, Field(ge=1, le=10)] = 3
+    candidates: Annotated[int, Field(ge=1, le=10)] = 2
     """How many of the nearest entries the guard looks at."""
     max_entries: Annotated[int, Field(ge=1)] = 200_000
     """Entries of all tenants together. Beyond it, whoever stores loses those of its own that are worth least."""

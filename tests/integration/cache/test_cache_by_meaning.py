@@ -235,9 +235,7 @@ async def test_what_the_caller_calls_private_serves_that_user_alone(semantic: Se
 
 
 async def test_an_entry_serves_until_its_time_is_over_and_stale_where_that_is_asked_for(semantic: Semantic) -> None:
-    await semantic.answer(
-        asked(CAPITAL), "Paris.", ttl=timedelta(seconds=60), stale_for=timedelta(hours=1)
-    )
+    await semantic.answer(asked(CAPITAL), "Paris.", ttl=timedelta(seconds=60), stale_for=timedelta(hours=1))
     semantic.clock.now += 61
     assert (await semantic.ask(asked(REWORDED))).hit is None
     assert (await semantic.ask(asked(REWORDED), stale_for=timedelta(minutes=5))).hit is not None
@@ -257,9 +255,12 @@ async def test_an_entry_older_than_the_caller_wants_is_not_served(semantic: Sema
 
 async def test_an_answer_that_comes_after_an_invalidation_stays_out(semantic: Semantic) -> None:
     missed = await semantic.ask(asked(CAPITAL))
-    assert await semantic.cache.store(
-        StoreRequest(SCOPE, probe(asked(CAPITAL)), answered("Paris."), generation=missed.generation)
-    ) == ""
+    assert (
+        await semantic.cache.store(
+            StoreRequest(SCOPE, probe(asked(CAPITAL)), answered("Paris."), generation=missed.generation)
+        )
+        == ""
+    )
     await semantic.cache.invalidate(SCOPE)
     await semantic.settle()
     assert (await semantic.ask(asked(REWORDED))).hit is None

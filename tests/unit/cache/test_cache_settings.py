@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from penstock_cache.app import build
+from penstock_cache.app.meaning import policies_of
 from penstock_cache.settings import Settings
 from penstock_common.configuration import Configuration, ConfigurationError
 
@@ -26,7 +27,24 @@ def test_a_bare_off_means_off() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("cache: {mode: semantic}", "'cache.mode': 'semantic' is not built yet"),
+        ("cache: {mode: sematic}", "cache.mode"),
+        ("cache: {semantic: {threshold: 95}}", "cache.semantic.threshold"),
+        ("cache: {semantic: {threshold: 1.2}}", "cache.semantic.threshold"),
+        ("cache: {semantic: {threshold: 0}}", "cache.semantic.threshold"),
+        ("cache: {semantic: {max_error: 0}}", "cache.semantic.max_error"),
+        ("cache: {semantic: {floor: 1}}", "cache.semantic.floor"),
+        ("cache: {semantic: {timeout: 0s}}", "'cache.semantic.timeout': a duration longer than zero"),
+        ("cache: {semantic: {max_entries: 0}}", "cache.semantic.max_entries"),
+        ("cache: {semantic: {treshold: 0.9}}", "did you mean 'threshold'"),
+        ("cache: {semantic: {threshold: 0.98}}", "strict_threshold is 0.96, below the threshold of 0.98"),
+        (
+            "cache: {semantic: {models: {fast: {threshold: 0.98}}}}",
+            "strict_threshold of the model 'fast' is 0.96, below the threshold of 0.98",
+        ),
+        (
+            "{models: [{name: fast, candidates: [u/m]}], cache: {semantic: {models: {slow: {mode: exact}}}}}",
+            "there is no public model 'slow'",
+        ),
         ("cache: {mode: on}", "cache.mode"),
         ("cache: {memory_ttl: 0s}", "'cache.memory_ttl': a duration longer than zero"),
         ("cache: {max_temperature: 3}", "cache.max_temperature"),
@@ -90,3 +108,14 @@ def test_answers_are_kept_beyond_their_time_for_the_longest_that_any_model_says(
     ladders = ["[{stale_if_error: 2h}]", "{model: c}, {stale_if_error: 24h}]", "{template: Sorry.}]"]
     models = ", ".join(f"{{name: m{n}, degradation: [{ladder.removeprefix('[')}}}" for n, ladder in enumerate(ladders))
     assert _settings(f"models: [{models}]").longest_stale == timedelta(hours=24)
+
+
+def test_a_model_has_what_is_said_of_it_and_the_rest_from_all() -> None:
+    policies = policies_of(
+        _settings(
+            "cache: {semantic: {floor: 0.6, models: {fast: {threshold: 0.95}, slow: {mode: exact}}}}"
+        ).cache.semantic
+    )
+    assert (policies.of("fast").threshold, policies.of("fast").floor, policies.of("fast").is_on) == (0.95, 0.6, True)
+    assert not policies.of("slow").is_on
+    assert policies.of("other") == policies.usual

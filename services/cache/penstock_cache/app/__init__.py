@@ -55,7 +55,7 @@ async def build(settings: Settings, embedding: Channel | None = None) -> AsyncGe
 
                 meaning = await meaning_of(settings, exact, envelope, embedding, stack)
                 cache, entries = meaning.cache, meaning.administration
-                collectors = [CacheMetrics(cache, meaning.counts), meaning.meter]
+                collectors = [CacheMetrics(cache, meaning.world.counts), meaning.meter]
         # Whatever keeps something of a tenant.
         shreddables: list[Shreddable] = [lambda tenant: cache.invalidate(Scope(tenant, ""))]
         servicer = CacheServicer(cache, entries, Shredder(ring, shreddables))

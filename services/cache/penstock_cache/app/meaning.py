@@ -41,7 +41,7 @@ class Meaning:
 
     cache: LayeredCache
     administration: Administration
-    counts: MeaningCounts
+    world: World
     meter: LookMeter
 
 
@@ -71,7 +71,7 @@ async def meaning_of(
     administration = Administration(world, policies, bounds, exact.invalidate)
     await stack.enter_async_context(running(_kept_up(client, Upkeep(world, keeper, bounds))))
     cache = LayeredCache(exact, MeaningTier(world, policies, bounds), keeper, administration, world)
-    return Meaning(cache, administration, counts, meter)
+    return Meaning(cache, administration, world, meter)
 
 
 def world_of(engine: Engine, ring: KeyRing, client: EmbeddingClient, counts: MeaningCounts, meter: LookMeter) -> World:

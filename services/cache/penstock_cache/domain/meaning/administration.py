@@ -16,6 +16,7 @@ from penstock_cache.domain.meaning.keeping import model_digest, tag_digest
 from penstock_cache.domain.meaning.policy import Bounds, Policies, Policy
 from penstock_cache.domain.meaning.screening import refusal
 from penstock_cache.domain.meaning.shelf import BACKGROUND_SECONDS, Shelf
+from penstock_cache.domain.meaning.single import single
 from penstock_cache.domain.meaning.tier import World
 from penstock_cache.domain.secrecy import KeysUnavailable
 from penstock_common.contract.cache import (
@@ -131,18 +132,22 @@ class Administration:
         refused = "off" if not policy.is_on else refusal(request.stored, _SOMEBODY, window)
         refused = refused or refusal(request.asked, _SOMEBODY, window)
         if refused:
-            return Explanation(False, reason=refused, threshold=policy.threshold, floor=policy.floor)
+            return Explanation(False, reason=refused, threshold=single(policy.threshold), floor=single(policy.floor))
         tenant = request.scope.tenant
         stored = await self._world.vectors.of_text(tenant, request.stored, BACKGROUND_SECONDS)
         asked = await self._world.vectors.of_text(tenant, request.asked, BACKGROUND_SECONDS)
         if not (stored.is_whole and asked.is_whole):
-            return Explanation(False, reason="too_long", threshold=policy.threshold, floor=policy.floor)
+            return Explanation(False, reason="too_long", threshold=single(policy.threshold), floor=single(policy.floor))
         return await self._explained(request, cosine_of(stored.vector, asked.vector), policy)
 
     async def _explained(self, request: ExplainRequest, similarity: float, policy: Policy) -> Explanation:
         if similarity < policy.floor:
             return Explanation(
-                False, reason="unlike", similarity=similarity, threshold=policy.threshold, floor=policy.floor
+                False,
+                reason="unlike",
+                similarity=single(similarity),
+                threshold=single(policy.threshold),
+                floor=single(policy.floor),
             )
         (verdict,) = await self._world.judge.judge_many(request.asked, [Candidate(request.stored, similarity)])
         decision = decide(verdict.score, Seen(), policy.threshold, policy.strict, policy.max_error)
@@ -152,10 +157,10 @@ class Administration:
             served,
             reason=verdict.reason if says_more else decision.reason,
             detail=verdict.detail,
-            similarity=similarity,
-            score=verdict.score,
-            threshold=decision.threshold,
-            floor=policy.floor,
+            similarity=single(similarity),
+            score=single(verdict.score),
+            threshold=single(decision.threshold),
+            floor=single(policy.floor),
         )
 
     async def _shelves(self, tenant: str) -> AsyncGenerator[Shelf, None]:
@@ -191,7 +196,7 @@ class Administration:
             expires_at=card.fresh_until,
             origin=origin_of(card),
             hits=card.hits,
-            threshold=threshold_of(evidence, policy.threshold, policy.max_error),
+            threshold=single(threshold_of(evidence, policy.threshold, policy.max_error)),
             evidence_same=evidence.same,
             evidence_different=evidence.different,
             alias_of=card.root if entry.is_alias else "",

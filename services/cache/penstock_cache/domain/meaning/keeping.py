@@ -10,8 +10,9 @@ from typing import NamedTuple
 from penstock_cache.domain.meaning.answers import Sameness, compare_texts, compare_vectors, cosine_of
 from penstock_cache.domain.meaning.audience import group_for, refusal_of, user_digest
 from penstock_cache.domain.meaning.entry import Body, Card, Group, MeaningEntry, answer_text, entry_id_of, spent
+from penstock_cache.domain.meaning.occupancy import Place
 from penstock_cache.domain.meaning.policy import Bounds, Policies
-from penstock_cache.domain.meaning.ports import StartWork
+from penstock_cache.domain.meaning.ports import StartWork, VectorMaker
 from penstock_cache.domain.meaning.shelf import BACKGROUND_SECONDS, Shelf
 from penstock_cache.domain.meaning.tier import FAILURES, World
 from penstock_common.contract.cache import Meaning, Near, Origin, Scope, StoreRequest
@@ -30,12 +31,13 @@ class Answer(NamedTuple):
     generation: str
 
 
-class _Place(NamedTuple):
+class _Spot(NamedTuple):
     shelf: Shelf
     group: Group
     entry_id: str
     user: str
     vector: array[float]
+    maker: VectorMaker
 
 
 class Keeper:
@@ -98,7 +100,7 @@ class Keeper:
         group = group_for(shelf.keys, scope.model, answer.meaning)
         entry_id = entry_id_of(shelf.keys, group, answer.meaning.text)
         user = user_digest(shelf.keys, answer.meaning.user)
-        place = _Place(shelf, group, entry_id, user, embedded.vector)
+        place = _Spot(shelf, group, entry_id, user, embedded.vector, embedded.maker)
         present = (await shelf.get([entry_id])).get(entry_id)
         near = answer.request.near
         if near is None and present is not None and present.is_alias:
@@ -110,7 +112,7 @@ class Keeper:
             return
         await self._put_own(answer, place, present)
 
-    async def _learn(self, answer: Answer, place: _Place, near: Near, root: MeaningEntry) -> bool:
+    async def _learn(self, answer: Answer, place: _Spot, near: Near, root: MeaningEntry) -> bool:
         """Compare two answers; return whether the wording has become one of the near entry's."""
         sameness = await self._compared(answer, root)
         self._world.counts.evidence[sameness.value] += 1
@@ -152,7 +154,7 @@ class Keeper:
             return Sameness.UNSURE
         return compare_vectors(one, other, cosine_of(first.vector, second.vector))
 
-    async def _put_own(self, answer: Answer, place: _Place, present: MeaningEntry | None) -> None:
+    async def _put_own(self, answer: Answer, place: _Spot, present: MeaningEntry | None) -> None:
         request, scope, now = answer.request, answer.request.scope, self._now()
         created_at = now if request.created_at is None else min(request.created_at, now)
         life = self._bounds.life if request.ttl is None else min(request.ttl, self._bounds.life)
@@ -180,14 +182,14 @@ class Keeper:
         await self._put(answer, place, card, body)
         self._world.counts.stored += 1
 
-    def _is_confirmed(self, answer: Answer, place: _Place, present: MeaningEntry | None) -> bool:
+    def _is_confirmed(self, answer: Answer, place: _Spot, present: MeaningEntry | None) -> bool:
         """Return whether another user had the same answer to the same text before."""
         if present is None or present.is_alias:
             return False
         is_same = compare_texts(answer_text(answer.events), answer_text(present.body.events)) is Sameness.SAME
         return is_same and (bool(present.card.is_confirmed) or present.card.user != place.user)
 
-    async def _put(self, answer: Answer, place: _Place, card: Card, body: Body) -> None:
+    async def _put(self, answer: Answer, place: _Spot, card: Card, body: Body) -> None:
         scope = answer.request.scope
         if not await self._is_current(answer):
             return
@@ -196,7 +198,8 @@ class Keeper:
             # It was invalidated in between, and what invalidates deletes after it has changed the generation.
             await place.shelf.delete(place.shelf.where(ids=[place.entry_id]))
             return
-        self._world.occupancy.filled(card.group)
+        for name in (place.shelf.keys.name, card.group):
+            self._world.occupancy.filled(Place(place.maker, name))
         self.stored_since.add(scope.tenant)
 
     async def _is_current(self, answer: Answer) -> bool:

@@ -41,7 +41,7 @@ class Bounds:
     timeout: timedelta = timedelta(milliseconds=60)
     life: timedelta = timedelta(hours=24)
     stale: timedelta = timedelta()
-    candidates: int = 3
+    candidates: int = 2
     max_entries: int = 200_000
     max_entries_of_a_tenant: int = 100_000
     max_waiting: int = 256

@@ -14,10 +14,11 @@ from penstock_cache.domain.meaning.counts import MeaningCounts
 from penstock_cache.domain.meaning.decision import Seen, decide
 from penstock_cache.domain.meaning.entry import MeaningEntry
 from penstock_cache.domain.meaning.hits import HitBook
-from penstock_cache.domain.meaning.occupancy import Occupancy
+from penstock_cache.domain.meaning.occupancy import Occupancy, Place
 from penstock_cache.domain.meaning.policy import Bounds, Policies, Policy
-from penstock_cache.domain.meaning.ports import EmbeddingUnavailable, Judge, Meter
+from penstock_cache.domain.meaning.ports import EmbeddingUnavailable, Judge, Meter, VectorMaker
 from penstock_cache.domain.meaning.shelf import Library, Neighbour, Shelf
+from penstock_cache.domain.meaning.single import single
 from penstock_cache.domain.meaning.time_limit import TimeLeft
 from penstock_cache.domain.meaning.trouble import Troubles
 from penstock_cache.domain.meaning.vectors import TextVectors
@@ -100,7 +101,7 @@ class MeaningTier:
             raise EmbeddingUnavailable("The embedding service has not answered yet.", service="embedding")
         shelf = await left.bound(world.library.shelf(scope.tenant, maker))
         group = group_for(shelf.keys, scope.model, meaning).digest
-        if not await world.occupancy.has(group, lambda: shelf.count(shelf.where(group=group), left.seconds())):
+        if not await self._is_occupied(shelf, maker, group, left):
             self._not_compared("empty")
             return _NOTHING
         embedded = await world.vectors.of(scope.tenant, meaning, left.seconds())
@@ -120,6 +121,14 @@ class MeaningTier:
         judged = await self._judged(shelf, request, neighbours, policy, left)
         world.troubles.clear()
         return self._sight(judged, meaning, embedded.vector, maker.label)
+
+    async def _is_occupied(self, shelf: Shelf, maker: VectorMaker, group: str, left: TimeLeft) -> bool:
+        has = self._world.occupancy.has
+        tenant = Place(maker, shelf.keys.name)
+        # Where a tenant has nothing, each of its conversations would be asked for.
+        return await has(tenant, lambda: shelf.count(shelf.where(), left.seconds())) and await has(
+            Place(maker, group), lambda: shelf.count(shelf.where(group=group), left.seconds())
+        )
 
     async def _judged(
         self, shelf: Shelf, request: LookupRequest, neighbours: Sequence[Neighbour], policy: Policy, left: TimeLeft
@@ -143,17 +152,15 @@ class MeaningTier:
     def _sight(self, judged: Sequence[Judged], meaning: Meaning, vector: array[float], label: str) -> Sight:
         if not judged:
             return Sight(vector=vector.tobytes(), vector_model=label)
-        served = [each for each in judged if each.is_served]
-        if served:
-            best = max(served, key=lambda each: each.verdict.score)
-            return self._hit(best)._replace(vector=vector.tobytes(), vector_model=label)
+        if judged[-1].is_served:
+            return self._hit(judged[-1])._replace(vector=vector.tobytes(), vector_model=label)
         reason = judged[0].reason
         self._world.counts.refused[reason] += 1
         doubtful = [each for each in judged if not each.verdict.is_vetoed]
         near = None
         if doubtful:
             best = max(doubtful, key=lambda each: each.verdict.score)
-            near = Near(best.root.id, best.neighbour.similarity, best.verdict.score)
+            near = Near(best.root.id, single(best.neighbour.similarity), single(best.verdict.score))
         return Sight(reason=reason, near=near, vector=vector.tobytes(), vector_model=label)
 
     def _hit(self, best: Judged) -> Sight:
@@ -168,7 +175,7 @@ class MeaningTier:
             Hit(
                 events=root.body.events,
                 created_at=root.card.created_at,
-                similarity=min(best.neighbour.similarity, 1.0),
+                similarity=single(min(best.neighbour.similarity, 1.0)),
                 entry_id=root.id,
                 by_meaning=True,
                 origin=Origin.ALIAS if is_alias else Origin(root.card.origin),
@@ -191,13 +198,15 @@ async def roots_of(shelf: Shelf, entries: Sequence[MeaningEntry], seconds: float
 async def judged_by(
     judge: Judge, asked: str, chosen: Sequence[tuple[Neighbour, MeaningEntry]], user: str, policy: Policy
 ) -> list[Judged]:
-    """Return what is decided of near entries and their roots, for a user's text."""
-    candidates = [Candidate(neighbour.entry.body.question, neighbour.similarity) for neighbour, _ in chosen]
-    verdicts = await judge.judge_many(asked, candidates)
-    return [
-        _decided(neighbour, root, verdict, user, policy)
-        for (neighbour, root), verdict in zip(chosen, verdicts, strict=True)
-    ]
+    """Return what is decided of near entries and their roots, the nearest first, up to the first that is served."""
+    judged: list[Judged] = []
+    for neighbour, root in chosen:
+        # One at a time: a verdict takes as long as the rest of the look-up, and the first one often serves.
+        (verdict,) = await judge.judge_many(asked, [Candidate(neighbour.entry.body.question, neighbour.similarity)])
+        judged.append(_decided(neighbour, root, verdict, user, policy))
+        if judged[-1].is_served:
+            break
+    return judged
 
 
 def _decided(neighbour: Neighbour, root: MeaningEntry, verdict: Verdict, user: str, policy: Policy) -> Judged:
