@@ -34,8 +34,11 @@ class SemanticModel(Section):
     mode: Literal["exact", "semantic"] = "semantic"
     """`exact`: the model's answers are given again to equal requests only."""
     threshold: Score | None = None
+    """As for all, where it is left out."""
     strict_threshold: Score | None = None
+    """As for all, where it is left out."""
     floor: Cosine | None = None
+    """As for all, where it is left out."""
 
 
 class SemanticSettings(Section):

@@ -79,19 +79,21 @@ class EmbeddingClient:
         while True:
             try:
                 await self.embed([_FIRST_TEXT], _PATIENCE_SECONDS)
-                for model in await self._channel.call(LIST_MODELS, None, timeout=_PATIENCE_SECONDS):
-                    if self._maker is not None and model.name == self._maker.name:
-                        self._window_tokens = model.context_window_tokens or 0
+                await self._learn_window()
             except PenstockError:
                 await asyncio.sleep(_AGAIN_SECONDS)
             else:
                 return
+
+    async def _learn_window(self) -> None:
+        for model in await self._channel.call(LIST_MODELS, None, timeout=_PATIENCE_SECONDS):
+            if self._maker is not None and model.name == self._maker.name:
+                self._window_tokens = model.context_window_tokens or 0
 
     def _embedded(self, response: EmbedResponse, texts: int) -> list[Embedded]:
         vectors = response.vectors
         if len(vectors) != texts or not all(vector.values for vector in vectors):
             raise EmbeddingUnavailable("The embedding service has made other vectors than asked for.")
         maker = VectorMaker(response.model, response.revision, len(vectors[0].values))
-        if maker != self._maker:
-            self._maker = maker
+        self._maker = maker
         return [Embedded(vector.values, not vector.truncated, maker) for vector in vectors]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -39,26 +40,11 @@ async def build(settings: Settings, embedding: Channel | None = None) -> AsyncGe
             no embedding service or no vector store.
     """
     async with AsyncExitStack() as stack:
-        cache: ResponseCache = NoCache()
-        entries: Entries = NoEntries()
-        collectors: list[Any] = []
-        ring: KeyRing | None = None
-        if settings.cache.mode != "off":
-            secret = read_key_material(settings.secrets.cache_key_file, "secrets.cache_key_file")
-            connection = await redis_of(settings, stack)
-            ring = envelope = key_ring_of(settings, secret, connection)
-            cache = exact = exact_cache_of(settings, secret, shared_tier_of(settings, envelope, connection))
-            collectors.append(CacheMetrics(cache))
-            if settings.cache.mode == "semantic":
-                # Loads the guard, which nobody else needs.
-                from penstock_cache.app.meaning import meaning_of
-
-                meaning = await meaning_of(settings, exact, envelope, embedding, stack)
-                cache, entries = meaning.cache, meaning.administration
-                collectors = [CacheMetrics(cache, meaning.world.counts), meaning.meter]
+        parts = await _parts_of(settings, embedding, stack)
+        cache = parts.cache
         # Whatever keeps something of a tenant.
         shreddables: list[Shreddable] = [lambda tenant: cache.invalidate(Scope(tenant, ""))]
-        servicer = CacheServicer(cache, entries, Shredder(ring, shreddables))
+        servicer = CacheServicer(cache, parts.entries, Shredder(parts.ring, shreddables))
 
         async def prepare(changed: Settings) -> Commit:
             return partial(cache.keep_stale, changed.longest_stale)
@@ -77,9 +63,34 @@ async def build(settings: Settings, embedding: Channel | None = None) -> AsyncGe
                 SHRED_TENANT.served_by(servicer.shred_tenant),
                 ROTATE_KEYS.served_by(servicer.rotate_keys),
             ),
-            collectors,
+            parts.collectors,
             prepare,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    cache: ResponseCache
+    entries: Entries
+    ring: KeyRing | None
+    collectors: Sequence[Any]
+
+
+async def _parts_of(settings: Settings, embedding: Channel | None, stack: AsyncExitStack) -> _Parts:
+    if settings.cache.mode == "off":
+        return _Parts(NoCache(), NoEntries(), None, ())
+    secret = read_key_material(settings.secrets.cache_key_file, "secrets.cache_key_file")
+    connection = await redis_of(settings, stack)
+    ring = key_ring_of(settings, secret, connection)
+    exact = exact_cache_of(settings, secret, shared_tier_of(settings, ring, connection))
+    if settings.cache.mode == "exact":
+        return _Parts(exact, NoEntries(), ring, (CacheMetrics(exact),))
+    # Loads the guard, which nobody else needs.
+    from penstock_cache.app.meaning import meaning_of
+
+    meaning = await meaning_of(settings, exact, ring, embedding, stack)
+    collectors = (CacheMetrics(meaning.cache, meaning.world.counts), meaning.meter)
+    return _Parts(meaning.cache, meaning.administration, ring, collectors)
 
 
 ROLE = Role(Settings, build, may_call=("embedding",))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 from penstock_cache.adapters.file_rings import FileRings, MemoryRings
 from penstock_cache.adapters.kek import FileKek
@@ -11,6 +12,7 @@ from penstock_cache.adapters.key_ring import EnvelopeKeyRing
 from penstock_cache.adapters.redis import RedisTier
 from penstock_cache.adapters.redis_rings import RedisRings
 from penstock_cache.adapters.sealing import derive_key
+from penstock_cache.adapters.witnessed_rings import WitnessedRings
 from penstock_cache.domain.cache import ExactCache, Lifetimes, Tiers
 from penstock_cache.domain.eligibility import Eligibility
 from penstock_cache.domain.envelope import RingStore
@@ -40,13 +42,20 @@ def key_ring_of(settings: Settings, secret: bytes, connection: RedisConnection |
         read_key_material(path, f"secrets.old_cache_key_files[{number}]")
         for number, path in enumerate(settings.secrets.old_cache_key_files)
     ]
-    if connection is not None:
-        store: RingStore = RedisRings(connection)
-    else:
-        store = FileRings(settings.cache.key_dir) if settings.cache.key_dir is not None else MemoryRings()
     return EnvelopeKeyRing(
-        store, FileKek(secret, older), derive_key(secret, b"tenant hash"), (time.time, time.monotonic)
+        _ring_store(settings.cache.key_dir, connection),
+        FileKek(secret, older),
+        derive_key(secret, b"tenant hash"),
+        (time.time, time.monotonic),
     )
+
+
+def _ring_store(folder: Path | None, connection: RedisConnection | None) -> RingStore:
+    in_folder = None if folder is None else FileRings(folder)
+    if connection is None:
+        return in_folder or MemoryRings()
+    in_redis = RedisRings(connection)
+    return in_redis if in_folder is None else WitnessedRings(in_redis, in_folder)
 
 
 def exact_cache_of(settings: Settings, secret: bytes, shared: SharedTier) -> ExactCache:
