@@ -91,7 +91,7 @@ async def fill(meaning: Meaning, entries: int) -> None:
     for begin in range(0, entries, _BATCH):
         points: list[Point] = []
         for number in range(begin, min(begin + _BATCH, entries)):
-            vector = array("f", [draw.gauss(0, 1) for _ in range(maker.dimension)])
+            vector = array("f", array("b", draw.randbytes(maker.dimension)))
             norm = sum(value * value for value in vector) ** 0.5
             entry_id = str(uuid.UUID(int=draw.getrandbits(128)))
             card = Card(
