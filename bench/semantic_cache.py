@@ -102,7 +102,7 @@ async def fill(meaning: Meaning, entries: int) -> None:
             points.append(
                 Point(entry_id, shelf.keys.name, array("f", [value / norm for value in vector]), card.payload())
             )
-        await shelf.points.put(points, timeout=60.0)
+        await shelf.points.put(points, timeout=300.0)
 
 
 async def measured(cache: ResponseCache, requests: list[LookupRequest]) -> dict[str, Any]:
