@@ -87,6 +87,12 @@ FAULTY = [
     ("listen:", "local: {edge: /nowhere}\nlisten:", "local.edge", "is not there"),
     ("listen:", "local: {redis_server: /nowhere}\nlisten:", "local.redis_server", "is not there"),
     ("listen:", "secrets: {key_pepper_file: /nowhere}\nlisten:", "secrets.key_pepper_file", "No such file"),
+    (
+        "listen:",
+        "secrets: {old_cache_key_files: [/nowhere]}\nlisten:",
+        "secrets.old_cache_key_files[0]",
+        "No such file",
+    ),
     ("listen:", "embeding: {}\nlisten:", "embeding", "did you mean 'embedding'"),
     ("http://127.0.0.1:9/v1", "127.0.0.1:9/v1", "upstreams[0].base_url", "http://"),
     ("http://127.0.0.1:9/v1", "http://h:99999/v1", "upstreams[0].base_url", "port"),
