@@ -10,12 +10,12 @@ from pydantic_core import PydanticCustomError
 
 from penstock_common.configuration import RELOADED, Duration, Section
 from penstock_common.degradation import DegradationStep
-from penstock_common.sections import Redis, Secrets
+from penstock_common.sections import GivenAgain, Redis, Secrets
 
 _MEBIBYTE = 1024 * 1024
 
 
-class CacheSettings(Section):
+class CacheSettings(GivenAgain):
     """Section ``cache``."""
 
     mode: Literal["off", "exact"] = "exact"

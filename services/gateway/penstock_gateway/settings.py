@@ -15,7 +15,7 @@ from penstock_common.configuration import MAX_INT32, RELOADED, Duration, Secret,
 from penstock_common.degradation import DegradationStep
 from penstock_common.faults import KeyPath, nearest, refuse
 from penstock_common.priority import PRIORITIES
-from penstock_common.sections import DEFAULT_EMBEDDING_MODEL, NetworkText, Redis, Secrets, Telemetry
+from penstock_common.sections import DEFAULT_EMBEDDING_MODEL, GivenAgain, NetworkText, Redis, Secrets, Telemetry
 from penstock_common.sql.address import DatabaseAddress, DatabaseLimits
 from penstock_gateway.domain.access.authentication import KeyFreshness
 from penstock_gateway.domain.access.identity import KeyRecord, KeyScope, Tenant, Tier, digest_of
@@ -23,6 +23,7 @@ from penstock_gateway.domain.access.networks import Network
 from penstock_gateway.domain.access.tenancy import TenantDirectory
 from penstock_gateway.domain.life.door import Capacity
 from penstock_gateway.domain.life.ladder import Ladder, Rung, SmallerModel, StaleAnswer, Template
+from penstock_gateway.domain.life.pace import Pace
 from penstock_gateway.surfaces.wire_formats.body_bounds import BodyBounds
 
 MIN_KEY_LENGTH = 16
@@ -92,12 +93,17 @@ def _read_switch(value: Any) -> Any:
     return "off" if value is False else value
 
 
-class CacheSwitch(Section):
+class CacheSwitch(GivenAgain):
     """Whether there is a cache to ask; the rest of the section is the cache service's."""
 
     model_config = ConfigDict(extra="ignore")
 
     mode: Annotated[Literal["off", "exact", "semantic"], BeforeValidator(_read_switch)] = "exact"
+
+    @property
+    def pace(self) -> Pace | None:
+        """How fast a kept answer is given; None for all of it at once."""
+        return None if self.replay_pace == "instant" else Pace(self.replay_pace)
 
 
 class PublicName(Section):

@@ -122,6 +122,8 @@ def _life_parts(
         inference_is_here=channels.inference_is_here,
         matches_meaning=settings.cache.mode == "semantic",
         ladders=parts.ladders,
+        flights=parts.flights,
+        pace=settings.cache.pace,
     )
 
 
