@@ -17,11 +17,11 @@ from penstock_common.contract.cache import (
     meaning_of,
     probe_of,
 )
-from penstock_common.llm.types import Batch, GenerationInput, Plan
+from penstock_common.llm.types import Batch, Finished, FinishReason, GenerationInput, Plan
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.life.cache_outcome import BYPASS, MISS, CacheOutcome
 from penstock_gateway.domain.life.flights import FlightKey
-from penstock_gateway.domain.life.order import Call, ChatOrder
+from penstock_gateway.domain.life.order import CacheControl, Call, ChatOrder
 from penstock_gateway.domain.life.ports import AnswerCache
 
 # SHA-256 takes a millisecond for so many bytes; what takes longer is done beside the loop.
@@ -65,7 +65,6 @@ class CacheVisit:
         step.attributes = {"result": self.outcome.status, "reason": found.bypass_reason or found.miss_reason}
         return hit
 
-    @property
     def flight(self) -> FlightKey | None:
         """Whose answer would be this request's, if it were generated now; None where nobody else's may be."""
         order, probe = self._call.order, self.probe
@@ -117,6 +116,17 @@ class CacheVisit:
         if order.cache_control.private:
             meaning = msgspec.structs.replace(meaning, is_private=True)
         return msgspec.structs.replace(probe, meaning=meaning)
+
+
+def is_clean(finished: Finished) -> bool:
+    """Return whether an answer is whole, and one model's, which was asked for it."""
+    return finished.reason is FinishReason.STOP and not finished.recoveries and finished.degraded is None
+
+
+def is_to_be_kept(control: CacheControl, outcome: CacheOutcome, effective: GenerationInput) -> bool:
+    """Return whether an answer may be kept, as far as the request says, and what came of looking for one."""
+    is_new = outcome.status == "miss" or control.no_cache
+    return is_new and not control.no_store and effective.sampling.choices in (None, 1)
 
 
 def hit_outcome(hit: Hit, effective: GenerationInput, *, is_stale: bool = False) -> CacheOutcome:

@@ -27,7 +27,6 @@ from penstock_common.llm.types import (
     Batch,
     Degradation,
     Finished,
-    FinishReason,
     GenerationInput,
     Plan,
     Started,
@@ -35,7 +34,7 @@ from penstock_common.llm.types import (
 )
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.life.cache_outcome import BYPASS, CacheOutcome
-from penstock_gateway.domain.life.caching import CacheVisit, followed_outcome
+from penstock_gateway.domain.life.caching import CacheVisit, followed_outcome, is_clean, is_to_be_kept
 from penstock_gateway.domain.life.descent import Descent, Fallbacks, Stranded, goes_on, waited_ns
 from penstock_gateway.domain.life.effective import effective_input
 from penstock_gateway.domain.life.exchange import Exchange, Outcome
@@ -44,7 +43,7 @@ from penstock_gateway.domain.life.ladder import Ladder
 from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.parts import LifeParts
 from penstock_gateway.domain.life.progress import Bill, Progress, and_also, owed_for
-from penstock_gateway.domain.life.seats import Following, Seat, board
+from penstock_gateway.domain.life.seats import Boarding, Following, Leading, Seat, board, claim
 from penstock_gateway.domain.life.sources import (
     AnswerSource,
     AnswerStream,
@@ -176,25 +175,26 @@ class ChatExchange(Exchange[ChatOrder]):
         elif control.only_if_cached:
             raise NotCached("The request is only-if-cached, and the cache has no answer to it.")
         else:
-            generation = Generation(self._parts.generator, request_of(order, effective, plan), self._ladder())
-            self._source = generation
-            flights, flight = self._parts.flights, self._visit.flight
-            if flights is not None and flight is not None:
-                await self._board(flights, flight, generation)
+            self._source = Generation(self._parts.generator, request_of(order, effective, plan), self._ladder())
+            if self._parts.flights is not None and (key := self._visit.flight()) is not None:
+                await self._board(self._parts.flights, key, self._source)
         steps.stop()
 
     async def _board(self, flights: Flights, key: FlightKey, generation: Generation) -> None:
         """Follow an equal request that is being answered, or let others follow this one."""
         order = self.call.order
 
-        def go_on(given: Batch, owed: Batch) -> AnswerStream:
+        def go_on(given: Batch, owed: Batch) -> tuple[AnswerSource, list[Step]]:
             self._source = generation.going_on_from(given, is_owed=bool(owed)) if given else generation
-            if not given:
+            if owed and not given:
                 self._owed = owed_for(owed, self._effective)
             self.cache_outcome = self._visit.outcome
-            return self._source.open(self._generating(generation).children)
+            return self._source, self._generating(generation).children
 
-        seat = await board(flights, key, generation, order.generation_id, go_on, whole=order.whole)
+        boarding = Boarding(order.generation_id, order.whole, go_on)
+        seat = board(flights, key, generation, boarding)
+        if flights.shared is not None and isinstance(seat, Leading):
+            seat = await claim(flights, seat, boarding)
         self._source = self._seat = seat
         if isinstance(seat, Following):
             self.cache_outcome = followed_outcome(self._effective)
@@ -226,6 +226,8 @@ class ChatExchange(Exchange[ChatOrder]):
         self.degraded, self.age_seconds = None, None
         if ladder is None or not goes_on(error, is_down=descent is not None, has_quick_steps=ladder.has_quick_steps):
             return error
+        if self._seat is not None and self._stream is not None:
+            await self._seat.leave(error)
         if self._stream is not None:
             await self._stream.aclose()
         failure = type(error).__name__
@@ -272,6 +274,8 @@ class ChatExchange(Exchange[ChatOrder]):
             stream = self._given = Recorded(stream)
             for guard in self._parts.guards:
                 stream = guard.watch(stream, self.call)
+        if isinstance(source, Leading):
+            source.keep_in(self._progress.events if self._given is None else self._given.events)
         self._stream = stream
         return stream
 
@@ -297,22 +301,22 @@ class ChatExchange(Exchange[ChatOrder]):
             self._steps.recorded.append(Step("guard.output", first_ns, step.end_ns, failure))
 
     async def _close(self, error: BaseException | None) -> None:
+        self._was_left = isinstance(error, asyncio.CancelledError | GeneratorExit | DeadlineExceeded)
         if self._batches is not None:
             await self._batches.aclose()
+        if self._seat is not None and (error is not None or self._source is not self._seat or self._stream is None):
+            await self._leave_seat(self._seat, error)
         if self._stream is not None:
             await self._stream.aclose()
-        self._was_left = isinstance(error, asyncio.CancelledError | GeneratorExit | DeadlineExceeded)
-        if self._seat is not None:
-            await self._leave_seat(self._seat)
         if self._descent is not None:
             # It knows the frames that it passed, and would live on with the request and all that it holds.
             self._descent.cause = None
         # Of all that ends an answer, only what a service says is its failure.
         self._has_ended(type(error).__name__ if isinstance(error, PenstockError) else "interrupted")
 
-    async def _leave_seat(self, seat: Seat) -> None:
+    async def _leave_seat(self, seat: Seat, error: BaseException | None) -> None:
         """Leave the flight, and take in what was generated for others after this caller had left: it is on this bill."""
-        await seat.leave()
+        await seat.leave(error)
         for batch in seat.unread:
             self._progress.note(batch)
             if self._given is not None:
@@ -379,17 +383,12 @@ class ChatExchange(Exchange[ChatOrder]):
 
     async def _afterwards(self) -> None:
         """Keep a complete, clean answer of the first candidate, or of another for as long as an outage lasts."""
-        finished, source, control = self._progress.finished, self._source, self.call.order.cache_control
-        if source is None or source.plan is None or finished is None or finished.reason is not FinishReason.STOP:
+        finished, source, order = self._progress.finished, self._source, self.call.order
+        if source is None or source.plan is None or finished is None or not is_clean(finished):
             return
-        if finished.recoveries or finished.degraded is not None:
-            # Two models may have a part in it, or the asked one has none.
+        if not is_to_be_kept(order.cache_control, self.cache_outcome, self._effective):
             return
-        if control.no_store or not (self.cache_outcome.status == "miss" or control.no_cache):
-            return
-        if self._effective.sampling.choices not in (None, 1):
-            return
-        ladder = self._ladders.get(self.call.order.input.model)
+        ladder = self._ladders.get(order.input.model)
         is_substitute = finished.answered_by != source.plan.candidates[0]
         events = merge_deltas(self._progress.events if self._given is None else self._given.events)
         if self._effective.hints_json:

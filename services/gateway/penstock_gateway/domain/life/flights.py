@@ -11,7 +11,7 @@ import asyncio
 import copy
 from collections.abc import Callable
 from enum import Enum
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -20,7 +20,7 @@ from penstock_common.llm.events import merge_deltas
 from penstock_common.llm.types import Batch, Finished, GenerationEvent, Usage
 
 
-class FlightKey(NamedTuple):
+class FlightKey(msgspec.Struct, frozen=True, gc=False):
     """Whose answer may be whose: nothing of it differs among those who share a flight.
 
     ``digest`` is of the request, its route and regions; ``generation`` that of the cache's scope, so that what was
@@ -98,8 +98,10 @@ class Flight(msgspec.Struct, eq=False):
         self.record.append(batch)
         if isinstance(batch[-1], Finished):
             self.is_over = True
-        if self.waiters or self.elsewhere:
+        if self.elsewhere:
             self._tell()
+        elif self.waiters:
+            self.wake()
 
     def fail(self, error: PenstockError) -> None:
         """End it for all who follow."""

@@ -4,189 +4,236 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context, copy_context
+from typing import NamedTuple, NoReturn
 
 from penstock_common.errors import PenstockError
-from penstock_common.llm.types import Batch, Finished, Plan
+from penstock_common.llm.types import Batch, Finished, GenerationEvent, Plan
 from penstock_common.rpc.client import deadline_of, deadline_passed
 from penstock_common.rpc.scope import CURRENT_SCOPE
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.life.flights import Flight, FlightKey, Flights, is_of_all, without_frames
-from penstock_gateway.domain.life.sources import AnswerStream, Generation, Saved, free_of_charge
+from penstock_gateway.domain.life.sources import AnswerSource, AnswerStream, Saved, free_of_charge
 
-GoOn = Callable[[Batch, Batch], AnswerStream]
-"""Has an answer generated that goes on from the first, which may be nothing; what was given of it by a generation that nobody
-was billed for is the second."""
+GoOn = Callable[[Batch, Batch], tuple[AnswerSource, list[Step]]]
+"""Returns what generates an answer that goes on from the first, which may be nothing, and where its attempts are noted; what
+was given of it by a generation that nobody was billed for is the second."""
+
+
+class Boarding(NamedTuple):
+    """Who boards: the name of its generation, and whether its caller is told nothing before all of it is there.
+
+    ``go_on`` is called where whoever leads has left, and it is this one's turn.
+    """
+
+    name: str
+    whole: bool
+    go_on: GoOn
+
 
 LEAST_SECONDS = 0.25
 """Whoever has less time left has nothing generated: at the end of many callers' time each would ask for a moment."""
 
 
 class Leading:
-    """The source of an answer that others may follow."""
-
-    __slots__ = ("_flight", "_flights", "_generation", "_stream", "plan", "saved")
-
-    def __init__(self, flights: Flights, flight: Flight, generation: Generation) -> None:
-        self._flights = flights
-        self._flight = flight
-        self._generation = generation
-        self.plan: Plan | None = generation.plan
-        self.saved: Saved | None = None
-        self._stream: Led | None = None
-
-    def open(self, steps: list[Step]) -> AnswerStream:
-        """Return the answer."""
-        stream = self._stream = Led(self._flights, self._flight, self._generation.open(steps))
-        return stream
-
-    @property
-    def unread(self) -> list[Batch]:
-        """What has come that the leader's caller was not told."""
-        return [] if self._stream is None else self._stream.unread
-
-    async def leave(self) -> None:
-        """Say that no answer is asked for any more; may be repeated."""
-        if self._stream is None:
-            self._flights.end(self._flight)
-        else:
-            await self._stream.aclose()
-
-
-class Led:
-    """An answer as its leader reads it, and the flight records it.
+    """The source of an answer that others may follow, and the answer.
 
     What is read first, which may be the whole answer and may take long, is read by a task of its own: should the leader's
-    caller leave meanwhile, that goes on for whoever follows. Afterwards the leader reads by itself while it is alone.
+    caller leave meanwhile, that goes on for whoever follows. Afterwards the leader reads by itself for as long as it is
+    alone, and what it was given stands with it alone; from the first follower on it stands in the flight.
     """
 
     __slots__ = (
-        "_answer", "_at", "_batches", "_context", "_failure", "_flight", "_flights", "_has_ended", "_has_read", "_is_closed",
-        "_is_reading", "_leads", "_record", "_task", "_until",
+        "_answer", "_at", "_context", "_events", "_failure", "_flights", "_generation", "_has_ended",
+        "_is_alone", "_is_closed", "_is_kept", "_leads", "_mark", "_read_next", "_record", "_recorded", "_task", "_until", "flight", "plan", "saved",
     )  # fmt: skip
 
-    def __init__(self, flights: Flights, flight: Flight, answer: AnswerStream, at: int = 0) -> None:
+    def __init__(self, flights: Flights, flight: Flight, generation: AnswerSource, at: int = 0) -> None:
         self._flights = flights
-        self._flight = flight
-        self._answer = answer
-        self._batches = aiter(answer)
+        self.flight = flight
+        self._generation = generation
+        self.plan: Plan | None = generation.plan
+        self.saved: Saved | None = None
+        self._answer: AnswerStream | None = None
+        self._read_next: Callable[[], Awaitable[Batch]] = _nothing
+        self._context: Context | None = None
         self._at = at
-        self._context: Context = copy_context()
         self._failure: BaseException | None = None
-        self._has_ended = self._has_read = self._is_closed = self._is_reading = False
+        self._has_ended = self._is_closed = self._is_alone = self._is_kept = False
         # Others may go on with it, once this generation has ended.
         self._leads = True
         self._record = flight.record
         self._until: int | None = None
         self._task: asyncio.Task[None] | None = None
-        flight.on_wanted = self._go_on
+        # While it is alone: what it was given, how much of that stands in the flight, and how much there was before the read.
+        self._events: Sequence[GenerationEvent] = ()
+        self._recorded = self._mark = 0
 
-    def __aiter__(self) -> Led:
+    def open(self, steps: list[Step]) -> Leading:
+        """Return the answer."""
+        answer = self._answer = self._generation.open(steps)
+        self._read_next = aiter(answer).__anext__
+        self.flight.on_wanted = self._share
         return self
 
-    async def __anext__(self) -> Batch:
-        flight, record = self._flight, self._record
-        while self._at >= (len(record) if self._until is None else self._until):
-            if self._has_ended:
-                raise self._failure or StopAsyncIteration
-            if self._task is None:
-                if self._has_read and not (flight.seats or flight.elsewhere):
-                    await self._read()
-                    break
-                self._go_on()
-            await flight.changed()
-        batch = record[self._at]
-        self._at += 1
-        return batch
+    def keep_in(self, events: Sequence[GenerationEvent]) -> None:
+        """Say where its reader keeps what it is given, each event in its place."""
+        self._events, self._is_kept = events, True
+
+    def __aiter__(self) -> Leading:
+        return self
+
+    def __anext__(self) -> Awaitable[Batch]:
+        if self._is_alone and not self.flight.seats and not self.flight.elsewhere:
+            self._mark = len(self._events)
+            return self._read_next()
+        return self._next()
 
     @property
     def unread(self) -> list[Batch]:
         """What this generation has given that the leader's caller was not told."""
         return self._record[self._at : self._until]
 
-    async def aclose(self) -> None:
-        """End it once nobody follows: whoever does reads on after the leader's caller has left. May be repeated."""
+    async def leave(self, error: BaseException | None = None) -> None:
+        """End it once nobody follows: whoever does reads on after the leader's caller has left. May be repeated.
+
+        ``error`` is what the leader was told, where it was that.
+        """
         if self._is_closed:
             return
         self._is_closed = True
-        flight = self._flight
+        flight, answer = self.flight, self._answer
+        if self._is_alone:
+            if flight.seats or flight.elsewhere:
+                self._leave_followers(error)
+            else:
+                self._has_ended, self._leads, flight.on_wanted = True, False, None
+                self._flights.close(flight)
         try:
-            while not self._has_ended and (flight.seats or flight.elsewhere):
+            while answer is not None and not self._has_ended and (flight.seats or flight.elsewhere):
                 self._go_on()
                 await flight.changed()
         finally:
             if self._task is not None:
                 self._task.cancel()
                 await asyncio.wait((self._task,))
-            await self._answer.aclose()
-            self._let_go()
+            if answer is not None:
+                await answer.aclose()
+            if self._leads:
+                self._let_go()
+
+    aclose = leave
+
+    async def _next(self) -> Batch:
+        if self._is_alone:
+            self._record_events()
+            self._is_alone = False
+        flight, record = self.flight, self._record
+        while self._at >= (len(record) if self._until is None else self._until):
+            if self._has_ended:
+                self._raise_failure()
+            self._go_on()
+            await flight.changed()
+        batch = record[self._at]
+        self._at += 1
+        if self._at == 1 and self._is_kept and not (flight.seats or flight.elsewhere or self._has_ended):
+            self._is_alone, self._recorded = True, len(batch)
+        return batch
+
+    def _raise_failure(self) -> NoReturn:
+        failure, self._failure = self._failure, None
+        try:
+            raise failure or StopAsyncIteration
+        finally:
+            # It knows this frame, and would live on with all that it holds.
+            del failure
+
+    def _share(self) -> None:
+        """Have all that there is stand in the flight from now on, and the rest come, whether the leader reads or not."""
+        if self._is_alone:
+            self._record_events()
+            if len(self._events) == self._mark:
+                # It reads; what that brings is recorded before it reads again.
+                return
+            self._is_alone = False
+        self._go_on()
+
+    def _record_events(self) -> None:
+        new = self._events[self._recorded :]
+        if new:
+            self._recorded += len(new)
+            self.flight.append(new)
+            self._at = len(self._record)
+
+    def _leave_followers(self, error: BaseException | None) -> None:
+        """Leave those who came while the leader was reading by itself."""
+        self._record_events()
+        self._is_alone = False
+        if self.flight.is_over:
+            self._has_ended = True
+        elif len(self._events) == self._mark:
+            # What ended its read has ended the generation.
+            self._end(error or asyncio.CancelledError())
 
     def _go_on(self) -> None:
         """Read on, in a task of its own, unless somebody reads."""
-        if self._task is None and not self._is_reading and not self._has_ended:
+        if self._task is None and not self._has_ended:
+            if self._context is None:
+                self._context = copy_context()
             self._task = asyncio.get_running_loop().create_task(self._run(), context=self._context)
 
     async def _run(self) -> None:
-        flight = self._flight
+        flight, read = self.flight, self._read_next
         try:
-            await self._read()
-            while flight.seats or flight.elsewhere:
-                await self._read()
-        except (StopAsyncIteration, PenstockError):
-            # It stands in the flight, and its leader hears of it.
-            pass
-        finally:
-            self._task = None
-            flight.wake()
-
-    async def _read(self) -> None:
-        self._is_reading = True
-        try:
-            self._flight.append(await self._batches.__anext__())
-            self._has_read = True
+            flight.append(await read())
+            while flight.seats or flight.elsewhere or not self._is_kept:
+                flight.append(await read())
         except BaseException as error:
             self._end(error)
-            raise
+            if not isinstance(error, Exception):
+                raise
         finally:
-            self._is_reading = False
+            self._task = None
+            if flight.waiters:
+                flight.wake()
 
     def _end(self, error: BaseException) -> None:
         self._has_ended, self._until = True, len(self._record)
         if not isinstance(error, StopAsyncIteration):
             self._failure = error
-        if self._flight.is_over:
+        if self.flight.is_over or not self._leads:
             return
         if isinstance(error, PenstockError) and is_of_all(error):
-            self._flight.fail(error)
+            self.flight.fail(error)
         self._let_go()
 
     def _let_go(self) -> None:
-        if self._leads:
-            self._leads = False
-            if self._until is None:
-                self._until = len(self._record)
-            self._flights.end(self._flight)
+        self._leads = False
+        if self._until is None:
+            self._until = len(self._record)
+        self._flights.end(self.flight)
+
+
+async def _nothing() -> Batch:
+    raise StopAsyncIteration
 
 
 class Following:
-    """The source of an answer that another request has generated, and the answer.
-
-    ``go_on`` is called where that one has left, and it is this one's turn.
-    """
+    """The source of an answer that another request has generated, and the answer."""
 
     __slots__ = (
         "_at", "_deadline", "_flight", "_flights", "_go_on", "_has_left", "_led", "_timer", "_whole", "plan", "saved",
     )  # fmt: skip
 
-    def __init__(self, flights: Flights, flight: Flight, go_on: GoOn, *, whole: bool) -> None:
-        """Take a seat that has been counted. ``whole``: nobody is told anything before all of it is there."""
+    def __init__(self, flights: Flights, flight: Flight, boarding: Boarding) -> None:
+        """Take a seat that has been counted."""
         self._flights = flights
         self._flight = flight
-        self._go_on = go_on
-        self._whole = whole
+        self._go_on = boarding.go_on
+        self._whole = boarding.whole
         self._at = 0
-        self._led: Led | None = None
+        self._led: Leading | None = None
         self._has_left = False
         self._deadline = deadline_of(CURRENT_SCOPE.get(), None)
         self._timer: asyncio.TimerHandle | None = None
@@ -233,13 +280,13 @@ class Following:
         """Leave; what is generated here goes on while others follow."""
         await self.leave()
 
-    async def leave(self) -> None:
+    async def leave(self, error: BaseException | None = None) -> None:
         """Give the seat back; may be repeated."""
         if self._timer is not None:
             self._timer.cancel()
         self._stand_up()
         if self._led is not None:
-            await self._led.aclose()
+            await self._led.leave(error)
 
     @property
     def _may_be_told(self) -> bool:
@@ -293,7 +340,9 @@ class Following:
         is_owed, before = flight.is_owed, flight.given()
         given = flight.begin_again()
         # Whoever leads is no follower; the seat is given back once the flight is led.
-        self._led = Led(flights, flight, self._go_on(given, before if is_owed else ()), self._at)
+        source, steps = self._go_on(given, before if is_owed else ())
+        led = Leading(flights, flight, source, self._at)
+        self._led = led.open(steps)
         self._stand_up()
         return True
 
@@ -307,20 +356,24 @@ class Following:
         self._flight.wake()
 
 
-async def board(
-    flights: Flights, key: FlightKey, generation: Generation, name: str, go_on: GoOn, *, whole: bool
-) -> Seat:
+def board(flights: Flights, key: FlightKey, generation: AnswerSource, call: Boarding) -> Seat:
     """Return the source of an answer: ``generation``, or another one to an equal request, which is followed.
 
-    Whoever has it leaves it, whatever happened.
+    Whoever has it leaves it, whatever happened; where flights are shared, the leader's is claimed first.
     """
     flight = flights.join(key)
     if flight is None:
-        flight = flights.begin(key, name)
-        if flights.shared is None or await flights.claim(flight):
-            return Leading(flights, flight, generation)
-        flight.seats += 1
-    return Following(flights, flight, go_on, whole=whole)
+        return Leading(flights, flights.begin(key, call.name), generation)
+    return Following(flights, flight, call)
+
+
+async def claim(flights: Flights, seat: Leading, call: Boarding) -> Seat:
+    """Return the seat, or a follower's where another process has the answer generated."""
+    flight = seat.flight
+    if await flights.claim(flight):
+        return seat
+    flight.seats += 1
+    return Following(flights, flight, call)
 
 
 Seat = Leading | Following
