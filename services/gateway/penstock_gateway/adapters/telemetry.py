@@ -46,6 +46,12 @@ class Metrics:
             ("upstream", "model"),
         )
         self.cache = Counters(registry, semconv.METRIC_CACHE, "What the cache did.", ("result",))
+        self.saved_tokens = Counters(
+            registry, semconv.METRIC_SAVED_TOKENS, "Tokens of answers that were given again.", ("model",)
+        )
+        self.saved_cost = Counters(
+            registry, semconv.METRIC_SAVED_COST, "Dollars that answers cost which were given again.", ("model",)
+        )
         self.degraded = Counters(
             registry, semconv.METRIC_DEGRADED, "Answers that stood in for a model's own.", ("model", "step")
         )
@@ -81,6 +87,9 @@ class Metrics:
         if row.cache_status and (model or row.cache_status == "miss"):
             # Others were refused before anybody thought of the cache.
             self.cache.add((row.cache_status,))
+        if row.saved_tokens:
+            self.saved_tokens.add((model,), row.saved_tokens)
+            self.saved_cost.add((model,), row.saved_nano_usd / _NANO)
         if row.degraded:
             self.degraded.add((model, row.degraded))
         if row.time_to_first_token_ms is not None:

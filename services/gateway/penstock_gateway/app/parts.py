@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from penstock_common.background import StartWork, background_work
 from penstock_common.sql.schema import open_current_database
 from penstock_gateway import __version__
-from penstock_gateway.adapters.flights_in_redis import open_flights
+from penstock_gateway.adapters.flights.opening import open_flights
 from penstock_gateway.adapters.limits_in_memory import InMemoryLimiter
 from penstock_gateway.adapters.limits_in_redis import RedisLimiter, open_limiter
 from penstock_gateway.adapters.sql.history import SqlHistory
