@@ -23,7 +23,6 @@ from penstock_gateway.domain.access.networks import Network
 from penstock_gateway.domain.access.tenancy import TenantDirectory
 from penstock_gateway.domain.life.door import Capacity
 from penstock_gateway.domain.life.ladder import Ladder, Rung, SmallerModel, StaleAnswer, Template
-from penstock_gateway.domain.life.pace import Pace
 from penstock_gateway.surfaces.wire_formats.body_bounds import BodyBounds
 
 MIN_KEY_LENGTH = 16
@@ -99,11 +98,6 @@ class CacheSwitch(GivenAgain):
     model_config = ConfigDict(extra="ignore")
 
     mode: Annotated[Literal["off", "exact", "semantic"], BeforeValidator(_read_switch)] = "exact"
-
-    @property
-    def pace(self) -> Pace | None:
-        """How fast a kept answer is given; None for all of it at once."""
-        return None if self.replay_pace == "instant" else Pace(self.replay_pace)
 
 
 class PublicName(Section):

@@ -22,7 +22,7 @@ import penstock_router.app
 from penstock_common.configuration import Configuration
 from penstock_common.testing.openai_answers import Answer, End, Failure
 from penstock_common.testing.transports import IN_PROCESS, channel_to
-from penstock_gateway.adapters.flights.opening import open_flights
+from penstock_gateway.app.flights import open_flights
 
 KEY, OTHER_KEY = "demo-key-demo-key-demo", "other-key-other-key-1"
 FLIGHT = "hit; tier=flight; similarity=1.00; temperature=unset"

@@ -14,13 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from penstock_common.background import StartWork, background_work
 from penstock_common.sql.schema import open_current_database
 from penstock_gateway import __version__
-from penstock_gateway.adapters.flights.opening import open_flights
 from penstock_gateway.adapters.limits_in_memory import InMemoryLimiter
 from penstock_gateway.adapters.limits_in_redis import RedisLimiter, open_limiter
 from penstock_gateway.adapters.sql.history import SqlHistory
 from penstock_gateway.adapters.sql.ledger import SqlLedger, writing_ledger
 from penstock_gateway.adapters.sql.schema import GATEWAY
 from penstock_gateway.adapters.telemetry import Telemetry, TelemetryObserver, observing, show_ledger
+from penstock_gateway.app.flights import open_flights
 from penstock_gateway.domain.life.door import Door
 from penstock_gateway.domain.life.flights import Flights
 from penstock_gateway.domain.life.ladder import Ladders

@@ -1,4 +1,4 @@
-"""Opening the flights of a process, and hearing of those of others."""
+"""Sharing the flights of a process, and hearing of those of others."""
 
 from __future__ import annotations
 
@@ -6,21 +6,16 @@ import asyncio
 import secrets
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any
+from datetime import timedelta
+from typing import Any, NamedTuple
 
-import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from penstock_common.background import running
-from penstock_common.key_material import read_key_material
 from penstock_common.redis_connection import RedisConnection
 from penstock_gateway.adapters.flights.sealed import FlightSealer
 from penstock_gateway.adapters.flights.shared import RedisFlights
-from penstock_gateway.domain.life.flights import Flights
-from penstock_gateway.settings import Settings
-
-_log = structlog.get_logger(__name__)
 
 _PROCESS_BYTES = 8
 _BLOCK_MS = 1000
@@ -29,32 +24,28 @@ _AGAIN_SECONDS = 0.5
 _MESSAGES_AT_ONCE = 256
 
 
-@asynccontextmanager
-async def open_flights(settings: Settings, *, shares: bool) -> AsyncGenerator[Flights | None]:
-    """Yield the flights, None where they are off; ``shares`` says that there may be other processes.
+class Terms(NamedTuple):
+    """How long a command may take, and a claim lasts; and the most of one answer that is told."""
 
-    Raises:
-        ConfigurationError: if the key cannot be read that what lies in Redis is sealed with.
-    """
-    cache, url, key = settings.cache, settings.redis.cache, settings.secrets.cache_key_file
-    linger_seconds = cache.flight_linger.total_seconds()
-    if not cache.single_flight or cache.mode == "off":
-        yield None
-    elif not (shares and url and key is not None):
-        yield Flights(linger_seconds=linger_seconds)
-    else:
-        sealer = FlightSealer(read_key_material(key, "secrets.cache_key_file"))
-        async with RedisConnection(url, settings.gateway.redis_timeout) as redis:
-            shared = RedisFlights(
-                redis,
-                sealer,
-                secrets.token_hex(_PROCESS_BYTES),
-                lease_seconds=cache.flight_lease.total_seconds(),
-                most_bytes=cache.flight_bytes,
-            )
-            async with running(_listen(shared, url)):
-                yield Flights(shared, linger_seconds=linger_seconds)
-            shared.stop()
+    timeout: timedelta
+    lease: timedelta
+    most_bytes: int
+
+
+@asynccontextmanager
+async def sharing_flights(url: str, secret: bytes, terms: Terms) -> AsyncGenerator[RedisFlights]:
+    """Yield what the processes share that have this Redis and this secret in common; Redis may be away."""
+    async with RedisConnection(url, terms.timeout) as redis:
+        shared = RedisFlights(
+            redis,
+            FlightSealer(secret),
+            secrets.token_hex(_PROCESS_BYTES),
+            lease_seconds=terms.lease.total_seconds(),
+            most_bytes=terms.most_bytes,
+        )
+        async with running(_listen(shared, url)):
+            yield shared
+        shared.stop()
 
 
 async def _listen(shared: RedisFlights, url: str) -> None:
@@ -65,18 +56,20 @@ async def _listen(shared: RedisFlights, url: str) -> None:
     ) as client:
         while True:
             try:
-                if shared.is_deaf:
-                    await client.ping()
-                    shared.is_deaf = False
-                found: Any = await client.xread(
-                    {shared.inbox: at, **shared.followed()}, count=_MESSAGES_AT_ONCE, block=_BLOCK_MS
-                )
-                at = _hand_in(shared, found or (), at)
+                at = await _hear(shared, client, at)
             except (RedisError, OSError) as error:
-                if not shared.is_deaf:
-                    _log.warning("flights_not_shared", reason=str(error))
-                shared.go_deaf()
+                shared.go_deaf(str(error))
                 await asyncio.sleep(_AGAIN_SECONDS)
+
+
+async def _hear(shared: RedisFlights, client: Redis, at: str) -> str:
+    """Hand in what has come since, waiting for it for a while; return where the inbox was read to."""
+    if shared.is_deaf:
+        await client.ping()
+        shared.is_deaf = False
+    streams: Any = {shared.inbox: at, **shared.followed()}
+    found: Any = await client.xread(streams, count=_MESSAGES_AT_ONCE, block=_BLOCK_MS)
+    return _hand_in(shared, found or (), at)
 
 
 def _hand_in(shared: RedisFlights, found: Any, at: str) -> str:

@@ -190,8 +190,10 @@ class RedisFlights:
             shared.flight.is_alone = kind == ALONE
             self._lose(shared, is_owed=False)
 
-    def go_deaf(self) -> None:
+    def go_deaf(self, reason: str) -> None:
         """Take it that nothing more is heard of others: what was followed is generated here, by itself."""
+        if not self.is_deaf:
+            _log.warning("flights_not_shared", reason=reason)
         self.is_deaf = True
         for shared in list(self._flights.values()):
             if shared.holder:

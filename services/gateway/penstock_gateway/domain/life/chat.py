@@ -94,8 +94,7 @@ class ChatExchange(Exchange[ChatOrder]):
         self._descent: Descent | None = None
         self._seat: Seat | None = None
         self._followed_ns = 0
-        # What a generation has cost that nobody else is billed for, and of whose answer nothing was told.
-        self._owed: Bill | None = None
+        self._owed: Bill | None = None  # for a generation that nobody else is billed for, nor told of
 
     @property
     def may_degrade(self) -> bool:
@@ -192,10 +191,9 @@ class ChatExchange(Exchange[ChatOrder]):
             return self._source, self._generating(generation).children
 
         boarding = Boarding(order.generation_id, order.whole, go_on)
-        seat = board(flights, key, generation, boarding)
+        self._source = self._seat = seat = board(flights, key, generation, boarding)
         if flights.shared is not None and isinstance(seat, Leading):
-            seat = await claim(flights, seat, boarding)
-        self._source = self._seat = seat
+            self._source = self._seat = seat = await claim(flights, seat, boarding)
         if isinstance(seat, Following):
             self.cache_outcome = followed_outcome(self._effective)
 
@@ -226,9 +224,9 @@ class ChatExchange(Exchange[ChatOrder]):
         self.degraded, self.age_seconds = None, None
         if ladder is None or not goes_on(error, is_down=descent is not None, has_quick_steps=ladder.has_quick_steps):
             return error
-        if self._seat is not None and self._stream is not None:
-            await self._seat.leave(error)
         if self._stream is not None:
+            if self._seat is not None:
+                await self._seat.leave(error)
             await self._stream.aclose()
         failure = type(error).__name__
         self._has_ended(failure)

@@ -59,8 +59,11 @@ class AnswerSource(Protocol):
 
     plan: Plan | None
     """Who may answer; None where nobody is asked."""
-    saved: Saved | None
-    """What was not spent again, once an answer that was given before has been told to its end."""
+
+    @property
+    def saved(self) -> Saved | None:
+        """What was not spent again, once an answer that was given before has been told to its end."""
+        ...
 
     def open(self, steps: list[Step]) -> AnswerStream:
         """Return the answer; the attempts that are made for it are added to ``steps``."""
