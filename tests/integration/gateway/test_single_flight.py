@@ -365,3 +365,28 @@ async def test_single_flight_can_be_off(start, upstream, held, document):
     await until(lambda: len(upstream.requests) == 2)
     held.set()
     assert {one.cache for one in await asyncio.gather(*asked)} == {"miss"}
+
+
+async def test_a_process_that_is_gone_is_followed_by_one_call_that_bears_both_costs(
+    start, upstream, held, document, tmp_path, monkeypatch
+):
+    document["cache"]["flight_lease"] = "1s"
+    gateways = await start(3)
+    heard = [asyncio.Event() for _ in range(5)]
+    leader = asyncio.ensure_future(gateways[0].ask(heard=heard[0]))
+    await heard[0].wait()
+    followers = [asyncio.ensure_future(gateways[1 + n % 2].ask(heard=heard[n])) for n in range(1, 5)]
+    for one in heard:
+        await one.wait()
+    # It says nothing any more, as a process that was killed.
+    redis = gateways[0].flights.shared._redis
+    monkeypatch.setattr(redis, "send_script", lambda *_, **__: True)
+    upstream.otherwise = lambda _: Answer(tokens=TOKENS)
+    told = await asyncio.gather(*followers)
+    assert {(one.text, one.is_whole) for one in told} == {(WHOLE, True)}
+    assert len(upstream.requests) == 2
+    leader.cancel()
+    await asyncio.gather(leader, return_exceptions=True)
+    rows = await ledger(gateways, tmp_path)
+    (taker,) = [row for row in rows if row["outcome"] == "ok" and row["cost_nano_usd"]]
+    assert taker["cost_nano_usd"] > 7 * 1000 + len(TOKENS) * 2000
