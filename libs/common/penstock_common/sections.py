@@ -89,6 +89,12 @@ NetworkText = Annotated[str, AfterValidator(_names_a_network)]
 """A range of addresses, or an address."""
 
 
+def _at_least_a_second(value: timedelta) -> timedelta:
+    if value < timedelta(seconds=1):
+        raise PydanticCustomError("duration", "at least 1s: it is renewed three times in that time")
+    return value
+
+
 class Redis(Section):
     """Where Redis is: ``unix:///path`` or ``redis://host:port/db``. Empty means none."""
 
@@ -170,6 +176,20 @@ class Qdrant(Section):
         if self.ca_file is not None and not self.url.startswith("https:"):
             refuse_key("'ca_file' needs an 'url' that begins with https://")
         return self
+class GivenAgain(Section):
+    """How answers are shared and given again: of section ``cache``, what the gateway does."""
+
+    single_flight: bool = True
+    """Whether equal requests that come while one is being answered get that answer as it comes, over all processes that have
+    ``redis.cache`` and ``secrets.cache_key_file`` in common. Off for one request by `no-store` or `no-cache`."""
+    flight_lease: Annotated[Duration, AfterValidator(_at_least_a_second)] = timedelta(seconds=3)
+    """After so long another process goes on with a shared answer whose own is gone."""
+    flight_linger: Duration = timedelta(seconds=1)
+    """How long a shared answer is still given after its end, to whoever has looked into the cache before it was there."""
+    flight_bytes: Annotated[int, Field(gt=0)] = 4 * 1024 * 1024
+    """The most of one answer that processes tell each other; of a longer one each generates the rest for itself."""
+    replay_pace: Literal["instant"] | Annotated[float, Field(gt=0)] = "instant"
+    """How fast a kept answer is streamed: `instant`, or tokens a second."""
 
 
 class Telemetry(Section):

@@ -13,7 +13,7 @@ from penstock_cache.domain.guard.guard import COLD_THRESHOLD
 from penstock_common.configuration import RELOADED, Duration, Section
 from penstock_common.degradation import DegradationStep
 from penstock_common.faults import refuse, refuse_key
-from penstock_common.sections import Qdrant, Redis, Secrets
+from penstock_common.sections import GivenAgain, Qdrant, Redis, Secrets
 
 _MEBIBYTE = 1024 * 1024
 STRICT_THRESHOLD = 0.96
@@ -85,7 +85,7 @@ class SemanticSettings(Section):
         return self
 
 
-class CacheSettings(Section):
+class CacheSettings(GivenAgain):
     """Section ``cache``."""
 
     mode: Literal["off", "exact", "semantic"] = "exact"

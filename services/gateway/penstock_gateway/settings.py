@@ -15,7 +15,7 @@ from penstock_common.configuration import MAX_INT32, RELOADED, Duration, Secret,
 from penstock_common.degradation import DegradationStep
 from penstock_common.faults import KeyPath, nearest, refuse
 from penstock_common.priority import PRIORITIES
-from penstock_common.sections import DEFAULT_EMBEDDING_MODEL, NetworkText, Redis, Secrets, Telemetry
+from penstock_common.sections import DEFAULT_EMBEDDING_MODEL, GivenAgain, NetworkText, Redis, Secrets, Telemetry
 from penstock_common.sql.address import DatabaseAddress, DatabaseLimits
 from penstock_gateway.domain.access.authentication import KeyFreshness
 from penstock_gateway.domain.access.identity import KeyRecord, KeyScope, Tenant, Tier, digest_of
@@ -92,7 +92,7 @@ def _read_switch(value: Any) -> Any:
     return "off" if value is False else value
 
 
-class CacheSwitch(Section):
+class CacheSwitch(GivenAgain):
     """Whether there is a cache to ask; the rest of the section is the cache service's."""
 
     model_config = ConfigDict(extra="ignore")

@@ -38,6 +38,10 @@ class Instruments:
             "model",
         )
         self.cache = counter("penstock_cache_requests_total", "What the cache did.", "result")
+        told = "Tokens of answers that were given again."
+        self.saved_tokens = counter("penstock_cache_saved_tokens_total", told, "model")
+        told = "Dollars that answers have cost which were given again."
+        self.saved_cost = counter("penstock_cache_saved_usd_total", told, "model")
         self.degraded = counter(
             "penstock_degraded_answers_total", "Answers that stood in for a model's own.", "model", "step"
         )
@@ -62,6 +66,9 @@ class Instruments:
         self.overhead.labels(row.surface).observe(row.overhead_ms / 1e3)
         if row.cache_status and (model or row.cache_status == "miss"):
             self.cache.labels(row.cache_status).inc()
+        if row.saved_tokens:
+            self.saved_tokens.labels(model).inc(row.saved_tokens)
+            self.saved_cost.labels(model).inc(row.saved_nano_usd / 1e9)
         if row.degraded:
             self.degraded.labels(model, row.degraded).inc()
         if row.time_to_first_token_ms is not None:
@@ -86,6 +93,7 @@ def rows():
             unit_prices=UnitPrices(is_unknown=surface == "grpc"),
             duration_ms=next(milliseconds), overhead_ms=next(milliseconds),
             time_to_first_token_ms=next(milliseconds) if model else None, degraded="stale" if model else "",
+            saved_tokens=11 if cache_status == "hit" else 0, saved_nano_usd=5_000 if cache_status == "hit" else 0,
         )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from enum import Enum
 
-from penstock_common.llm.types import Candidate, GenerationInput, Plan, Value
+from penstock_common.llm.types import Batch, Candidate, GenerationInput, Plan, Value
 from penstock_common.priority import Priority
 
 
@@ -16,7 +16,9 @@ class GenerateRequest(Value, frozen=True):
     it reads several events of one response, as every caller of this version does.
     ``may_recover``: should the answer break off after some of it was sent, another
     attempt makes it whole. ``may_hedge``: should its first token be late, another may
-    be asked beside who was.
+    be asked beside who was. ``given`` is what others have been given of the answer by
+    a generation that came to no end (``Started``, then deltas): the answer goes on from
+    there, and only what follows is sent. ``given_is_owed``: nobody was billed for that.
     """
 
     input: GenerationInput
@@ -26,6 +28,8 @@ class GenerateRequest(Value, frozen=True):
     may_recover: bool = True
     may_hedge: bool = True
     priority: Priority = Priority.DEFAULT
+    given: Batch = ()
+    given_is_owed: bool = False
 
 
 class ModelState(Enum):

@@ -46,6 +46,7 @@ class Metrics:
             ("upstream", "model"),
         )
         self.cache = Counters(registry, semconv.METRIC_CACHE, "What the cache did.", ("result",))
+        self.saved = _Saved(registry)
         self.degraded = Counters(
             registry, semconv.METRIC_DEGRADED, "Answers that stood in for a model's own.", ("model", "step")
         )
@@ -81,6 +82,9 @@ class Metrics:
         if row.cache_status and (model or row.cache_status == "miss"):
             # Others were refused before anybody thought of the cache.
             self.cache.add((row.cache_status,))
+        if row.saved_tokens:
+            self.saved.tokens.add((model,), row.saved_tokens)
+            self.saved.cost.add((model,), row.saved_nano_usd / _NANO)
         if row.degraded:
             self.degraded.add((model, row.degraded))
         if row.time_to_first_token_ms is not None:
@@ -91,6 +95,16 @@ class Metrics:
             self.cost.add((row.upstream, row.model), row.cost_nano_usd / _NANO)
             if row.unit_prices.is_unknown:
                 self.unpriced.add((row.upstream, row.model))
+
+
+class _Saved:
+    """What answers have cost that were given again."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        told = "Tokens of answers that were given again."
+        self.tokens = Counters(registry, semconv.METRIC_SAVED_TOKENS, told, ("model",))
+        told = "Dollars that answers have cost which were given again."
+        self.cost = Counters(registry, semconv.METRIC_SAVED_COST, told, ("model",))
 
 
 def show_ledger(registry: CollectorRegistry, waiting: Callable[[], int]) -> None:

@@ -29,6 +29,7 @@ from penstock_gateway.domain.life.chat import ChatLife, LifeParts
 from penstock_gateway.domain.life.embeddings import EmbeddingLife
 from penstock_gateway.domain.life.exchange import VisitParts
 from penstock_gateway.domain.life.guards import OpenInput
+from penstock_gateway.domain.life.pace import Pace
 from penstock_gateway.domain.models import ModelDirectory
 from penstock_gateway.domain.status.report import ConfigurationRevision, StatusReporter
 from penstock_gateway.settings import Settings
@@ -122,6 +123,8 @@ def _life_parts(
         inference_is_here=channels.inference_is_here,
         matches_meaning=settings.cache.mode == "semantic",
         ladders=parts.ladders,
+        flights=parts.flights,
+        pace=None if settings.cache.replay_pace == "instant" else Pace(settings.cache.replay_pace),
     )
 
 

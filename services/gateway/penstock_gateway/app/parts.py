@@ -20,7 +20,9 @@ from penstock_gateway.adapters.sql.history import SqlHistory
 from penstock_gateway.adapters.sql.ledger import SqlLedger, writing_ledger
 from penstock_gateway.adapters.sql.schema import GATEWAY
 from penstock_gateway.adapters.telemetry import Telemetry, TelemetryObserver, observing, show_ledger
+from penstock_gateway.app.flights import open_flights
 from penstock_gateway.domain.life.door import Door
+from penstock_gateway.domain.life.flights import Flights
 from penstock_gateway.domain.life.ladder import Ladders
 from penstock_gateway.domain.life.refusals import Refusals
 from penstock_gateway.domain.retention import Kept, Retention, RetentionRule
@@ -48,6 +50,8 @@ class Parts:
     limiter: InMemoryLimiter | RedisLimiter
     ladders: Ladders
     """Of the revision that runs."""
+    flights: Flights | None
+    """None where each request has an answer of its own generated."""
 
 
 async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_schema: bool, shares_limits: bool) -> Parts:
@@ -75,6 +79,7 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
         ledger=await opened(writing_ledger(engine, own.max_queued_ledger_rows)),
         limiter=await opened(open_limiter(settings.redis.state if shares_limits else "", own.redis_timeout)),
         ladders=Ladders(settings.ladders()),
+        flights=await opened(open_flights(settings, shares=shares_limits)),
     )
     await opened(cutting(retention_of(settings, engine)))
     show_ledger(registry, lambda: parts.ledger.waiting)

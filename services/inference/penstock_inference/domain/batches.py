@@ -34,7 +34,7 @@ from penstock_inference.domain.load.gate import Gate
 from penstock_inference.domain.race import Course, Race, race_of
 from penstock_inference.domain.reasoning.handing import Handing, handing_of, keep_calls
 from penstock_inference.domain.reasoning.history import has_history
-from penstock_inference.domain.recovery import AnswerRecovery, delivered
+from penstock_inference.domain.recovery import AnswerRecovery, delivered, handed_over
 from penstock_inference.domain.succession import Succession
 from penstock_inference.domain.tiers import asked_prices, asked_tier
 from penstock_inference.domain.upstream import UpstreamCall
@@ -83,6 +83,9 @@ class Batches:
         # What a caller who wants the whole will be sent, if this attempt is the one.
         self._held: list[ContentEvent] = []
         self._done = False
+        if generation.given:
+            self._answer.extend(generation.given)
+            self._recovery = handed_over(generation.input, self._answer, is_owed=generation.given_is_owed)
 
     def __aiter__(self) -> Batches:
         return self
@@ -167,7 +170,7 @@ class Batches:
 
     def _race_of(self, first: Attempt, hedging: Hedging) -> Race | None:
         assert self._succession is not None, "an attempt was made"
-        if self._handing is not None and self._handing.stays:
+        if self._recovery is not None or (self._handing is not None and self._handing.stays):
             return None
         begin, left = self._begin_attempt, self._seconds_left
         return race_of(first, Course(self._generation, self._parts, hedging, self._succession, left, begin, self._tier))
@@ -273,7 +276,8 @@ class Batches:
         """Return what the caller sees where nobody made the answer whole."""
         recovery = self._recovery
         assert recovery is not None, "the answer broke off"
-        told = failure if failure.kind is FailureKind.DEADLINE else recovery.failure
+        has_none_of_its_own = recovery.failure.kind is FailureKind.HANDED_OVER
+        told = failure if failure.kind is FailureKind.DEADLINE or has_none_of_its_own else recovery.failure
         self._parts.observer.broke_off(recovery.broke, recovery.failure.outcome)
         return error_within_answer(told, recovery.broke, delivered(self._answer))
 

@@ -64,6 +64,8 @@ class FailureKind(Enum):
     DEADLINE = "deadline"
     SATURATED = "saturated"
     """Its limits were reached, on our side, and it did not become one's turn in time: it was not asked."""
+    HANDED_OVER = "handed_over"
+    """Nobody's: whoever had it generated has left, or its process is gone, and others go on."""
     DIVERGED = "diverged"
     """It was to make a broken answer whole, and answers otherwise than what the caller has been sent."""
     ADAPTER = "adapter_error"
@@ -90,6 +92,7 @@ _MEANING: dict[FailureKind, tuple[Next, Weight]] = {
     FailureKind.REFUSED: (Next.FINAL, Weight.SAID),
     FailureKind.DEADLINE: (Next.FINAL, Weight.SAID),
     FailureKind.SATURATED: (Next.NEXT, Weight.OURS),
+    FailureKind.HANDED_OVER: (Next.NEXT, Weight.SILENT),
     FailureKind.DIVERGED: (Next.NEXT, Weight.SILENT),
     FailureKind.ADAPTER: (Next.NEXT, Weight.SILENT),
 }

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import msgspec
 
-from penstock_common.llm.types import Candidate, GenerationInput, Plan, Recovery
+from penstock_common.llm.types import Batch, Candidate, GenerationInput, Plan, Recovery
 from penstock_common.priority import Priority
 from penstock_inference.domain.catalogue import Catalogue
 from penstock_inference.domain.endpoint import Pool
@@ -25,6 +25,8 @@ class Generation(msgspec.Struct, frozen=True):
 
     ``whole``: the caller is told the answer once all of it is there. Until then it
     has been sent nothing, and any break is a failure that another attempt makes good.
+    ``given`` is what others have been given of the answer, which goes on from there;
+    ``given_is_owed``: nobody was billed for it.
     """
 
     input: GenerationInput
@@ -34,6 +36,8 @@ class Generation(msgspec.Struct, frozen=True):
     may_recover: bool = True
     priority: Priority = Priority.DEFAULT
     may_hedge: bool = True
+    given: Batch = ()
+    given_is_owed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

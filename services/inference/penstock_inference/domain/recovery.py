@@ -30,6 +30,7 @@ from penstock_common.llm.types import (
 from penstock_inference.domain.catalogue import Capability, Model
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.splice import Continued, Regenerated, Splice
+from penstock_inference.domain.usage import interrupted_usage
 
 # The candidate takes no beginning, or takes it and answers otherwise: it may be asked another way.
 _OTHER_WAY = frozenset({FailureKind.BAD_REQUEST, FailureKind.UNSUPPORTED, FailureKind.DIVERGED})
@@ -205,6 +206,21 @@ class AnswerRecovery:
         ways = [RecoveryWay.CONTINUED, RecoveryWay.REGENERATED]
         # A grammar begins with the document, whatever stands before it.
         return ways if self._value.response_format is None else ways[::-1]
+
+
+def handed_over(value: GenerationInput, given: Answer, *, is_owed: bool) -> AnswerRecovery | None:
+    """Return what makes an answer whole that others have been given so far, by a generation that came to no end.
+
+    ``is_owed``: nobody was billed for that one, whose cost is then this answer's. None where it had not begun.
+    """
+    started = given.started
+    if started is None:
+        return None
+    failure = AttemptFailed(FailureKind.HANDED_OVER, "whoever had it generated has left")
+    recovery = AnswerRecovery(value, given, failure, started.answered_by)
+    if is_owed:
+        recovery.note_cost(Owed(interrupted_usage(None, value, given, 0, 0), started.unit_prices))
+    return recovery
 
 
 def _continuing(value: GenerationInput, prefix: str, sent_tokens: int) -> GenerationInput:

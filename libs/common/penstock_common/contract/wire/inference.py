@@ -54,6 +54,8 @@ def _generate_to(value: GenerateRequest) -> pb.GenerateRequest:
         no_recovery=not value.may_recover,
         no_hedging=not value.may_hedge,
         priority=priority_to_proto(value.priority),
+        given=[event_to_proto(event) for event in value.given],
+        given_is_owed=value.given_is_owed,
     )
 
 
@@ -66,6 +68,8 @@ def _generate_from(message: pb.GenerateRequest) -> GenerateRequest:
         may_recover=not message.no_recovery,
         may_hedge=not message.no_hedging,
         priority=priority_from_proto(message.priority) or Priority.DEFAULT,
+        given=tuple([event_from_proto(event) for event in message.given]),
+        given_is_owed=message.given_is_owed,
     )
 
 

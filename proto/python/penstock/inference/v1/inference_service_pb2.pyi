@@ -71,7 +71,7 @@ PLACE_STATE_PROBING: PlaceState
 PLACE_STATE_BY_HAND: PlaceState
 
 class GenerateRequest(_message.Message):
-    __slots__ = ("input", "plan", "whole", "batches", "no_recovery", "priority", "no_hedging")
+    __slots__ = ("input", "plan", "whole", "batches", "no_recovery", "priority", "no_hedging", "given", "given_is_owed")
     INPUT_FIELD_NUMBER: _ClassVar[int]
     PLAN_FIELD_NUMBER: _ClassVar[int]
     WHOLE_FIELD_NUMBER: _ClassVar[int]
@@ -79,6 +79,8 @@ class GenerateRequest(_message.Message):
     NO_RECOVERY_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
     NO_HEDGING_FIELD_NUMBER: _ClassVar[int]
+    GIVEN_FIELD_NUMBER: _ClassVar[int]
+    GIVEN_IS_OWED_FIELD_NUMBER: _ClassVar[int]
     input: _generation_pb2.GenerationInput
     plan: _generation_pb2.Plan
     whole: bool
@@ -86,7 +88,9 @@ class GenerateRequest(_message.Message):
     no_recovery: bool
     priority: _generation_pb2.Priority
     no_hedging: bool
-    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., plan: _Optional[_Union[_generation_pb2.Plan, _Mapping]] = ..., whole: bool = ..., batches: bool = ..., no_recovery: bool = ..., priority: _Optional[_Union[_generation_pb2.Priority, str]] = ..., no_hedging: bool = ...) -> None: ...
+    given: _containers.RepeatedCompositeFieldContainer[_generation_pb2.GenerationEvent]
+    given_is_owed: bool
+    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., plan: _Optional[_Union[_generation_pb2.Plan, _Mapping]] = ..., whole: bool = ..., batches: bool = ..., no_recovery: bool = ..., priority: _Optional[_Union[_generation_pb2.Priority, str]] = ..., no_hedging: bool = ..., given: _Optional[_Iterable[_Union[_generation_pb2.GenerationEvent, _Mapping]]] = ..., given_is_owed: bool = ...) -> None: ...
 
 class GenerateResponse(_message.Message):
     __slots__ = ("events",)

@@ -122,6 +122,8 @@ def _sqlite_form(row: LedgerRow) -> tuple[Any, ...]:
         usage.cache_write_1h_input_tokens,
         prices.cache_write_nano_usd,
         prices.cache_write_1h_nano_usd,
+        row.saved_tokens,
+        row.saved_nano_usd,
     )
 
 
@@ -199,4 +201,6 @@ def values_of(row: LedgerRow) -> dict[str, Any]:
         "cache_write_1h_input_tokens": usage.cache_write_1h_input_tokens,
         "cache_write_price_nano_usd": prices.cache_write_nano_usd,
         "cache_write_1h_price_nano_usd": prices.cache_write_1h_nano_usd,
+        "saved_tokens": row.saved_tokens,
+        "saved_nano_usd": row.saved_nano_usd,
     }

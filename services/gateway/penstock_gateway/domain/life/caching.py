@@ -17,10 +17,11 @@ from penstock_common.contract.cache import (
     meaning_of,
     probe_of,
 )
-from penstock_common.llm.types import Batch, GenerationInput, Plan
+from penstock_common.llm.types import Batch, Finished, FinishReason, GenerationInput, Plan
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.life.cache_outcome import BYPASS, MISS, CacheOutcome
-from penstock_gateway.domain.life.order import Call, ChatOrder
+from penstock_gateway.domain.life.flights import FlightKey
+from penstock_gateway.domain.life.order import CacheControl, Call, ChatOrder
 from penstock_gateway.domain.life.ports import AnswerCache
 
 # SHA-256 takes a millisecond for so many bytes; what takes longer is done beside the loop.
@@ -32,7 +33,7 @@ SUBSTITUTE_ANSWER_TTL = timedelta(seconds=60)
 class CacheVisit:
     """One request's dealings with the cache."""
 
-    __slots__ = ("_by_meaning", "_cache", "_call", "_generation", "_near", "outcome", "probe", "scope")
+    __slots__ = ("_by_meaning", "_cache", "_call", "_generation", "_is_kept", "_near", "outcome", "probe", "scope")
 
     def __init__(self, call: Call[ChatOrder], cache: AnswerCache, *, by_meaning: bool) -> None:
         """``by_meaning``: the cache matches requests by meaning, too."""
@@ -44,6 +45,8 @@ class CacheVisit:
         self._cache = cache
         self._call = call
         self._generation = ""
+        # A miss that is no bypass: the answer would be kept.
+        self._is_kept = False
         self._near: Near | None = None
 
     async def look_up(self, effective: GenerationInput, plan: Plan, step: Step) -> Hit | None:
@@ -58,8 +61,18 @@ class CacheVisit:
         elif not found.bypass_reason:
             self.outcome = CacheOutcome("miss", reason=found.miss_reason) if found.miss_reason else MISS
             self._generation, self._near = found.generation, found.near
+            self._is_kept = True
         step.attributes = {"result": self.outcome.status, "reason": found.bypass_reason or found.miss_reason}
         return hit
+
+    def flight(self) -> FlightKey | None:
+        """Whose answer would be this request's, if it were generated now; None where nobody else's may be."""
+        order, probe = self._call.order, self.probe
+        if probe is None or not self._is_kept or not order.may_recover:
+            return None
+        private = order.cache_control.private
+        user = (order.context.user or order.key_id) if private else ""
+        return FlightKey(order.tenant, order.input.model, probe.digest, self._generation, user)
 
     async def keep(
         self,
@@ -105,6 +118,17 @@ class CacheVisit:
         return msgspec.structs.replace(probe, meaning=meaning)
 
 
+def is_clean(finished: Finished) -> bool:
+    """Return whether an answer is whole, and one model's, which was asked for it."""
+    return finished.reason is FinishReason.STOP and not finished.recoveries and finished.degraded is None
+
+
+def is_to_be_kept(control: CacheControl, outcome: CacheOutcome, effective: GenerationInput) -> bool:
+    """Return whether an answer may be kept, as far as the request says, and what came of looking for one."""
+    is_new = outcome.status == "miss" or control.no_cache
+    return is_new and not control.no_store and effective.sampling.choices in (None, 1)
+
+
 def hit_outcome(hit: Hit, effective: GenerationInput, *, is_stale: bool = False) -> CacheOutcome:
     """Return how a hit is told."""
     return CacheOutcome(
@@ -117,6 +141,11 @@ def hit_outcome(hit: Hit, effective: GenerationInput, *, is_stale: bool = False)
         created_at=hit.created_at,
         origin=hit.origin.value,
     )
+
+
+def followed_outcome(effective: GenerationInput) -> CacheOutcome:
+    """Return how it is told that an equal request's answer is given, which is being generated."""
+    return CacheOutcome("hit", "flight", 1.0, effective.sampling.temperature is None)
 
 
 def _shorter(one: timedelta | None, other: timedelta | None) -> timedelta | None:

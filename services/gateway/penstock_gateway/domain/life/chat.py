@@ -20,8 +20,6 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
 
-import msgspec
-
 from penstock_common.contract.router import RouteRequest, requirements_of
 from penstock_common.errors import DeadlineExceeded, NotCached, PenstockError
 from penstock_common.llm.events import Answer, merge_deltas
@@ -29,7 +27,6 @@ from penstock_common.llm.types import (
     Batch,
     Degradation,
     Finished,
-    FinishReason,
     GenerationInput,
     Plan,
     Started,
@@ -37,15 +34,16 @@ from penstock_common.llm.types import (
 )
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.life.cache_outcome import BYPASS, CacheOutcome
-from penstock_gateway.domain.life.caching import CacheVisit
+from penstock_gateway.domain.life.caching import CacheVisit, followed_outcome, is_clean, is_to_be_kept
 from penstock_gateway.domain.life.descent import Descent, Fallbacks, Stranded, goes_on, waited_ns
-from penstock_gateway.domain.life.effective import InputStep, effective_input
-from penstock_gateway.domain.life.exchange import Exchange, Outcome, VisitParts
-from penstock_gateway.domain.life.guards import OutputGuard
-from penstock_gateway.domain.life.ladder import NO_LADDERS, Ladder, Ladders
+from penstock_gateway.domain.life.effective import effective_input
+from penstock_gateway.domain.life.exchange import Exchange, Outcome
+from penstock_gateway.domain.life.flights import FlightKey, Flights
+from penstock_gateway.domain.life.ladder import Ladder
 from penstock_gateway.domain.life.order import Call, ChatOrder
-from penstock_gateway.domain.life.ports import AnswerCache, Generator, Router
-from penstock_gateway.domain.life.progress import Bill, Progress
+from penstock_gateway.domain.life.parts import LifeParts
+from penstock_gateway.domain.life.progress import Bill, Progress, and_also, owed_for
+from penstock_gateway.domain.life.seats import Boarding, Following, Leading, Seat, board, claim
 from penstock_gateway.domain.life.sources import (
     AnswerSource,
     AnswerStream,
@@ -58,23 +56,7 @@ from penstock_gateway.domain.life.sources import (
 )
 from penstock_gateway.domain.life.validation import validate_input
 
-
-class LifeParts(msgspec.Struct, frozen=True, kw_only=True):
-    """What the life of a request is made of. ``input_steps`` and ``guards`` come in their order.
-
-    ``inference_is_here``: it is in this process, and tells of its attempts even where a caller leaves.
-    ``matches_meaning``: so does the cache, where the configuration says so. ``ladders``: what stands in for the answers of public models, by their names, where there is something.
-    """
-
-    visits: VisitParts
-    input_steps: Sequence[InputStep]
-    cache: AnswerCache
-    router: Router
-    generator: Generator
-    guards: Sequence[OutputGuard] = ()
-    inference_is_here: bool = False
-    matches_meaning: bool = False
-    ladders: Ladders = NO_LADDERS
+__all__ = ["ChatExchange", "ChatLife", "LifeParts"]
 
 
 class ChatLife:
@@ -110,6 +92,9 @@ class ChatExchange(Exchange[ChatOrder]):
         self._generate: Step | None = None
         self._was_left = False
         self._descent: Descent | None = None
+        self._seat: Seat | None = None
+        self._followed_ns = 0
+        self._owed: Bill | None = None  # for a generation that nobody else is billed for, nor told of
 
     @property
     def may_degrade(self) -> bool:
@@ -185,12 +170,32 @@ class ChatExchange(Exchange[ChatOrder]):
             hit = await self._visit.look_up(effective, plan, self._steps.next("cache.lookup"))
             self.cache_outcome = self._visit.outcome
         if hit is not None:
-            self._source = Replay(hit)
+            self._source = Replay(hit, self._parts.pace)
         elif control.only_if_cached:
             raise NotCached("The request is only-if-cached, and the cache has no answer to it.")
         else:
             self._source = Generation(self._parts.generator, request_of(order, effective, plan), self._ladder())
+            if self._parts.flights is not None and (key := self._visit.flight()) is not None:
+                await self._board(self._parts.flights, key, self._source)
         steps.stop()
+
+    async def _board(self, flights: Flights, key: FlightKey, generation: Generation) -> None:
+        """Follow an equal request that is being answered, or let others follow this one."""
+        order = self.call.order
+
+        def go_on(given: Batch, owed: Batch) -> tuple[AnswerSource, list[Step]]:
+            self._source = generation.going_on_from(given, is_owed=bool(owed)) if given else generation
+            if owed and not given:
+                self._owed = owed_for(owed, self._effective)
+            self.cache_outcome = self._visit.outcome
+            return self._source, self._generating(generation).children
+
+        boarding = Boarding(order.generation_id, order.whole, go_on)
+        self._source = self._seat = seat = board(flights, key, generation, boarding)
+        if flights.shared is not None and isinstance(seat, Leading):
+            self._source = self._seat = seat = await claim(flights, seat, boarding)
+        if isinstance(seat, Following):
+            self.cache_outcome = followed_outcome(self._effective)
 
     def _ladder(self) -> Ladder | None:
         order = self.call.order
@@ -220,6 +225,8 @@ class ChatExchange(Exchange[ChatOrder]):
         if ladder is None or not goes_on(error, is_down=descent is not None, has_quick_steps=ladder.has_quick_steps):
             return error
         if self._stream is not None:
+            if self._seat is not None:
+                await self._seat.leave(error)
             await self._stream.aclose()
         failure = type(error).__name__
         self._has_ended(failure)
@@ -255,17 +262,28 @@ class ChatExchange(Exchange[ChatOrder]):
         source = self._source
         assert source is not None, "asked for an answer before it was entered"
         attempts: list[Step] = []
-        if source.plan is not None:
-            step = self._generate = self._steps.next("generate")
-            step.attributes = {"plan": source.plan.reason}
-            attempts = step.children
+        if isinstance(source, Following):
+            self._generate = self._steps.next("follow")
+            self._generate.attributes = {"generation": source.name}
+        elif source.plan is not None:
+            attempts = self._generating(source).children
         stream = source.open(attempts)
         if self._parts.guards:
             stream = self._given = Recorded(stream)
             for guard in self._parts.guards:
                 stream = guard.watch(stream, self.call)
+        if isinstance(source, Leading):
+            source.keep_in(self._progress.events if self._given is None else self._given.events)
         self._stream = stream
         return stream
+
+    def _generating(self, source: AnswerSource) -> Step:
+        """Begin the step of a generation; one that goes on from another's has been followed before."""
+        if self._generate is not None and self._generate.name == "follow":
+            self._followed_ns = time.time_ns() - self._generate.start_ns
+        step = self._generate = self._steps.next("generate")
+        step.attributes = {"plan": source.plan.reason if source.plan is not None else ""}
+        return step
 
     def _renamed(self, batch: Batch) -> Batch:
         return renamed(batch, self.call.order.generation_id)
@@ -281,25 +299,39 @@ class ChatExchange(Exchange[ChatOrder]):
             self._steps.recorded.append(Step("guard.output", first_ns, step.end_ns, failure))
 
     async def _close(self, error: BaseException | None) -> None:
+        self._was_left = isinstance(error, asyncio.CancelledError | GeneratorExit | DeadlineExceeded)
         if self._batches is not None:
             await self._batches.aclose()
+        if self._seat is not None and (error is not None or self._source is not self._seat or self._stream is None):
+            await self._leave_seat(self._seat, error)
         if self._stream is not None:
             await self._stream.aclose()
         if self._descent is not None:
             # It knows the frames that it passed, and would live on with the request and all that it holds.
             self._descent.cause = None
-        self._was_left = isinstance(error, asyncio.CancelledError | GeneratorExit | DeadlineExceeded)
         # Of all that ends an answer, only what a service says is its failure.
         self._has_ended(type(error).__name__ if isinstance(error, PenstockError) else "interrupted")
+
+    async def _leave_seat(self, seat: Seat, error: BaseException | None) -> None:
+        """Leave the flight, and take in what was generated for others after this caller had left: it is on this bill."""
+        await seat.leave(error)
+        for batch in seat.unread:
+            self._progress.note(batch)
+            if self._given is not None:
+                self._given.events += batch
+        if self._was_left and seat.unread and self._progress.finished is not None:
+            await self._afterwards()
 
     def _outcome(self) -> Outcome:
         progress, is_hit = self._progress, self.cache_outcome.status == "hit"
         if progress.finished is None and (self._generate is not None or self._descent is not None):
             self._note_what_is_owed(self._attempts())
         finished = progress.finished
+        # A hit costs nothing, however far its replay came.
+        bill = Bill(progress.usage or Usage()) if is_hit else progress.bill(self._effective)
+        saved = self._source.saved if is_hit and finished is not None and self._source is not None else None
         return Outcome(
-            # A hit costs nothing, however far its replay came.
-            bill=Bill(progress.usage or Usage()) if is_hit else progress.bill(self._effective),
+            bill=bill if self._owed is None else and_also(bill, self._owed),
             public_model=self.call.order.input.model if self._source is not None else "",
             answered_by=progress.answered_by,
             finish_reason=finished.reason.value if finished else "",
@@ -307,6 +339,8 @@ class ChatExchange(Exchange[ChatOrder]):
             attempts=finished.attempts if finished else self._attempts_made(),
             first_event_ns=0 if self._came_whole() else progress.first_event_ns,
             degraded=self.degraded.value if self.degraded is not None else "",
+            saved_tokens=saved.tokens if saved is not None else 0,
+            saved_nano_usd=saved.nano_usd if saved is not None else 0,
         )
 
     def _attempts(self) -> Sequence[Step]:
@@ -338,7 +372,7 @@ class ChatExchange(Exchange[ChatOrder]):
 
     def _waiting_ns(self) -> int:
         step = self._generate
-        before_ns = 0 if self._descent is None else self._descent.waited_ns()
+        before_ns = self._followed_ns + (0 if self._descent is None else self._descent.waited_ns())
         if step is None:
             return before_ns
         if step.children:
@@ -347,17 +381,12 @@ class ChatExchange(Exchange[ChatOrder]):
 
     async def _afterwards(self) -> None:
         """Keep a complete, clean answer of the first candidate, or of another for as long as an outage lasts."""
-        finished, source, control = self._progress.finished, self._source, self.call.order.cache_control
-        if source is None or source.plan is None or finished is None or finished.reason is not FinishReason.STOP:
+        finished, source, order = self._progress.finished, self._source, self.call.order
+        if source is None or source.plan is None or finished is None or not is_clean(finished):
             return
-        if finished.recoveries or finished.degraded is not None:
-            # Two models may have a part in it, or the asked one has none.
+        if not is_to_be_kept(order.cache_control, self.cache_outcome, self._effective):
             return
-        if control.no_store or not (self.cache_outcome.status == "miss" or control.no_cache):
-            return
-        if self._effective.sampling.choices not in (None, 1):
-            return
-        ladder = self._ladders.get(self.call.order.input.model)
+        ladder = self._ladders.get(order.input.model)
         is_substitute = finished.answered_by != source.plan.candidates[0]
         events = merge_deltas(self._progress.events if self._given is None else self._given.events)
         if self._effective.hints_json:

@@ -46,6 +46,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     attempts: int = 0
     first_event_ns: int = 0
     degraded: str = ""
+    saved_tokens: int = 0
+    saved_nano_usd: int = 0
 
 
 # Seen by the garbage collector: an error knows every frame that it has left.
@@ -300,6 +302,8 @@ class Exchange(Generic[OrderT_co]):
             feature=context.feature,
             tags=context.tags,
             degraded=outcome.degraded,
+            saved_tokens=outcome.saved_tokens,
+            saved_nano_usd=outcome.saved_nano_usd,
         )
 
 

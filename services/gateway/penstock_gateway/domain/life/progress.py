@@ -132,6 +132,20 @@ class Progress:
         return Bill(usage, _with_unknown(prices, owed.unit_prices.is_unknown), cost)
 
 
+def owed_for(given: Batch, request: GenerationInput) -> Bill:
+    """Return what a generation is owed, estimated, that has given this and of which nothing more is known."""
+    progress = Progress()
+    if given:
+        progress.note(given)
+    return progress.bill(request)
+
+
+def and_also(bill: Bill, owed: Bill) -> Bill:
+    """Return a bill with the cost of another generation in it, whose tokens are none of this answer's."""
+    prices = _with_unknown(bill.unit_prices, owed.unit_prices.is_unknown)
+    return Bill(bill.usage, prices, bill.cost_nano_usd + owed.cost_nano_usd)
+
+
 def _with_unknown(prices: UnitPrices, has_unknown: bool) -> UnitPrices:
     """Return the prices, marked where beside them something is billed whose price nobody knows."""
     return msgspec.structs.replace(prices, is_unknown=True) if has_unknown and not prices.is_unknown else prices

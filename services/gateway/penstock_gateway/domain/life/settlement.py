@@ -20,7 +20,7 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One request's bill. ``generation_id`` makes writing it idempotent; ``request_id`` may be the caller's own.
 
     ``outcome`` is ok, cancelled, or the snake-case name of the error. ``degraded`` is the kind of what was given in the
-    place of the model's own answer, empty where it was that.
+    place of the model's own answer, empty where it was that. What a hit ``saved`` is what the answer cost when it was made.
     """
 
     generation_id: str
@@ -46,6 +46,8 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     feature: str = ""
     tags: dict[str, str] = {}
     degraded: str = ""
+    saved_tokens: int = 0
+    saved_nano_usd: int = 0
 
 
 class Ledger(Protocol):

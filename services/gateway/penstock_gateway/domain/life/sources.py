@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from typing import Protocol
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -27,10 +28,18 @@ from penstock_common.rpc.scope import CURRENT_SCOPE
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.life.ladder import Ladder
 from penstock_gateway.domain.life.order import ChatOrder
+from penstock_gateway.domain.life.pace import Pace
 from penstock_gateway.domain.life.ports import Generator
 
 # A short deadline is the answer's own.
 _MOST_RESERVED = 0.1
+
+
+class Saved(NamedTuple):
+    """What an answer has cost that is given again: its tokens, and billionths of a dollar."""
+
+    tokens: int
+    nano_usd: int
 
 
 class AnswerStream(Protocol):
@@ -50,6 +59,11 @@ class AnswerSource(Protocol):
 
     plan: Plan | None
     """Who may answer; None where nobody is asked."""
+
+    @property
+    def saved(self) -> Saved | None:
+        """What was not spent again, once an answer that was given before has been told to its end."""
+        ...
 
     def open(self, steps: list[Step]) -> AnswerStream:
         """Return the answer; the attempts that are made for it are added to ``steps``."""
@@ -71,13 +85,20 @@ def request_of(order: ChatOrder, effective: GenerationInput, plan: Plan) -> Gene
 class Generation:
     """An answer that a model gives now, in time for the steps ``below`` it."""
 
-    __slots__ = ("_generator", "_request", "_reserve_seconds", "plan")
+    __slots__ = ("_below", "_generator", "_request", "_reserve_seconds", "plan", "saved")
 
     def __init__(self, generator: Generator, request: GenerateRequest, below: Ladder | None = None) -> None:
         self._generator = generator
         self._request = request
+        self._below = below
         self._reserve_seconds = 0.0 if below is None else below.reserve.total_seconds()
         self.plan: Plan | None = request.plan
+        self.saved: Saved | None = None
+
+    def going_on_from(self, given: Batch, *, is_owed: bool) -> Generation:
+        """Return the generation of what follows ``given``; ``is_owed``: what that has cost is this one's."""
+        request = msgspec.structs.replace(self._request, given=tuple(given), given_is_owed=is_owed)
+        return Generation(self._generator, request, self._below)
 
     def open(self, steps: list[Step]) -> AnswerStream:
         """Return the answer."""
@@ -92,17 +113,32 @@ class Generation:
 
 
 class Replay:
-    """An answer that was given before: at its own price, and asking nobody."""
+    """An answer that was given before: at its own price, and asking nobody; at a ``pace``, None for all of it at once."""
 
-    __slots__ = ("_hit", "plan")
+    __slots__ = ("_hit", "_pace", "plan", "saved")
 
-    def __init__(self, hit: Hit) -> None:
+    def __init__(self, hit: Hit, pace: Pace | None = None) -> None:
         self._hit = hit
+        self._pace = pace
         self.plan: Plan | None = None
+        self.saved: Saved | None = None
 
     def open(self, steps: list[Step]) -> AnswerStream:
-        """Return the answer, all of it at once."""
-        return _Replayed(self._hit.events)
+        """Return the answer."""
+        events, self.saved = free_of_charge(self._hit.events)
+        return Replayed((events,)) if self._pace is None else Replayed(self._pace.batches(events), self._pace.seconds)
+
+
+def free_of_charge(batch: Batch) -> tuple[Batch, Saved | None]:
+    """Return the end of an answer that is given again, asking nobody and costing nothing, and what that has saved."""
+    *before, last = batch
+    if not isinstance(last, Finished):
+        return batch, None
+    usage = next((event for event in reversed(before) if isinstance(event, Usage)), Usage())
+    saved = Saved(usage.input_tokens + usage.output_tokens, last.cost_nano_usd)
+    # Nothing is asked, whatever the price is.
+    prices = msgspec.structs.replace(last.unit_prices, is_unknown=False)
+    return (*before, msgspec.structs.replace(last, attempts=0, cost_nano_usd=0, unit_prices=prices)), saved
 
 
 # Whom an answer names that no model has given.
@@ -129,6 +165,11 @@ class Degraded:
         self._degradation = degradation
         self._attempts = attempts
         self.plan: Plan | None = source.plan
+
+    @property
+    def saved(self) -> Saved | None:
+        """What was not spent again."""
+        return self._source.saved
 
     def open(self, steps: list[Step]) -> AnswerStream:
         """Return the answer."""
@@ -183,29 +224,35 @@ class Recorded:
         await self._answer.aclose()
 
 
-class _Replayed:
-    __slots__ = ("_events",)
+class Replayed:
+    """An answer's batches, each ``seconds`` after the one before."""
 
-    def __init__(self, events: tuple[GenerationEvent, ...]) -> None:
-        self._events: tuple[GenerationEvent, ...] | None = events
+    __slots__ = ("_batches", "_due", "_seconds")
 
-    def __aiter__(self) -> _Replayed:
+    def __init__(self, batches: Iterable[Batch], seconds: float = 0.0) -> None:
+        self._batches: Iterator[Batch] = iter(batches)
+        self._due = 0.0
+        self._seconds = seconds
+
+    def __aiter__(self) -> Replayed:
         return self
 
     async def __anext__(self) -> Batch:
-        events, self._events = self._events, None
-        if events is None:
-            raise StopAsyncIteration
-        *before, last = events
-        if isinstance(last, Finished):
-            # Nothing is asked and nothing costs, whatever the price is.
-            prices = msgspec.structs.replace(last.unit_prices, is_unknown=False)
-            last = msgspec.structs.replace(last, attempts=0, cost_nano_usd=0, unit_prices=prices)
-        return (*before, last)
+        for batch in self._batches:
+            if self._seconds:
+                await self._its_turn()
+            return batch
+        raise StopAsyncIteration
 
     async def aclose(self) -> None:
         """End it."""
-        self._events = None
+        self._batches = iter(())
+
+    async def _its_turn(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._due > now:
+            await asyncio.sleep(self._due - now)
+        self._due = max(self._due, now) + self._seconds
 
 
 def without_hints(events: list[GenerationEvent], hints_json: str) -> list[GenerationEvent]:

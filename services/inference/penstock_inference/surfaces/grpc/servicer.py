@@ -51,6 +51,8 @@ class InferenceServicer:
             request.may_recover,
             request.priority,
             request.may_hedge,
+            request.given,
+            request.given_is_owed,
         )
         revisions = self._revisions
         revision = revisions.of(request.plan) if revisions.earlier else revisions.newest

@@ -1,0 +1,1 @@
+"""Flights that the processes of the suite share, over Redis."""
