@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -173,10 +173,10 @@ def _text(said: Mapping[str, Any], name: str) -> str:
 def _tags(value: Any) -> Sequence[str]:
     if value is None:
         return ()
-    tags: list[Any] = value.split(_SEPARATOR) if isinstance(value, str) else value
-    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+    tags: Any = value.split(_SEPARATOR) if isinstance(value, str) else value
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in cast("list[Any]", tags)):
         raise _NotARow("tags is neither a list of texts nor a text with ';' between them")
-    return list(dict.fromkeys(tag.strip() for tag in tags if tag.strip()))
+    return list(dict.fromkeys(tag.strip() for tag in cast("list[str]", tags) if tag.strip()))
 
 
 def _ttl(value: Any, parse_duration: ParseDuration) -> timedelta | None:

@@ -31,6 +31,8 @@ from penstock_gateway.domain.administration.tenants import existing_tenant
 MAX_DELETED_IDS = 500
 """Of one request."""
 _KIND = "cache entry"
+# No tenant can be called so.
+_NO_TENANT = "*"
 
 
 class KeptEntries(Protocol):
@@ -207,7 +209,7 @@ class EntryAdministration:
             InvalidRequest: if a text is empty or too long.
         """
         # Nothing of a tenant is looked at: an operator need not name one.
-        tenant = bounds.named_tenant(actor.meant(scope.tenant))
+        tenant = bounds.named_tenant(actor.meant(scope.tenant)) or _NO_TENANT
         texts = bounds.question(stored, "stored"), bounds.question(asked, "asked")
         return await self._entries.explain(ExplainRequest(Scope(tenant, bounds.model(scope.model)), *texts))
 

@@ -231,5 +231,5 @@ def _said(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat(timespec="seconds")
     if isinstance(value, tuple):
-        return " ".join(map(str, value))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]  # texts
+        return " ".join(map(str, value))
     return str(value)
