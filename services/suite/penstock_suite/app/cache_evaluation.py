@@ -39,7 +39,7 @@ from penstock_suite.domain.requests import EvaluationRequest, Role
 _TENANT = "evaluation"
 _SECONDS = 60.0
 _READY_SECONDS = 60.0
-_KEPT_SECONDS = 10.0
+_KEPT_SECONDS = 5.0
 _POLL_SECONDS = 0.001
 _NOBODY = Candidate(upstream="", model="evaluation")
 # Loads of a machine must not turn hits into misses.
@@ -188,11 +188,11 @@ class ServedCache:
         return True
 
     def _probe(self, pair: Pair, text: str) -> Probe:
-        # Another digest each time: what is equal is not to be judged.
+        # Another digest each time: what is equal is not to be judged. One user: what speaks of the person is compared, too.
         common = b"" if self._together else pair.id.encode()
         return Probe(
             digest=secrets.token_bytes(32),
-            meaning=Meaning(text=text, fingerprint=hashlib.sha256(b"evaluation " + common).digest()),
+            meaning=Meaning(text=text, fingerprint=hashlib.sha256(b"evaluation " + common).digest(), user=_TENANT),
         )
 
 
