@@ -39,6 +39,7 @@ class CacheInMemory:
     def __init__(self) -> None:
         self.kept: dict[str, Kept] = {}
         self.rotated: list[str] = []
+        self.asked_to_keep: list[Any] = []
 
     def handlers(self):
         return (
@@ -65,6 +66,7 @@ class CacheInMemory:
         return LookupResponse()
 
     async def store(self, request, call):
+        self.asked_to_keep.append(request)
         meaning = request.probe.meaning
         if meaning is None:
             return "Nothing of it is matched by meaning."
