@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from penstock_suite.domain.administration import Administration
     from penstock_suite.domain.answers import BackedUp, Exported, GatewayReport, ModelSheet, Restored
+    from penstock_suite.domain.cache_evaluation import Evaluation
     from penstock_suite.domain.example import Example
     from penstock_suite.domain.importing.deployment import Imported
     from penstock_suite.domain.progress import Show
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from penstock_suite.domain.requests import (
         Administered,
         ChatTarget,
+        EvaluationRequest,
         ExportRequest,
         GatewayTarget,
         PlayRequest,
@@ -67,7 +69,9 @@ def main() -> None:
         Entry("keys", "API keys that are kept in the database.", _keys),
         Entry("tenants", "Tenants: those of the configuration, and those that are created beside them.", _tenants),
         Entry("users", "Users of tenants, and what their keys may at most.", _users),
-        Entry("cache", "Answers that were kept: voiding them, and what the cache has done.", _cache),
+        Entry(
+            "cache", "Answers that were kept: what is there and why it is given, putting it in, taking it out.", _cache
+        ),
         Entry("audit", "Show who changed which tenant, user or key, the newest first.", _audit),
         Entry("usage", "What requests have cost.", _usage),
         Entry(
@@ -78,6 +82,7 @@ def main() -> None:
         Entry("upstreams", "Upstreams as requests meet them: who is left out and why; leaving one out.", _upstreams),
         Entry("config", "The configuration file.", _config),
         Entry("rehearse", "Rehearse every failure of an upstream against a configuration.", _rehearse),
+        Entry("eval", "Judge parts of the stack by datasets.", _evaluate),
         Entry("faults", "Upstreams and networks that fail as they are told, to rehearse with.", _faults),
         Entry("serve", "Run one role as a process of its own until SIGTERM.", _serve),
         Entry("worker", "Run a worker of `penstock up --workers`, which starts it.", _worker, hidden=True),
@@ -257,6 +262,17 @@ def _rehearse() -> typer.Typer:
         run(rehearse(request, show))
 
     return rehearse(rehearse_failures)
+
+
+def _evaluate() -> typer.Typer:
+    from penstock_suite.surfaces.cli.evaluate import evaluate
+
+    def evaluate_cache(request: EvaluationRequest) -> Evaluation:
+        from penstock_suite.app.cache_evaluation import evaluate_cache
+
+        return run(evaluate_cache(request))
+
+    return evaluate(evaluate_cache)
 
 
 def _faults() -> typer.Typer:

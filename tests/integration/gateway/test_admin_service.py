@@ -6,7 +6,9 @@ import asyncio
 import importlib
 import pkgutil
 import random
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import grpc
 import pytest
@@ -19,7 +21,6 @@ import penstock.gateway.v1
 import penstock_gateway.settings
 from penstock.gateway.v1 import admin_service_pb2 as pb
 from penstock.gateway.v1 import model_service_pb2
-from penstock.gateway.v1.admin_service_pb2_grpc import AdminServiceStub
 from penstock.gateway.v1.model_service_pb2_grpc import ModelServiceStub
 from penstock_common.background import background_work
 from penstock_common.configuration import Configuration
@@ -35,6 +36,9 @@ from penstock_gateway.domain.life.refusals import Refusals
 from penstock_gateway.surfaces.arrival import Reception, Timeouts
 from penstock_gateway.surfaces.client_address import ClientAddresses
 from penstock_gateway.surfaces.grpc.arrival import PolicyGuard
+
+sys.path.insert(0, str(Path(__file__).parent))
+from administrator import Administrator, refused  # noqa: E402
 
 Code = grpc.StatusCode
 
@@ -56,22 +60,6 @@ ADMINISTRATIVE = methods("AdminService", "StatusService")
 PUBLIC = {**ADMINISTRATIVE, **methods("ChatService", "ModelService", "EmbeddingService")}
 
 
-class Administrator:
-    """A caller of AdminService with a key; ``ask.CreateKey(tenant="x")`` returns the response or raises."""
-
-    def __init__(self, channel, key):
-        self._stub = AdminServiceStub(channel)
-        self._metadata = (("authorization", f"Bearer {key}"),)
-
-    def __getattr__(self, name):
-        request_type = getattr(pb, f"{name}Request")
-
-        async def call(**fields):
-            return await getattr(self._stub, name)(request_type(**fields), metadata=self._metadata, timeout=30)
-
-        return call
-
-
 @pytest.fixture
 def operator(suite):
     return Administrator(suite.channel, suite.OPERATOR_KEY)
@@ -83,18 +71,6 @@ async def acme(suite, operator):
     await operator.CreateTenant(name="acme", tier="pro")
     created = await operator.CreateKey(tenant="acme", scopes=[pb.KEY_SCOPE_ADMIN])
     return Administrator(suite.channel, created.secret)
-
-
-async def refused(awaitable):
-    """Return a failed call's status, its reason and its error."""
-    with pytest.raises(grpc.aio.AioRpcError) as failed:
-        await awaitable
-    error, info = failed.value, error_details_pb2.ErrorInfo()
-    raw = dict(error.trailing_metadata())["grpc-status-details-bin"]
-    for packed in status_pb2.Status.FromString(raw).details:
-        if packed.Unpack(info):
-            break
-    return error.code(), info.reason, error
 
 
 async def models_for(suite, key):

@@ -70,7 +70,7 @@ def test_the_cache_of_a_running_stack_is_cleared_and_counted(start, penstock, co
     stack = start("--config", config)
     stack.until("ready")
     command("tenants", "create", "acme")
-    assert command("cache", "clear") == {"deleted_entries": 0}
+    assert command("cache", "clear", "--yes") == {"deleted_entries": 0}
     assert command("cache", "clear", "--tenant", "acme", "--model", "m") == {"deleted_entries": 0}
     assert command("cache", "stats")["memory_entries"] == 0
     entries = command("audit")
@@ -85,7 +85,7 @@ def test_the_cache_of_a_running_stack_is_cleared_and_counted(start, penstock, co
 
 
 def test_where_nothing_runs_there_is_no_cache_to_clear(penstock, config, tmp_path):
-    for words in (("cache", "clear"), ("cache", "stats")):
+    for words in (("cache", "clear", "--yes"), ("cache", "stats"), ("cache", "list", "--tenant", "demo")):
         told = penstock(*words, "--config", config, "--state", tmp_path / "state")
         assert (told.returncode, told.stdout) == (5, "")
         assert "Nothing runs here that has a cache." in told.stderr

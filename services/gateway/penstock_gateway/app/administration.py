@@ -10,9 +10,8 @@ from penstock_common.sql.schema import open_current_database, upgrade_database
 from penstock_gateway.adapters.sql.registry import SqlRegistry
 from penstock_gateway.adapters.sql.schema import GATEWAY
 from penstock_gateway.domain.administration.actor import Actor
-from penstock_gateway.domain.administration.administration import Administration
+from penstock_gateway.domain.administration.administration import Administration, CachePorts
 from penstock_gateway.domain.administration.audit import AuditLog, Deed
-from penstock_gateway.domain.administration.cache import NoKeptAnswers
 from penstock_gateway.domain.administration.keys import Keyring
 from penstock_gateway.domain.administration.upstreams import NoUpstreams
 from penstock_gateway.settings import Settings, StorageSettings
@@ -37,7 +36,7 @@ async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerato
         settings.sql, settings.gateway.database_limits, GATEWAY, upgrades_schema=True
     ) as engine:
         registry = SqlRegistry(engine)
-        administration = Administration.over(keyring_of(settings), registry, NoKeptAnswers(), NoUpstreams())
+        administration = Administration.over(keyring_of(settings), registry, CachePorts(), NoUpstreams())
         yield AdminServicer(administration, lambda _context: actor)
 
 

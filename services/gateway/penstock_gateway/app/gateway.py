@@ -13,6 +13,7 @@ from penstock_common.rpc.server_interceptors import CallTelemetry
 from penstock_common.service import Commit, Prepare, Role
 from penstock_common.telemetry.trace_context import TraceStarter
 from penstock_gateway.adapters.services.cache import CacheClient, NoCache
+from penstock_gateway.adapters.services.cache_entries import CacheEntriesClient
 from penstock_gateway.adapters.services.channels import Channels
 from penstock_gateway.adapters.services.embedding import EmbeddingClient, NoEmbedding
 from penstock_gateway.adapters.services.inference import InferenceClient
@@ -23,7 +24,8 @@ from penstock_gateway.app.administration import keyring_of
 from penstock_gateway.app.listening import grpc_limits
 from penstock_gateway.app.parts import Parts, open_parts
 from penstock_gateway.domain.access.authentication import Authenticator
-from penstock_gateway.domain.administration.administration import Administration
+from penstock_gateway.domain.administration.administration import Administration, CachePorts
+from penstock_gateway.domain.administration.cache_entries import NoKeptEntries
 from penstock_gateway.domain.administration.keys import Keyring
 from penstock_gateway.domain.life.chat import ChatLife, LifeParts
 from penstock_gateway.domain.life.embeddings import EmbeddingLife
@@ -96,7 +98,7 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
         chat=ChatServicer(reception, life, parts.in_background),
         embeddings=EmbeddingServicer(reception, embeddings),
         models=ModelServicer(models),
-        admin=_admin(keyring, parts, cache, inference, reception),
+        admin=_admin(keyring, parts, _cache_ports(channels, cache, router), inference, reception),
         status=StatusServicer(_reporter(parts, channels, inference, store)),
         wire_formats=WireFormats(wire_formats),
         http_limits=_http_limits(settings),
@@ -129,11 +131,16 @@ def _life_parts(
 
 
 def _admin(
-    keyring: Keyring, parts: Parts, cache: Cache, inference: InferenceClient, reception: Reception
+    keyring: Keyring, parts: Parts, cache: CachePorts, inference: InferenceClient, reception: Reception
 ) -> AdminServicer:
     return AdminServicer(
         Administration.over(keyring, SqlRegistry(parts.engine), cache, inference), actors_of(reception)
     )
+
+
+def _cache_ports(channels: Channels, cache: Cache, router: RouterClient) -> CachePorts:
+    entries = NoKeptEntries() if channels.cache is None else CacheEntriesClient(channels.cache)
+    return CachePorts(cache, entries, router)
 
 
 def _reporter(parts: Parts, channels: Channels, inference: InferenceClient, store: SqlKeyStore) -> StatusReporter:

@@ -23,11 +23,11 @@ from penstock_common.errors import (
     ServiceUnavailable,
 )
 from penstock_common.status import error_from_rpc
+from penstock_suite.adapters.cache_admin_client import CacheAdminClient
 from penstock_suite.adapters.gateway_client import failed
 from penstock_suite.adapters.upstream_rows import upstream_rows
 from penstock_suite.domain.administration import (
     Administration,
-    CacheCounts,
     EjectionRequest,
     KeyRequest,
     StoredEntry,
@@ -62,6 +62,11 @@ _OPTIONS = {
     "user_id": "--user",
     "scopes": "--scope",
     "models": "--model",
+    "model": "--model",
+    "tag": "--tag",
+    "user": "--user",
+    "stored": "STORED",
+    "asked": "ASKED",
     "regions": "--region",
     "allowed_networks": "--network",
     "lifetime": "--expires",
@@ -95,7 +100,7 @@ def administration_over(ask: Ask) -> Administration:
     return _AdminClient(ask)
 
 
-class _AdminClient:
+class _AdminClient(CacheAdminClient):
     """Implements ``Administration``: converts, asks, converts."""
 
     def __init__(self, ask: Ask) -> None:
@@ -166,13 +171,6 @@ class _AdminClient:
         request = pb.ListAuditEntriesRequest(tenant=tenant, page_size=limit)
         return [_entry(entry) for entry in (await self._ask("ListAuditEntries", request)).entries]
 
-    async def clear_cache(self, tenant: str, model: str) -> int:
-        return int((await self._ask("ClearCache", pb.ClearCacheRequest(tenant=tenant, model=model))).deleted_entries)
-
-    async def cache_counts(self) -> CacheCounts:
-        told = await self._ask("GetCacheStats", pb.GetCacheStatsRequest())
-        return CacheCounts(**{name: getattr(told, name) for name in CacheCounts.__struct_fields__})
-
     async def upstreams(self) -> tuple[UpstreamRow, ...]:
         return upstream_rows((await self._ask("ListUpstreams", pb.ListUpstreamsRequest())).places)
 
@@ -211,7 +209,7 @@ class _AdminClient:
         except InvalidRequest as error:
             raise Misconfigured(_as_typed(str(error), error.field)) from None
         except ResourceNotFound as error:
-            raise NotThere(f"{str(error).rstrip('.')}: see 'penstock {error.kind}s list'") from None
+            raise NotThere(f"{str(error).rstrip('.')}: see '{_lister(error.kind)}'") from None
         except ModelNotFound as error:
             raise NotThere(str(error)) from None
         except (AddressNotPermitted, InvalidCredentials, ModelNotPermitted, ScopeMissing) as error:
@@ -220,6 +218,10 @@ class _AdminClient:
             raise Unreachable(str(error)) from None
         except PenstockError as error:
             raise SuiteFailure(str(error)) from None
+
+
+def _lister(kind: str) -> str:
+    return "penstock cache list" if kind == "cache entry" else f"penstock {kind}s list"
 
 
 def _as_typed(message: str, field: str) -> str:

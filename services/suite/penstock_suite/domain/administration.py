@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from penstock_suite.domain.answers import UpstreamRow
+from penstock_suite.domain.cache_entries import CacheCounts, CacheEntries
 from penstock_suite.domain.requests import Administered
 
 
@@ -99,17 +100,6 @@ class KeyRequest(msgspec.Struct, frozen=True, kw_only=True):
     lifetime: timedelta | None
 
 
-class CacheCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """What one process of the cache has done since it started; ``memory_entries`` are there now."""
-
-    memory_hits: int
-    redis_hits: int
-    misses: int
-    stores: int
-    refusals: int
-    memory_entries: int
-
-
 class EjectionRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Leave an upstream out, or one ``model`` of it; no ``duration`` means ten minutes."""
 
@@ -121,7 +111,7 @@ class EjectionRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Also where nobody is left then."""
 
 
-class Administration(Protocol):
+class Administration(CacheEntries, Protocol):
     """Keeps tenants, users and keys, clears the cache, and has a word on upstreams. What it refuses is a ``SuiteFailure``; what cannot be meant, ``Misconfigured``."""
 
     async def create_tenant(self, wanted: TenantRequest) -> StoredTenant:

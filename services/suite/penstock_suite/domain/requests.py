@@ -91,6 +91,18 @@ class ChatTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class EvaluationRequest:
+    """Judge the cache by the pairs of a file, with what is said of a public model, or with another threshold."""
+
+    selection: Selection
+    dataset: Path
+    model: str
+    threshold: float | None = None
+    warm: bool = False
+    together: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class RehearseRequest:
     """Rehearse failures: which rows (none: all), for which public model (empty: the first that has two candidates).
 

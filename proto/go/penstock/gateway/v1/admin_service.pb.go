@@ -2477,8 +2477,27 @@ type GetCacheStatsResponse struct {
 	Refusals uint64 `protobuf:"varint,5,opt,name=refusals,proto3" json:"refusals,omitempty"`
 	// Entries in the process's memory.
 	MemoryEntries uint64 `protobuf:"varint,6,opt,name=memory_entries,json=memoryEntries,proto3" json:"memory_entries,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	SemanticHits  uint64 `protobuf:"varint,40,opt,name=semantic_hits,json=semanticHits,proto3" json:"semantic_hits,omitempty"`
+	// Near entries that were not given, by the guard's reason.
+	RefusedByGuard map[string]uint64 `protobuf:"bytes,41,rep,name=refused_by_guard,json=refusedByGuard,proto3" json:"refused_by_guard,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// Requests that were not looked up by meaning, by reason.
+	NotCompared map[string]uint64 `protobuf:"bytes,42,rep,name=not_compared,json=notCompared,proto3" json:"not_compared,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// Texts that were embedded.
+	Embedded uint64 `protobuf:"varint,43,opt,name=embedded,proto3" json:"embedded,omitempty"`
+	// Hits whose answers were compared with fresh ones.
+	JudgedHits uint64 `protobuf:"varint,44,opt,name=judged_hits,json=judgedHits,proto3" json:"judged_hits,omitempty"`
+	// Those of them whose answers differed.
+	FalseHits uint64 `protobuf:"varint,45,opt,name=false_hits,json=falseHits,proto3" json:"false_hits,omitempty"`
+	// Tokens of input and output that hits did not cost again.
+	SavedTokens uint64 `protobuf:"varint,46,opt,name=saved_tokens,json=savedTokens,proto3" json:"saved_tokens,omitempty"`
+	// Billionths of a dollar that hits did not cost again.
+	SavedNanoUsd int64 `protobuf:"varint,47,opt,name=saved_nano_usd,json=savedNanoUsd,proto3" json:"saved_nano_usd,omitempty"`
+	// Entries matched by meaning, of every tenant. Unset while they cannot be counted.
+	SemanticEntries *uint64 `protobuf:"varint,48,opt,name=semantic_entries,json=semanticEntries,proto3,oneof" json:"semantic_entries,omitempty"`
+	// Why nothing is matched by meaning now. Empty where it works.
+	SemanticTrouble string `protobuf:"bytes,49,opt,name=semantic_trouble,json=semanticTrouble,proto3" json:"semantic_trouble,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *GetCacheStatsResponse) Reset() {
@@ -2553,6 +2572,1031 @@ func (x *GetCacheStatsResponse) GetMemoryEntries() uint64 {
 	return 0
 }
 
+func (x *GetCacheStatsResponse) GetSemanticHits() uint64 {
+	if x != nil {
+		return x.SemanticHits
+	}
+	return 0
+}
+
+func (x *GetCacheStatsResponse) GetRefusedByGuard() map[string]uint64 {
+	if x != nil {
+		return x.RefusedByGuard
+	}
+	return nil
+}
+
+func (x *GetCacheStatsResponse) GetNotCompared() map[string]uint64 {
+	if x != nil {
+		return x.NotCompared
+	}
+	return nil
+}
+
+func (x *GetCacheStatsResponse) GetEmbedded() uint64 {
+	if x != nil {
+		return x.Embedded
+	}
+	return 0
+}
+
+func (x *GetCacheStatsResponse) GetJudgedHits() uint64 {
+	if x != nil {
+		return x.JudgedHits
+	}
+	return 0
+}
+
+func (x *GetCacheStatsResponse) GetFalseHits() uint64 {
+	if x != nil {
+		return x.FalseHits
+	}
+	return 0
+}
+
+func (x *GetCacheStatsResponse) GetSavedTokens() uint64 {
+	if x != nil {
+		return x.SavedTokens
+	}
+	return 0
+}
+
+func (x *GetCacheStatsResponse) GetSavedNanoUsd() int64 {
+	if x != nil {
+		return x.SavedNanoUsd
+	}
+	return 0
+}
+
+func (x *GetCacheStatsResponse) GetSemanticEntries() uint64 {
+	if x != nil && x.SemanticEntries != nil {
+		return *x.SemanticEntries
+	}
+	return 0
+}
+
+func (x *GetCacheStatsResponse) GetSemanticTrouble() string {
+	if x != nil {
+		return x.SemanticTrouble
+	}
+	return ""
+}
+
+// Request of ListCacheEntries.
+type ListCacheEntriesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty means the caller's own.
+	Tenant string `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	// Of this public model only, if not empty.
+	Model string `protobuf:"bytes,2,opt,name=model,proto3" json:"model,omitempty"`
+	// With this tag only, if not empty.
+	Tag string `protobuf:"bytes,3,opt,name=tag,proto3" json:"tag,omitempty"`
+	// Made for this user only, if not empty.
+	User string `protobuf:"bytes,4,opt,name=user,proto3" json:"user,omitempty"`
+	// Questions and answers, too.
+	WithContent bool `protobuf:"varint,5,opt,name=with_content,json=withContent,proto3" json:"with_content,omitempty"`
+	// 0 means 50; more than 500 are never returned.
+	PageSize int32 `protobuf:"varint,6,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// From the page before.
+	PageToken     string `protobuf:"bytes,7,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCacheEntriesRequest) Reset() {
+	*x = ListCacheEntriesRequest{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCacheEntriesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCacheEntriesRequest) ProtoMessage() {}
+
+func (x *ListCacheEntriesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCacheEntriesRequest.ProtoReflect.Descriptor instead.
+func (*ListCacheEntriesRequest) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *ListCacheEntriesRequest) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *ListCacheEntriesRequest) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *ListCacheEntriesRequest) GetTag() string {
+	if x != nil {
+		return x.Tag
+	}
+	return ""
+}
+
+func (x *ListCacheEntriesRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *ListCacheEntriesRequest) GetWithContent() bool {
+	if x != nil {
+		return x.WithContent
+	}
+	return false
+}
+
+func (x *ListCacheEntriesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListCacheEntriesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// Response of ListCacheEntries.
+type ListCacheEntriesResponse struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Entries []*CachedEntry         `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCacheEntriesResponse) Reset() {
+	*x = ListCacheEntriesResponse{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCacheEntriesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCacheEntriesResponse) ProtoMessage() {}
+
+func (x *ListCacheEntriesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCacheEntriesResponse.ProtoReflect.Descriptor instead.
+func (*ListCacheEntriesResponse) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *ListCacheEntriesResponse) GetEntries() []*CachedEntry {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
+func (x *ListCacheEntriesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Request of GetCacheEntry.
+type GetCacheEntryRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Empty means the caller's own.
+	Tenant        string `protobuf:"bytes,2,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCacheEntryRequest) Reset() {
+	*x = GetCacheEntryRequest{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCacheEntryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCacheEntryRequest) ProtoMessage() {}
+
+func (x *GetCacheEntryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCacheEntryRequest.ProtoReflect.Descriptor instead.
+func (*GetCacheEntryRequest) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *GetCacheEntryRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *GetCacheEntryRequest) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+// Response of GetCacheEntry.
+type GetCacheEntryResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Entry         *CachedEntry           `protobuf:"bytes,1,opt,name=entry,proto3" json:"entry,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCacheEntryResponse) Reset() {
+	*x = GetCacheEntryResponse{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCacheEntryResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCacheEntryResponse) ProtoMessage() {}
+
+func (x *GetCacheEntryResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCacheEntryResponse.ProtoReflect.Descriptor instead.
+func (*GetCacheEntryResponse) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *GetCacheEntryResponse) GetEntry() *CachedEntry {
+	if x != nil {
+		return x.Entry
+	}
+	return nil
+}
+
+// Request of DeleteCacheEntries.
+type DeleteCacheEntriesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty means the caller's own.
+	Tenant string `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	// At most 500.
+	Ids []string `protobuf:"bytes,2,rep,name=ids,proto3" json:"ids,omitempty"`
+	Tag string   `protobuf:"bytes,3,opt,name=tag,proto3" json:"tag,omitempty"`
+	// Whatever was made for this user.
+	User string `protobuf:"bytes,4,opt,name=user,proto3" json:"user,omitempty"`
+	// Public model.
+	Model string `protobuf:"bytes,5,opt,name=model,proto3" json:"model,omitempty"`
+	// Nothing else is named, and every entry of the tenant is meant.
+	EveryEntry bool `protobuf:"varint,6,opt,name=every_entry,json=everyEntry,proto3" json:"every_entry,omitempty"`
+	// Count only.
+	DryRun        bool `protobuf:"varint,7,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteCacheEntriesRequest) Reset() {
+	*x = DeleteCacheEntriesRequest{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteCacheEntriesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteCacheEntriesRequest) ProtoMessage() {}
+
+func (x *DeleteCacheEntriesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteCacheEntriesRequest.ProtoReflect.Descriptor instead.
+func (*DeleteCacheEntriesRequest) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *DeleteCacheEntriesRequest) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *DeleteCacheEntriesRequest) GetIds() []string {
+	if x != nil {
+		return x.Ids
+	}
+	return nil
+}
+
+func (x *DeleteCacheEntriesRequest) GetTag() string {
+	if x != nil {
+		return x.Tag
+	}
+	return ""
+}
+
+func (x *DeleteCacheEntriesRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *DeleteCacheEntriesRequest) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *DeleteCacheEntriesRequest) GetEveryEntry() bool {
+	if x != nil {
+		return x.EveryEntry
+	}
+	return false
+}
+
+func (x *DeleteCacheEntriesRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+// Response of DeleteCacheEntries.
+type DeleteCacheEntriesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many were deleted, or would be; aliases are deleted with their entry.
+	DeletedEntries uint64 `protobuf:"varint,1,opt,name=deleted_entries,json=deletedEntries,proto3" json:"deleted_entries,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *DeleteCacheEntriesResponse) Reset() {
+	*x = DeleteCacheEntriesResponse{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteCacheEntriesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteCacheEntriesResponse) ProtoMessage() {}
+
+func (x *DeleteCacheEntriesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteCacheEntriesResponse.ProtoReflect.Descriptor instead.
+func (*DeleteCacheEntriesResponse) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *DeleteCacheEntriesResponse) GetDeletedEntries() uint64 {
+	if x != nil {
+		return x.DeletedEntries
+	}
+	return 0
+}
+
+// Request of DisputeCacheEntry.
+type DisputeCacheEntryRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Empty means the caller's own.
+	Tenant        string `protobuf:"bytes,2,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DisputeCacheEntryRequest) Reset() {
+	*x = DisputeCacheEntryRequest{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DisputeCacheEntryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DisputeCacheEntryRequest) ProtoMessage() {}
+
+func (x *DisputeCacheEntryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DisputeCacheEntryRequest.ProtoReflect.Descriptor instead.
+func (*DisputeCacheEntryRequest) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *DisputeCacheEntryRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *DisputeCacheEntryRequest) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+// Response of DisputeCacheEntry.
+type DisputeCacheEntryResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DisputeCacheEntryResponse) Reset() {
+	*x = DisputeCacheEntryResponse{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DisputeCacheEntryResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DisputeCacheEntryResponse) ProtoMessage() {}
+
+func (x *DisputeCacheEntryResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DisputeCacheEntryResponse.ProtoReflect.Descriptor instead.
+func (*DisputeCacheEntryResponse) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{47}
+}
+
+// Request of ImportCacheEntries.
+type ImportCacheEntriesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty means the caller's own.
+	Tenant string `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	// 1 to 100.
+	Rows []*CacheImportRow `protobuf:"bytes,2,rep,name=rows,proto3" json:"rows,omitempty"`
+	// Say what would become of each, and keep none.
+	DryRun        bool `protobuf:"varint,3,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportCacheEntriesRequest) Reset() {
+	*x = ImportCacheEntriesRequest{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportCacheEntriesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportCacheEntriesRequest) ProtoMessage() {}
+
+func (x *ImportCacheEntriesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportCacheEntriesRequest.ProtoReflect.Descriptor instead.
+func (*ImportCacheEntriesRequest) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *ImportCacheEntriesRequest) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *ImportCacheEntriesRequest) GetRows() []*CacheImportRow {
+	if x != nil {
+		return x.Rows
+	}
+	return nil
+}
+
+func (x *ImportCacheEntriesRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+// Response of ImportCacheEntries.
+type ImportCacheEntriesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In the order of the rows.
+	Results       []*CacheImportResult `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportCacheEntriesResponse) Reset() {
+	*x = ImportCacheEntriesResponse{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportCacheEntriesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportCacheEntriesResponse) ProtoMessage() {}
+
+func (x *ImportCacheEntriesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportCacheEntriesResponse.ProtoReflect.Descriptor instead.
+func (*ImportCacheEntriesResponse) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *ImportCacheEntriesResponse) GetResults() []*CacheImportResult {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
+// Request of ExplainCache.
+type ExplainCacheRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty means the caller's own.
+	Tenant string `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	// Public model, whose thresholds hold; empty means the configuration's.
+	Model string `protobuf:"bytes,2,opt,name=model,proto3" json:"model,omitempty"`
+	// What was answered before.
+	Stored string `protobuf:"bytes,3,opt,name=stored,proto3" json:"stored,omitempty"`
+	// What is asked now.
+	Asked         string `protobuf:"bytes,4,opt,name=asked,proto3" json:"asked,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainCacheRequest) Reset() {
+	*x = ExplainCacheRequest{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainCacheRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainCacheRequest) ProtoMessage() {}
+
+func (x *ExplainCacheRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainCacheRequest.ProtoReflect.Descriptor instead.
+func (*ExplainCacheRequest) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *ExplainCacheRequest) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *ExplainCacheRequest) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *ExplainCacheRequest) GetStored() string {
+	if x != nil {
+		return x.Stored
+	}
+	return ""
+}
+
+func (x *ExplainCacheRequest) GetAsked() string {
+	if x != nil {
+		return x.Asked
+	}
+	return ""
+}
+
+// Response of ExplainCache.
+type ExplainCacheResponse struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Served bool                   `protobuf:"varint,1,opt,name=served,proto3" json:"served,omitempty"`
+	// In one word, as in metrics.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// For people, such as 30 → 45.
+	Detail string `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
+	// Cosine of the two texts.
+	Similarity float32 `protobuf:"fixed32,4,opt,name=similarity,proto3" json:"similarity,omitempty"`
+	// How likely the answer is right, as the guard judges; between 0 and 1.
+	Score float32 `protobuf:"fixed32,5,opt,name=score,proto3" json:"score,omitempty"`
+	// What an entry needs of which nothing was learned yet.
+	Threshold float32 `protobuf:"fixed32,6,opt,name=threshold,proto3" json:"threshold,omitempty"`
+	// The cosine below which nothing is judged.
+	Floor         float32 `protobuf:"fixed32,7,opt,name=floor,proto3" json:"floor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainCacheResponse) Reset() {
+	*x = ExplainCacheResponse{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainCacheResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainCacheResponse) ProtoMessage() {}
+
+func (x *ExplainCacheResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainCacheResponse.ProtoReflect.Descriptor instead.
+func (*ExplainCacheResponse) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *ExplainCacheResponse) GetServed() bool {
+	if x != nil {
+		return x.Served
+	}
+	return false
+}
+
+func (x *ExplainCacheResponse) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ExplainCacheResponse) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+func (x *ExplainCacheResponse) GetSimilarity() float32 {
+	if x != nil {
+		return x.Similarity
+	}
+	return 0
+}
+
+func (x *ExplainCacheResponse) GetScore() float32 {
+	if x != nil {
+		return x.Score
+	}
+	return 0
+}
+
+func (x *ExplainCacheResponse) GetThreshold() float32 {
+	if x != nil {
+		return x.Threshold
+	}
+	return 0
+}
+
+func (x *ExplainCacheResponse) GetFloor() float32 {
+	if x != nil {
+		return x.Floor
+	}
+	return 0
+}
+
+// Request of ShredCacheTenant.
+type ShredCacheTenantRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty means the caller's own. It need not exist any more.
+	Tenant        string `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShredCacheTenantRequest) Reset() {
+	*x = ShredCacheTenantRequest{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShredCacheTenantRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShredCacheTenantRequest) ProtoMessage() {}
+
+func (x *ShredCacheTenantRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShredCacheTenantRequest.ProtoReflect.Descriptor instead.
+func (*ShredCacheTenantRequest) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *ShredCacheTenantRequest) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+// Response of ShredCacheTenant.
+type ShredCacheTenantResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many entries were deleted beside the keys.
+	DeletedEntries uint64 `protobuf:"varint,1,opt,name=deleted_entries,json=deletedEntries,proto3" json:"deleted_entries,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ShredCacheTenantResponse) Reset() {
+	*x = ShredCacheTenantResponse{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShredCacheTenantResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShredCacheTenantResponse) ProtoMessage() {}
+
+func (x *ShredCacheTenantResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShredCacheTenantResponse.ProtoReflect.Descriptor instead.
+func (*ShredCacheTenantResponse) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *ShredCacheTenantResponse) GetDeletedEntries() uint64 {
+	if x != nil {
+		return x.DeletedEntries
+	}
+	return 0
+}
+
+// Request of RotateCacheKeys.
+type RotateCacheKeysRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty means the caller's own; for operators, every tenant.
+	Tenant        string `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateCacheKeysRequest) Reset() {
+	*x = RotateCacheKeysRequest{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateCacheKeysRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateCacheKeysRequest) ProtoMessage() {}
+
+func (x *RotateCacheKeysRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateCacheKeysRequest.ProtoReflect.Descriptor instead.
+func (*RotateCacheKeysRequest) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *RotateCacheKeysRequest) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+// Response of RotateCacheKeys.
+type RotateCacheKeysResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many tenants have a new key.
+	Tenants       uint64 `protobuf:"varint,1,opt,name=tenants,proto3" json:"tenants,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateCacheKeysResponse) Reset() {
+	*x = RotateCacheKeysResponse{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateCacheKeysResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateCacheKeysResponse) ProtoMessage() {}
+
+func (x *RotateCacheKeysResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateCacheKeysResponse.ProtoReflect.Descriptor instead.
+func (*RotateCacheKeysResponse) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *RotateCacheKeysResponse) GetTenants() uint64 {
+	if x != nil {
+		return x.Tenants
+	}
+	return 0
+}
+
 // Request of ListUpstreams.
 type ListUpstreamsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2562,7 +3606,7 @@ type ListUpstreamsRequest struct {
 
 func (x *ListUpstreamsRequest) Reset() {
 	*x = ListUpstreamsRequest{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[40]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2574,7 +3618,7 @@ func (x *ListUpstreamsRequest) String() string {
 func (*ListUpstreamsRequest) ProtoMessage() {}
 
 func (x *ListUpstreamsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[40]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2587,7 +3631,7 @@ func (x *ListUpstreamsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUpstreamsRequest.ProtoReflect.Descriptor instead.
 func (*ListUpstreamsRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{40}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{56}
 }
 
 // Response of ListUpstreams.
@@ -2600,7 +3644,7 @@ type ListUpstreamsResponse struct {
 
 func (x *ListUpstreamsResponse) Reset() {
 	*x = ListUpstreamsResponse{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[41]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2612,7 +3656,7 @@ func (x *ListUpstreamsResponse) String() string {
 func (*ListUpstreamsResponse) ProtoMessage() {}
 
 func (x *ListUpstreamsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[41]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2625,7 +3669,7 @@ func (x *ListUpstreamsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUpstreamsResponse.ProtoReflect.Descriptor instead.
 func (*ListUpstreamsResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{41}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *ListUpstreamsResponse) GetPlaces() []*UpstreamPlace {
@@ -2648,7 +3692,7 @@ type ProbeUpstreamRequest struct {
 
 func (x *ProbeUpstreamRequest) Reset() {
 	*x = ProbeUpstreamRequest{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[42]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2660,7 +3704,7 @@ func (x *ProbeUpstreamRequest) String() string {
 func (*ProbeUpstreamRequest) ProtoMessage() {}
 
 func (x *ProbeUpstreamRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[42]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2673,7 +3717,7 @@ func (x *ProbeUpstreamRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeUpstreamRequest.ProtoReflect.Descriptor instead.
 func (*ProbeUpstreamRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{42}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *ProbeUpstreamRequest) GetUpstream() string {
@@ -2701,7 +3745,7 @@ type ProbeUpstreamResponse struct {
 
 func (x *ProbeUpstreamResponse) Reset() {
 	*x = ProbeUpstreamResponse{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[43]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2713,7 +3757,7 @@ func (x *ProbeUpstreamResponse) String() string {
 func (*ProbeUpstreamResponse) ProtoMessage() {}
 
 func (x *ProbeUpstreamResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[43]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2726,7 +3770,7 @@ func (x *ProbeUpstreamResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeUpstreamResponse.ProtoReflect.Descriptor instead.
 func (*ProbeUpstreamResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{43}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *ProbeUpstreamResponse) GetPlaces() []*UpstreamPlace {
@@ -2755,7 +3799,7 @@ type EjectUpstreamRequest struct {
 
 func (x *EjectUpstreamRequest) Reset() {
 	*x = EjectUpstreamRequest{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[44]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2767,7 +3811,7 @@ func (x *EjectUpstreamRequest) String() string {
 func (*EjectUpstreamRequest) ProtoMessage() {}
 
 func (x *EjectUpstreamRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[44]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2780,7 +3824,7 @@ func (x *EjectUpstreamRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EjectUpstreamRequest.ProtoReflect.Descriptor instead.
 func (*EjectUpstreamRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{44}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *EjectUpstreamRequest) GetUpstream() string {
@@ -2829,7 +3873,7 @@ type EjectUpstreamResponse struct {
 
 func (x *EjectUpstreamResponse) Reset() {
 	*x = EjectUpstreamResponse{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[45]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2841,7 +3885,7 @@ func (x *EjectUpstreamResponse) String() string {
 func (*EjectUpstreamResponse) ProtoMessage() {}
 
 func (x *EjectUpstreamResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[45]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2854,7 +3898,7 @@ func (x *EjectUpstreamResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EjectUpstreamResponse.ProtoReflect.Descriptor instead.
 func (*EjectUpstreamResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{45}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *EjectUpstreamResponse) GetPlaces() []*UpstreamPlace {
@@ -2877,7 +3921,7 @@ type RestoreUpstreamRequest struct {
 
 func (x *RestoreUpstreamRequest) Reset() {
 	*x = RestoreUpstreamRequest{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[46]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2889,7 +3933,7 @@ func (x *RestoreUpstreamRequest) String() string {
 func (*RestoreUpstreamRequest) ProtoMessage() {}
 
 func (x *RestoreUpstreamRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[46]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2902,7 +3946,7 @@ func (x *RestoreUpstreamRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestoreUpstreamRequest.ProtoReflect.Descriptor instead.
 func (*RestoreUpstreamRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{46}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *RestoreUpstreamRequest) GetUpstream() string {
@@ -2930,7 +3974,7 @@ type RestoreUpstreamResponse struct {
 
 func (x *RestoreUpstreamResponse) Reset() {
 	*x = RestoreUpstreamResponse{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[47]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2942,7 +3986,7 @@ func (x *RestoreUpstreamResponse) String() string {
 func (*RestoreUpstreamResponse) ProtoMessage() {}
 
 func (x *RestoreUpstreamResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[47]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2955,7 +3999,7 @@ func (x *RestoreUpstreamResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestoreUpstreamResponse.ProtoReflect.Descriptor instead.
 func (*RestoreUpstreamResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{47}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *RestoreUpstreamResponse) GetPlaces() []*UpstreamPlace {
@@ -2969,7 +4013,7 @@ var File_penstock_gateway_v1_admin_service_proto protoreflect.FileDescriptor
 
 const file_penstock_gateway_v1_admin_service_proto_rawDesc = "" +
 	"\n" +
-	"'penstock/gateway/v1/admin_service.proto\x12\x13penstock.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"penstock/gateway/v1/upstream.proto\"\x93\x02\n" +
+	"'penstock/gateway/v1/admin_service.proto\x12\x13penstock.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a&penstock/gateway/v1/cached_entry.proto\x1a\"penstock/gateway/v1/upstream.proto\"\x93\x02\n" +
 	"\x06Tenant\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12\x12\n" +
 	"\x04tier\x18\x02 \x01(\tR\x04tier\x12\x16\n" +
@@ -3132,7 +4176,7 @@ const file_penstock_gateway_v1_admin_service_proto_rawDesc = "" +
 	"\x05model\x18\x02 \x01(\tR\x05model\"=\n" +
 	"\x12ClearCacheResponse\x12'\n" +
 	"\x0fdeleted_entries\x18\x01 \x01(\x04R\x0edeletedEntries\"\x16\n" +
-	"\x14GetCacheStatsRequest\"\xca\x01\n" +
+	"\x14GetCacheStatsRequest\"\xd1\x06\n" +
 	"\x15GetCacheStatsResponse\x12\x1f\n" +
 	"\vmemory_hits\x18\x01 \x01(\x04R\n" +
 	"memoryHits\x12\x1d\n" +
@@ -3141,7 +4185,87 @@ const file_penstock_gateway_v1_admin_service_proto_rawDesc = "" +
 	"\x06misses\x18\x03 \x01(\x04R\x06misses\x12\x16\n" +
 	"\x06stores\x18\x04 \x01(\x04R\x06stores\x12\x1a\n" +
 	"\brefusals\x18\x05 \x01(\x04R\brefusals\x12%\n" +
-	"\x0ememory_entries\x18\x06 \x01(\x04R\rmemoryEntries\"\x16\n" +
+	"\x0ememory_entries\x18\x06 \x01(\x04R\rmemoryEntries\x12#\n" +
+	"\rsemantic_hits\x18( \x01(\x04R\fsemanticHits\x12h\n" +
+	"\x10refused_by_guard\x18) \x03(\v2>.penstock.gateway.v1.GetCacheStatsResponse.RefusedByGuardEntryR\x0erefusedByGuard\x12^\n" +
+	"\fnot_compared\x18* \x03(\v2;.penstock.gateway.v1.GetCacheStatsResponse.NotComparedEntryR\vnotCompared\x12\x1a\n" +
+	"\bembedded\x18+ \x01(\x04R\bembedded\x12\x1f\n" +
+	"\vjudged_hits\x18, \x01(\x04R\n" +
+	"judgedHits\x12\x1d\n" +
+	"\n" +
+	"false_hits\x18- \x01(\x04R\tfalseHits\x12!\n" +
+	"\fsaved_tokens\x18. \x01(\x04R\vsavedTokens\x12$\n" +
+	"\x0esaved_nano_usd\x18/ \x01(\x03R\fsavedNanoUsd\x12.\n" +
+	"\x10semantic_entries\x180 \x01(\x04H\x00R\x0fsemanticEntries\x88\x01\x01\x12)\n" +
+	"\x10semantic_trouble\x181 \x01(\tR\x0fsemanticTrouble\x1aA\n" +
+	"\x13RefusedByGuardEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\x1a>\n" +
+	"\x10NotComparedEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01B\x13\n" +
+	"\x11_semantic_entries\"\xcc\x01\n" +
+	"\x17ListCacheEntriesRequest\x12\x16\n" +
+	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x14\n" +
+	"\x05model\x18\x02 \x01(\tR\x05model\x12\x10\n" +
+	"\x03tag\x18\x03 \x01(\tR\x03tag\x12\x12\n" +
+	"\x04user\x18\x04 \x01(\tR\x04user\x12!\n" +
+	"\fwith_content\x18\x05 \x01(\bR\vwithContent\x12\x1b\n" +
+	"\tpage_size\x18\x06 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\a \x01(\tR\tpageToken\"~\n" +
+	"\x18ListCacheEntriesResponse\x12:\n" +
+	"\aentries\x18\x01 \x03(\v2 .penstock.gateway.v1.CachedEntryR\aentries\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"C\n" +
+	"\x14GetCacheEntryRequest\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12\x16\n" +
+	"\x06tenant\x18\x02 \x01(\tR\x06tenant\"O\n" +
+	"\x15GetCacheEntryResponse\x126\n" +
+	"\x05entry\x18\x01 \x01(\v2 .penstock.gateway.v1.CachedEntryR\x05entry\"\xbb\x01\n" +
+	"\x19DeleteCacheEntriesRequest\x12\x16\n" +
+	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x10\n" +
+	"\x03ids\x18\x02 \x03(\tR\x03ids\x12\x10\n" +
+	"\x03tag\x18\x03 \x01(\tR\x03tag\x12\x12\n" +
+	"\x04user\x18\x04 \x01(\tR\x04user\x12\x14\n" +
+	"\x05model\x18\x05 \x01(\tR\x05model\x12\x1f\n" +
+	"\vevery_entry\x18\x06 \x01(\bR\n" +
+	"everyEntry\x12\x17\n" +
+	"\adry_run\x18\a \x01(\bR\x06dryRun\"E\n" +
+	"\x1aDeleteCacheEntriesResponse\x12'\n" +
+	"\x0fdeleted_entries\x18\x01 \x01(\x04R\x0edeletedEntries\"G\n" +
+	"\x18DisputeCacheEntryRequest\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12\x16\n" +
+	"\x06tenant\x18\x02 \x01(\tR\x06tenant\"\x1b\n" +
+	"\x19DisputeCacheEntryResponse\"\x85\x01\n" +
+	"\x19ImportCacheEntriesRequest\x12\x16\n" +
+	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x127\n" +
+	"\x04rows\x18\x02 \x03(\v2#.penstock.gateway.v1.CacheImportRowR\x04rows\x12\x17\n" +
+	"\adry_run\x18\x03 \x01(\bR\x06dryRun\"^\n" +
+	"\x1aImportCacheEntriesResponse\x12@\n" +
+	"\aresults\x18\x01 \x03(\v2&.penstock.gateway.v1.CacheImportResultR\aresults\"{\n" +
+	"\x13ExplainCacheRequest\x12\x16\n" +
+	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x14\n" +
+	"\x05model\x18\x02 \x01(\tR\x05model\x12\x1b\n" +
+	"\x06stored\x18\x03 \x01(\tB\x03\xe0A\x02R\x06stored\x12\x19\n" +
+	"\x05asked\x18\x04 \x01(\tB\x03\xe0A\x02R\x05asked\"\xc8\x01\n" +
+	"\x14ExplainCacheResponse\x12\x16\n" +
+	"\x06served\x18\x01 \x01(\bR\x06served\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x16\n" +
+	"\x06detail\x18\x03 \x01(\tR\x06detail\x12\x1e\n" +
+	"\n" +
+	"similarity\x18\x04 \x01(\x02R\n" +
+	"similarity\x12\x14\n" +
+	"\x05score\x18\x05 \x01(\x02R\x05score\x12\x1c\n" +
+	"\tthreshold\x18\x06 \x01(\x02R\tthreshold\x12\x14\n" +
+	"\x05floor\x18\a \x01(\x02R\x05floor\"1\n" +
+	"\x17ShredCacheTenantRequest\x12\x16\n" +
+	"\x06tenant\x18\x01 \x01(\tR\x06tenant\"C\n" +
+	"\x18ShredCacheTenantResponse\x12'\n" +
+	"\x0fdeleted_entries\x18\x01 \x01(\x04R\x0edeletedEntries\"0\n" +
+	"\x16RotateCacheKeysRequest\x12\x16\n" +
+	"\x06tenant\x18\x01 \x01(\tR\x06tenant\"3\n" +
+	"\x17RotateCacheKeysResponse\x12\x18\n" +
+	"\atenants\x18\x01 \x01(\x04R\atenants\"\x16\n" +
 	"\x14ListUpstreamsRequest\"S\n" +
 	"\x15ListUpstreamsResponse\x12:\n" +
 	"\x06places\x18\x01 \x03(\v2\".penstock.gateway.v1.UpstreamPlaceR\x06places\"M\n" +
@@ -3173,7 +4297,7 @@ const file_penstock_gateway_v1_admin_service_proto_rawDesc = "" +
 	"\x15USER_ROLE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10USER_ROLE_VIEWER\x10\x01\x12\x14\n" +
 	"\x10USER_ROLE_MEMBER\x10\x02\x12\x13\n" +
-	"\x0fUSER_ROLE_ADMIN\x10\x032\x95\x18\n" +
+	"\x0fUSER_ROLE_ADMIN\x10\x032\xf7!\n" +
 	"\fAdminService\x12\x85\x01\n" +
 	"\fCreateTenant\x12(.penstock.gateway.v1.CreateTenantRequest\x1a).penstock.gateway.v1.CreateTenantResponse\" \x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/api/v1/admin/tenants\x12\x80\x01\n" +
 	"\tGetTenant\x12%.penstock.gateway.v1.GetTenantRequest\x1a&.penstock.gateway.v1.GetTenantResponse\"$\x82\xd3\xe4\x93\x02\x1e\x12\x1c/api/v1/admin/tenants/{name}\x12\x7f\n" +
@@ -3196,7 +4320,15 @@ const file_penstock_gateway_v1_admin_service_proto_rawDesc = "" +
 	"\x10ListAuditEntries\x12,.penstock.gateway.v1.ListAuditEntriesRequest\x1a-.penstock.gateway.v1.ListAuditEntriesResponse\"#\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/v1/admin/audit-entries\x12\x83\x01\n" +
 	"\n" +
 	"ClearCache\x12&.penstock.gateway.v1.ClearCacheRequest\x1a'.penstock.gateway.v1.ClearCacheResponse\"$\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/api/v1/admin/cache:clear\x12\x83\x01\n" +
-	"\rGetCacheStats\x12).penstock.gateway.v1.GetCacheStatsRequest\x1a*.penstock.gateway.v1.GetCacheStatsResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/api/v1/admin/cache\x12\x87\x01\n" +
+	"\rGetCacheStats\x12).penstock.gateway.v1.GetCacheStatsRequest\x1a*.penstock.gateway.v1.GetCacheStatsResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/api/v1/admin/cache\x12\x94\x01\n" +
+	"\x10ListCacheEntries\x12,.penstock.gateway.v1.ListCacheEntriesRequest\x1a-.penstock.gateway.v1.ListCacheEntriesResponse\"#\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/v1/admin/cache/entries\x12\x90\x01\n" +
+	"\rGetCacheEntry\x12).penstock.gateway.v1.GetCacheEntryRequest\x1a*.penstock.gateway.v1.GetCacheEntryResponse\"(\x82\xd3\xe4\x93\x02\"\x12 /api/v1/admin/cache/entries/{id}\x12\xa4\x01\n" +
+	"\x12DeleteCacheEntries\x12..penstock.gateway.v1.DeleteCacheEntriesRequest\x1a/.penstock.gateway.v1.DeleteCacheEntriesResponse\"-\x82\xd3\xe4\x93\x02':\x01*\"\"/api/v1/admin/cache/entries:delete\x12\xa7\x01\n" +
+	"\x11DisputeCacheEntry\x12-.penstock.gateway.v1.DisputeCacheEntryRequest\x1a..penstock.gateway.v1.DisputeCacheEntryResponse\"3\x82\xd3\xe4\x93\x02-:\x01*\"(/api/v1/admin/cache/entries/{id}:dispute\x12\xa4\x01\n" +
+	"\x12ImportCacheEntries\x12..penstock.gateway.v1.ImportCacheEntriesRequest\x1a/.penstock.gateway.v1.ImportCacheEntriesResponse\"-\x82\xd3\xe4\x93\x02':\x01*\"\"/api/v1/admin/cache/entries:import\x12\x8b\x01\n" +
+	"\fExplainCache\x12(.penstock.gateway.v1.ExplainCacheRequest\x1a).penstock.gateway.v1.ExplainCacheResponse\"&\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/api/v1/admin/cache:explain\x12\x95\x01\n" +
+	"\x10ShredCacheTenant\x12,.penstock.gateway.v1.ShredCacheTenantRequest\x1a-.penstock.gateway.v1.ShredCacheTenantResponse\"$\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/api/v1/admin/cache:shred\x12\x97\x01\n" +
+	"\x0fRotateCacheKeys\x12+.penstock.gateway.v1.RotateCacheKeysRequest\x1a,.penstock.gateway.v1.RotateCacheKeysResponse\")\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/api/v1/admin/cache:rotateKeys\x12\x87\x01\n" +
 	"\rListUpstreams\x12).penstock.gateway.v1.ListUpstreamsRequest\x1a*.penstock.gateway.v1.ListUpstreamsResponse\"\x1f\x82\xd3\xe4\x93\x02\x19\x12\x17/api/v1/admin/upstreams\x12\x9b\x01\n" +
 	"\rProbeUpstream\x12).penstock.gateway.v1.ProbeUpstreamRequest\x1a*.penstock.gateway.v1.ProbeUpstreamResponse\"3\x82\xd3\xe4\x93\x02-:\x01*\"(/api/v1/admin/upstreams/{upstream}:probe\x12\x9b\x01\n" +
 	"\rEjectUpstream\x12).penstock.gateway.v1.EjectUpstreamRequest\x1a*.penstock.gateway.v1.EjectUpstreamResponse\"3\x82\xd3\xe4\x93\x02-:\x01*\"(/api/v1/admin/upstreams/{upstream}:eject\x12\xa3\x01\n" +
@@ -3215,90 +4347,111 @@ func file_penstock_gateway_v1_admin_service_proto_rawDescGZIP() []byte {
 }
 
 var file_penstock_gateway_v1_admin_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_penstock_gateway_v1_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
+var file_penstock_gateway_v1_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 67)
 var file_penstock_gateway_v1_admin_service_proto_goTypes = []any{
-	(KeyScope)(0),                    // 0: penstock.gateway.v1.KeyScope
-	(UserRole)(0),                    // 1: penstock.gateway.v1.UserRole
-	(*Tenant)(nil),                   // 2: penstock.gateway.v1.Tenant
-	(*Key)(nil),                      // 3: penstock.gateway.v1.Key
-	(*User)(nil),                     // 4: penstock.gateway.v1.User
-	(*AuditEntry)(nil),               // 5: penstock.gateway.v1.AuditEntry
-	(*CreateTenantRequest)(nil),      // 6: penstock.gateway.v1.CreateTenantRequest
-	(*CreateTenantResponse)(nil),     // 7: penstock.gateway.v1.CreateTenantResponse
-	(*GetTenantRequest)(nil),         // 8: penstock.gateway.v1.GetTenantRequest
-	(*GetTenantResponse)(nil),        // 9: penstock.gateway.v1.GetTenantResponse
-	(*ListTenantsRequest)(nil),       // 10: penstock.gateway.v1.ListTenantsRequest
-	(*ListTenantsResponse)(nil),      // 11: penstock.gateway.v1.ListTenantsResponse
-	(*UpdateTenantRequest)(nil),      // 12: penstock.gateway.v1.UpdateTenantRequest
-	(*UpdateTenantResponse)(nil),     // 13: penstock.gateway.v1.UpdateTenantResponse
-	(*DisableTenantRequest)(nil),     // 14: penstock.gateway.v1.DisableTenantRequest
-	(*DisableTenantResponse)(nil),    // 15: penstock.gateway.v1.DisableTenantResponse
-	(*EnableTenantRequest)(nil),      // 16: penstock.gateway.v1.EnableTenantRequest
-	(*EnableTenantResponse)(nil),     // 17: penstock.gateway.v1.EnableTenantResponse
-	(*CreateKeyRequest)(nil),         // 18: penstock.gateway.v1.CreateKeyRequest
-	(*CreateKeyResponse)(nil),        // 19: penstock.gateway.v1.CreateKeyResponse
-	(*ListKeysRequest)(nil),          // 20: penstock.gateway.v1.ListKeysRequest
-	(*ListKeysResponse)(nil),         // 21: penstock.gateway.v1.ListKeysResponse
-	(*RotateKeyRequest)(nil),         // 22: penstock.gateway.v1.RotateKeyRequest
-	(*RotateKeyResponse)(nil),        // 23: penstock.gateway.v1.RotateKeyResponse
-	(*RevokeKeyRequest)(nil),         // 24: penstock.gateway.v1.RevokeKeyRequest
-	(*RevokeKeyResponse)(nil),        // 25: penstock.gateway.v1.RevokeKeyResponse
-	(*CreateUserRequest)(nil),        // 26: penstock.gateway.v1.CreateUserRequest
-	(*CreateUserResponse)(nil),       // 27: penstock.gateway.v1.CreateUserResponse
-	(*ListUsersRequest)(nil),         // 28: penstock.gateway.v1.ListUsersRequest
-	(*ListUsersResponse)(nil),        // 29: penstock.gateway.v1.ListUsersResponse
-	(*UpdateUserRequest)(nil),        // 30: penstock.gateway.v1.UpdateUserRequest
-	(*UpdateUserResponse)(nil),       // 31: penstock.gateway.v1.UpdateUserResponse
-	(*DisableUserRequest)(nil),       // 32: penstock.gateway.v1.DisableUserRequest
-	(*DisableUserResponse)(nil),      // 33: penstock.gateway.v1.DisableUserResponse
-	(*EnableUserRequest)(nil),        // 34: penstock.gateway.v1.EnableUserRequest
-	(*EnableUserResponse)(nil),       // 35: penstock.gateway.v1.EnableUserResponse
-	(*ListAuditEntriesRequest)(nil),  // 36: penstock.gateway.v1.ListAuditEntriesRequest
-	(*ListAuditEntriesResponse)(nil), // 37: penstock.gateway.v1.ListAuditEntriesResponse
-	(*ClearCacheRequest)(nil),        // 38: penstock.gateway.v1.ClearCacheRequest
-	(*ClearCacheResponse)(nil),       // 39: penstock.gateway.v1.ClearCacheResponse
-	(*GetCacheStatsRequest)(nil),     // 40: penstock.gateway.v1.GetCacheStatsRequest
-	(*GetCacheStatsResponse)(nil),    // 41: penstock.gateway.v1.GetCacheStatsResponse
-	(*ListUpstreamsRequest)(nil),     // 42: penstock.gateway.v1.ListUpstreamsRequest
-	(*ListUpstreamsResponse)(nil),    // 43: penstock.gateway.v1.ListUpstreamsResponse
-	(*ProbeUpstreamRequest)(nil),     // 44: penstock.gateway.v1.ProbeUpstreamRequest
-	(*ProbeUpstreamResponse)(nil),    // 45: penstock.gateway.v1.ProbeUpstreamResponse
-	(*EjectUpstreamRequest)(nil),     // 46: penstock.gateway.v1.EjectUpstreamRequest
-	(*EjectUpstreamResponse)(nil),    // 47: penstock.gateway.v1.EjectUpstreamResponse
-	(*RestoreUpstreamRequest)(nil),   // 48: penstock.gateway.v1.RestoreUpstreamRequest
-	(*RestoreUpstreamResponse)(nil),  // 49: penstock.gateway.v1.RestoreUpstreamResponse
-	nil,                              // 50: penstock.gateway.v1.AuditEntry.DetailsEntry
-	(*timestamppb.Timestamp)(nil),    // 51: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),    // 52: google.protobuf.FieldMask
-	(*durationpb.Duration)(nil),      // 53: google.protobuf.Duration
-	(*UpstreamPlace)(nil),            // 54: penstock.gateway.v1.UpstreamPlace
+	(KeyScope)(0),                      // 0: penstock.gateway.v1.KeyScope
+	(UserRole)(0),                      // 1: penstock.gateway.v1.UserRole
+	(*Tenant)(nil),                     // 2: penstock.gateway.v1.Tenant
+	(*Key)(nil),                        // 3: penstock.gateway.v1.Key
+	(*User)(nil),                       // 4: penstock.gateway.v1.User
+	(*AuditEntry)(nil),                 // 5: penstock.gateway.v1.AuditEntry
+	(*CreateTenantRequest)(nil),        // 6: penstock.gateway.v1.CreateTenantRequest
+	(*CreateTenantResponse)(nil),       // 7: penstock.gateway.v1.CreateTenantResponse
+	(*GetTenantRequest)(nil),           // 8: penstock.gateway.v1.GetTenantRequest
+	(*GetTenantResponse)(nil),          // 9: penstock.gateway.v1.GetTenantResponse
+	(*ListTenantsRequest)(nil),         // 10: penstock.gateway.v1.ListTenantsRequest
+	(*ListTenantsResponse)(nil),        // 11: penstock.gateway.v1.ListTenantsResponse
+	(*UpdateTenantRequest)(nil),        // 12: penstock.gateway.v1.UpdateTenantRequest
+	(*UpdateTenantResponse)(nil),       // 13: penstock.gateway.v1.UpdateTenantResponse
+	(*DisableTenantRequest)(nil),       // 14: penstock.gateway.v1.DisableTenantRequest
+	(*DisableTenantResponse)(nil),      // 15: penstock.gateway.v1.DisableTenantResponse
+	(*EnableTenantRequest)(nil),        // 16: penstock.gateway.v1.EnableTenantRequest
+	(*EnableTenantResponse)(nil),       // 17: penstock.gateway.v1.EnableTenantResponse
+	(*CreateKeyRequest)(nil),           // 18: penstock.gateway.v1.CreateKeyRequest
+	(*CreateKeyResponse)(nil),          // 19: penstock.gateway.v1.CreateKeyResponse
+	(*ListKeysRequest)(nil),            // 20: penstock.gateway.v1.ListKeysRequest
+	(*ListKeysResponse)(nil),           // 21: penstock.gateway.v1.ListKeysResponse
+	(*RotateKeyRequest)(nil),           // 22: penstock.gateway.v1.RotateKeyRequest
+	(*RotateKeyResponse)(nil),          // 23: penstock.gateway.v1.RotateKeyResponse
+	(*RevokeKeyRequest)(nil),           // 24: penstock.gateway.v1.RevokeKeyRequest
+	(*RevokeKeyResponse)(nil),          // 25: penstock.gateway.v1.RevokeKeyResponse
+	(*CreateUserRequest)(nil),          // 26: penstock.gateway.v1.CreateUserRequest
+	(*CreateUserResponse)(nil),         // 27: penstock.gateway.v1.CreateUserResponse
+	(*ListUsersRequest)(nil),           // 28: penstock.gateway.v1.ListUsersRequest
+	(*ListUsersResponse)(nil),          // 29: penstock.gateway.v1.ListUsersResponse
+	(*UpdateUserRequest)(nil),          // 30: penstock.gateway.v1.UpdateUserRequest
+	(*UpdateUserResponse)(nil),         // 31: penstock.gateway.v1.UpdateUserResponse
+	(*DisableUserRequest)(nil),         // 32: penstock.gateway.v1.DisableUserRequest
+	(*DisableUserResponse)(nil),        // 33: penstock.gateway.v1.DisableUserResponse
+	(*EnableUserRequest)(nil),          // 34: penstock.gateway.v1.EnableUserRequest
+	(*EnableUserResponse)(nil),         // 35: penstock.gateway.v1.EnableUserResponse
+	(*ListAuditEntriesRequest)(nil),    // 36: penstock.gateway.v1.ListAuditEntriesRequest
+	(*ListAuditEntriesResponse)(nil),   // 37: penstock.gateway.v1.ListAuditEntriesResponse
+	(*ClearCacheRequest)(nil),          // 38: penstock.gateway.v1.ClearCacheRequest
+	(*ClearCacheResponse)(nil),         // 39: penstock.gateway.v1.ClearCacheResponse
+	(*GetCacheStatsRequest)(nil),       // 40: penstock.gateway.v1.GetCacheStatsRequest
+	(*GetCacheStatsResponse)(nil),      // 41: penstock.gateway.v1.GetCacheStatsResponse
+	(*ListCacheEntriesRequest)(nil),    // 42: penstock.gateway.v1.ListCacheEntriesRequest
+	(*ListCacheEntriesResponse)(nil),   // 43: penstock.gateway.v1.ListCacheEntriesResponse
+	(*GetCacheEntryRequest)(nil),       // 44: penstock.gateway.v1.GetCacheEntryRequest
+	(*GetCacheEntryResponse)(nil),      // 45: penstock.gateway.v1.GetCacheEntryResponse
+	(*DeleteCacheEntriesRequest)(nil),  // 46: penstock.gateway.v1.DeleteCacheEntriesRequest
+	(*DeleteCacheEntriesResponse)(nil), // 47: penstock.gateway.v1.DeleteCacheEntriesResponse
+	(*DisputeCacheEntryRequest)(nil),   // 48: penstock.gateway.v1.DisputeCacheEntryRequest
+	(*DisputeCacheEntryResponse)(nil),  // 49: penstock.gateway.v1.DisputeCacheEntryResponse
+	(*ImportCacheEntriesRequest)(nil),  // 50: penstock.gateway.v1.ImportCacheEntriesRequest
+	(*ImportCacheEntriesResponse)(nil), // 51: penstock.gateway.v1.ImportCacheEntriesResponse
+	(*ExplainCacheRequest)(nil),        // 52: penstock.gateway.v1.ExplainCacheRequest
+	(*ExplainCacheResponse)(nil),       // 53: penstock.gateway.v1.ExplainCacheResponse
+	(*ShredCacheTenantRequest)(nil),    // 54: penstock.gateway.v1.ShredCacheTenantRequest
+	(*ShredCacheTenantResponse)(nil),   // 55: penstock.gateway.v1.ShredCacheTenantResponse
+	(*RotateCacheKeysRequest)(nil),     // 56: penstock.gateway.v1.RotateCacheKeysRequest
+	(*RotateCacheKeysResponse)(nil),    // 57: penstock.gateway.v1.RotateCacheKeysResponse
+	(*ListUpstreamsRequest)(nil),       // 58: penstock.gateway.v1.ListUpstreamsRequest
+	(*ListUpstreamsResponse)(nil),      // 59: penstock.gateway.v1.ListUpstreamsResponse
+	(*ProbeUpstreamRequest)(nil),       // 60: penstock.gateway.v1.ProbeUpstreamRequest
+	(*ProbeUpstreamResponse)(nil),      // 61: penstock.gateway.v1.ProbeUpstreamResponse
+	(*EjectUpstreamRequest)(nil),       // 62: penstock.gateway.v1.EjectUpstreamRequest
+	(*EjectUpstreamResponse)(nil),      // 63: penstock.gateway.v1.EjectUpstreamResponse
+	(*RestoreUpstreamRequest)(nil),     // 64: penstock.gateway.v1.RestoreUpstreamRequest
+	(*RestoreUpstreamResponse)(nil),    // 65: penstock.gateway.v1.RestoreUpstreamResponse
+	nil,                                // 66: penstock.gateway.v1.AuditEntry.DetailsEntry
+	nil,                                // 67: penstock.gateway.v1.GetCacheStatsResponse.RefusedByGuardEntry
+	nil,                                // 68: penstock.gateway.v1.GetCacheStatsResponse.NotComparedEntry
+	(*timestamppb.Timestamp)(nil),      // 69: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),      // 70: google.protobuf.FieldMask
+	(*durationpb.Duration)(nil),        // 71: google.protobuf.Duration
+	(*CachedEntry)(nil),                // 72: penstock.gateway.v1.CachedEntry
+	(*CacheImportRow)(nil),             // 73: penstock.gateway.v1.CacheImportRow
+	(*CacheImportResult)(nil),          // 74: penstock.gateway.v1.CacheImportResult
+	(*UpstreamPlace)(nil),              // 75: penstock.gateway.v1.UpstreamPlace
 }
 var file_penstock_gateway_v1_admin_service_proto_depIdxs = []int32{
-	51, // 0: penstock.gateway.v1.Tenant.created_at:type_name -> google.protobuf.Timestamp
-	51, // 1: penstock.gateway.v1.Tenant.disabled_at:type_name -> google.protobuf.Timestamp
+	69, // 0: penstock.gateway.v1.Tenant.created_at:type_name -> google.protobuf.Timestamp
+	69, // 1: penstock.gateway.v1.Tenant.disabled_at:type_name -> google.protobuf.Timestamp
 	0,  // 2: penstock.gateway.v1.Key.scopes:type_name -> penstock.gateway.v1.KeyScope
-	51, // 3: penstock.gateway.v1.Key.created_at:type_name -> google.protobuf.Timestamp
-	51, // 4: penstock.gateway.v1.Key.expires_at:type_name -> google.protobuf.Timestamp
-	51, // 5: penstock.gateway.v1.Key.revoked_at:type_name -> google.protobuf.Timestamp
+	69, // 3: penstock.gateway.v1.Key.created_at:type_name -> google.protobuf.Timestamp
+	69, // 4: penstock.gateway.v1.Key.expires_at:type_name -> google.protobuf.Timestamp
+	69, // 5: penstock.gateway.v1.Key.revoked_at:type_name -> google.protobuf.Timestamp
 	1,  // 6: penstock.gateway.v1.User.role:type_name -> penstock.gateway.v1.UserRole
-	51, // 7: penstock.gateway.v1.User.created_at:type_name -> google.protobuf.Timestamp
-	51, // 8: penstock.gateway.v1.User.disabled_at:type_name -> google.protobuf.Timestamp
-	51, // 9: penstock.gateway.v1.AuditEntry.occurred_at:type_name -> google.protobuf.Timestamp
-	50, // 10: penstock.gateway.v1.AuditEntry.details:type_name -> penstock.gateway.v1.AuditEntry.DetailsEntry
+	69, // 7: penstock.gateway.v1.User.created_at:type_name -> google.protobuf.Timestamp
+	69, // 8: penstock.gateway.v1.User.disabled_at:type_name -> google.protobuf.Timestamp
+	69, // 9: penstock.gateway.v1.AuditEntry.occurred_at:type_name -> google.protobuf.Timestamp
+	66, // 10: penstock.gateway.v1.AuditEntry.details:type_name -> penstock.gateway.v1.AuditEntry.DetailsEntry
 	2,  // 11: penstock.gateway.v1.CreateTenantResponse.tenant:type_name -> penstock.gateway.v1.Tenant
 	2,  // 12: penstock.gateway.v1.GetTenantResponse.tenant:type_name -> penstock.gateway.v1.Tenant
 	2,  // 13: penstock.gateway.v1.ListTenantsResponse.tenants:type_name -> penstock.gateway.v1.Tenant
 	2,  // 14: penstock.gateway.v1.UpdateTenantRequest.tenant:type_name -> penstock.gateway.v1.Tenant
-	52, // 15: penstock.gateway.v1.UpdateTenantRequest.update_mask:type_name -> google.protobuf.FieldMask
+	70, // 15: penstock.gateway.v1.UpdateTenantRequest.update_mask:type_name -> google.protobuf.FieldMask
 	2,  // 16: penstock.gateway.v1.UpdateTenantResponse.tenant:type_name -> penstock.gateway.v1.Tenant
 	2,  // 17: penstock.gateway.v1.DisableTenantResponse.tenant:type_name -> penstock.gateway.v1.Tenant
 	2,  // 18: penstock.gateway.v1.EnableTenantResponse.tenant:type_name -> penstock.gateway.v1.Tenant
 	0,  // 19: penstock.gateway.v1.CreateKeyRequest.scopes:type_name -> penstock.gateway.v1.KeyScope
-	53, // 20: penstock.gateway.v1.CreateKeyRequest.lifetime:type_name -> google.protobuf.Duration
+	71, // 20: penstock.gateway.v1.CreateKeyRequest.lifetime:type_name -> google.protobuf.Duration
 	3,  // 21: penstock.gateway.v1.CreateKeyResponse.key:type_name -> penstock.gateway.v1.Key
 	3,  // 22: penstock.gateway.v1.ListKeysResponse.keys:type_name -> penstock.gateway.v1.Key
-	53, // 23: penstock.gateway.v1.RotateKeyRequest.overlap:type_name -> google.protobuf.Duration
-	53, // 24: penstock.gateway.v1.RotateKeyRequest.lifetime:type_name -> google.protobuf.Duration
+	71, // 23: penstock.gateway.v1.RotateKeyRequest.overlap:type_name -> google.protobuf.Duration
+	71, // 24: penstock.gateway.v1.RotateKeyRequest.lifetime:type_name -> google.protobuf.Duration
 	3,  // 25: penstock.gateway.v1.RotateKeyResponse.key:type_name -> penstock.gateway.v1.Key
 	3,  // 26: penstock.gateway.v1.RotateKeyResponse.previous_key:type_name -> penstock.gateway.v1.Key
 	3,  // 27: penstock.gateway.v1.RevokeKeyResponse.key:type_name -> penstock.gateway.v1.Key
@@ -3306,65 +4459,87 @@ var file_penstock_gateway_v1_admin_service_proto_depIdxs = []int32{
 	4,  // 29: penstock.gateway.v1.CreateUserResponse.user:type_name -> penstock.gateway.v1.User
 	4,  // 30: penstock.gateway.v1.ListUsersResponse.users:type_name -> penstock.gateway.v1.User
 	4,  // 31: penstock.gateway.v1.UpdateUserRequest.user:type_name -> penstock.gateway.v1.User
-	52, // 32: penstock.gateway.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
+	70, // 32: penstock.gateway.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
 	4,  // 33: penstock.gateway.v1.UpdateUserResponse.user:type_name -> penstock.gateway.v1.User
 	4,  // 34: penstock.gateway.v1.DisableUserResponse.user:type_name -> penstock.gateway.v1.User
 	4,  // 35: penstock.gateway.v1.EnableUserResponse.user:type_name -> penstock.gateway.v1.User
 	5,  // 36: penstock.gateway.v1.ListAuditEntriesResponse.entries:type_name -> penstock.gateway.v1.AuditEntry
-	54, // 37: penstock.gateway.v1.ListUpstreamsResponse.places:type_name -> penstock.gateway.v1.UpstreamPlace
-	54, // 38: penstock.gateway.v1.ProbeUpstreamResponse.places:type_name -> penstock.gateway.v1.UpstreamPlace
-	53, // 39: penstock.gateway.v1.EjectUpstreamRequest.duration:type_name -> google.protobuf.Duration
-	54, // 40: penstock.gateway.v1.EjectUpstreamResponse.places:type_name -> penstock.gateway.v1.UpstreamPlace
-	54, // 41: penstock.gateway.v1.RestoreUpstreamResponse.places:type_name -> penstock.gateway.v1.UpstreamPlace
-	6,  // 42: penstock.gateway.v1.AdminService.CreateTenant:input_type -> penstock.gateway.v1.CreateTenantRequest
-	8,  // 43: penstock.gateway.v1.AdminService.GetTenant:input_type -> penstock.gateway.v1.GetTenantRequest
-	10, // 44: penstock.gateway.v1.AdminService.ListTenants:input_type -> penstock.gateway.v1.ListTenantsRequest
-	12, // 45: penstock.gateway.v1.AdminService.UpdateTenant:input_type -> penstock.gateway.v1.UpdateTenantRequest
-	14, // 46: penstock.gateway.v1.AdminService.DisableTenant:input_type -> penstock.gateway.v1.DisableTenantRequest
-	16, // 47: penstock.gateway.v1.AdminService.EnableTenant:input_type -> penstock.gateway.v1.EnableTenantRequest
-	18, // 48: penstock.gateway.v1.AdminService.CreateKey:input_type -> penstock.gateway.v1.CreateKeyRequest
-	20, // 49: penstock.gateway.v1.AdminService.ListKeys:input_type -> penstock.gateway.v1.ListKeysRequest
-	22, // 50: penstock.gateway.v1.AdminService.RotateKey:input_type -> penstock.gateway.v1.RotateKeyRequest
-	24, // 51: penstock.gateway.v1.AdminService.RevokeKey:input_type -> penstock.gateway.v1.RevokeKeyRequest
-	26, // 52: penstock.gateway.v1.AdminService.CreateUser:input_type -> penstock.gateway.v1.CreateUserRequest
-	28, // 53: penstock.gateway.v1.AdminService.ListUsers:input_type -> penstock.gateway.v1.ListUsersRequest
-	30, // 54: penstock.gateway.v1.AdminService.UpdateUser:input_type -> penstock.gateway.v1.UpdateUserRequest
-	32, // 55: penstock.gateway.v1.AdminService.DisableUser:input_type -> penstock.gateway.v1.DisableUserRequest
-	34, // 56: penstock.gateway.v1.AdminService.EnableUser:input_type -> penstock.gateway.v1.EnableUserRequest
-	36, // 57: penstock.gateway.v1.AdminService.ListAuditEntries:input_type -> penstock.gateway.v1.ListAuditEntriesRequest
-	38, // 58: penstock.gateway.v1.AdminService.ClearCache:input_type -> penstock.gateway.v1.ClearCacheRequest
-	40, // 59: penstock.gateway.v1.AdminService.GetCacheStats:input_type -> penstock.gateway.v1.GetCacheStatsRequest
-	42, // 60: penstock.gateway.v1.AdminService.ListUpstreams:input_type -> penstock.gateway.v1.ListUpstreamsRequest
-	44, // 61: penstock.gateway.v1.AdminService.ProbeUpstream:input_type -> penstock.gateway.v1.ProbeUpstreamRequest
-	46, // 62: penstock.gateway.v1.AdminService.EjectUpstream:input_type -> penstock.gateway.v1.EjectUpstreamRequest
-	48, // 63: penstock.gateway.v1.AdminService.RestoreUpstream:input_type -> penstock.gateway.v1.RestoreUpstreamRequest
-	7,  // 64: penstock.gateway.v1.AdminService.CreateTenant:output_type -> penstock.gateway.v1.CreateTenantResponse
-	9,  // 65: penstock.gateway.v1.AdminService.GetTenant:output_type -> penstock.gateway.v1.GetTenantResponse
-	11, // 66: penstock.gateway.v1.AdminService.ListTenants:output_type -> penstock.gateway.v1.ListTenantsResponse
-	13, // 67: penstock.gateway.v1.AdminService.UpdateTenant:output_type -> penstock.gateway.v1.UpdateTenantResponse
-	15, // 68: penstock.gateway.v1.AdminService.DisableTenant:output_type -> penstock.gateway.v1.DisableTenantResponse
-	17, // 69: penstock.gateway.v1.AdminService.EnableTenant:output_type -> penstock.gateway.v1.EnableTenantResponse
-	19, // 70: penstock.gateway.v1.AdminService.CreateKey:output_type -> penstock.gateway.v1.CreateKeyResponse
-	21, // 71: penstock.gateway.v1.AdminService.ListKeys:output_type -> penstock.gateway.v1.ListKeysResponse
-	23, // 72: penstock.gateway.v1.AdminService.RotateKey:output_type -> penstock.gateway.v1.RotateKeyResponse
-	25, // 73: penstock.gateway.v1.AdminService.RevokeKey:output_type -> penstock.gateway.v1.RevokeKeyResponse
-	27, // 74: penstock.gateway.v1.AdminService.CreateUser:output_type -> penstock.gateway.v1.CreateUserResponse
-	29, // 75: penstock.gateway.v1.AdminService.ListUsers:output_type -> penstock.gateway.v1.ListUsersResponse
-	31, // 76: penstock.gateway.v1.AdminService.UpdateUser:output_type -> penstock.gateway.v1.UpdateUserResponse
-	33, // 77: penstock.gateway.v1.AdminService.DisableUser:output_type -> penstock.gateway.v1.DisableUserResponse
-	35, // 78: penstock.gateway.v1.AdminService.EnableUser:output_type -> penstock.gateway.v1.EnableUserResponse
-	37, // 79: penstock.gateway.v1.AdminService.ListAuditEntries:output_type -> penstock.gateway.v1.ListAuditEntriesResponse
-	39, // 80: penstock.gateway.v1.AdminService.ClearCache:output_type -> penstock.gateway.v1.ClearCacheResponse
-	41, // 81: penstock.gateway.v1.AdminService.GetCacheStats:output_type -> penstock.gateway.v1.GetCacheStatsResponse
-	43, // 82: penstock.gateway.v1.AdminService.ListUpstreams:output_type -> penstock.gateway.v1.ListUpstreamsResponse
-	45, // 83: penstock.gateway.v1.AdminService.ProbeUpstream:output_type -> penstock.gateway.v1.ProbeUpstreamResponse
-	47, // 84: penstock.gateway.v1.AdminService.EjectUpstream:output_type -> penstock.gateway.v1.EjectUpstreamResponse
-	49, // 85: penstock.gateway.v1.AdminService.RestoreUpstream:output_type -> penstock.gateway.v1.RestoreUpstreamResponse
-	64, // [64:86] is the sub-list for method output_type
-	42, // [42:64] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	67, // 37: penstock.gateway.v1.GetCacheStatsResponse.refused_by_guard:type_name -> penstock.gateway.v1.GetCacheStatsResponse.RefusedByGuardEntry
+	68, // 38: penstock.gateway.v1.GetCacheStatsResponse.not_compared:type_name -> penstock.gateway.v1.GetCacheStatsResponse.NotComparedEntry
+	72, // 39: penstock.gateway.v1.ListCacheEntriesResponse.entries:type_name -> penstock.gateway.v1.CachedEntry
+	72, // 40: penstock.gateway.v1.GetCacheEntryResponse.entry:type_name -> penstock.gateway.v1.CachedEntry
+	73, // 41: penstock.gateway.v1.ImportCacheEntriesRequest.rows:type_name -> penstock.gateway.v1.CacheImportRow
+	74, // 42: penstock.gateway.v1.ImportCacheEntriesResponse.results:type_name -> penstock.gateway.v1.CacheImportResult
+	75, // 43: penstock.gateway.v1.ListUpstreamsResponse.places:type_name -> penstock.gateway.v1.UpstreamPlace
+	75, // 44: penstock.gateway.v1.ProbeUpstreamResponse.places:type_name -> penstock.gateway.v1.UpstreamPlace
+	71, // 45: penstock.gateway.v1.EjectUpstreamRequest.duration:type_name -> google.protobuf.Duration
+	75, // 46: penstock.gateway.v1.EjectUpstreamResponse.places:type_name -> penstock.gateway.v1.UpstreamPlace
+	75, // 47: penstock.gateway.v1.RestoreUpstreamResponse.places:type_name -> penstock.gateway.v1.UpstreamPlace
+	6,  // 48: penstock.gateway.v1.AdminService.CreateTenant:input_type -> penstock.gateway.v1.CreateTenantRequest
+	8,  // 49: penstock.gateway.v1.AdminService.GetTenant:input_type -> penstock.gateway.v1.GetTenantRequest
+	10, // 50: penstock.gateway.v1.AdminService.ListTenants:input_type -> penstock.gateway.v1.ListTenantsRequest
+	12, // 51: penstock.gateway.v1.AdminService.UpdateTenant:input_type -> penstock.gateway.v1.UpdateTenantRequest
+	14, // 52: penstock.gateway.v1.AdminService.DisableTenant:input_type -> penstock.gateway.v1.DisableTenantRequest
+	16, // 53: penstock.gateway.v1.AdminService.EnableTenant:input_type -> penstock.gateway.v1.EnableTenantRequest
+	18, // 54: penstock.gateway.v1.AdminService.CreateKey:input_type -> penstock.gateway.v1.CreateKeyRequest
+	20, // 55: penstock.gateway.v1.AdminService.ListKeys:input_type -> penstock.gateway.v1.ListKeysRequest
+	22, // 56: penstock.gateway.v1.AdminService.RotateKey:input_type -> penstock.gateway.v1.RotateKeyRequest
+	24, // 57: penstock.gateway.v1.AdminService.RevokeKey:input_type -> penstock.gateway.v1.RevokeKeyRequest
+	26, // 58: penstock.gateway.v1.AdminService.CreateUser:input_type -> penstock.gateway.v1.CreateUserRequest
+	28, // 59: penstock.gateway.v1.AdminService.ListUsers:input_type -> penstock.gateway.v1.ListUsersRequest
+	30, // 60: penstock.gateway.v1.AdminService.UpdateUser:input_type -> penstock.gateway.v1.UpdateUserRequest
+	32, // 61: penstock.gateway.v1.AdminService.DisableUser:input_type -> penstock.gateway.v1.DisableUserRequest
+	34, // 62: penstock.gateway.v1.AdminService.EnableUser:input_type -> penstock.gateway.v1.EnableUserRequest
+	36, // 63: penstock.gateway.v1.AdminService.ListAuditEntries:input_type -> penstock.gateway.v1.ListAuditEntriesRequest
+	38, // 64: penstock.gateway.v1.AdminService.ClearCache:input_type -> penstock.gateway.v1.ClearCacheRequest
+	40, // 65: penstock.gateway.v1.AdminService.GetCacheStats:input_type -> penstock.gateway.v1.GetCacheStatsRequest
+	42, // 66: penstock.gateway.v1.AdminService.ListCacheEntries:input_type -> penstock.gateway.v1.ListCacheEntriesRequest
+	44, // 67: penstock.gateway.v1.AdminService.GetCacheEntry:input_type -> penstock.gateway.v1.GetCacheEntryRequest
+	46, // 68: penstock.gateway.v1.AdminService.DeleteCacheEntries:input_type -> penstock.gateway.v1.DeleteCacheEntriesRequest
+	48, // 69: penstock.gateway.v1.AdminService.DisputeCacheEntry:input_type -> penstock.gateway.v1.DisputeCacheEntryRequest
+	50, // 70: penstock.gateway.v1.AdminService.ImportCacheEntries:input_type -> penstock.gateway.v1.ImportCacheEntriesRequest
+	52, // 71: penstock.gateway.v1.AdminService.ExplainCache:input_type -> penstock.gateway.v1.ExplainCacheRequest
+	54, // 72: penstock.gateway.v1.AdminService.ShredCacheTenant:input_type -> penstock.gateway.v1.ShredCacheTenantRequest
+	56, // 73: penstock.gateway.v1.AdminService.RotateCacheKeys:input_type -> penstock.gateway.v1.RotateCacheKeysRequest
+	58, // 74: penstock.gateway.v1.AdminService.ListUpstreams:input_type -> penstock.gateway.v1.ListUpstreamsRequest
+	60, // 75: penstock.gateway.v1.AdminService.ProbeUpstream:input_type -> penstock.gateway.v1.ProbeUpstreamRequest
+	62, // 76: penstock.gateway.v1.AdminService.EjectUpstream:input_type -> penstock.gateway.v1.EjectUpstreamRequest
+	64, // 77: penstock.gateway.v1.AdminService.RestoreUpstream:input_type -> penstock.gateway.v1.RestoreUpstreamRequest
+	7,  // 78: penstock.gateway.v1.AdminService.CreateTenant:output_type -> penstock.gateway.v1.CreateTenantResponse
+	9,  // 79: penstock.gateway.v1.AdminService.GetTenant:output_type -> penstock.gateway.v1.GetTenantResponse
+	11, // 80: penstock.gateway.v1.AdminService.ListTenants:output_type -> penstock.gateway.v1.ListTenantsResponse
+	13, // 81: penstock.gateway.v1.AdminService.UpdateTenant:output_type -> penstock.gateway.v1.UpdateTenantResponse
+	15, // 82: penstock.gateway.v1.AdminService.DisableTenant:output_type -> penstock.gateway.v1.DisableTenantResponse
+	17, // 83: penstock.gateway.v1.AdminService.EnableTenant:output_type -> penstock.gateway.v1.EnableTenantResponse
+	19, // 84: penstock.gateway.v1.AdminService.CreateKey:output_type -> penstock.gateway.v1.CreateKeyResponse
+	21, // 85: penstock.gateway.v1.AdminService.ListKeys:output_type -> penstock.gateway.v1.ListKeysResponse
+	23, // 86: penstock.gateway.v1.AdminService.RotateKey:output_type -> penstock.gateway.v1.RotateKeyResponse
+	25, // 87: penstock.gateway.v1.AdminService.RevokeKey:output_type -> penstock.gateway.v1.RevokeKeyResponse
+	27, // 88: penstock.gateway.v1.AdminService.CreateUser:output_type -> penstock.gateway.v1.CreateUserResponse
+	29, // 89: penstock.gateway.v1.AdminService.ListUsers:output_type -> penstock.gateway.v1.ListUsersResponse
+	31, // 90: penstock.gateway.v1.AdminService.UpdateUser:output_type -> penstock.gateway.v1.UpdateUserResponse
+	33, // 91: penstock.gateway.v1.AdminService.DisableUser:output_type -> penstock.gateway.v1.DisableUserResponse
+	35, // 92: penstock.gateway.v1.AdminService.EnableUser:output_type -> penstock.gateway.v1.EnableUserResponse
+	37, // 93: penstock.gateway.v1.AdminService.ListAuditEntries:output_type -> penstock.gateway.v1.ListAuditEntriesResponse
+	39, // 94: penstock.gateway.v1.AdminService.ClearCache:output_type -> penstock.gateway.v1.ClearCacheResponse
+	41, // 95: penstock.gateway.v1.AdminService.GetCacheStats:output_type -> penstock.gateway.v1.GetCacheStatsResponse
+	43, // 96: penstock.gateway.v1.AdminService.ListCacheEntries:output_type -> penstock.gateway.v1.ListCacheEntriesResponse
+	45, // 97: penstock.gateway.v1.AdminService.GetCacheEntry:output_type -> penstock.gateway.v1.GetCacheEntryResponse
+	47, // 98: penstock.gateway.v1.AdminService.DeleteCacheEntries:output_type -> penstock.gateway.v1.DeleteCacheEntriesResponse
+	49, // 99: penstock.gateway.v1.AdminService.DisputeCacheEntry:output_type -> penstock.gateway.v1.DisputeCacheEntryResponse
+	51, // 100: penstock.gateway.v1.AdminService.ImportCacheEntries:output_type -> penstock.gateway.v1.ImportCacheEntriesResponse
+	53, // 101: penstock.gateway.v1.AdminService.ExplainCache:output_type -> penstock.gateway.v1.ExplainCacheResponse
+	55, // 102: penstock.gateway.v1.AdminService.ShredCacheTenant:output_type -> penstock.gateway.v1.ShredCacheTenantResponse
+	57, // 103: penstock.gateway.v1.AdminService.RotateCacheKeys:output_type -> penstock.gateway.v1.RotateCacheKeysResponse
+	59, // 104: penstock.gateway.v1.AdminService.ListUpstreams:output_type -> penstock.gateway.v1.ListUpstreamsResponse
+	61, // 105: penstock.gateway.v1.AdminService.ProbeUpstream:output_type -> penstock.gateway.v1.ProbeUpstreamResponse
+	63, // 106: penstock.gateway.v1.AdminService.EjectUpstream:output_type -> penstock.gateway.v1.EjectUpstreamResponse
+	65, // 107: penstock.gateway.v1.AdminService.RestoreUpstream:output_type -> penstock.gateway.v1.RestoreUpstreamResponse
+	78, // [78:108] is the sub-list for method output_type
+	48, // [48:78] is the sub-list for method input_type
+	48, // [48:48] is the sub-list for extension type_name
+	48, // [48:48] is the sub-list for extension extendee
+	0,  // [0:48] is the sub-list for field type_name
 }
 
 func init() { file_penstock_gateway_v1_admin_service_proto_init() }
@@ -3372,14 +4547,16 @@ func file_penstock_gateway_v1_admin_service_proto_init() {
 	if File_penstock_gateway_v1_admin_service_proto != nil {
 		return
 	}
+	file_penstock_gateway_v1_cached_entry_proto_init()
 	file_penstock_gateway_v1_upstream_proto_init()
+	file_penstock_gateway_v1_admin_service_proto_msgTypes[39].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_penstock_gateway_v1_admin_service_proto_rawDesc), len(file_penstock_gateway_v1_admin_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   49,
+			NumMessages:   67,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,28 +19,36 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	AdminService_CreateTenant_FullMethodName     = "/penstock.gateway.v1.AdminService/CreateTenant"
-	AdminService_GetTenant_FullMethodName        = "/penstock.gateway.v1.AdminService/GetTenant"
-	AdminService_ListTenants_FullMethodName      = "/penstock.gateway.v1.AdminService/ListTenants"
-	AdminService_UpdateTenant_FullMethodName     = "/penstock.gateway.v1.AdminService/UpdateTenant"
-	AdminService_DisableTenant_FullMethodName    = "/penstock.gateway.v1.AdminService/DisableTenant"
-	AdminService_EnableTenant_FullMethodName     = "/penstock.gateway.v1.AdminService/EnableTenant"
-	AdminService_CreateKey_FullMethodName        = "/penstock.gateway.v1.AdminService/CreateKey"
-	AdminService_ListKeys_FullMethodName         = "/penstock.gateway.v1.AdminService/ListKeys"
-	AdminService_RotateKey_FullMethodName        = "/penstock.gateway.v1.AdminService/RotateKey"
-	AdminService_RevokeKey_FullMethodName        = "/penstock.gateway.v1.AdminService/RevokeKey"
-	AdminService_CreateUser_FullMethodName       = "/penstock.gateway.v1.AdminService/CreateUser"
-	AdminService_ListUsers_FullMethodName        = "/penstock.gateway.v1.AdminService/ListUsers"
-	AdminService_UpdateUser_FullMethodName       = "/penstock.gateway.v1.AdminService/UpdateUser"
-	AdminService_DisableUser_FullMethodName      = "/penstock.gateway.v1.AdminService/DisableUser"
-	AdminService_EnableUser_FullMethodName       = "/penstock.gateway.v1.AdminService/EnableUser"
-	AdminService_ListAuditEntries_FullMethodName = "/penstock.gateway.v1.AdminService/ListAuditEntries"
-	AdminService_ClearCache_FullMethodName       = "/penstock.gateway.v1.AdminService/ClearCache"
-	AdminService_GetCacheStats_FullMethodName    = "/penstock.gateway.v1.AdminService/GetCacheStats"
-	AdminService_ListUpstreams_FullMethodName    = "/penstock.gateway.v1.AdminService/ListUpstreams"
-	AdminService_ProbeUpstream_FullMethodName    = "/penstock.gateway.v1.AdminService/ProbeUpstream"
-	AdminService_EjectUpstream_FullMethodName    = "/penstock.gateway.v1.AdminService/EjectUpstream"
-	AdminService_RestoreUpstream_FullMethodName  = "/penstock.gateway.v1.AdminService/RestoreUpstream"
+	AdminService_CreateTenant_FullMethodName       = "/penstock.gateway.v1.AdminService/CreateTenant"
+	AdminService_GetTenant_FullMethodName          = "/penstock.gateway.v1.AdminService/GetTenant"
+	AdminService_ListTenants_FullMethodName        = "/penstock.gateway.v1.AdminService/ListTenants"
+	AdminService_UpdateTenant_FullMethodName       = "/penstock.gateway.v1.AdminService/UpdateTenant"
+	AdminService_DisableTenant_FullMethodName      = "/penstock.gateway.v1.AdminService/DisableTenant"
+	AdminService_EnableTenant_FullMethodName       = "/penstock.gateway.v1.AdminService/EnableTenant"
+	AdminService_CreateKey_FullMethodName          = "/penstock.gateway.v1.AdminService/CreateKey"
+	AdminService_ListKeys_FullMethodName           = "/penstock.gateway.v1.AdminService/ListKeys"
+	AdminService_RotateKey_FullMethodName          = "/penstock.gateway.v1.AdminService/RotateKey"
+	AdminService_RevokeKey_FullMethodName          = "/penstock.gateway.v1.AdminService/RevokeKey"
+	AdminService_CreateUser_FullMethodName         = "/penstock.gateway.v1.AdminService/CreateUser"
+	AdminService_ListUsers_FullMethodName          = "/penstock.gateway.v1.AdminService/ListUsers"
+	AdminService_UpdateUser_FullMethodName         = "/penstock.gateway.v1.AdminService/UpdateUser"
+	AdminService_DisableUser_FullMethodName        = "/penstock.gateway.v1.AdminService/DisableUser"
+	AdminService_EnableUser_FullMethodName         = "/penstock.gateway.v1.AdminService/EnableUser"
+	AdminService_ListAuditEntries_FullMethodName   = "/penstock.gateway.v1.AdminService/ListAuditEntries"
+	AdminService_ClearCache_FullMethodName         = "/penstock.gateway.v1.AdminService/ClearCache"
+	AdminService_GetCacheStats_FullMethodName      = "/penstock.gateway.v1.AdminService/GetCacheStats"
+	AdminService_ListCacheEntries_FullMethodName   = "/penstock.gateway.v1.AdminService/ListCacheEntries"
+	AdminService_GetCacheEntry_FullMethodName      = "/penstock.gateway.v1.AdminService/GetCacheEntry"
+	AdminService_DeleteCacheEntries_FullMethodName = "/penstock.gateway.v1.AdminService/DeleteCacheEntries"
+	AdminService_DisputeCacheEntry_FullMethodName  = "/penstock.gateway.v1.AdminService/DisputeCacheEntry"
+	AdminService_ImportCacheEntries_FullMethodName = "/penstock.gateway.v1.AdminService/ImportCacheEntries"
+	AdminService_ExplainCache_FullMethodName       = "/penstock.gateway.v1.AdminService/ExplainCache"
+	AdminService_ShredCacheTenant_FullMethodName   = "/penstock.gateway.v1.AdminService/ShredCacheTenant"
+	AdminService_RotateCacheKeys_FullMethodName    = "/penstock.gateway.v1.AdminService/RotateCacheKeys"
+	AdminService_ListUpstreams_FullMethodName      = "/penstock.gateway.v1.AdminService/ListUpstreams"
+	AdminService_ProbeUpstream_FullMethodName      = "/penstock.gateway.v1.AdminService/ProbeUpstream"
+	AdminService_EjectUpstream_FullMethodName      = "/penstock.gateway.v1.AdminService/EjectUpstream"
+	AdminService_RestoreUpstream_FullMethodName    = "/penstock.gateway.v1.AdminService/RestoreUpstream"
 )
 
 // AdminServiceClient is the client API for AdminService service.
@@ -96,6 +104,26 @@ type AdminServiceClient interface {
 	ClearCache(ctx context.Context, in *ClearCacheRequest, opts ...grpc.CallOption) (*ClearCacheResponse, error)
 	// GetCacheStats counts what one process of the cache has done since it started. For operators.
 	GetCacheStats(ctx context.Context, in *GetCacheStatsRequest, opts ...grpc.CallOption) (*GetCacheStatsResponse, error)
+	// ListCacheEntries pages through a tenant's entries that are matched by meaning,
+	// oldest first; an operator names the tenant. With content, it leaves an audit entry.
+	ListCacheEntries(ctx context.Context, in *ListCacheEntriesRequest, opts ...grpc.CallOption) (*ListCacheEntriesResponse, error)
+	// GetCacheEntry returns one entry with its question and answer, and leaves an audit entry.
+	GetCacheEntry(ctx context.Context, in *GetCacheEntryRequest, opts ...grpc.CallOption) (*GetCacheEntryResponse, error)
+	// DeleteCacheEntries deletes what fits everything that is named, or counts it:
+	// no process serves it after a second. NOT_FOUND where ids name none at all.
+	DeleteCacheEntries(ctx context.Context, in *DeleteCacheEntriesRequest, opts ...grpc.CallOption) (*DeleteCacheEntriesResponse, error)
+	// DisputeCacheEntry says that an entry was given, and was wrong: it is
+	// removed, and what led to it is believed less.
+	DisputeCacheEntry(ctx context.Context, in *DisputeCacheEntryRequest, opts ...grpc.CallOption) (*DisputeCacheEntryResponse, error)
+	// ImportCacheEntries puts questions and answers in, each as if a model had
+	// answered a request of it; what is refused is told row by row.
+	ImportCacheEntries(ctx context.Context, in *ImportCacheEntriesRequest, opts ...grpc.CallOption) (*ImportCacheEntriesResponse, error)
+	// ExplainCache says whether the answer to one text would be given to another, and why. Nothing is kept.
+	ExplainCache(ctx context.Context, in *ExplainCacheRequest, opts ...grpc.CallOption) (*ExplainCacheResponse, error)
+	// ShredCacheTenant destroys a tenant's keys in the cache, and with them whatever it keeps: nobody reads it again.
+	ShredCacheTenant(ctx context.Context, in *ShredCacheTenantRequest, opts ...grpc.CallOption) (*ShredCacheTenantResponse, error)
+	// RotateCacheKeys has what is kept from now on sealed with new keys.
+	RotateCacheKeys(ctx context.Context, in *RotateCacheKeysRequest, opts ...grpc.CallOption) (*RotateCacheKeysResponse, error)
 	// ListUpstreams tells how every upstream's models are, in the configuration's
 	// order: which are left out, why, and since when. For operators.
 	ListUpstreams(ctx context.Context, in *ListUpstreamsRequest, opts ...grpc.CallOption) (*ListUpstreamsResponse, error)
@@ -299,6 +327,86 @@ func (c *adminServiceClient) GetCacheStats(ctx context.Context, in *GetCacheStat
 	return out, nil
 }
 
+func (c *adminServiceClient) ListCacheEntries(ctx context.Context, in *ListCacheEntriesRequest, opts ...grpc.CallOption) (*ListCacheEntriesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListCacheEntriesResponse)
+	err := c.cc.Invoke(ctx, AdminService_ListCacheEntries_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) GetCacheEntry(ctx context.Context, in *GetCacheEntryRequest, opts ...grpc.CallOption) (*GetCacheEntryResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetCacheEntryResponse)
+	err := c.cc.Invoke(ctx, AdminService_GetCacheEntry_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) DeleteCacheEntries(ctx context.Context, in *DeleteCacheEntriesRequest, opts ...grpc.CallOption) (*DeleteCacheEntriesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteCacheEntriesResponse)
+	err := c.cc.Invoke(ctx, AdminService_DeleteCacheEntries_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) DisputeCacheEntry(ctx context.Context, in *DisputeCacheEntryRequest, opts ...grpc.CallOption) (*DisputeCacheEntryResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DisputeCacheEntryResponse)
+	err := c.cc.Invoke(ctx, AdminService_DisputeCacheEntry_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) ImportCacheEntries(ctx context.Context, in *ImportCacheEntriesRequest, opts ...grpc.CallOption) (*ImportCacheEntriesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ImportCacheEntriesResponse)
+	err := c.cc.Invoke(ctx, AdminService_ImportCacheEntries_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) ExplainCache(ctx context.Context, in *ExplainCacheRequest, opts ...grpc.CallOption) (*ExplainCacheResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExplainCacheResponse)
+	err := c.cc.Invoke(ctx, AdminService_ExplainCache_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) ShredCacheTenant(ctx context.Context, in *ShredCacheTenantRequest, opts ...grpc.CallOption) (*ShredCacheTenantResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ShredCacheTenantResponse)
+	err := c.cc.Invoke(ctx, AdminService_ShredCacheTenant_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) RotateCacheKeys(ctx context.Context, in *RotateCacheKeysRequest, opts ...grpc.CallOption) (*RotateCacheKeysResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RotateCacheKeysResponse)
+	err := c.cc.Invoke(ctx, AdminService_RotateCacheKeys_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *adminServiceClient) ListUpstreams(ctx context.Context, in *ListUpstreamsRequest, opts ...grpc.CallOption) (*ListUpstreamsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListUpstreamsResponse)
@@ -392,6 +500,26 @@ type AdminServiceServer interface {
 	ClearCache(context.Context, *ClearCacheRequest) (*ClearCacheResponse, error)
 	// GetCacheStats counts what one process of the cache has done since it started. For operators.
 	GetCacheStats(context.Context, *GetCacheStatsRequest) (*GetCacheStatsResponse, error)
+	// ListCacheEntries pages through a tenant's entries that are matched by meaning,
+	// oldest first; an operator names the tenant. With content, it leaves an audit entry.
+	ListCacheEntries(context.Context, *ListCacheEntriesRequest) (*ListCacheEntriesResponse, error)
+	// GetCacheEntry returns one entry with its question and answer, and leaves an audit entry.
+	GetCacheEntry(context.Context, *GetCacheEntryRequest) (*GetCacheEntryResponse, error)
+	// DeleteCacheEntries deletes what fits everything that is named, or counts it:
+	// no process serves it after a second. NOT_FOUND where ids name none at all.
+	DeleteCacheEntries(context.Context, *DeleteCacheEntriesRequest) (*DeleteCacheEntriesResponse, error)
+	// DisputeCacheEntry says that an entry was given, and was wrong: it is
+	// removed, and what led to it is believed less.
+	DisputeCacheEntry(context.Context, *DisputeCacheEntryRequest) (*DisputeCacheEntryResponse, error)
+	// ImportCacheEntries puts questions and answers in, each as if a model had
+	// answered a request of it; what is refused is told row by row.
+	ImportCacheEntries(context.Context, *ImportCacheEntriesRequest) (*ImportCacheEntriesResponse, error)
+	// ExplainCache says whether the answer to one text would be given to another, and why. Nothing is kept.
+	ExplainCache(context.Context, *ExplainCacheRequest) (*ExplainCacheResponse, error)
+	// ShredCacheTenant destroys a tenant's keys in the cache, and with them whatever it keeps: nobody reads it again.
+	ShredCacheTenant(context.Context, *ShredCacheTenantRequest) (*ShredCacheTenantResponse, error)
+	// RotateCacheKeys has what is kept from now on sealed with new keys.
+	RotateCacheKeys(context.Context, *RotateCacheKeysRequest) (*RotateCacheKeysResponse, error)
 	// ListUpstreams tells how every upstream's models are, in the configuration's
 	// order: which are left out, why, and since when. For operators.
 	ListUpstreams(context.Context, *ListUpstreamsRequest) (*ListUpstreamsResponse, error)
@@ -468,6 +596,30 @@ func (UnimplementedAdminServiceServer) ClearCache(context.Context, *ClearCacheRe
 }
 func (UnimplementedAdminServiceServer) GetCacheStats(context.Context, *GetCacheStatsRequest) (*GetCacheStatsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetCacheStats not implemented")
+}
+func (UnimplementedAdminServiceServer) ListCacheEntries(context.Context, *ListCacheEntriesRequest) (*ListCacheEntriesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListCacheEntries not implemented")
+}
+func (UnimplementedAdminServiceServer) GetCacheEntry(context.Context, *GetCacheEntryRequest) (*GetCacheEntryResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetCacheEntry not implemented")
+}
+func (UnimplementedAdminServiceServer) DeleteCacheEntries(context.Context, *DeleteCacheEntriesRequest) (*DeleteCacheEntriesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteCacheEntries not implemented")
+}
+func (UnimplementedAdminServiceServer) DisputeCacheEntry(context.Context, *DisputeCacheEntryRequest) (*DisputeCacheEntryResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DisputeCacheEntry not implemented")
+}
+func (UnimplementedAdminServiceServer) ImportCacheEntries(context.Context, *ImportCacheEntriesRequest) (*ImportCacheEntriesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ImportCacheEntries not implemented")
+}
+func (UnimplementedAdminServiceServer) ExplainCache(context.Context, *ExplainCacheRequest) (*ExplainCacheResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExplainCache not implemented")
+}
+func (UnimplementedAdminServiceServer) ShredCacheTenant(context.Context, *ShredCacheTenantRequest) (*ShredCacheTenantResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ShredCacheTenant not implemented")
+}
+func (UnimplementedAdminServiceServer) RotateCacheKeys(context.Context, *RotateCacheKeysRequest) (*RotateCacheKeysResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RotateCacheKeys not implemented")
 }
 func (UnimplementedAdminServiceServer) ListUpstreams(context.Context, *ListUpstreamsRequest) (*ListUpstreamsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListUpstreams not implemented")
@@ -826,6 +978,150 @@ func _AdminService_GetCacheStats_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AdminService_ListCacheEntries_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListCacheEntriesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).ListCacheEntries(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_ListCacheEntries_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).ListCacheEntries(ctx, req.(*ListCacheEntriesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_GetCacheEntry_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetCacheEntryRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).GetCacheEntry(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_GetCacheEntry_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).GetCacheEntry(ctx, req.(*GetCacheEntryRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_DeleteCacheEntries_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteCacheEntriesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).DeleteCacheEntries(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_DeleteCacheEntries_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).DeleteCacheEntries(ctx, req.(*DeleteCacheEntriesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_DisputeCacheEntry_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DisputeCacheEntryRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).DisputeCacheEntry(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_DisputeCacheEntry_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).DisputeCacheEntry(ctx, req.(*DisputeCacheEntryRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_ImportCacheEntries_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ImportCacheEntriesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).ImportCacheEntries(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_ImportCacheEntries_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).ImportCacheEntries(ctx, req.(*ImportCacheEntriesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_ExplainCache_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExplainCacheRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).ExplainCache(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_ExplainCache_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).ExplainCache(ctx, req.(*ExplainCacheRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_ShredCacheTenant_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ShredCacheTenantRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).ShredCacheTenant(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_ShredCacheTenant_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).ShredCacheTenant(ctx, req.(*ShredCacheTenantRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_RotateCacheKeys_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RotateCacheKeysRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).RotateCacheKeys(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_RotateCacheKeys_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).RotateCacheKeys(ctx, req.(*RotateCacheKeysRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AdminService_ListUpstreams_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListUpstreamsRequest)
 	if err := dec(in); err != nil {
@@ -976,6 +1272,38 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetCacheStats",
 			Handler:    _AdminService_GetCacheStats_Handler,
+		},
+		{
+			MethodName: "ListCacheEntries",
+			Handler:    _AdminService_ListCacheEntries_Handler,
+		},
+		{
+			MethodName: "GetCacheEntry",
+			Handler:    _AdminService_GetCacheEntry_Handler,
+		},
+		{
+			MethodName: "DeleteCacheEntries",
+			Handler:    _AdminService_DeleteCacheEntries_Handler,
+		},
+		{
+			MethodName: "DisputeCacheEntry",
+			Handler:    _AdminService_DisputeCacheEntry_Handler,
+		},
+		{
+			MethodName: "ImportCacheEntries",
+			Handler:    _AdminService_ImportCacheEntries_Handler,
+		},
+		{
+			MethodName: "ExplainCache",
+			Handler:    _AdminService_ExplainCache_Handler,
+		},
+		{
+			MethodName: "ShredCacheTenant",
+			Handler:    _AdminService_ShredCacheTenant_Handler,
+		},
+		{
+			MethodName: "RotateCacheKeys",
+			Handler:    _AdminService_RotateCacheKeys_Handler,
 		},
 		{
 			MethodName: "ListUpstreams",

@@ -3,6 +3,7 @@ from google.api import field_behavior_pb2 as _field_behavior_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from penstock.gateway.v1 import cached_entry_pb2 as _cached_entry_pb2
 from penstock.gateway.v1 import upstream_pb2 as _upstream_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -403,20 +404,200 @@ class GetCacheStatsRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetCacheStatsResponse(_message.Message):
-    __slots__ = ("memory_hits", "redis_hits", "misses", "stores", "refusals", "memory_entries")
+    __slots__ = ("memory_hits", "redis_hits", "misses", "stores", "refusals", "memory_entries", "semantic_hits", "refused_by_guard", "not_compared", "embedded", "judged_hits", "false_hits", "saved_tokens", "saved_nano_usd", "semantic_entries", "semantic_trouble")
+    class RefusedByGuardEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class NotComparedEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
     MEMORY_HITS_FIELD_NUMBER: _ClassVar[int]
     REDIS_HITS_FIELD_NUMBER: _ClassVar[int]
     MISSES_FIELD_NUMBER: _ClassVar[int]
     STORES_FIELD_NUMBER: _ClassVar[int]
     REFUSALS_FIELD_NUMBER: _ClassVar[int]
     MEMORY_ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    SEMANTIC_HITS_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_BY_GUARD_FIELD_NUMBER: _ClassVar[int]
+    NOT_COMPARED_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDED_FIELD_NUMBER: _ClassVar[int]
+    JUDGED_HITS_FIELD_NUMBER: _ClassVar[int]
+    FALSE_HITS_FIELD_NUMBER: _ClassVar[int]
+    SAVED_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    SAVED_NANO_USD_FIELD_NUMBER: _ClassVar[int]
+    SEMANTIC_ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    SEMANTIC_TROUBLE_FIELD_NUMBER: _ClassVar[int]
     memory_hits: int
     redis_hits: int
     misses: int
     stores: int
     refusals: int
     memory_entries: int
-    def __init__(self, memory_hits: _Optional[int] = ..., redis_hits: _Optional[int] = ..., misses: _Optional[int] = ..., stores: _Optional[int] = ..., refusals: _Optional[int] = ..., memory_entries: _Optional[int] = ...) -> None: ...
+    semantic_hits: int
+    refused_by_guard: _containers.ScalarMap[str, int]
+    not_compared: _containers.ScalarMap[str, int]
+    embedded: int
+    judged_hits: int
+    false_hits: int
+    saved_tokens: int
+    saved_nano_usd: int
+    semantic_entries: int
+    semantic_trouble: str
+    def __init__(self, memory_hits: _Optional[int] = ..., redis_hits: _Optional[int] = ..., misses: _Optional[int] = ..., stores: _Optional[int] = ..., refusals: _Optional[int] = ..., memory_entries: _Optional[int] = ..., semantic_hits: _Optional[int] = ..., refused_by_guard: _Optional[_Mapping[str, int]] = ..., not_compared: _Optional[_Mapping[str, int]] = ..., embedded: _Optional[int] = ..., judged_hits: _Optional[int] = ..., false_hits: _Optional[int] = ..., saved_tokens: _Optional[int] = ..., saved_nano_usd: _Optional[int] = ..., semantic_entries: _Optional[int] = ..., semantic_trouble: _Optional[str] = ...) -> None: ...
+
+class ListCacheEntriesRequest(_message.Message):
+    __slots__ = ("tenant", "model", "tag", "user", "with_content", "page_size", "page_token")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    TAG_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    WITH_CONTENT_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    model: str
+    tag: str
+    user: str
+    with_content: bool
+    page_size: int
+    page_token: str
+    def __init__(self, tenant: _Optional[str] = ..., model: _Optional[str] = ..., tag: _Optional[str] = ..., user: _Optional[str] = ..., with_content: bool = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListCacheEntriesResponse(_message.Message):
+    __slots__ = ("entries", "next_page_token")
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    entries: _containers.RepeatedCompositeFieldContainer[_cached_entry_pb2.CachedEntry]
+    next_page_token: str
+    def __init__(self, entries: _Optional[_Iterable[_Union[_cached_entry_pb2.CachedEntry, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class GetCacheEntryRequest(_message.Message):
+    __slots__ = ("id", "tenant")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    tenant: str
+    def __init__(self, id: _Optional[str] = ..., tenant: _Optional[str] = ...) -> None: ...
+
+class GetCacheEntryResponse(_message.Message):
+    __slots__ = ("entry",)
+    ENTRY_FIELD_NUMBER: _ClassVar[int]
+    entry: _cached_entry_pb2.CachedEntry
+    def __init__(self, entry: _Optional[_Union[_cached_entry_pb2.CachedEntry, _Mapping]] = ...) -> None: ...
+
+class DeleteCacheEntriesRequest(_message.Message):
+    __slots__ = ("tenant", "ids", "tag", "user", "model", "every_entry", "dry_run")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    TAG_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    EVERY_ENTRY_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    ids: _containers.RepeatedScalarFieldContainer[str]
+    tag: str
+    user: str
+    model: str
+    every_entry: bool
+    dry_run: bool
+    def __init__(self, tenant: _Optional[str] = ..., ids: _Optional[_Iterable[str]] = ..., tag: _Optional[str] = ..., user: _Optional[str] = ..., model: _Optional[str] = ..., every_entry: bool = ..., dry_run: bool = ...) -> None: ...
+
+class DeleteCacheEntriesResponse(_message.Message):
+    __slots__ = ("deleted_entries",)
+    DELETED_ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    deleted_entries: int
+    def __init__(self, deleted_entries: _Optional[int] = ...) -> None: ...
+
+class DisputeCacheEntryRequest(_message.Message):
+    __slots__ = ("id", "tenant")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    tenant: str
+    def __init__(self, id: _Optional[str] = ..., tenant: _Optional[str] = ...) -> None: ...
+
+class DisputeCacheEntryResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ImportCacheEntriesRequest(_message.Message):
+    __slots__ = ("tenant", "rows", "dry_run")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    rows: _containers.RepeatedCompositeFieldContainer[_cached_entry_pb2.CacheImportRow]
+    dry_run: bool
+    def __init__(self, tenant: _Optional[str] = ..., rows: _Optional[_Iterable[_Union[_cached_entry_pb2.CacheImportRow, _Mapping]]] = ..., dry_run: bool = ...) -> None: ...
+
+class ImportCacheEntriesResponse(_message.Message):
+    __slots__ = ("results",)
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[_cached_entry_pb2.CacheImportResult]
+    def __init__(self, results: _Optional[_Iterable[_Union[_cached_entry_pb2.CacheImportResult, _Mapping]]] = ...) -> None: ...
+
+class ExplainCacheRequest(_message.Message):
+    __slots__ = ("tenant", "model", "stored", "asked")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    STORED_FIELD_NUMBER: _ClassVar[int]
+    ASKED_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    model: str
+    stored: str
+    asked: str
+    def __init__(self, tenant: _Optional[str] = ..., model: _Optional[str] = ..., stored: _Optional[str] = ..., asked: _Optional[str] = ...) -> None: ...
+
+class ExplainCacheResponse(_message.Message):
+    __slots__ = ("served", "reason", "detail", "similarity", "score", "threshold", "floor")
+    SERVED_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    SIMILARITY_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    FLOOR_FIELD_NUMBER: _ClassVar[int]
+    served: bool
+    reason: str
+    detail: str
+    similarity: float
+    score: float
+    threshold: float
+    floor: float
+    def __init__(self, served: bool = ..., reason: _Optional[str] = ..., detail: _Optional[str] = ..., similarity: _Optional[float] = ..., score: _Optional[float] = ..., threshold: _Optional[float] = ..., floor: _Optional[float] = ...) -> None: ...
+
+class ShredCacheTenantRequest(_message.Message):
+    __slots__ = ("tenant",)
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    def __init__(self, tenant: _Optional[str] = ...) -> None: ...
+
+class ShredCacheTenantResponse(_message.Message):
+    __slots__ = ("deleted_entries",)
+    DELETED_ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    deleted_entries: int
+    def __init__(self, deleted_entries: _Optional[int] = ...) -> None: ...
+
+class RotateCacheKeysRequest(_message.Message):
+    __slots__ = ("tenant",)
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    def __init__(self, tenant: _Optional[str] = ...) -> None: ...
+
+class RotateCacheKeysResponse(_message.Message):
+    __slots__ = ("tenants",)
+    TENANTS_FIELD_NUMBER: _ClassVar[int]
+    tenants: int
+    def __init__(self, tenants: _Optional[int] = ...) -> None: ...
 
 class ListUpstreamsRequest(_message.Message):
     __slots__ = ()

@@ -134,6 +134,46 @@ class AdminServiceStub(object):
                 request_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.GetCacheStatsRequest.SerializeToString,
                 response_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.GetCacheStatsResponse.FromString,
                 _registered_method=True)
+        self.ListCacheEntries = channel.unary_unary(
+                '/penstock.gateway.v1.AdminService/ListCacheEntries',
+                request_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ListCacheEntriesRequest.SerializeToString,
+                response_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ListCacheEntriesResponse.FromString,
+                _registered_method=True)
+        self.GetCacheEntry = channel.unary_unary(
+                '/penstock.gateway.v1.AdminService/GetCacheEntry',
+                request_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.GetCacheEntryRequest.SerializeToString,
+                response_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.GetCacheEntryResponse.FromString,
+                _registered_method=True)
+        self.DeleteCacheEntries = channel.unary_unary(
+                '/penstock.gateway.v1.AdminService/DeleteCacheEntries',
+                request_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.DeleteCacheEntriesRequest.SerializeToString,
+                response_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.DeleteCacheEntriesResponse.FromString,
+                _registered_method=True)
+        self.DisputeCacheEntry = channel.unary_unary(
+                '/penstock.gateway.v1.AdminService/DisputeCacheEntry',
+                request_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.DisputeCacheEntryRequest.SerializeToString,
+                response_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.DisputeCacheEntryResponse.FromString,
+                _registered_method=True)
+        self.ImportCacheEntries = channel.unary_unary(
+                '/penstock.gateway.v1.AdminService/ImportCacheEntries',
+                request_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ImportCacheEntriesRequest.SerializeToString,
+                response_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ImportCacheEntriesResponse.FromString,
+                _registered_method=True)
+        self.ExplainCache = channel.unary_unary(
+                '/penstock.gateway.v1.AdminService/ExplainCache',
+                request_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ExplainCacheRequest.SerializeToString,
+                response_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ExplainCacheResponse.FromString,
+                _registered_method=True)
+        self.ShredCacheTenant = channel.unary_unary(
+                '/penstock.gateway.v1.AdminService/ShredCacheTenant',
+                request_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ShredCacheTenantRequest.SerializeToString,
+                response_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ShredCacheTenantResponse.FromString,
+                _registered_method=True)
+        self.RotateCacheKeys = channel.unary_unary(
+                '/penstock.gateway.v1.AdminService/RotateCacheKeys',
+                request_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.RotateCacheKeysRequest.SerializeToString,
+                response_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.RotateCacheKeysResponse.FromString,
+                _registered_method=True)
         self.ListUpstreams = channel.unary_unary(
                 '/penstock.gateway.v1.AdminService/ListUpstreams',
                 request_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ListUpstreamsRequest.SerializeToString,
@@ -297,6 +337,66 @@ class AdminServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListCacheEntries(self, request, context):
+        """ListCacheEntries pages through a tenant's entries that are matched by meaning,
+        oldest first; an operator names the tenant. With content, it leaves an audit entry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCacheEntry(self, request, context):
+        """GetCacheEntry returns one entry with its question and answer, and leaves an audit entry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteCacheEntries(self, request, context):
+        """DeleteCacheEntries deletes what fits everything that is named, or counts it:
+        no process serves it after a second. NOT_FOUND where ids name none at all.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DisputeCacheEntry(self, request, context):
+        """DisputeCacheEntry says that an entry was given, and was wrong: it is
+        removed, and what led to it is believed less.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportCacheEntries(self, request, context):
+        """ImportCacheEntries puts questions and answers in, each as if a model had
+        answered a request of it; what is refused is told row by row.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainCache(self, request, context):
+        """ExplainCache says whether the answer to one text would be given to another, and why. Nothing is kept.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ShredCacheTenant(self, request, context):
+        """ShredCacheTenant destroys a tenant's keys in the cache, and with them whatever it keeps: nobody reads it again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateCacheKeys(self, request, context):
+        """RotateCacheKeys has what is kept from now on sealed with new keys.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListUpstreams(self, request, context):
         """ListUpstreams tells how every upstream's models are, in the configuration's
         order: which are left out, why, and since when. For operators.
@@ -422,6 +522,46 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.GetCacheStats,
                     request_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.GetCacheStatsRequest.FromString,
                     response_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.GetCacheStatsResponse.SerializeToString,
+            ),
+            'ListCacheEntries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCacheEntries,
+                    request_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ListCacheEntriesRequest.FromString,
+                    response_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ListCacheEntriesResponse.SerializeToString,
+            ),
+            'GetCacheEntry': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCacheEntry,
+                    request_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.GetCacheEntryRequest.FromString,
+                    response_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.GetCacheEntryResponse.SerializeToString,
+            ),
+            'DeleteCacheEntries': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteCacheEntries,
+                    request_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.DeleteCacheEntriesRequest.FromString,
+                    response_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.DeleteCacheEntriesResponse.SerializeToString,
+            ),
+            'DisputeCacheEntry': grpc.unary_unary_rpc_method_handler(
+                    servicer.DisputeCacheEntry,
+                    request_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.DisputeCacheEntryRequest.FromString,
+                    response_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.DisputeCacheEntryResponse.SerializeToString,
+            ),
+            'ImportCacheEntries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ImportCacheEntries,
+                    request_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ImportCacheEntriesRequest.FromString,
+                    response_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ImportCacheEntriesResponse.SerializeToString,
+            ),
+            'ExplainCache': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainCache,
+                    request_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ExplainCacheRequest.FromString,
+                    response_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ExplainCacheResponse.SerializeToString,
+            ),
+            'ShredCacheTenant': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShredCacheTenant,
+                    request_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ShredCacheTenantRequest.FromString,
+                    response_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ShredCacheTenantResponse.SerializeToString,
+            ),
+            'RotateCacheKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateCacheKeys,
+                    request_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.RotateCacheKeysRequest.FromString,
+                    response_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.RotateCacheKeysResponse.SerializeToString,
             ),
             'ListUpstreams': grpc.unary_unary_rpc_method_handler(
                     servicer.ListUpstreams,
@@ -940,6 +1080,222 @@ class AdminService(object):
             '/penstock.gateway.v1.AdminService/GetCacheStats',
             penstock_dot_gateway_dot_v1_dot_admin__service__pb2.GetCacheStatsRequest.SerializeToString,
             penstock_dot_gateway_dot_v1_dot_admin__service__pb2.GetCacheStatsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCacheEntries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.gateway.v1.AdminService/ListCacheEntries',
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ListCacheEntriesRequest.SerializeToString,
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ListCacheEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCacheEntry(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.gateway.v1.AdminService/GetCacheEntry',
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.GetCacheEntryRequest.SerializeToString,
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.GetCacheEntryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteCacheEntries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.gateway.v1.AdminService/DeleteCacheEntries',
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.DeleteCacheEntriesRequest.SerializeToString,
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.DeleteCacheEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DisputeCacheEntry(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.gateway.v1.AdminService/DisputeCacheEntry',
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.DisputeCacheEntryRequest.SerializeToString,
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.DisputeCacheEntryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportCacheEntries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.gateway.v1.AdminService/ImportCacheEntries',
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ImportCacheEntriesRequest.SerializeToString,
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ImportCacheEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainCache(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.gateway.v1.AdminService/ExplainCache',
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ExplainCacheRequest.SerializeToString,
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ExplainCacheResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShredCacheTenant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.gateway.v1.AdminService/ShredCacheTenant',
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ShredCacheTenantRequest.SerializeToString,
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ShredCacheTenantResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateCacheKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.gateway.v1.AdminService/RotateCacheKeys',
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.RotateCacheKeysRequest.SerializeToString,
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.RotateCacheKeysResponse.FromString,
             options,
             channel_credentials,
             insecure,

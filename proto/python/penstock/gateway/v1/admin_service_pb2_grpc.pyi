@@ -143,6 +143,62 @@ class AdminServiceStub:
     ]
     """GetCacheStats counts what one process of the cache has done since it started. For operators."""
 
+    ListCacheEntries: grpc.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.ListCacheEntriesRequest,
+        penstock.gateway.v1.admin_service_pb2.ListCacheEntriesResponse,
+    ]
+    """ListCacheEntries pages through a tenant's entries that are matched by meaning,
+    oldest first; an operator names the tenant. With content, it leaves an audit entry.
+    """
+
+    GetCacheEntry: grpc.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.GetCacheEntryRequest,
+        penstock.gateway.v1.admin_service_pb2.GetCacheEntryResponse,
+    ]
+    """GetCacheEntry returns one entry with its question and answer, and leaves an audit entry."""
+
+    DeleteCacheEntries: grpc.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.DeleteCacheEntriesRequest,
+        penstock.gateway.v1.admin_service_pb2.DeleteCacheEntriesResponse,
+    ]
+    """DeleteCacheEntries deletes what fits everything that is named, or counts it:
+    no process serves it after a second. NOT_FOUND where ids name none at all.
+    """
+
+    DisputeCacheEntry: grpc.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.DisputeCacheEntryRequest,
+        penstock.gateway.v1.admin_service_pb2.DisputeCacheEntryResponse,
+    ]
+    """DisputeCacheEntry says that an entry was given, and was wrong: it is
+    removed, and what led to it is believed less.
+    """
+
+    ImportCacheEntries: grpc.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.ImportCacheEntriesRequest,
+        penstock.gateway.v1.admin_service_pb2.ImportCacheEntriesResponse,
+    ]
+    """ImportCacheEntries puts questions and answers in, each as if a model had
+    answered a request of it; what is refused is told row by row.
+    """
+
+    ExplainCache: grpc.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.ExplainCacheRequest,
+        penstock.gateway.v1.admin_service_pb2.ExplainCacheResponse,
+    ]
+    """ExplainCache says whether the answer to one text would be given to another, and why. Nothing is kept."""
+
+    ShredCacheTenant: grpc.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.ShredCacheTenantRequest,
+        penstock.gateway.v1.admin_service_pb2.ShredCacheTenantResponse,
+    ]
+    """ShredCacheTenant destroys a tenant's keys in the cache, and with them whatever it keeps: nobody reads it again."""
+
+    RotateCacheKeys: grpc.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.RotateCacheKeysRequest,
+        penstock.gateway.v1.admin_service_pb2.RotateCacheKeysResponse,
+    ]
+    """RotateCacheKeys has what is kept from now on sealed with new keys."""
+
     ListUpstreams: grpc.UnaryUnaryMultiCallable[
         penstock.gateway.v1.admin_service_pb2.ListUpstreamsRequest,
         penstock.gateway.v1.admin_service_pb2.ListUpstreamsResponse,
@@ -300,6 +356,62 @@ class AdminServiceAsyncStub:
         penstock.gateway.v1.admin_service_pb2.GetCacheStatsResponse,
     ]
     """GetCacheStats counts what one process of the cache has done since it started. For operators."""
+
+    ListCacheEntries: grpc.aio.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.ListCacheEntriesRequest,
+        penstock.gateway.v1.admin_service_pb2.ListCacheEntriesResponse,
+    ]
+    """ListCacheEntries pages through a tenant's entries that are matched by meaning,
+    oldest first; an operator names the tenant. With content, it leaves an audit entry.
+    """
+
+    GetCacheEntry: grpc.aio.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.GetCacheEntryRequest,
+        penstock.gateway.v1.admin_service_pb2.GetCacheEntryResponse,
+    ]
+    """GetCacheEntry returns one entry with its question and answer, and leaves an audit entry."""
+
+    DeleteCacheEntries: grpc.aio.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.DeleteCacheEntriesRequest,
+        penstock.gateway.v1.admin_service_pb2.DeleteCacheEntriesResponse,
+    ]
+    """DeleteCacheEntries deletes what fits everything that is named, or counts it:
+    no process serves it after a second. NOT_FOUND where ids name none at all.
+    """
+
+    DisputeCacheEntry: grpc.aio.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.DisputeCacheEntryRequest,
+        penstock.gateway.v1.admin_service_pb2.DisputeCacheEntryResponse,
+    ]
+    """DisputeCacheEntry says that an entry was given, and was wrong: it is
+    removed, and what led to it is believed less.
+    """
+
+    ImportCacheEntries: grpc.aio.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.ImportCacheEntriesRequest,
+        penstock.gateway.v1.admin_service_pb2.ImportCacheEntriesResponse,
+    ]
+    """ImportCacheEntries puts questions and answers in, each as if a model had
+    answered a request of it; what is refused is told row by row.
+    """
+
+    ExplainCache: grpc.aio.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.ExplainCacheRequest,
+        penstock.gateway.v1.admin_service_pb2.ExplainCacheResponse,
+    ]
+    """ExplainCache says whether the answer to one text would be given to another, and why. Nothing is kept."""
+
+    ShredCacheTenant: grpc.aio.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.ShredCacheTenantRequest,
+        penstock.gateway.v1.admin_service_pb2.ShredCacheTenantResponse,
+    ]
+    """ShredCacheTenant destroys a tenant's keys in the cache, and with them whatever it keeps: nobody reads it again."""
+
+    RotateCacheKeys: grpc.aio.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.RotateCacheKeysRequest,
+        penstock.gateway.v1.admin_service_pb2.RotateCacheKeysResponse,
+    ]
+    """RotateCacheKeys has what is kept from now on sealed with new keys."""
 
     ListUpstreams: grpc.aio.UnaryUnaryMultiCallable[
         penstock.gateway.v1.admin_service_pb2.ListUpstreamsRequest,
@@ -494,6 +606,78 @@ class AdminServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[penstock.gateway.v1.admin_service_pb2.GetCacheStatsResponse, collections.abc.Awaitable[penstock.gateway.v1.admin_service_pb2.GetCacheStatsResponse]]:
         """GetCacheStats counts what one process of the cache has done since it started. For operators."""
+
+    @abc.abstractmethod
+    def ListCacheEntries(
+        self,
+        request: penstock.gateway.v1.admin_service_pb2.ListCacheEntriesRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[penstock.gateway.v1.admin_service_pb2.ListCacheEntriesResponse, collections.abc.Awaitable[penstock.gateway.v1.admin_service_pb2.ListCacheEntriesResponse]]:
+        """ListCacheEntries pages through a tenant's entries that are matched by meaning,
+        oldest first; an operator names the tenant. With content, it leaves an audit entry.
+        """
+
+    @abc.abstractmethod
+    def GetCacheEntry(
+        self,
+        request: penstock.gateway.v1.admin_service_pb2.GetCacheEntryRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[penstock.gateway.v1.admin_service_pb2.GetCacheEntryResponse, collections.abc.Awaitable[penstock.gateway.v1.admin_service_pb2.GetCacheEntryResponse]]:
+        """GetCacheEntry returns one entry with its question and answer, and leaves an audit entry."""
+
+    @abc.abstractmethod
+    def DeleteCacheEntries(
+        self,
+        request: penstock.gateway.v1.admin_service_pb2.DeleteCacheEntriesRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[penstock.gateway.v1.admin_service_pb2.DeleteCacheEntriesResponse, collections.abc.Awaitable[penstock.gateway.v1.admin_service_pb2.DeleteCacheEntriesResponse]]:
+        """DeleteCacheEntries deletes what fits everything that is named, or counts it:
+        no process serves it after a second. NOT_FOUND where ids name none at all.
+        """
+
+    @abc.abstractmethod
+    def DisputeCacheEntry(
+        self,
+        request: penstock.gateway.v1.admin_service_pb2.DisputeCacheEntryRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[penstock.gateway.v1.admin_service_pb2.DisputeCacheEntryResponse, collections.abc.Awaitable[penstock.gateway.v1.admin_service_pb2.DisputeCacheEntryResponse]]:
+        """DisputeCacheEntry says that an entry was given, and was wrong: it is
+        removed, and what led to it is believed less.
+        """
+
+    @abc.abstractmethod
+    def ImportCacheEntries(
+        self,
+        request: penstock.gateway.v1.admin_service_pb2.ImportCacheEntriesRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[penstock.gateway.v1.admin_service_pb2.ImportCacheEntriesResponse, collections.abc.Awaitable[penstock.gateway.v1.admin_service_pb2.ImportCacheEntriesResponse]]:
+        """ImportCacheEntries puts questions and answers in, each as if a model had
+        answered a request of it; what is refused is told row by row.
+        """
+
+    @abc.abstractmethod
+    def ExplainCache(
+        self,
+        request: penstock.gateway.v1.admin_service_pb2.ExplainCacheRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[penstock.gateway.v1.admin_service_pb2.ExplainCacheResponse, collections.abc.Awaitable[penstock.gateway.v1.admin_service_pb2.ExplainCacheResponse]]:
+        """ExplainCache says whether the answer to one text would be given to another, and why. Nothing is kept."""
+
+    @abc.abstractmethod
+    def ShredCacheTenant(
+        self,
+        request: penstock.gateway.v1.admin_service_pb2.ShredCacheTenantRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[penstock.gateway.v1.admin_service_pb2.ShredCacheTenantResponse, collections.abc.Awaitable[penstock.gateway.v1.admin_service_pb2.ShredCacheTenantResponse]]:
+        """ShredCacheTenant destroys a tenant's keys in the cache, and with them whatever it keeps: nobody reads it again."""
+
+    @abc.abstractmethod
+    def RotateCacheKeys(
+        self,
+        request: penstock.gateway.v1.admin_service_pb2.RotateCacheKeysRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[penstock.gateway.v1.admin_service_pb2.RotateCacheKeysResponse, collections.abc.Awaitable[penstock.gateway.v1.admin_service_pb2.RotateCacheKeysResponse]]:
+        """RotateCacheKeys has what is kept from now on sealed with new keys."""
 
     @abc.abstractmethod
     def ListUpstreams(

@@ -7,13 +7,18 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
+from penstock_common.contract.cache import MAX_MEANING_CHARACTERS
 from penstock_common.contract.inference import MAX_EJECTION
 from penstock_common.errors import InvalidRequest, ModelNotFound
 from penstock_gateway.domain.access.networks import Network, read_network
+from penstock_gateway.domain.life.order import MAX_CACHE_TAG_BYTES, MAX_CACHE_TAGS
+from penstock_gateway.domain.life.validation import MAX_USER_LENGTH
 
 MAX_MODELS = 256
 MAX_REGIONS = 64
 MAX_NETWORKS = 64
+MAX_CONTENT_CHARACTERS = 262_144
+"""Of an imported answer, or the system prompt of the requests that it answers."""
 MAX_LIFETIME = timedelta(days=3653)
 MAX_OVERLAP = timedelta(days=90)
 DEFAULT_OVERLAP = timedelta(days=1)
@@ -37,6 +42,13 @@ def tenant_name(name: str, field: str = "name") -> str:
 def named_tenant(name: str) -> str:
     """Return the name of a tenant that a request means, empty where it means none."""
     return tenant_name(name, "tenant") if name else name
+
+
+def required_tenant(name: str) -> str:
+    """Return the name of the tenant that a request must mean."""
+    if not name:
+        raise InvalidRequest("tenant must be named: an operator's key has none of its own.", field="tenant")
+    return tenant_name(name, "tenant")
 
 
 def may_be_tenant(name: str) -> bool:
@@ -126,6 +138,47 @@ def ejection(value: timedelta | None) -> timedelta | None:
 def reason(text: str) -> str:
     """Return the reason if people can read it."""
     return _text("reason", text, 0, _MAX_REASON_LENGTH)
+
+
+def question(text: str, field: str) -> str:
+    """Return the text if it may be matched by meaning."""
+    return _content(field, text, 1, MAX_MEANING_CHARACTERS)
+
+
+def answer(text: str) -> str:
+    """Return the text if it may be imported as an answer."""
+    return _content("answer", text, 1, MAX_CONTENT_CHARACTERS)
+
+
+def system_prompt(text: str) -> str:
+    """Return the text if it may be the system prompt of an imported answer."""
+    return _content("system", text, 0, MAX_CONTENT_CHARACTERS)
+
+
+def tag(text: str) -> str:
+    """Return the tag if a cache entry may have it, empty where none is named."""
+    if len(text.encode(errors="replace")) > MAX_CACHE_TAG_BYTES:
+        raise InvalidRequest(f"tag must have at most {MAX_CACHE_TAG_BYTES} bytes.", field="tag")
+    return _text("tag", text, 0, MAX_CACHE_TAG_BYTES)
+
+
+def tags(found: Sequence[str]) -> None:
+    """Check what is to be the tags of a cache entry."""
+    _at_most("tags", len(found), MAX_CACHE_TAGS)
+    for text in found:
+        if not tag(text):
+            raise InvalidRequest("tags must not be empty.", field="tags")
+
+
+def end_user(text: str) -> str:
+    """Return for whom callers may speak, empty where nobody is named."""
+    return _text("user", text, 0, MAX_USER_LENGTH)
+
+
+def _content(field: str, value: str, least: int, most: int) -> str:
+    if not least <= len(value) <= most or (least and not value.strip()):
+        raise InvalidRequest(f"{field} must have {least} to {most} characters, not {len(value.strip())}.", field=field)
+    return value
 
 
 def _text(field: str, value: str, least: int, most: int) -> str:

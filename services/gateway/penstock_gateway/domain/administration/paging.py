@@ -81,7 +81,12 @@ def listing(found: list[ItemT], page: Page, end: Callable[[ItemT], str]) -> List
     if len(found) <= page.size:
         return Listing(found)
     items = found[: page.size]
-    return Listing(items, base64.urlsafe_b64encode(end(items[-1]).encode()).decode())
+    return Listing(items, token_after(end(items[-1])))
+
+
+def token_after(end: str) -> str:
+    """Return the token of the page that begins after ``end``; empty where that is."""
+    return base64.urlsafe_b64encode(end.encode()).decode()
 
 
 def end_by_age(created_at: datetime, item_id: str) -> str:

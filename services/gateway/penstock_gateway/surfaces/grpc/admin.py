@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import unquote
-
-import msgspec
 
 from penstock.gateway.v1 import admin_service_pb2 as pb
 from penstock_common.contract.inference import MAX_EJECTION
@@ -33,26 +31,23 @@ from penstock_gateway.surfaces.grpc.admin_messages import (
     user_message,
 )
 from penstock_gateway.surfaces.grpc.arrival import admitted
+from penstock_gateway.surfaces.grpc.cache_admin import ActorOf, CacheAdminMethods
 from penstock_gateway.surfaces.grpc.upstream_messages import place_messages
-
-ActorOf = Callable[[ServerCall], Actor]
-"""Returns who makes a call."""
 
 # Of the penstock command: who typed it, for the audit log.
 TYPED_BY_HEADER = "x-penstock-typed-by"
 _OWN_SOCKET = "unix:"
 
 
-class AdminServicer:
+class AdminServicer(CacheAdminMethods):
     """Serves administration; calls come authorised or not at all, and the domain keeps the walls between tenants."""
 
     def __init__(self, administration: Administration, actor_of: ActorOf) -> None:
-        self._actor = actor_of
+        super().__init__(administration, actor_of)
         self._tenants = administration.tenants
         self._users = administration.users
         self._keys = administration.keys
         self._audit = administration.audit
-        self._cache = administration.cache
         self._upstreams = administration.upstreams
 
     async def CreateTenant(self, request: pb.CreateTenantRequest, call: ServerCall) -> pb.CreateTenantResponse:
@@ -151,15 +146,6 @@ class AdminServicer:
         listed = await self._audit.list(self._actor(call), request.tenant, page)
         entries = [entry_message(entry) for entry in listed.items]
         return pb.ListAuditEntriesResponse(entries=entries, next_page_token=listed.next_token)
-
-    async def ClearCache(self, request: pb.ClearCacheRequest, call: ServerCall) -> pb.ClearCacheResponse:
-        """Return how many kept answers were deleted."""
-        deleted = await self._cache.clear(self._actor(call), request.tenant, request.model)
-        return pb.ClearCacheResponse(deleted_entries=deleted)
-
-    async def GetCacheStats(self, request: pb.GetCacheStatsRequest, call: ServerCall) -> pb.GetCacheStatsResponse:
-        """Return what one process of the cache has counted."""
-        return pb.GetCacheStatsResponse(**msgspec.structs.asdict(await self._cache.stats()))
 
     async def ListUpstreams(self, request: pb.ListUpstreamsRequest, call: ServerCall) -> pb.ListUpstreamsResponse:
         """Return how every upstream's models are."""

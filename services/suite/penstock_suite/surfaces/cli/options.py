@@ -31,6 +31,8 @@ StateOption = Annotated[
         "$PENSTOCK_STATE_DIR, else .state where there is one, else ~/.local/state/penstock.",
     ),
 ]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do it, although nothing narrows it.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would become of it, and change nothing.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON for programs.")]
 WithoutTritonOption = Annotated[
     bool, typer.Option("--without-triton", help="Leave out the local Triton and the models that only it serves.")
