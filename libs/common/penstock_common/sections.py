@@ -176,6 +176,8 @@ class Qdrant(Section):
         if self.ca_file is not None and not self.url.startswith("https:"):
             refuse_key("'ca_file' needs an 'url' that begins with https://")
         return self
+
+
 class GivenAgain(Section):
     """How answers are shared and given again: of section ``cache``, what the gateway does."""
 
