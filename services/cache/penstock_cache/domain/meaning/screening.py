@@ -7,6 +7,7 @@ what they catch in vain costs a hit, and no more.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Literal
 
 NotCompared = Literal[
@@ -61,6 +62,8 @@ def is_dependent(words: list[str]) -> bool:
     return bool(pointing) and len(content) <= _MOST_CONTENT_WORDS_OF_A_FOLLOW_UP
 
 
+# A request is asked about twice: whether it may be matched, and among whose entries.
+@lru_cache(maxsize=64)
 def is_personal(text: str) -> bool:
     """Return whether the answer is about a person: the text holds personal data, or asks for what is the asker's own.
 
