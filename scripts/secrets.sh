@@ -21,7 +21,8 @@ mkdir -p "$secrets"
 for role in edge gateway router cache embedding inference; do
   mkdir -p "$secrets/tls/$role"
 done
-for name in key-pepper cache-key edge-token redis-password postgres-password triton-control-key grafana-password; do
+for name in key-pepper cache-key edge-token redis-password postgres-password triton-control-key grafana-password \
+  qdrant-key; do
   keep "$name" "$(random)"
 done
 keep demo-key "penstock-demo-$(random)"
@@ -30,6 +31,9 @@ keep operator-key "penstock-operator-$(random)"
 digest=$(tr -d '\n' <"$secrets/redis-password" | sha256sum | cut -d' ' -f1)
 printf 'user default on sanitize-payload #%s ~* &* +@all\n' "$digest" >"$secrets/redis-users"
 chmod 0644 "$secrets/redis-users"
+# So does Qdrant, which knows no digests: its file is open to whoever it is mounted for, and the folder is its owner's alone.
+printf 'service: {api_key: "%s"}\n' "$(tr -d '\n' <"$secrets/qdrant-key")" >"$secrets/qdrant.yaml"
+chmod 0644 "$secrets/qdrant.yaml"
 
 user=$(id -u) group=$(id -g)
 if [[ $user == 0 ]]; then

