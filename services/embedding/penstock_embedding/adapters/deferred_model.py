@@ -26,7 +26,7 @@ class DeferredModel:
         self._name = name
         self._open_model = open_model
         self._stack = stack
-        self._loading = asyncio.Lock()
+        self._loading: asyncio.Task[None] | None = None
         self._model: BatchModel | None = None
 
     @classmethod
@@ -34,7 +34,11 @@ class DeferredModel:
     async def open(cls, name: str, open_model: OpenModel) -> AsyncGenerator[DeferredModel, None]:
         """Yield a model that ``open_model`` opens; on exit, close what was opened."""
         async with AsyncExitStack() as stack:
-            yield cls(name, open_model, stack)
+            deferred = cls(name, open_model, stack)
+            try:
+                yield deferred
+            finally:
+                await deferred._stop_loading()
 
     @property
     def name(self) -> str:
@@ -57,11 +61,23 @@ class DeferredModel:
         return await self._model.run(batch, deadline, account)
 
     async def _loaded(self) -> BatchModel:
-        async with self._loading:
-            if self._model is None:
-                try:
-                    self._model = await self._stack.enter_async_context(self._open_model())
-                except ConfigurationError as error:
-                    _LOG.error("the embedding model cannot be loaded: %s", error)
-                    raise ServiceUnavailable("The embedding model cannot be loaded.", service="embedding") from None
-            return self._model
+        if self._loading is None:
+            self._loading = asyncio.create_task(self._load(), name="load the embedding model")
+        # Who asked first may have little time, and the next one is to find it loaded.
+        await asyncio.shield(self._loading)
+        if self._model is None:
+            raise ServiceUnavailable("The embedding model cannot be loaded.", service="embedding")
+        return self._model
+
+    async def _load(self) -> None:
+        try:
+            self._model = await self._stack.enter_async_context(self._open_model())
+        except ConfigurationError as error:
+            _LOG.error("the embedding model cannot be loaded: %s", error)
+        finally:
+            self._loading = None
+
+    async def _stop_loading(self) -> None:
+        if self._loading is not None:
+            self._loading.cancel()
+            await asyncio.wait([self._loading])

@@ -29,6 +29,7 @@ from penstock_suite.domain.contradictions import (
     doubts,
     missing_keys,
     needs_a_key,
+    needs_a_server,
     unknown_base_models,
     unpriced,
 )
@@ -309,6 +310,8 @@ def _of_roles(written: Configuration, roles: list[Role], *, show: bool) -> Verdi
             _refuse_openness(check, role, settings)
         if Role.GATEWAY in roles and settings.listen.tls is not None:
             check.note(unusable_certificate(settings.listen.tls))
+    if Role.CACHE in roles:
+        check.note(needs_a_server(document))
     if len(roles) > 1:
         _note_contradictions(check, document)
     elif roles == [Role.INFERENCE]:

@@ -28,6 +28,45 @@ def contradictions(document: Document) -> Iterator[Finding]:
     yield from missing_keys(document)
     yield from _unknown_candidates(document)
     yield from _unknown_models(document)
+    yield from _meaning_without_vectors(document)
+
+
+def matches_meaning(document: Document) -> bool:
+    """Return whether the cache answers what was asked in other words."""
+    cache: Any = document.get("cache")
+    return isinstance(cache, dict) and cast("Document", cache).get("mode") == "semantic"
+
+
+def needs_a_server(document: Document) -> Iterator[Finding]:
+    """Yield why a cache that is a process of its own, and may have replicas, cannot match by meaning."""
+    if not matches_meaning(document):
+        return
+    if not _target_of(document, "embedding"):
+        yield ("cache", "mode"), _NO_EMBEDDING
+    section: Any = document.get("qdrant")
+    named: Document = cast("Document", section) if isinstance(section, dict) else {}
+    if not named.get("url") and not named.get("path"):
+        text = "a replica of the cache cannot open the folder of another's embedded engine: name a Qdrant server, such as "
+        text += "qdrant: {url: 'http://qdrant:6334'}, or, for a cache that never has a replica, a folder in 'qdrant.path'"
+        yield ("qdrant",), text
+
+
+_NO_EMBEDDING = (
+    "'semantic' needs a model that makes vectors: say 'embedding: {model: all-MiniLM-L6-v2}', or where the embedding "
+    "service is in 'services.embedding.target', or use 'mode: exact'"
+)
+
+
+def _target_of(document: Document, role: str) -> bool:
+    place: Any = document.get("services")
+    for key in (role, "target"):
+        place = cast("Document", place).get(key) if isinstance(place, dict) else None
+    return bool(place)
+
+
+def _meaning_without_vectors(document: Document) -> Iterator[Finding]:
+    if matches_meaning(document) and "embedding" not in document and not _target_of(document, "embedding"):
+        yield ("cache", "mode"), _NO_EMBEDDING
 
 
 def doubts(document: Document, known: Collection[str] = ()) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from penstock_suite.domain.contradictions import matches_meaning
 from penstock_suite.domain.state_folder import StateFolder
 
 Document = dict[str, Any]
@@ -50,6 +51,8 @@ def completed(document: Document, parts: LocalParts) -> Document:
     _default_keys(full, "cache", key_dir=str(state.cache_keys))
     # One person's machine: every trace is worth seeing.
     _default_keys(full, "telemetry", sample_ratio=1.0)
+    if matches_meaning(full) and not _named(full, "qdrant").get("url"):
+        _default_keys(full, "qdrant", path=str(state.vectors))
     if "embedding" in full:
         _default_keys(full, "embedding", cache_dir=str(state.models))
     _add_demo_tenant(full, parts)
@@ -118,6 +121,11 @@ def _mappings(document: Document, section: str) -> list[Document]:
     # Validation, which comes later, says what is wrong with anything else.
     found: Any = document.get(section)
     return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+
+
+def _named(document: Document, section: str) -> Document:
+    found: Any = document.get(section)
+    return found if isinstance(found, dict) else {}
 
 
 def _default(document: Document, section: str, value: str) -> None:

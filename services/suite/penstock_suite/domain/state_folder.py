@@ -69,6 +69,11 @@ class StateFolder:
         return self.root / "models"
 
     @property
+    def vectors(self) -> Path:
+        """What the embedded engine keeps."""
+        return self.root / "vectors"
+
+    @property
     def lock(self) -> Path:
         """Held by the stack that runs on this folder."""
         return self.root / "lock"
@@ -126,6 +131,11 @@ class StateFolder:
     def embedding_socket(self) -> Path:
         """Where the embedding service listens to workers."""
         return self.sockets / "embedding.sock"
+
+    @property
+    def points_socket(self) -> Path:
+        """Where the vectors' engine listens to workers."""
+        return self.sockets / "points.sock"
 
     @property
     def redis_socket(self) -> Path:
