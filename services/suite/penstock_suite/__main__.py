@@ -10,7 +10,7 @@ import gc
 import os
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from penstock_suite.domain.administration import Administration
     from penstock_suite.domain.answers import BackedUp, Exported, GatewayReport, ModelSheet, Restored
     from penstock_suite.domain.cache_evaluation import Evaluation
-    from penstock_suite.domain.example import Example
+    from penstock_suite.domain.example import Examples
     from penstock_suite.domain.importing.deployment import Imported
     from penstock_suite.domain.progress import Show
     from penstock_suite.domain.reload import Reload
@@ -245,10 +245,11 @@ def _config() -> typer.Typer:
 
         return import_litellm(file, to)
 
-    def examples() -> Mapping[str, Example]:
+    def examples() -> Examples:
         from penstock_suite.adapters.examples import examples
+        from penstock_suite.app.plan import has_default_weights
 
-        return examples()
+        return Examples(examples(), has_default_weights())
 
     return config(verdict_of, reference, reload_stack, examples, import_litellm)
 

@@ -6,17 +6,25 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from penstock_common.addresses import Listen
 from penstock_common.configuration import RELOADED, Configuration, Section
 from penstock_common.datasheet.files import DatasheetSettings
-from penstock_common.faults import nearest, refuse, refuse_key
-from penstock_common.sections import NetworkText, PublicModel, Redis, ReloadSettings, Secrets, Services, Telemetry
+from penstock_common.faults import nearest, refuse
+from penstock_common.sections import (
+    NetworkText,
+    PublicModel,
+    Qdrant,
+    Redis,
+    ReloadSettings,
+    Secrets,
+    Services,
+    Telemetry,
+)
 
 # Whoever connects to an address of this machine comes from that address.
 _ADDRESSES = {"localhost": "127.0.0.1"}
-_NOT_BUILT = {"qdrant": "has no vector search yet"}
 
 
 class Document(BaseModel):
@@ -189,6 +197,11 @@ class Joined(Section):
         """Whether the cache service is built."""
         return self.cache.mode != "off"
 
+    @property
+    def matches_meaning(self) -> bool:
+        """Whether the cache answers what was asked in other words."""
+        return self.cache.mode == "semantic"
+
 
 class Settings(Joined, DatasheetSettings):
     """The suite's sections."""
@@ -202,17 +215,11 @@ class Settings(Joined, DatasheetSettings):
     state_dir: Path | None = None
     """The one folder with everything that a local stack keeps; the option --state and $PENSTOCK_STATE_DIR go before it."""
     services: Services | None = None
-    qdrant: Any = None
-    """Vector search, which this version does not have: leave it out."""
+    qdrant: Qdrant = Qdrant()
+    """Where vectors are, of what the cache matches by meaning: a Qdrant server, or the engine that is part of this."""
     tenants: list[TenantSettings] = []
     reload: Annotated[ReloadSettings, RELOADED] = ReloadSettings()
     local: LocalSettings = LocalSettings()
-
-    @field_validator("qdrant")
-    @classmethod
-    def _not_built(cls, value: Any, info: ValidationInfo) -> None:
-        if value is not None:
-            refuse_key(f"this version {_NOT_BUILT[str(info.field_name)]}; leave the section out")
 
     @property
     def local_triton_models(self) -> dict[str, list[str]]:
@@ -229,6 +236,11 @@ class Settings(Joined, DatasheetSettings):
         return any(upstream.is_local_triton and upstream.model_control is not None for upstream in self.upstreams)
 
     @property
+    def has_engine(self) -> bool:
+        """Whether the vectors' engine is part of the stack."""
+        return self.matches_meaning and not self.qdrant.url
+
+    @property
     def needs_redis(self) -> bool:
         """Whether somebody wants a Redis that the configuration does not name."""
         return not self.redis.state or (self.has_cache and not self.redis.cache)
@@ -240,6 +252,12 @@ class Settings(Joined, DatasheetSettings):
         if demo and demo not in known:
             refuse([(("local", "demo_tenant"), f"it is '{demo}', which 'tenants' does not have{nearest(demo, known)}")])
         return self
+
+
+class VectorSettings(Section):
+    """Where vectors are, for whoever opens their engine."""
+
+    qdrant: Qdrant = Qdrant()
 
 
 class PatienceSettings(Section):

@@ -75,6 +75,33 @@ async def test_a_model_that_cannot_be_loaded_is_unavailable_and_tried_again() ->
         assert (await model.prepare(["a"]))[0].content == "a"
 
 
+async def test_a_caller_whose_time_is_over_leaves_the_model_loading_for_the_next() -> None:
+    opener = Opener()
+    async with DeferredModel.open("any", opener) as model:
+        hasty = asyncio.create_task(model.prepare(["a"]))
+        await asyncio.sleep(0)
+        hasty.cancel()
+        await asyncio.wait([hasty])
+        assert (await model.prepare(["b"]))[0].content == "b"
+    assert opener.happened == ["loading", "closed"]
+
+
+async def test_a_model_that_is_loading_at_the_end_is_not_waited_for() -> None:
+    loads = asyncio.Event()
+
+    @asynccontextmanager
+    async def opener() -> AsyncIterator[Model]:
+        loads.set()
+        await asyncio.Event().wait()
+        yield Model()
+
+    async with DeferredModel.open("any", opener) as model:
+        asked = asyncio.create_task(model.prepare(["a"]))
+        await loads.wait()
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+
+
 async def test_a_service_that_loads_later_has_prepared_nothing_when_it_starts(
     model_files: ModelFiles, tmp_path: Path
 ) -> None:

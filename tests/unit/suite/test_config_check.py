@@ -322,3 +322,41 @@ def test_no_message_speaks_of_our_classes(wrong):
 def test_numbers_that_would_not_fit_where_they_go_are_refused(written, text, key):
     with pytest.raises(Misconfigured, match=re.escape(f"'{key}': it must be at most")):
         checked(written(text))
+
+
+MEANING = (
+    GOOD
+    + """
+cache: {mode: semantic}
+embedding: {model: all-MiniLM-L6-v2}
+secrets: {cache_key_file: CACHE_KEY}
+services:
+  cache: {listen: 127.0.0.1:9003}
+  embedding: {target: 'dns:///embedding:9004'}
+qdrant: {url: 'http://qdrant:6334'}
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "faults"),
+    [
+        ("", "", []),
+        ("qdrant: {url: 'http://qdrant:6334'}", "qdrant: {path: /var/lib/vectors}", []),
+        ("qdrant: {url: 'http://qdrant:6334'}", "", [("qdrant", "a replica of the cache cannot open the folder")]),
+        ("qdrant: {url: 'http://qdrant:6334'}", "qdrant: {}", [("qdrant", "or, for a cache that never has a replica")]),
+        ("  embedding: {target: 'dns:///embedding:9004'}", "", [("cache.mode", "'services.embedding.target'")]),
+        ("mode: semantic", "mode: exact", []),
+    ],
+)
+def test_a_cache_by_itself_asks_a_server_that_its_replicas_can_ask_too(written, tmp_path, old, new, faults):
+    key = tmp_path / "cache-key"
+    key.write_bytes(b"k" * 32)
+    found = verdict(written(MEANING.replace(old, new).replace("CACHE_KEY", str(key))), Role.CACHE)
+    assert [
+        (fault.key, text) for fault, (_, text) in zip(found.faults, faults, strict=True) if text in fault.message
+    ] == faults
+
+
+def test_an_exact_cache_needs_no_vectors(written):
+    assert verdict(written(GOOD + "cache: {mode: exact}\n")).is_good

@@ -21,7 +21,7 @@ EXAMPLES = examples()
 
 def configured(providers, path="penstock.yaml"):
     """Return the file for these providers."""
-    return example_configuration([EXAMPLES[name] for name in providers], path)
+    return example_configuration([EXAMPLES[name] for name in providers], path, has_weights=False)
 
 
 def test_there_is_an_example_for_every_provider():

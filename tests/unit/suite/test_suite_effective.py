@@ -32,6 +32,21 @@ tenants: [{name: other}, {name: demo, keys: [own-key-of-the-file]}]
 """)
 
 
+@pytest.mark.parametrize(
+    ("document", "qdrant"),
+    [
+        ({"cache": {"mode": "semantic"}}, {"path": "/state/vectors"}),
+        ({"cache": {"mode": "semantic"}, "qdrant": {"hnsw_m": 8}}, {"path": "/state/vectors", "hnsw_m": 8}),
+        ({"cache": {"mode": "semantic"}, "qdrant": {"path": "/own"}}, {"path": "/own"}),
+        ({"cache": {"mode": "semantic"}, "qdrant": {"url": "http://q:6334"}}, {"url": "http://q:6334"}),
+        ({"cache": {"mode": "exact"}}, None),
+        ({"cache": None}, None),
+    ],
+)
+def test_vectors_are_kept_in_the_state_folder_where_nothing_else_is_said(document, qdrant):
+    assert completed(document, PARTS).get("qdrant") == qdrant
+
+
 def test_what_the_file_names_stands():
     document = {
         "sql": "postgresql://db/penstock",

@@ -103,7 +103,7 @@ tenants: [{name: t, tier: free, keys: [tenant-secret-1234]}]
         ("- a", ["must hold a mapping"]),
         ("a: [", ["is not valid YAML"]),
         ("cache: {mode: sometimes}", ["'cache.mode'"]),
-        ("cache: {mode: semantic}", ["not built yet"]),
+        ("cache: {mode: semantic}", ["'cache.mode'", "'embedding: {model", "'services.embedding.target'"]),
         (
             "models: [{name: m, candidates: [u/x], degradation: [{model: n}]}]",
             ["'n', which is no public model; known are m"],
@@ -117,7 +117,8 @@ tenants: [{name: t, tier: free, keys: [tenant-secret-1234]}]
         ("tenants: [{name: t, keys: [short]}]", ["shorter than 16"]),
         ("local: {demo_tenant: nobody}\ntenants: [{name: t}]", ["'nobody', which 'tenants' does not have"]),
         ("services: {rooter: {target: 'dns:///router:9002'}}", ["'services.rooter'", "did you mean 'router'"]),
-        ("qdrant: {path: /x}", ["'qdrant'", "no vector search yet"]),
+        ("qdrant: {path: /x, url: 'http://q:6334'}", ["'qdrant'", "leave out one of them"]),
+        ("qdrant: {url: 'http://q:6333'}", ["'qdrant.url'", "6334"]),
         ("listen: {tls: {cert_file: a}}", ["'listen.tls.key_file' is missing"]),
     ],
 )  # fmt: skip

@@ -310,14 +310,7 @@ def _of_roles(written: Configuration, roles: list[Role], *, show: bool) -> Verdi
             _refuse_openness(check, role, settings)
         if Role.GATEWAY in roles and settings.listen.tls is not None:
             check.note(unusable_certificate(settings.listen.tls))
-    if Role.CACHE in roles:
-        check.note(needs_a_server(document))
-    if len(roles) > 1:
-        _note_contradictions(check, document)
-    elif roles == [Role.INFERENCE]:
-        known = datasheet_of(check.configuration).all_names
-        check.note((*missing_keys(document), *_empty_keys(check.read)))
-        check.doubt((*unknown_base_models(document, known), *unpriced(document, known)))
+    _note_of_roles(check, roles, document)
     found = check.verdict()
     if not found.is_good:
         return found
@@ -327,6 +320,17 @@ def _of_roles(written: Configuration, roles: list[Role], *, show: bool) -> Verdi
     shown = {name: referred(masked(sections[name])) for name in document if name in sections}
     summary = f"{'these roles' if len(roles) > 1 else f'the {roles[0]}'} can be served with it"
     return _replaced(found, summary, shown if show else None)
+
+
+def _note_of_roles(check: _Check, roles: list[Role], document: dict[str, Any]) -> None:
+    if Role.CACHE in roles:
+        check.note(needs_a_server(document))
+    if len(roles) > 1:
+        _note_contradictions(check, document)
+    elif roles == [Role.INFERENCE]:
+        known = datasheet_of(check.configuration).all_names
+        check.note((*missing_keys(document), *_empty_keys(check.read)))
+        check.doubt((*unknown_base_models(document, known), *unpriced(document, known)))
 
 
 def _refuse_openness(check: _Check, role: Role, settings: RoleSettings) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from penstock_common.configuration import Configuration
+from penstock_common.rpc.client import Channel
 from penstock_common.rpc.server import ServerOptions
 from penstock_gateway.app.gateway import Listen, RunningGateway
 from penstock_suite.adapters.addresses import Address
@@ -32,6 +33,10 @@ class Gateways(Protocol):
     @property
     def http_sockets(self) -> tuple[Path, ...]:
         """Where each serves the wire formats."""
+        ...
+
+    async def channel(self, role: Role) -> Channel | None:
+        """Return the way to a role that this process has; None where another one has it."""
         ...
 
     async def set_ready(self) -> None:
@@ -90,6 +95,9 @@ class _Here:
         state = workshop.plan.state
         self.grpc_targets = (f"unix://{state.gateway_grpc_socket}",)
         self.http_sockets = (state.gateway_socket,)
+
+    async def channel(self, role: Role) -> Channel | None:
+        return await self._wiring.channel(role)
 
     async def set_ready(self) -> None:
         for upstream, models in self._workshop.plan.settings.local_triton_models.items():

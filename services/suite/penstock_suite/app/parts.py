@@ -14,6 +14,7 @@ import structlog
 from penstock_suite.adapters.process import ChildProcess, Command, Probe, running_child
 from penstock_suite.adapters.revision_metrics import RevisionMetrics
 from penstock_suite.app.plan import StackPlan
+from penstock_suite.domain.cache_facts import CacheFacts
 from penstock_suite.domain.ending import Ending
 from penstock_suite.domain.failure import SuiteFailure
 from penstock_suite.domain.progress import Lost, Prepared, Preparing, Show
@@ -43,6 +44,8 @@ class Workshop:
     """Called when one of them is another process than before."""
     triton_grpc: str = ""
     redis_url: str = ""
+    cache: CacheFacts | None = None
+    """What the cache runs with, once it is known."""
 
     async def start(self, command: Command) -> ChildProcess:
         """Return the started child, which the stack's end stops, and whose own end is the stack's."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 
 from penstock_common.configuration import Configuration
 from penstock_common.datasheet.described import described
+from penstock_common.sections import DEFAULT_EMBEDDING_MODEL
 from penstock_suite.adapters.triton import TritonFolders
 from penstock_suite.domain.effective import LocalParts, completed, has_demo_key, without_triton
 from penstock_suite.domain.failure import Misconfigured
@@ -19,6 +21,7 @@ from penstock_suite.settings import Document, LocalSettings, Settings
 STATE_VARIABLE = "PENSTOCK_STATE_DIR"
 LOCAL_STATE = Path(".state")
 
+_PACKAGED_SOURCE = "the packaged configuration"
 _PACKAGED = "default.yaml"
 _PACKAGED_WITHOUT_TRITON = "without_triton.yaml"
 # Stands for the local Triton that a check does not start.
@@ -37,6 +40,11 @@ class StackPlan:
     def source(self) -> str:
         """What errors call the file."""
         return self.written.source
+
+    @property
+    def lacks_weights(self) -> bool:
+        """Whether it is the packaged configuration, without the embedding model that belongs to it."""
+        return self.source == _PACKAGED_SOURCE and self.settings.embedding is None
 
     @property
     def has_demo_key(self) -> bool:
@@ -94,7 +102,7 @@ def load_alone(selection: Selection) -> Configuration:
     if selection.config is not None:
         return Configuration.load(selection.config)
     packaged = Configuration.load(_packaged(without=selection.without_triton))
-    return Configuration(dict(packaged.document), "the packaged configuration", revision=packaged.revision)
+    return Configuration(dict(packaged.document), _PACKAGED_SOURCE, revision=packaged.revision)
 
 
 def known_part(selection: Selection, configuration: Configuration) -> Configuration:
@@ -102,12 +110,18 @@ def known_part(selection: Selection, configuration: Configuration) -> Configurat
     document = Document.known_of(configuration)
     if selection.config is None and not _has_weights(document["embedding"]["model"]):
         del document["embedding"]
+        document["cache"] = {**document["cache"], "mode": "exact"}
     if not selection.without_triton:
         return configuration.with_document(document)
     # Places in these lists are others than in the file.
     moved = ("upstreams", "models")
     places = {path: place for path, place in configuration.places.items() if path[1:] == () or path[0] not in moved}
     return Configuration(without_triton(document), configuration.source, places, configuration.revision)
+
+
+def has_default_weights() -> bool:
+    """Return whether the default embedding model is on this machine, and what runs it."""
+    return find_spec("penstock_embedding") is not None and _has_weights(DEFAULT_EMBEDDING_MODEL)
 
 
 def _has_weights(model: str) -> bool:

@@ -95,6 +95,7 @@ async def stack_status(selection: Selection) -> StackStatus:
         last_reload=read_last_reload(state),
         parts=tuple(_part(part, state) for part in record.parts),
         gateways=reports.result(),
+        cache=record.cache,
     )
 
 

@@ -43,6 +43,7 @@ from penstock_suite.app.parts import Workshop
 from penstock_suite.app.plan import StackPlan
 from penstock_suite.app.reloading import Reloads
 from penstock_suite.app.stack_reload import StackReload, revision_metrics
+from penstock_suite.app.warming import cache_facts, warming
 from penstock_suite.app.workers import workers_running
 from penstock_suite.domain.ending import Ending
 from penstock_suite.domain.failure import ExitCode, Misconfigured, SuiteFailure
@@ -118,7 +119,7 @@ async def _run(request: UpRequest, workshop: Workshop, running: Checked, reloads
         with ending.interrupts():
             gateways = await _start(request, workshop)
             reload = StackReload(request.selection, workshop, gateways, running)
-            async with reloads.answered(reload.reload):
+            async with reloads.answered(reload.reload), warming(workshop, gateways):
                 await ending.wait()
         if gateways is None:
             return
@@ -131,6 +132,7 @@ async def _run(request: UpRequest, workshop: Workshop, running: Checked, reloads
 async def _start(request: UpRequest, workshop: Workshop) -> Gateways:
     plan, stack = workshop.plan, workshop.stack
     addresses = _free_addresses(plan)
+    workshop.cache = facts = cache_facts(plan)
     key = ensure_keys(plan)
     redis_url, triton_grpc = await start_redis_and_triton(workshop)
     configuration = plan.configuration(redis_url=redis_url, triton_grpc=triton_grpc)
@@ -138,10 +140,12 @@ async def _start(request: UpRequest, workshop: Workshop) -> Gateways:
     await start_edge(workshop, addresses.http, gateways.grpc_targets, gateways.http_sockets, request.grace)
     await gateways.set_ready()
     await _await_readiness(workshop, addresses.http)
-    ready = _ready(plan, addresses, key, time.monotonic() - workshop.began)
+    ready = replace(_ready(plan, addresses, key, time.monotonic() - workshop.began), cache=facts.told)
     record = _record(request, workshop, ready, gateways)
     stack.enter_context(recorded(plan.state, record))
-    workshop.on_change = lambda: write_run_record(plan.state, replace(record, parts=_parts(workshop)))
+    workshop.on_change = lambda: write_run_record(
+        plan.state, replace(record, parts=_parts(workshop), cache=workshop.cache)
+    )
     settle_memory()
     workshop.show(ready)
     return gateways
@@ -203,6 +207,7 @@ def _record(request: UpRequest, workshop: Workshop, ready: Ready, gateways: Gate
         parts=_parts(workshop),
         triton_grpc=workshop.triton_grpc,
         awaits_proxy_header=_awaits_proxy_header(workshop.plan, ready),
+        cache=workshop.cache,
     )
 
 

@@ -32,8 +32,10 @@ if TYPE_CHECKING:
 
 Place = Callable[[], AbstractAsyncContextManager[Channel]]
 """Opens a channel to where a role is."""
-Places = Mapping[Role, Place | None]
-"""The roles that there are: None for one of this process."""
+Places = Mapping[str, Place | None]
+"""The roles that there are, by their names: None for one of this process. ``POINTS`` is always elsewhere."""
+POINTS = "points"
+"""The vectors' engine, where it is another process's: no role, but called as one is."""
 
 
 class Wiring:
@@ -47,7 +49,7 @@ class Wiring:
         self._since = datetime.now(UTC)
         self._places = places
         self._stack = stack
-        self._channels: dict[Role, Channel] = {}
+        self._channels: dict[str, Channel] = {}
         self._board = Board()
         self._collectors: list[Any] = [*collectors]
         self._preparing: list[tuple[type[Section], service.Prepare]] = []
@@ -109,8 +111,8 @@ class Wiring:
 
         return commit
 
-    async def channel(self, role: Role) -> Channel:
-        """Return the way to a role.
+    async def channel(self, role: str) -> Channel:
+        """Return the way to a role, by its name.
 
         Raises:
             ConfigurationError: if it is nowhere.
@@ -120,25 +122,25 @@ class Wiring:
         return self._channels[role]
 
     async def _called_by(self, declared: service.Role) -> dict[str, Any]:
-        there = [name for name in declared.may_call if Role(name) in self._places]
-        return {name: await self.channel(Role(name)) for name in (*declared.calls, *there)}
+        there = [name for name in declared.may_call if name in self._places]
+        return {name: await self.channel(name) for name in (*declared.calls, *there)}
 
     def _shared_by(self, declared: service.Role) -> dict[str, Any]:
-        meets = bool(declared.meets) and all(self._is_here(Role(name)) for name in declared.meets)
+        meets = bool(declared.meets) and all(self._is_here(name) for name in declared.meets)
         return {"board": self._board} if meets else {}
 
-    async def _opened(self, role: Role) -> Channel:
+    async def _opened(self, role: str) -> Channel:
         if role not in self._places:
             raise ConfigurationError(f"the {role} is called, and this shape of the suite has none")
         place = self._places[role]
         if place is not None:
             return await self._stack.enter_async_context(place())
-        built = await self.service(role)
+        built = await self.service(Role(role))
         self._collectors += built.collectors
         # No interceptors: a call runs in its caller's context, which holds the scope already.
         return InProcessChannel(built.handlers)
 
-    def _is_here(self, role: Role) -> bool:
+    def _is_here(self, role: str) -> bool:
         return role in self._places and self._places[role] is None
 
 
@@ -148,7 +150,7 @@ def _declared(role: Role) -> service.Role:
     return declared
 
 
-def all_here(configuration: Configuration) -> dict[Role, Place | None]:
+def all_here(configuration: Configuration) -> dict[str, Place | None]:
     """Return every role that the configuration has, in this process."""
     settings = configuration.settings(Joined)
     here = [Role.ROUTER, Role.INFERENCE]

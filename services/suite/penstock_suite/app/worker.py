@@ -15,7 +15,7 @@ from penstock_suite.adapters.revision_metrics import RevisionMetrics
 from penstock_suite.adapters.state_files import read_worker_plan
 from penstock_suite.app.role_reload import WorkerReload, configuration_of
 from penstock_suite.app.serve import GatewayRole, Run, run_role
-from penstock_suite.app.wiring import Wiring, all_here, over_socket, public_credentials
+from penstock_suite.app.wiring import POINTS, Wiring, all_here, over_socket, public_credentials
 from penstock_suite.domain.progress import Serving, Show
 from penstock_suite.domain.requests import Role
 from penstock_suite.domain.run_record import WorkerPlan
@@ -46,6 +46,9 @@ async def _open(plan: WorkerPlan, metrics: RevisionMetrics) -> AsyncGenerator[Ga
     if plan.embedding_socket:
         # One model for all workers.
         places[Role.EMBEDDING] = lambda: over_socket(f"unix:{plan.embedding_socket}")
+    if plan.points_socket:
+        # Its folder is one process's.
+        places[POINTS] = lambda: over_socket(f"unix:{plan.points_socket}")
     public = configuration.settings(RoleSettings).listen
     listen = Listen(
         grpc=plan.grpc,

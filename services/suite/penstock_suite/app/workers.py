@@ -16,6 +16,9 @@ from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from penstock_common.configuration import Configuration
+from penstock_common.points.opening import open_points
+from penstock_common.points.servicer import points_service
+from penstock_common.rpc.client import Channel
 from penstock_common.rpc.server import listening
 from penstock_common.rpc.server_interceptors import FinalFailures, IncomingScope
 from penstock_common.rpc.shedding import LoadShedding
@@ -33,7 +36,7 @@ from penstock_suite.app.wiring import Wiring, all_here
 from penstock_suite.domain.reload import ProcessRevision
 from penstock_suite.domain.requests import Role
 from penstock_suite.domain.run_record import WorkerPlan
-from penstock_suite.settings import PatienceSettings
+from penstock_suite.settings import PatienceSettings, VectorSettings
 
 _READY_TIMEOUT = timedelta(minutes=3)
 # After its grace a worker closes what it has opened.
@@ -66,6 +69,8 @@ async def workers_running(
         embedding: Wiring | None = None
         if workshop.plan.settings.embedding is not None:
             embedding = await stack.enter_async_context(_serving_embedding(workshop, configuration, registry))
+        if workshop.plan.settings.has_engine:
+            await stack.enter_async_context(_serving_points(workshop, configuration))
         metrics = free_addresses(*[(Address(LOOPBACK, 0), "metrics")] * count)
         common = _Common(configuration, grpc, grace)
         plans = [_plan(workshop, common, f"worker-{number}", address) for number, address in enumerate(metrics)]
@@ -97,6 +102,7 @@ def _plan(workshop: Workshop, common: _Common, name: str, metrics: Address) -> W
         grpc_socket=str(state.worker_grpc_socket(name)),
         http_socket=str(state.worker_http_socket(name)),
         embedding_socket=str(state.embedding_socket) if settings.embedding is not None else "",
+        points_socket=str(state.points_socket) if settings.has_engine else "",
         local_triton_models=settings.local_triton_models,
         grace_seconds=common.grace.total_seconds(),
     )
@@ -118,6 +124,17 @@ async def _serving_embedding(
             registry.register(collector)
         await listener.set_serving(serving=True)
         yield wiring
+
+
+@asynccontextmanager
+async def _serving_points(workshop: Workshop, configuration: Configuration) -> AsyncGenerator[None]:
+    # The engine's folder is one process's, which starts the engine again when it dies.
+    address = f"unix:{workshop.plan.state.points_socket}"
+    async with open_points(configuration.settings(VectorSettings).qdrant) as engine:
+        interceptors = [FinalFailures(), IncomingScope()]
+        async with listening(address, [points_service(engine)], interceptors) as listener:
+            await listener.set_serving(serving=True)
+            yield
 
 
 def _serving_metrics(
@@ -157,6 +174,10 @@ class Workers:
         self.grpc_targets = tuple(f"unix://{plan.grpc_socket}" for plan in plans)
         self.http_sockets = tuple(Path(plan.http_socket) for plan in plans)
         self._running = running
+
+    async def channel(self, role: Role) -> Channel | None:
+        """Return the way to a role that this process serves to the workers."""
+        return await self._embedding.channel(role) if self._embedding is not None and role is Role.EMBEDDING else None
 
     async def set_ready(self) -> None:
         """They are: each says so by itself."""

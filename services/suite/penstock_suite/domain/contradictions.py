@@ -46,8 +46,12 @@ def needs_a_server(document: Document) -> Iterator[Finding]:
     section: Any = document.get("qdrant")
     named: Document = cast("Document", section) if isinstance(section, dict) else {}
     if not named.get("url") and not named.get("path"):
-        text = "a replica of the cache cannot open the folder of another's embedded engine: name a Qdrant server, such as "
-        text += "qdrant: {url: 'http://qdrant:6334'}, or, for a cache that never has a replica, a folder in 'qdrant.path'"
+        text = (
+            "a replica of the cache cannot open the folder of another's embedded engine: name a Qdrant server, such as "
+        )
+        text += (
+            "qdrant: {url: 'http://qdrant:6334'}, or, for a cache that never has a replica, a folder in 'qdrant.path'"
+        )
         yield ("qdrant",), text
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 _NAME = re.compile(r"^ *- name: (\S+)", re.MULTILINE)
 _KEY = re.compile(r"^ *api_key: \$\{(\w+)\}", re.MULTILINE)
@@ -20,6 +21,13 @@ class Example:
     candidate: str
     text: str
     variable: str = ""
+
+
+class Examples(NamedTuple):
+    """What a configuration to begin with is made of: an example by provider, and whether embeddings can be made here."""
+
+    of_providers: Mapping[str, Example]
+    has_weights: bool
 
 
 def example_of(text: str) -> Example:
@@ -58,16 +66,23 @@ tenants:
 # This tenant gets the key that `penstock up` makes and keeps in its state folder.
 local: {{demo_tenant: demo}}
 
-# What was answered before is answered again: `off`, or `exact` for the same request word by word.
-cache: {{mode: exact, max_temperature: 0.3}}
-"""
+# What was answered before is answered again: `off`, `exact` for the same request word by word, or `semantic` for the same
+# question in other words, too (docs/caching.md), which needs the embedding model.
+cache: {{mode: {mode}, max_temperature: 0.3}}
+{embedding}"""
+_EMBEDDING = "embedding: {model: all-MiniLM-L6-v2, load: on_first_use}\n"
 
 
-def example_configuration(examples: Iterable[Example], path: str) -> str:
-    """Return the file with these examples, each once; ``path`` is what its comments call it."""
+def example_configuration(examples: Iterable[Example], path: str, *, has_weights: bool) -> str:
+    """Return the file with these examples, each once; ``path`` is what its comments call it.
+
+    ``has_weights`` says that the embedding model is on this machine.
+    """
     examples = list(dict.fromkeys(examples))
     return _FILE.format(
         path=path,
         upstreams="\n".join(example.text for example in examples),
+        mode="semantic" if has_weights else "exact",
+        embedding=_EMBEDDING if has_weights else f"# {_EMBEDDING}",
         candidates="".join(f"      - {example.candidate}\n" for example in examples),
     )

@@ -38,6 +38,8 @@ class Ready(msgspec.Struct, frozen=True, tag="ready", tag_field="event"):
     """Where a browser finds what can be asked, and how."""
     state: str
     seconds: float
+    cache: str = ""
+    """How the cache matches, and with what."""
 
 
 class Serving(msgspec.Struct, frozen=True, tag="ready", tag_field="event"):

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from penstock_suite.domain.answers import GatewayReport
+from penstock_suite.domain.cache_facts import CacheFacts
 from penstock_suite.domain.reload import Reload
 
 
@@ -37,6 +38,7 @@ class RunRecord(msgspec.Struct, frozen=True):
     """host:port of the local Triton; empty where there is none."""
     awaits_proxy_header: bool = False
     """Whether ``http`` wants a PROXY header of this machine first."""
+    cache: CacheFacts | None = None
 
 
 class StackStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +61,7 @@ class StackStatus(msgspec.Struct, frozen=True, kw_only=True):
     parts: tuple[PartStatus, ...]
     gateways: tuple[GatewayReport, ...]
     """What each gateway says of itself; those that do not answer are missing."""
+    cache: CacheFacts | None = None
 
 
 class PartStatus(msgspec.Struct, frozen=True):
@@ -98,6 +101,8 @@ class WorkerPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Its own, for the wire formats."""
     embedding_socket: str = ""
     """Where the stack's one embedding service listens; empty where there is none."""
+    points_socket: str = ""
+    """Where the stack's one engine of vectors listens; empty where there is none."""
     local_triton_models: dict[str, list[str]]
     """By upstream; each serves once before the worker is ready."""
     grace_seconds: float

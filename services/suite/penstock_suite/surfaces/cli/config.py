@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Protocol
 
@@ -24,7 +24,7 @@ from penstock_suite.surfaces.cli.reload import ReloadStack, add_reload
 
 if TYPE_CHECKING:
     from penstock_common.faults import Fault
-    from penstock_suite.domain.example import Example
+    from penstock_suite.domain.example import Examples
     from penstock_suite.domain.importing.deployment import Imported
     from penstock_suite.domain.verdict import Verdict
 
@@ -69,7 +69,7 @@ def config(
     verdict_of: VerdictOf,
     reference: Callable[[], str],
     reload_stack: ReloadStack,
-    examples: Callable[[], Mapping[str, Example]],
+    examples: Callable[[], Examples],
     import_litellm: Imports,
 ) -> typer.Typer:
     """Return the commands; ``reference`` returns the page of every key, ``examples`` an upstream for each provider."""
@@ -150,7 +150,7 @@ def _place(fault: Fault) -> str:
     return escape(f"{fault.file}:{fault.line}: " if fault.line else f"{fault.file}: " if fault.file else "")
 
 
-def _add_init(cli: typer.Typer, examples: Callable[[], Mapping[str, Example]]) -> None:
+def _add_init(cli: typer.Typer, examples: Callable[[], Examples]) -> None:
     @cli.command("init", help=_INIT_HELP)
     def init(
         *,
@@ -167,13 +167,13 @@ def _add_init(cli: typer.Typer, examples: Callable[[], Mapping[str, Example]]) -
         from penstock_suite.domain.example import example_configuration
 
         with failures_told(as_json=as_json):
-            known, providers = examples(), provider or ["triton"]
+            (known, has_weights), providers = examples(), provider or ["triton"]
             if unknown := [name for name in providers if name not in known]:
                 raise Misconfigured(
                     f"there is no example for the provider '{unknown[0]}'; there are {', '.join(known)}"
                 )
             chosen = [known[name] for name in providers]
-            _write(to, example_configuration(chosen, str(to)), force=force)
+            _write(to, example_configuration(chosen, str(to), has_weights=has_weights), force=force)
             variables = dict.fromkeys(example.variable for example in chosen if example.variable)
             unset = [name for name in variables if not os.environ.get(name)]
             if as_json and to != _STANDARD_OUTPUT:

@@ -65,6 +65,8 @@ def _show(out: Console, status: StackStatus) -> None:
     out.print(f"  HTTP   {escape(status.http)}  {status.http_status}")
     out.print(f"  gRPC   {escape(status.grpc)}  {status.grpc_status}")
     out.print(f"  state  {escape(status.state)}")
+    if status.cache is not None:
+        out.print(f"  cache  {escape(status.cache.told)}")
     if status.config:
         out.print(f"  config {escape(status.config)}")
     if status.revision:

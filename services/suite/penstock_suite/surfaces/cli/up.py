@@ -118,13 +118,14 @@ class _Lines:
                 self._out.print(f"[yellow]![/] {escape(process.name)}: {escape(process.problem)}")
 
     def _show_ready(self, ready: Ready) -> None:
-        """Write four lines: where it is, the key, what to try, where to read on."""
+        """Write five lines: where it is, the key, what to try, how it caches, where to read on."""
         key = ready.key or "one of the configuration's tenants; 'penstock keys create --tenant NAME' makes more"
         self._out.print(
             f"[bold green]Penstock is ready[/] after {ready.seconds:.1f} s: {escape(ready.http)}, gRPC {escape(ready.grpc)}"
         )
         self._out.print(f"  key   {escape(key)}")
         self._out.print(f"  try   {escape(ready.curl)}")
+        self._out.print(f"  cache {escape(ready.cache)}")
         self._out.print(f"  docs  {escape(ready.docs)}")
 
 

@@ -1,0 +1,66 @@
+"""What a stack prepares once it serves: the model that a semantic cache needs, so that no request waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from msgspec.structs import replace
+
+from penstock_common.errors import PenstockError
+from penstock_common.sections import DEFAULT_EMBEDDING_MODEL
+from penstock_suite.adapters.first_embedding import embed_once
+from penstock_suite.app.gateways import Gateways
+from penstock_suite.app.parts import Workshop
+from penstock_suite.app.plan import StackPlan
+from penstock_suite.domain.cache_facts import CacheFacts
+from penstock_suite.domain.failure import SuiteFailure
+from penstock_suite.domain.progress import Prepared
+from penstock_suite.domain.requests import Role
+
+_NO_WEIGHTS = "the weights of the embedding model are not installed, which 'make setup' does"
+
+
+def cache_facts(plan: StackPlan) -> CacheFacts:
+    """Return what the cache of a plan runs with."""
+    settings = plan.settings
+    mode = settings.cache.mode
+    if not settings.matches_meaning:
+        return CacheFacts(mode=mode, remark=_NO_WEIGHTS if plan.lacks_weights else "")
+    qdrant = settings.qdrant
+    engine = f"Qdrant at {qdrant.url}" if qdrant.url else f"Qdrant Edge in {qdrant.path or plan.state.vectors}"
+    section = settings.embedding or {}
+    return CacheFacts(mode=mode, engine=engine, model=str(section.get("model", DEFAULT_EMBEDDING_MODEL)))
+
+
+@asynccontextmanager
+async def warming(workshop: Workshop, gateways: Gateways) -> AsyncGenerator[None]:
+    """Load meanwhile what the first request would wait for, where that may happen."""
+    embedding = workshop.plan.settings.embedding
+    # A provider is asked by callers alone: each text has its price. What is loaded at the start has served already.
+    if not workshop.plan.settings.matches_meaning or embedding is None or embedding.get("runtime") == "provider":
+        yield
+        return
+    loading = asyncio.create_task(_load(workshop, gateways), name="load the embedding model")
+    try:
+        yield
+    finally:
+        loading.cancel()
+        await asyncio.wait([loading])
+
+
+async def _load(workshop: Workshop, gateways: Gateways) -> None:
+    began = time.monotonic()
+    channel = await gateways.channel(Role.EMBEDDING)
+    if channel is None:
+        return
+    try:
+        model = await embed_once(channel)
+    except PenstockError as error:
+        workshop.lose(SuiteFailure(f"the cache matches nothing by meaning: {error.message}"))
+        return
+    workshop.cache = replace(workshop.cache or cache_facts(workshop.plan), model=model)
+    workshop.on_change()
+    workshop.show(Prepared(model, time.monotonic() - began))
