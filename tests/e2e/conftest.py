@@ -419,7 +419,9 @@ async def stack(
             {"name": "frail", "candidates": ["frail/frail-1"]},
             {"name": "hopeless", "candidates": ["broken/broken-1", "broken-too/broken-too-1"]},
         ],
-        "cache": {"mode": "exact", "redis_timeout": "2s"},
+        "cache": {"mode": "semantic", "redis_timeout": "2s"},
+        "embedding": {"model": "all-MiniLM-L6-v2"},
+        "qdrant": {"timeout": "5s"},
         "tenants": [
             {"name": "demo", "tier": "pro"},
             *({"name": name, "tier": _UNLIMITED, "keys": [KEYS[name]]} for name in ("app", "other", "load")),

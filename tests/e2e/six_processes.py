@@ -25,6 +25,7 @@ from penstock_common.rpc.channel import SocketChannel, open_channel
 from penstock_common.rpc.security import Certificates, Security
 from penstock_common.sections import MutualTls
 from penstock_common.testing.certificates import CertificateFiles
+from penstock_faults.qdrant.server import QdrantServer
 from penstock_suite.adapters.addresses import LOOPBACK, Address, free_addresses
 from penstock_suite.adapters.edge_server import edge_executable, edge_probe
 from penstock_suite.adapters.first_generation import generate_once
@@ -68,9 +69,31 @@ def internal_roles(plan: StackPlan) -> list[str]:
     return ["router", "inference", *["cache"] * plan.settings.has_cache, *["embedding"] * has_embedding]
 
 
-def written(plan: StackPlan, places: Places, pki: CertificateFiles, redis_url: str, triton_grpc: str) -> Path:
+@dataclass(frozen=True)
+class Engines:
+    """What the roles keep things in, beside the database; empty for what the configuration does not need."""
+
+    redis_url: str
+    triton_grpc: str
+    qdrant_url: str
+
+    @classmethod
+    async def start(cls, workshop: Workshop) -> Engines:
+        redis_url, triton_grpc = await start_redis_and_triton(workshop)
+        qdrant_url = ""
+        if workshop.plan.settings.has_engine:
+            # Replicas of the cache share no folder: a server, which plays Qdrant over the embedded engine.
+            server = await workshop.stack.enter_async_context(QdrantServer(workshop.plan.state.vectors))
+            qdrant_url = server.url
+        return cls(redis_url, triton_grpc, qdrant_url)
+
+
+def written(plan: StackPlan, places: Places, pki: CertificateFiles, engines: Engines) -> Path:
     """Return the one configuration of all roles: the test's, with where they are and how they prove themselves."""
-    document = copy.deepcopy(dict(plan.configuration(redis_url=redis_url, triton_grpc=triton_grpc).document))
+    full = plan.configuration(redis_url=engines.redis_url, triton_grpc=engines.triton_grpc)
+    document = copy.deepcopy(dict(full.document))
+    if engines.qdrant_url:
+        document["qdrant"] = {"url": engines.qdrant_url, **_patient(document.get("qdrant") or {})}
     # A port can be one process's alone: the gateway's, by its environment.
     document.get("telemetry", {}).pop("metrics_listen", None)
     document["listen"] = {
@@ -85,6 +108,11 @@ def written(plan: StackPlan, places: Places, pki: CertificateFiles, redis_url: s
     path = plan.state.root / "roles.yaml"
     path.write_text(json.dumps(document))
     return path
+
+
+def _patient(section: dict[str, Any]) -> dict[str, Any]:
+    """Return what a section says of patience: the rest is of the embedded engine."""
+    return {name: value for name, value in section.items() if name in {"timeout", "write_timeout", "cool_down"}}
 
 
 async def start_role(workshop: Workshop, role: str, config: Path, **environment: str) -> ChildProcess:
@@ -155,8 +183,7 @@ async def start(workshop: Workshop, config_path: str) -> tuple[dict[str, Any], C
     pki = CertificateFiles.make(state.root)
     places = Places.of(internal_roles(plan))
     key = ensure_keys(plan)
-    redis_url, triton_grpc = await start_redis_and_triton(workshop)
-    config = written(plan, places, pki, redis_url, triton_grpc)
+    config = written(plan, places, pki, await Engines.start(workshop))
     await upgrade(config)
     async with asyncio.TaskGroup() as starting:
         for role in places.internal:

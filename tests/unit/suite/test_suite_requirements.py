@@ -35,7 +35,8 @@ def _asked(path: Path) -> list[str]:
     """Return what a package and the whole stack need; other extras are a deployment's own business."""
     project = tomllib.loads(path.read_text())["project"]
     extras = project.get("optional-dependencies", {})
-    return [*project["dependencies"], *extras.get("up", []), *extras.get("sql", []), *extras.get("qdrant", [])]
+    needed = [text for name in ("up", "sql", "qdrant", "qdrant-edge") for text in extras.get(name, [])]
+    return [*project["dependencies"], *needed]
 
 
 @pytest.mark.parametrize("path", PACKAGES, ids=lambda path: path.parent.name)
