@@ -22,6 +22,7 @@ from penstock_common.contract.cache import LookupRequest, LookupResponse, Meanin
 from penstock_common.contract.cache import meaning_of as meaning_in
 from penstock_common.contract.wire.cache import GET_STATS, LOOKUP, STORE
 from penstock_common.llm.types import (
+    Candidate,
     Finished,
     FinishReason,
     GenerationEvent,
@@ -42,6 +43,7 @@ _TENANT, _EMPTY = "bench", "bench-empty"
 _AT_ONCE = 128
 _PATIENCE_SECONDS = 120.0
 _REAL = 250
+_MOCK = Candidate(upstream="mock", model="bench")
 
 
 class Cost(NamedTuple):
@@ -62,10 +64,10 @@ def asked(text: str) -> GenerationInput:
 def answer(text: str) -> tuple[GenerationEvent, ...]:
     """Return an answer's events."""
     return (
-        Started(generation_id="bench", model="bench", upstream="mock"),
+        Started(generation_id="bench", answered_by=_MOCK),
         TextDelta(text=text),
         Usage(input_tokens=40, output_tokens=60),
-        Finished(reason=FinishReason.STOP, answered_by="mock"),
+        Finished(reason=FinishReason.STOP, answered_by=_MOCK),
     )
 
 
