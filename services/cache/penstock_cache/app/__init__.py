@@ -32,7 +32,9 @@ from penstock_common.service import Commit, Role, Service
 
 
 @asynccontextmanager
-async def build(settings: Settings, embedding: Channel | None = None) -> AsyncGenerator[Service, None]:
+async def build(
+    settings: Settings, embedding: Channel | None = None, points: Channel | None = None
+) -> AsyncGenerator[Service, None]:
     """Yield the cache; Redis is asked only when a request comes, so it may be away at start.
 
     Raises:
@@ -40,7 +42,7 @@ async def build(settings: Settings, embedding: Channel | None = None) -> AsyncGe
             no embedding service or no vector store.
     """
     async with AsyncExitStack() as stack:
-        parts = await _parts_of(settings, embedding, stack)
+        parts = await _parts_of(settings, (embedding, points), stack)
         cache = parts.cache
         # Whatever keeps something of a tenant.
         shreddables: list[Shreddable] = [lambda tenant: cache.invalidate(Scope(tenant, ""))]
@@ -76,7 +78,9 @@ class _Parts:
     collectors: Sequence[Any]
 
 
-async def _parts_of(settings: Settings, embedding: Channel | None, stack: AsyncExitStack) -> _Parts:
+async def _parts_of(
+    settings: Settings, others: tuple[Channel | None, Channel | None], stack: AsyncExitStack
+) -> _Parts:
     if settings.cache.mode == "off":
         return _Parts(NoCache(), NoEntries(), None, ())
     secret = read_key_material(settings.secrets.cache_key_file, "secrets.cache_key_file")
@@ -86,11 +90,12 @@ async def _parts_of(settings: Settings, embedding: Channel | None, stack: AsyncE
     if settings.cache.mode == "exact":
         return _Parts(exact, NoEntries(), ring, (CacheMetrics(exact),))
     # Loads the guard, which nobody else needs.
-    from penstock_cache.app.meaning import meaning_of
+    from penstock_cache.app.meaning import Others, meaning_of
 
-    meaning = await meaning_of(settings, exact, ring, embedding, stack)
+    meaning = await meaning_of(settings, exact, ring, Others(*others), stack)
     collectors = (CacheMetrics(meaning.cache, meaning.world.counts), meaning.meter)
     return _Parts(meaning.cache, meaning.administration, ring, collectors)
 
 
-ROLE = Role(Settings, build, may_call=("embedding",))
+# ``points`` leads to the vectors' engine where another process has it; without, ``qdrant`` says where that is.
+ROLE = Role(Settings, build, may_call=("embedding", "points"))

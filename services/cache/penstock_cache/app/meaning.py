@@ -6,7 +6,7 @@ import time
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from penstock_cache.adapters.embedding import EmbeddingClient
 from penstock_cache.adapters.metrics import LookMeter
@@ -28,11 +28,20 @@ from penstock_cache.domain.secrecy import KeyRing
 from penstock_cache.settings import SemanticModel, SemanticSettings, Settings
 from penstock_common.background import background_work, running
 from penstock_common.configuration import ConfigurationError
+from penstock_common.points.gated import patience_of
 from penstock_common.points.opening import open_points
+from penstock_common.points.remote import RemoteEngine
 from penstock_common.points.store import Engine
 from penstock_common.priority import Priority
 from penstock_common.rpc.client import Channel
 from penstock_common.rpc.scope import CURRENT_SCOPE, RequestScope
+
+
+class Others(NamedTuple):
+    """Whom the tier asks: the embedding service, and the engine of another process where that has it."""
+
+    embedding: Channel | None
+    points: Channel | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +55,24 @@ class Meaning:
 
 
 async def meaning_of(
-    settings: Settings, exact: ExactCache, ring: KeyRing, embedding: Channel | None, stack: AsyncExitStack
+    settings: Settings, exact: ExactCache, ring: KeyRing, others: Others, stack: AsyncExitStack
 ) -> Meaning:
     """Return the tier on top of the exact ones; it works as soon as the embedding service has answered.
 
     Raises:
         ConfigurationError: if there is no embedding service, or no vector store.
     """
-    if embedding is None:
+    if others.embedding is None:
         raise ConfigurationError(
             "'services.embedding.target' is missing: 'cache.mode: semantic' compares texts by their vectors, which the "
             "embedding service makes; say where it is, or take 'cache.mode: exact'"
         )
-    engine = await stack.enter_async_context(open_points(settings.qdrant))
-    client, counts, meter = EmbeddingClient(embedding), MeaningCounts(), LookMeter()
+    engine = (
+        await stack.enter_async_context(open_points(settings.qdrant))
+        if others.points is None
+        else RemoteEngine(others.points, patience_of(settings.qdrant))
+    )
+    client, counts, meter = EmbeddingClient(others.embedding), MeaningCounts(), LookMeter()
     world = world_of(engine, ring, client, counts, meter)
     policies, bounds = policies_of(settings.cache.semantic), _bounds_of(settings)
     start = await stack.enter_async_context(background_work())
