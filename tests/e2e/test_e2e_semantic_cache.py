@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
 import signal
 import time
+from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from penstock.gateway.v1 import chat_service_pb2 as chat_pb
 from penstock_common.testing.openai_upstream import Answer, OpenAIUpstream
 
 SEEN_WITHIN_SECONDS = 60.0
 HIT = re.compile(r"hit; tier=semantic; similarity=(0\.\d+|1\.00); id=([0-9a-f-]{36}); age=\d+.*")
-ASKED = "How long is the warranty of the Kestrel 250?"
-REWORDED = "how long is the Kestrel 250's warranty"
-OTHER_NUMBER = "How long is the warranty of the Kestrel 400?"
+_NUMBERS = itertools.count(250, 10)
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def own(launch, meaning_sections):
-    """A stack of the test's own, whose cache matches by meaning, over an upstream."""
-    async with OpenAIUpstream() as upstream:
-        tenant = {"tier": {"requests_per_minute": 1_000_000}}
-        keys = {"app": "key-of-app-key-of-app", "other": "key-of-other-key-of-other"}
-        tenants = [{"name": name, "keys": [key], **tenant} for name, key in keys.items()]
-        yield await launch(("first", upstream), tenants=tenants, **meaning_sections), upstream
+@pytest.fixture
+def number() -> int:
+    """A number that no other test asks about."""
+    return next(_NUMBERS)
+
+
+@pytest.fixture
+def by_meaning(stack, meaning_sections):
+    """The stack that most tests share; its cache matches by meaning where the model's weights are here."""
+    return stack
+
+
+def asked(number: int) -> str:
+    return f"How long is the warranty of the Kestrel {number}?"
+
+
+def reworded(number: int) -> str:
+    return f"hi, how long is the warranty of the Kestrel {number} please"
 
 
 async def hit_by(stack, text: str, **more):
@@ -45,90 +54,85 @@ def text_of(body: bytes) -> str:
     return "".join(choice["delta"].get("content") or "" for event in events for choice in event["choices"])
 
 
-async def test_the_same_question_in_other_words_is_a_hit_and_another_number_or_tenant_is_none(own):
-    stack, upstream = own
-    upstream.enqueue(Answer(tokens=["Two", " years."]))
-    asked = await stack.ask(ASKED)
-    assert asked.header["x-penstock-cache"].startswith("miss")
-    hit = await hit_by(stack, REWORDED)
+async def test_the_same_question_in_other_words_is_a_hit_and_another_number_or_tenant_is_none(
+    by_meaning, first, number
+):
+    stack = by_meaning
+    first.enqueue(Answer(tokens=["Two", " years."]))
+    answered = await stack.ask(asked(number))
+    assert answered.header["x-penstock-cache"].startswith("miss")
+    hit = await hit_by(stack, reworded(number))
     told = HIT.fullmatch(hit.header["x-penstock-cache"])
     assert told, hit.header["x-penstock-cache"]
     assert 0.5 < float(told[1]) < 1
-    assert hit.json["choices"] == asked.json["choices"]
-    assert hit.json["usage"] == asked.json["usage"]
-    assert hit.json["id"] != asked.json["id"]
+    assert hit.json["choices"] == answered.json["choices"]
+    assert hit.json["usage"] == answered.json["usage"]
+    assert hit.json["id"] != answered.json["id"]
     assert float(hit.header["x-penstock-cost-usd"]) == 0
     row = await stack.ledger_row(request_id=hit.header["x-request-id"])
     assert (row["cache_status"], row["cost_nano_usd"], row["attempts"]) == ("hit", 0, 0)
-    for text, key in ((OTHER_NUMBER, "app"), (REWORDED, "other"), (ASKED, "other")):
+    for text, key in ((reworded(number + 1), "app"), (reworded(number), "other"), (asked(number), "other")):
         missed = await stack.ask(text, key=stack.keys[key], headers={"x-penstock-cache": "only-if-cached"})
         assert (missed.status, missed.json["error"]["code"]) == (404, "not_cached"), text
-    assert len(upstream.requests) == 1
+    assert len(first.requests) == 1
 
 
-async def test_a_hit_is_replayed_alike_on_every_surface(own, grpc_caller):
-    stack, upstream = own
-    upstream.enqueue(Answer(tokens=["Two", " years", "."]))
-    await stack.ask(ASKED)
-    whole = await hit_by(stack, REWORDED)
-    streamed = await stack.ask(REWORDED, stream=True)
+async def test_a_hit_is_replayed_alike_on_every_surface(by_meaning, caller, first, number):
+    stack = by_meaning
+    first.enqueue(Answer(tokens=["Two", " years", "."]))
+    await stack.ask(asked(number))
+    whole = await hit_by(stack, reworded(number))
+    streamed = await stack.ask(reworded(number), stream=True)
     assert HIT.fullmatch(streamed.header["x-penstock-cache"])
     assert text_of(streamed.body) == whole.json["choices"][0]["message"]["content"] == "Two years."
     assert streamed.body.endswith(b"data: [DONE]\n\n")
-    answered = await grpc_caller(stack).chat(REWORDED)
+    answered = await caller.chat(reworded(number))
     assert answered.cache.status == chat_pb.CacheResult.STATUS_HIT
     assert answered.cache.tier == chat_pb.CacheResult.TIER_SEMANTIC
     assert 0.5 < answered.cache.similarity < 1
     assert answered.message.parts[0].text == "Two years."
-    call = grpc_caller(stack).stream(REWORDED)
+    call = caller.stream(reworded(number))
     assert "".join([response.event.text_delta.text async for response in call]) == "Two years."
-    assert len(upstream.requests) == 1
+    assert len(first.requests) == 1
 
 
-@pytest.mark.parametrize("words", ["exact", "EXACT", "no-cache, no-store"])
-async def test_a_caller_may_refuse_what_was_asked_in_other_words(own, words):
-    stack, upstream = own
-    upstream.enqueue(Answer(tokens=["Two years."]))
-    await stack.ask(ASKED)
-    await hit_by(stack, REWORDED)
-    fresh = await stack.ask(REWORDED, headers={"x-penstock-cache": words})
+@pytest.mark.parametrize("words", ["exact", "EXACT", "no-cache", "no-store"])
+async def test_a_caller_may_refuse_what_was_asked_in_other_words(by_meaning, first, number, words):
+    first.enqueue(Answer(tokens=["Two years."]))
+    await by_meaning.ask(asked(number))
+    await hit_by(by_meaning, reworded(number))
+    fresh = await by_meaning.ask(reworded(number), headers={"x-penstock-cache": words})
     assert not fresh.header["x-penstock-cache"].startswith("hit")
-    assert len(upstream.requests) == 2
+    assert len(first.requests) == 2
 
 
-async def test_hits_outlive_a_restart_of_the_stack(launch, meaning_sections, wait):
-    if os.environ.get("PENSTOCK_TEST_SHAPE") == "six_processes":
-        pytest.skip("the server that plays Qdrant there keeps nothing; one that is real does")
+@pytest.mark.skipif(
+    os.environ.get("PENSTOCK_TEST_SHAPE") == "six_processes", reason="there the engine is a server of the test's own"
+)
+async def test_the_embedded_engine_is_started_again_and_keeps_its_entries_over_a_restart(
+    launch, meaning_sections, descendants, number
+):
     async with OpenAIUpstream() as upstream:
         upstream.enqueue(Answer(tokens=["Two years."]))
         stack = await launch(("first", upstream), **meaning_sections)
-        await stack.ask(ASKED)
-        await hit_by(stack, REWORDED)
+        await stack.ask(asked(number))
+        await hit_by(stack, reworded(number))
+        (engine,) = filter(_is_engine, descendants(stack.process.pid))
+        os.kill(engine, signal.SIGKILL)
+        # Whatever becomes of the engine, callers are answered.
+        answer = await stack.ask("Who wrote the manual?")
+        assert answer.status == 200
+        await hit_by(stack, reworded(number))
+        assert list(filter(_is_engine, descendants(stack.process.pid))) != [engine]
         assert await stack.stop() == 0
         again = await launch(("first", upstream), **meaning_sections)
-        answer = await hit_by(again, REWORDED)
-        assert HIT.fullmatch(answer.header["x-penstock-cache"])
-        assert len(upstream.requests) == 1
-
-
-async def test_without_its_engine_the_cache_misses_and_answers_go_on(own, wait, descendants):
-    if os.environ.get("PENSTOCK_TEST_SHAPE") == "six_processes":
-        pytest.skip("the engine there is the test's own; tests of the cache stop it")
-    stack, upstream = own
-    await stack.ask(ASKED)
-    await hit_by(stack, REWORDED)
-    (engine,) = [pid for pid in descendants(stack.process.pid) if _is_engine(pid)]
-    os.kill(engine, signal.SIGKILL)
-    answer = await stack.ask("Who wrote the manual of the Kestrel 250?")
-    assert answer.status == 200
-    # It is started again, and what it kept is there.
-    assert await hit_by(stack, REWORDED)
-    assert [pid for pid in descendants(stack.process.pid) if _is_engine(pid)] != [engine]
+        hit = await hit_by(again, reworded(number))
+        assert HIT.fullmatch(hit.header["x-penstock-cache"])
+        assert [request.body["messages"][-1]["content"] for request in upstream.requests].count(asked(number)) == 1
 
 
 def _is_engine(pid: int) -> bool:
     try:
-        with open(f"/proc/{pid}/cmdline", encoding="utf-8") as words:
-            return "penstock_common.points.edge" in words.read()
+        return "penstock_common.points.edge" in Path(f"/proc/{pid}/cmdline").read_text()
     except OSError:
         return False
