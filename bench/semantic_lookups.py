@@ -18,9 +18,19 @@ import numpy as np
 from semantic_questions import questions
 
 from penstock_common.configuration import Configuration
-from penstock_common.contract.cache import LookupRequest, LookupResponse, Meaning, Scope, StoreRequest, probe_of
+from penstock_common.contract.cache import (
+    Deletion,
+    EntryFilter,
+    LookupRequest,
+    LookupResponse,
+    Meaning,
+    Scope,
+    StoreRequest,
+    probe_of,
+)
 from penstock_common.contract.cache import meaning_of as meaning_in
-from penstock_common.contract.wire.cache import GET_STATS, LOOKUP, STORE
+from penstock_common.contract.wire.cache import LOOKUP, STORE
+from penstock_common.contract.wire.cache_entries import DELETE_ENTRIES
 from penstock_common.llm.types import (
     Candidate,
     Finished,
@@ -43,6 +53,7 @@ _TENANT, _EMPTY = "bench", "bench-empty"
 _AT_ONCE = 128
 _PATIENCE_SECONDS = 120.0
 _REAL = 250
+_POLITE = ("Hello! {}", "hi, {} please", "{} Thanks!")
 _MOCK = Candidate(upstream="mock", model="bench")
 
 
@@ -99,7 +110,8 @@ class Bench:
 
     async def kept(self) -> int:
         """Return how many entries there are."""
-        return (await self._channel.call(GET_STATS, None, timeout=30)).semantic_entries or 0
+        counted = Deletion(EntryFilter(Scope(_TENANT, "")), dry_run=True)
+        return await self._channel.call(DELETE_ENTRIES, counted, timeout=30)
 
     async def fill(self, entries: int) -> None:
         """Keep real questions, and among them random directions up to so many entries."""
@@ -193,7 +205,8 @@ def _unknown(marks: Iterable[int]) -> Iterable[str]:
 async def measured(engine: str, qdrant: dict[str, Any], options: Any, folder: Path) -> list[dict[str, Any]]:
     """Return a row for each end that a look-up may take, with what the same takes where the cache is exact."""
     marks = count()
-    reworded = [wording for wordings in questions(_REAL) for wording in wordings[1:]]
+    # Of a kind that the guard serves cold: how a look-up ends is given here, and what it costs is asked.
+    reworded = [form.format(wordings[0]) for wordings in questions(_REAL) for form in _POLITE]
     stored = [wordings[0] for wordings in questions(_REAL)]
     lookups: int = options.lookups
     async with _cache("exact", {}, options.entries, folder / f"{engine}-exact") as bench:
