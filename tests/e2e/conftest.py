@@ -458,6 +458,12 @@ async def stack(
 
 
 @pytest.fixture
+def public_models() -> set[str]:
+    """What callers of the stack that most tests share may name."""
+    return {"fast", "frail", "hopeless", "penstock-demo", *(["all-MiniLM-L6-v2"] if HAS_WEIGHTS else [])}
+
+
+@pytest.fixture
 def meaning_sections() -> dict[str, Any]:
     """The sections of a semantic cache."""
     if not HAS_WEIGHTS:
