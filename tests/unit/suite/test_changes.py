@@ -4,6 +4,7 @@ from typing import Annotated
 
 import pytest
 
+from penstock_cache.settings import Settings as CacheSettings
 from penstock_common.configuration import RELOADED, Configuration, Secret, Section
 from penstock_suite.domain.changes import Changes, changes_between, is_reloaded, place_of
 from penstock_suite.domain.reload import told
@@ -110,3 +111,10 @@ def test_a_restart_is_asked_for_at_the_place_of_the_setting(setting, line):
     )
     fault = configuration.fault(place_of(setting, configuration.document), "other")
     assert (fault.file, fault.line) == ("penstock.yaml", line)
+
+
+@pytest.mark.parametrize(
+    "setting", [("qdrant", "url"), ("qdrant", "hnsw_m"), ("cache", "mode"), ("cache", "semantic", "threshold")]
+)
+def test_how_the_cache_matches_and_where_its_vectors_are_takes_a_restart(setting):
+    assert not is_reloaded(CacheSettings, setting)
