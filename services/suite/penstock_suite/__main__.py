@@ -1,7 +1,6 @@
 """The `penstock` command: which commands there are, and what does their work.
 
-Each loads what it needs when it runs: gRPC, SQL and the services take seconds
-to load, which `--help` and `--version` should not cost.
+Each loads what it needs when it runs: gRPC, SQL and the services take seconds to load, which `--help` should not cost.
 """
 
 from __future__ import annotations

@@ -16,7 +16,6 @@ from penstock_common.telemetry import semconv
 from penstock_common.telemetry.metrics import Histograms
 
 _SECONDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.008, 0.012, 0.02, 0.03, 0.045, 0.06, 0.1, 0.25)
-_NANO = 1_000_000_000
 
 
 class LookMeter:
@@ -85,11 +84,6 @@ class CacheMetrics(Collector):
         judged = {"right": counts.judged_hits - counts.false_hits, "false": counts.false_hits}
         yield _counter(semconv.METRIC_CACHE_JUDGED_HITS, "Served answers that were judged.", "verdict", judged)
         yield _plain_counter(semconv.METRIC_CACHE_EVICTED, "Entries evicted for room.", counts.evicted)
-        yield _plain_counter(
-            semconv.METRIC_CACHE_SAVED_TOKENS, "Tokens that hits by meaning saved.", counts.saved_tokens
-        )
-        saved_usd = counts.saved_nano_usd / _NANO
-        yield _plain_counter(semconv.METRIC_CACHE_SAVED_COST, "US dollars that hits by meaning saved.", saved_usd)
         if counts.entries is not None:
             entries = GaugeMetricFamily(semconv.METRIC_CACHE_ENTRIES, "Entries that are matched by meaning.")
             entries.add_metric([], counts.entries)

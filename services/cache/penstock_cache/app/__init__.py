@@ -78,9 +78,7 @@ class _Parts:
     collectors: Sequence[Any]
 
 
-async def _parts_of(
-    settings: Settings, others: tuple[Channel | None, Channel | None], stack: AsyncExitStack
-) -> _Parts:
+async def _parts_of(settings: Settings, others: tuple[Channel | None, Channel | None], stack: AsyncExitStack) -> _Parts:
     if settings.cache.mode == "off":
         return _Parts(NoCache(), NoEntries(), None, ())
     secret = read_key_material(settings.secrets.cache_key_file, "secrets.cache_key_file")
