@@ -18,6 +18,7 @@ from penstock_cache.adapters.kek import FileKek
 from penstock_cache.adapters.key_ring import EnvelopeKeyRing
 from penstock_cache.adapters.redis_rings import RedisRings
 from penstock_cache.domain.cache import ExactCache
+from penstock_cache.domain.entries import NoEntries
 from penstock_cache.domain.envelope import Kept
 from penstock_cache.domain.secrecy import KeysUnavailable, Unreadable
 from penstock_cache.domain.shredding import Shredder
@@ -312,7 +313,7 @@ async def test_no_canary_lies_in_redis_its_files_logs_or_traces(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     cache = await new_cache()
-    servicer = CacheServicer(cache, shredder_of(cache))
+    servicer = CacheServicer(cache, NoEntries(), shredder_of(cache))
     call = ServerCall("/path", RequestScope(), None, Steps())
     prompts, answers, tenants = Canaries.drawn(20), Canaries.drawn(20), Canaries.drawn(5)
     for number, (prompt, answer) in enumerate(zip(prompts.texts, answers.texts, strict=True)):
@@ -343,7 +344,7 @@ async def test_no_canary_lies_in_redis_its_files_logs_or_traces(
 
 async def test_who_shreds_names_a_tenant_and_has_the_cache_on() -> None:
     call = ServerCall("/path", RequestScope(), None, Steps())
-    servicer = CacheServicer(None, Shredder(None, []))  # type: ignore[arg-type]
+    servicer = CacheServicer(None, NoEntries(), Shredder(None, []))  # type: ignore[arg-type]
     with pytest.raises(InvalidRequest, match="names no tenant"):
         await servicer.shred_tenant("", call)
     for asked in (servicer.shred_tenant("acme", call), servicer.rotate_keys("", call)):

@@ -393,6 +393,8 @@ PASSED = [
             may_recover=False,
             may_hedge=False,
             priority=Priority.SHEDDABLE,
+            given=EVENTS[:2],
+            given_is_owed=True,
         ),
         EVENTS,
     ),

@@ -156,8 +156,9 @@ async def open_server(settings: Qdrant) -> AsyncGenerator[ServerEngine]:
     Raises:
         ConfigurationError: if the file of the authority cannot be read.
     """
+    opened = _open_channel(settings)
     # The channel goes first, and takes with it what is still being prepared.
-    async with background_work() as start, _open_channel(settings) as channel:
+    async with background_work() as start, opened as channel:
         yield ServerEngine(channel, settings, start)
 
 
