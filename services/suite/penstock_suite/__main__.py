@@ -49,13 +49,11 @@ if TYPE_CHECKING:
     from penstock_suite.surfaces.cli.chat import Conversation
     from penstock_suite.surfaces.cli.models import Models
 
-# Modules are garbage to nobody: looked through again and again while they load, they cost a tenth of a start.
-_OBJECTS_BETWEEN_COLLECTIONS = 100_000
-
 
 def main() -> None:
     """Run the command line."""
-    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+    # Modules are garbage to nobody, and looking them through while they load costs a tenth of a start.
+    gc.set_threshold(100_000)
     # Read when gRPC is loaded. We never fork without exec, and its warnings about that belong in no terminal.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
@@ -247,6 +245,7 @@ def _config() -> typer.Typer:
     def examples() -> Examples:
         from penstock_suite.adapters.examples import examples
         from penstock_suite.app.plan import has_default_weights
+        from penstock_suite.domain.example import Examples
 
         return Examples(examples(), has_default_weights())
 

@@ -23,8 +23,7 @@ from penstock_gateway.domain.access.identity import KeyRecord, KeyScope, TenantR
 from penstock_gateway.domain.access.look_ups import FoundKey, KeyStoreUnavailable
 from penstock_gateway.domain.access.tenancy import TenantDirectory
 from penstock_gateway.domain.administration.actor import Actor
-from penstock_gateway.domain.administration.administration import Administration
-from penstock_gateway.domain.administration.cache import NoKeptAnswers
+from penstock_gateway.domain.administration.administration import Administration, CachePorts
 from penstock_gateway.domain.administration.keys import Keyring, NewKey
 from penstock_gateway.domain.administration.paging import Page
 from penstock_gateway.domain.administration.registry import AuditEntry, KeyFilter, Place
@@ -178,7 +177,7 @@ async def test_users_of_two_tenants_may_share_a_name(database):
 @pytest.mark.parametrize("text", ["\x00", "a\x00b", "x" * 10_000, "' OR 1=1 --"])
 async def test_text_that_no_database_can_hold_is_refused_before_it_gets_there(database, text):
     keyring = Keyring(b"p" * 32, TenantDirectory({}, {"free": Tier("free")}))
-    opened = Administration.over(keyring, SqlRegistry(database), NoKeptAnswers(), NoUpstreams())
+    opened = Administration.over(keyring, SqlRegistry(database), CachePorts(), NoUpstreams())
     operator, page = Actor(key_id="k", is_operator=True), Page.of(0, "")
     refused = (InvalidRequest, ResourceNotFound)
     for asked in (
@@ -206,7 +205,7 @@ async def test_text_that_no_database_can_hold_is_refused_before_it_gets_there(da
 async def test_what_names_a_model_that_there_is_not_is_refused(database):
     known = frozenset({"fast", "all-MiniLM-L6-v2"})
     keyring = Keyring(b"p" * 32, TenantDirectory({}, {"free": Tier("free")}, known))
-    opened = Administration.over(keyring, SqlRegistry(database), NoKeptAnswers(), NoUpstreams())
+    opened = Administration.over(keyring, SqlRegistry(database), CachePorts(), NoUpstreams())
     operator = Actor(key_id="k", is_operator=True)
     admin = Actor(key_id="a", tenant="acme")
     await opened.tenants.create(operator, "acme", TenantTerms(models=["fast"]))
@@ -230,7 +229,7 @@ async def test_what_names_a_model_that_there_is_not_is_refused(database):
 
 async def test_where_no_model_is_known_any_may_be_named(database):
     keyring = Keyring(b"p" * 32, TenantDirectory({}, {"free": Tier("free")}))
-    opened = Administration.over(keyring, SqlRegistry(database), NoKeptAnswers(), NoUpstreams())
+    opened = Administration.over(keyring, SqlRegistry(database), CachePorts(), NoUpstreams())
     made = await opened.tenants.create(Actor(key_id="k", is_operator=True), "acme", TenantTerms(models=["any"]))
     assert made.models == {"any"}
 

@@ -13,8 +13,7 @@ from penstock_gateway.adapters.sql.schema import GATEWAY
 from penstock_gateway.domain.access.identity import KeyRecord, KeyScope, Tenant, Tier, UserRecord, UserRole
 from penstock_gateway.domain.access.tenancy import TenantDirectory
 from penstock_gateway.domain.administration.actor import Actor
-from penstock_gateway.domain.administration.administration import Administration
-from penstock_gateway.domain.administration.cache import NoKeptAnswers
+from penstock_gateway.domain.administration.administration import Administration, CachePorts
 from penstock_gateway.domain.administration.keys import Keyring
 from penstock_gateway.domain.administration.paging import Page
 from penstock_gateway.domain.administration.registry import KeyFilter
@@ -44,7 +43,7 @@ async def database(request, tmp_path):
 @pytest.fixture
 def opened(database):
     directory = TenantDirectory({name: Tenant(name, FREE) for name in CONFIGURED}, {"free": FREE})
-    return Administration.over(Keyring(b"p" * 32, directory), SqlRegistry(database), NoKeptAnswers(), NoUpstreams())
+    return Administration.over(Keyring(b"p" * 32, directory), SqlRegistry(database), CachePorts(), NoUpstreams())
 
 
 async def all_pages(fetch, size):

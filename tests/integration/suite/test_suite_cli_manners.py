@@ -184,7 +184,7 @@ def test_config_init_writes_what_config_check_takes(penstock, tmp_path):
     assert to.stat().st_mode & 0o777 == 0o600
     checked = penstock("config", "check", "--config", to, "--state", tmp_path / "s", OPENAI_API_KEY="sk-mine")
     assert (checked.returncode, checked.stderr) == (0, "")
-    assert checked.stdout.startswith(f"{to} can be used: it serves chat at 127.0.0.1:8080")
+    assert checked.stdout.startswith(f"{to} can be used: it serves chat, all-MiniLM-L6-v2 at 127.0.0.1:8080")
     again = penstock("config", "init", "--to", to)
     assert again.returncode == 2
     assert "--force" in again.stderr

@@ -97,7 +97,7 @@ def test_a_long_state_path_moves_the_sockets(start, config, tmp_path):
     assert stack.end() == 0
 
 
-def test_people_get_four_ready_lines(start, config, tmp_path, penstock_environment):
+def test_people_get_five_ready_lines(start, config, tmp_path, penstock_environment):
     process = subprocess.Popen(
         [sys.executable, "-m", "penstock_suite", "up", "--config", str(config), "--state", str(tmp_path / "state")],
         env=penstock_environment,
@@ -114,11 +114,12 @@ def test_people_get_four_ready_lines(start, config, tmp_path, penstock_environme
         assert process.wait(60) == 0
     key = (tmp_path / "state" / "demo-key").read_text().strip()
     at = next(at for at, line in enumerate(lines) if line.startswith("Penstock is ready"))
-    ready, said_key, curl, docs = lines[at : at + 4]
+    ready, said_key, curl, cache, docs = lines[at : at + 5]
     address = re.search(r"http://127\.0\.0\.1:[0-9]+", ready)[0]
     assert said_key.split() == ["key", key]
     assert curl.startswith(f"  try   curl -N {address}/v1/chat/completions ")
     assert f'"Authorization: Bearer {key}"' in curl
+    assert cache.split() == ["cache", "exact"]
     assert docs.split() == ["docs", f"{address}/docs"]
     assert "\x1b" not in "".join(lines)
     assert key not in (tmp_path / "state" / "logs" / "penstock.log").read_text()
