@@ -56,10 +56,6 @@ async def _listen(shared: RedisFlights, url: str) -> None:
     ) as client:
         while True:
             try:
-                if shared.is_deaf:
-                    await client.ping()
-                    shared.is_deaf = False
-                _end_if_cancelled()
                 at = await _hear(shared, client, at)
             except (RedisError, OSError) as error:
                 shared.go_deaf(str(error))
@@ -75,6 +71,10 @@ def _end_if_cancelled() -> None:
 
 async def _hear(shared: RedisFlights, client: Redis, at: str) -> str:
     """Hand in what has come since, waiting for it for a while; return where the inbox was read to."""
+    if shared.is_deaf:
+        await client.ping()
+        shared.is_deaf = False
+    _end_if_cancelled()
     streams: Any = {shared.inbox: at, **shared.followed()}
     found: Any = await client.xread(streams, count=_MESSAGES_AT_ONCE, block=_BLOCK_MS)
     return _hand_in(shared, found or (), at)
