@@ -25,7 +25,11 @@ import redis
 import sqlalchemy as sa
 from image_roots import ROOT
 
+from penstock_cache.adapters.kek import FileKek
+from penstock_cache.adapters.key_ring import EnvelopeKeyRing
 from penstock_cache.adapters.redis import RedisTier
+from penstock_cache.adapters.redis_rings import RedisRings
+from penstock_cache.adapters.sealing import derive_key
 from penstock_cache.domain.cache import ExactCache, Lifetimes, Tiers
 from penstock_cache.domain.eligibility import Eligibility
 from penstock_cache.domain.identity import Identity
@@ -207,9 +211,9 @@ async def test_two_gateways_share_a_limit_and_a_stranger_sees_nothing(redis_of):
         stranger.ping()
 
 
-def _fill(client: redis.Redis) -> None:
+def _fill(client: redis.Redis, life_seconds: int | None = None) -> None:
     for number in range(40):
-        client.set(f"filler-{number}", os.urandom(512 * 1024))
+        client.set(f"filler-{number}", os.urandom(512 * 1024), ex=life_seconds)
 
 
 @places
@@ -231,7 +235,8 @@ async def test_full_state_refuses_rather_than_forgets_and_the_gateway_goes_on(re
 def _cache(connection: RedisConnection) -> ExactCache:
     clocks = (time.time, time.monotonic)
     hour = timedelta(hours=1)
-    tiers = Tiers(MemoryTier(0, max_bytes=0), RedisTier(connection, _SECRET, hour, clocks))
+    ring = EnvelopeKeyRing(RedisRings(connection), FileKek(_SECRET), derive_key(_SECRET, b"tenant hash"), clocks)
+    tiers = Tiers(MemoryTier(0, max_bytes=0), RedisTier(connection, ring, hour, clocks))
     return ExactCache(
         Identity(_SECRET), Eligibility(max_temperature=0.3), tiers, Lifetimes(default=hour, memory=hour), clocks
     )
@@ -258,8 +263,11 @@ async def test_full_cache_forgets_the_oldest_and_goes_on_storing(redis_of):
     async with RedisConnection(url, _PATIENT) as connection:
         cache = _cache(connection)
         with redis.Redis.from_url(url) as client:
-            _fill(client)
+            client.set("kept", "1")
+            # As every answer; what has none is a tenant's keys.
+            _fill(client, life_seconds=3600)
             assert client.info("stats")["evicted_keys"] > 0
+            assert client.get("kept") == b"1"
         assert not await cache.store(StoreRequest(scope=scope, probe=probe, events=_answer()))
         # Written behind the store, and once more where Redis had to be told the script.
         async with asyncio.timeout(_START_SECONDS):

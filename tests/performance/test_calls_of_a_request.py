@@ -16,7 +16,8 @@ TOOLS = Path(__file__).parents[2] / "tools"
 PATIENCE_SECONDS = 240
 
 MOST_CALLS = {"unary": 960, "stream": 1280, "paced stream": 10000, "hit": 440, "20 turns": 1205}
-MOST_FILES = {"files": 88, "moves": 247}
+# Flights, their seats, and the keys of tenants are files of their own.
+MOST_FILES = {"files": 91, "moves": 268}
 
 
 def counted(tool):

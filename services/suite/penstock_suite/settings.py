@@ -16,6 +16,7 @@ from penstock_common.sections import (
     NetworkText,
     PublicModel,
     Qdrant,
+    QdrantUrl,
     Redis,
     ReloadSettings,
     Secrets,
@@ -169,6 +170,15 @@ class CacheSwitch(Section):
     ] = "exact"
 
 
+class VectorPlace(Section):
+    """Where vectors are, as far as starting their engine cares."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    url: QdrantUrl = ""
+    path: Path | None = None
+
+
 class LocalSettings(Section):
     """The parts that the local stack starts; what is not said is found where `make setup` puts it."""
 
@@ -215,7 +225,7 @@ class Settings(Joined, DatasheetSettings):
     state_dir: Path | None = None
     """The one folder with everything that a local stack keeps; the option --state and $PENSTOCK_STATE_DIR go before it."""
     services: Services | None = None
-    qdrant: Qdrant = Qdrant()
+    qdrant: VectorPlace = VectorPlace()
     """Where vectors are, of what the cache matches by meaning: a Qdrant server, or the engine that is part of this."""
     tenants: list[TenantSettings] = []
     reload: Annotated[ReloadSettings, RELOADED] = ReloadSettings()
