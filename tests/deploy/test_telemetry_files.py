@@ -14,6 +14,9 @@ import yaml
 from image_roots import ROOT
 from prometheus_client import CollectorRegistry
 
+from penstock_cache.adapters.metrics import CacheMetrics, LookMeter
+from penstock_cache.domain.meaning.counts import MeaningCounts
+from penstock_common.contract.cache import Stats
 from penstock_common.errors import PenstockError
 from penstock_common.rpc.server_interceptors import CallTelemetry
 from penstock_common.rpc.shedding import LoadShedding
@@ -58,6 +61,7 @@ def _of_services() -> dict[str, set[str]]:
         AttemptTelemetry()._registry,
         RevisionMetrics("")._registry,
         HealthMetrics(Health())._registry,
+        LookMeter()._registry,
     ):
         inner = collector._collector_to_names if isinstance(collector, CollectorRegistry) else [collector]
         for metric in inner:
@@ -78,9 +82,26 @@ def _made_when_asked_for() -> dict[str, set[str]]:
     gate = Gate(GateLimits(concurrent_requests=1), Clock())
     shedding = LoadShedding(RoomSettings().of("cache"))
     attempts = AttemptTelemetry()
-    collectors = (HealthMetrics(health), LimitMetrics(lambda: [("u", gate)]), shedding, attempts)
+    counts = MeaningCounts(entries=1)
+    for reasons in (counts.refused, counts.not_compared, counts.not_stored, counts.evidence):
+        reasons["any"] = 1
+    cache: Any = CacheCounts()
+    collectors = (
+        HealthMetrics(health),
+        LimitMetrics(lambda: [("u", gate)]),
+        shedding,
+        attempts,
+        CacheMetrics(cache, counts),
+    )
     samples = [sample for collector in collectors for family in collector.collect() for sample in family.samples]
     return {sample.name: set(sample.labels) for sample in samples}
+
+
+class CacheCounts:
+    """A cache that nobody has asked."""
+
+    def stats(self) -> Stats:
+        return Stats()
 
 
 class Clock:
@@ -146,6 +167,13 @@ def test_all_that_is_measured_of_upstreams_can_be_seen(known):
     measured |= {name for name in known if name.startswith("penstock_inference_")}
     measured |= {"penstock_recovered_breaks_total", "penstock_broken_answers_total", "penstock_degraded_answers_total"}
     assert len(measured) > 8
+    assert {name for name in measured if name not in shown} == set()
+
+
+def test_all_that_the_cache_counts_can_be_seen(known):
+    shown = " ".join(target["expr"] for panel in _panels() for target in panel.get("targets", []))
+    measured = {name for name in known if name.startswith("penstock_cache_") and not name.endswith(("_sum", "_count"))}
+    assert len(measured) > 12
     assert {name for name in measured if name not in shown} == set()
 
 
