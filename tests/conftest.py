@@ -14,6 +14,9 @@ settings.load_profile("any machine")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+# ONNX Runtime's wheel tells its maker of every session otherwise.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 # Servers are started as another user, which forks; gRPC's own handlers of a fork break the child now and then.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
 
