@@ -63,6 +63,17 @@ async def test_other_tenant_misses(suite, upstream, until_kept):
     assert len(upstream.requests) == 2
 
 
+async def test_what_is_private_serves_the_same_user_alone(suite, until_kept):
+    assert await word(suite, cache="private", user="ann") == "miss"
+    await until_kept(1)
+    assert await word(suite, cache="private", user="ann") == HIT
+    assert await word(suite, cache="private", user="bob") == "miss"
+    await until_kept(2)
+    assert await word(suite, user="ann") == "miss"
+    await until_kept(3)
+    assert await word(suite, cache="private") == "miss"
+
+
 async def test_other_question_misses(suite, until_kept):
     await suite.ask("one")
     await until_kept(1)

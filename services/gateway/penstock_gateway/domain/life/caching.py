@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from datetime import timedelta
 
 import msgspec
@@ -104,7 +105,16 @@ class CacheVisit:
             probe = await asyncio.to_thread(probe_of, effective, plan.route_digest, regions)
         else:
             probe = probe_of(effective, plan.route_digest, regions)
+        if self._call.order.cache_control.private:
+            probe = self._of_this_user(probe)
         return self._with_meaning(probe, effective, plan) if self._by_meaning else probe
+
+    def _of_this_user(self, probe: Probe) -> Probe:
+        """Return a probe that is no other user's; where nobody knows the user, no other key's."""
+        order = self._call.order
+        whose = ("user", order.context.user) if order.context.user else ("key", order.key_id)
+        digest = hashlib.sha256(msgspec.msgpack.encode((probe.digest, whose))).digest()
+        return msgspec.structs.replace(probe, digest=digest)
 
     def _with_meaning(self, probe: Probe, effective: GenerationInput, plan: Plan) -> Probe:
         order = self._call.order
