@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 _DIMENSIONS = 8
 _MOST_BYTES = 64 << 20
@@ -50,8 +51,17 @@ async def _embeddings(request: web.Request) -> web.Response:
     return web.json_response({"object": "list", "data": data, "model": "v", "usage": usage})
 
 
+@web.middleware
+async def _without_those_who_left(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer; a caller who has gone meanwhile is no error, and no traceback in the log."""
+    try:
+        return await handler(request)
+    except ConnectionError:
+        return web.Response()
+
+
 async def _main() -> None:
-    app = web.Application(client_max_size=_MOST_BYTES)
+    app = web.Application(client_max_size=_MOST_BYTES, middlewares=[_without_those_who_left])
     app.router.add_post("/v1/chat/completions", _chat)
     app.router.add_post("/v1/embeddings", _embeddings)
     runner = web.AppRunner(app, access_log=None)

@@ -37,6 +37,7 @@ _TROUBLE = (
     "never awaited",
 )
 _MOST_TROUBLE = 5
+_TRACEBACK_LINES = 40
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class Stack:
             bad = [at for at, line in enumerate(lines) if any(word in line for word in _TROUBLE)]
             # With a traceback of its own, grpcio tells of calls that their callers have left.
             ours = [at for at in bad if "src/python/grpcio" not in "".join(lines[at : at + 2])]
-            found += [f"{log.name}: {lines[at][:600]}" for at in ours[:_MOST_TROUBLE]]
+            found += [f"{log.name}: {_words_of(lines, at)}" for at in ours[:_MOST_TROUBLE]]
         return found
 
 
@@ -220,6 +221,12 @@ def _children_of(pid: int) -> list[int]:
 def _runs(pid: int) -> bool:
     stat = Path(f"/proc/{pid}/stat")
     return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def _words_of(lines: list[str], at: int) -> str:
+    """Return a line of a log, with what a traceback says after it."""
+    last = at + _TRACEBACK_LINES if lines[at].startswith("Traceback") else at + 1
+    return "\n".join(line[:600] for line in lines[at:last])
 
 
 def _name_of(pid: int) -> str:
