@@ -90,6 +90,7 @@ def _head(exchange: ChatExchange) -> tuple[tuple[str, str], ...]:
         ("x-request-id", exchange.call.order.request_id),
         ("x-penstock-cache", str(exchange.cache_outcome)),
         *dropped,
+        *((("x-penstock-route", str(exchange.decision)),) if exchange.decision is not None else ()),
         *(degradation_headers(exchange.degraded, exchange.age_seconds) if exchange.degraded is not None else ()),
         *rate_headers(exchange.rate),
     )
