@@ -9,7 +9,7 @@ from functools import partial
 
 from penstock_common.background import running
 from penstock_common.configuration import ConfigurationError
-from penstock_common.contract.wire.router import LIST_MODELS, ROUTE
+from penstock_common.contract.wire.router import EXPLAIN, LIST_MODELS, ROUTE
 from penstock_common.llm.types import Candidate
 from penstock_common.prices import unit_prices_of
 from penstock_common.routes import RouteRule
@@ -52,7 +52,11 @@ async def build(
             await listener.listen()
             every_seconds = settings.router.listen_every.total_seconds()
             await stack.enter_async_context(running(listener.run(every_seconds)))
-        handlers = ROUTE.served_by(servicer.route), LIST_MODELS.served_by(servicer.list_models)
+        handlers = (
+            ROUTE.served_by(servicer.route),
+            EXPLAIN.served_by(servicer.explain),
+            LIST_MODELS.served_by(servicer.list_models),
+        )
         yield Service("router", handlers, prepare=prepare)
 
 

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         ServeRequest,
         UpRequest,
     )
+    from penstock_suite.domain.routes import RouteExplanation, RouteQuestion
     from penstock_suite.domain.run_record import StackStatus
     from penstock_suite.domain.verdict import Verdict
     from penstock_suite.surfaces.cli.backup import ShowRows
@@ -63,6 +64,7 @@ def main() -> None:
         Entry("up", "Start the whole stack on this machine and run it until Ctrl-C.", _up),
         Entry("status", "Ask the running stack how it is.", _status),
         Entry("chat", "Ask a model and watch it answer.", _chat),
+        Entry("route", "Which model answers which prompt, and why.", _route),
         Entry("keys", "API keys that are kept in the database.", _keys),
         Entry("tenants", "Tenants: those of the configuration, and those that are created beside them.", _tenants),
         Entry("users", "Users of tenants, and what their keys may at most.", _users),
@@ -128,20 +130,32 @@ def _status() -> typer.Typer:
     return status(of_stack, of_gateway)
 
 
+def _target_of(selection: Selection, address: str, key: str) -> tuple[str, str]:
+    from penstock_suite.app.running_stack import chat_target
+
+    return chat_target(selection, address, key)
+
+
+def _route() -> typer.Typer:
+    from penstock_suite.surfaces.cli.route import route
+
+    def explain(target: ChatTarget, question: RouteQuestion) -> RouteExplanation:
+        from penstock_suite.adapters.route_client import explain_route
+
+        return run(explain_route(target, question))
+
+    return route(_target_of, explain)
+
+
 def _chat() -> typer.Typer:
     from penstock_suite.surfaces.cli.chat import chat
-
-    def target_of(selection: Selection, address: str, key: str) -> tuple[str, str]:
-        from penstock_suite.app.running_stack import chat_target
-
-        return chat_target(selection, address, key)
 
     def opened(target: ChatTarget) -> AbstractAsyncContextManager[Conversation]:
         from penstock_suite.adapters.chat_client import chat_client
 
         return chat_client(target)
 
-    return chat(target_of, opened)
+    return chat(_target_of, opened)
 
 
 def _administration(asked: Administered) -> AbstractAsyncContextManager[Administration]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import grpc
 import pytest
 
 from penstock.gateway.v1 import chat_service_pb2 as pb
 from penstock.gateway.v1 import chat_service_pb2_grpc as rpc
+from penstock.gateway.v1 import model_service_pb2 as model_pb
+from penstock.gateway.v1 import model_service_pb2_grpc as models
 
 TEXT = "Hello, world."
 
@@ -52,3 +55,17 @@ async def test_it_is_listed_with_what_the_models_behind_it_can(auto, serve):
     suite = await serve()
     listed = await suite.request("GET", "/v1/models", headers={"authorization": f"Bearer {suite.KEY}"})
     assert {"auto", "fast", "small"} <= {model["id"] for model in listed.json["data"]}
+
+
+async def test_a_route_is_explained_without_asking_anybody(auto, serve, upstream):
+    suite = await serve()
+    stub, metadata = models.ModelServiceStub(suite.channel), (("authorization", f"Bearer {suite.KEY}"),)
+    asked = model_pb.ExplainRouteRequest(input=question().input, context={"tags": {"kind": "batch"}})
+    found = (await stub.ExplainRoute(asked, metadata=metadata)).explanation
+    assert (found.plan.decision.model, found.plan.decision.by) == ("small", "rules.1")
+    assert {view.model: view.rank for view in found.candidates} == {"fast": 0, "small": 1}
+    assert not upstream.requests
+    narrow = (("authorization", f"Bearer {suite.NARROW_KEY}"),)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.ExplainRoute(asked, metadata=narrow)
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND

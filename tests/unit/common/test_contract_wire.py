@@ -42,6 +42,7 @@ from penstock_common.contract.wire import cache, cache_entries, embedding, infer
 from penstock_common.errors import InvalidRequest
 from penstock_common.llm.types import (
     Candidate,
+    CandidateView,
     ChoiceFinished,
     Decision,
     Degradation,
@@ -61,6 +62,7 @@ from penstock_common.llm.types import (
     Recovery,
     RecoveryWay,
     Role,
+    RouteExplanation,
     SamplingParams,
     Started,
     StopDetails,
@@ -300,6 +302,18 @@ PASSED = [
             policy=Policy.COST,
         ),
         PLAN,
+    ),
+    (
+        router.EXPLAIN,
+        RouteRequest(model="auto", requirements=Requirements(), subject=Subject("Why?")),
+        RouteExplanation(
+            PLAN,
+            "nobody",
+            (
+                CandidateView("fast", HERE, 1, "", "eu", 9, PRICES, "ok", 0.5),
+                CandidateView("large", HERE, objection="takes 9 tokens"),
+            ),
+        ),
     ),
     (router.LIST_MODELS, None, (INFO,)),
     (

@@ -5,11 +5,12 @@ import random
 import pytest
 
 from penstock_common.contract.router import Requirements, RouteRequest, Subject
-from penstock_common.errors import ContextLengthExceeded, ModelNotPermitted
+from penstock_common.errors import ContextLengthExceeded, ModelNotFound, ModelNotPermitted
 from penstock_common.llm.types import Candidate
 from penstock_router.domain.catalogue import Catalogue, PublicModel, UpstreamModel
 from penstock_router.domain.choosing import Chooser
 from penstock_router.domain.classification.reading import Reading
+from penstock_router.domain.explaining import explained
 from penstock_router.domain.forks import Fork, Rule
 from penstock_router.domain.routing import Router
 
@@ -168,3 +169,25 @@ async def test_a_fork_whose_choices_ask_for_nothing_of_the_prompt_does_not_look(
     rules = [Rule("coder", tenants=frozenset({"acme"}))]
     decision, _ = await chosen(asked(), reader, rules=rules, routes={"default": "fast"}, embedding=vectors)
     assert (decision.by, reader.shown, vectors.asked) == ("routes.default", [], [])
+
+
+async def test_an_explanation_has_every_candidate_with_what_speaks_against_it():
+    fork = Fork("auto", (), ROUTES)
+    chooser = Chooser({"auto": fork}, Says("faq"), None)
+    found = await explained(asked(needs=Requirements(min_input_tokens=500)), router(), chooser)
+    assert found.plan.decision.model == "large"
+    seen = {view.model: (view.rank, view.objection) for view in found.candidates}
+    assert seen == {"large": (1, ""), "fast": (0, "takes 100 tokens"), "coder": (0, "")}
+    plain = await explained(RouteRequest(model="fast", requirements=NOTHING), router(), chooser)
+    assert [(view.model, view.rank) for view in plain.candidates] == [("fast", 1)]
+
+
+async def test_an_explanation_leaves_out_what_the_caller_may_not_use_and_says_why_there_is_no_plan():
+    chooser = Chooser({"auto": Fork("auto", (), ROUTES)}, Says("faq"), None)
+    request = asked(allowed_models=("auto", "fast"), allowed_regions=("us",))
+    found = await explained(request, router(), chooser)
+    assert found.plan is None
+    assert "may not use" in found.refusal or "region" in found.refusal
+    assert [view.model for view in found.candidates] == ["fast"]
+    with pytest.raises(ModelNotFound):
+        await explained(RouteRequest(model="nobody", requirements=NOTHING), router(), chooser)

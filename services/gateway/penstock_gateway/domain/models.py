@@ -1,10 +1,12 @@
-"""Which models a caller sees: those that exist and that its key and tenant permit."""
+"""Which models a caller sees, those that exist and that its key and tenant permit, and which of them a request goes to."""
 
 from __future__ import annotations
 
+from penstock_common.contract.router import RouteRequest, requirements_of
 from penstock_common.errors import ModelNotFound
-from penstock_common.llm.types import ModelInfo
+from penstock_common.llm.types import GenerationInput, ModelInfo, RequestContext, RouteExplanation
 from penstock_gateway.domain.access.identity import Caller
+from penstock_gateway.domain.life.forks import with_choice
 from penstock_gateway.domain.life.ports import Router, TextEmbedder
 
 
@@ -29,4 +31,20 @@ class ModelDirectory:
         for model in await self.visible_to(caller):
             if model.name == name:
                 return model
-        raise ModelNotFound(f"The model '{name}' does not exist, or your key may not use it.", model=name)
+        raise _not_found(name)
+
+    async def explain(self, caller: Caller, request: GenerationInput, context: RequestContext) -> RouteExplanation:
+        """Return how a chat request of ``caller`` would be routed now.
+
+        Raises:
+            ModelNotFound: if the model does not exist, or the caller may not use it.
+        """
+        if not caller.may_use(request.model):
+            raise _not_found(request.model)
+        needs, regions = requirements_of(request), caller.tenant.regions
+        asked = RouteRequest(model=request.model, requirements=needs, allowed_regions=regions)
+        return await self._router.explain(with_choice(asked, request, context, caller))
+
+
+def _not_found(name: str) -> ModelNotFound:
+    return ModelNotFound(f"The model '{name}' does not exist, or your key may not use it.", model=name)

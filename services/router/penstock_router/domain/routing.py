@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from penstock_common.contract.router import Requirements, RouteRequest
 from penstock_common.errors import ContextLengthExceeded, ModelNotFound, ModelNotPermitted, UnsupportedParameter
-from penstock_common.llm.types import Candidate, Plan
+from penstock_common.llm.types import Candidate, CandidateView, Plan
 from penstock_common.upstreams.state import Condition, States, UpstreamState
 from penstock_router.domain.catalogue import Catalogue, PublicModel, UpstreamModel
 from penstock_router.domain.preference import Preference, PreferenceRules, preferred
@@ -42,6 +42,7 @@ class Router:
         self._known: dict[tuple[str, frozenset[str], tuple[str, ...]], _Known] = {}
         self._troubled: dict[Candidate, UpstreamState] = {}
         """Who is out, or has no quota left."""
+        self._states: States = {}
         self._preferences: dict[str, Preference] = {}
         """Of models that want to be fast, by name."""
         self._unmeasured: dict[str, tuple[Candidate, ...]] = {}
@@ -57,7 +58,7 @@ class Router:
         # Who is out has been so for longer than when it was last said.
         if troubled or self._troubled or preferences != self._preferences:
             self._known.clear()
-        self._troubled, self._preferences = troubled, preferences
+        self._troubled, self._preferences, self._states = troubled, preferences, states
         self._unmeasured = {name: one.unmeasured for name, one in preferences.items() if one.unmeasured}
 
     def _preferred(self, states: States) -> dict[str, Preference]:
@@ -111,6 +112,24 @@ class Router:
             self._known.clear()
         known = _Known(plan, smallest_window_tokens)
         self._known[request.model, needs.capabilities, request.allowed_regions] = known
+
+    def candidates(self, request: RouteRequest) -> list[CandidateView]:
+        """Return what is known of each candidate of the request's model, with what speaks against it; none has a rank."""
+        model = self._catalogue.find(request.model)
+        return [] if model is None else [self._view(model.name, entry, request) for entry in model.candidates]
+
+    def _view(self, model: str, entry: UpstreamModel, request: RouteRequest) -> CandidateView:
+        state = self._states.get(entry.candidate)
+        return CandidateView(
+            model=model,
+            candidate=entry.candidate,
+            objection=_objection(entry, request.requirements, request.allowed_regions) or "",
+            region=entry.region,
+            context_window_tokens=entry.context_window_tokens,
+            prices=entry.prices,
+            condition="" if state is None else state.condition.value,
+            latency_seconds=None if state is None else state.latency_seconds,
+        )
 
     def models(self) -> list[PublicModel]:
         """Return every public model, sorted by name."""

@@ -6,11 +6,12 @@ import time
 from collections.abc import Sequence
 
 from penstock_common.contract.router import RouteRequest
-from penstock_common.llm.types import ModelInfo, Plan
+from penstock_common.llm.types import ModelInfo, Plan, RouteExplanation
 from penstock_common.rpc.server_call import ServerCall
 from penstock_common.upstreams.state import States
 from penstock_router.domain.catalogue import PublicModel
 from penstock_router.domain.choosing import Chooser
+from penstock_router.domain.explaining import explained
 from penstock_router.domain.routing import Router
 
 
@@ -39,6 +40,10 @@ class RouterServicer:
         plan = await chooser.plan(request, router) if request.model in chooser.forks else router.plan(request)
         call.steps.lap("router.plan", began_ns, {"candidates": len(plan.candidates), "reason": plan.reason})
         return plan
+
+    async def explain(self, request: RouteRequest, call: ServerCall) -> RouteExplanation:
+        """Return how a request would be routed now."""
+        return await explained(request, self._router, self._chooser)
 
     async def list_models(self, request: None, call: ServerCall) -> tuple[ModelInfo, ...]:
         """Return the public models, sorted by name; one that leads to others can what any of them can."""

@@ -41,11 +41,11 @@ class ChatClient:
             input=generation_pb2.GenerationInput(model=self.model, messages=[_message(turn) for turn in turns])
         )
         try:
-            async with cancelled_on_exit(self._stub.StreamChat(request, metadata=_credentials(self._target))) as call:
+            async with cancelled_on_exit(self._stub.StreamChat(request, metadata=credentials_of(self._target))) as call:
                 async for piece in _pieces(call):
                     yield piece
         except grpc.aio.AioRpcError as error:
-            raise _failure(error, self._target) from None
+            raise failure_of(error, self._target) from None
 
 
 async def _pieces(call: Any) -> AsyncIterator[Piece | AnswerEnd]:
@@ -79,17 +79,18 @@ async def _first_model(channel: grpc.aio.Channel, target: ChatTarget) -> str:
     stub: Any = model_service_pb2_grpc.ModelServiceStub(channel)
     try:
         answer = await stub.ListModels(
-            model_service_pb2.ListModelsRequest(), metadata=_credentials(target), timeout=_LIST_TIMEOUT_SECONDS
+            model_service_pb2.ListModelsRequest(), metadata=credentials_of(target), timeout=_LIST_TIMEOUT_SECONDS
         )
     except grpc.aio.AioRpcError as error:
-        raise _failure(error, target) from None
+        raise failure_of(error, target) from None
     for model in answer.models:
         if _CHAT in model.capabilities:
             return str(model.name)
     raise Misconfigured("the key may not use any model that chats: give it one, or use another key with --key")
 
 
-def _credentials(target: ChatTarget) -> tuple[tuple[str, str], ...]:
+def credentials_of(target: ChatTarget) -> tuple[tuple[str, str], ...]:
+    """Return the metadata that shows the target's key."""
     return (("authorization", f"Bearer {target.key}"),)
 
 
@@ -109,7 +110,8 @@ def _end(finished: generation_pb2.GenerationFinished, usage: generation_pb2.Toke
     )
 
 
-def _failure(error: grpc.aio.AioRpcError, target: ChatTarget) -> SuiteFailure:
+def failure_of(error: grpc.aio.AioRpcError, target: ChatTarget) -> SuiteFailure:
+    """Return what the command says of a call that failed."""
     if error.code() is grpc.StatusCode.UNAVAILABLE and "connect" in (error.details() or ""):
         return Unreachable(f"nobody answers at {target.grpc_address}: start a stack with 'penstock up'")
     if error.code() in REFUSALS:

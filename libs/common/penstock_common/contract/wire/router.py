@@ -6,13 +6,15 @@ from penstock.router.v1 import router_service_pb2 as pb
 from penstock_common.contract.router import Policy, Requirements, RouteRequest, Subject, requirements_of
 from penstock_common.errors import InvalidRequest
 from penstock_common.llm.convert import (
+    explanation_from_proto,
+    explanation_to_proto,
     input_from_proto,
     plan_from_proto,
     plan_to_proto,
     unit_prices_from_proto,
     unit_prices_to_proto,
 )
-from penstock_common.llm.types import ModelInfo, Plan
+from penstock_common.llm.types import ModelInfo, Plan, RouteExplanation
 from penstock_common.rpc.method import UnaryMethod
 from penstock_common.rpc.protobuf import ProtobufCodec
 
@@ -104,6 +106,15 @@ ROUTE = UnaryMethod[RouteRequest, Plan](
     f"{_SERVICE}Route",
     ProtobufCodec(pb.RouteRequest, _route_request_to, _route_request_from),
     ProtobufCodec(pb.RouteResponse, _plan_to, _plan_from),
+)
+EXPLAIN = UnaryMethod[RouteRequest, RouteExplanation](
+    f"{_SERVICE}Explain",
+    ProtobufCodec(pb.RouteRequest, _route_request_to, _route_request_from),
+    ProtobufCodec(
+        pb.ExplainResponse,
+        lambda value: pb.ExplainResponse(explanation=explanation_to_proto(value)),
+        lambda message: explanation_from_proto(message.explanation),
+    ),
 )
 LIST_MODELS = UnaryMethod[None, tuple[ModelInfo, ...]](
     f"{_SERVICE}ListModels",

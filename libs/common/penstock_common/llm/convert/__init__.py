@@ -27,6 +27,8 @@ from penstock_common.llm.convert.input import (
 from penstock_common.llm.convert.plan import (
     candidate_from_proto,
     candidate_to_proto,
+    explanation_from_proto,
+    explanation_to_proto,
     plan_from_proto,
     plan_to_proto,
     unit_prices_from_proto,
@@ -41,6 +43,8 @@ __all__ = [
     "degradation_to_proto",
     "event_from_proto",
     "event_to_proto",
+    "explanation_from_proto",
+    "explanation_to_proto",
     "finish_reason_to_proto",
     "input_from_proto",
     "input_to_proto",

@@ -49,6 +49,52 @@ def plan_from_proto(proto: gen.Plan) -> t.Plan:
     )
 
 
+def explanation_to_proto(explanation: t.RouteExplanation) -> gen.RouteExplanation:
+    """Return the wire form of an explanation."""
+    return gen.RouteExplanation(
+        plan=None if explanation.plan is None else plan_to_proto(explanation.plan),
+        refusal=explanation.refusal,
+        candidates=[_view_to_proto(view) for view in explanation.candidates],
+    )
+
+
+def explanation_from_proto(proto: gen.RouteExplanation) -> t.RouteExplanation:
+    """Return the value of an explanation."""
+    return t.RouteExplanation(
+        plan=plan_from_proto(proto.plan) if proto.HasField("plan") else None,
+        refusal=proto.refusal,
+        candidates=tuple(_view_from_proto(view) for view in proto.candidates),
+    )
+
+
+def _view_to_proto(view: t.CandidateView) -> gen.CandidateView:
+    return gen.CandidateView(
+        model=view.model,
+        candidate=candidate_to_proto(view.candidate),
+        rank=view.rank,
+        objection=view.objection,
+        region=view.region,
+        context_window_tokens=view.context_window_tokens,
+        prices=unit_prices_to_proto(view.prices),
+        condition=view.condition,
+        latency_seconds=view.latency_seconds,
+    )
+
+
+def _view_from_proto(proto: gen.CandidateView) -> t.CandidateView:
+    return t.CandidateView(
+        model=proto.model,
+        candidate=candidate_from_proto(proto.candidate),
+        rank=proto.rank,
+        objection=proto.objection,
+        region=proto.region,
+        context_window_tokens=proto.context_window_tokens,
+        prices=unit_prices_from_proto(proto.prices),
+        condition=proto.condition,
+        latency_seconds=proto.latency_seconds if proto.HasField("latency_seconds") else None,
+    )
+
+
 def _decision_to_proto(decision: t.Decision) -> gen.Decision:
     return gen.Decision(
         model=decision.model,

@@ -91,6 +91,32 @@ class Plan(Value, frozen=True):
     unsupported: UnsupportedFields = UnsupportedFields.REFUSE
 
 
+class CandidateView(Value, frozen=True):
+    """A candidate of a public model, as far as a request's route goes.
+
+    ``rank`` is 1 for whom the plan asks first, 0 where it does not name it; ``objection`` is why it cannot take the request,
+    empty where it can. ``condition`` is what was last heard of it, empty where nothing was.
+    """
+
+    model: str
+    candidate: Candidate
+    rank: int = 0
+    objection: str = ""
+    region: str = ""
+    context_window_tokens: int = 0
+    prices: UnitPrices = UnitPrices()
+    condition: str = ""
+    latency_seconds: float | None = None
+
+
+class RouteExplanation(Value, frozen=True):
+    """How a request would be routed now; without a plan ``refusal`` says why there is none."""
+
+    plan: Plan | None
+    refusal: str = ""
+    candidates: tuple[CandidateView, ...] = ()
+
+
 class ModelInfo(Value, frozen=True):
     """A model that callers may name; ``capabilities`` and window (in tokens) are the best of its candidates.
 

@@ -95,6 +95,106 @@ func (x *Model) GetPrices() *v1.UnitPrices {
 	return nil
 }
 
+// Request of ExplainRoute.
+type ExplainRouteRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The request, as ChatService would be asked it.
+	Input *v1.GenerationInput `protobuf:"bytes,1,opt,name=input,proto3" json:"input,omitempty"`
+	// Its tags count for rules.
+	Context       *v1.RequestContext `protobuf:"bytes,2,opt,name=context,proto3" json:"context,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainRouteRequest) Reset() {
+	*x = ExplainRouteRequest{}
+	mi := &file_penstock_gateway_v1_model_service_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainRouteRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainRouteRequest) ProtoMessage() {}
+
+func (x *ExplainRouteRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_model_service_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainRouteRequest.ProtoReflect.Descriptor instead.
+func (*ExplainRouteRequest) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_model_service_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ExplainRouteRequest) GetInput() *v1.GenerationInput {
+	if x != nil {
+		return x.Input
+	}
+	return nil
+}
+
+func (x *ExplainRouteRequest) GetContext() *v1.RequestContext {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+// Response of ExplainRoute.
+type ExplainRouteResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Explanation   *v1.RouteExplanation   `protobuf:"bytes,1,opt,name=explanation,proto3" json:"explanation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainRouteResponse) Reset() {
+	*x = ExplainRouteResponse{}
+	mi := &file_penstock_gateway_v1_model_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainRouteResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainRouteResponse) ProtoMessage() {}
+
+func (x *ExplainRouteResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_model_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainRouteResponse.ProtoReflect.Descriptor instead.
+func (*ExplainRouteResponse) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_model_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ExplainRouteResponse) GetExplanation() *v1.RouteExplanation {
+	if x != nil {
+		return x.Explanation
+	}
+	return nil
+}
+
 // Request of ListModels.
 type ListModelsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -104,7 +204,7 @@ type ListModelsRequest struct {
 
 func (x *ListModelsRequest) Reset() {
 	*x = ListModelsRequest{}
-	mi := &file_penstock_gateway_v1_model_service_proto_msgTypes[1]
+	mi := &file_penstock_gateway_v1_model_service_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -116,7 +216,7 @@ func (x *ListModelsRequest) String() string {
 func (*ListModelsRequest) ProtoMessage() {}
 
 func (x *ListModelsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_model_service_proto_msgTypes[1]
+	mi := &file_penstock_gateway_v1_model_service_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -129,7 +229,7 @@ func (x *ListModelsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListModelsRequest.ProtoReflect.Descriptor instead.
 func (*ListModelsRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_model_service_proto_rawDescGZIP(), []int{1}
+	return file_penstock_gateway_v1_model_service_proto_rawDescGZIP(), []int{3}
 }
 
 // Response of ListModels.
@@ -142,7 +242,7 @@ type ListModelsResponse struct {
 
 func (x *ListModelsResponse) Reset() {
 	*x = ListModelsResponse{}
-	mi := &file_penstock_gateway_v1_model_service_proto_msgTypes[2]
+	mi := &file_penstock_gateway_v1_model_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -154,7 +254,7 @@ func (x *ListModelsResponse) String() string {
 func (*ListModelsResponse) ProtoMessage() {}
 
 func (x *ListModelsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_model_service_proto_msgTypes[2]
+	mi := &file_penstock_gateway_v1_model_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -167,7 +267,7 @@ func (x *ListModelsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListModelsResponse.ProtoReflect.Descriptor instead.
 func (*ListModelsResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_model_service_proto_rawDescGZIP(), []int{2}
+	return file_penstock_gateway_v1_model_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ListModelsResponse) GetModels() []*Model {
@@ -187,7 +287,7 @@ type GetModelRequest struct {
 
 func (x *GetModelRequest) Reset() {
 	*x = GetModelRequest{}
-	mi := &file_penstock_gateway_v1_model_service_proto_msgTypes[3]
+	mi := &file_penstock_gateway_v1_model_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -199,7 +299,7 @@ func (x *GetModelRequest) String() string {
 func (*GetModelRequest) ProtoMessage() {}
 
 func (x *GetModelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_model_service_proto_msgTypes[3]
+	mi := &file_penstock_gateway_v1_model_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -212,7 +312,7 @@ func (x *GetModelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetModelRequest.ProtoReflect.Descriptor instead.
 func (*GetModelRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_model_service_proto_rawDescGZIP(), []int{3}
+	return file_penstock_gateway_v1_model_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GetModelRequest) GetName() string {
@@ -232,7 +332,7 @@ type GetModelResponse struct {
 
 func (x *GetModelResponse) Reset() {
 	*x = GetModelResponse{}
-	mi := &file_penstock_gateway_v1_model_service_proto_msgTypes[4]
+	mi := &file_penstock_gateway_v1_model_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -244,7 +344,7 @@ func (x *GetModelResponse) String() string {
 func (*GetModelResponse) ProtoMessage() {}
 
 func (x *GetModelResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_model_service_proto_msgTypes[4]
+	mi := &file_penstock_gateway_v1_model_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -257,7 +357,7 @@ func (x *GetModelResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetModelResponse.ProtoReflect.Descriptor instead.
 func (*GetModelResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_model_service_proto_rawDescGZIP(), []int{4}
+	return file_penstock_gateway_v1_model_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetModelResponse) GetModel() *Model {
@@ -276,16 +376,22 @@ const file_penstock_gateway_v1_model_service_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\"\n" +
 	"\fcapabilities\x18\x02 \x03(\tR\fcapabilities\x122\n" +
 	"\x15context_window_tokens\x18\x03 \x01(\rR\x13contextWindowTokens\x123\n" +
-	"\x06prices\x18\x1e \x01(\v2\x1b.penstock.llm.v1.UnitPricesR\x06prices\"\x13\n" +
+	"\x06prices\x18\x1e \x01(\v2\x1b.penstock.llm.v1.UnitPricesR\x06prices\"\x8d\x01\n" +
+	"\x13ExplainRouteRequest\x12;\n" +
+	"\x05input\x18\x01 \x01(\v2 .penstock.llm.v1.GenerationInputB\x03\xe0A\x02R\x05input\x129\n" +
+	"\acontext\x18\x02 \x01(\v2\x1f.penstock.llm.v1.RequestContextR\acontext\"[\n" +
+	"\x14ExplainRouteResponse\x12C\n" +
+	"\vexplanation\x18\x01 \x01(\v2!.penstock.llm.v1.RouteExplanationR\vexplanation\"\x13\n" +
 	"\x11ListModelsRequest\"H\n" +
 	"\x12ListModelsResponse\x122\n" +
 	"\x06models\x18\x01 \x03(\v2\x1a.penstock.gateway.v1.ModelR\x06models\"*\n" +
 	"\x0fGetModelRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\"D\n" +
 	"\x10GetModelResponse\x120\n" +
-	"\x05model\x18\x01 \x01(\v2\x1a.penstock.gateway.v1.ModelR\x05model2\x80\x02\n" +
+	"\x05model\x18\x01 \x01(\v2\x1a.penstock.gateway.v1.ModelR\x05model2\x89\x03\n" +
 	"\fModelService\x12y\n" +
-	"\bGetModel\x12$.penstock.gateway.v1.GetModelRequest\x1a%.penstock.gateway.v1.GetModelResponse\" \x82\xd3\xe4\x93\x02\x1a\x12\x18/api/v1/models/{name=**}\x12u\n" +
+	"\bGetModel\x12$.penstock.gateway.v1.GetModelRequest\x1a%.penstock.gateway.v1.GetModelResponse\" \x82\xd3\xe4\x93\x02\x1a\x12\x18/api/v1/models/{name=**}\x12\x86\x01\n" +
+	"\fExplainRoute\x12(.penstock.gateway.v1.ExplainRouteRequest\x1a).penstock.gateway.v1.ExplainRouteResponse\"!\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/api/v1/routes:explain\x12u\n" +
 	"\n" +
 	"ListModels\x12&.penstock.gateway.v1.ListModelsRequest\x1a'.penstock.gateway.v1.ListModelsResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/v1/modelsB2Z0penstock.dev/proto/penstock/gateway/v1;gatewayv1b\x06proto3"
 
@@ -301,28 +407,38 @@ func file_penstock_gateway_v1_model_service_proto_rawDescGZIP() []byte {
 	return file_penstock_gateway_v1_model_service_proto_rawDescData
 }
 
-var file_penstock_gateway_v1_model_service_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_penstock_gateway_v1_model_service_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_penstock_gateway_v1_model_service_proto_goTypes = []any{
-	(*Model)(nil),              // 0: penstock.gateway.v1.Model
-	(*ListModelsRequest)(nil),  // 1: penstock.gateway.v1.ListModelsRequest
-	(*ListModelsResponse)(nil), // 2: penstock.gateway.v1.ListModelsResponse
-	(*GetModelRequest)(nil),    // 3: penstock.gateway.v1.GetModelRequest
-	(*GetModelResponse)(nil),   // 4: penstock.gateway.v1.GetModelResponse
-	(*v1.UnitPrices)(nil),      // 5: penstock.llm.v1.UnitPrices
+	(*Model)(nil),                // 0: penstock.gateway.v1.Model
+	(*ExplainRouteRequest)(nil),  // 1: penstock.gateway.v1.ExplainRouteRequest
+	(*ExplainRouteResponse)(nil), // 2: penstock.gateway.v1.ExplainRouteResponse
+	(*ListModelsRequest)(nil),    // 3: penstock.gateway.v1.ListModelsRequest
+	(*ListModelsResponse)(nil),   // 4: penstock.gateway.v1.ListModelsResponse
+	(*GetModelRequest)(nil),      // 5: penstock.gateway.v1.GetModelRequest
+	(*GetModelResponse)(nil),     // 6: penstock.gateway.v1.GetModelResponse
+	(*v1.UnitPrices)(nil),        // 7: penstock.llm.v1.UnitPrices
+	(*v1.GenerationInput)(nil),   // 8: penstock.llm.v1.GenerationInput
+	(*v1.RequestContext)(nil),    // 9: penstock.llm.v1.RequestContext
+	(*v1.RouteExplanation)(nil),  // 10: penstock.llm.v1.RouteExplanation
 }
 var file_penstock_gateway_v1_model_service_proto_depIdxs = []int32{
-	5, // 0: penstock.gateway.v1.Model.prices:type_name -> penstock.llm.v1.UnitPrices
-	0, // 1: penstock.gateway.v1.ListModelsResponse.models:type_name -> penstock.gateway.v1.Model
-	0, // 2: penstock.gateway.v1.GetModelResponse.model:type_name -> penstock.gateway.v1.Model
-	3, // 3: penstock.gateway.v1.ModelService.GetModel:input_type -> penstock.gateway.v1.GetModelRequest
-	1, // 4: penstock.gateway.v1.ModelService.ListModels:input_type -> penstock.gateway.v1.ListModelsRequest
-	4, // 5: penstock.gateway.v1.ModelService.GetModel:output_type -> penstock.gateway.v1.GetModelResponse
-	2, // 6: penstock.gateway.v1.ModelService.ListModels:output_type -> penstock.gateway.v1.ListModelsResponse
-	5, // [5:7] is the sub-list for method output_type
-	3, // [3:5] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	7,  // 0: penstock.gateway.v1.Model.prices:type_name -> penstock.llm.v1.UnitPrices
+	8,  // 1: penstock.gateway.v1.ExplainRouteRequest.input:type_name -> penstock.llm.v1.GenerationInput
+	9,  // 2: penstock.gateway.v1.ExplainRouteRequest.context:type_name -> penstock.llm.v1.RequestContext
+	10, // 3: penstock.gateway.v1.ExplainRouteResponse.explanation:type_name -> penstock.llm.v1.RouteExplanation
+	0,  // 4: penstock.gateway.v1.ListModelsResponse.models:type_name -> penstock.gateway.v1.Model
+	0,  // 5: penstock.gateway.v1.GetModelResponse.model:type_name -> penstock.gateway.v1.Model
+	5,  // 6: penstock.gateway.v1.ModelService.GetModel:input_type -> penstock.gateway.v1.GetModelRequest
+	1,  // 7: penstock.gateway.v1.ModelService.ExplainRoute:input_type -> penstock.gateway.v1.ExplainRouteRequest
+	3,  // 8: penstock.gateway.v1.ModelService.ListModels:input_type -> penstock.gateway.v1.ListModelsRequest
+	6,  // 9: penstock.gateway.v1.ModelService.GetModel:output_type -> penstock.gateway.v1.GetModelResponse
+	2,  // 10: penstock.gateway.v1.ModelService.ExplainRoute:output_type -> penstock.gateway.v1.ExplainRouteResponse
+	4,  // 11: penstock.gateway.v1.ModelService.ListModels:output_type -> penstock.gateway.v1.ListModelsResponse
+	9,  // [9:12] is the sub-list for method output_type
+	6,  // [6:9] is the sub-list for method input_type
+	6,  // [6:6] is the sub-list for extension type_name
+	6,  // [6:6] is the sub-list for extension extendee
+	0,  // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_penstock_gateway_v1_model_service_proto_init() }
@@ -336,7 +452,7 @@ func file_penstock_gateway_v1_model_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_penstock_gateway_v1_model_service_proto_rawDesc), len(file_penstock_gateway_v1_model_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

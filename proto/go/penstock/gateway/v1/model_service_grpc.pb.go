@@ -19,8 +19,9 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	ModelService_GetModel_FullMethodName   = "/penstock.gateway.v1.ModelService/GetModel"
-	ModelService_ListModels_FullMethodName = "/penstock.gateway.v1.ModelService/ListModels"
+	ModelService_GetModel_FullMethodName     = "/penstock.gateway.v1.ModelService/GetModel"
+	ModelService_ExplainRoute_FullMethodName = "/penstock.gateway.v1.ModelService/ExplainRoute"
+	ModelService_ListModels_FullMethodName   = "/penstock.gateway.v1.ModelService/ListModels"
 )
 
 // ModelServiceClient is the client API for ModelService service.
@@ -31,6 +32,9 @@ const (
 type ModelServiceClient interface {
 	// GetModel returns one model, or NOT_FOUND where it does not exist or the key may not use it.
 	GetModel(ctx context.Context, in *GetModelRequest, opts ...grpc.CallOption) (*GetModelResponse, error)
+	// ExplainRoute says how a chat request would be routed now, and why. It asks no model, counts against no limit and costs
+	// nothing. Public models that the key may not use are left out.
+	ExplainRoute(ctx context.Context, in *ExplainRouteRequest, opts ...grpc.CallOption) (*ExplainRouteResponse, error)
 	// ListModels returns the models this key may use, by name.
 	ListModels(ctx context.Context, in *ListModelsRequest, opts ...grpc.CallOption) (*ListModelsResponse, error)
 }
@@ -47,6 +51,16 @@ func (c *modelServiceClient) GetModel(ctx context.Context, in *GetModelRequest, 
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetModelResponse)
 	err := c.cc.Invoke(ctx, ModelService_GetModel_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *modelServiceClient) ExplainRoute(ctx context.Context, in *ExplainRouteRequest, opts ...grpc.CallOption) (*ExplainRouteResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExplainRouteResponse)
+	err := c.cc.Invoke(ctx, ModelService_ExplainRoute_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -71,6 +85,9 @@ func (c *modelServiceClient) ListModels(ctx context.Context, in *ListModelsReque
 type ModelServiceServer interface {
 	// GetModel returns one model, or NOT_FOUND where it does not exist or the key may not use it.
 	GetModel(context.Context, *GetModelRequest) (*GetModelResponse, error)
+	// ExplainRoute says how a chat request would be routed now, and why. It asks no model, counts against no limit and costs
+	// nothing. Public models that the key may not use are left out.
+	ExplainRoute(context.Context, *ExplainRouteRequest) (*ExplainRouteResponse, error)
 	// ListModels returns the models this key may use, by name.
 	ListModels(context.Context, *ListModelsRequest) (*ListModelsResponse, error)
 	mustEmbedUnimplementedModelServiceServer()
@@ -85,6 +102,9 @@ type UnimplementedModelServiceServer struct{}
 
 func (UnimplementedModelServiceServer) GetModel(context.Context, *GetModelRequest) (*GetModelResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetModel not implemented")
+}
+func (UnimplementedModelServiceServer) ExplainRoute(context.Context, *ExplainRouteRequest) (*ExplainRouteResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExplainRoute not implemented")
 }
 func (UnimplementedModelServiceServer) ListModels(context.Context, *ListModelsRequest) (*ListModelsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListModels not implemented")
@@ -128,6 +148,24 @@ func _ModelService_GetModel_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ModelService_ExplainRoute_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExplainRouteRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ModelServiceServer).ExplainRoute(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ModelService_ExplainRoute_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ModelServiceServer).ExplainRoute(ctx, req.(*ExplainRouteRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ModelService_ListModels_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListModelsRequest)
 	if err := dec(in); err != nil {
@@ -156,6 +194,10 @@ var ModelService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetModel",
 			Handler:    _ModelService_GetModel_Handler,
+		},
+		{
+			MethodName: "ExplainRoute",
+			Handler:    _ModelService_ExplainRoute_Handler,
 		},
 		{
 			MethodName: "ListModels",

@@ -2137,6 +2137,184 @@ func (x *Decision) GetPassedOver() []string {
 	return nil
 }
 
+// How a request would be routed now.
+type RouteExplanation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unset where nobody can answer: refusal says why.
+	Plan    *Plan  `protobuf:"bytes,1,opt,name=plan,proto3" json:"plan,omitempty"`
+	Refusal string `protobuf:"bytes,2,opt,name=refusal,proto3" json:"refusal,omitempty"`
+	// Every candidate of every public model that the request may lead to, in the configuration's order.
+	Candidates    []*CandidateView `protobuf:"bytes,3,rep,name=candidates,proto3" json:"candidates,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RouteExplanation) Reset() {
+	*x = RouteExplanation{}
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RouteExplanation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RouteExplanation) ProtoMessage() {}
+
+func (x *RouteExplanation) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RouteExplanation.ProtoReflect.Descriptor instead.
+func (*RouteExplanation) Descriptor() ([]byte, []int) {
+	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *RouteExplanation) GetPlan() *Plan {
+	if x != nil {
+		return x.Plan
+	}
+	return nil
+}
+
+func (x *RouteExplanation) GetRefusal() string {
+	if x != nil {
+		return x.Refusal
+	}
+	return ""
+}
+
+func (x *RouteExplanation) GetCandidates() []*CandidateView {
+	if x != nil {
+		return x.Candidates
+	}
+	return nil
+}
+
+// A candidate, as far as a request's route goes.
+type CandidateView struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The public model that it is a candidate of.
+	Model     string     `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	Candidate *Candidate `protobuf:"bytes,2,opt,name=candidate,proto3" json:"candidate,omitempty"`
+	// 1 for whom the plan asks first; 0 where the plan does not name it.
+	Rank uint32 `protobuf:"varint,3,opt,name=rank,proto3" json:"rank,omitempty"`
+	// Why it cannot take the request; empty where it can.
+	Objection string `protobuf:"bytes,4,opt,name=objection,proto3" json:"objection,omitempty"`
+	Region    string `protobuf:"bytes,5,opt,name=region,proto3" json:"region,omitempty"`
+	// Unit: tokens.
+	ContextWindowTokens uint32      `protobuf:"varint,6,opt,name=context_window_tokens,json=contextWindowTokens,proto3" json:"context_window_tokens,omitempty"`
+	Prices              *UnitPrices `protobuf:"bytes,7,opt,name=prices,proto3" json:"prices,omitempty"`
+	// What was last heard of it, such as ok, slow, cooling or ejected; empty where nothing was.
+	Condition string `protobuf:"bytes,8,opt,name=condition,proto3" json:"condition,omitempty"`
+	// The learned time to its first token; unset where it is not known. Unit: seconds.
+	LatencySeconds *float64 `protobuf:"fixed64,9,opt,name=latency_seconds,json=latencySeconds,proto3,oneof" json:"latency_seconds,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *CandidateView) Reset() {
+	*x = CandidateView{}
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CandidateView) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CandidateView) ProtoMessage() {}
+
+func (x *CandidateView) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_llm_v1_generation_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CandidateView.ProtoReflect.Descriptor instead.
+func (*CandidateView) Descriptor() ([]byte, []int) {
+	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *CandidateView) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *CandidateView) GetCandidate() *Candidate {
+	if x != nil {
+		return x.Candidate
+	}
+	return nil
+}
+
+func (x *CandidateView) GetRank() uint32 {
+	if x != nil {
+		return x.Rank
+	}
+	return 0
+}
+
+func (x *CandidateView) GetObjection() string {
+	if x != nil {
+		return x.Objection
+	}
+	return ""
+}
+
+func (x *CandidateView) GetRegion() string {
+	if x != nil {
+		return x.Region
+	}
+	return ""
+}
+
+func (x *CandidateView) GetContextWindowTokens() uint32 {
+	if x != nil {
+		return x.ContextWindowTokens
+	}
+	return 0
+}
+
+func (x *CandidateView) GetPrices() *UnitPrices {
+	if x != nil {
+		return x.Prices
+	}
+	return nil
+}
+
+func (x *CandidateView) GetCondition() string {
+	if x != nil {
+		return x.Condition
+	}
+	return ""
+}
+
+func (x *CandidateView) GetLatencySeconds() float64 {
+	if x != nil && x.LatencySeconds != nil {
+		return *x.LatencySeconds
+	}
+	return 0
+}
+
 var File_penstock_llm_v1_generation_proto protoreflect.FileDescriptor
 
 const file_penstock_llm_v1_generation_proto_rawDesc = "" +
@@ -2323,7 +2501,24 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"classifier\x12\x1f\n" +
 	"\vpassed_over\x18\n" +
 	" \x03(\tR\n" +
-	"passedOver*i\n" +
+	"passedOver\"\x97\x01\n" +
+	"\x10RouteExplanation\x12)\n" +
+	"\x04plan\x18\x01 \x01(\v2\x15.penstock.llm.v1.PlanR\x04plan\x12\x18\n" +
+	"\arefusal\x18\x02 \x01(\tR\arefusal\x12>\n" +
+	"\n" +
+	"candidates\x18\x03 \x03(\v2\x1e.penstock.llm.v1.CandidateViewR\n" +
+	"candidates\"\xf2\x02\n" +
+	"\rCandidateView\x12\x14\n" +
+	"\x05model\x18\x01 \x01(\tR\x05model\x128\n" +
+	"\tcandidate\x18\x02 \x01(\v2\x1a.penstock.llm.v1.CandidateR\tcandidate\x12\x12\n" +
+	"\x04rank\x18\x03 \x01(\rR\x04rank\x12\x1c\n" +
+	"\tobjection\x18\x04 \x01(\tR\tobjection\x12\x16\n" +
+	"\x06region\x18\x05 \x01(\tR\x06region\x122\n" +
+	"\x15context_window_tokens\x18\x06 \x01(\rR\x13contextWindowTokens\x123\n" +
+	"\x06prices\x18\a \x01(\v2\x1b.penstock.llm.v1.UnitPricesR\x06prices\x12\x1c\n" +
+	"\tcondition\x18\b \x01(\tR\tcondition\x12,\n" +
+	"\x0flatency_seconds\x18\t \x01(\x01H\x00R\x0elatencySeconds\x88\x01\x01B\x12\n" +
+	"\x10_latency_seconds*i\n" +
 	"\bPriority\x12\x18\n" +
 	"\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11PRIORITY_CRITICAL\x10\x01\x12\x14\n" +
@@ -2358,7 +2553,7 @@ func file_penstock_llm_v1_generation_proto_rawDescGZIP() []byte {
 }
 
 var file_penstock_llm_v1_generation_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_penstock_llm_v1_generation_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_penstock_llm_v1_generation_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_penstock_llm_v1_generation_proto_goTypes = []any{
 	(Priority)(0),              // 0: penstock.llm.v1.Priority
 	(FinishReason)(0),          // 1: penstock.llm.v1.FinishReason
@@ -2385,20 +2580,22 @@ var file_penstock_llm_v1_generation_proto_goTypes = []any{
 	(*Candidate)(nil),          // 22: penstock.llm.v1.Candidate
 	(*Plan)(nil),               // 23: penstock.llm.v1.Plan
 	(*Decision)(nil),           // 24: penstock.llm.v1.Decision
-	nil,                        // 25: penstock.llm.v1.RequestContext.TagsEntry
-	(*Message)(nil),            // 26: penstock.llm.v1.Message
-	(*Tool)(nil),               // 27: penstock.llm.v1.Tool
-	(*ToolChoice)(nil),         // 28: penstock.llm.v1.ToolChoice
-	(*OpaqueBlock)(nil),        // 29: penstock.llm.v1.OpaqueBlock
+	(*RouteExplanation)(nil),   // 25: penstock.llm.v1.RouteExplanation
+	(*CandidateView)(nil),      // 26: penstock.llm.v1.CandidateView
+	nil,                        // 27: penstock.llm.v1.RequestContext.TagsEntry
+	(*Message)(nil),            // 28: penstock.llm.v1.Message
+	(*Tool)(nil),               // 29: penstock.llm.v1.Tool
+	(*ToolChoice)(nil),         // 30: penstock.llm.v1.ToolChoice
+	(*OpaqueBlock)(nil),        // 31: penstock.llm.v1.OpaqueBlock
 }
 var file_penstock_llm_v1_generation_proto_depIdxs = []int32{
-	26, // 0: penstock.llm.v1.GenerationInput.messages:type_name -> penstock.llm.v1.Message
-	27, // 1: penstock.llm.v1.GenerationInput.tools:type_name -> penstock.llm.v1.Tool
-	28, // 2: penstock.llm.v1.GenerationInput.tool_choice:type_name -> penstock.llm.v1.ToolChoice
+	28, // 0: penstock.llm.v1.GenerationInput.messages:type_name -> penstock.llm.v1.Message
+	29, // 1: penstock.llm.v1.GenerationInput.tools:type_name -> penstock.llm.v1.Tool
+	30, // 2: penstock.llm.v1.GenerationInput.tool_choice:type_name -> penstock.llm.v1.ToolChoice
 	6,  // 3: penstock.llm.v1.GenerationInput.sampling:type_name -> penstock.llm.v1.SamplingParams
 	7,  // 4: penstock.llm.v1.GenerationInput.response_format:type_name -> penstock.llm.v1.ResponseFormat
 	8,  // 5: penstock.llm.v1.ResponseFormat.json_schema:type_name -> penstock.llm.v1.JsonSchema
-	25, // 6: penstock.llm.v1.RequestContext.tags:type_name -> penstock.llm.v1.RequestContext.TagsEntry
+	27, // 6: penstock.llm.v1.RequestContext.tags:type_name -> penstock.llm.v1.RequestContext.TagsEntry
 	12, // 7: penstock.llm.v1.GenerationEvent.started:type_name -> penstock.llm.v1.GenerationStarted
 	13, // 8: penstock.llm.v1.GenerationEvent.text_delta:type_name -> penstock.llm.v1.TextDelta
 	15, // 9: penstock.llm.v1.GenerationEvent.reasoning_delta:type_name -> penstock.llm.v1.ReasoningDelta
@@ -2409,7 +2606,7 @@ var file_penstock_llm_v1_generation_proto_depIdxs = []int32{
 	14, // 14: penstock.llm.v1.GenerationEvent.opaque_delta:type_name -> penstock.llm.v1.OpaqueDelta
 	22, // 15: penstock.llm.v1.GenerationStarted.answered_by:type_name -> penstock.llm.v1.Candidate
 	21, // 16: penstock.llm.v1.GenerationStarted.unit_prices:type_name -> penstock.llm.v1.UnitPrices
-	29, // 17: penstock.llm.v1.OpaqueDelta.block:type_name -> penstock.llm.v1.OpaqueBlock
+	31, // 17: penstock.llm.v1.OpaqueDelta.block:type_name -> penstock.llm.v1.OpaqueBlock
 	1,  // 18: penstock.llm.v1.ChoiceFinished.reason:type_name -> penstock.llm.v1.FinishReason
 	1,  // 19: penstock.llm.v1.GenerationFinished.reason:type_name -> penstock.llm.v1.FinishReason
 	22, // 20: penstock.llm.v1.GenerationFinished.answered_by:type_name -> penstock.llm.v1.Candidate
@@ -2424,11 +2621,15 @@ var file_penstock_llm_v1_generation_proto_depIdxs = []int32{
 	21, // 29: penstock.llm.v1.Plan.prices:type_name -> penstock.llm.v1.UnitPrices
 	3,  // 30: penstock.llm.v1.Plan.unsupported:type_name -> penstock.llm.v1.UnsupportedFields
 	24, // 31: penstock.llm.v1.Plan.decision:type_name -> penstock.llm.v1.Decision
-	32, // [32:32] is the sub-list for method output_type
-	32, // [32:32] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	23, // 32: penstock.llm.v1.RouteExplanation.plan:type_name -> penstock.llm.v1.Plan
+	26, // 33: penstock.llm.v1.RouteExplanation.candidates:type_name -> penstock.llm.v1.CandidateView
+	22, // 34: penstock.llm.v1.CandidateView.candidate:type_name -> penstock.llm.v1.Candidate
+	21, // 35: penstock.llm.v1.CandidateView.prices:type_name -> penstock.llm.v1.UnitPrices
+	36, // [36:36] is the sub-list for method output_type
+	36, // [36:36] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_penstock_llm_v1_generation_proto_init() }
@@ -2453,13 +2654,14 @@ func file_penstock_llm_v1_generation_proto_init() {
 		(*GenerationEvent_ChoiceFinished)(nil),
 		(*GenerationEvent_OpaqueDelta)(nil),
 	}
+	file_penstock_llm_v1_generation_proto_msgTypes[21].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_penstock_llm_v1_generation_proto_rawDesc), len(file_penstock_llm_v1_generation_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   21,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

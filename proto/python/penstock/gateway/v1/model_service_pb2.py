@@ -27,7 +27,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from penstock.llm.v1 import generation_pb2 as penstock_dot_llm_dot_v1_dot_generation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'penstock/gateway/v1/model_service.proto\x12\x13penstock.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a penstock/llm/v1/generation.proto\"w\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x63\x61pabilities\x18\x02 \x03(\t\x12\x1d\n\x15\x63ontext_window_tokens\x18\x03 \x01(\r\x12+\n\x06prices\x18\x1e \x01(\x0b\x32\x1b.penstock.llm.v1.UnitPrices\"\x13\n\x11ListModelsRequest\"@\n\x12ListModelsResponse\x12*\n\x06models\x18\x01 \x03(\x0b\x32\x1a.penstock.gateway.v1.Model\"$\n\x0fGetModelRequest\x12\x11\n\x04name\x18\x01 \x01(\tB\x03\xe0\x41\x02\"=\n\x10GetModelResponse\x12)\n\x05model\x18\x01 \x01(\x0b\x32\x1a.penstock.gateway.v1.Model2\x80\x02\n\x0cModelService\x12y\n\x08GetModel\x12$.penstock.gateway.v1.GetModelRequest\x1a%.penstock.gateway.v1.GetModelResponse\" \x82\xd3\xe4\x93\x02\x1a\x12\x18/api/v1/models/{name=**}\x12u\n\nListModels\x12&.penstock.gateway.v1.ListModelsRequest\x1a\'.penstock.gateway.v1.ListModelsResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/v1/modelsB2Z0penstock.dev/proto/penstock/gateway/v1;gatewayv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'penstock/gateway/v1/model_service.proto\x12\x13penstock.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a penstock/llm/v1/generation.proto\"w\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x63\x61pabilities\x18\x02 \x03(\t\x12\x1d\n\x15\x63ontext_window_tokens\x18\x03 \x01(\r\x12+\n\x06prices\x18\x1e \x01(\x0b\x32\x1b.penstock.llm.v1.UnitPrices\"}\n\x13\x45xplainRouteRequest\x12\x34\n\x05input\x18\x01 \x01(\x0b\x32 .penstock.llm.v1.GenerationInputB\x03\xe0\x41\x02\x12\x30\n\x07\x63ontext\x18\x02 \x01(\x0b\x32\x1f.penstock.llm.v1.RequestContext\"N\n\x14\x45xplainRouteResponse\x12\x36\n\x0b\x65xplanation\x18\x01 \x01(\x0b\x32!.penstock.llm.v1.RouteExplanation\"\x13\n\x11ListModelsRequest\"@\n\x12ListModelsResponse\x12*\n\x06models\x18\x01 \x03(\x0b\x32\x1a.penstock.gateway.v1.Model\"$\n\x0fGetModelRequest\x12\x11\n\x04name\x18\x01 \x01(\tB\x03\xe0\x41\x02\"=\n\x10GetModelResponse\x12)\n\x05model\x18\x01 \x01(\x0b\x32\x1a.penstock.gateway.v1.Model2\x89\x03\n\x0cModelService\x12y\n\x08GetModel\x12$.penstock.gateway.v1.GetModelRequest\x1a%.penstock.gateway.v1.GetModelResponse\" \x82\xd3\xe4\x93\x02\x1a\x12\x18/api/v1/models/{name=**}\x12\x86\x01\n\x0c\x45xplainRoute\x12(.penstock.gateway.v1.ExplainRouteRequest\x1a).penstock.gateway.v1.ExplainRouteResponse\"!\x82\xd3\xe4\x93\x02\x1b\"\x16/api/v1/routes:explain:\x01*\x12u\n\nListModels\x12&.penstock.gateway.v1.ListModelsRequest\x1a\'.penstock.gateway.v1.ListModelsResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/v1/modelsB2Z0penstock.dev/proto/penstock/gateway/v1;gatewayv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,22 +35,30 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'penstock.gateway.v1.model_s
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'Z0penstock.dev/proto/penstock/gateway/v1;gatewayv1'
+  _globals['_EXPLAINROUTEREQUEST'].fields_by_name['input']._loaded_options = None
+  _globals['_EXPLAINROUTEREQUEST'].fields_by_name['input']._serialized_options = b'\340A\002'
   _globals['_GETMODELREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETMODELREQUEST'].fields_by_name['name']._serialized_options = b'\340A\002'
   _globals['_MODELSERVICE'].methods_by_name['GetModel']._loaded_options = None
   _globals['_MODELSERVICE'].methods_by_name['GetModel']._serialized_options = b'\202\323\344\223\002\032\022\030/api/v1/models/{name=**}'
+  _globals['_MODELSERVICE'].methods_by_name['ExplainRoute']._loaded_options = None
+  _globals['_MODELSERVICE'].methods_by_name['ExplainRoute']._serialized_options = b'\202\323\344\223\002\033\"\026/api/v1/routes:explain:\001*'
   _globals['_MODELSERVICE'].methods_by_name['ListModels']._loaded_options = None
   _globals['_MODELSERVICE'].methods_by_name['ListModels']._serialized_options = b'\202\323\344\223\002\020\022\016/api/v1/models'
   _globals['_MODEL']._serialized_start=161
   _globals['_MODEL']._serialized_end=280
-  _globals['_LISTMODELSREQUEST']._serialized_start=282
-  _globals['_LISTMODELSREQUEST']._serialized_end=301
-  _globals['_LISTMODELSRESPONSE']._serialized_start=303
-  _globals['_LISTMODELSRESPONSE']._serialized_end=367
-  _globals['_GETMODELREQUEST']._serialized_start=369
-  _globals['_GETMODELREQUEST']._serialized_end=405
-  _globals['_GETMODELRESPONSE']._serialized_start=407
-  _globals['_GETMODELRESPONSE']._serialized_end=468
-  _globals['_MODELSERVICE']._serialized_start=471
-  _globals['_MODELSERVICE']._serialized_end=727
+  _globals['_EXPLAINROUTEREQUEST']._serialized_start=282
+  _globals['_EXPLAINROUTEREQUEST']._serialized_end=407
+  _globals['_EXPLAINROUTERESPONSE']._serialized_start=409
+  _globals['_EXPLAINROUTERESPONSE']._serialized_end=487
+  _globals['_LISTMODELSREQUEST']._serialized_start=489
+  _globals['_LISTMODELSREQUEST']._serialized_end=508
+  _globals['_LISTMODELSRESPONSE']._serialized_start=510
+  _globals['_LISTMODELSRESPONSE']._serialized_end=574
+  _globals['_GETMODELREQUEST']._serialized_start=576
+  _globals['_GETMODELREQUEST']._serialized_end=612
+  _globals['_GETMODELRESPONSE']._serialized_start=614
+  _globals['_GETMODELRESPONSE']._serialized_end=675
+  _globals['_MODELSERVICE']._serialized_start=678
+  _globals['_MODELSERVICE']._serialized_end=1071
 # @@protoc_insertion_point(module_scope)

@@ -21,6 +21,20 @@ class Model(_message.Message):
     prices: _generation_pb2.UnitPrices
     def __init__(self, name: _Optional[str] = ..., capabilities: _Optional[_Iterable[str]] = ..., context_window_tokens: _Optional[int] = ..., prices: _Optional[_Union[_generation_pb2.UnitPrices, _Mapping]] = ...) -> None: ...
 
+class ExplainRouteRequest(_message.Message):
+    __slots__ = ("input", "context")
+    INPUT_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    input: _generation_pb2.GenerationInput
+    context: _generation_pb2.RequestContext
+    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., context: _Optional[_Union[_generation_pb2.RequestContext, _Mapping]] = ...) -> None: ...
+
+class ExplainRouteResponse(_message.Message):
+    __slots__ = ("explanation",)
+    EXPLANATION_FIELD_NUMBER: _ClassVar[int]
+    explanation: _generation_pb2.RouteExplanation
+    def __init__(self, explanation: _Optional[_Union[_generation_pb2.RouteExplanation, _Mapping]] = ...) -> None: ...
+
 class ListModelsRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...

@@ -40,6 +40,11 @@ class ModelServiceStub(object):
                 request_serializer=penstock_dot_gateway_dot_v1_dot_model__service__pb2.GetModelRequest.SerializeToString,
                 response_deserializer=penstock_dot_gateway_dot_v1_dot_model__service__pb2.GetModelResponse.FromString,
                 _registered_method=True)
+        self.ExplainRoute = channel.unary_unary(
+                '/penstock.gateway.v1.ModelService/ExplainRoute',
+                request_serializer=penstock_dot_gateway_dot_v1_dot_model__service__pb2.ExplainRouteRequest.SerializeToString,
+                response_deserializer=penstock_dot_gateway_dot_v1_dot_model__service__pb2.ExplainRouteResponse.FromString,
+                _registered_method=True)
         self.ListModels = channel.unary_unary(
                 '/penstock.gateway.v1.ModelService/ListModels',
                 request_serializer=penstock_dot_gateway_dot_v1_dot_model__service__pb2.ListModelsRequest.SerializeToString,
@@ -53,6 +58,14 @@ class ModelServiceServicer(object):
 
     def GetModel(self, request, context):
         """GetModel returns one model, or NOT_FOUND where it does not exist or the key may not use it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainRoute(self, request, context):
+        """ExplainRoute says how a chat request would be routed now, and why. It asks no model, counts against no limit and costs
+        nothing. Public models that the key may not use are left out.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -72,6 +85,11 @@ def add_ModelServiceServicer_to_server(servicer, server):
                     servicer.GetModel,
                     request_deserializer=penstock_dot_gateway_dot_v1_dot_model__service__pb2.GetModelRequest.FromString,
                     response_serializer=penstock_dot_gateway_dot_v1_dot_model__service__pb2.GetModelResponse.SerializeToString,
+            ),
+            'ExplainRoute': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainRoute,
+                    request_deserializer=penstock_dot_gateway_dot_v1_dot_model__service__pb2.ExplainRouteRequest.FromString,
+                    response_serializer=penstock_dot_gateway_dot_v1_dot_model__service__pb2.ExplainRouteResponse.SerializeToString,
             ),
             'ListModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListModels,
@@ -107,6 +125,33 @@ class ModelService(object):
             '/penstock.gateway.v1.ModelService/GetModel',
             penstock_dot_gateway_dot_v1_dot_model__service__pb2.GetModelRequest.SerializeToString,
             penstock_dot_gateway_dot_v1_dot_model__service__pb2.GetModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainRoute(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.gateway.v1.ModelService/ExplainRoute',
+            penstock_dot_gateway_dot_v1_dot_model__service__pb2.ExplainRouteRequest.SerializeToString,
+            penstock_dot_gateway_dot_v1_dot_model__service__pb2.ExplainRouteResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,6 +27,14 @@ class ModelServiceStub:
     ]
     """GetModel returns one model, or NOT_FOUND where it does not exist or the key may not use it."""
 
+    ExplainRoute: grpc.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.model_service_pb2.ExplainRouteRequest,
+        penstock.gateway.v1.model_service_pb2.ExplainRouteResponse,
+    ]
+    """ExplainRoute says how a chat request would be routed now, and why. It asks no model, counts against no limit and costs
+    nothing. Public models that the key may not use are left out.
+    """
+
     ListModels: grpc.UnaryUnaryMultiCallable[
         penstock.gateway.v1.model_service_pb2.ListModelsRequest,
         penstock.gateway.v1.model_service_pb2.ListModelsResponse,
@@ -41,6 +49,14 @@ class ModelServiceAsyncStub:
         penstock.gateway.v1.model_service_pb2.GetModelResponse,
     ]
     """GetModel returns one model, or NOT_FOUND where it does not exist or the key may not use it."""
+
+    ExplainRoute: grpc.aio.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.model_service_pb2.ExplainRouteRequest,
+        penstock.gateway.v1.model_service_pb2.ExplainRouteResponse,
+    ]
+    """ExplainRoute says how a chat request would be routed now, and why. It asks no model, counts against no limit and costs
+    nothing. Public models that the key may not use are left out.
+    """
 
     ListModels: grpc.aio.UnaryUnaryMultiCallable[
         penstock.gateway.v1.model_service_pb2.ListModelsRequest,
@@ -58,6 +74,16 @@ class ModelServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[penstock.gateway.v1.model_service_pb2.GetModelResponse, collections.abc.Awaitable[penstock.gateway.v1.model_service_pb2.GetModelResponse]]:
         """GetModel returns one model, or NOT_FOUND where it does not exist or the key may not use it."""
+
+    @abc.abstractmethod
+    def ExplainRoute(
+        self,
+        request: penstock.gateway.v1.model_service_pb2.ExplainRouteRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[penstock.gateway.v1.model_service_pb2.ExplainRouteResponse, collections.abc.Awaitable[penstock.gateway.v1.model_service_pb2.ExplainRouteResponse]]:
+        """ExplainRoute says how a chat request would be routed now, and why. It asks no model, counts against no limit and costs
+        nothing. Public models that the key may not use are left out.
+        """
 
     @abc.abstractmethod
     def ListModels(

@@ -373,3 +373,35 @@ class Decision(_message.Message):
     classifier: str
     passed_over: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, model: _Optional[str] = ..., by: _Optional[str] = ..., task: _Optional[str] = ..., complexity: _Optional[str] = ..., task_confidence: _Optional[float] = ..., complexity_confidence: _Optional[float] = ..., abstains: bool = ..., by_vector: bool = ..., classifier: _Optional[str] = ..., passed_over: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class RouteExplanation(_message.Message):
+    __slots__ = ("plan", "refusal", "candidates")
+    PLAN_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATES_FIELD_NUMBER: _ClassVar[int]
+    plan: Plan
+    refusal: str
+    candidates: _containers.RepeatedCompositeFieldContainer[CandidateView]
+    def __init__(self, plan: _Optional[_Union[Plan, _Mapping]] = ..., refusal: _Optional[str] = ..., candidates: _Optional[_Iterable[_Union[CandidateView, _Mapping]]] = ...) -> None: ...
+
+class CandidateView(_message.Message):
+    __slots__ = ("model", "candidate", "rank", "objection", "region", "context_window_tokens", "prices", "condition", "latency_seconds")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_FIELD_NUMBER: _ClassVar[int]
+    RANK_FIELD_NUMBER: _ClassVar[int]
+    OBJECTION_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_WINDOW_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    PRICES_FIELD_NUMBER: _ClassVar[int]
+    CONDITION_FIELD_NUMBER: _ClassVar[int]
+    LATENCY_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    candidate: Candidate
+    rank: int
+    objection: str
+    region: str
+    context_window_tokens: int
+    prices: UnitPrices
+    condition: str
+    latency_seconds: float
+    def __init__(self, model: _Optional[str] = ..., candidate: _Optional[_Union[Candidate, _Mapping]] = ..., rank: _Optional[int] = ..., objection: _Optional[str] = ..., region: _Optional[str] = ..., context_window_tokens: _Optional[int] = ..., prices: _Optional[_Union[UnitPrices, _Mapping]] = ..., condition: _Optional[str] = ..., latency_seconds: _Optional[float] = ...) -> None: ...

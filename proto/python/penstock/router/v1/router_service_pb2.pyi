@@ -82,6 +82,12 @@ class RouteResponse(_message.Message):
     plan: _generation_pb2.Plan
     def __init__(self, plan: _Optional[_Union[_generation_pb2.Plan, _Mapping]] = ...) -> None: ...
 
+class ExplainResponse(_message.Message):
+    __slots__ = ("explanation",)
+    EXPLANATION_FIELD_NUMBER: _ClassVar[int]
+    explanation: _generation_pb2.RouteExplanation
+    def __init__(self, explanation: _Optional[_Union[_generation_pb2.RouteExplanation, _Mapping]] = ...) -> None: ...
+
 class ListModelsRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...

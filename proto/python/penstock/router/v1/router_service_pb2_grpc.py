@@ -40,6 +40,11 @@ class RouterServiceStub(object):
                 request_serializer=penstock_dot_router_dot_v1_dot_router__service__pb2.RouteRequest.SerializeToString,
                 response_deserializer=penstock_dot_router_dot_v1_dot_router__service__pb2.RouteResponse.FromString,
                 _registered_method=True)
+        self.Explain = channel.unary_unary(
+                '/penstock.router.v1.RouterService/Explain',
+                request_serializer=penstock_dot_router_dot_v1_dot_router__service__pb2.RouteRequest.SerializeToString,
+                response_deserializer=penstock_dot_router_dot_v1_dot_router__service__pb2.ExplainResponse.FromString,
+                _registered_method=True)
         self.ListModels = channel.unary_unary(
                 '/penstock.router.v1.RouterService/ListModels',
                 request_serializer=penstock_dot_router_dot_v1_dot_router__service__pb2.ListModelsRequest.SerializeToString,
@@ -60,6 +65,14 @@ class RouterServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Explain(self, request, context):
+        """Explain says how a request would be routed now, and why; nothing is asked of any model.
+        NOT_FOUND where the model does not exist.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListModels(self, request, context):
         """ListModels returns the public models, by name.
         """
@@ -74,6 +87,11 @@ def add_RouterServiceServicer_to_server(servicer, server):
                     servicer.Route,
                     request_deserializer=penstock_dot_router_dot_v1_dot_router__service__pb2.RouteRequest.FromString,
                     response_serializer=penstock_dot_router_dot_v1_dot_router__service__pb2.RouteResponse.SerializeToString,
+            ),
+            'Explain': grpc.unary_unary_rpc_method_handler(
+                    servicer.Explain,
+                    request_deserializer=penstock_dot_router_dot_v1_dot_router__service__pb2.RouteRequest.FromString,
+                    response_serializer=penstock_dot_router_dot_v1_dot_router__service__pb2.ExplainResponse.SerializeToString,
             ),
             'ListModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListModels,
@@ -109,6 +127,33 @@ class RouterService(object):
             '/penstock.router.v1.RouterService/Route',
             penstock_dot_router_dot_v1_dot_router__service__pb2.RouteRequest.SerializeToString,
             penstock_dot_router_dot_v1_dot_router__service__pb2.RouteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Explain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.router.v1.RouterService/Explain',
+            penstock_dot_router_dot_v1_dot_router__service__pb2.RouteRequest.SerializeToString,
+            penstock_dot_router_dot_v1_dot_router__service__pb2.ExplainResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -30,6 +30,14 @@ class RouterServiceStub:
     candidate can do what the request asks for.
     """
 
+    Explain: grpc.UnaryUnaryMultiCallable[
+        penstock.router.v1.router_service_pb2.RouteRequest,
+        penstock.router.v1.router_service_pb2.ExplainResponse,
+    ]
+    """Explain says how a request would be routed now, and why; nothing is asked of any model.
+    NOT_FOUND where the model does not exist.
+    """
+
     ListModels: grpc.UnaryUnaryMultiCallable[
         penstock.router.v1.router_service_pb2.ListModelsRequest,
         penstock.router.v1.router_service_pb2.ListModelsResponse,
@@ -46,6 +54,14 @@ class RouterServiceAsyncStub:
     """Route carries no tokens: the caller hands the plan to the inference service.
     NOT_FOUND where the model does not exist; INVALID_ARGUMENT where no
     candidate can do what the request asks for.
+    """
+
+    Explain: grpc.aio.UnaryUnaryMultiCallable[
+        penstock.router.v1.router_service_pb2.RouteRequest,
+        penstock.router.v1.router_service_pb2.ExplainResponse,
+    ]
+    """Explain says how a request would be routed now, and why; nothing is asked of any model.
+    NOT_FOUND where the model does not exist.
     """
 
     ListModels: grpc.aio.UnaryUnaryMultiCallable[
@@ -66,6 +82,16 @@ class RouterServiceServicer(metaclass=abc.ABCMeta):
         """Route carries no tokens: the caller hands the plan to the inference service.
         NOT_FOUND where the model does not exist; INVALID_ARGUMENT where no
         candidate can do what the request asks for.
+        """
+
+    @abc.abstractmethod
+    def Explain(
+        self,
+        request: penstock.router.v1.router_service_pb2.RouteRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[penstock.router.v1.router_service_pb2.ExplainResponse, collections.abc.Awaitable[penstock.router.v1.router_service_pb2.ExplainResponse]]:
+        """Explain says how a request would be routed now, and why; nothing is asked of any model.
+        NOT_FOUND where the model does not exist.
         """
 
     @abc.abstractmethod

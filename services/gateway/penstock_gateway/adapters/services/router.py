@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from penstock_common.contract.router import RouteRequest
-from penstock_common.contract.wire.router import LIST_MODELS, ROUTE
+from penstock_common.contract.wire.router import EXPLAIN, LIST_MODELS, ROUTE
 from penstock_common.errors import DeadlineExceeded, ServiceUnavailable
-from penstock_common.llm.types import ModelInfo, Plan
+from penstock_common.llm.types import ModelInfo, Plan, RouteExplanation
 from penstock_common.rpc.client import Channel, is_time_left
 from penstock_common.telemetry.steps import Step
 
@@ -28,6 +28,10 @@ class RouterClient:
             if not is_time_left():
                 raise
             raise ServiceUnavailable("The router service is late. Try again.", service="router") from error
+
+    async def explain(self, request: RouteRequest) -> RouteExplanation:
+        """Return how a request would be routed now."""
+        return await self._channel.call(EXPLAIN, request, timeout=self._timeout_seconds)
 
     async def models(self) -> Sequence[ModelInfo]:
         """Return every public model, sorted by name."""

@@ -46,7 +46,7 @@ def _rpcs(service: str, **policies: Policy) -> dict[str, Policy]:
 POLICIES: Mapping[str, Policy] = MappingProxyType(
     {
         **_rpcs("ChatService", Chat=INFERENCE, StreamChat=INFERENCE),
-        **_rpcs("ModelService", ListModels=INFERENCE, GetModel=INFERENCE),
+        **_rpcs("ModelService", ListModels=INFERENCE, GetModel=INFERENCE, ExplainRoute=INFERENCE),
         **_rpcs("EmbeddingService", Embed=INFERENCE),
         **_rpcs(
             "AdminService",

@@ -32,6 +32,7 @@ from penstock_common.llm.types import (
     ModelInfo,
     Plan,
     Role,
+    RouteExplanation,
     Started,
     Text,
     TextDelta,
@@ -89,6 +90,10 @@ class NoRoutes:
     """Implements ``Router`` where no gateway runs."""
 
     async def route(self, request: RouteRequest, steps: list[Step]) -> Plan:
+        """Refuse."""
+        raise ServiceUnavailable("Nothing runs here that routes requests.", service="router")
+
+    async def explain(self, request: RouteRequest) -> RouteExplanation:
         """Refuse."""
         raise ServiceUnavailable("Nothing runs here that routes requests.", service="router")
 

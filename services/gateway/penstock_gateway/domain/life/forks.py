@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from penstock_common.contract.router import RouteRequest, subject_of
-from penstock_common.llm.types import GenerationInput
+from penstock_common.llm.types import GenerationInput, RequestContext
 from penstock_gateway.domain.access.identity import Caller
 from penstock_gateway.domain.life.order import Call, ChatOrder
 
@@ -28,12 +28,19 @@ NO_FORKS = Forks()
 
 def with_subject(request: RouteRequest, effective: GenerationInput, call: Call[ChatOrder]) -> RouteRequest:
     """Return the request to the router with what choosing a model takes."""
+    return with_choice(request, effective, call.order.context, call.caller)
+
+
+def with_choice(
+    request: RouteRequest, effective: GenerationInput, context: RequestContext, caller: Caller
+) -> RouteRequest:
+    """Return the request to the router with what choosing a model for this caller takes."""
     return msgspec.structs.replace(
         request,
         subject=subject_of(effective),
-        tenant=call.caller.tenant.name,
-        tags=tuple(sorted(call.order.context.tags.items())),
-        allowed_models=_allowed(call.caller),
+        tenant=caller.tenant.name,
+        tags=tuple(sorted(context.tags.items())),
+        allowed_models=_allowed(caller),
         output_tokens=effective.sampling.max_output_tokens or 0,
     )
 

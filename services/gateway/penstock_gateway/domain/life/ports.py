@@ -9,7 +9,7 @@ from penstock_common.contract.cache import LookupRequest, LookupResponse, StoreR
 from penstock_common.contract.embedding import EmbedRequest, EmbedResponse
 from penstock_common.contract.inference import GenerateRequest
 from penstock_common.contract.router import RouteRequest
-from penstock_common.llm.types import ModelInfo, Plan
+from penstock_common.llm.types import ModelInfo, Plan, RouteExplanation
 from penstock_common.telemetry.steps import Step
 
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ class Router(Protocol):
 
     async def route(self, request: RouteRequest, steps: list[Step]) -> Plan:
         """Return a plan, or raise the domain error that says why there is none."""
+        ...
+
+    async def explain(self, request: RouteRequest) -> RouteExplanation:
+        """Return how a request would be routed now; raises ``ModelNotFound`` where nobody has the model's name."""
         ...
 
     async def models(self) -> Sequence[ModelInfo]:
