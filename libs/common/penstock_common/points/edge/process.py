@@ -20,7 +20,7 @@ from penstock_common.background import running
 from penstock_common.contract.points import Question
 from penstock_common.faults import ConfigurationError
 from penstock_common.points.edge.messages import ANSWER_TO, ANSWERS, TEXT, Asked, Settings, framed, frames_of
-from penstock_common.points.store import PointsUnavailable
+from penstock_common.points.store import PointsLate, PointsUnavailable
 
 _MODULE = "penstock_common.points.edge.host"
 _START_SECONDS = 30.0
@@ -62,7 +62,9 @@ class EdgeProcess:
             async with asyncio.timeout(timeout):
                 told = await answer
         except TimeoutError:
-            raise _unavailable(f"did not answer within {round(timeout * 1000)} ms") from None
+            raise PointsLate(
+                f"The embedded vector store did not answer within {round(timeout * 1000)} ms.", service="qdrant"
+            ) from None
         finally:
             connection.waiting.pop(number, None)
         return ANSWER_TO[type(question)].decode(told)
