@@ -537,6 +537,24 @@ class Refuse:
         yield ()
 
 
+@pytest.mark.parametrize(
+    ("hit", "told"),
+    [
+        ({}, {"result": "hit", "tier": "exact", "similarity": 1.0}),
+        (
+            {"by_meaning": True, "similarity": 0.9375, "entry_id": "an-id"},
+            {"result": "hit", "tier": "semantic", "similarity": 0.9375, "entry": "an-id"},
+        ),
+    ],
+)
+async def test_a_trace_tells_which_entry_was_given_and_how_near_it_was(begin, world, hit, told):
+    world.hit = Hit(events=(STARTED, TextDelta(text="Hi"), *ENDING), created_at=1.0, **hit)
+    exchange = begin()
+    await served(exchange)
+    (step,) = [step for step in exchange.call.steps.recorded if step.name == "cache.lookup"]
+    assert step.attributes == told
+
+
 @pytest.mark.parametrize("whole", [False, True], ids=["stream", "whole"])
 async def test_a_guard_refuses_an_answer_of_then_as_it_does_one_of_now(begin, world, whole):
     world.hit = Hit(events=(STARTED, TextDelta(text="Hi"), *ENDING), created_at=1.0)

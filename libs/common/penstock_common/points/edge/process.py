@@ -74,16 +74,21 @@ class EdgeProcess:
 
         Raises:
             ConfigurationError: if another process has the folder, or it cannot be used.
+            OSError: if the system has no room for a process.
         """
         ours, theirs = socket.socketpair()
         with theirs:
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", _MODULE, str(self._folder), str(os.getpid())),
-                msgspec.json.encode(self._settings).decode(),
-                stdin=theirs.fileno(),
-                # A Ctrl-C at the terminal is its owner's to hear.
-                start_new_session=True,
-            )
+            try:
+                self._process = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-m", _MODULE, str(self._folder), str(os.getpid())),
+                    msgspec.json.encode(self._settings).decode(),
+                    stdin=theirs.fileno(),
+                    # A Ctrl-C at the terminal is its owner's to hear.
+                    start_new_session=True,
+                )
+            except BaseException:
+                ours.close()
+                raise
         _, connection = await asyncio.get_running_loop().create_connection(_Connection, sock=ours)
         try:
             async with asyncio.timeout(_START_SECONDS):
@@ -94,6 +99,10 @@ class EdgeProcess:
         except FolderRefused as error:
             await self._end(connection)
             raise ConfigurationError(self._words(error)) from None
+        except asyncio.CancelledError:
+            # Nobody else knows of it.
+            await self._end(connection)
+            raise
         self._connection = connection
         self._up.set()
         connection.lost.add_done_callback(lambda _: self._up.clear())
@@ -114,7 +123,7 @@ class EdgeProcess:
             await asyncio.sleep(self._restart_after)
             try:
                 await self.start()
-            except ConfigurationError as error:
+            except (ConfigurationError, OSError) as error:
                 _log.warning("vector_store_does_not_start", error=str(error))
 
     async def stop(self) -> None:

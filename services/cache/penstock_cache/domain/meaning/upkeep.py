@@ -45,9 +45,9 @@ class Upkeep:
                 await points.sweep("kept_until", self._now())
             size = await self._world.library.points(maker).size()
             self._world.counts.entries = size
-            tenants, self._keeper.stored_since = self._keeper.stored_since, set()
-            for tenant in sorted(tenants):
+            for tenant in sorted(self._keeper.stored_since):
                 shelf = await self._world.library.shelf(tenant, maker)
+                self._keeper.stored_since.discard(tenant)
                 size -= await self._evict(shelf, size)
         except FAILURES as error:
             self._world.counts.entries = None

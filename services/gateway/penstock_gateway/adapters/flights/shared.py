@@ -169,8 +169,9 @@ class RedisFlights:
 
     def hear_log(self, log: str, entries: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> None:
         """Take in what was read of a log."""
-        shared = next((one for one in self._flights.values() if one.holder and one.log == log), None)
-        if shared is not None:
+        # {fl:ID}:log:NAME; what is followed under another name by now is another generation's.
+        shared = self._flights.get(log[len("{fl:") :].partition("}")[0])
+        if shared is not None and shared.holder and shared.log == log:
             for id_, fields in entries:
                 self._read(shared, int(id_.partition(b"-")[0]) - 1, fields[b"e"])
 
