@@ -77,7 +77,7 @@ class Processes:
 
 @pytest.fixture
 async def processes(document, tmp_path, redis_server):
-    document["cache"]["flight_lease"] = "1s"
+    document["cache"]["flight_lease"] = "2s"
     configuration = tmp_path / "gateways.json"
     configuration.write_text(json.dumps(document))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}

@@ -429,3 +429,31 @@ async def test_who_looked_before_the_answer_was_there_may_join_for_a_while_after
     late = await gateways[0].ask(headers=LATE)
     assert (late.text, late.is_whole, late.cache) == (WHOLE, True, FLIGHT if calls == 1 else "miss")
     assert len(upstream.requests) == calls
+
+
+async def test_who_takes_over_goes_on_from_what_others_elsewhere_were_told(
+    start, upstream, held, document, monkeypatch
+):
+    document["cache"].update({"flight_lease": "1s", "flight_linger": "0s"})
+    gateways = await start(3)
+    heard = [asyncio.Event() for _ in range(3)]
+    leader = asyncio.ensure_future(gateways[0].ask(heard=heard[0]))
+    await heard[0].wait()
+    # Nobody was told anything in one process, all but the end in the other.
+    followers = [asyncio.ensure_future(gateways[1].ask(stream=False)) for _ in range(2)]
+    followers += [asyncio.ensure_future(gateways[2].ask(heard=one)) for one in heard[1:]]
+    for one in heard:
+        await one.wait()
+    await until(lambda: gateways[1].seats == 2)
+    # The first says nothing any more, and the last hears of that after the answer of the second is over.
+    monkeypatch.setattr(gateways[0].flights.shared._redis, "send_script", lambda *_, **__: True)
+    monkeypatch.setattr(gateways[2].flights.shared, "_check", lambda _: None)
+    upstream.otherwise = lambda _: Answer(tokens=[WHOLE])
+    told = await asyncio.gather(*followers[:2])
+    await until(lambda: not gateways[1].flights.open)
+    monkeypatch.undo()
+    told += await asyncio.gather(*followers[2:])
+    assert {(one.text, one.is_whole) for one in told} == {(WHOLE, True)}
+    assert len(upstream.requests) == 2
+    leader.cancel()
+    await asyncio.gather(leader, return_exceptions=True)
