@@ -273,6 +273,14 @@ async def test_looking_ends_in_time_for_who_waits_no_longer(semantic: Semantic) 
     assert (await semantic.cache.lookup(request, math.inf)).hit is not None
 
 
+async def test_a_failure_that_is_over_is_told_no_more_although_nobody_looks(semantic: Semantic) -> None:
+    late = await semantic.cache.lookup(LookupRequest(SCOPE, probe(asked(CAPITAL))), semantic.clock.now)
+    assert late.miss_reason == "away"
+    assert semantic.cache.stats().semantic_trouble
+    await semantic.upkeep.turn()
+    assert not semantic.cache.stats().semantic_trouble
+
+
 class _Slow(Said):
     """A judge who takes a while."""
 
