@@ -113,11 +113,20 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES)
 async def test_an_answer_that_waits_to_be_kept_while_its_like_are_deleted_stays_out(
-    semantic: Semantic, change: str
+    engine: Engine, embedding: EmbeddingClient, change: str
 ) -> None:
+    interrupted = _Interrupted(engine)
+    semantic = Semantic(interrupted, embedding, judge=Said(0.95))
     await store(semantic, tags=("geo",))
     await CHANGES[change](semantic)
+    written: list[bool] = []
+
+    async def note() -> None:
+        written.append(True)
+
+    interrupted.work.append(note)
     await semantic.settle()
+    assert not written, "not for a moment"
     assert await points_of(semantic) == 0
     assert (await semantic.ask(asked(CAPITAL))).hit is None
 

@@ -164,7 +164,9 @@ class ExactCache:
         if refusal_reason:
             self._counts.refusals += 1
             return refusal_reason
-        generation = await self.present_generation(request.scope)
+        generation = self._generations.known(request.scope)
+        if generation is None:
+            generation = await self._generations.read(request.scope)
         if request.generation and request.generation != (generation or UNLEARNED):
             self._counts.refusals += 1
             return "What lies in its scope was invalidated while the answer was made."

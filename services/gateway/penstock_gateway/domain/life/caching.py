@@ -19,7 +19,7 @@ from penstock_common.contract.cache import (
     probe_of,
 )
 from penstock_common.llm.types import Batch, Finished, FinishReason, GenerationInput, Plan
-from penstock_common.telemetry.steps import AttributeValue, Step
+from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.life.cache_outcome import BYPASS, MISS, CacheOutcome
 from penstock_gateway.domain.life.flights import FlightKey
 from penstock_gateway.domain.life.order import CacheControl, Call, ChatOrder
@@ -63,7 +63,9 @@ class CacheVisit:
             return None
         if hit is not None:
             self.outcome = hit_outcome(hit, effective)
-            step.attributes = _told_of(hit, self.outcome)
+            told = step.attributes = {"result": "hit", "tier": self.outcome.tier, "similarity": hit.similarity}
+            if hit.entry_id:
+                told["entry"] = hit.entry_id
             return hit
         if not found.bypass_reason:
             self.outcome = CacheOutcome("miss", reason=found.miss_reason) if found.miss_reason else MISS
@@ -162,12 +164,6 @@ def hit_outcome(hit: Hit, effective: GenerationInput, *, is_stale: bool = False)
         created_at=hit.created_at,
         origin=hit.origin.value,
     )
-
-
-def _told_of(hit: Hit, outcome: CacheOutcome) -> dict[str, AttributeValue]:
-    """Return what a look-up's step says of its hit."""
-    told: dict[str, AttributeValue] = {"result": "hit", "tier": outcome.tier, "similarity": hit.similarity}
-    return {**told, "entry": hit.entry_id} if hit.entry_id else told
 
 
 def followed_outcome(effective: GenerationInput) -> CacheOutcome:
