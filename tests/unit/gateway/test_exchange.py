@@ -579,6 +579,28 @@ async def test_what_is_asked_afresh_is_kept_with_the_generation_from_before_it_w
     assert world.kept[0].generation == "g"
 
 
+async def test_whose_answer_may_be_whose_while_it_is_generated(begin, world):
+    world.requests_per_minute = 100
+
+    async def flight(generation="g", control=None, **parts):
+        world.generation = generation
+        exchange = begin(control=control, **parts)
+        await served(exchange)
+        return exchange._visit.flight()
+
+    usual = await flight()
+    assert (usual.tenant, usual.generation, usual.user) == ("t", "g", "")
+    assert await flight() == usual
+    later = await flight("of an invalidation in between")
+    assert later == msgspec.structs.replace(usual, generation="of an invalidation in between")
+    private = await flight(control=CacheControl(private=True))
+    assert private.user == "k"
+    assert private.digest != usual.digest
+    assert [await flight(control=one) for one in (CacheControl(no_cache=True), CacheControl(no_store=True))] == [
+        None
+    ] * 2
+
+
 @pytest.mark.parametrize("control", [CacheControl(), CacheControl(no_cache=True)])
 async def test_where_the_cache_did_not_answer_nothing_is_kept(begin, world, control):
     """Nobody knows what was invalidated while the answer was made."""
