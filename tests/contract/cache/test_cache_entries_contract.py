@@ -151,8 +151,12 @@ async def _stored_when_ready(channel: Channel) -> EntryRecord:
 
 async def test_a_cache_of_equal_requests_has_no_entries(channel: Channel) -> None:
     assert (await channel.call(LIST_ENTRIES, EntryQuery(EntryFilter(SCOPE)))).entries == ()
-    assert await channel.call(DELETE_ENTRIES, Deletion(EntryFilter(SCOPE))) == 0
-    assert not await channel.call(DISPUTE, Dispute(SCOPE, "11111111-2222-3333-4444-555555555555"))
+    entry_id = "11111111-2222-3333-4444-555555555555"
+    assert await channel.call(DELETE_ENTRIES, Deletion(EntryFilter(SCOPE, entry_ids=(entry_id,)))) == 0
+    for others in (EntryFilter(SCOPE), EntryFilter(SCOPE, tag="faq"), EntryFilter(SCOPE, user="ann")):
+        with pytest.raises(ResourceState, match="penstock cache clear"):
+            await channel.call(DELETE_ENTRIES, Deletion(others))
+    assert not await channel.call(DISPUTE, Dispute(SCOPE, entry_id))
     with pytest.raises(ResourceState, match="cache.mode: semantic"):
         await channel.call(EXPLAIN, ExplainRequest(SCOPE, "a", "b"))
 

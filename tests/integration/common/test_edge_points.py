@@ -35,11 +35,13 @@ CACHE = Collection("cache", 1, "m", "r", DIMENSION, ("fingerprint",), ("hits",))
 NEVER = timedelta()
 
 
-def opened(folder: Path, *, cool_down: timedelta = NEVER, **settings: Any) -> AbstractAsyncContextManager[EdgeEngine]:
+def opened(
+    folder: Path, *, cool_down: timedelta = NEVER, search: timedelta = timedelta(seconds=60), **settings: Any
+) -> AbstractAsyncContextManager[EdgeEngine]:
     return open_edge(
         folder,
         Settings(**settings),
-        Patience(timedelta(seconds=60), timedelta(seconds=60), cool_down),
+        Patience(search, timedelta(seconds=60), cool_down),
         restart_after=timedelta(),
     )
 
@@ -177,13 +179,13 @@ async def test_on_a_full_disk_nothing_is_written_and_reading_goes_on(tmp_path):
 
 
 async def test_a_slow_engine_costs_only_the_first_request_its_time(tmp_path):
-    async with opened(tmp_path, cool_down=timedelta(hours=1)) as engine:
+    async with opened(tmp_path, cool_down=timedelta(hours=1), search=timedelta(milliseconds=50)) as engine:
         points = engine.points(CACHE)
         await points.put([point(1)])
         os.kill(engine.process.pid or 0, signal.SIGSTOP)
         try:
             with pytest.raises(PointsUnavailable, match="did not answer within 50 ms"):
-                await points.nearest(unit(1), Where("acme"), limit=1, floor=0.5, timeout=0.05)
+                await points.nearest(unit(1), Where("acme"), limit=1, floor=0.5)
             with pytest.raises(PointsUnavailable, match="left alone"):
                 await points.nearest(unit(1), Where("acme"), limit=1, floor=0.5)
         finally:

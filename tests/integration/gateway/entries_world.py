@@ -1,25 +1,34 @@
-"""A cache service in memory, whose entries can be listed, deleted and explained; equality of words is its meaning."""
+"""The cache service over real parts, on a loop of its own: what administers its entries may ask from any."""
 
 from __future__ import annotations
 
-import hashlib
-import time
+import asyncio
+import sys
+import threading
 from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
-import msgspec
+sys.path.insert(0, str(Path(__file__).parent.parent / "cache"))
+from meaning_kit import answered, asked, embedding_channel, probe  # noqa: E402
 
-from penstock_common.contract.cache import (
-    EntryPage,
+import penstock_cache.app  # noqa: E402
+import penstock_cache.app.meaning  # noqa: E402
+import penstock_cache.settings  # noqa: E402
+from penstock_common.configuration import Configuration  # noqa: E402
+from penstock_common.contract.cache import (  # noqa: E402
+    EntryFilter,
+    EntryQuery,
     EntryRecord,
-    Explanation,
-    Hit,
-    LookupResponse,
+    Invalidation,
     Scope,
     Stats,
+    StoreRequest,
 )
-from penstock_common.contract.wire.cache import GET_STATS, INVALIDATE, LOOKUP, STORE
-from penstock_common.contract.wire.cache_entries import (
+from penstock_common.contract.wire.cache import GET_STATS, INVALIDATE, LOOKUP, STORE  # noqa: E402
+from penstock_common.contract.wire.cache_entries import (  # noqa: E402
     DELETE_ENTRIES,
     DISPUTE,
     EXPLAIN,
@@ -27,116 +36,121 @@ from penstock_common.contract.wire.cache_entries import (
     ROTATE_KEYS,
     SHRED_TENANT,
 )
-from penstock_common.llm.types import TextDelta
-from penstock_common.service import Service
+from penstock_common.errors import ServiceUnavailable  # noqa: E402
+from penstock_common.rpc.in_process import InProcessChannel  # noqa: E402
+from penstock_common.service import Service  # noqa: E402
 
-Kept = tuple[Scope, str, EntryRecord, Any]
+METHODS = (
+    LOOKUP, STORE, INVALIDATE, GET_STATS, LIST_ENTRIES, DELETE_ENTRIES, DISPUTE, EXPLAIN, ROTATE_KEYS, SHRED_TENANT,
+)  # fmt: skip
+TENANTS = ("demo", "other", "narrow", "gone")
+_build = penstock_cache.app.build
 
 
-class CacheInMemory:
-    """What it was asked to keep, by id: scope, user, record, request."""
+class RealCache:
+    """The service, its embedding model and its vector store; a store returns once the answer is kept by meaning, too."""
 
-    def __init__(self) -> None:
-        self.kept: dict[str, Kept] = {}
-        self.rotated: list[str] = []
-        self.asked_to_keep: list[Any] = []
+    def __init__(self, folder: Path) -> None:
+        self.told: Stats | None = None
+        """What its counts are said to be, where that matters."""
+        self._folder = folder
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._ready = threading.Event()
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+        self._ready.wait()
+        if self._failure is not None:
+            raise self._failure
 
-    def handlers(self):
-        return (
-            LOOKUP.served_by(self.lookup),
-            STORE.served_by(self.store),
-            INVALIDATE.served_by(self.invalidate),
-            GET_STATS.served_by(self.stats),
-            LIST_ENTRIES.served_by(self.list),
-            DELETE_ENTRIES.served_by(self.delete),
-            EXPLAIN.served_by(self.explain),
-            DISPUTE.served_by(self.dispute),
-            SHRED_TENANT.served_by(self.shred),
-            ROTATE_KEYS.served_by(self.rotate),
-        )
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+        self._loop.close()
+
+    def handlers(self) -> Any:
+        """Return what passes each call on to the service."""
+        return [method.served_by(partial(self._passed, method)) for method in METHODS]
 
     @asynccontextmanager
-    async def build(self, settings):
+    async def build(self, settings: Any) -> Any:
+        """Stand for the composition root, which the gateway's tests call."""
         yield Service("cache", self.handlers())
 
-    async def lookup(self, request, call):
-        for scope, _, record, stored in self.kept.values():
-            if scope == request.scope and stored.probe.digest == request.probe.digest:
-                return LookupResponse(hit=Hit(stored.events, record.created_at))
-        return LookupResponse()
+    def ask(self, method: Any, request: Any) -> Any:
+        """Return the service's answer."""
+        return asyncio.run_coroutine_threadsafe(self._call(method, request), self._loop).result()
 
-    async def store(self, request, call):
-        self.asked_to_keep.append(request)
-        meaning = request.probe.meaning
-        if meaning is None:
-            return "Nothing of it is matched by meaning."
-        entry_id = hashlib.sha256(repr(request.scope).encode() + request.probe.digest).hexdigest()[:20]
-        answer = "".join(event.text for event in request.events if isinstance(event, TextDelta))
-        record = EntryRecord(
-            entry_id=entry_id,
-            model=request.scope.model,
-            question=meaning.text,
-            answer=answer,
-            tags=request.tags,
-            created_at=time.time(),
-            expires_at=time.time() + 3600 if request.ttl is None else time.time() + request.ttl.total_seconds(),
-            origin=request.origin,
-            threshold=0.5,
-        )
-        self.kept[entry_id] = (request.scope, meaning.user, record, request)
-        return ""
+    @property
+    def kept(self) -> list[EntryRecord]:
+        """All entries, with what they say."""
+        filters = [EntryFilter(Scope(tenant, "")) for tenant in TENANTS]
+        pages = [self.ask(LIST_ENTRIES, EntryQuery(one, 1000, with_content=True)) for one in filters]
+        return [record for page in pages for record in page.entries]
 
-    async def invalidate(self, request, call):
-        return self._drop([key for key, kept in self.kept.items() if request.scope.covers(kept[0])])
+    def keep(self, tenant: str, question: str, answer: str) -> None:
+        """Keep an answer of a tenant that nobody else need know."""
+        request = StoreRequest(Scope(tenant, "fast"), probe(asked(question)), answered(answer))
+        assert self.ask(STORE, request) == ""
 
-    async def stats(self, request, call):
-        return Stats(
-            semantic_hits=4,
-            refused_by_guard={"number": 2},
-            judged_hits=200,
-            false_hits=1,
-            semantic_entries=len(self.kept),
-        )
+    def empty(self) -> None:
+        """Forget what a test has left."""
+        self.told = None
+        self.ask(INVALIDATE, Invalidation(Scope("", ""), every_tenant=True))
 
-    async def list(self, query, call):
-        found = self._meant(query.filter)
-        begin = int(query.page_token or 0)
-        page = [self.kept[key][2] for key in found[begin : begin + query.page_size]]
-        if not query.with_content:
-            page = [msgspec.structs.replace(record, question="", answer="") for record in page]
-        end = begin + query.page_size
-        return EntryPage(tuple(page), str(end) if end < len(found) else "")
+    async def _passed(self, method: Any, request: Any, call: Any) -> Any:
+        if method is GET_STATS and self.told is not None:
+            return self.told
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._call(method, request), self._loop))
 
-    async def delete(self, deletion, call):
-        meant = self._meant(deletion.filter)
-        return len(meant) if deletion.dry_run else self._drop(meant)
+    async def _call(self, method: Any, request: Any) -> Any:
+        answer = await self._channel.call(method, request, timeout=60.0)
+        while method is STORE and self._keeper._waiting:
+            await asyncio.sleep(0.001)
+        return answer
 
-    async def explain(self, request, call):
-        served = request.stored.lower() == request.asked.lower()
-        return Explanation(served, "form" if served else "number", "30 → 45", 0.96875, 0.25, 0.5, 0.375)
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._serve())
+        except BaseException as error:
+            self._failure = error
+            self._ready.set()
 
-    async def dispute(self, dispute, call):
-        kept = self.kept.get(dispute.entry_id)
-        return bool(kept and kept[0] == dispute.scope and self._drop([dispute.entry_id]))
+    async def _serve(self) -> None:
+        (self._folder / "key").write_bytes(b"k" * 32)
+        document = {
+            "cache": {"mode": "semantic", "semantic": {"timeout": "60s"}},
+            "qdrant": {"path": str(self._folder / "vectors"), "write_timeout": "60s"},
+            "secrets": {"cache_key_file": str(self._folder / "key")},
+        }
+        settings = Configuration(document).settings(penstock_cache.settings.Settings)
+        made: list[Any] = []
 
-    async def shred(self, tenant, call):
-        return self._drop([key for key, kept in self.kept.items() if kept[0].tenant == tenant])
+        def keeper(*parts: Any) -> Any:
+            made.append(kind(*parts))
+            return made[-1]
 
-    async def rotate(self, tenant, call):
-        self.rotated.append(tenant)
-        return 1 if tenant else 3
+        kind = penstock_cache.app.meaning.Keeper
+        async with embedding_channel(Path("~/.cache/penstock/models").expanduser()) as embedding:
+            with patch.object(penstock_cache.app.meaning, "Keeper", keeper):
+                opened = _build(settings, embedding)
+                service = await opened.__aenter__()
+            (self._keeper,) = made
+            self._channel = InProcessChannel(service.handlers)
+            try:
+                await self._until_it_knows_its_model()
+                self._ready.set()
+                await self._stop.wait()
+            finally:
+                await opened.__aexit__(None, None, None)
 
-    def _meant(self, wanted):
-        return [
-            key
-            for key, (scope, user, record, _) in self.kept.items()
-            if wanted.scope.covers(scope)
-            and (not wanted.entry_ids or key in wanted.entry_ids)
-            and (not wanted.tag or wanted.tag in record.tags)
-            and (not wanted.user or wanted.user == user)
-        ]
-
-    def _drop(self, keys):
-        for key in keys:
-            del self.kept[key]
-        return len(keys)
+    async def _until_it_knows_its_model(self) -> None:
+        while True:
+            try:
+                await self._channel.call(LIST_ENTRIES, EntryQuery(EntryFilter(Scope("demo", ""))))
+            except ServiceUnavailable:
+                await asyncio.sleep(0.01)
+            else:
+                return

@@ -213,3 +213,25 @@ async def test_an_unset_temperature_may_pass_the_cache_by(serve, document, upstr
         assert (await suite.ask()).header["x-penstock-cache"] == "bypass"
     assert [(await suite.ask(temperature=0)).header["x-penstock-cache"][:4] for _ in range(2)] == ["miss", "hit;"]
     assert len(upstream.requests) == 3
+
+
+async def test_a_kept_answer_is_streamed_at_its_pace_and_given_whole_at_once(
+    serve, document, upstream, until_kept, monkeypatch
+):
+    document["cache"]["replay_pace"] = 100
+    suite = await serve()
+    text = "".join(f"word {number}, " for number in range(12))
+    upstream.otherwise = lambda _: Answer(tokens=[text])
+    await suite.ask()
+    await until_kept(1)
+    again = await suite.ask(stream=True)
+    pieces = [
+        choice["delta"]["content"]
+        for chunk in again.chunks
+        for choice in chunk["choices"]
+        if choice["delta"].get("content")
+    ]
+    assert again.header["x-penstock-cache"] == HIT
+    assert "".join(pieces) == text
+    assert len(pieces) == -(-len(text) // 20), "pieces of 5 tokens of 4 characters, 20 a second"
+    assert len(upstream.requests) == 1

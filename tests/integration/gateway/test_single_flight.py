@@ -392,3 +392,70 @@ async def test_a_process_that_is_gone_is_followed_by_one_call_that_bears_both_co
     rows = await ledger(gateways, tmp_path)
     (taker,) = [row for row in rows if row["outcome"] == "ok" and row["cost_nano_usd"]]
     assert taker["cost_nano_usd"] > 7 * 1000 + len(TOKENS) * 2000
+
+
+async def test_an_answer_too_long_to_be_told_elsewhere_is_asked_for_there_anew(start, upstream, held, document):
+    document["cache"]["flight_bytes"] = 1024
+    gateways = await start(2)
+    long = [f"{number:0500d} " for number in range(12)]
+    upstream.otherwise = lambda _: Answer(tokens=long, hold={6: held})
+    heard = [asyncio.Event() for _ in range(4)]
+    asked = [asyncio.ensure_future(gateways[0].ask(heard=heard[0]))]
+    await heard[0].wait()
+    asked += [asyncio.ensure_future(gateways[n % 2].ask(heard=heard[n])) for n in range(1, 4)]
+    await until(lambda: len(upstream.requests) == 2)
+    for one in heard:
+        await one.wait()
+    held.set()
+    told = await asyncio.gather(*asked)
+    assert {(one.text, one.is_whole) for one in told} == {("".join(long), True)}
+    assert len(upstream.requests) == 2
+
+
+LATE = {"x-penstock-cache": "max-age=0"}
+
+
+@pytest.mark.parametrize(("linger", "calls"), [("1h", 1), ("0s", 2)])
+async def test_who_looked_before_the_answer_was_there_may_join_for_a_while_after_its_end(
+    start, upstream, held, document, linger, calls
+):
+    document["cache"]["flight_linger"] = linger
+    gateways = await start(2)
+    asked = [asyncio.ensure_future(gateways[n % 2].ask()) for n in range(4)]
+    await until(lambda: sum(gateway.seats for gateway in gateways) == 3)
+    held.set()
+    await asyncio.gather(*asked)
+    if linger == "0s":
+        await until(lambda: not gateways[0].flights.open)
+    # What is kept is too old for this one; the flight is not over for it.
+    late = await gateways[0].ask(headers=LATE)
+    assert (late.text, late.is_whole, late.cache) == (WHOLE, True, FLIGHT if calls == 1 else "miss")
+    assert len(upstream.requests) == calls
+
+
+async def test_who_takes_over_goes_on_from_what_others_elsewhere_were_told(
+    start, upstream, held, document, monkeypatch
+):
+    document["cache"].update({"flight_lease": "1s", "flight_linger": "0s"})
+    gateways = await start(3)
+    heard = [asyncio.Event() for _ in range(3)]
+    leader = asyncio.ensure_future(gateways[0].ask(heard=heard[0]))
+    await heard[0].wait()
+    # Nobody was told anything in one process, all but the end in the other.
+    followers = [asyncio.ensure_future(gateways[1].ask(stream=False)) for _ in range(2)]
+    followers += [asyncio.ensure_future(gateways[2].ask(heard=one)) for one in heard[1:]]
+    for one in heard:
+        await one.wait()
+    await until(lambda: gateways[1].seats == 2)
+    # The first says nothing any more, and the last hears of that after the answer of the second is over.
+    monkeypatch.setattr(gateways[0].flights.shared._redis, "send_script", lambda *_, **__: True)
+    monkeypatch.setattr(gateways[2].flights.shared, "_check", lambda _: None)
+    upstream.otherwise = lambda _: Answer(tokens=[WHOLE])
+    told = await asyncio.gather(*followers[:2])
+    await until(lambda: not gateways[1].flights.open)
+    monkeypatch.undo()
+    told += await asyncio.gather(*followers[2:])
+    assert {(one.text, one.is_whole) for one in told} == {(WHOLE, True)}
+    assert len(upstream.requests) == 2
+    leader.cancel()
+    await asyncio.gather(leader, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""`penstock cache`: what its commands say and write, over the gateway's administration of a cache in memory."""
+"""`penstock cache`: what its commands say and write, over the gateway's administration and a real cache."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ import pytest
 from typer.testing import CliRunner
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "gateway"))
-from entries_world import CacheInMemory  # noqa: E402
+from entries_world import RealCache  # noqa: E402
 
 import penstock_router.app  # noqa: E402
 import penstock_router.settings  # noqa: E402
 from penstock_common.configuration import Configuration  # noqa: E402
+from penstock_common.contract.cache import Stats  # noqa: E402
 from penstock_common.rpc.in_process import InProcessChannel  # noqa: E402
 from penstock_common.sql.schema import open_current_database  # noqa: E402
 from penstock_gateway.adapters.services.cache import CacheClient  # noqa: E402
@@ -34,13 +35,24 @@ from penstock_gateway.surfaces.grpc.admin import AdminServicer  # noqa: E402
 from penstock_suite.adapters.admin_client import administration_over  # noqa: E402
 from penstock_suite.surfaces.cli.cache import cache as cache_commands  # noqa: E402
 
-ROW = {"question": "How do I reset it?", "answer": "Open the settings.", "tags": ["faq"]}
-SECOND = timedelta(seconds=1)
+ROW = {"question": "How do I reset my password?", "answer": "Open the settings.", "tags": ["faq"]}
+PATIENCE = timedelta(seconds=60)
+ROWS = 130
+"""More than one request takes."""
+
+
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory):
+    cache = RealCache(tmp_path_factory.mktemp("cache"))
+    yield cache
+    cache.close()
 
 
 @pytest.fixture
-def kept():
-    return CacheInMemory()
+def kept(standing):
+    """The cache service, empty."""
+    standing.empty()
+    return standing
 
 
 @pytest.fixture
@@ -70,9 +82,9 @@ def command(kept, tmp_path):
             router = await stack.enter_async_context(penstock_router.app.build(routing))
             channel = InProcessChannel(kept.handlers())
             ports = CachePorts(
-                CacheClient(channel, SECOND, SECOND),
+                CacheClient(channel, PATIENCE, PATIENCE),
                 CacheEntriesClient(channel),
-                RouterClient(InProcessChannel(router.handlers), 10 * SECOND),
+                RouterClient(InProcessChannel(router.handlers), PATIENCE),
             )
             administration = Administration.over(keyring_of(settings), SqlRegistry(engine), ports, NoUpstreams())
             servicer = AdminServicer(administration, lambda _call: Actor.at_the_command_line("tester"))
@@ -107,7 +119,7 @@ def lines(*rows):
 
 
 def test_what_is_imported_is_listed_shown_explained_and_deleted(command, answer, kept):
-    told = answer(*IMPORT, given=lines(ROW, {**ROW, "question": "And now?", "tags": []}))
+    told = answer(*IMPORT, given=lines(ROW, {**ROW, "question": "How long does delivery take?", "tags": []}))
     assert told == {"stored": 2, "unchanged": 0, "replaced": 0, "refused": [], "dry_run": False}
     assert answer(*IMPORT, given=lines(ROW))["unchanged"] == 1
     (entry,) = answer("list", *DEMO, "--tag", "faq")
@@ -118,11 +130,12 @@ def test_what_is_imported_is_listed_shown_explained_and_deleted(command, answer,
     assert f"answer: {ROW['answer']}" in command("show", entry["id"], *DEMO).stdout
     assert answer("delete", *DEMO, "--tag", "faq", "--dry-run") == {"deleted_entries": 1, "dry_run": True}
     assert answer("delete", *DEMO, "--tag", "faq") == {"deleted_entries": 1, "dry_run": False}
-    (left,) = kept.kept
+    left = kept.kept[0].entry_id
     assert command("dispute", left, *DEMO).stderr == f"The entry {left} is removed.\n"
     assert "see 'penstock cache list'" in command("dispute", left, *DEMO, exit_code=3).stderr
-    explained = command("explain", "within 30 days", "within 45 days").stdout
-    assert explained.startswith("not served: number (30 → 45)\nsimilarity 0.969, of which 0.375 is needed")
+    explained = command("explain", "Can I return it within 30 days?", "Can I return it within 45 days?").stdout
+    assert explained.startswith("not served: number (")
+    assert "of which 0.500 is needed" in explained
 
 
 def test_a_bad_line_is_told_the_rest_goes_in_and_the_command_fails(command, answer, kept):
@@ -138,34 +151,34 @@ def test_a_bad_line_is_told_the_rest_goes_in_and_the_command_fails(command, answ
 @pytest.mark.parametrize("bad", [{"question": "x"}, {**ROW, "question": "y", "model": "none"}], ids=["form", "refused"])
 def test_strict_takes_all_of_it_or_nothing(answer, kept, bad):
     assert answer(*IMPORT, "--strict", given=lines(ROW, bad), exit_code=1)["refused"][0]["line"] == 2
-    assert kept.kept == {}
+    assert kept.kept == []
     assert answer(*IMPORT, "--strict", given=lines(ROW))["stored"] == 1
 
 
 def test_a_dry_run_of_an_import_says_what_would_become_of_it(command, kept):
     told = command(*IMPORT, "--dry-run", given=lines(ROW)).stderr
     assert told == "1 stored, 0 unchanged, 0 replaced, 0 refused; nothing has changed.\n"
-    assert kept.kept == {}
+    assert kept.kept == []
 
 
 def test_many_rows_go_in_by_parts(answer, kept):
-    rows = [{**ROW, "question": f"What is {number}?"} for number in range(230)]
-    assert answer(*IMPORT, given=lines(*rows))["stored"] == 230
-    assert len(kept.kept) == 230
-    assert len(answer("list", *DEMO, "--limit", "1000")) == 230
+    rows = [{**ROW, "question": f"What is {number}?"} for number in range(ROWS)]
+    assert answer(*IMPORT, given=lines(*rows))["stored"] == ROWS
+    assert len(kept.kept) == ROWS
+    assert len(answer("list", *DEMO, "--limit", "1000")) == ROWS
 
 
 def test_an_export_is_private_whole_and_reads_back(command, answer, kept, tmp_path):
-    rows = [{**ROW, "question": f"Was kostet № {number}?"} for number in range(230)]
+    rows = [{**ROW, "question": f"Was kostet № {number}?"} for number in range(ROWS)]
     answer(*IMPORT, given=lines(*rows))
     file = tmp_path / "export.jsonl"
-    assert "230 entries, questions and answers in plain text" in command("export", file, *DEMO).stderr
+    assert f"{ROWS} entries, questions and answers in plain text" in command("export", file, *DEMO).stderr
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    before = {record.question for _, _, record, _ in kept.kept.values()}
+    before = {record.question for record in kept.kept}
     command("clear", *DEMO)
-    assert kept.kept == {}
-    assert answer("import", file, *DEMO)["stored"] == 230
-    assert {record.question for _, _, record, _ in kept.kept.values()} == before
+    assert kept.kept == []
+    assert answer("import", file, *DEMO)["stored"] == ROWS
+    assert {record.question for record in kept.kept} == before
     assert "is there already" in command("export", file, *DEMO, exit_code=1).stderr
 
 
@@ -181,32 +194,25 @@ def test_what_deletes_without_a_filter_wants_a_word(command, kept, words):
     assert "say --yes" in command(*words, exit_code=2).stderr
     assert len(kept.kept) == 1
     command(*words, "--yes")
-    assert kept.kept == {}
+    assert kept.kept == []
 
 
-def test_keys_are_rotated(answer):
-    assert answer("rotate-keys") == {"tenants": 3}
+def test_keys_are_rotated(command, answer, kept):
+    command(*IMPORT, given=lines(ROW))
     assert answer("rotate-keys", *DEMO) == {"tenants": 1}
+    assert answer("rotate-keys")["tenants"] >= 1
+    assert [entry.answer for entry in kept.kept] == [ROW["answer"]]
 
 
-def test_counts_say_how_sure_they_are(command, answer, kept, monkeypatch):
+def test_counts_say_how_sure_they_are(command, answer, kept):
+    kept.told = Stats(semantic_hits=4, refused_by_guard={"number": 2}, judged_hits=200, false_hits=1)
     table = command("stats").stdout
     assert "0.50% of 200 judged hits (95 % interval 0.09% to 2.78%)" in table
     assert "2 number" in table
     assert answer("stats")["false_hit_rate"]["ratio"] == 0.005
-
-    async def little(_request, _call):
-        return penstock_stats()
-
-    monkeypatch.setattr(kept, "stats", little)
+    kept.told = Stats(semantic_trouble="the embedding service is away")
     assert "not enough data: 0 hits judged" in command("stats").stdout
     assert answer("stats")["false_hit_rate"] == {"hits": 0, "n": 0, "ratio": None, "low": None, "high": None}
-
-
-def penstock_stats():
-    from penstock_common.contract.cache import Stats
-
-    return Stats(semantic_trouble="the embedding service is away")
 
 
 def test_a_file_that_is_not_there_is_told(command, tmp_path):

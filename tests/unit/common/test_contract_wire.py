@@ -355,7 +355,7 @@ PASSED = [
         "The answer has no text.",
     ),
     (cache.STORE, StoreRequest(scope=SCOPE, probe=PROBE, events=EVENTS), ""),
-    (cache.LOOKUP, LookupRequest(scope=SCOPE, probe=Probe(digest=b"d")), LookupResponse(generation="g")),
+    (cache.LOOKUP, LookupRequest(scope=SCOPE, probe=Probe(digest=b"d"), afresh=True), LookupResponse(generation="g")),
     (cache.INVALIDATE, Invalidation(scope=SCOPE), 3),
     (cache.INVALIDATE, Invalidation(scope=Scope("", "fast"), every_tenant=True), 0),
     (

@@ -14,7 +14,7 @@ from penstock_common.configuration import Configuration, ConfigurationError, Sec
 from penstock_common.contract.points import Nearest, Put, Question, Size
 from penstock_common.points.gated import GatedAsk, Patience
 from penstock_common.points.opening import open_points
-from penstock_common.points.store import Collection, PointsUnavailable, Where
+from penstock_common.points.store import Collection, PointsLate, PointsUnavailable, Where
 from penstock_common.sections import Qdrant
 from penstock_common.testing.fake_clock import FakeClock
 
@@ -47,11 +47,14 @@ class Engine:
     def __init__(self) -> None:
         self.asked: list[tuple[Question, float]] = []
         self.fails = False
+        self.is_late = False
 
     async def ask(self, question: Question, timeout: float, /) -> Any:
         self.asked.append((question, timeout))
         if self.fails:
             raise PointsUnavailable("no")
+        if self.is_late:
+            raise PointsLate("not yet")
         return 1
 
 
@@ -90,6 +93,42 @@ async def test_after_a_failure_one_question_a_second_is_asked_until_one_is_answe
     await clock.advance(1.01)
     assert [await ask(SEARCH, None) for _ in range(3)] == [1, 1, 1]
     assert len(engine.asked) == 5
+
+
+async def test_questions_of_little_time_that_are_late_keep_nobody_from_asking_while_others_are_answered():
+    engine, clock = Engine(), FakeClock()
+    ask = gated(engine, clock)
+    for _ in range(30):
+        engine.is_late = True
+        with pytest.raises(PointsLate):
+            await ask(SEARCH, 0.01)
+        engine.is_late = False
+        await clock.advance(0.1)
+        assert await ask(SEARCH, 0.01) == 1
+    assert len(engine.asked) == 60
+
+
+async def test_an_engine_that_has_answered_nothing_for_a_cool_down_is_left_alone():
+    engine, clock = Engine(), FakeClock()
+    ask = gated(engine, clock)
+    engine.is_late = True
+    for _ in range(11):
+        with pytest.raises(PointsLate):
+            await ask(SEARCH, 0.01)
+        await clock.advance(0.1)
+    with pytest.raises(PointsUnavailable, match="left alone"):
+        await ask(SEARCH, 0.01)
+    assert len(engine.asked) == 11
+
+
+async def test_an_engine_that_is_late_by_its_own_time_is_left_alone_at_once():
+    engine = Engine()
+    ask = gated(engine, FakeClock())
+    engine.is_late = True
+    with pytest.raises(PointsLate):
+        await ask(SEARCH, None)
+    with pytest.raises(PointsUnavailable, match="left alone"):
+        await ask(SEARCH, None)
 
 
 async def test_who_cannot_write_still_reads():

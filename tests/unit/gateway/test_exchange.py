@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from penstock.gateway.v1 import embedding_service_pb2 as pb
-from penstock_common.contract.cache import Hit, LookupResponse, probe_of
+from penstock_common.contract.cache import Hit, LookupRequest, LookupResponse, probe_of
 from penstock_common.errors import ContentRefused, DeadlineExceeded, InternalError, Overloaded, RateLimited
 from penstock_common.llm.types import (
     Candidate,
@@ -66,7 +66,7 @@ class World:
     asked: list = field(default_factory=list)
     batches: tuple = BATCHES
     hit: Hit | None = None
-    generation: str = ""
+    generation: str = "g"
     has_room: bool = True
     closing_fails: bool = False
     closing_hangs: bool = False
@@ -537,6 +537,24 @@ class Refuse:
         yield ()
 
 
+@pytest.mark.parametrize(
+    ("hit", "told"),
+    [
+        ({}, {"result": "hit", "tier": "exact", "similarity": 1.0}),
+        (
+            {"by_meaning": True, "similarity": 0.9375, "entry_id": "an-id"},
+            {"result": "hit", "tier": "semantic", "similarity": 0.9375, "entry": "an-id"},
+        ),
+    ],
+)
+async def test_a_trace_tells_which_entry_was_given_and_how_near_it_was(begin, world, hit, told):
+    world.hit = Hit(events=(STARTED, TextDelta(text="Hi"), *ENDING), created_at=1.0, **hit)
+    exchange = begin()
+    await served(exchange)
+    (step,) = [step for step in exchange.call.steps.recorded if step.name == "cache.lookup"]
+    assert step.attributes == told
+
+
 @pytest.mark.parametrize("whole", [False, True], ids=["stream", "whole"])
 async def test_a_guard_refuses_an_answer_of_then_as_it_does_one_of_now(begin, world, whole):
     world.hit = Hit(events=(STARTED, TextDelta(text="Hi"), *ENDING), created_at=1.0)
@@ -548,11 +566,49 @@ async def test_a_guard_refuses_an_answer_of_then_as_it_does_one_of_now(begin, wo
     assert (row.outcome, row.cost_nano_usd) == ("content_refused", 0)
 
 
-@pytest.mark.parametrize("generation", ["", "g"])
-async def test_what_is_kept_is_of_the_generation_that_was_looked_up(begin, world, generation):
-    world.generation = generation
+async def test_what_is_kept_is_of_the_generation_that_was_looked_up(begin, world):
+    world.generation = "of the look-up"
     await served(begin())
-    assert world.kept[0].generation == generation
+    assert world.kept[0].generation == "of the look-up"
+
+
+async def test_what_is_asked_afresh_is_kept_with_the_generation_from_before_it_was_asked(begin, world):
+    await served(begin(control=CacheControl(no_cache=True)))
+    (looked,) = [asked for asked in world.asked if isinstance(asked, LookupRequest)]
+    assert looked.afresh
+    assert world.kept[0].generation == "g"
+
+
+async def test_whose_answer_may_be_whose_while_it_is_generated(begin, world):
+    world.requests_per_minute = 100
+
+    async def flight(generation="g", control=None, **parts):
+        world.generation = generation
+        exchange = begin(control=control, **parts)
+        await served(exchange)
+        return exchange._visit.flight()
+
+    usual = await flight()
+    assert (usual.tenant, usual.generation, usual.user) == ("t", "g", "")
+    assert await flight() == usual
+    later = await flight("of an invalidation in between")
+    assert later == msgspec.structs.replace(usual, generation="of an invalidation in between")
+    private = await flight(control=CacheControl(private=True))
+    assert private.user == "k"
+    assert private.digest != usual.digest
+    assert [await flight(control=one) for one in (CacheControl(no_cache=True), CacheControl(no_store=True))] == [
+        None
+    ] * 2
+
+
+@pytest.mark.parametrize("control", [CacheControl(), CacheControl(no_cache=True)])
+async def test_where_the_cache_did_not_answer_nothing_is_kept(begin, world, control):
+    """Nobody knows what was invalidated while the answer was made."""
+    world.generation = ""
+    exchange = begin(control=control)
+    await served(exchange)
+    assert exchange.cache_outcome.status == ("bypass" if control.no_cache else "miss")
+    assert world.kept == []
 
 
 async def test_a_hit_asks_nobody_and_costs_nothing(begin, world):
@@ -604,15 +660,17 @@ async def test_an_answer_of_a_substitute_is_kept_for_a_minute(begin, world):
 @pytest.mark.parametrize(
     ("control", "looked_up", "kept"),
     [
-        (CacheControl(), True, True),
-        (CacheControl(no_store=True), False, False),
-        (CacheControl(no_cache=True), False, True),
-        (CacheControl(no_cache=True, no_store=True), False, False),
+        (CacheControl(), ["for an answer"], True),
+        (CacheControl(no_store=True), [], False),
+        (CacheControl(no_cache=True), ["afresh"], True),
+        (CacheControl(no_cache=True, no_store=True), [], False),
     ],
 )
 async def test_cache_control_says_whether_to_look_and_whether_to_keep(begin, world, control, looked_up, kept):
     await served(begin(control=control))
-    assert (len(world.asked) == 3, bool(world.kept)) == (looked_up, kept)
+    asked = [asked for asked in world.asked if isinstance(asked, LookupRequest)]
+    assert ["afresh" if one.afresh else "for an answer" for one in asked] == looked_up
+    assert bool(world.kept) == kept
 
 
 async def test_an_answer_that_did_not_stop_is_not_kept(begin, world):

@@ -77,13 +77,15 @@ class Probe(Value, frozen=True):
 class LookupRequest(Value, frozen=True):
     """Asks for an answer to an equal request of the scope that is not older than ``max_age``.
 
-    With ``stale_for`` one will do whose time to live has been over for at most so long.
+    With ``stale_for`` one will do whose time to live has been over for at most so long. ``afresh``: none will do, and the
+    scope's generation alone is asked for, which the answer that is made now is to be stored with.
     """
 
     scope: Scope
     probe: Probe
     max_age: timedelta | None = None
     stale_for: timedelta | None = None
+    afresh: bool = False
 
 
 class Origin(Enum):
@@ -200,7 +202,7 @@ class EntryRecord(Value, frozen=True):
 
 
 class EntryQuery(Value, frozen=True):
-    """Asks for a page of at most ``page_size`` entries, oldest first; an empty ``page_token`` asks for the first."""
+    """Asks for a page of at most ``page_size`` entries, in the order of their ids; an empty ``page_token`` asks for the first."""
 
     filter: EntryFilter
     page_size: int = 100

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 from penstock_common.contract.points import Count, Get, Nearest, Question, Scroll, Size
 from penstock_common.outage import OutageGate
-from penstock_common.points.store import PointsUnavailable
+from penstock_common.points.store import PointsLate, PointsUnavailable
 from penstock_common.sections import Qdrant
 
 _READS = (Nearest, Get, Count, Scroll, Size)
@@ -39,7 +39,8 @@ class TimedAsk(Protocol):
 class GatedAsk:
     """Implements ``Ask`` with an engine; after a failure questions fail at once for the cool-down, but one that tries.
 
-    Reading and writing fail apart: a full disk is still read.
+    Reading and writing fail apart: a full disk is still read. What is late in a time of its own,
+    shorter than the engine's, is no failure while others are answered.
     """
 
     def __init__(
@@ -57,10 +58,14 @@ class GatedAsk:
         gate = self._reads if isinstance(question, _READS) else self._writes
         if not gate.may_try():
             raise PointsUnavailable(f"{self._what} has failed and is left alone for a moment.", service="qdrant")
+        seconds = self._seconds(question) if timeout is None else timeout
         try:
-            answer = await self._ask(question, self._seconds(question) if timeout is None else timeout)
+            answer = await self._ask(question, seconds)
         except PointsUnavailable as error:
-            gate.failed(error)
+            if isinstance(error, PointsLate) and seconds < self._seconds(question):
+                gate.late(error, seconds)
+            else:
+                gate.failed(error)
             raise
         gate.succeeded()
         return answer

@@ -9,7 +9,7 @@ from penstock_common.contract.wire.points import METHODS
 from penstock_common.errors import DeadlineExceeded, InternalError, Overloaded, ServiceUnavailable
 from penstock_common.points.asked import AskedPoints
 from penstock_common.points.gated import GatedAsk, Patience
-from penstock_common.points.store import Collection, PointsUnavailable
+from penstock_common.points.store import Collection, PointsLate, PointsUnavailable
 from penstock_common.rpc.client import Channel
 
 
@@ -29,5 +29,7 @@ class RemoteEngine:
             return await self._channel.call(METHODS[type(question)], question, timeout=timeout)
         except PointsUnavailable:
             raise
-        except (ServiceUnavailable, DeadlineExceeded, Overloaded, InternalError) as error:
+        except DeadlineExceeded as error:
+            raise PointsLate(error.message, service="qdrant") from None
+        except (ServiceUnavailable, Overloaded, InternalError) as error:
             raise PointsUnavailable(error.message, service="qdrant") from None

@@ -32,6 +32,10 @@ class PointsUnavailable(ServiceUnavailable):
     """The vector store does not answer in time, is full, or is left alone for a moment after failures."""
 
 
+class PointsLate(PointsUnavailable):
+    """It did not answer within the time of this question, which may have been short."""
+
+
 class Collection(NamedTuple):
     """Points that may be compared: made by one revision of one model, with one form of payload.
 

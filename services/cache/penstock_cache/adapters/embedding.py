@@ -28,15 +28,9 @@ _FIRST_TEXT = "ready"
 # A model that is loaded when it is first asked takes seconds.
 _PATIENCE_SECONDS = 60.0
 _AGAIN_SECONDS = 1.0
-_OUTAGES = (
-    ServiceUnavailable,
-    DeadlineExceeded,
-    Overloaded,
-    InternalError,
-    NoHealthyUpstream,
-    UpstreamFailed,
-    UpstreamTimeout,
-)
+_OUTAGES = (ServiceUnavailable, Overloaded, InternalError, NoHealthyUpstream, UpstreamFailed)
+# Texts that wait for others are late, and soon are not.
+_DELAYS = (DeadlineExceeded, UpstreamTimeout)
 
 
 class EmbeddingClient:
@@ -64,10 +58,10 @@ class EmbeddingClient:
             raise EmbeddingUnavailable("The embedding service has failed and is left alone for a moment.")
         try:
             response = await self._channel.call(EMBED, EmbedRequest(tuple(texts)), timeout=seconds)
-        except _OUTAGES as error:
+        except (*_OUTAGES, *_DELAYS) as error:
             # A request that has run out of its own time says nothing of the service.
             if is_time_left():
-                self._gate.failed(error)
+                self._note(error, seconds)
             raise EmbeddingUnavailable(f"The embedding service: {error.message}", service="embedding") from error
         except PenstockError as error:
             raise EmbeddingUnavailable(f"The embedding service: {error.message}", service="embedding") from error
@@ -89,6 +83,12 @@ class EmbeddingClient:
         for model in await self._channel.call(LIST_MODELS, None, timeout=_PATIENCE_SECONDS):
             if self._maker is not None and model.name == self._maker.name:
                 self._window_tokens = model.context_window_tokens or 0
+
+    def _note(self, error: PenstockError, seconds: float) -> None:
+        if isinstance(error, _DELAYS):
+            self._gate.late(error, seconds)
+        else:
+            self._gate.failed(error)
 
     def _embedded(self, response: EmbedResponse, texts: int) -> list[Embedded]:
         vectors = response.vectors

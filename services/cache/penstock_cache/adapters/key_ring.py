@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 import hmac
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -95,6 +95,17 @@ class EnvelopeKeyRing:
             reading = self._under_way[tenant] = asyncio.get_running_loop().create_task(self._read(tenant))
             reading.add_done_callback(lambda done: self._read_ended(tenant, done))
         return await asyncio.shield(reading)
+
+    async def every(self) -> AsyncIterator[TenantKeys]:
+        """Yield the keys of all tenants that have some, as ``KeyRing`` says."""
+        await self.read_names()
+        for name in await self._store.names():
+            try:
+                ring = _living(name, await self._store.read(name))
+                if ring is not None:
+                    yield await rings.opened(self._kek, name, ring)
+            except RingRefused as error:
+                _LOG.error("a key ring is passed over, and what it sealed stays unreadable: %s", error)
 
     async def read_names(self) -> Names:
         """Return what names tenants.

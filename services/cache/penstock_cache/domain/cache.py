@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 from penstock_cache.domain.eligibility import Eligibility
 from penstock_cache.domain.entry import Entry
-from penstock_cache.domain.generations import Generations
+from penstock_cache.domain.generations import UNLEARNED, Generations
 from penstock_cache.domain.identity import Identity
 from penstock_cache.domain.memory import MemoryTier
 from penstock_cache.domain.shared import SharedTier
@@ -38,8 +39,11 @@ class Found(NamedTuple):
 class ResponseCache(Protocol):
     """What a surface asks of the cache."""
 
-    async def lookup(self, request: LookupRequest) -> Found:
-        """Return the answer to an equal request of the same scope that is not older than ``max_age``."""
+    async def lookup(self, request: LookupRequest, until: float = math.inf) -> Found:
+        """Return the answer to an equal request of the same scope that is not older than ``max_age``.
+
+        Nobody waits for it longer than ``until``, on the monotonic clock.
+        """
         ...
 
     async def store(self, request: StoreRequest) -> str:
@@ -119,7 +123,7 @@ class ExactCache:
         self._generations = Generations(tiers.shared, monotonic)
         self._counts = _Counts()
 
-    async def lookup(self, request: LookupRequest) -> Found:
+    async def lookup(self, request: LookupRequest, until: float = math.inf) -> Found:
         """Return the freshest-tier answer, as ``ResponseCache`` says."""
         bypass_reason = self._eligibility.bypass_reason(request.probe)
         if bypass_reason:
@@ -129,6 +133,8 @@ class ExactCache:
         generation = self._generations.known(scope)
         if generation is None:
             generation = await self._generations.read(scope)
+        if request.afresh:
+            return Found(generation=generation or UNLEARNED)
         now = self._now()
         oldest = None if request.max_age is None else now - request.max_age.total_seconds()
         over_at = now if request.stale_for is None else now - request.stale_for.total_seconds()
@@ -143,7 +149,7 @@ class ExactCache:
             self._counts.redis_hits += 1
             return Found(entry.hit, "redis")
         self._counts.misses += 1
-        return Found(generation=generation)
+        return Found(generation=generation or UNLEARNED)
 
     async def store(self, request: StoreRequest) -> str:
         """Keep the answer in both tiers, as ``ResponseCache`` says."""
@@ -161,7 +167,7 @@ class ExactCache:
         generation = self._generations.known(request.scope)
         if generation is None:
             generation = await self._generations.read(request.scope)
-        if request.generation and request.generation != generation:
+        if request.generation and request.generation != (generation or UNLEARNED):
             self._counts.refusals += 1
             return "What lies in its scope was invalidated while the answer was made."
         now = self._now()
@@ -185,6 +191,11 @@ class ExactCache:
             # What came in meanwhile may be of the old generation.
             dropped += self._memory.drop(scope)
         return max(dropped, deleted)
+
+    async def present_generation(self, scope: Scope) -> str:
+        """Return the scope's generation as this process knows it; empty if it was never learned."""
+        known = self._generations.known(scope)
+        return await self._generations.read(scope) if known is None else known
 
     async def generation(self, scope: Scope) -> str:
         """Return the scope's generation, read anew; empty if it was never learned."""
@@ -222,7 +233,7 @@ def _usable(entry: Entry, generation: str, over_at: float, oldest: float | None)
 class NoCache:
     """Stands where the cache is off: every request bypasses it."""
 
-    async def lookup(self, request: LookupRequest) -> Found:
+    async def lookup(self, request: LookupRequest, until: float = math.inf) -> Found:
         """Return a bypass."""
         return Found(bypass_reason=_OFF)
 

@@ -36,8 +36,17 @@ class NoEntries:
         return EntryPage()
 
     async def delete(self, deletion: Deletion) -> int:
-        """Return 0."""
-        return 0
+        """Return 0 for ids, which nothing has here.
+
+        Raises:
+            ResourceState: for anything else: what equal requests are answered with has no tags or users.
+        """
+        if deletion.filter.entry_ids:
+            return 0
+        raise ResourceState(
+            "Nothing is matched by meaning here, and what equal requests are answered with is cleared for a model or a "
+            "tenant: 'penstock cache clear'."
+        )
 
     async def explain(self, request: ExplainRequest) -> Explanation:
         """Refuse."""

@@ -11,6 +11,8 @@ from penstock_common.contract.cache import Scope
 # An invalidation by another process reaches this one's memory within this time.
 MAX_AGE_SECONDS = 1.0
 MAX_SCOPES = 10_000
+UNLEARNED = "?"
+"""What a look-up tells of a generation that was never learned: once it is, it is another one."""
 
 
 class _Known(NamedTuple):

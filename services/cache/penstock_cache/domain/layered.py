@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 
 import msgspec
@@ -29,12 +30,12 @@ class LayeredCache:
         self._administration = administration
         self._world = world
 
-    async def lookup(self, request: LookupRequest) -> Found:
-        """Return the answer to an equal request, or to one of the same meaning."""
+    async def lookup(self, request: LookupRequest, until: float = math.inf) -> Found:
+        """Return the answer to an equal request, or to one of the same meaning, in time for who waits ``until`` then."""
         found = await self._exact.lookup(request)
-        if found.hit is not None or found.bypass_reason:
+        if found.hit is not None or found.bypass_reason or request.afresh:
             return found
-        sight = await self._tier.look(request)
+        sight = await self._tier.look(request, until)
         if sight.hit is not None:
             return Found(
                 sight.hit,
@@ -54,7 +55,8 @@ class LayeredCache:
         """Keep the answer; return why it was refused, or nothing where it was not."""
         refusal_reason = await self._exact.store(request)
         if not refusal_reason:
-            self._keeper.keep_later(request, tuple(merge_deltas(request.events)), request.generation)
+            generation = request.generation or await self._exact.present_generation(request.scope)
+            self._keeper.keep_later(request, tuple(merge_deltas(request.events)), generation)
         return refusal_reason
 
     async def invalidate(self, scope: Scope) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol
 
 
@@ -50,6 +50,14 @@ class KeyRing(Protocol):
 
         Raises:
             KeysUnavailable: if they cannot be read, or not be kept.
+        """
+        ...
+
+    def every(self) -> AsyncIterator[TenantSecrets]:
+        """Yield the keys of all tenants that have some, but for those that nobody can use.
+
+        Raises:
+            KeysUnavailable: if they cannot be read, or not all be found.
         """
         ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 from penstock_cache.domain.cache import ResponseCache
@@ -46,7 +47,7 @@ class CacheServicer:
         """Return the hit, or why there may be none, or nothing on a miss."""
         began_ns = time.time_ns()
         _require_tenant(request.scope)
-        found = await self._cache.lookup(request)
+        found = await self._cache.lookup(request, math.inf if call.deadline is None else call.deadline)
         if found.hit is not None:
             call.steps.lap("cache.lookup", began_ns, _HIT_STEPS[found.tier])
             return LookupResponse(hit=found.hit, vector=found.vector, vector_model=found.vector_model)

@@ -81,7 +81,7 @@ class CacheFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CachePage(msgspec.Struct, frozen=True):
-    """Entries, oldest first; ``next_token`` is empty on the last page."""
+    """Entries, in the order of their ids; ``next_token`` is empty on the last page."""
 
     entries: tuple[CacheEntry, ...]
     next_token: str = ""

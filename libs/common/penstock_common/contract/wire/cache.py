@@ -118,7 +118,7 @@ def _near_from(message: pb.LookupResponse | pb.StoreRequest) -> Near | None:
 
 
 def _lookup_to(value: LookupRequest) -> pb.LookupRequest:
-    message = pb.LookupRequest(scope=scope_to(value.scope), probe=_probe_to(value.probe))
+    message = pb.LookupRequest(scope=scope_to(value.scope), probe=_probe_to(value.probe), afresh=value.afresh)
     if value.max_age is not None:
         message.max_age.FromTimedelta(value.max_age)
     if value.stale_for is not None:
@@ -132,6 +132,7 @@ def _lookup_from(message: pb.LookupRequest) -> LookupRequest:
         probe=_probe_from(message.probe),
         max_age=duration_from(message, "max_age", _LONGEST),
         stale_for=duration_from(message, "stale_for", _LONGEST),
+        afresh=message.afresh,
     )
 
 

@@ -20,7 +20,7 @@ from penstock_common.background import running
 from penstock_common.contract.points import Question
 from penstock_common.faults import ConfigurationError
 from penstock_common.points.edge.messages import ANSWER_TO, ANSWERS, TEXT, Asked, Settings, framed, frames_of
-from penstock_common.points.store import PointsUnavailable
+from penstock_common.points.store import PointsLate, PointsUnavailable
 
 _MODULE = "penstock_common.points.edge.host"
 _START_SECONDS = 30.0
@@ -62,7 +62,9 @@ class EdgeProcess:
             async with asyncio.timeout(timeout):
                 told = await answer
         except TimeoutError:
-            raise _unavailable(f"did not answer within {round(timeout * 1000)} ms") from None
+            raise PointsLate(
+                f"The embedded vector store did not answer within {round(timeout * 1000)} ms.", service="qdrant"
+            ) from None
         finally:
             connection.waiting.pop(number, None)
         return ANSWER_TO[type(question)].decode(told)
@@ -72,16 +74,21 @@ class EdgeProcess:
 
         Raises:
             ConfigurationError: if another process has the folder, or it cannot be used.
+            OSError: if the system has no room for a process.
         """
         ours, theirs = socket.socketpair()
         with theirs:
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", _MODULE, str(self._folder), str(os.getpid())),
-                msgspec.json.encode(self._settings).decode(),
-                stdin=theirs.fileno(),
-                # A Ctrl-C at the terminal is its owner's to hear.
-                start_new_session=True,
-            )
+            try:
+                self._process = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-m", _MODULE, str(self._folder), str(os.getpid())),
+                    msgspec.json.encode(self._settings).decode(),
+                    stdin=theirs.fileno(),
+                    # A Ctrl-C at the terminal is its owner's to hear.
+                    start_new_session=True,
+                )
+            except BaseException:
+                ours.close()
+                raise
         _, connection = await asyncio.get_running_loop().create_connection(_Connection, sock=ours)
         try:
             async with asyncio.timeout(_START_SECONDS):
@@ -92,6 +99,10 @@ class EdgeProcess:
         except FolderRefused as error:
             await self._end(connection)
             raise ConfigurationError(self._words(error)) from None
+        except asyncio.CancelledError:
+            # Nobody else knows of it.
+            await self._end(connection)
+            raise
         self._connection = connection
         self._up.set()
         connection.lost.add_done_callback(lambda _: self._up.clear())
@@ -112,7 +123,7 @@ class EdgeProcess:
             await asyncio.sleep(self._restart_after)
             try:
                 await self.start()
-            except ConfigurationError as error:
+            except (ConfigurationError, OSError) as error:
                 _log.warning("vector_store_does_not_start", error=str(error))
 
     async def stop(self) -> None:

@@ -21,7 +21,7 @@ from penstock_common.points.asked import AskedPoints
 from penstock_common.points.gated import GatedAsk, patience_of
 from penstock_common.points.server.messages import Conversation
 from penstock_common.points.server.schema import check, creation_of, missing_indexes
-from penstock_common.points.store import Collection, PointsUnavailable
+from penstock_common.points.store import Collection, PointsLate, PointsUnavailable
 from penstock_common.sections import Qdrant
 
 # The generated code has no types.
@@ -65,9 +65,7 @@ class ServerEngine:
             async with asyncio.timeout(timeout):
                 return await self._answer_until(question, deadline)
         except TimeoutError:
-            raise PointsUnavailable(
-                f"Qdrant did not answer within {round(timeout * 1000)} ms.", service="qdrant"
-            ) from None
+            raise PointsLate(f"Qdrant did not answer within {round(timeout * 1000)} ms.", service="qdrant") from None
 
     async def _answer_until(self, question: Question, deadline: float) -> Any:
         call = partial(self._call, deadline)
@@ -146,6 +144,8 @@ async def _or_unavailable(call: Coroutine[Any, Any, Any]) -> None:
 
 
 def _refuse(error: grpc.aio.AioRpcError) -> NoReturn:
+    if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+        raise PointsLate(f"Qdrant: {error.details()}", service="qdrant") from None
     raise PointsUnavailable(f"Qdrant: {error.code().name}: {error.details()}", service="qdrant") from None
 
 

@@ -105,7 +105,7 @@ type AdminServiceClient interface {
 	// GetCacheStats counts what one process of the cache has done since it started. For operators.
 	GetCacheStats(ctx context.Context, in *GetCacheStatsRequest, opts ...grpc.CallOption) (*GetCacheStatsResponse, error)
 	// ListCacheEntries pages through a tenant's entries that are matched by meaning,
-	// oldest first; an operator names the tenant. With content, it leaves an audit entry.
+	// in the order of their ids; an operator names the tenant. With content, it leaves an audit entry.
 	ListCacheEntries(ctx context.Context, in *ListCacheEntriesRequest, opts ...grpc.CallOption) (*ListCacheEntriesResponse, error)
 	// GetCacheEntry returns one entry with its question and answer, and leaves an audit entry.
 	GetCacheEntry(ctx context.Context, in *GetCacheEntryRequest, opts ...grpc.CallOption) (*GetCacheEntryResponse, error)
@@ -501,7 +501,7 @@ type AdminServiceServer interface {
 	// GetCacheStats counts what one process of the cache has done since it started. For operators.
 	GetCacheStats(context.Context, *GetCacheStatsRequest) (*GetCacheStatsResponse, error)
 	// ListCacheEntries pages through a tenant's entries that are matched by meaning,
-	// oldest first; an operator names the tenant. With content, it leaves an audit entry.
+	// in the order of their ids; an operator names the tenant. With content, it leaves an audit entry.
 	ListCacheEntries(context.Context, *ListCacheEntriesRequest) (*ListCacheEntriesResponse, error)
 	// GetCacheEntry returns one entry with its question and answer, and leaves an audit entry.
 	GetCacheEntry(context.Context, *GetCacheEntryRequest) (*GetCacheEntryResponse, error)

@@ -68,16 +68,18 @@ class Meaning(_message.Message):
     def __init__(self, text: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., user: _Optional[str] = ..., vector: _Optional[bytes] = ..., vector_model: _Optional[str] = ..., is_private: bool = ...) -> None: ...
 
 class LookupRequest(_message.Message):
-    __slots__ = ("max_age", "scope", "probe", "stale_for")
+    __slots__ = ("max_age", "scope", "probe", "stale_for", "afresh")
     MAX_AGE_FIELD_NUMBER: _ClassVar[int]
     SCOPE_FIELD_NUMBER: _ClassVar[int]
     PROBE_FIELD_NUMBER: _ClassVar[int]
     STALE_FOR_FIELD_NUMBER: _ClassVar[int]
+    AFRESH_FIELD_NUMBER: _ClassVar[int]
     max_age: _duration_pb2.Duration
     scope: CacheScope
     probe: CacheProbe
     stale_for: _duration_pb2.Duration
-    def __init__(self, max_age: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., scope: _Optional[_Union[CacheScope, _Mapping]] = ..., probe: _Optional[_Union[CacheProbe, _Mapping]] = ..., stale_for: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    afresh: bool
+    def __init__(self, max_age: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., scope: _Optional[_Union[CacheScope, _Mapping]] = ..., probe: _Optional[_Union[CacheProbe, _Mapping]] = ..., stale_for: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., afresh: bool = ...) -> None: ...
 
 class LookupResponse(_message.Message):
     __slots__ = ("hit", "bypass_reason", "generation", "miss_reason", "near", "vector", "vector_model")

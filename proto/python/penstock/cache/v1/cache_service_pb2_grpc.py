@@ -121,7 +121,7 @@ class CacheServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListEntries(self, request, context):
-        """ListEntries pages through a tenant's entries that are matched by meaning, oldest first.
+        """ListEntries pages through a tenant's entries that are matched by meaning, in the order of their ids.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -51,7 +51,7 @@ class CacheServiceStub:
         penstock.cache.v1.cache_service_pb2.ListEntriesRequest,
         penstock.cache.v1.cache_service_pb2.ListEntriesResponse,
     ]
-    """ListEntries pages through a tenant's entries that are matched by meaning, oldest first."""
+    """ListEntries pages through a tenant's entries that are matched by meaning, in the order of their ids."""
 
     DeleteEntries: grpc.UnaryUnaryMultiCallable[
         penstock.cache.v1.cache_service_pb2.DeleteEntriesRequest,
@@ -116,7 +116,7 @@ class CacheServiceAsyncStub:
         penstock.cache.v1.cache_service_pb2.ListEntriesRequest,
         penstock.cache.v1.cache_service_pb2.ListEntriesResponse,
     ]
-    """ListEntries pages through a tenant's entries that are matched by meaning, oldest first."""
+    """ListEntries pages through a tenant's entries that are matched by meaning, in the order of their ids."""
 
     DeleteEntries: grpc.aio.UnaryUnaryMultiCallable[
         penstock.cache.v1.cache_service_pb2.DeleteEntriesRequest,
@@ -191,7 +191,7 @@ class CacheServiceServicer(metaclass=abc.ABCMeta):
         request: penstock.cache.v1.cache_service_pb2.ListEntriesRequest,
         context: _ServicerContext,
     ) -> typing.Union[penstock.cache.v1.cache_service_pb2.ListEntriesResponse, collections.abc.Awaitable[penstock.cache.v1.cache_service_pb2.ListEntriesResponse]]:
-        """ListEntries pages through a tenant's entries that are matched by meaning, oldest first."""
+        """ListEntries pages through a tenant's entries that are matched by meaning, in the order of their ids."""
 
     @abc.abstractmethod
     def DeleteEntries(

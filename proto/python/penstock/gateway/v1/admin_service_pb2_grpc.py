@@ -339,7 +339,7 @@ class AdminServiceServicer(object):
 
     def ListCacheEntries(self, request, context):
         """ListCacheEntries pages through a tenant's entries that are matched by meaning,
-        oldest first; an operator names the tenant. With content, it leaves an audit entry.
+        in the order of their ids; an operator names the tenant. With content, it leaves an audit entry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -148,7 +148,7 @@ class AdminServiceStub:
         penstock.gateway.v1.admin_service_pb2.ListCacheEntriesResponse,
     ]
     """ListCacheEntries pages through a tenant's entries that are matched by meaning,
-    oldest first; an operator names the tenant. With content, it leaves an audit entry.
+    in the order of their ids; an operator names the tenant. With content, it leaves an audit entry.
     """
 
     GetCacheEntry: grpc.UnaryUnaryMultiCallable[
@@ -362,7 +362,7 @@ class AdminServiceAsyncStub:
         penstock.gateway.v1.admin_service_pb2.ListCacheEntriesResponse,
     ]
     """ListCacheEntries pages through a tenant's entries that are matched by meaning,
-    oldest first; an operator names the tenant. With content, it leaves an audit entry.
+    in the order of their ids; an operator names the tenant. With content, it leaves an audit entry.
     """
 
     GetCacheEntry: grpc.aio.UnaryUnaryMultiCallable[
@@ -614,7 +614,7 @@ class AdminServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[penstock.gateway.v1.admin_service_pb2.ListCacheEntriesResponse, collections.abc.Awaitable[penstock.gateway.v1.admin_service_pb2.ListCacheEntriesResponse]]:
         """ListCacheEntries pages through a tenant's entries that are matched by meaning,
-        oldest first; an operator names the tenant. With content, it leaves an audit entry.
+        in the order of their ids; an operator names the tenant. With content, it leaves an audit entry.
         """
 
     @abc.abstractmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from penstock_cache.domain.guard.guard import Candidate
@@ -67,30 +67,61 @@ class Administration:
 
     async def delete(self, deletion: Deletion) -> int:
         """Delete what the filter names with its other wordings, of every embedding model, or count it."""
-        count = 0
-        models: set[Scope] = set()
-        async for shelf in self._shelves(deletion.filter.scope.tenant):
-            entries = await self._chosen(shelf, deletion.filter)
-            count += len(entries)
-            if entries and not deletion.dry_run:
-                models |= {scope_of(entry) for entry in entries}
-                await shelf.delete(shelf.where(ids=sorted(entry.id for entry in entries)))
-        await self._void(models)
+        chosen, count = deletion.filter, 0
+        if not deletion.dry_run:
+            # First: what comes in meanwhile is of the old generation, and goes.
+            await self._void(await self._scopes_of(chosen))
+        async for shelf in self._shelves(chosen.scope.tenant):
+            count += await self._delete_chosen(shelf, chosen, dry_run=deletion.dry_run)
         return count
 
+    async def _delete_chosen(self, shelf: Shelf, chosen: EntryFilter, *, dry_run: bool) -> int:
+        where = _where(shelf, chosen)
+        if chosen.entry_ids or chosen.user:
+            entries = await self._chosen(shelf, where)
+            count, everything = len(entries), shelf.where(ids=sorted(entries))
+        else:
+            # By tag and model their other wordings are among them.
+            count, everything = await shelf.count(where), where
+        if not dry_run:
+            await shelf.delete(everything)
+            if not chosen.entry_ids:
+                # What was found wrong is counted no more, and goes all the same.
+                await shelf.delete(where._replace(above={}))
+        return count
+
+    async def _scopes_of(self, chosen: EntryFilter) -> set[Scope]:
+        """Return whose equal requests are answered no more: equality knows no ids, tags or users."""
+        if not chosen.entry_ids:
+            return {chosen.scope}
+        scopes: set[Scope] = set()
+        async for shelf in self._shelves(chosen.scope.tenant):
+            scopes |= {scope_of(entry) for entry in (await self._chosen(shelf, _where(shelf, chosen))).values()}
+        return scopes
+
     async def delete_scope(self, scope: Scope) -> int:
-        """Delete all entries of a scope; where it names no tenant, those of every model."""
-        if not scope.tenant:
-            await self._world.library.register(self._world.vectors.maker)
-            # What the store knows of a model is keyed for each tenant, so one model of all cannot be named.
-            return sum(
-                [await points.sweep("kept_until", _END_OF_TIME) for points in self._world.library.every_points()]
-            )
+        """Delete all entries of a scope."""
         count = 0
         self._world.vectors.forget()
+        if not scope.tenant:
+            return await self._delete_of_every_tenant(scope.model)
         async for shelf in self._shelves(scope.tenant):
             equal = {"model": model_digest(shelf, scope.model)} if scope.model else {}
             count += await shelf.delete(Where(shelf.keys.name, equal))
+        return count
+
+    async def _delete_of_every_tenant(self, model: str) -> int:
+        library = self._world.library
+        await library.register(self._world.vectors.maker, anew=True)
+        if not model:
+            return sum([await points.sweep("kept_until", _END_OF_TIME) for points in library.every_points()])
+        count = 0
+        async with _keys_told():
+            # Each tenant's keys call a model something else.
+            async for keys in library.keys.every():
+                for points in library.every_points():
+                    shelf = Shelf(points, keys, "")
+                    count += await shelf.delete(Where(keys.name, {"model": model_digest(shelf, model)}))
         return count
 
     async def dispute(self, dispute: Dispute) -> bool:
@@ -100,14 +131,14 @@ class Administration:
         """
         ids = [_well_formed(dispute.entry_id)] if _well_formed(dispute.entry_id) else []
         async for shelf in self._shelves(dispute.scope.tenant):
-            found = (await shelf.get(ids)).get(dispute.entry_id)
-            root = found and (await shelf.get([found.card.root])).get(found.card.root)
-            if not root or root.card.fresh_until <= 0.0:
+            root = await _served_root(shelf, ids)
+            if root is None:
                 continue
-            await self._disown(shelf, root)
+            # First: an answer that is being kept meanwhile would take its place.
+            await self._void({scope_of(root)})
+            await self._disown(shelf, await _served_root(shelf, ids) or root)
             self._world.counts.judged_hits += 1
             self._world.counts.false_hits += 1
-            await self._void({scope_of(root)})
             return True
         return False
 
@@ -165,18 +196,17 @@ class Administration:
 
     async def _shelves(self, tenant: str) -> AsyncGenerator[Shelf, None]:
         async with _keys_told():
-            await self._world.library.register(self._world.vectors.maker)
+            await self._world.library.register(self._world.vectors.maker, anew=True)
             for maker in self._world.library.makers:
                 yield await self._world.library.shelf(tenant, maker)
 
-    async def _chosen(self, shelf: Shelf, chosen: EntryFilter) -> list[MeaningEntry]:
-        entries = {entry.id: entry async for entry in shelf.all(_where(shelf, chosen))}
-        if chosen.entry_ids or chosen.user:
-            # By tag and model their aliases are among them already.
-            for root in [entry for entry in entries.values() if not entry.is_alias]:
-                async for alias in shelf.all(shelf.where(root=root.id)):
-                    entries[alias.id] = alias
-        return list(entries.values())
+    async def _chosen(self, shelf: Shelf, where: Where) -> dict[str, MeaningEntry]:
+        """Return entries and their other wordings, by their ids."""
+        entries = {entry.id: entry async for entry in shelf.all(where)}
+        for root in [entry for entry in entries.values() if not entry.is_alias]:
+            async for alias in shelf.all(shelf.where(root=root.id)):
+                entries[alias.id] = alias
+        return entries
 
     async def _void(self, scopes: Iterable[Scope]) -> None:
         for scope in sorted(scopes):
@@ -218,6 +248,15 @@ def _where(shelf: Shelf, chosen: EntryFilter) -> Where:
         ids = sorted({entry_id for entry_id in chosen.entry_ids if _well_formed(entry_id)})
     # What was found wrong is kept for its evidence, and is no entry any more.
     return Where(shelf.keys.name, equal, {"fresh_until": 0.0}, ids=ids)
+
+
+async def _served_root(shelf: Shelf, ids: Sequence[str]) -> MeaningEntry | None:
+    """Return the entry whose answer one of these ids has, unless that was found wrong already."""
+    for found in (await shelf.get(ids)).values():
+        root = (await shelf.get([found.card.root])).get(found.card.root)
+        if root is not None and root.card.fresh_until > 0.0:
+            return root
+    return None
 
 
 def _well_formed(entry_id: str) -> str:

@@ -128,13 +128,15 @@ class Library:
         """Return the collections of all makers."""
         return [self.points(maker) for maker in self.makers]
 
-    async def register(self, maker: VectorMaker | None) -> None:
-        """Note who makes the vectors now, if anybody knows, and learn who did before.
+    async def register(self, maker: VectorMaker | None, *, anew: bool = False) -> None:
+        """Note who makes the vectors now, if anybody knows, and learn who did before, or does elsewhere.
+
+        ``anew``: also where this one is registered, as another process may have another maker by now.
 
         Raises:
             PointsUnavailable: if the store cannot be asked.
         """
-        if maker is not None and maker == self._registered:
+        if maker is not None and maker == self._registered and not anew:
             return
         registry = self._engine.points(_REGISTRY)
         page = await registry.scroll(Where(_REGISTRAR), limit=_MOST_MAKERS, timeout=BACKGROUND_SECONDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from penstock_cache.domain.secrecy import KeysUnavailable
 from penstock_common.contract.cache import Hit, LookupRequest, Meaning, Near, Origin
 from penstock_common.points.store import PointsUnavailable
 
+RETURN_SECONDS = 0.01
+"""What is left of an asker's time for the answer to reach it: nobody waits for a hit that comes later."""
 FAILURES = (EmbeddingUnavailable, PointsUnavailable, KeysUnavailable, TimeoutError)
 
 
@@ -76,12 +79,13 @@ class MeaningTier:
         self._bounds = bounds
         self._now, self._monotonic = world.clocks
 
-    async def look(self, request: LookupRequest) -> Sight:
-        """Return what is found for a request that no equal one was answered before."""
+    async def look(self, request: LookupRequest, until: float = math.inf) -> Sight:
+        """Return what is found for a request that no equal one was answered before, in time for who waits ``until`` then."""
         began = self._monotonic()
         counts = self._world.counts
+        seconds = min(self._bounds.timeout.total_seconds(), until - RETURN_SECONDS - began)
         try:
-            sight = await self._look(request, TimeLeft(self._bounds.timeout.total_seconds(), self._monotonic))
+            sight = await self._look(request, TimeLeft(seconds, self._monotonic))
         except FAILURES as error:
             self._world.troubles.note(error)
             counts.not_compared["away"] += 1
@@ -99,7 +103,7 @@ class MeaningTier:
         maker = world.vectors.maker
         if maker is None:
             raise EmbeddingUnavailable("The embedding service has not answered yet.", service="embedding")
-        shelf = await left.bound(world.library.shelf(scope.tenant, maker))
+        shelf = await left.bound(lambda: world.library.shelf(scope.tenant, maker))
         group = group_for(shelf.keys, scope.model, meaning).digest
         if not await self._is_occupied(shelf, maker, group, left):
             self._not_compared("empty")
@@ -147,7 +151,31 @@ class MeaningTier:
         if not chosen:
             return []
         user = user_digest(shelf.keys, meaning.user)
-        return await judged_by(self._world.judge, meaning.text, chosen, user, policy)
+        return await self._judge(meaning.text, chosen, user, policy, left)
+
+    async def _judge(
+        self,
+        asked: str,
+        chosen: Sequence[tuple[Neighbour, MeaningEntry]],
+        user: str,
+        policy: Policy,
+        left: TimeLeft,
+    ) -> list[Judged]:
+        """Return what is decided of near entries and their roots, the nearest first, up to the first that is served.
+
+        Raises:
+            TimeoutError: if no time is left before the first.
+        """
+        left.seconds()
+        judged: list[Judged] = []
+        for neighbour, root in chosen:
+            # One at a time: a verdict takes as long as the rest of the look-up, and the first one often serves.
+            pair = Candidate(neighbour.entry.body.question, neighbour.similarity)
+            (verdict,) = await self._world.judge.judge_many(asked, [pair])
+            judged.append(_decided(neighbour, root, verdict, user, policy))
+            if judged[-1].is_served or left.is_over:
+                break
+        return judged
 
     def _sight(self, judged: Sequence[Judged], meaning: Meaning, vector: array[float], label: str) -> Sight:
         if not judged:
@@ -193,20 +221,6 @@ async def roots_of(shelf: Shelf, entries: Sequence[MeaningEntry], seconds: float
     roots = {entry.id: entry for entry in entries if not entry.is_alias}
     missing = {entry.card.root for entry in entries} - roots.keys()
     return roots | await shelf.get(sorted(missing), seconds)
-
-
-async def judged_by(
-    judge: Judge, asked: str, chosen: Sequence[tuple[Neighbour, MeaningEntry]], user: str, policy: Policy
-) -> list[Judged]:
-    """Return what is decided of near entries and their roots, the nearest first, up to the first that is served."""
-    judged: list[Judged] = []
-    for neighbour, root in chosen:
-        # One at a time: a verdict takes as long as the rest of the look-up, and the first one often serves.
-        (verdict,) = await judge.judge_many(asked, [Candidate(neighbour.entry.body.question, neighbour.similarity)])
-        judged.append(_decided(neighbour, root, verdict, user, policy))
-        if judged[-1].is_served:
-            break
-    return judged
 
 
 def _decided(neighbour: Neighbour, root: MeaningEntry, verdict: Verdict, user: str, policy: Policy) -> Judged:

@@ -16,6 +16,11 @@ class TimeLeft:
         self._monotonic = monotonic
         self._ends_at = monotonic() + seconds
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left."""
+        return self._ends_at <= self._monotonic()
+
     def seconds(self) -> float:
         """Return what is left.
 
@@ -27,11 +32,11 @@ class TimeLeft:
             raise TimeoutError("looking by meaning took too long")
         return left
 
-    async def bound(self, work: Awaitable[ResultT]) -> ResultT:
-        """Return the work's result.
+    async def bound(self, work: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        """Return the work's result; it is not begun where no time is left.
 
         Raises:
             TimeoutError: if it is not there in time.
         """
         async with asyncio.timeout(self.seconds()):
-            return await work
+            return await work()

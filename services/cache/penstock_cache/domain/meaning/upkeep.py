@@ -9,7 +9,7 @@ from datetime import timedelta
 from penstock_cache.domain.meaning.entry import worth
 from penstock_cache.domain.meaning.keeping import Keeper
 from penstock_cache.domain.meaning.policy import Bounds
-from penstock_cache.domain.meaning.shelf import Shelf
+from penstock_cache.domain.meaning.shelf import BACKGROUND_SECONDS, Shelf
 from penstock_cache.domain.meaning.tier import FAILURES, World
 
 INTERVAL = timedelta(seconds=5)
@@ -45,13 +45,20 @@ class Upkeep:
                 await points.sweep("kept_until", self._now())
             size = await self._world.library.points(maker).size()
             self._world.counts.entries = size
-            tenants, self._keeper.stored_since = self._keeper.stored_since, set()
-            for tenant in sorted(tenants):
+            for tenant in sorted(self._keeper.stored_since):
                 shelf = await self._world.library.shelf(tenant, maker)
+                self._keeper.stored_since.discard(tenant)
                 size -= await self._evict(shelf, size)
+            await self._end_trouble()
         except FAILURES as error:
             self._world.counts.entries = None
             self._world.troubles.note(error)
+
+    async def _end_trouble(self) -> None:
+        """Forget a failure that is over, also where nobody looks any more."""
+        if self._world.troubles.latest:
+            await self._world.vectors.check(BACKGROUND_SECONDS)
+            self._world.troubles.clear()
 
     async def _write_hits(self, shelf: Shelf, hits: dict[str, int]) -> None:
         # Replicas that write at the same moment lose some: the number says what an entry is worth, and is no account.

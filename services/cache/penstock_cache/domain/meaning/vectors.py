@@ -10,6 +10,7 @@ from penstock_cache.domain.meaning.ports import Embedded, Embedding, VectorMaker
 from penstock_common.contract.cache import Meaning
 
 MOST_KEPT = 1024
+_ANY_TEXT = "ready"
 
 
 class TextVectors:
@@ -60,6 +61,14 @@ class TextVectors:
         while len(self._kept) > MOST_KEPT:
             self._kept.popitem(last=False)
         return embedded
+
+    async def check(self, seconds: float) -> None:
+        """Have a text embedded, to see whether that works.
+
+        Raises:
+            EmbeddingUnavailable: if the service does not answer in time.
+        """
+        await self._embedding.embed([_ANY_TEXT], seconds)
 
     def forget(self) -> None:
         """Keep none of the latest."""

@@ -28,6 +28,9 @@ LEASES_OF_A_LOG = 5
 _INBOX_LIFE_MS = 60_000
 _INBOX_MESSAGES = 10_000
 _RENEWALS_PER_LEASE = 3
+_WHOEVER = ""
+"""Who followed a process that is gone, and may not know that yet."""
+_RENEWALS_FOR_WHOEVER = 2 * _RENEWALS_PER_LEASE
 
 FOLLOW, UNFOLLOW, LEFT, ALONE, WAKE = b"follow", b"unfollow", b"left", b"alone", b"wake"
 
@@ -84,6 +87,7 @@ class _Shared(msgspec.Struct, eq=False):
     bytes: int = 0
     sealed: int = 0
     is_writing: bool = False
+    renewals_for_whoever: int = 0
     is_too_large: bool = False
 
     @property
@@ -169,8 +173,9 @@ class RedisFlights:
 
     def hear_log(self, log: str, entries: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> None:
         """Take in what was read of a log."""
-        shared = next((one for one in self._flights.values() if one.holder and one.log == log), None)
-        if shared is not None:
+        # {fl:ID}:log:NAME; what is followed under another name by now is another generation's.
+        shared = self._flights.get(log[len("{fl:") :].partition("}")[0])
+        if shared is not None and shared.holder and shared.log == log:
             for id_, fields in entries:
                 self._read(shared, int(id_.partition(b"-")[0]) - 1, fields[b"e"])
 
@@ -183,9 +188,7 @@ class RedisFlights:
         elif shared is None:
             return
         elif kind == UNFOLLOW and shared.is_ours:
-            shared.followers.discard(sender)
-            shared.flight.elsewhere = len(shared.followers)
-            shared.flight.wake()
+            self._unfollow(shared, sender)
         elif kind in (LEFT, ALONE) and shared.holder == sender:
             shared.flight.is_alone = kind == ALONE
             self._lose(shared, is_owed=False)
@@ -226,10 +229,11 @@ class RedisFlights:
             found = await self._redis.execute("XRANGE", shared.log, f"({shared.read}-0", "+")
             for id_, (_, sealed) in found:
                 self._read(shared, int(id_.partition(b"-")[0]) - 1, sealed)
+            # Others followed it as well, and hear of this one later: it is written for them, and goes on from what they have.
+            shared.followers, shared.renewals_for_whoever = {_WHOEVER}, _RENEWALS_FOR_WHOEVER
         shared.is_ours, shared.holder = True, ""
         shared.written = shared.sealed = shared.read
-        shared.followers.clear()
-        shared.flight.elsewhere = 0
+        shared.flight.elsewhere = len(shared.followers)
 
     def _follow(self, shared: _Shared, holder: str) -> None:
         shared.holder, shared.is_ours = holder, False
@@ -249,6 +253,11 @@ class RedisFlights:
             if flight.on_wanted is not None:
                 flight.on_wanted()
             self.publish(flight)
+
+    def _unfollow(self, shared: _Shared, process: str) -> None:
+        shared.followers.discard(process)
+        shared.flight.elsewhere = len(shared.followers)
+        shared.flight.wake()
 
     def _write(self, shared: _Shared) -> None:
         flight = shared.flight
@@ -322,6 +331,10 @@ class RedisFlights:
     def _renew(self, shared: _Shared) -> None:
         flight = shared.flight
         self._redis.send_script(_RENEW, (shared.claim,), f"{self._process}|{flight.name}", self._lease_ms)
+        if shared.renewals_for_whoever:
+            shared.renewals_for_whoever -= 1
+            if not shared.renewals_for_whoever:
+                self._unfollow(shared, _WHOEVER)
         # What was on its way when a connection was lost is written again; the log knows its places.
         shared.is_writing = False
         if flight.elsewhere:
@@ -341,7 +354,7 @@ class RedisFlights:
         self._redis.send_script(_HELD, (shared.claim,), heard=heard)
 
     def _tell_all(self, shared: _Shared, kind: bytes) -> None:
-        for process in shared.followers:
+        for process in shared.followers - {_WHOEVER}:
             self._tell(process, kind, shared.id)
 
     def _tell(self, process: str, kind: bytes, id_: str) -> None:

@@ -143,7 +143,7 @@ class EntryAdministration:
         self._audit = AuditLog(registry)
 
     async def list(self, actor: Actor, chosen: Chosen, page: Page, *, with_content: bool) -> Listing[EntryRecord]:
-        """Return a page of entries, oldest first.
+        """Return a page of entries, in the order of their ids.
 
         Raises:
             ResourceNotFound: if there is no such tenant.

@@ -34,7 +34,7 @@ SUBSTITUTE_ANSWER_TTL = timedelta(seconds=60)
 class CacheVisit:
     """One request's dealings with the cache."""
 
-    __slots__ = ("_by_meaning", "_cache", "_call", "_generation", "_is_kept", "_near", "outcome", "probe", "scope")
+    __slots__ = ("_by_meaning", "_cache", "_call", "_generation", "_is_shared", "_near", "outcome", "probe", "scope")
 
     def __init__(self, call: Call[ChatOrder], cache: AnswerCache, *, by_meaning: bool) -> None:
         """``by_meaning``: the cache matches requests by meaning, too."""
@@ -46,30 +46,38 @@ class CacheVisit:
         self._cache = cache
         self._call = call
         self._generation = ""
-        # A miss that is no bypass: the answer would be kept.
-        self._is_kept = False
+        # A miss that is no bypass: the answer would do for others.
+        self._is_shared = False
         self._near: Near | None = None
 
     async def look_up(self, effective: GenerationInput, plan: Plan, step: Step) -> Hit | None:
-        """Return the answer that was given before, if there is one that will do."""
+        """Return the answer that was given before, if there is one that will do; where none will, learn what one is kept with."""
         probe = self.probe = await self._probe_of(effective, plan)
         control = self._call.order.cache_control
-        request = LookupRequest(scope=self.scope, probe=probe, max_age=control.max_age)
+        request = LookupRequest(scope=self.scope, probe=probe, max_age=control.max_age, afresh=control.no_cache)
         found = await self._cache.look_up(request, step.children)
         hit = found.hit
+        if control.no_cache:
+            self._generation = found.generation
+            step.attributes = {"result": "bypass", "reason": found.bypass_reason or "no-cache"}
+            return None
         if hit is not None:
             self.outcome = hit_outcome(hit, effective)
-        elif not found.bypass_reason:
+            told = step.attributes = {"result": "hit", "tier": self.outcome.tier, "similarity": hit.similarity}
+            if hit.entry_id:
+                told["entry"] = hit.entry_id
+            return hit
+        if not found.bypass_reason:
             self.outcome = CacheOutcome("miss", reason=found.miss_reason) if found.miss_reason else MISS
             self._generation, self._near = found.generation, found.near
-            self._is_kept = True
+            self._is_shared = True
         step.attributes = {"result": self.outcome.status, "reason": found.bypass_reason or found.miss_reason}
-        return hit
+        return None
 
     def flight(self) -> FlightKey | None:
         """Whose answer would be this request's, if it were generated now; None where nobody else's may be."""
         order, probe = self._call.order, self.probe
-        if probe is None or not self._is_kept or not order.may_recover:
+        if probe is None or not self._is_shared or not order.may_recover:
             return None
         private = order.cache_control.private
         user = (order.context.user or order.key_id) if private else ""
@@ -84,7 +92,12 @@ class CacheVisit:
         is_substitute: bool = False,
         stale_for: timedelta | None = None,
     ) -> None:
-        """Give the cache a complete, clean answer, which for ``is_substitute`` is another than the first candidate's."""
+        """Give the cache a complete, clean answer, which for ``is_substitute`` is another than the first candidate's.
+
+        Where the cache had not answered before, it is not given: nobody could say what was invalidated since.
+        """
+        if not self._generation:
+            return
         control = self._call.order.cache_control
         await self._cache.keep(
             StoreRequest(

@@ -167,9 +167,8 @@ class ChatExchange(Exchange[ChatOrder]):
             await self._step_down(error)
             return
         # Several answers to one question are wanted because they differ.
-        may_look_up = control.may_look_up and effective.sampling.choices in (None, 1)
         hit = None
-        if may_look_up:
+        if not control.no_store and effective.sampling.choices in (None, 1):
             hit = await self._visit.look_up(effective, plan, self._steps.next("cache.lookup"))
             self.cache_outcome = self._visit.outcome
         if hit is not None:

@@ -40,7 +40,7 @@ def add_entries(cli: typer.Typer, opened: OpenAdministration) -> None:
 
 
 def _add_list(cli: typer.Typer, opened: OpenAdministration) -> None:
-    @cli.command("list", help="List a tenant's entries that are matched by meaning, oldest first.")
+    @cli.command("list", help="List a tenant's entries that are matched by meaning, in the order of their ids.")
     @administering(opened)
     def list_entries(
         ask: Ask,
