@@ -74,6 +74,30 @@ async def test_what_is_private_serves_the_same_user_alone(suite, until_kept):
     assert await word(suite, cache="private") == "miss"
 
 
+PERSONAL = "What is my balance?"
+
+
+@pytest.mark.parametrize("text", [PERSONAL, "Mail ann@example.org the plan", "Word for word. " * 600])
+async def test_what_speaks_of_a_person_serves_the_same_user_alone(suite, until_kept, text):
+    assert await word(suite, text, user="ann") == "miss"
+    await until_kept(1)
+    assert await word(suite, text, user="ann") == HIT
+    assert await word(suite, text, user="bob") == "miss"
+
+
+async def test_what_speaks_of_nobody_serves_every_user(suite, until_kept):
+    assert await word(suite, "What is a balance?", user="ann") == "miss"
+    await until_kept(1)
+    assert await word(suite, "What is a balance?", user="bob") == HIT
+
+
+async def test_who_names_no_user_shares_with_those_who_name_none(suite, until_kept):
+    assert await word(suite, PERSONAL) == "miss"
+    await until_kept(1)
+    assert await word(suite, PERSONAL) == HIT
+    assert await word(suite, PERSONAL, user="ann") == "miss"
+
+
 async def test_other_question_misses(suite, until_kept):
     await suite.ask("one")
     await until_kept(1)

@@ -9,6 +9,7 @@ from datetime import timedelta
 import msgspec
 
 from penstock_common.contract.cache import (
+    MAX_MEANING_CHARACTERS,
     Hit,
     LookupRequest,
     Near,
@@ -18,7 +19,7 @@ from penstock_common.contract.cache import (
     meaning_of,
     probe_of,
 )
-from penstock_common.llm.types import Batch, Finished, FinishReason, GenerationInput, Plan
+from penstock_common.llm.types import Batch, Finished, FinishReason, GenerationInput, Plan, Text
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.life.cache_outcome import BYPASS, MISS, CacheOutcome
 from penstock_gateway.domain.life.flights import FlightKey
@@ -105,7 +106,8 @@ class CacheVisit:
             probe = await asyncio.to_thread(probe_of, effective, plan.route_digest, regions)
         else:
             probe = probe_of(effective, plan.route_digest, regions)
-        if self._call.order.cache_control.private:
+        order = self._call.order
+        if order.cache_control.private or (order.context.user and is_about_a_person(effective)):
             probe = self._of_this_user(probe)
         return self._with_meaning(probe, effective, plan) if self._by_meaning else probe
 
@@ -126,6 +128,16 @@ class CacheVisit:
         if order.cache_control.private:
             meaning = msgspec.structs.replace(meaning, is_private=True)
         return msgspec.structs.replace(probe, meaning=meaning)
+
+
+def is_about_a_person(request: GenerationInput) -> bool:
+    """Return whether the last turn speaks of a person; a text that is too long to be read is taken for one that does."""
+    # Who names no user does not need it.
+    from penstock_common.llm.personal import is_personal
+
+    last = request.messages[-1]
+    text = "\n".join([part.text for part in last.parts if isinstance(part, Text)])
+    return len(text) > MAX_MEANING_CHARACTERS or is_personal(text)
 
 
 def is_clean(finished: Finished) -> bool:
