@@ -7,8 +7,8 @@ from functools import cache
 from typing import NamedTuple
 
 from penstock_cache.domain.guard.comparison import Comparison, Edit, squeezed
-from penstock_cache.domain.guard.facts import Facts, missing_numbers
-from penstock_cache.domain.guard.text import Word, is_misspelling, stem
+from penstock_cache.domain.guard.facts import Facts, line_of, missing_numbers
+from penstock_cache.domain.guard.text import Word, is_misspelling, is_mixed, stem
 from penstock_cache.domain.guard.tongue import tongue_of
 from penstock_cache.domain.guard.verdict import Reason
 from penstock_cache.domain.guard.vocabulary import (
@@ -109,6 +109,12 @@ def _is_of_edits(comparison: Comparison) -> bool:
 
 
 def _entity(whole: Comparison, core: Comparison) -> Objection | None:
+    disguised = {word.shown for facts in (whole.stored, whole.asked) for word in facts.words if is_mixed(word.text)}
+    if disguised and {word.shown for word in whole.stored.words} != {word.shown for word in whole.asked.words}:
+        return Objection("entity", f"letters of several scripts: {', '.join(sorted(disguised))}")
+    one, other = _unquoted(whole.stored, whole.asked), _unquoted(whole.asked, whole.stored)
+    if one and other and core.overlap >= HALF_RATIO:
+        return Objection("entity", _change(one, other))
     one, other = core.stored.codes - whole.asked.codes, core.asked.codes - whole.stored.codes
     one = {code for code in one if code not in whole.asked.joined}
     other = {code for code in other if code not in whole.stored.joined}
@@ -121,6 +127,11 @@ def _entity(whole: Comparison, core: Comparison) -> Objection | None:
         if stored and asked:
             return Objection("entity", _change(stored, asked))
     return None
+
+
+def _unquoted(facts: Facts, other: Facts) -> set[str]:
+    """Return which quotes the other text has nowhere."""
+    return {quote for quote in facts.quotes - other.quotes if line_of(quote) not in other.line}
 
 
 def replaced(core: Comparison) -> list[tuple[str, str]]:

@@ -26,7 +26,12 @@ def _pair(text: str) -> tuple[str, str]:
 
 CONTRACTIONS: dict[str, str] = _READ["contractions"]
 SUFFIXES = (("n't", "not"), ("'re", "are"), ("'ve", "have"), ("'ll", "will"), ("'m", "am"), ("'d", "would"), ("'s", ""))
-POLITENESS = _words("politeness")
+PLEASE = _words("please")
+GREETINGS = _words("greetings")
+THANKS = _words("thanks")
+POLITENESS = _words("politeness") | PLEASE | GREETINGS | THANKS
+POLITE_FILLERS = _words("polite_fillers")
+SAYING = _words("saying")
 FUNCTION_WORDS = _words("function_words")
 NEGATIONS = _words("negations")
 AVOIDANCES = _words("avoidances")
