@@ -28,6 +28,11 @@ DIFFERENT = [
     ("version", "What is new in Kotlin 1.9?", "What is new in Kotlin 2.1?"),
     ("entity", "How do I renew a passport in Chile?", "How do I renew a passport in Ghana?"),
     ("entity", "What does error E404 of the oven mean?", "What does error E505 of the oven mean?"),
+    ("entity", "Translate 'sea bird' to Dutch", "Translate “sea bass” to Dutch"),
+    ("entity", "What does `ls -a` print?", "What does `ls -l` print?"),
+    ("entity", "Is «pluie» a noun?", "Is «pleuvoir» a noun?"),
+    ("entity", "Ask Maria Schmidt for the key", "Ask Maria Schmitt for the key"),
+    ("entity", "How old is Nоrway?", "How old is Norway?"),  # a Cyrillic o
     ("negation", "Which plants need light?", "Which plants do not need light?"),
     ("negation", "Welche Pflanzen brauchen Licht?", "Welche Pflanzen brauchen kein Licht?"),
     ("negation", "Quels trains passent par Lyon ?", "Quels trains ne passent pas par Lyon ?"),
@@ -65,6 +70,9 @@ FORMS = [
     ("What is the third planet?", "What is the 3rd planet?"),
     ("Does the colour fade?", "Does the color fade?"),
     ("Where do I park?", "Where\u200b do I\u00ad park?"),
+    ('What is a "fjord"?', "What is a fjord?"),
+    ("Spell 'it's' in capitals", "Spell “it’s” in capitals"),
+    ("Where is Shakespeare buried?", "Where is Shakespear buried?"),
 ]
 
 
@@ -94,6 +102,37 @@ def test_another_form_of_the_question_is_served_cold(stored: str, asked: str, si
     verdict = GUARD.judge(stored, asked, similarity)
     assert (verdict.reason, verdict.is_vetoed) == ("same", False)
     assert verdict.score >= COLD_THRESHOLD
+
+
+@pytest.mark.parametrize(
+    ("stored", "asked"),
+    [
+        ("How do you say thank you in Greek?", "How do you say good evening in Greek?"),
+        ("Should I swim in the morning?", "Should I swim in the afternoon?"),
+        ("Draft a thank you note to a nurse", "Draft a thank you note to a pilot"),
+        ("When is it polite to say sorry", "When is it polite to say thanks"),
+        ("Translate into Greek: good morning", "Translate into Greek: good afternoon"),
+        ("Translate into Greek:\n\nThanks a lot!", "Translate into Greek:\n\nGood day!"),
+    ],
+)
+def test_greetings_and_thanks_that_are_asked_of_count(stored: str, asked: str) -> None:
+    for one, other in ((stored, asked), (asked, stored)):
+        assert GUARD.judge(one, other, 0.97).score < COLD_THRESHOLD
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "Good morning, how do I renew my parking permit?",
+        "how do I renew my parking permit thanks",
+        "Hi there! How do I renew my parking permit? Many thanks in advance!",
+        "Hello! How do I renew my parking permit?\nKind regards,\nMaria",
+        "Quick question: how do I renew my parking permit",
+        "How do I renew my parking permit, please",
+    ],
+)
+def test_greetings_and_thanks_around_a_question_count_for_nothing(asked: str) -> None:
+    assert GUARD.judge("How do I renew my parking permit?", asked, 0.95).score >= COLD_THRESHOLD
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from penstock_cache.domain.guard.text import Word, quotes_of, words_of
+from penstock_cache.domain.guard.text import Word, announced, quotes_of, words_of
 from penstock_cache.domain.guard.vocabulary import (
     AMBIGUOUS_NUMBERS,
     AUDIENCES,
@@ -87,6 +87,8 @@ class Facts:
     counted: frozenset[tuple[float, str]]
     quotes: frozenset[str]
     line: str
+    task: tuple[str, ...]
+    told: str
 
 
 @lru_cache(maxsize=512)
@@ -95,6 +97,7 @@ def facts_of(text: str) -> Facts:
     words = words_of(text)
     counted = _Quantities(words)
     texts = [word.text for word in words]
+    task, told = announced(text)
     return Facts(
         words=words,
         numbers=frozenset(counted.numbers),
@@ -116,6 +119,8 @@ def facts_of(text: str) -> Facts:
         counted=frozenset(counted.counted),
         quotes=quotes_of(text),
         line=line_of(text),
+        task=tuple(word.stem for word in words_of(task)),
+        told=told,
     )
 
 

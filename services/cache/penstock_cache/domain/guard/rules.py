@@ -7,7 +7,7 @@ from functools import cache
 from typing import NamedTuple
 
 from penstock_cache.domain.guard.comparison import Comparison, Edit, squeezed
-from penstock_cache.domain.guard.facts import Facts, line_of, missing_numbers
+from penstock_cache.domain.guard.facts import Facts, facts_of, line_of, missing_numbers
 from penstock_cache.domain.guard.text import Word, is_misspelling, is_mixed, stem
 from penstock_cache.domain.guard.tongue import tongue_of
 from penstock_cache.domain.guard.verdict import Reason
@@ -115,6 +115,8 @@ def _entity(whole: Comparison, core: Comparison) -> Objection | None:
     one, other = _unquoted(whole.stored, whole.asked), _unquoted(whole.asked, whole.stored)
     if one and other and core.overlap >= HALF_RATIO:
         return Objection("entity", _change(one, other))
+    if (told := _told(whole)) is not None:
+        return told
     one, other = core.stored.codes - whole.asked.codes, core.asked.codes - whole.stored.codes
     one = {code for code in one if code not in whole.asked.joined}
     other = {code for code in other if code not in whole.stored.joined}
@@ -126,6 +128,17 @@ def _entity(whole: Comparison, core: Comparison) -> Objection | None:
         stored, asked = _names(edit.stored, whole.asked), _names(edit.asked, whole.stored)
         if stored and asked:
             return Objection("entity", _change(stored, asked))
+    return None
+
+
+def _told(whole: Comparison) -> Objection | None:
+    """Object to one task for two texts: "Translate into Dutch: …"."""
+    task, stored, asked = whole.stored.task, whole.stored.told, whole.asked.told
+    if not task or task != whole.asked.task or not (stored and asked):
+        return None
+    told = Comparison(facts_of(stored), facts_of(asked))
+    if told.only_stored or told.only_asked:
+        return Objection("entity", f"{_shown(told.only_stored) or '–'} → {_shown(told.only_asked) or '–'}")
     return None
 
 

@@ -54,6 +54,7 @@ _QUOTES = str.maketrans(
         "‑": "-",
     }
 )
+_COLON = re.compile(r":(?=\s)")
 _LATIN = re.compile(r"[a-z]", re.IGNORECASE)
 # Greek, Cyrillic, Armenian, Cherokee; their Latin lookalikes are of one script each.
 _LOOKALIKE = re.compile(r"[\u0370-\u058f\u13a0-\u13ff\uab70-\uabbf]")
@@ -67,7 +68,7 @@ _QUOTED = re.compile(
 _SIGN_OFF = re.compile(
     r"(?:^|(?<=[.?!;,\n])) *(?:(?:kind|best|warm|with|many|a lot of|mit|freundlichen?|viele|bien|un) ){0,2}"
     r"(?:regards|thanks|thank you|thx|cheers|greetings|wishes|grüßen?|grüsse|cordialement|merci|saludos|gracias|saluti|grazie"
-    r"|atenciosamente|obrigad[oa]|danke)\b(?! to\b)[^.?!;\n]{0,40}[.!]*\s*$",
+    r"|atenciosamente|obrigad[oa]|danke)\b(?! to\b)[^.?!;\n]{0,40}(?:,\s*\n[^.?!;\n]{1,40})?[.!]*\s*$",
     re.IGNORECASE,
 )
 
@@ -101,6 +102,12 @@ def quotes_of(text: str) -> frozenset[str]:
     """Return what a tidy text quotes, in whichever marks: words that are spoken of, code, a text to be worked on."""
     found = (next(filter(None, match.groups())) for match in _QUOTED.finditer(text))
     return frozenset(filter(None, (" ".join(quote.casefold().split()).strip(" .,!?;:") for quote in found)))
+
+
+def announced(text: str) -> tuple[str, str]:
+    """Return what a tidy text says before its first colon, and that with what it announces; nothing where it has none."""
+    colon = _COLON.search(text)
+    return (text[: colon.start()], text[colon.start() :]) if colon is not None else ("", "")
 
 
 def sentences_of(text: str) -> list[str]:
