@@ -12,11 +12,14 @@ from penstock_cache.domain.guard.text import Word, is_misspelling, is_mixed, ste
 from penstock_cache.domain.guard.tongue import tongue_of
 from penstock_cache.domain.guard.verdict import Reason
 from penstock_cache.domain.guard.vocabulary import (
+    ALL_PREPOSITIONS,
     AVOIDANCES,
     BACK_REFERENCES,
     COMMUTATIVE,
     CONDITIONS,
+    FIRM_PREPOSITIONS,
     MEASURES,
+    MODALS,
     NEGATIVE_PREFIXES,
     OPPOSITES,
     PREPOSITIONS,
@@ -35,6 +38,7 @@ SHORTEST_DENIED = 4
 # Texts whose turned part is longer say the same in another order, or something else altogether.
 MAX_TURNED_WORDS = 30
 _NOTHING: frozenset[str] = frozenset()
+_AND_OR = {"and", "or"}
 _ARTICLES = frozenset(("a", "an", "the"))
 _PRONOUNS = {"me": "i", "them": "they", "him": "he", "us": "we"}
 
@@ -176,7 +180,18 @@ def _direction(whole: Comparison, core: Comparison) -> Objection | None:
     kept = (core.stored.sources & core.asked.sources) | (core.stored.targets & core.asked.targets)
     if len(turned) >= TURNED_NAMES and not turned & kept:
         return Objection("direction", " ⇄ ".join(sorted(turned)))
-    return _recounted(whole) or _swap(core) or (None if whole is core else _swap(whole))
+    return _recounted(whole) or _related(core) or _swap(core) or (None if whole is core else _swap(whole))
+
+
+def _related(core: Comparison) -> Objection | None:
+    """Object to another relation between the same words: near the town, outside the town; this and that, this or that."""
+    for edit in core.edits if core.is_near else ():
+        stored, asked = {word.text for word in edit.stored}, {word.text for word in edit.asked}
+        one, other = stored & ALL_PREPOSITIONS, asked & ALL_PREPOSITIONS
+        is_other_place = one and other and not one & other and (one | other) & FIRM_PREPOSITIONS
+        if is_other_place or {"".join(stored), "".join(asked)} == _AND_OR:
+            return Objection("direction", f"{_shown(edit.stored)} → {_shown(edit.asked)}")
+    return None
 
 
 def _recounted(whole: Comparison) -> Objection | None:
@@ -288,12 +303,21 @@ def _near_sets(reason: Reason, comparison: Comparison, chosen: Callable[[Facts],
 
 
 def _intent(whole: Comparison, core: Comparison) -> Objection | None:
+    stored, asked = _modal_of(core.stored), _modal_of(core.asked)
+    if stored and asked and stored != asked and core.is_near:
+        return Objection("intent", f"{stored} → {asked}")
     stored, asked = question_of(core.stored), question_of(core.asked)
     if not (stored and asked and stored != asked and core.is_near):
         return None
     if "which" in {stored, asked} and {stored, asked} & _ASKED_BY_WHICH:
         return None
     return Objection("intent", f"{stored} → {asked}")
+
+
+def _modal_of(facts: Facts) -> str:
+    """Return whether it asks what may be, must be or is; empty where it asks otherwise, or asks you to answer."""
+    texts = [word.text for word in facts.words[:2]]
+    return MODALS.get(texts[0], "") if len(texts) > 1 and texts[1] != "you" else ""
 
 
 def question_of(facts: Facts) -> str:
