@@ -19,9 +19,9 @@ from penstock_common.contract.cache import (
     meaning_of,
     probe_of,
 )
-from penstock_common.llm.types import Batch, Finished, FinishReason, GenerationInput, Plan, Text
+from penstock_common.llm.types import Batch, Finished, FinishReason, GenerationInput, Message, Plan, Role, Text
 from penstock_common.telemetry.steps import Step
-from penstock_gateway.domain.life.cache_outcome import BYPASS, MISS, CacheOutcome
+from penstock_gateway.domain.life.cache_outcome import BYPASS, MISS, NO_CACHE, NO_STORE, SEVERAL, CacheOutcome
 from penstock_gateway.domain.life.flights import FlightKey
 from penstock_gateway.domain.life.order import CacheControl, Call, ChatOrder
 from penstock_gateway.domain.life.ports import AnswerCache
@@ -32,10 +32,24 @@ _MUCH_TO_DIGEST_BYTES = 1024 * 1024
 SUBSTITUTE_ANSWER_TTL = timedelta(seconds=60)
 
 
+_ONE = (None, 1)
+
+
 class CacheVisit:
     """One request's dealings with the cache."""
 
-    __slots__ = ("_by_meaning", "_cache", "_call", "_generation", "_is_kept", "_near", "outcome", "probe", "scope")
+    __slots__ = (
+        "_by_meaning",
+        "_cache",
+        "_call",
+        "_generation",
+        "_is_kept",
+        "_near",
+        "_unmatched",
+        "outcome",
+        "probe",
+        "scope",
+    )
 
     def __init__(self, call: Call[ChatOrder], cache: AnswerCache, *, by_meaning: bool) -> None:
         """``by_meaning``: the cache matches requests by meaning, too."""
@@ -50,6 +64,8 @@ class CacheVisit:
         # A miss that is no bypass: the answer would be kept.
         self._is_kept = False
         self._near: Near | None = None
+        # Why nothing of it can be matched by meaning, where that shows in the request.
+        self._unmatched = ""
 
     async def look_up(self, effective: GenerationInput, plan: Plan, step: Step) -> Hit | None:
         """Return the answer that was given before, if there is one that will do."""
@@ -60,8 +76,11 @@ class CacheVisit:
         hit = found.hit
         if hit is not None:
             self.outcome = hit_outcome(hit, effective)
-        elif not found.bypass_reason:
-            self.outcome = CacheOutcome("miss", reason=found.miss_reason) if found.miss_reason else MISS
+        elif found.bypass_reason:
+            self.outcome = CacheOutcome(reason=found.miss_reason)
+        else:
+            reason = found.miss_reason or self._unmatched
+            self.outcome = CacheOutcome("miss", reason=reason) if reason else MISS
             self._generation, self._near = found.generation, found.near
             self._is_kept = True
         step.attributes = {"result": self.outcome.status, "reason": found.bypass_reason or found.miss_reason}
@@ -120,14 +139,29 @@ class CacheVisit:
 
     def _with_meaning(self, probe: Probe, effective: GenerationInput, plan: Plan) -> Probe:
         order = self._call.order
-        if order.cache_control.exact or self._call.place.held_bytes > _MUCH_TO_DIGEST_BYTES:
+        if order.cache_control.exact:
+            self._unmatched = "exact"
+            return probe
+        if self._call.place.held_bytes > _MUCH_TO_DIGEST_BYTES:
+            self._unmatched = "too_long"
             return probe
         meaning = meaning_of(effective, plan.route_digest, self._call.caller.tenant.regions, user=order.context.user)
         if meaning is None:
+            self._unmatched = "too_long" if is_too_long(effective) else "form"
             return probe
         if order.cache_control.private:
             meaning = msgspec.structs.replace(meaning, is_private=True)
         return msgspec.structs.replace(probe, meaning=meaning)
+
+
+def is_too_long(request: GenerationInput) -> bool:
+    """Return whether a last turn of text alone has more of it than is matched by meaning."""
+    last = request.messages[-1]
+    return last.role is Role.USER and len(_text_of(last)) > MAX_MEANING_CHARACTERS
+
+
+def _text_of(turn: Message) -> str:
+    return "\n".join([part.text for part in turn.parts if isinstance(part, Text)])
 
 
 def is_about_a_person(request: GenerationInput) -> bool:
@@ -135,9 +169,17 @@ def is_about_a_person(request: GenerationInput) -> bool:
     # Who names no user does not need it.
     from penstock_common.llm.personal import is_personal
 
-    last = request.messages[-1]
-    text = "\n".join([part.text for part in last.parts if isinstance(part, Text)])
+    text = _text_of(request.messages[-1])
     return len(text) > MAX_MEANING_CHARACTERS or is_personal(text)
+
+
+def outcome_without_looking(control: CacheControl, effective: GenerationInput) -> CacheOutcome:
+    """Return how it is told that a kept answer would not do; ``BYPASS`` itself where it would."""
+    if control.no_store:
+        return NO_STORE
+    if control.no_cache:
+        return NO_CACHE
+    return BYPASS if effective.sampling.choices in _ONE else SEVERAL
 
 
 def is_clean(finished: Finished) -> bool:
@@ -148,7 +190,7 @@ def is_clean(finished: Finished) -> bool:
 def is_to_be_kept(control: CacheControl, outcome: CacheOutcome, effective: GenerationInput) -> bool:
     """Return whether an answer may be kept, as far as the request says, and what came of looking for one."""
     is_new = outcome.status == "miss" or control.no_cache
-    return is_new and not control.no_store and effective.sampling.choices in (None, 1)
+    return is_new and not control.no_store and effective.sampling.choices in _ONE
 
 
 def hit_outcome(hit: Hit, effective: GenerationInput, *, is_stale: bool = False) -> CacheOutcome:
