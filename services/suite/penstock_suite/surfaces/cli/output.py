@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Collection, Coroutine, Generator, Iterable, Sequence
 from contextlib import contextmanager
@@ -40,10 +41,18 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def escape(text: str) -> str:
-    """Return a text that others have written as rich's markup."""
+    """Return a text that others have written as rich's markup, in which nothing tells the terminal what to do."""
     from rich import markup
 
-    return markup.escape(text)
+    return markup.escape(_COMMANDS.sub(_shown, text))
+
+
+# Control characters but for tabs and new lines, and what turns the direction of a line.
+_COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def _shown(command: re.Match[str]) -> str:
+    return f"\\u{ord(command.group()):04x}"
 
 
 def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]], *, to_the_right: Collection[str] = ()) -> None:
@@ -71,7 +80,7 @@ def print_json(value: Any) -> None:
     """Write one line of JSON, at once."""
     import msgspec
 
-    sys.stdout.write(msgspec.json.encode(value, enc_hook=str).decode() + "\n")
+    sys.stdout.write(_COMMANDS.sub(_shown, msgspec.json.encode(value, enc_hook=str).decode()) + "\n")
     sys.stdout.flush()
 
 
