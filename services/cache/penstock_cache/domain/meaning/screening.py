@@ -7,6 +7,7 @@ what they catch in vain costs a hit, and no more.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Literal
 
 from penstock_common.llm.personal import any_of, is_personal, plain, word_set
@@ -36,15 +37,25 @@ def refusal(text: str, user: str, window_tokens: int) -> NotCompared | None:
     # A word is a token at least.
     if window_tokens and len(words) > window_tokens:
         return "too_long"
-    if _MOMENT.search(_question_of(text)):
-        return "moment"
+    passing = passing_of(text)
+    if passing == "moment":
+        return passing
     if is_dependent(words):
         return "dependent"
-    if _RANDOM.search(text):
-        return "random"
+    if passing:
+        return passing
     if not user and is_personal(text):
         return "personal"
     return None
+
+
+# A text that is not matched is asked about again when its answer is kept.
+@lru_cache(maxsize=64)
+def passing_of(text: str) -> Literal["moment", "random"] | None:
+    """Return why an answer to an equal text is soon no longer right, if it is not."""
+    if _MOMENT.search(_question_of(text)):
+        return "moment"
+    return "random" if _RANDOM.search(text) else None
 
 
 def is_dependent(words: list[str]) -> bool:
