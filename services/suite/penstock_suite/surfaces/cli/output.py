@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Collection, Coroutine, Generator, Iterable, Sequence
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import typer
 
 from penstock_suite.domain.failure import ExitCode, Misconfigured, SuiteFailure
+from penstock_suite.domain.terminal import harmless
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,15 +44,7 @@ def escape(text: str) -> str:
     """Return a text that others have written as rich's markup, in which nothing tells the terminal what to do."""
     from rich import markup
 
-    return markup.escape(_COMMANDS.sub(_shown, text))
-
-
-# Control characters but for tabs and new lines, and what turns the direction of a line.
-_COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-
-
-def _shown(command: re.Match[str]) -> str:
-    return f"\\u{ord(command.group()):04x}"
+    return markup.escape(harmless(text))
 
 
 def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]], *, to_the_right: Collection[str] = ()) -> None:
@@ -80,7 +72,7 @@ def print_json(value: Any) -> None:
     """Write one line of JSON, at once."""
     import msgspec
 
-    sys.stdout.write(_COMMANDS.sub(_shown, msgspec.json.encode(value, enc_hook=str).decode()) + "\n")
+    sys.stdout.write(harmless(msgspec.json.encode(value, enc_hook=str).decode()) + "\n")
     sys.stdout.flush()
 
 
