@@ -9,5 +9,5 @@ _COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2
 
 
 def harmless(text: str) -> str:
-    """Return the text with ``\\u001b`` in the place of what a terminal obeys; JSON says the same as before."""
+    """Return the text with escapes in the place of what a terminal obeys; JSON says the same as before."""
     return _COMMANDS.sub(lambda command: f"\\u{ord(command.group()):04x}", text)
