@@ -32,6 +32,11 @@ DIFFERENT = [
     ("entity", "What does `ls -a` print?", "What does `ls -l` print?"),
     ("entity", "Is «pluie» a noun?", "Is «pleuvoir» a noun?"),
     ("entity", "Ask Maria Schmidt for the key", "Ask Maria Schmitt for the key"),
+    ("entity", "Which rows have a > 4", "Which rows have a < 4"),
+    ("entity", "What does tar -t list?", "What does tar -T list?"),
+    ("entity", "When do people send 🦊?", "When do people send 🐺?"),
+    ("entity", "Say 山 in Dutch", "Say 川 in Dutch"),
+    ("number", "Do tulips survive -4 degrees?", "Do tulips survive 4 degrees?"),
     ("entity", "How old is Nоrway?", "How old is Norway?"),  # a Cyrillic o
     ("negation", "Which plants need light?", "Which plants do not need light?"),
     ("negation", "Welche Pflanzen brauchen Licht?", "Welche Pflanzen brauchen kein Licht?"),

@@ -34,6 +34,12 @@ _DIGITS = re.compile(r"\d+(?:[.,]\d+)*")
 _ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)")
 _CLOCK = re.compile(r"(\d{1,2})[:.](\d{2})")
 _LETTERS = re.compile(r"\w+")
+# Flags of commands, operators and pictures: words do not tell them.
+_SIGN = re.compile(
+    r"(?<![\w+-])[+-]{1,2}[A-Za-z][\w-]*|[<>=!]=|[<>^|&~]+|\*+|[\u2190-\u21ff\u2600-\u27bf\U0001f000-\U0001faff]"
+)
+# Numbers below zero, and factorials.
+_MARKED = re.compile(r"(?<![\w.)+-])-\d[\d.,]*|\d!(?=\W|$)")
 _DEGREES = {"c": "celsius", "f": "fahrenheit"}
 _FORMULA = re.compile(r"(?<![a-z0-9.])(?=[^\s]*[\d^=])[a-z0-9.]++(?:\s?[-+*/^=<>]\s?[a-z0-9.]++)++(?![a-z])")
 _YEARS = range(1500, 2200)
@@ -89,6 +95,8 @@ class Facts:
     line: str
     task: tuple[str, ...]
     told: str
+    signs: frozenset[str]
+    marked: frozenset[str]
 
 
 @lru_cache(maxsize=512)
@@ -121,6 +129,8 @@ def facts_of(text: str) -> Facts:
         line=line_of(text),
         task=tuple(word.stem for word in words_of(task)),
         told=told,
+        signs=frozenset(_SIGN.findall(text)),
+        marked=frozenset(_MARKED.findall(text)),
     )
 
 

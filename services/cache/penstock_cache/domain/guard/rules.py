@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from penstock_cache.domain.guard.comparison import Comparison, Edit, squeezed
 from penstock_cache.domain.guard.facts import Facts, facts_of, line_of, missing_numbers
-from penstock_cache.domain.guard.text import Word, is_misspelling, is_mixed, stem
+from penstock_cache.domain.guard.text import Word, has_no_spaces, is_misspelling, is_mixed, stem
 from penstock_cache.domain.guard.tongue import tongue_of
 from penstock_cache.domain.guard.verdict import Reason
 from penstock_cache.domain.guard.vocabulary import (
@@ -65,6 +65,8 @@ def _language(whole: Comparison, core: Comparison) -> Objection | None:
 
 
 def _number(whole: Comparison, core: Comparison) -> Objection | None:
+    if core.stored.marked != core.asked.marked and core.is_near:
+        return Objection("number", _change(core.stored.marked, core.asked.marked))
     one = missing_numbers(core.stored.numbers, whole.asked.numbers)
     other = missing_numbers(core.asked.numbers, whole.stored.numbers)
     if not _is_telling(core, one, other):
@@ -119,8 +121,8 @@ def _entity(whole: Comparison, core: Comparison) -> Objection | None:
     one, other = _unquoted(whole.stored, whole.asked), _unquoted(whole.asked, whole.stored)
     if one and other and core.overlap >= HALF_RATIO:
         return Objection("entity", _change(one, other))
-    if (told := _told(whole)) is not None:
-        return told
+    if (objection := _told(whole) or _signs(core)) is not None:
+        return objection
     one, other = core.stored.codes - whole.asked.codes, core.asked.codes - whole.stored.codes
     one = {code for code in one if code not in whole.asked.joined}
     other = {code for code in other if code not in whole.stored.joined}
@@ -133,6 +135,17 @@ def _entity(whole: Comparison, core: Comparison) -> Objection | None:
         if stored and asked:
             return Objection("entity", _change(stored, asked))
     return None
+
+
+def _signs(core: Comparison) -> Objection | None:
+    """Object to other signs between words that are nearly the same: x > 5, x < 5; ls -l, ls -L."""
+    one, other = core.stored.signs - core.asked.signs, core.asked.signs - core.stored.signs
+    if core.is_near and ((one and core.asked.signs) or (other and core.stored.signs)):
+        return Objection("entity", _change(one, other))
+    lonely = [
+        [word.shown for word in words if has_no_spaces(word.text)] for words in (core.only_stored, core.only_asked)
+    ]
+    return Objection("entity", _change(*lonely)) if all(lonely) and core.stored.stems & core.asked.stems else None
 
 
 def _told(whole: Comparison) -> Objection | None:

@@ -244,6 +244,11 @@ def is_mixed(word: str) -> bool:
     return not word.isascii() and _LATIN.search(word) is not None and _LOOKALIKE.search(word) is not None
 
 
+def has_no_spaces(word: str) -> bool:
+    """Return whether it is in a script that puts no spaces between words: Japanese and Chinese."""
+    return not word.isascii() and any("\u3040" <= character <= "\u9fff" for character in word)
+
+
 def is_misspelling(one: str, other: str) -> bool:
     """Return whether two words are one slip of the keyboard apart; two where both are long."""
     if min(len(one), len(other)) < 3 or abs(len(one) - len(other)) > 2 or one[0] != other[0]:
