@@ -163,6 +163,6 @@ async def test_a_caller_who_left_leaves_nothing_in_the_cache(stack, caller, firs
 async def test_no_store_neither_reads_nor_writes(stack, first):
     text = prompt()
     fresh = await stack.ask(text, headers={"x-penstock-cache": "no-store"})
-    assert fresh.header["x-penstock-cache"] == "bypass"
+    assert fresh.header["x-penstock-cache"] == "bypass; reason=no-store"
     await fill(stack, prompt())
     assert (await only_if_cached(stack, text)).status == 404

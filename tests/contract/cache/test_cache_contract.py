@@ -108,7 +108,8 @@ async def test_a_miss_is_a_generation_and_nothing_else(channel: Channel) -> None
 async def test_a_bypass_says_why(channel: Channel) -> None:
     probe = _probe(temperature=1.0)
     response = await _lookup(channel, probe=probe)
-    assert response == LookupResponse(bypass_reason="The temperature is above the cache's limit of 0.3.")
+    sentence = "The temperature is above the cache's limit of 0.3."
+    assert response == LookupResponse(bypass_reason=sentence, miss_reason="temperature")
     assert await _store(channel, *_events("Hm."), probe=probe) == response.bypass_reason
 
 

@@ -484,3 +484,34 @@ async def test_a_model_whose_policy_is_exact_is_not_matched(engine: Engine, embe
     await semantic.answer(asked(CAPITAL), "Paris.")
     assert (await semantic.ask(asked(REWORDED))).miss_reason == "off"
     assert semantic.counts.not_stored == {"off": 1}
+
+
+RANDOM, MOMENT = "Give me a random number", "What time is it in Lima?"
+
+
+def said(text: str, answer: str, **more: Any) -> StoreRequest:
+    return StoreRequest(SCOPE, probe(asked(text)), answered(answer), **more)
+
+
+async def tiers(semantic: Semantic, *texts: str) -> list[str]:
+    return [(await semantic.ask(asked(text))).tier for text in texts]
+
+
+async def test_what_is_to_be_another_each_time_is_not_kept_and_what_is_of_the_moment_for_a_minute(
+    semantic: Semantic,
+) -> None:
+    assert await semantic.cache.store(said(RANDOM, "7")) == "It is asked for another answer each time."
+    assert await semantic.cache.store(said(MOMENT, "Noon.")) == ""
+    assert await semantic.cache.store(said(CAPITAL, "Paris.")) == ""
+    await semantic.settle()
+    assert await tiers(semantic, RANDOM, MOMENT, CAPITAL) == ["", "memory", "memory"]
+    semantic.clock.now += 61
+    assert await tiers(semantic, MOMENT, CAPITAL) == ["", "memory"]
+
+
+async def test_who_says_how_long_an_answer_lives_is_believed(semantic: Semantic) -> None:
+    assert await semantic.cache.store(said(RANDOM, "7", ttl=timedelta(seconds=90))) == ""
+    assert await semantic.cache.store(said(MOMENT, "Noon.", origin=Origin.IMPORTED)) == ""
+    await semantic.settle()
+    semantic.clock.now += 61
+    assert await tiers(semantic, RANDOM, MOMENT) == ["memory", "memory"]

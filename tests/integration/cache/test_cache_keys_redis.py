@@ -366,3 +366,20 @@ async def test_a_tenant_is_told_of_what_is_not_deleted(new_ring: NewRing) -> Non
     with pytest.raises(ServiceUnavailable, match="away"):
         await Shredder(await new_ring(), [fail, delete]).shred("acme")
     assert deleted == ["acme"] * 3
+
+
+async def test_no_file_of_redis_has_a_ring_that_was_shredded(clock: Any) -> None:
+    with RedisServer("--appendfsync", "always", durable=True) as server, server.client() as client:
+        connection = RedisConnection(server.url, timedelta(seconds=5))
+        async with connection:
+            rings = RedisRings(connection)
+            assert await rings.replace("acme", b"", b"ring of acme" * 9)
+            assert await rings.replace("rival", b"", b"ring of rival" * 9)
+            await rings.shred("acme", 1)
+            rewritten = client.info("persistence")
+            while rewritten["aof_rewrite_in_progress"] or rewritten["aof_rewrite_scheduled"]:
+                await asyncio.sleep(0)
+                rewritten = client.info("persistence")
+            files = b"".join(path.read_bytes() for path in server.socket_path.parent.rglob("*") if path.is_file())
+            assert b"ring of acme" not in files
+            assert b"ring of rival" in files

@@ -74,6 +74,30 @@ async def test_what_is_private_serves_the_same_user_alone(suite, until_kept):
     assert await word(suite, cache="private") == "miss"
 
 
+PERSONAL = "What is my balance?"
+
+
+@pytest.mark.parametrize("text", [PERSONAL, "Mail ann@example.org the plan", "Word for word. " * 600])
+async def test_what_speaks_of_a_person_serves_the_same_user_alone(suite, until_kept, text):
+    assert await word(suite, text, user="ann") == "miss"
+    await until_kept(1)
+    assert await word(suite, text, user="ann") == HIT
+    assert await word(suite, text, user="bob") == "miss"
+
+
+async def test_what_speaks_of_nobody_serves_every_user(suite, until_kept):
+    assert await word(suite, "What is a balance?", user="ann") == "miss"
+    await until_kept(1)
+    assert await word(suite, "What is a balance?", user="bob") == HIT
+
+
+async def test_who_names_no_user_shares_with_those_who_name_none(suite, until_kept):
+    assert await word(suite, PERSONAL) == "miss"
+    await until_kept(1)
+    assert await word(suite, PERSONAL) == HIT
+    assert await word(suite, PERSONAL, user="ann") == "miss"
+
+
 async def test_other_question_misses(suite, until_kept):
     await suite.ask("one")
     await until_kept(1)
@@ -83,8 +107,8 @@ async def test_other_question_misses(suite, until_kept):
 async def test_no_store_neither_reads_nor_writes(suite, upstream, until_kept, kept):
     await suite.ask()
     await until_kept(1)
-    assert await word(suite, cache="no-store") == "bypass"
-    assert await word(suite, "other", cache="no-store") == "bypass"
+    assert await word(suite, cache="no-store") == "bypass; reason=no-store"
+    assert await word(suite, "other", cache="no-store") == "bypass; reason=no-store"
     assert len(upstream.requests) == 3
     await suite.ledger_after_close()
     assert len(kept()) == 1
@@ -94,7 +118,7 @@ async def test_no_cache_asks_again_and_keeps_the_new_answer(suite, upstream, unt
     upstream.enqueue(Answer(tokens=["old"]), Answer(tokens=["new"]))
     await suite.ask()
     await until_kept(1)
-    assert await word(suite, cache="no-cache") == "bypass"
+    assert await word(suite, cache="no-cache") == "bypass; reason=no-cache"
 
     async def told():
         answered = await suite.ask()
@@ -129,8 +153,8 @@ async def test_max_age_refuses_older_entries(suite, until_kept):
 
 
 async def test_warm_answers_are_not_cached(suite, upstream):
-    assert await word(suite, temperature=1) == "bypass"
-    assert await word(suite, temperature=1) == "bypass"
+    assert await word(suite, temperature=1) == "bypass; reason=temperature"
+    assert await word(suite, temperature=1) == "bypass; reason=temperature"
     assert len(upstream.requests) == 2
 
 
@@ -188,8 +212,8 @@ async def test_answer_of_the_first_candidate_lives_for_the_configured_hour(suite
 async def test_suite_whose_cache_is_off_says_bypass(serve, document, upstream, kept):
     document["cache"] = {"mode": False}
     suite = await serve()
-    assert await word(suite) == "bypass"
-    assert await word(suite) == "bypass"
+    assert await word(suite) == "bypass; reason=off"
+    assert await word(suite) == "bypass; reason=off"
     assert len(upstream.requests) == 2
     refused = await suite.ask(headers={"x-penstock-cache": "only-if-cached"})
     assert refused.status == 404
@@ -210,7 +234,7 @@ async def test_an_unset_temperature_may_pass_the_cache_by(serve, document, upstr
     document["cache"]["unset_temperature"] = "bypass"
     suite = await serve()
     for _ in range(2):
-        assert (await suite.ask()).header["x-penstock-cache"] == "bypass"
+        assert (await suite.ask()).header["x-penstock-cache"] == "bypass; reason=temperature"
     assert [(await suite.ask(temperature=0)).header["x-penstock-cache"][:4] for _ in range(2)] == ["miss", "hit;"]
     assert len(upstream.requests) == 3
 

@@ -142,7 +142,7 @@ async def test_several_answers_come_whole(suite, upstream):
     ]  # fmt: skip
     assert completion.usage.completion_tokens == 6
     # They are wanted because they differ.
-    assert answered.header["x-penstock-cache"] == "bypass"
+    assert answered.header["x-penstock-cache"] == "bypass; reason=several"
 
 
 async def test_several_answers_come_streamed_each_under_its_number(suite, upstream):

@@ -46,12 +46,12 @@ def _finished(reason: FinishReason) -> Finished:
 @pytest.mark.parametrize("temperature", [None, 0.0, 0.1, 0.3])
 def test_a_request_is_cacheable_up_to_the_temperature_limit(ask: Ask, temperature: float | None) -> None:
     request = msgspec.structs.replace(ask(), sampling=SamplingParams(temperature=temperature))
-    assert POLICY.bypass_reason(probe_of(request)) == ""
+    assert POLICY.bypass(probe_of(request)).sentence == ""
 
 
 @pytest.mark.parametrize("temperature", [0.31, 1.0, 2.0, math.nan])
 def test_a_request_bypasses_above_the_temperature_limit(ask: Ask, temperature: float) -> None:
-    reason = POLICY.bypass_reason(probe_of(ask(temperature=temperature)))
+    reason = POLICY.bypass(probe_of(ask(temperature=temperature))).sentence
     assert reason == "The temperature is above the cache's limit of 0.3."
 
 
@@ -64,11 +64,11 @@ def test_a_request_bypasses_above_the_temperature_limit(ask: Ask, temperature: f
 )
 def test_a_request_bypasses_while_tools_are_in_flight(ask: Ask, turn: Message) -> None:
     request = msgspec.structs.replace(ask(), messages=(*ask().messages, turn))
-    assert "Tools are in flight" in POLICY.bypass_reason(probe_of(request))
+    assert "Tools are in flight" in POLICY.bypass(probe_of(request)).sentence
 
 
 def test_a_request_that_only_offers_tools_is_cacheable(ask: Ask) -> None:
-    assert POLICY.bypass_reason(probe_of(msgspec.structs.replace(ask(), tools=(Tool(name="f"),)))) == ""
+    assert POLICY.bypass(probe_of(msgspec.structs.replace(ask(), tools=(Tool(name="f"),)))).sentence == ""
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_request_that_only_offers_tools_is_cacheable(ask: Ask) -> None:
 )
 def test_an_image_is_cacheable_only_by_its_content(ask: Ask, image: Image, cacheable: bool) -> None:
     request = msgspec.structs.replace(ask(), messages=(Message(role=Role.USER, parts=(image,)),))
-    assert (POLICY.bypass_reason(probe_of(request)) == "") is cacheable
+    assert (POLICY.bypass(probe_of(request)).sentence == "") is cacheable
 
 
 @pytest.mark.parametrize(
@@ -155,6 +155,6 @@ def test_nothing_is_stored_that_breaks_the_contract_of_a_stream(events: Sequence
 @pytest.mark.parametrize(("caches", "bypasses"), [(True, False), (False, True)])
 def test_an_unset_temperature_is_cached_or_not_as_the_configuration_says(caches, bypasses):
     policy = Eligibility(max_temperature=0.3, caches_unset_temperature=caches)
-    assert bool(policy.bypass_reason(Probe(digest=b"d"))) is bypasses
-    assert not policy.bypass_reason(Probe(digest=b"d", temperature=0))
-    assert policy.bypass_reason(Probe(digest=b"d", temperature=1))
+    assert bool(policy.bypass(Probe(digest=b"d")).sentence) is bypasses
+    assert not policy.bypass(Probe(digest=b"d", temperature=0)).sentence
+    assert policy.bypass(Probe(digest=b"d", temperature=1)).sentence

@@ -28,6 +28,16 @@ DIFFERENT = [
     ("version", "What is new in Kotlin 1.9?", "What is new in Kotlin 2.1?"),
     ("entity", "How do I renew a passport in Chile?", "How do I renew a passport in Ghana?"),
     ("entity", "What does error E404 of the oven mean?", "What does error E505 of the oven mean?"),
+    ("entity", "Translate 'sea bird' to Dutch", "Translate “sea bass” to Dutch"),
+    ("entity", "What does `ls -a` print?", "What does `ls -l` print?"),
+    ("entity", "Is «pluie» a noun?", "Is «pleuvoir» a noun?"),
+    ("entity", "Ask Maria Schmidt for the key", "Ask Maria Schmitt for the key"),
+    ("entity", "Which rows have a > 4", "Which rows have a < 4"),
+    ("entity", "What does tar -t list?", "What does tar -T list?"),
+    ("entity", "When do people send 🦊?", "When do people send 🐺?"),
+    ("entity", "Say 山 in Dutch", "Say 川 in Dutch"),
+    ("number", "Do tulips survive -4 degrees?", "Do tulips survive 4 degrees?"),
+    ("entity", "How old is Nоrway?", "How old is Norway?"),  # a Cyrillic o
     ("negation", "Which plants need light?", "Which plants do not need light?"),
     ("negation", "Welche Pflanzen brauchen Licht?", "Welche Pflanzen brauchen kein Licht?"),
     ("negation", "Quels trains passent par Lyon ?", "Quels trains ne passent pas par Lyon ?"),
@@ -37,6 +47,10 @@ DIFFERENT = [
     ("direction", "How do I move mail from Thunderbird to Evolution?", "How do I move mail from Evolution to Thunderbird?"),
     ("direction", "Does frost cause fog?", "Does fog cause frost?"),
     ("direction", "Wie fahre ich von Ulm nach Trier?", "Wie fahre ich von Trier nach Ulm?"),
+    ("direction", "Which lakes are in Oslo?", "Which lakes are near Oslo?"),
+    ("direction", "Who spoke for the tunnel?", "Who spoke against the tunnel?"),
+    ("direction", "May I keep bees and hens?", "May I keep bees or hens?"),
+    ("comparative", "What did he paint in Delft?", "What did she paint in Delft?"),
     ("comparative", "How do I enable the alarm?", "How do I disable the alarm?"),
     ("comparative", "What is the cheapest lens?", "What is the dearest lens?"),
     ("comparative", "Is the bridge safe?", "Is the bridge unsafe?"),
@@ -45,6 +59,8 @@ DIFFERENT = [
     ("language", "Describe the moon in French.", "Describe the moon in Polish."),
     ("language", "How do I change the tyre of my car?", "Wie wechsle ich den Reifen an meinem Auto?"),
     ("audience", "Explain gravity to beginners.", "Explain gravity to experts."),
+    ("intent", "Must I wear a tie?", "May I wear a tie?"),
+    ("intent", "Can hens eat rhubarb?", "Do hens eat rhubarb?"),
     ("intent", "Why do cats purr?", "When do cats purr?"),
     ("scope", "How do I bake bread?", "How do I bake bread on a campfire?"),
     ("scope", "What helps against a cough?", "I'm pregnant and it began on Sunday. What helps against a cough?"),
@@ -65,6 +81,9 @@ FORMS = [
     ("What is the third planet?", "What is the 3rd planet?"),
     ("Does the colour fade?", "Does the color fade?"),
     ("Where do I park?", "Where\u200b do I\u00ad park?"),
+    ('What is a "fjord"?', "What is a fjord?"),
+    ("Spell 'it's' in capitals", "Spell “it’s” in capitals"),
+    ("Where is Shakespeare buried?", "Where is Shakespear buried?"),
 ]
 
 
@@ -94,6 +113,37 @@ def test_another_form_of_the_question_is_served_cold(stored: str, asked: str, si
     verdict = GUARD.judge(stored, asked, similarity)
     assert (verdict.reason, verdict.is_vetoed) == ("same", False)
     assert verdict.score >= COLD_THRESHOLD
+
+
+@pytest.mark.parametrize(
+    ("stored", "asked"),
+    [
+        ("How do you say thank you in Greek?", "How do you say good evening in Greek?"),
+        ("Should I swim in the morning?", "Should I swim in the afternoon?"),
+        ("Draft a thank you note to a nurse", "Draft a thank you note to a pilot"),
+        ("When is it polite to say sorry", "When is it polite to say thanks"),
+        ("Translate into Greek: good morning", "Translate into Greek: good afternoon"),
+        ("Translate into Greek:\n\nThanks a lot!", "Translate into Greek:\n\nGood day!"),
+    ],
+)
+def test_greetings_and_thanks_that_are_asked_of_count(stored: str, asked: str) -> None:
+    for one, other in ((stored, asked), (asked, stored)):
+        assert GUARD.judge(one, other, 0.97).score < COLD_THRESHOLD
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "Good morning, how do I renew my parking permit?",
+        "how do I renew my parking permit thanks",
+        "Hi there! How do I renew my parking permit? Many thanks in advance!",
+        "Hello! How do I renew my parking permit?\nKind regards,\nMaria",
+        "Quick question: how do I renew my parking permit",
+        "How do I renew my parking permit, please",
+    ],
+)
+def test_greetings_and_thanks_around_a_question_count_for_nothing(asked: str) -> None:
+    assert GUARD.judge("How do I renew my parking permit?", asked, 0.95).score >= COLD_THRESHOLD
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from penstock_cache.domain.meaning.screening import is_personal, refusal
+from penstock_cache.domain.meaning.screening import refusal
+from penstock_common.llm.personal import is_personal
 
 
 @pytest.mark.parametrize(
@@ -107,3 +108,32 @@ def test_a_text_with_more_words_than_the_model_reads_is_too_long() -> None:
     assert refusal(text, "", 5) == "too_long"
     assert refusal(text, "", 6) is None
     assert refusal(text * 1000, "", 0) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Write to Anna Schmidt about the party",
+        "Please write a short e-mail to Jürgen Öztürk.",
+        "Schreib eine Nachricht an Anna Schmidt",
+        "Which of these is mine?",
+        "我叫李雷，推荐一家餐厅",
+        "What is the status of order 4711?",
+    ],
+)
+def test_a_message_to_somebody_and_what_is_mine_are_personal(text: str) -> None:
+    assert is_personal(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "How deep is the mine?",
+        "Where is the deepest coal mine?",
+        "Write to disk and flush",
+        "Write a letter to the editor",
+        "What is 2 + 2?",
+    ],
+)
+def test_a_mine_and_a_letter_to_nobody_are_not(text: str) -> None:
+    assert not is_personal(text)

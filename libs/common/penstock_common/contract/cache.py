@@ -124,9 +124,8 @@ class Near(NamedTuple):
 class LookupResponse(Value, frozen=True):
     """A hit, or why there may be none, or neither on a miss, which has the scope's ``generation``.
 
-    A miss says in one word why nothing of the same meaning was served
-    (``miss_reason``; empty where nothing was near), what was ``near``, and the
-    text's vector where one was made.
+    ``miss_reason`` is why in one word, empty on a miss where nothing was near.
+    A miss has what was ``near``, and the text's vector where one was made.
     """
 
     hit: Hit | None = None

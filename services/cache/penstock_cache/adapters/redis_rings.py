@@ -13,11 +13,14 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Any
 
+import structlog
 from redis.exceptions import RedisError
 
 from penstock_cache.domain.envelope import ROOT, Kept
 from penstock_cache.domain.secrecy import KeysUnavailable
 from penstock_common.redis_connection import RedisConnection, RedisUnavailable, Script
+
+_log = structlog.get_logger(__name__)
 
 # A walk over a million keys, the cache's or not.
 _MAX_SCAN_ROUNDS, _SCAN_COUNT = 1000, 1000
@@ -54,6 +57,15 @@ class RedisRings:
     async def shred(self, name: str, at_ms: int) -> None:
         """Delete the ring and note when, as ``RingStore`` says."""
         await _answered(self._connection.run(_SHRED, (_ring(name), _note(name)), at_ms))
+        await self._forget()
+
+    async def _forget(self) -> None:
+        """Have an append-only file written anew, in which a ring that was deleted stands until then."""
+        try:
+            if b"aof_enabled:1" in await self._connection.execute("INFO", "persistence"):
+                await self._connection.execute("BGREWRITEAOF")
+        except (RedisUnavailable, RedisError) as error:
+            _log.warning("redis_file_not_rewritten", details=str(error), remedy="run BGREWRITEAOF at that Redis")
 
     async def names(self) -> list[str]:
         """Return the names of all rings, as ``RingStore`` says: of a walk over the whole Redis, within its bound."""

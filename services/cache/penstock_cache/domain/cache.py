@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import NamedTuple, Protocol
 
-from penstock_cache.domain.eligibility import Eligibility
+from penstock_cache.domain.eligibility import NO_BYPASS, Eligibility
 from penstock_cache.domain.entry import Entry
 from penstock_cache.domain.generations import UNLEARNED, Generations
 from penstock_cache.domain.identity import Identity
@@ -23,7 +23,7 @@ _OFF = "The cache is off."
 class Found(NamedTuple):
     """The outcome of a lookup: a hit and its tier, or neither; a bypass says why, a miss in which generation.
 
-    A miss may also say why nothing was matched by meaning, what was near, and have the text's vector.
+    Both may also say why in a word. A miss may have what was near, and the text's vector.
     """
 
     hit: Hit | None = None
@@ -125,9 +125,9 @@ class ExactCache:
 
     async def lookup(self, request: LookupRequest, until: float = math.inf) -> Found:
         """Return the freshest-tier answer, as ``ResponseCache`` says."""
-        bypass_reason = self._eligibility.bypass_reason(request.probe)
-        if bypass_reason:
-            return Found(bypass_reason=bypass_reason)
+        bypass = self._eligibility.bypass(request.probe)
+        if bypass is not NO_BYPASS:
+            return Found(bypass_reason=bypass.sentence, miss_reason=bypass.word)
         scope = request.scope
         key = self._identity.key(scope, request.probe)
         generation = self._generations.known(scope)
@@ -158,7 +158,7 @@ class ExactCache:
         refusal_reason = (
             "The time to live is not positive."
             if life <= _NO_TIME
-            else self._eligibility.bypass_reason(request.probe)
+            else self._eligibility.bypass(request.probe).sentence
             or self._eligibility.refusal_reason(request.probe, events)
         )
         if refusal_reason:
@@ -235,7 +235,7 @@ class NoCache:
 
     async def lookup(self, request: LookupRequest, until: float = math.inf) -> Found:
         """Return a bypass."""
-        return Found(bypass_reason=_OFF)
+        return Found(bypass_reason=_OFF, miss_reason="off")
 
     async def store(self, request: StoreRequest) -> str:
         """Refuse."""

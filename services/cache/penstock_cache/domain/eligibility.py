@@ -8,6 +8,7 @@ cannot come, and results of tools are often about a person or a moment.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from penstock_common.contract.cache import Probe
 from penstock_common.llm.events import StreamInvariantError, StreamInvariants
@@ -25,6 +26,19 @@ from penstock_common.llm.types import (
 _PLAIN = frozenset({(Started, TextDelta, Usage, Finished), (Started, TextDelta, Finished)})
 
 
+class Bypass(NamedTuple):
+    """Why a request is not cached: a word for the caller's header, and a sentence."""
+
+    word: str
+    sentence: str
+
+
+NO_BYPASS = Bypass("", "")
+_UNSET_TEMPERATURE = Bypass("temperature", "The temperature is not set, and the model's own may be any.")
+_TOOLS = Bypass("tools", "Tools are in flight, and answers built on their results are not cached.")
+_WEB = Bypass("web", "An image is given by its URL, and what lies there may change.")
+
+
 class Eligibility:
     """The policy of the exact tiers."""
 
@@ -32,19 +46,19 @@ class Eligibility:
         self._max_temperature = max_temperature
         self._caches_unset_temperature = caches_unset_temperature
 
-    def bypass_reason(self, probe: Probe) -> str:
-        """Return why the request may not be cached at all; empty if it may."""
+    def bypass(self, probe: Probe) -> Bypass:
+        """Return why the request may not be cached at all; ``NO_BYPASS`` if it may."""
         temperature = probe.temperature
         if temperature is None:
             if not self._caches_unset_temperature:
-                return "The temperature is not set, and the model's own may be any."
+                return _UNSET_TEMPERATURE
         elif not temperature <= self._max_temperature:
-            return f"The temperature is above the cache's limit of {self._max_temperature:g}."
+            return Bypass("temperature", f"The temperature is above the cache's limit of {self._max_temperature:g}.")
         if probe.has_tools_in_flight:
-            return "Tools are in flight, and answers built on their results are not cached."
+            return _TOOLS
         if probe.refers_to_the_web:
-            return "An image is given by its URL, and what lies there may change."
-        return ""
+            return _WEB
+        return NO_BYPASS
 
     def refusal_reason(self, probe: Probe, events: Sequence[GenerationEvent]) -> str:
         """Return why the answer, in canonical form, may not be stored; empty if it is complete and clean."""

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from datetime import timedelta
+from typing import Literal
 
 import msgspec
 
 from penstock_cache.domain.cache import ExactCache, Found
 from penstock_cache.domain.meaning.administration import Administration
 from penstock_cache.domain.meaning.keeping import Keeper
+from penstock_cache.domain.meaning.screening import passing_of
 from penstock_cache.domain.meaning.tier import MeaningTier, World
-from penstock_common.contract.cache import LookupRequest, Scope, Stats, StoreRequest
+from penstock_common.contract.cache import LookupRequest, Origin, Scope, Stats, StoreRequest
 from penstock_common.llm.events import merge_deltas
+from penstock_common.llm.personal import plain
 
 
 class LayeredCache:
@@ -53,6 +56,12 @@ class LayeredCache:
 
     async def store(self, request: StoreRequest) -> str:
         """Keep the answer; return why it was refused, or nothing where it was not."""
+        passing = _passing_of(request)
+        if passing == "random":
+            self._world.counts.not_stored[passing] += 1
+            return "It is asked for another answer each time."
+        if passing == "moment":
+            request = msgspec.structs.replace(request, ttl=_MOMENT)
         refusal_reason = await self._exact.store(request)
         if not refusal_reason:
             generation = request.generation or await self._exact.present_generation(request.scope)
@@ -90,3 +99,17 @@ class LayeredCache:
             semantic_entries=counts.entries,
             semantic_trouble=self._world.troubles.latest,
         )
+
+
+def _passing_of(request: StoreRequest) -> Literal["moment", "random"] | None:
+    """Return why the answer is soon no longer right; nothing where somebody who may know says how long it lives."""
+    meaning = request.probe.meaning
+    is_told = request.ttl is not None or request.origin is not Origin.ANSWERED
+    if meaning is None or is_told or len(meaning.text) > _MOST_READ_CHARACTERS:
+        return None
+    return passing_of(plain(meaning.text))
+
+
+_MOMENT = timedelta(seconds=60)
+# A longer text tells what its answer depends on.
+_MOST_READ_CHARACTERS = 500

@@ -12,6 +12,7 @@ import msgspec
 
 from penstock_suite.domain.cache_entries import CacheEntry, ImportedRow
 from penstock_suite.domain.failure import Misconfigured
+from penstock_suite.domain.terminal import harmless
 
 _FIELDS = ("question", "answer", "tags", "model", "system", "language", "ttl")
 # An export has them, and they say nothing of how a row goes in.
@@ -90,7 +91,7 @@ def exported_line(entry: CacheEntry, now: float) -> bytes:
         said["ttl"] = f"{max(1, round(entry.expires_at.timestamp() - now))}s"
     if entry.is_private:
         said["private"] = True
-    return msgspec.json.encode(said) + b"\n"
+    return harmless(msgspec.json.encode(said).decode()).encode() + b"\n"
 
 
 def _json_lines(content: bytes) -> Iterator[tuple[int, Mapping[str, Any] | str]]:

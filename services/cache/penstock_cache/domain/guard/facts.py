@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from penstock_cache.domain.guard.text import Word, words_of
+from penstock_cache.domain.guard.text import Word, announced, quotes_of, words_of
 from penstock_cache.domain.guard.vocabulary import (
     AMBIGUOUS_NUMBERS,
     AUDIENCES,
@@ -33,6 +33,13 @@ from penstock_cache.domain.guard.vocabulary import (
 _DIGITS = re.compile(r"\d+(?:[.,]\d+)*")
 _ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)")
 _CLOCK = re.compile(r"(\d{1,2})[:.](\d{2})")
+_LETTERS = re.compile(r"\w+")
+# Flags of commands, operators and pictures: words do not tell them.
+_SIGN = re.compile(
+    r"(?<![\w+-])[+-]{1,2}[A-Za-z][\w-]*|[<>=!]=|[<>^|&~]+|\*+|[\u2190-\u21ff\u2600-\u27bf\U0001f000-\U0001faff]"
+)
+# Numbers below zero, and factorials.
+_MARKED = re.compile(r"(?<![\w.)+-])-\d[\d.,]*|\d!(?=\W|$)")
 _DEGREES = {"c": "celsius", "f": "fahrenheit"}
 _FORMULA = re.compile(r"(?<![a-z0-9.])(?=[^\s]*[\d^=])[a-z0-9.]++(?:\s?[-+*/^=<>]\s?[a-z0-9.]++)++(?![a-z])")
 _YEARS = range(1500, 2200)
@@ -84,6 +91,12 @@ class Facts:
     joined: dict[str, tuple[int, int]]
     formulas: frozenset[str]
     counted: frozenset[tuple[float, str]]
+    quotes: frozenset[str]
+    line: str
+    task: tuple[str, ...]
+    told: str
+    signs: frozenset[str]
+    marked: frozenset[str]
 
 
 @lru_cache(maxsize=512)
@@ -92,6 +105,7 @@ def facts_of(text: str) -> Facts:
     words = words_of(text)
     counted = _Quantities(words)
     texts = [word.text for word in words]
+    task, told = announced(text)
     return Facts(
         words=words,
         numbers=frozenset(counted.numbers),
@@ -111,7 +125,18 @@ def facts_of(text: str) -> Facts:
         joined=_joined(words),
         formulas=frozenset(re.sub(r"\s+", "", match.group()).rstrip(".") for match in _FORMULA.finditer(text.lower())),
         counted=frozenset(counted.counted),
+        quotes=quotes_of(text),
+        line=line_of(text),
+        task=tuple(word.stem for word in words_of(task)),
+        told=told,
+        signs=frozenset(_SIGN.findall(text)),
+        marked=frozenset(_MARKED.findall(text)),
     )
+
+
+def line_of(text: str) -> str:
+    """Return a text's words and numbers as one line, in which those of another are found whole."""
+    return f" {' '.join(_LETTERS.findall(text.casefold()))} "
 
 
 def _joined(words: Sequence[Word]) -> dict[str, tuple[int, int]]:

@@ -7,16 +7,19 @@ from functools import cache
 from typing import NamedTuple
 
 from penstock_cache.domain.guard.comparison import Comparison, Edit, squeezed
-from penstock_cache.domain.guard.facts import Facts, missing_numbers
-from penstock_cache.domain.guard.text import Word, is_misspelling, stem
+from penstock_cache.domain.guard.facts import Facts, facts_of, line_of, missing_numbers
+from penstock_cache.domain.guard.text import Word, has_no_spaces, is_misspelling, is_mixed, stem
 from penstock_cache.domain.guard.tongue import tongue_of
 from penstock_cache.domain.guard.verdict import Reason
 from penstock_cache.domain.guard.vocabulary import (
+    ALL_PREPOSITIONS,
     AVOIDANCES,
     BACK_REFERENCES,
     COMMUTATIVE,
     CONDITIONS,
+    FIRM_PREPOSITIONS,
     MEASURES,
+    MODALS,
     NEGATIVE_PREFIXES,
     OPPOSITES,
     PREPOSITIONS,
@@ -35,6 +38,7 @@ SHORTEST_DENIED = 4
 # Texts whose turned part is longer say the same in another order, or something else altogether.
 MAX_TURNED_WORDS = 30
 _NOTHING: frozenset[str] = frozenset()
+_AND_OR = {"and", "or"}
 _ARTICLES = frozenset(("a", "an", "the"))
 _PRONOUNS = {"me": "i", "them": "they", "him": "he", "us": "we"}
 
@@ -61,6 +65,8 @@ def _language(whole: Comparison, core: Comparison) -> Objection | None:
 
 
 def _number(whole: Comparison, core: Comparison) -> Objection | None:
+    if core.stored.marked != core.asked.marked and core.is_near:
+        return Objection("number", _change(core.stored.marked, core.asked.marked))
     one = missing_numbers(core.stored.numbers, whole.asked.numbers)
     other = missing_numbers(core.asked.numbers, whole.stored.numbers)
     if not _is_telling(core, one, other):
@@ -109,6 +115,14 @@ def _is_of_edits(comparison: Comparison) -> bool:
 
 
 def _entity(whole: Comparison, core: Comparison) -> Objection | None:
+    disguised = {word.shown for facts in (whole.stored, whole.asked) for word in facts.words if is_mixed(word.text)}
+    if disguised and {word.shown for word in whole.stored.words} != {word.shown for word in whole.asked.words}:
+        return Objection("entity", f"letters of several scripts: {', '.join(sorted(disguised))}")
+    one, other = _unquoted(whole.stored, whole.asked), _unquoted(whole.asked, whole.stored)
+    if one and other and core.overlap >= HALF_RATIO:
+        return Objection("entity", _change(one, other))
+    if (objection := _told(whole) or _signs(core)) is not None:
+        return objection
     one, other = core.stored.codes - whole.asked.codes, core.asked.codes - whole.stored.codes
     one = {code for code in one if code not in whole.asked.joined}
     other = {code for code in other if code not in whole.stored.joined}
@@ -121,6 +135,33 @@ def _entity(whole: Comparison, core: Comparison) -> Objection | None:
         if stored and asked:
             return Objection("entity", _change(stored, asked))
     return None
+
+
+def _signs(core: Comparison) -> Objection | None:
+    """Object to other signs between words that are nearly the same: x > 5, x < 5; ls -l, ls -L."""
+    one, other = core.stored.signs - core.asked.signs, core.asked.signs - core.stored.signs
+    if core.is_near and ((one and core.asked.signs) or (other and core.stored.signs)):
+        return Objection("entity", _change(one, other))
+    lonely = [
+        [word.shown for word in words if has_no_spaces(word.text)] for words in (core.only_stored, core.only_asked)
+    ]
+    return Objection("entity", _change(*lonely)) if all(lonely) and core.stored.stems & core.asked.stems else None
+
+
+def _told(whole: Comparison) -> Objection | None:
+    """Object to one task for two texts: "Translate into Dutch: …"."""
+    task, stored, asked = whole.stored.task, whole.stored.told, whole.asked.told
+    if not task or task != whole.asked.task or not (stored and asked):
+        return None
+    told = Comparison(facts_of(stored), facts_of(asked))
+    if told.only_stored or told.only_asked:
+        return Objection("entity", f"{_shown(told.only_stored) or '–'} → {_shown(told.only_asked) or '–'}")
+    return None
+
+
+def _unquoted(facts: Facts, other: Facts) -> set[str]:
+    """Return which quotes the other text has nowhere."""
+    return {quote for quote in facts.quotes - other.quotes if line_of(quote) not in other.line}
 
 
 def replaced(core: Comparison) -> list[tuple[str, str]]:
@@ -152,7 +193,18 @@ def _direction(whole: Comparison, core: Comparison) -> Objection | None:
     kept = (core.stored.sources & core.asked.sources) | (core.stored.targets & core.asked.targets)
     if len(turned) >= TURNED_NAMES and not turned & kept:
         return Objection("direction", " ⇄ ".join(sorted(turned)))
-    return _recounted(whole) or _swap(core) or (None if whole is core else _swap(whole))
+    return _recounted(whole) or _related(core) or _swap(core) or (None if whole is core else _swap(whole))
+
+
+def _related(core: Comparison) -> Objection | None:
+    """Object to another relation between the same words: near the town, outside the town; this and that, this or that."""
+    for edit in core.edits if core.is_near else ():
+        stored, asked = {word.text for word in edit.stored}, {word.text for word in edit.asked}
+        one, other = stored & ALL_PREPOSITIONS, asked & ALL_PREPOSITIONS
+        is_other_place = one and other and not one & other and (one | other) & FIRM_PREPOSITIONS
+        if is_other_place or {"".join(stored), "".join(asked)} == _AND_OR:
+            return Objection("direction", f"{_shown(edit.stored)} → {_shown(edit.asked)}")
+    return None
 
 
 def _recounted(whole: Comparison) -> Objection | None:
@@ -264,12 +316,21 @@ def _near_sets(reason: Reason, comparison: Comparison, chosen: Callable[[Facts],
 
 
 def _intent(whole: Comparison, core: Comparison) -> Objection | None:
+    stored, asked = _modal_of(core.stored), _modal_of(core.asked)
+    if stored and asked and stored != asked and core.is_near:
+        return Objection("intent", f"{stored} → {asked}")
     stored, asked = question_of(core.stored), question_of(core.asked)
     if not (stored and asked and stored != asked and core.is_near):
         return None
     if "which" in {stored, asked} and {stored, asked} & _ASKED_BY_WHICH:
         return None
     return Objection("intent", f"{stored} → {asked}")
+
+
+def _modal_of(facts: Facts) -> str:
+    """Return whether it asks what may be, must be or is; empty where it asks otherwise, or asks you to answer."""
+    texts = [word.text for word in facts.words[:2]]
+    return MODALS.get(texts[0], "") if len(texts) > 1 and texts[1] != "you" else ""
 
 
 def question_of(facts: Facts) -> str:

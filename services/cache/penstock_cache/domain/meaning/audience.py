@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from penstock_cache.domain.meaning.entry import Group, MeaningEntry, group_of
-from penstock_cache.domain.meaning.screening import NotCompared, is_personal, refusal
+from penstock_cache.domain.meaning.screening import NotCompared, refusal
 from penstock_cache.domain.secrecy import TenantSecrets
 from penstock_common.contract.cache import Meaning, Origin
+from penstock_common.llm.personal import is_personal
 
 
 def refusal_of(meaning: Meaning | None, window_tokens: int) -> NotCompared | None:

@@ -10,6 +10,8 @@ import re
 from functools import lru_cache
 from typing import Literal
 
+from penstock_common.llm.personal import any_of, is_personal, plain, word_set
+
 NotCompared = Literal[
     "form",  # the last turn is no text of a user's, or the caller wants equal requests only
     "off",  # the model's answers are not matched by meaning
@@ -30,20 +32,30 @@ _MOST_WORDS_OF_A_REPLY = 4
 
 def refusal(text: str, user: str, window_tokens: int) -> NotCompared | None:
     """Return why a text is not matched by meaning, or None if it may be; 0 tokens are an unknown window."""
-    text = _plain(text)
+    text = plain(text)
     words = _WORD.findall(text.casefold())
     # A word is a token at least.
     if window_tokens and len(words) > window_tokens:
         return "too_long"
-    if _MOMENT.search(_question_of(text)):
-        return "moment"
+    passing = passing_of(text)
+    if passing == "moment":
+        return passing
     if is_dependent(words):
         return "dependent"
-    if _RANDOM.search(text):
-        return "random"
+    if passing:
+        return passing
     if not user and is_personal(text):
         return "personal"
     return None
+
+
+# A text that is not matched is asked about again when its answer is kept.
+@lru_cache(maxsize=64)
+def passing_of(text: str) -> Literal["moment", "random"] | None:
+    """Return why an answer to an equal text is soon no longer right, if it is not."""
+    if _MOMENT.search(_question_of(text)):
+        return "moment"
+    return "random" if _RANDOM.search(text) else None
 
 
 def is_dependent(words: list[str]) -> bool:
@@ -62,40 +74,16 @@ def is_dependent(words: list[str]) -> bool:
     return bool(pointing) and len(content) <= _MOST_CONTENT_WORDS_OF_A_FOLLOW_UP
 
 
-# A request is asked about twice: whether it may be matched, and among whose entries.
-@lru_cache(maxsize=64)
-def is_personal(text: str) -> bool:
-    """Return whether the answer is about a person: the text holds personal data, or asks for what is the asker's own.
-
-    How something of one's own is done ("How do I reset my password?") is asked by many, and answered alike.
-    """
-    text = _plain(text)
-    return bool(_PERSONAL_DATA.search(text) or (_OWN.search(text) and not _HOW_TO.search(text)))
-
-
-def _plain(text: str) -> str:
-    """Return the text with the one apostrophe that the lists know."""
-    return text.replace("\u2019", "'")
-
-
 def _question_of(text: str) -> str:
     """Return what of a text asks: when somebody's story happened changes no answer."""
     asking = [sentence for sentence in _SENTENCE.split(text) if sentence.endswith(("?", "\uff1f"))]
     return " ".join(asking) if asking else text
 
 
-def _any_of(*alternatives: str) -> re.Pattern[str]:
-    return re.compile("|".join(alternatives), re.IGNORECASE)
-
-
-def _words_of(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
 _SENTENCE = re.compile(r"(?<=[.!?\uff1f\u3002])\s+|\n+")
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
-_MOMENT = _any_of(
+_MOMENT = any_of(
     r"\b(?:today|tonight|tomorrow|yesterday|nowadays|right now|just now|as of now|at the moment|up[- ]to[- ]date|breaking news)\b",
     r"\b(?:current|present) (?:time|date|day|year|month|price|rate|status|weather|temperature|version|president|score)\b",
     r"\b(?:who|what) (?:is|are) currently\b|\b(?:latest|newest|most recent)\b|\bthis (?:morning|afternoon|evening|week|weekend|month|year)\b",
@@ -106,43 +94,13 @@ _MOMENT = _any_of(
     r"\b(?:oggi|adesso|attualmente|ieri)\b|\b(?:hoje|agora|atualmente|ontem)\b|\b(?:vandaag|momenteel|gisteren)\b",
     r"今天|现在|目前|最新|今日|現在|сегодня|сейчас|bugün|şu an",
 )
-_RANDOM = _any_of(
+_RANDOM = any_of(
     r"\b(?:random(?:ly)?|at random|surprise me|roll (?:a|the|two) (?:die|dice)|(?:flip|toss) a coin)\b",
     r"\b(?:another|a new|a different|one more) (?:one|idea|joke|poem|story|name|example|suggestion)s?\b",
     r"\btell me (?:a|another) (?:joke|story|riddle)\b|\bmake (?:one|something) up\b",
     r"\b(?:zufällig\w*|zufallszahl\w*|noch eine[nr]?s?|überrasche mich|würfle|erzähl\w* (?:mir )?einen witz)\b",
     r"\b(?:au hasard|aléatoire\w*|surprends[- ]moi|une blague)\b|\b(?:al azar|aleatori[oa]s?|sorpréndeme|un chiste)\b",
     r"\b(?:a caso|casuale|una barzelletta)\b|\b(?:aleatóri[oa]s?|uma piada)\b|随机|随便",
-)
-_PERSONAL_DATA = _any_of(
-    r"[\w.+-]+@[\w-]+\.\w+",
-    r"(?<![\w.,])\+?\d[\d ()/-]{7,}\d(?![\w.,])",
-    r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,}\b",
-    r"\b(?:invoice|order|ticket|case|account|customer|policy|contract|booking|reservation|tracking)(?: (?:number|no\.?|id))?"
-    r" ?[#:]? ?[a-z-]{0,4}\d{3,}",
-    r"\b(?:rechnung|bestellung|auftrag|konto|kunde|vertrag|buchung|facture|commande|pedido|factura|fattura|ordine|fatura)"
-    r"(?:s?nummer|snr\.?| nr\.?| n°)? ?[#:]? ?[a-z-]{0,4}\d{3,}",
-    r"\b(?:my name is|i(?:'m| am) called|i live (?:in|at)|i was born|ich hei(?:ß|ss)e|mein name ist|ich wohne|je m'appelle"
-    r"|j'habite|me llamo|mi nombre es|vivo en|mi chiamo|abito|meu nome é|me chamo|moro em|ik heet|mijn naam is|我叫|我的名字)\b",
-    r"\bi(?:'m| am) (?:a )?\d{1,3}(?: years? old|-year-old)?\b|\bich bin \d{1,3}\b|\bj'ai \d{1,3} ans\b|\btengo \d{1,3} años\b",
-    r"\b(?:dear|hi|hello|hallo|lieber?|bonjour|hola|ciao) (?:mr|mrs|ms|dr|herr|frau|m\.|mme|señora?)\b",
-)
-_OWN = _any_of(
-    r"(?:^|[.!?:;,] |\b(?:please|you|and) )(?:what(?:'s| is| are| was| were)|when(?:'s| is| are| was| does| do| will)|where(?:'s| is| are| was)"
-    r"|who(?:'s| is| are)|which of|how (?:much|many|old|long|far)|show|list|find|check|give me|tell me|summari[sz]e|do i (?:have|owe))\b"
-    r"(?:\W+\w+){0,3}?\W+(?:my|mine|our|ours)\b",
-    r"\b(?:do|did|have|am|was) i (?:still )?(?:owe|paid|registered|enrolled)\b",
-    r"\b(?:was|wie (?:viel|hoch|viele)|wann|wo|wer|zeig\w*|nenn\w*|welche[rsn]?)\b(?:\W+\w+){0,6}?\W+(?:mein|unser)(?:e[nrms]?)?\b",
-    r"\b(?:quel(?:le)?s?|combien|quand|où|montre\w*|donne\w*)\b(?:\W+\w+){0,6}?\W+(?:mon|ma|mes|notre|nos)\b",
-    r"\b(?:cuál(?:es)?|cuánt[oa]s?|cuándo|dónde|qué|muéstrame|dime)\b(?:\W+\w+){0,6}?\W+(?:mi|mis|nuestr[oa]s?)\b",
-    r"\b(?:qual[ei]?|quant[oaie]|quando|dove|onde|mostra\w*|dimmi)\b(?:\W+\w+){0,6}?\W+(?:mi[oae]i?|nostr[oaie]|meus?|minhas?|nosso?a?s?)\b",
-    r"\b(?:wat|wanneer|waar|hoeveel|toon)\b(?:\W+\w+){0,6}?\W+(?:mijn|onze?)\b",
-    r"我的|我们的|私の|мой|моя|моё|мои",
-)
-_HOW_TO = _any_of(
-    r"\bhow (?:do|can|could|should|would|to|might|does|did)\b|\b(?:steps|way|ways|best way|instructions) (?:to|for)\b|\bhow-to\b",
-    r"\bwie (?:kann|soll\w*|muss|mache?|ändere|setze|stelle|lösche)\b|\bcomment\b|\bcómo\b|\bcome (?:posso|faccio|si)\b|\bcomo\b|\bhoe (?:kan|moet)\b"
-    r"|如何|怎么|どうやって|как ",
 )
 _WHAT_ABOUT = re.compile(
     r"(?:what|how) about\b|what else\b|why not\b|and what\b|was ist mit\b|wie wäre es mit\b|et pour\b|qué tal\b|y qué\b"
@@ -152,19 +110,19 @@ _ONE_OF_THEM = re.compile(
     r"|\b(?:das|der|die|den) (?:erste|zweite|dritte|letzte|andere)[nrs]?$|\b(?:le|la) (?:premi|second|derni|deuxi)\w+$"
     r"|\b(?:el|la) (?:primer|segund|tercer|últim)[oa]?$"
 )
-_REPLIES = _words_of(
+_REPLIES = word_set(
     "yes yeah yep no nope ok okay sure please thanks thank you continue go on proceed more again next right correct "
     "exactly why how really and then so do it that hi hello hey stop help shorter longer better simpler elaborate "
     "explain ja nein bitte danke weiter mehr nochmal genau warum doch oui non merci continue encore pourquoi sí si no "
     "gracias sigue más otra vez sì grazie continua ancora perché sim não obrigado mais nee dank verder meer"
 )
-_CONJUNCTIONS = _words_of("and but or so then also und aber oder et mais ou y pero o e ma en maar 和 那")
-_POINTING = _words_of(
+_CONJUNCTIONS = word_set("and but or so then also und aber oder et mais ou y pero o e ma en maar 和 那")
+_POINTING = word_set(
     "it its it's that that's this these those they them their he she him her his hers there es das dies diese dieser "
     "dieses er sie ihn ihm ihr dazu davon dafür ça cela il elle ils elles eux ello eso esto ellos ellas lo questo "
     "quello esso isso ele ela dat dit deze zij hij"
 )
-_FUNCTION_WORDS = _words_of(
+_FUNCTION_WORDS = word_set(
     "a an the of to in on at for with from by as is are was were be been do does did can could will would should may "
     "might must have has had what when where who why how which and or but not no i you me my we us one ones please "
     "mean der die den dem des ein eine einen ist sind war kann könnte was wann wo wer warum wie welche und oder nicht "

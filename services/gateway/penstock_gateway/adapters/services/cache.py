@@ -13,9 +13,9 @@ from penstock_common.errors import PenstockError
 from penstock_common.rpc.client import Channel
 from penstock_common.telemetry.steps import Step
 
-_MISS = LookupResponse()
+_AWAY = LookupResponse(miss_reason="away")
 _ADMINISTRATION_SECONDS = 20.0
-_OFF = LookupResponse(bypass_reason="the cache is off")
+_OFF = LookupResponse(bypass_reason="the cache is off", miss_reason="off")
 
 _log = structlog.get_logger(__name__)
 
@@ -45,7 +45,7 @@ class CacheClient:
             return await self._channel.call(LOOKUP, request, timeout=self._lookup_seconds, steps=steps)
         except PenstockError as error:
             _log.warning("cache_lookup_failed", error=type(error).__name__, details=error.message)
-            return _MISS
+            return _AWAY
 
     async def keep(self, request: StoreRequest) -> None:
         """Keep an answer; a failure is logged."""

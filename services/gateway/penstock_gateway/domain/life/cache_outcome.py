@@ -25,7 +25,7 @@ class CacheOutcome(msgspec.Struct, frozen=True, gc=False):
     origin: str = ""
     """``imported`` or ``alias``; empty where a model gave the answer to this wording."""
     reason: str = ""
-    """Why it was no hit, in one word, where there is more to say than that nothing was kept."""
+    """Why it was no hit, in one word, where there is more to say than that nothing was near."""
 
     @property
     def age_seconds(self) -> int:
@@ -48,3 +48,5 @@ class CacheOutcome(msgspec.Struct, frozen=True, gc=False):
 
 
 BYPASS, MISS = CacheOutcome(), CacheOutcome("miss")
+NO_STORE, NO_CACHE, SEVERAL = (CacheOutcome(reason=reason) for reason in ("no-store", "no-cache", "several"))
+"""Nobody looked: the caller said so, or wants several answers because they differ."""

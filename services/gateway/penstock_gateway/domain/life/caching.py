@@ -9,6 +9,7 @@ from datetime import timedelta
 import msgspec
 
 from penstock_common.contract.cache import (
+    MAX_MEANING_CHARACTERS,
     Hit,
     LookupRequest,
     Near,
@@ -18,9 +19,9 @@ from penstock_common.contract.cache import (
     meaning_of,
     probe_of,
 )
-from penstock_common.llm.types import Batch, Finished, FinishReason, GenerationInput, Plan
+from penstock_common.llm.types import Batch, Finished, FinishReason, GenerationInput, Message, Plan, Role, Text
 from penstock_common.telemetry.steps import Step
-from penstock_gateway.domain.life.cache_outcome import BYPASS, MISS, CacheOutcome
+from penstock_gateway.domain.life.cache_outcome import BYPASS, MISS, NO_CACHE, NO_STORE, SEVERAL, CacheOutcome
 from penstock_gateway.domain.life.flights import FlightKey
 from penstock_gateway.domain.life.order import CacheControl, Call, ChatOrder
 from penstock_gateway.domain.life.ports import AnswerCache
@@ -31,10 +32,24 @@ _MUCH_TO_DIGEST_BYTES = 1024 * 1024
 SUBSTITUTE_ANSWER_TTL = timedelta(seconds=60)
 
 
+_ONE = (None, 1)
+
+
 class CacheVisit:
     """One request's dealings with the cache."""
 
-    __slots__ = ("_by_meaning", "_cache", "_call", "_generation", "_is_shared", "_near", "outcome", "probe", "scope")
+    __slots__ = (
+        "_by_meaning",
+        "_cache",
+        "_call",
+        "_generation",
+        "_is_shared",
+        "_near",
+        "_unmatched",
+        "outcome",
+        "probe",
+        "scope",
+    )
 
     def __init__(self, call: Call[ChatOrder], cache: AnswerCache, *, by_meaning: bool) -> None:
         """``by_meaning``: the cache matches requests by meaning, too."""
@@ -49,6 +64,8 @@ class CacheVisit:
         # A miss that is no bypass: the answer would do for others.
         self._is_shared = False
         self._near: Near | None = None
+        # Why nothing of it can be matched by meaning, where that shows in the request.
+        self._unmatched = ""
 
     async def look_up(self, effective: GenerationInput, plan: Plan, step: Step) -> Hit | None:
         """Return the answer that was given before, if there is one that will do; where none will, learn what one is kept with."""
@@ -58,7 +75,7 @@ class CacheVisit:
         found = await self._cache.look_up(request, step.children)
         hit = found.hit
         if control.no_cache:
-            self._generation = found.generation
+            self._generation, self.outcome = found.generation, NO_CACHE
             step.attributes = {"result": "bypass", "reason": found.bypass_reason or "no-cache"}
             return None
         if hit is not None:
@@ -67,8 +84,11 @@ class CacheVisit:
             if hit.entry_id:
                 told["entry"] = hit.entry_id
             return hit
-        if not found.bypass_reason:
-            self.outcome = CacheOutcome("miss", reason=found.miss_reason) if found.miss_reason else MISS
+        if found.bypass_reason:
+            self.outcome = CacheOutcome(reason=found.miss_reason)
+        else:
+            reason = found.miss_reason or self._unmatched
+            self.outcome = CacheOutcome("miss", reason=reason) if reason else MISS
             self._generation, self._near = found.generation, found.near
             self._is_shared = True
         step.attributes = {"result": self.outcome.status, "reason": found.bypass_reason or found.miss_reason}
@@ -118,7 +138,8 @@ class CacheVisit:
             probe = await asyncio.to_thread(probe_of, effective, plan.route_digest, regions)
         else:
             probe = probe_of(effective, plan.route_digest, regions)
-        if self._call.order.cache_control.private:
+        order = self._call.order
+        if order.cache_control.private or (order.context.user and is_about_a_person(effective)):
             probe = self._of_this_user(probe)
         return self._with_meaning(probe, effective, plan) if self._by_meaning else probe
 
@@ -131,14 +152,45 @@ class CacheVisit:
 
     def _with_meaning(self, probe: Probe, effective: GenerationInput, plan: Plan) -> Probe:
         order = self._call.order
-        if order.cache_control.exact or self._call.place.held_bytes > _MUCH_TO_DIGEST_BYTES:
+        if order.cache_control.exact:
+            self._unmatched = "exact"
+            return probe
+        if self._call.place.held_bytes > _MUCH_TO_DIGEST_BYTES:
+            self._unmatched = "too_long"
             return probe
         meaning = meaning_of(effective, plan.route_digest, self._call.caller.tenant.regions, user=order.context.user)
         if meaning is None:
+            self._unmatched = "too_long" if is_too_long(effective) else "form"
             return probe
         if order.cache_control.private:
             meaning = msgspec.structs.replace(meaning, is_private=True)
         return msgspec.structs.replace(probe, meaning=meaning)
+
+
+def is_too_long(request: GenerationInput) -> bool:
+    """Return whether a last turn of text alone has more of it than is matched by meaning."""
+    last = request.messages[-1]
+    return last.role is Role.USER and len(_text_of(last)) > MAX_MEANING_CHARACTERS
+
+
+def _text_of(turn: Message) -> str:
+    return "\n".join([part.text for part in turn.parts if isinstance(part, Text)])
+
+
+def is_about_a_person(request: GenerationInput) -> bool:
+    """Return whether the last turn speaks of a person; a text that is too long to be read is taken for one that does."""
+    # Who names no user does not need it.
+    from penstock_common.llm.personal import is_personal
+
+    text = _text_of(request.messages[-1])
+    return len(text) > MAX_MEANING_CHARACTERS or is_personal(text)
+
+
+def outcome_without_looking(control: CacheControl, effective: GenerationInput) -> CacheOutcome:
+    """Return how it is told that a kept answer would not do; ``BYPASS`` itself where it would."""
+    if control.no_store:
+        return NO_STORE
+    return BYPASS if effective.sampling.choices in _ONE else SEVERAL
 
 
 def is_clean(finished: Finished) -> bool:
@@ -149,7 +201,7 @@ def is_clean(finished: Finished) -> bool:
 def is_to_be_kept(control: CacheControl, outcome: CacheOutcome, effective: GenerationInput) -> bool:
     """Return whether an answer may be kept, as far as the request says, and what came of looking for one."""
     is_new = outcome.status == "miss" or control.no_cache
-    return is_new and not control.no_store and effective.sampling.choices in (None, 1)
+    return is_new and not control.no_store and effective.sampling.choices in _ONE
 
 
 def hit_outcome(hit: Hit, effective: GenerationInput, *, is_stale: bool = False) -> CacheOutcome:

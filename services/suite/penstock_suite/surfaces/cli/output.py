@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import typer
 
 from penstock_suite.domain.failure import ExitCode, Misconfigured, SuiteFailure
+from penstock_suite.domain.terminal import harmless
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,10 +41,10 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def escape(text: str) -> str:
-    """Return a text that others have written as rich's markup."""
+    """Return a text that others have written as rich's markup, in which nothing tells the terminal what to do."""
     from rich import markup
 
-    return markup.escape(text)
+    return markup.escape(harmless(text))
 
 
 def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]], *, to_the_right: Collection[str] = ()) -> None:
@@ -71,7 +72,7 @@ def print_json(value: Any) -> None:
     """Write one line of JSON, at once."""
     import msgspec
 
-    sys.stdout.write(msgspec.json.encode(value, enc_hook=str).decode() + "\n")
+    sys.stdout.write(harmless(msgspec.json.encode(value, enc_hook=str).decode()) + "\n")
     sys.stdout.flush()
 
 
