@@ -124,6 +124,8 @@ def _sqlite_form(row: LedgerRow) -> tuple[Any, ...]:
         prices.cache_write_1h_nano_usd,
         row.saved_tokens,
         row.saved_nano_usd,
+        row.prompt,
+        row.prompt_version,
     )
 
 
@@ -203,4 +205,6 @@ def values_of(row: LedgerRow) -> dict[str, Any]:
         "cache_write_1h_price_nano_usd": prices.cache_write_1h_nano_usd,
         "saved_tokens": row.saved_tokens,
         "saved_nano_usd": row.saved_nano_usd,
+        "prompt": row.prompt,
+        "prompt_version": row.prompt_version,
     }
