@@ -16,7 +16,7 @@ from penstock.gateway.v1 import admin_service_pb2, chat_service_pb2, prompt_serv
 from penstock.gateway.v1.chat_service_pb2_grpc import ChatServiceStub
 from penstock.gateway.v1.prompt_service_pb2_grpc import PromptServiceStub
 from penstock.llm.v1 import generation_pb2, message_pb2
-from penstock_common.configuration import Configuration
+from penstock_common.configuration import Configuration, ConfigurationError
 from penstock_gateway.settings import Settings
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -71,7 +71,7 @@ async def by_prompt(suite, prompt, **more):
 
 
 def sent(upstream, place=-1):
-    body = json.loads(upstream.requests[place].body)
+    body = upstream.requests[place].body
     return [(turn["role"], turn["content"]) for turn in body["messages"]], body
 
 
@@ -197,7 +197,9 @@ async def test_ledger_says_which_version_it_was(suite, prompts):
 
 
 @pytest.mark.parametrize("transport", ["in_process", "socket"])
-async def test_typed_chat_names_a_prompt(serve, upstream, transport):
+async def test_typed_chat_names_a_prompt(serve, document, upstream, transport):
+    # One that fetches images by itself.
+    document["upstreams"][0]["provider"] = "openai"
     suite = await serve(transport)
     asked = Prompts(suite.channel, suite.OPERATOR_KEY)
     made = pb.PromptTemplate(
@@ -218,7 +220,7 @@ async def test_typed_chat_names_a_prompt(serve, upstream, transport):
     call = stub.Chat(chat_service_pb2.ChatRequest(prompt=reference), metadata=metadata, timeout=30)
     assert (await call).model == "m1"
     assert dict(await call.initial_metadata())["x-penstock-prompt"] == "look@1"
-    (turn,) = json.loads(upstream.requests[-1].body)["messages"]
+    (turn,) = upstream.requests[-1].body["messages"]
     assert [part.get("text") or part["image_url"]["url"] for part in turn["content"]] == [
         '5 {"a":null,"b":[1,0.5]} ', "https://x/y.png",
     ]  # fmt: skip
@@ -260,7 +262,9 @@ async def test_openais_sdk_names_a_prompt(suite, upstream, prompts):
 
 
 def test_settings_say_how_long_a_label_is_known_and_how_much_is_kept():
-    assert Settings().prompts.terms.label_age == timedelta(seconds=1)
+    assert Settings().prompts.label_age == timedelta(seconds=1)
     document = {"prompts": {"label_age": "0s", "kept": 5}}
-    terms = Configuration(document).settings(Settings).prompts.terms
-    assert (terms.label_age, terms.kept) == (timedelta(), 5)
+    said = Configuration(document).settings(Settings).prompts
+    assert (said.label_age, said.kept) == (timedelta(), 5)
+    with pytest.raises(ConfigurationError):
+        Configuration({"prompts": {"kept": 0}}).settings(Settings)

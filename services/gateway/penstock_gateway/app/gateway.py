@@ -131,6 +131,7 @@ def _life_parts(
         inference_is_here=channels.inference_is_here,
         matches_meaning=settings.cache.mode == "semantic",
         ladders=parts.ladders,
+        forks=parts.forks,
         flights=parts.flights,
         prompts=parts.prompts,
         pace=None if settings.cache.replay_pace == "instant" else Pace(settings.cache.replay_pace),
@@ -177,7 +178,7 @@ def _cache(settings: Settings, channels: Channels, in_background: StartWork) -> 
 
 
 def _reception(settings: Settings, keyring: Keyring, store: SqlKeyStore, parts: Parts) -> tuple[Reception, Prepare]:
-    """Return who lets requests in, and what makes other tenants, tiers, keys and ladders ready."""
+    """Return who lets requests in, and what makes other tenants, tiers, keys, ladders and forks ready."""
     own, pepper = settings.gateway, keyring.pepper
     keys, trust = settings.configured_keys(pepper), own.key_freshness
     authenticator = Authenticator(pepper, keyring.directory, keys, store, parts.in_background, freshness=trust)
@@ -188,6 +189,7 @@ def _reception(settings: Settings, keyring: Keyring, store: SqlKeyStore, parts: 
         def commit() -> None:
             authenticator.take_over(terms, configured)
             parts.ladders.take_over(by_name)
+            parts.forks.take_over(changed.forks())
 
         return commit
 

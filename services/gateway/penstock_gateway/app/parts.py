@@ -24,9 +24,10 @@ from penstock_gateway.adapters.telemetry import Telemetry, TelemetryObserver, ob
 from penstock_gateway.app.flights import open_flights
 from penstock_gateway.domain.life.door import Door
 from penstock_gateway.domain.life.flights import Flights
+from penstock_gateway.domain.life.forks import Forks
 from penstock_gateway.domain.life.ladder import Ladders
 from penstock_gateway.domain.life.refusals import Refusals
-from penstock_gateway.domain.prompts.library import PromptLibrary
+from penstock_gateway.domain.prompts.library import LibraryTerms, PromptLibrary
 from penstock_gateway.domain.retention import Kept, Retention, RetentionRule
 from penstock_gateway.domain.status.traffic import TrafficWindow
 from penstock_gateway.settings import Settings
@@ -51,6 +52,7 @@ class Parts:
     ledger: SqlLedger
     limiter: InMemoryLimiter | RedisLimiter
     ladders: Ladders
+    forks: Forks
     """Of the revision that runs."""
     prompts: PromptLibrary
     flights: Flights | None
@@ -82,7 +84,8 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
         ledger=await opened(writing_ledger(engine, own.max_queued_ledger_rows)),
         limiter=await opened(open_limiter(settings.redis.state if shares_limits else "", own.redis_timeout)),
         ladders=Ladders(settings.ladders()),
-        prompts=PromptLibrary(SqlPromptStore(engine), settings.prompts.terms),
+        prompts=PromptLibrary(SqlPromptStore(engine), LibraryTerms(settings.prompts.label_age, settings.prompts.kept)),
+        forks=Forks(settings.forks()),
         flights=await opened(open_flights(settings, shares=shares_limits)),
     )
     await opened(cutting(retention_of(settings, engine)))

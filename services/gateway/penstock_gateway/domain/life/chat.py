@@ -8,8 +8,7 @@ use it as::
     async with exchange:                  # raises whatever refuses the request
         async for batch in exchange.batches():
             ...                           # obeys the stream invariants
-    # settled, exactly once, whatever ended it
-    await exchange.afterwards()           # once the caller has the answer
+    await exchange.afterwards()           # settled, exactly once; the caller has the answer
 
 or, where the caller does not stream, with ``await exchange.answer()`` inside.
 """
@@ -23,14 +22,15 @@ from collections.abc import AsyncGenerator, Sequence
 from penstock_common.contract.router import RouteRequest, requirements_of
 from penstock_common.errors import DeadlineExceeded, NotCached, PenstockError
 from penstock_common.llm.events import Answer, merge_deltas
-from penstock_common.llm.types import Batch, Degradation, Finished, GenerationInput, Plan, Started, Usage
+from penstock_common.llm.types import Batch, Decision, Degradation, Finished, GenerationInput, Plan, Started, Usage
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.life.cache_outcome import BYPASS, CacheOutcome
 from penstock_gateway.domain.life.caching import CacheVisit, followed_outcome, is_clean, is_to_be_kept
-from penstock_gateway.domain.life.descent import Descent, Fallbacks, Stranded, goes_on, waited_ns
+from penstock_gateway.domain.life.descent import Descent, Fallbacks, Stranded, goes_on, waited_at_ns
 from penstock_gateway.domain.life.effective import effective_input
 from penstock_gateway.domain.life.exchange import Exchange, Outcome
 from penstock_gateway.domain.life.flights import FlightKey, Flights
+from penstock_gateway.domain.life.forks import with_subject
 from penstock_gateway.domain.life.ladder import Ladder
 from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.parts import LifeParts
@@ -73,6 +73,8 @@ class ChatExchange(Exchange[ChatOrder]):
         """What is given in the place of the model's own answer, known before the first event; None where it is that."""
         self.age_seconds: int | None = None
         """Of a stale answer."""
+        self.decision: Decision | None = None
+        """Which model was chosen, where the caller left that to the router."""
         self._parts = parts
         self._ladders = parts.ladders.by_name
         self._progress = Progress()
@@ -258,9 +260,12 @@ class ChatExchange(Exchange[ChatOrder]):
 
     async def _route(self, effective: GenerationInput) -> Plan:
         step = self._steps.next("route")
-        needs, regions = requirements_of(effective), self.call.caller.tenant.regions
-        request = RouteRequest(model=effective.model, requirements=needs, allowed_regions=regions)
-        return await self._parts.router.route(request, step.children)
+        request = RouteRequest(effective.model, requirements_of(effective), self.call.caller.tenant.regions)
+        if effective.model in self._parts.forks.names:
+            request = with_subject(request, effective, self.call)
+        plan = await self._parts.router.route(request, step.children)
+        self.decision = plan.decision
+        return plan
 
     def _opened(self) -> AnswerStream:
         source = self._source
@@ -367,23 +372,17 @@ class ChatExchange(Exchange[ChatOrder]):
         return self._generate is None and self._source is None and not isinstance(error, NotCached)
 
     def _waiting_ns(self) -> int:
-        step = self._generate
         before_ns = self._followed_ns + (0 if self._descent is None else self._descent.waited_ns())
-        if step is None:
-            return before_ns
-        if step.children:
-            return before_ns + waited_ns(step.children)
-        return before_ns + (step.end_ns or time.time_ns()) - step.start_ns
+        return before_ns if self._generate is None else before_ns + waited_at_ns(self._generate)
 
     async def _afterwards(self) -> None:
         """Keep a complete, clean answer of the first candidate, or of another for as long as an outage lasts."""
         finished, source, order = self._progress.finished, self._source, self.call.order
-        if source is None or source.plan is None or finished is None or not is_clean(finished):
+        if source is None or source.plan is None or finished is None:
             return
-        if not is_to_be_kept(order.cache_control, self.cache_outcome, self._effective):
+        if not (is_clean(finished) and is_to_be_kept(order.cache_control, self.cache_outcome, self._effective)):
             return
         ladder = self._ladders.get(order.input.model)
-        is_substitute = finished.answered_by != source.plan.candidates[0]
         events = merge_deltas(self._progress.events if self._given is None else self._given.events)
         if self._effective.hints_json:
             events = without_hints(events, self._effective.hints_json)
@@ -391,6 +390,6 @@ class ChatExchange(Exchange[ChatOrder]):
             self._effective,
             source.plan,
             events,
-            is_substitute=is_substitute,
+            is_substitute=finished.answered_by != source.plan.candidates[0],
             stale_for=None if ladder is None else ladder.stale_for,
         )

@@ -9,6 +9,7 @@ import msgspec
 from penstock_gateway.domain.life.effective import InputStep
 from penstock_gateway.domain.life.exchange import VisitParts
 from penstock_gateway.domain.life.flights import Flights
+from penstock_gateway.domain.life.forks import NO_FORKS, Forks
 from penstock_gateway.domain.life.guards import OutputGuard
 from penstock_gateway.domain.life.ladder import NO_LADDERS, Ladders
 from penstock_gateway.domain.life.pace import Pace
@@ -21,8 +22,8 @@ class LifeParts(msgspec.Struct, frozen=True, kw_only=True):
 
     ``inference_is_here``: it is in this process, and tells of its attempts even where a caller leaves.
     ``matches_meaning``: so does the cache, where the configuration says so. ``ladders``: what stands in for the answers of public models, by their names, where there is something.
-    ``flights``: equal requests share a generation; None: each has its own. ``pace`` is that of kept answers.
-    ``prompts``: where those are found that requests name; None: there are none.
+    ``forks``: the public models that lead to others. ``flights``: equal requests share a generation; None: each has its own.
+    ``pace`` is that of kept answers. ``prompts``: where those are found that requests name; None: there are none.
     """
 
     visits: VisitParts
@@ -34,6 +35,7 @@ class LifeParts(msgspec.Struct, frozen=True, kw_only=True):
     inference_is_here: bool = False
     matches_meaning: bool = False
     ladders: Ladders = NO_LADDERS
+    forks: Forks = NO_FORKS
     flights: Flights | None = None
     pace: Pace | None = None
     prompts: PromptLibrary | None = None

@@ -93,6 +93,7 @@ def _head(exchange: ChatExchange) -> tuple[tuple[str, str], ...]:
         ("x-penstock-cache", str(exchange.cache_outcome)),
         *((("x-penstock-prompt", prompt.shown),) if prompt is not None and prompt.version else ()),
         *dropped,
+        *((("x-penstock-route", str(exchange.decision)),) if exchange.decision is not None else ()),
         *(degradation_headers(exchange.degraded, exchange.age_seconds) if exchange.degraded is not None else ()),
         *rate_headers(exchange.rate),
     )
