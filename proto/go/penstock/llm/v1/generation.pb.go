@@ -1926,10 +1926,6 @@ func (x *Candidate) GetModel() string {
 type Plan struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	Candidates []*Candidate           `protobuf:"bytes,1,rep,name=candidates,proto3" json:"candidates,omitempty"`
-	// Nobody sets it: see decision.
-	//
-	// Deprecated: Marked as deprecated in penstock/llm/v1/generation.proto.
-	Classification *Classification `protobuf:"bytes,2,opt,name=classification,proto3" json:"classification,omitempty"`
 	// One sentence a person can read in a trace.
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	// What each candidate is billed at, in the order of candidates. Empty where the router does not know.
@@ -1976,14 +1972,6 @@ func (*Plan) Descriptor() ([]byte, []int) {
 func (x *Plan) GetCandidates() []*Candidate {
 	if x != nil {
 		return x.Candidates
-	}
-	return nil
-}
-
-// Deprecated: Marked as deprecated in penstock/llm/v1/generation.proto.
-func (x *Plan) GetClassification() *Classification {
-	if x != nil {
-		return x.Classification
 	}
 	return nil
 }
@@ -2149,70 +2137,6 @@ func (x *Decision) GetPassedOver() []string {
 	return nil
 }
 
-// What the router saw in the prompt.
-type Classification struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// faq, code, reasoning, internal_docs or general.
-	Task string `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
-	// In [0, 1].
-	Complexity float32 `protobuf:"fixed32,2,opt,name=complexity,proto3" json:"complexity,omitempty"`
-	// In [0, 1]. Below the service's threshold the router abstains and uses the default route.
-	Confidence    float32 `protobuf:"fixed32,3,opt,name=confidence,proto3" json:"confidence,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Classification) Reset() {
-	*x = Classification{}
-	mi := &file_penstock_llm_v1_generation_proto_msgTypes[20]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Classification) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Classification) ProtoMessage() {}
-
-func (x *Classification) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_llm_v1_generation_proto_msgTypes[20]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Classification.ProtoReflect.Descriptor instead.
-func (*Classification) Descriptor() ([]byte, []int) {
-	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{20}
-}
-
-func (x *Classification) GetTask() string {
-	if x != nil {
-		return x.Task
-	}
-	return ""
-}
-
-func (x *Classification) GetComplexity() float32 {
-	if x != nil {
-		return x.Complexity
-	}
-	return 0
-}
-
-func (x *Classification) GetConfidence() float32 {
-	if x != nil {
-		return x.Confidence
-	}
-	return 0
-}
-
 var File_penstock_llm_v1_generation_proto protoreflect.FileDescriptor
 
 const file_penstock_llm_v1_generation_proto_rawDesc = "" +
@@ -2373,17 +2297,16 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"is_unknown\x18\x16 \x01(\bR\tisUnknown\"=\n" +
 	"\tCandidate\x12\x1a\n" +
 	"\bupstream\x18\x01 \x01(\tR\bupstream\x12\x14\n" +
-	"\x05model\x18\x02 \x01(\tR\x05model\"\xfc\x02\n" +
+	"\x05model\x18\x02 \x01(\tR\x05model\"\xc5\x02\n" +
 	"\x04Plan\x12:\n" +
 	"\n" +
 	"candidates\x18\x01 \x03(\v2\x1a.penstock.llm.v1.CandidateR\n" +
-	"candidates\x12K\n" +
-	"\x0eclassification\x18\x02 \x01(\v2\x1f.penstock.llm.v1.ClassificationB\x02\x18\x01R\x0eclassification\x12\x16\n" +
+	"candidates\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x123\n" +
 	"\x06prices\x18\x04 \x03(\v2\x1b.penstock.llm.v1.UnitPricesR\x06prices\x12D\n" +
 	"\vunsupported\x18\x1e \x01(\x0e2\".penstock.llm.v1.UnsupportedFieldsR\vunsupported\x12!\n" +
 	"\froute_digest\x18( \x01(\fR\vrouteDigest\x125\n" +
-	"\bdecision\x18) \x01(\v2\x19.penstock.llm.v1.DecisionR\bdecision\"\xbc\x02\n" +
+	"\bdecision\x18) \x01(\v2\x19.penstock.llm.v1.DecisionR\bdecisionJ\x04\b\x02\x10\x03R\x0eclassification\"\xbc\x02\n" +
 	"\bDecision\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\x12\x0e\n" +
 	"\x02by\x18\x02 \x01(\tR\x02by\x12\x12\n" +
@@ -2400,15 +2323,7 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"classifier\x12\x1f\n" +
 	"\vpassed_over\x18\n" +
 	" \x03(\tR\n" +
-	"passedOver\"d\n" +
-	"\x0eClassification\x12\x12\n" +
-	"\x04task\x18\x01 \x01(\tR\x04task\x12\x1e\n" +
-	"\n" +
-	"complexity\x18\x02 \x01(\x02R\n" +
-	"complexity\x12\x1e\n" +
-	"\n" +
-	"confidence\x18\x03 \x01(\x02R\n" +
-	"confidence*i\n" +
+	"passedOver*i\n" +
 	"\bPriority\x12\x18\n" +
 	"\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11PRIORITY_CRITICAL\x10\x01\x12\x14\n" +
@@ -2443,7 +2358,7 @@ func file_penstock_llm_v1_generation_proto_rawDescGZIP() []byte {
 }
 
 var file_penstock_llm_v1_generation_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_penstock_llm_v1_generation_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_penstock_llm_v1_generation_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_penstock_llm_v1_generation_proto_goTypes = []any{
 	(Priority)(0),              // 0: penstock.llm.v1.Priority
 	(FinishReason)(0),          // 1: penstock.llm.v1.FinishReason
@@ -2470,21 +2385,20 @@ var file_penstock_llm_v1_generation_proto_goTypes = []any{
 	(*Candidate)(nil),          // 22: penstock.llm.v1.Candidate
 	(*Plan)(nil),               // 23: penstock.llm.v1.Plan
 	(*Decision)(nil),           // 24: penstock.llm.v1.Decision
-	(*Classification)(nil),     // 25: penstock.llm.v1.Classification
-	nil,                        // 26: penstock.llm.v1.RequestContext.TagsEntry
-	(*Message)(nil),            // 27: penstock.llm.v1.Message
-	(*Tool)(nil),               // 28: penstock.llm.v1.Tool
-	(*ToolChoice)(nil),         // 29: penstock.llm.v1.ToolChoice
-	(*OpaqueBlock)(nil),        // 30: penstock.llm.v1.OpaqueBlock
+	nil,                        // 25: penstock.llm.v1.RequestContext.TagsEntry
+	(*Message)(nil),            // 26: penstock.llm.v1.Message
+	(*Tool)(nil),               // 27: penstock.llm.v1.Tool
+	(*ToolChoice)(nil),         // 28: penstock.llm.v1.ToolChoice
+	(*OpaqueBlock)(nil),        // 29: penstock.llm.v1.OpaqueBlock
 }
 var file_penstock_llm_v1_generation_proto_depIdxs = []int32{
-	27, // 0: penstock.llm.v1.GenerationInput.messages:type_name -> penstock.llm.v1.Message
-	28, // 1: penstock.llm.v1.GenerationInput.tools:type_name -> penstock.llm.v1.Tool
-	29, // 2: penstock.llm.v1.GenerationInput.tool_choice:type_name -> penstock.llm.v1.ToolChoice
+	26, // 0: penstock.llm.v1.GenerationInput.messages:type_name -> penstock.llm.v1.Message
+	27, // 1: penstock.llm.v1.GenerationInput.tools:type_name -> penstock.llm.v1.Tool
+	28, // 2: penstock.llm.v1.GenerationInput.tool_choice:type_name -> penstock.llm.v1.ToolChoice
 	6,  // 3: penstock.llm.v1.GenerationInput.sampling:type_name -> penstock.llm.v1.SamplingParams
 	7,  // 4: penstock.llm.v1.GenerationInput.response_format:type_name -> penstock.llm.v1.ResponseFormat
 	8,  // 5: penstock.llm.v1.ResponseFormat.json_schema:type_name -> penstock.llm.v1.JsonSchema
-	26, // 6: penstock.llm.v1.RequestContext.tags:type_name -> penstock.llm.v1.RequestContext.TagsEntry
+	25, // 6: penstock.llm.v1.RequestContext.tags:type_name -> penstock.llm.v1.RequestContext.TagsEntry
 	12, // 7: penstock.llm.v1.GenerationEvent.started:type_name -> penstock.llm.v1.GenerationStarted
 	13, // 8: penstock.llm.v1.GenerationEvent.text_delta:type_name -> penstock.llm.v1.TextDelta
 	15, // 9: penstock.llm.v1.GenerationEvent.reasoning_delta:type_name -> penstock.llm.v1.ReasoningDelta
@@ -2495,7 +2409,7 @@ var file_penstock_llm_v1_generation_proto_depIdxs = []int32{
 	14, // 14: penstock.llm.v1.GenerationEvent.opaque_delta:type_name -> penstock.llm.v1.OpaqueDelta
 	22, // 15: penstock.llm.v1.GenerationStarted.answered_by:type_name -> penstock.llm.v1.Candidate
 	21, // 16: penstock.llm.v1.GenerationStarted.unit_prices:type_name -> penstock.llm.v1.UnitPrices
-	30, // 17: penstock.llm.v1.OpaqueDelta.block:type_name -> penstock.llm.v1.OpaqueBlock
+	29, // 17: penstock.llm.v1.OpaqueDelta.block:type_name -> penstock.llm.v1.OpaqueBlock
 	1,  // 18: penstock.llm.v1.ChoiceFinished.reason:type_name -> penstock.llm.v1.FinishReason
 	1,  // 19: penstock.llm.v1.GenerationFinished.reason:type_name -> penstock.llm.v1.FinishReason
 	22, // 20: penstock.llm.v1.GenerationFinished.answered_by:type_name -> penstock.llm.v1.Candidate
@@ -2507,15 +2421,14 @@ var file_penstock_llm_v1_generation_proto_depIdxs = []int32{
 	4,  // 26: penstock.llm.v1.Recovery.way:type_name -> penstock.llm.v1.Recovery.Way
 	10, // 27: penstock.llm.v1.Recovery.usage:type_name -> penstock.llm.v1.TokenUsage
 	22, // 28: penstock.llm.v1.Plan.candidates:type_name -> penstock.llm.v1.Candidate
-	25, // 29: penstock.llm.v1.Plan.classification:type_name -> penstock.llm.v1.Classification
-	21, // 30: penstock.llm.v1.Plan.prices:type_name -> penstock.llm.v1.UnitPrices
-	3,  // 31: penstock.llm.v1.Plan.unsupported:type_name -> penstock.llm.v1.UnsupportedFields
-	24, // 32: penstock.llm.v1.Plan.decision:type_name -> penstock.llm.v1.Decision
-	33, // [33:33] is the sub-list for method output_type
-	33, // [33:33] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	21, // 29: penstock.llm.v1.Plan.prices:type_name -> penstock.llm.v1.UnitPrices
+	3,  // 30: penstock.llm.v1.Plan.unsupported:type_name -> penstock.llm.v1.UnsupportedFields
+	24, // 31: penstock.llm.v1.Plan.decision:type_name -> penstock.llm.v1.Decision
+	32, // [32:32] is the sub-list for method output_type
+	32, // [32:32] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_penstock_llm_v1_generation_proto_init() }
@@ -2546,7 +2459,7 @@ func file_penstock_llm_v1_generation_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_penstock_llm_v1_generation_proto_rawDesc), len(file_penstock_llm_v1_generation_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   22,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -22,7 +22,7 @@ POLICY_LATENCY: Policy
 POLICY_QUALITY: Policy
 
 class RouteRequest(_message.Message):
-    __slots__ = ("input", "embedding", "embedding_model", "allowed_regions", "policy", "model", "requirements", "subject", "tenant", "tags", "allowed_models", "output_tokens")
+    __slots__ = ("input", "allowed_regions", "policy", "model", "requirements", "subject", "tenant", "tags", "allowed_models", "output_tokens")
     class TagsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -31,8 +31,6 @@ class RouteRequest(_message.Message):
         value: str
         def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     INPUT_FIELD_NUMBER: _ClassVar[int]
-    EMBEDDING_FIELD_NUMBER: _ClassVar[int]
-    EMBEDDING_MODEL_FIELD_NUMBER: _ClassVar[int]
     ALLOWED_REGIONS_FIELD_NUMBER: _ClassVar[int]
     POLICY_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -43,8 +41,6 @@ class RouteRequest(_message.Message):
     ALLOWED_MODELS_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     input: _generation_pb2.GenerationInput
-    embedding: bytes
-    embedding_model: str
     allowed_regions: _containers.RepeatedScalarFieldContainer[str]
     policy: Policy
     model: str
@@ -54,7 +50,7 @@ class RouteRequest(_message.Message):
     tags: _containers.ScalarMap[str, str]
     allowed_models: ModelNames
     output_tokens: int
-    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., embedding: _Optional[bytes] = ..., embedding_model: _Optional[str] = ..., allowed_regions: _Optional[_Iterable[str]] = ..., policy: _Optional[_Union[Policy, str]] = ..., model: _Optional[str] = ..., requirements: _Optional[_Union[Requirements, _Mapping]] = ..., subject: _Optional[_Union[Subject, _Mapping]] = ..., tenant: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ..., allowed_models: _Optional[_Union[ModelNames, _Mapping]] = ..., output_tokens: _Optional[int] = ...) -> None: ...
+    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., allowed_regions: _Optional[_Iterable[str]] = ..., policy: _Optional[_Union[Policy, str]] = ..., model: _Optional[str] = ..., requirements: _Optional[_Union[Requirements, _Mapping]] = ..., subject: _Optional[_Union[Subject, _Mapping]] = ..., tenant: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ..., allowed_models: _Optional[_Union[ModelNames, _Mapping]] = ..., output_tokens: _Optional[int] = ...) -> None: ...
 
 class ModelNames(_message.Message):
     __slots__ = ("names",)
