@@ -98,12 +98,13 @@ async def test_prompt_is_made_labelled_and_used_over_rest(suite, edge):
     assert (await call(edge, "POST", f"{place}/versions", key, body))[0] == 200
     assert (await call(edge, "POST", f"{place}/versions", key, {**body, "labels": []}))[1]["version"]["version"] == 2
     _, moved = await call(edge, "POST", f"{place}/labels/production", key, {"tenant": "demo", "version": 2})
-    assert moved["prompt"]["labels"] == [{"label": "production", "version": 2, "earlierVersions": [1]}]
+    assert moved["prompt"]["labels"] == [{"label": "production", "version": 2, "earlier_versions": [1]}]
     _, back = await call(edge, "POST", f"{place}/labels/production:rollBack", key, {"tenant": "demo"})
     assert back["prompt"]["labels"][0]["version"] == 1
     _, listed = await call(edge, "GET", "/api/v1/prompts?tenant=demo", key)
-    assert [prompt["newestVersion"] for prompt in listed["prompts"]] == [2]
-    assert (await call(edge, "GET", f"{place}:diff?tenant=demo&fromVersion=1&toVersion=2", key)) == (200, {"diff": ""})
+    assert [prompt["newest_version"] for prompt in listed["prompts"]] == [2]
+    status, same = await call(edge, "GET", f"{place}:diff?tenant=demo&from_version=1&to_version=2", key)
+    assert (status, same.get("diff", "")) == (200, "")
     _, found = await call(edge, "GET", f"{place}/version?tenant=demo&label=production", key)
     assert found["version"]["template"]["messages"] == [{"role": "ROLE_USER", "text": "{{n}} {{data}}"}]
     variables = {"n": 5, "data": {"b": [1, 2.5], "a": None}}
