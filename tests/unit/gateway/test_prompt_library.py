@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -23,6 +24,7 @@ class Store:
     kept: dict = field(default_factory=dict)
     asked: list = field(default_factory=list)
     is_down: bool = False
+    gate: asyncio.Event | None = None
 
     def keep(self, name="greet", newest=2, archived_at=None, **labels):
         pointing = tuple(LabelRecord(label, version) for label, version in labels.items())
@@ -32,6 +34,8 @@ class Store:
 
     async def prompt(self, tenant, name):
         self._ask(name)
+        if self.gate is not None:
+            await self.gate.wait()
         return self.kept.get((tenant, name))
 
     async def version(self, tenant, name, version):
@@ -108,6 +112,24 @@ async def test_last_known_labels_hold_while_the_store_is_away(library, store, cl
     assert await found(library) == ("greet@1", "version 1")
     with pytest.raises(ServiceUnavailable):
         await found(library, "other")
+
+
+async def test_others_go_on_with_what_is_known_while_one_asks(library, store, clock):
+    await found(library)
+    clock[0] += 1.01
+    store.keep(production=2)
+    store.gate = asyncio.Event()
+    asking = asyncio.create_task(found(library))
+    await asyncio.sleep(0)
+    going_on = asyncio.create_task(found(library))
+    await asyncio.sleep(0)
+    is_answered = going_on.done()
+    store.gate.set()
+    assert is_answered
+    assert (await going_on)[0] == "greet@1"
+    assert (await asking)[0] == "greet@2"
+    assert (await found(library))[0] == "greet@2"
+    assert store.asked == ["greet", "greet@1", "greet", "greet@2"]
 
 
 async def test_no_more_is_kept_than_may_be(library, store):
