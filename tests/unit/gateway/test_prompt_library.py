@@ -8,10 +8,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from penstock_common.errors import InvalidRequest, ResourceNotFound, ResourceState, ServiceUnavailable
-from penstock_common.llm.types import Role
+from penstock_common.errors import (
+    InvalidRequest,
+    ResourceNotFound,
+    ResourceState,
+    ServiceUnavailable,
+    UnsupportedParameter,
+)
+from penstock_common.llm.types import GenerationInput, Role
+from penstock_gateway.domain.life.order import CacheControl, Call, ChatOrder
 from penstock_gateway.domain.prompts.content import PromptReference, Template, Turn
-from penstock_gateway.domain.prompts.library import LibraryTerms, PromptLibrary
+from penstock_gateway.domain.prompts.library import LibraryTerms, PromptLibrary, with_prompt
 from penstock_gateway.domain.prompts.records import LabelRecord, PromptRecord, VersionRecord
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -178,3 +185,33 @@ async def test_what_cannot_be_named_is_not_looked_for(library, store, wanted, pa
         await library.find("t", PromptReference(**wanted))
     assert refused.value.field == path
     assert store.asked == []
+
+
+def called(prompt, **fields):
+    asked = GenerationInput(model=fields.pop("model", ""), messages=())
+    order = ChatOrder(
+        request_id="r", generation_id="g", surface="openai", tenant="t", key_id="k", timeout=timedelta(seconds=9),
+        input=asked, prompt=prompt, **fields,
+    )  # fmt: skip
+    return Call(order, None, None, None, None, 0)
+
+
+async def test_request_is_completed_by_its_prompt_and_what_is_kept_of_it_has_its_tags(library):
+    mine = CacheControl(private=True, tags=("mine",))
+    call, step = await with_prompt(called(PromptReference(name="greet"), model="own", cache_control=mine), library)
+    order = call.order
+    assert (order.input.model, order.prompt.shown) == ("own", "greet@1")
+    assert order.cache_control == CacheControl(private=True, tags=("mine", "prompt:greet", "prompt:greet@1"))
+    assert order.input.messages == ()
+    assert (await step.apply(order.input, call)).messages[0].text == "version 1"
+
+
+async def test_request_without_any_model_is_refused(library):
+    with pytest.raises(InvalidRequest, match="the prompt 'greet@1' names none, either") as refused:
+        await with_prompt(called(PromptReference(name="greet")), library)
+    assert refused.value.field == "input.model"
+
+
+async def test_prompt_where_none_are_kept_is_refused():
+    with pytest.raises(UnsupportedParameter):
+        await with_prompt(called(PromptReference(name="greet"), model="own"), None)
