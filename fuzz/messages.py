@@ -40,7 +40,7 @@ class Method:
     @property
     def is_of_admins(self) -> bool:
         """Whether it is for those who administer."""
-        return "AdminService" in self.path or "StatusService" in self.path
+        return any(service in self.path for service in ("AdminService", "PromptService", "StatusService"))
 
 
 @cache

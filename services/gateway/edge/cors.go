@@ -22,7 +22,7 @@ var exposedHeaders = strings.Join([]string{
 	"retry-after", "x-request-id", "x-should-retry", "x-ratelimit-limit-requests", "x-ratelimit-remaining-requests",
 	"x-ratelimit-reset-requests", "x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens",
 	"x-penstock-cache", "x-penstock-model", "x-penstock-upstream", "x-penstock-cost-usd", "x-penstock-overhead-ms",
-	"x-penstock-dropped", "x-penstock-attempts", "x-penstock-degraded", "x-penstock-route", "age",
+	"x-penstock-dropped", "x-penstock-attempts", "x-penstock-degraded", "x-penstock-route", "x-penstock-prompt", "age",
 }, ", ")
 
 // cors lets pages of the origins that the operator names ask for what a key of theirs may have; administration is for no
@@ -51,6 +51,10 @@ func parseOrigins(list string) ([]string, error) {
 	return origins, nil
 }
 
+func isAdministration(path string) bool {
+	return strings.HasPrefix(path, adminPrefix) || strings.HasPrefix(path, promptsRoot)
+}
+
 // answer adds what a browser needs to the answer's headers, and answers a preflight; true where that was all.
 func (c *cors) answer(w http.ResponseWriter, r *http.Request) bool {
 	if len(c.origins) == 0 {
@@ -59,7 +63,7 @@ func (c *cors) answer(w http.ResponseWriter, r *http.Request) bool {
 	header := w.Header()
 	header.Add("Vary", headerOrigin)
 	origin := r.Header.Get(headerOrigin)
-	if origin == "" || !c.allows(origin) || strings.HasPrefix(r.URL.Path, adminPrefix) {
+	if origin == "" || !c.allows(origin) || isAdministration(r.URL.Path) {
 		return false
 	}
 	header.Set("Access-Control-Allow-Origin", origin)

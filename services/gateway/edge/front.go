@@ -14,6 +14,7 @@ import (
 const (
 	typedPrefix  = "/api/v1/"
 	adminPrefix  = "/api/v1/admin/"
+	promptsRoot  = "/api/v1/prompts"
 	wirePrefix   = "/v1/"
 	unknownRoute = "unknown"
 )

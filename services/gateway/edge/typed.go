@@ -58,6 +58,9 @@ func newTypedHandler(ctx context.Context, cfg *config, gateway *gatewayConns) (h
 	if err := gatewayv1.RegisterAdminServiceHandlerClient(ctx, mux, gatewayv1.NewAdminServiceClient(gateway)); err != nil {
 		return nil, err
 	}
+	if err := gatewayv1.RegisterPromptServiceHandlerClient(ctx, mux, gatewayv1.NewPromptServiceClient(gateway)); err != nil {
+		return nil, err
+	}
 	if err := gatewayv1.RegisterStatusServiceHandlerClient(ctx, mux, gatewayv1.NewStatusServiceClient(gateway)); err != nil {
 		return nil, err
 	}

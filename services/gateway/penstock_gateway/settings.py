@@ -23,6 +23,7 @@ from penstock_gateway.domain.access.networks import Network
 from penstock_gateway.domain.access.tenancy import TenantDirectory
 from penstock_gateway.domain.life.door import Capacity
 from penstock_gateway.domain.life.ladder import Ladder, Rung, SmallerModel, StaleAnswer, Template
+from penstock_gateway.domain.prompts.library import LibraryTerms
 from penstock_gateway.public_names import EmbeddingName, PublicName
 from penstock_gateway.surfaces.wire_formats.body_bounds import BodyBounds
 
@@ -240,6 +241,16 @@ def _at_least_a_day(value: timedelta) -> timedelta:
 Age = Annotated[Duration, AfterValidator(_at_least_a_day)]
 
 
+class PromptSettings(Section):
+    """Prompts as requests use them."""
+
+    label_age: Duration = LibraryTerms().label_age
+    """How long a process goes by where a label pointed; so a label that is moved, or a prompt that is archived, holds
+    everywhere after that. 0s: each request asks the database."""
+    kept: Annotated[int, Field(gt=0)] = LibraryTerms().kept
+    """Prompts, and versions of prompts, that a process keeps ready; the one that was used longest ago goes first."""
+
+
 class RetentionSettings(Section):
     """How long rows are kept; unset means for good."""
 
@@ -293,6 +304,7 @@ class Settings(Section):
     cache: CacheSwitch = CacheSwitch()
     gateway: GatewaySettings = GatewaySettings()
     retention: RetentionSettings = RetentionSettings()
+    prompts: PromptSettings = PromptSettings()
 
     def tier(self, name: str) -> TierSettings | None:
         """Return a tier by name: the file's own before the built-in ones."""

@@ -68,16 +68,11 @@ def main() -> None:
         Entry("keys", "API keys that are kept in the database.", _keys),
         Entry("tenants", "Tenants: those of the configuration, and those that are created beside them.", _tenants),
         Entry("users", "Users of tenants, and what their keys may at most.", _users),
-        Entry(
-            "cache", "Answers that were kept: what is there and why it is given, putting it in, taking it out.", _cache
-        ),
+        Entry("cache", "Answers that were kept: what is there and why; putting it in, taking it out.", _cache),
+        Entry("prompts", "Prompts: versions of templates, and the labels that point to them.", _prompts),
         Entry("audit", "Show who changed which tenant, user or key, the newest first.", _audit),
         Entry("usage", "What requests have cost.", _usage),
-        Entry(
-            "models",
-            "Models: which are ready, loading and unloading those of a Triton; what is known of each.",
-            _models,
-        ),
+        Entry("models", "Models: which are ready, (un)loading those of a Triton; what is known of each.", _models),
         Entry("upstreams", "Upstreams as requests meet them: who is left out and why; leaving one out.", _upstreams),
         Entry("config", "The configuration file.", _config),
         Entry("rehearse", "Rehearse every failure of an upstream against a configuration.", _rehearse),
@@ -186,6 +181,12 @@ def _cache() -> typer.Typer:
     from penstock_suite.surfaces.cli.cache import cache
 
     return cache(_administration)
+
+
+def _prompts() -> typer.Typer:
+    from penstock_suite.surfaces.cli.prompts import prompts
+
+    return prompts(_administration)
 
 
 def _audit() -> typer.Typer:

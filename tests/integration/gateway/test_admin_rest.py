@@ -15,7 +15,7 @@ import pytest
 from google.api import annotations_pb2
 from google.protobuf import descriptor_pool
 
-from penstock.gateway.v1 import admin_service_pb2, status_service_pb2
+from penstock.gateway.v1 import admin_service_pb2, prompt_service_pb2, status_service_pb2
 
 TOKEN = "t0" * 16
 EDGE = Path(sys.executable).parent / "penstock-edge"
@@ -24,7 +24,7 @@ EDGE = Path(sys.executable).parent / "penstock-edge"
 def routes():
     """Return the verb and path of every administrative method."""
     found = {}
-    for module in (admin_service_pb2, status_service_pb2):
+    for module in (admin_service_pb2, prompt_service_pb2, status_service_pb2):
         for service in descriptor_pool.Default().FindFileByName(module.DESCRIPTOR.name).services_by_name.values():
             for method in service.methods:
                 rule = method.GetOptions().Extensions[annotations_pb2.http]
@@ -85,6 +85,34 @@ async def test_inference_key_is_denied_every_administrative_route(suite, edge, m
 async def test_nobody_is_let_in_without_a_key(edge, method):
     status, body = await call(edge, *ROUTES[method], "")
     assert (status, body["details"][0]["reason"]) == (401, "INVALID_CREDENTIALS")
+
+
+async def test_prompt_is_made_labelled_and_used_over_rest(suite, edge):
+    key, place = suite.OPERATOR_KEY, "/api/v1/prompts/greet"
+    template = {
+        "messages": [{"role": "ROLE_USER", "text": "{{n}} {{data}}"}],
+        "variables": [{"name": "n", "type": "PROMPT_VARIABLE_TYPE_INTEGER"}, {"name": "data", "type": 6}],
+        "model": "fast",
+    }
+    body = {"tenant": "demo", "template": template, "labels": ["production"]}
+    assert (await call(edge, "POST", f"{place}/versions", key, body))[0] == 200
+    assert (await call(edge, "POST", f"{place}/versions", key, {**body, "labels": []}))[1]["version"]["version"] == 2
+    _, moved = await call(edge, "POST", f"{place}/labels/production", key, {"tenant": "demo", "version": 2})
+    assert moved["prompt"]["labels"] == [{"label": "production", "version": 2, "earlier_versions": [1]}]
+    _, back = await call(edge, "POST", f"{place}/labels/production:rollBack", key, {"tenant": "demo"})
+    assert back["prompt"]["labels"][0]["version"] == 1
+    _, listed = await call(edge, "GET", "/api/v1/prompts?tenant=demo", key)
+    assert [prompt["newest_version"] for prompt in listed["prompts"]] == [2]
+    status, same = await call(edge, "GET", f"{place}:diff?tenant=demo&from_version=1&to_version=2", key)
+    assert (status, same.get("diff", "")) == (200, "")
+    _, found = await call(edge, "GET", f"{place}/version?tenant=demo&label=production", key)
+    assert found["version"]["template"]["messages"] == [{"role": "ROLE_USER", "text": "{{n}} {{data}}"}]
+    variables = {"n": 5, "data": {"b": [1, 2.5], "a": None}}
+    asked = {"prompt": {"id": "greet", "variables": variables}}
+    async with edge.post("/api/v1/chat", json=asked, headers={"authorization": f"Bearer {suite.KEY}"}) as answer:
+        assert (answer.status, answer.headers["x-penstock-prompt"]) == (200, "greet@1")
+    _, rendered = await call(edge, "POST", f"{place}:render", key, {"tenant": "demo", "variables": variables})
+    assert rendered["messages"][0]["parts"] == [{"text": '5 {"a":null,"b":[1,2.5]}'}]
 
 
 async def test_tenant_with_users_and_keys_is_kept_over_rest(suite, edge):

@@ -12,6 +12,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
     add_TraceServiceServicer_to_server,
 )
 
+from penstock.gateway.v1 import prompt_service_pb2
+from penstock.gateway.v1.prompt_service_pb2_grpc import PromptServiceStub
+from penstock.llm.v1 import message_pb2
 from penstock_common.testing.openai_upstream import Answer, Failure
 
 TRACE_ID, PARENT_ID = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -155,3 +158,18 @@ async def test_answer_is_traced_up_to_the_point_where_its_reader_left(serve, col
     await suite.ledger_after_close()
     (generate,) = [span for span in collector.spans if span.name == "generate"]
     assert attributes(generate)["error.type"] == "interrupted"
+
+
+async def test_prompts_version_and_its_steps_are_in_the_trace(serve, collector):
+    suite = await serve()
+    stub, metadata = PromptServiceStub(suite.channel), (("authorization", f"Bearer {suite.OPERATOR_KEY}"),)
+    template = prompt_service_pb2.PromptTemplate(messages=[{"role": message_pb2.ROLE_SYSTEM, "text": "Be kind."}])
+    request = prompt_service_pb2.CreatePromptVersionRequest(
+        tenant="demo", name="greet", template=template, labels=["production"]
+    )
+    await stub.CreatePromptVersion(request, metadata=metadata, timeout=30)
+    await suite.ask(headers=TRACEPARENT, prompt={"id": "greet"})
+    await suite.ledger_after_close()
+    (root,) = [span for span in collector.spans if span.parent_span_id.hex() == PARENT_ID]
+    assert attributes(root)["penstock.prompt"] == "greet@1"
+    assert {"prompt", "prompt.render"} <= {span.name for span in collector.spans}

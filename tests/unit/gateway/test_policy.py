@@ -15,7 +15,7 @@ from penstock_gateway.domain.access.identity import KeyScope
 from penstock_gateway.domain.access.policy import POLICIES, Policy, policy_of
 
 OF_TENANTS = frozenset({KeyScope.INFERENCE, KeyScope.READ, KeyScope.ADMIN})
-ADMINISTRATIVE = ("AdminService", "StatusService")
+ADMINISTRATIVE = ("AdminService", "PromptService", "StatusService")
 
 
 def methods():
@@ -41,11 +41,11 @@ def test_inference_opens_nothing_administrative():
 
 
 def test_methods_that_look_are_those_that_change_nothing():
-    paths = [path for path in methods() if "AdminService" in path]
+    paths = [path for path in methods() if "AdminService" in path or "PromptService" in path]
     for path in paths:
         name = path.rpartition("/")[2]
         # What a process counts is of all tenants, and so are the upstreams; what the cache holds is what was said.
-        is_look = name.startswith(("Get", "List")) and "Cache" not in name and name != "ListUpstreams"
+        is_look = name.startswith(("Get", "List", "Diff", "Render")) and "Cache" not in name and name != "ListUpstreams"
         assert (KeyScope.READ in policy_of(path).sufficient) is is_look, path
 
 

@@ -208,6 +208,8 @@ class TelemetryObserver:
             attributes[semconv.COST_NANO_USD] = row.cost_nano_usd
         if row.degraded:
             attributes[semconv.DEGRADED] = row.degraded
+        if row.prompt_version:
+            attributes[semconv.PROMPT] = f"{row.prompt}@{row.prompt_version}"
         if self._capture_content and isinstance(order, ChatOrder):
             attributes[semconv.INPUT_MESSAGES] = msgspec.json.encode(order.input.messages).decode()
         self._spans.emit(call.trace, root, attributes)

@@ -14,8 +14,10 @@ from penstock_gateway.domain.administration.administration import Administration
 from penstock_gateway.domain.administration.audit import AuditLog, Deed
 from penstock_gateway.domain.administration.keys import Keyring
 from penstock_gateway.domain.administration.upstreams import NoUpstreams
+from penstock_gateway.domain.prompts.administration import PromptAdministration
 from penstock_gateway.settings import Settings, StorageSettings
 from penstock_gateway.surfaces.grpc.admin import AdminServicer
+from penstock_gateway.surfaces.grpc.prompts import PromptServicer
 
 _BY_SIGNAL = "signal"
 
@@ -30,14 +32,18 @@ async def upgrade_schema(settings: Settings | StorageSettings) -> None:
 
 
 @asynccontextmanager
-async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerator[AdminServicer, None]:
+async def open_administration(
+    settings: Settings, actor: Actor
+) -> AsyncGenerator[tuple[AdminServicer, PromptServicer], None]:
     """Yield what a gateway would answer the actor, whoever calls it."""
     async with open_current_database(
         settings.sql, settings.gateway.database_limits, GATEWAY, upgrades_schema=True
     ) as engine:
         registry = SqlRegistry(engine)
-        administration = Administration.over(keyring_of(settings), registry, CachePorts(), NoUpstreams())
-        yield AdminServicer(administration, lambda _context: actor)
+        keyring = keyring_of(settings)
+        administration = Administration.over(keyring, registry, CachePorts(), NoUpstreams())
+        prompts = PromptAdministration(keyring.directory, registry)
+        yield AdminServicer(administration, lambda _context: actor), PromptServicer(prompts, lambda _context: actor)
 
 
 async def note_reload(settings: Settings, revision: str, outcome: str, details: Mapping[str, str]) -> None:

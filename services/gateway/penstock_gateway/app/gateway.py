@@ -33,6 +33,7 @@ from penstock_gateway.domain.life.exchange import VisitParts
 from penstock_gateway.domain.life.guards import OpenInput
 from penstock_gateway.domain.life.pace import Pace
 from penstock_gateway.domain.models import ModelDirectory
+from penstock_gateway.domain.prompts.administration import PromptAdministration
 from penstock_gateway.domain.status.report import ConfigurationRevision, StatusReporter
 from penstock_gateway.settings import Settings
 from penstock_gateway.surfaces.arrival import Reception, Timeouts
@@ -42,6 +43,7 @@ from penstock_gateway.surfaces.grpc.arrival import PolicyGuard
 from penstock_gateway.surfaces.grpc.chat import ChatServicer
 from penstock_gateway.surfaces.grpc.embedding import EmbeddingServicer
 from penstock_gateway.surfaces.grpc.models import ModelServicer
+from penstock_gateway.surfaces.grpc.prompts import PromptServicer
 from penstock_gateway.surfaces.grpc.status import StatusServicer
 from penstock_gateway.surfaces.http1.limits import HttpLimits
 from penstock_gateway.surfaces.public import Listen, RunningGateway, Surfaces, open_to_the_public
@@ -98,6 +100,10 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
         chat=ChatServicer(reception, life, parts.in_background),
         embeddings=EmbeddingServicer(reception, embeddings),
         models=ModelServicer(models),
+        prompts=PromptServicer(
+            PromptAdministration(keyring.directory, SqlRegistry(parts.engine), parts.prompts.forget),
+            actors_of(reception),
+        ),
         admin=_admin(keyring, parts, _cache_ports(channels, cache, router), inference, reception),
         status=StatusServicer(_reporter(parts, channels, inference, store)),
         wire_formats=WireFormats(wire_formats),
@@ -127,6 +133,7 @@ def _life_parts(
         ladders=parts.ladders,
         forks=parts.forks,
         flights=parts.flights,
+        prompts=parts.prompts,
         pace=None if settings.cache.replay_pace == "instant" else Pace(settings.cache.replay_pace),
     )
 

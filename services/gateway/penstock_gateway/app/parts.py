@@ -18,6 +18,7 @@ from penstock_gateway.adapters.limits_in_memory import InMemoryLimiter
 from penstock_gateway.adapters.limits_in_redis import RedisLimiter, open_limiter
 from penstock_gateway.adapters.sql.history import SqlHistory
 from penstock_gateway.adapters.sql.ledger import SqlLedger, writing_ledger
+from penstock_gateway.adapters.sql.prompts import SqlPromptStore
 from penstock_gateway.adapters.sql.schema import GATEWAY
 from penstock_gateway.adapters.telemetry import Telemetry, TelemetryObserver, observing, show_ledger
 from penstock_gateway.app.flights import open_flights
@@ -26,6 +27,7 @@ from penstock_gateway.domain.life.flights import Flights
 from penstock_gateway.domain.life.forks import Forks
 from penstock_gateway.domain.life.ladder import Ladders
 from penstock_gateway.domain.life.refusals import Refusals
+from penstock_gateway.domain.prompts.library import LibraryTerms, PromptLibrary
 from penstock_gateway.domain.retention import Kept, Retention, RetentionRule
 from penstock_gateway.domain.status.traffic import TrafficWindow
 from penstock_gateway.settings import Settings
@@ -52,6 +54,7 @@ class Parts:
     ladders: Ladders
     forks: Forks
     """Of the revision that runs."""
+    prompts: PromptLibrary
     flights: Flights | None
     """None where each request has an answer of its own generated."""
 
@@ -81,6 +84,7 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
         ledger=await opened(writing_ledger(engine, own.max_queued_ledger_rows)),
         limiter=await opened(open_limiter(settings.redis.state if shares_limits else "", own.redis_timeout)),
         ladders=Ladders(settings.ladders()),
+        prompts=PromptLibrary(SqlPromptStore(engine), LibraryTerms(settings.prompts.label_age, settings.prompts.kept)),
         forks=Forks(settings.forks()),
         flights=await opened(open_flights(settings, shares=shares_limits)),
     )

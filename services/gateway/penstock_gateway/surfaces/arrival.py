@@ -28,6 +28,7 @@ from penstock_gateway.domain.access.policy import Policy
 from penstock_gateway.domain.life.admission import RateState
 from penstock_gateway.domain.life.door import Door, Place
 from penstock_gateway.domain.life.order import DEFAULT_CACHE_CONTROL, CacheControl, Call, ChatOrder, EmbeddingOrder
+from penstock_gateway.domain.prompts.content import PromptReference
 from penstock_gateway.surfaces.cache_words import cache_control_in
 from penstock_gateway.surfaces.client_address import ClientAddresses
 
@@ -192,6 +193,7 @@ class Reception:
             timeout=self._timeout(arrival.headers, options),
             context=context,
             input=request,
+            prompt=options.prompt,
             whole=not options.stream,
             may_recover=options.may_recover and is_on(arrival.headers, _RECOVERY),
             may_degrade=options.may_degrade
@@ -232,7 +234,7 @@ class CallOptions(msgspec.Struct, frozen=True, gc=False):
 
     ``may_recover``: nothing but a header forbids that an answer that breaks off is made whole. ``may_degrade``: nor that
     another stands in for an answer that nobody can give. ``may_hedge``: nor that another is asked where the first token is
-    late. ``priority``: what the body says of it.
+    late. ``priority``: what the body says of it. ``prompt``: what stands before the input.
     """
 
     stream: bool
@@ -242,6 +244,7 @@ class CallOptions(msgspec.Struct, frozen=True, gc=False):
     may_degrade: bool = True
     may_hedge: bool = True
     priority: Priority | None = None
+    prompt: PromptReference | None = None
 
 
 def credential_in(headers: Mapping[str, str]) -> str:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from penstock.gateway.v1 import admin_service_pb2
+from penstock.gateway.v1 import admin_service_pb2, prompt_service_pb2
 from penstock_common.certificates import PemFiles
 from penstock_common.peers import Guestlist
 from penstock_common.rpc.interception import ServerInterceptor
@@ -20,6 +20,7 @@ from penstock_gateway.surfaces.grpc.chat import ChatServicer
 from penstock_gateway.surfaces.grpc.embedding import EmbeddingServicer
 from penstock_gateway.surfaces.grpc.methods import handlers_of
 from penstock_gateway.surfaces.grpc.models import ModelServicer
+from penstock_gateway.surfaces.grpc.prompts import PromptServicer
 from penstock_gateway.surfaces.grpc.status import StatusServicer
 from penstock_gateway.surfaces.http1.connection import Handler
 from penstock_gateway.surfaces.http1.limits import HttpLimits
@@ -38,6 +39,7 @@ class Surfaces:
     embeddings: EmbeddingServicer
     models: ModelServicer
     admin: AdminServicer
+    prompts: PromptServicer
     status: StatusServicer
     wire_formats: Handler
     http_limits: HttpLimits
@@ -52,7 +54,8 @@ class Surfaces:
         admin = admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"]
         servicers = (self.chat, self.embeddings, self.models, self.status)
         handlers = [handler for servicer in servicers for handler in servicer.handlers()]
-        return Service("gateway", [*handlers, *handlers_of(admin, self.admin)])
+        prompts = prompt_service_pb2.DESCRIPTOR.services_by_name["PromptService"]
+        return Service("gateway", [*handlers, *handlers_of(admin, self.admin), *handlers_of(prompts, self.prompts)])
 
 
 class RunningGateway:

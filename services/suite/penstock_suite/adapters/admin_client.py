@@ -10,7 +10,7 @@ import grpc
 from google.protobuf import duration_pb2, field_mask_pb2, timestamp_pb2
 
 from penstock.gateway.v1 import admin_service_pb2 as pb
-from penstock.gateway.v1 import admin_service_pb2_grpc
+from penstock.gateway.v1 import admin_service_pb2_grpc, prompt_service_pb2_grpc
 from penstock_common.errors import (
     AddressNotPermitted,
     InvalidCredentials,
@@ -25,6 +25,7 @@ from penstock_common.errors import (
 from penstock_common.status import error_from_rpc
 from penstock_suite.adapters.cache_admin_client import CacheAdminClient
 from penstock_suite.adapters.gateway_client import failed
+from penstock_suite.adapters.prompt_admin_client import PromptAdminClient
 from penstock_suite.adapters.upstream_rows import upstream_rows
 from penstock_suite.domain.administration import (
     Administration,
@@ -84,9 +85,11 @@ _TIMEOUT_SECONDS = 30.0
 
 def asking(channel: grpc.aio.Channel, target: GatewayTarget, metadata: Metadata) -> Ask:
     """Return what asks a gateway; the metadata says who asks."""
-    stub: Any = admin_service_pb2_grpc.AdminServiceStub(channel)
+    administration: Any = admin_service_pb2_grpc.AdminServiceStub(channel)
+    prompts: Any = prompt_service_pb2_grpc.PromptServiceStub(channel)
 
     async def ask(method: str, request: Any) -> Any:
+        stub = prompts if hasattr(prompts, method) else administration
         try:
             return await getattr(stub, method)(request, metadata=metadata, timeout=_TIMEOUT_SECONDS)
         except grpc.aio.AioRpcError as error:
@@ -100,7 +103,7 @@ def administration_over(ask: Ask) -> Administration:
     return _AdminClient(ask)
 
 
-class _AdminClient(CacheAdminClient):
+class _AdminClient(CacheAdminClient, PromptAdminClient):
     """Implements ``Administration``: converts, asks, converts."""
 
     def __init__(self, ask: Ask) -> None:
@@ -221,6 +224,8 @@ class _AdminClient(CacheAdminClient):
 
 
 def _lister(kind: str) -> str:
+    if kind.startswith("prompt"):
+        return "penstock prompts list"
     return "penstock cache list" if kind == "cache entry" else f"penstock {kind}s list"
 
 

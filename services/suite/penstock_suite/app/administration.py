@@ -80,9 +80,10 @@ async def _of_database(plan: StackPlan) -> AsyncGenerator[Administration]:
     ensure_key_file(plan.state.key_pepper, random_secret)
     settings = plan.configuration().settings(Settings)
     try:
-        async with open_administration(settings, Actor.at_the_command_line(_user())) as servicer:
+        async with open_administration(settings, Actor.at_the_command_line(_user())) as (admin, prompts):
 
             async def ask(method: str, request: Any) -> Any:
+                servicer = prompts if hasattr(prompts, method) else admin
                 return await getattr(servicer, method)(request, None)
 
             yield administration_over(ask)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from penstock.llm.v1 import generation_pb2 as gen
 from penstock.llm.v1 import message_pb2 as msg
@@ -46,6 +46,16 @@ class UnknownRoleError(ValueError):
     def __init__(self, index: int) -> None:
         super().__init__(f"messages[{index}].role")
         self.index = index
+
+
+def role_to_proto(role: t.Role) -> Any:
+    """Return the wire's number of a role."""
+    return _ROLE_TO_PROTO[role]
+
+
+def role_from_proto(number: int) -> t.Role | None:
+    """Return the role; None for one that this version does not know."""
+    return _ROLE_FROM_PROTO.get(cast("Any", number))
 
 
 def part_to_proto(part: t.ContentPart) -> msg.ContentPart:
@@ -218,7 +228,7 @@ def input_to_proto(value: t.GenerationInput) -> gen.GenerationInput:
     proto = gen.GenerationInput(
         model=value.model,
         messages=[message_to_proto(message) for message in value.messages],
-        sampling=_sampling_to_proto(value.sampling),
+        sampling=sampling_to_proto(value.sampling),
         extra_json=value.extra_json,
         hints_json=value.hints_json,
     )
@@ -242,7 +252,7 @@ def input_from_proto(proto: gen.GenerationInput) -> t.GenerationInput:
         messages=tuple(message_from_proto(message, index) for index, message in enumerate(proto.messages)),
         tools=tuple(_tool_from_proto(tool) for tool in proto.tools),
         tool_choice=_tool_choice_from_proto(proto.tool_choice) if proto.HasField("tool_choice") else None,
-        sampling=_sampling_from_proto(proto.sampling),
+        sampling=sampling_from_proto(proto.sampling),
         response_format=_response_format_from_proto(proto.response_format),
         extra_json=proto.extra_json,
         hints_json=proto.hints_json,
@@ -306,7 +316,8 @@ def _tool_choice_from_proto(choice: msg.ToolChoice) -> t.ToolChoice:
     )
 
 
-def _sampling_to_proto(sampling: t.SamplingParams) -> gen.SamplingParams:
+def sampling_to_proto(sampling: t.SamplingParams) -> gen.SamplingParams:
+    """Return the wire form of sampling knobs."""
     if sampling is _DEFAULT_SAMPLING or sampling == _DEFAULT_SAMPLING:
         return gen.SamplingParams()
     # Passing None leaves an optional field unset.
@@ -317,7 +328,8 @@ def _sampling_to_proto(sampling: t.SamplingParams) -> gen.SamplingParams:
     )
 
 
-def _sampling_from_proto(proto: gen.SamplingParams) -> t.SamplingParams:
+def sampling_from_proto(proto: gen.SamplingParams) -> t.SamplingParams:
+    """Return the value of sampling knobs."""
     present = {field.name: value for field, value in proto.ListFields()}
     if "stop" in present:
         present["stop"] = tuple(present["stop"])

@@ -11,6 +11,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	structpb "google.golang.org/protobuf/types/known/structpb"
 	v1 "penstock.dev/proto/penstock/llm/v1"
 	reflect "reflect"
 	sync "sync"
@@ -354,6 +355,80 @@ func (x *CacheResult) GetReason() string {
 	return ""
 }
 
+// Names a version of a prompt that PromptService keeps, and what stands in its places. Its messages come before the
+// input's, of which there may be none then, and the system's of both come before all others; its model and sampling hold
+// where the input says nothing. The header `x-penstock-prompt` tells which version it was: `greeting@7`.
+type PromptReference struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name of a prompt of the key's tenant.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// 0: the one that the label points to.
+	Version uint32 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// Where there is no version; `production` without it.
+	Label         string           `protobuf:"bytes,3,opt,name=label,proto3" json:"label,omitempty"`
+	Variables     *structpb.Struct `protobuf:"bytes,4,opt,name=variables,proto3" json:"variables,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PromptReference) Reset() {
+	*x = PromptReference{}
+	mi := &file_penstock_gateway_v1_chat_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PromptReference) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PromptReference) ProtoMessage() {}
+
+func (x *PromptReference) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_chat_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PromptReference.ProtoReflect.Descriptor instead.
+func (*PromptReference) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_chat_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *PromptReference) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *PromptReference) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *PromptReference) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+func (x *PromptReference) GetVariables() *structpb.Struct {
+	if x != nil {
+		return x.Variables
+	}
+	return nil
+}
+
 // Request of Chat.
 type ChatRequest struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
@@ -367,14 +442,16 @@ type ChatRequest struct {
 	// On HTTP also the header `x-penstock-hedge: off`.
 	NoHedging bool `protobuf:"varint,42,opt,name=no_hedging,json=noHedging,proto3" json:"no_hedging,omitempty"`
 	// What the key's tier permits at most is what a request gets. On HTTP also the header `x-penstock-priority`.
-	Priority      v1.Priority `protobuf:"varint,31,opt,name=priority,proto3,enum=penstock.llm.v1.Priority" json:"priority,omitempty"`
+	Priority v1.Priority `protobuf:"varint,31,opt,name=priority,proto3,enum=penstock.llm.v1.Priority" json:"priority,omitempty"`
+	// What stands before the input.
+	Prompt        *PromptReference `protobuf:"bytes,50,opt,name=prompt,proto3" json:"prompt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ChatRequest) Reset() {
 	*x = ChatRequest{}
-	mi := &file_penstock_gateway_v1_chat_service_proto_msgTypes[2]
+	mi := &file_penstock_gateway_v1_chat_service_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -386,7 +463,7 @@ func (x *ChatRequest) String() string {
 func (*ChatRequest) ProtoMessage() {}
 
 func (x *ChatRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_chat_service_proto_msgTypes[2]
+	mi := &file_penstock_gateway_v1_chat_service_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -399,7 +476,7 @@ func (x *ChatRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChatRequest.ProtoReflect.Descriptor instead.
 func (*ChatRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_chat_service_proto_rawDescGZIP(), []int{2}
+	return file_penstock_gateway_v1_chat_service_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ChatRequest) GetInput() *v1.GenerationInput {
@@ -444,6 +521,13 @@ func (x *ChatRequest) GetPriority() v1.Priority {
 	return v1.Priority(0)
 }
 
+func (x *ChatRequest) GetPrompt() *PromptReference {
+	if x != nil {
+		return x.Prompt
+	}
+	return nil
+}
+
 // Response of Chat.
 type ChatResponse struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
@@ -475,7 +559,7 @@ type ChatResponse struct {
 
 func (x *ChatResponse) Reset() {
 	*x = ChatResponse{}
-	mi := &file_penstock_gateway_v1_chat_service_proto_msgTypes[3]
+	mi := &file_penstock_gateway_v1_chat_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -487,7 +571,7 @@ func (x *ChatResponse) String() string {
 func (*ChatResponse) ProtoMessage() {}
 
 func (x *ChatResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_chat_service_proto_msgTypes[3]
+	mi := &file_penstock_gateway_v1_chat_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -500,7 +584,7 @@ func (x *ChatResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChatResponse.ProtoReflect.Descriptor instead.
 func (*ChatResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_chat_service_proto_rawDescGZIP(), []int{3}
+	return file_penstock_gateway_v1_chat_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ChatResponse) GetGenerationId() string {
@@ -614,7 +698,7 @@ type AnsweredChoice struct {
 
 func (x *AnsweredChoice) Reset() {
 	*x = AnsweredChoice{}
-	mi := &file_penstock_gateway_v1_chat_service_proto_msgTypes[4]
+	mi := &file_penstock_gateway_v1_chat_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -626,7 +710,7 @@ func (x *AnsweredChoice) String() string {
 func (*AnsweredChoice) ProtoMessage() {}
 
 func (x *AnsweredChoice) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_chat_service_proto_msgTypes[4]
+	mi := &file_penstock_gateway_v1_chat_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -639,7 +723,7 @@ func (x *AnsweredChoice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnsweredChoice.ProtoReflect.Descriptor instead.
 func (*AnsweredChoice) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_chat_service_proto_rawDescGZIP(), []int{4}
+	return file_penstock_gateway_v1_chat_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *AnsweredChoice) GetMessage() *v1.Message {
@@ -678,14 +762,16 @@ type StreamChatRequest struct {
 	// On HTTP also the header `x-penstock-hedge: off`.
 	NoHedging bool `protobuf:"varint,42,opt,name=no_hedging,json=noHedging,proto3" json:"no_hedging,omitempty"`
 	// What the key's tier permits at most is what a request gets. On HTTP also the header `x-penstock-priority`.
-	Priority      v1.Priority `protobuf:"varint,31,opt,name=priority,proto3,enum=penstock.llm.v1.Priority" json:"priority,omitempty"`
+	Priority v1.Priority `protobuf:"varint,31,opt,name=priority,proto3,enum=penstock.llm.v1.Priority" json:"priority,omitempty"`
+	// What stands before the input.
+	Prompt        *PromptReference `protobuf:"bytes,50,opt,name=prompt,proto3" json:"prompt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StreamChatRequest) Reset() {
 	*x = StreamChatRequest{}
-	mi := &file_penstock_gateway_v1_chat_service_proto_msgTypes[5]
+	mi := &file_penstock_gateway_v1_chat_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -697,7 +783,7 @@ func (x *StreamChatRequest) String() string {
 func (*StreamChatRequest) ProtoMessage() {}
 
 func (x *StreamChatRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_chat_service_proto_msgTypes[5]
+	mi := &file_penstock_gateway_v1_chat_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -710,7 +796,7 @@ func (x *StreamChatRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamChatRequest.ProtoReflect.Descriptor instead.
 func (*StreamChatRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_chat_service_proto_rawDescGZIP(), []int{5}
+	return file_penstock_gateway_v1_chat_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *StreamChatRequest) GetInput() *v1.GenerationInput {
@@ -762,6 +848,13 @@ func (x *StreamChatRequest) GetPriority() v1.Priority {
 	return v1.Priority(0)
 }
 
+func (x *StreamChatRequest) GetPrompt() *PromptReference {
+	if x != nil {
+		return x.Prompt
+	}
+	return nil
+}
+
 // One event of StreamChat. What the cache did comes as the initial metadata
 // `x-penstock-cache`, as on HTTP.
 type StreamChatResponse struct {
@@ -773,7 +866,7 @@ type StreamChatResponse struct {
 
 func (x *StreamChatResponse) Reset() {
 	*x = StreamChatResponse{}
-	mi := &file_penstock_gateway_v1_chat_service_proto_msgTypes[6]
+	mi := &file_penstock_gateway_v1_chat_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -785,7 +878,7 @@ func (x *StreamChatResponse) String() string {
 func (*StreamChatResponse) ProtoMessage() {}
 
 func (x *StreamChatResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_chat_service_proto_msgTypes[6]
+	mi := &file_penstock_gateway_v1_chat_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -798,7 +891,7 @@ func (x *StreamChatResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamChatResponse.ProtoReflect.Descriptor instead.
 func (*StreamChatResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_chat_service_proto_rawDescGZIP(), []int{6}
+	return file_penstock_gateway_v1_chat_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *StreamChatResponse) GetEvent() *v1.GenerationEvent {
@@ -812,7 +905,7 @@ var File_penstock_gateway_v1_chat_service_proto protoreflect.FileDescriptor
 
 const file_penstock_gateway_v1_chat_service_proto_rawDesc = "" +
 	"\n" +
-	"&penstock/gateway/v1/chat_service.proto\x12\x13penstock.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a penstock/llm/v1/generation.proto\x1a\x1dpenstock/llm/v1/message.proto\"\x8f\x02\n" +
+	"&penstock/gateway/v1/chat_service.proto\x12\x13penstock.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a penstock/llm/v1/generation.proto\x1a\x1dpenstock/llm/v1/message.proto\"\x8f\x02\n" +
 	"\fCacheControl\x12\x19\n" +
 	"\bno_store\x18\x01 \x01(\bR\anoStore\x12\x19\n" +
 	"\bno_cache\x18\x02 \x01(\bR\anoCache\x12$\n" +
@@ -844,7 +937,12 @@ const file_penstock_gateway_v1_chat_service_proto_rawDesc = "" +
 	"\n" +
 	"TIER_EXACT\x10\x01\x12\x11\n" +
 	"\rTIER_SEMANTIC\x10\x02\x12\x0f\n" +
-	"\vTIER_FLIGHT\x10\x1e\"\xca\x02\n" +
+	"\vTIER_FLIGHT\x10\x1e\"\x8d\x01\n" +
+	"\x0fPromptReference\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\rR\aversion\x12\x14\n" +
+	"\x05label\x18\x03 \x01(\tR\x05label\x125\n" +
+	"\tvariables\x18\x04 \x01(\v2\x17.google.protobuf.StructR\tvariables\"\x88\x03\n" +
 	"\vChatRequest\x12;\n" +
 	"\x05input\x18\x01 \x01(\v2 .penstock.llm.v1.GenerationInputB\x03\xe0A\x02R\x05input\x12F\n" +
 	"\rcache_control\x18\x02 \x01(\v2!.penstock.gateway.v1.CacheControlR\fcacheControl\x129\n" +
@@ -852,7 +950,8 @@ const file_penstock_gateway_v1_chat_service_proto_rawDesc = "" +
 	"\x0eno_degradation\x18( \x01(\bR\rnoDegradation\x12\x1d\n" +
 	"\n" +
 	"no_hedging\x18* \x01(\bR\tnoHedging\x125\n" +
-	"\bpriority\x18\x1f \x01(\x0e2\x19.penstock.llm.v1.PriorityR\bpriority\"\xf6\x04\n" +
+	"\bpriority\x18\x1f \x01(\x0e2\x19.penstock.llm.v1.PriorityR\bpriority\x12<\n" +
+	"\x06prompt\x182 \x01(\v2$.penstock.gateway.v1.PromptReferenceR\x06prompt\"\xf6\x04\n" +
 	"\fChatResponse\x12(\n" +
 	"\rgeneration_id\x18\x01 \x01(\tB\x03\xe0A\x03R\fgenerationId\x12\x14\n" +
 	"\x05model\x18\x02 \x01(\tR\x05model\x122\n" +
@@ -871,7 +970,7 @@ const file_penstock_gateway_v1_chat_service_proto_rawDesc = "" +
 	"\x0eAnsweredChoice\x122\n" +
 	"\amessage\x18\x01 \x01(\v2\x18.penstock.llm.v1.MessageR\amessage\x12B\n" +
 	"\rfinish_reason\x18\x02 \x01(\x0e2\x1d.penstock.llm.v1.FinishReasonR\ffinishReason\x12#\n" +
-	"\rlogprobs_json\x18\x03 \x01(\tR\flogprobsJson\"\xf1\x02\n" +
+	"\rlogprobs_json\x18\x03 \x01(\tR\flogprobsJson\"\xaf\x03\n" +
 	"\x11StreamChatRequest\x12;\n" +
 	"\x05input\x18\x01 \x01(\v2 .penstock.llm.v1.GenerationInputB\x03\xe0A\x02R\x05input\x12F\n" +
 	"\rcache_control\x18\x02 \x01(\v2!.penstock.gateway.v1.CacheControlR\fcacheControl\x129\n" +
@@ -881,7 +980,8 @@ const file_penstock_gateway_v1_chat_service_proto_rawDesc = "" +
 	"\x0eno_degradation\x18( \x01(\bR\rnoDegradation\x12\x1d\n" +
 	"\n" +
 	"no_hedging\x18* \x01(\bR\tnoHedging\x125\n" +
-	"\bpriority\x18\x1f \x01(\x0e2\x19.penstock.llm.v1.PriorityR\bpriority\"L\n" +
+	"\bpriority\x18\x1f \x01(\x0e2\x19.penstock.llm.v1.PriorityR\bpriority\x12<\n" +
+	"\x06prompt\x182 \x01(\v2$.penstock.gateway.v1.PromptReferenceR\x06prompt\"L\n" +
 	"\x12StreamChatResponse\x126\n" +
 	"\x05event\x18\x01 \x01(\v2 .penstock.llm.v1.GenerationEventR\x05event2\xf4\x01\n" +
 	"\vChatService\x12d\n" +
@@ -902,59 +1002,64 @@ func file_penstock_gateway_v1_chat_service_proto_rawDescGZIP() []byte {
 }
 
 var file_penstock_gateway_v1_chat_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_penstock_gateway_v1_chat_service_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_penstock_gateway_v1_chat_service_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_penstock_gateway_v1_chat_service_proto_goTypes = []any{
 	(CacheResult_Status)(0),     // 0: penstock.gateway.v1.CacheResult.Status
 	(CacheResult_Tier)(0),       // 1: penstock.gateway.v1.CacheResult.Tier
 	(*CacheControl)(nil),        // 2: penstock.gateway.v1.CacheControl
 	(*CacheResult)(nil),         // 3: penstock.gateway.v1.CacheResult
-	(*ChatRequest)(nil),         // 4: penstock.gateway.v1.ChatRequest
-	(*ChatResponse)(nil),        // 5: penstock.gateway.v1.ChatResponse
-	(*AnsweredChoice)(nil),      // 6: penstock.gateway.v1.AnsweredChoice
-	(*StreamChatRequest)(nil),   // 7: penstock.gateway.v1.StreamChatRequest
-	(*StreamChatResponse)(nil),  // 8: penstock.gateway.v1.StreamChatResponse
-	(*durationpb.Duration)(nil), // 9: google.protobuf.Duration
-	(*v1.GenerationInput)(nil),  // 10: penstock.llm.v1.GenerationInput
-	(*v1.RequestContext)(nil),   // 11: penstock.llm.v1.RequestContext
-	(v1.Priority)(0),            // 12: penstock.llm.v1.Priority
-	(*v1.Message)(nil),          // 13: penstock.llm.v1.Message
-	(v1.FinishReason)(0),        // 14: penstock.llm.v1.FinishReason
-	(*v1.TokenUsage)(nil),       // 15: penstock.llm.v1.TokenUsage
-	(v1.Degradation)(0),         // 16: penstock.llm.v1.Degradation
-	(*v1.GenerationEvent)(nil),  // 17: penstock.llm.v1.GenerationEvent
+	(*PromptReference)(nil),     // 4: penstock.gateway.v1.PromptReference
+	(*ChatRequest)(nil),         // 5: penstock.gateway.v1.ChatRequest
+	(*ChatResponse)(nil),        // 6: penstock.gateway.v1.ChatResponse
+	(*AnsweredChoice)(nil),      // 7: penstock.gateway.v1.AnsweredChoice
+	(*StreamChatRequest)(nil),   // 8: penstock.gateway.v1.StreamChatRequest
+	(*StreamChatResponse)(nil),  // 9: penstock.gateway.v1.StreamChatResponse
+	(*durationpb.Duration)(nil), // 10: google.protobuf.Duration
+	(*structpb.Struct)(nil),     // 11: google.protobuf.Struct
+	(*v1.GenerationInput)(nil),  // 12: penstock.llm.v1.GenerationInput
+	(*v1.RequestContext)(nil),   // 13: penstock.llm.v1.RequestContext
+	(v1.Priority)(0),            // 14: penstock.llm.v1.Priority
+	(*v1.Message)(nil),          // 15: penstock.llm.v1.Message
+	(v1.FinishReason)(0),        // 16: penstock.llm.v1.FinishReason
+	(*v1.TokenUsage)(nil),       // 17: penstock.llm.v1.TokenUsage
+	(v1.Degradation)(0),         // 18: penstock.llm.v1.Degradation
+	(*v1.GenerationEvent)(nil),  // 19: penstock.llm.v1.GenerationEvent
 }
 var file_penstock_gateway_v1_chat_service_proto_depIdxs = []int32{
-	9,  // 0: penstock.gateway.v1.CacheControl.max_age:type_name -> google.protobuf.Duration
-	9,  // 1: penstock.gateway.v1.CacheControl.ttl:type_name -> google.protobuf.Duration
+	10, // 0: penstock.gateway.v1.CacheControl.max_age:type_name -> google.protobuf.Duration
+	10, // 1: penstock.gateway.v1.CacheControl.ttl:type_name -> google.protobuf.Duration
 	0,  // 2: penstock.gateway.v1.CacheResult.status:type_name -> penstock.gateway.v1.CacheResult.Status
 	1,  // 3: penstock.gateway.v1.CacheResult.tier:type_name -> penstock.gateway.v1.CacheResult.Tier
-	9,  // 4: penstock.gateway.v1.CacheResult.age:type_name -> google.protobuf.Duration
-	10, // 5: penstock.gateway.v1.ChatRequest.input:type_name -> penstock.llm.v1.GenerationInput
-	2,  // 6: penstock.gateway.v1.ChatRequest.cache_control:type_name -> penstock.gateway.v1.CacheControl
-	11, // 7: penstock.gateway.v1.ChatRequest.context:type_name -> penstock.llm.v1.RequestContext
-	12, // 8: penstock.gateway.v1.ChatRequest.priority:type_name -> penstock.llm.v1.Priority
-	13, // 9: penstock.gateway.v1.ChatResponse.message:type_name -> penstock.llm.v1.Message
-	14, // 10: penstock.gateway.v1.ChatResponse.finish_reason:type_name -> penstock.llm.v1.FinishReason
-	15, // 11: penstock.gateway.v1.ChatResponse.usage:type_name -> penstock.llm.v1.TokenUsage
-	3,  // 12: penstock.gateway.v1.ChatResponse.cache:type_name -> penstock.gateway.v1.CacheResult
-	6,  // 13: penstock.gateway.v1.ChatResponse.more_choices:type_name -> penstock.gateway.v1.AnsweredChoice
-	16, // 14: penstock.gateway.v1.ChatResponse.degraded:type_name -> penstock.llm.v1.Degradation
-	13, // 15: penstock.gateway.v1.AnsweredChoice.message:type_name -> penstock.llm.v1.Message
-	14, // 16: penstock.gateway.v1.AnsweredChoice.finish_reason:type_name -> penstock.llm.v1.FinishReason
-	10, // 17: penstock.gateway.v1.StreamChatRequest.input:type_name -> penstock.llm.v1.GenerationInput
-	2,  // 18: penstock.gateway.v1.StreamChatRequest.cache_control:type_name -> penstock.gateway.v1.CacheControl
-	11, // 19: penstock.gateway.v1.StreamChatRequest.context:type_name -> penstock.llm.v1.RequestContext
-	12, // 20: penstock.gateway.v1.StreamChatRequest.priority:type_name -> penstock.llm.v1.Priority
-	17, // 21: penstock.gateway.v1.StreamChatResponse.event:type_name -> penstock.llm.v1.GenerationEvent
-	4,  // 22: penstock.gateway.v1.ChatService.Chat:input_type -> penstock.gateway.v1.ChatRequest
-	7,  // 23: penstock.gateway.v1.ChatService.StreamChat:input_type -> penstock.gateway.v1.StreamChatRequest
-	5,  // 24: penstock.gateway.v1.ChatService.Chat:output_type -> penstock.gateway.v1.ChatResponse
-	8,  // 25: penstock.gateway.v1.ChatService.StreamChat:output_type -> penstock.gateway.v1.StreamChatResponse
-	24, // [24:26] is the sub-list for method output_type
-	22, // [22:24] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	10, // 4: penstock.gateway.v1.CacheResult.age:type_name -> google.protobuf.Duration
+	11, // 5: penstock.gateway.v1.PromptReference.variables:type_name -> google.protobuf.Struct
+	12, // 6: penstock.gateway.v1.ChatRequest.input:type_name -> penstock.llm.v1.GenerationInput
+	2,  // 7: penstock.gateway.v1.ChatRequest.cache_control:type_name -> penstock.gateway.v1.CacheControl
+	13, // 8: penstock.gateway.v1.ChatRequest.context:type_name -> penstock.llm.v1.RequestContext
+	14, // 9: penstock.gateway.v1.ChatRequest.priority:type_name -> penstock.llm.v1.Priority
+	4,  // 10: penstock.gateway.v1.ChatRequest.prompt:type_name -> penstock.gateway.v1.PromptReference
+	15, // 11: penstock.gateway.v1.ChatResponse.message:type_name -> penstock.llm.v1.Message
+	16, // 12: penstock.gateway.v1.ChatResponse.finish_reason:type_name -> penstock.llm.v1.FinishReason
+	17, // 13: penstock.gateway.v1.ChatResponse.usage:type_name -> penstock.llm.v1.TokenUsage
+	3,  // 14: penstock.gateway.v1.ChatResponse.cache:type_name -> penstock.gateway.v1.CacheResult
+	7,  // 15: penstock.gateway.v1.ChatResponse.more_choices:type_name -> penstock.gateway.v1.AnsweredChoice
+	18, // 16: penstock.gateway.v1.ChatResponse.degraded:type_name -> penstock.llm.v1.Degradation
+	15, // 17: penstock.gateway.v1.AnsweredChoice.message:type_name -> penstock.llm.v1.Message
+	16, // 18: penstock.gateway.v1.AnsweredChoice.finish_reason:type_name -> penstock.llm.v1.FinishReason
+	12, // 19: penstock.gateway.v1.StreamChatRequest.input:type_name -> penstock.llm.v1.GenerationInput
+	2,  // 20: penstock.gateway.v1.StreamChatRequest.cache_control:type_name -> penstock.gateway.v1.CacheControl
+	13, // 21: penstock.gateway.v1.StreamChatRequest.context:type_name -> penstock.llm.v1.RequestContext
+	14, // 22: penstock.gateway.v1.StreamChatRequest.priority:type_name -> penstock.llm.v1.Priority
+	4,  // 23: penstock.gateway.v1.StreamChatRequest.prompt:type_name -> penstock.gateway.v1.PromptReference
+	19, // 24: penstock.gateway.v1.StreamChatResponse.event:type_name -> penstock.llm.v1.GenerationEvent
+	5,  // 25: penstock.gateway.v1.ChatService.Chat:input_type -> penstock.gateway.v1.ChatRequest
+	8,  // 26: penstock.gateway.v1.ChatService.StreamChat:input_type -> penstock.gateway.v1.StreamChatRequest
+	6,  // 27: penstock.gateway.v1.ChatService.Chat:output_type -> penstock.gateway.v1.ChatResponse
+	9,  // 28: penstock.gateway.v1.ChatService.StreamChat:output_type -> penstock.gateway.v1.StreamChatResponse
+	27, // [27:29] is the sub-list for method output_type
+	25, // [25:27] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_penstock_gateway_v1_chat_service_proto_init() }
@@ -968,7 +1073,7 @@ func file_penstock_gateway_v1_chat_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_penstock_gateway_v1_chat_service_proto_rawDesc), len(file_penstock_gateway_v1_chat_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

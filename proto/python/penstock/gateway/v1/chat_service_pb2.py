@@ -25,11 +25,12 @@ _sym_db = _symbol_database.Default()
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from penstock.llm.v1 import generation_pb2 as penstock_dot_llm_dot_v1_dot_generation__pb2
 from penstock.llm.v1 import message_pb2 as penstock_dot_llm_dot_v1_dot_message__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&penstock/gateway/v1/chat_service.proto\x12\x13penstock.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a penstock/llm/v1/generation.proto\x1a\x1dpenstock/llm/v1/message.proto\"\xcc\x01\n\x0c\x43\x61\x63heControl\x12\x10\n\x08no_store\x18\x01 \x01(\x08\x12\x10\n\x08no_cache\x18\x02 \x01(\x08\x12\x16\n\x0eonly_if_cached\x18\x03 \x01(\x08\x12*\n\x07max_age\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\r\n\x05\x65xact\x18( \x01(\x08\x12\x0f\n\x07private\x18) \x01(\x08\x12&\n\x03ttl\x18* \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0c\n\x04tags\x18+ \x03(\t\"\xab\x03\n\x0b\x43\x61\x63heResult\x12\x37\n\x06status\x18\x01 \x01(\x0e\x32\'.penstock.gateway.v1.CacheResult.Status\x12\x33\n\x04tier\x18\x02 \x01(\x0e\x32%.penstock.gateway.v1.CacheResult.Tier\x12\x12\n\nsimilarity\x18\x03 \x01(\x02\x12\x19\n\x11unset_temperature\x18\x1e \x01(\x08\x12\r\n\x05stale\x18( \x01(\x08\x12\x10\n\x08\x65ntry_id\x18) \x01(\t\x12&\n\x03\x61ge\x18* \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06reason\x18+ \x01(\t\"T\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\x0e\n\nSTATUS_HIT\x10\x01\x12\x0f\n\x0bSTATUS_MISS\x10\x02\x12\x11\n\rSTATUS_BYPASS\x10\x03\"P\n\x04Tier\x12\x14\n\x10TIER_UNSPECIFIED\x10\x00\x12\x0e\n\nTIER_EXACT\x10\x01\x12\x11\n\rTIER_SEMANTIC\x10\x02\x12\x0f\n\x0bTIER_FLIGHT\x10\x1e\"\x88\x02\n\x0b\x43hatRequest\x12\x34\n\x05input\x18\x01 \x01(\x0b\x32 .penstock.llm.v1.GenerationInputB\x03\xe0\x41\x02\x12\x38\n\rcache_control\x18\x02 \x01(\x0b\x32!.penstock.gateway.v1.CacheControl\x12\x30\n\x07\x63ontext\x18\x03 \x01(\x0b\x32\x1f.penstock.llm.v1.RequestContext\x12\x16\n\x0eno_degradation\x18( \x01(\x08\x12\x12\n\nno_hedging\x18* \x01(\x08\x12+\n\x08priority\x18\x1f \x01(\x0e\x32\x19.penstock.llm.v1.Priority\"\xde\x03\n\x0c\x43hatResponse\x12\x1a\n\rgeneration_id\x18\x01 \x01(\tB\x03\xe0\x41\x03\x12\r\n\x05model\x18\x02 \x01(\t\x12)\n\x07message\x18\x03 \x01(\x0b\x32\x18.penstock.llm.v1.Message\x12\x34\n\rfinish_reason\x18\x04 \x01(\x0e\x32\x1d.penstock.llm.v1.FinishReason\x12*\n\x05usage\x18\x05 \x01(\x0b\x32\x1b.penstock.llm.v1.TokenUsage\x12/\n\x05\x63\x61\x63he\x18\x06 \x01(\x0b\x32 .penstock.gateway.v1.CacheResult\x12\x10\n\x08upstream\x18\x07 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x08 \x01(\r\x12\x15\n\rcost_nano_usd\x18\t \x01(\x03\x12\x17\n\x0f\x63ost_is_unknown\x18! \x01(\x08\x12\x39\n\x0cmore_choices\x18\x1e \x03(\x0b\x32#.penstock.gateway.v1.AnsweredChoice\x12\x0f\n\x07\x64ropped\x18\x1f \x03(\t\x12\x15\n\rlogprobs_json\x18  \x01(\t\x12.\n\x08\x64\x65graded\x18( \x01(\x0e\x32\x1c.penstock.llm.v1.Degradation\"\x88\x01\n\x0e\x41nsweredChoice\x12)\n\x07message\x18\x01 \x01(\x0b\x32\x18.penstock.llm.v1.Message\x12\x34\n\rfinish_reason\x18\x02 \x01(\x0e\x32\x1d.penstock.llm.v1.FinishReason\x12\x15\n\rlogprobs_json\x18\x03 \x01(\t\"\xa3\x02\n\x11StreamChatRequest\x12\x34\n\x05input\x18\x01 \x01(\x0b\x32 .penstock.llm.v1.GenerationInputB\x03\xe0\x41\x02\x12\x38\n\rcache_control\x18\x02 \x01(\x0b\x32!.penstock.gateway.v1.CacheControl\x12\x30\n\x07\x63ontext\x18\x03 \x01(\x0b\x32\x1f.penstock.llm.v1.RequestContext\x12\x13\n\x0bno_recovery\x18\x1e \x01(\x08\x12\x16\n\x0eno_degradation\x18( \x01(\x08\x12\x12\n\nno_hedging\x18* \x01(\x08\x12+\n\x08priority\x18\x1f \x01(\x0e\x32\x19.penstock.llm.v1.Priority\"E\n\x12StreamChatResponse\x12/\n\x05\x65vent\x18\x01 \x01(\x0b\x32 .penstock.llm.v1.GenerationEvent2\xf4\x01\n\x0b\x43hatService\x12\x64\n\x04\x43hat\x12 .penstock.gateway.v1.ChatRequest\x1a!.penstock.gateway.v1.ChatResponse\"\x17\x82\xd3\xe4\x93\x02\x11\"\x0c/api/v1/chat:\x01*\x12\x7f\n\nStreamChat\x12&.penstock.gateway.v1.StreamChatRequest\x1a\'.penstock.gateway.v1.StreamChatResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\"\x13/api/v1/chat:stream:\x01*0\x01\x42\x32Z0penstock.dev/proto/penstock/gateway/v1;gatewayv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&penstock/gateway/v1/chat_service.proto\x12\x13penstock.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a penstock/llm/v1/generation.proto\x1a\x1dpenstock/llm/v1/message.proto\"\xcc\x01\n\x0c\x43\x61\x63heControl\x12\x10\n\x08no_store\x18\x01 \x01(\x08\x12\x10\n\x08no_cache\x18\x02 \x01(\x08\x12\x16\n\x0eonly_if_cached\x18\x03 \x01(\x08\x12*\n\x07max_age\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\r\n\x05\x65xact\x18( \x01(\x08\x12\x0f\n\x07private\x18) \x01(\x08\x12&\n\x03ttl\x18* \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0c\n\x04tags\x18+ \x03(\t\"\xab\x03\n\x0b\x43\x61\x63heResult\x12\x37\n\x06status\x18\x01 \x01(\x0e\x32\'.penstock.gateway.v1.CacheResult.Status\x12\x33\n\x04tier\x18\x02 \x01(\x0e\x32%.penstock.gateway.v1.CacheResult.Tier\x12\x12\n\nsimilarity\x18\x03 \x01(\x02\x12\x19\n\x11unset_temperature\x18\x1e \x01(\x08\x12\r\n\x05stale\x18( \x01(\x08\x12\x10\n\x08\x65ntry_id\x18) \x01(\t\x12&\n\x03\x61ge\x18* \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06reason\x18+ \x01(\t\"T\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\x0e\n\nSTATUS_HIT\x10\x01\x12\x0f\n\x0bSTATUS_MISS\x10\x02\x12\x11\n\rSTATUS_BYPASS\x10\x03\"P\n\x04Tier\x12\x14\n\x10TIER_UNSPECIFIED\x10\x00\x12\x0e\n\nTIER_EXACT\x10\x01\x12\x11\n\rTIER_SEMANTIC\x10\x02\x12\x0f\n\x0bTIER_FLIGHT\x10\x1e\"n\n\x0fPromptReference\x12\x0f\n\x02id\x18\x01 \x01(\tB\x03\xe0\x41\x02\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\r\n\x05label\x18\x03 \x01(\t\x12*\n\tvariables\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\"\xbe\x02\n\x0b\x43hatRequest\x12\x34\n\x05input\x18\x01 \x01(\x0b\x32 .penstock.llm.v1.GenerationInputB\x03\xe0\x41\x02\x12\x38\n\rcache_control\x18\x02 \x01(\x0b\x32!.penstock.gateway.v1.CacheControl\x12\x30\n\x07\x63ontext\x18\x03 \x01(\x0b\x32\x1f.penstock.llm.v1.RequestContext\x12\x16\n\x0eno_degradation\x18( \x01(\x08\x12\x12\n\nno_hedging\x18* \x01(\x08\x12+\n\x08priority\x18\x1f \x01(\x0e\x32\x19.penstock.llm.v1.Priority\x12\x34\n\x06prompt\x18\x32 \x01(\x0b\x32$.penstock.gateway.v1.PromptReference\"\xde\x03\n\x0c\x43hatResponse\x12\x1a\n\rgeneration_id\x18\x01 \x01(\tB\x03\xe0\x41\x03\x12\r\n\x05model\x18\x02 \x01(\t\x12)\n\x07message\x18\x03 \x01(\x0b\x32\x18.penstock.llm.v1.Message\x12\x34\n\rfinish_reason\x18\x04 \x01(\x0e\x32\x1d.penstock.llm.v1.FinishReason\x12*\n\x05usage\x18\x05 \x01(\x0b\x32\x1b.penstock.llm.v1.TokenUsage\x12/\n\x05\x63\x61\x63he\x18\x06 \x01(\x0b\x32 .penstock.gateway.v1.CacheResult\x12\x10\n\x08upstream\x18\x07 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x08 \x01(\r\x12\x15\n\rcost_nano_usd\x18\t \x01(\x03\x12\x17\n\x0f\x63ost_is_unknown\x18! \x01(\x08\x12\x39\n\x0cmore_choices\x18\x1e \x03(\x0b\x32#.penstock.gateway.v1.AnsweredChoice\x12\x0f\n\x07\x64ropped\x18\x1f \x03(\t\x12\x15\n\rlogprobs_json\x18  \x01(\t\x12.\n\x08\x64\x65graded\x18( \x01(\x0e\x32\x1c.penstock.llm.v1.Degradation\"\x88\x01\n\x0e\x41nsweredChoice\x12)\n\x07message\x18\x01 \x01(\x0b\x32\x18.penstock.llm.v1.Message\x12\x34\n\rfinish_reason\x18\x02 \x01(\x0e\x32\x1d.penstock.llm.v1.FinishReason\x12\x15\n\rlogprobs_json\x18\x03 \x01(\t\"\xd9\x02\n\x11StreamChatRequest\x12\x34\n\x05input\x18\x01 \x01(\x0b\x32 .penstock.llm.v1.GenerationInputB\x03\xe0\x41\x02\x12\x38\n\rcache_control\x18\x02 \x01(\x0b\x32!.penstock.gateway.v1.CacheControl\x12\x30\n\x07\x63ontext\x18\x03 \x01(\x0b\x32\x1f.penstock.llm.v1.RequestContext\x12\x13\n\x0bno_recovery\x18\x1e \x01(\x08\x12\x16\n\x0eno_degradation\x18( \x01(\x08\x12\x12\n\nno_hedging\x18* \x01(\x08\x12+\n\x08priority\x18\x1f \x01(\x0e\x32\x19.penstock.llm.v1.Priority\x12\x34\n\x06prompt\x18\x32 \x01(\x0b\x32$.penstock.gateway.v1.PromptReference\"E\n\x12StreamChatResponse\x12/\n\x05\x65vent\x18\x01 \x01(\x0b\x32 .penstock.llm.v1.GenerationEvent2\xf4\x01\n\x0b\x43hatService\x12\x64\n\x04\x43hat\x12 .penstock.gateway.v1.ChatRequest\x1a!.penstock.gateway.v1.ChatResponse\"\x17\x82\xd3\xe4\x93\x02\x11\"\x0c/api/v1/chat:\x01*\x12\x7f\n\nStreamChat\x12&.penstock.gateway.v1.StreamChatRequest\x1a\'.penstock.gateway.v1.StreamChatResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\"\x13/api/v1/chat:stream:\x01*0\x01\x42\x32Z0penstock.dev/proto/penstock/gateway/v1;gatewayv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,6 +38,8 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'penstock.gateway.v1.chat_se
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'Z0penstock.dev/proto/penstock/gateway/v1;gatewayv1'
+  _globals['_PROMPTREFERENCE'].fields_by_name['id']._loaded_options = None
+  _globals['_PROMPTREFERENCE'].fields_by_name['id']._serialized_options = b'\340A\002'
   _globals['_CHATREQUEST'].fields_by_name['input']._loaded_options = None
   _globals['_CHATREQUEST'].fields_by_name['input']._serialized_options = b'\340A\002'
   _globals['_CHATRESPONSE'].fields_by_name['generation_id']._loaded_options = None
@@ -47,24 +50,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHATSERVICE'].methods_by_name['Chat']._serialized_options = b'\202\323\344\223\002\021\"\014/api/v1/chat:\001*'
   _globals['_CHATSERVICE'].methods_by_name['StreamChat']._loaded_options = None
   _globals['_CHATSERVICE'].methods_by_name['StreamChat']._serialized_options = b'\202\323\344\223\002\030\"\023/api/v1/chat:stream:\001*'
-  _globals['_CACHECONTROL']._serialized_start=224
-  _globals['_CACHECONTROL']._serialized_end=428
-  _globals['_CACHERESULT']._serialized_start=431
-  _globals['_CACHERESULT']._serialized_end=858
-  _globals['_CACHERESULT_STATUS']._serialized_start=692
-  _globals['_CACHERESULT_STATUS']._serialized_end=776
-  _globals['_CACHERESULT_TIER']._serialized_start=778
-  _globals['_CACHERESULT_TIER']._serialized_end=858
-  _globals['_CHATREQUEST']._serialized_start=861
-  _globals['_CHATREQUEST']._serialized_end=1125
-  _globals['_CHATRESPONSE']._serialized_start=1128
-  _globals['_CHATRESPONSE']._serialized_end=1606
-  _globals['_ANSWEREDCHOICE']._serialized_start=1609
-  _globals['_ANSWEREDCHOICE']._serialized_end=1745
-  _globals['_STREAMCHATREQUEST']._serialized_start=1748
-  _globals['_STREAMCHATREQUEST']._serialized_end=2039
-  _globals['_STREAMCHATRESPONSE']._serialized_start=2041
-  _globals['_STREAMCHATRESPONSE']._serialized_end=2110
-  _globals['_CHATSERVICE']._serialized_start=2113
-  _globals['_CHATSERVICE']._serialized_end=2357
+  _globals['_CACHECONTROL']._serialized_start=254
+  _globals['_CACHECONTROL']._serialized_end=458
+  _globals['_CACHERESULT']._serialized_start=461
+  _globals['_CACHERESULT']._serialized_end=888
+  _globals['_CACHERESULT_STATUS']._serialized_start=722
+  _globals['_CACHERESULT_STATUS']._serialized_end=806
+  _globals['_CACHERESULT_TIER']._serialized_start=808
+  _globals['_CACHERESULT_TIER']._serialized_end=888
+  _globals['_PROMPTREFERENCE']._serialized_start=890
+  _globals['_PROMPTREFERENCE']._serialized_end=1000
+  _globals['_CHATREQUEST']._serialized_start=1003
+  _globals['_CHATREQUEST']._serialized_end=1321
+  _globals['_CHATRESPONSE']._serialized_start=1324
+  _globals['_CHATRESPONSE']._serialized_end=1802
+  _globals['_ANSWEREDCHOICE']._serialized_start=1805
+  _globals['_ANSWEREDCHOICE']._serialized_end=1941
+  _globals['_STREAMCHATREQUEST']._serialized_start=1944
+  _globals['_STREAMCHATREQUEST']._serialized_end=2289
+  _globals['_STREAMCHATRESPONSE']._serialized_start=2291
+  _globals['_STREAMCHATRESPONSE']._serialized_end=2360
+  _globals['_CHATSERVICE']._serialized_start=2363
+  _globals['_CHATSERVICE']._serialized_end=2607
 # @@protoc_insertion_point(module_scope)

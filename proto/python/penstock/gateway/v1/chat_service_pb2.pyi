@@ -1,6 +1,7 @@
 from google.api import annotations_pb2 as _annotations_pb2
 from google.api import field_behavior_pb2 as _field_behavior_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import struct_pb2 as _struct_pb2
 from penstock.llm.v1 import generation_pb2 as _generation_pb2
 from penstock.llm.v1 import message_pb2 as _message_pb2
 from google.protobuf.internal import containers as _containers
@@ -72,21 +73,35 @@ class CacheResult(_message.Message):
     reason: str
     def __init__(self, status: _Optional[_Union[CacheResult.Status, str]] = ..., tier: _Optional[_Union[CacheResult.Tier, str]] = ..., similarity: _Optional[float] = ..., unset_temperature: bool = ..., stale: bool = ..., entry_id: _Optional[str] = ..., age: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., reason: _Optional[str] = ...) -> None: ...
 
+class PromptReference(_message.Message):
+    __slots__ = ("id", "version", "label", "variables")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    VARIABLES_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    version: int
+    label: str
+    variables: _struct_pb2.Struct
+    def __init__(self, id: _Optional[str] = ..., version: _Optional[int] = ..., label: _Optional[str] = ..., variables: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
+
 class ChatRequest(_message.Message):
-    __slots__ = ("input", "cache_control", "context", "no_degradation", "no_hedging", "priority")
+    __slots__ = ("input", "cache_control", "context", "no_degradation", "no_hedging", "priority", "prompt")
     INPUT_FIELD_NUMBER: _ClassVar[int]
     CACHE_CONTROL_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_FIELD_NUMBER: _ClassVar[int]
     NO_DEGRADATION_FIELD_NUMBER: _ClassVar[int]
     NO_HEDGING_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_FIELD_NUMBER: _ClassVar[int]
     input: _generation_pb2.GenerationInput
     cache_control: CacheControl
     context: _generation_pb2.RequestContext
     no_degradation: bool
     no_hedging: bool
     priority: _generation_pb2.Priority
-    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., context: _Optional[_Union[_generation_pb2.RequestContext, _Mapping]] = ..., no_degradation: bool = ..., no_hedging: bool = ..., priority: _Optional[_Union[_generation_pb2.Priority, str]] = ...) -> None: ...
+    prompt: PromptReference
+    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., context: _Optional[_Union[_generation_pb2.RequestContext, _Mapping]] = ..., no_degradation: bool = ..., no_hedging: bool = ..., priority: _Optional[_Union[_generation_pb2.Priority, str]] = ..., prompt: _Optional[_Union[PromptReference, _Mapping]] = ...) -> None: ...
 
 class ChatResponse(_message.Message):
     __slots__ = ("generation_id", "model", "message", "finish_reason", "usage", "cache", "upstream", "attempts", "cost_nano_usd", "cost_is_unknown", "more_choices", "dropped", "logprobs_json", "degraded")
@@ -131,7 +146,7 @@ class AnsweredChoice(_message.Message):
     def __init__(self, message: _Optional[_Union[_message_pb2.Message, _Mapping]] = ..., finish_reason: _Optional[_Union[_generation_pb2.FinishReason, str]] = ..., logprobs_json: _Optional[str] = ...) -> None: ...
 
 class StreamChatRequest(_message.Message):
-    __slots__ = ("input", "cache_control", "context", "no_recovery", "no_degradation", "no_hedging", "priority")
+    __slots__ = ("input", "cache_control", "context", "no_recovery", "no_degradation", "no_hedging", "priority", "prompt")
     INPUT_FIELD_NUMBER: _ClassVar[int]
     CACHE_CONTROL_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_FIELD_NUMBER: _ClassVar[int]
@@ -139,6 +154,7 @@ class StreamChatRequest(_message.Message):
     NO_DEGRADATION_FIELD_NUMBER: _ClassVar[int]
     NO_HEDGING_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_FIELD_NUMBER: _ClassVar[int]
     input: _generation_pb2.GenerationInput
     cache_control: CacheControl
     context: _generation_pb2.RequestContext
@@ -146,7 +162,8 @@ class StreamChatRequest(_message.Message):
     no_degradation: bool
     no_hedging: bool
     priority: _generation_pb2.Priority
-    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., context: _Optional[_Union[_generation_pb2.RequestContext, _Mapping]] = ..., no_recovery: bool = ..., no_degradation: bool = ..., no_hedging: bool = ..., priority: _Optional[_Union[_generation_pb2.Priority, str]] = ...) -> None: ...
+    prompt: PromptReference
+    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., context: _Optional[_Union[_generation_pb2.RequestContext, _Mapping]] = ..., no_recovery: bool = ..., no_degradation: bool = ..., no_hedging: bool = ..., priority: _Optional[_Union[_generation_pb2.Priority, str]] = ..., prompt: _Optional[_Union[PromptReference, _Mapping]] = ...) -> None: ...
 
 class StreamChatResponse(_message.Message):
     __slots__ = ("event",)

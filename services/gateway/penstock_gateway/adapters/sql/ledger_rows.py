@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from functools import partial
+from operator import attrgetter
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -25,6 +26,9 @@ _REFUSED_BY_SQLITE = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.Interfa
 _WRITTEN = [column.name for column in ledger.columns if column.name != "exported_at"]
 _COLUMNS = ", ".join(f'"{name}"' for name in _WRITTEN)
 _PLACES = ", ".join("?" * len(_WRITTEN))
+# The last columns, which hold what the row has under their names.
+_LAST = ("saved_tokens", "saved_nano_usd", "prompt", "prompt_version")
+_last_of = attrgetter(*_LAST)
 _INSERT = f"INSERT INTO ledger ({_COLUMNS}) VALUES ({_PLACES}) ON CONFLICT (generation_id) DO NOTHING"  # noqa: S608
 
 
@@ -122,8 +126,7 @@ def _sqlite_form(row: LedgerRow) -> tuple[Any, ...]:
         usage.cache_write_1h_input_tokens,
         prices.cache_write_nano_usd,
         prices.cache_write_1h_nano_usd,
-        row.saved_tokens,
-        row.saved_nano_usd,
+        *_last_of(row),
     )
 
 
@@ -201,6 +204,5 @@ def values_of(row: LedgerRow) -> dict[str, Any]:
         "cache_write_1h_input_tokens": usage.cache_write_1h_input_tokens,
         "cache_write_price_nano_usd": prices.cache_write_nano_usd,
         "cache_write_1h_price_nano_usd": prices.cache_write_1h_nano_usd,
-        "saved_tokens": row.saved_tokens,
-        "saved_nano_usd": row.saved_nano_usd,
+        **dict(zip(_LAST, _last_of(row), strict=True)),
     }

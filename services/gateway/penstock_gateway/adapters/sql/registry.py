@@ -12,6 +12,8 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from penstock_common.errors import ResourceExists, ServiceUnavailable
+from penstock_gateway.adapters.sql.collation import by_bytes
+from penstock_gateway.adapters.sql.prompts import SqlPromptRecords
 from penstock_gateway.adapters.sql.rows import (
     audit_entry,
     audit_values,
@@ -25,9 +27,6 @@ from penstock_gateway.adapters.sql.tables import api_keys, audit_log, tenants, u
 from penstock_gateway.domain.access.identity import KeyRecord, TenantRecord, UserRecord
 from penstock_gateway.domain.administration.registry import AuditEntry, KeyFilter, Place, Records
 
-# Texts are ordered by their bytes, as Python does and whatever language the database speaks: in a list that is merged
-# from two places, or goes on behind a text, who disagrees about the order loses items. SQLite's usual order is this one.
-_BY_BYTES = {"postgresql": "C", "sqlite": "BINARY"}
 # JSON columns hold lists; the domain has sets and tuples.
 _AS_LIST = {"models": sorted, "regions": list}
 
@@ -53,14 +52,15 @@ class _SqlRecords:
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
-        self._collation = _BY_BYTES[connection.dialect.name]
+        self._dialect = connection.dialect.name
+        self.prompts = SqlPromptRecords(connection)
 
     async def tenant(self, name: str) -> TenantRecord | None:
         row = await self._first(select(tenants).where(tenants.c.name == name))
         return None if row is None else tenant_record(row)
 
     async def tenants(self, after: str, limit: int) -> list[TenantRecord]:
-        name = tenants.c.name.collate(self._collation)
+        name = by_bytes(tenants.c.name, self._dialect)
         query = select(tenants).where(name > after).order_by(name).limit(limit)
         return [tenant_record(row) for row in await self._rows(query)]
 
@@ -126,7 +126,7 @@ class _SqlRecords:
         await self._connection.execute(audit_log.insert().values(**audit_values(entry)))
 
     def _by_age(self, table: Table, after: Place | None, limit: int) -> Select[Any]:
-        row_id = table.c.id.collate(self._collation)
+        row_id = by_bytes(table.c.id, self._dialect)
         query = select(table).order_by(table.c.created_at, row_id).limit(limit)
         if after is None:
             return query

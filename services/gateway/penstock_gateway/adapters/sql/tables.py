@@ -80,6 +80,38 @@ audit_log = Table(
     Index("ix_audit_log_occurred_at", "occurred_at"),
 )
 
+prompts = Table(
+    "prompts",
+    metadata,
+    Column("tenant", String(128), primary_key=True),
+    Column("name", String(128), primary_key=True),
+    Column("newest_version", Integer, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("archived_at", DateTime(timezone=True)),
+)
+
+prompt_versions = Table(
+    "prompt_versions",
+    metadata,
+    Column("tenant", String(128), primary_key=True),
+    Column("name", String(128), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("template", JSON, nullable=False),
+    Column("note", String(256), nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("created_by", String(160), nullable=False),
+)
+
+prompt_labels = Table(
+    "prompt_labels",
+    metadata,
+    Column("tenant", String(128), primary_key=True),
+    Column("name", String(128), primary_key=True),
+    Column("label", String(64), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("earlier", JSON, nullable=False),
+)
+
 ledger = Table(
     "ledger",
     metadata,
@@ -119,6 +151,8 @@ ledger = Table(
     Column("cache_write_1h_price_nano_usd", BigInteger, nullable=False, server_default="0"),
     Column("saved_tokens", BigInteger, nullable=False, server_default="0"),
     Column("saved_nano_usd", BigInteger, nullable=False, server_default="0"),
+    Column("prompt", String(128), nullable=False, server_default=""),
+    Column("prompt_version", Integer, nullable=False, server_default="0"),
     # Not the writer's: an export sets it.
     Column("exported_at", DateTime(timezone=True)),
 )

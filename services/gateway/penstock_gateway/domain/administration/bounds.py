@@ -140,6 +140,11 @@ def reason(text: str) -> str:
     return _text("reason", text, 0, _MAX_REASON_LENGTH)
 
 
+def note(text: str) -> str:
+    """Return the note if people can read it."""
+    return _text("note", text, 0, _MAX_REASON_LENGTH)
+
+
 def question(text: str, field: str) -> str:
     """Return the text if it may be matched by meaning."""
     return _content(field, text, 1, MAX_MEANING_CHARACTERS)

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Protocol
 
 from penstock_gateway.domain.access.identity import KeyRecord, TenantRecord, UserRecord
+from penstock_gateway.domain.prompts.records import PromptRecords
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,11 @@ class KeyFilter:
 
 class Records(Protocol):
     """One transaction. What is read may change until it is written; what is written holds its conditions."""
+
+    @property
+    def prompts(self) -> PromptRecords:
+        """Prompts, in the same transaction."""
+        ...
 
     async def tenant(self, name: str) -> TenantRecord | None:
         """Return a created tenant."""

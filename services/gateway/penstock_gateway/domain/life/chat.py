@@ -22,16 +22,7 @@ from collections.abc import AsyncGenerator, Sequence
 from penstock_common.contract.router import RouteRequest, requirements_of
 from penstock_common.errors import DeadlineExceeded, NotCached, PenstockError
 from penstock_common.llm.events import Answer, merge_deltas
-from penstock_common.llm.types import (
-    Batch,
-    Decision,
-    Degradation,
-    Finished,
-    GenerationInput,
-    Plan,
-    Started,
-    Usage,
-)
+from penstock_common.llm.types import Batch, Decision, Degradation, Finished, GenerationInput, Plan, Started, Usage
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.life.cache_outcome import BYPASS, CacheOutcome
 from penstock_gateway.domain.life.caching import (
@@ -49,7 +40,7 @@ from penstock_gateway.domain.life.forks import with_subject
 from penstock_gateway.domain.life.ladder import Ladder
 from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.parts import LifeParts
-from penstock_gateway.domain.life.progress import Bill, Progress, and_also, owed_for
+from penstock_gateway.domain.life.progress import Bill, Progress, and_also, attempts_made, came_whole, owed_for
 from penstock_gateway.domain.life.seats import Boarding, Following, Leading, Seat, board, claim
 from penstock_gateway.domain.life.sources import (
     AnswerSource,
@@ -62,6 +53,7 @@ from penstock_gateway.domain.life.sources import (
     without_hints,
 )
 from penstock_gateway.domain.life.validation import validate_input
+from penstock_gateway.domain.prompts.library import with_prompt
 
 __all__ = ["ChatExchange", "ChatLife", "LifeParts"]
 
@@ -93,6 +85,7 @@ class ChatExchange(Exchange[ChatOrder]):
         self._ladders = parts.ladders.by_name
         self._progress = Progress()
         self._effective: GenerationInput = call.order.input
+        self._input_steps = parts.input_steps
         self._visit = CacheVisit(call, parts.cache, by_meaning=parts.matches_meaning)
         self._source: AnswerSource | None = None
         self._given: Recorded | None = None
@@ -158,13 +151,16 @@ class ChatExchange(Exchange[ChatOrder]):
                 return answer
 
     async def _prepare(self) -> None:
-        order, steps = self.call.order, self._steps
+        steps = self._steps
+        if self.call.order.prompt is not None:
+            await self._take_prompt()
+        order = self.call.order
         steps.next("validate")
-        validate_input(order.input)
+        validate_input(order.input, may_be_empty=order.prompt is not None)
         self._check()
         steps.next("admit")
         await self._reserve()
-        effective = self._effective = await effective_input(self.call, self._parts.input_steps)
+        effective = self._effective = await effective_input(self.call, self._input_steps)
         control = order.cache_control
         # First, so that no kept answer is given in the name of a model that would not be asked now.
         try:
@@ -185,6 +181,13 @@ class ChatExchange(Exchange[ChatOrder]):
             if self._parts.flights is not None and (key := self._visit.flight()) is not None:
                 await self._board(self._parts.flights, key, self._source)
         steps.stop()
+
+    async def _take_prompt(self) -> None:
+        """Have the prompt that the request names complete it."""
+        self._steps.next("prompt")
+        self.call, render = await with_prompt(self.call, self._parts.prompts)
+        self._visit = CacheVisit(self.call, self._parts.cache, by_meaning=self._parts.matches_meaning)
+        self._input_steps = (render, *self._input_steps)
 
     async def _board(self, flights: Flights, key: FlightKey, generation: Generation) -> None:
         """Follow an equal request that is being answered, or let others follow this one."""
@@ -346,11 +349,12 @@ class ChatExchange(Exchange[ChatOrder]):
             answered_by=progress.answered_by,
             finish_reason=finished.reason.value if finished else "",
             cache_status=self.cache_outcome.status,
-            attempts=finished.attempts if finished else self._attempts_made(),
-            first_event_ns=0 if self._came_whole() else progress.first_event_ns,
+            attempts=finished.attempts if finished else attempts_made(self._attempts(), progress),
+            first_event_ns=0 if came_whole(self._generate) else progress.first_event_ns,
             degraded=self.degraded.value if self.degraded is not None else "",
             saved_tokens=saved.tokens if saved is not None else 0,
             saved_nano_usd=saved.nano_usd if saved is not None else 0,
+            prompt=self.call.order.prompt,
         )
 
     def _attempts(self) -> Sequence[Step]:
@@ -366,15 +370,6 @@ class ChatExchange(Exchange[ChatOrder]):
         if is_untold and plan is not None and not self._parts.inference_is_here:
             # Who hangs up a call to another process hears no more of it.
             self._progress.assume_asked(plan, self._effective)
-
-    def _came_whole(self) -> bool:
-        """Return whether the upstream was asked for a whole answer: it has no first token that anybody saw."""
-        return self._generate is not None and any("whole" in made.attributes for made in self._generate.children[-1:])
-
-    def _attempts_made(self) -> int:
-        """Return how many attempts an unfinished answer took, as far as inference could tell before it ended."""
-        told = sum(attempt.attributes.get("asked") is not False for attempt in self._attempts())
-        return max(told, int(self._progress.started is not None))
 
     def _was_refused(self, error: PenstockError) -> bool:
         # What is asked of the cache alone is answered, with nothing too.

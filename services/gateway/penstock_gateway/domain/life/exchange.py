@@ -20,6 +20,7 @@ from penstock_gateway.domain.life.order import Call, ChatOrder, EmbeddingOrder, 
 from penstock_gateway.domain.life.progress import NOTHING_OWED, Bill
 from penstock_gateway.domain.life.settlement import Ledger, LedgerRow, outcome_of
 from penstock_gateway.domain.life.validation import validate_context
+from penstock_gateway.domain.prompts.content import PromptReference
 
 _log = structlog.get_logger(__name__)
 
@@ -48,6 +49,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     degraded: str = ""
     saved_tokens: int = 0
     saved_nano_usd: int = 0
+    prompt: PromptReference | None = None
 
 
 # Seen by the garbage collector: an error knows every frame that it has left.
@@ -277,6 +279,7 @@ class Exchange(Generic[OrderT_co]):
     def _row(self, outcome: Outcome, error: BaseException | None, now_ns: int) -> LedgerRow:
         call, order, bill = self.call, self.call.order, outcome.bill
         context, answered_by, first_ns = order.context, outcome.answered_by, outcome.first_event_ns
+        prompt = outcome.prompt
         duration_ns = now_ns - call.started_ns
         return LedgerRow(
             generation_id=order.generation_id,
@@ -304,6 +307,8 @@ class Exchange(Generic[OrderT_co]):
             degraded=outcome.degraded,
             saved_tokens=outcome.saved_tokens,
             saved_nano_usd=outcome.saved_nano_usd,
+            prompt=prompt.name if prompt is not None else "",
+            prompt_version=prompt.version if prompt is not None else 0,
         )
 
 

@@ -18,6 +18,7 @@ from penstock_common.telemetry.steps import Steps
 from penstock_common.telemetry.trace_context import TraceContext
 from penstock_gateway.domain.access.identity import Caller
 from penstock_gateway.domain.life.door import Place
+from penstock_gateway.domain.prompts.content import PromptReference
 
 MAX_CACHE_AGE = timedelta(seconds=999_999_999)
 """No entry lives as long; what a surface reads may be no larger."""
@@ -72,7 +73,8 @@ class ChatOrder(Order, frozen=True, kw_only=True, gc=False, omit_defaults=True):
 
     ``may_recover``: should it break off after some of it was sent, another attempt may make it whole. ``may_degrade``:
     where the model's candidates have all failed, what its ladder has will do. ``may_hedge``: should its first token be
-    late, another may be asked beside who was.
+    late, another may be asked beside who was. ``prompt`` says what stands before the input; from the moment on
+    at which it is found, with its version.
     """
 
     input: GenerationInput
@@ -81,6 +83,7 @@ class ChatOrder(Order, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     may_degrade: bool = True
     may_hedge: bool = True
     cache_control: CacheControl = DEFAULT_CACHE_CONTROL
+    prompt: PromptReference | None = None
 
 
 class EmbeddingOrder(Order, frozen=True, kw_only=True, gc=False, omit_defaults=True):

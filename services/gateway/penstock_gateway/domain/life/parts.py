@@ -14,6 +14,7 @@ from penstock_gateway.domain.life.guards import OutputGuard
 from penstock_gateway.domain.life.ladder import NO_LADDERS, Ladders
 from penstock_gateway.domain.life.pace import Pace
 from penstock_gateway.domain.life.ports import AnswerCache, Generator, Router
+from penstock_gateway.domain.prompts.library import PromptLibrary
 
 
 class LifeParts(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,7 +22,8 @@ class LifeParts(msgspec.Struct, frozen=True, kw_only=True):
 
     ``inference_is_here``: it is in this process, and tells of its attempts even where a caller leaves.
     ``matches_meaning``: so does the cache, where the configuration says so. ``ladders``: what stands in for the answers of public models, by their names, where there is something.
-    ``forks``: the public models that lead to others. ``flights``: equal requests share a generation; None: each has its own. ``pace`` is that of kept answers.
+    ``forks``: the public models that lead to others. ``flights``: equal requests share a generation; None: each has its own.
+    ``pace`` is that of kept answers. ``prompts``: where those are found that requests name; None: there are none.
     """
 
     visits: VisitParts
@@ -36,3 +38,4 @@ class LifeParts(msgspec.Struct, frozen=True, kw_only=True):
     forks: Forks = NO_FORKS
     flights: Flights | None = None
     pace: Pace | None = None
+    prompts: PromptLibrary | None = None

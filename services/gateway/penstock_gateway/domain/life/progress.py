@@ -132,6 +132,17 @@ class Progress:
         return Bill(usage, _with_unknown(prices, owed.unit_prices.is_unknown), cost)
 
 
+def came_whole(generate: Step | None) -> bool:
+    """Return whether the upstream was asked for a whole answer: it has no first token that anybody saw."""
+    return generate is not None and any("whole" in made.attributes for made in generate.children[-1:])
+
+
+def attempts_made(attempts: Sequence[Step], progress: Progress) -> int:
+    """Return how many attempts an unfinished answer took, as far as inference could tell before it ended."""
+    told = sum(attempt.attributes.get("asked") is not False for attempt in attempts)
+    return max(told, int(progress.started is not None))
+
+
 def owed_for(given: Batch, request: GenerationInput) -> Bill:
     """Return what a generation is owed, estimated, that has given this and of which nothing more is known."""
     progress = Progress()

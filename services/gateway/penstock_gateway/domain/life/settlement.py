@@ -48,6 +48,8 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     degraded: str = ""
     saved_tokens: int = 0
     saved_nano_usd: int = 0
+    prompt: str = ""
+    prompt_version: int = 0
 
 
 class Ledger(Protocol):

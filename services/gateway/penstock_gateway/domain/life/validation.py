@@ -66,10 +66,10 @@ _NO_WISHES = SamplingParams()
 _NOTHING_SAID = RequestContext()
 
 
-def validate_input(request: GenerationInput) -> None:
-    """Raise InvalidRequest for the first field that is out of bounds."""
+def validate_input(request: GenerationInput, *, may_be_empty: bool = False) -> None:
+    """Raise InvalidRequest for the first field that is out of bounds; ``may_be_empty``: a prompt has messages, too."""
     _label("input.model", request.model, 1, MAX_MODEL_LENGTH)
-    if not request.messages:
+    if not (request.messages or may_be_empty):
         raise InvalidRequest("input.messages must hold at least one message.", field="input.messages")
     _at_most("input.messages", len(request.messages), MAX_MESSAGES, "messages")
     # A member is found through its class only slowly.

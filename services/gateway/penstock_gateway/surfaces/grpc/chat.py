@@ -62,6 +62,7 @@ class ChatServicer:
             may_degrade=request.may_degrade,
             may_hedge=request.may_hedge,
             priority=request.priority,
+            prompt=request.prompt,
         )
         place = place_of(admission)
         made = self._reception.chat_call(admission.arrival, place, request.input, request.context, options)
@@ -86,9 +87,11 @@ async def _events(exchange: ChatExchange, call: ServerCall) -> AsyncGenerator[Ge
 def _head(exchange: ChatExchange) -> tuple[tuple[str, str], ...]:
     started = exchange.started
     dropped = (("x-penstock-dropped", dropped_names(started.dropped)),) if started and started.dropped else ()
+    prompt = exchange.call.order.prompt
     return (
         ("x-request-id", exchange.call.order.request_id),
         ("x-penstock-cache", str(exchange.cache_outcome)),
+        *((("x-penstock-prompt", prompt.shown),) if prompt is not None and prompt.version else ()),
         *dropped,
         *((("x-penstock-route", str(exchange.decision)),) if exchange.decision is not None else ()),
         *(degradation_headers(exchange.degraded, exchange.age_seconds) if exchange.degraded is not None else ()),

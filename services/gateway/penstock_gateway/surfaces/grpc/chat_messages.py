@@ -23,7 +23,9 @@ from penstock_common.rpc.method import StreamMethod, UnaryMethod
 from penstock_common.rpc.protobuf import ProtobufCodec, unread, unwritten
 from penstock_gateway.domain.life.cache_outcome import CacheOutcome
 from penstock_gateway.domain.life.order import MAX_CACHE_AGE, CacheControl
+from penstock_gateway.domain.prompts.content import PromptReference
 from penstock_gateway.surfaces.cache_words import checked_tags
+from penstock_gateway.surfaces.grpc.prompt_messages import reference_from
 
 _SERVICE = "/penstock.gateway.v1.ChatService/"
 
@@ -43,7 +45,7 @@ class ChatAsked(msgspec.Struct, frozen=True, gc=False):
     """What a caller asks; ``cache_control`` is None where the message says nothing of it.
 
     ``may_recover``: an answer that breaks off may be made whole by another attempt. ``may_degrade``: what the model's
-    ladder has will do where it has no answer. ``may_hedge``: where its first token is late, another may be asked, too.
+    ladder has will do where it has no answer. ``prompt`` stands before the input. ``may_hedge``: where its first token is late, another may be asked, too.
     """
 
     input: GenerationInput
@@ -53,6 +55,7 @@ class ChatAsked(msgspec.Struct, frozen=True, gc=False):
     may_degrade: bool
     may_hedge: bool
     priority: Priority | None
+    prompt: PromptReference | None = None
 
 
 class ChatTold(msgspec.Struct, frozen=True):
@@ -73,6 +76,7 @@ def _asked(message: pb.ChatRequest | pb.StreamChatRequest) -> ChatAsked:
         may_degrade=not message.no_degradation,
         may_hedge=not message.no_hedging,
         priority=priority_from_proto(message.priority),
+        prompt=reference_from(message.prompt) if message.HasField("prompt") else None,
     )
 
 

@@ -9,6 +9,7 @@ from penstock_common.priority import Priority
 from penstock_gateway.domain.life.admission import RateState
 from penstock_gateway.domain.life.chat import ChatExchange
 from penstock_gateway.domain.life.embeddings import EmbeddingExchange
+from penstock_gateway.domain.prompts.content import PromptReference
 from penstock_gateway.surfaces.arrival import degradation_headers, dropped_names, rate_headers
 from penstock_gateway.surfaces.http1.lines import printable
 
@@ -22,7 +23,7 @@ def request_id_line(request_id: str) -> bytes:
 
 def exchange_lines(exchange: ChatExchange) -> bytes:
     """Return what is known of a request for text so far; it may have been refused."""
-    started, cache = exchange.started, exchange.cache_outcome
+    started, cache, prompt = exchange.started, exchange.cache_outcome, exchange.call.order.prompt
     return (
         f"x-request-id: {exchange.call.order.request_id}\r\n"
         f"x-penstock-cache: {printable(str(cache)) if cache.tier or cache.reason else cache.status}\r\n"
@@ -31,6 +32,7 @@ def exchange_lines(exchange: ChatExchange) -> bytes:
         f"{_answered_by_lines(started.answered_by.model, started.answered_by.upstream) if started else ''}"
         f"{_route_line(exchange.decision) if exchange.decision is not None else ''}"
         f"{_dropped_line(started.dropped) if started and started.dropped else ''}"
+        f"{_prompt_line(prompt) if prompt is not None and prompt.version else ''}"
         f"{_priority_line(exchange) if exchange.call.order.priority is not Priority.DEFAULT else ''}"
     ).encode("latin-1", "replace")
 
@@ -72,6 +74,11 @@ def format_cost_usd(cost_nano_usd: int) -> str:
 
 def _priority_line(exchange: ChatExchange) -> str:
     return f"x-penstock-priority: {exchange.call.order.priority.word}\r\n"
+
+
+def _prompt_line(prompt: PromptReference) -> str:
+    # A name that was found; what was only asked for may be any text.
+    return f"x-penstock-prompt: {printable(prompt.shown)}\r\n"
 
 
 def _dropped_line(names: tuple[str, ...]) -> str:

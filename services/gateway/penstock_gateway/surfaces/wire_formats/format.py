@@ -16,6 +16,7 @@ from penstock_common.contract.embedding import EmbedRequest, EmbedResponse
 from penstock_common.errors import PenstockError
 from penstock_common.llm.events import Answer
 from penstock_common.llm.types import GenerationEvent, GenerationInput, ModelInfo, RequestContext
+from penstock_gateway.domain.prompts.content import PromptReference
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ USUAL_FORM = AnswerForm()
 class ReadRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A request for text, read. ``include_usage`` is only true with ``stream``.
 
-    ``more_inputs`` are asked after ``input``, each as a request of its own, and answered with it.
+    ``prompt`` stands before ``input``. ``more_inputs`` are asked after ``input``, each as a request of its own, and answered with it.
     """
 
     input: GenerationInput
@@ -63,6 +64,7 @@ class ReadRequest(msgspec.Struct, frozen=True, kw_only=True):
     include_usage: bool
     more_inputs: tuple[GenerationInput, ...] = ()
     form: AnswerForm = USUAL_FORM
+    prompt: PromptReference | None = None
 
 
 class StreamSummary(msgspec.Struct, frozen=True, kw_only=True):

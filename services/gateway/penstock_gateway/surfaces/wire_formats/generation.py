@@ -41,6 +41,8 @@ class GenerationServer:
             await self._several.serve(arrival, place, read, response)
             return
         options = _STREAMED if read.stream else _WHOLE
+        if read.prompt is not None:
+            options = CallOptions(stream=read.stream, prompt=read.prompt)
         call = self._reception.chat_call(arrival, place, read.input, read.context, options)
         exchange = self._life.begin(call)
         answer_id, created = wire_format.id_prefix + call.order.generation_id, arrival.started_ns // _NS_PER_SECOND

@@ -20,7 +20,7 @@ from penstock_suite.surfaces.cli.output import console, escape, failures_told, n
 ShowRows = Callable[[str, int], None]
 BackUp = Callable[[Selection, Path, ShowRows], BackedUp]
 
-_BACKUP_HELP = """Copy the database (keys, tenants, users, audit log, ledger), as it is at one moment, into one file.
+_BACKUP_HELP = """Copy the database (keys, tenants, users, prompts, audit log, ledger), as it is at one moment, into one file.
 
 A running stack goes on. The file is the same for SQLite and PostgreSQL, and readable by its owner alone. It holds no
 prompts and no answers; the digests of keys in it are worth nothing without the pepper, which is not in it: keep

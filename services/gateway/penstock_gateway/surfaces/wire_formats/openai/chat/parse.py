@@ -22,6 +22,7 @@ from penstock_common.llm.types import (
 from penstock_gateway.surfaces.wire_formats.format import USUAL_FORM, AnswerForm, ReadRequest
 from penstock_gateway.surfaces.wire_formats.json_body import read_members, read_object
 from penstock_gateway.surfaces.wire_formats.openai.chat import request_wire as wire
+from penstock_gateway.surfaces.wire_formats.openai.chat.prompt import prompt_of
 from penstock_gateway.surfaces.wire_formats.openai.chat.tools import tool_choice_of, tools_of
 from penstock_gateway.surfaces.wire_formats.openai.chat.turns import parse_turns, verbatim_object
 from penstock_gateway.surfaces.wire_formats.openai.fields import (
@@ -61,6 +62,8 @@ def parse_chat_request(body: bytes) -> ReadRequest:
     """
     members = read_members(body)
     request = read_object(_REQUEST, body, _CHOICES)
+    if "model" not in members or "messages" not in members:
+        _refuse_what_is_missing(request, members)
     _refuse_what_is_not_carried(request)
     has_no_choice = (
         request.tool_choice is request.parallel_tool_calls is request.functions is request.function_call is None
@@ -68,7 +71,7 @@ def parse_chat_request(body: bytes) -> ReadRequest:
     return ReadRequest(
         input=GenerationInput(
             model=request.model,
-            messages=parse_turns(request.messages),
+            messages=parse_turns(request.messages) if request.messages or request.prompt is None else (),
             tools=tools_of(request) if request.tools or request.functions else (),
             tool_choice=None if has_no_choice else tool_choice_of(request),
             sampling=_sampling(request),
@@ -84,7 +87,14 @@ def parse_chat_request(body: bytes) -> ReadRequest:
         include_usage=request.stream_options is not None
         and wants_usage(request.stream_options, stream=request.stream is True),
         form=_FUNCTIONS if request.functions else USUAL_FORM,
+        prompt=None if request.prompt is None else prompt_of(request.prompt),
     )
+
+
+def _refuse_what_is_missing(request: wire.ChatCompletionRequest, members: dict[str, msgspec.Raw]) -> None:
+    if request.prompt is None:
+        field = "messages" if "model" in members else "model"
+        raise InvalidRequest(f"'{field}' is required, but it is missing.", field=field)
 
 
 def _refuse_what_is_not_carried(request: wire.ChatCompletionRequest) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -227,14 +227,25 @@ class JsonSchemaFormat(WireObject, tag_field="type", tag="json_schema"):
     json_schema: Schema
 
 
+class Prompt(WireObject):
+    """A prompt that is kept here, in the form of OpenAI's Responses API; ``label`` is ours."""
+
+    id: str
+    version: str | None = None
+    label: str | None = None
+    variables: dict[str, Any] | None = None
+
+
 class ChatCompletionRequest(msgspec.Struct, kw_only=True, gc=False):
     """Body of ``POST /v1/chat/completions``: the fields that Penstock reads.
 
-    ``top_k`` is not OpenAI's, but every open model's server takes it.
+    ``top_k`` is not OpenAI's, but every open model's server takes it. ``model`` and ``messages`` may be absent where there
+    is a ``prompt``.
     """
 
-    model: str
-    messages: list[Turn]
+    model: str = ""
+    messages: list[Turn] = []
+    prompt: Prompt | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     temperature: float | None = None
