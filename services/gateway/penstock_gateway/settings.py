@@ -23,6 +23,7 @@ from penstock_gateway.domain.access.networks import Network
 from penstock_gateway.domain.access.tenancy import TenantDirectory
 from penstock_gateway.domain.life.door import Capacity
 from penstock_gateway.domain.life.ladder import Ladder, Rung, SmallerModel, StaleAnswer, Template
+from penstock_gateway.feedback_settings import FeedbackSettings
 from penstock_gateway.surfaces.wire_formats.body_bounds import BodyBounds
 
 MIN_KEY_LENGTH = 16
@@ -309,6 +310,7 @@ class Settings(Section):
     cache: CacheSwitch = CacheSwitch()
     gateway: GatewaySettings = GatewaySettings()
     retention: RetentionSettings = RetentionSettings()
+    feedback: FeedbackSettings = FeedbackSettings()
 
     def tier(self, name: str) -> TierSettings | None:
         """Return a tier by name: the file's own before the built-in ones."""

@@ -9,8 +9,9 @@ import gc
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from penstock_suite.surfaces.cli.application import Entry, command_line
@@ -63,11 +64,22 @@ def main() -> None:
         Entry("up", "Start the whole stack on this machine and run it until Ctrl-C.", _up),
         Entry("status", "Ask the running stack how it is.", _status),
         Entry("chat", "Ask a model and watch it answer.", _chat),
-        Entry("keys", "API keys that are kept in the database.", _keys),
-        Entry("tenants", "Tenants: those of the configuration, and those that are created beside them.", _tenants),
-        Entry("users", "Users of tenants, and what their keys may at most.", _users),
+        Entry("keys", "API keys that are kept in the database.", _administering("keys")),
         Entry(
-            "cache", "Answers that were kept: what is there and why it is given, putting it in, taking it out.", _cache
+            "tenants",
+            "Tenants: those of the configuration, and those that are created beside them.",
+            _administering("tenants"),
+        ),
+        Entry("users", "Users of tenants, and what their keys may at most.", _administering("users")),
+        Entry(
+            "cache",
+            "Answers that were kept: what is there and why it is given, putting it in, taking it out.",
+            _administering("cache"),
+        ),
+        Entry(
+            "feedback",
+            "What people made of answers: what was said, saying it, and what it comes to.",
+            _administering("feedback"),
         ),
         Entry("audit", "Show who changed which tenant, user or key, the newest first.", _audit),
         Entry("usage", "What requests have cost.", _usage),
@@ -150,28 +162,14 @@ def _administration(asked: Administered) -> AbstractAsyncContextManager[Administ
     return administration(asked)
 
 
-def _keys() -> typer.Typer:
-    from penstock_suite.surfaces.cli.keys import keys
+def _administering(name: str) -> Callable[[], typer.Typer]:
+    """Return what makes the group of commands of this name, each of which administers."""
 
-    return keys(_administration)
+    def made() -> typer.Typer:
+        commands: typer.Typer = getattr(import_module(f"penstock_suite.surfaces.cli.{name}"), name)(_administration)
+        return commands
 
-
-def _tenants() -> typer.Typer:
-    from penstock_suite.surfaces.cli.tenants import tenants
-
-    return tenants(_administration)
-
-
-def _users() -> typer.Typer:
-    from penstock_suite.surfaces.cli.users import users
-
-    return users(_administration)
-
-
-def _cache() -> typer.Typer:
-    from penstock_suite.surfaces.cli.cache import cache
-
-    return cache(_administration)
+    return made
 
 
 def _audit() -> typer.Typer:

@@ -7,37 +7,65 @@ from contextlib import asynccontextmanager
 
 from penstock_common.key_material import read_key_material
 from penstock_common.sql.schema import open_current_database, upgrade_database
+from penstock_gateway.adapters.feedback_metrics import NoFeedbackMetrics
+from penstock_gateway.adapters.sql.feedback.answers import SqlAnswers
+from penstock_gateway.adapters.sql.feedback.store import SqlFeedback
 from penstock_gateway.adapters.sql.registry import SqlRegistry
-from penstock_gateway.adapters.sql.schema import GATEWAY
+from penstock_gateway.adapters.sql.schema import GATEWAY, SCHEMAS
 from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.administration.administration import Administration, CachePorts
 from penstock_gateway.domain.administration.audit import AuditLog, Deed
+from penstock_gateway.domain.administration.cache_entries import NoKeptEntries
 from penstock_gateway.domain.administration.keys import Keyring
 from penstock_gateway.domain.administration.upstreams import NoUpstreams
+from penstock_gateway.domain.feedback.giving import FeedbackBook, GivingParts
+from penstock_gateway.domain.feedback.looking import FeedbackAdministration
 from penstock_gateway.settings import Settings, StorageSettings
 from penstock_gateway.surfaces.grpc.admin import AdminServicer
+from penstock_gateway.surfaces.grpc.cache_admin import ActorOf
+from penstock_gateway.surfaces.grpc.feedback import FeedbackServicer
 
 _BY_SIGNAL = "signal"
+
+
+class CommandLineServicer(AdminServicer, FeedbackServicer):
+    """Serves what is administered without a gateway."""
+
+    def __init__(
+        self, administration: Administration, book: FeedbackBook, looking: FeedbackAdministration, actor_of: ActorOf
+    ) -> None:
+        AdminServicer.__init__(self, administration, actor_of)
+        FeedbackServicer.__init__(self, book, looking, actor_of)
 
 
 async def upgrade_schema(settings: Settings | StorageSettings) -> None:
     """Bring the database's schema to the newest version.
 
     Raises:
-        OSError: if the database is away or refuses; then nothing has changed.
+        OSError: if the database is away or refuses.
     """
-    await upgrade_database(settings.sql, GATEWAY)
+    await upgrade_database(settings.sql, *SCHEMAS)
 
 
 @asynccontextmanager
-async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerator[AdminServicer, None]:
+async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerator[CommandLineServicer, None]:
     """Yield what a gateway would answer the actor, whoever calls it."""
     async with open_current_database(
-        settings.sql, settings.gateway.database_limits, GATEWAY, upgrades_schema=True
+        settings.sql, settings.gateway.database_limits, *SCHEMAS, upgrades_schema=True
     ) as engine:
         registry = SqlRegistry(engine)
         administration = Administration.over(keyring_of(settings), registry, CachePorts(), NoUpstreams())
-        yield AdminServicer(administration, lambda _context: actor)
+        store = SqlFeedback(engine)
+        parts = GivingParts(
+            store=store,
+            answers=SqlAnswers(engine),
+            entries=NoKeptEntries(),
+            observer=NoFeedbackMetrics(),
+            rule=settings.feedback.giving,
+        )
+        yield CommandLineServicer(
+            administration, FeedbackBook(parts), FeedbackAdministration(store, registry), lambda _context: actor
+        )
 
 
 async def note_reload(settings: Settings, revision: str, outcome: str, details: Mapping[str, str]) -> None:

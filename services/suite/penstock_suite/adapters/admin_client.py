@@ -10,7 +10,7 @@ import grpc
 from google.protobuf import duration_pb2, field_mask_pb2, timestamp_pb2
 
 from penstock.gateway.v1 import admin_service_pb2 as pb
-from penstock.gateway.v1 import admin_service_pb2_grpc
+from penstock.gateway.v1 import admin_service_pb2_grpc, feedback_service_pb2_grpc
 from penstock_common.errors import (
     AddressNotPermitted,
     InvalidCredentials,
@@ -24,6 +24,8 @@ from penstock_common.errors import (
 )
 from penstock_common.status import error_from_rpc
 from penstock_suite.adapters.cache_admin_client import CacheAdminClient
+from penstock_suite.adapters.feedback_client import METHODS as FEEDBACK_METHODS
+from penstock_suite.adapters.feedback_client import FeedbackClient
 from penstock_suite.adapters.gateway_client import failed
 from penstock_suite.adapters.upstream_rows import upstream_rows
 from penstock_suite.domain.administration import (
@@ -77,6 +79,14 @@ _OPTIONS = {
     "name": "NAME",
     "duration": "--for",
     "reason": "--reason",
+    "thumb": "--up or --down",
+    "score": "--score",
+    "correction": "--correction",
+    "comment": "--comment",
+    "generation_id": "ID",
+    "tags": "--tag",
+    "since": "--since",
+    "until": "--until",
 }
 _PAGE_SIZE = 500
 _TIMEOUT_SECONDS = 30.0
@@ -84,10 +94,12 @@ _TIMEOUT_SECONDS = 30.0
 
 def asking(channel: grpc.aio.Channel, target: GatewayTarget, metadata: Metadata) -> Ask:
     """Return what asks a gateway; the metadata says who asks."""
-    stub: Any = admin_service_pb2_grpc.AdminServiceStub(channel)
+    admin: Any = admin_service_pb2_grpc.AdminServiceStub(channel)
+    feedback: Any = feedback_service_pb2_grpc.FeedbackServiceStub(channel)
 
     async def ask(method: str, request: Any) -> Any:
         try:
+            stub = feedback if method in FEEDBACK_METHODS else admin
             return await getattr(stub, method)(request, metadata=metadata, timeout=_TIMEOUT_SECONDS)
         except grpc.aio.AioRpcError as error:
             raise error_from_rpc(error) or failed(error, target) from None
@@ -100,7 +112,7 @@ def administration_over(ask: Ask) -> Administration:
     return _AdminClient(ask)
 
 
-class _AdminClient(CacheAdminClient):
+class _AdminClient(CacheAdminClient, FeedbackClient):
     """Implements ``Administration``: converts, asks, converts."""
 
     def __init__(self, ask: Ask) -> None:
@@ -209,7 +221,8 @@ class _AdminClient(CacheAdminClient):
         except InvalidRequest as error:
             raise Misconfigured(_as_typed(str(error), error.field)) from None
         except ResourceNotFound as error:
-            raise NotThere(f"{str(error).rstrip('.')}: see '{_lister(error.kind)}'") from None
+            lister = _lister(error.kind)
+            raise NotThere(f"{str(error).rstrip('.')}: see '{lister}'" if lister else str(error)) from None
         except ModelNotFound as error:
             raise NotThere(str(error)) from None
         except (AddressNotPermitted, InvalidCredentials, ModelNotPermitted, ScopeMissing) as error:
@@ -221,6 +234,9 @@ class _AdminClient(CacheAdminClient):
 
 
 def _lister(kind: str) -> str:
+    """Return what lists things of a kind; nothing does answers."""
+    if kind == "answer":
+        return ""
     return "penstock cache list" if kind == "cache entry" else f"penstock {kind}s list"
 
 

@@ -122,8 +122,7 @@ def _sqlite_form(row: LedgerRow) -> tuple[Any, ...]:
         usage.cache_write_1h_input_tokens,
         prices.cache_write_nano_usd,
         prices.cache_write_1h_nano_usd,
-        row.saved_tokens,
-        row.saved_nano_usd,
+        *_of_the_answer(row).values(),
     )
 
 
@@ -201,6 +200,15 @@ def values_of(row: LedgerRow) -> dict[str, Any]:
         "cache_write_1h_input_tokens": usage.cache_write_1h_input_tokens,
         "cache_write_price_nano_usd": prices.cache_write_nano_usd,
         "cache_write_1h_price_nano_usd": prices.cache_write_1h_nano_usd,
+        **_of_the_answer(row),
+    }
+
+
+def _of_the_answer(row: LedgerRow) -> dict[str, Any]:
+    """Return what is kept of how the answer came about, by column, in their order."""
+    return {
         "saved_tokens": row.saved_tokens,
         "saved_nano_usd": row.saved_nano_usd,
+        "task": row.task,
+        "cache_entry": row.cache_entry,
     }

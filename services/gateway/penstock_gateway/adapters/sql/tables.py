@@ -119,6 +119,8 @@ ledger = Table(
     Column("cache_write_1h_price_nano_usd", BigInteger, nullable=False, server_default="0"),
     Column("saved_tokens", BigInteger, nullable=False, server_default="0"),
     Column("saved_nano_usd", BigInteger, nullable=False, server_default="0"),
+    Column("task", String(64), nullable=False, server_default=""),
+    Column("cache_entry", String(64), nullable=False, server_default=""),
     # Not the writer's: an export sets it.
     Column("exported_at", DateTime(timezone=True)),
 )

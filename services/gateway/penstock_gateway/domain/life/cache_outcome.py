@@ -48,3 +48,5 @@ class CacheOutcome(msgspec.Struct, frozen=True, gc=False):
 
 
 BYPASS, MISS = CacheOutcome(), CacheOutcome("miss")
+NO_CACHE = CacheOutcome("")
+"""Of a request that no cache has anything to do with."""

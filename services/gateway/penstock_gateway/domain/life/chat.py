@@ -80,8 +80,7 @@ class ChatExchange(Exchange[ChatOrder]):
         """What is given in the place of the model's own answer, known before the first event; None where it is that."""
         self.age_seconds: int | None = None
         """Of a stale answer."""
-        self._parts = parts
-        self._ladders = parts.ladders.by_name
+        self._parts, self._ladders = parts, parts.ladders.by_name
         self._progress = Progress()
         self._effective: GenerationInput = call.order.input
         self._visit = CacheVisit(call, parts.cache, by_meaning=parts.matches_meaning)
@@ -90,10 +89,9 @@ class ChatExchange(Exchange[ChatOrder]):
         self._stream: AnswerStream | None = None
         self._batches: AsyncGenerator[Batch, None] | None = None
         self._generate: Step | None = None
-        self._was_left = False
         self._descent: Descent | None = None
         self._seat: Seat | None = None
-        self._followed_ns = 0
+        self._was_left, self._followed_ns = False, 0
         self._owed: Bill | None = None  # for a generation that nobody else is billed for, nor told of
 
     @property
@@ -256,7 +254,9 @@ class ChatExchange(Exchange[ChatOrder]):
         step = self._steps.next("route")
         needs, regions = requirements_of(effective), self.call.caller.tenant.regions
         request = RouteRequest(model=effective.model, requirements=needs, allowed_regions=regions)
-        return await self._parts.router.route(request, step.children)
+        plan = await self._parts.router.route(request, step.children)
+        self._classification = plan.classification
+        return plan
 
     def _opened(self) -> AnswerStream:
         source = self._source
@@ -335,7 +335,7 @@ class ChatExchange(Exchange[ChatOrder]):
             public_model=self.call.order.input.model if self._source is not None else "",
             answered_by=progress.answered_by,
             finish_reason=finished.reason.value if finished else "",
-            cache_status=self.cache_outcome.status,
+            cache=self.cache_outcome,
             attempts=finished.attempts if finished else self._attempts_made(),
             first_event_ns=0 if self._came_whole() else progress.first_event_ns,
             degraded=self.degraded.value if self.degraded is not None else "",

@@ -12,10 +12,11 @@ import msgspec
 import structlog
 
 from penstock_common.errors import DeadlineExceeded, ModelNotPermitted, PenstockError
-from penstock_common.llm.types import Candidate
+from penstock_common.llm.types import Candidate, Classification
 from penstock_common.rpc.scope import CURRENT_SCOPE, NOBODY, RequestScope
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.life.admission import Limiter, RateState, Verdict, refusal
+from penstock_gateway.domain.life.cache_outcome import NO_CACHE, CacheOutcome
 from penstock_gateway.domain.life.order import Call, ChatOrder, EmbeddingOrder, OrderT_co
 from penstock_gateway.domain.life.progress import NOTHING_OWED, Bill
 from penstock_gateway.domain.life.settlement import Ledger, LedgerRow, outcome_of
@@ -42,7 +43,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     public_model: str = ""
     answered_by: Candidate | None = None
     finish_reason: str = ""
-    cache_status: str = ""
+    cache: CacheOutcome = NO_CACHE
     attempts: int = 0
     first_event_ns: int = 0
     degraded: str = ""
@@ -107,6 +108,7 @@ class Exchange(Generic[OrderT_co]):
         self._cancelling = 0
         self._expirations = 0
         self._went_well = False
+        self._classification: Classification | None = None
 
     @property
     def overhead_ms(self) -> float:
@@ -290,7 +292,7 @@ class Exchange(Generic[OrderT_co]):
             upstream=answered_by.upstream if answered_by else "",
             model=answered_by.model if answered_by else "",
             finish_reason=outcome.finish_reason,
-            cache_status=outcome.cache_status,
+            cache_status=outcome.cache.status,
             usage=bill.usage,
             unit_prices=bill.unit_prices,
             cost_nano_usd=bill.cost_nano_usd,
@@ -304,6 +306,8 @@ class Exchange(Generic[OrderT_co]):
             degraded=outcome.degraded,
             saved_tokens=outcome.saved_tokens,
             saved_nano_usd=outcome.saved_nano_usd,
+            task=self._classification.task if self._classification is not None else "",
+            cache_entry=outcome.cache.entry_id,
         )
 
 
