@@ -64,23 +64,13 @@ def main() -> None:
         Entry("up", "Start the whole stack on this machine and run it until Ctrl-C.", _up),
         Entry("status", "Ask the running stack how it is.", _status),
         Entry("chat", "Ask a model and watch it answer.", _chat),
-        Entry("keys", "API keys that are kept in the database.", _administering("keys")),
+        Entry("keys", "API keys that are kept in the database.", _asking("keys")),
+        Entry("tenants", "Tenants: those of the configuration, and those created beside them.", _asking("tenants")),
+        Entry("users", "Users of tenants, and what their keys may at most.", _asking("users")),
         Entry(
-            "tenants",
-            "Tenants: those of the configuration, and those that are created beside them.",
-            _administering("tenants"),
+            "cache", "Answers that were kept: what is there and why, putting it in, taking it out.", _asking("cache")
         ),
-        Entry("users", "Users of tenants, and what their keys may at most.", _administering("users")),
-        Entry(
-            "cache",
-            "Answers that were kept: what is there and why it is given, putting it in, taking it out.",
-            _administering("cache"),
-        ),
-        Entry(
-            "feedback",
-            "What people made of answers: what was said, saying it, and what it comes to.",
-            _administering("feedback"),
-        ),
+        Entry("feedback", "What people made of answers: what was said, and what it comes to.", _asking("feedback")),
         Entry("audit", "Show who changed which tenant, user or key, the newest first.", _audit),
         Entry("usage", "What requests have cost.", _usage),
         Entry(
@@ -162,7 +152,7 @@ def _administration(asked: Administered) -> AbstractAsyncContextManager[Administ
     return administration(asked)
 
 
-def _administering(name: str) -> Callable[[], typer.Typer]:
+def _asking(name: str) -> Callable[[], typer.Typer]:
     """Return what makes the group of commands of this name, each of which administers."""
 
     def made() -> typer.Typer:

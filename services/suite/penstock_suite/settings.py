@@ -54,6 +54,7 @@ class Document(BaseModel):
     operator: Any = None
     gateway: Any = None
     retention: Any = None
+    feedback: Any = None
     reload: Any = None
     local: Any = None
 

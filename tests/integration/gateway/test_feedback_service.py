@@ -7,20 +7,24 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import aiohttp
 import grpc
 import msgspec
 import pytest
-from google.protobuf import json_format
 
 sys.path.insert(0, str(Path(__file__).parent))
 from administrator import Administrator, refused  # noqa: E402
 from entries_world import CacheInMemory  # noqa: E402
+from test_admin_rest import call, running_edge  # noqa: E402
 
 import penstock_cache.app  # noqa: E402
 from penstock.gateway.v1 import admin_service_pb2, cached_entry_pb2  # noqa: E402
 from penstock.gateway.v1 import feedback_service_pb2 as pb  # noqa: E402
 from penstock.gateway.v1.feedback_service_pb2_grpc import FeedbackServiceStub  # noqa: E402
 from penstock_common.errors import ServiceUnavailable  # noqa: E402
+from penstock_common.llm.types import Candidate  # noqa: E402
+from penstock_common.testing.ports import free_port  # noqa: E402
+from penstock_router.domain.routing import Router  # noqa: E402
 
 Code = grpc.StatusCode
 UP, DOWN = pb.Feedback.THUMB_UP, pb.Feedback.THUMB_DOWN
@@ -273,7 +277,9 @@ async def test_feedback_is_listed_by_page_and_by_what_it_is_of(suite, demo, oper
     assert len(await operator.all(model="safe")) == 1
     assert len(await operator.all(thumb=UP)) == 5
     assert len(await operator.all(generation_id=of_safe.removeprefix("chatcmpl-"))) == 1
-    assert (await refused(operator.List(page_token="?")))[0] is Code.INVALID_ARGUMENT
+    assert len(await operator.all(generation_id=of_safe)) == 1
+    for wrong in ({"page_token": "?"}, {"generation_id": "a\x00"}, {"user": "a\x00"}, {"thumb": 7}):
+        assert (await refused(operator.List(**wrong)))[0] is Code.INVALID_ARGUMENT
     assert (await refused(demo.List()))[:2] == (Code.PERMISSION_DENIED, "SCOPE_MISSING")
 
 
@@ -363,8 +369,9 @@ async def cached(monkeypatch, serve, document):
     """A suite whose cache gives an imported answer, and its administrator."""
     cache = CacheByMeaning()
     monkeypatch.setattr(penstock_cache.app, "build", cache.build)
+    document["telemetry"] = {"metrics_listen": f"127.0.0.1:{free_port()}"}
     suite = await serve()
-    suite.cache = cache
+    suite.cache, suite.metrics = cache, document["telemetry"]["metrics_listen"]
     suite.admin = Administrator(suite.channel, suite.OPERATOR_KEY)
     await put_in(suite)
     return suite
@@ -426,9 +433,52 @@ async def test_a_judgement_counts_though_the_cache_does_not_answer(cached, monke
     assert (kept.thumb, kept.disputed_entry) == (DOWN, "")
 
 
-async def test_the_rest_route_takes_the_words_of_the_contract(suite, demo):
-    said = {"generationId": await answer(suite), "thumb": "THUMB_DOWN", "reason": "REASON_WRONG", "score": 0.5}
-    request = json_format.ParseDict(said, pb.GiveFeedbackRequest())
-    kept = (await FeedbackServiceStub(suite.channel).GiveFeedback(request, metadata=demo._metadata)).feedback
-    told = json_format.MessageToDict(kept)
-    assert (told["thumb"], told["reason"], told["score"]) == ("THUMB_DOWN", "REASON_WRONG", 0.5)
+async def test_routers_hear_what_feedback_says_of_candidates(serve, document, monkeypatch):
+    heard = asyncio.Queue()
+    monkeypatch.setattr(Router, "hear_quality", lambda _, qualities: heard.put_nowait(dict(qualities)))
+    document["feedback"], document["router"] = {"quality_every": "20ms"}, {"quality_every": "20ms"}
+    suite = await serve()
+    demo, answer_id = Judge(suite, suite.KEY), await answer(suite)
+    await demo.give(answer_id, score=0.75)
+    while not (told := await heard.get()):
+        pass
+    assert told == {(Candidate(upstream="first", model="m1"), ""): (0.75, 1.0)}
+
+
+async def test_what_is_given_and_disputed_is_counted(cached):
+    demo = Judge(cached, cached.KEY)
+    await demo.give(await hit(cached), thumb=DOWN, reason=pb.Feedback.REASON_WRONG)
+    await demo.give(await answer(cached), comment="Well.")
+    await demo.give(await answer(cached), score=1)
+    async with aiohttp.ClientSession() as http, http.get(f"http://{cached.metrics}/metrics") as response:
+        lines = (await response.text()).splitlines()
+    assert {line for line in lines if line.startswith("penstock_feedback") and "_created" not in line} == {
+        'penstock_feedback_total{kind="down",reason="wrong"} 1.0',
+        'penstock_feedback_total{kind="words",reason=""} 1.0',
+        'penstock_feedback_total{kind="score",reason=""} 1.0',
+        'penstock_feedback_disputes_total{outcome="removed"} 1.0',
+    }
+
+
+# Over REST
+
+
+async def test_over_rest_an_openai_key_gives_feedback_and_an_operator_s_sees_it(suite):
+    answer_id = await answer(suite)
+    async with running_edge(suite) as edge:
+        said = {"generation_id": answer_id, "thumb": "THUMB_DOWN", "reason": "REASON_WRONG", "score": 0.5}
+        head = {"idempotency-key": "k1"}
+        for _ in range(2):
+            status, told = await call(edge, "POST", "/api/v1/feedback", suite.KEY, said, head)
+            assert (status, told["feedback"]["thumb"]) == (200, "THUMB_DOWN")
+        status, told = await call(edge, "GET", "/api/v1/feedback?tenant=demo", suite.OPERATOR_KEY)
+        assert (status, len(told["feedback"]), told["feedback"][0]["score"]) == (200, 1, 0.5)
+        path = "/api/v1/feedback:summarize?by=DIMENSION_MODEL&by=DIMENSION_DAY&tenant=demo"
+        status, told = await call(edge, "GET", path, suite.OPERATOR_KEY)
+        assert (status, told["summaries"][0]["model"], told["summaries"][0]["thumbs_down"]) == (200, "fast", "1")
+        status, told = await call(edge, "POST", "/api/v1/feedback", suite.KEY, {**said, "generation_id": "none"})
+        assert status == 404
+        status, told = await call(
+            edge, "POST", "/api/v1/feedback:delete", suite.OPERATOR_KEY, {"tenant": "demo", "everything": True}
+        )
+        assert (status, told["deleted"]) == (200, "1")

@@ -122,7 +122,8 @@ def _sqlite_form(row: LedgerRow) -> tuple[Any, ...]:
         usage.cache_write_1h_input_tokens,
         prices.cache_write_nano_usd,
         prices.cache_write_1h_nano_usd,
-        *_of_the_answer(row).values(),
+        # A line for each is more than a body may have, and a call of its own more than a row may cost.
+        *(row.saved_tokens, row.saved_nano_usd, row.task, row.cache_entry),
     )
 
 
@@ -205,7 +206,7 @@ def values_of(row: LedgerRow) -> dict[str, Any]:
 
 
 def _of_the_answer(row: LedgerRow) -> dict[str, Any]:
-    """Return what is kept of how the answer came about, by column, in their order."""
+    """Return what is kept of how the answer came about, by column."""
     return {
         "saved_tokens": row.saved_tokens,
         "saved_nano_usd": row.saved_nano_usd,

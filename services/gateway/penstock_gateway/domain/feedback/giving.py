@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -18,16 +17,20 @@ from penstock_common.errors import InvalidRequest, RateLimited, ResourceExists, 
 from penstock_gateway.domain.administration import bounds
 from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.administration.audit import utc_now
-from penstock_gateway.domain.feedback.judgement import Feedback, Judged, Judgement, check, check_idempotency_key
+from penstock_gateway.domain.feedback.judgement import (
+    Feedback,
+    Judged,
+    Judgement,
+    check,
+    check_idempotency_key,
+    named_answer,
+)
 from penstock_gateway.domain.feedback.ports import Answers, Disputed, FeedbackStore
 
 FEEDBACK_PER_MINUTE = "feedback_per_minute"
 FEEDBACK_OF_AN_ANSWER = "feedback_of_an_answer"
 
 _MINUTE = timedelta(minutes=1)
-# What answers carry: chatcmpl- and cmpl- on OpenAI's surface, nothing over gRPC.
-_OWN_FORM = re.compile(r"(?:[a-z]{1,16}-)?([0-9a-f]{24})")
-_ANY_FORM = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _LOOKS = 5
 
 _log = structlog.get_logger(__name__)
@@ -159,12 +162,11 @@ class FeedbackBook:
 
     async def _answer(self, actor: Actor, tenant: str, answer_id: str) -> Judged:
         """Return the answer; one of our own ids may be on its way to the ledger, and is waited for a moment."""
-        if not _ANY_FORM.fullmatch(answer_id):
+        wanted, is_own = named_answer(answer_id)
+        if not wanted:
             raise _unknown(answer_id)
-        own = _OWN_FORM.fullmatch(answer_id)
-        wanted = own.group(1) if own else answer_id
         pause = self._parts.rule.patience.total_seconds() / _LOOKS
-        for look in range(_LOOKS + 1 if own else 1):
+        for look in range(_LOOKS + 1 if is_own else 1):
             if look:
                 await self._parts.sleep(pause)
             judged = await self._parts.answers.find(tenant, wanted)

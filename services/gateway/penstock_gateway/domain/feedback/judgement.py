@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -13,6 +14,11 @@ from penstock_gateway.domain.life.validation import validate_context
 
 MAX_COMMENT_CHARACTERS = 1024
 MAX_IDEMPOTENCY_CHARACTERS = 128
+
+# What answers carry: chatcmpl- and cmpl- on OpenAI's surface, nothing over gRPC.
+_OWN_ANSWER = re.compile(r"(?:[a-z]{1,16}-)?([0-9a-f]{24})")
+# What a request may be called.
+_ANY_ANSWER = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 class Thumb(StrEnum):
@@ -112,6 +118,14 @@ class Feedback:
     said: str = ""
     disputed_entry: str = ""
     """The cache's entry that it led to dispute."""
+
+
+def named_answer(text: str) -> tuple[str, bool]:
+    """Return the id by which an answer is looked for, and whether it is of our own making; empty where it can be none's."""
+    own = _OWN_ANSWER.fullmatch(text)
+    if own:
+        return own.group(1), True
+    return (text, False) if _ANY_ANSWER.fullmatch(text) else ("", False)
 
 
 def check(judgement: Judgement, max_correction_characters: int) -> None:

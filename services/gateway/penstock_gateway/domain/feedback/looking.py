@@ -11,7 +11,7 @@ from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.administration.audit import AuditLog, Deed
 from penstock_gateway.domain.administration.paging import Listing, Page, listing
 from penstock_gateway.domain.administration.registry import Registry
-from penstock_gateway.domain.feedback.judgement import Feedback
+from penstock_gateway.domain.feedback.judgement import Feedback, named_answer
 from penstock_gateway.domain.feedback.ports import FeedbackStore, Wanted
 from penstock_gateway.domain.feedback.summary import Dimension, Summary
 
@@ -74,17 +74,31 @@ class FeedbackAdministration:
                 )
             if actor.models:
                 raise ModelNotPermitted("Your API key names models, and feedback is erased of every model.", model="")
-            return await self._store.delete(replace(wanted, tenant=tenant))
+            return await self._store.delete(replace(_named(wanted), tenant=tenant))
 
 
 def _meant(actor: Actor, wanted: Wanted) -> Wanted:
     tenant = bounds.named_tenant(actor.meant(wanted.tenant or ""))
     models = frozenset(map(bounds.model, wanted.models))
-    bounds.end_user(wanted.user)
     for model in models:
         if actor.models and model not in actor.models:
             raise ModelNotPermitted(f"Your API key may not use the model '{model}'.", model=model)
-    return replace(wanted, tenant=tenant or None, models=models or actor.models)
+    return replace(_named(wanted), tenant=tenant or None, models=models or actor.models)
+
+
+def _named(wanted: Wanted) -> Wanted:
+    """Return what is wanted, the answer by its plain id.
+
+    Raises:
+        InvalidRequest: if there can be no such user or answer.
+    """
+    bounds.end_user(wanted.user)
+    if not wanted.generation_id:
+        return wanted
+    answer_id, _ = named_answer(wanted.generation_id)
+    if not answer_id:
+        raise InvalidRequest("generation_id is none that an answer can have.", field="generation_id")
+    return replace(wanted, generation_id=answer_id)
 
 
 def _deed(actor: Actor, action: str, wanted: Wanted, *, everything: bool = False) -> Deed:

@@ -57,5 +57,6 @@ feedback = Table(
     Index("ix_feedback_key", "key_id", "created_at"),
     Index("ix_feedback_tenant", "tenant", "id"),
     Index("ix_feedback_day", "day"),
+    Index("ix_feedback_disputed_entry", "disputed_entry"),
     Index("ix_feedback_created_at", "created_at"),
 )

@@ -14,6 +14,7 @@ _INDEXES = {
     "ix_feedback_key": ["key_id", "created_at"],
     "ix_feedback_tenant": ["tenant", "id"],
     "ix_feedback_day": ["day"],
+    "ix_feedback_disputed_entry": ["disputed_entry"],
     "ix_feedback_created_at": ["created_at"],
 }
 
