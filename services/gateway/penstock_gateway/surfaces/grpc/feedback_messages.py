@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from penstock.gateway.v1 import feedback_service_pb2 as pb
-from penstock_common.contract.wire.cache import time_to
 from penstock_common.errors import InvalidRequest
 from penstock_gateway.domain.feedback.judgement import Feedback, Judgement, Reason, Thumb
 from penstock_gateway.domain.feedback.summary import Dimension, Share, Summary
@@ -75,6 +76,8 @@ def moment_from(request: pb.SummarizeFeedbackRequest, field: Any) -> datetime | 
 def feedback_message(feedback: Feedback) -> pb.Feedback:
     """Return what somebody said."""
     judged, said = feedback.judged, feedback.judgement
+    created_at = Timestamp()
+    created_at.FromDatetime(feedback.created_at)
     return pb.Feedback(
         id=str(feedback.id),
         tenant=judged.tenant,
@@ -87,7 +90,7 @@ def feedback_message(feedback: Feedback) -> pb.Feedback:
         user=said.user,
         key_id=feedback.key_id,
         tags=said.tags,
-        created_at=time_to(feedback.created_at.timestamp()),
+        created_at=created_at,
         model=judged.public_model,
         upstream=judged.upstream,
         upstream_model=judged.model,
