@@ -38,7 +38,7 @@ class FeedbackClient:
             thumb=_thumb(given.thumb),
             score=given.score,
             correction=given.correction,
-            reason=pb.Feedback.Reason.Value(f"REASON_{given.reason.name if given.reason else 'UNSPECIFIED'}"),
+            reason=f"REASON_{given.reason.name if given.reason else 'UNSPECIFIED'}",
             comment=given.comment,
             user=given.user,
             tags=given.tags,
@@ -62,10 +62,8 @@ class FeedbackClient:
 
     async def summarize_feedback(self, wanted: SummaryRequest) -> FeedbackSummaries:
         """Return a line for each group."""
-        dimension = pb.SummarizeFeedbackRequest.Dimension
-        request = pb.SummarizeFeedbackRequest(
-            tenant=wanted.tenant, model=wanted.model, by=[dimension.Value(f"DIMENSION_{by.name}") for by in wanted.by]
-        )
+        by = [f"DIMENSION_{dimension.name}" for dimension in wanted.by]
+        request = pb.SummarizeFeedbackRequest(tenant=wanted.tenant, model=wanted.model, by=by)
         for name in ("since", "until"):
             moment = getattr(wanted, name)
             if moment is not None:
@@ -84,8 +82,8 @@ class FeedbackClient:
         return int((await self._ask("DeleteFeedback", request)).deleted)
 
 
-def _thumb(thumb: Thumb | None) -> Any:
-    return pb.Feedback.Thumb.Value(f"THUMB_{thumb.name if thumb else 'UNSPECIFIED'}")
+def _thumb(thumb: Thumb | None) -> str:
+    return f"THUMB_{thumb.name if thumb else 'UNSPECIFIED'}"
 
 
 def _row(told: pb.Feedback) -> FeedbackRow:
