@@ -40,7 +40,8 @@ class Method:
     @property
     def is_of_admins(self) -> bool:
         """Whether it is for those who administer."""
-        return any(service in self.path for service in ("AdminService", "PromptService", "StatusService"))
+        services = "AdminService", "PromptService", "StatusService", "FeedbackService"
+        return any(service in self.path for service in services)
 
 
 @cache
@@ -107,6 +108,10 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
     "ExplainCache": {"stored": "a", "asked": "b"},
     "ShredCacheTenant": {"tenant": _NAME},
     "RotateCacheKeys": {"tenant": "app"},
+    "GiveFeedback": {"generation_id": "chatcmpl-0123456789abcdef01234567", "thumb": "THUMB_DOWN", "score": 0.5},
+    "ListFeedback": {"tenant": "app", "page_size": 2},
+    "SummarizeFeedback": {"by": ["DIMENSION_MODEL", "DIMENSION_DAY"]},
+    "DeleteFeedback": {"tenant": _NAME, "user": "a"},
     "ProbeUpstream": {"upstream": SPARE_UPSTREAM},
     "EjectUpstream": {"upstream": SPARE_UPSTREAM, "duration": "1s", "reason": "a"},
     "RestoreUpstream": {"upstream": SPARE_UPSTREAM, "model": "m"},

@@ -60,3 +60,5 @@ class Role:
     """The roles that it calls where they are; ``build`` gets none of what is not."""
     meets: tuple[str, ...] = ()
     """The roles that it shares a ``Board`` with: ``build`` gets it as ``board`` where all of them are in its process."""
+    hears_gateway: bool = False
+    """Whether ``build`` gets a ``QualityBoard`` as ``quality``, where a gateway is in its process."""

@@ -24,6 +24,7 @@ from penstock_gateway.domain.access.tenancy import TenantDirectory
 from penstock_gateway.domain.life.door import Capacity
 from penstock_gateway.domain.life.ladder import Ladder, Rung, SmallerModel, StaleAnswer, Template
 from penstock_gateway.domain.prompts.library import LibraryTerms
+from penstock_gateway.feedback_settings import FeedbackSettings
 from penstock_gateway.public_names import EmbeddingName, PublicName
 from penstock_gateway.surfaces.wire_formats.body_bounds import BodyBounds
 
@@ -305,6 +306,7 @@ class Settings(Section):
     gateway: GatewaySettings = GatewaySettings()
     retention: RetentionSettings = RetentionSettings()
     prompts: PromptSettings = PromptSettings()
+    feedback: FeedbackSettings = FeedbackSettings()
 
     def tier(self, name: str) -> TierSettings | None:
         """Return a tier by name: the file's own before the built-in ones."""

@@ -17,9 +17,11 @@ from penstock_common.rpc.client import Channel
 from penstock_common.sections import PublicModel as PublicModelSettings
 from penstock_common.sections import split_candidate
 from penstock_common.service import Commit, Role, Service
+from penstock_common.upstreams.quality import QualityBoard
 from penstock_common.upstreams.state import Board
 from penstock_router.adapters.embedding import EmbeddingClient
 from penstock_router.adapters.listener import Listener, Source
+from penstock_router.adapters.quality_listener import QualityListener, QualitySource
 from penstock_router.domain.catalogue import Catalogue, PublicModel, UpstreamModel, digest_of
 from penstock_router.domain.choosing import Chooser
 from penstock_router.domain.forks import Fork, Rule
@@ -30,9 +32,12 @@ from penstock_router.surfaces.servicer import RouterServicer
 
 @asynccontextmanager
 async def build(
-    settings: Settings, board: Board | None = None, embedding: Channel | None = None
+    settings: Settings,
+    board: Board | None = None,
+    embedding: Channel | None = None,
+    quality: QualityBoard | None = None,
 ) -> AsyncGenerator[Service, None]:
-    """Yield the router; the ``board`` is where the inference service of the same process says how upstreams are.
+    """Yield the router; the boards are where inference and the gateway of the same process say what they know.
 
     ``embedding`` is where the embedding service is, if there is one: models with routes decide better with it.
 
@@ -46,12 +51,15 @@ async def build(
         return partial(servicer.take_over, _router(changed), _chooser(changed, embedding))
 
     async with AsyncExitStack() as stack:
-        source = board or await _source(settings, stack)
-        if source is not None:
-            listener = Listener(source, servicer.hear, settings.router.believed_for.total_seconds())
+        of_states, of_quality = await _sources(settings, stack, board, quality)
+        if of_states is not None:
+            listener = Listener(of_states, servicer.hear, settings.router.believed_for.total_seconds())
             await listener.listen()
             every_seconds = settings.router.listen_every.total_seconds()
             await stack.enter_async_context(running(listener.run(every_seconds)))
+        if of_quality is not None:
+            reading = QualityListener(of_quality, servicer.hear_quality)
+            await stack.enter_async_context(running(reading.run(settings.router.quality_every.total_seconds())))
         handlers = (
             ROUTE.served_by(servicer.route),
             EXPLAIN.served_by(servicer.explain),
@@ -60,11 +68,15 @@ async def build(
         yield Service("router", handlers, prepare=prepare)
 
 
-async def _source(settings: Settings, stack: AsyncExitStack) -> Source | None:
-    if not settings.redis.state:
-        return None
+async def _sources(
+    settings: Settings, stack: AsyncExitStack, board: Board | None, quality: QualityBoard | None
+) -> tuple[Source | None, QualitySource | None]:
+    """Return where to hear how upstreams are and how good, which is Redis for what has no board."""
+    if not settings.redis.state or (board is not None and quality is not None):
+        return board, quality
     # Who has no Redis waits for none of its library.
     from penstock_common.redis_connection import RedisConnection
+    from penstock_common.upstreams.quality_feed import RedisQualityFeed
     from penstock_common.upstreams.redis_feed import RedisFeed
 
     try:
@@ -72,7 +84,8 @@ async def _source(settings: Settings, stack: AsyncExitStack) -> Source | None:
     except ValueError as error:
         raise ConfigurationError(f"'redis.state': {error}") from None
     await stack.enter_async_context(connection)
-    return RedisFeed(connection, settings.router.believed_for.total_seconds())
+    believed_seconds = settings.router.believed_for.total_seconds()
+    return board or RedisFeed(connection, believed_seconds), quality or RedisQualityFeed(connection)
 
 
 def _router(settings: Settings) -> Router:
@@ -138,4 +151,4 @@ def _public_model(settings: PublicModelSettings, known: dict[tuple[str, str], Up
     )
 
 
-ROLE = Role(Settings, build, may_call=("embedding",), meets=("inference",))
+ROLE = Role(Settings, build, may_call=("embedding",), meets=("inference",), hears_gateway=True)

@@ -88,6 +88,8 @@ class RouterSettings(Section):
     """With `policy: latency`, the share of requests that goes to candidates whose latency is not known, while there are some."""
     measured_for: Duration = timedelta(minutes=1)
     """After so long without an answer a candidate's latency is not known any more, for ``explore_ratio``."""
+    quality_every: Duration = timedelta(seconds=15)
+    """How often it reads what feedback says of candidates: in its own process, else in ``redis.state``."""
 
     @model_validator(mode="after")
     def _usable(self) -> Self:

@@ -9,8 +9,9 @@ import gc
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from penstock_suite.surfaces.cli.application import Entry, command_line
@@ -65,11 +66,14 @@ def main() -> None:
         Entry("status", "Ask the running stack how it is.", _status),
         Entry("chat", "Ask a model and watch it answer.", _chat),
         Entry("route", "Which model answers which prompt, and why.", _route),
-        Entry("keys", "API keys that are kept in the database.", _keys),
-        Entry("tenants", "Tenants: those of the configuration, and those that are created beside them.", _tenants),
-        Entry("users", "Users of tenants, and what their keys may at most.", _users),
-        Entry("cache", "Answers that were kept: what is there and why; putting it in, taking it out.", _cache),
-        Entry("prompts", "Prompts: versions of templates, and the labels that point to them.", _prompts),
+        Entry("keys", "API keys that are kept in the database.", _asking("keys")),
+        Entry("tenants", "Tenants: those of the configuration, and those created beside them.", _asking("tenants")),
+        Entry("users", "Users of tenants, and what their keys may at most.", _asking("users")),
+        Entry(
+            "cache", "Answers that were kept: what is there and why, putting it in, taking it out.", _asking("cache")
+        ),
+        Entry("feedback", "What people made of answers: what was said, and what it comes to.", _asking("feedback")),
+        Entry("prompts", "Prompts: versions of templates, and the labels that point to them.", _asking("prompts")),
         Entry("audit", "Show who changed which tenant, user or key, the newest first.", _audit),
         Entry("usage", "What requests have cost.", _usage),
         Entry("models", "Models: which are ready, (un)loading those of a Triton; what is known of each.", _models),
@@ -159,34 +163,14 @@ def _administration(asked: Administered) -> AbstractAsyncContextManager[Administ
     return administration(asked)
 
 
-def _keys() -> typer.Typer:
-    from penstock_suite.surfaces.cli.keys import keys
+def _asking(name: str) -> Callable[[], typer.Typer]:
+    """Return what makes the group of commands of this name, each of which administers."""
 
-    return keys(_administration)
+    def made() -> typer.Typer:
+        commands: typer.Typer = getattr(import_module(f"penstock_suite.surfaces.cli.{name}"), name)(_administration)
+        return commands
 
-
-def _tenants() -> typer.Typer:
-    from penstock_suite.surfaces.cli.tenants import tenants
-
-    return tenants(_administration)
-
-
-def _users() -> typer.Typer:
-    from penstock_suite.surfaces.cli.users import users
-
-    return users(_administration)
-
-
-def _cache() -> typer.Typer:
-    from penstock_suite.surfaces.cli.cache import cache
-
-    return cache(_administration)
-
-
-def _prompts() -> typer.Typer:
-    from penstock_suite.surfaces.cli.prompts import prompts
-
-    return prompts(_administration)
+    return made
 
 
 def _audit() -> typer.Typer:

@@ -55,6 +55,7 @@ class Document(BaseModel):
     gateway: Any = None
     retention: Any = None
     prompts: Any = None
+    feedback: Any = None
     reload: Any = None
     local: Any = None
 

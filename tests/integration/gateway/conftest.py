@@ -31,7 +31,7 @@ from penstock_common.sql.schema import upgrade
 from penstock_common.testing.openai_upstream import OpenAIUpstream
 from penstock_common.testing.redis_server import RedisServer
 from penstock_common.testing.transports import IN_PROCESS, channel_to
-from penstock_gateway.adapters.sql.schema import GATEWAY
+from penstock_gateway.adapters.sql.schema import FEEDBACK, GATEWAY, SCHEMAS
 from penstock_gateway.surfaces.public import RunningGateway
 
 URL = "http://penstock"
@@ -152,7 +152,8 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("migrated") / "penstock.db"
     engine = sa.create_engine(f"sqlite:///{path}")
     with engine.begin() as connection:
-        GATEWAY.upgrade_to(connection)
+        for schema in SCHEMAS:
+            schema.upgrade_to(connection)
     engine.dispose()
     return path
 
@@ -257,6 +258,8 @@ async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
 
 @pytest.fixture
 async def database(engine: AsyncEngine) -> AsyncEngine:
-    """The engine of a database whose schema is there."""
+    """The engine of a database whose schemas are there."""
     await upgrade(engine, GATEWAY)
+    async with engine.begin() as connection:
+        await connection.run_sync(FEEDBACK.metadata.create_all)
     return engine

@@ -57,7 +57,7 @@ def methods(*names):
 
 
 ADMINISTRATIVE = methods("AdminService", "PromptService", "StatusService")
-PUBLIC = {**ADMINISTRATIVE, **methods("ChatService", "ModelService", "EmbeddingService")}
+PUBLIC = {**ADMINISTRATIVE, **methods("ChatService", "ModelService", "EmbeddingService", "FeedbackService")}
 
 
 @pytest.fixture

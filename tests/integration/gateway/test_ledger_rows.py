@@ -64,6 +64,8 @@ async def test_row_of_an_answer_says_who_asked_what_came_and_what_it_cost(suite)
         "saved_nano_usd": 0,
         "prompt": "",
         "prompt_version": 0,
+        "task": "",
+        "cache_entry": "",
         "exported_at": None,
     }
 

@@ -129,7 +129,7 @@ async def test_database_of_the_first_version_goes_on_as_it_is(old_url):
 def upgraded(contents):
     """Return what the newest version keeps of the first one's rows: all of it, exported by nobody yet, and never degraded."""
     marked = {
-        "ledger": [(*row, None, "", False, 0, 0, 0, 0, 0) for row in contents["ledger"]],
+        "ledger": [(*row, None, "", False, 0, 0, 0, 0, 0, "", "") for row in contents["ledger"]],
         "audit_log": [(*row, None) for row in contents["audit_log"]],
     }
     return contents | marked | {"alembic_version": [(GATEWAY.newest_revision(),)]}

@@ -8,6 +8,7 @@ from penstock_common.configuration import Configuration, ConfigurationError
 from penstock_common.rpc.in_process import InProcessChannel
 from penstock_common.service import Role as Declared
 from penstock_common.service import Service
+from penstock_common.upstreams.quality import QualityBoard
 from penstock_router.settings import Settings
 from penstock_suite.app.wiring import Wiring, all_here
 from penstock_suite.domain.requests import Role
@@ -99,3 +100,34 @@ async def test_roles_that_meet_share_a_board_where_both_are_in_this_process_and_
     await alone.service(Role.ROUTER)
     await alone.service(Role.INFERENCE)
     assert (router[1:], inference[1:]) == ([{}, {}], [{}])
+
+
+async def test_a_router_of_this_process_hears_its_gateway_and_one_elsewhere_does_not(declare, stack):
+    router = declare("router", hears_gateway=True)
+    declare("inference")
+    here = Wiring(Configuration({}), {Role.ROUTER: None, Role.INFERENCE: None}, stack)
+    await here.channel(Role.ROUTER)
+    assert isinstance(router[0]["quality"], QualityBoard)
+
+    @asynccontextmanager
+    async def place():
+        yield "a channel"
+
+    await Wiring(Configuration({}), {Role.ROUTER: place}, stack).service(Role.ROUTER)
+    assert router[1] == {}
+
+
+async def test_a_gateway_tells_the_router_of_its_process_what_feedback_says(declare, stack, monkeypatch):
+    router, channels = declare("router", hears_gateway=True), []
+    declare("inference")
+    declare("cache")
+
+    @asynccontextmanager
+    async def running(settings, given, listen, **_):
+        channels.append(given)
+        yield Service("gateway", ())
+
+    monkeypatch.setattr("penstock_gateway.app.gateway.running", running)
+    places = {Role.ROUTER: None, Role.INFERENCE: None, Role.CACHE: None}
+    await Wiring(Configuration({}), places, stack).gateway("a place to listen")
+    assert channels[0].quality is router[0]["quality"]

@@ -87,30 +87,32 @@ class Schema:
 
 @asynccontextmanager
 async def open_current_database(
-    url: str, limits: DatabaseLimits, schema: Schema, *, upgrades_schema: bool
+    url: str, limits: DatabaseLimits, *schemas: Schema, upgrades_schema: bool
 ) -> AsyncGenerator[AsyncEngine, None]:
-    """Yield an engine whose database has the schema's newest revision.
+    """Yield an engine whose database has the newest revision of each schema.
 
     Raises:
         ConfigurationError: if it has another one and is not to be upgraded, or the address says nothing.
     """
     if upgrades_schema:
-        await upgrade_database(url, schema)
+        await upgrade_database(url, *schemas)
     async with open_database(url, limits) as engine:
-        await require_current(engine, schema)
+        for schema in schemas:
+            await require_current(engine, schema)
         yield engine
 
 
-async def upgrade_database(url: str, schema: Schema) -> None:
-    """Bring the schema to its newest revision, however long that takes.
+async def upgrade_database(url: str, *schemas: Schema) -> None:
+    """Bring each schema to its newest revision, however long that takes.
 
     Raises:
         ConfigurationError: if the address says nothing.
-        OSError: if the database is away or refuses; then nothing has changed.
+        OSError: if the database is away or refuses; then that schema, and those after it, have not changed.
     """
     async with open_database(url, UNHURRIED) as engine:
         with refusals_told(url):
-            await upgrade(engine, schema)
+            for schema in schemas:
+                await upgrade(engine, schema)
 
 
 async def require_current(engine: AsyncEngine, schema: Schema) -> None:

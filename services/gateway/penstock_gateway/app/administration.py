@@ -4,46 +4,76 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 from penstock_common.key_material import read_key_material
 from penstock_common.sql.schema import open_current_database, upgrade_database
+from penstock_gateway.adapters.feedback_metrics import NoFeedbackMetrics
+from penstock_gateway.adapters.sql.feedback.answers import SqlAnswers
+from penstock_gateway.adapters.sql.feedback.store import SqlFeedback
 from penstock_gateway.adapters.sql.registry import SqlRegistry
-from penstock_gateway.adapters.sql.schema import GATEWAY
+from penstock_gateway.adapters.sql.schema import GATEWAY, SCHEMAS
 from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.administration.administration import Administration, CachePorts
 from penstock_gateway.domain.administration.audit import AuditLog, Deed
+from penstock_gateway.domain.administration.cache_entries import NoKeptEntries
 from penstock_gateway.domain.administration.keys import Keyring
 from penstock_gateway.domain.administration.upstreams import NoUpstreams
+from penstock_gateway.domain.feedback.giving import FeedbackBook, GivingParts
+from penstock_gateway.domain.feedback.looking import FeedbackAdministration
 from penstock_gateway.domain.prompts.administration import PromptAdministration
 from penstock_gateway.settings import Settings, StorageSettings
 from penstock_gateway.surfaces.grpc.admin import AdminServicer
+from penstock_gateway.surfaces.grpc.feedback import FeedbackServicer
 from penstock_gateway.surfaces.grpc.prompts import PromptServicer
 
 _BY_SIGNAL = "signal"
+
+
+class CommandLineServicers(NamedTuple):
+    """What is administered without a gateway."""
+
+    admin: AdminServicer
+    prompts: PromptServicer
+    feedback: FeedbackServicer
 
 
 async def upgrade_schema(settings: Settings | StorageSettings) -> None:
     """Bring the database's schema to the newest version.
 
     Raises:
-        OSError: if the database is away or refuses; then nothing has changed.
+        OSError: if the database is away or refuses.
     """
-    await upgrade_database(settings.sql, GATEWAY)
+    await upgrade_database(settings.sql, *SCHEMAS)
 
 
 @asynccontextmanager
-async def open_administration(
-    settings: Settings, actor: Actor
-) -> AsyncGenerator[tuple[AdminServicer, PromptServicer], None]:
+async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerator[CommandLineServicers, None]:
     """Yield what a gateway would answer the actor, whoever calls it."""
     async with open_current_database(
-        settings.sql, settings.gateway.database_limits, GATEWAY, upgrades_schema=True
+        settings.sql, settings.gateway.database_limits, *SCHEMAS, upgrades_schema=True
     ) as engine:
         registry = SqlRegistry(engine)
         keyring = keyring_of(settings)
         administration = Administration.over(keyring, registry, CachePorts(), NoUpstreams())
         prompts = PromptAdministration(keyring.directory, registry)
-        yield AdminServicer(administration, lambda _context: actor), PromptServicer(prompts, lambda _context: actor)
+        store = SqlFeedback(engine)
+        parts = GivingParts(
+            store=store,
+            answers=SqlAnswers(engine),
+            entries=NoKeptEntries(),
+            observer=NoFeedbackMetrics(),
+            rule=settings.feedback.giving,
+        )
+
+        def actor_of(_context: object) -> Actor:
+            return actor
+
+        yield CommandLineServicers(
+            AdminServicer(administration, actor_of),
+            PromptServicer(prompts, actor_of),
+            FeedbackServicer(FeedbackBook(parts), FeedbackAdministration(store, registry), actor_of),
+        )
 
 
 async def note_reload(settings: Settings, revision: str, outcome: str, details: Mapping[str, str]) -> None:

@@ -12,10 +12,9 @@ from penstock_common.key_material import read_key_material
 from penstock_common.sql import backup as copies
 from penstock_common.sql.archive import Backup
 from penstock_common.sql.backup import Progress, Restored
-from penstock_gateway.adapters.sql.schema import GATEWAY
+from penstock_gateway.adapters.sql.schema import SCHEMAS
 from penstock_gateway.settings import StorageSettings
 
-_SCHEMAS = (GATEWAY,)
 _FINGERPRINT_DIGITS = 16
 
 
@@ -25,7 +24,7 @@ async def back_up(settings: StorageSettings, path: Path, progress: Progress) -> 
     Raises:
         BackupError: if it cannot be copied.
     """
-    return await copies.back_up(settings.sql, path, progress, _SCHEMAS, pepper=_fingerprint(settings))
+    return await copies.back_up(settings.sql, path, progress, SCHEMAS, pepper=_fingerprint(settings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ async def restore(settings: StorageSettings, path: Path, progress: Progress, *, 
     Raises:
         BackupError: if the archive or the database cannot be used; then nothing has changed.
     """
-    restored = await copies.restore(settings.sql, path, progress, _SCHEMAS, replace=replace)
+    restored = await copies.restore(settings.sql, path, progress, SCHEMAS, replace=replace)
     here, there = _fingerprint(settings), restored.backup.pepper
     return Filled(restored, here == there if here and there else None)
 

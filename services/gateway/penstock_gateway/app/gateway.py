@@ -21,6 +21,7 @@ from penstock_gateway.adapters.services.router import RouterClient
 from penstock_gateway.adapters.sql.keys import SqlKeyStore
 from penstock_gateway.adapters.sql.registry import SqlRegistry
 from penstock_gateway.app.administration import keyring_of
+from penstock_gateway.app.feedback import feedback_servicer, telling_quality
 from penstock_gateway.app.listening import grpc_limits
 from penstock_gateway.app.parts import Parts, open_parts
 from penstock_gateway.domain.access.authentication import Authenticator
@@ -74,6 +75,7 @@ async def running(
         for collector in channels.collectors:
             parts.registry.register(collector)
         surfaces = _surfaces(settings, channels, parts)
+        await stack.enter_async_context(telling_quality(settings, parts.engine, channels.quality))
         yield await stack.enter_async_context(open_to_the_public(surfaces, parts.door, listen))
 
 
@@ -85,6 +87,7 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
     life = ChatLife(_life_parts(settings, channels, parts, visits, (router, cache, inference)))
     embedder = NoEmbedding() if channels.embedding is None else EmbeddingClient(channels.embedding, own.router_timeout)
     embeddings, store, keyring = EmbeddingLife(visits, embedder), SqlKeyStore(parts.engine), keyring_of(settings)
+    cache_ports = _cache_ports(channels, cache, router)
     models, (reception, prepare) = ModelDirectory(router, embedder), _reception(settings, keyring, store, parts)
     wire_formats = WireFormatsParts(
         reception=reception,
@@ -104,7 +107,8 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
             PromptAdministration(keyring.directory, SqlRegistry(parts.engine), parts.prompts.forget),
             actors_of(reception),
         ),
-        admin=_admin(keyring, parts, _cache_ports(channels, cache, router), inference, reception),
+        admin=_admin(keyring, parts, cache_ports, inference, reception),
+        feedback=feedback_servicer(settings, parts, cache_ports.entries, reception),
         status=StatusServicer(_reporter(parts, channels, inference, store)),
         wire_formats=WireFormats(wire_formats),
         http_limits=_http_limits(settings),

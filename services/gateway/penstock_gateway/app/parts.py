@@ -16,10 +16,11 @@ from penstock_common.sql.schema import open_current_database
 from penstock_gateway import __version__
 from penstock_gateway.adapters.limits_in_memory import InMemoryLimiter
 from penstock_gateway.adapters.limits_in_redis import RedisLimiter, open_limiter
+from penstock_gateway.adapters.sql.feedback.history import SqlFeedbackHistory
 from penstock_gateway.adapters.sql.history import SqlHistory
 from penstock_gateway.adapters.sql.ledger import SqlLedger, writing_ledger
 from penstock_gateway.adapters.sql.prompts import SqlPromptStore
-from penstock_gateway.adapters.sql.schema import GATEWAY
+from penstock_gateway.adapters.sql.schema import SCHEMAS
 from penstock_gateway.adapters.telemetry import Telemetry, TelemetryObserver, observing, show_ledger
 from penstock_gateway.app.flights import open_flights
 from penstock_gateway.domain.life.door import Door
@@ -66,7 +67,7 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
         ConfigurationError: if the schema is not current, and the gateway is not to upgrade it.
     """
     own, opened = settings.gateway, stack.enter_async_context
-    database = open_current_database(settings.sql, own.database_limits, GATEWAY, upgrades_schema=upgrades_schema)
+    database = open_current_database(settings.sql, own.database_limits, *SCHEMAS, upgrades_schema=upgrades_schema)
     engine = await opened(database)
     door, registry, traffic = (
         Door(own.capacity, Refusals(own.refusals_per_minute)),
@@ -94,9 +95,14 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
 
 
 def retention_of(settings: Settings, engine: AsyncEngine) -> Retention | None:
-    """Return what cuts the ledger and the audit log; None where both are kept for good."""
+    """Return what cuts the ledger, with what was said of its answers, and the audit log; None where both are kept for good."""
     wanted = settings.retention
-    ages = ((SqlHistory.of_ledger(engine), wanted.ledger), (SqlHistory.of_audit_log(engine), wanted.audit))
+    ages = (
+        (SqlHistory.of_ledger(engine), wanted.ledger),
+        # After the ledger, whose rows it waits for.
+        (SqlFeedbackHistory(engine), wanted.ledger),
+        (SqlHistory.of_audit_log(engine), wanted.audit),
+    )
     kept = [Kept(history, age) for history, age in ages if age is not None]
     rule = RetentionRule(every=wanted.every, export_first=wanted.export_first)
     return Retention(kept, rule) if kept else None

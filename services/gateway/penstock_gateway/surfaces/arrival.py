@@ -154,7 +154,7 @@ class Reception:
             self._check_address(caller, arrival)
         arrival.steps.lap("authenticate", arrival.started_ns)
         for name in _NOT_BUILT:
-            if name in arrival.headers:
+            if name in arrival.headers and not policy.takes_idempotency_key:
                 raise UnsupportedParameter(f"The header '{name}' is not supported yet. Leave it out.", parameter=name)
         return caller
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from penstock.gateway.v1 import admin_service_pb2, prompt_service_pb2
+from penstock.gateway.v1 import admin_service_pb2, feedback_service_pb2, prompt_service_pb2
 from penstock_common.certificates import PemFiles
 from penstock_common.peers import Guestlist
 from penstock_common.rpc.interception import ServerInterceptor
@@ -18,6 +18,7 @@ from penstock_gateway.domain.life.door import Door
 from penstock_gateway.surfaces.grpc.admin import AdminServicer
 from penstock_gateway.surfaces.grpc.chat import ChatServicer
 from penstock_gateway.surfaces.grpc.embedding import EmbeddingServicer
+from penstock_gateway.surfaces.grpc.feedback import FeedbackServicer
 from penstock_gateway.surfaces.grpc.methods import handlers_of
 from penstock_gateway.surfaces.grpc.models import ModelServicer
 from penstock_gateway.surfaces.grpc.prompts import PromptServicer
@@ -40,6 +41,7 @@ class Surfaces:
     models: ModelServicer
     admin: AdminServicer
     prompts: PromptServicer
+    feedback: FeedbackServicer
     status: StatusServicer
     wire_formats: Handler
     http_limits: HttpLimits
@@ -52,10 +54,16 @@ class Surfaces:
     def service(self) -> Service:
         """Return the public gRPC services."""
         admin = admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"]
+        feedback = feedback_service_pb2.DESCRIPTOR.services_by_name["FeedbackService"]
         servicers = (self.chat, self.embeddings, self.models, self.status)
         handlers = [handler for servicer in servicers for handler in servicer.handlers()]
         prompts = prompt_service_pb2.DESCRIPTOR.services_by_name["PromptService"]
-        return Service("gateway", [*handlers, *handlers_of(admin, self.admin), *handlers_of(prompts, self.prompts)])
+        handlers += [
+            *handlers_of(admin, self.admin),
+            *handlers_of(prompts, self.prompts),
+            *handlers_of(feedback, self.feedback),
+        ]
+        return Service("gateway", handlers)
 
 
 class RunningGateway:

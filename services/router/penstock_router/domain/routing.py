@@ -9,6 +9,7 @@ from typing import NamedTuple
 from penstock_common.contract.router import Requirements, RouteRequest
 from penstock_common.errors import ContextLengthExceeded, ModelNotFound, ModelNotPermitted, UnsupportedParameter
 from penstock_common.llm.types import Candidate, CandidateView, Plan
+from penstock_common.upstreams.quality import Qualities
 from penstock_common.upstreams.state import Condition, States, UpstreamState
 from penstock_router.domain.catalogue import Catalogue, PublicModel, UpstreamModel
 from penstock_router.domain.preference import Preference, PreferenceRules, preferred
@@ -46,6 +47,7 @@ class Router:
         self._preferences: dict[str, Preference] = {}
         """Of models that want to be fast, by name."""
         self._unmeasured: dict[str, tuple[Candidate, ...]] = {}
+        self._qualities: Qualities = {}
 
     def hear(self, states: States) -> None:
         """Plan by this from now on; where nothing is known, by the configuration alone."""
@@ -60,6 +62,12 @@ class Router:
             self._known.clear()
         self._troubled, self._preferences, self._states = troubled, preferences, states
         self._unmeasured = {name: one.unmeasured for name, one in preferences.items() if one.unmeasured}
+
+    def hear_quality(self, qualities: Qualities) -> None:
+        """Plan by these opinions of candidates from now on."""
+        if qualities != self._qualities:
+            self._known.clear()
+        self._qualities = qualities
 
     def _preferred(self, states: States) -> dict[str, Preference]:
         found: dict[str, Preference] = {}

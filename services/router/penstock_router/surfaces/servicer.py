@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from penstock_common.contract.router import RouteRequest
 from penstock_common.llm.types import ModelInfo, Plan, RouteExplanation
 from penstock_common.rpc.server_call import ServerCall
+from penstock_common.upstreams.quality import Qualities
 from penstock_common.upstreams.state import States
 from penstock_router.domain.catalogue import PublicModel
 from penstock_router.domain.choosing import Chooser
@@ -22,16 +23,23 @@ class RouterServicer:
         self._router = router
         self._chooser = chooser
         self._states: States = {}
+        self._qualities: Qualities = {}
 
     def take_over(self, router: Router, chooser: Chooser) -> None:
         """Have these decide from now on."""
         router.hear(self._states)
+        router.hear_quality(self._qualities)
         self._router, self._chooser = router, chooser
 
     def hear(self, states: States) -> None:
         """Have the router, and whichever takes over, decide by this."""
         self._states = states
         self._router.hear(states)
+
+    def hear_quality(self, qualities: Qualities) -> None:
+        """Have the router, and whichever takes over, decide by these, too."""
+        self._qualities = qualities
+        self._router.hear_quality(qualities)
 
     async def route(self, request: RouteRequest, call: ServerCall) -> Plan:
         """Return the plan for a request."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ import grpc
 from google.protobuf import duration_pb2, field_mask_pb2, timestamp_pb2
 
 from penstock.gateway.v1 import admin_service_pb2 as pb
-from penstock.gateway.v1 import admin_service_pb2_grpc, prompt_service_pb2_grpc
+from penstock.gateway.v1 import admin_service_pb2_grpc, feedback_service_pb2_grpc, prompt_service_pb2_grpc
 from penstock_common.errors import (
     AddressNotPermitted,
     InvalidCredentials,
@@ -24,6 +24,7 @@ from penstock_common.errors import (
 )
 from penstock_common.status import error_from_rpc
 from penstock_suite.adapters.cache_admin_client import CacheAdminClient
+from penstock_suite.adapters.feedback_client import FeedbackClient
 from penstock_suite.adapters.gateway_client import failed
 from penstock_suite.adapters.prompt_admin_client import PromptAdminClient
 from penstock_suite.adapters.upstream_rows import upstream_rows
@@ -78,6 +79,14 @@ _OPTIONS = {
     "name": "NAME",
     "duration": "--for",
     "reason": "--reason",
+    "thumb": "--up or --down",
+    "score": "--score",
+    "correction": "--correction",
+    "comment": "--comment",
+    "generation_id": "ID",
+    "tags": "--tag",
+    "since": "--since",
+    "until": "--until",
 }
 _PAGE_SIZE = 500
 _TIMEOUT_SECONDS = 30.0
@@ -85,11 +94,14 @@ _TIMEOUT_SECONDS = 30.0
 
 def asking(channel: grpc.aio.Channel, target: GatewayTarget, metadata: Metadata) -> Ask:
     """Return what asks a gateway; the metadata says who asks."""
-    administration: Any = admin_service_pb2_grpc.AdminServiceStub(channel)
-    prompts: Any = prompt_service_pb2_grpc.PromptServiceStub(channel)
+    stubs: tuple[Any, ...] = (
+        admin_service_pb2_grpc.AdminServiceStub(channel),
+        prompt_service_pb2_grpc.PromptServiceStub(channel),
+        feedback_service_pb2_grpc.FeedbackServiceStub(channel),
+    )
 
     async def ask(method: str, request: Any) -> Any:
-        stub = prompts if hasattr(prompts, method) else administration
+        stub = serving(method, stubs)
         try:
             return await getattr(stub, method)(request, metadata=metadata, timeout=_TIMEOUT_SECONDS)
         except grpc.aio.AioRpcError as error:
@@ -98,12 +110,17 @@ def asking(channel: grpc.aio.Channel, target: GatewayTarget, metadata: Metadata)
     return ask
 
 
+def serving(method: str, servicers: Sequence[Any]) -> Any:
+    """Return who of these has a method; no two have one of the same name."""
+    return next(servicer for servicer in servicers if hasattr(servicer, method))
+
+
 def administration_over(ask: Ask) -> Administration:
     """Return the administration that the service does."""
     return _AdminClient(ask)
 
 
-class _AdminClient(CacheAdminClient, PromptAdminClient):
+class _AdminClient(CacheAdminClient, PromptAdminClient, FeedbackClient):
     """Implements ``Administration``: converts, asks, converts."""
 
     def __init__(self, ask: Ask) -> None:
@@ -212,7 +229,8 @@ class _AdminClient(CacheAdminClient, PromptAdminClient):
         except InvalidRequest as error:
             raise Misconfigured(_as_typed(str(error), error.field)) from None
         except ResourceNotFound as error:
-            raise NotThere(f"{str(error).rstrip('.')}: see '{_lister(error.kind)}'") from None
+            lister = _lister(error.kind)
+            raise NotThere(f"{str(error).rstrip('.')}: see '{lister}'" if lister else str(error)) from None
         except ModelNotFound as error:
             raise NotThere(str(error)) from None
         except (AddressNotPermitted, InvalidCredentials, ModelNotPermitted, ScopeMissing) as error:
@@ -224,8 +242,11 @@ class _AdminClient(CacheAdminClient, PromptAdminClient):
 
 
 def _lister(kind: str) -> str:
+    """Return what lists things of a kind; nothing does answers."""
     if kind.startswith("prompt"):
         return "penstock prompts list"
+    if kind == "answer":
+        return ""
     return "penstock cache list" if kind == "cache entry" else f"penstock {kind}s list"
 
 

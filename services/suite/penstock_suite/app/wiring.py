@@ -23,6 +23,7 @@ from penstock_common.rpc.client import Channel
 from penstock_common.rpc.in_process import InProcessChannel
 from penstock_common.rpc.renewing import renewing_channel
 from penstock_common.rpc.security import Security, TokenSender, server_credentials
+from penstock_common.upstreams.quality import QualityBoard
 from penstock_common.upstreams.state import Board
 from penstock_suite.domain.requests import Role
 from penstock_suite.settings import Joined, RoleSettings, TlsSettings
@@ -50,7 +51,7 @@ class Wiring:
         self._places = places
         self._stack = stack
         self._channels: dict[str, Channel] = {}
-        self._board = Board()
+        self._board, self._quality = Board(), QualityBoard()
         self._collectors: list[Any] = [*collectors]
         self._preparing: list[tuple[type[Section], service.Prepare]] = []
 
@@ -88,6 +89,7 @@ class Wiring:
             inference_is_here=self._is_here(Role.INFERENCE),
             collectors=self._collectors,
             revision=lambda: ConfigurationRevision(self._configuration.revision, self._since),
+            quality=self._quality if self._is_here(Role.ROUTER) else None,
         )
         settings = self._configuration.settings(Settings)
         gateway = await self._stack.enter_async_context(
@@ -127,7 +129,11 @@ class Wiring:
 
     def _shared_by(self, declared: service.Role) -> dict[str, Any]:
         meets = bool(declared.meets) and all(self._is_here(name) for name in declared.meets)
-        return {"board": self._board} if meets else {}
+        shared: dict[str, Any] = {"board": self._board} if meets else {}
+        # Who is called in this process is built for its gateway.
+        if declared.hears_gateway and self._is_here(Role.ROUTER):
+            shared["quality"] = self._quality
+        return shared
 
     async def _opened(self, role: str) -> Channel:
         if role not in self._places:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from penstock_common.rpc.client import Channel
+from penstock_common.upstreams.quality import QualityBoard
 from penstock_gateway.domain.status.report import ConfigurationRevision
 
 
@@ -34,3 +35,5 @@ class Channels:
     """What services in this process measure, as prometheus_client's collectors."""
     revision: Callable[[], ConfigurationRevision] = field(default_factory=_since_now)
     """Tells which configuration this process runs now."""
+    quality: QualityBoard | None = None
+    """Where the router of this process reads how good answers were found to be; None where it is elsewhere."""

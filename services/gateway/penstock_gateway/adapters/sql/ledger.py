@@ -89,6 +89,14 @@ class SqlLedger:
         """Rows that are taken and not committed."""
         return len(self._queue) + len(self._in_hand)
 
+    def unwritten(self, tenant: str, answer_id: str) -> LedgerRow | None:
+        """Return a tenant's row that is taken and not committed, the latest of its generation or request id."""
+        for rows in (self._queue, self._in_hand):
+            for row in reversed(rows):
+                if row.tenant == tenant and answer_id in (row.generation_id, row.request_id):
+                    return row
+        return None
+
     def check_room(self) -> None:
         """Raise TurnedAway while too many rows wait for the database."""
         if len(self._queue) >= self._max_queued_rows:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from penstock_common.sql.schema import Schema
+from penstock_gateway.adapters.sql.feedback.schema import FEEDBACK
 from penstock_gateway.adapters.sql.tables import metadata
 
 GATEWAY = Schema(
@@ -14,3 +15,5 @@ GATEWAY = Schema(
     # Alembic's own name: databases had this schema before there were others.
     version_table="alembic_version",
 )
+SCHEMAS = (GATEWAY, FEEDBACK)
+"""All that a gateway keeps."""

@@ -153,6 +153,8 @@ ledger = Table(
     Column("saved_nano_usd", BigInteger, nullable=False, server_default="0"),
     Column("prompt", String(128), nullable=False, server_default=""),
     Column("prompt_version", Integer, nullable=False, server_default="0"),
+    Column("task", String(64), nullable=False, server_default=""),
+    Column("cache_entry", String(64), nullable=False, server_default=""),
     # Not the writer's: an export sets it.
     Column("exported_at", DateTime(timezone=True)),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from penstock_common.errors import ScopeMissing
@@ -16,6 +16,8 @@ class Policy:
 
     narrowest: KeyScope
     sufficient: frozenset[KeyScope]
+    takes_idempotency_key: bool = False
+    """Whether the header `idempotency-key` is honoured, and not refused."""
 
     @classmethod
     def any_of(cls, *scopes: KeyScope) -> Policy:
@@ -33,6 +35,7 @@ class Policy:
 
 
 INFERENCE = Policy.any_of(KeyScope.INFERENCE)
+_GIVE = replace(Policy.any_of(KeyScope.INFERENCE, KeyScope.ADMIN, KeyScope.OPERATOR), takes_idempotency_key=True)
 _LOOK = Policy.any_of(KeyScope.READ, KeyScope.ADMIN, KeyScope.OPERATOR)
 _CHANGE = Policy.any_of(KeyScope.ADMIN, KeyScope.OPERATOR)
 _OPERATE = Policy.any_of(KeyScope.OPERATOR)
@@ -93,6 +96,13 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
             SetPromptLabel=_CHANGE,
             RollBackPromptLabel=_CHANGE,
             ArchivePrompt=_CHANGE,
+        ),
+        **_rpcs(
+            "FeedbackService",
+            GiveFeedback=_GIVE,
+            ListFeedback=_LOOK,
+            SummarizeFeedback=_LOOK,
+            DeleteFeedback=_CHANGE,
         ),
         **_rpcs("StatusService", GetStatus=_OPERATE),
         "POST /v1/chat/completions": INFERENCE,

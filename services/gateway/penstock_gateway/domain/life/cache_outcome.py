@@ -50,3 +50,5 @@ class CacheOutcome(msgspec.Struct, frozen=True, gc=False):
 BYPASS, MISS = CacheOutcome(), CacheOutcome("miss")
 NO_STORE, NO_CACHE, SEVERAL = (CacheOutcome(reason=reason) for reason in ("no-store", "no-cache", "several"))
 """Nobody looked: the caller said so, or wants several answers because they differ."""
+NOT_ASKED = CacheOutcome("")
+"""Of a request that no cache has anything to do with."""

@@ -92,10 +92,9 @@ class ChatExchange(Exchange[ChatOrder]):
         self._stream: AnswerStream | None = None
         self._batches: AsyncGenerator[Batch, None] | None = None
         self._generate: Step | None = None
-        self._was_left = False
         self._descent: Descent | None = None
         self._seat: Seat | None = None
-        self._followed_ns = 0
+        self._was_left, self._followed_ns = False, 0
         self._owed: Bill | None = None  # for a generation that nobody else is billed for, nor told of
 
     @property
@@ -348,13 +347,14 @@ class ChatExchange(Exchange[ChatOrder]):
             public_model=self.call.order.input.model if self._source is not None else "",
             answered_by=progress.answered_by,
             finish_reason=finished.reason.value if finished else "",
-            cache_status=self.cache_outcome.status,
+            cache=self.cache_outcome,
             attempts=finished.attempts if finished else attempts_made(self._attempts(), progress),
             first_event_ns=0 if came_whole(self._generate) else progress.first_event_ns,
             degraded=self.degraded.value if self.degraded is not None else "",
             saved_tokens=saved.tokens if saved is not None else 0,
             saved_nano_usd=saved.nano_usd if saved is not None else 0,
             prompt=self.call.order.prompt,
+            task=self.decision.task if self.decision is not None else "",
         )
 
     def _attempts(self) -> Sequence[Step]:

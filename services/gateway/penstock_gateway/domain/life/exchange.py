@@ -16,6 +16,7 @@ from penstock_common.llm.types import Candidate
 from penstock_common.rpc.scope import CURRENT_SCOPE, NOBODY, RequestScope
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.life.admission import Limiter, RateState, Verdict, refusal
+from penstock_gateway.domain.life.cache_outcome import NOT_ASKED, CacheOutcome
 from penstock_gateway.domain.life.order import Call, ChatOrder, EmbeddingOrder, OrderT_co
 from penstock_gateway.domain.life.progress import NOTHING_OWED, Bill
 from penstock_gateway.domain.life.settlement import Ledger, LedgerRow, outcome_of
@@ -43,13 +44,14 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     public_model: str = ""
     answered_by: Candidate | None = None
     finish_reason: str = ""
-    cache_status: str = ""
+    cache: CacheOutcome = NOT_ASKED
     attempts: int = 0
     first_event_ns: int = 0
     degraded: str = ""
     saved_tokens: int = 0
     saved_nano_usd: int = 0
     prompt: PromptReference | None = None
+    task: str = ""
 
 
 # Seen by the garbage collector: an error knows every frame that it has left.
@@ -293,7 +295,7 @@ class Exchange(Generic[OrderT_co]):
             upstream=answered_by.upstream if answered_by else "",
             model=answered_by.model if answered_by else "",
             finish_reason=outcome.finish_reason,
-            cache_status=outcome.cache_status,
+            cache_status=outcome.cache.status,
             usage=bill.usage,
             unit_prices=bill.unit_prices,
             cost_nano_usd=bill.cost_nano_usd,
@@ -309,6 +311,8 @@ class Exchange(Generic[OrderT_co]):
             saved_nano_usd=outcome.saved_nano_usd,
             prompt=prompt.name if prompt is not None else "",
             prompt_version=prompt.version if prompt is not None else 0,
+            task=outcome.task,
+            cache_entry=outcome.cache.entry_id,
         )
 
 

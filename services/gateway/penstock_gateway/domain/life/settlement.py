@@ -21,6 +21,7 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     ``outcome`` is ok, cancelled, or the snake-case name of the error. ``degraded`` is the kind of what was given in the
     place of the model's own answer, empty where it was that. What a hit ``saved`` is what the answer cost when it was made.
+    ``task`` is what the router took the request for, and ``cache_entry`` what a hit was given from, by meaning.
     """
 
     generation_id: str
@@ -50,6 +51,8 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     saved_nano_usd: int = 0
     prompt: str = ""
     prompt_version: int = 0
+    task: str = ""
+    cache_entry: str = ""
 
 
 class Ledger(Protocol):

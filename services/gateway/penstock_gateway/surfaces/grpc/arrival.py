@@ -8,8 +8,8 @@ from typing import Any, cast
 
 from penstock_common.errors import PenstockError
 from penstock_common.rpc.server_call import ServerCall
-from penstock_gateway.domain.access.identity import Caller
-from penstock_gateway.domain.access.policy import INFERENCE, policy_of
+from penstock_gateway.domain.access.identity import Caller, KeyScope
+from penstock_gateway.domain.access.policy import policy_of
 from penstock_gateway.domain.life.door import Place
 from penstock_gateway.domain.life.exchange import Observer
 from penstock_gateway.surfaces.arrival import Arrival, Reception
@@ -63,7 +63,8 @@ class PolicyGuard:
         try:
             policy = policy_of(call.path)
             caller = await self._reception.authorise(arrival, policy)
-            place = self._reception.enter(arrival, caller) if policy is INFERENCE else None
+            enters = policy.narrowest is KeyScope.INFERENCE
+            place = self._reception.enter(arrival, caller) if enters else None
         except PenstockError as error:
             self._turn_away(call, arrival, error)
             raise
