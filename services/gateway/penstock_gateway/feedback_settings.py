@@ -27,7 +27,7 @@ class FeedbackSettings(Section):
     disputes_cache: bool = GivingRule().disputes_cache
     """Whether a thumb down on an answer from the cache, given by meaning, removes the entry and has the guard learn; not for a
     reason of style or time."""
-    quality_every: Duration = timedelta(seconds=15)
+    quality_every: Duration = timedelta(minutes=1)
     """How often routers are told what feedback says of candidates: in this process, else through ``redis.state``."""
     quality_half_life: Duration = QualityRule().half_life
     """After so long a judgement counts half."""
