@@ -25,6 +25,7 @@ from penstock_common.contract.cache import (
     EntryFilter,
     EntryQuery,
     LookupRequest,
+    Near,
     Scope,
     StoreRequest,
 )
@@ -230,6 +231,22 @@ async def test_deleting_reaches_a_maker_of_vectors_that_another_process_has_regi
     await engine.points(collection_of(newer)).put([point])
     await semantic.cache.invalidate(SCOPE)
     assert await engine.points(collection_of(newer)).count(Where(keys.name)) == 0
+
+
+async def test_nobodys_wording_becomes_one_of_an_entry_that_it_may_not_meet(semantic: Semantic) -> None:
+    """Whatever a look-up, or who says that he had one, has told of what is near."""
+    await semantic.answer(asked("What is my account balance?"), "Ten dollars.", user="ann")
+    (anns,) = (await semantic.administration.list(EntryQuery(EntryFilter(SCOPE)))).entries
+    assert anns.is_private
+    for text, user in (("How much is in my account?", "bob"), (CAPITAL, "ann")):
+        request = StoreRequest(
+            SCOPE, probe(asked(text), user), answered("Ten dollars."), near=Near(anns.entry_id, 0.9, 0.9)
+        )
+        assert await semantic.cache.store(request) == ""
+        await semantic.settle()
+    entries = (await semantic.administration.list(EntryQuery(EntryFilter(SCOPE)))).entries
+    assert len(entries) == 3
+    assert [entry.alias_of for entry in entries] == [""] * 3
 
 
 class _Unlearned(NoSharedTier):

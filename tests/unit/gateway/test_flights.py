@@ -155,3 +155,22 @@ def test_those_who_come_while_it_is_answered_cost_nothing():
         assert {told.text for _, told, _ in world.callers} == {"abcd"}
 
     asyncio.run(storm())
+
+
+def test_one_that_was_followed_can_be_joined_for_a_while_after_its_end_and_another_cannot():
+    async def play():
+        flights = Flights(linger_seconds=3600)
+        for is_followed in (True, False):
+            flight = flights.begin(KEY, "g")
+            flight.on_wanted = lambda: None
+            if is_followed:
+                flights.join(KEY)
+            flight.append(EVENTS[-1])
+            if is_followed:
+                # It has read all of it before whoever leads says that it is over.
+                flights.leave(flight)
+            flights.end(flight)
+            assert flights.join(KEY) is (flight if is_followed else None)
+            flights.close(flight)
+
+    asyncio.run(play())

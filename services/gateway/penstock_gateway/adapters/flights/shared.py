@@ -249,7 +249,7 @@ class RedisFlights:
         else:
             shared.followers.add(sender)
             flight = shared.flight
-            flight.elsewhere = len(shared.followers)
+            flight.elsewhere, flight.was_followed = len(shared.followers), True
             if flight.on_wanted is not None:
                 flight.on_wanted()
             self.publish(flight)

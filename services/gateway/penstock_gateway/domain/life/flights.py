@@ -83,6 +83,8 @@ class Flight(msgspec.Struct, eq=False):
     """Of those, who have told their callers something already."""
     elsewhere: int = 0
     """Other processes that follow."""
+    was_followed: bool = False
+    """Somebody has, here or elsewhere."""
     is_alone: bool = False
     """Nobody elsewhere is told of it."""
     is_lingering: bool = False
@@ -172,6 +174,7 @@ class Flights:
         if flight is None:
             return None
         flight.seats += 1
+        flight.was_followed = True
         if flight.on_wanted is not None:
             flight.on_wanted()
         return flight
@@ -217,7 +220,8 @@ class Flights:
             flight.orphan(is_owed=flight.is_owed)
             if not flight.seats:
                 self.close(flight)
-        elif flight.seats or flight.elsewhere:
+        elif flight.was_followed:
+            # Also where they have read all of it by now.
             self._linger_or_close(flight)
         else:
             self.close(flight)

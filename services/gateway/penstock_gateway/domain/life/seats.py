@@ -373,6 +373,7 @@ async def claim(flights: Flights, seat: Leading, call: Boarding) -> Seat:
     if await flights.claim(flight):
         return seat
     flight.seats += 1
+    flight.was_followed = True
     return Following(flights, flight, call)
 
 
