@@ -67,6 +67,13 @@ class CacheVisit:
         # Why nothing of it can be matched by meaning, where that shows in the request.
         self._unmatched = ""
 
+    def without_looking(self, effective: GenerationInput) -> CacheOutcome:
+        """Return how it is told that a kept answer would not do; ``BYPASS`` itself where it would."""
+        control = self._call.order.cache_control
+        if control.no_store:
+            return NO_STORE
+        return BYPASS if effective.sampling.choices in _ONE else SEVERAL
+
     async def look_up(self, effective: GenerationInput, plan: Plan, step: Step) -> Hit | None:
         """Return the answer that was given before, if there is one that will do; where none will, learn what one is kept with."""
         probe = self.probe = await self._probe_of(effective, plan)
@@ -184,13 +191,6 @@ def is_about_a_person(request: GenerationInput) -> bool:
 
     text = _text_of(request.messages[-1])
     return len(text) > MAX_MEANING_CHARACTERS or is_personal(text)
-
-
-def outcome_without_looking(control: CacheControl, effective: GenerationInput) -> CacheOutcome:
-    """Return how it is told that a kept answer would not do; ``BYPASS`` itself where it would."""
-    if control.no_store:
-        return NO_STORE
-    return BYPASS if effective.sampling.choices in _ONE else SEVERAL
 
 
 def is_clean(finished: Finished) -> bool:

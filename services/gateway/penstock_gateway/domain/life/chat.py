@@ -25,13 +25,7 @@ from penstock_common.llm.events import Answer, merge_deltas
 from penstock_common.llm.types import Batch, Decision, Degradation, Finished, GenerationInput, Plan, Started, Usage
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.life.cache_outcome import BYPASS, CacheOutcome
-from penstock_gateway.domain.life.caching import (
-    CacheVisit,
-    followed_outcome,
-    is_clean,
-    is_to_be_kept,
-    outcome_without_looking,
-)
+from penstock_gateway.domain.life.caching import CacheVisit, followed_outcome, is_clean, is_to_be_kept
 from penstock_gateway.domain.life.descent import Descent, Fallbacks, Stranded, goes_on, waited_at_ns
 from penstock_gateway.domain.life.effective import effective_input
 from penstock_gateway.domain.life.exchange import Exchange, Outcome
@@ -167,7 +161,7 @@ class ChatExchange(Exchange[ChatOrder]):
         except PenstockError as error:
             await self._step_down(error)
             return
-        hit, self.cache_outcome = None, outcome_without_looking(control, effective)
+        hit, self.cache_outcome = None, self._visit.without_looking(effective)
         if self.cache_outcome is BYPASS:
             hit = await self._visit.look_up(effective, plan, self._steps.next("cache.lookup"))
             self.cache_outcome = self._visit.outcome
