@@ -54,6 +54,8 @@ class Document(BaseModel):
     operator: Any = None
     gateway: Any = None
     retention: Any = None
+    experiments: Any = None
+    experimenting: Any = None
     reload: Any = None
     local: Any = None
 

@@ -56,7 +56,7 @@ def methods(*names):
     return found
 
 
-ADMINISTRATIVE = methods("AdminService", "StatusService")
+ADMINISTRATIVE = methods("AdminService", "StatusService", "ExperimentService")
 PUBLIC = {**ADMINISTRATIVE, **methods("ChatService", "ModelService", "EmbeddingService")}
 
 

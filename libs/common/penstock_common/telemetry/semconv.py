@@ -29,6 +29,8 @@ SURFACE = "penstock.surface"
 UPSTREAM = "penstock.upstream"
 CACHE = "penstock.cache"
 DEGRADED = "penstock.degraded"
+EXPERIMENT = "penstock.experiment"
+VARIANT = "penstock.variant"
 COST_NANO_USD = "penstock.cost_nano_usd"
 OVERHEAD_MS = "penstock.overhead_ms"
 

@@ -208,6 +208,8 @@ class TelemetryObserver:
             attributes[semconv.COST_NANO_USD] = row.cost_nano_usd
         if row.degraded:
             attributes[semconv.DEGRADED] = row.degraded
+        if row.part.experiment:
+            attributes |= {semconv.EXPERIMENT: row.part.experiment, semconv.VARIANT: row.part.variant}
         if self._capture_content and isinstance(order, ChatOrder):
             attributes[semconv.INPUT_MESSAGES] = msgspec.json.encode(order.input.messages).decode()
         self._spans.emit(call.trace, root, attributes)

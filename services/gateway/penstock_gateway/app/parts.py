@@ -20,6 +20,7 @@ from penstock_gateway.adapters.sql.history import SqlHistory
 from penstock_gateway.adapters.sql.ledger import SqlLedger, writing_ledger
 from penstock_gateway.adapters.sql.schema import GATEWAY
 from penstock_gateway.adapters.telemetry import Telemetry, TelemetryObserver, observing, show_ledger
+from penstock_gateway.app.experiments import ExperimentParts, open_experiments
 from penstock_gateway.app.flights import open_flights
 from penstock_gateway.domain.life.door import Door
 from penstock_gateway.domain.life.flights import Flights
@@ -50,6 +51,7 @@ class Parts:
     limiter: InMemoryLimiter | RedisLimiter
     ladders: Ladders
     """Of the revision that runs."""
+    experiments: ExperimentParts
     flights: Flights | None
     """None where each request has an answer of its own generated."""
 
@@ -68,6 +70,7 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
         CollectorRegistry(),
         TrafficWindow(),
     )
+    ledger = await opened(writing_ledger(engine, own.max_queued_ledger_rows))
     parts = Parts(
         engine=engine,
         in_background=await opened(background_work()),
@@ -76,9 +79,10 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
         registry=registry,
         traffic=traffic,
         observer=await opened(observing(registry, traffic, lambda: door.in_flight, _telemetry(settings))),
-        ledger=await opened(writing_ledger(engine, own.max_queued_ledger_rows)),
+        ledger=ledger,
         limiter=await opened(open_limiter(settings.redis.state if shares_limits else "", own.redis_timeout)),
         ladders=Ladders(settings.ladders()),
+        experiments=await opened(open_experiments(settings, engine, ledger)),
         flights=await opened(open_flights(settings, shares=shares_limits)),
     )
     await opened(cutting(retention_of(settings, engine)))

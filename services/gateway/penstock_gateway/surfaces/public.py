@@ -18,6 +18,7 @@ from penstock_gateway.domain.life.door import Door
 from penstock_gateway.surfaces.grpc.admin import AdminServicer
 from penstock_gateway.surfaces.grpc.chat import ChatServicer
 from penstock_gateway.surfaces.grpc.embedding import EmbeddingServicer
+from penstock_gateway.surfaces.grpc.experiments import ExperimentServicer
 from penstock_gateway.surfaces.grpc.methods import handlers_of
 from penstock_gateway.surfaces.grpc.models import ModelServicer
 from penstock_gateway.surfaces.grpc.status import StatusServicer
@@ -39,6 +40,7 @@ class Surfaces:
     models: ModelServicer
     admin: AdminServicer
     status: StatusServicer
+    experiments: ExperimentServicer
     wire_formats: Handler
     http_limits: HttpLimits
     grpc_limits: GrpcLimits
@@ -50,7 +52,7 @@ class Surfaces:
     def service(self) -> Service:
         """Return the public gRPC services."""
         admin = admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"]
-        servicers = (self.chat, self.embeddings, self.models, self.status)
+        servicers = (self.chat, self.embeddings, self.models, self.status, self.experiments)
         handlers = [handler for servicer in servicers for handler in servicer.handlers()]
         return Service("gateway", [*handlers, *handlers_of(admin, self.admin)])
 

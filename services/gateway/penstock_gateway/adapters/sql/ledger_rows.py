@@ -85,7 +85,7 @@ def _insert(rows: Sequence[LedgerRow], connection: sqlite3.Connection) -> None:
 
 def _sqlite_form(row: LedgerRow) -> tuple[Any, ...]:
     """Return the row's columns, in the forms in which SQLAlchemy keeps them in SQLite."""
-    usage, prices = row.usage, row.unit_prices
+    usage, prices, part = row.usage, row.unit_prices, row.part
     return (
         row.generation_id,
         row.request_id,
@@ -124,6 +124,11 @@ def _sqlite_form(row: LedgerRow) -> tuple[Any, ...]:
         prices.cache_write_1h_nano_usd,
         row.saved_tokens,
         row.saved_nano_usd,
+        part.experiment,
+        part.variant,
+        part.phase,
+        part.unit,
+        1 if part.shadow else 0,
     )
 
 
@@ -165,7 +170,7 @@ def _is_of_a_row(error: Exception) -> bool:
 
 def values_of(row: LedgerRow) -> dict[str, Any]:
     """Return the row by column, as logs and PostgreSQL take it."""
-    usage, prices = row.usage, row.unit_prices
+    usage, prices, part = row.usage, row.unit_prices, row.part
     return {
         "generation_id": row.generation_id,
         "request_id": row.request_id,
@@ -203,4 +208,9 @@ def values_of(row: LedgerRow) -> dict[str, Any]:
         "cache_write_1h_price_nano_usd": prices.cache_write_1h_nano_usd,
         "saved_tokens": row.saved_tokens,
         "saved_nano_usd": row.saved_nano_usd,
+        "experiment": part.experiment,
+        "variant": part.variant,
+        "experiment_phase": part.phase,
+        "experiment_unit": part.unit,
+        "shadow": part.shadow,
     }

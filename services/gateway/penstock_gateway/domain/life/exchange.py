@@ -18,7 +18,7 @@ from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.life.admission import Limiter, RateState, Verdict, refusal
 from penstock_gateway.domain.life.order import Call, ChatOrder, EmbeddingOrder, OrderT_co
 from penstock_gateway.domain.life.progress import NOTHING_OWED, Bill
-from penstock_gateway.domain.life.settlement import Ledger, LedgerRow, outcome_of
+from penstock_gateway.domain.life.settlement import NO_PART, Ledger, LedgerRow, Part, outcome_of
 from penstock_gateway.domain.life.validation import validate_context
 
 _log = structlog.get_logger(__name__)
@@ -48,6 +48,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     degraded: str = ""
     saved_tokens: int = 0
     saved_nano_usd: int = 0
+    part: Part = NO_PART
 
 
 # Seen by the garbage collector: an error knows every frame that it has left.
@@ -304,6 +305,7 @@ class Exchange(Generic[OrderT_co]):
             degraded=outcome.degraded,
             saved_tokens=outcome.saved_tokens,
             saved_nano_usd=outcome.saved_nano_usd,
+            part=outcome.part,
         )
 
 
