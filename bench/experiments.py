@@ -128,8 +128,8 @@ class _Half:
         seen = self.sums
         self.sums = Sums(
             seen.units + (n == 0),
-            seen.count + 1,
-            seen.count_squares + m * m - n * n,
+            seen.requests + 1,
+            seen.request_squares + m * m - n * n,
             seen.total + value,
             seen.total_squares + z * z - y * y,
             seen.products + m * z - n * y,

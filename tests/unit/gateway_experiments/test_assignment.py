@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock_gateway.domain.experiments.assignment import index_at, point_of, ranges_of
@@ -43,12 +43,13 @@ def test_a_share_that_grows_moves_units_of_control_alone(
     assert set(moved) == {(None, grown)}
 
 
+@settings(max_examples=50)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=6), st.floats(0, 1))
 def test_ranges_are_as_long_as_shares_and_never_overlap(raw: list[float], whole: float) -> None:
     shares = [share / max(sum(raw), 1e-9) * whole for share in raw]
     ranges = ranges_of(shares)
     for index, share in enumerate(shares):
-        assert sum(one.end - one.start for one in ranges if one.index == index) == pytest.approx(share, abs=1e-9)
+        assert sum(one.end - one.start for one in ranges if one.variant == index) == pytest.approx(share, abs=1e-9)
     assert all(one.end <= following.start + 1e-9 for one, following in zip(ranges, ranges[1:], strict=False))
     assert all(one.start >= 0 and one.end <= 1 + 1e-9 for one in ranges)
 

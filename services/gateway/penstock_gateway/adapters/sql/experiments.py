@@ -7,7 +7,21 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, FromClause, Select, and_, case, cast, func, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Float,
+    FromClause,
+    Select,
+    and_,
+    bindparam,
+    case,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -142,12 +156,12 @@ class SqlFigures:
     def __init__(self, engine: AsyncEngine, feedback: FromClause | None = None) -> None:
         self._engine = engine
         self._metrics = [metric for metric in Metric if feedback is not None or metric is not Metric.FEEDBACK]
-        self._query = _query(self._metrics, feedback)
+        self.query = _query(self._metrics, feedback)
 
     async def read(self, name: str, phase: str) -> Readings:
         """Return what the ledger says of a phase."""
         async with _connected(self._engine) as connection:
-            rows = (await connection.execute(self._query, {"experiment": name, "phase": phase})).mappings().all()
+            rows = (await connection.execute(self.query, {"experiment": name, "phase": phase})).mappings().all()
         figures = {
             row["variant"]: {
                 metric: Sums(*[row[f"{metric}_{part}"] or 0 for part in Sums._fields]) for metric in self._metrics
@@ -159,8 +173,6 @@ class SqlFigures:
 
 def _query(metrics: list[Metric], feedback: FromClause | None) -> Select[Any]:
     """Return the sums over units of what each unit's rows add up to."""
-    from sqlalchemy import bindparam
-
     rows = (
         ledger if feedback is None else ledger.outerjoin(feedback, feedback.c.generation_id == ledger.c.generation_id)
     )

@@ -9,6 +9,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from msgspec.structs import astuple
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -22,6 +23,8 @@ _SQLSTATES_OF_ROWS = ("22", "23")
 _NO_FORM = (TypeError, ValueError, OverflowError, AttributeError)
 _REFUSED_BY_SQLITE = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
 
+# The columns of a part, as it has them.
+_OF_PART = ("experiment", "variant", "experiment_phase", "experiment_unit", "shadow")
 _WRITTEN = [column.name for column in ledger.columns if column.name != "exported_at"]
 _COLUMNS = ", ".join(f'"{name}"' for name in _WRITTEN)
 _PLACES = ", ".join("?" * len(_WRITTEN))
@@ -85,7 +88,7 @@ def _insert(rows: Sequence[LedgerRow], connection: sqlite3.Connection) -> None:
 
 def _sqlite_form(row: LedgerRow) -> tuple[Any, ...]:
     """Return the row's columns, in the forms in which SQLAlchemy keeps them in SQLite."""
-    usage, prices, part = row.usage, row.unit_prices, row.part
+    usage, prices = row.usage, row.unit_prices
     return (
         row.generation_id,
         row.request_id,
@@ -122,14 +125,12 @@ def _sqlite_form(row: LedgerRow) -> tuple[Any, ...]:
         usage.cache_write_1h_input_tokens,
         prices.cache_write_nano_usd,
         prices.cache_write_1h_nano_usd,
-        row.saved_tokens,
-        row.saved_nano_usd,
-        part.experiment,
-        part.variant,
-        part.phase,
-        part.unit,
-        1 if part.shadow else 0,
+        *_saved_and_compared(row),
     )
+
+
+def _saved_and_compared(row: LedgerRow) -> tuple[Any, ...]:
+    return (row.saved_tokens, row.saved_nano_usd, *astuple(row.part))
 
 
 class PostgresLedger:
@@ -170,7 +171,7 @@ def _is_of_a_row(error: Exception) -> bool:
 
 def values_of(row: LedgerRow) -> dict[str, Any]:
     """Return the row by column, as logs and PostgreSQL take it."""
-    usage, prices, part = row.usage, row.unit_prices, row.part
+    usage, prices = row.usage, row.unit_prices
     return {
         "generation_id": row.generation_id,
         "request_id": row.request_id,
@@ -208,9 +209,5 @@ def values_of(row: LedgerRow) -> dict[str, Any]:
         "cache_write_1h_price_nano_usd": prices.cache_write_1h_nano_usd,
         "saved_tokens": row.saved_tokens,
         "saved_nano_usd": row.saved_nano_usd,
-        "experiment": part.experiment,
-        "variant": part.variant,
-        "experiment_phase": part.phase,
-        "experiment_unit": part.unit,
-        "shadow": part.shadow,
+        **dict(zip(_OF_PART, astuple(row.part), strict=True)),
     }

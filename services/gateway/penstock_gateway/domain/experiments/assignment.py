@@ -16,11 +16,11 @@ _TINY = 1e-12
 
 
 class Range(NamedTuple):
-    """Points from ``start`` to before ``end`` are those of the variant at ``index``, counted without control."""
+    """Points from ``start`` to before ``end`` are those of the variant of this number, counted without control."""
 
     start: float
     end: float
-    index: int
+    variant: int
 
 
 def point_of(salt: str, unit: Sequence[str]) -> float:

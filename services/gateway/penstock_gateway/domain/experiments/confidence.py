@@ -20,8 +20,8 @@ class Sums(NamedTuple):
     """
 
     units: int = 0
-    count: float = 0.0
-    count_squares: float = 0.0
+    requests: float = 0.0
+    request_squares: float = 0.0
     total: float = 0.0
     total_squares: float = 0.0
     products: float = 0.0
@@ -29,17 +29,17 @@ class Sums(NamedTuple):
     @property
     def mean(self) -> float:
         """The mean of all requests; 0 where there are none."""
-        return self.total / self.count if self.count else 0.0
+        return self.total / self.requests if self.requests else 0.0
 
     @property
     def variance_of_mean(self) -> float:
         """The variance of ``mean``, whose requests come in units; infinite of fewer than two."""
-        if self.units <= 1 or not self.count:
+        if self.units <= 1 or not self.requests:
             return math.inf
         mean = self.mean
         # Sum over units of (y - mean * n) squared.
-        squares = self.total_squares - 2 * mean * self.products + mean * mean * self.count_squares
-        return max(0.0, squares) / self.count**2 * self.units / (self.units - 1)
+        squares = self.total_squares - 2 * mean * self.products + mean * mean * self.request_squares
+        return max(0.0, squares) / self.requests**2 * self.units / (self.units - 1)
 
     def floored(self) -> float:
         """Return the variance of a ratio's mean, not below what a single other outcome would have made it.

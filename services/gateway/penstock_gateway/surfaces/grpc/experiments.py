@@ -111,8 +111,8 @@ def _comparison(comparison: Comparison) -> pb.MetricComparison:
     return pb.MetricComparison(
         metric=measure.metric.value,
         more_is_better=measure.more_is_better,
-        control_count=int(comparison.control.count),
-        variant_count=int(comparison.variant.count),
+        control_count=int(comparison.control.requests),
+        variant_count=int(comparison.variant.requests),
         control_mean=comparison.control.mean,
         variant_mean=comparison.variant.mean,
         difference=_interval(comparison.difference),
