@@ -66,17 +66,12 @@ def main() -> None:
         Entry("keys", "API keys that are kept in the database.", _keys),
         Entry("tenants", "Tenants: those of the configuration, and those that are created beside them.", _tenants),
         Entry("users", "Users of tenants, and what their keys may at most.", _users),
-        Entry(
-            "cache", "Answers that were kept: what is there and why it is given, putting it in, taking it out.", _cache
-        ),
+        Entry("cache", "Kept answers: what is there and why it is given, putting it in, taking it out.", _cache),
         Entry("audit", "Show who changed which tenant, user or key, the newest first.", _audit),
         Entry("usage", "What requests have cost.", _usage),
-        Entry(
-            "models",
-            "Models: which are ready, loading and unloading those of a Triton; what is known of each.",
-            _models,
-        ),
+        Entry("models", "Models: which are ready, loading those of a Triton, what is known of each.", _models),
         Entry("upstreams", "Upstreams as requests meet them: who is left out and why; leaving one out.", _upstreams),
+        Entry("experiments", "Experiments: what was found of the variants; ending and promoting.", _experiments),
         Entry("config", "The configuration file.", _config),
         Entry("rehearse", "Rehearse every failure of an upstream against a configuration.", _rehearse),
         Entry("eval", "Judge parts of the stack by datasets.", _evaluate),
@@ -217,6 +212,12 @@ def _upstreams() -> typer.Typer:
     from penstock_suite.surfaces.cli.upstreams import upstreams
 
     return upstreams(_administration)
+
+
+def _experiments() -> typer.Typer:
+    from penstock_suite.surfaces.cli.experiments import experiments
+
+    return experiments(_administration)
 
 
 def _config() -> typer.Typer:

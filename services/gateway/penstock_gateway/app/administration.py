@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from penstock_common.key_material import read_key_material
 from penstock_common.sql.schema import open_current_database, upgrade_database
+from penstock_gateway.adapters.sql.experiments import SqlFigures, SqlStandings
 from penstock_gateway.adapters.sql.registry import SqlRegistry
 from penstock_gateway.adapters.sql.schema import GATEWAY
 from penstock_gateway.domain.administration.actor import Actor
@@ -14,8 +15,11 @@ from penstock_gateway.domain.administration.administration import Administration
 from penstock_gateway.domain.administration.audit import AuditLog, Deed
 from penstock_gateway.domain.administration.keys import Keyring
 from penstock_gateway.domain.administration.upstreams import NoUpstreams
+from penstock_gateway.domain.experiments.results import ExperimentAdministration
+from penstock_gateway.domain.experiments.running import Experiments
 from penstock_gateway.settings import Settings, StorageSettings
 from penstock_gateway.surfaces.grpc.admin import AdminServicer
+from penstock_gateway.surfaces.grpc.experiments import ExperimentServicer
 
 _BY_SIGNAL = "signal"
 
@@ -30,14 +34,18 @@ async def upgrade_schema(settings: Settings | StorageSettings) -> None:
 
 
 @asynccontextmanager
-async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerator[AdminServicer, None]:
+async def open_administration(
+    settings: Settings, actor: Actor
+) -> AsyncGenerator[tuple[AdminServicer, ExperimentServicer], None]:
     """Yield what a gateway would answer the actor, whoever calls it."""
     async with open_current_database(
         settings.sql, settings.gateway.database_limits, GATEWAY, upgrades_schema=True
     ) as engine:
         registry = SqlRegistry(engine)
         administration = Administration.over(keyring_of(settings), registry, CachePorts(), NoUpstreams())
-        yield AdminServicer(administration, lambda _context: actor)
+        experiments = Experiments(settings.experiments_configured())
+        reports = ExperimentAdministration(experiments, SqlStandings(engine), SqlFigures(engine), registry)
+        yield AdminServicer(administration, lambda _call: actor), ExperimentServicer(reports, lambda _call: actor)
 
 
 async def note_reload(settings: Settings, revision: str, outcome: str, details: Mapping[str, str]) -> None:

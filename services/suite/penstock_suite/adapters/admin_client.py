@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ import grpc
 from google.protobuf import duration_pb2, field_mask_pb2, timestamp_pb2
 
 from penstock.gateway.v1 import admin_service_pb2 as pb
-from penstock.gateway.v1 import admin_service_pb2_grpc
+from penstock.gateway.v1 import admin_service_pb2_grpc, experiment_service_pb2_grpc
 from penstock_common.errors import (
     AddressNotPermitted,
     InvalidCredentials,
@@ -24,6 +24,7 @@ from penstock_common.errors import (
 )
 from penstock_common.status import error_from_rpc
 from penstock_suite.adapters.cache_admin_client import CacheAdminClient
+from penstock_suite.adapters.experiment_client import ExperimentClient
 from penstock_suite.adapters.gateway_client import failed
 from penstock_suite.adapters.upstream_rows import upstream_rows
 from penstock_suite.domain.administration import (
@@ -41,7 +42,7 @@ from penstock_suite.domain.failure import Misconfigured, NotThere, Refused, Suit
 from penstock_suite.domain.requests import GatewayTarget
 
 Ask = Callable[[str, Any], Awaitable[Any]]
-"""Calls a method of the service by its name; raises ``PenstockError`` or ``SuiteFailure``."""
+"""Calls a method of a service by its name; raises ``PenstockError`` or ``SuiteFailure``."""
 Metadata = tuple[tuple[str, str], ...]
 Listed = Literal["tenants", "users", "keys"]
 
@@ -77,6 +78,7 @@ _OPTIONS = {
     "name": "NAME",
     "duration": "--for",
     "reason": "--reason",
+    "variant": "VARIANT",
 }
 _PAGE_SIZE = 500
 _TIMEOUT_SECONDS = 30.0
@@ -84,15 +86,23 @@ _TIMEOUT_SECONDS = 30.0
 
 def asking(channel: grpc.aio.Channel, target: GatewayTarget, metadata: Metadata) -> Ask:
     """Return what asks a gateway; the metadata says who asks."""
-    stub: Any = admin_service_pb2_grpc.AdminServiceStub(channel)
+    stubs = (
+        admin_service_pb2_grpc.AdminServiceStub(channel),
+        experiment_service_pb2_grpc.ExperimentServiceStub(channel),
+    )
 
     async def ask(method: str, request: Any) -> Any:
         try:
-            return await getattr(stub, method)(request, metadata=metadata, timeout=_TIMEOUT_SECONDS)
+            return await method_of(stubs, method)(request, metadata=metadata, timeout=_TIMEOUT_SECONDS)
         except grpc.aio.AioRpcError as error:
             raise error_from_rpc(error) or failed(error, target) from None
 
     return ask
+
+
+def method_of(services: Iterable[object], name: str) -> Callable[..., Awaitable[Any]]:
+    """Return the method of the one service that has it."""
+    return next(getattr(service, name) for service in services if hasattr(service, name))
 
 
 def administration_over(ask: Ask) -> Administration:
@@ -100,7 +110,7 @@ def administration_over(ask: Ask) -> Administration:
     return _AdminClient(ask)
 
 
-class _AdminClient(CacheAdminClient):
+class _AdminClient(CacheAdminClient, ExperimentClient):
     """Implements ``Administration``: converts, asks, converts."""
 
     def __init__(self, ask: Ask) -> None:
