@@ -176,7 +176,7 @@ class ExperimentSections(Section):
     """The sections of the configuration that are about experiments."""
 
     experiments: Annotated[list[ExperimentSettings], RELOADED] = []
-    """Comparisons of models, with sticky assignment; see experiments.md."""
+    """Comparisons of models, with sticky assignment; see [experiments](experiments.md)."""
     experimenting: ExperimentingSettings = ExperimentingSettings()
 
     def experiments_configured(self) -> tuple[Experiment, ...]:

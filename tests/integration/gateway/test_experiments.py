@@ -11,7 +11,9 @@ import pytest
 from penstock.gateway.v1 import chat_service_pb2, experiment_service_pb2
 from penstock.gateway.v1.chat_service_pb2_grpc import ChatServiceStub
 from penstock.gateway.v1.experiment_service_pb2_grpc import ExperimentServiceStub
+from penstock_common.configuration import Configuration
 from penstock_common.testing.openai_upstream import Answer, Failure
+from penstock_gateway.settings import Settings
 
 HEADER = "x-penstock-experiment"
 USERS = [f"user-{number}" for number in range(24)]
@@ -249,3 +251,32 @@ async def test_a_shadow_that_fails_says_so_in_its_row_alone(shadow, serve, secon
     await shadows_over()
     rows = await suite.ledger_after_close()
     assert sorted((row["shadow"], row["outcome"] == "ok") for row in rows) == [(0, True), (1, False)]
+
+
+async def test_a_reload_begins_and_ends_an_experiment_and_what_was_stopped_stays_so(document, experiment, serve):
+    begun = Configuration(document).settings(Settings)
+    del document["experiments"]
+    none = Configuration(document).settings(Settings)
+    suite = await serve()
+    assert HEADER not in (await suite.ask(user="ann")).header
+    for settings, is_told in ((begun, True), (none, False), (begun, True)):
+        commit = await suite.gateway.prepare(settings)
+        commit()
+        assert (HEADER in (await suite.ask(user="ann")).header) is is_told
+    await operator(suite)("StopExperiment", name="size")
+    for settings in (none, begun):
+        commit = await suite.gateway.prepare(settings)
+        commit()
+    assert HEADER not in (await suite.ask(user="ann")).header
+
+
+async def test_an_answer_that_failed_has_its_part_too(experiment, serve, second_upstream):
+    experiment["variants"][0]["share"] = 1.0
+    second_upstream.otherwise = lambda _: Failure(500)
+    suite = await serve()
+    assert (await suite.ask(user="ann")).status >= 500
+    await until_written(suite, 1)
+    found = await operator(suite)("GetExperiment", name="size")
+    (row,) = await suite.ledger_after_close()
+    assert (row["variant"], row["outcome"]) == ("bigger", "upstream_failed")
+    assert [one.units for one in found.experiment.variants] == [0, 1]
