@@ -16,7 +16,7 @@ from penstock_common.llm.types import GENERAL_TASK, Degradation
 LONGEST_STALE = timedelta(days=30)
 _MOST_CHARACTERS = 16_384
 
-# As penstock.llm.v1.Classification has them.
+# As the router tells them in a plan's decision.
 Task = Literal["faq", "code", "reasoning", "internal_docs", "general"]
 
 

@@ -18,6 +18,7 @@ from penstock_common.faults import KeyPath, refuse, refuse_key
 from penstock_common.llm.types import UnsupportedFields
 from penstock_common.prices import Price, Usd
 from penstock_common.priority import Priority, Room
+from penstock_common.routes import Route, RouteRule
 
 Policy = Literal["balanced", "cost", "latency", "quality"]
 ParentSampling = Literal["trusted", "always", "never"]
@@ -50,8 +51,11 @@ class PublicModel(Section):
     policy: Policy | None = None
     """How the router chooses among the candidates. ``latency``: by the learned time to the first token. Other words this
     version refuses."""
-    routes: dict[str, str] = {}
-    """Public models by kind of task. This version refuses it; name candidates."""
+    rules: list[RouteRule] = []
+    """With ``routes``: choices that come before them; the first one whose conditions all hold decides."""
+    routes: dict[str, Route] = {}
+    """In the place of candidates: public models by the prompt's task (faq, code, reasoning, internal_docs, general), each a
+    name or names by complexity (low, medium, high). `default` is for what has no other, and for prompts that tell too little."""
     unsupported: UnsupportedFields = UnsupportedFields.REFUSE
     """What becomes of a request's fields that no candidate takes: ``refuse``, ``drop`` (the answer says so in
     ``x-penstock-dropped``) or ``pass`` (they are sent all the same). Candidates that take all of them are asked first."""

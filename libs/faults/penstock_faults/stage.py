@@ -25,7 +25,12 @@ class Stage:
         return list(self._parts)
 
     def part_of(self, upstream: str, model: str) -> Playback:
-        """Return the script of a candidate, which runs on from request to request."""
+        """Return the script of a candidate, which runs on from request to request.
+
+        Who names no model looks whether anybody is there: it is answered, and has no part.
+        """
+        if not model:
+            return Playback(self._others)
         candidate = (upstream, model)
         if candidate not in self._parts:
             self._parts[candidate] = Playback(self._others if self._parts else self._first)

@@ -15,7 +15,7 @@ from penstock_common.configuration import MAX_INT32, RELOADED, Duration, Secret,
 from penstock_common.degradation import DegradationStep
 from penstock_common.faults import KeyPath, nearest, refuse
 from penstock_common.priority import PRIORITIES
-from penstock_common.sections import DEFAULT_EMBEDDING_MODEL, GivenAgain, NetworkText, Redis, Secrets, Telemetry
+from penstock_common.sections import GivenAgain, NetworkText, Redis, Secrets, Telemetry
 from penstock_common.sql.address import DatabaseAddress, DatabaseLimits
 from penstock_gateway.domain.access.authentication import KeyFreshness
 from penstock_gateway.domain.access.identity import KeyRecord, KeyScope, Tenant, Tier, digest_of
@@ -24,6 +24,7 @@ from penstock_gateway.domain.access.tenancy import TenantDirectory
 from penstock_gateway.domain.life.door import Capacity
 from penstock_gateway.domain.life.ladder import Ladder, Rung, SmallerModel, StaleAnswer, Template
 from penstock_gateway.experiment_settings import ExperimentSections, experiments_at_odds
+from penstock_gateway.public_names import EmbeddingName, PublicName
 from penstock_gateway.surfaces.wire_formats.body_bounds import BodyBounds
 
 MIN_KEY_LENGTH = 16
@@ -99,23 +100,6 @@ class CacheSwitch(GivenAgain):
     model_config = ConfigDict(extra="ignore")
 
     mode: Annotated[Literal["off", "exact", "semantic"], BeforeValidator(_read_switch)] = "exact"
-
-
-class PublicName(Section):
-    """A model that callers may ask for: what keys and tenants name, and what stands in for its answers."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    name: str
-    degradation: list[DegradationStep] = []
-
-
-class EmbeddingName(Section):
-    """The embedding model, as far as keys and tenants name it."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    model: str = DEFAULT_EMBEDDING_MODEL
 
 
 def _longer_than_nothing(value: timedelta) -> timedelta:
@@ -336,6 +320,10 @@ class Settings(ExperimentSections):
         """Return the names that callers may ask for; none where this file does not say."""
         names = [model.name for model in self.models]
         return frozenset([*names, self.embedding.model] if names and self.embedding is not None else names)
+
+    def forks(self) -> frozenset[str]:
+        """Return the public models that lead to others."""
+        return frozenset([model.name for model in self.models if model.routes])
 
     def ladders(self) -> dict[str, Ladder]:
         """Return what stands in for the answers of public models, by their names, where something does."""

@@ -12,29 +12,38 @@ from penstock_common.configuration import ConfigurationError
 from penstock_common.contract.wire.router import LIST_MODELS, ROUTE
 from penstock_common.llm.types import Candidate
 from penstock_common.prices import unit_prices_of
+from penstock_common.routes import RouteRule
+from penstock_common.rpc.client import Channel
 from penstock_common.sections import PublicModel as PublicModelSettings
 from penstock_common.sections import split_candidate
 from penstock_common.service import Commit, Role, Service
 from penstock_common.upstreams.state import Board
+from penstock_router.adapters.embedding import EmbeddingClient
 from penstock_router.adapters.listener import Listener, Source
 from penstock_router.domain.catalogue import Catalogue, PublicModel, UpstreamModel, digest_of
+from penstock_router.domain.choosing import Chooser
+from penstock_router.domain.forks import Fork, Rule
 from penstock_router.domain.routing import Router
 from penstock_router.settings import Settings
 from penstock_router.surfaces.servicer import RouterServicer
 
 
 @asynccontextmanager
-async def build(settings: Settings, board: Board | None = None) -> AsyncGenerator[Service, None]:
+async def build(
+    settings: Settings, board: Board | None = None, embedding: Channel | None = None
+) -> AsyncGenerator[Service, None]:
     """Yield the router; the ``board`` is where the inference service of the same process says how upstreams are.
+
+    ``embedding`` is where the embedding service is, if there is one: models with routes decide better with it.
 
     Raises:
         ConfigurationError: if the address of Redis cannot be one.
     """
-    servicer = RouterServicer(_router(settings))
+    servicer = RouterServicer(_router(settings), _chooser(settings, embedding))
 
     async def prepare(changed: Settings) -> Commit:
         # Plans that are remembered are the earlier router's.
-        return partial(servicer.take_over, _router(changed))
+        return partial(servicer.take_over, _router(changed), _chooser(changed, embedding))
 
     async with AsyncExitStack() as stack:
         source = board or await _source(settings, stack)
@@ -67,6 +76,31 @@ def _router(settings: Settings) -> Router:
     return Router(catalogue_from(settings), random.Random(), rules)  # noqa: S311 - shares out load
 
 
+def _chooser(settings: Settings, embedding: Channel | None) -> Chooser:
+    forks = {model.name: _fork(model) for model in settings.models if model.routes}
+    if not any(fork.needs_reading for fork in forks.values()):
+        return Chooser(forks, None, None)
+    timeout = settings.router.classifier.embedding_timeout
+    return Chooser(forks, None, None if embedding is None else EmbeddingClient(embedding, timeout))
+
+
+def _fork(model: PublicModelSettings) -> Fork:
+    routes = {task: to if isinstance(to, str) else to.by_level() for task, to in model.routes.items()}
+    return Fork(model.name, tuple(map(_rule, model.rules)), routes)
+
+
+def _rule(rule: RouteRule) -> Rule:
+    return Rule(
+        to=rule.to,
+        tasks=frozenset(rule.tasks),
+        levels=frozenset(rule.complexity),
+        tenants=frozenset(rule.tenants),
+        tags=frozenset(rule.tags.items()),
+        above_tokens=rule.above_tokens,
+        up_to_tokens=rule.up_to_tokens,
+    )
+
+
 def catalogue_from(settings: Settings) -> Catalogue:
     """Return the catalogue that the settings describe."""
     upstream_models = {
@@ -83,7 +117,7 @@ def catalogue_from(settings: Settings) -> Catalogue:
         for upstream in settings.upstreams
         for model in upstream.models
     }
-    return Catalogue([_public_model(model, upstream_models) for model in settings.models])
+    return Catalogue([_public_model(model, upstream_models) for model in settings.models if model.candidates])
 
 
 def _public_model(settings: PublicModelSettings, known: dict[tuple[str, str], UpstreamModel]) -> PublicModel:
@@ -100,4 +134,4 @@ def _public_model(settings: PublicModelSettings, known: dict[tuple[str, str], Up
     )
 
 
-ROLE = Role(Settings, build, meets=("inference",))
+ROLE = Role(Settings, build, may_call=("embedding",), meets=("inference",))

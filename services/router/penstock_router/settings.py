@@ -12,6 +12,7 @@ from penstock_common.configuration import MAX_INT32, RELOADED, Duration, Section
 from penstock_common.degradation import faults_of_ladders
 from penstock_common.faults import KeyPath, nearest, refuse
 from penstock_common.prices import Price
+from penstock_common.routes import faults_of_routes
 from penstock_common.sections import PublicModel, Redis
 from penstock_router.domain.preference import PreferenceRules
 
@@ -64,8 +65,18 @@ class UpstreamSettings(_WithIdentity):
         return str((self.model_extra or {}).get("provider", ""))
 
 
+class ClassifierSettings(Section):
+    """How prompts are looked at for models with ``routes``."""
+
+    embedding_timeout: Annotated[Duration, Field(gt=timedelta())] = timedelta(milliseconds=50)
+    """What the prompt's vector may take; without it a decision goes by the prompt's words alone, and says so."""
+
+
 class RouterSettings(Section):
     """How the router hears of upstreams, and what it makes of it."""
+
+    classifier: ClassifierSettings = ClassifierSettings()
+    """For models with ``routes``."""
 
     listen_every: Duration = timedelta(milliseconds=500)
     """How often it reads what inference says of its upstreams: in its own process, else in ``redis.state``."""
@@ -107,7 +118,13 @@ class Settings(Section):
         known = {f"{upstream.name}/{model.name}" for upstream in self.upstreams for model in upstream.models}
         names: set[str] = set()
         faults: list[tuple[KeyPath, str]] = []
+        plain = {model.name for model in self.models if model.candidates}
+        forks = {model.name for model in self.models if model.routes}
         for index, model in enumerate(self.models):
+            faults += [
+                (("models", index, *below), text)
+                for below, text in faults_of_routes(model.name, model.rules, model.routes, plain, forks)
+            ]
             path = ("models", index)
             if model.name in names:
                 faults.append(((*path, "name"), f"the model '{model.name}' is defined twice"))
@@ -120,8 +137,8 @@ class Settings(Section):
 
 
 def _at_odds(model: PublicModel, known: set[str]) -> Iterator[tuple[KeyPath, str]]:
-    if model.routes:
-        yield ("routes",), f"the model '{model.name}' uses it, which this version does not have yet; name candidates"
+    if model.routes and model.candidates:
+        yield ("routes",), f"the model '{model.name}' has candidates too; give those a public model of their own"
     if model.policy is not None and model.policy != "latency":
         text = (
             f"the model '{model.name}' wants '{model.policy}', which this version does not have yet: say latency, or "
@@ -132,6 +149,10 @@ def _at_odds(model: PublicModel, known: set[str]) -> Iterator[tuple[KeyPath, str
         yield ("weights",), text
     if not model.candidates and not model.routes:
         yield ("candidates",), f"the model '{model.name}' names no candidates"
+    yield from _candidates_at_odds(model, known)
+
+
+def _candidates_at_odds(model: PublicModel, known: set[str]) -> Iterator[tuple[KeyPath, str]]:
     for index, candidate in enumerate(model.candidates):
         if candidate not in known:
             text = f"the model '{model.name}' names the candidate '{candidate}', which no upstream has"

@@ -74,7 +74,20 @@ plans = st.builds(
     t.Plan,
     candidates=tuples_of(candidates),
     reason=text,
-    classification=st.none() | st.builds(t.Classification, task=text, complexity=float32, confidence=float32),
+    decision=st.none()
+    | st.builds(
+        t.Decision,
+        model=text,
+        by=text,
+        task=text,
+        complexity=text,
+        task_confidence=float32,
+        complexity_confidence=float32,
+        abstains=st.booleans(),
+        by_vector=st.booleans(),
+        classifier=text,
+        passed_over=tuples_of(text),
+    ),
 )
 prices = st.builds(t.UnitPrices, input_nano_usd=int64, cached_input_nano_usd=int64, output_nano_usd=int64)
 usages = st.builds(
@@ -141,7 +154,7 @@ def test_a_message_comes_back_as_it_was(values, to_proto, from_proto, data):
     + [(t.Started, gen.GenerationStarted), (t.Finished, gen.GenerationFinished), (t.Plan, gen.Plan)]
     + [(t.JsonSchema, gen.JsonSchema), (t.UnitPrices, gen.UnitPrices), (t.RequestContext, gen.RequestContext)]
     + [(t.TextDelta, gen.TextDelta), (t.ReasoningDelta, gen.ReasoningDelta), (t.ToolCallDelta, gen.ToolCallDelta)]
-    + [(t.Candidate, gen.Candidate), (t.Classification, gen.Classification)],
+    + [(t.Candidate, gen.Candidate), (t.Decision, gen.Decision)],
     ids=lambda value: value.__name__,
 )
 def test_a_value_has_every_field_of_its_message(value, proto):

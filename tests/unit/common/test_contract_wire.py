@@ -37,13 +37,13 @@ from penstock_common.contract.inference import (
     UpstreamOrder,
     UpstreamPlace,
 )
-from penstock_common.contract.router import Requirements, RouteRequest
+from penstock_common.contract.router import Policy, Requirements, RouteRequest, Subject
 from penstock_common.contract.wire import cache, cache_entries, embedding, inference, router
 from penstock_common.errors import InvalidRequest
 from penstock_common.llm.types import (
     Candidate,
     ChoiceFinished,
-    Classification,
+    Decision,
     Degradation,
     File,
     Finished,
@@ -208,7 +208,7 @@ ASKED = GenerationInput(
 PLAN = Plan(
     candidates=(HERE, Candidate(upstream="triton", model="org/large")),
     reason="by order",
-    classification=Classification(task="code", complexity=0.25, confidence=0.5),
+    decision=Decision("large", "routes.code.high", "code", "high", 0.5, 0.25, True, True, "v1", ("fast (no)",)),
     prices=(PRICES, UnitPrices(input_nano_usd=9)),
     unsupported=UnsupportedFields.DROP,
     route_digest=b"r" * 32,
@@ -284,6 +284,20 @@ PASSED = [
             model="fast",
             requirements=Requirements(capabilities=frozenset({"chat", "vision"}), min_input_tokens=9),
             allowed_regions=("eu", "us"),
+        ),
+        PLAN,
+    ),
+    (
+        router.ROUTE,
+        RouteRequest(
+            model="auto",
+            requirements=Requirements(),
+            subject=Subject("Why?", "Because.", 2),
+            tenant="acme",
+            tags=(("kind", "batch"), ("of", "x")),
+            allowed_models=("auto", "fast"),
+            output_tokens=64,
+            policy=Policy.COST,
         ),
         PLAN,
     ),

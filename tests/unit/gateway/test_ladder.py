@@ -8,7 +8,7 @@ import pytest
 from penstock_common import errors
 from penstock_common.llm.types import (
     Candidate,
-    Classification,
+    Decision,
     JsonObject,
     JsonSchema,
     Plan,
@@ -117,8 +117,8 @@ def test_a_kept_answer_is_one_to_all_others(ask):
 
 
 def plan_of(task):
-    seen = None if task is None else Classification(task=task, complexity=0.5, confidence=0.9)
-    return Plan(candidates=(Candidate(upstream="u", model="m"),), classification=seen)
+    seen = None if task is None else Decision("fast", "routes.x", task)
+    return Plan(candidates=(Candidate(upstream="u", model="m"),), decision=seen)
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,6 @@ def test_a_policy_is_part_of_the_route_and_no_policy_changes_nothing():
     ("model", "told"),
     [
         (", policy: cost", "say latency"),
-        (", routes: {code: x}", "does not have yet"),
         (", policy: latency, weights: {a/m: 1}", "leave one out"),
     ],
 )

@@ -127,6 +127,7 @@ def _life_parts(
         inference_is_here=channels.inference_is_here,
         matches_meaning=settings.cache.mode == "semantic",
         ladders=parts.ladders,
+        forks=parts.forks,
         flights=parts.flights,
         experiments=parts.experiments.experiments,
         shadows=parts.experiments.shadows,
@@ -174,7 +175,7 @@ def _cache(settings: Settings, channels: Channels, in_background: StartWork) -> 
 
 
 def _reception(settings: Settings, keyring: Keyring, store: SqlKeyStore, parts: Parts) -> tuple[Reception, Prepare]:
-    """Return who lets requests in, and what makes other tenants, tiers, keys and ladders ready."""
+    """Return who lets requests in, and what makes other tenants, tiers, keys, ladders and forks ready."""
     own, pepper = settings.gateway, keyring.pepper
     keys, trust = settings.configured_keys(pepper), own.key_freshness
     authenticator = Authenticator(pepper, keyring.directory, keys, store, parts.in_background, freshness=trust)
@@ -187,6 +188,7 @@ def _reception(settings: Settings, keyring: Keyring, store: SqlKeyStore, parts: 
             authenticator.take_over(terms, configured)
             parts.ladders.take_over(by_name)
             take_experiments_over()
+            parts.forks.take_over(changed.forks())
 
         return commit
 

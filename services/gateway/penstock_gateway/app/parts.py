@@ -24,6 +24,7 @@ from penstock_gateway.app.experiments import ExperimentParts, open_experiments
 from penstock_gateway.app.flights import open_flights
 from penstock_gateway.domain.life.door import Door
 from penstock_gateway.domain.life.flights import Flights
+from penstock_gateway.domain.life.forks import Forks
 from penstock_gateway.domain.life.ladder import Ladders
 from penstock_gateway.domain.life.refusals import Refusals
 from penstock_gateway.domain.retention import Kept, Retention, RetentionRule
@@ -50,6 +51,7 @@ class Parts:
     ledger: SqlLedger
     limiter: InMemoryLimiter | RedisLimiter
     ladders: Ladders
+    forks: Forks
     """Of the revision that runs."""
     experiments: ExperimentParts
     flights: Flights | None
@@ -83,6 +85,7 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
         limiter=await opened(open_limiter(settings.redis.state if shares_limits else "", own.redis_timeout)),
         ladders=Ladders(settings.ladders()),
         experiments=await opened(open_experiments(settings, engine, ledger)),
+        forks=Forks(settings.forks()),
         flights=await opened(open_flights(settings, shares=shares_limits)),
     )
     await opened(cutting(retention_of(settings, engine)))

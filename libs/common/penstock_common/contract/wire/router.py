@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from penstock.router.v1 import router_service_pb2 as pb
-from penstock_common.contract.router import Requirements, RouteRequest, requirements_of
+from penstock_common.contract.router import Policy, Requirements, RouteRequest, Subject, requirements_of
 from penstock_common.errors import InvalidRequest
 from penstock_common.llm.convert import (
     input_from_proto,
@@ -17,14 +17,29 @@ from penstock_common.rpc.method import UnaryMethod
 from penstock_common.rpc.protobuf import ProtobufCodec
 
 _SERVICE = "/penstock.router.v1.RouterService/"
+_POLICIES = {
+    Policy.BALANCED: pb.POLICY_BALANCED,
+    Policy.COST: pb.POLICY_COST,
+    Policy.LATENCY: pb.POLICY_LATENCY,
+    Policy.QUALITY: pb.POLICY_QUALITY,
+}
+_POLICY_OF = {number: policy for policy, number in _POLICIES.items()}
 
 
 def _route_request_to(value: RouteRequest) -> pb.RouteRequest:
-    needs = value.requirements
+    needs, subject, models = value.requirements, value.subject, value.allowed_models
     return pb.RouteRequest(
         model=value.model,
         requirements=pb.Requirements(capabilities=sorted(needs.capabilities), min_input_tokens=needs.min_input_tokens),
         allowed_regions=value.allowed_regions,
+        subject=None
+        if subject is None
+        else pb.Subject(text=subject.text, earlier=subject.earlier, turns=subject.turns),
+        tenant=value.tenant,
+        tags=dict(value.tags),
+        allowed_models=None if models is None else pb.ModelNames(names=models),
+        output_tokens=value.output_tokens,
+        policy=pb.POLICY_UNSPECIFIED if value.policy is None else _POLICIES[value.policy],
     )
 
 
@@ -37,11 +52,17 @@ def _route_request_from(message: pb.RouteRequest) -> RouteRequest:
     if not message.HasField("requirements"):
         # A request that needs nothing would go anywhere.
         raise InvalidRequest("The request says neither what it needs nor what it asks.", field="requirements")
-    needs = message.requirements
+    needs, subject = message.requirements, message.subject
     return RouteRequest(
         model=message.model,
         requirements=Requirements(capabilities=frozenset(needs.capabilities), min_input_tokens=needs.min_input_tokens),
         allowed_regions=regions,
+        subject=Subject(subject.text, subject.earlier, subject.turns) if message.HasField("subject") else None,
+        tenant=message.tenant,
+        tags=tuple(sorted(message.tags.items())),
+        allowed_models=tuple(message.allowed_models.names) if message.HasField("allowed_models") else None,
+        output_tokens=message.output_tokens,
+        policy=_POLICY_OF.get(message.policy),
     )
 
 

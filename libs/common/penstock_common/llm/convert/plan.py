@@ -32,27 +32,50 @@ def plan_to_proto(plan: t.Plan) -> gen.Plan:
         unsupported=_UNSUPPORTED_TO_PROTO[plan.unsupported],
         route_digest=plan.route_digest,
     )
-    if plan.classification is not None:
-        seen = plan.classification
-        proto.classification.CopyFrom(
-            gen.Classification(task=seen.task, complexity=seen.complexity, confidence=seen.confidence)
-        )
+    if plan.decision is not None:
+        proto.decision.CopyFrom(_decision_to_proto(plan.decision))
     return proto
 
 
 def plan_from_proto(proto: gen.Plan) -> t.Plan:
     """Return the value of a plan."""
-    classification = None
-    if proto.HasField("classification"):
-        seen = proto.classification
-        classification = t.Classification(task=seen.task, complexity=seen.complexity, confidence=seen.confidence)
     return t.Plan(
         candidates=tuple(candidate_from_proto(candidate) for candidate in proto.candidates),
         reason=proto.reason,
-        classification=classification,
+        decision=_decision_from_proto(proto.decision) if proto.HasField("decision") else None,
         prices=tuple(unit_prices_from_proto(prices) for prices in proto.prices),
         unsupported=_UNSUPPORTED_FROM_PROTO.get(proto.unsupported, t.UnsupportedFields.REFUSE),
         route_digest=proto.route_digest,
+    )
+
+
+def _decision_to_proto(decision: t.Decision) -> gen.Decision:
+    return gen.Decision(
+        model=decision.model,
+        by=decision.by,
+        task=decision.task,
+        complexity=decision.complexity,
+        task_confidence=decision.task_confidence,
+        complexity_confidence=decision.complexity_confidence,
+        abstains=decision.abstains,
+        by_vector=decision.by_vector,
+        classifier=decision.classifier,
+        passed_over=decision.passed_over,
+    )
+
+
+def _decision_from_proto(proto: gen.Decision) -> t.Decision:
+    return t.Decision(
+        model=proto.model,
+        by=proto.by,
+        task=proto.task,
+        complexity=proto.complexity,
+        task_confidence=proto.task_confidence,
+        complexity_confidence=proto.complexity_confidence,
+        abstains=proto.abstains,
+        by_vector=proto.by_vector,
+        classifier=proto.classifier,
+        passed_over=tuple(proto.passed_over),
     )
 
 

@@ -26,12 +26,30 @@ GENERAL_TASK = "general"
 """The task of a prompt that nobody has classified, or that is none of the others."""
 
 
-class Classification(Value, frozen=True):
-    """What the router saw in the prompt; ``complexity`` and ``confidence`` in [0, 1]."""
+class Decision(Value, frozen=True):
+    """Which public model stands in for one with routes, and why.
 
-    task: str
-    complexity: float
-    confidence: float
+    ``by`` names the line of the configuration that decided, such as ``routes.code.high``. ``task`` and ``complexity``
+    (low, medium or high) are empty where no line asked for them, confidences are in [0, 1]. ``abstains``: the prompt told
+    too little. ``by_vector``: the prompt's embedding counted, and not its words alone. ``passed_over``: the public models
+    that came before and could not be taken, each with the reason.
+    """
+
+    model: str
+    by: str
+    task: str = ""
+    complexity: str = ""
+    task_confidence: float = 0.0
+    complexity_confidence: float = 0.0
+    abstains: bool = False
+    by_vector: bool = False
+    classifier: str = ""
+    passed_over: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        seen = [f"task={self.task}; confidence={self.task_confidence:.2f}"] if self.task else []
+        seen += [f"complexity={self.complexity}"] if self.complexity else []
+        return "; ".join([self.model, *seen, f"by={self.by}"])
 
 
 class UnitPrices(Value, frozen=True):
@@ -60,12 +78,14 @@ class UnsupportedFields(Enum):
 class Plan(Value, frozen=True):
     """Candidates in order of preference, what each is billed at (in the same order, or nothing), and why.
 
+    ``decision`` says which model was chosen where the caller left that to the router.
+
     ``route_digest``: plans for one public model have equal ones where the same upstreams stand behind it in the same way.
     """
 
     candidates: tuple[Candidate, ...]
     reason: str = ""
-    classification: Classification | None = None
+    decision: Decision | None = None
     prices: tuple[UnitPrices, ...] = ()
     route_digest: bytes = b""
     unsupported: UnsupportedFields = UnsupportedFields.REFUSE

@@ -1924,16 +1924,17 @@ func (x *Candidate) GetModel() string {
 
 // Candidates in order of preference, and why.
 type Plan struct {
-	state          protoimpl.MessageState `protogen:"open.v1"`
-	Candidates     []*Candidate           `protobuf:"bytes,1,rep,name=candidates,proto3" json:"candidates,omitempty"`
-	Classification *Classification        `protobuf:"bytes,2,opt,name=classification,proto3" json:"classification,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Candidates []*Candidate           `protobuf:"bytes,1,rep,name=candidates,proto3" json:"candidates,omitempty"`
 	// One sentence a person can read in a trace.
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	// What each candidate is billed at, in the order of candidates. Empty where the router does not know.
 	Prices      []*UnitPrices     `protobuf:"bytes,4,rep,name=prices,proto3" json:"prices,omitempty"`
 	Unsupported UnsupportedFields `protobuf:"varint,30,opt,name=unsupported,proto3,enum=penstock.llm.v1.UnsupportedFields" json:"unsupported,omitempty"`
 	// What decides who answers to this public model's name: equal digests mean equal routes to equal upstreams.
-	RouteDigest   []byte `protobuf:"bytes,40,opt,name=route_digest,json=routeDigest,proto3" json:"route_digest,omitempty"`
+	RouteDigest []byte `protobuf:"bytes,40,opt,name=route_digest,json=routeDigest,proto3" json:"route_digest,omitempty"`
+	// Set where the caller named a model with routes.
+	Decision      *Decision `protobuf:"bytes,41,opt,name=decision,proto3" json:"decision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1975,13 +1976,6 @@ func (x *Plan) GetCandidates() []*Candidate {
 	return nil
 }
 
-func (x *Plan) GetClassification() *Classification {
-	if x != nil {
-		return x.Classification
-	}
-	return nil
-}
-
 func (x *Plan) GetReason() string {
 	if x != nil {
 		return x.Reason
@@ -2010,33 +2004,53 @@ func (x *Plan) GetRouteDigest() []byte {
 	return nil
 }
 
-// What the router saw in the prompt.
-type Classification struct {
+func (x *Plan) GetDecision() *Decision {
+	if x != nil {
+		return x.Decision
+	}
+	return nil
+}
+
+// Which public model stands in for one with routes, and why.
+type Decision struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// faq, code, reasoning, internal_docs or general.
-	Task string `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
+	Model string                 `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	// The line of the configuration that decided, such as routes.code.high.
+	By string `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`
+	// Empty where no line asked for it.
+	Task string `protobuf:"bytes,3,opt,name=task,proto3" json:"task,omitempty"`
+	// low, medium or high; empty where no line asked for it.
+	Complexity string `protobuf:"bytes,4,opt,name=complexity,proto3" json:"complexity,omitempty"`
 	// In [0, 1].
-	Complexity float32 `protobuf:"fixed32,2,opt,name=complexity,proto3" json:"complexity,omitempty"`
-	// In [0, 1]. Below the service's threshold the router abstains and uses the default route.
-	Confidence    float32 `protobuf:"fixed32,3,opt,name=confidence,proto3" json:"confidence,omitempty"`
+	TaskConfidence float32 `protobuf:"fixed32,5,opt,name=task_confidence,json=taskConfidence,proto3" json:"task_confidence,omitempty"`
+	// In [0, 1].
+	ComplexityConfidence float32 `protobuf:"fixed32,6,opt,name=complexity_confidence,json=complexityConfidence,proto3" json:"complexity_confidence,omitempty"`
+	// The prompt told too little for a decision by what it is about.
+	Abstains bool `protobuf:"varint,7,opt,name=abstains,proto3" json:"abstains,omitempty"`
+	// The prompt's embedding counted, and not its words alone.
+	ByVector bool `protobuf:"varint,8,opt,name=by_vector,json=byVector,proto3" json:"by_vector,omitempty"`
+	// The version of what looked at the prompt.
+	Classifier string `protobuf:"bytes,9,opt,name=classifier,proto3" json:"classifier,omitempty"`
+	// Public models that came before and could not be taken, each with the reason.
+	PassedOver    []string `protobuf:"bytes,10,rep,name=passed_over,json=passedOver,proto3" json:"passed_over,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Classification) Reset() {
-	*x = Classification{}
+func (x *Decision) Reset() {
+	*x = Decision{}
 	mi := &file_penstock_llm_v1_generation_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Classification) String() string {
+func (x *Decision) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Classification) ProtoMessage() {}
+func (*Decision) ProtoMessage() {}
 
-func (x *Classification) ProtoReflect() protoreflect.Message {
+func (x *Decision) ProtoReflect() protoreflect.Message {
 	mi := &file_penstock_llm_v1_generation_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -2048,30 +2062,79 @@ func (x *Classification) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Classification.ProtoReflect.Descriptor instead.
-func (*Classification) Descriptor() ([]byte, []int) {
+// Deprecated: Use Decision.ProtoReflect.Descriptor instead.
+func (*Decision) Descriptor() ([]byte, []int) {
 	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{19}
 }
 
-func (x *Classification) GetTask() string {
+func (x *Decision) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *Decision) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *Decision) GetTask() string {
 	if x != nil {
 		return x.Task
 	}
 	return ""
 }
 
-func (x *Classification) GetComplexity() float32 {
+func (x *Decision) GetComplexity() string {
 	if x != nil {
 		return x.Complexity
+	}
+	return ""
+}
+
+func (x *Decision) GetTaskConfidence() float32 {
+	if x != nil {
+		return x.TaskConfidence
 	}
 	return 0
 }
 
-func (x *Classification) GetConfidence() float32 {
+func (x *Decision) GetComplexityConfidence() float32 {
 	if x != nil {
-		return x.Confidence
+		return x.ComplexityConfidence
 	}
 	return 0
+}
+
+func (x *Decision) GetAbstains() bool {
+	if x != nil {
+		return x.Abstains
+	}
+	return false
+}
+
+func (x *Decision) GetByVector() bool {
+	if x != nil {
+		return x.ByVector
+	}
+	return false
+}
+
+func (x *Decision) GetClassifier() string {
+	if x != nil {
+		return x.Classifier
+	}
+	return ""
+}
+
+func (x *Decision) GetPassedOver() []string {
+	if x != nil {
+		return x.PassedOver
+	}
+	return nil
 }
 
 var File_penstock_llm_v1_generation_proto protoreflect.FileDescriptor
@@ -2234,24 +2297,33 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"is_unknown\x18\x16 \x01(\bR\tisUnknown\"=\n" +
 	"\tCandidate\x12\x1a\n" +
 	"\bupstream\x18\x01 \x01(\tR\bupstream\x12\x14\n" +
-	"\x05model\x18\x02 \x01(\tR\x05model\"\xc1\x02\n" +
+	"\x05model\x18\x02 \x01(\tR\x05model\"\xc5\x02\n" +
 	"\x04Plan\x12:\n" +
 	"\n" +
 	"candidates\x18\x01 \x03(\v2\x1a.penstock.llm.v1.CandidateR\n" +
-	"candidates\x12G\n" +
-	"\x0eclassification\x18\x02 \x01(\v2\x1f.penstock.llm.v1.ClassificationR\x0eclassification\x12\x16\n" +
+	"candidates\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x123\n" +
 	"\x06prices\x18\x04 \x03(\v2\x1b.penstock.llm.v1.UnitPricesR\x06prices\x12D\n" +
 	"\vunsupported\x18\x1e \x01(\x0e2\".penstock.llm.v1.UnsupportedFieldsR\vunsupported\x12!\n" +
-	"\froute_digest\x18( \x01(\fR\vrouteDigest\"d\n" +
-	"\x0eClassification\x12\x12\n" +
-	"\x04task\x18\x01 \x01(\tR\x04task\x12\x1e\n" +
+	"\froute_digest\x18( \x01(\fR\vrouteDigest\x125\n" +
+	"\bdecision\x18) \x01(\v2\x19.penstock.llm.v1.DecisionR\bdecisionJ\x04\b\x02\x10\x03R\x0eclassification\"\xbc\x02\n" +
+	"\bDecision\x12\x14\n" +
+	"\x05model\x18\x01 \x01(\tR\x05model\x12\x0e\n" +
+	"\x02by\x18\x02 \x01(\tR\x02by\x12\x12\n" +
+	"\x04task\x18\x03 \x01(\tR\x04task\x12\x1e\n" +
 	"\n" +
-	"complexity\x18\x02 \x01(\x02R\n" +
-	"complexity\x12\x1e\n" +
+	"complexity\x18\x04 \x01(\tR\n" +
+	"complexity\x12'\n" +
+	"\x0ftask_confidence\x18\x05 \x01(\x02R\x0etaskConfidence\x123\n" +
+	"\x15complexity_confidence\x18\x06 \x01(\x02R\x14complexityConfidence\x12\x1a\n" +
+	"\babstains\x18\a \x01(\bR\babstains\x12\x1b\n" +
+	"\tby_vector\x18\b \x01(\bR\bbyVector\x12\x1e\n" +
 	"\n" +
-	"confidence\x18\x03 \x01(\x02R\n" +
-	"confidence*i\n" +
+	"classifier\x18\t \x01(\tR\n" +
+	"classifier\x12\x1f\n" +
+	"\vpassed_over\x18\n" +
+	" \x03(\tR\n" +
+	"passedOver*i\n" +
 	"\bPriority\x12\x18\n" +
 	"\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11PRIORITY_CRITICAL\x10\x01\x12\x14\n" +
@@ -2312,7 +2384,7 @@ var file_penstock_llm_v1_generation_proto_goTypes = []any{
 	(*UnitPrices)(nil),         // 21: penstock.llm.v1.UnitPrices
 	(*Candidate)(nil),          // 22: penstock.llm.v1.Candidate
 	(*Plan)(nil),               // 23: penstock.llm.v1.Plan
-	(*Classification)(nil),     // 24: penstock.llm.v1.Classification
+	(*Decision)(nil),           // 24: penstock.llm.v1.Decision
 	nil,                        // 25: penstock.llm.v1.RequestContext.TagsEntry
 	(*Message)(nil),            // 26: penstock.llm.v1.Message
 	(*Tool)(nil),               // 27: penstock.llm.v1.Tool
@@ -2349,9 +2421,9 @@ var file_penstock_llm_v1_generation_proto_depIdxs = []int32{
 	4,  // 26: penstock.llm.v1.Recovery.way:type_name -> penstock.llm.v1.Recovery.Way
 	10, // 27: penstock.llm.v1.Recovery.usage:type_name -> penstock.llm.v1.TokenUsage
 	22, // 28: penstock.llm.v1.Plan.candidates:type_name -> penstock.llm.v1.Candidate
-	24, // 29: penstock.llm.v1.Plan.classification:type_name -> penstock.llm.v1.Classification
-	21, // 30: penstock.llm.v1.Plan.prices:type_name -> penstock.llm.v1.UnitPrices
-	3,  // 31: penstock.llm.v1.Plan.unsupported:type_name -> penstock.llm.v1.UnsupportedFields
+	21, // 29: penstock.llm.v1.Plan.prices:type_name -> penstock.llm.v1.UnitPrices
+	3,  // 30: penstock.llm.v1.Plan.unsupported:type_name -> penstock.llm.v1.UnsupportedFields
+	24, // 31: penstock.llm.v1.Plan.decision:type_name -> penstock.llm.v1.Decision
 	32, // [32:32] is the sub-list for method output_type
 	32, // [32:32] is the sub-list for method input_type
 	32, // [32:32] is the sub-list for extension type_name

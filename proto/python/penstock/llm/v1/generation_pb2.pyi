@@ -335,27 +335,41 @@ class Candidate(_message.Message):
     def __init__(self, upstream: _Optional[str] = ..., model: _Optional[str] = ...) -> None: ...
 
 class Plan(_message.Message):
-    __slots__ = ("candidates", "classification", "reason", "prices", "unsupported", "route_digest")
+    __slots__ = ("candidates", "reason", "prices", "unsupported", "route_digest", "decision")
     CANDIDATES_FIELD_NUMBER: _ClassVar[int]
-    CLASSIFICATION_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     PRICES_FIELD_NUMBER: _ClassVar[int]
     UNSUPPORTED_FIELD_NUMBER: _ClassVar[int]
     ROUTE_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    DECISION_FIELD_NUMBER: _ClassVar[int]
     candidates: _containers.RepeatedCompositeFieldContainer[Candidate]
-    classification: Classification
     reason: str
     prices: _containers.RepeatedCompositeFieldContainer[UnitPrices]
     unsupported: UnsupportedFields
     route_digest: bytes
-    def __init__(self, candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., classification: _Optional[_Union[Classification, _Mapping]] = ..., reason: _Optional[str] = ..., prices: _Optional[_Iterable[_Union[UnitPrices, _Mapping]]] = ..., unsupported: _Optional[_Union[UnsupportedFields, str]] = ..., route_digest: _Optional[bytes] = ...) -> None: ...
+    decision: Decision
+    def __init__(self, candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., reason: _Optional[str] = ..., prices: _Optional[_Iterable[_Union[UnitPrices, _Mapping]]] = ..., unsupported: _Optional[_Union[UnsupportedFields, str]] = ..., route_digest: _Optional[bytes] = ..., decision: _Optional[_Union[Decision, _Mapping]] = ...) -> None: ...
 
-class Classification(_message.Message):
-    __slots__ = ("task", "complexity", "confidence")
+class Decision(_message.Message):
+    __slots__ = ("model", "by", "task", "complexity", "task_confidence", "complexity_confidence", "abstains", "by_vector", "classifier", "passed_over")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
     TASK_FIELD_NUMBER: _ClassVar[int]
     COMPLEXITY_FIELD_NUMBER: _ClassVar[int]
-    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    TASK_CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    COMPLEXITY_CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    ABSTAINS_FIELD_NUMBER: _ClassVar[int]
+    BY_VECTOR_FIELD_NUMBER: _ClassVar[int]
+    CLASSIFIER_FIELD_NUMBER: _ClassVar[int]
+    PASSED_OVER_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    by: str
     task: str
-    complexity: float
-    confidence: float
-    def __init__(self, task: _Optional[str] = ..., complexity: _Optional[float] = ..., confidence: _Optional[float] = ...) -> None: ...
+    complexity: str
+    task_confidence: float
+    complexity_confidence: float
+    abstains: bool
+    by_vector: bool
+    classifier: str
+    passed_over: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, model: _Optional[str] = ..., by: _Optional[str] = ..., task: _Optional[str] = ..., complexity: _Optional[str] = ..., task_confidence: _Optional[float] = ..., complexity_confidence: _Optional[float] = ..., abstains: bool = ..., by_vector: bool = ..., classifier: _Optional[str] = ..., passed_over: _Optional[_Iterable[str]] = ...) -> None: ...

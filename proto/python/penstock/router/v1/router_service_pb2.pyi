@@ -22,22 +22,51 @@ POLICY_LATENCY: Policy
 POLICY_QUALITY: Policy
 
 class RouteRequest(_message.Message):
-    __slots__ = ("input", "embedding", "embedding_model", "allowed_regions", "policy", "model", "requirements")
+    __slots__ = ("input", "allowed_regions", "policy", "model", "requirements", "subject", "tenant", "tags", "allowed_models", "output_tokens")
+    class TagsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     INPUT_FIELD_NUMBER: _ClassVar[int]
-    EMBEDDING_FIELD_NUMBER: _ClassVar[int]
-    EMBEDDING_MODEL_FIELD_NUMBER: _ClassVar[int]
     ALLOWED_REGIONS_FIELD_NUMBER: _ClassVar[int]
     POLICY_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     REQUIREMENTS_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    ALLOWED_MODELS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     input: _generation_pb2.GenerationInput
-    embedding: bytes
-    embedding_model: str
     allowed_regions: _containers.RepeatedScalarFieldContainer[str]
     policy: Policy
     model: str
     requirements: Requirements
-    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., embedding: _Optional[bytes] = ..., embedding_model: _Optional[str] = ..., allowed_regions: _Optional[_Iterable[str]] = ..., policy: _Optional[_Union[Policy, str]] = ..., model: _Optional[str] = ..., requirements: _Optional[_Union[Requirements, _Mapping]] = ...) -> None: ...
+    subject: Subject
+    tenant: str
+    tags: _containers.ScalarMap[str, str]
+    allowed_models: ModelNames
+    output_tokens: int
+    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., allowed_regions: _Optional[_Iterable[str]] = ..., policy: _Optional[_Union[Policy, str]] = ..., model: _Optional[str] = ..., requirements: _Optional[_Union[Requirements, _Mapping]] = ..., subject: _Optional[_Union[Subject, _Mapping]] = ..., tenant: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ..., allowed_models: _Optional[_Union[ModelNames, _Mapping]] = ..., output_tokens: _Optional[int] = ...) -> None: ...
+
+class ModelNames(_message.Message):
+    __slots__ = ("names",)
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, names: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Subject(_message.Message):
+    __slots__ = ("text", "earlier", "turns")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    EARLIER_FIELD_NUMBER: _ClassVar[int]
+    TURNS_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    earlier: str
+    turns: int
+    def __init__(self, text: _Optional[str] = ..., earlier: _Optional[str] = ..., turns: _Optional[int] = ...) -> None: ...
 
 class Requirements(_message.Message):
     __slots__ = ("capabilities", "min_input_tokens")

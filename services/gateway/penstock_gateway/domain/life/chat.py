@@ -8,8 +8,7 @@ use it as::
     async with exchange:                  # raises whatever refuses the request
         async for batch in exchange.batches():
             ...                           # obeys the stream invariants
-    # settled, exactly once, whatever ended it
-    await exchange.afterwards()           # once the caller has the answer
+    await exchange.afterwards()           # settled, exactly once; the caller has the answer
 
 or, where the caller does not stream, with ``await exchange.answer()`` inside.
 """
@@ -23,15 +22,16 @@ from collections.abc import AsyncGenerator, Sequence
 from penstock_common.contract.router import RouteRequest, requirements_of
 from penstock_common.errors import DeadlineExceeded, NotCached, PenstockError
 from penstock_common.llm.events import Answer
-from penstock_common.llm.types import Batch, Degradation, Finished, GenerationInput, Plan, Started, Usage
+from penstock_common.llm.types import Batch, Decision, Degradation, Finished, GenerationInput, Plan, Started, Usage
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.experiments.running import Assigned, take_part
 from penstock_gateway.domain.life.cache_outcome import BYPASS
 from penstock_gateway.domain.life.caching import CacheVisit, followed_outcome, is_clean, is_to_be_kept, stale_outcome
-from penstock_gateway.domain.life.descent import Descent, Fallbacks, Stranded, goes_on, waited_ns
+from penstock_gateway.domain.life.descent import Descent, Fallbacks, Stranded, goes_on, waited_at_ns
 from penstock_gateway.domain.life.effective import effective_input
 from penstock_gateway.domain.life.exchange import Exchange, Outcome
 from penstock_gateway.domain.life.flights import FlightKey, Flights
+from penstock_gateway.domain.life.forks import with_subject
 from penstock_gateway.domain.life.ladder import Ladder
 from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.parts import LifeParts
@@ -77,6 +77,8 @@ class ChatExchange(Exchange[ChatOrder]):
         """Of a stale answer."""
         self.assigned: Assigned | None = None
         """The request's part in an experiment, once it was admitted."""
+        self.decision: Decision | None = None
+        """Which model was chosen, where the caller left that to the router."""
         self._parts = parts
         self._ladders = parts.ladders.by_name
         self._progress = Progress()
@@ -257,9 +259,12 @@ class ChatExchange(Exchange[ChatOrder]):
 
     async def _route(self, effective: GenerationInput) -> Plan:
         step = self._steps.next("route")
-        needs, regions = requirements_of(effective), self.call.caller.tenant.regions
-        request = RouteRequest(model=effective.model, requirements=needs, allowed_regions=regions)
-        return await self._parts.router.route(request, step.children)
+        request = RouteRequest(effective.model, requirements_of(effective), self.call.caller.tenant.regions)
+        if effective.model in self._parts.forks.names:
+            request = with_subject(request, effective, self.call)
+        plan = await self._parts.router.route(request, step.children)
+        self.decision = plan.decision
+        return plan
 
     def _opened(self) -> AnswerStream:
         source = self._source
@@ -372,13 +377,8 @@ class ChatExchange(Exchange[ChatOrder]):
         return self._generate is None and self._source is None and not isinstance(error, NotCached)
 
     def _waiting_ns(self) -> int:
-        step = self._generate
         before_ns = self._followed_ns + (0 if self._descent is None else self._descent.waited_ns())
-        if step is None:
-            return before_ns
-        if step.children:
-            return before_ns + waited_ns(step.children)
-        return before_ns + (step.end_ns or time.time_ns()) - step.start_ns
+        return before_ns if self._generate is None else before_ns + waited_at_ns(self._generate)
 
     async def _afterwards(self) -> None:
         """Let a variant's shadow answer, and keep a clean answer: another candidate's for as long as an outage lasts."""
@@ -386,7 +386,7 @@ class ChatExchange(Exchange[ChatOrder]):
         if source is None or source.plan is None or finished is None:
             return
         if self.assigned is not None and self.assigned.shadow is not None and self._parts.shadows is not None:
-            shadow = shadow_of(self.call, self._effective, self.assigned)
+            shadow = shadow_of(self.call, self._effective, self.assigned, self._parts.forks)
             self._parts.shadows.begin(shadow, self._parts.router, self._parts.generator)
         if not is_clean(finished) or not is_to_be_kept(order.cache_control, self.cache_outcome, self._effective):
             return

@@ -174,6 +174,13 @@ def waited_ns(attempts: Sequence[Step]) -> int:
     return max(attempt.end_ns for attempt in attempts) - attempts[0].start_ns + round(queued_ms * 1e6)
 
 
+def waited_at_ns(generation: Step) -> int:
+    """Return the nanoseconds that a generation has taken so far."""
+    if generation.children:
+        return waited_ns(generation.children)
+    return (generation.end_ns or time.time_ns()) - generation.start_ns
+
+
 def _is_time_left() -> bool:
     deadline = CURRENT_SCOPE.get().deadline
     return deadline is None or time.monotonic() < deadline

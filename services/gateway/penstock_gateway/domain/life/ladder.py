@@ -83,8 +83,8 @@ class Template(msgspec.Struct, frozen=True):
 
     def text_for(self, plan: Plan | None) -> str:
         """Return the text for the task that the router saw, where it saw one."""
-        seen = plan.classification if plan is not None else None
-        return self.texts.get(seen.task if seen is not None else GENERAL_TASK) or self.texts[GENERAL_TASK]
+        decision = plan.decision if plan is not None else None
+        return self.texts.get(decision.task if decision is not None else GENERAL_TASK) or self.texts[GENERAL_TASK]
 
     def objection(self, asked: Asked) -> str:
         """Return why a text is no answer to this request; empty where it may be."""

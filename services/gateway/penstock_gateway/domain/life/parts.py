@@ -10,6 +10,7 @@ from penstock_gateway.domain.experiments.running import NO_EXPERIMENTS, Experime
 from penstock_gateway.domain.life.effective import InputStep
 from penstock_gateway.domain.life.exchange import VisitParts
 from penstock_gateway.domain.life.flights import Flights
+from penstock_gateway.domain.life.forks import NO_FORKS, Forks
 from penstock_gateway.domain.life.guards import OutputGuard
 from penstock_gateway.domain.life.ladder import NO_LADDERS, Ladders
 from penstock_gateway.domain.life.pace import Pace
@@ -22,7 +23,7 @@ class LifeParts(msgspec.Struct, frozen=True, kw_only=True):
 
     ``inference_is_here``: it is in this process, and tells of its attempts even where a caller leaves.
     ``matches_meaning``: so does the cache, where the configuration says so. ``ladders``: what stands in for the answers of public models, by their names, where there is something.
-    ``flights``: equal requests share a generation; None: each has its own. ``pace`` is that of kept answers.
+    ``forks``: the public models that lead to others. ``flights``: equal requests share a generation; None: each has its own. ``pace`` is that of kept answers.
     ``experiments``: those that run; ``shadows`` answers beside what callers are given, None where nothing does.
     """
 
@@ -35,6 +36,7 @@ class LifeParts(msgspec.Struct, frozen=True, kw_only=True):
     inference_is_here: bool = False
     matches_meaning: bool = False
     ladders: Ladders = NO_LADDERS
+    forks: Forks = NO_FORKS
     flights: Flights | None = None
     pace: Pace | None = None
     experiments: Experiments = NO_EXPERIMENTS

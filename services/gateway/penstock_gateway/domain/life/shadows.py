@@ -22,6 +22,7 @@ from penstock_common.priority import Priority
 from penstock_common.rpc.scope import CURRENT_SCOPE, RequestScope
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.experiments.running import Assigned
+from penstock_gateway.domain.life.forks import Forks, with_subject
 from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.ports import Generator, Router
 from penstock_gateway.domain.life.progress import Progress
@@ -34,20 +35,24 @@ _log = structlog.get_logger(__name__)
 
 
 class Shadow(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be answered: ``request`` as the variant has it, and the ``part`` that its row has."""
+    """What is to be answered: ``request`` as the variant has it, its ``route``, and the ``part`` that its row has."""
 
     call: Call[ChatOrder]
     request: GenerationInput
+    route: RouteRequest
     part: Part
 
 
-def shadow_of(call: Call[ChatOrder], effective: GenerationInput, assigned: Assigned) -> Shadow:
+def shadow_of(call: Call[ChatOrder], effective: GenerationInput, assigned: Assigned, forks: Forks) -> Shadow:
     """Return the shadow beside a request, which has one."""
     variant = assigned.shadow
     assert variant is not None, "asked for the shadow of a request without one"
     request = msgspec.structs.replace(effective, model=variant.model) if variant.model else effective
     part = msgspec.structs.replace(assigned.part, variant=variant.name, shadow=True)
-    return Shadow(call=call, request=request, part=part)
+    route = RouteRequest(request.model, requirements_of(request), call.caller.tenant.regions)
+    if request.model in forks.names:
+        route = with_subject(route, request, call)
+    return Shadow(call=call, request=request, route=route, part=part)
 
 
 class Shadows:
@@ -118,10 +123,7 @@ class _ShadowAnswer:
                 request_id=order.request_id, tenant=order.tenant, deadline=deadline, priority=Priority.SHEDDABLE
             )
         )
-        route = RouteRequest(
-            model=request.model, requirements=requirements_of(request), allowed_regions=call.caller.tenant.regions
-        )
-        plan = await self._router.route(route, [])
+        plan = await self._router.route(self._shadow.route, [])
         asked = GenerateRequest(
             input=request, plan=plan, whole=order.whole, may_hedge=False, priority=Priority.SHEDDABLE
         )

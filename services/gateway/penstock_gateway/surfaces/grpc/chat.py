@@ -99,6 +99,7 @@ def _head(exchange: ChatExchange) -> tuple[tuple[str, str], ...]:
         ("x-penstock-cache", str(exchange.cache_outcome)),
         *dropped,
         *(((EXPERIMENT_HEADER, str(assigned.part)),) if assigned is not None else ()),
+        *((("x-penstock-route", str(exchange.decision)),) if exchange.decision is not None else ()),
         *(degradation_headers(exchange.degraded, exchange.age_seconds) if exchange.degraded is not None else ()),
         *rate_headers(exchange.rate),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from penstock_common.llm.types import NANO_USD_PER_USD, Degradation
+from penstock_common.llm.types import NANO_USD_PER_USD, Decision, Degradation
 from penstock_common.priority import Priority
 from penstock_gateway.domain.life.admission import RateState
 from penstock_gateway.domain.life.chat import ChatExchange
@@ -31,6 +31,7 @@ def exchange_lines(exchange: ChatExchange) -> bytes:
         f"{_degraded_lines(exchange) if exchange.degraded is not None else ''}"
         f"{_answered_by_lines(started.answered_by.model, started.answered_by.upstream) if started else ''}"
         f"{_experiment_line(exchange.assigned.part) if exchange.assigned is not None else ''}"
+        f"{_route_line(exchange.decision) if exchange.decision is not None else ''}"
         f"{_dropped_line(started.dropped) if started and started.dropped else ''}"
         f"{_priority_line(exchange) if exchange.call.order.priority is not Priority.DEFAULT else ''}"
     ).encode("latin-1", "replace")
@@ -81,6 +82,10 @@ def _experiment_line(part: Part) -> str:
 
 def _dropped_line(names: tuple[str, ...]) -> str:
     return f"x-penstock-dropped: {dropped_names(names)}\r\n"
+
+
+def _route_line(decision: Decision) -> str:
+    return f"x-penstock-route: {printable(str(decision))}\r\n"
 
 
 def _degraded_lines(exchange: ChatExchange) -> str:

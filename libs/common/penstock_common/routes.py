@@ -1,0 +1,124 @@
+"""How the configuration says which public model a request goes to that leaves the choice to the router."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from penstock_common.configuration import Section
+from penstock_common.faults import KeyPath, nearest, refuse_key
+
+Complexity = Literal["low", "medium", "high"]
+LEVELS: tuple[Complexity, ...] = ("low", "medium", "high")
+OTHERWISE = "default"
+"""The route of what has none of its own, and of prompts that tell too little."""
+Tokens = Annotated[int, Field(gt=0)]
+
+
+class ByComplexity(Section):
+    """Public models by how much work a prompt asks for; a level without one takes the next above it, else the next below."""
+
+    low: str = ""
+    """For one fact, one step, one or two lines."""
+    medium: str = ""
+    """For several steps or conditions."""
+    high: str = ""
+    """For several components or documents, a proof, performance."""
+
+    @model_validator(mode="after")
+    def _names_somebody(self) -> Self:
+        if not any(self.by_level().values()):
+            refuse_key("it names no model: say low, medium or high")
+        return self
+
+    def by_level(self) -> dict[str, str]:
+        """Return the named models by level."""
+        return {level: name for level in LEVELS if (name := getattr(self, level))}
+
+
+class RouteRule(Section):
+    """A choice that comes before the routes: the first rule all of whose conditions hold decides."""
+
+    to: str
+    """The public model."""
+    tasks: list[str] = []
+    """One of these tasks."""
+    complexity: list[Complexity] = []
+    """One of these levels."""
+    tenants: list[str] = []
+    """A request of one of these tenants."""
+    tags: dict[str, str] = {}
+    """A request with all of these tags."""
+    above_tokens: Tokens | None = None
+    """More input than this, at four bytes a token."""
+    up_to_tokens: Tokens | None = None
+    """No more input than this, at four bytes a token."""
+
+    @property
+    def needs_reading(self) -> bool:
+        """Whether the prompt has to be looked at for it."""
+        return bool(self.tasks or self.complexity)
+
+    def covers(self, other: RouteRule) -> bool:
+        """Return whether it holds wherever the other does, so that one behind it never decides."""
+        return (
+            _all_named(self.tasks, other.tasks)
+            and _all_named(self.complexity, other.complexity)
+            and _all_named(self.tenants, other.tenants)
+            and self.tags.items() <= other.tags.items()
+            and (self.above_tokens or 0) <= (other.above_tokens or 0)
+            and (self.up_to_tokens is None or (other.up_to_tokens or self.up_to_tokens + 1) <= self.up_to_tokens)
+        )
+
+
+Route = str | ByComplexity
+
+
+def models_of(route: Route) -> tuple[str, ...]:
+    """Return the public models that a route names."""
+    return (route,) if isinstance(route, str) else tuple(route.by_level().values())
+
+
+def faults_of_routes(
+    name: str, rules: Sequence[RouteRule], routes: Mapping[str, Route], plain: Collection[str], forks: Collection[str]
+) -> Iterator[tuple[KeyPath, str]]:
+    """Yield what is wrong with how the model ``name`` is routed; ``plain`` models have candidates, ``forks`` routes."""
+    named: list[tuple[KeyPath, str]] = [(("rules", at, "to"), rule.to) for at, rule in enumerate(rules)]
+    for task, route in routes.items():
+        if isinstance(route, str):
+            named.append((("routes", task), route))
+        else:
+            named += [(("routes", task, level), model) for level, model in route.by_level().items()]
+    for path, target in named:
+        if target == name:
+            yield path, f"the model '{name}' leads to itself; name a model with candidates"
+        elif target in forks:
+            yield path, f"the model '{name}' leads to '{target}', which has routes too; name a model with candidates"
+        elif target not in plain:
+            yield path, f"the model '{name}' leads to '{target}', which is no public model{nearest(target, plain)}"
+    yield from _faults_of_order(name, rules)
+    if rules and not routes:
+        yield (
+            ("routes",),
+            f"the model '{name}' has rules and no routes: say at least where the rest goes, as '{OTHERWISE}'",
+        )
+
+
+def _faults_of_order(name: str, rules: Sequence[RouteRule]) -> Iterator[tuple[KeyPath, str]]:
+    for at, rule in enumerate(rules):
+        if rule.up_to_tokens is not None and rule.up_to_tokens <= (rule.above_tokens or 0):
+            yield ("rules", at, "up_to_tokens"), f"no request of '{name}' has more tokens than it and no more than it"
+        before = next((earlier for earlier in range(at) if rules[earlier].covers(rule)), None)
+        if before is not None:
+            yield ("rules", at), f"it never decides: rule {before + 1} of '{name}' holds wherever this one does"
+        if rule.covers(_ANYTHING):
+            yield ("rules", at), f"it has no condition, so that no route of '{name}' is ever taken; use '{OTHERWISE}'"
+
+
+def _all_named(mine: Sequence[str], others: Sequence[str]) -> bool:
+    return not mine or (bool(others) and set(others) <= set(mine))
+
+
+_ANYTHING = RouteRule(to="")

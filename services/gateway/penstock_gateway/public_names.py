@@ -1,0 +1,29 @@
+"""Models, as far as keys, tenants and answers name them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ConfigDict
+
+from penstock_common.configuration import Section
+from penstock_common.degradation import DegradationStep
+from penstock_common.sections import DEFAULT_EMBEDDING_MODEL
+
+
+class PublicName(Section):
+    """A model that callers may ask for: what keys and tenants name, what it leads to, and what stands in for its answers."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str
+    routes: dict[str, Any] = {}
+    degradation: list[DegradationStep] = []
+
+
+class EmbeddingName(Section):
+    """The embedding model, as far as keys and tenants name it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    model: str = DEFAULT_EMBEDDING_MODEL

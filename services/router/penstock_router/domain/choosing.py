@@ -1,0 +1,124 @@
+"""Choosing a public model for a request that leaves it to the router."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from penstock_common.contract.router import RouteRequest, Subject
+from penstock_common.errors import ContextLengthExceeded, ModelNotPermitted, PenstockError, UnsupportedParameter
+from penstock_common.llm.types import Decision, Plan
+from penstock_router.domain.classification.reading import Reading
+from penstock_router.domain.forks import Chosen, Fork, Seen
+from penstock_router.domain.routing import Router
+
+_CANNOT = (UnsupportedParameter, ContextLengthExceeded, ModelNotPermitted)
+_NOTHING = Seen()
+
+
+class Reader(Protocol):
+    """Sees what a prompt asks for."""
+
+    def classify(
+        self, subject: Subject, vector: Sequence[float] | None, *, has_tools: bool, has_images: bool
+    ) -> Reading:
+        """Return the task and the complexity of a prompt, as far as it tells them."""
+        ...
+
+
+class Embedding(Protocol):
+    """Makes vectors of texts."""
+
+    async def vector_of(self, text: str) -> Sequence[float] | None:
+        """Return the unit vector of a text; None where it cannot be had in time."""
+        ...
+
+
+class Chooser:
+    """Sends the requests for forks their way."""
+
+    def __init__(self, forks: Mapping[str, Fork], reader: Reader | None, embedding: Embedding | None) -> None:
+        self.forks = forks
+        """By name; a request for any other name is not its matter."""
+        self._reader = reader
+        self._embedding = embedding
+
+    async def plan(self, request: RouteRequest, router: Router) -> Plan:
+        """Return the plan of the first model on the request's way that can take it, with the decision.
+
+        Raises:
+            ModelNotPermitted: the caller may use none of the fork's models.
+            PenstockError: why the first choice cannot take the request, where none can.
+        """
+        fork = self.forks[request.model]
+        reading = await self._read(request) if fork.needs_reading else None
+        seen = _NOTHING if reading is None or reading.abstains else Seen(reading.task, reading.complexity)
+        passed_over: list[str] = []
+        first: PenstockError | None = None
+        for chosen in fork.ways(request, seen):
+            try:
+                plan = _permitted_plan(chosen, request, router)
+            except _CANNOT as error:
+                passed_over.append(f"{chosen.model} ({error.message})")
+                first = first or error
+            else:
+                return _decided(fork, plan, _decision(chosen, reading, passed_over))
+        try:
+            raise first or _nothing_behind(fork)
+        finally:
+            # It knows this frame, and would live on with the request.
+            del first
+
+    async def _read(self, request: RouteRequest) -> Reading | None:
+        subject = request.subject
+        if subject is None or self._reader is None or not subject.text:
+            return None
+        vector = None if self._embedding is None else await self._embedding.vector_of(subject.text)
+        able = request.requirements.capabilities
+        return self._reader.classify(subject, vector, has_tools="tools" in able, has_images="vision" in able)
+
+
+def _permitted_plan(chosen: Chosen, request: RouteRequest, router: Router) -> Plan:
+    allowed = request.allowed_models
+    if allowed is not None and chosen.model not in allowed:
+        text = f"The model '{request.model}' leads to '{chosen.model}', which your key may not use."
+        raise ModelNotPermitted(text, model=chosen.model)
+    return router.plan(msgspec.structs.replace(request, model=chosen.model))
+
+
+def _decision(chosen: Chosen, reading: Reading | None, passed_over: Sequence[str]) -> Decision:
+    if reading is None:
+        return Decision(chosen.model, chosen.by, passed_over=tuple(passed_over))
+    return Decision(
+        chosen.model,
+        chosen.by,
+        task=reading.task,
+        complexity=reading.complexity,
+        task_confidence=reading.task_confidence,
+        complexity_confidence=reading.complexity_confidence,
+        abstains=reading.abstains,
+        by_vector=reading.by_vector,
+        classifier=reading.version,
+        passed_over=tuple(passed_over),
+    )
+
+
+def _decided(fork: Fork, plan: Plan, decision: Decision) -> Plan:
+    reason = f"{fork.name}: {decision.model} by {decision.by}{_seen_in_words(decision)}"
+    if decision.passed_over:
+        reason += f", passed over {', '.join(decision.passed_over)}"
+    return msgspec.structs.replace(plan, decision=decision, reason=f"{reason}; {plan.reason}")
+
+
+def _seen_in_words(decision: Decision) -> str:
+    if not decision.task:
+        return ""
+    sure = f"{decision.task} at {decision.task_confidence:.2f}, {decision.complexity} at {decision.complexity_confidence:.2f}"
+    basis = "" if decision.by_vector else ", by its words alone"
+    return f" (too unsure: {sure}{basis})" if decision.abstains else f" ({sure}{basis})"
+
+
+def _nothing_behind(fork: Fork) -> ModelNotPermitted:
+    return ModelNotPermitted(f"No model is behind '{fork.name}'.", model=fork.name)

@@ -1,0 +1,1 @@
+"""What a prompt asks for: its task, and how much work it is."""

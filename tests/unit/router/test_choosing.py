@@ -1,0 +1,170 @@
+"""A request that leaves the choice of a model to the router: which of the fork's models it goes to, and what is told."""
+
+import random
+
+import pytest
+
+from penstock_common.contract.router import Requirements, RouteRequest, Subject
+from penstock_common.errors import ContextLengthExceeded, ModelNotPermitted
+from penstock_common.llm.types import Candidate
+from penstock_router.domain.catalogue import Catalogue, PublicModel, UpstreamModel
+from penstock_router.domain.choosing import Chooser
+from penstock_router.domain.classification.reading import Reading
+from penstock_router.domain.forks import Fork, Rule
+from penstock_router.domain.routing import Router
+
+WINDOWS = {"fast": 100, "coder": 1_000, "large": 10_000}
+NOTHING = Requirements()
+ROUTES = {"faq": "fast", "code": {"low": "fast", "high": "coder"}, "default": "large"}
+
+
+class Says:
+    """A reader that sees what the test says, and remembers what it was shown."""
+
+    def __init__(self, task="faq", complexity="low", *, abstains=False):
+        self.reading = Reading(task, complexity, 0.9, 0.8, abstains, False, "v1")
+        self.shown = []
+
+    def classify(self, subject, vector, *, has_tools, has_images):
+        self.shown.append((subject.text, vector, has_tools, has_images))
+        return self.reading._replace(by_vector=vector is not None)
+
+
+class Vectors:
+    def __init__(self, vector):
+        self.vector, self.asked = vector, []
+
+    async def vector_of(self, text):
+        self.asked.append(text)
+        return self.vector
+
+
+def router():
+    models = [
+        PublicModel(name, (UpstreamModel(Candidate(upstream="u", model=name), "eu", window, frozenset({"chat"})),))
+        for name, window in WINDOWS.items()
+    ]
+    return Router(Catalogue(models), random.Random(1))
+
+
+def asked(text="What is TLS?", needs=NOTHING, **more):
+    return RouteRequest(model="auto", requirements=needs, subject=Subject(text), **more)
+
+
+async def chosen(request, reader=None, rules=(), routes=ROUTES, embedding=None):
+    fork = Fork("auto", tuple(rules), routes)
+    plan = await Chooser({"auto": fork}, reader, embedding).plan(request, router())
+    return plan.decision, plan
+
+
+@pytest.mark.parametrize(
+    ("task", "complexity", "model", "by"),
+    [
+        ("faq", "high", "fast", "routes.faq"),
+        ("code", "low", "fast", "routes.code.low"),
+        ("code", "medium", "coder", "routes.code.high"),
+        ("code", "high", "coder", "routes.code.high"),
+        ("general", "low", "large", "routes.default"),
+    ],
+)
+async def test_a_task_leads_to_its_model_and_a_level_without_one_to_the_next_above(task, complexity, model, by):
+    decision, plan = await chosen(asked(), Says(task, complexity))
+    assert (decision.model, decision.by, decision.task, decision.complexity) == (model, by, task, complexity)
+    assert [candidate.model for candidate in plan.candidates] == [model]
+    assert plan.reason.startswith(f"auto: {model} by {by} ({task} at 0.90, {complexity} at 0.80, by its words alone); ")
+
+
+async def test_who_is_unsure_goes_the_way_of_what_has_none_of_its_own():
+    decision, plan = await chosen(asked(), Says("code", "low", abstains=True))
+    assert (decision.model, decision.by, decision.abstains) == ("large", "routes.default", True)
+    assert "too unsure" in plan.reason
+
+
+async def test_a_level_that_only_a_smaller_model_has_takes_the_next_below():
+    decision, _ = await chosen(asked(), Says("code", "high"), routes={"code": {"low": "fast", "medium": "coder"}})
+    assert decision.by == "routes.code.medium"
+
+
+async def test_without_a_default_the_rest_is_general_or_the_first():
+    for routes, model in (({"code": "coder", "general": "fast"}, "fast"), ({"code": "coder", "faq": "fast"}, "coder")):
+        decision, _ = await chosen(asked(), Says("reasoning"), routes=routes)
+        assert decision.model == model
+
+
+@pytest.mark.parametrize(
+    ("rule", "request_"),
+    [
+        (Rule("coder", tenants=frozenset({"acme"})), {"tenant": "acme"}),
+        (Rule("coder", tags=frozenset({("kind", "batch")})), {"tags": (("kind", "batch"), ("of", "x"))}),
+        (Rule("coder", tasks=frozenset({"faq"}), levels=frozenset({"low"})), {}),
+        (Rule("coder", above_tokens=19, up_to_tokens=20), {"needs": Requirements(min_input_tokens=10)}),
+    ],
+)
+async def test_a_rule_whose_conditions_hold_comes_before_the_routes(rule, request_):
+    decision, _ = await chosen(asked(**request_), Says(), rules=[Rule("large", tenants=frozenset({"none"})), rule])
+    assert (decision.model, decision.by) == ("coder", "rules.2")
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        Rule("coder", tenants=frozenset({"acme"})),
+        Rule("coder", tags=frozenset({("kind", "batch")})),
+        Rule("coder", tasks=frozenset({"code"})),
+        Rule("coder", levels=frozenset({"high"})),
+        Rule("coder", above_tokens=20),
+        Rule("coder", up_to_tokens=19),
+    ],
+)
+async def test_a_rule_with_a_condition_that_does_not_hold_decides_nothing(rule):
+    request = asked(needs=Requirements(min_input_tokens=10), tenant="other", tags=(("kind", "live"),))
+    decision, _ = await chosen(request, Says(), rules=[rule])
+    assert decision.by == "routes.faq"
+
+
+async def test_whom_the_conversation_does_not_fit_is_passed_over_and_told_of():
+    decision, plan = await chosen(asked(needs=Requirements(min_input_tokens=500)), Says("faq"))
+    assert decision.model == "large"
+    assert len(decision.passed_over) == 1
+    assert decision.passed_over[0].startswith("fast (")
+    assert "passed over fast" in plan.reason
+
+
+async def test_whom_nobody_fits_is_told_why_the_first_choice_cannot():
+    with pytest.raises(ContextLengthExceeded) as caught:
+        await chosen(asked(needs=Requirements(min_input_tokens=50_000)), Says("faq"))
+    assert caught.value.max_input_tokens == WINDOWS["fast"]
+
+
+async def test_a_model_that_the_caller_may_not_use_is_passed_over():
+    decision, _ = await chosen(asked(allowed_models=("auto", "coder")), Says("faq"))
+    assert (decision.model, decision.by) == ("coder", "what is left")
+    with pytest.raises(ModelNotPermitted, match="may not use"):
+        await chosen(asked(allowed_models=("auto",)), Says("faq"))
+
+
+async def test_regions_hold_for_whoever_is_chosen():
+    with pytest.raises(ModelNotPermitted):
+        await chosen(asked(allowed_regions=("us",)), Says("faq"))
+
+
+async def test_the_reader_is_shown_the_vector_where_there_is_one():
+    reader, vectors = Says(), Vectors([0.5])
+    decision, _ = await chosen(asked("Why?"), reader, embedding=vectors)
+    assert reader.shown == [("Why?", [0.5], False, False)]
+    assert (vectors.asked, decision.by_vector) == (["Why?"], True)
+
+
+@pytest.mark.parametrize("subject", [None, Subject(""), Subject("", turns=0)])
+async def test_without_a_word_nobody_looks(subject):
+    reader = Says("faq")
+    request = RouteRequest(model="auto", requirements=Requirements(), subject=subject)
+    decision, _ = await chosen(request, reader)
+    assert (decision.by, decision.task, reader.shown) == ("routes.default", "", [])
+
+
+async def test_a_fork_whose_choices_ask_for_nothing_of_the_prompt_does_not_look():
+    reader, vectors = Says("faq"), Vectors([0.5])
+    rules = [Rule("coder", tenants=frozenset({"acme"}))]
+    decision, _ = await chosen(asked(), reader, rules=rules, routes={"default": "fast"}, embedding=vectors)
+    assert (decision.by, reader.shown, vectors.asked) == ("routes.default", [], [])
