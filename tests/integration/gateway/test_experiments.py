@@ -280,3 +280,20 @@ async def test_an_answer_that_failed_has_its_part_too(experiment, serve, second_
     (row,) = await suite.ledger_after_close()
     assert (row["variant"], row["outcome"]) == ("bigger", "upstream_failed")
     assert [one.units for one in found.experiment.variants] == [0, 1]
+
+
+@pytest.mark.parametrize("is_shadow", [False, True])
+async def test_a_variant_may_be_a_model_with_routes(document, experiment, serve, second_upstream, is_shadow):
+    rules = [{"to": "large", "tags": {"kind": "batch"}}]
+    document["models"].append({"name": "auto", "rules": rules, "routes": {"default": "other"}})
+    document["models"].append({"name": "other", "candidates": ["first/m1"]})
+    experiment["variants"] = [{"name": "routed", "share": 1.0, "model": "auto"}]
+    experiment["shadow"] = is_shadow
+    suite = await serve()
+    answered = await suite.ask(user="ann", metadata={"kind": "batch"})
+    assert answered.header.get("x-penstock-route") == (None if is_shadow else "large; by=rules.1")
+    assert answered.header[HEADER] == f"size={'control' if is_shadow else 'routed'}"
+    await shadows_over()
+    rows = await suite.ledger_after_close()
+    (routed,) = [row for row in rows if row["variant"] == "routed"]
+    assert (routed["upstream"], routed["outcome"], routed["shadow"]) == ("second", "ok", int(is_shadow))
