@@ -106,10 +106,21 @@ async def test_rows_are_summed_by_unit(database):
 
 async def test_scores_are_joined_where_somebody_keeps_them(database):
     await write(database, [row(1, "control", "a"), row(2, "control", "a"), row(3, "bigger", "b")])
-    scores = sa.Table("scores", sa.MetaData(), sa.Column("generation_id", sa.String(64)), sa.Column("score", sa.Float))
+    columns = (
+        sa.Column("tenant", sa.String(64)),
+        sa.Column("generation_id", sa.String(64)),
+        sa.Column("score", sa.Float),
+    )
+    scores = sa.Table("scores", sa.MetaData(), *columns)
     async with database.begin() as connection:
         await connection.run_sync(scores.create)
-        await connection.execute(scores.insert(), [{"generation_id": "g2", "score": 0.25}])
+        await connection.execute(
+            scores.insert(),
+            [
+                {"tenant": "demo", "generation_id": "g2", "score": 0.25},
+                {"tenant": "another", "generation_id": "g3", "score": 1.0},
+            ],
+        )
     read = await SqlFigures(database, scores).read("size", experiment().phase)
     assert read.figures["control"][Metric.FEEDBACK] == sums([(1, 0.25)])
     assert read.figures["bigger"][Metric.FEEDBACK] == Sums()

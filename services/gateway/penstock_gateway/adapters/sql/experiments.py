@@ -150,7 +150,7 @@ def _values(standing: Standing) -> dict[str, Any]:
 class SqlFigures:
     """Implements ``keeping.FigureSource``: one statement, whose answer is a row for each variant, however long the ledger is.
 
-    ``feedback`` has the columns ``generation_id`` and ``score``, from 0 to 1, once for each answer; None: there is none.
+    ``feedback`` has the columns ``tenant``, ``generation_id`` and ``score``, from 0 to 1, once for each answer; None: there is none.
     """
 
     def __init__(self, engine: AsyncEngine, feedback: FromClause | None = None) -> None:
@@ -173,9 +173,10 @@ class SqlFigures:
 
 def _query(metrics: list[Metric], feedback: FromClause | None) -> Select[Any]:
     """Return the sums over units of what each unit's rows add up to."""
-    rows = (
-        ledger if feedback is None else ledger.outerjoin(feedback, feedback.c.generation_id == ledger.c.generation_id)
-    )
+    rows: FromClause = ledger
+    if feedback is not None:
+        told, row = feedback.c, ledger.c
+        rows = ledger.outerjoin(feedback, and_(told.tenant == row.tenant, told.generation_id == row.generation_id))
     summed: list[ColumnElement[Any]] = []
     for metric in metrics:
         counts, value = _of_row(metric, feedback)
