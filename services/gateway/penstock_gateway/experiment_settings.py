@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from penstock_common.configuration import RELOADED, Duration, Section
 from penstock_common.faults import KeyPath, nearest, refuse
@@ -24,6 +25,18 @@ from penstock_gateway.domain.experiments.definition import (
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 _TINY = 1e-9
+
+
+def _read_moment(value: Any) -> datetime:
+    """Return the time that YAML has read, or that a text says."""
+    try:
+        moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise PydanticCustomError("moment", "a time such as 2026-01-31T08:00:00Z is expected") from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+Moment = Annotated[datetime, BeforeValidator(_read_moment)]
 
 
 class VariantSettings(Section):
@@ -87,9 +100,9 @@ class ExperimentSettings(Section):
     """Of any wrong call, over all looks and variants."""
     near: Share = 0.01
     """A difference within this part of the control's mean is as good as none."""
-    starts_at: datetime | None = None
+    starts_at: Moment | None = None
     """When it begins; unset: at once. Without a zone in UTC."""
-    ends_at: datetime | None = None
+    ends_at: Moment | None = None
     """When it is over and everybody gets the control; unset: when it is stopped."""
     shadow: bool = False
     """Whether variants answer beside the control, of so many requests as their share says, and nobody is shown it."""
@@ -128,7 +141,7 @@ class ExperimentSettings(Section):
         metrics = [metric.name for metric in self.metrics]
         if len(set(metrics)) < len(metrics):
             yield ("metrics",), "a metric is named twice"
-        if self.starts_at is not None and self.ends_at is not None and _in_utc(self.ends_at) <= _in_utc(self.starts_at):
+        if self.starts_at is not None and self.ends_at is not None and self.ends_at <= self.starts_at:
             yield ("ends_at",), "it ends before it starts"
         bounds, arms = self.adaptive, len(self.variants) + 1
         if bounds is not None and self.shadow:
@@ -151,14 +164,10 @@ class ExperimentSettings(Section):
             planned_samples=self.planned_samples,
             error_probability=self.error_probability,
             near=self.near,
-            starts_at=None if self.starts_at is None else _in_utc(self.starts_at),
-            ends_at=None if self.ends_at is None else _in_utc(self.ends_at),
+            starts_at=self.starts_at,
+            ends_at=self.ends_at,
             adaptive=None if bounds is None else AdaptiveShares(bounds.least, bounds.most),
         )
-
-
-def _in_utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 class ExperimentingSettings(Section):

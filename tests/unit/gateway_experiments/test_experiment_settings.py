@@ -66,6 +66,7 @@ def test_all_that_can_be_said_is_read() -> None:
         (one(", metrics: [{name: cost}, {name: cost}]"), "a metric is named twice"),
         (one(", metrics: [{name: price}]"), "one of cost, latency, error_rate, feedback is expected"),
         (one(", starts_at: 2026-02-01T00:00:00Z, ends_at: 2026-01-01T00:00:00Z"), "ends before it starts"),
+        (one(", starts_at: soon"), "a time such as 2026-01-31T08:00:00Z is expected"),
         (one(", shadow: true, adaptive: {least: 0.1, most: 0.9}"), "cannot follow the figures"),
         (one(", adaptive: {least: 0.6, most: 0.9}"), "cannot all lie"),
         (one(", minimum_samples: 5"), "at least 100"),
