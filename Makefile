@@ -66,6 +66,9 @@ bench-streams: setup-dev ## Open ten thousand slow streams through one process; 
 .PHONY: bench-cache
 bench-cache: setup-dev ## Measure what the semantic cache spares and costs; ARGS such as --quick, --publish
 	$(TOOLS) python bench/semantic_cache.py $(ARGS)
+.PHONY: bench-experiments
+bench-experiments: setup-dev ## Simulate experiments: how often they are called rightly and wrongly; ARGS such as --quick, --json
+	$(TOOLS) python bench/experiments.py $(ARGS)
 
 .PHONY: probes
 probes: setup-dev ## Ask a full vector store 100,000 times as other tenants for what it has; fails if anything is found

@@ -24,6 +24,7 @@ from penstock_gateway.domain.access.tenancy import TenantDirectory
 from penstock_gateway.domain.life.door import Capacity
 from penstock_gateway.domain.life.ladder import Ladder, Rung, SmallerModel, StaleAnswer, Template
 from penstock_gateway.domain.prompts.library import LibraryTerms
+from penstock_gateway.experiment_settings import ExperimentSections, experiments_at_odds
 from penstock_gateway.feedback_settings import FeedbackSettings
 from penstock_gateway.public_names import EmbeddingName, PublicName
 from penstock_gateway.surfaces.wire_formats.body_bounds import BodyBounds
@@ -285,7 +286,7 @@ class BoundsSettings(Section):
     gateway: GatewaySettings = GatewaySettings()
 
 
-class Settings(Section):
+class Settings(ExperimentSections):
     """The gateway's sections."""
 
     listen: Listen = Listen()
@@ -362,7 +363,8 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
-        refuse([*self._tenants_at_odds(), *self._keys_at_odds()])
+        experiments = experiments_at_odds(self.experiments, self.public_models())
+        refuse([*self._tenants_at_odds(), *self._keys_at_odds(), *experiments])
         return self
 
     def _tenants_at_odds(self) -> Iterator[tuple[KeyPath, str]]:

@@ -78,6 +78,7 @@ def main() -> None:
         Entry("usage", "What requests have cost.", _usage),
         Entry("models", "Models: which are ready, (un)loading those of a Triton; what is known of each.", _models),
         Entry("upstreams", "Upstreams as requests meet them: who is left out and why; leaving one out.", _upstreams),
+        Entry("experiments", "Experiments: what was found of the variants; ending and promoting.", _experiments),
         Entry("config", "The configuration file.", _config),
         Entry("rehearse", "Rehearse every failure of an upstream against a configuration.", _rehearse),
         Entry("eval", "Judge parts of the stack by datasets.", _evaluate),
@@ -216,6 +217,12 @@ def _upstreams() -> typer.Typer:
     from penstock_suite.surfaces.cli.upstreams import upstreams
 
     return upstreams(_administration)
+
+
+def _experiments() -> typer.Typer:
+    from penstock_suite.surfaces.cli.experiments import experiments
+
+    return experiments(_administration)
 
 
 def _config() -> typer.Typer:

@@ -56,6 +56,8 @@ class Document(BaseModel):
     retention: Any = None
     prompts: Any = None
     feedback: Any = None
+    experiments: Any = None
+    experimenting: Any = None
     reload: Any = None
     local: Any = None
 

@@ -56,7 +56,7 @@ def methods(*names):
     return found
 
 
-ADMINISTRATIVE = methods("AdminService", "PromptService", "StatusService")
+ADMINISTRATIVE = methods("AdminService", "PromptService", "StatusService", "ExperimentService")
 PUBLIC = {**ADMINISTRATIVE, **methods("ChatService", "ModelService", "EmbeddingService", "FeedbackService")}
 
 

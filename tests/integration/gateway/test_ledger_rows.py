@@ -66,6 +66,11 @@ async def test_row_of_an_answer_says_who_asked_what_came_and_what_it_cost(suite)
         "prompt_version": 0,
         "task": "",
         "cache_entry": "",
+        "experiment": "",
+        "variant": "",
+        "experiment_phase": "",
+        "experiment_unit": "",
+        "shadow": 0,
         "exported_at": None,
     }
 

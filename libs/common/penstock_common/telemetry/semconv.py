@@ -30,6 +30,8 @@ UPSTREAM = "penstock.upstream"
 CACHE = "penstock.cache"
 PROMPT = "penstock.prompt"
 DEGRADED = "penstock.degraded"
+EXPERIMENT = "penstock.experiment"
+VARIANT = "penstock.variant"
 COST_NANO_USD = "penstock.cost_nano_usd"
 OVERHEAD_MS = "penstock.overhead_ms"
 

@@ -210,6 +210,8 @@ class TelemetryObserver:
             attributes[semconv.DEGRADED] = row.degraded
         if row.prompt_version:
             attributes[semconv.PROMPT] = f"{row.prompt}@{row.prompt_version}"
+        if row.part.experiment:
+            attributes |= {semconv.EXPERIMENT: row.part.experiment, semconv.VARIANT: row.part.variant}
         if self._capture_content and isinstance(order, ChatOrder):
             attributes[semconv.INPUT_MESSAGES] = msgspec.json.encode(order.input.messages).decode()
         self._spans.emit(call.trace, root, attributes)

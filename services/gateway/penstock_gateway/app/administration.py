@@ -9,7 +9,9 @@ from typing import NamedTuple
 from penstock_common.key_material import read_key_material
 from penstock_common.sql.schema import open_current_database, upgrade_database
 from penstock_gateway.adapters.feedback_metrics import NoFeedbackMetrics
+from penstock_gateway.adapters.sql.experiments import SqlFigures, SqlStandings
 from penstock_gateway.adapters.sql.feedback.answers import SqlAnswers
+from penstock_gateway.adapters.sql.feedback.scores import scores
 from penstock_gateway.adapters.sql.feedback.store import SqlFeedback
 from penstock_gateway.adapters.sql.registry import SqlRegistry
 from penstock_gateway.adapters.sql.schema import GATEWAY, SCHEMAS
@@ -19,11 +21,14 @@ from penstock_gateway.domain.administration.audit import AuditLog, Deed
 from penstock_gateway.domain.administration.cache_entries import NoKeptEntries
 from penstock_gateway.domain.administration.keys import Keyring
 from penstock_gateway.domain.administration.upstreams import NoUpstreams
+from penstock_gateway.domain.experiments.results import ExperimentAdministration
+from penstock_gateway.domain.experiments.running import Experiments
 from penstock_gateway.domain.feedback.giving import FeedbackBook, GivingParts
 from penstock_gateway.domain.feedback.looking import FeedbackAdministration
 from penstock_gateway.domain.prompts.administration import PromptAdministration
 from penstock_gateway.settings import Settings, StorageSettings
 from penstock_gateway.surfaces.grpc.admin import AdminServicer
+from penstock_gateway.surfaces.grpc.experiments import ExperimentServicer
 from penstock_gateway.surfaces.grpc.feedback import FeedbackServicer
 from penstock_gateway.surfaces.grpc.prompts import PromptServicer
 
@@ -36,6 +41,7 @@ class CommandLineServicers(NamedTuple):
     admin: AdminServicer
     prompts: PromptServicer
     feedback: FeedbackServicer
+    experiments: ExperimentServicer
 
 
 async def upgrade_schema(settings: Settings | StorageSettings) -> None:
@@ -57,6 +63,8 @@ async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerato
         keyring = keyring_of(settings)
         administration = Administration.over(keyring, registry, CachePorts(), NoUpstreams())
         prompts = PromptAdministration(keyring.directory, registry)
+        experiments = Experiments(settings.experiments_configured())
+        reports = ExperimentAdministration(experiments, SqlStandings(engine), SqlFigures(engine, scores()), registry)
         store = SqlFeedback(engine)
         parts = GivingParts(
             store=store,
@@ -73,6 +81,7 @@ async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerato
             AdminServicer(administration, actor_of),
             PromptServicer(prompts, actor_of),
             FeedbackServicer(FeedbackBook(parts), FeedbackAdministration(store, registry), actor_of),
+            ExperimentServicer(reports, actor_of),
         )
 
 

@@ -43,6 +43,7 @@ from penstock_gateway.surfaces.grpc.admin import AdminServicer, actors_of
 from penstock_gateway.surfaces.grpc.arrival import PolicyGuard
 from penstock_gateway.surfaces.grpc.chat import ChatServicer
 from penstock_gateway.surfaces.grpc.embedding import EmbeddingServicer
+from penstock_gateway.surfaces.grpc.experiments import ExperimentServicer
 from penstock_gateway.surfaces.grpc.models import ModelServicer
 from penstock_gateway.surfaces.grpc.prompts import PromptServicer
 from penstock_gateway.surfaces.grpc.status import StatusServicer
@@ -109,6 +110,7 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
         ),
         admin=_admin(keyring, parts, cache_ports, inference, reception),
         feedback=feedback_servicer(settings, parts, cache_ports.entries, reception),
+        experiments=ExperimentServicer(parts.experiments.administration, actors_of(reception)),
         status=StatusServicer(_reporter(parts, channels, inference, store)),
         wire_formats=WireFormats(wire_formats),
         http_limits=_http_limits(settings),
@@ -138,6 +140,8 @@ def _life_parts(
         forks=parts.forks,
         flights=parts.flights,
         prompts=parts.prompts,
+        experiments=parts.experiments.experiments,
+        shadows=parts.experiments.shadows,
         pace=None if settings.cache.replay_pace == "instant" else Pace(settings.cache.replay_pace),
     )
 
@@ -189,10 +193,12 @@ def _reception(settings: Settings, keyring: Keyring, store: SqlKeyStore, parts: 
 
     async def prepare(changed: Settings) -> Commit:
         terms, configured, by_name = changed.directory().terms, changed.configured_keys(pepper), changed.ladders()
+        take_experiments_over = await parts.experiments.prepare(changed)
 
         def commit() -> None:
             authenticator.take_over(terms, configured)
             parts.ladders.take_over(by_name)
+            take_experiments_over()
             parts.forks.take_over(changed.forks())
 
         return commit

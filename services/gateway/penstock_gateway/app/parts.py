@@ -22,6 +22,7 @@ from penstock_gateway.adapters.sql.ledger import SqlLedger, writing_ledger
 from penstock_gateway.adapters.sql.prompts import SqlPromptStore
 from penstock_gateway.adapters.sql.schema import SCHEMAS
 from penstock_gateway.adapters.telemetry import Telemetry, TelemetryObserver, observing, show_ledger
+from penstock_gateway.app.experiments import ExperimentParts, open_experiments
 from penstock_gateway.app.flights import open_flights
 from penstock_gateway.domain.life.door import Door
 from penstock_gateway.domain.life.flights import Flights
@@ -56,6 +57,7 @@ class Parts:
     forks: Forks
     """Of the revision that runs."""
     prompts: PromptLibrary
+    experiments: ExperimentParts
     flights: Flights | None
     """None where each request has an answer of its own generated."""
 
@@ -74,6 +76,7 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
         CollectorRegistry(),
         TrafficWindow(),
     )
+    ledger = await opened(writing_ledger(engine, own.max_queued_ledger_rows))
     parts = Parts(
         engine=engine,
         in_background=await opened(background_work()),
@@ -82,10 +85,11 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
         registry=registry,
         traffic=traffic,
         observer=await opened(observing(registry, traffic, lambda: door.in_flight, _telemetry(settings))),
-        ledger=await opened(writing_ledger(engine, own.max_queued_ledger_rows)),
+        ledger=ledger,
         limiter=await opened(open_limiter(settings.redis.state if shares_limits else "", own.redis_timeout)),
         ladders=Ladders(settings.ladders()),
         prompts=PromptLibrary(SqlPromptStore(engine), LibraryTerms(settings.prompts.label_age, settings.prompts.kept)),
+        experiments=await opened(open_experiments(settings, engine, ledger)),
         forks=Forks(settings.forks()),
         flights=await opened(open_flights(settings, shares=shares_limits)),
     )

@@ -32,6 +32,8 @@ from penstock_gateway.domain.prompts.content import PromptReference
 from penstock_gateway.surfaces.cache_words import cache_control_in
 from penstock_gateway.surfaces.client_address import ClientAddresses
 
+EXPERIMENT_HEADER = "x-penstock-experiment"
+"""Tells an answer's part in an experiment, as ``name=variant``."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 # Names of fields, and our own words for what has none: "a turn's name", "tool_choice: none", "reasoning_effort=max".
 _HARMLESS = re.compile(r"(?=.{1,64}\Z)[A-Za-z0-9_.:='-]+(?: [A-Za-z0-9_.:='-]+)*")

@@ -18,6 +18,7 @@ from penstock_gateway.domain.life.door import Door
 from penstock_gateway.surfaces.grpc.admin import AdminServicer
 from penstock_gateway.surfaces.grpc.chat import ChatServicer
 from penstock_gateway.surfaces.grpc.embedding import EmbeddingServicer
+from penstock_gateway.surfaces.grpc.experiments import ExperimentServicer
 from penstock_gateway.surfaces.grpc.feedback import FeedbackServicer
 from penstock_gateway.surfaces.grpc.methods import handlers_of
 from penstock_gateway.surfaces.grpc.models import ModelServicer
@@ -43,6 +44,7 @@ class Surfaces:
     prompts: PromptServicer
     feedback: FeedbackServicer
     status: StatusServicer
+    experiments: ExperimentServicer
     wire_formats: Handler
     http_limits: HttpLimits
     grpc_limits: GrpcLimits
@@ -55,7 +57,7 @@ class Surfaces:
         """Return the public gRPC services."""
         admin = admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"]
         feedback = feedback_service_pb2.DESCRIPTOR.services_by_name["FeedbackService"]
-        servicers = (self.chat, self.embeddings, self.models, self.status)
+        servicers = (self.chat, self.embeddings, self.models, self.status, self.experiments)
         handlers = [handler for servicer in servicers for handler in servicer.handlers()]
         prompts = prompt_service_pb2.DESCRIPTOR.services_by_name["PromptService"]
         handlers += [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -10,7 +10,12 @@ import grpc
 from google.protobuf import duration_pb2, field_mask_pb2, timestamp_pb2
 
 from penstock.gateway.v1 import admin_service_pb2 as pb
-from penstock.gateway.v1 import admin_service_pb2_grpc, feedback_service_pb2_grpc, prompt_service_pb2_grpc
+from penstock.gateway.v1 import (
+    admin_service_pb2_grpc,
+    experiment_service_pb2_grpc,
+    feedback_service_pb2_grpc,
+    prompt_service_pb2_grpc,
+)
 from penstock_common.errors import (
     AddressNotPermitted,
     InvalidCredentials,
@@ -24,6 +29,7 @@ from penstock_common.errors import (
 )
 from penstock_common.status import error_from_rpc
 from penstock_suite.adapters.cache_admin_client import CacheAdminClient
+from penstock_suite.adapters.experiment_client import ExperimentClient
 from penstock_suite.adapters.feedback_client import FeedbackClient
 from penstock_suite.adapters.gateway_client import failed
 from penstock_suite.adapters.prompt_admin_client import PromptAdminClient
@@ -43,7 +49,7 @@ from penstock_suite.domain.failure import Misconfigured, NotThere, Refused, Suit
 from penstock_suite.domain.requests import GatewayTarget
 
 Ask = Callable[[str, Any], Awaitable[Any]]
-"""Calls a method of the service by its name; raises ``PenstockError`` or ``SuiteFailure``."""
+"""Calls a method of a service by its name; raises ``PenstockError`` or ``SuiteFailure``."""
 Metadata = tuple[tuple[str, str], ...]
 Listed = Literal["tenants", "users", "keys"]
 
@@ -87,6 +93,7 @@ _OPTIONS = {
     "tags": "--tag",
     "since": "--since",
     "until": "--until",
+    "variant": "VARIANT",
 }
 _PAGE_SIZE = 500
 _TIMEOUT_SECONDS = 30.0
@@ -94,25 +101,25 @@ _TIMEOUT_SECONDS = 30.0
 
 def asking(channel: grpc.aio.Channel, target: GatewayTarget, metadata: Metadata) -> Ask:
     """Return what asks a gateway; the metadata says who asks."""
-    stubs: tuple[Any, ...] = (
+    stubs = (
         admin_service_pb2_grpc.AdminServiceStub(channel),
         prompt_service_pb2_grpc.PromptServiceStub(channel),
         feedback_service_pb2_grpc.FeedbackServiceStub(channel),
+        experiment_service_pb2_grpc.ExperimentServiceStub(channel),
     )
 
     async def ask(method: str, request: Any) -> Any:
-        stub = serving(method, stubs)
         try:
-            return await getattr(stub, method)(request, metadata=metadata, timeout=_TIMEOUT_SECONDS)
+            return await method_of(stubs, method)(request, metadata=metadata, timeout=_TIMEOUT_SECONDS)
         except grpc.aio.AioRpcError as error:
             raise error_from_rpc(error) or failed(error, target) from None
 
     return ask
 
 
-def serving(method: str, servicers: Sequence[Any]) -> Any:
-    """Return who of these has a method; no two have one of the same name."""
-    return next(servicer for servicer in servicers if hasattr(servicer, method))
+def method_of(services: Iterable[object], name: str) -> Callable[..., Awaitable[Any]]:
+    """Return the method of the one service that has it."""
+    return next(getattr(service, name) for service in services if hasattr(service, name))
 
 
 def administration_over(ask: Ask) -> Administration:
@@ -120,7 +127,7 @@ def administration_over(ask: Ask) -> Administration:
     return _AdminClient(ask)
 
 
-class _AdminClient(CacheAdminClient, PromptAdminClient, FeedbackClient):
+class _AdminClient(CacheAdminClient, PromptAdminClient, FeedbackClient, ExperimentClient):
     """Implements ``Administration``: converts, asks, converts."""
 
     def __init__(self, ask: Ask) -> None:

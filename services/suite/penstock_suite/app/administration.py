@@ -12,7 +12,7 @@ from urllib.parse import quote
 from penstock_common.configuration import ConfigurationError
 from penstock_common.errors import PenstockError
 from penstock_common.rpc.channel import open_channel
-from penstock_suite.adapters.admin_client import administration_over, asking, serving
+from penstock_suite.adapters.admin_client import administration_over, asking, method_of
 from penstock_suite.adapters.gateway_client import SERVING, credentials_of, health_of, key_head
 from penstock_suite.adapters.state_files import (
     ensure_key_file,
@@ -83,7 +83,7 @@ async def _of_database(plan: StackPlan) -> AsyncGenerator[Administration]:
         async with open_administration(settings, Actor.at_the_command_line(_user())) as servicers:
 
             async def ask(method: str, request: Any) -> Any:
-                return await getattr(serving(method, servicers), method)(request, None)
+                return await method_of(servicers, method)(request, None)
 
             yield administration_over(ask)
     except (PenstockError, OSError, ConfigurationError) as error:

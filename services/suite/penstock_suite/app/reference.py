@@ -13,7 +13,7 @@ import types
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 from functools import cache
 from pathlib import Path
@@ -36,6 +36,7 @@ _NAMES = {
     bool: "true or false",
     Path: "path",
     timedelta: "duration",
+    datetime: "time",
 }
 _BOUNDS = (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))
 _NOT_THIS_ONES = "Not for "

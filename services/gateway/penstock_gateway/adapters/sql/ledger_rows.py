@@ -10,6 +10,7 @@ from operator import attrgetter
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from msgspec.structs import astuple
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -23,6 +24,8 @@ _SQLSTATES_OF_ROWS = ("22", "23")
 _NO_FORM = (TypeError, ValueError, OverflowError, AttributeError)
 _REFUSED_BY_SQLITE = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
 
+# The columns of a part, as it has them.
+_OF_PART = ("experiment", "variant", "experiment_phase", "experiment_unit", "shadow")
 _WRITTEN = [column.name for column in ledger.columns if column.name != "exported_at"]
 _COLUMNS = ", ".join(f'"{name}"' for name in _WRITTEN)
 _PLACES = ", ".join("?" * len(_WRITTEN))
@@ -127,6 +130,7 @@ def _sqlite_form(row: LedgerRow) -> tuple[Any, ...]:
         prices.cache_write_nano_usd,
         prices.cache_write_1h_nano_usd,
         *_last_of(row),
+        *astuple(row.part),
     )
 
 
@@ -205,4 +209,5 @@ def values_of(row: LedgerRow) -> dict[str, Any]:
         "cache_write_price_nano_usd": prices.cache_write_nano_usd,
         "cache_write_1h_price_nano_usd": prices.cache_write_1h_nano_usd,
         **dict(zip(_LAST, _last_of(row), strict=True)),
+        **dict(zip(_OF_PART, astuple(row.part), strict=True)),
     }

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     false,
+    text,
 )
 
 metadata = MetaData()
@@ -155,6 +156,31 @@ ledger = Table(
     Column("prompt_version", Integer, nullable=False, server_default="0"),
     Column("task", String(64), nullable=False, server_default=""),
     Column("cache_entry", String(64), nullable=False, server_default=""),
+    Column("experiment", String(64), nullable=False, server_default=""),
+    Column("variant", String(64), nullable=False, server_default=""),
+    Column("experiment_phase", String(16), nullable=False, server_default=""),
+    Column("experiment_unit", String(16), nullable=False, server_default=""),
+    Column("shadow", Boolean, nullable=False, server_default=false()),
     # Not the writer's: an export sets it.
     Column("exported_at", DateTime(timezone=True)),
+    Index(
+        "ix_ledger_experiment",
+        "experiment",
+        "experiment_phase",
+        sqlite_where=text("experiment <> ''"),
+        postgresql_where=text("experiment <> ''"),
+    ),
+)
+
+experiments = Table(
+    "experiments",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("promoted", String(64), nullable=False),
+    Column("reason", String(1024), nullable=False),
+    Column("changed_at", DateTime(timezone=True)),
+    Column("shares", JSON, nullable=False),
+    # When its figures were last looked at, by whichever process it was.
+    Column("looked_at", DateTime(timezone=True)),
 )

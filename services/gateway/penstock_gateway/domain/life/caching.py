@@ -218,6 +218,11 @@ def hit_outcome(hit: Hit, effective: GenerationInput, *, is_stale: bool = False)
     )
 
 
+def stale_outcome(effective: GenerationInput) -> CacheOutcome:
+    """Return how it is told that an answer past its time stands in for the model's own."""
+    return CacheOutcome("hit", "exact", 1.0, effective.sampling.temperature is None, is_stale=True)
+
+
 def followed_outcome(effective: GenerationInput) -> CacheOutcome:
     """Return how it is told that an equal request's answer is given, which is being generated."""
     return CacheOutcome("hit", "flight", 1.0, effective.sampling.temperature is None)

@@ -21,11 +21,12 @@ from collections.abc import AsyncGenerator, Sequence
 
 from penstock_common.contract.router import RouteRequest, requirements_of
 from penstock_common.errors import DeadlineExceeded, NotCached, PenstockError
-from penstock_common.llm.events import Answer, merge_deltas
+from penstock_common.llm.events import Answer
 from penstock_common.llm.types import Batch, Decision, Degradation, Finished, GenerationInput, Plan, Started, Usage
 from penstock_common.telemetry.steps import Step
-from penstock_gateway.domain.life.cache_outcome import BYPASS, CacheOutcome
-from penstock_gateway.domain.life.caching import CacheVisit, followed_outcome, is_clean, is_to_be_kept
+from penstock_gateway.domain.experiments.running import Assigned, take_part
+from penstock_gateway.domain.life.cache_outcome import BYPASS
+from penstock_gateway.domain.life.caching import CacheVisit, followed_outcome, is_clean, is_to_be_kept, stale_outcome
 from penstock_gateway.domain.life.descent import Descent, Fallbacks, Stranded, goes_on, waited_at_ns
 from penstock_gateway.domain.life.effective import effective_input
 from penstock_gateway.domain.life.exchange import Exchange, Outcome
@@ -36,15 +37,17 @@ from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.parts import LifeParts
 from penstock_gateway.domain.life.progress import Bill, Progress, and_also, attempts_made, came_whole, owed_for
 from penstock_gateway.domain.life.seats import Boarding, Following, Leading, Seat, board, claim
+from penstock_gateway.domain.life.settlement import NO_PART
+from penstock_gateway.domain.life.shadows import shadow_of
 from penstock_gateway.domain.life.sources import (
     AnswerSource,
     AnswerStream,
     Generation,
     Recorded,
     Replay,
+    kept_form,
     renamed,
     request_of,
-    without_hints,
 )
 from penstock_gateway.domain.life.validation import validate_input
 from penstock_gateway.domain.prompts.library import with_prompt
@@ -73,6 +76,8 @@ class ChatExchange(Exchange[ChatOrder]):
         """What is given in the place of the model's own answer, known before the first event; None where it is that."""
         self.age_seconds: int | None = None
         """Of a stale answer."""
+        self.assigned: Assigned | None = None
+        """The request's part in an experiment, once it was admitted."""
         self.decision: Decision | None = None
         """Which model was chosen, where the caller left that to the router."""
         self._parts = parts
@@ -116,7 +121,9 @@ class ChatExchange(Exchange[ChatOrder]):
         while not is_open:
             try:
                 async for batch in self._opened():
-                    named = batch if self._progress.started is not None else self._renamed(batch)
+                    named = (
+                        batch if self._progress.started is not None else renamed(batch, self.call.order.generation_id)
+                    )
                     note(named)
                     yield named
                 is_open = True
@@ -133,7 +140,9 @@ class ChatExchange(Exchange[ChatOrder]):
             note, answer = self._progress.note, Answer()
             try:
                 async for batch in self._opened():
-                    named = batch if self._progress.started is not None else self._renamed(batch)
+                    named = (
+                        batch if self._progress.started is not None else renamed(batch, self.call.order.generation_id)
+                    )
                     note(named)
                     answer.extend(named)
             except PenstockError as error:
@@ -153,7 +162,10 @@ class ChatExchange(Exchange[ChatOrder]):
         self._check()
         steps.next("admit")
         await self._reserve()
-        effective = self._effective = await effective_input(self.call, self._input_steps)
+        effective = await effective_input(self.call, self._input_steps)
+        if experiments := self._parts.experiments.by_model:
+            self.assigned, effective = take_part(experiments, self.call, effective)
+        self._effective = effective
         control = order.cache_control
         # First, so that no kept answer is given in the name of a model that would not be asked now.
         try:
@@ -245,8 +257,7 @@ class ChatExchange(Exchange[ChatOrder]):
         self._steps.stop()
         self._source, self.degraded, self.age_seconds = taken
         if taken.age_seconds is not None:
-            unset = self._effective.sampling.temperature is None
-            self.cache_outcome = CacheOutcome("hit", "exact", 1.0, is_stale=True, unset_temperature=unset)
+            self.cache_outcome = stale_outcome(self._effective)
         return None
 
     def _begin_descent(self, ladder: Ladder, cause: PenstockError) -> Descent:
@@ -290,9 +301,6 @@ class ChatExchange(Exchange[ChatOrder]):
         step = self._generate = self._steps.next("generate")
         step.attributes = {"plan": source.plan.reason if source.plan is not None else ""}
         return step
-
-    def _renamed(self, batch: Batch) -> Batch:
-        return renamed(batch, self.call.order.generation_id)
 
     def _has_ended(self, failure: str = "") -> None:
         """Record that the answer is over, and the output guard's step: it ran from the first event to the last."""
@@ -349,6 +357,7 @@ class ChatExchange(Exchange[ChatOrder]):
             saved_nano_usd=saved.nano_usd if saved is not None else 0,
             prompt=self.call.order.prompt,
             task=self.decision.task if self.decision is not None else "",
+            part=self.assigned.part if self.assigned is not None else NO_PART,
         )
 
     def _attempts(self) -> Sequence[Step]:
@@ -374,20 +383,20 @@ class ChatExchange(Exchange[ChatOrder]):
         return before_ns if self._generate is None else before_ns + waited_at_ns(self._generate)
 
     async def _afterwards(self) -> None:
-        """Keep a complete, clean answer of the first candidate, or of another for as long as an outage lasts."""
+        """Let a variant's shadow answer, and keep a clean answer: another candidate's for as long as an outage lasts."""
         finished, source, order = self._progress.finished, self._source, self.call.order
         if source is None or source.plan is None or finished is None:
             return
-        if not (is_clean(finished) and is_to_be_kept(order.cache_control, self.cache_outcome, self._effective)):
+        if self.assigned is not None and self.assigned.shadow is not None and self._parts.shadows is not None:
+            shadow = shadow_of(self.call, self._effective, self.assigned, self._parts.forks)
+            self._parts.shadows.begin(shadow, self._parts.router, self._parts.generator)
+        if not is_clean(finished) or not is_to_be_kept(order.cache_control, self.cache_outcome, self._effective):
             return
         ladder = self._ladders.get(order.input.model)
-        events = merge_deltas(self._progress.events if self._given is None else self._given.events)
-        if self._effective.hints_json:
-            events = without_hints(events, self._effective.hints_json)
         await self._visit.keep(
             self._effective,
             source.plan,
-            events,
+            kept_form(self._progress.events if self._given is None else self._given.events, self._effective.hints_json),
             is_substitute=finished.answered_by != source.plan.candidates[0],
             stale_for=None if ladder is None else ladder.stale_for,
         )

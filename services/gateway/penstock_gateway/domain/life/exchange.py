@@ -19,7 +19,7 @@ from penstock_gateway.domain.life.admission import Limiter, RateState, Verdict, 
 from penstock_gateway.domain.life.cache_outcome import NOT_ASKED, CacheOutcome
 from penstock_gateway.domain.life.order import Call, ChatOrder, EmbeddingOrder, OrderT_co
 from penstock_gateway.domain.life.progress import NOTHING_OWED, Bill
-from penstock_gateway.domain.life.settlement import Ledger, LedgerRow, outcome_of
+from penstock_gateway.domain.life.settlement import NO_PART, Ledger, LedgerRow, Part, outcome_of
 from penstock_gateway.domain.life.validation import validate_context
 from penstock_gateway.domain.prompts.content import PromptReference
 
@@ -52,6 +52,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     saved_nano_usd: int = 0
     prompt: PromptReference | None = None
     task: str = ""
+    part: Part = NO_PART
 
 
 # Seen by the garbage collector: an error knows every frame that it has left.
@@ -313,6 +314,7 @@ class Exchange(Generic[OrderT_co]):
             prompt_version=prompt.version if prompt is not None else 0,
             task=outcome.task,
             cache_entry=outcome.cache.entry_id,
+            part=outcome.part,
         )
 
 

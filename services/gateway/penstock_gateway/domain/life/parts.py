@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from penstock_gateway.domain.experiments.running import NO_EXPERIMENTS, Experiments
 from penstock_gateway.domain.life.effective import InputStep
 from penstock_gateway.domain.life.exchange import VisitParts
 from penstock_gateway.domain.life.flights import Flights
@@ -14,6 +15,7 @@ from penstock_gateway.domain.life.guards import OutputGuard
 from penstock_gateway.domain.life.ladder import NO_LADDERS, Ladders
 from penstock_gateway.domain.life.pace import Pace
 from penstock_gateway.domain.life.ports import AnswerCache, Generator, Router
+from penstock_gateway.domain.life.shadows import Shadows
 from penstock_gateway.domain.prompts.library import PromptLibrary
 
 
@@ -24,6 +26,8 @@ class LifeParts(msgspec.Struct, frozen=True, kw_only=True):
     ``matches_meaning``: so does the cache, where the configuration says so. ``ladders``: what stands in for the answers of public models, by their names, where there is something.
     ``forks``: the public models that lead to others. ``flights``: equal requests share a generation; None: each has its own.
     ``pace`` is that of kept answers. ``prompts``: where those are found that requests name; None: there are none.
+    ``forks``: the public models that lead to others. ``flights``: equal requests share a generation; None: each has its own. ``pace`` is that of kept answers.
+    ``experiments``: those that run; ``shadows`` answers beside what callers are given, None where nothing does.
     """
 
     visits: VisitParts
@@ -39,3 +43,5 @@ class LifeParts(msgspec.Struct, frozen=True, kw_only=True):
     flights: Flights | None = None
     pace: Pace | None = None
     prompts: PromptLibrary | None = None
+    experiments: Experiments = NO_EXPERIMENTS
+    shadows: Shadows | None = None

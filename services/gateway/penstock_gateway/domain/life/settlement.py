@@ -16,6 +16,26 @@ CANCELLED = "cancelled"
 OVERLOADED = "overloaded"
 
 
+class Part(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What part a request has in an experiment; none where ``experiment`` is empty.
+
+    ``unit`` stands for whom the variant stays with. Of a ``shadow`` the answer was given to nobody.
+    """
+
+    experiment: str = ""
+    variant: str = ""
+    phase: str = ""
+    unit: str = ""
+    shadow: bool = False
+
+    def __str__(self) -> str:
+        """Return it as a header says it."""
+        return f"{self.experiment}={self.variant}"
+
+
+NO_PART = Part()
+
+
 class LedgerRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One request's bill. ``generation_id`` makes writing it idempotent; ``request_id`` may be the caller's own.
 
@@ -53,6 +73,7 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     prompt_version: int = 0
     task: str = ""
     cache_entry: str = ""
+    part: Part = NO_PART
 
 
 class Ledger(Protocol):

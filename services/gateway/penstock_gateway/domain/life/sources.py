@@ -11,6 +11,7 @@ import msgspec
 
 from penstock_common.contract.cache import Hit
 from penstock_common.contract.inference import GenerateRequest
+from penstock_common.llm.events import merge_deltas
 from penstock_common.llm.types import (
     Batch,
     Candidate,
@@ -253,6 +254,12 @@ class Replayed:
         if self._due > now:
             await asyncio.sleep(self._due - now)
         self._due = max(self._due, now) + self._seconds
+
+
+def kept_form(events: list[GenerationEvent], hints_json: str) -> list[GenerationEvent]:
+    """Return an answer's events as the cache keeps them, for whoever asks the same."""
+    merged = merge_deltas(events)
+    return without_hints(merged, hints_json) if hints_json else merged
 
 
 def without_hints(events: list[GenerationEvent], hints_json: str) -> list[GenerationEvent]:

@@ -11,7 +11,14 @@ from penstock_common.rpc.method import Handler
 from penstock_common.rpc.sending import begun
 from penstock_common.rpc.server_call import ServerCall
 from penstock_gateway.domain.life.chat import ChatExchange, ChatLife
-from penstock_gateway.surfaces.arrival import CallOptions, Reception, degradation_headers, dropped_names, rate_headers
+from penstock_gateway.surfaces.arrival import (
+    EXPERIMENT_HEADER,
+    CallOptions,
+    Reception,
+    degradation_headers,
+    dropped_names,
+    rate_headers,
+)
 from penstock_gateway.surfaces.grpc.arrival import admitted, place_of, remaining
 from penstock_gateway.surfaces.grpc.chat_messages import CHAT, STREAM_CHAT, ChatAsked, ChatTold
 
@@ -88,11 +95,13 @@ def _head(exchange: ChatExchange) -> tuple[tuple[str, str], ...]:
     started = exchange.started
     dropped = (("x-penstock-dropped", dropped_names(started.dropped)),) if started and started.dropped else ()
     prompt = exchange.call.order.prompt
+    assigned = exchange.assigned
     return (
         ("x-request-id", exchange.call.order.request_id),
         ("x-penstock-cache", str(exchange.cache_outcome)),
         *((("x-penstock-prompt", prompt.shown),) if prompt is not None and prompt.version else ()),
         *dropped,
+        *(((EXPERIMENT_HEADER, str(assigned.part)),) if assigned is not None else ()),
         *((("x-penstock-route", str(exchange.decision)),) if exchange.decision is not None else ()),
         *(degradation_headers(exchange.degraded, exchange.age_seconds) if exchange.degraded is not None else ()),
         *rate_headers(exchange.rate),

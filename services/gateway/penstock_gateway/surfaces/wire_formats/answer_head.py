@@ -9,8 +9,9 @@ from penstock_common.priority import Priority
 from penstock_gateway.domain.life.admission import RateState
 from penstock_gateway.domain.life.chat import ChatExchange
 from penstock_gateway.domain.life.embeddings import EmbeddingExchange
+from penstock_gateway.domain.life.settlement import Part
 from penstock_gateway.domain.prompts.content import PromptReference
-from penstock_gateway.surfaces.arrival import degradation_headers, dropped_names, rate_headers
+from penstock_gateway.surfaces.arrival import EXPERIMENT_HEADER, degradation_headers, dropped_names, rate_headers
 from penstock_gateway.surfaces.http1.lines import printable
 
 JSON_LINE = b"content-type: application/json\r\n"
@@ -30,6 +31,7 @@ def exchange_lines(exchange: ChatExchange) -> bytes:
         f"{_rate_lines(exchange.rate)}"
         f"{_degraded_lines(exchange) if exchange.degraded is not None else ''}"
         f"{_answered_by_lines(started.answered_by.model, started.answered_by.upstream) if started else ''}"
+        f"{_experiment_line(exchange.assigned.part) if exchange.assigned is not None else ''}"
         f"{_route_line(exchange.decision) if exchange.decision is not None else ''}"
         f"{_dropped_line(started.dropped) if started and started.dropped else ''}"
         f"{_prompt_line(prompt) if prompt is not None and prompt.version else ''}"
@@ -79,6 +81,10 @@ def _priority_line(exchange: ChatExchange) -> str:
 def _prompt_line(prompt: PromptReference) -> str:
     # A name that was found; what was only asked for may be any text.
     return f"x-penstock-prompt: {printable(prompt.shown)}\r\n"
+
+
+def _experiment_line(part: Part) -> str:
+    return f"{EXPERIMENT_HEADER}: {part}\r\n"
 
 
 def _dropped_line(names: tuple[str, ...]) -> str:
