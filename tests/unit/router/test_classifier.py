@@ -74,6 +74,19 @@ def test_nothing_is_no_text_that_it_cannot_read(classifier, text):
     assert 0 < reading.complexity_confidence <= 1
 
 
+@pytest.mark.parametrize(
+    ("text", "by_vector"),
+    [
+        ("كم عدد أيام الإجازة السنوية في شركتنا؟", False),
+        ("हमारी कंपनी में कितनी छुट्टियाँ मिलती हैं?", False),
+        ("Translate «شكرا» into English, please.", True),
+        ("有給休暇は何日ですか?", True),
+    ],
+)
+def test_the_vector_does_not_count_where_its_model_reads_nothing(classifier, text, by_vector):
+    assert ask(classifier, text, [384**-0.5] * 384).by_vector == by_vector
+
+
 def test_it_abstains_below_the_thresholds(classifier):
     sure, unsure = ask(classifier, "Who composed the Moonlight Sonata?"), ask(classifier, "ok so that")
     assert sure.task_confidence > unsure.task_confidence

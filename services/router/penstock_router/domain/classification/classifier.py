@@ -6,6 +6,7 @@ conversation make more work likelier.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,9 @@ _WITH_TOOLS = (0.8, 1.0, 1.25)
 _WITH_IMAGES = (0.9, 1.1, 1.0)
 _LONG_CONVERSATION = (0.9, 1.0, 1.1)
 LONG_CONVERSATION_TURNS = 8
+# Hebrew, Arabic and Indic scripts, Thai: the embedding model knows their letters at most, and its vector misleads.
+_UNKNOWN_TO_THE_MODEL = re.compile(r"[\u0590-\u0fff]")
+_UNKNOWN_SHARE = 0.3
 
 
 class Classifier:
@@ -58,6 +62,8 @@ class Classifier:
     ) -> Reading:
         """Return what the request asks for. ``vector``: of its text, of unit length, by the model's embedding model."""
         model = self._model
+        if vector is not None and _is_unknown(subject.text):
+            vector = None
         network = model.network(vector)
         joint = model.joint(figures_of(subject.text), vector)
         complexities = tempered(joint.sum(axis=0).tolist(), network.complexity_temperature)
@@ -78,6 +84,12 @@ class Classifier:
         if not subject.earlier or len(subject.text) > FOLLOW_UP_CHARS:
             return joint
         return joint + self._model.joint(figures_of(subject.earlier), None)
+
+
+def _is_unknown(text: str) -> bool:
+    head = text[:200]
+    # Most texts are told by their narrowest form, without a search.
+    return not head.isascii() and len(_UNKNOWN_TO_THE_MODEL.findall(head)) > _UNKNOWN_SHARE * len(head)
 
 
 def _weighed(complexities: Sequence[float], turns: int, *, has_tools: bool, has_images: bool) -> list[float]:

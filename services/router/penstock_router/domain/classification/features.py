@@ -13,17 +13,25 @@ from itertools import pairwise
 from penstock_router.domain.classification.lexicon import Lexicon, lexicon
 
 # A long text says what it wants at its beginning or its end.
-HEAD_CHARS = 450
-TAIL_CHARS = 350
+HEAD_CHARS = 400
+TAIL_CHARS = 300
 # A quotation is what is worked on, not what is asked; shorter ones are names.
 _QUOTED = re.compile(r"[\"“„«「『]([^\"”“»」』]{12,})[\"”“»」』]")
 _FENCE = "```"
 _WORD = re.compile(r"[^\W\d_][\w'’+#\u0900-\u0963\u0e30-\u0e4e-]*[#+]*|\d+(?:[.,:]\d+)*|[.!?。！？؟।\n]")
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
-_CODE = re.compile(r"[{}();=<>\[\]$|\\]|::|->|=>|\b(?:def|return|import|const|func|SELECT|FROM|class)\b")
-_IDENTIFIER = re.compile(r"[a-z0-9]+_[a-z0-9_]+|[a-z]+[A-Z][A-Za-z]*\b|\b\w+\(\)?|\B--?[a-z]|/[\w.-]+/|\.\w{1,4}\b")
-_MONEY = re.compile(r"[$€£¥%°]")
-_FORMULA = re.compile(r"\d\s*[-+*/^=×÷]\s*[\dn(]|\b[xyn]\s*[-+=^<>]|[²³≤≥√∑]")
+_CODE = "{}();=<>[]$|\\"
+# Each is looked for where its mark is there, which is seldom.
+_IDENTIFIERS = (
+    ("_", re.compile(r"[a-z0-9]_[a-z0-9]")),
+    ("(", re.compile(r"\w\(")),
+    (" -", re.compile(r"\s--?[a-z]")),
+    ("/", re.compile(r"/\w+/")),
+)
+_CAMEL = re.compile(r"[a-z][A-Z]")
+_EXTENSION = re.compile(r"\.[a-z]{1,4}\b")
+_MONEY = "$€£¥%°"
+_FORMULA = re.compile(r"[\dxyn)] ?[-+*/^=×÷<>] ?[\dxyn(]|[²³≤≥√∑]")
 _NAME = re.compile(r"(?<=[a-z,] )[A-Z][a-z]+")
 _ACRONYM = re.compile(r"\b[A-Z][A-Z0-9]+\b")
 _ENDS = frozenset(".!?。！？؟।\n")
@@ -80,12 +88,13 @@ def figures_of(text: str) -> list[float]:
     if unspaced:
         _count_pieces(known, counts, shown.lower())
     spoken = [word for word in words if word not in _ENDS]
+    numbers = [word for word in spoken if word[0].isdigit()]
     latin = sum(map(shown.count, "aeio")) > len(shown) / 16
     places = (counts.anywhere, counts.opening, counts.leading, counts.asked)
     return [
-        *(_ROOTS[min(count, _MOST)] for place in places for count in place),
+        *(root for place in places for root in map(_ROOTS.__getitem__, place)),
         *_size(text, shown, len(spoken), sentences, _DENSITY if unspaced and not latin else 1.0),
-        *_build(text, shown, spoken),
+        *_build(text, shown, spoken, numbers),
         *_punctuation(shown),
         math.log1p(len(counts.last)),
         math.log1p(_first_sentence(words)),
@@ -93,7 +102,7 @@ def figures_of(text: str) -> list[float]:
         float(unspaced),
         float(not latin and not unspaced),
         *_cues(counts),
-        *_wording(known, shown, words, spoken),
+        *_wording(shown, spoken, numbers, _asked_length(known, words) if numbers else 0.0),
     ]
 
 
@@ -109,23 +118,28 @@ def _size(text: str, shown: str, words: int, sentences: int, weight: float) -> t
     )
 
 
-def _build(text: str, shown: str, spoken: list[str]) -> tuple[float, ...]:
+def _build(text: str, shown: str, spoken: list[str], numbers: list[str]) -> tuple[float, ...]:
     several = max(1, len(spoken))
     quoted = sum(map(len, _QUOTED.findall(shown)))
-    code = len(_CODE.findall(shown))
+    code = sum(map(shown.count, _CODE))
     return (
-        math.sqrt(sum(word[0].isdigit() for word in spoken)),
+        math.sqrt(len(numbers)),
         sum(len(word) > 8 for word in spoken) / several,
         math.log1p(quoted / 20),
         quoted / max(1, len(shown)),
         math.log1p(code),
         code / several,
         float(_FENCE in text or "`" in shown),
-        math.log1p(len(_IDENTIFIER.findall(shown))),
-        math.sqrt(len(_MONEY.findall(shown))),
+        math.log1p(_identifiers(shown)),
+        math.sqrt(sum(map(shown.count, _MONEY))),
         math.sqrt(len(_FORMULA.findall(shown))),
         math.sqrt(len(_NAME.findall(shown))),
     )
+
+
+def _identifiers(shown: str) -> int:
+    found = sum(len(pattern.findall(shown)) for mark, pattern in _IDENTIFIERS if mark in shown)
+    return found + len(_CAMEL.findall(shown)) + len(_EXTENSION.findall(shown))
 
 
 def _punctuation(shown: str) -> tuple[float, ...]:
@@ -146,22 +160,22 @@ def _cues(counts: _Counts) -> tuple[float, ...]:
     )
 
 
-def _wording(known: Lexicon, shown: str, words: list[str], spoken: list[str]) -> tuple[float, ...]:
+def _wording(shown: str, spoken: list[str], numbers: list[str], asked_length: float) -> tuple[float, ...]:
     several = max(1, len(spoken))
-    numbers = [_value(word) for word in spoken if word[0].isdigit()]
     return (
         len(numbers) / several,
         math.sqrt(len(_ACRONYM.findall(shown))),
-        sum(map(_is_learned, spoken)) / several,
-        sum(map(len, spoken)) / several,
-        _asked_length(known, words),
-        math.log1p(max(numbers, default=0)),
+        sum(len(word) >= _LEARNED_CHARS and _LEARNED.search(word) is not None for word in spoken) / several,
+        len("".join(spoken)) / several,
+        asked_length,
+        math.log1p(max(map(_value, numbers), default=0)),
         math.sqrt(sum(word in _ANDS for word in spoken)),
     )
 
 
 _MOST = 9
-_ROOTS = tuple(math.sqrt(count) for count in range(_MOST + 1))
+# As many as a text that is looked at can have words, and pieces of them.
+_ROOTS = tuple(math.sqrt(min(count, _MOST)) for count in range(4000))
 _LENGTH = lexicon().cues.index("length")
 _ANDS = frozenset(("and", "und", "et", "y", "e", "en", "i", "и", "och", "ve", "a", "та"))
 _ASKING_CUES = tuple(lexicon().cues.index(name) for name in ("what", "whowhen", "howmany"))
@@ -171,10 +185,6 @@ _LEARNED = re.compile(
     r"(?:tion|ity|ism|osis|itis|ase|ics|logy|metric|ment|ance|ence|ität|ung|ité|dad|tà|dade|ость|ция)s?$"
 )
 _LEARNED_CHARS = 8
-
-
-def _is_learned(word: str) -> bool:
-    return len(word) >= _LEARNED_CHARS and _LEARNED.search(word) is not None
 
 
 def _value(word: str) -> float:
