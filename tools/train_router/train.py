@@ -1,6 +1,6 @@
 """Train the router's classifier, judge it on what it has not seen, and write weights.npz and a report.
 
-`python tools/train_router/train.py DATA [--report FILE]`; DATA holds routing_prompts.jsonl (judged by cross-validation)
+`python tools/train_router/train.py DATA [--also FILE] [--output FILE] [--report FILE]`; DATA holds routing_prompts.jsonl (judged by cross-validation)
 and routing_prompts_extra.jsonl (training only); this folder's data/ is training only, too, and judged language by language.
 Seeded; some ten minutes on one core.
 """
@@ -28,7 +28,7 @@ from penstock_router.domain.classification.training import (
 
 TASKS = ("faq", "code", "reasoning", "internal_docs", "general")
 OWN = Path(__file__).parent / "data"
-NAME = "1"
+SHIPPED = Path(str(files("penstock_router.domain.classification"))) / "weights.npz"
 MEDIUM, SMALL = Plan(members=4), Plan(members=2)
 # Left out together: who knows one of them knows something of the others.
 FAMILIES = (
@@ -46,25 +46,31 @@ def main() -> None:
     """Train, judge, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
+    parser.add_argument("--also", type=Path, action="append", default=[], help="More prompts, for training only.")
+    parser.add_argument("--output", type=Path, default=SHIPPED, help="Where the weights go.")
+    parser.add_argument("--name", default="1", help="What the version begins with.")
     parser.add_argument("--report", type=Path)
     parser.add_argument("--only-weights", action="store_true", help="Judge nothing.")
     arguments = parser.parse_args()
-    sources = [arguments.data / "routing_prompts.jsonl", arguments.data / "routing_prompts_extra.jsonl"]
-    lines = [[json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] for path in sources]
-    own = [json.loads(line) for path in sorted(OWN.glob("*.jsonl")) for line in path.read_text("utf-8").splitlines()]
-    raw = [*lines[0], *lines[1], *own]
+    judged = _lines(arguments.data / "routing_prompts.jsonl")
+    more = [row for path in [arguments.data / "routing_prompts_extra.jsonl", *arguments.also] for row in _lines(path)]
+    own = [row for path in sorted(OWN.glob("*.jsonl")) for row in _lines(path)]
+    raw = [*judged, *more, *own]
     vectors = vectors_of([row["prompt"] for row in raw])
     rows = [Labelled(row["prompt"], row["task"], row["complexity"], v) for row, v in zip(raw, vectors, strict=True)]
     model = trained(rows, TASKS)
-    target = Path(str(files("penstock_router.domain.classification"))) / "weights.npz"
-    target.write_bytes(packed(model, NAME))
-    print(target.stat().st_size, "bytes", model.with_vector[-2:], model.without[-2:], flush=True)
+    arguments.output.write_bytes(packed(model, arguments.name))
+    print(arguments.output.stat().st_size, "bytes", model.with_vector[-2:], model.without[-2:], flush=True)
     if not arguments.only_weights:
         languages = np.array([row.get("language", "") for row in raw])
-        report = {**_development(rows, len(lines[0]), len(own)), "languages": _languages(rows, languages)}
+        report = {**_development(rows, len(judged), len(own)), "languages": _languages(rows, languages)}
         print(json.dumps(report, indent=1))
         if arguments.report:
             arguments.report.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+
+def _lines(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
 def _development(rows: list[Labelled], development: int, own: int) -> dict:
