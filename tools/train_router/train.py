@@ -58,7 +58,7 @@ def main() -> None:
     raw = [*judged, *more, *own]
     vectors = vectors_of([row["prompt"] for row in raw])
     rows = [Labelled(row["prompt"], row["task"], row["complexity"], v) for row, v in zip(raw, vectors, strict=True)]
-    model = trained(rows, TASKS)
+    model = trained(rows, TASKS, np.arange(len(rows)) < len(judged))
     arguments.output.write_bytes(packed(model, arguments.name))
     print(arguments.output.stat().st_size, "bytes", model.with_vector[-2:], model.without[-2:], flush=True)
     if not arguments.only_weights:

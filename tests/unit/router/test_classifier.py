@@ -54,7 +54,7 @@ def test_prompts_of_several_languages_are_taken_for_what_they_are(classifier):
     wrong_tasks = [task for reading, task, _ in read_as if reading.task != task]
     wrong_complexities = [complexity for reading, _, complexity in read_as if reading.complexity != complexity]
     assert len(wrong_tasks) <= 1, wrong_tasks
-    assert len(wrong_complexities) <= 5, wrong_complexities
+    assert len(wrong_complexities) <= 3, wrong_complexities
 
 
 def test_without_a_vector_of_its_size_it_goes_by_features_and_says_so(classifier):
@@ -182,3 +182,20 @@ def test_numpy_is_loaded_by_the_first_classifier_only():
         "assert 'numpy' not in sys.modules\nc.Classifier()\nassert 'numpy' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_training_learns_and_is_the_same_again():
+    from penstock_router.domain.classification.training import Labelled, Plan, read_by, trained
+
+    rows = [
+        Labelled(text, task, complexity, [float(task == name) for name in ("faq", "code", "general")])
+        for text, task, complexity in PROMPTS * 3
+        if task in {"faq", "code", "general"}
+    ]
+    tasks, plan = ("faq", "code", "general"), Plan(members=1, hidden=16, epochs=20, batch=8)
+    models = [trained(rows, tasks, np.ones(len(rows), bool), plan) for _ in range(2)]
+    assert packed(models[0], "x") == packed(models[1], "x")
+    with_vector, without = read_by(read(packed(models[0], "x")), rows)
+    right = [tasks.index(row.task) for row in rows]
+    assert (with_vector.sum(axis=2).argmax(axis=1) == right).mean() > 0.9
+    assert (without.sum(axis=2).argmax(axis=1) == right).mean() > 0.7

@@ -56,13 +56,16 @@ class _Data(NamedTuple):
         return _Data(self.figures[rows], self.vectors[rows], self.labels[rows], self.tasks)
 
 
-def trained(rows: Sequence[Labelled], tasks: Sequence[str], plan: Plan | None = None) -> Model:
-    """Return a model of the rows, calibrated by cross-validation over them. Its version is empty until it is packed."""
+def trained(rows: Sequence[Labelled], tasks: Sequence[str], judged: Floats, plan: Plan | None = None) -> Model:
+    """Return a model of the rows, calibrated by cross-validation over those that ``judged`` marks.
+
+    Those should be the most like what comes later: easy ones make it too sure. Its version is empty until it is packed.
+    """
     plan = plan or Plan()
     data = _data(rows, tasks)
-    unseen = cross_validated(rows, tasks, np.ones(len(rows), bool), plan._replace(members=max(1, plan.members // 2)))
+    unseen = cross_validated(rows, tasks, judged, plan._replace(members=max(1, plan.members // 2)))
     model = _fitted(data, plan)
-    return calibrated(model, unseen, data.labels)
+    return calibrated(model, unseen, data.labels[judged])
 
 
 def cross_validated(
