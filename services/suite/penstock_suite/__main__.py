@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from penstock_suite.domain.administration import Administration
     from penstock_suite.domain.answers import BackedUp, Exported, GatewayReport, ModelSheet, Restored
-    from penstock_suite.domain.cache_evaluation import Evaluation
     from penstock_suite.domain.example import Examples
     from penstock_suite.domain.importing.deployment import Imported
     from penstock_suite.domain.progress import Show
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from penstock_suite.domain.requests import (
         Administered,
         ChatTarget,
-        EvaluationRequest,
         ExportRequest,
         GatewayTarget,
         PlayRequest,
@@ -270,14 +268,9 @@ def _rehearse() -> typer.Typer:
 
 
 def _evaluate() -> typer.Typer:
-    from penstock_suite.surfaces.cli.evaluate import evaluate
+    from penstock_suite.app.evaluations import evaluations
 
-    def evaluate_cache(request: EvaluationRequest) -> Evaluation:
-        from penstock_suite.app.cache_evaluation import evaluate_cache
-
-        return run(evaluate_cache(request))
-
-    return evaluate(evaluate_cache)
+    return evaluations()
 
 
 def _faults() -> typer.Typer:

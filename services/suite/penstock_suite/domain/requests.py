@@ -103,6 +103,15 @@ class EvaluationRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class RoutingEvaluationRequest:
+    """Judge the router's classifier by the labelled prompts of a file, with their vectors or by features alone."""
+
+    selection: Selection
+    dataset: Path
+    with_vectors: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class RehearseRequest:
     """Rehearse failures: which rows (none: all), for which public model (empty: the first that has two candidates).
 

@@ -1,0 +1,35 @@
+"""`penstock eval`: each command with what it runs, loaded once it is asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from penstock_suite.surfaces.cli.evaluate import evaluate
+from penstock_suite.surfaces.cli.evaluate_routing import add_routing
+from penstock_suite.surfaces.cli.output import run
+
+if TYPE_CHECKING:
+    import typer
+
+    from penstock_suite.domain.cache_evaluation import Evaluation
+    from penstock_suite.domain.requests import EvaluationRequest, RoutingEvaluationRequest
+    from penstock_suite.domain.routing_evaluation import RoutingEvaluation
+
+
+def evaluations() -> typer.Typer:
+    """Return the group."""
+    cli = evaluate(_evaluate_cache)
+    add_routing(cli, _evaluate_routing)
+    return cli
+
+
+def _evaluate_cache(request: EvaluationRequest) -> Evaluation:
+    from penstock_suite.app.cache_evaluation import evaluate_cache
+
+    return run(evaluate_cache(request))
+
+
+def _evaluate_routing(request: RoutingEvaluationRequest) -> RoutingEvaluation:
+    from penstock_suite.app.routing_evaluation import evaluate_routing
+
+    return run(evaluate_routing(request))
