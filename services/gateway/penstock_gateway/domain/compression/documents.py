@@ -51,6 +51,14 @@ def documents_in(text: str) -> list[Document]:
     return _passages(text, fences)
 
 
+def introduction_of(text: str, at: int) -> str:
+    """Return the line that introduces the document around a place; empty where the context has no such lines."""
+    for document in documents_in(text):
+        if document.start <= at < document.end:
+            return text[document.start : document.body].strip()
+    return ""
+
+
 def _cut(text: str, marks: list[tuple[int, int]]) -> list[Document]:
     found = [Document(0, 0, marks[0][0])] if text[: marks[0][0]].strip() else []
     for (start, body), following in zip(marks, [*(mark[0] for mark in marks[1:]), len(text)], strict=True):

@@ -19,15 +19,16 @@ class Method(Enum):
     LLMLINGUA2 = "llmlingua2"
 
 
-class Terms(msgspec.Struct, frozen=True, gc=False):
+class Terms(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What holds for a public model.
 
-    ``keep``: the share of a context's tokens that may stay. Contexts under ``min_tokens`` stay as they are. ``meaning``:
+    ``by_default``: for requests that do not ask for it, too. ``keep``: the share of a context's tokens that may stay. Contexts under ``min_tokens`` stay as they are. ``meaning``:
     documents are compared to the question by their vectors, too. ``user_context``: so is what a user's turn quotes before
     its question. Whatever takes longer than ``patience_seconds`` leaves the context as it is.
     """
 
     method: Method = Method.EXTRACT
+    by_default: bool = True
     keep: float = 0.5
     min_tokens: int = 2000
     meaning: bool = False
