@@ -28,4 +28,4 @@ class CompressionSettings(Section):
     """Whether documents are also compared to the question by the embedding model's vectors; without one they stay as
     they are."""
     timeout: Annotated[Duration, Field(gt=timedelta())] = timedelta(milliseconds=500)
-    """What one context may take; then it stays as it is."""
+    """What the contexts of a request may take together; those that are left then stay as they are."""

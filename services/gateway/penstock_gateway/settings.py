@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_v
 from pydantic_core import PydanticCustomError
 
 from penstock_common.addresses import Listen as ListenAddress
+from penstock_common.compression import CompressionSettings
 from penstock_common.configuration import MAX_INT32, RELOADED, Duration, Secret, Section
 from penstock_common.degradation import DegradationStep
 from penstock_common.faults import KeyPath, nearest, refuse
@@ -107,6 +108,7 @@ class PublicName(Section):
 
     name: str
     degradation: list[DegradationStep] = []
+    compression: CompressionSettings | None = None
 
 
 class EmbeddingName(Section):

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from penstock_suite.domain.administration import Administration
     from penstock_suite.domain.answers import BackedUp, Exported, GatewayReport, ModelSheet, Restored
-    from penstock_suite.domain.cache_evaluation import Evaluation
-    from penstock_suite.domain.compression_evaluation import CompressionEvaluation
     from penstock_suite.domain.example import Examples
     from penstock_suite.domain.importing.deployment import Imported
     from penstock_suite.domain.progress import Show
@@ -33,8 +31,6 @@ if TYPE_CHECKING:
     from penstock_suite.domain.requests import (
         Administered,
         ChatTarget,
-        CompressionEvaluationRequest,
-        EvaluationRequest,
         ExportRequest,
         GatewayTarget,
         PlayRequest,
@@ -266,22 +262,9 @@ def _rehearse() -> typer.Typer:
 
 
 def _evaluate() -> typer.Typer:
-    from penstock_suite.surfaces.cli.evaluate import evaluate
-    from penstock_suite.surfaces.cli.evaluate_compression import add_compression
+    from penstock_suite.app.evaluating import evaluations
 
-    def evaluate_cache(request: EvaluationRequest) -> Evaluation:
-        from penstock_suite.app.cache_evaluation import evaluate_cache
-
-        return run(evaluate_cache(request))
-
-    def evaluate_compression(request: CompressionEvaluationRequest) -> CompressionEvaluation:
-        from penstock_suite.app.compression_evaluation import evaluate_compression
-
-        return run(evaluate_compression(request))
-
-    cli = evaluate(evaluate_cache)
-    add_compression(cli, evaluate_compression)
-    return cli
+    return evaluations()
 
 
 def _faults() -> typer.Typer:

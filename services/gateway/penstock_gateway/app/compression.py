@@ -7,8 +7,11 @@ from collections.abc import Iterable
 from penstock_common.compression import CompressionSettings
 from penstock_common.configuration import ConfigurationError
 from penstock_gateway.adapters.llmlingua import LlmLingua, is_installed
-from penstock_gateway.domain.compression.compressor import Rewriter
+from penstock_gateway.adapters.services.vectors import EmbeddedVectors
 from penstock_gateway.domain.compression.terms import Method, Terms
+from penstock_gateway.domain.life.compression import ContextCompression
+from penstock_gateway.domain.life.ports import TextEmbedder
+from penstock_gateway.settings import Settings
 
 
 def terms_of(settings: CompressionSettings) -> Terms:
@@ -24,7 +27,22 @@ def terms_of(settings: CompressionSettings) -> Terms:
     )
 
 
-def rewriter_for(terms: Iterable[Terms]) -> Rewriter | None:
+def terms_by_name(settings: Settings) -> dict[str, Terms]:
+    """Return what holds for the public models that have ``compression``, by their names."""
+    return {one.name: terms_of(one.compression) for one in settings.models if one.compression is not None}
+
+
+def compression_for(settings: Settings, embedder: TextEmbedder) -> ContextCompression:
+    """Return the step that compresses contexts.
+
+    Raises:
+        ConfigurationError: as ``rewriter_for``.
+    """
+    terms = terms_by_name(settings)
+    return ContextCompression(terms, EmbeddedVectors(embedder), rewriter_for(terms.values()))
+
+
+def rewriter_for(terms: Iterable[Terms]) -> LlmLingua | None:
     """Return who leaves words out, where terms ask for that.
 
     Raises:

@@ -64,7 +64,9 @@ async def evaluate_compression(request: CompressionEvaluationRequest) -> Compres
 
         async def compress(question: Question) -> Made:
             began = time.perf_counter()
-            made = await compressor.compressed(question.context, question.question, terms)
+            made = await compressor.compressed(
+                question.context, question.question, terms, patience_seconds=_PATIENT_SECONDS
+            )
             taken = (time.perf_counter() - began) * 1000
             at = question.context.index(question.answer_sentence)
             heading = introduction_of(question.context, at)
@@ -92,4 +94,4 @@ def _terms(request: CompressionEvaluationRequest, configuration: Configuration) 
     given: dict[str, Any] = {name: value for name, value in wanted if value is not None}
     terms = terms_of(said.model_copy(update=given))
     # Each context is judged, however short, and nobody waits for it.
-    return msgspec.structs.replace(terms, min_tokens=0, patience_seconds=_PATIENT_SECONDS)
+    return msgspec.structs.replace(terms, min_tokens=0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from penstock_common.contract.embedding import EmbedRequest
-from penstock_gateway.domain.compression.compressor import Vector
 from penstock_gateway.domain.life.ports import TextEmbedder
 
 
@@ -15,7 +14,7 @@ class EmbeddedVectors:
     def __init__(self, embedder: TextEmbedder) -> None:
         self._embedder = embedder
 
-    async def vectors(self, texts: Sequence[str]) -> Sequence[Vector]:
+    async def vectors(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
         """Return a vector of each text's head, or raise the domain error that says why there are none."""
         embedded = await self._embedder.embed(EmbedRequest(tuple(texts)), [])
         return [vector.values for vector in embedded.vectors]

@@ -122,9 +122,12 @@ def _sqlite_form(row: LedgerRow) -> tuple[Any, ...]:
         usage.cache_write_1h_input_tokens,
         prices.cache_write_nano_usd,
         prices.cache_write_1h_nano_usd,
-        row.saved_tokens,
-        row.saved_nano_usd,
+        *_savings(row),
     )
+
+
+def _savings(row: LedgerRow) -> tuple[int, int, int]:
+    return row.saved_tokens, row.saved_nano_usd, row.compressed_tokens
 
 
 class PostgresLedger:
@@ -203,4 +206,5 @@ def values_of(row: LedgerRow) -> dict[str, Any]:
         "cache_write_1h_price_nano_usd": prices.cache_write_1h_nano_usd,
         "saved_tokens": row.saved_tokens,
         "saved_nano_usd": row.saved_nano_usd,
+        "compressed_tokens": row.compressed_tokens,
     }

@@ -119,6 +119,7 @@ ledger = Table(
     Column("cache_write_1h_price_nano_usd", BigInteger, nullable=False, server_default="0"),
     Column("saved_tokens", BigInteger, nullable=False, server_default="0"),
     Column("saved_nano_usd", BigInteger, nullable=False, server_default="0"),
+    Column("compressed_tokens", BigInteger, nullable=False, server_default="0"),
     # Not the writer's: an export sets it.
     Column("exported_at", DateTime(timezone=True)),
 )

@@ -72,13 +72,13 @@ class Compressor:
         self._rewriter = rewriter
         self._known: OrderedDict[bytes, Spans] = OrderedDict()
 
-    async def compressed(self, text: str, question: str, terms: Terms) -> Compressed:
+    async def compressed(self, text: str, question: str, terms: Terms, *, patience_seconds: float) -> Compressed:
         """Return the context made shorter for the question, or as it is, and why."""
         before = estimated_tokens(text)
         if before < terms.min_tokens:
             return Compressed(text, before, before, "short")
         try:
-            async with asyncio.timeout(terms.patience_seconds):
+            async with asyncio.timeout(patience_seconds):
                 return await self._compressed(text, question, terms, before)
         except TimeoutError:
             return Compressed(text, before, before, "late")

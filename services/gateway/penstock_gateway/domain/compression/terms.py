@@ -24,7 +24,8 @@ class Terms(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     ``by_default``: for requests that do not ask for it, too. ``keep``: the share of a context's tokens that may stay. Contexts under ``min_tokens`` stay as they are. ``meaning``:
     documents are compared to the question by their vectors, too. ``user_context``: so is what a user's turn quotes before
-    its question. Whatever takes longer than ``patience_seconds`` leaves the context as it is.
+    its question. What a request's contexts take together is at most
+    ``patience_seconds``; those that are left then stay as they are.
     """
 
     method: Method = Method.EXTRACT

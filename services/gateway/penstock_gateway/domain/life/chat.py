@@ -23,18 +23,11 @@ from collections.abc import AsyncGenerator, Sequence
 from penstock_common.contract.router import RouteRequest, requirements_of
 from penstock_common.errors import DeadlineExceeded, NotCached, PenstockError
 from penstock_common.llm.events import Answer, merge_deltas
-from penstock_common.llm.types import (
-    Batch,
-    Degradation,
-    Finished,
-    GenerationInput,
-    Plan,
-    Started,
-    Usage,
-)
+from penstock_common.llm.types import Batch, Degradation, Finished, GenerationInput, Plan, Started, Usage
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.life.cache_outcome import BYPASS, CacheOutcome
 from penstock_gateway.domain.life.caching import CacheVisit, followed_outcome, is_clean, is_to_be_kept
+from penstock_gateway.domain.life.compression import CompressionTold
 from penstock_gateway.domain.life.descent import Descent, Fallbacks, Stranded, goes_on, waited_ns
 from penstock_gateway.domain.life.effective import effective_input
 from penstock_gateway.domain.life.exchange import Exchange, Outcome
@@ -80,6 +73,7 @@ class ChatExchange(Exchange[ChatOrder]):
         """What is given in the place of the model's own answer, known before the first event; None where it is that."""
         self.age_seconds: int | None = None
         """Of a stale answer."""
+        self.compressed: CompressionTold | None = None
         self._parts = parts
         self._ladders = parts.ladders.by_name
         self._progress = Progress()
@@ -155,7 +149,9 @@ class ChatExchange(Exchange[ChatOrder]):
         self._check()
         steps.next("admit")
         await self._reserve()
-        effective = self._effective = await effective_input(self.call, self._parts.input_steps)
+        parts = self._parts
+        effective, self.compressed = await effective_input(self.call, parts.input_steps, parts.compression)
+        self._effective = effective
         control = order.cache_control
         # First, so that no kept answer is given in the name of a model that would not be asked now.
         try:
@@ -170,13 +166,13 @@ class ChatExchange(Exchange[ChatOrder]):
             hit = await self._visit.look_up(effective, plan, self._steps.next("cache.lookup"))
             self.cache_outcome = self._visit.outcome
         if hit is not None:
-            self._source = Replay(hit, self._parts.pace)
+            self._source = Replay(hit, parts.pace)
         elif control.only_if_cached:
             raise NotCached("The request is only-if-cached, and the cache has no answer to it.")
         else:
-            self._source = Generation(self._parts.generator, request_of(order, effective, plan), self._ladder())
-            if self._parts.flights is not None and (key := self._visit.flight()) is not None:
-                await self._board(self._parts.flights, key, self._source)
+            self._source = Generation(parts.generator, request_of(order, effective, plan), self._ladder())
+            if parts.flights is not None and (key := self._visit.flight()) is not None:
+                await self._board(parts.flights, key, self._source)
         steps.stop()
 
     async def _board(self, flights: Flights, key: FlightKey, generation: Generation) -> None:
@@ -341,6 +337,7 @@ class ChatExchange(Exchange[ChatOrder]):
             degraded=self.degraded.value if self.degraded is not None else "",
             saved_tokens=saved.tokens if saved is not None else 0,
             saved_nano_usd=saved.nano_usd if saved is not None else 0,
+            compressed_tokens=self.compressed.saved if self.compressed is not None else 0,
         )
 
     def _attempts(self) -> Sequence[Step]:

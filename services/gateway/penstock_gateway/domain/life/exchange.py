@@ -48,6 +48,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     degraded: str = ""
     saved_tokens: int = 0
     saved_nano_usd: int = 0
+    compressed_tokens: int = 0
 
 
 # Seen by the garbage collector: an error knows every frame that it has left.
@@ -304,6 +305,7 @@ class Exchange(Generic[OrderT_co]):
             degraded=outcome.degraded,
             saved_tokens=outcome.saved_tokens,
             saved_nano_usd=outcome.saved_nano_usd,
+            compressed_tokens=outcome.compressed_tokens,
         )
 
 

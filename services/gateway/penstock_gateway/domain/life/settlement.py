@@ -21,6 +21,7 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     ``outcome`` is ok, cancelled, or the snake-case name of the error. ``degraded`` is the kind of what was given in the
     place of the model's own answer, empty where it was that. What a hit ``saved`` is what the answer cost when it was made.
+    ``compressed_tokens`` is by how much less of its context the model was to read.
     """
 
     generation_id: str
@@ -48,6 +49,7 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     degraded: str = ""
     saved_tokens: int = 0
     saved_nano_usd: int = 0
+    compressed_tokens: int = 0
 
 
 class Ledger(Protocol):

@@ -61,6 +61,7 @@ class ChatServicer:
             request.may_recover,
             may_degrade=request.may_degrade,
             may_hedge=request.may_hedge,
+            compress=request.compress,
             priority=request.priority,
         )
         place = place_of(admission)
@@ -90,6 +91,7 @@ def _head(exchange: ChatExchange) -> tuple[tuple[str, str], ...]:
         ("x-request-id", exchange.call.order.request_id),
         ("x-penstock-cache", str(exchange.cache_outcome)),
         *dropped,
+        *((("x-penstock-compressed", str(exchange.compressed)),) if exchange.compressed is not None else ()),
         *(degradation_headers(exchange.degraded, exchange.age_seconds) if exchange.degraded is not None else ()),
         *rate_headers(exchange.rate),
     )

@@ -30,6 +30,7 @@ def exchange_lines(exchange: ChatExchange) -> bytes:
         f"{_degraded_lines(exchange) if exchange.degraded is not None else ''}"
         f"{_answered_by_lines(started.answered_by.model, started.answered_by.upstream) if started else ''}"
         f"{_dropped_line(started.dropped) if started and started.dropped else ''}"
+        f"{_compressed_line(exchange) if exchange.compressed is not None else ''}"
         f"{_priority_line(exchange) if exchange.call.order.priority is not Priority.DEFAULT else ''}"
     ).encode("latin-1", "replace")
 
@@ -71,6 +72,10 @@ def format_cost_usd(cost_nano_usd: int) -> str:
 
 def _priority_line(exchange: ChatExchange) -> str:
     return f"x-penstock-priority: {exchange.call.order.priority.word}\r\n"
+
+
+def _compressed_line(exchange: ChatExchange) -> str:
+    return f"x-penstock-compressed: {exchange.compressed}\r\n"
 
 
 def _dropped_line(names: tuple[str, ...]) -> str:
