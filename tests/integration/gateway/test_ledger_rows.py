@@ -62,6 +62,7 @@ async def test_row_of_an_answer_says_who_asked_what_came_and_what_it_cost(suite)
         "cache_write_1h_price_nano_usd": 0,
         "saved_tokens": 0,
         "saved_nano_usd": 0,
+        "compressed_tokens": 0,
         "exported_at": None,
     }
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from penstock_common.errors import PenstockError
+from penstock_common.errors import ModelNotFound, PenstockError
 from penstock_common.llm.estimate import estimated_tokens
 from penstock_gateway.domain.compression.extraction import (
     Reading,
@@ -77,6 +77,8 @@ class Compressor:
         before = estimated_tokens(text)
         if before < terms.min_tokens:
             return Compressed(text, before, before, "short")
+        if patience_seconds <= 0:
+            return Compressed(text, before, before, "late")
         try:
             async with asyncio.timeout(patience_seconds):
                 return await self._compressed(text, question, terms, before)
@@ -109,9 +111,9 @@ class Compressor:
         nearness = await self._nearness(reading, question) if terms.meaning else None
         return await _beside(size, extract, reading, question, terms.keep, nearness)
 
-    async def _nearness(self, reading: Reading, question: str) -> list[float] | None:
+    async def _nearness(self, reading: Reading, question: str) -> list[float]:
         if self._vectors is None:
-            return None
+            raise ModelNotFound("No embedding model is served here.")
         asked, *passages = await self._vectors.vectors((question, *passages_of(reading)))
         return [_cosine(asked, one) for one in passages]
 

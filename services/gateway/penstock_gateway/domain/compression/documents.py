@@ -7,10 +7,17 @@ from typing import NamedTuple
 
 _MARKS = (
     re.compile(r"^\[[A-Za-z]?\d{1,4}\](?=\s|$).*$", re.MULTILINE),
-    re.compile(r"^<(?:document|doc|source|file|passage|chunk|result|article|page|context)\b[^>\n]*>.*$", re.MULTILINE | re.IGNORECASE),
-    re.compile(r"^(?:#+ )?(?:document|doc|source|file|passage|chunk|result|page|article|snippet)s?\b *#?\d*\s*[:.|—–-].*$", re.MULTILINE | re.IGNORECASE),
+    re.compile(
+        r"^<(?P<word>document|doc|source|file|passage|chunk|result|article|page|context)\b[^>\n]*>.*$",
+        re.MULTILINE | re.IGNORECASE,
+    ),
+    re.compile(
+        r"^(?:#+ )?(?P<word>document|doc|source|file|passage|chunk|result|page|article|snippet)s?\b *#?\d*\s*[:.|—–-].*$",
+        re.MULTILINE | re.IGNORECASE,
+    ),
     re.compile(r"^(?P<rule>-{3,}|={3,}|\*{3,}|#{3,})[ \t]*[^\s=*#-].*$", re.MULTILINE),
-)  # fmt: skip
+)
+"""Lines that introduce a document; where they have a ``word``, the first one's is that of all of them."""
 _FALLBACKS = (
     re.compile(r"^# .+$", re.MULTILINE),
     re.compile(r"^<h1\b.*$", re.MULTILINE | re.IGNORECASE),
@@ -40,7 +47,8 @@ def documents_in(text: str) -> list[Document]:
     """Return the documents, which together are the whole text."""
     fences = [match.span() for match in _FENCE.finditer(text)]
     for pattern in _MARKS:
-        marks = [match.span() for match in pattern.finditer(text) if not _lies_in(fences, match.start())]
+        found = [match for match in pattern.finditer(text) if not _lies_in(fences, match.start())]
+        marks = [match.span() for match in found if _word(match) == _word(found[0])]
         if len(marks) >= _ENOUGH or (marks and not text[: marks[0][0]].strip()):
             return _cut(text, marks)
     for pattern in _FALLBACKS:
@@ -79,6 +87,10 @@ def _passages(text: str, fences: list[tuple[int, int]]) -> list[Document]:
             start = gap
     found.append(Document(start, start, len(text)))
     return found
+
+
+def _word(mark: re.Match[str]) -> str:
+    return (mark.groupdict().get("word") or "").lower()
 
 
 def _lies_in(spans: list[tuple[int, int]], at: int) -> bool:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from penstock_gateway.domain.compression.documents import documents_in
 
 _LAST_TAG = re.compile(r"^</[a-z_]+>[ \t]*$", re.MULTILINE | re.IGNORECASE)
+_TAGS = re.compile(r"^</?[a-z_]+>[ \t]*$", re.MULTILINE | re.IGNORECASE)
 _GAP = re.compile(r"\n[ \t]*\n")
 
 
@@ -19,7 +20,7 @@ class Quoted(NamedTuple):
 
     def question_in(self, text: str) -> str:
         """Return what stands around them; of a question before them the whole, and not what seems to follow."""
-        before, behind = text[: self.start].strip(), text[self.end :].strip()
+        before, behind = (_TAGS.sub("", words).strip() for words in (text[: self.start], text[self.end :]))
         return before if "?" in before else f"{before}\n{behind}".strip()
 
 

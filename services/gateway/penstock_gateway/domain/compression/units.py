@@ -44,7 +44,7 @@ _HTML_END = re.compile(
 _FENCE = re.compile(r"\s*(```+|~~~+)")
 _MARKDOWN_HEADING = re.compile(r"(#{1,6}) ")
 _HTML_HEADING = re.compile(r"\s*(?:<[^>]+>\s*)*<h([1-6])\b", re.IGNORECASE)
-_TITLE = re.compile(r"\s*(?:<[^>]+>\s*)*<title>", re.IGNORECASE)
+_TITLE = re.compile(r"\s*(?:<[^>]+>\s*)*<(?:title|source|name|url)>", re.IGNORECASE)
 _BOLD_HEADING = re.compile(r"\s*(?:\*\*[^*]+\*\*|__[^_]+__):?\s*$")
 _UNDERLINE = re.compile(r"\s*(?:={3,}|-{3,})\s*$")
 _TABLE_RULE = re.compile(r"\s*\|?[\s:|-]*-{2,}[\s:|-]*\|?\s*$")
