@@ -86,6 +86,7 @@ def _insert(rows: Sequence[LedgerRow], connection: sqlite3.Connection) -> None:
 def _sqlite_form(row: LedgerRow) -> tuple[Any, ...]:
     """Return the row's columns, in the forms in which SQLAlchemy keeps them in SQLite."""
     usage, prices = row.usage, row.unit_prices
+    savings = (row.saved_tokens, row.saved_nano_usd, row.compressed_tokens)
     return (
         row.generation_id,
         row.request_id,
@@ -122,12 +123,8 @@ def _sqlite_form(row: LedgerRow) -> tuple[Any, ...]:
         usage.cache_write_1h_input_tokens,
         prices.cache_write_nano_usd,
         prices.cache_write_1h_nano_usd,
-        *_savings(row),
+        *savings,
     )
-
-
-def _savings(row: LedgerRow) -> tuple[int, int, int]:
-    return row.saved_tokens, row.saved_nano_usd, row.compressed_tokens
 
 
 class PostgresLedger:

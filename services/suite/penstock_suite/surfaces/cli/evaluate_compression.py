@@ -56,15 +56,21 @@ def add_compression(cli: typer.Typer, run: Evaluate) -> None:
         as_json: JsonOption = False,
     ) -> None:
         with failures_told(as_json=as_json):
-            for name, ratio in (("--keep", keep), ("--min-survived", min_survived), ("--min-saved", min_saved)):
-                if ratio is not None and not 0 <= ratio <= 1:
-                    raise Misconfigured(f"{name} must be between 0 and 1, not {ratio:g}")
+            _check(keep, min_survived, min_saved)
             found = run(CompressionEvaluationRequest(Selection(config), dataset, model, method, keep, meaning))
             print_json(found) if as_json else _show(found)
             if faults := _missed(found, min_survived, min_saved):
                 for fault in faults:
                     note(fault)
                 raise typer.Exit(ExitCode.FAILED)
+
+
+def _check(keep: float | None, min_survived: float | None, min_saved: float | None) -> None:
+    if keep is not None and not 0 < keep <= 1:
+        raise Misconfigured(f"--keep must be above 0 and at most 1, not {keep:g}")
+    for name, ratio in (("--min-survived", min_survived), ("--min-saved", min_saved)):
+        if ratio is not None and not 0 <= ratio <= 1:
+            raise Misconfigured(f"{name} must be between 0 and 1, not {ratio:g}")
 
 
 def _missed(found: CompressionEvaluation, min_survived: float | None, min_saved: float | None) -> list[str]:
