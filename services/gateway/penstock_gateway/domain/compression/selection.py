@@ -32,25 +32,26 @@ def selected(
     """
     stays = [unit.kind is Kind.CODE and not are_introduced for unit in units]
     room = int(keep * sum(cost for cost, stay in zip(costs, stays, strict=True) if not stay))
-    bound = _bound(units)
+    bound = {index: units[index].document for index, stay in enumerate(stays) if not stay and _is_bound(units[index])}
+    costs_of_bound: dict[int, int] = {}
+    for index, document in bound.items():
+        costs_of_bound[document] = costs_of_bound.get(document, 0) + costs[index]
     for index in sorted(range(len(units)), key=lambda index: (-scores[index], index)):
         unit = units[index]
         if stays[index] or unit.kind in (Kind.TAG, Kind.HEAD):
             continue
-        wanted = {at for at in (*unit.heads, index, *bound.get(unit.document, ())) if not stays[at]}
-        cost = sum(costs[at] for at in wanted)
-        if cost > room:
+        wanted = [at for at in (*unit.heads, index) if not stays[at] and at not in bound]
+        cost = sum(costs[at] for at in wanted) + costs_of_bound.get(unit.document, 0)
+        if not cost or cost > room:
             continue
         room -= cost
+        costs_of_bound[unit.document] = 0
         for at in wanted:
             stays[at] = True
+    for index, document in bound.items():
+        stays[index] = not costs_of_bound[document]
     return stays
 
 
-def _bound(units: Sequence[Unit]) -> dict[int, list[int]]:
-    """Return, by document, what stays where anything of it does."""
-    bound: dict[int, list[int]] = {}
-    for index, unit in enumerate(units):
-        if unit.kind in (Kind.TAG, Kind.CODE):
-            bound.setdefault(unit.document, []).append(index)
-    return bound
+def _is_bound(unit: Unit) -> bool:
+    return unit.kind in (Kind.TAG, Kind.CODE)

@@ -47,7 +47,7 @@ _HTML_HEADING = re.compile(r"\s*(?:<[^>]+>\s*)*<h([1-6])\b", re.IGNORECASE)
 _TITLE = re.compile(r"\s*(?:<[^>]+>\s*)*<(?:title|source|name|url)>", re.IGNORECASE)
 _BOLD_HEADING = re.compile(r"\s*(?:\*\*[^*]+\*\*|__[^_]+__):?\s*$")
 _UNDERLINE = re.compile(r"\s*(?:={3,}|-{3,})\s*$")
-_TABLE_RULE = re.compile(r"\s*\|?[\s:|-]*-{2,}[\s:|-]*\|?\s*$")
+_TABLE_RULE_SIGNS = frozenset("|:- \t")
 _ROW = re.compile(r"\s*(?:\||<tr\b)", re.IGNORECASE)
 _ITEM = re.compile(r"\s*(?:[-*+•–] |\d{1,3}[.)] |[a-z][.)] |§+ ?\d|\(?[ivx]+\) |<li\b|<d[td]\b)", re.IGNORECASE)
 _ENTRY = re.compile(
@@ -189,7 +189,7 @@ class _Reader:
 
     def _row(self, lines: list[_Line], at: int) -> int:
         line = lines[at]
-        if at + 1 < len(lines) and _TABLE_RULE.match(lines[at + 1].text):
+        if at + 1 < len(lines) and _is_table_rule(lines[at + 1].text):
             self._table = (self._add(line.start, lines[at + 1].end, Kind.HEAD),)
             return at + 2
         if "<th" in line.text and "<td" not in line.text:
@@ -280,6 +280,11 @@ def _heading_level(lines: list[_Line], at: int) -> int:
     ):
         return _TITLE_LEVEL if len(lines) > 1 else 0
     return 0
+
+
+def _is_table_rule(text: str) -> bool:
+    # A regular expression would take the square of a long line of dashes.
+    return "--" in text and _TABLE_RULE_SIGNS.issuperset(text)
 
 
 def _goes_on(line: _Line, following: _Line) -> bool:
