@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from penstock_common.addresses import HttpUrl, InnerListen, Listen, RedisUrl, Target
+from penstock_common.compression import CompressionSettings
 from penstock_common.configuration import ConfigurationError, Duration, Secret, Section
 from penstock_common.degradation import DegradationStep
 from penstock_common.faults import KeyPath, refuse, refuse_key
@@ -63,6 +64,9 @@ class PublicModel(Section):
     degradation: list[DegradationStep] = []
     """What callers are given, in this order, where all candidates have failed; the header ``x-penstock-degraded`` says so.
     Empty: the error. A step that a request cannot take is left out, and ``x-penstock-degrade: off`` refuses all."""
+
+    compression: CompressionSettings | None = None
+    """Makes tools' results and documents shorter before the model reads them; see [compression](compression.md)."""
 
     @field_validator("candidates")
     @classmethod

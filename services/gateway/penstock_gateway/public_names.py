@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ConfigDict
 
+from penstock_common.compression import CompressionSettings
 from penstock_common.configuration import Section
 from penstock_common.degradation import DegradationStep
 from penstock_common.sections import DEFAULT_EMBEDDING_MODEL
@@ -19,6 +20,7 @@ class PublicName(Section):
     name: str
     routes: dict[str, Any] = {}
     degradation: list[DegradationStep] = []
+    compression: CompressionSettings | None = None
 
 
 class EmbeddingName(Section):

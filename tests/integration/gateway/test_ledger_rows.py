@@ -71,6 +71,7 @@ async def test_row_of_an_answer_says_who_asked_what_came_and_what_it_cost(suite)
         "experiment_phase": "",
         "experiment_unit": "",
         "shadow": 0,
+        "compressed_tokens": 0,
         "exported_at": None,
     }
 

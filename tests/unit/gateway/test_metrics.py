@@ -42,6 +42,8 @@ class Instruments:
         self.saved_tokens = counter("penstock_cache_saved_tokens_total", told, "model")
         told = "Dollars that answers have cost which were given again."
         self.saved_cost = counter("penstock_cache_saved_usd_total", told, "model")
+        told = "Tokens of context that compression has left out."
+        self.compressed = counter("penstock_compressed_tokens_total", told, "model")
         self.degraded = counter(
             "penstock_degraded_answers_total", "Answers that stood in for a model's own.", "model", "step"
         )
@@ -69,6 +71,8 @@ class Instruments:
         if row.saved_tokens:
             self.saved_tokens.labels(model).inc(row.saved_tokens)
             self.saved_cost.labels(model).inc(row.saved_nano_usd / 1e9)
+        if row.compressed_tokens:
+            self.compressed.labels(model).inc(row.compressed_tokens)
         if row.degraded:
             self.degraded.labels(model, row.degraded).inc()
         if row.time_to_first_token_ms is not None:
@@ -94,6 +98,7 @@ def rows():
             duration_ms=next(milliseconds), overhead_ms=next(milliseconds),
             time_to_first_token_ms=next(milliseconds) if model else None, degraded="stale" if model else "",
             saved_tokens=11 if cache_status == "hit" else 0, saved_nano_usd=5_000 if cache_status == "hit" else 0,
+            compressed_tokens=9 if surface == "grpc" else 0,
         )  # fmt: skip
 
 

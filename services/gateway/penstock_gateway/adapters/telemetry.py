@@ -85,6 +85,8 @@ class Metrics:
         if row.saved_tokens:
             self.saved.tokens.add((model,), row.saved_tokens)
             self.saved.cost.add((model,), row.saved_nano_usd / _NANO)
+        if row.compressed_tokens:
+            self.saved.context.add((model,), row.compressed_tokens)
         if row.degraded:
             self.degraded.add((model, row.degraded))
         if row.time_to_first_token_ms is not None:
@@ -98,13 +100,15 @@ class Metrics:
 
 
 class _Saved:
-    """What answers have cost that were given again."""
+    """What nobody was asked for: what answers have cost that were given again, and context that was left out."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         told = "Tokens of answers that were given again."
         self.tokens = Counters(registry, semconv.METRIC_SAVED_TOKENS, told, ("model",))
         told = "Dollars that answers have cost which were given again."
         self.cost = Counters(registry, semconv.METRIC_SAVED_COST, told, ("model",))
+        told = "Tokens of context that compression has left out."
+        self.context = Counters(registry, semconv.METRIC_COMPRESSED_TOKENS, told, ("model",))
 
 
 def show_ledger(registry: CollectorRegistry, waiting: Callable[[], int]) -> None:

@@ -21,6 +21,7 @@ from penstock_gateway.adapters.services.router import RouterClient
 from penstock_gateway.adapters.sql.keys import SqlKeyStore
 from penstock_gateway.adapters.sql.registry import SqlRegistry
 from penstock_gateway.app.administration import keyring_of
+from penstock_gateway.app.compression import compression_for, rewriter_for, terms_by_name
 from penstock_gateway.app.feedback import feedback_servicer, telling_quality
 from penstock_gateway.app.listening import grpc_limits
 from penstock_gateway.app.parts import Parts, open_parts
@@ -29,6 +30,7 @@ from penstock_gateway.domain.administration.administration import Administration
 from penstock_gateway.domain.administration.cache_entries import NoKeptEntries
 from penstock_gateway.domain.administration.keys import Keyring
 from penstock_gateway.domain.life.chat import ChatLife, LifeParts
+from penstock_gateway.domain.life.compression import ContextCompression
 from penstock_gateway.domain.life.embeddings import EmbeddingLife
 from penstock_gateway.domain.life.exchange import VisitParts
 from penstock_gateway.domain.life.guards import OpenInput
@@ -85,11 +87,15 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
     visits = VisitParts(limiter=parts.limiter, ledger=parts.ledger, observer=observer)
     router, inference = RouterClient(channels.router, own.router_timeout), InferenceClient(channels.inference)
     cache = _cache(settings, channels, parts.in_background)
-    life = ChatLife(_life_parts(settings, channels, parts, visits, (router, cache, inference)))
     embedder = NoEmbedding() if channels.embedding is None else EmbeddingClient(channels.embedding, own.router_timeout)
+    compression = compression_for(settings, embedder)
+    life = ChatLife(_life_parts(settings, channels, parts, visits, (router, cache, inference, compression)))
     embeddings, store, keyring = EmbeddingLife(visits, embedder), SqlKeyStore(parts.engine), keyring_of(settings)
     cache_ports = _cache_ports(channels, cache, router)
-    models, (reception, prepare) = ModelDirectory(router, embedder), _reception(settings, keyring, store, parts)
+    models, (reception, prepare) = (
+        ModelDirectory(router, embedder),
+        _reception(settings, keyring, store, parts, compression),
+    )
     wire_formats = WireFormatsParts(
         reception=reception,
         bodies=Bodies(own.body_bounds, parts.readers),
@@ -125,12 +131,13 @@ def _life_parts(
     channels: Channels,
     parts: Parts,
     visits: VisitParts,
-    services: tuple[RouterClient, Cache, InferenceClient],
+    services: tuple[RouterClient, Cache, InferenceClient, ContextCompression],
 ) -> LifeParts:
-    router, cache, inference = services
+    router, cache, inference, compression = services
     return LifeParts(
         visits=visits,
         input_steps=(OpenInput(),),
+        compression=compression,
         cache=cache,
         router=router,
         generator=inference,
@@ -185,7 +192,9 @@ def _cache(settings: Settings, channels: Channels, in_background: StartWork) -> 
     )
 
 
-def _reception(settings: Settings, keyring: Keyring, store: SqlKeyStore, parts: Parts) -> tuple[Reception, Prepare]:
+def _reception(
+    settings: Settings, keyring: Keyring, store: SqlKeyStore, parts: Parts, compression: ContextCompression
+) -> tuple[Reception, Prepare]:
     """Return who lets requests in, and what makes other tenants, tiers, keys, ladders and forks ready."""
     own, pepper = settings.gateway, keyring.pepper
     keys, trust = settings.configured_keys(pepper), own.key_freshness
@@ -194,12 +203,15 @@ def _reception(settings: Settings, keyring: Keyring, store: SqlKeyStore, parts: 
     async def prepare(changed: Settings) -> Commit:
         terms, configured, by_name = changed.directory().terms, changed.configured_keys(pepper), changed.ladders()
         take_experiments_over = await parts.experiments.prepare(changed)
+        compressed = terms_by_name(changed)
+        rewriter = rewriter_for(compressed.values())
 
         def commit() -> None:
             authenticator.take_over(terms, configured)
             parts.ladders.take_over(by_name)
             take_experiments_over()
             parts.forks.take_over(changed.forks())
+            compression.take_over(compressed, rewriter)
 
         return commit
 

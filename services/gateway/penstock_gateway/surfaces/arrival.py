@@ -57,6 +57,7 @@ class Switch(NamedTuple):
 _LEAST = Priority.SHEDDABLE
 _RECOVERY = Switch("x-penstock-recovery", "an answer that breaks off is made whole by another attempt")
 _HEDGE = Switch("x-penstock-hedge", "another may be asked, too, where the first token is late")
+_COMPRESS = Switch("x-penstock-compress", "context is made shorter")
 _DEGRADE = Switch("x-penstock-degrade", "less than the model's own answer will do where it has none")
 
 
@@ -201,6 +202,7 @@ class Reception:
             may_degrade=options.may_degrade
             and (_DEGRADE.name not in arrival.headers or is_on(arrival.headers, _DEGRADE)),
             may_hedge=options.may_hedge and (_HEDGE.name not in arrival.headers or is_on(arrival.headers, _HEDGE)),
+            compress=is_on(arrival.headers, _COMPRESS) if _COMPRESS.name in arrival.headers else options.compress,
             priority=_priority(arrival.headers, caller, options),
             cache_control=options.cache_control
             or (cache_control_in(arrival.headers) if "x-penstock-cache" in arrival.headers else DEFAULT_CACHE_CONTROL),
@@ -236,7 +238,7 @@ class CallOptions(msgspec.Struct, frozen=True, gc=False):
 
     ``may_recover``: nothing but a header forbids that an answer that breaks off is made whole. ``may_degrade``: nor that
     another stands in for an answer that nobody can give. ``may_hedge``: nor that another is asked where the first token is
-    late. ``priority``: what the body says of it. ``prompt``: what stands before the input.
+    late. ``compress`` and ``priority``: what the body says of them. ``prompt``: what stands before the input.
     """
 
     stream: bool
@@ -245,6 +247,7 @@ class CallOptions(msgspec.Struct, frozen=True, gc=False):
     may_recover: bool = True
     may_degrade: bool = True
     may_hedge: bool = True
+    compress: bool | None = None
     priority: Priority | None = None
     prompt: PromptReference | None = None
 

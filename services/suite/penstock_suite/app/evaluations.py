@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from penstock_suite.surfaces.cli.evaluate import evaluate
+from penstock_suite.surfaces.cli.evaluate_compression import add_compression
 from penstock_suite.surfaces.cli.evaluate_routing import add_routing
 from penstock_suite.surfaces.cli.output import run
 
@@ -12,7 +13,12 @@ if TYPE_CHECKING:
     import typer
 
     from penstock_suite.domain.cache_evaluation import Evaluation
-    from penstock_suite.domain.requests import EvaluationRequest, RoutingEvaluationRequest
+    from penstock_suite.domain.compression_evaluation import CompressionEvaluation
+    from penstock_suite.domain.requests import (
+        CompressionEvaluationRequest,
+        EvaluationRequest,
+        RoutingEvaluationRequest,
+    )
     from penstock_suite.domain.routing_evaluation import RoutingEvaluation
 
 
@@ -20,6 +26,7 @@ def evaluations() -> typer.Typer:
     """Return the group."""
     cli = evaluate(_evaluate_cache)
     add_routing(cli, _evaluate_routing)
+    add_compression(cli, _evaluate_compression)
     return cli
 
 
@@ -33,3 +40,9 @@ def _evaluate_routing(request: RoutingEvaluationRequest) -> RoutingEvaluation:
     from penstock_suite.app.routing_evaluation import evaluate_routing
 
     return run(evaluate_routing(request))
+
+
+def _evaluate_compression(request: CompressionEvaluationRequest) -> CompressionEvaluation:
+    from penstock_suite.app.compression_evaluation import evaluate_compression
+
+    return run(evaluate_compression(request))

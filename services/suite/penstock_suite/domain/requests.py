@@ -112,6 +112,18 @@ class RoutingEvaluationRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class CompressionEvaluationRequest:
+    """Judge compression by the questions of a file, with what is said of a public model (empty: the defaults), or otherwise."""
+
+    selection: Selection
+    dataset: Path
+    model: str = ""
+    method: str | None = None
+    keep: float | None = None
+    meaning: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RehearseRequest:
     """Rehearse failures: which rows (none: all), for which public model (empty: the first that has two candidates).
 

@@ -441,6 +441,9 @@ type ChatRequest struct {
 	// Where a first token is late, nobody else is asked beside the one that was: for requests whose answer has side effects.
 	// On HTTP also the header `x-penstock-hedge: off`.
 	NoHedging bool `protobuf:"varint,42,opt,name=no_hedging,json=noHedging,proto3" json:"no_hedging,omitempty"`
+	// Whether context (results of tools, documents) is made shorter before the model reads it; unset: as the model has it. On
+	// HTTP also the header `x-penstock-compress: on` or `off`. The answer's header `x-penstock-compressed` says what it saved.
+	Compress *bool `protobuf:"varint,80,opt,name=compress,proto3,oneof" json:"compress,omitempty"`
 	// What the key's tier permits at most is what a request gets. On HTTP also the header `x-penstock-priority`.
 	Priority v1.Priority `protobuf:"varint,31,opt,name=priority,proto3,enum=penstock.llm.v1.Priority" json:"priority,omitempty"`
 	// What stands before the input.
@@ -510,6 +513,13 @@ func (x *ChatRequest) GetNoDegradation() bool {
 func (x *ChatRequest) GetNoHedging() bool {
 	if x != nil {
 		return x.NoHedging
+	}
+	return false
+}
+
+func (x *ChatRequest) GetCompress() bool {
+	if x != nil && x.Compress != nil {
+		return *x.Compress
 	}
 	return false
 }
@@ -761,6 +771,9 @@ type StreamChatRequest struct {
 	// Where a first token is late, nobody else is asked beside the one that was: for requests whose answer has side effects.
 	// On HTTP also the header `x-penstock-hedge: off`.
 	NoHedging bool `protobuf:"varint,42,opt,name=no_hedging,json=noHedging,proto3" json:"no_hedging,omitempty"`
+	// Whether context (results of tools, documents) is made shorter before the model reads it; unset: as the model has it. On
+	// HTTP also the header `x-penstock-compress: on` or `off`. The answer's header `x-penstock-compressed` says what it saved.
+	Compress *bool `protobuf:"varint,80,opt,name=compress,proto3,oneof" json:"compress,omitempty"`
 	// What the key's tier permits at most is what a request gets. On HTTP also the header `x-penstock-priority`.
 	Priority v1.Priority `protobuf:"varint,31,opt,name=priority,proto3,enum=penstock.llm.v1.Priority" json:"priority,omitempty"`
 	// What stands before the input.
@@ -837,6 +850,13 @@ func (x *StreamChatRequest) GetNoDegradation() bool {
 func (x *StreamChatRequest) GetNoHedging() bool {
 	if x != nil {
 		return x.NoHedging
+	}
+	return false
+}
+
+func (x *StreamChatRequest) GetCompress() bool {
+	if x != nil && x.Compress != nil {
+		return *x.Compress
 	}
 	return false
 }
@@ -942,16 +962,18 @@ const file_penstock_gateway_v1_chat_service_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\rR\aversion\x12\x14\n" +
 	"\x05label\x18\x03 \x01(\tR\x05label\x125\n" +
-	"\tvariables\x18\x04 \x01(\v2\x17.google.protobuf.StructR\tvariables\"\x88\x03\n" +
+	"\tvariables\x18\x04 \x01(\v2\x17.google.protobuf.StructR\tvariables\"\xb6\x03\n" +
 	"\vChatRequest\x12;\n" +
 	"\x05input\x18\x01 \x01(\v2 .penstock.llm.v1.GenerationInputB\x03\xe0A\x02R\x05input\x12F\n" +
 	"\rcache_control\x18\x02 \x01(\v2!.penstock.gateway.v1.CacheControlR\fcacheControl\x129\n" +
 	"\acontext\x18\x03 \x01(\v2\x1f.penstock.llm.v1.RequestContextR\acontext\x12%\n" +
 	"\x0eno_degradation\x18( \x01(\bR\rnoDegradation\x12\x1d\n" +
 	"\n" +
-	"no_hedging\x18* \x01(\bR\tnoHedging\x125\n" +
+	"no_hedging\x18* \x01(\bR\tnoHedging\x12\x1f\n" +
+	"\bcompress\x18P \x01(\bH\x00R\bcompress\x88\x01\x01\x125\n" +
 	"\bpriority\x18\x1f \x01(\x0e2\x19.penstock.llm.v1.PriorityR\bpriority\x12<\n" +
-	"\x06prompt\x182 \x01(\v2$.penstock.gateway.v1.PromptReferenceR\x06prompt\"\xf6\x04\n" +
+	"\x06prompt\x182 \x01(\v2$.penstock.gateway.v1.PromptReferenceR\x06promptB\v\n" +
+	"\t_compress\"\xf6\x04\n" +
 	"\fChatResponse\x12(\n" +
 	"\rgeneration_id\x18\x01 \x01(\tB\x03\xe0A\x03R\fgenerationId\x12\x14\n" +
 	"\x05model\x18\x02 \x01(\tR\x05model\x122\n" +
@@ -970,7 +992,7 @@ const file_penstock_gateway_v1_chat_service_proto_rawDesc = "" +
 	"\x0eAnsweredChoice\x122\n" +
 	"\amessage\x18\x01 \x01(\v2\x18.penstock.llm.v1.MessageR\amessage\x12B\n" +
 	"\rfinish_reason\x18\x02 \x01(\x0e2\x1d.penstock.llm.v1.FinishReasonR\ffinishReason\x12#\n" +
-	"\rlogprobs_json\x18\x03 \x01(\tR\flogprobsJson\"\xaf\x03\n" +
+	"\rlogprobs_json\x18\x03 \x01(\tR\flogprobsJson\"\xdd\x03\n" +
 	"\x11StreamChatRequest\x12;\n" +
 	"\x05input\x18\x01 \x01(\v2 .penstock.llm.v1.GenerationInputB\x03\xe0A\x02R\x05input\x12F\n" +
 	"\rcache_control\x18\x02 \x01(\v2!.penstock.gateway.v1.CacheControlR\fcacheControl\x129\n" +
@@ -979,9 +1001,11 @@ const file_penstock_gateway_v1_chat_service_proto_rawDesc = "" +
 	"noRecovery\x12%\n" +
 	"\x0eno_degradation\x18( \x01(\bR\rnoDegradation\x12\x1d\n" +
 	"\n" +
-	"no_hedging\x18* \x01(\bR\tnoHedging\x125\n" +
+	"no_hedging\x18* \x01(\bR\tnoHedging\x12\x1f\n" +
+	"\bcompress\x18P \x01(\bH\x00R\bcompress\x88\x01\x01\x125\n" +
 	"\bpriority\x18\x1f \x01(\x0e2\x19.penstock.llm.v1.PriorityR\bpriority\x12<\n" +
-	"\x06prompt\x182 \x01(\v2$.penstock.gateway.v1.PromptReferenceR\x06prompt\"L\n" +
+	"\x06prompt\x182 \x01(\v2$.penstock.gateway.v1.PromptReferenceR\x06promptB\v\n" +
+	"\t_compress\"L\n" +
 	"\x12StreamChatResponse\x126\n" +
 	"\x05event\x18\x01 \x01(\v2 .penstock.llm.v1.GenerationEventR\x05event2\xf4\x01\n" +
 	"\vChatService\x12d\n" +
@@ -1067,6 +1091,8 @@ func file_penstock_gateway_v1_chat_service_proto_init() {
 	if File_penstock_gateway_v1_chat_service_proto != nil {
 		return
 	}
+	file_penstock_gateway_v1_chat_service_proto_msgTypes[3].OneofWrappers = []any{}
+	file_penstock_gateway_v1_chat_service_proto_msgTypes[6].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -30,7 +30,7 @@ _WRITTEN = [column.name for column in ledger.columns if column.name != "exported
 _COLUMNS = ", ".join(f'"{name}"' for name in _WRITTEN)
 _PLACES = ", ".join("?" * len(_WRITTEN))
 # The last columns, which hold what the row has under their names.
-_LAST = ("saved_tokens", "saved_nano_usd", "prompt", "prompt_version", "task", "cache_entry")
+_LAST = ("saved_tokens", "saved_nano_usd", "prompt", "prompt_version", "task", "cache_entry", "compressed_tokens")
 _last_of = attrgetter(*_LAST)
 _INSERT = f"INSERT INTO ledger ({_COLUMNS}) VALUES ({_PLACES}) ON CONFLICT (generation_id) DO NOTHING"  # noqa: S608
 

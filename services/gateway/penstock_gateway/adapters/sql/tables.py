@@ -156,6 +156,7 @@ ledger = Table(
     Column("prompt_version", Integer, nullable=False, server_default="0"),
     Column("task", String(64), nullable=False, server_default=""),
     Column("cache_entry", String(64), nullable=False, server_default=""),
+    Column("compressed_tokens", BigInteger, nullable=False, server_default="0"),
     Column("experiment", String(64), nullable=False, server_default=""),
     Column("variant", String(64), nullable=False, server_default=""),
     Column("experiment_phase", String(16), nullable=False, server_default=""),

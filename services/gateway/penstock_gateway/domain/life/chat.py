@@ -27,6 +27,7 @@ from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.experiments.running import Assigned, take_part
 from penstock_gateway.domain.life.cache_outcome import BYPASS
 from penstock_gateway.domain.life.caching import CacheVisit, followed_outcome, is_clean, is_to_be_kept, stale_outcome
+from penstock_gateway.domain.life.compression import CompressionTold
 from penstock_gateway.domain.life.descent import Descent, Fallbacks, Stranded, goes_on, waited_at_ns
 from penstock_gateway.domain.life.effective import effective_input
 from penstock_gateway.domain.life.exchange import Exchange, Outcome
@@ -80,6 +81,7 @@ class ChatExchange(Exchange[ChatOrder]):
         """The request's part in an experiment, once it was admitted."""
         self.decision: Decision | None = None
         """Which model was chosen, where the caller left that to the router."""
+        self.compressed: CompressionTold | None = None
         self._parts = parts
         self._ladders = parts.ladders.by_name
         self._progress = Progress()
@@ -162,8 +164,9 @@ class ChatExchange(Exchange[ChatOrder]):
         self._check()
         steps.next("admit")
         await self._reserve()
-        effective = await effective_input(self.call, self._input_steps)
-        if experiments := self._parts.experiments.by_model:
+        parts = self._parts
+        effective, self.compressed = await effective_input(self.call, self._input_steps, parts.compression)
+        if experiments := parts.experiments.by_model:
             self.assigned, effective = take_part(experiments, self.call, effective)
         self._effective = effective
         control = order.cache_control
@@ -178,13 +181,13 @@ class ChatExchange(Exchange[ChatOrder]):
             hit = await self._visit.look_up(effective, plan, self._steps.next("cache.lookup"))
             self.cache_outcome = self._visit.outcome
         if hit is not None:
-            self._source = Replay(hit, self._parts.pace)
+            self._source = Replay(hit, parts.pace)
         elif control.only_if_cached:
             raise NotCached("The request is only-if-cached, and the cache has no answer to it.")
         else:
-            self._source = Generation(self._parts.generator, request_of(order, effective, plan), self._ladder())
-            if self._parts.flights is not None and (key := self._visit.flight()) is not None:
-                await self._board(self._parts.flights, key, self._source)
+            self._source = Generation(parts.generator, request_of(order, effective, plan), self._ladder())
+            if parts.flights is not None and (key := self._visit.flight()) is not None:
+                await self._board(parts.flights, key, self._source)
         steps.stop()
 
     async def _take_prompt(self) -> None:
@@ -358,6 +361,7 @@ class ChatExchange(Exchange[ChatOrder]):
             prompt=self.call.order.prompt,
             task=self.decision.task if self.decision is not None else "",
             part=self.assigned.part if self.assigned is not None else NO_PART,
+            compressed_tokens=self.compressed.saved if self.compressed is not None else 0,
         )
 
     def _attempts(self) -> Sequence[Step]:

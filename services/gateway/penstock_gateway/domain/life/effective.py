@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from penstock_common.llm.types import GenerationInput
+from penstock_gateway.domain.life.compression import CompressionTold, ContextCompression
 from penstock_gateway.domain.life.order import Call, ChatOrder
 
 
@@ -27,8 +28,12 @@ class InputStep(Protocol):
         ...
 
 
-async def effective_input(call: Call[ChatOrder], steps: Sequence[InputStep]) -> GenerationInput:
+async def effective_input(
+    call: Call[ChatOrder], steps: Sequence[InputStep], compression: ContextCompression | None
+) -> tuple[GenerationInput, CompressionTold | None]:
     """Return what the steps make of the caller's input; each is recorded.
+
+    Compression comes last, and only for requests that are to be compressed: what it says of them is None for others.
 
     Raises:
         PenstockError: if a step refuses it.
@@ -37,4 +42,10 @@ async def effective_input(call: Call[ChatOrder], steps: Sequence[InputStep]) -> 
     for step in steps:
         call.steps.next(step.name)
         request = await step.apply(request, call)
-    return request
+    asked = call.order.compress
+    if compression is None or asked is False or (asked is None and call.order.input.model not in compression.models):
+        return request, None
+    step = call.steps.next(compression.name)
+    request, told = await compression.apply(request, call)
+    step.attributes = {"tokens_before": told.tokens_before, "tokens": told.tokens, "reason": told.reason}
+    return request, told

@@ -53,6 +53,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     prompt: PromptReference | None = None
     task: str = ""
     part: Part = NO_PART
+    compressed_tokens: int = 0
 
 
 # Seen by the garbage collector: an error knows every frame that it has left.
@@ -315,6 +316,7 @@ class Exchange(Generic[OrderT_co]):
             task=outcome.task,
             cache_entry=outcome.cache.entry_id,
             part=outcome.part,
+            compressed_tokens=outcome.compressed_tokens,
         )
 
 

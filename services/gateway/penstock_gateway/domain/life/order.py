@@ -74,7 +74,7 @@ class ChatOrder(Order, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     ``may_recover``: should it break off after some of it was sent, another attempt may make it whole. ``may_degrade``:
     where the model's candidates have all failed, what its ladder has will do. ``may_hedge``: should its first token be
     late, another may be asked beside who was. ``prompt`` says what stands before the input; from the moment on
-    at which it is found, with its version.
+    at which it is found, with its version. ``compress``: whether its context is made shorter; None: as its model has it.
     """
 
     input: GenerationInput
@@ -82,6 +82,7 @@ class ChatOrder(Order, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     may_recover: bool = True
     may_degrade: bool = True
     may_hedge: bool = True
+    compress: bool | None = None
     cache_control: CacheControl = DEFAULT_CACHE_CONTROL
     prompt: PromptReference | None = None
 

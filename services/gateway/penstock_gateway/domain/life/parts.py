@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from penstock_gateway.domain.experiments.running import NO_EXPERIMENTS, Experiments
+from penstock_gateway.domain.life.compression import ContextCompression
 from penstock_gateway.domain.life.effective import InputStep
 from penstock_gateway.domain.life.exchange import VisitParts
 from penstock_gateway.domain.life.flights import Flights
@@ -32,6 +33,7 @@ class LifeParts(msgspec.Struct, frozen=True, kw_only=True):
 
     visits: VisitParts
     input_steps: Sequence[InputStep]
+    compression: ContextCompression | None = None
     cache: AnswerCache
     router: Router
     generator: Generator

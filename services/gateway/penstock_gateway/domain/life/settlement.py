@@ -42,6 +42,7 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     ``outcome`` is ok, cancelled, or the snake-case name of the error. ``degraded`` is the kind of what was given in the
     place of the model's own answer, empty where it was that. What a hit ``saved`` is what the answer cost when it was made.
     ``task`` is what the router took the request for, and ``cache_entry`` what a hit was given from, by meaning.
+    ``compressed_tokens`` is by how much less of its context the model was to read.
     """
 
     generation_id: str
@@ -74,6 +75,7 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     task: str = ""
     cache_entry: str = ""
     part: Part = NO_PART
+    compressed_tokens: int = 0
 
 
 class Ledger(Protocol):

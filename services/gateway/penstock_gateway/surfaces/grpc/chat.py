@@ -68,6 +68,7 @@ class ChatServicer:
             request.may_recover,
             may_degrade=request.may_degrade,
             may_hedge=request.may_hedge,
+            compress=request.compress,
             priority=request.priority,
             prompt=request.prompt,
         )
@@ -103,6 +104,7 @@ def _head(exchange: ChatExchange) -> tuple[tuple[str, str], ...]:
         *dropped,
         *(((EXPERIMENT_HEADER, str(assigned.part)),) if assigned is not None else ()),
         *((("x-penstock-route", str(exchange.decision)),) if exchange.decision is not None else ()),
+        *((("x-penstock-compressed", str(exchange.compressed)),) if exchange.compressed is not None else ()),
         *(degradation_headers(exchange.degraded, exchange.age_seconds) if exchange.degraded is not None else ()),
         *rate_headers(exchange.rate),
     )

@@ -45,7 +45,8 @@ class ChatAsked(msgspec.Struct, frozen=True, gc=False):
     """What a caller asks; ``cache_control`` is None where the message says nothing of it.
 
     ``may_recover``: an answer that breaks off may be made whole by another attempt. ``may_degrade``: what the model's
-    ladder has will do where it has no answer. ``prompt`` stands before the input. ``may_hedge``: where its first token is late, another may be asked, too.
+    ladder has will do where it has no answer. ``prompt`` stands before the input. ``may_hedge``: where its first token is late,
+    another may be asked, too. ``compress``: whether its context is made shorter, None where the message does not say.
     """
 
     input: GenerationInput
@@ -54,6 +55,7 @@ class ChatAsked(msgspec.Struct, frozen=True, gc=False):
     may_recover: bool
     may_degrade: bool
     may_hedge: bool
+    compress: bool | None
     priority: Priority | None
     prompt: PromptReference | None = None
 
@@ -75,6 +77,7 @@ def _asked(message: pb.ChatRequest | pb.StreamChatRequest) -> ChatAsked:
         may_recover,
         may_degrade=not message.no_degradation,
         may_hedge=not message.no_hedging,
+        compress=message.compress if message.HasField("compress") else None,
         priority=priority_from_proto(message.priority),
         prompt=reference_from(message.prompt) if message.HasField("prompt") else None,
     )

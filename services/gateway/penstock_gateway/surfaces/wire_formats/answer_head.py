@@ -35,6 +35,7 @@ def exchange_lines(exchange: ChatExchange) -> bytes:
         f"{_route_line(exchange.decision) if exchange.decision is not None else ''}"
         f"{_dropped_line(started.dropped) if started and started.dropped else ''}"
         f"{_prompt_line(prompt) if prompt is not None and prompt.version else ''}"
+        f"{_compressed_line(exchange) if exchange.compressed is not None else ''}"
         f"{_priority_line(exchange) if exchange.call.order.priority is not Priority.DEFAULT else ''}"
     ).encode("latin-1", "replace")
 
@@ -85,6 +86,10 @@ def _prompt_line(prompt: PromptReference) -> str:
 
 def _experiment_line(part: Part) -> str:
     return f"{EXPERIMENT_HEADER}: {part}\r\n"
+
+
+def _compressed_line(exchange: ChatExchange) -> str:
+    return f"x-penstock-compressed: {exchange.compressed}\r\n"
 
 
 def _dropped_line(names: tuple[str, ...]) -> str:

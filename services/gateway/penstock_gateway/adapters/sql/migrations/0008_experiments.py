@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0008"
-down_revision = "0006"
+down_revision = "0007"
 _TEXTS = {"experiment": 64, "variant": 64, "experiment_phase": 16, "experiment_unit": 16}
 _INDEX = "ix_ledger_experiment"
 

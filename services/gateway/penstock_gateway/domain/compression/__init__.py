@@ -1,0 +1,1 @@
+"""Makes long context shorter: what a question needs of it stays, verbatim."""

@@ -1,0 +1,150 @@
+"""Makes a context shorter for a question; where that cannot be done in time, it stays as it is."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from math import sqrt
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from penstock_common.errors import ModelNotFound, PenstockError
+from penstock_common.llm.estimate import estimated_tokens
+from penstock_gateway.domain.compression.extraction import (
+    Reading,
+    Spans,
+    extract,
+    passages_of,
+    read,
+    shortened,
+    without_duplicates,
+)
+from penstock_gateway.domain.compression.terms import Method, Terms
+
+_SMALL_SIGNS = 8 * 1024
+"""What is read in less time than a thread takes to begin."""
+_KNOWN = 4096
+Vector = Sequence[float]
+Result = TypeVar("Result")
+
+
+class Vectors(Protocol):
+    """Who makes vectors of texts."""
+
+    async def vectors(self, texts: Sequence[str]) -> Sequence[Vector]:
+        """Return a vector of each text, or raise the domain error that says why there are none."""
+        ...
+
+
+class Rewriter(Protocol):
+    """Who leaves words out that a model would not miss. Blocking."""
+
+    def rewritten(self, text: str, question: str, keep: float) -> str:
+        """Return the text without them."""
+        ...
+
+
+class Compressed(msgspec.Struct, frozen=True, gc=False):
+    """What a context has become; ``reason`` says why it is as it was: ``short``, ``unasked``, ``late``, ``failed``."""
+
+    text: str
+    tokens_before: int
+    tokens: int
+    reason: str = ""
+
+    @property
+    def saved(self) -> int:
+        """How many tokens shorter it is, about."""
+        return self.tokens_before - self.tokens
+
+
+class Compressor:
+    """Compresses contexts, and knows what it has left of the last ones: the same context and question stay the same text.
+
+    ``vectors`` and ``rewriter``: where terms ask for them and there are none, contexts stay as they are.
+    """
+
+    def __init__(self, vectors: Vectors | None = None, rewriter: Rewriter | None = None) -> None:
+        self._vectors = vectors
+        self._rewriter = rewriter
+        self._known: OrderedDict[bytes, Spans] = OrderedDict()
+
+    async def compressed(self, text: str, question: str, terms: Terms, *, patience_seconds: float) -> Compressed:
+        """Return the context made shorter for the question, or as it is, and why."""
+        before = estimated_tokens(text)
+        if before < terms.min_tokens:
+            return Compressed(text, before, before, "short")
+        if patience_seconds <= 0:
+            return Compressed(text, before, before, "late")
+        try:
+            async with asyncio.timeout(patience_seconds):
+                return await self._compressed(text, question, terms, before)
+        except TimeoutError:
+            return Compressed(text, before, before, "late")
+        except PenstockError:
+            return Compressed(text, before, before, "failed")
+
+    async def _compressed(self, text: str, question: str, terms: Terms, before: int) -> Compressed:
+        if terms.method is Method.LLMLINGUA2:
+            return await self._rewritten(text, question, terms, before)
+        key = _key(text, question, terms)
+        spans = self._known.get(key)
+        if spans is None:
+            spans = await self._spans(text, question, terms)
+            if spans is None:
+                return Compressed(text, before, before, "unasked")
+            self._known[key] = spans
+            while len(self._known) > _KNOWN:
+                self._known.popitem(last=False)
+        else:
+            self._known.move_to_end(key)
+        return _told(text, shortened(text, spans), before)
+
+    async def _spans(self, text: str, question: str, terms: Terms) -> Spans | None:
+        size = len(text)
+        reading = await _beside(size, read, text)
+        if terms.method is Method.DEDUPE:
+            return without_duplicates(reading)
+        nearness = await self._nearness(reading, question) if terms.meaning else None
+        return await _beside(size, extract, reading, question, terms.keep, nearness)
+
+    async def _nearness(self, reading: Reading, question: str) -> list[float]:
+        if self._vectors is None:
+            raise ModelNotFound("No embedding model is served here.")
+        asked, *passages = await self._vectors.vectors((question, *passages_of(reading)))
+        return [_cosine(asked, one) for one in passages]
+
+    async def _rewritten(self, text: str, question: str, terms: Terms, before: int) -> Compressed:
+        if self._rewriter is None:
+            return Compressed(text, before, before, "failed")
+        rewritten = await asyncio.to_thread(self._rewriter.rewritten, text, question, terms.keep)
+        return _told(text, rewritten, before)
+
+
+def _told(text: str, shorter: str, before: int) -> Compressed:
+    tokens = estimated_tokens(shorter)
+    return Compressed(shorter, before, tokens) if tokens < before else Compressed(text, before, before)
+
+
+def _key(text: str, question: str, terms: Terms) -> bytes:
+    digest = hashlib.blake2b(
+        f"{terms.method.value} {terms.keep} {terms.meaning}\0{question}\0".encode(errors="replace"), digest_size=16
+    )
+    digest.update(text.encode(errors="replace"))
+    return digest.digest()
+
+
+async def _beside(size: int, work: Callable[..., Result], *arguments: Any) -> Result:
+    """Do what is long beside the loop."""
+    if size <= _SMALL_SIGNS:
+        return work(*arguments)
+    return await asyncio.to_thread(work, *arguments)
+
+
+def _cosine(one: Vector, other: Vector) -> float:
+    product = sum(a * b for a, b in zip(one, other, strict=True))
+    lengths = sqrt(sum(a * a for a in one) * sum(b * b for b in other))
+    return product / lengths if lengths else 0.0
