@@ -18,6 +18,7 @@ class PublicName(Section):
 
     name: str
     routes: dict[str, Any] = {}
+    policy: str | None = None
     degradation: list[DegradationStep] = []
 
 

@@ -16,6 +16,7 @@ import msgspec
 
 from penstock_common.configuration import parse_duration
 from penstock_common.contract.embedding import EmbedRequest
+from penstock_common.contract.router import Policy as Preferred
 from penstock_common.errors import AddressNotPermitted, InvalidRequest, UnsupportedParameter
 from penstock_common.llm.types import Degradation, GenerationInput, RequestContext
 from penstock_common.priority import PRIORITIES, Priority
@@ -197,6 +198,7 @@ class Reception:
             may_degrade=options.may_degrade
             and (_DEGRADE.name not in arrival.headers or is_on(arrival.headers, _DEGRADE)),
             may_hedge=options.may_hedge and (_HEDGE.name not in arrival.headers or is_on(arrival.headers, _HEDGE)),
+            policy=options.policy or (policy_in(arrival.headers) if "x-penstock-policy" in arrival.headers else None),
             priority=_priority(arrival.headers, caller, options),
             cache_control=options.cache_control
             or (cache_control_in(arrival.headers) if "x-penstock-cache" in arrival.headers else DEFAULT_CACHE_CONTROL),
@@ -232,7 +234,7 @@ class CallOptions(msgspec.Struct, frozen=True, gc=False):
 
     ``may_recover``: nothing but a header forbids that an answer that breaks off is made whole. ``may_degrade``: nor that
     another stands in for an answer that nobody can give. ``may_hedge``: nor that another is asked where the first token is
-    late. ``priority``: what the body says of it.
+    late. ``priority`` and ``policy``: what the body says of them.
     """
 
     stream: bool
@@ -242,6 +244,7 @@ class CallOptions(msgspec.Struct, frozen=True, gc=False):
     may_degrade: bool = True
     may_hedge: bool = True
     priority: Priority | None = None
+    policy: Preferred | None = None
 
 
 def credential_in(headers: Mapping[str, str]) -> str:
@@ -285,6 +288,19 @@ def priority_in(headers: Mapping[str, str]) -> Priority | None:
             f"x-penstock-priority must be one of {', '.join(PRIORITIES)}.", field="x-penstock-priority"
         )
     return priority
+
+
+def policy_in(headers: Mapping[str, str]) -> Preferred:
+    """Return what ``x-penstock-policy`` says, which is there.
+
+    Raises:
+        InvalidRequest: for a word that means nothing here.
+    """
+    try:
+        return Preferred(headers["x-penstock-policy"].strip().lower())
+    except ValueError:
+        text = f"x-penstock-policy must be one of {', '.join(Preferred)}."
+    raise InvalidRequest(text, field="x-penstock-policy")
 
 
 def priority_of(asked: Priority | None, caller: Caller) -> Priority:

@@ -366,6 +366,8 @@ type ChatRequest struct {
 	// Where a first token is late, nobody else is asked beside the one that was: for requests whose answer has side effects.
 	// On HTTP also the header `x-penstock-hedge: off`.
 	NoHedging bool `protobuf:"varint,42,opt,name=no_hedging,json=noHedging,proto3" json:"no_hedging,omitempty"`
+	// For models with routes or a policy: by what candidates are put in order. On HTTP also the header `x-penstock-policy`.
+	Policy v1.RoutingPolicy `protobuf:"varint,43,opt,name=policy,proto3,enum=penstock.llm.v1.RoutingPolicy" json:"policy,omitempty"`
 	// What the key's tier permits at most is what a request gets. On HTTP also the header `x-penstock-priority`.
 	Priority      v1.Priority `protobuf:"varint,31,opt,name=priority,proto3,enum=penstock.llm.v1.Priority" json:"priority,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -435,6 +437,13 @@ func (x *ChatRequest) GetNoHedging() bool {
 		return x.NoHedging
 	}
 	return false
+}
+
+func (x *ChatRequest) GetPolicy() v1.RoutingPolicy {
+	if x != nil {
+		return x.Policy
+	}
+	return v1.RoutingPolicy(0)
 }
 
 func (x *ChatRequest) GetPriority() v1.Priority {
@@ -677,6 +686,8 @@ type StreamChatRequest struct {
 	// Where a first token is late, nobody else is asked beside the one that was: for requests whose answer has side effects.
 	// On HTTP also the header `x-penstock-hedge: off`.
 	NoHedging bool `protobuf:"varint,42,opt,name=no_hedging,json=noHedging,proto3" json:"no_hedging,omitempty"`
+	// For models with routes or a policy: by what candidates are put in order. On HTTP also the header `x-penstock-policy`.
+	Policy v1.RoutingPolicy `protobuf:"varint,43,opt,name=policy,proto3,enum=penstock.llm.v1.RoutingPolicy" json:"policy,omitempty"`
 	// What the key's tier permits at most is what a request gets. On HTTP also the header `x-penstock-priority`.
 	Priority      v1.Priority `protobuf:"varint,31,opt,name=priority,proto3,enum=penstock.llm.v1.Priority" json:"priority,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -753,6 +764,13 @@ func (x *StreamChatRequest) GetNoHedging() bool {
 		return x.NoHedging
 	}
 	return false
+}
+
+func (x *StreamChatRequest) GetPolicy() v1.RoutingPolicy {
+	if x != nil {
+		return x.Policy
+	}
+	return v1.RoutingPolicy(0)
 }
 
 func (x *StreamChatRequest) GetPriority() v1.Priority {
@@ -844,14 +862,15 @@ const file_penstock_gateway_v1_chat_service_proto_rawDesc = "" +
 	"\n" +
 	"TIER_EXACT\x10\x01\x12\x11\n" +
 	"\rTIER_SEMANTIC\x10\x02\x12\x0f\n" +
-	"\vTIER_FLIGHT\x10\x1e\"\xca\x02\n" +
+	"\vTIER_FLIGHT\x10\x1e\"\x82\x03\n" +
 	"\vChatRequest\x12;\n" +
 	"\x05input\x18\x01 \x01(\v2 .penstock.llm.v1.GenerationInputB\x03\xe0A\x02R\x05input\x12F\n" +
 	"\rcache_control\x18\x02 \x01(\v2!.penstock.gateway.v1.CacheControlR\fcacheControl\x129\n" +
 	"\acontext\x18\x03 \x01(\v2\x1f.penstock.llm.v1.RequestContextR\acontext\x12%\n" +
 	"\x0eno_degradation\x18( \x01(\bR\rnoDegradation\x12\x1d\n" +
 	"\n" +
-	"no_hedging\x18* \x01(\bR\tnoHedging\x125\n" +
+	"no_hedging\x18* \x01(\bR\tnoHedging\x126\n" +
+	"\x06policy\x18+ \x01(\x0e2\x1e.penstock.llm.v1.RoutingPolicyR\x06policy\x125\n" +
 	"\bpriority\x18\x1f \x01(\x0e2\x19.penstock.llm.v1.PriorityR\bpriority\"\xf6\x04\n" +
 	"\fChatResponse\x12(\n" +
 	"\rgeneration_id\x18\x01 \x01(\tB\x03\xe0A\x03R\fgenerationId\x12\x14\n" +
@@ -871,7 +890,7 @@ const file_penstock_gateway_v1_chat_service_proto_rawDesc = "" +
 	"\x0eAnsweredChoice\x122\n" +
 	"\amessage\x18\x01 \x01(\v2\x18.penstock.llm.v1.MessageR\amessage\x12B\n" +
 	"\rfinish_reason\x18\x02 \x01(\x0e2\x1d.penstock.llm.v1.FinishReasonR\ffinishReason\x12#\n" +
-	"\rlogprobs_json\x18\x03 \x01(\tR\flogprobsJson\"\xf1\x02\n" +
+	"\rlogprobs_json\x18\x03 \x01(\tR\flogprobsJson\"\xa9\x03\n" +
 	"\x11StreamChatRequest\x12;\n" +
 	"\x05input\x18\x01 \x01(\v2 .penstock.llm.v1.GenerationInputB\x03\xe0A\x02R\x05input\x12F\n" +
 	"\rcache_control\x18\x02 \x01(\v2!.penstock.gateway.v1.CacheControlR\fcacheControl\x129\n" +
@@ -880,7 +899,8 @@ const file_penstock_gateway_v1_chat_service_proto_rawDesc = "" +
 	"noRecovery\x12%\n" +
 	"\x0eno_degradation\x18( \x01(\bR\rnoDegradation\x12\x1d\n" +
 	"\n" +
-	"no_hedging\x18* \x01(\bR\tnoHedging\x125\n" +
+	"no_hedging\x18* \x01(\bR\tnoHedging\x126\n" +
+	"\x06policy\x18+ \x01(\x0e2\x1e.penstock.llm.v1.RoutingPolicyR\x06policy\x125\n" +
 	"\bpriority\x18\x1f \x01(\x0e2\x19.penstock.llm.v1.PriorityR\bpriority\"L\n" +
 	"\x12StreamChatResponse\x126\n" +
 	"\x05event\x18\x01 \x01(\v2 .penstock.llm.v1.GenerationEventR\x05event2\xf4\x01\n" +
@@ -916,12 +936,13 @@ var file_penstock_gateway_v1_chat_service_proto_goTypes = []any{
 	(*durationpb.Duration)(nil), // 9: google.protobuf.Duration
 	(*v1.GenerationInput)(nil),  // 10: penstock.llm.v1.GenerationInput
 	(*v1.RequestContext)(nil),   // 11: penstock.llm.v1.RequestContext
-	(v1.Priority)(0),            // 12: penstock.llm.v1.Priority
-	(*v1.Message)(nil),          // 13: penstock.llm.v1.Message
-	(v1.FinishReason)(0),        // 14: penstock.llm.v1.FinishReason
-	(*v1.TokenUsage)(nil),       // 15: penstock.llm.v1.TokenUsage
-	(v1.Degradation)(0),         // 16: penstock.llm.v1.Degradation
-	(*v1.GenerationEvent)(nil),  // 17: penstock.llm.v1.GenerationEvent
+	(v1.RoutingPolicy)(0),       // 12: penstock.llm.v1.RoutingPolicy
+	(v1.Priority)(0),            // 13: penstock.llm.v1.Priority
+	(*v1.Message)(nil),          // 14: penstock.llm.v1.Message
+	(v1.FinishReason)(0),        // 15: penstock.llm.v1.FinishReason
+	(*v1.TokenUsage)(nil),       // 16: penstock.llm.v1.TokenUsage
+	(v1.Degradation)(0),         // 17: penstock.llm.v1.Degradation
+	(*v1.GenerationEvent)(nil),  // 18: penstock.llm.v1.GenerationEvent
 }
 var file_penstock_gateway_v1_chat_service_proto_depIdxs = []int32{
 	9,  // 0: penstock.gateway.v1.CacheControl.max_age:type_name -> google.protobuf.Duration
@@ -932,29 +953,31 @@ var file_penstock_gateway_v1_chat_service_proto_depIdxs = []int32{
 	10, // 5: penstock.gateway.v1.ChatRequest.input:type_name -> penstock.llm.v1.GenerationInput
 	2,  // 6: penstock.gateway.v1.ChatRequest.cache_control:type_name -> penstock.gateway.v1.CacheControl
 	11, // 7: penstock.gateway.v1.ChatRequest.context:type_name -> penstock.llm.v1.RequestContext
-	12, // 8: penstock.gateway.v1.ChatRequest.priority:type_name -> penstock.llm.v1.Priority
-	13, // 9: penstock.gateway.v1.ChatResponse.message:type_name -> penstock.llm.v1.Message
-	14, // 10: penstock.gateway.v1.ChatResponse.finish_reason:type_name -> penstock.llm.v1.FinishReason
-	15, // 11: penstock.gateway.v1.ChatResponse.usage:type_name -> penstock.llm.v1.TokenUsage
-	3,  // 12: penstock.gateway.v1.ChatResponse.cache:type_name -> penstock.gateway.v1.CacheResult
-	6,  // 13: penstock.gateway.v1.ChatResponse.more_choices:type_name -> penstock.gateway.v1.AnsweredChoice
-	16, // 14: penstock.gateway.v1.ChatResponse.degraded:type_name -> penstock.llm.v1.Degradation
-	13, // 15: penstock.gateway.v1.AnsweredChoice.message:type_name -> penstock.llm.v1.Message
-	14, // 16: penstock.gateway.v1.AnsweredChoice.finish_reason:type_name -> penstock.llm.v1.FinishReason
-	10, // 17: penstock.gateway.v1.StreamChatRequest.input:type_name -> penstock.llm.v1.GenerationInput
-	2,  // 18: penstock.gateway.v1.StreamChatRequest.cache_control:type_name -> penstock.gateway.v1.CacheControl
-	11, // 19: penstock.gateway.v1.StreamChatRequest.context:type_name -> penstock.llm.v1.RequestContext
-	12, // 20: penstock.gateway.v1.StreamChatRequest.priority:type_name -> penstock.llm.v1.Priority
-	17, // 21: penstock.gateway.v1.StreamChatResponse.event:type_name -> penstock.llm.v1.GenerationEvent
-	4,  // 22: penstock.gateway.v1.ChatService.Chat:input_type -> penstock.gateway.v1.ChatRequest
-	7,  // 23: penstock.gateway.v1.ChatService.StreamChat:input_type -> penstock.gateway.v1.StreamChatRequest
-	5,  // 24: penstock.gateway.v1.ChatService.Chat:output_type -> penstock.gateway.v1.ChatResponse
-	8,  // 25: penstock.gateway.v1.ChatService.StreamChat:output_type -> penstock.gateway.v1.StreamChatResponse
-	24, // [24:26] is the sub-list for method output_type
-	22, // [22:24] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	12, // 8: penstock.gateway.v1.ChatRequest.policy:type_name -> penstock.llm.v1.RoutingPolicy
+	13, // 9: penstock.gateway.v1.ChatRequest.priority:type_name -> penstock.llm.v1.Priority
+	14, // 10: penstock.gateway.v1.ChatResponse.message:type_name -> penstock.llm.v1.Message
+	15, // 11: penstock.gateway.v1.ChatResponse.finish_reason:type_name -> penstock.llm.v1.FinishReason
+	16, // 12: penstock.gateway.v1.ChatResponse.usage:type_name -> penstock.llm.v1.TokenUsage
+	3,  // 13: penstock.gateway.v1.ChatResponse.cache:type_name -> penstock.gateway.v1.CacheResult
+	6,  // 14: penstock.gateway.v1.ChatResponse.more_choices:type_name -> penstock.gateway.v1.AnsweredChoice
+	17, // 15: penstock.gateway.v1.ChatResponse.degraded:type_name -> penstock.llm.v1.Degradation
+	14, // 16: penstock.gateway.v1.AnsweredChoice.message:type_name -> penstock.llm.v1.Message
+	15, // 17: penstock.gateway.v1.AnsweredChoice.finish_reason:type_name -> penstock.llm.v1.FinishReason
+	10, // 18: penstock.gateway.v1.StreamChatRequest.input:type_name -> penstock.llm.v1.GenerationInput
+	2,  // 19: penstock.gateway.v1.StreamChatRequest.cache_control:type_name -> penstock.gateway.v1.CacheControl
+	11, // 20: penstock.gateway.v1.StreamChatRequest.context:type_name -> penstock.llm.v1.RequestContext
+	12, // 21: penstock.gateway.v1.StreamChatRequest.policy:type_name -> penstock.llm.v1.RoutingPolicy
+	13, // 22: penstock.gateway.v1.StreamChatRequest.priority:type_name -> penstock.llm.v1.Priority
+	18, // 23: penstock.gateway.v1.StreamChatResponse.event:type_name -> penstock.llm.v1.GenerationEvent
+	4,  // 24: penstock.gateway.v1.ChatService.Chat:input_type -> penstock.gateway.v1.ChatRequest
+	7,  // 25: penstock.gateway.v1.ChatService.StreamChat:input_type -> penstock.gateway.v1.StreamChatRequest
+	5,  // 26: penstock.gateway.v1.ChatService.Chat:output_type -> penstock.gateway.v1.ChatResponse
+	8,  // 27: penstock.gateway.v1.ChatService.StreamChat:output_type -> penstock.gateway.v1.StreamChatResponse
+	26, // [26:28] is the sub-list for method output_type
+	24, // [24:26] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_penstock_gateway_v1_chat_service_proto_init() }

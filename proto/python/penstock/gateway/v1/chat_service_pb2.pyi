@@ -73,20 +73,22 @@ class CacheResult(_message.Message):
     def __init__(self, status: _Optional[_Union[CacheResult.Status, str]] = ..., tier: _Optional[_Union[CacheResult.Tier, str]] = ..., similarity: _Optional[float] = ..., unset_temperature: bool = ..., stale: bool = ..., entry_id: _Optional[str] = ..., age: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class ChatRequest(_message.Message):
-    __slots__ = ("input", "cache_control", "context", "no_degradation", "no_hedging", "priority")
+    __slots__ = ("input", "cache_control", "context", "no_degradation", "no_hedging", "policy", "priority")
     INPUT_FIELD_NUMBER: _ClassVar[int]
     CACHE_CONTROL_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_FIELD_NUMBER: _ClassVar[int]
     NO_DEGRADATION_FIELD_NUMBER: _ClassVar[int]
     NO_HEDGING_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
     input: _generation_pb2.GenerationInput
     cache_control: CacheControl
     context: _generation_pb2.RequestContext
     no_degradation: bool
     no_hedging: bool
+    policy: _generation_pb2.RoutingPolicy
     priority: _generation_pb2.Priority
-    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., context: _Optional[_Union[_generation_pb2.RequestContext, _Mapping]] = ..., no_degradation: bool = ..., no_hedging: bool = ..., priority: _Optional[_Union[_generation_pb2.Priority, str]] = ...) -> None: ...
+    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., context: _Optional[_Union[_generation_pb2.RequestContext, _Mapping]] = ..., no_degradation: bool = ..., no_hedging: bool = ..., policy: _Optional[_Union[_generation_pb2.RoutingPolicy, str]] = ..., priority: _Optional[_Union[_generation_pb2.Priority, str]] = ...) -> None: ...
 
 class ChatResponse(_message.Message):
     __slots__ = ("generation_id", "model", "message", "finish_reason", "usage", "cache", "upstream", "attempts", "cost_nano_usd", "cost_is_unknown", "more_choices", "dropped", "logprobs_json", "degraded")
@@ -131,13 +133,14 @@ class AnsweredChoice(_message.Message):
     def __init__(self, message: _Optional[_Union[_message_pb2.Message, _Mapping]] = ..., finish_reason: _Optional[_Union[_generation_pb2.FinishReason, str]] = ..., logprobs_json: _Optional[str] = ...) -> None: ...
 
 class StreamChatRequest(_message.Message):
-    __slots__ = ("input", "cache_control", "context", "no_recovery", "no_degradation", "no_hedging", "priority")
+    __slots__ = ("input", "cache_control", "context", "no_recovery", "no_degradation", "no_hedging", "policy", "priority")
     INPUT_FIELD_NUMBER: _ClassVar[int]
     CACHE_CONTROL_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_FIELD_NUMBER: _ClassVar[int]
     NO_RECOVERY_FIELD_NUMBER: _ClassVar[int]
     NO_DEGRADATION_FIELD_NUMBER: _ClassVar[int]
     NO_HEDGING_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
     input: _generation_pb2.GenerationInput
     cache_control: CacheControl
@@ -145,8 +148,9 @@ class StreamChatRequest(_message.Message):
     no_recovery: bool
     no_degradation: bool
     no_hedging: bool
+    policy: _generation_pb2.RoutingPolicy
     priority: _generation_pb2.Priority
-    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., context: _Optional[_Union[_generation_pb2.RequestContext, _Mapping]] = ..., no_recovery: bool = ..., no_degradation: bool = ..., no_hedging: bool = ..., priority: _Optional[_Union[_generation_pb2.Priority, str]] = ...) -> None: ...
+    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., context: _Optional[_Union[_generation_pb2.RequestContext, _Mapping]] = ..., no_recovery: bool = ..., no_degradation: bool = ..., no_hedging: bool = ..., policy: _Optional[_Union[_generation_pb2.RoutingPolicy, str]] = ..., priority: _Optional[_Union[_generation_pb2.Priority, str]] = ...) -> None: ...
 
 class StreamChatResponse(_message.Message):
     __slots__ = ("event",)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 
 from penstock_common.contract.router import RouteRequest, subject_of
@@ -10,32 +12,48 @@ from penstock_gateway.domain.access.identity import Caller
 from penstock_gateway.domain.life.order import Call, ChatOrder
 
 
+class Choices(NamedTuple):
+    """Names of public models about whose requests the router is told more: that lead to others, and with a policy."""
+
+    leading: frozenset[str] = frozenset()
+    preferring: frozenset[str] = frozenset()
+
+
+NO_CHOICES = Choices()
+
+
 class Forks:
-    """The names of public models that lead to others; a reload exchanges all of them at once."""
+    """The public models that leave a choice to the router; a reload exchanges all of them at once."""
 
-    __slots__ = ("names",)
+    __slots__ = ("_leading", "names")
 
-    def __init__(self, names: frozenset[str] = frozenset()) -> None:
-        self.names = names
+    def __init__(self, choices: Choices = NO_CHOICES) -> None:
+        self.take_over(choices)
 
-    def take_over(self, names: frozenset[str]) -> None:
+    def take_over(self, choices: Choices) -> None:
         """Let requests that begin from now on have these."""
-        self.names = names
+        self._leading = choices.leading
+        self.names = choices.leading | choices.preferring
+
+    def told(self, request: RouteRequest, effective: GenerationInput, call: Call[ChatOrder]) -> RouteRequest:
+        """Return the request to the router with what its choice takes: among candidates, and among models before that."""
+        request = msgspec.structs.replace(
+            request,
+            tenant=call.caller.tenant.name,
+            output_tokens=effective.sampling.max_output_tokens or 0,
+            policy=call.order.policy,
+        )
+        if request.model not in self._leading:
+            return request
+        return msgspec.structs.replace(
+            request,
+            subject=subject_of(effective),
+            tags=tuple(sorted(call.order.context.tags.items())),
+            allowed_models=_allowed(call.caller),
+        )
 
 
 NO_FORKS = Forks()
-
-
-def with_subject(request: RouteRequest, effective: GenerationInput, call: Call[ChatOrder]) -> RouteRequest:
-    """Return the request to the router with what choosing a model takes."""
-    return msgspec.structs.replace(
-        request,
-        subject=subject_of(effective),
-        tenant=call.caller.tenant.name,
-        tags=tuple(sorted(call.order.context.tags.items())),
-        allowed_models=_allowed(call.caller),
-        output_tokens=effective.sampling.max_output_tokens or 0,
-    )
 
 
 def _allowed(caller: Caller) -> tuple[str, ...] | None:

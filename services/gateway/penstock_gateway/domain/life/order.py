@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from penstock_common.contract.embedding import EmbedRequest
+from penstock_common.contract.router import Policy
 from penstock_common.llm.types import GenerationInput, RequestContext
 from penstock_common.priority import Priority
 from penstock_common.telemetry.steps import Steps
@@ -72,7 +73,7 @@ class ChatOrder(Order, frozen=True, kw_only=True, gc=False, omit_defaults=True):
 
     ``may_recover``: should it break off after some of it was sent, another attempt may make it whole. ``may_degrade``:
     where the model's candidates have all failed, what its ladder has will do. ``may_hedge``: should its first token be
-    late, another may be asked beside who was.
+    late, another may be asked beside who was. ``policy``: by what candidates are put in order, where the model leaves that open.
     """
 
     input: GenerationInput
@@ -80,6 +81,7 @@ class ChatOrder(Order, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     may_recover: bool = True
     may_degrade: bool = True
     may_hedge: bool = True
+    policy: Policy | None = None
     cache_control: CacheControl = DEFAULT_CACHE_CONTROL
 
 

@@ -62,6 +62,7 @@ class ChatServicer:
             may_degrade=request.may_degrade,
             may_hedge=request.may_hedge,
             priority=request.priority,
+            policy=request.policy,
         )
         place = place_of(admission)
         made = self._reception.chat_call(admission.arrival, place, request.input, request.context, options)

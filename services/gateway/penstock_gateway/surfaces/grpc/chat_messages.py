@@ -5,6 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from penstock.gateway.v1 import chat_service_pb2 as pb
+from penstock.llm.v1 import generation_pb2 as gen
+from penstock_common.contract.router import Policy
 from penstock_common.llm.convert import (
     context_from_proto,
     degradation_to_proto,
@@ -27,6 +29,12 @@ from penstock_gateway.surfaces.cache_words import checked_tags
 
 _SERVICE = "/penstock.gateway.v1.ChatService/"
 
+_POLICIES: dict[int, Policy] = {
+    gen.ROUTING_POLICY_BALANCED: Policy.BALANCED,
+    gen.ROUTING_POLICY_COST: Policy.COST,
+    gen.ROUTING_POLICY_LATENCY: Policy.LATENCY,
+    gen.ROUTING_POLICY_QUALITY: Policy.QUALITY,
+}
 _STATUS = {
     "hit": pb.CacheResult.STATUS_HIT,
     "miss": pb.CacheResult.STATUS_MISS,
@@ -53,6 +61,7 @@ class ChatAsked(msgspec.Struct, frozen=True, gc=False):
     may_degrade: bool
     may_hedge: bool
     priority: Priority | None
+    policy: Policy | None
 
 
 class ChatTold(msgspec.Struct, frozen=True):
@@ -73,6 +82,7 @@ def _asked(message: pb.ChatRequest | pb.StreamChatRequest) -> ChatAsked:
         may_degrade=not message.no_degradation,
         may_hedge=not message.no_hedging,
         priority=priority_from_proto(message.priority),
+        policy=_POLICIES.get(message.policy),
     )
 
 
