@@ -93,7 +93,7 @@ bills: setup-dev ## Settle ten thousand mixed requests, and compare each ledger 
 
 .PHONY: plans
 plans: setup-dev ## Make plans for 100,000 random configurations, none of which may go where it must not
-	PENSTOCK_PLANS=100000 $(BIN)/pytest -q tests/unit/router/test_no_forbidden_plan.py $(ARGS)
+	PENSTOCK_PLANS=100000 $(BIN)/pytest -q --timeout 3600 tests/unit/router/test_no_forbidden_plan.py $(ARGS)
 
 .PHONY: fuzz
 fuzz: setup-dev ## Send 100,000 fuzzed requests to every surface of a running stack; ARGS such as "--requests 5000 --seed 7"
