@@ -70,6 +70,10 @@ bench-cache: setup-dev ## Measure what the semantic cache spares and costs; ARGS
 bench-experiments: setup-dev ## Simulate experiments: how often they are called rightly and wrongly; ARGS such as --quick, --json
 	$(TOOLS) python bench/experiments.py $(ARGS)
 
+.PHONY: bench-routing
+bench-routing: setup-dev ## Replay 2,000 prompts with a scripted table of quality: what policies save and keep; ARGS such as --seed 7
+	$(TOOLS) python bench/routing.py $(ARGS)
+
 .PHONY: probes
 probes: setup-dev ## Ask a full vector store 100,000 times as other tenants for what it has; fails if anything is found
 	$(TOOLS) python bench/points.py --probes 100000 $(ARGS)
@@ -89,6 +93,10 @@ clients: setup-dev ## Run the clients that people have, from their registries in
 .PHONY: bills
 bills: setup-dev ## Settle ten thousand mixed requests, and compare each ledger row to what its provider bills
 	PENSTOCK_BILLS=10000 $(BIN)/pytest -q tests/integration/gateway/test_bills.py $(ARGS)
+
+.PHONY: plans
+plans: setup-dev ## Make plans for 100,000 random configurations, none of which may go where it must not
+	PENSTOCK_PLANS=100000 $(BIN)/pytest -q --timeout 3600 tests/unit/router/test_no_forbidden_plan.py $(ARGS)
 
 .PHONY: fuzz
 fuzz: setup-dev ## Send 100,000 fuzzed requests to every surface of a running stack; ARGS such as "--requests 5000 --seed 7"

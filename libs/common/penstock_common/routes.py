@@ -10,11 +10,17 @@ from pydantic import Field, model_validator
 from penstock_common.configuration import Section
 from penstock_common.faults import KeyPath, nearest, refuse_key
 
+Policy = Literal["balanced", "cost", "latency", "quality"]
+
 Complexity = Literal["low", "medium", "high"]
 LEVELS: tuple[Complexity, ...] = ("low", "medium", "high")
 OTHERWISE = "default"
 """The route of what has none of its own, and of prompts that tell too little."""
 Tokens = Annotated[int, Field(gt=0)]
+Weight = Annotated[float, Field(ge=0, le=1_000_000)]
+Score = Annotated[float, Field(ge=0, le=1)]
+ScoreByTask = Score | dict[str, Score]
+TokensByTask = Tokens | dict[str, Tokens]
 
 
 class ByComplexity(Section):
@@ -36,6 +42,56 @@ class ByComplexity(Section):
     def by_level(self) -> dict[str, str]:
         """Return the named models by level."""
         return {level: name for level in LEVELS if (name := getattr(self, level))}
+
+
+class Balance(Section):
+    """What counts how much under the policy `balanced`; only what the three are beside one another matters."""
+
+    cost: Weight = 1.0
+    """That an answer is cheap."""
+    latency: Weight = 1.0
+    """That it comes soon."""
+    quality: Weight = 1.0
+    """That it is good."""
+
+    @model_validator(mode="after")
+    def _weighs_something(self) -> Self:
+        if not self.cost + self.latency + self.quality:
+            refuse_key("nothing counts: one of cost, latency and quality must be more than 0")
+        return self
+
+
+class TenantRouting(Section):
+    """How candidates are put in order for a tenant, of models with `routes` or a `policy`."""
+
+    policy: Policy | None = None
+    """In the place of the model's own; the header `x-penstock-policy` counts more. Not said: the model's own."""
+    cost: Weight | None = None
+    """As in `router.balance`; where none of the three is said, it is that."""
+    latency: Weight | None = None
+    """As in `router.balance`; not said, beside another: 0."""
+    quality: Weight | None = None
+    """As in `router.balance`; not said, beside another: 0."""
+
+    @model_validator(mode="after")
+    def _weighs_something(self) -> Self:
+        if (weights := self.weights()) is not None and not sum(weights):
+            refuse_key("nothing counts: one of cost, latency and quality must be more than 0")
+        return self
+
+    def weights(self) -> tuple[float, float, float] | None:
+        """Return what counts how much of cost, latency and quality; None where nothing is said."""
+        said = self.cost, self.latency, self.quality
+        if all(weight is None for weight in said):
+            return None
+        return self.cost or 0.0, self.latency or 0.0, self.quality or 0.0
+
+
+def by_task(number: float | Mapping[str, float] | None) -> dict[str, float]:
+    """Return numbers by task of what may be one number for all."""
+    if number is None:
+        return {}
+    return dict(number) if isinstance(number, Mapping) else {OTHERWISE: number}
 
 
 class RouteRule(Section):

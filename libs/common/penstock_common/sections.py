@@ -19,9 +19,8 @@ from penstock_common.faults import KeyPath, refuse, refuse_key
 from penstock_common.llm.types import UnsupportedFields
 from penstock_common.prices import Price, Usd
 from penstock_common.priority import Priority, Room
-from penstock_common.routes import Route, RouteRule
+from penstock_common.routes import Policy, Route, RouteRule
 
-Policy = Literal["balanced", "cost", "latency", "quality"]
 ParentSampling = Literal["trusted", "always", "never"]
 DEFAULT_EMBEDDING_MODEL = "all-MiniLM-L6-v2"
 Calls = Annotated[int, Field(gt=0)]
@@ -50,8 +49,8 @@ class PublicModel(Section):
     weights: dict[str, Annotated[int, Field(ge=0)]] = {}
     """Share of traffic that a candidate gets as the first choice; unnamed ones keep their order behind."""
     policy: Policy | None = None
-    """How the router chooses among the candidates. ``latency``: by the learned time to the first token. Other words this
-    version refuses."""
+    """Which candidate is asked first: ``cost`` (the least that an answer is likely to cost), ``latency`` (the learned time to
+    the first token), ``quality`` or ``balanced`` (all three, weighed). With ``routes``: of whichever model is chosen."""
     rules: list[RouteRule] = []
     """With ``routes``: choices that come before them; the first one whose conditions all hold decides."""
     routes: dict[str, Route] = {}

@@ -19,6 +19,7 @@ class PublicName(Section):
 
     name: str
     routes: dict[str, Any] = {}
+    policy: str | None = None
     degradation: list[DegradationStep] = []
     compression: CompressionSettings | None = None
 

@@ -15,6 +15,7 @@ from penstock_common.configuration import MAX_INT32, RELOADED, Duration, Secret,
 from penstock_common.degradation import DegradationStep
 from penstock_common.faults import KeyPath, nearest, refuse
 from penstock_common.priority import PRIORITIES
+from penstock_common.routes import TenantRouting
 from penstock_common.sections import GivenAgain, NetworkText, Redis, Secrets, Telemetry
 from penstock_common.sql.address import DatabaseAddress, DatabaseLimits
 from penstock_gateway.domain.access.authentication import KeyFreshness
@@ -22,6 +23,7 @@ from penstock_gateway.domain.access.identity import KeyRecord, KeyScope, Tenant,
 from penstock_gateway.domain.access.networks import Network
 from penstock_gateway.domain.access.tenancy import TenantDirectory
 from penstock_gateway.domain.life.door import Capacity
+from penstock_gateway.domain.life.forks import Choices
 from penstock_gateway.domain.life.ladder import Ladder, Rung, SmallerModel, StaleAnswer, Template
 from penstock_gateway.domain.prompts.library import LibraryTerms
 from penstock_gateway.experiment_settings import ExperimentSections, experiments_at_odds
@@ -82,6 +84,8 @@ class TenantSettings(Section):
     """Public models the tenant may use; empty means all."""
     regions: list[str] = []
     """Regions the tenant's data may be processed in; empty means anywhere."""
+    routing: TenantRouting = TenantRouting()
+    """What is preferred for the tenant among candidates that can all do the work."""
 
 
 class OperatorSettings(Section):
@@ -335,9 +339,12 @@ class Settings(ExperimentSections):
         names = [model.name for model in self.models]
         return frozenset([*names, self.embedding.model] if names and self.embedding is not None else names)
 
-    def forks(self) -> frozenset[str]:
-        """Return the public models that lead to others."""
-        return frozenset([model.name for model in self.models if model.routes])
+    def forks(self) -> Choices:
+        """Return the public models that lead to others, and those with a policy."""
+        return Choices(
+            frozenset([model.name for model in self.models if model.routes]),
+            frozenset([model.name for model in self.models if model.policy is not None]),
+        )
 
     def ladders(self) -> dict[str, Ladder]:
         """Return what stands in for the answers of public models, by their names, where something does."""

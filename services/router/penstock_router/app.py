@@ -10,21 +10,15 @@ from functools import partial
 from penstock_common.background import running
 from penstock_common.configuration import ConfigurationError
 from penstock_common.contract.wire.router import EXPLAIN, LIST_MODELS, ROUTE
-from penstock_common.llm.types import Candidate
-from penstock_common.prices import unit_prices_of
-from penstock_common.routes import RouteRule
 from penstock_common.rpc.client import Channel
-from penstock_common.sections import PublicModel as PublicModelSettings
-from penstock_common.sections import split_candidate
 from penstock_common.service import Commit, Role, Service
 from penstock_common.upstreams.quality import QualityBoard
 from penstock_common.upstreams.state import Board
 from penstock_router.adapters.embedding import EmbeddingClient
 from penstock_router.adapters.listener import Listener, Source
 from penstock_router.adapters.quality_listener import QualityListener, QualitySource
-from penstock_router.domain.catalogue import Catalogue, PublicModel, UpstreamModel, digest_of
+from penstock_router.configured import catalogue_from, fork_from
 from penstock_router.domain.choosing import Chooser
-from penstock_router.domain.forks import Fork, Rule
 from penstock_router.domain.routing import Router
 from penstock_router.settings import Settings
 from penstock_router.surfaces.servicer import RouterServicer
@@ -89,66 +83,16 @@ async def _sources(
 
 
 def _router(settings: Settings) -> Router:
-    rules = settings.router.rules()
-    return Router(catalogue_from(settings), random.Random(), rules)  # noqa: S311 - shares out load
+    chance = random.Random()  # noqa: S311 - shares out load
+    return Router(catalogue_from(settings), chance, settings.router.rules(), settings.policy_rules())
 
 
 def _chooser(settings: Settings, embedding: Channel | None) -> Chooser:
-    forks = {model.name: _fork(model) for model in settings.models if model.routes}
+    forks = {model.name: fork_from(model) for model in settings.models if model.routes}
     if not any(fork.needs_reading for fork in forks.values()):
         return Chooser(forks, None, None)
     timeout = settings.router.classifier.embedding_timeout
     return Chooser(forks, None, None if embedding is None else EmbeddingClient(embedding, timeout))
-
-
-def _fork(model: PublicModelSettings) -> Fork:
-    routes = {task: to if isinstance(to, str) else to.by_level() for task, to in model.routes.items()}
-    return Fork(model.name, tuple(map(_rule, model.rules)), routes)
-
-
-def _rule(rule: RouteRule) -> Rule:
-    return Rule(
-        to=rule.to,
-        tasks=frozenset(rule.tasks),
-        levels=frozenset(rule.complexity),
-        tenants=frozenset(rule.tenants),
-        tags=frozenset(rule.tags.items()),
-        above_tokens=rule.above_tokens,
-        up_to_tokens=rule.up_to_tokens,
-    )
-
-
-def catalogue_from(settings: Settings) -> Catalogue:
-    """Return the catalogue that the settings describe."""
-    upstream_models = {
-        (upstream.name, model.name): UpstreamModel(
-            candidate=Candidate(upstream=upstream.name, model=model.name),
-            region=upstream.region,
-            context_window_tokens=model.context_window,
-            capabilities=frozenset(model.capabilities),
-            prices=unit_prices_of(model.price),
-            identity=(*upstream.identity, *model.identity),
-            provider=upstream.kind,
-            service_tiers=frozenset(model.service_tiers),
-        )
-        for upstream in settings.upstreams
-        for model in upstream.models
-    }
-    return Catalogue([_public_model(model, upstream_models) for model in settings.models if model.candidates])
-
-
-def _public_model(settings: PublicModelSettings, known: dict[tuple[str, str], UpstreamModel]) -> PublicModel:
-    candidates = tuple(known[split_candidate(candidate)] for candidate in settings.candidates)
-    weights = {known[split_candidate(name)].candidate: weight for name, weight in settings.weights.items()}
-    prefers_fast = settings.policy == "latency"
-    return PublicModel(
-        name=settings.name,
-        candidates=candidates,
-        weights=weights,
-        digest=digest_of(candidates, weights, prefers_fast=prefers_fast),
-        unsupported=settings.unsupported,
-        prefers_fast=prefers_fast,
-    )
 
 
 ROLE = Role(Settings, build, may_call=("embedding",), meets=("inference",), hears_gateway=True)

@@ -9,11 +9,13 @@ from typing import Annotated, Any, ClassVar, Self, cast
 from pydantic import ConfigDict, Field, model_validator
 
 from penstock_common.configuration import MAX_INT32, RELOADED, Duration, Section, resolved_if_possible
+from penstock_common.contract.router import Policy
 from penstock_common.degradation import faults_of_ladders
 from penstock_common.faults import KeyPath, nearest, refuse
 from penstock_common.prices import Price
-from penstock_common.routes import faults_of_routes
+from penstock_common.routes import Balance, ScoreByTask, TenantRouting, TokensByTask, by_task, faults_of_routes
 from penstock_common.sections import PublicModel, Redis
+from penstock_router.domain.figures import PolicyRules, Wants, Weights
 from penstock_router.domain.preference import PreferenceRules
 
 
@@ -48,6 +50,8 @@ class UpstreamModelSettings(_WithIdentity):
     capabilities: list[str] = ["chat"]
     price: Price | None = None
     service_tiers: dict[str, Any] = {}
+    quality: ScoreByTask | None = None
+    output_tokens: TokensByTask | None = None
 
 
 class UpstreamSettings(_WithIdentity):
@@ -91,6 +95,16 @@ class RouterSettings(Section):
     quality_every: Duration = timedelta(seconds=15)
     """How often it reads what feedback says of candidates: in its own process, else in ``redis.state``."""
 
+    balance: Balance = Balance()
+    """With `policy: balanced`, what counts how much, where the tenant has no ``routing`` of its own."""
+    quality_prior: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """The quality of a candidate of which nobody has said any."""
+    quality_prior_weight: Annotated[float, Field(gt=0)] = 20.0
+    """Of how many judgements in feedback a configured quality, or ``quality_prior``, is worth."""
+    output_tokens: TokensByTask = 400
+    """What an answer is taken to have where its model says nothing: a number, or numbers by task with `default` for the rest.
+    A request's own limit holds where it is less."""
+
     @model_validator(mode="after")
     def _usable(self) -> Self:
         values = {
@@ -106,14 +120,36 @@ class RouterSettings(Section):
         return PreferenceRules(self.latency_margin, self.explore_ratio, self.measured_for.total_seconds())
 
 
+class TenantSettings(Section):
+    """A tenant, as far as routing cares."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str
+    routing: TenantRouting = TenantRouting()
+
+
 class Settings(Section):
     """The router's sections."""
 
     upstreams: Annotated[list[UpstreamSettings], RELOADED] = []
     models: Annotated[list[PublicModel], RELOADED] = []
     """What callers ask for, each with the candidates that may answer."""
+    tenants: Annotated[list[TenantSettings], RELOADED] = []
     router: RouterSettings = RouterSettings()
     redis: Redis = Redis()
+
+    def policy_rules(self) -> PolicyRules:
+        """Return what policies go by, as the domain takes it."""
+        own = self.router
+        tenants = {tenant.name: _wants(tenant.routing) for tenant in self.tenants}
+        return PolicyRules(
+            quality=own.quality_prior,
+            quality_weight=own.quality_prior_weight,
+            output_tokens=by_task(own.output_tokens),
+            weights=Weights(own.balance.cost, own.balance.latency, own.balance.quality),
+            tenants={name: wants for name, wants in tenants.items() if wants != Wants()},
+        )
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
@@ -138,14 +174,16 @@ class Settings(Section):
         return self
 
 
+def _wants(routing: TenantRouting) -> Wants:
+    weights = routing.weights()
+    return Wants(
+        None if routing.policy is None else Policy(routing.policy), None if weights is None else Weights(*weights)
+    )
+
+
 def _at_odds(model: PublicModel, known: set[str]) -> Iterator[tuple[KeyPath, str]]:
     if model.routes and model.candidates:
         yield ("routes",), f"the model '{model.name}' has candidates too; give those a public model of their own"
-    if model.policy is not None and model.policy != "latency":
-        text = (
-            f"the model '{model.name}' wants '{model.policy}', which this version does not have yet: say latency, or "
-        )
-        yield ("policy",), text + "leave it out, and candidates are asked in their order"
     if model.policy and model.weights:
         text = f"the model '{model.name}' has a policy too, and only one of them can say who comes first: leave one out"
         yield ("weights",), text

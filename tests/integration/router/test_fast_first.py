@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from penstock_common.contract.router import Requirements, RouteRequest
+from penstock_common.contract.router import Policy, Requirements, RouteRequest
 from penstock_common.llm.types import Candidate, GenerationInput, Message, Role, Text, Usage
 from penstock_common.upstreams.state import Word, merged
 from penstock_inference.domain.endpoint import Endpoint, Pool
@@ -38,7 +38,7 @@ class World:
             pool.places("m")
         names = [Candidate(upstream=name, model="m") for name in self.seconds]
         entries = tuple(UpstreamModel(name, "", 100, frozenset({"chat"})) for name in names)
-        model = PublicModel("fast", entries, prefers_fast=True)
+        model = PublicModel("fast", entries, policy=Policy.LATENCY)
         self.router = Router(Catalogue([model]), random.Random(seed), PreferenceRules())
 
     def run(self, seconds: float) -> str:

@@ -23,7 +23,8 @@ from penstock_inference.domain.endpoint import Endpoint, Pool
 from penstock_inference.domain.health.registry import Health
 from penstock_inference.domain.health.rules import GOOD_PROBES
 from penstock_router.adapters.listener import Listener
-from penstock_router.app import build, catalogue_from
+from penstock_router.app import build
+from penstock_router.configured import catalogue_from
 from penstock_router.domain.routing import Router
 from penstock_router.settings import Settings
 

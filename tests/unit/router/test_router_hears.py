@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from penstock_common.contract.router import Requirements, RouteRequest
+from penstock_common.contract.router import Policy, Requirements, RouteRequest
 from penstock_common.llm.types import Candidate
 from penstock_common.upstreams.state import Condition, UpstreamState
 from penstock_router.domain.catalogue import Catalogue, PublicModel, UpstreamModel
@@ -22,9 +22,9 @@ def upstream_model(name, window=100, capabilities=("chat",), provider="openai", 
     )
 
 
-def router(*entries, weights=None, prefers_fast=False, rules=None, seed=1):
+def router(*entries, weights=None, policy=None, rules=None, seed=1):
     entries = entries or tuple(map(upstream_model, (A, B, C)))
-    model = PublicModel("smart", entries, weights or {}, prefers_fast=prefers_fast)
+    model = PublicModel("smart", entries, weights or {}, policy=policy)
     return Router(Catalogue([model]), random.Random(seed), rules)
 
 
@@ -154,11 +154,11 @@ def test_weights_are_shared_out_among_those_who_are_left():
 
 def test_who_wants_to_be_fast_gets_the_fastest_first_and_others_the_configurations_order():
     states = [state(A, latency=0.9, measured=1.0), state(B, latency=0.3, measured=1.0)]
-    fast, plain = router(prefers_fast=True), router()
+    fast, plain = router(policy=Policy.LATENCY), router()
     for made in (fast, plain):
         hear(made, *states, state(C, latency=0.5, measured=1.0))
     assert names(fast) == [B, C, A]
-    assert fast.plan(request()).reason == "smart: b/m first by latency"
+    assert fast.plan(request()).reason == "smart: b/m first by latency (b/m 0.3 s, c/m 0.5 s, a/m 0.9 s)"
     assert names(plain) == [A, B, C]
     assert names(fast, regions=("eu",)) == [A]
     fast.hear({})
@@ -167,14 +167,14 @@ def test_who_wants_to_be_fast_gets_the_fastest_first_and_others_the_configuratio
 
 
 def test_where_no_latency_is_known_the_reason_claims_none():
-    made = router(prefers_fast=True, rules=PreferenceRules(explore_ratio=0.0))
+    made = router(policy=Policy.LATENCY, rules=PreferenceRules(explore_ratio=0.0))
     hear(made, state(B, Condition.SLOW, 3.0))
     assert names(made) == [A, C, B]
     assert made.plan(request()).reason == "smart: a/m first by order"
 
 
 def test_an_order_by_latency_is_remembered_and_forgotten_when_it_changes():
-    made = router(prefers_fast=True)
+    made = router(policy=Policy.LATENCY)
     known = [state(name, latency=seconds, measured=1.0) for name, seconds in ((A, 0.9), (B, 0.3), (C, 0.5))]
     hear(made, *known)
     remembered = made.plan(request())
@@ -185,13 +185,13 @@ def test_an_order_by_latency_is_remembered_and_forgotten_when_it_changes():
 
 
 def test_who_is_fast_and_out_is_left_out():
-    made = router(prefers_fast=True)
+    made = router(policy=Policy.LATENCY)
     hear(made, state(A, latency=0.9, measured=1.0), state(B, Condition.EJECTED, 5.0, latency=0.1, measured=9.0))
     assert names(made) == [A, C]
 
 
 def test_whose_latency_is_not_known_gets_a_small_share_of_the_requests():
-    made = router(prefers_fast=True, rules=PreferenceRules(explore_ratio=0.1))
+    made = router(policy=Policy.LATENCY, rules=PreferenceRules(explore_ratio=0.1))
     known = [state(A, latency=0.9, measured=1.0), state(B, latency=2.0, measured=1.0)]
     hear(made, *known)
     plans = [made.plan(request()) for _ in range(2000)]
@@ -206,8 +206,8 @@ def test_whose_latency_is_not_known_gets_a_small_share_of_the_requests():
 
 
 def test_nobody_is_tried_where_nothing_is_heard_or_the_share_is_none():
-    made = router(prefers_fast=True, rules=PreferenceRules(explore_ratio=1.0))
+    made = router(policy=Policy.LATENCY, rules=PreferenceRules(explore_ratio=1.0))
     assert {tuple(names(made)) for _ in range(20)} == {(A, B, C)}
-    made = router(prefers_fast=True, rules=PreferenceRules(explore_ratio=0.0))
+    made = router(policy=Policy.LATENCY, rules=PreferenceRules(explore_ratio=0.0))
     hear(made, state(A, latency=0.9, measured=1.0))
     assert {tuple(names(made)) for _ in range(200)} == {(A, B, C)}

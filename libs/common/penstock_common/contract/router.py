@@ -9,6 +9,8 @@ from penstock_common.llm.types import GenerationInput, Image, JsonSchema, Messag
 # No common tokenizer puts more than this many bytes of ordinary text into a
 # token; so the estimate is a lower bound, and what it refuses never fits.
 _MAX_BYTES_PER_TOKEN = 8
+# Most texts have twice as many tokens as that: four bytes each.
+_TOKENS_PER_LEAST_TOKEN = 2
 
 _CHAT = frozenset({"chat"})
 _WORDS = (Text, Reasoning)
@@ -32,6 +34,11 @@ class Requirements(Value, frozen=True):
 
     capabilities: frozenset[str] = _CHAT
     min_input_tokens: int = 0
+
+    @property
+    def likely_input_tokens(self) -> int:
+        """What most texts of that size have."""
+        return self.min_input_tokens * _TOKENS_PER_LEAST_TOKEN
 
 
 class Subject(Value, frozen=True):

@@ -93,7 +93,7 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
     embeddings, store, keyring = EmbeddingLife(visits, embedder), SqlKeyStore(parts.engine), keyring_of(settings)
     cache_ports = _cache_ports(channels, cache, router)
     models, (reception, prepare) = (
-        ModelDirectory(router, embedder),
+        ModelDirectory(router, embedder, parts.forks),
         _reception(settings, keyring, store, parts, compression),
     )
     wire_formats = WireFormatsParts(

@@ -6,16 +6,17 @@ from penstock_common.contract.router import RouteRequest, requirements_of
 from penstock_common.errors import ModelNotFound
 from penstock_common.llm.types import GenerationInput, ModelInfo, RequestContext, RouteExplanation
 from penstock_gateway.domain.access.identity import Caller
-from penstock_gateway.domain.life.forks import with_choice
+from penstock_gateway.domain.life.forks import Forks
 from penstock_gateway.domain.life.ports import Router, TextEmbedder
 
 
 class ModelDirectory:
     """The router's models and the embedding service's, as far as a caller may use them."""
 
-    def __init__(self, router: Router, embedder: TextEmbedder) -> None:
+    def __init__(self, router: Router, embedder: TextEmbedder, forks: Forks) -> None:
         self._router = router
         self._embedder = embedder
+        self._forks = forks
 
     async def visible_to(self, caller: Caller) -> list[ModelInfo]:
         """Return the models that ``caller`` may use, by name."""
@@ -43,7 +44,7 @@ class ModelDirectory:
             raise _not_found(request.model)
         needs, regions = requirements_of(request), caller.tenant.regions
         asked = RouteRequest(model=request.model, requirements=needs, allowed_regions=regions)
-        return await self._router.explain(with_choice(asked, request, context, caller))
+        return await self._router.explain(self._forks.told(asked, request, caller, context))
 
 
 def _not_found(name: str) -> ModelNotFound:

@@ -16,6 +16,7 @@ import msgspec
 
 from penstock_common.configuration import parse_duration
 from penstock_common.contract.embedding import EmbedRequest
+from penstock_common.contract.router import Policy as Preferred
 from penstock_common.errors import AddressNotPermitted, InvalidRequest, UnsupportedParameter
 from penstock_common.llm.types import Degradation, GenerationInput, RequestContext
 from penstock_common.priority import PRIORITIES, Priority
@@ -203,6 +204,7 @@ class Reception:
             and (_DEGRADE.name not in arrival.headers or is_on(arrival.headers, _DEGRADE)),
             may_hedge=options.may_hedge and (_HEDGE.name not in arrival.headers or is_on(arrival.headers, _HEDGE)),
             compress=is_on(arrival.headers, _COMPRESS) if _COMPRESS.name in arrival.headers else options.compress,
+            policy=options.policy or (policy_in(arrival.headers) if "x-penstock-policy" in arrival.headers else None),
             priority=_priority(arrival.headers, caller, options),
             cache_control=options.cache_control
             or (cache_control_in(arrival.headers) if "x-penstock-cache" in arrival.headers else DEFAULT_CACHE_CONTROL),
@@ -238,7 +240,7 @@ class CallOptions(msgspec.Struct, frozen=True, gc=False):
 
     ``may_recover``: nothing but a header forbids that an answer that breaks off is made whole. ``may_degrade``: nor that
     another stands in for an answer that nobody can give. ``may_hedge``: nor that another is asked where the first token is
-    late. ``compress`` and ``priority``: what the body says of them. ``prompt``: what stands before the input.
+    late. ``compress``, ``priority`` and ``policy``: what the body says of them. ``prompt``: what stands before the input.
     """
 
     stream: bool
@@ -250,6 +252,7 @@ class CallOptions(msgspec.Struct, frozen=True, gc=False):
     compress: bool | None = None
     priority: Priority | None = None
     prompt: PromptReference | None = None
+    policy: Preferred | None = None
 
 
 def credential_in(headers: Mapping[str, str]) -> str:
@@ -293,6 +296,19 @@ def priority_in(headers: Mapping[str, str]) -> Priority | None:
             f"x-penstock-priority must be one of {', '.join(PRIORITIES)}.", field="x-penstock-priority"
         )
     return priority
+
+
+def policy_in(headers: Mapping[str, str]) -> Preferred:
+    """Return what ``x-penstock-policy`` says, which is there.
+
+    Raises:
+        InvalidRequest: for a word that means nothing here.
+    """
+    try:
+        return Preferred(headers["x-penstock-policy"].strip().lower())
+    except ValueError:
+        text = f"x-penstock-policy must be one of {', '.join(Preferred)}."
+    raise InvalidRequest(text, field="x-penstock-policy")
 
 
 def priority_of(asked: Priority | None, caller: Caller) -> Priority:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from penstock_common.contract.router import Policy
 from penstock_common.llm.types import Candidate, UnitPrices, UnsupportedFields
 
 
@@ -26,6 +27,17 @@ class UpstreamModel:
     identity: tuple[str, ...] = ()
     provider: str = ""
     service_tiers: frozenset[str] = frozenset()
+    price_steps: tuple[tuple[int, UnitPrices], ...] = ()
+    """What requests cost whose input has more tokens than the number, the lowest first."""
+    quality: Mapping[str, float] = field(default_factory=dict[str, float])
+    """How good its answers are, in [0, 1], by task."""
+    output_tokens: Mapping[str, float] = field(default_factory=dict[str, float])
+    """What an answer of it usually has, reasoning included, by task."""
+
+    def prices_of(self, input_tokens: int) -> UnitPrices:
+        """Return what a request of that much input is billed at."""
+        above = [prices for least, prices in self.price_steps if input_tokens > least]
+        return above[-1] if above else self.prices
 
     def can_stand_in_for(self, other: UpstreamModel) -> bool:
         """Return whether whatever the other can be asked this one can be asked, too.
@@ -54,8 +66,15 @@ class PublicModel:
     weights: Mapping[Candidate, int] = field(default_factory=dict[Candidate, int])
     digest: bytes = b""
     unsupported: UnsupportedFields = UnsupportedFields.REFUSE
-    prefers_fast: bool = False
-    """Whether the learned time to the first token says who comes first, rather than the order alone."""
+    policy: Policy | None = None
+    """What says who comes first; None: the order, or the weights."""
+    is_led_to: bool = False
+    """Whether a model with routes leads to it, so that requests may come with a policy that is not its own."""
+
+    @property
+    def takes_policies(self) -> bool:
+        """Whether any request for it may be answered by policy."""
+        return self.policy is not None or self.is_led_to
 
     @property
     def capabilities(self) -> frozenset[str]:
@@ -75,7 +94,7 @@ class PublicModel:
 
 
 def digest_of(
-    candidates: Sequence[UpstreamModel], weights: Mapping[Candidate, int], *, prefers_fast: bool = False
+    candidates: Sequence[UpstreamModel], weights: Mapping[Candidate, int], policy: Policy | None = None
 ) -> bytes:
     """Return what two routes have in common that lead to the same models in the same way.
 
@@ -84,8 +103,8 @@ def digest_of(
     route: list[object] = [
         (str(entry.candidate), entry.region, entry.identity, weights.get(entry.candidate, 0)) for entry in candidates
     ]
-    if prefers_fast:
-        route.append("latency")
+    if policy is not None:
+        route.append(policy.value)
     return hashlib.sha256(msgspec.msgpack.encode(route)).digest()
 
 

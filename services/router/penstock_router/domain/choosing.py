@@ -53,13 +53,16 @@ class Chooser:
             PenstockError: why the first choice cannot take the request, where none can.
         """
         fork = self.forks[request.model]
+        policy = router.wanted(request) or fork.policy
+        if policy is not request.policy:
+            request = msgspec.structs.replace(request, policy=policy)
         reading = await self._read(request) if fork.needs_reading else None
         seen = _NOTHING if reading is None or reading.abstains else Seen(reading.task, reading.complexity)
         passed_over: list[str] = []
         first: PenstockError | None = None
         for chosen in fork.ways(request, seen):
             try:
-                plan = _permitted_plan(chosen, request, router)
+                plan = _permitted_plan(chosen, request, router, seen.task)
             except _CANNOT as error:
                 passed_over.append(f"{chosen.model} ({error.message})")
                 first = first or error
@@ -80,12 +83,12 @@ class Chooser:
         return self._reader.classify(subject, vector, has_tools="tools" in able, has_images="vision" in able)
 
 
-def _permitted_plan(chosen: Chosen, request: RouteRequest, router: Router) -> Plan:
+def _permitted_plan(chosen: Chosen, request: RouteRequest, router: Router, task: str) -> Plan:
     allowed = request.allowed_models
     if allowed is not None and chosen.model not in allowed:
         text = f"The model '{request.model}' leads to '{chosen.model}', which your key may not use."
         raise ModelNotPermitted(text, model=chosen.model)
-    return router.plan(msgspec.structs.replace(request, model=chosen.model))
+    return router.plan(msgspec.structs.replace(request, model=chosen.model), task)
 
 
 def _decision(chosen: Chosen, reading: Reading | None, passed_over: Sequence[str]) -> Decision:
@@ -106,6 +109,8 @@ def _decision(chosen: Chosen, reading: Reading | None, passed_over: Sequence[str
 
 
 def _decided(fork: Fork, plan: Plan, decision: Decision) -> Plan:
+    if (preferred := plan.decision) is not None:
+        decision = msgspec.structs.replace(decision, policy=preferred.policy, figure=preferred.figure)
     reason = f"{fork.name}: {decision.model} by {decision.by}{_seen_in_words(decision)}"
     if decision.passed_over:
         reason += f", passed over {', '.join(decision.passed_over)}"

@@ -6,10 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from penstock_common.contract.router import RouteRequest
-
-# Requirements count no token that may not be there: eight bytes each. Most texts have twice as many.
-_TOKENS_PER_LEAST_TOKEN = 2
+from penstock_common.contract.router import Policy, RouteRequest
 
 OTHERWISE = "default"
 _FALLBACK_TASK = "general"
@@ -49,7 +46,7 @@ class Rule:
 
     def holds(self, request: RouteRequest, seen: Seen) -> bool:
         """Return whether all of its conditions do."""
-        tokens = request.requirements.min_input_tokens * _TOKENS_PER_LEAST_TOKEN
+        tokens = request.requirements.likely_input_tokens
         return (
             (not self.tasks or seen.task in self.tasks)
             and (not self.levels or seen.complexity in self.levels)
@@ -67,6 +64,8 @@ class Fork:
     name: str
     rules: tuple[Rule, ...]
     routes: Mapping[str, str | Mapping[str, str]]
+    policy: Policy | None = None
+    """Puts the candidates of whichever model is chosen in order; None: that model's own."""
 
     @property
     def needs_reading(self) -> bool:

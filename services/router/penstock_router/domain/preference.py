@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from penstock_common.llm.types import Candidate
 from penstock_common.upstreams.state import Condition, States, UpstreamState
@@ -30,8 +30,8 @@ class Preference:
 
     order: tuple[Candidate, ...]
     unmeasured: tuple[Candidate, ...] = ()
-    is_learned: bool = True
-    """Whether the latency of any is known."""
+    latencies: Mapping[Candidate, str] = field(default_factory=dict[Candidate, str])
+    """Usual times to the first token, in words, with two digits that count: more would be noise, and never the same twice."""
 
 
 def preferred(first: Candidate, configured: Sequence[Candidate], states: States, rules: PreferenceRules) -> Preference:
@@ -54,7 +54,7 @@ def preferred(first: Candidate, configured: Sequence[Candidate], states: States,
         order.remove(first)
         order.insert(0, first)
     unmeasured = tuple(name for name in order[1:] if _is_to_be_tried(states.get(name), rules))
-    return Preference(tuple(order), unmeasured, bool(latency))
+    return Preference(tuple(order), unmeasured, {name: f"{seconds:.2g} s" for name, seconds in latency.items()})
 
 
 def _latency(state: UpstreamState | None) -> float | None:

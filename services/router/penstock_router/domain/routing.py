@@ -6,12 +6,13 @@ import random
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from penstock_common.contract.router import Requirements, RouteRequest
+from penstock_common.contract.router import Policy, Requirements, RouteRequest
 from penstock_common.errors import ContextLengthExceeded, ModelNotFound, ModelNotPermitted, UnsupportedParameter
-from penstock_common.llm.types import Candidate, CandidateView, Plan
-from penstock_common.upstreams.quality import Qualities
+from penstock_common.llm.types import Candidate, CandidateView, Decision, Plan
 from penstock_common.upstreams.state import Condition, States, UpstreamState
-from penstock_router.domain.catalogue import Catalogue, PublicModel, UpstreamModel
+from penstock_router.domain.catalogue import Catalogue, PublicModel, UpstreamModel, digest_of
+from penstock_router.domain.figures import PolicyRules, Qualities
+from penstock_router.domain.policies import Order, Policies, in_words
 from penstock_router.domain.preference import Preference, PreferenceRules, preferred
 
 # How the caller's request names what a capability serves.
@@ -36,18 +37,26 @@ class _Known(NamedTuple):
 class Router:
     """Decides; carries no tokens, and of earlier requests remembers but the plans that chance had no part in."""
 
-    def __init__(self, catalogue: Catalogue, chance: random.Random, rules: PreferenceRules | None = None) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        chance: random.Random,
+        rules: PreferenceRules | None = None,
+        policy_rules: PolicyRules | None = None,
+    ) -> None:
         self._catalogue = catalogue
         self._chance = chance
         self._rules = rules or PreferenceRules()
-        self._known: dict[tuple[str, frozenset[str], tuple[str, ...]], _Known] = {}
+        self._policies = Policies(policy_rules or PolicyRules())
+        self._known: dict[tuple[str, Policy | None, frozenset[str], tuple[str, ...]], _Known] = {}
+        self._digests: dict[tuple[str, Policy], bytes] = {}
+        """Of models under a policy that is not their own."""
         self._troubled: dict[Candidate, UpstreamState] = {}
         """Who is out, or has no quota left."""
         self._states: States = {}
         self._preferences: dict[str, Preference] = {}
-        """Of models that want to be fast, by name."""
+        """Of models that may be asked to be fast, by name."""
         self._unmeasured: dict[str, tuple[Candidate, ...]] = {}
-        self._qualities: Qualities = {}
 
     def hear(self, states: States) -> None:
         """Plan by this from now on; where nothing is known, by the configuration alone."""
@@ -61,26 +70,31 @@ class Router:
         if troubled or self._troubled or preferences != self._preferences:
             self._known.clear()
         self._troubled, self._preferences, self._states = troubled, preferences, states
+        self._policies.estimates.states = states
         self._unmeasured = {name: one.unmeasured for name, one in preferences.items() if one.unmeasured}
 
     def hear_quality(self, qualities: Qualities) -> None:
-        """Plan by these opinions of candidates from now on."""
-        if qualities != self._qualities:
-            self._known.clear()
-        self._qualities = qualities
+        """Go by these opinions of candidates from now on, beside what is configured."""
+        self._policies.estimates.qualities = qualities
+
+    def wanted(self, request: RouteRequest) -> Policy | None:
+        """Return the policy that the request, else its tenant, wants; None for the model's own."""
+        return self._policies.wanted(request)
 
     def _preferred(self, states: States) -> dict[str, Preference]:
         found: dict[str, Preference] = {}
         for model in self._catalogue.all():
-            if model.prefers_fast:
+            if model.takes_policies:
                 configured = [entry.candidate for entry in model.candidates]
                 before = self._preferences.get(model.name)
                 first = before.order[0] if before else configured[0]
                 found[model.name] = preferred(first, configured, states, self._rules)
         return found
 
-    def plan(self, request: RouteRequest) -> Plan:
+    def plan(self, request: RouteRequest, task: str = "") -> Plan:
         """Return the candidates that can answer, best first, and what each is billed at.
+
+        ``task`` is what the prompt was seen to be about, empty where nobody looked.
 
         Raises:
             ModelNotFound: no public model has this name.
@@ -88,9 +102,11 @@ class Router:
             UnsupportedParameter: no candidate can do what the request asks for.
             ContextLengthExceeded: the conversation fits no candidate.
         """
+        if request.tenant in self._policies.tenants:
+            request = self._policies.as_wanted(request)
         needs, allowed_regions = request.requirements, request.allowed_regions
-        tried = self._to_be_tried(request.model) if self._unmeasured else None
-        known = self._known.get((request.model, needs.capabilities, allowed_regions))
+        tried = self._to_be_tried(request) if self._unmeasured else None
+        known = self._known.get((request.model, request.policy, needs.capabilities, allowed_regions))
         if known is not None and tried is None and needs.min_input_tokens <= known.smallest_window_tokens:
             return known.plan
         model = self._catalogue.find(request.model)
@@ -104,11 +120,16 @@ class Router:
         last: list[UpstreamModel] = []
         if self._troubled:
             fitting, last = self._without_who_is_out(fitting, left_out)
-        ordered, how = self._order(model, fitting, tried)
+        policy = request.policy or model.policy
+        order = self._order(model, fitting, request, task)
+        if tried is not None:
+            order = _with_first(tried, order)
         if last:
-            how += ", last " + ", ".join(map(self._told, last))
-        plan = _plan(model, [*ordered, *last], how, left_out)
-        if not model.weights and tried is None:
+            order = Order(
+                [*order.entries, *last], f"{order.how}, last {', '.join(map(self._told, last))}", order.figure
+            )
+        plan = self._plan(model, policy, order, left_out)
+        if tried is None and (policy is Policy.LATENCY or (policy is None and not model.weights)):
             self._remember(request, plan, min(entry.context_window_tokens for entry in model.candidates))
         return plan
 
@@ -119,7 +140,7 @@ class Router:
         if len(self._known) >= _MOST_PLANS:
             self._known.clear()
         known = _Known(plan, smallest_window_tokens)
-        self._known[request.model, needs.capabilities, request.allowed_regions] = known
+        self._known[request.model, request.policy, needs.capabilities, request.allowed_regions] = known
 
     def candidates(self, request: RouteRequest) -> list[CandidateView]:
         """Return what is known of each candidate of the request's model, with what speaks against it; none has a rank."""
@@ -143,10 +164,12 @@ class Router:
         """Return every public model, sorted by name."""
         return self._catalogue.all()
 
-    def _to_be_tried(self, model: str) -> Candidate | None:
+    def _to_be_tried(self, request: RouteRequest) -> Candidate | None:
         """Return whom this request is to find out about; mostly nobody."""
-        unmeasured = self._unmeasured.get(model)
-        if unmeasured is None or self._chance.random() >= self._rules.explore_ratio:
+        unmeasured = self._unmeasured.get(request.model)
+        if unmeasured is None or not self._is_to_be_fast(request):
+            return None
+        if self._chance.random() >= self._rules.explore_ratio:
             return None
         return self._chance.choice(unmeasured)
 
@@ -180,40 +203,65 @@ class Router:
         since = "" if state.since_seconds is None else f", {state.since_seconds:.0f} s ago"
         return f"{entry.candidate} ({what}{since})"
 
-    def _order(
-        self, model: PublicModel, fitting: list[UpstreamModel], tried: Candidate | None
-    ) -> tuple[list[UpstreamModel], str]:
-        preference = self._preferences.get(model.name)
-        if preference is not None:
-            return _by_latency(fitting, preference, tried)
+    def _is_to_be_fast(self, request: RouteRequest) -> bool:
+        if request.policy is not None:
+            return request.policy is Policy.LATENCY
+        model = self._catalogue.find(request.model)
+        return model is not None and model.policy is Policy.LATENCY
+
+    def _order(self, model: PublicModel, fitting: list[UpstreamModel], request: RouteRequest, task: str) -> Order:
+        policy = request.policy or model.policy
+        if policy is Policy.LATENCY:
+            preference = self._preferences.get(model.name)
+            return Order(fitting, "by order") if preference is None else _by_latency(fitting, preference)
+        if policy is not None:
+            return self._policies.order(policy, fitting, request, task)
         weights = [model.weights.get(entry.candidate, 0) for entry in fitting]
         if not any(weights):
-            return fitting, "by order"
+            return Order(fitting, "by order")
         first = self._chance.choices(fitting, weights)[0]
-        return [first, *(entry for entry in fitting if entry is not first)], "by weight"
+        return Order([first, *(entry for entry in fitting if entry is not first)], "by weight")
+
+    def _plan(self, model: PublicModel, policy: Policy | None, order: Order, left_out: Sequence[str]) -> Plan:
+        ordered = order.entries
+        reason = f"{model.name}: {ordered[0].candidate} first {order.how}"
+        if left_out:
+            reason += "; left out " + ", ".join(left_out)
+        decision = None
+        if policy is not None:
+            decision = Decision(model.name, "policy", policy=policy.value, figure=order.figure)
+        return Plan(
+            candidates=tuple([entry.candidate for entry in ordered]),
+            reason=reason,
+            decision=decision,
+            prices=tuple([entry.prices for entry in ordered]),
+            unsupported=model.unsupported,
+            route_digest=model.digest if policy is model.policy else self._digest_under(policy, model),
+        )
+
+    def _digest_under(self, policy: Policy | None, model: PublicModel) -> bytes:
+        if policy is None:
+            return model.digest
+        digest = self._digests.get((model.name, policy))
+        if digest is None:
+            digest = self._digests[model.name, policy] = digest_of(model.candidates, model.weights, policy)
+        return digest
 
 
-def _plan(model: PublicModel, ordered: Sequence[UpstreamModel], how: str, left_out: Sequence[str]) -> Plan:
-    reason = f"{model.name}: {ordered[0].candidate} first {how}"
-    if left_out:
-        reason += "; left out " + ", ".join(left_out)
-    return Plan(
-        candidates=tuple([entry.candidate for entry in ordered]),
-        reason=reason,
-        prices=tuple([entry.prices for entry in ordered]),
-        unsupported=model.unsupported,
-        route_digest=model.digest,
-    )
-
-
-def _by_latency(
-    fitting: list[UpstreamModel], preference: Preference, tried: Candidate | None
-) -> tuple[list[UpstreamModel], str]:
+def _by_latency(fitting: list[UpstreamModel], preference: Preference) -> Order:
     ordered = sorted(fitting, key=lambda entry: preference.order.index(entry.candidate))
-    first = next((entry for entry in ordered if entry.candidate == tried), None)
+    if not preference.latencies:
+        return Order(ordered, "by order")
+    told = [(entry, preference.latencies.get(entry.candidate, "latency unknown")) for entry in ordered]
+    return Order(ordered, in_words(Policy.LATENCY, told), told[0][1])
+
+
+def _with_first(tried: Candidate, order: Order) -> Order:
+    """Return the order with whom a request is to find out about first, where it is among them."""
+    first = next((entry for entry in order.entries if entry.candidate == tried), None)
     if first is None:
-        return ordered, "by latency" if preference.is_learned else "by order"
-    return [first, *(entry for entry in ordered if entry is not first)], "to learn its latency"
+        return order
+    return Order([first, *(entry for entry in order.entries if entry is not first)], "to learn its latency")
 
 
 def _filter(

@@ -107,6 +107,8 @@ def _decision_to_proto(decision: t.Decision) -> gen.Decision:
         by_vector=decision.by_vector,
         classifier=decision.classifier,
         passed_over=decision.passed_over,
+        policy=decision.policy,
+        figure=decision.figure,
     )
 
 
@@ -122,6 +124,8 @@ def _decision_from_proto(proto: gen.Decision) -> t.Decision:
         by_vector=proto.by_vector,
         classifier=proto.classifier,
         passed_over=tuple(proto.passed_over),
+        policy=proto.policy,
+        figure=proto.figure,
     )
 
 

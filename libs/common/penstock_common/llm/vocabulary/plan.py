@@ -32,7 +32,8 @@ class Decision(Value, frozen=True):
     ``by`` names the line of the configuration that decided, such as ``routes.code.high``. ``task`` and ``complexity``
     (low, medium or high) are empty where no line asked for them, confidences are in [0, 1]. ``abstains``: the prompt told
     too little. ``by_vector``: the prompt's embedding counted, and not its words alone. ``passed_over``: the public models
-    that came before and could not be taken, each with the reason.
+    that came before and could not be taken, each with the reason. ``policy`` says by what the first candidate came first,
+    ``figure`` how much of it, with its unit; empty where there is no policy, or nothing was known.
     """
 
     model: str
@@ -45,11 +46,15 @@ class Decision(Value, frozen=True):
     by_vector: bool = False
     classifier: str = ""
     passed_over: tuple[str, ...] = ()
+    policy: str = ""
+    figure: str = ""
 
     def __str__(self) -> str:
         seen = [f"task={self.task}; confidence={self.task_confidence:.2f}"] if self.task else []
         seen += [f"complexity={self.complexity}"] if self.complexity else []
-        return "; ".join([self.model, *seen, f"by={self.by}"])
+        preferred = [f"policy={self.policy}"] if self.policy else []
+        preferred += [f"at={self.figure}"] if self.figure else []
+        return "; ".join([self.model, *seen, f"by={self.by}", *preferred])
 
 
 class UnitPrices(Value, frozen=True):

@@ -444,6 +444,8 @@ type ChatRequest struct {
 	// Whether context (results of tools, documents) is made shorter before the model reads it; unset: as the model has it. On
 	// HTTP also the header `x-penstock-compress: on` or `off`. The answer's header `x-penstock-compressed` says what it saved.
 	Compress *bool `protobuf:"varint,80,opt,name=compress,proto3,oneof" json:"compress,omitempty"`
+	// For models with routes or a policy: by what candidates are put in order. On HTTP also the header `x-penstock-policy`.
+	Policy v1.RoutingPolicy `protobuf:"varint,43,opt,name=policy,proto3,enum=penstock.llm.v1.RoutingPolicy" json:"policy,omitempty"`
 	// What the key's tier permits at most is what a request gets. On HTTP also the header `x-penstock-priority`.
 	Priority v1.Priority `protobuf:"varint,31,opt,name=priority,proto3,enum=penstock.llm.v1.Priority" json:"priority,omitempty"`
 	// What stands before the input.
@@ -522,6 +524,13 @@ func (x *ChatRequest) GetCompress() bool {
 		return *x.Compress
 	}
 	return false
+}
+
+func (x *ChatRequest) GetPolicy() v1.RoutingPolicy {
+	if x != nil {
+		return x.Policy
+	}
+	return v1.RoutingPolicy(0)
 }
 
 func (x *ChatRequest) GetPriority() v1.Priority {
@@ -774,6 +783,8 @@ type StreamChatRequest struct {
 	// Whether context (results of tools, documents) is made shorter before the model reads it; unset: as the model has it. On
 	// HTTP also the header `x-penstock-compress: on` or `off`. The answer's header `x-penstock-compressed` says what it saved.
 	Compress *bool `protobuf:"varint,80,opt,name=compress,proto3,oneof" json:"compress,omitempty"`
+	// For models with routes or a policy: by what candidates are put in order. On HTTP also the header `x-penstock-policy`.
+	Policy v1.RoutingPolicy `protobuf:"varint,43,opt,name=policy,proto3,enum=penstock.llm.v1.RoutingPolicy" json:"policy,omitempty"`
 	// What the key's tier permits at most is what a request gets. On HTTP also the header `x-penstock-priority`.
 	Priority v1.Priority `protobuf:"varint,31,opt,name=priority,proto3,enum=penstock.llm.v1.Priority" json:"priority,omitempty"`
 	// What stands before the input.
@@ -859,6 +870,13 @@ func (x *StreamChatRequest) GetCompress() bool {
 		return *x.Compress
 	}
 	return false
+}
+
+func (x *StreamChatRequest) GetPolicy() v1.RoutingPolicy {
+	if x != nil {
+		return x.Policy
+	}
+	return v1.RoutingPolicy(0)
 }
 
 func (x *StreamChatRequest) GetPriority() v1.Priority {
@@ -962,7 +980,7 @@ const file_penstock_gateway_v1_chat_service_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\rR\aversion\x12\x14\n" +
 	"\x05label\x18\x03 \x01(\tR\x05label\x125\n" +
-	"\tvariables\x18\x04 \x01(\v2\x17.google.protobuf.StructR\tvariables\"\xb6\x03\n" +
+	"\tvariables\x18\x04 \x01(\v2\x17.google.protobuf.StructR\tvariables\"\xee\x03\n" +
 	"\vChatRequest\x12;\n" +
 	"\x05input\x18\x01 \x01(\v2 .penstock.llm.v1.GenerationInputB\x03\xe0A\x02R\x05input\x12F\n" +
 	"\rcache_control\x18\x02 \x01(\v2!.penstock.gateway.v1.CacheControlR\fcacheControl\x129\n" +
@@ -970,7 +988,8 @@ const file_penstock_gateway_v1_chat_service_proto_rawDesc = "" +
 	"\x0eno_degradation\x18( \x01(\bR\rnoDegradation\x12\x1d\n" +
 	"\n" +
 	"no_hedging\x18* \x01(\bR\tnoHedging\x12\x1f\n" +
-	"\bcompress\x18P \x01(\bH\x00R\bcompress\x88\x01\x01\x125\n" +
+	"\bcompress\x18P \x01(\bH\x00R\bcompress\x88\x01\x01\x126\n" +
+	"\x06policy\x18+ \x01(\x0e2\x1e.penstock.llm.v1.RoutingPolicyR\x06policy\x125\n" +
 	"\bpriority\x18\x1f \x01(\x0e2\x19.penstock.llm.v1.PriorityR\bpriority\x12<\n" +
 	"\x06prompt\x182 \x01(\v2$.penstock.gateway.v1.PromptReferenceR\x06promptB\v\n" +
 	"\t_compress\"\xf6\x04\n" +
@@ -992,7 +1011,7 @@ const file_penstock_gateway_v1_chat_service_proto_rawDesc = "" +
 	"\x0eAnsweredChoice\x122\n" +
 	"\amessage\x18\x01 \x01(\v2\x18.penstock.llm.v1.MessageR\amessage\x12B\n" +
 	"\rfinish_reason\x18\x02 \x01(\x0e2\x1d.penstock.llm.v1.FinishReasonR\ffinishReason\x12#\n" +
-	"\rlogprobs_json\x18\x03 \x01(\tR\flogprobsJson\"\xdd\x03\n" +
+	"\rlogprobs_json\x18\x03 \x01(\tR\flogprobsJson\"\x95\x04\n" +
 	"\x11StreamChatRequest\x12;\n" +
 	"\x05input\x18\x01 \x01(\v2 .penstock.llm.v1.GenerationInputB\x03\xe0A\x02R\x05input\x12F\n" +
 	"\rcache_control\x18\x02 \x01(\v2!.penstock.gateway.v1.CacheControlR\fcacheControl\x129\n" +
@@ -1002,7 +1021,8 @@ const file_penstock_gateway_v1_chat_service_proto_rawDesc = "" +
 	"\x0eno_degradation\x18( \x01(\bR\rnoDegradation\x12\x1d\n" +
 	"\n" +
 	"no_hedging\x18* \x01(\bR\tnoHedging\x12\x1f\n" +
-	"\bcompress\x18P \x01(\bH\x00R\bcompress\x88\x01\x01\x125\n" +
+	"\bcompress\x18P \x01(\bH\x00R\bcompress\x88\x01\x01\x126\n" +
+	"\x06policy\x18+ \x01(\x0e2\x1e.penstock.llm.v1.RoutingPolicyR\x06policy\x125\n" +
 	"\bpriority\x18\x1f \x01(\x0e2\x19.penstock.llm.v1.PriorityR\bpriority\x12<\n" +
 	"\x06prompt\x182 \x01(\v2$.penstock.gateway.v1.PromptReferenceR\x06promptB\v\n" +
 	"\t_compress\"L\n" +
@@ -1042,12 +1062,13 @@ var file_penstock_gateway_v1_chat_service_proto_goTypes = []any{
 	(*structpb.Struct)(nil),     // 11: google.protobuf.Struct
 	(*v1.GenerationInput)(nil),  // 12: penstock.llm.v1.GenerationInput
 	(*v1.RequestContext)(nil),   // 13: penstock.llm.v1.RequestContext
-	(v1.Priority)(0),            // 14: penstock.llm.v1.Priority
-	(*v1.Message)(nil),          // 15: penstock.llm.v1.Message
-	(v1.FinishReason)(0),        // 16: penstock.llm.v1.FinishReason
-	(*v1.TokenUsage)(nil),       // 17: penstock.llm.v1.TokenUsage
-	(v1.Degradation)(0),         // 18: penstock.llm.v1.Degradation
-	(*v1.GenerationEvent)(nil),  // 19: penstock.llm.v1.GenerationEvent
+	(v1.RoutingPolicy)(0),       // 14: penstock.llm.v1.RoutingPolicy
+	(v1.Priority)(0),            // 15: penstock.llm.v1.Priority
+	(*v1.Message)(nil),          // 16: penstock.llm.v1.Message
+	(v1.FinishReason)(0),        // 17: penstock.llm.v1.FinishReason
+	(*v1.TokenUsage)(nil),       // 18: penstock.llm.v1.TokenUsage
+	(v1.Degradation)(0),         // 19: penstock.llm.v1.Degradation
+	(*v1.GenerationEvent)(nil),  // 20: penstock.llm.v1.GenerationEvent
 }
 var file_penstock_gateway_v1_chat_service_proto_depIdxs = []int32{
 	10, // 0: penstock.gateway.v1.CacheControl.max_age:type_name -> google.protobuf.Duration
@@ -1059,31 +1080,33 @@ var file_penstock_gateway_v1_chat_service_proto_depIdxs = []int32{
 	12, // 6: penstock.gateway.v1.ChatRequest.input:type_name -> penstock.llm.v1.GenerationInput
 	2,  // 7: penstock.gateway.v1.ChatRequest.cache_control:type_name -> penstock.gateway.v1.CacheControl
 	13, // 8: penstock.gateway.v1.ChatRequest.context:type_name -> penstock.llm.v1.RequestContext
-	14, // 9: penstock.gateway.v1.ChatRequest.priority:type_name -> penstock.llm.v1.Priority
-	4,  // 10: penstock.gateway.v1.ChatRequest.prompt:type_name -> penstock.gateway.v1.PromptReference
-	15, // 11: penstock.gateway.v1.ChatResponse.message:type_name -> penstock.llm.v1.Message
-	16, // 12: penstock.gateway.v1.ChatResponse.finish_reason:type_name -> penstock.llm.v1.FinishReason
-	17, // 13: penstock.gateway.v1.ChatResponse.usage:type_name -> penstock.llm.v1.TokenUsage
-	3,  // 14: penstock.gateway.v1.ChatResponse.cache:type_name -> penstock.gateway.v1.CacheResult
-	7,  // 15: penstock.gateway.v1.ChatResponse.more_choices:type_name -> penstock.gateway.v1.AnsweredChoice
-	18, // 16: penstock.gateway.v1.ChatResponse.degraded:type_name -> penstock.llm.v1.Degradation
-	15, // 17: penstock.gateway.v1.AnsweredChoice.message:type_name -> penstock.llm.v1.Message
-	16, // 18: penstock.gateway.v1.AnsweredChoice.finish_reason:type_name -> penstock.llm.v1.FinishReason
-	12, // 19: penstock.gateway.v1.StreamChatRequest.input:type_name -> penstock.llm.v1.GenerationInput
-	2,  // 20: penstock.gateway.v1.StreamChatRequest.cache_control:type_name -> penstock.gateway.v1.CacheControl
-	13, // 21: penstock.gateway.v1.StreamChatRequest.context:type_name -> penstock.llm.v1.RequestContext
-	14, // 22: penstock.gateway.v1.StreamChatRequest.priority:type_name -> penstock.llm.v1.Priority
-	4,  // 23: penstock.gateway.v1.StreamChatRequest.prompt:type_name -> penstock.gateway.v1.PromptReference
-	19, // 24: penstock.gateway.v1.StreamChatResponse.event:type_name -> penstock.llm.v1.GenerationEvent
-	5,  // 25: penstock.gateway.v1.ChatService.Chat:input_type -> penstock.gateway.v1.ChatRequest
-	8,  // 26: penstock.gateway.v1.ChatService.StreamChat:input_type -> penstock.gateway.v1.StreamChatRequest
-	6,  // 27: penstock.gateway.v1.ChatService.Chat:output_type -> penstock.gateway.v1.ChatResponse
-	9,  // 28: penstock.gateway.v1.ChatService.StreamChat:output_type -> penstock.gateway.v1.StreamChatResponse
-	27, // [27:29] is the sub-list for method output_type
-	25, // [25:27] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	14, // 9: penstock.gateway.v1.ChatRequest.policy:type_name -> penstock.llm.v1.RoutingPolicy
+	15, // 10: penstock.gateway.v1.ChatRequest.priority:type_name -> penstock.llm.v1.Priority
+	4,  // 11: penstock.gateway.v1.ChatRequest.prompt:type_name -> penstock.gateway.v1.PromptReference
+	16, // 12: penstock.gateway.v1.ChatResponse.message:type_name -> penstock.llm.v1.Message
+	17, // 13: penstock.gateway.v1.ChatResponse.finish_reason:type_name -> penstock.llm.v1.FinishReason
+	18, // 14: penstock.gateway.v1.ChatResponse.usage:type_name -> penstock.llm.v1.TokenUsage
+	3,  // 15: penstock.gateway.v1.ChatResponse.cache:type_name -> penstock.gateway.v1.CacheResult
+	7,  // 16: penstock.gateway.v1.ChatResponse.more_choices:type_name -> penstock.gateway.v1.AnsweredChoice
+	19, // 17: penstock.gateway.v1.ChatResponse.degraded:type_name -> penstock.llm.v1.Degradation
+	16, // 18: penstock.gateway.v1.AnsweredChoice.message:type_name -> penstock.llm.v1.Message
+	17, // 19: penstock.gateway.v1.AnsweredChoice.finish_reason:type_name -> penstock.llm.v1.FinishReason
+	12, // 20: penstock.gateway.v1.StreamChatRequest.input:type_name -> penstock.llm.v1.GenerationInput
+	2,  // 21: penstock.gateway.v1.StreamChatRequest.cache_control:type_name -> penstock.gateway.v1.CacheControl
+	13, // 22: penstock.gateway.v1.StreamChatRequest.context:type_name -> penstock.llm.v1.RequestContext
+	14, // 23: penstock.gateway.v1.StreamChatRequest.policy:type_name -> penstock.llm.v1.RoutingPolicy
+	15, // 24: penstock.gateway.v1.StreamChatRequest.priority:type_name -> penstock.llm.v1.Priority
+	4,  // 25: penstock.gateway.v1.StreamChatRequest.prompt:type_name -> penstock.gateway.v1.PromptReference
+	20, // 26: penstock.gateway.v1.StreamChatResponse.event:type_name -> penstock.llm.v1.GenerationEvent
+	5,  // 27: penstock.gateway.v1.ChatService.Chat:input_type -> penstock.gateway.v1.ChatRequest
+	8,  // 28: penstock.gateway.v1.ChatService.StreamChat:input_type -> penstock.gateway.v1.StreamChatRequest
+	6,  // 29: penstock.gateway.v1.ChatService.Chat:output_type -> penstock.gateway.v1.ChatResponse
+	9,  // 30: penstock.gateway.v1.ChatService.StreamChat:output_type -> penstock.gateway.v1.StreamChatResponse
+	29, // [29:31] is the sub-list for method output_type
+	27, // [27:29] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_penstock_gateway_v1_chat_service_proto_init() }

@@ -78,6 +78,67 @@ func (Priority) EnumDescriptor() ([]byte, []int) {
 	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{0}
 }
 
+// What to prefer among candidates that can all do the work.
+type RoutingPolicy int32
+
+const (
+	// As the tenant, else the model, has it.
+	RoutingPolicy_ROUTING_POLICY_UNSPECIFIED RoutingPolicy = 0
+	// Cost, latency and quality weighed.
+	RoutingPolicy_ROUTING_POLICY_BALANCED RoutingPolicy = 1
+	// The cheapest first.
+	RoutingPolicy_ROUTING_POLICY_COST RoutingPolicy = 2
+	// The fastest first.
+	RoutingPolicy_ROUTING_POLICY_LATENCY RoutingPolicy = 3
+	// The best first.
+	RoutingPolicy_ROUTING_POLICY_QUALITY RoutingPolicy = 4
+)
+
+// Enum value maps for RoutingPolicy.
+var (
+	RoutingPolicy_name = map[int32]string{
+		0: "ROUTING_POLICY_UNSPECIFIED",
+		1: "ROUTING_POLICY_BALANCED",
+		2: "ROUTING_POLICY_COST",
+		3: "ROUTING_POLICY_LATENCY",
+		4: "ROUTING_POLICY_QUALITY",
+	}
+	RoutingPolicy_value = map[string]int32{
+		"ROUTING_POLICY_UNSPECIFIED": 0,
+		"ROUTING_POLICY_BALANCED":    1,
+		"ROUTING_POLICY_COST":        2,
+		"ROUTING_POLICY_LATENCY":     3,
+		"ROUTING_POLICY_QUALITY":     4,
+	}
+)
+
+func (x RoutingPolicy) Enum() *RoutingPolicy {
+	p := new(RoutingPolicy)
+	*p = x
+	return p
+}
+
+func (x RoutingPolicy) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (RoutingPolicy) Descriptor() protoreflect.EnumDescriptor {
+	return file_penstock_llm_v1_generation_proto_enumTypes[1].Descriptor()
+}
+
+func (RoutingPolicy) Type() protoreflect.EnumType {
+	return &file_penstock_llm_v1_generation_proto_enumTypes[1]
+}
+
+func (x RoutingPolicy) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use RoutingPolicy.Descriptor instead.
+func (RoutingPolicy) EnumDescriptor() ([]byte, []int) {
+	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{1}
+}
+
 // Why the model stopped.
 type FinishReason int32
 
@@ -123,11 +184,11 @@ func (x FinishReason) String() string {
 }
 
 func (FinishReason) Descriptor() protoreflect.EnumDescriptor {
-	return file_penstock_llm_v1_generation_proto_enumTypes[1].Descriptor()
+	return file_penstock_llm_v1_generation_proto_enumTypes[2].Descriptor()
 }
 
 func (FinishReason) Type() protoreflect.EnumType {
-	return &file_penstock_llm_v1_generation_proto_enumTypes[1]
+	return &file_penstock_llm_v1_generation_proto_enumTypes[2]
 }
 
 func (x FinishReason) Number() protoreflect.EnumNumber {
@@ -136,7 +197,7 @@ func (x FinishReason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use FinishReason.Descriptor instead.
 func (FinishReason) EnumDescriptor() ([]byte, []int) {
-	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{1}
+	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{2}
 }
 
 // What the caller of a model is given where its candidates have failed, and its configuration says what then.
@@ -180,11 +241,11 @@ func (x Degradation) String() string {
 }
 
 func (Degradation) Descriptor() protoreflect.EnumDescriptor {
-	return file_penstock_llm_v1_generation_proto_enumTypes[2].Descriptor()
+	return file_penstock_llm_v1_generation_proto_enumTypes[3].Descriptor()
 }
 
 func (Degradation) Type() protoreflect.EnumType {
-	return &file_penstock_llm_v1_generation_proto_enumTypes[2]
+	return &file_penstock_llm_v1_generation_proto_enumTypes[3]
 }
 
 func (x Degradation) Number() protoreflect.EnumNumber {
@@ -193,7 +254,7 @@ func (x Degradation) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Degradation.Descriptor instead.
 func (Degradation) EnumDescriptor() ([]byte, []int) {
-	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{2}
+	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{3}
 }
 
 // What becomes of a field of the request that no candidate takes.
@@ -233,11 +294,11 @@ func (x UnsupportedFields) String() string {
 }
 
 func (UnsupportedFields) Descriptor() protoreflect.EnumDescriptor {
-	return file_penstock_llm_v1_generation_proto_enumTypes[3].Descriptor()
+	return file_penstock_llm_v1_generation_proto_enumTypes[4].Descriptor()
 }
 
 func (UnsupportedFields) Type() protoreflect.EnumType {
-	return &file_penstock_llm_v1_generation_proto_enumTypes[3]
+	return &file_penstock_llm_v1_generation_proto_enumTypes[4]
 }
 
 func (x UnsupportedFields) Number() protoreflect.EnumNumber {
@@ -246,7 +307,7 @@ func (x UnsupportedFields) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use UnsupportedFields.Descriptor instead.
 func (UnsupportedFields) EnumDescriptor() ([]byte, []int) {
-	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{3}
+	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{4}
 }
 
 // How another attempt takes over.
@@ -286,11 +347,11 @@ func (x Recovery_Way) String() string {
 }
 
 func (Recovery_Way) Descriptor() protoreflect.EnumDescriptor {
-	return file_penstock_llm_v1_generation_proto_enumTypes[4].Descriptor()
+	return file_penstock_llm_v1_generation_proto_enumTypes[5].Descriptor()
 }
 
 func (Recovery_Way) Type() protoreflect.EnumType {
-	return &file_penstock_llm_v1_generation_proto_enumTypes[4]
+	return &file_penstock_llm_v1_generation_proto_enumTypes[5]
 }
 
 func (x Recovery_Way) Number() protoreflect.EnumNumber {
@@ -2032,7 +2093,11 @@ type Decision struct {
 	// The version of what looked at the prompt.
 	Classifier string `protobuf:"bytes,9,opt,name=classifier,proto3" json:"classifier,omitempty"`
 	// Public models that came before and could not be taken, each with the reason.
-	PassedOver    []string `protobuf:"bytes,10,rep,name=passed_over,json=passedOver,proto3" json:"passed_over,omitempty"`
+	PassedOver []string `protobuf:"bytes,10,rep,name=passed_over,json=passedOver,proto3" json:"passed_over,omitempty"`
+	// balanced, cost, latency or quality, where that says which candidate comes first.
+	Policy string `protobuf:"bytes,11,opt,name=policy,proto3" json:"policy,omitempty"`
+	// By what the first candidate came first, with its unit. Empty where the policy knew nothing.
+	Figure        string `protobuf:"bytes,12,opt,name=figure,proto3" json:"figure,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2135,6 +2200,20 @@ func (x *Decision) GetPassedOver() []string {
 		return x.PassedOver
 	}
 	return nil
+}
+
+func (x *Decision) GetPolicy() string {
+	if x != nil {
+		return x.Policy
+	}
+	return ""
+}
+
+func (x *Decision) GetFigure() string {
+	if x != nil {
+		return x.Figure
+	}
+	return ""
 }
 
 // How a request would be routed now.
@@ -2484,7 +2563,7 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"\x06prices\x18\x04 \x03(\v2\x1b.penstock.llm.v1.UnitPricesR\x06prices\x12D\n" +
 	"\vunsupported\x18\x1e \x01(\x0e2\".penstock.llm.v1.UnsupportedFieldsR\vunsupported\x12!\n" +
 	"\froute_digest\x18( \x01(\fR\vrouteDigest\x125\n" +
-	"\bdecision\x18) \x01(\v2\x19.penstock.llm.v1.DecisionR\bdecisionJ\x04\b\x02\x10\x03R\x0eclassification\"\xbc\x02\n" +
+	"\bdecision\x18) \x01(\v2\x19.penstock.llm.v1.DecisionR\bdecisionJ\x04\b\x02\x10\x03R\x0eclassification\"\xec\x02\n" +
 	"\bDecision\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\x12\x0e\n" +
 	"\x02by\x18\x02 \x01(\tR\x02by\x12\x12\n" +
@@ -2501,7 +2580,9 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"classifier\x12\x1f\n" +
 	"\vpassed_over\x18\n" +
 	" \x03(\tR\n" +
-	"passedOver\"\x97\x01\n" +
+	"passedOver\x12\x16\n" +
+	"\x06policy\x18\v \x01(\tR\x06policy\x12\x16\n" +
+	"\x06figure\x18\f \x01(\tR\x06figure\"\x97\x01\n" +
 	"\x10RouteExplanation\x12)\n" +
 	"\x04plan\x18\x01 \x01(\v2\x15.penstock.llm.v1.PlanR\x04plan\x12\x18\n" +
 	"\arefusal\x18\x02 \x01(\tR\arefusal\x12>\n" +
@@ -2523,7 +2604,13 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11PRIORITY_CRITICAL\x10\x01\x12\x14\n" +
 	"\x10PRIORITY_DEFAULT\x10\x02\x12\x16\n" +
-	"\x12PRIORITY_SHEDDABLE\x10\x03*\x9f\x01\n" +
+	"\x12PRIORITY_SHEDDABLE\x10\x03*\x9d\x01\n" +
+	"\rRoutingPolicy\x12\x1e\n" +
+	"\x1aROUTING_POLICY_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17ROUTING_POLICY_BALANCED\x10\x01\x12\x17\n" +
+	"\x13ROUTING_POLICY_COST\x10\x02\x12\x1a\n" +
+	"\x16ROUTING_POLICY_LATENCY\x10\x03\x12\x1a\n" +
+	"\x16ROUTING_POLICY_QUALITY\x10\x04*\x9f\x01\n" +
 	"\fFinishReason\x12\x1d\n" +
 	"\x19FINISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12FINISH_REASON_STOP\x10\x01\x12\x18\n" +
@@ -2552,79 +2639,80 @@ func file_penstock_llm_v1_generation_proto_rawDescGZIP() []byte {
 	return file_penstock_llm_v1_generation_proto_rawDescData
 }
 
-var file_penstock_llm_v1_generation_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_penstock_llm_v1_generation_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
 var file_penstock_llm_v1_generation_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_penstock_llm_v1_generation_proto_goTypes = []any{
 	(Priority)(0),              // 0: penstock.llm.v1.Priority
-	(FinishReason)(0),          // 1: penstock.llm.v1.FinishReason
-	(Degradation)(0),           // 2: penstock.llm.v1.Degradation
-	(UnsupportedFields)(0),     // 3: penstock.llm.v1.UnsupportedFields
-	(Recovery_Way)(0),          // 4: penstock.llm.v1.Recovery.Way
-	(*GenerationInput)(nil),    // 5: penstock.llm.v1.GenerationInput
-	(*SamplingParams)(nil),     // 6: penstock.llm.v1.SamplingParams
-	(*ResponseFormat)(nil),     // 7: penstock.llm.v1.ResponseFormat
-	(*JsonSchema)(nil),         // 8: penstock.llm.v1.JsonSchema
-	(*RequestContext)(nil),     // 9: penstock.llm.v1.RequestContext
-	(*TokenUsage)(nil),         // 10: penstock.llm.v1.TokenUsage
-	(*GenerationEvent)(nil),    // 11: penstock.llm.v1.GenerationEvent
-	(*GenerationStarted)(nil),  // 12: penstock.llm.v1.GenerationStarted
-	(*TextDelta)(nil),          // 13: penstock.llm.v1.TextDelta
-	(*OpaqueDelta)(nil),        // 14: penstock.llm.v1.OpaqueDelta
-	(*ReasoningDelta)(nil),     // 15: penstock.llm.v1.ReasoningDelta
-	(*ToolCallDelta)(nil),      // 16: penstock.llm.v1.ToolCallDelta
-	(*ChoiceFinished)(nil),     // 17: penstock.llm.v1.ChoiceFinished
-	(*GenerationFinished)(nil), // 18: penstock.llm.v1.GenerationFinished
-	(*StopDetails)(nil),        // 19: penstock.llm.v1.StopDetails
-	(*Recovery)(nil),           // 20: penstock.llm.v1.Recovery
-	(*UnitPrices)(nil),         // 21: penstock.llm.v1.UnitPrices
-	(*Candidate)(nil),          // 22: penstock.llm.v1.Candidate
-	(*Plan)(nil),               // 23: penstock.llm.v1.Plan
-	(*Decision)(nil),           // 24: penstock.llm.v1.Decision
-	(*RouteExplanation)(nil),   // 25: penstock.llm.v1.RouteExplanation
-	(*CandidateView)(nil),      // 26: penstock.llm.v1.CandidateView
-	nil,                        // 27: penstock.llm.v1.RequestContext.TagsEntry
-	(*Message)(nil),            // 28: penstock.llm.v1.Message
-	(*Tool)(nil),               // 29: penstock.llm.v1.Tool
-	(*ToolChoice)(nil),         // 30: penstock.llm.v1.ToolChoice
-	(*OpaqueBlock)(nil),        // 31: penstock.llm.v1.OpaqueBlock
+	(RoutingPolicy)(0),         // 1: penstock.llm.v1.RoutingPolicy
+	(FinishReason)(0),          // 2: penstock.llm.v1.FinishReason
+	(Degradation)(0),           // 3: penstock.llm.v1.Degradation
+	(UnsupportedFields)(0),     // 4: penstock.llm.v1.UnsupportedFields
+	(Recovery_Way)(0),          // 5: penstock.llm.v1.Recovery.Way
+	(*GenerationInput)(nil),    // 6: penstock.llm.v1.GenerationInput
+	(*SamplingParams)(nil),     // 7: penstock.llm.v1.SamplingParams
+	(*ResponseFormat)(nil),     // 8: penstock.llm.v1.ResponseFormat
+	(*JsonSchema)(nil),         // 9: penstock.llm.v1.JsonSchema
+	(*RequestContext)(nil),     // 10: penstock.llm.v1.RequestContext
+	(*TokenUsage)(nil),         // 11: penstock.llm.v1.TokenUsage
+	(*GenerationEvent)(nil),    // 12: penstock.llm.v1.GenerationEvent
+	(*GenerationStarted)(nil),  // 13: penstock.llm.v1.GenerationStarted
+	(*TextDelta)(nil),          // 14: penstock.llm.v1.TextDelta
+	(*OpaqueDelta)(nil),        // 15: penstock.llm.v1.OpaqueDelta
+	(*ReasoningDelta)(nil),     // 16: penstock.llm.v1.ReasoningDelta
+	(*ToolCallDelta)(nil),      // 17: penstock.llm.v1.ToolCallDelta
+	(*ChoiceFinished)(nil),     // 18: penstock.llm.v1.ChoiceFinished
+	(*GenerationFinished)(nil), // 19: penstock.llm.v1.GenerationFinished
+	(*StopDetails)(nil),        // 20: penstock.llm.v1.StopDetails
+	(*Recovery)(nil),           // 21: penstock.llm.v1.Recovery
+	(*UnitPrices)(nil),         // 22: penstock.llm.v1.UnitPrices
+	(*Candidate)(nil),          // 23: penstock.llm.v1.Candidate
+	(*Plan)(nil),               // 24: penstock.llm.v1.Plan
+	(*Decision)(nil),           // 25: penstock.llm.v1.Decision
+	(*RouteExplanation)(nil),   // 26: penstock.llm.v1.RouteExplanation
+	(*CandidateView)(nil),      // 27: penstock.llm.v1.CandidateView
+	nil,                        // 28: penstock.llm.v1.RequestContext.TagsEntry
+	(*Message)(nil),            // 29: penstock.llm.v1.Message
+	(*Tool)(nil),               // 30: penstock.llm.v1.Tool
+	(*ToolChoice)(nil),         // 31: penstock.llm.v1.ToolChoice
+	(*OpaqueBlock)(nil),        // 32: penstock.llm.v1.OpaqueBlock
 }
 var file_penstock_llm_v1_generation_proto_depIdxs = []int32{
-	28, // 0: penstock.llm.v1.GenerationInput.messages:type_name -> penstock.llm.v1.Message
-	29, // 1: penstock.llm.v1.GenerationInput.tools:type_name -> penstock.llm.v1.Tool
-	30, // 2: penstock.llm.v1.GenerationInput.tool_choice:type_name -> penstock.llm.v1.ToolChoice
-	6,  // 3: penstock.llm.v1.GenerationInput.sampling:type_name -> penstock.llm.v1.SamplingParams
-	7,  // 4: penstock.llm.v1.GenerationInput.response_format:type_name -> penstock.llm.v1.ResponseFormat
-	8,  // 5: penstock.llm.v1.ResponseFormat.json_schema:type_name -> penstock.llm.v1.JsonSchema
-	27, // 6: penstock.llm.v1.RequestContext.tags:type_name -> penstock.llm.v1.RequestContext.TagsEntry
-	12, // 7: penstock.llm.v1.GenerationEvent.started:type_name -> penstock.llm.v1.GenerationStarted
-	13, // 8: penstock.llm.v1.GenerationEvent.text_delta:type_name -> penstock.llm.v1.TextDelta
-	15, // 9: penstock.llm.v1.GenerationEvent.reasoning_delta:type_name -> penstock.llm.v1.ReasoningDelta
-	16, // 10: penstock.llm.v1.GenerationEvent.tool_call_delta:type_name -> penstock.llm.v1.ToolCallDelta
-	10, // 11: penstock.llm.v1.GenerationEvent.usage:type_name -> penstock.llm.v1.TokenUsage
-	18, // 12: penstock.llm.v1.GenerationEvent.finished:type_name -> penstock.llm.v1.GenerationFinished
-	17, // 13: penstock.llm.v1.GenerationEvent.choice_finished:type_name -> penstock.llm.v1.ChoiceFinished
-	14, // 14: penstock.llm.v1.GenerationEvent.opaque_delta:type_name -> penstock.llm.v1.OpaqueDelta
-	22, // 15: penstock.llm.v1.GenerationStarted.answered_by:type_name -> penstock.llm.v1.Candidate
-	21, // 16: penstock.llm.v1.GenerationStarted.unit_prices:type_name -> penstock.llm.v1.UnitPrices
-	31, // 17: penstock.llm.v1.OpaqueDelta.block:type_name -> penstock.llm.v1.OpaqueBlock
-	1,  // 18: penstock.llm.v1.ChoiceFinished.reason:type_name -> penstock.llm.v1.FinishReason
-	1,  // 19: penstock.llm.v1.GenerationFinished.reason:type_name -> penstock.llm.v1.FinishReason
-	22, // 20: penstock.llm.v1.GenerationFinished.answered_by:type_name -> penstock.llm.v1.Candidate
-	21, // 21: penstock.llm.v1.GenerationFinished.unit_prices:type_name -> penstock.llm.v1.UnitPrices
-	20, // 22: penstock.llm.v1.GenerationFinished.recoveries:type_name -> penstock.llm.v1.Recovery
-	19, // 23: penstock.llm.v1.GenerationFinished.stop_details:type_name -> penstock.llm.v1.StopDetails
-	2,  // 24: penstock.llm.v1.GenerationFinished.degraded:type_name -> penstock.llm.v1.Degradation
-	22, // 25: penstock.llm.v1.Recovery.broke:type_name -> penstock.llm.v1.Candidate
-	4,  // 26: penstock.llm.v1.Recovery.way:type_name -> penstock.llm.v1.Recovery.Way
-	10, // 27: penstock.llm.v1.Recovery.usage:type_name -> penstock.llm.v1.TokenUsage
-	22, // 28: penstock.llm.v1.Plan.candidates:type_name -> penstock.llm.v1.Candidate
-	21, // 29: penstock.llm.v1.Plan.prices:type_name -> penstock.llm.v1.UnitPrices
-	3,  // 30: penstock.llm.v1.Plan.unsupported:type_name -> penstock.llm.v1.UnsupportedFields
-	24, // 31: penstock.llm.v1.Plan.decision:type_name -> penstock.llm.v1.Decision
-	23, // 32: penstock.llm.v1.RouteExplanation.plan:type_name -> penstock.llm.v1.Plan
-	26, // 33: penstock.llm.v1.RouteExplanation.candidates:type_name -> penstock.llm.v1.CandidateView
-	22, // 34: penstock.llm.v1.CandidateView.candidate:type_name -> penstock.llm.v1.Candidate
-	21, // 35: penstock.llm.v1.CandidateView.prices:type_name -> penstock.llm.v1.UnitPrices
+	29, // 0: penstock.llm.v1.GenerationInput.messages:type_name -> penstock.llm.v1.Message
+	30, // 1: penstock.llm.v1.GenerationInput.tools:type_name -> penstock.llm.v1.Tool
+	31, // 2: penstock.llm.v1.GenerationInput.tool_choice:type_name -> penstock.llm.v1.ToolChoice
+	7,  // 3: penstock.llm.v1.GenerationInput.sampling:type_name -> penstock.llm.v1.SamplingParams
+	8,  // 4: penstock.llm.v1.GenerationInput.response_format:type_name -> penstock.llm.v1.ResponseFormat
+	9,  // 5: penstock.llm.v1.ResponseFormat.json_schema:type_name -> penstock.llm.v1.JsonSchema
+	28, // 6: penstock.llm.v1.RequestContext.tags:type_name -> penstock.llm.v1.RequestContext.TagsEntry
+	13, // 7: penstock.llm.v1.GenerationEvent.started:type_name -> penstock.llm.v1.GenerationStarted
+	14, // 8: penstock.llm.v1.GenerationEvent.text_delta:type_name -> penstock.llm.v1.TextDelta
+	16, // 9: penstock.llm.v1.GenerationEvent.reasoning_delta:type_name -> penstock.llm.v1.ReasoningDelta
+	17, // 10: penstock.llm.v1.GenerationEvent.tool_call_delta:type_name -> penstock.llm.v1.ToolCallDelta
+	11, // 11: penstock.llm.v1.GenerationEvent.usage:type_name -> penstock.llm.v1.TokenUsage
+	19, // 12: penstock.llm.v1.GenerationEvent.finished:type_name -> penstock.llm.v1.GenerationFinished
+	18, // 13: penstock.llm.v1.GenerationEvent.choice_finished:type_name -> penstock.llm.v1.ChoiceFinished
+	15, // 14: penstock.llm.v1.GenerationEvent.opaque_delta:type_name -> penstock.llm.v1.OpaqueDelta
+	23, // 15: penstock.llm.v1.GenerationStarted.answered_by:type_name -> penstock.llm.v1.Candidate
+	22, // 16: penstock.llm.v1.GenerationStarted.unit_prices:type_name -> penstock.llm.v1.UnitPrices
+	32, // 17: penstock.llm.v1.OpaqueDelta.block:type_name -> penstock.llm.v1.OpaqueBlock
+	2,  // 18: penstock.llm.v1.ChoiceFinished.reason:type_name -> penstock.llm.v1.FinishReason
+	2,  // 19: penstock.llm.v1.GenerationFinished.reason:type_name -> penstock.llm.v1.FinishReason
+	23, // 20: penstock.llm.v1.GenerationFinished.answered_by:type_name -> penstock.llm.v1.Candidate
+	22, // 21: penstock.llm.v1.GenerationFinished.unit_prices:type_name -> penstock.llm.v1.UnitPrices
+	21, // 22: penstock.llm.v1.GenerationFinished.recoveries:type_name -> penstock.llm.v1.Recovery
+	20, // 23: penstock.llm.v1.GenerationFinished.stop_details:type_name -> penstock.llm.v1.StopDetails
+	3,  // 24: penstock.llm.v1.GenerationFinished.degraded:type_name -> penstock.llm.v1.Degradation
+	23, // 25: penstock.llm.v1.Recovery.broke:type_name -> penstock.llm.v1.Candidate
+	5,  // 26: penstock.llm.v1.Recovery.way:type_name -> penstock.llm.v1.Recovery.Way
+	11, // 27: penstock.llm.v1.Recovery.usage:type_name -> penstock.llm.v1.TokenUsage
+	23, // 28: penstock.llm.v1.Plan.candidates:type_name -> penstock.llm.v1.Candidate
+	22, // 29: penstock.llm.v1.Plan.prices:type_name -> penstock.llm.v1.UnitPrices
+	4,  // 30: penstock.llm.v1.Plan.unsupported:type_name -> penstock.llm.v1.UnsupportedFields
+	25, // 31: penstock.llm.v1.Plan.decision:type_name -> penstock.llm.v1.Decision
+	24, // 32: penstock.llm.v1.RouteExplanation.plan:type_name -> penstock.llm.v1.Plan
+	27, // 33: penstock.llm.v1.RouteExplanation.candidates:type_name -> penstock.llm.v1.CandidateView
+	23, // 34: penstock.llm.v1.CandidateView.candidate:type_name -> penstock.llm.v1.Candidate
+	22, // 35: penstock.llm.v1.CandidateView.prices:type_name -> penstock.llm.v1.UnitPrices
 	36, // [36:36] is the sub-list for method output_type
 	36, // [36:36] is the sub-list for method input_type
 	36, // [36:36] is the sub-list for extension type_name
@@ -2660,7 +2748,7 @@ func file_penstock_llm_v1_generation_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_penstock_llm_v1_generation_proto_rawDesc), len(file_penstock_llm_v1_generation_proto_rawDesc)),
-			NumEnums:      5,
+			NumEnums:      6,
 			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   0,

@@ -86,13 +86,14 @@ class PromptReference(_message.Message):
     def __init__(self, id: _Optional[str] = ..., version: _Optional[int] = ..., label: _Optional[str] = ..., variables: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
 
 class ChatRequest(_message.Message):
-    __slots__ = ("input", "cache_control", "context", "no_degradation", "no_hedging", "compress", "priority", "prompt")
+    __slots__ = ("input", "cache_control", "context", "no_degradation", "no_hedging", "compress", "policy", "priority", "prompt")
     INPUT_FIELD_NUMBER: _ClassVar[int]
     CACHE_CONTROL_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_FIELD_NUMBER: _ClassVar[int]
     NO_DEGRADATION_FIELD_NUMBER: _ClassVar[int]
     NO_HEDGING_FIELD_NUMBER: _ClassVar[int]
     COMPRESS_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
     PROMPT_FIELD_NUMBER: _ClassVar[int]
     input: _generation_pb2.GenerationInput
@@ -101,9 +102,10 @@ class ChatRequest(_message.Message):
     no_degradation: bool
     no_hedging: bool
     compress: bool
+    policy: _generation_pb2.RoutingPolicy
     priority: _generation_pb2.Priority
     prompt: PromptReference
-    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., context: _Optional[_Union[_generation_pb2.RequestContext, _Mapping]] = ..., no_degradation: bool = ..., no_hedging: bool = ..., compress: bool = ..., priority: _Optional[_Union[_generation_pb2.Priority, str]] = ..., prompt: _Optional[_Union[PromptReference, _Mapping]] = ...) -> None: ...
+    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., context: _Optional[_Union[_generation_pb2.RequestContext, _Mapping]] = ..., no_degradation: bool = ..., no_hedging: bool = ..., compress: bool = ..., policy: _Optional[_Union[_generation_pb2.RoutingPolicy, str]] = ..., priority: _Optional[_Union[_generation_pb2.Priority, str]] = ..., prompt: _Optional[_Union[PromptReference, _Mapping]] = ...) -> None: ...
 
 class ChatResponse(_message.Message):
     __slots__ = ("generation_id", "model", "message", "finish_reason", "usage", "cache", "upstream", "attempts", "cost_nano_usd", "cost_is_unknown", "more_choices", "dropped", "logprobs_json", "degraded")
@@ -148,7 +150,7 @@ class AnsweredChoice(_message.Message):
     def __init__(self, message: _Optional[_Union[_message_pb2.Message, _Mapping]] = ..., finish_reason: _Optional[_Union[_generation_pb2.FinishReason, str]] = ..., logprobs_json: _Optional[str] = ...) -> None: ...
 
 class StreamChatRequest(_message.Message):
-    __slots__ = ("input", "cache_control", "context", "no_recovery", "no_degradation", "no_hedging", "compress", "priority", "prompt")
+    __slots__ = ("input", "cache_control", "context", "no_recovery", "no_degradation", "no_hedging", "compress", "policy", "priority", "prompt")
     INPUT_FIELD_NUMBER: _ClassVar[int]
     CACHE_CONTROL_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_FIELD_NUMBER: _ClassVar[int]
@@ -156,6 +158,7 @@ class StreamChatRequest(_message.Message):
     NO_DEGRADATION_FIELD_NUMBER: _ClassVar[int]
     NO_HEDGING_FIELD_NUMBER: _ClassVar[int]
     COMPRESS_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
     PROMPT_FIELD_NUMBER: _ClassVar[int]
     input: _generation_pb2.GenerationInput
@@ -165,9 +168,10 @@ class StreamChatRequest(_message.Message):
     no_degradation: bool
     no_hedging: bool
     compress: bool
+    policy: _generation_pb2.RoutingPolicy
     priority: _generation_pb2.Priority
     prompt: PromptReference
-    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., context: _Optional[_Union[_generation_pb2.RequestContext, _Mapping]] = ..., no_recovery: bool = ..., no_degradation: bool = ..., no_hedging: bool = ..., compress: bool = ..., priority: _Optional[_Union[_generation_pb2.Priority, str]] = ..., prompt: _Optional[_Union[PromptReference, _Mapping]] = ...) -> None: ...
+    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., context: _Optional[_Union[_generation_pb2.RequestContext, _Mapping]] = ..., no_recovery: bool = ..., no_degradation: bool = ..., no_hedging: bool = ..., compress: bool = ..., policy: _Optional[_Union[_generation_pb2.RoutingPolicy, str]] = ..., priority: _Optional[_Union[_generation_pb2.Priority, str]] = ..., prompt: _Optional[_Union[PromptReference, _Mapping]] = ...) -> None: ...
 
 class StreamChatResponse(_message.Message):
     __slots__ = ("event",)

@@ -16,6 +16,14 @@ class Priority(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PRIORITY_DEFAULT: _ClassVar[Priority]
     PRIORITY_SHEDDABLE: _ClassVar[Priority]
 
+class RoutingPolicy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ROUTING_POLICY_UNSPECIFIED: _ClassVar[RoutingPolicy]
+    ROUTING_POLICY_BALANCED: _ClassVar[RoutingPolicy]
+    ROUTING_POLICY_COST: _ClassVar[RoutingPolicy]
+    ROUTING_POLICY_LATENCY: _ClassVar[RoutingPolicy]
+    ROUTING_POLICY_QUALITY: _ClassVar[RoutingPolicy]
+
 class FinishReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     FINISH_REASON_UNSPECIFIED: _ClassVar[FinishReason]
@@ -40,6 +48,11 @@ PRIORITY_UNSPECIFIED: Priority
 PRIORITY_CRITICAL: Priority
 PRIORITY_DEFAULT: Priority
 PRIORITY_SHEDDABLE: Priority
+ROUTING_POLICY_UNSPECIFIED: RoutingPolicy
+ROUTING_POLICY_BALANCED: RoutingPolicy
+ROUTING_POLICY_COST: RoutingPolicy
+ROUTING_POLICY_LATENCY: RoutingPolicy
+ROUTING_POLICY_QUALITY: RoutingPolicy
 FINISH_REASON_UNSPECIFIED: FinishReason
 FINISH_REASON_STOP: FinishReason
 FINISH_REASON_LENGTH: FinishReason
@@ -351,7 +364,7 @@ class Plan(_message.Message):
     def __init__(self, candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., reason: _Optional[str] = ..., prices: _Optional[_Iterable[_Union[UnitPrices, _Mapping]]] = ..., unsupported: _Optional[_Union[UnsupportedFields, str]] = ..., route_digest: _Optional[bytes] = ..., decision: _Optional[_Union[Decision, _Mapping]] = ...) -> None: ...
 
 class Decision(_message.Message):
-    __slots__ = ("model", "by", "task", "complexity", "task_confidence", "complexity_confidence", "abstains", "by_vector", "classifier", "passed_over")
+    __slots__ = ("model", "by", "task", "complexity", "task_confidence", "complexity_confidence", "abstains", "by_vector", "classifier", "passed_over", "policy", "figure")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     BY_FIELD_NUMBER: _ClassVar[int]
     TASK_FIELD_NUMBER: _ClassVar[int]
@@ -362,6 +375,8 @@ class Decision(_message.Message):
     BY_VECTOR_FIELD_NUMBER: _ClassVar[int]
     CLASSIFIER_FIELD_NUMBER: _ClassVar[int]
     PASSED_OVER_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    FIGURE_FIELD_NUMBER: _ClassVar[int]
     model: str
     by: str
     task: str
@@ -372,7 +387,9 @@ class Decision(_message.Message):
     by_vector: bool
     classifier: str
     passed_over: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, model: _Optional[str] = ..., by: _Optional[str] = ..., task: _Optional[str] = ..., complexity: _Optional[str] = ..., task_confidence: _Optional[float] = ..., complexity_confidence: _Optional[float] = ..., abstains: bool = ..., by_vector: bool = ..., classifier: _Optional[str] = ..., passed_over: _Optional[_Iterable[str]] = ...) -> None: ...
+    policy: str
+    figure: str
+    def __init__(self, model: _Optional[str] = ..., by: _Optional[str] = ..., task: _Optional[str] = ..., complexity: _Optional[str] = ..., task_confidence: _Optional[float] = ..., complexity_confidence: _Optional[float] = ..., abstains: bool = ..., by_vector: bool = ..., classifier: _Optional[str] = ..., passed_over: _Optional[_Iterable[str]] = ..., policy: _Optional[str] = ..., figure: _Optional[str] = ...) -> None: ...
 
 class RouteExplanation(_message.Message):
     __slots__ = ("plan", "refusal", "candidates")

@@ -32,7 +32,6 @@ from penstock_gateway.domain.life.descent import Descent, Fallbacks, Stranded, g
 from penstock_gateway.domain.life.effective import effective_input
 from penstock_gateway.domain.life.exchange import Exchange, Outcome
 from penstock_gateway.domain.life.flights import FlightKey, Flights
-from penstock_gateway.domain.life.forks import with_subject
 from penstock_gateway.domain.life.ladder import Ladder
 from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.parts import LifeParts
@@ -273,7 +272,8 @@ class ChatExchange(Exchange[ChatOrder]):
         step = self._steps.next("route")
         request = RouteRequest(effective.model, requirements_of(effective), self.call.caller.tenant.regions)
         if effective.model in self._parts.forks.names:
-            request = with_subject(request, effective, self.call)
+            order, caller = self.call.order, self.call.caller
+            request = self._parts.forks.told(request, effective, caller, order.context, order.policy)
         plan = await self._parts.router.route(request, step.children)
         self.decision = plan.decision
         return plan

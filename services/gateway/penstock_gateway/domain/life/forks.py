@@ -2,47 +2,64 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 
-from penstock_common.contract.router import RouteRequest, subject_of
+from penstock_common.contract.router import Policy, RouteRequest, subject_of
 from penstock_common.llm.types import GenerationInput, RequestContext
 from penstock_gateway.domain.access.identity import Caller
-from penstock_gateway.domain.life.order import Call, ChatOrder
+
+
+class Choices(NamedTuple):
+    """Names of public models about whose requests the router is told more: that lead to others, and with a policy."""
+
+    leading: frozenset[str] = frozenset()
+    preferring: frozenset[str] = frozenset()
+
+
+NO_CHOICES = Choices()
 
 
 class Forks:
-    """The names of public models that lead to others; a reload exchanges all of them at once."""
+    """The public models that leave a choice to the router; a reload exchanges all of them at once."""
 
-    __slots__ = ("names",)
+    __slots__ = ("_leading", "names")
 
-    def __init__(self, names: frozenset[str] = frozenset()) -> None:
-        self.names = names
+    def __init__(self, choices: Choices = NO_CHOICES) -> None:
+        self.take_over(choices)
 
-    def take_over(self, names: frozenset[str]) -> None:
+    def take_over(self, choices: Choices) -> None:
         """Let requests that begin from now on have these."""
-        self.names = names
+        self._leading = choices.leading
+        self.names = choices.leading | choices.preferring
+
+    def told(
+        self,
+        request: RouteRequest,
+        effective: GenerationInput,
+        caller: Caller,
+        context: RequestContext,
+        policy: Policy | None = None,
+    ) -> RouteRequest:
+        """Return the request to the router with what its choice takes: among candidates, and among models before that."""
+        request = msgspec.structs.replace(
+            request,
+            tenant=caller.tenant.name,
+            output_tokens=effective.sampling.max_output_tokens or 0,
+            policy=policy,
+        )
+        if request.model not in self._leading:
+            return request
+        return msgspec.structs.replace(
+            request,
+            subject=subject_of(effective),
+            tags=tuple(sorted(context.tags.items())),
+            allowed_models=_allowed(caller),
+        )
 
 
 NO_FORKS = Forks()
-
-
-def with_subject(request: RouteRequest, effective: GenerationInput, call: Call[ChatOrder]) -> RouteRequest:
-    """Return the request to the router with what choosing a model takes."""
-    return with_choice(request, effective, call.order.context, call.caller)
-
-
-def with_choice(
-    request: RouteRequest, effective: GenerationInput, context: RequestContext, caller: Caller
-) -> RouteRequest:
-    """Return the request to the router with what choosing a model for this caller takes."""
-    return msgspec.structs.replace(
-        request,
-        subject=subject_of(effective),
-        tenant=caller.tenant.name,
-        tags=tuple(sorted(context.tags.items())),
-        allowed_models=_allowed(caller),
-        output_tokens=effective.sampling.max_output_tokens or 0,
-    )
 
 
 def _allowed(caller: Caller) -> tuple[str, ...] | None:

@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from penstock_common.contract.embedding import EmbedRequest
+from penstock_common.contract.router import Policy
 from penstock_common.llm.types import GenerationInput, RequestContext
 from penstock_common.priority import Priority
 from penstock_common.telemetry.steps import Steps
@@ -75,6 +76,7 @@ class ChatOrder(Order, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     where the model's candidates have all failed, what its ladder has will do. ``may_hedge``: should its first token be
     late, another may be asked beside who was. ``prompt`` says what stands before the input; from the moment on
     at which it is found, with its version. ``compress``: whether its context is made shorter; None: as its model has it.
+    ``policy``: by what candidates are put in order, where the model leaves that open.
     """
 
     input: GenerationInput
@@ -83,6 +85,7 @@ class ChatOrder(Order, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     may_degrade: bool = True
     may_hedge: bool = True
     compress: bool | None = None
+    policy: Policy | None = None
     cache_control: CacheControl = DEFAULT_CACHE_CONTROL
     prompt: PromptReference | None = None
 

@@ -25,9 +25,8 @@ class LifeParts(msgspec.Struct, frozen=True, kw_only=True):
 
     ``inference_is_here``: it is in this process, and tells of its attempts even where a caller leaves.
     ``matches_meaning``: so does the cache, where the configuration says so. ``ladders``: what stands in for the answers of public models, by their names, where there is something.
-    ``forks``: the public models that lead to others. ``flights``: equal requests share a generation; None: each has its own.
-    ``pace`` is that of kept answers. ``prompts``: where those are found that requests name; None: there are none.
-    ``forks``: the public models that lead to others. ``flights``: equal requests share a generation; None: each has its own. ``pace`` is that of kept answers.
+    ``forks``: the public models that leave a choice to the router. ``flights``: equal requests share a generation; None: each
+    has its own. ``pace`` is that of kept answers. ``prompts``: where those are found that requests name; None: there are none.
     ``experiments``: those that run; ``shadows`` answers beside what callers are given, None where nothing does.
     """
 

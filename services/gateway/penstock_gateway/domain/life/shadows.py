@@ -22,7 +22,7 @@ from penstock_common.priority import Priority
 from penstock_common.rpc.scope import CURRENT_SCOPE, RequestScope
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.experiments.running import Assigned
-from penstock_gateway.domain.life.forks import Forks, with_subject
+from penstock_gateway.domain.life.forks import Forks
 from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.ports import Generator, Router
 from penstock_gateway.domain.life.progress import Progress
@@ -51,7 +51,7 @@ def shadow_of(call: Call[ChatOrder], effective: GenerationInput, assigned: Assig
     part = msgspec.structs.replace(assigned.part, variant=variant.name, shadow=True)
     route = RouteRequest(request.model, requirements_of(request), call.caller.tenant.regions)
     if request.model in forks.names:
-        route = with_subject(route, request, call)
+        route = forks.told(route, request, call.caller, call.order.context, call.order.policy)
     return Shadow(call=call, request=request, route=route, part=part)
 
 

@@ -71,6 +71,7 @@ class ChatServicer:
             compress=request.compress,
             priority=request.priority,
             prompt=request.prompt,
+            policy=request.policy,
         )
         place = place_of(admission)
         made = self._reception.chat_call(admission.arrival, place, request.input, request.context, options)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from penstock.gateway.v1 import chat_service_pb2 as pb
+from penstock.llm.v1 import generation_pb2 as gen
+from penstock_common.contract.router import Policy
 from penstock_common.llm.convert import (
     context_from_proto,
     degradation_to_proto,
@@ -29,6 +31,12 @@ from penstock_gateway.surfaces.grpc.prompt_messages import reference_from
 
 _SERVICE = "/penstock.gateway.v1.ChatService/"
 
+_POLICIES: dict[int, Policy] = {
+    gen.ROUTING_POLICY_BALANCED: Policy.BALANCED,
+    gen.ROUTING_POLICY_COST: Policy.COST,
+    gen.ROUTING_POLICY_LATENCY: Policy.LATENCY,
+    gen.ROUTING_POLICY_QUALITY: Policy.QUALITY,
+}
 _STATUS = {
     "hit": pb.CacheResult.STATUS_HIT,
     "miss": pb.CacheResult.STATUS_MISS,
@@ -57,6 +65,7 @@ class ChatAsked(msgspec.Struct, frozen=True, gc=False):
     may_hedge: bool
     compress: bool | None
     priority: Priority | None
+    policy: Policy | None
     prompt: PromptReference | None = None
 
 
@@ -80,6 +89,7 @@ def _asked(message: pb.ChatRequest | pb.StreamChatRequest) -> ChatAsked:
         compress=message.compress if message.HasField("compress") else None,
         priority=priority_from_proto(message.priority),
         prompt=reference_from(message.prompt) if message.HasField("prompt") else None,
+        policy=_POLICIES.get(message.policy),
     )
 
 

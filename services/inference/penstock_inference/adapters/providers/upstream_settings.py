@@ -13,6 +13,7 @@ from penstock_common.configuration import MAX_INT32, Duration, Secret, Section
 from penstock_common.datasheet.sheet import CapabilityName, Facts
 from penstock_common.faults import refuse
 from penstock_common.prices import Price
+from penstock_common.routes import ScoreByTask, TokensByTask
 from penstock_inference.domain.catalogue import WholeAnswers
 from penstock_inference.domain.tiers import STANDARD
 
@@ -117,6 +118,12 @@ class ModelSettings(Section):
     ``priority``. Any other tier is refused; the standard one costs ``price``."""
     facts: Facts = Facts()
     """What it takes and refuses; what is not said is as in the datasheet."""
+    quality: ScoreByTask | None = None
+    """How good its answers were in your own evaluation, from 0 to 1: a number, or numbers by task with `default` for the rest.
+    For the policies ``quality`` and ``balanced``. Not said: ``router.quality_prior``."""
+    output_tokens: TokensByTask | None = None
+    """What an answer of it usually has, reasoning included: a number, or numbers by task with `default` for the rest. For the
+    policies ``cost`` and ``balanced``. Not said: ``router.output_tokens``."""
     chat_template: Path | None = None
     """Triton only: a Jinja file by Hugging Face's convention. Default: ChatML."""
 

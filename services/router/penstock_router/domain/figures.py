@@ -1,0 +1,123 @@
+"""What is known of a candidate that policies compare: what an answer is likely to cost, how soon it comes, how good it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from penstock_common.contract.router import Policy, RouteRequest
+from penstock_common.llm.types import GENERAL_TASK, NANO_USD_PER_USD, TOKENS_PER_PRICE_UNIT, Candidate
+from penstock_common.upstreams.state import Condition, States
+from penstock_router.domain.catalogue import UpstreamModel
+
+OTHER_TASKS = "default"
+"""The task of a number that holds for all tasks that have none of their own."""
+Qualities = Mapping[tuple[Candidate, str], tuple[float, float]]
+"""By candidate and task: how good answers were found to be, in [0, 1], and of how many judgements that is worth."""
+
+
+class Weights(NamedTuple):
+    """How much each of the three counts under ``balanced``, beside the others."""
+
+    cost: float = 1.0
+    latency: float = 1.0
+    quality: float = 1.0
+
+
+class Wants(NamedTuple):
+    """What a tenant prefers; None as everybody else."""
+
+    policy: Policy | None = None
+    weights: Weights | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRules:
+    """What is assumed where nothing is known. ``output_tokens``: of an answer, by task."""
+
+    quality: float = 0.5
+    quality_weight: float = 20.0
+    """Of how many judgements a configured or assumed quality is worth, beside those that were heard."""
+    output_tokens: Mapping[str, float] = field(default_factory=lambda: {OTHER_TASKS: 400.0})
+    weights: Weights = Weights()
+    tenants: Mapping[str, Wants] = field(default_factory=dict[str, Wants])
+
+
+class Figures(NamedTuple):
+    """A candidate's."""
+
+    nano_usd: float | None
+    """What an answer is likely to cost; None where nobody knows the price."""
+    latency_seconds: float | None
+    """The usual time to the first token; None where too few answers came."""
+    quality: float
+    """In [0, 1]."""
+    is_assumed: bool
+    """Whether nobody has said or found anything of its quality."""
+    is_well: bool
+    """Whether it is neither slow nor without quota nor out."""
+
+    def told(self, policy: Policy) -> str:
+        """Return what the policy compares, in words."""
+        if policy is Policy.COST:
+            return "price unknown" if self.nano_usd is None else f"{usd(self.nano_usd)} USD"
+        if policy is Policy.LATENCY:
+            return "latency unknown" if self.latency_seconds is None else f"{self.latency_seconds:.2g} s"
+        return f"quality {self.quality:.2f}{' assumed' if self.is_assumed else ''}"
+
+
+def usd(nano_usd: float) -> str:
+    """Return dollars with two digits that count, never in exponent form."""
+    dollars = float(f"{nano_usd / NANO_USD_PER_USD:.2g}")
+    return f"{dollars:.9f}".rstrip("0").rstrip(".")
+
+
+class Estimates:
+    """Makes figures of what is configured, and of what was heard since."""
+
+    def __init__(self, rules: PolicyRules) -> None:
+        self._rules = rules
+        self.states: States = {}
+        """How upstreams are."""
+        self.qualities: Qualities = {}
+        """How good answers were found to be."""
+
+    def of(self, entry: UpstreamModel, request: RouteRequest, task: str) -> Figures:
+        """Return the figures of a candidate for a request; an empty ``task`` is one that nobody saw."""
+        state = self.states.get(entry.candidate)
+        quality, is_assumed = self._quality(entry, task)
+        return Figures(
+            nano_usd=self._nano_usd(entry, request, task),
+            latency_seconds=None if state is None else state.latency_seconds,
+            quality=quality,
+            is_assumed=is_assumed,
+            is_well=state is None or state.condition is Condition.OK,
+        )
+
+    def _nano_usd(self, entry: UpstreamModel, request: RouteRequest, task: str) -> float | None:
+        """Return what an answer is likely to cost. That a provider remembers some of the input is not known before."""
+        input_tokens = max(1, request.requirements.likely_input_tokens)
+        prices = entry.prices_of(input_tokens)
+        if prices.is_unknown:
+            return None
+        output_tokens = _of_task(entry.output_tokens, task) or _of_task(self._rules.output_tokens, task) or 0.0
+        if request.output_tokens:
+            output_tokens = min(output_tokens, request.output_tokens)
+        total = input_tokens * prices.input_nano_usd + output_tokens * prices.output_nano_usd
+        return total / TOKENS_PER_PRICE_UNIT
+
+    def _quality(self, entry: UpstreamModel, task: str) -> tuple[float, bool]:
+        """Return the mean of what was said before and what was heard since, each by its weight."""
+        said = _of_task(entry.quality, task)
+        before = self._rules.quality if said is None else said
+        score, weight = self.qualities.get((entry.candidate, task or GENERAL_TASK), (0.0, 0.0))
+        if weight <= 0:
+            return before, said is None
+        known = self._rules.quality_weight
+        return (before * known + score * weight) / (known + weight), False
+
+
+def _of_task(numbers: Mapping[str, float], task: str) -> float | None:
+    found = numbers.get(task or GENERAL_TASK)
+    return numbers.get(OTHER_TASKS) if found is None else found
