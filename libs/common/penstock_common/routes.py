@@ -12,6 +12,7 @@ from penstock_common.faults import KeyPath, nearest, refuse_key
 
 Policy = Literal["balanced", "cost", "latency", "quality"]
 
+TASKS = ("faq", "code", "reasoning", "internal_docs", "general")
 Complexity = Literal["low", "medium", "high"]
 LEVELS: tuple[Complexity, ...] = ("low", "medium", "high")
 OTHERWISE = "default"
@@ -160,6 +161,16 @@ def faults_of_routes(
             ("routes",),
             f"the model '{name}' has rules and no routes: say at least where the rest goes, as '{OTHERWISE}'",
         )
+
+
+def unseen_tasks(name: str, rules: Sequence[RouteRule], routes: Mapping[str, Route]) -> Iterator[tuple[KeyPath, str]]:
+    """Yield the tasks of a model's rules and routes that no prompt is ever seen to be of, by the weights that we ship."""
+    named: list[tuple[KeyPath, str]] = [(("routes", task), task) for task in routes if task != OTHERWISE]
+    named += [(("rules", at, "tasks"), task) for at, rule in enumerate(rules) for task in rule.tasks]
+    for path, task in named:
+        if task not in TASKS:
+            text = f"the model '{name}' names the task '{task}', which no prompt is ever seen to be of"
+            yield path, text + nearest(task, TASKS)
 
 
 def _faults_of_order(name: str, rules: Sequence[RouteRule]) -> Iterator[tuple[KeyPath, str]]:

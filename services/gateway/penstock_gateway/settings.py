@@ -11,11 +11,10 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_v
 from pydantic_core import PydanticCustomError
 
 from penstock_common.addresses import Listen as ListenAddress
-from penstock_common.configuration import MAX_INT32, RELOADED, Duration, Secret, Section
+from penstock_common.configuration import MAX_INT32, RELOADED, Duration, Section
 from penstock_common.degradation import DegradationStep
 from penstock_common.faults import KeyPath, nearest, refuse
 from penstock_common.priority import PRIORITIES
-from penstock_common.routes import TenantRouting
 from penstock_common.sections import GivenAgain, NetworkText, Redis, Secrets, Telemetry
 from penstock_common.sql.address import DatabaseAddress, DatabaseLimits
 from penstock_gateway.domain.access.authentication import KeyFreshness
@@ -30,12 +29,12 @@ from penstock_gateway.experiment_settings import ExperimentSections, experiments
 from penstock_gateway.feedback_settings import FeedbackSettings
 from penstock_gateway.public_names import EmbeddingName, PublicName
 from penstock_gateway.surfaces.wire_formats.body_bounds import BodyBounds
+from penstock_gateway.tenant_settings import OperatorSettings, TenantSettings, TierSettings
 
 MIN_KEY_LENGTH = 16
 
 _REVOKED_WITHIN = timedelta(seconds=5)
 
-Limit = Annotated[int, Field(ge=0)] | None
 Ratio = Annotated[float, Field(gt=0, le=1)]
 
 
@@ -55,44 +54,6 @@ class Listen(Section):
     def trusted_networks(self) -> tuple[Network, ...]:
         """The ranges as the domain knows them."""
         return tuple(ip_network(text) for text in self.trusted_proxies)
-
-
-class TierSettings(Section):
-    """Limits of every tenant of a tier; unset means unlimited."""
-
-    requests_per_minute: Limit = None
-    """Requests of a tenant in any minute, over all processes."""
-    concurrent_requests: Limit = None
-    """Requests of a tenant at once, over all processes."""
-    priority: Literal["critical", "default", "sheddable"] = "default"
-    """The most that a request may matter, which it says by `x-penstock-priority`. One that says nothing is `default`, or this
-    where it is less."""
-
-
-class TenantSettings(Section):
-    """A tenant and the keys that the configuration itself gives it."""
-
-    name: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._-]+$")]
-    """Letters, digits, `.`, `_` and `-`."""
-    tier: str | TierSettings = "free"
-    """The name of a tier: `free` (10 requests a minute, 2 at once), `pro` (100), `enterprise` (1000), or one of `tiers`;
-    or its limits, spelled out."""
-    keys: list[Secret] = []
-    """API keys of at least 16 characters; write `${NAME}` rather than the key itself. `penstock keys create` makes
-    others."""
-    models: list[str] = []
-    """Public models the tenant may use; empty means all."""
-    regions: list[str] = []
-    """Regions the tenant's data may be processed in; empty means anywhere."""
-    routing: TenantRouting = TenantRouting()
-    """What is preferred for the tenant among candidates that can all do the work."""
-
-
-class OperatorSettings(Section):
-    """Whoever may administer every tenant."""
-
-    keys: list[Secret] = []
-    """They belong to no tenant, and ask no model."""
 
 
 def _read_switch(value: Any) -> Any:

@@ -17,7 +17,7 @@ from penstock_common.upstreams.state import Board
 from penstock_router.adapters.embedding import EmbeddingClient
 from penstock_router.adapters.listener import Listener, Source
 from penstock_router.adapters.quality_listener import QualityListener, QualitySource
-from penstock_router.configured import catalogue_from, fork_from
+from penstock_router.configured import catalogue_from, fork_from, reader_from
 from penstock_router.domain.choosing import Chooser
 from penstock_router.domain.routing import Router
 from penstock_router.settings import Settings
@@ -91,8 +91,9 @@ def _chooser(settings: Settings, embedding: Channel | None) -> Chooser:
     forks = {model.name: fork_from(model) for model in settings.models if model.routes}
     if not any(fork.needs_reading for fork in forks.values()):
         return Chooser(forks, None, None)
-    timeout = settings.router.classifier.embedding_timeout
-    return Chooser(forks, None, None if embedding is None else EmbeddingClient(embedding, timeout))
+    own = settings.router.classifier
+    client = None if embedding is None else EmbeddingClient(embedding, own.embedding_timeout)
+    return Chooser(forks, reader_from(own), client)
 
 
 ROLE = Role(Settings, build, may_call=("embedding",), meets=("inference",), hears_gateway=True)

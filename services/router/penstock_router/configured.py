@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
+from penstock_common.configuration import ConfigurationError
 from penstock_common.contract.router import Policy
 from penstock_common.llm.types import Candidate, UnitPrices
 from penstock_common.prices import Price, unit_prices_of
@@ -12,7 +14,29 @@ from penstock_common.sections import PublicModel as PublicModelSettings
 from penstock_common.sections import split_candidate
 from penstock_router.domain.catalogue import Catalogue, PublicModel, UpstreamModel, digest_of
 from penstock_router.domain.forks import Fork, Rule
-from penstock_router.settings import Settings
+from penstock_router.settings import ClassifierSettings, Settings
+
+if TYPE_CHECKING:
+    from penstock_router.domain.classification.classifier import Classifier
+
+
+def reader_from(settings: ClassifierSettings) -> Classifier:
+    """Return what looks at prompts.
+
+    Raises:
+        ConfigurationError: if the file of weights cannot be read, or is none for this version.
+    """
+    # It brings numpy, which nobody else needs.
+    from penstock_router.domain.classification.classifier import Classifier
+    from penstock_router.domain.classification.model import Unusable, read
+
+    try:
+        model = None if settings.weights is None else read(settings.weights.read_bytes())
+    except (OSError, Unusable) as error:
+        raise ConfigurationError(f"'router.classifier.weights': {error}") from None
+    return Classifier(
+        model, task_threshold=settings.task_confidence, complexity_threshold=settings.complexity_confidence
+    )
 
 
 def fork_from(model: PublicModelSettings) -> Fork:

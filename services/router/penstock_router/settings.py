@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, cast
 
 from pydantic import ConfigDict, Field, model_validator
@@ -13,7 +14,15 @@ from penstock_common.contract.router import Policy
 from penstock_common.degradation import faults_of_ladders
 from penstock_common.faults import KeyPath, nearest, refuse
 from penstock_common.prices import Price
-from penstock_common.routes import Balance, ScoreByTask, TenantRouting, TokensByTask, by_task, faults_of_routes
+from penstock_common.routes import (
+    Balance,
+    ScoreByTask,
+    TenantRouting,
+    TokensByTask,
+    by_task,
+    faults_of_routes,
+    unseen_tasks,
+)
 from penstock_common.sections import PublicModel, Redis
 from penstock_router.domain.figures import PolicyRules, Wants, Weights
 from penstock_router.domain.preference import PreferenceRules
@@ -72,6 +81,12 @@ class UpstreamSettings(_WithIdentity):
 class ClassifierSettings(Section):
     """How prompts are looked at for models with ``routes``."""
 
+    weights: Path | None = None
+    """A file of `tools/train_router`, trained on prompts of your own; unset: the weights that come with Penstock."""
+    task_confidence: Annotated[float, Field(ge=0, le=1)] = 0.6
+    """A prompt whose task is less sure than this takes the route `default`."""
+    complexity_confidence: Annotated[float, Field(ge=0, le=1)] = 0.4
+    """So does one whose complexity is less sure than this."""
     embedding_timeout: Annotated[Duration, Field(gt=timedelta())] = timedelta(milliseconds=50)
     """What the prompt's vector may take; without it a decision goes by the prompt's words alone, and says so."""
 
@@ -161,7 +176,10 @@ class Settings(Section):
         for index, model in enumerate(self.models):
             faults += [
                 (("models", index, *below), text)
-                for below, text in faults_of_routes(model.name, model.rules, model.routes, plain, forks)
+                for below, text in (
+                    *faults_of_routes(model.name, model.rules, model.routes, plain, forks),
+                    *([] if self.router.classifier.weights else unseen_tasks(model.name, model.rules, model.routes)),
+                )
             ]
             path = ("models", index)
             if model.name in names:

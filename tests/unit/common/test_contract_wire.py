@@ -210,7 +210,9 @@ ASKED = GenerationInput(
 PLAN = Plan(
     candidates=(HERE, Candidate(upstream="triton", model="org/large")),
     reason="by order",
-    decision=Decision("large", "routes.code.high", "code", "high", 0.5, 0.25, True, True, "v1", ("fast (no)",)),
+    decision=Decision(
+        "large", "routes.code.high", "code", "high", 0.5, 0.25, True, True, "v1", ("fast (no)",), "cost", "0.004 USD"
+    ),
     prices=(PRICES, UnitPrices(input_nano_usd=9)),
     unsupported=UnsupportedFields.DROP,
     route_digest=b"r" * 32,

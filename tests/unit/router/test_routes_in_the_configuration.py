@@ -31,6 +31,8 @@ def test_routes_are_names_or_names_by_level():
     ("said", "place", "told"),
     [
         ("routes: {faq: fats}", "models[3].routes.faq", "is no public model.*'fast'"),
+        ("routes: {cod: fast}", "models[3].routes.cod", "no prompt is ever seen.*'code'"),
+        ("rules: [{to: fast, tasks: [fax]}], routes: {default: fast}", "models[3].rules[0].tasks", "'faq'"),
         ("routes: {faq: auto}", "models[3].routes.faq", "leads to itself"),
         ("routes: {faq: {high: other}}", "models[3].routes.faq.high", "has routes too"),
         ("routes: {faq: {}}", "models[3].routes.faq", "names no model"),

@@ -110,10 +110,7 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
         chat=ChatServicer(reception, life, parts.in_background),
         embeddings=EmbeddingServicer(reception, embeddings),
         models=ModelServicer(models),
-        prompts=PromptServicer(
-            PromptAdministration(keyring.directory, SqlRegistry(parts.engine), parts.prompts.forget),
-            actors_of(reception),
-        ),
+        prompts=_prompts(keyring, parts, reception),
         admin=_admin(keyring, parts, cache_ports, inference, reception),
         feedback=feedback_servicer(settings, parts, cache_ports.entries, reception),
         experiments=ExperimentServicer(parts.experiments.administration, actors_of(reception)),
@@ -159,6 +156,11 @@ def _admin(
     return AdminServicer(
         Administration.over(keyring, SqlRegistry(parts.engine), cache, inference), actors_of(reception)
     )
+
+
+def _prompts(keyring: Keyring, parts: Parts, reception: Reception) -> PromptServicer:
+    administration = PromptAdministration(keyring.directory, SqlRegistry(parts.engine), parts.prompts.forget)
+    return PromptServicer(administration, actors_of(reception))
 
 
 def _cache_ports(channels: Channels, cache: Cache, router: RouterClient) -> CachePorts:

@@ -38,7 +38,6 @@ from penstock_gateway.domain.life.parts import LifeParts
 from penstock_gateway.domain.life.progress import Bill, Progress, and_also, attempts_made, came_whole, owed_for
 from penstock_gateway.domain.life.seats import Boarding, Following, Leading, Seat, board, claim
 from penstock_gateway.domain.life.settlement import NO_PART
-from penstock_gateway.domain.life.shadows import shadow_of
 from penstock_gateway.domain.life.sources import (
     AnswerSource,
     AnswerStream,
@@ -81,8 +80,8 @@ class ChatExchange(Exchange[ChatOrder]):
         self.decision: Decision | None = None
         """Which model was chosen, where the caller left that to the router."""
         self.compressed: CompressionTold | None = None
-        self._parts = parts
-        self._ladders = parts.ladders.by_name
+        self._name = call.order.generation_id
+        self._parts, self._ladders = parts, parts.ladders.by_name
         self._progress = Progress()
         self._effective: GenerationInput = call.order.input
         self._input_steps = parts.input_steps
@@ -122,9 +121,7 @@ class ChatExchange(Exchange[ChatOrder]):
         while not is_open:
             try:
                 async for batch in self._opened():
-                    named = (
-                        batch if self._progress.started is not None else renamed(batch, self.call.order.generation_id)
-                    )
+                    named = batch if self._progress.started is not None else renamed(batch, self._name)
                     note(named)
                     yield named
                 is_open = True
@@ -141,9 +138,7 @@ class ChatExchange(Exchange[ChatOrder]):
             note, answer = self._progress.note, Answer()
             try:
                 async for batch in self._opened():
-                    named = (
-                        batch if self._progress.started is not None else renamed(batch, self.call.order.generation_id)
-                    )
+                    named = batch if self._progress.started is not None else renamed(batch, self._name)
                     note(named)
                     answer.extend(named)
             except PenstockError as error:
@@ -391,9 +386,8 @@ class ChatExchange(Exchange[ChatOrder]):
         finished, source, order = self._progress.finished, self._source, self.call.order
         if source is None or source.plan is None or finished is None:
             return
-        if self.assigned is not None and self.assigned.shadow is not None and self._parts.shadows is not None:
-            shadow = shadow_of(self.call, self._effective, self.assigned, self._parts.forks)
-            self._parts.shadows.begin(shadow, self._parts.router, self._parts.generator)
+        if self.assigned is not None and self.assigned.shadow is not None:
+            self._parts.begin_shadow(self.call, self._effective, self.assigned)
         if not is_clean(finished) or not is_to_be_kept(order.cache_control, self.cache_outcome, self._effective):
             return
         ladder = self._ladders.get(order.input.model)

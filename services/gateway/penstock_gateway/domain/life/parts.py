@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from penstock_gateway.domain.experiments.running import NO_EXPERIMENTS, Experiments
+from penstock_common.llm.types import GenerationInput
+from penstock_gateway.domain.experiments.running import NO_EXPERIMENTS, Assigned, Experiments
 from penstock_gateway.domain.life.compression import ContextCompression
 from penstock_gateway.domain.life.effective import InputStep
 from penstock_gateway.domain.life.exchange import VisitParts
@@ -14,9 +15,10 @@ from penstock_gateway.domain.life.flights import Flights
 from penstock_gateway.domain.life.forks import NO_FORKS, Forks
 from penstock_gateway.domain.life.guards import OutputGuard
 from penstock_gateway.domain.life.ladder import NO_LADDERS, Ladders
+from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.pace import Pace
 from penstock_gateway.domain.life.ports import AnswerCache, Generator, Router
-from penstock_gateway.domain.life.shadows import Shadows
+from penstock_gateway.domain.life.shadows import Shadows, shadow_of
 from penstock_gateway.domain.prompts.library import PromptLibrary
 
 
@@ -46,3 +48,8 @@ class LifeParts(msgspec.Struct, frozen=True, kw_only=True):
     prompts: PromptLibrary | None = None
     experiments: Experiments = NO_EXPERIMENTS
     shadows: Shadows | None = None
+
+    def begin_shadow(self, call: Call[ChatOrder], effective: GenerationInput, assigned: Assigned) -> None:
+        """Begin the shadow beside a request that has one, where shadows run."""
+        if self.shadows is not None:
+            self.shadows.begin(shadow_of(call, effective, assigned, self.forks), self.router, self.generator)
