@@ -433,6 +433,7 @@ async def stack(
             {"name": "fast", "candidates": ["first/first-1"]},
             {"name": "frail", "candidates": ["frail/frail-1"]},
             {"name": "hopeless", "candidates": ["broken/broken-1", "broken-too/broken-too-1"]},
+            {"name": "auto", "routes": {"code": "frail", "default": "fast"}},
         ],
         **cached_by_meaning(),
         "tenants": [
@@ -460,7 +461,7 @@ async def stack(
 @pytest.fixture
 def public_models() -> set[str]:
     """What callers of the stack that most tests share may name."""
-    return {"fast", "frail", "hopeless", "penstock-demo", *(["all-MiniLM-L6-v2"] if HAS_WEIGHTS else [])}
+    return {"auto", "fast", "frail", "hopeless", "penstock-demo", *(["all-MiniLM-L6-v2"] if HAS_WEIGHTS else [])}
 
 
 @pytest.fixture
