@@ -42,7 +42,6 @@ if TYPE_CHECKING:
         ServeRequest,
         UpRequest,
     )
-    from penstock_suite.domain.routes import RouteExplanation, RouteQuestion
     from penstock_suite.domain.run_record import StackStatus
     from penstock_suite.domain.verdict import Verdict
     from penstock_suite.surfaces.cli.backup import ShowRows
@@ -64,6 +63,7 @@ def main() -> None:
         Entry("status", "Ask the running stack how it is.", _status),
         Entry("chat", "Ask a model and watch it answer.", _chat),
         Entry("route", "Which model answers which prompt, and why.", _route),
+        Entry("router", "The router's classifier: training it on prompts of your own.", _router),
         Entry("keys", "API keys that are kept in the database.", _asking("keys")),
         Entry("tenants", "Tenants: those of the configuration, and those created beside them.", _asking("tenants")),
         Entry("users", "Users of tenants, and what their keys may at most.", _asking("users")),
@@ -135,14 +135,15 @@ def _target_of(selection: Selection, address: str, key: str) -> tuple[str, str]:
 
 
 def _route() -> typer.Typer:
-    from penstock_suite.surfaces.cli.route import route
+    from penstock_suite.app.routing_commands import route_commands
 
-    def explain(target: ChatTarget, question: RouteQuestion) -> RouteExplanation:
-        from penstock_suite.adapters.route_client import explain_route
+    return route_commands(_target_of)
 
-        return run(explain_route(target, question))
 
-    return route(_target_of, explain)
+def _router() -> typer.Typer:
+    from penstock_suite.app.routing_commands import router_commands
+
+    return router_commands()
 
 
 def _chat() -> typer.Typer:

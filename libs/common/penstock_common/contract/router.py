@@ -95,7 +95,7 @@ def subject_of(request: GenerationInput) -> Subject:
     if not asked:
         return Subject("", turns=0)
     earlier = _text_of(asked[-2])[:EARLIER_CHARACTERS] if len(asked) > 1 else ""
-    return Subject(_capped(_text_of(asked[-1])), earlier, len(asked))
+    return Subject(capped(_text_of(asked[-1])), earlier, len(asked))
 
 
 def _has_text(message: Message) -> bool:
@@ -106,7 +106,8 @@ def _text_of(message: Message) -> str:
     return "\n".join([part.text for part in message.parts if isinstance(part, Text)])
 
 
-def _capped(text: str) -> str:
+def capped(text: str) -> str:
+    """Return what a subject holds of a turn: of a long one its beginning and its end."""
     if len(text) <= SUBJECT_HEAD_CHARACTERS + SUBJECT_TAIL_CHARACTERS:
         return text
     return f"{text[:SUBJECT_HEAD_CHARACTERS]}\n{text[-SUBJECT_TAIL_CHARACTERS:]}"

@@ -112,6 +112,17 @@ class RoutingEvaluationRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class RouterTrainingRequest:
+    """Train the router's classifier by the labelled prompts of a file, and of others that are not judged."""
+
+    selection: Selection
+    dataset: Path
+    output: Path
+    also: tuple[Path, ...] = ()
+    overwrites: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class CompressionEvaluationRequest:
     """Judge compression by the questions of a file, with what is said of a public model (empty: the defaults), or otherwise."""
 

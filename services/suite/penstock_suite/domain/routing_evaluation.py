@@ -61,8 +61,8 @@ class RoutingEvaluation(msgspec.Struct, frozen=True, kw_only=True):
     setting: dict[str, Any]
 
 
-def read_prompts(content: bytes, tasks: Sequence[str]) -> list[Prompt]:
-    """Return the prompts of a file of JSON lines.
+def read_prompts(content: bytes, tasks: Sequence[str] | None) -> list[Prompt]:
+    """Return the prompts of a file of JSON lines, whose tasks are some of these; None: any.
 
     Raises:
         Misconfigured: for the first line that is no prompt, or has a label that the classifier does not know.
@@ -82,7 +82,7 @@ def read_prompts(content: bytes, tasks: Sequence[str]) -> list[Prompt]:
     return prompts
 
 
-def _prompt(line: int, text: bytes, tasks: Sequence[str]) -> Prompt:
+def _prompt(line: int, text: bytes, tasks: Sequence[str] | None) -> Prompt:
     try:
         said: Any = msgspec.json.decode(text)
         if not isinstance(said, dict):
@@ -93,7 +93,7 @@ def _prompt(line: int, text: bytes, tasks: Sequence[str]) -> Prompt:
     if not prompt.prompt.strip():
         raise Misconfigured(f"line {line} is no prompt: it is empty")
     for name, label, known in (("task", prompt.task, tasks), ("complexity", prompt.complexity, COMPLEXITIES)):
-        if label is not None and label not in known:
+        if label is not None and known is not None and label not in known:
             raise Misconfigured(f"line {line}: {name} is one of {', '.join(known)}, not '{label}'")
     return prompt
 
