@@ -16,7 +16,7 @@ control=--model-control-mode=none
 if [ -n "${TRITON_CONTROL_KEY_FILE:-}" ]; then
   key=$(cat "$TRITON_CONTROL_KEY_FILE")
   control=--model-control-mode=explicit
-  for model in ${TRITON_MODELS:-penstock-demo}; do
+  for model in ${TRITON_MODELS:-penstock-demo penstock-script}; do
     set -- "--load-model=$model" "$@"
   done
   set -- "--grpc-restricted-protocol=model-repository,model-config,shared-memory:penstock-control=$key" "$@"

@@ -394,6 +394,14 @@ def _share_a_network(services: dict[str, Any], who: str, where: str) -> None:
     assert set(services[who]["networks"]) & set(services[where]["networks"]), f"{who} cannot reach {where}"
 
 
+def test_triton_loads_the_models_that_the_configuration_names(compose_model):
+    triton = _services(compose_model)["triton"]
+    upstream = yaml.safe_load(CONFIGURATION.read_text())["upstreams"][0]
+    names = [model["name"] for model in upstream["models"]]
+    assert triton["environment"]["TRITON_MODELS"].split() == names
+    assert all((ROOT / "deploy" / "triton" / "repository" / name / "config.pbtxt").is_file() for name in names)
+
+
 def test_the_engines_the_configuration_names_are_services(compose_model):
     document = yaml.safe_load(CONFIGURATION.read_text())
     named = [document["redis"]["state"], document["redis"]["cache"], document["sql"], document["telemetry"]["otlp"]]

@@ -416,24 +416,24 @@ async def stack(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[Stack]:
     """The stack that most tests share: the demonstration model on Triton, and programmable upstreams."""
-    demo = {
-        "name": "penstock-demo",
-        "context_window": 512,
-        "capabilities": ["chat"],
-        "price": {"input": 0, "output": 0},
-    }
+    demo, script = (
+        {"name": name, "context_window": window, "capabilities": ["chat"], "price": {"input": 0, "output": 0}}
+        for name, window in (("penstock-demo", 512), ("penstock-script", 8192))
+    )
     document = {
         "listen": {"http": "127.0.0.1:0", "grpc": "127.0.0.1:0"},
         "upstreams": [
-            {"name": "local", "provider": "triton", "models": [demo]},
+            {"name": "local", "provider": "triton", "models": [demo, script]},
             *(upstream_entry(name, server) for name, server in upstreams.items()),
         ],
         "models": [
             {"name": "penstock-demo", "candidates": ["local/penstock-demo"]},
+            {"name": "penstock-script", "candidates": ["local/penstock-script"]},
+            {"name": "auto", "routes": {"code": "penstock-script", "default": "penstock-demo"}},
             {"name": "fast", "candidates": ["first/first-1"]},
             {"name": "frail", "candidates": ["frail/frail-1"]},
             {"name": "hopeless", "candidates": ["broken/broken-1", "broken-too/broken-too-1"]},
-            {"name": "auto", "routes": {"code": "frail", "default": "fast"}},
+            {"name": "chosen", "routes": {"code": "frail", "default": "fast"}},
         ],
         **cached_by_meaning(),
         "tenants": [
@@ -461,7 +461,8 @@ async def stack(
 @pytest.fixture
 def public_models() -> set[str]:
     """What callers of the stack that most tests share may name."""
-    return {"auto", "fast", "frail", "hopeless", "penstock-demo", *(["all-MiniLM-L6-v2"] if HAS_WEIGHTS else [])}
+    embedding = ["all-MiniLM-L6-v2"] if HAS_WEIGHTS else []
+    return {"auto", "chosen", "fast", "frail", "hopeless", "penstock-demo", "penstock-script", *embedding}
 
 
 @pytest.fixture

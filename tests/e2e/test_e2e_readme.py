@@ -103,6 +103,12 @@ async def test_the_ready_line_has_a_command_that_works(stack):
     assert printed.rstrip().endswith("data: [DONE]")
 
 
+async def test_the_request_for_auto_says_where_it_went_and_why(stack, readme_blocks):
+    command = f"KEY={stack.ready['key']}\n" + readme_blocks("", '"auto"', stack)
+    told = command.rpartition("# ")[2].partition("\n")[0]
+    assert (await run("bash", "-c", command)).strip() == told
+
+
 async def test_the_sdk_example_runs(stack, readme_blocks):
     code = readme_blocks("python", "OpenAI(", stack)
     assert imports_of(code) == {"openai"}

@@ -13,18 +13,18 @@ CODE = "Write a Python function that merges two sorted lists, with type hints an
 
 
 async def test_a_prompt_goes_to_the_model_of_its_task_and_the_answer_says_why(stack, first, frail):
-    fact = await stack.ask(FACT, model="auto", headers={"x-penstock-cache": "no-store"})
-    code = await stack.ask(CODE, model="auto", headers={"x-penstock-cache": "no-store"})
+    fact = await stack.ask(FACT, model="chosen", headers={"x-penstock-cache": "no-store"})
+    code = await stack.ask(CODE, model="chosen", headers={"x-penstock-cache": "no-store"})
     assert (fact.status, code.status) == (200, 200)
     assert fact.header["x-penstock-route"].startswith("fast; task=faq; ")
     assert code.header["x-penstock-route"].startswith("frail; task=code; ")
     assert (fact.header["x-penstock-upstream"], code.header["x-penstock-upstream"]) == ("first", "frail")
     row = await stack.ledger_row(request_id=code.header["x-request-id"])
-    assert (row["requested_model"], row["upstream"], row["task"]) == ("auto", "frail", "code")
+    assert (row["requested_model"], row["upstream"], row["task"]) == ("chosen", "frail", "code")
 
 
 async def test_a_route_is_explained_over_rest(stack):
-    body = {"input": {"model": "auto", "messages": [{"role": "ROLE_USER", "parts": [{"text": CODE}]}]}}
+    body = {"input": {"model": "chosen", "messages": [{"role": "ROLE_USER", "parts": [{"text": CODE}]}]}}
     found = await stack.request("POST", "/api/v1/routes:explain", json=body)
     assert found.status == 200
     explained = found.json["explanation"]

@@ -17,8 +17,8 @@ def test_ready_names_address_key_and_curl_when_everything_has_served(demo):
     with urllib.request.urlopen(ready["http"] + "/readyz", timeout=60) as answer:
         assert answer.status == 200
     prepared = [event["part"] for event in demo.events if event["event"] == "prepared"]
-    assert prepared[-2:] == ["edge", "penstock-demo"]
-    assert set(prepared) == {"redis", "triton", "services", "edge", "penstock-demo"}
+    assert prepared[-3:] == ["edge", "penstock-demo", "penstock-script"]
+    assert set(prepared) == {"redis", "triton", "services", "edge", "penstock-demo", "penstock-script"}
 
 
 def test_secrets_are_readable_by_their_owner_only(demo):
@@ -62,6 +62,34 @@ def test_chat_in_json_counts_tokens(demo, penstock):
     assert answer["finish_reason"] == "stop"
     assert answer["output_tokens"] > 3
     assert (answer["upstream"], answer["model"]) == ("local", "penstock-demo")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "told", "words"),
+    [
+        ("What does the router do?", "penstock-demo; task=faq", "router"),
+        ("Hello", "penstock-demo; task=general", ""),
+        ("Write a Python function that reverses a string.", "penstock-script; task=code", "models[].routes"),
+    ],
+)
+def test_auto_sends_each_prompt_where_it_belongs_and_says_why(demo, prompt, told, words):
+    ready = demo.events[-1]
+    body = {"model": "auto", "messages": [{"role": "user", "content": prompt}]}
+    headers = {"Authorization": f"Bearer {ready['key']}", "Content-Type": "application/json"}
+    request = urllib.request.Request(ready["http"] + "/v1/chat/completions", json.dumps(body).encode(), headers)
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        route = answer.headers["x-penstock-route"]
+        completion = json.load(answer)
+    assert route.startswith(told + "; confidence=")
+    assert "; by=routes." in route
+    assert completion["model"] == route.partition(";")[0]
+    assert words in completion["choices"][0]["message"]["content"]
+
+
+def test_a_route_is_explained_before_anything_is_asked(demo, penstock):
+    explained = penstock("route", "explain", "--state", demo.state, "Write a Python function that reverses a string.")
+    assert explained.returncode == 0, explained.stderr
+    assert explained.stdout.startswith("penstock-script by routes.code: code at ")
 
 
 def test_chat_reads_its_prompt_from_standard_input(demo, penstock):
