@@ -8,6 +8,7 @@ from penstock_common.upstreams.state import Condition, UpstreamState
 from penstock_router.domain.catalogue import Catalogue, PublicModel, UpstreamModel
 from penstock_router.domain.choosing import Chooser
 from penstock_router.domain.routing import Router
+from penstock_router.domain.sight import DriftRules, Sight
 from penstock_router.surfaces.servicer import RouterServicer
 
 A, B = (Candidate(upstream=name, model="m") for name in "ab")
@@ -20,7 +21,10 @@ def made():
 
 
 def test_a_router_that_takes_over_has_heard_what_the_earlier_one_heard():
-    servicer, request = RouterServicer(made(), NO_FORKS), RouteRequest(model="fast", requirements=Requirements())
+    servicer, request = (
+        RouterServicer(made(), NO_FORKS, Sight(DriftRules(), float)),
+        RouteRequest(model="fast", requirements=Requirements()),
+    )
     servicer.hear({A: UpstreamState(candidate=A, condition=Condition.EJECTED, since_seconds=1.0)})
     later = made()
     assert later.plan(request).candidates == (A, B)
