@@ -187,8 +187,8 @@ def test_all_that_the_cache_counts_can_be_seen(known):
 
 def test_all_that_the_router_counts_can_be_seen(known):
     shown = " ".join(target["expr"] for panel in _panels() for target in panel.get("targets", []))
-    measured = {name for name in known if name.startswith("penstock_router_")}
-    assert len(measured) == 5
+    measured = {name for name in known if name.startswith(("penstock_router_", "penstock_routing_"))}
+    assert len(measured) == 7
     assert {name for name in measured if name not in shown} == set()
 
 
