@@ -18,6 +18,7 @@ from penstock_cache.adapters.metrics import CacheMetrics, LookMeter
 from penstock_cache.domain.meaning.counts import MeaningCounts
 from penstock_common.contract.cache import Stats
 from penstock_common.errors import PenstockError
+from penstock_common.llm.types import Decision
 from penstock_common.rpc.server_interceptors import CallTelemetry
 from penstock_common.rpc.shedding import LoadShedding
 from penstock_common.sections import RoomSettings
@@ -29,6 +30,9 @@ from penstock_inference.domain.endpoint import Endpoint, Pool
 from penstock_inference.domain.health.registry import Health
 from penstock_inference.domain.health.rules import State
 from penstock_inference.domain.load.gate import Gate, GateLimits
+from penstock_router.adapters.metrics import RouterMetrics
+from penstock_router.domain.forks import Fork
+from penstock_router.domain.sight import DriftRules, Sight
 from penstock_suite.adapters.revision_metrics import RevisionMetrics
 
 DEPLOY = ROOT / "deploy"
@@ -86,12 +90,16 @@ def _made_when_asked_for() -> dict[str, set[str]]:
     for reasons in (counts.refused, counts.not_compared, counts.not_stored, counts.evidence):
         reasons["any"] = 1
     cache: Any = CacheCounts()
+    sight = Sight(DriftRules(), float)
+    unsure = Decision("m", "routes.default", task="faq", complexity="low", abstains=True, passed_over=("n (is away)",))
+    sight.note(Fork("auto", (), {"faq": "n", "default": "m"}), unsure)
     collectors = (
         HealthMetrics(health),
         LimitMetrics(lambda: [("u", gate)]),
         shedding,
         attempts,
         CacheMetrics(cache, counts),
+        RouterMetrics(sight),
     )
     samples = [sample for collector in collectors for family in collector.collect() for sample in family.samples]
     return {sample.name: set(sample.labels) for sample in samples}
@@ -174,6 +182,13 @@ def test_all_that_the_cache_counts_can_be_seen(known):
     shown = " ".join(target["expr"] for panel in _panels() for target in panel.get("targets", []))
     measured = {name for name in known if name.startswith("penstock_cache_") and not name.endswith(("_sum", "_count"))}
     assert len(measured) > 12
+    assert {name for name in measured if name not in shown} == set()
+
+
+def test_all_that_the_router_counts_can_be_seen(known):
+    shown = " ".join(target["expr"] for panel in _panels() for target in panel.get("targets", []))
+    measured = {name for name in known if name.startswith(("penstock_router_", "penstock_routing_"))}
+    assert len(measured) == 7
     assert {name for name in measured if name not in shown} == set()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -16,10 +17,12 @@ from penstock_common.upstreams.quality import QualityBoard
 from penstock_common.upstreams.state import Board
 from penstock_router.adapters.embedding import EmbeddingClient
 from penstock_router.adapters.listener import Listener, Source
+from penstock_router.adapters.metrics import RouterMetrics
 from penstock_router.adapters.quality_listener import QualityListener, QualitySource
 from penstock_router.configured import catalogue_from, fork_from, reader_from
 from penstock_router.domain.choosing import Chooser
 from penstock_router.domain.routing import Router
+from penstock_router.domain.sight import Sight
 from penstock_router.settings import Settings
 from penstock_router.surfaces.servicer import RouterServicer
 
@@ -38,7 +41,8 @@ async def build(
     Raises:
         ConfigurationError: if the address of Redis cannot be one.
     """
-    servicer = RouterServicer(_router(settings), _chooser(settings, embedding))
+    sight = Sight(settings.router.drift.rules(), time.monotonic)
+    servicer = RouterServicer(_router(settings), _chooser(settings, embedding), sight)
 
     async def prepare(changed: Settings) -> Commit:
         # Plans that are remembered are the earlier router's.
@@ -59,7 +63,7 @@ async def build(
             EXPLAIN.served_by(servicer.explain),
             LIST_MODELS.served_by(servicer.list_models),
         )
-        yield Service("router", handlers, prepare=prepare)
+        yield Service("router", handlers, (RouterMetrics(sight),), prepare)
 
 
 async def _sources(

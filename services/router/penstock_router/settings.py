@@ -26,6 +26,7 @@ from penstock_common.routes import (
 from penstock_common.sections import PublicModel, Redis
 from penstock_router.domain.figures import PolicyRules, Wants, Weights
 from penstock_router.domain.preference import PreferenceRules
+from penstock_router.domain.sight import DriftRules
 
 
 class _WithIdentity(Section):
@@ -91,11 +92,34 @@ class ClassifierSettings(Section):
     """What the prompt's vector may take; without it a decision goes by the prompt's words alone, and says so."""
 
 
+class DriftSettings(Section):
+    """When prompts count as others than usual, by task and complexity (``penstock_router_drift``)."""
+
+    recent: Annotated[Duration, Field(gt=timedelta())] = timedelta(hours=1)
+    """After so long a prompt counts half among the recent ones."""
+    usual: Annotated[Duration, Field(gt=timedelta())] = timedelta(days=7)
+    """After so long it counts half among the usual ones."""
+    least: Annotated[float, Field(gt=0)] = 200.0
+    """While recent prompts count for less than so many together, nothing is told: chance would be."""
+
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        if self.recent >= self.usual:
+            refuse([(("recent",), "it must be shorter than 'usual', or the two are never apart")])
+        return self
+
+    def rules(self) -> DriftRules:
+        """Return the numbers as the domain takes them."""
+        return DriftRules(self.recent.total_seconds(), self.usual.total_seconds(), self.least)
+
+
 class RouterSettings(Section):
     """How the router hears of upstreams, and what it makes of it."""
 
     classifier: ClassifierSettings = ClassifierSettings()
     """For models with ``routes``."""
+    drift: DriftSettings = DriftSettings()
+    """For models with ``routes``, too."""
 
     listen_every: Duration = timedelta(milliseconds=500)
     """How often it reads what inference says of its upstreams: in its own process, else in ``redis.state``."""

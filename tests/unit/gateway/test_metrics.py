@@ -6,6 +6,7 @@ import itertools
 import re
 from datetime import UTC, datetime
 
+import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from penstock_common.llm.types import UnitPrices, Usage
@@ -44,6 +45,10 @@ class Instruments:
         self.saved_cost = counter("penstock_cache_saved_usd_total", told, "model")
         told = "Tokens of context that compression has left out."
         self.compressed = counter("penstock_compressed_tokens_total", told, "model")
+        told = "Dollars that answers of models with routes would have cost at the best one behind: an estimate, by their tokens."
+        self.best = counter("penstock_routing_best_usd_total", told, "model")
+        told = "Dollars billed for the answers in penstock_routing_best_usd_total."
+        self.routed = counter("penstock_routing_usd_total", told, "model")
         self.degraded = counter(
             "penstock_degraded_answers_total", "Answers that stood in for a model's own.", "model", "step"
         )
@@ -111,3 +116,19 @@ def test_scrape_after_the_same_requests_is_what_it_always_was():
     texts = [re.sub(rb"(_created\{.*\}) .*", rb"\1", generate_latest(registry)) for registry in (ours, before)]
     assert texts[0] == texts[1]
     assert texts[0].count(b"_created{") > 20
+
+
+def test_answers_of_the_best_model_are_estimated_where_they_are_answers_and_their_cost_is_known():
+    registry = CollectorRegistry()
+    metrics = Metrics(registry, lambda: 0)
+    best = UnitPrices(input_nano_usd=10_000_000_000, output_nano_usd=40_000_000_000)
+    for row in rows():
+        metrics.routing.observe(row, "auto", best)
+    # Of gRPC's nobody knows the price, those with a model stood in for another, and a quarter was kept.
+    answers = 3
+    assert registry.get_sample_value("penstock_routing_best_usd_total", {"model": "auto"}) == pytest.approx(
+        answers * (7 * 10 + 4 * 40) / 1e6
+    )
+    assert registry.get_sample_value("penstock_routing_usd_total", {"model": "auto"}) == pytest.approx(
+        answers * 0.123456789
+    )

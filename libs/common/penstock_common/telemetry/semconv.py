@@ -93,6 +93,13 @@ METRIC_CACHE_EVICTED = "penstock_cache_evicted_total"
 METRIC_CACHE_ENTRIES = "penstock_cache_semantic_entries"
 METRIC_CACHE_SEMANTIC_SECONDS = "penstock_cache_semantic_seconds"
 METRIC_CACHE_SEMANTIC_TROUBLE = "penstock_cache_semantic_trouble"
+METRIC_ROUTER_DECISIONS = "penstock_router_decisions_total"
+METRIC_ROUTER_ABSTENTIONS = "penstock_router_abstentions_total"
+METRIC_ROUTER_WITHOUT_VECTOR = "penstock_router_without_vector_total"
+METRIC_ROUTER_PASSED_OVER = "penstock_router_passed_over_total"
+METRIC_ROUTER_DRIFT = "penstock_router_drift"
+METRIC_ROUTING_BEST = "penstock_routing_best_usd_total"
+METRIC_ROUTING_COST = "penstock_routing_usd_total"
 METRIC_REQUEST_DURATION = "gen_ai_server_request_duration_seconds"
 METRIC_TIME_TO_FIRST_TOKEN = "gen_ai_server_time_to_first_token_seconds"  # noqa: S105 - a token of text
 

@@ -12,6 +12,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
 from penstock_common.errors import InternalError, NoHealthyUpstream, PenstockError, UpstreamFailed, UpstreamTimeout
+from penstock_common.llm.types import UnitPrices, cost_nano_usd
 from penstock_common.telemetry import semconv
 from penstock_common.telemetry.metrics import Counters, Histograms
 from penstock_common.telemetry.metrics_endpoint import serving_metrics
@@ -47,6 +48,7 @@ class Metrics:
         )
         self.cache = Counters(registry, semconv.METRIC_CACHE, "What the cache did.", ("result",))
         self.saved = _Saved(registry)
+        self.routing = _Routing(registry)
         self.degraded = Counters(
             registry, semconv.METRIC_DEGRADED, "Answers that stood in for a model's own.", ("model", "step")
         )
@@ -111,6 +113,22 @@ class _Saved:
         self.context = Counters(registry, semconv.METRIC_COMPRESSED_TOKENS, told, ("model",))
 
 
+class _Routing:
+    """What routing saves: what answers would have cost at the best model, and what the same answers have cost."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        told = "Dollars that answers of models with routes would have cost at the best one behind: an estimate, by their tokens."
+        self._best = Counters(registry, semconv.METRIC_ROUTING_BEST, told, ("model",))
+        told = "Dollars billed for the answers in penstock_routing_best_usd_total."
+        self._cost = Counters(registry, semconv.METRIC_ROUTING_COST, told, ("model",))
+
+    def observe(self, row: LedgerRow, model: str, best: UnitPrices) -> None:
+        """Count an answer, where the model's own was made and its cost is known."""
+        if row.outcome == OK and row.cache_status != "hit" and not row.degraded and not row.unit_prices.is_unknown:
+            self._best.add((model,), cost_nano_usd(row.usage, best) / _NANO)
+            self._cost.add((model,), row.cost_nano_usd / _NANO)
+
+
 def show_ledger(registry: CollectorRegistry, waiting: Callable[[], int]) -> None:
     """Let the registry show how many rows the ledger has not yet committed."""
     gauge = Gauge(semconv.METRIC_LEDGER_WAITING, "Ledger rows that wait for the database.", registry=registry)
@@ -168,6 +186,8 @@ class TelemetryObserver:
         """Count it, log it where it failed through no fault of the caller, trace it where it is worth that."""
         row, error = exchange.row, exchange.error
         self._metrics.observe(row, exchange.public_model)
+        if exchange.decision is not None and exchange.decision.best_prices is not None:
+            self._metrics.routing.observe(row, exchange.public_model, exchange.decision.best_prices)
         is_fault = error is not None and row.outcome != CANCELLED and _is_fault(error)
         self._traffic.note(row, exchange.steps, is_fault=is_fault)
         if is_fault:

@@ -9,7 +9,8 @@ import msgspec
 
 from penstock_common.contract.router import RouteRequest, Subject
 from penstock_common.errors import ContextLengthExceeded, ModelNotPermitted, PenstockError, UnsupportedParameter
-from penstock_common.llm.types import Decision, Plan
+from penstock_common.llm.types import Decision, Plan, UnitPrices
+from penstock_router.domain.baseline import best_prices
 from penstock_router.domain.classification.reading import Reading
 from penstock_router.domain.forks import Chosen, Fork, Seen
 from penstock_router.domain.routing import Router
@@ -67,7 +68,8 @@ class Chooser:
                 passed_over.append(f"{chosen.model} ({error.message})")
                 first = first or error
             else:
-                return _decided(fork, plan, _decision(chosen, reading, passed_over))
+                decision = _decision(chosen, reading, passed_over)
+                return _decided(fork, plan, decision, _best_prices(fork, request, router, seen.task))
         try:
             raise first or _nothing_behind(fork)
         finally:
@@ -108,9 +110,22 @@ def _decision(chosen: Chosen, reading: Reading | None, passed_over: Sequence[str
     )
 
 
-def _decided(fork: Fork, plan: Plan, decision: Decision) -> Plan:
-    if (preferred := plan.decision) is not None:
-        decision = msgspec.structs.replace(decision, policy=preferred.policy, figure=preferred.figure)
+def _best_prices(fork: Fork, request: RouteRequest, router: Router, task: str) -> UnitPrices | None:
+    allowed = request.allowed_models
+    models = [name for name in fork.targets if allowed is None or name in allowed]
+    able = [router.first_able(msgspec.structs.replace(request, model=name)) for name in models]
+    input_tokens = request.requirements.likely_input_tokens
+    return best_prices([entry for entry in able if entry is not None], task, input_tokens)
+
+
+def _decided(fork: Fork, plan: Plan, decision: Decision, best: UnitPrices | None) -> Plan:
+    preferred = plan.decision
+    decision = msgspec.structs.replace(
+        decision,
+        policy="" if preferred is None else preferred.policy,
+        figure="" if preferred is None else preferred.figure,
+        best_prices=best,
+    )
     reason = f"{fork.name}: {decision.model} by {decision.by}{_seen_in_words(decision)}"
     if decision.passed_over:
         reason += f", passed over {', '.join(decision.passed_over)}"

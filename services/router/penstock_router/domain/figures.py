@@ -101,7 +101,7 @@ class Estimates:
         prices = entry.prices_of(input_tokens)
         if prices.is_unknown:
             return None
-        output_tokens = _of_task(entry.output_tokens, task) or _of_task(self._rules.output_tokens, task) or 0.0
+        output_tokens = of_task(entry.output_tokens, task) or of_task(self._rules.output_tokens, task) or 0.0
         if request.output_tokens:
             output_tokens = min(output_tokens, request.output_tokens)
         total = input_tokens * prices.input_nano_usd + output_tokens * prices.output_nano_usd
@@ -109,7 +109,7 @@ class Estimates:
 
     def _quality(self, entry: UpstreamModel, task: str) -> tuple[float, bool]:
         """Return the mean of what was said before and what was heard since, each by its weight."""
-        said = _of_task(entry.quality, task)
+        said = of_task(entry.quality, task)
         before = self._rules.quality if said is None else said
         score, weight = self.qualities.get((entry.candidate, task or GENERAL_TASK), (0.0, 0.0))
         if weight <= 0:
@@ -118,6 +118,7 @@ class Estimates:
         return (before * known + score * weight) / (known + weight), False
 
 
-def _of_task(numbers: Mapping[str, float], task: str) -> float | None:
+def of_task(numbers: Mapping[str, float], task: str) -> float | None:
+    """Return the number for a task, empty where nobody saw one, else that for other tasks; None where nothing is said."""
     found = numbers.get(task or GENERAL_TASK)
     return numbers.get(OTHER_TASKS) if found is None else found

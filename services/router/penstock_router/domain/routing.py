@@ -160,6 +160,14 @@ class Router:
             latency_seconds=None if state is None else state.latency_seconds,
         )
 
+    def first_able(self, request: RouteRequest) -> UpstreamModel | None:
+        """Return the first candidate of the request's model, by its configured order, that nothing speaks against."""
+        model = self._catalogue.find(request.model)
+        if model is None:
+            return None
+        needs, allowed_regions = request.requirements, request.allowed_regions
+        return next((entry for entry in model.candidates if _objection(entry, needs, allowed_regions) is None), None)
+
     def models(self) -> list[PublicModel]:
         """Return every public model, sorted by name."""
         return self._catalogue.all()

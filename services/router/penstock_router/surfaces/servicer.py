@@ -14,14 +14,17 @@ from penstock_router.domain.catalogue import PublicModel
 from penstock_router.domain.choosing import Chooser
 from penstock_router.domain.explaining import explained
 from penstock_router.domain.routing import Router
+from penstock_router.domain.sight import Sight
 
 
 class RouterServicer:
     """Serves a ``Router``, and the ``Chooser`` in front of it, until others take over."""
 
-    def __init__(self, router: Router, chooser: Chooser) -> None:
+    def __init__(self, router: Router, chooser: Chooser, sight: Sight) -> None:
+        """``sight`` counts what is decided for forks, whoever decides."""
         self._router = router
         self._chooser = chooser
+        self._sight = sight
         self._states: States = {}
         self._qualities: Qualities = {}
 
@@ -30,6 +33,7 @@ class RouterServicer:
         router.hear(self._states)
         router.hear_quality(self._qualities)
         self._router, self._chooser = router, chooser
+        self._sight.keep(chooser.forks)
 
     def hear(self, states: States) -> None:
         """Have the router, and whichever takes over, decide by this."""
@@ -45,7 +49,12 @@ class RouterServicer:
         """Return the plan for a request."""
         began_ns = time.time_ns()
         router, chooser = self._router, self._chooser
-        plan = await chooser.plan(request, router) if request.model in chooser.forks else router.plan(request)
+        if request.model in chooser.forks:
+            plan = await chooser.plan(request, router)
+            assert plan.decision is not None, "a chooser's plan says what was chosen"
+            self._sight.note(chooser.forks[request.model], plan.decision)
+        else:
+            plan = router.plan(request)
         call.steps.lap("router.plan", began_ns, {"candidates": len(plan.candidates), "reason": plan.reason})
         return plan
 

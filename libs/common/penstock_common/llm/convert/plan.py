@@ -109,6 +109,7 @@ def _decision_to_proto(decision: t.Decision) -> gen.Decision:
         passed_over=decision.passed_over,
         policy=decision.policy,
         figure=decision.figure,
+        best_prices=None if decision.best_prices is None else unit_prices_to_proto(decision.best_prices),
     )
 
 
@@ -126,6 +127,7 @@ def _decision_from_proto(proto: gen.Decision) -> t.Decision:
         passed_over=tuple(proto.passed_over),
         policy=proto.policy,
         figure=proto.figure,
+        best_prices=unit_prices_from_proto(proto.best_prices) if proto.HasField("best_prices") else None,
     )
 
 

@@ -26,6 +26,21 @@ GENERAL_TASK = "general"
 """The task of a prompt that nobody has classified, or that is none of the others."""
 
 
+class UnitPrices(Value, frozen=True):
+    """Prices of one model in nano-dollars per million tokens.
+
+    Input that the provider's prompt cache is written with costs as other input where its price is 0, and for an hour as
+    for less. ``is_unknown``: nobody knows them, or not of all that was billed: a cost made of them is not known, be it 0.
+    """
+
+    input_nano_usd: int = 0
+    cached_input_nano_usd: int = 0
+    output_nano_usd: int = 0
+    cache_write_nano_usd: int = 0
+    cache_write_1h_nano_usd: int = 0
+    is_unknown: bool = False
+
+
 class Decision(Value, frozen=True):
     """Which public model stands in for one with routes, and why.
 
@@ -33,7 +48,8 @@ class Decision(Value, frozen=True):
     (low, medium or high) are empty where no line asked for them, confidences are in [0, 1]. ``abstains``: the prompt told
     too little. ``by_vector``: the prompt's embedding counted, and not its words alone. ``passed_over``: the public models
     that came before and could not be taken, each with the reason. ``policy`` says by what the first candidate came first,
-    ``figure`` how much of it, with its unit; empty where there is no policy, or nothing was known.
+    ``figure`` how much of it, with its unit; empty where there is no policy, or nothing was known. ``best_prices`` are those
+    of the best model that could have been chosen, None where they are not known.
     """
 
     model: str
@@ -48,6 +64,7 @@ class Decision(Value, frozen=True):
     passed_over: tuple[str, ...] = ()
     policy: str = ""
     figure: str = ""
+    best_prices: UnitPrices | None = None
 
     def __str__(self) -> str:
         seen = [f"task={self.task}; confidence={self.task_confidence:.2f}"] if self.task else []
@@ -55,21 +72,6 @@ class Decision(Value, frozen=True):
         preferred = [f"policy={self.policy}"] if self.policy else []
         preferred += [f"at={self.figure}"] if self.figure else []
         return "; ".join([self.model, *seen, f"by={self.by}", *preferred])
-
-
-class UnitPrices(Value, frozen=True):
-    """Prices of one model in nano-dollars per million tokens.
-
-    Input that the provider's prompt cache is written with costs as other input where its price is 0, and for an hour as
-    for less. ``is_unknown``: nobody knows them, or not of all that was billed: a cost made of them is not known, be it 0.
-    """
-
-    input_nano_usd: int = 0
-    cached_input_nano_usd: int = 0
-    output_nano_usd: int = 0
-    cache_write_nano_usd: int = 0
-    cache_write_1h_nano_usd: int = 0
-    is_unknown: bool = False
 
 
 class UnsupportedFields(Enum):

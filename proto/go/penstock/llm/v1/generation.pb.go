@@ -2097,7 +2097,9 @@ type Decision struct {
 	// balanced, cost, latency or quality, where that says which candidate comes first.
 	Policy string `protobuf:"bytes,11,opt,name=policy,proto3" json:"policy,omitempty"`
 	// By what the first candidate came first, with its unit. Empty where the policy knew nothing.
-	Figure        string `protobuf:"bytes,12,opt,name=figure,proto3" json:"figure,omitempty"`
+	Figure string `protobuf:"bytes,12,opt,name=figure,proto3" json:"figure,omitempty"`
+	// What the best of the models that could have been chosen is billed at; unset where that is not known.
+	BestPrices    *UnitPrices `protobuf:"bytes,13,opt,name=best_prices,json=bestPrices,proto3" json:"best_prices,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2214,6 +2216,13 @@ func (x *Decision) GetFigure() string {
 		return x.Figure
 	}
 	return ""
+}
+
+func (x *Decision) GetBestPrices() *UnitPrices {
+	if x != nil {
+		return x.BestPrices
+	}
+	return nil
 }
 
 // How a request would be routed now.
@@ -2563,7 +2572,7 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"\x06prices\x18\x04 \x03(\v2\x1b.penstock.llm.v1.UnitPricesR\x06prices\x12D\n" +
 	"\vunsupported\x18\x1e \x01(\x0e2\".penstock.llm.v1.UnsupportedFieldsR\vunsupported\x12!\n" +
 	"\froute_digest\x18( \x01(\fR\vrouteDigest\x125\n" +
-	"\bdecision\x18) \x01(\v2\x19.penstock.llm.v1.DecisionR\bdecisionJ\x04\b\x02\x10\x03R\x0eclassification\"\xec\x02\n" +
+	"\bdecision\x18) \x01(\v2\x19.penstock.llm.v1.DecisionR\bdecisionJ\x04\b\x02\x10\x03R\x0eclassification\"\xaa\x03\n" +
 	"\bDecision\x12\x14\n" +
 	"\x05model\x18\x01 \x01(\tR\x05model\x12\x0e\n" +
 	"\x02by\x18\x02 \x01(\tR\x02by\x12\x12\n" +
@@ -2582,7 +2591,9 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	" \x03(\tR\n" +
 	"passedOver\x12\x16\n" +
 	"\x06policy\x18\v \x01(\tR\x06policy\x12\x16\n" +
-	"\x06figure\x18\f \x01(\tR\x06figure\"\x97\x01\n" +
+	"\x06figure\x18\f \x01(\tR\x06figure\x12<\n" +
+	"\vbest_prices\x18\r \x01(\v2\x1b.penstock.llm.v1.UnitPricesR\n" +
+	"bestPrices\"\x97\x01\n" +
 	"\x10RouteExplanation\x12)\n" +
 	"\x04plan\x18\x01 \x01(\v2\x15.penstock.llm.v1.PlanR\x04plan\x12\x18\n" +
 	"\arefusal\x18\x02 \x01(\tR\arefusal\x12>\n" +
@@ -2709,15 +2720,16 @@ var file_penstock_llm_v1_generation_proto_depIdxs = []int32{
 	22, // 29: penstock.llm.v1.Plan.prices:type_name -> penstock.llm.v1.UnitPrices
 	4,  // 30: penstock.llm.v1.Plan.unsupported:type_name -> penstock.llm.v1.UnsupportedFields
 	25, // 31: penstock.llm.v1.Plan.decision:type_name -> penstock.llm.v1.Decision
-	24, // 32: penstock.llm.v1.RouteExplanation.plan:type_name -> penstock.llm.v1.Plan
-	27, // 33: penstock.llm.v1.RouteExplanation.candidates:type_name -> penstock.llm.v1.CandidateView
-	23, // 34: penstock.llm.v1.CandidateView.candidate:type_name -> penstock.llm.v1.Candidate
-	22, // 35: penstock.llm.v1.CandidateView.prices:type_name -> penstock.llm.v1.UnitPrices
-	36, // [36:36] is the sub-list for method output_type
-	36, // [36:36] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	22, // 32: penstock.llm.v1.Decision.best_prices:type_name -> penstock.llm.v1.UnitPrices
+	24, // 33: penstock.llm.v1.RouteExplanation.plan:type_name -> penstock.llm.v1.Plan
+	27, // 34: penstock.llm.v1.RouteExplanation.candidates:type_name -> penstock.llm.v1.CandidateView
+	23, // 35: penstock.llm.v1.CandidateView.candidate:type_name -> penstock.llm.v1.Candidate
+	22, // 36: penstock.llm.v1.CandidateView.prices:type_name -> penstock.llm.v1.UnitPrices
+	37, // [37:37] is the sub-list for method output_type
+	37, // [37:37] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_penstock_llm_v1_generation_proto_init() }

@@ -364,7 +364,7 @@ class Plan(_message.Message):
     def __init__(self, candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., reason: _Optional[str] = ..., prices: _Optional[_Iterable[_Union[UnitPrices, _Mapping]]] = ..., unsupported: _Optional[_Union[UnsupportedFields, str]] = ..., route_digest: _Optional[bytes] = ..., decision: _Optional[_Union[Decision, _Mapping]] = ...) -> None: ...
 
 class Decision(_message.Message):
-    __slots__ = ("model", "by", "task", "complexity", "task_confidence", "complexity_confidence", "abstains", "by_vector", "classifier", "passed_over", "policy", "figure")
+    __slots__ = ("model", "by", "task", "complexity", "task_confidence", "complexity_confidence", "abstains", "by_vector", "classifier", "passed_over", "policy", "figure", "best_prices")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     BY_FIELD_NUMBER: _ClassVar[int]
     TASK_FIELD_NUMBER: _ClassVar[int]
@@ -377,6 +377,7 @@ class Decision(_message.Message):
     PASSED_OVER_FIELD_NUMBER: _ClassVar[int]
     POLICY_FIELD_NUMBER: _ClassVar[int]
     FIGURE_FIELD_NUMBER: _ClassVar[int]
+    BEST_PRICES_FIELD_NUMBER: _ClassVar[int]
     model: str
     by: str
     task: str
@@ -389,7 +390,8 @@ class Decision(_message.Message):
     passed_over: _containers.RepeatedScalarFieldContainer[str]
     policy: str
     figure: str
-    def __init__(self, model: _Optional[str] = ..., by: _Optional[str] = ..., task: _Optional[str] = ..., complexity: _Optional[str] = ..., task_confidence: _Optional[float] = ..., complexity_confidence: _Optional[float] = ..., abstains: bool = ..., by_vector: bool = ..., classifier: _Optional[str] = ..., passed_over: _Optional[_Iterable[str]] = ..., policy: _Optional[str] = ..., figure: _Optional[str] = ...) -> None: ...
+    best_prices: UnitPrices
+    def __init__(self, model: _Optional[str] = ..., by: _Optional[str] = ..., task: _Optional[str] = ..., complexity: _Optional[str] = ..., task_confidence: _Optional[float] = ..., complexity_confidence: _Optional[float] = ..., abstains: bool = ..., by_vector: bool = ..., classifier: _Optional[str] = ..., passed_over: _Optional[_Iterable[str]] = ..., policy: _Optional[str] = ..., figure: _Optional[str] = ..., best_prices: _Optional[_Union[UnitPrices, _Mapping]] = ...) -> None: ...
 
 class RouteExplanation(_message.Message):
     __slots__ = ("plan", "refusal", "candidates")

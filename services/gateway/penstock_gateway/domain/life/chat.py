@@ -354,7 +354,7 @@ class ChatExchange(Exchange[ChatOrder]):
             saved_tokens=saved.tokens if saved is not None else 0,
             saved_nano_usd=saved.nano_usd if saved is not None else 0,
             prompt=self.call.order.prompt,
-            task=self.decision.task if self.decision is not None else "",
+            decision=self.decision,
             part=self.assigned.part if self.assigned is not None else NO_PART,
             compressed_tokens=self.compressed.saved if self.compressed is not None else 0,
         )

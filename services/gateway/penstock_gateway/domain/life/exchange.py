@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 from penstock_common.errors import DeadlineExceeded, ModelNotPermitted, PenstockError
-from penstock_common.llm.types import Candidate
+from penstock_common.llm.types import Candidate, Decision
 from penstock_common.rpc.scope import CURRENT_SCOPE, NOBODY, RequestScope
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.life.admission import Limiter, RateState, Verdict, refusal
@@ -51,7 +51,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     saved_tokens: int = 0
     saved_nano_usd: int = 0
     prompt: PromptReference | None = None
-    task: str = ""
+    decision: Decision | None = None
     part: Part = NO_PART
     compressed_tokens: int = 0
 
@@ -60,7 +60,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class EndedExchange(msgspec.Struct, frozen=True):
     """Everything there is to say about a request that has ended.
 
-    ``public_model`` is empty until the name that the caller chose is known to be a model's.
+    ``public_model`` is empty until the name that the caller chose is known to be a model's. ``decision`` is the router's,
+    where it made one.
     """
 
     call: Call[ChatOrder | EmbeddingOrder]
@@ -69,6 +70,7 @@ class EndedExchange(msgspec.Struct, frozen=True):
     steps: list[Step]
     ended_ns: int
     error: BaseException | None
+    decision: Decision | None = None
 
 
 class Observer(Protocol):
@@ -262,7 +264,8 @@ class Exchange(Generic[OrderT_co]):
             self._give_back(error)
         steps.stop()
         ended_ns = steps.recorded[-1].end_ns
-        visits.observer.ended(EndedExchange(call, row, outcome.public_model, steps.recorded, ended_ns, error))
+        ended = EndedExchange(call, row, outcome.public_model, steps.recorded, ended_ns, error, outcome.decision)
+        visits.observer.ended(ended)
 
     def _give_back(self, error: BaseException | None) -> None:
         """Give the places back that the request has; one that was refused uses up no request of its allowance."""
@@ -283,7 +286,7 @@ class Exchange(Generic[OrderT_co]):
     def _row(self, outcome: Outcome, error: BaseException | None, now_ns: int) -> LedgerRow:
         call, order, bill = self.call, self.call.order, outcome.bill
         context, answered_by, first_ns = order.context, outcome.answered_by, outcome.first_event_ns
-        prompt = outcome.prompt
+        prompt, decision = outcome.prompt, outcome.decision
         duration_ns = now_ns - call.started_ns
         return LedgerRow(
             generation_id=order.generation_id,
@@ -313,7 +316,7 @@ class Exchange(Generic[OrderT_co]):
             saved_nano_usd=outcome.saved_nano_usd,
             prompt=prompt.name if prompt is not None else "",
             prompt_version=prompt.version if prompt is not None else 0,
-            task=outcome.task,
+            task=decision.task if decision is not None else "",
             cache_entry=outcome.cache.entry_id,
             part=outcome.part,
             compressed_tokens=outcome.compressed_tokens,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 from penstock_router.domain.classification.features import figures_of
@@ -28,6 +29,7 @@ _WITH_TOOLS = (0.8, 1.0, 1.25)
 _WITH_IMAGES = (0.9, 1.1, 1.0)
 _LONG_CONVERSATION = (0.9, 1.0, 1.1)
 LONG_CONVERSATION_TURNS = 8
+_SENT = Struct("f")
 # Hebrew, Arabic and Indic scripts, Thai: the embedding model knows their letters at most, and its vector misleads.
 _UNKNOWN_TO_THE_MODEL = re.compile(r"[\u0590-\u0fff]")
 _UNKNOWN_SHARE = 0.3
@@ -73,8 +75,8 @@ class Classifier:
         return Reading(
             task=model.tasks[tasks.index(task_confidence)],
             complexity=COMPLEXITIES[complexities.index(complexity_confidence)],
-            task_confidence=task_confidence,
-            complexity_confidence=complexity_confidence,
+            task_confidence=_as_sent(task_confidence),
+            complexity_confidence=_as_sent(complexity_confidence),
             abstains=task_confidence < self._task_threshold or complexity_confidence < self._complexity_threshold,
             by_vector=network is model.with_vector,
             version=model.version,
@@ -84,6 +86,12 @@ class Classifier:
         if not subject.earlier or len(subject.text) > FOLLOW_UP_CHARS:
             return joint
         return joint + self._model.joint(figures_of(subject.earlier), None)
+
+
+def _as_sent(confidence: float) -> float:
+    """Return it as a message has it, so that it is the same on either side of a call."""
+    (sent,) = _SENT.unpack(_SENT.pack(confidence))
+    return float(sent)
 
 
 def _is_unknown(text: str) -> bool:
