@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import re
 from datetime import timedelta
 from ipaddress import ip_network
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +23,7 @@ from penstock_gateway.domain.life.admission import RateState
 from penstock_gateway.domain.life.door import Capacity, Door
 from penstock_gateway.domain.life.order import CacheControl
 from penstock_gateway.domain.life.refusals import Refusals
+from penstock_gateway.surfaces import arrival
 from penstock_gateway.surfaces.arrival import (
     CallOptions,
     Reception,
@@ -306,3 +309,13 @@ def test_what_was_left_out_is_told_in_our_own_words_too(name):
 @pytest.mark.parametrize("name", ["", " a", "a ", "a  b", "a\r\nb", "a, b", "a\n", "é", "x" * 65, '"a"'])
 def test_a_callers_word_that_could_be_read_as_more_is_not_told(name):
     assert dropped_names((name,)) == "(another field)"
+
+
+def test_the_edge_lets_every_header_through_that_is_read_here():
+    surfaces = Path(arrival.__file__)
+    source = surfaces.read_text()
+    read = set(re.findall(r'(?:headers\.get\(|headers\[|Switch\()"(x-penstock-[a-z-]+)"', source))
+    edge = (surfaces.parents[2] / "edge" / "headers.go").read_text()
+    allowed = {name.lower() for name in re.findall(r'"(X-Penstock-[A-Za-z-]+)"', edge)}
+    assert {"x-penstock-policy", "x-penstock-compress", "x-penstock-recovery", "x-penstock-timeout"} <= read
+    assert read <= allowed

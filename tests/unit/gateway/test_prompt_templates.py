@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from penstock_common.errors import InvalidRequest
 from penstock_common.llm.types import GenerationInput, Image, Message, Role, SamplingParams, Text
 from penstock_gateway.domain.prompts.content import Template, Turn, Variable, VariableType
-from penstock_gateway.domain.prompts.template import CompiledTemplate, before, check_template, with_defaults
+from penstock_gateway.domain.prompts.template import (
+    MAX_FILLED_CHARACTERS,
+    CompiledTemplate,
+    before,
+    check_template,
+    with_defaults,
+)
 
 Type = VariableType
 
@@ -190,3 +196,14 @@ def test_sampling_of_the_prompt_holds_where_nothing_is_wanted():
     )
     wanted = SamplingParams(seed=1)
     assert with_defaults(wanted, SamplingParams()) is wanted
+
+
+def test_values_in_all_their_places_together_have_a_bound():
+    places = 1024
+    compiled = CompiledTemplate(user("{{x}}" * places, variable("x")))
+    fits = MAX_FILLED_CHARACTERS // places
+    (message,) = compiled.messages({"x": "a" * fits})
+    assert len(message.text) == MAX_FILLED_CHARACTERS
+    field, words = refusal(compiled.messages, {"x": "a" * (fits + 1)})
+    assert field == "prompt.variables"
+    assert f"{(fits + 1) * places} characters" in words

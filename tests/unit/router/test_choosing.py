@@ -140,8 +140,20 @@ async def test_whom_nobody_fits_is_told_why_the_first_choice_cannot():
 async def test_a_model_that_the_caller_may_not_use_is_passed_over():
     decision, _ = await chosen(asked(allowed_models=("auto", "coder")), Says("faq"))
     assert (decision.model, decision.by) == ("coder", "what is left")
-    with pytest.raises(ModelNotPermitted, match="may not use"):
+    with pytest.raises(ModelNotPermitted, match="none that your key may use"):
         await chosen(asked(allowed_models=("auto",)), Says("faq"))
+
+
+async def test_nothing_that_a_caller_is_told_names_a_model_that_its_key_may_not_use():
+    decision, plan = await chosen(asked(allowed_models=("auto", "large")), Says("faq"))
+    assert decision.model == "large"
+    assert "fast" not in plan.reason + str(decision)
+    assert "a model that the key may not use" in plan.reason
+    for needs, error in ((NOTHING, ModelNotPermitted), (Requirements(min_input_tokens=50_000), ContextLengthExceeded)):
+        permitted = () if needs is NOTHING else ("coder",)
+        with pytest.raises(error) as caught:
+            await chosen(asked(allowed_models=("auto", *permitted), needs=needs), Says("faq"))
+        assert "fast" not in caught.value.message
 
 
 async def test_regions_hold_for_whoever_is_chosen():
@@ -187,7 +199,7 @@ async def test_an_explanation_leaves_out_what_the_caller_may_not_use_and_says_wh
     request = asked(allowed_models=("auto", "fast"), allowed_regions=("us",))
     found = await explained(request, router(), chooser)
     assert found.plan is None
-    assert "may not use" in found.refusal or "region" in found.refusal
+    assert "region" in found.refusal
     assert [view.model for view in found.candidates] == ["fast"]
     with pytest.raises(ModelNotFound):
         await explained(RouteRequest(model="nobody", requirements=NOTHING), router(), chooser)

@@ -17,6 +17,8 @@ from penstock_router.domain.routing import Router
 
 _CANNOT = (UnsupportedParameter, ContextLengthExceeded, ModelNotPermitted)
 _NOTHING = Seen()
+# Its name is nothing to tell the caller, who may ask for the reason.
+_FORBIDDEN = "a model that the key may not use"
 
 
 class Reader(Protocol):
@@ -51,7 +53,7 @@ class Chooser:
 
         Raises:
             ModelNotPermitted: the caller may use none of the fork's models.
-            PenstockError: why the first choice cannot take the request, where none can.
+            PenstockError: why the first choice that the caller may use cannot take the request, where none can.
         """
         fork = self.forks[request.model]
         policy = router.wanted(request) or fork.policy
@@ -62,8 +64,11 @@ class Chooser:
         passed_over: list[str] = []
         first: PenstockError | None = None
         for chosen in fork.ways(request, seen):
+            if request.allowed_models is not None and chosen.model not in request.allowed_models:
+                passed_over.append(_FORBIDDEN)
+                continue
             try:
-                plan = _permitted_plan(chosen, request, router, seen.task)
+                plan = router.plan(msgspec.structs.replace(request, model=chosen.model), seen.task)
             except _CANNOT as error:
                 passed_over.append(f"{chosen.model} ({error.message})")
                 first = first or error
@@ -71,7 +76,7 @@ class Chooser:
                 decision = _decision(chosen, reading, passed_over)
                 return _decided(fork, plan, decision, _best_prices(fork, request, router, seen.task))
         try:
-            raise first or _nothing_behind(fork)
+            raise first or _nobody_permitted(fork)
         finally:
             # It knows this frame, and would live on with the request.
             del first
@@ -83,14 +88,6 @@ class Chooser:
         vector = None if self._embedding is None else await self._embedding.vector_of(subject.text)
         able = request.requirements.capabilities
         return self._reader.classify(subject, vector, has_tools="tools" in able, has_images="vision" in able)
-
-
-def _permitted_plan(chosen: Chosen, request: RouteRequest, router: Router, task: str) -> Plan:
-    allowed = request.allowed_models
-    if allowed is not None and chosen.model not in allowed:
-        text = f"The model '{request.model}' leads to '{chosen.model}', which your key may not use."
-        raise ModelNotPermitted(text, model=chosen.model)
-    return router.plan(msgspec.structs.replace(request, model=chosen.model), task)
 
 
 def _decision(chosen: Chosen, reading: Reading | None, passed_over: Sequence[str]) -> Decision:
@@ -140,5 +137,5 @@ def _seen_in_words(decision: Decision) -> str:
     return f" (too unsure: {sure}{basis})" if decision.abstains else f" ({sure}{basis})"
 
 
-def _nothing_behind(fork: Fork) -> ModelNotPermitted:
-    return ModelNotPermitted(f"No model is behind '{fork.name}'.", model=fork.name)
+def _nobody_permitted(fork: Fork) -> ModelNotPermitted:
+    return ModelNotPermitted(f"The model '{fork.name}' leads to none that your key may use.", model=fork.name)

@@ -240,3 +240,25 @@ def test_the_users_own_words_around_quoted_documents_are_found(text, question):
 @pytest.mark.parametrize("text", ["", "How are you?", "# A note\n\nMy cat is ill.\n\nWhat now?", "[1] is what I mean"])
 def test_what_does_not_clearly_quote_documents_is_the_users_own(text):
     assert quoted_in(text) is None
+
+
+FENCED = [
+    ("[1] a\n```\n[2] b\n```\n[3] c", [1, 3]),
+    ("[1] a\n```\n[2] b\n[3] c", [1, 2, 3]),
+    ("[1] a\n````md\n```\n[2] b\n```\n[3] c\n````\n[4] d", [1, 4]),
+    ("[1] a\n```\n[2] b\n~~~\n[3] c", [1, 2, 3]),
+    ("[1] a\n```\n[2] b\n`````  \r\n[3] c", [1, 3]),
+    ("[1] a\n````\n[2] b\n```\n[3] c\n```\n[4] d", [1, 2, 4]),
+]
+
+
+@pytest.mark.parametrize(("text", "documents"), FENCED)
+def test_what_stands_within_fences_begins_no_document(text, documents):
+    found = [text[each.start : each.body] for each in documents_in(text)]
+    assert [int(each[1]) for each in found] == documents
+
+
+@pytest.mark.parametrize("line", ["```x\n", "~~~ x\n", "```x\n````y\n"])
+def test_fences_that_nobody_closes_are_looked_at_once_each(line):
+    text = "[1] a\n" + line * 40_000 + "[2] b\n"
+    assert [each.start for each in documents_in(text)] == [0, len(text) - len("[2] b\n")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import msgspec
 import pytest
 
@@ -10,7 +12,9 @@ from penstock_common.configuration import ConfigurationError
 from penstock_common.errors import ServiceUnavailable
 from penstock_common.llm.types import File, Message, Role, Text, ToolCall
 from penstock_gateway.app import compression as composed
+from penstock_gateway.domain.compression import turns as turns_module
 from penstock_gateway.domain.compression.compressor import Compressor
+from penstock_gateway.domain.compression.quoted import quoted_in
 from penstock_gateway.domain.compression.terms import Method, Terms
 from penstock_gateway.domain.compression.turns import Turns
 
@@ -155,3 +159,18 @@ def test_llmlingua_is_refused_where_it_is_not_installed(monkeypatch):
     with pytest.raises(ConfigurationError, match="needs the package 'llmlingua', which is not installed"):
         composed.rewriter_for([terms])
     assert composed.rewriter_for([composed.terms_of(CompressionSettings())]) is None
+
+
+@pytest.mark.parametrize(("times", "is_beside"), [(1, False), (100, True)])
+async def test_a_long_turn_is_read_beside_the_loop(times, is_beside, monkeypatch):
+    threads = []
+
+    def quoted(text):
+        threads.append(threading.current_thread())
+        return quoted_in(text)
+
+    monkeypatch.setattr(turns_module, "quoted_in", quoted)
+    documents = "".join(f"[{at}] Station {at}\n{FACTS}\n\n" for at in range(times))
+    asked = Message(role=Role.USER, parts=(Text(text=f"{documents}Who leads station A?"),))
+    await shorter([asked], msgspec.structs.replace(TERMS, user_context=True))
+    assert [thread is not threading.main_thread() for thread in threads] == [is_beside]

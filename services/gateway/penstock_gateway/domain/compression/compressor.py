@@ -105,11 +105,11 @@ class Compressor:
 
     async def _spans(self, text: str, question: str, terms: Terms) -> Spans | None:
         size = len(text)
-        reading = await _beside(size, read, text)
+        reading = await beside(size, read, text)
         if terms.method is Method.DEDUPE:
             return without_duplicates(reading)
         nearness = await self._nearness(reading, question) if terms.meaning else None
-        return await _beside(size, extract, reading, question, terms.keep, nearness)
+        return await beside(size, extract, reading, question, terms.keep, nearness)
 
     async def _nearness(self, reading: Reading, question: str) -> list[float]:
         if self._vectors is None:
@@ -137,8 +137,8 @@ def _key(text: str, question: str, terms: Terms) -> bytes:
     return digest.digest()
 
 
-async def _beside(size: int, work: Callable[..., Result], *arguments: Any) -> Result:
-    """Do what is long beside the loop."""
+async def beside(size: int, work: Callable[..., Result], *arguments: Any) -> Result:
+    """Do the work on a text of so many characters; where that is long, beside the loop."""
     if size <= _SMALL_SIGNS:
         return work(*arguments)
     return await asyncio.to_thread(work, *arguments)

@@ -26,7 +26,7 @@ _FALLBACKS = (
     re.compile(r"^## .+$", re.MULTILINE),
     re.compile(r"^<h2\b.*$", re.MULTILINE | re.IGNORECASE),
 )
-_FENCE = re.compile(r"^(?P<fence>```+|~~~+).*?^(?P=fence)[ \t]*$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^(?P<run>`{3,}|~{3,})(?P<rest>.*)$", re.MULTILINE)
 _GAP = re.compile(r"\n[ \t]*\n")
 _PASSAGE_SIGNS = 1200
 _ENOUGH = 2
@@ -47,7 +47,7 @@ class Document(NamedTuple):
 
 def documents_in(text: str) -> list[Document]:
     """Return the documents, which together are the whole text."""
-    fences = [match.span() for match in _FENCE.finditer(text)]
+    fences = _fences_in(text)
     for pattern in _MARKS:
         found = [match for match in pattern.finditer(text) if not _lies_in(fences, match.start())]
         marks = [match.span() for match in found if _word(match) == _word(found[0])]
@@ -67,6 +67,30 @@ def introduction_of(text: str, at: int) -> str:
         if document.start <= at < document.end:
             return text[document.start : document.body].strip()
     return ""
+
+
+def _fences_in(text: str) -> list[tuple[int, int]]:
+    """Return the spans of fenced code. A fence is closed by a line of as many of its signs, or more; an open one is none.
+
+    Line by line, and not by one expression, which would look through all that follows for each that nobody closes.
+    """
+    lines = list(_FENCE.finditer(text))
+    may_be_closed: list[bool] = []
+    longest = {"`": 0, "~": 0}
+    for line in reversed(lines):
+        run = line["run"]
+        may_be_closed.append(longest[run[0]] >= len(run))
+        if not line["rest"].strip():
+            longest[run[0]] = max(longest[run[0]], len(run))
+    spans: list[tuple[int, int]] = []
+    opening: re.Match[str] | None = None
+    for line, is_closed in zip(lines, reversed(may_be_closed), strict=True):
+        if opening is None:
+            opening = line if is_closed else None
+        elif not line["rest"].strip() and line["run"].startswith(opening["run"]):
+            spans.append((opening.start(), line.end()))
+            opening = None
+    return spans
 
 
 def _cut(text: str, marks: list[tuple[int, int]]) -> list[Document]:

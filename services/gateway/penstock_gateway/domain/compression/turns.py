@@ -7,7 +7,7 @@ import asyncio
 import msgspec
 
 from penstock_common.llm.types import ContentPart, File, Message, Role, Text
-from penstock_gateway.domain.compression.compressor import Compressed, Compressor
+from penstock_gateway.domain.compression.compressor import Compressed, Compressor, beside
 from penstock_gateway.domain.compression.quoted import quoted_in
 from penstock_gateway.domain.compression.terms import Method, Terms
 
@@ -43,7 +43,9 @@ class Turns:
         quoted = {
             at: found
             for at, part in enumerate(message.parts)
-            if self._terms.user_context and isinstance(part, Text) and (found := quoted_in(part.text)) is not None
+            if self._terms.user_context
+            and isinstance(part, Text)
+            and (found := await beside(len(part.text), quoted_in, part.text)) is not None
         }
         own = [
             quoted[at].question_in(part.text) if at in quoted else part.text

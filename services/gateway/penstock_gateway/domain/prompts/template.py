@@ -7,6 +7,7 @@ is written there is never read as a template again.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 
 import msgspec
@@ -25,6 +26,8 @@ from penstock_gateway.domain.prompts.values import (
 MAX_TURNS = 64
 MAX_TEMPLATE_CHARACTERS = 262_144
 """Of all texts together."""
+MAX_FILLED_CHARACTERS = 8_388_608
+"""Of the values in all places together: one may stand in many."""
 MAX_VARIABLES = 64
 MAX_VALUES = 64
 MAX_WORD_LENGTH = 256
@@ -42,7 +45,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 class CompiledTemplate:
     """A template that is ready to be filled: texts and names of variables by turns."""
 
-    __slots__ = ("_images", "_turns", "model", "sampling", "variables")
+    __slots__ = ("_images", "_places", "_turns", "model", "sampling", "variables")
 
     def __init__(self, template: Template) -> None:
         """Take a template that ``check_template`` has passed."""
@@ -52,14 +55,23 @@ class CompiledTemplate:
         self._images = frozenset(known.name for known in template.variables if known.type is VariableType.IMAGE_URL)
         # Texts at even places, names at odd ones.
         self._turns = tuple((turn.role, tuple(_PLACE.split(turn.text))) for turn in template.turns)
+        self._places = Counter(name for _, pieces in self._turns for name in pieces[1::2])
 
     def messages(self, given: Mapping[str, object]) -> tuple[Message, ...]:
         """Return the template's messages with the values in their places.
 
         Raises:
-            InvalidRequest: if a value is unknown, missing, of another type, or too long; it names the variable.
+            InvalidRequest: if a value is unknown, missing, of another type, or too long, of which it names the variable;
+                or if all values in all their places are too long together.
         """
         values = written_values(self.variables, given)
+        characters = sum(count * len(values[name]) for name, count in self._places.items())
+        if characters > MAX_FILLED_CHARACTERS:
+            raise InvalidRequest(
+                f"prompt.variables: in all places of the prompt the values have {characters} characters together, and may "
+                f"have {MAX_FILLED_CHARACTERS}.",
+                field="prompt.variables",
+            )
         return tuple([Message(role, self._parts(pieces, values)) for role, pieces in self._turns])
 
     def _parts(self, pieces: tuple[str, ...], values: Mapping[str, str]) -> tuple[ContentPart, ...]:
