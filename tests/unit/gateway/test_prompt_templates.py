@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from penstock_common.errors import InvalidRequest
 from penstock_common.llm.types import GenerationInput, Image, Message, Role, SamplingParams, Text
 from penstock_gateway.domain.prompts.content import Template, Turn, Variable, VariableType
-from penstock_gateway.domain.prompts.template import CompiledTemplate, before, check_template, with_defaults
+from penstock_gateway.domain.prompts.template import (
+    MAX_RENDERED_CHARACTERS,
+    CompiledTemplate,
+    before,
+    check_template,
+    with_defaults,
+)
+from penstock_gateway.domain.prompts.values import MAX_VALUE_CHARACTERS
 
 Type = VariableType
 
@@ -32,6 +39,15 @@ def refusal(call, *arguments, **named):
     with pytest.raises(InvalidRequest) as refused:
         call(*arguments, **named)
     return refused.value.field, refused.value.message
+
+
+def test_a_prompt_with_its_values_is_no_longer_than_may_be_and_is_not_written_before_that_is_known():
+    template = user("{{x}}" * 4096, variable())
+    assert len(rendered(template, x="a" * 1024)) == MAX_RENDERED_CHARACTERS
+    field, message = refusal(CompiledTemplate(template).messages, {"x": "a" * MAX_VALUE_CHARACTERS})
+    assert field == "prompt.variables"
+    assert f"has {4096 * MAX_VALUE_CHARACTERS} characters, and may have at most {MAX_RENDERED_CHARACTERS}" in message
+    assert refusal(CompiledTemplate(user("!" + "{{x}}" * 4096, variable())).messages, {"x": "a" * 1024})[0] == field
 
 
 def test_places_are_filled_wherever_they_stand():
