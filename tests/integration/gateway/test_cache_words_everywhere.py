@@ -12,7 +12,7 @@ import pytest
 from google.protobuf import duration_pb2, json_format
 
 sys.path.insert(0, str(Path(__file__).parent))
-from entries_world import CacheInMemory  # noqa: E402
+from cache_in_memory import CacheInMemory  # noqa: E402
 
 import penstock_cache.app  # noqa: E402
 from penstock.gateway.v1 import chat_service_pb2 as pb  # noqa: E402

@@ -13,6 +13,7 @@ from penstock_common.llm.types import UnitPrices
 from penstock_gateway.adapters.sql.experiments import SqlFigures, SqlStandings
 from penstock_gateway.adapters.sql.ledger import writing_ledger
 from penstock_gateway.adapters.sql.registry import SqlRegistry
+from penstock_gateway.adapters.sql.tables import experiments as experiments_table
 from penstock_gateway.domain.experiments.confidence import Sums
 from penstock_gateway.domain.experiments.definition import AdaptiveShares, Experiment, Measure, Metric, Variant
 from penstock_gateway.domain.experiments.keeping import Keeper
@@ -165,6 +166,24 @@ async def test_one_that_does_harm_ends_by_itself_with_an_entry_in_the_audit_log(
     another, _ = keeper_of(database, experiment())
     another.note(await SqlStandings(database).standings())
     assert not another.by_model
+
+
+@ON_SQLITE
+async def test_whatever_the_store_says_who_looks_goes_on_looking(database):
+    async with database.begin() as connection:
+        unknown = {"name": "size", "state": "of a later version", "promoted": "", "reason": "", "shares": []}
+        await connection.execute(experiments_table.insert(), [unknown])
+    experiments, keeper = keeper_of(database, experiment())
+    slept = []
+
+    async def sleep(seconds):
+        slept.append(seconds)
+        if len(slept) > 2:
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await keeper.run(sleep)
+    assert "fast" in experiments.by_model
 
 
 @ON_SQLITE

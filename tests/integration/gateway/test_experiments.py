@@ -157,6 +157,8 @@ async def test_promoted_everybody_has_the_variant_and_nobody_is_counted(experime
     assert (set(told), set(upstreams)) == ({"size=bigger"}, {"second"})
     found = await operator(suite)("GetExperiment", name="size")
     assert [one.units for one in found.experiment.variants] == [0, 0]
+    narrow = await suite.ask(model="safe", key=suite.NARROW_KEY, user="ann")
+    assert (narrow.status, narrow.header["x-penstock-upstream"], HEADER in narrow.header) == (200, "first", False)
 
 
 @pytest.mark.parametrize(

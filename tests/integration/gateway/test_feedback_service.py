@@ -14,7 +14,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from administrator import Administrator, refused  # noqa: E402
-from entries_world import CacheInMemory  # noqa: E402
+from cache_in_memory import CacheInMemory  # noqa: E402
 from test_admin_rest import call, running_edge  # noqa: E402
 
 import penstock_cache.app  # noqa: E402

@@ -6,6 +6,8 @@ import pytest
 
 from penstock.gateway.v1 import chat_service_pb2 as pb
 from penstock.gateway.v1 import chat_service_pb2_grpc as rpc
+from penstock.gateway.v1 import model_service_pb2 as model_pb
+from penstock.gateway.v1 import model_service_pb2_grpc as models
 from penstock.llm.v1 import generation_pb2 as gen
 
 CHEAP, GOOD = "second", "first"
@@ -60,6 +62,18 @@ async def test_a_tenants_policy_comes_before_the_models_and_after_the_requests(d
     suite = await serve()
     assert (await answered_by(suite, model="frugal"))[0] == GOOD
     assert (await answered_by(suite, model="frugal", policy="cost"))[0] == CHEAP
+
+
+async def test_an_explanation_says_what_a_request_would_be_told(document, serve):
+    document["tenants"][0]["routing"] = {"policy": "cost"}
+    suite = await serve()
+    stub, metadata = models.ModelServiceStub(suite.channel), (("authorization", f"Bearer {suite.KEY}"),)
+    for model, upstream in (("either", GOOD), ("auto", CHEAP), ("frugal", CHEAP)):
+        asked = model_pb.ExplainRouteRequest(input=question().input)
+        asked.input.model = model
+        explained = (await stub.ExplainRoute(asked, metadata=metadata)).explanation
+        assert explained.plan.candidates[0].upstream == upstream
+        assert (await answered_by(suite, model=model))[0] == upstream
 
 
 async def test_a_word_that_is_no_policy_is_refused(serve):

@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 
 from penstock_common.contract.cache import Hit, LookupResponse
+from penstock_common.contract.router import Policy
 from penstock_common.errors import (
     ContentRefused,
     DeadlineExceeded,
@@ -39,6 +40,7 @@ from penstock_gateway.domain.life.chat import ChatLife, LifeParts
 from penstock_gateway.domain.life.descent import waited_ns
 from penstock_gateway.domain.life.door import Capacity, Door
 from penstock_gateway.domain.life.exchange import VisitParts
+from penstock_gateway.domain.life.forks import NO_FORKS, Choices, Forks
 from penstock_gateway.domain.life.ladder import Ladder, Ladders, SmallerModel, StaleAnswer, Template
 from penstock_gateway.domain.life.order import CacheControl, Call, ChatOrder
 from penstock_gateway.domain.life.refusals import Refusals
@@ -131,7 +133,17 @@ def world():
 def begin(world, ask):
     door, limiter = Door(Capacity(requests=10), Refusals(600)), InMemoryLimiter()
 
-    def make(*rungs, guards=(), control=None, models=frozenset(), whole=False, reserve=timedelta(), regions=(), **more):
+    def make(
+        *rungs,
+        guards=(),
+        control=None,
+        models=frozenset(),
+        whole=False,
+        reserve=timedelta(),
+        regions=(),
+        forks=NO_FORKS,
+        **more,
+    ):
         parts = LifeParts(
             visits=VisitParts(limiter=limiter, ledger=world, observer=world),
             input_steps=(),
@@ -139,6 +151,7 @@ def begin(world, ask):
             router=world,
             generator=world,
             guards=guards,
+            forks=forks,
             ladders=Ladders({"m": Ladder.of(*rungs, reserve=reserve)} if rungs else {}),
         )
         order = ChatOrder(
@@ -202,6 +215,15 @@ async def test_the_first_step_that_can_be_taken_is(begin, world):
         7,
         2,
     )
+
+
+async def test_of_a_step_that_leads_to_others_the_router_is_told_which_of_them_the_key_may_use(begin, world):
+    leading = Forks(Choices(leading=frozenset({"small"})))
+    await text_of(begin(SMALL, forks=leading, models={"m", "small", "tiny"}, policy=Policy.COST))
+    told = world.routed[-1]
+    assert (told.model, told.tenant, told.policy) == ("small", "t", Policy.COST)
+    assert told.allowed_models == ("m", "small", "tiny")
+    assert told.subject is not None
 
 
 async def test_each_failed_stream_is_closed_before_the_next_step(begin, world):

@@ -10,12 +10,13 @@ from penstock_common.errors import InvalidRequest
 from penstock_common.llm.types import GenerationInput, Image, Message, Role, SamplingParams, Text
 from penstock_gateway.domain.prompts.content import Template, Turn, Variable, VariableType
 from penstock_gateway.domain.prompts.template import (
-    MAX_FILLED_CHARACTERS,
+    MAX_RENDERED_CHARACTERS,
     CompiledTemplate,
     before,
     check_template,
     with_defaults,
 )
+from penstock_gateway.domain.prompts.values import MAX_VALUE_CHARACTERS
 
 Type = VariableType
 
@@ -38,6 +39,15 @@ def refusal(call, *arguments, **named):
     with pytest.raises(InvalidRequest) as refused:
         call(*arguments, **named)
     return refused.value.field, refused.value.message
+
+
+def test_a_prompt_with_its_values_is_no_longer_than_may_be_and_is_not_written_before_that_is_known():
+    template = user("{{x}}" * 4096, variable())
+    assert len(rendered(template, x="a" * 1024)) == MAX_RENDERED_CHARACTERS
+    field, message = refusal(CompiledTemplate(template).messages, {"x": "a" * MAX_VALUE_CHARACTERS})
+    assert field == "prompt.variables"
+    assert f"has {4096 * MAX_VALUE_CHARACTERS} characters, and may have at most {MAX_RENDERED_CHARACTERS}" in message
+    assert refusal(CompiledTemplate(user("!" + "{{x}}" * 4096, variable())).messages, {"x": "a" * 1024})[0] == field
 
 
 def test_places_are_filled_wherever_they_stand():
@@ -196,14 +206,3 @@ def test_sampling_of_the_prompt_holds_where_nothing_is_wanted():
     )
     wanted = SamplingParams(seed=1)
     assert with_defaults(wanted, SamplingParams()) is wanted
-
-
-def test_values_in_all_their_places_together_have_a_bound():
-    places = 1024
-    compiled = CompiledTemplate(user("{{x}}" * places, variable("x")))
-    fits = MAX_FILLED_CHARACTERS // places
-    (message,) = compiled.messages({"x": "a" * fits})
-    assert len(message.text) == MAX_FILLED_CHARACTERS
-    field, words = refusal(compiled.messages, {"x": "a" * (fits + 1)})
-    assert field == "prompt.variables"
-    assert f"{(fits + 1) * places} characters" in words

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from penstock_common.llm.types import GenerationInput, Message, RequestContext, Role, Text
+from penstock_gateway.domain.access.identity import Caller, Tenant, Tier
 from penstock_gateway.domain.experiments.assignment import index_at, point_of, ranges_of
+from penstock_gateway.domain.experiments.definition import Unit
+from penstock_gateway.domain.experiments.running import unit_of
+from penstock_gateway.domain.life.order import Call, ChatOrder
 
 _UNITS = [("demo", "user", f"user-{number}") for number in range(20_000)]
 _POINTS = [point_of("cheaper", unit) for unit in _UNITS]
@@ -85,3 +91,23 @@ def test_experiments_divide_units_independently() -> None:
 
 
 PINNED = 0.05241003511717468
+
+
+@pytest.mark.parametrize("unit", Unit)
+def test_a_unit_is_never_another_tenants(unit):
+    def call(tenant):
+        order = ChatOrder(
+            request_id="r",
+            generation_id="g",
+            surface="openai",
+            tenant=tenant,
+            key_id="k",
+            timeout=timedelta(seconds=1),
+            context=RequestContext(user="ann", tags={"conversation": "c"}),
+            input=GenerationInput(model="m", messages=(Message(Role.USER, (Text("Hi"),)),)),
+        )
+        caller = Caller(Tenant(tenant, Tier("own", requests_per_minute=1, concurrent_requests=1)), "k", frozenset())
+        return Call(order, caller, None, None, None, 0)
+
+    assert unit_of(call("one"), unit) == unit_of(call("one"), unit)
+    assert unit_of(call("one"), unit) != unit_of(call("another"), unit)

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from penstock_common.contract.router import Requirements, RouteRequest, Subject
-from penstock_common.errors import ContextLengthExceeded, ModelNotFound, ModelNotPermitted
+from penstock_common.errors import ContextLengthExceeded, ModelNotFound, ModelNotPermitted, ServiceUnavailable
 from penstock_common.llm.types import Candidate
 from penstock_router.domain.catalogue import Catalogue, PublicModel, UpstreamModel
 from penstock_router.domain.choosing import Chooser
@@ -49,7 +49,7 @@ def router():
 
 
 def asked(text="What is TLS?", needs=NOTHING, **more):
-    return RouteRequest(model="auto", requirements=needs, subject=Subject(text), **more)
+    return RouteRequest(**{"model": "auto", "requirements": needs, "subject": Subject(text), "tenant": "acme", **more})
 
 
 async def chosen(request, reader=None, rules=(), routes=ROUTES, embedding=None):
@@ -171,7 +171,7 @@ async def test_the_reader_is_shown_the_vector_where_there_is_one():
 @pytest.mark.parametrize("subject", [None, Subject(""), Subject("", turns=0)])
 async def test_without_a_word_nobody_looks(subject):
     reader = Says("faq")
-    request = RouteRequest(model="auto", requirements=Requirements(), subject=subject)
+    request = RouteRequest(model="auto", requirements=NOTHING, subject=subject, tenant="acme")
     decision, _ = await chosen(request, reader)
     assert (decision.by, decision.task, reader.shown) == ("routes.default", "", [])
 
@@ -203,3 +203,8 @@ async def test_an_explanation_leaves_out_what_the_caller_may_not_use_and_says_wh
     assert [view.model for view in found.candidates] == ["fast"]
     with pytest.raises(ModelNotFound):
         await explained(RouteRequest(model="nobody", requirements=NOTHING), router(), chooser)
+
+
+async def test_a_gateway_that_does_not_say_who_asks_is_not_served():
+    with pytest.raises(ServiceUnavailable, match="does not know yet"):
+        await chosen(asked(tenant=""), Says("faq"))

@@ -44,7 +44,9 @@ class ModelDirectory:
             raise _not_found(request.model)
         needs, regions = requirements_of(request), caller.tenant.regions
         asked = RouteRequest(model=request.model, requirements=needs, allowed_regions=regions)
-        return await self._router.explain(self._forks.told(asked, request, caller, context))
+        if request.model in self._forks.names:
+            asked = self._forks.told(asked, request, caller, context)
+        return await self._router.explain(asked)
 
 
 def _not_found(name: str) -> ModelNotFound:

@@ -8,7 +8,13 @@ from typing import Protocol
 import msgspec
 
 from penstock_common.contract.router import RouteRequest, Subject
-from penstock_common.errors import ContextLengthExceeded, ModelNotPermitted, PenstockError, UnsupportedParameter
+from penstock_common.errors import (
+    ContextLengthExceeded,
+    ModelNotPermitted,
+    PenstockError,
+    ServiceUnavailable,
+    UnsupportedParameter,
+)
 from penstock_common.llm.types import Decision, Plan, UnitPrices
 from penstock_router.domain.baseline import best_prices
 from penstock_router.domain.classification.reading import Reading
@@ -52,10 +58,14 @@ class Chooser:
         """Return the plan of the first model on the request's way that can take it, with the decision.
 
         Raises:
+            ServiceUnavailable: the gateway has not said who asks.
             ModelNotPermitted: the caller may use none of the fork's models.
             PenstockError: why the first choice that the caller may use cannot take the request, where none can.
         """
         fork = self.forks[request.model]
+        if not request.tenant:
+            # Nor has it said which models its caller may use: it runs on another configuration.
+            raise ServiceUnavailable(f"The gateway does not know yet that '{fork.name}' has routes.", service="gateway")
         policy = router.wanted(request) or fork.policy
         if policy is not request.policy:
             request = msgspec.structs.replace(request, policy=policy)

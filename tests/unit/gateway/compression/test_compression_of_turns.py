@@ -114,6 +114,20 @@ async def test_what_is_known_is_read_once_and_asked_for_once():
     assert written.asked[0][0].startswith("Who leads station A?")
 
 
+async def test_of_large_contexts_fewer_are_known(monkeypatch):
+    compressor, terms = Compressor(written := Written()), msgspec.structs.replace(TERMS, meaning=True)
+    asked = [Message(role=Role.USER, parts=(Text(text=f"Who leads station {name}?"),)) for name in "ABC"]
+    await shorter([asked[0], result(FACTS)], terms, compressor)
+    monkeypatch.setattr("penstock_gateway.domain.compression.compressor._KNOWN_SPANS", 8)
+    for question in (*asked, *asked):
+        await shorter([question, result(FACTS)], terms, compressor)
+    # Each pushes the others out: a station's line alone is three spans or more.
+    assert len(written.asked) > 4
+    last = len(written.asked)
+    await shorter([asked[-1], result(FACTS)], terms, compressor)
+    assert len(written.asked) == last
+
+
 async def test_a_question_that_meets_nothing_leaves_it_and_says_so():
     nothing = Message(role=Role.USER, parts=(Text(text="?"),))
     made, turns = await shorter([nothing, result(FACTS)])

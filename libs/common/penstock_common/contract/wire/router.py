@@ -109,7 +109,11 @@ ROUTE = UnaryMethod[RouteRequest, Plan](
 )
 EXPLAIN = UnaryMethod[RouteRequest, RouteExplanation](
     f"{_SERVICE}Explain",
-    ProtobufCodec(pb.RouteRequest, _route_request_to, _route_request_from),
+    ProtobufCodec(
+        pb.ExplainRequest,
+        lambda value: pb.ExplainRequest(request=_route_request_to(value)),
+        lambda message: _route_request_from(message.request),
+    ),
     ProtobufCodec(
         pb.ExplainResponse,
         lambda value: pb.ExplainResponse(explanation=explanation_to_proto(value)),

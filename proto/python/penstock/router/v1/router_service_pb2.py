@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from penstock.llm.v1 import generation_pb2 as penstock_dot_llm_dot_v1_dot_generation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'penstock/router/v1/router_service.proto\x12\x12penstock.router.v1\x1a penstock/llm/v1/generation.proto\"\xeb\x03\n\x0cRouteRequest\x12\x33\n\x05input\x18\x01 \x01(\x0b\x32 .penstock.llm.v1.GenerationInputB\x02\x18\x01\x12\x17\n\x0f\x61llowed_regions\x18\x04 \x03(\t\x12*\n\x06policy\x18\x05 \x01(\x0e\x32\x1a.penstock.router.v1.Policy\x12\r\n\x05model\x18\x06 \x01(\t\x12\x36\n\x0crequirements\x18\x07 \x01(\x0b\x32 .penstock.router.v1.Requirements\x12,\n\x07subject\x18\x08 \x01(\x0b\x32\x1b.penstock.router.v1.Subject\x12\x0e\n\x06tenant\x18\t \x01(\t\x12\x38\n\x04tags\x18\n \x03(\x0b\x32*.penstock.router.v1.RouteRequest.TagsEntry\x12\x36\n\x0e\x61llowed_models\x18\x0b \x01(\x0b\x32\x1e.penstock.router.v1.ModelNames\x12\x15\n\routput_tokens\x18\x0c \x01(\x04\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01J\x04\x08\x02\x10\x03J\x04\x08\x03\x10\x04R\tembeddingR\x0f\x65mbedding_model\"\x1b\n\nModelNames\x12\r\n\x05names\x18\x01 \x03(\t\"7\n\x07Subject\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0f\n\x07\x65\x61rlier\x18\x02 \x01(\t\x12\r\n\x05turns\x18\x03 \x01(\r\">\n\x0cRequirements\x12\x14\n\x0c\x63\x61pabilities\x18\x01 \x03(\t\x12\x18\n\x10min_input_tokens\x18\x02 \x01(\x04\"4\n\rRouteResponse\x12#\n\x04plan\x18\x01 \x01(\x0b\x32\x15.penstock.llm.v1.Plan\"I\n\x0f\x45xplainResponse\x12\x36\n\x0b\x65xplanation\x18\x01 \x01(\x0b\x32!.penstock.llm.v1.RouteExplanation\"\x13\n\x11ListModelsRequest\"E\n\x12ListModelsResponse\x12/\n\x06models\x18\x01 \x03(\x0b\x32\x1f.penstock.router.v1.PublicModel\"}\n\x0bPublicModel\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x63\x61pabilities\x18\x02 \x03(\t\x12\x1d\n\x15\x63ontext_window_tokens\x18\x03 \x01(\r\x12+\n\x06prices\x18\x1e \x01(\x0b\x32\x1b.penstock.llm.v1.UnitPrices*n\n\x06Policy\x12\x16\n\x12POLICY_UNSPECIFIED\x10\x00\x12\x13\n\x0fPOLICY_BALANCED\x10\x01\x12\x0f\n\x0bPOLICY_COST\x10\x02\x12\x12\n\x0ePOLICY_LATENCY\x10\x03\x12\x12\n\x0ePOLICY_QUALITY\x10\x04\x32\x8c\x02\n\rRouterService\x12L\n\x05Route\x12 .penstock.router.v1.RouteRequest\x1a!.penstock.router.v1.RouteResponse\x12P\n\x07\x45xplain\x12 .penstock.router.v1.RouteRequest\x1a#.penstock.router.v1.ExplainResponse\x12[\n\nListModels\x12%.penstock.router.v1.ListModelsRequest\x1a&.penstock.router.v1.ListModelsResponseB0Z.penstock.dev/proto/penstock/router/v1;routerv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'penstock/router/v1/router_service.proto\x12\x12penstock.router.v1\x1a penstock/llm/v1/generation.proto\"\xeb\x03\n\x0cRouteRequest\x12\x33\n\x05input\x18\x01 \x01(\x0b\x32 .penstock.llm.v1.GenerationInputB\x02\x18\x01\x12\x17\n\x0f\x61llowed_regions\x18\x04 \x03(\t\x12*\n\x06policy\x18\x05 \x01(\x0e\x32\x1a.penstock.router.v1.Policy\x12\r\n\x05model\x18\x06 \x01(\t\x12\x36\n\x0crequirements\x18\x07 \x01(\x0b\x32 .penstock.router.v1.Requirements\x12,\n\x07subject\x18\x08 \x01(\x0b\x32\x1b.penstock.router.v1.Subject\x12\x0e\n\x06tenant\x18\t \x01(\t\x12\x38\n\x04tags\x18\n \x03(\x0b\x32*.penstock.router.v1.RouteRequest.TagsEntry\x12\x36\n\x0e\x61llowed_models\x18\x0b \x01(\x0b\x32\x1e.penstock.router.v1.ModelNames\x12\x15\n\routput_tokens\x18\x0c \x01(\x04\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01J\x04\x08\x02\x10\x03J\x04\x08\x03\x10\x04R\tembeddingR\x0f\x65mbedding_model\"\x1b\n\nModelNames\x12\r\n\x05names\x18\x01 \x03(\t\"7\n\x07Subject\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0f\n\x07\x65\x61rlier\x18\x02 \x01(\t\x12\r\n\x05turns\x18\x03 \x01(\r\">\n\x0cRequirements\x12\x14\n\x0c\x63\x61pabilities\x18\x01 \x03(\t\x12\x18\n\x10min_input_tokens\x18\x02 \x01(\x04\"4\n\rRouteResponse\x12#\n\x04plan\x18\x01 \x01(\x0b\x32\x15.penstock.llm.v1.Plan\"C\n\x0e\x45xplainRequest\x12\x31\n\x07request\x18\x01 \x01(\x0b\x32 .penstock.router.v1.RouteRequest\"I\n\x0f\x45xplainResponse\x12\x36\n\x0b\x65xplanation\x18\x01 \x01(\x0b\x32!.penstock.llm.v1.RouteExplanation\"\x13\n\x11ListModelsRequest\"E\n\x12ListModelsResponse\x12/\n\x06models\x18\x01 \x03(\x0b\x32\x1f.penstock.router.v1.PublicModel\"}\n\x0bPublicModel\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x63\x61pabilities\x18\x02 \x03(\t\x12\x1d\n\x15\x63ontext_window_tokens\x18\x03 \x01(\r\x12+\n\x06prices\x18\x1e \x01(\x0b\x32\x1b.penstock.llm.v1.UnitPrices*n\n\x06Policy\x12\x16\n\x12POLICY_UNSPECIFIED\x10\x00\x12\x13\n\x0fPOLICY_BALANCED\x10\x01\x12\x0f\n\x0bPOLICY_COST\x10\x02\x12\x12\n\x0ePOLICY_LATENCY\x10\x03\x12\x12\n\x0ePOLICY_QUALITY\x10\x04\x32\x8e\x02\n\rRouterService\x12L\n\x05Route\x12 .penstock.router.v1.RouteRequest\x1a!.penstock.router.v1.RouteResponse\x12R\n\x07\x45xplain\x12\".penstock.router.v1.ExplainRequest\x1a#.penstock.router.v1.ExplainResponse\x12[\n\nListModels\x12%.penstock.router.v1.ListModelsRequest\x1a&.penstock.router.v1.ListModelsResponseB0Z.penstock.dev/proto/penstock/router/v1;routerv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,8 +37,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROUTEREQUEST_TAGSENTRY']._serialized_options = b'8\001'
   _globals['_ROUTEREQUEST'].fields_by_name['input']._loaded_options = None
   _globals['_ROUTEREQUEST'].fields_by_name['input']._serialized_options = b'\030\001'
-  _globals['_POLICY']._serialized_start=1089
-  _globals['_POLICY']._serialized_end=1199
+  _globals['_POLICY']._serialized_start=1158
+  _globals['_POLICY']._serialized_end=1268
   _globals['_ROUTEREQUEST']._serialized_start=98
   _globals['_ROUTEREQUEST']._serialized_end=589
   _globals['_ROUTEREQUEST_TAGSENTRY']._serialized_start=506
@@ -51,14 +51,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REQUIREMENTS']._serialized_end=739
   _globals['_ROUTERESPONSE']._serialized_start=741
   _globals['_ROUTERESPONSE']._serialized_end=793
-  _globals['_EXPLAINRESPONSE']._serialized_start=795
-  _globals['_EXPLAINRESPONSE']._serialized_end=868
-  _globals['_LISTMODELSREQUEST']._serialized_start=870
-  _globals['_LISTMODELSREQUEST']._serialized_end=889
-  _globals['_LISTMODELSRESPONSE']._serialized_start=891
-  _globals['_LISTMODELSRESPONSE']._serialized_end=960
-  _globals['_PUBLICMODEL']._serialized_start=962
-  _globals['_PUBLICMODEL']._serialized_end=1087
-  _globals['_ROUTERSERVICE']._serialized_start=1202
-  _globals['_ROUTERSERVICE']._serialized_end=1470
+  _globals['_EXPLAINREQUEST']._serialized_start=795
+  _globals['_EXPLAINREQUEST']._serialized_end=862
+  _globals['_EXPLAINRESPONSE']._serialized_start=864
+  _globals['_EXPLAINRESPONSE']._serialized_end=937
+  _globals['_LISTMODELSREQUEST']._serialized_start=939
+  _globals['_LISTMODELSREQUEST']._serialized_end=958
+  _globals['_LISTMODELSRESPONSE']._serialized_start=960
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1029
+  _globals['_PUBLICMODEL']._serialized_start=1031
+  _globals['_PUBLICMODEL']._serialized_end=1156
+  _globals['_ROUTERSERVICE']._serialized_start=1271
+  _globals['_ROUTERSERVICE']._serialized_end=1541
 # @@protoc_insertion_point(module_scope)

@@ -82,6 +82,12 @@ class RouteResponse(_message.Message):
     plan: _generation_pb2.Plan
     def __init__(self, plan: _Optional[_Union[_generation_pb2.Plan, _Mapping]] = ...) -> None: ...
 
+class ExplainRequest(_message.Message):
+    __slots__ = ("request",)
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    request: RouteRequest
+    def __init__(self, request: _Optional[_Union[RouteRequest, _Mapping]] = ...) -> None: ...
+
 class ExplainResponse(_message.Message):
     __slots__ = ("explanation",)
     EXPLANATION_FIELD_NUMBER: _ClassVar[int]

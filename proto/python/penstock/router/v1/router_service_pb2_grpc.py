@@ -42,7 +42,7 @@ class RouterServiceStub(object):
                 _registered_method=True)
         self.Explain = channel.unary_unary(
                 '/penstock.router.v1.RouterService/Explain',
-                request_serializer=penstock_dot_router_dot_v1_dot_router__service__pb2.RouteRequest.SerializeToString,
+                request_serializer=penstock_dot_router_dot_v1_dot_router__service__pb2.ExplainRequest.SerializeToString,
                 response_deserializer=penstock_dot_router_dot_v1_dot_router__service__pb2.ExplainResponse.FromString,
                 _registered_method=True)
         self.ListModels = channel.unary_unary(
@@ -90,7 +90,7 @@ def add_RouterServiceServicer_to_server(servicer, server):
             ),
             'Explain': grpc.unary_unary_rpc_method_handler(
                     servicer.Explain,
-                    request_deserializer=penstock_dot_router_dot_v1_dot_router__service__pb2.RouteRequest.FromString,
+                    request_deserializer=penstock_dot_router_dot_v1_dot_router__service__pb2.ExplainRequest.FromString,
                     response_serializer=penstock_dot_router_dot_v1_dot_router__service__pb2.ExplainResponse.SerializeToString,
             ),
             'ListModels': grpc.unary_unary_rpc_method_handler(
@@ -152,7 +152,7 @@ class RouterService(object):
             request,
             target,
             '/penstock.router.v1.RouterService/Explain',
-            penstock_dot_router_dot_v1_dot_router__service__pb2.RouteRequest.SerializeToString,
+            penstock_dot_router_dot_v1_dot_router__service__pb2.ExplainRequest.SerializeToString,
             penstock_dot_router_dot_v1_dot_router__service__pb2.ExplainResponse.FromString,
             options,
             channel_credentials,

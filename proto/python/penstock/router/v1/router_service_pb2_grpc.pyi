@@ -31,7 +31,7 @@ class RouterServiceStub:
     """
 
     Explain: grpc.UnaryUnaryMultiCallable[
-        penstock.router.v1.router_service_pb2.RouteRequest,
+        penstock.router.v1.router_service_pb2.ExplainRequest,
         penstock.router.v1.router_service_pb2.ExplainResponse,
     ]
     """Explain says how a request would be routed now, and why; nothing is asked of any model.
@@ -57,7 +57,7 @@ class RouterServiceAsyncStub:
     """
 
     Explain: grpc.aio.UnaryUnaryMultiCallable[
-        penstock.router.v1.router_service_pb2.RouteRequest,
+        penstock.router.v1.router_service_pb2.ExplainRequest,
         penstock.router.v1.router_service_pb2.ExplainResponse,
     ]
     """Explain says how a request would be routed now, and why; nothing is asked of any model.
@@ -87,7 +87,7 @@ class RouterServiceServicer(metaclass=abc.ABCMeta):
     @abc.abstractmethod
     def Explain(
         self,
-        request: penstock.router.v1.router_service_pb2.RouteRequest,
+        request: penstock.router.v1.router_service_pb2.ExplainRequest,
         context: _ServicerContext,
     ) -> typing.Union[penstock.router.v1.router_service_pb2.ExplainResponse, collections.abc.Awaitable[penstock.router.v1.router_service_pb2.ExplainResponse]]:
         """Explain says how a request would be routed now, and why; nothing is asked of any model.

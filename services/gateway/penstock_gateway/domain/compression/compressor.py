@@ -27,6 +27,8 @@ from penstock_gateway.domain.compression.terms import Method, Terms
 _SMALL_SIGNS = 8 * 1024
 """What is read in less time than a thread takes to begin."""
 _KNOWN = 4096
+_KNOWN_SPANS = 262_144
+"""Of all that are known together: some 32 MiB."""
 Vector = Sequence[float]
 Result = TypeVar("Result")
 
@@ -71,6 +73,7 @@ class Compressor:
         self._vectors = vectors
         self._rewriter = rewriter
         self._known: OrderedDict[bytes, Spans] = OrderedDict()
+        self._known_spans = 0
 
     async def compressed(self, text: str, question: str, terms: Terms, *, patience_seconds: float) -> Compressed:
         """Return the context made shorter for the question, or as it is, and why."""
@@ -96,26 +99,32 @@ class Compressor:
             spans = await self._spans(text, question, terms)
             if spans is None:
                 return Compressed(text, before, before, "unasked")
-            self._known[key] = spans
-            while len(self._known) > _KNOWN:
-                self._known.popitem(last=False)
+            self._keep(key, spans)
         else:
             self._known.move_to_end(key)
         return _told(text, shortened(text, spans), before)
+
+    def _keep(self, key: bytes, spans: Spans) -> None:
+        # Another request may have come to the same meanwhile.
+        self._known_spans += len(spans) - len(self._known.pop(key, ()))
+        self._known[key] = spans
+        while len(self._known) > _KNOWN or self._known_spans > _KNOWN_SPANS:
+            _, pushed_out = self._known.popitem(last=False)
+            self._known_spans -= len(pushed_out)
 
     async def _spans(self, text: str, question: str, terms: Terms) -> Spans | None:
         size = len(text)
         reading = await beside(size, read, text)
         if terms.method is Method.DEDUPE:
             return without_duplicates(reading)
-        nearness = await self._nearness(reading, question) if terms.meaning else None
+        nearness = await self._nearness(size, reading, question) if terms.meaning else None
         return await beside(size, extract, reading, question, terms.keep, nearness)
 
-    async def _nearness(self, reading: Reading, question: str) -> list[float]:
+    async def _nearness(self, size: int, reading: Reading, question: str) -> list[float]:
         if self._vectors is None:
             raise ModelNotFound("No embedding model is served here.")
         asked, *passages = await self._vectors.vectors((question, *passages_of(reading)))
-        return [_cosine(asked, one) for one in passages]
+        return await beside(size, _cosines, asked, passages)
 
     async def _rewritten(self, text: str, question: str, terms: Terms, before: int) -> Compressed:
         if self._rewriter is None:
@@ -142,6 +151,10 @@ async def beside(size: int, work: Callable[..., Result], *arguments: Any) -> Res
     if size <= _SMALL_SIGNS:
         return work(*arguments)
     return await asyncio.to_thread(work, *arguments)
+
+
+def _cosines(asked: Vector, passages: Sequence[Vector]) -> list[float]:
+    return [_cosine(asked, one) for one in passages]
 
 
 def _cosine(one: Vector, other: Vector) -> float:

@@ -82,14 +82,14 @@ class Keeper:
         self._now = now
 
     async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-        """Look after each interval, until cancelled."""
+        """Look after each interval, until cancelled; never fail."""
         while True:
             await sleep(self._every.total_seconds())
             try:
                 await self.look()
-            except PenstockError as error:
-                # What is known stays so until the store answers.
-                _log.error("experiments_not_read", reason=str(error))
+            except Exception as error:  # noqa: BLE001 - whatever the store says, requests go on by what is known
+                unexpected = None if isinstance(error, PenstockError) else error
+                _log.error("experiments_not_read", reason=str(error), exc_info=unexpected)
 
     async def look(self) -> None:
         """Take in what was done, and end what does harm."""

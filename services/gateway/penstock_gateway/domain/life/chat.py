@@ -261,7 +261,7 @@ class ChatExchange(Exchange[ChatOrder]):
         plan = self._source.plan if self._source is not None else None
         stranded = Stranded(self.call, self._effective, self._visit.scope, self._visit.probe, plan)
         parts = self._parts
-        return Descent(ladder, stranded, Fallbacks(parts.router, parts.generator, parts.cache), cause)
+        return Descent(ladder, stranded, Fallbacks(parts.router, parts.generator, parts.cache, parts.forks), cause)
 
     async def _route(self, effective: GenerationInput) -> Plan:
         step = self._steps.next("route")

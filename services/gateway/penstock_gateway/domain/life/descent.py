@@ -14,6 +14,7 @@ from penstock_common.errors import ContentRefused, DeadlineExceeded, PenstockErr
 from penstock_common.llm.types import Degradation, GenerationInput, Plan
 from penstock_common.rpc.scope import CURRENT_SCOPE
 from penstock_common.telemetry.steps import Step, Steps
+from penstock_gateway.domain.life.forks import Forks
 from penstock_gateway.domain.life.ladder import (
     Asked,
     Ladder,
@@ -34,6 +35,7 @@ class Fallbacks(NamedTuple):
     router: Router
     generator: Generator
     cache: AnswerCache
+    forks: Forks
 
 
 class Stranded(NamedTuple):
@@ -119,6 +121,8 @@ class Descent:
         route = RouteRequest(
             model=rung.model, requirements=requirements_of(request), allowed_regions=call.caller.tenant.regions
         )
+        if rung.model in self._fallbacks.forks.names:
+            route = self._fallbacks.forks.told(route, request, call.caller, call.order.context, call.order.policy)
         try:
             plan = await self._fallbacks.router.route(route, step.children)
         except DeadlineExceeded:

@@ -50,6 +50,7 @@ class LifeParts(msgspec.Struct, frozen=True, kw_only=True):
     shadows: Shadows | None = None
 
     def begin_shadow(self, call: Call[ChatOrder], effective: GenerationInput, assigned: Assigned) -> None:
-        """Begin the shadow beside a request that has one, where shadows run."""
-        if self.shadows is not None:
+        """Begin the shadow beside a request that has one, where shadows run; what is private no other provider is shown."""
+        control = call.order.cache_control
+        if self.shadows is not None and not (control.no_store or control.private):
             self.shadows.begin(shadow_of(call, effective, assigned, self.forks), self.router, self.generator)

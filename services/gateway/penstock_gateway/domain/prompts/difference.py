@@ -10,12 +10,40 @@ import msgspec
 from penstock_gateway.domain.prompts.content import Template, Variable
 from penstock_gateway.domain.prompts.records import VersionRecord
 
+MAX_COMPARED_LINES = 2_000
+"""Of a version. Of one that has more, all between the first and the last line that differ counts as changed."""
+_CONTEXT = 3
+
 
 def difference(old: VersionRecord, new: VersionRecord) -> str:
     """Return a unified diff of everything that the versions say; empty where they say the same."""
     one, other = (f"{record.name}@{record.version}" for record in (old, new))
-    lines = difflib.unified_diff(_lines(old.template), _lines(new.template), one, other, lineterm="")
-    return "\n".join(lines)
+    before, after = _lines(old.template), _lines(new.template)
+    if max(len(before), len(after)) > MAX_COMPARED_LINES:
+        # To compare each line with each takes minutes where they are many.
+        return "\n".join(_in_one_piece(before, after, one, other))
+    return "\n".join(difflib.unified_diff(before, after, one, other, lineterm=""))
+
+
+def _in_one_piece(old: list[str], new: list[str], one: str, other: str) -> Iterator[str]:
+    if old == new:
+        return
+    head = _alike(old, new)
+    tail = _alike(old[head:][::-1], new[head:][::-1])
+    removed, added = old[head : len(old) - tail], new[head : len(new) - tail]
+    begins = max(0, head - _CONTEXT)
+    above, below = old[begins:head], old[len(old) - tail :][:_CONTEXT]
+    around = len(above) + len(below)
+    yield from (f"--- {one}", f"+++ {other}")
+    yield f"@@ -{begins + 1},{around + len(removed)} +{begins + 1},{around + len(added)} @@"
+    for sign, lines in ((" ", above), ("-", removed), ("+", added), (" ", below)):
+        yield from (f"{sign}{line}" for line in lines)
+
+
+def _alike(one: list[str], other: list[str]) -> int:
+    """Return how many lines both begin with."""
+    pairs = zip(one, other, strict=False)
+    return next((at for at, (line, its) in enumerate(pairs) if line != its), min(len(one), len(other)))
 
 
 def _lines(template: Template) -> list[str]:

@@ -26,8 +26,8 @@ from penstock_gateway.domain.prompts.values import (
 MAX_TURNS = 64
 MAX_TEMPLATE_CHARACTERS = 262_144
 """Of all texts together."""
-MAX_FILLED_CHARACTERS = 8_388_608
-"""Of the values in all places together: one may stand in many."""
+MAX_RENDERED_CHARACTERS = 4_194_304
+"""Of all texts together, with the values in their places."""
 MAX_VARIABLES = 64
 MAX_VALUES = 64
 MAX_WORD_LENGTH = 256
@@ -45,7 +45,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 class CompiledTemplate:
     """A template that is ready to be filled: texts and names of variables by turns."""
 
-    __slots__ = ("_images", "_places", "_turns", "model", "sampling", "variables")
+    __slots__ = ("_images", "_texts_length", "_times", "_turns", "model", "sampling", "variables")
 
     def __init__(self, template: Template) -> None:
         """Take a template that ``check_template`` has passed."""
@@ -55,21 +55,23 @@ class CompiledTemplate:
         self._images = frozenset(known.name for known in template.variables if known.type is VariableType.IMAGE_URL)
         # Texts at even places, names at odd ones.
         self._turns = tuple((turn.role, tuple(_PLACE.split(turn.text))) for turn in template.turns)
-        self._places = Counter(name for _, pieces in self._turns for name in pieces[1::2])
+        self._texts_length = sum(len(text) for _, pieces in self._turns for text in pieces[::2])
+        self._times = Counter(name for _, pieces in self._turns for name in pieces[1::2])
 
     def messages(self, given: Mapping[str, object]) -> tuple[Message, ...]:
         """Return the template's messages with the values in their places.
 
         Raises:
-            InvalidRequest: if a value is unknown, missing, of another type, or too long, of which it names the variable;
-                or if all values in all their places are too long together.
+            InvalidRequest: if a value is unknown, missing, of another type, or too long; it names the variable. And if all
+                that would be written is too long.
         """
         values = written_values(self.variables, given)
-        characters = sum(count * len(values[name]) for name, count in self._places.items())
-        if characters > MAX_FILLED_CHARACTERS:
+        # Known before it is written: a value of a request can stand in thousands of places.
+        length = self._texts_length + sum(len(value) * self._times[name] for name, value in values.items())
+        if length > MAX_RENDERED_CHARACTERS:
             raise InvalidRequest(
-                f"prompt.variables: in all places of the prompt the values have {characters} characters together, and may "
-                f"have {MAX_FILLED_CHARACTERS}.",
+                f"prompt.variables: with them the prompt has {length} characters, and may have at most "
+                f"{MAX_RENDERED_CHARACTERS}.",
                 field="prompt.variables",
             )
         return tuple([Message(role, self._parts(pieces, values)) for role, pieces in self._turns])
