@@ -178,7 +178,7 @@ async def test_without_a_word_nobody_looks(subject):
 
 async def test_a_fork_whose_choices_ask_for_nothing_of_the_prompt_does_not_look():
     reader, vectors = Says("faq"), Vectors([0.5])
-    rules = [Rule("coder", tenants=frozenset({"acme"}))]
+    rules = [Rule("coder", tenants=frozenset({"other"}))]
     decision, _ = await chosen(asked(), reader, rules=rules, routes={"default": "fast"}, embedding=vectors)
     assert (decision.by, reader.shown, vectors.asked) == ("routes.default", [], [])
 

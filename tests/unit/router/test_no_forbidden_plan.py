@@ -119,7 +119,7 @@ class World:
         return RouteRequest(
             "auto" if chance.random() < 0.6 else chance.choice(sorted(self.models)),
             Requirements(needs, chance.choice((0, 10, 500, 5000, 50_000))), regions, Subject("What?"),
-            chance.choice(("", *TENANTS)), allowed_models=models, output_tokens=chance.choice((0, 0, 7)),
+            chance.choice(("nobody", *TENANTS)), allowed_models=models, output_tokens=chance.choice((0, 0, 7)),
             policy=self._policy(),
         )  # fmt: skip
 

@@ -210,13 +210,13 @@ async def test_a_fork_has_its_policy_applied_to_whom_it_chooses_with_the_task_th
     made = router(entry(A, quality={"code": 0.3, "default": 0.9}), entry(B))
     fork = Fork("auto", (), {"code": "smart"}, Policy.QUALITY)
     chooser = Chooser({"auto": fork}, Sees(), None)
-    request = RouteRequest("auto", Requirements(), subject=Subject("Write a parser."))
+    request = RouteRequest("auto", Requirements(), subject=Subject("Write a parser."), tenant="acme")
     plan = await chooser.plan(request, made)
     assert plan.candidates == (B, A)
     assert str(plan.decision).endswith("by=routes.code; policy=quality; at=quality 0.50 assumed")
     assert plan.reason.startswith("auto: smart by routes.code")
     assert plan.reason.endswith("smart: b/m first by quality (b/m quality 0.50 assumed, a/m quality 0.30)")
-    free = RouteRequest("auto", Requirements(), subject=Subject("Write a parser."), policy=Policy.COST)
+    free = RouteRequest("auto", Requirements(), subject=Subject("Write a parser."), tenant="acme", policy=Policy.COST)
     assert (await chooser.plan(free, made)).decision.policy == "cost"
 
 

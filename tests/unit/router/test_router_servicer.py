@@ -38,7 +38,7 @@ def test_a_router_that_takes_over_has_heard_what_the_earlier_one_heard():
 async def test_what_is_decided_is_counted_and_what_is_explained_or_has_no_routes_is_not():
     sight, chooser = Sight(DriftRules(), float), Chooser({"auto": Fork("auto", (), {"default": "fast"})}, None, None)
     servicer, call = RouterServicer(made(), chooser, sight), Call()
-    asked = [RouteRequest(model=name, requirements=Requirements()) for name in ("auto", "fast")]
+    asked = [RouteRequest(model=name, requirements=Requirements(), tenant="acme") for name in ("auto", "fast")]
     for request in asked:
         await servicer.explain(request, call)
         assert not sight.decisions or request.model == "fast"

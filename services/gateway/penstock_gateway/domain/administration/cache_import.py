@@ -19,7 +19,7 @@ from penstock_common.contract.cache import (
     meaning_of,
     probe_of,
 )
-from penstock_common.contract.router import RouteRequest, requirements_of
+from penstock_common.contract.router import RouteRequest, requirements_of, subject_of
 from penstock_common.errors import InvalidRequest, PenstockError, ResourceState, ServiceUnavailable
 from penstock_common.llm.estimate import estimated_input_tokens, estimated_tokens
 from penstock_common.llm.types import (
@@ -173,7 +173,13 @@ class CacheImport:
         return _refused(reason) if reason else ImportResult(outcome)
 
     async def _probe(self, request: GenerationInput, tenant: Tenant) -> Probe:
-        route = RouteRequest(model=request.model, requirements=requirements_of(request), allowed_regions=tenant.regions)
+        route = RouteRequest(
+            model=request.model,
+            requirements=requirements_of(request),
+            allowed_regions=tenant.regions,
+            subject=subject_of(request),
+            tenant=tenant.name,
+        )
         digest = (await self._router.route(route, [])).route_digest
         meaning = meaning_of(request, digest, tenant.regions)
         return msgspec.structs.replace(probe_of(request, digest, tenant.regions), meaning=meaning)
