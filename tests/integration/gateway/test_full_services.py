@@ -64,7 +64,7 @@ async def full(role, method, request):
 async def test_a_full_cache_is_a_miss_at_once():
     request = LookupRequest(scope=Scope(tenant="t", model="m"), probe=Probe(digest=b"d" * 32))
     async with full("cache", LOOKUP, request) as (channel, turned_away):
-        assert await CacheClient(channel, MINUTE, MINUTE).look_up(request, []) == LookupResponse()
+        assert await CacheClient(channel, MINUTE, MINUTE).look_up(request, []) == LookupResponse(miss_reason="away")
         assert turned_away() == 1
 
 

@@ -18,7 +18,7 @@ from penstock_gateway.app.administration import open_administration
 from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.life.settlement import LedgerRow
 from penstock_gateway.settings import Settings
-from penstock_suite.adapters.admin_client import administration_over
+from penstock_suite.adapters.admin_client import administration_over, method_of
 from penstock_suite.surfaces.cli.feedback import feedback as feedback_commands
 
 ANSWER = "a" * 24
@@ -64,10 +64,10 @@ def command(tmp_path_factory):
 
     @asynccontextmanager
     async def opened(_asked):
-        async with open_administration(settings, Actor.at_the_command_line("tester")) as servicer:
+        async with open_administration(settings, Actor.at_the_command_line("tester")) as servicers:
 
             async def ask(method, request):
-                return await getattr(servicer, method)(request, None)
+                return await method_of(servicers, method)(request, None)
 
             yield administration_over(ask)
 

@@ -12,7 +12,7 @@ from penstock_common.configuration import Configuration
 from penstock_gateway.app.administration import open_administration
 from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.settings import Settings
-from penstock_suite.adapters.admin_client import administration_over
+from penstock_suite.adapters.admin_client import administration_over, method_of
 from penstock_suite.surfaces.cli.prompts import prompts as prompt_commands
 
 GREET = """
@@ -45,10 +45,10 @@ def command(tmp_path):
 
     @asynccontextmanager
     async def opened(asked):
-        async with open_administration(settings, Actor.at_the_command_line("ada")) as (_, prompts):
+        async with open_administration(settings, Actor.at_the_command_line("ada")) as servicers:
 
             async def ask(method, request):
-                return await getattr(prompts, method)(request, None)
+                return await method_of(servicers, method)(request, None)
 
             yield administration_over(ask)
 

@@ -21,7 +21,7 @@ from base64 import b64decode
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias
 
@@ -31,7 +31,7 @@ FORMAT = "penstock-backup"
 VERSION = 1
 BATCH_ROWS = 1000
 
-Kind: TypeAlias = Literal["text", "integer", "real", "boolean", "bytes", "time", "json"]
+Kind: TypeAlias = Literal["text", "integer", "real", "boolean", "bytes", "time", "day", "json"]
 Row: TypeAlias = list[Any]
 
 # Level 6 takes twice the time for a tenth less.
@@ -302,4 +302,6 @@ def _value(kind: Kind, value: Any) -> Any:
         return b64decode(value, validate=True)
     if kind == "time":
         return datetime.fromisoformat(value)
+    if kind == "day":
+        return date.fromisoformat(value)
     return value

@@ -36,6 +36,7 @@ _KINDS: tuple[tuple[type[sa.types.TypeEngine[Any]], Kind], ...] = (
     (sa.JSON, "json"),
     (sa.LargeBinary, "bytes"),
     (sa.DateTime, "time"),
+    (sa.Date, "day"),
     (sa.Boolean, "boolean"),
     (sa.Integer, "integer"),
     (sa.Float, "real"),
