@@ -72,7 +72,9 @@ class Prompt:
     def request(self, policy: Policy | None) -> RouteRequest:
         """Return what the router is asked for it."""
         tokens = (len(self.text) + self.context_bytes) // BYTES_PER_LEAST_TOKEN
-        return RouteRequest("auto", Requirements(min_input_tokens=tokens), subject=Subject(self.text), policy=policy)
+        return RouteRequest(
+            "auto", Requirements(min_input_tokens=tokens), subject=Subject(self.text), tenant="bench", policy=policy
+        )
 
 
 def prompts(count: int, seed: int) -> list[Prompt]:
