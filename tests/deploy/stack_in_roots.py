@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import fcntl
 import json
+import os
 import shutil
 import signal
 import socket
@@ -105,8 +106,7 @@ class Stack:
         """Start a service; it is killed at the end if it has not ended."""
         log = self._stack.enter_context((self._folder / f"{name}.log").open("wb"))
         process = subprocess.Popen(self.argv(name), stdout=log, stderr=subprocess.STDOUT)
-        self._stack.callback(process.wait)
-        self._stack.callback(process.kill)
+        self._stack.callback(_end, process)
         self.processes[name] = process
 
     def health(self, name: str) -> int:
@@ -158,6 +158,15 @@ class Stack:
             asyncio.run(_make_database(server.url_over_tcp(), self.services["postgres"]["environment"]["POSTGRES_DB"]))
             with _forwarding((self.addresses["postgres"], 5432), server.port):
                 yield
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill what still runs in a root, and then what keeps it there: alone, that would leave it behind."""
+    if process.poll() is None:
+        with contextlib.suppress(OSError, RuntimeError):
+            os.kill(container_of(process), signal.SIGKILL)
+    process.kill()
+    process.wait()
 
 
 async def _make_database(url: str, name: str) -> None:

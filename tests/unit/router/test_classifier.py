@@ -102,6 +102,9 @@ def test_a_follow_up_is_read_with_the_turn_before(classifier):
         ask(classifier, "and with a leap year?", earlier=code, turns=2),
     )
     assert after.task == "code" != alone.task
+    for short in ("thanks", "ok", "and now in Go?", "please fix the bug in it"):
+        reading = ask(classifier, short, earlier=code, turns=2)
+        assert (reading.task, reading.abstains) == ("code", False)
     assert ask(classifier, code, earlier="Who was Ada Lovelace?") == ask(classifier, code)
 
 

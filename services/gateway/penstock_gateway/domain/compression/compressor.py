@@ -6,6 +6,8 @@ import asyncio
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import cache
 from math import sqrt
 from typing import Any, Protocol, TypeVar
 
@@ -24,6 +26,7 @@ from penstock_gateway.domain.compression.extraction import (
 )
 from penstock_gateway.domain.compression.terms import Method, Terms
 
+_MOST_THREADS = 2
 _SMALL_SIGNS = 8 * 1024
 """What is read in less time than a thread takes to begin."""
 _KNOWN = 4096
@@ -129,7 +132,7 @@ class Compressor:
     async def _rewritten(self, text: str, question: str, terms: Terms, before: int) -> Compressed:
         if self._rewriter is None:
             return Compressed(text, before, before, "failed")
-        rewritten = await asyncio.to_thread(self._rewriter.rewritten, text, question, terms.keep)
+        rewritten = await _in_thread(self._rewriter.rewritten, text, question, terms.keep)
         return _told(text, rewritten, before)
 
 
@@ -150,7 +153,17 @@ async def beside(size: int, work: Callable[..., Result], *arguments: Any) -> Res
     """Do the work on a text of so many characters; where that is long, beside the loop."""
     if size <= _SMALL_SIGNS:
         return work(*arguments)
-    return await asyncio.to_thread(work, *arguments)
+    return await _in_thread(work, *arguments)
+
+
+async def _in_thread(work: Callable[..., Result], *arguments: Any) -> Result:
+    # Threads of its own: work that is late cannot be ended, and would keep those that others share.
+    return await asyncio.get_running_loop().run_in_executor(_threads(), work, *arguments)
+
+
+@cache
+def _threads() -> Executor:
+    return ThreadPoolExecutor(_MOST_THREADS, "compression")
 
 
 def _cosines(asked: Vector, passages: Sequence[Vector]) -> list[float]:
