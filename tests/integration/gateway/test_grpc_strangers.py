@@ -144,13 +144,15 @@ async def test_who_does_not_read_is_cut_off_and_holds_no_place(serve, document, 
     suite = await serve()
     # More than any window holds, so that sending blocks.
     upstream.enqueue(*[Answer(tokens=["x" * 100_000] * 200)] * 2)
+    # The tier lets two in at once. An answer each: those to equal questions would be one.
+    metadata = (*head(suite.FREE_KEY), ("x-penstock-cache", "no-store"))
     request = pb.StreamChatRequest(input={"model": "fast"})
     request.input.messages.add(role=message_pb2.ROLE_USER).parts.add(text="Hi")
-    # The tier lets two in at once.
-    calls = [ChatServiceStub(suite.channel).StreamChat(request, metadata=head(suite.FREE_KEY)) for _ in range(2)]
+    calls = [ChatServiceStub(suite.channel).StreamChat(request, metadata=metadata) for _ in range(2)]
     for call in calls:
         await call.read()
     await nobody_inside(suite)
+    assert len(upstream.requests) == 2
     answered = await suite.ask(key=suite.FREE_KEY)
     assert answered.status == 200
     # Who reads on after all learns that it was cut.
