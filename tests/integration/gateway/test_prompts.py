@@ -235,6 +235,21 @@ async def test_typed_chat_names_a_prompt(serve, document, upstream, transport):
     assert "prompt.variables.n must be an integer, not a string" in error.details()
 
 
+@pytest.mark.parametrize("name", ["\x00", "a\r\nx-forged: 1", "ä", "n" * 5000, "nobody"])
+async def test_a_prompt_that_is_not_there_is_in_no_header_whatever_it_is_called(serve, name):
+    suite = await serve()
+    stub, metadata = ChatServiceStub(suite.channel), (("authorization", f"Bearer {suite.KEY}"),)
+    reference = chat_service_pb2.PromptReference(id=name, version=1)
+    call = stub.Chat(chat_service_pb2.ChatRequest(prompt=reference), metadata=metadata, timeout=30)
+    code, _, _ = await refused(call)
+    assert code in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND)
+    assert "x-penstock-prompt" not in dict(await call.initial_metadata())
+    body = json.dumps({"prompt": {"id": name, "version": "1"}}).encode()
+    answered = await suite.post(body)
+    assert answered.status in (400, 404)
+    assert "x-penstock-prompt" not in answered.header
+
+
 async def test_render_shows_what_would_be_sent_and_asks_nobody(prompts, upstream):
     variables = struct_pb2.Struct()
     variables.update({"who": "Ada"})

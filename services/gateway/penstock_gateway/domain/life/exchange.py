@@ -286,7 +286,8 @@ class Exchange(Generic[OrderT_co]):
     def _row(self, outcome: Outcome, error: BaseException | None, now_ns: int) -> LedgerRow:
         call, order, bill = self.call, self.call.order, outcome.bill
         context, answered_by, first_ns = order.context, outcome.answered_by, outcome.first_event_ns
-        prompt, decision = outcome.prompt, outcome.decision
+        decision = outcome.decision
+        prompt = outcome.prompt if outcome.prompt is not None and outcome.prompt.is_found else None
         duration_ns = now_ns - call.started_ns
         return LedgerRow(
             generation_id=order.generation_id,

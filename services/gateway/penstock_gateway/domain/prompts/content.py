@@ -58,12 +58,16 @@ class Template(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PromptReference(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """How a request names a prompt: by its ``version``, or by a label where that is 0; and what it has for the variables."""
+    """How a request names a prompt: by its ``version``, or by a label where that is 0; and what it has for the variables.
+
+    ``is_found``: the tenant has this version. Before that the name is any text of the caller's, and told to nobody.
+    """
 
     name: str
     version: int = 0
     label: str = ""
     variables: dict[str, object] = {}
+    is_found: bool = False
 
     @property
     def shown(self) -> str:

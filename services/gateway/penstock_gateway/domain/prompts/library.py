@@ -86,7 +86,7 @@ class PromptLibrary:
         if not version:
             raise no_label(prompt, wanted.label or DEFAULT_LABEL)
         template = await self._version(prompt, version)
-        return msgspec.structs.replace(wanted, version=version, label=""), template
+        return msgspec.structs.replace(wanted, version=version, label="", is_found=True), template
 
     def forget(self, tenant: str, name: str) -> None:
         """Ask where the prompt's labels point to when it is named next: somebody has changed it here."""

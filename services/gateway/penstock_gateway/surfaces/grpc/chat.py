@@ -101,7 +101,7 @@ def _head(exchange: ChatExchange) -> tuple[tuple[str, str], ...]:
     return (
         ("x-request-id", exchange.call.order.request_id),
         ("x-penstock-cache", str(exchange.cache_outcome)),
-        *((("x-penstock-prompt", prompt.shown),) if prompt is not None and prompt.version else ()),
+        *((("x-penstock-prompt", prompt.shown),) if prompt is not None and prompt.is_found else ()),
         *dropped,
         *(((EXPERIMENT_HEADER, str(assigned.part)),) if assigned is not None else ()),
         *((("x-penstock-route", str(exchange.decision)),) if exchange.decision is not None else ()),

@@ -34,7 +34,7 @@ def exchange_lines(exchange: ChatExchange) -> bytes:
         f"{_experiment_line(exchange.assigned.part) if exchange.assigned is not None else ''}"
         f"{_route_line(exchange.decision) if exchange.decision is not None else ''}"
         f"{_dropped_line(started.dropped) if started and started.dropped else ''}"
-        f"{_prompt_line(prompt) if prompt is not None and prompt.version else ''}"
+        f"{_prompt_line(prompt) if prompt is not None and prompt.is_found else ''}"
         f"{_compressed_line(exchange) if exchange.compressed is not None else ''}"
         f"{_priority_line(exchange) if exchange.call.order.priority is not Priority.DEFAULT else ''}"
     ).encode("latin-1", "replace")
