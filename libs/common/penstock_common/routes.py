@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
 from penstock_common.configuration import Section
+from penstock_common.degradation import Task
 from penstock_common.faults import KeyPath, nearest, refuse_key
 
 Policy = Literal["balanced", "cost", "latency", "quality"]
 
-TASKS = ("faq", "code", "reasoning", "internal_docs", "general")
+TASKS: tuple[str, ...] = get_args(Task)
 Complexity = Literal["low", "medium", "high"]
 LEVELS: tuple[Complexity, ...] = ("low", "medium", "high")
 OTHERWISE = "default"

@@ -9,6 +9,7 @@ from penstock_common.configuration import ConfigurationError
 from penstock_common.contract.embedding import EmbedResponse, TextVector
 from penstock_common.contract.router import Subject
 from penstock_common.errors import DeadlineExceeded, ServiceUnavailable
+from penstock_common.routes import TASKS
 from penstock_router.adapters.embedding import COOL_DOWN, EmbeddingClient
 from penstock_router.configured import reader_from
 from penstock_router.settings import ClassifierSettings
@@ -79,3 +80,7 @@ def test_weights_that_cannot_be_used_are_told_by_their_key(tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(ConfigurationError, match=r"'router\.classifier\.weights'"):
         reader_from(ClassifierSettings(weights=path))
+
+
+def test_routes_may_name_the_tasks_that_the_shipped_weights_know():
+    assert set(reader_from(ClassifierSettings()).tasks) == set(TASKS)
