@@ -38,16 +38,16 @@ down: ## Stop the containers; ARGS=--volumes forgets their data, too
 
 .PHONY: test
 test: setup-dev ## Run every test, the end-to-end ones in each shape of the stack; ARGS go to pytest, which then runs once
-	cd services/gateway/edge && $(TOOLS) go test ./...
+	cd services/gateway/edge && $(TOOLS) ../../../scripts/tests.sh go ./...
 	cd services/gateway/edge && for target in FuzzRequest FuzzAnswer FuzzChunks; do \
 	  $(TOOLS) go test ./http1 -run '^$$' -fuzz "^$$target\$$" -fuzztime 20000x || exit 1; done
 ifdef ARGS
 	$(TOOLS) pytest $(ARGS)
 else
-	$(TOOLS) pytest --numprocesses auto --dist loadfile --ignore tests/e2e --ignore tests/e2e_roles --ignore tests/chaos
-	$(TOOLS) pytest tests/e2e tests/e2e_roles tests/chaos
-	PENSTOCK_TEST_SHAPE=workers $(TOOLS) pytest tests/e2e
-	PENSTOCK_TEST_SHAPE=six_processes $(TOOLS) pytest tests/e2e
+	$(TOOLS) scripts/tests.sh pytest --numprocesses auto --dist loadfile --ignore tests/e2e --ignore tests/e2e_roles --ignore tests/chaos
+	$(TOOLS) scripts/tests.sh pytest tests/e2e tests/e2e_roles tests/chaos
+	PENSTOCK_TEST_SHAPE=workers $(TOOLS) scripts/tests.sh pytest tests/e2e
+	PENSTOCK_TEST_SHAPE=six_processes $(TOOLS) scripts/tests.sh pytest tests/e2e
 endif
 
 .PHONY: parity
