@@ -213,7 +213,12 @@ func TestAnAnswerBeforeTheBodysEndEndsTheConnection(t *testing.T) {
 	var asked atomic.Int64
 	edge.gateway.wire = func(w http.ResponseWriter, r *http.Request) {
 		asked.Add(1)
+		// The gateway goes on reading, so that its answer is not lost to a connection that is reset.
+		both := http.NewResponseController(w)
+		must(t, both.EnableFullDuplex())
 		w.WriteHeader(http.StatusUnauthorized)
+		must(t, both.Flush())
+		_, _ = io.Copy(io.Discard, r.Body)
 	}
 	begun := strings.Repeat("x", 2<<20)
 	for name, sent := range map[string]string{
