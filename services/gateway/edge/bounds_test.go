@@ -216,6 +216,7 @@ func TestAnAnswerBeforeTheBodysEndEndsTheConnection(t *testing.T) {
 		// The gateway goes on reading, so that its answer is not lost to a connection that is reset.
 		both := http.NewResponseController(w)
 		must(t, both.EnableFullDuplex())
+		w.Header().Set("Content-Length", "0")
 		w.WriteHeader(http.StatusUnauthorized)
 		must(t, both.Flush())
 		_, _ = io.Copy(io.Discard, r.Body)
