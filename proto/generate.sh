@@ -27,7 +27,7 @@ plugins="$PWD/build/bin"
 mkdir -p "$plugins"
 "$GO" -C go/tools build -o "$plugins/" tool
 
-mapfile -t go_sources < <(find penstock/errors penstock/gateway penstock/llm -name '*.proto' | sort)
+mapfile -t go_sources < <(find penstock/errors penstock/gateway penstock/knowledge penstock/llm -name '*.proto' | sort)
 mapfile -t public_sources < <(find penstock/gateway -name '*.proto' | sort)
 rm -rf go/penstock
 ./protoc.sh --plugin="protoc-gen-go=$plugins/protoc-gen-go" \
