@@ -40,6 +40,7 @@ type guardedBody struct {
 	mutex    sync.Mutex
 	failure  error
 	ended    bool
+	closed   bool
 	released bool
 }
 
@@ -70,7 +71,7 @@ func (g *guardedBody) Read(p []byte) (int, error) {
 	if err := g.err(); err != nil {
 		return 0, err
 	}
-	if g.isReleased() {
+	if g.isOver() {
 		return 0, http.ErrBodyReadAfterClose
 	}
 	n, err := g.ReadCloser.Read(p)
@@ -100,6 +101,18 @@ func (g *guardedBody) Read(p []byte) (int, error) {
 		_ = g.control.SetReadDeadline(time.Time{})
 	}
 	return n, err
+}
+
+// Close has nobody read on, and waits for nobody: since Go 1.27 a proxy closes the body before it lets an answer go, and
+// closing that of HTTP/1 waits for whoever reads. The server closes it once the handler has returned.
+func (g *guardedBody) Close() error {
+	g.mutex.Lock()
+	g.closed = true
+	g.mutex.Unlock()
+	if g.isHTTP1 {
+		return nil
+	}
+	return g.ReadCloser.Close()
 }
 
 // release is called when the handler returns: nobody reads from here on but net/http, which must not do so beside
@@ -138,10 +151,10 @@ func (g *guardedBody) letCome(w *responseWriter) {
 	}
 }
 
-func (g *guardedBody) isReleased() bool {
+func (g *guardedBody) isOver() bool {
 	g.mutex.Lock()
 	defer g.mutex.Unlock()
-	return g.released
+	return g.released || g.closed
 }
 
 // breaksOff says whether an answer that begins now ends the connection: where the body has not come to its end, nobody
