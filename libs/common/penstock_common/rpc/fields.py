@@ -51,7 +51,11 @@ def read(message: Any, value: type[ValueT]) -> ValueT:
                 made[name] = read(getattr(message, name), inner)
             continue
         given = getattr(message, name)
-        made[name] = tuple(_read_one(field, one, inner) for one in given) if field.is_repeated else _read_one(field, given, inner)
+        made[name] = (
+            tuple(_read_one(field, one, inner) for one in given)
+            if field.is_repeated
+            else _read_one(field, given, inner)
+        )
     return value(**made)
 
 

@@ -1,0 +1,1 @@
+"""Documents, as they are read out of files."""

@@ -1,0 +1,1 @@
+"""Finding chunks: by meaning, by words, by both, and the best of them."""
