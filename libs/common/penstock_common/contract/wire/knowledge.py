@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from penstock.embedding.v1 import knowledge_service_pb2 as pb
-from penstock_common.contract import knowledge as values
+from penstock_common.contract import knowledge_calls as values
 from penstock_common.rpc.fields import fields_codec
 from penstock_common.rpc.method import StreamMethod, UnaryMethod
 
