@@ -26,13 +26,13 @@ run_pytest() {
   local cache status failed
   cache=$(mktemp -d)
   trap 'rm -rf "$cache"' RETURN
-  pytest -p cacheprovider -o cache_dir="$cache" "$@"
+  pytest -o cache_dir="$cache" "$@"
   status=$?
   # 1: tests failed. All else (interrupted, a wrong argument, nothing collected) is not a matter of luck.
   ((status == 1)) || return $status
   failed=$(grep -oP '^  "\K.*(?=": true)' "$cache/v/cache/lastfailed")
   ((0 < $(grep -c . <<< "$failed") && $(grep -c . <<< "$failed") <= RETRIED)) || return 1
-  pytest -p cacheprovider -o cache_dir="$cache" "$@" --numprocesses 0 --last-failed --last-failed-no-failures none \
+  pytest -o cache_dir="$cache" "$@" --numprocesses 0 --last-failed --last-failed-no-failures none \
     && flaky "$failed"
 }
 
