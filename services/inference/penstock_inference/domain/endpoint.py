@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from penstock_inference.domain.affinity import beginning_of, first_of
 from penstock_inference.domain.health.place import Place, least_bad
 from penstock_inference.domain.health.registry import Health, UpstreamHealth
 from penstock_inference.domain.health.rules import State
@@ -46,7 +47,9 @@ class Pool:
     """The endpoints of one upstream, any of which can answer any of its models.
 
     Of several, one is chosen by the power of two choices (Mitzenmacher 2001) over peak-EWMA latency times the requests
-    in flight: a replica that gets slow gets less before it fails. A new one begins with the average of its peers.
+    in flight: a replica that gets slow gets less before it fails. A new one begins with the average of its peers. With
+    ``prefix_affinity``, the one that has the conversation's beginning in its cache is asked while there is no more than so
+    many times longer to wait than at the other choice.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class Pool:
         wait_seconds: float = 2.0,
         *,
         takes_reasoning: bool = False,
+        prefix_affinity: float = 0.0,
     ) -> None:
         """Take at least one endpoint; without ``health``, what is learned stays here."""
         if not endpoints:
@@ -67,7 +71,9 @@ class Pool:
         """A cool-down no longer than this is waited for, although another could be asked."""
         self.takes_reasoning = takes_reasoning
         """Whether it is to be handed back the reasoning that it gave with calls."""
+        self._prefix_affinity = prefix_affinity
         self._endpoints = tuple(endpoints)
+        self._names = [endpoint.name.encode() for endpoint in self._endpoints]
         self.health = health or Health().upstream("")
         self._registry = self.health.health
         self._places: dict[str, list[Place]] = {}
@@ -104,7 +110,7 @@ class Pool:
             place = self._only[call.model]
         except KeyError:
             places = self.places(call.model)
-            place = self._choose((account and self._of_account(account, places, avoid)) or places, avoid)
+            place = self._choose((account and self._of_account(account, places, avoid)) or places, avoid, call)
             endpoint = self._endpoints[self._places[call.model].index(place)]
             return Turn(self._registry, place, endpoint, call)
         return Turn(self._registry, place, self._endpoints[0], call)
@@ -147,7 +153,7 @@ class Pool:
             and not place.group.is_cooling(now)
         ]
 
-    def _choose(self, places: list[Place], avoid: Place | None) -> Place:
+    def _choose(self, places: list[Place], avoid: Place | None, call: UpstreamCall) -> Place:
         if len(places) == 1:
             return places[0]
         if self.health.trouble or avoid is not None:
@@ -160,7 +166,20 @@ class Pool:
         one, other = places[first], places[second + (second >= first)]
         now = self._registry.clock()
         average = _average_peak(places)
+        if self._prefix_affinity:
+            warm = self._warm(places, call)
+            cold = other if one is warm else one
+            if _load(warm, now, average) <= self._prefix_affinity * _load(cold, now, average):
+                return warm
         return one if _load(one, now, average) <= _load(other, now, average) else other
+
+    def _warm(self, places: list[Place], call: UpstreamCall) -> Place:
+        """Return the place that has the conversation's beginning in its cache, if any has."""
+        all_of_them = self._places[call.model]
+        names = self._names
+        if places is not all_of_them:
+            names = [self._names[all_of_them.index(place)] for place in places]
+        return places[first_of(beginning_of(call.input), names)]
 
     def _usable(self, places: list[Place], avoid: Place | None) -> list[Place]:
         now = self._registry.clock()
@@ -176,7 +195,8 @@ class Pool:
 
 def _average_peak(places: list[Place]) -> float:
     known = [place.latency.peak for place in places if place.latency.peak >= 0]
-    return sum(known) / len(known) if known else 0.0
+    # While nobody has answered, who has the least to do has the least to wait for.
+    return sum(known) / len(known) if known else 1.0
 
 
 def _load(place: Place, now: float, average: float) -> float:

@@ -143,7 +143,15 @@ class OpenUpstreams:
         health = self._health.upstream(settings.name)
         wait_seconds = settings.rate_limited.wait.total_seconds()
         gate = self._gate(settings, group)
-        return Pool(endpoints, health, gate, wait_seconds, takes_reasoning=settings.takes_reasoning)
+        own = 2.0 if settings.provider in _OWN_SERVERS else 0.0
+        return Pool(
+            endpoints,
+            health,
+            gate,
+            wait_seconds,
+            takes_reasoning=settings.takes_reasoning,
+            prefix_affinity=own if settings.prefix_affinity is None else settings.prefix_affinity,
+        )
 
     def _gate(self, settings: UpstreamSettings, group: str) -> Gate | None:
         limits = settings.limits

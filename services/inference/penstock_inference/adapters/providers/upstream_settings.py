@@ -153,6 +153,10 @@ class UpstreamSettings(Section):
     rate_limited: RateLimitedSettings = RateLimitedSettings()
     region: str = ""
     """Where it processes data; tenants may be kept to regions."""
+    prefix_affinity: Annotated[float, Field(ge=0, le=100)] | None = None
+    """Where several addresses or keys serve the models: how many times longer a request may have to wait at the one that has
+    the beginning of its conversation in its cache, before another is asked; 0: it makes no difference. Not said: 2 of your
+    own GPU (Triton, vLLM, Ollama), else 0."""
     passthrough: bool = False
     """Takes top-level request fields that Penstock does not know."""
     timeouts: TimeoutSettings = TimeoutSettings()
