@@ -15,7 +15,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
-import Stemmer
+import Stemmer  # pyright: ignore[reportMissingImports] - compiled, without stubs
 
 from penstock_embedding.domain.retrieval.languages import COMPOUNDING, SNOWBALL, STOP_WORDS, fold, language_of, primary
 
@@ -26,6 +26,9 @@ _K1 = 1.2
 _B = 0.5
 _USUAL_WORDS = 160.0
 """Of a chunk. A constant, so that a chunk's weights do not change when others come and go."""
+
+MOST_OF_A_TERM = _K1 + 1
+"""What a term approaches in a chunk that has it often."""
 
 _AS_WRITTEN = 0.4
 _PART = 0.6
