@@ -28,7 +28,6 @@ from penstock_embedding.domain.retrieval.analysis import document_terms
 from penstock_embedding.domain.retrieval.filters import matches
 from penstock_embedding.domain.retrieval.search import Searcher, SearchLimits
 
-
 _LIMITS = SearchLimits()
 
 
