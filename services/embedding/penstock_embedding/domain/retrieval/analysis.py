@@ -15,7 +15,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
-import Stemmer  # pyright: ignore[reportMissingImports] - compiled, without stubs
+import Stemmer
 
 from penstock_embedding.domain.retrieval.languages import COMPOUNDING, SNOWBALL, STOP_WORDS, fold, language_of, primary
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from penstock_embedding.domain.retrieval.analysis import words_of
 from penstock_embedding.domain.retrieval.cues import CURRENT, DENIALS, OUTDATED, WITHDRAWN
