@@ -21,6 +21,7 @@ NAMES = (
     "sparse",
     "sparse_of_best",
     "covered",
+    "in_document",
     "in_title",
     "in_sentence",
     "in_sentence_and_title",
@@ -80,7 +81,14 @@ class _Beside:
         for one in read:
             for word in set(one.title_words):
                 self.title_shares[word] = self.title_shares.get(word, 0.0) + 1 / len(read)
+        self._documents: dict[str, Names] = {}
+        for passage, one in zip(passages, read, strict=True):
+            self._documents[passage.document] = self._documents.get(passage.document, frozenset()) | one.whole
         self._titles = [(frozenset(one.title_words), one.title_years) for one in read]
+
+    def whole_document(self, passage: Passage, one: ReadPassage) -> Names:
+        """Return the names of all passages of its document."""
+        return self._documents[passage.document] if passage.document else one.whole
 
     def is_superseded(self, one: ReadPassage) -> bool:
         """Return whether the title names a year, and nearly the same title is there without one or with a later one."""
@@ -108,6 +116,7 @@ def _features(question: _Question, passage: Passage, one: ReadPassage, beside: _
         sparse,
         sparse / beside.sparse if beside.sparse else 0.0,
         question.covered(one.whole),
+        question.covered(beside.whole_document(passage, one)),
         question.covered(one.title),
         best,
         best_with_title,

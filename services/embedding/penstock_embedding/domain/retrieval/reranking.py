@@ -16,6 +16,8 @@ class Passage(NamedTuple):
     """Cosine of its vector and the question's."""
     sparse: float | None = None
     """The share of the question's rare words that it has, 0 to 1."""
+    document: str = ""
+    """Passages of one document support one another."""
 
 
 class Reranker(Protocol):

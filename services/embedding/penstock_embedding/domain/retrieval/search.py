@@ -332,7 +332,9 @@ def _passage(candidate: _Candidate) -> Passage:
     scores = candidate.scores
     sparse = _share(candidate.base, "sparse", scores["sparse"]) if "sparse" in scores else None
     chunk = candidate.found.chunk
-    return Passage(candidate.found.document.title, chunk.headings, chunk.text, scores.get("dense"), sparse)
+    return Passage(
+        candidate.found.document.title, chunk.headings, chunk.text, scores.get("dense"), sparse, chunk.document
+    )
 
 
 def _may_be_shown(found: FoundChunk, scope: Scope) -> bool:
