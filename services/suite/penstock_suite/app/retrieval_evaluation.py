@@ -19,10 +19,9 @@ from penstock_common.points.opening import open_points
 from penstock_common.points.store import Engine
 from penstock_common.rpc.client import Channel
 from penstock_common.sections import Qdrant
-from penstock_embedding.adapters.model_files import ModelSource, find_tokenizer
 from penstock_embedding.adapters.parsing.parser import SandboxedParser
 from penstock_embedding.adapters.rerank import open_reranker
-from penstock_embedding.adapters.word_counter import WordCounter
+from penstock_embedding.app.models import counters_of, found_models
 from penstock_embedding.domain.chunking.chunker import StructureChunker
 from penstock_embedding.domain.documents.limits import ParsingLimits
 from penstock_embedding.domain.documents.parsed import Parsed
@@ -212,14 +211,13 @@ async def _ask(searcher: Searcher, question: Question, mode: str, progress: Prog
 
 
 async def _model(parts: Parts, name: str) -> EvaluatedModel:
-    settings = parts.settings
-    source = ModelSource(settings.model, settings.path, settings.hub_id)
-    files = await asyncio.to_thread(find_tokenizer, source)
-    counter = WordCounter(files.tokenizer, files.max_tokens)
-    try:
-        return await EvaluatedModel.reached(parts.channel, name or settings.model, counter)
-    except PenstockError as error:
-        raise Misconfigured(f"--model {name or settings.model}: {error}") from None
+    named = name or parts.settings.model
+    counters = counters_of(await asyncio.to_thread(found_models, parts.settings))
+    if named not in counters:
+        raise Misconfigured(
+            f"--model {named}: the configuration has {', '.join(counters)}; others go to embedding.models"
+        )
+    return await EvaluatedModel.reached(parts.channel, named, counters[named])
 
 
 @asynccontextmanager

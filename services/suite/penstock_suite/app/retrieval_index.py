@@ -59,14 +59,14 @@ class EvaluatedModel:
 
     async def passages(self, texts: Sequence[str]) -> list[array[float]]:
         """Return unit vectors in the order of the texts."""
-        request = EmbedRequest(tuple(texts), self._asked)
+        request = EmbedRequest(tuple(texts), self._asked, purpose="passage")
         embedded = await self._channel.call(EMBED, request, timeout=_SECONDS)
         return [vector.values for vector in embedded.vectors]
 
     async def query(self, text: str, deadline: float | None) -> QueryVector:
         """Return a question's unit vector."""
         if text not in self._questions:
-            request = EmbedRequest((text,), self._asked)
+            request = EmbedRequest((text,), self._asked, purpose="query")
             embedded = await self._channel.call(EMBED, request, timeout=_SECONDS)
             vector = embedded.vectors[0]
             self._questions[text] = QueryVector(vector.values, embedded.input_tokens, vector.truncated)

@@ -78,6 +78,11 @@ def query_terms(text: str, language: str = "") -> Mapping[int, float]:
     return _frequencies(text, primary(language) or language_of(text))
 
 
+def terms_in(text: str, language: str) -> set[int]:
+    """Return the terms that a text has at all; ``language`` as of ``primary``."""
+    return {term for token in words_of(text) for term, _ in _terms_of(token[:_LONGEST_WORD], language)}
+
+
 def words_of(text: str) -> Iterator[str]:
     """Yield the tokens of a text as they are written: words and whole identifiers."""
     for match in _TOKEN.finditer(_UNSEEN.sub("", unicodedata.normalize("NFKC", text))):

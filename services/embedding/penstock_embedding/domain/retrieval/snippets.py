@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from penstock_common.contract.knowledge import Chunk
 from penstock_embedding.domain.knowledge.ports import Terms
-from penstock_embedding.domain.retrieval.analysis import query_terms
+from penstock_embedding.domain.retrieval.analysis import query_terms, terms_in
+from penstock_embedding.domain.retrieval.languages import language_of, primary
 from penstock_embedding.domain.retrieval.sentences import Sentence, sentences_of
 
 _LEAST_CHARACTERS = 20
@@ -17,9 +18,10 @@ _SHORT = 0.7
 def best_sentence(text: str, weights: Terms, language: str = "") -> Sentence:
     """Return the sentence with the rarest words of a question; the first one where none has any."""
     best, most = Sentence(0, 0), -1.0
+    known = primary(language) or language_of(text)
     for sentence in sentences_of(text):
         part = text[sentence.start : sentence.end]
-        score = sum(weights.get(term, 0.0) for term in query_terms(part, language))
+        score = sum(weights.get(term, 0.0) for term in terms_in(part, known))
         if len(part) < _LEAST_CHARACTERS or part.startswith("#"):
             score *= _SHORT
         if score > most:
