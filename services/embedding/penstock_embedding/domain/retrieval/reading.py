@@ -16,6 +16,7 @@ _CODE = re.compile(r"[\d_]")
 _YEAR = re.compile(r"(?<![\w.])(?:19|20)\d{2}(?!\w)")
 _PARTS_COUNT = 0.7
 _ALIKE = 0.5
+_LETTERS_SWAPPED = 0.8
 _LEAST_LETTERS = 4
 _MOST_LETTERS_MORE = 3
 _OPENING_CHARACTERS = 200
@@ -122,13 +123,15 @@ def _meant(word: Word, known: Iterable[str]) -> Word:
     written = next((form[2:] for form in word.forms if form.startswith(("w:", "i:"))), "")
     if len(written) < _LEAST_LETTERS:
         return word
-    grams = _grams(written)
+    grams, letters = _grams(written), sorted(written)
     alike: dict[str, float] = {}
     for name in known:
         if abs(len(name) - 2 - len(written)) > _MOST_LETTERS_MORE:
             continue
         other = _grams(name[2:])
         share = 2 * len(grams & other) / (len(grams) + len(other))
+        if sorted(name[2:]) == letters and name[2] == written[0]:
+            share = max(share, _LETTERS_SWAPPED)
         if share >= _ALIKE:
             alike[name] = share
     return word._replace(forms={**word.forms, **alike})
