@@ -27,6 +27,7 @@ from penstock_common.contract.knowledge_calls import SearchRequest
 from penstock_embedding.domain.retrieval.features import NAMES, features_of
 from penstock_embedding.domain.retrieval.learned import Weights
 from penstock_embedding.domain.retrieval.reranking import Passage
+from penstock_embedding.domain.retrieval.search import Searcher
 from penstock_suite.app.retrieval_evaluation import built, opened, read
 from penstock_suite.app.retrieval_index import BASE, TENANT
 from penstock_suite.domain.retrieval_dataset import Question, read_corpus, read_queries, subjects_of
@@ -91,7 +92,7 @@ async def gathered(corpus_file: Path, files: Sequence[Path]) -> tuple[dict[str, 
     """Return the cases of each splitter, and how many of them are of the first file."""
     corpus = read_corpus(corpus_file)
     questions = [question for file in files for question in read_queries(file, corpus)]
-    spans = [spans_of(file) for file in files]
+    spans = [one for file in files for one in spans_of(file)]
     subjects, recorder = subjects_of(corpus), Recorder()
     found: dict[str, list[Case]] = {}
     async with AsyncExitStack() as stack:
@@ -99,15 +100,18 @@ async def gathered(corpus_file: Path, files: Sequence[Path]) -> tuple[dict[str, 
         dataset = await read(corpus, questions, parts.progress)
         for splitter in SPLITTERS:
             async with built(parts, dataset, "", splitter) as index:
-                cases: list[Case] = []
-                for question, answers in zip(questions, [one for of_file in spans for one in of_file], strict=True):
-                    options = SearchOptions(mode="hybrid_rerank")
-                    await index.searcher.search(
-                        SearchRequest(tenant=TENANT, bases=(BASE,), query=question.query, options=options)
-                    )
-                    cases.append(case_of(question, answers, recorder.passages, subjects))
-                found[splitter] = cases
+                found[splitter] = [
+                    case_of(question, answers, await candidates(index.searcher, recorder, question), subjects)
+                    for question, answers in zip(questions, spans, strict=True)
+                ]
     return found, len(read_queries(files[0], corpus))
+
+
+async def candidates(searcher: Searcher, recorder: Recorder, question: Question) -> Sequence[Passage]:
+    """Return what a search would have reranked."""
+    options = SearchOptions(mode="hybrid_rerank")
+    await searcher.search(SearchRequest(tenant=TENANT, bases=(BASE,), query=question.query, options=options))
+    return recorder.passages
 
 
 def spans_of(file: Path) -> list[dict[str, str]]:
@@ -172,9 +176,8 @@ def held_out(of_splitters: dict[str, list[Case]], penalty: float) -> dict[str, l
         out = set(subjects[fold::FOLDS])
         weights = learned([one for cases in of_splitters.values() for one in cases if one.subject not in out], penalty)
         for name, cases in of_splitters.items():
-            for at, case in enumerate(cases):
-                if case.subject in out:
-                    scores[name][at] = case.features @ weights
+            for at in (at for at, case in enumerate(cases) if case.subject in out):
+                scores[name][at] = cases[at].features @ weights
     return scores
 
 

@@ -247,10 +247,10 @@ def test_the_reranker_decides_and_where_it_hangs_the_order_of_before_stands(worl
     assert late.degraded == ["rerank"] and late.hits[0].chunk.id == "bikes#0"
 
 
-def test_without_a_reranker_the_mode_is_refused(world: _World) -> None:
-    with pytest.raises(InvalidRequest) as refused:
-        _search(world, "bicycle", mode="hybrid_rerank")
-    assert refused.value.field == "options.mode"
+def test_without_a_reranker_the_built_in_one_judges(world: _World) -> None:
+    result = _search(world, "two wheels", mode="hybrid_rerank")
+    assert result.hits[0].chunk.id == "bikes#0" and result.hits[0].scores.rerank == result.hits[0].score
+    assert result.degraded == []
 
 
 def test_equal_scores_are_in_the_order_of_ids() -> None:

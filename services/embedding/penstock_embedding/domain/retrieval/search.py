@@ -39,6 +39,7 @@ from penstock_embedding.domain.knowledge.ports import (
 from penstock_embedding.domain.retrieval.analysis import MOST_OF_A_TERM, query_terms
 from penstock_embedding.domain.retrieval.bounds import check, may_see
 from penstock_embedding.domain.retrieval.filters import matches
+from penstock_embedding.domain.retrieval.learned import LearnedReranker, own_weights
 from penstock_embedding.domain.retrieval.ranking import (
     DENSE_WEIGHT,
     SPARSE_WEIGHT,
@@ -108,7 +109,7 @@ class _Asked(NamedTuple):
 
 
 class Searcher:
-    """Searches; each search sees one version of each knowledge base."""
+    """Searches; each search sees one version of each knowledge base. Without a reranker it has the built-in one."""
 
     def __init__(
         self,
@@ -121,7 +122,7 @@ class Searcher:
         self._catalogue = catalogue
         self._vectors = vectors
         self._models = models
-        self._reranker = reranker
+        self._reranker = reranker or LearnedReranker(own_weights())
         self._limits = limits
 
     async def search(self, request: SearchRequest, deadline: float | None = None) -> SearchResult:
@@ -136,8 +137,6 @@ class Searcher:
         """
         check(request)
         mode = request.options.mode or "hybrid"
-        if mode == "hybrid_rerank" and self._reranker is None:
-            raise InvalidRequest("There is no reranker here: search with mode hybrid.", "options.mode")
         question = _Question(request, mode, deadline, query_terms(request.query))
         try:
             async with asyncio.timeout(_left(deadline)):
@@ -263,7 +262,6 @@ class Searcher:
         return [_hit(by_id[chunk.id], chunk) for chunk in chosen]
 
     async def _reranked(self, question: _Question, candidates: Sequence[_Candidate]) -> Sequence[_Candidate]:
-        assert self._reranker is not None  # search() refuses the mode without one.
         head = candidates[: max(self._limits.rerank_candidates, _limit_of(question.request.options))]
         passages = [_passage(one) for one in head]
         until = time.monotonic() + self._limits.rerank_timeout
