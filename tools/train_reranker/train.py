@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import hashlib
+import re
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -41,6 +42,7 @@ RATE = 0.05
 PENALTIES = (1.0, 3.0, 10.0)
 # A passage of the right document that does not hold the answer.
 BESIDE = 0.5
+TAG = re.compile(r"<[^>]*>|\|")
 OUTPUT = Path("services/embedding/penstock_embedding/domain/retrieval/reranker.json")
 
 Matrix = npt.NDArray[np.float64]
@@ -122,17 +124,14 @@ def spans_of(file: Path) -> list[dict[str, str]]:
 
 def case_of(question: Question, spans: dict[str, str], passages: Sequence[Passage], subjects: Any) -> Case:
     """Return what is learned from a question."""
-    holding = {
-        one.document
-        for one in passages
-        if (span := spans.get(one.document)) and " ".join(span.split()) in " ".join(one.text.split())
-    }
+    plain = {document: plain_text(span) for document, span in spans.items() if span}
+    holding = {one.document for one in passages if plain.get(one.document, "\0") in plain_text(one.text)}
 
     def grade(one: Passage) -> float:
         whole = question.grades.get(one.document, 0)
         if not whole or one.document not in holding:
             return float(whole)
-        return float(whole) if " ".join(spans[one.document].split()) in " ".join(one.text.split()) else BESIDE
+        return float(whole) if plain[one.document] in plain_text(one.text) else BESIDE
 
     first = question.relevant[0].doc
     return Case(
@@ -179,6 +178,11 @@ def held_out(of_splitters: dict[str, list[Case]], penalty: float) -> dict[str, l
             for at in (at for at, case in enumerate(cases) if case.subject in out):
                 scores[name][at] = cases[at].features @ weights
     return scores
+
+
+def plain_text(text: str) -> str:
+    """Return a text without tags and the lines of tables, and with single blanks: spans are of files, passages of what was read."""
+    return " ".join(TAG.sub(" ", text).split())
 
 
 def ranked(case: Case, scores: Matrix) -> Ranked:
