@@ -73,6 +73,9 @@ class World:
     def ask(self, *texts: str, deadline: float | None = None, account: Account | None = None) -> asyncio.Task:
         return asyncio.ensure_future(self.batcher.embed(texts, deadline, account or Account()))
 
+    def take_in(self, *texts: str) -> asyncio.Task:
+        return asyncio.ensure_future(self.batcher.embed(texts, None, Account(), background=True))
+
     async def busy(self) -> asyncio.Task:
         """Return the call that keeps the model busy until there is a permit."""
         call = self.ask("busy")
@@ -345,3 +348,56 @@ async def test_other_dimensions_are_refused_before_the_model_works(least: int, w
             await embedder.embed(EmbedCall(["def"], dimensions=wanted))
     assert refused.value.parameter == "dimensions"
     assert [model.began.get_nowait() for _ in range(model.began.qsize())] == [["abc"]]
+
+
+PASSAGES = ["aaaa", "bbbb", "cccc", "dddd", "eeee", "ffff"]
+ONE_AT_ONCE = BatchBounds(max_texts=1)
+
+
+async def test_a_caller_waits_for_one_batch_of_the_background(world: World) -> None:
+    await world.start(background_bounds=ONE_AT_ONCE, taken_ahead=1)
+    taking = world.take_in(*PASSAGES)
+    assert await world.model.began.get() == ["aaaa"]
+    await settled()
+    assert world.model.began.empty(), "nothing of the background is taken ahead"
+    assert world.batcher.waiting_texts == 5
+    asked = world.ask("question")
+    await settled()
+    assert await world.model.began.get() == ["question"]
+    for _ in range(7):
+        world.model.permits.release()
+    assert (await asked).vectors == [vector("question")]
+    assert (await taking).vectors == [vector(text) for text in PASSAGES]
+
+
+async def test_the_background_has_its_turn_though_callers_leave_no_gap(world: World) -> None:
+    await world.start(bounds=ONE_AT_ONCE, background_bounds=ONE_AT_ONCE, background_turn=4, max_wait=timedelta())
+    busy = await world.busy()
+    asked = world.ask(*[f"q{number:03}" for number in range(12)])
+    taking = world.take_in(*PASSAGES[:3])
+    for _ in range(16):
+        world.model.permits.release()
+    await asyncio.gather(busy, asked, taking)
+    order = "".join([(await world.model.began.get())[0][0] for _ in range(15)])
+    assert order == "qqaqqqbqqqcqqqq"
+
+
+async def test_what_is_left_of_a_caller_who_goes_is_not_done_in_the_background(world: World) -> None:
+    await world.start(background_bounds=ONE_AT_ONCE)
+    taking = world.take_in(*PASSAGES)
+    await world.model.began.get()
+    taking.cancel()
+    await settled()
+    assert world.batcher.waiting_texts == 0
+
+
+async def test_the_background_is_refused_by_its_own_queue(world: World) -> None:
+    await world.start(background_bounds=ONE_AT_ONCE, max_waiting_texts=6)
+    taking = world.take_in(*PASSAGES)
+    await world.model.began.get()
+    with pytest.raises(Overloaded, match="5 texts wait"):
+        await world.take_in(*PASSAGES)
+    asked = world.ask(*PASSAGES)
+    for _ in range(12):
+        world.model.permits.release()
+    await asyncio.gather(taking, asked)

@@ -6,19 +6,23 @@ from typing import TYPE_CHECKING
 
 from penstock_suite.surfaces.cli.evaluate import evaluate
 from penstock_suite.surfaces.cli.evaluate_compression import add_compression
+from penstock_suite.surfaces.cli.evaluate_retrieval import add_retrieval
 from penstock_suite.surfaces.cli.evaluate_routing import add_routing
 from penstock_suite.surfaces.cli.output import run
 
 if TYPE_CHECKING:
     import typer
 
+    from penstock_suite.app.retrieval_evaluation import Progress
     from penstock_suite.domain.cache_evaluation import Evaluation
     from penstock_suite.domain.compression_evaluation import CompressionEvaluation
     from penstock_suite.domain.requests import (
         CompressionEvaluationRequest,
         EvaluationRequest,
+        RetrievalEvaluationRequest,
         RoutingEvaluationRequest,
     )
+    from penstock_suite.domain.retrieval_evaluation import RetrievalEvaluation
     from penstock_suite.domain.routing_evaluation import RoutingEvaluation
 
 
@@ -27,6 +31,7 @@ def evaluations() -> typer.Typer:
     cli = evaluate(_evaluate_cache)
     add_routing(cli, _evaluate_routing)
     add_compression(cli, _evaluate_compression)
+    add_retrieval(cli, _evaluate_retrieval)
     return cli
 
 
@@ -46,3 +51,9 @@ def _evaluate_compression(request: CompressionEvaluationRequest) -> CompressionE
     from penstock_suite.app.compression_evaluation import evaluate_compression
 
     return run(evaluate_compression(request))
+
+
+def _evaluate_retrieval(request: RetrievalEvaluationRequest, progress: Progress) -> RetrievalEvaluation:
+    from penstock_suite.app.retrieval_evaluation import evaluate_retrieval
+
+    return run(evaluate_retrieval(request, progress))

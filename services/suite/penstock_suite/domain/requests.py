@@ -135,6 +135,19 @@ class CompressionEvaluationRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class RetrievalEvaluationRequest:
+    """Judge search modes by documents and questions, with each of the models and each of the splitters (none: the defaults)."""
+
+    selection: Selection
+    corpus: Path
+    queries: Path
+    models: tuple[str, ...] = ()
+    splitters: tuple[str, ...] = ()
+    modes: tuple[str, ...] = ("dense", "sparse", "hybrid", "hybrid+rerank")
+    reranker: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RehearseRequest:
     """Rehearse failures: which rows (none: all), for which public model (empty: the first that has two candidates).
 
