@@ -15,6 +15,7 @@ from penstock_common.configuration import RELOADED, Duration, Secret, Section
 from penstock_common.faults import KeyPath, refuse
 from penstock_common.llm.types import NANO_USD_PER_USD, UnitPrices
 from penstock_common.sections import DEFAULT_EMBEDDING_MODEL, DatabaseUrl, Qdrant, Secrets
+from penstock_common.sql.address import DatabaseLimits
 
 Positive = Annotated[Duration, Field(gt=timedelta())]
 Revision = Annotated[str, Field(max_length=128, pattern=r"^[^/\s]*$")]
@@ -228,6 +229,15 @@ class KnowledgeSettings(Section):
     """Of more questions so many are asked, evenly chosen."""
     allowed_loss: Annotated[float, Field(ge=0, le=1)] = 0.01
     """How much nDCG at 10 a switch may cost."""
+    database_connections: Annotated[int, Field(ge=2, le=64)] = 8
+    """To the database, at once."""
+    database_timeout: Positive = timedelta(seconds=30)
+    """What one statement may take, waiting for a lock included."""
+
+    @property
+    def database_limits(self) -> DatabaseLimits:
+        """How much of the database one process may use."""
+        return DatabaseLimits(pool_size=self.database_connections, statement_timeout=self.database_timeout)
 
 
 class Settings(Section):

@@ -34,8 +34,8 @@ class Cutting:
         """
         if not 0 < len(request.content) <= self.max_bytes:
             raise InvalidRequest(f"A document has 1 to {self.max_bytes:,} bytes.", field="content")
-        spec = resolved(request.spec)
-        counter = self.models.model(spec.model).counter
+        counter = self.models.model(request.spec.model).counter
+        spec = resolved(request.spec, counter.window_tokens)
         try:
             parsed = await self.parser.parse(request.content, filename=request.filename, media_type=request.media_type)
         except DocumentRefused as refused:

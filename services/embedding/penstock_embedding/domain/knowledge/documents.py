@@ -179,14 +179,8 @@ async def new_index(models: Models, tenant: str, base: str, spec: IndexSpec) -> 
         ModelNotFound: if there is no such model.
         InvalidRequest: if its window does not hold the chunks.
     """
-    full = rules.resolved(spec)
-    model = models.model(full.model)
-    window = model.counter.window_tokens
-    if window and full.splitter.max_tokens > window:
-        raise InvalidRequest(
-            f"The model '{model.name}' reads {window} tokens at once: chunks of {full.splitter.max_tokens} are too long.",
-            field="spec.splitter.max_tokens",
-        )
+    model = models.model(spec.model)
+    full = rules.resolved(spec, model.counter.window_tokens)
     return IndexRef(
         tenant=tenant,
         base=base,

@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from penstock_common.contract.knowledge import Attribute, IndexSpec, Splitter
 from penstock_common.contract.knowledge_calls import PutDocumentRequest
 from penstock_common.errors import InvalidRequest
+from penstock_embedding.domain.chunking.chunker import sizes_of
 
 MAX_PAGE = 100
 DEFAULT_PAGE = 20
 MAX_ATTRIBUTES = 16
 MAX_LABELS = 32
-DEFAULT_MAX_TOKENS = 192
 RESERVED = frozenset({"tenant", "label", "labels", "document", "version", "base", "knowledge_base"})
 """Names that attributes may not have: who may find a document is not its own to say."""
 
@@ -108,16 +108,14 @@ def page_size(asked: int) -> int:
     return asked or DEFAULT_PAGE
 
 
-def resolved(spec: IndexSpec) -> IndexSpec:
-    """Return a spec with its defaults in it, so that equal ones are told."""
-    splitter = spec.splitter
-    most = splitter.max_tokens or DEFAULT_MAX_TOKENS
-    overlap = most // 8 if splitter.overlap_tokens is None else splitter.overlap_tokens
-    if overlap * 2 > most:
-        raise InvalidRequest(
-            f"Chunks of {most} tokens overlap by at most {most // 2}.", field="spec.splitter.overlap_tokens"
-        )
-    return IndexSpec(spec.model, Splitter(splitter.kind or "auto", most, overlap))
+def resolved(spec: IndexSpec, window_tokens: int) -> IndexSpec:
+    """Return a spec with its defaults in it, so that equal ones are told.
+
+    Raises:
+        InvalidRequest: if the model's window does not hold the chunks.
+    """
+    sizes = sizes_of(spec.splitter, window_tokens)
+    return IndexSpec(spec.model, Splitter(spec.splitter.kind or "auto", sizes.most, sizes.overlap))
 
 
 def hash_of(content: bytes) -> str:
