@@ -195,7 +195,7 @@ class Ingest:
         if failure is not None:
             await self._stores.taking.fail(taken, failure)
             return
-        if not isinstance(error, PenstockError):
+        if not isinstance(error, PenstockError | OSError):
             _log.error("ingest_failed", document=taken.key.document, exc_info=error)
         if taken.attempts >= self._pace.attempts:
             message = f"It was tried {taken.attempts} times: {error or type(error).__name__}. Put it again later."
