@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from penstock_common.contract import knowledge_calls as values
 from penstock_common.contract.wire import knowledge as methods
 from penstock_common.rpc.method import Handler
 from penstock_common.rpc.server_call import ServerCall
-from penstock_embedding.domain.knowledge.cutting import Cutting
-from penstock_embedding.domain.knowledge.documents import Documents
-from penstock_embedding.domain.knowledge.indexes import Indexes
-from penstock_embedding.domain.knowledge.stores import Searcher
-from penstock_embedding.domain.knowledge.watching import Watch
+
+if TYPE_CHECKING:
+    # What nobody uses is not loaded.
+    from penstock_embedding.domain.knowledge.cutting import Cutting
+    from penstock_embedding.domain.knowledge.documents import Documents
+    from penstock_embedding.domain.knowledge.indexes import Indexes
+    from penstock_embedding.domain.knowledge.stores import Searcher
+    from penstock_embedding.domain.knowledge.watching import Watch
 
 
 @dataclass(frozen=True, slots=True)
