@@ -10,7 +10,7 @@ import os
 import re
 from array import array
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from penstock_embedding.domain.knowledge.indexes import Indexes
 from penstock_embedding.domain.knowledge.ingest import Ingest, Pace, Stores
 from penstock_embedding.domain.knowledge.ports import QueryVector
 from penstock_embedding.domain.knowledge.preparing import Preparing, nothing_happens
+from penstock_embedding.domain.knowledge.steady import SteadySearcher
 from penstock_embedding.domain.knowledge.sweeping import Sweeper
 from penstock_embedding.domain.knowledge.watching import Watch
 from penstock_embedding.app.knowledge_bounds import bounds_of, build_pace_of, judging_of
@@ -160,7 +161,13 @@ class FolderVectors:
             fresh.replace(target)
 
     def points(self) -> dict[Path, dict[str, Any]]:
-        return {path: json.loads(path.read_text()) for path in self.folder.iterdir() if path.suffix != ".new"}
+        found = {}
+        for path in self.folder.iterdir():
+            # Another process may delete it meanwhile.
+            with suppress(FileNotFoundError):
+                if path.suffix != ".new":
+                    found[path] = json.loads(path.read_text())
+        return found
 
     def _of(self, index: Any, document: str | None = None) -> dict[Path, dict[str, Any]]:
         name = [index.tenant, index.base, index.version]
@@ -271,7 +278,7 @@ async def open_world(
         ingest = Ingest(Stores(taking, versions, bases, heap), PlainParser(), preparing, sweeper, pace)
         builder = Builder(versions, heap, preparing, sweeper, build_pace_of(own))
         catalogue = SqlCatalogue(database)
-        searcher = PlainSearcher(catalogue, vectors, models)
+        searcher = SteadySearcher(PlainSearcher(catalogue, vectors, models), catalogue)
         documents = SqlDocuments(database, keeps_originals=own.keep_originals)
         world = World(
             documents=Documents(bases, documents, models, sweeper, bounds_of(own), ingest.awaken),

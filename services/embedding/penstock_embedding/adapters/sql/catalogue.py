@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import select
 
@@ -12,6 +13,7 @@ from penstock_embedding.adapters.sql.rows import chunk_of, document_of, ref_of
 from penstock_embedding.adapters.sql.tables import chunks, documents, indexes, terms
 from penstock_embedding.domain.knowledge.ports import FoundChunk, IndexRef
 
+Row = Mapping[Any, Any]
 # Databases take so many values of one statement: 999 of an old SQLite.
 _MOST_VALUES = 500
 
@@ -66,9 +68,20 @@ class SqlCatalogue:
                 found |= {
                     row["id"]: FoundChunk(chunk_of(self._database, row), document_of(by_name[row["document"]]))
                     for row in rows
-                    if row["document"] in by_name and by_name[row["document"]]["current"] == row["document_version"]
+                    if _was_found(by_name.get(row["document"]), row, index)
                 }
         return found
+
+
+def _was_found(document: Row | None, chunk: Row, index: IndexRef) -> bool:
+    """Return whether a chunk is of what was found when the search began.
+
+    Of what became current meanwhile the search may have seen some vectors, and not the others.
+    """
+    if document is None or document["current"] != chunk["document_version"]:
+        return False
+    is_of_then: bool = document["found_since"] <= index.generation
+    return is_of_then
 
 
 def _parts(values: Sequence[int] | Sequence[str]) -> list[Sequence[int] | Sequence[str]]:

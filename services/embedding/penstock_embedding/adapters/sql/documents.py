@@ -160,7 +160,7 @@ class SqlDocuments:
             "updated_at": moment,
         }
         if row is None or not exists:
-            first = {"current": 0, "current_fingerprint": "", "characters": 0, "chunks": 0, "created_at": moment}
+            first = {"current": 0, "current_fingerprint": "", "found_since": 0, "characters": 0, "chunks": 0, "created_at": moment}
             said |= first | {"attributes": as_json(new.attributes), "labels": list(new.labels), "deleted_at": None}
             said["changes"] = 0 if row is None else row["changes"] + 1
         if row is None:

@@ -64,6 +64,7 @@ def upgrade() -> None:
         sa.Column("content_hash", _text(64), nullable=False),
         sa.Column("fingerprint", _text(64), nullable=False),
         sa.Column("current_fingerprint", _text(64), nullable=False),
+        sa.Column("found_since", sa.BigInteger, nullable=False),
         sa.Column("bytes", sa.BigInteger, nullable=False),
         sa.Column("characters", sa.BigInteger, nullable=False),
         sa.Column("chunks", sa.Integer, nullable=False),
