@@ -29,6 +29,7 @@ from penstock_embedding.adapters.sql.garbage import SqlGarbage
 from penstock_embedding.adapters.sql.schema import KNOWLEDGE
 from penstock_embedding.adapters.sql.taking import SqlTaking
 from penstock_embedding.adapters.sql.versions import SqlVersions
+from penstock_embedding.app.knowledge_bounds import bounds_of, build_pace_of, judging_of
 from penstock_embedding.domain.chunking.piece import Piece
 from penstock_embedding.domain.documents.parsed import DocumentRefused, Parsed
 from penstock_embedding.domain.knowledge.building import Builder
@@ -40,7 +41,6 @@ from penstock_embedding.domain.knowledge.preparing import Preparing, nothing_hap
 from penstock_embedding.domain.knowledge.steady import SteadySearcher
 from penstock_embedding.domain.knowledge.sweeping import Sweeper
 from penstock_embedding.domain.knowledge.watching import Watch
-from penstock_embedding.app.knowledge_bounds import bounds_of, build_pace_of, judging_of
 from penstock_embedding.settings import KnowledgeSettings
 
 TENANT = "acme"
@@ -130,7 +130,9 @@ class Lines:
 
 
 def analyse(text: str, language: str) -> dict[int, float]:
-    return {int.from_bytes(hashlib.sha256(word.encode()).digest()[:4]): 1.0 for word in set(_WORD.findall(text.lower()))}
+    return {
+        int.from_bytes(hashlib.sha256(word.encode()).digest()[:4]): 1.0 for word in set(_WORD.findall(text.lower()))
+    }
 
 
 class FolderVectors:
@@ -247,7 +249,9 @@ class World:
 
 
 def models_of_the_test() -> HashModels:
-    return HashModels({"one": HashModel("one", "a"), "two": HashModel("two", "b"), "noise": HashModel("noise", "c", 32)})
+    return HashModels(
+        {"one": HashModel("one", "a"), "two": HashModel("two", "b"), "noise": HashModel("noise", "c", 32)}
+    )
 
 
 @asynccontextmanager

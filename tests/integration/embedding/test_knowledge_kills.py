@@ -73,7 +73,9 @@ async def everything(folder) -> tuple[Counter, Counter]:
                 chunks[version, hit.chunk.id] += 1
             index = await world.catalogue.index(TENANT, "kb", version)
             assert index.chunks == sum(number for (of, _), number in chunks.items() if of == version)
-        points = Counter((point["index"][2], path.name.split("-", 2)[2]) for path, point in world.vectors.points().items())
+        points = Counter(
+            (point["index"][2], path.name.split("-", 2)[2]) for path, point in world.vectors.points().items()
+        )
         assert not await world.heap.some(1)
         return chunks, points
 

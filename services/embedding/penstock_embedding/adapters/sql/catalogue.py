@@ -10,7 +10,8 @@ from sqlalchemy import select
 from penstock_common.errors import ResourceNotFound, ResourceState
 from penstock_embedding.adapters.sql.database import Database, require_base
 from penstock_embedding.adapters.sql.rows import chunk_of, document_of, ref_of
-from penstock_embedding.adapters.sql.tables import chunks, documents, indexes, terms
+from penstock_embedding.adapters.sql.tables import chunks, documents, indexes
+from penstock_embedding.adapters.sql.tables import terms as counted
 from penstock_embedding.domain.knowledge.ports import FoundChunk, IndexRef
 
 Row = Mapping[Any, Any]
@@ -43,14 +44,14 @@ class SqlCatalogue:
             )
         return ref_of(row, found["generation"])
 
-    async def term_counts(self, index: IndexRef, wanted: Sequence[int]) -> Mapping[int, int]:
+    async def term_counts(self, index: IndexRef, terms: Sequence[int]) -> Mapping[int, int]:
         """Return in how many chunks each word is; see the port."""
-        of_it = terms.c.tenant == index.tenant, terms.c.base == index.base, terms.c.index_version == index.version
-        query = select(terms.c.term, terms.c.chunks).where(*of_it)
+        of_it = counted.c.tenant == index.tenant, counted.c.base == index.base, counted.c.index_version == index.version
+        query = select(counted.c.term, counted.c.chunks).where(*of_it)
         counts: dict[int, int] = {}
         async with self._database.reading() as connection:
-            for some in _parts(wanted):
-                rows = (await connection.execute(query.where(terms.c.term.in_(some)))).all()
+            for some in _parts(terms):
+                rows = (await connection.execute(query.where(counted.c.term.in_(some)))).all()
                 counts.update({term: count for term, count in rows if count > 0})
         return counts
 
