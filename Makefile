@@ -75,8 +75,9 @@ bench-routing: setup-dev ## Replay 2,000 prompts with a scripted table of qualit
 	$(TOOLS) python bench/routing.py $(ARGS)
 
 .PHONY: probes
-probes: setup-dev ## Ask a full vector store 100,000 times as other tenants for what it has; fails if anything is found
+probes: setup-dev ## Ask a full vector store 200,000 times for what other tenants and labels have; fails if anything is found
 	$(TOOLS) python bench/points.py --probes 100000 $(ARGS)
+	$(TOOLS) python bench/chunk_vectors.py --probes 100000 $(ARGS)
 
 .PHONY: hostile
 hostile: setup-dev ## Attack the stack in every way that is known, while honest callers work; ARGS such as --publish, --only gRPC
