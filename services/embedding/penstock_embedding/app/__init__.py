@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import partial
+from contextlib import asynccontextmanager
 
 from penstock_common.contract.wire.embedding import EMBED, LIST_MODELS
 from penstock_common.service import Commit, Role, Service
-from penstock_embedding.adapters.deferred_model import DeferredModel
-from penstock_embedding.adapters.model_cache import prepare
-from penstock_embedding.adapters.model_files import ModelFiles, ModelSource, TokenizerFiles, find_model, find_tokenizer
-from penstock_embedding.adapters.model_worker import BlockingModel, ModelIdentity, ModelWorker
-from penstock_embedding.adapters.providers.openai.client import ProviderEmbeddings
 from penstock_embedding.adapters.telemetry import BatchMetrics, UpstreamMetrics
 from penstock_embedding.app.knowledge import DeferredKnowledge, Opened, open_knowledge
 from penstock_embedding.app.upstreams import offer_of, provider_model, triton_places, upstreams_of
@@ -23,10 +17,11 @@ from penstock_embedding.domain.embedder import EmbedCall, Embedder, EmbeddingMod
 from penstock_embedding.domain.upstream import FailoverPolicy
 from penstock_embedding.settings import EmbeddingSettings, Settings
 from penstock_embedding.surfaces.knowledge import KnowledgeServicer
+from penstock_embedding.app.models import Observers, found_models, registry_of
+from penstock_embedding.app.upstreams import offer_of, upstreams_of
+from penstock_embedding.domain.embedder import EmbedCall
+from penstock_embedding.settings import Settings
 from penstock_embedding.surfaces.servicer import EmbeddingServicer
-
-Files = ModelFiles | TokenizerFiles | None
-Loaded = tuple[BlockingModel, ModelIdentity]
 
 
 @asynccontextmanager
@@ -34,22 +29,28 @@ async def build(settings: Settings) -> AsyncGenerator[Service, None]:
     """Yield the embedding service. Loaded at the start, it has embedded a text by then: ready means that it has served.
 
     Raises:
-        ConfigurationError: if the model is nowhere to be found, or cannot be prepared or asked.
+        ConfigurationError: if a model is nowhere to be found, or the service's own cannot be prepared or asked.
     """
     own = settings.embedding
-    metrics, asked = BatchMetrics(), UpstreamMetrics([upstream.name for upstream in upstreams_of(own)])
-    # Found at once also where it is loaded later: who starts a stack hears what is missing.
-    files = await asyncio.to_thread(_files, own)
-    window = files.max_tokens if files is not None else 0
-    async with _running(own, files, metrics, asked) as model:
-        embedder = Embedder(model, offer_of(own, window))
+    # Found at once also where they are loaded later: who starts a stack hears what is missing.
+    found = await asyncio.to_thread(found_models, own)
+    upstreams = [upstream.name for each in found for upstream in upstreams_of(each.settings)]
+    observers = Observers(BatchMetrics(), UpstreamMetrics(dict.fromkeys(upstreams)))
+    async with registry_of(found, observers) as registry:
         # A provider is asked by callers alone: each text has its price.
         if own.load == "at_start" and own.provider is None:
-            await embedder.embed(EmbedCall(["ready"]))
-        servicer = EmbeddingServicer(embedder)
+            await registry.embedder("").embed(EmbedCall(["ready"]))
+        servicer = EmbeddingServicer(registry)
 
         async def prepare(changed: Settings) -> Commit:
-            return partial(embedder.charge, offer_of(changed.embedding, window))
+            all_of_them = (changed.embedding, *(changed.embedding.of(further) for further in changed.embedding.models))
+            offers = [offer_of(each, known.window_tokens) for each, known in zip(all_of_them, found, strict=False)]
+
+            def commit() -> None:
+                for embedder, offer in zip(registry.all, offers, strict=False):
+                    embedder.charge(offer)
+
+            return commit
 
         documents = DeferredKnowledge(settings, lambda: _documents(settings, embedder))
         handlers = (
@@ -148,6 +149,8 @@ def _policy(settings: EmbeddingSettings) -> BatchPolicy:
         runs_at_once=settings.triton.runs_at_once if settings.triton is not None else 1,
         taken_ahead=0 if settings.triton is not None else 1,
     )
+        handlers = EMBED.served_by(servicer.embed), LIST_MODELS.served_by(servicer.list_models)
+        yield Service("embedding", handlers, [observers.batches, observers.upstreams], prepare)
 
 
 ROLE = Role(Settings, build)
