@@ -106,7 +106,7 @@ def _text(content: bytes, charset: str, place: str) -> str:
 def _header(mail: EmailMessage, name: str) -> str:
     try:
         return " ".join(str(mail.get(name, "")).split())[:_HEADER_CHARACTERS]
-    except (ValueError, LookupError, IndexError, AttributeError, TypeError):
+    except (ValueError, LookupError, AttributeError, TypeError, OverflowError):
         # Not every header is as its standard says, and the library trusts some.
         return ""
 

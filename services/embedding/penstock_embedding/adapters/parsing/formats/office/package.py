@@ -55,7 +55,7 @@ class Package:
             raise DocumentRefused("broken", "A part of it is missing. Open it, save it anew, and try again.", name)
         try:
             return self._archive.read(self._names[name])
-        except (BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
+        except (BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, ValueError) as error:
             raise DocumentRefused("broken", _DAMAGED, name) from error
 
     def elements(self, name: str) -> Iterator[Item]:
