@@ -103,6 +103,10 @@ plans: setup-dev ## Make plans for 100,000 random configurations, none of which 
 fuzz: setup-dev ## Send 100,000 fuzzed requests to every surface of a running stack; ARGS such as "--requests 5000 --seed 7"
 	$(TOOLS) python fuzz/run.py $(ARGS)
 
+.PHONY: fuzz-documents
+fuzz-documents: setup-dev ## Read changed files of every kind for SECONDS=60 each: whatever they hold, they are read or refused
+	PENSTOCK_FUZZ_SECONDS=$(or $(SECONDS),60) $(TOOLS) pytest tests/integration/embedding/test_parsing_fuzz.py $(ARGS)
+
 CHECKS := check-format check-lint check-types check-imports check-sizes check-links check-edge check-contract
 
 .PHONY: check $(CHECKS)
