@@ -176,7 +176,7 @@ def _scores(question: Question, ranked: Ranked, subjects: Mapping[str, str]) -> 
         reciprocal_rank=1 / first if first else 0.0,
         hit=float(first == 1),
         precision_5=sum(one in grades for one in found[:_SHORT]) / _SHORT,
-        right_subject=float(first == 1 or bool(found) and subjects.get(found[0]) in wanted) if wanted else None,
+        right_subject=float(first == 1 or (bool(found) and subjects.get(found[0]) in wanted)) if wanted else None,
     )
 
 
