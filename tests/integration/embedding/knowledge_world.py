@@ -26,6 +26,7 @@ from penstock_embedding.adapters.sql.counting import SqlCounting
 from penstock_embedding.adapters.sql.database import Database
 from penstock_embedding.adapters.sql.documents import SqlDocuments
 from penstock_embedding.adapters.sql.garbage import SqlGarbage
+from penstock_embedding.adapters.sql.reading import open_reader
 from penstock_embedding.adapters.sql.schema import KNOWLEDGE
 from penstock_embedding.adapters.sql.taking import SqlTaking
 from penstock_embedding.adapters.sql.versions import SqlVersions
@@ -281,7 +282,7 @@ async def open_world(
         pace = Pace(own.ingest_concurrency, attempts, 0.0, own.lease.total_seconds())
         ingest = Ingest(Stores(taking, versions, bases, heap), PlainParser(), preparing, sweeper, pace)
         builder = Builder(versions, heap, preparing, sweeper, build_pace_of(own))
-        catalogue = SqlCatalogue(database)
+        catalogue = SqlCatalogue(database, await stack.enter_async_context(open_reader(url, engine)))
         searcher = SteadySearcher(PlainSearcher(catalogue, vectors, models), catalogue)
         documents = SqlDocuments(database, keeps_originals=own.keep_originals)
         world = World(

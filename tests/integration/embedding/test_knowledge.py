@@ -27,7 +27,14 @@ SMALL = IndexSpec("one", Splitter("recursive", 32, 0))
 
 
 @pytest.fixture
-async def world(database_url, tmp_path):
+async def world(tmp_path):
+    async with open_world(f"sqlite:///{tmp_path}/k.db", tmp_path) as world:
+        await world.documents.put_base(calls.PutBaseRequest(tenant=TENANT, id="kb", spec=SMALL))
+        yield world
+
+
+@pytest.fixture
+async def either_world(database_url, tmp_path):
     async with open_world(database_url, tmp_path) as world:
         await world.documents.put_base(calls.PutBaseRequest(tenant=TENANT, id="kb", spec=SMALL))
         yield world
@@ -81,7 +88,8 @@ async def test_a_document_is_pending_until_it_is_found_whole(world):
     assert (told.documents, told.chunks, told.documents_pending, told.bytes) == (1, 10, 0, len(lines("alpha", 10)))
 
 
-async def test_what_replaces_a_document_leaves_nothing_of_it_also_where_it_is_shorter(world):
+async def test_what_replaces_a_document_leaves_nothing_of_it_also_where_it_is_shorter(either_world):
+    world = either_world
     await put(world, "a", lines("alpha", 10))
     await take_all(world)
     before = await base(world)
@@ -98,7 +106,8 @@ async def test_what_replaces_a_document_leaves_nothing_of_it_also_where_it_is_sh
     assert index.chunks == 3
 
 
-async def test_counts_of_words_are_those_of_the_chunks_that_there_are(world):
+async def test_counts_of_words_are_those_of_the_chunks_that_there_are(either_world):
+    world = either_world
     await put(world, "a", lines("alpha", 4))
     await put(world, "b", lines("beta", 2))
     await take_all(world)
@@ -140,7 +149,8 @@ async def test_labels_hold_from_their_acknowledgement_also_of_what_is_pending(wo
     assert {tuple(point["labels"]) for point in world.vectors.points().values()} == {("*",)}
 
 
-async def test_labels_that_change_while_a_document_is_embedded_reach_its_vectors(world):
+async def test_labels_that_change_while_a_document_is_embedded_reach_its_vectors(either_world):
+    world = either_world
     began, go_on = asyncio.Event(), asyncio.Event()
 
     async def gate(texts):
@@ -186,7 +196,8 @@ async def test_a_slow_version_never_comes_over_a_later_one(database_url, tmp_pat
 
 
 @pytest.mark.parametrize("how", ["delete", "cancel", "delete base"])
-async def test_what_is_ended_while_it_is_embedded_is_not_found(world, how):
+async def test_what_is_ended_while_it_is_embedded_is_not_found(either_world, how):
+    world = either_world
     began, go_on = asyncio.Event(), asyncio.Event()
 
     async def gate(texts):
@@ -220,7 +231,8 @@ async def test_what_is_ended_while_it_is_embedded_is_not_found(world, how):
         await get(world, "a")
 
 
-async def test_what_was_deleted_and_put_again_is_a_later_version(world):
+async def test_what_was_deleted_and_put_again_is_a_later_version(either_world):
+    world = either_world
     await put(world, "a", lines("alpha", 5))
     await take_all(world)
     assert (await world.documents.delete_document(calls.DeleteDocumentRequest(TENANT, "kb", "a"))).existed
@@ -249,7 +261,8 @@ async def test_a_failure_says_why_and_leaves_the_version_before_found(world):
     assert await texts(world, "a") == ["beta line 0\n"]
 
 
-async def test_a_store_that_is_away_is_tried_again_and_not_for_ever(database_url, tmp_path):
+async def test_a_store_that_is_away_is_tried_again_and_not_for_ever(tmp_path):
+    database_url = f"sqlite:///{tmp_path}/k.db"
     async with open_world(database_url, tmp_path, attempts=3) as world:
         await world.documents.put_base(calls.PutBaseRequest(tenant=TENANT, id="kb", spec=SMALL))
         world.vectors.away = True
@@ -288,7 +301,8 @@ async def test_a_version_that_was_not_seen_is_not_replaced(world):
     assert (await put(world, "a", lines("beta", 1), if_version=1)).document.version == 2
 
 
-async def test_tenants_have_limits_and_no_sight_of_each_other(database_url, tmp_path):
+async def test_tenants_have_limits_and_no_sight_of_each_other(tmp_path):
+    database_url = f"sqlite:///{tmp_path}/k.db"
     small = {"max_documents_of_a_tenant": 2, "max_bytes_of_a_tenant": 60, "max_bases_of_a_tenant": 1}
     async with open_world(database_url, tmp_path, **small, max_document_bytes=50) as world:
         await world.documents.put_base(calls.PutBaseRequest(tenant=TENANT, id="kb", spec=SMALL))
@@ -315,7 +329,8 @@ async def test_tenants_have_limits_and_no_sight_of_each_other(database_url, tmp_
         assert not (await world.documents.list_bases(calls.ListBasesRequest("other"))).bases
 
 
-async def test_pages_go_on_behind_an_id_in_both_directions(world):
+async def test_pages_go_on_behind_an_id_in_both_directions(either_world):
+    world = either_world
     for id_ in ("b", "a", "B", "c"):
         await put(world, id_, f"text of {id_}")
     seen: list[str] = []
@@ -335,7 +350,8 @@ async def test_pages_go_on_behind_an_id_in_both_directions(world):
     assert [one.id for one in (await world.documents.list_documents(some)).documents] == ["a", "c"]
 
 
-async def test_originals_are_had_again_where_they_are_kept_and_nothing_lies_open(database_url, tmp_path):
+async def test_originals_are_had_again_where_they_are_kept_and_nothing_lies_open(tmp_path):
+    database_url = f"sqlite:///{tmp_path}/k.db"
     secret = "Saffron-Umbrella"
     for keeps in (False, True):
         folder = tmp_path / str(keeps)
@@ -367,7 +383,8 @@ async def test_attributes_that_are_not_theirs_to_set_are_refused(world):
         await put(world, "a", "text", labels=["*"])
 
 
-async def test_progress_ends_when_nothing_is_pending(database_url, tmp_path):
+async def test_progress_ends_when_nothing_is_pending(tmp_path):
+    database_url = f"sqlite:///{tmp_path}/k.db"
     async with open_world(database_url, tmp_path, runs=True) as world:
         await world.documents.put_base(calls.PutBaseRequest(tenant=TENANT, id="kb", spec=SMALL))
         for number in range(12):
@@ -413,7 +430,8 @@ def _readout():
     return Readout(Parsed("", "text/plain"), "", "")
 
 
-async def test_what_ends_the_process_each_time_fails_in_the_end(database_url, tmp_path):
+async def test_what_ends_the_process_each_time_fails_in_the_end(tmp_path):
+    database_url = f"sqlite:///{tmp_path}/k.db"
     async with open_world(database_url, tmp_path, attempts=2) as world:
         await world.documents.put_base(calls.PutBaseRequest(tenant=TENANT, id="kb", spec=SMALL))
         await put(world, "a", lines("alpha", 3))

@@ -19,9 +19,10 @@ from penstock_embedding.adapters.sql.counting import SqlCounting
 from penstock_embedding.adapters.sql.database import Database
 from penstock_embedding.adapters.sql.documents import SqlDocuments
 from penstock_embedding.adapters.sql.garbage import SqlGarbage
+from penstock_embedding.adapters.sql.reading import open_reader
 from penstock_embedding.adapters.sql.taking import SqlTaking
 from penstock_embedding.adapters.sql.versions import SqlVersions
-from penstock_embedding.app.knowledge import vectors_place
+from penstock_embedding.app.knowledge import database_url, vectors_place
 from penstock_embedding.app.knowledge_bounds import bounds_of, build_pace_of, judging_of, pace_of, parsing_limits
 from penstock_embedding.domain.chunking.chunker import StructureChunker
 from penstock_embedding.domain.knowledge.building import Builder
@@ -76,7 +77,8 @@ async def put_together(
     sweeper = Sweeper(heap, vectors)
     ingest = Ingest(Stores(taking, versions, bases, heap), parser, preparing, sweeper, pace_of(own))
     builder = Builder(versions, heap, preparing, sweeper, build_pace_of(own))
-    catalogue = SqlCatalogue(database)
+    reader = await stack.enter_async_context(open_reader(database_url(whole.settings), whole.engine))
+    catalogue = SqlCatalogue(database, reader)
     searcher = SteadySearcher(Searcher(catalogue, vectors, whole.models), catalogue)
     for work in (sweeper.run(), builder.run(), ingest.run()):
         await stack.enter_async_context(running(work))

@@ -1,38 +1,66 @@
-"""What searches believe: indexes, words and chunks that are there now."""
+"""What searches believe: indexes, words and chunks that are there now. Each question is one statement, so of one moment."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+import msgspec
 
+from penstock_common.contract.knowledge import Document
 from penstock_common.errors import ResourceNotFound, ResourceState
-from penstock_embedding.adapters.sql.database import Database, require_base
+from penstock_embedding.adapters.sql.database import Database, no_base
+from penstock_embedding.adapters.sql.reading import Reader
 from penstock_embedding.adapters.sql.rows import chunk_of, document_of, ref_of
-from penstock_embedding.adapters.sql.tables import chunks, documents, indexes
-from penstock_embedding.adapters.sql.tables import terms as counted
 from penstock_embedding.domain.knowledge.ports import FoundChunk, IndexRef
 
-Row = Mapping[Any, Any]
-# Databases take so many values of one statement: 999 of an old SQLite.
-_MOST_VALUES = 500
+Row = Mapping[str, Any]
+# Of the 32,766 values that SQLite takes in one statement, and the 32,767 of PostgreSQL.
+_MOST_VALUES = 10_000
+_INDEX = """
+SELECT b.id AS found, b.serving, b.generation, i.tenant, i.base, i.number, i.spec, i.model_revision, i.dimension, i.state,
+       i.chunks
+FROM knowledge_bases b LEFT JOIN knowledge_indexes i
+  ON i.tenant = b.tenant AND i.base = b.id AND i.number = {number}
+WHERE b.tenant = :tenant AND b.id = :base AND b.deleted_at IS NULL
+"""
+_SERVING = _INDEX.format(number="b.serving")
+_NAMED = _INDEX.format(number=":version")
+_TERMS = """
+SELECT term, chunks FROM knowledge_terms
+WHERE tenant = :tenant AND base = :base AND index_version = :version AND chunks > 0 AND term IN ({terms})
+"""
+# Of what became current after the search began, it may have seen some vectors and not the others.
+_CHUNKS = """
+SELECT c.tenant, c.base, c.index_version, c.id AS chunk, c.document, c.document_version, c.ordinal, c.start, c."end", c.page,
+       c.tokens, c.body, d.id, d.filename, d.title, d.media_type, d.attributes, d.labels, d.language, d.content_hash,
+       d.version, d.bytes, d.characters, d.chunks, d.state, d.failure, d.created_at, d.updated_at, d.original_kept
+FROM knowledge_chunks c JOIN knowledge_documents d
+  ON d.tenant = c.tenant AND d.base = c.base AND d.id = c.document AND d.current = c.document_version
+WHERE c.tenant = :tenant AND c.base = :base AND c.index_version = :version AND d.found_since <= :generation
+  AND c.id IN ({ids})
+"""
 
 
 class SqlCatalogue:
     """Implements ``Catalogue``."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, reader: Reader) -> None:
         self._database = database
+        self._reader = reader
 
     async def index(self, tenant: str, base: str, version: int = 0) -> IndexRef:
         """Return a version; see the port."""
-        async with self._database.reading() as connection:
-            found = await require_base(connection, tenant, base)
-            number = version or found["serving"]
-            of_it = indexes.c.tenant == tenant, indexes.c.base == base, indexes.c.number == number
-            row = (await connection.execute(select(indexes).where(*of_it))).mappings().first()
-        if row is None:
+        values: dict[str, Any] = {"tenant": tenant, "base": base}
+        if version:
+            values["version"] = version
+        rows = await self._reader.rows(_NAMED if version else _SERVING, values)
+        if not rows:
+            raise no_base(base)
+        row = rows[0]
+        number = version or row["serving"]
+        if row["number"] is None:
             raise ResourceNotFound(
                 f"The knowledge base '{base}' has no index version {number}.", kind="index", name=str(number)
             )
@@ -42,48 +70,62 @@ class SqlCatalogue:
                 kind="index",
                 name=str(number),
             )
-        return ref_of(row, found["generation"])
+        return ref_of({**row, "spec": _parsed(row["spec"])}, row["generation"])
 
     async def term_counts(self, index: IndexRef, terms: Sequence[int]) -> Mapping[int, int]:
         """Return in how many chunks each word is; see the port."""
-        of_it = counted.c.tenant == index.tenant, counted.c.base == index.base, counted.c.index_version == index.version
-        query = select(counted.c.term, counted.c.chunks).where(*of_it)
         counts: dict[int, int] = {}
-        async with self._database.reading() as connection:
-            for some in _parts(terms):
-                rows = (await connection.execute(query.where(counted.c.term.in_(some)))).all()
-                counts.update({term: count for term, count in rows if count > 0})
+        for some in _parts(terms):
+            names, values = _named("t", some)
+            rows = await self._reader.rows(_TERMS.format(terms=names), {**_place(index), **values})
+            counts.update({row["term"]: row["chunks"] for row in rows})
         return counts
 
     async def chunks(self, index: IndexRef, ids: Sequence[str]) -> Mapping[str, FoundChunk]:
         """Return those that are current; see the port."""
-        of_it = chunks.c.tenant == index.tenant, chunks.c.base == index.base, chunks.c.index_version == index.version
         found: dict[str, FoundChunk] = {}
-        async with self._database.reading() as connection:
-            for some in _parts(ids):
-                rows = (await connection.execute(select(chunks).where(*of_it, chunks.c.id.in_(some)))).mappings().all()
-                names = sorted({row["document"] for row in rows})
-                of_these = documents.c.tenant == index.tenant, documents.c.base == index.base, documents.c.id.in_(names)
-                owners = (await connection.execute(select(documents).where(*of_these))).mappings().all()
-                by_name = {row["id"]: row for row in owners}
-                found |= {
-                    row["id"]: FoundChunk(chunk_of(self._database, row), document_of(by_name[row["document"]]))
-                    for row in rows
-                    if _was_found(by_name.get(row["document"]), row, index)
-                }
+        documents: dict[str, Document] = {}
+        for some in _parts(ids):
+            names, values = _named("i", some)
+            place = {**_place(index), "generation": index.generation}
+            for row in await self._reader.rows(_CHUNKS.format(ids=names), {**place, **values}):
+                document = documents.get(row["id"])
+                if document is None:
+                    document = documents[row["id"]] = document_of(_decoded(row))
+                found[row["chunk"]] = FoundChunk(chunk_of(self._database, {**row, "id": row["chunk"]}), document)
         return found
 
 
-def _was_found(document: Row | None, chunk: Row, index: IndexRef) -> bool:
-    """Return whether a chunk is of what was found when the search began.
-
-    Of what became current meanwhile the search may have seen some vectors, and not the others.
-    """
-    if document is None or document["current"] != chunk["document_version"]:
-        return False
-    is_of_then: bool = document["found_since"] <= index.generation
-    return is_of_then
+def _place(index: IndexRef) -> dict[str, Any]:
+    return {"tenant": index.tenant, "base": index.base, "version": index.version}
 
 
-def _parts(values: Sequence[int] | Sequence[str]) -> list[Sequence[int] | Sequence[str]]:
+def _named(prefix: str, values: Sequence[Any]) -> tuple[str, dict[str, Any]]:
+    """Return places for values, and the values by their names."""
+    by_name = {f"{prefix}{number}": value for number, value in enumerate(values)}
+    return ", ".join(f":{name}" for name in by_name), by_name
+
+
+def _decoded(row: Row) -> Row:
+    """Return a document's row with its columns as the dialect would read them."""
+    return {
+        **row,
+        "attributes": _parsed(row["attributes"]),
+        "labels": _parsed(row["labels"]),
+        "failure": _parsed(row["failure"]),
+        "created_at": _moment(row["created_at"]),
+        "updated_at": _moment(row["updated_at"]),
+        "original_kept": bool(row["original_kept"]),
+    }
+
+
+def _parsed(column: Any) -> Any:
+    return msgspec.json.decode(column) if isinstance(column, str) else column
+
+
+def _moment(column: Any) -> datetime:
+    return datetime.fromisoformat(column) if isinstance(column, str) else column
+
+
+def _parts(values: Sequence[Any]) -> list[Sequence[Any]]:
     return [values[start : start + _MOST_VALUES] for start in range(0, len(values), _MOST_VALUES)]
