@@ -60,6 +60,9 @@ bench: setup-dev ## Measure what a request costs, AGAINST=COMMIT beside that com
 .PHONY: bench-peers
 bench-peers: setup-dev ## Measure the suite beside other gateways, installed in .bench/; ARGS such as --publish
 	$(TOOLS) python bench/beside_peers.py $(ARGS)
+.PHONY: bench-ingest
+bench-ingest: setup-dev ## Take a thousand files in, killed ten times, and compare; ARGS such as --files 100
+	$(TOOLS) python bench/ingest.py $(ARGS)
 .PHONY: bench-streams
 bench-streams: setup-dev ## Open ten thousand slow streams through one process; ARGS such as --grpc 1000
 	$(TOOLS) python bench/slow_streams.py $(ARGS)
