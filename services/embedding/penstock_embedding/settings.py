@@ -245,8 +245,8 @@ class KnowledgeSettings(Section):
     """Folder of the embedded engine of their vectors, which is not the cache's; `penstock up` takes one in the state folder."""
     keep_originals: bool = False
     """Whether what was put can be had again, beside the text that was read out of it. Both lie sealed."""
-    max_document_bytes: Annotated[int, Field(ge=1, le=256 * _MEBIBYTE)] = 32 * _MEBIBYTE
-    """The most of one document."""
+    max_document_bytes: Annotated[int, Field(ge=1, le=31 * _MEBIBYTE)] = 31 * _MEBIBYTE
+    """The most of one document: a message between services has 32 MiB."""
     max_bases_of_a_tenant: Annotated[int, Field(ge=1)] = 1_000
     """Knowledge bases of one tenant."""
     max_documents_of_a_tenant: Annotated[int, Field(ge=1)] = 1_000_000
@@ -273,6 +273,14 @@ class KnowledgeSettings(Section):
     """Of more questions so many are asked, evenly chosen."""
     allowed_loss: Annotated[float, Field(ge=0, le=1)] = 0.01
     """How much nDCG at 10 a switch may cost."""
+    search_candidates: Annotated[int, Field(ge=10, le=1_000)] = 100
+    """Chunks that each way to search proposes, before those are left out that are not to be shown."""
+    search_leg_timeout: Positive = timedelta(seconds=2)
+    """Of one way to search; where the other one answers, that is the answer, which says so."""
+    rerank_timeout: Positive = timedelta(seconds=3)
+    """Of the second look at the best; after it they stay in their order."""
+    rerank_candidates: Annotated[int, Field(ge=1, le=200)] = 32
+    """How many get that second look."""
     database_connections: Annotated[int, Field(ge=2, le=64)] = 8
     """To the database, at once."""
     database_timeout: Positive = timedelta(seconds=30)

@@ -440,3 +440,52 @@ async def test_what_ends_the_process_each_time_fails_in_the_end(tmp_path):
         await take_all(world)
         document = await get(world, "a")
         assert (document.state, document.failure.reason) == ("failed", "crashed")
+
+
+async def test_a_search_shows_nothing_of_what_became_current_after_it_began(world):
+    await put(world, "a", lines("alpha", 3))
+    await take_all(world)
+    before = await world.catalogue.index(TENANT, "kb")
+    await put(world, "a", lines("beta", 3))
+    await take_all(world)
+    now = await world.catalogue.index(TENANT, "kb")
+    ids = [hit.chunk.id for hit in (await found(world, "beta")).hits]
+    assert len(await world.catalogue.chunks(now, ids)) == 3
+    assert not await world.catalogue.chunks(before, ids)
+
+
+async def test_a_search_that_a_commit_came_between_is_done_once_more(world):
+    await put(world, "a", lines("alpha", 3))
+    await take_all(world)
+    inner, searched = world.searcher._searcher, 0
+
+    class Slow:
+        async def search(self, request, deadline):
+            nonlocal searched
+            searched += 1
+            result = await inner.search(request, deadline)
+            if searched == 1:
+                await put(world, "a", lines("beta", 2))
+                await take_all(world)
+            return result
+
+    world.searcher._searcher = Slow()
+    result = await found(world, "beta")
+    assert searched == 2
+    assert sorted(hit.chunk.text for hit in result.hits) == ["beta line 0\n", "beta line 1\n"]
+
+
+async def test_what_is_sealed_opens_for_its_tenant_place_and_key_alone():
+    from penstock_common.secrecy import KeyGone, Unreadable
+    from penstock_embedding.adapters.sealing import DocumentSealer
+
+    old, new = b"o" * 32, b"n" * 32
+    sealed = DocumentSealer(old).seal("acme", b"here", b"text")
+    turned = DocumentSealer(new, [old])
+    assert turned.open("acme", b"here", sealed) == b"text"
+    assert DocumentSealer(new).open("acme", b"here", turned.seal("acme", b"here", b"text")) == b"text"
+    for tenant, place in (("other", b"here"), ("acme", b"there")):
+        with pytest.raises(Unreadable):
+            turned.open(tenant, place, sealed)
+    with pytest.raises(KeyGone, match="old_knowledge_key_files"):
+        DocumentSealer(new).open("acme", b"here", sealed)

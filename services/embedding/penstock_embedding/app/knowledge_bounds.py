@@ -8,6 +8,7 @@ from penstock_embedding.domain.knowledge.documents import Bounds
 from penstock_embedding.domain.knowledge.indexes import Judging
 from penstock_embedding.domain.knowledge.ingest import Pace
 from penstock_embedding.domain.knowledge.records import Limits
+from penstock_embedding.domain.retrieval.search import SearchLimits
 from penstock_embedding.settings import KnowledgeSettings
 
 
@@ -44,6 +45,16 @@ def bounds_of(settings: KnowledgeSettings) -> Bounds:
         bytes=settings.max_bytes_of_a_tenant,
     )
     return Bounds(limits, settings.max_document_bytes)
+
+
+def search_limits_of(settings: KnowledgeSettings) -> SearchLimits:
+    """Return what a search may cost."""
+    return SearchLimits(
+        candidates=settings.search_candidates,
+        leg_timeout=settings.search_leg_timeout.total_seconds(),
+        rerank_timeout=settings.rerank_timeout.total_seconds(),
+        rerank_candidates=settings.rerank_candidates,
+    )
 
 
 def judging_of(settings: KnowledgeSettings) -> Judging:

@@ -23,7 +23,14 @@ from penstock_embedding.adapters.sql.reading import open_reader
 from penstock_embedding.adapters.sql.taking import SqlTaking
 from penstock_embedding.adapters.sql.versions import SqlVersions
 from penstock_embedding.app.knowledge import database_url, vectors_place
-from penstock_embedding.app.knowledge_bounds import bounds_of, build_pace_of, judging_of, pace_of, parsing_limits
+from penstock_embedding.app.knowledge_bounds import (
+    bounds_of,
+    build_pace_of,
+    judging_of,
+    pace_of,
+    parsing_limits,
+    search_limits_of,
+)
 from penstock_embedding.domain.chunking.chunker import StructureChunker
 from penstock_embedding.domain.knowledge.building import Builder
 from penstock_embedding.domain.knowledge.cutting import Cutting
@@ -79,7 +86,8 @@ async def put_together(
     builder = Builder(versions, heap, preparing, sweeper, build_pace_of(own))
     reader = await stack.enter_async_context(open_reader(database_url(whole.settings), whole.engine))
     catalogue = SqlCatalogue(database, reader)
-    searcher = SteadySearcher(Searcher(catalogue, vectors, whole.models), catalogue)
+    found = Searcher(catalogue, vectors, whole.models, limits=search_limits_of(own))
+    searcher = SteadySearcher(found, catalogue)
     for work in (sweeper.run(), builder.run(), ingest.run()):
         await stack.enter_async_context(running(work))
     knowledge = Knowledge(
