@@ -17,7 +17,7 @@ from penstock_common.configuration import ConfigurationError
 from penstock_common.errors import ResourceState, ServiceUnavailable
 from penstock_common.key_material import read_key_material
 from penstock_common.sections import Qdrant
-from penstock_common.sql.address import DatabaseAddress, DatabaseKind
+from penstock_common.sql.address import DatabaseAddress
 from penstock_embedding.domain.knowledge.ports import Models
 from penstock_embedding.settings import Settings
 
@@ -54,13 +54,20 @@ def database_url(settings: Settings) -> str:
     return url if knowledge.sql or file is None else f"sqlite:///{file.parent / _FILE}"
 
 
-def has_been_used(settings: Settings) -> bool:
-    """Return whether something may have been left to do, in a database that others may have filled."""
+async def has_been_used(settings: Settings) -> bool:
+    """Return whether something may have been left to do, as documents were kept before."""
     url = database_url(settings)
     if not url:
         return False
-    address = DatabaseAddress.parse(url)
-    return address.kind is DatabaseKind.POSTGRESQL or (address.file is not None and address.file.is_file())
+    file = DatabaseAddress.parse(url).file
+    if file is not None:
+        return file.is_file()
+    from penstock_common.sql.database import open_database, refusals_told
+    from penstock_embedding.adapters.sql.schema import KNOWLEDGE
+
+    with refusals_told(url):
+        async with open_database(url, settings.knowledge.database_limits) as engine, engine.connect() as connection:
+            return await connection.run_sync(KNOWLEDGE.revision_of) is not None
 
 
 class DeferredKnowledge:
@@ -113,11 +120,10 @@ class DeferredKnowledge:
                     keeper.cancel()
 
     async def _resume(self) -> None:
-        if not has_been_used(self._settings):
-            return
         try:
-            await self.opened()
-        except (ResourceState, ServiceUnavailable) as error:
+            if await has_been_used(self._settings):
+                await self.opened()
+        except (ResourceState, ServiceUnavailable, OSError) as error:
             _log.warning("documents_wait", reason=str(error))
 
     async def _keep(self) -> None:
@@ -128,9 +134,8 @@ class DeferredKnowledge:
                     self._answer_all(answer)
                     await self._closed.wait()
                 return
-            except (ConfigurationError, OSError) as error:
-                failure = ServiceUnavailable(f"Documents cannot be opened: {error}", service="knowledge")
-                self._fail(answer, failure)
+            except Exception as error:  # noqa: BLE001 - whoever asks for vectors is none the worse
+                self._fail(answer, error)
             finally:
                 self._opened = None
 
@@ -143,10 +148,12 @@ class DeferredKnowledge:
             if not answer.done():
                 answer.set_result(self._opened)
 
-    def _fail(self, answer: asyncio.Future[Opened], failure: ServiceUnavailable) -> None:
-        _log.error("documents_not_opened", reason=failure.message)
+    def _fail(self, answer: asyncio.Future[Opened], error: Exception) -> None:
+        is_told = isinstance(error, ConfigurationError | OSError)
+        _log.error("documents_not_open", reason=str(error), exc_info=None if is_told else error)
         if not answer.done():
-            answer.set_exception(failure)
+            why = f": {error}" if is_told else ". The log says why."
+            answer.set_exception(ServiceUnavailable(f"Documents cannot be opened{why}", service="knowledge"))
 
 
 @asynccontextmanager

@@ -111,9 +111,10 @@ class Ingest:
                 if await self.take_one():
                     continue
                 left = await self._stores.taking.seconds_to_next()
-            except PenstockError as error:
-                _log.warning("ingest_waits", reason=str(error))
+            except Exception as error:  # noqa: BLE001 - whatever is away comes back
+                _log.warning("ingest_waits", reason=str(error) or type(error).__name__)
                 left = _LOOK_SECONDS
+                await asyncio.sleep(self._pace.first_pause)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(_LOOK_SECONDS, _LOOK_SECONDS if left is None else left + 0.01)):
                     await self._waiting.wait()
