@@ -60,6 +60,9 @@ bench: setup-dev ## Measure what a request costs, AGAINST=COMMIT beside that com
 .PHONY: bench-peers
 bench-peers: setup-dev ## Measure the suite beside other gateways, installed in .bench/; ARGS such as --publish
 	$(TOOLS) python bench/beside_peers.py $(ARGS)
+.PHONY: bench-ingest
+bench-ingest: setup-dev ## Take a thousand files in, killed ten times, and compare; ARGS such as --files 100
+	$(TOOLS) python bench/ingest.py $(ARGS)
 .PHONY: bench-streams
 bench-streams: setup-dev ## Open ten thousand slow streams through one process; ARGS such as --grpc 1000
 	$(TOOLS) python bench/slow_streams.py $(ARGS)
@@ -102,6 +105,10 @@ plans: setup-dev ## Make plans for 100,000 random configurations, none of which 
 .PHONY: fuzz
 fuzz: setup-dev ## Send 100,000 fuzzed requests to every surface of a running stack; ARGS such as "--requests 5000 --seed 7"
 	$(TOOLS) python fuzz/run.py $(ARGS)
+
+.PHONY: fuzz-documents
+fuzz-documents: setup-dev ## Read changed files of every kind for SECONDS=60 each: whatever they hold, they are read or refused
+	PENSTOCK_FUZZ_SECONDS=$(or $(SECONDS),60) $(TOOLS) pytest tests/integration/embedding/test_parsing_fuzz.py $(ARGS)
 
 CHECKS := check-format check-lint check-types check-imports check-sizes check-links check-edge check-contract
 

@@ -41,6 +41,7 @@ TABLE: list[tuple[errors.PenstockError, int, str, str | None, str | None, type[o
     (errors.ResourceNotFound("m"), 404, "not_found_error", "resource_not_found", None, openai.NotFoundError),
     (errors.ResourceExists("m"), 409, "invalid_request_error", "resource_exists", None, openai.ConflictError),
     (errors.ResourceState("m"), 400, "invalid_request_error", "resource_state", None, openai.BadRequestError),
+    (errors.ResourceChanged("m"), 409, "invalid_request_error", "resource_changed", None, openai.ConflictError),
     (errors.RateLimited("m"), 429, "rate_limit_error", "rate_limit_exceeded", None, openai.RateLimitError),
     (errors.QuotaExhausted("m"), 429, "insufficient_quota", "insufficient_quota", None, openai.RateLimitError),
     (errors.Overloaded("m"), 503, "server_error", "overloaded", None, openai.InternalServerError),

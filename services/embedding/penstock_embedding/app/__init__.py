@@ -9,10 +9,13 @@ from contextlib import asynccontextmanager
 from penstock_common.contract.wire.embedding import EMBED, LIST_MODELS
 from penstock_common.service import Commit, Role, Service
 from penstock_embedding.adapters.telemetry import BatchMetrics, UpstreamMetrics
-from penstock_embedding.app.models import Observers, found_models, registry_of
+from penstock_embedding.app.knowledge import DeferredKnowledge, open_knowledge
+from penstock_embedding.app.models import Observers, counters_of, found_models, registry_of
 from penstock_embedding.app.upstreams import offer_of, upstreams_of
 from penstock_embedding.domain.embedder import EmbedCall
+from penstock_embedding.domain.knowledge_models import ServedModels
 from penstock_embedding.settings import Settings
+from penstock_embedding.surfaces.knowledge import KnowledgeServicer
 from penstock_embedding.surfaces.servicer import EmbeddingServicer
 
 
@@ -44,8 +47,15 @@ async def build(settings: Settings) -> AsyncGenerator[Service, None]:
 
             return commit
 
-        handlers = EMBED.served_by(servicer.embed), LIST_MODELS.served_by(servicer.list_models)
-        yield Service("embedding", handlers, [observers.batches, observers.upstreams], prepare)
+        models = ServedModels(registry, counters_of(found))
+        documents = DeferredKnowledge(settings, lambda: open_knowledge(settings, models))
+        handlers = (
+            EMBED.served_by(servicer.embed),
+            LIST_MODELS.served_by(servicer.list_models),
+            *KnowledgeServicer(documents.knowledge).handlers(),
+        )
+        async with documents.running():
+            yield Service("embedding", handlers, [observers.batches, observers.upstreams], prepare)
 
 
 ROLE = Role(Settings, build)

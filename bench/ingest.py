@@ -1,0 +1,242 @@
+"""A folder of mixed files is taken in, its process killed again and again, and compared with a run that nobody disturbed.
+
+    python bench/ingest.py [--files 1000] [--kills 10] [--seed 1]
+
+Prints JSON: documents and chunks a second, seconds, the most memory of the process and its readers, and whether each
+chunk is there once, as without the kills. The embedding model, the parsers, SQLite and Qdrant Edge are the real ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from penstock_common.contract import knowledge_calls as calls
+from penstock_common.contract.wire import knowledge as methods
+from penstock_common.rpc.in_process import InProcessChannel
+from penstock_embedding.app import build
+from penstock_embedding.settings import Settings
+
+TENANT, BASE = "bench", "files"
+_WORDS = [
+    "invoice",
+    "leave",
+    "travel",
+    "server",
+    "restart",
+    "policy",
+    "region",
+    "manager",
+    "contract",
+    "delivery",
+    "payment",
+    "notice",
+    "warranty",
+    "kitchen",
+    "train",
+    "budget",
+    "release",
+    "database",
+    "backup",
+    "security",
+    "customer",
+    "language",
+    "chapter",
+    "table",
+    "vector",
+    "answer",
+    "question",
+    "document",
+]
+
+
+def main() -> None:
+    """Compare a run that is killed with one that is not, or be one of their processes."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--files", type=int, default=1000)
+    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.child is not None:
+        asyncio.run(take_in(given.child))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        print(json.dumps(compared(Path(folder), given.files, given.kills, given.seed), indent=2))
+
+
+def compared(folder: Path, files: int, kills: int, seed: int) -> dict[str, Any]:
+    """Return what both runs came to."""
+    dice = random.Random(seed)
+    write_files(folder / "files", files, dice)
+    at = sorted(dice.sample(range(1, files), kills))
+    whole = lives(folder, "whole", [])
+    killed = lives(folder, "killed", at)
+    return {
+        "files": files,
+        "killed_at_documents": at,
+        "undisturbed": {name: whole[name] for name in ("documents", "failed", "chunks", "seconds", "megabytes")},
+        "documents_per_second": round(whole["documents"] / whole["seconds"], 1),
+        "chunks_per_second": round(whole["chunks"] / whole["seconds"], 1),
+        "killed": {name: killed[name] for name in ("documents", "failed", "chunks", "lives")},
+        "every_chunk_once": killed["most_of_one_chunk"] == 1,
+        "as_undisturbed": killed["digest"] == whole["digest"],
+    }
+
+
+def lives(folder: Path, name: str, kills: list[int]) -> dict[str, Any]:
+    """Return the last words of the process that comes to the end, after those that were killed at so many documents."""
+    own = folder / name
+    own.mkdir()
+    (own / "key").write_bytes(b"k" * 32)
+    left, number = [*kills], 0
+    while True:
+        number += 1
+        command = [sys.executable, __file__, "--child", str(own)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                told = json.loads(line)
+                if "digest" in told:
+                    return {**told, "lives": number}
+                if left and told["done"] >= left[0]:
+                    left = [count for count in left if count > told["done"]]
+                    process.send_signal(signal.SIGKILL)
+                    break
+
+
+async def take_in(own: Path) -> None:
+    """Put the files that were not acknowledged, tell how far it is, and at the end what there is."""
+    began = time.monotonic()
+    settings = Settings.model_validate(
+        {
+            "embedding": {"load": "on_first_use"},
+            "sql": f"sqlite:///{own}/penstock.db",
+            "secrets": {"knowledge_key_file": str(own / "key")},
+            "knowledge": {"path": str(own / "vectors")},
+        }
+    )
+    acknowledged = own / "acknowledged"
+    async with build(settings) as service:
+        channel = InProcessChannel(service.handlers)
+        await channel.call(methods.PUT_BASE, calls.PutBaseRequest(tenant=TENANT, id=BASE))
+        start = int(acknowledged.read_text()) if acknowledged.exists() else 0
+        for number, path in enumerate(sorted((own.parent / "files").iterdir())):
+            if number >= start:
+                request = calls.PutDocumentRequest(
+                    tenant=TENANT, base=BASE, id=path.name, filename=path.name, content=path.read_bytes()
+                )
+                await channel.call(methods.PUT_DOCUMENT, request)
+                acknowledged.write_text(str(number + 1))
+        async for told in channel.stream(methods.WATCH_INGEST, calls.WatchIngestRequest(TENANT, BASE)):
+            print(json.dumps({"done": told.progress.documents_done}), flush=True)
+        chunks, failed = await everything(channel)
+    used = sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    print(
+        json.dumps(
+            {
+                "documents": len({document for document, _ in chunks}),
+                "failed": failed,
+                "chunks": len(chunks),
+                "most_of_one_chunk": max(chunks.values()),
+                "digest": hashlib.sha256(json.dumps(sorted(chunks.elements())).encode()).hexdigest(),
+                "seconds": round(time.monotonic() - began, 1),
+                "megabytes": used // 1024,
+            }
+        ),
+        flush=True,
+    )
+
+
+async def everything(channel: InProcessChannel) -> tuple[Counter[tuple[str, str]], int]:
+    """Return the chunks of all documents, and how many documents failed."""
+    chunks: Counter[tuple[str, str]] = Counter()
+    failed, after = 0, ""
+    while True:
+        listing = calls.ListDocumentsRequest(TENANT, BASE, page_size=100, page_token=after)
+        page = await channel.call(methods.LIST_DOCUMENTS, listing)
+        for document in page.documents:
+            failed += document.state == "failed"
+            token = ""
+            while document.state == "ready":
+                asked = calls.ListChunksRequest(TENANT, BASE, document.id, page_size=100, page_token=token)
+                some = await channel.call(methods.LIST_CHUNKS, asked)
+                chunks.update((document.id, chunk.id) for chunk in some.chunks)
+                token = some.next_page_token
+                if not token:
+                    break
+        after = page.next_page_token
+        if not after:
+            return chunks, failed
+
+
+def write_files(folder: Path, count: int, dice: random.Random) -> None:
+    """Write files of several kinds and sizes, one in fifty of them broken."""
+    folder.mkdir()
+    kinds = (_markdown, _html, _csv, _json_lines, _python, _text)
+    for number in range(count):
+        if number % 50 == 49:
+            (folder / f"{number:05}.pdf").write_bytes(b"%PDF-1.7\n" + dice.randbytes(500))
+            continue
+        suffix, text = kinds[number % len(kinds)](number, dice)
+        (folder / f"{number:05}.{suffix}").write_text(text, encoding="utf-8")
+
+
+def _sentences(dice: random.Random, count: int) -> Iterator[str]:
+    for _ in range(count):
+        yield " ".join(dice.choices(_WORDS, k=dice.randint(5, 14))).capitalize() + "."
+
+
+def _markdown(number: int, dice: random.Random) -> tuple[str, str]:
+    parts = [
+        f"## Part {part}\n\n{' '.join(_sentences(dice, dice.randint(2, 12)))}\n" for part in range(dice.randint(1, 6))
+    ]
+    return "md", f"# Handbook {number}\n\n" + "\n".join(parts)
+
+
+def _html(number: int, dice: random.Random) -> tuple[str, str]:
+    return "html", f"<html><body><h1>Page {number}</h1>" + "".join(
+        f"<p>{s}</p>" for s in _sentences(dice, 12)
+    ) + "</body></html>"
+
+
+def _csv(number: int, dice: random.Random) -> tuple[str, str]:
+    rows = (f"{row},{dice.choice(_WORDS)},{dice.randint(1, 999)}" for row in range(dice.randint(5, 60)))
+    return "csv", f"id,product {number},price\n" + "\n".join(rows) + "\n"
+
+
+def _json_lines(number: int, dice: random.Random) -> tuple[str, str]:
+    rows = (
+        json.dumps({"id": f"{number}-{row}", "text": sentence}) for row, sentence in enumerate(_sentences(dice, 15))
+    )
+    return "jsonl", "\n".join(rows) + "\n"
+
+
+def _python(number: int, dice: random.Random) -> tuple[str, str]:
+    names = dice.sample(_WORDS, 6)
+    return "py", "\n\n".join(
+        f'def {name}_{number}(value):\n    """{name}"""\n    return value + {number}' for name in names
+    ) + "\n"
+
+
+def _text(number: int, dice: random.Random) -> tuple[str, str]:
+    return "txt", f"Note {number}\n\n" + "\n\n".join(_sentences(dice, dice.randint(1, 40))) + "\n"
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    main()
