@@ -25,6 +25,7 @@ from penstock_gateway.app.compression import compression_for, rewriter_for, term
 from penstock_gateway.app.feedback import feedback_servicer, telling_quality
 from penstock_gateway.app.listening import grpc_limits
 from penstock_gateway.app.parts import Parts, open_parts
+from penstock_gateway.app.stores import stores_of
 from penstock_gateway.domain.access.authentication import Authenticator
 from penstock_gateway.domain.administration.administration import Administration, CachePorts
 from penstock_gateway.domain.administration.cache_entries import NoKeptEntries
@@ -102,6 +103,7 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
         life=life,
         embeddings=embeddings,
         models=models,
+        stores=stores_of(channels),
         observer=observer,
         timing=StreamTiming(own.hold_back, own.keep_alive),
         started_at=int(time.time()),

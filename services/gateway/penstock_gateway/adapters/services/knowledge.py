@@ -130,16 +130,18 @@ class NoKnowledge(KnowledgeClient):
 
     def __init__(self) -> None:
         nobodys = timedelta(seconds=1)
-        super().__init__(_NoChannel(), nobodys, nobodys)
+        super().__init__(NoChannel(), nobodys, nobodys)
 
 
-class _NoChannel:
+class NoChannel:
     """Implements ``Channel`` where nobody is at its other end."""
 
     async def call(self, method: Any, request: Any, **_: Any) -> NoReturn:
+        """Raise ``ResourceState``."""
         raise _nothing_kept()
 
     def stream(self, method: Any, request: Any, **_: Any) -> NoReturn:
+        """Raise ``ResourceState``."""
         raise _nothing_kept()
 
 

@@ -39,6 +39,11 @@ _GIVE = replace(Policy.any_of(KeyScope.INFERENCE, KeyScope.ADMIN, KeyScope.OPERA
 _LOOK = Policy.any_of(KeyScope.READ, KeyScope.ADMIN, KeyScope.OPERATOR)
 _CHANGE = Policy.any_of(KeyScope.ADMIN, KeyScope.OPERATOR)
 _OPERATE = Policy.any_of(KeyScope.OPERATOR)
+# The wire formats know tenants alone: an operator's key has none.
+_SEE_STORES = Policy.any_of(KeyScope.INFERENCE, KeyScope.READ, KeyScope.ADMIN)
+_SEARCH_STORES = Policy.any_of(KeyScope.INFERENCE, KeyScope.ADMIN)
+_LOOK_INTO_STORES = Policy.any_of(KeyScope.READ, KeyScope.ADMIN)
+_CHANGE_STORES = Policy.any_of(KeyScope.ADMIN)
 
 
 def _rpcs(service: str, **policies: Policy) -> dict[str, Policy]:
@@ -118,6 +123,27 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
         "POST /v1/embeddings": INFERENCE,
         "GET /v1/models": INFERENCE,
         "GET /v1/models/{id}": INFERENCE,
+        "POST /v1/files": _CHANGE_STORES,
+        "GET /v1/files": _LOOK_INTO_STORES,
+        "GET /v1/files/{file}": _LOOK_INTO_STORES,
+        "DELETE /v1/files/{file}": _CHANGE_STORES,
+        "GET /v1/files/{file}/content": _LOOK_INTO_STORES,
+        "POST /v1/vector_stores": _CHANGE_STORES,
+        "GET /v1/vector_stores": _SEE_STORES,
+        "GET /v1/vector_stores/{store}": _SEE_STORES,
+        "POST /v1/vector_stores/{store}": _CHANGE_STORES,
+        "DELETE /v1/vector_stores/{store}": _CHANGE_STORES,
+        "POST /v1/vector_stores/{store}/search": _SEARCH_STORES,
+        "POST /v1/vector_stores/{store}/files": _CHANGE_STORES,
+        "GET /v1/vector_stores/{store}/files": _LOOK_INTO_STORES,
+        "GET /v1/vector_stores/{store}/files/{file}": _LOOK_INTO_STORES,
+        "POST /v1/vector_stores/{store}/files/{file}": _CHANGE_STORES,
+        "DELETE /v1/vector_stores/{store}/files/{file}": _CHANGE_STORES,
+        "GET /v1/vector_stores/{store}/files/{file}/content": _LOOK_INTO_STORES,
+        "POST /v1/vector_stores/{store}/file_batches": _CHANGE_STORES,
+        "GET /v1/vector_stores/{store}/file_batches/{batch}": _LOOK_INTO_STORES,
+        "POST /v1/vector_stores/{store}/file_batches/{batch}/cancel": _CHANGE_STORES,
+        "GET /v1/vector_stores/{store}/file_batches/{batch}/files": _LOOK_INTO_STORES,
     }
 )
 
