@@ -12,11 +12,13 @@ import (
 )
 
 const (
-	typedPrefix  = "/api/v1/"
-	adminPrefix  = "/api/v1/admin/"
-	promptsRoot  = "/api/v1/prompts"
-	wirePrefix   = "/v1/"
-	unknownRoute = "unknown"
+	typedPrefix = "/api/v1/"
+	adminPrefix = "/api/v1/admin/"
+	promptsRoot = "/api/v1/prompts"
+	// What is kept; a search is not among it.
+	knowledgePrefix = "/api/v1/knowledge/"
+	wirePrefix      = "/v1/"
+	unknownRoute    = "unknown"
 )
 
 // wireRoots are beginnings of paths on which the gateway serves wire formats, too: for SDKs whose base URL is told

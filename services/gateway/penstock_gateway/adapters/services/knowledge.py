@@ -31,6 +31,10 @@ from penstock_common.errors import ResourceState
 from penstock_common.rpc.client import Channel, ResponseStream
 from penstock_common.telemetry.steps import Step
 
+_NOT_CONFIGURED = (
+    "No documents are kept here. The operator adds the section `embedding` to the configuration, and restarts."
+)
+
 
 class KnowledgeClient:
     """Implements ``ports.Knowledge``: searches are bounded by ``search_timeout``, all else by ``timeout``.
@@ -128,25 +132,19 @@ class KnowledgeClient:
 class NoKnowledge(KnowledgeClient):
     """Implements ``ports.Knowledge`` where the installation has no embedding service: each method raises ``ResourceState``."""
 
-    def __init__(self) -> None:
+    def __init__(self, why: str = _NOT_CONFIGURED) -> None:
         nobodys = timedelta(seconds=1)
-        super().__init__(NoChannel(), nobodys, nobodys)
+        super().__init__(NoChannel(why), nobodys, nobodys)
 
 
 class NoChannel:
     """Implements ``Channel`` where nobody is at its other end."""
 
+    def __init__(self, why: str) -> None:
+        self._why = why
+
     async def call(self, method: Any, request: Any, **_: Any) -> NoReturn:
-        """Raise ``ResourceState``."""
-        raise _nothing_kept()
+        raise ResourceState(self._why, kind="knowledge base")
 
     def stream(self, method: Any, request: Any, **_: Any) -> NoReturn:
-        """Raise ``ResourceState``."""
-        raise _nothing_kept()
-
-
-def _nothing_kept() -> ResourceState:
-    return ResourceState(
-        "No documents are kept here. The operator adds the section `embedding` to the configuration, and restarts.",
-        kind="knowledge base",
-    )
+        raise ResourceState(self._why, kind="knowledge base")

@@ -122,6 +122,8 @@ class KeyRecord:
     models: frozenset[str] = frozenset()
     networks: tuple[Network, ...] = ()
     """Where the key is accepted from; empty means anywhere."""
+    labels: frozenset[str] = frozenset()
+    """Of documents that it may find, besides those that have none."""
     user_id: str = ""
     label: str = ""
     created_at: datetime | None = None

@@ -34,6 +34,7 @@ class Policy:
             raise ScopeMissing(f"The API key lacks the scope '{self.narrowest}'.", scope=self.narrowest)
 
 
+_FIND = Policy.any_of(KeyScope.INFERENCE, KeyScope.OPERATOR)
 INFERENCE = Policy.any_of(KeyScope.INFERENCE)
 _GIVE = replace(Policy.any_of(KeyScope.INFERENCE, KeyScope.ADMIN, KeyScope.OPERATOR), takes_idempotency_key=True)
 _LOOK = Policy.any_of(KeyScope.READ, KeyScope.ADMIN, KeyScope.OPERATOR)
@@ -108,6 +109,29 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
             ListFeedback=_LOOK,
             SummarizeFeedback=_LOOK,
             DeleteFeedback=_CHANGE,
+        ),
+        **_rpcs(
+            "KnowledgeService",
+            CreateKnowledgeBase=_CHANGE,
+            UpdateKnowledgeBase=_CHANGE,
+            GetKnowledgeBase=_LOOK,
+            ListKnowledgeBases=_LOOK,
+            DeleteKnowledgeBase=_CHANGE,
+            PutDocument=_CHANGE,
+            UpdateDocument=_CHANGE,
+            GetDocument=_LOOK,
+            ListDocuments=_LOOK,
+            ListChunks=_LOOK,
+            GetOriginal=_LOOK,
+            DeleteDocument=_CHANGE,
+            WatchIngest=_LOOK,
+            ChunkDocument=_LOOK,
+            Search=_FIND,
+            BuildIndex=_CHANGE,
+            ListIndexes=_LOOK,
+            SwitchIndex=_CHANGE,
+            DropIndex=_CHANGE,
+            PutEvaluation=_CHANGE,
         ),
         **_rpcs("StatusService", GetStatus=_OPERATE),
         **_rpcs(
