@@ -19,6 +19,8 @@ from penstock_common.contract.wire.files import (
 from penstock_common.rpc.client import Channel
 from penstock_gateway.adapters.services.knowledge import NoChannel
 
+_NOT_CONFIGURED = "No files are kept here. The operator adds the section `embedding` to the configuration, and restarts."
+
 
 class FilesClient:
     """Implements ``UploadedFiles``; each call is bounded by ``timeout``."""
@@ -68,4 +70,4 @@ class NoFiles(FilesClient):
     """Implements ``UploadedFiles`` where the installation has no embedding service: each method raises ``ResourceState``."""
 
     def __init__(self) -> None:
-        super().__init__(NoChannel(), timedelta(seconds=1))
+        super().__init__(NoChannel(_NOT_CONFIGURED), timedelta(seconds=1))

@@ -13,6 +13,8 @@ from typing import Any, Protocol
 import msgspec
 
 from penstock_common.contract.embedding import EmbedRequest, EmbedResponse
+from penstock_common.contract.knowledge import SearchResult
+from penstock_common.contract.knowledge_calls import SearchRequest
 from penstock_common.errors import PenstockError
 from penstock_common.llm.events import Answer
 from penstock_common.llm.types import GenerationEvent, GenerationInput, ModelInfo, RequestContext
@@ -170,12 +172,25 @@ class StoresAction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoresSearch:
+    """How documents are searched: ``requests`` takes the call whose body ``parse`` returned, ``render`` what was found."""
+
+    path: str
+    parse: Callable[[bytes], Any]
+    requests: Callable[[StoresCall], Sequence[SearchRequest]]
+    render: Callable[[StoresCall, SearchResult], bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoresFormat:
     """Keeps documents, and finds in them. ``actions`` by method and path: ``GET /v1/vector_stores/{store}``."""
 
     family: Family
     path: str
     actions: Mapping[str, StoresAction]
+    search: StoresSearch
+    in_its_words: Callable[[Exception, StoresCall], Exception]
+    """Returns the error that tells a caller of the format of an error."""
 
 
 Format = GenerationFormat | EmbeddingFormat | ModelsFormat | StoresFormat

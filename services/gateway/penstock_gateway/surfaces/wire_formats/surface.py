@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from penstock_common.errors import InternalError, InvalidRequest, PenstockError, ServiceUnavailable
-from penstock_gateway.domain.knowledge.files import Stores
 from penstock_gateway.domain.life.chat import ChatLife
 from penstock_gateway.domain.life.door import Place
 from penstock_gateway.domain.life.embeddings import EmbeddingLife
@@ -31,7 +30,7 @@ from penstock_gateway.surfaces.wire_formats.json_body import shortened
 from penstock_gateway.surfaces.wire_formats.models import ModelsServer
 from penstock_gateway.surfaces.wire_formats.refusals import refuse
 from penstock_gateway.surfaces.wire_formats.routes import Found, Routes
-from penstock_gateway.surfaces.wire_formats.stores import StoresServer
+from penstock_gateway.surfaces.wire_formats.stores import StoresParts, StoresServer
 from penstock_gateway.surfaces.wire_formats.table import DEFAULT_FAMILY, FORMATS
 
 _OWN_FAULTS = {500: InternalError, 503: ServiceUnavailable}
@@ -52,7 +51,7 @@ class WireFormatsParts:
     life: ChatLife
     embeddings: EmbeddingLife
     models: ModelDirectory
-    stores: Stores
+    stores: StoresParts
     observer: Observer
     timing: StreamTiming
     started_at: int
@@ -128,7 +127,7 @@ class WireFormats:
             embedding = EmbeddingServer(wire_format, parts.reception, parts.embeddings, parts.bodies)
             routes.add("POST", path, family, embedding.serve)
         elif isinstance(wire_format, StoresFormat):
-            stores = StoresServer(wire_format, parts.stores, parts.bodies)
+            stores = StoresServer(wire_format, parts.stores, parts.reception, parts.bodies)
             for method, template, serve in stores.routes():
                 routes.add(method, template, family, serve)
         else:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from penstock_gateway.surfaces.wire_formats.format import StoresAction, StoresFormat
+from penstock_gateway.surfaces.wire_formats.format import StoresAction, StoresFormat, StoresSearch
 from penstock_gateway.surfaces.wire_formats.openai.errors import OPENAI
-from penstock_gateway.surfaces.wire_formats.openai.vector_stores import attached, batches, stores, uploads
-from penstock_gateway.surfaces.wire_formats.openai.vector_stores.common import answering
+from penstock_gateway.surfaces.wire_formats.openai.vector_stores import attached, batches, search, stores, uploads
+from penstock_gateway.surfaces.wire_formats.openai.vector_stores.common import answering, in_openais_words
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores.form import read_upload
-from penstock_gateway.surfaces.wire_formats.openai.vector_stores.search import parse_search, search
 
 _FILES = "/v1/files"
 _STORES = "/v1/vector_stores"
@@ -18,6 +17,10 @@ _BATCH = f"{_STORE}/file_batches/{{batch}}"
 FORMAT = StoresFormat(
     family=OPENAI,
     path=_STORES,
+    search=StoresSearch(
+        path=f"{_STORE}/search", parse=search.parse_search, requests=search.requests_of, render=search.render_found
+    ),
+    in_its_words=in_openais_words,
     actions={
         f"POST {_FILES}": StoresAction(answering(uploads.upload), parse_form=read_upload),
         f"GET {_FILES}": StoresAction(answering(uploads.list_all)),
@@ -29,7 +32,6 @@ FORMAT = StoresFormat(
         f"GET {_STORE}": StoresAction(answering(stores.get)),
         f"POST {_STORE}": StoresAction(answering(stores.change), stores.parse_change),
         f"DELETE {_STORE}": StoresAction(answering(stores.delete)),
-        f"POST {_STORE}/search": StoresAction(search, parse_search),
         f"POST {_STORE}/files": StoresAction(answering(attached.attach), attached.parse_attachment),
         f"GET {_STORE}/files": StoresAction(answering(attached.list_all)),
         f"GET {_FILE}": StoresAction(answering(attached.get)),

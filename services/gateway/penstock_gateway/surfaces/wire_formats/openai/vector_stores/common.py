@@ -9,7 +9,7 @@ import msgspec
 
 from penstock_common.contract import knowledge_calls as calls
 from penstock_common.contract.knowledge import IndexSpec
-from penstock_common.errors import InvalidRequest, PenstockError, ResourceNotFound, UnsupportedParameter
+from penstock_common.errors import InvalidRequest, ResourceNotFound, UnsupportedParameter
 from penstock_gateway.domain.knowledge.files import Stores
 from penstock_gateway.surfaces.wire_formats.answer_head import JSON_LINE
 from penstock_gateway.surfaces.wire_formats.format import StoresAnswer, StoresCall
@@ -33,25 +33,12 @@ _PARAMS = (
 
 
 def answering(run: Run) -> Callable[[Stores, StoresCall], Awaitable[StoresAnswer]]:
-    """Return what answers with the object that ``run`` returns, and tells its failures in OpenAI's words."""
+    """Return what answers with the object that ``run`` returns."""
 
     async def answer(stores: Stores, call: StoresCall) -> StoresAnswer:
-        return StoresAnswer(_encode(await told(run, stores, call)), JSON_LINE)
+        return StoresAnswer(_encode(await run(stores, call)), JSON_LINE)
 
     return answer
-
-
-async def told(run: Run, stores: Stores, call: StoresCall) -> object:
-    """Return what ``run`` returns.
-
-    Raises:
-        PenstockError: in OpenAI's words.
-    """
-    try:
-        return await run(stores, call)
-    except (InvalidRequest, UnsupportedParameter, ResourceNotFound) as error:
-        failure = _in_their_words(error, call)
-    raise failure
 
 
 def tenant_of(call: StoresCall) -> str:
@@ -100,13 +87,14 @@ async def spec_of(stores: Stores, tenant: str, store: str) -> IndexSpec | None:
     return serving.spec if serving is not None else indexes[0].spec if indexes else None
 
 
-def _in_their_words(error: PenstockError, call: StoresCall) -> PenstockError:
+def in_openais_words(error: Exception, call: StoresCall) -> Exception:
+    """Return the error with OpenAI's names for what was asked."""
     if isinstance(error, ResourceNotFound):
         return _missing(error, call)
-    if isinstance(error, InvalidRequest):
-        return InvalidRequest(*_renamed(error.message, error.field))
-    assert isinstance(error, UnsupportedParameter), "all that is caught"
-    return UnsupportedParameter(*_renamed(error.message, error.parameter))
+    if isinstance(error, UnsupportedParameter):
+        return UnsupportedParameter(*_renamed(error.message, error.parameter))
+    # Those of its kinds have a status of their own.
+    return InvalidRequest(*_renamed(error.message, error.field)) if type(error) is InvalidRequest else error
 
 
 def _missing(error: ResourceNotFound, call: StoresCall) -> ResourceNotFound:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
 
-from penstock_common.contract import knowledge_calls
-from penstock_common.contract.knowledge import Hit, SearchMode, SearchOptions
+from penstock_common.contract.knowledge import SearchMode, SearchOptions, SearchResult
+from penstock_common.contract.knowledge_calls import SearchRequest
 from penstock_common.errors import InvalidRequest, UnsupportedParameter
-from penstock_gateway.domain.knowledge.files import Stores
-from penstock_gateway.surfaces.wire_formats.answer_head import JSON_LINE
-from penstock_gateway.surfaces.wire_formats.format import StoresAnswer, StoresCall
+from penstock_gateway.surfaces.wire_formats.format import StoresCall
 from penstock_gateway.surfaces.wire_formats.json_body import read_members, read_object
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores import wire
-from penstock_gateway.surfaces.wire_formats.openai.vector_stores.common import store_in, tenant_of, told
+from penstock_gateway.surfaces.wire_formats.openai.vector_stores.common import store_in, tenant_of
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores.filters import read_filter
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores.render import hit_told
 
@@ -40,13 +37,6 @@ class Search(NamedTuple):
 
     queries: Sequence[str]
     options: SearchOptions
-
-
-class Found(NamedTuple):
-    """What was found, and what did not take part in it."""
-
-    page: wire.SearchPage
-    degraded: Sequence[str]
 
 
 def parse_search(body: bytes) -> Search:
@@ -73,41 +63,24 @@ def parse_search(body: bytes) -> Search:
     )
 
 
-async def search(stores: Stores, call: StoresCall) -> StoresAnswer:
-    """Return what a key may find, the best first; of several queries what each finds, by its best score."""
-    found = await told(_found, stores, call)
-    assert isinstance(found, Found), "what it returns"
-    degraded = f"x-penstock-degraded: {', '.join(found.degraded)}\r\n".encode() if found.degraded else b""
-    return StoresAnswer(_encode(found.page), JSON_LINE + degraded)
+def requests_of(call: StoresCall) -> list[SearchRequest]:
+    """Return the searches, under the tenant and the labels of their caller's key.
 
-
-async def _found(stores: Stores, call: StoresCall) -> Found:
+    Raises:
+        ResourceNotFound: if nothing could have the store's id.
+    """
     asked: Search = call.body
     store, labels = store_in(call), sorted(call.caller.labels)
-    searches = [
-        stores.knowledge.search(
-            knowledge_calls.SearchRequest(
-                tenant=tenant_of(call), bases=[store], query=query, labels=labels, options=asked.options
-            )
-        )
+    return [
+        SearchRequest(tenant=tenant_of(call), bases=[store], query=query, labels=labels, options=asked.options)
         for query in asked.queries
     ]
-    results = [answer.result for answer in await asyncio.gather(*searches)]
-    best = merged((hit for result in results for hit in result.hits), asked.options.limit)
-    return Found(
-        wire.SearchPage(search_query=list(asked.queries), data=[hit_told(hit) for hit in best]),
-        sorted({part for result in results for part in result.degraded}),
-    )
 
 
-def merged(hits: Iterable[Hit], limit: int) -> list[Hit]:
-    """Return each chunk once, by its best score, the best first, ties by id."""
-    best: dict[str, Hit] = {}
-    for hit in hits:
-        known = best.get(hit.chunk.id)
-        if known is None or hit.score > known.score:
-            best[hit.chunk.id] = hit
-    return sorted(best.values(), key=lambda hit: (-hit.score, hit.chunk.id))[:limit]
+def render_found(call: StoresCall, found: SearchResult) -> bytes:
+    """Return the answer's body."""
+    asked: Search = call.body
+    return _encode(wire.SearchPage(search_query=list(asked.queries), data=[hit_told(hit) for hit in found.hits]))
 
 
 def _queries(given: str | list[str]) -> tuple[str, ...]:
