@@ -24,7 +24,8 @@ const (
 // wireRoots are beginnings of paths on which the gateway serves wire formats, too: for SDKs whose base URL is told
 // without /v1, and for Azure's.
 var wireRoots = []string{
-	"/chat/completions", "/completions", "/embeddings", "/models", "/responses", "/messages", "/openai/", "/engines/",
+	"/chat/completions", "/completions", "/embeddings", "/models", "/responses", "/messages", "/vector_stores", "/files",
+	"/openai/", "/engines/",
 }
 
 // isWire says whether a path is the gateway's HTTP port to judge.
