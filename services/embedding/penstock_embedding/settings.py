@@ -14,7 +14,8 @@ from penstock_common.addresses import BaseUrl, Target
 from penstock_common.configuration import RELOADED, Duration, Secret, Section
 from penstock_common.faults import KeyPath, refuse
 from penstock_common.llm.types import NANO_USD_PER_USD, UnitPrices
-from penstock_common.sections import DEFAULT_EMBEDDING_MODEL
+from penstock_common.sections import DEFAULT_EMBEDDING_MODEL, DatabaseUrl, Qdrant, Secrets
+from penstock_common.sql.address import DatabaseLimits
 
 Positive = Annotated[Duration, Field(gt=timedelta())]
 Revision = Annotated[str, Field(max_length=128, pattern=r"^[^/\s]*$")]
@@ -185,8 +186,71 @@ def _contradictions_of(key: str, first: ProviderSettings | TritonSettings | None
         names.add(standby.name)
 
 
+_MEBIBYTE = 1024 * 1024
+
+
+class KnowledgeSettings(Section):
+    """Section ``knowledge``: documents and their indexes, where the service has ``sql``. What nobody uses is not opened."""
+
+    enabled: bool = True
+    """Whether the service keeps documents."""
+    sql: DatabaseUrl = ""
+    """Where they are kept. Empty: where ``sql`` is, with SQLite in a file `knowledge.sqlite` beside that one, so that taking
+    documents in holds no ledger row up."""
+    path: Path | None = None
+    """Folder of the embedded engine of their vectors, which is not the cache's; `penstock up` takes one in the state folder."""
+    keep_originals: bool = False
+    """Whether what was put can be had again, beside the text that was read out of it. Both lie sealed."""
+    max_document_bytes: Annotated[int, Field(ge=1, le=256 * _MEBIBYTE)] = 32 * _MEBIBYTE
+    """The most of one document."""
+    max_bases_of_a_tenant: Annotated[int, Field(ge=1)] = 1_000
+    """Knowledge bases of one tenant."""
+    max_documents_of_a_tenant: Annotated[int, Field(ge=1)] = 1_000_000
+    """Documents of one tenant, of all its knowledge bases."""
+    max_bytes_of_a_tenant: Annotated[int, Field(ge=1)] = 100 * 1024 * _MEBIBYTE
+    """The same in bytes of what was put."""
+    max_files_of_a_tenant: Annotated[int, Field(ge=1)] = 100_000
+    """Files that one tenant has uploaded to `/v1/files` and not deleted; one has `max_document_bytes` at the most."""
+    max_file_bytes_of_a_tenant: Annotated[int, Field(ge=1)] = 16 * 1024 * _MEBIBYTE
+    """The same in bytes."""
+    ingest_concurrency: Annotated[int, Field(ge=1, le=64)] = 2
+    """Documents that are taken in at once by one process; each is in memory meanwhile."""
+    ingest_attempts: Annotated[int, Field(ge=1, le=100)] = 20
+    """Times that a document is tried while a part of the service is away, or dies of it, before it has failed."""
+    ingest_retry: Positive = timedelta(seconds=1)
+    """What lies between the first two attempts; each further pause is twice as long, up to a minute."""
+    lease: Annotated[Duration, Field(ge=timedelta(seconds=1))] = timedelta(seconds=30)
+    """After so long another process takes over what one that has died was at, with PostgreSQL."""
+    build_rate: Annotated[float, Field(gt=0)] = 200
+    """Chunks a second that the building of an index version embeds at the most, beside what callers ask for."""
+    kept_versions: Annotated[int, Field(ge=1, le=16)] = 2
+    """Index versions of a knowledge base that are kept current besides the one that serves; older ones are deleted."""
+    kept_for: Positive = timedelta(days=7)
+    """How long a version that has served is kept for a return to it."""
+    least_evaluation_queries: Annotated[int, Field(ge=1)] = 20
+    """With fewer questions nobody can say whether a version finds worse, and a switch to it has to be forced."""
+    most_evaluation_queries: Annotated[int, Field(ge=1, le=10_000)] = 500
+    """Of more questions so many are asked, evenly chosen."""
+    allowed_loss: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """How much nDCG at 10 a switch may cost."""
+    database_connections: Annotated[int, Field(ge=2, le=64)] = 8
+    """To the database, at once."""
+    database_timeout: Positive = timedelta(seconds=30)
+    """What one statement may take, waiting for a lock included."""
+
+    @property
+    def database_limits(self) -> DatabaseLimits:
+        """How much of the database one process may use."""
+        return DatabaseLimits(pool_size=self.database_connections, statement_timeout=self.database_timeout)
+
+
 class Settings(Section):
     """The embedding service's sections."""
 
     embedding: EmbeddingSettings = EmbeddingSettings()
     """The model of `/v1/embeddings`; without the section there is none."""
+    knowledge: KnowledgeSettings = KnowledgeSettings()
+    """Documents, and how they are found."""
+    sql: DatabaseUrl = ""
+    qdrant: Qdrant = Qdrant()
+    secrets: Secrets = Secrets()

@@ -340,6 +340,13 @@ class StoresWorld:
             return await client.request(method, f"http://penstock{path}", headers=head, **options)
 
 
+def _opened(files: Files) -> Any:
+    async def opened() -> Files:
+        return files
+
+    return opened
+
+
 @asynccontextmanager
 async def stores_world(
     document: dict[str, Any], folder: Path, limits: FileLimits | None = None, transport: str = IN_PROCESS
@@ -356,7 +363,7 @@ async def stores_world(
         engine = await opened(open_database(f"sqlite:///{folder}/files.sqlite"))
         await upgrade(engine, FILES)
         files = Files(SqlFiles(engine), XorSealer(), knowledge, limits or FileLimits())
-        embedding = Service("embedding", [*knowledge.handlers(), *files_handlers(files)])
+        embedding = Service("embedding", [*knowledge.handlers(), *files_handlers(_opened(files))])
         channels["embedding"] = await opened(channel_to(embedding, transport))
         gateway = await opened(
             penstock_gateway.app.gateway.running(

@@ -15,12 +15,16 @@ from penstock_embedding.adapters.model_files import ModelFiles, ModelSource, Tok
 from penstock_embedding.adapters.model_worker import BlockingModel, ModelIdentity, ModelWorker
 from penstock_embedding.adapters.providers.openai.client import ProviderEmbeddings
 from penstock_embedding.adapters.telemetry import BatchMetrics, UpstreamMetrics
+from penstock_embedding.app.files import files_of
+from penstock_embedding.app.knowledge import DeferredKnowledge, Opened, open_knowledge
 from penstock_embedding.app.upstreams import offer_of, provider_model, triton_places, upstreams_of
 from penstock_embedding.domain.batcher import Batcher, BatchModel, BatchPolicy
 from penstock_embedding.domain.batching import BatchBounds
 from penstock_embedding.domain.embedder import EmbedCall, Embedder, EmbeddingModel
 from penstock_embedding.domain.upstream import FailoverPolicy
 from penstock_embedding.settings import EmbeddingSettings, Settings
+from penstock_embedding.surfaces.files import files_handlers
+from penstock_embedding.surfaces.knowledge import KnowledgeServicer
 from penstock_embedding.surfaces.servicer import EmbeddingServicer
 
 Files = ModelFiles | TokenizerFiles | None
@@ -49,8 +53,24 @@ async def build(settings: Settings) -> AsyncGenerator[Service, None]:
         async def prepare(changed: Settings) -> Commit:
             return partial(embedder.charge, offer_of(changed.embedding, window))
 
-        handlers = EMBED.served_by(servicer.embed), LIST_MODELS.served_by(servicer.list_models)
-        yield Service("embedding", handlers, [metrics, asked], prepare)
+        documents = DeferredKnowledge(settings, lambda: _documents(settings, embedder))
+        handlers = (
+            EMBED.served_by(servicer.embed),
+            LIST_MODELS.served_by(servicer.list_models),
+            *KnowledgeServicer(documents.knowledge).handlers(),
+            *files_handlers(lambda: files_of(documents, settings.knowledge)),
+        )
+        async with documents.running():
+            yield Service("embedding", handlers, [metrics, asked], prepare)
+
+
+@asynccontextmanager
+async def _documents(settings: Settings, embedder: Embedder) -> AsyncGenerator[Opened, None]:
+    # Heavy, so only those who keep documents import it.
+    from penstock_embedding.app.models import open_models
+
+    async with open_models(settings.embedding, embedder) as models, open_knowledge(settings, models) as opened:
+        yield opened
 
 
 @asynccontextmanager

@@ -866,9 +866,8 @@ type KnowledgeBase struct {
 	// Questions that its versions are compared by.
 	EvaluationQueries uint32 `protobuf:"varint,10,opt,name=evaluation_queries,json=evaluationQueries,proto3" json:"evaluation_queries,omitempty"`
 	// Documents whose taking in has not ended, and those that could not be taken in.
-	DocumentsPending uint64 `protobuf:"varint,11,opt,name=documents_pending,json=documentsPending,proto3" json:"documents_pending,omitempty"`
-	DocumentsFailed  uint64 `protobuf:"varint,12,opt,name=documents_failed,json=documentsFailed,proto3" json:"documents_failed,omitempty"`
-	// Those whose taking in a caller ended.
+	DocumentsPending   uint64 `protobuf:"varint,11,opt,name=documents_pending,json=documentsPending,proto3" json:"documents_pending,omitempty"`
+	DocumentsFailed    uint64 `protobuf:"varint,12,opt,name=documents_failed,json=documentsFailed,proto3" json:"documents_failed,omitempty"`
 	DocumentsCancelled uint64 `protobuf:"varint,13,opt,name=documents_cancelled,json=documentsCancelled,proto3" json:"documents_cancelled,omitempty"`
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache

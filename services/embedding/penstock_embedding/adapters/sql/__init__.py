@@ -1,1 +1,1 @@
-"""What the embedding service keeps in SQL."""
+"""Documents in SQL: what there is, and what waits; vectors are an index of it."""

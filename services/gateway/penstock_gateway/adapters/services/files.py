@@ -19,7 +19,9 @@ from penstock_common.contract.wire.files import (
 from penstock_common.rpc.client import Channel
 from penstock_gateway.adapters.services.knowledge import NoChannel
 
-_NOT_CONFIGURED = "No files are kept here. The operator adds the section `embedding` to the configuration, and restarts."
+_NOT_CONFIGURED = (
+    "No files are kept here. The operator adds the section `embedding` to the configuration, and restarts."
+)
 
 
 class FilesClient:

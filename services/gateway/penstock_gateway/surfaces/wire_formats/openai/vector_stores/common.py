@@ -13,11 +13,13 @@ from penstock_common.errors import InvalidRequest, ResourceNotFound, Unsupported
 from penstock_gateway.domain.knowledge.files import Stores
 from penstock_gateway.surfaces.wire_formats.answer_head import JSON_LINE
 from penstock_gateway.surfaces.wire_formats.format import StoresAnswer, StoresCall
+from penstock_gateway.surfaces.wire_formats.openai.vector_stores import wire
 
 Run = Callable[[Stores, StoresCall], Awaitable[object]]
 _encode = msgspec.json.Encoder().encode
 _STORE_ID = re.compile(r"[a-z0-9_-]{1,64}")
 _OBJECT_ID = re.compile(r"[!-~]{1,128}")
+_ATTRIBUTE = re.compile(r"attributes\[")
 # The contract's paths, to OpenAI's; the longest first.
 _PARAMS = (
     ("spec.splitter.max_tokens", "chunking_strategy.static.max_chunk_size_tokens"),
@@ -29,6 +31,7 @@ _PARAMS = (
     ("options.limit", "max_num_results"),
     ("options.min_score", "ranking_options.score_threshold"),
     ("labels", "penstock_labels"),
+    ("content", "file_id"),
 )
 
 
@@ -92,9 +95,9 @@ def in_openais_words(error: Exception, call: StoresCall) -> Exception:
     if isinstance(error, ResourceNotFound):
         return _missing(error, call)
     if isinstance(error, UnsupportedParameter):
-        return UnsupportedParameter(*_renamed(error.message, error.parameter))
+        return UnsupportedParameter(*_renamed(error.message, error.parameter, call))
     # Those of its kinds have a status of their own.
-    return InvalidRequest(*_renamed(error.message, error.field)) if type(error) is InvalidRequest else error
+    return InvalidRequest(*_renamed(error.message, error.field, call)) if type(error) is InvalidRequest else error
 
 
 def _missing(error: ResourceNotFound, call: StoresCall) -> ResourceNotFound:
@@ -105,7 +108,10 @@ def _missing(error: ResourceNotFound, call: StoresCall) -> ResourceNotFound:
     return error
 
 
-def _renamed(message: str, field: str) -> tuple[str, str]:
+def _renamed(message: str, field: str, call: StoresCall) -> tuple[str, str]:
+    if _ATTRIBUTE.match(field):
+        # The message names which of them.
+        return message, "metadata" if isinstance(call.body, wire.StoreCreation | wire.StoreChange) else "attributes"
     for ours, theirs in _PARAMS:
         if field == ours or field.startswith((f"{ours}.", f"{ours}[")):
             param = theirs + field.removeprefix(ours)

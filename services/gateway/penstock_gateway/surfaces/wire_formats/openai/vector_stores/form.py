@@ -41,6 +41,8 @@ def read_upload(body: bytes, content_type: str) -> Upload:
     filename, content = fields["file"]
     if filename is None:
         raise InvalidRequest("'file' must be a file with a name.", field="file")
+    if not content:
+        raise InvalidRequest("'file' is empty.", field="file")
     return Upload(_base_name(filename), _purpose(fields), content)
 
 
