@@ -319,25 +319,16 @@ class StoresWorld:
     engine: AsyncEngine
     grpc_port: int
     socket: str
-    stack: AsyncExitStack = field(repr=False)
+    http: httpx.AsyncClient
 
     def sdk(self, key: str) -> openai.AsyncOpenAI:
-        """Return the vendor's SDK with a key; the world closes it."""
-        transport = httpx.AsyncHTTPTransport(uds=self.socket)
-        client = openai.AsyncOpenAI(
-            api_key=key,
-            base_url="http://penstock/v1",
-            http_client=httpx.AsyncClient(transport=transport),
-            max_retries=0,
-        )
-        self.stack.push_async_callback(client.close)
-        return client
+        """Return the vendor's SDK with a key."""
+        return openai.AsyncOpenAI(api_key=key, base_url="http://penstock/v1", http_client=self.http, max_retries=0)
 
     async def ask(self, method: str, path: str, key: str, **options: Any) -> httpx.Response:
         """Return the answer to a request that no SDK would send."""
-        async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=self.socket)) as client:
-            head = {"authorization": f"Bearer {key}", **options.pop("headers", {})}
-            return await client.request(method, f"http://penstock{path}", headers=head, **options)
+        head = {"authorization": f"Bearer {key}", **options.pop("headers", {})}
+        return await self.http.request(method, f"http://penstock{path}", headers=head, **options)
 
 
 def _opened(files: Files) -> Any:
@@ -371,8 +362,11 @@ async def stores_world(
                 penstock_gateway.app.gateway.Channels(**channels),
                 penstock_gateway.app.gateway.Listen(grpc="127.0.0.1:0", http=f"unix:{folder}/http.sock"),
                 upgrades_schema=True,
-                shares_limits=True,
+                shares_limits=False,
             )
         )
         await gateway.set_ready()
-        yield StoresWorld(knowledge, engine, gateway.grpc_port, f"{folder}/http.sock", stack)
+        http = await opened(
+            httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=f"{folder}/http.sock"), timeout=60)
+        )
+        yield StoresWorld(knowledge, engine, gateway.grpc_port, f"{folder}/http.sock", http)

@@ -54,8 +54,8 @@ def _value(value: str | float | bool, field: str) -> AttributeValue:
     if isinstance(value, bool):
         return AttributeValue(flag=value)
     if isinstance(value, str):
-        if len(value) > MAX_TEXT:
-            raise InvalidRequest(f"'{field}' is longer than {MAX_TEXT} characters.", field=field)
+        if len(value) > MAX_TEXT or "\0" in value:
+            raise InvalidRequest(f"'{field}' must have at most {MAX_TEXT} characters, none of them NUL.", field=field)
         return AttributeValue(text=value)
     number = float(value)
     if not math.isfinite(number):

@@ -40,10 +40,11 @@ class _Reader:
         if not isinstance(given, dict):
             raise _wrong(path, "must be an object with 'type'")
         members = cast("dict[str, Any]", given)
-        kind = members.get("type")
+        given_kind = members.get("type")
+        kind = given_kind if isinstance(given_kind, str) else ""
         if kind in _JOINTS:
             return self._compound(members, kind, path, depth)
-        if isinstance(kind, str) and kind in _OPERATORS:
+        if kind in _OPERATORS:
             return Filter(comparison=_comparison(members, cast(ComparisonOperator, kind), path))
         names = ", ".join(sorted(_OPERATORS | _JOINTS))
         raise _wrong(f"{path}.type", f"must be one of {names}")
