@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -112,15 +112,11 @@ class TritonSettings(TritonStandby):
     """Batches that may be under way."""
 
 
-class EmbeddingSettings(Section):
-    """Section ``embedding``."""
+class ModelSettings(Section):
+    """A model, and what runs it."""
 
-    model: Annotated[str, Field(min_length=1, max_length=128)] = DEFAULT_EMBEDDING_MODEL
-    """What callers ask for."""
     runtime: Literal["onnx", "sentence_transformers", "triton", "provider"] = "onnx"
     """What runs it: ONNX Runtime without torch; sentence-transformers with the extra ``torch``; a Triton; a provider."""
-    load: Literal["at_start", "on_first_use"] = "at_start"
-    """When the model is loaded: with the stack, or by the first request."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """For sentence-transformers; on CUDA it runs in float16."""
     provider: ProviderSettings | None = None
@@ -128,17 +124,57 @@ class EmbeddingSettings(Section):
     triton: TritonSettings | None = None
     """For the runtime of that name."""
     path: Path | None = None
-    """A sentence-transformers directory. Empty: an installed package that carries the model, else the hub."""
+    """A sentence-transformers directory, or for ``onnx`` one with ``model.onnx`` and ``tokenizer.json``. Empty: an installed
+    package that carries the model, else the hub."""
     hub_id: str = ""
     """Such as sentence-transformers/all-MiniLM-L6-v2; needs the package huggingface-hub."""
-    cache_dir: Path = Path("~/.cache/penstock/models")
-    """Where prepared graphs are kept, 24 MB each."""
+    pooling: Literal["", "mean", "cls"] = ""
+    """For ``onnx``, what a text's vector is made of: the mean of its tokens, or the first one. Empty: as the model's directory
+    says, else the mean."""
+    query_prefix: Annotated[str, Field(max_length=512)] = ""
+    """What the model wants before a question, with the blank that ends it; its card tells."""
+    passage_prefix: Annotated[str, Field(max_length=512)] = ""
+    """The same before what is searched."""
+    window_tokens: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """The most that the model takes of one text, special tokens included; 0: as its files say. Of a provider nothing else says
+    it, and pieces of documents can only be held against what is said here."""
     price: Annotated[PriceSettings, RELOADED] = PriceSettings()
     min_dimensions: Annotated[int, Field(ge=0)] = 0
     """Callers may ask for shorter vectors, down to so many values: for models that are trained for it. 0: none may."""
     dimensions: Annotated[int, Field(ge=0, le=65_536)] = 0
     """Values of a vector, as `triton` or `provider` has to answer; 0: as many as the first answer has. An answer of another
     length is a failure, and reaches nobody."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        refuse(
+            ((name,), f"the section '{name}' and 'runtime: {name}' go together")
+            for name, section in (("provider", self.provider), ("triton", self.triton))
+            if (self.runtime == name) != (section is not None)
+        )
+        refuse(_contradictions_of("provider", self.provider))
+        refuse(_contradictions_of("triton", self.triton))
+        return self
+
+
+class FurtherModel(ModelSettings):
+    """A model beside the service's own, loaded when somebody first asks for it, and then kept."""
+
+    name: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^/\s]+$")]
+    """What callers and indexes ask for."""
+
+
+class EmbeddingSettings(ModelSettings):
+    """Section ``embedding``."""
+
+    model: Annotated[str, Field(min_length=1, max_length=128)] = DEFAULT_EMBEDDING_MODEL
+    """What callers ask for."""
+    models: list[FurtherModel] = []
+    """Further models, such as one that an index is to change to."""
+    load: Literal["at_start", "on_first_use"] = "at_start"
+    """When the model is loaded: with the stack, or by the first request."""
+    cache_dir: Path = Path("~/.cache/penstock/models")
+    """Where prepared graphs are kept, 24 MB each."""
     max_batch: Annotated[int, Field(ge=1, le=1024)] = 64
     """Texts that run together, whichever callers they belong to."""
     max_batch_tokens: Annotated[int, Field(ge=1)] = 512
@@ -152,17 +188,25 @@ class EmbeddingSettings(Section):
     """Texts that wait before further requests are refused."""
     max_waiting_tokens: Annotated[int, Field(ge=1)] = 131_072
     """The same in tokens; 10 to 15 seconds of a processor's work."""
+    passage_batch_tokens: Annotated[int, Field(ge=1)] = 256
+    """Tokens of documents that run together. A caller who comes meanwhile waits for them."""
+    passage_turn: Annotated[int, Field(ge=1, le=1000)] = 8
+    """Of so many batches one is of documents, while callers fill all others; where no caller waits, all are."""
 
     @model_validator(mode="after")
-    def _complete(self) -> EmbeddingSettings:
+    def _names_differ(self) -> EmbeddingSettings:
+        names = [self.model, *(further.name for further in self.models)]
         refuse(
-            ((name,), f"the section '{name}' and 'runtime: {name}' go together")
-            for name, section in (("provider", self.provider), ("triton", self.triton))
-            if (self.runtime == name) != (section is not None)
+            (("models", index, "name"), f"the name '{further.name}' is taken: give each model its own")
+            for index, further in enumerate(self.models)
+            if further.name in names[: index + 1]
         )
-        refuse(_contradictions_of("provider", self.provider))
-        refuse(_contradictions_of("triton", self.triton))
         return self
+
+    def of(self, further: FurtherModel) -> EmbeddingSettings:
+        """Return the settings of a service whose own model is this one."""
+        own = {name: getattr(further, name) for name in ModelSettings.model_fields}
+        return self.model_copy(update={**own, "model": further.name, "models": [], "load": "on_first_use"})
 
 
 def _contradictions_of(key: str, first: ProviderSettings | TritonSettings | None) -> Iterator[tuple[KeyPath, str]]:

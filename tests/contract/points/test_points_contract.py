@@ -292,6 +292,18 @@ async def test_what_shares_a_term_is_found_by_the_sum_of_products(worded, acme):
     assert list(await worded.matching({}, Where(acme), limit=5)) == []
 
 
+async def test_of_payloads_those_fields_come_that_are_named(worded, acme):
+    await worded.put([with_terms(acme, {1: 1.0}, labels=["*"], attributes=["red"]), with_terms(acme, {1: 1.0})])
+    labelled = [({"labels": ["*"]}), {}]
+
+    near_ones = await worded.nearest(array("f", EAST), Where(acme), limit=5, floor=-1.0, fields=("labels",))
+    matching = await worded.matching({1: 1.0}, Where(acme), limit=5, fields=("labels",))
+
+    assert [one.tenant for one in (*near_ones, *matching)] == [acme] * 4
+    assert sorted((one.payload for one in near_ones), key=len, reverse=True) == labelled
+    assert sorted((one.payload for one in matching), key=len, reverse=True) == labelled
+
+
 async def test_how_rare_a_term_is_among_all_changes_no_weight(worded, acme, globex):
     kept = with_terms(acme, {11: 1.0, 12: 1.0})
     await worded.put([kept, *(with_terms(globex, {11: 1.0}) for _ in range(50))])

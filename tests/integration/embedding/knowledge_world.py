@@ -10,7 +10,7 @@ import os
 import re
 from array import array
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from penstock_embedding.adapters.sql.garbage import SqlGarbage
 from penstock_embedding.adapters.sql.schema import KNOWLEDGE
 from penstock_embedding.adapters.sql.taking import SqlTaking
 from penstock_embedding.adapters.sql.versions import SqlVersions
+from penstock_embedding.app.knowledge_bounds import bounds_of, build_pace_of, judging_of
 from penstock_embedding.domain.chunking.piece import Piece
 from penstock_embedding.domain.documents.parsed import DocumentRefused, Parsed
 from penstock_embedding.domain.knowledge.building import Builder
@@ -37,9 +38,9 @@ from penstock_embedding.domain.knowledge.indexes import Indexes
 from penstock_embedding.domain.knowledge.ingest import Ingest, Pace, Stores
 from penstock_embedding.domain.knowledge.ports import QueryVector
 from penstock_embedding.domain.knowledge.preparing import Preparing, nothing_happens
+from penstock_embedding.domain.knowledge.steady import SteadySearcher
 from penstock_embedding.domain.knowledge.sweeping import Sweeper
 from penstock_embedding.domain.knowledge.watching import Watch
-from penstock_embedding.app.knowledge_bounds import bounds_of, build_pace_of, judging_of
 from penstock_embedding.settings import KnowledgeSettings
 
 TENANT = "acme"
@@ -129,7 +130,9 @@ class Lines:
 
 
 def analyse(text: str, language: str) -> dict[int, float]:
-    return {int.from_bytes(hashlib.sha256(word.encode()).digest()[:4]): 1.0 for word in set(_WORD.findall(text.lower()))}
+    return {
+        int.from_bytes(hashlib.sha256(word.encode()).digest()[:4]): 1.0 for word in set(_WORD.findall(text.lower()))
+    }
 
 
 class FolderVectors:
@@ -160,7 +163,13 @@ class FolderVectors:
             fresh.replace(target)
 
     def points(self) -> dict[Path, dict[str, Any]]:
-        return {path: json.loads(path.read_text()) for path in self.folder.iterdir() if path.suffix != ".new"}
+        found = {}
+        for path in self.folder.iterdir():
+            # Another process may delete it meanwhile.
+            with suppress(FileNotFoundError):
+                if path.suffix != ".new":
+                    found[path] = json.loads(path.read_text())
+        return found
 
     def _of(self, index: Any, document: str | None = None) -> dict[Path, dict[str, Any]]:
         name = [index.tenant, index.base, index.version]
@@ -240,7 +249,9 @@ class World:
 
 
 def models_of_the_test() -> HashModels:
-    return HashModels({"one": HashModel("one", "a"), "two": HashModel("two", "b"), "noise": HashModel("noise", "c", 32)})
+    return HashModels(
+        {"one": HashModel("one", "a"), "two": HashModel("two", "b"), "noise": HashModel("noise", "c", 32)}
+    )
 
 
 @asynccontextmanager
@@ -271,7 +282,7 @@ async def open_world(
         ingest = Ingest(Stores(taking, versions, bases, heap), PlainParser(), preparing, sweeper, pace)
         builder = Builder(versions, heap, preparing, sweeper, build_pace_of(own))
         catalogue = SqlCatalogue(database)
-        searcher = PlainSearcher(catalogue, vectors, models)
+        searcher = SteadySearcher(PlainSearcher(catalogue, vectors, models), catalogue)
         documents = SqlDocuments(database, keeps_originals=own.keep_originals)
         world = World(
             documents=Documents(bases, documents, models, sweeper, bounds_of(own), ingest.awaken),

@@ -161,26 +161,28 @@ async def test_labels_that_change_while_a_document_is_embedded_reach_its_vectors
 async def test_a_slow_version_never_comes_over_a_later_one(database_url, tmp_path):
     if not database_url.startswith("postgresql"):
         database_url = f"sqlite:///{tmp_path}/shared.db"
-    async with open_world(database_url, tmp_path, owner="slow") as slow:
-        async with open_world(database_url, tmp_path, owner="fast") as fast:
-            await slow.documents.put_base(calls.PutBaseRequest(tenant=TENANT, id="kb", spec=SMALL))
-            began, go_on = asyncio.Event(), asyncio.Event()
+    async with (
+        open_world(database_url, tmp_path, owner="slow") as slow,
+        open_world(database_url, tmp_path, owner="fast") as fast,
+    ):
+        await slow.documents.put_base(calls.PutBaseRequest(tenant=TENANT, id="kb", spec=SMALL))
+        began, go_on = asyncio.Event(), asyncio.Event()
 
-            async def gate(texts):
-                began.set()
-                await go_on.wait()
+        async def gate(texts):
+            began.set()
+            await go_on.wait()
 
-            slow.models.model("one").gate = gate
-            await put(slow, "a", lines("alpha", 5))
-            taking = asyncio.create_task(slow.ingest.take_one())
-            await began.wait()
-            await put(fast, "a", lines("beta", 2))
-            await take_all(fast)
-            go_on.set()
-            await taking
-            assert await texts(fast, "a") == ["beta line 0\n", "beta line 1\n"]
-            await fast.sweeper.sweep()
-            assert {point["version"] for point in fast.vectors.points().values()} == {2}
+        slow.models.model("one").gate = gate
+        await put(slow, "a", lines("alpha", 5))
+        taking = asyncio.create_task(slow.ingest.take_one())
+        await began.wait()
+        await put(fast, "a", lines("beta", 2))
+        await take_all(fast)
+        go_on.set()
+        await taking
+        assert await texts(fast, "a") == ["beta line 0\n", "beta line 1\n"]
+        await fast.sweeper.sweep()
+        assert {point["version"] for point in fast.vectors.points().values()} == {2}
 
 
 @pytest.mark.parametrize("how", ["delete", "cancel", "delete base"])

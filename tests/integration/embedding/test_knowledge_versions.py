@@ -204,7 +204,9 @@ async def test_a_kept_version_whose_model_has_gone_does_not_hold_documents_up(wo
     await put(world, "alpha", "alpha anew\n")
     await take_all(world)
     assert await states(world) == {2: "failed", 1: "serving"}
-    assert (await world.documents.get_document(calls.GetDocumentRequest(TENANT, "kb", "alpha"))).document.state == "ready"
+    assert (
+        await world.documents.get_document(calls.GetDocumentRequest(TENANT, "kb", "alpha"))
+    ).document.state == "ready"
     with pytest.raises(ResourceState, match="failed"):
         await switch(world, 2, force=True)
 

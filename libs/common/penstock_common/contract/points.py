@@ -16,6 +16,7 @@ class Nearest(Value, frozen=True, tag=True):
     where: Where
     limit: int
     floor: float
+    fields: Sequence[str] = ()
 
 
 class Matching(Value, frozen=True, tag=True):
@@ -25,6 +26,7 @@ class Matching(Value, frozen=True, tag=True):
     terms: Terms
     where: Where
     limit: int
+    fields: Sequence[str] = ()
 
 
 class Put(Value, frozen=True, tag=True):

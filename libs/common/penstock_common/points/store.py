@@ -150,9 +150,13 @@ class Points(Protocol):
         *,
         limit: int,
         floor: float,
+        fields: Sequence[str] = (),
         timeout: float | None = None,  # noqa: ASYNC109 - an engine's, which is told of it
     ) -> Sequence[Scored]:
-        """Return at most ``limit`` points whose score is at least ``floor``, the nearest first."""
+        """Return at most ``limit`` points whose score is at least ``floor``, the nearest first.
+
+        Of their payloads only ``fields`` are read; empty means all.
+        """
         ...
 
     async def matching(
@@ -161,9 +165,10 @@ class Points(Protocol):
         where: Where,
         *,
         limit: int,
+        fields: Sequence[str] = (),
         timeout: float | None = None,  # noqa: ASYNC109 - as above
     ) -> Sequence[Scored]:
-        """Return at most ``limit`` points, those with the highest sum of products of weights first.
+        """Return at most ``limit`` points, those with the highest sum of products of weights first; ``fields`` as above.
 
         None is without a common term. The weights are the caller's own: an engine that could change them by how rare a
         term is in the collection does not, as that would tell of other tenants.

@@ -120,7 +120,7 @@ class Collections:
                 request.limit,
                 filter=self._filter(kept, request.filter),
                 params=convert.params_of(request.params),
-                with_payload=True,
+                with_payload=list(request.with_payload.include.fields) or True,
                 score_threshold=request.score_threshold if request.HasField("score_threshold") else None,
             )
         )

@@ -18,8 +18,13 @@ class DocumentSealer:
         """``older`` secrets are those whose records are still read."""
         secrets = {_version_of(each): each for each in (*older, secret)}
         self._newest = _version_of(secret)
-        self._sealer = lru_cache(_TENANTS)(lambda tenant, version: _sealer(secrets[version], tenant, version))
         self._versions = frozenset(secrets)
+
+        @lru_cache(_TENANTS)
+        def sealer(tenant: str, version: int) -> RecordSealer:
+            return _sealer(secrets[version], tenant, version)
+
+        self._sealer = sealer
 
     def seal(self, tenant: str, bound_to: bytes, content: bytes) -> bytes:
         """Return the content encrypted, bound to tenant and place."""

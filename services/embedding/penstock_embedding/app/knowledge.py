@@ -103,16 +103,18 @@ class DeferredKnowledge:
         # What is opened is closed by the task that has opened it.
         async with asyncio.TaskGroup() as group:
             keeper = group.create_task(self._keep())
-            resuming = group.create_task(self._resume()) if has_been_used(self._settings) else None
+            resuming = group.create_task(self._resume())
             try:
                 yield
             finally:
                 self._closed.set()
-                for task in (resuming, None if self._opened is not None else keeper):
-                    if task is not None:
-                        task.cancel()
+                resuming.cancel()
+                if self._opened is None:
+                    keeper.cancel()
 
     async def _resume(self) -> None:
+        if not has_been_used(self._settings):
+            return
         try:
             await self.opened()
         except (ResourceState, ServiceUnavailable) as error:

@@ -31,6 +31,7 @@ from penstock_embedding.domain.knowledge.indexes import Indexes
 from penstock_embedding.domain.knowledge.ingest import Ingest, Stores
 from penstock_embedding.domain.knowledge.ports import Models
 from penstock_embedding.domain.knowledge.preparing import Checkpoint, Preparing, nothing_happens
+from penstock_embedding.domain.knowledge.steady import SteadySearcher
 from penstock_embedding.domain.knowledge.sweeping import Sweeper
 from penstock_embedding.domain.knowledge.watching import Watch
 from penstock_embedding.domain.retrieval.analysis import document_terms
@@ -75,7 +76,8 @@ async def put_together(
     sweeper = Sweeper(heap, vectors)
     ingest = Ingest(Stores(taking, versions, bases, heap), parser, preparing, sweeper, pace_of(own))
     builder = Builder(versions, heap, preparing, sweeper, build_pace_of(own))
-    searcher = Searcher(SqlCatalogue(database), vectors, whole.models)
+    catalogue = SqlCatalogue(database)
+    searcher = SteadySearcher(Searcher(catalogue, vectors, whole.models), catalogue)
     for work in (sweeper.run(), builder.run(), ingest.run()):
         await stack.enter_async_context(running(work))
     knowledge = Knowledge(

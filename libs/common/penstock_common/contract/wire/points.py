@@ -148,6 +148,7 @@ def _nearest_to(value: Nearest) -> pb.NearestRequest:
         where=_where_to(value.where),
         limit=value.limit,
         floor=value.floor,
+        fields=value.fields,
     )
 
 
@@ -158,6 +159,7 @@ def _nearest_from(message: pb.NearestRequest) -> Nearest:
         where=_where_from(message.where),
         limit=message.limit,
         floor=message.floor,
+        fields=tuple(message.fields),
     )
 
 
@@ -167,6 +169,7 @@ def _matching_to(value: Matching) -> pb.MatchingRequest:
         terms=value.terms,
         where=_where_to(value.where),
         limit=value.limit,
+        fields=value.fields,
     )
 
 
@@ -176,6 +179,7 @@ def _matching_from(message: pb.MatchingRequest) -> Matching:
         terms=dict(message.terms),
         where=_where_from(message.where),
         limit=message.limit,
+        fields=tuple(message.fields),
     )
 
 

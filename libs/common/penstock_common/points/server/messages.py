@@ -70,7 +70,7 @@ class Conversation:
             params=self._params,
             score_threshold=asked.floor,
             limit=asked.limit,
-            with_payload=_WITH,
+            with_payload=_shown(asked.fields),
         )
         if asked.collection.sparse:
             request.using = DENSE
@@ -84,9 +84,15 @@ async def _matching(asked: Matching, call: Call) -> Sequence[Scored]:
         using=SPARSE,
         filter=filter_of(asked.where),
         limit=asked.limit,
-        with_payload=_WITH,
+        with_payload=_shown(asked.fields),
     )
     return _found(await call("Query", request))
+
+
+def _shown(fields: Sequence[str]) -> Any:
+    if not fields:
+        return _WITH
+    return _pb.WithPayloadSelector(include=_pb.PayloadIncludeSelector(fields=[TENANT, *fields]))
 
 
 def _found(response: Any) -> Sequence[Scored]:

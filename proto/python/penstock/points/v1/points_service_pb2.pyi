@@ -164,18 +164,20 @@ class Conditions(_message.Message):
     def __init__(self, conditions: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ...) -> None: ...
 
 class NearestRequest(_message.Message):
-    __slots__ = ("collection", "vector", "where", "limit", "floor")
+    __slots__ = ("collection", "vector", "where", "limit", "floor", "fields")
     COLLECTION_FIELD_NUMBER: _ClassVar[int]
     VECTOR_FIELD_NUMBER: _ClassVar[int]
     WHERE_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     FLOOR_FIELD_NUMBER: _ClassVar[int]
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
     collection: Collection
     vector: _containers.RepeatedScalarFieldContainer[float]
     where: Where
     limit: int
     floor: float
-    def __init__(self, collection: _Optional[_Union[Collection, _Mapping]] = ..., vector: _Optional[_Iterable[float]] = ..., where: _Optional[_Union[Where, _Mapping]] = ..., limit: _Optional[int] = ..., floor: _Optional[float] = ...) -> None: ...
+    fields: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, collection: _Optional[_Union[Collection, _Mapping]] = ..., vector: _Optional[_Iterable[float]] = ..., where: _Optional[_Union[Where, _Mapping]] = ..., limit: _Optional[int] = ..., floor: _Optional[float] = ..., fields: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class NearestResponse(_message.Message):
     __slots__ = ("points",)
@@ -184,7 +186,7 @@ class NearestResponse(_message.Message):
     def __init__(self, points: _Optional[_Iterable[_Union[ScoredPoint, _Mapping]]] = ...) -> None: ...
 
 class MatchingRequest(_message.Message):
-    __slots__ = ("collection", "terms", "where", "limit")
+    __slots__ = ("collection", "terms", "where", "limit", "fields")
     class TermsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -196,11 +198,13 @@ class MatchingRequest(_message.Message):
     TERMS_FIELD_NUMBER: _ClassVar[int]
     WHERE_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
+    FIELDS_FIELD_NUMBER: _ClassVar[int]
     collection: Collection
     terms: _containers.ScalarMap[int, float]
     where: Where
     limit: int
-    def __init__(self, collection: _Optional[_Union[Collection, _Mapping]] = ..., terms: _Optional[_Mapping[int, float]] = ..., where: _Optional[_Union[Where, _Mapping]] = ..., limit: _Optional[int] = ...) -> None: ...
+    fields: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, collection: _Optional[_Union[Collection, _Mapping]] = ..., terms: _Optional[_Mapping[int, float]] = ..., where: _Optional[_Union[Where, _Mapping]] = ..., limit: _Optional[int] = ..., fields: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class MatchingResponse(_message.Message):
     __slots__ = ("points",)

@@ -12,7 +12,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from penstock_embedding.adapters.parsing.landlock import allow_reading_alone
+
 _OPEN_FILES = 32
+_CODE_PATHS = ("stdlib", "platstdlib", "purelib", "platlib")
+_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib")
 _OUR_CODE = Path(__file__).parents[2]
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
@@ -41,18 +45,20 @@ class Forbidden(PermissionError):
 def confine(memory_bytes: int, parent: int) -> None:
     """Confine this process for good, as far as the system can.
 
-    The kernel holds what it offers to any user: memory, open files, the size of files, new processes, privileges, and
-    the network by a namespace of its own. Where a kernel has none, the hook alone refuses.
+    The kernel holds what it offers to any user: memory, open files, the size of files, new processes, privileges, the
+    network by a namespace of its own, files by Landlock. Where a kernel has none, the hook alone refuses.
     """
-    roots = _code_folders()
+    folders = _code_folders()
     _limit(resource.RLIMIT_NOFILE, _OPEN_FILES)
     _limit(resource.RLIMIT_FSIZE, 0)
     _limit(resource.RLIMIT_CORE, 0)
     if sys.platform == "linux":
         _leave_the_network()
         _end_with(parent)
+        allow_reading_alone((*folders, *_LIBRARIES, str(Path(sys.base_prefix) / "lib")))
         _limit(resource.RLIMIT_NPROC, 0)
         _limit(resource.RLIMIT_AS, memory_bytes)
+    roots = tuple(folder + os.sep for folder in folders)
     sys.addaudithook(lambda event, arguments: _refuse(event, arguments, roots))
 
 
@@ -89,10 +95,11 @@ def _end_with(parent: int) -> None:
         sys.exit("the parent has ended")
 
 
-def _code_folders() -> tuple[str, ...]:
+def _code_folders() -> list[str]:
     """Return where code may still be read from: readers are imported when a document needs them."""
-    folders = {*sys.path, *sysconfig.get_paths().values(), sys.prefix, sys.base_prefix, str(_OUR_CODE)}
-    return tuple(os.path.realpath(folder) + os.sep for folder in folders if folder)
+    standard = sysconfig.get_paths()
+    folders = {*sys.path, *(standard[name] for name in _CODE_PATHS), str(_OUR_CODE)}
+    return sorted(os.path.realpath(folder) for folder in folders if Path(folder).is_absolute())
 
 
 def _refuse(event: str, arguments: Sequence[object], roots: tuple[str, ...]) -> None:

@@ -21,24 +21,32 @@ class SandboxedParser:
     def __init__(self, limits: ParsingLimits) -> None:
         self._limits = limits
         self._idle: list[ReadingProcess] = []
+        self._busy: list[ReadingProcess] = []
         self._free = asyncio.Semaphore(limits.workers)
         self._waiting = 0
+        self._is_closed = False
 
     @classmethod
     @asynccontextmanager
     async def open(cls, limits: ParsingLimits) -> AsyncGenerator[SandboxedParser, None]:
-        """Yield a parser, whose processes end with it; nothing may be in it by then."""
+        """Yield a parser, whose processes end with it; what is being read then is refused."""
         parser = cls(limits)
         try:
             yield parser
         finally:
-            for process in parser._idle:
+            parser._is_closed = True
+            for process in (*parser._idle, *parser._busy):
                 await process.end()
 
     @property
     def idle_pids(self) -> list[int]:
         """The processes that wait for documents."""
         return [process.pid for process in self._idle]
+
+    @property
+    def busy_pids(self) -> list[int]:
+        """The processes that read."""
+        return [process.pid for process in self._busy]
 
     async def parse(self, content: bytes, *, filename: str = "", media_type: str = "") -> Parsed:
         """Return the text, as ``Parser`` says."""
@@ -86,6 +94,7 @@ class SandboxedParser:
 
     async def _read_in(self, process: ReadingProcess, job: Job) -> Parsed:
         is_whole = False
+        self._busy.append(process)
         try:
             parsed = await process.read(job)
             is_whole = True
@@ -96,7 +105,8 @@ class SandboxedParser:
         except ProcessLost as lost:
             raise why_lost(lost, self._limits) from None
         finally:
-            if is_whole and not process.is_worn:
+            self._busy.remove(process)
+            if is_whole and not process.is_worn and not self._is_closed:
                 self._idle.append(process)
             else:
                 await process.end()

@@ -18,6 +18,8 @@ from penstock_embedding.domain.documents.limits import ParsingLimits
 from penstock_embedding.domain.documents.parsed import DocumentRefused, Parsed
 
 _MODULE = "penstock_embedding.adapters.parsing.worker"
+_ENVIRONMENT = ("PYTHONPATH", "LD_LIBRARY_PATH")
+"""Where code is. What else stands there, keys above all, is not for a reader of documents."""
 _START_SECONDS = 60
 _REPLY_BYTES_BESIDE = 1024 * 1024
 _BYTES_PER_CHARACTER = 4
@@ -58,7 +60,7 @@ class ReadingProcess:
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=DEVNULL,
-                env={"PYTHONPATH": os.pathsep.join(sys.path), "LC_ALL": "C.UTF-8"},
+                env={name: value for name, value in os.environ.items() if name in _ENVIRONMENT} | {"LC_ALL": "C.UTF-8"},
                 # A Ctrl-C at the terminal is its owner's to hear.
                 start_new_session=True,
             )

@@ -27,6 +27,7 @@ from penstock_embedding.adapters.sql.tables import (
     texts,
 )
 from penstock_embedding.domain.knowledge.ports import IndexRef
+from penstock_embedding.domain.knowledge.records import Page
 
 _KEPT_PER_DOCUMENT = (pending, contents, texts, indexed, chunks, terms)
 
@@ -43,12 +44,12 @@ class SqlBases:
             row = await require_base(connection, tenant, base)
             return (await _told(connection, [row]))[0]
 
-    async def list(self, tenant: str, after: str, limit: int, *, descending: bool) -> Sequence[KnowledgeBase]:
+    async def list(self, tenant: str, page: Page) -> Sequence[KnowledgeBase]:
         """Return a page; see the port."""
-        query = select(bases).where(bases.c.tenant == tenant, bases.c.deleted_at.is_(None)).limit(limit)
-        if after:
-            query = query.where(bases.c.id < after if descending else bases.c.id > after)
-        query = query.order_by(bases.c.id.desc() if descending else bases.c.id)
+        query = select(bases).where(bases.c.tenant == tenant, bases.c.deleted_at.is_(None)).limit(page.limit)
+        if page.after:
+            query = query.where(bases.c.id < page.after if page.descending else bases.c.id > page.after)
+        query = query.order_by(bases.c.id.desc() if page.descending else bases.c.id)
         async with self._database.reading() as connection:
             return await _told(connection, (await connection.execute(query)).mappings().all())
 

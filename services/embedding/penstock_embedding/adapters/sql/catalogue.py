@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import select
 
 from penstock_common.errors import ResourceNotFound, ResourceState
 from penstock_embedding.adapters.sql.database import Database, require_base
 from penstock_embedding.adapters.sql.rows import chunk_of, document_of, ref_of
-from penstock_embedding.adapters.sql.tables import chunks, documents, indexes, terms
+from penstock_embedding.adapters.sql.tables import chunks, documents, indexes
+from penstock_embedding.adapters.sql.tables import terms as counted
 from penstock_embedding.domain.knowledge.ports import FoundChunk, IndexRef
 
+Row = Mapping[Any, Any]
 # Databases take so many values of one statement: 999 of an old SQLite.
 _MOST_VALUES = 500
 
@@ -41,14 +44,14 @@ class SqlCatalogue:
             )
         return ref_of(row, found["generation"])
 
-    async def term_counts(self, index: IndexRef, wanted: Sequence[int]) -> Mapping[int, int]:
+    async def term_counts(self, index: IndexRef, terms: Sequence[int]) -> Mapping[int, int]:
         """Return in how many chunks each word is; see the port."""
-        of_it = terms.c.tenant == index.tenant, terms.c.base == index.base, terms.c.index_version == index.version
-        query = select(terms.c.term, terms.c.chunks).where(*of_it)
+        of_it = counted.c.tenant == index.tenant, counted.c.base == index.base, counted.c.index_version == index.version
+        query = select(counted.c.term, counted.c.chunks).where(*of_it)
         counts: dict[int, int] = {}
         async with self._database.reading() as connection:
-            for some in _parts(wanted):
-                rows = (await connection.execute(query.where(terms.c.term.in_(some)))).all()
+            for some in _parts(terms):
+                rows = (await connection.execute(query.where(counted.c.term.in_(some)))).all()
                 counts.update({term: count for term, count in rows if count > 0})
         return counts
 
@@ -66,9 +69,20 @@ class SqlCatalogue:
                 found |= {
                     row["id"]: FoundChunk(chunk_of(self._database, row), document_of(by_name[row["document"]]))
                     for row in rows
-                    if row["document"] in by_name and by_name[row["document"]]["current"] == row["document_version"]
+                    if _was_found(by_name.get(row["document"]), row, index)
                 }
         return found
+
+
+def _was_found(document: Row | None, chunk: Row, index: IndexRef) -> bool:
+    """Return whether a chunk is of what was found when the search began.
+
+    Of what became current meanwhile the search may have seen some vectors, and not the others.
+    """
+    if document is None or document["current"] != chunk["document_version"]:
+        return False
+    is_of_then: bool = document["found_since"] <= index.generation
+    return is_of_then
 
 
 def _parts(values: Sequence[int] | Sequence[str]) -> list[Sequence[int] | Sequence[str]]:

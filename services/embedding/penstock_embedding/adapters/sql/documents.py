@@ -16,7 +16,7 @@ from penstock_embedding.adapters.sql.database import Database, as_json, lock_bas
 from penstock_embedding.adapters.sql.garbage import throw_away
 from penstock_embedding.adapters.sql.rows import chunk_of, document_of, now, ref_of
 from penstock_embedding.adapters.sql.tables import bases, chunks, contents, documents, indexed, indexes, pending, texts
-from penstock_embedding.domain.knowledge.records import Key, Limits, NewDocument
+from penstock_embedding.domain.knowledge.records import Key, Limits, NewDocument, Page
 
 Row = Mapping[Any, Any]
 
@@ -70,26 +70,18 @@ class SqlDocuments:
             return (await _counted(connection, base, [row]))[0]
 
     async def list(
-        self,
-        tenant: str,
-        base: str,
-        after: str,
-        limit: int,
-        state: DocumentState = "",
-        ids: Sequence[str] = (),
-        *,
-        descending: bool = False,
+        self, tenant: str, base: str, page: Page, state: DocumentState = "", ids: Sequence[str] = ()
     ) -> Sequence[Document]:
         """Return a page; see the port."""
         column = documents.c
         query = select(documents).where(column.tenant == tenant, column.base == base, column.deleted_at.is_(None))
-        if after:
-            query = query.where(column.id < after if descending else column.id > after)
+        if page.after:
+            query = query.where(column.id < page.after if page.descending else column.id > page.after)
         if state:
             query = query.where(column.state == state)
         if ids:
             query = query.where(column.id.in_(ids))
-        query = query.order_by(column.id.desc() if descending else column.id).limit(limit)
+        query = query.order_by(column.id.desc() if page.descending else column.id).limit(page.limit)
         async with self._database.reading() as connection:
             found = await require_base(connection, tenant, base)
             return await _counted(connection, found, (await connection.execute(query)).mappings().all())
@@ -160,7 +152,14 @@ class SqlDocuments:
             "updated_at": moment,
         }
         if row is None or not exists:
-            first = {"current": 0, "current_fingerprint": "", "characters": 0, "chunks": 0, "created_at": moment}
+            first = {
+                "current": 0,
+                "current_fingerprint": "",
+                "found_since": 0,
+                "characters": 0,
+                "chunks": 0,
+                "created_at": moment,
+            }
             said |= first | {"attributes": as_json(new.attributes), "labels": list(new.labels), "deleted_at": None}
             said["changes"] = 0 if row is None else row["changes"] + 1
         if row is None:
@@ -169,6 +168,10 @@ class SqlDocuments:
             await connection.execute(update(documents).where(*_is(new.key)).values(**said))
         if row is not None and exists:
             await self._relabel(connection, row, new.attributes, new.labels)
+        await self._queue(connection, new, version, sealed)
+
+    async def _queue(self, connection: AsyncConnection, new: NewDocument, version: int, sealed: bytes) -> None:
+        """Have a version be taken in, and none before it any more."""
         for table in (pending, contents):
             await connection.execute(delete(table).where(*_of(table, new.key)))
         named = _named(new.key, "document")

@@ -82,6 +82,8 @@ documents = Table(
     Column("content_hash", _text(64), nullable=False),
     Column("fingerprint", _text(64), nullable=False),
     Column("current_fingerprint", _text(64), nullable=False),
+    # The knowledge base's generation that has it first.
+    Column("found_since", BigInteger, nullable=False),
     Column("bytes", BigInteger, nullable=False),
     Column("characters", BigInteger, nullable=False),
     Column("chunks", Integer, nullable=False),

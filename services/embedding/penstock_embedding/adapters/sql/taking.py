@@ -153,11 +153,13 @@ class SqlTaking:
         self, connection: AsyncConnection, taken: Taken, made: Sequence[Made], readout: Readout, text: bytes
     ) -> None:
         key, parsed = taken.key, readout.parsed
-        serving = select(bases.c.serving).where(bases.c.tenant == key.tenant, bases.c.id == key.base)
-        number = (await connection.execute(serving)).scalar_one()
+        serving = select(bases.c.serving, bases.c.generation)
+        of_it = bases.c.tenant == key.tenant, bases.c.id == key.base
+        number, generation = (await connection.execute(serving.where(*of_it))).one()
         settled = {
             "current": taken.version,
             "current_fingerprint": taken.fingerprint,
+            "found_since": generation + 1,
             "state": "ready",
             "failure": None,
             "title": readout.title,
@@ -174,8 +176,7 @@ class SqlTaking:
         await connection.execute(delete(pending).where(*_of(pending, key)))
         if not self._keeps_originals:
             await connection.execute(delete(contents).where(*_of(contents, key)))
-        of_it = bases.c.tenant == key.tenant, bases.c.id == key.base
-        await connection.execute(update(bases).where(*of_it).values(generation=bases.c.generation + 1))
+        await connection.execute(update(bases).where(*of_it).values(generation=generation + 1))
 
     def _held(self, taken: Taken) -> tuple[Any, ...]:
         return (*_of(pending, taken.key), pending.c.version == taken.version, pending.c.owner == self._owner)

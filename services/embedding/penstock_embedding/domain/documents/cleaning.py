@@ -18,6 +18,8 @@ _INVISIBLE = re.compile(
     # Scripts that join letters, and emoji, need these two.
     "|(?<![\u0600-\u0dff\u1780-\u17ff\u2600-\u27bf\ufe0f\U0001f000-\U0001faff])[\u200c\u200d]"
 )
+_ASCII_LINE_ENDS = bytes.maketrans(b"\r\x0b\x0c\x1c\x1d\x1e", b"\n" * 6)
+_ASCII_INVISIBLE = bytes((*range(9), *range(0x0E, 0x1C), 0x1F, 0x7F))
 
 
 def clean(text: str) -> str:
@@ -26,6 +28,6 @@ def clean(text: str) -> str:
     These go: controls but tabs, soft hyphens, zero-width characters (joiners only where no script asks for them), marks
     of direction, blank letters, Unicode tags, lone surrogates.
     """
-    if text.isascii() and text.isprintable():
-        return text
+    if text.isascii():
+        return text.encode().replace(b"\r\n", b"\n").translate(_ASCII_LINE_ENDS, _ASCII_INVISIBLE).decode()
     return _INVISIBLE.sub("", _LINE_ENDS.sub("\n", text))

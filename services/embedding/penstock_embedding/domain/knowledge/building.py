@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -45,14 +44,12 @@ class Builder:
         preparing: Preparing,
         sweeper: Sweeper,
         pace: BuildPace,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._versions = versions
         self._heap = heap
         self._preparing = preparing
         self._sweeper = sweeper
         self._pace = pace
-        self._clock = clock
         self._waiting = asyncio.Event()
         self._free_at = 0.0
 
@@ -67,9 +64,9 @@ class Builder:
             try:
                 while await self.build_one():
                     pass
-                if self._clock() - collected > _COLLECT_SECONDS:
+                if time.monotonic() - collected > _COLLECT_SECONDS:
                     await self._versions.collect(self._pace.kept, self._pace.kept_for)
-                    collected = self._clock()
+                    collected = time.monotonic()
                     self._sweeper.leave()
             except Exception as error:  # noqa: BLE001 - whatever is away comes back
                 _log.warning("building_waits", reason=str(error) or type(error).__name__)
@@ -129,6 +126,6 @@ class Builder:
 
     async def _slow_down(self, chunks: int) -> None:
         """Return when so many more may be embedded."""
-        moment = self._clock()
+        moment = time.monotonic()
         self._free_at = max(self._free_at, moment) + chunks / self._pace.rate
         await asyncio.sleep(self._free_at - moment)

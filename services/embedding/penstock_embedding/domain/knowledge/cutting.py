@@ -11,6 +11,7 @@ from penstock_common.errors import InvalidRequest
 from penstock_embedding.domain.chunking.piece import Chunker, Piece
 from penstock_embedding.domain.documents.parsed import DocumentRefused, Parsed, Parser
 from penstock_embedding.domain.knowledge.ports import Models
+from penstock_embedding.domain.knowledge.records import Key
 from penstock_embedding.domain.knowledge.rules import chunk_id, hash_of, resolved
 
 _SHOWN = "document"
@@ -48,7 +49,7 @@ class Cutting:
         def chunk(ordinal: int, piece: Piece) -> Chunk:
             span = piece.start, piece.end
             return Chunk(
-                id=chunk_id("", "", _SHOWN, fingerprint, spec.splitter, span),
+                id=chunk_id(Key("", "", _SHOWN), fingerprint, spec.splitter, span),
                 document=_SHOWN,
                 document_version=1,
                 ordinal=ordinal,

@@ -13,7 +13,7 @@ from penstock_common.contract.knowledge import IndexSpec, KnowledgeBase
 from penstock_common.errors import InvalidRequest, ResourceNotFound
 from penstock_embedding.domain.knowledge import rules
 from penstock_embedding.domain.knowledge.ports import IndexRef, Models
-from penstock_embedding.domain.knowledge.records import Key, Limits, NewDocument
+from penstock_embedding.domain.knowledge.records import Key, Limits, NewDocument, Page
 from penstock_embedding.domain.knowledge.stores import Bases, DocumentStore
 from penstock_embedding.domain.knowledge.sweeping import Sweeper
 
@@ -64,7 +64,8 @@ class Documents:
     async def list_bases(self, request: calls.ListBasesRequest) -> calls.ListBasesResponse:
         """Return a page of a tenant's knowledge bases; a page's token is the last id of the page before."""
         size = rules.page_size(request.page_size)
-        found = await self.bases.list(request.tenant, request.page_token, size + 1, descending=request.descending)
+        page = Page(request.page_token, size + 1, request.descending)
+        found = await self.bases.list(request.tenant, page)
         return calls.ListBasesResponse(found[:size], found[size - 1].id if len(found) > size else "")
 
     async def delete_base(self, request: calls.DeleteBaseRequest) -> calls.DeleteBaseResponse:
@@ -131,15 +132,8 @@ class Documents:
         if len(request.ids) > rules.MAX_PAGE:
             raise InvalidRequest(f"At most {rules.MAX_PAGE} ids are looked up at once.", field="ids")
         size = rules.page_size(request.page_size)
-        found = await self.documents.list(
-            request.tenant,
-            request.base,
-            request.page_token,
-            size + 1,
-            request.state,
-            request.ids,
-            descending=request.descending,
-        )
+        page = Page(request.page_token, size + 1, request.descending)
+        found = await self.documents.list(request.tenant, request.base, page, request.state, request.ids)
         return calls.ListDocumentsResponse(found[:size], found[size - 1].id if len(found) > size else "")
 
     async def list_chunks(self, request: calls.ListChunksRequest) -> calls.ListChunksResponse:

@@ -20,7 +20,7 @@ from penstock_embedding.domain.knowledge.ports import (
     Models,
     Terms,
 )
-from penstock_embedding.domain.knowledge.records import Made, Readout
+from penstock_embedding.domain.knowledge.records import Key, Made, Readout
 from penstock_embedding.domain.knowledge.rules import chunk_id
 
 BATCH = 64
@@ -108,7 +108,7 @@ class Preparing:
         def chunk(ordinal: int, piece: Piece) -> Chunk:
             span = piece.start, piece.end
             return Chunk(
-                id=chunk_id(index.tenant, index.base, document.id, whose.fingerprint, splitter, span),
+                id=chunk_id(Key(index.tenant, index.base, document.id), whose.fingerprint, splitter, span),
                 document=document.id,
                 document_version=document.version,
                 ordinal=ordinal,

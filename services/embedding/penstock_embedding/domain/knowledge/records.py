@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from penstock_common.contract.knowledge import Attribute, Chunk, Document
@@ -16,6 +17,14 @@ class Key(NamedTuple):
     tenant: str
     base: str
     document: str
+
+
+class Page(NamedTuple):
+    """So many items behind an id, by id; descending ones before it."""
+
+    after: str
+    limit: int
+    descending: bool = False
 
 
 class NewDocument(NamedTuple):
@@ -58,7 +67,8 @@ class Taken(NamedTuple):
     language: str
 
 
-class Made(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Made:
     """A document as it is in one version of an index: its chunks, and in how many of them each word is."""
 
     index: IndexRef
@@ -85,7 +95,8 @@ class Unbuilt(NamedTuple):
     readout: Readout
 
 
-class Garbage(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Garbage:
     """What is to be done to vectors: ``drop`` a document's of versions before one, ``relabel`` it, or drop an ``index``."""
 
     id: int

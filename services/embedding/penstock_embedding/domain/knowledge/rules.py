@@ -11,6 +11,7 @@ from penstock_common.contract.knowledge import Attribute, IndexSpec, Splitter
 from penstock_common.contract.knowledge_calls import PutDocumentRequest
 from penstock_common.errors import InvalidRequest
 from penstock_embedding.domain.chunking.chunker import sizes_of
+from penstock_embedding.domain.knowledge.records import Key
 
 MAX_PAGE = 100
 DEFAULT_PAGE = 20
@@ -136,7 +137,7 @@ def new_document_id(request: PutDocumentRequest) -> str:
     return "doc-" + hashlib.sha256(request.filename.encode() + b"\0" + request.content).hexdigest()[:32]
 
 
-def chunk_id(tenant: str, base: str, document: str, fingerprint: str, splitter: Splitter, span: tuple[int, int]) -> str:
+def chunk_id(key: Key, fingerprint: str, splitter: Splitter, span: tuple[int, int]) -> str:
     """Return the id of a chunk; the same for the same span of the same content, cut by the same splitter."""
-    parts = (tenant, base, document, fingerprint, splitter.kind, splitter.max_tokens, splitter.overlap_tokens, *span)
+    parts = (*key, fingerprint, splitter.kind, splitter.max_tokens, splitter.overlap_tokens, *span)
     return str(uuid.uuid5(_NAMESPACE, "\0".join(map(str, parts))))

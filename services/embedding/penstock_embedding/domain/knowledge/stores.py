@@ -27,6 +27,7 @@ from penstock_embedding.domain.knowledge.records import (
     Limits,
     Made,
     NewDocument,
+    Page,
     Readout,
     Taken,
     Unbuilt,
@@ -48,8 +49,8 @@ class Bases(Protocol):
         """Return one."""
         ...
 
-    async def list(self, tenant: str, after: str, limit: int, *, descending: bool) -> Sequence[KnowledgeBase]:
-        """Return a tenant's behind an id, by id."""
+    async def list(self, tenant: str, page: Page) -> Sequence[KnowledgeBase]:
+        """Return a page of a tenant's."""
         ...
 
     async def create(self, base: KnowledgeBase, index: IndexRef, most: int) -> KnowledgeBase:
@@ -109,17 +110,9 @@ class DocumentStore(Protocol):
         ...
 
     async def list(
-        self,
-        tenant: str,
-        base: str,
-        after: str,
-        limit: int,
-        state: DocumentState = "",
-        ids: Sequence[str] = (),
-        *,
-        descending: bool = False,
+        self, tenant: str, base: str, page: Page, state: DocumentState = "", ids: Sequence[str] = ()
     ) -> Sequence[Document]:
-        """Return those behind an id, by id."""
+        """Return those of a page that have the state and are among the ids, where these are said."""
         ...
 
     async def chunks(self, key: Key, after: int, limit: int) -> Sequence[Chunk]:

@@ -15,7 +15,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
-import Stemmer  # pyright: ignore[reportMissingImports] - compiled, without stubs
+import Stemmer
 
 from penstock_embedding.domain.retrieval.languages import COMPOUNDING, SNOWBALL, STOP_WORDS, fold, language_of, primary
 
@@ -107,10 +107,11 @@ def _frequencies(text: str, language: str) -> dict[int, float]:
 
 @lru_cache(maxsize=65536)
 def _terms_of(token: str, language: str) -> tuple[tuple[int, float], ...]:
-    return tuple((_hash(name), weight) for name, weight in _named_terms(token, language))
+    return tuple((_hash(name), weight) for name, weight in named_terms(token, language))
 
 
-def _named_terms(token: str, language: str) -> Iterator[tuple[str, float]]:
+def named_terms(token: str, language: str) -> Iterator[tuple[str, float]]:
+    """Yield the names that a token is found by, with their weights: ``s:`` stems, ``w:`` words, ``i:`` joined, ``r:`` runs."""
     if _UNSPACED.search(token):
         yield from _pairs(token, language)
         return
@@ -124,7 +125,7 @@ def _named_terms(token: str, language: str) -> Iterator[tuple[str, float]]:
         # What stands before is an article (l'import) or the word (doesn't, Brenner's): both are asked for alone.
         for part in _APOSTROPHE.split(token):
             if len(part) > 1:
-                yield from _named_terms(part, language)
+                yield from named_terms(part, language)
         return
     parts = [part for part in _SEPARATORS.split(token) if part]
     humps = [hump for part in parts for hump in _HUMP.findall(part)]
@@ -159,7 +160,7 @@ def _pairs(token: str, language: str) -> Iterator[tuple[str, float]]:
     at = 0
     for run in _UNSPACED.finditer(token):
         if before := token[at : run.start()].strip("._-/:@+#'’,"):
-            yield from _named_terms(before, language)
+            yield from named_terms(before, language)
         characters = run.group()
         if len(characters) == 1:
             yield f"s:{characters}", 1.0
@@ -167,7 +168,7 @@ def _pairs(token: str, language: str) -> Iterator[tuple[str, float]]:
             yield f"s:{first}{second}", 1.0
         at = run.end()
     if after := token[at:].strip("._-/:@+#'’,"):
-        yield from _named_terms(after, language)
+        yield from named_terms(after, language)
 
 
 def _hash(name: str) -> int:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from penstock_embedding.adapters.parsing.formats.source import Source
 from penstock_embedding.adapters.parsing.formats.tables import table_text
 from penstock_embedding.domain.documents.draft import Draft
+from penstock_embedding.domain.documents.limits import ParsingLimits
 from penstock_embedding.domain.documents.parsed import DocumentRefused
 
 _VOID = frozenset(
@@ -109,21 +110,20 @@ class _Open(NamedTuple):
 
 def read(source: Source, draft: Draft) -> None:
     """Write it into the draft."""
+    read_html(source.text, draft)
+
+
+def read_html(text: str, draft: Draft) -> None:
+    """Write a page into the draft."""
     reader = HtmlReader(draft)
-    reader.feed(source.text)
+    reader.feed(text)
     reader.close()
-    reader.finish()
 
 
-def visible_text(html: str) -> str:
+def visible_text(html: str, limits: ParsingLimits) -> str:
     """Return the text of a fragment on one line, without what is hidden."""
-    from penstock_embedding.domain.documents.limits import ParsingLimits
-
-    draft = Draft(ParsingLimits())
-    reader = HtmlReader(draft)
-    reader.feed(html)
-    reader.close()
-    reader.finish()
+    draft = Draft(limits)
+    read_html(html, draft)
     return "" if draft.is_empty else draft.finish("").text
 
 
@@ -192,8 +192,11 @@ class HtmlReader(HTMLParser):
         if text := self._take_text():
             self._write(text)
 
-    def finish(self) -> None:
-        """Write what is left."""
+    def close(self) -> None:
+        """Write what is left, but a tag or a comment that never ended."""
+        if self.rawdata.startswith("<"):
+            self.rawdata = ""
+        super().close()
         while self._open:
             self._end_last()
         self.flush()

@@ -26,11 +26,18 @@ class _Number(str):
 
 def read(source: Source, draft: Draft) -> None:
     """Write it into the draft."""
+    refuse_other_encodings(source)
     text = source.text
     value = json_value(text, draft.limits.nesting)
     draft.title = title_of(value)
     is_laid_out = "\\u" not in text and max(map(len, text.split("\n"))) <= _LONGEST_LINE
     draft.add("code", text if is_laid_out else outline(value))
+
+
+def refuse_other_encodings(source: Source) -> None:
+    """Raise DocumentRefused for what is no Unicode, as JSON is: a guess could make another value of it."""
+    if source.not_unicode_at >= 0:
+        raise DocumentRefused("broken", "It is no UTF-8, as JSON is. Save it anew.", f"byte {source.not_unicode_at}")
 
 
 def is_json(text: str) -> bool:

@@ -44,6 +44,8 @@ def read(source: Source, draft: Draft) -> None:
                 html.flush()
             elif not html.is_hiding:
                 _write(index, tokens, lines, draft)
+    html.close()
+    draft.place = ""
 
 
 def _blocks_of(text: str) -> Sequence[Token]:
@@ -56,21 +58,21 @@ def _blocks_of(text: str) -> Sequence[Token]:
 def _write(index: int, tokens: Sequence[Token], lines: Sequence[str], draft: Draft) -> None:
     token = tokens[index]
     if token.type == _HEADING:
-        draft.heading(_plain(_visible(tokens[index + 1].content)), int(token.tag[1:]))
+        draft.heading(_plain(_visible(tokens[index + 1].content, draft)), int(token.tag[1:]))
     elif token.type in {"fence", "code_block"}:
         draft.add("code", token.content)
     elif token.type in _BLOCKS:
         assert token.map is not None
         start, end = token.map
-        draft.add(_BLOCKS[token.type], _visible("\n".join(lines[start:end])))
+        draft.add(_BLOCKS[token.type], _visible("\n".join(lines[start:end]), draft))
 
 
-def _visible(markdown: str) -> str:
+def _visible(markdown: str, draft: Draft) -> str:
     """Return it without comments, and without elements that a page would hide."""
     if "<" not in markdown:
         return markdown
     shown = _COMMENT.sub("", markdown)
-    return visible_text(shown) if _HIDING.search(shown) else shown
+    return visible_text(shown, draft.limits) if _HIDING.search(shown) else shown
 
 
 def _plain(heading: str) -> str:

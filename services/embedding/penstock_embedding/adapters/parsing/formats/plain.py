@@ -18,12 +18,16 @@ _SENTENCE_ENDS = (".", ",", ";", ":", "!", "?", "。", "、", "…")
 
 
 def read(source: Source, draft: Draft) -> None:
-    """Write its text into the draft."""
-    paragraphs = [paragraph for paragraph in _BLANK_LINES.split(source.text) if paragraph.strip()]
+    """Write its text into the draft; its first line may be its title."""
+    first, *others = _BLANK_LINES.split(source.text.strip("\n"), maxsplit=1)
+    write_paragraphs("\n\n".join([_take_title(first, draft), *others]), draft)
+
+
+def write_paragraphs(plain: str, draft: Draft) -> None:
+    """Write a text into the draft, whose first line is no title."""
+    paragraphs = [paragraph for paragraph in _BLANK_LINES.split(plain) if paragraph.strip()]
     for index, paragraph in enumerate(paragraphs):
         text = paragraph.strip("\n")
-        if index == 0:
-            text = _take_title(text, draft)
         if index and index + 1 < len(paragraphs) and _is_heading(text):
             draft.heading(text, 2)
         else:

@@ -42,7 +42,7 @@ _UNSUPPORTED = (
     (b"RIFF", "a sound, picture or film"),
 )
 _TEXT_MAGICS = frozenset({b"BM", b"MZ", b"ID3", b"BZh"})
-_PDF_WITHIN = 1024
+_PDF = re.compile(rb"(?:\xef\xbb\xbf)?[\s\x00]{0,1024}%PDF-")
 _CODE = {
     "py": "text/x-python", "pyi": "text/x-python", "js": "text/javascript", "mjs": "text/javascript",
     "cjs": "text/javascript", "jsx": "text/jsx", "ts": "text/x-typescript", "tsx": "text/x-typescript",
@@ -101,7 +101,7 @@ def kind_of(source: Source) -> Kind:
         DocumentRefused: if that is nothing which can be read.
     """
     content = source.content
-    if b"%PDF-" in content[:_PDF_WITHIN]:
+    if _PDF.match(content):
         return Kind("pdf", "application/pdf")
     if content.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         from penstock_embedding.adapters.parsing.formats.office import kind_of_package

@@ -13,6 +13,7 @@ _SAMPLE_BYTES = 65_536
 _CHARACTER_BYTES = 4
 _MOST_CONTROLS = 0.02
 _WIDE_NULS = 0.3
+_FEW_NULS = 0.05
 _FEWEST_WIDE_BYTES = 8
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -42,6 +43,17 @@ class Source:
             DocumentRefused: if it is none.
         """
         return clean(decoded(self.content))
+
+    @cached_property
+    def not_unicode_at(self) -> int:
+        """Where the content is no UTF-8 nor another encoding of Unicode; -1 if it is one."""
+        if self.content.startswith(tuple(bom for bom, _ in _BOMS)) or _wide_encoding(self.content):
+            return -1
+        try:
+            self.content.decode()
+        except UnicodeDecodeError as error:
+            return error.start
+        return -1
 
 
 def decoded(content: bytes) -> str:
@@ -83,9 +95,9 @@ def _wide_encoding(content: bytes) -> str:
         return ""
     half = len(sample) / 2
     first, second = sample[::2].count(0), sample[1::2].count(0)
-    if second > _WIDE_NULS * half and not first:
+    if second > _WIDE_NULS * half and first < _FEW_NULS * half:
         return "utf-16-le"
-    return "utf-16-be" if first > _WIDE_NULS * half and not second else ""
+    return "utf-16-be" if first > _WIDE_NULS * half and second < _FEW_NULS * half else ""
 
 
 def _refuse_binary(content: bytes) -> None:

@@ -31,12 +31,9 @@ def read(source: Source, draft: Draft) -> None:
 
 
 def _mark(sample: str) -> str:
-    """Return what stands between cells: the mark that the first lines have most evenly."""
-    lines = sample.split("\n")[:20]
-    return max(
-        _MARKS,
-        key=lambda mark: (min(line.count(mark) for line in lines if line or len(lines) == 1), lines[0].count(mark)),
-    )
+    """Return what stands between cells: the mark that each of the first lines has, and most often."""
+    lines = [line for line in sample.split("\n") if line.strip()][:20]
+    return max(_MARKS, key=lambda mark: (min((line.count(mark) for line in lines), default=0), sample.count(mark)))
 
 
 def _rows(text: str, mark: str) -> Iterator[list[str]]:

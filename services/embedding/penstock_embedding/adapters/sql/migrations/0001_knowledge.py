@@ -16,6 +16,14 @@ def _text(length: int) -> sa.types.TypeEngine[str]:
 
 def upgrade() -> None:
     """Create the tables."""
+    _create_bases()
+    _create_documents()
+    _create_waiting()
+    _create_indexed()
+    _create_garbage()
+
+
+def _create_bases() -> None:
     op.create_table(
         "knowledge_bases",
         sa.Column("tenant", _text(128), primary_key=True),
@@ -49,6 +57,9 @@ def upgrade() -> None:
         sa.Column("leased_until", sa.Float, nullable=False),
     )
     op.create_index("ix_knowledge_indexes_state", "knowledge_indexes", ["state", "leased_until"])
+
+
+def _create_documents() -> None:
     op.create_table(
         "knowledge_documents",
         sa.Column("tenant", _text(128), primary_key=True),
@@ -64,6 +75,7 @@ def upgrade() -> None:
         sa.Column("content_hash", _text(64), nullable=False),
         sa.Column("fingerprint", _text(64), nullable=False),
         sa.Column("current_fingerprint", _text(64), nullable=False),
+        sa.Column("found_since", sa.BigInteger, nullable=False),
         sa.Column("bytes", sa.BigInteger, nullable=False),
         sa.Column("characters", sa.BigInteger, nullable=False),
         sa.Column("chunks", sa.Integer, nullable=False),
@@ -78,6 +90,9 @@ def upgrade() -> None:
     )
     op.create_index("ix_knowledge_documents_state", "knowledge_documents", ["tenant", "base", "state"])
     op.create_index("ix_knowledge_documents_deleted", "knowledge_documents", ["deleted_at"])
+
+
+def _create_waiting() -> None:
     op.create_table(
         "knowledge_pending",
         sa.Column("tenant", _text(128), primary_key=True),
@@ -110,6 +125,9 @@ def upgrade() -> None:
         sa.Column("version", sa.BigInteger, nullable=False),
         sa.Column("content", sa.LargeBinary, nullable=False),
     )
+
+
+def _create_indexed() -> None:
     op.create_table(
         "knowledge_indexed",
         sa.Column("tenant", _text(128), primary_key=True),
@@ -146,6 +164,9 @@ def upgrade() -> None:
         sa.Column("term", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("chunks", sa.BigInteger, nullable=False),
     )
+
+
+def _create_garbage() -> None:
     op.create_table(
         "knowledge_garbage",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
