@@ -12,7 +12,6 @@ from typing import Any
 import httpx
 import msgspec
 import openai
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 import penstock_gateway.app.gateway
 import penstock_gateway.settings
@@ -316,7 +315,6 @@ class StoresWorld:
     """A gateway with documents, and its callers' side."""
 
     knowledge: MemoryKnowledge
-    engine: AsyncEngine
     grpc_port: int
     socket: str
     http: httpx.AsyncClient
@@ -340,22 +338,34 @@ def _opened(files: Files) -> Any:
 
 @asynccontextmanager
 async def stores_world(
-    document: dict[str, Any], folder: Path, limits: FileLimits | None = None, transport: str = IN_PROCESS
+    document: dict[str, Any], folder: Path, limits: FileLimits | None = None
 ) -> AsyncGenerator[StoresWorld]:
-    """Yield a gateway with documents."""
+    """Yield a gateway whose documents lie in memory."""
+    knowledge = MemoryKnowledge()
+    async with AsyncExitStack() as stack:
+        engine = await stack.enter_async_context(open_database(f"sqlite:///{folder}/files.sqlite"))
+        await upgrade(engine, FILES)
+        files = Files(SqlFiles(engine), XorSealer(), knowledge, limits or FileLimits())
+        service = Service("embedding", [*knowledge.handlers(), *files_handlers(_opened(files))])
+        yield await stack.enter_async_context(gateway_before(document, folder, service, knowledge))
+
+
+@asynccontextmanager
+async def gateway_before(
+    document: dict[str, Any],
+    folder: Path,
+    embedding: Service,
+    knowledge: MemoryKnowledge | None = None,
+    transport: str = IN_PROCESS,
+) -> AsyncGenerator[StoresWorld]:
+    """Yield a gateway before an embedding service."""
     async with AsyncExitStack() as stack:
         opened = stack.enter_async_context
         configuration = Configuration(document)
-        channels: dict[str, Any] = {}
+        channels: dict[str, Any] = {"embedding": await opened(channel_to(embedding, transport))}
         for package in (penstock_router, penstock_inference):
             service = await opened(package.app.build(configuration.settings(package.settings.Settings)))
             channels[service.name] = await opened(channel_to(service, IN_PROCESS))
-        knowledge = MemoryKnowledge()
-        engine = await opened(open_database(f"sqlite:///{folder}/files.sqlite"))
-        await upgrade(engine, FILES)
-        files = Files(SqlFiles(engine), XorSealer(), knowledge, limits or FileLimits())
-        embedding = Service("embedding", [*knowledge.handlers(), *files_handlers(_opened(files))])
-        channels["embedding"] = await opened(channel_to(embedding, transport))
         gateway = await opened(
             penstock_gateway.app.gateway.running(
                 configuration.settings(penstock_gateway.settings.Settings),
@@ -369,4 +379,21 @@ async def stores_world(
         http = await opened(
             httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=f"{folder}/http.sock"), timeout=60)
         )
-        yield StoresWorld(knowledge, engine, gateway.grpc_port, f"{folder}/http.sock", http)
+        yield StoresWorld(knowledge or MemoryKnowledge(), gateway.grpc_port, f"{folder}/http.sock", http)
+
+
+def plain_configuration(folder: Path, operator_key: str) -> dict[str, Any]:
+    """Return the configuration of a gateway whose tenants the operator makes."""
+    (folder / "pepper").write_bytes(b"p" * 32)
+    model = {"name": "m", "context_window": 8000, "capabilities": ["chat"], "price": {"input": 1, "output": 2}}
+    upstream = {"name": "u", "provider": "openai_compatible", "base_url": "http://127.0.0.1:1/v1", "api_key": "x"}
+    return {
+        "upstreams": [{**upstream, "models": [model]}],
+        "models": [{"name": "fast", "candidates": ["u/m"]}],
+        "tenants": [],
+        "tiers": {"wide": {"requests_per_minute": 100_000}},
+        "operator": {"keys": [operator_key]},
+        "sql": f"sqlite:///{folder}/penstock.db",
+        "secrets": {"key_pepper_file": f"{folder}/pepper"},
+        "gateway": {"key_lookup_timeout": "20s", "router_timeout": "10s"},
+    }

@@ -30,6 +30,4 @@ DELETE_FILE = _unary("DeleteFile", values.DeleteFileRequest, values.DeleteFileRe
 ATTACH_FILES = _unary("AttachFiles", values.AttachFilesRequest, values.AttachFilesResponse)
 GET_BATCH = _unary("GetBatch", values.GetBatchRequest, values.GetBatchResponse)
 CANCEL_BATCH = _unary("CancelBatch", values.CancelBatchRequest, values.CancelBatchResponse)
-LIST_BATCH_DOCUMENTS = _unary(
-    "ListBatchDocuments", values.ListBatchDocumentsRequest, values.ListBatchDocumentsResponse
-)
+LIST_BATCH_DOCUMENTS = _unary("ListBatchDocuments", values.ListBatchDocumentsRequest, values.ListBatchDocumentsResponse)

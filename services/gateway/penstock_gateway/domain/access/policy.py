@@ -41,7 +41,6 @@ _LOOK = Policy.any_of(KeyScope.READ, KeyScope.ADMIN, KeyScope.OPERATOR)
 _CHANGE = Policy.any_of(KeyScope.ADMIN, KeyScope.OPERATOR)
 _OPERATE = Policy.any_of(KeyScope.OPERATOR)
 # The wire formats know tenants alone: an operator's key has none.
-_SEE_STORES = Policy.any_of(KeyScope.INFERENCE, KeyScope.READ, KeyScope.ADMIN)
 _SEARCH_STORES = Policy.any_of(KeyScope.INFERENCE, KeyScope.ADMIN)
 _LOOK_INTO_STORES = Policy.any_of(KeyScope.READ, KeyScope.ADMIN)
 _CHANGE_STORES = Policy.any_of(KeyScope.ADMIN)
@@ -153,8 +152,8 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
         "DELETE /v1/files/{file}": _CHANGE_STORES,
         "GET /v1/files/{file}/content": _LOOK_INTO_STORES,
         "POST /v1/vector_stores": _CHANGE_STORES,
-        "GET /v1/vector_stores": _SEE_STORES,
-        "GET /v1/vector_stores/{store}": _SEE_STORES,
+        "GET /v1/vector_stores": _LOOK_INTO_STORES,
+        "GET /v1/vector_stores/{store}": _LOOK_INTO_STORES,
         "POST /v1/vector_stores/{store}": _CHANGE_STORES,
         "DELETE /v1/vector_stores/{store}": _CHANGE_STORES,
         "POST /v1/vector_stores/{store}/search": _SEARCH_STORES,
