@@ -156,6 +156,21 @@ func TestAnswersPassUnchanged(t *testing.T) {
 	equal(t, "body", readAll(t, response), `{"error":{"message":"slow down"}}`)
 }
 
+func TestQueriesMethodsAndFormsPass(t *testing.T) {
+	edge := start(t)
+	edge.gateway.wire = func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		io.WriteString(w, r.Method+" "+r.URL.RequestURI()+" "+string(body))
+	}
+	for _, c := range [][3]string{
+		{"GET", "/v1/vector_stores?limit=2&after=vs_1", ""},
+		{"DELETE", "/v1/files/file-1", ""},
+		{"POST", "/v1/files", "--X\r\n\x00\xff\r\n--X--\r\n"},
+	} {
+		equal(t, c[1], readAll(t, edge.send(t, c[0], c[1], c[2])), c[0]+" "+c[1]+" "+c[2])
+	}
+}
+
 func TestRoutesHaveFewNames(t *testing.T) {
 	for path, want := range map[string]string{
 		"/v1/chat/completions": "/v1/chat/completions", "/v1/models/": "/v1/models", "/v1/models/a/b": "/v1/models/{id}", "/v1/x": "/v1/*",
