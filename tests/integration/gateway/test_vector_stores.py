@@ -364,9 +364,7 @@ async def test_the_walls_between_tenants_look_like_nothing_at_all(
     assert (await sdk.vector_stores.retrieve(store)).file_counts.total == 1
 
 
-async def test_inference_keys_search_and_no_more(
-    world: StoresWorld, sdk: openai.AsyncOpenAI, new_key: Any
-) -> None:
+async def test_inference_keys_search_and_no_more(world: StoresWorld, sdk: openai.AsyncOpenAI, new_key: Any) -> None:
     file = await upload(sdk)
     store = (await sdk.vector_stores.create(name="a", file_ids=[file])).id
     narrow = world.sdk(await new_key(scopes=[pb.KEY_SCOPE_INFERENCE]))
