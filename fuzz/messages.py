@@ -40,7 +40,7 @@ class Method:
     @property
     def is_of_admins(self) -> bool:
         """Whether it is for those who administer."""
-        services = "AdminService", "PromptService", "StatusService", "FeedbackService"
+        services = "AdminService", "PromptService", "StatusService", "FeedbackService", "KnowledgeService"
         return any(service in self.path for service in services)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from penstock_gateway.surfaces.wire_formats.openai.chat.response_wire import Cha
 from penstock_gateway.surfaces.wire_formats.openai.completions.wire import CompletionRequest, TextCompletion
 from penstock_gateway.surfaces.wire_formats.openai.embeddings.wire import EmbeddingList, EmbeddingsRequest
 from penstock_gateway.surfaces.wire_formats.openai.models.render import Model, ModelList
+from penstock_gateway.surfaces.wire_formats.openai.vector_stores import wire as stores
 
 Json = dict[str, Any]
 
@@ -50,14 +52,18 @@ OPENAI_TAG = "OpenAI"
 
 @dataclass(frozen=True)
 class WireOperation:
-    """One route of a wire format. ``chunk`` names what a stream's events carry, "" where it has no stream."""
+    """One route of a wire format. ``chunk`` names what a stream's events carry, "" where it has no stream.
+
+    Without ``answer`` it answers with bytes; ``form``: the request is a form that uploads a file.
+    """
 
     method: str
     path: str
     summary: str
-    answer: type[msgspec.Struct]
+    answer: type[msgspec.Struct] | None
     request: type[msgspec.Struct] | None = None
     chunk: str = ""
+    form: bool = False
 
 
 WIRE_OPERATIONS = (
@@ -82,7 +88,86 @@ WIRE_OPERATIONS = (
     ),
     WireOperation("get", "/v1/models", "Lists the models that the key may ask for.", ModelList),
     WireOperation("get", "/v1/models/{id}", "Says whether the key may ask for a model.", Model),
+    WireOperation("post", "/v1/files", "Keeps a file.", stores.FileObject, form=True),
+    WireOperation("get", "/v1/files", "Lists files.", stores.ObjectList),
+    WireOperation("get", "/v1/files/{file}", "Returns a file.", stores.FileObject),
+    WireOperation("delete", "/v1/files/{file}", "Deletes a file, from every vector store, too.", stores.Deleted),
+    WireOperation("get", "/v1/files/{file}/content", "Returns a file's bytes.", None),
+    WireOperation("post", "/v1/vector_stores", "Makes a vector store.", stores.VectorStore, stores.StoreCreation),
+    WireOperation("get", "/v1/vector_stores", "Lists vector stores.", stores.ObjectList),
+    WireOperation("get", "/v1/vector_stores/{store}", "Returns a vector store.", stores.VectorStore),
+    WireOperation(
+        "post", "/v1/vector_stores/{store}", "Changes a vector store.", stores.VectorStore, stores.StoreChange
+    ),
+    WireOperation("delete", "/v1/vector_stores/{store}", "Deletes a vector store.", stores.Deleted),
+    WireOperation(
+        "post",
+        "/v1/vector_stores/{store}/search",
+        "Finds what the key may find in a vector store.",
+        stores.SearchPage,
+        stores.SearchBody,
+    ),
+    WireOperation(
+        "post",
+        "/v1/vector_stores/{store}/files",
+        "Has a file taken in.",
+        stores.VectorStoreFile,
+        stores.FileAttachment,
+    ),
+    WireOperation("get", "/v1/vector_stores/{store}/files", "Lists a vector store's files.", stores.ObjectList),
+    WireOperation(
+        "get", "/v1/vector_stores/{store}/files/{file}", "Returns a vector store's file.", stores.VectorStoreFile
+    ),
+    WireOperation(
+        "post",
+        "/v1/vector_stores/{store}/files/{file}",
+        "Changes a file's attributes.",
+        stores.VectorStoreFile,
+        stores.FileChange,
+    ),
+    WireOperation(
+        "delete", "/v1/vector_stores/{store}/files/{file}", "Takes a file out of a vector store.", stores.Deleted
+    ),
+    WireOperation(
+        "get",
+        "/v1/vector_stores/{store}/files/{file}/content",
+        "Returns the text that was read out of a file.",
+        stores.ContentPage,
+    ),
+    WireOperation(
+        "post",
+        "/v1/vector_stores/{store}/file_batches",
+        "Has files taken in together.",
+        stores.FileBatchObject,
+        stores.BatchCreation,
+    ),
+    WireOperation(
+        "get",
+        "/v1/vector_stores/{store}/file_batches/{batch}",
+        "Says how far a batch is.",
+        stores.FileBatchObject,
+    ),
+    WireOperation(
+        "post",
+        "/v1/vector_stores/{store}/file_batches/{batch}/cancel",
+        "Ends the taking in of a batch.",
+        stores.FileBatchObject,
+    ),
+    WireOperation(
+        "get",
+        "/v1/vector_stores/{store}/file_batches/{batch}/files",
+        "Lists a batch's files.",
+        stores.ObjectList,
+    ),
 )
+_UPLOAD: Json = {
+    "type": "object",
+    "required": ["file", "purpose"],
+    "properties": {
+        "file": {"type": "string", "format": "binary"},
+        "purpose": {"type": "string", "enum": ["assistants", "user_data"]},
+    },
+}
 
 _OPENAI_ERROR: Json = {
     "type": "object",
@@ -237,7 +322,8 @@ def error(description: str, schema: Json) -> Json:
 
 def wire_formats() -> tuple[Json, Json]:
     """Return the paths of the wire formats, and the schemas that they refer to."""
-    types = [kind for each in WIRE_OPERATIONS for kind in (each.answer, each.request) if kind is not None]
+    named = [kind for each in WIRE_OPERATIONS for kind in (each.answer, each.request) if kind is not None]
+    types = list(dict.fromkeys(named))
     with patch.object(_json_schema, "to_builtins", default_value):
         references, components = msgspec.json.schema_components(
             types, ref_template="#/components/schemas/OpenAI.{name}"
@@ -261,7 +347,9 @@ def default_value(value: object, **options: Any) -> object:
 
 def wire_operation(operation: WireOperation, schemas: dict[type[msgspec.Struct], Json]) -> Json:
     """Return one route of a wire format."""
-    content: Json = {"application/json": {"schema": schemas[operation.answer]}}
+    content: Json = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+    if operation.answer is not None:
+        content = {"application/json": {"schema": schemas[operation.answer]}}
     if operation.chunk:
         said = f"With `stream: true`: events of `{operation.chunk}` objects, then `data: [DONE]`."
         content[EVENT_STREAM] = {"schema": {"type": "string", "description": said}}
@@ -274,8 +362,11 @@ def wire_operation(operation: WireOperation, schemas: dict[type[msgspec.Struct],
             "default": error("What went wrong.", {"$ref": "#/components/schemas/OpenAIError"}),
         },
     }
-    if "{id}" in operation.path:
-        described["parameters"] = [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}]
+    if names := re.findall(r"\{(\w+)\}", operation.path):
+        kind: Json = {"type": "string"}
+        described["parameters"] = [{"name": name, "in": "path", "required": True, "schema": kind} for name in names]
+    if operation.form:
+        described["requestBody"] = {"required": True, "content": {"multipart/form-data": {"schema": _UPLOAD}}}
     if operation.request is not None:
         schema = {"schema": schemas[operation.request]}
         described["requestBody"] = {"required": True, "content": {"application/json": schema}}

@@ -253,6 +253,10 @@ class KnowledgeSettings(Section):
     """Documents of one tenant, of all its knowledge bases."""
     max_bytes_of_a_tenant: Annotated[int, Field(ge=1)] = 100 * 1024 * _MEBIBYTE
     """The same in bytes of what was put."""
+    max_files_of_a_tenant: Annotated[int, Field(ge=1)] = 100_000
+    """Files that one tenant has uploaded to `/v1/files` and not deleted; one has `max_document_bytes` at the most."""
+    max_file_bytes_of_a_tenant: Annotated[int, Field(ge=1)] = 16 * 1024 * _MEBIBYTE
+    """The same in bytes."""
     ingest_concurrency: Annotated[int, Field(ge=1, le=64)] = 2
     """Documents that are taken in at once by one process; each is in memory meanwhile."""
     ingest_attempts: Annotated[int, Field(ge=1, le=100)] = 20

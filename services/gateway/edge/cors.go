@@ -53,7 +53,7 @@ func parseOrigins(list string) ([]string, error) {
 }
 
 func isAdministration(path string) bool {
-	return strings.HasPrefix(path, adminPrefix) || strings.HasPrefix(path, promptsRoot)
+	return strings.HasPrefix(path, adminPrefix) || strings.HasPrefix(path, promptsRoot) || strings.HasPrefix(path, knowledgePrefix)
 }
 
 // answer adds what a browser needs to the answer's headers, and answers a preflight; true where that was all.

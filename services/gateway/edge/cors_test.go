@@ -54,7 +54,7 @@ func TestAPageOfAnotherOriginMayNot(t *testing.T) {
 			equal(t, origin, preflight.StatusCode, http.StatusMethodNotAllowed)
 		}
 	}
-	for _, path := range []string{"/api/v1/admin/keys", "/api/v1/prompts", "/api/v1/prompts/greet/versions"} {
+	for _, path := range []string{"/api/v1/admin/keys", "/api/v1/prompts", "/api/v1/prompts/greet/versions", "/api/v1/knowledge/bases"} {
 		for _, origin := range []string{ownPage, strings.ToUpper(ownPage)} {
 			preflight := edge.send(t, "OPTIONS", path, "", "Origin", origin, "Access-Control-Request-Method", "GET")
 			equal(t, path, preflight.Header.Get("Access-Control-Allow-Origin"), "")

@@ -12,17 +12,20 @@ import (
 )
 
 const (
-	typedPrefix  = "/api/v1/"
-	adminPrefix  = "/api/v1/admin/"
-	promptsRoot  = "/api/v1/prompts"
-	wirePrefix   = "/v1/"
-	unknownRoute = "unknown"
+	typedPrefix = "/api/v1/"
+	adminPrefix = "/api/v1/admin/"
+	promptsRoot = "/api/v1/prompts"
+	// What is kept; a search is not among it.
+	knowledgePrefix = "/api/v1/knowledge/"
+	wirePrefix      = "/v1/"
+	unknownRoute    = "unknown"
 )
 
 // wireRoots are beginnings of paths on which the gateway serves wire formats, too: for SDKs whose base URL is told
 // without /v1, and for Azure's.
 var wireRoots = []string{
-	"/chat/completions", "/completions", "/embeddings", "/models", "/responses", "/messages", "/openai/", "/engines/",
+	"/chat/completions", "/completions", "/embeddings", "/models", "/responses", "/messages", "/vector_stores", "/files",
+	"/openai/", "/engines/",
 }
 
 // isWire says whether a path is the gateway's HTTP port to judge.

@@ -61,6 +61,9 @@ func newTypedHandler(ctx context.Context, cfg *config, gateway *gatewayConns) (h
 	if err := gatewayv1.RegisterPromptServiceHandlerClient(ctx, mux, gatewayv1.NewPromptServiceClient(gateway)); err != nil {
 		return nil, err
 	}
+	if err := gatewayv1.RegisterKnowledgeServiceHandlerClient(ctx, mux, gatewayv1.NewKnowledgeServiceClient(gateway)); err != nil {
+		return nil, err
+	}
 	if err := gatewayv1.RegisterStatusServiceHandlerClient(ctx, mux, gatewayv1.NewStatusServiceClient(gateway)); err != nil {
 		return nil, err
 	}

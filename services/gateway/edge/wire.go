@@ -130,7 +130,30 @@ func wireRoute(path string) string {
 	if strings.HasPrefix(path, "/v1/models/") {
 		return "/v1/models/{id}"
 	}
-	return "/v1/*"
+	return storesRoute(path)
+}
+
+// storesRoute names the paths of vector stores and files: every second segment behind the first is an id.
+func storesRoute(path string) string {
+	segments := strings.Split(strings.TrimPrefix(path, wirePrefix), "/")
+	files := segments[0] == "files" && len(segments) <= 3
+	stores := segments[0] == "vector_stores" && len(segments) <= 5
+	if !files && !stores {
+		return "/v1/*"
+	}
+	for i, segment := range segments {
+		switch {
+		case i%2 == 1:
+			segments[i] = "{id}"
+		case !storesNames[segment]:
+			return "/v1/*"
+		}
+	}
+	return wirePrefix + strings.Join(segments, "/")
+}
+
+var storesNames = map[string]bool{
+	"files": true, "vector_stores": true, "content": true, "search": true, "file_batches": true, "cancel": true,
 }
 
 type bufferPool struct{ pool sync.Pool }

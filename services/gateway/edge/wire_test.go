@@ -156,9 +156,27 @@ func TestAnswersPassUnchanged(t *testing.T) {
 	equal(t, "body", readAll(t, response), `{"error":{"message":"slow down"}}`)
 }
 
+func TestQueriesMethodsAndFormsPass(t *testing.T) {
+	edge := start(t)
+	edge.gateway.wire = func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		io.WriteString(w, r.Method+" "+r.URL.RequestURI()+" "+string(body))
+	}
+	for _, c := range [][3]string{
+		{"GET", "/v1/vector_stores?limit=2&after=vs_1", ""},
+		{"DELETE", "/v1/files/file-1", ""},
+		{"POST", "/v1/files", "--X\r\n\x00\xff\r\n--X--\r\n"},
+	} {
+		equal(t, c[1], readAll(t, edge.send(t, c[0], c[1], c[2])), c[0]+" "+c[1]+" "+c[2])
+	}
+}
+
 func TestRoutesHaveFewNames(t *testing.T) {
 	for path, want := range map[string]string{
 		"/v1/chat/completions": "/v1/chat/completions", "/v1/models/": "/v1/models", "/v1/models/a/b": "/v1/models/{id}", "/v1/x": "/v1/*",
+		"/v1/files": "/v1/files", "/v1/files/file-1/content": "/v1/files/{id}/content", "/v1/files/a/b/c": "/v1/*",
+		"/v1/vector_stores/vs_1/search": "/v1/vector_stores/{id}/search", "/v1/files/a/secret": "/v1/*",
+		"/v1/vector_stores/vs_1/file_batches/b/files": "/v1/vector_stores/{id}/file_batches/{id}/files",
 	} {
 		equal(t, path, wireRoute(path), want)
 	}

@@ -110,6 +110,10 @@ class GatewaySettings(Section):
     """What keeping an answer may take; then it is not kept."""
     router_timeout: PositiveDuration = timedelta(seconds=10)
     """What the router may take."""
+    knowledge_search_timeout: PositiveDuration = timedelta(seconds=5)
+    """Of one search of documents."""
+    knowledge_timeout: PositiveDuration = timedelta(seconds=30)
+    """Of all else that documents are asked about, such as accepting one."""
     key_fresh: KeyTrust = KeyFreshness().fresh
     """How long a looked-up key is trusted, and so the longest that a revoked one lives."""
     key_stale: PositiveDuration = KeyFreshness().stale
@@ -305,13 +309,17 @@ class Settings(ExperimentSections):
 
     def configured_keys(self, pepper: bytes) -> dict[bytes, KeyRecord]:
         """Return the keys that the file names, by digest."""
-        keys = [(tenant.name, f"config-{tenant.name}", tenant.keys, KeyScope.INFERENCE) for tenant in self.tenants]
-        keys.append(("", "config-operator", self.operator.keys, KeyScope.OPERATOR))
+        inference, operator, labels = frozenset({KeyScope.INFERENCE}), frozenset({KeyScope.OPERATOR}), frozenset[str]()
+        keys = [
+            (tenant.name, f"config-{tenant.name}", tenant.keys, inference, frozenset(tenant.labels))
+            for tenant in self.tenants
+        ]
+        keys.append(("", "config-operator", self.operator.keys, operator, labels))
         records: dict[bytes, KeyRecord] = {}
-        for tenant, prefix, secrets, scope in keys:
+        for tenant, prefix, secrets, scopes, labels in keys:
             for number, key in enumerate(secrets, start=1):
                 digest = digest_of(pepper, key.get_secret_value())
-                records[digest] = KeyRecord(f"{prefix}-{number}", tenant, digest, frozenset({scope}))
+                records[digest] = KeyRecord(f"{prefix}-{number}", tenant, digest, scopes, labels=labels)
         return records
 
     def _tier_of(self, tenant: TenantSettings) -> Tier:

@@ -8,7 +8,9 @@ from pydantic import Field
 
 from penstock_common.configuration import Secret, Section
 from penstock_common.routes import TenantRouting
+from penstock_gateway.domain.administration.bounds import LABEL
 
+Label = Annotated[str, Field(pattern=rf"^{LABEL}$")]
 Limit = Annotated[int, Field(ge=0)] | None
 
 
@@ -35,6 +37,9 @@ class TenantSettings(Section):
     keys: list[Secret] = []
     """API keys of at least 16 characters; write `${NAME}` rather than the key itself. `penstock keys create` makes
     others."""
+    labels: Annotated[list[Label], Field(max_length=64)] = []
+    """Which labelled documents these keys find: those with one of the labels. Documents without labels are found by
+    every key of the tenant."""
     models: list[str] = []
     """Public models the tenant may use; empty means all."""
     regions: list[str] = []

@@ -54,7 +54,7 @@ def test_every_typed_method_is_reachable_as_rest():
         assert method.GetOptions().HasExtension(annotations_pb2.http), path
 
 
-@pytest.mark.parametrize("method", ["", "/penstock.gateway.v1.AdminService/DropEverything", "GET /v1/files"])
+@pytest.mark.parametrize("method", ["", "/penstock.gateway.v1.AdminService/DropEverything", "GET /v1/assistants"])
 def test_method_without_a_policy_is_denied(method):
     with pytest.raises(ScopeMissing):
         policy_of(method)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from penstock_common.errors import ScopeMissing
-from penstock_gateway.domain.access.policy import INFERENCE
+from penstock_gateway.domain.access.policy import INFERENCE, POLICIES
 from penstock_gateway.surfaces.http1.lines import header_lines, printable
 from penstock_gateway.surfaces.wire_formats.answer_head import _answered_by_lines, bill_lines
+from penstock_gateway.surfaces.wire_formats.openai import vector_stores
 from penstock_gateway.surfaces.wire_formats.routes import Routes
 from penstock_gateway.surfaces.wire_formats.surface import listed
 from penstock_gateway.surfaces.wire_formats.table import DEFAULT_FAMILY, FORMATS
@@ -96,13 +97,43 @@ def test_other_paths_are_not(routes, path):
 
 def test_route_without_a_policy_cannot_be_added(routes):
     with pytest.raises(ScopeMissing):
-        routes.add("GET", "/v1/files", DEFAULT_FAMILY, serve)
+        routes.add("GET", "/v1/assistants", DEFAULT_FAMILY, serve)
 
 
 def test_formats_have_paths_of_their_own():
     paths = [wire_format.path for wire_format in FORMATS]
     assert len(set(paths)) == len(paths)
-    assert listed(paths) == "/v1/chat/completions, /v1/completions, /v1/embeddings and /v1/models"
+    assert listed(paths) == "/v1/chat/completions, /v1/completions, /v1/embeddings, /v1/models and /v1/vector_stores"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "policy"),
+    [
+        ("GET", "/v1/vector_stores/vs_1", "GET /v1/vector_stores/{store}"),
+        ("HEAD", "/v1/vector_stores/vs_1", "GET /v1/vector_stores/{store}"),
+        ("DELETE", "/vector_stores/vs_1/", "DELETE /v1/vector_stores/{store}"),
+        ("POST", "/v1/vector_stores/vs_1/files/file-1", "POST /v1/vector_stores/{store}/files/{file}"),
+        ("PUT", "/v1/vector_stores/vs_1", None),
+        ("GET", "/v1/vector_stores/vs_1/files/file-1/x", None),
+    ],
+)
+def test_a_path_has_a_policy_for_each_of_its_methods(stores_routes, method, path, policy):
+    found = stores_routes.find(path)
+    route = None if found is None else found.route.of(method)
+    assert (None if route is None else route.policy) == (None if policy is None else POLICIES[policy])
+
+
+def test_every_action_on_stores_has_a_policy_and_no_other():
+    served = {*vector_stores.FORMAT.actions, f"POST {vector_stores.FORMAT.search.path}"}
+    assert served == {route for route in POLICIES if "vector_stores" in route or "/v1/files" in route}
+
+
+@pytest.fixture
+def stores_routes():
+    made = Routes()
+    for action in vector_stores.FORMAT.actions:
+        made.add(*action.split(" "), DEFAULT_FAMILY, serve)
+    return made
 
 
 @pytest.mark.parametrize("name", ["a\r\nset-cookie: x", "a\nb", "a\x00b", "\x7f"])

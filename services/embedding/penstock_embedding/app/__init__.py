@@ -9,12 +9,14 @@ from contextlib import asynccontextmanager
 from penstock_common.contract.wire.embedding import EMBED, LIST_MODELS
 from penstock_common.service import Commit, Role, Service
 from penstock_embedding.adapters.telemetry import BatchMetrics, UpstreamMetrics
+from penstock_embedding.app.files import files_of
 from penstock_embedding.app.knowledge import DeferredKnowledge, open_knowledge
 from penstock_embedding.app.models import Observers, counters_of, found_models, registry_of
 from penstock_embedding.app.upstreams import offer_of, upstreams_of
 from penstock_embedding.domain.embedder import EmbedCall
 from penstock_embedding.domain.knowledge_models import ServedModels
 from penstock_embedding.settings import Settings
+from penstock_embedding.surfaces.files import files_handlers
 from penstock_embedding.surfaces.knowledge import KnowledgeServicer
 from penstock_embedding.surfaces.servicer import EmbeddingServicer
 
@@ -53,6 +55,7 @@ async def build(settings: Settings) -> AsyncGenerator[Service, None]:
             EMBED.served_by(servicer.embed),
             LIST_MODELS.served_by(servicer.list_models),
             *KnowledgeServicer(documents.knowledge).handlers(),
+            *files_handlers(lambda: files_of(documents, settings.knowledge)),
         )
         async with documents.running():
             yield Service("embedding", handlers, [observers.batches, observers.upstreams], prepare)

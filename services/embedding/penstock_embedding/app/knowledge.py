@@ -169,6 +169,7 @@ async def open_knowledge(
     # Heavy, so only those who keep documents import it.
     from penstock_common.sql.schema import open_current_database
     from penstock_embedding.adapters.sealing import DocumentSealer
+    from penstock_embedding.adapters.sql.files.schema import FILES
     from penstock_embedding.adapters.sql.schema import KNOWLEDGE
     from penstock_embedding.app.knowledge_parts import Whole, put_together
 
@@ -176,7 +177,9 @@ async def open_knowledge(
     secrets = _secrets(settings)
     sealer = DocumentSealer(secrets[0], secrets[1:])
     async with AsyncExitStack() as stack:
-        database = open_current_database(url, settings.knowledge.database_limits, KNOWLEDGE, upgrades_schema=True)
+        database = open_current_database(
+            url, settings.knowledge.database_limits, KNOWLEDGE, FILES, upgrades_schema=True
+        )
         engine = await stack.enter_async_context(database)
         whole = Whole(settings, models, engine, sealer, secrets[-1], _owner())
         knowledge, ingest = await put_together(whole, stack, checkpoint)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from penstock_common.key_material import read_key_material
 from penstock_common.sql.schema import open_current_database, upgrade_database
 from penstock_gateway.adapters.feedback_metrics import NoFeedbackMetrics
+from penstock_gateway.adapters.services.knowledge import NoKnowledge
 from penstock_gateway.adapters.sql.experiments import SqlFigures, SqlStandings
 from penstock_gateway.adapters.sql.feedback.answers import SqlAnswers
 from penstock_gateway.adapters.sql.feedback.scores import scores
@@ -25,13 +26,16 @@ from penstock_gateway.domain.experiments.results import ExperimentAdministration
 from penstock_gateway.domain.experiments.running import Experiments
 from penstock_gateway.domain.feedback.giving import FeedbackBook, GivingParts
 from penstock_gateway.domain.feedback.looking import FeedbackAdministration
+from penstock_gateway.domain.knowledge.administration import KnowledgeAdministration
 from penstock_gateway.domain.prompts.administration import PromptAdministration
 from penstock_gateway.settings import Settings, StorageSettings
 from penstock_gateway.surfaces.grpc.admin import AdminServicer
 from penstock_gateway.surfaces.grpc.experiments import ExperimentServicer
 from penstock_gateway.surfaces.grpc.feedback import FeedbackServicer
+from penstock_gateway.surfaces.grpc.knowledge import KnowledgeServicer
 from penstock_gateway.surfaces.grpc.prompts import PromptServicer
 
+_NO_STACK = "Documents are kept by a stack that runs, and none does: start it with 'penstock up'."
 _BY_SIGNAL = "signal"
 
 
@@ -42,6 +46,7 @@ class CommandLineServicers(NamedTuple):
     prompts: PromptServicer
     feedback: FeedbackServicer
     experiments: ExperimentServicer
+    knowledge: KnowledgeServicer
 
 
 async def upgrade_schema(settings: Settings | StorageSettings) -> None:
@@ -65,6 +70,7 @@ async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerato
         prompts = PromptAdministration(keyring.directory, registry)
         experiments = Experiments(settings.experiments_configured())
         reports = ExperimentAdministration(experiments, SqlStandings(engine), SqlFigures(engine, scores()), registry)
+        knowledge = KnowledgeAdministration(NoKnowledge(_NO_STACK), keyring.directory, registry)
         store = SqlFeedback(engine)
         parts = GivingParts(
             store=store,
@@ -82,6 +88,7 @@ async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerato
             PromptServicer(prompts, actor_of),
             FeedbackServicer(FeedbackBook(parts), FeedbackAdministration(store, registry), actor_of),
             ExperimentServicer(reports, actor_of),
+            KnowledgeServicer(knowledge, actor_of),
         )
 
 

@@ -23,8 +23,10 @@ from penstock_gateway.adapters.sql.registry import SqlRegistry
 from penstock_gateway.app.administration import keyring_of
 from penstock_gateway.app.compression import compression_for, rewriter_for, terms_by_name
 from penstock_gateway.app.feedback import feedback_servicer, telling_quality
+from penstock_gateway.app.knowledge import knowledge_of, knowledge_servicer
 from penstock_gateway.app.listening import grpc_limits
 from penstock_gateway.app.parts import Parts, open_parts
+from penstock_gateway.app.stores import stores_parts
 from penstock_gateway.domain.access.authentication import Authenticator
 from penstock_gateway.domain.administration.administration import Administration, CachePorts
 from penstock_gateway.domain.administration.cache_entries import NoKeptEntries
@@ -91,7 +93,7 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
     compression = compression_for(settings, embedder)
     life = ChatLife(_life_parts(settings, channels, parts, visits, (router, cache, inference, compression)))
     embeddings, store, keyring = EmbeddingLife(visits, embedder), SqlKeyStore(parts.engine), keyring_of(settings)
-    cache_ports = _cache_ports(channels, cache, router)
+    cache_ports, knowledge = _cache_ports(channels, cache, router), knowledge_of(settings, channels)
     models, (reception, prepare) = (
         ModelDirectory(router, embedder, parts.forks),
         _reception(settings, keyring, store, parts, compression),
@@ -102,6 +104,7 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
         life=life,
         embeddings=embeddings,
         models=models,
+        stores=stores_parts(settings, channels, knowledge, visits),
         observer=observer,
         timing=StreamTiming(own.hold_back, own.keep_alive),
         started_at=int(time.time()),
@@ -112,6 +115,7 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
         models=ModelServicer(models),
         prompts=_prompts(keyring, parts, reception),
         admin=_admin(keyring, parts, cache_ports, inference, reception),
+        knowledge=knowledge_servicer(knowledge, keyring.directory, parts, visits, reception),
         feedback=feedback_servicer(settings, parts, cache_ports.entries, reception),
         experiments=ExperimentServicer(parts.experiments.administration, actors_of(reception)),
         status=StatusServicer(_reporter(parts, channels, inference, store)),

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from penstock.gateway.v1 import admin_service_pb2, feedback_service_pb2, prompt_service_pb2
+from penstock.gateway.v1 import admin_service_pb2, feedback_service_pb2, knowledge_service_pb2, prompt_service_pb2
 from penstock_common.certificates import PemFiles
 from penstock_common.peers import Guestlist
 from penstock_common.rpc.interception import ServerInterceptor
@@ -20,6 +20,7 @@ from penstock_gateway.surfaces.grpc.chat import ChatServicer
 from penstock_gateway.surfaces.grpc.embedding import EmbeddingServicer
 from penstock_gateway.surfaces.grpc.experiments import ExperimentServicer
 from penstock_gateway.surfaces.grpc.feedback import FeedbackServicer
+from penstock_gateway.surfaces.grpc.knowledge import KnowledgeServicer
 from penstock_gateway.surfaces.grpc.methods import handlers_of
 from penstock_gateway.surfaces.grpc.models import ModelServicer
 from penstock_gateway.surfaces.grpc.prompts import PromptServicer
@@ -43,6 +44,7 @@ class Surfaces:
     admin: AdminServicer
     prompts: PromptServicer
     feedback: FeedbackServicer
+    knowledge: KnowledgeServicer
     status: StatusServicer
     experiments: ExperimentServicer
     wire_formats: Handler
@@ -60,10 +62,12 @@ class Surfaces:
         servicers = (self.chat, self.embeddings, self.models, self.status, self.experiments)
         handlers = [handler for servicer in servicers for handler in servicer.handlers()]
         prompts = prompt_service_pb2.DESCRIPTOR.services_by_name["PromptService"]
+        knowledge = knowledge_service_pb2.DESCRIPTOR.services_by_name["KnowledgeService"]
         handlers += [
             *handlers_of(admin, self.admin),
             *handlers_of(prompts, self.prompts),
             *handlers_of(feedback, self.feedback),
+            *handlers_of(knowledge, self.knowledge),
         ]
         return Service("gateway", handlers)
 

@@ -77,6 +77,7 @@ _OPTIONS = {
     "asked": "ASKED",
     "regions": "--region",
     "allowed_networks": "--network",
+    "labels": "--labels",
     "lifetime": "--expires",
     "overlap": "--overlap",
     "label": "--label",
@@ -176,6 +177,7 @@ class _AdminClient(CacheAdminClient, PromptAdminClient, FeedbackClient, Experime
             scopes=[_number(_SCOPES, scope, "scope") for scope in wanted.scopes],
             models=wanted.models,
             allowed_networks=wanted.networks,
+            labels=wanted.labels,
             lifetime=_duration(wanted.lifetime),
         )
         made = await self._ask("CreateKey", request)
@@ -299,6 +301,7 @@ def _key(key: pb.Key) -> StoredKey:
         scopes=tuple(sorted(_word(_SCOPES, scope) for scope in key.scopes)),
         models=tuple(key.models),
         networks=tuple(key.allowed_networks),
+        labels=tuple(key.labels),
         created_at=_moment(key, "created_at"),
         expires_at=_moment(key, "expires_at"),
         revoked_at=_moment(key, "revoked_at"),

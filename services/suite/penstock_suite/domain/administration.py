@@ -53,6 +53,7 @@ class StoredKey(msgspec.Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...]
     models: tuple[str, ...]
     networks: tuple[str, ...]
+    labels: tuple[str, ...]
     created_at: datetime | None
     expires_at: datetime | None
     revoked_at: datetime | None
@@ -100,6 +101,7 @@ class KeyRequest(msgspec.Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...]
     models: tuple[str, ...]
     networks: tuple[str, ...]
+    labels: tuple[str, ...]
     lifetime: timedelta | None
 
 

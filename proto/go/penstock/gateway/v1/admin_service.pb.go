@@ -264,7 +264,10 @@ type Key struct {
 	// Unset unless it was revoked.
 	RevokedAt *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=revoked_at,json=revokedAt,proto3" json:"revoked_at,omitempty"`
 	// The key that it was rotated into; may be empty.
-	ReplacedBy    string `protobuf:"bytes,11,opt,name=replaced_by,json=replacedBy,proto3" json:"replaced_by,omitempty"`
+	ReplacedBy string `protobuf:"bytes,11,opt,name=replaced_by,json=replacedBy,proto3" json:"replaced_by,omitempty"`
+	// Which labelled documents it finds: those that have one of these labels.
+	// Documents without labels are found by every key of the tenant.
+	Labels        []string `protobuf:"bytes,12,rep,name=labels,proto3" json:"labels,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -374,6 +377,13 @@ func (x *Key) GetReplacedBy() string {
 		return x.ReplacedBy
 	}
 	return ""
+}
+
+func (x *Key) GetLabels() []string {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
 }
 
 // Somebody of a tenant.
@@ -1221,7 +1231,11 @@ type CreateKeyRequest struct {
 	AllowedNetworks []string `protobuf:"bytes,6,rep,name=allowed_networks,json=allowedNetworks,proto3" json:"allowed_networks,omitempty"`
 	// How long it is accepted; unset means for good. At most ten years, and no
 	// longer than the caller's own key.
-	Lifetime      *durationpb.Duration `protobuf:"bytes,7,opt,name=lifetime,proto3" json:"lifetime,omitempty"`
+	Lifetime *durationpb.Duration `protobuf:"bytes,7,opt,name=lifetime,proto3" json:"lifetime,omitempty"`
+	// Which labelled documents it finds; at most 64, each 1 to 64 characters of
+	// A-Z a-z 0-9 . _ : -, the first a letter or digit. Those alone that the
+	// caller's own key has; an operator gives any.
+	Labels        []string `protobuf:"bytes,8,rep,name=labels,proto3" json:"labels,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1301,6 +1315,13 @@ func (x *CreateKeyRequest) GetAllowedNetworks() []string {
 func (x *CreateKeyRequest) GetLifetime() *durationpb.Duration {
 	if x != nil {
 		return x.Lifetime
+	}
+	return nil
+}
+
+func (x *CreateKeyRequest) GetLabels() []string {
+	if x != nil {
+		return x.Labels
 	}
 	return nil
 }
@@ -4023,7 +4044,7 @@ const file_penstock_gateway_v1_admin_service_proto_rawDesc = "" +
 	"\n" +
 	"created_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\tcreatedAt\x12@\n" +
 	"\vdisabled_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
-	"disabledAt\"\xc1\x03\n" +
+	"disabledAt\"\xd9\x03\n" +
 	"\x03Key\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x16\n" +
 	"\x06tenant\x18\x02 \x01(\tR\x06tenant\x12\x17\n" +
@@ -4040,7 +4061,8 @@ const file_penstock_gateway_v1_admin_service_proto_rawDesc = "" +
 	"revoked_at\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\trevokedAt\x12$\n" +
 	"\vreplaced_by\x18\v \x01(\tB\x03\xe0A\x03R\n" +
-	"replacedBy\"\x86\x02\n" +
+	"replacedBy\x12\x16\n" +
+	"\x06labels\x18\f \x03(\tR\x06labels\"\x86\x02\n" +
 	"\x04User\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12\x1b\n" +
 	"\x06tenant\x18\x02 \x01(\tB\x03\xe0A\x03R\x06tenant\x12\x17\n" +
@@ -4102,7 +4124,7 @@ const file_penstock_gateway_v1_admin_service_proto_rawDesc = "" +
 	"\x13EnableTenantRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\"K\n" +
 	"\x14EnableTenantResponse\x123\n" +
-	"\x06tenant\x18\x01 \x01(\v2\x1b.penstock.gateway.v1.TenantR\x06tenant\"\x8a\x02\n" +
+	"\x06tenant\x18\x01 \x01(\v2\x1b.penstock.gateway.v1.TenantR\x06tenant\"\xa2\x02\n" +
 	"\x10CreateKeyRequest\x12\x16\n" +
 	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\x12\x14\n" +
@@ -4110,7 +4132,8 @@ const file_penstock_gateway_v1_admin_service_proto_rawDesc = "" +
 	"\x06scopes\x18\x04 \x03(\x0e2\x1d.penstock.gateway.v1.KeyScopeR\x06scopes\x12\x16\n" +
 	"\x06models\x18\x05 \x03(\tR\x06models\x12)\n" +
 	"\x10allowed_networks\x18\x06 \x03(\tR\x0fallowedNetworks\x125\n" +
-	"\blifetime\x18\a \x01(\v2\x19.google.protobuf.DurationR\blifetime\"W\n" +
+	"\blifetime\x18\a \x01(\v2\x19.google.protobuf.DurationR\blifetime\x12\x16\n" +
+	"\x06labels\x18\b \x03(\tR\x06labels\"W\n" +
 	"\x11CreateKeyResponse\x12*\n" +
 	"\x03key\x18\x01 \x01(\v2\x18.penstock.gateway.v1.KeyR\x03key\x12\x16\n" +
 	"\x06secret\x18\x02 \x01(\tR\x06secret\"~\n" +

@@ -57,7 +57,7 @@ class Tenant(_message.Message):
     def __init__(self, name: _Optional[str] = ..., tier: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., regions: _Optional[_Iterable[str]] = ..., is_configured: bool = ..., created_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., disabled_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Key(_message.Message):
-    __slots__ = ("id", "tenant", "user_id", "label", "scopes", "models", "allowed_networks", "created_at", "expires_at", "revoked_at", "replaced_by")
+    __slots__ = ("id", "tenant", "user_id", "label", "scopes", "models", "allowed_networks", "created_at", "expires_at", "revoked_at", "replaced_by", "labels")
     ID_FIELD_NUMBER: _ClassVar[int]
     TENANT_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -69,6 +69,7 @@ class Key(_message.Message):
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
     REVOKED_AT_FIELD_NUMBER: _ClassVar[int]
     REPLACED_BY_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
     id: str
     tenant: str
     user_id: str
@@ -80,7 +81,8 @@ class Key(_message.Message):
     expires_at: _timestamp_pb2.Timestamp
     revoked_at: _timestamp_pb2.Timestamp
     replaced_by: str
-    def __init__(self, id: _Optional[str] = ..., tenant: _Optional[str] = ..., user_id: _Optional[str] = ..., label: _Optional[str] = ..., scopes: _Optional[_Iterable[_Union[KeyScope, str]]] = ..., models: _Optional[_Iterable[str]] = ..., allowed_networks: _Optional[_Iterable[str]] = ..., created_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., revoked_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., replaced_by: _Optional[str] = ...) -> None: ...
+    labels: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, id: _Optional[str] = ..., tenant: _Optional[str] = ..., user_id: _Optional[str] = ..., label: _Optional[str] = ..., scopes: _Optional[_Iterable[_Union[KeyScope, str]]] = ..., models: _Optional[_Iterable[str]] = ..., allowed_networks: _Optional[_Iterable[str]] = ..., created_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., revoked_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., replaced_by: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class User(_message.Message):
     __slots__ = ("id", "tenant", "name", "role", "created_at", "disabled_at")
@@ -218,7 +220,7 @@ class EnableTenantResponse(_message.Message):
     def __init__(self, tenant: _Optional[_Union[Tenant, _Mapping]] = ...) -> None: ...
 
 class CreateKeyRequest(_message.Message):
-    __slots__ = ("tenant", "user_id", "label", "scopes", "models", "allowed_networks", "lifetime")
+    __slots__ = ("tenant", "user_id", "label", "scopes", "models", "allowed_networks", "lifetime", "labels")
     TENANT_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
@@ -226,6 +228,7 @@ class CreateKeyRequest(_message.Message):
     MODELS_FIELD_NUMBER: _ClassVar[int]
     ALLOWED_NETWORKS_FIELD_NUMBER: _ClassVar[int]
     LIFETIME_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
     tenant: str
     user_id: str
     label: str
@@ -233,7 +236,8 @@ class CreateKeyRequest(_message.Message):
     models: _containers.RepeatedScalarFieldContainer[str]
     allowed_networks: _containers.RepeatedScalarFieldContainer[str]
     lifetime: _duration_pb2.Duration
-    def __init__(self, tenant: _Optional[str] = ..., user_id: _Optional[str] = ..., label: _Optional[str] = ..., scopes: _Optional[_Iterable[_Union[KeyScope, str]]] = ..., models: _Optional[_Iterable[str]] = ..., allowed_networks: _Optional[_Iterable[str]] = ..., lifetime: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    labels: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, tenant: _Optional[str] = ..., user_id: _Optional[str] = ..., label: _Optional[str] = ..., scopes: _Optional[_Iterable[_Union[KeyScope, str]]] = ..., models: _Optional[_Iterable[str]] = ..., allowed_networks: _Optional[_Iterable[str]] = ..., lifetime: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., labels: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class CreateKeyResponse(_message.Message):
     __slots__ = ("key", "secret")

@@ -36,6 +36,7 @@ api_keys = Table(
     Column("revoked_at", DateTime(timezone=True)),
     Column("user_id", String(32)),
     Column("networks", JSON),
+    Column("labels", JSON),
     Column("replaced_by", String(32)),
 )
 

@@ -217,6 +217,13 @@ class Authenticator:
                 return None
             scopes &= user.role.permits
         caller = Caller(
-            tenant, record.id, scopes, record.models, record.networks, record.user_id, expires_at=record.expires_at
+            tenant,
+            record.id,
+            scopes,
+            record.models,
+            record.networks,
+            record.user_id,
+            expires_at=record.expires_at,
+            labels=record.labels,
         )
         return _Proof(caller, record.expires_at)

@@ -122,6 +122,8 @@ class KeyRecord:
     models: frozenset[str] = frozenset()
     networks: tuple[Network, ...] = ()
     """Where the key is accepted from; empty means anywhere."""
+    labels: frozenset[str] = frozenset()
+    """Of documents that it may find, besides those that have none."""
     user_id: str = ""
     label: str = ""
     created_at: datetime | None = None
@@ -151,6 +153,8 @@ class Caller:
     networks: tuple[Network, ...] = ()
     user_id: str = ""
     expires_at: datetime | None = None
+    labels: frozenset[str] = field(default_factory=frozenset[str])
+    """Of documents that it may find, besides those that have none."""
 
     def may_use(self, model: str) -> bool:
         """Return whether both the key and its tenant permit the model."""

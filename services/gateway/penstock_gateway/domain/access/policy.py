@@ -34,11 +34,16 @@ class Policy:
             raise ScopeMissing(f"The API key lacks the scope '{self.narrowest}'.", scope=self.narrowest)
 
 
+_FIND = Policy.any_of(KeyScope.INFERENCE, KeyScope.OPERATOR)
 INFERENCE = Policy.any_of(KeyScope.INFERENCE)
 _GIVE = replace(Policy.any_of(KeyScope.INFERENCE, KeyScope.ADMIN, KeyScope.OPERATOR), takes_idempotency_key=True)
 _LOOK = Policy.any_of(KeyScope.READ, KeyScope.ADMIN, KeyScope.OPERATOR)
 _CHANGE = Policy.any_of(KeyScope.ADMIN, KeyScope.OPERATOR)
 _OPERATE = Policy.any_of(KeyScope.OPERATOR)
+# The wire formats know tenants alone: an operator's key has none.
+_SEARCH_STORES = Policy.any_of(KeyScope.INFERENCE, KeyScope.ADMIN)
+_LOOK_INTO_STORES = Policy.any_of(KeyScope.READ, KeyScope.ADMIN)
+_CHANGE_STORES = Policy.any_of(KeyScope.ADMIN)
 
 
 def _rpcs(service: str, **policies: Policy) -> dict[str, Policy]:
@@ -104,6 +109,29 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
             SummarizeFeedback=_LOOK,
             DeleteFeedback=_CHANGE,
         ),
+        **_rpcs(
+            "KnowledgeService",
+            CreateKnowledgeBase=_CHANGE,
+            UpdateKnowledgeBase=_CHANGE,
+            GetKnowledgeBase=_LOOK,
+            ListKnowledgeBases=_LOOK,
+            DeleteKnowledgeBase=_CHANGE,
+            PutDocument=_CHANGE,
+            UpdateDocument=_CHANGE,
+            GetDocument=_LOOK,
+            ListDocuments=_LOOK,
+            ListChunks=_LOOK,
+            GetOriginal=_LOOK,
+            DeleteDocument=_CHANGE,
+            WatchIngest=_LOOK,
+            ChunkDocument=_LOOK,
+            Search=_FIND,
+            BuildIndex=_CHANGE,
+            ListIndexes=_LOOK,
+            SwitchIndex=_CHANGE,
+            DropIndex=_CHANGE,
+            PutEvaluation=_CHANGE,
+        ),
         **_rpcs("StatusService", GetStatus=_OPERATE),
         **_rpcs(
             "ExperimentService",
@@ -118,6 +146,27 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
         "POST /v1/embeddings": INFERENCE,
         "GET /v1/models": INFERENCE,
         "GET /v1/models/{id}": INFERENCE,
+        "POST /v1/files": _CHANGE_STORES,
+        "GET /v1/files": _LOOK_INTO_STORES,
+        "GET /v1/files/{file}": _LOOK_INTO_STORES,
+        "DELETE /v1/files/{file}": _CHANGE_STORES,
+        "GET /v1/files/{file}/content": _LOOK_INTO_STORES,
+        "POST /v1/vector_stores": _CHANGE_STORES,
+        "GET /v1/vector_stores": _LOOK_INTO_STORES,
+        "GET /v1/vector_stores/{store}": _LOOK_INTO_STORES,
+        "POST /v1/vector_stores/{store}": _CHANGE_STORES,
+        "DELETE /v1/vector_stores/{store}": _CHANGE_STORES,
+        "POST /v1/vector_stores/{store}/search": _SEARCH_STORES,
+        "POST /v1/vector_stores/{store}/files": _CHANGE_STORES,
+        "GET /v1/vector_stores/{store}/files": _LOOK_INTO_STORES,
+        "GET /v1/vector_stores/{store}/files/{file}": _LOOK_INTO_STORES,
+        "POST /v1/vector_stores/{store}/files/{file}": _CHANGE_STORES,
+        "DELETE /v1/vector_stores/{store}/files/{file}": _CHANGE_STORES,
+        "GET /v1/vector_stores/{store}/files/{file}/content": _LOOK_INTO_STORES,
+        "POST /v1/vector_stores/{store}/file_batches": _CHANGE_STORES,
+        "GET /v1/vector_stores/{store}/file_batches/{batch}": _LOOK_INTO_STORES,
+        "POST /v1/vector_stores/{store}/file_batches/{batch}/cancel": _CHANGE_STORES,
+        "GET /v1/vector_stores/{store}/file_batches/{batch}/files": _LOOK_INTO_STORES,
     }
 )
 

@@ -21,10 +21,14 @@ class Actor:
     tenant: str = ""
     user_id: str = ""
     is_operator: bool = False
+    may_change: bool = False
+    """Whether it changes what its tenant has, and does not only look."""
     models: frozenset[str] = frozenset()
     """What its own key may use; empty means all."""
     networks: tuple[Network, ...] = ()
     """Where its own key is accepted from; empty means anywhere."""
+    labels: frozenset[str] = frozenset()
+    """Of documents that its own key may find; an operator gives any."""
     expires_at: datetime | None = None
     """When its own key ends; None means never."""
     address: str = ""
@@ -38,8 +42,10 @@ class Actor:
             tenant=caller.tenant.name,
             user_id=caller.user_id,
             is_operator=KeyScope.OPERATOR in caller.scopes,
+            may_change=KeyScope.ADMIN in caller.scopes,
             models=caller.models,
             networks=caller.networks,
+            labels=caller.labels,
             expires_at=caller.expires_at,
             address=address,
             request_id=request_id,
@@ -52,8 +58,8 @@ class Actor:
 
     @property
     def is_bounded(self) -> bool:
-        """Whether its key is narrower than its scopes alone would make it."""
-        return bool(self.models or self.networks) or self.expires_at is not None
+        """Whether there may be keys that are wider than its own: any tenant's key can have labels that another has not."""
+        return not self.is_operator or bool(self.models or self.networks) or self.expires_at is not None
 
     def meant(self, tenant: str) -> str:
         """Return the tenant that a request means, its own where it names none; operators may mean none.

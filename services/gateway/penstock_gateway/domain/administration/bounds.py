@@ -17,6 +17,8 @@ from penstock_gateway.domain.life.validation import MAX_USER_LENGTH
 MAX_MODELS = 256
 MAX_REGIONS = 64
 MAX_NETWORKS = 64
+MAX_LABELS = 64
+"""Of one key, or one document."""
 MAX_CONTENT_CHARACTERS = 262_144
 """Of an imported answer, or the system prompt of the requests that it answers."""
 MAX_LIFETIME = timedelta(days=3653)
@@ -28,6 +30,9 @@ _MAX_USER_NAME_LENGTH = 256
 _MAX_LABEL_LENGTH = 128
 _MAX_REASON_LENGTH = 256
 _TENANT_NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
+LABEL = r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}"
+"""What an access label is made of."""
+_LABEL = re.compile(LABEL)
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
@@ -110,6 +115,19 @@ def networks(texts: Sequence[str]) -> tuple[Network, ...]:
     _at_most("allowed_networks", len(texts), MAX_NETWORKS)
     found = (read_network(text, f"allowed_networks[{index}]") for index, text in enumerate(texts))
     return tuple(dict.fromkeys(found))
+
+
+def labels(texts: Iterable[str]) -> frozenset[str]:
+    """Return the access labels, each once."""
+    found = frozenset(texts)
+    _at_most("labels", len(found), MAX_LABELS)
+    for text in found:
+        if not _LABEL.fullmatch(text):
+            raise InvalidRequest(
+                f"labels: '{text[:64]}' must have 1 to 64 characters of A-Z a-z 0-9 . _ : -, the first a letter or digit.",
+                field="labels",
+            )
+    return found
 
 
 def lifetime(value: timedelta | None) -> timedelta | None:

@@ -32,6 +32,8 @@ class NewKey:
     scopes: frozenset[KeyScope] = frozenset({KeyScope.INFERENCE})
     models: Collection[str] = ()
     networks: Sequence[str] = ()
+    labels: Collection[str] = ()
+    """Of documents that it may find, besides those that have none."""
     lifetime: timedelta | None = None
 
 
@@ -86,6 +88,7 @@ class KeyAdministration:
             "scopes": " ".join(sorted(wanted.scopes)),
             "models": " ".join(sorted(wanted.models)),
             "networks": " ".join(wanted.networks),
+            "labels": " ".join(sorted(wanted.labels)),
             "user_id": wanted.user_id,
             "lifetime_seconds": str(int(wanted.lifetime.total_seconds())) if wanted.lifetime else "",
         }
@@ -99,6 +102,7 @@ class KeyAdministration:
                 scopes=wanted.scopes,
                 models=self._known_models(actor, wanted.models),
                 networks=bounds.networks(wanted.networks),
+                labels=bounds.labels(wanted.labels),
                 user_id=wanted.user_id,
                 label=bounds.label(wanted.label),
                 created_at=now,
@@ -193,9 +197,9 @@ class KeyAdministration:
 def _check_operators_key(actor: Actor, record: KeyRecord) -> None:
     if not actor.is_operator:
         raise ScopeMissing("Only an operator gives operators' keys.", scope=KeyScope.OPERATOR)
-    if record.tenant or record.user_id or record.models or record.scopes != _OPERATOR:
+    if record.tenant or record.user_id or record.models or record.labels or record.scopes != _OPERATOR:
         raise InvalidRequest(
-            "An operator's key has the scope 'operator' alone, and no tenant, user or models.", field="scopes"
+            "An operator's key has the scope 'operator' alone, and no tenant, user, models or labels.", field="scopes"
         )
     check_within(actor, record)
 

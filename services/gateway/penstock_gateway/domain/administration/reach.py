@@ -27,7 +27,7 @@ def check_within(actor: Actor, record: KeyRecord) -> None:
 
     Raises:
         ModelNotPermitted: if it may ask a model that the actor's may not.
-        RightsExceeded: if it is accepted from elsewhere, or for longer.
+        RightsExceeded: if it is accepted from elsewhere, or for longer, or finds documents that the actor's does not.
     """
     beyond = record.models - actor.models
     if actor.models and (beyond or not record.models):
@@ -46,6 +46,14 @@ def check_within(actor: Actor, record: KeyRecord) -> None:
             f"Your API key is accepted until {end}, and may give no key that is accepted longer: "
             "name a lifetime that ends by then.",
             bound="expires_at",
+        )
+    unseen = record.labels - actor.labels
+    if unseen and not actor.is_operator:
+        own = ", ".join(sorted(actor.labels)[:8]) or "none"
+        raise RightsExceeded(
+            f"Your API key has not the label '{min(unseen)}', and may give no key that has: its own labels are {own}. "
+            "An operator gives any.",
+            bound="labels",
         )
 
 

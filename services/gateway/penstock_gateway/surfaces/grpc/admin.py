@@ -199,5 +199,6 @@ def _new_key(request: pb.CreateKeyRequest) -> NewKey:
         scopes=scopes_from(request.scopes),
         models=request.models,
         networks=request.allowed_networks,
+        labels=request.labels,
         lifetime=_lifetime(request),
     )

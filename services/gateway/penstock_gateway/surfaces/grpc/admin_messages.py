@@ -75,6 +75,7 @@ def key_message(key: KeyRecord) -> pb.Key:
         scopes=sorted(_SCOPE_NUMBERS[scope] for scope in key.scopes),
         models=sorted(key.models),
         allowed_networks=[str(network) for network in key.networks],
+        labels=sorted(key.labels),
         replaced_by=key.replaced_by,
     )
     _set(message.created_at, key.created_at)

@@ -18,7 +18,8 @@ from penstock_gateway.surfaces.grpc.chat_messages import CHAT, STREAM_CHAT
 from penstock_gateway.surfaces.grpc.embedding_messages import EMBED
 
 _SURFACE = "grpc"
-_BEGIN_EXCHANGES = frozenset(method.path for method in (CHAT, STREAM_CHAT, EMBED))
+_SEARCH = "/penstock.gateway.v1.KnowledgeService/Search"
+_BEGIN_EXCHANGES = frozenset((CHAT.path, STREAM_CHAT.path, EMBED.path, _SEARCH))
 
 
 @dataclass(slots=True)

@@ -49,12 +49,15 @@ class HttpRequest:
     __slots__ = (
         "_failure", "_is_given_up", "_max_body_bytes", "_received", "_room", "_sender", "_waiting", "announced_bytes", "deployment",
         "expects_continue", "headers", "is_complete", "keeps_alive", "method", "path", "takes_chunks",
+        "target",
     )  # fmt: skip
 
     def __init__(self, method: str, path: str, headers: Mapping[str, str], sender: Sender, max_body_bytes: int) -> None:
         self.method = method
         self.path = path
         """Decoded, without the query."""
+        self.target = b""
+        """As it was sent, with the query."""
         self.headers = headers
         self.deployment = ""
         """The model that the path names, where it does and the body need not."""

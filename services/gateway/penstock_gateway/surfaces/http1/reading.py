@@ -116,6 +116,7 @@ class RequestReader:
         raw.clear()
         target.clear()
         request = HttpRequest(self._method(), self._path_in(url), headers, self._sender, limits.max_body_bytes)
+        request.target = url
         self._check(request)
         self.incoming = request
         self.arrived.append(request)

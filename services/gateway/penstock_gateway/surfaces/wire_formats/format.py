@@ -6,16 +6,20 @@ module of its name; what serves it knows no format.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
 from penstock_common.contract.embedding import EmbedRequest, EmbedResponse
+from penstock_common.contract.knowledge import SearchResult
+from penstock_common.contract.knowledge_calls import SearchRequest
 from penstock_common.errors import PenstockError
 from penstock_common.llm.events import Answer
 from penstock_common.llm.types import GenerationEvent, GenerationInput, ModelInfo, RequestContext
+from penstock_gateway.domain.access.identity import Caller
+from penstock_gateway.domain.knowledge.files import Stores
 from penstock_gateway.domain.prompts.content import PromptReference
 
 
@@ -142,4 +146,51 @@ class ModelsFormat:
     render_one: Callable[[ModelInfo, int], bytes]
 
 
-Format = GenerationFormat | EmbeddingFormat | ModelsFormat
+class StoresCall(msgspec.Struct, frozen=True, kw_only=True):
+    """A request about documents, read. ``names`` are those in its path; ``body`` is what the action's ``parse`` returned."""
+
+    caller: Caller
+    names: Mapping[str, str]
+    query: str
+    body: Any = None
+
+
+class StoresAnswer(msgspec.Struct, frozen=True):
+    """An answer's body, and the lines that say what it is."""
+
+    body: bytes
+    lines: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoresAction:
+    """What is done at a method and path. ``parse`` takes a JSON body; ``parse_form`` the bytes of a form and its content type."""
+
+    run: Callable[[Stores, StoresCall], Awaitable[StoresAnswer]]
+    parse: Callable[[bytes], Any] | None = None
+    parse_form: Callable[[bytes, str], Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoresSearch:
+    """How documents are searched: ``requests`` takes the call whose body ``parse`` returned, ``render`` what was found."""
+
+    path: str
+    parse: Callable[[bytes], Any]
+    requests: Callable[[StoresCall], Sequence[SearchRequest]]
+    render: Callable[[StoresCall, SearchResult], bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoresFormat:
+    """Keeps documents, and finds in them. ``actions`` by method and path: ``GET /v1/vector_stores/{store}``."""
+
+    family: Family
+    path: str
+    actions: Mapping[str, StoresAction]
+    search: StoresSearch
+    in_its_words: Callable[[Exception, StoresCall], Exception]
+    """Returns the error that tells a caller of the format of an error."""
+
+
+Format = GenerationFormat | EmbeddingFormat | ModelsFormat | StoresFormat

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from penstock_gateway.domain.access.policy import Policy, policy_of
@@ -16,6 +16,7 @@ from penstock_gateway.surfaces.wire_formats.format import Family
 
 Serve = Callable[[Arrival, Place, HttpRequest, HttpResponse], Awaitable[None]]
 _ANY_NAME = "/{id}"
+_NAME = re.compile(r"\{(\w+)\}")
 _VERSION = "/v1"
 _SLASHES = re.compile("/{2,}")
 _PREFIX = re.compile(r"(?:/openai)?(?:/v1)*(?=/)")
@@ -29,7 +30,7 @@ _NEAR = 0.6
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A path's one method, and who serves it."""
+    """One method of a path, and who serves it."""
 
     method: str
     methods: tuple[str, ...]
@@ -37,6 +38,17 @@ class Route:
     family: Family
     policy: Policy
     serve: Serve
+    others: list[Route] = field(default_factory=list["Route"])
+    """The path's other methods; the path is the table's under its first."""
+
+    def of(self, method: str) -> Route | None:
+        """Return what serves a method of the path."""
+        return next((route for route in (self, *self.others) if method in route.methods), None)
+
+    @property
+    def allowed(self) -> list[str]:
+        """The methods that the path takes."""
+        return [method for route in (self, *self.others) for method in route.methods]
 
 
 class Found(NamedTuple):
@@ -48,12 +60,16 @@ class Found(NamedTuple):
 
 
 class Routes:
-    """Finds the route of a path. A path that ends in ``/{id}`` takes any name there, slashes included."""
+    """Finds the route of a path.
+
+    A path that ends in ``/{id}`` takes any name there, slashes included; every other name in braces is one segment.
+    """
 
     def __init__(self) -> None:
         self.by_path: dict[str, Found] = {}
         """What serves each path of the table as it stands there; nearly all requests name one, and need ``find`` not."""
         self._by_prefix: dict[str, Route] = {}
+        self._by_pattern: dict[str, tuple[re.Pattern[str], Route]] = {}
 
     def add(self, method: str, path: str, family: Family, serve: Serve) -> None:
         """Add a route; what it asks of a key stands in the table of policies.
@@ -65,6 +81,10 @@ class Routes:
         route = Route(method, methods, family, policy_of(f"{method} {path}"), serve)
         if path.endswith(_ANY_NAME):
             self._by_prefix[path.removesuffix(_ANY_NAME) + "/"] = route
+        elif (first := self._first_of(path)) is not None:
+            first.others.append(route)
+        elif _NAME.search(path):
+            self._by_pattern[path] = re.compile(_NAME.sub(r"(?P<\1>[^/]+)", path)), route
         else:
             self.by_path[path] = Found(route, path)
 
@@ -91,7 +111,15 @@ class Routes:
         found = self.by_path.get(_VERSION + match["rest"])
         return None if found is None else found._replace(deployment=match["model"])
 
+    def _first_of(self, path: str) -> Route | None:
+        if path in self.by_path:
+            return self.by_path[path].route
+        return self._by_pattern[path][1] if path in self._by_pattern else None
+
     def _named(self, path: str) -> Found | None:
+        for pattern, route in self._by_pattern.values():
+            if pattern.fullmatch(path):
+                return Found(route, path)
         for prefix, route in self._by_prefix.items():
             if path.startswith(prefix) and len(path) > len(prefix):
                 return Found(route, path)

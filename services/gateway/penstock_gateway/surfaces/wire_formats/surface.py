@@ -18,12 +18,19 @@ from penstock_gateway.surfaces.wire_formats.answer_head import request_id_line
 from penstock_gateway.surfaces.wire_formats.bodies import Bodies
 from penstock_gateway.surfaces.wire_formats.embedding import EmbeddingServer
 from penstock_gateway.surfaces.wire_formats.event_stream import Silences, StreamTiming
-from penstock_gateway.surfaces.wire_formats.format import EmbeddingFormat, Family, Format, GenerationFormat
+from penstock_gateway.surfaces.wire_formats.format import (
+    EmbeddingFormat,
+    Family,
+    Format,
+    GenerationFormat,
+    StoresFormat,
+)
 from penstock_gateway.surfaces.wire_formats.generation import GenerationServer
 from penstock_gateway.surfaces.wire_formats.json_body import shortened
 from penstock_gateway.surfaces.wire_formats.models import ModelsServer
 from penstock_gateway.surfaces.wire_formats.refusals import refuse
-from penstock_gateway.surfaces.wire_formats.routes import Route, Routes
+from penstock_gateway.surfaces.wire_formats.routes import Found, Routes
+from penstock_gateway.surfaces.wire_formats.stores import StoresParts, StoresServer
 from penstock_gateway.surfaces.wire_formats.table import DEFAULT_FAMILY, FORMATS
 
 _OWN_FAULTS = {500: InternalError, 503: ServiceUnavailable}
@@ -44,6 +51,7 @@ class WireFormatsParts:
     life: ChatLife
     embeddings: EmbeddingLife
     models: ModelDirectory
+    stores: StoresParts
     observer: Observer
     timing: StreamTiming
     started_at: int
@@ -68,8 +76,10 @@ class WireFormats:
         route = None if found is None else found.route
         family = DEFAULT_FAMILY if route is None else route.family
         arrival = parts.reception.receive(family.name, request.headers, request.peer)
-        if found is None or route is None or request.method not in route.methods:
-            self._turn_away(request, response, route, arrival.request_id)
+        if route is not None and request.method not in route.methods:
+            route = route.of(request.method)
+        if found is None or route is None:
+            self._turn_away(request, response, found, arrival.request_id)
             return
         request.path, request.deployment = found.path, found.deployment
         place: Place | None = None
@@ -95,16 +105,18 @@ class WireFormats:
         told = refuse(response, family, error, request_id_line(arrival.request_id))
         self._parts.observer.turned_away(family.name, told)
 
-    def _turn_away(self, request: HttpRequest, response: HttpResponse, route: Route | None, request_id: str) -> None:
+    def _turn_away(self, request: HttpRequest, response: HttpResponse, found: Found | None, request_id: str) -> None:
         id_line = request_id_line(request_id)
-        if route is None:
+        if found is None:
             nearest = self._routes.nearest(request.path)
             hint = f"Did you mean {nearest}?" if nearest else f"See {self._known_paths}."
             message = f"Unknown request URL: {request.method} {shortened(request.path)}. {hint}"
             response.whole(404, *_error(DEFAULT_FAMILY, InvalidRequest(message), id_line))
         else:
-            lines = b"allow: %b\r\n%b" % (", ".join(route.methods).encode(), id_line)
-            response.whole(405, *_error(route.family, InvalidRequest(f"Not allowed. Use {route.method}."), lines))
+            route, allowed = found.route, found.route.allowed
+            lines = b"allow: %b\r\n%b" % (", ".join(allowed).encode(), id_line)
+            usable = " or ".join(method for method in allowed if method != "HEAD")
+            response.whole(405, *_error(route.family, InvalidRequest(f"Not allowed. Use {usable}."), lines))
 
     def _add(self, wire_format: Format) -> None:
         parts, routes, family, path = self._parts, self._routes, wire_format.family, wire_format.path
@@ -114,6 +126,10 @@ class WireFormats:
         elif isinstance(wire_format, EmbeddingFormat):
             embedding = EmbeddingServer(wire_format, parts.reception, parts.embeddings, parts.bodies)
             routes.add("POST", path, family, embedding.serve)
+        elif isinstance(wire_format, StoresFormat):
+            stores = StoresServer(wire_format, parts.stores, parts.reception, parts.bodies)
+            for method, template, serve in stores.routes():
+                routes.add(method, template, family, serve)
         else:
             models = ModelsServer(wire_format, parts.models, parts.started_at)
             routes.add("GET", path, family, models.serve_list)

@@ -11,10 +11,10 @@ import typer
 
 from penstock_suite.domain.administration import KeyRequest, OpenAdministration, StoredKey
 from penstock_suite.surfaces.cli.administering import Ask, administering
-from penstock_suite.surfaces.cli.options import JsonOption, group, read_duration
+from penstock_suite.surfaces.cli.options import JsonOption, group, read_duration, read_words
 from penstock_suite.surfaces.cli.output import escape, failures_told, note, print_json, print_table
 
-_TITLES = ("id", "tenant", "user", "label", "scopes", "models", "networks", "created", "expires", "state")
+_TITLES = ("id", "tenant", "user", "label", "scopes", "models", "networks", "labels", "created", "expires", "state")
 
 KeyArgument = Annotated[str, typer.Argument(metavar="ID", help="From 'penstock keys list'.")]
 
@@ -54,6 +54,9 @@ def _add_create(cli: typer.Typer, opened: OpenAdministration) -> None:
             list[str] | None,
             typer.Option(metavar="CIDR", help="Where it is accepted from; repeatable; anywhere without it."),
         ] = None,
+        labels: Annotated[
+            str, typer.Option(metavar="A,B", help="Which labelled documents it finds; those without labels, too.")
+        ] = "",
         expires: Annotated[str | None, typer.Option(metavar="TIME", help="Such as 30d; never without it.")] = None,
         as_json: JsonOption = False,
     ) -> None:
@@ -64,6 +67,7 @@ def _add_create(cli: typer.Typer, opened: OpenAdministration) -> None:
             scopes=tuple(scope or ["inference"]),
             models=tuple(model or []),
             networks=tuple(network or []),
+            labels=read_words(labels),
             lifetime=read_duration(expires, "--expires") if expires else None,
         )
         with failures_told(as_json=as_json):
@@ -109,6 +113,7 @@ def _row(record: StoredKey, now: datetime) -> Sequence[str]:
         " ".join(record.scopes),
         escape(" ".join(record.models)) or "all",
         " ".join(record.networks) or "any",
+        " ".join(record.labels),
         _day(record.created_at),
         _day(record.expires_at) or "never",
         record.state(now),

@@ -99,6 +99,11 @@ def read_duration(text: str, option: str) -> timedelta:
         raise typer.BadParameter(str(error), param_hint=f"'{option}'") from None
 
 
+def read_words(text: str) -> tuple[str, ...]:
+    """Return the words between commas, each once."""
+    return tuple(dict.fromkeys(word for part in text.split(",") if (word := part.strip())))
+
+
 def read_number(text: str, option: str, most: int) -> int:
     """Return the number that ``option`` was given, from 1 to ``most``.
 
