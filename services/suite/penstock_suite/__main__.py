@@ -9,7 +9,7 @@ import gc
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from penstock_suite.domain.answers import BackedUp, Exported, GatewayReport, ModelSheet, Restored
     from penstock_suite.domain.example import Examples
     from penstock_suite.domain.importing.deployment import Imported
+    from penstock_suite.domain.ingest import FileRules, Found
     from penstock_suite.domain.progress import Show
     from penstock_suite.domain.reload import Reload
     from penstock_suite.domain.requests import (
@@ -72,6 +73,10 @@ def main() -> None:
         ),
         Entry("feedback", "What people made of answers: what was said, and what it comes to.", _asking("feedback")),
         Entry("prompts", "Prompts: versions of templates, and the labels that point to them.", _asking("prompts")),
+        Entry("knowledge", "Knowledge bases and their documents.", _asking("knowledge")),
+        Entry("ingest", "Take files and folders into a knowledge base.", _ingest),
+        Entry("search", "Search a knowledge base.", _asking("search")),
+        Entry("index", "Versions of a knowledge base's index.", _asking("index")),
         Entry("audit", "Show who changed which tenant, user or key, the newest first.", _audit),
         Entry("usage", "What requests have cost.", _usage),
         Entry("models", "Models: which are ready, (un)loading those of a Triton; what is known of each.", _models),
@@ -171,6 +176,17 @@ def _asking(name: str) -> Callable[[], typer.Typer]:
         return commands
 
     return made
+
+
+def _ingest() -> typer.Typer:
+    from penstock_suite.surfaces.cli.ingest import ingest_command
+
+    def files(paths: Sequence[str], wanted: FileRules) -> Iterator[Found]:
+        from penstock_suite.adapters.document_files import found_files
+
+        return found_files(paths, wanted)
+
+    return ingest_command(_administration, files)
 
 
 def _audit() -> typer.Typer:

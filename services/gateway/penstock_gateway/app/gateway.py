@@ -113,7 +113,9 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
         models=ModelServicer(models),
         prompts=_prompts(keyring, parts, reception),
         admin=_admin(keyring, parts, cache_ports, inference, reception),
-        knowledge=knowledge_servicer(knowledge_of(settings, channels), keyring.directory, parts, visits, reception),
+        knowledge=knowledge_servicer(
+            settings, knowledge_of(settings, channels), keyring.directory, parts, visits, reception
+        ),
         feedback=feedback_servicer(settings, parts, cache_ports.entries, reception),
         experiments=ExperimentServicer(parts.experiments.administration, actors_of(reception)),
         status=StatusServicer(_reporter(parts, channels, inference, store)),

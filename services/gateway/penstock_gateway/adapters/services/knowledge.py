@@ -144,7 +144,9 @@ class NoChannel:
         self._why = why
 
     async def call(self, method: Any, request: Any, **_: Any) -> NoReturn:
+        """Refuse."""
         raise ResourceState(self._why, kind="knowledge base")
 
     def stream(self, method: Any, request: Any, **_: Any) -> NoReturn:
+        """Refuse."""
         raise ResourceState(self._why, kind="knowledge base")
