@@ -23,7 +23,7 @@ from penstock_gateway.adapters.sql.registry import SqlRegistry
 from penstock_gateway.app.administration import keyring_of
 from penstock_gateway.app.compression import compression_for, rewriter_for, terms_by_name
 from penstock_gateway.app.feedback import feedback_servicer, telling_quality
-from penstock_gateway.app.knowledge import knowledge_of, knowledge_servicer
+from penstock_gateway.app.knowledge import knowledge_servicer
 from penstock_gateway.app.listening import grpc_limits
 from penstock_gateway.app.parts import Parts, open_parts
 from penstock_gateway.domain.access.authentication import Authenticator
@@ -113,9 +113,7 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
         models=ModelServicer(models),
         prompts=_prompts(keyring, parts, reception),
         admin=_admin(keyring, parts, cache_ports, inference, reception),
-        knowledge=knowledge_servicer(
-            settings, knowledge_of(settings, channels), keyring.directory, parts, visits, reception
-        ),
+        knowledge=knowledge_servicer(settings, channels, keyring.directory, parts, reception),
         feedback=feedback_servicer(settings, parts, cache_ports.entries, reception),
         experiments=ExperimentServicer(parts.experiments.administration, actors_of(reception)),
         status=StatusServicer(_reporter(parts, channels, inference, store)),

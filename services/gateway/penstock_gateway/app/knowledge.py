@@ -26,14 +26,11 @@ def knowledge_of(settings: Settings, channels: Channels) -> Knowledge:
 
 
 def knowledge_servicer(
-    settings: Settings,
-    knowledge: Knowledge,
-    directory: TenantDirectory,
-    parts: Parts,
-    visits: VisitParts,
-    reception: Reception,
+    settings: Settings, channels: Channels, directory: TenantDirectory, parts: Parts, reception: Reception
 ) -> KnowledgeServicer:
     """Return what serves documents."""
+    knowledge = knowledge_of(settings, channels)
+    visits = VisitParts(limiter=parts.limiter, ledger=parts.ledger, observer=parts.observer)
     administration = KnowledgeAdministration(knowledge, directory, SqlRegistry(parts.engine))
     searches = SearchesOfTenants(reception, SearchLife(visits, knowledge))
     return KnowledgeServicer(administration, actors_of(reception), searches, settings.gateway.stream_timeout)

@@ -50,7 +50,7 @@ def ingest_command(
     def take(
         ask: Ask,
         *,
-        paths: Annotated[list[str], typer.Argument(metavar="PATH…")],
+        paths: Annotated[list[str], typer.Argument(metavar="PATH")],
         base: Annotated[str, typer.Option(metavar="ID", help="The knowledge base, from 'penstock knowledge list'.")],
         tenant: TenantOption = "",
         labels: Annotated[
