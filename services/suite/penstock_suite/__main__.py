@@ -79,7 +79,7 @@ def main() -> None:
         Entry("route", "Which model answers which prompt, and why.", _route),
         Entry("router", "The router's classifier: training it on prompts of your own.", _router),
         *(Entry(name, about, _asking(name)) for name, about in _ADMINISTERED.items()),
-        Entry("ingest", "Take files and folders into a knowledge base.", _asking("ingest", "app.ingesting")),
+        Entry("ingest", "Take files and folders into a knowledge base.", _asking("ingest", "app")),
         Entry("audit", "Show who changed which tenant, user or key, the newest first.", _audit),
         Entry("usage", "What requests have cost.", _usage),
         Entry("models", "Models: which are ready, (un)loading those of a Triton; what is known of each.", _models),
@@ -177,14 +177,12 @@ def _administration(asked: Administered) -> AbstractAsyncContextManager[Administ
     return administration(asked)
 
 
-def _asking(name: str, module: str = "") -> Callable[[], typer.Typer]:
+def _asking(name: str, package: str = "surfaces.cli") -> Callable[[], typer.Typer]:
     """Return what makes the group of commands of this name, each of which administers."""
 
     def made() -> typer.Typer:
-        commands: typer.Typer = getattr(import_module(f"penstock_suite.{module or f'surfaces.cli.{name}'}"), name)(
-            _administration
-        )
-        return commands
+        module = import_module(f"penstock_suite.{package}.{name}")
+        return getattr(module, name)(_administration)
 
     return made
 
