@@ -181,8 +181,7 @@ def _asking(name: str, package: str = "surfaces.cli") -> Callable[[], typer.Type
     """Return what makes the group of commands of this name, each of which administers."""
 
     def made() -> typer.Typer:
-        module = import_module(f"penstock_suite.{package}.{name}")
-        return getattr(module, name)(_administration)
+        return getattr(import_module(f"penstock_suite.{package}.{name}"), name)(_administration)
 
     return made
 

@@ -1,0 +1,128 @@
+"""Documents, from a folder to what a key finds in them, through the command and the public ports."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import uuid
+
+import pytest
+from conftest import HAS_WEIGHTS, suite_environment
+
+pytestmark = pytest.mark.skipif(not HAS_WEIGHTS, reason="the embedding model's weights are not installed")
+
+SICK = "# Sick leave\n\nWhoever is ill tells the office by nine, and brings a certificate from the third day on.\n"
+PAY = "# Salaries\n\nSalaries are paid on the last working day of a month, with a thirteenth in November.\n"
+TRAVEL = "# Travel\n\nTrains are booked in second class; a flight needs the consent of the head of department.\n"
+
+
+@pytest.fixture
+def operator_key(stack):
+    return (stack.state / "operator-key").read_text().strip()
+
+
+@pytest.fixture
+async def tenant(stack, operator_key):
+    """The name of a tenant of the test's own."""
+    name = f"docs-{uuid.uuid4().hex[:8]}"
+    made = await stack.request(
+        "POST", "/api/v1/admin/tenants", key=operator_key, json={"name": name, "tier": "enterprise"}
+    )
+    assert made.status == 200, made.body
+    return name
+
+
+@pytest.fixture
+def penstock(stack, operator_key, tenant):
+    """Run the command at the public gRPC port as the operator, for the tenant; returns its exit code and its JSON."""
+
+    async def run(*arguments):
+        certificate = ("--ca", stack.ready["ca"]) if "ca" in stack.ready else ()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "penstock_suite", *map(str, arguments), "--json",
+            "--tenant", tenant, "--address", stack.grpc, "--key", operator_key, *certificate,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=suite_environment(),
+        )  # fmt: skip
+        out, errors = await process.communicate()
+        assert out, errors.decode()
+        return process.returncode, json.loads(out.splitlines()[-1])
+
+    return run
+
+
+@pytest.fixture
+def new_key(stack, operator_key, tenant):
+    async def made(**fields):
+        body = {"tenant": tenant, **fields}
+        return (await stack.request("POST", "/api/v1/admin/keys", key=operator_key, json=body)).json["secret"]
+
+    return made
+
+
+async def found(stack, key, query, **options):
+    """Return the documents that a key finds, the best first."""
+    body = {"bases": ["handbook"], "query": query, "options": options}
+    answer = await stack.request("POST", "/api/v1/knowledge:search", key=key, json=body)
+    assert answer.status == 200, answer.body
+    return [hit["chunk"]["document"] for hit in answer.json["result"]["hits"]]
+
+
+async def test_folder_is_found_replaced_relabelled_and_deleted(stack, tenant, penstock, new_key, tmp_path):
+    everybody, hr = await new_key(), await new_key(labels=["hr"])
+    folder = tmp_path / "handbook"
+    (folder / "money").mkdir(parents=True)
+    for name, text in (("sick.md", SICK), ("money/pay.md", PAY), ("travel.md", TRAVEL)):
+        (folder / name).write_text(text)
+    assert (await penstock("knowledge", "create", "handbook"))[0] == 0
+    code, report = await penstock("ingest", folder, "--base", "handbook")
+    assert (code, sorted(report["added"])) == (0, ["money:pay.md", "sick.md", "travel.md"])
+    assert report["chunks"] >= 3
+
+    assert (await found(stack, everybody, "When do I get my wages?"))[0] == "money:pay.md"
+    code, result = await penstock("search", "handbook", "doctor's certificate", "--explain")
+    hit = result["hits"][0]
+    assert (hit["chunk"]["document"], hit["chunk"]["headings"]) == ("sick.md", ["Sick leave"])
+    assert hit["chunk"]["text"] in SICK
+
+    # Nothing that is there is sent again; what changed is found at once when the command has ended.
+    assert len((await penstock("ingest", folder, "--base", "handbook"))[1]["unchanged"]) == 3
+    (folder / "travel.md").write_text("# Travel\n\nEverybody rides a bicycle.\n")
+    assert (await penstock("ingest", folder, "--base", "handbook"))[1]["replaced"] == ["travel.md"]
+    for mode in ("SEARCH_MODE_SPARSE", "SEARCH_MODE_HYBRID"):
+        assert (await found(stack, everybody, "bicycle", mode=mode))[0] == "travel.md"
+    assert await found(stack, everybody, "flight", mode="SEARCH_MODE_SPARSE") == []
+
+    # A label holds from its acknowledgement, and nothing is embedded anew.
+    code, report = await penstock("ingest", folder / "money", "--base", "handbook", "--labels", "hr", "--dry-run")
+    assert report["added"] == ["pay.md"]
+    place = "/api/v1/knowledge/bases/handbook/documents/money:pay.md"
+    administrator = await new_key(scopes=["KEY_SCOPE_ADMIN"])
+    relabelled = await stack.request("PATCH", place, key=administrator, json={"labels": ["hr"], "replace_labels": True})
+    assert relabelled.status == 200, relabelled.body
+    assert "money:pay.md" not in await found(stack, everybody, "When do I get my wages?")
+    assert (await found(stack, hr, "When do I get my wages?"))[0] == "money:pay.md"
+    looking = await new_key(scopes=["KEY_SCOPE_READ"])
+    hidden = await stack.request("GET", place, key=looking)
+    unknown = await stack.request("GET", place.replace("pay", "pie"), key=looking)
+    assert hidden.status == unknown.status == 404
+    assert hidden.json["message"] == unknown.json["message"].replace("pie", "pay")
+
+    (folder / "money" / "pay.md").unlink()
+    assert (await penstock("ingest", folder, "--base", "handbook", "--prune"))[1]["pruned"] == ["money:pay.md"]
+    assert "money:pay.md" not in await found(stack, hr, "When do I get my wages?")
+    row = await stack.request("GET", "/api/v1/knowledge/bases/handbook", key=administrator)
+    assert (row.json["base"]["documents"], row.json["base"]["serving"]) == ("2", 1)
+
+
+async def test_broken_file_is_left_out_by_name_and_the_rest_is_there(stack, penstock, tmp_path):
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "good.txt").write_text("The good one.")
+    (tmp_path / "files" / "bad.pdf").write_bytes(b"%PDF-1.7\nnot a document at all")
+    await penstock("knowledge", "create", "handbook")
+    code, report = await penstock("ingest", tmp_path / "files", "--base", "handbook")
+    assert (code, report["added"]) == (6, ["good.txt"])
+    (left_out,) = report["left_out"]
+    assert left_out["name"] == "bad.pdf"
+    assert left_out["reason"]
+    assert left_out["message"]
