@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import uuid
 
 import pytest
-from conftest import HAS_WEIGHTS, suite_environment
-
-pytestmark = pytest.mark.skipif(not HAS_WEIGHTS, reason="the embedding model's weights are not installed")
+import pytest_asyncio
 
 SICK = "# Sick leave\n\nWhoever is ill tells the office by nine, and brings a certificate from the third day on.\n"
 PAY = "# Salaries\n\nSalaries are paid on the last working day of a month, with a thirteenth in November.\n"
@@ -18,11 +17,11 @@ TRAVEL = "# Travel\n\nTrains are booked in second class; a flight needs the cons
 
 
 @pytest.fixture
-def operator_key(stack):
+def operator_key(stack, meaning_sections):
     return (stack.state / "operator-key").read_text().strip()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def tenant(stack, operator_key):
     """The name of a tenant of the test's own."""
     name = f"docs-{uuid.uuid4().hex[:8]}"
@@ -37,16 +36,20 @@ async def tenant(stack, operator_key):
 def penstock(stack, operator_key, tenant):
     """Run the command at the public gRPC port as the operator, for the tenant; returns its exit code and its JSON."""
 
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PENSTOCK_")}
+
     async def run(*arguments):
         certificate = ("--ca", stack.ready["ca"]) if "ca" in stack.ready else ()
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "penstock_suite", *map(str, arguments), "--json",
             "--tenant", tenant, "--address", stack.grpc, "--key", operator_key, *certificate,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=suite_environment(),
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=environment,
         )  # fmt: skip
         out, errors = await process.communicate()
         assert out, errors.decode()
-        return process.returncode, json.loads(out.splitlines()[-1])
+        told = json.loads(out.splitlines()[-1])
+        assert told.get("event") != "failed", told
+        return process.returncode, told
 
     return run
 
