@@ -49,6 +49,20 @@ if TYPE_CHECKING:
     from penstock_suite.surfaces.cli.models import Models
 
 
+_ADMINISTERED = {
+    "keys": "API keys that are kept in the database.",
+    "tenants": "Tenants: those of the configuration, and those created beside them.",
+    "users": "Users of tenants, and what their keys may at most.",
+    "cache": "Answers that were kept: what is there and why, putting it in, taking it out.",
+    "feedback": "What people made of answers: what was said, and what it comes to.",
+    "prompts": "Prompts: versions of templates, and the labels that point to them.",
+    "knowledge": "Knowledge bases and their documents.",
+    "search": "Search a knowledge base.",
+    "index": "Versions of a knowledge base's index.",
+}
+"""Groups of commands that ask an administration, each in a module of its name, and what stands beside the name."""
+
+
 def main() -> None:
     """Run the command line."""
     # Modules are garbage to nobody, and looking them through while they load costs a tenth of a start.
@@ -64,19 +78,19 @@ def main() -> None:
         Entry("chat", "Ask a model and watch it answer.", _chat),
         Entry("route", "Which model answers which prompt, and why.", _route),
         Entry("router", "The router's classifier: training it on prompts of your own.", _router),
-        Entry("keys", "API keys that are kept in the database.", _asking("keys")),
-        Entry("tenants", "Tenants: those of the configuration, and those created beside them.", _asking("tenants")),
-        Entry("users", "Users of tenants, and what their keys may at most.", _asking("users")),
-        Entry(
-            "cache", "Answers that were kept: what is there and why, putting it in, taking it out.", _asking("cache")
-        ),
-        Entry("feedback", "What people made of answers: what was said, and what it comes to.", _asking("feedback")),
-        Entry("prompts", "Prompts: versions of templates, and the labels that point to them.", _asking("prompts")),
+        *(Entry(name, about, _asking(name)) for name, about in _ADMINISTERED.items()),
+        Entry("ingest", "Take files and folders into a knowledge base.", _asking("ingest", "app")),
         Entry("audit", "Show who changed which tenant, user or key, the newest first.", _audit),
         Entry("usage", "What requests have cost.", _usage),
         Entry("models", "Models: which are ready, (un)loading those of a Triton; what is known of each.", _models),
-        Entry("upstreams", "Upstreams as requests meet them: who is left out and why; leaving one out.", _upstreams),
-        Entry("experiments", "Experiments: what was found of the variants; ending and promoting.", _experiments),
+        Entry(
+            "upstreams",
+            "Upstreams as requests meet them: who is left out and why; leaving one out.",
+            _asking("upstreams"),
+        ),
+        Entry(
+            "experiments", "Experiments: what was found of the variants; ending and promoting.", _asking("experiments")
+        ),
         Entry("config", "The configuration file.", _config),
         Entry("rehearse", "Rehearse every failure of an upstream against a configuration.", _rehearse),
         Entry("eval", "Judge parts of the stack by datasets.", _evaluate),
@@ -163,12 +177,11 @@ def _administration(asked: Administered) -> AbstractAsyncContextManager[Administ
     return administration(asked)
 
 
-def _asking(name: str) -> Callable[[], typer.Typer]:
+def _asking(name: str, package: str = "surfaces.cli") -> Callable[[], typer.Typer]:
     """Return what makes the group of commands of this name, each of which administers."""
 
     def made() -> typer.Typer:
-        commands: typer.Typer = getattr(import_module(f"penstock_suite.surfaces.cli.{name}"), name)(_administration)
-        return commands
+        return getattr(import_module(f"penstock_suite.{package}.{name}"), name)(_administration)
 
     return made
 
@@ -210,18 +223,6 @@ def _models() -> typer.Typer:
         return known_models(selection)
 
     return models(opened, sheets_of, known)
-
-
-def _upstreams() -> typer.Typer:
-    from penstock_suite.surfaces.cli.upstreams import upstreams
-
-    return upstreams(_administration)
-
-
-def _experiments() -> typer.Typer:
-    from penstock_suite.surfaces.cli.experiments import experiments
-
-    return experiments(_administration)
 
 
 def _config() -> typer.Typer:

@@ -57,7 +57,10 @@ def methods(*names):
 
 
 ADMINISTRATIVE = methods("AdminService", "PromptService", "StatusService", "ExperimentService")
-PUBLIC = {**ADMINISTRATIVE, **methods("ChatService", "ModelService", "EmbeddingService", "FeedbackService")}
+PUBLIC = {
+    **ADMINISTRATIVE,
+    **methods("ChatService", "ModelService", "EmbeddingService", "FeedbackService", "KnowledgeService"),
+}
 
 
 @pytest.fixture

@@ -41,11 +41,13 @@ def test_inference_opens_nothing_administrative():
 
 
 def test_methods_that_look_are_those_that_change_nothing():
-    paths = [path for path in methods() if "AdminService" in path or "PromptService" in path]
+    services = ("AdminService", "PromptService", "KnowledgeService")
+    paths = [path for path in methods() if any(service in path for service in services)]
     for path in paths:
         name = path.rpartition("/")[2]
         # What a process counts is of all tenants, and so are the upstreams; what the cache holds is what was said.
-        is_look = name.startswith(("Get", "List", "Diff", "Render")) and "Cache" not in name and name != "ListUpstreams"
+        looks = ("Get", "List", "Diff", "Render", "Watch", "Chunk")
+        is_look = name.startswith(looks) and "Cache" not in name and name != "ListUpstreams"
         assert (KeyScope.READ in policy_of(path).sufficient) is is_look, path
 
 

@@ -115,7 +115,7 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
         models=ModelServicer(models),
         prompts=_prompts(keyring, parts, reception),
         admin=_admin(keyring, parts, cache_ports, inference, reception),
-        knowledge=knowledge_servicer(knowledge, keyring.directory, parts, visits, reception),
+        knowledge=knowledge_servicer(settings, knowledge, (keyring.directory, visits), parts, reception),
         feedback=feedback_servicer(settings, parts, cache_ports.entries, reception),
         experiments=ExperimentServicer(parts.experiments.administration, actors_of(reception)),
         status=StatusServicer(_reporter(parts, channels, inference, store)),

@@ -26,9 +26,14 @@ def knowledge_of(settings: Settings, channels: Channels) -> Knowledge:
 
 
 def knowledge_servicer(
-    knowledge: Knowledge, directory: TenantDirectory, parts: Parts, visits: VisitParts, reception: Reception
+    settings: Settings,
+    knowledge: Knowledge,
+    shared: tuple[TenantDirectory, VisitParts],
+    parts: Parts,
+    reception: Reception,
 ) -> KnowledgeServicer:
     """Return what serves documents."""
+    directory, visits = shared
     administration = KnowledgeAdministration(knowledge, directory, SqlRegistry(parts.engine))
     searches = SearchesOfTenants(reception, SearchLife(visits, knowledge))
-    return KnowledgeServicer(administration, actors_of(reception), searches)
+    return KnowledgeServicer(administration, actors_of(reception), searches, settings.gateway.stream_timeout)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Generator, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ from penstock.gateway.v1 import (
     admin_service_pb2_grpc,
     experiment_service_pb2_grpc,
     feedback_service_pb2_grpc,
+    knowledge_service_pb2_grpc,
     prompt_service_pb2_grpc,
 )
 from penstock_common.errors import (
@@ -24,6 +26,7 @@ from penstock_common.errors import (
     ModelNotPermitted,
     PenstockError,
     ResourceNotFound,
+    RightsExceeded,
     ScopeMissing,
     ServiceUnavailable,
 )
@@ -32,6 +35,7 @@ from penstock_suite.adapters.cache_admin_client import CacheAdminClient
 from penstock_suite.adapters.experiment_client import ExperimentClient
 from penstock_suite.adapters.feedback_client import FeedbackClient
 from penstock_suite.adapters.gateway_client import failed
+from penstock_suite.adapters.knowledge_client import KnowledgeAdminClient
 from penstock_suite.adapters.prompt_admin_client import PromptAdminClient
 from penstock_suite.adapters.upstream_rows import upstream_rows
 from penstock_suite.domain.administration import (
@@ -50,6 +54,8 @@ from penstock_suite.domain.requests import GatewayTarget
 
 Ask = Callable[[str, Any], Awaitable[Any]]
 """Calls a method of a service by its name; raises ``PenstockError`` or ``SuiteFailure``."""
+Follow = Callable[[str, Any], AbstractAsyncContextManager[AsyncIterator[Any]]]
+"""Calls a method that streams by its name; raises what ``Ask`` does."""
 Metadata = tuple[tuple[str, str], ...]
 Listed = Literal["tenants", "users", "keys"]
 
@@ -98,15 +104,17 @@ _OPTIONS = {
 }
 _PAGE_SIZE = 500
 _TIMEOUT_SECONDS = 30.0
+_STREAM_SECONDS = 600.0
 
 
-def asking(channel: grpc.aio.Channel, target: GatewayTarget, metadata: Metadata) -> Ask:
+def asking(channel: grpc.aio.Channel, target: GatewayTarget, metadata: Metadata) -> tuple[Ask, Follow]:
     """Return what asks a gateway; the metadata says who asks."""
     stubs = (
         admin_service_pb2_grpc.AdminServiceStub(channel),
         prompt_service_pb2_grpc.PromptServiceStub(channel),
         feedback_service_pb2_grpc.FeedbackServiceStub(channel),
         experiment_service_pb2_grpc.ExperimentServiceStub(channel),
+        knowledge_service_pb2_grpc.KnowledgeServiceStub(channel),
     )
 
     async def ask(method: str, request: Any) -> Any:
@@ -115,7 +123,17 @@ def asking(channel: grpc.aio.Channel, target: GatewayTarget, metadata: Metadata)
         except grpc.aio.AioRpcError as error:
             raise error_from_rpc(error) or failed(error, target) from None
 
-    return ask
+    @asynccontextmanager
+    async def follow(method: str, request: Any) -> AsyncGenerator[AsyncIterator[Any]]:
+        stream: Any = method_of(stubs, method)(request, metadata=metadata, timeout=_STREAM_SECONDS)
+        try:
+            yield aiter(stream)
+        except grpc.aio.AioRpcError as error:
+            raise error_from_rpc(error) or failed(error, target) from None
+        finally:
+            stream.cancel()
+
+    return ask, follow
 
 
 def method_of(services: Iterable[object], name: str) -> Callable[..., Awaitable[Any]]:
@@ -123,16 +141,17 @@ def method_of(services: Iterable[object], name: str) -> Callable[..., Awaitable[
     return next(getattr(service, name) for service in services if hasattr(service, name))
 
 
-def administration_over(ask: Ask) -> Administration:
+def administration_over(ask: Ask, follow: Follow | None = None) -> Administration:
     """Return the administration that the service does."""
-    return _AdminClient(ask)
+    return _AdminClient(ask, follow)
 
 
-class _AdminClient(CacheAdminClient, PromptAdminClient, FeedbackClient, ExperimentClient):
+class _AdminClient(CacheAdminClient, PromptAdminClient, FeedbackClient, ExperimentClient, KnowledgeAdminClient):
     """Implements ``Administration``: converts, asks, converts."""
 
-    def __init__(self, ask: Ask) -> None:
+    def __init__(self, ask: Ask, follow: Follow | None) -> None:
         self._service = ask
+        self._followed = follow
 
     async def create_tenant(self, wanted: TenantRequest) -> StoredTenant:
         request = pb.CreateTenantRequest(
@@ -233,27 +252,44 @@ class _AdminClient(CacheAdminClient, PromptAdminClient, FeedbackClient, Experime
             request.page_token = page.next_page_token
 
     async def _ask(self, method: str, request: Any) -> Any:
-        try:
+        with _told():
             return await self._service(method, request)
-        except InvalidRequest as error:
-            raise Misconfigured(_as_typed(str(error), error.field)) from None
-        except ResourceNotFound as error:
-            lister = _lister(error.kind)
-            raise NotThere(f"{str(error).rstrip('.')}: see '{lister}'" if lister else str(error)) from None
-        except ModelNotFound as error:
-            raise NotThere(str(error)) from None
-        except (AddressNotPermitted, InvalidCredentials, ModelNotPermitted, ScopeMissing) as error:
-            raise Refused(str(error)) from None
-        except ServiceUnavailable as error:
-            raise Unreachable(str(error)) from None
-        except PenstockError as error:
-            raise SuiteFailure(str(error)) from None
+
+    @asynccontextmanager
+    async def _follow(self, method: str, request: Any) -> AsyncGenerator[AsyncIterator[Any]]:
+        if self._followed is None:
+            raise Unreachable("no stack runs: start it with 'penstock up'")
+        with _told():
+            async with self._followed(method, request) as responses:
+                yield responses
+
+
+@contextmanager
+def _told() -> Generator[None]:
+    """Turn what a service says into the sentence and the exit code of a command."""
+    try:
+        yield
+    except InvalidRequest as error:
+        raise Misconfigured(_as_typed(str(error), error.field)) from None
+    except ResourceNotFound as error:
+        lister = _lister(error.kind)
+        raise NotThere(f"{str(error).rstrip('.')}: see '{lister}'" if lister else str(error)) from None
+    except ModelNotFound as error:
+        raise NotThere(str(error)) from None
+    except (AddressNotPermitted, InvalidCredentials, ModelNotPermitted, RightsExceeded, ScopeMissing) as error:
+        raise Refused(str(error)) from None
+    except ServiceUnavailable as error:
+        raise Unreachable(str(error)) from None
+    except PenstockError as error:
+        raise SuiteFailure(str(error)) from None
 
 
 def _lister(kind: str) -> str:
     """Return what lists things of a kind; nothing does answers."""
     if kind.startswith("prompt"):
         return "penstock prompts list"
+    if kind in ("document", "knowledge base", "index"):
+        return "penstock knowledge list"
     if kind == "answer":
         return ""
     return "penstock cache list" if kind == "cache entry" else f"penstock {kind}s list"

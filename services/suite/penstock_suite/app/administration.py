@@ -67,7 +67,7 @@ async def _of_gateway(target: GatewayTarget, typed_by: str = "") -> AsyncGenerat
         raise Misconfigured("there is no operator's key: give one with --key, or in PENSTOCK_OPERATOR_KEY")
     head = (*key_head(target.key), *(((_TYPED_BY, quote(typed_by)),) if typed_by else ()))
     async with open_channel(target.grpc_address, credentials_of(target)) as channel:
-        yield administration_over(asking(channel, target, head))
+        yield administration_over(*asking(channel, target, head))
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ from penstock_suite.domain.answers import UpstreamRow
 from penstock_suite.domain.cache_entries import CacheCounts, CacheEntries
 from penstock_suite.domain.experiments import Experiments
 from penstock_suite.domain.feedback import FeedbackRows
+from penstock_suite.domain.knowledge import Knowledge
 from penstock_suite.domain.prompts import Prompts
 from penstock_suite.domain.requests import Administered
 
@@ -116,8 +117,8 @@ class EjectionRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Also where nobody is left then."""
 
 
-class Administration(CacheEntries, Prompts, FeedbackRows, Experiments, Protocol):
-    """Keeps tenants, users, keys and prompts, clears the cache, and has a word on upstreams. What it refuses is a ``SuiteFailure``; what cannot be meant, ``Misconfigured``."""
+class Administration(CacheEntries, Prompts, FeedbackRows, Experiments, Knowledge, Protocol):
+    """Keeps tenants, users, keys, prompts and documents, clears the cache, and has a word on upstreams. What it refuses is a ``SuiteFailure``; what cannot be meant, ``Misconfigured``."""
 
     async def create_tenant(self, wanted: TenantRequest) -> StoredTenant:
         """Return the new tenant."""

@@ -25,6 +25,8 @@ class ExitCode(IntEnum):
     """The key is missing, unknown, or may not do it."""
     UNREACHABLE = 5
     """Nobody answers: no stack runs there, or no gateway."""
+    LEFT_OUT = 6
+    """It is done, but for some that were left out, which it names."""
 
 
 class SuiteFailure(Exception):

@@ -371,8 +371,10 @@ type ListKnowledgeBasesRequest struct {
 	// An operator must name one.
 	Tenant string `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
 	// 1 to 100; 0 for 20.
-	PageSize      uint32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageSize  uint32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// By id, the last first.
+	Descending    bool `protobuf:"varint,4,opt,name=descending,proto3" json:"descending,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -426,6 +428,13 @@ func (x *ListKnowledgeBasesRequest) GetPageToken() string {
 		return x.PageToken
 	}
 	return ""
+}
+
+func (x *ListKnowledgeBasesRequest) GetDescending() bool {
+	if x != nil {
+		return x.Descending
+	}
+	return false
 }
 
 // Response of ListKnowledgeBases.
@@ -1036,7 +1045,11 @@ type ListDocumentsRequest struct {
 	PageSize  uint32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	PageToken string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Unspecified for all.
-	State         v1.DocumentState `protobuf:"varint,5,opt,name=state,proto3,enum=penstock.knowledge.v1.DocumentState" json:"state,omitempty"`
+	State v1.DocumentState `protobuf:"varint,5,opt,name=state,proto3,enum=penstock.knowledge.v1.DocumentState" json:"state,omitempty"`
+	// By id, the last first.
+	Descending bool `protobuf:"varint,6,opt,name=descending,proto3" json:"descending,omitempty"`
+	// Of these alone; at most 100. Empty: all.
+	Ids           []string `protobuf:"bytes,7,rep,name=ids,proto3" json:"ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1104,6 +1117,20 @@ func (x *ListDocumentsRequest) GetState() v1.DocumentState {
 		return x.State
 	}
 	return v1.DocumentState(0)
+}
+
+func (x *ListDocumentsRequest) GetDescending() bool {
+	if x != nil {
+		return x.Descending
+	}
+	return false
+}
+
+func (x *ListDocumentsRequest) GetIds() []string {
+	if x != nil {
+		return x.Ids
+	}
+	return nil
 }
 
 // Response of ListDocuments.
@@ -2439,12 +2466,15 @@ const file_penstock_gateway_v1_knowledge_service_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12\x16\n" +
 	"\x06tenant\x18\x02 \x01(\tR\x06tenant\"T\n" +
 	"\x18GetKnowledgeBaseResponse\x128\n" +
-	"\x04base\x18\x01 \x01(\v2$.penstock.knowledge.v1.KnowledgeBaseR\x04base\"o\n" +
+	"\x04base\x18\x01 \x01(\v2$.penstock.knowledge.v1.KnowledgeBaseR\x04base\"\x8f\x01\n" +
 	"\x19ListKnowledgeBasesRequest\x12\x16\n" +
 	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x1b\n" +
 	"\tpage_size\x18\x02 \x01(\rR\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tR\tpageToken\"\x80\x01\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\x12\x1e\n" +
+	"\n" +
+	"descending\x18\x04 \x01(\bR\n" +
+	"descending\"\x80\x01\n" +
 	"\x1aListKnowledgeBasesResponse\x12:\n" +
 	"\x05bases\x18\x01 \x03(\v2$.penstock.knowledge.v1.KnowledgeBaseR\x05bases\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"I\n" +
@@ -2491,14 +2521,18 @@ const file_penstock_gateway_v1_knowledge_service_proto_rawDesc = "" +
 	"\x02id\x18\x02 \x01(\tB\x03\xe0A\x02R\x02id\x12\x16\n" +
 	"\x06tenant\x18\x03 \x01(\tR\x06tenant\"R\n" +
 	"\x13GetDocumentResponse\x12;\n" +
-	"\bdocument\x18\x01 \x01(\v2\x1f.penstock.knowledge.v1.DocumentR\bdocument\"\xbf\x01\n" +
+	"\bdocument\x18\x01 \x01(\v2\x1f.penstock.knowledge.v1.DocumentR\bdocument\"\xf1\x01\n" +
 	"\x14ListDocumentsRequest\x12\x17\n" +
 	"\x04base\x18\x01 \x01(\tB\x03\xe0A\x02R\x04base\x12\x16\n" +
 	"\x06tenant\x18\x02 \x01(\tR\x06tenant\x12\x1b\n" +
 	"\tpage_size\x18\x03 \x01(\rR\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x04 \x01(\tR\tpageToken\x12:\n" +
-	"\x05state\x18\x05 \x01(\x0e2$.penstock.knowledge.v1.DocumentStateR\x05state\"~\n" +
+	"\x05state\x18\x05 \x01(\x0e2$.penstock.knowledge.v1.DocumentStateR\x05state\x12\x1e\n" +
+	"\n" +
+	"descending\x18\x06 \x01(\bR\n" +
+	"descending\x12\x10\n" +
+	"\x03ids\x18\a \x03(\tR\x03ids\"~\n" +
 	"\x15ListDocumentsResponse\x12=\n" +
 	"\tdocuments\x18\x01 \x03(\v2\x1f.penstock.knowledge.v1.DocumentR\tdocuments\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa1\x01\n" +

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from datetime import timedelta
 from typing import Protocol
 
 from penstock.gateway.v1 import knowledge_service_pb2 as pb
@@ -33,12 +34,17 @@ class KnowledgeServicer:
     """Serves documents; calls come authorised or not at all, and the domain keeps the walls between tenants and labels."""
 
     def __init__(
-        self, knowledge: KnowledgeAdministration, actor_of: ActorOf, searching: Searching | None = None
+        self,
+        knowledge: KnowledgeAdministration,
+        actor_of: ActorOf,
+        searching: Searching | None = None,
+        watch_timeout: timedelta = timedelta(minutes=10),
     ) -> None:
-        """``searching`` is None where only operators call."""
+        """``searching`` is None where only operators call; ``watch_timeout`` is for those who set no deadline."""
         self._knowledge = knowledge
         self._knowledge_actor = actor_of
         self._searching = searching
+        self._watch_seconds = watch_timeout.total_seconds()
 
     async def CreateKnowledgeBase(
         self, request: pb.CreateKnowledgeBaseRequest, call: ServerCall
@@ -134,7 +140,9 @@ class KnowledgeServicer:
     ) -> AsyncGenerator[pb.WatchIngestResponse]:
         """Yield how far the taking in is."""
         actor = self._knowledge_actor(call)
-        progress = self._knowledge.watch_ingest(actor, request.tenant, request.base, call.seconds_left())
+        seconds = call.seconds_left()
+        timeout = self._watch_seconds if seconds is None else seconds
+        progress = self._knowledge.watch_ingest(actor, request.tenant, request.base, timeout)
         async with aclosing(progress):
             async for told in progress:
                 yield write(told, pb.WatchIngestResponse())

@@ -14,8 +14,8 @@ from penstock_suite import __version__
 
 _HELP = """Takes an LLM application to production.
 
-Exit codes: 0 done, 1 failed, 2 wrong configuration or options, 3 no such tenant, user, key, model or upstream,
-4 refused, 5 nobody answers.
+Exit codes: 0 done, 1 failed, 2 wrong configuration or options, 3 no such tenant, user, key, model, upstream or document,
+4 refused, 5 nobody answers, 6 done, but for some that were left out.
 """
 
 
