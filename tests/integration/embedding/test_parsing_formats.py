@@ -65,7 +65,11 @@ EXPECTED = {
     "a.pdf": (
         "application/pdf",
         "Overtime in Lyon",
-        [("paragraph", 0, "Overtime\nTwo hours a week."), ("paragraph", 0, "Pay")],
+        [
+            ("paragraph", 0, "Overtime"),
+            ("paragraph", 0, "Two hours a\nweek, as managers say."),
+            ("paragraph", 0, "Pay"),
+        ],
     ),
     "a.docx": (
         "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
