@@ -103,7 +103,7 @@ class ReadingProcess:
         """
         self.documents += 1
         try:
-            async with asyncio.timeout(self._limits.seconds):
+            async with asyncio.timeout(self._limits.clock_seconds):
                 await self._send(job)
                 reply = await self._receive()
         except TimeoutError:
@@ -157,7 +157,9 @@ class ReadingProcess:
 
 def too_slow(limits: ParsingLimits) -> DocumentRefused:
     """Return why a document is refused that takes too long."""
-    return DocumentRefused("timeout", f"It was not read within {limits.seconds:g} seconds. Split it, or save it anew.")
+    return DocumentRefused(
+        "timeout", f"It takes more than {limits.seconds:g} seconds to read. Split it, or save it anew."
+    )
 
 
 def why_lost(lost: ProcessLost, limits: ParsingLimits) -> DocumentRefused:
