@@ -1,6 +1,7 @@
 """What is read out of healthy files of every kind."""
 
 import sys
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest_asyncio
 sys.path.insert(0, str(Path(__file__).parent))
 
 from document_files import HEALTHY, HTML, docx, eml, multipart, pdf, word_table, words  # noqa: E402
+from pypdf import PdfReader, PdfWriter  # noqa: E402
 
 from penstock_embedding.adapters.parsing.parser import SandboxedParser  # noqa: E402
 from penstock_embedding.domain.documents.limits import ParsingLimits  # noqa: E402
@@ -151,6 +153,22 @@ async def test_pages_begin_where_their_text_does(parser):
     assert [parsed.text[page:].split("\n")[0] for page in parsed.pages] == ["Overtime", "Pay"]
     parsed = await parser.parse(HEALTHY["a.pptx"])
     assert [parsed.text[page:].split("\n")[0] for page in parsed.pages] == ["Overtime", "Pay"]
+
+
+@pytest.mark.parametrize("algorithm", ["RC4-40", "RC4-128", "AES-128", "AES-256"])
+async def test_a_pdf_is_read_if_it_opens_without_a_password(parser, algorithm):
+    assert (await parser.parse(encrypted(algorithm, user=""))).title == "Overtime in Lyon"
+    with pytest.raises(DocumentRefused) as refused:
+        await parser.parse(encrypted(algorithm, user="secret"))
+    assert refused.value.reason == "encrypted"
+
+
+def encrypted(algorithm: str, user: str) -> bytes:
+    writer = PdfWriter(clone_from=PdfReader(BytesIO(HEALTHY["a.pdf"])))
+    writer.encrypt(user, "owner", algorithm=algorithm)
+    out = BytesIO()
+    writer.write(out)
+    return out.getvalue()
 
 
 async def test_a_page_without_text_keeps_the_numbers_of_those_after_it(parser):
