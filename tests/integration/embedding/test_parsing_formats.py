@@ -246,6 +246,11 @@ async def test_a_table_within_a_cell_is_that_cell_s_text(parser):
     assert (await parser.parse(docx(inner))).text == "| a b c |\n| --- |"
 
 
+async def test_a_table_without_a_head_has_no_line_below_its_first_row(parser):
+    parsed = await parser.parse(b"<html><table><tr><td>Form<td>BA-3<tr><td>Fee<td>0</table></html>")
+    assert parsed.text == "| Form | BA-3 |\n| Fee | 0 |"
+
+
 async def test_a_page_s_language_is_that_of_its_words_before_what_it_declares(parser):
     assert (await parser.parse(HTML)).language == "en"
     german = b"<html lang=en><p>Das ist der Text, der nicht auf Englisch ist, und das sieht man auch.</html>"

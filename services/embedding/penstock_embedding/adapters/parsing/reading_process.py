@@ -13,7 +13,7 @@ from typing import assert_never
 import msgspec
 
 from penstock_common.errors import Overloaded
-from penstock_embedding.adapters.parsing.messages import LENGTH, Job, Read, Ready, Refused, Reply
+from penstock_embedding.adapters.parsing.messages import LENGTH, NO_MEMORY_STATUS, Job, Read, Ready, Refused, Reply
 from penstock_embedding.domain.documents.limits import ParsingLimits
 from penstock_embedding.domain.documents.parsed import DocumentRefused, Parsed
 
@@ -166,8 +166,8 @@ def why_lost(lost: ProcessLost, limits: ParsingLimits) -> DocumentRefused:
     """Return what the end of its process says of the document that it read."""
     if lost.status == -signal.SIGXCPU:
         return too_slow(limits)
-    if lost.status == -signal.SIGKILL:
-        # Not by us: it is the system that ends what takes the last memory.
+    if lost.status in {-signal.SIGKILL, NO_MEMORY_STATUS}:
+        # The system, too, ends what takes the last memory: it was not us.
         return DocumentRefused("out_of_memory", "Reading it took more memory than there is. Split it.")
     return DocumentRefused("crashed", "Reading it ended the reader. Save it anew, or in another format.")
 

@@ -14,7 +14,7 @@ import msgspec
 from penstock_embedding.adapters.parsing.confinement import Forbidden, allow_seconds, confine
 from penstock_embedding.adapters.parsing.formats import read
 from penstock_embedding.adapters.parsing.memory import PeakMemory
-from penstock_embedding.adapters.parsing.messages import LENGTH, Job, Read, Ready, Refused, Reply
+from penstock_embedding.adapters.parsing.messages import LENGTH, NO_MEMORY_STATUS, Job, Read, Ready, Refused, Reply
 from penstock_embedding.domain.documents.draft import Draft
 from penstock_embedding.domain.documents.limits import ParsingLimits
 from penstock_embedding.domain.documents.parsed import DocumentRefused
@@ -27,11 +27,14 @@ def main() -> None:
     memory = PeakMemory()
     confine(limits.memory_bytes, parent=int(sys.argv[2]))
     _send(replies, Ready())
-    jobs_decoder = msgspec.msgpack.Decoder(Job)
-    while header := jobs.read(LENGTH.size):
-        job = jobs_decoder.decode(jobs.read(*LENGTH.unpack(header)))
-        allow_seconds(limits.seconds)
-        _send(replies, _answer(job, limits, memory))
+    try:
+        while header := jobs.read(LENGTH.size):
+            job = msgspec.msgpack.decode(jobs.read(*LENGTH.unpack(header)), type=Job)
+            allow_seconds(limits.seconds)
+            _send(replies, _answer(job, limits, memory))
+    except MemoryError:
+        # There was none left to say so, either.
+        os._exit(NO_MEMORY_STATUS)
 
 
 def _pipes() -> tuple[BinaryIO, BinaryIO]:
@@ -51,18 +54,15 @@ def _answer(job: Job, limits: ParsingLimits, memory: PeakMemory) -> Reply:
     except DocumentRefused as refused:
         return Refused(refused.reason, refused.message, refused.place, memory.bytes_so_far())
     except MemoryError:
-        del job
-        return Refused("out_of_memory", OUT_OF_MEMORY, draft.place, memory.bytes_so_far())
+        reason, message = "out_of_memory", OUT_OF_MEMORY
     except Forbidden:
-        return Refused("forbidden_reference", FORBIDDEN, draft.place, memory.bytes_so_far())
+        reason, message = "forbidden_reference", FORBIDDEN
     except RecursionError:
-        return Refused(
-            "bomb", "Its parts are nested too deeply to be read. Save it anew.", draft.place, memory.bytes_so_far()
-        )
+        reason, message = "bomb", TOO_DEEP
     except Exception:  # noqa: BLE001 - what a library raises for a broken document has no common base
-        return Refused(
-            "broken", "It is damaged. Open it, save it anew, and try again.", draft.place, memory.bytes_so_far()
-        )
+        reason, message = "broken", DAMAGED
+    # Only here is the memory free again that the error held.
+    return Refused(reason, message, draft.place, memory.bytes_so_far())
 
 
 def _send(replies: BinaryIO, reply: Reply) -> None:
@@ -73,6 +73,8 @@ def _send(replies: BinaryIO, reply: Reply) -> None:
 
 
 OUT_OF_MEMORY = "It takes more memory to read than is allowed. Split it, or save it in another format."
+TOO_DEEP = "Its parts are nested too deeply to be read. Save it anew."
+DAMAGED = "It is damaged. Open it, save it anew, and try again."
 FORBIDDEN = "It refers to a file or an address outside of it, which nobody opens. Take that out."
 
 if __name__ == "__main__":
