@@ -208,7 +208,7 @@ HEALTHY = {
     "a.txt": b"OVERTIME\n\nTwo hours a week.\n\nPay\n\nIt is paid at the end of the month.\n",
     "a.md": MARKDOWN,
     "a.html": HTML,
-    "a.pdf": pdf(["Overtime", "", "Two hours a week."], ["Pay"]),
+    "a.pdf": pdf(["Overtime", "", "Two hours a", "week, as manag-", "ers say."], ["Pay"]),
     "a.docx": healthy_docx(),
     "a.pptx": healthy_pptx(),
     "a.xlsx": healthy_xlsx(),

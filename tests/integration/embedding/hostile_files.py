@@ -372,6 +372,7 @@ HOSTILE = {
     "json: a string without end": Hostile(
         "a.json", lambda: b'{"a": "' + b'\\"' * 2 * MIB, "broken", "line 1, column 7"
     ),
+    "json: a string that ends in an escape": Hostile("a.json", lambda: b'"\\' * 300_000, "broken", "line 1, column 1"),
     "jsonl: a line that is none": Hostile("a.jsonl", lambda: b'{"a": 1}\n{"b"}\n', "broken", "line 2, column 5"),
     "jsonl: a line nested without end": Hostile("a.jsonl", lambda: b'{"a": 1}\n' + b"[" * 10_000, "bomb", "line 2"),
     # Mail

@@ -1,6 +1,7 @@
 """What is read out of healthy files of every kind."""
 
 import sys
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest_asyncio
 sys.path.insert(0, str(Path(__file__).parent))
 
 from document_files import HEALTHY, HTML, docx, eml, multipart, pdf, word_table, words  # noqa: E402
+from pypdf import PdfReader, PdfWriter  # noqa: E402
 
 from penstock_embedding.adapters.parsing.parser import SandboxedParser  # noqa: E402
 from penstock_embedding.domain.documents.limits import ParsingLimits  # noqa: E402
@@ -65,7 +67,11 @@ EXPECTED = {
     "a.pdf": (
         "application/pdf",
         "Overtime in Lyon",
-        [("paragraph", 0, "Overtime\nTwo hours a week."), ("paragraph", 0, "Pay")],
+        [
+            ("paragraph", 0, "Overtime"),
+            ("paragraph", 0, "Two hours a\nweek, as managers say."),
+            ("paragraph", 0, "Pay"),
+        ],
     ),
     "a.docx": (
         "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
@@ -149,6 +155,22 @@ async def test_pages_begin_where_their_text_does(parser):
     assert [parsed.text[page:].split("\n")[0] for page in parsed.pages] == ["Overtime", "Pay"]
 
 
+@pytest.mark.parametrize("algorithm", ["RC4-40", "RC4-128", "AES-128", "AES-256"])
+async def test_a_pdf_is_read_if_it_opens_without_a_password(parser, algorithm):
+    assert (await parser.parse(encrypted(algorithm, user=""))).title == "Overtime in Lyon"
+    with pytest.raises(DocumentRefused) as refused:
+        await parser.parse(encrypted(algorithm, user="secret"))
+    assert refused.value.reason == "encrypted"
+
+
+def encrypted(algorithm: str, user: str) -> bytes:
+    writer = PdfWriter(clone_from=PdfReader(BytesIO(HEALTHY["a.pdf"])))
+    writer.encrypt(user, "owner", algorithm=algorithm)
+    out = BytesIO()
+    writer.write(out)
+    return out.getvalue()
+
+
 async def test_a_page_without_text_keeps_the_numbers_of_those_after_it(parser):
     parsed = await parser.parse(pdf(["one"], [""], ["three"]))
     assert parsed.pages == [0, 5, 5]
@@ -222,6 +244,11 @@ async def test_a_docx_refers_to_nothing_outside(parser):
 async def test_a_table_within_a_cell_is_that_cell_s_text(parser):
     inner = f"<w:tbl><w:tr><w:tc>{word_table(('a', 'b'))}{words('c')}</w:tc></w:tr></w:tbl>"
     assert (await parser.parse(docx(inner))).text == "| a b c |\n| --- |"
+
+
+async def test_a_table_without_a_head_has_no_line_below_its_first_row(parser):
+    parsed = await parser.parse(b"<html><table><tr><td>Form<td>BA-3<tr><td>Fee<td>0</table></html>")
+    assert parsed.text == "| Form | BA-3 |\n| Fee | 0 |"
 
 
 async def test_a_page_s_language_is_that_of_its_words_before_what_it_declares(parser):

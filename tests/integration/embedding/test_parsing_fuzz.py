@@ -25,7 +25,7 @@ from penstock_embedding.domain.documents.limits import ParsingLimits  # noqa: E4
 from penstock_embedding.domain.documents.parsed import DocumentRefused, Parsed  # noqa: E402
 
 SECONDS = float(os.environ.get("PENSTOCK_FUZZ_SECONDS", "0"))
-ROUND = 60
+ROUND = 24
 OFFICE = ("a.docx", "a.pptx", "a.xlsx")
 
 pytestmark = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import resource
 import signal
@@ -63,16 +64,10 @@ def confine(memory_bytes: int, parent: int) -> None:
 
 
 def allow_seconds(seconds: float) -> None:
-    """Let this process have so much more of the processor, and no more."""
+    """Let this process have so much more of the processor, in whole seconds, and no more."""
     used = resource.getrusage(resource.RUSAGE_SELF)
-    until = int(used.ru_utime + used.ru_stime + seconds) + 2
+    until = math.ceil(used.ru_utime + used.ru_stime + seconds)
     resource.setrlimit(resource.RLIMIT_CPU, (until, resource.RLIM_INFINITY))
-
-
-def peak_bytes() -> int:
-    """Return the most memory that this process has ever had."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _limit(which: int, value: int) -> None:

@@ -10,6 +10,8 @@ from penstock_embedding.domain.documents.parsed import Block, Parsed, Reason
 
 LENGTH = struct.Struct("!I")
 """Stands before every message."""
+NO_MEMORY_STATUS = 12
+"""With which a process ends that has no memory left for an answer."""
 
 
 class Ready(msgspec.Struct, tag=True, array_like=True):

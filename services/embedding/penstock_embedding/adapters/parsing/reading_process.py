@@ -13,7 +13,7 @@ from typing import assert_never
 import msgspec
 
 from penstock_common.errors import Overloaded
-from penstock_embedding.adapters.parsing.messages import LENGTH, Job, Read, Ready, Refused, Reply
+from penstock_embedding.adapters.parsing.messages import LENGTH, NO_MEMORY_STATUS, Job, Read, Ready, Refused, Reply
 from penstock_embedding.domain.documents.limits import ParsingLimits
 from penstock_embedding.domain.documents.parsed import DocumentRefused, Parsed
 
@@ -103,7 +103,7 @@ class ReadingProcess:
         """
         self.documents += 1
         try:
-            async with asyncio.timeout(self._limits.seconds):
+            async with asyncio.timeout(self._limits.clock_seconds):
                 await self._send(job)
                 reply = await self._receive()
         except TimeoutError:
@@ -157,15 +157,17 @@ class ReadingProcess:
 
 def too_slow(limits: ParsingLimits) -> DocumentRefused:
     """Return why a document is refused that takes too long."""
-    return DocumentRefused("timeout", f"It was not read within {limits.seconds:g} seconds. Split it, or save it anew.")
+    return DocumentRefused(
+        "timeout", f"It takes more than {limits.seconds:g} seconds to read. Split it, or save it anew."
+    )
 
 
 def why_lost(lost: ProcessLost, limits: ParsingLimits) -> DocumentRefused:
     """Return what the end of its process says of the document that it read."""
     if lost.status == -signal.SIGXCPU:
         return too_slow(limits)
-    if lost.status == -signal.SIGKILL:
-        # Not by us: it is the system that ends what takes the last memory.
+    if lost.status in {-signal.SIGKILL, NO_MEMORY_STATUS}:
+        # The system, too, ends what takes the last memory: it was not us.
         return DocumentRefused("out_of_memory", "Reading it took more memory than there is. Split it.")
     return DocumentRefused("crashed", "Reading it ended the reader. Save it anew, or in another format.")
 

@@ -11,9 +11,10 @@ from typing import BinaryIO
 
 import msgspec
 
-from penstock_embedding.adapters.parsing.confinement import Forbidden, allow_seconds, confine, peak_bytes
+from penstock_embedding.adapters.parsing.confinement import Forbidden, allow_seconds, confine
 from penstock_embedding.adapters.parsing.formats import read
-from penstock_embedding.adapters.parsing.messages import LENGTH, Job, Read, Ready, Refused, Reply
+from penstock_embedding.adapters.parsing.memory import PeakMemory
+from penstock_embedding.adapters.parsing.messages import LENGTH, NO_MEMORY_STATUS, Job, Read, Ready, Refused, Reply
 from penstock_embedding.domain.documents.draft import Draft
 from penstock_embedding.domain.documents.limits import ParsingLimits
 from penstock_embedding.domain.documents.parsed import DocumentRefused
@@ -23,13 +24,17 @@ def main() -> None:
     """Read documents until there are no more."""
     limits = msgspec.json.decode(sys.argv[1], type=ParsingLimits)
     jobs, replies = _pipes()
+    memory = PeakMemory()
     confine(limits.memory_bytes, parent=int(sys.argv[2]))
     _send(replies, Ready())
-    jobs_decoder = msgspec.msgpack.Decoder(Job)
-    while header := jobs.read(LENGTH.size):
-        job = jobs_decoder.decode(jobs.read(*LENGTH.unpack(header)))
-        allow_seconds(limits.seconds)
-        _send(replies, _answer(job, limits))
+    try:
+        while header := jobs.read(LENGTH.size):
+            job = msgspec.msgpack.decode(jobs.read(*LENGTH.unpack(header)), type=Job)
+            allow_seconds(limits.seconds)
+            _send(replies, _answer(job, limits, memory))
+    except MemoryError:
+        # There was none left to say so, either.
+        os._exit(NO_MEMORY_STATUS)
 
 
 def _pipes() -> tuple[BinaryIO, BinaryIO]:
@@ -38,24 +43,26 @@ def _pipes() -> tuple[BinaryIO, BinaryIO]:
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     os.dup2(nothing, 1)
+    os.close(nothing)
     return jobs, replies
 
 
-def _answer(job: Job, limits: ParsingLimits) -> Reply:
+def _answer(job: Job, limits: ParsingLimits, memory: PeakMemory) -> Reply:
     draft = Draft(limits)
     try:
-        return Read.of(read(job.content, job.filename, job.media_type, draft), peak_bytes())
+        return Read.of(read(job.content, job.filename, job.media_type, draft), memory.bytes_so_far())
     except DocumentRefused as refused:
-        return Refused(refused.reason, refused.message, refused.place, peak_bytes())
+        return Refused(refused.reason, refused.message, refused.place, memory.bytes_so_far())
     except MemoryError:
-        del job
-        return Refused("out_of_memory", OUT_OF_MEMORY, draft.place, peak_bytes())
+        reason, message = "out_of_memory", OUT_OF_MEMORY
     except Forbidden:
-        return Refused("forbidden_reference", FORBIDDEN, draft.place, peak_bytes())
+        reason, message = "forbidden_reference", FORBIDDEN
     except RecursionError:
-        return Refused("bomb", "Its parts are nested too deeply to be read. Save it anew.", draft.place, peak_bytes())
+        reason, message = "bomb", TOO_DEEP
     except Exception:  # noqa: BLE001 - what a library raises for a broken document has no common base
-        return Refused("broken", "It is damaged. Open it, save it anew, and try again.", draft.place, peak_bytes())
+        reason, message = "broken", DAMAGED
+    # Only here is the memory free again that the error held.
+    return Refused(reason, message, draft.place, memory.bytes_so_far())
 
 
 def _send(replies: BinaryIO, reply: Reply) -> None:
@@ -66,6 +73,8 @@ def _send(replies: BinaryIO, reply: Reply) -> None:
 
 
 OUT_OF_MEMORY = "It takes more memory to read than is allowed. Split it, or save it in another format."
+TOO_DEEP = "Its parts are nested too deeply to be read. Save it anew."
+DAMAGED = "It is damaged. Open it, save it anew, and try again."
 FORBIDDEN = "It refers to a file or an address outside of it, which nobody opens. Take that out."
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ class ParsingLimits:
     """What a document beyond it is refused for, and how many are read at once."""
 
     seconds: float = 30
-    """Of the clock, from when the reader has the document."""
+    """Of the processor's time, in whole ones: a busy machine is no document's fault."""
+    clock_seconds: float = 120
+    """Of the clock, from when a process has the document."""
     memory_bytes: int = 512 * 1024 * 1024
     """Of the reading process, its code included."""
     input_bytes: int = 32 * 1024 * 1024

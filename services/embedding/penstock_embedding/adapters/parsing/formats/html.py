@@ -143,6 +143,7 @@ class HtmlReader(HTMLParser):
         self._table_depth = 0
         self._rows: list[list[str]] = []
         self._is_in_cell = False
+        self._has_head = False
 
     @property
     def is_hiding(self) -> bool:
@@ -246,6 +247,7 @@ class HtmlReader(HTMLParser):
                 raise DocumentRefused("too_large", f"A table has more than {self._draft.limits.columns} columns.")
             self._rows[-1].append("")
             self._is_in_cell = True
+            self._has_head |= tag == "th" and len(self._rows) == 1
 
     def _begin_row(self) -> None:
         if len(self._rows) == self._draft.limits.rows:
@@ -273,7 +275,8 @@ class HtmlReader(HTMLParser):
         if not self._table_depth:
             self._is_in_cell = False
             rows, self._rows = self._rows, []
-            self._draft.add("table", table_text(rows))
+            self._draft.add("table", table_text(rows, has_head=self._has_head))
+            self._has_head = False
 
     def _write(self, text: str) -> None:
         if self._is_in_cell:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -12,12 +11,11 @@ from pypdf import PageObject, PdfReader
 from pypdf.errors import DependencyError, FileNotDecryptedError, LimitReachedError, PyPdfError
 from pypdf.generic import DictionaryObject
 
+from penstock_embedding.adapters.parsing.formats.page_lines import Line, LineCollector, write_pages
 from penstock_embedding.adapters.parsing.formats.source import Source
 from penstock_embedding.domain.documents.draft import Draft
 from penstock_embedding.domain.documents.parsed import DocumentRefused
 
-_BLANK_LINES = re.compile(r"\n[ \t]*\n\s*")
-_SPLIT_WORD = re.compile(r"(?<=[^\W\d_])-\n(?=[^\W\d_A-ZÀ-Þ])")
 _DAMAGED = "It is damaged. Open it, print it to a new PDF, and try again."
 
 # A damaged file is worth a warning per object to it.
@@ -33,13 +31,16 @@ def read(source: Source, draft: Draft) -> None:
             raise DocumentRefused("encrypted", "It has a password. Save it without one.")
         if (properties := reader.metadata) is not None:
             draft.title = properties.title or ""
-        for page in _pages(reader, draft):
-            draft.begin_page()
-            text = _SPLIT_WORD.sub("", page.extract_text())
-            for paragraph in _BLANK_LINES.split(text):
-                draft.add("paragraph", paragraph)
+        write_pages([_lines(page) for page in _pages(reader, draft)], draft)
     if draft.is_empty:
         raise DocumentRefused("no_text", "It has pages without text: run OCR, and give the result.", "page 1")
+
+
+def _lines(page: PageObject) -> list[Line]:
+    collector = LineCollector()
+    page.extract_text(visitor_text=collector.take)
+    collector.end_line()
+    return collector.lines
 
 
 def _pages(reader: PdfReader, draft: Draft) -> Iterator[PageObject]:

@@ -10,11 +10,12 @@ def table_row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(' '.join(cell.split()).replace('|', chr(92) + '|') for cell in cells)} |"
 
 
-def table_text(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows of which the first is the head, without those that are blank."""
+def table_text(rows: Sequence[Sequence[str]], *, has_head: bool = True) -> str:
+    """Return rows, without those that are blank; a line follows the first if it is the head."""
     kept = [row for row in rows if any(cell and not cell.isspace() for cell in row)]
     if not kept:
         return ""
     lines = [table_row(row) for row in kept]
-    lines.insert(1, table_row(["---"] * len(kept[0])))
+    if has_head:
+        lines.insert(1, table_row(["---"] * len(kept[0])))
     return "\n".join(lines)
