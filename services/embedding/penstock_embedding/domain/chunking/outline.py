@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -36,11 +35,6 @@ class Outline(NamedTuple):
     places: Sequence[int] = ()
     """As good to cut at as a blank line."""
     marks: Sequence[Mark] = ()
-
-    def headings_at(self, place: int) -> Headings:
-        """Return what is above a piece that begins there."""
-        index = bisect_right(self.marks, place, key=_place_of)
-        return self.marks[index - 1].headings if index else ()
 
 
 def outline_of_blocks(parsed: Parsed) -> Outline:
@@ -118,7 +112,3 @@ def _title(heading: str) -> str:
 
 def _titles(open_headings: Sequence[tuple[int, str]]) -> Headings:
     return tuple([title for _, title in open_headings if title])
-
-
-def _place_of(mark: Mark) -> int:
-    return mark.place
