@@ -105,7 +105,7 @@ def measure(kind: SplitterKind, name: str, parsed: Parsed) -> dict[str, Any]:
         warm.append(seconds(lambda counter=counter: chunker.cut(parsed, splitter, counter)))
         counting.append(seconds(lambda counter=counter: counter.measure(parsed.text)))
     whole.append(seconds(lambda: tokenizer.encode_batch_fast(parsed.text.split("\n"), add_special_tokens=False)))
-    pieces = chunker.cut(parsed, splitter, counter)
+    pieces = chunker.cut(parsed, splitter, WordCounter(file, WINDOW))
     assert max(piece.tokens for piece in pieces) <= 192
     return {
         "splitter": kind,

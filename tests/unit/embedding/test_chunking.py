@@ -207,6 +207,14 @@ def test_a_table_that_is_too_long_is_cut_at_rows_under_its_head() -> None:
     assert GUIDE[after.start : after.end].endswith("After the table.")
 
 
+@pytest.mark.parametrize(("line", "heads"), [("| --- | --- |\n", {"| a | b |"}), ("", set())])
+def test_a_table_of_html_has_the_head_that_is_drawn(line: str, heads: set[str]) -> None:
+    text = "| a | b |\n" + line + "| one | two |\n" * 60
+    parsed = Parsed(text, "text/html", blocks=[Block("table", 0, len(text))])
+    pieces = StructureChunker().cut(parsed, Splitter(max_tokens=64), COUNTER)
+    assert {heading for piece in pieces for heading in piece.headings} == heads
+
+
 def test_a_table_that_fits_stays_whole() -> None:
     table = "| a | b |\n|---|---|\n" + "| one | two |\n" * 8
     text = SENTENCE * 4 + "\n\n" + table + "\n" + SENTENCE * 4

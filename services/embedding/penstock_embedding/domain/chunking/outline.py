@@ -59,7 +59,8 @@ def outline_of_blocks(parsed: Parsed) -> Outline:
         elif block.kind in ("table", "code"):
             whole.append(Span(block.start, block.end))
             if block.kind == "table":
-                marks.extend(_marks_of_table(text, block, _titles(open_headings)))
+                headed = parsed.media_type != "text/html"
+                marks.extend(_marks_of_table(text, block, _titles(open_headings), headed=headed))
         else:
             places.append(block.start)
     return Outline(bounds, whole, places, marks)
@@ -69,17 +70,18 @@ def outline_of_table(text: str) -> Outline:
     """Return the outline of rows whose first one is the head of all."""
     table = Block("table", len(text) - len(text.lstrip()), len(text))
     places = _rows(text) if '"' in text else []
-    return Outline((), (Span(table.start, table.end),), places, _marks_of_table(text, table, ()))
+    return Outline((), (Span(table.start, table.end),), places, _marks_of_table(text, table, (), headed=True))
 
 
-def _marks_of_table(text: str, block: Block, above: Headings) -> list[Mark]:
+def _marks_of_table(text: str, block: Block, above: Headings, *, headed: bool) -> list[Mark]:
+    """Return the marks of a table whose first row is its head, where that is ``headed`` or has a line drawn below."""
     body = _end_of_row(text, block.start)
     head = shortened(text[block.start : min(body, block.end)])
     second_row = _end_of_row(text, body)
     # Markdown draws a line below the head of a table.
     if not text[body:second_row].strip("-:| \t\r\n"):
-        body = second_row
-    if not head or body >= block.end:
+        body, headed = second_row, True
+    if not headed or not head or body >= block.end:
         return []
     return [Mark(body, (*above, head)), Mark(block.end, above)]
 
