@@ -76,6 +76,9 @@ bench-experiments: setup-dev ## Simulate experiments: how often they are called 
 .PHONY: bench-routing
 bench-routing: setup-dev ## Replay 2,000 prompts with a scripted table of quality: what policies save and keep; ARGS such as --seed 7
 	$(TOOLS) python bench/routing.py $(ARGS)
+.PHONY: bench-chunking
+bench-chunking: setup-dev ## Measure how fast documents are cut, by splitter, with the model's tokenizer; ARGS such as --json
+	$(TOOLS) python bench/chunking.py $(ARGS)
 
 .PHONY: probes
 probes: setup-dev ## Ask a full vector store 200,000 times for what other tenants and labels have; fails if anything is found

@@ -24,9 +24,23 @@ class PublicName(Section):
     compression: CompressionSettings | None = None
 
 
+class FurtherEmbeddingName(Section):
+    """A further embedding model, as far as keys and tenants name it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str
+
+
 class EmbeddingName(Section):
-    """The embedding model, as far as keys and tenants name it."""
+    """The embedding models, as far as keys and tenants name them."""
 
     model_config = ConfigDict(extra="ignore")
 
     model: str = DEFAULT_EMBEDDING_MODEL
+    models: list[FurtherEmbeddingName] = []
+
+    @property
+    def names(self) -> list[str]:
+        """What callers may ask for."""
+        return [self.model, *(further.name for further in self.models)]

@@ -292,7 +292,7 @@ class Settings(ExperimentSections):
     def public_models(self) -> frozenset[str]:
         """Return the names that callers may ask for; none where this file does not say."""
         names = [model.name for model in self.models]
-        return frozenset([*names, self.embedding.model] if names and self.embedding is not None else names)
+        return frozenset([*names, *self.embedding.names] if names and self.embedding is not None else names)
 
     def forks(self) -> Choices:
         """Return the public models that lead to others, and those with a policy."""

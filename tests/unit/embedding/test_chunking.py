@@ -6,7 +6,7 @@ from array import array
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock_common.contract.knowledge import Splitter, SplitterKind
@@ -99,6 +99,7 @@ def check(parsed: Parsed, splitter: Splitter, counter) -> None:
     assert pieces == StructureChunker().cut(parsed, splitter, counter)
 
 
+@settings(max_examples=50)
 @given(
     text=TEXTS,
     kind=KINDS,
@@ -111,11 +112,13 @@ def test_pieces_cover_the_text_in_order_within_the_window(text, kind, media_type
     check(Parsed(text, media_type, title), Splitter(kind, *sizes), PREFIXED if prefixed else COUNTER)
 
 
+@settings(max_examples=50)
 @given(text=TEXTS, kind=KINDS)
 def test_a_tokenizer_whose_words_do_not_add_up_is_asked_for_every_piece(text, kind) -> None:
     check(Parsed(text, "text/plain", "T"), Splitter(kind, 64), TokenByToken())
 
 
+@settings(max_examples=50)
 @given(
     text=TEXTS,
     places=st.lists(
@@ -128,6 +131,7 @@ def test_blocks_wherever_they_are_do_no_harm(text, places) -> None:
     check(Parsed(text, "text/html", "T", blocks=blocks), Splitter("html", 64), COUNTER)
 
 
+@settings(max_examples=50)
 @given(text=TEXTS)
 def test_words_are_counted_as_the_tokenizer_counts_the_text(text) -> None:
     measured = COUNTER.measure(text)
@@ -201,6 +205,14 @@ def test_a_table_that_is_too_long_is_cut_at_rows_under_its_head() -> None:
         assert piece.headings[-1] == "| Code | Meaning |"
     after = pieces[-1]
     assert GUIDE[after.start : after.end].endswith("After the table.")
+
+
+@pytest.mark.parametrize(("line", "heads"), [("| --- | --- |\n", {"| a | b |"}), ("", set())])
+def test_a_table_of_html_has_the_head_that_is_drawn(line: str, heads: set[str]) -> None:
+    text = "| a | b |\n" + line + "| one | two |\n" * 60
+    parsed = Parsed(text, "text/html", blocks=[Block("table", 0, len(text))])
+    pieces = StructureChunker().cut(parsed, Splitter(max_tokens=64), COUNTER)
+    assert {heading for piece in pieces for heading in piece.headings} == heads
 
 
 def test_a_table_that_fits_stays_whole() -> None:

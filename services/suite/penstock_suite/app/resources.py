@@ -120,3 +120,6 @@ def missing_embedding_model(section: Any) -> Iterator[Finding]:
         return
     if embedding.runtime != "provider" and (why := missing_files(embedding.model, embedding.path, embedding.hub_id)):
         yield ("embedding", "path" if embedding.path is not None else "model"), why
+    for index, further in enumerate(embedding.models):
+        if further.runtime != "provider" and (why := missing_files(further.name, further.path, further.hub_id)):
+            yield ("embedding", "models", index, "path" if further.path is not None else "name"), why

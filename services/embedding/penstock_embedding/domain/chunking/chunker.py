@@ -155,19 +155,37 @@ class _Document:
         return tokens
 
     def _counted(self, pieces: list[Piece], uncounted: Sequence[int]) -> list[Piece]:
-        """Return the pieces with those tokens that had to be counted; what is too long is halved until it fits."""
-        counted: dict[int, list[Piece]] = {index: [] for index in uncounted}
-        waiting = [(index, pieces[index]) for index in uncounted]
+        """Return the pieces with those tokens that had to be counted, none of them too long."""
+        fitting = self._fitting_pieces([(index, pieces[index]) for index in uncounted])
+        ordered: list[Piece] = []
+        for index, piece in enumerate(pieces):
+            for part in fitting.get(index, (piece,)):
+                ordered.extend(self._after(ordered[-1], part) if ordered else (part,))
+        return ordered
+
+    def _after(self, before: Piece, piece: Piece) -> Sequence[Piece]:
+        """Return what a piece adds to one before it that was cut in two; it may repeat too much of it."""
+        if piece.start > before.start and piece.end > before.end:
+            return (piece,)
+        rest = self._parsed.text[before.end : piece.end]
+        if not rest.strip():
+            return ()
+        start = piece.end - len(rest.lstrip())
+        return self._fitting_pieces([(0, piece._replace(start=start, page=self._page(start)))])[0]
+
+    def _fitting_pieces(self, waiting: list[tuple[int, Piece]]) -> dict[int, list[Piece]]:
+        """Return what becomes of each piece: what is too long is halved until it fits."""
+        fitting: dict[int, list[Piece]] = {index: [] for index, _ in waiting}
         while waiting:
             tokens = self._counter.count([self._embedded(piece) for _, piece in waiting])
             too_long: list[tuple[int, Piece]] = []
             for (index, piece), count in zip(waiting, tokens, strict=True):
                 if count <= self.sizes.most or piece.end - piece.start == 1:
-                    counted[index].append(piece._replace(tokens=count))
+                    fitting[index].append(piece._replace(tokens=count))
                 else:
                     too_long.extend((index, half) for half in self._halves(piece))
             waiting = too_long
-        return list(_joined(pieces, counted))
+        return {index: sorted(parts) for index, parts in fitting.items()}
 
     def _halves(self, piece: Piece) -> Iterator[Piece]:
         middle = (piece.start + piece.end) // 2
@@ -181,11 +199,6 @@ class _Document:
 
     def _embedded(self, piece: Piece) -> str:
         return embedded_text(self._parsed.title, piece, self._parsed.text[piece.start : piece.end])
-
-
-def _joined(pieces: Sequence[Piece], counted: dict[int, list[Piece]]) -> Iterator[Piece]:
-    for index, piece in enumerate(pieces):
-        yield from sorted(counted[index]) if index in counted else (piece,)
 
 
 def _kind_of(parsed: Parsed) -> SplitterKind:

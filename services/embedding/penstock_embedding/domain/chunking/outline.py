@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -37,11 +36,6 @@ class Outline(NamedTuple):
     """As good to cut at as a blank line."""
     marks: Sequence[Mark] = ()
 
-    def headings_at(self, place: int) -> Headings:
-        """Return what is above a piece that begins there."""
-        index = bisect_right(self.marks, place, key=_place_of)
-        return self.marks[index - 1].headings if index else ()
-
 
 def outline_of_blocks(parsed: Parsed) -> Outline:
     """Return the outline of a text whose parts the reader knows."""
@@ -65,7 +59,8 @@ def outline_of_blocks(parsed: Parsed) -> Outline:
         elif block.kind in ("table", "code"):
             whole.append(Span(block.start, block.end))
             if block.kind == "table":
-                marks.extend(_marks_of_table(text, block, _titles(open_headings)))
+                headed = parsed.media_type != "text/html"
+                marks.extend(_marks_of_table(text, block, _titles(open_headings), headed=headed))
         else:
             places.append(block.start)
     return Outline(bounds, whole, places, marks)
@@ -75,17 +70,18 @@ def outline_of_table(text: str) -> Outline:
     """Return the outline of rows whose first one is the head of all."""
     table = Block("table", len(text) - len(text.lstrip()), len(text))
     places = _rows(text) if '"' in text else []
-    return Outline((), (Span(table.start, table.end),), places, _marks_of_table(text, table, ()))
+    return Outline((), (Span(table.start, table.end),), places, _marks_of_table(text, table, (), headed=True))
 
 
-def _marks_of_table(text: str, block: Block, above: Headings) -> list[Mark]:
+def _marks_of_table(text: str, block: Block, above: Headings, *, headed: bool) -> list[Mark]:
+    """Return the marks of a table whose first row is its head, where that is ``headed`` or has a line drawn below."""
     body = _end_of_row(text, block.start)
     head = shortened(text[block.start : min(body, block.end)])
     second_row = _end_of_row(text, body)
     # Markdown draws a line below the head of a table.
     if not text[body:second_row].strip("-:| \t\r\n"):
-        body = second_row
-    if not head or body >= block.end:
+        body, headed = second_row, True
+    if not headed or not head or body >= block.end:
         return []
     return [Mark(body, (*above, head)), Mark(block.end, above)]
 
@@ -118,7 +114,3 @@ def _title(heading: str) -> str:
 
 def _titles(open_headings: Sequence[tuple[int, str]]) -> Headings:
     return tuple([title for _, title in open_headings if title])
-
-
-def _place_of(mark: Mark) -> int:
-    return mark.place

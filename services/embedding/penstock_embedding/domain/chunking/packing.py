@@ -44,6 +44,7 @@ class Packer:
         self._text = text
         self._measured = measured
         self._outline = outline
+        self._mark_places = [mark.place for mark in outline.marks]
         self._room = room
         self._overlap = overlap
 
@@ -58,17 +59,21 @@ class Packer:
         covered = place
         while (found := _NOT_BLANK.search(self._text, place, bound)) is not None:
             start = found.start()
-            headings = self._outline.headings_at(start)
+            headings = self._headings_at(start)
             room = self._room(headings)
             end = self._end(start, bound, room, max(start, covered))
-            if end <= covered:
+            last = start + len(self._text[start:end].rstrip())
+            if last <= covered:
                 # What is repeated leaves too little room for what comes next.
                 place = covered
                 continue
-            last = start + len(self._text[start:end].rstrip())
             yield Cut(start, last, headings, self._certain_tokens(start, last, room))
             covered = end
             place = self._repeated_from(start, end, room) if end < bound else bound
+
+    def _headings_at(self, place: int) -> Headings:
+        index = bisect_right(self._mark_places, place)
+        return self._outline.marks[index - 1].headings if index else ()
 
     def _certain_tokens(self, start: int, end: int, room: int) -> int:
         """Return a span's tokens, 0 where they are not certain."""
