@@ -22,7 +22,7 @@ import msgspec
 import pytest
 import structlog
 
-from penstock_common.contract.points import Delete, Get, Nearest, Put, SetPayload, Size
+from penstock_common.contract.points import Delete, Get, Matching, Nearest, Put, SetPayload, Size
 from penstock_common.faults import ConfigurationError
 from penstock_common.points.edge.engine import EdgeEngine, open_edge
 from penstock_common.points.edge.host import Host, serve
@@ -290,16 +290,68 @@ def test_an_index_that_cannot_be_made_is_told_of_and_searching_goes_on(tmp_path)
     host.close()
 
 
-def test_an_index_that_was_not_made_is_made_after_a_restart(tmp_path):
+def test_questions_are_answered_while_the_copy_catches_up(tmp_path, monkeypatch):
+    monkeypatch.setattr("penstock_common.points.edge.host._CATCH_UP_SECONDS", 0.0)
+    host = Host(tmp_path, INDEXED_SOON)
+    host.answer(Put(collection=CACHE, points=[point(number) for number in range(400)]))
+    host.index(is_quiet=True)
+    for number in range(400, 420):
+        host.answer(Put(collection=CACHE, points=[point(number)]))
+    while not host.is_catching_up:
+        select.select([], [], [], host.patience())
+    sizes: list[int] = []
+    while host.is_indexing:
+        assert host.patience() == 0.0
+        host.index(is_quiet=False)
+        sizes.append(host.answer(Size(collection=CACHE)))
+        host.answer(SetPayload(collection=CACHE, where=Where("acme", ids=[point(1).id]), payload={"hits": len(sizes)}))
+
+    # Two changes are caught up with at a time, and one comes.
+    assert sizes == [420] * 19
+    assert searched(host, 3)
+    assert [one.payload["hits"] for one in host.answer(Get(collection=CACHE, tenant="acme", ids=[point(1).id]))] == [19]
+    host.close()
+
+
+def test_where_too_much_comes_meanwhile_it_is_indexed_in_the_next_quiet_moment(tmp_path, monkeypatch):
+    monkeypatch.setattr("penstock_common.points.edge.indexing._MOST_LATE_POINTS", 100)
+    host = Host(tmp_path, INDEXED_SOON)
+    host.answer(Put(collection=CACHE, points=[point(number) for number in range(400)]))
+    host.index(is_quiet=True)
+    host.answer(Put(collection=CACHE, points=[point(number) for number in range(400, 520)]))
+    host.index(is_quiet=False)
+
+    assert not host.is_indexing
+    assert ["too much came" in note for note in host.notes] == [True]
+    host.index(is_quiet=True)
+    assert host.is_indexing
+    until_indexed(host)
+    assert host.answer(Size(collection=CACHE)) == 520
+    host.close()
+
+
+@pytest.mark.parametrize("is_sparse", [False, True])
+def test_an_index_that_was_not_made_is_made_after_a_restart(tmp_path, is_sparse):
     first = Host(tmp_path, INDEXED_SOON)
-    first.answer(Put(collection=CACHE, points=[point(number) for number in range(400)]))
+    collection = CACHE._replace(sparse=is_sparse)
+    points = [point(number)._replace(terms={1: 1.0} if is_sparse else {}) for number in range(400)]
+    first.answer(Put(collection=collection, points=points))
     first.close()
     second = Host(tmp_path, INDEXED_SOON)
-    second.answer(Size(collection=CACHE))
+    second.answer(Size(collection=collection))
     second.index(is_quiet=True)
 
     assert second.is_indexing
+    until_indexed(second)
     second.close()
+    third = Host(tmp_path, INDEXED_SOON)
+    third.answer(Size(collection=collection))
+    third.index(is_quiet=True)
+    assert not third.is_indexing
+    if is_sparse:
+        matching = Matching(collection=collection, terms={1: 2.0}, where=Where("acme"), limit=9)
+        assert len(third.answer(matching)) == 9
+    third.close()
 
 
 @pytest.mark.parametrize("is_renamed", [False, True])

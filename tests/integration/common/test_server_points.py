@@ -17,6 +17,7 @@ import grpc
 import pytest
 from qdrant_client import grpc as pb
 
+from penstock_common.points.conditions import In
 from penstock_common.points.opening import open_points
 from penstock_common.points.store import Collection, Engine, Point, PointsUnavailable, Where
 from penstock_common.sections import Qdrant
@@ -134,6 +135,22 @@ async def test_a_collection_that_weighs_terms_by_all_tenants_is_refused_by_name(
     async with opened(server) as engine:
         with pytest.raises(PointsUnavailable, match=f"{WORDS.name} .*how rare"):
             await engine.points(WORDS).size()
+
+
+async def test_where_few_may_be_meant_the_graph_is_searched_over_the_others_too(server):
+    async with opened(server, quantization="scalar", hnsw_ef=32) as engine:
+        points = engine.points(WORDS)
+        for where in (
+            Where("acme"),
+            Where("acme", any_of={"labels": ("*",)}),
+            Where("acme", only=In(field="labels", values=("*",))),
+        ):
+            await points.nearest(EAST, where, limit=1, floor=0.5)
+
+    params = [seen.request.params for seen in server.seen if seen.method == "Query"]
+    assert [each.HasField("acorn") for each in params] == [False, True, True]
+    assert {each.hnsw_ef for each in params} == {32}
+    assert all(each.quantization.rescore for each in params)
 
 
 async def test_a_slow_server_costs_only_the_first_request_its_time(server):

@@ -128,7 +128,10 @@ def params_of(message: Any) -> Any:
         quantized = edge.QuantizationSearchParams(
             rescore=message.quantization.rescore, oversampling=message.quantization.oversampling
         )
-    return edge.SearchParams(hnsw_ef=message.hnsw_ef or None, exact=message.exact, quantization=quantized)
+    acorn = None
+    if message.HasField("acorn"):
+        acorn = edge.AcornSearchParams(enable=message.acorn.enable, max_selectivity=message.acorn.max_selectivity)
+    return edge.SearchParams(hnsw_ef=message.hnsw_ef or None, exact=message.exact, quantization=quantized, acorn=acorn)
 
 
 def point_of(message: Any) -> Any:

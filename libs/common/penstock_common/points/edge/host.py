@@ -32,6 +32,8 @@ _READ_BYTES = 1 << 20
 _BLOCK_BYTES = 512
 """The unit of stat(2)."""
 _LOOK_SECONDS = 0.2
+_CATCH_UP_SECONDS = 0.02
+"""At once; a question may wait so long."""
 _KIBIBYTE = 1024
 _FLOAT_BYTES = 4
 _ROOM_PER_WRITTEN_BYTE = 4
@@ -121,7 +123,7 @@ class Host:
     def patience(self) -> float | None:
         """Return for how long a pause must last until ``rest`` has something to do, in seconds; None is for ever."""
         if self._indexing:
-            return _LOOK_SECONDS
+            return 0.0 if self.is_catching_up else _LOOK_SECONDS
         if self._backlog():
             return self._settings.quiet_seconds
         changed = any(shard.is_changed for shard in self._shards.values())
@@ -139,7 +141,7 @@ class Host:
     def index(self, *, is_quiet: bool) -> None:
         """Begin to index what waits for it, in a quiet moment or where searches suffer; and end what was begun."""
         for name in [name for name, indexing in self._indexing.items() if indexing.has_ended]:
-            self._try(f"{name} is not indexed", partial(self._exchange, name))
+            self._try(f"{name} is not indexed", partial(self._catch_up, name))
         for name in self._backlog(1 if is_quiet else _HEAVY_BACKLOG):
             # What fails is tried again when as much has come.
             self._unindexed[name] = 0
@@ -150,16 +152,31 @@ class Host:
         """Whether a copy of a shard is being indexed."""
         return bool(self._indexing)
 
+    @property
+    def is_catching_up(self) -> bool:
+        """Whether a copy has been indexed, and what came meanwhile is being done to it."""
+        return any(indexing.has_ended for indexing in self._indexing.values())
+
     def _begin(self, name: str) -> None:
         shard, folder = self._shards[name], self._folder / name
         shard.flush()
         self._check_room(sum(file.stat().st_blocks for file in folder.rglob("*")) * _BLOCK_BYTES, times=2)
         self._indexing[name] = Indexing(shard.collection, folder, self._settings)
 
-    def _exchange(self, name: str) -> None:
-        indexing = self._indexing.pop(name)
+    def _catch_up(self, name: str) -> None:
+        indexing = self._indexing[name]
+        try:
+            if not indexing.catch_up(_CATCH_UP_SECONDS):
+                return
+        except BaseException:
+            indexing.stop()
+            self._end(name)
+            raise
+        self._end(name)
         self._shards[name] = indexing.exchange(self._shards[name])
-        self._unindexed[name] += indexing.late_points
+
+    def _end(self, name: str) -> None:
+        self._unindexed[name] = self._indexing.pop(name).late_points
 
     def close(self) -> None:
         """Flush and let go."""
@@ -243,7 +260,7 @@ def serve(connection: socket.socket, host: Host) -> None:
             waiting.extend(frames_of(buffer))
         if waiting:
             _answer(connection, host, QUESTIONS.decode(waiting.popleft()))
-        host.index(is_quiet=not readable and not waiting)
+        host.index(is_quiet=not readable and not waiting and not host.is_catching_up)
         host.flush_if_due()
         for note in host.notes:
             _tell(connection, 0, "note", note)

@@ -9,12 +9,14 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+from collections import deque
 from pathlib import Path
 
 import msgspec
 
 from penstock_common.contract.points import Delete, Put, Question, SetPayload, Sweep
-from penstock_common.points.edge.messages import Settings
+from penstock_common.points.edge.messages import QUESTION, Settings, packed
 from penstock_common.points.edge.shard import Shard
 from penstock_common.points.store import Collection
 
@@ -22,7 +24,10 @@ COPY, REPLACED = ".indexing", ".replaced"
 """What follows the folder's name while it is copied, and where it has been replaced."""
 _BLOCK = bytes(64 * 1024)
 _MODULE = "penstock_common.points.edge.indexing"
-_MOST_CHANGES = 10_000
+_MOST_LATE_POINTS = 50_000
+_MOST_CHANGES = 50_000
+_CHANGES_AT_ONCE = 2
+"""At least; with one, writes could come as fast as they are caught up with."""
 _BESIDE_OTHERS = 10
 
 
@@ -35,7 +40,10 @@ class Indexing:
         self._copy = folder.with_name(folder.name + COPY)
         self._collection = collection
         self._settings = settings
-        self._changes: list[Question] = []
+        self._changes: deque[bytes] = deque()
+        self._indexed: Shard | None = None
+        self.late_points = 0
+        """How many came meanwhile, and are in no index."""
         forget(folder)
         copy_sparse(folder, self._copy)
         arguments = [str(self._copy), *(msgspec.json.encode(value).decode() for value in (collection, settings))]
@@ -46,34 +54,43 @@ class Indexing:
     def note(self, question: Question) -> None:
         """Have what the shard has been told done to the copy, too."""
         if isinstance(question, Put | SetPayload | Delete | Sweep):
-            self._changes.append(question)
+            # As bytes they take a quarter of the memory.
+            self._changes.append(packed(question))
+        if isinstance(question, Put):
+            self.late_points += len(question.points)
 
     @property
     def has_ended(self) -> bool:
         """Whether the copy is indexed, or will not be."""
-        return self._process.poll() is not None or len(self._changes) > _MOST_CHANGES
+        return self._process.poll() is not None or self._is_too_late
 
     @property
-    def late_points(self) -> int:
-        """How many came meanwhile, and are in no index."""
-        return sum(len(change.points) for change in self._changes if isinstance(change, Put))
+    def _is_too_late(self) -> bool:
+        return len(self._changes) > _MOST_CHANGES or self.late_points > _MOST_LATE_POINTS
 
-    def exchange(self, shard: Shard) -> Shard:
-        """Return the indexed shard in the place of the one that is given, which is closed.
+    def catch_up(self, seconds: float) -> bool:
+        """Do to the copy, once ``has_ended``, what has been done to the shard; return whether it is as the shard is.
+
+        It goes on for so many seconds, so that somebody who asks meanwhile need not wait for all of it.
 
         Raises:
-            IndexingFailed: if there is none; the shard that is given goes on.
+            IndexingFailed: if the copy is not indexed; the shard goes on.
         """
-        status = self._process.poll()
-        if status != 0:
-            self.stop()
-            raise IndexingFailed(
-                f"more than {_MOST_CHANGES} changes came meanwhile" if status is None else f"status {status}"
-            )
-        indexed = Shard(self._collection, self._copy, self._settings)
-        for change in self._changes:
-            indexed.answer(change)
-        indexed.close()
+        if self._indexed is None:
+            status = self._process.poll()
+            if status != 0:
+                raise IndexingFailed("too much came meanwhile" if status is None else f"status {status}")
+            self._indexed = Shard(self._collection, self._copy, self._settings)
+        until = time.monotonic() + seconds
+        done = 0
+        while self._changes and (done < _CHANGES_AT_ONCE or time.monotonic() < until):
+            self._indexed.answer(QUESTION.decode(self._changes.popleft()))
+            done += 1
+        return not self._changes
+
+    def exchange(self, shard: Shard) -> Shard:
+        """Return the indexed shard, which has caught up, in the place of the one that is given, which is closed."""
+        self._close_copy()
         shard.close()
         replaced = self._folder.with_name(self._folder.name + REPLACED)
         self._folder.rename(replaced)
@@ -85,7 +102,13 @@ class Indexing:
         """End it, and leave no copy."""
         self._process.kill()
         self._process.wait()
+        self._close_copy()
         shutil.rmtree(self._copy, ignore_errors=True)
+
+    def _close_copy(self) -> None:
+        if self._indexed is not None:
+            self._indexed.close()
+            self._indexed = None
 
 
 class IndexingFailed(Exception):

@@ -78,6 +78,7 @@ def _array_from(_: Any, value: Any) -> Any:
 
 _ENCODER = msgspec.msgpack.Encoder(enc_hook=_bytes_of)
 QUESTIONS = msgspec.msgpack.Decoder(Asked, dec_hook=_array_from)
+QUESTION = msgspec.msgpack.Decoder[Question](Question, dec_hook=_array_from)
 ANSWERS = msgspec.msgpack.Decoder(Told)
 TEXT = msgspec.msgpack.Decoder(str)
 _COUNT = msgspec.msgpack.Decoder(int)

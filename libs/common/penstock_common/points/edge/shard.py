@@ -22,7 +22,7 @@ from penstock_common.contract.points import (
     Size,
     Sweep,
 )
-from penstock_common.points.conditions import AllOf, Condition, In, Not
+from penstock_common.points.conditions import ACORN_SELECTIVITY, AllOf, Condition, In, Not
 from penstock_common.points.edge.messages import Settings
 from penstock_common.points.store import TENANT, Collection, Page, Payload, Point, Scored, Terms, Where
 
@@ -49,6 +49,11 @@ class Shard:
         self._index_fields()
         self._using = _DENSE if collection.sparse else None
         self._params = qdrant.SearchParams(hnsw_ef=settings.hnsw_ef, quantization=_quantized_search(settings))
+        self._chosen_params = qdrant.SearchParams(
+            hnsw_ef=settings.hnsw_ef,
+            quantization=_quantized_search(settings),
+            acorn=qdrant.AcornSearchParams(enable=True, max_selectivity=ACORN_SELECTIVITY),
+        )
         self._is_changed = False
         self._answers: dict[type[Question], Callable[[Any], Any]] = {
             Nearest: self._nearest,
@@ -108,12 +113,13 @@ class Shard:
                 self._shard.update(qdrant.UpdateOperation.create_field_index(field, index))
 
     def _nearest(self, question: Nearest) -> Sequence[Scored]:
+        where = question.where
         return self._search(
             qdrant.SearchRequest(
                 qdrant.Query.Nearest(_floats(question.vector), self._using),
                 question.limit,
                 filter=_filter(question.where),
-                params=self._params,
+                params=self._chosen_params if where.any_of or where.only is not None else self._params,
                 with_payload=_shown(question.fields),
                 score_threshold=question.floor,
             )

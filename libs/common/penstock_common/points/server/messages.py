@@ -21,7 +21,7 @@ from penstock_common.contract.points import (
     Size,
     Sweep,
 )
-from penstock_common.points.conditions import AllOf, Condition, In, Not
+from penstock_common.points.conditions import ACORN_SELECTIVITY, AllOf, Condition, In, Not
 from penstock_common.points.store import TENANT, Page, Payload, Point, Scored, Terms, Where
 
 # The generated code has no types.
@@ -45,6 +45,9 @@ class Conversation:
         if quantization in OVERSAMPLING:
             quantized = _pb.QuantizationSearchParams(rescore=True, oversampling=OVERSAMPLING[quantization])
             self._params.quantization.CopyFrom(quantized)
+        acorn = _pb.AcornSearchParams(enable=True, max_selectivity=ACORN_SELECTIVITY)
+        self._chosen_params = _pb.SearchParams(acorn=acorn)
+        self._chosen_params.MergeFrom(self._params)
         self._about: dict[type[Question], Callable[[Any, Call], Any]] = {
             Nearest: self._nearest,
             Matching: _matching,
@@ -63,11 +66,12 @@ class Conversation:
         return await self._about[type(question)](question, call)
 
     async def _nearest(self, asked: Nearest, call: Call) -> Sequence[Scored]:
+        where = asked.where
         request = _pb.QueryPoints(
             collection_name=asked.collection.name,
             query=_pb.Query(nearest=_pb.VectorInput(dense=_pb.DenseVector(data=asked.vector))),
             filter=filter_of(asked.where),
-            params=self._params,
+            params=self._chosen_params if where.any_of or where.only is not None else self._params,
             score_threshold=asked.floor,
             limit=asked.limit,
             with_payload=_shown(asked.fields),
