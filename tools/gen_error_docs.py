@@ -49,6 +49,7 @@ _ADVICE = {
     "RESOURCE_EXISTS": "Choose another name.",
     "RESOURCE_STATE": "Look at it first; the message says what stands in the way.",
     "NOT_CACHED": "Ask again without `only_if_cached`.",
+    "NOTHING_RELEVANT": "Ask otherwise, or with `when_nothing: answer`; the knowledge bases hold nothing on it.",
     "DEADLINE_EXCEEDED": "Grant more time, or ask for a shorter answer.",
     "SERVICE_UNAVAILABLE": "Try again. Operator: the service that `metadata` names does not answer.",
 }

@@ -19,6 +19,7 @@ from penstock_common.faults import KeyPath, refuse, refuse_key
 from penstock_common.llm.types import UnsupportedFields
 from penstock_common.prices import Price, Usd
 from penstock_common.priority import Priority, Room
+from penstock_common.retrieval import KnowledgeSettings
 from penstock_common.routes import Policy, Route, RouteRule
 
 ParentSampling = Literal["trusted", "always", "never"]
@@ -66,6 +67,9 @@ class PublicModel(Section):
 
     compression: CompressionSettings | None = None
     """Makes tools' results and documents shorter before the model reads them; see [compression](compression.md)."""
+
+    knowledge: KnowledgeSettings | None = None
+    """Has knowledge bases searched for passages that answer; see [retrieval in chat](retrieval-in-chat.md)."""
 
     @field_validator("candidates")
     @classmethod

@@ -17,6 +17,7 @@ from penstock_gateway.adapters.services.cache_entries import CacheEntriesClient
 from penstock_gateway.adapters.services.channels import Channels
 from penstock_gateway.adapters.services.embedding import EmbeddingClient, NoEmbedding
 from penstock_gateway.adapters.services.inference import InferenceClient
+from penstock_gateway.adapters.services.knowledge import KnowledgeClient
 from penstock_gateway.adapters.services.router import RouterClient
 from penstock_gateway.adapters.sql.keys import SqlKeyStore
 from penstock_gateway.adapters.sql.registry import SqlRegistry
@@ -25,6 +26,7 @@ from penstock_gateway.app.compression import compression_for, rewriter_for, term
 from penstock_gateway.app.feedback import feedback_servicer, telling_quality
 from penstock_gateway.app.listening import grpc_limits
 from penstock_gateway.app.parts import Parts, open_parts
+from penstock_gateway.app.retrieval import uses_by_name
 from penstock_gateway.domain.access.authentication import Authenticator
 from penstock_gateway.domain.administration.administration import Administration, CachePorts
 from penstock_gateway.domain.administration.cache_entries import NoKeptEntries
@@ -35,6 +37,7 @@ from penstock_gateway.domain.life.embeddings import EmbeddingLife
 from penstock_gateway.domain.life.exchange import VisitParts
 from penstock_gateway.domain.life.guards import OpenInput
 from penstock_gateway.domain.life.pace import Pace
+from penstock_gateway.domain.life.retrieval import Retrieval
 from penstock_gateway.domain.models import ModelDirectory
 from penstock_gateway.domain.prompts.administration import PromptAdministration
 from penstock_gateway.domain.status.report import ConfigurationRevision, StatusReporter
@@ -88,13 +91,13 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
     router, inference = RouterClient(channels.router, own.router_timeout), InferenceClient(channels.inference)
     cache = _cache(settings, channels, parts.in_background)
     embedder = NoEmbedding() if channels.embedding is None else EmbeddingClient(channels.embedding, own.router_timeout)
-    compression = compression_for(settings, embedder)
-    life = ChatLife(_life_parts(settings, channels, parts, visits, (router, cache, inference, compression)))
+    compression, retrieval = compression_for(settings, embedder), _retrieval(settings, channels, router)
+    life = ChatLife(_life_parts(settings, channels, parts, visits, (router, cache, inference, compression, retrieval)))
     embeddings, store, keyring = EmbeddingLife(visits, embedder), SqlKeyStore(parts.engine), keyring_of(settings)
     cache_ports = _cache_ports(channels, cache, router)
     models, (reception, prepare) = (
         ModelDirectory(router, embedder, parts.forks),
-        _reception(settings, keyring, store, parts, compression),
+        _reception(settings, keyring, store, parts, (compression, retrieval)),
     )
     wire_formats = WireFormatsParts(
         reception=reception,
@@ -128,13 +131,14 @@ def _life_parts(
     channels: Channels,
     parts: Parts,
     visits: VisitParts,
-    services: tuple[RouterClient, Cache, InferenceClient, ContextCompression],
+    services: tuple[RouterClient, Cache, InferenceClient, ContextCompression, Retrieval],
 ) -> LifeParts:
-    router, cache, inference, compression = services
+    router, cache, inference, compression, retrieval = services
     return LifeParts(
         visits=visits,
         input_steps=(OpenInput(),),
         compression=compression,
+        retrieval=retrieval,
         cache=cache,
         router=router,
         generator=inference,
@@ -148,6 +152,13 @@ def _life_parts(
         shadows=parts.experiments.shadows,
         pace=None if settings.cache.replay_pace == "instant" else Pace(settings.cache.replay_pace),
     )
+
+
+def _retrieval(settings: Settings, channels: Channels, router: RouterClient) -> Retrieval:
+    if channels.embedding is None:
+        return Retrieval(uses_by_name(settings))
+    timeout = settings.gateway.retrieval_timeout
+    return Retrieval(uses_by_name(settings), KnowledgeClient(channels.embedding, timeout, timeout), router)
 
 
 def _admin(
@@ -195,10 +206,15 @@ def _cache(settings: Settings, channels: Channels, in_background: StartWork) -> 
 
 
 def _reception(
-    settings: Settings, keyring: Keyring, store: SqlKeyStore, parts: Parts, compression: ContextCompression
+    settings: Settings,
+    keyring: Keyring,
+    store: SqlKeyStore,
+    parts: Parts,
+    input_steps: tuple[ContextCompression, Retrieval],
 ) -> tuple[Reception, Prepare]:
     """Return who lets requests in, and what makes other tenants, tiers, keys, ladders and forks ready."""
     own, pepper = settings.gateway, keyring.pepper
+    compression, retrieval = input_steps
     keys, trust = settings.configured_keys(pepper), own.key_freshness
     authenticator = Authenticator(pepper, keyring.directory, keys, store, parts.in_background, freshness=trust)
 
@@ -206,7 +222,7 @@ def _reception(
         terms, configured, by_name = changed.directory().terms, changed.configured_keys(pepper), changed.ladders()
         take_experiments_over = await parts.experiments.prepare(changed)
         compressed = terms_by_name(changed)
-        rewriter = rewriter_for(compressed.values())
+        rewriter, searched = rewriter_for(compressed.values()), uses_by_name(changed)
 
         def commit() -> None:
             authenticator.take_over(terms, configured)
@@ -214,6 +230,7 @@ def _reception(
             take_experiments_over()
             parts.forks.take_over(changed.forks())
             compression.take_over(compressed, rewriter)
+            retrieval.take_over(searched)
 
         return commit
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
+from typing import TYPE_CHECKING
 
 from penstock_common.contract.router import RouteRequest, requirements_of
 from penstock_common.errors import DeadlineExceeded, NotCached, PenstockError
@@ -36,6 +37,7 @@ from penstock_gateway.domain.life.ladder import Ladder
 from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.parts import LifeParts
 from penstock_gateway.domain.life.progress import Bill, Progress, and_also, attempts_made, came_whole, owed_for
+from penstock_gateway.domain.life.retrieval import Grounds
 from penstock_gateway.domain.life.seats import Boarding, Following, Leading, Seat, board, claim
 from penstock_gateway.domain.life.settlement import NO_PART
 from penstock_gateway.domain.life.sources import (
@@ -50,6 +52,9 @@ from penstock_gateway.domain.life.sources import (
 )
 from penstock_gateway.domain.life.validation import validate_input
 from penstock_gateway.domain.prompts.library import with_prompt
+
+if TYPE_CHECKING:
+    from penstock_gateway.domain.knowledge_use.told import KnowledgeTold
 
 __all__ = ["ChatExchange", "ChatLife", "LifeParts"]
 
@@ -80,6 +85,8 @@ class ChatExchange(Exchange[ChatOrder]):
         self.decision: Decision | None = None
         """Which model was chosen, where the caller left that to the router."""
         self.compressed: CompressionTold | None = None
+        self.grounds: Grounds | None = None
+        """What was found in knowledge bases, where they were to be searched."""
         self._name = call.order.generation_id
         self._parts, self._ladders = parts, parts.ladders.by_name
         self._progress = Progress()
@@ -110,6 +117,11 @@ class ChatExchange(Exchange[ChatOrder]):
     def finished(self) -> Finished | None:
         """How the answer ended, once it has."""
         return self._progress.finished
+
+    @property
+    def knowledge(self) -> KnowledgeTold | None:
+        """What was found for the answer so far, and what of it that cites."""
+        return None if self.grounds is None else self.grounds.told(self._progress.events)
 
     def batches(self) -> AsyncGenerator[Batch, None]:
         """Return the answer's events, wherever they come from; iterate once."""
@@ -160,6 +172,10 @@ class ChatExchange(Exchange[ChatOrder]):
         await self._reserve()
         parts = self._parts
         effective, self.compressed = await effective_input(self.call, self._input_steps, parts.compression)
+        if order.knowledge is not None or order.input.model in parts.retrieval.models:
+            effective = await self._retrieve(effective)
+            if self._source is not None:
+                return
         if experiments := parts.experiments.by_model:
             self.assigned, effective = take_part(experiments, self.call, effective)
         self._effective = effective
@@ -190,6 +206,19 @@ class ChatExchange(Exchange[ChatOrder]):
         self.call, render = await with_prompt(self.call, self._parts.prompts)
         self._visit = CacheVisit(self.call, self._parts.cache, by_meaning=self._parts.matches_meaning)
         self._input_steps = (render, *self._input_steps)
+
+    async def _retrieve(self, asked: GenerationInput) -> GenerationInput:
+        """Return the input with what was found for it, after all other steps: nothing else makes that shorter."""
+        retrieval, steps = self._parts.retrieval, self._steps
+        grounds = await retrieval.grounds(asked, self.call, steps.next(retrieval.name))
+        steps.stop()
+        self._effective = grounds.effective
+        self.grounds = self._visit.grounds = grounds
+        if grounds.given is not None and asked.model not in retrieval.models:
+            # Nobody else would say that there is no such model.
+            await self._route(asked)
+        self._source = grounds.given
+        return grounds.effective
 
     async def _board(self, flights: Flights, key: FlightKey, generation: Generation) -> None:
         """Follow an equal request that is being answered, or let others follow this one."""

@@ -18,6 +18,7 @@ from penstock_gateway.domain.life.ladder import NO_LADDERS, Ladders
 from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.pace import Pace
 from penstock_gateway.domain.life.ports import AnswerCache, Generator, Router
+from penstock_gateway.domain.life.retrieval import NO_RETRIEVAL, Retrieval
 from penstock_gateway.domain.life.shadows import Shadows, shadow_of
 from penstock_gateway.domain.prompts.library import PromptLibrary
 
@@ -29,7 +30,7 @@ class LifeParts(msgspec.Struct, frozen=True, kw_only=True):
     ``matches_meaning``: so does the cache, where the configuration says so. ``ladders``: what stands in for the answers of public models, by their names, where there is something.
     ``forks``: the public models that leave a choice to the router. ``flights``: equal requests share a generation; None: each
     has its own. ``pace`` is that of kept answers. ``prompts``: where those are found that requests name; None: there are none.
-    ``experiments``: those that run; ``shadows`` answers beside what callers are given, None where nothing does.
+    ``retrieval``: what is searched for requests before they are answered. ``experiments``: those that run; ``shadows`` answers beside what callers are given, None where nothing does.
     """
 
     visits: VisitParts
@@ -46,6 +47,7 @@ class LifeParts(msgspec.Struct, frozen=True, kw_only=True):
     flights: Flights | None = None
     pace: Pace | None = None
     prompts: PromptLibrary | None = None
+    retrieval: Retrieval = NO_RETRIEVAL
     experiments: Experiments = NO_EXPERIMENTS
     shadows: Shadows | None = None
 
