@@ -26,6 +26,7 @@ import penstock_gateway.settings
 import penstock_inference.app
 import penstock_router.app
 from penstock_common.configuration import Configuration
+from penstock_common.service import Service
 from penstock_common.sql.database import open_database
 from penstock_common.sql.schema import upgrade
 from penstock_common.testing.openai_upstream import OpenAIUpstream
@@ -210,7 +211,7 @@ async def serve(document: dict[str, Any], tmp_path: Path) -> AsyncIterator[Serve
     """A function that starts the suite as ``document`` describes it, for the rest of the test."""
     async with AsyncExitStack() as outer:
 
-        async def start(transport: str = IN_PROCESS) -> Suite:
+        async def start(transport: str = IN_PROCESS, *others: Service) -> Suite:
             stack = await outer.enter_async_context(AsyncExitStack())
             configuration = Configuration(document)
             channels: dict[str, Any] = {}
@@ -220,6 +221,8 @@ async def serve(document: dict[str, Any], tmp_path: Path) -> AsyncIterator[Serve
                 service = await stack.enter_async_context(service_package.app.build(settings))
                 channels[service.name] = await stack.enter_async_context(channel_to(service, transport))
                 channels["collectors"] = [*channels.get("collectors", ()), *service.collectors]
+            for other in others:
+                channels[other.name] = await stack.enter_async_context(channel_to(other, transport))
             gateway = await stack.enter_async_context(
                 penstock_gateway.app.gateway.running(
                     configuration.settings(penstock_gateway.settings.Settings),
