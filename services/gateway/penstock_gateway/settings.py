@@ -120,8 +120,10 @@ class GatewaySettings(Section):
     """What keeping an answer may take; then it is not kept."""
     router_timeout: PositiveDuration = timedelta(seconds=10)
     """What the router may take."""
-    retrieval_timeout: PositiveDuration = timedelta(seconds=2)
-    """What a search of knowledge bases before an answer may take; then `when_unavailable` holds."""
+    knowledge_search_timeout: PositiveDuration = timedelta(seconds=5)
+    """Of one search of documents."""
+    knowledge_timeout: PositiveDuration = timedelta(seconds=30)
+    """Of all else that documents are asked about, such as accepting one."""
     key_fresh: KeyTrust = KeyFreshness().fresh
     """How long a looked-up key is trusted, and so the longest that a revoked one lives."""
     key_stale: PositiveDuration = KeyFreshness().stale

@@ -221,8 +221,8 @@ async def serve(document: dict[str, Any], tmp_path: Path) -> AsyncIterator[Serve
                 service = await stack.enter_async_context(service_package.app.build(settings))
                 channels[service.name] = await stack.enter_async_context(channel_to(service, transport))
                 channels["collectors"] = [*channels.get("collectors", ()), *service.collectors]
-            for other in others:
-                channels[other.name] = await stack.enter_async_context(channel_to(other, transport))
+            for service in others:
+                channels[service.name] = await stack.enter_async_context(channel_to(service, transport))
             gateway = await stack.enter_async_context(
                 penstock_gateway.app.gateway.running(
                     configuration.settings(penstock_gateway.settings.Settings),

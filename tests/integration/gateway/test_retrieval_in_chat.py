@@ -10,6 +10,7 @@ from pathlib import Path
 import grpc
 import openai
 import pytest
+
 from penstock.gateway.v1 import chat_service_pb2 as pb
 from penstock.gateway.v1 import chat_service_pb2_grpc as rpc
 from penstock.gateway.v1 import knowledge_use_pb2 as use
@@ -17,7 +18,7 @@ from penstock_common.errors import ServiceUnavailable
 from penstock_common.testing.openai_upstream import Answer
 
 sys.path.insert(0, str(Path(__file__).parent))
-from knowledge_in_memory import KnowledgeInMemory  # noqa: E402
+from passages_in_memory import PassagesInMemory  # noqa: E402
 
 FERRY = "Dogs stay on deck. A kennel can be booked for 12 EUR on Ferry South. Cats stay in their baskets."
 MUSEUM = "The museum opens at nine. A ticket to the museum costs 8 EUR."
@@ -27,7 +28,7 @@ DOCS = {"bases": ["docs"]}
 
 @pytest.fixture
 def kept():
-    kept = KnowledgeInMemory()
+    kept = PassagesInMemory()
     kept.put("docs", "ferry", FERRY)
     kept.put("docs", "museum", MUSEUM)
     kept.put("docs", "board", "A kennel on Ferry South costs the board 3 EUR.", "board")
@@ -173,7 +174,7 @@ async def test_where_nobody_searches_the_request_says_what_then(suite, upstream,
 
 
 async def test_a_search_that_is_late_counts_as_none(serve, document, upstream, kept):
-    document["gateway"]["retrieval_timeout"] = "50ms"
+    document["gateway"]["knowledge_search_timeout"] = "50ms"
     kept.holds = asyncio.Event()
     suite = await serve("in_process", kept.service)
     failed = await suite.ask(QUESTION, model="guide")

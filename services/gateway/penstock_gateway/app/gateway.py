@@ -157,8 +157,9 @@ def _life_parts(
 def _retrieval(settings: Settings, channels: Channels, router: RouterClient) -> Retrieval:
     if channels.embedding is None:
         return Retrieval(uses_by_name(settings))
-    timeout = settings.gateway.retrieval_timeout
-    return Retrieval(uses_by_name(settings), KnowledgeClient(channels.embedding, timeout, timeout), router)
+    own = settings.gateway
+    knowledge = KnowledgeClient(channels.embedding, own.knowledge_search_timeout, own.knowledge_timeout)
+    return Retrieval(uses_by_name(settings), knowledge, router)
 
 
 def _admin(

@@ -151,6 +151,8 @@ class Caller:
     networks: tuple[Network, ...] = ()
     user_id: str = ""
     expires_at: datetime | None = None
+    labels: frozenset[str] = field(default_factory=frozenset[str])
+    """Of documents that it may find, besides those that have none."""
 
     def may_use(self, model: str) -> bool:
         """Return whether both the key and its tenant permit the model."""

@@ -172,7 +172,7 @@ NO_RETRIEVAL = Retrieval({})
 
 def labels_of(call: Call[ChatOrder]) -> tuple[str, ...]:
     """Return the access labels of the caller's key."""
-    return tuple(sorted(getattr(call.caller, "labels", ())))
+    return tuple(sorted(call.caller.labels))
 
 
 def _grounds_of(use: KnowledgeUse, retrieved: Retrieved, request: GenerationInput, labels: tuple[str, ...]) -> Grounds:

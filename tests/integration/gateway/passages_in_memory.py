@@ -25,7 +25,7 @@ class Kept:
 
 
 @dataclass
-class KnowledgeInMemory:
+class PassagesInMemory:
     """Finds documents by the words that they share with the question; ``fails`` is raised in the place of an answer."""
 
     bases: dict[tuple[str, str], dict[str, Kept]] = field(default_factory=dict)
