@@ -62,10 +62,9 @@ def passages_within(hits: Sequence[Hit], room_tokens: int) -> tuple[Passage, ...
         if tokens > left and not found and hit.snippet:
             passage = snippet_of(passage)
             tokens = estimated_tokens(passage.written)
-        if tokens > left:
-            break
-        left -= tokens
-        found.append(passage)
+        if tokens <= left:
+            left -= tokens
+            found.append(passage)
     return tuple(found)
 
 
