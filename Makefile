@@ -75,8 +75,9 @@ bench-routing: setup-dev ## Replay 2,000 prompts with a scripted table of qualit
 	$(TOOLS) python bench/routing.py $(ARGS)
 
 .PHONY: probes
-probes: setup-dev ## Ask a full vector store 100,000 times as other tenants for what it has; fails if anything is found
+probes: setup-dev ## Ask a full vector store 200,000 times for what other tenants and labels have; fails if anything is found
 	$(TOOLS) python bench/points.py --probes 100000 $(ARGS)
+	$(TOOLS) python bench/chunk_vectors.py --probes 100000 $(ARGS)
 
 .PHONY: hostile
 hostile: setup-dev ## Attack the stack in every way that is known, while honest callers work; ARGS such as --publish, --only gRPC
@@ -101,6 +102,10 @@ plans: setup-dev ## Make plans for 100,000 random configurations, none of which 
 .PHONY: fuzz
 fuzz: setup-dev ## Send 100,000 fuzzed requests to every surface of a running stack; ARGS such as "--requests 5000 --seed 7"
 	$(TOOLS) python fuzz/run.py $(ARGS)
+
+.PHONY: fuzz-documents
+fuzz-documents: setup-dev ## Read changed files of every kind for SECONDS=60 each: whatever they hold, they are read or refused
+	PENSTOCK_FUZZ_SECONDS=$(or $(SECONDS),60) $(TOOLS) pytest tests/integration/embedding/test_parsing_fuzz.py $(ARGS)
 
 CHECKS := check-format check-lint check-types check-imports check-sizes check-links check-edge check-contract
 

@@ -48,6 +48,7 @@ _ADVICE = {
     "RESOURCE_NOT_FOUND": "Correct the name; the list of its kind has those there are.",
     "RESOURCE_EXISTS": "Choose another name.",
     "RESOURCE_STATE": "Look at it first; the message says what stands in the way.",
+    "RESOURCE_CHANGED": "Read it again, and decide anew.",
     "NOT_CACHED": "Ask again without `only_if_cached`.",
     "NOTHING_RELEVANT": "Ask otherwise, or with `when_nothing: answer`; the knowledge bases hold nothing on it.",
     "DEADLINE_EXCEEDED": "Grant more time, or ask for a shorter answer.",

@@ -16,6 +16,7 @@ PenstockError
 ├── ResourceNotFound          no such tenant, user, key or upstream
 ├── ResourceExists            the name is taken
 ├── ResourceState             its state does not permit the change
+├── ResourceChanged           it is not what the caller has seen
 ├── RateLimited               too fast; retry helps
 ├── QuotaExhausted            the period's allowance is spent
 ├── Overloaded                shedding load or shutting down; retry helps
@@ -150,6 +151,14 @@ class ResourceExists(PenstockError):
 @dataclass(eq=False)
 class ResourceState(PenstockError):
     """What it is now does not permit the change, such as rotating a revoked key."""
+
+    kind: str = ""
+    name: str = ""
+
+
+@dataclass(eq=False)
+class ResourceChanged(PenstockError):
+    """It has changed since the caller has read it, such as a document that has another version."""
 
     kind: str = ""
     name: str = ""

@@ -21,6 +21,7 @@ from penstock_common.prices import Price, Usd
 from penstock_common.priority import Priority, Room
 from penstock_common.retrieval import KnowledgeSettings
 from penstock_common.routes import Policy, Route, RouteRule
+from penstock_common.sql.address import DatabaseAddress
 
 ParentSampling = Literal["trusted", "always", "never"]
 DEFAULT_EMBEDDING_MODEL = "all-MiniLM-L6-v2"
@@ -104,6 +105,17 @@ def _at_least_a_second(value: timedelta) -> timedelta:
     if value < timedelta(seconds=1):
         raise PydanticCustomError("duration", "at least 1s: it is renewed three times in that time")
     return value
+
+
+def _names_a_database(url: str) -> str:
+    if url:
+        # Absent where a stack fills it in; what is wrong with it is said without quoting it.
+        DatabaseAddress.parse(url)
+    return url
+
+
+DatabaseUrl = Annotated[str, AfterValidator(_names_a_database)]
+"""``sqlite:///path``, or ``postgresql://user@host/name``."""
 
 
 class Redis(Section):
@@ -229,6 +241,10 @@ class Secrets(Section):
     """What wraps the keys that cached answers are sealed with, and seals kept reasoning. `penstock up` makes its own."""
     old_cache_key_files: list[Path] = []
     """What did so before: keys of the cache that one of these wrapped are wrapped anew by ``cache_key_file``."""
+    knowledge_key_file: Path | None = None
+    """What documents are sealed with: who loses it loses them. `penstock up` makes its own."""
+    old_knowledge_key_files: list[Path] = []
+    """What did so before: what one of these sealed is still read."""
     service_token_file: Path | None = None
     """ASCII; what the suite's processes show each other where they have no certificates."""
     edge_token_file: Path | None = None
@@ -367,6 +383,7 @@ class Services(Section):
 
 __all__ = [
     "DEFAULT_EMBEDDING_MODEL",
+    "DatabaseUrl",
     "MutualTls",
     "NetworkText",
     "ParentSampling",

@@ -42,6 +42,7 @@ _TABLE: tuple[tuple[type[errors.PenstockError], grpc.StatusCode, int], ...] = (
     (errors.ResourceNotFound, grpc.StatusCode.NOT_FOUND, reasons.ERROR_REASON_RESOURCE_NOT_FOUND),
     (errors.ResourceExists, grpc.StatusCode.ALREADY_EXISTS, reasons.ERROR_REASON_RESOURCE_EXISTS),
     (errors.ResourceState, grpc.StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_RESOURCE_STATE),
+    (errors.ResourceChanged, grpc.StatusCode.ABORTED, reasons.ERROR_REASON_RESOURCE_CHANGED),
     (errors.RateLimited, grpc.StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_RATE_LIMITED),
     (errors.QuotaExhausted, grpc.StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_QUOTA_EXHAUSTED),
     (errors.Overloaded, grpc.StatusCode.UNAVAILABLE, reasons.ERROR_REASON_OVERLOADED),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -14,7 +14,8 @@ from penstock_common.addresses import BaseUrl, Target
 from penstock_common.configuration import RELOADED, Duration, Secret, Section
 from penstock_common.faults import KeyPath, refuse
 from penstock_common.llm.types import NANO_USD_PER_USD, UnitPrices
-from penstock_common.sections import DEFAULT_EMBEDDING_MODEL
+from penstock_common.sections import DEFAULT_EMBEDDING_MODEL, DatabaseUrl, Qdrant, Secrets
+from penstock_common.sql.address import DatabaseLimits
 
 Positive = Annotated[Duration, Field(gt=timedelta())]
 Revision = Annotated[str, Field(max_length=128, pattern=r"^[^/\s]*$")]
@@ -111,15 +112,11 @@ class TritonSettings(TritonStandby):
     """Batches that may be under way."""
 
 
-class EmbeddingSettings(Section):
-    """Section ``embedding``."""
+class ModelSettings(Section):
+    """A model, and what runs it."""
 
-    model: Annotated[str, Field(min_length=1, max_length=128)] = DEFAULT_EMBEDDING_MODEL
-    """What callers ask for."""
     runtime: Literal["onnx", "sentence_transformers", "triton", "provider"] = "onnx"
     """What runs it: ONNX Runtime without torch; sentence-transformers with the extra ``torch``; a Triton; a provider."""
-    load: Literal["at_start", "on_first_use"] = "at_start"
-    """When the model is loaded: with the stack, or by the first request."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """For sentence-transformers; on CUDA it runs in float16."""
     provider: ProviderSettings | None = None
@@ -127,17 +124,57 @@ class EmbeddingSettings(Section):
     triton: TritonSettings | None = None
     """For the runtime of that name."""
     path: Path | None = None
-    """A sentence-transformers directory. Empty: an installed package that carries the model, else the hub."""
+    """A sentence-transformers directory, or for ``onnx`` one with ``model.onnx`` and ``tokenizer.json``. Empty: an installed
+    package that carries the model, else the hub."""
     hub_id: str = ""
     """Such as sentence-transformers/all-MiniLM-L6-v2; needs the package huggingface-hub."""
-    cache_dir: Path = Path("~/.cache/penstock/models")
-    """Where prepared graphs are kept, 24 MB each."""
+    pooling: Literal["", "mean", "cls"] = ""
+    """For ``onnx``, what a text's vector is made of: the mean of its tokens, or the first one. Empty: as the model's directory
+    says, else the mean."""
+    query_prefix: Annotated[str, Field(max_length=512)] = ""
+    """What the model wants before a question, with the blank that ends it; its card tells."""
+    passage_prefix: Annotated[str, Field(max_length=512)] = ""
+    """The same before what is searched."""
+    window_tokens: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """The most that the model takes of one text, special tokens included; 0: as its files say. Of a provider nothing else says
+    it, and pieces of documents can only be held against what is said here."""
     price: Annotated[PriceSettings, RELOADED] = PriceSettings()
     min_dimensions: Annotated[int, Field(ge=0)] = 0
     """Callers may ask for shorter vectors, down to so many values: for models that are trained for it. 0: none may."""
     dimensions: Annotated[int, Field(ge=0, le=65_536)] = 0
     """Values of a vector, as `triton` or `provider` has to answer; 0: as many as the first answer has. An answer of another
     length is a failure, and reaches nobody."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        refuse(
+            ((name,), f"the section '{name}' and 'runtime: {name}' go together")
+            for name, section in (("provider", self.provider), ("triton", self.triton))
+            if (self.runtime == name) != (section is not None)
+        )
+        refuse(_contradictions_of("provider", self.provider))
+        refuse(_contradictions_of("triton", self.triton))
+        return self
+
+
+class FurtherModel(ModelSettings):
+    """A model beside the service's own, loaded when somebody first asks for it, and then kept."""
+
+    name: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^/\s]+$")]
+    """What callers and indexes ask for."""
+
+
+class EmbeddingSettings(ModelSettings):
+    """Section ``embedding``."""
+
+    model: Annotated[str, Field(min_length=1, max_length=128)] = DEFAULT_EMBEDDING_MODEL
+    """What callers ask for."""
+    models: list[FurtherModel] = []
+    """Further models, such as one that an index is to change to."""
+    load: Literal["at_start", "on_first_use"] = "at_start"
+    """When the model is loaded: with the stack, or by the first request."""
+    cache_dir: Path = Path("~/.cache/penstock/models")
+    """Where prepared graphs are kept, 24 MB each."""
     max_batch: Annotated[int, Field(ge=1, le=1024)] = 64
     """Texts that run together, whichever callers they belong to."""
     max_batch_tokens: Annotated[int, Field(ge=1)] = 512
@@ -151,17 +188,25 @@ class EmbeddingSettings(Section):
     """Texts that wait before further requests are refused."""
     max_waiting_tokens: Annotated[int, Field(ge=1)] = 131_072
     """The same in tokens; 10 to 15 seconds of a processor's work."""
+    passage_batch_tokens: Annotated[int, Field(ge=1)] = 256
+    """Tokens of documents that run together. A caller who comes meanwhile waits for them."""
+    passage_turn: Annotated[int, Field(ge=1, le=1000)] = 8
+    """Of so many batches one is of documents, while callers fill all others; where no caller waits, all are."""
 
     @model_validator(mode="after")
-    def _complete(self) -> EmbeddingSettings:
+    def _names_differ(self) -> EmbeddingSettings:
+        names = [self.model, *(further.name for further in self.models)]
         refuse(
-            ((name,), f"the section '{name}' and 'runtime: {name}' go together")
-            for name, section in (("provider", self.provider), ("triton", self.triton))
-            if (self.runtime == name) != (section is not None)
+            (("models", index, "name"), f"the name '{further.name}' is taken: give each model its own")
+            for index, further in enumerate(self.models)
+            if further.name in names[: index + 1]
         )
-        refuse(_contradictions_of("provider", self.provider))
-        refuse(_contradictions_of("triton", self.triton))
         return self
+
+    def of(self, further: FurtherModel) -> EmbeddingSettings:
+        """Return the settings of a service whose own model is this one."""
+        own = {name: getattr(further, name) for name in ModelSettings.model_fields}
+        return self.model_copy(update={**own, "model": further.name, "models": [], "load": "on_first_use"})
 
 
 def _contradictions_of(key: str, first: ProviderSettings | TritonSettings | None) -> Iterator[tuple[KeyPath, str]]:
@@ -185,8 +230,67 @@ def _contradictions_of(key: str, first: ProviderSettings | TritonSettings | None
         names.add(standby.name)
 
 
+_MEBIBYTE = 1024 * 1024
+
+
+class KnowledgeSettings(Section):
+    """Section ``knowledge``: documents and their indexes, where the service has ``sql``. What nobody uses is not opened."""
+
+    enabled: bool = True
+    """Whether the service keeps documents."""
+    sql: DatabaseUrl = ""
+    """Where they are kept. Empty: where ``sql`` is, with SQLite in a file `knowledge.sqlite` beside that one, so that taking
+    documents in holds no ledger row up."""
+    path: Path | None = None
+    """Folder of the embedded engine of their vectors, which is not the cache's; `penstock up` takes one in the state folder."""
+    keep_originals: bool = False
+    """Whether what was put can be had again, beside the text that was read out of it. Both lie sealed."""
+    max_document_bytes: Annotated[int, Field(ge=1, le=256 * _MEBIBYTE)] = 32 * _MEBIBYTE
+    """The most of one document."""
+    max_bases_of_a_tenant: Annotated[int, Field(ge=1)] = 1_000
+    """Knowledge bases of one tenant."""
+    max_documents_of_a_tenant: Annotated[int, Field(ge=1)] = 1_000_000
+    """Documents of one tenant, of all its knowledge bases."""
+    max_bytes_of_a_tenant: Annotated[int, Field(ge=1)] = 100 * 1024 * _MEBIBYTE
+    """The same in bytes of what was put."""
+    ingest_concurrency: Annotated[int, Field(ge=1, le=64)] = 2
+    """Documents that are taken in at once by one process; each is in memory meanwhile."""
+    ingest_attempts: Annotated[int, Field(ge=1, le=100)] = 20
+    """Times that a document is tried while a part of the service is away, or dies of it, before it has failed."""
+    ingest_retry: Positive = timedelta(seconds=1)
+    """What lies between the first two attempts; each further pause is twice as long, up to a minute."""
+    lease: Annotated[Duration, Field(ge=timedelta(seconds=1))] = timedelta(seconds=30)
+    """After so long another process takes over what one that has died was at, with PostgreSQL."""
+    build_rate: Annotated[float, Field(gt=0)] = 200
+    """Chunks a second that the building of an index version embeds at the most, beside what callers ask for."""
+    kept_versions: Annotated[int, Field(ge=1, le=16)] = 2
+    """Index versions of a knowledge base that are kept current besides the one that serves; older ones are deleted."""
+    kept_for: Positive = timedelta(days=7)
+    """How long a version that has served is kept for a return to it."""
+    least_evaluation_queries: Annotated[int, Field(ge=1)] = 20
+    """With fewer questions nobody can say whether a version finds worse, and a switch to it has to be forced."""
+    most_evaluation_queries: Annotated[int, Field(ge=1, le=10_000)] = 500
+    """Of more questions so many are asked, evenly chosen."""
+    allowed_loss: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """How much nDCG at 10 a switch may cost."""
+    database_connections: Annotated[int, Field(ge=2, le=64)] = 8
+    """To the database, at once."""
+    database_timeout: Positive = timedelta(seconds=30)
+    """What one statement may take, waiting for a lock included."""
+
+    @property
+    def database_limits(self) -> DatabaseLimits:
+        """How much of the database one process may use."""
+        return DatabaseLimits(pool_size=self.database_connections, statement_timeout=self.database_timeout)
+
+
 class Settings(Section):
     """The embedding service's sections."""
 
     embedding: EmbeddingSettings = EmbeddingSettings()
     """The model of `/v1/embeddings`; without the section there is none."""
+    knowledge: KnowledgeSettings = KnowledgeSettings()
+    """Documents, and how they are found."""
+    sql: DatabaseUrl = ""
+    qdrant: Qdrant = Qdrant()
+    secrets: Secrets = Secrets()

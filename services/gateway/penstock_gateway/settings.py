@@ -15,8 +15,8 @@ from penstock_common.configuration import MAX_INT32, RELOADED, Duration, Section
 from penstock_common.degradation import DegradationStep
 from penstock_common.faults import KeyPath, nearest, refuse
 from penstock_common.priority import PRIORITIES
-from penstock_common.sections import GivenAgain, NetworkText, Redis, Secrets, Telemetry
-from penstock_common.sql.address import DatabaseAddress, DatabaseLimits
+from penstock_common.sections import DatabaseUrl, GivenAgain, NetworkText, Redis, Secrets, Telemetry
+from penstock_common.sql.address import DatabaseLimits
 from penstock_gateway.domain.access.authentication import KeyFreshness
 from penstock_gateway.domain.access.identity import KeyRecord, KeyScope, Tenant, Tier, digest_of
 from penstock_gateway.domain.access.networks import Network
@@ -83,16 +83,6 @@ def _at_most_five_seconds(value: timedelta) -> timedelta:
 
 PositiveDuration = Annotated[Duration, AfterValidator(_longer_than_nothing)]
 KeyTrust = Annotated[PositiveDuration, AfterValidator(_at_most_five_seconds)]
-
-
-def _names_a_database(url: str) -> str:
-    if url:
-        # Absent where a stack fills it in; what is wrong with it is said without quoting it.
-        DatabaseAddress.parse(url)
-    return url
-
-
-DatabaseUrl = Annotated[str, AfterValidator(_names_a_database)]
 
 
 class GatewaySettings(Section):

@@ -42,6 +42,7 @@ class Document(BaseModel):
     router: Any = None
     cache: Any = None
     embedding: Any = None
+    knowledge: Any = None
     services: Any = None
     redis: Any = None
     sql: Any = None

@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 
 from penstock_common.errors import InvalidRequest
+from penstock_common.points.conditions import MOST_CONDITIONS, MOST_DEPTH, MOST_VALUES, AllOf, AnyOf, Condition, In, Not
 from penstock_common.points.store import Collection, Engine, Point, Points, Where
 
 DIMENSION = 8
 CACHE = Collection("cache", 1, "all-MiniLM-L6-v2", "r1", DIMENSION, ("fingerprint", "tags"), ("fresh_until", "hits"))
+WORDS = Collection("knowledge", 1, "all-MiniLM-L6-v2", "r1", DIMENSION, ("labels", "attributes"), sparse=True)
 EAST = [1.0, *[0.0] * 7]
 NORTH = [0.0, 1.0, *[0.0] * 6]
 BETWEEN = [math.sqrt(0.5), math.sqrt(0.5), *[0.0] * 6]
@@ -28,6 +30,12 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 def points(engine: Engine) -> Points:
     """What most tests share, each with tenants of its own."""
     return engine.points(CACHE)
+
+
+@pytest.fixture(scope="module")
+def worded(engine: Engine) -> Points:
+    """Points that have terms, too."""
+    return engine.points(WORDS)
 
 
 @pytest.fixture
@@ -46,6 +54,10 @@ def new_id() -> str:
 
 def point(tenant: str, vector: Sequence[float], identity: str = "", **payload: Any) -> Point:
     return Point(identity or new_id(), tenant, array("f", vector), payload)
+
+
+def with_terms(tenant: str, terms: Mapping[int, float], **payload: Any) -> Point:
+    return point(tenant, EAST, **payload)._replace(terms=terms)
 
 
 async def near(points: Points, vector: Sequence[float], where: Where, *, limit: int = 5, floor: float = -1.0) -> Any:
@@ -262,6 +274,174 @@ async def test_what_is_no_uuid_is_refused(points, acme):
         await points.put([point(acme, EAST, "nonsense")])
     with pytest.raises(InvalidRequest, match="'nonsense'"):
         await points.get(acme, ["nonsense"])
+
+
+async def test_what_shares_a_term_is_found_by_the_sum_of_products(worded, acme):
+    last = 2**32 - 1
+    both = with_terms(acme, {0: 0.5, last: 2.0}, labels=["*"])
+    one = with_terms(acme, {last: 1.0, 7: 9.0})
+    none = with_terms(acme, {7: 1.0})
+    await worded.put([none, one, both, with_terms(acme, {})])
+
+    found = await worded.matching({0: 3.0, last: 1.0}, Where(acme), limit=5)
+
+    assert [(kept.id, kept.score) for kept in found] == [(both.id, 3.5), (one.id, 1.0)]
+    assert (found[0].tenant, found[0].payload) == (acme, {"labels": ["*"]})
+    assert [kept.id for kept in await worded.matching({0: 3.0, last: 1.0}, Where(acme), limit=1)] == [both.id]
+    assert list(await worded.matching({1: 1.0}, Where(acme), limit=5)) == []
+    assert list(await worded.matching({}, Where(acme), limit=5)) == []
+
+
+async def test_of_payloads_those_fields_come_that_are_named(worded, acme):
+    await worded.put([with_terms(acme, {1: 1.0}, labels=["*"], attributes=["red"]), with_terms(acme, {1: 1.0})])
+    labelled = [({"labels": ["*"]}), {}]
+
+    near_ones = await worded.nearest(array("f", EAST), Where(acme), limit=5, floor=-1.0, fields=("labels",))
+    matching = await worded.matching({1: 1.0}, Where(acme), limit=5, fields=("labels",))
+
+    assert [one.tenant for one in (*near_ones, *matching)] == [acme] * 4
+    assert sorted((one.payload for one in near_ones), key=len, reverse=True) == labelled
+    assert sorted((one.payload for one in matching), key=len, reverse=True) == labelled
+
+
+async def test_how_rare_a_term_is_among_all_changes_no_weight(worded, acme, globex):
+    kept = with_terms(acme, {11: 1.0, 12: 1.0})
+    await worded.put([kept, *(with_terms(globex, {11: 1.0}) for _ in range(50))])
+
+    assert [(one.id, one.score) for one in await worded.matching({11: 1.0}, Where(acme), limit=5)] == [(kept.id, 1.0)]
+    assert [(one.id, one.score) for one in await worded.matching({12: 1.0}, Where(acme), limit=5)] == [(kept.id, 1.0)]
+
+
+async def test_terms_of_another_tenant_match_nothing(worded, acme, globex):
+    mine = with_terms(acme, {21: 1.0}, labels=["*"])
+    await worded.put([mine])
+
+    assert list(await worded.matching({21: 1.0}, Where(globex), limit=5)) == []
+    assert list(await worded.matching({21: 1.0}, Where(globex, any_of={"labels": ("*",)}), limit=5)) == []
+    assert [one.id for one in await worded.matching({21: 1.0}, Where(acme), limit=5)] == [mine.id]
+
+
+async def test_terms_come_back_beside_the_vector_and_both_are_replaced_and_deleted(worded, acme):
+    kept = with_terms(acme, {1: 0.25, 2**31: 4.0}, labels=["a"])
+    await worded.put([kept])
+
+    assert list(await worded.get(acme, [kept.id])) == [kept]
+    assert [one.id for one in await near(worded, EAST, Where(acme))] == [kept.id]
+
+    again = kept._replace(terms={3: 1.0}, vector=array("f", NORTH))
+    await worded.put([again])
+    assert list(await worded.get(acme, [kept.id])) == [again]
+    assert list(await worded.matching({1: 1.0}, Where(acme), limit=5)) == []
+    (page,) = (await worded.scroll(Where(acme), limit=5)).points
+    assert (len(page.vector), page.terms) == (0, {})
+
+    assert await worded.delete(Where(acme)) == 1
+    assert list(await worded.matching({3: 1.0}, Where(acme), limit=5)) == []
+
+
+async def test_one_of_several_values_is_enough(worded, acme):
+    everyone, hr, sales = (with_terms(acme, {1: 1.0}, labels=[label]) for label in ("*", "hr", "sales"))
+    both = with_terms(acme, {1: 1.0}, labels=["hr", "sales"])
+    await worded.put([everyone, hr, sales, both, with_terms(acme, {1: 1.0})])
+
+    async def ids(*labels: str) -> set[str]:
+        where = Where(acme, any_of={"labels": labels})
+        matching = {one.id for one in await worded.matching({1: 1.0}, where, limit=9)}
+        assert {one.id for one in await near(worded, EAST, where, limit=9)} == matching
+        assert await worded.count(where) == len(matching)
+        return matching
+
+    assert await ids("*") == {everyone.id}
+    assert await ids("*", "hr") == {everyone.id, hr.id, both.id}
+    assert await ids("legal") == set()
+
+
+CONDITIONS: list[tuple[Condition, str]] = [
+    (In(field="attributes", values=["red"]), "r rs"),
+    (In(field="attributes", values=["red", "blue"]), "r rs b"),
+    (Not(of=In(field="attributes", values=["red"])), "b none"),
+    (Not(of=Not(of=In(field="attributes", values=["red"]))), "r rs"),
+    (AllOf(of=[In(field="attributes", values=["red"]), In(field="attributes", values=["small"])]), "rs"),
+    (AnyOf(of=[In(field="attributes", values=["small"]), In(field="attributes", values=["blue"])]), "rs b"),
+    (
+        AllOf(
+            of=[AnyOf(of=[In(field="attributes", values=["red", "blue"])]), Not(of=In(field="labels", values=["*"]))]
+        ),
+        "b",
+    ),
+    (Not(of=AnyOf(of=[In(field="attributes", values=["red"]), In(field="attributes", values=["blue"])])), "none"),
+    (Not(of=AllOf(of=[In(field="attributes", values=["red"]), In(field="attributes", values=["small"])])), "r b none"),
+]
+
+
+@pytest.mark.parametrize(("condition", "meant"), CONDITIONS)
+async def test_conditions_are_joined_as_they_say(worded, acme, globex, condition, meant):
+    kept = {
+        "r": with_terms(acme, {1: 1.0}, attributes=["red"], labels=["*"]),
+        "rs": with_terms(acme, {1: 1.0}, attributes=["red", "small"], labels=["*"]),
+        "b": with_terms(acme, {1: 1.0}, attributes=["blue"]),
+        "none": with_terms(acme, {1: 1.0}),
+    }
+    await worded.put([*kept.values(), with_terms(globex, {1: 1.0}, attributes=["red"])])
+    where = Where(acme, only=condition)
+    expected = {kept[name].id for name in meant.split()}
+
+    assert {one.id for one in await worded.matching({1: 1.0}, where, limit=9)} == expected
+    assert {one.id for one in await near(worded, EAST, where, limit=9)} == expected
+    assert {one.id for one in (await worded.scroll(where, limit=9)).points} == expected
+    assert await worded.delete(where) == len(expected)
+    assert await worded.count(Where(acme)) == len(kept) - len(expected)
+
+
+def nested(levels: int) -> Condition:
+    return In(field="labels", values=["*"]) if levels == 1 else Not(of=nested(levels - 1))
+
+
+def beside(count: int) -> Condition:
+    return AnyOf(of=[In(field="labels", values=["*"])] * (count - 1))
+
+
+async def test_as_many_conditions_as_are_said_are_taken(worded, acme):
+    await worded.put([with_terms(acme, {1: 1.0}, labels=["*"])])
+    values = ("*", *map(str, range(MOST_VALUES - 1)))
+
+    assert await worded.count(Where(acme, only=nested(MOST_DEPTH))) == MOST_DEPTH % 2
+    assert await worded.count(Where(acme, any_of={"labels": values}, only=beside(MOST_CONDITIONS))) == 1
+
+
+@pytest.mark.parametrize(
+    ("where", "words"),
+    [
+        (Where("t", any_of={"colour": ["red"]}), "'colour'"),
+        (Where("t", any_of={"labels": []}), "0 values"),
+        (Where("t", any_of={"labels": ["x"] * (MOST_VALUES + 1)}), f"{MOST_VALUES + 1} values"),
+        (Where("t", only=In(field="colour", values=["red"])), "'colour'"),
+        (Where("t", only=Not(of=In(field="labels", values=[]))), "0 values"),
+        (Where("t", only=AllOf(of=[])), "joins others has none"),
+        (Where("t", only=AllOf(of=[AnyOf(of=[])])), "joins others has none"),
+        (Where("t", only=nested(MOST_DEPTH + 1)), f"deeper than {MOST_DEPTH}"),
+        (Where("t", only=nested(90)), f"deeper than {MOST_DEPTH}"),
+        (Where("t", only=beside(MOST_CONDITIONS + 1)), f"more than {MOST_CONDITIONS}"),
+    ],
+)
+async def test_conditions_beyond_the_bounds_are_refused_in_words(worded, where, words):
+    with pytest.raises(InvalidRequest, match=words):
+        await worded.matching({1: 1.0}, where, limit=1)
+
+
+@pytest.mark.parametrize("terms", [{-1: 1.0}, {2**32: 1.0}, {1: 0.0}, {1: -1.0}, {1: math.nan}, {1: math.inf}])
+async def test_what_is_no_term_is_refused(worded, acme, terms):
+    with pytest.raises(InvalidRequest, match="is none"):
+        await worded.put([with_terms(acme, terms)])
+    with pytest.raises(InvalidRequest, match="is none"):
+        await worded.matching(terms, Where(acme), limit=1)
+
+
+async def test_a_collection_without_terms_takes_none(points, acme):
+    with pytest.raises(InvalidRequest, match="has no terms"):
+        await points.put([with_terms(acme, {1: 1.0})])
+    with pytest.raises(InvalidRequest, match="has no terms"):
+        await points.matching({1: 1.0}, Where(acme), limit=1)
 
 
 async def test_other_tenants_probe_a_full_store_in_vain(points):

@@ -26,6 +26,7 @@ from penstock_faults.qdrant.server import QdrantServer
 DIMENSION = 8
 CACHE = Collection("cache", 1, "m", "r", DIMENSION, ("fingerprint",), ("hits",))
 PATIENT = timedelta(seconds=30)
+WORDS = Collection("knowledge", 1, "m", "r", DIMENSION, ("labels",), sparse=True)
 EAST = array("f", [1.0, *[0.0] * 7])
 
 
@@ -119,6 +120,20 @@ async def test_a_collection_of_others_is_refused_by_name(server, size, distance)
     async with opened(server) as engine:
         with pytest.raises(PointsUnavailable, match=f"{CACHE.name} .*{size} numbers with distance {distance}"):
             await engine.points(CACHE).put([point()])
+
+
+async def test_a_collection_that_weighs_terms_by_all_tenants_is_refused_by_name(server):
+    vectors = pb.VectorParams(size=DIMENSION, distance=pb.Distance.Value("Dot"))
+    request = pb.CreateCollection(
+        collection_name=WORDS.name,
+        vectors_config=pb.VectorsConfig(params_map=pb.VectorParamsMap(map={"dense": vectors})),
+        sparse_vectors_config=pb.SparseVectorConfig(map={"terms": pb.SparseVectorParams()}),
+    )
+    server.collections.create(request)
+    request.sparse_vectors_config.map["terms"].modifier = pb.Modifier.Value("Idf")
+    async with opened(server) as engine:
+        with pytest.raises(PointsUnavailable, match=f"{WORDS.name} .*how rare"):
+            await engine.points(WORDS).size()
 
 
 async def test_a_slow_server_costs_only_the_first_request_its_time(server):
@@ -239,10 +254,14 @@ async def test_a_server_that_loses_the_filter_shows_nobody_the_points_of_others(
         points = engine.points(CACHE)
         kept = [Point(str(uuid.uuid4()), f"t{number % 7}", somewhere(), {}) for number in range(70)]
         await points.put(kept)
+        worded = engine.points(WORDS)
+        await worded.put([one._replace(terms={number % 5: 1.0}) for number, one in enumerate(kept)])
         server.collections.without_filters = True
         for number in range(500):
             aimed = kept[number % 70]
             assert list(await points.nearest(aimed.vector, Where(f"stranger-{number}"), limit=5, floor=-1.0)) == []
+            assert list(await worded.matching({number % 5: 1.0}, Where(f"stranger-{number}"), limit=5)) == []
             assert list(await points.get("stranger", [aimed.id])) == []
         assert list((await points.scroll(Where("stranger"), limit=100)).points) == []
         assert {one.tenant for one in await points.nearest(kept[0].vector, Where("t0"), limit=70, floor=-1.0)} == {"t0"}
+        assert {one.tenant for one in await worded.matching({0: 1.0}, Where("t0"), limit=70)} == {"t0"}

@@ -22,7 +22,7 @@ from varied_texts import COUNT, varied_texts  # noqa: E402
 from penstock_common.configuration import ConfigurationError  # noqa: E402
 from penstock_embedding.adapters.model_files import ModelFiles  # noqa: E402
 from penstock_embedding.adapters.onnx_model import OnnxModel  # noqa: E402
-from penstock_embedding.app import load_torch_model  # noqa: E402
+from penstock_embedding.app.models import load_torch_model  # noqa: E402
 from penstock_embedding.settings import EmbeddingSettings  # noqa: E402
 
 # torch is at work for a minute, and for more where others are at work, too.

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from penstock_common.configuration import Configuration, ConfigurationError, Section
-from penstock_common.contract.points import Nearest, Put, Question, Size
+from penstock_common.contract.points import Matching, Nearest, Put, Question, Size
 from penstock_common.points.gated import GatedAsk, Patience
 from penstock_common.points.opening import open_points
 from penstock_common.points.store import Collection, PointsLate, PointsUnavailable, Where
@@ -36,9 +36,14 @@ def test_a_collection_is_named_for_what_may_be_compared():
         CACHE._replace(numbers=()),
         CACHE._replace(model="../../../etc/passwd ünïcode \0" * 9),
     ]
+    others.append(CACHE._replace(sparse=True))
     names = {CACHE.name, *(other.name for other in others)}
     assert len(names) == 1 + len(others)
     assert all(len(name) < 100 and name.replace("-", "").isalnum() and name.isascii() for name in names)
+
+
+def test_collections_that_were_there_before_terms_keep_their_names():
+    assert CACHE.name == "penstock-cache-v1-sentence-transformers-all-minilm-l6-v2-384-51f6b1a905ff"
 
 
 class Engine:
@@ -70,8 +75,9 @@ async def test_a_search_has_less_time_than_anything_else_unless_its_caller_says(
     await ask(WRITE, None)
     await ask(Size(collection=CACHE), None)
     await ask(SEARCH, 0.01)
+    await ask(Matching(collection=CACHE, terms={1: 1.0}, where=Where("acme"), limit=1), None)
 
-    assert [seconds for _, seconds in engine.asked] == [0.1, 5, 5, 0.01]
+    assert [seconds for _, seconds in engine.asked] == [0.1, 5, 5, 0.01, 0.1]
 
 
 async def test_after_a_failure_one_question_a_second_is_asked_until_one_is_answered():

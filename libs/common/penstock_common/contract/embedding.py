@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from penstock_common.llm.types import UnitPrices, Value
+
+Purpose = Literal["", "query", "passage"]
 
 
 class EmbedRequest(Value, frozen=True):
     """Texts, and how long their vectors are to be: 0 is as long as the model makes them.
 
-    An empty model means the service's own.
+    An empty model means the service's own. With a purpose the texts get the
+    prefix that the model wants for it.
     """
 
     texts: tuple[str, ...]
     model: str = ""
     dimensions: int = 0
+    purpose: Purpose = ""
 
 
 class TextVector(NamedTuple):

@@ -88,6 +88,7 @@ class KnowledgeBase(Value, frozen=True, kw_only=True):
     evaluation_queries: int = 0
     documents_pending: int = 0
     documents_failed: int = 0
+    documents_cancelled: int = 0
 
 
 class DocumentFailure(Value, frozen=True):

@@ -73,6 +73,7 @@ class ListBasesRequest(Value, frozen=True):
     tenant: str
     page_size: int = 0
     page_token: str = ""
+    descending: bool = False
 
 
 class ListBasesResponse(Value, frozen=True):
@@ -159,6 +160,8 @@ class ListDocumentsRequest(Value, frozen=True):
     page_size: int = 0
     page_token: str = ""
     state: DocumentState = ""
+    descending: bool = False
+    ids: Sequence[str] = ()
 
 
 class ListDocumentsResponse(Value, frozen=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from penstock_common.llm.types import Value
-from penstock_common.points.store import Collection, Payload, Point, Vector, Where
+from penstock_common.points.store import Collection, Payload, Point, Terms, Vector, Where
 
 
 class Nearest(Value, frozen=True, tag=True):
@@ -16,6 +16,17 @@ class Nearest(Value, frozen=True, tag=True):
     where: Where
     limit: int
     floor: float
+    fields: Sequence[str] = ()
+
+
+class Matching(Value, frozen=True, tag=True):
+    """Answered with ``Scored`` points."""
+
+    collection: Collection
+    terms: Terms
+    where: Where
+    limit: int
+    fields: Sequence[str] = ()
 
 
 class Put(Value, frozen=True, tag=True):
@@ -78,4 +89,4 @@ class Size(Value, frozen=True, tag=True):
     collection: Collection
 
 
-Question = Nearest | Put | Get | SetPayload | Delete | Count | Scroll | Sweep | Size
+Question = Nearest | Matching | Put | Get | SetPayload | Delete | Count | Scroll | Sweep | Size

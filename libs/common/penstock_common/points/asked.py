@@ -9,6 +9,7 @@ from penstock_common.contract.points import (
     Count,
     Delete,
     Get,
+    Matching,
     Nearest,
     Put,
     Question,
@@ -18,7 +19,7 @@ from penstock_common.contract.points import (
     Sweep,
 )
 from penstock_common.points import checks
-from penstock_common.points.store import Collection, Page, Payload, Point, Scored, Vector, Where
+from penstock_common.points.store import Collection, Page, Payload, Point, Scored, Terms, Vector, Where
 
 # ruff: noqa: ASYNC109 - the engine is told of the time
 
@@ -44,13 +45,37 @@ class AskedPoints:
         return self._collection
 
     async def nearest(
-        self, vector: Vector, where: Where, *, limit: int, floor: float, timeout: float | None = None
+        self,
+        vector: Vector,
+        where: Where,
+        *,
+        limit: int,
+        floor: float,
+        fields: Sequence[str] = (),
+        timeout: float | None = None,
     ) -> Sequence[Scored]:
         """Return the nearest."""
         checks.check_vector(self._collection, vector)
         checks.check_where(self._collection, where)
-        question = Nearest(collection=self._collection, vector=vector, where=where, limit=limit, floor=floor)
+        question = Nearest(
+            collection=self._collection, vector=vector, where=where, limit=limit, floor=floor, fields=fields
+        )
         return _of(where.tenant, await self._ask(question, timeout))
+
+    async def matching(
+        self,
+        terms: Terms,
+        where: Where,
+        *,
+        limit: int,
+        fields: Sequence[str] = (),
+        timeout: float | None = None,
+    ) -> Sequence[Scored]:
+        """Return those with the highest sums of products."""
+        checks.check_terms(self._collection, terms)
+        checks.check_where(self._collection, where)
+        question = Matching(collection=self._collection, terms=terms, where=where, limit=limit, fields=fields)
+        return _of(where.tenant, await self._ask(question, timeout)) if terms else ()
 
     async def put(self, points: Sequence[Point], *, timeout: float | None = None) -> None:
         """Keep the points."""

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, NamedTuple, Protocol
 
-from penstock_common.contract.points import Count, Get, Nearest, Question, Scroll, Size
+from penstock_common.contract.points import Count, Get, Matching, Nearest, Question, Scroll, Size
 from penstock_common.outage import OutageGate
 from penstock_common.points.store import PointsLate, PointsUnavailable
 from penstock_common.sections import Qdrant
 
-_READS = (Nearest, Get, Count, Scroll, Size)
+_SEARCHES = (Nearest, Matching)
+_READS = (*_SEARCHES, Get, Count, Scroll, Size)
 
 
 class Patience(NamedTuple):
@@ -71,4 +72,4 @@ class GatedAsk:
         return answer
 
     def _seconds(self, question: Question) -> float:
-        return self._search_seconds if isinstance(question, Nearest) else self._other_seconds
+        return self._search_seconds if isinstance(question, _SEARCHES) else self._other_seconds

@@ -10,6 +10,7 @@ from penstock_common.contract.points import (
     Count,
     Delete,
     Get,
+    Matching,
     Nearest,
     Put,
     Question,
@@ -28,7 +29,10 @@ _Answer = Callable[[Points, Any, float | None], Coroutine[Any, Any, Any]]
 
 _ANSWERS: dict[type[Question], _Answer] = {
     Nearest: lambda points, asked, seconds: points.nearest(
-        asked.vector, asked.where, limit=asked.limit, floor=asked.floor, timeout=seconds
+        asked.vector, asked.where, limit=asked.limit, floor=asked.floor, fields=asked.fields, timeout=seconds
+    ),
+    Matching: lambda points, asked, seconds: points.matching(
+        asked.terms, asked.where, limit=asked.limit, fields=asked.fields, timeout=seconds
     ),
     Put: lambda points, asked, seconds: points.put(asked.points, timeout=seconds),
     Get: lambda points, asked, seconds: points.get(asked.tenant, asked.ids, timeout=seconds),

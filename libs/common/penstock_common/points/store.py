@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from penstock_common.errors import ServiceUnavailable
+from penstock_common.points.conditions import Condition
 
 if TYPE_CHECKING:
     Vector = array[float]
@@ -18,6 +19,8 @@ else:
 
 Payload = Mapping[str, str | int | float | Sequence[str]]
 """Small fields beside a vector. Only those that the collection names as keywords or numbers can be asked for."""
+Terms = Mapping[int, float]
+"""A sparse vector: weights above 0 by numbers of 32 bits, such as hashes of words."""
 TENANT = "tenant"
 """The field in which every engine keeps a point's tenant; no payload has one of this name."""
 
@@ -26,6 +29,8 @@ _SLUG_CHARACTERS = 40
 _DIGEST_CHARACTERS = 12
 _NOTHING: Mapping[str, str] = {}
 _UNBOUNDED: Mapping[str, float] = {}
+_NO_CHOICE: Mapping[str, Sequence[str]] = {}
+_NO_TERMS: Terms = {}
 
 
 class PointsUnavailable(ServiceUnavailable):
@@ -50,25 +55,28 @@ class Collection(NamedTuple):
     revision: str
     dimension: int
     keywords: tuple[str, ...] = ()
-    """Fields of text, or lists of it, that ``Where.equal`` may name."""
+    """Fields of text, or lists of it, that ``Where.equal``, ``any_of`` and ``only`` may name."""
     numbers: tuple[str, ...] = ()
     """Numeric fields that ``Where.above`` and ``Where.below`` may name."""
+    sparse: bool = False
+    """Whether points have terms, too, and can be matched by them."""
 
     @property
     def name(self) -> str:
         """The name that engines know it by: letters, digits and hyphens; another for every other collection."""
-        form = "\0".join(
-            (
-                self.purpose,
-                str(self.schema),
-                self.model,
-                self.revision,
-                str(self.dimension),
-                ",".join(self.keywords),
-                ",".join(self.numbers),
-            )
-        )
-        digest = hashlib.sha256(form.encode()).hexdigest()[:_DIGEST_CHARACTERS]
+        parts = [
+            self.purpose,
+            str(self.schema),
+            self.model,
+            self.revision,
+            str(self.dimension),
+            ",".join(self.keywords),
+            ",".join(self.numbers),
+        ]
+        if self.sparse:
+            # Those without terms keep the name that they had before there were any.
+            parts.append("sparse")
+        digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:_DIGEST_CHARACTERS]
         slug = "-".join(_WORD.findall(self.model.lower()))[:_SLUG_CHARACTERS].strip("-")
         return f"penstock-{self.purpose}-v{self.schema}-{slug}-{self.dimension}-{digest}"
 
@@ -83,10 +91,11 @@ class Point(NamedTuple):
     tenant: str
     vector: Vector
     payload: Payload
+    terms: Terms = _NO_TERMS
 
 
 class Scored(NamedTuple):
-    """A point near the vector asked for; ``score`` is their cosine."""
+    """A point that was searched for. ``score`` is the cosine of a near one, and of a matching one the sum of products."""
 
     id: str
     tenant: str
@@ -99,6 +108,8 @@ class Where(NamedTuple):
 
     ``tenant`` is a keyed hash and never empty. ``equal`` is met by a list that has the value among its own.
     ``above`` and ``below`` exclude the bounds themselves. ``ids`` None means whichever, and an empty sequence none.
+    ``any_of`` is met by a value, or a list that has one, of those given: at least one, at most ``MOST_VALUES``.
+    ``only`` is met as it says.
     """
 
     tenant: str
@@ -106,6 +117,8 @@ class Where(NamedTuple):
     above: Mapping[str, float] = _UNBOUNDED
     below: Mapping[str, float] = _UNBOUNDED
     ids: Sequence[str] | None = None
+    any_of: Mapping[str, Sequence[str]] = _NO_CHOICE
+    only: Condition | None = None
 
 
 class Page(NamedTuple):
@@ -121,8 +134,8 @@ class Points(Protocol):
     Raises:
         PointsUnavailable: if the engine cannot be asked, or does not answer in time; what was to be written may
             or may not be.
-        InvalidRequest: if a vector's dimension is another, no tenant is named, or a field that the collection does
-            not name is asked for.
+        InvalidRequest: if a vector's dimension is another, no tenant is named, a field that the collection does
+            not name is asked for, terms are where the collection has none, or conditions are too many.
     """
 
     @property
@@ -137,9 +150,29 @@ class Points(Protocol):
         *,
         limit: int,
         floor: float,
+        fields: Sequence[str] = (),
         timeout: float | None = None,  # noqa: ASYNC109 - an engine's, which is told of it
     ) -> Sequence[Scored]:
-        """Return at most ``limit`` points whose score is at least ``floor``, the nearest first."""
+        """Return at most ``limit`` points whose score is at least ``floor``, the nearest first.
+
+        Of their payloads only ``fields`` are read; empty means all.
+        """
+        ...
+
+    async def matching(
+        self,
+        terms: Terms,
+        where: Where,
+        *,
+        limit: int,
+        fields: Sequence[str] = (),
+        timeout: float | None = None,  # noqa: ASYNC109 - as above
+    ) -> Sequence[Scored]:
+        """Return at most ``limit`` points, those with the highest sum of products of weights first; ``fields`` as above.
+
+        None is without a common term. The weights are the caller's own: an engine that could change them by how rare a
+        term is in the collection does not, as that would tell of other tenants.
+        """
         ...
 
     async def put(self, points: Sequence[Point], *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as above
@@ -153,7 +186,7 @@ class Points(Protocol):
         *,
         timeout: float | None = None,  # noqa: ASYNC109 - as above
     ) -> Sequence[Point]:
-        """Return those that the tenant has, with their vectors, in the order of their ids."""
+        """Return those that the tenant has, with their vectors and terms, in the order of their ids."""
         ...
 
     async def set_payload(
@@ -182,7 +215,7 @@ class Points(Protocol):
         after: str = "",
         timeout: float | None = None,  # noqa: ASYNC109 - as above
     ) -> Page:
-        """Return the page behind ``after``, with empty vectors: they are not read."""
+        """Return the page behind ``after``, with empty vectors and no terms: they are not read."""
         ...
 
     async def drop_tenant(self, tenant: str, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as above

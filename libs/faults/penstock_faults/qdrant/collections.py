@@ -76,6 +76,7 @@ class Collections:
         made = kept.request
         info = _pb.CollectionInfo(points_count=kept.shard.count(edge.CountRequest()))
         info.config.params.vectors_config.CopyFrom(made.vectors_config)
+        info.config.params.sparse_vectors_config.CopyFrom(made.sparse_vectors_config)
         info.config.hnsw_config.CopyFrom(made.hnsw_config)
         info.config.strict_mode_config.CopyFrom(made.strict_mode_config)
         for name, index in kept.indexes.items():
@@ -93,7 +94,7 @@ class Collections:
         """Keep points."""
         kept = self._found(request)
         for point in request.points:
-            _check_dimension(kept, len(point.vectors.vector.dense.data))
+            _check_dimensions(kept, point.vectors)
         condition = convert.filter_of(request.update_filter) if request.HasField("update_filter") else None
         points = [convert.point_of(point) for point in request.points]
         kept.shard.update(edge.UpdateOperation.upsert_points(points, condition=condition))
@@ -103,8 +104,9 @@ class Collections:
         """Search."""
         kept = self._found(request)
         strict = kept.request.strict_mode_config
-        vector = list(request.query.nearest.dense.data)
-        _check_dimension(kept, len(vector))
+        nearest = request.query.nearest
+        if not nearest.HasField("sparse"):
+            _check_dimension(kept, request.using, len(nearest.dense.data))
         if strict.enabled and request.limit > strict.max_query_limit > 0:
             raise Refused(
                 grpc.StatusCode.INVALID_ARGUMENT,
@@ -114,11 +116,11 @@ class Collections:
             raise Refused(grpc.StatusCode.INVALID_ARGUMENT, 'Wrong input: Limit exceeded for "hnsw_ef"')
         found = kept.shard.search(
             edge.SearchRequest(
-                edge.Query.Nearest(vector),
+                edge.Query.Nearest(convert.vector_of(nearest), request.using or None),
                 request.limit,
                 filter=self._filter(kept, request.filter),
                 params=convert.params_of(request.params),
-                with_payload=True,
+                with_payload=list(request.with_payload.include.fields) or True,
                 score_threshold=request.score_threshold if request.HasField("score_threshold") else None,
             )
         )
@@ -181,8 +183,21 @@ class Collections:
         return None if self.without_filters else convert.filter_of(message)
 
 
-def _check_dimension(kept: Collection, length: int) -> None:
-    expected = kept.request.vectors_config.params.size
+def _check_dimensions(kept: Collection, vectors: Any) -> None:
+    if vectors.WhichOneof("vectors_options") == "vector":
+        _check_dimension(kept, "", len(vectors.vector.dense.data))
+        return
+    for name, vector in vectors.vectors.vectors.items():
+        if not vector.HasField("sparse"):
+            _check_dimension(kept, name, len(vector.dense.data))
+
+
+def _check_dimension(kept: Collection, name: str, length: int) -> None:
+    vectors = kept.request.vectors_config
+    known = vectors.params_map.map if vectors.HasField("params_map") else {"": vectors.params}
+    if name not in known:
+        raise Refused(grpc.StatusCode.INVALID_ARGUMENT, f"Wrong input: Not existing vector name error: {name}")
+    expected = known[name].size
     if length != expected:
         raise Refused(
             grpc.StatusCode.INVALID_ARGUMENT,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import qdrant_edge as edge
@@ -20,12 +20,10 @@ class NotPlayed(Exception):
 
 def configuration(request: Any) -> Any:
     """Return the shard's of a CreateCollection."""
-    vectors = request.vectors_config.params
     graphs = request.hnsw_config
     return edge.EdgeConfig(
-        vectors=edge.EdgeVectorParams(
-            size=vectors.size, distance=getattr(edge.Distance, _pb.Distance.Name(vectors.distance))
-        ),
+        vectors=_vector_params(request.vectors_config),
+        sparse_vectors=_sparse_params(request.sparse_vectors_config),
         hnsw_config=edge.HnswIndexConfig(
             m=graphs.m if graphs.HasField("m") else 16,
             ef_construct=graphs.ef_construct or 100,
@@ -39,6 +37,22 @@ def configuration(request: Any) -> Any:
         ),
         max_search_threads=1,
     )
+
+
+def _vector_params(message: Any) -> Any:
+    if message.WhichOneof("config") == "params_map":
+        return {name: _one_vector(params) for name, params in message.params_map.map.items()}
+    return _one_vector(message.params)
+
+
+def _one_vector(params: Any) -> Any:
+    return edge.EdgeVectorParams(size=params.size, distance=getattr(edge.Distance, _pb.Distance.Name(params.distance)))
+
+
+def _sparse_params(message: Any) -> Any:
+    if any(params.modifier for params in message.map.values()):
+        raise NotPlayed("a modifier of sparse vectors")
+    return {name: edge.EdgeSparseVectorParams() for name in message.map} or None
 
 
 def _quantization(message: Any) -> Any:
@@ -63,27 +77,48 @@ def index_of(request: Any) -> Any:
 
 def fields_of(message: Any) -> Iterator[str]:
     """Return the fields that a filter's conditions need an index for."""
-    return (condition.field.key for condition in message.must if condition.HasField("field"))
+    for condition in (*message.must, *message.should, *message.must_not):
+        if condition.HasField("field"):
+            yield condition.field.key
+        elif condition.HasField("filter"):
+            yield from fields_of(condition.filter)
 
 
 def filter_of(message: Any) -> Any:
-    """Return the filter; only ``must`` is played."""
-    if message.should or message.must_not or message.HasField("min_should"):
-        raise NotPlayed("a filter with other parts than 'must'")
-    return edge.Filter(must=[_condition(condition) for condition in message.must])
+    """Return the filter; ``min_should`` is not played."""
+    if message.HasField("min_should"):
+        raise NotPlayed("a filter with 'min_should'")
+    return edge.Filter(
+        must=_conditions(message.must), should=_conditions(message.should), must_not=_conditions(message.must_not)
+    )
+
+
+def _conditions(messages: Sequence[Any]) -> list[Any] | None:
+    return [_condition(one) for one in messages] or None
 
 
 def _condition(message: Any) -> Any:
     kind = message.WhichOneof("condition_one_of")
     if kind == "has_id":
         return edge.HasIdCondition({one.uuid for one in message.has_id.has_id})
+    if kind == "filter":
+        return filter_of(message.filter)
     if kind != "field":
         raise NotPlayed(f"a condition {kind}")
     field = message.field
     if field.HasField("match"):
-        return edge.FieldCondition(field.key, match=edge.MatchValue(field.match.keyword))
+        return edge.FieldCondition(field.key, match=_match(field.match))
     bounds = {name: getattr(field.range, name) for name in _RANGES if field.range.HasField(name)}
     return edge.FieldCondition(field.key, range=edge.RangeFloat(**bounds))
+
+
+def _match(message: Any) -> Any:
+    kind = message.WhichOneof("match_value")
+    if kind == "keyword":
+        return edge.MatchValue(message.keyword)
+    if kind == "keywords":
+        return edge.MatchAny(list(message.keywords.strings))
+    raise NotPlayed(f"a match of {kind}")
 
 
 def params_of(message: Any) -> Any:
@@ -98,7 +133,20 @@ def params_of(message: Any) -> Any:
 
 def point_of(message: Any) -> Any:
     """Return the point of a PointStruct."""
-    return edge.Point(message.id.uuid, list(message.vectors.vector.dense.data), payload_of(message.payload))
+    return edge.Point(message.id.uuid, _vectors(message.vectors), payload_of(message.payload))
+
+
+def _vectors(message: Any) -> Any:
+    if message.WhichOneof("vectors_options") == "vectors":
+        return {name: vector_of(vector) for name, vector in message.vectors.vectors.items()}
+    return vector_of(message.vector)
+
+
+def vector_of(message: Any) -> Any:
+    """Return a vector, dense or sparse, of a point or of a question."""
+    if message.HasField("sparse"):
+        return edge.SparseVector(list(message.sparse.indices), list(message.sparse.values))
+    return list(message.dense.data)
 
 
 def payload_of(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,6 +182,17 @@ def scored_to(point: Any) -> Any:
 def record_to(record: Any) -> Any:
     """Return the message of a point that was read."""
     message = _pb.RetrievedPoint(id=_pb.PointId(uuid=str(record.id)), payload=values_of(record.payload))
-    if record.vector is not None:
-        message.vectors.vector.dense.data.extend(record.vector)
+    if isinstance(record.vector, dict):
+        for name, vector in record.vector.items():
+            _fill(message.vectors.vectors.vectors[name], vector)
+    elif record.vector is not None:
+        _fill(message.vectors.vector, record.vector)
     return message
+
+
+def _fill(message: Any, vector: Any) -> None:
+    if isinstance(vector, edge.SparseVector):
+        message.sparse.indices.extend(vector.indices)
+        message.sparse.values.extend(vector.values)
+    else:
+        message.dense.data.extend(vector)

@@ -6,13 +6,9 @@ from array import array
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol
 
+from penstock_common.secrecy import KeyGone, Unreadable
 
-class Unreadable(Exception):
-    """The bytes were not sealed for this tenant, under this kind and id, or were changed, or their key is gone."""
-
-
-class KeyGone(Unreadable):
-    """They were sealed by a key that is gone, or that this process has not heard of yet, or in an older format."""
+__all__ = ["KeyGone", "KeyRing", "KeysUnavailable", "Shreddable", "TenantSecrets", "Unreadable"]
 
 
 class TenantSecrets(Protocol):

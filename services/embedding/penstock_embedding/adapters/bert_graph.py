@@ -1,7 +1,8 @@
 """Builds the ONNX graph of a BERT sentence encoder, with int8 weights, from its safetensors.
 
 Input: token ids and attention mask, both int64 ``[texts, tokens]``. Output:
-``embedding``, float32 ``[texts, hidden]``, the L2-normalised mean over tokens.
+``embedding``, float32 ``[texts, hidden]``, the L2-normalised mean over tokens, or
+the first token's states.
 
 Weights are int8 with one scale per output, activations uint8 with one scale
 per token, computed as the model runs. ``onnxruntime.quantization`` knows one
@@ -34,7 +35,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from penstock_embedding.adapters.bert_extents import States
-from penstock_embedding.adapters.model_files import BertConfig
+from penstock_embedding.adapters.model_files import BertConfig, Pooling
 
 OUTPUT = "embedding"
 TOKEN_IDS = "input_ids"  # noqa: S105 - a tensor's name
@@ -58,13 +59,15 @@ Array = npt.NDArray[Any]
 Weights = dict[str, Array]
 
 
-def build_graph(weights: Weights, config: BertConfig, states: dict[str, States]) -> onnx.ModelProto:
+def build_graph(
+    weights: Weights, config: BertConfig, states: dict[str, States], pooling: Pooling = "mean"
+) -> onnx.ModelProto:
     """Return the model.
 
     ``weights`` are named as transformers names those of BertModel; ``states``
     are what ``bert_extents.measure`` returns.
     """
-    return _BertGraph(weights, config, states).build()
+    return _BertGraph(weights, config, states).build(pooling)
 
 
 class _Dense(NamedTuple):
@@ -117,12 +120,12 @@ class _BertGraph(_Writer):
         self._hidden = config.hidden_size
         self._head = config.hidden_size // config.num_attention_heads
 
-    def build(self) -> onnx.ModelProto:
+    def build(self, pooling: Pooling) -> onnx.ModelProto:
         self._constants()
         states = self._embeddings()
         for number in range(self._config.num_hidden_layers):
             states = self._layer(states, number)
-        self._pool(states)
+        self._pool(states, pooling)
         shape = ["texts", "tokens"]
         graph = helper.make_graph(
             self.nodes,
@@ -272,7 +275,11 @@ class _BertGraph(_Writer):
         epsilon = self._config.layer_norm_eps
         return self.node("LayerNormalization", [states, gain, bias], name, axis=-1, epsilon=epsilon)
 
-    def _pool(self, states: str) -> None:
+    def _pool(self, states: str, pooling: Pooling) -> None:
+        if pooling == "cls":
+            first = self.node("Gather", [states, self.constant("first_token", 0, np.int64)], "first_states", axis=1)
+            self.node("LpNormalization", [first], OUTPUT, axis=-1, p=2)
+            return
         mask = self.node("Unsqueeze", ["mask", "last_axis"], "mask_by_token")
         total = self.node("ReduceSum", [self.node("Mul", [states, mask], "present"), "token_axis"], "sum", keepdims=0)
         count = self.node("ReduceSum", ["mask", "token_axis"], "count", keepdims=1)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from penstock_common.configuration import ConfigurationError
-from penstock_embedding.adapters.model_files import ModelFiles
+from penstock_embedding.adapters.model_files import ModelFiles, ReadyFiles
 
 # To be raised whenever bert_graph or bert_extents make something else from the same files.
 BUILDER_VERSION = 2
@@ -25,6 +25,11 @@ class PreparedModel:
 
     graph: Path
     revision: str
+
+
+def revision_of_ready(files: ReadyFiles) -> str:
+    """Return the revision of the vectors of a graph that is run as it is."""
+    return f"onnx-{files.digest()[:_REVISION_HEX]}"
 
 
 def prepare(files: ModelFiles, folder: Path) -> PreparedModel:
@@ -60,7 +65,7 @@ def _build(files: ModelFiles, graph: Path) -> None:
         raise ConfigurationError(f"{files.weights} cannot be read: {error}") from None
     tokenizer = read_tokenizer(files.tokenizer)
     texts = [tokenizer.encode(text).ids for text in CALIBRATION_TEXTS]
-    model = build_graph(weights, files.config, measure(weights, files.config, texts))
+    model = build_graph(weights, files.config, measure(weights, files.config, texts), files.pooling)
     descriptor, temporary = tempfile.mkstemp(dir=graph.parent, suffix=".part")
     try:
         with os.fdopen(descriptor, "wb") as file:

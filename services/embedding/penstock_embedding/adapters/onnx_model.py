@@ -21,7 +21,7 @@ class OnnxModel:
 
     def __init__(self, tokenizer: Path, graph: Path, max_tokens: int) -> None:
         self._tokenizer = WindowTokenizer(tokenizer, max_tokens)
-        self._session = onnxruntime.InferenceSession(str(graph), _session_options(), providers=["CPUExecutionProvider"])
+        self._session = onnxruntime.InferenceSession(str(graph), session_options(), providers=["CPUExecutionProvider"])
 
     def prepare(self, texts: Sequence[str]) -> list[PreparedText]:
         """Return the texts' tokens, in order, cut to the window."""
@@ -34,7 +34,8 @@ class OnnxModel:
         return outputs[0].tolist()
 
 
-def _session_options() -> onnxruntime.SessionOptions:
+def session_options() -> onnxruntime.SessionOptions:
+    """Return how a graph runs: in one thread, beside the event loop's."""
     options = onnxruntime.SessionOptions()
     # Measured: one thread beats two on matrices this small, and leaves the other core to the loop.
     options.intra_op_num_threads = 1

@@ -69,7 +69,7 @@ class _Standing(Collector):
     _labelnames = ("upstream",)
 
     def __init__(self) -> None:
-        self.ask: Callable[[], Mapping[str, bool]] = dict[str, bool]
+        self.asked: list[Callable[[], Mapping[str, bool]]] = []
 
     def describe(self) -> list[Metric]:
         """Return the family without its gauges."""
@@ -79,7 +79,8 @@ class _Standing(Collector):
     def collect(self) -> list[Metric]:
         """Return the family as it is now."""
         (family,) = self.describe()
-        for upstream, is_left_alone in self.ask().items():
+        left_alone = {name: standing for ask in self.asked for name, standing in ask().items()}
+        for upstream, is_left_alone in left_alone.items():
             family.add_sample(family.name, {"upstream": upstream}, float(is_left_alone))
         return [family]
 
@@ -102,8 +103,8 @@ class UpstreamMetrics:
         registry.register(self._standing)
 
     def watch_standing(self, standing: Callable[[], Mapping[str, bool]]) -> None:
-        """Ask ``standing`` at each scrape which upstreams are left alone."""
-        self._standing.ask = standing
+        """Ask ``standing``, too, at each scrape which upstreams are left alone."""
+        self._standing.asked.append(standing)
 
     def attempted(self, upstream: str, outcome: str) -> None:
         """Count an attempt."""

@@ -1,4 +1,9 @@
-"""Dynamic batching: texts of concurrent callers run through the model together."""
+"""Dynamic batching: texts of concurrent callers run through the model together.
+
+Documents that are taken in come behind: they run where no caller waits, in
+batches that are small, since who comes meanwhile waits for one; and once in so
+many batches where callers leave no gap.
+"""
 
 from __future__ import annotations
 
@@ -76,10 +81,14 @@ class BatchPolicy:
     A text waits for companions at most ``max_wait``, and not at all where the
     model has nothing else to do. ``runs_at_once`` is above 1 for a model that
     is elsewhere. ``taken_ahead`` batches stand ready for a model that runs one
-    after another, so that it never waits for the event loop.
+    after another, so that it never waits for the event loop. What is done in
+    the background has bounds of its own, and one of ``background_turn`` batches
+    though callers wait.
     """
 
     bounds: BatchBounds = BatchBounds()
+    background_bounds: BatchBounds = BatchBounds(max_padded_tokens=256)
+    background_turn: int = 8
     max_wait: timedelta = timedelta(milliseconds=2)
     max_waiting_texts: int = 8192
     max_waiting_tokens: int = 131_072
@@ -128,6 +137,8 @@ class Batcher:
         self._upstream = upstream
         self._monotonic = monotonic
         self._queue = TextQueue(policy.bounds)
+        self._background = TextQueue(policy.background_bounds)
+        self._since_background = 0
         self._preparing = 0
         self._calls: set[_Call] = set()
         self._arrived = asyncio.Event()
@@ -150,7 +161,7 @@ class Batcher:
     @property
     def waiting_texts(self) -> int:
         """Texts that wait for their batch."""
-        return self._queue.texts
+        return self._queue.texts + self._background.texts
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None, None]:
@@ -168,10 +179,13 @@ class Batcher:
                 for call in list(self._calls):
                     call.fail(Overloaded("The embedding service is shutting down. Try again."))
 
-    async def embed(self, texts: Sequence[str], deadline: float | None, account: Account) -> Embedded:
+    async def embed(
+        self, texts: Sequence[str], deadline: float | None, account: Account, *, background: bool = False
+    ) -> Embedded:
         """Return the texts' vectors, as ``EmbeddingModel`` says; a caller that is cancelled takes its texts along."""
-        prepared = await self._prepare(texts)
-        call = self._admit(prepared, deadline, account)
+        queue = self._background if background else self._queue
+        prepared = await self._prepare(texts, queue)
+        call = self._admit(prepared, queue, deadline, account)
         try:
             assert call.done is not None, "admitted without a future"
             await call.done
@@ -179,27 +193,27 @@ class Batcher:
             if call.expiry is not None:
                 call.expiry.cancel()
             self._calls.discard(call)
-            self._queue.drop(call)
+            queue.drop(call)
         assert call.vectors is not None, "answered without vectors"
         tokens = sum(text.tokens for text in prepared)
         return Embedded(call.vectors, [text.truncated for text in prepared], tokens)
 
-    async def _prepare(self, texts: Sequence[str]) -> list[PreparedText]:
+    async def _prepare(self, texts: Sequence[str], queue: TextQueue) -> list[PreparedText]:
         count = len(texts)
-        waiting = self._queue.texts + self._preparing
+        waiting = queue.texts + self._preparing
         # One call may be larger than the queue; alone it must still be served.
         if self._closed or (waiting and waiting + count > self._policy.max_waiting_texts):
-            raise self._overloaded()
+            raise self._overloaded(queue)
         self._preparing += count
         try:
             return await self._model.prepare(texts)
         finally:
             self._preparing -= count
 
-    def _admit(self, texts: list[PreparedText], deadline: float | None, account: Account) -> _Call:
+    def _admit(self, texts: list[PreparedText], queue: TextQueue, deadline: float | None, account: Account) -> _Call:
         tokens = sum(text.tokens for text in texts)
-        if self._closed or (self._queue.tokens and self._queue.tokens + tokens > self._policy.max_waiting_tokens):
-            raise self._overloaded()
+        if self._closed or (queue.tokens and queue.tokens + tokens > self._policy.max_waiting_tokens):
+            raise self._overloaded(queue)
         call = _Call(self._monotonic(), deadline, vectors=[[]] * len(texts), missing=len(texts), account=account)
         loop = asyncio.get_running_loop()
         call.done = loop.create_future()
@@ -207,16 +221,16 @@ class Batcher:
             # For what runs already: a model that is elsewhere may be silent.
             call.expiry = loop.call_later(max(0.0, deadline - call.arrived), call.fail, _too_late())
         self._calls.add(call)
-        self._queue.put(call, texts)
+        queue.put(call, texts)
         self._arrived.set()
         if self._queue.fills_a_batch:
             self._full.set()
         return call
 
-    def _overloaded(self) -> Overloaded:
-        backlog = timedelta(seconds=self._queue.tokens * self._seconds_per_token)
+    def _overloaded(self, queue: TextQueue) -> Overloaded:
+        backlog = timedelta(seconds=queue.tokens * self._seconds_per_token)
         return Overloaded(
-            f"{self._queue.texts} texts wait to be embedded already. Try again, or send fewer at once.",
+            f"{queue.texts} texts wait to be embedded already. Try again, or send fewer at once.",
             retry_after=min(max(backlog, _LEAST_RETRY), _MOST_RETRY),
         )
 
@@ -228,19 +242,35 @@ class Batcher:
         while True:
             if self._queue.texts:
                 await self._companions()
-            while not self._queue.texts:
+            while not self._queue.texts and not self._is_background_due():
                 self._arrived.clear()
                 await self._arrived.wait()
                 # Idle, whoever comes is served at once.
                 if self._under_way >= self._policy.runs_at_once:
                     await self._companions()
-            taken = self._queue.take(self._monotonic(), self._seconds_per_token)
+            taken = self._next_queue().take(self._monotonic(), self._seconds_per_token)
             for dropped in taken.dropped:
                 self._seconds_per_token *= _PACE_DOUBT
                 assert isinstance(dropped, _Call), "a call that is not ours"
                 dropped.fail(_too_late())
             if taken.batch:
                 return taken.batch
+
+    def _is_background_due(self) -> bool:
+        """Return whether the next batch is one of the background."""
+        if not self._background.texts:
+            return False
+        if self._since_background >= self._policy.background_turn - 1:
+            return True
+        # Never ahead: it would stand before a caller who comes while another batch runs.
+        return not self._queue.texts and self._under_way < self._policy.runs_at_once
+
+    def _next_queue(self) -> TextQueue:
+        if self._is_background_due():
+            self._since_background = 0
+            return self._background
+        self._since_background += 1
+        return self._queue
 
     async def _companions(self) -> None:
         """Wait until the next batch is full, or the oldest text has waited long enough."""
@@ -268,6 +298,8 @@ class Batcher:
             return
         finally:
             self._under_way -= 1
+            if self._background.texts:
+                self._arrived.set()
             # What was taken ahead ran when the one before it had ended.
             began = max(taken_at, self._last_end) if self._policy.taken_ahead else taken_at
             self._last_end = self._monotonic()

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
+from penstock_common.contract.embedding import Purpose
 from penstock_common.errors import ModelNotFound, UnsupportedParameter
 from penstock_common.llm.types import UnitPrices
 from penstock_embedding.domain.account import Account, cost_of
 from penstock_embedding.domain.limits import check_inputs
 
 Vector = list[float]
+_REVISION_HEX = 8
 
 
 OWN_UPSTREAM = "embedding"
@@ -65,16 +68,43 @@ class EmbeddingModel(Protocol):
         """What tells vectors apart."""
         ...
 
-    async def embed(self, texts: Sequence[str], deadline: float | None, account: Account) -> Embedded:
+    async def embed(
+        self, texts: Sequence[str], deadline: float | None, account: Account, *, background: bool = False
+    ) -> Embedded:
         """Return one L2-normalised vector per text, in order; ``deadline`` is on the clock of ``time.monotonic``.
 
-        What was done for it stands in ``account``, however it ends.
+        What was done for it stands in ``account``, however it ends. Where ``background``,
+        those who wait for their vectors go first.
 
         Raises:
             Overloaded: if too much waits already.
             DeadlineExceeded: if the deadline cannot be met.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Prefixes:
+    """What a model wants before a question, and before what is searched."""
+
+    query: str = ""
+    passage: str = ""
+
+    def of(self, purpose: Purpose) -> str:
+        """Return what stands before a text of the purpose."""
+        if not purpose:
+            return ""
+        return self.query if purpose == "query" else self.passage
+
+    def revision_of(self, model_revision: str) -> str:
+        """Return what tells vectors of questions and passages apart from those that are made with other prefixes."""
+        if not (self.query or self.passage):
+            return model_revision
+        digest = hashlib.sha256(f"{len(self.query)} {self.query}{self.passage}".encode()).hexdigest()
+        return f"{model_revision}-{digest[:_REVISION_HEX]}"
+
+
+NO_PREFIXES = Prefixes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +116,16 @@ class EmbedCall:
     dimensions: int = 0
     deadline: float | None = None
     account: Account = field(default_factory=Account)
+    purpose: Purpose = ""
+    background: bool = False
 
 
 class Embedder:
     """Checks what is asked, and lets the model answer."""
 
-    def __init__(self, model: EmbeddingModel, offer: ModelOffer) -> None:
+    def __init__(self, model: EmbeddingModel, offer: ModelOffer, prefixes: Prefixes = NO_PREFIXES) -> None:
         self._model = model
+        self._prefixes = prefixes
         self._size = 0
         self.offer = offer
 
@@ -110,6 +143,15 @@ class Embedder:
         """The revision of the model."""
         return self._model.revision
 
+    @property
+    def search_revision(self) -> str:
+        """The revision of vectors of questions and passages."""
+        return self._prefixes.revision_of(self._model.revision)
+
+    def revision_of(self, purpose: Purpose) -> str:
+        """Return the revision of vectors that are made for a purpose."""
+        return self.search_revision if purpose else self._model.revision
+
     async def embed(self, call: EmbedCall) -> Embedded:
         """Return the vectors of the call's inputs.
 
@@ -126,7 +168,9 @@ class Embedder:
             )
         check_inputs(call.inputs)
         self._check_dimensions(call.dimensions)
-        embedded = await self._model.embed(call.inputs, call.deadline, call.account)
+        prefix = self._prefixes.of(call.purpose)
+        texts = [prefix + text for text in call.inputs] if prefix else call.inputs
+        embedded = await self._model.embed(texts, call.deadline, call.account, background=call.background)
         if not self._size:
             self._size = len(embedded.vectors[0])
             self._check_dimensions(call.dimensions)

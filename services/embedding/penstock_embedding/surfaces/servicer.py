@@ -4,57 +4,66 @@ from __future__ import annotations
 
 from array import array
 
-from penstock_common.contract.embedding import EmbedRequest, EmbedResponse, TextVector
+from penstock_common.contract.embedding import EmbedRequest, EmbedResponse, Purpose, TextVector
 from penstock_common.llm.types import ModelInfo
 from penstock_common.rpc.server_call import ServerCall
 from penstock_common.telemetry.steps import Step, Steps
 from penstock_embedding.domain.account import Account, most_of
 from penstock_embedding.domain.embedder import EmbedCall, Embedded, Embedder, ModelOffer
+from penstock_embedding.domain.registry import ModelRegistry
 
 
 class EmbeddingServicer:
-    """Serves one ``Embedder``."""
+    """Serves the models of a ``ModelRegistry``."""
 
-    def __init__(self, embedder: Embedder) -> None:
-        self._embedder = embedder
+    def __init__(self, models: ModelRegistry) -> None:
+        self._models = models
 
     async def embed(self, request: EmbedRequest, call: ServerCall) -> EmbedResponse:
         """Return one vector per text, in their order."""
+        embedder = self._models.embedder(request.model)
         # Of a change of prices meanwhile a request that runs knows nothing.
-        offer = self._embedder.offer
+        offer = embedder.offer
         with call.steps.step("embedding.embed", inputs=len(request.texts)) as step:
             account = Account(Steps(step.children))
-            asked = EmbedCall(request.texts, request.model, request.dimensions, call.deadline, account)
+            asked = EmbedCall(request.texts, request.model, request.dimensions, call.deadline, account, request.purpose)
             try:
-                embedded = await self._embedder.embed(asked)
+                embedded = await embedder.embed(asked)
             except BaseException:
                 _note_owed(account, offer, step)
                 raise
             step.attributes["input_tokens"] = embedded.input_tokens
-        return self._response(embedded, account, offer)
+        return _response(embedder, request.purpose, embedded, account, offer)
 
     async def list_models(self, request: None, call: ServerCall) -> tuple[ModelInfo, ...]:
-        """Return the one model."""
-        window_tokens = self._embedder.offer.context_window_tokens
-        return (
-            ModelInfo(
-                name=self._embedder.model_name, capabilities=("embeddings",), context_window_tokens=window_tokens
-            ),
+        """Return the models, the service's own first."""
+        return tuple(
+            [
+                ModelInfo(
+                    name=embedder.model_name,
+                    capabilities=("embeddings",),
+                    context_window_tokens=embedder.offer.context_window_tokens,
+                )
+                for embedder in self._models.all
+            ]
         )
 
-    def _response(self, embedded: Embedded, account: Account, offer: ModelOffer) -> EmbedResponse:
-        pairs = zip(embedded.vectors, embedded.truncated, strict=True)
-        upstream = most_of(account.answered, offer.upstream)
-        return EmbedResponse(
-            vectors=[TextVector(array("f", vector), truncated) for vector, truncated in pairs],
-            model=self._embedder.model_name,
-            revision=self._embedder.model_revision,
-            upstream=upstream,
-            input_tokens=embedded.input_tokens,
-            unit_prices=offer.price_of(upstream),
-            attempts=account.attempts,
-            cost_nano_usd=offer.cost_nano_usd(account.answered),
-        )
+
+def _response(
+    embedder: Embedder, purpose: Purpose, embedded: Embedded, account: Account, offer: ModelOffer
+) -> EmbedResponse:
+    pairs = zip(embedded.vectors, embedded.truncated, strict=True)
+    upstream = most_of(account.answered, offer.upstream)
+    return EmbedResponse(
+        vectors=[TextVector(array("f", vector), truncated) for vector, truncated in pairs],
+        model=embedder.model_name,
+        revision=embedder.revision_of(purpose),
+        upstream=upstream,
+        input_tokens=embedded.input_tokens,
+        unit_prices=offer.price_of(upstream),
+        attempts=account.attempts,
+        cost_nano_usd=offer.cost_nano_usd(account.answered),
+    )
 
 
 def _note_owed(account: Account, offer: ModelOffer, step: Step) -> None:

@@ -12,6 +12,8 @@ def ensure_keys(plan: StackPlan) -> str:
     state = plan.state
     ensure_key_file(state.key_pepper, random_secret)
     ensure_key_file(state.cache_key, random_secret)
+    if plan.settings.embedding is not None:
+        ensure_key_file(state.knowledge_key, random_secret)
     ensure_key_file(state.edge_token, random_secret)
     ensure_key_file(state.operator_key, lambda: new_key()[0])
     return ensure_key_file(state.demo_key, lambda: new_key()[0]) if plan.has_demo_key else ""

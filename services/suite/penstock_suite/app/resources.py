@@ -53,7 +53,7 @@ def unusable_certificate(tls: TlsSettings) -> Iterator[Finding]:
 
 
 def _unusable_secrets(plan: StackPlan) -> Iterator[Finding]:
-    made_at_the_start = (plan.state.key_pepper, plan.state.cache_key, plan.state.edge_token)
+    made_at_the_start = (plan.state.key_pepper, plan.state.cache_key, plan.state.knowledge_key, plan.state.edge_token)
     for place, path in _secret_files(plan.settings.secrets):
         if path in made_at_the_start:
             continue

@@ -55,6 +55,9 @@ def completed(document: Document, parts: LocalParts) -> Document:
         _default_keys(full, "qdrant", path=str(state.vectors))
     if "embedding" in full:
         _default_keys(full, "embedding", cache_dir=str(state.models))
+        _default_keys(full, "secrets", knowledge_key_file=str(state.knowledge_key))
+        if not _named(full, "qdrant").get("url"):
+            _default_keys(full, "knowledge", path=str(state.knowledge_vectors))
     _add_demo_tenant(full, parts)
     for upstream in _local_tritons(full):
         upstream["grpc"] = parts.triton_grpc

@@ -44,6 +44,11 @@ class StateFolder:
         return self.root / "cache-key"
 
     @property
+    def knowledge_key(self) -> Path:
+        """The secret that documents are sealed with."""
+        return self.root / "knowledge-key"
+
+    @property
     def cache_keys(self) -> Path:
         """The folder of tenants' wrapped keys, or of the times at which they were shredded."""
         return self.root / "cache-keys"
@@ -72,6 +77,11 @@ class StateFolder:
     def vectors(self) -> Path:
         """What the embedded engine keeps."""
         return self.root / "vectors"
+
+    @property
+    def knowledge_vectors(self) -> Path:
+        """What the embedded engine keeps of documents."""
+        return self.root / "knowledge-vectors"
 
     @property
     def lock(self) -> Path:

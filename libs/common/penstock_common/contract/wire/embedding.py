@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 
 from penstock.embedding.v1 import embedding_service_pb2 as pb
-from penstock_common.contract.embedding import EmbedRequest, EmbedResponse, TextVector
+from penstock_common.contract.embedding import EmbedRequest, EmbedResponse, Purpose, TextVector
 from penstock_common.llm.convert import unit_prices_from_proto, unit_prices_to_proto
 from penstock_common.llm.types import ModelInfo
 from penstock_common.rpc.method import UnaryMethod
@@ -15,12 +15,25 @@ _SERVICE = "/penstock.embedding.v1.EmbeddingService/"
 _CAPABILITIES = ("embeddings",)
 
 
+_PURPOSES: dict[Purpose, pb.EmbeddingPurpose] = {
+    "query": pb.EMBEDDING_PURPOSE_QUERY,
+    "passage": pb.EMBEDDING_PURPOSE_PASSAGE,
+}
+_PURPOSE_NAMES: dict[pb.EmbeddingPurpose, Purpose] = {number: name for name, number in _PURPOSES.items()}
+
+
 def _embed_to(value: EmbedRequest) -> pb.EmbedRequest:
-    return pb.EmbedRequest(model=value.model, inputs=value.texts, dimensions=value.dimensions)
+    message = pb.EmbedRequest(model=value.model, inputs=value.texts, dimensions=value.dimensions)
+    if value.purpose:
+        message.purpose = _PURPOSES[value.purpose]
+    return message
 
 
 def _embed_from(message: pb.EmbedRequest) -> EmbedRequest:
-    return EmbedRequest(model=message.model, texts=tuple(message.inputs), dimensions=message.dimensions)
+    purpose = _PURPOSE_NAMES.get(message.purpose, "") if message.purpose else ""
+    return EmbedRequest(
+        model=message.model, texts=tuple(message.inputs), dimensions=message.dimensions, purpose=purpose
+    )
 
 
 def _embedded_to(value: EmbedResponse) -> pb.EmbedResponse:

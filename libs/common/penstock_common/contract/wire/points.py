@@ -11,6 +11,7 @@ from penstock_common.contract.points import (
     Count,
     Delete,
     Get,
+    Matching,
     Nearest,
     Put,
     Question,
@@ -20,6 +21,7 @@ from penstock_common.contract.points import (
     Sweep,
 )
 from penstock_common.errors import InvalidRequest
+from penstock_common.points.conditions import AllOf, AnyOf, Condition, In, Not
 from penstock_common.points.store import Collection, Page, Payload, Point, Scored, Where
 from penstock_common.rpc.method import UnaryMethod
 from penstock_common.rpc.protobuf import ProtobufCodec
@@ -42,6 +44,7 @@ def _collection_from(message: pb.Collection) -> Collection:
         dimension=message.dimension,
         keywords=tuple(message.keywords),
         numbers=tuple(message.numbers),
+        sparse=message.sparse,
     )
 
 
@@ -71,11 +74,19 @@ def _payload_from(fields: Mapping[str, pb.Field]) -> dict[str, Any]:
 
 
 def _point_to(point: Point) -> pb.Point:
-    return pb.Point(id=point.id, tenant=point.tenant, vector=point.vector, payload=_payload_to(point.payload))
+    return pb.Point(
+        id=point.id,
+        tenant=point.tenant,
+        vector=point.vector,
+        payload=_payload_to(point.payload),
+        terms=point.terms,
+    )
 
 
 def _point_from(message: pb.Point) -> Point:
-    return Point(message.id, message.tenant, array("f", message.vector), _payload_from(message.payload))
+    return Point(
+        message.id, message.tenant, array("f", message.vector), _payload_from(message.payload), dict(message.terms)
+    )
 
 
 def _points_from(messages: Sequence[pb.Point]) -> tuple[Point, ...]:
@@ -94,12 +105,40 @@ def _where_to(where: Where) -> pb.Where:
     message = pb.Where(tenant=where.tenant, equal=where.equal, above=where.above, below=where.below)
     if where.ids is not None:
         message.ids.CopyFrom(pb.Texts(values=where.ids))
+    for field, values in where.any_of.items():
+        message.any_of[field].values.extend(values)
+    if where.only is not None:
+        message.only.CopyFrom(_condition_to(where.only))
     return message
 
 
 def _where_from(message: pb.Where) -> Where:
     ids = tuple(message.ids.values) if message.HasField("ids") else None
-    return Where(message.tenant, dict(message.equal), dict(message.above), dict(message.below), ids)
+    any_of = {field: tuple(texts.values) for field, texts in message.any_of.items()}
+    only = _condition_from(message.only) if message.HasField("only") else None
+    return Where(message.tenant, dict(message.equal), dict(message.above), dict(message.below), ids, any_of, only)
+
+
+def _condition_to(condition: Condition) -> pb.Condition:
+    if isinstance(condition, In):
+        return pb.Condition(among=pb.Among(field=condition.field, values=condition.values))
+    if isinstance(condition, Not):
+        return pb.Condition(none_of=_condition_to(condition.of))
+    joined = pb.Conditions(conditions=map(_condition_to, condition.of))
+    return pb.Condition(all_of=joined) if isinstance(condition, AllOf) else pb.Condition(any_of=joined)
+
+
+def _condition_from(message: pb.Condition) -> Condition:
+    kind = message.WhichOneof("kind")
+    if kind == "among":
+        return In(field=message.among.field, values=tuple(message.among.values))
+    if kind == "none_of":
+        return Not(of=_condition_from(message.none_of))
+    if kind == "all_of":
+        return AllOf(of=tuple(map(_condition_from, message.all_of.conditions)))
+    if kind == "any_of":
+        return AnyOf(of=tuple(map(_condition_from, message.any_of.conditions)))
+    raise InvalidRequest("A condition is of no kind that is known here.", field="where")
 
 
 def _nearest_to(value: Nearest) -> pb.NearestRequest:
@@ -109,6 +148,7 @@ def _nearest_to(value: Nearest) -> pb.NearestRequest:
         where=_where_to(value.where),
         limit=value.limit,
         floor=value.floor,
+        fields=value.fields,
     )
 
 
@@ -119,6 +159,27 @@ def _nearest_from(message: pb.NearestRequest) -> Nearest:
         where=_where_from(message.where),
         limit=message.limit,
         floor=message.floor,
+        fields=tuple(message.fields),
+    )
+
+
+def _matching_to(value: Matching) -> pb.MatchingRequest:
+    return pb.MatchingRequest(
+        collection=_collection_to(value.collection),
+        terms=value.terms,
+        where=_where_to(value.where),
+        limit=value.limit,
+        fields=value.fields,
+    )
+
+
+def _matching_from(message: pb.MatchingRequest) -> Matching:
+    return Matching(
+        collection=_collection_from(message.collection),
+        terms=dict(message.terms),
+        where=_where_from(message.where),
+        limit=message.limit,
+        fields=tuple(message.fields),
     )
 
 
@@ -146,6 +207,15 @@ NEAREST = UnaryMethod[Nearest, Sequence[Scored]](
     ProtobufCodec(
         pb.NearestResponse,
         lambda points: pb.NearestResponse(points=map(_scored_to, points)),
+        lambda message: tuple(map(_scored_from, message.points)),
+    ),
+)
+MATCHING = UnaryMethod[Matching, Sequence[Scored]](
+    f"{_SERVICE}Matching",
+    ProtobufCodec(pb.MatchingRequest, _matching_to, _matching_from),
+    ProtobufCodec(
+        pb.MatchingResponse,
+        lambda points: pb.MatchingResponse(points=map(_scored_to, points)),
         lambda message: tuple(map(_scored_from, message.points)),
     ),
 )
@@ -241,6 +311,7 @@ SIZE = UnaryMethod[Size, int](
 )
 METHODS: dict[type[Question], UnaryMethod[Any, Any]] = {
     Nearest: NEAREST,
+    Matching: MATCHING,
     Put: PUT,
     Get: GET,
     SetPayload: SET_PAYLOAD,

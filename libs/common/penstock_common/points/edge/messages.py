@@ -13,6 +13,7 @@ from penstock_common.contract.points import (
     Count,
     Delete,
     Get,
+    Matching,
     Nearest,
     Put,
     Question,
@@ -83,6 +84,7 @@ _COUNT = msgspec.msgpack.Decoder(int)
 _NOTHING = msgspec.msgpack.Decoder(None)
 ANSWER_TO: dict[type[Question], msgspec.msgpack.Decoder[Any]] = {
     Nearest: msgspec.msgpack.Decoder(tuple[Scored, ...]),
+    Matching: msgspec.msgpack.Decoder(tuple[Scored, ...]),
     Put: _NOTHING,
     Get: msgspec.msgpack.Decoder(tuple[Point, ...], dec_hook=_array_from),
     SetPayload: _NOTHING,

@@ -13,6 +13,7 @@ from penstock_common.contract.points import (
     Count,
     Delete,
     Get,
+    Matching,
     Nearest,
     Put,
     Question,
@@ -21,8 +22,12 @@ from penstock_common.contract.points import (
     Size,
     Sweep,
 )
+from penstock_common.points.conditions import AllOf, Condition, In, Not
 from penstock_common.points.edge.messages import Settings
-from penstock_common.points.store import TENANT, Collection, Page, Payload, Point, Scored, Where
+from penstock_common.points.store import TENANT, Collection, Page, Payload, Point, Scored, Terms, Where
+
+_DENSE, _SPARSE = "dense", "terms"
+"""What the engine calls the vectors of a collection that has terms; elsewhere its only vector has no name."""
 
 
 class Shard:
@@ -42,10 +47,12 @@ class Shard:
             qdrant.EdgeShard.load(path, config) if folder.exists() else qdrant.EdgeShard.create(path, config)
         )
         self._index_fields()
+        self._using = _DENSE if collection.sparse else None
         self._params = qdrant.SearchParams(hnsw_ef=settings.hnsw_ef, quantization=_quantized_search(settings))
         self._is_changed = False
         self._answers: dict[type[Question], Callable[[Any], Any]] = {
             Nearest: self._nearest,
+            Matching: self._matching,
             Put: self._put,
             Get: self._get,
             SetPayload: self._set_payload,
@@ -74,7 +81,9 @@ class Shard:
     def unindexed(self) -> int:
         """How many points no index holds yet."""
         info = self._shard.info()
-        return max(info.points_count - info.indexed_vectors_count, 0)
+        # Terms are in an index from the beginning, and are counted.
+        vectors = info.points_count * (2 if self._collection.sparse else 1)
+        return max(vectors - info.indexed_vectors_count, 0)
 
     def flush(self) -> None:
         """Have what was written outlive a loss of power, too."""
@@ -99,26 +108,42 @@ class Shard:
                 self._shard.update(qdrant.UpdateOperation.create_field_index(field, index))
 
     def _nearest(self, question: Nearest) -> Sequence[Scored]:
-        found = self._shard.search(
+        return self._search(
             qdrant.SearchRequest(
-                qdrant.Query.Nearest(_floats(question.vector)),
+                qdrant.Query.Nearest(_floats(question.vector), self._using),
                 question.limit,
                 filter=_filter(question.where),
                 params=self._params,
-                with_payload=True,
+                with_payload=_shown(question.fields),
                 score_threshold=question.floor,
             )
         )
-        return [Scored(str(point.id), *_owned(point.payload, point.score)) for point in found]
+
+    def _matching(self, question: Matching) -> Sequence[Scored]:
+        return self._search(
+            qdrant.SearchRequest(
+                qdrant.Query.Nearest(_sparse(question.terms), _SPARSE),
+                question.limit,
+                filter=_filter(question.where),
+                with_payload=_shown(question.fields),
+            )
+        )
+
+    def _search(self, request: Any) -> Sequence[Scored]:
+        return [Scored(str(point.id), *_owned(point.payload, point.score)) for point in self._shard.search(request)]
 
     def _put(self, question: Put) -> None:
         by_tenant: dict[str, list[Any]] = {}
         for point in question.points:
-            kept = qdrant.Point(point.id, _floats(point.vector), {**_plain(point.payload), TENANT: point.tenant})
+            kept = qdrant.Point(point.id, self._vectors(point), {**_plain(point.payload), TENANT: point.tenant})
             by_tenant.setdefault(point.tenant, []).append(kept)
         for tenant, points in by_tenant.items():
             # A point of another tenant that has the id stays as it is.
             self._write(qdrant.UpdateOperation.upsert_points(points, condition=_filter(Where(tenant))))
+
+    def _vectors(self, point: Point) -> Any:
+        dense = _floats(point.vector)
+        return {_DENSE: dense, _SPARSE: _sparse(point.terms)} if self._collection.sparse else dense
 
     def _get(self, question: Get) -> Sequence[Point]:
         records, _ = self._records(Where(question.tenant, ids=question.ids), len(question.ids), "", vectors=True)
@@ -157,9 +182,16 @@ class Shard:
         records, following = self._shard.scroll(request)
         points: list[Point] = []
         for record in records:
-            tenant, vector, payload = _owned(record.payload, array("f", record.vector or ()))
-            points.append(Point(str(record.id), tenant, vector, payload))
+            vector, terms = self._vectors_of(record)
+            tenant, _, payload = _owned(record.payload, None)
+            points.append(Point(str(record.id), tenant, array("f", vector), payload, terms))
         return points, following
+
+    def _vectors_of(self, record: Any) -> tuple[Sequence[float], Terms]:
+        if not record.vector or not self._collection.sparse:
+            return record.vector or (), {}
+        sparse = record.vector[_SPARSE]
+        return record.vector[_DENSE], dict(zip(sparse.indices, sparse.values, strict=True))
 
     def _count(self, chosen: Any) -> int:
         return self._shard.count(qdrant.CountRequest(filter=chosen))
@@ -176,8 +208,11 @@ class Shard:
 
 
 def _configuration(collection: Collection, settings: Settings) -> Any:
+    dense = qdrant.EdgeVectorParams(size=collection.dimension, distance=qdrant.Distance.Dot)
     return qdrant.EdgeConfig(
-        vectors=qdrant.EdgeVectorParams(size=collection.dimension, distance=qdrant.Distance.Dot),
+        vectors={_DENSE: dense} if collection.sparse else dense,
+        # Without its modifier: weights are the caller's.
+        sparse_vectors={_SPARSE: qdrant.EdgeSparseVectorParams()} if collection.sparse else None,
         # A graph for each large tenant, and none over all of them: nobody searches that.
         hnsw_config=qdrant.HnswIndexConfig(
             m=0,
@@ -219,7 +254,24 @@ def _filter(where: Where) -> Any:
     ]
     if where.ids is not None:
         conditions.append(qdrant.HasIdCondition(set(where.ids)))
+    if where.any_of:
+        conditions += [_is_among(field, values) for field, values in where.any_of.items()]
+    if where.only is not None:
+        conditions.append(_condition(where.only))
     return qdrant.Filter(must=conditions)
+
+
+def _condition(condition: Condition) -> Any:
+    if isinstance(condition, In):
+        return _is_among(condition.field, condition.values)
+    if isinstance(condition, Not):
+        return qdrant.Filter(must_not=[_condition(condition.of)])
+    joined = [_condition(one) for one in condition.of]
+    return qdrant.Filter(must=joined) if isinstance(condition, AllOf) else qdrant.Filter(should=joined)
+
+
+def _is_among(field: str, values: Sequence[str]) -> Any:
+    return qdrant.FieldCondition(field, match=qdrant.MatchAny(list(values)))
 
 
 def _matches(field: str, value: str) -> Any:
@@ -229,6 +281,14 @@ def _matches(field: str, value: str) -> Any:
 def _floats(vector: Iterable[float]) -> list[float]:
     # A list is read in two thirds of the time of an array.
     return list(vector)
+
+
+def _shown(fields: Sequence[str]) -> Any:
+    return [TENANT, *fields] if fields else True
+
+
+def _sparse(terms: Terms) -> Any:
+    return qdrant.SparseVector(list(terms), list(terms.values()))
 
 
 def _plain(payload: Payload) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from penstock_common.contract.points import (
     Count,
     Delete,
     Get,
+    Matching,
     Nearest,
     Put,
     Question,
@@ -20,7 +21,8 @@ from penstock_common.contract.points import (
     Size,
     Sweep,
 )
-from penstock_common.points.store import TENANT, Page, Payload, Point, Scored, Where
+from penstock_common.points.conditions import AllOf, Condition, In, Not
+from penstock_common.points.store import TENANT, Page, Payload, Point, Scored, Terms, Where
 
 # The generated code has no types.
 _pb: Any = _qdrant
@@ -30,6 +32,8 @@ Call = Callable[[str, Any], Any]
 """Asks one method of service Points for the answer to a message."""
 _AT_ONCE = 1_000
 """Points of one change; strict mode permits more."""
+DENSE, SPARSE = "dense", "terms"
+"""What Qdrant calls the vectors of a collection that has terms; elsewhere its only vector has no name."""
 OVERSAMPLING = {"scalar": 2.0, "binary": 4.0}
 
 
@@ -43,6 +47,7 @@ class Conversation:
             self._params.quantization.CopyFrom(quantized)
         self._about: dict[type[Question], Callable[[Any, Call], Any]] = {
             Nearest: self._nearest,
+            Matching: _matching,
             Put: _put,
             Get: _get,
             SetPayload: _set_payload,
@@ -65,14 +70,37 @@ class Conversation:
             params=self._params,
             score_threshold=asked.floor,
             limit=asked.limit,
-            with_payload=_WITH,
+            with_payload=_shown(asked.fields),
         )
-        response = await call("Query", request)
-        found: list[Scored] = []
-        for point in response.result:
-            tenant, payload = _owned(point.payload)
-            found.append(Scored(point.id.uuid, tenant, point.score, payload))
-        return found
+        if asked.collection.sparse:
+            request.using = DENSE
+        return _found(await call("Query", request))
+
+
+async def _matching(asked: Matching, call: Call) -> Sequence[Scored]:
+    request = _pb.QueryPoints(
+        collection_name=asked.collection.name,
+        query=_pb.Query(nearest=_pb.VectorInput(sparse=_sparse(asked.terms))),
+        using=SPARSE,
+        filter=filter_of(asked.where),
+        limit=asked.limit,
+        with_payload=_shown(asked.fields),
+    )
+    return _found(await call("Query", request))
+
+
+def _shown(fields: Sequence[str]) -> Any:
+    if not fields:
+        return _WITH
+    return _pb.WithPayloadSelector(include=_pb.PayloadIncludeSelector(fields=[TENANT, *fields]))
+
+
+def _found(response: Any) -> Sequence[Scored]:
+    found: list[Scored] = []
+    for point in response.result:
+        tenant, payload = _owned(point.payload)
+        found.append(Scored(point.id.uuid, tenant, point.score, payload))
+    return found
 
 
 async def _put(asked: Put, call: Call) -> None:
@@ -80,7 +108,7 @@ async def _put(asked: Put, call: Call) -> None:
     for point in asked.points:
         kept = _pb.PointStruct(
             id=_pb.PointId(uuid=point.id),
-            vectors=_pb.Vectors(vector=_pb.Vector(dense=_pb.DenseVector(data=point.vector))),
+            vectors=_vectors(point, is_sparse=asked.collection.sparse),
             payload={TENANT: _value(point.tenant), **_values(point.payload)},
         )
         by_tenant.setdefault(point.tenant, []).append(kept)
@@ -91,6 +119,18 @@ async def _put(asked: Put, call: Call) -> None:
             some = points[start : start + _AT_ONCE]
             request = _pb.UpsertPoints(collection_name=asked.collection.name, wait=True, points=some, update_filter=own)
             await call("Upsert", request)
+
+
+def _vectors(point: Point, *, is_sparse: bool) -> Any:
+    dense = _pb.Vector(dense=_pb.DenseVector(data=point.vector))
+    if not is_sparse:
+        return _pb.Vectors(vector=dense)
+    named = {DENSE: dense, SPARSE: _pb.Vector(sparse=_sparse(point.terms))}
+    return _pb.Vectors(vectors=_pb.NamedVectors(vectors=named))
+
+
+def _sparse(terms: Terms) -> Any:
+    return _pb.SparseVector(indices=list(terms), values=list(terms.values()))
 
 
 async def _get(asked: Get, call: Call) -> Sequence[Point]:
@@ -157,7 +197,28 @@ def filter_of(where: Where) -> Any:
     if where.ids is not None:
         ids = [_pb.PointId(uuid=text) for text in where.ids]
         conditions.append(_pb.Condition(has_id=_pb.HasIdCondition(has_id=ids)))
+    if where.any_of:
+        conditions += [_is_among(field, values) for field, values in where.any_of.items()]
+    if where.only is not None:
+        conditions.append(_condition(where.only))
     return _pb.Filter(must=conditions)
+
+
+def _condition(condition: Condition) -> Any:
+    if isinstance(condition, In):
+        return _is_among(condition.field, condition.values)
+    if isinstance(condition, Not):
+        joined = _pb.Filter(must_not=[_condition(condition.of)])
+    elif isinstance(condition, AllOf):
+        joined = _pb.Filter(must=map(_condition, condition.of))
+    else:
+        joined = _pb.Filter(should=map(_condition, condition.of))
+    return _pb.Condition(filter=joined)
+
+
+def _is_among(field: str, values: Sequence[str]) -> Any:
+    match = _pb.Match(keywords=_pb.RepeatedStrings(strings=values))
+    return _pb.Condition(field=_pb.FieldCondition(key=field, match=match))
 
 
 def _below(field: str, bound: float) -> Any:
@@ -197,7 +258,20 @@ def _owned(payload: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 def _point(record: Any) -> Point:
-    vector = record.vectors.vector
     tenant, payload = _owned(record.payload)
+    if record.vectors.HasField("vectors"):
+        named = record.vectors.vectors.vectors
+        return Point(record.id.uuid, tenant, array("f", _dense(named[DENSE])), payload, _terms(named[SPARSE]))
+    return Point(record.id.uuid, tenant, array("f", _dense(record.vectors.vector)), payload)
+
+
+def _dense(vector: Any) -> Sequence[float]:
     # Before 1.16 a server writes a vector's numbers into the message itself.
-    return Point(record.id.uuid, tenant, array("f", vector.dense.data or vector.data), payload)
+    return vector.dense.data or vector.data
+
+
+def _terms(vector: Any) -> Terms:
+    sparse = vector.sparse
+    if not sparse.indices:
+        return dict(zip(vector.indices.data, vector.data, strict=True))
+    return dict(zip(sparse.indices, sparse.values, strict=True))

@@ -6,6 +6,8 @@ from typing import Any
 
 from qdrant_client import grpc as _qdrant
 
+from penstock_common.points.conditions import MOST_CONDITIONS
+from penstock_common.points.server.messages import DENSE, SPARSE
 from penstock_common.points.store import TENANT, Collection, PointsUnavailable
 from penstock_common.sections import Qdrant
 
@@ -14,7 +16,8 @@ _pb: Any = _qdrant
 
 MOST_AT_ONCE = 10_000
 """Points of one answer, or of one change."""
-_MOST_CONDITIONS = 64
+_MOST_FILTER_CONDITIONS = 2 * MOST_CONDITIONS
+"""Those of a tree, and of the fields beside it."""
 
 
 def creation_of(collection: Collection, settings: Qdrant) -> Any:
@@ -30,7 +33,8 @@ def creation_of(collection: Collection, settings: Qdrant) -> Any:
     vectors = _pb.VectorParams(size=collection.dimension, distance=_pb.Distance.Value("Dot"))
     return _pb.CreateCollection(
         collection_name=collection.name,
-        vectors_config=_pb.VectorsConfig(params=vectors),
+        vectors_config=_vectors(collection, vectors),
+        sparse_vectors_config=_terms(collection),
         hnsw_config=graphs,
         optimizers_config=_pb.OptimizersConfigDiff(indexing_threshold=settings.indexing_kilobytes),
         quantization_config=_quantization(settings),
@@ -44,9 +48,20 @@ def creation_of(collection: Collection, settings: Qdrant) -> Any:
             upsert_max_batchsize=MOST_AT_ONCE,
             search_max_hnsw_ef=settings.hnsw_ef,
             search_allow_exact=False,
-            filter_max_conditions=_MOST_CONDITIONS,
+            filter_max_conditions=_MOST_FILTER_CONDITIONS,
         ),
     )
+
+
+def _vectors(collection: Collection, dense: Any) -> Any:
+    if not collection.sparse:
+        return _pb.VectorsConfig(params=dense)
+    return _pb.VectorsConfig(params_map=_pb.VectorParamsMap(map={DENSE: dense}))
+
+
+def _terms(collection: Collection) -> Any:
+    # Without its modifier: weights are the caller's.
+    return _pb.SparseVectorConfig(map={SPARSE: _pb.SparseVectorParams()}) if collection.sparse else None
 
 
 def _quantization(settings: Qdrant) -> Any:
@@ -64,12 +79,20 @@ def check(collection: Collection, info: Any) -> None:
     Raises:
         PointsUnavailable: if it does.
     """
-    vectors = info.config.params.vectors_config.params
+    params = info.config.params
+    kept = params.vectors_config
+    vectors = kept.params_map.map[DENSE] if collection.sparse else kept.params
     distance = _pb.Distance.Name(vectors.distance)
     if (vectors.size, distance) != (collection.dimension, "Dot"):
         raise PointsUnavailable(
             f"The collection {collection.name} in Qdrant has vectors of {vectors.size} numbers with distance "
             f"{distance}, and not of {collection.dimension} with Dot: somebody else made it; delete or rename it.",
+            service="qdrant",
+        )
+    if collection.sparse and params.sparse_vectors_config.map[SPARSE].modifier:
+        raise PointsUnavailable(
+            f"The collection {collection.name} in Qdrant changes the weights of terms by how rare they are, for all "
+            "tenants together: somebody else made it; delete or rename it.",
             service="qdrant",
         )
 

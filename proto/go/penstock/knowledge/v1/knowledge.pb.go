@@ -866,10 +866,11 @@ type KnowledgeBase struct {
 	// Questions that its versions are compared by.
 	EvaluationQueries uint32 `protobuf:"varint,10,opt,name=evaluation_queries,json=evaluationQueries,proto3" json:"evaluation_queries,omitempty"`
 	// Documents whose taking in has not ended, and those that could not be taken in.
-	DocumentsPending uint64 `protobuf:"varint,11,opt,name=documents_pending,json=documentsPending,proto3" json:"documents_pending,omitempty"`
-	DocumentsFailed  uint64 `protobuf:"varint,12,opt,name=documents_failed,json=documentsFailed,proto3" json:"documents_failed,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	DocumentsPending   uint64 `protobuf:"varint,11,opt,name=documents_pending,json=documentsPending,proto3" json:"documents_pending,omitempty"`
+	DocumentsFailed    uint64 `protobuf:"varint,12,opt,name=documents_failed,json=documentsFailed,proto3" json:"documents_failed,omitempty"`
+	DocumentsCancelled uint64 `protobuf:"varint,13,opt,name=documents_cancelled,json=documentsCancelled,proto3" json:"documents_cancelled,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *KnowledgeBase) Reset() {
@@ -982,6 +983,13 @@ func (x *KnowledgeBase) GetDocumentsPending() uint64 {
 func (x *KnowledgeBase) GetDocumentsFailed() uint64 {
 	if x != nil {
 		return x.DocumentsFailed
+	}
+	return 0
+}
+
+func (x *KnowledgeBase) GetDocumentsCancelled() uint64 {
+	if x != nil {
+		return x.DocumentsCancelled
 	}
 	return 0
 }
@@ -2190,7 +2198,7 @@ const file_penstock_knowledge_v1_knowledge_proto_rawDesc = "" +
 	"\n" +
 	"created_at\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12A\n" +
-	"\aquality\x18\v \x03(\v2'.penstock.knowledge.v1.RetrievalQualityR\aquality\"\xbd\x03\n" +
+	"\aquality\x18\v \x03(\v2'.penstock.knowledge.v1.RetrievalQualityR\aquality\"\xee\x03\n" +
 	"\rKnowledgeBase\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12@\n" +
@@ -2209,7 +2217,8 @@ const file_penstock_knowledge_v1_knowledge_proto_rawDesc = "" +
 	"\x12evaluation_queries\x18\n" +
 	" \x01(\rR\x11evaluationQueries\x12+\n" +
 	"\x11documents_pending\x18\v \x01(\x04R\x10documentsPending\x12)\n" +
-	"\x10documents_failed\x18\f \x01(\x04R\x0fdocumentsFailed\"Y\n" +
+	"\x10documents_failed\x18\f \x01(\x04R\x0fdocumentsFailed\x12/\n" +
+	"\x13documents_cancelled\x18\r \x01(\x04R\x12documentsCancelled\"Y\n" +
 	"\x0fDocumentFailure\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x14\n" +

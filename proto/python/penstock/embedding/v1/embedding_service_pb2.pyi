@@ -1,5 +1,6 @@
 from penstock.llm.v1 import generation_pb2 as _generation_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
@@ -7,15 +8,26 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class EmbeddingPurpose(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    EMBEDDING_PURPOSE_UNSPECIFIED: _ClassVar[EmbeddingPurpose]
+    EMBEDDING_PURPOSE_QUERY: _ClassVar[EmbeddingPurpose]
+    EMBEDDING_PURPOSE_PASSAGE: _ClassVar[EmbeddingPurpose]
+EMBEDDING_PURPOSE_UNSPECIFIED: EmbeddingPurpose
+EMBEDDING_PURPOSE_QUERY: EmbeddingPurpose
+EMBEDDING_PURPOSE_PASSAGE: EmbeddingPurpose
+
 class EmbedRequest(_message.Message):
-    __slots__ = ("model", "inputs", "dimensions")
+    __slots__ = ("model", "inputs", "dimensions", "purpose")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     INPUTS_FIELD_NUMBER: _ClassVar[int]
     DIMENSIONS_FIELD_NUMBER: _ClassVar[int]
+    PURPOSE_FIELD_NUMBER: _ClassVar[int]
     model: str
     inputs: _containers.RepeatedScalarFieldContainer[str]
     dimensions: int
-    def __init__(self, model: _Optional[str] = ..., inputs: _Optional[_Iterable[str]] = ..., dimensions: _Optional[int] = ...) -> None: ...
+    purpose: EmbeddingPurpose
+    def __init__(self, model: _Optional[str] = ..., inputs: _Optional[_Iterable[str]] = ..., dimensions: _Optional[int] = ..., purpose: _Optional[_Union[EmbeddingPurpose, str]] = ...) -> None: ...
 
 class EmbedResponse(_message.Message):
     __slots__ = ("model", "embeddings", "input_tokens", "model_revision", "unit_prices", "upstream", "attempts", "cost_nano_usd")

@@ -66,14 +66,16 @@ class GetBaseResponse(_message.Message):
     def __init__(self, base: _Optional[_Union[_knowledge_pb2.KnowledgeBase, _Mapping]] = ...) -> None: ...
 
 class ListBasesRequest(_message.Message):
-    __slots__ = ("tenant", "page_size", "page_token")
+    __slots__ = ("tenant", "page_size", "page_token", "descending")
     TENANT_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    DESCENDING_FIELD_NUMBER: _ClassVar[int]
     tenant: str
     page_size: int
     page_token: str
-    def __init__(self, tenant: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    descending: bool
+    def __init__(self, tenant: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., descending: bool = ...) -> None: ...
 
 class ListBasesResponse(_message.Message):
     __slots__ = ("bases", "next_page_token")
@@ -174,18 +176,22 @@ class GetDocumentResponse(_message.Message):
     def __init__(self, document: _Optional[_Union[_knowledge_pb2.Document, _Mapping]] = ...) -> None: ...
 
 class ListDocumentsRequest(_message.Message):
-    __slots__ = ("tenant", "base", "page_size", "page_token", "state")
+    __slots__ = ("tenant", "base", "page_size", "page_token", "state", "descending", "ids")
     TENANT_FIELD_NUMBER: _ClassVar[int]
     BASE_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
+    DESCENDING_FIELD_NUMBER: _ClassVar[int]
+    IDS_FIELD_NUMBER: _ClassVar[int]
     tenant: str
     base: str
     page_size: int
     page_token: str
     state: _knowledge_pb2.DocumentState
-    def __init__(self, tenant: _Optional[str] = ..., base: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., state: _Optional[_Union[_knowledge_pb2.DocumentState, str]] = ...) -> None: ...
+    descending: bool
+    ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, tenant: _Optional[str] = ..., base: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., state: _Optional[_Union[_knowledge_pb2.DocumentState, str]] = ..., descending: bool = ..., ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ListDocumentsResponse(_message.Message):
     __slots__ = ("documents", "next_page_token")

@@ -168,7 +168,7 @@ class IndexVersion(_message.Message):
     def __init__(self, number: _Optional[int] = ..., spec: _Optional[_Union[IndexSpec, _Mapping]] = ..., model_revision: _Optional[str] = ..., dimension: _Optional[int] = ..., state: _Optional[_Union[IndexState, str]] = ..., documents: _Optional[int] = ..., documents_total: _Optional[int] = ..., chunks: _Optional[int] = ..., error: _Optional[str] = ..., created_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., quality: _Optional[_Iterable[_Union[RetrievalQuality, _Mapping]]] = ...) -> None: ...
 
 class KnowledgeBase(_message.Message):
-    __slots__ = ("id", "name", "attributes", "serving", "documents", "chunks", "bytes", "created_at", "generation", "evaluation_queries", "documents_pending", "documents_failed")
+    __slots__ = ("id", "name", "attributes", "serving", "documents", "chunks", "bytes", "created_at", "generation", "evaluation_queries", "documents_pending", "documents_failed", "documents_cancelled")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
@@ -181,6 +181,7 @@ class KnowledgeBase(_message.Message):
     EVALUATION_QUERIES_FIELD_NUMBER: _ClassVar[int]
     DOCUMENTS_PENDING_FIELD_NUMBER: _ClassVar[int]
     DOCUMENTS_FAILED_FIELD_NUMBER: _ClassVar[int]
+    DOCUMENTS_CANCELLED_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     attributes: _containers.RepeatedCompositeFieldContainer[Attribute]
@@ -193,7 +194,8 @@ class KnowledgeBase(_message.Message):
     evaluation_queries: int
     documents_pending: int
     documents_failed: int
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., attributes: _Optional[_Iterable[_Union[Attribute, _Mapping]]] = ..., serving: _Optional[int] = ..., documents: _Optional[int] = ..., chunks: _Optional[int] = ..., bytes: _Optional[int] = ..., created_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., generation: _Optional[int] = ..., evaluation_queries: _Optional[int] = ..., documents_pending: _Optional[int] = ..., documents_failed: _Optional[int] = ...) -> None: ...
+    documents_cancelled: int
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., attributes: _Optional[_Iterable[_Union[Attribute, _Mapping]]] = ..., serving: _Optional[int] = ..., documents: _Optional[int] = ..., chunks: _Optional[int] = ..., bytes: _Optional[int] = ..., created_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., generation: _Optional[int] = ..., evaluation_queries: _Optional[int] = ..., documents_pending: _Optional[int] = ..., documents_failed: _Optional[int] = ..., documents_cancelled: _Optional[int] = ...) -> None: ...
 
 class DocumentFailure(_message.Message):
     __slots__ = ("reason", "message", "place")

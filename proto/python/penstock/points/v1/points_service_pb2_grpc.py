@@ -42,6 +42,11 @@ class PointsServiceStub(object):
                 request_serializer=penstock_dot_points_dot_v1_dot_points__service__pb2.NearestRequest.SerializeToString,
                 response_deserializer=penstock_dot_points_dot_v1_dot_points__service__pb2.NearestResponse.FromString,
                 _registered_method=True)
+        self.Matching = channel.unary_unary(
+                '/penstock.points.v1.PointsService/Matching',
+                request_serializer=penstock_dot_points_dot_v1_dot_points__service__pb2.MatchingRequest.SerializeToString,
+                response_deserializer=penstock_dot_points_dot_v1_dot_points__service__pb2.MatchingResponse.FromString,
+                _registered_method=True)
         self.Put = channel.unary_unary(
                 '/penstock.points.v1.PointsService/Put',
                 request_serializer=penstock_dot_points_dot_v1_dot_points__service__pb2.PutRequest.SerializeToString,
@@ -92,6 +97,13 @@ class PointsServiceServicer(object):
 
     def Nearest(self, request, context):
         """Nearest returns the nearest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Matching(self, request, context):
+        """Matching returns those with the highest sum of products of weights first, and none without a common term.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -160,6 +172,11 @@ def add_PointsServiceServicer_to_server(servicer, server):
                     servicer.Nearest,
                     request_deserializer=penstock_dot_points_dot_v1_dot_points__service__pb2.NearestRequest.FromString,
                     response_serializer=penstock_dot_points_dot_v1_dot_points__service__pb2.NearestResponse.SerializeToString,
+            ),
+            'Matching': grpc.unary_unary_rpc_method_handler(
+                    servicer.Matching,
+                    request_deserializer=penstock_dot_points_dot_v1_dot_points__service__pb2.MatchingRequest.FromString,
+                    response_serializer=penstock_dot_points_dot_v1_dot_points__service__pb2.MatchingResponse.SerializeToString,
             ),
             'Put': grpc.unary_unary_rpc_method_handler(
                     servicer.Put,
@@ -232,6 +249,33 @@ class PointsService(object):
             '/penstock.points.v1.PointsService/Nearest',
             penstock_dot_points_dot_v1_dot_points__service__pb2.NearestRequest.SerializeToString,
             penstock_dot_points_dot_v1_dot_points__service__pb2.NearestResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Matching(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.points.v1.PointsService/Matching',
+            penstock_dot_points_dot_v1_dot_points__service__pb2.MatchingRequest.SerializeToString,
+            penstock_dot_points_dot_v1_dot_points__service__pb2.MatchingResponse.FromString,
             options,
             channel_credentials,
             insecure,

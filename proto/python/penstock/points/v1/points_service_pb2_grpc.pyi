@@ -30,6 +30,12 @@ class PointsServiceStub:
     ]
     """Nearest returns the nearest first."""
 
+    Matching: grpc.UnaryUnaryMultiCallable[
+        penstock.points.v1.points_service_pb2.MatchingRequest,
+        penstock.points.v1.points_service_pb2.MatchingResponse,
+    ]
+    """Matching returns those with the highest sum of products of weights first, and none without a common term."""
+
     Put: grpc.UnaryUnaryMultiCallable[
         penstock.points.v1.points_service_pb2.PutRequest,
         penstock.points.v1.points_service_pb2.PutResponse,
@@ -89,6 +95,12 @@ class PointsServiceAsyncStub:
         penstock.points.v1.points_service_pb2.NearestResponse,
     ]
     """Nearest returns the nearest first."""
+
+    Matching: grpc.aio.UnaryUnaryMultiCallable[
+        penstock.points.v1.points_service_pb2.MatchingRequest,
+        penstock.points.v1.points_service_pb2.MatchingResponse,
+    ]
+    """Matching returns those with the highest sum of products of weights first, and none without a common term."""
 
     Put: grpc.aio.UnaryUnaryMultiCallable[
         penstock.points.v1.points_service_pb2.PutRequest,
@@ -151,6 +163,14 @@ class PointsServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[penstock.points.v1.points_service_pb2.NearestResponse, collections.abc.Awaitable[penstock.points.v1.points_service_pb2.NearestResponse]]:
         """Nearest returns the nearest first."""
+
+    @abc.abstractmethod
+    def Matching(
+        self,
+        request: penstock.points.v1.points_service_pb2.MatchingRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[penstock.points.v1.points_service_pb2.MatchingResponse, collections.abc.Awaitable[penstock.points.v1.points_service_pb2.MatchingResponse]]:
+        """Matching returns those with the highest sum of products of weights first, and none without a common term."""
 
     @abc.abstractmethod
     def Put(

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from penstock_common.contract.knowledge import Splitter
 from penstock_embedding.domain.documents.parsed import Parsed
+
+MOST_PATH_BYTES = 160
+"""Of a title or heading where it stands before a text. Whatever the tokenizer, it has not more tokens than bytes."""
+_LEFT_OUT = "…"
 
 
 class Piece(NamedTuple):
@@ -22,8 +28,35 @@ class Piece(NamedTuple):
     """With what stands before the text when it is embedded, special tokens included."""
 
 
+class Measured(NamedTuple):
+    """A text's words, each with the blanks after it, and what they cost.
+
+    Word ``i`` is ``text[starts[i]:starts[i + 1]]``, with ``sums[i]`` tokens before
+    it; both have one item more than there are words.
+    """
+
+    starts: array[int]
+    sums: array[int]
+    doubtful: Sequence[int]
+    """Where words begin that may cost more in other company, in their order."""
+
+    def word_at(self, place: int) -> int:
+        """Return the number of the word that a place is in."""
+        # Before the first one there are only blanks.
+        return max(0, bisect_right(self.starts, place) - 1)
+
+    def tokens(self, start: int, end: int) -> int:
+        """Return the tokens of all words that are in a span, or partly so."""
+        return self.sums[bisect_left(self.starts, end)] - self.sums[self.word_at(start)]
+
+    def is_doubtful(self, start: int, end: int) -> bool:
+        """Return whether a word of the span is."""
+        found = bisect_left(self.doubtful, self.starts[self.word_at(start)])
+        return found < len(self.doubtful) and self.doubtful[found] < end
+
+
 class TokenCounter(Protocol):
-    """A model's own tokenizer."""
+    """A model's own tokenizer. Its methods block, and may be called in any thread."""
 
     @property
     def window_tokens(self) -> int:
@@ -31,11 +64,11 @@ class TokenCounter(Protocol):
         ...
 
     def count(self, texts: Sequence[str]) -> list[int]:
-        """Return the tokens of each text, special ones included, without truncation. It may be called in any thread."""
+        """Return the tokens of each text as a passage, its prefix and special tokens included, without truncation."""
         ...
 
-    def ends(self, text: str) -> list[int]:
-        """Return where each token of the text ends, in code points."""
+    def measure(self, text: str) -> Measured:
+        """Return the words of a text and their tokens, without those that each passage has besides."""
         ...
 
 
@@ -56,7 +89,20 @@ def embedded_text(title: str, piece: Piece, text: str) -> str:
 
     Near-duplicates of a document, such as versions and regions, often differ there alone.
     """
-    path = [part for part in (title, *piece.headings) if part]
+    return passage_head(title, piece.headings) + text
+
+
+def passage_head(title: str, headings: Sequence[str]) -> str:
+    """Return what stands before a piece's text; empty where it has neither title nor headings."""
+    path = [part for part in (shortened(title), *headings) if part]
     # A title is often the first heading, too.
     shown = [part for index, part in enumerate(path) if index == 0 or part != path[index - 1]]
-    return f"{' > '.join(shown)}\n{text}" if shown else text
+    return f"{' > '.join(shown)}\n" if shown else ""
+
+
+def shortened(heading: str) -> str:
+    """Return a title or heading on one line, as long as one may be that stands before a text."""
+    line = " ".join(heading.split())
+    if len(line) * 4 <= MOST_PATH_BYTES or len(line.encode()) <= MOST_PATH_BYTES:
+        return line
+    return line.encode()[: MOST_PATH_BYTES - len(_LEFT_OUT.encode())].decode(errors="ignore") + _LEFT_OUT

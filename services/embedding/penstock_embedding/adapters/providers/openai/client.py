@@ -69,8 +69,10 @@ class ProviderEmbeddings:
         first = self._model.places[0]
         return self._model.revision or f"{first.upstream}/{first.model}"
 
-    async def embed(self, texts: Sequence[str], deadline: float | None, account: Account) -> Embedded:
-        """Return the texts' vectors, as ``EmbeddingModel`` says.
+    async def embed(
+        self, texts: Sequence[str], deadline: float | None, account: Account, *, background: bool = False
+    ) -> Embedded:
+        """Return the texts' vectors, as ``EmbeddingModel`` says; a provider has room for all at once.
 
         Raises:
             UpstreamFailed, UpstreamTimeout, Overloaded: if no provider answers properly.

@@ -52,6 +52,7 @@ _FORMS: dict[type[errors.PenstockError], _Form] = {
     errors.ResourceNotFound: _Form(404, "not_found_error", "resource_not_found"),
     errors.ResourceExists: _Form(409, "invalid_request_error", "resource_exists"),
     errors.ResourceState: _Form(400, "invalid_request_error", "resource_state"),
+    errors.ResourceChanged: _Form(409, "invalid_request_error", "resource_changed"),
     errors.RateLimited: _Form(429, "rate_limit_error", "rate_limit_exceeded"),
     errors.QuotaExhausted: _Form(429, "insufficient_quota", "insufficient_quota", headers=(_NO_RETRY,)),
     errors.Overloaded: _Form(503, "server_error", "overloaded"),

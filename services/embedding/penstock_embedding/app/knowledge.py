@@ -1,0 +1,200 @@
+"""Documents and their indexes, as the settings say: opened by the first who asks, or where something was left to do."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import uuid
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from penstock_common.configuration import ConfigurationError
+from penstock_common.errors import ResourceState, ServiceUnavailable
+from penstock_common.key_material import read_key_material
+from penstock_common.sections import Qdrant
+from penstock_common.sql.address import DatabaseAddress, DatabaseKind
+from penstock_embedding.domain.knowledge.ports import Models
+from penstock_embedding.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from penstock_embedding.adapters.sealing import DocumentSealer
+    from penstock_embedding.domain.knowledge.ingest import Ingest
+    from penstock_embedding.domain.knowledge.preparing import Checkpoint
+    from penstock_embedding.surfaces.knowledge import Knowledge
+
+_FILE = "knowledge.sqlite"
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What is open."""
+
+    engine: AsyncEngine
+    sealer: DocumentSealer
+    knowledge: Knowledge
+    ingest: Ingest
+
+
+def database_url(settings: Settings) -> str:
+    """Return where documents are kept; empty where they are not."""
+    knowledge = settings.knowledge
+    url = knowledge.sql or settings.sql
+    if not url or not knowledge.enabled:
+        return ""
+    file = DatabaseAddress.parse(url).file
+    return url if knowledge.sql or file is None else f"sqlite:///{file.parent / _FILE}"
+
+
+def has_been_used(settings: Settings) -> bool:
+    """Return whether something may have been left to do, in a database that others may have filled."""
+    url = database_url(settings)
+    if not url:
+        return False
+    address = DatabaseAddress.parse(url)
+    return address.kind is DatabaseKind.POSTGRESQL or (address.file is not None and address.file.is_file())
+
+
+class DeferredKnowledge:
+    """Opens once, when it is asked for, and closes with ``running``."""
+
+    def __init__(self, settings: Settings, opening: Callable[[], AbstractAsyncContextManager[Opened]]) -> None:
+        self._settings = settings
+        self._opening = opening
+        self._wanted: asyncio.Queue[asyncio.Future[Opened]] = asyncio.Queue()
+        self._opened: Opened | None = None
+        self._closed = asyncio.Event()
+
+    async def opened(self) -> Opened:
+        """Return what is open, opened now where it is not.
+
+        Raises:
+            ResourceState: if the service keeps no documents.
+            ServiceUnavailable: if a part of it does not open.
+        """
+        if self._opened is not None:
+            return self._opened
+        if not database_url(self._settings):
+            raise ResourceState(
+                "This service keeps no documents: it needs 'sql' and 'secrets.knowledge_key_file', and "
+                "'knowledge.enabled'.",
+                kind="service",
+                name="knowledge",
+            )
+        answer: asyncio.Future[Opened] = asyncio.get_running_loop().create_future()
+        await self._wanted.put(answer)
+        return await answer
+
+    async def knowledge(self) -> Knowledge:
+        """Return what serves, as ``opened``."""
+        return (await self.opened()).knowledge
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """Open at once where something was left to do, and close at the end."""
+        # What is opened is closed by the task that has opened it.
+        async with asyncio.TaskGroup() as group:
+            keeper = group.create_task(self._keep())
+            resuming = group.create_task(self._resume())
+            try:
+                yield
+            finally:
+                self._closed.set()
+                resuming.cancel()
+                if self._opened is None:
+                    keeper.cancel()
+
+    async def _resume(self) -> None:
+        if not has_been_used(self._settings):
+            return
+        try:
+            await self.opened()
+        except (ResourceState, ServiceUnavailable) as error:
+            _log.warning("documents_wait", reason=str(error))
+
+    async def _keep(self) -> None:
+        while True:
+            answer = await self._wanted.get()
+            try:
+                async with self._opening() as self._opened:
+                    self._answer_all(answer)
+                    await self._closed.wait()
+                return
+            except (ConfigurationError, OSError) as error:
+                failure = ServiceUnavailable(f"Documents cannot be opened: {error}", service="knowledge")
+                self._fail(answer, failure)
+            finally:
+                self._opened = None
+
+    def _answer_all(self, first: asyncio.Future[Opened]) -> None:
+        assert self._opened is not None
+        answers = [first]
+        while not self._wanted.empty():
+            answers.append(self._wanted.get_nowait())
+        for answer in answers:
+            if not answer.done():
+                answer.set_result(self._opened)
+
+    def _fail(self, answer: asyncio.Future[Opened], failure: ServiceUnavailable) -> None:
+        _log.error("documents_not_opened", reason=failure.message)
+        if not answer.done():
+            answer.set_exception(failure)
+
+
+@asynccontextmanager
+async def open_knowledge(
+    settings: Settings, models: Models, checkpoint: Checkpoint | None = None
+) -> AsyncGenerator[Opened]:
+    """Yield documents and their indexes, whose taking in and building run meanwhile.
+
+    Raises:
+        ConfigurationError: if a key, the database or the vectors' store cannot be used.
+        OSError: if the database is away.
+    """
+    # Heavy, so only those who keep documents import it.
+    from penstock_common.sql.schema import open_current_database
+    from penstock_embedding.adapters.sealing import DocumentSealer
+    from penstock_embedding.adapters.sql.schema import KNOWLEDGE
+    from penstock_embedding.app.knowledge_parts import Whole, put_together
+
+    url = database_url(settings)
+    secrets = _secrets(settings)
+    sealer = DocumentSealer(secrets[0], secrets[1:])
+    async with AsyncExitStack() as stack:
+        database = open_current_database(url, settings.knowledge.database_limits, KNOWLEDGE, upgrades_schema=True)
+        engine = await stack.enter_async_context(database)
+        whole = Whole(settings, models, engine, sealer, secrets[-1], _owner())
+        knowledge, ingest = await put_together(whole, stack, checkpoint)
+        yield Opened(engine, sealer, knowledge, ingest)
+
+
+def vectors_place(settings: Settings) -> tuple[Qdrant, Path | None]:
+    """Return the settings of the vectors' store: the server of section ``qdrant``, or an embedded engine of its own."""
+    if settings.qdrant.url:
+        return settings.qdrant, None
+    file = DatabaseAddress.parse(database_url(settings)).file
+    folder = settings.knowledge.path or (None if file is None else file.parent / "knowledge-vectors")
+    if folder is None:
+        raise ConfigurationError("'knowledge.path' is missing: name a folder for documents' vectors, or a 'qdrant.url'")
+    return settings.qdrant.model_copy(update={"path": folder}), folder
+
+
+def _secrets(settings: Settings) -> list[bytes]:
+    secrets = settings.secrets
+    older = [
+        read_key_material(path, f"secrets.old_knowledge_key_files[{number}]")
+        for number, path in enumerate(secrets.old_knowledge_key_files)
+    ]
+    return [read_key_material(secrets.knowledge_key_file, "secrets.knowledge_key_file"), *older]
+
+
+def _owner() -> str:
+    return f"{socket.gethostname()[:24]}-{uuid.uuid4().hex[:16]}"

@@ -1,0 +1,424 @@
+"""Documents: taken in whole, replaced at once, found by whom they are for, and gone when they are deleted."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from penstock_common.contract import knowledge_calls as calls
+from penstock_common.contract.knowledge import Attribute, AttributeValue, IndexSpec, SearchOptions, Splitter
+from penstock_common.errors import (
+    InvalidRequest,
+    QuotaExhausted,
+    ResourceChanged,
+    ResourceExists,
+    ResourceNotFound,
+    ResourceState,
+)
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from knowledge_world import TENANT, analyse, open_world, until  # noqa: E402
+
+SMALL = IndexSpec("one", Splitter("recursive", 32, 0))
+
+
+@pytest.fixture
+async def world(database_url, tmp_path):
+    async with open_world(database_url, tmp_path) as world:
+        await world.documents.put_base(calls.PutBaseRequest(tenant=TENANT, id="kb", spec=SMALL))
+        yield world
+
+
+async def put(world, id_, text, **said):
+    request = calls.PutDocumentRequest(tenant=TENANT, base="kb", id=id_, content=text.encode(), **said)
+    return await world.documents.put_document(request)
+
+
+async def take_all(world):
+    while await world.ingest.take_one():
+        pass
+
+
+async def get(world, id_):
+    return (await world.documents.get_document(calls.GetDocumentRequest(TENANT, "kb", id_))).document
+
+
+async def base(world):
+    return (await world.documents.get_base(calls.GetBaseRequest(TENANT, "kb"))).base
+
+
+async def texts(world, id_):
+    request = calls.ListChunksRequest(TENANT, "kb", id_, page_size=100)
+    return [chunk.text for chunk in (await world.documents.list_chunks(request)).chunks]
+
+
+async def found(world, query, version=0):
+    options = SearchOptions(limit=50, index_version=version)
+    request = calls.SearchRequest(tenant=TENANT, bases=["kb"], query=query, options=options)
+    return await world.searcher.search(request, None)
+
+
+def lines(word, count):
+    return "".join(f"{word} line {number}\n" for number in range(count))
+
+
+async def test_a_document_is_pending_until_it_is_found_whole(world):
+    accepted = await put(world, "a", lines("alpha", 10), title="A")
+    assert (accepted.document.state, accepted.document.version, accepted.unchanged) == ("pending", 1, False)
+    assert not (await found(world, "alpha")).hits
+    await take_all(world)
+    document = await get(world, "a")
+    assert (document.state, document.chunks, document.title, document.language) == ("ready", 10, "A", "en")
+    assert "".join(await texts(world, "a")) == lines("alpha", 10)
+    hits = (await found(world, "alpha")).hits
+    assert len(hits) == 10
+    assert all(lines("alpha", 10)[hit.chunk.start : hit.chunk.end] == hit.chunk.text for hit in hits)
+    told = await base(world)
+    assert (told.documents, told.chunks, told.documents_pending, told.bytes) == (1, 10, 0, len(lines("alpha", 10)))
+
+
+async def test_what_replaces_a_document_leaves_nothing_of_it_also_where_it_is_shorter(world):
+    await put(world, "a", lines("alpha", 10))
+    await take_all(world)
+    before = await base(world)
+    await put(world, "a", lines("beta", 3))
+    # The old one is found until the new one is.
+    assert len((await found(world, "alpha")).hits) == 10
+    await take_all(world)
+    assert await texts(world, "a") == [f"beta line {number}\n" for number in range(3)]
+    assert len(world.vectors.points()) == 3
+    after = await base(world)
+    assert after.chunks == 3
+    assert after.generation > before.generation
+    index = await world.catalogue.index(TENANT, "kb")
+    assert index.chunks == 3
+
+
+async def test_counts_of_words_are_those_of_the_chunks_that_there_are(world):
+    await put(world, "a", lines("alpha", 4))
+    await put(world, "b", lines("beta", 2))
+    await take_all(world)
+    await put(world, "a", lines("gamma", 1))
+    await take_all(world)
+    terms = {word: next(iter(analyse(word, ""))) for word in ("alpha", "beta", "gamma", "line")}
+    index = await world.catalogue.index(TENANT, "kb")
+    counts = await world.catalogue.term_counts(index, list(terms.values()))
+    told = {word: counts.get(term, 0) for word, term in terms.items()}
+    assert told == {"alpha": 0, "beta": 2, "gamma": 1, "line": 3}
+
+
+async def test_the_same_again_is_unchanged_and_embeds_nothing(world):
+    await put(world, "a", lines("alpha", 3), labels=["hr"])
+    await take_all(world)
+    embedded = world.models.model("one").embedded
+    again = await put(world, "a", lines("alpha", 3), labels=["hr"])
+    assert (again.unchanged, again.document.version, again.document.state) == (True, 1, "ready")
+    relabelled = await put(world, "a", lines("alpha", 3), labels=["legal"])
+    assert (relabelled.unchanged, list(relabelled.document.labels)) == (True, ["legal"])
+    await take_all(world)
+    assert world.models.model("one").embedded == embedded
+    assert {tuple(point["labels"]) for point in world.vectors.points().values()} == {("legal",)}
+    # Elsewhere it is another document.
+    assert not (await put(world, "b", lines("alpha", 3))).unchanged
+
+
+async def test_labels_hold_from_their_acknowledgement_also_of_what_is_pending(world):
+    await put(world, "a", lines("alpha", 3))
+    await take_all(world)
+    await put(world, "a", lines("beta", 3), labels=["hr"])
+    hits = (await found(world, "alpha")).hits
+    index = await world.catalogue.index(TENANT, "kb")
+    chunks = await world.catalogue.chunks(index, [hit.chunk.id for hit in hits])
+    assert {tuple(one.document.labels) for one in chunks.values()} == {("hr",)}
+    await take_all(world)
+    changed = calls.ChangeDocumentRequest(tenant=TENANT, base="kb", id="a", labels=[], replace_labels=True)
+    assert (await world.documents.change_document(changed)).document.labels == ()
+    assert {tuple(point["labels"]) for point in world.vectors.points().values()} == {("*",)}
+
+
+async def test_labels_that_change_while_a_document_is_embedded_reach_its_vectors(world):
+    began, go_on = asyncio.Event(), asyncio.Event()
+
+    async def gate(texts):
+        began.set()
+        await go_on.wait()
+
+    world.models.model("one").gate = gate
+    await put(world, "a", lines("alpha", 2))
+    taking = asyncio.create_task(world.ingest.take_one())
+    await began.wait()
+    changed = calls.ChangeDocumentRequest(tenant=TENANT, base="kb", id="a", labels=["hr"], replace_labels=True)
+    await world.documents.change_document(changed)
+    go_on.set()
+    await taking
+    assert {tuple(point["labels"]) for point in world.vectors.points().values()} == {("hr",)}
+
+
+async def test_a_slow_version_never_comes_over_a_later_one(database_url, tmp_path):
+    if not database_url.startswith("postgresql"):
+        database_url = f"sqlite:///{tmp_path}/shared.db"
+    async with (
+        open_world(database_url, tmp_path, owner="slow") as slow,
+        open_world(database_url, tmp_path, owner="fast") as fast,
+    ):
+        await slow.documents.put_base(calls.PutBaseRequest(tenant=TENANT, id="kb", spec=SMALL))
+        began, go_on = asyncio.Event(), asyncio.Event()
+
+        async def gate(texts):
+            began.set()
+            await go_on.wait()
+
+        slow.models.model("one").gate = gate
+        await put(slow, "a", lines("alpha", 5))
+        taking = asyncio.create_task(slow.ingest.take_one())
+        await began.wait()
+        await put(fast, "a", lines("beta", 2))
+        await take_all(fast)
+        go_on.set()
+        await taking
+        assert await texts(fast, "a") == ["beta line 0\n", "beta line 1\n"]
+        await fast.sweeper.sweep()
+        assert {point["version"] for point in fast.vectors.points().values()} == {2}
+
+
+@pytest.mark.parametrize("how", ["delete", "cancel", "delete base"])
+async def test_what_is_ended_while_it_is_embedded_is_not_found(world, how):
+    began, go_on = asyncio.Event(), asyncio.Event()
+
+    async def gate(texts):
+        began.set()
+        await go_on.wait()
+
+    await put(world, "a", lines("alpha", 5))
+    await take_all(world)
+    world.models.model("one").gate = gate
+    await put(world, "a", lines("beta", 5))
+    taking = asyncio.create_task(world.ingest.take_one())
+    await began.wait()
+    if how == "delete":
+        assert (await world.documents.delete_document(calls.DeleteDocumentRequest(TENANT, "kb", "a"))).existed
+    elif how == "cancel":
+        cancelled = calls.ChangeDocumentRequest(tenant=TENANT, base="kb", id="a", cancel=True)
+        assert (await world.documents.change_document(cancelled)).document.state == "cancelled"
+    else:
+        assert (await world.documents.delete_base(calls.DeleteBaseRequest(TENANT, "kb"))).existed
+    go_on.set()
+    await taking
+    await world.sweeper.sweep()
+    if how == "cancel":
+        # The version before is still found.
+        assert {hit.chunk.text.split()[0] for hit in (await found(world, "beta")).hits} == {"alpha"}
+        with pytest.raises(ResourceState, match="has ended"):
+            await world.documents.change_document(cancelled)
+        return
+    assert not world.vectors.points()
+    with pytest.raises(ResourceNotFound):
+        await get(world, "a")
+
+
+async def test_what_was_deleted_and_put_again_is_a_later_version(world):
+    await put(world, "a", lines("alpha", 5))
+    await take_all(world)
+    assert (await world.documents.delete_document(calls.DeleteDocumentRequest(TENANT, "kb", "a"))).existed
+    assert not (await world.documents.delete_document(calls.DeleteDocumentRequest(TENANT, "kb", "a"))).existed
+    assert not world.vectors.points()
+    assert not (await found(world, "alpha")).hits
+    again = await put(world, "a", lines("alpha", 5))
+    assert (again.document.version, again.unchanged) == (2, False)
+    await take_all(world)
+    assert len((await found(world, "alpha")).hits) == 5
+
+
+async def test_a_failure_says_why_and_leaves_the_version_before_found(world):
+    await put(world, "a", lines("alpha", 2))
+    await take_all(world)
+    await put(world, "a", "BROKEN")
+    await take_all(world)
+    document = await get(world, "a")
+    assert document.state == "failed"
+    assert (document.failure.reason, document.failure.place) == ("broken", "page 3")
+    assert len((await found(world, "alpha")).hits) == 2
+    # It does not stand in the way of another try.
+    assert not (await put(world, "a", "BROKEN")).unchanged
+    await put(world, "a", lines("beta", 1))
+    await take_all(world)
+    assert await texts(world, "a") == ["beta line 0\n"]
+
+
+async def test_a_store_that_is_away_is_tried_again_and_not_for_ever(database_url, tmp_path):
+    async with open_world(database_url, tmp_path, attempts=3) as world:
+        await world.documents.put_base(calls.PutBaseRequest(tenant=TENANT, id="kb", spec=SMALL))
+        world.vectors.away = True
+        await put(world, "a", lines("alpha", 2))
+        await world.ingest.take_one()
+        assert (await get(world, "a")).state == "pending"
+        world.vectors.away = False
+        await take_all(world)
+        assert (await get(world, "a")).state == "ready"
+        world.vectors.away = True
+        await put(world, "a", lines("beta", 2))
+        await take_all(world)
+        failed = await get(world, "a")
+        assert (failed.state, failed.failure.reason) == ("failed", "unavailable")
+        assert "3 times" in failed.failure.message
+
+
+async def test_vectors_that_could_not_be_deleted_go_later_and_are_not_believed(world):
+    await put(world, "a", lines("alpha", 2))
+    await take_all(world)
+    world.vectors.away = True
+    assert (await world.documents.delete_document(calls.DeleteDocumentRequest(TENANT, "kb", "a"))).existed
+    assert len(world.vectors.points()) == 2
+    world.vectors.away = False
+    assert not (await found(world, "alpha")).hits
+    await world.sweeper.sweep()
+    assert not world.vectors.points()
+
+
+async def test_a_version_that_was_not_seen_is_not_replaced(world):
+    await put(world, "a", lines("alpha", 1))
+    with pytest.raises(ResourceChanged, match="has version 1, not 3"):
+        await put(world, "a", lines("beta", 1), if_version=3)
+    with pytest.raises(ResourceChanged, match="has version 0"):
+        await put(world, "new", lines("beta", 1), if_version=1)
+    assert (await put(world, "a", lines("beta", 1), if_version=1)).document.version == 2
+
+
+async def test_tenants_have_limits_and_no_sight_of_each_other(database_url, tmp_path):
+    small = {"max_documents_of_a_tenant": 2, "max_bytes_of_a_tenant": 60, "max_bases_of_a_tenant": 1}
+    async with open_world(database_url, tmp_path, **small, max_document_bytes=50) as world:
+        await world.documents.put_base(calls.PutBaseRequest(tenant=TENANT, id="kb", spec=SMALL))
+        with pytest.raises(QuotaExhausted, match="1 knowledge bases"):
+            await world.documents.put_base(calls.PutBaseRequest(tenant=TENANT, id="kb2", spec=SMALL))
+        with pytest.raises(ResourceExists):
+            await world.documents.put_base(calls.PutBaseRequest(tenant=TENANT, id="kb", create_only=True))
+        with pytest.raises(InvalidRequest, match="at most 50"):
+            await put(world, "a", "x" * 51)
+        await put(world, "a", "x" * 30)
+        with pytest.raises(QuotaExhausted, match="60 bytes"):
+            await put(world, "b", "x" * 31)
+        await put(world, "b", "x" * 30)
+        with pytest.raises(QuotaExhausted, match="2 documents"):
+            await put(world, "c", "x")
+        await put(world, "a", "y" * 30)
+        for asked in (
+            world.documents.get_document(calls.GetDocumentRequest("other", "kb", "a")),
+            world.documents.get_document(calls.GetDocumentRequest("other", "nothing", "a")),
+        ):
+            with pytest.raises(ResourceNotFound, match="no knowledge base"):
+                await asked
+        assert not (await world.documents.delete_base(calls.DeleteBaseRequest("other", "kb"))).existed
+        assert not (await world.documents.list_bases(calls.ListBasesRequest("other"))).bases
+
+
+async def test_pages_go_on_behind_an_id_in_both_directions(world):
+    for id_ in ("b", "a", "B", "c"):
+        await put(world, id_, f"text of {id_}")
+    seen: list[str] = []
+    token = ""
+    while True:
+        page = await world.documents.list_documents(
+            calls.ListDocumentsRequest(TENANT, "kb", page_size=3, page_token=token)
+        )
+        seen += [one.id for one in page.documents]
+        token = page.next_page_token
+        if not token:
+            break
+    assert seen == ["B", "a", "b", "c"]
+    backwards = calls.ListDocumentsRequest(TENANT, "kb", page_size=2, descending=True, page_token="b")
+    assert [one.id for one in (await world.documents.list_documents(backwards)).documents] == ["a", "B"]
+    some = calls.ListDocumentsRequest(TENANT, "kb", ids=["a", "nothing", "c"], state="pending")
+    assert [one.id for one in (await world.documents.list_documents(some)).documents] == ["a", "c"]
+
+
+async def test_originals_are_had_again_where_they_are_kept_and_nothing_lies_open(database_url, tmp_path):
+    secret = "Saffron-Umbrella"
+    for keeps in (False, True):
+        folder = tmp_path / str(keeps)
+        folder.mkdir()
+        url = database_url if keeps else f"sqlite:///{folder}/own.db"
+        async with open_world(url, folder, keep_originals=keeps) as world:
+            await world.documents.put_base(calls.PutBaseRequest(tenant=TENANT, id="kb", spec=SMALL))
+            await put(world, "a", f"{secret}\n", filename="a.txt", title="plain")
+            await take_all(world)
+            original = world.documents.get_original(calls.GetOriginalRequest(TENANT, "kb", "a"))
+            if keeps:
+                answer = await original
+                assert (answer.content, answer.filename) == (f"{secret}\n".encode(), "a.txt")
+                assert (await get(world, "a")).original_kept
+            else:
+                with pytest.raises(ResourceNotFound):
+                    await original
+        for path in folder.glob("*.db*"):
+            assert secret.encode() not in path.read_bytes()
+
+
+async def test_attributes_that_are_not_theirs_to_set_are_refused(world):
+    flag = AttributeValue(flag=True)
+    for name in ("tenant", "labels", "version"):
+        with pytest.raises(InvalidRequest, match="not yours to set") as refused:
+            await put(world, "a", "text", attributes=[Attribute("ok", flag), Attribute(name, flag)])
+        assert refused.value.field == "attributes[1].name"
+    with pytest.raises(InvalidRequest, match="not '\\*'"):
+        await put(world, "a", "text", labels=["*"])
+
+
+async def test_progress_ends_when_nothing_is_pending(database_url, tmp_path):
+    async with open_world(database_url, tmp_path, runs=True) as world:
+        await world.documents.put_base(calls.PutBaseRequest(tenant=TENANT, id="kb", spec=SMALL))
+        for number in range(12):
+            await put(world, f"d{number}", lines(f"word{number}", 5))
+        await put(world, "bad", "BROKEN")
+        told = [progress async for progress in world.watch.ingest(TENANT, "kb")]
+        last = told[-1]
+        assert (last.documents_total, last.documents_done, last.documents_failed) == (13, 12, 1)
+        assert (last.chunks, last.vectors, last.bytes_done, last.seconds_left) == (60, 60, last.bytes_total, 0.0)
+        assert [one.documents_done for one in told] == sorted(one.documents_done for one in told)
+
+
+async def test_another_process_takes_over_what_a_dead_one_was_at(postgres, tmp_path):
+    url = postgres.create_database()
+    async with open_world(url, tmp_path, owner="dead", lease="1s") as dead:
+        await dead.documents.put_base(calls.PutBaseRequest(tenant=TENANT, id="kb", spec=SMALL))
+        await put(dead, "a", lines("alpha", 3))
+        taken = await dead.taking.take(0.05, 20)
+        assert taken is not None
+        async with open_world(url, tmp_path, owner="alive") as alive:
+            # Until its lease is over nobody else takes it.
+            first = await alive.taking.take(30, 20)
+            assert first is None or first.attempts == 2
+            if first is None:
+
+                async def took_over():
+                    return await alive.ingest.take_one()
+
+                await until(took_over)
+            else:
+                await alive.taking.put_back(first, 0, tried=False)
+                await take_all(alive)
+            assert (await get(alive, "a")).state == "ready"
+            # Who comes back late changes nothing.
+            assert await dead.taking.make_current(taken, [], None or _readout()) is None
+            assert len(await texts(alive, "a")) == 3
+
+
+def _readout():
+    from penstock_embedding.domain.documents.parsed import Parsed
+    from penstock_embedding.domain.knowledge.records import Readout
+
+    return Readout(Parsed("", "text/plain"), "", "")
+
+
+async def test_what_ends_the_process_each_time_fails_in_the_end(database_url, tmp_path):
+    async with open_world(database_url, tmp_path, attempts=2) as world:
+        await world.documents.put_base(calls.PutBaseRequest(tenant=TENANT, id="kb", spec=SMALL))
+        await put(world, "a", lines("alpha", 3))
+        for _ in range(2):
+            assert await world.taking.take(-1, 2) is not None
+        await take_all(world)
+        document = await get(world, "a")
+        assert (document.state, document.failure.reason) == ("failed", "crashed")

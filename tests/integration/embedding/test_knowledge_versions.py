@@ -1,0 +1,326 @@
+"""Index versions: built beside the one that serves, kept current, compared, switched to and back."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from knowledge_world import TENANT, HashModel, HashModels, Words, open_world, until  # noqa: E402
+
+from penstock_common.contract import knowledge_calls as calls
+from penstock_common.contract.knowledge import (
+    EvaluationQuery,
+    IndexSpec,
+    RelevantDocument,
+    SearchOptions,
+    Splitter,
+)
+from penstock_common.errors import ModelNotFound, Overloaded, ResourceExists, ResourceNotFound, ResourceState
+
+ONE = IndexSpec("one", Splitter("recursive", 32, 0))
+TWO = IndexSpec("two", Splitter("recursive", 64, 0))
+WORDS = ["alpha", "beta", "gamma", "delta", "omega", "sigma"]
+
+
+@pytest.fixture
+async def world(tmp_path):
+    async with open_world(f"sqlite:///{tmp_path}/k.db", tmp_path) as world:
+        await begin(world)
+        yield world
+
+
+async def begin(world):
+    await world.documents.put_base(calls.PutBaseRequest(tenant=TENANT, id="kb", spec=ONE))
+    for word in WORDS:
+        await put(world, word, f"{word} {word} {word}\n" * 4)
+    await take_all(world)
+
+
+async def put(world, id_, text):
+    request = calls.PutDocumentRequest(tenant=TENANT, base="kb", id=id_, content=text.encode())
+    return await world.documents.put_document(request)
+
+
+async def take_all(world):
+    while await world.ingest.take_one():
+        pass
+
+
+async def build(world, spec=TWO):
+    return (await world.indexes.build_index(calls.BuildIndexRequest(TENANT, "kb", spec))).index
+
+
+async def switch(world, version=0, *, force=False):
+    request = calls.SwitchIndexRequest(TENANT, "kb", version, force)
+    return (await world.indexes.switch_index(request)).index
+
+
+async def states(world):
+    told = await world.indexes.list_indexes(calls.ListIndexesRequest(TENANT, "kb"))
+    return {index.number: index.state for index in told.indexes}
+
+
+async def found(world, query, version=0):
+    options = SearchOptions(limit=50, index_version=version)
+    request = calls.SearchRequest(tenant=TENANT, bases=["kb"], query=query, options=options)
+    result = await world.searcher.search(request, None)
+    return result.searched[0].version, [hit.chunk.document for hit in result.hits]
+
+
+async def ask(world, words=WORDS):
+    queries = [EvaluationQuery(word, [RelevantDocument(word, 3)]) for word in words]
+    await world.indexes.put_evaluation(calls.PutEvaluationRequest(TENANT, "kb", queries))
+
+
+async def test_a_version_is_built_beside_the_one_that_serves_and_switched_to_and_back(world):
+    index = await build(world)
+    assert (index.number, index.state, index.documents_total, index.model_revision) == (2, "building", 6, "two-b")
+    assert (await found(world, "alpha"))[0] == 1
+    with pytest.raises(ResourceState, match="is building"):
+        await found(world, "alpha", 2)
+    with pytest.raises(ResourceState, match="is being built"):
+        await build(world, IndexSpec("noise", TWO.splitter))
+    with pytest.raises(ResourceState, match="building"):
+        await switch(world, 2)
+    assert await world.builder.build_one()
+    assert await states(world) == {2: "ready", 1: "serving"}
+    assert len((await found(world, "alpha", 2))[1]) == 12
+    await ask(world)
+    assert (await switch(world, 2)).state == "serving"
+    assert (await found(world, "alpha"))[0] == 2
+    quality = (await world.indexes.list_indexes(calls.ListIndexesRequest(TENANT, "kb"))).indexes[0].quality
+    assert (quality[0].queries, quality[0].mode) == (6, "hybrid")
+    assert (await world.documents.get_document(calls.GetDocumentRequest(TENANT, "kb", "beta"))).document.chunks == 2
+    assert (await switch(world)).number == 1
+    assert (await found(world, "alpha"))[0] == 1
+
+
+async def test_writes_go_into_every_version_also_after_the_switch_and_deletions_from_every_one(world):
+    await build(world)
+    # Before the build, while it is open, and after it.
+    await put(world, "alpha", "alpha first\n")
+    await take_all(world)
+    await world.builder.build_one()
+    await put(world, "new", "novel novel\n")
+    await world.documents.delete_document(calls.DeleteDocumentRequest(TENANT, "kb", "beta"))
+    await take_all(world)
+    await switch(world, 2, force=True)
+    await put(world, "late", "tardy tardy\n")
+    await world.documents.delete_document(calls.DeleteDocumentRequest(TENANT, "kb", "gamma"))
+    await take_all(world)
+    expected = {"alpha", "new", "delta", "omega", "sigma", "late"}
+    for version in (1, 2):
+        assert set((await found(world, "alpha", version))[1]) == expected
+        index = await world.catalogue.index(TENANT, "kb", version)
+        assert index.chunks == len((await found(world, "alpha", version))[1])
+    await switch(world)
+    assert set((await found(world, "alpha"))[1]) == expected
+
+
+async def test_what_changes_while_it_is_built_is_built_as_it_is_in_the_end(world):
+    at_it, go_on = asyncio.Event(), asyncio.Event()
+
+    async def gate(texts):
+        at_it.set()
+        await go_on.wait()
+
+    two = world.models.model("two")
+    two.gate = gate
+    await build(world)
+    building = asyncio.create_task(world.builder.build_one())
+    await at_it.wait()
+    # The one that is being embedded comes first by its id.
+    await world.documents.delete_document(calls.DeleteDocumentRequest(TENANT, "kb", "alpha"))
+    two.gate = None
+    await put(world, "beta", "changed changed\n")
+    await take_all(world)
+    go_on.set()
+    await building
+    assert await states(world) == {2: "ready", 1: "serving"}
+    assert set((await found(world, "x", 2))[1]) == {"beta", "gamma", "delta", "omega", "sigma"}
+    await world.sweeper.sweep()
+    left = {(point["document"], point["version"]) for point in world.vectors.points().values()}
+    assert ("alpha", 1) not in left
+    assert ("beta", 1) not in left
+
+
+class Blunted(HashModel):
+    """Finds nothing apart."""
+
+    def _vector(self, text):
+        from array import array
+
+        return array("f", [1.0] + [0.0] * (self.size - 1))
+
+
+async def test_a_version_that_finds_worse_is_refused_and_an_equal_one_is_not(tmp_path):
+    models = HashModels({"one": HashModel("one", "a"), "two": HashModel("two", "b"), "blunt": Blunted("blunt")})
+    async with open_world(f"sqlite:///{tmp_path}/k.db", tmp_path, models=models) as world:
+        await begin(world)
+        await build(world, IndexSpec("blunt", ONE.splitter))
+        await world.builder.build_one()
+        with pytest.raises(ResourceState, match="Nobody can say .* has 0 questions, and 3 are needed"):
+            await switch(world, 2)
+        await ask(world)
+        with pytest.raises(ResourceState, match=r"finds worse than version 1: nDCG at 10 falls by 0\.\d+"):
+            await switch(world, 2)
+        assert (await found(world, "alpha"))[0] == 1
+        assert (await switch(world, 2, force=True)).number == 2
+        assert (await switch(world)).number == 1
+        await world.indexes.drop_index(calls.DropIndexRequest(TENANT, "kb", 2))
+        await build(world, IndexSpec("two", ONE.splitter))
+        await world.builder.build_one()
+        assert (await switch(world, 3)).number == 3
+
+
+async def test_a_return_needs_no_model_and_takes_less_than_a_second(world):
+    await build(world)
+    await world.builder.build_one()
+    await switch(world, 2, force=True)
+    world.models.models = {"other": HashModel("other")}
+    async with asyncio.timeout(1):
+        assert (await switch(world)).number == 1
+
+
+async def test_a_model_that_makes_other_vectors_by_now_is_not_mixed_in(world):
+    world.models.models = {**world.models.models, "one": HashModel("one", "changed")}
+    await put(world, "alpha", "alpha anew\n")
+    await take_all(world)
+    document = (await world.documents.get_document(calls.GetDocumentRequest(TENANT, "kb", "alpha"))).document
+    assert document.failure.reason == "model"
+    assert "'one-a'" in document.failure.message
+    assert "'one-changed'" in document.failure.message
+
+
+async def test_a_kept_version_whose_model_has_gone_does_not_hold_documents_up(world):
+    await build(world)
+    await world.builder.build_one()
+    world.models.models = {"one": world.models.model("one")}
+    await put(world, "alpha", "alpha anew\n")
+    await take_all(world)
+    assert await states(world) == {2: "failed", 1: "serving"}
+    assert (
+        await world.documents.get_document(calls.GetDocumentRequest(TENANT, "kb", "alpha"))
+    ).document.state == "ready"
+    with pytest.raises(ResourceState, match="failed"):
+        await switch(world, 2, force=True)
+
+
+async def test_versions_are_refused_that_cannot_be_or_are_there(world):
+    with pytest.raises(ModelNotFound):
+        await build(world, IndexSpec("nothing", ONE.splitter))
+    with pytest.raises(ResourceExists, match="same model and splitter"):
+        await build(world, ONE)
+    with pytest.raises(ResourceState, match="No version has served before"):
+        await switch(world)
+    with pytest.raises(ResourceNotFound):
+        await switch(world, 9, force=True)
+    with pytest.raises(ResourceState, match="serves"):
+        await world.indexes.drop_index(calls.DropIndexRequest(TENANT, "kb", 1))
+    assert not (await world.indexes.drop_index(calls.DropIndexRequest(TENANT, "kb", 9))).existed
+
+
+async def test_a_build_that_is_dropped_ends_and_leaves_nothing(world):
+    at_it, go_on = asyncio.Event(), asyncio.Event()
+
+    async def gate(texts):
+        at_it.set()
+        await go_on.wait()
+
+    world.models.model("two").gate = gate
+    await build(world)
+    building = asyncio.create_task(world.builder.build_one())
+    await at_it.wait()
+    assert (await world.indexes.drop_index(calls.DropIndexRequest(TENANT, "kb", 2))).existed
+    go_on.set()
+    await building
+    await world.sweeper.sweep()
+    assert {tuple(point["index"]) for point in world.vectors.points().values()} == {(TENANT, "kb", 1)}
+    assert await states(world) == {1: "serving"}
+
+
+async def test_a_provider_that_is_busy_slows_a_build_down(world, monkeypatch):
+    busy = iter([Overloaded("Too fast.")])
+
+    async def gate(texts):
+        for error in busy:
+            raise error
+
+    monkeypatch.setattr("penstock_embedding.domain.knowledge.building._FIRST_PAUSE_SECONDS", 0.0)
+    world.models.model("two").gate = gate
+    await build(world)
+    await world.builder.build_one()
+    assert (await states(world))[2] == "ready"
+
+
+async def test_old_versions_are_collected_and_none_that_serves(world):
+    for number in range(3):
+        await build(world, IndexSpec("two", Splitter("recursive", 32 * (number + 2), 0)))
+        await world.builder.build_one()
+        await switch(world, number + 2, force=True)
+    from datetime import timedelta
+
+    assert await world.versions.collect(2, timedelta(days=7)) == 1
+    assert await states(world) == {4: "serving", 3: "ready", 2: "ready"}
+    assert await world.versions.collect(2, timedelta(0)) == 2
+    assert await states(world) == {4: "serving"}
+    await world.sweeper.sweep()
+    assert {point["index"][2] for point in world.vectors.points().values()} == {4}
+
+
+async def test_a_switch_under_searches_and_writes_fails_none_and_mixes_none(tmp_path):
+    async with open_world(f"sqlite:///{tmp_path}/k.db", tmp_path, runs=True) as world:
+        await world.documents.put_base(calls.PutBaseRequest(tenant=TENANT, id="kb", spec=ONE))
+        for word in WORDS:
+            await put(world, word, f"{word} {word} {word}\n" * 4)
+
+        async def all_there():
+            base = (await world.documents.get_base(calls.GetBaseRequest(TENANT, "kb"))).base
+            return base.documents == len(WORDS)
+
+        await until(all_there)
+        chunks_of = {1: 4, 2: 2}
+        answers: list[int] = []
+
+        async def search(number):
+            version, documents = await found(world, WORDS[number % len(WORDS)])
+            answers.append(version)
+            # A mixed answer would have another number of chunks of a document.
+            for word in WORDS[1:]:
+                assert documents.count(word) == chunks_of[version]
+
+        async def write(number):
+            await put(world, "alpha", f"alpha {number}\n" * 4)
+
+        async with asyncio.TaskGroup() as group:
+            await build(world)
+
+            async def load():
+                # Open loop: each begins whatever became of those before.
+                for number in range(60):
+                    group.create_task(search(number))
+                    if number % 10 == 0:
+                        group.create_task(write(number))
+                    await asyncio.sleep(0.02)
+
+            loading = group.create_task(load())
+
+            async def is_ready():
+                return (await states(world)).get(2) == "ready"
+
+            await until(is_ready)
+            await switch(world, 2, force=True)
+            await switch(world)
+            await switch(world, 2, force=True)
+            await loading
+        assert len(answers) == 60
+        assert set(answers) == {1, 2}
+
+
+def test_words_stand_for_tokens():
+    assert Words().count(["one two"]) == [2]
