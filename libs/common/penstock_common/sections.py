@@ -61,14 +61,11 @@ class PublicModel(Section):
     unsupported: UnsupportedFields = UnsupportedFields.REFUSE
     """What becomes of a request's fields that no candidate takes: ``refuse``, ``drop`` (the answer says so in
     ``x-penstock-dropped``) or ``pass`` (they are sent all the same). Candidates that take all of them are asked first."""
-
     degradation: list[DegradationStep] = []
     """What callers are given, in this order, where all candidates have failed; the header ``x-penstock-degraded`` says so.
     Empty: the error. A step that a request cannot take is left out, and ``x-penstock-degrade: off`` refuses all."""
-
     compression: CompressionSettings | None = None
     """Makes tools' results and documents shorter before the model reads them; see [compression](compression.md)."""
-
     knowledge: KnowledgeSettings | None = None
     """Has knowledge bases searched for passages that answer; see [retrieval in chat](retrieval-in-chat.md)."""
 

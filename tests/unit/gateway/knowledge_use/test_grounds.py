@@ -66,7 +66,7 @@ def call_of(*labels, text=QUESTION, user="", **knowledge):
 
 async def probe_of(found, *labels, **asked):
     call = call_of(*labels, **asked)
-    grounds = await Retrieval({}, found).grounds(call.order.input, call, Step("retrieve", 0))
+    grounds = await Retrieval({}, found).grounds(call.order.input, call)
     kept = Kept()
     visit = CacheVisit(call, kept, by_meaning=True)
     visit.grounds = grounds
@@ -110,7 +110,7 @@ async def test_a_long_passage_makes_no_question_a_persons():
 
 async def grounds_of(found, **asked):
     call = call_of("b", "a", **asked)
-    return await Retrieval({}, found).grounds(call.order.input, call, Step("retrieve", 0))
+    return await Retrieval({}, found).grounds(call.order.input, call)
 
 
 async def test_the_search_has_the_keys_rights_and_the_requests_wishes():
@@ -142,4 +142,4 @@ async def test_no_text_is_no_question():
 async def test_without_documents_nobody_is_asked():
     with pytest.raises(UnsupportedParameter):
         call = call_of()
-        await Retrieval({}).grounds(call.order.input, call, Step("retrieve", 0))
+        await Retrieval({}).grounds(call.order.input, call)

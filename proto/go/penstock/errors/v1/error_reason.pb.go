@@ -71,6 +71,8 @@ const (
 	ErrorReason_ERROR_REASON_RESOURCE_EXISTS ErrorReason = 20
 	// FAILED_PRECONDITION. Its state does not permit the change. metadata: {"kind": "key", "name": "x3Kd8Rt2Qw1z"}
 	ErrorReason_ERROR_REASON_RESOURCE_STATE ErrorReason = 21
+	// ABORTED. It has changed meanwhile: read it again. metadata: {"kind": "document", "name": "handbook"}
+	ErrorReason_ERROR_REASON_RESOURCE_CHANGED ErrorReason = 23
 	// PERMISSION_DENIED. The key is not accepted from this address. metadata: {"address": "192.0.2.1"}
 	ErrorReason_ERROR_REASON_ADDRESS_NOT_PERMITTED ErrorReason = 22
 	// PERMISSION_DENIED. The key would give more than it has itself. metadata: {"bound": "allowed_networks"}
@@ -107,6 +109,7 @@ var (
 		19: "ERROR_REASON_RESOURCE_NOT_FOUND",
 		20: "ERROR_REASON_RESOURCE_EXISTS",
 		21: "ERROR_REASON_RESOURCE_STATE",
+		23: "ERROR_REASON_RESOURCE_CHANGED",
 		22: "ERROR_REASON_ADDRESS_NOT_PERMITTED",
 		50: "ERROR_REASON_RIGHTS_EXCEEDED",
 		51: "ERROR_REASON_PEER_NOT_PERMITTED",
@@ -135,6 +138,7 @@ var (
 		"ERROR_REASON_RESOURCE_NOT_FOUND":      19,
 		"ERROR_REASON_RESOURCE_EXISTS":         20,
 		"ERROR_REASON_RESOURCE_STATE":          21,
+		"ERROR_REASON_RESOURCE_CHANGED":        23,
 		"ERROR_REASON_ADDRESS_NOT_PERMITTED":   22,
 		"ERROR_REASON_RIGHTS_EXCEEDED":         50,
 		"ERROR_REASON_PEER_NOT_PERMITTED":      51,
@@ -173,7 +177,7 @@ var File_penstock_errors_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_penstock_errors_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"%penstock/errors/v1/error_reason.proto\x12\x12penstock.errors.v1*\x94\a\n" +
+	"%penstock/errors/v1/error_reason.proto\x12\x12penstock.errors.v1*\xb7\a\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cERROR_REASON_INVALID_REQUEST\x10\x01\x12(\n" +
@@ -197,7 +201,8 @@ const file_penstock_errors_v1_error_reason_proto_rawDesc = "" +
 	" ERROR_REASON_SERVICE_UNAVAILABLE\x10\x12\x12#\n" +
 	"\x1fERROR_REASON_RESOURCE_NOT_FOUND\x10\x13\x12 \n" +
 	"\x1cERROR_REASON_RESOURCE_EXISTS\x10\x14\x12\x1f\n" +
-	"\x1bERROR_REASON_RESOURCE_STATE\x10\x15\x12&\n" +
+	"\x1bERROR_REASON_RESOURCE_STATE\x10\x15\x12!\n" +
+	"\x1dERROR_REASON_RESOURCE_CHANGED\x10\x17\x12&\n" +
 	"\"ERROR_REASON_ADDRESS_NOT_PERMITTED\x10\x16\x12 \n" +
 	"\x1cERROR_REASON_RIGHTS_EXCEEDED\x102\x12#\n" +
 	"\x1fERROR_REASON_PEER_NOT_PERMITTED\x103\x12!\n" +

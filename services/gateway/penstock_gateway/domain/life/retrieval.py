@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -18,6 +17,7 @@ from penstock_common.contract.knowledge_calls import SearchRequest
 from penstock_common.errors import (
     ContextLengthExceeded,
     DeadlineExceeded,
+    ModelNotFound,
     NothingRelevant,
     Overloaded,
     ServiceUnavailable,
@@ -27,15 +27,14 @@ from penstock_common.llm.estimate import estimated_input_tokens
 from penstock_common.llm.types import GenerationEvent, GenerationInput, TextDelta
 from penstock_common.rpc.scope import CURRENT_SCOPE
 from penstock_common.telemetry.steps import Step
+from penstock_gateway.domain.knowledge_use.passages import Passage, all_of, context_of, passages_within, with_context
+from penstock_gateway.domain.knowledge_use.ports import PassageSearch
+from penstock_gateway.domain.knowledge_use.query import query_of
+from penstock_gateway.domain.knowledge_use.told import KnowledgeTold, Retrieved
 from penstock_gateway.domain.knowledge_use.use import NOT_SAID, KnowledgeUse, joined
 from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.ports import Router
 from penstock_gateway.domain.life.sources import AnswerSource, text_alone
-
-if TYPE_CHECKING:
-    from penstock_gateway.domain.knowledge_use.passages import Passage
-    from penstock_gateway.domain.knowledge_use.ports import PassageSearch
-    from penstock_gateway.domain.knowledge_use.told import KnowledgeTold, Retrieved
 
 # Of a model's window, where the request does not say how long the answer may be.
 _ANSWER_SHARE, _MOST_ANSWER_TOKENS = 4, 1024
@@ -85,10 +84,11 @@ class Retrieval:
         """Let requests that begin from now on have these."""
         self.models = models
 
-    async def grounds(self, request: GenerationInput, call: Call[ChatOrder], step: Step) -> Grounds:
-        """Return what the answer to ``request`` is to rest on.
+    async def grounds(self, request: GenerationInput, call: Call[ChatOrder]) -> Grounds:
+        """Return what the answer to ``request`` is to rest on; it is recorded as a step.
 
         Raises:
+            ModelNotFound: if no model of the name would be asked, and there is none.
             InvalidRequest: if what is asked of knowledge bases cannot be.
             NothingRelevant: if that is how the request wants it, and nothing was found.
             ContextLengthExceeded: if the model has no room for a single passage.
@@ -97,6 +97,7 @@ class Retrieval:
         order = call.order
         if self._search is None:
             raise UnsupportedParameter("Knowledge bases are not kept here.", parameter="knowledge")
+        step = call.steps.next(self.name)
         use = joined(order.knowledge or NOT_SAID, self.models.get(order.input.model, NOT_SAID))
         retrieved = await self._retrieved(use, request, call, step)
         step.attributes = {
@@ -106,15 +107,20 @@ class Retrieval:
         }
         if retrieved.outcome == "found" and use.cite == "numbers":
             retrieved = msgspec.structs.replace(retrieved, passages=await self._fitting(use, retrieved, request))
-        return _grounds_of(use, retrieved, request, labels_of(call))
+        call.steps.stop()
+        grounds = _grounds_of(use, retrieved, request, labels_of(call))
+        if grounds.given is not None and request.model not in self.models:
+            await self._check(request.model)
+        return grounds
+
+    async def _check(self, model: str) -> None:
+        """Raise ModelNotFound where no model has the name: who routes is not asked for an answer that asks no model."""
+        if self._router is not None and all(one.name != model for one in await self._router.models()):
+            raise ModelNotFound(f"The model '{model}' does not exist.", model=model)
 
     async def _retrieved(
         self, use: KnowledgeUse, request: GenerationInput, call: Call[ChatOrder], step: Step
     ) -> Retrieved:
-        from penstock_gateway.domain.knowledge_use.passages import all_of
-        from penstock_gateway.domain.knowledge_use.query import query_of
-        from penstock_gateway.domain.knowledge_use.told import Retrieved
-
         query = query_of(request.messages)
         if not query:
             return Retrieved(outcome="nothing", bases=use.bases, query="")
@@ -141,8 +147,6 @@ class Retrieval:
             raise ServiceUnavailable("The search of documents is late. Try again.", service="embedding") from error
 
     async def _fitting(self, use: KnowledgeUse, retrieved: Retrieved, request: GenerationInput) -> tuple[Passage, ...]:
-        from penstock_gateway.domain.knowledge_use.passages import passages_within
-
         window = await self._window_of(request.model)
         needed = estimated_input_tokens(request)
         room = use.max_context_tokens
@@ -177,9 +181,6 @@ def labels_of(call: Call[ChatOrder]) -> tuple[str, ...]:
 
 def _grounds_of(use: KnowledgeUse, retrieved: Retrieved, request: GenerationInput, labels: tuple[str, ...]) -> Grounds:
     """Return the grounds that a search gives, by the policies of ``use``."""
-    from penstock_gateway.domain.knowledge_use.extract import extract_of
-    from penstock_gateway.domain.knowledge_use.passages import context_of, with_context
-
     context, given, effective = "", None, request
     if retrieved.outcome == "nothing":
         if use.when_nothing == "refuse":
@@ -187,6 +188,9 @@ def _grounds_of(use: KnowledgeUse, retrieved: Retrieved, request: GenerationInpu
         if use.when_nothing == "say_so" or use.cite == EXTRACTIVE:
             given = text_alone(use.nothing_text)
     elif retrieved.outcome == "found" and use.cite == EXTRACTIVE:
+        # Few requests want quotes, and what reads sentences is large.
+        from penstock_gateway.domain.knowledge_use.extract import extract_of
+
         extract = extract_of(retrieved.passages, retrieved.query)
         retrieved = msgspec.structs.replace(retrieved, cited=extract.cited)
         given = text_alone(extract.text, EXTRACTIVE)

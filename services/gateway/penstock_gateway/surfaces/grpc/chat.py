@@ -94,15 +94,12 @@ async def _events(exchange: ChatExchange, call: ServerCall) -> AsyncGenerator[Ge
                 is_told = True
                 await begun(call.context, _head(exchange))
             for event in batch:
-                if exchange.grounds is not None and (told := _last_told(event, exchange)) is not None:
-                    yield told
-                else:
-                    yield event
+                yield event if exchange.grounds is None else _told(event, exchange)
 
 
-def _last_told(event: GenerationEvent, exchange: ChatExchange) -> LastTold | None:
+def _told(event: GenerationEvent, exchange: ChatExchange) -> GenerationEvent | LastTold:
     knowledge = exchange.knowledge if isinstance(event, Finished) else None
-    return None if knowledge is None else LastTold(event, knowledge)
+    return event if knowledge is None else LastTold(event, knowledge)
 
 
 def _head(exchange: ChatExchange) -> tuple[tuple[str, str], ...]:
