@@ -16,6 +16,7 @@ from penstock_gateway.domain.knowledge_use.citations import Cited
 from penstock_gateway.domain.knowledge_use.passages import Passage
 
 MOST_QUOTES = 3
+MOST_OF_A_PASSAGE = 1
 MOST_CHARACTERS = 900
 """Of all quotes together."""
 _QUOTE_CHARACTERS = 400
@@ -67,10 +68,14 @@ class _Quotes:
         for at in order:
             if len(quotes) == MOST_QUOTES or left <= 0 or ranked[at] < _LEAST_OF_BEST * ranked[order[0]]:
                 break
-            if at not in self._taken:
+            if at not in self._taken and self._is_new(at, quotes):
                 quotes.append(self._quote(at, left))
                 left -= len(quotes[-1].text)
         return quotes
+
+    def _is_new(self, at: int, quotes: Sequence[Passage]) -> bool:
+        number = self._passages[self._units[at].document].number
+        return sum(quote.number == number for quote in quotes) < MOST_OF_A_PASSAGE
 
     def _add(self, passage: Passage) -> Document:
         start = len(self._text)
