@@ -73,6 +73,10 @@ bench-cache: setup-dev ## Measure what the semantic cache spares and costs; ARGS
 bench-experiments: setup-dev ## Simulate experiments: how often they are called rightly and wrongly; ARGS such as --quick, --json
 	$(TOOLS) python bench/experiments.py $(ARGS)
 
+.PHONY: bench-knowledge
+bench-knowledge: setup-dev ## Questions about the documentation to the real parts, answered by quotes. ARGS=--mode hybrid_rerank
+	$(TOOLS) python bench/knowledge/documentation.py $(ARGS)
+
 .PHONY: bench-routing
 bench-routing: setup-dev ## Replay 2,000 prompts with a scripted table of quality: what policies save and keep; ARGS such as --seed 7
 	$(TOOLS) python bench/routing.py $(ARGS)

@@ -50,6 +50,7 @@ _ADVICE = {
     "RESOURCE_STATE": "Look at it first; the message says what stands in the way.",
     "RESOURCE_CHANGED": "Read it again, and decide anew.",
     "NOT_CACHED": "Ask again without `only_if_cached`.",
+    "NOTHING_RELEVANT": "Ask otherwise, or with `when_nothing: answer`; the knowledge bases hold nothing on it.",
     "DEADLINE_EXCEEDED": "Grant more time, or ask for a shorter answer.",
     "SERVICE_UNAVAILABLE": "Try again. Operator: the service that `metadata` names does not answer.",
 }

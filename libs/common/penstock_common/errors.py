@@ -12,6 +12,7 @@ PenstockError
 ├── ModelNotPermitted         the key may not use this model
 ├── ModelNotFound             no such model
 ├── NotCached                 only_if_cached, and nothing is cached
+├── NothingRelevant           no passage of the knowledge bases answers, and none but such was wanted
 ├── ResourceNotFound          no such tenant, user, key or upstream
 ├── ResourceExists            the name is taken
 ├── ResourceState             its state does not permit the change
@@ -124,6 +125,11 @@ class ModelNotFound(PenstockError):
 @dataclass(eq=False)
 class NotCached(PenstockError):
     """The caller wanted a cached answer only, and there is none."""
+
+
+@dataclass(eq=False)
+class NothingRelevant(PenstockError):
+    """The caller wanted an answer from knowledge bases only, and nothing relevant is in them."""
 
 
 @dataclass(eq=False)

@@ -19,6 +19,7 @@ from penstock_common.faults import KeyPath, refuse, refuse_key
 from penstock_common.llm.types import UnsupportedFields
 from penstock_common.prices import Price, Usd
 from penstock_common.priority import Priority, Room
+from penstock_common.retrieval import KnowledgeSettings
 from penstock_common.routes import Policy, Route, RouteRule
 from penstock_common.sql.address import DatabaseAddress
 
@@ -60,13 +61,13 @@ class PublicModel(Section):
     unsupported: UnsupportedFields = UnsupportedFields.REFUSE
     """What becomes of a request's fields that no candidate takes: ``refuse``, ``drop`` (the answer says so in
     ``x-penstock-dropped``) or ``pass`` (they are sent all the same). Candidates that take all of them are asked first."""
-
     degradation: list[DegradationStep] = []
     """What callers are given, in this order, where all candidates have failed; the header ``x-penstock-degraded`` says so.
     Empty: the error. A step that a request cannot take is left out, and ``x-penstock-degrade: off`` refuses all."""
-
     compression: CompressionSettings | None = None
     """Makes tools' results and documents shorter before the model reads them; see [compression](compression.md)."""
+    knowledge: KnowledgeSettings | None = None
+    """Has knowledge bases searched for passages that answer; see [retrieval in chat](retrieval-in-chat.md)."""
 
     @field_validator("candidates")
     @classmethod

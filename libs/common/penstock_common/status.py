@@ -38,6 +38,7 @@ _TABLE: tuple[tuple[type[errors.PenstockError], grpc.StatusCode, int], ...] = (
     (errors.ModelNotPermitted, grpc.StatusCode.PERMISSION_DENIED, reasons.ERROR_REASON_MODEL_NOT_PERMITTED),
     (errors.ModelNotFound, grpc.StatusCode.NOT_FOUND, reasons.ERROR_REASON_MODEL_NOT_FOUND),
     (errors.NotCached, grpc.StatusCode.NOT_FOUND, reasons.ERROR_REASON_NOT_CACHED),
+    (errors.NothingRelevant, grpc.StatusCode.NOT_FOUND, reasons.ERROR_REASON_NOTHING_RELEVANT),
     (errors.ResourceNotFound, grpc.StatusCode.NOT_FOUND, reasons.ERROR_REASON_RESOURCE_NOT_FOUND),
     (errors.ResourceExists, grpc.StatusCode.ALREADY_EXISTS, reasons.ERROR_REASON_RESOURCE_EXISTS),
     (errors.ResourceState, grpc.StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_RESOURCE_STATE),

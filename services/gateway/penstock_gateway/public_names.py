@@ -9,6 +9,7 @@ from pydantic import ConfigDict
 from penstock_common.compression import CompressionSettings
 from penstock_common.configuration import Section
 from penstock_common.degradation import DegradationStep
+from penstock_common.retrieval import KnowledgeSettings
 from penstock_common.sections import DEFAULT_EMBEDDING_MODEL
 
 
@@ -22,6 +23,7 @@ class PublicName(Section):
     policy: str | None = None
     degradation: list[DegradationStep] = []
     compression: CompressionSettings | None = None
+    knowledge: KnowledgeSettings | None = None
 
 
 class FurtherEmbeddingName(Section):

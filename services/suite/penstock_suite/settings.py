@@ -189,6 +189,9 @@ class LocalSettings(Section):
 
     demo_tenant: str = ""
     """The tenant that gets the state folder's demo key."""
+    documentation: str = ""
+    """A knowledge base of `demo_tenant` that holds Penstock's own documentation; empty for none. It is taken in beside the
+    requests, at the first start, and again where the documentation has changed."""
     triton_environment: Path | None = None
     """What `deploy/triton/install.sh` made."""
     triton_repository: Path | None = None

@@ -20,6 +20,7 @@ WORDS = {
     errors.ModelNotPermitted: "model_not_permitted",
     errors.ModelNotFound: "model_not_found",
     errors.NotCached: "not_cached",
+    errors.NothingRelevant: "nothing_relevant",
     errors.AddressNotPermitted: "address_not_permitted",
     errors.RightsExceeded: "rights_exceeded",
     errors.PeerNotPermitted: "peer_not_permitted",

@@ -34,6 +34,7 @@ TABLE: list[tuple[errors.PenstockError, int, str, str | None, str | None, type[o
      openai.PermissionDeniedError),
     (errors.ModelNotFound("m"), 404, "invalid_request_error", "model_not_found", "model", openai.NotFoundError),
     (errors.NotCached("m"), 404, "not_found_error", "not_cached", None, openai.NotFoundError),
+    (errors.NothingRelevant("m"), 404, "not_found_error", "nothing_relevant", None, openai.NotFoundError),
     (errors.AddressNotPermitted("m"), 403, "permission_error", "address_not_permitted", None,
      openai.PermissionDeniedError),
     (errors.PeerNotPermitted("m"), 503, "server_error", "peer_not_permitted", None, openai.InternalServerError),

@@ -26,6 +26,7 @@ from penstock_gateway.app.feedback import feedback_servicer, telling_quality
 from penstock_gateway.app.knowledge import knowledge_of, knowledge_servicer
 from penstock_gateway.app.listening import grpc_limits
 from penstock_gateway.app.parts import Parts, open_parts
+from penstock_gateway.app.retrieval import uses_by_name
 from penstock_gateway.app.stores import stores_parts
 from penstock_gateway.domain.access.authentication import Authenticator
 from penstock_gateway.domain.administration.administration import Administration, CachePorts
@@ -37,6 +38,7 @@ from penstock_gateway.domain.life.embeddings import EmbeddingLife
 from penstock_gateway.domain.life.exchange import VisitParts
 from penstock_gateway.domain.life.guards import OpenInput
 from penstock_gateway.domain.life.pace import Pace
+from penstock_gateway.domain.life.retrieval import Retrieval
 from penstock_gateway.domain.models import ModelDirectory
 from penstock_gateway.domain.prompts.administration import PromptAdministration
 from penstock_gateway.domain.status.report import ConfigurationRevision, StatusReporter
@@ -90,13 +92,13 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
     router, inference = RouterClient(channels.router, own.router_timeout), InferenceClient(channels.inference)
     cache = _cache(settings, channels, parts.in_background)
     embedder = NoEmbedding() if channels.embedding is None else EmbeddingClient(channels.embedding, own.router_timeout)
-    compression = compression_for(settings, embedder)
-    life = ChatLife(_life_parts(settings, channels, parts, visits, (router, cache, inference, compression)))
+    compression, retrieval = compression_for(settings, embedder), _retrieval(settings, channels, router)
+    life = ChatLife(_life_parts(settings, channels, parts, visits, (router, cache, inference, compression, retrieval)))
     embeddings, store, keyring = EmbeddingLife(visits, embedder), SqlKeyStore(parts.engine), keyring_of(settings)
     cache_ports, knowledge = _cache_ports(channels, cache, router), knowledge_of(settings, channels)
     models, (reception, prepare) = (
         ModelDirectory(router, embedder, parts.forks),
-        _reception(settings, keyring, store, parts, compression),
+        _reception(settings, keyring, store, parts, (compression, retrieval)),
     )
     wire_formats = WireFormatsParts(
         reception=reception,
@@ -132,13 +134,14 @@ def _life_parts(
     channels: Channels,
     parts: Parts,
     visits: VisitParts,
-    services: tuple[RouterClient, Cache, InferenceClient, ContextCompression],
+    services: tuple[RouterClient, Cache, InferenceClient, ContextCompression, Retrieval],
 ) -> LifeParts:
-    router, cache, inference, compression = services
+    router, cache, inference, compression, retrieval = services
     return LifeParts(
         visits=visits,
         input_steps=(OpenInput(),),
         compression=compression,
+        retrieval=retrieval,
         cache=cache,
         router=router,
         generator=inference,
@@ -152,6 +155,12 @@ def _life_parts(
         shadows=parts.experiments.shadows,
         pace=None if settings.cache.replay_pace == "instant" else Pace(settings.cache.replay_pace),
     )
+
+
+def _retrieval(settings: Settings, channels: Channels, router: RouterClient) -> Retrieval:
+    if channels.embedding is None:
+        return Retrieval(uses_by_name(settings))
+    return Retrieval(uses_by_name(settings), knowledge_of(settings, channels), router)
 
 
 def _admin(
@@ -199,10 +208,15 @@ def _cache(settings: Settings, channels: Channels, in_background: StartWork) -> 
 
 
 def _reception(
-    settings: Settings, keyring: Keyring, store: SqlKeyStore, parts: Parts, compression: ContextCompression
+    settings: Settings,
+    keyring: Keyring,
+    store: SqlKeyStore,
+    parts: Parts,
+    input_steps: tuple[ContextCompression, Retrieval],
 ) -> tuple[Reception, Prepare]:
     """Return who lets requests in, and what makes other tenants, tiers, keys, ladders and forks ready."""
     own, pepper = settings.gateway, keyring.pepper
+    compression, retrieval = input_steps
     keys, trust = settings.configured_keys(pepper), own.key_freshness
     authenticator = Authenticator(pepper, keyring.directory, keys, store, parts.in_background, freshness=trust)
 
@@ -210,7 +224,7 @@ def _reception(
         terms, configured, by_name = changed.directory().terms, changed.configured_keys(pepper), changed.ladders()
         take_experiments_over = await parts.experiments.prepare(changed)
         compressed = terms_by_name(changed)
-        rewriter = rewriter_for(compressed.values())
+        rewriter, searched = rewriter_for(compressed.values()), uses_by_name(changed)
 
         def commit() -> None:
             authenticator.take_over(terms, configured)
@@ -218,6 +232,7 @@ def _reception(
             take_experiments_over()
             parts.forks.take_over(changed.forks())
             compression.take_over(compressed, rewriter)
+            retrieval.take_over(searched)
 
         return commit
 

@@ -26,6 +26,7 @@ from penstock_gateway.domain.access.authentication import Authenticator
 from penstock_gateway.domain.access.identity import Caller
 from penstock_gateway.domain.access.networks import lies_within
 from penstock_gateway.domain.access.policy import Policy
+from penstock_gateway.domain.knowledge_use.use import KnowledgeUse
 from penstock_gateway.domain.life.admission import RateState
 from penstock_gateway.domain.life.door import Door, Place
 from penstock_gateway.domain.life.order import DEFAULT_CACHE_CONTROL, CacheControl, Call, ChatOrder, EmbeddingOrder
@@ -35,6 +36,8 @@ from penstock_gateway.surfaces.client_address import ClientAddresses
 
 EXPERIMENT_HEADER = "x-penstock-experiment"
 """Tells an answer's part in an experiment, as ``name=variant``."""
+KNOWLEDGE_HEADER = "x-penstock-knowledge"
+"""Tells what was found in which knowledge bases, as ``hits=4; bases=docs``."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 # Names of fields, and our own words for what has none: "a turn's name", "tool_choice: none", "reasoning_effort=max".
 _HARMLESS = re.compile(r"(?=.{1,64}\Z)[A-Za-z0-9_.:='-]+(?: [A-Za-z0-9_.:='-]+)*")
@@ -204,6 +207,7 @@ class Reception:
             and (_DEGRADE.name not in arrival.headers or is_on(arrival.headers, _DEGRADE)),
             may_hedge=options.may_hedge and (_HEDGE.name not in arrival.headers or is_on(arrival.headers, _HEDGE)),
             compress=is_on(arrival.headers, _COMPRESS) if _COMPRESS.name in arrival.headers else options.compress,
+            knowledge=options.knowledge,
             policy=options.policy or (policy_in(arrival.headers) if "x-penstock-policy" in arrival.headers else None),
             priority=_priority(arrival.headers, caller, options),
             cache_control=options.cache_control
@@ -240,7 +244,8 @@ class CallOptions(msgspec.Struct, frozen=True, gc=False):
 
     ``may_recover``: nothing but a header forbids that an answer that breaks off is made whole. ``may_degrade``: nor that
     another stands in for an answer that nobody can give. ``may_hedge``: nor that another is asked where the first token is
-    late. ``compress``, ``priority`` and ``policy``: what the body says of them. ``prompt``: what stands before the input.
+    late. ``compress``, ``priority``, ``policy`` and ``knowledge``: what the body says of them. ``prompt``: what stands before
+    the input.
     """
 
     stream: bool
@@ -253,6 +258,7 @@ class CallOptions(msgspec.Struct, frozen=True, gc=False):
     priority: Priority | None = None
     prompt: PromptReference | None = None
     policy: Preferred | None = None
+    knowledge: KnowledgeUse | None = None
 
 
 def credential_in(headers: Mapping[str, str]) -> str:

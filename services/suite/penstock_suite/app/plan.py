@@ -111,6 +111,8 @@ def known_part(selection: Selection, configuration: Configuration) -> Configurat
     if selection.config is None and not _has_weights(document["embedding"]["model"]):
         del document["embedding"]
         document["cache"] = {**document["cache"], "mode": "exact"}
+        # Nothing finds passages without it.
+        document["models"] = [model for model in document["models"] if "knowledge" not in model]
     if not selection.without_triton:
         return configuration.with_document(document)
     # Places in these lists are others than in the file.

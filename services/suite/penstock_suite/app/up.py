@@ -36,6 +36,7 @@ from penstock_suite.adapters.state_files import (
     write_run_record,
 )
 from penstock_suite.app.check import Checked, checked
+from penstock_suite.app.documentation import documenting
 from penstock_suite.app.gateways import Gateways, gateway_here
 from penstock_suite.app.keys import ensure_keys
 from penstock_suite.app.local_processes import start_edge, start_redis_and_triton
@@ -119,7 +120,7 @@ async def _run(request: UpRequest, workshop: Workshop, running: Checked, reloads
         with ending.interrupts():
             gateways = await _start(request, workshop)
             reload = StackReload(request.selection, workshop, gateways, running)
-            async with reloads.answered(reload.reload), warming(workshop, gateways):
+            async with reloads.answered(reload.reload), warming(workshop, gateways), documenting(workshop, gateways):
                 await ending.wait()
         if gateways is None:
             return

@@ -80,6 +80,8 @@ const (
 	// PERMISSION_DENIED. Inside the suite: the caller's certificate is not that of one who may call the role.
 	// metadata: {"peer": "router", "role": "cache"}
 	ErrorReason_ERROR_REASON_PEER_NOT_PERMITTED ErrorReason = 51
+	// NOT_FOUND. The request wants no answer without a passage of its knowledge bases, and none is relevant.
+	ErrorReason_ERROR_REASON_NOTHING_RELEVANT ErrorReason = 90
 )
 
 // Enum value maps for ErrorReason.
@@ -111,6 +113,7 @@ var (
 		22: "ERROR_REASON_ADDRESS_NOT_PERMITTED",
 		50: "ERROR_REASON_RIGHTS_EXCEEDED",
 		51: "ERROR_REASON_PEER_NOT_PERMITTED",
+		90: "ERROR_REASON_NOTHING_RELEVANT",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":             0,
@@ -139,6 +142,7 @@ var (
 		"ERROR_REASON_ADDRESS_NOT_PERMITTED":   22,
 		"ERROR_REASON_RIGHTS_EXCEEDED":         50,
 		"ERROR_REASON_PEER_NOT_PERMITTED":      51,
+		"ERROR_REASON_NOTHING_RELEVANT":        90,
 	}
 )
 
@@ -173,7 +177,7 @@ var File_penstock_errors_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_penstock_errors_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"%penstock/errors/v1/error_reason.proto\x12\x12penstock.errors.v1*\x94\a\n" +
+	"%penstock/errors/v1/error_reason.proto\x12\x12penstock.errors.v1*\xb7\a\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cERROR_REASON_INVALID_REQUEST\x10\x01\x12(\n" +
@@ -201,7 +205,8 @@ const file_penstock_errors_v1_error_reason_proto_rawDesc = "" +
 	"\x1dERROR_REASON_RESOURCE_CHANGED\x10\x17\x12&\n" +
 	"\"ERROR_REASON_ADDRESS_NOT_PERMITTED\x10\x16\x12 \n" +
 	"\x1cERROR_REASON_RIGHTS_EXCEEDED\x102\x12#\n" +
-	"\x1fERROR_REASON_PEER_NOT_PERMITTED\x103B0Z.penstock.dev/proto/penstock/errors/v1;errorsv1b\x06proto3"
+	"\x1fERROR_REASON_PEER_NOT_PERMITTED\x103\x12!\n" +
+	"\x1dERROR_REASON_NOTHING_RELEVANT\x10ZB0Z.penstock.dev/proto/penstock/errors/v1;errorsv1b\x06proto3"
 
 var (
 	file_penstock_errors_v1_error_reason_proto_rawDescOnce sync.Once

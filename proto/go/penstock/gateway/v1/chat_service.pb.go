@@ -449,7 +449,9 @@ type ChatRequest struct {
 	// What the key's tier permits at most is what a request gets. On HTTP also the header `x-penstock-priority`.
 	Priority v1.Priority `protobuf:"varint,31,opt,name=priority,proto3,enum=penstock.llm.v1.Priority" json:"priority,omitempty"`
 	// What stands before the input.
-	Prompt        *PromptReference `protobuf:"bytes,50,opt,name=prompt,proto3" json:"prompt,omitempty"`
+	Prompt *PromptReference `protobuf:"bytes,50,opt,name=prompt,proto3" json:"prompt,omitempty"`
+	// Knowledge bases that are searched before the answer is made; unset: as the model has it.
+	Knowledge     *KnowledgeUse `protobuf:"bytes,90,opt,name=knowledge,proto3" json:"knowledge,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -547,6 +549,13 @@ func (x *ChatRequest) GetPrompt() *PromptReference {
 	return nil
 }
 
+func (x *ChatRequest) GetKnowledge() *KnowledgeUse {
+	if x != nil {
+		return x.Knowledge
+	}
+	return nil
+}
+
 // Response of Chat.
 type ChatResponse struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
@@ -571,7 +580,9 @@ type ChatResponse struct {
 	// The tokens of the text with their probabilities, a JSON array, where the request asks for it.
 	LogprobsJson string `protobuf:"bytes,32,opt,name=logprobs_json,json=logprobsJson,proto3" json:"logprobs_json,omitempty"`
 	// As in GenerationFinished.
-	Degraded      v1.Degradation `protobuf:"varint,40,opt,name=degraded,proto3,enum=penstock.llm.v1.Degradation" json:"degraded,omitempty"`
+	Degraded v1.Degradation `protobuf:"varint,40,opt,name=degraded,proto3,enum=penstock.llm.v1.Degradation" json:"degraded,omitempty"`
+	// Set where knowledge bases were searched for the answer.
+	Knowledge     *KnowledgeTold `protobuf:"bytes,90,opt,name=knowledge,proto3" json:"knowledge,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -704,6 +715,13 @@ func (x *ChatResponse) GetDegraded() v1.Degradation {
 	return v1.Degradation(0)
 }
 
+func (x *ChatResponse) GetKnowledge() *KnowledgeTold {
+	if x != nil {
+		return x.Knowledge
+	}
+	return nil
+}
+
 // One more answer to the same question.
 type AnsweredChoice struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
@@ -788,7 +806,9 @@ type StreamChatRequest struct {
 	// What the key's tier permits at most is what a request gets. On HTTP also the header `x-penstock-priority`.
 	Priority v1.Priority `protobuf:"varint,31,opt,name=priority,proto3,enum=penstock.llm.v1.Priority" json:"priority,omitempty"`
 	// What stands before the input.
-	Prompt        *PromptReference `protobuf:"bytes,50,opt,name=prompt,proto3" json:"prompt,omitempty"`
+	Prompt *PromptReference `protobuf:"bytes,50,opt,name=prompt,proto3" json:"prompt,omitempty"`
+	// Knowledge bases that are searched before the answer is made; unset: as the model has it.
+	Knowledge     *KnowledgeUse `protobuf:"bytes,90,opt,name=knowledge,proto3" json:"knowledge,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -893,11 +913,20 @@ func (x *StreamChatRequest) GetPrompt() *PromptReference {
 	return nil
 }
 
+func (x *StreamChatRequest) GetKnowledge() *KnowledgeUse {
+	if x != nil {
+		return x.Knowledge
+	}
+	return nil
+}
+
 // One event of StreamChat. What the cache did comes as the initial metadata
 // `x-penstock-cache`, as on HTTP.
 type StreamChatResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Event         *v1.GenerationEvent    `protobuf:"bytes,1,opt,name=event,proto3" json:"event,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Event *v1.GenerationEvent    `protobuf:"bytes,1,opt,name=event,proto3" json:"event,omitempty"`
+	// With `finished`, where knowledge bases were searched for the answer.
+	Knowledge     *KnowledgeTold `protobuf:"bytes,90,opt,name=knowledge,proto3" json:"knowledge,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -939,11 +968,18 @@ func (x *StreamChatResponse) GetEvent() *v1.GenerationEvent {
 	return nil
 }
 
+func (x *StreamChatResponse) GetKnowledge() *KnowledgeTold {
+	if x != nil {
+		return x.Knowledge
+	}
+	return nil
+}
+
 var File_penstock_gateway_v1_chat_service_proto protoreflect.FileDescriptor
 
 const file_penstock_gateway_v1_chat_service_proto_rawDesc = "" +
 	"\n" +
-	"&penstock/gateway/v1/chat_service.proto\x12\x13penstock.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a penstock/llm/v1/generation.proto\x1a\x1dpenstock/llm/v1/message.proto\"\x8f\x02\n" +
+	"&penstock/gateway/v1/chat_service.proto\x12\x13penstock.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a'penstock/gateway/v1/knowledge_use.proto\x1a penstock/llm/v1/generation.proto\x1a\x1dpenstock/llm/v1/message.proto\"\x8f\x02\n" +
 	"\fCacheControl\x12\x19\n" +
 	"\bno_store\x18\x01 \x01(\bR\anoStore\x12\x19\n" +
 	"\bno_cache\x18\x02 \x01(\bR\anoCache\x12$\n" +
@@ -980,7 +1016,7 @@ const file_penstock_gateway_v1_chat_service_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\rR\aversion\x12\x14\n" +
 	"\x05label\x18\x03 \x01(\tR\x05label\x125\n" +
-	"\tvariables\x18\x04 \x01(\v2\x17.google.protobuf.StructR\tvariables\"\xee\x03\n" +
+	"\tvariables\x18\x04 \x01(\v2\x17.google.protobuf.StructR\tvariables\"\xaf\x04\n" +
 	"\vChatRequest\x12;\n" +
 	"\x05input\x18\x01 \x01(\v2 .penstock.llm.v1.GenerationInputB\x03\xe0A\x02R\x05input\x12F\n" +
 	"\rcache_control\x18\x02 \x01(\v2!.penstock.gateway.v1.CacheControlR\fcacheControl\x129\n" +
@@ -991,8 +1027,9 @@ const file_penstock_gateway_v1_chat_service_proto_rawDesc = "" +
 	"\bcompress\x18P \x01(\bH\x00R\bcompress\x88\x01\x01\x126\n" +
 	"\x06policy\x18+ \x01(\x0e2\x1e.penstock.llm.v1.RoutingPolicyR\x06policy\x125\n" +
 	"\bpriority\x18\x1f \x01(\x0e2\x19.penstock.llm.v1.PriorityR\bpriority\x12<\n" +
-	"\x06prompt\x182 \x01(\v2$.penstock.gateway.v1.PromptReferenceR\x06promptB\v\n" +
-	"\t_compress\"\xf6\x04\n" +
+	"\x06prompt\x182 \x01(\v2$.penstock.gateway.v1.PromptReferenceR\x06prompt\x12?\n" +
+	"\tknowledge\x18Z \x01(\v2!.penstock.gateway.v1.KnowledgeUseR\tknowledgeB\v\n" +
+	"\t_compress\"\xb8\x05\n" +
 	"\fChatResponse\x12(\n" +
 	"\rgeneration_id\x18\x01 \x01(\tB\x03\xe0A\x03R\fgenerationId\x12\x14\n" +
 	"\x05model\x18\x02 \x01(\tR\x05model\x122\n" +
@@ -1007,11 +1044,12 @@ const file_penstock_gateway_v1_chat_service_proto_rawDesc = "" +
 	"\fmore_choices\x18\x1e \x03(\v2#.penstock.gateway.v1.AnsweredChoiceR\vmoreChoices\x12\x18\n" +
 	"\adropped\x18\x1f \x03(\tR\adropped\x12#\n" +
 	"\rlogprobs_json\x18  \x01(\tR\flogprobsJson\x128\n" +
-	"\bdegraded\x18( \x01(\x0e2\x1c.penstock.llm.v1.DegradationR\bdegraded\"\xad\x01\n" +
+	"\bdegraded\x18( \x01(\x0e2\x1c.penstock.llm.v1.DegradationR\bdegraded\x12@\n" +
+	"\tknowledge\x18Z \x01(\v2\".penstock.gateway.v1.KnowledgeToldR\tknowledge\"\xad\x01\n" +
 	"\x0eAnsweredChoice\x122\n" +
 	"\amessage\x18\x01 \x01(\v2\x18.penstock.llm.v1.MessageR\amessage\x12B\n" +
 	"\rfinish_reason\x18\x02 \x01(\x0e2\x1d.penstock.llm.v1.FinishReasonR\ffinishReason\x12#\n" +
-	"\rlogprobs_json\x18\x03 \x01(\tR\flogprobsJson\"\x95\x04\n" +
+	"\rlogprobs_json\x18\x03 \x01(\tR\flogprobsJson\"\xd6\x04\n" +
 	"\x11StreamChatRequest\x12;\n" +
 	"\x05input\x18\x01 \x01(\v2 .penstock.llm.v1.GenerationInputB\x03\xe0A\x02R\x05input\x12F\n" +
 	"\rcache_control\x18\x02 \x01(\v2!.penstock.gateway.v1.CacheControlR\fcacheControl\x129\n" +
@@ -1024,10 +1062,12 @@ const file_penstock_gateway_v1_chat_service_proto_rawDesc = "" +
 	"\bcompress\x18P \x01(\bH\x00R\bcompress\x88\x01\x01\x126\n" +
 	"\x06policy\x18+ \x01(\x0e2\x1e.penstock.llm.v1.RoutingPolicyR\x06policy\x125\n" +
 	"\bpriority\x18\x1f \x01(\x0e2\x19.penstock.llm.v1.PriorityR\bpriority\x12<\n" +
-	"\x06prompt\x182 \x01(\v2$.penstock.gateway.v1.PromptReferenceR\x06promptB\v\n" +
-	"\t_compress\"L\n" +
+	"\x06prompt\x182 \x01(\v2$.penstock.gateway.v1.PromptReferenceR\x06prompt\x12?\n" +
+	"\tknowledge\x18Z \x01(\v2!.penstock.gateway.v1.KnowledgeUseR\tknowledgeB\v\n" +
+	"\t_compress\"\x8e\x01\n" +
 	"\x12StreamChatResponse\x126\n" +
-	"\x05event\x18\x01 \x01(\v2 .penstock.llm.v1.GenerationEventR\x05event2\xf4\x01\n" +
+	"\x05event\x18\x01 \x01(\v2 .penstock.llm.v1.GenerationEventR\x05event\x12@\n" +
+	"\tknowledge\x18Z \x01(\v2\".penstock.gateway.v1.KnowledgeToldR\tknowledge2\xf4\x01\n" +
 	"\vChatService\x12d\n" +
 	"\x04Chat\x12 .penstock.gateway.v1.ChatRequest\x1a!.penstock.gateway.v1.ChatResponse\"\x17\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/api/v1/chat\x12\x7f\n" +
 	"\n" +
@@ -1064,11 +1104,13 @@ var file_penstock_gateway_v1_chat_service_proto_goTypes = []any{
 	(*v1.RequestContext)(nil),   // 13: penstock.llm.v1.RequestContext
 	(v1.RoutingPolicy)(0),       // 14: penstock.llm.v1.RoutingPolicy
 	(v1.Priority)(0),            // 15: penstock.llm.v1.Priority
-	(*v1.Message)(nil),          // 16: penstock.llm.v1.Message
-	(v1.FinishReason)(0),        // 17: penstock.llm.v1.FinishReason
-	(*v1.TokenUsage)(nil),       // 18: penstock.llm.v1.TokenUsage
-	(v1.Degradation)(0),         // 19: penstock.llm.v1.Degradation
-	(*v1.GenerationEvent)(nil),  // 20: penstock.llm.v1.GenerationEvent
+	(*KnowledgeUse)(nil),        // 16: penstock.gateway.v1.KnowledgeUse
+	(*v1.Message)(nil),          // 17: penstock.llm.v1.Message
+	(v1.FinishReason)(0),        // 18: penstock.llm.v1.FinishReason
+	(*v1.TokenUsage)(nil),       // 19: penstock.llm.v1.TokenUsage
+	(v1.Degradation)(0),         // 20: penstock.llm.v1.Degradation
+	(*KnowledgeTold)(nil),       // 21: penstock.gateway.v1.KnowledgeTold
+	(*v1.GenerationEvent)(nil),  // 22: penstock.llm.v1.GenerationEvent
 }
 var file_penstock_gateway_v1_chat_service_proto_depIdxs = []int32{
 	10, // 0: penstock.gateway.v1.CacheControl.max_age:type_name -> google.protobuf.Duration
@@ -1083,30 +1125,34 @@ var file_penstock_gateway_v1_chat_service_proto_depIdxs = []int32{
 	14, // 9: penstock.gateway.v1.ChatRequest.policy:type_name -> penstock.llm.v1.RoutingPolicy
 	15, // 10: penstock.gateway.v1.ChatRequest.priority:type_name -> penstock.llm.v1.Priority
 	4,  // 11: penstock.gateway.v1.ChatRequest.prompt:type_name -> penstock.gateway.v1.PromptReference
-	16, // 12: penstock.gateway.v1.ChatResponse.message:type_name -> penstock.llm.v1.Message
-	17, // 13: penstock.gateway.v1.ChatResponse.finish_reason:type_name -> penstock.llm.v1.FinishReason
-	18, // 14: penstock.gateway.v1.ChatResponse.usage:type_name -> penstock.llm.v1.TokenUsage
-	3,  // 15: penstock.gateway.v1.ChatResponse.cache:type_name -> penstock.gateway.v1.CacheResult
-	7,  // 16: penstock.gateway.v1.ChatResponse.more_choices:type_name -> penstock.gateway.v1.AnsweredChoice
-	19, // 17: penstock.gateway.v1.ChatResponse.degraded:type_name -> penstock.llm.v1.Degradation
-	16, // 18: penstock.gateway.v1.AnsweredChoice.message:type_name -> penstock.llm.v1.Message
-	17, // 19: penstock.gateway.v1.AnsweredChoice.finish_reason:type_name -> penstock.llm.v1.FinishReason
-	12, // 20: penstock.gateway.v1.StreamChatRequest.input:type_name -> penstock.llm.v1.GenerationInput
-	2,  // 21: penstock.gateway.v1.StreamChatRequest.cache_control:type_name -> penstock.gateway.v1.CacheControl
-	13, // 22: penstock.gateway.v1.StreamChatRequest.context:type_name -> penstock.llm.v1.RequestContext
-	14, // 23: penstock.gateway.v1.StreamChatRequest.policy:type_name -> penstock.llm.v1.RoutingPolicy
-	15, // 24: penstock.gateway.v1.StreamChatRequest.priority:type_name -> penstock.llm.v1.Priority
-	4,  // 25: penstock.gateway.v1.StreamChatRequest.prompt:type_name -> penstock.gateway.v1.PromptReference
-	20, // 26: penstock.gateway.v1.StreamChatResponse.event:type_name -> penstock.llm.v1.GenerationEvent
-	5,  // 27: penstock.gateway.v1.ChatService.Chat:input_type -> penstock.gateway.v1.ChatRequest
-	8,  // 28: penstock.gateway.v1.ChatService.StreamChat:input_type -> penstock.gateway.v1.StreamChatRequest
-	6,  // 29: penstock.gateway.v1.ChatService.Chat:output_type -> penstock.gateway.v1.ChatResponse
-	9,  // 30: penstock.gateway.v1.ChatService.StreamChat:output_type -> penstock.gateway.v1.StreamChatResponse
-	29, // [29:31] is the sub-list for method output_type
-	27, // [27:29] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	16, // 12: penstock.gateway.v1.ChatRequest.knowledge:type_name -> penstock.gateway.v1.KnowledgeUse
+	17, // 13: penstock.gateway.v1.ChatResponse.message:type_name -> penstock.llm.v1.Message
+	18, // 14: penstock.gateway.v1.ChatResponse.finish_reason:type_name -> penstock.llm.v1.FinishReason
+	19, // 15: penstock.gateway.v1.ChatResponse.usage:type_name -> penstock.llm.v1.TokenUsage
+	3,  // 16: penstock.gateway.v1.ChatResponse.cache:type_name -> penstock.gateway.v1.CacheResult
+	7,  // 17: penstock.gateway.v1.ChatResponse.more_choices:type_name -> penstock.gateway.v1.AnsweredChoice
+	20, // 18: penstock.gateway.v1.ChatResponse.degraded:type_name -> penstock.llm.v1.Degradation
+	21, // 19: penstock.gateway.v1.ChatResponse.knowledge:type_name -> penstock.gateway.v1.KnowledgeTold
+	17, // 20: penstock.gateway.v1.AnsweredChoice.message:type_name -> penstock.llm.v1.Message
+	18, // 21: penstock.gateway.v1.AnsweredChoice.finish_reason:type_name -> penstock.llm.v1.FinishReason
+	12, // 22: penstock.gateway.v1.StreamChatRequest.input:type_name -> penstock.llm.v1.GenerationInput
+	2,  // 23: penstock.gateway.v1.StreamChatRequest.cache_control:type_name -> penstock.gateway.v1.CacheControl
+	13, // 24: penstock.gateway.v1.StreamChatRequest.context:type_name -> penstock.llm.v1.RequestContext
+	14, // 25: penstock.gateway.v1.StreamChatRequest.policy:type_name -> penstock.llm.v1.RoutingPolicy
+	15, // 26: penstock.gateway.v1.StreamChatRequest.priority:type_name -> penstock.llm.v1.Priority
+	4,  // 27: penstock.gateway.v1.StreamChatRequest.prompt:type_name -> penstock.gateway.v1.PromptReference
+	16, // 28: penstock.gateway.v1.StreamChatRequest.knowledge:type_name -> penstock.gateway.v1.KnowledgeUse
+	22, // 29: penstock.gateway.v1.StreamChatResponse.event:type_name -> penstock.llm.v1.GenerationEvent
+	21, // 30: penstock.gateway.v1.StreamChatResponse.knowledge:type_name -> penstock.gateway.v1.KnowledgeTold
+	5,  // 31: penstock.gateway.v1.ChatService.Chat:input_type -> penstock.gateway.v1.ChatRequest
+	8,  // 32: penstock.gateway.v1.ChatService.StreamChat:input_type -> penstock.gateway.v1.StreamChatRequest
+	6,  // 33: penstock.gateway.v1.ChatService.Chat:output_type -> penstock.gateway.v1.ChatResponse
+	9,  // 34: penstock.gateway.v1.ChatService.StreamChat:output_type -> penstock.gateway.v1.StreamChatResponse
+	33, // [33:35] is the sub-list for method output_type
+	31, // [31:33] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_penstock_gateway_v1_chat_service_proto_init() }
@@ -1114,6 +1160,7 @@ func file_penstock_gateway_v1_chat_service_proto_init() {
 	if File_penstock_gateway_v1_chat_service_proto != nil {
 		return
 	}
+	file_penstock_gateway_v1_knowledge_use_proto_init()
 	file_penstock_gateway_v1_chat_service_proto_msgTypes[3].OneofWrappers = []any{}
 	file_penstock_gateway_v1_chat_service_proto_msgTypes[6].OneofWrappers = []any{}
 	type x struct{}

@@ -2,6 +2,7 @@ from google.api import annotations_pb2 as _annotations_pb2
 from google.api import field_behavior_pb2 as _field_behavior_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import struct_pb2 as _struct_pb2
+from penstock.gateway.v1 import knowledge_use_pb2 as _knowledge_use_pb2
 from penstock.llm.v1 import generation_pb2 as _generation_pb2
 from penstock.llm.v1 import message_pb2 as _message_pb2
 from google.protobuf.internal import containers as _containers
@@ -86,7 +87,7 @@ class PromptReference(_message.Message):
     def __init__(self, id: _Optional[str] = ..., version: _Optional[int] = ..., label: _Optional[str] = ..., variables: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
 
 class ChatRequest(_message.Message):
-    __slots__ = ("input", "cache_control", "context", "no_degradation", "no_hedging", "compress", "policy", "priority", "prompt")
+    __slots__ = ("input", "cache_control", "context", "no_degradation", "no_hedging", "compress", "policy", "priority", "prompt", "knowledge")
     INPUT_FIELD_NUMBER: _ClassVar[int]
     CACHE_CONTROL_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_FIELD_NUMBER: _ClassVar[int]
@@ -96,6 +97,7 @@ class ChatRequest(_message.Message):
     POLICY_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
     PROMPT_FIELD_NUMBER: _ClassVar[int]
+    KNOWLEDGE_FIELD_NUMBER: _ClassVar[int]
     input: _generation_pb2.GenerationInput
     cache_control: CacheControl
     context: _generation_pb2.RequestContext
@@ -105,10 +107,11 @@ class ChatRequest(_message.Message):
     policy: _generation_pb2.RoutingPolicy
     priority: _generation_pb2.Priority
     prompt: PromptReference
-    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., context: _Optional[_Union[_generation_pb2.RequestContext, _Mapping]] = ..., no_degradation: bool = ..., no_hedging: bool = ..., compress: bool = ..., policy: _Optional[_Union[_generation_pb2.RoutingPolicy, str]] = ..., priority: _Optional[_Union[_generation_pb2.Priority, str]] = ..., prompt: _Optional[_Union[PromptReference, _Mapping]] = ...) -> None: ...
+    knowledge: _knowledge_use_pb2.KnowledgeUse
+    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., context: _Optional[_Union[_generation_pb2.RequestContext, _Mapping]] = ..., no_degradation: bool = ..., no_hedging: bool = ..., compress: bool = ..., policy: _Optional[_Union[_generation_pb2.RoutingPolicy, str]] = ..., priority: _Optional[_Union[_generation_pb2.Priority, str]] = ..., prompt: _Optional[_Union[PromptReference, _Mapping]] = ..., knowledge: _Optional[_Union[_knowledge_use_pb2.KnowledgeUse, _Mapping]] = ...) -> None: ...
 
 class ChatResponse(_message.Message):
-    __slots__ = ("generation_id", "model", "message", "finish_reason", "usage", "cache", "upstream", "attempts", "cost_nano_usd", "cost_is_unknown", "more_choices", "dropped", "logprobs_json", "degraded")
+    __slots__ = ("generation_id", "model", "message", "finish_reason", "usage", "cache", "upstream", "attempts", "cost_nano_usd", "cost_is_unknown", "more_choices", "dropped", "logprobs_json", "degraded", "knowledge")
     GENERATION_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
@@ -123,6 +126,7 @@ class ChatResponse(_message.Message):
     DROPPED_FIELD_NUMBER: _ClassVar[int]
     LOGPROBS_JSON_FIELD_NUMBER: _ClassVar[int]
     DEGRADED_FIELD_NUMBER: _ClassVar[int]
+    KNOWLEDGE_FIELD_NUMBER: _ClassVar[int]
     generation_id: str
     model: str
     message: _message_pb2.Message
@@ -137,7 +141,8 @@ class ChatResponse(_message.Message):
     dropped: _containers.RepeatedScalarFieldContainer[str]
     logprobs_json: str
     degraded: _generation_pb2.Degradation
-    def __init__(self, generation_id: _Optional[str] = ..., model: _Optional[str] = ..., message: _Optional[_Union[_message_pb2.Message, _Mapping]] = ..., finish_reason: _Optional[_Union[_generation_pb2.FinishReason, str]] = ..., usage: _Optional[_Union[_generation_pb2.TokenUsage, _Mapping]] = ..., cache: _Optional[_Union[CacheResult, _Mapping]] = ..., upstream: _Optional[str] = ..., attempts: _Optional[int] = ..., cost_nano_usd: _Optional[int] = ..., cost_is_unknown: bool = ..., more_choices: _Optional[_Iterable[_Union[AnsweredChoice, _Mapping]]] = ..., dropped: _Optional[_Iterable[str]] = ..., logprobs_json: _Optional[str] = ..., degraded: _Optional[_Union[_generation_pb2.Degradation, str]] = ...) -> None: ...
+    knowledge: _knowledge_use_pb2.KnowledgeTold
+    def __init__(self, generation_id: _Optional[str] = ..., model: _Optional[str] = ..., message: _Optional[_Union[_message_pb2.Message, _Mapping]] = ..., finish_reason: _Optional[_Union[_generation_pb2.FinishReason, str]] = ..., usage: _Optional[_Union[_generation_pb2.TokenUsage, _Mapping]] = ..., cache: _Optional[_Union[CacheResult, _Mapping]] = ..., upstream: _Optional[str] = ..., attempts: _Optional[int] = ..., cost_nano_usd: _Optional[int] = ..., cost_is_unknown: bool = ..., more_choices: _Optional[_Iterable[_Union[AnsweredChoice, _Mapping]]] = ..., dropped: _Optional[_Iterable[str]] = ..., logprobs_json: _Optional[str] = ..., degraded: _Optional[_Union[_generation_pb2.Degradation, str]] = ..., knowledge: _Optional[_Union[_knowledge_use_pb2.KnowledgeTold, _Mapping]] = ...) -> None: ...
 
 class AnsweredChoice(_message.Message):
     __slots__ = ("message", "finish_reason", "logprobs_json")
@@ -150,7 +155,7 @@ class AnsweredChoice(_message.Message):
     def __init__(self, message: _Optional[_Union[_message_pb2.Message, _Mapping]] = ..., finish_reason: _Optional[_Union[_generation_pb2.FinishReason, str]] = ..., logprobs_json: _Optional[str] = ...) -> None: ...
 
 class StreamChatRequest(_message.Message):
-    __slots__ = ("input", "cache_control", "context", "no_recovery", "no_degradation", "no_hedging", "compress", "policy", "priority", "prompt")
+    __slots__ = ("input", "cache_control", "context", "no_recovery", "no_degradation", "no_hedging", "compress", "policy", "priority", "prompt", "knowledge")
     INPUT_FIELD_NUMBER: _ClassVar[int]
     CACHE_CONTROL_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_FIELD_NUMBER: _ClassVar[int]
@@ -161,6 +166,7 @@ class StreamChatRequest(_message.Message):
     POLICY_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
     PROMPT_FIELD_NUMBER: _ClassVar[int]
+    KNOWLEDGE_FIELD_NUMBER: _ClassVar[int]
     input: _generation_pb2.GenerationInput
     cache_control: CacheControl
     context: _generation_pb2.RequestContext
@@ -171,10 +177,13 @@ class StreamChatRequest(_message.Message):
     policy: _generation_pb2.RoutingPolicy
     priority: _generation_pb2.Priority
     prompt: PromptReference
-    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., context: _Optional[_Union[_generation_pb2.RequestContext, _Mapping]] = ..., no_recovery: bool = ..., no_degradation: bool = ..., no_hedging: bool = ..., compress: bool = ..., policy: _Optional[_Union[_generation_pb2.RoutingPolicy, str]] = ..., priority: _Optional[_Union[_generation_pb2.Priority, str]] = ..., prompt: _Optional[_Union[PromptReference, _Mapping]] = ...) -> None: ...
+    knowledge: _knowledge_use_pb2.KnowledgeUse
+    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., context: _Optional[_Union[_generation_pb2.RequestContext, _Mapping]] = ..., no_recovery: bool = ..., no_degradation: bool = ..., no_hedging: bool = ..., compress: bool = ..., policy: _Optional[_Union[_generation_pb2.RoutingPolicy, str]] = ..., priority: _Optional[_Union[_generation_pb2.Priority, str]] = ..., prompt: _Optional[_Union[PromptReference, _Mapping]] = ..., knowledge: _Optional[_Union[_knowledge_use_pb2.KnowledgeUse, _Mapping]] = ...) -> None: ...
 
 class StreamChatResponse(_message.Message):
-    __slots__ = ("event",)
+    __slots__ = ("event", "knowledge")
     EVENT_FIELD_NUMBER: _ClassVar[int]
+    KNOWLEDGE_FIELD_NUMBER: _ClassVar[int]
     event: _generation_pb2.GenerationEvent
-    def __init__(self, event: _Optional[_Union[_generation_pb2.GenerationEvent, _Mapping]] = ...) -> None: ...
+    knowledge: _knowledge_use_pb2.KnowledgeTold
+    def __init__(self, event: _Optional[_Union[_generation_pb2.GenerationEvent, _Mapping]] = ..., knowledge: _Optional[_Union[_knowledge_use_pb2.KnowledgeTold, _Mapping]] = ...) -> None: ...

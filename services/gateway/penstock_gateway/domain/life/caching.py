@@ -25,6 +25,7 @@ from penstock_gateway.domain.life.cache_outcome import BYPASS, MISS, NO_CACHE, N
 from penstock_gateway.domain.life.flights import FlightKey
 from penstock_gateway.domain.life.order import CacheControl, Call, ChatOrder
 from penstock_gateway.domain.life.ports import AnswerCache
+from penstock_gateway.domain.life.retrieval import Grounds
 
 # SHA-256 takes a millisecond for so many bytes; what takes longer is done beside the loop.
 _MUCH_TO_DIGEST_BYTES = 1024 * 1024
@@ -46,6 +47,7 @@ class CacheVisit:
         "_is_shared",
         "_near",
         "_unmatched",
+        "grounds",
         "outcome",
         "probe",
         "scope",
@@ -53,6 +55,8 @@ class CacheVisit:
 
     def __init__(self, call: Call[ChatOrder], cache: AnswerCache, *, by_meaning: bool) -> None:
         """``by_meaning``: the cache matches requests by meaning, too."""
+        self.grounds: Grounds | None = None
+        """What was found for the request, which is part of what it is."""
         self.outcome = BYPASS
         self.scope = Scope(call.order.tenant, call.order.input.model)
         self.probe: Probe | None = None
@@ -145,10 +149,13 @@ class CacheVisit:
             probe = await asyncio.to_thread(probe_of, effective, plan.route_digest, regions)
         else:
             probe = probe_of(effective, plan.route_digest, regions)
-        order = self._call.order
-        if order.cache_control.private or (order.context.user and is_about_a_person(effective)):
+        order, asked = self._call.order, effective
+        if self.grounds is not None:
+            asked = self.grounds.asked
+            probe = msgspec.structs.replace(probe, digest=_and(probe.digest, self.grounds.digest))
+        if order.cache_control.private or (order.context.user and is_about_a_person(asked)):
             probe = self._of_this_user(probe)
-        return self._with_meaning(probe, effective, plan) if self._by_meaning else probe
+        return self._with_meaning(probe, asked, plan) if self._by_meaning else probe
 
     def _of_this_user(self, probe: Probe) -> Probe:
         """Return a probe that is no other user's; where nobody knows the user, no other key's."""
@@ -157,7 +164,8 @@ class CacheVisit:
         digest = hashlib.sha256(msgspec.msgpack.encode((probe.digest, whose))).digest()
         return msgspec.structs.replace(probe, digest=digest)
 
-    def _with_meaning(self, probe: Probe, effective: GenerationInput, plan: Plan) -> Probe:
+    def _with_meaning(self, probe: Probe, asked: GenerationInput, plan: Plan) -> Probe:
+        """Return the probe with what of it is matched by meaning: of ``asked``, in which no passage stands."""
         order = self._call.order
         if order.cache_control.exact:
             self._unmatched = "exact"
@@ -165,13 +173,20 @@ class CacheVisit:
         if self._call.place.held_bytes > _MUCH_TO_DIGEST_BYTES:
             self._unmatched = "too_long"
             return probe
-        meaning = meaning_of(effective, plan.route_digest, self._call.caller.tenant.regions, user=order.context.user)
+        meaning = meaning_of(asked, plan.route_digest, self._call.caller.tenant.regions, user=order.context.user)
         if meaning is None:
-            self._unmatched = "too_long" if is_too_long(effective) else "form"
+            self._unmatched = "too_long" if is_too_long(asked) else "form"
             return probe
+        if self.grounds is not None:
+            fingerprint = _and(meaning.fingerprint, self.grounds.digest)
+            meaning = msgspec.structs.replace(meaning, fingerprint=fingerprint)
         if order.cache_control.private:
             meaning = msgspec.structs.replace(meaning, is_private=True)
         return msgspec.structs.replace(probe, meaning=meaning)
+
+
+def _and(identity: bytes, grounds: bytes) -> bytes:
+    return hashlib.sha256(identity + grounds).digest()
 
 
 def is_too_long(request: GenerationInput) -> bool:

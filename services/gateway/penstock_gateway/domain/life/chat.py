@@ -19,12 +19,12 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
 
-from penstock_common.contract.router import RouteRequest, requirements_of
 from penstock_common.errors import DeadlineExceeded, NotCached, PenstockError
 from penstock_common.llm.events import Answer
-from penstock_common.llm.types import Batch, Decision, Degradation, Finished, GenerationInput, Plan, Started, Usage
+from penstock_common.llm.types import Batch, Decision, Degradation, Finished, GenerationInput, Started, Usage
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.experiments.running import Assigned, take_part
+from penstock_gateway.domain.knowledge_use.told import KnowledgeTold
 from penstock_gateway.domain.life.cache_outcome import BYPASS
 from penstock_gateway.domain.life.caching import CacheVisit, followed_outcome, is_clean, is_to_be_kept, stale_outcome
 from penstock_gateway.domain.life.compression import CompressionTold
@@ -36,6 +36,7 @@ from penstock_gateway.domain.life.ladder import Ladder
 from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.parts import LifeParts
 from penstock_gateway.domain.life.progress import Bill, Progress, and_also, attempts_made, came_whole, owed_for
+from penstock_gateway.domain.life.retrieval import Grounds
 from penstock_gateway.domain.life.seats import Boarding, Following, Leading, Seat, board, claim
 from penstock_gateway.domain.life.settlement import NO_PART
 from penstock_gateway.domain.life.sources import (
@@ -58,7 +59,7 @@ class ChatLife:
     """Begins exchanges."""
 
     def __init__(self, parts: LifeParts) -> None:
-        self._parts = parts
+        self._parts, self._input_steps = parts, parts.input_steps
 
     def begin(self, call: Call[ChatOrder]) -> ChatExchange:
         """Return the exchange of an authenticated request; nothing happens before it is entered."""
@@ -80,11 +81,11 @@ class ChatExchange(Exchange[ChatOrder]):
         self.decision: Decision | None = None
         """Which model was chosen, where the caller left that to the router."""
         self.compressed: CompressionTold | None = None
+        self.grounds: Grounds | None = None
         self._name = call.order.generation_id
-        self._parts, self._ladders = parts, parts.ladders.by_name
+        self._parts, self._input_steps = parts, parts.input_steps
         self._progress = Progress()
         self._effective: GenerationInput = call.order.input
-        self._input_steps = parts.input_steps
         self._visit = CacheVisit(call, parts.cache, by_meaning=parts.matches_meaning)
         self._source: AnswerSource | None = None
         self._given: Recorded | None = None
@@ -99,7 +100,7 @@ class ChatExchange(Exchange[ChatOrder]):
     @property
     def may_degrade(self) -> bool:
         """Whether another answer may stand in for the model's own, so that what headers say is not known at once."""
-        return self._ladder() is not None
+        return self._parts.ladder_of(self.call.order) is not None
 
     @property
     def started(self) -> Started | None:
@@ -110,6 +111,11 @@ class ChatExchange(Exchange[ChatOrder]):
     def finished(self) -> Finished | None:
         """How the answer ended, once it has."""
         return self._progress.finished
+
+    @property
+    def knowledge(self) -> KnowledgeTold | None:
+        """What was found for the answer so far, and what of it that cites."""
+        return None if self.grounds is None else self.grounds.told(self._progress.events)
 
     def batches(self) -> AsyncGenerator[Batch, None]:
         """Return the answer's events, wherever they come from; iterate once."""
@@ -160,26 +166,31 @@ class ChatExchange(Exchange[ChatOrder]):
         await self._reserve()
         parts = self._parts
         effective, self.compressed = await effective_input(self.call, self._input_steps, parts.compression)
+        if order.knowledge is not None or order.input.model in parts.retrieval.models:
+            effective = await self._retrieve(effective)
+        if self._source is not None:
+            return
         if experiments := parts.experiments.by_model:
             self.assigned, effective = take_part(experiments, self.call, effective)
         self._effective = effective
-        control = order.cache_control
         # First, so that no kept answer is given in the name of a model that would not be asked now.
         try:
-            plan = await self._route(effective)
+            plan = await parts.route(self.call, effective, self._steps.next("route"))
         except PenstockError as error:
             await self._step_down(error)
             return
-        hit, self.cache_outcome = None, self._visit.without_looking(effective)
+        self.decision, hit, self.cache_outcome = plan.decision, None, self._visit.without_looking(effective)
         if self.cache_outcome is BYPASS:
             hit = await self._visit.look_up(effective, plan, self._steps.next("cache.lookup"))
             self.cache_outcome = self._visit.outcome
         if hit is not None:
             self._source = Replay(hit, parts.pace)
-        elif control.only_if_cached:
+        elif order.cache_control.only_if_cached:
             raise NotCached("The request is only-if-cached, and the cache has no answer to it.")
         else:
-            self._source = Generation(parts.generator, request_of(order, effective, plan), self._ladder())
+            self._source = Generation(
+                parts.generator, request_of(order, effective, plan), self._parts.ladder_of(self.call.order)
+            )
             if parts.flights is not None and (key := self._visit.flight()) is not None:
                 await self._board(parts.flights, key, self._source)
         steps.stop()
@@ -190,6 +201,12 @@ class ChatExchange(Exchange[ChatOrder]):
         self.call, render = await with_prompt(self.call, self._parts.prompts)
         self._visit = CacheVisit(self.call, self._parts.cache, by_meaning=self._parts.matches_meaning)
         self._input_steps = (render, *self._input_steps)
+
+    async def _retrieve(self, asked: GenerationInput) -> GenerationInput:
+        """Return the input with what was found for it, after all other steps: nothing else makes that shorter."""
+        grounds = self.grounds = self._visit.grounds = await self._parts.retrieval.grounds(asked, self.call)
+        self._source, self._effective = grounds.given, grounds.effective
+        return grounds.effective
 
     async def _board(self, flights: Flights, key: FlightKey, generation: Generation) -> None:
         """Follow an equal request that is being answered, or let others follow this one."""
@@ -209,12 +226,6 @@ class ChatExchange(Exchange[ChatOrder]):
         if isinstance(seat, Following):
             self.cache_outcome = followed_outcome(self._effective)
 
-    def _ladder(self) -> Ladder | None:
-        order = self.call.order
-        if not order.may_degrade or order.cache_control.only_if_cached:
-            return None
-        return self._ladders.get(order.input.model)
-
     async def _step_down(self, error: PenstockError) -> None:
         """Let the next step of the model's ladder be the answer's source, in the place of what ``error`` has ended.
 
@@ -232,7 +243,7 @@ class ChatExchange(Exchange[ChatOrder]):
 
     async def _below(self, error: PenstockError) -> PenstockError | None:
         """Take the next step, as ``_step_down`` says; return what the caller is told where there is none."""
-        descent, ladder = self._descent, self._ladder()
+        descent, ladder = self._descent, self._parts.ladder_of(self.call.order)
         self.degraded, self.age_seconds = None, None
         if ladder is None or not goes_on(error, is_down=descent is not None, has_quick_steps=ladder.has_quick_steps):
             return error
@@ -263,16 +274,6 @@ class ChatExchange(Exchange[ChatOrder]):
         parts = self._parts
         return Descent(ladder, stranded, Fallbacks(parts.router, parts.generator, parts.cache, parts.forks), cause)
 
-    async def _route(self, effective: GenerationInput) -> Plan:
-        step = self._steps.next("route")
-        request = RouteRequest(effective.model, requirements_of(effective), self.call.caller.tenant.regions)
-        if effective.model in self._parts.forks.names:
-            order, caller = self.call.order, self.call.caller
-            request = self._parts.forks.told(request, effective, caller, order.context, order.policy)
-        plan = await self._parts.router.route(request, step.children)
-        self.decision = plan.decision
-        return plan
-
     def _opened(self) -> AnswerStream:
         source = self._source
         assert source is not None, "asked for an answer before it was entered"
@@ -302,11 +303,10 @@ class ChatExchange(Exchange[ChatOrder]):
 
     def _has_ended(self, failure: str = "") -> None:
         """Record that the answer is over, and the output guard's step: it ran from the first event to the last."""
-        step = self._generate
+        step, first_ns = self._generate, self._progress.first_event_ns
         if step is None or step.end_ns:
             return
         self._steps.stop(failure)
-        first_ns = self._progress.first_event_ns
         if first_ns:
             self._steps.recorded.append(Step("guard.output", first_ns, step.end_ns, failure))
 
@@ -390,7 +390,7 @@ class ChatExchange(Exchange[ChatOrder]):
             self._parts.begin_shadow(self.call, self._effective, self.assigned)
         if not is_clean(finished) or not is_to_be_kept(order.cache_control, self.cache_outcome, self._effective):
             return
-        ladder = self._ladders.get(order.input.model)
+        ladder = self._parts.ladders.by_name.get(order.input.model)
         await self._visit.keep(
             self._effective,
             source.plan,

@@ -18,6 +18,7 @@ from penstock_common.priority import Priority
 from penstock_common.telemetry.steps import Steps
 from penstock_common.telemetry.trace_context import TraceContext
 from penstock_gateway.domain.access.identity import Caller
+from penstock_gateway.domain.knowledge_use.use import KnowledgeUse
 from penstock_gateway.domain.life.door import Place
 from penstock_gateway.domain.prompts.content import PromptReference
 
@@ -76,7 +77,8 @@ class ChatOrder(Order, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     where the model's candidates have all failed, what its ladder has will do. ``may_hedge``: should its first token be
     late, another may be asked beside who was. ``prompt`` says what stands before the input; from the moment on
     at which it is found, with its version. ``compress``: whether its context is made shorter; None: as its model has it.
-    ``policy``: by what candidates are put in order, where the model leaves that open.
+    ``policy``: by what candidates are put in order, where the model leaves that open. ``knowledge``: what is searched
+    before it is answered, and how; None: as its model has it.
     """
 
     input: GenerationInput
@@ -88,6 +90,7 @@ class ChatOrder(Order, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     policy: Policy | None = None
     cache_control: CacheControl = DEFAULT_CACHE_CONTROL
     prompt: PromptReference | None = None
+    knowledge: KnowledgeUse | None = None
 
 
 class EmbeddingOrder(Order, frozen=True, kw_only=True, gc=False, omit_defaults=True):

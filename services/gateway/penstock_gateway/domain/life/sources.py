@@ -142,14 +142,11 @@ def free_of_charge(batch: Batch) -> tuple[Batch, Saved | None]:
     return (*before, msgspec.structs.replace(last, attempts=0, cost_nano_usd=0, unit_prices=prices)), saved
 
 
-# Whom an answer names that no model has given.
-_NOBODY = Candidate(upstream="", model="template")
-
-
-def text_alone(text: str) -> Replay:
-    """Return an answer of this text, which nobody was asked for and which costs nothing."""
-    started = Started(generation_id="", answered_by=_NOBODY)
-    finished = Finished(reason=FinishReason.STOP, answered_by=_NOBODY)
+def text_alone(text: str, model: str = "template") -> Replay:
+    """Return an answer of this text, which nobody was asked for and which costs nothing; ``model``: what it names as its own."""
+    nobody = Candidate(upstream="", model=model)
+    started = Started(generation_id="", answered_by=nobody)
+    finished = Finished(reason=FinishReason.STOP, answered_by=nobody)
     return Replay(Hit(events=(started, TextDelta(text=text), Usage(), finished), created_at=0))
 
 

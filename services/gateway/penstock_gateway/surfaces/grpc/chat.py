@@ -6,13 +6,14 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from penstock_common.background import StartWork
-from penstock_common.llm.types import GenerationEvent
+from penstock_common.llm.types import Finished, GenerationEvent
 from penstock_common.rpc.method import Handler
 from penstock_common.rpc.sending import begun
 from penstock_common.rpc.server_call import ServerCall
 from penstock_gateway.domain.life.chat import ChatExchange, ChatLife
 from penstock_gateway.surfaces.arrival import (
     EXPERIMENT_HEADER,
+    KNOWLEDGE_HEADER,
     CallOptions,
     Reception,
     degradation_headers,
@@ -20,7 +21,7 @@ from penstock_gateway.surfaces.arrival import (
     rate_headers,
 )
 from penstock_gateway.surfaces.grpc.arrival import admitted, place_of, remaining
-from penstock_gateway.surfaces.grpc.chat_messages import CHAT, STREAM_CHAT, ChatAsked, ChatTold
+from penstock_gateway.surfaces.grpc.chat_messages import CHAT, STREAM_CHAT, ChatAsked, ChatTold, LastTold
 
 
 class ChatServicer:
@@ -44,9 +45,11 @@ class ChatServicer:
         finally:
             await begun(call.context, _head(exchange))
         self._in_background(exchange.afterwards())
-        return ChatTold(answer, exchange.cache_outcome)
+        return ChatTold(answer, exchange.cache_outcome, exchange.knowledge)
 
-    async def stream_chat(self, request: ChatAsked, call: ServerCall) -> AsyncGenerator[GenerationEvent, None]:
+    async def stream_chat(
+        self, request: ChatAsked, call: ServerCall
+    ) -> AsyncGenerator[GenerationEvent | LastTold, None]:
         """Yield the answer's events."""
         exchange = self._begin(request, call, stream=True)
         try:
@@ -72,6 +75,7 @@ class ChatServicer:
             priority=request.priority,
             prompt=request.prompt,
             policy=request.policy,
+            knowledge=request.knowledge,
         )
         place = place_of(admission)
         made = self._reception.chat_call(admission.arrival, place, request.input, request.context, options)
@@ -79,7 +83,7 @@ class ChatServicer:
         return self._life.begin(made)
 
 
-async def _events(exchange: ChatExchange, call: ServerCall) -> AsyncGenerator[GenerationEvent, None]:
+async def _events(exchange: ChatExchange, call: ServerCall) -> AsyncGenerator[GenerationEvent | LastTold, None]:
     async with exchange:
         # What stands in for an answer is known with its first event, and not before.
         is_told = not exchange.may_degrade
@@ -90,7 +94,12 @@ async def _events(exchange: ChatExchange, call: ServerCall) -> AsyncGenerator[Ge
                 is_told = True
                 await begun(call.context, _head(exchange))
             for event in batch:
-                yield event
+                yield event if exchange.grounds is None else _told(event, exchange)
+
+
+def _told(event: GenerationEvent, exchange: ChatExchange) -> GenerationEvent | LastTold:
+    knowledge = exchange.knowledge if isinstance(event, Finished) else None
+    return event if knowledge is None else LastTold(event, knowledge)
 
 
 def _head(exchange: ChatExchange) -> tuple[tuple[str, str], ...]:
@@ -105,6 +114,7 @@ def _head(exchange: ChatExchange) -> tuple[tuple[str, str], ...]:
         *dropped,
         *(((EXPERIMENT_HEADER, str(assigned.part)),) if assigned is not None else ()),
         *((("x-penstock-route", str(exchange.decision)),) if exchange.decision is not None else ()),
+        *(((KNOWLEDGE_HEADER, str(exchange.grounds.retrieved)),) if exchange.grounds is not None else ()),
         *((("x-penstock-compressed", str(exchange.compressed)),) if exchange.compressed is not None else ()),
         *(degradation_headers(exchange.degraded, exchange.age_seconds) if exchange.degraded is not None else ()),
         *rate_headers(exchange.rate),

@@ -23,10 +23,13 @@ from penstock_common.priority import Priority
 from penstock_common.rpc.durations import duration_from
 from penstock_common.rpc.method import StreamMethod, UnaryMethod
 from penstock_common.rpc.protobuf import ProtobufCodec, unread, unwritten
+from penstock_gateway.domain.knowledge_use.told import KnowledgeTold
+from penstock_gateway.domain.knowledge_use.use import KnowledgeUse
 from penstock_gateway.domain.life.cache_outcome import CacheOutcome
 from penstock_gateway.domain.life.order import MAX_CACHE_AGE, CacheControl
 from penstock_gateway.domain.prompts.content import PromptReference
 from penstock_gateway.surfaces.cache_words import checked_tags
+from penstock_gateway.surfaces.grpc.knowledge_use_messages import told_message, use_from
 from penstock_gateway.surfaces.grpc.prompt_messages import reference_from
 
 _SERVICE = "/penstock.gateway.v1.ChatService/"
@@ -67,13 +70,22 @@ class ChatAsked(msgspec.Struct, frozen=True, gc=False):
     priority: Priority | None
     policy: Policy | None
     prompt: PromptReference | None = None
+    knowledge: KnowledgeUse | None = None
 
 
 class ChatTold(msgspec.Struct, frozen=True):
-    """A whole answer, and what the cache did for it."""
+    """A whole answer, what the cache did for it, and what was found for it where knowledge bases were searched."""
 
     answer: Answer
     cache: CacheOutcome
+    knowledge: KnowledgeTold | None = None
+
+
+class LastTold(msgspec.Struct, frozen=True):
+    """The last event of a stream that knowledge bases were searched for."""
+
+    event: GenerationEvent
+    knowledge: KnowledgeTold
 
 
 def _asked(message: pb.ChatRequest | pb.StreamChatRequest) -> ChatAsked:
@@ -90,6 +102,7 @@ def _asked(message: pb.ChatRequest | pb.StreamChatRequest) -> ChatAsked:
         priority=priority_from_proto(message.priority),
         prompt=reference_from(message.prompt) if message.HasField("prompt") else None,
         policy=_POLICIES.get(message.policy),
+        knowledge=use_from(message.knowledge) if message.HasField("knowledge") else None,
     )
 
 
@@ -126,6 +139,8 @@ def _told(value: ChatTold) -> pb.ChatResponse:
     if started is not None and started.dropped:
         message.dropped.extend(started.dropped)
     message.logprobs_json = value.answer.logprobs_json
+    if value.knowledge is not None:
+        told_message(value.knowledge, message.knowledge)
     for more in value.answer.more:
         message.more_choices.add(
             message=message_to_proto(more.message()),
@@ -150,14 +165,18 @@ def _cache_result(outcome: CacheOutcome) -> pb.CacheResult:
     return result
 
 
-def _event(value: GenerationEvent) -> pb.StreamChatResponse:
+def _event(value: GenerationEvent | LastTold) -> pb.StreamChatResponse:
+    if isinstance(value, LastTold):
+        message = pb.StreamChatResponse(event=event_to_proto(value.event))
+        told_message(value.knowledge, message.knowledge)
+        return message
     return pb.StreamChatResponse(event=event_to_proto(value))
 
 
 CHAT = UnaryMethod[ChatAsked, ChatTold](
     f"{_SERVICE}Chat", ProtobufCodec(pb.ChatRequest, unwritten, _asked), ProtobufCodec(pb.ChatResponse, _told, unread)
 )
-STREAM_CHAT = StreamMethod[ChatAsked, GenerationEvent](
+STREAM_CHAT = StreamMethod[ChatAsked, GenerationEvent | LastTold](
     f"{_SERVICE}StreamChat",
     ProtobufCodec(pb.StreamChatRequest, unwritten, _asked),
     ProtobufCodec(pb.StreamChatResponse, _event, unread),

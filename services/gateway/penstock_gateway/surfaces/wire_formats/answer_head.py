@@ -9,9 +9,16 @@ from penstock_common.priority import Priority
 from penstock_gateway.domain.life.admission import RateState
 from penstock_gateway.domain.life.chat import ChatExchange
 from penstock_gateway.domain.life.embeddings import EmbeddingExchange
+from penstock_gateway.domain.life.retrieval import Grounds
 from penstock_gateway.domain.life.settlement import Part
 from penstock_gateway.domain.prompts.content import PromptReference
-from penstock_gateway.surfaces.arrival import EXPERIMENT_HEADER, degradation_headers, dropped_names, rate_headers
+from penstock_gateway.surfaces.arrival import (
+    EXPERIMENT_HEADER,
+    KNOWLEDGE_HEADER,
+    degradation_headers,
+    dropped_names,
+    rate_headers,
+)
 from penstock_gateway.surfaces.http1.lines import printable
 
 JSON_LINE = b"content-type: application/json\r\n"
@@ -36,6 +43,7 @@ def exchange_lines(exchange: ChatExchange) -> bytes:
         f"{_dropped_line(started.dropped) if started and started.dropped else ''}"
         f"{_prompt_line(prompt) if prompt is not None and prompt.is_found else ''}"
         f"{_compressed_line(exchange) if exchange.compressed is not None else ''}"
+        f"{_knowledge_line(exchange.grounds) if exchange.grounds is not None else ''}"
         f"{_priority_line(exchange) if exchange.call.order.priority is not Priority.DEFAULT else ''}"
     ).encode("latin-1", "replace")
 
@@ -90,6 +98,10 @@ def _experiment_line(part: Part) -> str:
 
 def _compressed_line(exchange: ChatExchange) -> str:
     return f"x-penstock-compressed: {exchange.compressed}\r\n"
+
+
+def _knowledge_line(grounds: Grounds) -> str:
+    return f"{KNOWLEDGE_HEADER}: {printable(str(grounds.retrieved))}\r\n"
 
 
 def _dropped_line(names: tuple[str, ...]) -> str:

@@ -20,6 +20,8 @@ from penstock_common.llm.events import Answer
 from penstock_common.llm.types import GenerationEvent, GenerationInput, ModelInfo, RequestContext
 from penstock_gateway.domain.access.identity import Caller
 from penstock_gateway.domain.knowledge.files import Stores
+from penstock_gateway.domain.knowledge_use.told import KnowledgeTold
+from penstock_gateway.domain.knowledge_use.use import KnowledgeUse
 from penstock_gateway.domain.prompts.content import PromptReference
 
 
@@ -59,7 +61,7 @@ USUAL_FORM = AnswerForm()
 class ReadRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A request for text, read. ``include_usage`` is only true with ``stream``.
 
-    ``prompt`` stands before ``input``. ``more_inputs`` are asked after ``input``, each as a request of its own, and answered with it.
+    ``prompt`` stands before ``input``. ``knowledge``: what is searched before it is answered. ``more_inputs`` are asked after ``input``, each as a request of its own, and answered with it.
     """
 
     input: GenerationInput
@@ -69,17 +71,20 @@ class ReadRequest(msgspec.Struct, frozen=True, kw_only=True):
     more_inputs: tuple[GenerationInput, ...] = ()
     form: AnswerForm = USUAL_FORM
     prompt: PromptReference | None = None
+    knowledge: KnowledgeUse | None = None
 
 
 class StreamSummary(msgspec.Struct, frozen=True, kw_only=True):
     """What a stream's end tells beyond tokens; ``cache`` is as in the header ``x-penstock-cache``.
 
-    ``dropped``: fields of the request that the upstream was asked without.
+    ``dropped``: fields of the request that the upstream was asked without. ``knowledge``: what was found for the answer,
+    where knowledge bases were searched.
     """
 
     overhead_ms: float
     cache: str
     dropped: tuple[str, ...] = ()
+    knowledge: KnowledgeTold | None = None
 
 
 class StreamRenderer(Protocol):
@@ -103,7 +108,7 @@ class GenerationFormat:
     """Asks for text. ``renderer`` and ``whole`` take the answer's id, its creation in Unix seconds and its form.
 
     ``renderer`` also takes, before the form, whether the stream ends with its usage. Where there
-    are several inputs, their answers come one after another.
+    are several inputs, their answers come one after another. ``with_knowledge`` adds to a whole answer what was found for it.
     """
 
     family: Family
@@ -114,6 +119,7 @@ class GenerationFormat:
     parse: Callable[[bytes], ReadRequest]
     renderer: Callable[[str, int, bool, AnswerForm], StreamRenderer]
     whole: Callable[[Sequence[Answer], str, int, AnswerForm], bytes]
+    with_knowledge: Callable[[bytes, KnowledgeTold], bytes]
 
 
 class ReadEmbeddingRequest(msgspec.Struct, frozen=True, kw_only=True):

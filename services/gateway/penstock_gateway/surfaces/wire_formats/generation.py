@@ -41,8 +41,8 @@ class GenerationServer:
             await self._several.serve(arrival, place, read, response)
             return
         options = _STREAMED if read.stream else _WHOLE
-        if read.prompt is not None:
-            options = CallOptions(stream=read.stream, prompt=read.prompt)
+        if read.prompt is not None or read.knowledge is not None:
+            options = CallOptions(stream=read.stream, prompt=read.prompt, knowledge=read.knowledge)
         call = self._reception.chat_call(arrival, place, read.input, read.context, options)
         exchange = self._life.begin(call)
         answer_id, created = wire_format.id_prefix + call.order.generation_id, arrival.started_ns // _NS_PER_SECOND
@@ -54,6 +54,8 @@ class GenerationServer:
         try:
             async with exchange:
                 body = wire_format.whole((await exchange.answer(),), answer_id, created, read.form)
+                if (told := exchange.knowledge if exchange.grounds is not None else None) is not None:
+                    body = wire_format.with_knowledge(body, told)
             # Settled first: who has the answer may ask again at once, and needs the place.
             finished = exchange.finished
             cost_nano_usd = finished.known_cost_nano_usd if finished else 0

@@ -92,7 +92,7 @@ class _Exchanges:
         self._arrival = arrival
         self._place = place
         self._read = read
-        options = CallOptions(stream=read.stream)
+        options = CallOptions(stream=read.stream, knowledge=read.knowledge)
         self.current = life.begin(reception.chat_call(arrival, place, read.input, read.context, options))
         self._deadline = time.monotonic() + self.current.call.order.timeout.total_seconds()
 
@@ -129,7 +129,7 @@ class _Exchanges:
         headers = {**arrival.headers, "x-request-id": arrival.request_id}
         # A trace and times of its own, under the request's name.
         again = self._reception.receive(arrival.surface, headers, arrival.peer)
-        options = CallOptions(stream=read.stream, timeout=timedelta(seconds=seconds_left))
+        options = CallOptions(stream=read.stream, timeout=timedelta(seconds=seconds_left), knowledge=read.knowledge)
         # The one before has left its own.
         inside = self._reception.door.enter(self._place.caller)
         call = self._reception.chat_call(again, inside, read.more_inputs[place], read.context, options)
@@ -140,4 +140,9 @@ def summary_of(exchange: ChatExchange) -> StreamSummary:
     """Return what a stream's end tells of the exchange."""
     started = exchange.started
     dropped = started.dropped if started is not None else ()
-    return StreamSummary(overhead_ms=exchange.overhead_ms, cache=str(exchange.cache_outcome), dropped=dropped)
+    return StreamSummary(
+        overhead_ms=exchange.overhead_ms,
+        cache=str(exchange.cache_outcome),
+        dropped=dropped,
+        knowledge=exchange.knowledge if exchange.grounds is not None else None,
+    )

@@ -48,6 +48,7 @@ _FORMS: dict[type[errors.PenstockError], _Form] = {
     errors.ModelNotPermitted: _Form(403, "permission_error", "model_not_permitted", "model"),
     errors.ModelNotFound: _Form(404, "invalid_request_error", "model_not_found", "model"),
     errors.NotCached: _Form(404, "not_found_error", "not_cached"),
+    errors.NothingRelevant: _Form(404, "not_found_error", "nothing_relevant"),
     errors.ResourceNotFound: _Form(404, "not_found_error", "resource_not_found"),
     errors.ResourceExists: _Form(409, "invalid_request_error", "resource_exists"),
     errors.ResourceState: _Form(400, "invalid_request_error", "resource_state"),

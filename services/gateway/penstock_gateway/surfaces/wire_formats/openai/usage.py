@@ -7,6 +7,7 @@ import msgspec
 from penstock_common.llm.types import Finished, Usage
 from penstock_gateway.surfaces.wire_formats.answer_head import format_cost_usd
 from penstock_gateway.surfaces.wire_formats.format import StreamSummary
+from penstock_gateway.surfaces.wire_formats.openai.knowledge import told_json
 
 _encode = msgspec.json.Encoder().encode
 
@@ -68,6 +69,8 @@ def extension_json(finished: Finished | None, summary: StreamSummary) -> bytes:
         "overhead_ms": overhead_ms,
         "cache": summary.cache,
     }
+    if summary.knowledge is not None:
+        told["knowledge"] = msgspec.Raw(told_json(summary.knowledge))
     if summary.dropped:
         told["dropped"] = summary.dropped
     if finished is not None and finished.degraded is not None:

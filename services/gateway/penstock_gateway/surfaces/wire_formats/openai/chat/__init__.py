@@ -6,6 +6,7 @@ from penstock_gateway.surfaces.wire_formats.format import GenerationFormat
 from penstock_gateway.surfaces.wire_formats.openai.chat.parse import parse_chat_request
 from penstock_gateway.surfaces.wire_formats.openai.chat.render import ChunkRenderer, render_whole
 from penstock_gateway.surfaces.wire_formats.openai.errors import OPENAI
+from penstock_gateway.surfaces.wire_formats.openai.knowledge import with_knowledge
 from penstock_gateway.surfaces.wire_formats.sse import COMMENT
 
 FORMAT = GenerationFormat(
@@ -16,4 +17,5 @@ FORMAT = GenerationFormat(
     parse=parse_chat_request,
     renderer=ChunkRenderer,
     whole=render_whole,
+    with_knowledge=with_knowledge,
 )

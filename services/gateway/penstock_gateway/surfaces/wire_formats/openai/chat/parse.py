@@ -33,6 +33,7 @@ from penstock_gateway.surfaces.wire_formats.openai.fields import (
     wants_usage,
     whole_number,
 )
+from penstock_gateway.surfaces.wire_formats.openai.knowledge import CHOICES, use_of
 from penstock_gateway.surfaces.wire_formats.openai.wire import ABSENT
 
 _REQUEST = msgspec.json.Decoder(wire.ChatCompletionRequest)
@@ -46,6 +47,7 @@ _CHOICES = {
     "tool_choice.type": "'function', 'custom' or 'allowed_tools'",
     "tool_choice.allowed_tools.mode": "'auto' or 'required'",
     "tool_choice.allowed_tools.tools[].type": "'function' or 'custom'",
+    **CHOICES,
     "response_format.type": "one of 'text', 'json_object' and 'json_schema'",
 }
 _READ = frozenset(field.encode_name for field in msgspec.structs.fields(wire.ChatCompletionRequest)) | HINTS
@@ -88,6 +90,7 @@ def parse_chat_request(body: bytes) -> ReadRequest:
         and wants_usage(request.stream_options, stream=request.stream is True),
         form=_FUNCTIONS if request.functions else USUAL_FORM,
         prompt=None if request.prompt is None else prompt_of(request.prompt),
+        knowledge=None if request.knowledge is None else use_of(request.knowledge),
     )
 
 

@@ -25,9 +25,11 @@ from penstock_common.llm.types import (
     ToolCallDelta,
     Usage,
 )
+from penstock_gateway.domain.knowledge_use.told import KnowledgeTold
 from penstock_gateway.surfaces.wire_formats.format import USUAL_FORM, AnswerForm, StreamSummary
 from penstock_gateway.surfaces.wire_formats.openai.chat import response_wire as wire
 from penstock_gateway.surfaces.wire_formats.openai.chat.thinking import Sealed, block_json, blocks_json, wrapped_extras
+from penstock_gateway.surfaces.wire_formats.openai.knowledge import told_json
 from penstock_gateway.surfaces.wire_formats.openai.usage import extension_json, usage_json, usage_of
 from penstock_gateway.surfaces.wire_formats.sse import on_one_line
 
@@ -80,7 +82,7 @@ class ChunkRenderer:
     def end(self, summary: StreamSummary) -> bytes:
         """Return the last frames: the usage chunk where it was asked for, and ``[DONE]``."""
         if not self._include_usage:
-            return DONE
+            return DONE if summary.knowledge is None else self._knowledge(summary.knowledge) + DONE
         usage = usage_json(self._usage)
         return b"".join(
             (
@@ -94,6 +96,11 @@ class ChunkRenderer:
                 DONE,
             )
         )
+
+    def _knowledge(self, told: KnowledgeTold) -> bytes:
+        """Return a chunk that adds nothing to the answer, as the last one has no place for what is ours."""
+        empty = b'{},"logprobs":null,"finish_reason":null}],"x_penstock":{"knowledge":'
+        return on_one_line(b"%b%b%b}}\n\n" % (self._delta_head, empty, told_json(told)))
 
     def _render_other(self, event: GenerationEvent, pieces: list[bytes]) -> None:
         if isinstance(event, ToolCallDelta):

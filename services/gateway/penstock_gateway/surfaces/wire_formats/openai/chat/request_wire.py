@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from penstock_gateway.surfaces.wire_formats.openai.knowledge import Knowledge
 from penstock_gateway.surfaces.wire_formats.openai.wire import ABSENT, StreamOptions, WireObject
 
 
@@ -274,3 +275,4 @@ class ChatCompletionRequest(msgspec.Struct, kw_only=True, gc=False):
     user: str | None = None
     safety_identifier: str | None = None
     metadata: dict[str, str] | None = None
+    knowledge: Knowledge | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from penstock_gateway.surfaces.wire_formats.openai.knowledge import Knowledge
 from penstock_gateway.surfaces.wire_formats.openai.usage import CompletionUsage
 from penstock_gateway.surfaces.wire_formats.openai.wire import StreamOptions
 
@@ -29,6 +30,7 @@ class CompletionRequest(msgspec.Struct, kw_only=True, gc=False):
     logprobs: int | None = None
     suffix: str | None = None
     user: str | None = None
+    knowledge: Knowledge | None = None
 
 
 class TextLogprobs(msgspec.Struct, kw_only=True):
