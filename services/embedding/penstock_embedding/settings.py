@@ -281,6 +281,9 @@ class KnowledgeSettings(Section):
     """Chunks that each way to search proposes, before those are left out that are not to be shown."""
     search_leg_timeout: Positive = timedelta(seconds=2)
     """Of one way to search; where the other one answers, that is the answer, which says so."""
+    reranker: str = ""
+    """What takes the second look: a directory with `tokenizer.json` and `model.onnx` of a cross-encoder; empty for the
+    built-in one, which needs no model."""
     rerank_timeout: Positive = timedelta(seconds=3)
     """Of the second look at the best; after it they stay in their order."""
     rerank_candidates: Annotated[int, Field(ge=1, le=200)] = 32

@@ -145,6 +145,13 @@ async def test_what_a_document_would_be_cut_into_is_shown_and_not_kept(settings)
         assert all(chunk.tokens for chunk in answer.chunks)
 
 
+async def test_the_named_reranker_is_opened_and_one_that_is_none_is_told(settings):
+    knowledge = settings.knowledge.model_copy(update={"reranker": "/no/such/cross-encoder"})
+    async with serving(settings.model_copy(update={"knowledge": knowledge})) as service:
+        with pytest.raises(ServiceUnavailable, match="'knowledge.reranker': /no/such/cross-encoder"):
+            await service(methods.PUT_BASE, calls.PutBaseRequest(tenant=TENANT, id="kb"))
+
+
 async def test_without_a_database_or_a_key_it_says_what_is_missing(settings):
     without = settings.model_copy(update={"sql": ""})
     async with serving(without) as service:

@@ -12,6 +12,7 @@ from penstock_common.points.opening import open_points
 from penstock_common.sealing import derived_key
 from penstock_embedding.adapters.chunk_vectors import QdrantChunkVectors
 from penstock_embedding.adapters.parsing.parser import SandboxedParser
+from penstock_embedding.adapters.rerank import open_reranker
 from penstock_embedding.adapters.sealing import DocumentSealer
 from penstock_embedding.adapters.sql.bases import SqlBases
 from penstock_embedding.adapters.sql.catalogue import SqlCatalogue
@@ -68,9 +69,10 @@ async def put_together(
     """Return what serves; taking in, building and sweeping run until the stack ends.
 
     Raises:
-        ConfigurationError: if the vectors' store cannot be used.
+        ConfigurationError: if the vectors' store or the reranker cannot be used.
     """
     own = whole.settings.knowledge
+    reranker = await open_reranker(own.reranker, stack)
     database = Database(whole.engine, whole.sealer)
     bases, heap = SqlBases(database), SqlGarbage(database)
     documents = SqlDocuments(database, keeps_originals=own.keep_originals)
@@ -86,7 +88,7 @@ async def put_together(
     builder = Builder(versions, heap, preparing, sweeper, build_pace_of(own))
     reader = await stack.enter_async_context(open_reader(database_url(whole.settings), whole.engine))
     catalogue = SqlCatalogue(database, reader)
-    found = Searcher(catalogue, vectors, whole.models, limits=search_limits_of(own))
+    found = Searcher(catalogue, vectors, whole.models, reranker, search_limits_of(own))
     searcher = SteadySearcher(found, catalogue)
     for work in (sweeper.run(), builder.run(), ingest.run()):
         await stack.enter_async_context(running(work))
