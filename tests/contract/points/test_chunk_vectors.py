@@ -47,7 +47,7 @@ def index() -> IndexRef:
 
 
 def index_of(tenant: str, base: str = "handbook", version: int = 1, revision: str = "r1") -> IndexRef:
-    return IndexRef(tenant, base, version, IndexSpec(), revision, DIMENSION, 1, 0)
+    return IndexRef(tenant, base, version, IndexSpec(), revision, DIMENSION, 1, 0, 1)
 
 
 def document(identity: str = "d1", *, labels: Sequence[str] = (), version: int = 1, **attributes: Any) -> Document:

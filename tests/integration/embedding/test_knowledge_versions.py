@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -21,6 +22,8 @@ from penstock_common.contract.knowledge import (
     Splitter,
 )
 from penstock_common.errors import ModelNotFound, Overloaded, ResourceExists, ResourceNotFound, ResourceState
+from penstock_embedding.adapters.sql.tables import indexes
+from penstock_embedding.domain.retrieval.analysis import ANALYSIS_VERSION
 
 ONE = IndexSpec("one", Splitter("recursive", 32, 0))
 TWO = IndexSpec("two", Splitter("recursive", 64, 0))
@@ -320,6 +323,20 @@ async def test_a_switch_under_searches_and_writes_fails_none_and_mixes_none(tmp_
             await loading
         assert len(answers) == 60
         assert set(answers) == {1, 2}
+
+
+async def test_an_index_whose_words_were_made_in_another_way_is_told_apart_and_can_be_built_anew(world):
+    catalogue = world.catalogue
+    assert (await catalogue.index(TENANT, "kb")).analysis == ANALYSIS_VERSION
+    with pytest.raises(ResourceExists):
+        await build(world, ONE)
+    async with world.database.writing() as connection:
+        await connection.execute(update(indexes).values(analysis=ANALYSIS_VERSION - 1))
+    assert (await catalogue.index(TENANT, "kb")).analysis == ANALYSIS_VERSION - 1
+    assert (await build(world, ONE)).number == 2
+    while await world.builder.build_one():
+        pass
+    assert (await catalogue.index(TENANT, "kb", 2)).analysis == ANALYSIS_VERSION
 
 
 def test_words_stand_for_tokens():

@@ -24,7 +24,7 @@ from penstock_common.contract.knowledge_calls import SearchRequest
 from penstock_common.errors import DeadlineExceeded, InvalidRequest, ResourceNotFound, ResourceState
 from penstock_common.points.store import PointsUnavailable
 from penstock_embedding.domain.knowledge.ports import FoundChunk, IndexRef, Near, QueryVector
-from penstock_embedding.domain.retrieval.analysis import document_terms
+from penstock_embedding.domain.retrieval.analysis import ANALYSIS_VERSION, document_terms
 from penstock_embedding.domain.retrieval.filters import matches
 from penstock_embedding.domain.retrieval.search import Searcher, SearchLimits
 
@@ -68,6 +68,7 @@ class _World:
     hanging: set[str] = field(default_factory=set)
     asked: list[tuple[str, int]] = field(default_factory=list)
     revision: str = "r1"
+    analysis: int = ANALYSIS_VERSION
 
     def add(self, base: str, document: str, *texts: str, labels=(), attributes=(), overlap: int = 0) -> None:
         row = Document(
@@ -90,7 +91,9 @@ class _World:
     async def index(self, tenant: str, base: str, version: int = 0) -> IndexRef:
         if tenant != "t" or base not in self.bases:
             raise ResourceNotFound("There is no such knowledge base.", "knowledge_base", base)
-        return IndexRef(tenant, base, version or 1, IndexSpec(), self.revision, 26, 7, len(self.bases[base]))
+        return IndexRef(
+            tenant, base, version or 1, IndexSpec(), self.revision, 26, 7, len(self.bases[base]), self.analysis
+        )
 
     async def term_counts(self, index: IndexRef, terms):
         every = [document_terms(found.chunk.text) for found in self.bases[index.base].values()]
@@ -237,6 +240,16 @@ def test_another_revision_of_the_model_is_never_compared(world: _World) -> None:
     with pytest.raises(ResourceState, match="r0.*r1"):
         _search(world, "bicycle", mode="dense")
     assert _search(world, "bicycle").degraded == ["dense"]
+
+
+def test_words_made_in_another_way_are_left_out_and_told(world: _World) -> None:
+    world.analysis = ANALYSIS_VERSION + 1
+    result = _search(world, "boat harbour")
+    assert result.degraded == ["sparse"] and result.hits
+    assert all(hit.scores.sparse is None for hit in result.hits)
+    assert ("sparse", _LIMITS.candidates) not in world.asked
+    with pytest.raises(ResourceState, match="build a new version"):
+        _search(world, "boat harbour", mode="sparse")
 
 
 def test_the_reranker_decides_and_where_it_hangs_the_order_of_before_stands(world: _World) -> None:

@@ -19,7 +19,7 @@ from penstock_embedding.adapters.chunk_vectors import QdrantChunkVectors
 from penstock_embedding.domain.chunking.piece import Chunker, Piece, TokenCounter, embedded_text
 from penstock_embedding.domain.documents.parsed import DocumentRefused, Parsed, Parser
 from penstock_embedding.domain.knowledge.ports import FoundChunk, IndexedChunk, IndexRef, QueryVector
-from penstock_embedding.domain.retrieval.analysis import document_terms
+from penstock_embedding.domain.retrieval.analysis import ANALYSIS_VERSION, document_terms
 from penstock_suite.domain.retrieval_dataset import CorpusDocument
 
 TENANT = "evaluation"
@@ -152,7 +152,7 @@ class EvaluationIndex:
         """Embed and put all pieces; ``told`` hears of each document that is in."""
         revision, dimension = await self._model.revision(), await self._model.dimension()
         spec = IndexSpec(self._model.name, splitter)
-        self._reference = IndexRef(TENANT, BASE, version, spec, revision, dimension, 1, 0)
+        self._reference = IndexRef(TENANT, BASE, version, spec, revision, dimension, 1, 0, ANALYSIS_VERSION)
         for batch in _batches(cut):
             await self._put(self._reference, batch)
             told(len(batch))

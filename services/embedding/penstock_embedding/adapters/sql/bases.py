@@ -157,6 +157,7 @@ async def add_index(connection: AsyncConnection, index: IndexRef, state: str) ->
             spec=json.loads(msgspec.json.encode(index.spec)),
             model_revision=index.model_revision,
             dimension=index.dimension,
+            analysis=index.analysis,
             state=state,
             error="",
             quality=[],

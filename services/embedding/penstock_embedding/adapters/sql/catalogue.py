@@ -20,7 +20,7 @@ Row = Mapping[str, Any]
 _MOST_VALUES = 10_000
 _INDEX = """
 SELECT b.id AS found, b.serving, b.generation, i.tenant, i.base, i.number, i.spec, i.model_revision, i.dimension, i.state,
-       i.chunks
+       i.chunks, i.analysis
 FROM knowledge_bases b LEFT JOIN knowledge_indexes i
   ON i.tenant = b.tenant AND i.base = b.id AND i.number = {number}
 WHERE b.tenant = :tenant AND b.id = :base AND b.deleted_at IS NULL

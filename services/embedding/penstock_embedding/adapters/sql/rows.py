@@ -95,6 +95,7 @@ def ref_of(row: Row, generation: int) -> IndexRef:
         dimension=row["dimension"],
         generation=generation,
         chunks=row["chunks"],
+        analysis=row["analysis"],
     )
 
 

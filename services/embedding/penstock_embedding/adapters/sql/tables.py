@@ -54,6 +54,7 @@ indexes = Table(
     Column("spec", JSON, nullable=False),
     Column("model_revision", _text(256), nullable=False),
     Column("dimension", Integer, nullable=False),
+    Column("analysis", Integer, nullable=False, server_default="1"),
     Column("state", _text(16), nullable=False),
     Column("error", Text, nullable=False),
     Column("quality", JSON, nullable=False),

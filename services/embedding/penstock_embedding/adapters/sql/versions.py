@@ -262,8 +262,9 @@ def _check_other(row: Row, index: IndexRef) -> None:
             name=str(row["number"]),
         )
     spec = converted(row["spec"], IndexSpec)
-    same = (spec.splitter, row["model_revision"]) == (index.spec.splitter, index.model_revision)
-    if same and row["state"] == "ready":
+    made = spec.splitter, row["model_revision"], row["analysis"]
+    is_same = made == (index.spec.splitter, index.model_revision, index.analysis)
+    if is_same and row["state"] == "ready":
         raise ResourceExists(
             f"Index version {row['number']} is made with the same model and splitter.",
             kind="index",

@@ -16,6 +16,7 @@ from penstock_embedding.domain.knowledge.ports import IndexRef, Models
 from penstock_embedding.domain.knowledge.records import Key, Limits, NewDocument, Page
 from penstock_embedding.domain.knowledge.stores import Bases, DocumentStore
 from penstock_embedding.domain.knowledge.sweeping import Sweeper
+from penstock_embedding.domain.retrieval.analysis import ANALYSIS_VERSION
 
 
 class Bounds(NamedTuple):
@@ -184,6 +185,7 @@ async def new_index(models: Models, tenant: str, base: str, spec: IndexSpec) -> 
         dimension=await model.dimension(),
         generation=0,
         chunks=0,
+        analysis=ANALYSIS_VERSION,
     )
 
 

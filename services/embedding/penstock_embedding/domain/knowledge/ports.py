@@ -76,6 +76,8 @@ class IndexRef(NamedTuple):
     """Of the knowledge base."""
     chunks: int
     """In the version."""
+    analysis: int
+    """How its words were made: those of another way do not meet them."""
 
 
 class FoundChunk(NamedTuple):

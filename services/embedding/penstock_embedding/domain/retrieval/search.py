@@ -36,7 +36,7 @@ from penstock_embedding.domain.knowledge.ports import (
     Scope,
     Terms,
 )
-from penstock_embedding.domain.retrieval.analysis import MOST_OF_A_TERM, query_terms
+from penstock_embedding.domain.retrieval.analysis import ANALYSIS_VERSION, MOST_OF_A_TERM, query_terms
 from penstock_embedding.domain.retrieval.bounds import check, may_see
 from penstock_embedding.domain.retrieval.filters import matches
 from penstock_embedding.domain.retrieval.learned import LearnedReranker, own_weights
@@ -131,7 +131,8 @@ class Searcher:
         Raises:
             InvalidRequest: if a field is wrong, with its path.
             ResourceNotFound: if a knowledge base is not there, or has nothing that serves.
-            ResourceState: if an index was made with another revision of its model.
+            ResourceState: if an index was made with another revision of its model, or its words in another way, and
+                nothing else answers.
             ServiceUnavailable: if no way to search answers.
             DeadlineExceeded: if there is no answer until then.
         """
@@ -241,6 +242,14 @@ class Searcher:
         return await model.query(question.request.query, question.deadline)
 
     async def _sparse(self, asked: _Asked, limit: int) -> Sequence[Near]:
+        version = asked.scope.version
+        if version.analysis != ANALYSIS_VERSION:
+            raise ResourceState(
+                f"The words of version {version.version} of the index of '{version.base}' were made in another way than "
+                "the service makes a question's: build a new version.",
+                "index",
+                version.base,
+            )
         return await self._vectors.sparse(asked.scope, asked.weights, limit) if asked.weights else ()
 
     async def _weights(self, question: _Question, version: IndexRef) -> Terms:
