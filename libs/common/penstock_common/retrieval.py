@@ -16,7 +16,7 @@ class KnowledgeSettings(Section):
 
     bases: Annotated[list[BaseName], Field(min_length=1, max_length=8)]
     """Knowledge bases of the caller's tenant."""
-    mode: Literal["hybrid", "dense", "sparse", "hybrid_rerank"] = "hybrid"
+    mode: Literal["hybrid", "dense", "sparse", "hybrid_rerank"] = "hybrid_rerank"
     """How they are searched: by meaning (`dense`), by words (`sparse`), by both, or by both and the best looked at again."""
     limit: Annotated[int, Field(ge=1, le=50)] = 8
     """Passages that are looked for."""
@@ -25,7 +25,8 @@ class KnowledgeSettings(Section):
     diversity: Annotated[float, Field(ge=0, le=1)] = 0.0
     """How much passages that say the same are held back."""
     min_score: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """A passage that scores less is not relevant."""
+    """A passage that scores less is not relevant. With 0 and `hybrid_rerank`, passages are left out that are neither likely to
+    answer nor near by meaning; with 0 and another mode, none."""
     max_context_tokens: Annotated[int, Field(ge=1, le=1_000_000)] = 2048
     """What the passages may take together, never more than the model's window has room for."""
     when_nothing: Literal["answer", "refuse", "say_so"] = "answer"

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from penstock_common.contract.cache import LookupResponse
-from penstock_common.contract.knowledge import SearchedIndex, SearchOptions, SearchResult
+from penstock_common.contract.knowledge import HitScores, SearchedIndex, SearchOptions, SearchResult
 from penstock_common.contract.knowledge_calls import SearchResponse
 from penstock_common.errors import DeadlineExceeded, NothingRelevant, ServiceUnavailable, UnsupportedParameter
 from penstock_common.llm.types import GenerationInput, Message, Plan, RequestContext, Role, Text
@@ -131,6 +131,18 @@ async def test_policies_decide_what_is_made_of_no_passage():
     with pytest.raises(ServiceUnavailable, match="late"):
         await grounds_of(Found(fails=DeadlineExceeded("over")))
     assert (await grounds_of(Found(fails=DeadlineExceeded("over")), when_unavailable="answer")).given is None
+
+
+async def test_what_the_reranker_finds_irrelevant_is_nothing_unless_a_least_score_is_set():
+    unlikely = msgspec.structs.replace(hit("x"), score=0.01, scores=HitScores(rerank=0.01))
+    found = Found(unlikely, msgspec.structs.replace(hit("y", 1), scores=HitScores(rerank=0.6)))
+    grounds = await grounds_of(found)
+    assert [one.hit.chunk.text for one in grounds.retrieved.passages] == ["y"]
+    assert found.asked[0].options.mode == "hybrid_rerank"
+    with pytest.raises(NothingRelevant):
+        await grounds_of(Found(unlikely), when_nothing="refuse")
+    for own in (SearchOptions(min_score=0.005), SearchOptions(mode="hybrid")):
+        assert (await grounds_of(Found(unlikely), options=own)).retrieved.outcome == "found"
 
 
 async def test_no_text_is_no_question():

@@ -250,7 +250,8 @@ type KnowledgeUse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 1 to 8 knowledge bases of the key's tenant.
 	Bases []string `protobuf:"bytes,1,rep,name=bases,proto3" json:"bases,omitempty"`
-	// What is 0 or unset in it is as the model has it. `limit` is 8 by itself.
+	// What is 0 or unset in it is as the model has it. By itself `limit` is 8 and `mode` HYBRID_RERANK, and without
+	// `min_score` that mode leaves out passages that are neither likely to answer nor near by meaning.
 	Options *v1.SearchOptions `protobuf:"bytes,2,opt,name=options,proto3" json:"options,omitempty"`
 	// What the passages may take together, never more than the model's window has room for; 0 for 2,048.
 	MaxContextTokens uint32                   `protobuf:"varint,3,opt,name=max_context_tokens,json=maxContextTokens,proto3" json:"max_context_tokens,omitempty"`

@@ -36,6 +36,11 @@ class KnowledgeUse(Value, frozen=True, kw_only=True):
     when_unavailable: WhenUnavailable = ""
     cite: Cite = ""
 
+    @property
+    def judges_relevance(self) -> bool:
+        """Whether passages have to be relevant by the rule of ``relevance``, as nobody has set a least score."""
+        return self.options.mode == "hybrid_rerank" and not self.options.min_score
+
 
 NOT_SAID = KnowledgeUse()
 
@@ -50,7 +55,7 @@ def joined(asked: KnowledgeUse, by_model: KnowledgeUse) -> KnowledgeUse:
     use = KnowledgeUse(
         bases=tuple(asked.bases or by_model.bases),
         options=SearchOptions(
-            mode=options.mode or others.mode,
+            mode=options.mode or others.mode or "hybrid_rerank",
             limit=options.limit or others.limit or DEFAULT_LIMIT,
             filter=options.filter or others.filter,
             min_score=options.min_score or others.min_score,

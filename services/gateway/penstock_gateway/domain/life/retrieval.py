@@ -30,6 +30,7 @@ from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.knowledge_use.passages import Passage, all_of, context_of, passages_within, with_context
 from penstock_gateway.domain.knowledge_use.ports import PassageSearch
 from penstock_gateway.domain.knowledge_use.query import query_of
+from penstock_gateway.domain.knowledge_use.relevance import relevant
 from penstock_gateway.domain.knowledge_use.told import KnowledgeTold, Retrieved
 from penstock_gateway.domain.knowledge_use.use import NOT_SAID, KnowledgeUse, joined
 from penstock_gateway.domain.life.order import Call, ChatOrder
@@ -133,6 +134,8 @@ class Retrieval:
             if use.when_unavailable == "fail":
                 raise
             return Retrieved(outcome="unavailable", bases=use.bases, query=query)
+        if use.judges_relevance:
+            result = msgspec.structs.replace(result, hits=relevant(result))
         outcome = "found" if result.hits else "nothing"
         return Retrieved(outcome=outcome, bases=use.bases, query=query, passages=all_of(result.hits), result=result)
 
