@@ -35,6 +35,10 @@ def test_what_is_likely_to_answer_or_near_by_meaning_stays_and_what_nobody_judge
     assert bool(found(scores)) is stays
 
 
+def test_the_hub_has_an_owner_before_the_models_name() -> None:
+    assert found({"rerank": 0.01, "dense": 0.4}, model=f"sentence-transformers/{DEFAULT_EMBEDDING_MODEL}")
+
+
 @pytest.mark.parametrize(("scores", "stays"), [({"rerank": 0.03}, True), ({"rerank": 0.01, "dense": 0.9}, False)])
 def test_cosines_of_another_model_say_nothing(scores, stays: bool) -> None:
     assert bool(found(scores, model="other")) is stays

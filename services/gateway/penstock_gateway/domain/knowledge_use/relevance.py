@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from penstock_common.contract.knowledge import Hit, SearchResult
-from penstock_common.sections import DEFAULT_EMBEDDING_MODEL
 
 # Chosen by `make bench-knowledge` and one more set: about 97 % of what answers stays. Both ways to say yes are needed, as
 # the reranker misses rewordings, which share no word with the question. Cosines mean another thing with each model.
 _LEAST_PROBABILITY = 0.04
-_LEAST_COSINES = {DEFAULT_EMBEDDING_MODEL: 0.35}
+_LEAST_COSINES = {"all-MiniLM-L6-v2": 0.35}
 _LEAST_PROBABILITY_ALONE = 0.02
 """With another model, whose cosines nobody has measured."""
 
 
 def relevant(result: SearchResult) -> Sequence[Hit]:
     """Return the hits that are likely enough to answer by the reranker, or near enough by meaning; all that it did not judge."""
-    cosines = {one.knowledge_base: _LEAST_COSINES.get(one.model) for one in result.searched}
+    cosines = {one.knowledge_base: _LEAST_COSINES.get(one.model.rpartition("/")[2]) for one in result.searched}
     return tuple([hit for hit in result.hits if _is_relevant(hit, cosines.get(hit.knowledge_base))])
 
 
