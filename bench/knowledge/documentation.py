@@ -22,7 +22,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from penstock_common.contract.knowledge import SearchOptions
+from penstock_common.contract.knowledge import SearchMode, SearchOptions
 from penstock_common.contract.knowledge_calls import SearchRequest, WatchIngestRequest
 from penstock_common.contract.wire.knowledge import SEARCH, WATCH_INGEST
 from penstock_common.rpc.in_process import InProcessChannel
@@ -45,7 +45,7 @@ def plain(text: str) -> str:
     return " ".join(re.sub(r"[^a-z0-9.,%]+", " ", text.lower()).split())
 
 
-async def judged(folder: Path, mode: str) -> dict[str, Any]:
+async def judged(folder: Path, mode: SearchMode) -> dict[str, Any]:
     """Return what came of all questions."""
     (folder / "key").write_bytes(secrets.token_bytes(32))
     settings = Settings.model_validate(
