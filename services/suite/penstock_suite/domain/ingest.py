@@ -134,6 +134,9 @@ async def ingest(knowledge: Knowledge, found: Iterable[Found], wish: IngestWish,
     listed = await knowledge.documents(calls.ListDocumentsRequest(wish.tenant, wish.base))
     there = {document.id: document for document in listed}
     await _Sender(knowledge, wish, there, report, show).send(files.files)
+    # They were sent beside one another, and ended in any order.
+    for sent in (report.added, report.replaced, report.unchanged, report.changed):
+        sent.sort()
     if wish.prune:
         await _prune(knowledge, wish, files, there, report)
     if wish.waits and not wish.dry_run:
