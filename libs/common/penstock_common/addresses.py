@@ -10,6 +10,7 @@ from pydantic import AfterValidator
 
 from penstock_common.faults import refuse_key
 from penstock_common.http.address import parse_address
+from penstock_common.sql.address import DatabaseAddress
 
 MAX_PORT = 65535
 # sun_path holds 108 bytes with its closing zero (unix(7)).
@@ -127,3 +128,14 @@ Target = Annotated[str, AfterValidator(_checked_target)]
 HttpUrl = Annotated[str, AfterValidator(_checked_http_url)]
 BaseUrl = Annotated[str, AfterValidator(_checked_base_url)]
 RedisUrl = Annotated[str, AfterValidator(_checked_redis)]
+
+
+def _names_a_database(url: str) -> str:
+    if url:
+        # Absent where a stack fills it in; what is wrong with it is said without quoting it.
+        DatabaseAddress.parse(url)
+    return url
+
+
+DatabaseUrl = Annotated[str, AfterValidator(_names_a_database)]
+"""``sqlite:///path``, or ``postgresql://user@host/name``."""

@@ -21,7 +21,6 @@ from penstock_common.prices import Price, Usd
 from penstock_common.priority import Priority, Room
 from penstock_common.retrieval import KnowledgeSettings
 from penstock_common.routes import Policy, Route, RouteRule
-from penstock_common.sql.address import DatabaseAddress
 
 ParentSampling = Literal["trusted", "always", "never"]
 DEFAULT_EMBEDDING_MODEL = "all-MiniLM-L6-v2"
@@ -102,17 +101,6 @@ def _at_least_a_second(value: timedelta) -> timedelta:
     if value < timedelta(seconds=1):
         raise PydanticCustomError("duration", "at least 1s: it is renewed three times in that time")
     return value
-
-
-def _names_a_database(url: str) -> str:
-    if url:
-        # Absent where a stack fills it in; what is wrong with it is said without quoting it.
-        DatabaseAddress.parse(url)
-    return url
-
-
-DatabaseUrl = Annotated[str, AfterValidator(_names_a_database)]
-"""``sqlite:///path``, or ``postgresql://user@host/name``."""
 
 
 class Redis(Section):
@@ -380,7 +368,6 @@ class Services(Section):
 
 __all__ = [
     "DEFAULT_EMBEDDING_MODEL",
-    "DatabaseUrl",
     "MutualTls",
     "NetworkText",
     "ParentSampling",

@@ -10,11 +10,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from penstock_common.addresses import BaseUrl, Target
+from penstock_common.addresses import BaseUrl, DatabaseUrl, Target
 from penstock_common.configuration import RELOADED, Duration, Secret, Section
 from penstock_common.faults import KeyPath, refuse
 from penstock_common.llm.types import NANO_USD_PER_USD, UnitPrices
-from penstock_common.sections import DEFAULT_EMBEDDING_MODEL, DatabaseUrl, Qdrant, Secrets
+from penstock_common.sections import DEFAULT_EMBEDDING_MODEL, Qdrant, Secrets
 from penstock_common.sql.address import DatabaseLimits
 
 Positive = Annotated[Duration, Field(gt=timedelta())]

@@ -10,12 +10,13 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from penstock_common.addresses import DatabaseUrl
 from penstock_common.addresses import Listen as ListenAddress
 from penstock_common.configuration import MAX_INT32, RELOADED, Duration, Section
 from penstock_common.degradation import DegradationStep
 from penstock_common.faults import KeyPath, nearest, refuse
 from penstock_common.priority import PRIORITIES
-from penstock_common.sections import DatabaseUrl, GivenAgain, NetworkText, Redis, Secrets, Telemetry
+from penstock_common.sections import GivenAgain, NetworkText, Redis, Secrets, Telemetry
 from penstock_common.sql.address import DatabaseLimits
 from penstock_gateway.domain.access.authentication import KeyFreshness
 from penstock_gateway.domain.access.identity import KeyRecord, KeyScope, Tenant, Tier, digest_of

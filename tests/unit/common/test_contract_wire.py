@@ -412,7 +412,7 @@ PASSED = [
     (cache_entries.ROTATE_KEYS, "acme", 1),
     (
         embedding.EMBED,
-        EmbedRequest(model="m", texts=("a", "b"), dimensions=64),
+        EmbedRequest(model="m", texts=("a", "b"), dimensions=64, purpose="query"),
         EmbedResponse(
             vectors=[TextVector(array("f", (0.1, 0.2)), True), TextVector(array("f", (0.3, 0.4)), False)],
             model="m",
