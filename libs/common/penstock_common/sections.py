@@ -147,7 +147,7 @@ class Qdrant(Section):
     ca_file: Path | None = None
     """The authority that the server's certificate must come from; unset: those that the machine trusts."""
     timeout: Annotated[Duration, Field(gt=timedelta())] = timedelta(milliseconds=100)
-    """What one question may take before it counts as a miss."""
+    """What one question of the cache may take before it counts as a miss; a search's is in `knowledge.search_leg_timeout`."""
     write_timeout: Annotated[Duration, Field(gt=timedelta())] = timedelta(seconds=5)
     """What a change may take, and whatever else no request waits for."""
     cool_down: Annotated[Duration, Field(gt=timedelta())] = timedelta(seconds=1)

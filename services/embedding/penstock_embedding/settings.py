@@ -280,7 +280,8 @@ class KnowledgeSettings(Section):
     search_candidates: Annotated[int, Field(ge=10, le=1_000)] = 100
     """Chunks that each way to search proposes, before those are left out that are not to be shown."""
     search_leg_timeout: Positive = timedelta(seconds=2)
-    """Of one way to search; where the other one answers, that is the answer, which says so."""
+    """Of one way to search, half of it for the look at the vectors; where the other one answers, that is the answer, which
+    says so."""
     reranker: str = ""
     """What takes the second look: a directory with `tokenizer.json` and `model.onnx` of a cross-encoder; empty for the
     built-in one, which needs no model."""

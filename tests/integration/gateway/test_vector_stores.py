@@ -326,6 +326,34 @@ async def test_a_search_goes_by_the_labels_of_its_key(
     assert [len((await one.vector_stores.search(store, query="boat")).data) for one in (board, staff)] == [0, 1]
 
 
+async def test_looking_shows_what_a_search_with_the_key_could_find(
+    world: StoresWorld, sdk: openai.AsyncOpenAI, new_key: Any
+) -> None:
+    store = (await sdk.vector_stores.create(name="a")).id
+    board = [{"file_id": await upload(sdk), "penstock_labels": ["board"]} for _ in range(5)]
+    files: Any = [*board, {"file_id": await upload(sdk)}]
+    batch = (await sdk.vector_stores.file_batches.create(store, files=files)).id
+    labelled, plain = files[0]["file_id"], files[-1]["file_id"]
+    scopes = [pb.KEY_SCOPE_READ]
+    of_board, staff = world.sdk(await new_key(scopes=scopes, labels=["board"])), world.sdk(await new_key(scopes=scopes))
+    for one, expected in ((sdk, 6), (of_board, 6), (staff, 1)):
+        for order in ("asc", "desc"):
+            listed = [file.id async for file in one.vector_stores.files.list(store, limit=2, order=order)]
+            of_batch = [
+                file.id
+                async for file in one.vector_stores.file_batches.list_files(
+                    batch, vector_store_id=store, limit=1, order=order
+                )
+            ]
+            assert (len(listed), listed, plain in listed) == (expected, of_batch, True)
+    assert (await of_board.vector_stores.files.content(labelled, vector_store_id=store)).data
+    assert (await staff.vector_stores.files.content(plain, vector_store_id=store)).data
+    for path in (f"/v1/vector_stores/{store}/files/{labelled}", f"/v1/vector_stores/{store}/files/{labelled}/content"):
+        hidden = await world.ask("GET", path, staff.api_key)
+        nobodys = await world.ask("GET", path.replace(labelled, "file-none"), staff.api_key)
+        assert (hidden.status_code, hidden.text.replace(labelled, "file-none")) == (404, nobodys.text)
+
+
 async def test_the_walls_between_tenants_look_like_nothing_at_all(
     world: StoresWorld, sdk: openai.AsyncOpenAI, operator: Administrator
 ) -> None:
@@ -368,6 +396,7 @@ async def test_inference_keys_search_and_no_more(world: StoresWorld, sdk: openai
     file = await upload(sdk)
     store = (await sdk.vector_stores.create(name="a", file_ids=[file])).id
     narrow = world.sdk(await new_key(scopes=[pb.KEY_SCOPE_INFERENCE]))
+    reader = world.sdk(await new_key(scopes=[pb.KEY_SCOPE_READ]))
     assert len((await narrow.vector_stores.search(store, query="boat")).data) == 1
     for refused, scope in (
         (narrow.vector_stores.create(name="b"), "admin"),
@@ -375,7 +404,9 @@ async def test_inference_keys_search_and_no_more(world: StoresWorld, sdk: openai
         (narrow.files.create(file=b"x", purpose="assistants"), "admin"),
         (narrow.files.delete(file), "admin"),
         (narrow.vector_stores.files.create(store, file_id=file), "admin"),
-        (narrow.files.content(file), "read"),
+        (narrow.files.content(file), "admin"),
+        (reader.files.content(file), "admin"),
+        (reader.files.retrieve(file), "admin"),
         (narrow.vector_stores.retrieve(store), "read"),
         (narrow.vector_stores.files.content(file, vector_store_id=store), "read"),
     ):

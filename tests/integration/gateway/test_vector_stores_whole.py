@@ -113,8 +113,11 @@ async def test_what_the_service_refuses_is_a_400_in_openais_words(sdk: openai.As
         assert missing.value.body["message"] == f"There is no vector store '{nobodys}'."
 
 
-async def test_a_file_may_be_as_large_as_a_body(sdk: openai.AsyncOpenAI) -> None:
-    content = b"\x00\xff\r\n" * (8 * 1024 * 1024 - 256)
+async def test_a_file_may_be_as_large_as_a_document(sdk: openai.AsyncOpenAI) -> None:
+    content = b"\x00\xff\r\n" * (31 * 1024 * 1024 // 4)
     file = await sdk.files.create(file=("large.bin", content), purpose="user_data")
     assert file.bytes == len(content)
     assert (await sdk.files.content(file.id)).content == content
+    with pytest.raises(openai.BadRequestError) as refused:
+        await sdk.files.create(file=("larger.bin", content + b"x"), purpose="user_data")
+    assert refused.value.param == "file"

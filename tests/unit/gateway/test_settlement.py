@@ -27,6 +27,7 @@ WORDS = {
     errors.ResourceNotFound: "resource_not_found",
     errors.ResourceExists: "resource_exists",
     errors.ResourceState: "resource_state",
+    errors.ResourceChanged: "resource_changed",
     errors.RateLimited: "rate_limited",
     errors.QuotaExhausted: "quota_exhausted",
     errors.Overloaded: "overloaded",

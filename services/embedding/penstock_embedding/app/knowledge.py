@@ -187,14 +187,20 @@ async def open_knowledge(
 
 
 def vectors_place(settings: Settings) -> tuple[Qdrant, Path | None]:
-    """Return the settings of the vectors' store: the server of section ``qdrant``, or an embedded engine of its own."""
-    if settings.qdrant.url:
-        return settings.qdrant, None
+    """Return the settings of the vectors' store: the server of section ``qdrant``, or an embedded engine of its own.
+
+    A look that is late for the cache is no miss here: it may take half of what a way to search may,
+    whose other half is for the question's vector.
+    """
+    patience = max(settings.qdrant.timeout, settings.knowledge.search_leg_timeout / 2)
+    qdrant = settings.qdrant.model_copy(update={"timeout": patience})
+    if qdrant.url:
+        return qdrant, None
     file = DatabaseAddress.parse(database_url(settings)).file
     folder = settings.knowledge.path or (None if file is None else file.parent / "knowledge-vectors")
     if folder is None:
         raise ConfigurationError("'knowledge.path' is missing: name a folder for documents' vectors, or a 'qdrant.url'")
-    return settings.qdrant.model_copy(update={"path": folder}), folder
+    return qdrant.model_copy(update={"path": folder}), folder
 
 
 def _secrets(settings: Settings) -> list[bytes]:

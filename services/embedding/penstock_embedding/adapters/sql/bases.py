@@ -59,7 +59,7 @@ class SqlBases:
         async with self._database.writing() as connection:
             row = await row_of_base(connection, tenant, base.id, locked=True)
             if row is not None and row["deleted_at"] is None:
-                raise ResourceExists(f"There is a knowledge base '{base.id}'.", kind="knowledge_base", name=base.id)
+                raise ResourceExists(f"There is a knowledge base '{base.id}'.", kind="knowledge base", name=base.id)
             count = (
                 select(func.count()).select_from(bases).where(bases.c.tenant == tenant, bases.c.deleted_at.is_(None))
             )

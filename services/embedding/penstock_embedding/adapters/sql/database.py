@@ -104,7 +104,7 @@ async def require_base(connection: AsyncConnection, tenant: str, base: str) -> M
 
 def no_base(base: str) -> ResourceNotFound:
     """Return that there is no such knowledge base."""
-    return ResourceNotFound(f"There is no knowledge base '{base}'.", kind="knowledge_base", name=base)
+    return ResourceNotFound(f"There is no knowledge base '{base}'.", kind="knowledge base", name=base)
 
 
 def no_document(document: str) -> ResourceNotFound:

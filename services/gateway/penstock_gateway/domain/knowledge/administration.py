@@ -18,6 +18,7 @@ from penstock_gateway.domain.administration.audit import AuditLog, Deed
 from penstock_gateway.domain.administration.registry import Registry
 from penstock_gateway.domain.administration.tenants import existing_tenant
 from penstock_gateway.domain.knowledge.ports import Knowledge, Progress
+from penstock_gateway.domain.knowledge.sight import may_find
 from penstock_gateway.domain.life.settlement import OK, outcome_of
 
 BASE_KIND = "knowledge base"
@@ -217,7 +218,7 @@ class KnowledgeAdministration:
 
 def may_see(actor: Actor, document: Document) -> bool:
     """Return whether the actor may look at a document."""
-    return _sees_all(actor) or not document.labels or not actor.labels.isdisjoint(document.labels)
+    return _sees_all(actor) or may_find(actor.labels, document)
 
 
 def _sees_all(actor: Actor) -> bool:

@@ -130,6 +130,8 @@ def param_from_field(field: str) -> str:
         return ""
     if field.startswith("inputs"):
         return "input" + field.removeprefix("inputs")
+    if field.startswith("knowledge.options."):
+        return "knowledge." + field.removeprefix("knowledge.options.")
     if not field.startswith(("input.", "context.")):
         return field
     for pattern, replacement in _PATHS:

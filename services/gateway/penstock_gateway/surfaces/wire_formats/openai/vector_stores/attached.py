@@ -23,6 +23,7 @@ from penstock_gateway.surfaces.wire_formats.openai.vector_stores.common import (
 )
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores.paging import Cursor, page_of, read_cursor
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores.render import STATES, file_told
+from penstock_gateway.surfaces.wire_formats.openai.vector_stores.sight import of_seen, seen_file
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores.strategy import (
     check_same,
     splitter_of,
@@ -90,7 +91,7 @@ async def list_all(stores: Stores, call: StoresCall) -> wire.ObjectList:
         return page.documents, bool(page.next_page_token)
 
     strategy = strategy_told(await spec_of(stores, tenant, store))
-    return await page_of(cursor, fetch, lambda document: file_told(document, strategy))
+    return await page_of(cursor, of_seen(call, fetch), lambda document: file_told(document, strategy))
 
 
 def state_in(cursor: Cursor) -> knowledge_calls.DocumentState:
@@ -109,9 +110,8 @@ def state_in(cursor: Cursor) -> knowledge_calls.DocumentState:
 
 async def get(stores: Stores, call: StoresCall) -> wire.VectorStoreFile:
     """Return a file."""
-    tenant, store, file = tenant_of(call), store_in(call), object_in(call, "file", "file")
-    found = await stores.knowledge.get_document(knowledge_calls.GetDocumentRequest(tenant, store, file))
-    return file_told(found.document, strategy_told(await spec_of(stores, tenant, store)))
+    found = await seen_file(stores, call)
+    return file_told(found, strategy_told(await spec_of(stores, tenant_of(call), store_in(call))))
 
 
 async def change(stores: Stores, call: StoresCall) -> wire.VectorStoreFile:
@@ -143,6 +143,7 @@ async def remove(stores: Stores, call: StoresCall) -> wire.Deleted:
 
 async def content(stores: Stores, call: StoresCall) -> wire.ContentPage:
     """Return the text that was read out of a file, a piece for each chunk, none of it twice."""
+    await seen_file(stores, call)
     tenant, store, file = tenant_of(call), store_in(call), object_in(call, "file", "file")
     pieces: list[wire.TextContent] = []
     token, end = "", 0
@@ -156,4 +157,6 @@ async def content(stores: Stores, call: StoresCall) -> wire.ContentPage:
                 pieces.append(wire.TextContent(text=text))
         token = page.next_page_token
         if not token:
+            # Its labels may have been taken from whoever reads meanwhile.
+            await seen_file(stores, call)
             return wire.ContentPage(data=pieces)

@@ -17,6 +17,7 @@ from penstock_gateway.surfaces.wire_formats.openai.vector_stores.attached import
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores.common import object_in, spec_of, store_in, tenant_of
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores.paging import page_of, read_cursor
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores.render import batch_told, file_told
+from penstock_gateway.surfaces.wire_formats.openai.vector_stores.sight import of_seen
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores.strategy import (
     check_same,
     splitter_of,
@@ -94,7 +95,7 @@ async def list_files(stores: Stores, call: StoresCall) -> wire.ObjectList:
         return page.documents, page.more
 
     strategy = strategy_told(await spec_of(stores, tenant, store))
-    return await page_of(cursor, fetch, lambda document: file_told(document, strategy))
+    return await page_of(cursor, of_seen(call, fetch), lambda document: file_told(document, strategy))
 
 
 def _alike(creation: wire.BatchCreation) -> list[wire.FileAttachment]:
