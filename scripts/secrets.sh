@@ -21,8 +21,8 @@ mkdir -p "$secrets"
 for role in edge gateway router cache embedding inference; do
   mkdir -p "$secrets/tls/$role"
 done
-for name in key-pepper cache-key edge-token redis-password postgres-password triton-control-key grafana-password \
-  qdrant-key; do
+for name in key-pepper cache-key knowledge-key edge-token redis-password postgres-password triton-control-key \
+  grafana-password qdrant-key; do
   keep "$name" "$(random)"
 done
 keep demo-key "penstock-demo-$(random)"

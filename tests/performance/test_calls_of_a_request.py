@@ -18,7 +18,7 @@ ROUNDS = 3
 
 MOST_CALLS = {"unary": 960, "stream": 1280, "paced stream": 10000, "hit": 440, "20 turns": 1205}
 # Flights, their seats, and the keys of tenants are files of their own.
-MOST_FILES = {"files": 91, "moves": 268}
+MOST_FILES = {"files": 91, "moves": 270}
 
 
 def counted(tool):

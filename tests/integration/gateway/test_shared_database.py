@@ -139,6 +139,8 @@ def upgraded(contents):
             for row in contents["ledger"]
         ],
         "audit_log": [(*row, None) for row in contents["audit_log"]],
+        # Keys of before find what everybody finds.
+        "api_keys": [(*row, None) for row in contents["api_keys"]],
     }
     return contents | marked | {"alembic_version": [(GATEWAY.newest_revision(),)]}
 

@@ -41,7 +41,11 @@ _SIGN = re.compile(
 # Numbers below zero, and factorials.
 _MARKED = re.compile(r"(?<![\w.)+-])-\d[\d.,]*|\d!(?=\W|$)")
 _DEGREES = {"c": "celsius", "f": "fahrenheit"}
-_FORMULA = re.compile(r"(?<![a-z0-9.])(?=[^\s]*[\d^=])[a-z0-9.]++(?:\s?[-+*/^=<>]\s?[a-z0-9.]++)++(?![a-z])")
+# Groups are repeated within a look ahead, which gives nothing back: possessive ones are matched wrongly before Python 3.11.5
+# (python/cpython#106052).
+_FORMULA = re.compile(
+    r"(?<![a-z0-9.])(?=[^\s]*[\d^=])[a-z0-9.]++(?=(?P<rest>(?:\s?[-+*/^=<>]\s?[a-z0-9.]++)+))(?P=rest)(?![a-z])"
+)
 _YEARS = range(1500, 2200)
 _TO_LANGUAGE = frozenset(["in", "into", "to", "auf", "en", "sur", "ins", "nach", "zu", "em"])
 

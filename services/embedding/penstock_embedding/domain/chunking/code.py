@@ -15,7 +15,7 @@ from penstock_embedding.domain.documents.parsed import Parsed
 
 _MODIFIERS = (
     r"(?:(?:export|default|declare|public|private|protected|internal|static|final|abstract|sealed|open|data|async"
-    r"|suspend|override|virtual|inline|extern|unsafe|const|partial|pub(?:\([a-z: ]+\))?)[ \t]++)*+"
+    r"|suspend|override|virtual|inline|extern|unsafe|const|partial|pub(?:\([a-z: ]+\))?)[ \t]++)*"
 )
 _PYTHON = r"(?:async[ \t]+)?(?:def|class)[ \t]+\w"
 _BRACES = (

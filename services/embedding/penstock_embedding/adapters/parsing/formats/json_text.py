@@ -11,7 +11,7 @@ from penstock_embedding.adapters.parsing.formats.source import Source
 from penstock_embedding.domain.documents.draft import Draft
 from penstock_embedding.domain.documents.parsed import DocumentRefused
 
-_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+_STRUCTURE = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 _LONGEST_LINE = 1_000
 _MOST_DIGITS = 1_000
 _TITLE_KEYS = ("title", "name", "subject", "heading")
