@@ -18,6 +18,7 @@ from penstock_common.faults import KeyPath, nearest, refuse
 from penstock_common.priority import PRIORITIES
 from penstock_common.sections import GivenAgain, NetworkText, Redis, Secrets, Telemetry
 from penstock_common.sql.address import DatabaseLimits
+from penstock_gateway.admission_settings import AdmissionSettings
 from penstock_gateway.domain.access.authentication import KeyFreshness
 from penstock_gateway.domain.access.identity import KeyRecord, KeyScope, Tenant, Tier, digest_of
 from penstock_gateway.domain.access.networks import Network
@@ -265,6 +266,7 @@ class Settings(ExperimentSections):
     telemetry: Telemetry = Telemetry()
     cache: CacheSwitch = CacheSwitch()
     gateway: GatewaySettings = GatewaySettings()
+    admission: AdmissionSettings = AdmissionSettings()
     retention: RetentionSettings = RetentionSettings()
     prompts: PromptSettings = PromptSettings()
     feedback: FeedbackSettings = FeedbackSettings()
@@ -281,6 +283,7 @@ class Settings(ExperimentSections):
                 tier=self._tier_of(tenant),
                 models=frozenset(tenant.models),
                 regions=tuple(tenant.regions),
+                time_zone=tenant.time_zone,
             )
             for tenant in self.tenants
         }
@@ -365,4 +368,5 @@ def _rung(step: DegradationStep) -> Rung:
 
 
 def _tier(name: str, limits: TierSettings) -> Tier:
-    return Tier(name, limits.requests_per_minute, limits.concurrent_requests, PRIORITIES[limits.priority])
+    priority = PRIORITIES[limits.priority]
+    return Tier(name, limits.requests_per_minute, limits.concurrent_requests, priority, limits.rules())

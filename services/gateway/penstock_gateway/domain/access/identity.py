@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from penstock_common.priority import Priority
 from penstock_gateway.domain.access.networks import Network
+from penstock_gateway.domain.limits.rules import NO_RULES, Rules
 
 _ALPHABET = string.digits + string.ascii_letters
 _KEY_PREFIX = "psk"
@@ -71,6 +72,8 @@ class Tier:
     concurrent_requests: int | None = None
     priority: Priority = Priority.DEFAULT
     """The most that its requests may matter."""
+    rules: Rules = field(default=NO_RULES, hash=False)
+    """What its tenants may use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,8 @@ class Tenant:
     tier: Tier
     models: frozenset[str] = frozenset()
     regions: tuple[str, ...] = ()
+    time_zone: str = "UTC"
+    """Its IANA name: where the tenant's days and months begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +160,8 @@ class Caller:
     expires_at: datetime | None = None
     labels: frozenset[str] = field(default_factory=frozenset[str])
     """Of documents that it may find, besides those that have none."""
+    team: str = ""
+    """Within the tenant; none where that is empty."""
 
     def may_use(self, model: str) -> bool:
         """Return whether both the key and its tenant permit the model."""

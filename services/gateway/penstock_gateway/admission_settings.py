@@ -1,0 +1,38 @@
+"""How requests are counted against limits, as the configuration says it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from penstock_common.configuration import Section
+
+Weight = Annotated[float, Field(ge=0, le=100)]
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
+class TokenWeights(Section):
+    """What tokens count for in limits of tokens; fractions of a request's sum are rounded up."""
+
+    input: Weight = 1.0
+    """What is asked and read anew."""
+    cached_input: Weight = 1.0
+    """What is asked and the provider remembers."""
+    output: Weight = 1.0
+    """What is answered, reasoning with it."""
+
+
+class AdmissionSettings(Section):
+    """What a request is taken to use before it is known, and what holds while Redis is away."""
+
+    token_weights: TokenWeights = TokenWeights()
+    output_quantile: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    """Of the lengths of a tenant's earlier answers of a model: what the next is taken to have."""
+    first_output_tokens: Annotated[int, Field(gt=0)] = 1024
+    """What an answer is taken to have while too little is known of earlier ones."""
+    headroom_share: Share = 0.125
+    """The part of what is left of a budget that one request may have beyond what it is expected to cost; it asks for more
+    before it has used that."""
+    without_redis: Literal["share", "open", "closed"] = "share"
+    """What holds while Redis is away: each process' share of the limits, as it was last known; no limit; or no request."""
