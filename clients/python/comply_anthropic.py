@@ -1,0 +1,9 @@
+"""llm-comply, with answers held against Anthropic's published schema."""
+
+from __future__ import annotations
+
+import sys
+
+from comply import main
+
+sys.exit(main("anthropic"))
