@@ -35,9 +35,9 @@ def stream() -> None:
 
 @check
 async def asynchronous_stream() -> None:
-    async with anthropic.AsyncAnthropic(base_url=ORIGIN, auth_token=KEY, max_retries=0) as own:
-        async with own.messages.stream(model=MODEL, max_tokens=200, messages=QUESTION) as answer:
-            equal(await answer.get_final_text(), SENTENCE)
+    own = anthropic.AsyncAnthropic(base_url=ORIGIN, auth_token=KEY, max_retries=0)
+    async with own, own.messages.stream(model=MODEL, max_tokens=200, messages=QUESTION) as answer:
+        equal(await answer.get_final_text(), SENTENCE)
 
 
 @check

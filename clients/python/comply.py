@@ -12,10 +12,10 @@ from checks import BASE_URL, KEY, REASONING_MODEL, tell
 _PASSED = "passed"
 
 
-def main(form: str = "openai-chat") -> int:
+def main(form: str = "openai-chat", model: str = REASONING_MODEL) -> int:
     """Tell of every test of a format; return 1 where one has not passed."""
     program = str(Path(sys.executable).parent / "llm-comply")
-    arguments = ["--format", form, "-u", BASE_URL, "-k", KEY, "-m", REASONING_MODEL, "--json"]
+    arguments = ["--format", form, "-u", BASE_URL, "-k", KEY, "-m", model, "--json"]
     done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False, timeout=300)
     print(done.stderr, file=sys.stderr)
     results = json.loads(done.stdout[done.stdout.index("{") :])["results"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from checks import CLAUDE_MODEL
 from comply import main
 
-sys.exit(main("anthropic"))
+sys.exit(main("anthropic", CLAUDE_MODEL))
