@@ -91,6 +91,8 @@ def main() -> None:
         Entry(
             "experiments", "Experiments: what was found of the variants; ending and promoting.", _asking("experiments")
         ),
+        Entry("ledger", "The ledger: corrections, and the counters of spend beside it.", _asking("ledger")),
+        Entry("prices", "What models cost, and cost before.", _asking("prices")),
         Entry("config", "The configuration file.", _config),
         Entry("rehearse", "Rehearse every failure of an upstream against a configuration.", _rehearse),
         Entry("eval", "Judge parts of the stack by datasets.", _evaluate),

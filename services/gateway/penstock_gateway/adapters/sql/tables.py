@@ -232,11 +232,14 @@ ledger_totals = Table(
 price_revisions = Table(
     "price_revisions",
     metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
     # A digest of the model and its prices: those that come back have it again, from another time on.
-    Column("revision", String(16), primary_key=True),
-    Column("effective_at", DateTime(timezone=True), primary_key=True),
+    Column("revision", String(16), nullable=False, index=True),
+    Column("effective_at", DateTime(timezone=True), nullable=False),
     Column("upstream", String(128), nullable=False),
     Column("model", String(256), nullable=False),
+    # Of service; empty is the standard one.
+    Column("tier", String(64), nullable=False),
     # Of a request with more tokens of input than this.
     Column("above_input_tokens", BigInteger, nullable=False),
     Column("input_price_nano_usd", BigInteger, nullable=False),
@@ -244,8 +247,8 @@ price_revisions = Table(
     Column("output_price_nano_usd", BigInteger, nullable=False),
     Column("cache_write_price_nano_usd", BigInteger, nullable=False),
     Column("cache_write_1h_price_nano_usd", BigInteger, nullable=False),
+    Column("cost_unknown", Boolean, nullable=False),
     Column("source", String(32), nullable=False),
-    Index("ix_price_revisions_model", "upstream", "model", "effective_at"),
 )
 
 experiments = Table(

@@ -67,14 +67,17 @@ def upgrade() -> None:
     op.create_index("ix_ledger_totals_tenant", "ledger_totals", ["tenant", "created_at"])
     op.create_table(
         "price_revisions",
-        sa.Column("revision", sa.String(16), primary_key=True),
-        sa.Column("effective_at", sa.DateTime(timezone=True), primary_key=True),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+        sa.Column("revision", sa.String(16), nullable=False),
+        sa.Column("effective_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("upstream", sa.String(128), nullable=False),
         sa.Column("model", sa.String(256), nullable=False),
+        sa.Column("tier", sa.String(64), nullable=False),
         *(_number(name) for name in ("above_input_tokens", *_PRICES)),
+        sa.Column("cost_unknown", sa.Boolean, nullable=False),
         sa.Column("source", sa.String(32), nullable=False),
     )
-    op.create_index("ix_price_revisions_model", "price_revisions", ["upstream", "model", "effective_at"])
+    op.create_index("ix_price_revisions_revision", "price_revisions", ["revision"])
     for statement in _guard(op.get_bind().dialect.name):
         op.execute(statement)
 
